@@ -1,0 +1,56 @@
+"""The exception tree. Everything rnnspec raises on purpose is one of these.
+
+    RnnspecError                what the user can mend; the CLI prints it and exits with 2
+    ├── SpecError               the spec is wrong: carries every problem found, with its place
+    ├── CellError               an equation is wrong: line and column within the equations
+    ├── DataError               a data file is wrong: carries file and row
+    ├── BuildError              a build folder is missing, unreadable or does not fit
+    ├── ExportError             the exported file could not be written or proven equal
+    └── ModelFileError          a .onnx file is not one that rnnspec wrote, or its input is wrong
+
+Any other exception that reaches the user is a defect of rnnspec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rnnspec.source.problems import Problem
+
+
+class RnnspecError(Exception):
+    """Base of all errors that rnnspec raises on purpose; `str()` is the whole message."""
+
+
+class SpecError(RnnspecError):
+    """A spec that cannot be used. `problems` holds every mistake found, in file order."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(problem.render() for problem in self.problems))
+
+
+class CellError(RnnspecError):
+    """Wrong equations. `line` and `column` count from 1 within the equations' own text."""
+
+    def __init__(self, message: str, line: int = 1, column: int = 1, length: int = 1) -> None:
+        self.message, self.line, self.column, self.length = message, line, column, length
+        super().__init__(f"equations:{line}:{column}: {message}")
+
+
+class DataError(RnnspecError):
+    """A data file that cannot be used; the message names the file and, where there is one, the row."""
+
+
+class BuildError(RnnspecError):
+    """A build folder that is missing, unreadable, or belongs to another spec."""
+
+
+class ExportError(RnnspecError):
+    """An export that could not be written, or whose answers differ from the trained module's."""
+
+
+class ModelFileError(RnnspecError):
+    """A model file, or an input given to it, that onnxruntime cannot use as asked."""

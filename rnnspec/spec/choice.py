@@ -1,0 +1,242 @@
+"""A key that takes one of several things, validated so that one mistake gives one error.
+
+Three ways to write a choice in YAML, each an annotation of a union:
+
+- `OneOf()`: the name of an option, or a mapping with that name as its only key and the option's
+  settings under it: `pooling: last`, `pooling: {attention: {units: 64}}`. Members are `Option`s.
+- `ByKey("as")`: a mapping in which one key names the kind: `{column: text, as: words}`. Members
+  are models that have that key as a `Literal`.
+- `ByShape(...)`: one of several plain values told apart by their shape: a text or a number.
+
+Each becomes a tagged union of pydantic, which reports the errors of the chosen member only.
+Errors of ours are `PydanticCustomError("own", ...)`: see `rnnspec.spec.explain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, get_args
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from rnnspec.source.problems import did_you_mean
+from rnnspec.spec.base import Model
+
+HIDDEN = "\0"
+"""Starts the parts of an error's path that stand for no key of the file (YAML has no NUL)."""
+
+
+class Option(Model):
+    """One of the things a `OneOf` key can name; `name` is how it is written in a spec."""
+
+    name: ClassVar[str]
+    """Standing name of the option in YAML, in plans and in reports."""
+
+    def written(self) -> str | dict[str, Any]:
+        """The option as it stands in YAML: its name, or a mapping of its name to its settings."""
+        settings = self.model_dump(mode="json")
+        return {self.name: settings} if settings else self.name
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Annotates a union of `Option`s: a name, or a mapping with that name as its only key."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        options: tuple[type[Option], ...] = get_args(source) or (source,)
+        by_name = {option.name: option for option in options}
+
+        def checked(value: object) -> object:
+            return value if isinstance(value, Option) else _check_one_of(value, by_name)
+
+        def tag(value: Any) -> str:
+            return value.name if isinstance(value, Option) else str(next(iter(value)))
+
+        def choice(option: type[Option]) -> CoreSchema:
+            return core_schema.no_info_before_validator_function(
+                lambda value: value if isinstance(value, Option) else value[option.name],
+                handler.generate_schema(option),
+            )
+
+        choices = {name: choice(option) for name, option in by_name.items()}
+        return core_schema.no_info_before_validator_function(
+            checked,
+            core_schema.tagged_union_schema(choices, tag),
+            serialization=core_schema.plain_serializer_function_ser_schema(Option.written),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        choices: Mapping[str, Any] = schema["schema"]["choices"]
+        names: list[dict[str, Any]] = []
+        mappings: dict[str, Any] = {}
+        for name, choice in choices.items():
+            reference = handler(choice)
+            settings = handler.resolve_ref_schema(reference)
+            about = settings.get("description", "")
+            if not settings.get("required"):
+                names.append({"const": name, "description": about})
+            if settings.get("properties"):
+                mappings[name] = {**reference, "description": about}
+        if not mappings:
+            return {"anyOf": names}
+        mapping = {
+            "type": "object",
+            "properties": mappings,
+            "additionalProperties": False,
+            "minProperties": 1,
+            "maxProperties": 1,
+        }
+        return {"anyOf": [*names, mapping]}
+
+
+def _check_one_of(value: object, options: Mapping[str, type[Option]]) -> dict[str, object]:
+    """The value as a mapping with one known key; a bare name has no settings."""
+    listed = ", ".join(options)
+    if isinstance(value, str):
+        _check_known(value, options, "")
+        return {value: {}}
+    if not isinstance(value, Mapping):
+        with_settings = [name for name in options if options[name].model_fields]
+        example = f"; for settings, {{{with_settings[0]}: {{…}}}}" if with_settings else ""
+        raise own(f"is {describe(value)}, expected one of {listed}", f"write one of them{example}")
+    if len(value) != 1:
+        found = ", ".join(map(str, value)) or "none"
+        raise own(f"takes exactly one of {listed}, found {found}", "keep one of them")
+    ((name, settings),) = value.items()
+    _check_known(name, options, str(name))
+    if not options[name].model_fields:
+        raise own(f"{name} has no settings", f"write only the name, {name}", at=str(name))
+    if settings is None:
+        raise own(
+            f"{name} has no settings under it", f"write only {name} to take its defaults", str(name)
+        )
+    return {name: settings}
+
+
+def _check_known(name: object, known: Mapping[str, object], at: str) -> None:
+    if name not in known:
+        near = did_you_mean(str(name), known)
+        raise own(f"unknown choice {str(name)!r}, expected one of {', '.join(known)}", near, at)
+
+
+@dataclass(frozen=True)
+class ByKey:
+    """Annotates a union of models told apart by what stands under `key`."""
+
+    key: str
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        members: dict[str, type[Model]] = {}
+        for member in get_args(source):
+            members[_literal_of(member, self.key)] = member
+
+        def checked(value: object) -> object:
+            return value if isinstance(value, Model) else self._check(value, members)
+
+        def tag(value: Any) -> str:
+            if isinstance(value, Model):
+                return HIDDEN + _literal_of(type(value), self.key)
+            return HIDDEN + str(value[self.key])
+
+        choices = {HIDDEN + name: handler.generate_schema(m) for name, m in members.items()}
+        return core_schema.no_info_before_validator_function(
+            checked, core_schema.tagged_union_schema(choices, tag)
+        )
+
+    def _check(self, value: object, members: Mapping[str, type[Model]]) -> object:
+        listed = ", ".join(members)
+        if not isinstance(value, Mapping):
+            raise own(
+                f"is {describe(value)}, expected a mapping",
+                f"write {{column: …, {self.key}: {next(iter(members))}}}",
+            )
+        if self.key not in value:
+            raise own(f"{self.key!r} is missing", f"add {self.key}: with one of {listed}")
+        _check_known(value[self.key], members, self.key)
+        for key in value:
+            self._check_fits(str(key), str(value[self.key]), members)
+        return value
+
+    def _check_fits(self, key: str, kind: str, members: Mapping[str, type[Model]]) -> None:
+        """A key that another kind has is explained here; one that none has is left to pydantic."""
+        fits = [name for name, member in members.items() if key in _keys_of(member)]
+        if fits and kind not in fits:
+            raise own(
+                f"{key!r} has no effect with {self.key}: {kind}",
+                f"remove it (it belongs to {self.key}: {', '.join(fits)})",
+                at=key,
+            )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        choices: Mapping[str, Any] = schema["schema"]["choices"]
+        return {"oneOf": [handler(choice) for choice in choices.values()]}
+
+
+@dataclass(frozen=True)
+class ByShape:
+    """Annotates a union of plain values told apart by `tell`, which gives the member's index."""
+
+    tell: Callable[[object], int]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        choices = {
+            f"{HIDDEN}{index}": handler.generate_schema(member)
+            for index, member in enumerate(get_args(source))
+        }
+        return core_schema.tagged_union_schema(choices, lambda v: f"{HIDDEN}{self.tell(v)}")
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        choices: Mapping[str, Any] = schema["choices"]
+        return {"anyOf": [handler(choice) for choice in choices.values()]}
+
+
+def own(message: str, hint: str = "", at: str = "") -> PydanticCustomError:
+    """An error in words of ours; `at` is the key below, where that is the better place."""
+    return PydanticCustomError("own", "{message}", {"message": message, "hint": hint, "at": at})
+
+
+def describe(value: object) -> str:
+    """What a YAML value is, in plain words, with the value itself where it is short."""
+    match value:
+        case None:
+            return "empty"
+        case bool():
+            return f"the truth value {str(value).lower()}"
+        case int() | float():
+            return f"the number {_short(str(value))}"
+        case str():
+            return f"the text {_short(repr(value))}" if value else "an empty text"
+        case Mapping():
+            return "a mapping"
+        case list() | tuple():
+            return "a list"
+    return f"a {type(value).__name__}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:36] + "…" + text[-1]
+
+
+def _keys_of(member: type[Model]) -> set[str]:
+    return {field.alias or name for name, field in member.model_fields.items()}
+
+
+def _literal_of(member: type[Model], key: str) -> str:
+    for name, field in member.model_fields.items():
+        if (field.alias or name) == key:
+            return str(get_args(field.annotation)[0])
+    raise TypeError(f"{member.__name__} has no key {key!r}")

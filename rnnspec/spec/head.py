@@ -1,0 +1,58 @@
+"""Models of `pooling:` and `head:`: from the sequence of states to one answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from rnnspec.spec.base import ListOf, Model, Share, Width
+from rnnspec.spec.choice import OneOf, Option
+
+
+class LastPooling(Option):
+    """The state after the last step read, of each direction."""
+
+    name: ClassVar[str] = "last"
+
+
+class MeanPooling(Option):
+    """The mean over the sequence's own steps."""
+
+    name: ClassVar[str] = "mean"
+
+
+class MaxPooling(Option):
+    """The largest value over the sequence's own steps, per entry."""
+
+    name: ClassVar[str] = "max"
+
+
+class AttentionPooling(Option):
+    """A weighted mean over the sequence's own steps, with learned weights."""
+
+    name: ClassVar[str] = "attention"
+
+    units: Width | None = Field(
+        default=None,
+        description="Width of the layer that scores each step; null means the width of its input.",
+    )
+
+
+Pooling = Annotated[LastPooling | MeanPooling | MaxPooling | AttentionPooling, OneOf()]
+
+
+class Head(Model):
+    """The dense layers from the pooled vector to the answer."""
+
+    hidden: Annotated[tuple[Width, ...], ListOf] = Field(
+        default=(), description="Widths of dense layers before the answer; none by default."
+    )
+    activation: Literal["relu", "tanh", "gelu"] = Field(
+        default="relu", description="Function after each hidden layer."
+    )
+    dropout: Share = Field(
+        default=0.0,
+        description="Share of entries set to zero while training, of the pooled vector and of "
+        "each hidden layer.",
+    )

@@ -1,0 +1,59 @@
+"""The model of a whole spec."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.functional_validators import BeforeValidator
+
+from rnnspec.source.problems import did_you_mean
+from rnnspec.spec.base import Identifier, Model, Slug
+from rnnspec.spec.cell import CellDefinition
+from rnnspec.spec.choice import describe, own
+from rnnspec.spec.data import Data
+from rnnspec.spec.encoder import Encoder
+from rnnspec.spec.head import Head, LastPooling, Pooling
+from rnnspec.spec.train import Train
+
+CARDINALITIES = ("1:1", "N:1", "1:N", "N:N", "N:M")
+BUILT = ("N:1",)
+
+
+def _known_cardinality(value: object) -> object:
+    if not isinstance(value, str) or value.upper() not in CARDINALITIES:
+        near = did_you_mean(value, CARDINALITIES) if isinstance(value, str) else ""
+        listed = ", ".join(CARDINALITIES)
+        raise own(f"is {describe(value)}, expected one of {listed}", near)
+    if value not in CARDINALITIES:
+        raise own(f"is {describe(value)}", f"write {value.upper()}, in capitals")
+    if value not in BUILT:
+        raise own(f"{value} is not built yet", f"for now only {', '.join(BUILT)} can be used")
+    return value
+
+
+Cardinality = Annotated[Literal["N:1"], BeforeValidator(_known_cardinality)]
+
+
+class Spec(Model):
+    """A recurrent model and how it is trained."""
+
+    name: Slug = Field(
+        description="Name of the model and of its build folder: letters, digits, '-', '_', '.'."
+    )
+    cardinality: Cardinality = Field(
+        description="Shape of the task, from input to output: N:1 reads a sequence and gives one "
+        "answer."
+    )
+    data: Data = Field(description="Where the rows come from and what each holds.")
+    cells: dict[Identifier, CellDefinition] = Field(
+        default={}, description="Cells of one's own, by name, for use in layers."
+    )
+    encoder: Encoder = Field(description="The part that reads the input sequence.")
+    pooling: Pooling = Field(
+        default=LastPooling(), description="How the states of all steps become one vector."
+    )
+    head: Head = Field(
+        default=Head(), description="The dense layers from the pooled vector to the answer."
+    )
+    train: Train = Field(default=Train(), description="How the model is trained.")
