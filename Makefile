@@ -1,0 +1,53 @@
+# make demo   train a model on the dates of many languages, export it, ask it
+# make test   style, types, layers and tests
+# Both make .venv first if it is missing or older than pyproject.toml or constraints.txt.
+# Another Python: make PYTHON=/path/to/python (after `make clean`, if .venv is there already).
+
+.POSIX:
+.PHONY: demo test lint format clean
+.DELETE_ON_ERROR:
+
+# The first that runs, is new enough and can make a virtual environment.
+PYTHON = $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+	>/dev/null 2>&1 && { echo "$$python"; break; }; done)
+
+VENV = .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/installed
+# The versions come from constraints.txt alone, the build back end's included, hence no isolation.
+INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+
+DEMO = demo
+
+demo: $(READY)
+	rm -rf $(DEMO)
+	$(BIN)/rnnspec new dates-language $(DEMO)/
+	$(BIN)/rnnspec build $(DEMO)/dates-language.yaml
+	$(BIN)/rnnspec export --onnx
+
+# OMP_NUM_THREADS=1: pytest's two processes share the cores; more threads would only contend.
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "rnnspec needs Python 3.11 or newer with its venv module;" \
+	  "none of python3.11, python3.12, python3.13, python3 is. Install one (on Debian and Ubuntu" \
+	  "also python3-venv) or name one: make PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "Installing into $(VENV) (once; torch is large)"
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(INSTALL) pip setuptools hatchling editables
+	@$(INSTALL) --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(DEMO) .mypy_cache .pytest_cache .ruff_cache .hypothesis
