@@ -41,7 +41,7 @@ class CellError(RnnspecError):
 
 
 class DataError(RnnspecError):
-    """A data file that cannot be used; the message names the file and, where there is one, the row."""
+    """A data file that cannot be used; the message names the file and, if any, the row."""
 
 
 class BuildError(RnnspecError):
