@@ -16,7 +16,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/installed
 # The versions come from constraints.txt alone, the build back end's included, hence no isolation.
-INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+INSTALL = $(BIN)/python -m pip install --disable-pip-version-check -qq -c constraints.txt
 
 DEMO = demo
 
