@@ -33,7 +33,7 @@ test: lint
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy rnnspec tests $(wildcard benchmarks)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
