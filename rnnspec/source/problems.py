@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+MAX_SHOWN = 160
+"""Characters of a long line that are shown around the place."""
+MAX_WORD = 60
+"""Longest word for which a similar known one is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +46,36 @@ class Problem:
         return head if not self.source_line.strip() else f"{head}\n{self._underlined()}"
 
     def _underlined(self) -> str:
-        line = self.source_line.replace("\t", " ")
-        before = line[: self.span.column - 1]
-        marked = line[self.span.column - 1 : self.span.column - 1 + self.span.length]
-        return f"    {line}\n    {' ' * _cells(before)}{'^' * max(1, _cells(marked))}"
+        first = self.span.column - 1
+        start = 0 if len(self.source_line) <= MAX_SHOWN else max(0, first - MAX_SHOWN // 3)
+        line = "".join(map(_shown, self.source_line[start : start + MAX_SHOWN]))
+        before, marked = line[: first - start], line[first - start :][: self.span.length]
+        left = "…" if start else ""
+        right = "…" if len(self.source_line) > start + MAX_SHOWN else ""
+        below = " " * _cells(left + before) + "^" * max(1, _cells(marked))
+        return f"    {left}{line}{right}\n    {below}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean 'x'?` for the nearest known word, or an empty text if none is near."""
+    import difflib  # takes longer to load than a correct spec takes to check
+
+    if len(word) > MAX_WORD:
+        return ""
     near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else ""
+
+
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Characters that turn the direction of the text after them."""
+
+
+def _shown(character: str) -> str:
+    """What may be printed: a tab as a space, nothing that steers a terminal or turns text round."""
+    if character == "\t":
+        return " "
+    hidden = unicodedata.category(character) in ("Cc", "Cs") or character in _TURNING
+    return "\ufffd" if hidden else character
 
 
 def _cells(text: str) -> int:

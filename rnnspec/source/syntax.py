@@ -19,6 +19,10 @@ Meaning = tuple[int, str, str]
 """Index in the text, what is wrong, the way out."""
 
 
+_TIGHT = re.compile(r"\s*(?:- )?([\w.-]+):([^\s:].*)")
+"""A line that would be `key: value` if it had the space."""
+
+
 def syntax_problem(source: Source, error: MarkedYAMLError) -> Problem:
     """The problem that stands behind an error of PyYAML."""
     text = source.text
@@ -52,10 +56,8 @@ def _cannot_start(text: str, at: int, context: int) -> Meaning:
 
 def _no_colon(text: str, at: int, context: int) -> Meaning:
     line = _line_at(text, context)
-    tight = re.match(r"\s*(?:- )?([\w.-]+):(\S.*)", line)
-    if tight:
-        hint = f"write a space after the colon: {tight[1]}: {_cut(tight[2])}"
-        return context, "no space after ':'", hint
+    if tight := _TIGHT.match(line):
+        return context, "no space after ':'", _spaced(tight)
     word = re.match(r"[^\s:#,\[\]{}]*", text[context:])
     shown = _cut(word[0]) if word and word[0] else "the key"
     return (
@@ -66,21 +68,19 @@ def _no_colon(text: str, at: int, context: int) -> Meaning:
 
 
 def _second_colon(text: str, at: int, context: int) -> Meaning:
-    line = _line_at(text, at)
-    before = text[:at].rpartition("\n")[2]
-    if ": " in before or re.match(r"\s*- .*: ", before):
+    start = text.rfind("\n", 0, at) + 1
+    line, before = _line_at(text, at), text[start:at]
+    if ": " in before:
         return at, "a second ': ' in one line", "put the value in quotes, or start a new line"
-    if re.match(r"""\s*["']""", line):
-        return (
-            at,
-            "':' after a quoted text that ends early",
-            "put the whole value in one pair of quotes",
-        )
-    return (
-        at,
-        "a key is not allowed here",
-        "line it up with the keys above it; a value cannot stand beside keys of its own",
-    )
+    above = text[:start].rstrip()
+    previous = above.rfind("\n") + 1
+    if tight := _TIGHT.match(above[previous:]):
+        return previous + tight.start(1), "no space after ':'", _spaced(tight)
+    indent = len(line) - len(line.lstrip())
+    if indent and not before[indent:].startswith(("- ", "[", "{")):
+        hint = "line it up with the keys above it, or leave the value above it empty"
+        return start + indent, "a key below a key that has a value already", hint
+    return at, "a ':' that makes no key", "put the text in quotes"
 
 
 def _no_item(text: str, at: int, context: int) -> Meaning:
@@ -107,6 +107,9 @@ def _misindented(text: str, at: int, context: int) -> Meaning:
         return at, "a ',' outside of brackets", "put the list in brackets, or the text in quotes"
     if text[:at].endswith(('"', "'")) or text[:at].rstrip(" ").endswith(('"', "'")):
         return at, "text after the closing quote", "put the whole value in one pair of quotes"
+    if text.startswith("- ", context) and not text.startswith("- ", at):
+        hint = "start it with '- ', or move it to where the other keys stand"
+        return at, "this line stands among list items and is none", hint
     if line.lstrip().startswith("- "):
         return (
             at,
@@ -128,11 +131,9 @@ def _unclosed(opening: str, closing: str) -> Callable[[str, int, int], Meaning]:
         if _same_line(text, context, at):
             hint = f"separate the entries with commas and close with {closing!r}"
             return at, f"expected ',' or {closing!r} before {found!r}", hint
-        return (
-            context,
-            f"{opening!r} is not closed before {found!r}",
-            f"add the {closing!r}, or a ','",
-        )
+        line = _line_number(text, at)
+        hint = f"add the {closing!r}, or a ',' between entries"
+        return context, f"{opening!r} is still open in line {line}", hint
 
     return explain
 
@@ -289,6 +290,14 @@ def _line_at(text: str, index: int) -> str:
     start = text.rfind("\n", 0, index) + 1
     end = text.find("\n", index)
     return text[start : end if end >= 0 else len(text)]
+
+
+def _spaced(tight: re.Match[str]) -> str:
+    return f"write a space after the colon: {tight[1]}: {_cut(tight[2])}"
+
+
+def _line_number(text: str, index: int) -> int:
+    return len(re.findall(r"\r\n|\r|\n", text[:index])) + 1
 
 
 def _same_line(text: str, first: int, second: int) -> bool:
