@@ -19,12 +19,16 @@ READY = $(VENV)/installed
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check -qq -c constraints.txt
 
 DEMO = demo
+RNNSPEC = cd $(DEMO) && ../$(BIN)/rnnspec
 
+# In a folder of its own, so that the build and the exported file land there too.
 demo: $(READY)
 	rm -rf $(DEMO)
 	$(BIN)/rnnspec new dates-language $(DEMO)/
-	$(BIN)/rnnspec build $(DEMO)/dates-language.yaml
-	$(BIN)/rnnspec export --onnx
+	$(RNNSPEC) build dates-language.yaml
+	$(RNNSPEC) export --onnx
+	$(RNNSPEC) run dates-language.onnx \
+	  --text 'Sonntag, 22. November 2026' --text '22 novembre 2026' --text '2026年11月22日'
 
 # OMP_NUM_THREADS=1: pytest's two processes share the cores; more threads would only contend.
 test: lint
