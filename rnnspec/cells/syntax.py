@@ -1,0 +1,247 @@
+"""Text of equations to a syntax tree. The text reads like Python and is never executed as Python.
+
+    equations  = { [name "=" sum] end-of-line }
+    sum        = product { ("+" | "-") product }
+    product    = sign { ("*" | "/" | "@") sign }
+    sign       = "-" sign | power
+    power      = atom [ "**" sign ]
+    atom       = number | name | name "(" sum { "," sum } ")" | "(" sum ")"
+
+A line goes on while a bracket is open; `#` starts a comment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from rnnspec.errors import CellError
+
+MAX_NESTING = 60
+"""Open brackets and signs at once; deeper text is refused instead of exhausting the stack."""
+MAX_OPERATORS = 150
+"""Operators and brackets in one equation: bounds the depth of the tree, walked recursively."""
+MAX_LENGTH = 20_000
+"""Code points in one set of equations."""
+
+Operator = Literal["+", "-", "*", "/", "@", "**"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Line and column (from 1) and length of a piece of the equations' text."""
+
+    line: int
+    column: int
+    length: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    value: float
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    name: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Negated:
+    operand: Expression
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    operator: Operator
+    left: Expression
+    right: Expression
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    function: str
+    arguments: tuple[Expression, ...]
+    place: Place
+
+
+Expression = Number | Name | Negated | Binary | Call
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """`target = value`; `place` is the target's."""
+
+    target: str
+    value: Expression
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str  # name, number, operator, end-of-line, end
+    text: str
+    place: Place
+
+
+_TOKEN = re.compile(
+    r"(?P<space>[ \t]+|#[^\n]*)|(?P<newline>\r?\n)"
+    r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*)"
+    r"|(?P<operator>\*\*|[-+*/@=(),])"
+)
+
+
+def parse(text: str) -> tuple[Equation, ...]:
+    """The equations of `text`, in order. Raises CellError with the place of the first mistake."""
+    if len(text) > MAX_LENGTH:
+        raise CellError(f"the equations are longer than {MAX_LENGTH:,} characters")
+    equations = _Parser(_tokens(text)).equations()
+    if not equations:
+        raise CellError("there are no equations; write at least one, such as h = tanh(W @ x + b)")
+    return equations
+
+
+def _tokens(text: str) -> list[_Token]:
+    """Tokens of `text`; the ends of lines inside brackets are left out."""
+    tokens: list[_Token] = []
+    line, line_start, position, open_brackets = 1, 0, 0, 0
+    while position < len(text):
+        column = position - line_start + 1
+        found = _TOKEN.match(text, position)
+        if found is None:
+            raise CellError(f"{text[position]!r} has no meaning in an equation", line, column)
+        kind, piece = str(found.lastgroup), found.group()
+        place = Place(line, column, len(piece))
+        position = found.end()
+        if kind == "newline":
+            line, line_start = line + 1, position
+            if not open_brackets:
+                tokens.append(_Token("end-of-line", piece, place))
+        elif kind != "space":
+            open_brackets = max(0, open_brackets + (piece == "(") - (piece == ")"))
+            tokens.append(_Token(kind, piece, place))
+    tokens.append(_Token("end", "", Place(line, position - line_start + 1)))
+    return tokens
+
+
+class _Parser:
+    """Recursive descent over tokens, one method a rule of the grammar above."""
+
+    def __init__(self, tokens: list[_Token]) -> None:
+        self._tokens = tokens
+        self._at = 0
+        self._nesting = 0
+        self._operators = 0
+
+    @property
+    def _token(self) -> _Token:
+        return self._tokens[self._at]
+
+    def _take(self, *texts: str) -> _Token | None:
+        """The current operator if it is one of `texts`, moving past it."""
+        token = self._token
+        if token.kind != "operator" or token.text not in texts:
+            return None
+        self._at += 1
+        self._operators += token.text not in ("=", ")", ",")
+        if self._operators > MAX_OPERATORS:
+            raise self._fail(f"more than {MAX_OPERATORS} operators in one equation; name the parts")
+        return token
+
+    def _fail(self, message: str) -> CellError:
+        place = self._token.place
+        return CellError(message, place.line, place.column, place.length)
+
+    def equations(self) -> tuple[Equation, ...]:
+        found = []
+        while self._token.kind != "end":
+            if self._token.kind == "end-of-line":
+                self._at += 1
+                continue
+            found.append(self._equation())
+            if self._token.kind not in ("end-of-line", "end"):
+                raise self._fail(f"{self._token.text!r} is not expected here; one equation a line")
+        return tuple(found)
+
+    def _equation(self) -> Equation:
+        target = self._token
+        if target.kind != "name":
+            raise self._fail(f"an equation starts with a name, not with {target.text!r}")
+        self._at += 1
+        self._operators = 0
+        if not self._take("="):
+            raise self._fail(f"expected '=' after {target.text!r}, as in {target.text} = …")
+        return Equation(target.text, self._sum(), target.place)
+
+    def _sum(self) -> Expression:
+        left = self._product()
+        while operator := self._take("+", "-"):
+            left = _binary(operator, left, self._product())
+        return left
+
+    def _product(self) -> Expression:
+        left = self._sign()
+        while operator := self._take("*", "/", "@"):
+            left = _binary(operator, left, self._sign())
+        return left
+
+    def _sign(self) -> Expression:
+        if minus := self._take("-"):
+            with_sign = self._nested(self._sign)
+            return Negated(with_sign, minus.place)
+        return self._power()
+
+    def _power(self) -> Expression:
+        base = self._atom()
+        if operator := self._take("**"):
+            return _binary(operator, base, self._nested(self._sign))
+        return base
+
+    def _atom(self) -> Expression:
+        token = self._token
+        if token.kind == "number":
+            self._at += 1
+            value = float(token.text)
+            if value == float("inf"):
+                raise CellError("a number too large to hold", token.place.line, token.place.column)
+            return Number(value, token.place)
+        if token.kind == "name":
+            self._at += 1
+            if self._take("("):
+                return Call(token.text, self._arguments(), token.place)
+            return Name(token.text, token.place)
+        if self._take("("):
+            inside = self._nested(self._sum)
+            self._close()
+            return inside
+        got = "the end" if token.kind in ("end", "end-of-line") else repr(token.text)
+        raise self._fail(f"expected a number, a name or a bracket, not {got}")
+
+    def _arguments(self) -> tuple[Expression, ...]:
+        arguments = [self._nested(self._sum)]
+        while self._take(","):
+            arguments.append(self._nested(self._sum))
+        self._close()
+        return tuple(arguments)
+
+    def _close(self) -> None:
+        if not self._take(")"):
+            raise self._fail("expected ')': a bracket is not closed")
+
+    def _nested(self, rule: Callable[[], Expression]) -> Expression:
+        self._nesting += 1
+        if self._nesting > MAX_NESTING:
+            raise self._fail(f"nested deeper than {MAX_NESTING} levels; name the inner parts")
+        inside = rule()
+        self._nesting -= 1
+        return inside
+
+
+def _binary(operator: _Token, left: Expression, right: Expression) -> Binary:
+    return Binary(operator.text, left, right, operator.place)  # type: ignore[arg-type]
