@@ -1,0 +1,20 @@
+"""The plan: a model with every size resolved, in the middle between the spec and the back ends."""
+
+from rnnspec.plan.dump import dump
+from rnnspec.plan.facts import ClassFacts, Facts, NumericFacts, TextFacts, Vocabulary
+from rnnspec.plan.nodes import Plan
+from rnnspec.plan.resolve import resolve
+from rnnspec.plan.weights import Weight, weights
+
+__all__ = [
+    "ClassFacts",
+    "Facts",
+    "NumericFacts",
+    "Plan",
+    "TextFacts",
+    "Vocabulary",
+    "Weight",
+    "dump",
+    "resolve",
+    "weights",
+]

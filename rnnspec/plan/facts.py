@@ -1,0 +1,81 @@
+"""What a plan needs to know of the data, from training rows: vocabularies, widths, scales."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+PAD = ""
+"""Entry 0 of every vocabulary: stands past the end of a row, never in one."""
+PAD_ID = 0
+UNKNOWN_ID = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Entries of a text column in order of number.
+
+    Number 0 is the pad, number 1 the unknown (named `<unknown>` where a name is shown), entries
+    from the data follow from number 2 on.
+    """
+
+    entries: tuple[str, ...]
+    _numbers: Mapping[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        numbers = {entry: number for number, entry in enumerate(self.entries, start=2)}
+        object.__setattr__(self, "_numbers", numbers)
+
+    def __len__(self) -> int:
+        """Numbers in use, pad and unknown included."""
+        return len(self.entries) + 2
+
+    def numbers(self, tokens: Sequence[str]) -> list[int]:
+        """The number of each token; tokens that are not in the vocabulary are unknown."""
+        look_up = self._numbers
+        return [look_up.get(token, UNKNOWN_ID) for token in tokens]
+
+
+@dataclass(frozen=True, slots=True)
+class TextFacts:
+    """A column of words or characters."""
+
+    vocabulary: Vocabulary
+    longest: int
+    """Most tokens in a training row."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumericFacts:
+    """A column of numbers: frames, vectors or single numbers (width 1).
+
+    `mean` and `deviation` have `width` entries, over all steps of all training rows; a feature
+    that never changes has deviation 1.
+    """
+
+    width: int
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    longest: int = 1
+    """Most steps in a training row; 1 for vectors and numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFacts:
+    """A column of labels, in order of number (sorted by name)."""
+
+    labels: tuple[str, ...]
+    counts: tuple[int, ...] = ()
+    """Training rows of each label."""
+
+
+ColumnFacts = TextFacts | NumericFacts | ClassFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Facts of one data set: number of training rows, and of each column by its part."""
+
+    rows: int
+    inputs: Mapping[str, ColumnFacts]
+    outputs: Mapping[str, ColumnFacts]
