@@ -1,0 +1,158 @@
+"""The oracle: a plan computed row by row, step by step, in NumPy and float64.
+
+No padding, no batch, no fused kernel: what each node's definition in `rnnspec.plan.nodes` says,
+and nothing to make it fast. Every other back end is held against this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rnnspec.cells import Cell
+from rnnspec.plan.nodes import (
+    ClassOutput,
+    Dense,
+    Dropout,
+    Embed,
+    FramesInput,
+    Node,
+    NumericOutput,
+    Plan,
+    Pool,
+    Recurrent,
+    TokensInput,
+    directions_read,
+)
+from rnnspec.reference.functions import FUNCTIONS, PRIMITIVES, gelu, softmax
+
+Array = NDArray[np.float64]
+Weights = Mapping[str, NDArray[np.floating]]
+
+_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "none": lambda v: v,
+    "relu": FUNCTIONS["relu"],
+    "tanh": np.tanh,
+    "gelu": gelu,
+}
+
+
+def answers(
+    plan: Plan, weights: Weights, rows: Sequence[Mapping[str, ArrayLike]]
+) -> dict[str, Array]:
+    """The answer to each row, by output column.
+
+    A row maps each input column to its token numbers `[T]` or frames `[T, width]`; T may be 0.
+    A class is answered by its probabilities `[B, classes]`, numbers by `[B, width]` in the units
+    of the data.
+    """
+    exact = {name: np.asarray(value, np.float64) for name, value in weights.items()}
+    found = [_answer(plan, exact, row) for row in rows]
+    return {out.column: np.stack([one[out.column] for one in found]) for out in plan.outputs}
+
+
+def _answer(
+    plan: Plan, weights: dict[str, Array], row: Mapping[str, ArrayLike]
+) -> dict[str, Array]:
+    values: dict[str, Array] = {}
+    for node in plan.nodes:
+        if isinstance(node, TokensInput | FramesInput):
+            values[node.name] = _input(node, weights, row[node.column])
+        else:
+            values[node.name] = _value(plan, node, weights, values[node.source])
+    return {out.column: values[out.name] for out in plan.outputs}
+
+
+def _input(node: TokensInput | FramesInput, weights: dict[str, Array], cell: ArrayLike) -> Array:
+    if isinstance(node, TokensInput):
+        return np.asarray(cell, np.float64).reshape(-1)
+    frames = np.asarray(cell, np.float64).reshape(-1, node.width)
+    if node.scaled:
+        frames = (frames - weights[f"{node.name}.mean"]) / weights[f"{node.name}.deviation"]
+    return frames
+
+
+def _value(plan: Plan, node: Node, weights: dict[str, Array], source: Array) -> Array:
+    match node:
+        case Embed():
+            return weights[f"{node.name}.table"][source.astype(np.int64)]
+        case Dropout():
+            return source
+        case Recurrent():
+            return layer(node, weights, source)
+        case Pool():
+            return _pool(plan, node, weights, source)
+        case Dense():
+            affine = weights[f"{node.name}.W"] @ source + weights[f"{node.name}.b"]
+            return np.asarray(_ACTIVATIONS[node.activation](affine))
+        case ClassOutput():
+            return softmax(source)
+        case NumericOutput():
+            if not node.scaled:
+                return source
+            return source * weights[f"{node.name}.deviation"] + weights[f"{node.name}.mean"]
+        case _:
+            raise AssertionError(f"{node.name} has no source")
+
+
+def layer(node: Recurrent, weights: Mapping[str, Array], steps: Array) -> Array:
+    """One row through one layer: `[T, inputs]` to `[T, width]`, in time order."""
+    outputs = []
+    for direction in node.directions:
+        prefix = f"{node.name}.{direction}."
+        parameters = {name: weights[prefix + name] for name in node.cell.parameters}
+        order = range(len(steps)) if direction == "forward" else reversed(range(len(steps)))
+        out = np.zeros((len(steps), node.units))
+        states = {name: np.zeros(node.units) for name in node.cell.states}
+        for t in order:
+            states, out[t] = step(node.cell, parameters, steps[t], states)
+        outputs.append(out)
+    return np.concatenate(outputs, axis=-1)
+
+
+def step(
+    cell: Cell, parameters: Mapping[str, Array], x: Array, states: Mapping[str, Array]
+) -> tuple[dict[str, Array], Array]:
+    """One step of a cell: its next states and its output, each node of the graph in order."""
+    values: list[Array] = []
+    for node in cell.graph.nodes:
+        match node.op:
+            case "input":
+                value = x
+            case "state":
+                value = states[node.name]
+            case "parameter":
+                value = parameters[node.name]
+            case "constant":
+                value = np.asarray(node.value)
+            case op:
+                function = PRIMITIVES.get(op) or FUNCTIONS[op]
+                value = function(*(values[arg] for arg in node.args))
+        values.append(np.asarray(value))
+    graph = cell.graph
+    following = {
+        name: np.broadcast_to(values[index], states[name].shape)
+        for name, index in graph.next_states.items()
+    }
+    return following, values[graph.output]
+
+
+def _pool(plan: Plan, node: Pool, weights: dict[str, Array], steps: Array) -> Array:
+    if len(steps) == 0:
+        return np.zeros(node.inputs)
+    match node.kind:
+        case "mean":
+            return np.asarray(steps.mean(axis=0))
+        case "max":
+            return np.asarray(steps.max(axis=0))
+        case "attention":
+            hidden = np.tanh(steps @ weights[f"{node.name}.W"].T + weights[f"{node.name}.b"])
+            return np.asarray(softmax(hidden @ weights[f"{node.name}.v"]) @ steps)
+        case "last":
+            directions = directions_read(plan, node)
+            ends = {"forward": len(steps) - 1, "reverse": 0}
+            parts = np.split(steps, len(directions), axis=-1)
+            last = [part[ends[d]] for part, d in zip(parts, directions, strict=True)]
+            return np.concatenate(last)
