@@ -1,0 +1,5 @@
+"""A plan as a PyTorch module that trains."""
+
+from rnnspec.to_torch.model import Model
+
+__all__ = ["Model"]

@@ -1,0 +1,148 @@
+"""A plan as an `nn.Module`: one module a node, run in the plan's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rnnspec.errors import BuildError
+from rnnspec.plan import Facts, NumericFacts, Plan, nodes, weights
+from rnnspec.plan.weights import FromData, Normal, Uniform, Weight
+from rnnspec.to_torch import layers
+from rnnspec.to_torch.recurrent import RecurrentLayer
+from rnnspec.to_torch.steps import Lengths, Steps
+
+Arrays = Mapping[str, NDArray[np.floating]]
+
+
+class Model(nn.Module):
+    """A trainable model. Weights are 0 until `start` or `load_canonical` fills them."""
+
+    def __init__(self, plan: Plan, generic: bool = False) -> None:
+        super().__init__()
+        self.plan = plan
+        self.parts = nn.ModuleDict({_key(n.name): _part(plan, n, generic) for n in plan.nodes})
+
+    def forward(self, inputs: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+        """Scores by output column: `[B, classes]`, or scaled numbers `[B, width]`.
+
+        `inputs` maps each input column to `(values, lengths)`: token numbers `[B, T]` int64 or
+        frames `[B, T, width]`, and `[B]` int64. T is at least 1, even where every row is empty.
+        """
+        values: dict[str, Steps | Tensor] = {}
+        for node in self.plan.nodes:
+            part = self.parts[_key(node.name)]
+            if isinstance(node, nodes.TokensInput | nodes.FramesInput):
+                padded, lengths = inputs[node.column]
+                source: Steps | Tensor = Steps(
+                    padded.transpose(0, 1), Lengths(lengths, padded.shape[1])
+                )
+            else:
+                source = values[node.source]
+            values[node.name] = part(source)
+        return {out.column: _tensor(values[out.name]) for out in self.plan.outputs}
+
+    def output(self, column: str) -> layers.ClassOutput | layers.NumericOutput:
+        """The module of the output of `column`, which turns scores into answers."""
+        part = self.parts[_key(f"output.{column}")]
+        assert isinstance(part, layers.ClassOutput | layers.NumericOutput)
+        return part
+
+    def answers(self, inputs: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+        """Probabilities `[B, classes]` or numbers `[B, width]` in the units of the data."""
+        return {name: self.output(name).answer(v) for name, v in self.forward(inputs).items()}
+
+    def canonical(self) -> Iterator[tuple[str, Tensor]]:
+        """Canonical names and the tensors that hold them, sharing memory with the model."""
+        for node in self.plan.nodes:
+            part = self.parts[_key(node.name)]
+            assert isinstance(part, layers.Weighted | RecurrentLayer)
+            yield from ((f"{node.name}.{name}", value) for name, value in part.canonical())
+
+    def canonical_arrays(self) -> dict[str, NDArray[np.floating]]:
+        """A copy of all weights in canonical order."""
+        held = {name: value.detach().cpu().numpy().copy() for name, value in self.canonical()}
+        return {weight.name: held[weight.name] for weight in weights(self.plan)}
+
+    @torch.no_grad()
+    def load_canonical(self, arrays: Arrays) -> None:
+        """Take all weights from `arrays`. Raises BuildError if names or shapes do not fit."""
+        held = dict(self.canonical())
+        expected = {weight.name: weight.shape for weight in weights(self.plan)}
+        found = {name: tuple(array.shape) for name, array in arrays.items()}
+        for name in sorted(expected.keys() | found.keys()):
+            if expected.get(name) != found.get(name):
+                raise BuildError(
+                    f"the weights do not fit the plan: {name} should have shape"
+                    f" {expected.get(name, 'none')}, found {found.get(name, 'none')}"
+                )
+        for name in expected:
+            held[name].copy_(torch.as_tensor(np.asarray(arrays[name])))
+
+    @torch.no_grad()
+    def start(self, facts: Facts, seed: int) -> None:
+        """Draw every weight as the plan says, from `seed`; the same on native and generic."""
+        held = dict(self.canonical())
+        generator = torch.Generator().manual_seed(seed)
+        for weight in weights(self.plan):
+            held[weight.name].copy_(_drawn(weight, self.plan, facts, generator))
+
+
+def _drawn(weight: Weight, plan: Plan, facts: Facts, generator: torch.Generator) -> Tensor:
+    match weight.start:
+        case Uniform(bound):
+            return (torch.rand(weight.shape, generator=generator) * 2 - 1) * bound
+        case Normal(deviation):
+            drawn = torch.randn(weight.shape, generator=generator) * deviation
+            drawn[0] = 0.0
+            return drawn
+        case FromData(what):
+            node = plan.node(weight.name.rpartition(".")[0])
+            assert isinstance(node, nodes.FramesInput | nodes.NumericOutput)
+            side = facts.inputs if isinstance(node, nodes.FramesInput) else facts.outputs
+            known = side[node.column]
+            assert isinstance(known, NumericFacts)
+            return torch.tensor(known.mean if what == "mean" else known.deviation)
+
+
+def _part(plan: Plan, node: nodes.Node, generic: bool) -> nn.Module:
+    """The module of a node: the one place where node types and pooling kinds are listed."""
+    match node:
+        case nodes.TokensInput():
+            return layers.Tokens(node)
+        case nodes.FramesInput():
+            return layers.Frames(node)
+        case nodes.Embed():
+            return layers.Embed(node)
+        case nodes.Dropout():
+            return layers.Dropout(node)
+        case nodes.Recurrent():
+            return RecurrentLayer(node, generic)
+        case nodes.Pool(kind="last"):
+            return layers.PoolLast(node, nodes.directions_read(plan, node))
+        case nodes.Pool(kind="mean"):
+            return layers.PoolMean(node)
+        case nodes.Pool(kind="max"):
+            return layers.PoolMax(node)
+        case nodes.Pool():
+            return layers.PoolAttention(node)
+        case nodes.Dense():
+            return layers.Dense(node)
+        case nodes.ClassOutput():
+            return layers.ClassOutput(node)
+        case nodes.NumericOutput():
+            return layers.NumericOutput(node)
+
+
+def _tensor(value: Steps | Tensor) -> Tensor:
+    assert isinstance(value, Tensor)
+    return value
+
+
+def _key(name: str) -> str:
+    """A node's name as a key of a ModuleDict, which allows no dots."""
+    return name.replace(".", "/")

@@ -1,0 +1,88 @@
+"""Small plans, weights and rows for tests, made without a spec or data files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rnnspec.cells import Cell, builtin_cell
+from rnnspec.plan import Facts, NumericFacts, Plan, weights
+from rnnspec.plan.facts import ClassFacts
+from rnnspec.plan.nodes import (
+    ClassOutput,
+    Dense,
+    Direction,
+    FramesInput,
+    Node,
+    Pool,
+    PoolKind,
+    Recurrent,
+)
+from rnnspec.plan.verify import verify
+
+Arrays = dict[str, NDArray[np.float32]]
+
+
+def frames_plan(
+    cell: Cell | str = "gru",
+    direction: Direction = "forward",
+    depth: int = 1,
+    units: int = 5,
+    width: int = 3,
+    pool: PoolKind = "last",
+) -> Plan:
+    """Frames through a stack, a pooling and a linear layer to four classes."""
+    cell = builtin_cell(cell) if isinstance(cell, str) else cell
+    nodes: list[Node] = [FramesInput("input.frames", "frames", width, scaled=True)]
+    inputs = width
+    for index in range(depth):
+        source = nodes[-1].name
+        layer = Recurrent(f"layers.{index}", source, cell, inputs, units, direction)
+        nodes.append(layer)
+        inputs = layer.width
+    nodes.append(Pool("pool", nodes[-1].name, pool, inputs, 4 if pool == "attention" else 0))
+    nodes.append(Dense("answer", "pool", inputs, 4, "none"))
+    nodes.append(ClassOutput("output.label", "answer", "label", 4))
+    return verify(Plan("test", "N:1", tuple(nodes)))
+
+
+def frames_facts(width: int = 3) -> Facts:
+    """Facts that fit `frames_plan`."""
+    mean = tuple(0.1 * i for i in range(width))
+    frames = NumericFacts(width, mean, tuple(1.0 + 0.2 * i for i in range(width)), longest=9)
+    return Facts(10, {"frames": frames}, {"label": ClassFacts(("a", "b", "c", "d"))})
+
+
+def random_weights(plan: Plan, seed: int = 0) -> Arrays:
+    """Weights of a size at which gates are neither idle nor saturated; deviations are positive."""
+    draw = np.random.default_rng(seed)
+    found: Arrays = {}
+    for weight in weights(plan):
+        value = draw.normal(0, 0.6, weight.shape).astype(np.float32)
+        if weight.name.endswith("deviation"):
+            value = (np.abs(value) + 0.5).astype(np.float32)
+        found[weight.name] = value
+    return found
+
+
+def random_frames(
+    lengths: Sequence[int], width: int = 3, seed: int = 0
+) -> list[dict[str, NDArray[np.float32]]]:
+    """One row a length."""
+    draw = np.random.default_rng(seed)
+    return [{"frames": draw.normal(size=(n, width)).astype(np.float32)} for n in lengths]
+
+
+def padded(
+    rows: Sequence[dict[str, NDArray[np.float32]]], longest: int, filler: float
+) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """Frames of the rows in one batch `[B, longest, width]`, with `filler` past each length."""
+    width = rows[0]["frames"].shape[-1]
+    values = np.full((len(rows), longest, width), filler, np.float32)
+    for row, into in zip(rows, values, strict=True):
+        into[: len(row["frames"])] = row["frames"]
+    lengths = torch.tensor([len(row["frames"]) for row in rows])
+    return {"frames": (torch.from_numpy(values), lengths)}

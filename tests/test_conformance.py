@@ -1,0 +1,50 @@
+"""One suite over all cells and all back ends: the same plan gives the same numbers everywhere."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from rnnspec.cells import builtin_names
+from rnnspec.plan.nodes import Direction, PoolKind
+from rnnspec.reference import answers
+from rnnspec.to_torch import Model
+from tests.models import frames_plan, padded, random_frames, random_weights
+
+LENGTHS = (7, 1, 4, 0, 9, 2)
+"""Of the rows in a batch: among them 0, 1 and T."""
+CASES = list(itertools.product(builtin_names(), ("forward", "reverse", "bidirectional"), (1, 3)))
+POOLS: tuple[PoolKind, ...] = ("last", "mean", "max", "attention")
+
+
+@pytest.mark.parametrize(("cell", "direction", "depth"), CASES)
+def test_torch_agrees_with_the_reference(cell: str, direction: Direction, depth: int) -> None:
+    for pool in POOLS:
+        plan = frames_plan(cell, direction, depth, pool=pool)
+        weights = random_weights(plan)
+        rows = random_frames(LENGTHS)
+        expected = answers(plan, weights, rows)["label"]
+        for generic in (False, True):
+            model = Model(plan, generic).eval()
+            model.load_canonical(weights)
+            got = model.answers(padded(rows, max(LENGTHS), 0.0))["label"].detach().numpy()
+            np.testing.assert_allclose(got, expected, atol=1e-5, err_msg=f"{pool} {generic=}")
+
+
+@pytest.mark.parametrize(("cell", "direction", "depth"), CASES)
+@pytest.mark.parametrize("generic", [False, True])
+def test_padding_and_batch_mates_change_nothing(
+    cell: str, direction: Direction, depth: int, generic: bool
+) -> None:
+    for pool in POOLS:
+        plan = frames_plan(cell, direction, depth, pool=pool)
+        model = Model(plan, generic).eval()
+        model.load_canonical(random_weights(plan))
+        rows = random_frames(LENGTHS)
+        together = model.answers(padded(rows, max(LENGTHS) + 5, 3.7))["label"]
+        for row, got in zip(rows, together, strict=True):
+            alone = model.answers(padded([row], max(1, len(row["frames"])), 0.0))["label"][0]
+            torch.testing.assert_close(got, alone, atol=1e-6, rtol=0)
