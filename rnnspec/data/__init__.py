@@ -1,0 +1,28 @@
+"""Data files to arrays: readers, facts of the training rows, an encoded cache, batches.
+
+    file ─read─▶ chunks of raw cells ─decode─▶ values ─┬─ survey ─▶ Facts
+                                                       └─ encode ─▶ Dataset ─collate─▶ Batch
+
+Everything streams: memory depends on the longest row, the vocabulary and the number of rows (a
+few bytes each), never on the size of the file.
+"""
+
+from rnnspec.data.batches import epoch_batches, in_order_batches, padded_share
+from rnnspec.data.dataset import Batch, Dataset
+from rnnspec.data.encode import encode
+from rnnspec.data.readers import Chunk, read
+from rnnspec.data.split import in_validation
+from rnnspec.data.survey import survey
+
+__all__ = [
+    "Batch",
+    "Chunk",
+    "Dataset",
+    "encode",
+    "epoch_batches",
+    "in_order_batches",
+    "in_validation",
+    "padded_share",
+    "read",
+    "survey",
+]

@@ -1,0 +1,138 @@
+"""Folders of raw arrays that are written once, appear whole or not at all, and are mapped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from rnnspec.errors import DataError
+
+INDEX = "arrays.json"
+"""Written last; states the type and shape of every array of the folder."""
+UNFINISHED = ".unfinished-"
+STALE_SECONDS = 24 * 3600
+"""Age from which an unfinished folder is taken for one that a killed run left behind."""
+
+
+@dataclass(slots=True)
+class Column:
+    """An array that grows on disk: `dtype`, and the shape of one entry."""
+
+    stream: IO[bytes]
+    dtype: np.dtype[Any]
+    entry: tuple[int, ...]
+    count: int = 0
+
+    def append(self, values: NDArray[Any]) -> None:
+        """Adds `values`, `[n, *entry]`."""
+        assert values.shape[1:] == self.entry, (values.shape, self.entry)
+        self.stream.write(np.ascontiguousarray(values, self.dtype).data)
+        self.count += len(values)
+
+
+@dataclass(slots=True)
+class Writer:
+    """Creates the arrays of one folder."""
+
+    folder: Path
+    stack: contextlib.ExitStack
+    columns: dict[str, Column] = field(default_factory=dict)
+
+    def column(self, name: str, dtype: DTypeLike, *entry: int) -> Column:
+        path = self.folder / name
+        stream = self.stack.enter_context(path.open("wb", buffering=1 << 20))
+        self.columns[name] = Column(stream, np.dtype(dtype), entry)
+        return self.columns[name]
+
+    def finish(self) -> None:
+        """Everything to the disk, the index last."""
+        for column in self.columns.values():
+            column.stream.flush()
+            os.fsync(column.stream.fileno())
+        index = {
+            name: {"dtype": column.dtype.str, "shape": [column.count, *column.entry]}
+            for name, column in self.columns.items()
+        }
+        with open(self.folder / INDEX, "w", encoding="utf-8") as stream:
+            json.dump(index, stream, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path) -> Iterator[Writer]:
+    """A writer of `folder`, which appears when the block ends without an exception.
+
+    Safe against being killed and against other processes doing the same: the folder is written
+    under another name and renamed; whoever comes second drops their own. Raises DataError where
+    the disk refuses.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _clear_stale(folder.parent)
+        temporary = folder.parent / f"{UNFINISHED}{secrets.token_hex(8)}"
+        temporary.mkdir()
+    except OSError as error:
+        raise _refused(folder, error) from error
+    try:
+        with contextlib.ExitStack() as stack:
+            writer = Writer(temporary, stack)
+            yield writer
+            writer.finish()
+        try:
+            os.replace(temporary, folder)
+        except OSError:
+            if open_folder(folder) is None:
+                raise
+    except OSError as error:
+        raise _refused(folder, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def open_folder(folder: Path) -> dict[str, NDArray[Any]] | None:
+    """The arrays of `folder`, mapped read-only; None if it is missing or not whole.
+
+    A folder that is not whole is removed.
+    """
+    if not folder.is_dir():
+        return None
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        return {name: _mapped(folder / name, **about) for name, about in index.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+
+
+def _mapped(file: Path, dtype: str, shape: list[int]) -> NDArray[Any]:
+    kind = np.dtype(dtype)
+    size = kind.itemsize * int(np.prod(shape))
+    if file.stat().st_size != size:
+        raise ValueError(f"{file} is cut off")
+    if not size:  # nothing to map
+        return np.zeros(shape, kind)
+    # A plain view: the memmap class costs time at each indexing.
+    return np.memmap(file, kind, "r", shape=tuple(shape)).view(np.ndarray)
+
+
+def _clear_stale(folder: Path) -> None:
+    for left in folder.glob(f"{UNFINISHED}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _refused(folder: Path, error: OSError) -> DataError:
+    return DataError(f"{folder.parent}: cannot write the encoded data: {error.strerror or error}")

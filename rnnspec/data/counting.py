@@ -1,0 +1,131 @@
+"""Running figures over a stream: how often each word or character occurs, mean and deviation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec.data.decode import Floats, fold
+from rnnspec.errors import DataError
+
+CODE_POINTS = 0x110000
+MOST_WORDS = 1 << 21
+"""Different words counted at once; beyond it the rarest half is let go (`WordCounts`)."""
+
+
+@dataclass(slots=True)
+class WordCounts:
+    """Counts of words, exact for up to MOST_WORDS different ones.
+
+    Beyond that, lossy counting bounds memory: when the table is full, words with the lowest counts
+    are let go until it is half empty. A count may then be too low by at most `error`. Words that
+    occur more than `error` times are never missed, so a vocabulary is given only as far as it
+    consists of words counted more than `error` times; one that would reach further is an error.
+    """
+
+    most: int = MOST_WORDS
+    error: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, rows: list[list[str]]) -> None:
+        self.counts.update(chain.from_iterable(rows))
+        if len(self.counts) > self.most:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        by_count = sorted(self.counts.values(), reverse=True)
+        cut = by_count[self.most // 2]
+        self.error += cut
+        self.counts = Counter({word: n for word, n in self.counts.items() if n > cut})
+
+    def entries(self, min_count: int, max_size: int | None) -> tuple[str, ...]:
+        """Words by falling count, then by text. Raises DataError (see the class)."""
+        return _entries(self.sure(min_count, max_size), max_size)
+
+    def sure(self, min_count: int, max_size: int | None) -> dict[str, int]:
+        """Words counted at least `min_count` times and more than `error` times."""
+        least = max(min_count, self.error + 1)
+        found = {word: count for word, count in self.counts.items() if count >= least}
+        if least > min_count and (max_size is None or len(found) < max_size):
+            raise DataError(
+                f"more than {self.most:,} different words; set min_count to {least} or more, "
+                f"or max_size to {len(found)} or less"
+            )
+        return found
+
+
+@dataclass(slots=True)
+class CharCounts:
+    """Counts of code points, exact, in a table of fixed size."""
+
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(CODE_POINTS, np.int64))
+
+    def add(self, texts: list[str]) -> None:
+        points = code_points("".join(texts))
+        if len(points):
+            seen = np.bincount(points)
+            self.counts[: len(seen)] += seen
+
+    def entries(self, min_count: int, max_size: int | None, fold_case: bool) -> tuple[str, ...]:
+        """Characters by falling count, then by code point; folded ones count together."""
+        found: Counter[str] = Counter()
+        for point in np.flatnonzero(self.counts).tolist():
+            char = fold(chr(point)) if fold_case else chr(point)
+            found[char] += int(self.counts[point])
+        return _entries({c: n for c, n in found.items() if n >= min_count}, max_size)
+
+
+def code_points(text: str) -> NDArray[np.uint32]:
+    """The code points of a text without surrogates."""
+    return np.frombuffer(text.encode("utf-32-le"), np.dtype("<u4"))
+
+
+def _entries(found: dict[str, int], max_size: int | None) -> tuple[str, ...]:
+    ordered = sorted(found, key=lambda entry: (-found[entry], entry))
+    return tuple(ordered[:max_size])
+
+
+@dataclass(slots=True)
+class Moments:
+    """Mean and population standard deviation of each feature, in one pass.
+
+    Chunks are merged as in Chan, Golub and LeVeque (1983), relative to the first step seen: this
+    keeps float64 accurate far from 0, and gives a feature that never changes exactly 0.
+    """
+
+    count: int = 0
+    origin: NDArray[np.float64] | None = None
+    shift: NDArray[np.float64] | float = 0.0
+    """Mean of the steps so far, less `origin`."""
+    squares: NDArray[np.float64] | float = 0.0
+    """Sum of squared distances from the mean."""
+
+    def add(self, steps: Floats) -> None:
+        """Adds steps `[N, W]`."""
+        if not len(steps):
+            return
+        values = steps.astype(np.float64)
+        if self.origin is None:
+            self.origin = values[0].copy()
+        values -= self.origin
+        count, mean = len(values), values.mean(axis=0)
+        values -= mean
+        total, distance = self.count + count, mean - self.shift
+        self.squares += (values**2).sum(axis=0) + distance**2 * (self.count * count / total)
+        self.shift += distance * (count / total)
+        self.count = total
+
+    def mean(self) -> tuple[float, ...]:
+        assert self.origin is not None, "no step was added"
+        return tuple((self.origin + self.shift).tolist())
+
+    def deviation(self) -> tuple[float, ...]:
+        """1 for a feature that does not change, or by less than float32 can tell from 0."""
+        assert self.origin is not None, "no step was added"
+        deviation = np.sqrt(np.asarray(self.squares) / self.count)
+        steady = deviation < np.finfo(np.float32).tiny
+        return tuple(np.where(steady, 1.0, deviation).tolist())

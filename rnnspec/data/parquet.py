@@ -1,0 +1,75 @@
+"""Rows of Parquet, through pyarrow, reading only the columns asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rnnspec.data.lines import check_file
+from rnnspec.data.rows import BadRows, Chunk
+from rnnspec.errors import DataError
+from rnnspec.source.problems import did_you_mean
+
+CHUNK_ROWS = 4096
+CHUNK_BYTES = 1 << 20
+"""Aim for the size of a chunk, as the file states the size of its columns."""
+
+
+def read_parquet(file: Path, columns: Sequence[str], bad: BadRows) -> Iterator[Chunk]:
+    """Chunks of `columns`; memory is bounded by a row group's page, not by the row group."""
+    try:
+        import pyarrow as arrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise DataError(
+            f"{file}: reading Parquet needs pyarrow; pip install 'rnnspec[parquet]'"
+        ) from error
+    check_file(file)
+    wanted = list(dict.fromkeys(columns))
+    first = 0
+    try:
+        with parquet.ParquetFile(file, buffer_size=CHUNK_BYTES, pre_buffer=False) as source:
+            _check_columns(file, wanted, source.schema_arrow.names)
+            size = _chunk_rows(source.metadata, set(wanted))
+            for batch in source.iter_batches(batch_size=size, columns=wanted):
+                lines = list(range(first + 1, first + 1 + batch.num_rows))
+                cells = {name: batch.column(name).to_pylist() for name in wanted}
+                yield Chunk(first, lines, cells)
+                first += batch.num_rows
+    except (arrow.ArrowException, OSError) as error:
+        if first:
+            bad.fail(first + 1, f"cannot be read from here on: {_reason(error)}")
+        raise DataError(
+            f"{file}: is not a whole Parquet file: {_reason(error)}; was it written to its end?"
+        ) from error
+
+
+def _check_columns(file: Path, columns: list[str], names: list[str]) -> None:
+    for column in columns:
+        if column not in names:
+            listed = ", ".join(names[:20])
+            parts = (
+                f"there is no column {column!r}",
+                did_you_mean(column, names),
+                f"the columns are: {listed}",
+            )
+            raise DataError(f"{file}: " + "; ".join(part for part in parts if part))
+        if names.count(column) > 1:
+            raise DataError(f"{file}: two columns are called {column!r}; rename one")
+
+
+def _chunk_rows(metadata: Any, columns: set[str]) -> int:
+    """Rows for about CHUNK_BYTES of the columns."""
+    size = 0
+    for group in range(metadata.num_row_groups):
+        for index in range(metadata.num_columns):
+            column = metadata.row_group(group).column(index)
+            if column.path_in_schema.split(".")[0] in columns:
+                size += column.total_uncompressed_size
+    per_row = size / max(1, metadata.num_rows)
+    return int(min(CHUNK_ROWS, max(1, CHUNK_BYTES // max(1, per_row))))
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__

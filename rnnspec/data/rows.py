@@ -1,0 +1,101 @@
+"""What every reader shares: chunks of rows, and the collection of bad rows into one error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import compress
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from rnnspec.errors import DataError
+
+SHOWN = 10
+"""Most bad rows listed in one error; reading stops at this many."""
+LOOK_ON = 100_000
+"""Rows read after the first bad one, to list more bad rows in the same error."""
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some rows of a file, as cells of the columns asked for.
+
+    `first` is the number of the first row in the file, from 0; `lines` holds for each row where
+    the user finds it: the number of its (first) line from 1, or of the row from 1 for Parquet.
+    Cells are what the format gives: texts in CSV and TSV; texts, numbers, truth values, lists and
+    None in JSONL and Parquet. `textual` says that every cell is a text because the format knows
+    nothing else.
+    """
+
+    first: int
+    lines: list[int]
+    cells: Mapping[str, list[object]]
+    textual: bool = False
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def only(self, keep: Sequence[bool]) -> Chunk:
+        """The rows for which `keep` is true; `first` then numbers no row any more."""
+        cells = {name: list(compress(cells, keep)) for name, cells in self.cells.items()}
+        return Chunk(self.first, list(compress(self.lines, keep)), cells, self.textual)
+
+
+@dataclass(slots=True)
+class BadRows:
+    """Collects the bad rows of one file, so that one error shows several of them."""
+
+    file: Path
+    word: str = "line"
+    """What the numbers count: "line" or "row"."""
+    found: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, line: int, message: str) -> None:
+        """Notes a bad row. Raises DataError when enough have been found."""
+        self.found.append((line, message))
+        if len(self.found) >= SHOWN:
+            self._fail(stopped=True)
+
+    def check(self, line: int) -> None:
+        """Raises DataError if there are bad rows and `line` is far beyond the first."""
+        if self.found and line - self.found[0][0] > LOOK_ON:
+            self._fail(stopped=True)
+
+    def close(self) -> None:
+        """To be called at the end of the file. Raises DataError if any row was bad."""
+        if self.found:
+            self._fail(stopped=False)
+
+    def place(self, line: int) -> str:
+        """`file:line`, or `file: row n` where rows have no lines."""
+        return f"{self.file}:{line}" if self.word == "line" else f"{self.file}: row {line}"
+
+    def fail(self, line: int, message: str) -> NoReturn:
+        """Raises DataError for a mistake beyond which the file cannot be read."""
+        raise DataError(f"{self.place(line)}: {message}")
+
+    def decoded(self, chunk: Chunk, column: str, decode: Callable[[object], Value]) -> list[Value]:
+        """The values of a column; a cell that `decode` refuses with a DataError is a bad row.
+
+        Bad rows are left out: the values then no longer line up with the chunk, which does no
+        harm, for the file ends in an error.
+        """
+        values: list[Value] = []
+        for line, cell in zip(chunk.lines, chunk.cells[column], strict=True):
+            try:
+                values.append(decode(cell))
+            except DataError as error:
+                self.add(line, f"column {column!r} {error}")
+        return values
+
+    def _fail(self, stopped: bool) -> NoReturn:
+        shown = sorted(self.found)
+        if len(shown) == 1 and not stopped:
+            self.fail(*shown[0])
+        count = f"{len(shown)} bad {self.word}s"
+        if stopped:
+            count += " and perhaps more; reading stopped there"
+        listed = (f"  {self.place(line)}: {message}" for line, message in shown)
+        raise DataError("\n".join([f"{self.file}: {count}", *listed]))

@@ -1,0 +1,204 @@
+"""Facts of the training rows, in one pass over the file: what a plan needs to know of the data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from rnnspec.data.counting import CharCounts, Moments, WordCounts
+from rnnspec.data.decode import Floats, frames, label, number, text, vector, words
+from rnnspec.data.readers import BadRows, Chunk, read
+from rnnspec.data.split import validation_mask
+from rnnspec.errors import DataError
+from rnnspec.plan.facts import ClassFacts, ColumnFacts, Facts, NumericFacts, TextFacts, Vocabulary
+from rnnspec.spec import (
+    CharsInput,
+    ClassOutput,
+    FramesInput,
+    Input,
+    NumberOutput,
+    Output,
+    Spec,
+    VectorOutput,
+    WordsInput,
+)
+
+MOST_LABELS = 1 << 20
+
+
+class Gatherer(Protocol):
+    """Gathers the facts of one column, chunk by chunk."""
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None: ...
+
+    def facts(self) -> ColumnFacts:
+        """Raises DataError, without the place, where the rows seen are not enough."""
+        ...
+
+
+def survey(spec: Spec, train: Path) -> Facts:
+    """The facts of the training rows of `train`, without those of a validation share.
+
+    Raises DataError: see `read` and `rnnspec.data.decode`; for vectors of different widths, for
+    fewer than two labels, for no steps at all, for a split that leaves one side empty, and for a
+    vocabulary beyond bounds (`WordCounts`).
+    """
+    share = spec.data.valid if isinstance(spec.data.valid, float) else 0.0
+    source, target = spec.data.input, spec.data.output
+    gatherers = [_gatherer(source), _gatherer(target)]
+    bad, rows, kept_out = BadRows(train), 0, 0
+    for chunk in read(train, [source.column, target.column], spec.data.format, bad):
+        used = _training_rows(chunk, share) if share else chunk
+        rows += len(used)
+        kept_out += len(chunk) - len(used)
+        for gatherer in gatherers:
+            gatherer.add(used, bad)
+    _check_split(train, rows, kept_out, share)
+    found = []
+    for gatherer, column in zip(gatherers, (source.column, target.column), strict=True):
+        try:
+            found.append(gatherer.facts())
+        except DataError as error:
+            raise DataError(f"{train}: column {column!r} has {error}") from error
+    return Facts(rows, {source.column: found[0]}, {target.column: found[1]})
+
+
+def _training_rows(chunk: Chunk, share: float) -> Chunk:
+    keep = (~validation_mask(chunk.first, len(chunk), share)).tolist()
+    return chunk.only(keep)
+
+
+def _check_split(train: Path, rows: int, kept_out: int, share: float) -> None:
+    if share and not kept_out:
+        raise DataError(
+            f"{train}: a validation share of {share:g} takes none of the {rows} rows; "
+            "set data.valid to a larger share or to a file"
+        )
+    if not rows:
+        raise DataError(
+            f"{train}: a validation share of {share:g} takes all of the {kept_out} rows; "
+            "set data.valid to a smaller share or to a file"
+        )
+
+
+def _gatherer(column: Input | Output) -> Gatherer:
+    match column:
+        case WordsInput():
+            return Words(column)
+        case CharsInput():
+            return Chars(column)
+        case FramesInput() | VectorOutput() | NumberOutput():
+            return Numbers(column)
+        case ClassOutput():
+            return Labels(column)
+
+
+@dataclass(slots=True)
+class Words:
+    column: WordsInput
+    counts: WordCounts = field(default_factory=WordCounts)
+    longest: int = 0
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        rows = [words(text) for text in bad.decoded(chunk, self.column.column, text)]
+        self.counts.add(rows)
+        self.longest = max(self.longest, max(map(len, rows), default=0))
+
+    def facts(self) -> TextFacts:
+        entries = self.counts.entries(self.column.min_count, self.column.max_size)
+        return _text_facts(entries, self.longest, "word", self.column.min_count)
+
+
+@dataclass(slots=True)
+class Chars:
+    column: CharsInput
+    counts: CharCounts = field(default_factory=CharCounts)
+    longest: int = 0
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        texts = bad.decoded(chunk, self.column.column, text)
+        self.counts.add(texts)
+        self.longest = max(self.longest, max(map(len, texts), default=0))
+
+    def facts(self) -> TextFacts:
+        column = self.column
+        entries = self.counts.entries(column.min_count, column.max_size, column.fold_case)
+        return _text_facts(entries, self.longest, "character", column.min_count)
+
+
+def _text_facts(entries: tuple[str, ...], longest: int, what: str, min_count: int) -> TextFacts:
+    if not longest:
+        raise DataError(f"no {what} in any training row")
+    if not entries:
+        raise DataError(f"no {what} that occurs {min_count} times; set min_count lower")
+    return TextFacts(Vocabulary(entries), longest)
+
+
+@dataclass(slots=True)
+class Numbers:
+    """Frames, vectors and single numbers; the first row that has steps sets the width."""
+
+    column: FramesInput | VectorOutput | NumberOutput
+    width: int = 0
+    longest: int = 0
+    moments: Moments = field(default_factory=Moments)
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        def decode(cell: object) -> Floats:
+            return self._decode(cell, chunk.textual)
+
+        rows = bad.decoded(chunk, self.column.column, decode)
+        if not self.width:  # nothing but empty rows so far
+            return
+        self.moments.add(np.concatenate([row for row in rows if len(row)] or [_none(self.width)]))
+        self.longest = max(self.longest, max(map(len, rows), default=0))
+
+    def _decode(self, cell: object, textual: bool) -> Floats:
+        match self.column:
+            case FramesInput():
+                steps = frames(cell, textual)
+            case VectorOutput():
+                steps = vector(cell, textual)[None]
+            case NumberOutput():
+                steps = number(cell, textual)[None]
+        if len(steps):
+            self.width = self.width or steps.shape[1]
+            if steps.shape[1] != self.width:
+                raise DataError(
+                    f"has {steps.shape[1]} numbers to a step, the rows before have {self.width}"
+                )
+        return steps
+
+    def facts(self) -> NumericFacts:
+        if not self.width:
+            raise DataError("no step in any training row")
+        return NumericFacts(self.width, self.moments.mean(), self.moments.deviation(), self.longest)
+
+
+@dataclass(slots=True)
+class Labels:
+    column: ClassOutput
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        self.counts.update(bad.decoded(chunk, self.column.column, label))
+        if len(self.counts) > MOST_LABELS:
+            raise DataError(
+                f"{bad.file}: column {self.column.column!r} has more than {MOST_LABELS:,} "
+                "different labels; read it as a number, or name another column"
+            )
+
+    def facts(self) -> ClassFacts:
+        if len(self.counts) < 2:
+            (only,) = self.counts
+            raise DataError(f"one label only, {only!r}; a classifier needs at least two")
+        labels = tuple(sorted(self.counts))
+        return ClassFacts(labels, tuple(self.counts[name] for name in labels))
+
+
+def _none(width: int) -> Floats:
+    return np.zeros((0, width), np.float32)
