@@ -1,0 +1,213 @@
+"""Facts as files of a build folder, in JSON that a person can read.
+
+    facts.json                        rows; of each column its widths, scales, counts, longest row
+    vocabulary/<side>.<column>.json   words, characters or labels in order of number, one per line
+
+Numbers 0 and 1 of a vocabulary of words or characters, the pad and the unknown, are not written:
+the first line of entries has number 2. Labels start at number 0. What is read back equals what was
+written, floats to the last bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+from rnnspec.errors import BuildError
+from rnnspec.plan.facts import ClassFacts, ColumnFacts, Facts, NumericFacts, TextFacts, Vocabulary
+
+FILE = "facts.json"
+FOLDER = "vocabulary"
+VERSION = 1
+
+
+def write_facts(folder: Path, facts: Facts) -> None:
+    """Writes the facts into `folder`, which must exist; each file appears whole or not at all.
+
+    Raises BuildError where the disk refuses.
+    """
+    try:
+        (folder / FOLDER).mkdir(exist_ok=True)
+        sides = {
+            side: {name: _written(folder, side, name, of) for name, of in columns.items()}
+            for side, columns in (("inputs", facts.inputs), ("outputs", facts.outputs))
+        }
+        about = {"version": VERSION, "rows": facts.rows, **sides}
+        _replace(folder / FILE, json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False))
+    except OSError as error:
+        raise BuildError(f"{folder}: cannot be written: {error.strerror or error}") from error
+
+
+def _written(folder: Path, side: str, column: str, facts: ColumnFacts) -> dict[str, object]:
+    """What stands in facts.json of a column, after writing its vocabulary, if any."""
+    match facts:
+        case NumericFacts(width=width, mean=mean, deviation=deviation, longest=longest):
+            return {
+                "kind": "numeric",
+                "width": width,
+                "longest": longest,
+                "mean": list(mean),
+                "deviation": list(deviation),
+            }
+        case TextFacts(vocabulary=vocabulary, longest=longest):
+            name = _write_entries(folder, side, column, vocabulary.entries)
+            entries = len(vocabulary.entries)
+            return {"kind": "text", "longest": longest, "entries": entries, "vocabulary": name}
+        case ClassFacts(labels=labels, counts=counts):
+            name = _write_entries(folder, side, column, labels)
+            return {
+                "kind": "class",
+                "entries": len(labels),
+                "vocabulary": name,
+                "counts": list(counts),
+            }
+
+
+def _write_entries(folder: Path, side: str, column: str, entries: tuple[str, ...]) -> str:
+    name = f"{FOLDER}/{side.removesuffix('s')}.{_file_name(column)}.json"
+    lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
+    _replace(folder / name, f"[\n{lines}\n]")
+    return name
+
+
+def _file_name(column: str) -> str:
+    """A name that no file system refuses and that no other column shares, in any case."""
+    name = quote(column, safe="")
+    if name == column.lower() and len(name) <= 100:
+        return name
+    return f"{name[:80]}-{hashlib.sha256(column.encode()).hexdigest()[:8]}"
+
+
+def _replace(file: Path, text: str) -> None:
+    new = file.with_name(file.name + ".new")
+    with new.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.write(text + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(new, file)
+
+
+def read_facts(folder: Path) -> Facts:
+    """The facts that `write_facts` left in `folder`.
+
+    Raises BuildError, naming file and key, for what is missing, broken or does not fit together.
+    """
+    place = _Place(folder / FILE)
+    about = place.mapping(_load(folder / FILE))
+    version = place.at("version").whole(about)
+    if version != VERSION:
+        place.at("version").fail(f"is {version}, this rnnspec reads {VERSION}")
+    rows = place.at("rows").whole(about)
+    sides = {}
+    for side in ("inputs", "outputs"):
+        of_side = place.at(side)
+        columns = of_side.mapping(of_side.get(about))
+        sides[side] = {name: _column(folder, of_side.at(name), columns) for name in columns}
+    return Facts(rows, sides["inputs"], sides["outputs"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A key of a file, with what may stand there; each check raises BuildError."""
+
+    file: Path
+    path: tuple[str, ...] = ()
+
+    def at(self, key: str) -> _Place:
+        return _Place(self.file, (*self.path, key))
+
+    def fail(self, message: str) -> NoReturn:
+        keys = ".".join(self.path)
+        raise BuildError(
+            f"{self.file}: {keys + ': ' if keys else ''}{message}; "
+            "the build folder is damaged: build again"
+        )
+
+    def get(self, mapping: Mapping[str, Any]) -> Any:
+        """The value under the last key of this place."""
+        if self.path[-1] not in mapping:
+            self.fail("is missing")
+        return mapping[self.path[-1]]
+
+    def mapping(self, value: object) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            self.fail("is not an object")
+        return value
+
+    def whole(self, mapping: Mapping[str, Any]) -> int:
+        value = self.get(mapping)
+        if type(value) is not int or value < 0:
+            self.fail(f"is {value!r}, expected a whole number")
+        return value
+
+    def floats(self, mapping: Mapping[str, Any], count: int) -> tuple[float, ...]:
+        value = self.get(mapping)
+        if not isinstance(value, list) or len(value) != count:
+            self.fail(f"is not a list of {count} numbers")
+        if not all(type(entry) in (int, float) and math.isfinite(entry) for entry in value):
+            self.fail("holds something that is not a finite number")
+        return tuple(float(entry) for entry in value)
+
+    def counts(self, mapping: Mapping[str, Any]) -> tuple[int, ...]:
+        value = self.get(mapping)
+        if not isinstance(value, list) or not all(type(n) is int and n >= 0 for n in value):
+            self.fail("is not a list of whole numbers")
+        return tuple(value)
+
+
+def _column(folder: Path, place: _Place, columns: Mapping[str, Any]) -> ColumnFacts:
+    about = place.mapping(place.get(columns))
+    kind = place.at("kind").get(about)
+    if kind == "numeric":
+        width = place.at("width").whole(about)
+        mean = place.at("mean").floats(about, width)
+        deviation = place.at("deviation").floats(about, width)
+        if not all(value > 0 for value in deviation):
+            place.at("deviation").fail("holds a number that is not above 0")
+        return NumericFacts(width, mean, deviation, place.at("longest").whole(about))
+    if kind == "text":
+        entries = _entries(folder, place, about)
+        return TextFacts(Vocabulary(entries), place.at("longest").whole(about))
+    if kind == "class":
+        labels = _entries(folder, place, about)
+        counts = place.at("counts").counts(about)
+        if counts and len(counts) != len(labels):
+            place.at("counts").fail(f"has {len(counts)} entries for {len(labels)} labels")
+        return ClassFacts(labels, counts)
+    place.at("kind").fail(f"is {kind!r}, expected text, numeric or class")
+
+
+def _entries(folder: Path, place: _Place, about: Mapping[str, Any]) -> tuple[str, ...]:
+    name = place.at("vocabulary").get(about)
+    if not isinstance(name, str) or Path(name).parent != Path(FOLDER):
+        place.at("vocabulary").fail(f"is not the name of a file in {FOLDER}/")
+    of_file = _Place(folder / name)
+    entries = _load(folder / name)
+    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+        of_file.fail("is not a list of texts")
+    if len(set(entries)) != len(entries):
+        ((twice, _),) = Counter(entries).most_common(1)
+        of_file.fail(f"holds {twice!r} twice")
+    expected = place.at("entries").whole(about)
+    if len(entries) != expected:
+        of_file.fail(f"has {len(entries)} entries, {FILE} says {expected}")
+    return tuple(entries)
+
+
+def _load(file: Path) -> object:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        _Place(file).fail("is missing")
+    except json.JSONDecodeError as error:
+        _Place(file).fail(f"broken JSON at line {error.lineno}, column {error.colno}: {error.msg}")
+    except (OSError, ValueError, RecursionError) as error:
+        _Place(file).fail(f"cannot be read: {error}")
