@@ -33,10 +33,11 @@ class _Stopped(Exception):
 class Composer:
     """Reads one document; `problems` holds what is wrong with it, in the order found."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, text: str | None = None) -> None:
+        """`text`, where given, is parsed instead: the source's, with parts blanked out."""
         self.source = source
         self.problems: list[Problem] = []
-        self._loader = yaml.SafeLoader(source.text)
+        self._loader = yaml.SafeLoader(source.text if text is None else text)
         self._anchors: dict[str, tuple[Node, int, int] | None] = {}
         self._values = 0
 
@@ -204,7 +205,9 @@ class Composer:
             node, below = self._node(inner, (*path, len(items)), depth + 1)
             items.append(node)
             height = max(height, below + 1)
-        return SequenceNode(self.source, self._span(event, inner), tuple(items)), height
+        return SequenceNode(
+            self.source, self._span(event, inner), tuple(items), _flow(event)
+        ), height
 
     def _mapping(
         self, event: events.MappingStartEvent, path: tuple[str | int, ...], depth: int
@@ -221,7 +224,8 @@ class Composer:
             height = max(height, below + 1)
             if key is not None:
                 entries[key] = Entry(key_node.source, key_node.span, node)
-        return MappingNode(self.source, self._span(event, inner, entries), entries), height
+        span = self._span(event, inner, entries)
+        return MappingNode(self.source, span, entries, _flow(event)), height
 
     def _key(
         self, event: events.Event, node: Node, path: tuple[str | int, ...], known: dict[str, Entry]
@@ -252,7 +256,7 @@ class Composer:
     ) -> Span:
         """A collection's place: all of it in brackets on one line, else where it starts."""
         first, last = _marks(start)[0], _marks(end)[1]
-        flow = getattr(start, "flow_style", False)
+        flow = _flow(start)
         length = last.column - first.column if flow and first.line == last.line else 1
         if not flow and entries:
             key = next(iter(entries.values())).span
@@ -278,6 +282,10 @@ def _marks(event: events.Event) -> tuple[Mark, Mark]:
     assert isinstance(start, Mark)
     assert isinstance(end, Mark)
     return start, end
+
+
+def _flow(event: events.Event) -> bool:
+    return bool(getattr(event, "flow_style", False))
 
 
 def _as_text(mark: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from rnnspec.source.problems import Span
@@ -27,9 +27,12 @@ class ScalarNode:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SequenceNode:
+    """A list; `flow` if written in brackets."""
+
     source: Source
     span: Span
     items: tuple[Node, ...]
+    flow: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,9 +46,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MappingNode:
+    """Keys and values, in the order of the file; `flow` if written in brackets."""
+
     source: Source
     span: Span
     entries: Mapping[str, Entry]
+    flow: bool
 
 
 Node = ScalarNode | SequenceNode | MappingNode
@@ -74,20 +80,3 @@ def plain(node: Node) -> Any:
             return [plain(item) for item in node.items]
         case MappingNode():
             return {key: plain(entry.node) for key, entry in node.entries.items()}
-
-
-def grafted(node: Node, path: tuple[str | int, ...], entry: Entry) -> Node:
-    """A tree with `entry` at `path`; everything else is shared with `node`."""
-    if not path:
-        return entry.node
-    first, rest = path[0], path[1:]
-    if isinstance(node, MappingNode) and isinstance(first, str):
-        old = node.entries.get(first)
-        kept = entry if old is None or not rest else old
-        below = grafted(old.node, rest, entry) if old and rest else entry.node
-        return replace(node, entries={**node.entries, first: replace(kept, node=below)})
-    if isinstance(node, SequenceNode) and isinstance(first, int):
-        items = list(node.items)
-        items[first] = grafted(items[first], rest, entry)
-        return replace(node, items=tuple(items))
-    raise KeyError(first)

@@ -58,12 +58,20 @@ class Problem:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean 'x'?` for the nearest known word, or an empty text if none is near."""
+    near = nearest(word, known)
+    return f"did you mean {near!r}?" if near is not None else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is most like `word`, its case aside, or None if none is near."""
     import difflib  # takes longer to load than a correct spec takes to check
 
     if len(word) > MAX_WORD:
-        return ""
-    near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else ""
+        return None
+    words = {entry.lower(): entry for entry in sorted(known)}
+    starts = [entry for entry in words if len(word) > 1 and entry.startswith(word.lower())]
+    near = starts if len(starts) == 1 else difflib.get_close_matches(word.lower(), words, 1, 0.6)
+    return words[near[0]] if near else None
 
 
 _TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"

@@ -19,7 +19,6 @@ from rnnspec.source.nodes import (
     Path,
     ScalarNode,
     SequenceNode,
-    grafted,
     plain,
     shown_path,
 )
@@ -77,10 +76,6 @@ class Document:
         span = replace(span, length=max(1, min(span.length, room)))
         return node.source.problem(span, message, hint, shown_path(path))
 
-    def with_value(self, path: Path, entry: Entry) -> Document:
-        """The document with another value at `path`, whose parent must be there."""
-        return replace(self, root=grafted(self.root, tuple(path), entry))
-
     def _reach(self, path: Path) -> list[tuple[Entry | None, Node]]:
         """The entries from the root along `path`, as far as it goes; no entry for list items."""
         node = self.root
@@ -109,8 +104,8 @@ class Document:
         if not reached:
             return self.root.source, self.root.span
         entry, node = reached[-1]
-        empty = isinstance(node, ScalarNode) and not node.written
-        if entry and (key or empty or len(reached) < len(path)):
+        bare = not node.written if isinstance(node, ScalarNode) else not node.flow
+        if entry and (key or bare or len(reached) < len(path)):
             return entry.source, entry.span
         return node.source, node.span
 

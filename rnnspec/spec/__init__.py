@@ -21,6 +21,7 @@ from rnnspec.spec.head import (
     MeanPooling,
     Pooling,
 )
+from rnnspec.spec.load import LoadedSpec, load_spec, resolved_yaml
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.train import SGD, Adam, AdamW, EarlyStopping, Optimizer, Train
 
@@ -40,6 +41,7 @@ __all__ = [
     "Input",
     "LastPooling",
     "Layer",
+    "LoadedSpec",
     "MaxPooling",
     "MeanPooling",
     "NumberOutput",
@@ -50,4 +52,6 @@ __all__ = [
     "Train",
     "VectorOutput",
     "WordsInput",
+    "load_spec",
+    "resolved_yaml",
 ]

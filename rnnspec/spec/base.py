@@ -28,17 +28,39 @@ class Model(BaseModel):
     )
 
 
+def own(message: str, hint: str = "", at: str = "") -> PydanticCustomError:
+    """An error in words of ours; `at` is the key below, where that is the better place."""
+    return PydanticCustomError("own", "{message}", {"message": message, "hint": hint, "at": at})
+
+
+def keys_of(model: type[Model]) -> dict[str, str]:
+    """The keys a mapping of this kind may have in YAML, each with its description."""
+    return {
+        field.alias or name: field.description or "" for name, field in model.model_fields.items()
+    }
+
+
 def _has_text(text: str) -> str:
     if not text.strip():
-        raise PydanticCustomError("own", "is empty; write a text or leave the key out")
+        raise PydanticCustomError(
+            "own", "{message}", {"message": "expected a text, found an empty one"}
+        )
     return text
 
 
 Text = Annotated[str, Field(min_length=1), AfterValidator(_has_text)]
 """A text with something in it."""
-Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+_SLUG = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+_IDENTIFIER = r"^[A-Za-z][A-Za-z0-9_]*$"
+PATTERNS = {
+    _SLUG: ("a name of letters, digits, '-', '_' and '.'", r"[^A-Za-z0-9._-]+"),
+    _IDENTIFIER: ("a name of letters, digits and '_' that starts with a letter", r"[^A-Za-z0-9_]+"),
+}
+"""For each pattern, what it asks for in words, and what it does not allow."""
+
+Slug = Annotated[str, Field(pattern=_SLUG, max_length=100)]
 """A name that is safe as the name of a folder."""
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=100)]
+Identifier = Annotated[str, Field(pattern=_IDENTIFIER, max_length=100)]
 """A name that can stand in equations."""
 Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
 """The length of a vector."""

@@ -9,7 +9,7 @@ Three ways to write a choice in YAML, each an annotation of a union:
 - `ByShape(...)`: one of several plain values told apart by their shape: a text or a number.
 
 Each becomes a tagged union of pydantic, which reports the errors of the chosen member only.
-Errors of ours are `PydanticCustomError("own", ...)`: see `rnnspec.spec.explain`.
+Errors of ours come from `rnnspec.spec.base.own` and are put into place by `rnnspec.spec.explain`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, get_args
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, core_schema
 
 from rnnspec.source.problems import did_you_mean
-from rnnspec.spec.base import Model
+from rnnspec.spec.base import Model, own
 
 HIDDEN = "\0"
 """Starts the parts of an error's path that stand for no key of the file (YAML has no NUL)."""
@@ -104,10 +104,12 @@ def _check_one_of(value: object, options: Mapping[str, type[Option]]) -> dict[st
     if not isinstance(value, Mapping):
         with_settings = [name for name in options if options[name].model_fields]
         example = f"; for settings, {{{with_settings[0]}: {{…}}}}" if with_settings else ""
-        raise own(f"is {describe(value)}, expected one of {listed}", f"write one of them{example}")
+        raise own(
+            f"expected one of {listed}, found {describe(value)}", f"write one of them{example}"
+        )
     if len(value) != 1:
         found = ", ".join(map(str, value)) or "none"
-        raise own(f"takes exactly one of {listed}, found {found}", "keep one of them")
+        raise own(f"expected exactly one of {listed}, found {found}", "keep one of them")
     ((name, settings),) = value.items()
     _check_known(name, options, str(name))
     if not options[name].model_fields:
@@ -122,7 +124,7 @@ def _check_one_of(value: object, options: Mapping[str, type[Option]]) -> dict[st
 def _check_known(name: object, known: Mapping[str, object], at: str) -> None:
     if name not in known:
         near = did_you_mean(str(name), known)
-        raise own(f"unknown choice {str(name)!r}, expected one of {', '.join(known)}", near, at)
+        raise own(f"expected one of {', '.join(known)}, found {describe(name)}", near, at)
 
 
 @dataclass(frozen=True)
@@ -136,14 +138,14 @@ class ByKey:
     ) -> CoreSchema:
         members: dict[str, type[Model]] = {}
         for member in get_args(source):
-            members[_literal_of(member, self.key)] = member
+            members[literal_of(member, self.key)] = member
 
         def checked(value: object) -> object:
             return value if isinstance(value, Model) else self._check(value, members)
 
         def tag(value: Any) -> str:
             if isinstance(value, Model):
-                return HIDDEN + _literal_of(type(value), self.key)
+                return HIDDEN + literal_of(type(value), self.key)
             return HIDDEN + str(value[self.key])
 
         choices = {HIDDEN + name: handler.generate_schema(m) for name, m in members.items()}
@@ -155,25 +157,13 @@ class ByKey:
         listed = ", ".join(members)
         if not isinstance(value, Mapping):
             raise own(
-                f"is {describe(value)}, expected a mapping",
+                f"expected a mapping, found {describe(value)}",
                 f"write {{column: …, {self.key}: {next(iter(members))}}}",
             )
         if self.key not in value:
-            raise own(f"{self.key!r} is missing", f"add {self.key}: with one of {listed}")
+            raise own(f"key {self.key!r} is missing", f"add '{self.key}: …' with one of {listed}")
         _check_known(value[self.key], members, self.key)
-        for key in value:
-            self._check_fits(str(key), str(value[self.key]), members)
         return value
-
-    def _check_fits(self, key: str, kind: str, members: Mapping[str, type[Model]]) -> None:
-        """A key that another kind has is explained here; one that none has is left to pydantic."""
-        fits = [name for name, member in members.items() if key in _keys_of(member)]
-        if fits and kind not in fits:
-            raise own(
-                f"{key!r} has no effect with {self.key}: {kind}",
-                f"remove it (it belongs to {self.key}: {', '.join(fits)})",
-                at=key,
-            )
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -204,16 +194,11 @@ class ByShape:
         return {"anyOf": [handler(choice) for choice in choices.values()]}
 
 
-def own(message: str, hint: str = "", at: str = "") -> PydanticCustomError:
-    """An error in words of ours; `at` is the key below, where that is the better place."""
-    return PydanticCustomError("own", "{message}", {"message": message, "hint": hint, "at": at})
-
-
 def describe(value: object) -> str:
     """What a YAML value is, in plain words, with the value itself where it is short."""
     match value:
         case None:
-            return "empty"
+            return "nothing"
         case bool():
             return f"the truth value {str(value).lower()}"
         case int() | float():
@@ -231,11 +216,8 @@ def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:36] + "…" + text[-1]
 
 
-def _keys_of(member: type[Model]) -> set[str]:
-    return {field.alias or name for name, field in member.model_fields.items()}
-
-
-def _literal_of(member: type[Model], key: str) -> str:
+def literal_of(member: type[Model], key: str) -> str:
+    """What stands under `key` in a mapping of the kind `member`."""
     for name, field in member.model_fields.items():
         if (field.alias or name) == key:
             return str(get_args(field.annotation)[0])

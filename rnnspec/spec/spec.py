@@ -8,9 +8,9 @@ from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
 from rnnspec.source.problems import did_you_mean
-from rnnspec.spec.base import Identifier, Model, Slug
+from rnnspec.spec.base import Identifier, Model, Slug, own
 from rnnspec.spec.cell import CellDefinition
-from rnnspec.spec.choice import describe, own
+from rnnspec.spec.choice import describe
 from rnnspec.spec.data import Data
 from rnnspec.spec.encoder import Encoder
 from rnnspec.spec.head import Head, LastPooling, Pooling
@@ -24,9 +24,9 @@ def _known_cardinality(value: object) -> object:
     if not isinstance(value, str) or value.upper() not in CARDINALITIES:
         near = did_you_mean(value, CARDINALITIES) if isinstance(value, str) else ""
         listed = ", ".join(CARDINALITIES)
-        raise own(f"is {describe(value)}, expected one of {listed}", near)
+        raise own(f"expected one of {listed}, found {describe(value)}", near)
     if value not in CARDINALITIES:
-        raise own(f"is {describe(value)}", f"write {value.upper()}, in capitals")
+        raise own(f"expected {value.upper()}, found {describe(value)}", "write it in capitals")
     if value not in BUILT:
         raise own(f"{value} is not built yet", f"for now only {', '.join(BUILT)} can be used")
     return value

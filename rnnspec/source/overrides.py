@@ -1,0 +1,130 @@
+"""Overrides from the command line: `train.epochs=3`, its value read as YAML 1.2.
+
+All overrides together are shown as a file named `--set`, one line each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rnnspec.errors import SpecError
+from rnnspec.source.composer import Composer
+from rnnspec.source.nodes import Entry, MappingNode, Node, ScalarNode, SequenceNode, shown_path
+from rnnspec.source.problems import Problem, Span
+from rnnspec.source.text import Source, check_characters
+from rnnspec.source.yaml12 import Document
+
+NAME = "--set"
+"""The file that problems of overrides are placed in."""
+
+_PART = re.compile(r"[^.\[\]\s]+")
+_KEY = re.compile(r"[^.\[\]\s=]+(?:\.[^.\[\]\s=]+|\[[0-9]+\])*")
+
+
+def apply_overrides(document: Document, overrides: Sequence[str]) -> tuple[Document, list[Problem]]:
+    """The document with each `key.path=value` put in its place, later ones last.
+
+    List items are named by their number, from 0: `encoder.layers.0.units=64`. Overrides that
+    cannot be applied are left out and given back as problems.
+    """
+    problems: list[Problem] = []
+    root = document.root
+    for number in range(len(overrides)):
+        source = Source.of("\n".join(overrides[: number + 1]), NAME)
+        start = len(source.text) - len(overrides[number])
+        try:
+            root = _Override(source, start).applied(root)
+        except SpecError as error:
+            problems += error.problems
+    return replace(document, root=root), problems
+
+
+class _Override:
+    """One override, which starts at `start` of the text of `source`."""
+
+    def __init__(self, source: Source, start: int) -> None:
+        check_characters(source)
+        self.source, self.start = source, start
+        self.text = source.text[start:]
+        self.key = _KEY.match(self.text)
+
+    def applied(self, root: Node) -> Node:
+        """The tree with the value in its place; raises SpecError where it has none."""
+        if not self.key or self.text[self.key.end() : self.key.end() + 1] != "=":
+            raise self._wrong(
+                0, len(self.text), "expected key=value", "write it like train.epochs=3"
+            )
+        value = self._value(self.key.end() + 1)
+        parts = [(part[0], part.start()) for part in _PART.finditer(self.key[0])]
+        return self._placed(root, parts, 0, value)
+
+    def _value(self, at: int) -> Node:
+        """The value behind the `=`, composed with everything before it blanked out."""
+        if not self.text[at:].strip():
+            raise self._wrong(0, len(self.text), "no value after '='", "write null for none")
+        blank = re.sub(r"[^\r\n]", " ", self.source.text[: self.start + at])
+        composer = Composer(self.source, blank + self.text[at:])
+        value = composer.document()
+        if value is None or composer.problems:
+            raise SpecError(composer.problems)
+        return value
+
+    def _placed(
+        self, node: Node | None, parts: list[tuple[str, int]], depth: int, value: Node
+    ) -> Node:
+        """`node` with the value at `parts[depth:]` below it; missing mappings are made."""
+        if depth == len(parts):
+            return value
+        part, at = parts[depth]
+        span = self.source.place(self.start + at, len(part))
+        if isinstance(node, SequenceNode):
+            return self._in_list(node, parts, depth, value)
+        if isinstance(node, ScalarNode) and node.value is not None:
+            node = self._from_name(node, parts, depth)
+        entries = dict(node.entries) if isinstance(node, MappingNode) else {}
+        old = entries.get(part)
+        below = self._placed(old.node if old else None, parts, depth + 1, value)
+        if old and depth + 1 < len(parts):
+            entries[part] = replace(old, node=below)
+        else:
+            entries[part] = Entry(self.source, span, below)
+        if isinstance(node, MappingNode):
+            return replace(node, entries=entries)
+        return MappingNode(self.source, span, entries, flow=False)
+
+    def _in_list(
+        self, node: SequenceNode, parts: list[tuple[str, int]], depth: int, value: Node
+    ) -> Node:
+        part, at = parts[depth]
+        count = len(node.items)
+        if not part.isdecimal() or len(part) > 6 or int(part) >= count:
+            shown = shown_path([name for name, _ in parts[:depth]])
+            what = f"{shown} is a list of {count}; {part!r} is no item of it"
+            hint = (
+                f"name an item by its number, from 0 to {count - 1}" if count else "set all of it"
+            )
+            raise self._wrong(at, len(part), what, hint)
+        items = list(node.items)
+        items[int(part)] = self._placed(items[int(part)], parts, depth + 1, value)
+        return replace(node, items=tuple(items))
+
+    def _from_name(
+        self, node: ScalarNode, parts: list[tuple[str, int]], depth: int
+    ) -> MappingNode | None:
+        """`optimizer: adam` becomes a mapping for `optimizer.adam.lr=…`; any other value stays."""
+        part, at = parts[depth]
+        if node.value == part:
+            return None
+        shown = shown_path([name for name, _ in parts[:depth]])
+        what = f"{shown} is {str(node.value)[:40]!r}, which has no keys"
+        raise self._wrong(at, len(part), what, f"set all of it: {shown}={{{part}: …}}")
+
+    def _wrong(self, at: int, length: int, message: str, hint: str) -> SpecError:
+        index = self.start + at
+        span = self.source.place(index, max(1, length))
+        line = self.source.line(span.line)
+        room = max(1, len(line) - span.column + 1)
+        place = Span(span.line, span.column, min(span.length, room))
+        return SpecError([self.source.problem(place, message, hint)])

@@ -1,0 +1,170 @@
+"""Checks of meaning: what each key allows by itself, but not together with the others.
+
+Each check is a function of a whole spec that reports what it finds. `reads` names the keys it
+goes by: a check is left out where one of them is wrong already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from rnnspec.errors import CellError
+from rnnspec.source.problems import did_you_mean
+from rnnspec.spec.data import ClassOutput, FramesInput
+from rnnspec.spec.explain import Loc
+from rnnspec.spec.head import Head
+from rnnspec.spec.spec import Spec
+from rnnspec.spec.train import SGD
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found at `path`; `inside` is line, column and length within a text."""
+
+    path: Loc
+    message: str
+    hint: str = ""
+    key: bool = False
+    inside: tuple[int, int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`find` gives the findings in a spec; `reads` are the paths it goes by."""
+
+    find: Callable[[Spec], Iterator[Finding]]
+    reads: tuple[Loc, ...]
+
+
+def findings(spec: Spec, touched: frozenset[Loc] = frozenset()) -> Iterator[Finding]:
+    """All findings of the checks that read none of the paths in `touched`."""
+    for check in CHECKS:
+        if not any(_overlap(read, path) for read in check.reads for path in touched):
+            yield from check.find(spec)
+
+
+def _overlap(one: Loc, other: Loc) -> bool:
+    shared = min(len(one), len(other))
+    return one[:shared] == other[:shared]
+
+
+def cells_compile(spec: Spec) -> Iterator[Finding]:
+    from rnnspec.cells import CellSource, compile_cell
+
+    for name, cell in spec.cells.items():
+        try:
+            compile_cell(CellSource(name, cell.states, cell.equations, cell.output))
+        except CellError as error:
+            inside = (error.line, error.column, error.length)
+            yield Finding(("cells", name, "equations"), error.message, inside=inside)
+
+
+def layers_name_known_cells(spec: Spec) -> Iterator[Finding]:
+    from rnnspec.cells import builtin_names
+
+    known = (*builtin_names(), *spec.cells)
+    for index, layer in enumerate(spec.encoder.layers):
+        if layer.cell not in known:
+            near = did_you_mean(layer.cell, known) or f"known are {', '.join(known)}"
+            yield Finding(
+                ("encoder", "layers", index, "cell"), f"unknown cell {layer.cell!r}", near
+            )
+
+
+def cells_have_names_of_their_own(spec: Spec) -> Iterator[Finding]:
+    from rnnspec.cells import builtin_names
+
+    for name in spec.cells:
+        if name in builtin_names():
+            hint = f"give it a name of its own, like my_{name}"
+            yield Finding(("cells", name), "this is the name of a built-in cell", hint, key=True)
+
+
+def cells_are_used(spec: Spec) -> Iterator[Finding]:
+    used = {layer.cell for layer in spec.encoder.layers}
+    for name in spec.cells:
+        if name not in used:
+            hint = f"write 'cell: {name}' in a layer, or remove it"
+            yield Finding(("cells", name), "no layer uses this cell", hint, key=True)
+
+
+def frames_have_no_embedding(spec: Spec) -> Iterator[Finding]:
+    if not isinstance(spec.data.input, FramesInput):
+        return
+    why = "has no effect with 'as: frames', which has no vocabulary"
+    if spec.encoder.embed is not None:
+        yield Finding(("encoder", "embed"), why, "remove it", key=True)
+    if spec.encoder.embed_dropout:
+        yield Finding(("encoder", "embed_dropout"), why, "remove it", key=True)
+
+
+def activation_has_a_layer(spec: Spec) -> Iterator[Finding]:
+    default = Head.model_fields["activation"].default
+    if not spec.head.hidden and spec.head.activation != default:
+        why = "has no effect without hidden layers"
+        hint = "remove it, or add a layer with 'hidden: [64]'"
+        yield Finding(("head", "activation"), why, hint, key=True)
+
+
+def loss_fits_output(spec: Spec) -> Iterator[Finding]:
+    is_class = isinstance(spec.data.output, ClassOutput)
+    fits = ("cross_entropy",) if is_class else ("mse", "mae", "huber")
+    if spec.train.loss not in ("auto", *fits):
+        message = f"{spec.train.loss} does not fit 'as: {spec.data.output.as_}'"
+        yield Finding(("train", "loss"), message, f"use auto or {', '.join(fits)}")
+
+
+def early_stopping_can_measure(spec: Spec) -> Iterator[Finding]:
+    stopping = spec.train.early_stopping
+    if stopping is None:
+        return
+    if spec.data.valid is None:
+        hint = "add 'data.valid: 0.1' to keep a tenth of the rows for it, or name a file"
+        message = "early stopping needs validation rows, and data.valid is null"
+        yield Finding(("train", "early_stopping"), message, hint, key=True)
+    is_class = isinstance(spec.data.output, ClassOutput)
+    fits = ("loss", "accuracy", "macro_f1") if is_class else ("loss", "mae", "rmse")
+    if stopping.metric not in fits:
+        message = f"{stopping.metric} is not measured for 'as: {spec.data.output.as_}'"
+        path = ("train", "early_stopping", "metric")
+        yield Finding(path, message, f"use one of {', '.join(fits)}")
+
+
+def valid_is_another_file(spec: Spec) -> Iterator[Finding]:
+    valid = spec.data.valid
+    if isinstance(valid, str) and PurePath(valid) == PurePath(spec.data.train):
+        hint = "name another file, or write 'valid: 0.1' to keep a tenth of its rows for it"
+        yield Finding(("data", "valid"), "the same file as data.train", hint)
+
+
+def columns_differ(spec: Spec) -> Iterator[Finding]:
+    if spec.data.input.column == spec.data.output.column:
+        message = "the same column as data.input, so the answer is in the question"
+        yield Finding(("data", "output", "column"), message, "name the column to be predicted")
+
+
+def nesterov_has_momentum(spec: Spec) -> Iterator[Finding]:
+    optimizer = spec.train.optimizer
+    if isinstance(optimizer, SGD) and optimizer.nesterov and not optimizer.momentum:
+        path = ("train", "optimizer", "sgd", "nesterov")
+        hint = "add 'momentum: 0.9', or remove nesterov"
+        yield Finding(path, "has no effect without momentum", hint, key=True)
+
+
+_OUTPUT: Loc = ("data", "output", "as")
+_LAYERS: Loc = ("encoder", "layers")
+CHECKS: tuple[Check, ...] = (
+    Check(cells_compile, ()),
+    Check(layers_name_known_cells, (("cells",), _LAYERS)),
+    Check(cells_have_names_of_their_own, ()),
+    Check(cells_are_used, (_LAYERS,)),
+    Check(frames_have_no_embedding, (("data", "input", "as"), ("encoder",))),
+    Check(activation_has_a_layer, (("head",),)),
+    Check(loss_fits_output, (_OUTPUT, ("train", "loss"))),
+    Check(early_stopping_can_measure, (_OUTPUT, ("data", "valid"), ("train", "early_stopping"))),
+    Check(valid_is_another_file, (("data", "train"), ("data", "valid"))),
+    Check(columns_differ, (("data", "input", "column"), ("data", "output", "column"))),
+    Check(nesterov_has_momentum, (("train", "optimizer"),)),
+)

@@ -1,0 +1,240 @@
+"""Pydantic's errors in our words: what was expected, what was found, the way out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from rnnspec.source.nodes import shown_path
+from rnnspec.source.problems import MAX_WORD, Problem, did_you_mean, nearest
+from rnnspec.source.scalars import resolve
+from rnnspec.source.yaml12 import Document
+from rnnspec.spec.base import PATTERNS, keys_of
+from rnnspec.spec.choice import HIDDEN, describe
+from rnnspec.spec.spec import Spec
+from rnnspec.spec.walk import homes_of, model_at, siblings_with
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+Loc = tuple[str | int, ...]
+
+SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "hidden_size": ("units",),
+    "hidden_dim": ("units",),
+    "size": ("units",),
+    "width": ("units",),
+    "num_layers": ("repeat",),
+    "n_layers": ("repeat",),
+    "depth": ("repeat",),
+    "bidirectional": ("direction",),
+    "type": ("cell", "as"),
+    "kind": ("cell", "as"),
+    "learning_rate": ("lr",),
+    "embedding": ("embed",),
+    "embedding_dim": ("embed",),
+    "batch_size": ("batch",),
+    "max_epochs": ("epochs",),
+    "grad_clip": ("clip_norm",),
+    "gradient_clip": ("clip_norm",),
+    "criterion": ("loss",),
+    "validation": ("valid",),
+    "dev": ("valid",),
+    "min_freq": ("min_count",),
+    "lower": ("fold_case",),
+    "lowercase": ("fold_case",),
+    "normalize": ("scale",),
+}
+"""What other tools call a key of ours."""
+
+
+def explain(error: ValidationError, document: Document) -> list[Problem]:
+    """One problem per mistake: a misspelt key is not also reported as the key that is missing."""
+    details = error.errors(include_url=False)
+    unknown = [detail["loc"] for detail in details if detail["type"] == "extra_forbidden"]
+    meant = {loc: meant_key(loc) for loc in unknown}
+    stand_ins = {(*loc[:-1], key) for loc, key in meant.items() if key}
+    problems = [_unknown_key(loc, meant[loc], document) for loc in unknown]
+    problems += [
+        _wrong_value(detail, document)
+        for detail in details
+        if detail["type"] != "extra_forbidden" and detail["loc"] not in stand_ins
+    ]
+    return problems
+
+
+def path_of(loc: Loc, kind: str = "") -> Loc:
+    """The keys and indices of a `loc` that stand in the file; `kind` is the error's type."""
+    if loc and loc[-1] == "[key]" and kind != "extra_forbidden":
+        loc = loc[:-1]
+    return tuple(p for p in loc if not (isinstance(p, str) and p.startswith(HIDDEN)))
+
+
+def meant_key(loc: Loc) -> str | None:
+    """The key that an unknown one at `loc` probably stands for, or None."""
+    model = model_at(loc[:-1])
+    known = keys_of(model) if model else {}
+    word = str(loc[-1])
+    for synonym in SYNONYMS.get(word.lower(), ()):
+        if synonym in known:
+            return synonym
+    near = nearest(word, known)
+    return near if near is not None else nearest(word.partition(":")[0], known)
+
+
+def _unknown_key(loc: Loc, meant: str | None, document: Document) -> Problem:
+    path, key = path_of(loc, "extra_forbidden"), str(loc[-1])
+    model = model_at(loc[:-1])
+    known = list(keys_of(model)) if model else []
+    if meant and key.startswith(meant + ":"):
+        hint = f"write a space after the colon: {meant}: {key[len(meant) + 1 :][:40]}"
+        return document.problem(path, "no space after ':'", hint, key=True)
+    if meant:
+        return document.problem(path, "unknown key", f"did you mean {meant!r}?", key=True)
+    kinds = siblings_with(loc[:-1], key)
+    if kinds and kinds[2]:
+        which, kind, fits = kinds
+        message = f"has no effect with {which}: {kind}"
+        hint = f"remove it (it belongs to {which}: {', '.join(fits)})"
+        return document.problem(path, message, hint, key=True)
+    homes = [home for name in (key, *SYNONYMS.get(key.lower(), ())) for home in homes_of(name)]
+    if homes:
+        return document.problem(
+            path, "unknown key here", f"it belongs to {_home(homes[0], key)}", key=True
+        )
+    return document.problem(path, "unknown key", f"known here: {', '.join(known)}", key=True)
+
+
+def _home(home: str, key: str) -> str:
+    known = [key, *SYNONYMS.get(key.lower(), ())]
+    return f"{home}, as {known[-1]!r}" if len(known) > 1 else home or "the top of the file"
+
+
+def _wrong_value(detail: ErrorDetails, document: Document) -> Problem:
+    path, found = path_of(detail["loc"], detail["type"]), detail["input"]
+    context: dict[str, Any] = detail.get("ctx", {})
+    if detail["type"] == "own":
+        at = context.get("at", "")
+        place = (*path, at) if at and document.has((*path, at)) else path
+        problem = document.problem(place, context["message"], context.get("hint", ""), key=bool(at))
+        return replace(problem, path=shown_path(path))
+    if detail["type"] == "missing":
+        return _missing(detail["loc"], document)
+    say = _SENTENCES.get(detail["type"])
+    message, hint = say(found, context) if say else (detail["msg"], "")
+    if detail["type"] == "model_type":
+        keys = keys_of(model_at(detail["loc"]) or Spec)
+        hint = f"its keys are {', '.join(keys)}"
+    return document.problem(path, message, hint, key=detail["loc"][-1:] == ("[key]",))
+
+
+def _missing(loc: Loc, document: Document) -> Problem:
+    key, path = loc[-1], path_of(loc)
+    if isinstance(key, int):
+        message = f"the item number {key + 1} of this list is missing"
+        return document.problem(path[:-1], message, "add it")
+    model = model_at(loc[:-1])
+    about = keys_of(model).get(key, "") if model else ""
+    first = about.partition(";")[0].partition(". ")[0].rstrip(".")
+    hint = f"add '{key}: …' ({first[:1].lower() + first[1:]})" if first else f"add '{key}: …'"
+    return document.problem(path, "this key is missing", hint)
+
+
+def _number(found: object, whole: bool) -> tuple[str, str]:
+    message = f"expected a {'whole ' if whole else ''}number, found {describe(found)}"
+    if isinstance(found, str):
+        bare = found.replace("_", "").replace(",", "").strip()
+        value = resolve(bare) if len(bare) <= MAX_WORD else None
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return message, f"write {bare}, without quotes" if bare == found else f"write {bare}"
+    if isinstance(found, float) and whole and found.is_integer() and abs(found) < 1e15:
+        return message, f"write {int(found)}"
+    if isinstance(found, float) and whole:
+        return message, "leave out the fraction"
+    return message, "write a number" if found is None else ""
+
+
+def _text(found: object, context: Mapping[str, Any]) -> tuple[str, str]:
+    message = f"expected a text, found {describe(found)}"
+    if isinstance(found, bool | int | float):
+        return message, "put it in quotes to make it a text"
+    return message, "write one" if found is None else ""
+
+
+_OLD_TRUTH = {"yes": "true", "on": "true", "no": "false", "off": "false", "1": "true", "0": "false"}
+
+
+def _truth(found: object, context: Mapping[str, Any]) -> tuple[str, str]:
+    word = _OLD_TRUTH.get(str(found).lower(), "true or false")
+    if isinstance(found, str) and found.lower() in ("true", "false"):
+        word = found.lower() + ", without quotes"
+    return f"expected true or false, found {describe(found)}", f"write {word}"
+
+
+def _list(found: object, context: Mapping[str, Any]) -> tuple[str, str]:
+    message = f"expected a list, found {describe(found)}"
+    if isinstance(found, Mapping):
+        return message, "start each item with '- '"
+    if isinstance(found, str | int | float):
+        return message, f"put it in brackets: [{str(found)[:40]}]"
+    return message, "write the items in brackets: […]"
+
+
+def _mapping(found: object, context: Mapping[str, Any]) -> tuple[str, str]:
+    message = f"expected a mapping of names to values, found {describe(found)}"
+    return message, "write 'name: value' lines below it, indented"
+
+
+def _choice(found: object, context: Mapping[str, Any]) -> tuple[str, str]:
+    words = re.findall(r"'([^']*)'", context["expected"])
+    message = (
+        f"expected {'one of ' if len(words) > 1 else ''}{', '.join(words)}, found {describe(found)}"
+    )
+    return message, did_you_mean(found, words) if isinstance(found, str) else ""
+
+
+def _bound(words: str, key: str) -> Callable[[object, Mapping[str, Any]], tuple[str, str]]:
+    def say(found: object, context: Mapping[str, Any]) -> tuple[str, str]:
+        limit = context[key]
+        shown = f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
+        return f"expected a number {words} {shown}, found {describe(found)}", ""
+
+    return say
+
+
+def _pattern(found: object, context: Mapping[str, Any]) -> tuple[str, str]:
+    what, strange = PATTERNS[context["pattern"]]
+    better = re.sub(strange, "_", str(found).strip())[:60].lstrip("._-0123456789")
+    return f"expected {what}, found {describe(found)}", f"write {better}" if better else ""
+
+
+_SENTENCES: Mapping[str, Callable[[Any, Mapping[str, Any]], tuple[str, str]]] = {
+    "int_type": lambda found, _: _number(found, whole=True),
+    "float_type": lambda found, _: _number(found, whole=False),
+    "finite_number": lambda found, _: (f"expected a finite number, found {describe(found)}", ""),
+    "string_type": _text,
+    "bool_type": _truth,
+    "tuple_type": _list,
+    "model_type": lambda found, _: (f"expected a mapping of keys, found {describe(found)}", ""),
+    "dict_type": _mapping,
+    "literal_error": _choice,
+    "greater_than": _bound("above", "gt"),
+    "greater_than_equal": _bound("of at least", "ge"),
+    "less_than": _bound("below", "lt"),
+    "less_than_equal": _bound("of at most", "le"),
+    "too_short": lambda _, context: ("expected at least one item, found an empty list", "add one"),
+    "too_long": lambda found, context: (
+        f"expected {context['max_length']} items, found {context['actual_length']}",
+        "remove what is too much",
+    ),
+    "string_too_short": lambda found, _: ("expected a text, found an empty one", "write one"),
+    "string_too_long": lambda found, context: (
+        f"expected at most {context['max_length']} characters, found {len(found)}",
+        "shorten it",
+    ),
+    "string_pattern_mismatch": _pattern,
+}

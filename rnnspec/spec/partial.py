@@ -1,0 +1,74 @@
+"""What can still be checked of a spec that has mistakes.
+
+A spec with a misspelt key has no `Spec`; its equations can be checked all the same. So what is
+wrong is taken out until the rest is a spec, and the checks of meaning run on that, but for those
+that would read a place that was taken out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from rnnspec.spec.explain import Loc, meant_key, path_of
+from rnnspec.spec.spec import Spec
+
+_ROUNDS = 12
+_STAND_INS: dict[str, Any] = {
+    "name": "name",
+    "cardinality": "N:1",
+    "data": {
+        "train": "train.jsonl",
+        "input": {"column": "input", "as": "words"},
+        "output": {"column": "output", "as": "class"},
+    },
+    "encoder": {"layers": [{"cell": "lstm", "units": 1}]},
+}
+
+
+def without_mistakes(data: dict[str, Any]) -> tuple[Spec, frozenset[Loc]] | None:
+    """What is left of `data` as a spec, and the paths that were taken out or stood in for.
+
+    `data` is changed. None where nothing can be saved.
+    """
+    touched: set[Loc] = set()
+    for _ in range(_ROUNDS):
+        try:
+            return Spec.model_validate(data), frozenset(touched)
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+        for detail in reversed(details):  # so that a list's later items keep their numbers
+            loc = path_of(detail["loc"], detail["type"])
+            if detail["type"] == "extra_forbidden":
+                if meant := meant_key(detail["loc"]):
+                    touched.add((*loc[:-1], meant))
+            else:
+                touched.add(loc)
+            touched.add(_take_out(data, loc))
+    return None
+
+
+def _take_out(data: dict[str, Any], loc: Loc) -> Loc:
+    """Removes what is at `loc`, or the nearest thing above it; returns the path removed."""
+    here: Any = data
+    for depth, part in enumerate(loc):
+        inside = isinstance(here, dict) and part in here
+        inside = inside or (isinstance(here, list) and isinstance(part, int) and part < len(here))
+        if not inside:
+            return _remove(data, loc[:depth] or loc[:1])
+        here = here[part]
+    return _remove(data, loc)
+
+
+def _remove(data: dict[str, Any], loc: Loc) -> Loc:
+    here: Any = data
+    for part in loc[:-1]:
+        here = here[part]
+    if isinstance(here, list):
+        del here[loc[-1]]  # type: ignore[arg-type]
+        return loc
+    here.pop(loc[-1], None)
+    if len(loc) == 1 and loc[0] in _STAND_INS:
+        here[loc[0]] = _STAND_INS[str(loc[0])]
+    return loc

@@ -1,0 +1,108 @@
+"""Finding the model that a path of an error leads to, and where a key belongs.
+
+Pydantic's errors carry a path (`loc`) of keys, list indices and the hidden tags of
+`rnnspec.spec.choice`; the models behind it know which keys are allowed there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from rnnspec.spec.base import Model, keys_of
+from rnnspec.spec.choice import HIDDEN, ByKey, OneOf, literal_of
+from rnnspec.spec.spec import Spec
+
+
+def model_at(loc: Sequence[str | int]) -> type[Model] | None:
+    """The model that validates the mapping at `loc`; None if there is none."""
+    kind: Any = Spec
+    for part in loc:
+        kind = _below(kind, part)
+    kind = _bare(kind)[0]
+    return kind if isinstance(kind, type) and issubclass(kind, Model) else None
+
+
+def siblings_with(loc: Sequence[str | int], key: str) -> tuple[str, str, list[str]] | None:
+    """Where the mapping at `loc` is one kind of several: the key that says which, the kind it is,
+    and the kinds that do have `key`."""
+    if not loc or not isinstance(loc[-1], str) or not loc[-1].startswith(HIDDEN):
+        return None
+    kind: Any = Spec
+    for part in loc[:-1]:
+        kind = _below(kind, part)
+    union, marks = _bare(kind)
+    by_key = next((mark for mark in marks if isinstance(mark, ByKey)), None)
+    if by_key is None:
+        return None
+    fits = [literal_of(m, by_key.key) for m in get_args(union) if key in keys_of(m)]
+    return by_key.key, loc[-1].removeprefix(HIDDEN), fits
+
+
+def homes_of(key: str) -> list[str]:
+    """Every place of a spec that has `key`, as `train.optimizer.adam`; shortest first."""
+    found = {place for place, model in _models(Spec, "") if key in keys_of(model)}
+    return sorted(found, key=lambda place: (place.count("."), place))
+
+
+def _models(kind: Any, place: str) -> Iterator[tuple[str, type[Model]]]:
+    bare, marks = _bare(kind)
+    if isinstance(bare, type) and issubclass(bare, Model):
+        yield place, bare
+        for key, (annotation, metadata) in _fields(bare).items():
+            dotted = f"{place}.{key}" if place else key
+            yield from _models(Annotated[annotation, *metadata, None], dotted)
+        return
+    for member in get_args(bare):
+        named = any(isinstance(mark, OneOf) for mark in marks) and member is not NoneType
+        yield from _models(member, f"{place}.{member.name}" if named else place)
+
+
+def _below(kind: Any, part: str | int) -> Any:
+    """The type of what stands at `part` of a value of type `kind`; None where nothing can."""
+    bare, marks = _bare(kind)
+    if get_origin(bare) in (Union, UnionType):
+        return _member(get_args(bare), marks, part)
+    if get_origin(bare) is tuple:
+        return get_args(bare)[0]
+    if get_origin(bare) is dict:
+        return get_args(bare)[1]
+    if isinstance(bare, type) and issubclass(bare, Model):
+        found = _fields(bare).get(str(part))
+        return Annotated[found[0], *found[1], None] if found else None
+    return None
+
+
+def _member(members: Sequence[Any], marks: Sequence[Any], part: str | int) -> Any:
+    for mark in marks:
+        if isinstance(mark, OneOf):
+            return next((m for m in members if m.name == part), None)
+        if isinstance(mark, ByKey):
+            named = str(part).removeprefix(HIDDEN)
+            return next((m for m in members if literal_of(m, mark.key) == named), None)
+    only = [member for member in members if member is not NoneType]
+    return _below(only[0], part) if len(only) == 1 else None
+
+
+def _bare(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    """A type without its annotations, and the annotations; `X | None` is `X`."""
+    marks: tuple[Any, ...] = ()
+    while True:
+        if get_origin(kind) is Annotated:
+            kind, *more = get_args(kind)
+            marks = (*marks, *more)
+        elif get_origin(kind) in (Union, UnionType) and NoneType in get_args(kind):
+            only = [member for member in get_args(kind) if member is not NoneType]
+            if len(only) != 1:
+                return kind, marks
+            kind = only[0]
+        else:
+            return kind, marks
+
+
+def _fields(model: type[Model]) -> dict[str, tuple[Any, list[Any]]]:
+    return {
+        field.alias or name: (field.annotation, field.metadata)
+        for name, field in model.model_fields.items()
+    }
