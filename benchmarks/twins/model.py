@@ -159,10 +159,9 @@ class Twin(nn.Module):
 
     def copy(self, other: Twin) -> None:
         """Makes this packed twin the equal of a padded one."""
-        mine = {name for name, _ in self.named_parameters() if not name.startswith("layers.")}
-        self.load_state_dict(
-            {name: w for name, w in other.state_dict().items() if name in mine}, strict=False
-        )
+        weights = other.state_dict().items()
+        outside = {name: weight for name, weight in weights if not name.startswith("layers.")}
+        self.load_state_dict(outside, strict=False)
         for layer, source in zip(self.layers, other.layers, strict=True):
             assert isinstance(layer, PackedLayer) and isinstance(source, PaddedLayer)
             layer.copy(source)
