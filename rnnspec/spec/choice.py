@@ -82,7 +82,7 @@ class OneOf:
             if not settings.get("required"):
                 names.append({"const": name, "description": about})
             if settings.get("properties"):
-                mappings[name] = {**reference, "description": about}
+                mappings[name] = reference
         if not mappings:
             return {"anyOf": names}
         mapping = {

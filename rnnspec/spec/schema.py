@@ -1,0 +1,96 @@
+"""The JSON Schema of a spec, for editors: completion, explanation and a first check of every key.
+
+JSON Schema draft 7, which every editor knows. `schemas/rnnspec.schema.json` is this text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+
+from rnnspec.spec.base import Model
+from rnnspec.spec.choice import Option
+from rnnspec.spec.spec import Spec
+
+DRAFT = "http://json-schema.org/draft-07/schema#"
+_SHARED_FROM = 120
+"""Shortest text of a key's schema, in characters, that is worth a definition of its own."""
+
+Schema = dict[str, Any]
+
+
+def json_schema() -> str:
+    """The JSON Schema as text: same models, same text."""
+    raw = Spec.model_json_schema(by_alias=True, schema_generator=_Generator)
+    defined: Schema = raw.pop("$defs", {})
+    raw["definitions"] = {name: defined[name] for name in sorted(defined)}
+    schema = _tidied(raw)
+    _share(schema)
+    head = {"$schema": DRAFT, "title": "rnnspec", "description": schema.pop("description")}
+    schema.pop("title")
+    return json.dumps({**head, **schema}, indent=2, ensure_ascii=False) + "\n"
+
+
+class _Generator(GenerateJsonSchema):
+    """Defaults as they are written in YAML."""
+
+    def encode_default(self, dft: Any) -> Any:
+        if isinstance(dft, Option):
+            return dft.written()
+        return {} if isinstance(dft, Model) else super().encode_default(dft)
+
+
+def _tidied(node: Any) -> Any:
+    """The schema in words of draft 7, without the titles that only repeat a key."""
+    if isinstance(node, list):
+        return [_tidied(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    tidy = {key: _tidied(value) for key, value in node.items()}
+    if isinstance(properties := tidy.get("properties"), dict):
+        for schema in properties.values():
+            schema.pop("title", None)
+    if "patternProperties" in tidy:
+        tidy["additionalProperties"] = False
+    if isinstance(items := tidy.pop("prefixItems", None), list):
+        assert all(item == items[0] for item in items), "draft 7: only lists of one kind"
+        tidy["items"] = items[0]
+    if isinstance(reference := tidy.get("$ref"), str):
+        reference = tidy["$ref"] = reference.replace("#/$defs/", "#/definitions/")
+        if len(tidy) > 1:  # draft 7 ignores what stands beside a reference
+            del tidy["$ref"]
+            tidy = {"allOf": [{"$ref": reference}], **tidy}
+    return tidy
+
+
+def _share(schema: Schema) -> None:
+    """Moves what several keys have in common into definitions, named after the key."""
+    seen: Counter[str] = Counter()
+    _each_property(schema, lambda _, text, __: seen.update([text]))
+    names: dict[str, str] = {}
+    definitions: Schema = schema["definitions"]
+
+    def move(key: str, text: str, properties: Schema) -> None:
+        if seen[text] > 1 and len(text) >= _SHARED_FROM:
+            if text not in names:
+                taken = sum(name == key or name.startswith(f"{key}_") for name in names.values())
+                names[text] = f"{key}_{taken + 1}" if taken else key
+                definitions[names[text]] = properties[key]
+            properties[key] = {"$ref": f"#/definitions/{names[text]}"}
+
+    _each_property(schema, move)
+    schema["definitions"] = dict(sorted(definitions.items()))
+
+
+def _each_property(node: Any, do: Callable[[str, str, Schema], None]) -> None:
+    """Calls `do` with each key of each mapping, its schema as text, and the mapping's keys."""
+    for child in list(node.values()) if isinstance(node, dict) else node:
+        if isinstance(child, dict | list):
+            _each_property(child, do)
+    if isinstance(node, dict) and isinstance(properties := node.get("properties"), dict):
+        for key in list(properties):
+            do(key, json.dumps(properties[key], sort_keys=True), properties)
