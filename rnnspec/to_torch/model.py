@@ -16,7 +16,7 @@ from rnnspec.to_torch import layers
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.steps import Lengths, Steps
 
-Arrays = Mapping[str, NDArray[np.floating]]
+Arrays = Mapping[str, NDArray[np.generic]]
 
 
 class Model(nn.Module):

@@ -1,0 +1,148 @@
+"""A spec to a build folder: survey, resolve, encode, train, evaluate."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from rnnspec import __version__
+from rnnspec.data import Dataset, encode, survey
+from rnnspec.errors import BuildError
+from rnnspec.plan import Facts, Plan, dump, resolve
+from rnnspec.plan.facts_file import read_facts
+from rnnspec.spec.load import LoadedSpec, resolved_yaml
+from rnnspec.to_torch import Model
+from rnnspec.train.evaluate import evaluate
+from rnnspec.train.events import Listener
+from rnnspec.train.files import read_arrays, read_text, write_arrays
+from rnnspec.train.folder import BuildFolder, all_builds, begin, next_folder
+from rnnspec.train.loop import Trainer, interruptible
+
+CACHE = ".cache"
+"""Folder beside the builds in which encoded data is kept for the next build."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A build's outcome. `metrics` are those of the best weights on validation rows, empty without
+    any; `finished` is False after an interrupt."""
+
+    folder: BuildFolder
+    finished: bool
+    metrics: Mapping[str, float]
+    best_epoch: int
+
+
+def build(
+    loaded: LoadedSpec,
+    builds: Path,
+    listener: Listener,
+    *,
+    resume: bool = False,
+    train: bool = True,
+) -> Result:
+    """Build `loaded` into a new folder below `builds`, or continue the newest unfinished one.
+
+    Without `train` the folder holds the starting weights. Raises DataError for bad data, and
+    BuildError if there is nothing to resume or it belongs to another spec.
+    """
+    if loaded.spec.train.threads:
+        torch.set_num_threads(loaded.spec.train.threads)
+    listener.stage("reading the data")
+    folder, facts = _unfinished(loaded, builds) if resume else (None, None)
+    facts = facts or survey(loaded.spec, loaded.resolve_path(loaded.spec.data.train))
+    plan = resolve(loaded.spec, facts)
+    train_data, valid_data = datasets(loaded, plan, facts, builds / CACHE)
+    if folder is None:
+        folder = begin(next_folder(builds, plan.name), loaded, dump(plan), facts)
+        _write_state(folder, "training", source=str(loaded.path.resolve()))
+    model = Model(plan)
+    model.start(facts, loaded.spec.train.seed)
+    if not train:
+        write_arrays(folder.weights, model.canonical_arrays(), {"epoch": "0"})
+        _write_state(folder, "not trained")
+        return Result(folder, True, {}, 0)
+    return _train(loaded, folder, model, train_data, valid_data, listener, resume)
+
+
+def _train(
+    loaded: LoadedSpec,
+    folder: BuildFolder,
+    model: Model,
+    train_data: Dataset,
+    valid_data: Dataset | None,
+    listener: Listener,
+    resume: bool,
+) -> Result:
+    settings = loaded.spec.train
+    trainer = Trainer(model, settings, folder, train_data, valid_data, listener)
+    if resume and folder.checkpoint.exists():
+        trainer.resume()
+    listener.stage("training")
+    with interruptible() as interrupt:
+        finished = trainer.run(interrupt)
+    at = trainer.position
+    if not finished:
+        _write_state(folder, "stopped", epoch=at.epoch + 1, batches=at.batches)
+        return Result(folder, False, {}, at.best_epoch)
+    metrics: dict[str, float] = {}
+    if valid_data is not None:
+        model.load_canonical(read_arrays(folder.weights)[0])
+        metrics, _ = evaluate(model, valid_data, settings.loss)
+    _write_state(folder, "finished", best_epoch=at.best_epoch, valid=metrics)
+    folder.checkpoint.unlink(missing_ok=True)
+    return Result(folder, True, metrics, at.best_epoch)
+
+
+def datasets(
+    loaded: LoadedSpec, plan: Plan, facts: Facts, cache: Path
+) -> tuple[Dataset, Dataset | None]:
+    """The encoded training rows and validation rows, if the spec has any."""
+    data = loaded.spec.data
+    train = loaded.resolve_path(data.train)
+    if isinstance(data.valid, float):
+        share = data.valid
+        return (
+            encode(plan, facts, train, data.format, cache, "train", share),
+            encode(plan, facts, train, data.format, cache, "valid", share),
+        )
+    whole = encode(plan, facts, train, data.format, cache)
+    if data.valid is None:
+        return whole, None
+    valid = loaded.resolve_path(data.valid)
+    return whole, encode(plan, facts, valid, data.format, cache)
+
+
+def _unfinished(loaded: LoadedSpec, builds: Path) -> tuple[BuildFolder, Facts]:
+    """The newest build of this spec's name that is not finished. Raises BuildError if none fits."""
+    name = loaded.spec.name
+    found = [b for b in all_builds(builds) if b.path.parent.name == name]
+    folder = next((b for b in found if b.read_state()["state"] in ("training", "stopped")), None)
+    if folder is None:
+        why = "each build is finished already" if found else "no build was ever begun"
+        raise BuildError(
+            f"{builds / name}: nothing to resume, for {why}; start one without --resume"
+        )
+    before, now = read_text(folder.spec), resolved_yaml(loaded.spec)
+    if before != now:
+        changes = difflib.unified_diff(before.splitlines(), now.splitlines(), lineterm="", n=0)
+        lines = [line for line in changes if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+        raise BuildError(
+            f"{folder.path}: cannot be resumed, for the spec has changed:\n"
+            + "\n".join(f"    {line}" for line in lines[:10])
+            + "\nundo the change, or start a new build without --resume"
+        )
+    return folder, read_facts(folder.path)
+
+
+def _write_state(folder: BuildFolder, state: str, **more: object) -> None:
+    before: dict[str, object] = {"begun": datetime.now(UTC).isoformat(timespec="milliseconds")}
+    if folder.state.exists():
+        before = folder.read_state()
+    versions = {"rnnspec": __version__, "torch": torch.__version__}
+    folder.write_state({**before, **versions, **more, "state": state})

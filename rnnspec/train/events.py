@@ -1,0 +1,38 @@
+"""What training tells whoever watches: the terminal, a test, a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+
+class Listener(Protocol):
+    """Told of each stage of a build, in order."""
+
+    def stage(self, text: str) -> None:
+        """A new stage begins: reading data, training, evaluating."""
+
+    def epoch(self, number: int, of: int, batches: int, done: int) -> None:
+        """Epoch `number` (from 1) begins with `done` of its `batches` done already."""
+
+    def batch(self, loss: float) -> None:
+        """A batch is done; `loss` is the mean over the running epoch."""
+
+    def epoch_done(self, record: Mapping[str, float | int | bool]) -> None:
+        """The line that was added to metrics.jsonl."""
+
+
+class Silent:
+    """Listens and says nothing."""
+
+    def stage(self, text: str) -> None:
+        pass
+
+    def epoch(self, number: int, of: int, batches: int, done: int) -> None:
+        pass
+
+    def batch(self, loss: float) -> None:
+        pass
+
+    def epoch_done(self, record: Mapping[str, float | int | bool]) -> None:
+        pass

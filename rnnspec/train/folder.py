@@ -1,0 +1,156 @@
+"""The build folder: plain files that a person can read, each written whole or not at all.
+
+spec.yaml            the resolved spec: every default written out
+source.yaml          the spec as it was written
+plan.txt             what `rnnspec show` prints
+facts.json           what was measured on the training rows
+vocabulary/          one JSON list a column of text or labels
+metrics.jsonl        one line an epoch
+weights.safetensors  the best weights so far, under their canonical names
+checkpoint.safetensors  everything that continuing needs, while training is not finished
+build.json           state of the build: training, stopped or finished; versions; best epoch
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnnspec.errors import BuildError
+from rnnspec.plan import Facts, Plan, resolve
+from rnnspec.plan.facts_file import read_facts, write_facts
+from rnnspec.spec import Spec
+from rnnspec.spec.load import LoadedSpec, load_spec, resolved_yaml
+from rnnspec.train.files import read_arrays, read_text, write_text
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFolder:
+    """Paths of one build."""
+
+    path: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "spec.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "weights.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "build.json"
+
+    def read_state(self) -> dict[str, Any]:
+        """The content of build.json. Raises BuildError."""
+        try:
+            state = json.loads(read_text(self.state))
+        except ValueError as error:
+            raise BuildError(f"{self.state}: not readable JSON ({error})") from error
+        if not isinstance(state, dict) or "state" not in state:
+            raise BuildError(f"{self.state}: does not say how the build stands")
+        return state
+
+    def write_state(self, state: Mapping[str, Any]) -> None:
+        write_text(self.state, json.dumps(state, indent=2, ensure_ascii=False) + "\n")
+
+    def append_metrics(self, record: Mapping[str, Any]) -> None:
+        """Add a line. Raises BuildError if the disk does not take it."""
+        try:
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise BuildError(f"{self.metrics}: cannot be written ({error.strerror})") from error
+
+    def cut_metrics(self, lines: int) -> None:
+        """Keep the first `lines` lines: what came after a checkpoint is computed again."""
+        if self.metrics.exists():
+            kept = read_text(self.metrics).splitlines(keepends=True)[:lines]
+            write_text(self.metrics, "".join(kept))
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A build read back: all that `evaluate` and `export` need."""
+
+    folder: BuildFolder
+    spec: Spec
+    plan: Plan
+    facts: Facts
+    weights: dict[str, Any]
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the relative paths of the spec's `data:` start: the folder of the spec built."""
+        return Path(self.folder.read_state()["source"]).parent
+
+
+def begin(folder: Path, loaded: LoadedSpec, plan_text: str, facts: Facts) -> BuildFolder:
+    """Make a build folder and write what is known before training."""
+    build = BuildFolder(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=False)
+    except OSError as error:
+        raise BuildError(f"{folder}: cannot be made ({error.strerror})") from error
+    write_text(build.spec, resolved_yaml(loaded.spec))
+    write_text(folder / "source.yaml", loaded.document.source.text)
+    write_text(folder / "plan.txt", plan_text)
+    write_facts(folder, facts)
+    return build
+
+
+def next_folder(builds: Path, name: str) -> Path:
+    """The first unused `builds/NAME/001`, `002`, …: a build never takes another's place."""
+    taken = [int(p.name) for p in (builds / name).glob("[0-9]*") if p.name.isdigit()]
+    return builds / name / f"{max(taken, default=0) + 1:03}"
+
+
+def all_builds(builds: Path) -> Iterator[BuildFolder]:
+    """Every build below `builds`, newest first by the time it was begun."""
+    found = [BuildFolder(state.parent) for state in builds.glob("*/*/build.json")]
+    yield from sorted(found, key=_begun, reverse=True)
+
+
+def _begun(build: BuildFolder) -> tuple[str, str]:
+    try:
+        return str(build.read_state().get("begun", "")), str(build.path)
+    except BuildError:
+        return "", str(build.path)
+
+
+def find_build(named: Path | None, builds: Path) -> BuildFolder:
+    """The build at `named`, or the newest in it or in `builds`. Raises BuildError."""
+    if named is not None and (named / "build.json").exists():
+        return BuildFolder(named)
+    if named is not None and not named.is_dir():
+        raise BuildError(f"{named}: no such build folder; see {builds}/ for those there are")
+    where = builds if named is None else named
+    candidates = list(all_builds(where)) or list(all_builds(where.parent))
+    newest = next((b for b in candidates if named is None or named in b.path.parents), None)
+    if newest is None:
+        raise BuildError(f"{where}: no build here; make one with: rnnspec build SPEC")
+    return newest
+
+
+def read_build(build: BuildFolder) -> Trained:
+    """Spec, plan, facts and best weights. Raises BuildError if there are no weights yet."""
+    if not build.weights.exists():
+        raise BuildError(
+            f"{build.path}: has no weights yet; train it with: rnnspec build SPEC --resume"
+        )
+    spec = load_spec(build.spec).spec
+    facts = read_facts(build.path)
+    weights, _ = read_arrays(build.weights)
+    return Trained(build, spec, resolve(spec, facts), facts, weights)
