@@ -1,0 +1,5 @@
+"""Plan and weights to an ONNX model: emitted node by node, never traced."""
+
+from rnnspec.to_onnx.lower import add_metadata, to_onnx
+
+__all__ = ["add_metadata", "to_onnx"]

@@ -1,0 +1,204 @@
+"""A small emitter of ONNX graphs: unique names, one copy of each constant, bodies, one model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import (
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    ValueInfoProto,
+    helper,
+    numpy_helper,
+)
+
+Attribute = int | float | str | Sequence[int] | Sequence[float] | Sequence[str] | GraphProto
+Attributes = Mapping[str, Attribute]
+Extent = int | str
+"""Of one dimension: a number, or a name for one that varies."""
+
+NO_ATTRIBUTES: Attributes = {}
+FLOAT, INT64, STRING, BOOL = (
+    TensorProto.FLOAT,
+    TensorProto.INT64,
+    TensorProto.STRING,
+    TensorProto.BOOL,
+)
+IR_OF_OPSET = {20: 9, 21: 10}
+"""Opsets that can be asked for, each with the file format version of its time."""
+ML_OPSET = 3
+CONTRIB = "com.microsoft"
+
+
+@dataclass(slots=True)
+class _Shared:
+    """What a graph and the bodies inside it have in common."""
+
+    taken: set[str]
+    initializers: dict[str, TensorProto]
+    constants: dict[tuple[str, tuple[int, ...], bytes], str]
+    domains: set[str]
+    renamed: dict[str, str]
+
+
+class Emitter:
+    """A graph under construction. Values are known by name; each name is given out once.
+
+    Initializers of bodies go to the root, where onnxruntime packs them once for all steps.
+    """
+
+    def __init__(self, shared: _Shared | None = None) -> None:
+        self._shared = shared or _Shared(set(), {}, {}, set(), {})
+        self._nodes: list[NodeProto] = []
+        self._inputs: list[ValueInfoProto] = []
+        self._outputs: list[ValueInfoProto] = []
+        self._types: list[ValueInfoProto] = []
+
+    def body(self) -> Emitter:
+        """A graph inside this one; it may read every value and initializer of this one."""
+        return Emitter(self._shared)
+
+    def name(self, wanted: str) -> str:
+        """`wanted`, or `wanted_2` and so on where it is taken."""
+        name, count = wanted, 1
+        while name in self._shared.taken:
+            count += 1
+            name = f"{wanted}_{count}"
+        self._shared.taken.add(name)
+        return name
+
+    def reserve(self, names: Sequence[str]) -> None:
+        """Keep the names of the model's own inputs and outputs from inner values."""
+        self._shared.taken.update(names)
+
+    def input(
+        self,
+        name: str,
+        kind: int,
+        shape: Sequence[Extent],
+        doc: str = "",
+        *,
+        reserved: bool = False,
+    ) -> str:
+        """An input of this graph; `reserved` if its name has been kept for it."""
+        name = name if reserved else self.name(name)
+        self._inputs.append(helper.make_tensor_value_info(name, kind, shape, doc))
+        return name
+
+    def output(self, value: str, name: str, kind: int, shape: Sequence[Extent], doc: str) -> None:
+        """`value` leaves the model as `name`, which must have been reserved."""
+        self._shared.renamed[value] = name
+        self._outputs.append(helper.make_tensor_value_info(name, kind, shape, doc))
+
+    def result(self, value: str, kind: int, shape: Sequence[Extent]) -> None:
+        """`value` leaves this body, in the order of the calls."""
+        self._outputs.append(helper.make_tensor_value_info(value, kind, shape))
+
+    def typed(self, value: str, kind: int, shape: Sequence[Extent]) -> str:
+        """`value`, with its type stated where shape inference cannot know it."""
+        self._types.append(helper.make_tensor_value_info(value, kind, shape))
+        return value
+
+    def weight(self, name: str, value: NDArray[np.generic]) -> str:
+        """An initializer of its own."""
+        name = self.name(name)
+        self._shared.initializers[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        return name
+
+    def strings(self, name: str, value: Sequence[str]) -> str:
+        """An initializer `[len(value)]` of texts."""
+        name = self.name(name)
+        self._shared.initializers[name] = TensorProto(
+            name=name, data_type=STRING, dims=[len(value)], string_data=[v.encode() for v in value]
+        )
+        return name
+
+    def constant(self, value: NDArray[np.generic], name: str) -> str:
+        """A small initializer; equal ones share the first one's name."""
+        key = (value.dtype.str, value.shape, value.tobytes())
+        if key not in self._shared.constants:
+            self._shared.constants[key] = self.weight(name, value)
+        return self._shared.constants[key]
+
+    def integers(self, *values: int) -> str:
+        """An int64 initializer `[len(values)]`: axes, shapes, sizes."""
+        text = "_".join(str(value).replace("-", "minus") for value in values)
+        return self.constant(np.array(values, np.int64), f"integers.{text}")
+
+    def integer(self, value: int) -> str:
+        """An int64 initializer without dimensions."""
+        return self.constant(np.array(value, np.int64), f"integer.{value}".replace("-", "minus"))
+
+    def number(self, value: float) -> str:
+        """A float32 initializer without dimensions."""
+        return self.constant(np.array(value, np.float32), f"number.{value:g}")
+
+    def op(
+        self,
+        kind: str,
+        inputs: Sequence[str],
+        name: str,
+        attributes: Attributes = NO_ATTRIBUTES,
+        domain: str = "",
+    ) -> str:
+        """Emit one operator with one output called `name`; the output's name."""
+        return self.ops(kind, inputs, [name], attributes, domain)[0]
+
+    def ops(
+        self,
+        kind: str,
+        inputs: Sequence[str],
+        names: Sequence[str],
+        attributes: Attributes = NO_ATTRIBUTES,
+        domain: str = "",
+    ) -> list[str]:
+        """Emit one operator; the names of its outputs. An empty name leaves an output out."""
+        self._shared.domains.add(domain)
+        outputs = [self.name(name) if name else "" for name in names]
+        title = next(filter(None, outputs))
+        node = helper.make_node(kind, inputs, outputs, name=title, domain=domain)
+        node.attribute.extend(
+            helper.make_attribute(key, value) for key, value in attributes.items()
+        )
+        self._nodes.append(node)
+        return outputs
+
+    def graph(self, name: str) -> GraphProto:
+        """This body as a graph, without initializers of its own."""
+        return helper.make_graph(
+            self._nodes, name, self._inputs, self._outputs, value_info=self._types
+        )
+
+    def model(self, name: str, opset: int, doc: str, version: str) -> ModelProto:
+        """The whole model, in the file format of `opset`."""
+        graph = self.graph(name)
+        _rename(graph, self._shared.renamed)
+        graph.initializer.extend(self._shared.initializers.values())
+        versions = {"": opset, "ai.onnx.ml": ML_OPSET, CONTRIB: 1}
+        return helper.make_model(
+            graph,
+            opset_imports=[
+                onnx.OperatorSetIdProto(domain=domain, version=versions[domain])
+                for domain in sorted(self._shared.domains | {""})
+            ],
+            ir_version=IR_OF_OPSET[opset],
+            producer_name="rnnspec",
+            producer_version=version,
+            doc_string=doc,
+        )
+
+
+def _rename(graph: GraphProto, renamed: Mapping[str, str]) -> None:
+    """Give values their names as outputs of the model, wherever they are made or read."""
+    for node in graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _rename(attribute.g, renamed)

@@ -1,0 +1,160 @@
+"""The lengths of a batch's rows in the forms that operators take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from onnx import TensorProto
+
+from rnnspec.to_onnx.emitter import FLOAT, Emitter
+
+
+class Lengths:
+    """Lengths `[B]` of the rows of one input; each form is emitted once, when first asked for.
+
+    `name` is the int64 value as it came in, unchecked: native recurrent operators check it
+    themselves, and everything else goes through `numbered`, where ReverseSequence does.
+    `sequence` is a value `[T, B, …]` as it came in; `padded` says that the graph works on
+    max(T, 1) steps instead of T.
+    """
+
+    def __init__(self, emit: Emitter, prefix: str, name: str, sequence: str, padded: bool) -> None:
+        self.name = name
+        self._emit, self._prefix, self._sequence, self._padded = emit, prefix, sequence, padded
+        self._made: dict[str, str] = {}
+
+    def int32(self) -> str:
+        """`[B]` as the native recurrent operators want it."""
+        return self._once(
+            "lengths.int32", lambda name: self._cast(self.name, name, TensorProto.INT32)
+        )
+
+    def mask(self) -> str:
+        """Bool `[T, B, 1]`: whether a step is one of its row's."""
+        return self._once("mask", self._mask)
+
+    def present(self) -> str:
+        """Bool `[B, 1]`: whether a row has any step."""
+        return self._once("present", self._present)
+
+    def count(self) -> str:
+        """Float `[B, 1]`: the number of steps, 1 where there is none."""
+        return self._once("count", self._count)
+
+    def ends(self) -> str:
+        """Int64 `[B, 2]`, indices into `[T, B]`: each row's last step, step 0 where there is none.
+
+        Only where `padded`: an empty time axis has no step 0.
+        """
+        return self._once("ends", self._ends)
+
+    def time(self) -> str:
+        """Int64 `[1]`: T."""
+        return self._once("time", lambda name: self._extent(name, 0))
+
+    def batch(self) -> str:
+        """Int64 `[1]`: B."""
+        return self._once("batch", lambda name: self._extent(name, 1))
+
+    def padding(self) -> str:
+        """Int64 `[2]`: steps to add before (0) and after (1 if T is 0) the time axis."""
+        return self._once("padding", self._padding)
+
+    def zeros(self, width: int) -> str:
+        """Float `[B, width]` of 0: a state before the first step."""
+        return self._once(f"zeros.{width}", lambda name: self._zeros(name, width))
+
+    def cleaned(self, value: str, name: str) -> str:
+        """`[T, B, W]`: the float `value` with 0 past each row's length."""
+        return self._emit.op("Where", [self.mask(), value, self._emit.number(0.0)], name)
+
+    def at_end(self, value: str, name: str) -> str:
+        """`[B, W]`: the float `value` `[T, B, W]` at each row's last step, 0 where it has none."""
+        found = self._emit.op("GatherND", [value, self.ends()], f"{name}.or_first")
+        return self.where_present(found, name)
+
+    def where_present(self, value: str, name: str) -> str:
+        """`[B, W]`: the float `value` `[B, W]`, 0 in rows without a step."""
+        return self._emit.op("Where", [self.present(), value, self._emit.number(0.0)], name)
+
+    def reversed(self, value: str, name: str) -> str:
+        """`[T, B, W]`: each row's steps in `value` from the last to the first."""
+        axes = {"time_axis": 0, "batch_axis": 1}
+        return self._emit.op("ReverseSequence", [value, self.name], name, axes)
+
+    def _once(self, what: str, make: Callable[[str], str]) -> str:
+        if what not in self._made:
+            self._made[what] = make(f"{self._prefix}.{what}")
+        return self._made[what]
+
+    def _cast(self, value: str, name: str, kind: int) -> str:
+        return self._emit.op("Cast", [value], name, {"to": kind})
+
+    def _extent(self, name: str, axis: int) -> str:
+        bounds = {"start": axis, "end": axis + 1}
+        return self._emit.op("Shape", [self._sequence], name, bounds)
+
+    def _padding(self, name: str) -> str:
+        emit = self._emit
+        missing = emit.op("Sub", [emit.integers(1), self.time()], f"{name}.missing")
+        after = emit.op("Max", [missing, emit.integers(0)], f"{name}.after")
+        return emit.op("Concat", [emit.integers(0), after], name, {"axis": 0})
+
+    def _range(self, extent: str, name: str) -> str:
+        emit = self._emit
+        end = emit.op("Squeeze", [extent], f"{name}.end")
+        return emit.op("Range", [emit.integer(0), end, emit.integer(1)], name)
+
+    def _numbered(self, name: str) -> str:
+        """Int64 `[T, B]`: 0 to length-1 in some order over a row's steps, then length to T-1.
+
+        ReverseSequence refuses lengths that are negative, over T, or not B of them. As it turns
+        the steps of a row around, row 0 of its result holds max(length - 1, 0).
+        """
+        emit = self._emit
+        steps = emit.op(
+            "Unsqueeze",
+            [self._range(self.time(), f"{name}.steps"), emit.integers(1)],
+            f"{name}.column",
+        )
+        shape = emit.op("Concat", [self.time(), self.batch()], f"{name}.shape", {"axis": 0})
+        grid = emit.op("Expand", [steps, shape], f"{name}.grid")
+        if not self._padded:
+            return self.reversed(grid, name)
+        checked = self.reversed(grid, f"{name}.checked")
+        pads = [checked, self.padding(), "", emit.integers(0)]
+        return emit.op("Pad", pads, name)
+
+    def _zeros(self, name: str, width: int) -> str:
+        emit = self._emit
+        shape = emit.op(
+            "Concat", [self.batch(), emit.integers(width)], f"{name}.shape", {"axis": 0}
+        )
+        return emit.op("Expand", [emit.number(0.0), shape], name)
+
+    def _mask(self, name: str) -> str:
+        emit = self._emit
+        numbered = self._once("numbered", self._numbered)
+        mask = emit.op("Less", [numbered, self.name], f"{name}.flat")
+        return emit.op("Unsqueeze", [mask, emit.integers(2)], name)
+
+    def _present(self, name: str) -> str:
+        emit = self._emit
+        present = emit.op("Greater", [self.name, emit.integer(0)], f"{name}.flat")
+        return emit.op("Unsqueeze", [present, emit.integers(1)], name)
+
+    def _count(self, name: str) -> str:
+        emit = self._emit
+        most = emit.op("Max", [self.name, emit.integer(1)], f"{name}.least_one")
+        column = emit.op("Unsqueeze", [most, emit.integers(1)], f"{name}.column")
+        return self._cast(column, name, FLOAT)
+
+    def _ends(self, name: str) -> str:
+        assert self._padded
+        emit = self._emit
+        numbered = self._once("numbered", self._numbered)
+        ends = emit.op("Gather", [numbered, emit.integers(0)], f"{name}.steps", {"axis": 0})
+        rows = self._range(self.batch(), f"{name}.rows")
+        rows = emit.op("Unsqueeze", [rows, emit.integers(0)], f"{name}.row")
+        both = emit.op("Concat", [ends, rows], f"{name}.transposed", {"axis": 0})
+        return emit.op("Transpose", [both], name, {"perm": [1, 0]})

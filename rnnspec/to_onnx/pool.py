@@ -1,0 +1,76 @@
+"""Pooling: a sequence `[T, B, W]` to one vector `[B, W]`, each kind one function.
+
+Rows of no steps give 0: what stands past a length is replaced, never multiplied away, so that
+not even NaN or infinity there can reach an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from rnnspec.plan.nodes import Pool, PoolKind
+from rnnspec.to_onnx.emitter import Emitter
+from rnnspec.to_onnx.values import Lowering, Steps, Vector
+
+LEAST = float(np.finfo(np.float32).min)
+"""Stands for a score past the length: finite, so that a row of such scores has no NaN in it."""
+
+
+def lower_pool(low: Lowering, node: Pool) -> Vector:
+    """The vector of one pooling."""
+    return Vector(KINDS[node.kind](low, node, low.steps(node.source)))
+
+
+def _values(source: Steps, name: str) -> str:
+    return source.name if source.clean else source.lengths.cleaned(source.name, name)
+
+
+def _last(low: Lowering, node: Pool, source: Steps) -> str:
+    return source.last or source.lengths.at_end(source.name, node.name)
+
+
+def _mean(low: Lowering, node: Pool, source: Steps) -> str:
+    emit = low.emit
+    values = _values(source, f"{node.name}.values")
+    total = _over_time(emit, "ReduceSum", values, f"{node.name}.total")
+    return emit.op("Div", [total, source.lengths.count()], node.name)
+
+
+def _max(low: Lowering, node: Pool, source: Steps) -> str:
+    emit, lengths = low.emit, source.lengths
+    masked = [lengths.mask(), source.name, emit.number(float("-inf"))]
+    values = emit.op("Where", masked, f"{node.name}.values")
+    largest = _over_time(emit, "ReduceMax", values, f"{node.name}.largest")
+    return lengths.where_present(largest, node.name)
+
+
+def _attention(low: Lowering, node: Pool, source: Steps) -> str:
+    """The weights of a row of no steps are all alike, and what they weigh is all 0."""
+    emit, name = low.emit, node.name
+    values = _values(source, f"{name}.values")
+    matrix = emit.weight(f"{name}.W.transposed", low.weights[f"{name}.W"].T)
+    column = emit.weight(f"{name}.v.column", low.weights[f"{name}.v"][:, np.newaxis])
+    product = emit.op("MatMul", [values, matrix], f"{name}.product")
+    affine = emit.op("Add", [product, low.canonical(f"{name}.b")], f"{name}.affine")
+    hidden = emit.op("Tanh", [affine], f"{name}.hidden")
+    scores = emit.op("MatMul", [hidden, column], f"{name}.scores")
+    masked = [source.lengths.mask(), scores, emit.number(LEAST)]
+    masked_scores = emit.op("Where", masked, f"{name}.masked_scores")
+    weights = emit.op("Softmax", [masked_scores], f"{name}.weights", {"axis": 0})
+    weighted = emit.op("Mul", [values, weights], f"{name}.weighted")
+    return _over_time(emit, "ReduceSum", weighted, name)
+
+
+def _over_time(emit: Emitter, kind: str, value: str, name: str) -> str:
+    return emit.op(kind, [value, emit.integers(0)], name, {"keepdims": 0})
+
+
+KINDS: Mapping[PoolKind, Callable[[Lowering, Pool, Steps], str]] = {
+    "last": _last,
+    "mean": _mean,
+    "max": _max,
+    "attention": _attention,
+}
+"""One entry for each kind of pooling."""

@@ -1,0 +1,106 @@
+"""What lowered nodes of a plan hand to each other, and the state of a lowering."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec.plan import Facts, Plan
+from rnnspec.plan.nodes import Dropout, Node, Pool, sources
+from rnnspec.to_onnx.emitter import Emitter
+from rnnspec.to_onnx.lengths import Lengths
+
+BATCH, TIME = "batch", "time"
+"""Names of the two dimensions that vary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """A sequence: `name` is `[T, B, width]`, or `[T, B]` for token numbers.
+
+    `last` `[B, width]`, where some node asks for it, is the output after the last step that each
+    direction read. `clean` sequences are 0 past the length of a row.
+    """
+
+    name: str
+    lengths: Lengths
+    last: str = ""
+    clean: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """One vector a row: `name` is `[B, width]`."""
+
+    name: str
+
+
+Value = Steps | Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Which forms of a node's value other nodes read."""
+
+    steps: bool = False
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lowering:
+    """One plan on its way to ONNX.
+
+    `ids`: token numbers come in instead of text. `generic`: no native recurrent operators.
+    `padded`: a batch whose rows are all empty gets one step past every length, because an
+    operator of the graph (Scan, GatherND) cannot take an empty time axis.
+    """
+
+    plan: Plan
+    facts: Facts
+    weights: Mapping[str, NDArray[np.float32]]
+    emit: Emitter
+    demands: Mapping[str, Demand]
+    ids: bool
+    generic: bool
+    padded: bool
+    values: dict[str, Value] = field(default_factory=dict)
+
+    def steps(self, name: str) -> Steps:
+        """The sequence that the node `name` gives."""
+        value = self.values[name]
+        assert isinstance(value, Steps), f"{name} gives no sequence"
+        return value
+
+    def vector(self, name: str) -> str:
+        """The vector `[B, width]` that the node `name` gives."""
+        value = self.values[name]
+        assert isinstance(value, Vector), f"{name} gives no vector"
+        return value.name
+
+    def canonical(self, name: str) -> str:
+        """The weight `name` as an initializer of that name."""
+        return self.emit.weight(name, self.weights[name])
+
+
+def demands(plan: Plan) -> dict[str, Demand]:
+    """What is read of each node's value; dropout passes on what is asked of it."""
+    found: dict[str, Demand] = {}
+    for node in reversed(plan.nodes):
+        asked = _asks(node, found.get(node.name, Demand()))
+        for source in sources(node):
+            known = found.get(source, Demand())
+            found[source] = Demand(known.steps or asked.steps, known.last or asked.last)
+    return found
+
+
+def _asks(node: Node, asked: Demand) -> Demand:
+    match node:
+        case Dropout():
+            return asked
+        case Pool(kind="last"):
+            return Demand(last=True)
+        case _:
+            return Demand(steps=True)
