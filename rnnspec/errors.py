@@ -14,7 +14,7 @@ Any other exception that reaches the user is a defect of rnnspec.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from rnnspec.source.problems import Problem
@@ -33,11 +33,24 @@ class SpecError(RnnspecError):
 
 
 class CellError(RnnspecError):
-    """Wrong equations. `line` and `column` count from 1 within the equations' own text."""
+    """A wrong cell. `line` and `column` count from 1 within the equations' own text.
 
-    def __init__(self, message: str, line: int = 1, column: int = 1, length: int = 1) -> None:
+    `about` is the part of the cell that is wrong: `equations`, `states` or `output`; the place
+    counts for equations only.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        line: int = 1,
+        column: int = 1,
+        length: int = 1,
+        about: Literal["equations", "states", "output"] = "equations",
+    ) -> None:
         self.message, self.line, self.column, self.length = message, line, column, length
-        super().__init__(f"equations:{line}:{column}: {message}")
+        self.about = about
+        place = f"{about}:{line}:{column}" if about == "equations" else about
+        super().__init__(f"{place}: {message}")
 
 
 class DataError(RnnspecError):

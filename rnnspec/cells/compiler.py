@@ -118,14 +118,17 @@ class _Compiler:
     def _declare(self) -> None:
         self._names["x"] = self._add("input", (), ("inputs",), "x")
         if not self._source.states:
-            raise CellError("a cell needs at least one state")
+            raise CellError("a cell needs at least one state", about="states")
         for state in self._source.states:
             if state in FUNCTIONS:
-                raise CellError(f"the state {state!r} has the name of a function; rename it")
+                what = f"the state {state!r} has the name of a function; rename it"
+                raise CellError(what, about="states")
             if state in self._names:
-                raise CellError(f"the state {state!r} is listed twice, or is the input's name")
+                what = f"the state {state!r} is listed twice, or is the input's name; rename it"
+                raise CellError(what, about="states")
             if not state.isidentifier():
-                raise CellError(f"the state {state!r} is not a name (letters, digits, _)")
+                what = f"the state {state!r} is not a name (letters, digits, _)"
+                raise CellError(what, about="states")
             self._names[state] = self._add("state", (), ("units",), state)
 
     def _assign(self, equation: Equation) -> None:
@@ -155,9 +158,13 @@ class _Compiler:
         output = self._source.output or self._source.states[0]
         if output not in self._assigned:
             hint = _near(output, self._assigned)
-            raise CellError(f"the output {output!r} is never assigned{hint}")
+            what = (
+                f"the output {output!r} is never assigned{hint or '; name a state or a left side'}"
+            )
+            raise CellError(what, about="output")
         if self._nodes[self._names[output]].shape == ():
-            raise CellError(f"the output {output!r} must be a vector, not one number")
+            what = f"the output {output!r} must be a vector, not one number"
+            raise CellError(what, about="output")
         return output
 
     def _check_used(self, output: str) -> None:

@@ -82,7 +82,7 @@ def _shown(character: str) -> str:
     """What may be printed: a tab as a space, nothing that steers a terminal or turns text round."""
     if character == "\t":
         return " "
-    hidden = unicodedata.category(character) in ("Cc", "Cs") or character in _TURNING
+    hidden = unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _TURNING
     return "\ufffd" if hidden else character
 
 

@@ -107,6 +107,8 @@ def _misindented(text: str, at: int, context: int) -> Meaning:
         return at, "a ',' outside of brackets", "put the list in brackets, or the text in quotes"
     if text[:at].endswith(('"', "'")) or text[:at].rstrip(" ").endswith(('"', "'")):
         return at, "text after the closing quote", "put the whole value in one pair of quotes"
+    if text[at : at + 1] == ":":
+        return at, "a key is missing before ':'", "write a name before it"
     if text.startswith("- ", context) and not text.startswith("- ", at):
         hint = "start it with '- ', or move it to where the other keys stand"
         return at, "this line stands among list items and is none", hint
@@ -128,6 +130,9 @@ def _unclosed(opening: str, closing: str) -> Callable[[str, int, int], Meaning]:
         if at >= len(text.rstrip()) or text[at : at + 1] in ("", "\n"):
             return context, f"{opening!r} is never closed", f"add the {closing!r}"
         found = _cut(re.match(r"[^\s,\]}]*", text[at:])[0] or text[at])  # type: ignore[index]
+        if _same_line(text, context, at) and found == ":":
+            hint = "put a ',' between the entries"
+            return at, f"a second ':' in one entry of {opening!r}", hint
         if _same_line(text, context, at):
             hint = f"separate the entries with commas and close with {closing!r}"
             return at, f"expected ',' or {closing!r} before {found!r}", hint

@@ -28,9 +28,13 @@ class Model(BaseModel):
     )
 
 
-def own(message: str, hint: str = "", at: str = "") -> PydanticCustomError:
-    """An error in words of ours; `at` is the key below, where that is the better place."""
-    return PydanticCustomError("own", "{message}", {"message": message, "hint": hint, "at": at})
+def own(message: str, hint: str = "", at: str = "", on_key: bool = False) -> PydanticCustomError:
+    """An error in words of ours; `at` is the key below, where that is the better place.
+
+    With `on_key` it is the key's name that is wrong, otherwise what stands under it.
+    """
+    context = {"message": message, "hint": hint, "at": at, "key": on_key}
+    return PydanticCustomError("own", "{message}", context)
 
 
 def keys_of(model: type[Model]) -> dict[str, str]:

@@ -58,7 +58,11 @@ def cells_compile(spec: Spec) -> Iterator[Finding]:
             compile_cell(CellSource(name, cell.states, cell.equations, cell.output))
         except CellError as error:
             inside = (error.line, error.column, error.length)
-            yield Finding(("cells", name, "equations"), error.message, inside=inside)
+            where = (
+                error.about if error.about in ("states", "equations") or cell.output else "states"
+            )
+            path = ("cells", name, where)
+            yield Finding(path, error.message, inside=inside if where == "equations" else None)
 
 
 def layers_name_known_cells(spec: Spec) -> Iterator[Finding]:

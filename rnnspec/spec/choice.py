@@ -99,7 +99,7 @@ def _check_one_of(value: object, options: Mapping[str, type[Option]]) -> dict[st
     """The value as a mapping with one known key; a bare name has no settings."""
     listed = ", ".join(options)
     if isinstance(value, str):
-        _check_known(value, options, "")
+        _check_known(value, options)
         return {value: {}}
     if not isinstance(value, Mapping):
         with_settings = [name for name in options if options[name].model_fields]
@@ -108,23 +108,26 @@ def _check_one_of(value: object, options: Mapping[str, type[Option]]) -> dict[st
             f"expected one of {listed}, found {describe(value)}", f"write one of them{example}"
         )
     if len(value) != 1:
-        found = ", ".join(map(str, value)) or "none"
-        raise own(f"expected exactly one of {listed}, found {found}", "keep one of them")
+        found, hint = ", ".join(map(str, value)), "keep one of them"
+        if not value:
+            found, hint = "none", "write one of them"
+        raise own(f"expected exactly one of {listed}, found {found[:60]}", hint)
     ((name, settings),) = value.items()
-    _check_known(name, options, str(name))
+    _check_known(name, options, str(name), on_key=True)
     if not options[name].model_fields:
-        raise own(f"{name} has no settings", f"write only the name, {name}", at=str(name))
+        raise own(f"{name} has no settings", f"write only the name, {name}", str(name), on_key=True)
     if settings is None:
-        raise own(
-            f"{name} has no settings under it", f"write only {name} to take its defaults", str(name)
-        )
+        hint = f"write only {name} to take its defaults"
+        raise own(f"{name} has no settings under it", hint, str(name), on_key=True)
     return {name: settings}
 
 
-def _check_known(name: object, known: Mapping[str, object], at: str) -> None:
-    if name not in known:
-        near = did_you_mean(str(name), known)
-        raise own(f"expected one of {', '.join(known)}, found {describe(name)}", near, at)
+def _check_known(
+    name: object, known: Mapping[str, object], at: str = "", on_key: bool = False
+) -> None:
+    if not isinstance(name, str) or name not in known:
+        near = did_you_mean(name, known) if isinstance(name, str) else ""
+        raise own(f"expected one of {', '.join(known)}, found {describe(name)}", near, at, on_key)
 
 
 @dataclass(frozen=True)
@@ -174,9 +177,13 @@ class ByKey:
 
 @dataclass(frozen=True)
 class ByShape:
-    """Annotates a union of plain values told apart by `tell`, which gives the member's index."""
+    """Annotates a union of plain values told apart by `tell`, which gives the member's index.
 
-    tell: Callable[[object], int]
+    `tell` gives None for a value that is none of them; `expected` says in words what they are.
+    """
+
+    expected: str
+    tell: Callable[[object], int | None]
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -185,12 +192,20 @@ class ByShape:
             f"{HIDDEN}{index}": handler.generate_schema(member)
             for index, member in enumerate(get_args(source))
         }
-        return core_schema.tagged_union_schema(choices, lambda v: f"{HIDDEN}{self.tell(v)}")
+
+        def checked(value: object) -> object:
+            if self.tell(value) is None:
+                raise own(f"expected {self.expected}, found {describe(value)}")
+            return value
+
+        return core_schema.no_info_before_validator_function(
+            checked, core_schema.tagged_union_schema(choices, lambda v: f"{HIDDEN}{self.tell(v)}")
+        )
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        choices: Mapping[str, Any] = schema["choices"]
+        choices: Mapping[str, Any] = schema["schema"]["choices"]
         return {"anyOf": [handler(choice) for choice in choices.values()]}
 
 

@@ -92,13 +92,19 @@ Input = Annotated[WordsInput | CharsInput | FramesInput, ByKey("as")]
 Output = Annotated[ClassOutput | NumberOutput | VectorOutput, ByKey("as")]
 
 
-def _text_or_number(value: object) -> int:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return 2 if value is None else int(number)
+def _file_or_share(value: object) -> int | None:
+    if value is None:
+        return 2
+    if isinstance(value, str):
+        return 0
+    return 1 if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 ValidShare = Annotated[float, Field(gt=0.0, le=0.5)]
-Valid = Annotated[Text | ValidShare | None, ByShape(_text_or_number)]
+Valid = Annotated[
+    Text | ValidShare | None,
+    ByShape("a file, or a share above 0 and up to 0.5, or null", _file_or_share),
+]
 
 
 class Data(Model):

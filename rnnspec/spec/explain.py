@@ -54,7 +54,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 
 def explain(error: ValidationError, document: Document) -> list[Problem]:
     """One problem per mistake: a misspelt key is not also reported as the key that is missing."""
-    details = error.errors(include_url=False)
+    details = mistakes(error)
     unknown = [detail["loc"] for detail in details if detail["type"] == "extra_forbidden"]
     meant = {loc: meant_key(loc) for loc in unknown}
     stand_ins = {(*loc[:-1], key) for loc, key in meant.items() if key}
@@ -65,6 +65,15 @@ def explain(error: ValidationError, document: Document) -> list[Problem]:
         if detail["type"] != "extra_forbidden" and detail["loc"] not in stand_ins
     ]
     return problems
+
+
+def mistakes(error: ValidationError) -> list[ErrorDetails]:
+    """The errors of pydantic but for lists called too short because of their wrong items."""
+    return [
+        detail
+        for detail in error.errors(include_url=False)
+        if detail["type"] != "too_short" or len(detail["input"]) < detail["ctx"]["min_length"]
+    ]
 
 
 def path_of(loc: Loc, kind: str = "") -> Loc:
@@ -120,8 +129,9 @@ def _wrong_value(detail: ErrorDetails, document: Document) -> Problem:
     if detail["type"] == "own":
         at = context.get("at", "")
         place = (*path, at) if at and document.has((*path, at)) else path
-        problem = document.problem(place, context["message"], context.get("hint", ""), key=bool(at))
-        return replace(problem, path=shown_path(path))
+        on_key = bool(context.get("key"))
+        problem = document.problem(place, context["message"], context.get("hint", ""), key=on_key)
+        return replace(problem, path=shown_path(path)) if on_key else problem
     if detail["type"] == "missing":
         return _missing(detail["loc"], document)
     say = _SENTENCES.get(detail["type"])
@@ -151,6 +161,9 @@ def _number(found: object, whole: bool) -> tuple[str, str]:
         value = resolve(bare) if len(bare) <= MAX_WORD else None
         if isinstance(value, int | float) and not isinstance(value, bool):
             return message, f"write {bare}, without quotes" if bare == found else f"write {bare}"
+    if isinstance(found, str) and not whole and re.fullmatch(r"[0-9.]{1,9}\s*%", found):
+        share = resolve(found.rstrip("% "))
+        return message, f"write {share / 100:g}" if isinstance(share, int | float) else ""
     if isinstance(found, float) and whole and found.is_integer() and abs(found) < 1e15:
         return message, f"write {int(found)}"
     if isinstance(found, float) and whole:

@@ -54,7 +54,9 @@ def load_source(source: Source, path: Path, overrides: Sequence[str] = ()) -> Lo
         spec = Spec.model_validate(document.data)
         found = findings(spec)
     except ValidationError as error:
-        problems += explain(error, document)
+        places = {(problem.file, problem.span) for problem in problems}
+        wrong = explain(error, document)
+        problems += [problem for problem in wrong if (problem.file, problem.span) not in places]
         rest = _rest(document.data)
         found = findings(*rest) if rest else iter(())
     problems += [_placed(finding, document) for finding in found]

@@ -7,11 +7,12 @@ that would read a place that was taken out.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from pydantic import ValidationError
 
-from rnnspec.spec.explain import Loc, meant_key, path_of
+from rnnspec.spec.explain import Loc, meant_key, mistakes, path_of
 from rnnspec.spec.spec import Spec
 
 _ROUNDS = 12
@@ -37,15 +38,17 @@ def without_mistakes(data: dict[str, Any]) -> tuple[Spec, frozenset[Loc]] | None
         try:
             return Spec.model_validate(data), frozenset(touched)
         except ValidationError as error:
-            details = error.errors(include_url=False)
+            details = mistakes(error)
+        gone: set[Loc] = set()
         for detail in reversed(details):  # so that a list's later items keep their numbers
             loc = path_of(detail["loc"], detail["type"])
-            if detail["type"] == "extra_forbidden":
-                if meant := meant_key(detail["loc"]):
-                    touched.add((*loc[:-1], meant))
-            else:
+            if detail["type"] != "extra_forbidden":
                 touched.add(loc)
-            touched.add(_take_out(data, loc))
+            elif meant := meant_key(detail["loc"]):
+                touched.add((*loc[:-1], meant))
+            if not any(loc[: len(path)] == path for path in gone):
+                gone.add(_take_out(data, loc))
+        touched |= gone
     return None
 
 
@@ -70,5 +73,5 @@ def _remove(data: dict[str, Any], loc: Loc) -> Loc:
         return loc
     here.pop(loc[-1], None)
     if len(loc) == 1 and loc[0] in _STAND_INS:
-        here[loc[0]] = _STAND_INS[str(loc[0])]
+        here[loc[0]] = deepcopy(_STAND_INS[str(loc[0])])
     return loc

@@ -1,0 +1,33 @@
+"""Wrong specs, one per kind of mistake, each with its exact message beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rnnspec.errors import SpecError
+from rnnspec.spec.load import load_spec
+
+FOLDER = Path(__file__).parent / "wrong_specs"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+LEAST = 60
+
+
+def test_there_are_enough() -> None:
+    assert len(NAMES) >= LEAST
+    assert sorted(path.stem for path in FOLDER.glob("*.txt")) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_message(
+    name: str, monkeypatch: pytest.MonkeyPatch, golden: Callable[[Path, str], None]
+) -> None:
+    monkeypatch.chdir(FOLDER)
+    with pytest.raises(SpecError) as caught:
+        load_spec(Path(f"{name}.yaml"))
+    golden(FOLDER / f"{name}.txt", f"{caught.value}\n")
+    for problem in caught.value.problems:
+        assert problem.file == f"{name}.yaml"
+        assert problem.hint or "expected" in problem.message or "equations" in problem.path
