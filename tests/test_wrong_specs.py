@@ -30,4 +30,4 @@ def test_message(
     golden(FOLDER / f"{name}.txt", f"{caught.value}\n")
     for problem in caught.value.problems:
         assert problem.file == f"{name}.yaml"
-        assert problem.hint or "expected" in problem.message or "equations" in problem.path
+        assert problem.hint or "expected" in problem.message or problem.path.startswith("cells.")

@@ -58,9 +58,7 @@ def cells_compile(spec: Spec) -> Iterator[Finding]:
             compile_cell(CellSource(name, cell.states, cell.equations, cell.output))
         except CellError as error:
             inside = (error.line, error.column, error.length)
-            where = (
-                error.about if error.about in ("states", "equations") or cell.output else "states"
-            )
+            where = "states" if error.about == "output" and not cell.output else error.about
             path = ("cells", name, where)
             yield Finding(path, error.message, inside=inside if where == "equations" else None)
 
