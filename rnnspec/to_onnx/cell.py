@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,17 +143,25 @@ class CellLowering:
             left, right = zip(*(node.args for node in nodes), strict=True)
             terms = [self._joined(part, widths, title, depth - 1) for part in (left, right)]
             return emit.op("Add", terms, title)
-        parts = [self._wide(i, width) for i, width in zip(indices, widths, strict=True)]
+        pairs = zip(indices, widths, strict=True)
+        runs = [list(run) for _, run in groupby(pairs, lambda pair: cell.needs[pair[0]])]
+        if len(runs) == 1:
+            parts = [self._over_time(index) for index in indices]
+        else:
+            parts = [self._run(run, f"{title}.{place}", depth) for place, run in enumerate(runs)]
         return emit.op("Concat", parts, title, {"axis": -1})
 
-    def _wide(self, index: int, width: int) -> str:
-        """A value for all steps, `[T, B, width]`, also where it is one for all rows."""
-        value, emit, name = self._over_time(index), self._root, f"{self._prefix}.wide_{index}"
-        if self._cell.needs[index] == Needs.INPUT and self._width(index) == width:
+    def _run(self, run: list[tuple[int, int]], title: str, depth: int) -> str:
+        """Values of one need, with their widths, side by side for each step of each row."""
+        indices, widths = tuple(index for index, _ in run), [width for _, width in run]
+        value = self._joined(indices, widths, title, depth)
+        if self._cell.needs[indices[0]] == Needs.INPUT:
             return value
+        emit, name = self._root, f"{title}.over_time"
         bounds = {"start": 0, "end": 2}
         rows = emit.op("Shape", [self._x], f"{name}.rows", bounds)
-        shape = emit.op("Concat", [rows, emit.integers(width)], f"{name}.shape", {"axis": 0})
+        width = emit.integers(sum(widths))
+        shape = emit.op("Concat", [rows, width], f"{name}.shape", {"axis": 0})
         return emit.op("Expand", [value, shape], name)
 
     def _over_time(self, index: int) -> str:

@@ -108,7 +108,7 @@ class Emitter:
     def weight(self, name: str, value: NDArray[np.generic]) -> str:
         """An initializer of its own."""
         name = self.name(name)
-        self._shared.initializers[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        self._shared.initializers[name] = numpy_helper.from_array(value.copy(order="C"), name)
         return name
 
     def strings(self, name: str, value: Sequence[str]) -> str:

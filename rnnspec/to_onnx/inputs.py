@@ -29,6 +29,7 @@ def lower_tokens(low: Lowering, node: TokensInput) -> Steps:
         doc = f"numbers of the tokens, from 0 to {node.size - 1}; past the length any of them"
         numbers = emit.input(f"{node.column}.ids", INT64, [BATCH, TIME], doc, reserved=True)
         lengths = _lengths_input(low, node)
+        numbers = _refused_below_zero(low, node, numbers)
     else:
         numbers, lengths = _from_text(low, node)
     turned = emit.op("Transpose", [numbers], f"{node.name}.time_major", {"perm": [1, 0]})
@@ -78,6 +79,14 @@ def look_up(vocabulary: Vocabulary, fold_case: bool) -> tuple[list[str], list[in
 def _lengths_input(low: Lowering, node: TokensInput | FramesInput) -> str:
     doc = "number of steps of each row, from 0 to the extent of the time axis"
     return low.emit.input(f"{node.column}.lengths", INT64, [BATCH], doc, reserved=True)
+
+
+def _refused_below_zero(low: Lowering, node: TokensInput, numbers: str) -> str:
+    """Gather counts negative numbers from the table's end; out of its range they are an error."""
+    emit = low.emit
+    below = emit.op("Less", [numbers, emit.integer(0)], f"{node.name}.below")
+    outside = emit.integer(node.size)
+    return emit.op("Where", [below, outside, numbers], f"{node.name}.given")
 
 
 def _from_text(low: Lowering, node: TokensInput) -> tuple[str, str]:
