@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 import twin_trec
 from interleave import interleave, ratio
+from tool import tool_step
 from twins.data import Batch, Examples
 from twins.model import Shape, Twin
 from twins.train import Budget, step
@@ -49,6 +50,7 @@ def contestants(workload: Workload) -> Contestants:
     return {
         "padded": lambda: twin_step(workload, packed=False),
         "packed": lambda: twin_step(workload, packed=True),
+        "rnnspec": lambda: tool_step(workload.shape, workload.batches, BUDGET),
     }
 
 

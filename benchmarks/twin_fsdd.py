@@ -7,8 +7,8 @@ from twins.data import Examples, data_folder, read_rows
 from twins.model import Shape
 from twins.train import Budget, fit, parse, report
 
-BUDGET = Budget(epochs=15, batch=32, lr=2e-3, patience=5)
-SHAPE = Shape(outputs=10, features=13, cell="lstm", units=64, pooling="max", layer_dropout=0.3)
+BUDGET = Budget(epochs=12, batch=32, lr=2e-3, patience=4)
+SHAPE = Shape(outputs=10, features=13, cell="lstm", units=96, pooling="max", layer_dropout=0.2)
 
 
 def load(part: str) -> Examples:
