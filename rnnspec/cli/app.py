@@ -1,0 +1,61 @@
+"""The commands, in the order of their use, and what becomes of errors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from rnnspec import __version__
+from rnnspec.cli import build, check, new, schema, show
+from rnnspec.cli.errors import reported
+from rnnspec.cli.options import examples
+
+
+class Commands(TyperGroup):
+    """All commands; an error that the user can mend becomes a message and exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with reported():
+            return super().invoke(ctx)
+
+
+# No rich markup: loading rich would take as long as everything else that --help does.
+app = typer.Typer(
+    name="rnnspec",
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "rnnspec new dates-language", "rnnspec build dates-language.yaml", "rnnspec export --onnx"
+    ),
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"rnnspec {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def rnnspec(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and leave."
+        ),
+    ] = False,
+) -> None:
+    """Compile a YAML spec of a recurrent network to PyTorch, train it, and export it to ONNX."""
+
+
+app.command(epilog=new.EXAMPLES)(new.new)
+app.command(epilog=check.EXAMPLES)(check.check)
+app.command(epilog=show.EXAMPLES)(show.show)
+app.command(epilog=build.EXAMPLES)(build.build)
+app.command(epilog=schema.EXAMPLES)(schema.schema)

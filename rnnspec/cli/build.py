@@ -1,0 +1,84 @@
+"""`rnnspec build`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from shlex import join
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rnnspec.cli.options import BUILDS, Builds, Overrides, examples
+
+if TYPE_CHECKING:
+    from rnnspec.train.build import Result
+
+EXAMPLES = examples(
+    "rnnspec build dates-language.yaml",
+    "rnnspec build dates-language.yaml --set train.epochs=3 --set train.optimizer.adam.lr=1e-3",
+    "rnnspec build dates-language.yaml --resume",
+)
+INTERRUPTED = 130
+
+
+def build(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.", show_default=False)],
+    overrides: Overrides = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the newest build of this spec that was stopped."),
+    ] = False,
+    no_train: Annotated[
+        bool, typer.Option("--no-train", help="Leave the weights as they are before training.")
+    ] = False,
+    builds: Builds = BUILDS,
+) -> None:
+    """Train the model of a spec; leaves a build folder.
+
+    Ctrl-C stops after the current batch; --resume goes on from there to the same numbers.
+    """
+    from rnnspec.cli.progress import watched
+    from rnnspec.spec.load import load_spec
+
+    if resume and no_train:
+        raise typer.BadParameter("--resume goes on with training and --no-train has none; give one")
+    loaded = load_spec(spec, overrides or ())
+    from rnnspec.train import build as training  # torch: loaded once the spec is known to be right
+
+    with watched() as listener:
+        result = training.build(loaded, builds, listener, resume=resume, train=not no_train)
+    if not result.finished:
+        print(_stopped(result, _again(spec, overrides or (), builds)))
+        raise typer.Exit(INTERRUPTED)
+    print(_summary(result, builds, trained=not no_train))
+
+
+def _again(spec: Path, overrides: Sequence[str], builds: Path) -> str:
+    settings = [part for override in overrides for part in ("--set", override)]
+    where = [] if builds == BUILDS else ["--builds", str(builds)]
+    return join(["rnnspec", "build", str(spec), *settings, *where, "--resume"])
+
+
+def _stopped(result: Result, again: str) -> str:
+    state = result.folder.read_state()
+    return (
+        f"stopped in epoch {state['epoch']} after {state['batches']} batches;"
+        f" {result.folder.path} holds all that is needed to go on with:\n  {again}"
+    )
+
+
+def _summary(result: Result, builds: Path, trained: bool) -> str:
+    from rnnspec.cli.terminal import number
+
+    named = [] if builds == BUILDS else [str(result.folder.path)]
+    lines = [f"built {result.folder.path}"]
+    if result.metrics:
+        metrics = ", ".join(f"{name} {number(value)}" for name, value in result.metrics.items())
+        lines.append(f"best epoch {result.best_epoch}: {metrics} on the validation rows")
+    elif trained:
+        lines.append(f"weights of epoch {result.best_epoch}; the spec names no validation rows")
+    else:
+        lines.append("not trained: it holds the weights that training would start from")
+    lines.append(f"next: {join(['rnnspec', 'export', *named, '--onnx'])}")
+    return "\n".join(lines)

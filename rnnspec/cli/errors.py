@@ -1,0 +1,49 @@
+"""What becomes of an error: a message and an exit code. A defect keeps its traceback."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import typer
+
+from rnnspec.cli.terminal import error, has_colour, problem_text
+from rnnspec.errors import RnnspecError, SpecError
+from rnnspec.source.problems import Problem
+
+WRONG = 2
+"""Exit code for what the user can mend; also typer's for wrong options."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Errors that rnnspec raises on purpose, and a full disk, end the command with exit code 2."""
+    try:
+        yield
+        sys.stdout.flush()
+    except SpecError as wrong:
+        show_problems(wrong.problems)
+        raise typer.Exit(WRONG) from None
+    except RnnspecError as wrong:
+        error(str(wrong))
+        raise typer.Exit(WRONG) from None
+    except OSError as wrong:
+        if wrong.errno not in FULL:
+            raise
+        error(f"{wrong.filename or 'output'}: {wrong.strerror}; free some space and try again")
+        raise typer.Exit(WRONG) from None
+
+
+def show_problems(problems: Sequence[Problem]) -> None:
+    """The problems of specs on standard error, and how many, if that is not seen at once."""
+    sys.stdout.flush()
+    colour = has_colour(sys.stderr)
+    for problem in problems:
+        print(problem_text(problem, colour), file=sys.stderr)
+    files = len({problem.file for problem in problems})
+    if len(problems) > 1:
+        where = f" in {files} files" if files > 1 else ""
+        print(f"{len(problems)} problems{where}", file=sys.stderr)

@@ -1,0 +1,175 @@
+"""Training as it is watched: a bar on a terminal, plain lines elsewhere; a line an epoch in both.
+
+Both are `rnnspec.train.events.Listener`s.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rnnspec.cli.terminal import is_terminal, number
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from rnnspec.train.events import Listener
+
+Record = Mapping[str, float | int | bool]
+
+PLAIN_SECONDS = 10.0
+"""Least time between two lines within an epoch, where there is no terminal."""
+BAR_SECONDS = 0.1
+"""Time between two redraws of the bar: drawing at every batch would slow training down."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """How fast training goes and how long it still takes, epochs' ends included."""
+
+    clock: Callable[[], float] = time.monotonic
+    epoch: int = 0
+    epochs: int = 0
+    batches: int = 0
+    done: int = 0
+    """Of `batches` of this epoch."""
+    _began: float | None = None
+    _passed: int = 0
+
+    def begin(self, epoch: int, epochs: int, batches: int, done: int) -> None:
+        self.epoch, self.epochs, self.batches, self.done = epoch, epochs, batches, done
+        if self._began is None:
+            self._began = self.clock()
+
+    def step(self) -> None:
+        self.done += 1
+        self._passed += 1
+
+    @property
+    def rate(self) -> float:
+        """Batches per second since the first; 0 before one is done."""
+        passed = self.clock() - self._began if self._began is not None else 0.0
+        return self._passed / passed if passed > 0 else 0.0
+
+    def text(self) -> str:
+        """`45.2 batches/s, 0:01:10 left`: up to the last epoch, should none be saved."""
+        rate = self.rate
+        if not rate:
+            return ""
+        left = (self.batches * (self.epochs - self.epoch + 1) - self.done) / rate
+        return f"{rate:.1f} batches/s, {_duration(left)} left"
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+def epoch_line(record: Record, epochs: int) -> str:
+    """A line of metrics.jsonl for reading."""
+    wide = len(str(epochs))
+    parts = [
+        f"epoch {record['epoch']:>{wide}}/{epochs}",
+        f"train loss {number(record['train.loss'])}",
+    ]
+    for key, value in record.items():
+        if key.startswith("valid."):
+            name = key.removeprefix("valid.")
+            parts.append(f"{'valid loss' if name == 'loss' else name} {number(value)}")
+    parts.append(f"{record['rows_per_second']:,.0f} rows/s")
+    return "  ".join(parts) + ("  best" if record["best"] else "")
+
+
+@dataclass(slots=True)
+class Lines:
+    """Plain lines, for a file or a log."""
+
+    pace: Pace = field(default_factory=Pace)
+    _said: float = 0.0
+
+    def stage(self, text: str) -> None:
+        _say(text)
+
+    def epoch(self, number: int, of: int, batches: int, done: int) -> None:
+        self.pace.begin(number, of, batches, done)
+        self._said = self._said or self.pace.clock()
+
+    def batch(self, loss: float) -> None:
+        pace = self.pace
+        pace.step()
+        if pace.clock() - self._said < PLAIN_SECONDS or pace.done == pace.batches:
+            return
+        self._said = pace.clock()
+        wide = len(str(pace.epochs))
+        _say(
+            f"epoch {pace.epoch:>{wide}}/{pace.epochs}: batch {pace.done} of {pace.batches},"
+            f" loss {number(loss)}, {pace.text()}"
+        )
+
+    def epoch_done(self, record: Record) -> None:
+        self._said = self.pace.clock()
+        _say(epoch_line(record, self.pace.epochs))
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+@dataclass(slots=True)
+class Bar:
+    """A bar that is drawn again in place, below the lines of the epochs."""
+
+    progress: Progress
+    pace: Pace = field(default_factory=Pace)
+    _drawn: float = 0.0
+
+    def stage(self, text: str) -> None:
+        self._say(text)
+
+    def epoch(self, number: int, of: int, batches: int, done: int) -> None:
+        self.pace.begin(number, of, batches, done)
+        for task in self.progress.task_ids:
+            self.progress.remove_task(task)
+        self.progress.add_task(f"epoch {number}/{of}", total=batches, completed=done, text="")
+
+    def batch(self, loss: float) -> None:
+        pace = self.pace
+        pace.step()
+        now = pace.clock()
+        if now - self._drawn < BAR_SECONDS and pace.done < pace.batches:
+            return
+        self._drawn = now
+        task = self.progress.task_ids[0]
+        text = f"loss {number(loss)}, {pace.text()}"
+        self.progress.update(task, completed=pace.done, text=text)
+        self.progress.refresh()
+
+    def epoch_done(self, record: Record) -> None:
+        self._say(epoch_line(record, self.pace.epochs), bold=bool(record["best"]))
+
+    def _say(self, text: str, bold: bool = False) -> None:
+        style = "bold" if bold else None
+        self.progress.console.print(text, style=style, markup=False, highlight=False)
+
+
+@contextmanager
+def watched() -> Iterator[Listener]:
+    """The listener that fits standard output; the terminal is as before when the block ends."""
+    if not is_terminal(sys.stdout):
+        yield Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[text]}", markup=False),
+    )
+    with Progress(*columns, console=Console(), auto_refresh=False, transient=True) as progress:
+        yield Bar(progress)

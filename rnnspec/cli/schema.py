@@ -1,0 +1,58 @@
+"""`rnnspec schema`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rnnspec.cli.options import examples
+
+EXAMPLES = examples(
+    "rnnspec schema --output rnnspec.schema.json",
+    "rnnspec schema --check schemas/rnnspec.schema.json",
+)
+
+
+def schema(
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write it to a file instead of the terminal."),
+    ] = None,
+    check: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Only tell whether a file holds it as it is now."),
+    ] = None,
+) -> None:
+    """Print the JSON Schema of specs, for editors.
+
+    With it an editor completes and explains every key.
+    An editor finds it by the first line of a spec:
+    # yaml-language-server: $schema=rnnspec.schema.json
+    """
+    from rnnspec.cli.terminal import write_file
+    from rnnspec.spec.schema import json_schema
+
+    if output and check:
+        raise typer.BadParameter("--output writes a file and --check only reads one; give one")
+    if check:
+        _check(check, json_schema())
+    elif output:
+        write_file(output, json_schema())
+    else:
+        print(json_schema(), end="")
+
+
+def _check(file: Path, now: str) -> None:
+    from rnnspec.errors import RnnspecError
+
+    try:
+        fresh = file.read_text(encoding="utf-8") == now
+    except (OSError, UnicodeDecodeError) as error:
+        raise RnnspecError(f"{file}: cannot be read ({error})") from error
+    if not fresh:
+        raise RnnspecError(
+            f"{file}: not the schema of this version; write it with: rnnspec schema --output {file}"
+        )
+    print(f"{file}: up to date")

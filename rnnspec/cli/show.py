@@ -1,0 +1,54 @@
+"""`rnnspec show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rnnspec.cli.options import BUILDS, Overrides, examples
+
+EXAMPLES = examples(
+    "rnnspec show dates-language.yaml",
+    "rnnspec show dates-language.yaml --set encoder.layers.0.units=128",
+    "rnnspec show builds/dates-language",
+)
+
+
+def show(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SPEC|BUILD", help="A spec file, or a build folder.", show_default=False
+        ),
+    ],
+    overrides: Overrides = None,
+) -> None:
+    """Show the plan of a spec or a build: layers, shapes, equations.
+
+    A spec's training data are read once, for the sizes in the plan depend on them.
+    """
+    if source.is_dir():
+        if overrides:
+            raise typer.BadParameter("a build stays as it was built; name its spec instead")
+        print(_of_build(source), end="")
+    else:
+        print(_of_spec(source, overrides or []), end="")
+
+
+def _of_build(folder: Path) -> str:
+    from rnnspec.train.files import read_text
+    from rnnspec.train.folder import find_build
+
+    return read_text(find_build(folder, BUILDS).path / "plan.txt")
+
+
+def _of_spec(path: Path, overrides: list[str]) -> str:
+    from rnnspec.data import survey
+    from rnnspec.plan import dump, resolve
+    from rnnspec.spec.load import load_spec
+
+    loaded = load_spec(path, overrides)
+    facts = survey(loaded.spec, loaded.resolve_path(loaded.spec.data.train))
+    return dump(resolve(loaded.spec, facts))

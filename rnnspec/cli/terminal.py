@@ -1,0 +1,99 @@
+"""What goes to the terminal: colour only where it is wanted, tables in plain text."""
+
+from __future__ import annotations
+
+import os
+import sys
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+import typer
+
+from rnnspec.errors import RnnspecError
+from rnnspec.source.problems import Problem
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether `stream` is a terminal that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Whether to write colours to `stream`; NO_COLOR with any value forbids it (no-color.org)."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def error(message: str) -> None:
+    """`error: message` on standard error."""
+    mark = "error:"
+    if has_colour(sys.stderr):
+        mark = typer.style(mark, fg="red", bold=True)
+    sys.stdout.flush()
+    print(f"{mark} {message}", file=sys.stderr)
+
+
+def problem_text(problem: Problem, colour: bool) -> str:
+    """A problem of a spec as its `render()`, in colour if wanted."""
+    text = problem.render()
+    if not colour:
+        return text
+    place = f"{problem.file}:{problem.span.line}:{problem.span.column}"
+    lines = text.removeprefix(place).split("\n")
+    if problem.source_line.strip():
+        lines[-1] = typer.style(lines[-1], fg="red", bold=True)
+    return typer.style(place, bold=True) + "\n".join(lines)
+
+
+def printable(text: str) -> str:
+    """`text` without characters that steer a terminal or break the line."""
+    hidden = ("Cc", "Cs", "Zl", "Zp")
+    return "".join("\ufffd" if unicodedata.category(c) in hidden else c for c in text)
+
+
+def number(value: float) -> str:
+    """A metric for reading: four digits behind the point, or four digits in all where those say
+    too little."""
+    return f"{value:.4f}" if value == 0 or 1e-2 <= abs(value) < 1e4 else f"{value:.4g}"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Aligned columns: the first `left` to the left, the others, which hold numbers, to the right.
+
+    Widths are in cells of a terminal, where a wide character takes two.
+    """
+    lines = [list(header), *(list(map(printable, row)) for row in rows)]
+    wide = [max(map(_cells, column)) for column in zip(*lines, strict=True)]
+    texts = []
+    for line in lines:
+        parts = []
+        for number, (cell, width) in enumerate(zip(line, wide, strict=True)):
+            gap = " " * (width - _cells(cell))
+            parts.append(cell + gap if number < left else gap + cell)
+        texts.append("  ".join(parts).rstrip())
+    return "\n".join(texts)
+
+
+def _cells(text: str) -> int:
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write `text` to `path`, whole or not at all; a device or pipe is written to directly.
+
+    Raises RnnspecError if it cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as problem:
+        raise RnnspecError(f"{path}: cannot be written ({problem.strerror})") from problem
