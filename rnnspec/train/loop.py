@@ -114,7 +114,7 @@ class Trainer:
         for rows in epoch_batches(
             self._lengths, settings.batch, settings.seed, at.epoch, start=at.batches
         ):
-            loss = self._step(rows)
+            loss = self.step(rows)
             at.loss_sum += loss * len(rows)
             at.rows += len(rows)
             at.batches += 1
@@ -128,7 +128,7 @@ class Trainer:
         self._end_of_epoch()
         return True
 
-    def _step(self, rows: Rows) -> float:
+    def step(self, rows: Rows) -> float:
         """One step of the optimizer; the batch's loss."""
         inputs, targets = tensors(self.train.collate(rows))
         self.optimizer.zero_grad(set_to_none=True)
