@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +30,8 @@ class WordCounts:
     error: int = 0
     counts: Counter[str] = field(default_factory=Counter)
 
-    def add(self, rows: list[list[str]]) -> None:
-        self.counts.update(chain.from_iterable(rows))
+    def add(self, words: list[str]) -> None:
+        self.counts.update(words)
         if len(self.counts) > self.most:
             self._let_go()
 

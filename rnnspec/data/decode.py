@@ -66,6 +66,17 @@ def fold(char: str) -> str:
     return lower if len(lower) == 1 else char
 
 
+def words_of(texts: list[str]) -> tuple[list[str], NDArray[np.int64]]:
+    """`words` of every text, one after the other, and how many each has: the same, but fast."""
+    flat = [word for word in " ".join(texts).split(" ") if word]
+    ended = np.frombuffer("\0".join([*texts, ""]).encode(), np.uint8)
+    gap = (ended == ord(" ")) | (ended == 0)
+    starts = ~gap
+    starts[1:] &= gap[:-1]
+    so_far = np.cumsum(starts)[ended == 0]
+    return flat, np.diff(so_far, prepend=0).astype(np.int64)
+
+
 @cache
 def folds() -> dict[int, int]:
     """The code points that `fold` changes, each with what it becomes."""

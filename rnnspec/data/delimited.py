@@ -29,7 +29,7 @@ def read_delimited(
     header_line, header = next(records, (1, []))
     if not header:
         raise DataError(f"{file}: the file has no header; name the columns in its first line")
-    places = [_place(column, header, header_line, bad) for column in columns]
+    places = [_place(column, header, header_line, delimiter, bad) for column in columns]
     chunk, size = Chunk(0, [], {column: [] for column in columns}, textual=True), 0
     for line, record in records:
         if len(record) != len(header):
@@ -77,11 +77,18 @@ def _explained(error: str, lines: int) -> str:
     return f"cannot be read as a row: {error}"
 
 
-def _place(column: str, header: list[str], line: int, bad: BadRows) -> int:
+def _place(column: str, header: list[str], line: int, delimiter: str, bad: BadRows) -> int:
     twice = [name for name, count in Counter(header).items() if count > 1]
     if twice:
         bad.fail(line, f"the header names {twice[0]!r} twice; give each column its own name")
     if column not in header:
+        if len(header) == 1 and (other := set(header[0]) & set(",;|\t")):
+            named = "TSV" if other == {"\t"} else "CSV" if other == {","} else repr(min(other))
+            bad.fail(
+                line,
+                f"the header is one column, {header[0]!r}; fields end with {delimiter!r} here, "
+                f"this looks like {named}",
+            )
         hint = did_you_mean(column, header)
         listed = ", ".join(header[:20])
         parts = (f"there is no column {column!r}", hint, f"the columns are: {listed}")

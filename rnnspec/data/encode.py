@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -185,12 +185,15 @@ class _RaggedColumn:
         offsets.append(np.zeros(1, np.int64))
         return _RaggedColumn(writer.column(name, dtype, *entry), offsets)
 
-    def append(self, values: NDArray[Any], lengths: list[int]) -> None:
+    def append(self, values: NDArray[Any], lengths: NDArray[np.int64]) -> None:
         """Adds rows of `lengths`, whose steps follow each other in `values`."""
-        offsets = self.end + np.cumsum(np.array(lengths, np.int64))
-        self.offsets.append(offsets)
+        self.offsets.append(self.end + np.cumsum(lengths))
         self.values.append(values)
         self.end += len(values)
+
+
+def _lengths(rows: Sequence[Sized]) -> NDArray[np.int64]:
+    return np.fromiter(map(len, rows), np.int64, len(rows))
 
 
 def _tokens(node: TokensInput, vocabulary: Vocabulary, column: _RaggedColumn) -> Append:
@@ -199,11 +202,10 @@ def _tokens(node: TokensInput, vocabulary: Vocabulary, column: _RaggedColumn) ->
     def append(chunk: Chunk, bad: BadRows) -> None:
         texts = bad.decoded(chunk, node.column, decode.text)
         if table is not None:
-            column.append(table[code_points("".join(texts))], list(map(len, texts)))
+            column.append(table[code_points("".join(texts))], _lengths(texts))
             return
-        rows = [decode.words(text) for text in texts]
-        numbers = vocabulary.numbers([word for row in rows for word in row])
-        column.append(np.array(numbers, np.int32), list(map(len, rows)))
+        words, lengths = decode.words_of(texts)
+        column.append(np.array(vocabulary.numbers(words), np.int32), lengths)
 
     return append
 
@@ -225,7 +227,7 @@ def _frames(node: FramesInput, column: _RaggedColumn) -> Append:
             return _as_wide(steps, node.width) if len(steps) else empty
 
         rows = bad.decoded(chunk, node.column, decoded)
-        column.append(np.concatenate([empty, *rows]), list(map(len, rows)))
+        column.append(np.concatenate([empty, *rows]), _lengths(rows))
 
     empty = np.zeros((0, node.width), np.float32)
     return append
@@ -246,7 +248,7 @@ def _numbers(node: NumericOutput, column: Column) -> Append:
 
 def _as_wide(steps: decode.Floats, width: int) -> decode.Floats:
     if steps.shape[1] != width:
-        raise DataError(f"has {steps.shape[1]} numbers to a step, the training rows have {width}")
+        raise DataError(f"has width {steps.shape[1]}, the training rows have width {width}")
     return steps
 
 

@@ -24,19 +24,20 @@ def read_jsonl(file: Path, columns: Sequence[str], bad: BadRows) -> Iterator[Chu
     for number, lines in blocks(file):
         chunk = Chunk(row, [], {column: [] for column in columns})
         for line, text in enumerate(lines, start=number):
-            _add_row(chunk, line, text.lstrip(_SPACE), bad)
+            _add_row(chunk, line, text, bad)
         row += len(chunk)
         if len(chunk):
             yield chunk
 
 
 def _add_row(chunk: Chunk, line: int, text: str, bad: BadRows) -> None:
-    if not text:
+    start = 0 if text.startswith("{") else _skip(text, 0)
+    if start == len(text):
         return
     try:
-        value, end = _parse(text)
-        if end != len(text) and text[end:].strip(_SPACE):
-            raise json.JSONDecodeError("extra data", text, end)
+        value, end = _parse(text, start)
+        if end != len(text) and (more := _skip(text, end)) != len(text):
+            raise json.JSONDecodeError("extra data", text, more)
     except (ValueError, RecursionError) as error:
         bad.add(line, _broken(error, text))
         return
@@ -50,6 +51,11 @@ def _add_row(chunk: Chunk, line: int, text: str, bad: BadRows) -> None:
     for column, cells in chunk.cells.items():
         cells.append(value[column])
     chunk.lines.append(line)
+
+
+def _skip(text: str, start: int) -> int:
+    """The first place from `start` on that is not white space."""
+    return len(text) - len(text[start:].lstrip(_SPACE))
 
 
 def _bad_key(column: str, value: dict[str, object], line: int, bad: BadRows, first: bool) -> None:

@@ -74,7 +74,7 @@ def blocks(file: Path) -> Iterator[tuple[int, list[str]]]:
 def _raw(file: Path) -> Iterator[bytes]:
     try:
         with _opened(file) as stream:
-            block = stream.read(BLOCK)
+            block = stream.read(max(BLOCK, 4))  # at least the marks whole
             _check_mark(file, block)
             if block.startswith(_BOM):
                 block = block[len(_BOM) :]

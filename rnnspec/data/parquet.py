@@ -13,7 +13,8 @@ from rnnspec.source.problems import did_you_mean
 
 CHUNK_ROWS = 4096
 CHUNK_BYTES = 1 << 20
-"""Aim for the size of a chunk, as the file states the size of its columns."""
+"""Aim for the size of a chunk, by what the file states of its columns, as they are encoded: cells
+that repeat within a page take more once they are read."""
 
 
 def read_parquet(file: Path, columns: Sequence[str], bad: BadRows) -> Iterator[Chunk]:

@@ -94,7 +94,7 @@ class BadRows:
         shown = sorted(self.found)
         if len(shown) == 1 and not stopped:
             self.fail(*shown[0])
-        count = f"{len(shown)} bad {self.word}s"
+        count = f"{len(shown)} bad {self.word}{'s' * (len(shown) > 1)}"
         if stopped:
             count += " and perhaps more; reading stopped there"
         listed = (f"  {self.place(line)}: {message}" for line, message in shown)

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from rnnspec.data.counting import CharCounts, Moments, WordCounts
-from rnnspec.data.decode import Floats, frames, label, number, text, vector, words
+from rnnspec.data.decode import Floats, frames, label, number, text, vector, words_of
 from rnnspec.data.readers import BadRows, Chunk, read
 from rnnspec.data.split import validation_mask
 from rnnspec.errors import DataError
@@ -104,9 +104,9 @@ class Words:
     longest: int = 0
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
-        rows = [words(text) for text in bad.decoded(chunk, self.column.column, text)]
-        self.counts.add(rows)
-        self.longest = max(self.longest, max(map(len, rows), default=0))
+        words, lengths = words_of(bad.decoded(chunk, self.column.column, text))
+        self.counts.add(words)
+        self.longest = max(self.longest, int(lengths.max(initial=0)))
 
     def facts(self) -> TextFacts:
         entries = self.counts.entries(self.column.min_count, self.column.max_size)
@@ -169,7 +169,7 @@ class Numbers:
             self.width = self.width or steps.shape[1]
             if steps.shape[1] != self.width:
                 raise DataError(
-                    f"has {steps.shape[1]} numbers to a step, the rows before have {self.width}"
+                    f"has width {steps.shape[1]}, the rows before have width {self.width}"
                 )
         return steps
 

@@ -1,0 +1,51 @@
+"""Specs and files for the tests of rnnspec/data."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rnnspec.spec import Spec
+
+WORDS = {"column": "text", "as": "words"}
+CHARS = {"column": "text", "as": "chars"}
+FRAMES = {"column": "frames", "as": "frames"}
+CLASS = {"column": "label", "as": "class"}
+NUMBER = {"column": "value", "as": "number"}
+VECTOR = {"column": "vector", "as": "vector"}
+
+
+def spec_of(
+    source: Mapping[str, Any], target: Mapping[str, Any], valid: float | None = None
+) -> Spec:
+    data = {"train": "unused", "input": dict(source), "output": dict(target), "valid": valid}
+    layers = [{"cell": "gru", "units": 3}]
+    return Spec.model_validate(
+        {"name": "test", "cardinality": "N:1", "data": data, "encoder": {"layers": layers}}
+    )
+
+
+def write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """The rows in the format that the ending names."""
+    if file.suffix == ".jsonl":
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        file.write_text(text, encoding="utf-8", newline="")
+    elif file.suffix == ".parquet":
+        import pyarrow as arrow
+        from pyarrow import parquet
+
+        parquet.write_table(arrow.Table.from_pylist(list(rows)), file, row_group_size=7)
+    else:
+        with file.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, delimiter="," if file.suffix == ".csv" else "\t")
+            writer.writerow(rows[0])
+            for row in rows:
+                writer.writerow(_field(value) for value in row.values())
+    return file
+
+
+def _field(value: object) -> object:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,219 @@
+"""Decoding: the settled rules, a message for each wrong cell, words equal to onnxruntime's."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+from rnnspec.data import decode
+from rnnspec.errors import DataError
+
+SPACED = st.text(st.sampled_from(" \t\n\u00a0\u3000\u2028ab😀"), max_size=30)
+
+
+@pytest.fixture(scope="module")
+def string_split() -> Callable[[str], list[str]]:
+    node = helper.make_node("StringSplit", ["x"], ["y", "n"])
+    x = helper.make_tensor_value_info("x", TensorProto.STRING, ["B"])
+    y = helper.make_tensor_value_info("y", TensorProto.STRING, ["B", "T"])
+    n = helper.make_tensor_value_info("n", TensorProto.INT64, ["B"])
+    graph = helper.make_graph([node], "split", [x], [y, n])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    onnx.checker.check_model(model)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+
+    def split(text: str) -> list[str]:
+        words, count = session.run(None, {"x": np.array([text], dtype=object)})
+        return [str(word) for word in words[0][: count[0]]]
+
+    return split
+
+
+@given(text=SPACED)
+def test_words_are_those_of_the_exported_file(
+    string_split: Callable[[str], list[str]], text: str
+) -> None:
+    assert decode.words(text) == string_split(text)
+
+
+@given(texts=st.lists(SPACED, max_size=8))
+def test_words_of_many_texts(texts: list[str]) -> None:
+    flat, lengths = decode.words_of(texts)
+    assert flat == [word for text in texts for word in decode.words(text)]
+    assert lengths.tolist() == [len(decode.words(text)) for text in texts]
+
+
+def test_fold_goes_by_code_point() -> None:
+    assert [decode.fold(char) for char in "AßΣİǅé"] == ["a", "ß", "σ", "İ", "ǆ", "é"]
+    assert "ΑΣ".lower() == "ας"  # what folding a whole text would have given
+    assert all(len(decode.fold(chr(point))) == 1 for point in range(0x110000))
+
+
+def test_folds_lists_all_that_fold_changes() -> None:
+    folds = decode.folds()
+    for point in range(0x110000):
+        assert folds.get(point, point) == ord(decode.fold(chr(point)))
+    assert len(folds) > 1000, unicodedata.unidata_version
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [("a", "a"), (" a ", " a "), (7, "7"), (-1, "-1"), (True, "true"), (False, "false")],
+)
+def test_labels(cell: object, expected: str) -> None:
+    assert decode.label(cell) == expected
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_numbers_in_every_spelling(value: float) -> None:
+    for cell, textual in ((value, False), (repr(value), True), (f" {value:e} ", True)):
+        found = decode.number(cell, textual)
+        assert found.shape == (1,)
+        assert found.dtype == np.float32
+        assert found[0] == pytest.approx(value, rel=1e-6)
+
+
+@given(st.integers(0, 4), st.integers(1, 3), st.data())
+def test_frames_in_every_spelling(steps: int, width: int, data: st.DataObject) -> None:
+    number = st.integers(-1000, 1000) | st.floats(width=32, allow_nan=False, allow_infinity=False)
+    cell = [[data.draw(number) for _ in range(width)] for _ in range(steps)]
+    expected = np.array(cell, np.float32).reshape(steps, width if steps else 0)
+    np.testing.assert_array_equal(decode.frames(cell), expected)
+    np.testing.assert_array_equal(decode.frames(json.dumps(cell), textual=True), expected)
+
+
+NAN, INF = float("nan"), float("inf")
+WRONG: list[tuple[Callable[..., Any], object, str]] = [
+    (decode.text, None, "is null, expected a text"),
+    (decode.text, 5, "is the number 5, expected a text"),
+    (decode.text, ["a"], "is a list, expected a text"),
+    (decode.text, "a\0b", "holds the character U+0000; remove it"),
+    (
+        decode.text,
+        "a\ud83d",
+        "holds half of a surrogate pair, U+D83D, which is no character; remove it",
+    ),
+    (decode.label, None, "is null, expected a label"),
+    (decode.label, "", "is empty, expected a label"),
+    (
+        decode.label,
+        1.0,
+        "is the number 1.0, expected a label: a text, a whole number or true and false",
+    ),
+    (decode.label, {}, "is an object, expected a label"),
+    (decode.label, "\0", "holds the character U+0000; remove it"),
+    (decode.number, None, "is null, expected a number"),
+    (decode.number, True, "is true, expected a number"),
+    (decode.number, "1.5", "is the text '1.5', expected a number; write it without quotes"),
+    (decode.number, "x", "is the text 'x', expected a number"),
+    (decode.number, NAN, "is NaN; only finite numbers can be learned from"),
+    (decode.number, -INF, "is an infinity; only finite numbers can be learned from"),
+    (
+        decode.number,
+        1e39,
+        "is a number beyond 3.4e+38, the largest of float32; only finite numbers can be learned "
+        "from",
+    ),
+    (
+        decode.number,
+        10**400,
+        "is a number beyond 3.4e+38, the largest of float32; only finite numbers can be learned "
+        "from",
+    ),
+    (decode.vector, [], "is an empty list, expected at least one number"),
+    (decode.vector, 1, "is the number 1, expected a list of numbers"),
+    (decode.vector, [1, "2"], "number 2 is the text '2', expected a number"),
+    (decode.vector, [1, None], "number 2 is null, expected a number"),
+    (decode.vector, [1, NAN], "holds NaN; only finite numbers can be learned from"),
+    (decode.frames, None, "is null, expected a list of lists of numbers"),
+    (
+        decode.frames,
+        [1, 2],
+        "step 1 is the number 1, expected a list of numbers; for one number per step write "
+        "[[1], [2], …]",
+    ),
+    (decode.frames, [[1], None], "step 2 is null, expected a list of numbers"),
+    (
+        decode.frames,
+        [[1, 2], [3]],
+        "has 2 numbers in step 1 but 1 in step 2; give every step the same number of features",
+    ),
+    (decode.frames, [[], []], "has steps of no numbers, expected at least one in each"),
+    (decode.frames, [[1, 2], [3, True]], "step 2, number 2 is true, expected a number"),
+    (
+        decode.frames,
+        [[1, 2], [3, INF]],
+        "has in step 2, number 2, an infinity; only finite numbers can be learned from",
+    ),
+]
+WRONG_TEXTUAL: list[tuple[Callable[..., Any], object, str]] = [
+    (decode.number, "", "is empty, expected a number"),
+    (decode.number, "1,5", "is the text '1,5', expected a number; write the decimal point as '.'"),
+    (
+        decode.number,
+        "NaN",
+        "is the text 'NaN', expected a number; only finite numbers can be learned from",
+    ),
+    (decode.number, "1_000", "is the text '1_000', expected a number"),
+    (decode.number, "٣", "is the text '٣', expected a number"),
+    (decode.number, "x" * 50, f"is the text '{'x' * 39}…', expected a number"),
+    (decode.vector, "", "is empty, expected a list of numbers as JSON"),
+    (decode.vector, '"a"', "is the text 'a', expected a list of numbers"),
+    (
+        decode.frames,
+        "[[1, 2]",
+        "is not JSON, expected a list of lists of numbers: "
+        "Expecting ',' delimiter: line 1 column 8 (char 7)",
+    ),
+    (
+        decode.frames,
+        "[[NaN]]",
+        "has in step 1, number 1, NaN; only finite numbers can be learned from",
+    ),
+]
+
+
+@pytest.mark.parametrize(("function", "cell", "message"), WRONG)
+def test_wrong_cells(function: Callable[..., Any], cell: object, message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        function(cell)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(("function", "cell", "message"), WRONG_TEXTUAL)
+def test_wrong_fields(function: Callable[..., Any], cell: object, message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        function(cell, textual=True)
+    assert str(caught.value) == message
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=2),
+)
+
+
+@given(cell=JSON, textual=st.booleans())
+def test_no_cell_gives_a_traceback(cell: object, textual: bool) -> None:
+    for function in (decode.number, decode.vector, decode.frames):
+        with pytest.MonkeyPatch.context():
+            try:
+                found = function(cell, textual)
+            except DataError:
+                continue
+            assert np.isfinite(found).all()
+    for decoder in (decode.text, decode.label):
+        try:
+            decoder(cell).encode()
+        except DataError:
+            continue
