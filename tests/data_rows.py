@@ -8,6 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from rnnspec.data.readers import Format, read
+from rnnspec.errors import DataError
 from rnnspec.spec import Spec
 
 WORDS = {"column": "text", "as": "words"}
@@ -49,3 +53,20 @@ def write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
 
 def _field(value: object) -> object:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def rows_of(file: Path, columns: Sequence[str], format: Format = "auto") -> list[Any]:
+    """(line, cells...) of every row."""
+    return [
+        row
+        for chunk in read(file, columns, format)
+        for row in zip(chunk.lines, *(chunk.cells[name] for name in columns), strict=True)
+    ]
+
+
+def error_of(
+    file: Path, columns: Sequence[str] = ("text", "label"), format: Format = "auto"
+) -> str:
+    with pytest.raises(DataError) as caught:
+        rows_of(file, columns, format)
+    return str(caught.value).replace(str(file), "FILE")
