@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from rnnspec.cells import builtin_names
+from rnnspec.cells import builtin_cell, builtin_names, identify
 from rnnspec.plan.nodes import Direction, PoolKind
 from rnnspec.reference import answers
+from rnnspec.run.session import Session
+from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
-from tests.models import frames_plan, padded, random_frames, random_weights
+from tests.models import frames_facts, frames_plan, padded, random_frames, random_weights
 
 LENGTHS = (7, 1, 4, 0, 9, 2)
 """Of the rows in a batch: among them 0, 1 and T."""
@@ -48,3 +52,40 @@ def test_padding_and_batch_mates_change_nothing(
         for row, got in zip(rows, together, strict=True):
             alone = model.answers(padded([row], max(1, len(row["frames"])), 0.0))["label"][0]
             torch.testing.assert_close(got, alone, atol=1e-6, rtol=0)
+
+
+def feeds(rows: list[dict[str, NDArray[np.float32]]], longest: int) -> dict[str, NDArray[Any]]:
+    """The rows in one batch for onnxruntime, with garbage past each length."""
+    values, lengths = padded(rows, longest, 3.7)["frames"]
+    return {"frames": values.numpy(), "frames.lengths": lengths.numpy()}
+
+
+@pytest.mark.parametrize(("cell", "direction", "depth"), CASES)
+@pytest.mark.parametrize("generic", [False, True])
+def test_onnx_agrees_with_the_reference_whatever_the_batch(
+    cell: str, direction: Direction, depth: int, generic: bool
+) -> None:
+    """Native operators and Scan: every batch of another size, steps never seen before."""
+    for pool in POOLS:
+        plan = frames_plan(cell, direction, depth, pool=pool)
+        weights = random_weights(plan)
+        model = to_onnx(plan, frames_facts(), weights, generic=generic)
+        operators = {node.op_type for node in model.graph.node}
+        assert ("Scan" in operators) == generic, "the wrong lowering was tested"
+        session = Session(model.SerializeToString())
+        rows = random_frames(LENGTHS)
+        expected = answers(plan, weights, rows)["label"]
+        for longest in (max(LENGTHS), max(LENGTHS) + 13):
+            together = session.run(feeds(rows, longest))["label.probabilities"]
+            np.testing.assert_allclose(together, expected, atol=1e-5, err_msg=pool)
+        for row, in_batch in zip(rows, together, strict=True):
+            alone = session.run(feeds([row], len(row["frames"])))["label.probabilities"][0]
+            np.testing.assert_allclose(alone, in_batch, atol=1e-6, err_msg=pool)
+
+
+def test_every_built_in_cell_is_its_own_match() -> None:
+    for name in builtin_names():
+        found = identify(builtin_cell(name))
+        assert found is not None
+        assert found.pattern == name
+        assert all(ours == theirs for ours, theirs in found.parameters.items())

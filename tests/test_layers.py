@@ -31,7 +31,8 @@ LAYERS: dict[str, frozenset[str]] = {
     "to_torch": frozenset({"torch", "numpy"}),
     "to_onnx": frozenset({"onnx", "numpy"}),
     "run": frozenset({"onnxruntime", "numpy"}),
-    "train": frozenset({"torch", "onnxruntime", "numpy", "safetensors"}),
+    "train": frozenset({"torch", "numpy", "safetensors"}),
+    "export": frozenset({"torch", "numpy"}),
     "cli": frozenset({"typer", "rich"}),
 }
 # Neighbours that know nothing of each other although the table's order would allow it.
@@ -49,6 +50,7 @@ UNLOADED = dict.fromkeys(FRAMEWORK_FREE, FRAMEWORKS) | {
     "to_torch": frozenset({"onnx", "onnxruntime"}),
     "to_onnx": frozenset({"torch", "onnxruntime"}),
     "run": frozenset({"torch", "onnx"}),
+    "train": frozenset({"onnx", "onnxruntime"}),
     "cli": HEAVY,
 }
 
@@ -167,7 +169,7 @@ def test_a_forbidden_import_is_found(tmp_path: Path, path: str, source: str, why
         ("plan/a.py", "import re, json\nfrom rnnspec.spec import models\nfrom . import b"),
         ("plan/a/b.py", "from .c import d\nfrom ..e import f\nfrom ...cells import graph"),
         ("errors.py", "if TYPE_CHECKING:\n    from rnnspec.source.problems import Problem"),
-        ("train/a.py", "import torch, onnxruntime\nfrom rnnspec import to_onnx, to_torch"),
+        ("train/a.py", "import torch, safetensors\nfrom rnnspec import to_onnx, to_torch"),
         ("cli/a.py", "def version():\n    from rnnspec import __version__"),
         ("__main__.py", "from rnnspec.cli import main"),
     ],
