@@ -43,6 +43,7 @@ class Problem:
         head = ": ".join(part for part in (place, self.path, self.message) if part)
         if self.hint:
             head += f"; {self.hint}"
+        head = "".join(map(_shown, head))
         return head if not self.source_line.strip() else f"{head}\n{self._underlined()}"
 
     def _underlined(self) -> str:

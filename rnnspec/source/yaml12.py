@@ -64,7 +64,7 @@ class Document:
         node = self._node(path)
         if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
             return self.problem(path, message, hint)
-        lines = node.value.split("\n")
+        lines = node.value.removesuffix("\n").split("\n")
         line = min(max(line, 1), len(lines))
         first = sum(len(text) + 1 for text in lines[: line - 1])
         column = min(max(column, 1), len(lines[line - 1]) + 1)

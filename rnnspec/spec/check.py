@@ -155,6 +155,7 @@ def nesterov_has_momentum(spec: Spec) -> Iterator[Finding]:
         yield Finding(path, "has no effect without momentum", hint, key=True)
 
 
+_INPUT: Loc = ("data", "input", "as")
 _OUTPUT: Loc = ("data", "output", "as")
 _LAYERS: Loc = ("encoder", "layers")
 CHECKS: tuple[Check, ...] = (
@@ -162,8 +163,8 @@ CHECKS: tuple[Check, ...] = (
     Check(layers_name_known_cells, (("cells",), _LAYERS)),
     Check(cells_have_names_of_their_own, ()),
     Check(cells_are_used, (_LAYERS,)),
-    Check(frames_have_no_embedding, (("data", "input", "as"), ("encoder",))),
-    Check(activation_has_a_layer, (("head",),)),
+    Check(frames_have_no_embedding, (_INPUT, ("encoder", "embed"), ("encoder", "embed_dropout"))),
+    Check(activation_has_a_layer, (("head", "hidden"), ("head", "activation"))),
     Check(loss_fits_output, (_OUTPUT, ("train", "loss"))),
     Check(early_stopping_can_measure, (_OUTPUT, ("data", "valid"), ("train", "early_stopping"))),
     Check(valid_is_another_file, (("data", "train"), ("data", "valid"))),
