@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from rnnspec import __version__
-from rnnspec.cli import build, check, new, schema, show
+from rnnspec.cli import build, check, evaluate, export, new, run, schema, show
 from rnnspec.cli.errors import reported
 from rnnspec.cli.options import examples
 
@@ -58,4 +58,7 @@ app.command(epilog=new.EXAMPLES)(new.new)
 app.command(epilog=check.EXAMPLES)(check.check)
 app.command(epilog=show.EXAMPLES)(show.show)
 app.command(epilog=build.EXAMPLES)(build.build)
+app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command(epilog=export.EXAMPLES)(export.export)
+app.command(epilog=run.EXAMPLES)(run.run)
 app.command(epilog=schema.EXAMPLES)(schema.schema)

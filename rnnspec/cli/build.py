@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnspec.cli.options import BUILDS, Builds, Overrides, examples
+from rnnspec.errors import RnnspecError
 
 if TYPE_CHECKING:
     from rnnspec.train.build import Result
@@ -42,7 +43,7 @@ def build(
     from rnnspec.spec.load import load_spec
 
     if resume and no_train:
-        raise typer.BadParameter("--resume goes on with training and --no-train has none; give one")
+        raise RnnspecError("--resume goes on with training and --no-train has none; give one")
     loaded = load_spec(spec, overrides or ())
     from rnnspec.train import build as training  # torch: loaded once the spec is known to be right
 

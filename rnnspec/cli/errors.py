@@ -43,7 +43,5 @@ def show_problems(problems: Sequence[Problem]) -> None:
     colour = has_colour(sys.stderr)
     for problem in problems:
         print(problem_text(problem, colour), file=sys.stderr)
-    files = len({problem.file for problem in problems})
     if len(problems) > 1:
-        where = f" in {files} files" if files > 1 else ""
-        print(f"{len(problems)} problems{where}", file=sys.stderr)
+        print(f"{len(problems)} problems", file=sys.stderr)

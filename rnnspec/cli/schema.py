@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rnnspec.cli.options import examples
+from rnnspec.errors import RnnspecError
 
 EXAMPLES = examples(
     "rnnspec schema --output rnnspec.schema.json",
@@ -31,22 +32,21 @@ def schema(
     An editor finds it by the first line of a spec:
     # yaml-language-server: $schema=rnnspec.schema.json
     """
-    from rnnspec.cli.terminal import write_file
+    from rnnspec.cli.terminal import writing
     from rnnspec.spec.schema import json_schema
 
     if output and check:
-        raise typer.BadParameter("--output writes a file and --check only reads one; give one")
+        raise RnnspecError("--output writes a file and --check only reads one; give one")
     if check:
         _check(check, json_schema())
     elif output:
-        write_file(output, json_schema())
+        with writing(output) as file:
+            file.write(json_schema())
     else:
         print(json_schema(), end="")
 
 
 def _check(file: Path, now: str) -> None:
-    from rnnspec.errors import RnnspecError
-
     try:
         fresh = file.read_text(encoding="utf-8") == now
     except (OSError, UnicodeDecodeError) as error:

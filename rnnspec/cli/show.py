@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rnnspec.cli.options import BUILDS, Overrides, examples
+from rnnspec.errors import RnnspecError
 
 EXAMPLES = examples(
     "rnnspec show dates-language.yaml",
@@ -31,7 +32,7 @@ def show(
     """
     if source.is_dir():
         if overrides:
-            raise typer.BadParameter("a build stays as it was built; name its spec instead")
+            raise RnnspecError("--set is for a spec, and a build stays as it was built")
         print(_of_build(source), end="")
     else:
         print(_of_spec(source, overrides or []), end="")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -58,6 +59,12 @@ def number(value: float) -> str:
     return f"{value:.4f}" if value == 0 or 1e-2 <= abs(value) < 1e4 else f"{value:.4g}"
 
 
+def near(path: Path) -> Path:
+    """`path` from the current folder, if it lies below it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """Aligned columns: the first `left` to the left, the others, which hold numbers, to the right.
 
@@ -80,18 +87,21 @@ def _cells(text: str) -> int:
     return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
 
 
-def write_file(path: Path, text: str) -> None:
-    """Write `text` to `path`, whole or not at all; a device or pipe is written to directly.
+@contextmanager
+def writing(path: Path) -> Iterator[TextIO]:
+    """A file that appears at `path`, in UTF-8, when the block ends without an exception.
 
-    Raises RnnspecError if it cannot be written.
+    A device or pipe is written to directly. Raises RnnspecError if the file cannot be written.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8")
+            with path.open("w", encoding="utf-8") as file:
+                yield file
             return
         try:
-            beside.write_text(text, encoding="utf-8")
+            with beside.open("w", encoding="utf-8") as file:
+                yield file
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)

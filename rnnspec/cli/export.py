@@ -1,0 +1,58 @@
+"""`rnnspec export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shlex import join
+from typing import Annotated
+
+import typer
+
+from rnnspec.cli.options import BUILDS, Build, Builds, examples
+from rnnspec.errors import RnnspecError
+
+EXAMPLES = examples(
+    "rnnspec export --onnx",
+    "rnnspec export builds/dates-language --onnx --output dates-language.onnx",
+    "rnnspec export --onnx --ids",
+)
+
+
+def export(
+    build: Build = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="As an ONNX file, the one format there is.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The file to write; without it, NAME.onnx in the build folder."
+        ),
+    ] = None,
+    opset: Annotated[
+        int, typer.Option(metavar="N", help="Version of the ONNX operators to write it with.")
+    ] = 21,
+    ids: Annotated[
+        bool,
+        typer.Option(
+            "--ids", help="Read token numbers, not text, for runtimes without text operators."
+        ),
+    ] = False,
+    builds: Builds = BUILDS,
+) -> None:
+    """Export a build as one file, proven to answer as the trained model does.
+
+    The file holds everything: vocabulary, scaling, weights, labels. It needs onnxruntime alone.
+    """
+    if not onnx:
+        raise RnnspecError("no format is named; there is one: --onnx")
+    from rnnspec.train.folder import find_build, read_build
+
+    trained = read_build(find_build(build, builds))
+    from rnnspec.export import export_onnx
+
+    target = output or trained.folder.path / f"{trained.spec.name}.onnx"
+    parity = export_onnx(trained, target, opset=opset, ids=ids)
+    print(f"wrote {target} ({target.stat().st_size / 1e6:.2f} MB)")
+    print(f"proven: {parity.summary()}")
+    print(f"next: {join(['rnnspec', 'run', str(target)])}")

@@ -1,0 +1,154 @@
+"""Rows for `rnnspec run`, from wherever the user has them.
+
+Every source gives rows as `rnnspec.run.Model.answer` takes them, and raises DataError with the
+place at the first row that cannot be read.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnspec.errors import DataError
+from rnnspec.source.problems import did_you_mean
+
+if TYPE_CHECKING:
+    from rnnspec.run import InputColumn, Model
+
+Row = dict[str, object]
+STDIN = "standard input"
+
+
+def text_column(model: Model) -> str | None:
+    """The column of a model that reads one text and nothing else."""
+    match model.inputs:
+        case [column] if column.kind in ("words", "chars"):
+            return column.column
+    return None
+
+
+def from_texts(model: Model, texts: Sequence[str]) -> list[Row]:
+    """A row for each `--text`."""
+    column = text_column(model)
+    if column is None:
+        raise DataError(
+            f"--text is for a model that reads one text, and {model.path} reads"
+            f" {described(model.inputs)}; use --input or --data"
+        )
+    return [{column: text} for text in texts]
+
+
+def from_inputs(model: Model, inputs: Sequence[str]) -> Row:
+    """The one row that all `--input COLUMN=VALUE` make together; its lists are JSON texts."""
+    known = [column.column for column in model.inputs]
+    row: Row = {}
+    for each in inputs:
+        column, equals, value = each.partition("=")
+        if not equals:
+            raise DataError(f"--input {each}: expected COLUMN=VALUE, as in {known[0]}=…")
+        if column not in known:
+            hint = did_you_mean(column, known) or f"it reads {described(model.inputs)}"
+            raise DataError(f"--input {each}: the model reads no column {column!r}; {hint}")
+        if column in row:
+            raise DataError(f"--input {each}: {column!r} is given twice")
+        row[column] = value
+    return row
+
+
+def is_textual(file: Path) -> bool:
+    """Whether every cell of a file of this format is a text. Raises DataError."""
+    from rnnspec.data.readers import format_of
+
+    return format_of(file) in ("csv", "tsv")
+
+
+def from_file(model: Model, file: Path) -> Iterator[Row]:
+    """The rows of a data file, up to the first that cannot be read."""
+    from rnnspec.data.readers import BadRows, read
+
+    columns = [column.column for column in model.inputs]
+    bad = BadRows(file)
+    for chunk in read(file, columns, bad=bad):
+        bad.close()  # a row left out would shift every answer after it
+        for cells in zip(*(chunk.cells[column] for column in columns), strict=True):
+            yield dict(zip(columns, cells, strict=True))
+
+
+def from_stdin(model: Model) -> Iterator[Row]:
+    """A text a line, or a JSON object a line: as the first line is, so are all.
+
+    A line is taken for an object only if it has a column of the model.
+    """
+    column = text_column(model)
+    lines = enumerate(_lines(), start=1)
+    for number, line in lines:
+        if number == 1:
+            if _is_row(model, line):
+                column = None
+            elif column is None:
+                raise DataError(
+                    f"{STDIN}:1: expected a JSON object a line, with {described(model.inputs)}"
+                )
+        yield {column: line} if column is not None else json_row(line, f"{STDIN}:{number}")
+
+
+def typed(model: Model, line: str) -> Row:
+    """The row that a line at the prompt means."""
+    column = text_column(model)
+    if column is not None and not _is_row(model, line):
+        return {column: line}
+    return json_row(line, "this line")
+
+
+def _lines() -> Iterator[str]:
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict")
+    empty = True
+    try:
+        for line in sys.stdin:
+            empty = False
+            yield line.removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{STDIN}: not UTF-8 ({error})") from error
+    if empty:
+        raise DataError(f"{STDIN}: no rows; or give some with --text, --input or --data")
+
+
+def _is_row(model: Model, line: str) -> bool:
+    if not line.lstrip().startswith("{"):
+        return False
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return any(column.column in value for column in model.inputs)
+
+
+def json_row(line: str, place: str) -> Row:
+    """The JSON object in a line. Raises DataError."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{place}: not JSON ({error})") from error
+    if not isinstance(row, dict):
+        raise DataError(f"{place}: expected a JSON object, one row a line")
+    return row
+
+
+def described(inputs: Sequence[InputColumn]) -> str:
+    """The columns a model reads, in words."""
+    kinds = {
+        "words": "a text",
+        "chars": "a text",
+        "ids": "a list of token numbers",
+        "frames": "a list of steps",
+    }
+    return ", ".join(f"{each.column!r} ({_kind(kinds, each)})" for each in inputs)
+
+
+def _kind(kinds: dict[str, str], column: InputColumn) -> str:
+    width = f" of {column.width} numbers" if column.kind == "frames" else ""
+    return kinds[column.kind] + width
