@@ -1,0 +1,69 @@
+"""The plan of every spec in specs/, as text, against a golden file: what resolution decides."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rnnspec.data import survey
+from rnnspec.demo.dates import write
+from rnnspec.plan import dump, resolve
+from rnnspec.plan.nodes import Dense, Node, Recurrent
+from rnnspec.plan.verify import verify
+from rnnspec.spec.load import load_spec
+from tests.conftest import ROOT
+from tests.models import frames_plan
+
+SPECS = sorted((ROOT / "specs").glob("*.yaml"))
+GOLDENS = Path(__file__).parent / "plans"
+
+
+@pytest.fixture(scope="session")
+def dates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dates")
+    write(folder)
+    return folder
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
+def test_plan_is_the_golden_one(
+    spec: Path,
+    dates: Path,
+    tmp_path: Path,
+    golden: Callable[[Path, str], None],
+    request: pytest.FixtureRequest,
+) -> None:
+    copied = Path(shutil.copy(spec, tmp_path))
+    loaded = load_spec(copied)
+    (tmp_path / "dates").symlink_to(dates)
+    if loaded.spec.data.train.startswith("data/"):
+        (tmp_path / "data").symlink_to(request.getfixturevalue("real_data"))
+    facts = survey(loaded.spec, loaded.resolve_path(loaded.spec.data.train))
+    golden(GOLDENS / f"{spec.stem}.txt", dump(resolve(loaded.spec, facts)))
+
+
+def test_no_golden_is_left_of_a_spec_that_is_gone() -> None:
+    assert {path.stem for path in GOLDENS.glob("*.txt")} == {spec.stem for spec in SPECS}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda nodes: [*nodes, nodes[1]], "two nodes are called layers.0"),
+        (lambda nodes: nodes[1:], "which does not come before it"),
+        (lambda nodes: [replace(n, inputs=9) if isinstance(n, Recurrent) else n for n in nodes],
+         r"takes \('B', 'T', 9\)"),
+        (lambda nodes: [*nodes, Dense("idle", "pool", 5, 2, "none")], "nothing reads idle"),
+    ],
+)  # fmt: skip
+def test_verify_finds_an_inconsistent_plan(
+    change: Callable[[list[Node]], list[Node]], message: str
+) -> None:
+    plan = frames_plan()
+    wrong = replace(plan, nodes=tuple(change(list(plan.nodes))))
+    with pytest.raises(AssertionError, match=message):
+        verify(wrong)
