@@ -7,8 +7,7 @@ the missing extent cannot be worked out and onnxruntime raises an exception. It 
 
 from __future__ import annotations
 
-import sys
-
+from rnnspec.data.decode import folds
 from rnnspec.plan import TextFacts
 from rnnspec.plan.facts import PAD, PAD_ID, UNKNOWN_ID, Vocabulary
 from rnnspec.plan.nodes import FramesInput, TokensInput
@@ -69,9 +68,9 @@ def look_up(vocabulary: Vocabulary, fold_case: bool) -> tuple[list[str], list[in
     numbers = dict(zip(vocabulary.entries, range(UNKNOWN_ID + 1, len(vocabulary)), strict=True))
     if fold_case:
         numbers |= {
-            character: numbers[lower]
-            for character in map(chr, range(sys.maxunicode + 1))
-            if len(lower := character.lower()) == 1 and lower != character and lower in numbers
+            chr(code): numbers[chr(lower)]
+            for code, lower in folds().items()
+            if chr(lower) in numbers
         }
     return [PAD, *numbers], [PAD_ID, *numbers.values()]
 

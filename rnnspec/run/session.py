@@ -1,0 +1,90 @@
+"""onnxruntime sessions: one way to open them, its errors in our words, nothing on stderr."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from rnnspec.errors import ModelFileError
+
+_FATAL = 4
+"""The severity from which onnxruntime writes to stderr; what fails is raised all the same."""
+
+_NO_MODEL = ("INVALID_PROTOBUF", "No graph was found")
+"""What onnxruntime says of bytes that are no model."""
+
+_NEWER = re.compile(r"Unsupported model IR version.*|Current official support.*")
+"""How it begins to say that it is too old for a model."""
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Session:
+    """A model file, opened on the CPU."""
+
+    def __init__(self, model: Path | bytes, threads: int | None = None) -> None:
+        """Open a file or its content. Raises ModelFileError if onnxruntime cannot.
+
+        `threads` work on one operator; the default is all cores.
+        """
+        self._name = str(model) if isinstance(model, Path) else "the model"
+        content = _read(model) if isinstance(model, Path) else model
+        onnxruntime.set_default_logger_severity(_FATAL)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _FATAL
+        options.inter_op_num_threads = 1
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        try:
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's own have no common base but this
+            raise ModelFileError(f"{self._name}: {_refusal(str(error))}") from error
+        self.inputs: Sequence[str] = [value.name for value in self._session.get_inputs()]
+        self.outputs: Sequence[str] = [value.name for value in self._session.get_outputs()]
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The entries of the file's metadata."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> Arrays:
+        """Every output by name. Raises ModelFileError for feeds that onnxruntime refuses."""
+        try:
+            values = self._session.run(None, dict(feeds))
+        except Exception as error:  # onnxruntime's own have no common base but this
+            raise ModelFileError(f"{self._name}: onnxruntime refused the input: {error}") from error
+        return dict(zip(self.outputs, map(np.asarray, values), strict=True))
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except IsADirectoryError as error:
+        raise ModelFileError(f"{file}: is a folder; name the .onnx file in it") from error
+    except FileNotFoundError as error:
+        raise ModelFileError(
+            f"{file}: there is no such file; write one with `rnnspec export --onnx`"
+        ) from error
+    except OSError as error:
+        raise ModelFileError(f"{file}: cannot be read: {error.strerror}") from error
+
+
+def _refusal(message: str) -> str:
+    """Why a model was refused, and the way out."""
+    version = onnxruntime.__version__
+    if newer := _NEWER.search(message):
+        return (
+            f"is of a version that onnxruntime {version} cannot run; install a newer onnxruntime,"
+            f" or export again with a lower --opset ({newer[0].strip().rstrip('.')})"
+        )
+    if any(sign in message for sign in _NO_MODEL):
+        return "is not an ONNX file, or only a part of one; export it again"
+    return f"onnxruntime {version} cannot load it: {message}"

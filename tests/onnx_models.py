@@ -1,0 +1,83 @@
+"""Exported models opened in onnxruntime, and padded feeds for them, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+
+from rnnspec.cells import builtin_cell
+from rnnspec.plan import ClassFacts, Facts, Plan, TextFacts, Vocabulary
+from rnnspec.plan.nodes import (
+    ClassOutput,
+    Dense,
+    Dropout,
+    Embed,
+    Pool,
+    PoolKind,
+    Recurrent,
+    TokenKind,
+    TokensInput,
+)
+from rnnspec.plan.verify import verify
+
+Rows = Sequence[Mapping[str, NDArray[np.float32]]]
+
+
+def opened(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    """A checked model in a session on one thread."""
+    onnx.checker.check_model(model, full_check=True)
+    onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(model.SerializeToString(), options)
+
+
+def feeds(rows: Rows, time: int, filler: float = 0.0, width: int = 3) -> dict[str, NDArray[Any]]:
+    """Frames of the rows in one batch of `time` steps, `filler` past each row's length."""
+    values = np.full((len(rows), time, width), filler, np.float32)
+    for row, into in zip(rows, values, strict=True):
+        into[: len(row["frames"])] = row["frames"]
+    lengths = np.array([len(row["frames"]) for row in rows], np.int64)
+    return {"frames": values, "frames.lengths": lengths}
+
+
+def text_plan(
+    size: int,
+    kind: TokenKind = "words",
+    fold_case: bool = False,
+    pool: PoolKind = "last",
+    cell: str = "gru",
+) -> Plan:
+    """Text of `text` through an embedding and two layers, with dropout, to a class of three."""
+    layer = builtin_cell(cell)
+    return verify(
+        Plan(
+            "text",
+            "N:1",
+            (
+                TokensInput("input.text", "text", kind, size, fold_case),
+                Embed("embed", "input.text", size, 4),
+                Dropout("embed.dropout", "embed", 0.5),
+                Recurrent("layers.0", "embed.dropout", layer, 4, 5, "bidirectional"),
+                Recurrent("layers.1", "layers.0", layer, 10, 3, "reverse"),
+                Dropout("layers.1.dropout", "layers.1", 0.5),
+                Pool("pool", "layers.1.dropout", pool, 3, 2 if pool == "attention" else 0),
+                Dense("hidden.0", "pool", 3, 6, "gelu"),
+                Dense("answer", "hidden.0", 6, 3, "none"),
+                ClassOutput("output.mood", "answer", "mood", 3),
+            ),
+        )
+    )
+
+
+def text_facts(entries: Sequence[str]) -> Facts:
+    """Facts that fit `text_plan`; `len(entries) + 2` is its size."""
+    vocabulary = Vocabulary(tuple(entries))
+    labels = ClassFacts(("froh", "müde", "wütend"))
+    return Facts(10, {"text": TextFacts(vocabulary, 9)}, {"mood": labels})
