@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, helper
 
-import rnnspec
+from rnnspec import __version__
 from rnnspec.errors import ExportError
 from rnnspec.plan import Facts, Plan
 from rnnspec.plan import weights as weights_of_plan
@@ -90,7 +90,7 @@ def to_onnx(
     )
     for node in plan.nodes:
         low.values[node.name] = LOWERINGS[type(node)](low, node)
-    return emit.model(plan.name, opset, f"{plan.name}, {plan.cardinality}", rnnspec.__version__)
+    return emit.model(plan.name, opset, f"{plan.name}, {plan.cardinality}", __version__)
 
 
 def add_metadata(model: ModelProto, metadata: Mapping[str, str]) -> None:
