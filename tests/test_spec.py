@@ -178,3 +178,9 @@ def test_a_refused_spec_leaves_no_trace() -> None:
     for _ in range(3):
         assert len(refusal("name: 3\nencoder: {layers: [{}, {}]}\n")) == 7
     assert load(SMALL).spec.name == "small"
+
+
+def test_thousands_of_mistakes_are_counted_not_listed() -> None:
+    lines = refusal(SMALL + "".join(f"key{number}: 1\n" for number in range(5000)))
+    assert len(lines) == 201
+    assert lines[-1] == "small.yaml:208:1: and 4,800 more mistakes; mend these first"

@@ -13,8 +13,7 @@ class Layer(Model):
     """One recurrent layer of a stack."""
 
     cell: Text = Field(
-        description="The cell: a built-in one (rnn, lstm, gru, gru_reset_before) or a name under "
-        "'cells:'."
+        description="The cell: a built-in one (rnn, lstm, gru and more) or a name under 'cells:'."
     )
     units: Width = Field(description="Width of the state, per direction.")
     direction: Literal["forward", "reverse", "bidirectional"] = Field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -52,9 +52,8 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 """What other tools call a key of ours."""
 
 
-def explain(error: ValidationError, document: Document) -> list[Problem]:
+def explain(details: Sequence[ErrorDetails], document: Document) -> list[Problem]:
     """One problem per mistake: a misspelt key is not also reported as the key that is missing."""
-    details = mistakes(error)
     unknown = [detail["loc"] for detail in details if detail["type"] == "extra_forbidden"]
     meant = {loc: meant_key(loc) for loc in unknown}
     stand_ins = {(*loc[:-1], key) for loc, key in meant.items() if key}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,12 @@ from rnnspec.source.problems import Problem
 from rnnspec.source.text import Source, read_source
 from rnnspec.source.yaml12 import Document, compose
 from rnnspec.spec.check import Finding, findings
-from rnnspec.spec.explain import explain
+from rnnspec.spec.explain import explain, mistakes
 from rnnspec.spec.partial import without_mistakes
 from rnnspec.spec.spec import Spec
+
+MAX_MISTAKES = 200
+"""Wrong keys and values shown one by one; a file with more is no spec, and says how many more."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +53,21 @@ def load_source(source: Source, path: Path, overrides: Sequence[str] = ()) -> Lo
         raise SpecError(problems)
     document, wrong = apply_overrides(document, overrides)
     problems += wrong
+    found: Iterable[Finding] = ()
+    more = 0
     try:
         spec = Spec.model_validate(document.data)
         found = findings(spec)
     except ValidationError as error:
+        details = mistakes(error)
+        more = max(0, len(details) - MAX_MISTAKES)
         places = {(problem.file, problem.span) for problem in problems}
-        wrong = explain(error, document)
+        wrong = explain(details[:MAX_MISTAKES], document)
         problems += [problem for problem in wrong if (problem.file, problem.span) not in places]
-        rest = _rest(document.data)
-        found = findings(*rest) if rest else iter(())
+        found = () if more else _findings_of_the_rest(document.data)
     problems += [_placed(finding, document) for finding in found]
     if problems:
-        raise SpecError(sorted(dict.fromkeys(problems), key=_order))
+        raise SpecError(_in_order(problems, more))
     return LoadedSpec(spec, document, path)
 
 
@@ -73,8 +79,9 @@ def resolved_yaml(spec: Spec) -> str:
     return to_yaml(spec.model_dump(mode="json"))
 
 
-def _rest(data: Any) -> Any:
-    return without_mistakes(data) if isinstance(data, dict) else None
+def _findings_of_the_rest(data: Any) -> Iterable[Finding]:
+    rest = without_mistakes(data) if isinstance(data, dict) else None
+    return findings(*rest) if rest else ()
 
 
 def _placed(finding: Finding, document: Document) -> Problem:
@@ -86,5 +93,13 @@ def _placed(finding: Finding, document: Document) -> Problem:
     return document.problem(finding.path, finding.message, finding.hint, key=finding.key)
 
 
-def _order(problem: Problem) -> tuple[bool, int, int]:
-    return problem.file == NAME, problem.span.line, problem.span.column
+def _in_order(problems: list[Problem], more: int) -> list[Problem]:
+    """By place, those of the file before those of the overrides, each once."""
+    ordered = sorted(
+        dict.fromkeys(problems), key=lambda p: (p.file == NAME, p.span.line, p.span.column)
+    )
+    if more:
+        last = ordered[-1]
+        what, hint = f"and {more:,} more mistakes", "mend these first"
+        ordered.append(Problem(last.file, last.span, "", what, hint))
+    return ordered

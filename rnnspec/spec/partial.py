@@ -46,7 +46,7 @@ def without_mistakes(data: dict[str, Any]) -> tuple[Spec, frozenset[Loc]] | None
                 touched.add(loc)
             elif meant := meant_key(detail["loc"]):
                 touched.add((*loc[:-1], meant))
-            if not any(loc[: len(path)] == path for path in gone):
+            if not any(loc[:depth] in gone for depth in range(1, len(loc) + 1)):
                 gone.add(_take_out(data, loc))
         touched |= gone
     return None

@@ -38,6 +38,8 @@ Cardinality = Annotated[Literal["N:1"], BeforeValidator(_known_cardinality)]
 class Spec(Model):
     """A recurrent model and how it is trained."""
 
+    # Defaults are made by `model_construct`, which builds no validator: one for Spec is enough.
+
     name: Slug = Field(
         description="Name of the model and of its build folder: letters, digits, '-', '_', '.'."
     )
@@ -51,9 +53,11 @@ class Spec(Model):
     )
     encoder: Encoder = Field(description="The part that reads the input sequence.")
     pooling: Pooling = Field(
-        default=LastPooling(), description="How the states of all steps become one vector."
+        default=LastPooling.model_construct(),
+        description="How the states of all steps become one vector.",
     )
     head: Head = Field(
-        default=Head(), description="The dense layers from the pooled vector to the answer."
+        default=Head.model_construct(),
+        description="The dense layers from the pooled vector to the answer.",
     )
-    train: Train = Field(default=Train(), description="How the model is trained.")
+    train: Train = Field(default=Train.model_construct(), description="How the model is trained.")

@@ -80,7 +80,7 @@ class Train(Model):
     epochs: Count = Field(default=10, description="Passes over the training rows, at most.")
     batch: Count = Field(default=32, description="Rows per step of the optimizer.")
     optimizer: Optimizer = Field(
-        default=Adam(), description="The optimizer: a name, or {name: {settings}}."
+        default=Adam.model_construct(), description="The optimizer: a name, or {name: {settings}}."
     )
     clip_norm: Positive | None = Field(
         default=1.0,

@@ -7,6 +7,7 @@ Pydantic's errors carry a path (`loc`) of keys, list indices and the hidden tags
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -42,8 +43,13 @@ def siblings_with(loc: Sequence[str | int], key: str) -> tuple[str, str, list[st
 
 def homes_of(key: str) -> list[str]:
     """Every place of a spec that has `key`, as `train.optimizer.adam`; shortest first."""
-    found = {place for place, model in _models(Spec, "") if key in keys_of(model)}
+    found = {place for place, keys in _homes() if key in keys}
     return sorted(found, key=lambda place: (place.count("."), place))
+
+
+@cache
+def _homes() -> tuple[tuple[str, frozenset[str]], ...]:
+    return tuple((place, frozenset(keys_of(model))) for place, model in _models(Spec, ""))
 
 
 def _models(kind: Any, place: str) -> Iterator[tuple[str, type[Model]]]:
