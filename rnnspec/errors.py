@@ -14,7 +14,7 @@ Any other exception that reaches the user is a defect of rnnspec.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rnnspec.source.problems import Problem
@@ -35,8 +35,8 @@ class SpecError(RnnspecError):
 class CellError(RnnspecError):
     """A wrong cell. `line` and `column` count from 1 within the equations' own text.
 
-    `about` is the part of the cell that is wrong: `equations`, `states` or `output`; the place
-    counts for equations only.
+    `about` is the part of the cell that is wrong, a key of its definition: `equations`, `states`,
+    `output`, `inputs`, `sizes`, `constants` or `parameters`; the place counts for equations only.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class CellError(RnnspecError):
         line: int = 1,
         column: int = 1,
         length: int = 1,
-        about: Literal["equations", "states", "output"] = "equations",
+        about: str = "equations",
     ) -> None:
         self.message, self.line, self.column, self.length = message, line, column, length
         self.about = about

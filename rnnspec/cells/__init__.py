@@ -1,21 +1,25 @@
 """Cells as equations: the language, its shape rules, the expression graph, the built-in cells."""
 
-from rnnspec.cells.compiler import CellSource, compile_cell
+from rnnspec.cells.compiler import compile_cell
+from rnnspec.cells.definition import RESERVED_SIZES, CellSource, ParameterSource
 from rnnspec.cells.functions import FUNCTIONS, LAYER_NORM_EPSILON
 from rnnspec.cells.graph import Cell, Graph, Node
-from rnnspec.cells.library import builtin_cell, builtin_names, identify
+from rnnspec.cells.library import builtin_cell, builtin_names, builtin_text, identify
 from rnnspec.cells.matching import Match, match
 
 __all__ = [
     "FUNCTIONS",
     "LAYER_NORM_EPSILON",
+    "RESERVED_SIZES",
     "Cell",
     "CellSource",
     "Graph",
     "Match",
     "Node",
+    "ParameterSource",
     "builtin_cell",
     "builtin_names",
+    "builtin_text",
     "compile_cell",
     "identify",
     "match",

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rnnspec.cells.starts import CellStart
+
 Op = Literal[
     "input", "state", "parameter", "constant", "matmul", "add", "sub", "mul", "div", "neg", "pow"
 ]
@@ -59,8 +61,10 @@ class Cell:
     """A recurrent cell, compiled from its equations.
 
     `states` and `parameters` map names to shapes over the size names `inputs` (width of the step's
-    input) and `units`; both keep the order of the source. `output` is the state or name whose new
-    value the layer gives at each step.
+    input `x`), `units` and `own_sizes`; both keep the order of the source. `inputs` are further
+    inputs beside `x`, one number for each row and step. `output` is the state or name whose new
+    value the layer gives at each step. `starts` holds the parameters that do not start uniformly
+    within 1/sqrt(units), `fixed` those that are not trained.
     """
 
     name: str
@@ -68,9 +72,20 @@ class Cell:
     parameters: Mapping[str, Shape]
     output: str
     graph: Graph
-    equations: str = field(repr=False)
+    inputs: tuple[str, ...] = ()
+    own_sizes: tuple[str, ...] = ()
+    starts: Mapping[str, CellStart] = field(default_factory=dict)
+    fixed: frozenset[str] = frozenset()
+    equations: str = field(default="", repr=False)
     paper: str = field(default="", repr=False)
 
-    def sizes(self, inputs: int, units: int) -> dict[str, int]:
+    def sizes(
+        self, inputs: int, units: int, own: Mapping[str, int] | None = None
+    ) -> dict[str, int]:
         """The number behind each size name."""
-        return {"inputs": inputs, "units": units}
+        return {"inputs": inputs, "units": units, **(own or {})}
+
+    @property
+    def output_size(self) -> str:
+        """The name of the output's width."""
+        return self.graph.nodes[self.graph.output].shape[0]

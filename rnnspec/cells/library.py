@@ -4,13 +4,39 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
-from rnnspec.cells.compiler import CellSource, compile_cell
+from rnnspec.cells.compiler import compile_cell
+from rnnspec.cells.definition import CellSource, ParameterSource
 from rnnspec.cells.graph import Cell
 from rnnspec.cells.matching import Match, match
+from rnnspec.cells.starts import CellStart, Constant, Identity, Spectral, Uniform
 
-BUILTIN = ("rnn", "lstm", "gru", "gru_reset_before")
+BUILTIN = (
+    "rnn",
+    "rnn_relu",
+    "lstm",
+    "lstm_peephole",
+    "lstm_coupled",
+    "lstm_layer_norm",
+    "gru",
+    "gru_reset_before",
+    "mgu",
+    "mingru",
+    "minlstm",
+    "indrnn",
+    "echo_state",
+    "slstm",
+)
 """Names of the built-in cells; each is the file `builtin/NAME.yaml`."""
+
+_STARTS: dict[str, type[Uniform | Identity | Constant | Spectral]] = {
+    "uniform": Uniform,
+    "identity": Identity,
+    "constant": Constant,
+    "spectral": Spectral,
+}
+"""The starts that built-in files use, each with its one number."""
 
 
 def builtin_names() -> tuple[str, ...]:
@@ -18,33 +44,41 @@ def builtin_names() -> tuple[str, ...]:
     return BUILTIN
 
 
+def builtin_text(name: str) -> str:
+    """The file of a built-in cell."""
+    return (files("rnnspec.cells.builtin") / f"{name}.yaml").read_text("utf-8")
+
+
 @cache
 def builtin_cell(name: str) -> Cell:
     """The built-in cell `name`, which must be one of `builtin_names()`."""
     from rnnspec.source.yaml12 import load
 
-    text = (files("rnnspec.cells.builtin") / f"{name}.yaml").read_text("utf-8")
-    data = load(text, f"{name}.yaml").data
-    return compile_cell(
-        CellSource(
-            name=data["name"],
-            states=tuple(data["states"]),
-            equations=data["equations"],
-            output=data.get("output"),
-            paper=data["paper"],
-        )
-    )
+    data = load(builtin_text(name), f"{name}.yaml").data
+    data["parameters"] = {
+        parameter: _parameter(**settings)
+        for parameter, settings in data.get("parameters", {}).items()
+    }
+    return compile_cell(CellSource(**data))
 
 
-@cache
-def _identify(equations: str, states: tuple[str, ...], output: str) -> Match | None:
-    cell = compile_cell(CellSource("cell", states, equations, output))
-    for name in BUILTIN:
-        if found := match(builtin_cell(name), cell):
-            return found
-    return None
+def _parameter(
+    shape: list[str] | None = None, init: dict[str, Any] | None = None, trained: bool = True
+) -> ParameterSource:
+    start: CellStart | None = None
+    if init is not None:
+        ((kind, value),) = init.items()
+        start = _STARTS[kind](value)
+    return ParameterSource(tuple(shape) if shape else None, start, trained)
+
+
+_found: dict[str, Match | None] = {}
 
 
 def identify(cell: Cell) -> Match | None:
     """The built-in cell whose equations are `cell`'s up to names and order, or None."""
-    return _identify(cell.equations, tuple(cell.states), cell.output)
+    key = repr((cell.graph, dict(cell.states)))
+    if key not in _found:
+        matches = (match(builtin_cell(name), cell) for name in BUILTIN)
+        _found[key] = next((found for found in matches if found), None)
+    return _found[key]

@@ -38,9 +38,28 @@ def match(pattern: Cell, cell: Cell) -> Match | None:
     for names in _unify(ours[pattern.graph.output], theirs[cell.graph.output], start):
         for complete in _unify_states(pattern, cell, ours, theirs, names, list(pattern.states)):
             parameters, states = _named(complete, "parameter"), _named(complete, "state")
-            if len(states) == len(pattern.states) and len(parameters) == len(pattern.parameters):
-                return Match(pattern.name, states, parameters)
+            found = Match(pattern.name, states, parameters)
+            if _is_whole(found, pattern) and _sizes_agree(found, pattern, cell):
+                return found
     return None
+
+
+def _is_whole(found: Match, pattern: Cell) -> bool:
+    sizes = len(found.states), len(found.parameters)
+    return sizes == (len(pattern.states), len(pattern.parameters))
+
+
+def _sizes_agree(found: Match, pattern: Cell, cell: Cell) -> bool:
+    """Shapes are the same up to the names of the cells' own sizes."""
+    names = {"units": "units", "inputs": "inputs"}
+    pairs = [(pattern.states[ours], cell.states[theirs]) for ours, theirs in found.states.items()]
+    for ours, theirs in found.parameters.items():
+        pairs.append((pattern.parameters[ours], cell.parameters[theirs]))
+    return all(
+        names.setdefault(one, other) == other
+        for ours, theirs in pairs
+        for one, other in zip(ours, theirs, strict=True)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +119,7 @@ def _unify(ours: _Term, theirs: _Term, names: _Names) -> Iterator[_Names]:
     """Every extension of `names` under which the two terms are equal."""
     if ours.fingerprint != theirs.fingerprint:
         return
-    if ours.op in ("input", "state", "parameter"):
+    if ours.op in ("input", "state", "parameter"):  # an input's fingerprint holds its name
         bound = names.bind(f"{ours.op}:{ours.name}", f"{theirs.op}:{theirs.name}")
         if bound is not None:
             yield bound
@@ -159,6 +178,7 @@ def _term(
     prints = [arg.fingerprint for arg in args]
     if op in _COMMUTATIVE:
         prints.sort()
-    leaf = f"{value!r}" if op == "constant" else f"{rank}" if op == "parameter" else ""
+    leaves = {"constant": repr(value), "parameter": str(rank), "input": name}
+    leaf = leaves.get(op, "")
     text = f"{op}[{leaf}]({','.join(prints)})"
     return _Term(op, args, name, value, sha256(text.encode()).hexdigest())

@@ -43,6 +43,8 @@ def _operation(node: Node) -> str:
             continue
         if field.name == "source":
             parts.append(str(value))
+        elif value == ():
+            continue
         elif isinstance(value, Cell):
             parts.append(f"{field.name}={value.name}")
         else:

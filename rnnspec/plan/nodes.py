@@ -71,6 +71,7 @@ class Recurrent:
 
     `reverse` reads each row from its last step to its first and gives its outputs in time order;
     `bidirectional` joins the outputs of both, forward first. The state before the first step is 0.
+    `sizes` are the numbers of the cell's own sizes.
     """
 
     name: str
@@ -79,6 +80,20 @@ class Recurrent:
     inputs: int
     units: int
     direction: Direction
+    sizes: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def extents(self) -> dict[str, int]:
+        """The number behind each size name of the cell."""
+        return self.cell.sizes(self.inputs, self.units, dict(self.sizes))
+
+    @property
+    def output_width(self) -> int:
+        """Width of one direction's output."""
+        return self.extents[self.cell.output_size]
+
+    def state_width(self, state: str) -> int:
+        return self.extents[self.cell.states[state][0]]
 
     @property
     def directions(self) -> tuple[Literal["forward", "reverse"], ...]:
@@ -89,7 +104,7 @@ class Recurrent:
     @property
     def width(self) -> int:
         """Width of the output at each step."""
-        return self.units * len(self.directions)
+        return self.output_width * len(self.directions)
 
 
 @dataclass(frozen=True, slots=True)

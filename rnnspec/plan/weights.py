@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
 
+from rnnspec.cells.starts import CellStart, Uniform
 from rnnspec.plan.nodes import (
     Dense,
     Embed,
@@ -23,17 +24,8 @@ from rnnspec.plan.nodes import (
 
 
 @dataclass(frozen=True, slots=True)
-class Uniform:
-    """Drawn evenly from [-bound, bound]."""
-
-    bound: float
-
-
-@dataclass(frozen=True, slots=True)
-class Normal:
-    """Drawn from a normal distribution of mean 0 with this deviation; row 0 (the pad) is 0."""
-
-    deviation: float
+class Vectors:
+    """Each row normal of mean 0 and deviation 1, but row 0, the pad, 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +35,17 @@ class FromData:
     what: str
 
 
-Start = Uniform | Normal | FromData
+Start = CellStart | Vectors | FromData
 
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """One tensor of the model; `trained` weights change while training."""
+    """One tensor of the model; only `trained` weights change while training."""
 
     name: str
     shape: tuple[int, ...]
     start: Start
-
-    @property
-    def trained(self) -> bool:
-        return not isinstance(self.start, FromData)
+    trained: bool = True
 
     @property
     def size(self) -> int:
@@ -70,7 +59,7 @@ def weights_of(node: Node) -> Iterator[Weight]:
     """The weights of one node, in canonical order."""
     match node:
         case Embed():
-            yield Weight(f"{node.name}.table", (node.size, node.width), Normal(1.0))
+            yield Weight(f"{node.name}.table", (node.size, node.width), Vectors())
         case Recurrent():
             yield from _of_layer(node)
         case Pool(kind="attention"):
@@ -83,18 +72,23 @@ def weights_of(node: Node) -> Iterator[Weight]:
             yield Weight(f"{node.name}.W", (node.units, node.inputs), start)
             yield Weight(f"{node.name}.b", (node.units,), start)
         case FramesInput(scaled=True) | NumericOutput(scaled=True):
-            yield Weight(f"{node.name}.mean", (node.width,), FromData("mean"))
-            yield Weight(f"{node.name}.deviation", (node.width,), FromData("deviation"))
+            yield Weight(f"{node.name}.mean", (node.width,), FromData("mean"), False)
+            yield Weight(f"{node.name}.deviation", (node.width,), FromData("deviation"), False)
 
 
 def _of_layer(layer: Recurrent) -> Iterator[Weight]:
-    """Uniform in 1/sqrt(units), as torch starts its recurrent layers."""
-    sizes = layer.cell.sizes(layer.inputs, layer.units)
-    start = Uniform(1 / sqrt(layer.units))
+    """As the cell says; where it says nothing, as torch starts its recurrent layers: uniform
+    within 1/sqrt(units)."""
+    extents, cell = layer.extents, layer.cell
+    usual = Uniform(1 / sqrt(layer.units))
     for direction in layer.directions:
-        for name, shape in layer.cell.parameters.items():
-            extents = tuple(sizes[size] for size in shape)
-            yield Weight(f"{layer.name}.{direction}.{name}", extents, start)
+        for name, shape in cell.parameters.items():
+            yield Weight(
+                f"{layer.name}.{direction}.{name}",
+                tuple(extents[size] for size in shape),
+                cell.starts.get(name, usual),
+                name not in cell.fixed,
+            )
 
 
 def weights(plan: Plan) -> tuple[Weight, ...]:

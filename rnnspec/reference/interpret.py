@@ -104,23 +104,29 @@ def layer(node: Recurrent, weights: Mapping[str, Array], steps: Array) -> Array:
         prefix = f"{node.name}.{direction}."
         parameters = {name: weights[prefix + name] for name in node.cell.parameters}
         order = range(len(steps)) if direction == "forward" else reversed(range(len(steps)))
-        out = np.zeros((len(steps), node.units))
-        states = {name: np.zeros(node.units) for name in node.cell.states}
+        out = np.zeros((len(steps), node.output_width))
+        states = {name: np.zeros(node.state_width(name)) for name in node.cell.states}
         for t in order:
-            states, out[t] = step(node.cell, parameters, steps[t], states)
+            states, out[t] = step(node.cell, parameters, {"x": steps[t]}, states)
         outputs.append(out)
     return np.concatenate(outputs, axis=-1)
 
 
 def step(
-    cell: Cell, parameters: Mapping[str, Array], x: Array, states: Mapping[str, Array]
+    cell: Cell,
+    parameters: Mapping[str, Array],
+    inputs: Mapping[str, Array],
+    states: Mapping[str, Array],
 ) -> tuple[dict[str, Array], Array]:
-    """One step of a cell: its next states and its output, each node of the graph in order."""
+    """One step of a cell: its next states and its output, each node of the graph in order.
+
+    `inputs` holds `x` `[inputs]` and the cell's further inputs, one number each.
+    """
     values: list[Array] = []
     for node in cell.graph.nodes:
         match node.op:
             case "input":
-                value = x
+                value = inputs[node.name]
             case "state":
                 value = states[node.name]
             case "parameter":

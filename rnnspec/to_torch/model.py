@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnspec.errors import BuildError
-from rnnspec.plan import Facts, NumericFacts, Plan, nodes, weights
-from rnnspec.plan.weights import FromData, Normal, Uniform, Weight
+from rnnspec.plan import Facts, Plan, nodes, weights
 from rnnspec.to_torch import layers
 from rnnspec.to_torch.recurrent import RecurrentLayer
+from rnnspec.to_torch.starts import drawn
 from rnnspec.to_torch.steps import Lengths, Steps
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -89,24 +89,7 @@ class Model(nn.Module):
         held = dict(self.canonical())
         generator = torch.Generator().manual_seed(seed)
         for weight in weights(self.plan):
-            held[weight.name].copy_(_drawn(weight, self.plan, facts, generator))
-
-
-def _drawn(weight: Weight, plan: Plan, facts: Facts, generator: torch.Generator) -> Tensor:
-    match weight.start:
-        case Uniform(bound):
-            return (torch.rand(weight.shape, generator=generator) * 2 - 1) * bound
-        case Normal(deviation):
-            drawn = torch.randn(weight.shape, generator=generator) * deviation
-            drawn[0] = 0.0
-            return drawn
-        case FromData(what):
-            node = plan.node(weight.name.rpartition(".")[0])
-            assert isinstance(node, nodes.FramesInput | nodes.NumericOutput)
-            side = facts.inputs if isinstance(node, nodes.FramesInput) else facts.outputs
-            known = side[node.column]
-            assert isinstance(known, NumericFacts)
-            return torch.tensor(known.mean if what == "mean" else known.deviation)
+            held[weight.name].copy_(drawn(weight, self.plan, facts, generator))
 
 
 def _part(plan: Plan, node: nodes.Node, generic: bool) -> nn.Module:

@@ -1,0 +1,184 @@
+"""Expressions to nodes of the graph: names looked up, parameters found, shapes fitted together."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+from rnnspec.cells.definition import CellSource
+from rnnspec.cells.functions import FUNCTIONS
+from rnnspec.cells.graph import Node, Shape
+from rnnspec.cells.shapes import Sizes
+from rnnspec.cells.syntax import Binary, Call, Equation, Expression, Name, Negated, Number, Place
+from rnnspec.errors import CellError
+
+_MATRIX = re.compile(r"[A-Z]\w*")
+_VECTOR = re.compile(r"b|[a-z]_\w+")
+_ELEMENTWISE = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
+
+
+class Expressions:
+    """The nodes of one cell while its equations are read.
+
+    `names` holds what has a value now: inputs, states, constants, and what was assigned;
+    `parameters` those met so far; `read` the names that some expression read.
+    """
+
+    def __init__(self, source: CellSource, equations: tuple[Equation, ...]) -> None:
+        self.source, self.equations = source, equations
+        self.sizes = Sizes()
+        self.nodes: list[Node] = []
+        self.names: dict[str, int] = {}
+        self.parameters: dict[str, int] = {}
+        self.read: set[str] = set()
+        self._index: dict[tuple[str, tuple[int, ...], str, float], int] = {}
+
+    def settled(self) -> tuple[Node, ...]:
+        """All nodes, with the sizes that use gave them."""
+        settle = self.sizes.settle
+        return tuple(Node(n.op, n.args, settle(n.shape), n.name, n.value) for n in self.nodes)
+
+    def expression(self, expression: Expression) -> int:
+        match expression:
+            case Number():
+                return self.add("constant", (), (), value=expression.value)
+            case Name():
+                return self._name(expression)
+            case Negated(operand=Number(value=value)):
+                return self.add("constant", (), (), value=-value)
+            case Negated():
+                operand = self._vector(expression.operand)
+                return self.add("neg", (operand,), self.nodes[operand].shape)
+            case Binary(operator="@"):
+                return self._product(expression)
+            case Binary():
+                return self._elementwise(expression)
+            case Call():
+                return self._call(expression)
+
+    def _name(self, name: Name) -> int:
+        if name.name in self.names:
+            self.read.add(name.name)
+            return self.names[name.name]
+        if name.name in self.parameters:
+            return self.parameters[name.name]
+        for equation in self.equations:
+            if equation.target == name.name:
+                line = equation.place.line
+                what = "in terms of itself" if line == name.place.line else f"only on line {line}"
+                raise error(
+                    name.place,
+                    f"{name.name} is used here but defined {what}: equations run from top to"
+                    " bottom without cycles; only states carry values from the step before",
+                )
+        if name.name in FUNCTIONS:
+            raise error(name.place, f"{name.name} is a function; call it, as {name.name}(…)")
+        declared = self.source.parameters.get(name.name)
+        if declared is not None and declared.shape is not None:
+            shape: Shape = declared.shape
+        elif _MATRIX.fullmatch(name.name):
+            shape = (self.sizes.fresh(), self.sizes.fresh())
+        elif _VECTOR.fullmatch(name.name) or declared is not None:
+            shape = (self.sizes.fresh(),)
+        else:
+            hint = near(name.name, [*self.names, *self.parameters])
+            raise error(
+                name.place,
+                f"unknown name {name.name!r}{hint} (a matrix parameter starts with a capital, as"
+                f" W_{name.name}; a vector parameter is b or has a letter and _, as b_{name.name})",
+            )
+        self.parameters[name.name] = self.add("parameter", (), shape, name.name)
+        return self.parameters[name.name]
+
+    def _vector(self, expression: Expression) -> int:
+        """The value of an expression that must not be a matrix."""
+        value = self.expression(expression)
+        if len(self.nodes[value].shape) == 2:
+            name = self.nodes[value].name
+            raise error(
+                expression.place,
+                f"the matrix {name} can only be applied with @, as {name} @ x;"
+                f" with other operators around it, use brackets: z * ({name} @ x)",
+            )
+        return value
+
+    def _product(self, product: Binary) -> int:
+        left = self.expression(product.left)
+        matrix = self.nodes[left]
+        if matrix.op != "parameter" or len(matrix.shape) != 2:
+            raise error(
+                product.place,
+                "the left of @ must be a matrix parameter (a name that starts with a capital);"
+                " for two products in a row write U @ (W @ x)",
+            )
+        right = self._vector(product.right)
+        if not self.nodes[right].shape:
+            raise error(product.place, f"the right of {matrix.name} @ must be a vector")
+        width = self.nodes[right].shape[0]
+        self.unify(matrix.shape[1], width, product.place, f"{matrix.name} @")
+        return self.add("matmul", (left, right), matrix.shape[:1])
+
+    def _elementwise(self, binary: Binary) -> int:
+        left, right = self._vector(binary.left), self._vector(binary.right)
+        if binary.operator == "**":
+            if self.nodes[right].op != "constant":
+                raise error(binary.place, "the exponent after ** must be a plain number")
+            return self.add("pow", (left, right), self.nodes[left].shape)
+        shape = self._broadcast((left, right), binary.place, binary.operator)
+        return self.add(_ELEMENTWISE[binary.operator], (left, right), shape)
+
+    def _call(self, call: Call) -> int:
+        function = FUNCTIONS.get(call.function)
+        if function is None:
+            known = ", ".join(sorted(FUNCTIONS))
+            hint = near(call.function, FUNCTIONS)
+            raise error(
+                call.place, f"{call.function!r} is not a function{hint or f'; there are {known}'}"
+            )
+        if len(call.arguments) != function.arity:
+            given = len(call.arguments)
+            plural = "" if function.arity == 1 else "s"
+            raise error(
+                call.place,
+                f"{function.name} takes {function.arity} argument{plural}, {given} given",
+            )
+        arguments = tuple(self._vector(argument) for argument in call.arguments)
+        shape = self._broadcast(arguments, call.place, function.name)
+        if not function.elementwise and not shape:
+            raise error(call.place, f"{function.name} needs a vector, not one number")
+        return self.add(function.name, arguments, shape)
+
+    def _broadcast(self, values: tuple[int, ...], place: Place, what: str) -> Shape:
+        """The common shape of scalars and vectors of one width."""
+        vectors = [self.nodes[value].shape for value in values if self.nodes[value].shape]
+        for shape in vectors[1:]:
+            self.unify(vectors[0][0], shape[0], place, f"the two sides of {what}")
+        return vectors[0] if vectors else ()
+
+    def unify(self, one: str, other: str, place: Place, what: str) -> None:
+        if not self.sizes.unify(one, other):
+            sizes = self.sizes.find(one), self.sizes.find(other)
+            raise error(
+                place,
+                f"shapes do not fit: {what} would need {sizes[0]} and {sizes[1]} to be the same;"
+                " a matrix parameter turns one width into the other",
+            )
+
+    def add(
+        self, op: str, args: tuple[int, ...], shape: Shape, name: str = "", value: float = 0.0
+    ) -> int:
+        key = (op, args, name, value)
+        if key not in self._index:
+            self._index[key] = len(self.nodes)
+            self.nodes.append(Node(op, args, shape, name, value))
+        return self._index[key]
+
+
+def error(place: Place, message: str) -> CellError:
+    return CellError(message, place.line, place.column, place.length)
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return f"; did you mean {found[0]!r}?" if found else ""
