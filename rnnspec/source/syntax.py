@@ -83,18 +83,6 @@ def _second_colon(text: str, at: int, context: int) -> Meaning:
     return at, "a ':' that makes no key", "put the text in quotes"
 
 
-def _no_item(text: str, at: int, context: int) -> Meaning:
-    return (
-        at,
-        "a list item '- …' is not allowed here",
-        "start the list on a line of its own, or write [a, b]",
-    )
-
-
-def _no_key(text: str, at: int, context: int) -> Meaning:
-    return at, "a key '? …' is not allowed here", "write key: value"
-
-
 def _misindented(text: str, at: int, context: int) -> Meaning:
     line = _line_at(text, at)
     if text[at : at + 1] in ("]", "}"):
@@ -177,14 +165,6 @@ def _bad_hex(text: str, at: int, context: int) -> Meaning:
     )
 
 
-def _bad_block(text: str, at: int, context: int) -> Meaning:
-    return (
-        at,
-        "only a comment may follow '|' or '>' on its line",
-        "start the text on the next line, indented",
-    )
-
-
 def _bad_anchor(text: str, at: int, context: int) -> Meaning:
     mark = text[context : context + 1]
     what = "an anchor" if mark == "&" else "an alias"
@@ -203,18 +183,6 @@ def _bad_tag(text: str, at: int, context: int) -> Meaning:
     )
 
 
-def _bad_directive(text: str, at: int, context: int) -> Meaning:
-    return (
-        context,
-        "a line that starts with '%' is a directive, and not a valid one",
-        "remove the line",
-    )
-
-
-def _wrong_version(text: str, at: int, context: int) -> Meaning:
-    return at, "a spec is YAML 1.2", "remove the %YAML line"
-
-
 def _no_document(text: str, at: int, context: int) -> Meaning:
     if text[at : at + 1] in ("]", "}"):
         return at, f"{text[at]!r} closes nothing", "remove it"
@@ -225,11 +193,29 @@ def _no_document(text: str, at: int, context: int) -> Meaning:
     )
 
 
+def _always(what: str, hint: str) -> Callable[[str, int, int], Meaning]:
+    return lambda text, at, context: (at, what, hint)
+
+
+_no_item = _always(
+    "a list item '- …' is not allowed here",
+    "start the list on a line of its own, or write [a, b]",
+)
+_bad_block = _always(
+    "only a comment may follow '|' or '>' on its line",
+    "start the text on the next line, indented",
+)
+_bad_directive = _always("a line that starts with '%' is a directive", "remove the line")
+
+
 _MEANINGS: tuple[tuple[str, Callable[[str, int, int], Meaning]], ...] = (
     ("found character", _cannot_start),
     ("could not find expected ':'", _no_colon),
     ("sequence entries are not allowed", _no_item),
-    ("mapping keys are not allowed", _no_key),
+    (
+        "mapping keys are not allowed",
+        _always("a key '? …' is not allowed here", "write key: value"),
+    ),
     ("mapping values are not allowed", _second_colon),
     ("expected <block end>", _misindented),
     ("expected ',' or ']'", _unclosed("[", "]")),
@@ -250,8 +236,8 @@ _MEANINGS: tuple[tuple[str, Callable[[str, int, int], Meaning]], ...] = (
     ("found undefined tag", _bad_tag),
     ("duplicate tag handle", _bad_directive),
     ("expected a digit", _bad_directive),
-    ("found duplicate YAML", _wrong_version),
-    ("found incompatible YAML", _wrong_version),
+    ("found duplicate YAML", _always("a second %YAML line", "remove it")),
+    ("found incompatible YAML", _always("a spec is YAML 1.2", "remove the %YAML line")),
     ("expected '<document start>'", _no_document),
 )
 
