@@ -26,9 +26,9 @@ demo: $(READY)
 	rm -rf $(DEMO)
 	$(BIN)/rnnspec new dates-language $(DEMO)/
 	$(RNNSPEC) build dates-language.yaml
-	$(RNNSPEC) export --onnx
-	$(RNNSPEC) run dates-language.onnx \
-	  --text 'Sonntag, 22. November 2026' --text '22 novembre 2026' --text '2026年11月22日'
+	$(RNNSPEC) export --onnx --output dates-language.onnx
+	$(RNNSPEC) run dates-language.onnx --text 'Sonntag, 22. November 2026' \
+	  --text 'dimanche 22 novembre 2026' --text '2026年11月22日(日)' --text '22 листопада 2026 р.'
 
 # OMP_NUM_THREADS=1: pytest's two processes share the cores; more threads would only contend.
 test: lint

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rnnspec.cli.errors import INTERRUPTED, loading
 from rnnspec.cli.options import BUILDS, Builds, Overrides, examples
 from rnnspec.errors import RnnspecError
 
@@ -20,7 +21,6 @@ EXAMPLES = examples(
     "rnnspec build dates-language.yaml --set train.epochs=3 --set train.optimizer.adam.lr=1e-3",
     "rnnspec build dates-language.yaml --resume",
 )
-INTERRUPTED = 130
 
 
 def build(
@@ -45,8 +45,8 @@ def build(
     if resume and no_train:
         raise RnnspecError("--resume goes on with training and --no-train has none; give one")
     loaded = load_spec(spec, overrides or ())
-    from rnnspec.train import build as training  # torch: loaded once the spec is known to be right
-
+    with loading():  # torch, once the spec is known to be right
+        from rnnspec.train import build as training
     with watched() as listener:
         result = training.build(loaded, builds, listener, resume=resume, train=not no_train)
     if not result.finished:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -15,7 +18,26 @@ from rnnspec.source.problems import Problem
 
 WRONG = 2
 """Exit code for what the user can mend; also typer's for wrong options."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 and the number of the signal."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """While large packages are imported, Ctrl-C ends the process at once.
+
+    A KeyboardInterrupt in the middle of an import is swallowed by some of them, which then go on
+    half imported.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: os._exit(INTERRUPTED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

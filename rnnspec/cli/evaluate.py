@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rnnspec.cli.errors import loading
 from rnnspec.cli.options import BUILDS, Build, Builds, Json, examples
 
 if TYPE_CHECKING:
@@ -35,11 +36,11 @@ def evaluate(
     builds: Builds = BUILDS,
 ) -> None:
     """Measure the best weights of a build on rows kept out of training."""
-    from rnnspec.train.folder import find_build, read_build
-
+    with loading():
+        from rnnspec.train.folder import find_build, read_build
     trained = read_build(find_build(build, builds))
-    from rnnspec.train.score import evaluate_build
-
+    with loading():
+        from rnnspec.train.score import evaluate_build
     scores = evaluate_build(trained, data)
     folder = trained.folder.path
     print(_json(folder, scores) if as_json else _text(folder, scores))

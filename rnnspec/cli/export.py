@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from rnnspec.cli.errors import loading
 from rnnspec.cli.options import BUILDS, Build, Builds, examples
 from rnnspec.errors import RnnspecError
 
@@ -40,17 +41,18 @@ def export(
     ] = False,
     builds: Builds = BUILDS,
 ) -> None:
-    """Export a build as one file, proven to answer as the trained model does.
+    """Export a build as one file that needs onnxruntime alone.
 
-    The file holds everything: vocabulary, scaling, weights, labels. It needs onnxruntime alone.
+    It holds everything, from the vocabulary to the labels, and is written only once it has been
+    proven to answer as the trained model does.
     """
     if not onnx:
         raise RnnspecError("no format is named; there is one: --onnx")
-    from rnnspec.train.folder import find_build, read_build
-
+    with loading():
+        from rnnspec.train.folder import find_build, read_build
     trained = read_build(find_build(build, builds))
-    from rnnspec.export import export_onnx
-
+    with loading():
+        from rnnspec.export import export_onnx
     target = output or trained.folder.path / f"{trained.spec.name}.onnx"
     parity = export_onnx(trained, target, opset=opset, ids=ids)
     print(f"wrote {target} ({target.stat().st_size / 1e6:.2f} MB)")

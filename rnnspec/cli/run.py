@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnspec.cli import answers, rows
+from rnnspec.cli.errors import loading
 from rnnspec.cli.options import examples
 from rnnspec.cli.terminal import error, writing
 from rnnspec.errors import DataError, RnnspecError
@@ -66,8 +67,8 @@ def run(
     """
     if sum(map(bool, (texts, data, inputs))) > 1:
         raise RnnspecError("--text, --input and --data are each a source of rows; give one")
-    from rnnspec.run import Model
-
+    with loading():
+        from rnnspec.run import Model
     asked = Model.load(model)
     if not (texts or data or inputs) and sys.stdin.isatty() and not (as_json or output):
         _converse(asked)

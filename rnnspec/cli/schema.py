@@ -50,7 +50,8 @@ def _check(file: Path, now: str) -> None:
     try:
         fresh = file.read_text(encoding="utf-8") == now
     except (OSError, UnicodeDecodeError) as error:
-        raise RnnspecError(f"{file}: cannot be read ({error})") from error
+        cause = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise RnnspecError(f"{file}: cannot be read: {cause}") from error
     if not fresh:
         raise RnnspecError(
             f"{file}: not the schema of this version; write it with: rnnspec schema --output {file}"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rnnspec.cli.errors import loading
 from rnnspec.cli.options import BUILDS, Overrides, examples
 from rnnspec.errors import RnnspecError
 
@@ -39,17 +40,19 @@ def show(
 
 
 def _of_build(folder: Path) -> str:
-    from rnnspec.train.files import read_text
-    from rnnspec.train.folder import find_build
+    with loading():
+        from rnnspec.train.files import read_text
+        from rnnspec.train.folder import find_build
 
     return read_text(find_build(folder, BUILDS).path / "plan.txt")
 
 
 def _of_spec(path: Path, overrides: list[str]) -> str:
-    from rnnspec.data import survey
-    from rnnspec.plan import dump, resolve
     from rnnspec.spec.load import load_spec
 
     loaded = load_spec(path, overrides)
+    with loading():
+        from rnnspec.data import survey
+        from rnnspec.plan import dump, resolve
     facts = survey(loaded.spec, loaded.resolve_path(loaded.spec.data.train))
     return dump(resolve(loaded.spec, facts))
