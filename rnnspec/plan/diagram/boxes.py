@@ -1,0 +1,88 @@
+"""What a diagram shows, whatever draws it: boxes, what each says, and which others it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["input", "operation", "output"]
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One direction in which a box reads the steps, drawn as an arrow, and what runs along it."""
+
+    direction: Literal["forward", "reverse"]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One node. `title` is its operation; `lines` say more; `note` counts its weights.
+
+    `shape` is that of its value, as in `rnnspec.plan.verify`: a value with `T` in it has steps.
+    `sources` are names of boxes that come before this one. `training`: has no effect on answers.
+    """
+
+    name: str
+    title: str
+    lines: tuple[str, ...] = ()
+    shape: tuple[str | int, ...] = ()
+    note: str = ""
+    sources: tuple[str, ...] = ()
+    flows: tuple[Flow, ...] = ()
+    kind: Kind = "operation"
+    training: bool = False
+
+    @property
+    def shape_text(self) -> str:
+        """`[B, T, 64]`, or nothing if the shape is not known."""
+        return "[" + ", ".join(map(str, self.shape)) + "]" if self.shape else ""
+
+    @property
+    def rows(self) -> tuple[tuple[str, str], ...]:
+        """What stands at the left and at the right of each line, flows aside."""
+        return (
+            (self.name, self.shape_text),
+            (self.title, self.note),
+            *((line, "") for line in self.lines),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Diagram:
+    """Boxes in reading order, under a title."""
+
+    title: str
+    subtitle: str
+    boxes: tuple[Box, ...]
+
+    def described(self) -> str:
+        """The picture in words: one sentence a box. For those who cannot see it."""
+        sentences = []
+        for box in self.boxes:
+            reads = f" reads {listed(box.sources)}" if box.sources else ""
+            flows = [f"{flow.direction} {flow.label}" for flow in box.flows]
+            parts = [box.title, *box.lines, *flows, box.note]
+            shape = f"; shape {box.shape_text}" if box.shape else ""
+            sentences.append(f"{box.name}{reads}: {', '.join(filter(None, parts))}{shape}.")
+        return "\n".join(sentences)
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def legend(diagram: Diagram) -> tuple[str, ...]:
+    """What the signs in the boxes mean, as far as they occur."""
+    said = []
+    if any("B" in box.shape for box in diagram.boxes):
+        said.append("B rows")
+    if any("T" in box.shape for box in diagram.boxes):
+        said.append("T steps of a row")
+    if any(box.training for box in diagram.boxes):
+        said.append("dashed: while training only")
+    return tuple(said)

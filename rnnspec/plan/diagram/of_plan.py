@@ -1,0 +1,113 @@
+"""The diagram of a plan. A new node type is one entry in `WORDS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from rnnspec.plan.diagram.boxes import Box, Diagram, Flow, Kind
+from rnnspec.plan.nodes import (
+    ClassOutput,
+    Dense,
+    Dropout,
+    Embed,
+    FramesInput,
+    Node,
+    NumericOutput,
+    Plan,
+    Pool,
+    Recurrent,
+    TokensInput,
+    sources,
+)
+from rnnspec.plan.verify import Shape, shapes
+from rnnspec.plan.weights import weights, weights_of
+
+Words = tuple[str, ...]
+"""What a node does in a word or two, then what more there is to say, a line each."""
+
+_TOKENS = {"words": "words", "chars": "characters"}
+_POOLS = {
+    "last": "last step's output",
+    "mean": "mean over steps",
+    "max": "largest over steps",
+    "attention": "weighted mean over steps",
+}
+_PASSES = {"forward": "first step to last", "reverse": "last step to first"}
+
+
+def _when(said: object, line: str) -> Words:
+    return (line,) if said else ()
+
+
+WORDS: Mapping[type[Node], Callable[[Any], Words]] = {
+    TokensInput: lambda n: (
+        _TOKENS[n.kind], f"{n.size:,} in the vocabulary", *_when(n.fold_case, "lower-cased"),
+    ),
+    FramesInput: lambda n: (f"frames of {n.width}", *_when(n.scaled, "standardised")),
+    Embed: lambda n: ("embedding", f"{n.size:,} vectors of {n.width}"),
+    Dropout: lambda n: (f"dropout of {n.rate:.3g}", "while training only"),
+    Recurrent: lambda n: (n.cell.name, *_when(len(n.directions) > 1, "outputs side by side")),
+    Pool: lambda n: (_POOLS[n.kind], *_when(n.units, f"attention of {n.units} units")),
+    Dense: lambda n: ("dense", *_when(n.activation != "none", f"then {n.activation}")),
+    ClassOutput: lambda n: (f"one of {n.classes} classes", "softmax"),
+    NumericOutput: lambda n: (
+        "number" if n.single else f"vector of {n.width}",
+        *_when(n.scaled, "in the units of the data"),
+    ),
+}  # fmt: skip
+"""Node type to its words; a type that is not listed shows its settings."""
+
+
+def diagram(plan: Plan) -> Diagram:
+    """The boxes of a plan, in its order of computation."""
+    known = shapes(plan)
+    trained = sum(weight.size for weight in weights(plan) if weight.trained)
+    boxes = tuple(_box(plan, node, known[node.name]) for node in plan.nodes)
+    return Diagram(plan.name, f"{plan.cardinality}, {trained:,} trained weights", boxes)
+
+
+def _box(plan: Plan, node: Node, shape: Shape) -> Box:
+    title, *lines = WORDS.get(type(node), _settings)(node)
+    return Box(
+        name=node.name,
+        title=title,
+        lines=tuple(lines),
+        shape=shape,
+        note=_count(node),
+        sources=tuple(dict.fromkeys(sources(node))),
+        flows=tuple(_flows(node)) if isinstance(node, Recurrent) else (),
+        kind=_kind(plan, node),
+        training=isinstance(node, Dropout),
+    )
+
+
+def _flows(layer: Recurrent) -> list[Flow]:
+    return [Flow(way, f"{layer.units} units, {_PASSES[way]}") for way in layer.directions]
+
+
+def _kind(plan: Plan, node: Node) -> Kind:
+    if node in plan.inputs:
+        return "input"
+    return "output" if node in plan.outputs else "operation"
+
+
+def _count(node: Node) -> str:
+    found = list(weights_of(node))
+    if not found:
+        return ""
+    trained = sum(weight.size for weight in found if weight.trained)
+    return f"{trained:,} weights" if trained else f"{sum(w.size for w in found):,} from the data"
+
+
+def _settings(node: Any) -> Words:
+    """The type's name, then every field that is a plain value."""
+    read = {"name", *sources(node)}
+    plain = ((field.name, getattr(node, field.name)) for field in fields(node))
+    told = [
+        f"{name} {value}"
+        for name, value in plain
+        if name != "name" and value not in read and isinstance(value, str | int | float)
+    ]
+    return (type(node).__name__.lower(), *told)
