@@ -18,6 +18,7 @@ from rnnspec.export.parity import Parity
 from rnnspec.export.probes import probes
 from rnnspec.run.session import Session
 from rnnspec.spec.load import load_spec
+from rnnspec.to_onnx import to_onnx
 from rnnspec.train.build import build
 from rnnspec.train.events import Silent
 from rnnspec.train.folder import Trained, read_build
@@ -95,17 +96,14 @@ def test_a_file_that_differs_is_not_written(
     builds: dict[str, Trained], tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lowering is given other weights than the module: the proof must notice."""
-    from rnnspec.export import write
-
-    lower = write.to_onnx
     weights = dict(builds[name].weights)
     last = "layers.1.forward.U_n"
     weights[last] = weights[last] + np.float32(0.01)
 
     def other(plan: object, facts: object, _: object, **options: object) -> onnx.ModelProto:
-        return lower(plan, facts, weights, **options)  # type: ignore[arg-type]
+        return to_onnx(plan, facts, weights, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(write, "to_onnx", other)
+    monkeypatch.setattr("rnnspec.export.write.to_onnx", other)
     target = tmp_path / "model.onnx"
     target.write_bytes(b"what was there")
     with pytest.raises(ExportError, match="nothing was written"):

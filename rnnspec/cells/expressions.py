@@ -109,12 +109,15 @@ class Expressions:
         if matrix.op != "parameter" or len(matrix.shape) != 2:
             raise error(
                 product.place,
-                "the left of @ must be a matrix parameter (a name that starts with a capital);"
+                "the left of @ must be a matrix parameter (a name that starts with a capital)",
+            )
+        right = self.expression(product.right)
+        if len(self.nodes[right].shape) != 1:
+            raise error(
+                product.place,
+                f"the right of {matrix.name} @ must be a vector;"
                 " for two products in a row write U @ (W @ x)",
             )
-        right = self._vector(product.right)
-        if not self.nodes[right].shape:
-            raise error(product.place, f"the right of {matrix.name} @ must be a vector")
         width = self.nodes[right].shape[0]
         self.unify(matrix.shape[1], width, product.place, f"{matrix.name} @")
         return self.add("matmul", (left, right), matrix.shape[:1])
