@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any, cast
 
 from rnnspec.cells import Cell
 from rnnspec.plan.nodes import Node, Plan
@@ -35,23 +36,36 @@ def dump(plan: Plan) -> str:
 
 
 def _operation(node: Node) -> str:
-    """`Type(source, setting=value, …)`."""
+    """`Type(source, setting=value, …)`, without settings that are off."""
     parts = []
     for field in fields(node):
         value = getattr(node, field.name)
-        if field.name == "name":
+        if field.name == "name" or value == field.default:
             continue
-        if field.name == "source":
+        if field.name in ("source", "skip"):
             parts.append(str(value))
-        elif value == ():
-            continue
-        elif isinstance(value, Cell):
-            parts.append(f"{field.name}={value.name}")
         else:
-            parts.append(
-                f"{field.name}={value!r}" if isinstance(value, str) else f"{field.name}={value}"
-            )
+            parts.append(f"{field.name}={_setting(field.name, value)}")
     return f"{type(node).__name__}({', '.join(parts)})"
+
+
+def _setting(name: str, value: object) -> str:
+    match name, value:
+        case _, Cell(name=of_cell):
+            return of_cell
+        case "elapsed", str():
+            return value
+        case (("sizes" | "starts"), tuple()):
+            return "{" + ", ".join(f"{key}: {_start(one)}" for key, one in value) + "}"
+    return repr(value)
+
+
+def _start(value: object) -> str:
+    """A number as it is, a start as `Uniform(0.5)`."""
+    if isinstance(value, int):
+        return str(value)
+    numbers = ", ".join(str(getattr(value, f.name)) for f in fields(cast(Any, value)))
+    return f"{type(value).__name__}({numbers})"
 
 
 def _count(node: Node) -> str:

@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rnnspec.cells import Cell
+from rnnspec.cells.starts import CellStart
+from rnnspec.cells.zoneout import with_zoneout
 
 Direction = Literal["forward", "reverse", "bidirectional"]
 PoolKind = Literal["last", "mean", "max", "attention"]
 Activation = Literal["none", "relu", "tanh", "gelu"]
 TokenKind = Literal["words", "chars"]
+MergeKind = Literal["sum", "mean", "mul"]
+InitialState = Literal["zeros", "learned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,32 @@ class TokensInput:
 @dataclass(frozen=True, slots=True)
 class FramesInput:
     """Vectors of `column`, `[B, T, width]`, with their lengths `[B]`; (v - mean) / deviation if
-    `scaled`."""
+    `scaled`.
+
+    Element `elapsed` of each vector, if any, is taken out: an `Elapsed` node has it. The value is
+    `[B, T, features]`.
+    """
 
     name: str
     column: str
     width: int
     scaled: bool
+    elapsed: int | None = None
+
+    @property
+    def features(self) -> int:
+        """Width of the value."""
+        return self.width if self.elapsed is None else self.width - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Elapsed:
+    """Element `index` of each vector of the frames in `column`, as it stands in the data: `[B, T]`,
+    the time since the step before."""
+
+    name: str
+    column: str
+    index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +82,14 @@ class Embed:
 
 @dataclass(frozen=True, slots=True)
 class Dropout:
-    """While training, elements are zeroed with probability `rate` and the rest scaled up."""
+    """While training, elements are zeroed with probability `rate` and the rest scaled up by
+    1 / (1 - rate); of a sequence, `per_sequence`, the same ones at all steps of a row
+    (Gal and Ghahramani 2016)."""
 
     name: str
     source: str
     rate: float
+    per_sequence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +97,15 @@ class Recurrent:
     """One recurrent layer: `[B, T, inputs]` to `[B, T, width]`, 0 past the length of a row.
 
     `reverse` reads each row from its last step to its first and gives its outputs in time order;
-    `bidirectional` joins the outputs of both, forward first. The state before the first step is 0.
-    `sizes` are the numbers of the cell's own sizes.
+    `bidirectional` joins the outputs of both, forward first. `sizes` are the numbers of the cell's
+    own sizes. `elapsed` is the node whose value a cell reads as its input `dt`; without one, `dt`
+    is 1. In either direction a step is read together with its own `dt`.
+
+    The states before the first step read are 0, or weights of the layer if `initial` is "learned".
+    `starts` are the starts of parameters that go before those of the cell, `l2` is the factor of
+    `sum(w^2) / 2` over its trained parameters in the loss. While training, `recurrent_dropout` and
+    `zoneout` are at work (`rnnspec.cells.zoneout`, `rnnspec.cells.recurrent_dropout`); zoneout also
+    changes the answers: back ends lower `answering_cell`.
     """
 
     name: str
@@ -81,6 +115,17 @@ class Recurrent:
     units: int
     direction: Direction
     sizes: tuple[tuple[str, int], ...] = ()
+    elapsed: str = ""
+    initial: InitialState = "zeros"
+    recurrent_dropout: float = 0.0
+    zoneout: float = 0.0
+    starts: tuple[tuple[str, CellStart], ...] = ()
+    l2: float = 0.0
+
+    @property
+    def answering_cell(self) -> Cell:
+        """The cell as it answers, with the expectation of zoneout in the place of its masks."""
+        return with_zoneout(self.cell, self.zoneout) if self.zoneout else self.cell
 
     @property
     def extents(self) -> dict[str, int]:
@@ -105,6 +150,51 @@ class Recurrent:
     def width(self) -> int:
         """Width of the output at each step."""
         return self.output_width * len(self.directions)
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """The outputs of two directions, joined, to their sum, mean or product element by element:
+    `[B, T, inputs]` to `[B, T, inputs / 2]`, or `[B, inputs]` to `[B, inputs / 2]`."""
+
+    name: str
+    source: str
+    kind: MergeKind
+    inputs: int
+
+    @property
+    def width(self) -> int:
+        return self.inputs // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Normalize:
+    """`scale * (v - mean(v)) / sqrt(var(v) + 1e-5) + shift` over each vector, of a sequence or
+    alone (Ba, Kiros and Hinton 2016, Layer Normalization); biased variance."""
+
+    name: str
+    source: str
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """`source + skip`, two sequences of one width (He et al. 2016, Deep Residual Learning)."""
+
+    name: str
+    source: str
+    skip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Highway:
+    """`g * source + (1 - g) * skip` with `g = sigmoid(W skip + b)`, for two sequences of one
+    width (Srivastava, Greff and Schmidhuber 2015, Highway Networks, equation 3)."""
+
+    name: str
+    source: str
+    skip: str
+    width: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +252,10 @@ class NumericOutput:
 
 Input = TokensInput | FramesInput
 Output = ClassOutput | NumericOutput
-Node = Input | Embed | Dropout | Recurrent | Pool | Dense | Output
+Skip = Residual | Highway
+Node = (
+    Input | Elapsed | Embed | Dropout | Recurrent | Merge | Normalize | Skip | Pool | Dense | Output
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +284,23 @@ class Plan:
 
 def sources(node: Node) -> Iterator[str]:
     """Names of the nodes that `node` reads."""
-    if not isinstance(node, TokensInput | FramesInput):
-        yield node.source
+    match node:
+        case TokensInput() | FramesInput() | Elapsed():
+            return
+        case Residual() | Highway():
+            yield from (node.source, node.skip)
+        case Recurrent():
+            yield from (node.source, node.elapsed) if node.elapsed else (node.source,)
+        case _:
+            yield node.source
 
 
 def directions_read(plan: Plan, pool: Pool) -> tuple[Literal["forward", "reverse"], ...]:
-    """Directions of the layer whose outputs `pool` reads, one for each equal part of its input."""
+    """Directions of the layer whose outputs `pool` reads, one for each equal part of its input.
+
+    A pool of kind "last" never reads a `Merge`, in which the directions can no longer be told.
+    """
     node = plan.node(pool.source)
-    while isinstance(node, Dropout):
+    while isinstance(node, Dropout | Normalize | Residual | Highway):
         node = plan.node(node.source)
     return node.directions if isinstance(node, Recurrent) else ("forward",)

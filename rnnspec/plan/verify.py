@@ -6,13 +6,18 @@ from rnnspec.plan.nodes import (
     ClassOutput,
     Dense,
     Dropout,
+    Elapsed,
     Embed,
     FramesInput,
+    Highway,
+    Merge,
     Node,
+    Normalize,
     NumericOutput,
     Plan,
     Pool,
     Recurrent,
+    Residual,
     TokensInput,
     sources,
 )
@@ -28,7 +33,7 @@ def shapes(plan: Plan) -> dict[str, Shape]:
         assert node.name not in found, f"two nodes are called {node.name}"
         for source in sources(node):
             assert source in found, f"{node.name} reads {source}, which does not come before it"
-        found[node.name] = _shape(node, found)
+        found[node.name] = _shape(plan, node, found)
     return found
 
 
@@ -42,20 +47,29 @@ def verify(plan: Plan) -> Plan:
     return plan
 
 
-def _shape(node: Node, found: dict[str, Shape]) -> Shape:
+def _shape(plan: Plan, node: Node, found: dict[str, Shape]) -> Shape:
     match node:
         case TokensInput():
             return ("B", "T")
         case FramesInput():
-            return ("B", "T", node.width)
+            return ("B", "T", node.features)
+        case Elapsed():
+            return _elapsed(plan, node)
         case Embed():
             return _expect(node, found, ("B", "T"), ("B", "T", node.width))
         case Dropout():
             return found[node.source]
         case Recurrent():
+            _check_layer(plan, node)
             return _expect(node, found, ("B", "T", node.inputs), ("B", "T", node.width))
+        case Merge():
+            return _each_vector(node, found, node.inputs, node.width)
+        case Normalize():
+            return _each_vector(node, found, node.width, node.width)
+        case Residual() | Highway():
+            return _skip(node, found)
         case Pool():
-            return _expect(node, found, ("B", "T", node.inputs), ("B", node.inputs))
+            return _pooled(plan, node, found)
         case Dense():
             return _expect(node, found, ("B", node.inputs), ("B", node.units))
         case ClassOutput():
@@ -65,6 +79,48 @@ def _shape(node: Node, found: dict[str, Shape]) -> Shape:
 
 
 def _expect(node: Node, found: dict[str, Shape], takes: Shape, gives: Shape) -> Shape:
-    (source,) = sources(node)
+    source = next(sources(node))
     assert found[source] == takes, f"{node.name} takes {takes}, {source} gives {found[source]}"
     return gives
+
+
+def _each_vector(node: Node, found: dict[str, Shape], takes: int, gives: int) -> Shape:
+    """Of nodes that take vectors alone or in a sequence."""
+    source = next(sources(node))
+    *rows, width = found[source]
+    assert rows and width == takes, f"{node.name} takes width {takes}, {source} gives {width}"
+    return (*rows, gives)
+
+
+def _elapsed(plan: Plan, node: Elapsed) -> Shape:
+    taken = {n.column: n.elapsed for n in plan.inputs if isinstance(n, FramesInput)}
+    assert taken.get(node.column) == node.index, f"{node.name} is not taken out of {node.column}"
+    return ("B", "T")
+
+
+def _check_layer(plan: Plan, node: Recurrent) -> None:
+    """Its cell has all its sizes, and reads the elapsed time that comes with it."""
+    cell, named = node.cell, [name for name, _ in node.sizes]
+    assert sorted(named) == sorted(cell.own_sizes), f"{node.name} gives the sizes {named}"
+    unknown = {name for name, _ in node.starts} - cell.parameters.keys()
+    assert not unknown, f"{node.name} starts {unknown}, which {cell.name} does not have"
+    if node.elapsed:
+        assert cell.inputs, f"{node.name} has an elapsed time, which {cell.name} does not read"
+        source = plan.node(node.elapsed)
+        assert isinstance(source, Elapsed), f"{node.name} takes {node.elapsed} for elapsed time"
+
+
+def _skip(node: Residual | Highway, found: dict[str, Shape]) -> Shape:
+    one, other = found[node.source], found[node.skip]
+    assert one == other, f"{node.name} adds {node.skip} {other} to {node.source} {one}"
+    assert len(one) == 3, f"{node.name} takes sequences, {node.source} gives {one}"
+    return _expect(node, found, (*one[:2], node.width), one) if isinstance(node, Highway) else one
+
+
+def _pooled(plan: Plan, node: Pool, found: dict[str, Shape]) -> Shape:
+    if node.kind == "last":
+        source = plan.node(node.source)
+        while not isinstance(source, Merge | Recurrent) and (before := next(sources(source), "")):
+            source = plan.node(before)
+        assert not isinstance(source, Merge), f"{node.name} cannot tell directions in {source.name}"
+    return _expect(node, found, ("B", "T", node.inputs), ("B", node.inputs))
