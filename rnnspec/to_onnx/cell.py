@@ -40,7 +40,7 @@ class CellLowering:
     ) -> None:
         self._low, self._prefix, self._x = low, prefix, x
         self._root, self._body, self._states = low.emit, body, states
-        self._sizes = node.cell.sizes(node.inputs, node.units)
+        self._sizes = node.extents
         self._cell = expressions(node.cell.graph)
         self._computed: dict[int, NDArray[np.float64]] = {}
         self._initializers: dict[int, str] = {}
@@ -92,12 +92,14 @@ class CellLowering:
                 return self._each[index]
 
     def _leaving(self, index: int, taken: list[str]) -> str:
-        """A value `[B, units]` that the body itself computes, and that has not left it yet."""
+        """A value `[B, width]` that the body itself computes, and that has not left it yet."""
         value = self._in_step(index)
         if self._cell.needs[index] == Needs.WEIGHTS:
-            state = next(iter(self._states.values()))
-            rows = self._body.op("Shape", [state], f"{self._prefix}.rows")
-            return self._body.op("Expand", [value, rows], f"{self._prefix}.every_row")
+            bounds, state = {"start": 0, "end": 1}, next(iter(self._states.values()))
+            rows = self._body.op("Shape", [state], f"{self._prefix}.rows", bounds)
+            width = self._body.integers(self._width(index))
+            shape = self._body.op("Concat", [rows, width], f"{self._prefix}.shape", {"axis": 0})
+            return self._body.op("Expand", [value, shape], f"{self._prefix}.every_row")
         made_here = self._cell.needs[index] == Needs.STATE and self._cell.nodes[index].op != "state"
         if made_here and value not in taken:
             return value
@@ -174,6 +176,7 @@ class CellLowering:
                 continue
             node = cell.nodes[each]
             if node.op == "input":
+                assert node.name == "x", f"nothing feeds the cell's input {node.name}"
                 self._before[each] = self._x
                 continue
             arguments = [

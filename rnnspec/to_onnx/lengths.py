@@ -48,6 +48,17 @@ class Lengths:
         """
         return self._once("ends", self._ends)
 
+    def ends_in_padded(self) -> str:
+        """Int64 `[B, 2]`, indices into `[1 + T, B]`, of lengths that something else checks.
+
+        There, a step for rows without one stands before the first; this is each row's last step.
+        """
+        return self._once("ends_in_padded", lambda name: self._with_rows(self.name, name))
+
+    def starts_in_padded(self) -> str:
+        """As `ends_in_padded`, each row's first step."""
+        return self._once("starts_in_padded", self._starts)
+
     def time(self) -> str:
         """Int64 `[1]`: T."""
         return self._once("time", lambda name: self._extent(name, 0))
@@ -78,7 +89,10 @@ class Lengths:
         return self._emit.op("Where", [self.present(), value, self._emit.number(0.0)], name)
 
     def reversed(self, value: str, name: str) -> str:
-        """`[T, B, W]`: each row's steps in `value` from the last to the first."""
+        """`[T, B, W]`: each row's steps in `value` from the last to the first, the others after.
+
+        Some versions of onnxruntime leave rows without a step unwritten.
+        """
         axes = {"time_axis": 0, "batch_axis": 1}
         return self._emit.op("ReverseSequence", [value, self.name], name, axes)
 
@@ -109,7 +123,8 @@ class Lengths:
         """Int64 `[T, B]`: 0 to length-1 in some order over a row's steps, then length to T-1.
 
         ReverseSequence refuses lengths that are negative, over T, or not B of them. As it turns
-        the steps of a row around, row 0 of its result holds max(length - 1, 0).
+        the steps of a row around, row 0 of its result holds max(length - 1, 0). Before
+        onnxruntime 1.23 it leaves rows of length 0 unwritten, hence the Where.
         """
         emit = self._emit
         steps = emit.op(
@@ -119,11 +134,12 @@ class Lengths:
         )
         shape = emit.op("Concat", [self.time(), self.batch()], f"{name}.shape", {"axis": 0})
         grid = emit.op("Expand", [steps, shape], f"{name}.grid")
-        if not self._padded:
-            return self.reversed(grid, name)
         checked = self.reversed(grid, f"{name}.checked")
-        pads = [checked, self.padding(), "", emit.integers(0)]
-        return emit.op("Pad", pads, name)
+        choice = [self._some(), checked, grid]
+        if not self._padded:
+            return emit.op("Where", choice, name)
+        unpadded = emit.op("Where", choice, f"{name}.unpadded")
+        return emit.op("Pad", [unpadded, self.padding(), "", emit.integers(0)], name)
 
     def _zeros(self, name: str, width: int) -> str:
         emit = self._emit
@@ -139,9 +155,12 @@ class Lengths:
         return emit.op("Unsqueeze", [mask, emit.integers(2)], name)
 
     def _present(self, name: str) -> str:
-        emit = self._emit
-        present = emit.op("Greater", [self.name, emit.integer(0)], f"{name}.flat")
-        return emit.op("Unsqueeze", [present, emit.integers(1)], name)
+        return self._emit.op("Unsqueeze", [self._some(), self._emit.integers(1)], name)
+
+    def _some(self) -> str:
+        """Bool `[B]`: whether a row has any step."""
+        bounds = [self.name, self._emit.integer(0)]
+        return self._once("some", lambda name: self._emit.op("Greater", bounds, name))
 
     def _count(self, name: str) -> str:
         emit = self._emit
@@ -153,8 +172,20 @@ class Lengths:
         assert self._padded
         emit = self._emit
         numbered = self._once("numbered", self._numbered)
-        ends = emit.op("Gather", [numbered, emit.integers(0)], f"{name}.steps", {"axis": 0})
-        rows = self._range(self.batch(), f"{name}.rows")
-        rows = emit.op("Unsqueeze", [rows, emit.integers(0)], f"{name}.row")
-        both = emit.op("Concat", [ends, rows], f"{name}.transposed", {"axis": 0})
-        return emit.op("Transpose", [both], name, {"perm": [1, 0]})
+        steps = emit.op("Gather", [numbered, emit.integer(0)], f"{name}.steps", {"axis": 0})
+        return self._with_rows(steps, name)
+
+    def _starts(self, name: str) -> str:
+        steps = self._emit.op("Min", [self.name, self._emit.integer(1)], f"{name}.steps")
+        return self._with_rows(steps, name)
+
+    def _with_rows(self, steps: str, name: str) -> str:
+        """Indices `[B, 2]` into `[T, B]` from one step `[B]` of each row."""
+        emit = self._emit
+        column = emit.op("Unsqueeze", [steps, emit.integers(1)], f"{name}.column")
+        return emit.op("Concat", [column, self._once("rows", self._rows)], name, {"axis": 1})
+
+    def _rows(self, name: str) -> str:
+        """Int64 `[B, 1]`: 0 to B-1."""
+        rows = self._range(self.batch(), f"{name}.flat")
+        return self._emit.op("Unsqueeze", [rows, self._emit.integers(1)], name)

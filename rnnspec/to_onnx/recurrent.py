@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rnnspec.cells import Match, identify
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.to_onnx.emitter import Attributes
+from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.scan import lower_scan
 from rnnspec.to_onnx.values import Lowering, Steps
 
@@ -73,21 +74,42 @@ def _native(low: Lowering, node: Recurrent, match: Match) -> Steps:
     source, asked = low.steps(node.source), low.demands[node.name]
     packed = _packed(low, node, operator, match)
     tensors = [emit.weight(f"{name}.packed.{part}", value) for part, value in packed.items()]
+    mended = asked.last and operator.kind == "RNN"
     steps, last = emit.ops(
         operator.kind,
         [source.name, *tensors, source.lengths.int32()],
         [
-            f"{name}.by_direction" if asked.steps else "",
-            f"{name}.last_by_direction" if asked.last else "",
+            f"{name}.by_direction" if asked.steps or mended else "",
+            f"{name}.last_by_direction" if asked.last and not mended else "",
         ],
         {"hidden_size": node.units, "direction": node.direction, **operator.attributes},
     )
-    return Steps(
-        _joined(low, node, steps, f"{name}.steps", axis=1) if asked.steps else "",
-        source.lengths,
-        _joined(low, node, last, f"{name}.last", axis=0) if asked.last else "",
-        clean=True,
-    )
+    if mended:
+        last = _last_of_steps(low, node, steps, source.lengths)
+    elif asked.last:
+        last = _joined(low, node, last, f"{name}.last", axis=0)
+    if asked.steps:
+        steps = _joined(low, node, steps, f"{name}.steps", axis=1)
+    return Steps(steps if asked.steps else "", source.lengths, last, clean=True)
+
+
+def _last_of_steps(low: Lowering, node: Recurrent, steps: str, lengths: Lengths) -> str:
+    """The last output of RNN by its outputs `[T, D, B, units]` of all steps.
+
+    Up to onnxruntime 1.23, RNN's own last output reads outside of its memory where a row has no
+    step: wrong numbers, or the end of the process.
+    """
+    emit, name = low.emit, f"{node.name}.last"
+    pads = [steps, emit.integers(1, 0), "", emit.integers(0)]
+    padded = emit.op("Pad", pads, f"{name}.or_none")
+    found = []
+    for place, direction in enumerate(node.directions):
+        own = f"{name}.{direction}"
+        part = emit.op("Gather", [padded, emit.integer(place)], f"{own}.or_none", {"axis": 1})
+        forward = direction == "forward"
+        at = lengths.ends_in_padded() if forward else lengths.starts_in_padded()
+        found.append(emit.op("GatherND", [part, at], own))
+    return found[0] if len(found) == 1 else emit.op("Concat", found, name, {"axis": -1})
 
 
 def _joined(low: Lowering, node: Recurrent, value: str, name: str, axis: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.to_onnx.cell import CellLowering
-from rnnspec.to_onnx.emitter import FLOAT, Extent
+from rnnspec.to_onnx.emitter import FLOAT
 from rnnspec.to_onnx.values import BATCH, Lowering, Steps
 
 
@@ -36,24 +36,24 @@ def _joined(low: Lowering, name: str, parts: list[str]) -> str:
 
 
 def _scan(low: Lowering, node: Recurrent, direction: str, source: Steps) -> str:
-    """Outputs `[T, B, units]` of one direction, in the order in which it reads the steps."""
+    """Outputs `[T, B, width]` of one direction, in the order in which it reads the steps."""
     emit, prefix, lengths = low.emit, f"{node.name}.{direction}", source.lengths
     x = source.name
     if direction == "reverse":
         x = lengths.reversed(x, f"{prefix}.input")
     body = emit.body()
-    shape: list[Extent] = [BATCH, node.units]
+    widths = [node.state_width(state) for state in node.cell.states]
     states = {
-        state: body.input(f"{prefix}.{state}.before", FLOAT, shape) for state in node.cell.states
+        state: body.input(f"{prefix}.{state}.before", FLOAT, [BATCH, width])
+        for state, width in zip(node.cell.states, widths, strict=True)
     }
     cell = CellLowering(low, node, prefix, x, body, states)
-    for value in cell.emitted():
-        body.result(value, FLOAT, shape)
-    zeros = lengths.zeros(node.units)
+    for value, width in zip(cell.emitted(), [*widths, node.output_width], strict=True):
+        body.result(value, FLOAT, [BATCH, width])
     sequences = cell.sequences()
     outputs = emit.ops(
         "Scan",
-        [*(zeros for _ in states), *sequences],
+        [*map(lengths.zeros, widths), *sequences],
         [*(f"{prefix}.{name}.final" for name in states), f"{prefix}.outputs"],
         {"body": body.graph(f"{prefix}.step"), "num_scan_inputs": len(sequences)},
     )
