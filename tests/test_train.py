@@ -167,7 +167,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(spec: Path, tmp_path: Pat
     assert records[0] == records[1]
 
 
-def test_resume_refuses_a_changed_spec_and_a_finished_build(spec: Path, tmp_path: Path) -> None:
+def test_resume_refuses_changed_spec_or_data_and_a_finished_build(spec: Path, tmp_path: Path) -> None:
     builds = tmp_path / "builds"
     with pytest.raises(BuildError, match="no build was ever begun"):
         build(load_spec(spec), builds, Silent(), resume=True)
@@ -177,6 +177,10 @@ def test_resume_refuses_a_changed_spec_and_a_finished_build(spec: Path, tmp_path
     folder.write_state({**folder.read_state(), "state": "stopped"})
     with pytest.raises(BuildError, match="seed: 1"):
         build(load_spec(spec, ["train.seed=1"]), builds, Silent(), resume=True)
+    with (tmp_path / "train.jsonl").open("a") as file:
+        file.write('{"text": "abc", "label": "a"}\n')
+    with pytest.raises(BuildError, match="the data files have changed"):
+        build(load_spec(spec), builds, Silent(), resume=True)
 
 
 def test_a_loss_that_explodes_says_what_to_do(spec: Path, tmp_path: Path) -> None:

@@ -63,12 +63,13 @@ class Dataset:
 
     `inputs` and `targets` by column; `lines` `[rows]` int64 holds where the file has each row: its
     line, for Parquet its row, counted from 1. The arrays are mapped from disk: they take no memory
-    that the system cannot take back.
+    that the system cannot take back. `key` tells this content, encoded this way, from any other.
     """
 
     inputs: Mapping[str, Ragged]
     targets: Mapping[str, NDArray[Any]]
     lines: NDArray[np.int64]
+    key: str = ""
 
     @property
     def rows(self) -> int:

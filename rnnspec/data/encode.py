@@ -73,16 +73,16 @@ def encode(
                 raise DataError(f"{file}: the file changed while it was read; try again")
         arrays = open_folder(folder)
         assert arrays is not None, f"{folder} was just written"
-    return _dataset(plan, arrays)
+    return _dataset(plan, arrays, folder.name)
 
 
-def _dataset(plan: Plan, arrays: dict[str, NDArray[Any]]) -> Dataset:
+def _dataset(plan: Plan, arrays: dict[str, NDArray[Any]], key: str) -> Dataset:
     inputs = {
         node.column: Ragged(arrays[f"input.{index}"], arrays[f"input.{index}.offsets"])
         for index, node in enumerate(plan.inputs)
     }
     targets = {node.column: arrays[f"output.{index}"] for index, node in enumerate(plan.outputs)}
-    return Dataset(inputs, targets, arrays["lines"])
+    return Dataset(inputs, targets, arrays["lines"], key)
 
 
 def _key(plan: Plan, facts: Facts, file: Path, format: Format, rows: Part, share: float) -> str:

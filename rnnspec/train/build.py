@@ -58,9 +58,15 @@ def build(
     facts = facts or survey(loaded.spec, loaded.resolve_path(loaded.spec.data.train))
     plan = resolve(loaded.spec, facts)
     train_data, valid_data = datasets(loaded, plan, facts, builds / CACHE)
+    keys = [data.key for data in (train_data, valid_data) if data]
     if folder is None:
         folder = begin(next_folder(builds, plan.name), loaded, dump(plan), facts)
-        _write_state(folder, "training", source=str(loaded.path.resolve()))
+        _write_state(folder, "training", source=str(loaded.path.resolve()), data=keys)
+    elif folder.read_state()["data"] != keys:
+        raise BuildError(
+            f"{folder.path}: cannot be resumed, for the data files have changed since it was begun;"
+            " put them back, or start a new build without --resume"
+        )
     model = Model(plan)
     model.start(facts, loaded.spec.train.seed)
     if not train:
