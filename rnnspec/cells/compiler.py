@@ -57,6 +57,7 @@ class _Compiler:
             ),
             starts={n: p.start for n, p in source.parameters.items() if p.start is not None},
             fixed=frozenset(n for n, p in source.parameters.items() if not p.trained),
+            constants=dict(source.constants),
             equations=source.equations,
             paper=source.paper,
         )

@@ -64,7 +64,8 @@ class Cell:
     input `x`), `units` and `own_sizes`; both keep the order of the source. `inputs` are further
     inputs beside `x`, one number for each row and step. `output` is the state or name whose new
     value the layer gives at each step. `starts` holds the parameters that do not start uniformly
-    within 1/sqrt(units), `fixed` those that are not trained.
+    within 1/sqrt(units), `fixed` those that are not trained. `constants` are numbers by the names that
+    the equations give them.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Cell:
     own_sizes: tuple[str, ...] = ()
     starts: Mapping[str, CellStart] = field(default_factory=dict)
     fixed: frozenset[str] = frozenset()
+    constants: Mapping[str, float] = field(default_factory=dict)
     equations: str = field(default="", repr=False)
     paper: str = field(default="", repr=False)
 

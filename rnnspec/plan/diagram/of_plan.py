@@ -11,13 +11,18 @@ from rnnspec.plan.nodes import (
     ClassOutput,
     Dense,
     Dropout,
+    Elapsed,
     Embed,
     FramesInput,
+    Highway,
+    Merge,
     Node,
+    Normalize,
     NumericOutput,
     Plan,
     Pool,
     Recurrent,
+    Residual,
     TokensInput,
     sources,
 )
@@ -34,6 +39,7 @@ _POOLS = {
     "max": "largest over steps",
     "attention": "weighted mean over steps",
 }
+_MERGES = {"sum": "sum", "mean": "mean", "mul": "product"}
 _PASSES = {"forward": "first step to last", "reverse": "last step to first"}
 
 
@@ -46,9 +52,22 @@ WORDS: Mapping[type[Node], Callable[[Any], Words]] = {
         _TOKENS[n.kind], f"{n.size:,} in the vocabulary", *_when(n.fold_case, "lower-cased"),
     ),
     FramesInput: lambda n: (f"frames of {n.width}", *_when(n.scaled, "standardised")),
+    Elapsed: lambda n: ("time since the step before", f"element {n.index} of each frame"),
     Embed: lambda n: ("embedding", f"{n.size:,} vectors of {n.width}"),
-    Dropout: lambda n: (f"dropout of {n.rate:.3g}", "while training only"),
-    Recurrent: lambda n: (n.cell.name, *_when(len(n.directions) > 1, "outputs side by side")),
+    Dropout: lambda n: (
+        f"dropout of {n.rate:.3g}", "while training only",
+        *_when(n.per_sequence, "the same elements at all steps"),
+    ),
+    Recurrent: lambda n: (
+        n.cell.name, *(f"{name} {size}" for name, size in n.sizes),
+        *_when(n.initial == "learned", "initial states learned"),
+        *_when(n.recurrent_dropout, f"recurrent dropout of {n.recurrent_dropout:.3g}"),
+        *_when(n.zoneout, f"zoneout of {n.zoneout:.3g}"),
+    ),
+    Merge: lambda n: (f"{_MERGES[n.kind]} of both directions",),
+    Normalize: lambda n: ("layer norm",),
+    Residual: lambda n: ("sum",),
+    Highway: lambda n: ("highway: a gated mean",),
     Pool: lambda n: (_POOLS[n.kind], *_when(n.units, f"attention of {n.units} units")),
     Dense: lambda n: ("dense", *_when(n.activation != "none", f"then {n.activation}")),
     ClassOutput: lambda n: (f"one of {n.classes} classes", "softmax"),
@@ -88,7 +107,7 @@ def _flows(layer: Recurrent) -> list[Flow]:
 
 
 def _kind(plan: Plan, node: Node) -> Kind:
-    if node in plan.inputs:
+    if not list(sources(node)):
         return "input"
     return "output" if node in plan.outputs else "operation"
 
