@@ -64,8 +64,8 @@ class Cell:
     input `x`), `units` and `own_sizes`; both keep the order of the source. `inputs` are further
     inputs beside `x`, one number for each row and step. `output` is the state or name whose new
     value the layer gives at each step. `starts` holds the parameters that do not start uniformly
-    within 1/sqrt(units), `fixed` those that are not trained. `constants` are numbers by the names that
-    the equations give them.
+    within 1/sqrt(units), `fixed` those that are not trained. `constants` are numbers by the names
+    that the equations give them.
     """
 
     name: str
