@@ -1,6 +1,6 @@
 """The spec: what a YAML file may say, read and checked."""
 
-from rnnspec.spec.cell import CellDefinition
+from rnnspec.spec.cell import CellDefinition, Parameter
 from rnnspec.spec.data import (
     CharsInput,
     ClassOutput,
@@ -12,7 +12,7 @@ from rnnspec.spec.data import (
     VectorOutput,
     WordsInput,
 )
-from rnnspec.spec.encoder import Encoder, Layer
+from rnnspec.spec.encoder import Encoder, Layer, LayerInit
 from rnnspec.spec.head import (
     AttentionPooling,
     Head,
@@ -41,12 +41,14 @@ __all__ = [
     "Input",
     "LastPooling",
     "Layer",
+    "LayerInit",
     "LoadedSpec",
     "MaxPooling",
     "MeanPooling",
     "NumberOutput",
     "Optimizer",
     "Output",
+    "Parameter",
     "Pooling",
     "Spec",
     "Train",

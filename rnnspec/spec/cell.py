@@ -2,18 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from rnnspec.spec.base import Identifier, ListOf, Model, Text
+from rnnspec.spec.choice import ByShape
+from rnnspec.spec.init import Init, start_of
+
+if TYPE_CHECKING:
+    from rnnspec.cells import CellSource
+
+
+class Parameter(Model):
+    """What a parameter of a cell is, beyond its use in the equations."""
+
+    shape: Annotated[tuple[Identifier, ...], ListOf, Field(min_length=1, max_length=2)] | None = (
+        Field(
+            default=None,
+            description="Sizes by name: one for a vector, two for a matrix (rows, columns); the "
+            "names are inputs, units and those under 'sizes'. null means as the equations use it.",
+        )
+    )
+    init: Init | None = Field(
+        default=None,
+        description="How it starts; null means as the layer says, or uniform within 1/sqrt(units).",
+    )
+    trained: bool = Field(
+        default=True, description="Whether training changes it; otherwise it keeps its start."
+    )
+
+
+def _list_or_mapping(value: object) -> int | None:
+    if isinstance(value, Mapping):
+        return 1
+    return 0 if isinstance(value, list | tuple) else None
+
+
+States = Annotated[
+    Annotated[tuple[Identifier, ...], ListOf, Field(min_length=1)]
+    | Annotated[dict[Identifier, Identifier], Field(min_length=1)],
+    ByShape("a list of names, or a mapping of names to sizes", _list_or_mapping),
+]
 
 
 class CellDefinition(Model):
     """A cell of one's own: its states and its equations."""
 
-    states: Annotated[tuple[Identifier, ...], ListOf, Field(min_length=1)] = Field(
-        description="Names of the states; each must get its next value in the equations."
+    states: States = Field(
+        description="Names of the states, or a mapping of each to the name of its size, which is "
+        "'units' in a list; each must get its next value in the equations."
     )
     equations: Text = Field(
         description="One equation per line, as in the paper: x is the input of the step, a "
@@ -23,4 +62,43 @@ class CellDefinition(Model):
     output: Identifier | None = Field(
         default=None,
         description="The name whose value is the output of a step; null means the first state.",
+    )
+    inputs: Annotated[tuple[Literal["dt"], ...], ListOf] = Field(
+        default=(),
+        description="Further inputs beside x: dt is the time since the step before, as "
+        "'data.input.elapsed' gives it, or 1.",
+    )
+    sizes: Annotated[tuple[Identifier, ...], ListOf] = Field(
+        default=(),
+        description="Names of sizes of the cell's own; a layer gives each a number.",
+    )
+    constants: dict[Identifier, float] = Field(
+        default={}, description="Names that stand for numbers in the equations."
+    )
+    parameters: dict[Identifier, Parameter] = Field(
+        default={},
+        description="Shapes and starts of parameters that should not be as their use says.",
+    )
+
+
+def source_of(name: str, cell: CellDefinition) -> CellSource:
+    """The definition as the compiler of cells takes it."""
+    from rnnspec.cells import CellSource, ParameterSource
+
+    return CellSource(
+        name=name,
+        states=cell.states,
+        equations=cell.equations,
+        output=cell.output,
+        inputs=cell.inputs,
+        sizes=cell.sizes,
+        constants=cell.constants,
+        parameters={
+            parameter: ParameterSource(
+                shape=about.shape,
+                start=start_of(about.init) if about.init else None,
+                trained=about.trained,
+            )
+            for parameter, about in cell.parameters.items()
+        },
     )

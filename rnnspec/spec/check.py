@@ -12,22 +12,14 @@ from pathlib import PurePath
 
 from rnnspec.errors import CellError
 from rnnspec.source.problems import did_you_mean
+from rnnspec.spec import check_layers as layers
+from rnnspec.spec.cell import source_of
 from rnnspec.spec.data import ClassOutput, FramesInput
 from rnnspec.spec.explain import Loc
+from rnnspec.spec.finding import Finding
 from rnnspec.spec.head import Head
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.train import SGD
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check found at `path`; `inside` is line, column and length within a text."""
-
-    path: Loc
-    message: str
-    hint: str = ""
-    key: bool = False
-    inside: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +43,11 @@ def _overlap(one: Loc, other: Loc) -> bool:
 
 
 def cells_compile(spec: Spec) -> Iterator[Finding]:
-    from rnnspec.cells import CellSource, compile_cell
+    from rnnspec.cells import compile_cell
 
     for name, cell in spec.cells.items():
         try:
-            compile_cell(CellSource(name, cell.states, cell.equations, cell.output))
+            compile_cell(source_of(name, cell))
         except CellError as error:
             inside = (error.line, error.column, error.length)
             where = "states" if error.about == "output" and not cell.output else error.about
@@ -157,10 +149,11 @@ def nesterov_has_momentum(spec: Spec) -> Iterator[Finding]:
 
 _INPUT: Loc = ("data", "input", "as")
 _OUTPUT: Loc = ("data", "output", "as")
+_CELLS: Loc = ("cells",)
 _LAYERS: Loc = ("encoder", "layers")
 CHECKS: tuple[Check, ...] = (
     Check(cells_compile, ()),
-    Check(layers_name_known_cells, (("cells",), _LAYERS)),
+    Check(layers_name_known_cells, (_CELLS, _LAYERS)),
     Check(cells_have_names_of_their_own, ()),
     Check(cells_are_used, (_LAYERS,)),
     Check(frames_have_no_embedding, (_INPUT, ("encoder", "embed"), ("encoder", "embed_dropout"))),
@@ -170,4 +163,14 @@ CHECKS: tuple[Check, ...] = (
     Check(valid_is_another_file, (("data", "train"), ("data", "valid"))),
     Check(columns_differ, (("data", "input", "column"), ("data", "output", "column"))),
     Check(nesterov_has_momentum, (("train", "optimizer"),)),
+    Check(layers.sizes_are_those_of_the_cell, (_CELLS, _LAYERS)),
+    Check(layers.merging_has_two_directions, (_LAYERS,)),
+    Check(layers.skips_join_equal_widths, (_CELLS, _LAYERS, _INPUT, ("encoder", "embed"))),
+    Check(layers.last_pooling_can_tell_directions, (_LAYERS, ("pooling",))),
+    Check(layers.masks_have_dropout, (_LAYERS,)),
+    Check(layers.recurrent_dropout_has_products, (_CELLS, _LAYERS)),
+    Check(layers.forget_bias_has_a_gate, (_CELLS, _LAYERS)),
+    Check(layers.inits_have_parameters, (_CELLS, _LAYERS)),
+    Check(layers.penalties_have_weights, (_CELLS, _LAYERS)),
+    Check(layers.elapsed_time_is_read, (_CELLS, _LAYERS, ("data", "input"))),
 )

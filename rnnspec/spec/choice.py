@@ -4,6 +4,7 @@ Three ways to write a choice in YAML, each an annotation of a union:
 
 - `OneOf()`: the name of an option, or a mapping with that name as its only key and the option's
   settings under it: `pooling: last`, `pooling: {attention: {units: 64}}`. Members are `Option`s.
+  The one setting of a `Numbered` option has no key: `init: {uniform: 0.1}`.
 - `ByKey("as")`: a mapping in which one key names the kind: `{column: text, as: words}`. Members
   are models that have that key as a `Literal`.
 - `ByShape(...)`: one of several plain values told apart by their shape: a text or a number.
@@ -18,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, get_args
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from rnnspec.source.problems import did_you_mean
@@ -38,6 +39,21 @@ class Option(Model):
         """The option as it stands in YAML: its name, or a mapping of its name to its settings."""
         settings = self.model_dump(mode="json")
         return {self.name: settings} if settings else self.name
+
+
+NUMBER = HIDDEN + "number"
+"""Key of the one setting of a `Numbered` option, which stands under no key of its own in YAML."""
+
+
+class Numbered(Option):
+    """An option with one setting, a field `number`, right under its name: `{uniform: 0.1}`."""
+
+    model_config = ConfigDict(alias_generator=lambda name: NUMBER)
+
+    number: float
+
+    def written(self) -> str | dict[str, Any]:
+        return {self.name: self.number}
 
 
 @dataclass(frozen=True)
@@ -81,8 +97,9 @@ class OneOf:
             about = settings.get("description", "")
             if not settings.get("required"):
                 names.append({"const": name, "description": about})
-            if settings.get("properties"):
-                mappings[name] = reference
+            properties = settings.get("properties")
+            if properties:
+                mappings[name] = _without_default(properties.get(NUMBER)) or reference
         if not mappings:
             return {"anyOf": names}
         mapping = {
@@ -95,15 +112,23 @@ class OneOf:
         return {"anyOf": [*names, mapping]}
 
 
+def _without_default(schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Of a number that has to stand under the name of its option, once that is a key."""
+    return {key: value for key, value in (schema or {}).items() if key != "default"}
+
+
 def _check_one_of(value: object, options: Mapping[str, type[Option]]) -> dict[str, object]:
     """The value as a mapping with one known key; a bare name has no settings."""
     listed = ", ".join(options)
     if isinstance(value, str):
         _check_known(value, options)
+        if _needs_number(options[value]):
+            raise own(f"{value} needs a number", f"write {{{value}: 0.1}}")
         return {value: {}}
     if not isinstance(value, Mapping):
         with_settings = [name for name in options if options[name].model_fields]
-        example = f"; for settings, {{{with_settings[0]}: {{…}}}}" if with_settings else ""
+        under = "0.1" if with_settings and _needs_number(options[with_settings[0]]) else "{…}"
+        example = f"; for settings, {{{with_settings[0]}: {under}}}" if with_settings else ""
         raise own(
             f"expected one of {listed}, found {describe(value)}", f"write one of them{example}"
         )
@@ -116,10 +141,16 @@ def _check_one_of(value: object, options: Mapping[str, type[Option]]) -> dict[st
     _check_known(name, options, str(name), on_key=True)
     if not options[name].model_fields:
         raise own(f"{name} has no settings", f"write only the name, {name}", str(name), on_key=True)
+    if settings is None and _needs_number(options[name]):
+        raise own(f"{name} needs a number", f"write {{{name}: 0.1}}", str(name), on_key=True)
     if settings is None:
         hint = f"write only {name} to take its defaults"
         raise own(f"{name} has no settings under it", hint, str(name), on_key=True)
-    return {name: settings}
+    return {name: {NUMBER: settings} if issubclass(options[name], Numbered) else settings}
+
+
+def _needs_number(option: type[Option]) -> bool:
+    return issubclass(option, Numbered) and option.model_fields["number"].is_required()
 
 
 def _check_known(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rnnspec.spec.base import Count, Model, Text
+from rnnspec.spec.base import MAX_WIDTH, Count, Model, Text
 from rnnspec.spec.choice import ByKey, ByShape
 
 Scale = Annotated[
@@ -63,6 +63,11 @@ class FramesInput(Model):
     column: Column
     as_: Literal["frames"] = Field(alias="as", description="How the column is read.")
     scale: Scale = "standard"
+    elapsed: Annotated[int, Field(ge=0, lt=MAX_WIDTH)] | None = Field(
+        default=None,
+        description="Place, from 0, of the element of each vector that is the time since the step "
+        "before. It is not scaled, and only cells with the input dt see it.",
+    )
 
 
 class ClassOutput(Model):

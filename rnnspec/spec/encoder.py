@@ -6,7 +6,25 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rnnspec.spec.base import ListOf, Model, Share, Text, Width
+from rnnspec.spec.base import Identifier, ListOf, Model, NotNegative, Share, Text, Width
+from rnnspec.spec.init import Init
+
+DEFAULT_EMBED = 64
+"""Width of the embedding where the spec leaves it open."""
+
+
+class LayerInit(Model):
+    """How the parameters of a layer's cell start, where the cell itself says nothing."""
+
+    input: Init | None = Field(
+        default=None, description="Matrices applied to x; null means uniform within 1/sqrt(units)."
+    )
+    recurrent: Init | None = Field(
+        default=None, description="All other matrices; null means uniform within 1/sqrt(units)."
+    )
+    bias: Init | None = Field(
+        default=None, description="Vectors; null means uniform within 1/sqrt(units)."
+    )
 
 
 class Layer(Model):
@@ -22,12 +40,62 @@ class Layer(Model):
         "'reverse' from the last to the first (answers keep time order), 'bidirectional' both "
         "ways, giving twice the width.",
     )
+    merge: Literal["concat", "sum", "mean", "mul"] = Field(
+        default="concat",
+        description="How 'bidirectional' makes one output of two: side by side, or element by "
+        "element their sum, mean or product, which keeps the width.",
+    )
+    sizes: dict[Identifier, Width] = Field(
+        default={}, description="A number for each size that the cell names beside units."
+    )
     repeat: Annotated[int, Field(ge=1, le=64)] = Field(
         default=1, description="Number of layers like this one, each with weights of its own."
     )
+    initial_state: Literal["zeros", "learned"] = Field(
+        default="zeros", description="The states before the first step: 0, or learned weights."
+    )
+    norm: Literal["none", "layer"] = Field(
+        default="none",
+        description="Normalisation of the output of each step: 'layer' takes it to mean 0 and "
+        "variance 1, then scales and shifts it by learned vectors (Ba et al., 2016).",
+    )
     dropout: Share = Field(
         default=0.0,
-        description="Share of this layer's outputs set to zero at each step while training.",
+        description="Share of this layer's outputs set to zero while training, after norm and "
+        "before skip.",
+    )
+    dropout_per: Literal["step", "sequence"] = Field(
+        default="step",
+        description="Whether dropout takes other elements at each step or, for a whole sequence, "
+        "the same ones (Gal and Ghahramani, 2016).",
+    )
+    skip: Literal["none", "residual", "highway"] = Field(
+        default="none",
+        description="Way around the layer: 'residual' adds its input to its output, 'highway' "
+        "mixes them by a learned gate. Both need the same width on either side.",
+    )
+    recurrent_dropout: Share = Field(
+        default=0.0,
+        description="Share of each state set to zero, the same elements at all steps, where it "
+        "enters the products of the recurrence, while training (Gal and Ghahramani, 2016).",
+    )
+    zoneout: Share = Field(
+        default=0.0,
+        description="Share of each state that keeps its old value in a step while training; "
+        "answers take the mean of both cases (Krueger et al., 2016).",
+    )
+    init: LayerInit = Field(
+        default=LayerInit.model_construct(),
+        description="How the parameters of the cell start, where the cell itself says nothing.",
+    )
+    forget_bias: float | None = Field(
+        default=None,
+        description="Start of the forget gate's bias b_f; null means as the other biases.",
+    )
+    l2: NotNegative = Field(
+        default=0.0,
+        description="Factor of half the sum of squares of the cell's trained weights, which is "
+        "added to the loss.",
     )
 
 

@@ -15,8 +15,9 @@ from rnnspec.source.overrides import NAME, apply_overrides
 from rnnspec.source.problems import Problem
 from rnnspec.source.text import Source, read_source
 from rnnspec.source.yaml12 import Document, compose
-from rnnspec.spec.check import Finding, findings
+from rnnspec.spec.check import findings
 from rnnspec.spec.explain import explain, mistakes
+from rnnspec.spec.finding import Finding
 from rnnspec.spec.partial import without_mistakes
 from rnnspec.spec.spec import Spec
 

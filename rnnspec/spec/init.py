@@ -1,0 +1,103 @@
+"""Models of `init:`: how weights start, before training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from rnnspec.spec.base import Positive
+from rnnspec.spec.choice import Numbered, OneOf, Option
+
+if TYPE_CHECKING:
+    from rnnspec.cells.starts import CellStart
+
+
+class Uniform(Numbered):
+    """Evenly from [-v, v]."""
+
+    name: ClassVar[str] = "uniform"
+    number: Positive = Field(description="Largest absolute value.")
+
+
+class Normal(Numbered):
+    """Normal, of mean 0."""
+
+    name: ClassVar[str] = "normal"
+    number: Positive = Field(description="Standard deviation.")
+
+
+class Constant(Numbered):
+    """Every element the same."""
+
+    name: ClassVar[str] = "constant"
+    number: float = Field(description="The value.")
+
+
+class Zeros(Option):
+    """Every element 0."""
+
+    name: ClassVar[str] = "zeros"
+
+
+class Ones(Option):
+    """Every element 1."""
+
+    name: ClassVar[str] = "ones"
+
+
+class Glorot(Option):
+    """Matrices: uniform within sqrt(6 / (rows + columns)) (Glorot and Bengio, 2010)."""
+
+    name: ClassVar[str] = "glorot"
+
+
+class Orthogonal(Numbered):
+    """Matrices: rows or columns orthonormal, times a gain (Saxe et al., 2014)."""
+
+    name: ClassVar[str] = "orthogonal"
+    number: Positive = Field(default=1.0, description="Gain.")
+
+
+class Identity(Numbered):
+    """Square matrices: a gain on the diagonal (Le, Jaitly and Hinton, 2015)."""
+
+    name: ClassVar[str] = "identity"
+    number: Positive = Field(default=1.0, description="Gain.")
+
+
+class Spectral(Numbered):
+    """Square matrices: uniform, scaled to a largest absolute eigenvalue (Jaeger, 2001)."""
+
+    name: ClassVar[str] = "spectral"
+    number: Positive = Field(description="Largest absolute eigenvalue.")
+
+
+Init = Annotated[
+    Uniform | Normal | Constant | Zeros | Ones | Glorot | Orthogonal | Identity | Spectral, OneOf()
+]
+
+
+def start_of(init: Init) -> CellStart:
+    """What the language of cells calls it."""
+    from rnnspec.cells import starts
+
+    match init:
+        case Uniform():
+            return starts.Uniform(init.number)
+        case Normal():
+            return starts.Normal(init.number)
+        case Constant():
+            return starts.Constant(init.number)
+        case Zeros():
+            return starts.Constant(0.0)
+        case Ones():
+            return starts.Constant(1.0)
+        case Glorot():
+            return starts.Glorot()
+        case Orthogonal():
+            return starts.Orthogonal(init.number)
+        case Identity():
+            return starts.Identity(init.number)
+        case Spectral():
+            return starts.Spectral(init.number)
