@@ -48,16 +48,9 @@ class Lengths:
         """
         return self._once("ends", self._ends)
 
-    def ends_in_padded(self) -> str:
-        """Int64 `[B, 2]`, indices into `[1 + T, B]`, of lengths that something else checks.
-
-        There, a step for rows without one stands before the first; this is each row's last step.
-        """
-        return self._once("ends_in_padded", lambda name: self._with_rows(self.name, name))
-
-    def starts_in_padded(self) -> str:
-        """As `ends_in_padded`, each row's first step."""
-        return self._once("starts_in_padded", self._starts)
+    def rows(self) -> str:
+        """Int64 `[B, 1]`: 0 to B-1."""
+        return self._once("rows", self._rows)
 
     def time(self) -> str:
         """Int64 `[1]`: T."""
@@ -173,19 +166,9 @@ class Lengths:
         emit = self._emit
         numbered = self._once("numbered", self._numbered)
         steps = emit.op("Gather", [numbered, emit.integer(0)], f"{name}.steps", {"axis": 0})
-        return self._with_rows(steps, name)
-
-    def _starts(self, name: str) -> str:
-        steps = self._emit.op("Min", [self.name, self._emit.integer(1)], f"{name}.steps")
-        return self._with_rows(steps, name)
-
-    def _with_rows(self, steps: str, name: str) -> str:
-        """Indices `[B, 2]` into `[T, B]` from one step `[B]` of each row."""
-        emit = self._emit
         column = emit.op("Unsqueeze", [steps, emit.integers(1)], f"{name}.column")
-        return emit.op("Concat", [column, self._once("rows", self._rows)], name, {"axis": 1})
+        return emit.op("Concat", [column, self.rows()], name, {"axis": 1})
 
     def _rows(self, name: str) -> str:
-        """Int64 `[B, 1]`: 0 to B-1."""
         rows = self._range(self.batch(), f"{name}.flat")
         return self._emit.op("Unsqueeze", [rows, self._emit.integers(1)], name)

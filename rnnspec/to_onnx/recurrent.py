@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from rnnspec.cells import Match, identify
 from rnnspec.plan.nodes import Recurrent
-from rnnspec.to_onnx.emitter import Attributes
+from rnnspec.to_onnx.emitter import FLOAT, Attributes
 from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.scan import lower_scan
-from rnnspec.to_onnx.values import Lowering, Steps
+from rnnspec.to_onnx.values import BATCH, Lowering, Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,22 +94,36 @@ def _native(low: Lowering, node: Recurrent, match: Match) -> Steps:
 
 
 def _last_of_steps(low: Lowering, node: Recurrent, steps: str, lengths: Lengths) -> str:
-    """The last output of RNN by its outputs `[T, D, B, units]` of all steps.
+    """The last output `[B, D * units]` of RNN by its outputs `[T, D, B, units]` of all steps.
 
     Up to onnxruntime 1.23, RNN's own last output reads outside of its memory where a row has no
     step: wrong numbers, or the end of the process.
     """
     emit, name = low.emit, f"{node.name}.last"
-    pads = [steps, emit.integers(1, 0), "", emit.integers(0)]
-    padded = emit.op("Pad", pads, f"{name}.or_none")
+    rows, batch = lengths.rows(), lengths.batch()
+    some, none = emit.body(), emit.body()
+    flat = some.op("Reshape", [steps, some.integers(0, -1, node.units)], f"{name}.flat")
     found = []
-    for place, direction in enumerate(node.directions):
-        own = f"{name}.{direction}"
-        part = emit.op("Gather", [padded, emit.integer(place)], f"{own}.or_none", {"axis": 1})
-        forward = direction == "forward"
-        at = lengths.ends_in_padded() if forward else lengths.starts_in_padded()
-        found.append(emit.op("GatherND", [part, at], own))
-    return found[0] if len(found) == 1 else emit.op("Concat", found, name, {"axis": -1})
+    for direction in node.directions:
+        if direction == "forward":  # step -1 is past the length of a row without steps, and so 0
+            end = some.op("Sub", [lengths.name, some.integer(1)], f"{name}.end")
+            column = some.op("Unsqueeze", [end, some.integers(1)], f"{name}.end_column")
+            at = some.op("Concat", [column, rows], f"{name}.at", {"axis": 1})
+            found.append(some.op("GatherND", [flat, at], f"{name}.forward"))
+            continue
+        start = some.op("Gather", [flat, some.integer(0)], f"{name}.reverse", {"axis": 0})
+        if found:  # the rows of this direction follow those of the other one
+            ends = some.integers(np.iinfo(np.int64).max)
+            start = some.op("Slice", [start, batch, ends, some.integers(0)], f"{name}.second")
+        found.append(start)
+    last = found[0] if len(found) == 1 else some.op("Concat", found, f"{name}.some", {"axis": -1})
+    some.result(last, FLOAT, [BATCH, node.width])
+    shape = none.op("Concat", [batch, none.integers(node.width)], f"{name}.shape", {"axis": 0})
+    zeros = none.op("Expand", [none.number(0.0), shape], f"{name}.none")
+    none.result(zeros, FLOAT, [BATCH, node.width])
+    any_step = emit.op("Greater", [lengths.time(), emit.integers(0)], f"{name}.any_step")
+    branches = {"then_branch": some.graph(f"{name}.steps"), "else_branch": none.graph(f"{name}.no")}
+    return emit.op("If", [any_step], name, branches)
 
 
 def _joined(low: Lowering, node: Recurrent, value: str, name: str, axis: int) -> str:
