@@ -76,13 +76,13 @@ def _blocks(ranks: Ranks) -> dict[Spot, Spot]:
     place = {spot: number for rank in ranks.order for number, spot in enumerate(rank)}
     taken: dict[Spot, Spot] = {}  # upper to lower
     block: dict[Spot, Spot] = {}
-    for alike in (True, False):
+    for boxes in (2, 0, 1):  # chains of boxes, then lines that pass, then what links the two
         for rank in ranks.order:
             for lower in rank:
                 if lower in taken.values():
                     continue
                 for upper in _preferred(ranks.above[lower], place):
-                    if (ranks.is_box(upper) == ranks.is_box(lower)) != alike or upper in taken:
+                    if ranks.is_box(upper) + ranks.is_box(lower) != boxes or upper in taken:
                         continue
                     if not _crosses(taken, upper, lower, place):
                         taken[upper] = lower
@@ -95,10 +95,10 @@ def _blocks(ranks: Ranks) -> dict[Spot, Spot]:
 
 
 def _preferred(uppers: list[Spot], place: Mapping[Spot, int]) -> list[Spot]:
-    """The middle one first, then the others from the left."""
+    """The middle one first if there is one, then the others in the order in which they are read."""
     ordered = sorted(uppers, key=place.__getitem__)
-    middle = (len(ordered) - 1) // 2
-    return ordered[middle : middle + 1] + ordered[:middle] + ordered[middle + 1 :]
+    middle = [ordered[len(ordered) // 2]] if len(ordered) % 2 else []
+    return [*middle, *(upper for upper in uppers if upper not in middle)]
 
 
 def _crosses(

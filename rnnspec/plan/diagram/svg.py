@@ -7,7 +7,7 @@ wide is wrapped or shortened, so that no text leaves its box in whatever font th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log2
+from math import ceil, log2
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from rnnspec.plan.diagram.boxes import Box, Diagram, Flow, legend
@@ -24,6 +24,8 @@ _BETWEEN = 18.0
 """Between what stands at the left and at the right of a row."""
 _NARROW, _WIDE, _WIDER = 210.0, 400.0, 20.0
 """Least and greatest width of a box; how much wider it is for a value twice as wide."""
+_RIGHTMOST = 0.6 * (_WIDE - 2 * _PAD)
+"""Greatest width of what stands at the right of a row."""
 _SHEET = 5.0
 """How far the sheet behind a box of steps looks out."""
 _STEPS, _STEP, _DOT = 4, 17.0, 3.5
@@ -86,12 +88,12 @@ def _inside(box: Box) -> _Drawn:
     """What stands in a box, and how large the box must be for it."""
     styles = ["name", "operation", *("line" for _ in box.lines)]
     rows = [
-        (shown(left), style, shown(right))
+        (shown(left), style, _fit(shown(right), _RIGHT[style], _RIGHTMOST))
         for (left, right), style in zip(box.rows, styles, strict=True)
     ]
     needs = [_width(left, style) + _right(style, right) for left, style, right in rows]
     needs += [_CHAIN + _width(shown(flow.label), "line") for flow in box.flows]
-    width = min(max(needs) + 2 * _PAD, _WIDE)
+    width = min(ceil(max(needs)) + 1 + 2 * _PAD, _WIDE)  # 1: sums of widths are not exact
     width = max(width, _preferred(box))
     texts: list[Text] = []
     y = _ABOVE

@@ -50,9 +50,9 @@ def text(diagram: Diagram, columns: int = 80, encoding: str = "utf-8") -> str:
         ports = sum(lane.start == index or index in lane.readers for lane in lanes)
         body += [("", "")] * (ports - len(body))
     title = ": ".join(filter(None, (diagram.title, diagram.subtitle)))
-    head = wrapped(_said(title, encoding), columns, cells)
+    head = [*wrapped(_said(title, encoding), columns, cells), ""] if title else []
     foot = wrapped("; ".join(legend(diagram)), columns, cells)
-    lines = [*head, "", *_drawn(diagram, bodies, lanes), *foot]
+    lines = [*head, *_drawn(diagram, bodies, lanes), *foot]
     if not _fits("".join(map(chr, _ASCII)), encoding):
         lines = [line.translate(_ASCII) for line in lines]
     return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
@@ -103,6 +103,7 @@ def _rows(diagram: Diagram, encoding: str) -> list[list[Row]]:
 
 def _body(rows: list[Row], room: int) -> list[Row]:
     """The lines of one box, none wider than `room`."""
+    rows = [(left, shortened(right, int(0.6 * room), cells)) for left, right in rows]
     (name, shape), *others = rows
     found = [(shortened(name, room - _GAP - cells(shape), cells), shape)]
     for left, right in others:

@@ -1,0 +1,147 @@
+"""Diagrams for a terminal: golden pictures, and what holds for every diagram."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnnspec.plan.diagram import Box, Diagram, diagram, text
+from rnnspec.plan.diagram.measure import cells, shortened, shown, wrapped
+from rnnspec.plan.diagram.of_plan import WORDS
+from rnnspec.plan.diagram.text import NARROWEST
+from rnnspec.plan.nodes import Node
+from tests.pictures import any_diagram, letters_plan, pictures, skips_plan
+
+GOLDENS = Path(__file__).parent / "diagrams"
+PICTURES = pictures()
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_picture_is_the_golden_one(name: str, golden: Callable[[Path, str], None]) -> None:
+    golden(GOLDENS / f"{name}.txt", text(PICTURES[name]))
+
+
+def test_the_plain_picture_is_the_golden_one(golden: Callable[[Path, str], None]) -> None:
+    golden(GOLDENS / "skips-ascii.txt", text(PICTURES["skips"], encoding="ascii"))
+
+
+def test_no_golden_is_left_over() -> None:
+    assert {p.stem for p in GOLDENS.glob("*.txt")} == {*PICTURES, "skips-ascii"}
+
+
+def test_every_node_type_has_words() -> None:
+    assert set(WORDS) == set(Node.__args__)
+
+
+def test_a_node_type_without_words_shows_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = letters_plan()
+    monkeypatch.delitem(WORDS, type(plan.nodes[1]))
+    (box,) = (box for box in diagram(plan).boxes if box.name == "embed")
+    assert (box.title, box.lines) == ("embed", ("size 298", "width 32"))
+
+
+def test_the_diagram_has_every_node_with_its_sources() -> None:
+    boxes = {box.name: box for box in diagram(skips_plan()).boxes}
+    assert list(boxes) == [node.name for node in skips_plan().nodes]
+    assert boxes["layers.1"].sources == ("layers.0.norm", "input.elapsed")
+    assert boxes["layers.2.highway"].sources == ("layers.2", "layers.1.residual")
+    assert [flow.direction for flow in boxes["layers.0"].flows] == ["forward", "reverse"]
+    assert [name for name, box in boxes.items() if box.training] == ["layers.1.dropout"]
+    kinds = {name: box.kind for name, box in boxes.items() if box.kind != "operation"}
+    assert kinds == {"input.frames": "input", "input.elapsed": "input", "output.point": "output"}
+
+
+def test_words_name_every_box_with_what_it_reads() -> None:
+    words = diagram(skips_plan()).described().splitlines()
+    assert len(words) == len(skips_plan().nodes)
+    assert words[7].startswith("layers.1.residual reads layers.1.dropout and layers.0.norm: sum")
+
+
+def test_an_encoding_without_lines_gives_ascii_and_the_code_of_a_letter() -> None:
+    box = Box("häuser", "naïve ☃", shape=("B", "T"), kind="input")
+    plain = text(Diagram("日本", "", (box,)), encoding="ascii")
+    assert plain.isascii()
+    assert "\\u65e5" in plain and "h\\xe4user" in plain and "\\u2603" in plain
+    latin = text(Diagram("日本", "", (box,)), encoding="latin-1")
+    assert "häuser" in latin and "+---" in latin
+    assert "┌" not in latin
+
+
+def test_a_name_that_steers_the_terminal_is_made_harmless() -> None:
+    box = Box("a\x1b[31mb\u202ec\n", "x", kind="input")
+    picture = text(Diagram("t\r", "", (box,)))
+    assert not {"\x1b", "\u202e", "\r"} & set(picture)
+    assert "a\ufffd[31mb\ufffdc\ufffd" in picture
+
+
+def test_wide_letters_take_two_cells() -> None:
+    boxes = (Box("東京都", "plain", kind="input"), Box("éé", "e\u0301e\u0301", sources=("東京都",)))
+    lines = text(Diagram("", "", boxes)).splitlines()
+    assert lines[1] == "│ 東京都 │"
+    assert {cells(line) for line in lines if line[0] in "╭│╰┌└"} == {10}
+
+
+# ---------------------------------------------------------------- any diagram
+
+
+@settings(max_examples=60, deadline=None)
+@given(any_diagram(), st.integers(NARROWEST, 110), st.sampled_from(["utf-8", "ascii", "cp437"]))
+def test_any_diagram_fits_and_is_whole(picture: Diagram, columns: int, encoding: str) -> None:
+    lines = text(picture, columns, encoding).splitlines()
+    assert max(map(cells, lines)) <= columns
+    corners = sum(line[0] in ("+" if encoding != "utf-8" else "╭┌╰└") for line in lines if line)
+    assert corners == 2 * len(picture.boxes)
+    "\n".join(lines).encode(encoding)
+
+
+def test_lines_beside_the_boxes_join_who_is_read_with_who_reads() -> None:
+    """The picture read back: every line that leaves a box ends at all that read it."""
+    for picture in PICTURES.values():
+        lines = text(picture, 100).splitlines()
+        place = {box.name: i for i, box in enumerate(picture.boxes)}
+        drawn = sum(line.count("◀─") for line in lines)
+        skipping = sum(
+            place[s] != i - 1 for i, box in enumerate(picture.boxes) for s in box.sources
+        )
+        flows = sum(flow.direction == "reverse" for box in picture.boxes for flow in box.flows)
+        assert drawn - flows == skipping
+
+
+def test_where_the_lines_would_leave_no_room_the_names_say_it() -> None:
+    boxes = tuple(Box(f"in.{i}", "vector", kind="input") for i in range(6))
+    boxes += (Box("sum", "sum", sources=tuple(box.name for box in boxes)),)
+    narrow = text(Diagram("many", "", boxes), NARROWEST)
+    assert "◀" not in narrow
+    assert "reads in.0, in.1, in.2, in.3," in narrow
+    assert text(Diagram("many", "", boxes), 80).count("◀") == 5
+
+
+# ---------------------------------------------------------------- measures
+
+
+def test_text_is_shortened_in_the_middle() -> None:
+    assert shortened("abcdefghij", 10, cells) == "abcdefghij"
+    assert shortened("abcdefghij", 5, cells) == "ab…ij"
+    assert shortened("abcdefghij", 1, cells) == "…"
+    assert shortened("東京東京", 6, cells) == "東…京"
+
+
+def test_text_is_wrapped_at_spaces() -> None:
+    assert wrapped("one two three", 7, cells) == ["one two", "three"]
+    assert wrapped("a-very-long-word b", 6, cells) == ["a-v…rd", "b"]
+    assert wrapped("", 6, cells) == [""]
+
+
+def test_shown_keeps_letters_of_all_scripts() -> None:
+    assert shown("naïve 日本 ☃ עברית") == "naïve 日本 ☃ עברית"
+    assert shown("a\tb\x00\ufffe\u2028") == "a\ufffdb" + "\ufffd" * 3
+
+
+def test_titles_are_wrapped_too() -> None:
+    picture = replace(PICTURES["letters"], subtitle=" ".join(["word"] * 60))
+    assert max(map(cells, text(picture, 50).splitlines())) <= 50
