@@ -16,17 +16,23 @@ from rnnspec.plan.nodes import (
     ClassOutput,
     Dense,
     Dropout,
+    Elapsed,
     Embed,
     FramesInput,
+    Highway,
+    Merge,
+    MergeKind,
     Node,
+    Normalize,
     NumericOutput,
     Plan,
     Pool,
     Recurrent,
+    Residual,
     TokensInput,
     directions_read,
 )
-from rnnspec.reference.functions import FUNCTIONS, PRIMITIVES, gelu, softmax
+from rnnspec.reference.functions import FUNCTIONS, PRIMITIVES, gelu, layer_norm, sigmoid, softmax
 
 Array = NDArray[np.float64]
 Weights = Mapping[str, NDArray[np.floating]]
@@ -36,6 +42,11 @@ _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": FUNCTIONS["relu"],
     "tanh": np.tanh,
     "gelu": gelu,
+}
+_MERGES: dict[MergeKind, Callable[[Array, Array], Array]] = {
+    "sum": lambda one, other: one + other,
+    "mean": lambda one, other: (one + other) / 2,
+    "mul": lambda one, other: one * other,
 }
 
 
@@ -58,30 +69,50 @@ def _answer(
 ) -> dict[str, Array]:
     values: dict[str, Array] = {}
     for node in plan.nodes:
-        if isinstance(node, TokensInput | FramesInput):
-            values[node.name] = _input(node, weights, row[node.column])
+        if isinstance(node, TokensInput | FramesInput | Elapsed):
+            values[node.name] = _input(node, weights, np.asarray(row[node.column], np.float64))
         else:
-            values[node.name] = _value(plan, node, weights, values[node.source])
+            values[node.name] = _value(plan, node, weights, values)
     return {out.column: values[out.name] for out in plan.outputs}
 
 
-def _input(node: TokensInput | FramesInput, weights: dict[str, Array], cell: ArrayLike) -> Array:
+def _input(
+    node: TokensInput | FramesInput | Elapsed, weights: dict[str, Array], cell: Array
+) -> Array:
     if isinstance(node, TokensInput):
-        return np.asarray(cell, np.float64).reshape(-1)
-    frames = np.asarray(cell, np.float64).reshape(-1, node.width)
+        return cell.reshape(-1)
+    if isinstance(node, Elapsed):
+        return cell[:, node.index] if len(cell) else np.zeros(0)
+    frames = cell.reshape(-1, node.width)
+    if node.elapsed is not None:
+        frames = np.delete(frames, node.elapsed, axis=-1)
     if node.scaled:
         frames = (frames - weights[f"{node.name}.mean"]) / weights[f"{node.name}.deviation"]
     return frames
 
 
-def _value(plan: Plan, node: Node, weights: dict[str, Array], source: Array) -> Array:
+def _value(plan: Plan, node: Node, weights: dict[str, Array], values: dict[str, Array]) -> Array:
+    assert not isinstance(node, TokensInput | FramesInput | Elapsed), f"{node.name} has no source"
+    source = values[node.source]
     match node:
         case Embed():
             return weights[f"{node.name}.table"][source.astype(np.int64)]
         case Dropout():
             return source
         case Recurrent():
-            return layer(node, weights, source)
+            return layer(node, weights, source, values[node.elapsed] if node.elapsed else None)
+        case Merge():
+            forward, reverse = np.split(source, 2, axis=-1)
+            return _MERGES[node.kind](forward, reverse)
+        case Normalize():
+            scale, shift = weights[f"{node.name}.scale"], weights[f"{node.name}.shift"]
+            return scale * layer_norm(source) + shift
+        case Residual():
+            return source + values[node.skip]
+        case Highway():
+            before = values[node.skip]
+            gate = sigmoid(before @ weights[f"{node.name}.W"].T + weights[f"{node.name}.b"])
+            return gate * source + (1 - gate) * before
         case Pool():
             return _pool(plan, node, weights, source)
         case Dense():
@@ -93,21 +124,30 @@ def _value(plan: Plan, node: Node, weights: dict[str, Array], source: Array) -> 
             if not node.scaled:
                 return source
             return source * weights[f"{node.name}.deviation"] + weights[f"{node.name}.mean"]
-        case _:
-            raise AssertionError(f"{node.name} has no source")
 
 
-def layer(node: Recurrent, weights: Mapping[str, Array], steps: Array) -> Array:
-    """One row through one layer: `[T, inputs]` to `[T, width]`, in time order."""
-    outputs = []
+def layer(
+    node: Recurrent,
+    weights: Mapping[str, Array],
+    steps: Array,
+    elapsed: Array | None = None,
+) -> Array:
+    """One row through one layer: `[T, inputs]` to `[T, width]`, in time order.
+
+    `elapsed` `[T]` is the time since the step before, 1 if not given.
+    """
+    cell, outputs = node.answering_cell, []
+    dt = np.ones(len(steps)) if elapsed is None else elapsed
     for direction in node.directions:
         prefix = f"{node.name}.{direction}."
-        parameters = {name: weights[prefix + name] for name in node.cell.parameters}
+        parameters = {name: weights[prefix + name] for name in cell.parameters}
         order = range(len(steps)) if direction == "forward" else reversed(range(len(steps)))
         out = np.zeros((len(steps), node.output_width))
-        states = {name: np.zeros(node.state_width(name)) for name in node.cell.states}
+        states = {name: np.zeros(node.state_width(name)) for name in cell.states}
+        if node.initial == "learned":
+            states = {name: weights[f"{prefix}initial.{name}"] for name in cell.states}
         for t in order:
-            states, out[t] = step(node.cell, parameters, {"x": steps[t]}, states)
+            states, out[t] = step(cell, parameters, {"x": steps[t], "dt": dt[t]}, states)
         outputs.append(out)
     return np.concatenate(outputs, axis=-1)
 

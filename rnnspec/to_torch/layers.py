@@ -43,22 +43,36 @@ class Tokens(Weighted):
 
 
 class Frames(Weighted):
-    """(v - mean) / deviation, or v."""
+    """(v - mean) / deviation, or v; without the elapsed time."""
 
     mean: Tensor
     deviation: Tensor
 
     def __init__(self, node: nodes.FramesInput) -> None:
         super().__init__()
-        self.scaled = node.scaled
+        self.scaled, self.elapsed = node.scaled, node.elapsed
         if node.scaled:
-            self.register_buffer("mean", torch.zeros(node.width))
-            self.register_buffer("deviation", torch.ones(node.width))
+            self.register_buffer("mean", torch.zeros(node.features))
+            self.register_buffer("deviation", torch.ones(node.features))
 
     def forward(self, source: Steps) -> Steps:
-        if not self.scaled:
-            return source
-        return Steps((source.values - self.mean) / self.deviation, source.lengths)
+        values = source.values
+        if self.elapsed is not None:
+            values = torch.cat([values[..., : self.elapsed], values[..., self.elapsed + 1 :]], -1)
+        if self.scaled:
+            values = (values - self.mean) / self.deviation
+        return Steps(values, source.lengths)
+
+
+class Elapsed(Weighted):
+    """The time since the step before, `[T, B, 1]`."""
+
+    def __init__(self, node: nodes.Elapsed) -> None:
+        super().__init__()
+        self.index = node.index
+
+    def forward(self, source: Steps) -> Steps:
+        return Steps(source.values[..., self.index : self.index + 1], source.lengths)
 
 
 class Embed(Weighted):
@@ -70,19 +84,6 @@ class Embed(Weighted):
 
     def forward(self, source: Steps) -> Steps:
         return Steps(F.embedding(source.values, self.table, padding_idx=PAD_ID), source.lengths)
-
-
-class Dropout(Weighted):
-    """Zeroes elements while training; sequences and vectors alike."""
-
-    def __init__(self, node: nodes.Dropout) -> None:
-        super().__init__()
-        self.rate = node.rate
-
-    def forward(self, source: Steps | Tensor) -> Steps | Tensor:
-        if isinstance(source, Steps):
-            return Steps(F.dropout(source.values, self.rate, self.training), source.lengths)
-        return F.dropout(source, self.rate, self.training)
 
 
 class PoolLast(Weighted):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, nodes, weights
-from rnnspec.to_torch import layers
+from rnnspec.to_torch import layers, stack
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.starts import drawn
 from rnnspec.to_torch.steps import Lengths, Steps
@@ -33,17 +33,17 @@ class Model(nn.Module):
         `inputs` maps each input column to `(values, lengths)`: token numbers `[B, T]` int64 or
         frames `[B, T, width]`, and `[B]` int64. T is at least 1, even where every row is empty.
         """
+        steps = {
+            column: Steps(padded.transpose(0, 1), Lengths(lengths, padded.shape[1]))
+            for column, (padded, lengths) in inputs.items()
+        }
         values: dict[str, Steps | Tensor] = {}
         for node in self.plan.nodes:
             part = self.parts[_key(node.name)]
-            if isinstance(node, nodes.TokensInput | nodes.FramesInput):
-                padded, lengths = inputs[node.column]
-                source: Steps | Tensor = Steps(
-                    padded.transpose(0, 1), Lengths(lengths, padded.shape[1])
-                )
+            if isinstance(node, nodes.TokensInput | nodes.FramesInput | nodes.Elapsed):
+                values[node.name] = part(steps[node.column])
             else:
-                source = values[node.source]
-            values[node.name] = part(source)
+                values[node.name] = part(*(values[source] for source in nodes.sources(node)))
         return {out.column: _tensor(values[out.name]) for out in self.plan.outputs}
 
     def output(self, column: str) -> layers.ClassOutput | layers.NumericOutput:
@@ -55,6 +55,15 @@ class Model(nn.Module):
     def answers(self, inputs: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
         """Probabilities `[B, classes]` or numbers `[B, width]` in the units of the data."""
         return {name: self.output(name).answer(v) for name, v in self.forward(inputs).items()}
+
+    def penalties(self) -> Iterator[tuple[nn.Parameter, float]]:
+        """Trained parameters of which a share counts in the loss: `l2 / 2` times the sum of their
+        squares."""
+        for node in self.plan.nodes:
+            if isinstance(node, nodes.Recurrent) and node.l2:
+                part = self.parts[_key(node.name)]
+                assert isinstance(part, RecurrentLayer)
+                yield from ((p, node.l2) for p in part.kernels.parameters() if p.requires_grad)
 
     def canonical(self) -> Iterator[tuple[str, Tensor]]:
         """Canonical names and the tensors that hold them, sharing memory with the model."""
@@ -99,12 +108,22 @@ def _part(plan: Plan, node: nodes.Node, generic: bool) -> nn.Module:
             return layers.Tokens(node)
         case nodes.FramesInput():
             return layers.Frames(node)
+        case nodes.Elapsed():
+            return layers.Elapsed(node)
         case nodes.Embed():
             return layers.Embed(node)
         case nodes.Dropout():
-            return layers.Dropout(node)
+            return stack.Dropout(node)
         case nodes.Recurrent():
             return RecurrentLayer(node, generic)
+        case nodes.Merge():
+            return stack.Merge(node)
+        case nodes.Normalize():
+            return stack.Normalize(node)
+        case nodes.Residual():
+            return stack.Residual(node)
+        case nodes.Highway():
+            return stack.Highway(node)
         case nodes.Pool(kind="last"):
             return layers.PoolLast(node, nodes.directions_read(plan, node))
         case nodes.Pool(kind="mean"):

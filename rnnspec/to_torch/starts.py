@@ -68,4 +68,7 @@ def _from_data(what: str, weight: Weight, plan: Plan, facts: Facts) -> Tensor:
     side = facts.inputs if isinstance(node, FramesInput) else facts.outputs
     known = side[node.column]
     assert isinstance(known, NumericFacts)
-    return torch.tensor(known.mean if what == "mean" else known.deviation)
+    values = list(known.mean if what == "mean" else known.deviation)
+    if isinstance(node, FramesInput) and node.elapsed is not None:
+        del values[node.elapsed]
+    return torch.tensor(values)

@@ -73,7 +73,9 @@ class Trainer:
     ) -> None:
         self.model, self.settings, self.folder = model, settings, folder
         self.train, self.valid, self.listener = train, valid, listener
-        self.optimizer = optimizer_of(settings.optimizer, model.parameters())
+        self.trained = [p for p in model.parameters() if p.requires_grad]
+        self.penalties = list(model.penalties())
+        self.optimizer = optimizer_of(settings.optimizer, self.trained)
         self.position = Position()
         outputs = model.plan.outputs
         self._losses = {
@@ -145,8 +147,11 @@ class Trainer:
                 " train.clip_norm smaller (the last checkpoint is kept)"
             )
         loss.backward()
+        for parameter, l2 in self.penalties:  # of the penalty, which the reported loss leaves out
+            assert parameter.grad is not None
+            parameter.grad.add_(parameter.detach(), alpha=l2)
         if self.settings.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+            torch.nn.utils.clip_grad_norm_(self.trained, self.settings.clip_norm)
         self.optimizer.step()
         return value
 

@@ -1,0 +1,94 @@
+"""What stands between the recurrent layers of a plan, in torch: merge, norm, dropout, skips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rnnspec.cells import LAYER_NORM_EPSILON
+from rnnspec.plan import nodes
+from rnnspec.to_torch.layers import Weighted
+from rnnspec.to_torch.steps import Steps
+
+MERGES: dict[nodes.MergeKind, Callable[[Tensor, Tensor], Tensor]] = {
+    "sum": torch.add,
+    "mean": lambda one, other: (one + other) / 2,
+    "mul": torch.mul,
+}
+
+
+class Dropout(Weighted):
+    """Zeroes elements while training; sequences and vectors alike."""
+
+    def __init__(self, node: nodes.Dropout) -> None:
+        super().__init__()
+        self.rate, self.per_sequence = node.rate, node.per_sequence
+
+    def forward(self, source: Steps | Tensor) -> Steps | Tensor:
+        if not isinstance(source, Steps):
+            return F.dropout(source, self.rate, self.training)
+        values = source.values
+        if self.per_sequence and self.training:
+            return Steps(values * kept(values[:1], self.rate), source.lengths)
+        return Steps(F.dropout(values, self.rate, self.training), source.lengths)
+
+
+def kept(like: Tensor, rate: float) -> Tensor:
+    """A dropout mask of the shape of `like`: 0 with probability `rate`, else 1 / (1 - rate)."""
+    return F.dropout(torch.ones_like(like), rate)
+
+
+class Merge(Weighted):
+    """Two directions, joined, to one output."""
+
+    def __init__(self, node: nodes.Merge) -> None:
+        super().__init__()
+        self.merge = MERGES[node.kind]
+
+    def forward(self, source: Steps | Tensor) -> Steps | Tensor:
+        if isinstance(source, Steps):
+            return Steps(self.merge(*source.values.chunk(2, dim=-1)), source.lengths)
+        return self.merge(*source.chunk(2, dim=-1))
+
+
+class Normalize(Weighted):
+    """Layer normalisation of each vector, of a sequence or alone."""
+
+    def __init__(self, node: nodes.Normalize) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.zeros(node.width))
+        self.shift = nn.Parameter(torch.zeros(node.width))
+
+    def forward(self, source: Steps | Tensor) -> Steps | Tensor:
+        if isinstance(source, Steps):
+            return Steps(self._normal(source.values), source.lengths)
+        return self._normal(source)
+
+    def _normal(self, values: Tensor) -> Tensor:
+        return F.layer_norm(values, self.scale.shape, self.scale, self.shift, LAYER_NORM_EPSILON)
+
+
+class Residual(Weighted):
+    """`source + skip`."""
+
+    def __init__(self, node: nodes.Residual) -> None:
+        super().__init__()
+
+    def forward(self, source: Steps, skip: Steps) -> Steps:
+        return Steps(source.values + skip.values, source.lengths)
+
+
+class Highway(Weighted):
+    """`g * source + (1 - g) * skip` with `g = sigmoid(W skip + b)`."""
+
+    def __init__(self, node: nodes.Highway) -> None:
+        super().__init__()
+        self.W = nn.Parameter(torch.zeros(node.width, node.width))
+        self.b = nn.Parameter(torch.zeros(node.width))
+
+    def forward(self, source: Steps, skip: Steps) -> Steps:
+        gate = torch.sigmoid(F.linear(skip.values, self.W, self.b))
+        return Steps(torch.lerp(skip.values, source.values, gate), source.lengths)
