@@ -103,6 +103,8 @@ def test_as_a_module() -> None:
     [
         (["biuld"], "Did you mean 'build'?"),
         (["build", "x.yaml", "--resum"], "--resume"),
+        (["build", "x.yaml", "--epochs", "3"], "like --set train.epochs=3"),
+        (["schema", "--epochs"], "No such option: --epochs\n"),
         (["build"], "Missing argument 'SPEC'"),
         (["export", "--opset", "x"], "Invalid value for '--opset'"),
         (["schema", "extra"], "unexpected extra argument"),

@@ -18,7 +18,19 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         with reported():
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except typer.TyperException as wrong:
+                _hint_at_set(wrong)
+                raise
+
+
+def _hint_at_set(wrong: typer.TyperException) -> None:
+    """`build x.yaml --epochs 3` means a key of the spec, which no option is called after."""
+    unknown = hasattr(wrong, "option_name") and not getattr(wrong, "possibilities", None)
+    command = getattr(getattr(wrong, "ctx", None), "command", None)
+    if unknown and command and any(each.name == "overrides" for each in command.params):
+        wrong.message += ". Keys of the spec are set with --set, like --set train.epochs=3"
 
 
 # No rich markup: loading rich would take as long as everything else that --help does.
