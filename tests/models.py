@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from rnnspec.cells import Cell, builtin_cell
-from rnnspec.plan import Facts, NumericFacts, Plan, weights
+from rnnspec.plan import Facts, NumericFacts, Plan, resolve, weights
 from rnnspec.plan.facts import ClassFacts
 from rnnspec.plan.nodes import (
     ClassOutput,
     Dense,
     Direction,
+    Elapsed,
     FramesInput,
     Node,
     Pool,
@@ -22,8 +24,12 @@ from rnnspec.plan.nodes import (
     Recurrent,
 )
 from rnnspec.plan.verify import verify
+from rnnspec.spec import Spec
+from rnnspec.spec.check import findings
 
 Arrays = dict[str, NDArray[np.float32]]
+ELAPSED = 1
+"""Element of each frame that stands for a time, and is never negative."""
 
 
 def frames_plan(
@@ -34,19 +40,54 @@ def frames_plan(
     width: int = 3,
     pool: PoolKind = "last",
 ) -> Plan:
-    """Frames through a stack, a pooling and a linear layer to four classes."""
+    """Frames through a stack, a pooling and a linear layer to four classes.
+
+    Sizes of the cell's own are 4; an elapsed time that it reads is element `ELAPSED` of a frame.
+    """
     cell = builtin_cell(cell) if isinstance(cell, str) else cell
-    nodes: list[Node] = [FramesInput("input.frames", "frames", width, scaled=True)]
-    inputs = width
+    timed = bool(cell.inputs)
+    source = FramesInput("input.frames", "frames", width, True, ELAPSED if timed else None)
+    nodes: list[Node] = [source]
+    if timed:
+        nodes.insert(0, Elapsed("input.frames.elapsed", "frames", ELAPSED))
+    sizes = tuple((size, 4) for size in cell.own_sizes)
+    inputs = source.features
     for index in range(depth):
-        source = nodes[-1].name
-        layer = Recurrent(f"layers.{index}", source, cell, inputs, units, direction)
+        before, elapsed = nodes[-1].name, nodes[0].name if timed else ""
+        name = f"layers.{index}"
+        layer = Recurrent(name, before, cell, inputs, units, direction, sizes, elapsed)
         nodes.append(layer)
         inputs = layer.width
     nodes.append(Pool("pool", nodes[-1].name, pool, inputs, 4 if pool == "attention" else 0))
     nodes.append(Dense("answer", "pool", inputs, 4, "none"))
     nodes.append(ClassOutput("output.label", "answer", "label", 4))
     return verify(Plan("test", "N:1", tuple(nodes)))
+
+
+def layers_plan(
+    *layers: dict[str, Any],
+    width: int = 3,
+    pooling: str = "last",
+    elapsed: int | None = None,
+    cells: dict[str, Any] | None = None,
+) -> Plan:
+    """The plan of a spec with these layers, from frames to four classes."""
+    spec = Spec.model_validate(
+        {
+            "name": "test",
+            "cardinality": "N:1",
+            "data": {
+                "train": "train.jsonl",
+                "input": {"column": "frames", "as": "frames", "elapsed": elapsed},
+                "output": {"column": "label", "as": "class"},
+            },
+            "cells": cells or {},
+            "encoder": {"layers": list(layers)},
+            "pooling": pooling,
+        }
+    )
+    assert not list(findings(spec))
+    return resolve(spec, frames_facts(width))
 
 
 def frames_facts(width: int = 3) -> Facts:
@@ -73,7 +114,10 @@ def random_frames(
 ) -> list[dict[str, NDArray[np.float32]]]:
     """One row a length."""
     draw = np.random.default_rng(seed)
-    return [{"frames": draw.normal(size=(n, width)).astype(np.float32)} for n in lengths]
+    rows = [draw.normal(size=(n, width)).astype(np.float32) for n in lengths]
+    for frames in rows:
+        frames[:, ELAPSED] = np.abs(frames[:, ELAPSED])
+    return [{"frames": frames} for frames in rows]
 
 
 def padded(

@@ -1,0 +1,124 @@
+"""Plans that show each setting of a layer, by name: the list that the suites go through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rnnspec.plan import Plan
+from tests.models import ELAPSED, layers_plan
+
+OWN_CELLS: dict[str, Any] = {
+    "two_widths": {
+        "sizes": ["memory"],
+        "states": {"h": "units", "m": "memory"},
+        "constants": {"rate": 0.2},
+        "parameters": {
+            "K": {"shape": ["memory", "inputs"], "init": {"normal": 0.3}, "trained": False},
+            "L": {"shape": ["memory", "units"]},
+        },
+        "equations": (
+            "m = (1 - rate) * m + rate * tanh(K @ x + L @ h)\nh = tanh(W @ x + U @ h + V @ m + b)\n"
+        ),
+        "output": "m",
+    },
+    "timed": {
+        "states": ["h"],
+        "inputs": ["dt"],
+        "equations": "h = exp(-dt) * h + tanh(W @ x + U @ h + b)",
+    },
+    "fixed_lstm": {
+        "states": ["h", "c"],
+        "parameters": {"U_f": {"init": "orthogonal", "trained": False}},
+        "equations": (
+            "i = sigmoid(W_i @ x + U_i @ h + b_i)\n"
+            "f = sigmoid(W_f @ x + U_f @ h + b_f)\n"
+            "g = tanh(W_g @ x + U_g @ h + b_g)\n"
+            "o = sigmoid(W_o @ x + U_o @ h + b_o)\n"
+            "c = f * c + i * g\n"
+            "h = o * tanh(c)\n"
+        ),
+    },
+}
+
+
+def _layer(**settings: Any) -> dict[str, Any]:
+    return {"cell": "gru", "units": 4, **settings}
+
+
+_BOTH = {"direction": "bidirectional"}
+PLANS: dict[str, dict[str, Any]] = {
+    **{
+        f"merge {merge} {pooling}": {
+            "layers": [_layer(**_BOTH, merge=merge), _layer(**_BOTH, merge=merge)],
+            "pooling": pooling,
+        }
+        for merge in ("sum", "mean", "mul")
+        for pooling in ("last", "mean")
+    },
+    **{
+        f"skip {skip} {direction}": {
+            "layers": [_layer(units=6), _layer(units=6 // many, direction=direction, skip=skip)]
+        }
+        for skip in ("residual", "highway")
+        for direction, many in (("forward", 1), ("reverse", 1), ("bidirectional", 2))
+    },
+    "skip over merged directions": {
+        "layers": [_layer(), _layer(**_BOTH, merge="sum", skip="residual", norm="layer")],
+        "pooling": "max",
+    },
+    "skip over the input": {"layers": [_layer(cell="rnn", units=3, skip="highway")]},
+    "norm last": {"layers": [_layer(**_BOTH, norm="layer"), _layer(**_BOTH, norm="layer")]},
+    "norm mean": {"layers": [_layer(norm="layer", dropout=0.3)], "pooling": "mean"},
+    "dropout by the sequence": {
+        "layers": [_layer(dropout=0.4, dropout_per="sequence"), _layer(dropout=0.4)],
+        "pooling": "attention",
+    },
+    **{
+        f"learned initial state {cell} {direction}": {
+            "layers": [_layer(cell=cell, direction=direction, initial_state="learned")] * 2
+        }
+        for cell in ("lstm", "gru", "rnn", "mingru", "slstm")
+        for direction in ("reverse", "bidirectional")
+    },
+    **{
+        f"recurrent dropout {cell}": {
+            "layers": [_layer(cell=cell, **_BOTH, recurrent_dropout=0.3)]
+        }
+        for cell in ("lstm", "gru", "gru_reset_before", "lstm_layer_norm")
+    },
+    **{
+        f"zoneout {cell}": {"layers": [_layer(cell=cell, direction="reverse", zoneout=0.2)]}
+        for cell in ("lstm", "gru", "mingru", "indrnn", "slstm")
+    },
+    "everything at once": {
+        "layers": [
+            _layer(units=6, norm="layer"),
+            _layer(
+                cell="lstm", units=6, **_BOTH, merge="mean", norm="layer", dropout=0.2,
+                skip="highway", recurrent_dropout=0.2, zoneout=0.1, initial_state="learned",
+            ),
+        ],
+        "pooling": "attention",
+    },
+    "sizes": {
+        "layers": [
+            _layer(cell="two_widths", sizes={"memory": 5}),
+            _layer(cell="two_widths", **_BOTH, sizes={"memory": 3}, initial_state="learned"),
+        ]
+    },
+    "elapsed": {
+        "layers": [_layer(cell="timed"), _layer(cell="lstm"), _layer(cell="timed", **_BOTH)],
+        "elapsed": ELAPSED,
+    },
+    "elapsed without a column": {"layers": [_layer(cell="timed", zoneout=0.1, **_BOTH)]},
+    "fixed parameters": {"layers": [_layer(cell="echo_state"), _layer(cell="fixed_lstm")]},
+}  # fmt: skip
+"""Settings of `tests.models.layers_plan` by name."""
+
+
+def plan(name: str) -> Plan:
+    settings = PLANS[name]
+    used = {layer["cell"] for layer in settings["layers"]}
+    cells = {name: cell for name, cell in OWN_CELLS.items() if name in used}
+    others = {key: value for key, value in settings.items() if key != "layers"}
+    return layers_plan(*settings["layers"], cells=cells, **others)
