@@ -13,6 +13,7 @@ from typing import TextIO
 import typer
 
 from rnnspec.errors import RnnspecError
+from rnnspec.source.characters import cells
 from rnnspec.source.problems import Problem
 
 
@@ -71,20 +72,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -
     Widths are in cells of a terminal, where a wide character takes two.
     """
     lines = [list(header), *(list(map(printable, row)) for row in rows)]
-    wide = [max(map(_cells, column)) for column in zip(*lines, strict=True)]
+    wide = [max(map(cells, column)) for column in zip(*lines, strict=True)]
     texts = []
     for line in lines:
         parts = []
         for number, (cell, width) in enumerate(zip(line, wide, strict=True)):
-            gap = " " * (width - _cells(cell))
+            gap = " " * (width - cells(cell))
             parts.append(cell + gap if number < left else gap + cell)
         texts.append("  ".join(parts).rstrip())
     return "\n".join(texts)
-
-
-def _cells(text: str) -> int:
-    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
 
 
 @contextmanager

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from rnnspec.source.characters import cells, shown
 
 MAX_SHOWN = 160
 """Characters of a long line that are shown around the place."""
@@ -43,17 +44,17 @@ class Problem:
         head = ": ".join(part for part in (place, self.path, self.message) if part)
         if self.hint:
             head += f"; {self.hint}"
-        head = "".join(map(_shown, head))
+        head = shown(head)
         return head if not self.source_line.strip() else f"{head}\n{self._underlined()}"
 
     def _underlined(self) -> str:
         first = self.span.column - 1
         start = 0 if len(self.source_line) <= MAX_SHOWN else max(0, first - MAX_SHOWN // 3)
-        line = "".join(map(_shown, self.source_line[start : start + MAX_SHOWN]))
+        line = shown(self.source_line[start : start + MAX_SHOWN])
         before, marked = line[: first - start], line[first - start :][: self.span.length]
         left = "…" if start else ""
         right = "…" if len(self.source_line) > start + MAX_SHOWN else ""
-        below = " " * _cells(left + before) + "^" * max(1, _cells(marked))
+        below = " " * cells(left + before) + "^" * max(1, cells(marked))
         return f"    {left}{line}{right}\n    {below}"
 
 
@@ -73,21 +74,3 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     starts = [entry for entry in words if len(word) > 1 and entry.startswith(word.lower())]
     near = starts if len(starts) == 1 else difflib.get_close_matches(word.lower(), words, 1, 0.6)
     return words[near[0]] if near else None
-
-
-_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-"""Characters that turn the direction of the text after them."""
-
-
-def _shown(character: str) -> str:
-    """What may be printed: a tab as a space, nothing that steers a terminal or turns text round."""
-    if character == "\t":
-        return " "
-    hidden = unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _TURNING
-    return "\ufffd" if hidden else character
-
-
-def _cells(text: str) -> int:
-    """Width of `text` in terminal cells, so that the underline sits below wide characters too."""
-    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)

@@ -1,9 +1,11 @@
-"""How wide a text is, in a terminal and on a page, and how to make it fit."""
+"""How wide a text is on a page, and how to make it fit there or in a terminal."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
+
+from rnnspec.source.characters import cells
 
 Measure = Callable[[str], float]
 """The width of a text, in any unit; of several texts in a row, at most the sum."""
@@ -33,30 +35,6 @@ _OTHER_EM = 1.15
 MONOSPACE_EM = 0.61
 """Every narrow character of a monospaced font."""
 
-_TURNING = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-"""Characters that turn the direction of the text around them."""
-
-
-def shown(text: str) -> str:
-    """`text` without what breaks lines, steers terminals, turns text round, or XML forbids."""
-    return "".join(map(_shown, text))
-
-
-def _shown(character: str) -> str:
-    hidden = unicodedata.category(character) in ("Cc", "Cs", "Cn", "Zl", "Zp")
-    return "\ufffd" if hidden or character in _TURNING else character
-
-
-def cells(text: str) -> int:
-    """Width in cells of a terminal, where a wide character takes two and an accent none."""
-    return sum(map(_cells, text))
-
-
-def _cells(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
 
 def ems(text: str) -> float:
     """Width in em of a sans-serif font, bold or not; an upper bound."""
@@ -65,7 +43,7 @@ def ems(text: str) -> float:
 
 def monospace_ems(text: str) -> float:
     """Width in em of a monospaced font; an upper bound."""
-    return sum(MONOSPACE_EM if c.isascii() else _OTHER_EM * _cells(c) for c in text)
+    return sum(MONOSPACE_EM if c.isascii() else _OTHER_EM * cells(c) for c in text)
 
 
 def shortened(text: str, limit: float, measure: Measure, mark: str = "…") -> str:

@@ -12,8 +12,9 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from rnnspec.plan.diagram.boxes import Box, Diagram, Flow, legend
 from rnnspec.plan.diagram.layout import Line, Place, layout
-from rnnspec.plan.diagram.measure import ems, monospace_ems, shortened, shown, wrapped
+from rnnspec.plan.diagram.measure import ems, monospace_ems, shortened, wrapped
 from rnnspec.plan.diagram.style import SIZES, STYLE
+from rnnspec.source.characters import shown
 
 MARGIN = 24.0
 _PAD = 14.0

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rnnspec.plan.diagram.boxes import Box, Diagram, legend, listed
-from rnnspec.plan.diagram.measure import cells, shortened, shown, wrapped
+from rnnspec.plan.diagram.measure import shortened, wrapped
+from rnnspec.source.characters import cells, shown
 
 NARROWEST = 40
 """Fewest columns of a diagram. Lines at the right that would leave less to a box are not drawn:
