@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any, cast
 
 from rnnspec.cells import Cell
-from rnnspec.plan.nodes import Node, Plan
+from rnnspec.cells.starts import CellStart
+from rnnspec.plan.nodes import Node, Plan, Recurrent
 from rnnspec.plan.verify import shapes
-from rnnspec.plan.weights import weights, weights_of
+from rnnspec.plan.weights import FromData, weights, weights_of
 
 
 def dump(plan: Plan) -> str:
@@ -29,6 +29,8 @@ def dump(plan: Plan) -> str:
     for name, operation, shape, count in rows:
         line = f"  {name:<{wide[0]}} = {operation:<{wide[1]}}  : {shape:<{wide[2]}}  {count}"
         lines.append(line.rstrip())
+    starts = [line for n in plan.nodes if isinstance(n, Recurrent) for line in _starts(n)]
+    lines += ["", *starts] if starts else []
     cells = {node.cell.name: node.cell for node in plan.nodes if hasattr(node, "cell")}
     for cell in cells.values():
         lines += ["", *_equations(cell)]
@@ -40,7 +42,7 @@ def _operation(node: Node) -> str:
     parts = []
     for field in fields(node):
         value = getattr(node, field.name)
-        if field.name == "name" or value == field.default:
+        if field.name in ("name", "starts") or value == field.default:
             continue
         if field.name in ("source", "skip"):
             parts.append(str(value))
@@ -55,17 +57,22 @@ def _setting(name: str, value: object) -> str:
             return of_cell
         case "elapsed", str():
             return value
-        case (("sizes" | "starts"), tuple()):
-            return "{" + ", ".join(f"{key}: {_start(one)}" for key, one in value) + "}"
+        case "sizes", tuple():
+            return "{" + ", ".join(f"{key}: {number}" for key, number in value) + "}"
     return repr(value)
 
 
-def _start(value: object) -> str:
-    """A number as it is, a start as `Uniform(0.5)`."""
-    if isinstance(value, int):
-        return str(value)
-    numbers = ", ".join(str(getattr(value, f.name)) for f in fields(cast(Any, value)))
-    return f"{type(value).__name__}({numbers})"
+def _starts(node: Recurrent) -> list[str]:
+    """The starts a layer chooses, a line each: `layers.0 starts U, V by Orthogonal(1.0)`."""
+    names: dict[CellStart, list[str]] = {}
+    for name, start in node.starts:
+        names.setdefault(start, []).append(name)
+    lines = []
+    for start, those in names.items():
+        numbers = ", ".join(str(getattr(start, field.name)) for field in fields(start))
+        kind = f"{type(start).__name__}({numbers})"
+        lines.append(f"  {node.name} starts {', '.join(those)} by {kind}")
+    return lines
 
 
 def _count(node: Node) -> str:
@@ -73,7 +80,10 @@ def _count(node: Node) -> str:
     if not found:
         return ""
     trained = sum(weight.size for weight in found if weight.trained)
-    return f"{trained:,} weights" if trained else f"{sum(w.size for w in found):,} from the data"
+    given = sum(weight.size for weight in found if isinstance(weight.start, FromData))
+    fixed = sum(weight.size for weight in found) - trained - given
+    counts = {"weights": trained, "not trained": fixed, "from the data": given}
+    return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
 
 
 def _equations(cell: Cell) -> list[str]:
