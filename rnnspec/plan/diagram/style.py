@@ -47,7 +47,7 @@ def _rules() -> str:
     """Every rule starts with the class of the diagram: in a page, styles count for all of it."""
     sizes = "\n".join(f"@ .{style} {{ font-size: {size:g}px }}" for style, size in SIZES.items())
     rules = f"""
-@ {{ {_variables(LIGHT)} }}
+@ {{ max-width: 100%; height: auto; {_variables(LIGHT)} }}
 @media (prefers-color-scheme: dark) {{ @ {{ {_variables(DARK)} }} }}
 @ text {{ font-family: {_SANS}; fill: var(--text) }}
 {sizes}
