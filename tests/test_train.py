@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from rnnspec.train.events import Silent
 from rnnspec.train.files import read_arrays
 from rnnspec.train.folder import BuildFolder, find_build, read_build
 from rnnspec.train.loop import Interrupt, Trainer
+from rnnspec.train.threads import threads_for
+from tests.models import frames_plan
 
 SPEC = """
 name: parity
@@ -167,7 +170,9 @@ def test_an_interrupted_run_ends_with_the_same_weights(spec: Path, tmp_path: Pat
     assert records[0] == records[1]
 
 
-def test_resume_refuses_changed_spec_or_data_and_a_finished_build(spec: Path, tmp_path: Path) -> None:
+def test_resume_refuses_other_spec_other_data_and_a_finished_build(
+    spec: Path, tmp_path: Path
+) -> None:
     builds = tmp_path / "builds"
     with pytest.raises(BuildError, match="no build was ever begun"):
         build(load_spec(spec), builds, Silent(), resume=True)
@@ -205,3 +210,10 @@ def test_early_stopping_ends_before_the_last_epoch(spec: Path, tmp_path: Path) -
     best = max(line["valid.accuracy"] for line in lines)
     assert result.metrics["accuracy"] == best
     assert all(line["valid.accuracy"] <= best for line in lines[-2:])
+
+
+def test_threads_are_one_for_small_layers_and_as_asked() -> None:
+    cores = len(os.sched_getaffinity(0))
+    assert threads_for(frames_plan(units=64), 64, None) == 1
+    assert threads_for(frames_plan(units=512), 64, None) == cores
+    assert threads_for(frames_plan(units=512), 64, 3) == 3

@@ -22,6 +22,7 @@ from rnnspec.train.events import Listener
 from rnnspec.train.files import read_arrays, read_text, write_arrays
 from rnnspec.train.folder import BuildFolder, all_builds, begin, next_folder
 from rnnspec.train.loop import Trainer, interruptible
+from rnnspec.train.threads import threads_for
 
 CACHE = ".cache"
 """Folder beside the builds in which encoded data is kept for the next build."""
@@ -51,12 +52,12 @@ def build(
     Without `train` the folder holds the starting weights. Raises DataError for bad data, and
     BuildError if there is nothing to resume or it belongs to another spec.
     """
-    if loaded.spec.train.threads:
-        torch.set_num_threads(loaded.spec.train.threads)
     listener.stage("reading the data")
     folder, facts = _unfinished(loaded, builds) if resume else (None, None)
     facts = facts or survey(loaded.spec, loaded.resolve_path(loaded.spec.data.train))
     plan = resolve(loaded.spec, facts)
+    settings = loaded.spec.train
+    torch.set_num_threads(threads_for(plan, settings.batch, settings.threads))
     train_data, valid_data = datasets(loaded, plan, facts, builds / CACHE)
     keys = [data.key for data in (train_data, valid_data) if data]
     if folder is None:
