@@ -77,7 +77,7 @@ PLANS: dict[str, dict[str, Any]] = {
         f"learned initial state {cell} {direction}": {
             "layers": [_layer(cell=cell, direction=direction, initial_state="learned")] * 2
         }
-        for cell in ("lstm", "gru", "rnn", "mingru", "slstm")
+        for cell in ("lstm", "gru", "rnn", "mingru", "lstm_peephole")
         for direction in ("reverse", "bidirectional")
     },
     **{

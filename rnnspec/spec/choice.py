@@ -56,6 +56,10 @@ class Numbered(Option):
         return {self.name: self.number}
 
 
+def _written(option: Option) -> str | dict[str, Any]:
+    return option.written()
+
+
 @dataclass(frozen=True)
 class OneOf:
     """Annotates a union of `Option`s: a name, or a mapping with that name as its only key."""
@@ -82,7 +86,7 @@ class OneOf:
         return core_schema.no_info_before_validator_function(
             checked,
             core_schema.tagged_union_schema(choices, tag),
-            serialization=core_schema.plain_serializer_function_ser_schema(Option.written),
+            serialization=core_schema.plain_serializer_function_ser_schema(_written),
         )
 
     def __get_pydantic_json_schema__(
