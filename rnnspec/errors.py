@@ -37,6 +37,7 @@ class CellError(RnnspecError):
 
     `about` is the part of the cell that is wrong, a key of its definition: `equations`, `states`,
     `output`, `inputs`, `sizes`, `constants` or `parameters`; the place counts for equations only.
+    `name` is the entry below that key that is wrong, empty for all of it.
     """
 
     def __init__(
@@ -46,9 +47,10 @@ class CellError(RnnspecError):
         column: int = 1,
         length: int = 1,
         about: str = "equations",
+        name: str = "",
     ) -> None:
         self.message, self.line, self.column, self.length = message, line, column, length
-        self.about = about
+        self.about, self.name = about, name
         place = f"{about}:{line}:{column}" if about == "equations" else about
         super().__init__(f"{place}: {message}")
 

@@ -75,7 +75,7 @@ class _Compiler:
         for state in source.states:
             self._check_new(state, "state", "states")
             size = widths[state]
-            self._check_size(size, "states")
+            self._check_size(size, "states", state)
             self._at.names[state] = self._at.add("state", (), (size,), state)
         for name, value in source.constants.items():
             self._check_new(name, "constant", "constants")
@@ -83,10 +83,10 @@ class _Compiler:
         for name, parameter in source.parameters.items():
             self._check_new(name, "parameter", "parameters")
             for size in parameter.shape or ():
-                self._check_size(size, "parameters")
+                self._check_size(size, "parameters", name)
             if parameter.shape is not None and len(parameter.shape) not in (1, 2):
                 what = f"the shape of {name} has one size (a vector) or two (a matrix)"
-                raise CellError(what, about="parameters")
+                raise CellError(what, about="parameters", name=name)
 
     def _declare_sizes(self) -> None:
         for number, size in enumerate(self._source.sizes):
@@ -96,11 +96,11 @@ class _Compiler:
             if size in RESERVED_SIZES:
                 raise CellError(f"the size {size!r} is there already; rename it", about="sizes")
 
-    def _check_size(self, size: str, about: str) -> None:
+    def _check_size(self, size: str, about: str, name: str) -> None:
         known = (*RESERVED_SIZES, *self._source.sizes)
         if size not in known:
             hint = near(size, known) or f"; the sizes are {', '.join(known)}"
-            raise CellError(f"unknown size {size!r}{hint}", about=about)
+            raise CellError(f"unknown size {size!r}{hint}", about=about, name=name)
 
     def _check_new(self, name: str, what: str, about: str) -> None:
         """A declared name is a name, and nothing else has it."""
@@ -112,7 +112,7 @@ class _Compiler:
             message = f"the {what} {name!r} is not a name (letters, digits, _)"
         else:
             return
-        raise CellError(message, about=about)
+        raise CellError(message, about=about, name=name)
 
     def _assign(self, equation: Equation) -> None:
         target, place = equation.target, equation.place
@@ -163,7 +163,7 @@ class _Compiler:
         for about, names in kinds.items():
             for name in names:
                 if name not in used:
-                    raise CellError(f"{name} is declared but never used", about=about)
+                    raise CellError(f"{name} is declared but never used", about=about, name=name)
         for name, equation in self._assigned.items():
             if name not in self._at.read and name not in self._source.states and name != output:
                 raise error(equation.place, f"{name} is computed but never used")
@@ -174,7 +174,7 @@ class _Compiler:
             kind, shape = parameter.start, shapes[name]
             if isinstance(kind, MATRIX_ONLY) and len(shape) != 2:
                 what = f"{name} is a vector; its init needs a matrix"
-                raise CellError(what, about="parameters")
+                raise CellError(what, about="parameters", name=name)
             if isinstance(kind, SQUARE_ONLY) and shape[0] != shape[-1]:
                 what = f"{name} is {shape[0]} × {shape[-1]}; its init needs a square matrix"
-                raise CellError(what, about="parameters")
+                raise CellError(what, about="parameters", name=name)

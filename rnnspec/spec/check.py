@@ -6,7 +6,7 @@ goes by: a check is left out where one of them is wrong already.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -49,10 +49,15 @@ def cells_compile(spec: Spec) -> Iterator[Finding]:
         try:
             compile_cell(source_of(name, cell))
         except CellError as error:
-            inside = (error.line, error.column, error.length)
+            if error.about == "equations":
+                inside = (error.line, error.column, error.length)
+                yield Finding(("cells", name, "equations"), error.message, inside=inside)
+                continue
             where = "states" if error.about == "output" and not cell.output else error.about
-            path = ("cells", name, where)
-            yield Finding(path, error.message, inside=inside if where == "equations" else None)
+            path: Loc = ("cells", name, where)
+            if isinstance(getattr(cell, where), Mapping) and error.name:
+                path = (*path, error.name)
+            yield Finding(path, error.message)
 
 
 def layers_name_known_cells(spec: Spec) -> Iterator[Finding]:
