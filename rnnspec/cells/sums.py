@@ -7,8 +7,8 @@ that are known for all steps before the others have begun.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial, reduce
 from itertools import groupby
 
 from rnnspec.cells.graph import Graph, Node, Shape
@@ -30,7 +30,9 @@ def state_groups(graph: Graph) -> tuple[tuple[str, ...], ...]:
     while left:
         placed = {state for group in groups for state in group}
         for state in left:
-            group = tuple(s for s in left if s == state or (s in reach[state] and state in reach[s]))
+            group = tuple(
+                s for s in left if s == state or (s in reach[state] and state in reach[s])
+            )
             if all(reads[s] <= placed | set(group) for s in group):
                 break
         groups.append(group)
@@ -39,10 +41,11 @@ def state_groups(graph: Graph) -> tuple[tuple[str, ...], ...]:
 
 
 def _states_below(graph: Graph, index: int) -> set[str]:
-    return {graph.nodes[i].name for i in closure(graph.nodes, [index]) if _is_state(graph, i)}
+    return {graph.nodes[i].name for i in closure(graph.nodes, [index]) if is_state(graph, i)}
 
 
-def _is_state(graph: Graph, index: int) -> bool:
+def is_state(graph: Graph, index: int) -> bool:
+    """Whether a node is a state before the step."""
     return graph.nodes[index].op == "state"
 
 
@@ -115,36 +118,41 @@ def regroup_sums(graph: Graph, groups: Sequence[Sequence[str]]) -> Graph:
     `W @ x + U @ h + b` becomes `U @ h + (W @ x + b)`, whose bracket is known for all steps at once.
     Among terms known at the same time products come first: a joined product takes the rest in.
     """
-    level, uses = levels(graph.nodes, groups), count_uses(graph)
+    level, partial_sums = levels(graph.nodes, groups), _partial_sums(graph)
     builder = Builder()
-    placed: list[int] = []
+    add = partial(builder.apply, "add")
+    placed: dict[int, int] = {}
     for index, node in enumerate(graph.nodes):
+        if index in partial_sums:
+            continue
         if node.op == "add":
-            terms = list(_terms(graph, index, uses, top=True))
+            terms = list(_terms(graph, index, partial_sums))
             terms.sort(key=lambda term: (level[term], graph.nodes[term].op != "matmul"))
             total: list[int] = []
             for _, same in groupby(terms, key=lambda term: level[term]):
                 later = [placed[term] for term in same]
-                total = [reduce(_sum(builder), [later[0], *total, *later[1:]])]
-            placed.append(total[0])
+                total = [reduce(add, [later[0], *total, *later[1:]])]
+            placed[index] = total[0]
         else:
-            placed.append(builder.add(node, tuple(placed[arg] for arg in node.args)))
+            placed[index] = builder.add(node, tuple(placed[arg] for arg in node.args))
     states = {state: placed[index] for state, index in graph.next_states.items()}
     return without_dead(Graph(tuple(builder.nodes), states, placed[graph.output]))
 
 
-def _sum(builder: Builder):  # type: ignore[no-untyped-def]
-    return lambda one, other: builder.apply("add", one, other)
+def _partial_sums(graph: Graph) -> set[int]:
+    """Sums that are read once, by a sum: their terms are that one's."""
+    uses = count_uses(graph)
+    args = (arg for node in graph.nodes if node.op == "add" for arg in node.args)
+    return {arg for arg in args if graph.nodes[arg].op == "add" and uses[arg] == 1}
 
 
-def _terms(graph: Graph, index: int, uses: Counter[int], top: bool = False) -> Iterable[int]:
-    """Terms of a sum; a partial sum that is used elsewhere too is one term."""
-    waiting = [index]
+def _terms(graph: Graph, index: int, partial_sums: set[int]) -> Iterator[int]:
+    """The terms of a sum, from left to right."""
+    waiting = list(reversed(graph.nodes[index].args))
     while waiting:
         term = waiting.pop()
-        node = graph.nodes[term]
-        if node.op == "add" and (term == index or uses[term] == 1):
-            waiting.extend(reversed(node.args))
+        if term in partial_sums:
+            waiting.extend(reversed(graph.nodes[term].args))
         else:
             yield term
 

@@ -1,4 +1,7 @@
-"""The functions and primitive operations of equations in torch, on tensors `[..., width]`."""
+"""The functions and primitive operations of equations in torch, on tensors `[..., width]`.
+
+Each takes `out` as torch's own operations do: a tensor for the result, or None for a new one.
+"""
 
 from __future__ import annotations
 
@@ -10,33 +13,58 @@ from torch.nn import functional as F
 
 from rnnspec.cells import LAYER_NORM_EPSILON
 
-FUNCTIONS: dict[str, Callable[..., Tensor]] = {
+Operation = Callable[..., Tensor]
+
+
+def _with_out(function: Operation) -> Operation:
+    """A function of torch that knows no `out`, with one."""
+
+    def into(*args: Tensor, out: Tensor | None = None) -> Tensor:
+        value = function(*args)
+        return value if out is None else out.copy_(value)
+
+    return into
+
+
+def _copy(value: Tensor, out: Tensor | None = None) -> Tensor:
+    return value if out is None else out.copy_(value)
+
+
+def _relu(value: Tensor, out: Tensor | None = None) -> Tensor:
+    return torch.relu(value) if out is None else torch.clamp_min(value, 0.0, out=out)
+
+
+FUNCTIONS: dict[str, Operation] = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
-    "relu": torch.relu,
-    "softplus": F.softplus,
-    "softsign": F.softsign,
-    "elu": F.elu,
-    "silu": F.silu,
-    "gelu": F.gelu,
-    "hard_sigmoid": F.hardsigmoid,
+    "relu": _relu,
+    "softplus": _with_out(F.softplus),
+    "softsign": _with_out(F.softsign),
+    "elu": _with_out(F.elu),
+    "silu": _with_out(F.silu),
+    "gelu": _with_out(F.gelu),
+    "hard_sigmoid": _with_out(F.hardsigmoid),
     "exp": torch.exp,
     "log": torch.log,
     "sqrt": torch.sqrt,
     "abs": torch.abs,
     "max": torch.maximum,
     "min": torch.minimum,
-    "softmax": lambda v: torch.softmax(v, dim=-1),
-    "layer_norm": lambda v: F.layer_norm(v, v.shape[-1:], eps=LAYER_NORM_EPSILON),
+    "softmax": _with_out(lambda v: torch.softmax(v, dim=-1)),
+    "layer_norm": _with_out(lambda v: F.layer_norm(v, v.shape[-1:], eps=LAYER_NORM_EPSILON)),
 }
 """Name of a function to its implementation."""
 
-PRIMITIVES: dict[str, Callable[..., Tensor]] = {
+PRIMITIVES: dict[str, Operation] = {
     "add": torch.add,
     "sub": torch.sub,
     "mul": torch.mul,
     "div": torch.div,
     "neg": torch.neg,
     "pow": torch.pow,
+    "copy": _copy,
+    "where": torch.where,
 }
-"""Primitive operations but for `matmul`, which is computed in joined products."""
+"""Primitive operations but for `matmul`, which is computed in joined products, and `scan`."""
+
+OPERATIONS: dict[str, Operation] = {**PRIMITIVES, **FUNCTIONS}

@@ -1,4 +1,8 @@
-"""Any cell over a sequence, from its equations: hoisted work once, the rest step by step."""
+"""Any cell over a sequence, from its equations, phase by phase of its schedule.
+
+What is known for all steps is computed with torch's own operations and gradients; loops and scans
+have gradients of their own (`rnnspec.to_torch.loop`, `rnnspec.to_torch.scan`).
+"""
 
 from __future__ import annotations
 
@@ -10,187 +14,185 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from rnnspec.cells import Cell
-from rnnspec.cells.schedule import JoinedProduct, Schedule, schedule
-from rnnspec.to_torch.functions import FUNCTIONS, PRIMITIVES
+from rnnspec.cells.schedule import Delay, JoinedProduct, Loop, Scan, Schedule, Whole, schedule
+from rnnspec.cells.sums import count_uses
+from rnnspec.to_torch.functions import OPERATIONS
+from rnnspec.to_torch.loop import run_loop
+from rnnspec.to_torch.loop_code import LoopCode
+from rnnspec.to_torch.loop_steps import LoopInputs
 from rnnspec.to_torch.packing import Packed
+from rnnspec.to_torch.scan import scan
 
-Values = dict[int, Tensor]
 States = Mapping[str, Tensor]
+Addends = tuple[int | None, ...]
 
 
 class GenericKernel(nn.Module):
-    """Runs a cell forward over `[T, B, inputs]` by its schedule."""
+    """Runs a cell forward over `[T, B, inputs]`. `sizes`: the number behind each size name."""
 
-    def __init__(self, cell: Cell, inputs: int, units: int) -> None:
+    def __init__(self, cell: Cell, sizes: Mapping[str, int]) -> None:
         super().__init__()
-        self.cell, self.units = cell, units
+        self.cell, self.sizes = cell, dict(sizes)
         self.schedule = schedule(cell.graph)
-        sizes = cell.sizes(inputs, units)
         shapes = {n: tuple(sizes[size] for size in shape) for n, shape in cell.parameters.items()}
-        self.packed = Packed(_slots(self.schedule, cell), shapes)
-        nodes = self.schedule.graph.nodes
-        self._input = next(i for i, node in enumerate(nodes) if node.op == "input")
-        self._states = {node.name: i for i, node in enumerate(nodes) if node.op == "state"}
-        self._read_in_steps = _read_in_steps(self.schedule)
+        self.uses = count_uses(self.schedule.graph)
+        self.packed = Packed(_slots(self.schedule, cell), shapes, cell.fixed)
+        self.codes = {
+            phase.states: LoopCode(self.schedule.graph, phase, sizes, self.packed.rows)
+            for phase in self.schedule.phases
+            if isinstance(phase, Loop)
+        }
 
-    def forward(self, steps: Tensor, states: States | None = None) -> tuple[Tensor, States]:
-        """`[T, B, inputs]` to the outputs `[T, B, units]` and the states after step T.
+    def forward(
+        self,
+        steps: Tensor,
+        states: States | None = None,
+        inputs: Mapping[str, Tensor] | None = None,
+    ) -> tuple[Tensor, States]:
+        """The outputs `[T, B, output]` and the states after step T.
 
-        `states` before the first step are `[B, units]` each, 0 if not given.
+        `states` before the first step are `[B, width]` each, 0 if not given. `inputs` are the
+        cell's further inputs, `[T, B, 1]` or `[T, B, width]`.
         """
-        graph, rows = self.schedule.graph, steps.shape[1]
-        matrices = self._matrices()
-        fixed = self._vectors()
-        fixed[self._input] = steps
-        joined: dict[tuple[int, ...], Tensor] = {}
-        for entry in self.schedule.hoisted:
-            self._compute(entry, fixed, matrices, joined)
-        # Indexing a step of a whole-sequence tensor would cost the whole tensor in the backward
-        # pass, once a step; unbinding costs it once.
-        along = {i: fixed[i].unbind(0) for i in self._read_in_steps if fixed[i].dim() == 3}
-        addends = self._addends(fixed, joined)
-        current = dict(states or self.zero_states(rows, steps))
-        outputs = []
-        for t in range(steps.shape[0]):
-            values = fixed | {index: each[t] for index, each in along.items()}
-            values |= {index: current[name] for name, index in self._states.items()}
-            for entry in self.schedule.stepwise:
-                if isinstance(entry, int):
-                    self._operation(entry, values)
-                else:
-                    added = addends.get(entry)
-                    self._product(entry, values, matrices, added[t % len(added)] if added else None)
-            current = {name: _rows(values[i], rows) for name, i in graph.next_states.items()}
-            outputs.append(_rows(values[graph.output], rows))
-        out = torch.stack(outputs) if outputs else steps.new_zeros((0, rows, self.units))
-        return out, current
-
-    def zero_states(self, rows: int, like: Tensor) -> dict[str, Tensor]:
-        return {name: like.new_zeros((rows, self.units)) for name in self.cell.states}
-
-    def _vectors(self) -> Values:
-        """Vector parameters by node; matrices are used through their joined slots."""
-        nodes = enumerate(self.schedule.graph.nodes)
-        return {
-            index: self.packed.slot(node.name)
-            for index, node in nodes
-            if node.op == "parameter" and len(node.shape) == 1
+        rows = steps.shape[1]
+        before = {
+            state: steps.new_zeros((rows, self.sizes[size])) if states is None else states[state]
+            for state, (size,) in self.cell.states.items()
         }
+        if not len(steps):
+            return steps.new_zeros((0, rows, self.sizes[self.cell.output_size])), before
+        return _Run(self, {"x": steps, **(inputs or {})}, before).run()
 
-    def _matrices(self) -> dict[JoinedProduct, Tensor]:
-        """The joined matrix of each product; one that stands in several products is stored once."""
-        slots = self.packed.slots
-        return {
-            entry: self.packed.slot(_slot(entry))
-            if _slot(entry) in slots
-            else torch.cat([self.packed.slot(name) for name in entry.matrices])
-            for entry in _products(self.schedule)
-        }
 
-    def _compute(
-        self,
-        entry: int | JoinedProduct,
-        values: Values,
-        matrices: dict[JoinedProduct, Tensor],
-        joined: dict[tuple[int, ...], Tensor],
-    ) -> None:
-        """One hoisted entry, on values of the whole sequence."""
-        if isinstance(entry, int):
-            self._operation(entry, values)
+class _Run:
+    """One pass over a sequence: the values known so far, `[T, B, width]`, `[width]` or `[]`."""
+
+    def __init__(self, kernel: GenericKernel, inputs: Mapping[str, Tensor], before: States) -> None:
+        self.kernel, self.before = kernel, before
+        self.graph, self.packed = kernel.schedule.graph, kernel.packed
+        self.length, self.rows = inputs["x"].shape[:2]
+        self.after: dict[str, Tensor] = {}
+        self.values: dict[int, Tensor] = {}
+        self.joined: dict[Addends, Tensor] = {}
+        for index, node in enumerate(self.graph.nodes):
+            if node.op == "input":
+                self.values[index] = inputs[node.name]
+            elif node.op == "parameter" and len(node.shape) < 2:
+                self.values[index] = self.packed.part(node.name)
+
+    def run(self) -> tuple[Tensor, States]:
+        for phase in self.kernel.schedule.phases:
+            match phase:
+                case Whole():
+                    for entry in phase.entries:
+                        self._compute(entry)
+                case Delay():
+                    self._known(phase.state, self.values[self.graph.next_states[phase.state]])
+                case Scan():
+                    factor = self._along(phase.factor, phase.state)
+                    addend = self._along(phase.addend, phase.state)
+                    self._known(phase.state, scan(factor, addend, self.before[phase.state]))
+                case Loop():
+                    self._loop(self.kernel.codes[phase.states])
+        out = self.values[self.graph.output]
+        return out.expand(self.length, self.rows, -1), self.after
+
+    def _known(self, state: str, values: Tensor) -> None:
+        """A state's values after each step."""
+        index = self.graph.next_states[state]
+        self.values[index] = values
+        self.after[state] = self._along(index, state)[-1]
+
+    def _along(self, index: int, state: str) -> Tensor:
+        """A value as wide as a state, for all steps and rows."""
+        width = self.before[state].shape[-1]
+        return self.values[index].expand(self.length, self.rows, width)
+
+    def _compute(self, entry: int | JoinedProduct) -> None:
+        if isinstance(entry, JoinedProduct):
+            self._product(entry)
             return
-        bias = self._joined_addends(entry, values) if _has_addend(entry) else None
-        joined[entry.results] = linear(values[entry.operand], matrices[entry], bias)
-        self._split(entry, joined[entry.results], values)
+        node = self.graph.nodes[entry]
+        match node.op:
+            case "constant":
+                like = next(iter(self.before.values()))
+                self.values[entry] = like.new_tensor(node.value)
+            case "state":
+                known = self._along(self.graph.next_states[node.name], node.name)
+                self.values[entry] = torch.cat([self.before[node.name][None], known[:-1]])
+            case op:
+                self.values[entry] = OPERATIONS[op](*(self.values[arg] for arg in node.args))
 
-    def _product(
-        self,
-        entry: JoinedProduct,
-        values: Values,
-        matrices: dict[JoinedProduct, Tensor],
-        added: Tensor | None,
-    ) -> None:
-        """One joined product at one step."""
-        operand, matrix = values[entry.operand], matrices[entry].t()
-        whole = operand @ matrix if added is None else torch.addmm(added, operand, matrix)
-        self._split(entry, whole, values)
+    def _product(self, product: JoinedProduct) -> None:
+        """Products of all steps at once, in parts that a loop takes in whole."""
+        bias = None
+        if any(addend is not None for addend in product.addends):
+            like = self.values[product.operand]
+            columns = self._columns(product)
+            bias = torch.cat([like.new_zeros(w) if p is None else p.expand(w) for p, w in columns])
+        whole = linear(self.values[product.operand], self._matrix(product), bias)
+        parts = self.kernel.schedule.parts(product)
+        widths = [[self._rows(product, result) for result in part] for part in parts]
+        # The gradient of a split joins its parts into a new tensor, even where there is but one.
+        tensors = whole.split([sum(w) for w in widths], dim=-1) if len(parts) > 1 else (whole,)
+        for part, each, tensor in zip(parts, widths, tensors, strict=True):
+            self.joined[part] = tensor
+            start = 0
+            for result, width in zip(part, each, strict=True):
+                self.values[result] = tensor.narrow(-1, start, width)
+                start += width
 
-    def _addends(
-        self, fixed: Values, joined: dict[tuple[int, ...], Tensor]
-    ) -> dict[JoinedProduct, tuple[Tensor, ...]]:
-        """What is added inside each stepwise product: one `[B, rows]` a step, or one for all."""
-        found: dict[JoinedProduct, tuple[Tensor, ...]] = {}
-        for entry in self.schedule.stepwise:
-            if isinstance(entry, JoinedProduct) and _has_addend(entry):
-                whole = joined.get(tuple(-1 if a is None else a for a in entry.addends))
-                if whole is None:
-                    whole = self._joined_addends(entry, fixed)
-                found[entry] = whole.unbind(0) if whole.dim() == 3 else (whole,)
+    def _rows(self, product: JoinedProduct, result: int) -> int:
+        return self.packed.rows[product.matrices[product.results.index(result)]]
+
+    def _matrix(self, product: JoinedProduct) -> Tensor:
+        return self.packed.joined(product.matrices)
+
+    def _columns(self, product: JoinedProduct) -> list[tuple[Tensor | None, int]]:
+        """What is added to a joined product, from left to right, in parts as large as there are."""
+        found: list[tuple[Tensor | None, int]] = []
+        widths = [self.packed.rows[name] for name in product.matrices]
+        at = 0
+        while at < len(widths):
+            part = product.addends[at : at + 1]
+            for known in self.joined:
+                if product.addends[at : at + len(known)] == known and len(known) > len(part):
+                    part = known
+            (first, *_) = part
+            tensor = self.joined.get(part) if len(part) > 1 or first is None else self.values[first]
+            found.append((tensor, sum(widths[at : at + len(part)])))
+            at += len(part)
         return found
 
-    def _joined_addends(self, entry: JoinedProduct, values: Values) -> Tensor:
-        """`[T, B, rows]` or `[rows]`; 0 where a product has no addend."""
-        given = [None if addend is None else values[addend] for addend in entry.addends]
-        like = next(part for part in given if part is not None)
-        parts = [like.new_zeros(()) if part is None else part for part in given]
-        leading = max((part.shape[:-1] for part in parts), key=len)
-        widths = [self.packed.rows[name] for name in entry.matrices]
-        whole = [p.expand(*leading, width) for p, width in zip(parts, widths, strict=True)]
-        return torch.cat(whole, dim=-1)
+    def _is_spare(self, product: JoinedProduct) -> bool:
+        """Whether all that is added to a product is one tensor, computed here for it alone."""
+        uses = self.kernel.uses
+        return product.addends in self.joined and all(
+            addend is not None and uses[addend] == 1 for addend in product.addends
+        )
 
-    def _split(self, entry: JoinedProduct, whole: Tensor, values: Values) -> None:
-        widths = [self.packed.rows[name] for name in entry.matrices]
-        for result, part in zip(entry.results, whole.split(widths, dim=-1), strict=True):
-            values[result] = part
-
-    def _operation(self, index: int, values: Values) -> None:
-        node = self.schedule.graph.nodes[index]
-        if node.op == "constant":
-            like = self.packed.slot(next(iter(self.packed.slots)))
-            values[index] = like.new_tensor(node.value)
-            return
-        function = PRIMITIVES.get(node.op) or FUNCTIONS[node.op]
-        values[index] = function(*(values[arg] for arg in node.args))
-
-
-def _rows(value: Tensor, rows: int) -> Tensor:
-    """`[B, width]`, where an equation may give one vector for all rows."""
-    return value if value.dim() == 2 else value.expand(rows, -1)
-
-
-def _has_addend(entry: JoinedProduct) -> bool:
-    return any(addend is not None for addend in entry.addends)
-
-
-def _products(plan: Schedule) -> list[JoinedProduct]:
-    return [e for e in (*plan.hoisted, *plan.stepwise) if isinstance(e, JoinedProduct)]
-
-
-def _slot(entry: JoinedProduct) -> str:
-    return "|".join(entry.matrices)
+    def _loop(self, code: LoopCode) -> None:
+        addends = [self._columns(product) for product in code.products]
+        inputs = LoopInputs(
+            {index: self.values[index] for index in code.reads},
+            addends,
+            [self._matrix(product) for product in code.products],
+            {state: self.before[state] for state in code.states},
+            frozenset(i for i, product in enumerate(code.products) if self._is_spare(product)),
+        )
+        found = run_loop(code, inputs, self.length, self.rows)
+        self.values.update(found.exports)
+        self.after.update(found.after)
 
 
 def _slots(plan: Schedule, cell: Cell) -> dict[str, tuple[str, ...]]:
     """One parameter for each joined product, but one for each matrix that is in several."""
-    uses = Counter(name for entry in _products(plan) for name in entry.matrices)
+    uses = Counter(name for product in plan.products() for name in product.matrices)
     slots: dict[str, tuple[str, ...]] = {}
-    for entry in _products(plan):
-        if all(uses[name] == 1 for name in entry.matrices):
-            slots[_slot(entry)] = entry.matrices
-        else:
-            slots |= {name: (name,) for name in entry.matrices}
-    return slots | {name: (name,) for name, shape in cell.parameters.items() if len(shape) == 1}
-
-
-def _read_in_steps(plan: Schedule) -> set[int]:
-    """Hoisted nodes that a step reads one by one, not through the addends of a joined product."""
-    read = {*plan.graph.next_states.values(), plan.graph.output}
-    computed: set[int] = set()
-    for entry in plan.stepwise:
-        if isinstance(entry, int):
-            read.update(plan.graph.nodes[entry].args)
-            computed.add(entry)
-        else:
-            read.add(entry.operand)
-            computed.update(entry.results)
-    states = {i for i, node in enumerate(plan.graph.nodes) if node.op == "state"}
-    return read - computed - states
+    for product in plan.products():
+        names = product.matrices
+        alike = len({name in cell.fixed for name in names}) == 1
+        if alike and all(uses[name] == 1 for name in names):
+            slots["|".join(names)] = names
+    packed = {name for names in slots.values() for name in names}
+    return slots | {name: (name,) for name in cell.parameters if name not in packed}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -12,24 +12,50 @@ class Packed(nn.Module):
     """Parameters each of which joins the rows of several canonical weights.
 
     `slots` maps a parameter's name to the canonical names it holds, in order; `shapes` gives the
-    shape of each canonical weight.
+    shape of each canonical weight. Those in `fixed` are not trained; a slot holds no weights of
+    both kinds.
     """
 
     def __init__(
-        self, slots: Mapping[str, tuple[str, ...]], shapes: Mapping[str, tuple[int, ...]]
+        self,
+        slots: Mapping[str, tuple[str, ...]],
+        shapes: Mapping[str, tuple[int, ...]],
+        fixed: Collection[str] = (),
     ) -> None:
         super().__init__()
         self.slots = dict(slots)
-        self.rows = {name: shape[0] for name, shape in shapes.items()}
+        self.rows = {name: shape[0] if shape else 1 for name, shape in shapes.items()}
+        self._place: dict[str, tuple[str, int]] = {}
         for slot, names in self.slots.items():
-            extents = (sum(self.rows[name] for name in names), *shapes[names[0]][1:])
-            self.register_parameter(slot, nn.Parameter(torch.zeros(extents)))
+            first = shapes[names[0]]
+            extents = (sum(self.rows[name] for name in names), *first[1:]) if first else ()
+            trained = names[0] not in fixed
+            self.register_parameter(slot, nn.Parameter(torch.zeros(extents), trained))
+            start = 0
+            for name in names:
+                self._place[name] = (slot, start)
+                start += self.rows[name]
 
     def slot(self, name: str) -> Tensor:
         return self.get_parameter(name)
 
+    def part(self, name: str) -> Tensor:
+        """One canonical weight, through which gradients reach the parameter that holds it."""
+        slot, start = self._place[name]
+        if len(self.slots[slot]) == 1:
+            return self.slot(slot)
+        return self.slot(slot).narrow(0, start, self.rows[name])
+
+    def joined(self, names: tuple[str, ...]) -> Tensor:
+        """The rows of these weights: the parameter that holds just these, or a new tensor."""
+        slot, _ = self._place[names[0]]
+        if self.slots[slot] == names:
+            return self.slot(slot)
+        return torch.cat([self.part(name) for name in names])
+
     def canonical(self) -> Iterator[tuple[str, Tensor]]:
         """Canonical names and the views of the parameters that hold them."""
         for slot, names in self.slots.items():
-            parts = self.get_parameter(slot).detach().split([self.rows[name] for name in names])
+            held = self.get_parameter(slot).detach()
+            parts = held.split([self.rows[name] for name in names]) if held.dim() else (held,)
             yield from zip(names, parts, strict=True)
