@@ -94,8 +94,14 @@ class NativeKernel(nn.Module):
         }
         self.packed = Packed(slots, shapes)
 
-    def forward(self, steps: Tensor, states: States | None = None) -> tuple[Tensor, States]:
+    def forward(
+        self,
+        steps: Tensor,
+        states: States | None = None,
+        inputs: Mapping[str, Tensor] | None = None,
+    ) -> tuple[Tensor, States]:
         """As `GenericKernel.forward`."""
+        assert not inputs, "no cell here has further inputs"
         zero = steps.new_zeros((steps.shape[1], self.units))
         before = tuple(zero if states is None else states[name] for name in self.states)
         out, *after = self.native.run(self.packed, steps, before)
