@@ -159,7 +159,7 @@ def shuffled(name: str, seed: int) -> CellSource:
     for line in known.equations.strip().splitlines():
         target, _, value = line.partition(" = ")
         inside = re.fullmatch(r"(\w+)\((.*)\)", value)
-        if inside and "(" not in inside[2] and " - " not in inside[2]:
+        if inside and not re.search(r"[(,]| - ", inside[2]):
             terms = inside[2].split(" + ")
             draw.shuffle(terms)
             value = f"{inside[1]}({' + '.join(terms)})"

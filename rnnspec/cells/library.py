@@ -19,6 +19,7 @@ BUILTIN = (
     "lstm_peephole",
     "lstm_coupled",
     "lstm_layer_norm",
+    "lstm_projected",
     "gru",
     "gru_reset_before",
     "mgu",
