@@ -132,12 +132,12 @@ def test_a_cell_like_no_built_in_one_runs_from_its_equations() -> None:
 def test_a_built_in_cell_without_a_kernel_says_so() -> None:
     assert _kernels(builtin_cell("gru_reset_before"))["PyTorch"] == (
         "generic",
-        "no torch kernel is known for these equations",
+        "none of the torch kernels in use has these equations",
     )
     mine = _own(builtin_cell("mgu").equations)
     assert _kernels(mine)["ONNX"] == (
         "Scan",
-        "the equations are those of the built-in mgu, for which no ONNX operator is known",
+        "the equations are those of the built-in mgu; none of the ONNX operators in use has them",
     )
 
 

@@ -150,13 +150,14 @@ def _kernels(cell: Cell, match: Match | None) -> Iterable[Row]:
         if match is None:
             yield target, without, "the equations are not those of a built-in cell"
             continue
-        same = f"those of the built-in {match.pattern}{' up to names' if renamed else ''}"
         known = match.pattern in table
+        none = f"none of the {kind}s in use has"
         if cell.name == match.pattern:
-            why = "computes these equations" if known else f"no {kind} is known for these equations"
+            why = "computes these equations" if known else f"{none} these equations"
         else:
-            why = f"the equations are {same}"
-            why += "" if known else f", for which no {kind} is known"
+            up_to = " up to names" if renamed else ""
+            why = f"the equations are those of the built-in {match.pattern}{up_to}"
+            why += "" if known else f"; {none} them"
         yield target, table[match.pattern] if known else without, why
     if renamed:
         yield "names", "", renamed
