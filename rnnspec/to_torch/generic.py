@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from rnnspec.cells import Cell
+from rnnspec.cells.bounds import is_bounded
+from rnnspec.cells.padding import CONTINUES, with_repeated_end
 from rnnspec.cells.schedule import Delay, JoinedProduct, Loop, Scan, Schedule, Whole, schedule
 from rnnspec.cells.sums import count_uses
 from rnnspec.to_torch.functions import OPERATIONS
@@ -21,10 +24,24 @@ from rnnspec.to_torch.loop import run_loop
 from rnnspec.to_torch.loop_code import LoopCode
 from rnnspec.to_torch.loop_steps import LoopInputs
 from rnnspec.to_torch.packing import Packed
+from rnnspec.to_torch.padding import RepeatedEnds
 from rnnspec.to_torch.scan import scan
 
 States = Mapping[str, Tensor]
 Addends = tuple[int | None, ...]
+
+
+class Program:
+    """A graph ready to be run: its schedule, and its loops as instructions."""
+
+    def __init__(self, plan: Schedule, sizes: Mapping[str, int], rows: Mapping[str, int]) -> None:
+        self.schedule, self.graph = plan, plan.graph
+        self.uses = count_uses(plan.graph)
+        self.codes = {
+            phase.states: LoopCode(plan.graph, phase, sizes, rows)
+            for phase in plan.phases
+            if isinstance(phase, Loop)
+        }
 
 
 class GenericKernel(nn.Module):
@@ -33,43 +50,59 @@ class GenericKernel(nn.Module):
     def __init__(self, cell: Cell, sizes: Mapping[str, int]) -> None:
         super().__init__()
         self.cell, self.sizes = cell, dict(sizes)
-        self.schedule = schedule(cell.graph)
+        plan = schedule(cell.graph)
         shapes = {n: tuple(sizes[size] for size in shape) for n, shape in cell.parameters.items()}
-        self.uses = count_uses(self.schedule.graph)
-        self.packed = Packed(_slots(self.schedule, cell), shapes, cell.fixed)
-        self.codes = {
-            phase.states: LoopCode(self.schedule.graph, phase, sizes, self.packed.rows)
-            for phase in self.schedule.phases
-            if isinstance(phase, Loop)
-        }
+        self.packed = Packed(_slots(plan, cell), shapes, cell.fixed)
+        self.program = Program(plan, sizes, self.packed.rows)
+        self.bounded = is_bounded(cell.graph)
+
+    @cached_property
+    def program_for_padding(self) -> Program:
+        """The cell with the ends of rows repeated."""
+        plan = schedule(with_repeated_end(self.cell.graph))
+        return Program(plan, self.sizes, self.packed.rows)
 
     def forward(
         self,
         steps: Tensor,
         states: States | None = None,
         inputs: Mapping[str, Tensor] | None = None,
+        lengths: Tensor | None = None,
     ) -> tuple[Tensor, States]:
         """The outputs `[T, B, output]` and the states after step T.
 
         `states` before the first step are `[B, width]` each, 0 if not given. `inputs` are the
-        cell's further inputs, `[T, B, 1]` or `[T, B, width]`.
+        cell's further inputs, `[T, B, 1]` or `[T, B, width]`. With `lengths` `[B]`, whatever finite
+        values stand past the length of a row, no inf or NaN comes of them; in a cell that could
+        give such ones, the states are then those after each row's last step.
         """
         rows = steps.shape[1]
         before = {
             state: steps.new_zeros((rows, self.sizes[size])) if states is None else states[state]
             for state, (size,) in self.cell.states.items()
         }
-        if not len(steps):
-            return steps.new_zeros((0, rows, self.sizes[self.cell.output_size])), before
-        return _Run(self, {"x": steps, **(inputs or {})}, before).run()
+        given = {"x": steps, **(inputs or {})}
+        if lengths is None or self.bounded or bool((lengths == len(steps)).all()):
+            if len(steps):
+                return _Run(self.program, self.packed, given, before).run()
+        elif bool(lengths.any()):
+            ends = RepeatedEnds(lengths, len(steps))
+            repeated = {name: ends.steps(value) for name, value in given.items()}
+            repeated[CONTINUES] = ends.continues()
+            run = _Run(self.program_for_padding, self.packed, repeated, ends.states(before))
+            out, after = run.run()
+            return out, ends.after(before, after)
+        return steps.new_zeros((len(steps), rows, self.sizes[self.cell.output_size])), before
 
 
 class _Run:
     """One pass over a sequence: the values known so far, `[T, B, width]`, `[width]` or `[]`."""
 
-    def __init__(self, kernel: GenericKernel, inputs: Mapping[str, Tensor], before: States) -> None:
-        self.kernel, self.before = kernel, before
-        self.graph, self.packed = kernel.schedule.graph, kernel.packed
+    def __init__(
+        self, program: Program, packed: Packed, inputs: Mapping[str, Tensor], before: States
+    ) -> None:
+        self.program, self.packed, self.before = program, packed, before
+        self.graph = program.graph
         self.length, self.rows = inputs["x"].shape[:2]
         self.after: dict[str, Tensor] = {}
         self.values: dict[int, Tensor] = {}
@@ -81,7 +114,7 @@ class _Run:
                 self.values[index] = self.packed.part(node.name)
 
     def run(self) -> tuple[Tensor, States]:
-        for phase in self.kernel.schedule.phases:
+        for phase in self.program.schedule.phases:
             match phase:
                 case Whole():
                     for entry in phase.entries:
@@ -93,7 +126,7 @@ class _Run:
                     addend = self._along(phase.addend, phase.state)
                     self._known(phase.state, scan(factor, addend, self.before[phase.state]))
                 case Loop():
-                    self._loop(self.kernel.codes[phase.states])
+                    self._loop(self.program.codes[phase.states])
         out = self.values[self.graph.output]
         return out.expand(self.length, self.rows, -1), self.after
 
@@ -131,7 +164,7 @@ class _Run:
             columns = self._columns(product)
             bias = torch.cat([like.new_zeros(w) if p is None else p.expand(w) for p, w in columns])
         whole = linear(self.values[product.operand], self._matrix(product), bias)
-        parts = self.kernel.schedule.parts(product)
+        parts = self.program.schedule.parts(product)
         widths = [[self._rows(product, result) for result in part] for part in parts]
         # The gradient of a split joins its parts into a new tensor, even where there is but one.
         tensors = whole.split([sum(w) for w in widths], dim=-1) if len(parts) > 1 else (whole,)
@@ -166,7 +199,7 @@ class _Run:
 
     def _is_spare(self, product: JoinedProduct) -> bool:
         """Whether all that is added to a product is one tensor, computed here for it alone."""
-        uses = self.kernel.uses
+        uses = self.program.uses
         return product.addends in self.joined and all(
             addend is not None and uses[addend] == 1 for addend in product.addends
         )

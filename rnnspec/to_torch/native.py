@@ -99,8 +99,9 @@ class NativeKernel(nn.Module):
         steps: Tensor,
         states: States | None = None,
         inputs: Mapping[str, Tensor] | None = None,
+        lengths: Tensor | None = None,
     ) -> tuple[Tensor, States]:
-        """As `GenericKernel.forward`."""
+        """As `GenericKernel.forward`; all cells here are bounded, so `lengths` change nothing."""
         assert not inputs, "no cell here has further inputs"
         zero = steps.new_zeros((steps.shape[1], self.units))
         before = tuple(zero if states is None else states[name] for name in self.states)

@@ -40,7 +40,8 @@ class RecurrentLayer(nn.Module):
             if direction == "reverse":
                 steps = reversed_by_length(steps, source.lengths)
                 inputs = {name: reversed_by_length(v, source.lengths) for name, v in dt.items()}
-            out, _ = self.kernels[number](steps, self._states(number, steps), inputs)
+            states = self._states(number, steps)
+            out, _ = self.kernels[number](steps, states, inputs, source.lengths.of_rows)
             if direction == "reverse":
                 out = reversed_by_length(out, source.lengths)
             outputs.append(out)
@@ -89,11 +90,15 @@ class MaskedKernel(nn.Module):
         self.packed = self.kernel.packed
 
     def forward(
-        self, steps: Tensor, states: dict[str, Tensor] | None, inputs: dict[str, Tensor]
+        self,
+        steps: Tensor,
+        states: dict[str, Tensor] | None,
+        inputs: dict[str, Tensor],
+        lengths: Tensor,
     ) -> tuple[Tensor, object]:
         """As `GenericKernel.forward`."""
         masks = {name: self._mask(name, width, steps) for name, width in self.masks.items()}
-        out: tuple[Tensor, object] = self.kernel(steps, states, {**inputs, **masks})
+        out: tuple[Tensor, object] = self.kernel(steps, states, {**inputs, **masks}, lengths)
         return out
 
     def _mask(self, name: str, width: int, steps: Tensor) -> Tensor:

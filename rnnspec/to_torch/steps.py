@@ -65,8 +65,6 @@ class _Permuted(torch.autograd.Function):
         return rows.index_select(0, order)
 
     @staticmethod
-    def backward(
-        ctx: torch.autograd.function.FunctionCtx, gradient: Tensor
-    ) -> tuple[Tensor, None]:
+    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
         (order,) = ctx.saved_tensors  # type: ignore[attr-defined]
         return gradient.index_select(0, order), None
