@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnnspec.data import survey
+from rnnspec.errors import DataError
 from rnnspec.plan import resolve
 from rnnspec.spec.load import LoadedSpec, load_spec
 from rnnspec.to_torch import Model
@@ -100,3 +101,10 @@ def test_weights_that_are_not_trained_stay(folder: Path) -> None:
     same = {name for name, value in before.items() if np.array_equal(after[name], value)}
     assert {f"layers.1.forward.{name}" for name in ("W", "U", "b")} <= same
     assert {"layers.0.forward.W", "answer.W", "answer.b"}.isdisjoint(same)
+
+
+def test_time_that_runs_backwards_is_an_error_with_its_place(folder: Path) -> None:
+    with (folder / "valid.jsonl").open("a") as file:
+        file.write('{"frames": [[0.1, 1.0], [0.2, -3.5]], "level": 1}\n')
+    with pytest.raises(DataError, match=r"valid\.jsonl.*61.*step 2, number 2, -3.5, a negative"):
+        build(loaded(folder, "{cell: leaking, units: 3}"), folder / "builds", Silent())

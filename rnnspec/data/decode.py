@@ -146,6 +146,17 @@ def frames(cell: object, textual: bool = False) -> Floats:
     )
 
 
+def check_elapsed(steps: Floats, index: int) -> None:
+    """Element `index` of each of `steps` `[T, W]` is a time since the step before."""
+    backwards = steps[:, index] < 0
+    if backwards.any():
+        at = int(np.argmax(backwards))
+        raise DataError(
+            f"has in step {at + 1}, number {index + 1}, {steps[at, index]:g}, a negative time since"
+            " the step before; data.input.elapsed says which number is the time"
+        )
+
+
 def _stored(values: list[Any], width: int = 0) -> Floats:
     """The numbers as float32; `width` numbers to a step, 0 where there are no steps."""
     try:

@@ -104,8 +104,8 @@ def _settings(node: Input | Output, facts: Facts) -> list[object]:
         case TokensInput(column=column, kind=kind, fold_case=fold_case):
             unicode = unicodedata.unidata_version if fold_case else ""
             return [column, kind, unicode, _vocabulary(node, facts).entries]
-        case FramesInput(column=column, width=width):
-            return [column, "frames", width]
+        case FramesInput(column=column, width=width, elapsed=elapsed):
+            return [column, "frames", width, elapsed]
         case ClassOutput(column=column):
             return [column, "class", _labels(node, facts)]
         case NumericOutput(column=column, width=width, single=single):
@@ -224,7 +224,11 @@ def _frames(node: FramesInput, column: _RaggedColumn) -> Append:
     def append(chunk: Chunk, bad: BadRows) -> None:
         def decoded(cell: object) -> decode.Floats:
             steps = decode.frames(cell, chunk.textual)
-            return _as_wide(steps, node.width) if len(steps) else empty
+            if not len(steps):
+                return empty
+            if node.elapsed is not None:
+                decode.check_elapsed(_as_wide(steps, node.width), node.elapsed)
+            return _as_wide(steps, node.width)
 
         rows = bad.decoded(chunk, node.column, decoded)
         column.append(np.concatenate([empty, *rows]), _lengths(rows))

@@ -57,6 +57,8 @@ def _probe(
         if isinstance(node, FramesInput):
             assert isinstance(known, NumericFacts)
             frames = draw.normal(known.mean, known.deviation, (len(lengths), longest, node.width))
+            if node.elapsed is not None:  # time does not run backwards
+                frames[..., node.elapsed] = np.abs(frames[..., node.elapsed])
             padded[node.column] = (frames.astype(np.float32), lengths)
             continue
         assert isinstance(known, TextFacts)

@@ -48,6 +48,17 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "lower": ("fold_case",),
     "lowercase": ("fold_case",),
     "normalize": ("scale",),
+    "merge_mode": ("merge",),
+    "layer_norm": ("norm",),
+    "normalization": ("norm",),
+    "residual": ("skip",),
+    "highway": ("skip",),
+    "variational_dropout": ("dropout_per",),
+    "initializer": ("init",),
+    "trainable": ("trained",),
+    "proj_size": ("sizes",),
+    "weight_decay": ("l2",),
+    "regularizer": ("l2",),
 }
 """What other tools call a key of ours."""
 

@@ -98,6 +98,7 @@ class Train(Model):
         default=0, description="Seed of all random numbers: weights, order of rows, dropout."
     )
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
-        default=None, description="Processor threads used; null means one for small layers, and one for each core "
-        "where a step is large enough to be shared."
+        default=None,
+        description="Processor threads used; null means one for small layers, and one for each "
+        "core where a step is large enough to be shared.",
     )
