@@ -1,0 +1,428 @@
+"""The generic torch lowering: values, and gradients by the table of derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.autograd import grad, gradcheck
+
+from rnnspec.cells import (
+    FUNCTIONS,
+    Cell,
+    CellSource,
+    builtin_cell,
+    builtin_names,
+    compile_cell,
+    identify,
+)
+from rnnspec.cells.bounds import is_bounded
+from rnnspec.cells.definition import ParameterSource
+from rnnspec.cells.schedule import ACTIVATIONS, JoinedProduct, Loop, Scan, schedule
+from rnnspec.to_torch.derivatives import DERIVATIVES, of_activation
+from rnnspec.to_torch.functions import OPERATIONS
+from rnnspec.to_torch.generic import GenericKernel
+from rnnspec.to_torch.native import NATIVE, NativeKernel
+from rnnspec.to_torch.scan import BLOCK, scan
+from tests.equations import cells, run_by_autograd
+
+INPUTS, UNITS = 3, 4
+PRIMITIVES = {"add", "sub", "mul", "div", "neg", "pow"}
+
+
+def cell(equations: str, *states: str, **more: object) -> Cell:
+    return compile_cell(CellSource("own", states or ("h",), equations, **more))  # type: ignore[arg-type]
+
+
+def kernel(of: Cell, seed: int = 0) -> GenericKernel:
+    """In float64, with weights at which gates are neither idle nor saturated."""
+    built = GenericKernel(of, of.sizes(INPUTS, UNITS, dict.fromkeys(of.own_sizes, 2))).double()
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in built.parameters():
+        parameter.data.normal_(0, 0.5, generator=generator)
+    return built
+
+
+def random_inputs(
+    of: GenericKernel, length: int, rows: int, seed: int = 0
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The inputs of a sequence, and the states before it; all want a gradient."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+
+    inputs = {"x": draw(length, rows, INPUTS)}
+    inputs |= {name: draw(length, rows, 1) for name in of.cell.inputs}
+    states = {name: draw(rows, of.sizes[size]) for name, (size,) in of.cell.states.items()}
+    return inputs, states
+
+
+def run(of: GenericKernel, inputs: dict[str, Tensor], states: dict[str, Tensor] | None) -> Tensor:
+    """One number that all outputs and all states after the last step go into."""
+    more = {name: value for name, value in inputs.items() if name != "x"}
+    out, after = of(inputs["x"], states, more)
+    return total(out, after)
+
+
+def total(out: Tensor, after: Mapping[str, Tensor]) -> Tensor:
+    weights = torch.linspace(0.5, 1.5, out.numel(), dtype=out.dtype).view_as(out)
+    return (weights * out.sin()).sum() + sum(value.cos().sum() for value in after.values())
+
+
+# ---------------------------------------------------------------- the tables
+
+
+def test_the_tables_are_complete() -> None:
+    assert set(FUNCTIONS) | PRIMITIVES <= set(OPERATIONS)
+    assert set(OPERATIONS) == set(DERIVATIVES)
+    for name, function in FUNCTIONS.items():
+        assert len(DERIVATIVES[name]) == function.arity
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+def test_an_activation_is_differentiated_in_place(name: str) -> None:
+    value = torch.linspace(-4, 4, 41, dtype=torch.float64).add_(0.01).requires_grad_()
+    result = OPERATIONS[name](value)
+    expected = grad(result.sum(), value)[0] * 3
+    gradient = torch.full_like(value, 3.0)
+    of_activation(name)(gradient, result.detach(), gradient)
+    torch.testing.assert_close(gradient, expected, atol=1e-7, rtol=0)  # torch has 1/6 in float32
+
+
+# ---------------------------------------------------------------- gradients
+
+
+ARGUMENT = {1: "{}(2 + 0.7 * tanh({}))", 2: "{}({}, 0.3 * c - 0.1)"}
+"""Positive arguments, for the logarithm and the root; and two different ones."""
+
+EXPRESSIONS = {
+    **{f"{f.name} of values": ARGUMENT[f.arity] for f in FUNCTIONS.values()},
+    **{f"{name} of a product": "{}({})" for name in sorted(ACTIVATIONS)},
+    "add of values": "{1} + c * b_2 + b_2",
+    "sub of values": "({1} - c) - (b_2 - c * c)",
+    "mul of values": "{1} * c * b_2 * 0.5",
+    "div of values": "{1} / (2 + c * c) + 1 / (3 + {1} * {1})",
+    "neg of values": "-({1}) * -c",
+    "pow of values": "(2 + tanh({1})) ** 1.5 - c ** 3 + c ** 0 + c ** 1",
+}
+
+
+@pytest.mark.parametrize("case", EXPRESSIONS)
+def test_every_operation_against_finite_differences(case: str) -> None:
+    """In a loop, with states, inputs, a matrix and vectors behind it."""
+    expression = EXPRESSIONS[case].format(case.split()[0], "(U @ h + V @ x + b_1)")
+    loop = kernel(cell(f"v = {expression}\nc = 0.5 * c + tanh(h)\nh = 0.3 * v + c", "h", "c"))
+    assert any(isinstance(phase, Loop) for phase in loop.program.schedule.phases)
+    inputs, states = random_inputs(loop, length=3, rows=2)
+    wanted = [*inputs.values(), *states.values(), *loop.parameters()]
+    assert gradcheck(lambda *_: run(loop, inputs, states), wanted, eps=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", builtin_names())
+@pytest.mark.parametrize(("length", "rows"), [(4, 2), (1, 1)])
+def test_built_in_cells_against_finite_differences(name: str, length: int, rows: int) -> None:
+    built = kernel(builtin_cell(name))
+    inputs, states = random_inputs(built, length, rows)
+    if name == "slstm":  # a normaliser that was built up from nothing is never near 0
+        states = {state: value.detach() * 0 for state, value in states.items()}
+    tensors = [*inputs.values(), *states.values(), *built.parameters()]
+    wanted = [tensor for tensor in tensors if tensor.requires_grad]
+    assert gradcheck(lambda *_: run(built, inputs, states), wanted, eps=1e-6, atol=1e-5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cells(), st.integers(1, 4), st.integers(1, 3), st.booleans())
+def test_random_cells_against_autograd_and_finite_differences(
+    of: Cell, length: int, rows: int, given_states: bool
+) -> None:
+    built = kernel(of)
+    inputs, states = random_inputs(built, length, rows)
+    if not given_states:
+        states = {name: torch.zeros_like(value) for name, value in states.items()}
+    parameters = {name: built.packed.part(name) for name in of.parameters}
+    reference = total(*run_by_autograd(of, parameters, inputs, states))
+    found = run(built, inputs, states if given_states else None)
+    torch.testing.assert_close(found, reference, atol=1e-9, rtol=1e-9)
+    with torch.no_grad():
+        torch.testing.assert_close(run(built, inputs, states), reference.detach())
+    everything = [*inputs.values(), *states.values(), *built.parameters()]
+    wanted = [tensor for tensor in everything if tensor.requires_grad]
+    if not found.requires_grad:
+        return
+    gradients = grad(found, wanted, allow_unused=True, materialize_grads=True)
+    expected = grad(reference, wanted, allow_unused=True, materialize_grads=True)
+    for one, other in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-8, rtol=1e-8)
+    along = sum(float((gradient * gradient).sum()) for gradient in gradients)
+    step = 1e-6 / max(1.0, along) ** 0.5
+    ends = []
+    for sign in (1, -1):
+        _move(wanted, gradients, sign * step)
+        ends.append(float(run(built, inputs, states).detach()))
+        _move(wanted, gradients, -sign * step)
+    assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(along, rel=1e-3, abs=1e-4)
+
+
+def _move(tensors: list[Tensor], by: tuple[Tensor, ...], step: float) -> None:
+    for tensor, gradient in zip(tensors, by, strict=True):
+        tensor.data.add_(gradient, alpha=step)
+
+
+def test_gradients_only_where_they_are_wanted() -> None:
+    built = kernel(builtin_cell("lstm_peephole"))
+    inputs, states = random_inputs(built, 3, 2)
+    everything = [*inputs.values(), *states.values(), *built.parameters()]
+    expected = grad(run(built, inputs, states), everything)
+    for chosen, full in zip(everything, expected, strict=True):
+        for tensor in everything:
+            tensor.requires_grad_(tensor is chosen)
+        torch.testing.assert_close(grad(run(built, inputs, states), chosen)[0], full)
+
+
+def test_a_second_backward_pass_gives_the_same_gradients() -> None:
+    built = kernel(builtin_cell("gru"))
+    inputs, states = random_inputs(built, 3, 2)
+    loss = run(built, inputs, states)
+    first = grad(loss, [*built.parameters()], retain_graph=True)
+    for one, other in zip(first, grad(loss, [*built.parameters()]), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_gradients_of_gradients_are_refused() -> None:
+    built = kernel(builtin_cell("gru"))
+    inputs, states = random_inputs(built, 3, 2)
+    (first,) = grad(run(built, inputs, states), inputs["x"], create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        first.sum().backward()
+
+
+# ---------------------------------------------------------------- against torch's kernels
+
+
+@pytest.mark.parametrize("name", sorted(NATIVE))
+@pytest.mark.parametrize(("length", "rows"), [(20, 5), (1, 1)])
+def test_native_and_generic_kernels_are_equal(name: str, length: int, rows: int) -> None:
+    of = builtin_cell(name)
+    match = identify(of)
+    assert match is not None
+    torch.manual_seed(0)
+    kernels: list[NativeKernel | GenericKernel] = [
+        NativeKernel(of, match, 6, 8),
+        GenericKernel(of, of.sizes(6, 8)),
+    ]
+    weights = {name: torch.randn(held.shape) * 0.4 for name, held in kernels[0].packed.canonical()}
+    steps = torch.randn(length, rows, 6)
+    before = {state: torch.randn(rows, 8) for state in of.states}
+    found = []
+    for one in kernels:
+        for weight, held in one.packed.canonical():
+            held.copy_(weights[weight])
+        x = steps.clone().requires_grad_()
+        states = {state: value.clone().requires_grad_() for state, value in before.items()}
+        out, after = one(x, states)
+        total(out, after).backward()
+        gradients = {"x": x.grad, **{f"state {s}": v.grad for s, v in states.items()}}
+        for parameter in one.parameters():
+            assert parameter.grad is not None
+            parameter.data.copy_(parameter.grad)
+        gradients |= dict(one.packed.canonical())
+        found.append(({"out": out.detach(), **after}, gradients))
+    for name, value in found[0][0].items():
+        torch.testing.assert_close(found[1][0][name], value, atol=1e-5, rtol=0)
+    for name, value in found[0][1].items():
+        torch.testing.assert_close(found[1][1][name], value, atol=1e-6, rtol=1e-4)
+
+
+# ---------------------------------------------------------------- phases
+
+
+@pytest.mark.parametrize("name", ["mingru", "minlstm"])
+def test_linear_recurrences_are_scanned(name: str) -> None:
+    phases = schedule(builtin_cell(name).graph).phases
+    assert any(isinstance(phase, Scan) for phase in phases)
+    assert not any(isinstance(phase, Loop) for phase in phases)
+
+
+def test_nothing_but_elements_is_computed_in_the_loop_of_indrnn() -> None:
+    (loop,) = (p for p in schedule(builtin_cell("indrnn").graph).phases if isinstance(p, Loop))
+    assert not any(isinstance(entry, JoinedProduct) for entry in loop.entries)
+
+
+ODD = {
+    "states change places": ("g = h\nh = c\nc = tanh(g + W @ x)", ("h", "c"), None),
+    "a state one step late": ("g = h\nh = tanh(W @ x + U @ c)\nc = g", ("h", "c"), "c"),
+    "two states, one value": ("h = tanh(W @ x + U @ h + V @ c)\nc = h", ("h", "c"), None),
+    "weights alone": ("h = b", ("h",), None),
+    "a counter": ("h = h + 1 - 1 * b", ("h",), None),
+    "a matrix on two operands": ("r = sigmoid(U @ h)\nh = tanh(W @ x + U @ (r * h))", ("h",), None),
+    "a known sum read twice": (
+        "v = W @ x + b\nh = tanh(v + U @ h) * sigmoid(v + V @ h) + v",
+        ("h",),
+        None,
+    ),
+    "a scan behind a loop behind a scan": (
+        "c = sigmoid(W @ x) * c + V @ x\nh = tanh(U @ h + c)\nm = sigmoid(M @ h) * m + h",
+        ("h", "c", "m"),
+        "m",
+    ),
+    "a numerator in a linear recurrence": ("h = (1 - b) * h / 2 - (W @ x - -h) / 4", ("h",), None),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+@pytest.mark.parametrize("length", [1, 4])
+def test_odd_cells(case: str, length: int) -> None:
+    equations, names, output = ODD[case]
+    of = cell(equations, *names, output=output)
+    built = GenericKernel(of, of.sizes(UNITS, UNITS)).double()
+    torch.manual_seed(0)
+    for parameter in built.parameters():
+        parameter.data.normal_(0, 0.5)
+    x = torch.randn(length, 2, UNITS, dtype=torch.float64, requires_grad=True)
+    states = {s: torch.randn(2, UNITS, dtype=torch.float64, requires_grad=True) for s in names}
+    parameters = {name: built.packed.part(name) for name in of.parameters}
+    expected = total(*run_by_autograd(of, parameters, {"x": x}, states))
+    found = total(*built(x, states))
+    torch.testing.assert_close(found, expected)
+    wanted = [x, *states.values(), *built.parameters()]
+    gradients = [
+        grad(end, wanted, allow_unused=True, materialize_grads=True) for end in (found, expected)
+    ]
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_no_steps_give_no_outputs_and_the_same_states() -> None:
+    built = kernel(builtin_cell("lstm"))
+    inputs, states = random_inputs(built, 0, 2)
+    out, after = built(inputs["x"], states)
+    assert out.shape == (0, 2, UNITS)
+    assert after == states
+
+
+# ---------------------------------------------------------------- scans
+
+
+@pytest.mark.parametrize("length", [1, 2, 2 * BLOCK - 1, 2 * BLOCK, 3 * BLOCK + 7])
+@pytest.mark.parametrize("largest", [1.0, 1.05])
+@pytest.mark.parametrize("rows", [1, 3000])
+def test_a_scan_is_the_loop(length: int, largest: float, rows: int) -> None:
+    """In blocks and in one pass: factors beyond 1 and wide batches are not cut."""
+    torch.manual_seed(0)
+    factors = (torch.rand(length, rows, 1, dtype=torch.float64) * 2 - 1) * largest
+    addends, before = torch.randn_like(factors), torch.randn_like(factors[0])
+    wanted = [tensor.requires_grad_() for tensor in (factors, addends, before)]
+    held, steps = before, []
+    for factor, addend in zip(factors, addends, strict=True):
+        held = factor * held + addend
+        steps.append(held)
+    expected, found = torch.stack(steps), scan(factors, addends, before)
+    torch.testing.assert_close(found, expected, atol=1e-12, rtol=1e-12)
+    weights = torch.randn_like(found)
+    for one, other in zip(
+        grad((weights * found).sum(), wanted), grad((weights * expected).sum(), wanted), strict=True
+    ):
+        torch.testing.assert_close(one, other, atol=1e-11, rtol=1e-11)
+
+
+def test_a_scan_survives_products_that_underflow_or_would_overflow() -> None:
+    length = 4 * BLOCK
+    addends, before = torch.ones(length, 1, 2), torch.zeros(1, 2)
+    tiny = torch.full((length, 1, 2), 1e-30)
+    assert torch.equal(scan(tiny, addends, before)[-1], addends[-1])
+    huge = torch.full((length, 1, 2), 1e30)
+    assert torch.equal(scan(huge, addends * 0, before), addends * 0)
+
+
+# ---------------------------------------------------------------- padding
+
+
+GROWING = "h = tanh(0.1 * exp(W @ x + U @ h + b))"
+
+
+@pytest.mark.parametrize("of", [*builtin_names(), GROWING])
+def test_padding_leaves_the_gradients_of_real_steps_alone(of: str) -> None:
+    built = kernel(cell(GROWING) if of == GROWING else builtin_cell(of))
+    lengths = torch.tensor([3, 0, 12, 1])
+    inputs, states = random_inputs(built, 12, len(lengths))
+    inputs = {
+        name: value.detach().abs() if name != "x" else value for name, value in inputs.items()
+    }
+    states = {name: torch.zeros_like(value) for name, value in states.items()}
+    past = torch.arange(12)[:, None] >= lengths
+    inputs["x"].data.masked_fill_(past[..., None], 0).add_(past[..., None] * 1e5)
+    parameters = [p for p in built.parameters() if p.requires_grad]
+    wanted = [inputs["x"], *parameters]
+    more = {name: value for name, value in inputs.items() if name != "x"}
+    out, _ = built(inputs["x"], states, more, lengths)
+    assert bool(out.isfinite().all())
+    found = grad(out.masked_fill(past[..., None], 0).sin().sum(), wanted)
+    alone: list[Tensor] = []
+    for row, length in enumerate(lengths.tolist()):
+        mine = {name: value[:length, row : row + 1] for name, value in inputs.items()}
+        own = {name: value[row : row + 1] for name, value in states.items()}
+        extra = {name: value for name, value in mine.items() if name != "x"}
+        alone.append(built(mine["x"], own, extra)[0].sin().sum())
+    for one, other in zip(found, grad(torch.stack(alone).sum(), wanted), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-9, rtol=1e-9)
+
+
+def test_the_states_after_a_padded_row_are_those_after_its_last_step() -> None:
+    built = kernel(cell(GROWING))
+    lengths = torch.tensor([3, 0, 5])
+    inputs, states = random_inputs(built, 5, 3)
+    _, after = built(inputs["x"], states, None, lengths)
+    for row, length in enumerate(lengths.tolist()):
+        own = {name: value[row : row + 1] for name, value in states.items()}
+        _, expected = built(inputs["x"][:length, row : row + 1], own)
+        torch.testing.assert_close(after["h"][row : row + 1], expected["h"])
+
+
+def test_rows_that_are_all_empty_give_zeros() -> None:
+    built = kernel(cell(GROWING))
+    inputs, states = random_inputs(built, 2, 2)
+    out, after = built(inputs["x"] * 1e6, states, None, torch.tensor([0, 0]))
+    assert not out.any()
+    assert after == states
+
+
+BOUNDED = ("rnn", "lstm", "lstm_peephole", "gru", "gru_reset_before", "mgu", "mingru", "echo_state")
+
+
+def test_which_cells_are_bounded() -> None:
+    assert [name for name in BOUNDED if not is_bounded(builtin_cell(name).graph)] == []
+    unbounded = ("rnn_relu", "indrnn", "slstm", "minlstm")
+    assert [name for name in unbounded if is_bounded(builtin_cell(name).graph)] == []
+
+
+# ---------------------------------------------------------------- weights
+
+
+def test_canonical_weights_are_the_parameters_own_memory() -> None:
+    built = kernel(cell("r = sigmoid(U @ h)\nh = tanh(W @ x + U @ (r * h) + V @ h)"))
+    given_weights = {name: torch.randn_like(held) for name, held in built.packed.canonical()}
+    assert set(given_weights) == set(built.cell.parameters)
+    for name, held in built.packed.canonical():
+        held.copy_(given_weights[name])
+    assert all(torch.equal(held, given_weights[name]) for name, held in built.packed.canonical())
+    inputs, states = random_inputs(built, 3, 2)
+    run(built, inputs, states).backward()
+    torch.optim.SGD(built.parameters(), lr=0.1).step()
+    changed = {
+        name: not torch.equal(h, given_weights[name]) for name, h in built.packed.canonical()
+    }
+    assert all(changed.values())
+
+
+def test_weights_that_are_not_trained_stay() -> None:
+    source = {"U": ParameterSource(trained=False)}
+    built = kernel(cell("h = tanh(W @ x + U @ h + V @ h + b)", parameters=source))
+    inputs, states = random_inputs(built, 3, 2)
+    run(built, inputs, states).backward()
+    without = {name for name, p in built.packed.named_parameters() if p.grad is None}
+    assert without == {"U"}
