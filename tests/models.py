@@ -28,6 +28,7 @@ from rnnspec.spec import Spec
 from rnnspec.spec.check import findings
 
 Arrays = dict[str, NDArray[np.float32]]
+START = 4
 ELAPSED = 1
 """Element of each frame that stands for a time, and is never negative."""
 
@@ -71,7 +72,10 @@ def layers_plan(
     elapsed: int | None = None,
     cells: dict[str, Any] | None = None,
 ) -> Plan:
-    """The plan of a spec with these layers, from frames to four classes."""
+    """The plan of a spec with these layers, from frames to four classes.
+
+    A column of initial states is called `start` and holds `START` numbers.
+    """
     spec = Spec.model_validate(
         {
             "name": "test",
@@ -94,7 +98,8 @@ def frames_facts(width: int = 3) -> Facts:
     """Facts that fit `frames_plan`."""
     mean = tuple(0.1 * i for i in range(width))
     frames = NumericFacts(width, mean, tuple(1.0 + 0.2 * i for i in range(width)), longest=9)
-    return Facts(10, {"frames": frames}, {"label": ClassFacts(("a", "b", "c", "d"))})
+    start = NumericFacts(START, (0.0,) * START, (1.0,) * START)
+    return Facts(10, {"frames": frames, "start": start}, {"label": ClassFacts(("a", "b", "c", "d"))})
 
 
 def random_weights(plan: Plan, seed: int = 0) -> Arrays:

@@ -145,10 +145,11 @@ def described(inputs: Sequence[InputColumn]) -> str:
         "chars": "a text",
         "ids": "a list of token numbers",
         "frames": "a list of steps",
+        "vector": "a list",
     }
     return ", ".join(f"{each.column!r} ({_kind(kinds, each)})" for each in inputs)
 
 
 def _kind(kinds: dict[str, str], column: InputColumn) -> str:
-    width = f" of {column.width} numbers" if column.kind == "frames" else ""
+    width = f" of {column.width} numbers" if column.kind in ("frames", "vector") else ""
     return kinds[column.kind] + width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,10 @@ Values = NDArray[np.int64] | NDArray[np.float32]
 class Batch:
     """Some rows, padded, by column.
 
-    `inputs`: values `[B, T]` int64 (token numbers) or `[B, T, W]` float32 (frames), and lengths
-    `[B]` int64; T is the length of the longest row, at least 1; past a row's length stands
-    PAD_ID or 0. `targets`: class numbers `[B]` int64, or numbers `[B, W]` float32.
+    `inputs`: values `[B, T]` int64 (token numbers), `[B, T, W]` float32 (frames) or `[B, W]`
+    float32 (vectors), and lengths `[B]` int64, 1 for vectors; T is the length of the longest row,
+    at least 1; past a row's length stands PAD_ID or 0. `targets`: class numbers `[B]` int64, or
+    numbers `[B, W]` float32.
     """
 
     inputs: dict[str, tuple[Values, Lengths]]
@@ -61,15 +62,17 @@ class Ragged:
 class Dataset:
     """The rows of one file (or of its training or validation part), encoded.
 
-    `inputs` and `targets` by column; `lines` `[rows]` int64 holds where the file has each row: its
-    line, for Parquet its row, counted from 1. The arrays are mapped from disk: they take no memory
-    that the system cannot take back. `key` tells this content, encoded this way, from any other.
+    `inputs` and `targets` by column, and `vectors` `[rows, W]`, inputs without steps; `lines`
+    `[rows]` int64 holds where the file has each row: its line, for Parquet its row, counted from 1.
+    The arrays are mapped from disk: they take no memory that the system cannot take back. `key`
+    tells this content, encoded this way, from any other.
     """
 
     inputs: Mapping[str, Ragged]
     targets: Mapping[str, NDArray[Any]]
     lines: NDArray[np.int64]
     key: str = ""
+    vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -85,7 +88,10 @@ class Dataset:
 
     def collate(self, indices: NDArray[np.integer]) -> Batch:
         """The rows `indices` (`[B]`, from 0) as one batch."""
+        inputs = {column: ragged.padded(indices) for column, ragged in self.inputs.items()}
+        ones = np.ones(len(indices), np.int64)
+        inputs |= {column: (values[indices], ones) for column, values in self.vectors.items()}
         return Batch(
-            {column: ragged.padded(indices) for column, ragged in self.inputs.items()},
+            inputs,
             {column: values[indices] for column, values in self.targets.items()},
         )

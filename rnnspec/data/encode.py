@@ -30,6 +30,7 @@ from rnnspec.plan.nodes import (
     Output,
     Plan,
     TokensInput,
+    VectorInput,
 )
 from rnnspec.source.problems import did_you_mean
 
@@ -77,12 +78,16 @@ def encode(
 
 
 def _dataset(plan: Plan, arrays: dict[str, NDArray[Any]], key: str) -> Dataset:
-    inputs = {
-        node.column: Ragged(arrays[f"input.{index}"], arrays[f"input.{index}.offsets"])
-        for index, node in enumerate(plan.inputs)
-    }
+    inputs: dict[str, Ragged] = {}
+    vectors: dict[str, NDArray[np.float32]] = {}
+    for index, node in enumerate(plan.inputs):
+        values = arrays[f"input.{index}"]
+        if isinstance(node, VectorInput):
+            vectors[node.column] = values
+        else:
+            inputs[node.column] = Ragged(values, arrays[f"input.{index}.offsets"])
     targets = {node.column: arrays[f"output.{index}"] for index, node in enumerate(plan.outputs)}
-    return Dataset(inputs, targets, arrays["lines"], key)
+    return Dataset(inputs, targets, arrays["lines"], key, vectors)
 
 
 def _key(plan: Plan, facts: Facts, file: Path, format: Format, rows: Part, share: float) -> str:
@@ -106,6 +111,8 @@ def _settings(node: Input | Output, facts: Facts) -> list[object]:
             return [column, kind, unicode, _vocabulary(node, facts).entries]
         case FramesInput(column=column, width=width, elapsed=elapsed):
             return [column, "frames", width, elapsed]
+        case VectorInput(column=column, width=width):
+            return [column, "numeric", width, False]
         case ClassOutput(column=column):
             return [column, "class", _labels(node, facts)]
         case NumericOutput(column=column, width=width, single=single):
@@ -169,7 +176,7 @@ def _appender(node: Input | Output, name: str, facts: Facts, writer: Writer) -> 
             return _frames(node, _RaggedColumn.new(writer, name, "<f4", node.width))
         case ClassOutput():
             return _classes(node, _labels(node, facts), writer.column(name, "<i8"))
-        case NumericOutput():
+        case NumericOutput() | VectorInput():
             return _numbers(node, writer.column(name, "<f4", node.width))
 
 
@@ -237,8 +244,9 @@ def _frames(node: FramesInput, column: _RaggedColumn) -> Append:
     return append
 
 
-def _numbers(node: NumericOutput, column: Column) -> Append:
-    read_cell = decode.number if node.single else decode.vector
+def _numbers(node: NumericOutput | VectorInput, column: Column) -> Append:
+    single = isinstance(node, NumericOutput) and node.single
+    read_cell = decode.number if single else decode.vector
 
     def append(chunk: Chunk, bad: BadRows) -> None:
         def decoded(cell: object) -> decode.Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +27,7 @@ from rnnspec.spec import (
     VectorOutput,
     WordsInput,
 )
+from rnnspec.spec.encoder import given_columns
 
 MOST_LABELS = 1 << 20
 
@@ -48,23 +50,29 @@ def survey(spec: Spec, train: Path) -> Facts:
     vocabulary beyond bounds (`WordCounts`).
     """
     share = spec.data.valid if isinstance(spec.data.valid, float) else 0.0
-    source, target = spec.data.input, spec.data.output
-    gatherers = [_gatherer(source), _gatherer(target)]
+    inputs = {spec.data.input.column: _gatherer(spec.data.input)}
+    inputs |= {column: Numbers(column, _vector) for column in given_columns(spec.encoder.layers)}
+    outputs = {spec.data.output.column: _gatherer(spec.data.output)}
     bad, rows, kept_out = BadRows(train), 0, 0
-    for chunk in read(train, [source.column, target.column], spec.data.format, bad):
+    gatherers = [*inputs.values(), *outputs.values()]
+    for chunk in read(train, [*inputs, *outputs], spec.data.format, bad):
         used = _training_rows(chunk, share) if share else chunk
         rows += len(used)
         kept_out += len(chunk) - len(used)
         for gatherer in gatherers:
             gatherer.add(used, bad)
     _check_split(train, rows, kept_out, share)
-    found = []
-    for gatherer, column in zip(gatherers, (source.column, target.column), strict=True):
+    return Facts(rows, _facts(train, inputs), _facts(train, outputs))
+
+
+def _facts(train: Path, gatherers: Mapping[str, Gatherer]) -> dict[str, ColumnFacts]:
+    found = {}
+    for column, gatherer in gatherers.items():
         try:
-            found.append(gatherer.facts())
+            found[column] = gatherer.facts()
         except DataError as error:
             raise DataError(f"{train}: column {column!r} has {error}") from error
-    return Facts(rows, {source.column: found[0]}, {target.column: found[1]})
+    return found
 
 
 def _training_rows(chunk: Chunk, share: float) -> Chunk:
@@ -91,8 +99,12 @@ def _gatherer(column: Input | Output) -> Gatherer:
             return Words(column)
         case CharsInput():
             return Chars(column)
-        case FramesInput() | VectorOutput() | NumberOutput():
-            return Numbers(column)
+        case FramesInput():
+            return Numbers(column.column, frames)
+        case VectorOutput():
+            return Numbers(column.column, _vector)
+        case NumberOutput():
+            return Numbers(column.column, _number)
         case ClassOutput():
             return Labels(column)
 
@@ -138,33 +150,38 @@ def _text_facts(entries: tuple[str, ...], longest: int, what: str, min_count: in
     return TextFacts(Vocabulary(entries), longest)
 
 
+def _vector(cell: object, textual: bool) -> Floats:
+    return vector(cell, textual)[None]
+
+
+def _number(cell: object, textual: bool) -> Floats:
+    return number(cell, textual)[None]
+
+
 @dataclass(slots=True)
 class Numbers:
-    """Frames, vectors and single numbers; the first row that has steps sets the width."""
+    """Frames, vectors and single numbers; the first row that has steps sets the width.
 
-    column: FramesInput | VectorOutput | NumberOutput
+    `decode` makes a cell `[T, width]`.
+    """
+
+    column: str
+    decode: Callable[[object, bool], Floats]
     width: int = 0
     longest: int = 0
     moments: Moments = field(default_factory=Moments)
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
-        def decode(cell: object) -> Floats:
-            return self._decode(cell, chunk.textual)
+        def decoded(cell: object) -> Floats:
+            return self._checked(self.decode(cell, chunk.textual))
 
-        rows = bad.decoded(chunk, self.column.column, decode)
+        rows = bad.decoded(chunk, self.column, decoded)
         if not self.width:  # nothing but empty rows so far
             return
         self.moments.add(np.concatenate([row for row in rows if len(row)] or [_none(self.width)]))
         self.longest = max(self.longest, max(map(len, rows), default=0))
 
-    def _decode(self, cell: object, textual: bool) -> Floats:
-        match self.column:
-            case FramesInput():
-                steps = frames(cell, textual)
-            case VectorOutput():
-                steps = vector(cell, textual)[None]
-            case NumberOutput():
-                steps = number(cell, textual)[None]
+    def _checked(self, steps: Floats) -> Floats:
         if len(steps):
             self.width = self.width or steps.shape[1]
             if steps.shape[1] != self.width:

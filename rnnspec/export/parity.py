@@ -114,7 +114,8 @@ def feeds(probe: Probe, ids: bool) -> dict[str, NDArray[np.generic]]:
             found[column] = np.array(probe.text[column], dtype=object)
             continue
         found[f"{column}.ids" if column in probe.text else column] = values
-        found[f"{column}.lengths"] = lengths
+        is_vector = values.ndim == 2 and column not in probe.text
+        found |= {} if is_vector else {f"{column}.lengths": lengths}
     return found
 
 

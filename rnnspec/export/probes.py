@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rnnspec.data.decode import fold, words
 from rnnspec.plan import Facts, NumericFacts, Plan, TextFacts
-from rnnspec.plan.nodes import FramesInput, TokensInput
+from rnnspec.plan.nodes import FramesInput, TokensInput, VectorInput
 
 UNKNOWN_SHARE = 0.1
 """Share of probe tokens that stand in no vocabulary."""
@@ -23,7 +23,8 @@ class Probe:
     """A batch in both forms: as the file takes it and as the trained module does.
 
     `text`: texts `[B]` by column, where the input is text; `padded`: values `[B, T]` or
-    `[B, T, W]` and lengths `[B]` by column, with arbitrary values past the lengths.
+    `[B, T, W]` and lengths `[B]` by column, with arbitrary values past the lengths, or vectors
+    `[B, W]` with lengths of 1.
     """
 
     text: dict[str, list[str]]
@@ -60,6 +61,11 @@ def _probe(
             if node.elapsed is not None:  # time does not run backwards
                 frames[..., node.elapsed] = np.abs(frames[..., node.elapsed])
             padded[node.column] = (frames.astype(np.float32), lengths)
+            continue
+        if isinstance(node, VectorInput):
+            assert isinstance(known, NumericFacts)
+            vectors = draw.normal(known.mean, known.deviation, (len(lengths), node.width))
+            padded[node.column] = (vectors.astype(np.float32), np.ones_like(lengths))
             continue
         assert isinstance(known, TextFacts)
         texts = [_text(node, known, length, draw) for length in lengths]

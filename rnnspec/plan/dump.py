@@ -55,7 +55,7 @@ def _setting(name: str, value: object) -> str:
     match name, value:
         case _, Cell(name=of_cell):
             return of_cell
-        case "elapsed", str():
+        case (("elapsed" | "given"), str()):
             return value
         case "sizes", tuple():
             return "{" + ", ".join(f"{key}: {number}" for key, number in value) + "}"

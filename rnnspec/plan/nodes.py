@@ -21,7 +21,7 @@ PoolKind = Literal["last", "mean", "max", "attention"]
 Activation = Literal["none", "relu", "tanh", "gelu"]
 TokenKind = Literal["words", "chars"]
 MergeKind = Literal["sum", "mean", "mul"]
-InitialState = Literal["zeros", "learned"]
+InitialState = Literal["zeros", "learned", "given"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,15 @@ class Elapsed:
 
 
 @dataclass(frozen=True, slots=True)
+class VectorInput:
+    """Numbers of `column`, `[B, width]`, as they stand in the data."""
+
+    name: str
+    column: str
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
 class Embed:
     """A learned vector for each token number: `[B, T]` to `[B, T, width]`."""
 
@@ -101,7 +110,9 @@ class Recurrent:
     own sizes. `elapsed` is the node whose value a cell reads as its input `dt`; without one, `dt`
     is 1. In either direction a step is read together with its own `dt`.
 
-    The states before the first step read are 0, or weights of the layer if `initial` is "learned".
+    The states before the first step read are 0, or weights of the layer if `initial` is "learned";
+    if it is "given", the cell's first state is the value `[B, width]` of the node `given`, in
+    either direction, and the others are 0.
     `starts` are the starts of parameters that go before those of the cell, `l2` is the factor of
     `sum(w^2) / 2` over its trained parameters in the loss. While training, `recurrent_dropout` and
     `zoneout` are at work (`rnnspec.cells.zoneout`, `rnnspec.cells.recurrent_dropout`); zoneout also
@@ -117,6 +128,7 @@ class Recurrent:
     sizes: tuple[tuple[str, int], ...] = ()
     elapsed: str = ""
     initial: InitialState = "zeros"
+    given: str = ""
     recurrent_dropout: float = 0.0
     zoneout: float = 0.0
     starts: tuple[tuple[str, CellStart], ...] = ()
@@ -250,7 +262,7 @@ class NumericOutput:
     single: bool
 
 
-Input = TokensInput | FramesInput
+Input = TokensInput | FramesInput | VectorInput
 Output = ClassOutput | NumericOutput
 Skip = Residual | Highway
 Node = (
@@ -275,7 +287,7 @@ class Plan:
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        return tuple(n for n in self.nodes if isinstance(n, TokensInput | FramesInput))
+        return tuple(n for n in self.nodes if isinstance(n, Input))
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -285,12 +297,12 @@ class Plan:
 def sources(node: Node) -> Iterator[str]:
     """Names of the nodes that `node` reads."""
     match node:
-        case TokensInput() | FramesInput() | Elapsed():
+        case TokensInput() | FramesInput() | VectorInput() | Elapsed():
             return
         case Residual() | Highway():
             yield from (node.source, node.skip)
         case Recurrent():
-            yield from (node.source, node.elapsed) if node.elapsed else (node.source,)
+            yield from (name for name in (node.source, node.elapsed, node.given) if name)
         case _:
             yield node.source
 

@@ -18,6 +18,7 @@ from rnnspec.plan.nodes import (
     Embed,
     FramesInput,
     Highway,
+    InitialState,
     Merge,
     Node,
     Normalize,
@@ -28,12 +29,19 @@ from rnnspec.plan.nodes import (
     Recurrent,
     Residual,
     TokensInput,
+    VectorInput,
 )
 from rnnspec.plan.verify import verify
 from rnnspec.spec.cell import source_of
 from rnnspec.spec.check_layers import unequal_widths
-from rnnspec.spec.encoder import DEFAULT_EMBED
+from rnnspec.spec.encoder import DEFAULT_EMBED, GivenState, LearnedState, ZeroState, given_columns
 from rnnspec.spec.init import start_of
+
+_INITIAL: dict[type[ZeroState | LearnedState | GivenState], InitialState] = {
+    ZeroState: "zeros",
+    LearnedState: "learned",
+    GivenState: "given",
+}
 
 
 def resolve(spec: language.Spec, facts: Facts) -> Plan:
@@ -43,6 +51,10 @@ def resolve(spec: language.Spec, facts: Facts) -> Plan:
     inconsistency raises AssertionError, for it is a defect of rnnspec.
     """
     nodes: list[Node] = []
+    for column in given_columns(spec.encoder.layers):
+        vector = facts.inputs[column]
+        assert isinstance(vector, NumericFacts)
+        nodes.append(VectorInput(f"input.{column}", column, vector.width))
     width = _input(spec, facts, nodes)
     *stack, last = [layer for layer in spec.encoder.layers for _ in range(layer.repeat)]
     for layer in stack:
@@ -111,6 +123,7 @@ def _recurrent(
 ) -> Recurrent:
     cell = cell_of(spec, layer.cell)
     elapsed = [node.name for node in nodes if isinstance(node, Elapsed)]
+    initial = layer.initial_state
     node = Recurrent(
         name=f"layers.{sum(isinstance(before, Recurrent) for before in nodes)}",
         source=nodes[-1].name,
@@ -120,14 +133,31 @@ def _recurrent(
         direction=layer.direction,
         sizes=tuple((size, layer.sizes[size]) for size in cell.own_sizes),
         elapsed=elapsed[0] if elapsed and cell.inputs else "",
-        initial=layer.initial_state,
+        initial=_INITIAL[type(initial)],
+        given=f"input.{initial.value}" if isinstance(initial, GivenState) else "",
         recurrent_dropout=layer.recurrent_dropout,
         zoneout=layer.zoneout,
         starts=tuple(_starts(layer, cell).items()),
         l2=layer.l2,
     )
     nodes.append(node)
+    if isinstance(initial, GivenState):
+        _check_given(spec, layer, node, nodes)
     return node
+
+
+def _check_given(
+    spec: language.Spec, layer: language.Layer, node: Recurrent, nodes: list[Node]
+) -> None:
+    """The column of an initial state is as wide as the state."""
+    first = next(iter(node.cell.states))
+    width = next(v.width for v in nodes if isinstance(v, VectorInput) and v.name == node.given)
+    if width != node.state_width(first):
+        raise DataError(
+            f"encoder.layers[{spec.encoder.layers.index(layer)}].initial_state: column"
+            f" {node.given.removeprefix('input.')!r} holds {width} numbers for each row, but the"
+            f" state {first} is {node.state_width(first)} wide"
+        )
 
 
 def _starts(layer: language.Layer, cell: Cell) -> dict[str, CellStart]:

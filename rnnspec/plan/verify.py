@@ -19,6 +19,7 @@ from rnnspec.plan.nodes import (
     Recurrent,
     Residual,
     TokensInput,
+    VectorInput,
     sources,
 )
 
@@ -53,6 +54,8 @@ def _shape(plan: Plan, node: Node, found: dict[str, Shape]) -> Shape:
             return ("B", "T")
         case FramesInput():
             return ("B", "T", node.features)
+        case VectorInput():
+            return ("B", node.width)
         case Elapsed():
             return _elapsed(plan, node)
         case Embed():
@@ -61,6 +64,7 @@ def _shape(plan: Plan, node: Node, found: dict[str, Shape]) -> Shape:
             return found[node.source]
         case Recurrent():
             _check_layer(plan, node)
+            _check_given(node, found)
             return _expect(node, found, ("B", "T", node.inputs), ("B", "T", node.width))
         case Merge():
             return _each_vector(node, found, node.inputs, node.width)
@@ -108,6 +112,15 @@ def _check_layer(plan: Plan, node: Recurrent) -> None:
         assert cell.inputs, f"{node.name} has an elapsed time, which {cell.name} does not read"
         source = plan.node(node.elapsed)
         assert isinstance(source, Elapsed), f"{node.name} takes {node.elapsed} for elapsed time"
+
+
+def _check_given(node: Recurrent, found: dict[str, Shape]) -> None:
+    assert bool(node.given) == (node.initial == "given"), f"{node.name} is given {node.given!r}"
+    if node.given:
+        first = next(iter(node.cell.states))
+        takes = ("B", node.state_width(first))
+        gives = found[node.given]
+        assert gives == takes, f"{node.name} takes {takes} for {first}, {node.given} gives {gives}"
 
 
 def _skip(node: Residual | Highway, found: dict[str, Shape]) -> Shape:

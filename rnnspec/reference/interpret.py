@@ -18,8 +18,8 @@ from rnnspec.plan.nodes import (
     Dropout,
     Elapsed,
     Embed,
-    FramesInput,
     Highway,
+    Input,
     Merge,
     MergeKind,
     Node,
@@ -30,6 +30,7 @@ from rnnspec.plan.nodes import (
     Recurrent,
     Residual,
     TokensInput,
+    VectorInput,
     directions_read,
 )
 from rnnspec.reference.functions import FUNCTIONS, PRIMITIVES, gelu, layer_norm, sigmoid, softmax
@@ -55,7 +56,8 @@ def answers(
 ) -> dict[str, Array]:
     """The answer to each row, by output column.
 
-    A row maps each input column to its token numbers `[T]` or frames `[T, width]`; T may be 0.
+    A row maps each input column to its token numbers `[T]`, frames `[T, width]` or vector
+    `[width]`; T may be 0.
     A class is answered by its probabilities `[B, classes]`, numbers by `[B, width]` in the units
     of the data.
     """
@@ -69,17 +71,15 @@ def _answer(
 ) -> dict[str, Array]:
     values: dict[str, Array] = {}
     for node in plan.nodes:
-        if isinstance(node, TokensInput | FramesInput | Elapsed):
+        if isinstance(node, Input | Elapsed):
             values[node.name] = _input(node, weights, np.asarray(row[node.column], np.float64))
         else:
             values[node.name] = _value(plan, node, weights, values)
     return {out.column: values[out.name] for out in plan.outputs}
 
 
-def _input(
-    node: TokensInput | FramesInput | Elapsed, weights: dict[str, Array], cell: Array
-) -> Array:
-    if isinstance(node, TokensInput):
+def _input(node: Input | Elapsed, weights: dict[str, Array], cell: Array) -> Array:
+    if isinstance(node, TokensInput | VectorInput):
         return cell.reshape(-1)
     if isinstance(node, Elapsed):
         return cell[:, node.index] if len(cell) else np.zeros(0)
@@ -92,7 +92,7 @@ def _input(
 
 
 def _value(plan: Plan, node: Node, weights: dict[str, Array], values: dict[str, Array]) -> Array:
-    assert not isinstance(node, TokensInput | FramesInput | Elapsed), f"{node.name} has no source"
+    assert not isinstance(node, Input | Elapsed), f"{node.name} has no source"
     source = values[node.source]
     match node:
         case Embed():
@@ -100,7 +100,8 @@ def _value(plan: Plan, node: Node, weights: dict[str, Array], values: dict[str, 
         case Dropout():
             return source
         case Recurrent():
-            return layer(node, weights, source, values[node.elapsed] if node.elapsed else None)
+            elapsed = values[node.elapsed] if node.elapsed else None
+            return layer(node, weights, source, elapsed, values.get(node.given))
         case Merge():
             forward, reverse = np.split(source, 2, axis=-1)
             return _MERGES[node.kind](forward, reverse)
@@ -131,10 +132,12 @@ def layer(
     weights: Mapping[str, Array],
     steps: Array,
     elapsed: Array | None = None,
+    given: Array | None = None,
 ) -> Array:
     """One row through one layer: `[T, inputs]` to `[T, width]`, in time order.
 
-    `elapsed` `[T]` is the time since the step before, 1 if not given.
+    `elapsed` `[T]` is the time since the step before, 1 if there is none; `given` `[width]` the
+    first state before the first step.
     """
     cell, outputs = node.answering_cell, []
     dt = np.ones(len(steps)) if elapsed is None else elapsed
@@ -146,6 +149,8 @@ def layer(
         states = {name: np.zeros(node.state_width(name)) for name in cell.states}
         if node.initial == "learned":
             states = {name: weights[f"{prefix}initial.{name}"] for name in cell.states}
+        if given is not None:
+            states[next(iter(states))] = given
         for t in order:
             states, out[t] = step(cell, parameters, {"x": steps[t], "dt": dt[t]}, states)
         outputs.append(out)

@@ -18,19 +18,27 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from rnnspec.plan.facts import ClassFacts, Facts
-from rnnspec.plan.nodes import ClassOutput, FramesInput, NumericOutput, Plan, TokensInput
+from rnnspec.plan.nodes import (
+    ClassOutput,
+    FramesInput,
+    Input,
+    NumericOutput,
+    Plan,
+    VectorInput,
+)
 
 SPEC, PLAN, VERSION = "rnnspec.spec", "rnnspec.plan", "rnnspec.version"
 PARITY, INPUTS, OUTPUTS = "rnnspec.parity", "rnnspec.inputs", "rnnspec.outputs"
 
-InputKind = Literal["words", "chars", "ids", "frames"]
+InputKind = Literal["words", "chars", "ids", "frames", "vector"]
 OutputKind = Literal["class", "number", "vector"]
 
 
 @dataclass(frozen=True, slots=True)
 class InputColumn:
     """A column that a row must have: a text (`words`, `chars`), a list of token numbers below
-    `width` (`ids`), or a list of steps of `width` numbers each (`frames`)."""
+    `width` (`ids`), a list of steps of `width` numbers each (`frames`), or a list of `width`
+    numbers (`vector`)."""
 
     column: str
     kind: InputKind
@@ -80,7 +88,9 @@ def read_interface(metadata: Mapping[str, str]) -> Interface:
     return Interface(tuple(inputs), tuple(outputs))
 
 
-def _input(node: TokensInput | FramesInput, ids: bool) -> InputColumn:
+def _input(node: Input, ids: bool) -> InputColumn:
+    if isinstance(node, VectorInput):
+        return InputColumn(node.column, "vector", node.width)
     if isinstance(node, FramesInput):
         return InputColumn(node.column, "frames", node.width)
     return (

@@ -48,9 +48,9 @@ class Model:
         """The answer to each row, in the order of the rows, which are read a window at a time.
 
         A row maps each input column to a text, or a list of token numbers, or a list of steps of
-        numbers; other columns are not looked at. `textual` rows hold lists as JSON text, as CSV
-        does. An answer maps each output column to its label, number or list of numbers, and
-        `<column>.probabilities` to the probability of each label.
+        numbers, or a list of numbers; other columns are not looked at. `textual` rows hold lists as
+        JSON text, as CSV does. An answer maps each output column to its label, number or list of
+        numbers, and `<column>.probabilities` to the probability of each label.
 
         Raises DataError, with the number of the row from 1, for a row that lacks a column or holds
         something else in it, when its window is reached.
@@ -136,11 +136,19 @@ def _frames(column: InputColumn, cell: object, textual: bool) -> decode.Floats:
     return values.reshape(-1, column.width)
 
 
+def _vector(column: InputColumn, cell: object, textual: bool) -> decode.Floats:
+    values = decode.vector(cell.tolist() if isinstance(cell, np.ndarray) else cell, textual)
+    if len(values) != column.width:
+        raise DataError(f"has {len(values)} numbers, the model reads {column.width}")
+    return values
+
+
 _READERS: Mapping[str, Callable[[InputColumn, object, bool], Any]] = {
     "words": _text,
     "chars": _text,
     "ids": _ids,
     "frames": _frames,
+    "vector": _vector,
 }
 
 
@@ -148,6 +156,8 @@ def _feed(column: InputColumn, values: list[Any]) -> dict[str, NDArray[Any]]:
     """The model's inputs for one column of a batch, padded to the longest row."""
     if column.kind in ("words", "chars"):
         return {column.column: np.array(values, object)}
+    if column.kind == "vector":
+        return {column.column: np.stack(values)}
     name = f"{column.column}.ids" if column.kind == "ids" else column.column
     lengths = np.array([len(value) for value in values], np.int64)
     shape = (len(values), int(lengths.max()), *values[0].shape[1:])

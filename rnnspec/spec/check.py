@@ -172,6 +172,10 @@ CHECKS: tuple[Check, ...] = (
     Check(layers.merging_has_two_directions, (_LAYERS,)),
     Check(layers.skips_join_equal_widths, (_CELLS, _LAYERS, _INPUT, ("encoder", "embed"))),
     Check(layers.last_pooling_can_tell_directions, (_LAYERS, ("pooling",))),
+    Check(
+        layers.given_states_are_columns_of_their_own,
+        (_LAYERS, ("data", "input", "column"), ("data", "output", "column")),
+    ),
     Check(layers.masks_have_dropout, (_LAYERS,)),
     Check(layers.recurrent_dropout_has_products, (_CELLS, _LAYERS)),
     Check(layers.forget_bias_has_a_gate, (_CELLS, _LAYERS)),

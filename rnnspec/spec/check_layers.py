@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rnnspec.errors import CellError
 from rnnspec.spec.cell import source_of
 from rnnspec.spec.data import FramesInput
-from rnnspec.spec.encoder import DEFAULT_EMBED, Layer
+from rnnspec.spec.encoder import DEFAULT_EMBED, GivenState, Layer
 from rnnspec.spec.explain import Loc
 from rnnspec.spec.finding import Finding
 from rnnspec.spec.head import LastPooling
@@ -105,6 +105,16 @@ def last_pooling_can_tell_directions(spec: Spec) -> Iterator[Finding]:
         )
         hint = "use another pooling, 'merge: concat', or no skip in the last layer"
         yield Finding(("encoder", "layers", index, "skip"), message, hint)
+
+
+def given_states_are_columns_of_their_own(spec: Spec) -> Iterator[Finding]:
+    taken = {spec.data.input.column: "data.input", spec.data.output.column: "data.output"}
+    for index, layer in enumerate(spec.encoder.layers):
+        state = layer.initial_state
+        if isinstance(state, GivenState) and state.value in taken:
+            path = ("encoder", "layers", index, "initial_state", "column")
+            message = f"the same column as {taken[state.value]}"
+            yield Finding(path, message, "name a column that holds a list of numbers for each row")
 
 
 def masks_have_dropout(spec: Spec) -> Iterator[Finding]:

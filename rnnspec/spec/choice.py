@@ -4,7 +4,7 @@ Three ways to write a choice in YAML, each an annotation of a union:
 
 - `OneOf()`: the name of an option, or a mapping with that name as its only key and the option's
   settings under it: `pooling: last`, `pooling: {attention: {units: 64}}`. Members are `Option`s.
-  The one setting of a `Numbered` option has no key: `init: {uniform: 0.1}`.
+  The one setting of a `Valued` option has no key: `init: {uniform: 0.1}`.
 - `ByKey("as")`: a mapping in which one key names the kind: `{column: text, as: words}`. Members
   are models that have that key as a `Literal`.
 - `ByShape(...)`: one of several plain values told apart by their shape: a text or a number.
@@ -41,19 +41,21 @@ class Option(Model):
         return {self.name: settings} if settings else self.name
 
 
-NUMBER = HIDDEN + "number"
-"""Key of the one setting of a `Numbered` option, which stands under no key of its own in YAML."""
+VALUE = HIDDEN + "value"
+"""Key of the one setting of a `Valued` option, which stands under no key of its own in YAML."""
 
 
-class Numbered(Option):
-    """An option with one setting, a field `number`, right under its name: `{uniform: 0.1}`."""
+class Valued(Option):
+    """An option with one setting, a field `value`, right under its name: `{uniform: 0.1}`."""
 
-    model_config = ConfigDict(alias_generator=lambda name: NUMBER)
+    model_config = ConfigDict(alias_generator=lambda name: VALUE)
 
-    number: float
+    needs: ClassVar[tuple[str, str]] = ("a number", "0.1")
+    """What stands under the name, and an example of it."""
+    value: Any
 
     def written(self) -> str | dict[str, Any]:
-        return {self.name: self.number}
+        return {self.name: self.value}
 
 
 def _written(option: Option) -> str | dict[str, Any]:
@@ -103,7 +105,7 @@ class OneOf:
                 names.append({"const": name, "description": about})
             properties = settings.get("properties")
             if properties:
-                mappings[name] = _without_default(properties.get(NUMBER)) or reference
+                mappings[name] = _without_default(properties.get(VALUE)) or reference
         if not mappings:
             return {"anyOf": names}
         mapping = {
@@ -117,7 +119,7 @@ class OneOf:
 
 
 def _without_default(schema: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Of a number that has to stand under the name of its option, once that is a key."""
+    """Of a value that has to stand under the name of its option, once that is a key."""
     return {key: value for key, value in (schema or {}).items() if key != "default"}
 
 
@@ -126,12 +128,13 @@ def _check_one_of(value: object, options: Mapping[str, type[Option]]) -> dict[st
     listed = ", ".join(options)
     if isinstance(value, str):
         _check_known(value, options)
-        if _needs_number(options[value]):
-            raise own(f"{value} needs a number", f"write {{{value}: 0.1}}")
+        if needs := _needs(options[value]):
+            raise own(f"{value} needs {needs[0]}", f"write {{{value}: {needs[1]}}}")
         return {value: {}}
     if not isinstance(value, Mapping):
         with_settings = [name for name in options if options[name].model_fields]
-        under = "0.1" if with_settings and _needs_number(options[with_settings[0]]) else "{…}"
+        needs = _needs(options[with_settings[0]]) if with_settings else None
+        under = needs[1] if needs else "{…}"
         example = f"; for settings, {{{with_settings[0]}: {under}}}" if with_settings else ""
         raise own(
             f"expected one of {listed}, found {describe(value)}", f"write one of them{example}"
@@ -145,16 +148,20 @@ def _check_one_of(value: object, options: Mapping[str, type[Option]]) -> dict[st
     _check_known(name, options, str(name), on_key=True)
     if not options[name].model_fields:
         raise own(f"{name} has no settings", f"write only the name, {name}", str(name), on_key=True)
-    if settings is None and _needs_number(options[name]):
-        raise own(f"{name} needs a number", f"write {{{name}: 0.1}}", str(name), on_key=True)
+    if settings is None and (needs := _needs(options[name])):
+        hint = f"write {{{name}: {needs[1]}}}"
+        raise own(f"{name} needs {needs[0]}", hint, str(name), on_key=True)
     if settings is None:
         hint = f"write only {name} to take its defaults"
         raise own(f"{name} has no settings under it", hint, str(name), on_key=True)
-    return {name: {NUMBER: settings} if issubclass(options[name], Numbered) else settings}
+    return {name: {VALUE: settings} if issubclass(options[name], Valued) else settings}
 
 
-def _needs_number(option: type[Option]) -> bool:
-    return issubclass(option, Numbered) and option.model_fields["number"].is_required()
+def _needs(option: type[Option]) -> tuple[str, str] | None:
+    """What must stand under the name of this option, and an example."""
+    if issubclass(option, Valued) and option.model_fields["value"].is_required():
+        return option.needs
+    return None
 
 
 def _check_known(

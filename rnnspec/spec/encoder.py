@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from rnnspec.spec.base import Identifier, ListOf, Model, NotNegative, Share, Text, Width
+from rnnspec.spec.choice import OneOf, Option, Valued
 from rnnspec.spec.init import Init
 
 DEFAULT_EMBED = 64
 """Width of the embedding where the spec leaves it open."""
+
+
+class ZeroState(Option):
+    """The states before the first step are 0."""
+
+    name: ClassVar[str] = "zeros"
+
+
+class LearnedState(Option):
+    """The states before the first step are weights, the same for all rows."""
+
+    name: ClassVar[str] = "learned"
+
+
+class GivenState(Valued):
+    """The first state before the first step is a vector of the row; the others are 0."""
+
+    name: ClassVar[str] = "column"
+    needs: ClassVar[tuple[str, str]] = ("the name of a column", "start")
+    value: Text = Field(
+        description="Column that holds, for each row, as many numbers as the first state of the "
+        "cell is wide."
+    )
+
+
+InitialState = Annotated[ZeroState | LearnedState | GivenState, OneOf()]
 
 
 class LayerInit(Model):
@@ -51,8 +79,9 @@ class Layer(Model):
     repeat: Annotated[int, Field(ge=1, le=64)] = Field(
         default=1, description="Number of layers like this one, each with weights of its own."
     )
-    initial_state: Literal["zeros", "learned"] = Field(
-        default="zeros", description="The states before the first step: 0, or learned weights."
+    initial_state: InitialState = Field(
+        default=ZeroState.model_construct(),
+        description="The states before the first step: 0, learned weights, or {column: NAME}.",
     )
     norm: Literal["none", "layer"] = Field(
         default="none",
@@ -115,3 +144,9 @@ class Encoder(Model):
     layers: Annotated[tuple[Layer, ...], ListOf, Field(min_length=1)] = Field(
         description="The recurrent layers, first the one nearest to the input."
     )
+
+
+def given_columns(layers: Sequence[Layer]) -> tuple[str, ...]:
+    """The columns that hold initial states, each once, in the order of the layers."""
+    given = [layer.initial_state for layer in layers]
+    return tuple(dict.fromkeys(state.value for state in given if isinstance(state, GivenState)))

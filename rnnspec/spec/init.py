@@ -7,31 +7,31 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from rnnspec.spec.base import Positive
-from rnnspec.spec.choice import Numbered, OneOf, Option
+from rnnspec.spec.choice import OneOf, Option, Valued
 
 if TYPE_CHECKING:
     from rnnspec.cells.starts import CellStart
 
 
-class Uniform(Numbered):
+class Uniform(Valued):
     """Evenly from [-v, v]."""
 
     name: ClassVar[str] = "uniform"
-    number: Positive = Field(description="Largest absolute value.")
+    value: Positive = Field(description="Largest absolute value.")
 
 
-class Normal(Numbered):
+class Normal(Valued):
     """Normal, of mean 0."""
 
     name: ClassVar[str] = "normal"
-    number: Positive = Field(description="Standard deviation.")
+    value: Positive = Field(description="Standard deviation.")
 
 
-class Constant(Numbered):
+class Constant(Valued):
     """Every element the same."""
 
     name: ClassVar[str] = "constant"
-    number: float = Field(description="The value.")
+    value: float = Field(description="The value.")
 
 
 class Zeros(Option):
@@ -52,25 +52,25 @@ class Glorot(Option):
     name: ClassVar[str] = "glorot"
 
 
-class Orthogonal(Numbered):
+class Orthogonal(Valued):
     """Matrices: rows or columns orthonormal, times a gain (Saxe et al., 2014)."""
 
     name: ClassVar[str] = "orthogonal"
-    number: Positive = Field(default=1.0, description="Gain.")
+    value: Positive = Field(default=1.0, description="Gain.")
 
 
-class Identity(Numbered):
+class Identity(Valued):
     """Square matrices: a gain on the diagonal (Le, Jaitly and Hinton, 2015)."""
 
     name: ClassVar[str] = "identity"
-    number: Positive = Field(default=1.0, description="Gain.")
+    value: Positive = Field(default=1.0, description="Gain.")
 
 
-class Spectral(Numbered):
+class Spectral(Valued):
     """Square matrices: uniform, scaled to a largest absolute eigenvalue (Jaeger, 2001)."""
 
     name: ClassVar[str] = "spectral"
-    number: Positive = Field(description="Largest absolute eigenvalue.")
+    value: Positive = Field(description="Largest absolute eigenvalue.")
 
 
 Init = Annotated[
@@ -84,11 +84,11 @@ def start_of(init: Init) -> CellStart:
 
     match init:
         case Uniform():
-            return starts.Uniform(init.number)
+            return starts.Uniform(init.value)
         case Normal():
-            return starts.Normal(init.number)
+            return starts.Normal(init.value)
         case Constant():
-            return starts.Constant(init.number)
+            return starts.Constant(init.value)
         case Zeros():
             return starts.Constant(0.0)
         case Ones():
@@ -96,8 +96,8 @@ def start_of(init: Init) -> CellStart:
         case Glorot():
             return starts.Glorot()
         case Orthogonal():
-            return starts.Orthogonal(init.number)
+            return starts.Orthogonal(init.value)
         case Identity():
-            return starts.Identity(init.number)
+            return starts.Identity(init.value)
         case Spectral():
-            return starts.Spectral(init.number)
+            return starts.Spectral(init.value)

@@ -29,6 +29,7 @@ def json_schema() -> str:
     defined: Schema = raw.pop("$defs", {})
     raw["definitions"] = {name: defined[name] for name in sorted(defined)}
     schema = _tidied(raw)
+    _share_choices(schema)
     _share(schema)
     head = {"$schema": DRAFT, "title": "rnnspec", "description": schema.pop("description")}
     schema.pop("title")
@@ -84,6 +85,31 @@ def _share(schema: Schema) -> None:
 
     _each_property(schema, move)
     schema["definitions"] = dict(sorted(definitions.items()))
+
+
+_NULL = {"type": "null"}
+
+
+def _share_choices(schema: Schema) -> None:
+    """Moves what several keys can be, whatever their words and defaults, into definitions."""
+    seen: Counter[str] = Counter()
+
+    def choices(of: Schema) -> tuple[list[Any], str]:
+        found = [choice for choice in of.get("anyOf", ()) if choice != _NULL]
+        return found, json.dumps(found, sort_keys=True)
+
+    _each_property(schema, lambda key, _, properties: seen.update([choices(properties[key])[1]]))
+    names: dict[str, str] = {}
+
+    def move(key: str, _: str, properties: Schema) -> None:
+        found, text = choices(properties[key])
+        if seen[text] > 1 and len(text) >= _SHARED_FROM:
+            name = names.setdefault(text, f"{key}_choice")
+            schema["definitions"][name] = {"anyOf": found}
+            null = [_NULL] if _NULL in properties[key]["anyOf"] else []
+            properties[key]["anyOf"] = [{"$ref": f"#/definitions/{name}"}, *null]
+
+    _each_property(schema, move)
 
 
 def _each_property(node: Any, do: Callable[[str, str, Schema], None]) -> None:

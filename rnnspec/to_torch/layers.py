@@ -64,6 +64,16 @@ class Frames(Weighted):
         return Steps(values, source.lengths)
 
 
+class Vectors(Weighted):
+    """Vectors, as they come."""
+
+    def __init__(self, node: nodes.VectorInput) -> None:
+        super().__init__()
+
+    def forward(self, source: Tensor) -> Tensor:
+        return source
+
+
 class Elapsed(Weighted):
     """The time since the step before, `[T, B, 1]`."""
 

@@ -31,17 +31,20 @@ class Model(nn.Module):
         """Scores by output column: `[B, classes]`, or scaled numbers `[B, width]`.
 
         `inputs` maps each input column to `(values, lengths)`: token numbers `[B, T]` int64 or
-        frames `[B, T, width]`, and `[B]` int64. T is at least 1, even where every row is empty.
+        frames `[B, T, width]`, and `[B]` int64; vectors are `[B, width]`, and their lengths are not
+        looked at. T is at least 1, even where every row is empty.
         """
-        steps = {
-            column: Steps(padded.transpose(0, 1), Lengths(lengths, padded.shape[1]))
-            for column, (padded, lengths) in inputs.items()
-        }
         values: dict[str, Steps | Tensor] = {}
         for node in self.plan.nodes:
             part = self.parts[_key(node.name)]
-            if isinstance(node, nodes.TokensInput | nodes.FramesInput | nodes.Elapsed):
-                values[node.name] = part(steps[node.column])
+            if isinstance(node, nodes.VectorInput):
+                values[node.name] = part(inputs[node.column][0])
+            elif isinstance(node, nodes.TokensInput | nodes.FramesInput | nodes.Elapsed):
+                values[node.name] = part(_steps(*inputs[node.column]))
+            elif isinstance(node, nodes.Recurrent):
+                values[node.name] = part(
+                    values[node.source], values.get(node.elapsed), values.get(node.given)
+                )
             else:
                 values[node.name] = part(*(values[source] for source in nodes.sources(node)))
         return {out.column: _tensor(values[out.name]) for out in self.plan.outputs}
@@ -108,6 +111,8 @@ def _part(plan: Plan, node: nodes.Node, generic: bool) -> nn.Module:
             return layers.Tokens(node)
         case nodes.FramesInput():
             return layers.Frames(node)
+        case nodes.VectorInput():
+            return layers.Vectors(node)
         case nodes.Elapsed():
             return layers.Elapsed(node)
         case nodes.Embed():
@@ -138,6 +143,10 @@ def _part(plan: Plan, node: nodes.Node, generic: bool) -> nn.Module:
             return layers.ClassOutput(node)
         case nodes.NumericOutput():
             return layers.NumericOutput(node)
+
+
+def _steps(padded: Tensor, lengths: Tensor) -> Steps:
+    return Steps(padded.transpose(0, 1), Lengths(lengths, padded.shape[1]))
 
 
 def _tensor(value: Steps | Tensor) -> Tensor:

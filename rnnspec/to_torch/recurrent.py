@@ -28,10 +28,13 @@ class RecurrentLayer(nn.Module):
         self.kernels = nn.ModuleList(_kernel(node, generic) for _ in node.directions)
         self.initial = nn.ModuleList(_initial(node) for _ in node.directions)
 
-    def forward(self, source: Steps, elapsed: Steps | None = None) -> Steps:
+    def forward(
+        self, source: Steps, elapsed: Steps | None = None, given: Tensor | None = None
+    ) -> Steps:
         """`[T, B, inputs]` to `[T, B, width]`; past a row's length the values are arbitrary.
 
-        `elapsed` `[T, B, 1]` is the time since the step before, 1 if not given.
+        `elapsed` `[T, B, 1]` is the time since the step before, 1 if there is none; `given`
+        `[B, width]` the first state before the first step.
         """
         outputs = []
         dt = self._elapsed(source, elapsed)
@@ -40,7 +43,7 @@ class RecurrentLayer(nn.Module):
             if direction == "reverse":
                 steps = reversed_by_length(steps, source.lengths)
                 inputs = {name: reversed_by_length(v, source.lengths) for name, v in dt.items()}
-            states = self._states(number, steps)
+            states = self._states(number, steps, given)
             out, _ = self.kernels[number](steps, states, inputs, source.lengths.of_rows)
             if direction == "reverse":
                 out = reversed_by_length(out, source.lengths)
@@ -54,10 +57,15 @@ class RecurrentLayer(nn.Module):
         ones = source.values.new_ones((*source.values.shape[:2], 1))
         return {"dt": ones if elapsed is None else elapsed.values}
 
-    def _states(self, number: int, steps: Tensor) -> dict[str, Tensor] | None:
+    def _states(self, number: int, steps: Tensor, given: Tensor | None) -> dict[str, Tensor] | None:
         """The states before the first step, `[B, width]` each; None if they are 0."""
-        learned = self._learned(number)
-        return {name: value.expand(steps.shape[1], -1) for name, value in learned.items()} or None
+        rows = steps.shape[1]
+        if given is None:
+            learned = self._learned(number)
+            return {name: value.expand(rows, -1) for name, value in learned.items()} or None
+        first, *others = self.node.cell.states
+        zeros = {name: steps.new_zeros((rows, self.node.state_width(name))) for name in others}
+        return {first: given, **zeros}
 
     def _learned(self, number: int) -> dict[str, Tensor]:
         return dict(zip(self.node.cell.states, self.initial[number].parameters(), strict=False))
