@@ -81,6 +81,16 @@ PLANS: dict[str, dict[str, Any]] = {
         for direction in ("reverse", "bidirectional")
     },
     **{
+        f"given initial state {cell} {direction}": {
+            "layers": [
+                _layer(cell=cell, direction=direction, initial_state={"column": "start"}),
+                _layer(initial_state={"column": "start"}, zoneout=0.1),
+            ]
+        }
+        for cell in ("lstm", "gru", "rnn", "mingru", "slstm")
+        for direction in ("reverse", "bidirectional")
+    },
+    **{
         f"recurrent dropout {cell}": {
             "layers": [_layer(cell=cell, **_BOTH, recurrent_dropout=0.3)]
         }

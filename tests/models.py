@@ -99,7 +99,9 @@ def frames_facts(width: int = 3) -> Facts:
     mean = tuple(0.1 * i for i in range(width))
     frames = NumericFacts(width, mean, tuple(1.0 + 0.2 * i for i in range(width)), longest=9)
     start = NumericFacts(START, (0.0,) * START, (1.0,) * START)
-    return Facts(10, {"frames": frames, "start": start}, {"label": ClassFacts(("a", "b", "c", "d"))})
+    return Facts(
+        10, {"frames": frames, "start": start}, {"label": ClassFacts(("a", "b", "c", "d"))}
+    )
 
 
 def random_weights(plan: Plan, seed: int = 0) -> Arrays:
@@ -117,21 +119,24 @@ def random_weights(plan: Plan, seed: int = 0) -> Arrays:
 def random_frames(
     lengths: Sequence[int], width: int = 3, seed: int = 0
 ) -> list[dict[str, NDArray[np.float32]]]:
-    """One row a length."""
+    """One row a length, with `START` numbers for an initial state beside its frames."""
     draw = np.random.default_rng(seed)
     rows = [draw.normal(size=(n, width)).astype(np.float32) for n in lengths]
     for frames in rows:
         frames[:, ELAPSED] = np.abs(frames[:, ELAPSED])
-    return [{"frames": frames} for frames in rows]
+    starts = draw.normal(size=(len(rows), START)).astype(np.float32)
+    return [{"frames": f, "start": s} for f, s in zip(rows, starts, strict=True)]
 
 
 def padded(
     rows: Sequence[dict[str, NDArray[np.float32]]], longest: int, filler: float
 ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-    """Frames of the rows in one batch `[B, longest, width]`, with `filler` past each length."""
+    """Frames of the rows in one batch `[B, longest, width]`, with `filler` past each length; and
+    their initial states."""
     width = rows[0]["frames"].shape[-1]
     values = np.full((len(rows), longest, width), filler, np.float32)
     for row, into in zip(rows, values, strict=True):
         into[: len(row["frames"])] = row["frames"]
     lengths = torch.tensor([len(row["frames"]) for row in rows])
-    return {"frames": (torch.from_numpy(values), lengths)}
+    starts = torch.from_numpy(np.stack([row["start"] for row in rows]))
+    return {"frames": (torch.from_numpy(values), lengths), "start": (starts, lengths)}

@@ -54,8 +54,7 @@ def test_gradients_are_those_of_finite_differences(name: str, generic: bool) -> 
     model = Model(plan(name), generic).double().train()
     model.load_canonical({k: v.astype(np.float64) for k, v in random_weights(model.plan).items()})
     rows = random_frames((5, 1, 3))
-    values, lengths = padded(rows, 5, 0.0)["frames"]
-    inputs = {"frames": (values.double(), lengths)}
+    inputs = {k: (v.double(), lengths) for k, (v, lengths) in padded(rows, 5, 0.0).items()}
 
     def loss() -> Tensor:
         torch.manual_seed(1)

@@ -48,12 +48,13 @@ def folder(tmp_path: Path) -> Path:
     for name, count in (("train", 300), ("valid", 60)):
         rows = []
         for _ in range(count):
-            level, frames = 0.0, []
+            first = level = float(draw.normal(0, 5))
+            frames = []
             for _ in range(draw.integers(1, 9)):
                 elapsed, poured = draw.exponential(), draw.normal()
                 level = float(np.exp(-elapsed) * level + poured)
                 frames.append([poured, elapsed])
-            rows.append(json.dumps({"frames": frames, "level": level}))
+            rows.append(json.dumps({"frames": frames, "level": level, "first": [first]}))
         (tmp_path / f"{name}.jsonl").write_text("\n".join(rows) + "\n")
     return tmp_path
 
@@ -64,9 +65,19 @@ def loaded(folder: Path, layer: str, optimizer: str = "adam") -> LoadedSpec:
     return load_spec(path)
 
 
-def test_a_cell_sees_the_time_between_steps(folder: Path) -> None:
-    result = build(loaded(folder, "{cell: leaking, units: 3}"), folder / "builds", Silent())
+def test_a_cell_sees_the_time_between_steps_and_the_given_state(folder: Path) -> None:
+    layer = "{cell: leaking, units: 1, initial_state: {column: first}}"
+    result = build(loaded(folder, layer), folder / "builds", Silent())
     assert result.metrics["rmse"] < 0.1  # the levels deviate by more than 1
+
+
+def test_a_given_state_of_another_width_is_an_error(folder: Path) -> None:
+    layer = "{cell: leaking, units: 3, initial_state: {column: first}}"
+    spec = loaded(folder, layer)
+    facts = survey(spec.spec, spec.resolve_path(spec.spec.data.train))
+    message = r"layers\[0\].initial_state: column 'first' holds 1 numbers .* state h is 3 wide"
+    with pytest.raises(DataError, match=message):
+        resolve(spec.spec, facts)
 
 
 def first_step(spec: LoadedSpec, cache: Path) -> tuple[Model, dict[str, NDArray[np.floating]]]:
@@ -105,6 +116,6 @@ def test_weights_that_are_not_trained_stay(folder: Path) -> None:
 
 def test_time_that_runs_backwards_is_an_error_with_its_place(folder: Path) -> None:
     with (folder / "valid.jsonl").open("a") as file:
-        file.write('{"frames": [[0.1, 1.0], [0.2, -3.5]], "level": 1}\n')
+        file.write('{"frames": [[0.1, 1.0], [0.2, -3.5]], "level": 1, "first": [0]}\n')
     with pytest.raises(DataError, match=r"valid\.jsonl.*61.*step 2, number 2, -3.5, a negative"):
         build(loaded(folder, "{cell: leaking, units: 3}"), folder / "builds", Silent())
