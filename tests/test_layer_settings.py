@@ -181,3 +181,18 @@ def test_widths_of_the_data_that_do_not_fit_are_errors() -> None:
         layers_plan(timed, elapsed=0, cells=cells, width=1)
     with pytest.raises(DataError, match=r"layers\[0\].skip: .* input is 3 wide and its output 4"):
         layers_plan({"cell": "gru", "units": 4, "skip": "residual"})
+
+
+@pytest.mark.parametrize("name", ["training", "forward", "rows", "slots", "T_destination", "self"])
+def test_any_name_can_be_that_of_a_parameter_or_a_state(name: str) -> None:
+    parameter: dict[str, Any] = {"parameters": {name: {"shape": ["units"]}}}
+    own = [
+        {"states": ["h"], "equations": f"h = tanh(W @ x + {name})", **parameter},
+        {"states": [name], "equations": f"{name} = tanh(W @ x + b)"},
+    ]
+    for cell in own:
+        layer = {"cell": "own", "units": 4, "initial_state": "learned"}
+        model = Model(layers_plan(layer, cells={"own": cell}))
+        model.start(frames_facts(), seed=0)
+        model({"frames": (torch.randn(2, 3, 3), torch.tensor([3, 2]))})["label"].sum().backward()
+        assert {held.split(".")[-1] for held, _ in model.canonical()} >= {"W", name}

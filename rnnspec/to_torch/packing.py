@@ -30,14 +30,14 @@ class Packed(nn.Module):
             first = shapes[names[0]]
             extents = (sum(self.rows[name] for name in names), *first[1:]) if first else ()
             trained = names[0] not in fixed
-            self.register_parameter(slot, nn.Parameter(torch.zeros(extents), trained))
+            self.register_parameter(_attribute(slot), nn.Parameter(torch.zeros(extents), trained))
             start = 0
             for name in names:
                 self._place[name] = (slot, start)
                 start += self.rows[name]
 
     def slot(self, name: str) -> Tensor:
-        return self.get_parameter(name)
+        return self.get_parameter(_attribute(name))
 
     def part(self, name: str) -> Tensor:
         """One canonical weight, through which gradients reach the parameter that holds it."""
@@ -56,6 +56,11 @@ class Packed(nn.Module):
     def canonical(self) -> Iterator[tuple[str, Tensor]]:
         """Canonical names and the views of the parameters that hold them."""
         for slot, names in self.slots.items():
-            held = self.get_parameter(slot).detach()
+            held = self.slot(slot).detach()
             parts = held.split([self.rows[name] for name in names]) if held.dim() else (held,)
             yield from zip(names, parts, strict=True)
+
+
+def _attribute(slot: str) -> str:
+    """A name that no attribute of a module has, whatever a cell's parameters are called."""
+    return f"slot:{slot}"
