@@ -28,6 +28,8 @@ BUILTIN = (
     "indrnn",
     "echo_state",
     "slstm",
+    "cfc",
+    "ltc",
 )
 """Names of the built-in cells; each is the file `builtin/NAME.yaml`."""
 
