@@ -24,6 +24,7 @@ from rnnspec.plan.nodes import (
     Recurrent,
     Residual,
     TokensInput,
+    VectorInput,
     sources,
 )
 from rnnspec.plan.verify import Shape, shapes
@@ -53,6 +54,7 @@ WORDS: Mapping[type[Node], Callable[[Any], Words]] = {
     ),
     FramesInput: lambda n: (f"frames of {n.width}", *_when(n.scaled, "standardised")),
     Elapsed: lambda n: ("time since the step before", f"element {n.index} of each frame"),
+    VectorInput: lambda n: (f"vector of {n.width}",),
     Embed: lambda n: ("embedding", f"{n.size:,} vectors of {n.width}"),
     Dropout: lambda n: (
         f"dropout of {n.rate:.3g}", "while training only",
@@ -61,6 +63,7 @@ WORDS: Mapping[type[Node], Callable[[Any], Words]] = {
     Recurrent: lambda n: (
         n.cell.name, *(f"{name} {size}" for name, size in n.sizes),
         *_when(n.initial == "learned", "initial states learned"),
+        *_when(n.initial == "given", "initial state from the data"),
         *_when(n.recurrent_dropout, f"recurrent dropout of {n.recurrent_dropout:.3g}"),
         *_when(n.zoneout, f"zoneout of {n.zoneout:.3g}"),
     ),
