@@ -17,6 +17,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="rewrite the golden files with what the code answers now; read the diff before commit",
     )
+    parser.addoption(
+        "--random-specs",
+        type=int,
+        default=40,
+        help="how many random specs to build, train, export and compare (the full number: 1000)",
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,173 @@
+"""Specs drawn at random: cells of one's own with random equations, stacks, inputs, poolings, heads.
+
+Equations are drawn so that states stay bounded: a state's next value is a tanh or sigmoid of
+anything, or a gated mixture of such and its old value. What is inside may be any expression; only
+functions with a narrow domain get arguments that lie in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from rnnspec.cells import FUNCTIONS, builtin_cell, builtin_names
+
+Draw = st.DrawFn
+SAFE_ARGUMENT = {"exp": "tanh({})", "log": "1.5 + tanh({})", "sqrt": "1.5 + tanh({})"}
+GATES = ("sigmoid", "hard_sigmoid")
+BOUNDED = ("tanh", "sigmoid", "softsign")
+
+
+@st.composite
+def equations(draw: Draw, states: dict[str, str], inputs: list[str]) -> str:
+    """Equations that assign every state; intermediate values are used at least once."""
+    lines: list[str] = []
+    counter = iter(range(1000))
+
+    def product(operand: str) -> str:
+        return f"M_{next(counter)} @ {operand}"
+
+    def affine() -> str:
+        """Of the width that its use asks for: a sum of products, perhaps with a bias."""
+        operands = draw(st.lists(st.sampled_from(["x", *states]), min_size=1, max_size=3))
+        with_bias = draw(st.booleans())
+        terms = [product(operand) for operand in operands]
+        if with_bias:
+            terms.append(f"v_{next(counter)}")
+        if draw(st.booleans()) and inputs:
+            terms.append(f"v_{next(counter)} * {draw(st.sampled_from(inputs))}")
+        return " + ".join(draw(st.permutations(terms)))
+
+    def expression(depth: int) -> str:
+        kind = draw(st.sampled_from(["affine", "affine", "call", "sum", "product", "quotient"]))
+        if depth == 0 or kind == "affine":
+            return affine()
+        if kind == "call":
+            function = FUNCTIONS[draw(st.sampled_from(sorted(FUNCTIONS)))]
+            wrap = SAFE_ARGUMENT.get(function.name, "{}")
+            arguments = [wrap.format(expression(depth - 1)) for _ in range(function.arity)]
+            return f"{function.name}({', '.join(arguments)})"
+        left, right = expression(depth - 1), expression(depth - 1)
+        if kind == "sum":
+            return f"({left}) {draw(st.sampled_from(['+', '-']))} 0.5 * ({right})"
+        if kind == "product":
+            return f"tanh({left}) * ({right})"
+        return f"({left}) / (2 + tanh({right}))"
+
+    for number, state in enumerate(states):
+        value = f"{draw(st.sampled_from(BOUNDED))}({expression(draw(st.integers(0, 2)))})"
+        if draw(st.booleans()):
+            gate = f"g{number}"
+            lines.append(f"{gate} = {draw(st.sampled_from(GATES))}({affine()})")
+            value = f"{gate} * {state} + (1 - {gate}) * {value}"
+        lines.append(f"{state} = {value}")
+    if inputs and not any(name in line for name in inputs for line in lines):
+        first = next(iter(states))
+        last = next(i for i, line in enumerate(lines) if line.startswith(f"{first} ="))
+        lines[last] = f"{first} = tanh({lines[last].partition(' = ')[2]} + {inputs[0]})"
+    return "\n".join(lines) + "\n"
+
+
+@st.composite
+def own_cells(draw: Draw, elapsed: bool) -> dict[str, Any]:
+    """A definition under `cells:`."""
+    names = draw(st.sampled_from([["h"], ["h", "c"], ["s", "h", "m"]]))
+    sized = draw(st.booleans())
+    states = dict.fromkeys(names, "units")
+    if sized:
+        states[names[-1]] = "own"
+    inputs = ["dt"] if elapsed and draw(st.booleans()) else []
+    cell: dict[str, Any] = {
+        "states": states,
+        "equations": draw(equations(states, inputs)),
+        "output": draw(st.sampled_from(names)),
+    }
+    if sized:
+        cell["sizes"] = ["own"]
+    if inputs:
+        cell["inputs"] = inputs
+    return cell
+
+
+def cell_names(elapsed: bool) -> list[str]:
+    """Built-in cells; without elapsed time in the data, `dt` is 1, which is allowed too."""
+    return list(builtin_names())
+
+
+@st.composite
+def layers(draw: Draw, own: dict[str, dict[str, Any]], elapsed: bool) -> list[dict[str, Any]]:
+    """A stack of one to three layers; a way around one only where the widths fit."""
+    found: list[dict[str, Any]] = []
+    width = 0
+    for _ in range(draw(st.integers(1, 3))):
+        name = draw(st.sampled_from([*cell_names(elapsed), *own, *own, *own]))
+        layer: dict[str, Any] = {"cell": name, "units": draw(st.integers(1, 6))}
+        sizes = own[name].get("sizes", []) if name in own else builtin_cell(name).own_sizes
+        if sizes:
+            layer["sizes"] = {size: draw(st.integers(1, 5)) for size in sizes}
+        layer["direction"] = draw(st.sampled_from(["forward", "reverse", "bidirectional"]))
+        if layer["direction"] == "bidirectional":
+            layer["merge"] = draw(st.sampled_from(["concat", "sum", "mean", "mul"]))
+        layer["initial_state"] = draw(st.sampled_from(["zeros", "learned"]))
+        layer["norm"] = draw(st.sampled_from(["none", "none", "layer"]))
+        layer["zoneout"] = draw(st.sampled_from([0.0, 0.0, 0.2]))
+        output = _width(layer, own)
+        if output == width:
+            layer["skip"] = draw(st.sampled_from(["none", "residual", "highway"]))
+        width = output
+        found.append(layer)
+    used = [layer["cell"] for layer in found]
+    for name in own:
+        if name not in used:
+            found.append({"cell": name, "units": 3, **_sizes(own[name])})
+    return found
+
+
+def _sizes(cell: dict[str, Any]) -> dict[str, Any]:
+    return {"sizes": dict.fromkeys(cell["sizes"], 2)} if "sizes" in cell else {}
+
+
+def _width(layer: dict[str, Any], own: dict[str, dict[str, Any]]) -> int:
+    name = layer["cell"]
+    if name in own:
+        size = own[name]["states"][own[name]["output"]]
+    else:
+        size = builtin_cell(name).output_size
+    one: int = layer["units"] if size == "units" else layer["sizes"][size]
+    both = layer["direction"] == "bidirectional" and layer["merge"] == "concat"
+    return 2 * one if both else one
+
+
+@st.composite
+def specs(draw: Draw) -> dict[str, Any]:
+    """A whole spec over one of three kinds of input and of output, as the data of its YAML."""
+    kind = draw(st.sampled_from(["words", "chars", "frames"]))
+    given: dict[str, Any] = {"column": "given", "as": kind}
+    elapsed = kind == "frames" and draw(st.booleans())
+    own = {"mine": draw(own_cells(elapsed))} if draw(st.booleans()) else {}
+    stack = draw(layers(own, elapsed))
+    uses_dt = any("dt" in own[n].get("inputs", []) if n in own else bool(builtin_cell(n).inputs)
+                  for n in (layer["cell"] for layer in stack))  # fmt: skip
+    if elapsed and uses_dt:
+        given["elapsed"] = 1
+    spec: dict[str, Any] = {
+        "name": "random",
+        "cardinality": "N:1",
+        "data": {
+            "train": "nowhere.jsonl",
+            "input": given,
+            "output": {
+                "column": "wanted",
+                "as": draw(st.sampled_from(["class", "number", "vector"])),
+            },
+        },
+        "encoder": {"layers": stack},
+        "pooling": draw(st.sampled_from(["last", "mean", "max", "attention"])),
+        "head": {"hidden": draw(st.sampled_from([[], [5]]))},
+    }
+    if own:
+        spec["cells"] = own
+    if kind != "frames":
+        spec["encoder"]["embed"] = draw(st.integers(1, 6))
+    return spec
