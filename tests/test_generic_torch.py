@@ -265,6 +265,11 @@ ODD = {
         ("h",),
         None,
     ),
+    "a part of a product that is read again on the way back": (
+        "g = V @ x\nh = tanh(W @ x + U @ h) * g * g",
+        ("h",),
+        None,
+    ),
     "a scan behind a loop behind a scan": (
         "c = sigmoid(W @ x) * c + V @ x\nh = tanh(U @ h + c)\nm = sigmoid(M @ h) * m + h",
         ("h", "c", "m"),
@@ -295,6 +300,27 @@ def test_odd_cells(case: str, length: int) -> None:
     ]
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("name", ["lstm", "mingru"])
+def test_long_sequences_go_piece_by_piece(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = kernel(builtin_cell(name))
+    inputs, states = random_inputs(built, 7, 2)
+    wanted = [inputs["x"], *states.values(), *built.parameters()]
+    expected = grad(run(built, inputs, states), wanted)
+    monkeypatch.setattr("rnnspec.to_torch.generic.PIECE", 3 * 2 * built._widest)
+    for one, other in zip(grad(run(built, inputs, states), wanted), expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_autocast_changes_nothing() -> None:
+    built = kernel(builtin_cell("gru")).float()
+    steps = torch.randn(4, 2, INPUTS)
+    with torch.autocast("cpu", torch.bfloat16):
+        out, after = built(steps.bfloat16())
+    expected, _ = built(steps.bfloat16().float())
+    assert out.dtype == after["h"].dtype == torch.float32
+    assert torch.equal(out, expected)
 
 
 def test_no_steps_give_no_outputs_and_the_same_states() -> None:

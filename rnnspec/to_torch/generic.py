@@ -31,8 +31,8 @@ States = Mapping[str, Tensor]
 Addends = tuple[int | None, ...]
 
 PIECE = 4 << 20
-"""Elements of the widest product that are computed at once, as measured: 5 to 15 % of a step of
-minGRU and LSTM at T=1,000 and 256 units are saved by 128 to 256 steps a piece; fewer save less."""
+"""Elements of the widest product that are computed at once. At T=1,000, a batch of 32 and 256
+units, pieces of this size save 16 to 18 % of a step of LSTM and minLSTM and cost minGRU 3 %."""
 
 
 class Program:
@@ -80,8 +80,17 @@ class GenericKernel(nn.Module):
         `states` before the first step are `[B, width]` each, 0 if not given. `inputs` are the
         cell's further inputs, `[T, B, 1]` or `[T, B, width]`. With `lengths` `[B]`, whatever finite
         values stand past the length of a row, no inf or NaN comes of them; in a cell that could
-        give such ones, the states are then those after each row's last step.
+        give such ones, the states are then those after each row's last step. Under autocast the
+        cell is computed in the type of its weights.
         """
+        device = steps.device.type
+        if torch.is_autocast_enabled(device):
+            wide = next((weight.dtype for weight in self.packed.parameters()), torch.float32)
+            states = None if states is None else {s: v.to(wide) for s, v in states.items()}
+            inputs = {name: value.to(wide) for name, value in (inputs or {}).items()}
+            with torch.autocast(device, enabled=False):
+                found: tuple[Tensor, States] = self(steps.to(wide), states, inputs, lengths)
+                return found
         rows = steps.shape[1]
         before = {
             state: steps.new_zeros((rows, self.sizes[size])) if states is None else states[state]
