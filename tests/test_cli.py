@@ -14,9 +14,11 @@ import pytest
 import typer
 
 from rnnspec import __version__
+from rnnspec.cells import identify
 from rnnspec.cli.app import app
 from rnnspec.cli.terminal import problem_text, table
 from rnnspec.errors import SpecError
+from rnnspec.plan.resolve import cell_of
 from rnnspec.source.problems import Problem, Span
 from rnnspec.spec.load import load_spec
 from tests.cli import right, rnnspec, write_world, wrong
@@ -79,9 +81,13 @@ def test_the_readme_shows_every_command(name: str) -> None:
 
 def test_the_spec_in_the_readme_is_right(tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (spec,) = re.findall(r"^```yaml\n(.*?)^```", readme, flags=re.MULTILINE | re.DOTALL)
+    spec, cell = re.findall(r"^```yaml\n(.*?)^```", readme, flags=re.MULTILINE | re.DOTALL)
     (tmp_path / "spec.yaml").write_text(spec, encoding="utf-8")
     assert load_spec(tmp_path / "spec.yaml").spec.name == "dates-language"
+    (tmp_path / "own.yaml").write_text(spec.replace("cell: gru", "cell: my_gru") + cell, "utf-8")
+    own = load_spec(tmp_path / "own.yaml").spec
+    match = identify(cell_of(own, "my_gru"))
+    assert match is not None and match.pattern == "gru_reset_before"
 
 
 def test_version() -> None:

@@ -13,17 +13,9 @@ from rnnspec.spec import SGD, Adam, AdamW, Optimizer
 def optimizer_of(chosen: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """The optimizer over `parameters`. Fused: one call a step instead of several a parameter."""
     match chosen:
-        case Adam():
-            return torch.optim.Adam(
-                parameters,
-                lr=chosen.lr,
-                betas=chosen.betas,
-                eps=chosen.eps,
-                weight_decay=chosen.weight_decay,
-                fused=True,
-            )
-        case AdamW():
-            return torch.optim.AdamW(
+        case Adam() | AdamW():
+            kind = torch.optim.AdamW if isinstance(chosen, AdamW) else torch.optim.Adam
+            return kind(
                 parameters,
                 lr=chosen.lr,
                 betas=chosen.betas,
