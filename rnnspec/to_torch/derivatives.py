@@ -111,11 +111,13 @@ def _softmax(g: Tensor, y: Tensor, out: Tensor) -> None:  # y * (g - sum(g * y))
     torch.addcmul(gy, y, gy.sum(-1, keepdim=True), value=-1, out=out)
 
 
-def _layer_norm(g: Tensor, v: Tensor, y: Tensor, out: Tensor) -> None:
+def _layer_norm(g: Tensor, v: Tensor, out: Tensor) -> None:
     """`(g - mean(g) - y * mean(g * y)) / sqrt(var(v) + epsilon)` (Ba et al. 2016, appendix)."""
-    deviation = (v.var(-1, correction=0, keepdim=True) + LAYER_NORM_EPSILON).sqrt_()
-    inner = torch.addcmul(g, y, (g * y).mean(-1, keepdim=True), value=-1)
-    torch.div(inner - g.mean(-1, keepdim=True), deviation, out=out)
+    width = v.shape[-1:]
+    _, mean, scale = aten.native_layer_norm(v, width, None, None, LAYER_NORM_EPSILON)
+    only_input = [True, False, False]
+    found = aten.native_layer_norm_backward(g, v, width, mean, scale, None, None, only_input)
+    out.copy_(found[0])
 
 
 def _denominator(g: Tensor, v1: Tensor, y: Tensor, out: Tensor) -> None:  # -g * v0 / v1 ** 2
@@ -161,7 +163,7 @@ DERIVATIVES: dict[str, tuple[Rule, ...]] = {
     "max": (Local(_larger, (0, 1)), Local(_larger, (1, 0))),
     "min": (Local(_smaller, (0, 1)), Local(_smaller, (1, 0))),
     "softmax": (Local(_softmax, (VALUE,)),),
-    "layer_norm": (Local(_layer_norm, (0, VALUE)),),
+    "layer_norm": (Local(_layer_norm, (0,)),),
 }
 """Operation to the rules of its arguments. `matmul` and `scan` have derivatives of their own."""
 
