@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,64 +12,20 @@ from torch.autograd import grad, gradcheck
 from rnnspec.cells import (
     FUNCTIONS,
     Cell,
-    CellSource,
     builtin_cell,
     builtin_names,
-    compile_cell,
     identify,
 )
-from rnnspec.cells.bounds import is_bounded
 from rnnspec.cells.definition import ParameterSource
 from rnnspec.cells.schedule import ACTIVATIONS, JoinedProduct, Loop, Scan, schedule
 from rnnspec.to_torch.derivatives import DERIVATIVES, of_activation
 from rnnspec.to_torch.functions import OPERATIONS
 from rnnspec.to_torch.generic import GenericKernel
 from rnnspec.to_torch.native import NATIVE, NativeKernel
-from rnnspec.to_torch.scan import BLOCK, scan
 from tests.equations import cells, run_by_autograd
+from tests.kernels import INPUTS, UNITS, cell, kernel, random_inputs, run, total
 
-INPUTS, UNITS = 3, 4
 PRIMITIVES = {"add", "sub", "mul", "div", "neg", "pow"}
-
-
-def cell(equations: str, *states: str, **more: object) -> Cell:
-    return compile_cell(CellSource("own", states or ("h",), equations, **more))  # type: ignore[arg-type]
-
-
-def kernel(of: Cell, seed: int = 0) -> GenericKernel:
-    """In float64, with weights at which gates are neither idle nor saturated."""
-    built = GenericKernel(of, of.sizes(INPUTS, UNITS, dict.fromkeys(of.own_sizes, 2))).double()
-    generator = torch.Generator().manual_seed(seed)
-    for parameter in built.parameters():
-        parameter.data.normal_(0, 0.5, generator=generator)
-    return built
-
-
-def random_inputs(
-    of: GenericKernel, length: int, rows: int, seed: int = 0
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The inputs of a sequence, and the states before it; all want a gradient."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def draw(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
-
-    inputs = {"x": draw(length, rows, INPUTS)}
-    inputs |= {name: draw(length, rows, 1) for name in of.cell.inputs}
-    states = {name: draw(rows, of.sizes[size]) for name, (size,) in of.cell.states.items()}
-    return inputs, states
-
-
-def run(of: GenericKernel, inputs: dict[str, Tensor], states: dict[str, Tensor] | None) -> Tensor:
-    """One number that all outputs and all states after the last step go into."""
-    more = {name: value for name, value in inputs.items() if name != "x"}
-    out, after = of(inputs["x"], states, more)
-    return total(out, after)
-
-
-def total(out: Tensor, after: Mapping[str, Tensor]) -> Tensor:
-    weights = torch.linspace(0.5, 1.5, out.numel(), dtype=out.dtype).view_as(out)
-    return (weights * out.sin()).sum() + sum(value.cos().sum() for value in after.values())
 
 
 # ---------------------------------------------------------------- the tables
@@ -329,101 +283,6 @@ def test_no_steps_give_no_outputs_and_the_same_states() -> None:
     out, after = built(inputs["x"], states)
     assert out.shape == (0, 2, UNITS)
     assert after == states
-
-
-# ---------------------------------------------------------------- scans
-
-
-@pytest.mark.parametrize("length", [1, 2, 2 * BLOCK - 1, 2 * BLOCK, 3 * BLOCK + 7])
-@pytest.mark.parametrize("largest", [1.0, 1.05])
-@pytest.mark.parametrize("rows", [1, 3000])
-def test_a_scan_is_the_loop(length: int, largest: float, rows: int) -> None:
-    """In blocks and in one pass: factors beyond 1 and wide batches are not cut."""
-    torch.manual_seed(0)
-    factors = (torch.rand(length, rows, 1, dtype=torch.float64) * 2 - 1) * largest
-    addends, before = torch.randn_like(factors), torch.randn_like(factors[0])
-    wanted = [tensor.requires_grad_() for tensor in (factors, addends, before)]
-    held, steps = before, []
-    for factor, addend in zip(factors, addends, strict=True):
-        held = factor * held + addend
-        steps.append(held)
-    expected, found = torch.stack(steps), scan(factors, addends, before)
-    torch.testing.assert_close(found, expected, atol=1e-12, rtol=1e-12)
-    weights = torch.randn_like(found)
-    for one, other in zip(
-        grad((weights * found).sum(), wanted), grad((weights * expected).sum(), wanted), strict=True
-    ):
-        torch.testing.assert_close(one, other, atol=1e-11, rtol=1e-11)
-
-
-def test_a_scan_survives_products_that_underflow_or_would_overflow() -> None:
-    length = 4 * BLOCK
-    addends, before = torch.ones(length, 1, 2), torch.zeros(1, 2)
-    tiny = torch.full((length, 1, 2), 1e-30)
-    assert torch.equal(scan(tiny, addends, before)[-1], addends[-1])
-    huge = torch.full((length, 1, 2), 1e30)
-    assert torch.equal(scan(huge, addends * 0, before), addends * 0)
-
-
-# ---------------------------------------------------------------- padding
-
-
-GROWING = "h = tanh(0.1 * exp(W @ x + U @ h + b))"
-
-
-@pytest.mark.parametrize("of", [*builtin_names(), GROWING])
-def test_padding_leaves_the_gradients_of_real_steps_alone(of: str) -> None:
-    built = kernel(cell(GROWING) if of == GROWING else builtin_cell(of))
-    lengths = torch.tensor([3, 0, 12, 1])
-    inputs, states = random_inputs(built, 12, len(lengths))
-    inputs = {
-        name: value.detach().abs() if name != "x" else value for name, value in inputs.items()
-    }
-    states = {name: torch.zeros_like(value) for name, value in states.items()}
-    past = torch.arange(12)[:, None] >= lengths
-    inputs["x"].data.masked_fill_(past[..., None], 0).add_(past[..., None] * 1e5)
-    parameters = [p for p in built.parameters() if p.requires_grad]
-    wanted = [inputs["x"], *parameters]
-    more = {name: value for name, value in inputs.items() if name != "x"}
-    out, _ = built(inputs["x"], states, more, lengths)
-    assert bool(out.isfinite().all())
-    found = grad(out.masked_fill(past[..., None], 0).sin().sum(), wanted)
-    alone: list[Tensor] = []
-    for row, length in enumerate(lengths.tolist()):
-        mine = {name: value[:length, row : row + 1] for name, value in inputs.items()}
-        own = {name: value[row : row + 1] for name, value in states.items()}
-        extra = {name: value for name, value in mine.items() if name != "x"}
-        alone.append(built(mine["x"], own, extra)[0].sin().sum())
-    for one, other in zip(found, grad(torch.stack(alone).sum(), wanted), strict=True):
-        torch.testing.assert_close(one, other, atol=1e-9, rtol=1e-9)
-
-
-def test_the_states_after_a_padded_row_are_those_after_its_last_step() -> None:
-    built = kernel(cell(GROWING))
-    lengths = torch.tensor([3, 0, 5])
-    inputs, states = random_inputs(built, 5, 3)
-    _, after = built(inputs["x"], states, None, lengths)
-    for row, length in enumerate(lengths.tolist()):
-        own = {name: value[row : row + 1] for name, value in states.items()}
-        _, expected = built(inputs["x"][:length, row : row + 1], own)
-        torch.testing.assert_close(after["h"][row : row + 1], expected["h"])
-
-
-def test_rows_that_are_all_empty_give_zeros() -> None:
-    built = kernel(cell(GROWING))
-    inputs, states = random_inputs(built, 2, 2)
-    out, after = built(inputs["x"] * 1e6, states, None, torch.tensor([0, 0]))
-    assert not out.any()
-    assert after == states
-
-
-BOUNDED = ("rnn", "lstm", "lstm_peephole", "gru", "gru_reset_before", "mgu", "mingru", "echo_state")
-
-
-def test_which_cells_are_bounded() -> None:
-    assert [name for name in BOUNDED if not is_bounded(builtin_cell(name).graph)] == []
-    unbounded = ("rnn_relu", "indrnn", "slstm", "minlstm")
-    assert [name for name in unbounded if is_bounded(builtin_cell(name).graph)] == []
 
 
 # ---------------------------------------------------------------- weights
