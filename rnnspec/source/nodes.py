@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rnnspec.source.problems import Span
@@ -80,3 +80,21 @@ def plain(node: Node) -> Any:
             return [plain(item) for item in node.items]
         case MappingNode():
             return {key: plain(entry.node) for key, entry in node.entries.items()}
+
+
+def with_key(node: Node, path: Path, key: str) -> Node:
+    """`node` with `key`, in the same place, for the last key of `path`."""
+    first, rest = path[0], path[1:]
+    match node:
+        case SequenceNode() if isinstance(first, int) and rest:
+            changed = with_key(node.items[first], rest, key)
+            return replace(node, items=(*node.items[:first], changed, *node.items[first + 1 :]))
+        case MappingNode():
+            entries: dict[str, Entry] = {}
+            for name, entry in node.entries.items():
+                if name == first and rest:
+                    entries[name] = replace(entry, node=with_key(entry.node, rest, key))
+                else:
+                    entries[key if name == first else name] = entry
+            return replace(node, entries=entries)
+    return node

@@ -21,6 +21,7 @@ from rnnspec.source.nodes import (
     SequenceNode,
     plain,
     shown_path,
+    with_key,
 )
 from rnnspec.source.offsets import offsets
 from rnnspec.source.problems import Problem, Span
@@ -75,6 +76,10 @@ class Document:
         room = len(node.source.line(span.line)) - span.column + 1
         span = replace(span, length=max(1, min(span.length, room)))
         return node.source.problem(span, message, hint, shown_path(path))
+
+    def renamed(self, path: Path, key: str) -> Document:
+        """The document with another key, in the same place, for the one at `path`."""
+        return replace(self, root=with_key(self.root, path, key))
 
     def _reach(self, path: Path) -> list[tuple[Entry | None, Node]]:
         """The entries from the root along `path`, as far as it goes; no entry for list items."""

@@ -1,7 +1,7 @@
 """Checks of meaning: what each key allows by itself, but not together with the others.
 
-Each check is a function of a whole spec that reports what it finds. `reads` names the keys it
-goes by: a check is left out where one of them is wrong already.
+Each check is a function of a whole spec that reports what it finds. `reads` names the keys that a
+finding goes by: a finding is left out where one of them is wrong already.
 """
 
 from __future__ import annotations
@@ -21,25 +21,44 @@ from rnnspec.spec.head import Head
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.train import SGD
 
+EACH = "*"
+"""In `Check.reads`: the number of the layer that the finding is about, or of every layer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`find` gives the findings in a spec; `reads` are the paths it goes by."""
+    """`find` gives the findings in a spec; `reads` are the paths that one goes by.
+
+    With `cell`, a finding about a layer also goes by the definition of the layer's cell.
+    """
 
     find: Callable[[Spec], Iterator[Finding]]
     reads: tuple[Loc, ...]
+    cell: bool = False
 
 
 def findings(spec: Spec, touched: frozenset[Loc] = frozenset()) -> Iterator[Finding]:
-    """All findings of the checks that read none of the paths in `touched`."""
+    """All findings of the checks that go by none of the paths in `touched`."""
     for check in CHECKS:
-        if not any(_overlap(read, path) for read in check.reads for path in touched):
-            yield from check.find(spec)
+        for finding in check.find(spec):
+            reads = _reads(check, finding, spec)
+            if not any(_overlap(read, path) for read in reads for path in touched):
+                yield finding
 
 
-def _overlap(one: Loc, other: Loc) -> bool:
-    shared = min(len(one), len(other))
-    return one[:shared] == other[:shared]
+def _reads(check: Check, finding: Finding, spec: Spec) -> list[Loc]:
+    """The paths that the finding goes by, with the number of its layer where it is about one."""
+    if finding.path[:2] != _LAYERS:
+        return list(check.reads)
+    index = finding.path[2]
+    reads: list[Loc] = [tuple(index if p == EACH else p for p in read) for read in check.reads]
+    if check.cell and isinstance(index, int):
+        reads.append((*_CELLS, spec.encoder.layers[index].cell))
+    return reads
+
+
+def _overlap(read: Loc, path: Loc) -> bool:
+    return all(one in (other, EACH) for one, other in zip(read, path, strict=False))
 
 
 def cells_compile(spec: Spec) -> Iterator[Finding]:
@@ -152,34 +171,39 @@ def nesterov_has_momentum(spec: Spec) -> Iterator[Finding]:
         yield Finding(path, "has no effect without momentum", hint, key=True)
 
 
+def _layer(*keys: str) -> tuple[Loc, ...]:
+    return tuple((*_LAYERS, EACH, key) for key in keys)
+
+
 _INPUT: Loc = ("data", "input", "as")
 _OUTPUT: Loc = ("data", "output", "as")
+_COLUMNS: tuple[Loc, Loc] = (("data", "input", "column"), ("data", "output", "column"))
 _CELLS: Loc = ("cells",)
 _LAYERS: Loc = ("encoder", "layers")
 CHECKS: tuple[Check, ...] = (
     Check(cells_compile, ()),
-    Check(layers_name_known_cells, (_CELLS, _LAYERS)),
+    Check(layers_name_known_cells, _layer("cell"), cell=True),
     Check(cells_have_names_of_their_own, ()),
-    Check(cells_are_used, (_LAYERS,)),
+    Check(cells_are_used, _layer("cell")),
     Check(frames_have_no_embedding, (_INPUT, ("encoder", "embed"), ("encoder", "embed_dropout"))),
     Check(activation_has_a_layer, (("head", "hidden"), ("head", "activation"))),
     Check(loss_fits_output, (_OUTPUT, ("train", "loss"))),
     Check(early_stopping_can_measure, (_OUTPUT, ("data", "valid"), ("train", "early_stopping"))),
     Check(valid_is_another_file, (("data", "train"), ("data", "valid"))),
-    Check(columns_differ, (("data", "input", "column"), ("data", "output", "column"))),
+    Check(columns_differ, _COLUMNS),
     Check(nesterov_has_momentum, (("train", "optimizer"),)),
-    Check(layers.sizes_are_those_of_the_cell, (_CELLS, _LAYERS)),
-    Check(layers.merging_has_two_directions, (_LAYERS,)),
+    Check(layers.sizes_are_those_of_the_cell, _layer("cell", "sizes"), cell=True),
+    Check(layers.merging_has_two_directions, _layer("direction", "merge")),
     Check(layers.skips_join_equal_widths, (_CELLS, _LAYERS, _INPUT, ("encoder", "embed"))),
-    Check(layers.last_pooling_can_tell_directions, (_LAYERS, ("pooling",))),
     Check(
-        layers.given_states_are_columns_of_their_own,
-        (_LAYERS, ("data", "input", "column"), ("data", "output", "column")),
+        layers.last_pooling_can_tell_directions,
+        (*_layer("direction", "merge", "skip"), ("pooling",)),
     ),
-    Check(layers.masks_have_dropout, (_LAYERS,)),
-    Check(layers.recurrent_dropout_has_products, (_CELLS, _LAYERS)),
-    Check(layers.forget_bias_has_a_gate, (_CELLS, _LAYERS)),
-    Check(layers.inits_have_parameters, (_CELLS, _LAYERS)),
-    Check(layers.penalties_have_weights, (_CELLS, _LAYERS)),
-    Check(layers.elapsed_time_is_read, (_CELLS, _LAYERS, ("data", "input"))),
+    Check(layers.given_states_are_columns_of_their_own, (*_layer("initial_state"), *_COLUMNS)),
+    Check(layers.masks_have_dropout, _layer("dropout", "dropout_per")),
+    Check(layers.recurrent_dropout_has_products, _layer("cell", "recurrent_dropout"), cell=True),
+    Check(layers.forget_bias_has_a_gate, _layer("cell", "forget_bias"), cell=True),
+    Check(layers.inits_have_parameters, _layer("cell", "init", "forget_bias"), cell=True),
+    Check(layers.penalties_have_weights, _layer("cell", "l2"), cell=True),
+    Check(layers.elapsed_time_is_read, (_CELLS, *_layer("cell"), ("data", "input"))),
 )

@@ -18,6 +18,7 @@ from rnnspec.source.yaml12 import Document, compose
 from rnnspec.spec.check import findings
 from rnnspec.spec.explain import explain, mistakes
 from rnnspec.spec.finding import Finding
+from rnnspec.spec.meant import read_as_meant
 from rnnspec.spec.partial import without_mistakes
 from rnnspec.spec.spec import Spec
 
@@ -64,6 +65,9 @@ def load_source(source: Source, path: Path, overrides: Sequence[str] = ()) -> Lo
         more = max(0, len(details) - MAX_MISTAKES)
         places = {(problem.file, problem.span) for problem in problems}
         wrong = explain(details[:MAX_MISTAKES], document)
+        if not more:
+            document, below = read_as_meant(document, details)
+            wrong += below
         problems += [problem for problem in wrong if (problem.file, problem.span) not in places]
         found = () if more else _findings_of_the_rest(document.data)
     problems += [_placed(finding, document) for finding in found]

@@ -26,6 +26,8 @@ _STAND_INS: dict[str, Any] = {
     },
     "encoder": {"layers": [{"cell": "lstm", "units": 1}]},
 }
+_LAYERS = ("encoder", "layers")
+_LAYER: dict[str, Any] = {"cell": "lstm", "units": 1}
 
 
 def without_mistakes(data: dict[str, Any]) -> tuple[Spec, frozenset[Loc]] | None:
@@ -43,7 +45,8 @@ def without_mistakes(data: dict[str, Any]) -> tuple[Spec, frozenset[Loc]] | None
         for detail in reversed(details):  # so that a list's later items keep their numbers
             loc = path_of(detail["loc"], detail["type"])
             if detail["type"] != "extra_forbidden":
-                touched.add(loc)
+                # a wrong name of an entry: it may have been meant as any name that others use
+                touched.add(loc[:-1] if detail["loc"][-1:] == ("[key]",) else loc)
             elif meant := meant_key(detail["loc"]):
                 touched.add((*loc[:-1], meant))
             if not any(loc[:depth] in gone for depth in range(1, len(loc) + 1)):
@@ -53,11 +56,18 @@ def without_mistakes(data: dict[str, Any]) -> tuple[Spec, frozenset[Loc]] | None
 
 
 def _take_out(data: dict[str, Any], loc: Loc) -> Loc:
-    """Removes what is at `loc`, or the nearest thing above it; returns the path removed."""
+    """Removes what is at `loc`, or the nearest thing above it; returns the path removed.
+
+    A key that a layer lacks is put there, and a wrong layer is stood in for, so that the others
+    keep their numbers.
+    """
     here: Any = data
     for depth, part in enumerate(loc):
         inside = isinstance(here, dict) and part in here
         inside = inside or (isinstance(here, list) and isinstance(part, int) and part < len(here))
+        if not inside and isinstance(here, dict) and loc[:2] == _LAYERS and depth == 3:
+            here[part] = _LAYER.get(str(part))
+            return loc[:4]
         if not inside:
             return _remove(data, loc[:depth] or loc[:1])
         here = here[part]
@@ -68,6 +78,9 @@ def _remove(data: dict[str, Any], loc: Loc) -> Loc:
     here: Any = data
     for part in loc[:-1]:
         here = here[part]
+    if isinstance(here, list) and loc[:-1] == _LAYERS:
+        here[int(loc[-1])] = dict(_LAYER)
+        return loc
     if isinstance(here, list):
         del here[loc[-1]]  # type: ignore[arg-type]
         return loc
