@@ -111,7 +111,7 @@ class HandMade:
             given.append(lengths_info())
         else:
             given = [helper.make_tensor_value_info("x", TensorProto.STRING, ["B"])]
-            self.add("StringSplit", ["x"], ["words", "counts"], delimiter=" ")
+            self.add("StringSplit", ["x"], ["words", "counts"])
             self.add("Cast", ["counts"], ["lengths"], to=TensorProto.INT32)
             self.add(
                 "LabelEncoder", ["words"], ["ids"], domain="ai.onnx.ml", default_int64=1,

@@ -11,7 +11,7 @@ from rnnspec.reference.functions import FUNCTIONS as REFERENCE
 from rnnspec.to_onnx.emitter import FLOAT, Emitter
 from rnnspec.to_onnx.functions import FUNCTIONS as LOWERED
 from rnnspec.to_onnx.functions import PRIMITIVES
-from rnnspec.to_onnx.hoist import expressions
+from rnnspec.to_onnx.rewrite import with_interpolation, with_unit_steps
 from tests.onnx_models import opened
 
 WIDTH = 6
@@ -51,29 +51,39 @@ def test_each_function_is_its_formula(name: str) -> None:
 
 def _text(nodes: tuple[Node, ...], index: int) -> str:
     node = nodes[index]
+    if node.op == "constant":
+        return f"{node.value:g}"
     if node.op in ("input", "state", "parameter"):
         return node.name
     return f"{node.op}({', '.join(_text(nodes, arg) for arg in node.args)})"
 
 
 @pytest.mark.parametrize(
-    ("equations", "expected"),
+    ("value", "expected"),
     [
-        (
-            "h = W @ x + U @ h + b",
-            "add(add(matmul(W, x), b), matmul(U, h))",
-        ),
-        ("h = b + h + W @ x", "add(add(matmul(W, x), b), h)"),
-        ("h = h + U @ h + b", "add(add(b, matmul(U, h)), h)"),
-        ("h = tanh(h + b) + b", "add(b, tanh(add(b, h)))"),
-        (
-            "s = W @ x + h\nh = s * (s + b)",
-            "mul(add(matmul(W, x), h), add(b, add(matmul(W, x), h)))",
-        ),
-        ("h = h - (W @ x + b)", "sub(h, add(matmul(W, x), b))"),
-        ("h = h + (h + (h + b))", "add(add(add(b, h), h), h)"),
+        ("(1 - z) * tanh(n) + z * h", "add(tanh(n), mul(z, sub(h, tanh(n))))"),
+        ("z * h + tanh(n) * (1 - z)", "add(tanh(n), mul(z, sub(h, tanh(n))))"),
+        ("(1 - z) * h + tanh(n) * z", "add(h, mul(z, sub(tanh(n), h)))"),
+        # n may be of any size, and the difference would lose the digits of h
+        ("(1 - z) * n + z * h", "add(mul(sub(1, z), n), mul(z, h))"),
+        ("(2 - z) * h + z * tanh(n)", "add(mul(sub(2, z), h), mul(z, tanh(n)))"),
+        ("(1 - z) * h + p * tanh(n)", "add(mul(sub(1, z), h), mul(p, tanh(n)))"),
+        # known before the loop, where the difference costs nothing
+        ("(1 - p) * h + p * tanh(n)", "add(mul(sub(1, p), h), mul(p, tanh(n)))"),
     ],
 )
-def test_sums_are_rearranged(equations: str, expected: str) -> None:
-    cell = expressions(compile_cell(CellSource("cell", ("h",), equations)).graph)
-    assert _text(cell.nodes, cell.output) == expected
+def test_interpolation_is_found(value: str, expected: str) -> None:
+    """z reads the state, p does not."""
+    source = value.replace("tanh(n)", "tanh(W @ x)").replace("* n", "* (W @ x)")
+    source = source.replace("z", "sigmoid(U @ h)").replace("p", "sigmoid(b)")
+    graph = compile_cell(CellSource("cell", ("h",), f"h = {source}")).graph
+    found = with_interpolation(graph)
+    text = _text(found.nodes, found.output).replace("sigmoid(matmul(U, h))", "z")
+    assert text.replace("sigmoid(b)", "p").replace("matmul(W, x)", "n") == expected
+
+
+def test_steps_of_one_are_not_multiplied_with() -> None:
+    source = CellSource("cell", ("h",), "h = h * exp(-dt) + dt * (b / dt) * 1", inputs=("dt",))
+    graph = with_unit_steps(compile_cell(source).graph, frozenset({"dt"}))
+    assert _text(graph.nodes, graph.output) == "add(mul(h, exp(neg(1))), div(b, 1))"
+    assert all(node.op != "input" for node in graph.nodes if node.name == "dt")

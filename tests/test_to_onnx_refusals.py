@@ -60,7 +60,7 @@ for file in sys.argv[1:]:
 
 def _files(folder: Path) -> list[str]:
     files = []
-    for cell in ("rnn", "lstm", "gru", "gru_reset_before"):
+    for cell in ("rnn", "lstm", "gru", "gru_reset_before", "indrnn", "lstm_projected"):
         for pool in POOLS:
             plan = frames_plan(cell, "bidirectional", 2, pool=pool)
             for generic in (False, True):
@@ -90,4 +90,4 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str, s
 def test_each_wrong_input_is_an_exception(outcomes: list[tuple[str, str, str]]) -> None:
     answered = [(Path(file).name, feed) for file, feed, said in outcomes if not said]
     assert not answered
-    assert len(outcomes) == 24 * 9 + 2 * 4 + 2
+    assert len(outcomes) == 36 * 9 + 2 * 4 + 2

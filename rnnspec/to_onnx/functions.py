@@ -62,3 +62,11 @@ PRIMITIVES: Mapping[str, Lower] = {
     "pow": _operator("Pow"),
 }
 """One entry for each primitive of a cell's graph that works element by element."""
+
+
+def operation(emit: Emitter, op: str, arguments: Sequence[str], name: str, width: int) -> str:
+    """An operation of a cell's graph that is no matrix product."""
+    if op == "copy":
+        return emit.op("Identity", arguments, name)
+    lower = PRIMITIVES.get(op) or FUNCTIONS[op]
+    return lower(emit, arguments, name, width)

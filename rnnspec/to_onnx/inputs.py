@@ -10,10 +10,10 @@ from __future__ import annotations
 from rnnspec.data.decode import folds
 from rnnspec.plan import TextFacts
 from rnnspec.plan.facts import PAD, PAD_ID, UNKNOWN_ID, Vocabulary
-from rnnspec.plan.nodes import FramesInput, TokensInput
+from rnnspec.plan.nodes import Elapsed, FramesInput, Input, TokensInput, VectorInput
 from rnnspec.to_onnx.emitter import CONTRIB, FLOAT, INT64, STRING, Attributes, Extent
 from rnnspec.to_onnx.lengths import Lengths
-from rnnspec.to_onnx.values import BATCH, TIME, Lowering, Steps
+from rnnspec.to_onnx.values import BATCH, TIME, Lowering, Steps, Vector
 
 SPLITTING = {
     "words": "split into words at spaces (U+0020) and nowhere else",
@@ -37,7 +37,42 @@ def lower_tokens(low: Lowering, node: TokensInput) -> Steps:
 
 
 def lower_frames(low: Lowering, node: FramesInput) -> Steps:
-    """Frames `[T, B, width]`, scaled inside the model if the plan says so."""
+    """Frames `[T, B, features]`, scaled inside the model if the plan says so."""
+    emit, raw = low.emit, _frames(low, node)
+    values = raw.name
+    if node.elapsed is not None:
+        others = [index for index in range(node.width) if index != node.elapsed]
+        values = emit.op(
+            "Gather", [values, emit.integers(*others)], f"{node.name}.features", {"axis": 2}
+        )
+    if node.scaled:
+        mean, deviation = f"{node.name}.mean", f"{node.name}.deviation"
+        centred = emit.op("Sub", [values, low.canonical(mean)], f"{node.name}.centred")
+        values = emit.op("Div", [centred, low.canonical(deviation)], f"{node.name}.scaled")
+    return Steps(values, raw.lengths)
+
+
+def lower_vector(low: Lowering, node: VectorInput) -> Vector:
+    """Numbers `[B, width]` as they come in."""
+    doc = f"{node.width} numbers a row in the units of the data"
+    shape: list[Extent] = [BATCH, node.width]
+    return Vector(low.emit.input(node.column, FLOAT, shape, doc, reserved=True))
+
+
+def lower_elapsed(low: Lowering, node: Elapsed) -> Steps:
+    """Element `index` of each frame, `[T, B, 1]`."""
+    emit = low.emit
+    (frames,) = (n for n in low.plan.inputs if n.column == node.column)
+    assert isinstance(frames, FramesInput), f"{node.column} has no frames"
+    raw = _frames(low, frames)
+    bounds = map(emit.integers, (node.index, node.index + 1, 2))
+    return Steps(emit.op("Slice", [raw.name, *bounds], node.name), raw.lengths)
+
+
+def _frames(low: Lowering, node: FramesInput) -> Steps:
+    """The input itself, `[T, B, width]`: emitted by the first node that reads it."""
+    if node.column in low.frames:
+        return low.frames[node.column]
     emit = low.emit
     doc = f"steps of {node.width} numbers in the units of the data; past the length anything"
     shape: list[Extent] = [BATCH, TIME, node.width]
@@ -45,15 +80,14 @@ def lower_frames(low: Lowering, node: FramesInput) -> Steps:
     lengths = _lengths_input(low, node)
     turned = emit.op("Transpose", [frames], f"{node.name}.time_major", {"perm": [1, 0, 2]})
     sequence = emit.op("Reshape", [turned, emit.integers(-1, 0, node.width)], f"{node.name}.frames")
-    if node.scaled:
-        mean, deviation = f"{node.name}.mean", f"{node.name}.deviation"
-        centred = emit.op("Sub", [sequence, low.canonical(mean)], f"{node.name}.centred")
-        sequence = emit.op("Div", [centred, low.canonical(deviation)], f"{node.name}.scaled")
-    return _sequence(low, node, sequence, lengths)
+    low.frames[node.column] = _sequence(low, node, sequence, lengths)
+    return low.frames[node.column]
 
 
-def interface(node: TokensInput | FramesInput, ids: bool) -> tuple[str, ...]:
+def interface(node: Input, ids: bool) -> tuple[str, ...]:
     """Names of the model's inputs that stand for `node`."""
+    if isinstance(node, VectorInput):
+        return (node.column,)
     lengths = f"{node.column}.lengths"
     if isinstance(node, FramesInput):
         return (node.column, lengths)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from onnx import TensorProto
 
@@ -14,8 +14,8 @@ class Lengths:
 
     `name` is the int64 value as it came in, unchecked: native recurrent operators check it
     themselves, and everything else goes through `numbered`, where ReverseSequence does.
-    `sequence` is a value `[T, B, …]` as it came in; `padded` says that the graph works on
-    max(T, 1) steps instead of T.
+    `sequence` is a value `[T, B, …]` as it came in; `padded` says that the graph works on more
+    steps where all rows are empty.
     """
 
     def __init__(self, emit: Emitter, prefix: str, name: str, sequence: str, padded: bool) -> None:
@@ -28,6 +28,10 @@ class Lengths:
         return self._once(
             "lengths.int32", lambda name: self._cast(self.name, name, TensorProto.INT32)
         )
+
+    def at_least_one(self) -> str:
+        """`[B]` as `int32`, but 1 for rows without a step. Only where `padded`."""
+        return self._once("lengths.at_least_one", self._at_least_one)
 
     def mask(self) -> str:
         """Bool `[T, B, 1]`: whether a step is one of its row's."""
@@ -61,7 +65,8 @@ class Lengths:
         return self._once("batch", lambda name: self._extent(name, 1))
 
     def padding(self) -> str:
-        """Int64 `[2]`: steps to add before (0) and after (1 if T is 0) the time axis."""
+        """Int64 `[2]`: steps to add before and after the time axis, so that one is there even where
+        all rows are empty. Where lengths are above 0, a time axis of 0 is left to be refused."""
         return self._once("padding", self._padding)
 
     def zeros(self, width: int) -> str:
@@ -72,10 +77,27 @@ class Lengths:
         """`[T, B, W]`: the float `value` with 0 past each row's length."""
         return self._emit.op("Where", [self.mask(), value, self._emit.number(0.0)], name)
 
-    def at_end(self, value: str, name: str) -> str:
-        """`[B, W]`: the float `value` `[T, B, W]` at each row's last step, 0 where it has none."""
-        found = self._emit.op("GatherND", [value, self.ends()], f"{name}.or_first")
-        return self.where_present(found, name)
+    def at_end(self, value: str, name: str, directions: Sequence[str] = ("forward",)) -> str:
+        """`[B, W]`: the float `value` `[T, B, W]` where each direction, of an equal part, ends: at
+        the row's last step or, in reverse, at its first. 0 in rows without a step."""
+        found = [self._end_of(value, name, direction) for direction in directions]
+        if len(found) > 1:
+            halves = [self._half(each, number, name) for number, each in enumerate(found)]
+            found = [self._emit.op("Concat", halves, f"{name}.or_first", {"axis": -1})]
+        return self.where_present(found[0], name)
+
+    def _end_of(self, value: str, name: str, direction: str) -> str:
+        if direction == "reverse":
+            first = self._emit.integer(0)
+            return self._emit.op("Gather", [value, first], f"{name}.reverse", {"axis": 0})
+        return self._emit.op("GatherND", [value, self.ends()], f"{name}.forward")
+
+    def _half(self, value: str, number: int, name: str) -> str:
+        """The first (0) or the second (1) half of `[B, W]`. Split may not leave an output out:
+        onnxruntime would end the process."""
+        names = [f"{name}.first", f"{name}.second"]
+        attributes = {"axis": -1, "num_outputs": 2}
+        return self._emit.ops("Split", [value], names, attributes)[number]
 
     def where_present(self, value: str, name: str) -> str:
         """`[B, W]`: the float `value` `[B, W]`, 0 in rows without a step."""
@@ -97,15 +119,21 @@ class Lengths:
     def _cast(self, value: str, name: str, kind: int) -> str:
         return self._emit.op("Cast", [value], name, {"to": kind})
 
+    def _at_least_one(self, name: str) -> str:
+        assert self._padded
+        choice = [self._some(), self.name, self._emit.integer(1)]
+        return self._cast(self._emit.op("Where", choice, f"{name}.int64"), name, TensorProto.INT32)
+
     def _extent(self, name: str, axis: int) -> str:
         bounds = {"start": axis, "end": axis + 1}
         return self._emit.op("Shape", [self._sequence], name, bounds)
 
     def _padding(self, name: str) -> str:
+        """If all rows are empty one step on either side; it is one operator less than one side."""
         emit = self._emit
-        missing = emit.op("Sub", [emit.integers(1), self.time()], f"{name}.missing")
-        after = emit.op("Max", [missing, emit.integers(0)], f"{name}.after")
-        return emit.op("Concat", [emit.integers(0), after], name, {"axis": 0})
+        longest = emit.op("ReduceMax", [self.name], f"{name}.longest")
+        none = emit.op("Equal", [longest, emit.integers(0, 0)], f"{name}.none")
+        return self._cast(none, name, TensorProto.INT64)
 
     def _range(self, extent: str, name: str) -> str:
         emit = self._emit
@@ -152,8 +180,7 @@ class Lengths:
 
     def _some(self) -> str:
         """Bool `[B]`: whether a row has any step."""
-        bounds = [self.name, self._emit.integer(0)]
-        return self._once("some", lambda name: self._emit.op("Greater", bounds, name))
+        return self._once("some", lambda name: self._cast(self.name, name, TensorProto.BOOL))
 
     def _count(self, name: str) -> str:
         emit = self._emit

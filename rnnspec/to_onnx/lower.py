@@ -12,34 +12,47 @@ from onnx import ModelProto, helper
 
 from rnnspec import __version__
 from rnnspec.errors import ExportError
-from rnnspec.plan import Facts, Plan
+from rnnspec.plan import Facts
 from rnnspec.plan import weights as weights_of_plan
 from rnnspec.plan.nodes import (
     ClassOutput,
     Dense,
     Dropout,
+    Elapsed,
     Embed,
     FramesInput,
+    Highway,
+    Merge,
     Node,
+    Normalize,
     NumericOutput,
+    Plan,
     Pool,
     Recurrent,
+    Residual,
     TokensInput,
+    VectorInput,
 )
-from rnnspec.to_onnx import inputs, outputs
+from rnnspec.to_onnx import combine, inputs, outputs
 from rnnspec.to_onnx.dense import lower_dense
 from rnnspec.to_onnx.embed import lower_dropout, lower_embed
 from rnnspec.to_onnx.emitter import IR_OF_OPSET, Emitter
 from rnnspec.to_onnx.pool import lower_pool
-from rnnspec.to_onnx.recurrent import is_native, lower_recurrent
-from rnnspec.to_onnx.values import Lowering, Value, demands
+from rnnspec.to_onnx.recurrent import lower_recurrent, needs_a_step
+from rnnspec.to_onnx.values import Demand, Lowering, Value, demands, reads_last
 
 LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     TokensInput: inputs.lower_tokens,
     FramesInput: inputs.lower_frames,
+    VectorInput: inputs.lower_vector,
+    Elapsed: inputs.lower_elapsed,
     Embed: lower_embed,
     Dropout: lower_dropout,
     Recurrent: lower_recurrent,
+    Merge: combine.lower_merge,
+    Normalize: combine.lower_normalize,
+    Residual: combine.lower_residual,
+    Highway: combine.lower_highway,
     Pool: lower_pool,
     Dense: lower_dense,
     ClassOutput: outputs.lower_class,
@@ -76,17 +89,17 @@ def to_onnx(
     if opset not in IR_OF_OPSET:
         offered = " and ".join(map(str, sorted(IR_OF_OPSET)))
         raise ExportError(f"opset {opset} is not offered; choose one of {offered}")
-    emit = Emitter()
+    emit, asked = Emitter(), demands(plan)
     emit.reserve(_interface(plan, ids))
     low = Lowering(
         plan=plan,
         facts=facts,
         weights=_checked(plan, weights),
         emit=emit,
-        demands=demands(plan),
+        demands=asked,
         ids=ids,
         generic=generic,
-        padded=_padded(plan, generic),
+        padded=_padded(plan, generic, asked),
     )
     for node in plan.nodes:
         low.values[node.name] = LOWERINGS[type(node)](low, node)
@@ -111,21 +124,15 @@ def _interface(plan: Plan, ids: bool) -> list[str]:
     return names
 
 
-def _padded(plan: Plan, generic: bool) -> bool:
+def _padded(plan: Plan, generic: bool, asked: Mapping[str, Demand]) -> bool:
     """Whether some operator of the graph will not take an empty time axis."""
     for node in plan.nodes:
-        if isinstance(node, Recurrent) and (generic or not is_native(node)):
-            return True
-        if isinstance(node, Pool) and node.kind == "last" and not _reads_layer(plan, node):
+        if isinstance(node, Recurrent):
+            if generic or needs_a_step(node, asked[node.name]):
+                return True
+        elif isinstance(node, Pool) and node.kind == "last" and not reads_last(plan, node):
             return True
     return False
-
-
-def _reads_layer(plan: Plan, pool: Pool) -> bool:
-    source = plan.node(pool.source)
-    while isinstance(source, Dropout):
-        source = plan.node(source.source)
-    return isinstance(source, Recurrent)
 
 
 def _checked(

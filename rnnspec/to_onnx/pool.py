@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from rnnspec.plan.nodes import Pool, PoolKind
+from rnnspec.plan.nodes import Pool, PoolKind, directions_read
 from rnnspec.to_onnx.emitter import Emitter
 from rnnspec.to_onnx.values import Lowering, Steps, Vector
 
@@ -28,7 +28,9 @@ def _values(source: Steps, name: str) -> str:
 
 
 def _last(low: Lowering, node: Pool, source: Steps) -> str:
-    return source.last or source.lengths.at_end(source.name, node.name)
+    if source.last:
+        return source.last
+    return source.lengths.at_end(source.name, node.name, directions_read(low.plan, node))
 
 
 def _mean(low: Lowering, node: Pool, source: Steps) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.plan import Facts, Plan
-from rnnspec.plan.nodes import Dropout, Node, Pool, sources
+from rnnspec.plan.nodes import Dropout, Node, Pool, Recurrent, sources
 from rnnspec.to_onnx.emitter import Emitter
 from rnnspec.to_onnx.lengths import Lengths
 
@@ -54,7 +54,7 @@ class Lowering:
     """One plan on its way to ONNX.
 
     `ids`: token numbers come in instead of text. `generic`: no native recurrent operators.
-    `padded`: a batch whose rows are all empty gets one step past every length, because an
+    `padded`: a batch whose rows are all empty gets more steps, past every length, because an
     operator of the graph (Scan, GatherND) cannot take an empty time axis.
     """
 
@@ -67,6 +67,8 @@ class Lowering:
     generic: bool
     padded: bool
     values: dict[str, Value] = field(default_factory=dict)
+    frames: dict[str, Steps] = field(default_factory=dict)
+    """Columns of frames as they came in, `[T, B, width]`, by name."""
 
     def steps(self, name: str) -> Steps:
         """The sequence that the node `name` gives."""
@@ -89,18 +91,26 @@ def demands(plan: Plan) -> dict[str, Demand]:
     """What is read of each node's value; dropout passes on what is asked of it."""
     found: dict[str, Demand] = {}
     for node in reversed(plan.nodes):
-        asked = _asks(node, found.get(node.name, Demand()))
+        asked = _asks(plan, node, found.get(node.name, Demand()))
         for source in sources(node):
             known = found.get(source, Demand())
             found[source] = Demand(known.steps or asked.steps, known.last or asked.last)
     return found
 
 
-def _asks(node: Node, asked: Demand) -> Demand:
+def reads_last(plan: Plan, pool: Pool) -> bool:
+    """Whether a pooling of kind "last" reads a layer, which knows its own last outputs."""
+    source = plan.node(pool.source)
+    while isinstance(source, Dropout):
+        source = plan.node(source.source)
+    return isinstance(source, Recurrent)
+
+
+def _asks(plan: Plan, node: Node, asked: Demand) -> Demand:
     match node:
         case Dropout():
             return asked
-        case Pool(kind="last"):
+        case Pool(kind="last") if reads_last(plan, node):
             return Demand(last=True)
         case _:
             return Demand(steps=True)

@@ -1,0 +1,231 @@
+"""The recurrent operators of the ONNX standard, and how a built-in cell's weights go into them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec.cells import Match
+from rnnspec.plan.nodes import Recurrent
+from rnnspec.to_onnx.emitter import Attributes
+from rnnspec.to_onnx.states import by_direction
+from rnnspec.to_onnx.values import Lowering, Steps
+
+Array = NDArray[np.float32]
+Parameters = Mapping[str, Array]
+"""Of one direction, by the names of the built-in cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Names, in the built-in cell, of the parameters behind one block of the operator's tensors.
+
+    `recurrent_bias` is empty where the cell has one bias for both products; all are empty where
+    the operator has a gate that it does not read.
+    """
+
+    W: str = ""
+    R: str = ""
+    bias: str = ""
+    recurrent_bias: str = ""
+
+
+def _itself(parameters: Parameters, name: str) -> Array:
+    return parameters[name]
+
+
+def _diagonal(parameters: Parameters, name: str) -> Array:
+    return np.diag(parameters[name])
+
+
+def _of_projected(parameters: Parameters, name: str) -> Array:
+    """`U (P v)` is `(U P) v`: the operator keeps the state v before its projection."""
+    folded = parameters[name].astype(np.float64) @ parameters["P"].astype(np.float64)
+    return folded.astype(np.float32)
+
+
+def _of_few_units(node: Recurrent) -> bool:
+    """A product by a diagonal matrix costs the square of its width: from 230 units on a Scan, which
+    multiplies element by element, is faster even for one row."""
+    return node.units <= 128
+
+
+def _of_wide_projection(node: Recurrent) -> bool:
+    """A folded matrix is as large as the units are many; with units four times the projection a
+    Scan, which multiplies by both matrices, takes a quarter of the time."""
+    return node.units <= 2 * node.output_width
+
+
+@dataclass(frozen=True, slots=True)
+class NativeOperator:
+    """An operator, its gates and states in its own order.
+
+    `recurrence` makes the matrix R of a gate; `peepholes` are the vectors behind P; `projection`
+    is the matrix that the outputs are multiplied with, if any. `title` is the operator and what
+    makes it compute the cell, in words. `fits` says whether a layer is of a size at which the
+    operator is worth it.
+    """
+
+    title: str
+    gates: tuple[Gate, ...]
+    attributes: Attributes = field(default_factory=dict)
+    states: tuple[str, ...] = ("h",)
+    activations: tuple[str, ...] = ()
+    recurrence: Callable[[Parameters, str], Array] = _itself
+    peepholes: tuple[str, ...] = ()
+    projection: str = ""
+    fits: Callable[[Recurrent], bool] = lambda node: True
+
+    @property
+    def kind(self) -> str:
+        """The type of the operator."""
+        return self.title.partition(" ")[0]
+
+
+_I, _O, _F, _G = (Gate(f"W_{gate}", f"U_{gate}", f"b_{gate}") for gate in "iofg")
+_LSTM = ("h", "c")
+
+NATIVE: Mapping[str, NativeOperator] = {
+    "rnn": NativeOperator("RNN", (Gate("W", "U", "b"),)),
+    "rnn_relu": NativeOperator("RNN with Relu", (Gate("W", "U", "b"),), activations=("Relu",)),
+    "indrnn": NativeOperator(
+        "RNN with Relu and a diagonal R",
+        (Gate("W", "u_h", "b"),),
+        activations=("Relu",),
+        recurrence=_diagonal,
+        fits=_of_few_units,
+    ),
+    "lstm": NativeOperator("LSTM", (_I, _O, _F, _G), states=_LSTM),
+    "lstm_peephole": NativeOperator(
+        "LSTM with peepholes P", (_I, _O, _F, _G), states=_LSTM, peepholes=("p_i", "p_o", "p_f")
+    ),
+    "lstm_coupled": NativeOperator(
+        "LSTM with input_forget=1", (_I, _O, Gate(), _G), {"input_forget": 1}, states=_LSTM
+    ),
+    "lstm_projected": NativeOperator(
+        "LSTM with R = U P",
+        (_I, _O, _F, _G),
+        states=_LSTM,
+        recurrence=_of_projected,
+        projection="P",
+        fits=_of_wide_projection,
+    ),
+    "gru": NativeOperator(
+        "GRU with linear_before_reset=1",
+        (Gate("W_z", "U_z", "b_z"), Gate("W_r", "U_r", "b_r"), Gate("W_n", "U_n", "b_n", "c_n")),
+        {"linear_before_reset": 1},
+    ),
+    "gru_reset_before": NativeOperator(
+        "GRU with linear_before_reset=0",
+        tuple(Gate(f"W_{gate}", f"U_{gate}", f"b_{gate}") for gate in "zrn"),
+        {"linear_before_reset": 0},
+    ),
+}
+"""Built-in cell to operator, as the definitions of RNN, LSTM and GRU in the ONNX standard say."""
+
+
+def lower_native(low: Lowering, node: Recurrent, match: Match) -> Steps:
+    """One layer, in all its directions, as one operator."""
+    emit, name, operator = low.emit, node.name, NATIVE[match.pattern]
+    source, asked = low.steps(node.source), low.demands[node.name]
+    lengths = source.lengths
+    # Up to onnxruntime 1.23, RNN reads its last output outside of its memory where a row has no
+    # step: wrong numbers, or the end of the process.
+    mended = asked.last and operator.kind == "RNN"
+    tensors = _packed(low, node, operator, match)
+    inputs = [
+        source.name,
+        *(emit.weight(f"{name}.packed.{part}", tensors[part]) for part in "WRB"),
+        lengths.at_least_one() if mended else lengths.int32(),
+        *(by_direction(low, node, match.states[state], lengths) for state in operator.states),
+        emit.weight(f"{name}.packed.P", tensors["P"]) if operator.peepholes else "",
+    ]
+    steps, last = emit.ops(
+        operator.kind,
+        _without_trailing(inputs),
+        [
+            f"{name}.by_direction" if asked.steps else "",
+            f"{name}.last_by_direction" if asked.last else "",
+        ],
+        _attributes(node, operator),
+    )
+    if operator.projection:
+        matrix = emit.weight(f"{name}.projection.transposed", tensors["projection"])
+        steps, last = (
+            value and emit.op("MatMul", [value, matrix], f"{value}.projected")
+            for value in (steps, last)
+        )
+    if asked.last:
+        title = f"{name}.last"
+        last = _joined(low, node, last, f"{title}.or_first" if mended else title, axis=0)
+        last = lengths.where_present(last, title) if mended else last
+    if asked.steps:
+        steps = _joined(low, node, steps, f"{name}.steps", axis=1)
+    return Steps(steps, lengths, last, clean=not mended)
+
+
+def _without_trailing(inputs: list[str]) -> list[str]:
+    """Inputs up to the last one that is there."""
+    while not inputs[-1]:
+        inputs = inputs[:-1]
+    return inputs
+
+
+def _attributes(node: Recurrent, operator: NativeOperator) -> Attributes:
+    found = {"hidden_size": node.units, "direction": node.direction, **operator.attributes}
+    if operator.activations:
+        found["activations"] = operator.activations * len(node.directions)
+    return found
+
+
+def _joined(low: Lowering, node: Recurrent, value: str, name: str, axis: int) -> str:
+    """Directions, which stand on `axis` just before the rows, moved into the width."""
+    emit = low.emit
+    if len(node.directions) == 1:
+        return emit.op("Squeeze", [value, emit.integers(axis)], name)
+    order = [0, 2, 1, 3] if axis else [1, 0, 2]
+    turned = emit.op("Transpose", [value], f"{name}.turned", {"perm": order})
+    return emit.op("Reshape", [turned, emit.integers(*([0] * (axis + 1)), node.width)], name)
+
+
+def _packed(
+    low: Lowering, node: Recurrent, operator: NativeOperator, match: Match
+) -> dict[str, Array]:
+    """W `[D, gates * units, inputs]`, R `[D, gates * units, units]`, B `[D, 2 * gates * units]`, P
+    `[D, peepholes * units]`, and the projection, `[units, size]` or `[D, units, size]`."""
+    found: list[dict[str, Array]] = []
+    for direction in node.directions:
+        prefix = f"{node.name}.{direction}."
+        named = {ours: low.weights[prefix + name] for ours, name in match.parameters.items()}
+        found.append(_packed_direction(node, operator, named))
+    whole = {part: np.stack([each[part] for each in found]) for part in found[0]}
+    if operator.projection and len(found) == 1:  # a matrix is packed once by onnxruntime
+        whole["projection"] = whole["projection"][0]
+    return whole
+
+
+def _packed_direction(
+    node: Recurrent, operator: NativeOperator, parameters: Parameters
+) -> dict[str, Array]:
+    gates, units = operator.gates, node.units
+
+    def stacked(
+        names: Sequence[str], make: Callable[[Parameters, str], Array], *shape: int
+    ) -> Array:
+        absent = np.zeros(shape, np.float32)
+        return np.concatenate([make(parameters, name) if name else absent for name in names])
+
+    biases = [gate.bias for gate in gates] + [gate.recurrent_bias for gate in gates]
+    found = {
+        "W": stacked([gate.W for gate in gates], _itself, units, node.inputs),
+        "R": stacked([gate.R for gate in gates], operator.recurrence, units, units),
+        "B": stacked(biases, _itself, units),
+    }
+    if operator.peepholes:
+        found["P"] = stacked(operator.peepholes, _itself, units)
+    if operator.projection:
+        found["projection"] = parameters[operator.projection].T
+    return found

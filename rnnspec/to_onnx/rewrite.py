@@ -1,0 +1,87 @@
+"""Changes of a cell's graph that leave its values and save operators at every step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rnnspec.cells.graph import Graph, Node
+from rnnspec.cells.sums import Builder, is_state, without_dead
+
+_GATES = frozenset({"sigmoid", "hard_sigmoid", "softmax"})
+"""Functions with values from 0 to 1."""
+_BOUNDED = _GATES | {"tanh", "softsign"}
+"""Functions with values from -1 to 1."""
+
+
+def with_unit_steps(graph: Graph, names: frozenset[str]) -> Graph:
+    """The graph in which the inputs `names` are 1, and are not multiplied with."""
+    builder, moved = Builder(), list[int]()
+    for node in graph.nodes:
+        args = tuple(moved[arg] for arg in node.args)
+        ones = [n for n, arg in enumerate(args) if _is_one(builder.nodes[arg])]
+        if node.op == "input" and node.name in names:
+            moved.append(builder.constant(1.0))
+        elif node.op == "mul" and ones:
+            moved.append(args[1 - ones[0]])
+        else:
+            moved.append(builder.add(node, args))
+    return _moved(graph, builder, moved)
+
+
+def with_interpolation(graph: Graph) -> Graph:
+    """`a + z * (b - a)` in the place of `(1 - z) * a + z * b`, for a gate z that reads a state.
+
+    One operator less at each step, and as torch's own kernel computes the GRU. Only where a and b
+    are bounded, or are the state that the value is the next of, which they then keep bounded: where
+    one were much larger than the other, the difference would lose the other's digits.
+    """
+    depends = graph.depends_on_state()
+    builder, moved = Builder(), list[int]()
+    next_of = {index: state for state, index in graph.next_states.items()}
+    for index, node in enumerate(graph.nodes):
+        found = _interpolation(graph, index, next_of.get(index, "")) if node.op == "add" else None
+        if found is None or not depends[found[0]]:
+            moved.append(builder.add(node, tuple(moved[arg] for arg in node.args)))
+            continue
+        gate, a, b = (moved[part] for part in found)
+        change = builder.apply("mul", gate, builder.apply("sub", b, a))
+        moved.append(builder.apply("add", a, change))
+    return _moved(graph, builder, moved)
+
+
+def _interpolation(graph: Graph, index: int, state: str) -> tuple[int, int, int] | None:
+    """`(z, a, b)` if the node is `(1 - z) * a + z * b`, in any order, of bounded a and b."""
+    products = [graph.nodes[arg] for arg in graph.nodes[index].args]
+    if any(product.op != "mul" for product in products):
+        return None
+    for one, other in (products, products[::-1]):
+        for closed, a in (one.args, one.args[::-1]):
+            gate = _complement(graph, closed)
+            if gate in other.args and graph.nodes[gate].op in _GATES:
+                b = other.args[1 - other.args.index(gate)]
+                if _is_bounded(graph, a, state) and _is_bounded(graph, b, state):
+                    return gate, a, b
+    return None
+
+
+def _complement(graph: Graph, index: int) -> int | None:
+    """z of `1 - z`."""
+    node = graph.nodes[index]
+    return node.args[1] if node.op == "sub" and _is_one(graph.nodes[node.args[0]]) else None
+
+
+def _is_bounded(graph: Graph, index: int, state: str) -> bool:
+    node = graph.nodes[index]
+    return node.op in _BOUNDED or (is_state(graph, index) and node.name == state)
+
+
+def _is_one(node: Node) -> bool:
+    return node.op == "constant" and node.value == 1.0
+
+
+def _moved(graph: Graph, builder: Builder, moved: list[int]) -> Graph:
+    states = {state: moved[index] for state, index in graph.next_states.items()}
+    whole = replace(
+        graph, nodes=tuple(builder.nodes), next_states=states, output=moved[graph.output]
+    )
+    return without_dead(whole)
