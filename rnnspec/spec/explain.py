@@ -185,7 +185,7 @@ def _text(found: object, context: Mapping[str, Any]) -> tuple[str, str]:
     message = f"expected a text, found {describe(found)}"
     if isinstance(found, bool | int | float):
         return message, "put it in quotes to make it a text"
-    return message, "write one" if found is None else ""
+    return message, "write one" if found is None else "write one text"
 
 
 _OLD_TRUTH = {"yes": "true", "on": "true", "no": "false", "off": "false", "1": "true", "0": "false"}
