@@ -35,6 +35,8 @@ class CellLowering:
         self._emit, self._prefix, self._x, self._before = low.emit, prefix, inputs["x"], before
         self._x_width = node.inputs
         self._weights = WeightsOnly(low.emit, prefix, self._graph, low.weights, node.extents)
+        self._flat: dict[int, str] = {}
+        self._shapes: dict[int, str] = {}
         self._values: dict[int, str] = {
             index: inputs[each.name]
             for index, each in enumerate(self._graph.nodes)
@@ -73,12 +75,32 @@ class CellLowering:
         ):
             if self._weights.holds(result):
                 continue
-            inputs = [self._value(product.operand), self._weights.matrix(matrix)]
-            value = self._emit.op("MatMul", inputs, f"{self._prefix}.{matrix}.product")
-            if addend is not None:
-                terms = [value, self._value(addend)]
-                value = self._emit.op("Add", terms, f"{self._prefix}.{matrix}.affine")
-            self._values[result] = value
+            name, inputs = f"{self._prefix}.{matrix}", [self._weights.matrix(matrix)]
+            if addend is None:
+                inputs.insert(0, self._value(product.operand))
+                self._values[result] = self._emit.op("MatMul", inputs, f"{name}.product")
+                continue
+            inputs = [self._rows(product.operand), *inputs, self._value(addend)]
+            value = self._emit.op("Gemm", inputs, f"{name}.rows")
+            shape = self._shape(self._weights.width(result))
+            self._values[result] = self._emit.op("Reshape", [value, shape], f"{name}.affine")
+
+    def _rows(self, index: int) -> str:
+        """A value of all steps as `[T * B, width]`, for operators that want a matrix."""
+        if index not in self._flat:
+            shape = self._emit.integers(-1, self._weights.width(index))
+            name = f"{self._prefix}.rows_{index}"
+            self._flat[index] = self._emit.op("Reshape", [self._value(index), shape], name)
+        return self._flat[index]
+
+    def _shape(self, width: int) -> str:
+        """`[T, B, width]`."""
+        if width not in self._shapes:
+            emit, name = self._emit, f"{self._prefix}.shape.{width}"
+            rows = emit.op("Shape", [self._x], f"{name}.rows", {"start": 0, "end": 2})
+            shape = emit.op("Concat", [rows, emit.integers(width)], name, {"axis": 0})
+            self._shapes[width] = shape
+        return self._shapes[width]
 
     def _value(self, index: int) -> str:
         """`[T, B, width]`, or `[width]` or `[]` if it needs weights only."""
@@ -89,10 +111,8 @@ class CellLowering:
         if not self._weights.holds(index):
             return self._values[index]
         if index not in self._values:
-            emit, name = self._emit, f"{self._prefix}.over_time_{index}"
-            rows = emit.op("Shape", [self._x], f"{name}.rows", {"start": 0, "end": 2})
-            shape = emit.op("Concat", [rows, emit.integers(width)], f"{name}.shape", {"axis": 0})
-            self._values[index] = emit.op("Expand", [self._weights.value(index), shape], name)
+            value, name = self._weights.value(index), f"{self._prefix}.over_time_{index}"
+            self._values[index] = self._emit.op("Expand", [value, self._shape(width)], name)
         return self._values[index]
 
     def _state(self, state: str) -> str:

@@ -13,7 +13,7 @@ class Lengths:
     """Lengths `[B]` of the rows of one input; each form is emitted once, when first asked for.
 
     `name` is the int64 value as it came in, unchecked: native recurrent operators check it
-    themselves, and everything else goes through `numbered`, where ReverseSequence does.
+    themselves, and so do ReverseSequence, in `mask`, and GatherND, in `at_end`.
     `sequence` is a value `[T, B, …]` as it came in; `padded` says that the graph works on more
     steps where all rows are empty.
     """
@@ -29,9 +29,9 @@ class Lengths:
             "lengths.int32", lambda name: self._cast(self.name, name, TensorProto.INT32)
         )
 
-    def at_least_one(self) -> str:
+    def int32_at_least_one(self) -> str:
         """`[B]` as `int32`, but 1 for rows without a step. Only where `padded`."""
-        return self._once("lengths.at_least_one", self._at_least_one)
+        return self._once("lengths.at_least_one", self._int32_at_least_one)
 
     def mask(self) -> str:
         """Bool `[T, B, 1]`: whether a step is one of its row's."""
@@ -119,10 +119,13 @@ class Lengths:
     def _cast(self, value: str, name: str, kind: int) -> str:
         return self._emit.op("Cast", [value], name, {"to": kind})
 
+    def _int32_at_least_one(self, name: str) -> str:
+        return self._cast(self._once("at_least_one", self._at_least_one), name, TensorProto.INT32)
+
     def _at_least_one(self, name: str) -> str:
         assert self._padded
         choice = [self._some(), self.name, self._emit.integer(1)]
-        return self._cast(self._emit.op("Where", choice, f"{name}.int64"), name, TensorProto.INT32)
+        return self._emit.op("Where", choice, name)
 
     def _extent(self, name: str, axis: int) -> str:
         bounds = {"start": axis, "end": axis + 1}
@@ -189,10 +192,12 @@ class Lengths:
         return self._cast(column, name, FLOAT)
 
     def _ends(self, name: str) -> str:
-        assert self._padded
+        """GatherND counts negative steps from the end of the time axis; as remainders they are past
+        its end, and refused as lengths over T are."""
         emit = self._emit
-        numbered = self._once("numbered", self._numbered)
-        steps = emit.op("Gather", [numbered, emit.integer(0)], f"{name}.steps", {"axis": 0})
+        at_least_one = self._once("at_least_one", self._at_least_one)
+        last = emit.op("Sub", [at_least_one, emit.integer(1)], f"{name}.last")
+        steps = emit.op("Mod", [last, emit.integer(2**62)], f"{name}.steps")
         column = emit.op("Unsqueeze", [steps, emit.integers(1)], f"{name}.column")
         return emit.op("Concat", [column, self.rows()], name, {"axis": 1})
 

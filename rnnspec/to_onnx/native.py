@@ -139,7 +139,7 @@ def lower_native(low: Lowering, node: Recurrent, match: Match) -> Steps:
     inputs = [
         source.name,
         *(emit.weight(f"{name}.packed.{part}", tensors[part]) for part in "WRB"),
-        lengths.at_least_one() if mended else lengths.int32(),
+        lengths.int32_at_least_one() if mended else lengths.int32(),
         *(by_direction(low, node, match.states[state], lengths) for state in operator.states),
         emit.weight(f"{name}.packed.P", tensors["P"]) if operator.peepholes else "",
     ]
