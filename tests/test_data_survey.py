@@ -291,3 +291,23 @@ def test_too_many_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     file = write_rows(tmp_path / "rows.jsonl", [row(label=n) for n in range(6)])
     with pytest.raises(DataError, match="has more than 5 different labels; read it as a number"):
         survey(spec_of(WORDS, CLASS), file)
+
+
+@pytest.mark.parametrize(
+    ("source", "cell"),
+    [
+        (WORDS, "a  " * 100_001),
+        (CHARS, "a" * 100_001),
+        (FRAMES, [[1.0]] * 100_001),
+    ],
+)
+def test_a_row_too_long_to_train_on_is_named(
+    tmp_path: Path, source: dict[str, Any], cell: object
+) -> None:
+    short = [[1.0]] if source is FRAMES else "a b"
+    rows = [
+        {source["column"]: value, "label": label} for value, label in ((short, "x"), (cell, "y"))
+    ]
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    with pytest.raises(DataError, match=r"rows\.jsonl:2: .*has 100,001 steps.*cut it"):
+        survey(spec_of(source, CLASS), file)

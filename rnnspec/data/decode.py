@@ -27,6 +27,9 @@ from rnnspec.errors import DataError
 
 Floats = NDArray[np.float32]
 
+MOST_STEPS = 100_000
+"""Steps of a row of training or validation; an exported model takes rows of any length."""
+
 _NUMBER = re.compile(r"[ \t]*[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?[ \t]*")
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -46,6 +49,30 @@ def text(cell: object) -> str:
                 f"holds half of a surrogate pair, U+{code:04X}, which is no character; remove it"
             ) from error
     return cell
+
+
+def text_of_words(cell: object) -> str:
+    """A text that a row of training or validation may hold, read word by word."""
+    value = text(cell)
+    if value.count(" ") >= MOST_STEPS:
+        check_length(len(words(value)))
+    return value
+
+
+def text_of_chars(cell: object) -> str:
+    """A text that a row of training or validation may hold, read character by character."""
+    value = text(cell)
+    check_length(len(value))
+    return value
+
+
+def check_length(steps: int) -> None:
+    """Raises DataError for a row that no machine could train on: a batch is as long as its longest
+    row, and the values of every step are kept for the gradient."""
+    if steps > MOST_STEPS:
+        raise DataError(
+            f"has {steps:,} steps, and a row may have {MOST_STEPS:,}; cut it into shorter rows"
+        )
 
 
 def words(text: str) -> list[str]:

@@ -204,10 +204,12 @@ def _lengths(rows: Sequence[Sized]) -> NDArray[np.int64]:
 
 
 def _tokens(node: TokensInput, vocabulary: Vocabulary, column: _RaggedColumn) -> Append:
-    table = _char_table(vocabulary, node.fold_case) if node.kind == "chars" else None
+    chars = node.kind == "chars"
+    table = _char_table(vocabulary, node.fold_case) if chars else None
+    read_cell = decode.text_of_chars if chars else decode.text_of_words
 
     def append(chunk: Chunk, bad: BadRows) -> None:
-        texts = bad.decoded(chunk, node.column, decode.text)
+        texts = bad.decoded(chunk, node.column, read_cell)
         if table is not None:
             column.append(table[code_points("".join(texts))], _lengths(texts))
             return
@@ -231,6 +233,7 @@ def _frames(node: FramesInput, column: _RaggedColumn) -> Append:
     def append(chunk: Chunk, bad: BadRows) -> None:
         def decoded(cell: object) -> decode.Floats:
             steps = decode.frames(cell, chunk.textual)
+            decode.check_length(len(steps))
             if not len(steps):
                 return empty
             if node.elapsed is not None:

@@ -11,7 +11,17 @@ from typing import Protocol
 import numpy as np
 
 from rnnspec.data.counting import CharCounts, Moments, WordCounts
-from rnnspec.data.decode import Floats, frames, label, number, text, vector, words_of
+from rnnspec.data.decode import (
+    Floats,
+    check_length,
+    frames,
+    label,
+    number,
+    text_of_chars,
+    text_of_words,
+    vector,
+    words_of,
+)
 from rnnspec.data.readers import BadRows, Chunk, read
 from rnnspec.data.split import validation_mask
 from rnnspec.errors import DataError
@@ -100,7 +110,7 @@ def _gatherer(column: Input | Output) -> Gatherer:
         case CharsInput():
             return Chars(column)
         case FramesInput():
-            return Numbers(column.column, frames)
+            return Numbers(column.column, _frames)
         case VectorOutput():
             return Numbers(column.column, _vector)
         case NumberOutput():
@@ -116,7 +126,7 @@ class Words:
     longest: int = 0
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
-        words, lengths = words_of(bad.decoded(chunk, self.column.column, text))
+        words, lengths = words_of(bad.decoded(chunk, self.column.column, text_of_words))
         self.counts.add(words)
         self.longest = max(self.longest, int(lengths.max(initial=0)))
 
@@ -132,7 +142,7 @@ class Chars:
     longest: int = 0
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
-        texts = bad.decoded(chunk, self.column.column, text)
+        texts = bad.decoded(chunk, self.column.column, text_of_chars)
         self.counts.add(texts)
         self.longest = max(self.longest, max(map(len, texts), default=0))
 
@@ -148,6 +158,12 @@ def _text_facts(entries: tuple[str, ...], longest: int, what: str, min_count: in
     if not entries:
         raise DataError(f"no {what} that occurs {min_count} times; set min_count lower")
     return TextFacts(Vocabulary(entries), longest)
+
+
+def _frames(cell: object, textual: bool) -> Floats:
+    steps = frames(cell, textual)
+    check_length(len(steps))
+    return steps
 
 
 def _vector(cell: object, textual: bool) -> Floats:
