@@ -1,6 +1,6 @@
 """What a layer can be besides its cell and direction: torch against the reference.
 
-ONNX is held against the reference on the same list in `test_conformance.py`.
+ONNX is held against the reference on the same list in `test_to_onnx_settings.py`.
 """
 
 from __future__ import annotations
