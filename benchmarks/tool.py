@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from twins.data import Batch
 from twins.model import Shape
 from twins.train import Budget
@@ -14,7 +15,7 @@ from twins.train import Budget
 from rnnspec import spec as language
 from rnnspec.cells import builtin_cell
 from rnnspec.data.dataset import Dataset, Ragged
-from rnnspec.plan import Facts, Plan, TextFacts, Vocabulary, nodes
+from rnnspec.plan import Facts, NumericFacts, Plan, TextFacts, Vocabulary, nodes
 from rnnspec.plan.facts import ClassFacts
 from rnnspec.plan.verify import verify
 from rnnspec.to_torch import Model
@@ -54,6 +55,31 @@ def plan_of(shape: Shape) -> Plan:
     found.append(nodes.Dense("answer", found[-1].name, shape.width, shape.outputs, "none"))
     found.append(nodes.ClassOutput("output.label", "answer", "label", shape.outputs))
     return verify(Plan("twin", "N:1", tuple(found)))
+
+
+def frames_model(units: int, cell: str) -> tuple[Plan, Facts, dict[str, NDArray[np.float32]]]:
+    """A layer over frames as wide as itself, its last output, ten classes; weights as they start."""
+    plan = verify(
+        Plan(
+            "layer",
+            "N:1",
+            (
+                nodes.FramesInput("input.frames", "frames", units, False),
+                nodes.Recurrent(
+                    "layers.0", "input.frames", builtin_cell(cell), units, units, "forward"
+                ),
+                nodes.Pool("pool", "layers.0", "last", units, 0),
+                nodes.Dense("answer", "pool", units, 10, "none"),
+                nodes.ClassOutput("output.label", "answer", "label", 10),
+            ),
+        )
+    )
+    labels = ClassFacts(tuple(f"c{index}" for index in range(10)))
+    zeros, ones = (0.0,) * units, (1.0,) * units
+    facts = Facts(1, {"frames": NumericFacts(units, zeros, ones)}, {"label": labels})
+    model = Model(plan)
+    model.start(facts, seed=0)
+    return plan, facts, {n: v.astype(np.float32) for n, v in model.canonical_arrays().items()}
 
 
 def _dropout(found: list[nodes.Node], rate: float) -> None:
