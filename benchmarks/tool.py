@@ -58,7 +58,7 @@ def plan_of(shape: Shape) -> Plan:
 
 
 def frames_model(units: int, cell: str) -> tuple[Plan, Facts, dict[str, NDArray[np.float32]]]:
-    """A layer over frames as wide as itself, its last output, ten classes; weights as they start."""
+    """A layer over frames as wide as itself, its last output, ten classes; starting weights."""
     plan = verify(
         Plan(
             "layer",
