@@ -11,7 +11,7 @@ from rnnspec.reference.functions import FUNCTIONS as REFERENCE
 from rnnspec.to_onnx.emitter import FLOAT, Emitter
 from rnnspec.to_onnx.functions import FUNCTIONS as LOWERED
 from rnnspec.to_onnx.functions import PRIMITIVES
-from rnnspec.to_onnx.rewrite import with_interpolation, with_unit_steps
+from rnnspec.to_onnx.rewrite import with_centred_products, with_interpolation, with_unit_steps
 from tests.onnx_models import opened
 
 WIDTH = 6
@@ -49,6 +49,22 @@ def test_each_function_is_its_formula(name: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=3e-6, atol=3e-6)
 
 
+@pytest.mark.parametrize("width", [1, 2, 65])
+@pytest.mark.parametrize("offset", [0.0, -1.0, 100.0])
+def test_layer_norm_of_values_far_from_0(width: int, offset: float) -> None:
+    """The operator alone loses what is small beside the mean."""
+    emit = Emitter()
+    emit.reserve(["v", "result"])
+    emit.input("v", FLOAT, ["rows", width], reserved=True)
+    emit.output(
+        LOWERED["layer_norm"](emit, ["v"], "value", width), "result", FLOAT, ["rows", width], ""
+    )
+    values = offset + np.random.default_rng(0).normal(0, 0.01, (50, width)).astype(np.float32)
+    (found,) = opened(emit.model("norm", 21, "", "0")).run(None, {"v": values})
+    expected = REFERENCE["layer_norm"](values.astype(np.float64))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def _text(nodes: tuple[Node, ...], index: int) -> str:
     node = nodes[index]
     if node.op == "constant":
@@ -80,6 +96,19 @@ def test_interpolation_is_found(value: str, expected: str) -> None:
     found = with_interpolation(graph)
     text = _text(found.nodes, found.output).replace("sigmoid(matmul(U, h))", "z")
     assert text.replace("sigmoid(b)", "p").replace("matmul(W, x)", "n") == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("layer_norm(U @ h) + h", "add(centred_layer_norm(matmul(U.centred, h)), h)"),
+        ("layer_norm(U @ h + b)", "layer_norm(add(matmul(U, h), b))"),
+        ("layer_norm(U @ h) * (U @ h)", "mul(layer_norm(matmul(U, h)), matmul(U, h))"),
+    ],
+)
+def test_means_of_products_are_taken_from_their_matrices(value: str, expected: str) -> None:
+    graph = with_centred_products(compile_cell(CellSource("cell", ("h",), f"h = {value}")).graph)
+    assert _text(graph.nodes, graph.output) == expected
 
 
 def test_steps_of_one_are_not_multiplied_with() -> None:

@@ -115,6 +115,15 @@ def test_initial_states_of_another_number_of_rows_are_refused(cell: str, generic
                 session.run(None, wrong)
 
 
+@pytest.mark.parametrize("units", [1, 2])
+def test_layer_norm_of_one_unit_and_of_two(units: int) -> None:
+    """Of one unit older versions of onnxruntime refuse it; of two it is 1 and -1, nearly."""
+    layer = {"cell": "gru", "units": units, "norm": "layer", "direction": "bidirectional"}
+    for cell in ("gru", "lstm_layer_norm"):
+        for pooling in ("last", "mean"):
+            check(layers_plan(layer | {"cell": cell}, layer, pooling=pooling), generic=True)
+
+
 def test_a_projection_is_folded_where_it_is_wide_and_starts_from_0() -> None:
     def operators(units: int, projection: int, initial: str) -> set[str]:
         layer = {

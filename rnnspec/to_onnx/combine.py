@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rnnspec.cells import LAYER_NORM_EPSILON
 from rnnspec.plan.nodes import Highway, Merge, MergeKind, Normalize, Residual
+from rnnspec.to_onnx.functions import centred, normalized
 from rnnspec.to_onnx.values import Lowering, Steps, Value, Vector
 
 MERGES: Mapping[MergeKind, str] = {"sum": "Add", "mean": "Mean", "mul": "Mul"}
@@ -25,10 +25,10 @@ def lower_merge(low: Lowering, node: Merge) -> Value:
 
 def lower_normalize(low: Lowering, node: Normalize) -> Value:
     """`scale * (v - mean(v)) / sqrt(var(v) + 1e-5) + shift`; 0 past a length becomes `shift`."""
-    source = low.values[node.source]
-    inputs = [source.name, *(low.canonical(f"{node.name}.{name}") for name in ("scale", "shift"))]
-    attributes = {"axis": -1, "epsilon": LAYER_NORM_EPSILON}
-    return _like(source, low.emit.op("LayerNormalization", inputs, node.name, attributes))
+    emit, name, source = low.emit, node.name, low.values[node.source]
+    others = [low.canonical(f"{name}.{part}") for part in ("scale", "shift")]
+    value = normalized(emit, centred(emit, source.name, name), others, name, node.width)
+    return _like(source, value)
 
 
 def lower_residual(low: Lowering, node: Residual) -> Steps:

@@ -8,6 +8,7 @@ import numpy as np
 
 from rnnspec.cells import LAYER_NORM_EPSILON
 from rnnspec.to_onnx.emitter import NO_ATTRIBUTES, Attributes, Emitter
+from rnnspec.to_onnx.rewrite import CENTRED_NORM
 
 Lower = Callable[[Emitter, Sequence[str], str, int], str]
 """`(emit, arguments, name, width)` to the result, called `name`; values are `[…, width]`."""
@@ -26,10 +27,35 @@ def _silu(emit: Emitter, arguments: Sequence[str], name: str, width: int) -> str
 
 
 def _layer_norm(emit: Emitter, arguments: Sequence[str], name: str, width: int) -> str:
-    """The operator wants a gain; older runtimes refuse one of another width."""
+    (v,) = arguments
     gain = emit.constant(np.ones(width, np.float32), f"ones.{width}")
-    attributes = {"axis": -1, "epsilon": LAYER_NORM_EPSILON}
-    return emit.op("LayerNormalization", [*arguments, gain], name, attributes)
+    return normalized(emit, centred(emit, v, name), [gain], name, width)
+
+
+def centred(emit: Emitter, v: str, name: str) -> str:
+    """`v - mean(v)` over the last axis."""
+    attributes: Attributes = {"keepdims": 1}
+    mean = emit.op("ReduceMean", [v, emit.integers(-1)], f"{name}.mean", attributes)
+    return emit.op("Sub", [v, mean], f"{name}.centred")
+
+
+def normalized(emit: Emitter, v: str, others: Sequence[str], name: str, width: int) -> str:
+    """`v / sqrt(mean(v^2) + 1e-5) * scale + shift` of a v whose mean is 0; `others` are the scale,
+    which older runtimes want to be of v's own width, and the shift, if any.
+
+    onnxruntime takes the variance as mean(v^2) - mean(v)^2, which is wrong in the third digit
+    already where the mean is a hundred times the deviation; v must be centred before. And a width
+    of 1, of which nothing but 0 is left, is refused by older ones.
+    """
+    if width > 1:
+        attributes = {"axis": -1, "epsilon": LAYER_NORM_EPSILON}
+        return emit.op("LayerNormalization", [v, *others], name, attributes)
+    return emit.op("Add", [v, others[1]], name) if len(others) > 1 else v
+
+
+def _centred_layer_norm(emit: Emitter, arguments: Sequence[str], name: str, width: int) -> str:
+    gain = emit.constant(np.ones(width, np.float32), f"ones.{width}")
+    return normalized(emit, arguments[0], [gain], name, width)
 
 
 FUNCTIONS: Mapping[str, Lower] = {
@@ -65,8 +91,13 @@ PRIMITIVES: Mapping[str, Lower] = {
 
 
 def operation(emit: Emitter, op: str, arguments: Sequence[str], name: str, width: int) -> str:
-    """An operation of a cell's graph that is no matrix product."""
-    if op == "copy":
-        return emit.op("Identity", arguments, name)
-    lower = PRIMITIVES.get(op) or FUNCTIONS[op]
+    """An operation of a rewritten cell's graph that is no matrix product."""
+    lower = _REWRITTEN.get(op) or PRIMITIVES.get(op) or FUNCTIONS[op]
     return lower(emit, arguments, name, width)
+
+
+_REWRITTEN: Mapping[str, Lower] = {
+    "copy": _operator("Identity"),
+    CENTRED_NORM: _centred_layer_norm,
+}
+"""Operations that cells are not written with, but rewritten to."""

@@ -1,12 +1,16 @@
-"""Changes of a cell's graph that leave its values and save operators at every step."""
+"""Changes of a cell's graph that leave its values as they are and save operators at every step."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from rnnspec.cells.graph import Graph, Node
-from rnnspec.cells.sums import Builder, is_state, without_dead
+from rnnspec.cells.sums import Builder, count_uses, is_state, without_dead
 
+CENTRED = ".centred"
+"""Ends the name of a parameter from whose columns their means have been taken."""
+CENTRED_NORM = "centred_layer_norm"
+"""`layer_norm` of a value whose mean is 0."""
 _GATES = frozenset({"sigmoid", "hard_sigmoid", "softmax"})
 """Functions with values from 0 to 1."""
 _BOUNDED = _GATES | {"tanh", "softsign"}
@@ -23,6 +27,26 @@ def with_unit_steps(graph: Graph, names: frozenset[str]) -> Graph:
             moved.append(builder.constant(1.0))
         elif node.op == "mul" and ones:
             moved.append(args[1 - ones[0]])
+        else:
+            moved.append(builder.add(node, args))
+    return _moved(graph, builder, moved)
+
+
+def with_centred_products(graph: Graph) -> Graph:
+    """`layer_norm(U @ v)` with the mean taken from U beforehand, and not from `U @ v` at each step.
+
+    mean(U v) is (mean of U's rows) v.
+    """
+    uses = count_uses(graph)
+    builder, moved = Builder(), list[int]()
+    for node in graph.nodes:
+        args = tuple(moved[arg] for arg in node.args)
+        product = graph.nodes[node.args[0]] if node.op == "layer_norm" else node
+        if product is not node and product.op == "matmul" and uses[node.args[0]] == 1:
+            matrix = graph.nodes[product.args[0]]
+            centred = builder.add(replace(matrix, name=matrix.name + CENTRED), ())
+            value = builder.add(product, (centred, moved[product.args[1]]))
+            moved.append(builder.add(replace(node, op=CENTRED_NORM), (value,)))
         else:
             moved.append(builder.add(node, args))
     return _moved(graph, builder, moved)

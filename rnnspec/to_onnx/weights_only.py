@@ -11,6 +11,7 @@ from rnnspec.cells.graph import Graph
 from rnnspec.cells.sums import closure
 from rnnspec.reference.functions import FUNCTIONS, PRIMITIVES
 from rnnspec.to_onnx.emitter import Emitter
+from rnnspec.to_onnx.rewrite import CENTRED, CENTRED_NORM
 
 
 class WeightsOnly:
@@ -66,7 +67,10 @@ class WeightsOnly:
         return self._matrices[parameter]
 
     def _weight(self, parameter: str) -> NDArray[np.float32]:
-        return self._weights[f"{self._prefix}.{parameter}"]
+        value = self._weights[f"{self._prefix}.{parameter.removesuffix(CENTRED)}"]
+        if not parameter.endswith(CENTRED):
+            return value
+        return np.asarray(value - value.mean(axis=0, dtype=np.float64), np.float32)
 
     def _compute(self, index: int) -> NDArray[np.float64]:
         """In float64."""
@@ -80,6 +84,8 @@ class WeightsOnly:
                     value = np.asarray(node.value, np.float64)
                 case "copy":
                     (value,) = arguments
+                case _ if node.op == CENTRED_NORM:
+                    value = FUNCTIONS["layer_norm"](*arguments)
                 case op:
                     value = np.asarray((PRIMITIVES.get(op) or FUNCTIONS[op])(*arguments))
             self._computed[each] = value
