@@ -32,11 +32,11 @@ def feeds(plan: Plan, rows: Rows, time: int, filler: float = 0.0) -> dict[str, N
     return found
 
 
-def check(plan: Plan, generic: bool) -> onnx.ModelProto:
+def check(plan: Plan, generic: bool, opset: int = 21) -> onnx.ModelProto:
     """The plan's model, after it has answered as the reference does: in batches of several sizes
     and extents of time, with rows of 0 steps, of 1 and of all, and with anything past their end."""
     weights, rows = random_weights(plan), random_frames(LENGTHS)
-    model = to_onnx(plan, frames_facts(), weights, generic=generic)
+    model = to_onnx(plan, frames_facts(), weights, generic=generic, opset=opset)
     session = opened(model)
     expected = answers(plan, weights, rows)["label"]
     for time, filler in ((9, 0.0), (22, np.nan)):
@@ -64,6 +64,12 @@ def test_each_setting_agrees_with_the_reference(name: str, generic: bool) -> Non
     assert sum(found.count(kind) for kind in ("RNN", "LSTM", "GRU")) == len(native)
     scans = sum(len(node.directions) for node in stack if node not in native)
     assert found.count("Scan") >= scans, "a cell of several loops is several of them"
+
+
+@pytest.mark.parametrize("name", ["everything at once", "elapsed", "merge mean mean", "sizes"])
+def test_the_older_opset_too(name: str) -> None:
+    for generic in (False, True):
+        assert check(layers.plan(name), generic, opset=20).ir_version == 9
 
 
 COMBINATIONS = list(

@@ -9,11 +9,7 @@ from rnnspec.cells.schedule import schedule
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.to_onnx.emitter import FLOAT
 from rnnspec.to_onnx.functions import operation
-from rnnspec.to_onnx.rewrite import (
-    with_centred_products,
-    with_interpolation,
-    with_unit_steps,
-)
+from rnnspec.to_onnx.rewrite import with_centred_products, with_interpolation, with_unit_steps
 from rnnspec.to_onnx.step import StepBody
 from rnnspec.to_onnx.values import BATCH, Lowering
 from rnnspec.to_onnx.weights_only import WeightsOnly
