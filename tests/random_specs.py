@@ -90,18 +90,16 @@ def own_cells(draw: Draw, elapsed: bool) -> dict[str, Any]:
     return cell
 
 
-def cell_names(elapsed: bool) -> list[str]:
-    """Built-in cells; without elapsed time in the data, `dt` is 1, which is allowed too."""
-    return list(builtin_names())
-
-
 @st.composite
-def layers(draw: Draw, own: dict[str, dict[str, Any]], elapsed: bool) -> list[dict[str, Any]]:
-    """A stack of one to three layers; a way around one only where the widths fit."""
+def layers(draw: Draw, own: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """A stack of one to three layers; a way around one only where the widths fit.
+
+    A cell that reads `dt` may stand over data without elapsed time: `dt` is then 1.
+    """
     found: list[dict[str, Any]] = []
     width = 0
     for _ in range(draw(st.integers(1, 3))):
-        name = draw(st.sampled_from([*cell_names(elapsed), *own, *own, *own]))
+        name = draw(st.sampled_from([*builtin_names(), *own, *own, *own]))
         layer: dict[str, Any] = {"cell": name, "units": draw(st.integers(1, 6))}
         sizes = own[name].get("sizes", []) if name in own else builtin_cell(name).own_sizes
         if sizes:
@@ -146,7 +144,7 @@ def specs(draw: Draw) -> dict[str, Any]:
     given: dict[str, Any] = {"column": "given", "as": kind}
     elapsed = kind == "frames" and draw(st.booleans())
     own = {"mine": draw(own_cells(elapsed))} if draw(st.booleans()) else {}
-    stack = draw(layers(own, elapsed))
+    stack = draw(layers(own))
     uses_dt = any("dt" in own[n].get("inputs", []) if n in own else bool(builtin_cell(n).inputs)
                   for n in (layer["cell"] for layer in stack))  # fmt: skip
     if elapsed and uses_dt:
