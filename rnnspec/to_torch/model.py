@@ -34,20 +34,66 @@ class Model(nn.Module):
         frames `[B, T, width]`, and `[B]` int64; vectors are `[B, width]`, and their lengths are not
         looked at. T is at least 1, even where every row is empty.
         """
+        return self._through(inputs, None)[0]
+
+    def run(
+        self, inputs: Mapping[str, tuple[Tensor, Tensor]], states: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """As `forward`, from the states before the first step to those after the last.
+
+        States are `[B, width]` each, named `LAYER.STATE`, as `first_states` has them. Only a model
+        that reads forward carries states (`carries`). Those of a row that ends before step T are
+        arbitrary, and finite.
+        """
+        return self._through(inputs, states)
+
+    @property
+    def carries(self) -> bool:
+        """Whether every recurrent layer reads forward, so that its states can be carried on."""
+        layers = (n for n in self.plan.nodes if isinstance(n, nodes.Recurrent))
+        return all(n.direction == "forward" and n.initial != "given" for n in layers)
+
+    def first_states(self, rows: int) -> dict[str, Tensor]:
+        """The states before the first step of a sequence: 0, or those that were learned."""
+        return {
+            f"{node.name}.{state}": value
+            for node, part in self._recurrent()
+            for state, value in part.first(rows).items()
+        }
+
+    def _recurrent(self) -> Iterator[tuple[nodes.Recurrent, RecurrentLayer]]:
+        for node in self.plan.nodes:
+            if isinstance(node, nodes.Recurrent):
+                part = self.parts[_key(node.name)]
+                assert isinstance(part, RecurrentLayer)
+                yield node, part
+
+    def _through(
+        self, inputs: Mapping[str, tuple[Tensor, Tensor]], states: Mapping[str, Tensor] | None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Scores, and the states after the last step where those before the first are given."""
         values: dict[str, Steps | Tensor] = {}
+        after: dict[str, Tensor] = {}
         for node in self.plan.nodes:
             part = self.parts[_key(node.name)]
             if isinstance(node, nodes.VectorInput):
                 values[node.name] = part(inputs[node.column][0])
             elif isinstance(node, nodes.TokensInput | nodes.FramesInput | nodes.Elapsed):
                 values[node.name] = part(_steps(*inputs[node.column]))
+            elif isinstance(node, nodes.Recurrent) and states is not None:
+                assert isinstance(part, RecurrentLayer)
+                before = {state: states[f"{node.name}.{state}"] for state in node.cell.states}
+                source, elapsed = values[node.source], values.get(node.elapsed)
+                assert isinstance(source, Steps) and not isinstance(elapsed, Tensor)
+                values[node.name], found = part.carry(source, before, elapsed)
+                after |= {f"{node.name}.{state}": value for state, value in found.items()}
             elif isinstance(node, nodes.Recurrent):
                 values[node.name] = part(
                     values[node.source], values.get(node.elapsed), values.get(node.given)
                 )
             else:
                 values[node.name] = part(*(values[source] for source in nodes.sources(node)))
-        return {out.column: _tensor(values[out.name]) for out in self.plan.outputs}
+        return {out.column: _tensor(values[out.name]) for out in self.plan.outputs}, after
 
     def output(self, column: str) -> layers.ClassOutput | layers.NumericOutput:
         """The module of the output of `column`, which turns scores into answers."""
@@ -62,10 +108,8 @@ class Model(nn.Module):
     def penalties(self) -> Iterator[tuple[nn.Parameter, float]]:
         """Trained parameters of which a share counts in the loss: `l2 / 2` times the sum of their
         squares."""
-        for node in self.plan.nodes:
-            if isinstance(node, nodes.Recurrent) and node.l2:
-                part = self.parts[_key(node.name)]
-                assert isinstance(part, RecurrentLayer)
+        for node, part in self._recurrent():
+            if node.l2:
                 yield from ((p, node.l2) for p in part.kernels.parameters() if p.requires_grad)
 
     def canonical(self) -> Iterator[tuple[str, Tensor]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,30 @@ class RecurrentLayer(nn.Module):
             outputs.append(out)
         values = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
         return Steps(values, source.lengths)
+
+    def carry(
+        self, source: Steps, before: Mapping[str, Tensor], elapsed: Steps | None = None
+    ) -> tuple[Steps, dict[str, Tensor]]:
+        """As `forward` in its forward direction from the states `before`, and those after step T.
+
+        States are `[B, width]` each, by the cell's names. Those of a row that ends before step T
+        are arbitrary, and finite.
+        """
+        assert self.node.directions == ("forward",), "a state is carried from past to future"
+        inputs = self._elapsed(source, elapsed)
+        out, after = self.kernels[0](source.values, dict(before), inputs, source.lengths.of_rows)
+        return Steps(out, source.lengths), dict(after)
+
+    def first(self, rows: int) -> dict[str, Tensor]:
+        """The states before the first step of a sequence, `[rows, width]` each."""
+        like = next(self.kernels[0].parameters())
+        learned = self._learned(0)
+        return {
+            state: learned[state].expand(rows, -1)
+            if state in learned
+            else like.new_zeros((rows, self.node.state_width(state)))
+            for state in self.node.cell.states
+        }
 
     def _elapsed(self, source: Steps, elapsed: Steps | None) -> dict[str, Tensor]:
         if not self.node.cell.inputs:
