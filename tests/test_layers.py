@@ -28,6 +28,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "reference": frozenset({"numpy"}),
     "data": frozenset({"numpy", "pyarrow"}),
     "demo": frozenset({"babel"}),
+    "report": frozenset(),
     "to_torch": frozenset({"torch", "numpy"}),
     "to_onnx": frozenset({"onnx", "numpy"}),
     "run": frozenset({"onnxruntime", "numpy"}),

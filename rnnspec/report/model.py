@@ -1,0 +1,342 @@
+"""What a report says: frozen values, filled by whoever measured them and drawn by `render`.
+
+Texts are plain: whatever comes from data is escaped, cut and made visible where it is drawn. A
+number that was not measured is None; NaN and infinities are drawn as what they are. Series that
+belong together have one value a step, and `render` raises ValueError where their lengths differ.
+
+Every section has a `title`, unique in its report or not, and a `text`, one or two sentences on what
+is seen; both are plain. An empty section is drawn with a sentence that says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Value = float | None
+"""A measured number, or None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One of the few numbers that matter most: `name`, `value` as text, and what it counts."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+# ---------------------------------------------------------------- training
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One value an epoch. Lines of the name `train` are drawn behind the others."""
+
+    name: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One metric over the epochs: the series that are compared, in one unit."""
+
+    metric: str
+    series: tuple[Series, ...]
+    unit: str = ""
+    larger_is_better: bool | None = None
+    """None: neither end is better, as with a learning rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Charts side by side over the same epochs, counted from `first`; `best` is the epoch kept."""
+
+    title: str
+    charts: tuple[Chart, ...]
+    best: int | None = None
+    first: int = 1
+    text: str = ""
+
+
+# ---------------------------------------------------------------- figures
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric's value, in plain words what it means, and the same of the baseline."""
+
+    name: str
+    value: Value
+    explanation: str = ""
+    baseline: Value = None
+    larger_is_better: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricTable:
+    """Metrics, one a row; `baseline` names what they are compared with, empty for nothing."""
+
+    title: str
+    metrics: tuple[Metric, ...]
+    baseline: str = ""
+    text: str = ""
+
+
+# ---------------------------------------------------------------- classes and tags
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """One class or tag. `rows` of it occur; None where a share has nothing to be a share of."""
+
+    label: str
+    precision: Value
+    recall: Value
+    f1: Value
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClassTable:
+    """How each class fares, drawn from the lowest F1 up. `of` is what `rows` counts."""
+
+    title: str
+    classes: tuple[ClassRow, ...]
+    of: str = "rows"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusionMatrix:
+    """`counts[t][a]`: rows of class `labels[t]` that were answered as `labels[a]`."""
+
+    title: str
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    of: str = "rows"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TagExample:
+    """One row: a true and an answered tag for each token. `place` says where the row stands."""
+
+    tokens: tuple[str, ...]
+    true: tuple[str, ...]
+    answered: tuple[str, ...]
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TagExamples:
+    title: str
+    examples: tuple[TagExample, ...]
+    text: str = ""
+
+
+# ---------------------------------------------------------------- examples
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row. `right` None: it is right if the answer equals what was expected.
+
+    `score` is what the model says of its answer (a probability, a log-probability, an error), named
+    by `Examples.score`; `place` says where the row stands.
+    """
+
+    input: str
+    expected: str
+    answered: str
+    score: Value = None
+    right: bool | None = None
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Rows right and wrong. `differ` is the unit in which a wrong answer is set against the
+    expected one; `nothing` for answers that are right or wrong as a whole (classes, numbers)."""
+
+    title: str
+    examples: tuple[Example, ...]
+    differ: Literal["characters", "words", "nothing"] = "characters"
+    score: str = "score"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What the model wrote after `prompt`; `how` says with which strategy, seed and so on."""
+
+    prompt: str
+    text: str
+    how: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    title: str
+    generations: tuple[Generation, ...]
+    text: str = ""
+
+
+# ---------------------------------------------------------------- numbers
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastWindow:
+    """One window of a series, in the units of the data.
+
+    `history` has H steps, `forecast` K; `truth`, `lower`, `upper` and `baseline` have K or none.
+    `times` labels the H + K steps, or is empty: then steps count from the first forecast one, 1.
+    """
+
+    name: str
+    history: tuple[Value, ...]
+    forecast: tuple[Value, ...]
+    truth: tuple[Value, ...] = ()
+    lower: tuple[Value, ...] = ()
+    upper: tuple[Value, ...] = ()
+    baseline: tuple[Value, ...] = ()
+    times: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastPlot:
+    """Windows side by side. `unit` is that of the values, `step` what a step is (`hour`).
+
+    `band` names the range from `lower` to `upper` (`80 % band`), `baseline` the other forecast.
+    """
+
+    title: str
+    windows: tuple[ForecastWindow, ...]
+    unit: str = ""
+    step: str = "step"
+    band: str = "band"
+    baseline: str = "baseline"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HorizonRow:
+    """The error `step` steps ahead (counted from 1), of the model and of the baseline."""
+
+    step: int
+    error: Value
+    baseline: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastTable:
+    """An error metric by how far ahead, smaller is better; as a chart and as a table."""
+
+    title: str
+    rows: tuple[HorizonRow, ...]
+    metric: str = "MAE"
+    unit: str = ""
+    step: str = "step"
+    baseline: str = "baseline"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """Answered against true numbers, one point a row; on the diagonal the two are equal."""
+
+    title: str
+    truth: tuple[Value, ...]
+    answered: tuple[Value, ...]
+    unit: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many fall into each bin."""
+
+    name: str
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Bin i holds `edges[i] <= value < edges[i + 1]`, the last one its upper edge too.
+
+    `binned` makes edges and counts of values. `axis` says what the values are.
+    """
+
+    title: str
+    edges: tuple[float, ...]
+    series: tuple[Counts, ...]
+    axis: str = ""
+    of: str = "rows"
+    text: str = ""
+
+
+# ---------------------------------------------------------------- the inside of a model
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionMap:
+    """`weights[t][s]`: the weight of source token s when target token t is written.
+
+    `source` empty: the source is frames without names, numbered from 1.
+    """
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    weights: tuple[tuple[float, ...], ...]
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    title: str
+    maps: tuple[AttentionMap, ...]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Plain text; empty lines part paragraphs. `fixed`: as it stands, in a monospaced font."""
+
+    title: str
+    text: str
+    fixed: bool = False
+
+
+Section = (
+    Curves
+    | MetricTable
+    | ClassTable
+    | ConfusionMatrix
+    | TagExamples
+    | Examples
+    | Generated
+    | ForecastPlot
+    | ForecastTable
+    | Scatter
+    | Histogram
+    | Attention
+    | Note
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole report, in the order in which it is read.
+
+    `subtitle` holds cardinality, date and versions, each a text; `summary` the few numbers that
+    matter; `diagram` is SVG as `rnnspec.plan.diagram.svg` writes it, the one text that is taken as
+    markup; `spec` is the resolved spec.
+    """
+
+    title: str
+    subtitle: tuple[str, ...] = ()
+    summary: tuple[Figure, ...] = ()
+    warnings: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = ()
+    diagram: str = ""
+    spec: str = ""
