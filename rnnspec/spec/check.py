@@ -13,13 +13,13 @@ from pathlib import PurePath
 from rnnspec.errors import CellError
 from rnnspec.source.problems import did_you_mean
 from rnnspec.spec import check_layers as layers
+from rnnspec.spec import check_train as train
 from rnnspec.spec.cell import source_of
 from rnnspec.spec.data import ClassOutput, FramesInput
 from rnnspec.spec.explain import Loc
 from rnnspec.spec.finding import Finding
 from rnnspec.spec.head import Head
 from rnnspec.spec.spec import Spec
-from rnnspec.spec.train import SGD
 
 EACH = "*"
 """In `Check.reads`: the number of the layer that the finding is about, or of every layer."""
@@ -134,22 +134,6 @@ def loss_fits_output(spec: Spec) -> Iterator[Finding]:
         yield Finding(("train", "loss"), message, f"use auto or {', '.join(fits)}")
 
 
-def early_stopping_can_measure(spec: Spec) -> Iterator[Finding]:
-    stopping = spec.train.early_stopping
-    if stopping is None:
-        return
-    if spec.data.valid is None:
-        hint = "add 'data.valid: 0.1' to keep a tenth of the rows for it, or name a file"
-        message = "early stopping needs validation rows, and data.valid is null"
-        yield Finding(("train", "early_stopping"), message, hint, key=True)
-    is_class = isinstance(spec.data.output, ClassOutput)
-    fits = ("loss", "accuracy", "macro_f1") if is_class else ("loss", "mae", "rmse")
-    if stopping.metric not in fits:
-        message = f"{stopping.metric} is not measured for 'as: {spec.data.output.as_}'"
-        path = ("train", "early_stopping", "metric")
-        yield Finding(path, message, f"use one of {', '.join(fits)}")
-
-
 def valid_is_another_file(spec: Spec) -> Iterator[Finding]:
     valid = spec.data.valid
     if isinstance(valid, str) and PurePath(valid) == PurePath(spec.data.train):
@@ -163,20 +147,13 @@ def columns_differ(spec: Spec) -> Iterator[Finding]:
         yield Finding(("data", "output", "column"), message, "name the column to be predicted")
 
 
-def nesterov_has_momentum(spec: Spec) -> Iterator[Finding]:
-    optimizer = spec.train.optimizer
-    if isinstance(optimizer, SGD) and optimizer.nesterov and not optimizer.momentum:
-        path = ("train", "optimizer", "sgd", "nesterov")
-        hint = "add 'momentum: 0.9', or remove nesterov"
-        yield Finding(path, "has no effect without momentum", hint, key=True)
-
-
 def _layer(*keys: str) -> tuple[Loc, ...]:
     return tuple((*_LAYERS, EACH, key) for key in keys)
 
 
 _INPUT: Loc = ("data", "input", "as")
 _OUTPUT: Loc = ("data", "output", "as")
+_VALID: Loc = ("data", "valid")
 _COLUMNS: tuple[Loc, Loc] = (("data", "input", "column"), ("data", "output", "column"))
 _CELLS: Loc = ("cells",)
 _LAYERS: Loc = ("encoder", "layers")
@@ -188,10 +165,17 @@ CHECKS: tuple[Check, ...] = (
     Check(frames_have_no_embedding, (_INPUT, ("encoder", "embed"), ("encoder", "embed_dropout"))),
     Check(activation_has_a_layer, (("head", "hidden"), ("head", "activation"))),
     Check(loss_fits_output, (_OUTPUT, ("train", "loss"))),
-    Check(early_stopping_can_measure, (_OUTPUT, ("data", "valid"), ("train", "early_stopping"))),
+    Check(train.early_stopping_can_measure, (_OUTPUT, _VALID, ("train", "early_stopping"))),
+    Check(train.plateau_can_measure, (_VALID, ("train", "schedule"))),
     Check(valid_is_another_file, (("data", "train"), ("data", "valid"))),
     Check(columns_differ, _COLUMNS),
-    Check(nesterov_has_momentum, (("train", "optimizer"),)),
+    Check(train.nesterov_has_momentum, (("train", "optimizer"),)),
+    Check(train.decay_is_more_than_zero, (("train", "optimizer"),)),
+    Check(train.one_average, (("train", "ema"), ("train", "average_last"))),
+    Check(train.averaged_epochs_come, (("train", "epochs"), ("train", "average_last"))),
+    Check(train.smoothing_has_classes, (_OUTPUT, ("train", "label_smoothing"))),
+    Check(train.windows_carry_states, (_OUTPUT, ("train", "window"), *_layer("direction"))),
+    Check(train.determinism_has_a_gpu, (("train", "deterministic"), ("train", "device"))),
     Check(layers.sizes_are_those_of_the_cell, _layer("cell", "sizes"), cell=True),
     Check(layers.merging_has_two_directions, _layer("direction", "merge")),
     Check(layers.skips_join_equal_widths, (_CELLS, _LAYERS, _INPUT, ("encoder", "embed"))),

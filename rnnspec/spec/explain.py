@@ -58,6 +58,18 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "trainable": ("trained",),
     "proj_size": ("sizes",),
     "weight_decay": ("l2",),
+    "scheduler": ("schedule",),
+    "lr_schedule": ("schedule",),
+    "lr_scheduler": ("schedule",),
+    "bptt": ("window",),
+    "truncated_bptt": ("window",),
+    "gradient_accumulation": ("accumulate",),
+    "accumulate_grad_batches": ("accumulate",),
+    "mixed_precision": ("precision",),
+    "dtype": ("precision",),
+    "swa": ("average_last",),
+    "warmup_steps": ("warmup",),
+    "max_tokens": ("tokens",),
     "regularizer": ("l2",),
 }
 """What other tools call a key of ours."""

@@ -1,13 +1,15 @@
-"""Models of `train:`: the optimizer, the loss, and when to stop."""
+"""Models of `train:`: the optimizer, the batches, the loss, and when to stop."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rnnspec.spec.base import MAX_SEED, Count, ListOf, Model, NotNegative, Positive, Share
-from rnnspec.spec.choice import OneOf, Option
+from rnnspec.spec.base import MAX_SEED, Count, ListOf, Model, NotNegative, Positive, Share, Text
+from rnnspec.spec.choice import ByShape, OneOf, Option
+from rnnspec.spec.schedules import ConstantRate, Schedule
 
 Betas = Annotated[
     tuple[Share, Share],
@@ -18,6 +20,13 @@ Betas = Annotated[
     ),
 ]
 Rate = Annotated[Positive, Field(description="Learning rate.")]
+Decayed = Annotated[
+    Literal["all", "matrices"],
+    Field(
+        description="Which weights decay: all of them, or matrices only, which leaves out biases, "
+        "norms, embeddings and first states."
+    ),
+]
 Eps = Annotated[Positive, Field(description="Added to the denominator so that it is never zero.")]
 
 
@@ -30,6 +39,7 @@ class Adam(Option):
     betas: Betas = (0.9, 0.999)
     eps: Eps = 1e-8
     weight_decay: NotNegative = Field(default=0.0, description="L2 penalty, added to the gradient.")
+    weight_decay_on: Decayed = "all"
 
 
 class AdamW(Option):
@@ -43,6 +53,7 @@ class AdamW(Option):
     weight_decay: NotNegative = Field(
         default=0.01, description="Share of each weight taken off per step, times the rate."
     )
+    weight_decay_on: Decayed = "all"
 
 
 class SGD(Option):
@@ -56,6 +67,7 @@ class SGD(Option):
         default=False, description="Nesterov's form of momentum; needs a momentum above 0."
     )
     weight_decay: NotNegative = Field(default=0.0, description="L2 penalty, added to the gradient.")
+    weight_decay_on: Decayed = "all"
 
 
 Optimizer = Annotated[Adam | AdamW | SGD, OneOf()]
@@ -64,9 +76,9 @@ Optimizer = Annotated[Adam | AdamW | SGD, OneOf()]
 class EarlyStopping(Model):
     """Stop when a metric on the validation rows has not improved for some epochs."""
 
-    metric: Literal["loss", "accuracy", "macro_f1", "mae", "rmse"] = Field(
-        description="The metric watched: loss, accuracy or macro_f1 for a class; loss, mae or "
-        "rmse for numbers."
+    metric: Text = Field(
+        description="The metric watched, out of those that are reported for the output: loss, "
+        "accuracy or macro_f1 for a class; loss, mae or rmse for numbers."
     )
     patience: Count = Field(default=3, description="Epochs without improvement before stopping.")
     min_delta: NotNegative = Field(
@@ -74,25 +86,98 @@ class EarlyStopping(Model):
     )
 
 
+class TokenBudget(Model):
+    """Batches of as many rows as fit a number of steps."""
+
+    tokens: Count = Field(
+        description="Most steps of a batch, padding included: words, characters or frames. A row "
+        "longer than that makes a batch of its own."
+    )
+
+
+def _rows_or_budget(value: object) -> int | None:
+    if isinstance(value, Mapping | TokenBudget):
+        return 1
+    return 0 if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+Batch = Annotated[
+    Count | TokenBudget, ByShape("a number of rows, or {tokens: 4000}", _rows_or_budget)
+]
+
+
 class Train(Model):
     """How the model is trained."""
 
     epochs: Count = Field(default=10, description="Passes over the training rows, at most.")
-    batch: Count = Field(default=32, description="Rows per step of the optimizer.")
+    batch: Batch = Field(
+        default=32,
+        description="Rows per step of the optimizer, or {tokens: N} for as many rows as fit N "
+        "steps. With several processes it is what all of them take together.",
+    )
+    accumulate: Count = Field(
+        default=1,
+        description="Batches whose gradients are added up before the optimizer makes a step, which "
+        "is that of one batch of all their rows.",
+    )
+    window: Count | None = Field(
+        default=None,
+        description="Truncated backpropagation through time: steps of a stream that are read "
+        "before each step of the optimizer; states are carried on from window to window. null "
+        "reads whole rows.",
+    )
     optimizer: Optimizer = Field(
         default=Adam.model_construct(), description="The optimizer: a name, or {name: {settings}}."
+    )
+    schedule: Schedule = Field(
+        default=ConstantRate.model_construct(),
+        description="How the learning rate changes: a name, or {name: {settings}}.",
     )
     clip_norm: Positive | None = Field(
         default=1.0,
         description="Largest norm of the gradient of all weights together; longer ones are "
         "shortened to it. null means no limit.",
     )
+    clip_value: Positive | None = Field(
+        default=None,
+        description="Largest absolute value of each entry of the gradient; larger ones are cut to "
+        "it, before clip_norm. null means no limit.",
+    )
     loss: Literal["auto", "cross_entropy", "mse", "mae", "huber"] = Field(
         default="auto",
         description="What is made small: 'auto' is cross_entropy for a class and mse for numbers.",
     )
+    label_smoothing: Share = Field(
+        default=0.0,
+        description="Share of the probability of the right class that cross_entropy spreads evenly "
+        "over all classes while training (Szegedy et al., 2016).",
+    )
+    ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
+        default=None,
+        description="Evaluate and export an exponential moving average of the weights, of which "
+        "this share stays at each step: 0.999, say. null means the weights themselves.",
+    )
+    average_last: Annotated[int, Field(ge=2, le=100)] | None = Field(
+        default=None,
+        description="Evaluate and export the mean of the weights at the ends of the last so many "
+        "epochs. null means the weights themselves.",
+    )
     early_stopping: EarlyStopping | None = Field(
         default=None, description="When to stop before the last epoch; null means never."
+    )
+    precision: Literal["float32", "bfloat16", "float16", "float64", "auto"] = Field(
+        default="float32",
+        description="Type of the numbers while training. bfloat16 and float16 are mixed with "
+        "float32, and used where a trial shows that the machine gains by it; 'auto' is bfloat16 "
+        "where that is faster. Weights are kept in float32, with float64 in float64.",
+    )
+    device: Literal["auto", "cpu", "gpu"] = Field(
+        default="auto", description="Where to train; 'auto' is a GPU if there is one."
+    )
+    deterministic: bool = Field(
+        default=False,
+        description="On a GPU: the same numbers in every run, which takes longer. On a CPU they "
+        "always are.",
     )
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = Field(
         default=0, description="Seed of all random numbers: weights, order of rows, dropout."

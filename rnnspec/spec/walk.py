@@ -12,7 +12,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from rnnspec.spec.base import Model, keys_of
-from rnnspec.spec.choice import HIDDEN, ByKey, OneOf, literal_of
+from rnnspec.spec.choice import HIDDEN, ByKey, ByShape, OneOf, literal_of
 from rnnspec.spec.spec import Spec
 
 
@@ -87,6 +87,8 @@ def _member(members: Sequence[Any], marks: Sequence[Any], part: str | int) -> An
         if isinstance(mark, ByKey):
             named = str(part).removeprefix(HIDDEN)
             return next((m for m in members if literal_of(m, mark.key) == named), None)
+        if isinstance(mark, ByShape) and str(part).startswith(HIDDEN):
+            return members[int(str(part).removeprefix(HIDDEN))]
     only = [member for member in members if member is not NoneType]
     return _below(only[0], part) if len(only) == 1 else None
 

@@ -1,0 +1,89 @@
+"""Checks of meaning of the keys of `train:`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rnnspec.source.problems import did_you_mean
+from rnnspec.spec.explain import Loc
+from rnnspec.spec.finding import Finding
+from rnnspec.spec.metrics import answers_classes, reads_streams, reported_metrics
+from rnnspec.spec.schedules import Plateau
+from rnnspec.spec.spec import Spec
+from rnnspec.spec.train import SGD
+
+KEEP_ROWS = "add 'data.valid: 0.1' to keep a tenth of the rows for it, or name a file"
+
+
+def early_stopping_can_measure(spec: Spec) -> Iterator[Finding]:
+    stopping = spec.train.early_stopping
+    if stopping is None:
+        return
+    if spec.data.valid is None:
+        message = "early stopping needs validation rows, and data.valid is null"
+        yield Finding(("train", "early_stopping"), message, KEEP_ROWS, key=True)
+    fits = reported_metrics(spec)
+    if stopping.metric not in fits:
+        near = did_you_mean(stopping.metric, fits) or f"use one of {', '.join(fits)}"
+        message = f"{stopping.metric!r} is not measured for 'as: {spec.data.output.as_}'"
+        yield Finding(("train", "early_stopping", "metric"), message, near)
+
+
+def plateau_can_measure(spec: Spec) -> Iterator[Finding]:
+    if isinstance(spec.train.schedule, Plateau) and spec.data.valid is None:
+        message = "a plateau is seen on validation rows, and data.valid is null"
+        yield Finding(("train", "schedule", "plateau"), message, KEEP_ROWS, key=True)
+
+
+def nesterov_has_momentum(spec: Spec) -> Iterator[Finding]:
+    optimizer = spec.train.optimizer
+    if isinstance(optimizer, SGD) and optimizer.nesterov and not optimizer.momentum:
+        path = ("train", "optimizer", "sgd", "nesterov")
+        hint = "add 'momentum: 0.9', or remove nesterov"
+        yield Finding(path, "has no effect without momentum", hint, key=True)
+
+
+def decay_is_more_than_zero(spec: Spec) -> Iterator[Finding]:
+    optimizer = spec.train.optimizer
+    if optimizer.weight_decay_on != "all" and not optimizer.weight_decay:
+        path = ("train", "optimizer", optimizer.name, "weight_decay_on")
+        hint = "add 'weight_decay: 0.01', or remove it"
+        yield Finding(path, "has no effect without weight decay", hint, key=True)
+
+
+def one_average(spec: Spec) -> Iterator[Finding]:
+    if spec.train.ema is not None and spec.train.average_last is not None:
+        message = "train.ema averages the weights already"
+        yield Finding(("train", "average_last"), message, "keep one of the two", key=True)
+
+
+def averaged_epochs_come(spec: Spec) -> Iterator[Finding]:
+    many, epochs = spec.train.average_last, spec.train.epochs
+    if many is not None and many > epochs:
+        message = f"a mean over {many} epochs, of {epochs} in all"
+        yield Finding(("train", "average_last"), message, f"set it to {epochs} at most")
+
+
+def smoothing_has_classes(spec: Spec) -> Iterator[Finding]:
+    if spec.train.label_smoothing and not answers_classes(spec):
+        message = "has no effect where no class is answered"
+        yield Finding(("train", "label_smoothing"), message, "remove it", key=True)
+
+
+def windows_carry_states(spec: Spec) -> Iterator[Finding]:
+    if spec.train.window is None:
+        return
+    if not reads_streams(spec):
+        message = f"cuts streams into windows, and 'as: {spec.data.output.as_}' answers whole rows"
+        yield Finding(("train", "window"), message, "remove it", key=True)
+    for index, layer in enumerate(spec.encoder.layers):
+        if layer.direction != "forward":
+            path: Loc = ("encoder", "layers", index, "direction")
+            message = f"train.window carries states forward, and this layer is {layer.direction}"
+            yield Finding(path, message, "make it forward, or remove train.window")
+
+
+def determinism_has_a_gpu(spec: Spec) -> Iterator[Finding]:
+    if spec.train.deterministic and spec.train.device == "cpu":
+        message = "has no effect with 'device: cpu', where numbers always repeat"
+        yield Finding(("train", "deterministic"), message, "remove it", key=True)

@@ -1,0 +1,87 @@
+"""Models of `train.schedule`: how the learning rate changes while training goes on.
+
+A step is a step of the optimizer. Every schedule multiplies the optimizer's `lr`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from rnnspec.spec.base import MAX_COUNT, Count, NotNegative
+from rnnspec.spec.choice import OneOf, Option
+
+Warmup = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=MAX_COUNT,
+        description="Steps over which the rate first rises evenly from 0 to the optimizer's lr.",
+    ),
+]
+Floor = Annotated[
+    float, Field(ge=0.0, lt=1.0, description="Share of the optimizer's lr that is left at the end.")
+]
+Factor = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+class ConstantRate(Option):
+    """The optimizer's lr from the first step to the last."""
+
+    name: ClassVar[str] = "constant"
+
+
+class Cosine(Option):
+    """Down to the floor along half a cosine over all epochs (Loshchilov and Hutter, 2017)."""
+
+    name: ClassVar[str] = "cosine"
+
+    warmup: Warmup = 0
+    floor: Floor = 0.0
+
+
+class Linear(Option):
+    """Down to the floor evenly over all epochs."""
+
+    name: ClassVar[str] = "linear"
+
+    warmup: Warmup = 0
+    floor: Floor = 0.0
+
+
+class InverseSqrt(Option):
+    """After the warm-up, lr * sqrt(warmup / step) (Vaswani et al., 2017)."""
+
+    name: ClassVar[str] = "inverse_sqrt"
+
+    warmup: Count = Field(
+        default=4000,
+        description="Steps over which the rate first rises evenly from 0 to the optimizer's lr.",
+    )
+
+
+class StepDown(Option):
+    """Times the factor at the end of epoch `after`, and of every so many epochs from there on."""
+
+    name: ClassVar[str] = "step"
+
+    every: Count = Field(default=1, description="Epochs from one fall of the rate to the next.")
+    factor: Factor = Field(default=0.5, description="What the rate is multiplied by each time.")
+    after: Count = Field(default=1, description="Epoch at whose end the rate falls first.")
+
+
+class Plateau(Option):
+    """Times the factor whenever the watched metric on validation rows has stopped improving."""
+
+    name: ClassVar[str] = "plateau"
+
+    factor: Factor = Field(default=0.5, description="What the rate is multiplied by each time.")
+    patience: Count = Field(default=2, description="Epochs without improvement before it falls.")
+    min_delta: NotNegative = Field(
+        default=0.0, description="Least change that counts as an improvement."
+    )
+    floor: Floor = 0.0
+
+
+Schedule = Annotated[ConstantRate | Cosine | Linear | InverseSqrt | StepDown | Plateau, OneOf()]
