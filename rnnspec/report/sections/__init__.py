@@ -1,0 +1,37 @@
+"""The kinds of sections: one function each draws what stands below a section's title."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rnnspec.report import model
+from rnnspec.report.html import Html
+from rnnspec.report.sections.attention import attention
+from rnnspec.report.sections.classes import class_table
+from rnnspec.report.sections.confusion import confusion_matrix
+from rnnspec.report.sections.curves import curves
+from rnnspec.report.sections.examples import examples
+from rnnspec.report.sections.figures import metric_table
+from rnnspec.report.sections.forecast import forecast_plot, forecast_table
+from rnnspec.report.sections.generated import generated
+from rnnspec.report.sections.note import note
+from rnnspec.report.sections.numbers import histogram, scatter
+from rnnspec.report.sections.tags import tag_examples
+
+SECTIONS: Mapping[type[Any], Callable[[Any], Html]] = {
+    model.Attention: attention,
+    model.ClassTable: class_table,
+    model.ConfusionMatrix: confusion_matrix,
+    model.Curves: curves,
+    model.Examples: examples,
+    model.ForecastPlot: forecast_plot,
+    model.ForecastTable: forecast_table,
+    model.Generated: generated,
+    model.Histogram: histogram,
+    model.MetricTable: metric_table,
+    model.Note: note,
+    model.Scatter: scatter,
+    model.TagExamples: tag_examples,
+}
+"""What draws a section, by its class; `tests/test_report.py` holds it complete."""

@@ -1,0 +1,150 @@
+"""Confusion matrices: which classes are taken for which."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from rnnspec.report.chart import LETTERS, at, svg, text
+from rnnspec.report.html import NOTHING, Html, data, join, scroll, table, tag, words
+from rnnspec.report.model import ConfusionMatrix
+from rnnspec.report.words import fitted, plural, share, visible, width
+
+_MOST = 40
+"""Most classes of a heat map; of more, only the mistakes are listed."""
+_PAIRS, _PAIRS_ALONE = 12, 40
+"""Most mistakes listed below a heat map, and without one."""
+_LABEL = 130.0
+"""Greatest width of a label in pixels."""
+_HEAD = 20.0
+"""Room for the names of the axes."""
+
+
+def confusion_matrix(section: ConfusionMatrix) -> Html:
+    size = len(section.labels)
+    if len(section.counts) != size or any(len(row) != size for row in section.counts):
+        raise ValueError(f"{section.title}: counts are not {size} by {size}, as labels are")
+    if not any(map(any, section.counts)):
+        return words(f"No {section.of} to answer.")
+    parts = []
+    if size <= _MOST:
+        parts += [_key(), scroll(section.title, _heat_map(section))]
+    else:
+        said = f"{size:,} classes are too many for a picture; these are the most frequent mistakes."
+        parts.append(tag("p", {}, words(said)))
+    return join([*parts, _mistakes(section)])
+
+
+def _mistakes(section: ConfusionMatrix) -> Html:
+    """The most frequent pairs beside the diagonal."""
+    pairs = sorted(
+        (-count, true, answer)
+        for true, row in enumerate(section.counts)
+        for answer, count in enumerate(row)
+        if count and true != answer
+    )
+    if not pairs:
+        return tag("p", {}, words("No class is taken for another."))
+    total = -sum(count for count, _, _ in pairs)
+    listed = pairs[: _PAIRS if len(section.labels) <= _MOST else _PAIRS_ALONE]
+    rows = [
+        [
+            data(section.labels[true], 60),
+            data(section.labels[answer], 60),
+            words(f"{-count:,}"),
+            words(share(-count / sum(section.counts[true]))),
+        ]
+        for count, true, answer in listed
+    ]
+    covered = -sum(count for count, _, _ in listed)
+    caption = f"The most frequent mistakes ({covered:,} of {plural(total, 'mistakes')})"
+    head = ("true class", "answered", section.of, "of the class")
+    return scroll(caption, table(caption, head, rows, (2, 3)))
+
+
+def _heat_map(section: ConfusionMatrix) -> Html:
+    size = len(section.labels)
+    cell = 44.0 if size <= 10 else 30.0 if size <= 20 else 21.0
+    longest = max(width(visible(label), LETTERS) for label in section.labels)
+    label = min(_LABEL, longest) + 8
+    left, top = _HEAD + label, _HEAD + label * 0.75 + 10
+    parts = [
+        text("answered", left, 14, "quiet"),
+        text("true", 14, top + cell * size, "quiet", turn=-90),
+    ]
+    for number, name in enumerate(section.labels):
+        middle = (number + 0.5) * cell
+        shown = fitted(visible(name), LETTERS, _LABEL)
+        parts.append(_label(name, shown, left - 8, top + middle + 4, 0))
+        parts.append(_label(name, shown, left + middle + 4, top - 8, -50))
+    for true, row in enumerate(section.counts):
+        parts += _row(section, true, row, (left, top, cell))
+    box = at(x=left, y=top, width=cell * size, height=cell * size)
+    parts.append(tag("rect", {"class": "outline", **box}))
+    last = min(_LABEL, width(visible(section.labels[-1]), LETTERS)) * 0.65
+    full = (left + cell * size + max(12.0, last - cell / 2 + 8), top + cell * size + 8)
+    hits = sum(section.counts[n][n] for n in range(size))
+    rows = sum(map(sum, section.counts))
+    title = f"{section.title}: {hits:,} of {plural(rows, section.of)} are on the diagonal, right."
+    return svg(title, full, *parts, style="heat")
+
+
+def _label(name: str, shown: str, x: float, y: float, turn: float) -> Html:
+    drawn = text(shown, x, y, anchor="start" if turn else "end", turn=turn)
+    return tag("g", {}, tag("title", {}, words(name)), drawn)
+
+
+def _row(
+    section: ConfusionMatrix, true: int, row: tuple[int, ...], place: tuple[float, float, float]
+) -> list[Html]:
+    """The cells of one true class, those without a row left out."""
+    left, top, cell = place
+    total = sum(row)
+    parts = []
+    for answer, count in enumerate(row):
+        if not count:
+            continue
+        x, y = left + answer * cell, top + true * cell
+        part = count / total
+        kind = "right" if true == answer else "wrong"
+        box = at(x=x + 0.5, y=y + 0.5, width=cell - 1, height=cell - 1)
+        shade = shaded(part)
+        names = section.labels[true], section.labels[answer]
+        told = f"{names[0]} answered as {names[1]}: {count:,} of {total:,} ({share(part)})"
+        number = f"{count:,}"
+        fits = width(number, LETTERS) <= cell - 2
+        inside = (
+            text(number, x + cell / 2, y + cell / 2 + 4, contrast(shade), "middle")
+            if fits
+            else NOTHING
+        )
+        drawn = tag("rect", {"class": kind, "fill-opacity": f"{shade:.2f}", **box})
+        parts.append(tag("g", {}, tag("title", {}, words(told)), drawn, inside))
+    return parts
+
+
+def shaded(part: float) -> float:
+    """Opacity of a cell: the root of its share, since few mistakes of many rows matter too."""
+    return 0.06 + 0.94 * sqrt(max(0.0, min(1.0, part)))
+
+
+def contrast(shade: float) -> str:
+    """The style of a text on a cell of that opacity."""
+    return "inside deep" if shade > 0.7 else "inside"
+
+
+def _key() -> Html:
+    """What the shades mean."""
+    parts = []
+    for kind, name in (("right", "right"), ("wrong", "mistaken")):
+        boxes = [
+            tag(
+                "rect",
+                {"class": kind, "fill-opacity": f"{shaded(p):.2f}"}
+                | at(x=16 * n, y=0, width=15, height=12),
+            )
+            for n, p in enumerate((0.01, 0.1, 0.3, 0.6, 1.0))
+        ]
+        sample = {"class": "sample wide", "viewBox": "0 0 80 12", "aria-hidden": "true"}
+        parts.append(tag("span", {}, tag("svg", sample, *boxes), words(f"{name}, 1 % to 100 %")))
+    said = words("of the rows of the true class")
+    return tag("p", {"class": "key"}, *parts, tag("span", {"class": "quiet"}, said))

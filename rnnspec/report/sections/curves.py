@@ -1,0 +1,164 @@
+"""Curves: how each metric went over the epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rnnspec.report.chart import (
+    BOTTOM,
+    HEIGHT,
+    RIGHT,
+    STYLES,
+    TOP,
+    WIDTH,
+    at,
+    axes,
+    columns,
+    cross,
+    figure,
+    key,
+    line,
+    margin,
+    svg,
+    upright,
+)
+from rnnspec.report.html import NOTHING, Html, fold, join, scroll, span, table, tag, words
+from rnnspec.report.model import Chart, Curves, Series
+from rnnspec.report.scale import Scale, drawable, scale, steps
+from rnnspec.report.words import number
+
+_POINTS = 400
+"""Most epochs that a chart draws, and that a table lists."""
+_BEHIND = "train"
+
+
+def curves(section: Curves) -> Html:
+    epochs = _epochs(section)
+    if not epochs:
+        return words("No epoch was finished.")
+    shown = _shown(epochs, section.best)
+    parts = [_chart(section, chart, shown) for chart in section.charts]
+    if len(shown) < len(epochs):
+        every = (
+            f"{len(shown):,} of {len(epochs):,} epochs are drawn, the best and the last among them."
+        )
+        parts.append(tag("p", {"class": "quiet"}, words(every)))
+    figures = fold("The numbers of every epoch", _table(section, shown))
+    return join([tag("div", {"class": "charts"}, *parts), figures])
+
+
+def _epochs(section: Curves) -> range:
+    """The epochs of the section. Raises ValueError if the series are not of one length."""
+    lengths = {len(one.values) for chart in section.charts for one in chart.series}
+    if len(lengths) > 1:
+        raise ValueError(f"{section.title}: series of different lengths ({sorted(lengths)})")
+    return range(section.first, section.first + max(lengths, default=0))
+
+
+def _shown(epochs: range, best: int | None) -> Sequence[int]:
+    if len(epochs) <= _POINTS:
+        return epochs
+    every = -(-len(epochs) // _POINTS)
+    kept = {*epochs[::every], epochs[-1]} | (
+        {best} if best is not None and best in epochs else set()
+    )
+    return sorted(kept)
+
+
+def _style(series: Sequence[Series], position: int) -> str:
+    """Training is drawn as background; the others take the styles in turn."""
+    if series[position].name == _BEHIND and len(series) > 1:
+        return "back"
+    before = sum(one.name != _BEHIND or len(series) == 1 for one in series[:position])
+    return STYLES[before % len(STYLES)]
+
+
+def _chart(section: Curves, chart: Chart, shown: Sequence[int]) -> Html:
+    values = [value for one in chart.series for value in one.values]
+    y = scale(values, BOTTOM, TOP, logarithmic=not chart.larger_is_better)
+    x = steps(shown[0], shown[-1] - shown[0] + 1, margin(y), RIGHT)
+    order = sorted(range(len(chart.series)), key=lambda n: chart.series[n].name != _BEHIND)
+    label = ", ".join(filter(None, (chart.unit, "log scale" if y.logarithmic else "")))
+    parts = [axes(x, y, "epoch", label)]
+    if section.best is not None and shown[0] <= section.best <= shown[-1]:
+        parts.append(upright(section.best, x, y, "best"))
+    for position in order:
+        style = _style(chart.series, position)
+        parts.append(_line(section, chart.series[position], shown, x, y, style))
+    told = [_told(section, chart, epoch) for epoch in shown]
+    parts.append(columns(shown, x, y, told.__getitem__))
+    styles = [(_style(chart.series, n), one.name) for n, one in enumerate(chart.series)]
+    caption = join([span("name", chart.metric), _at_best(section, chart), _lost(section, chart)])
+    title = f"{chart.metric} over {len(shown):,} epochs. {told[-1]}"
+    drawn = svg(title, (WIDTH, HEIGHT), *parts)
+    return figure(caption, drawn, key(styles) if len(styles) > 1 else NOTHING)
+
+
+def _line(
+    section: Curves, series: Series, shown: Sequence[int], x: Scale, y: Scale, style: str
+) -> Html:
+    points = [(float(epoch), series.values[epoch - section.first]) for epoch in shown]
+    parts = [line(points, x, y, style)]
+    for place, value in points:
+        if value is not None and not drawable(value):
+            parts.append(cross(place, x, y, style))
+        elif value is not None and place == section.best and style != "back":
+            place_y = y.at(value)
+            parts.append(
+                tag("circle", {"class": f"dot {style}", **at(cx=x.at(place), cy=place_y, r=4.5)})
+            )
+    return tag("g", {}, *parts)
+
+
+def _told(section: Curves, chart: Chart, epoch: int) -> str:
+    found = (f"{s.name} {number(s.values[epoch - section.first])}" for s in chart.series)
+    kept = " (the one kept)" if epoch == section.best else ""
+    return f"epoch {epoch}{kept}: {', '.join(found)}"
+
+
+def _main(chart: Chart) -> Series | None:
+    """The series by which a chart is judged: the first that is not of training."""
+    others = [one for one in chart.series if one.name != _BEHIND]
+    return next(iter(others or chart.series), None)
+
+
+def _at_best(section: Curves, chart: Chart) -> Html:
+    main = _main(chart)
+    if main is None or section.best is None or chart.larger_is_better is None:
+        return NOTHING
+    position = section.best - section.first
+    if not 0 <= position < len(main.values):
+        return NOTHING
+    unit = f" {chart.unit}" if chart.unit else ""
+    found = f"{number(main.values[position])}{unit} at epoch {section.best}"
+    return span("value", found)
+
+
+def _lost(section: Curves, chart: Chart) -> Html:
+    """A warning about values that are not numbers."""
+    wrong = [
+        section.first + position
+        for position in range(max((len(one.values) for one in chart.series), default=0))
+        if any(
+            one.values[position] is not None and not drawable(one.values[position])
+            for one in chart.series
+        )
+    ]
+    if not wrong:
+        return NOTHING
+    listed = ", ".join(map(str, wrong[:5])) + (", …" if len(wrong) > 5 else "")
+    return span("warning", f"⚠ not a finite number at epoch {listed} (×)")
+
+
+def _table(section: Curves, shown: Sequence[int]) -> Html:
+    columns_ = [(chart, one) for chart in section.charts for one in chart.series]
+    head = ["epoch", *(f"{one.name} {chart.metric}" for chart, one in columns_)]
+    rows = [
+        [
+            words(f"{epoch}{' ★' if epoch == section.best else ''}"),
+            *(words(number(one.values[epoch - section.first])) for _, one in columns_),
+        ]
+        for epoch in shown
+    ]
+    caption = f"{section.title}, by epoch" + (" (★: the epoch kept)" if section.best else "")
+    return scroll(caption, table(caption, head, rows, range(len(head))))

@@ -1,0 +1,215 @@
+"""Forecasts: windows of history, truth and forecast; the error by how far ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rnnspec.report.chart import (
+    BOTTOM,
+    HEIGHT,
+    LETTERS,
+    RIGHT,
+    TOP,
+    WIDTH,
+    at,
+    axes,
+    band,
+    columns,
+    figure,
+    key,
+    line,
+    margin,
+    svg,
+    upright,
+)
+from rnnspec.report.html import NOTHING, Html, data, fold, join, scroll, span, table, tag, words
+from rnnspec.report.model import ForecastPlot, ForecastTable, ForecastWindow, HorizonRow, Value
+from rnnspec.report.scale import Scale, drawable, scale, steps
+from rnnspec.report.sections.figures import difference
+from rnnspec.report.words import number, plural, width
+
+_TICKS = 4
+"""Most steps whose times are written below a window."""
+_ROWS = 12
+"""Most steps of a table that is not folded."""
+
+
+def forecast_plot(section: ForecastPlot) -> Html:
+    if not section.windows:
+        return words("No window was forecast.")
+    for window in section.windows:
+        _check(section, window)
+    drawn = (_window(section, window) for window in section.windows)
+    return join([_key(section), tag("div", {"class": "charts"}, *drawn)])
+
+
+def _check(section: ForecastPlot, window: ForecastWindow) -> None:
+    ahead = len(window.forecast)
+    for name in ("truth", "lower", "upper", "baseline"):
+        found = len(getattr(window, name))
+        if found not in (0, ahead):
+            raise ValueError(f"{section.title}: {window.name}: {found} of {name}, not {ahead}")
+    if bool(window.lower) != bool(window.upper):
+        raise ValueError(f"{section.title}: {window.name}: half a band")
+    if window.times and len(window.times) != len(window.history) + ahead:
+        raise ValueError(f"{section.title}: {window.name}: not one time for each step")
+
+
+def _key(section: ForecastPlot) -> Html:
+    there = section.windows
+    items = [("true", "truth")] if any(w.truth or w.history for w in there) else []
+    items.append(("front", "forecast"))
+    items += [("band", section.band)] if any(w.lower for w in there) else []
+    items += [("other", section.baseline)] if any(w.baseline for w in there) else []
+    return key(items)
+
+
+def _window(section: ForecastPlot, window: ForecastWindow) -> Html:
+    past, ahead = len(window.history), len(window.forecast)
+    if not past + ahead:
+        return figure(data(window.name), words("There are no steps."))
+    places = [float(n) for n in range(1 - past, ahead + 1)]
+    lines = (window.history, window.forecast, window.truth, window.baseline)
+    values = [v for part in (*lines, window.lower, window.upper) for v in part]
+    y = scale(values, BOTTOM, TOP)
+    x = _times(steps(1 - past, past + ahead, margin(y), RIGHT), window)
+    zone = at(x=x.at(0.5), y=y.end, width=x.end - x.at(0.5), height=y.start - y.end)
+    parts = [tag("rect", {"class": "zone", **zone})] if past and ahead else []
+    label = "" if window.times else f"{section.step}, counted from the first forecast one"
+    parts.append(axes(x, y, label, section.unit))
+    if past and ahead:
+        parts.append(upright(0.5, x, y, "origin"))
+    after = places[past:]
+    parts.append(band(list(zip(after, window.lower, window.upper, strict=False)), x, y))
+    whole = window.history + (window.truth or (None,) * ahead)
+    parts.append(line(zip(places, whole, strict=True), x, y, "true"))
+    # Both forecasts are drawn from the last known value on, so that a jump is seen.
+    known = [(0.0, window.history[-1])] if past and drawable(window.history[-1]) else []
+    for style, part in (("other", window.baseline), ("front", window.forecast)):
+        if part:
+            parts.append(line([*known, *zip(after, part, strict=True)], x, y, style))
+    parts.append(columns(places, x, y, lambda n: _told(section, window, n - past)))
+    drawn = svg(f"Forecast of {window.name}, {plural(ahead, section.step)} ahead", _SIZE, *parts)
+    return figure(join([data(window.name, 60), _error(section, window)]), drawn)
+
+
+_SIZE = (WIDTH, HEIGHT)
+
+
+def _times(x: Scale, window: ForecastWindow) -> Scale:
+    """The axis with names of times, as many as there is room for."""
+    if not window.times:
+        return x
+    count = len(window.times)
+    wide = max(width(name, LETTERS) for name in window.times) + 12
+    most = max(2, min(_TICKS, int((x.end - x.start) / wide)))
+    first = 1 - len(window.history)
+    chosen = [round((n + 0.5) * count / most - 0.5) for n in range(most)]
+    kept = sorted({min(count - 1, max(0, n)) for n in chosen})
+    ticks = tuple((float(first + n), window.times[n]) for n in kept)
+    return Scale(x.low, x.high, x.start, x.end, ticks)
+
+
+def _told(section: ForecastPlot, window: ForecastWindow, ahead: int) -> str:
+    """The values of one step, `ahead` counted from 0 at the first forecast one."""
+    past = len(window.history)
+    when = window.times[past + ahead] if window.times else f"{section.step} {ahead + 1}"
+    if ahead < 0:
+        return f"{when}: {number(window.history[past + ahead])} {section.unit}".rstrip()
+    parts = [f"forecast {number(window.forecast[ahead])}"]
+    if window.lower:
+        low, high = number(window.lower[ahead]), number(window.upper[ahead])
+        parts.append(f"{section.band} {low} to {high}")
+    parts += [f"truth {number(window.truth[ahead])}"] if window.truth else []
+    parts += [f"{section.baseline} {number(window.baseline[ahead])}"] if window.baseline else []
+    return f"{when}: {', '.join(parts)}"
+
+
+def _error(section: ForecastPlot, window: ForecastWindow) -> Html:
+    """The mean absolute error of the window, and how many true values its band holds."""
+    error = _mean_error(window.forecast, window.truth)
+    if error is None:
+        return NOTHING
+    said = f"MAE {number(error, 3)}"
+    other = _mean_error(window.baseline, window.truth)
+    said += f" ({section.baseline} {number(other, 3)})" if other is not None else ""
+    held = [
+        low <= true <= high
+        for low, true, high in zip(window.lower, window.truth, window.upper, strict=False)
+        if drawable(low) and drawable(true) and drawable(high)
+    ]
+    said += f", {sum(held)} of {len(held)} in the band" if held else ""
+    return span("value", said)
+
+
+def _mean_error(forecast: Sequence[Value], truth: Sequence[Value]) -> float | None:
+    pairs = zip(forecast, truth, strict=False)
+    errors = [abs(a - b) for a, b in pairs if drawable(a) and drawable(b)]
+    return sum(errors) / len(errors) if errors else None
+
+
+# ---------------------------------------------------------------- by horizon
+
+
+def forecast_table(section: ForecastTable) -> Html:
+    if not section.rows:
+        return words("No step was forecast.")
+    rows = sorted(section.rows, key=lambda row: row.step)
+    picked = rows if len(rows) <= _ROWS else [rows[n * len(rows) // _ROWS] for n in range(_ROWS)]
+    if picked[-1] is not rows[-1]:
+        picked = [*picked[:-1], rows[-1]]
+    parts = [
+        _verdict(section, rows),
+        tag("div", {"class": "pair"}, _chart(section, rows), _table(section, picked)),
+    ]
+    if len(picked) < len(rows):
+        parts.append(fold(f"All {plural(len(rows), section.step)}", _table(section, rows)))
+    return join(parts)
+
+
+def _verdict(section: ForecastTable, rows: list[HorizonRow]) -> Html:
+    pairs = [(r.error, r.baseline) for r in rows]
+    known = [(e, b) for e, b in pairs if drawable(e) and drawable(b)]
+    if not known:
+        return NOTHING
+    won = sum(error < baseline for error, baseline in known)
+    style = "better" if 2 * won > len(known) else "worse"
+    said = f"better than {section.baseline} at {won:,} of {plural(len(known), section.step)}"
+    return tag("p", {}, span(style, said))
+
+
+def _chart(section: ForecastTable, rows: list[HorizonRow]) -> Html:
+    places = [float(row.step) for row in rows]
+    y = scale([v for row in rows for v in (row.error, row.baseline)], BOTTOM, TOP, zero=True)
+    first = rows[0].step
+    x = steps(first, rows[-1].step - first + 1, margin(y), RIGHT)
+    name = ", ".join(filter(None, (section.metric, section.unit)))
+    compared = any(row.baseline is not None for row in rows)
+    parts = [axes(x, y, f"{section.step} ahead", name)]
+    if compared:
+        parts.append(line(((float(r.step), r.baseline) for r in rows), x, y, "other"))
+    parts.append(line(((float(r.step), r.error) for r in rows), x, y, "front"))
+
+    def told(n: int) -> str:
+        beside = f", {section.baseline} {number(rows[n].baseline)}" if compared else ""
+        return f"{section.step} {rows[n].step}: {number(rows[n].error)}{beside}"
+
+    parts.append(columns(places, x, y, told))
+    items = [("front", "the model"), *([("other", section.baseline)] if compared else [])]
+    drawn = svg(f"{section.metric} by {section.step} ahead", _SIZE, *parts)
+    return figure(span("name", f"{section.metric} by {section.step} ahead"), drawn, key(items))
+
+
+def _table(section: ForecastTable, rows: Sequence[HorizonRow]) -> Html:
+    compared = any(row.baseline is not None for row in rows)
+    unit = f" ({section.unit})" if section.unit else ""
+    head = [f"{section.step} ahead", f"{section.metric}{unit}"]
+    head += [section.baseline, "difference"] if compared else []
+    cells = []
+    for row in rows:
+        line_ = [words(f"{row.step:,}"), words(number(row.error))]
+        if compared:
+            line_ += [words(number(row.baseline)), difference(row.error, row.baseline, False)]
+        cells.append(line_)
+    caption = f"{section.metric} by {section.step} ahead"
+    return scroll(caption, table(caption, head, cells, range(len(head))))

@@ -1,0 +1,133 @@
+"""Numbers against numbers, and how numbers are spread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import ceil
+
+from rnnspec.report.chart import (
+    BOTTOM,
+    HEIGHT,
+    RIGHT,
+    STYLES,
+    TOP,
+    WIDTH,
+    at,
+    axes,
+    figure,
+    key,
+    margin,
+    svg,
+)
+from rnnspec.report.html import NOTHING, Html, span, tag, words
+from rnnspec.report.model import Histogram, Scatter
+from rnnspec.report.scale import Scale, drawable, scale
+from rnnspec.report.words import number, plural, share
+
+_POINTS = 1500
+"""Most points that are drawn."""
+_BINS = 30
+
+
+def binned(
+    values: Iterable[float], edges: tuple[float, ...] = (), most: int = _BINS
+) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """Edges and counts for a Histogram, at most about `most` bins at round numbers.
+
+    Whole numbers never share a bin in part. Without values there is one bin, with a count of 0;
+    what is not finite is left out. `edges` are those of another series to be set beside this one:
+    values beyond them count for the first and the last bin.
+    """
+    seen = [value for value in values if drawable(value)]
+    if not edges:
+        low, high = (min(seen), max(seen)) if seen else (0.0, 1.0)
+        whole = all(float(value).is_integer() for value in seen)
+        if whole and high - low < most:
+            edges = tuple(float(n) for n in range(int(low), int(high) + 2))
+        else:
+            edges = tuple(value for value, _ in scale((low, high), 0, 1, most=most).ticks)
+    counts = [0] * (len(edges) - 1)
+    start, wide = edges[0], (edges[-1] - edges[0]) / len(counts)
+    for value in seen:
+        counts[min(len(counts) - 1, max(0, int((value - start) / wide)))] += 1
+    return edges, tuple(counts)
+
+
+def histogram(section: Histogram) -> Html:
+    bins = len(section.edges) - 1
+    if any(len(one.counts) != bins for one in section.series):
+        raise ValueError(f"{section.title}: counts are not {bins}, one for each bin")
+    if not any(any(one.counts) for one in section.series):
+        return words("Nothing was counted.")
+    y = scale([float(c) for one in section.series for c in one.counts], BOTTOM, TOP, zero=True)
+    left = margin(y)
+    x = scale(section.edges, left, RIGHT, most=7)
+    x = Scale(section.edges[0], section.edges[-1], left, RIGHT, _within(x, section.edges))
+    parts = [axes(x, y, section.axis, section.of)]
+    for place in range(len(section.series)):
+        parts.append(_bars(section, place, x, y))
+    total = sum(section.series[0].counts)
+    names = ", ".join(one.name for one in section.series)
+    drawn = svg(f"{section.title}: {names}", (WIDTH, HEIGHT), *parts)
+    items = [(f"{STYLES[n % len(STYLES)]} bars", one.name) for n, one in enumerate(section.series)]
+    legend = key(items) if len(items) > 1 else NOTHING
+    caption = span("name", plural(total, section.of)) if len(items) == 1 else NOTHING
+    return tag("div", {"class": "charts"}, figure(caption, drawn, legend))
+
+
+def _within(x: Scale, edges: tuple[float, ...]) -> tuple[tuple[float, str], ...]:
+    return tuple((value, name) for value, name in x.ticks if edges[0] <= value <= edges[-1])
+
+
+def _bars(section: Histogram, place: int, x: Scale, y: Scale) -> Html:
+    """The bars of one series; those of several stand side by side in each bin."""
+    one, parts = section.series[place], []
+    total = sum(one.counts)
+    for position, count in enumerate(one.counts):
+        low, high = section.edges[position], section.edges[position + 1]
+        wide = (x.at(high) - x.at(low)) / len(section.series)
+        gap = min(1.0, wide * 0.15)
+        left, top = x.at(low) + wide * place, y.at(count)
+        box = at(x=left + gap / 2, y=top, width=max(0.3, wide - gap), height=y.start - top)
+        told = (
+            f"{one.name}, {number(low)} to {number(high)}: {plural(count, section.of)} "
+            f"({share(count / total if total else None)})"
+        )
+        if count:
+            parts.append(tag("rect", box, tag("title", {}, words(told))))
+    return tag("g", {"class": f"{STYLES[place % len(STYLES)]} bars"}, *parts)
+
+
+def scatter(section: Scatter) -> Html:
+    if len(section.truth) != len(section.answered):
+        raise ValueError(f"{section.title}: {len(section.truth)} true numbers, not as many answers")
+    pairs = [
+        (true, answer)
+        for true, answer in zip(section.truth, section.answered, strict=True)
+        if drawable(true) and drawable(answer)
+    ]
+    if not pairs:
+        return words("There are no pairs of numbers.")
+    every = ceil(len(pairs) / _POINTS)
+    both = [value for pair in pairs for value in pair]
+    side = WIDTH - 60
+    y = scale(both, side, TOP)
+    x = scale(both, margin(y), RIGHT)
+    equal = at(x1=x.start, y1=y.start, x2=x.end, y2=y.end)
+    parts = [
+        axes(x, y, "true" + _in(section), "answered" + _in(section)),
+        tag("line", {"class": "best", **equal}),
+    ]
+    for true, answer in pairs[::every]:
+        told = tag("title", {}, words(f"true {number(true)}, answered {number(answer)}"))
+        place = at(cx=x.at(true), cy=y.at(answer), r=3.2)
+        parts.append(tag("circle", {"class": "point front", **place}, told))
+    drawn = svg(f"{section.title}: answered against true", (WIDTH, side + 40), *parts)
+    left = len(section.truth) - len(pairs)
+    said = f"{plural(len(pairs), 'rows')}" + (f", every {every}th drawn" if every > 1 else "")
+    said += f"; {left:,} not finite, not drawn" if left else ""
+    return tag("div", {"class": "charts"}, figure(span("name", said), drawn))
+
+
+def _in(section: Scatter) -> str:
+    return f", {section.unit}" if section.unit else ""
