@@ -55,8 +55,10 @@ def _setting(name: str, value: object) -> str:
     match name, value:
         case _, Cell(name=of_cell):
             return of_cell
-        case (("elapsed" | "given"), str()):
+        case "elapsed", str():
             return value
+        case "given", tuple():
+            return ", ".join(each or "0" for each in value)
         case "sizes", tuple():
             return "{" + ", ".join(f"{key}: {number}" for key, number in value) + "}"
     return repr(value)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 PAD = ""
 """Entry 0 of every vocabulary: stands past the end of a row, never in one."""
 PAD_ID = 0
+END_ID = 0
+"""The end of a text that is answered, and the mark before its first token: no row holds a pad."""
 UNKNOWN_ID = 1
 
 
@@ -38,11 +40,25 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True)
 class TextFacts:
-    """A column of words or characters."""
+    """A column of text, of lists of tokens or of categories.
+
+    Of bytes, the vocabulary has 256 entries, `00` to `ff`; of a text to be answered, number 0
+    (`END_ID`) is the end of the text. A category's row is one token long.
+    """
 
     vocabulary: Vocabulary
     longest: int
     """Most tokens in a training row."""
+    mean_length: float = 0.0
+    """Tokens in a training row, on average."""
+    length_deviation: float = 0.0
+    characters: Vocabulary | None = None
+    """Of the tokens, where they are spelled."""
+    longest_token: int = 0
+    """Most characters in a token, where they are spelled."""
+    tokenizer: str = ""
+    """Of subwords: the tokenizer as the JSON of the tokenizers library. Its vocabulary's entries
+    follow the pad and the unknown in its own order: number 2 is its number 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +66,8 @@ class NumericFacts:
     """A column of numbers: frames, vectors or single numbers (width 1).
 
     `mean` and `deviation` have `width` entries, over all steps of all training rows; a feature
-    that never changes has deviation 1.
+    that never changes has deviation 1. Of a column with robust scaling, they are the median and
+    the interquartile range / 1.349. Missing numbers are left out.
     """
 
     width: int
@@ -62,11 +79,15 @@ class NumericFacts:
 
 @dataclass(frozen=True, slots=True)
 class ClassFacts:
-    """A column of labels, in order of number (sorted by name)."""
+    """A column of labels, in order of number (sorted by name): one a row or a step, or several."""
 
     labels: tuple[str, ...]
     counts: tuple[int, ...] = ()
-    """Training rows of each label."""
+    """Training rows, or steps, of each label."""
+    longest: int = 1
+    """Most steps in a training row; 1 where there is one label or one list of them a row."""
+    most: int = 1
+    """Most labels on at once."""
 
 
 ColumnFacts = TextFacts | NumericFacts | ClassFacts

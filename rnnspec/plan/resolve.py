@@ -134,7 +134,7 @@ def _recurrent(
         sizes=tuple((size, layer.sizes[size]) for size in cell.own_sizes),
         elapsed=elapsed[0] if elapsed and cell.inputs else "",
         initial=_INITIAL[type(initial)],
-        given=f"input.{initial.value}" if isinstance(initial, GivenState) else "",
+        given=_given(cell, initial),
         recurrent_dropout=layer.recurrent_dropout,
         zoneout=layer.zoneout,
         starts=tuple(_starts(layer, cell).items()),
@@ -146,16 +146,23 @@ def _recurrent(
     return node
 
 
+def _given(cell: Cell, initial: object) -> tuple[str, ...]:
+    """A node for each state of the cell: the column for the first, 0 for the others."""
+    if not isinstance(initial, GivenState):
+        return ()
+    return (f"input.{initial.value}", *("" for _ in range(len(cell.states) - 1)))
+
+
 def _check_given(
     spec: language.Spec, layer: language.Layer, node: Recurrent, nodes: list[Node]
 ) -> None:
     """The column of an initial state is as wide as the state."""
     first = next(iter(node.cell.states))
-    width = next(v.width for v in nodes if isinstance(v, VectorInput) and v.name == node.given)
+    width = next(v.width for v in nodes if isinstance(v, VectorInput) and v.name == node.given[0])
     if width != node.state_width(first):
         raise DataError(
             f"encoder.layers[{spec.encoder.layers.index(layer)}].initial_state: column"
-            f" {node.given.removeprefix('input.')!r} holds {width} numbers for each row, but the"
+            f" {node.given[0].removeprefix('input.')!r} holds {width} numbers for each row, but the"
             f" state {first} is {node.state_width(first)} wide"
         )
 

@@ -117,10 +117,10 @@ def _check_layer(plan: Plan, node: Recurrent) -> None:
 def _check_given(node: Recurrent, found: dict[str, Shape]) -> None:
     assert bool(node.given) == (node.initial == "given"), f"{node.name} is given {node.given!r}"
     if node.given:
-        first = next(iter(node.cell.states))
-        takes = ("B", node.state_width(first))
-        gives = found[node.given]
-        assert gives == takes, f"{node.name} takes {takes} for {first}, {node.given} gives {gives}"
+        for state, source in zip(node.cell.states, node.given, strict=True):
+            takes = ("B", node.state_width(state))
+            gives = found[source] if source else takes
+            assert gives == takes, f"{node.name} takes {takes} for {state}, {source} gives {gives}"
 
 
 def _skip(node: Residual | Highway, found: dict[str, Shape]) -> Shape:

@@ -13,9 +13,14 @@ from math import sqrt
 
 from rnnspec.cells.starts import CellStart, Constant, Uniform
 from rnnspec.plan.nodes import (
+    Attend,
+    CopyMix,
+    Decoder,
     Dense,
     Embed,
+    ForecastOutput,
     FramesInput,
+    FutureInput,
     Highway,
     Node,
     Normalize,
@@ -23,6 +28,9 @@ from rnnspec.plan.nodes import (
     Plan,
     Pool,
     Recurrent,
+    Scores,
+    SeriesInput,
+    VectorInput,
 )
 
 
@@ -43,6 +51,11 @@ Start = CellStart | Vectors | FromData
 
 HIGHWAY_BIAS = Constant(-1.0)
 """The gate starts near closed, so that a new layer lets its input through (Srivastava 2015, 3)."""
+
+
+MONOTONIC_BIAS = -1.0
+"""At first most steps are passed over, so that the weights reach beyond the first (Raffel 2017,
+2.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +101,58 @@ def weights_of(node: Node) -> Iterator[Weight]:
             start = Uniform(1 / sqrt(node.inputs))
             yield Weight(f"{node.name}.W", (node.units, node.inputs), start)
             yield Weight(f"{node.name}.b", (node.units,), start)
+        case Scores():
+            start = Uniform(1 / sqrt(node.inputs))
+            if not node.tied:
+                yield Weight(f"{node.name}.W", (node.size, node.inputs), start)
+            yield Weight(f"{node.name}.b", (node.size,), start)
+        case Attend():
+            yield from _of_attention(node)
+        case CopyMix():
+            start = Uniform(1 / sqrt(node.gate_width))
+            yield Weight(f"{node.name}.w", (node.gate_width,), start)
+            yield Weight(f"{node.name}.b", (1,), Constant(0.0))
+        case Decoder():
+            for inner in node.body:
+                yield from weights_of(inner)
         case FramesInput(scaled=True):
             yield from _scaling(node.name, node.features)
-        case NumericOutput(scaled=True):
+        case VectorInput(scaled=True) | NumericOutput(scaled=True):
             yield from _scaling(node.name, node.width)
+        case SeriesInput(scaled=True) | FutureInput(scaled=True) | ForecastOutput(scaled=True):
+            yield from _scaling(node.name, 1)
+
+
+def _of_attention(node: Attend) -> Iterator[Weight]:
+    """In the order of the formulas of `Attend`; each starts as a dense layer of its inputs."""
+    name, query, memory, units = node.name, node.query_width, node.memory_width, node.units
+    of_query, of_memory, of_units = (Uniform(1 / sqrt(w)) for w in (query, memory, units or 1))
+    match node.kind:
+        case "additive" | "location" | "monotonic":
+            yield Weight(f"{name}.W_q", (units, query), of_query)
+            yield Weight(f"{name}.W_m", (units, memory), of_memory)
+            yield Weight(f"{name}.b", (units,), of_memory)
+            yield Weight(f"{name}.v", (units,), of_units)
+        case "general":
+            yield Weight(f"{name}.W", (query, memory), of_memory)
+        case "concat":
+            yield Weight(f"{name}.W", (units, query + memory), Uniform(1 / sqrt(query + memory)))
+            yield Weight(f"{name}.v", (units,), of_units)
+        case "multi_head":
+            yield Weight(f"{name}.W_q", (units, query), of_query)
+            yield Weight(f"{name}.W_k", (units, memory), of_memory)
+            yield Weight(f"{name}.W_v", (units, memory), of_memory)
+            yield Weight(f"{name}.W_o", (memory, units), of_units)
+        case "dot":
+            pass
+    if node.kind == "location":
+        filters, of_filters = (node.filters, node.kernel), Uniform(1 / sqrt(node.kernel))
+        yield Weight(f"{name}.F", filters, of_filters)
+        yield Weight(f"{name}.U", (units, node.filters), Uniform(1 / sqrt(node.filters)))
+    if node.kind == "monotonic":
+        yield Weight(f"{name}.r", (1,), Constant(MONOTONIC_BIAS))
+    if node.coverage:
+        yield Weight(f"{name}.w_c", (units,), of_units)
 
 
 def _scaling(name: str, width: int) -> Iterator[Weight]:

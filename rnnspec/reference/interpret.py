@@ -101,7 +101,8 @@ def _value(plan: Plan, node: Node, weights: dict[str, Array], values: dict[str, 
             return source
         case Recurrent():
             elapsed = values[node.elapsed] if node.elapsed else None
-            return layer(node, weights, source, elapsed, values.get(node.given))
+            given = [values.get(name) for name in node.given]
+            return layer(node, weights, source, elapsed, given)
         case Merge():
             forward, reverse = np.split(source, 2, axis=-1)
             return _MERGES[node.kind](forward, reverse)
@@ -132,12 +133,12 @@ def layer(
     weights: Mapping[str, Array],
     steps: Array,
     elapsed: Array | None = None,
-    given: Array | None = None,
+    given: Sequence[Array | None] = (),
 ) -> Array:
     """One row through one layer: `[T, inputs]` to `[T, width]`, in time order.
 
-    `elapsed` `[T]` is the time since the step before, 1 if there is none; `given` `[width]` the
-    first state before the first step.
+    `elapsed` `[T]` is the time since the step before, 1 if there is none; `given` the
+    states before the first step, `[width]` each, 0 where there is None.
     """
     cell, outputs = node.answering_cell, []
     dt = np.ones(len(steps)) if elapsed is None else elapsed
@@ -149,8 +150,9 @@ def layer(
         states = {name: np.zeros(node.state_width(name)) for name in cell.states}
         if node.initial == "learned":
             states = {name: weights[f"{prefix}initial.{name}"] for name in cell.states}
-        if given is not None:
-            states[next(iter(states))] = given
+        for name, value in zip(states, given, strict=False):
+            if value is not None:
+                states[name] = value
         for t in order:
             states, out[t] = step(cell, parameters, {"x": steps[t], "dt": dt[t]}, states)
         outputs.append(out)

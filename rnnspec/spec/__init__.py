@@ -1,17 +1,8 @@
 """The spec: what a YAML file may say, read and checked."""
 
 from rnnspec.spec.cell import CellDefinition, Parameter
-from rnnspec.spec.data import (
-    CharsInput,
-    ClassOutput,
-    Data,
-    FramesInput,
-    Input,
-    NumberOutput,
-    Output,
-    VectorOutput,
-    WordsInput,
-)
+from rnnspec.spec.data import Data, Series
+from rnnspec.spec.decoder import Decoder
 from rnnspec.spec.encoder import Encoder, Layer, LayerInit
 from rnnspec.spec.head import (
     AttentionPooling,
@@ -21,7 +12,39 @@ from rnnspec.spec.head import (
     MeanPooling,
     Pooling,
 )
+from rnnspec.spec.inputs import (
+    BytesInput,
+    CategoryInput,
+    CharsInput,
+    FramesInput,
+    Input,
+    KeysInput,
+    NumberInput,
+    SequenceInput,
+    SeriesInput,
+    Spelling,
+    StaticInput,
+    SubwordsInput,
+    TokensInput,
+    VectorInput,
+    WordsInput,
+)
 from rnnspec.spec.load import LoadedSpec, load_spec, resolved_yaml
+from rnnspec.spec.outputs import (
+    CharsOutput,
+    ClassOutput,
+    ForecastOutput,
+    FramesOutput,
+    KeysOutput,
+    LabelsOutput,
+    NextOutput,
+    NumberOutput,
+    Output,
+    TagsOutput,
+    TokensOutput,
+    VectorOutput,
+    WordsOutput,
+)
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.train import SGD, Adam, AdamW, EarlyStopping, Optimizer, Train
 
@@ -30,30 +53,52 @@ __all__ = [
     "Adam",
     "AdamW",
     "AttentionPooling",
+    "BytesInput",
+    "CategoryInput",
     "CellDefinition",
     "CharsInput",
+    "CharsOutput",
     "ClassOutput",
     "Data",
+    "Decoder",
     "EarlyStopping",
     "Encoder",
+    "ForecastOutput",
     "FramesInput",
+    "FramesOutput",
     "Head",
     "Input",
+    "KeysInput",
+    "KeysOutput",
+    "LabelsOutput",
     "LastPooling",
     "Layer",
     "LayerInit",
     "LoadedSpec",
     "MaxPooling",
     "MeanPooling",
+    "NextOutput",
+    "NumberInput",
     "NumberOutput",
     "Optimizer",
     "Output",
     "Parameter",
     "Pooling",
+    "SequenceInput",
+    "Series",
+    "SeriesInput",
     "Spec",
+    "Spelling",
+    "StaticInput",
+    "SubwordsInput",
+    "TagsOutput",
+    "TokensInput",
+    "TokensOutput",
     "Train",
+    "VectorInput",
     "VectorOutput",
     "WordsInput",
+    "WordsOutput",
     "load_spec",
     "resolved_yaml",
 ]

@@ -15,10 +15,11 @@ from rnnspec.source.problems import did_you_mean
 from rnnspec.spec import check_layers as layers
 from rnnspec.spec import check_train as train
 from rnnspec.spec.cell import source_of
-from rnnspec.spec.data import ClassOutput, FramesInput
 from rnnspec.spec.explain import Loc
 from rnnspec.spec.finding import Finding
 from rnnspec.spec.head import Head
+from rnnspec.spec.inputs import FramesInput
+from rnnspec.spec.outputs import ClassOutput
 from rnnspec.spec.spec import Spec
 
 EACH = "*"

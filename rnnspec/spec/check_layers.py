@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from rnnspec.errors import CellError
 from rnnspec.spec.cell import source_of
-from rnnspec.spec.data import FramesInput
 from rnnspec.spec.encoder import DEFAULT_EMBED, GivenState, Layer
 from rnnspec.spec.explain import Loc
 from rnnspec.spec.finding import Finding
 from rnnspec.spec.head import LastPooling
 from rnnspec.spec.init import Init, start_of
+from rnnspec.spec.inputs import FramesInput
 from rnnspec.spec.spec import Spec
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Models of `data:`: which files, which columns, and how each is read."""
+"""The model of `data:`: which files, which columns, and how each is read."""
 
 from __future__ import annotations
 
@@ -6,95 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rnnspec.spec.base import MAX_WIDTH, Count, Model, Text
-from rnnspec.spec.choice import ByKey, ByShape
-
-Scale = Annotated[
-    Literal["standard", "none"],
-    Field(
-        description="Scaling inside the model: 'standard' takes off the mean and divides by the "
-        "standard deviation, each measured per feature on the training rows; 'none' leaves "
-        "numbers as they are."
-    ),
-]
-Column = Annotated[
-    Text, Field(description="Name of the column (CSV, TSV, Parquet) or of the key (JSONL).")
-]
-MinCount = Annotated[
-    Count,
-    Field(
-        description="Least number of times an entry must occur in the training rows to enter the "
-        "vocabulary; rarer ones are read as unknown."
-    ),
-]
-MaxSize = Annotated[
-    Count | None,
-    Field(
-        description="Largest number of vocabulary entries, the most frequent ones first; null "
-        "means no limit."
-    ),
-]
-
-
-class WordsInput(Model):
-    """Text as a sequence of words: split at white space, one step per word."""
-
-    column: Column
-    as_: Literal["words"] = Field(alias="as", description="How the column is read.")
-    min_count: MinCount = 1
-    max_size: MaxSize = None
-
-
-class CharsInput(Model):
-    """Text as a sequence of characters: one step per Unicode code point."""
-
-    column: Column
-    as_: Literal["chars"] = Field(alias="as", description="How the column is read.")
-    min_count: MinCount = 1
-    max_size: MaxSize = None
-    fold_case: bool = Field(
-        default=False, description="Whether upper and lower case are read as the same character."
-    )
-
-
-class FramesInput(Model):
-    """A sequence of numeric vectors, all of the same width: one step per vector."""
-
-    column: Column
-    as_: Literal["frames"] = Field(alias="as", description="How the column is read.")
-    scale: Scale = "standard"
-    elapsed: Annotated[int, Field(ge=0, lt=MAX_WIDTH)] | None = Field(
-        default=None,
-        description="Place, from 0, of the element of each vector that is the time since the step "
-        "before. It is not scaled, and only cells with the input dt see it.",
-    )
-
-
-class ClassOutput(Model):
-    """One label out of those seen in the training rows."""
-
-    column: Column
-    as_: Literal["class"] = Field(alias="as", description="What the column holds.")
-
-
-class NumberOutput(Model):
-    """One number; answers are in the units of the data."""
-
-    column: Column
-    as_: Literal["number"] = Field(alias="as", description="What the column holds.")
-    scale: Scale = "standard"
-
-
-class VectorOutput(Model):
-    """A list of numbers, as long in every row; answers are in the units of the data."""
-
-    column: Column
-    as_: Literal["vector"] = Field(alias="as", description="What the column holds.")
-    scale: Scale = "standard"
-
-
-Input = Annotated[WordsInput | CharsInput | FramesInput, ByKey("as")]
-Output = Annotated[ClassOutput | NumberOutput | VectorOutput, ByKey("as")]
+from rnnspec.spec.base import Count, ListOf, Model, Text
+from rnnspec.spec.choice import ByShape
+from rnnspec.spec.inputs import Input, SequenceInput, StaticInput
+from rnnspec.spec.outputs import Output
 
 
 def _file_or_share(value: object) -> int | None:
@@ -112,6 +27,26 @@ Valid = Annotated[
 ]
 
 
+def _one_or_several(value: object) -> int:
+    return 1 if isinstance(value, list | tuple) else 0
+
+
+class Series(Model):
+    """How the rows of a table make series, and how much of them is read at once."""
+
+    time: Text | None = Field(
+        default=None,
+        description="Column that orders the rows of each series: numbers, or dates as ISO 8601, "
+        "rising by equal steps; null means that the rows are in order.",
+    )
+    id: Text | None = Field(
+        default=None,
+        description="Column whose label tells one series from another; null means one series.",
+    )
+    history: Count = Field(description="Steps of the past that are read for each answer.")
+    stride: Count = Field(default=1, description="Steps from one training window to the next.")
+
+
 class Data(Model):
     """Where the rows come from and what each holds."""
 
@@ -123,8 +58,54 @@ class Data(Model):
         description="Rows kept out of training to measure on: a file, or a share of the training "
         "rows above 0 and up to 0.5, or null for none.",
     )
-    format: Literal["auto", "jsonl", "csv", "tsv", "parquet"] = Field(
-        default="auto", description="Format of the files; 'auto' goes by the ending of the name."
+    format: Literal["auto", "jsonl", "csv", "tsv", "parquet", "text"] = Field(
+        default="auto",
+        description="Format of the files; 'auto' goes by the ending of the name. 'text' (.txt) is "
+        "plain text with one column, text.",
     )
-    input: Input = Field(description="The column the model reads, and how.")
-    output: Output = Field(description="The column the model answers with, and what it holds.")
+    documents: Literal["file", "paragraph", "line"] = Field(
+        default="file",
+        description="What a row of plain text is: the whole file, a paragraph (up to an empty "
+        "line), or a line.",
+    )
+    series: Series | None = Field(
+        default=None, description="Set where the rows of the table are the steps of series."
+    )
+    input: Annotated[
+        Input | Annotated[tuple[Input, ...], ListOf, Field(min_length=1)],
+        ByShape("a mapping, or a list of them", _one_or_several),
+    ] = Field(description="The column the model reads, and how; or a list of several.")
+    output: Annotated[
+        Output | Annotated[tuple[Output, ...], ListOf, Field(min_length=1)],
+        ByShape("a mapping, or a list of them", _one_or_several),
+    ] = Field(description="The column the model answers with, and what it holds; or a list.")
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """Every input, in the order of the spec."""
+        return self.input if isinstance(self.input, tuple) else (self.input,)
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """Every output, in the order of the spec."""
+        return self.output if isinstance(self.output, tuple) else (self.output,)
+
+    @property
+    def sequences(self) -> tuple[SequenceInput, ...]:
+        """The inputs of steps."""
+        return tuple(each for each in self.inputs if isinstance(each, SequenceInput))
+
+    @property
+    def statics(self) -> tuple[StaticInput, ...]:
+        """The inputs of whole rows."""
+        return tuple(each for each in self.inputs if isinstance(each, StaticInput))
+
+    def input_path(self, index: int) -> tuple[str | int, ...]:
+        """The path of input number `index` in the YAML."""
+        several = isinstance(self.input, tuple)
+        return ("data", "input", index) if several else ("data", "input")
+
+    def output_path(self, index: int) -> tuple[str | int, ...]:
+        """The path of output number `index` in the YAML."""
+        several = isinstance(self.output, tuple)
+        return ("data", "output", index) if several else ("data", "output")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnspec.spec.data import ClassOutput
+from rnnspec.spec.outputs import ClassOutput
 from rnnspec.spec.spec import Spec
 
 
@@ -27,4 +27,4 @@ def answers_classes(spec: Spec) -> bool:
 
 def reads_streams(spec: Spec) -> bool:
     """Whether the training rows can be read as streams, window by window."""
-    return spec.data.output.as_ in ("next",)
+    return spec.data.output.as_ == "next"

@@ -12,12 +12,12 @@ from rnnspec.spec.base import Identifier, Model, Slug, own
 from rnnspec.spec.cell import CellDefinition
 from rnnspec.spec.choice import describe
 from rnnspec.spec.data import Data
+from rnnspec.spec.decoder import Decoder
 from rnnspec.spec.encoder import Encoder
 from rnnspec.spec.head import Head, LastPooling, Pooling
 from rnnspec.spec.train import Train
 
 CARDINALITIES = ("1:1", "N:1", "1:N", "N:N", "N:M")
-BUILT = ("N:1",)
 
 
 def _known_cardinality(value: object) -> object:
@@ -27,12 +27,12 @@ def _known_cardinality(value: object) -> object:
         raise own(f"expected one of {listed}, found {describe(value)}", near)
     if value not in CARDINALITIES:
         raise own(f"expected {value.upper()}, found {describe(value)}", "write it in capitals")
-    if value not in BUILT:
-        raise own(f"{value} is not built yet", f"for now only {', '.join(BUILT)} can be used")
     return value
 
 
-Cardinality = Annotated[Literal["N:1"], BeforeValidator(_known_cardinality)]
+Cardinality = Annotated[
+    Literal["1:1", "N:1", "1:N", "N:N", "N:M"], BeforeValidator(_known_cardinality)
+]
 
 
 class Spec(Model):
@@ -44,14 +44,23 @@ class Spec(Model):
         description="Name of the model and of its build folder: letters, digits, '-', '_', '.'."
     )
     cardinality: Cardinality = Field(
-        description="Shape of the task, from input to output: N:1 reads a sequence and gives one "
-        "answer."
+        description="Shape of the task, from input to output: 1:1 a row to an answer, N:1 a "
+        "sequence to an answer, 1:N a row to a sequence, N:N a sequence to an answer for "
+        "each step, N:M a sequence to another of its own length."
     )
     data: Data = Field(description="Where the rows come from and what each holds.")
     cells: dict[Identifier, CellDefinition] = Field(
         default={}, description="Cells of one's own, by name, for use in layers."
     )
-    encoder: Encoder = Field(description="The part that reads the input sequence.")
+    encoder: Encoder = Field(
+        default=Encoder.model_construct(layers=()),
+        description="The part that reads the input sequence; 1:1 and 1:N have none.",
+    )
+    decoder: Decoder | None = Field(
+        default=None,
+        description="The part that writes the answer of 1:N and N:M step by step; a forecast "
+        "without one answers all steps at once.",
+    )
     pooling: Pooling = Field(
         default=LastPooling.model_construct(),
         description="How the states of all steps become one vector.",

@@ -13,8 +13,8 @@ def of_direction(
     low: Lowering, node: Recurrent, direction: str, state: str, lengths: Lengths
 ) -> str:
     """One state of one direction, `[B, width]`."""
-    if _is_given(node, state):
-        return low.vector(node.given)
+    if source := _given(node, state):
+        return low.vector(source)
     width = node.state_width(state)
     if node.initial != "learned":
         return lengths.zeros(width)
@@ -27,8 +27,8 @@ def of_direction(
 def by_direction(low: Lowering, node: Recurrent, state: str, lengths: Lengths) -> str:
     """One state of all directions, `[D, B, width]`; "" if it is 0."""
     emit, name, count = low.emit, f"{node.name}.initial.{state}", len(node.directions)
-    if _is_given(node, state):
-        given = emit.op("Unsqueeze", [low.vector(node.given), emit.integers(0)], f"{name}.given")
+    if source := _given(node, state):
+        given = emit.op("Unsqueeze", [low.vector(source), emit.integers(0)], f"{name}.given")
         # Expand would take a single row for all rows of the batch.
         return given if count == 1 else emit.op("Concat", [given] * count, name, {"axis": 0})
     if node.initial != "learned":
@@ -40,5 +40,6 @@ def by_direction(low: Lowering, node: Recurrent, state: str, lengths: Lengths) -
     return emit.op("Expand", [start, shape], f"{name}.rows")
 
 
-def _is_given(node: Recurrent, state: str) -> bool:
-    return node.initial == "given" and state == next(iter(node.cell.states))
+def _given(node: Recurrent, state: str) -> str:
+    """The node that gives the state; "" if none does."""
+    return dict(zip(node.cell.states, node.given, strict=False)).get(state, "")

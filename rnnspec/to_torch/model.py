@@ -89,7 +89,9 @@ class Model(nn.Module):
                 after |= {f"{node.name}.{state}": value for state, value in found.items()}
             elif isinstance(node, nodes.Recurrent):
                 values[node.name] = part(
-                    values[node.source], values.get(node.elapsed), values.get(node.given)
+                    values[node.source],
+                    values.get(node.elapsed),
+                    [values.get(name) for name in node.given],
                 )
             else:
                 values[node.name] = part(*(values[source] for source in nodes.sources(node)))

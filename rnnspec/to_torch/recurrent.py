@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,12 +29,15 @@ class RecurrentLayer(nn.Module):
         self.initial = nn.ModuleList(_initial(node) for _ in node.directions)
 
     def forward(
-        self, source: Steps, elapsed: Steps | None = None, given: Tensor | None = None
+        self,
+        source: Steps,
+        elapsed: Steps | None = None,
+        given: Sequence[Tensor | None] = (),
     ) -> Steps:
         """`[T, B, inputs]` to `[T, B, width]`; past a row's length the values are arbitrary.
 
         `elapsed` `[T, B, 1]` is the time since the step before, 1 if there is none; `given`
-        `[B, width]` the first state before the first step.
+        the states before the first step, `[B, width]` each, 0 where there is None.
         """
         outputs = []
         dt = self._elapsed(source, elapsed)
@@ -81,15 +84,18 @@ class RecurrentLayer(nn.Module):
         ones = source.values.new_ones((*source.values.shape[:2], 1))
         return {"dt": ones if elapsed is None else elapsed.values}
 
-    def _states(self, number: int, steps: Tensor, given: Tensor | None) -> dict[str, Tensor] | None:
+    def _states(
+        self, number: int, steps: Tensor, given: Sequence[Tensor | None]
+    ) -> dict[str, Tensor] | None:
         """The states before the first step, `[B, width]` each; None if they are 0."""
         rows = steps.shape[1]
-        if given is None:
+        if not given:
             learned = self._learned(number)
             return {name: value.expand(rows, -1) for name, value in learned.items()} or None
-        first, *others = self.node.cell.states
-        zeros = {name: steps.new_zeros((rows, self.node.state_width(name))) for name in others}
-        return {first: given, **zeros}
+        return {
+            name: steps.new_zeros((rows, self.node.state_width(name))) if value is None else value
+            for name, value in zip(self.node.cell.states, given, strict=True)
+        }
 
     def _learned(self, number: int) -> dict[str, Tensor]:
         return dict(zip(self.node.cell.states, self.initial[number].parameters(), strict=False))

@@ -1,0 +1,195 @@
+"""Nodes that bring the columns of the data in. Sequences carry their lengths; vectors have none.
+
+What a caller must give for a node, by name, is in each docstring: `Batch.inputs` and the torch
+module know it as `(values, lengths)` under the node's `key`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+TokenKind = Literal["words", "chars", "bytes", "subwords", "tokens"]
+Missing = Literal["error", "mean", "previous"]
+"""What a missing number (null; NaN in a model's input) stands for: nothing, it is an error; the
+mean of the training rows, after scaling 0; or the last value of its feature before it in the row,
+the mean where there is none."""
+WindowKind = Literal["window", "mean"]
+
+
+@dataclass(frozen=True, slots=True)
+class TokensInput:
+    """Text of `column` as token numbers `[B, T]` below `size`, with its lengths `[B]`.
+
+    `words` are separated by one or more U+0020, and only by that; `chars` are code points,
+    lower-cased one by one if `fold_case`; `bytes` are those of UTF-8, number 2 + byte; `subwords`
+    are those of the tokenizer in the facts; `tokens` come as a list.
+    """
+
+    name: str
+    column: str
+    kind: TokenKind
+    size: int
+    fold_case: bool
+
+    @property
+    def key(self) -> str:
+        return self.column
+
+
+@dataclass(frozen=True, slots=True)
+class CharactersInput:
+    """The characters of each token of the `words` or `tokens` in `column`: numbers `[B, T, C]`
+    below `size`, with their lengths `[B, T]` (0 past the length of the row).
+
+    Its value is a sequence of `B * T` rows, one a token, and `C` steps; `PerStep` puts what was
+    made of them back in place. `steps` is the `TokensInput` that has the tokens.
+    """
+
+    name: str
+    column: str
+    steps: str
+    size: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.column}.characters"
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryInput:
+    """The label in `column` as a number `[B]` below `size`; one that training never showed, or a
+    missing one, is the unknown."""
+
+    name: str
+    column: str
+    size: int
+
+    @property
+    def key(self) -> str:
+        return self.column
+
+
+@dataclass(frozen=True, slots=True)
+class FramesInput:
+    """Vectors of `column`, `[B, T, width]`, with their lengths `[B]`; (v - mean) / deviation if
+    `scaled`.
+
+    Element `elapsed` of each vector, if any, is taken out: an `Elapsed` node has it. The value is
+    `[B, T, features]`.
+    """
+
+    name: str
+    column: str
+    width: int
+    scaled: bool
+    elapsed: int | None = None
+    missing: Missing = "error"
+
+    @property
+    def key(self) -> str:
+        return self.column
+
+    @property
+    def features(self) -> int:
+        """Width of the value."""
+        return self.width if self.elapsed is None else self.width - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Elapsed:
+    """Element `index` of each vector of the frames in `column`, as it stands in the data: `[B, T]`,
+    the time since the step before."""
+
+    name: str
+    column: str
+    index: int
+
+    @property
+    def key(self) -> str:
+        return self.column
+
+
+@dataclass(frozen=True, slots=True)
+class KeysInput:
+    """The labels that are on at each step, from `column`: `[B, T, size]` of 0 and 1, with lengths
+    `[B]`. A label that training never showed is left out."""
+
+    name: str
+    column: str
+    size: int
+
+    @property
+    def key(self) -> str:
+        return self.column
+
+
+@dataclass(frozen=True, slots=True)
+class VectorInput:
+    """Numbers of `column`, `[B, width]`; (v - mean) / deviation if `scaled`. `single` columns hold
+    one number a row."""
+
+    name: str
+    column: str
+    width: int
+    scaled: bool = False
+    single: bool = False
+    missing: Missing = "error"
+
+    @property
+    def key(self) -> str:
+        return self.column
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesInput:
+    """The past of the series in `column`, one number a step: `[B, T, 1]`, with lengths `[B]`.
+
+    (v - mean) / deviation by the training rows if `scaled`; (v - centre) / scale by the row's own
+    window if `moments` names a node of them.
+    """
+
+    name: str
+    column: str
+    scaled: bool
+    moments: str = ""
+    missing: Missing = "error"
+
+    @property
+    def key(self) -> str:
+        return self.column
+
+
+@dataclass(frozen=True, slots=True)
+class WindowMoments:
+    """Centre and scale of the past of the series in `column`, `[B, 2]`.
+
+    `window`: its mean, and the square root of its variance + 1e-5 (Kim et al. 2022, RevIN); `mean`:
+    0, and the mean of its absolute values, at least 1e-5 (Salinas et al. 2020, DeepAR, equation 4
+    but for the 1). Of a row of no steps, 0 and 1.
+    """
+
+    name: str
+    column: str
+    kind: WindowKind
+    missing: Missing = "error"
+
+    @property
+    def key(self) -> str:
+        return self.column
+
+
+@dataclass(frozen=True, slots=True)
+class FutureInput:
+    """The known values ahead of the series in `column`, `[B, horizon, 1]`: a sequence on the axis
+    of the answer, all rows as long. Scaled as its `SeriesInput` is."""
+
+    name: str
+    column: str
+    horizon: int
+    scaled: bool
+    moments: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.column}.future"

@@ -1,0 +1,155 @@
+"""Nodes that answer, and how an answer is searched for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+TextKind = Literal["words", "chars", "tokens"]
+Strategy = Literal["greedy", "beam", "sample"]
+LengthNorm = Literal["none", "average", "gnmt"]
+Stop = Literal["full", "bound", "first"]
+Distribution = Literal["point", "quantiles", "gaussian", "student_t", "negative_binomial"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassOutput:
+    """Scores `[B, classes]` to probabilities (softmax) and the label of the largest.
+
+    With `steps`, `[B, T, classes]`, a label for each step; `ahead`: it is the next token of the
+    input in the same column, whose vocabulary has the labels.
+    """
+
+    name: str
+    source: str
+    column: str
+    classes: int
+    steps: bool = False
+    ahead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsOutput:
+    """Scores `[B, labels]` to a probability for each label (sigmoid), on if above `threshold`.
+
+    `steps` and `ahead` as for `ClassOutput`, of the `KeysInput` in the same column.
+    """
+
+    name: str
+    source: str
+    column: str
+    labels: int
+    threshold: float = 0.5
+    steps: bool = False
+    ahead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NumericOutput:
+    """`[B, width]` in the units of the data: v * deviation + mean if `scaled`.
+
+    `single` columns hold one number a row and are answered as `[B]`. With `steps` `[B, T, width]`.
+    """
+
+    name: str
+    source: str
+    column: str
+    width: int
+    scaled: bool
+    single: bool
+    steps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How a sequence of tokens is chosen.
+
+    `greedy`: the most probable token at each step. `beam`: the `width` best beginnings are kept at
+    each step and the `n_best` of the finished ones are answered, by their log-probability divided
+    by `1` (`none`), the number of steps (`average`), or `((5 + steps) / 6) ** alpha` (`gnmt`, Wu et
+    al. 2016, equation 14), plus `coverage_penalty * sum_j log(min(sum_i weight_ij, 1))` (same).
+    It ends when as many are finished as the beam is wide (`full`), when no unfinished one can come
+    to be better than the worst of those (`bound`), or with the first finished one that is the best
+    (`first`). `sample`: drawn from the `top_k` most probable tokens (0: all) of which the most
+    probable make up `top_p`, by probabilities sharpened by 1 / `temperature`.
+
+    At most `limit + floor(factor * lengths)` steps, where `factor` is above 0 with the lengths of
+    the input; the end mark counts as a step and is not answered before `min_steps` tokens.
+    Scores of tokens that were answered before are divided by `repetition_penalty` where above 0 and
+    multiplied where below (Keskar et al. 2019, CTRL); no `no_repeat` tokens in a row come twice
+    (0: no such rule); `banned` numbers are never answered, and never the unknown; `prefix` numbers
+    come first.
+    """
+
+    strategy: Strategy = "greedy"
+    limit: int = 100
+    factor: float = 0.0
+    min_steps: int = 0
+    width: int = 1
+    n_best: int = 1
+    length_norm: LengthNorm = "none"
+    alpha: float = 0.0
+    coverage_penalty: float = 0.0
+    stop: Stop = "bound"
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    no_repeat: int = 0
+    prefix: tuple[int, ...] = ()
+    banned: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TextOutput:
+    """The text that a decoder over tokens answers, found by `search`.
+
+    Scores `[B, U, size]`; number 0 is the end of the text, `plan.facts.END_ID`. `words` are joined
+    by U+0020, `chars` by nothing, `tokens` stay apart. With `prompt`, a `TokensInput`, the answer
+    begins with the tokens of the prompt: these are read, not searched for.
+    """
+
+    name: str
+    source: str
+    column: str
+    kind: TextKind
+    size: int
+    search: Search = Search()
+    prompt: str = ""
+
+
+PARAMETERS: dict[Distribution, int] = {
+    "point": 1, "quantiles": 0, "gaussian": 2, "student_t": 3, "negative_binomial": 2
+}  # fmt: skip
+"""Numbers behind each value ahead; `quantiles` has one for each quantile."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastOutput:
+    """Raw numbers `[B, horizon, parameters]` to the values ahead, in the units of the data.
+
+    With r the raw numbers and s(v) = v * scale + centre, of the training rows if `scaled`, of the
+    row's own window if `moments` names its node, else v itself:
+
+    - `point`: s(r). `quantiles`: s of each, sorted; the answer is the one nearest to 0.5.
+    - `gaussian`: mean s(r_0), deviation scale * softplus(r_1).
+    - `student_t`: location s(r_0), scale * softplus(r_1), degrees of freedom 2 + softplus(r_2).
+    - `negative_binomial`: mean softplus(r_0) * scale, dispersion softplus(r_1) / sqrt(scale), so
+      that the variance is mean + dispersion * mean^2 (Salinas et al. 2020, DeepAR, equation 3 and
+      section 3.3).
+
+    `softplus` is at least 1e-6. The answer of a distribution is its mean.
+    """
+
+    name: str
+    source: str
+    column: str
+    horizon: int
+    distribution: Distribution
+    quantiles: tuple[float, ...] = ()
+    scaled: bool = False
+    moments: str = ""
+
+    @property
+    def parameters(self) -> int:
+        return len(self.quantiles) or PARAMETERS[self.distribution]

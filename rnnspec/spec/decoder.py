@@ -1,0 +1,253 @@
+"""Models of `decoder:`: how a sequence is written, step by step."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from rnnspec.spec.base import ListOf, Model, Share, Text, Width
+from rnnspec.spec.choice import ByShape, OneOf, Option, Valued
+from rnnspec.spec.encoder import Layer
+from rnnspec.spec.search import GreedySearch, StepLimit, Strategy
+
+
+class EncoderStart(Option):
+    """The last states of the encoder, as they are: the widths must fit."""
+
+    name: ClassVar[str] = "encoder"
+
+
+class DenseStart(Option):
+    """The last states of the encoder, or the row's vectors, through a dense layer."""
+
+    name: ClassVar[str] = "dense"
+    activation: Literal["none", "relu", "tanh", "gelu"] = Field(
+        default="tanh", description="Function after the dense layer."
+    )
+
+
+class LearnedStart(Option):
+    """Weights, the same for all rows."""
+
+    name: ClassVar[str] = "learned"
+
+
+class ZeroStart(Option):
+    """States of 0."""
+
+    name: ClassVar[str] = "zeros"
+
+
+class AutoStart(Option):
+    """As 'encoder' where the widths fit, else as 'dense'."""
+
+    name: ClassVar[str] = "auto"
+
+
+StartFrom = Annotated[AutoStart | EncoderStart | DenseStart | LearnedStart | ZeroStart, OneOf()]
+
+Units = Annotated[
+    Width | None,
+    Field(description="Width of the hidden layer that scores each step; null means as the query."),
+]
+Coverage = Annotated[
+    bool,
+    Field(description="Whether the sum of all earlier weights of a step enters its score."),
+]
+
+
+class NoAttention(Option):
+    """The decoder sees the encoder's last states alone."""
+
+    name: ClassVar[str] = "none"
+
+
+class AdditiveAttention(Option):
+    """v · tanh(W_q q + W_m m + b) (Bahdanau et al., 2015)."""
+
+    name: ClassVar[str] = "additive"
+    units: Units = None
+    coverage: Coverage = False
+
+
+class DotAttention(Option):
+    """q · m, of equal widths (Luong et al., 2015)."""
+
+    name: ClassVar[str] = "dot"
+
+
+class GeneralAttention(Option):
+    """q · (W m) (Luong et al., 2015)."""
+
+    name: ClassVar[str] = "general"
+
+
+class ConcatAttention(Option):
+    """v · tanh(W [q; m]) (Luong et al., 2015)."""
+
+    name: ClassVar[str] = "concat"
+    units: Units = None
+    coverage: Coverage = False
+
+
+class MultiHeadAttention(Option):
+    """Scaled dot products in several heads (Vaswani et al., 2017)."""
+
+    name: ClassVar[str] = "multi_head"
+    heads: Annotated[int, Field(ge=1, le=64)] = Field(default=4, description="Number of heads.")
+    units: Width | None = Field(
+        default=None,
+        description="Width of all heads together, a multiple of their number; null means as the "
+        "query.",
+    )
+
+
+class LocationAttention(Option):
+    """Additive, with a convolution of the last step's weights (Chorowski et al., 2015)."""
+
+    name: ClassVar[str] = "location"
+    units: Units = None
+    filters: Width = Field(default=8, description="Number of filters of the convolution.")
+    kernel: Annotated[int, Field(ge=1, le=1001)] = Field(
+        default=15, description="Width of each filter in steps, an odd number."
+    )
+
+
+class MonotonicAttention(Option):
+    """Expected weights of an attention that only moves forward (Raffel et al., 2017)."""
+
+    name: ClassVar[str] = "monotonic"
+    units: Units = None
+
+
+Attention = Annotated[
+    NoAttention
+    | AdditiveAttention
+    | DotAttention
+    | GeneralAttention
+    | ConcatAttention
+    | MultiHeadAttention
+    | LocationAttention
+    | MonotonicAttention,
+    OneOf(),
+]
+
+Rate = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class ConstantForcing(Valued):
+    """The same share in all of training."""
+
+    name: ClassVar[str] = "constant"
+    value: Rate = Field(description="Share of steps that are given the true token before them.")
+
+
+class LinearForcing(Option):
+    """From one share to another in a straight line over all epochs."""
+
+    name: ClassVar[str] = "linear"
+    start: Rate = Field(default=1.0, description="Share in the first step of training.")
+    end: Rate = Field(default=0.5, description="Share in the last.")
+
+
+class ExponentialForcing(Option):
+    """k to the power of the epochs done (Bengio et al., 2015)."""
+
+    name: ClassVar[str] = "exponential"
+    k: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(default=0.9, description="The base.")
+
+
+class InverseSigmoidForcing(Option):
+    """k / (k + exp(epochs / k)) (Bengio et al., 2015)."""
+
+    name: ClassVar[str] = "inverse_sigmoid"
+    k: Annotated[float, Field(ge=1.0)] = Field(default=5.0, description="The larger, the later.")
+
+
+def _number_or_schedule(value: object) -> int:
+    return 0 if isinstance(value, int | float) and not isinstance(value, bool) else 1
+
+
+TeacherForcing = Annotated[
+    Rate
+    | Annotated[
+        ConstantForcing | LinearForcing | ExponentialForcing | InverseSigmoidForcing, OneOf()
+    ],
+    ByShape("a share from 0 to 1, or a schedule", _number_or_schedule),
+]
+
+
+class Decoder(Model):
+    """The part that writes the answer step by step, fed with its own answers."""
+
+    embed: Width | None = Field(
+        default=None,
+        description="Width of the learned vector of each token answered; null means 64.",
+    )
+    embed_dropout: Share = Field(
+        default=0.0, description="Share of the learned vectors' entries set to zero while training."
+    )
+    tied: bool = Field(
+        default=False,
+        description="Whether the learned vectors of the tokens are also the matrix that scores "
+        "them: the width before the scores must be that of the vectors.",
+    )
+    layers: Annotated[tuple[Layer, ...], ListOf, Field(min_length=1)] = Field(
+        description="The recurrent layers, first the one nearest to the input: forward, and with "
+        "the states of start_from before the first step."
+    )
+    start_from: StartFrom = Field(
+        default=AutoStart.model_construct(),
+        description="The states before the first step.",
+    )
+    attention: Attention = Field(
+        default=NoAttention.model_construct(),
+        description="How the decoder looks back at the steps of the encoder.",
+    )
+    attend: Literal["after", "before"] = Field(
+        default="after",
+        description="Whether the layers' output asks ('after', Luong et al., 2015, the faster one: "
+        "all steps are trained at once) or their output of the step before, with what is found "
+        "going into the layers ('before', Bahdanau et al., 2015).",
+    )
+    input_feeding: bool = Field(
+        default=False,
+        description="Whether what the scores are made of at one step is an input of the next "
+        "(Luong et al., 2015, section 3.3).",
+    )
+    context_dropout: Share = Field(
+        default=0.0, description="Share of what attention found set to zero while training."
+    )
+    copy_from: Text | None = Field(
+        default=None,
+        alias="copy",
+        description="Input column of which tokens may be copied into the answer (See et al., "
+        "2017); null means none. Needs attention.",
+    )
+    hidden: Width | None = Field(
+        default=None,
+        description="Width of the tanh layer between the layers, with what attention found, and "
+        "the scores; null means as the last layer with attention, and none without.",
+    )
+    dropout: Share = Field(
+        default=0.0,
+        description="Share set to zero, while training, of what the scores are made of.",
+    )
+    teacher_forcing: TeacherForcing = Field(
+        default=1.0,
+        description="Share of steps that are given the true token before them in training, the "
+        "others the model's own: a number, or a schedule over training.",
+    )
+    max_steps: StepLimit = Field(
+        default="auto",
+        description="Most tokens answered: a number, 'auto' (mean and four deviations of the "
+        "training rows' lengths, and no less than the longest), or {times: 2.0, plus: 10} of the "
+        "input's length.",
+    )
+    min_steps: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        default=0, description="Fewest tokens answered."
+    )
+    strategy: Strategy = Field(
+        default=GreedySearch.model_construct(), description="How the answer is searched for."
+    )

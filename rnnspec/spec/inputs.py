@@ -1,0 +1,194 @@
+"""Models of `data.input`: how a column is read."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rnnspec.spec.base import MAX_WIDTH, Model, Share, Text, Width
+from rnnspec.spec.choice import ByKey
+from rnnspec.spec.columns import Column, MaxSize, MinCount, Scale
+
+Missing = Annotated[
+    Literal["error", "mean", "previous"],
+    Field(
+        description="What a missing number (null, or an empty field of CSV) is read as: 'error' "
+        "refuses it, 'mean' takes the mean of the training rows, 'previous' the last value of the "
+        "same feature before it in the row, and the mean where there is none."
+    ),
+]
+Joined = Annotated[
+    Literal["steps", "state", "both"],
+    Field(
+        description="Where the recurrent layers see it: 'steps' puts it beside the input of every "
+        "step, 'state' makes the states before the first step from it by a dense layer, 'both' "
+        "does both."
+    ),
+]
+
+
+class Spelling(Model):
+    """A small recurrent encoder of each word's own characters, both ways, whose last states join
+    the word's learned vector."""
+
+    embed: Width = Field(default=32, description="Width of the learned vector of each character.")
+    cell: Text = Field(default="lstm", description="The cell that reads the characters.")
+    units: Width = Field(default=32, description="Width of its state, per direction.")
+    dropout: Share = Field(
+        default=0.0, description="Share of the characters' vectors set to zero while training."
+    )
+
+
+SpellingKey = Annotated[
+    Spelling | None,
+    Field(description="Encoder of each word's own characters beside its vector; null means none."),
+]
+
+
+class WordsInput(Model):
+    """Text as a sequence of words: split at white space, one step per word."""
+
+    column: Column
+    as_: Literal["words"] = Field(alias="as", description="How the column is read.")
+    min_count: MinCount = 1
+    max_size: MaxSize = None
+    spelling: SpellingKey = None
+
+
+class TokensInput(Model):
+    """A list of texts as a sequence of tokens: one step per text."""
+
+    column: Column
+    as_: Literal["tokens"] = Field(alias="as", description="How the column is read.")
+    min_count: MinCount = 1
+    max_size: MaxSize = None
+    spelling: SpellingKey = None
+
+
+class CharsInput(Model):
+    """Text as a sequence of characters: one step per Unicode code point."""
+
+    column: Column
+    as_: Literal["chars"] = Field(alias="as", description="How the column is read.")
+    min_count: MinCount = 1
+    max_size: MaxSize = None
+    fold_case: bool = Field(
+        default=False, description="Whether upper and lower case are read as the same character."
+    )
+
+
+class BytesInput(Model):
+    """Text as a sequence of the bytes of its UTF-8: one step per byte."""
+
+    column: Column
+    as_: Literal["bytes"] = Field(alias="as", description="How the column is read.")
+
+
+class SubwordsInput(Model):
+    """Text as a sequence of subwords, byte-pair encoding trained on the training rows."""
+
+    column: Column
+    as_: Literal["subwords"] = Field(alias="as", description="How the column is read.")
+    size: Annotated[int, Field(ge=300, le=1_000_000)] = Field(
+        default=8000, description="Most subwords in the vocabulary."
+    )
+
+
+class FramesInput(Model):
+    """A sequence of numeric vectors, all of the same width: one step per vector."""
+
+    column: Column
+    as_: Literal["frames"] = Field(alias="as", description="How the column is read.")
+    scale: Scale = "standard"
+    missing: Missing = "error"
+    elapsed: Annotated[int, Field(ge=0, lt=MAX_WIDTH)] | None = Field(
+        default=None,
+        description="Place, from 0, of the element of each vector that is the time since the step "
+        "before. It is not scaled, and only cells with the input dt see it.",
+    )
+
+
+class KeysInput(Model):
+    """A sequence of steps with several labels on at once: a list of lists of labels."""
+
+    column: Column
+    as_: Literal["keys"] = Field(alias="as", description="How the column is read.")
+
+
+class CategoryInput(Model):
+    """One label for the whole row, as a learned vector."""
+
+    column: Column
+    as_: Literal["category"] = Field(alias="as", description="How the column is read.")
+    min_count: MinCount = 1
+    embed: Width = Field(default=16, description="Width of the learned vector of each label.")
+    join: Joined = "steps"
+
+
+class NumberInput(Model):
+    """One number for the whole row."""
+
+    column: Column
+    as_: Literal["number"] = Field(alias="as", description="How the column is read.")
+    scale: Scale = "standard"
+    missing: Missing = "error"
+    join: Joined = "steps"
+
+
+class VectorInput(Model):
+    """A list of numbers for the whole row, as long in every row."""
+
+    column: Column
+    as_: Literal["vector"] = Field(alias="as", description="How the column is read.")
+    scale: Scale = "standard"
+    missing: Missing = "error"
+    join: Joined = "steps"
+
+
+class SeriesInput(Model):
+    """A column of a table whose rows are the steps of one or many series: its past is read."""
+
+    column: Column
+    as_: Literal["series"] = Field(alias="as", description="How the column is read.")
+    scale: Literal["standard", "robust", "window", "mean", "none"] = Field(
+        default="standard",
+        description="Scaling inside the model: 'standard' by mean and deviation of the training "
+        "rows, 'robust' by their median and interquartile range / 1.349, 'window' by mean and "
+        "deviation of the steps read, 'mean' by the mean size of the steps read, 'none' not at "
+        "all.",
+    )
+    missing: Missing = "error"
+    known: bool = Field(
+        default=False,
+        description="Whether its values over the horizon are known beforehand, and read too.",
+    )
+
+
+Input = Annotated[
+    WordsInput
+    | TokensInput
+    | CharsInput
+    | BytesInput
+    | SubwordsInput
+    | FramesInput
+    | KeysInput
+    | CategoryInput
+    | NumberInput
+    | VectorInput
+    | SeriesInput,
+    ByKey("as"),
+]
+SequenceInput = (
+    WordsInput
+    | TokensInput
+    | CharsInput
+    | BytesInput
+    | SubwordsInput
+    | FramesInput
+    | KeysInput
+    | SeriesInput
+)
+"""Inputs of steps."""
+StaticInput = CategoryInput | NumberInput | VectorInput
+"""Inputs of whole rows."""

@@ -1,0 +1,229 @@
+"""Models of `data.output`: what a column holds that is to be answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from rnnspec.spec.base import Count, ListOf, Model, Positive
+from rnnspec.spec.choice import ByKey, ByShape, OneOf, Option, Valued
+from rnnspec.spec.columns import (
+    Column,
+    MaxSize,
+    MinCount,
+    MissingTarget,
+    Probability,
+    Scale,
+    Weight,
+)
+
+
+class PointDistribution(Option):
+    """One number, the mean or the median as the loss has it."""
+
+    name: ClassVar[str] = "point"
+
+
+class QuantilesDistribution(Valued):
+    """Numbers that the value stays below with these probabilities, by the pinball loss."""
+
+    name: ClassVar[str] = "quantiles"
+    needs: ClassVar[tuple[str, str]] = ("a list of probabilities", "[0.1, 0.5, 0.9]")
+    value: Annotated[tuple[Probability, ...], ListOf, Field(min_length=1, max_length=99)] = Field(
+        description="Probabilities, rising."
+    )
+
+
+class GaussianDistribution(Option):
+    """A normal distribution: mean and deviation."""
+
+    name: ClassVar[str] = "gaussian"
+
+
+class StudentTDistribution(Option):
+    """A Student-t distribution: location, scale and degrees of freedom above 2."""
+
+    name: ClassVar[str] = "student_t"
+
+
+class NegativeBinomialDistribution(Option):
+    """A negative binomial distribution, for counts: mean and dispersion."""
+
+    name: ClassVar[str] = "negative_binomial"
+
+
+Distribution = Annotated[
+    PointDistribution
+    | QuantilesDistribution
+    | GaussianDistribution
+    | StudentTDistribution
+    | NegativeBinomialDistribution,
+    OneOf(),
+]
+
+
+def _none_balanced_or_mapping(value: object) -> int | None:
+    if isinstance(value, str):
+        return 0
+    return 1 if isinstance(value, Mapping) else None
+
+
+ClassWeights = Annotated[
+    Literal["none", "balanced"] | dict[str, Positive],
+    ByShape("none, balanced, or a mapping of labels to weights", _none_balanced_or_mapping),
+    Field(
+        description="Factor of the loss of each label: 'none' is 1 for all, 'balanced' is rows / "
+        "(labels * rows of the label), or a mapping of labels to factors, 1 for the others."
+    ),
+]
+Threshold = Annotated[
+    Probability, Field(description="Probability above which a label is answered.")
+]
+
+
+class ClassOutput(Model):
+    """One label out of those seen in the training rows."""
+
+    column: Column
+    as_: Literal["class"] = Field(alias="as", description="What the column holds.")
+    missing: MissingTarget = "error"
+    class_weights: ClassWeights = "none"
+    weight: Weight = 1.0
+
+
+class LabelsOutput(Model):
+    """Several labels at once: a list of labels, which may be empty."""
+
+    column: Column
+    as_: Literal["labels"] = Field(alias="as", description="What the column holds.")
+    threshold: Threshold = 0.5
+    missing: MissingTarget = "error"
+    weight: Weight = 1.0
+
+
+class NumberOutput(Model):
+    """One number; answers are in the units of the data."""
+
+    column: Column
+    as_: Literal["number"] = Field(alias="as", description="What the column holds.")
+    scale: Scale = "standard"
+    missing: MissingTarget = "error"
+    weight: Weight = 1.0
+
+
+class VectorOutput(Model):
+    """A list of numbers, as long in every row; answers are in the units of the data."""
+
+    column: Column
+    as_: Literal["vector"] = Field(alias="as", description="What the column holds.")
+    scale: Scale = "standard"
+    missing: MissingTarget = "error"
+    weight: Weight = 1.0
+
+
+class TagsOutput(Model):
+    """One label for each step of the input: a list of labels; null leaves a step out of loss and
+    metrics."""
+
+    column: Column
+    as_: Literal["tags"] = Field(alias="as", description="What the column holds.")
+    scheme: Literal["none", "bio"] = Field(
+        default="none",
+        description="Whether labels like B-PER and I-PER mark spans, of which F1 is measured.",
+    )
+    class_weights: ClassWeights = "none"
+    weight: Weight = 1.0
+
+
+class KeysOutput(Model):
+    """Several labels for each step of the input: a list of lists of labels."""
+
+    column: Column
+    as_: Literal["keys"] = Field(alias="as", description="What the column holds.")
+    threshold: Threshold = 0.5
+    weight: Weight = 1.0
+
+
+class FramesOutput(Model):
+    """A vector for each step of the input, all of the same width."""
+
+    column: Column
+    as_: Literal["frames"] = Field(alias="as", description="What the column holds.")
+    scale: Scale = "standard"
+    weight: Weight = 1.0
+
+
+class NextOutput(Model):
+    """The next step of the input in the same column: language modelling."""
+
+    column: Column
+    as_: Literal["next"] = Field(alias="as", description="What is answered.")
+    weight: Weight = 1.0
+
+
+class WordsOutput(Model):
+    """A text, written word by word."""
+
+    column: Column
+    as_: Literal["words"] = Field(alias="as", description="How the text is written.")
+    min_count: MinCount = 1
+    max_size: MaxSize = None
+    weight: Weight = 1.0
+
+
+class CharsOutput(Model):
+    """A text, written character by character."""
+
+    column: Column
+    as_: Literal["chars"] = Field(alias="as", description="How the text is written.")
+    min_count: MinCount = 1
+    max_size: MaxSize = None
+    weight: Weight = 1.0
+
+
+class TokensOutput(Model):
+    """A list of texts, answered one by one."""
+
+    column: Column
+    as_: Literal["tokens"] = Field(alias="as", description="How the list is answered.")
+    min_count: MinCount = 1
+    max_size: MaxSize = None
+    weight: Weight = 1.0
+
+
+class ForecastOutput(Model):
+    """The values ahead of a series that is among the inputs."""
+
+    column: Column
+    as_: Literal["forecast"] = Field(alias="as", description="What is answered.")
+    horizon: Annotated[int, Field(ge=1, le=100_000)] = Field(description="Number of steps ahead.")
+    distribution: Distribution = Field(
+        default=PointDistribution.model_construct(),
+        description="What is answered of each step ahead: one number, quantiles, or the parameters "
+        "of a distribution.",
+    )
+    season: Count = Field(
+        default=1,
+        description="Steps after which the series repeats itself: of the seasonal-naive forecast "
+        "that it is measured against, and of MASE.",
+    )
+    weight: Weight = 1.0
+
+
+Output = Annotated[
+    ClassOutput
+    | LabelsOutput
+    | NumberOutput
+    | VectorOutput
+    | TagsOutput
+    | KeysOutput
+    | FramesOutput
+    | NextOutput
+    | WordsOutput
+    | CharsOutput
+    | TokensOutput
+    | ForecastOutput,
+    ByKey("as"),
+]

@@ -1,0 +1,118 @@
+"""Models of `decoder.strategy` and `decoder.max_steps`: how an answer is searched for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from rnnspec.spec.base import ListOf, Model, NotNegative, Positive, Text
+from rnnspec.spec.choice import ByShape, OneOf, Option
+
+Repetition = Annotated[
+    Positive,
+    Field(
+        description="Factor by which the score of a token answered before is made less likely; 1 "
+        "means not at all (Keskar et al., 2019)."
+    ),
+]
+NoRepeat = Annotated[
+    int,
+    Field(
+        ge=0, le=100, description="No run of this many tokens comes twice; 0 means no such rule."
+    ),
+]
+Tokens = Annotated[tuple[Text, ...], ListOf]
+Banned = Annotated[Tokens, Field(description="Tokens that are never answered.")]
+Prefix = Annotated[Tokens, Field(description="Tokens that every answer begins with.")]
+
+
+class GreedySearch(Option):
+    """The most probable token at each step."""
+
+    name: ClassVar[str] = "greedy"
+    repetition_penalty: Repetition = 1.0
+    no_repeat: NoRepeat = 0
+    banned: Banned = ()
+    prefix: Prefix = ()
+
+
+class BeamSearch(Option):
+    """The most probable beginnings, several at each step."""
+
+    name: ClassVar[str] = "beam"
+    width: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=4, description="Beginnings kept at each step."
+    )
+    n_best: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=1, description="Answers given, the best first; no more than width."
+    )
+    length_norm: Literal["none", "average", "gnmt"] = Field(
+        default="average",
+        description="What log-probabilities are divided by to compare answers of unlike length: "
+        "nothing, the number of steps, or ((5 + steps) / 6) ^ length_penalty (Wu et al., 2016).",
+    )
+    length_penalty: NotNegative = Field(default=0.6, description="The exponent of gnmt.")
+    coverage_penalty: NotNegative = Field(
+        default=0.0,
+        description="Factor of the penalty on source steps that attention left out (Wu et al., "
+        "2016). Needs attention.",
+    )
+    stop: Literal["bound", "full", "first"] = Field(
+        default="bound",
+        description="When the search ends: 'full' with as many finished answers as the beam is "
+        "wide, 'bound' also when no unfinished one can come to be better, 'first' with the first "
+        "finished one that is the best.",
+    )
+    repetition_penalty: Repetition = 1.0
+    no_repeat: NoRepeat = 0
+    banned: Banned = ()
+    prefix: Prefix = ()
+
+
+class SampleSearch(Option):
+    """Drawn at random, the same for the same seed."""
+
+    name: ClassVar[str] = "sample"
+    temperature: Positive = Field(
+        default=1.0, description="Below 1 makes probable tokens more probable, above 1 less."
+    )
+    top_k: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Only the most probable tokens, so many; 0 means all."
+    )
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        default=1.0,
+        description="Only the most probable tokens that together have this probability.",
+    )
+    repetition_penalty: Repetition = 1.0
+    no_repeat: NoRepeat = 0
+    banned: Banned = ()
+    prefix: Prefix = ()
+
+
+Strategy = Annotated[GreedySearch | BeamSearch | SampleSearch, OneOf()]
+
+
+class TimesInput(Model):
+    """A multiple of the input's length."""
+
+    times: Positive = Field(description="Steps of the answer for each step of the input.")
+    plus: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        default=10, description="Steps added to that."
+    )
+
+
+def _auto_number_or_times(value: object) -> int | None:
+    if isinstance(value, str):
+        return 0
+    if isinstance(value, Mapping | TimesInput):
+        return 2
+    return 1 if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+MostSteps = Annotated[int, Field(ge=1, le=100_000)]
+StepLimit = Annotated[
+    Literal["auto"] | MostSteps | TimesInput,
+    ByShape("auto, a number of steps, or {times: 2.0, plus: 10}", _auto_number_or_times),
+]
