@@ -11,7 +11,7 @@ from rnnspec.report.words import fitted, width
 
 WIDTH, HEIGHT = 440.0, 250.0
 """Size of a chart; a page draws it larger or smaller as a whole."""
-TOP, RIGHT = 24.0, WIDTH - 12
+TOP, RIGHT = 26.0, WIDTH - 12
 BOTTOM = HEIGHT - 40
 LETTERS = 12.0
 """Height of the letters in a chart, in pixels."""
@@ -71,8 +71,10 @@ def axes(x: Scale, y: Scale, x_label: str, y_label: str) -> Html:
         place = x.at(value)
         ends = at(x1=place, y1=y.start, x2=place, y2=y.start + 4)
         parts.append(tag("line", {"class": "axis", **ends}))
-        room = min(place, WIDTH - place) * 2
-        parts.append(text(fitted(name, LETTERS, room), place, y.start + 17, "quiet", "middle"))
+        name = fitted(name, LETTERS, WIDTH / 3)
+        half = width(name, LETTERS) / 2
+        middle = min(max(place, half), max(WIDTH - half, place - half))
+        parts.append(text(name, middle, y.start + 17, "quiet", "middle"))
     parts.append(tag("line", {"class": "axis", **at(x1=x.start, y1=y.start, x2=x.end, y2=y.start)}))
     parts.append(text(x_label, x.end, y.start + 34, "quiet", "end") if x_label else NOTHING)
     parts.append(text(fitted(y_label, LETTERS, WIDTH - 8), 4, 13, "quiet") if y_label else NOTHING)

@@ -75,8 +75,12 @@ def table(
     rows: Iterable[Sequence[Html]],
     numeric: Iterable[int] = (),
     style: str = "",
+    shown: bool = True,
 ) -> Html:
-    """A table whose first column names its rows; columns `numeric` are set to the right."""
+    """A table whose first column names its rows; columns `numeric` are set to the right.
+
+    `shown` False: the caption is only told, since the same words stand above the table.
+    """
     right = frozenset(numeric)
 
     def attributes(column: int) -> dict[str, str]:
@@ -94,7 +98,7 @@ def table(
     return tag(
         "table",
         {"class": style} if style else {},
-        tag("caption", {}, words(caption)),
+        tag("caption", {} if shown else {"class": "told"}, words(caption)),
         tag("thead", {}, tag("tr", {}, *titles)),
         tag("tbody", {}, *body),
     )

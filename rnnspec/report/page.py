@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rnnspec.report.html import NOTHING, Html, fold, join, lines, scroll, tag, words
-from rnnspec.report.model import Figure, Note, Report, Section
+from rnnspec.report.model import Figure, Histogram, Note, Report, Scatter, Section
 from rnnspec.report.sections import SECTIONS
 from rnnspec.report.style import STYLE
 
@@ -91,13 +91,15 @@ def _section(place: int, section: Section) -> Html:
     lead = "" if isinstance(section, Note) else section.text
     content = SECTIONS[type(section)](section)
     said = tag("p", {"class": "lead"}, words(lead)) if lead else NOTHING
-    return _titled(place, section.title, join([said, content]))
+    style = "half" if isinstance(section, Histogram | Scatter) else ""
+    return _titled(place, section.title, join([said, content]), style)
 
 
-def _titled(place: int, title: str, content: Html) -> Html:
+def _titled(place: int, title: str, content: Html, style: str = "") -> Html:
     ident = _ident(place)
     head = tag("h2", {"id": ident}, words(title))
-    return tag("section", {"aria-labelledby": ident}, head, content)
+    names = {"class": style} if style else {}
+    return tag("section", {**names, "aria-labelledby": ident}, head, content)
 
 
 def _model(report: Report) -> Html:

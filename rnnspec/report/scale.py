@@ -48,12 +48,13 @@ def scale(
     *,
     most: int = 5,
     zero: bool = False,
+    tight: bool = False,
     logarithmic: bool = False,
 ) -> Scale:
     """An axis that holds the drawable `values`, with about `most` ticks.
 
-    `zero`: it holds 0 too. `logarithmic`: it is so if no value is 0 or less and they span more than
-    an order of magnitude and a half.
+    It ends at ticks, or if `tight` a little beyond the values. `zero`: it holds 0 too.
+    `logarithmic`: it is so if no value is 0 or less and they span an order of magnitude and a half.
     """
     found = (value for value in values if drawable(value))
     seen = [value if abs(value) > _SMALLEST else 0.0 for value in found] or [0.0, 1.0]
@@ -68,6 +69,10 @@ def scale(
         low, high = low - around, high + around
         low = 0.0 if zero and low < 0 <= min(seen) else low
     step = _step((high - low) / max(1, most - 1))
+    if tight:
+        low, high = low - 0.04 * (high - low), high + 0.04 * (high - low)
+        inner = range(ceil(low / step), floor(high / step) + 1)
+        return Scale(low, high, start, end, tuple((n * step, tick(n * step, step)) for n in inner))
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
     ticks = tuple((n * step, tick(n * step, step)) for n in range(first, last + 1))
     return Scale(first * step, last * step, start, end, ticks)
@@ -91,13 +96,14 @@ def _step(rough: float) -> float:
 
 
 def _logarithmic(low: float, high: float, start: float, end: float, most: int) -> Scale:
-    """Ticks at 1, 2 and 5 of each order of magnitude, or at every few orders."""
-    first, last = floor(log10(low) + 1e-9), ceil(log10(high) - 1e-9)
-    orders = last - first
-    within = (1, 2, 5) if orders <= 1 else (1, 3) if orders <= 2 else (1,)
-    every = ceil(orders / most) if orders > most else 1
+    """From a little below `low` to a little above `high`; ticks at 1, 2 and 5 of each order of
+    magnitude, or at every few orders."""
+    room = (high / low) ** 0.04
+    low, high = low / room, high * room
+    first, last = floor(log10(low)), ceil(log10(high))
+    orders = log10(high / low)
+    within = (1, 2, 5) if orders <= 2 else (1, 3) if orders <= 3 else (1,)
+    every = ceil(orders / most)
     numbers = [m * 10.0**n for n in range(first, last + 1, every) for m in within]
-    least = max((n for n in numbers if n <= low * (1 + 1e-9)), default=low)
-    most_ = min((n for n in numbers if n >= high * (1 - 1e-9)), default=high)
-    kept = [n for n in numbers if least <= n <= most_]
-    return Scale(least, most_, start, end, tuple((n, tick(n, n)) for n in kept), True)
+    ticks = tuple((n, tick(n, n)) for n in numbers if low <= n <= high)
+    return Scale(low, high, start, end, ticks, True)

@@ -52,6 +52,9 @@ a { color: var(--layer) }
 :focus-visible { outline: 2px solid var(--layer); outline-offset: 2px }
 section, .warnings { background: var(--page); border: 1px solid var(--hair); border-radius: 10px;
   padding: 20px 24px; margin: 0 0 20px }
+main { display: flex; flex-wrap: wrap; column-gap: 20px }
+section { flex: 1 1 100%; min-width: 0 }
+section.half { flex: 1 1 400px }
 section > :last-child, .warnings > :last-child, .row > :last-child { margin-bottom: 0 }
 .lead, .quiet, caption, figcaption { color: var(--quiet) }
 .lead { max-width: 75ch }
@@ -87,6 +90,7 @@ _TABLES = """
 .scroll { overflow-x: auto; margin: 0 0 12px }
 table { border-collapse: collapse; font-size: 14.5px; min-width: min(100%, 420px) }
 caption { text-align: left; padding: 0 0 6px }
+.told { font-size: 0; line-height: 0; padding: 0 }
 th, td { text-align: left; vertical-align: top; padding: 5px 18px 5px 0;
   border-bottom: 1px solid var(--hair); font-weight: 400 }
 thead th { color: var(--quiet); font-size: 13px; border-bottom-color: var(--edge) }
@@ -100,11 +104,12 @@ tbody tr:last-child > * { border-bottom: 0 }
   background: var(--hair) }
 .bar span { display: block; height: 100%; border-radius: 2px; background: var(--layer) }
 .bar.low span { background: var(--output) }
-.examples { width: 100%; table-layout: auto }
+.examples { width: 100%; min-width: 560px; table-layout: fixed }
 .examples caption { font-weight: 600; font-size: 15px; color: var(--layer) }
 .examples.wrong caption { color: var(--output) }
-.examples th, .examples td { min-width: 7em }
-.examples .number { min-width: 4em }
+.examples th:nth-child(n + 4) { width: 8.5em }
+.examples th:first-child { width: 30% }
+.examples.whole th:first-child { width: 50% }
 mark { color: inherit; border-radius: 2px; padding: 0 1px }
 .off { background: color-mix(in srgb, var(--output) 22%, transparent);
   box-shadow: inset 0 -2px var(--output) }
@@ -115,7 +120,8 @@ mark { color: inherit; border-radius: 2px; padding: 0 1px }
 _CHARTS = """
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 400px), 1fr));
   gap: 20px 28px }
-.pair { display: flex; flex-wrap: wrap; gap: 20px 36px; align-items: flex-start }
+.pair { display: flex; flex-wrap: wrap; gap: 20px 24px; align-items: flex-start }
+.pair > .scroll { max-width: 100% }
 .pair figure { flex: 1 1 380px; max-width: 520px }
 figure { margin: 0; min-width: 0 }
 figcaption { display: flex; flex-wrap: wrap; gap: 0 12px; align-items: baseline; margin: 0 0 4px }
@@ -153,6 +159,7 @@ path.line { fill: none; stroke: var(--line); stroke-linejoin: round; stroke-line
 svg text.deep { fill: var(--deep) }
 .key { display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 0 0 8px; color: var(--text) }
 figure .key { margin: 4px 0 0 }
+.half .charts { grid-template-columns: minmax(0, 560px) }
 .sample { width: 26px; height: 12px; margin-right: 7px; vertical-align: -1px }
 .sample.wide { width: 80px }
 .maps { display: flex; flex-wrap: wrap; gap: 20px 32px }

@@ -62,11 +62,15 @@ def number(value: Value, digits: int = 4) -> str:
     if value == 0:
         return "0"
     if size < _SHORT or size >= 1e15:
-        return f"{value:.{digits - 1}e}".replace("-", "−", 1 if value < 0 else 0)
-    places = max(0, digits - 1 - floor(log10(size)))
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+        return f"{mantissa}e{int(exponent)}".replace("-", "−")
+    # From a hundredth up, all have the same places: a column of shares is easier to compare.
+    places = digits if 0.01 <= size < 1 else max(0, digits - 1 - floor(log10(size)))
     written = f"{value:,.{places}f}"
     if isinstance(value, int) or value == int(value):
         written = f"{int(value):,}"
+    elif size < 0.01:
+        written = written.rstrip("0")
     return written.replace("-", "−")
 
 
@@ -78,7 +82,7 @@ def share(value: Value) -> str:
         return "< 0.1 %"
     if 0.999 < value < 1:
         return "> 99.9 %"
-    return f"{100 * value:.1f}".removesuffix(".0") + " %"
+    return f"{100 * value:.1f} %".replace("-", "−")
 
 
 def tick(value: float, step: float) -> str:

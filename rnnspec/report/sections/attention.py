@@ -22,8 +22,8 @@ def attention(section: Attention) -> Html:
     if not section.maps:
         return words("No row was looked at.")
     key = (
-        "Each row is a token that was written; the darker a cell, the more it was read from the "
-        "source token above it. A frame marks the greatest weight of a row."
+        "Each row is a token that was written; the stronger a colour, the more was read from the "
+        "source token above. A frame marks the greatest weight of a row."
     )
     maps = (_figure(one) for one in section.maps)
     return join([tag("p", {"class": "quiet"}, words(key)), tag("div", {"class": "maps"}, *maps)])
@@ -34,7 +34,7 @@ def _figure(one: AttentionMap) -> Html:
     if len(one.weights) != len(one.target) or any(len(r) != len(source) for r in one.weights):
         sizes = f"{len(one.target)} by {len(source)}, as its tokens are"
         raise ValueError(f"attention {one.name!r}: weights are not {sizes}")
-    name = one.name or "".join(one.target)
+    name = one.name or (" " * any(len(t) > 1 for t in one.target)).join(one.target)
     if not source or not one.target:
         return figure(data(name, 80), words("There is nothing to read or to write."))
     drawn = scroll(f"Attention of {name}", _heat_map(one, source[:_SOURCE], one.target[:_TARGET]))

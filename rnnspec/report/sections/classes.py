@@ -20,7 +20,7 @@ def class_table(section: ClassTable) -> Html:
         return words("There are no classes.")
     ordered = sorted(section.classes, key=_worst_first)
     first = ordered if len(ordered) <= _FIRST + 5 else ordered[:_FIRST]
-    parts = [tag("p", {}, words(_in_short(section))), _table(section, first, section.title)]
+    parts = [tag("p", {}, words(_in_short(section))), _table(section, first, section.title, False)]
     if rest := ordered[len(first) : _MOST]:
         unseen = len(ordered) - len(first) - len(rest)
         left = f" (and {unseen:,} with still better ones)" if unseen else ""
@@ -40,13 +40,13 @@ def _in_short(section: ClassTable) -> str:
     if known:
         low = sum(f1 < _LOW for f1 in known)
         said.append(f"half of them have an F1 of at least {share(median(known))}")
-        said.append(f"{low:,} are below {share(_LOW)}" if low else f"none is below {share(_LOW)}")
+        said.append(f"{low or 'none'} {'are' if low > 1 else 'is'} below {share(_LOW)}")
     if len(known) < len(section.classes):
         said.append(f"{len(section.classes) - len(known):,} neither occur nor are answered")
     return "; ".join(said) + ". The lowest F1 comes first."
 
 
-def _table(section: ClassTable, rows: Sequence[ClassRow], caption: str) -> Html:
+def _table(section: ClassTable, rows: Sequence[ClassRow], caption: str, shown: bool = True) -> Html:
     head = ("class", "F1", "precision", "recall", section.of)
     cells = [
         [
@@ -58,7 +58,7 @@ def _table(section: ClassTable, rows: Sequence[ClassRow], caption: str) -> Html:
         ]
         for row in rows
     ]
-    return scroll(caption, table(caption, head, cells, (1, 2, 3, 4), "classes"))
+    return scroll(caption, table(caption, head, cells, (1, 2, 3, 4), "classes", shown))
 
 
 def _bar(value: Value) -> Html:

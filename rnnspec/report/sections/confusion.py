@@ -25,13 +25,11 @@ def confusion_matrix(section: ConfusionMatrix) -> Html:
         raise ValueError(f"{section.title}: counts are not {size} by {size}, as labels are")
     if not any(map(any, section.counts)):
         return words(f"No {section.of} to answer.")
-    parts = []
-    if size <= _MOST:
-        parts += [_key(), scroll(section.title, _heat_map(section))]
-    else:
+    if size > _MOST:
         said = f"{size:,} classes are too many for a picture; these are the most frequent mistakes."
-        parts.append(tag("p", {}, words(said)))
-    return join([*parts, _mistakes(section)])
+        return join([tag("p", {}, words(said)), _mistakes(section)])
+    drawn = scroll(section.title, _heat_map(section))
+    return join([_key(), tag("div", {"class": "pair"}, drawn, _mistakes(section))])
 
 
 def _mistakes(section: ConfusionMatrix) -> Html:
@@ -63,7 +61,7 @@ def _mistakes(section: ConfusionMatrix) -> Html:
 
 def _heat_map(section: ConfusionMatrix) -> Html:
     size = len(section.labels)
-    cell = 44.0 if size <= 10 else 30.0 if size <= 20 else 21.0
+    cell = 44.0 if size <= 10 else 26.0 if size <= 20 else 21.0
     longest = max(width(visible(label), LETTERS) for label in section.labels)
     label = min(_LABEL, longest) + 8
     left, top = _HEAD + label, _HEAD + label * 0.75 + 10

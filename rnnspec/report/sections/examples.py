@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
-from html import escape
 
 from rnnspec.report.html import Html, data, join, scroll, span, table, tag, words
 from rnnspec.report.model import Example, Examples
-from rnnspec.report.words import TITLE, cut, number, visible
+from rnnspec.report.words import TITLE, cut, number
 
 _INPUT, _ANSWER = 240, 240
 """Most characters shown of an input, and of what is expected and answered."""
@@ -64,6 +63,7 @@ def _table(section: Examples, rows: Sequence[Example], caption: str) -> Html:
         cells.append(line)
     numeric = (3,) if scored else ()
     style = "examples wrong" if caption.startswith("✗") else "examples"
+    style += " whole" if section.differ == "nothing" else ""
     return scroll(caption, table(caption, head, cells, numeric, style))
 
 
@@ -106,9 +106,17 @@ def _marked(parts: list[Piece], style: str, whole: str) -> Html:
         if left <= 0:
             shown.append(words("…"))
             break
-        text = Html(escape(visible(cut(part, left))))
-        spaces = Html(escape(visible(cut(part, left)).replace(" ", "␣")))
-        shown.append(text if shared else tag("mark", {"class": style}, spaces))
+        text = cut(part, left)
+        shown.append(words(text) if shared else _mark(text, style))
         left -= len(part)
     tip = {"title": cut(whole, TITLE)} if len(whole) > _ANSWER else {}
     return tag("bdi", tip, *shown)
+
+
+def _mark(part: str, style: str) -> Html:
+    """A marked piece. Spaces at its ends are left out of the mark, unless it has nothing else."""
+    inside = part.strip(" ")
+    if not inside:
+        return tag("mark", {"class": style}, words("␣" * len(part)))
+    before, _, after = part.partition(inside)
+    return join([words(before), tag("mark", {"class": style}, words(inside)), words(after)])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from math import isfinite
-
 from rnnspec.report.html import Html, scroll, span, table, tag, words
-from rnnspec.report.model import Metric, MetricTable
+from rnnspec.report.model import Metric, MetricTable, Value
+from rnnspec.report.scale import drawable
 from rnnspec.report.words import number, share
 
 _SAME = 0.0005
-"""Relative differences below are none."""
+"""Differences below are none."""
 
 
 def metric_table(section: MetricTable) -> Html:
@@ -19,7 +18,7 @@ def metric_table(section: MetricTable) -> Html:
     head = ["metric", "value", *([section.baseline, "difference"] if compared else []), "meaning"]
     rows = [_row(metric, compared) for metric in section.metrics]
     numeric = (1, 2, 3) if compared else (1,)
-    return scroll(section.title, table(section.title, head, rows, numeric, "metrics"))
+    return scroll(section.title, table(section.title, head, rows, numeric, "metrics", shown=False))
 
 
 def _row(metric: Metric, compared: bool) -> list[Html]:
@@ -32,15 +31,21 @@ def _difference(metric: Metric) -> Html:
     return difference(metric.value, metric.baseline, metric.larger_is_better)
 
 
-def difference(value: float | None, baseline: float | None, larger: bool | None) -> Html:
-    """How much better or worse a value is, as a share of the baseline's."""
-    known = value is not None and baseline is not None and isfinite(value) and isfinite(baseline)
-    if larger is None or value is None or baseline is None or not known or not baseline:
+def difference(value: Value, baseline: Value, larger: bool | None) -> Html:
+    """How much better or worse a value is: of a metric that should be large, by how much; of an
+    error, as a share of the baseline's."""
+    if larger is None or not drawable(value) or not drawable(baseline):
         return words("–")
-    gained = (value - baseline) / abs(baseline) * (1 if larger else -1)
-    if not isfinite(gained):
+    gained = value - baseline
+    if larger:
+        size = number(abs(gained))
+    elif baseline > 0:
+        gained /= baseline
+        size = share(abs(gained))
+    else:
         return words("–")
     if abs(gained) < _SAME:
         return words("the same")
-    verdict = "better" if gained > 0 else "worse"
-    return span(verdict, f"{'▲' if gained > 0 else '▼'} {share(abs(gained))} {verdict}")
+    better = (gained > 0) == larger
+    said = f"{'✓' if better else '✗'} {size} {'higher' if gained > 0 else 'lower'}"
+    return span("better" if better else "worse", said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rnnspec.report.chart import (
     BOTTOM,
@@ -30,6 +31,8 @@ from rnnspec.report.words import number, plural, width
 
 _TICKS = 4
 """Most steps whose times are written below a window."""
+_LEAST, _AHEAD = 16, 2
+"""Steps of history drawn at most: as many, or so many times the steps ahead."""
 _ROWS = 12
 """Most steps of a table that is not folded."""
 
@@ -39,7 +42,7 @@ def forecast_plot(section: ForecastPlot) -> Html:
         return words("No window was forecast.")
     for window in section.windows:
         _check(section, window)
-    drawn = (_window(section, window) for window in section.windows)
+    drawn = (_window(section, _recent(window)) for window in section.windows)
     return join([_key(section), tag("div", {"class": "charts"}, *drawn)])
 
 
@@ -53,6 +56,13 @@ def _check(section: ForecastPlot, window: ForecastWindow) -> None:
         raise ValueError(f"{section.title}: {window.name}: half a band")
     if window.times and len(window.times) != len(window.history) + ahead:
         raise ValueError(f"{section.title}: {window.name}: not one time for each step")
+
+
+def _recent(window: ForecastWindow) -> ForecastWindow:
+    """The window with the end of its history only, so that the forecast has room."""
+    past = len(window.history)
+    left = max(0, past - max(_LEAST, _AHEAD * len(window.forecast)))
+    return replace(window, history=window.history[left:], times=window.times[left:])
 
 
 def _key(section: ForecastPlot) -> Html:
@@ -90,7 +100,10 @@ def _window(section: ForecastPlot, window: ForecastWindow) -> Html:
             parts.append(line([*known, *zip(after, part, strict=True)], x, y, style))
     parts.append(columns(places, x, y, lambda n: _told(section, window, n - past)))
     drawn = svg(f"Forecast of {window.name}, {plural(ahead, section.step)} ahead", _SIZE, *parts)
-    return figure(join([data(window.name, 60), _error(section, window)]), drawn)
+    return figure(
+        join([tag("span", {"class": "name"}, data(window.name, 60)), _error(section, window)]),
+        drawn,
+    )
 
 
 _SIZE = (WIDTH, HEIGHT)

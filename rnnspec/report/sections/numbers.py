@@ -59,13 +59,15 @@ def histogram(section: Histogram) -> Html:
         raise ValueError(f"{section.title}: counts are not {bins}, one for each bin")
     if not any(any(one.counts) for one in section.series):
         return words("Nothing was counted.")
-    y = scale([float(c) for one in section.series for c in one.counts], BOTTOM, TOP, zero=True)
+    several = len(section.series) > 1
+    heights = [_heights(one.counts, several) for one in section.series]
+    y = scale([height for one in heights for height in one], BOTTOM, TOP, zero=True)
     left = margin(y)
     x = scale(section.edges, left, RIGHT, most=7)
     x = Scale(section.edges[0], section.edges[-1], left, RIGHT, _within(x, section.edges))
-    parts = [axes(x, y, section.axis, section.of)]
+    parts = [axes(x, y, section.axis, f"% of the {section.of} of each" if several else section.of)]
     for place in range(len(section.series)):
-        parts.append(_bars(section, place, x, y))
+        parts.append(_bars(section, place, heights[place], (x, y)))
     total = sum(section.series[0].counts)
     names = ", ".join(one.name for one in section.series)
     drawn = svg(f"{section.title}: {names}", (WIDTH, HEIGHT), *parts)
@@ -79,15 +81,22 @@ def _within(x: Scale, edges: tuple[float, ...]) -> tuple[tuple[float, str], ...]
     return tuple((value, name) for value, name in x.ticks if edges[0] <= value <= edges[-1])
 
 
-def _bars(section: Histogram, place: int, x: Scale, y: Scale) -> Html:
+def _heights(counts: tuple[int, ...], several: bool) -> list[float]:
+    """Counts; of several series, which may hold more and fewer rows, shares in per cent."""
+    total = sum(counts) if several else 100
+    return [100 * count / total if total else 0.0 for count in counts]
+
+
+def _bars(section: Histogram, place: int, heights: list[float], axes_: tuple[Scale, Scale]) -> Html:
     """The bars of one series; those of several stand side by side in each bin."""
-    one, parts = section.series[place], []
+    one, (x, y) = section.series[place], axes_
+    parts = []
     total = sum(one.counts)
     for position, count in enumerate(one.counts):
         low, high = section.edges[position], section.edges[position + 1]
         wide = (x.at(high) - x.at(low)) / len(section.series)
         gap = min(1.0, wide * 0.15)
-        left, top = x.at(low) + wide * place, y.at(count)
+        left, top = x.at(low) + wide * place, y.at(heights[position])
         box = at(x=left + gap / 2, y=top, width=max(0.3, wide - gap), height=y.start - top)
         told = (
             f"{one.name}, {number(low)} to {number(high)}: {plural(count, section.of)} "
@@ -111,9 +120,9 @@ def scatter(section: Scatter) -> Html:
     every = ceil(len(pairs) / _POINTS)
     both = [value for pair in pairs for value in pair]
     side = WIDTH - 60
-    y = scale(both, side, TOP)
-    x = scale(both, margin(y), RIGHT)
-    equal = at(x1=x.start, y1=y.start, x2=x.end, y2=y.end)
+    y = scale(both, side, TOP, most=6, tight=True)
+    x = scale(both, margin(y), RIGHT, most=6, tight=True)
+    equal = at(x1=x.start, y1=y.start, x2=x.end, y2=y.end)  # both axes span the same values
     parts = [
         axes(x, y, "true" + _in(section), "answered" + _in(section)),
         tag("line", {"class": "best", **equal}),
