@@ -17,7 +17,7 @@ SEEDS = st.integers(-(2**63), 2**63 - 1)
 def grid(seeds: NDArray[np.int64], steps: int) -> NDArray[np.float64]:
     """Draws `[seeds, steps]`."""
     of_seed = keys(seeds)
-    return np.stack([bits(of_seed, step) for step in range(steps)], axis=1) / 2**BITS
+    return np.stack([bits(of_seed, step) for step in range(steps)], axis=1) / (1 << BITS)
 
 
 STARTS = [0, -1000, 1_234_567_890_123, -(2**63), P - 500, Q - 500, P * 7 - 3]

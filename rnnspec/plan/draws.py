@@ -49,13 +49,13 @@ def bits(of_seed: tuple[Integers, Integers], step: int) -> Integers:
     b: Any
     a, b = of_seed
     mixed = _cube(_cube(_cube(b + step % P) + a) + b)
-    drawn: Integers = mixed % 2**BITS
+    drawn: Integers = mixed % (1 << BITS)
     return drawn
 
 
 def uniform(seed: int, step: int) -> float:
     """u(seed, step) in [0, 1)."""
-    return bits(keys(seed), step) / 2**BITS
+    return bits(keys(seed), step) / (1 << BITS)
 
 
 def _cube(value: Any) -> Any:
