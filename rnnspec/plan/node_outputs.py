@@ -64,21 +64,34 @@ class NumericOutput:
 class Search:
     """How a sequence of tokens is chosen.
 
-    `greedy`: the most probable token at each step. `beam`: the `width` best beginnings are kept at
-    each step and the `n_best` of the finished ones are answered, by their log-probability divided
-    by `1` (`none`), the number of steps (`average`), or `((5 + steps) / 6) ** alpha` (`gnmt`, Wu et
-    al. 2016, equation 14), plus `coverage_penalty * sum_j log(min(sum_i weight_ij, 1))` (same).
-    It ends when as many are finished as the beam is wide (`full`), when no unfinished one can come
-    to be better than the worst of those (`bound`), or with the first finished one that is the best
-    (`first`). `sample`: drawn from the `top_k` most probable tokens (0: all) of which the most
-    probable make up `top_p`, by probabilities sharpened by 1 / `temperature`.
+    `greedy`: the most probable token at each step; a `beam` of width 1 is the same. `sample`: drawn
+    from the `top_k` most probable tokens (0: all) of which the most probable make up `top_p`, by
+    probabilities sharpened by 1 / `temperature`, with the draws of `plan.draws`.
+
+    `beam`: live hypotheses, at first the empty one, and finished ones, at most `width` of each. At
+    a step each live one gives a candidate for each token, with the sum of the log-probabilities.
+    The `width` best candidates without the end mark are the next live ones. A candidate with the
+    end mark finishes if its log-probability is at least that of the last of these (-inf where they
+    are fewer than `width`) and above -inf; of all finished ones the `width` best are kept. Finished
+    ones are compared by their value: the log-probability divided by `1` (`none`), the number of
+    steps (`average`), or `((5 + steps) / 6) ** alpha` (`gnmt`, Wu et al. 2016, equation 14), plus
+    `coverage_penalty * sum_j log(min(max(sum_i weight_ij, 1e-6), 1))` over the row's steps j
+    (same). Ties go to the one finished earlier, the lower beam, the lower token number. After a
+    step a row ends with `width` finished ones (`full`); with `n_best` of them, no live one's
+    log-probability divided for as many steps as the row may have being above the value of the last
+    of the `n_best` (`bound`); with one that finished now with a log-probability at least that of
+    the best live one (`first`); at its limit; or with no live one above -inf. The `n_best` best
+    finished ones are answered; where they are fewer, the live ones with the highest values
+    follow, as they are.
 
     At most `limit + floor(factor * lengths)` steps, where `factor` is above 0 with the lengths of
     the input; the end mark counts as a step and is not answered before `min_steps` tokens.
-    Scores of tokens that were answered before are divided by `repetition_penalty` where above 0 and
-    multiplied where below (Keskar et al. 2019, CTRL); no `no_repeat` tokens in a row come twice
-    (0: no such rule); `banned` numbers are never answered, and never the unknown; `prefix` numbers
-    come first.
+    Scores of tokens that are in the answer so far are divided by `repetition_penalty` where above 0
+    and multiplied where below (Keskar et al. 2019, CTRL); no `no_repeat` tokens in a row come twice
+    (0: no such rule); `banned` numbers are never answered, and never the unknown; where no token
+    is left, the end mark is answered. `prefix` numbers come first, whatever is banned, and count as
+    steps and in scores. Tokens of a prompt stand before them and count as neither; repetition is
+    looked for in them too.
     """
 
     strategy: Strategy = "greedy"
@@ -127,6 +140,8 @@ PARAMETERS: dict[Distribution, int] = {
 @dataclass(frozen=True, slots=True)
 class ForecastOutput:
     """Raw numbers `[B, horizon, parameters]` to the values ahead, in the units of the data.
+
+    They come from a decoder, or side by side as a vector, those of the first step first.
 
     With r the raw numbers and s(v) = v * scale + centre, of the training rows if `scaled`, of the
     row's own window if `moments` names its node, else v itself:
