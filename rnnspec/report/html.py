@@ -76,10 +76,12 @@ def table(
     numeric: Iterable[int] = (),
     style: str = "",
     shown: bool = True,
+    named: bool = False,
 ) -> Html:
     """A table whose first column names its rows; columns `numeric` are set to the right.
 
-    `shown` False: the caption is only told, since the same words stand above the table.
+    `shown` False: the caption is only told, since the same words stand above the table. `named`:
+    cells carry the name of their column, for a style that sets them below one another.
     """
     right = frozenset(numeric)
 
@@ -87,8 +89,9 @@ def table(
         return {"class": "number"} if column in right else {}
 
     def cell(column: int, content: Html) -> Html:
-        scope = {"scope": "row"} if column == 0 else {}
-        return tag("td" if column else "th", {**scope, **attributes(column)}, content)
+        more = {"scope": "row"} if column == 0 else {}
+        more |= {"data-name": head[column]} if named else {}
+        return tag("td" if column else "th", {**more, **attributes(column)}, content)
 
     titles = (
         tag("th", {"scope": "col", **attributes(column)}, words(title))

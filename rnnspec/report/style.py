@@ -88,7 +88,8 @@ footer { color: var(--quiet); font-size: 13px }
 
 _TABLES = """
 .scroll { overflow-x: auto; margin: 0 0 12px }
-table { border-collapse: collapse; font-size: 14.5px; min-width: min(100%, 420px) }
+table { border-collapse: collapse; overflow-wrap: break-word; font-size: 14.5px;
+  min-width: min(100%, 420px) }
 caption { text-align: left; padding: 0 0 6px }
 .told { font-size: 0; line-height: 0; padding: 0 }
 th, td { text-align: left; vertical-align: top; padding: 5px 18px 5px 0;
@@ -97,6 +98,7 @@ thead th { color: var(--quiet); font-size: 13px; border-bottom-color: var(--edge
 th:last-child, td:last-child { padding-right: 0 }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 tbody tr:last-child > * { border-bottom: 0 }
+thead .number { white-space: normal }
 .metrics td:last-child { color: var(--quiet); min-width: 15em }
 .classes .number:nth-child(2) { text-align: left }
 .figure { display: inline-block; min-width: 4.4em; text-align: right; margin-right: 10px }
@@ -107,9 +109,10 @@ tbody tr:last-child > * { border-bottom: 0 }
 .examples { width: 100%; min-width: 560px; table-layout: fixed }
 .examples caption { font-weight: 600; font-size: 15px; color: var(--layer) }
 .examples.wrong caption { color: var(--output) }
-.examples th:nth-child(n + 4) { width: 8.5em }
-.examples th:first-child { width: 30% }
-.examples.whole th:first-child { width: 50% }
+.examples td, .examples th { overflow-wrap: anywhere }
+.examples thead th:nth-child(n + 4) { width: 8.5em }
+.examples thead th:first-child { width: 30% }
+.examples.whole thead th:first-child { width: 50% }
 mark { color: inherit; border-radius: 2px; padding: 0 1px }
 .off { background: color-mix(in srgb, var(--output) 22%, transparent);
   box-shadow: inset 0 -2px var(--output) }
@@ -126,10 +129,12 @@ _CHARTS = """
 figure { margin: 0; min-width: 0 }
 figcaption { display: flex; flex-wrap: wrap; gap: 0 12px; align-items: baseline; margin: 0 0 4px }
 .name { color: var(--text); font-weight: 600; font-size: 15px }
-svg.chart { display: block; width: 100%; max-width: 560px; height: auto }
+svg.chart { display: block; width: 100%; max-width: 500px; height: auto }
 svg.heat { display: block }
 svg text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", Arial, sans-serif;
   fill: var(--text) }
+svg text.inside { font-size: 11px }
+svg text.small { font-size: 9px }
 svg text.quiet { fill: var(--quiet) }
 .grid { stroke: var(--hair); stroke-width: 1 }
 .axis { stroke: var(--edge); stroke-width: 1 }
@@ -159,7 +164,7 @@ path.line { fill: none; stroke: var(--line); stroke-linejoin: round; stroke-line
 svg text.deep { fill: var(--deep) }
 .key { display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 0 0 8px; color: var(--text) }
 figure .key { margin: 4px 0 0 }
-.half .charts { grid-template-columns: minmax(0, 560px) }
+.half .charts { grid-template-columns: minmax(0, 500px) }
 .sample { width: 26px; height: 12px; margin-right: 7px; vertical-align: -1px }
 .sample.wide { width: 80px }
 .maps { display: flex; flex-wrap: wrap; gap: 20px 32px }
@@ -194,7 +199,16 @@ _ENDS = """
   .summary { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px }
   .summary dd { font-size: 21px }
   th, td { padding-right: 12px }
-  .figure { margin-right: 6px }
+  .examples { min-width: 0 }
+  .examples, .examples tbody, .examples tr, .examples th, .examples td { display: block }
+  .examples thead { display: none }
+  .examples tbody tr { border-bottom: 1px solid var(--hair); padding: 6px 0 }
+  .examples tbody tr > * { border: 0; padding: 2px 0 2px 7em; text-align: left;
+    white-space: normal; width: auto }
+  .examples tbody tr > *::before { content: attr(data-name); display: inline-block;
+    width: 7em; margin-left: -7em; color: var(--quiet); font-size: 13px }
+  .figure { min-width: 0; margin: 0 }
+  .bar { display: block; width: 100%; height: 6px }
 }
 @media print {
   body { background: none; font-size: 11pt; print-color-adjust: exact;

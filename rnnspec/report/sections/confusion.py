@@ -13,8 +13,10 @@ _MOST = 40
 """Most classes of a heat map; of more, only the mistakes are listed."""
 _PAIRS, _PAIRS_ALONE = 12, 40
 """Most mistakes listed below a heat map, and without one."""
-_LABEL = 130.0
+_LABEL = 110.0
 """Greatest width of a label in pixels."""
+_INSIDE = ((11.0, ""), (9.0, " small"))
+"""Heights of the letters in a cell, and their styles."""
 _HEAD = 20.0
 """Room for the names of the axes."""
 
@@ -108,16 +110,20 @@ def _row(
         shade = shaded(part)
         names = section.labels[true], section.labels[answer]
         told = f"{names[0]} answered as {names[1]}: {count:,} of {total:,} ({share(part)})"
-        number = f"{count:,}"
-        fits = width(number, LETTERS) <= cell - 2
-        inside = (
-            text(number, x + cell / 2, y + cell / 2 + 4, contrast(shade), "middle")
-            if fits
-            else NOTHING
-        )
+        inside = _inside(count, x + cell / 2, y + cell / 2, cell, contrast(shade))
         drawn = tag("rect", {"class": kind, "fill-opacity": f"{shade:.2f}", **box})
         parts.append(tag("g", {}, tag("title", {}, words(told)), drawn, inside))
     return parts
+
+
+def _inside(count: int, x: float, y: float, cell: float, style: str) -> Html:
+    """A count in its cell, as large and as exact as there is room for."""
+    short = f"{count / 1e6:.0f}M" if count >= 1e6 else f"{count / 1000:.0f}k"
+    for written in (f"{count:,}", short) if count >= 1000 else (f"{count:,}",):
+        for size, more in _INSIDE:
+            if width(written, size) <= cell - 2:
+                return text(written, x, y + 0.35 * size, style + more, "middle")
+    return NOTHING
 
 
 def shaded(part: float) -> float:

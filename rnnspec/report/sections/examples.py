@@ -64,7 +64,7 @@ def _table(section: Examples, rows: Sequence[Example], caption: str) -> Html:
     numeric = (3,) if scored else ()
     style = "examples wrong" if caption.startswith("✗") else "examples"
     style += " whole" if section.differ == "nothing" else ""
-    return scroll(caption, table(caption, head, cells, numeric, style))
+    return scroll(caption, table(caption, head, cells, numeric, style, named=True))
 
 
 def _compared(one: Example, section: Examples) -> tuple[Html, Html]:

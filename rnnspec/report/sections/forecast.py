@@ -77,7 +77,9 @@ def _key(section: ForecastPlot) -> Html:
 def _window(section: ForecastPlot, window: ForecastWindow) -> Html:
     past, ahead = len(window.history), len(window.forecast)
     if not past + ahead:
-        return figure(data(window.name), words("There are no steps."))
+        return figure(
+            tag("span", {"class": "name"}, data(window.name, 60)), words("There are no steps.")
+        )
     places = [float(n) for n in range(1 - past, ahead + 1)]
     lines = (window.history, window.forecast, window.truth, window.baseline)
     values = [v for part in (*lines, window.lower, window.upper) for v in part]
@@ -94,9 +96,10 @@ def _window(section: ForecastPlot, window: ForecastWindow) -> Html:
     whole = window.history + (window.truth or (None,) * ahead)
     parts.append(line(zip(places, whole, strict=True), x, y, "true"))
     # Both forecasts are drawn from the last known value on, so that a jump is seen.
-    known = [(0.0, window.history[-1])] if past and drawable(window.history[-1]) else []
+    last = [(0.0, window.history[-1])] if past and drawable(window.history[-1]) else []
     for style, part in (("other", window.baseline), ("front", window.forecast)):
         if part:
+            known = last if drawable(part[0]) else []
             parts.append(line([*known, *zip(after, part, strict=True)], x, y, style))
     parts.append(columns(places, x, y, lambda n: _told(section, window, n - past)))
     drawn = svg(f"Forecast of {window.name}, {plural(ahead, section.step)} ahead", _SIZE, *parts)
