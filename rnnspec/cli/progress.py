@@ -110,6 +110,9 @@ class Lines:
             f" loss {number(loss)}, {pace.text()}"
         )
 
+    def warning(self, text: str) -> None:
+        _say(f"warning: {text}")
+
     def epoch_done(self, record: Record) -> None:
         self._said = self.pace.clock()
         _say(epoch_line(record, self.pace.epochs))
@@ -147,6 +150,9 @@ class Bar:
         text = f"loss {number(loss)}, {pace.text()}"
         self.progress.update(task, completed=pace.done, text=text)
         self.progress.refresh()
+
+    def warning(self, text: str) -> None:
+        self._say(f"warning: {text}", bold=True)
 
     def epoch_done(self, record: Record) -> None:
         self._say(epoch_line(record, self.pace.epochs), bold=bool(record["best"]))

@@ -17,11 +17,11 @@ from rnnspec.plan import Facts, Plan, dump, resolve
 from rnnspec.plan.facts_file import read_facts
 from rnnspec.spec.load import LoadedSpec, resolved_yaml
 from rnnspec.to_torch import Model
-from rnnspec.train.evaluate import evaluate
 from rnnspec.train.events import Listener
 from rnnspec.train.files import read_arrays, read_text, write_arrays
 from rnnspec.train.folder import BuildFolder, all_builds, begin, next_folder
-from rnnspec.train.loop import Trainer, interruptible
+from rnnspec.train.interrupt import interruptible
+from rnnspec.train.loop import Trainer
 from rnnspec.train.threads import threads_for
 
 CACHE = ".cache"
@@ -100,7 +100,7 @@ def _train(
     metrics: dict[str, float] = {}
     if valid_data is not None:
         model.load_canonical(read_arrays(folder.weights)[0])
-        metrics, _ = evaluate(model, valid_data, settings.loss)
+        metrics = trainer.evaluate()
     _write_state(folder, "finished", best_epoch=at.best_epoch, valid=metrics)
     folder.checkpoint.unlink(missing_ok=True)
     return Result(folder, True, metrics, at.best_epoch)

@@ -3,63 +3,127 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor
 
 from rnnspec.errors import BuildError
+from rnnspec.train.devices import Precision
+from rnnspec.train.distributed import ALONE, Processes
 from rnnspec.train.files import read_arrays, write_arrays
+from rnnspec.train.schedules import PlateauState
+from rnnspec.train.step import Stepper
+
+Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(slots=True)
 class Position:
-    """Where training stands: `batches` of epoch number `epoch` (from 0) are done.
+    """Where training stands: `batches` steps of epoch number `epoch` (from 0) are done, and `steps`
+    in all.
 
-    `loss_sum` over `rows` of the running epoch; `best` value of the watched metric, None before
-    the first epoch's end; `stale` epochs since; `lines` of metrics written; `seconds` spent.
+    Sums over the running epoch: of the loss over `weight` answers, of `rows`, of `real` steps and
+    those with padding, of the gradient's norm and of how often it was `clipped`. `best` value of
+    the watched metric, None before the first epoch's end; `stale` epochs since; `lines` of metrics
+    written; `seconds` spent on the epoch; warnings given already are in `warned`.
     """
 
     epoch: int = 0
     batches: int = 0
+    steps: int = 0
     loss_sum: float = 0.0
+    weight: float = 0.0
     rows: int = 0
+    real: int = 0
+    padded: int = 0
+    norm_sum: float = 0.0
+    clipped: int = 0
     best: float | None = None
     best_epoch: int = 0
     stale: int = 0
     lines: int = 0
     seconds: float = 0.0
+    plateau: PlateauState = field(default_factory=PlateauState)
+    warned: list[str] = field(default_factory=list)
+
+    def next_epoch(self) -> Position:
+        """The start of the epoch after this one."""
+        return Position(
+            epoch=self.epoch + 1,
+            steps=self.steps,
+            best=self.best,
+            best_epoch=self.best_epoch,
+            stale=self.stale,
+            lines=self.lines + 1,
+            plateau=self.plateau,
+            warned=self.warned,
+        )
 
 
-def save(
-    path: Path, position: Position, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> None:
-    """Write position, weights, optimizer and random state, whole or not at all."""
-    state = optimizer.state_dict()
-    arrays = {f"model.{k}": v.detach().cpu().numpy() for k, v in model.state_dict().items()}
-    for number, entries in state["state"].items():
+def save(path: Path, position: Position, stepper: Stepper, processes: Processes = ALONE) -> None:
+    """Write all that training goes on from, whole or not at all.
+
+    All processes call it; the first one writes.
+    """
+    randoms = processes.all(_random_states(stepper.numbers.device))
+    carried = _joined(processes.all(_held(stepper.carried or {})))
+    if not processes.first:
+        return
+    arrays: Arrays = {f"model.{k}": _array(v) for k, v in stepper.model.state_dict().items()}
+    for number, entries in stepper.optimizer.state_dict()["state"].items():
         for key, value in entries.items():
             if value is not None:
-                arrays[f"optimizer.{number}.{key}"] = torch.as_tensor(value).cpu().numpy()
-    arrays["random"] = torch.get_rng_state().numpy()
-    write_arrays(path, arrays, {"position": json.dumps(asdict(position))})
+                arrays[f"optimizer.{number}.{key}"] = _array(torch.as_tensor(value))
+    arrays |= {f"average.{k}": _array(v) for k, v in stepper.average.arrays().items()}
+    arrays |= {f"carried.{k}": v for k, v in carried.items()}
+    for rank, states in enumerate(randoms):
+        arrays |= {f"random.{rank}.{device}": value for device, value in states.items()}
+    about = {
+        "position": json.dumps(asdict(position)),
+        "precision": stepper.numbers.precision,
+        "scaler": json.dumps(stepper.scaler.state_dict()),
+    }
+    write_arrays(path, arrays, about)
 
 
-def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Position:
-    """Put everything back as it was at `save`. Raises BuildError if the file does not fit."""
+def precision_of(path: Path) -> Precision:
+    """The precision that a checkpoint was trained in. Raises BuildError."""
+    found = read_arrays(path)[1].get("precision")
+    for known in get_args(Precision):
+        if found == known:
+            return cast(Precision, known)
+    raise BuildError(f"{path}: does not say its precision; start a new build without --resume")
+
+
+def load(path: Path, stepper: Stepper, processes: Processes = ALONE) -> Position:
+    """Put everything back as it was at `save`. Raises BuildError if the file does not fit.
+
+    With another number of processes, those that were not there draw random numbers of their own.
+    """
     arrays, about = read_arrays(path)
     try:
-        position = Position(**json.loads(about["position"]))
-        model.load_state_dict(_part(arrays, "model."))
+        found = json.loads(about["position"])
+        position = Position(**{**found, "plateau": PlateauState(**found["plateau"])})
+        stepper.model.load_state_dict(_part(arrays, "model."))
         entries: dict[int, dict[str, Any]] = {}
         for name, value in _part(arrays, "optimizer.").items():
             number, _, key = name.partition(".")
             entries.setdefault(int(number), {})[key] = value
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": entries})
-        torch.set_rng_state(torch.from_numpy(arrays["random"]))
+        whole = stepper.optimizer.state_dict()
+        stepper.optimizer.load_state_dict({**whole, "state": entries})
+        stepper.average.load(_part(arrays, "average."))
+        stepper.scaler.load_state_dict(json.loads(about["scaler"]))
+        carried = _part(arrays, "carried.")
+        device = stepper.numbers.device
+        shares = {k: processes.share(v).contiguous().to(device) for k, v in carried.items()}
+        stepper.carried = shares or None
+        _set_random_states(_part(arrays, f"random.{processes.rank}."), device, position, processes)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BuildError(
             f"{path}: does not fit this build ({error}); start a new build without --resume"
@@ -67,7 +131,47 @@ def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Posi
     return position
 
 
-def _part(arrays: dict[str, np.ndarray[Any, Any]], prefix: str) -> dict[str, torch.Tensor]:
+def _random_states(device: torch.device) -> Arrays:
+    states: Arrays = {"cpu": torch.get_rng_state().numpy()}
+    if device.type == "cuda":
+        states["gpu"] = torch.cuda.get_rng_state(device).numpy()
+    return states
+
+
+def _set_random_states(
+    states: Mapping[str, Tensor], device: torch.device, position: Position, processes: Processes
+) -> None:
+    if not states:
+        torch.manual_seed(position.steps * processes.count + processes.rank)
+        return
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda" and "gpu" in states:
+        torch.cuda.set_rng_state(states["gpu"], device)
+
+
+def _held(carried: Mapping[str, Tensor]) -> Arrays:
+    narrow = (torch.bfloat16, torch.float16)  # NumPy has no bfloat16; nothing is lost in float32
+    return {k: _array(v.float() if v.dtype in narrow else v) for k, v in carried.items()}
+
+
+def _joined(parts: list[Arrays]) -> Arrays:
+    """The lanes of all processes in their order: process r has lanes r, r + count, …"""
+    joined: Arrays = {}
+    for name in parts[0]:
+        rows = sum(len(part[name]) for part in parts)
+        whole = np.zeros((rows, *parts[0][name].shape[1:]), parts[0][name].dtype)
+        for rank, part in enumerate(parts):
+            whole[rank :: len(parts)] = part[name]
+        joined[name] = whole
+    return joined
+
+
+def _array(value: Tensor) -> NDArray[Any]:
+    found: NDArray[Any] = value.detach().cpu().numpy()
+    return found
+
+
+def _part(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, Tensor]:
     return {
         name.removeprefix(prefix): torch.from_numpy(np.array(value))
         for name, value in arrays.items()

@@ -13,13 +13,19 @@ class Listener(Protocol):
         """A new stage begins: reading data, training, evaluating."""
 
     def epoch(self, number: int, of: int, batches: int, done: int) -> None:
-        """Epoch `number` (from 1) begins with `done` of its `batches` done already."""
+        """Epoch `number` (from 1) begins with `done` of its `batches` done already.
+
+        A batch here is a step of the optimizer.
+        """
 
     def batch(self, loss: float) -> None:
         """A batch is done; `loss` is the mean over the running epoch."""
 
     def epoch_done(self, record: Mapping[str, float | int | bool]) -> None:
         """The line that was added to metrics.jsonl."""
+
+    def warning(self, text: str) -> None:
+        """Something that training goes on in spite of."""
 
 
 class Silent:
@@ -36,3 +42,33 @@ class Silent:
 
     def epoch_done(self, record: Mapping[str, float | int | bool]) -> None:
         pass
+
+    def warning(self, text: str) -> None:
+        pass
+
+
+class Several:
+    """Tells several listeners, in order."""
+
+    def __init__(self, *listeners: Listener) -> None:
+        self.listeners = listeners
+
+    def stage(self, text: str) -> None:
+        for listener in self.listeners:
+            listener.stage(text)
+
+    def epoch(self, number: int, of: int, batches: int, done: int) -> None:
+        for listener in self.listeners:
+            listener.epoch(number, of, batches, done)
+
+    def batch(self, loss: float) -> None:
+        for listener in self.listeners:
+            listener.batch(loss)
+
+    def epoch_done(self, record: Mapping[str, float | int | bool]) -> None:
+        for listener in self.listeners:
+            listener.epoch_done(record)
+
+    def warning(self, text: str) -> None:
+        for listener in self.listeners:
+            listener.warning(text)

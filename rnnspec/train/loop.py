@@ -1,108 +1,102 @@
-"""The training loop: backpropagation through time over padded, length-bucketed batches."""
+"""The training loop: epochs, checkpoints, the best weights, and when to stop."""
 
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 
+import numpy as np
 import torch
 
 from rnnspec import spec as language
-from rnnspec.data import Dataset, epoch_batches
-from rnnspec.data.batches import Rows, batch_count
+from rnnspec.data.batches import Rows
 from rnnspec.errors import BuildError
+from rnnspec.spec.schedules import Plateau
 from rnnspec.to_torch import Model
 from rnnspec.train import checkpoint
+from rnnspec.train.averaging import averaged
 from rnnspec.train.checkpoint import Position
-from rnnspec.train.evaluate import evaluate, tensors
+from rnnspec.train.distributed import ALONE, Processes
 from rnnspec.train.events import Listener
+from rnnspec.train.feed import Piece, RowData, RowFeed, StreamData, feed_of
 from rnnspec.train.files import write_arrays
 from rnnspec.train.folder import BuildFolder
-from rnnspec.train.losses import loss_of
+from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.metrics import LARGER_IS_BETTER
-from rnnspec.train.optimizers import optimizer_of
+from rnnspec.train.probe import measured, numbers_for
+from rnnspec.train.schedules import Moment, rate_at
+from rnnspec.train.statistics import warning
+from rnnspec.train.step import Stepped, Stepper
+from rnnspec.train.validation import validate
 
 CHECKPOINT_SECONDS = 30.0
 """A checkpoint is written at each epoch's end and, within long epochs, this often."""
 
-
-@dataclass
-class Interrupt:
-    """Set by Ctrl-C or a request to end; the loop writes a checkpoint and leaves."""
-
-    requested: threading.Event = field(default_factory=threading.Event)
-
-
-@contextmanager
-def interruptible() -> Iterator[Interrupt]:
-    """While inside, the first SIGINT or SIGTERM asks the loop to end; a second one ends at once."""
-    interrupt = Interrupt()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupt
-        return
-
-    def request(number: int, frame: object) -> None:
-        if interrupt.requested.is_set():
-            raise KeyboardInterrupt
-        interrupt.requested.set()
-
-    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield interrupt
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+Record = dict[str, float | int | bool]
 
 
 class Trainer:
-    """Trains one model into one build folder."""
+    """Trains one model into one build folder. All processes of a training have one each."""
 
     def __init__(
         self,
         model: Model,
         settings: language.Train,
         folder: BuildFolder,
-        train: Dataset,
-        valid: Dataset | None,
+        train: RowData | StreamData,
+        valid: RowData | StreamData | None,
         listener: Listener,
+        processes: Processes = ALONE,
     ) -> None:
         self.model, self.settings, self.folder = model, settings, folder
-        self.train, self.valid, self.listener = train, valid, listener
-        self.trained = [p for p in model.parameters() if p.requires_grad]
-        self.penalties = list(model.penalties())
-        self.optimizer = optimizer_of(settings.optimizer, self.trained)
+        self.valid, self.listener, self.processes = valid, listener, processes
+        self.feed = feed_of(train, settings, processes)
+        numbers, why = numbers_for(model, settings, self.feed, folder.checkpoint, processes)
+        if why:
+            listener.warning(why)
+        self.stepper = Stepper(model, settings, numbers, processes)
         self.position = Position()
-        outputs = model.plan.outputs
-        self._losses = {
-            out.column: loss_of(out, model.output(out.column), settings.loss) for out in outputs
-        }
-        self._lengths = train.lengths
         self._saved_at = time.monotonic()
+
+    @property
+    def metric(self) -> str:
+        """The metric on validation rows that tells the best weights."""
+        stopping = self.settings.early_stopping
+        return stopping.metric if stopping else "loss"
 
     def resume(self) -> None:
         """Continue from the folder's checkpoint. Raises BuildError if it does not fit."""
-        self.position = checkpoint.load(self.folder.checkpoint, self.model, self.optimizer)
-        self.folder.cut_metrics(self.position.lines)
+        self.position = checkpoint.load(self.folder.checkpoint, self.stepper, self.processes)
+        if self.processes.first:
+            self.folder.cut_metrics(self.position.lines)
 
     def save(self) -> None:
-        checkpoint.save(self.folder.checkpoint, self.position, self.model, self.optimizer)
+        checkpoint.save(self.folder.checkpoint, self.position, self.stepper, self.processes)
         self._saved_at = time.monotonic()
 
     def run(self, interrupt: Interrupt) -> bool:
         """Train to the end; False if the interrupt came first, with a checkpoint written."""
         self.model.train()
         if self.position == Position():
-            torch.manual_seed(self.settings.seed)
+            torch.manual_seed(self.settings.seed + self.processes.rank)
             self.save()
         while self.position.epoch < self.settings.epochs and not self._stops_early():
             if not self._epoch(interrupt):
                 return False
         return True
+
+    def evaluate(self) -> dict[str, float]:
+        """The metrics of the weights as they are on the validation data; the first process
+        measures."""
+        assert self.valid is not None
+        valid = self.valid
+        return self.processes.from_first(lambda: validate(self.stepper, valid, self.settings))
+
+    def step(self, rows: Rows) -> float:
+        """One step of the optimizer on these rows; their loss."""
+        assert isinstance(self.feed, RowFeed)
+        return self._step([self.feed.piece(rows)], Moment(0, 1, 0)).loss
 
     def _stops_early(self) -> bool:
         stopping = self.settings.early_stopping
@@ -110,94 +104,141 @@ class Trainer:
 
     def _epoch(self, interrupt: Interrupt) -> bool:
         at, settings = self.position, self.settings
-        count = batch_count(self.train.rows, settings.batch)
+        many = settings.accumulate
+        count = -(-self.feed.count(at.epoch) // many)
         self.listener.epoch(at.epoch + 1, settings.epochs, count, at.batches)
         started = time.monotonic() - at.seconds
-        for rows in epoch_batches(
-            self._lengths, settings.batch, settings.seed, at.epoch, start=at.batches
-        ):
-            loss = self.step(rows)
-            at.loss_sum += loss * len(rows)
-            at.rows += len(rows)
-            at.batches += 1
-            self.listener.batch(at.loss_sum / at.rows)
+        if not at.batches:
+            self.stepper.carried = None
+        for pieces in in_groups(self.feed.pieces(at.epoch, at.batches * many), many):
+            steps = at.steps - at.batches + count * (settings.epochs - at.epoch)
+            self._take_in(self._step(pieces, Moment(at.steps, steps, at.epoch)), pieces)
             at.seconds = time.monotonic() - started
-            if interrupt.requested.is_set():
+            self.listener.batch(at.loss_sum / at.weight)
+            stop, save = self._requests(interrupt)
+            if stop or save:
                 self.save()
+            if stop:
                 return False
-            if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
-                self.save()
         self._end_of_epoch()
         return True
 
-    def step(self, rows: Rows) -> float:
-        """One step of the optimizer; the batch's loss."""
-        inputs, targets = tensors(self.train.collate(rows))
-        self.optimizer.zero_grad(set_to_none=True)
-        scores = self.model(inputs)
-        loss = sum(
-            (self._losses[column](scores[column], targets[column]) for column in scores),
-            start=torch.zeros(()),
-        )
-        value = loss.item()
-        if not math.isfinite(value):
+    def _step(self, pieces: list[Piece], moment: Moment) -> Stepped:
+        rate = rate_at(self.settings.schedule, moment, self.position.plateau.fallen)
+        found = self.stepper.step(pieces, rate, moment.step)
+        if not math.isfinite(found.loss):
             raise BuildError(
-                f"the loss became {value} in epoch {self.position.epoch + 1}, batch"
+                f"the loss became {found.loss} in epoch {self.position.epoch + 1}, batch"
                 f" {self.position.batches + 1}; set train.optimizer's lr lower or"
                 " train.clip_norm smaller (the last checkpoint is kept)"
             )
-        loss.backward()
-        for parameter, l2 in self.penalties:  # of the penalty, which the reported loss leaves out
-            assert parameter.grad is not None
-            parameter.grad.add_(parameter.detach(), alpha=l2)
-        if self.settings.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self.trained, self.settings.clip_norm)
-        self.optimizer.step()
-        return value
+        return found
+
+    def _take_in(self, found: Stepped, pieces: list[Piece]) -> None:
+        """Count a step that was made."""
+        at, limit = self.position, self.settings.clip_norm
+        at.loss_sum += found.loss * found.weight
+        at.weight += found.weight
+        at.rows += sum(piece.rows for piece in pieces)
+        at.real += sum(piece.real for piece in pieces)
+        at.padded += sum(piece.padded for piece in pieces)
+        if limit is not None:
+            at.norm_sum += found.norm
+            at.clipped += found.norm > limit
+        at.batches += 1
+        at.steps += 1
+
+    def _requests(self, interrupt: Interrupt) -> tuple[bool, bool]:
+        """Whether to stop, as any process was asked to, and whether a checkpoint is due."""
+        due = time.monotonic() - self._saved_at > CHECKPOINT_SECONDS
+        asked = interrupt.requested.is_set()
+        if self.processes.count == 1:
+            return asked, due
+        stops, saves = self.processes.total([asked, due and self.processes.first])
+        return bool(stops), bool(saves)
 
     def _end_of_epoch(self) -> None:
         """Evaluate, keep the weights if they are the best so far, write metrics and checkpoint."""
         at = self.position
-        record: dict[str, float | int | bool] = {
-            "epoch": at.epoch + 1,
-            "train.loss": at.loss_sum / at.rows,
-            "rows_per_second": round(at.rows / max(at.seconds, 1e-9), 1),
-        }
-        if self.valid is not None:
-            found, _ = evaluate(self.model, self.valid, self.settings.loss)
-            record |= {f"valid.{name}": value for name, value in found.items()}
-        record["best"] = self._is_best(record)
-        if record["best"]:
-            about = {"epoch": str(at.epoch + 1)}
-            write_arrays(self.folder.weights, self.model.canonical_arrays(), about)
-        self.folder.append_metrics(record)
-        self.position = Position(
-            epoch=at.epoch + 1,
-            best=at.best,
-            best_epoch=at.best_epoch,
-            stale=at.stale,
-            lines=at.lines + 1,
-        )
+        record = self._record()
+        for name, value in measured(self.stepper, self.feed, self.settings, at.epoch).items():
+            record[name] = value
+        self.stepper.average.after_epoch()
+        with averaged(self.stepper.average):
+            if self.valid is not None:
+                record |= {f"valid.{name}": value for name, value in self.evaluate().items()}
+            record["best"] = self._is_best(record)
+            if record["best"] and self.processes.first:
+                about = {"epoch": str(at.epoch + 1)}
+                arrays = self.model.canonical_arrays()
+                narrow = {name: value.astype(np.float32) for name, value in arrays.items()}
+                write_arrays(self.folder.weights, narrow, about)
+        self._see_plateau(record)
+        if self.processes.first:
+            self.folder.append_metrics(record)
+        self._warn(record)
+        self.position = at.next_epoch()
         self.save()
         self.listener.epoch_done(record)
 
-    def _is_best(self, record: dict[str, float | int | bool]) -> bool:
+    def _record(self) -> Record:
+        """What is known of the epoch from its steps."""
+        at = self.position
+        seconds = max(at.seconds, 1e-9)
+        record: Record = {
+            "epoch": at.epoch + 1,
+            "train.loss": at.loss_sum / at.weight,
+            "rows_per_second": round(at.rows / seconds, 1),
+            "tokens_per_second": round(at.real / seconds, 1),
+            "padded": 1 - at.real / at.padded,
+            "lr": self.stepper.optimizer.param_groups[0]["lr"],
+        }
+        if self.settings.clip_norm is not None:
+            record["grad.norm"] = at.norm_sum / at.batches
+            record["grad.clipped"] = at.clipped / at.batches
+        return record
+
+    def _warn(self, record: Record) -> None:
+        """Say once what the statistics show, but not of weights that were just drawn."""
+        found = warning(record) if self.position.epoch else None
+        if found is not None and found[0] not in self.position.warned:
+            self.position.warned.append(found[0])
+            self.listener.warning(found[1])
+
+    def _see_plateau(self, record: Record) -> None:
+        schedule = self.settings.schedule
+        if isinstance(schedule, Plateau):
+            value = float(record[f"valid.{self.metric}"])
+            self.position.plateau.see(schedule, value, larger_is_better(self.metric))
+
+    def _is_best(self, record: Record) -> bool:
         """Whether this epoch's weights are kept: the best on the watched metric, else the last."""
         at, stopping = self.position, self.settings.early_stopping
         if self.valid is None:
             at.best_epoch = at.epoch + 1
             return True
-        metric = stopping.metric if stopping else "loss"
-        value = record[f"valid.{metric}"]
-        gain = 0.0
+        value = float(record[f"valid.{self.metric}"])
+        gain = math.inf
         if at.best is not None:
-            gain = value - at.best if metric in LARGER_IS_BETTER else at.best - value
-        better = at.best is None or gain > 0
-        at.stale = (
-            0
-            if at.best is None or gain > (stopping.min_delta if stopping else 0)
-            else (at.stale + 1)
-        )
-        if better:
-            at.best, at.best_epoch = float(value), at.epoch + 1
-        return better
+            gain = value - at.best if larger_is_better(self.metric) else at.best - value
+        at.stale = 0 if gain > (stopping.min_delta if stopping else 0) else at.stale + 1
+        if gain > 0:
+            at.best, at.best_epoch = value, at.epoch + 1
+        return gain > 0
+
+
+def larger_is_better(metric: str) -> bool:
+    """Of a metric's name, which starts with the column if there are several outputs."""
+    return metric.rpartition(".")[2] in LARGER_IS_BETTER
+
+
+def in_groups(pieces: Iterable[Piece], many: int) -> Iterator[list[Piece]]:
+    """`many` pieces at a time; the last group may have fewer."""
+    group: list[Piece] = []
+    for piece in pieces:
+        group.append(piece)
+        if len(group) == many:
+            yield group
+            group = []
+    if group:
+        yield group

@@ -7,6 +7,7 @@ import os
 from rnnspec.plan import Plan
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.plan.weights import weights_of
+from rnnspec.spec.train import TokenBudget
 
 SHARED_FROM = 10_000_000
 """Multiplications of one layer's step from which a second thread gains more than it costs.
@@ -16,8 +17,11 @@ time with two threads and no less of the clock; an LSTM of 256 units at batch 32
 1.6 times as fast.
 """
 
+STEPS = 30
+"""Steps of a row, where a batch is a number of steps."""
 
-def threads_for(plan: Plan, batch: int, wanted: int | None) -> int:
+
+def threads_for(plan: Plan, batch: int | TokenBudget, wanted: int | None) -> int:
     """`wanted`, or one thread for small layers and one a core where a step is worth sharing.
 
     A function of the plan and the machine, not of a measurement: the number of threads decides
@@ -26,7 +30,8 @@ def threads_for(plan: Plan, batch: int, wanted: int | None) -> int:
     if wanted is not None:
         return wanted
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return cores or 1 if largest_step(plan, batch) >= SHARED_FROM else 1
+    rows = batch if isinstance(batch, int) else max(1, batch.tokens // STEPS)
+    return cores or 1 if largest_step(plan, rows) >= SHARED_FROM else 1
 
 
 def largest_step(plan: Plan, batch: int) -> int:

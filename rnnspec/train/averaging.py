@@ -1,0 +1,149 @@
+"""Averages of the weights over training, evaluated and exported in the place of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from rnnspec.spec import Train
+
+
+class Average(Protocol):
+    """An average of `weights`, which training changes."""
+
+    weights: Sequence[Tensor]
+
+    def after_step(self, steps: int) -> None:
+        """The optimizer has made step number `steps`, counted from 1."""
+
+    def after_epoch(self) -> None:
+        """The epoch is over."""
+
+    def values(self) -> Sequence[Tensor]:
+        """The average of each weight."""
+
+    def arrays(self) -> dict[str, Tensor]:
+        """All that is to be kept in a checkpoint."""
+
+    def load(self, arrays: Mapping[str, Tensor]) -> None:
+        """Take back what `arrays` gave. Raises KeyError or RuntimeError if it does not fit."""
+
+
+class Raw:
+    """No average: the weights themselves."""
+
+    def __init__(self, weights: Sequence[Tensor]) -> None:
+        self.weights = weights
+
+    def after_step(self, steps: int) -> None:
+        pass
+
+    def after_epoch(self) -> None:
+        pass
+
+    def values(self) -> Sequence[Tensor]:
+        return self.weights
+
+    def arrays(self) -> dict[str, Tensor]:
+        return {}
+
+    def load(self, arrays: Mapping[str, Tensor]) -> None:
+        pass
+
+
+class MovingAverage:
+    """`a = d a + (1 - d) w` after each step, with d the `decay`, and less of it at first.
+
+    At step n the decay is at most (1 + n) / (10 + n), so that the first weights, which were drawn,
+    are soon forgotten (the rule of TensorFlow's ExponentialMovingAverage).
+    """
+
+    def __init__(self, weights: Sequence[Tensor], decay: float) -> None:
+        self.weights, self.decay = weights, decay
+        self.mean = [weight.detach().clone() for weight in weights]
+
+    @torch.no_grad()
+    def after_step(self, steps: int) -> None:
+        decay = min(self.decay, (1 + steps) / (10 + steps))
+        torch._foreach_lerp_(self.mean, [w.detach() for w in self.weights], 1 - decay)
+
+    def after_epoch(self) -> None:
+        pass
+
+    def values(self) -> Sequence[Tensor]:
+        return self.mean
+
+    def arrays(self) -> dict[str, Tensor]:
+        return {str(number): value for number, value in enumerate(self.mean)}
+
+    def load(self, arrays: Mapping[str, Tensor]) -> None:
+        for number, value in enumerate(self.mean):
+            value.copy_(arrays[str(number)])
+
+
+class LastEpochs:
+    """The mean of the weights at the ends of the last `many` epochs (Izmailov et al. 2018,
+    Averaging Weights Leads to Wider Optima, equation 1, over a moving window)."""
+
+    def __init__(self, weights: Sequence[Tensor], many: int) -> None:
+        self.weights, self.many = weights, many
+        self.kept: list[list[Tensor]] = []
+
+    def after_step(self, steps: int) -> None:
+        pass
+
+    def after_epoch(self) -> None:
+        self.kept.append([weight.detach().clone() for weight in self.weights])
+        del self.kept[: -self.many]
+
+    def values(self) -> Sequence[Tensor]:
+        if not self.kept:
+            return self.weights
+        return [torch.stack(of_epochs).mean(dim=0) for of_epochs in zip(*self.kept, strict=True)]
+
+    def arrays(self) -> dict[str, Tensor]:
+        return {
+            f"{epoch}.{number}": value
+            for epoch, values in enumerate(self.kept)
+            for number, value in enumerate(values)
+        }
+
+    def load(self, arrays: Mapping[str, Tensor]) -> None:
+        epochs = len(arrays) // max(1, len(self.weights))
+        self.kept = [
+            [
+                arrays[f"{epoch}.{number}"].to(weight).view_as(weight)
+                for number, weight in enumerate(self.weights)
+            ]
+            for epoch in range(epochs)
+        ]
+
+
+def average_of(settings: Train, weights: Sequence[Tensor]) -> Average:
+    """The average that a spec asks for."""
+    if settings.ema is not None:
+        return MovingAverage(weights, settings.ema)
+    if settings.average_last is not None:
+        return LastEpochs(weights, settings.average_last)
+    return Raw(weights)
+
+
+@contextmanager
+def averaged(average: Average) -> Iterator[None]:
+    """While inside, the weights hold their averages."""
+    if isinstance(average, Raw):
+        yield
+        return
+    weights = list(average.weights)
+    before = [weight.detach().clone() for weight in weights]
+    with torch.no_grad():
+        torch._foreach_copy_(weights, list(average.values()))
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            torch._foreach_copy_(weights, before)

@@ -1,0 +1,71 @@
+"""Gradients of a few rows, outside of training: to choose a precision, and for statistics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from rnnspec.spec import Train
+from rnnspec.to_torch import Model
+from rnnspec.train.checkpoint import precision_of
+from rnnspec.train.devices import Numbers, device_of, tried
+from rnnspec.train.distributed import Processes
+from rnnspec.train.feed import Feed, Piece, RowFeed
+from rnnspec.train.objective import Objective
+from rnnspec.train.statistics import measure
+from rnnspec.train.step import Stepper
+
+PROBED, DRAWN = 32, 512
+"""Rows that are looked at: the longest of so many that are drawn."""
+
+
+def numbers_for(
+    model: Model, settings: Train, feed: Feed, checkpoint: Path, processes: Processes
+) -> tuple[Numbers, str]:
+    """Device and precision of a training, and why it is not what the spec asks for, if it is not.
+
+    What a checkpoint was begun in is kept. Raises BuildError for a GPU that is not there.
+    """
+    device = device_of(settings)
+    if checkpoint.exists():
+        return Numbers(device, precision_of(checkpoint)), ""
+    model.to(device)
+
+    def step(numbers: Numbers) -> None:
+        piece = next(feed.pieces(0, 0))
+        gradients(Objective(model, settings), piece, numbers)
+        model.zero_grad(set_to_none=True)
+
+    with torch.random.fork_rng(enabled=settings.precision not in ("float32", "float64")):
+        precision, why = tried(settings.precision, device, step)
+    precision, why = processes.from_first(lambda: (precision, why))
+    return Numbers(device, precision), why
+
+
+def gradients(objective: Objective, piece: Piece, numbers: Numbers) -> None:
+    """Add the gradient of a piece's loss; a window of a stream starts from first states."""
+    states = None
+    if piece.reset is not None:
+        states = objective.model.first_states(len(piece.reset))
+    losses, _ = objective(piece.batch, numbers, states)
+    sum(losses.values(), start=torch.zeros((), device=numbers.device)).backward()
+
+
+def measured(stepper: Stepper, feed: Feed, settings: Train, epoch: int) -> dict[str, float]:
+    """Statistics of the gradient through time (`rnnspec.train.statistics`) after an epoch."""
+    piece = probe(feed, settings.seed, epoch)
+    if not any(stepper.objective.counts(piece.batch).values()):
+        return {}
+    return measure(stepper.model, lambda: gradients(stepper.objective, piece, stepper.numbers))
+
+
+def probe(feed: Feed, seed: int, epoch: int) -> Piece:
+    """A piece to measure on: the longest of some rows, or the first window of streams."""
+    if not isinstance(feed, RowFeed):
+        return next(feed.pieces(epoch, 0))
+    draw = np.random.RandomState([seed, epoch, 1])
+    rows = np.unique(draw.randint(0, feed.data.rows, DRAWN)).astype(np.int64)
+    longest = np.argsort(feed.lengths[rows], kind="stable")[-PROBED:]
+    return feed.piece(rows[longest])

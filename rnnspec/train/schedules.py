@@ -1,0 +1,92 @@
+"""The learning rate at each step, as a share of the optimizer's `lr`.
+
+A rate depends on the position alone, so that a run that is resumed goes on with the same ones; only
+a plateau looks at what was measured, and its state is part of the position.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from rnnspec.spec.schedules import (
+    ConstantRate,
+    Cosine,
+    InverseSqrt,
+    Linear,
+    Plateau,
+    Schedule,
+    StepDown,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Step `step` (from 0) of `steps` in all, in epoch `epoch` (from 0)."""
+
+    step: int
+    steps: int
+    epoch: int
+
+
+def rate_at(schedule: Schedule, moment: Moment, fallen: float = 1.0) -> float:
+    """What the optimizer's rate is multiplied by in this step.
+
+    `fallen` is what a plateau has multiplied it by so far.
+
+    Cosine: Loshchilov and Hutter 2017, SGDR, equation 5, without restarts. Inverse square root:
+    Vaswani et al. 2017, section 5.3, scaled so that the largest rate is the optimizer's.
+    """
+    match schedule:
+        case ConstantRate():
+            return 1.0
+        case Cosine(floor=floor):
+            part = _part(schedule.warmup, moment)
+            down = floor + (1 - floor) * (1 + math.cos(math.pi * part)) / 2
+            return _warm(schedule.warmup, moment) * down
+        case Linear(floor=floor):
+            part = _part(schedule.warmup, moment)
+            return _warm(schedule.warmup, moment) * (floor + (1 - floor) * (1 - part))
+        case InverseSqrt(warmup=warmup):
+            number = moment.step + 1
+            return min(number / warmup, math.sqrt(warmup / number))
+        case StepDown():
+            falls = 0
+            if moment.epoch >= schedule.after:
+                falls = 1 + (moment.epoch - schedule.after) // schedule.every
+            return float(schedule.factor**falls)
+        case Plateau():
+            return fallen
+
+
+def _warm(warmup: int, moment: Moment) -> float:
+    """Evenly up to 1 at step number `warmup`, counted from 1."""
+    return min(1.0, (moment.step + 1) / warmup) if warmup else 1.0
+
+
+def _part(warmup: int, moment: Moment) -> float:
+    """Share of the steps after the warm-up that are done, from 0 to 1."""
+    steps = max(1, moment.steps - warmup)
+    return min(1.0, max(0, moment.step - warmup) / steps)
+
+
+@dataclass(slots=True)
+class PlateauState:
+    """What a plateau has seen: the `best` value, epochs without a better one since, and what the
+    rate was multiplied by so far."""
+
+    best: float | None = None
+    stale: int = 0
+    fallen: float = 1.0
+
+    def see(self, schedule: Plateau, value: float, larger_is_better: bool) -> None:
+        """Take in an epoch's value; the rate falls after `patience` epochs without a better one."""
+        gain = math.inf
+        if self.best is not None:
+            gain = value - self.best if larger_is_better else self.best - value
+        if gain > schedule.min_delta:
+            self.best, self.stale = value, 0
+            return
+        self.stale += 1
+        if self.stale >= schedule.patience:
+            self.fallen, self.stale = max(schedule.floor, self.fallen * schedule.factor), 0

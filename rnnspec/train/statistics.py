@@ -1,0 +1,159 @@
+"""Signs of gradients that vanish or explode through time, measured on a few rows once an epoch.
+
+Of each direction of each recurrent layer, as `NAME.LAYER.DIRECTION`:
+
+- `grad`: norm of the loss's gradient with respect to its weights;
+- `flow`: norm of the gradient with respect to what the layer reads at the first step, divided by
+  that at the last step read (Bengio, Simard and Frasconi 1994, Learning Long-Term Dependencies
+  with Gradient Descent is Difficult; Pascanu, Mikolov and Bengio 2013, section 2.1). A loss that
+  looks at the end only reaches the first step through all states between, so that a small ratio
+  means that the layer cannot learn from far back, and a large one that a step far back moves
+  everything;
+- `rms`: root mean square of its outputs at real steps, `saturated`: share of them beyond 0.99 in
+  size, where the slope of tanh is almost 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rnnspec.to_torch import Model
+from rnnspec.to_torch.recurrent import RecurrentLayer
+
+VANISHED, EXPLODED = 1e-6, 1e6
+"""Of `flow`, over at least `LEAST` steps: below and above them a warning is due."""
+LEAST = 10
+
+
+@dataclass(slots=True)
+class Seen:
+    """What hooks have seen of one direction of a layer; gradients at the first and last step of
+    each row that has two steps or more, squared and added up."""
+
+    grad: float = 0.0
+    first: float = 0.0
+    last: float = 0.0
+    squares: float = 0.0
+    saturated: float = 0.0
+    count: int = 0
+    steps: int = 0
+    weights: list[nn.Parameter] = field(default_factory=list)
+
+    @property
+    def flow(self) -> float | None:
+        """None where no gradient arrived at the last step."""
+        return math.sqrt(self.first / self.last) if self.last > 0 else None
+
+
+def measure(model: Model, gradients: Callable[[], None]) -> dict[str, float]:
+    """The statistics of the loss whose gradients the function computes, by name.
+
+    Gradients and random numbers are afterwards what they were before.
+    """
+    held = [(weight, weight.grad) for weight in model.parameters()]
+    for weight, _ in held:
+        weight.grad = None
+    try:
+        with torch.random.fork_rng(), _watched(model) as seen:
+            gradients()
+            for of_layer in seen.values():
+                squares = (w.grad.square().sum() for w in of_layer.weights if w.grad is not None)
+                of_layer.grad = math.sqrt(float(sum(squares, start=torch.zeros(()))))
+    finally:
+        for weight, gradient in held:
+            weight.grad = gradient
+    return {name: value for key, s in seen.items() for name, value in _values(key, s)}
+
+
+def warning(statistics: Mapping[str, float]) -> tuple[str, str] | None:
+    """What is wrong in one word, and in a sentence with the way out; None if nothing is."""
+    flows = {k.removeprefix("flow."): v for k, v in statistics.items() if k.startswith("flow.")}
+    for name, flow in flows.items():
+        if flow > EXPLODED or not math.isfinite(flow):
+            return "exploding", (
+                f"gradients explode through time in {name}: at the first step they are {flow:.0e}"
+                " times as large as at the last; set train.clip_norm smaller, or start recurrent"
+                " weights orthogonal"
+            )
+        if flow < VANISHED:
+            return "vanishing", (
+                f"gradients vanish through time in {name}: at the first step they are {flow:.0e}"
+                " times as large as at the last; a gated cell (lstm, gru), a higher forget_bias or"
+                " another pooling reaches further back"
+            )
+    return None
+
+
+def _values(key: str, seen: Seen) -> Iterator[tuple[str, float]]:
+    yield f"grad.{key}", seen.grad
+    if seen.flow is not None and seen.steps >= LEAST:
+        yield f"flow.{key}", seen.flow
+    if seen.count:
+        yield f"rms.{key}", math.sqrt(seen.squares / seen.count)
+        yield f"saturated.{key}", seen.saturated / seen.count
+
+
+@contextmanager
+def _watched(model: Model) -> Iterator[dict[str, Seen]]:
+    """While inside, the kernels of all recurrent layers are watched, by layer and direction."""
+    seen: dict[str, Seen] = {}
+    hooks = []
+    for part in model.modules():
+        if not isinstance(part, RecurrentLayer):
+            continue
+        for direction, kernel in zip(part.node.directions, part.kernels, strict=True):
+            of_layer = Seen(weights=[p for p in kernel.parameters() if p.requires_grad])
+            seen[f"{part.node.name}.{direction}"] = of_layer
+            hooks.append(kernel.register_forward_pre_hook(_reading(of_layer)))
+            hooks.append(kernel.register_forward_hook(_answering(of_layer)))
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _reading(seen: Seen) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Any, ...]]:
+    """Notes the gradient of what a kernel reads, in its reading order."""
+
+    def note(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        steps, *others = given
+        lengths = others[-1]
+        if lengths is None:  # single steps of a decoder have no ends
+            return given
+        seen.steps = int(lengths.max())
+        # A tensor of its own: both directions of a layer read the same one.
+        steps = steps + 0 if steps.requires_grad else steps.detach().requires_grad_()
+        steps.register_hook(lambda gradient: _note_ends(seen, gradient, lengths))
+        return (steps, *others)
+
+    return note
+
+
+def _note_ends(seen: Seen, gradient: Tensor, lengths: Tensor) -> None:
+    rows = torch.nonzero(lengths >= 2)[:, 0]
+    seen.first += float(gradient[0, rows].double().square().sum())
+    seen.last += float(gradient[lengths[rows] - 1, rows].double().square().sum())
+
+
+def _answering(seen: Seen) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+    """Notes the size of what a kernel answers at real steps."""
+
+    def note(module: nn.Module, given: tuple[Any, ...], answer: Any) -> None:
+        out, lengths = answer[0].detach(), given[-1]
+        if lengths is None:
+            return
+        real = torch.arange(len(out), device=out.device)[:, None] < lengths
+        values = out[real].double()
+        seen.squares += float(values.square().sum())
+        seen.saturated += float((values.abs() > 0.99).sum())
+        seen.count += values.numel()
+
+    return note

@@ -1,0 +1,129 @@
+"""One step of the optimizer: losses, gradients, limits, and the new weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rnnspec.spec import Train
+from rnnspec.to_torch import Model
+from rnnspec.train.averaging import average_of
+from rnnspec.train.devices import Numbers
+from rnnspec.train.distributed import ALONE, Processes
+from rnnspec.train.feed import Piece
+from rnnspec.train.objective import Objective
+from rnnspec.train.optimizers import groups_of, optimizer_of, set_rate
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """What a step found: the mean `loss` over `weight` answers of all processes, and the `norm` of
+    the gradient before it was limited, NaN where it was not measured."""
+
+    loss: float
+    weight: float
+    norm: float
+
+
+class Stepper:
+    """The state that changes from step to step: weights, optimizer, averages, carried states."""
+
+    def __init__(
+        self,
+        model: Model,
+        settings: Train,
+        numbers: Numbers | None = None,
+        processes: Processes = ALONE,
+    ) -> None:
+        self.model, self.settings, self.processes = model, settings, processes
+        self.numbers = numbers or Numbers()
+        model.to(self.numbers.device, self.numbers.weights)
+        self.trained = [p for p in model.parameters() if p.requires_grad]
+        self.penalties = list(model.penalties())
+        self.objective = Objective(model, settings)
+        self.optimizer = optimizer_of(settings.optimizer, groups_of(settings.optimizer, model))
+        self.average = average_of(settings, self.trained)
+        scaled = self.numbers.precision == "float16"
+        self.scaler = torch.amp.GradScaler(self.numbers.device.type, enabled=scaled)
+        self.carried: dict[str, Tensor] | None = None
+
+    def step(self, pieces: Sequence[Piece], rate: float = 1.0, number: int = 0) -> Stepped:
+        """One step with the gradient of all pieces together, at `rate` times the optimizer's lr.
+
+        `number` is that of the step, from 0. Where the loss is not finite, nothing is changed.
+        """
+        counts = self._counts(pieces)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = sum(self._gradients(piece, counts) for piece in pieces)
+        if self.processes.count > 1:
+            (loss,) = self.processes.total([loss])
+            self.processes.add_up(self._all_gradients())
+        if not math.isfinite(loss):
+            return Stepped(loss, max(counts.values()), math.nan)
+        norm = self._limit()
+        set_rate(self.optimizer, rate * self.settings.optimizer.lr)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.average.after_step(number + 1)
+        return Stepped(loss, max(counts.values()), norm)
+
+    def _counts(self, pieces: Sequence[Piece]) -> dict[str, float]:
+        """Answers to each output in the step, of all processes."""
+        totals: dict[str, float] = dict.fromkeys(self.objective.losses, 0.0)
+        for piece in pieces:
+            for column, count in self.objective.counts(piece.batch).items():
+                totals[column] += count
+        summed = self.processes.total(list(totals.values()))
+        return dict(zip(totals, summed, strict=True))
+
+    def _gradients(self, piece: Piece, totals: Mapping[str, float]) -> float:
+        """Add the gradient of a piece; its part of the step's loss."""
+        counts = self.objective.counts(piece.batch)
+        if not any(counts.values()):
+            return 0.0
+        before = None if piece.reset is None else self.states_before(piece)
+        losses, after = self.objective(piece.batch, self.numbers, before)
+        if before is not None:
+            self.carried = {name: value.detach() for name, value in after.items()}
+        loss = torch.zeros((), device=self.numbers.device)
+        for column, of_column in losses.items():
+            share = counts[column] / totals[column] if totals[column] else 0.0
+            loss = loss + (of_column if share == 1.0 else of_column * share)
+        value = loss.item()
+        if math.isfinite(value):
+            self.scaler.scale(loss).backward()
+        return value
+
+    def states_before(self, piece: Piece) -> dict[str, Tensor]:
+        """The carried states, and those of a new sequence where one begins."""
+        assert piece.reset is not None
+        reset = torch.from_numpy(piece.reset).to(self.numbers.device)
+        first = self.model.first_states(len(reset))
+        if self.carried is None:
+            return first
+        return {
+            name: torch.where(reset[:, None], value, self.carried[name].to(value.dtype))
+            for name, value in first.items()
+        }
+
+    def _all_gradients(self) -> list[Tensor]:
+        for weight in self.trained:
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+        return [weight.grad for weight in self.trained if weight.grad is not None]
+
+    def _limit(self) -> float:
+        """Add the penalties' gradient and shorten what is too long; the norm before that."""
+        self.scaler.unscale_(self.optimizer)
+        for weight, l2 in self.penalties:  # of the penalty, which the reported loss leaves out
+            if weight.grad is not None:
+                weight.grad.add_(weight.detach(), alpha=l2)
+        if self.settings.clip_value is not None:
+            torch.nn.utils.clip_grad_value_(self.trained, self.settings.clip_value)
+        if self.settings.clip_norm is None:
+            return math.nan
+        return float(torch.nn.utils.clip_grad_norm_(self.trained, self.settings.clip_norm))
