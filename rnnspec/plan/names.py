@@ -1,0 +1,91 @@
+"""Names of the inputs and outputs of an exported model: one rule for all that write or read it."""
+
+from __future__ import annotations
+
+from rnnspec.plan.nodes import (
+    CategoryInput,
+    CharactersInput,
+    ClassOutput,
+    ForecastOutput,
+    FramesInput,
+    Input,
+    KeysInput,
+    LabelsOutput,
+    NumericOutput,
+    Output,
+    Plan,
+    SeriesInput,
+    TextOutput,
+    TokensInput,
+)
+
+SEED = "seed"
+"""The input `[batch]` of a model that draws its answers."""
+
+Sequence = TokensInput | FramesInput | KeysInput | SeriesInput
+"""Inputs on the time axis that all sequences of a model share."""
+
+
+def first_sequence(plan: Plan) -> Sequence | None:
+    """The input whose lengths are those of the time axis."""
+    return next((node for node in plan.inputs if isinstance(node, Sequence)), None)
+
+
+def splits_text(node: Input, ids: bool) -> bool:
+    """Whether the model itself takes the texts of an input apart, and so finds their lengths."""
+    return isinstance(node, TokensInput) and node.kind != "tokens" and not ids
+
+
+def lengths_name(plan: Plan, ids: bool) -> str:
+    """The input `[batch]` with the lengths of the time axis; "" of a model that finds them itself,
+    or has no such axis."""
+    first = first_sequence(plan)
+    return "" if first is None or splits_text(first, ids) else f"{first.column}.lengths"
+
+
+def input_names(plan: Plan, node: Input, ids: bool) -> tuple[str, ...]:
+    """The inputs that stand for `node`, without those of lengths of the time axis. The characters
+    of texts are none: the model finds them."""
+    match node:
+        case CharactersInput():
+            return (node.key, f"{node.key}.lengths") if ids else ()
+        case TokensInput() | CategoryInput():
+            return (f"{node.column}.ids",) if ids else (node.column,)
+        case _:
+            return (node.key,)
+
+
+def answer_name(plan: Plan, node: Output) -> str:
+    """The output with the answer itself: its column, and more where an input has the same."""
+    if isinstance(node, ClassOutput | LabelsOutput) and node.ahead:
+        return f"{node.column}.next"
+    if isinstance(node, ForecastOutput):
+        return f"{node.column}.forecast"
+    read = {name for each in plan.inputs for name in (each.column, each.key)}
+    return f"{node.column}.answer" if node.column in read else node.column
+
+
+def output_names(plan: Plan, node: Output, ids: bool, attention: bool = False) -> tuple[str, ...]:
+    """All outputs that stand for `node`, the answer itself first."""
+    name = answer_name(plan, node)
+    match node:
+        case ClassOutput() | LabelsOutput():
+            return (name, f"{name}.probabilities")
+        case NumericOutput():
+            return (name,)
+        case TextOutput():
+            told = (f"{name}.ids", f"{name}.lengths") if ids else (name,)
+            weights = (f"{name}.attention",) if attention else ()
+            return (*told, f"{name}.scores", *weights)
+        case ForecastOutput():
+            return (name, *(f"{name}.{part}" for part in PARTS[node.distribution]))
+
+
+PARTS = {
+    "point": (),
+    "quantiles": ("quantiles",),
+    "gaussian": ("deviation",),
+    "student_t": ("scale", "degrees"),
+    "negative_binomial": ("dispersion",),
+}
+"""What a forecast tells beside the value, by its distribution."""
