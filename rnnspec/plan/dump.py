@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from rnnspec.cells import Cell
 from rnnspec.cells.starts import CellStart
-from rnnspec.plan.nodes import Node, Plan, Recurrent
+from rnnspec.plan.nodes import Decoder, Node, Plan, Recurrent, Search
 from rnnspec.plan.verify import shapes
 from rnnspec.plan.weights import FromData, weights, weights_of
 
@@ -16,22 +16,23 @@ def dump(plan: Plan) -> str:
     total = sum(weight.size for weight in weights(plan) if weight.trained)
     lines = [f"plan {plan.name} ({plan.cardinality}), {total:,} trained weights", ""]
     by_name = shapes(plan)
+    body = {n.name for each in plan.nodes if isinstance(each, Decoder) for n in each.body}
     rows = [
         (
-            node.name,
+            f"  {node.name}" if node.name in body else node.name,
             _operation(node),
             "[" + ", ".join(map(str, by_name[node.name])) + "]",
-            _count(node),
+            "" if isinstance(node, Decoder) else _count(node),
         )
-        for node in plan.nodes
+        for node in plan.every_node()
     ]
     wide = [max(len(row[column]) for row in rows) for column in range(3)]
     for name, operation, shape, count in rows:
         line = f"  {name:<{wide[0]}} = {operation:<{wide[1]}}  : {shape:<{wide[2]}}  {count}"
         lines.append(line.rstrip())
-    starts = [line for n in plan.nodes if isinstance(n, Recurrent) for line in _starts(n)]
+    starts = [line for n in plan.every_node() if isinstance(n, Recurrent) for line in _starts(n)]
     lines += ["", *starts] if starts else []
-    cells = {node.cell.name: node.cell for node in plan.nodes if hasattr(node, "cell")}
+    cells = {n.cell.name: n.cell for n in plan.every_node() if isinstance(n, Recurrent)}
     for cell in cells.values():
         lines += ["", *_equations(cell)]
     return "\n".join(lines) + "\n"
@@ -42,10 +43,12 @@ def _operation(node: Node) -> str:
     parts = []
     for field in fields(node):
         value = getattr(node, field.name)
-        if field.name in ("name", "starts") or value == field.default:
+        if field.name in ("name", "starts", "body") or value == field.default:
             continue
         if field.name in ("source", "skip"):
             parts.append(str(value))
+        elif field.name in ("sources", "reads"):
+            parts += value
         else:
             parts.append(f"{field.name}={_setting(field.name, value)}")
     return f"{type(node).__name__}({', '.join(parts)})"
@@ -59,9 +62,21 @@ def _setting(name: str, value: object) -> str:
             return value
         case "given", tuple():
             return ", ".join(each or "0" for each in value)
+        case _, Search():
+            return _search(value)
+        case "numbers", tuple():
+            return f"{len(value)} numbers"
         case "sizes", tuple():
             return "{" + ", ".join(f"{key}: {number}" for key, number in value) + "}"
     return repr(value)
+
+
+def _search(search: Search) -> str:
+    """`beam(limit=30, width=4)`, without settings that are off."""
+    chosen = {field.name: getattr(search, field.name) for field in fields(search)}
+    default = Search()
+    told = (f"{k}={v!r}" for k, v in chosen.items() if k == "limit" or v != getattr(default, k))
+    return f"{search.strategy}({', '.join(each for each in told if 'strategy' not in each)})"
 
 
 def _starts(node: Recurrent) -> list[str]:

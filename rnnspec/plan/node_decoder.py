@@ -33,7 +33,8 @@ class Previous:
 class PreviousNumber:
     """The value before each step, `[B, U, 1]`, scaled as the answer is: before the first step the
     last value of the series in the sequence `source` `[B, T, 1]` of the past (0 of a row of no
-    steps), then the answers, of a distribution its mean. The first node of the body of a recursive
+    steps), then (a - centre) / scale of each answer a, of a distribution its mean; where the true value
+    is given and not missing, of that. The first node of the body of a recursive
     forecast."""
 
     name: str
@@ -64,8 +65,8 @@ class Attend:
       over W_v m_j; the parts joined and taken through W_o to memory_width (Vaswani et al. 2017,
       3.2.2, without biases). The weights told are the mean over heads.
     - `location`: e_j = v · tanh(W_q q + W_m m_j + (U f)_j + b), f the convolution of the last
-      step's weights with `filters` filters F of odd width `kernel`, zeros around (Chorowski et al.
-      2015, equation 8).
+      step's weights (0 before the first step) with `filters` filters F of odd width `kernel`, zeros
+      around: f_jk = sum_i F_ki a'_(j + i - (kernel - 1) / 2) (Chorowski et al. 2015, equation 8).
     - `monotonic`: p_j = sigmoid(additive e_j + r), a_j = p_j q_j with q_j = (1 - p_{j-1}) q_{j-1} +
       a'_j, where a' are the last step's weights, at first 1 at j = 0 (Raffel et al. 2017, equation
       9), in training and in answers alike: the weights are the expected ones, and may sum to less

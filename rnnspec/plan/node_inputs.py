@@ -13,7 +13,7 @@ TokenKind = Literal["words", "chars", "bytes", "subwords", "tokens"]
 Missing = Literal["error", "mean", "previous"]
 """What a missing number (null; NaN in a model's input) stands for: nothing, it is an error; the
 mean of the training rows, after scaling 0; or the last value of its feature before it in the row,
-the mean where there is none."""
+the mean where there is none. A value scaled by its window has its centre for a mean, also 0."""
 WindowKind = Literal["window", "mean"]
 
 
@@ -166,7 +166,8 @@ class WindowMoments:
 
     `window`: its mean, and the square root of its variance + 1e-5 (Kim et al. 2022, RevIN); `mean`:
     0, and the mean of its absolute values, at least 1e-5 (Salinas et al. 2020, DeepAR, equation 4
-    but for the 1). Of a row of no steps, 0 and 1.
+    but for the 1). Missing numbers are left out, with `previous` those that have no value before
+    them. Of a row of no steps, or of none but missing ones, 0 and 1.
     """
 
     name: str
@@ -182,13 +183,15 @@ class WindowMoments:
 @dataclass(frozen=True, slots=True)
 class FutureInput:
     """The known values ahead of the series in `column`, `[B, horizon, 1]`: a sequence on the axis
-    of the answer, all rows as long. Scaled as its `SeriesInput` is."""
+    of the answer, all rows as long. Scaled as its `SeriesInput` is. With `flat`, the value is a
+    vector `[B, horizon]`."""
 
     name: str
     column: str
     horizon: int
     scaled: bool
     moments: str = ""
+    flat: bool = False
 
     @property
     def key(self) -> str:

@@ -22,12 +22,16 @@ InitialState = Literal["zeros", "learned", "given"]
 
 @dataclass(frozen=True, slots=True)
 class Embed:
-    """A learned vector for each token number: `[B, T]` to `[B, T, width]`."""
+    """A learned vector for each number: `[B, T]` to `[B, T, width]`, or `[B]` to `[B, width]`.
+
+    With `pad`, row 0 of the table is the pad's: always 0, and not trained.
+    """
 
     name: str
     source: str
     size: int
     width: int
+    pad: bool = True
 
 
 @dataclass(frozen=True, slots=True)

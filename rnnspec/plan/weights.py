@@ -36,7 +36,9 @@ from rnnspec.plan.nodes import (
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """Each row normal of mean 0 and deviation 1, but row 0, the pad, 0."""
+    """Each row normal of mean 0 and deviation 1; with `pad`, row 0 is 0."""
+
+    pad: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def weights_of(node: Node) -> Iterator[Weight]:
     """The weights of one node, in canonical order."""
     match node:
         case Embed():
-            yield Weight(f"{node.name}.table", (node.size, node.width), Vectors())
+            yield Weight(f"{node.name}.table", (node.size, node.width), Vectors(node.pad))
         case Recurrent():
             yield from _of_layer(node)
         case Normalize():

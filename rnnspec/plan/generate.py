@@ -1,0 +1,77 @@
+"""A language model as a writer: the plan that goes on from a prompt, with the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rnnspec.errors import ExportError
+from rnnspec.plan.nodes import (
+    ClassOutput,
+    Decoder,
+    Dense,
+    Embed,
+    Input,
+    Node,
+    Plan,
+    Previous,
+    Scores,
+    Search,
+    TextOutput,
+    TokensInput,
+    sources,
+)
+from rnnspec.plan.verify import verify
+
+
+def generation(plan: Plan, search: Search) -> Plan:
+    """The plan 1:N that reads a prompt and writes on, for a plan N:N that answers the next token.
+
+    Every weight keeps its name, so that those of `plan` fit. The answer begins with the prompt, of
+    at least one token. Raises ExportError for a plan that is no language model over text.
+    """
+    ends = [node for node in plan.outputs if isinstance(node, ClassOutput) and node.ahead]
+    if len(ends) != 1 or len(plan.outputs) != 1:
+        raise ExportError(
+            f"{plan.name} answers no next token, so it cannot write on from a prompt; only models"
+            " with one output 'as: next' over text can"
+        )
+    (end,) = ends
+    prompt = next(n for n in plan.inputs if n.column == end.column)
+    if not isinstance(prompt, TokensInput) or prompt.kind not in ("words", "chars", "tokens"):
+        raise ExportError(f"{plan.name} reads {end.column!r} as what cannot be put together again")
+    others = [n for n in plan.nodes if n not in (end, prompt) and not isinstance(n, Input)]
+    outer, body = _parted(plan, prompt, others)
+    start = Previous("previous", prompt.size)
+    whole = (start, *(_in_body(node, prompt, end) for node in body))
+    own = {node.name for node in whole}
+    reads = dict.fromkeys(s for node in whole for s in sources(node) if s not in own)
+    decoder = Decoder("decoder", whole, tuple(reads), whole_prompt=True)
+    text = TextOutput(
+        end.name, "decoder", end.column, prompt.kind, prompt.size, search, prompt.name
+    )
+    inputs = [n for n in plan.nodes if isinstance(n, Input)]
+    return verify(Plan(plan.name, "1:N", (*inputs, *outer, decoder, text)))
+
+
+def _parted(plan: Plan, prompt: TokensInput, nodes: Sequence[Node]) -> tuple[list[Node], list[Node]]:
+    """The nodes of the row alone, and those that the tokens reach."""
+    reached = {prompt.name}
+    outer: list[Node] = []
+    body: list[Node] = []
+    for node in nodes:
+        if reached.intersection(sources(node)):
+            reached.add(node.name)
+            body.append(node)
+        else:
+            outer.append(node)
+    return outer, body
+
+
+def _in_body(node: Node, prompt: TokensInput, end: ClassOutput) -> Node:
+    """A node as it stands in the body: the prompt is what was answered before."""
+    if isinstance(node, Embed) and node.source == prompt.name:
+        return replace(node, source="previous")
+    if isinstance(node, Dense) and node.name == end.source:
+        return Scores(node.name, node.source, node.inputs, node.units)
+    return node

@@ -1,0 +1,335 @@
+"""The decoder: the states it starts from, its body, and how its answer is searched for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from rnnspec import spec as language
+from rnnspec.cells import Cell
+from rnnspec.errors import DataError
+from rnnspec.plan.facts import UNKNOWN_ID, Facts, TextFacts, Vocabulary
+from rnnspec.plan.nodes import (
+    Attend,
+    CopyMix,
+    Decoder,
+    Delayed,
+    Dense,
+    Embed,
+    FinalState,
+    InitialState,
+    Node,
+    Previous,
+    PreviousNumber,
+    Recurrent,
+    Scores,
+    Search,
+    TextOutput,
+    TokensInput,
+    sources,
+)
+from rnnspec.plan.resolve_inputs import Read, Sources, dropped, joined
+from rnnspec.plan.resolve_outputs import forecast_output
+from rnnspec.plan.resolve_stack import Stack
+from rnnspec.spec import decoder as kinds
+from rnnspec.spec.encoder import DEFAULT_EMBED
+from rnnspec.spec.search import BeamSearch, SampleSearch, TimesInput
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the decoder of a spec is made from: `encoder` its recurrent layers, `memory` the
+    sequence they give, both missing in 1:N; `nodes` of the plan so far, `body` of the decoder."""
+
+    spec: language.Spec
+    facts: Facts
+    inputs: Sources
+    nodes: list[Node]
+    body: list[Node]
+    encoder: tuple[Recurrent, ...] = ()
+    memory: Read | None = None
+
+    @property
+    def settings(self) -> kinds.Decoder:
+        assert self.spec.decoder is not None, "the spec has no decoder"
+        return self.spec.decoder
+
+
+def write_answer(written: Written) -> None:
+    """Adds the decoder and the output of the spec to the nodes. Raises DataError."""
+    spec = written.spec
+    (target,) = spec.data.outputs
+    if isinstance(target, language.ForecastOutput):
+        past = f"input.{target.column}"
+        written.body.append(PreviousNumber("decoder.previous", past))
+        read = _run(written, Read("decoder.previous", 1))
+        ahead = forecast_output(target, "decoder", written.nodes)
+        written.body.append(
+            Dense("decoder.answer", read.name, read.width, ahead.parameters, "none")
+        )
+        written.nodes.extend([_decoder(written, target.horizon), ahead])
+        return
+    known = written.facts.outputs[target.column]
+    assert isinstance(known, TextFacts)
+    size, settings = len(known.vocabulary), written.settings
+    width = settings.embed or DEFAULT_EMBED
+    written.body.append(Previous("decoder.previous", size))
+    written.body.append(Embed("decoder.embed", "decoder.previous", size, width, pad=False))
+    embedded = Read("decoder.embed", width)
+    read = _run(
+        written,
+        dropped("decoder.embed.dropout", settings.embed_dropout, embedded, written.body),
+    )
+    tied = "decoder.embed" if settings.tied else ""
+    if tied and read.width != width:
+        raise DataError(
+            f"decoder.tied: the scores are made of {read.width} numbers and the learned vectors"
+            f" are {width} wide; set decoder.hidden or decoder.embed so that they are equal"
+        )
+    written.body.append(Scores("decoder.scores", read.name, read.width, size, tied))
+    if settings.copy_from is not None:
+        _copy(written, settings.copy_from, read, known.vocabulary)
+    assert isinstance(target, language.WordsOutput | language.CharsOutput | language.TokensOutput)
+    search = search_of(settings, known, target.column)
+    name, column = f"output.{target.column}", target.column
+    end = TextOutput(name, "decoder", column, target.as_, size, search)
+    written.nodes.extend([_decoder(written, 0), end])
+
+
+def _decoder(written: Written, steps: int) -> Decoder:
+    own = {node.name for node in written.body}
+    read = (name for node in written.body for name in sources(node) if name not in own)
+    return Decoder("decoder", tuple(written.body), tuple(dict.fromkeys(read)), steps)
+
+
+def _run(written: Written, previous: Read) -> Read:
+    """The body from what was answered before to what the scores are made of."""
+    settings, body = written.settings, written.body
+    attention = not isinstance(settings.attention, kinds.NoAttention)
+    beside = [previous, *written.inputs.ahead]
+    if not written.encoder:
+        beside += written.inputs.beside
+    width = _top_width(written)
+    if attention and settings.attend == "before":
+        body.append(Delayed("decoder.before", _TOP, width))
+        beside.append(_attend(written, Read("decoder.before", width)))
+    hidden = settings.hidden or (width if attention else 0)
+    if settings.input_feeding:
+        body.append(Delayed("decoder.fed", _FED, _fed_width(written, width, hidden)))
+        beside.append(Read("decoder.fed", _fed_width(written, width, hidden)))
+    read = joined("decoder.inputs", beside, body)
+    stack = Stack(written.spec, "decoder", "decoder.layers", body, _start(written))
+    for index, layer in stack.expanded():
+        node = stack.recurrent(index, layer, read)
+        read = stack.after(index, layer, node, Read(node.name, node.width))
+    top = read
+    if attention:
+        assert written.memory is not None
+        found = Read("decoder.context", written.memory.width)
+        if settings.attend == "after":
+            found = _attend(written, top)
+        elif settings.context_dropout:
+            found = Read("decoder.context.dropout", written.memory.width)
+        read = joined("decoder.joined", [top, found], body)
+    if hidden:
+        body.append(Dense("decoder.hidden", read.name, read.width, hidden, "tanh"))
+        read = Read("decoder.hidden", hidden)
+    _name_delayed(body, {_TOP: top.name, _FED: read.name})
+    return dropped("decoder.dropout", settings.dropout, read, body)
+
+
+_TOP, _FED = "the top layer", "what the scores are made of"
+"""Stand for nodes that come later in the body, until their names are known."""
+
+
+def _name_delayed(body: list[Node], names: dict[str, str]) -> None:
+    for place, node in enumerate(body):
+        if isinstance(node, Delayed) and node.source in names:
+            body[place] = Delayed(node.name, names[node.source], node.width)
+
+
+def _top_width(written: Written) -> int:
+    """Width of the last layer's output: forward layers, so that of its cell."""
+    from rnnspec.plan.resolve_cells import cell_of
+
+    width = 0
+    for layer in written.settings.layers:
+        cell = cell_of(written.spec, layer.cell)
+        for _ in range(layer.repeat):
+            width = cell.sizes(width, layer.units, dict(layer.sizes))[cell.output_size]
+    return width
+
+
+def _fed_width(written: Written, top: int, hidden: int) -> int:
+    return hidden or top
+
+
+def _attend(written: Written, query: Read) -> Read:
+    """The attention node, and dropout of what it found."""
+    settings, memory = written.settings, written.memory
+    assert memory is not None, "attention needs an encoder"
+    chosen = settings.attention
+    units = getattr(chosen, "units", None) or query.width
+    if isinstance(chosen, kinds.DotAttention) and query.width != memory.width:
+        raise DataError(
+            f"decoder.attention: dot needs equal widths, but the decoder's state is {query.width}"
+            f" wide and the encoder's steps are {memory.width}; use general"
+        )
+    if isinstance(chosen, kinds.MultiHeadAttention) and units % chosen.heads:
+        raise DataError(
+            f"decoder.attention.multi_head: {units} units cannot be shared by {chosen.heads} heads"
+        )
+    unused = isinstance(chosen, kinds.DotAttention | kinds.GeneralAttention)
+    written.body.append(
+        Attend(
+            name="decoder.context",
+            source=query.name,
+            memory=memory.name,
+            kind=chosen.name,  # type: ignore[arg-type]  # the options have these names
+            query_width=query.width,
+            memory_width=memory.width,
+            units=0 if unused else units,
+            heads=getattr(chosen, "heads", 1),
+            filters=getattr(chosen, "filters", 0),
+            kernel=getattr(chosen, "kernel", 0),
+            coverage=getattr(chosen, "coverage", False),
+        )
+    )
+    found = Read("decoder.context", memory.width)
+    name = "decoder.context.dropout"
+    return dropped(name, settings.context_dropout, found, written.body)
+
+
+@dataclass(frozen=True, slots=True)
+class _Starts:
+    """Gives the states before the first step: see `rnnspec.plan.resolve_stack.Given`."""
+
+    written: Written
+
+    def __call__(
+        self, name: str, cell: Cell, widths: dict[str, int]
+    ) -> tuple[InitialState, tuple[str, ...]]:
+        chosen = self.written.settings.start_from
+        if isinstance(chosen, kinds.LearnedStart):
+            return "learned", ()
+        if isinstance(chosen, kinds.ZeroStart):
+            return "zeros", ()
+        if not self.written.encoder:
+            return self._from_vectors(name, widths)
+        layer = self._layer(int(name.rpartition(".")[2]))
+        return "given", tuple(self._state(layer, name, state, w) for state, w in widths.items())
+
+    def _layer(self, number: int) -> Recurrent:
+        """The encoder's layer of the same number where both have as many, else its last."""
+        encoder = self.written.encoder
+        count = sum(layer.repeat for layer in self.written.settings.layers)
+        return encoder[number] if len(encoder) == count else encoder[-1]
+
+    def _state(self, layer: Recurrent, name: str, state: str, width: int) -> str:
+        """The node that gives one state of the decoder's layer `name`."""
+        chosen, nodes = self.written.settings.start_from, self.written.nodes
+        of = state if state in layer.cell.states else next(iter(layer.cell.states))
+        final = FinalState(f"{layer.name}.final.{of}", layer.name, of)
+        if final not in nodes:
+            nodes.append(final)
+        known = layer.state_width(of) * len(layer.directions)
+        if known == width and not isinstance(chosen, kinds.DenseStart):
+            return final.name
+        if isinstance(chosen, kinds.EncoderStart):
+            raise DataError(
+                f"decoder.start_from: the state {state} of {name} is {width} wide and that of the"
+                f" encoder's {layer.name} is {known}; use dense, or change units"
+            )
+        return self._dense(f"{name}.start.{state}", Read(final.name, known), width)
+
+    def _from_vectors(
+        self, name: str, widths: dict[str, int]
+    ) -> tuple[InitialState, tuple[str, ...]]:
+        inputs = self.written.inputs
+        of = inputs.start
+        if isinstance(self.written.settings.start_from, kinds.DenseStart):
+            of = of or inputs.beside
+        if not of:
+            return "zeros", ()
+        if not any(node.name == "start" for node in self.written.nodes):
+            source = joined("start", of, self.written.nodes)
+        else:
+            source = Read("start", sum(read.width for read in of))
+        names = [self._dense(f"{name}.start.{s}", source, w) for s, w in widths.items()]
+        return "given", tuple(names)
+
+    def _dense(self, name: str, source: Read, width: int) -> str:
+        chosen = self.written.settings.start_from
+        activation = chosen.activation if isinstance(chosen, kinds.DenseStart) else "tanh"
+        node = Dense(name, source.name, source.width, width, activation)
+        self.written.nodes.append(node)
+        return name
+
+
+def _start(written: Written) -> _Starts:
+    return _Starts(written)
+
+
+def _copy(written: Written, column: str, gate: Read, answers: Vocabulary) -> None:
+    """Mixes what may be copied into the scores."""
+    known = written.facts.inputs[column]
+    assert isinstance(known, TextFacts)
+    node = next(n for n in written.nodes if isinstance(n, TokensInput) and n.column == column)
+    numbers = (UNKNOWN_ID, UNKNOWN_ID, *answers.numbers(known.vocabulary.entries))
+    size = len(answers)
+    written.body.append(
+        CopyMix(
+            "decoder.copy",
+            "decoder.scores",
+            gate.name,
+            gate.width,
+            "decoder.context",
+            node.name,
+            size,
+            numbers,
+        )
+    )
+
+
+def search_of(settings: kinds.Decoder, known: TextFacts, column: str) -> Search:
+    """The search of a decoder whose answers have the facts `known`. Raises DataError."""
+    chosen, limit, factor = settings.strategy, settings.max_steps, 0.0
+    if isinstance(limit, TimesInput):
+        factor, limit = limit.times, limit.plus
+    elif isinstance(limit, str):
+        usual = ceil(known.mean_length + 4 * known.length_deviation)
+        limit = max(known.longest, usual) + 1
+    beam = chosen if isinstance(chosen, BeamSearch) else None
+    sample = chosen if isinstance(chosen, SampleSearch) else None
+    return Search(
+        strategy=chosen.name,  # type: ignore[arg-type]  # the options have these names
+        limit=limit,
+        factor=factor,
+        min_steps=settings.min_steps,
+        width=beam.width if beam else 1,
+        n_best=beam.n_best if beam else 1,
+        length_norm=beam.length_norm if beam else "none",
+        alpha=beam.length_penalty if beam and beam.length_norm == "gnmt" else 0.0,
+        coverage_penalty=beam.coverage_penalty if beam else 0.0,
+        stop=beam.stop if beam else "bound",
+        temperature=sample.temperature if sample else 1.0,
+        top_k=sample.top_k if sample else 0,
+        top_p=sample.top_p if sample else 1.0,
+        repetition_penalty=chosen.repetition_penalty,
+        no_repeat=chosen.no_repeat,
+        prefix=_numbers(chosen.prefix, known.vocabulary, column, "prefix"),
+        banned=_numbers(chosen.banned, known.vocabulary, column, "banned"),
+    )
+
+
+def _numbers(
+    tokens: tuple[str, ...], vocabulary: Vocabulary, column: str, key: str
+) -> tuple[int, ...]:
+    numbers = vocabulary.numbers(tokens)
+    for token, number in zip(tokens, numbers, strict=True):
+        if number == UNKNOWN_ID:
+            raise DataError(
+                f"decoder.strategy: {key} has {token!r}, which no training row has in column"
+                f" {column!r}"
+            )
+    return tuple(numbers)
