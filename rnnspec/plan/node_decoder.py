@@ -33,9 +33,8 @@ class Previous:
 class PreviousNumber:
     """The value before each step, `[B, U, 1]`, scaled as the answer is: before the first step the
     last value of the series in the sequence `source` `[B, T, 1]` of the past (0 of a row of no
-    steps), then (a - centre) / scale of each answer a, of a distribution its mean; where the true value
-    is given and not missing, of that. The first node of the body of a recursive
-    forecast."""
+    steps), then (a - centre) / scale of each answer a, of a distribution its mean; where the true
+    value is given and not missing, of that. The first node of the body of a recursive forecast."""
 
     name: str
     source: str

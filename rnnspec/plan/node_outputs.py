@@ -122,7 +122,7 @@ class TextOutput:
 
     With `prompt`, a `TokensInput`, the tokens of the prompt are read before the first step of the
     search: after the mark, or at once in a decoder with `whole_prompt` unless there are none.
-    Steps, scores, rules and numbers answered are those of what follows; a text that is answered has
+    Steps, scores and the numbers answered are those of what follows; a text that is answered has
     the prompt, as it was given, before it.
     """
 
