@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import tracemalloc
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rnnspec.data import lines
+from rnnspec.data.plain import Documents
 from rnnspec.data.readers import format_of, read
 from rnnspec.errors import DataError
 from tests.data_rows import error_of, rows_of, write_rows
@@ -79,12 +81,13 @@ def test_gzip_is_read_on_the_way(tmp_path: Path) -> None:
 def test_the_ending_names_the_format(tmp_path: Path) -> None:
     assert format_of(Path("a/b.NDJSON")) == "jsonl"
     assert format_of(Path("b.tsv.gz")) == "tsv"
+    assert format_of(Path("b.txt")) == "text"
     assert format_of(Path("b.json"), "jsonl") == "jsonl"
     with pytest.raises(DataError) as caught:
         format_of(Path("b.json"))
     assert str(caught.value) == (
         "b.json: the ending '.json' names no known format; "
-        "set data.format to one of jsonl, csv, tsv, parquet"
+        "set data.format to one of jsonl, csv, tsv, parquet, text"
     )
 
 
@@ -109,3 +112,85 @@ def test_long_cells_make_short_chunks(tmp_path: Path) -> None:
     for format in ("csv", "parquet"):
         file = write_rows(tmp_path / f"rows.{format}", rows)
         assert max(len(chunk) for chunk in read(file, ["frames"])) <= 8, format
+
+
+def documents_of(file: Path, documents: Documents) -> list[tuple[int, str]]:
+    """(line, text) of each row of a plain text, pieces put together."""
+    rows: list[tuple[int, str]] = []
+    for chunk in read(file, ["text"], documents=documents):
+        for at, (line, cell) in enumerate(zip(chunk.lines, chunk.cells["text"], strict=True)):
+            if at == 0 and chunk.continued:
+                first, before = rows.pop()
+                rows.append((first, before + str(cell)))
+            else:
+                rows.append((line, str(cell)))
+    return rows
+
+
+PLAIN = st.text(st.sampled_from("ab \n\r\té😀"), min_size=1, max_size=60)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=PLAIN, block=st.sampled_from([1, 4, 9, 1 << 20]))
+def test_documents_of_plain_text(tmp_path: Path, text: str, block: int) -> None:
+    file = tmp_path / "rows.txt"
+    file.write_text(text, encoding="utf-8", newline="")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "BLOCK", block)
+        patch.setattr("rnnspec.data.plain.BLOCK", block)
+        assert documents_of(file, "file") == [(1, text)]
+        parts = [part.removesuffix("\r") for part in text.split("\n")]
+        kept = [(line, part) for line, part in enumerate(parts, 1) if part.strip()]
+        if kept:
+            assert documents_of(file, "line") == kept
+            joined = "\n".join(part if part.strip() else "" for part in parts)
+            paragraphs = [part.strip("\n") for part in re.split(r"\n\n+", joined)]
+            found = documents_of(file, "paragraph")
+            assert [part for _, part in found] == [part for part in paragraphs if part]
+            assert all(parts[line - 1] == part.split("\n")[0] for line, part in found)
+        else:
+            with pytest.raises(DataError, match="the file has no rows"):
+                documents_of(file, "line")
+
+
+def test_a_long_document_comes_in_pieces_cut_before_a_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "BLOCK", 1000)
+    monkeypatch.setattr("rnnspec.data.plain.BLOCK", 1000)
+    file = tmp_path / "rows.txt"
+    file.write_text("wörter und\nZeilen " * 500)
+    seen: list[float] = []
+    chunks = list(read(file, ["text"], progress=seen.append))
+    assert len(chunks) > 5
+    assert [chunk.continued for chunk in chunks] == [False] + [True] * (len(chunks) - 1)
+    assert all(str(chunk.cells["text"][0]).startswith(" ") for chunk in chunks[1:])
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
+
+
+def test_wrong_plain_text(tmp_path: Path) -> None:
+    file = tmp_path / "rows.txt"
+    file.write_bytes(b"one\ntwo \xe9")
+    place = "FILE:2: is not UTF-8: byte 0xE9"
+    assert error_of(file, ["text"]) == f"{place}; save the file as UTF-8"
+    file.write_bytes(b"one")
+    assert error_of(file, ["words"]) == (
+        "FILE: there is no column 'words'; plain text has one column, 'text'"
+    )
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv", "parquet"])
+def test_progress_rises_to_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    monkeypatch.setattr(lines, "BLOCK", 40)
+    monkeypatch.setattr("rnnspec.data.delimited.CHUNK_ROWS", 3)
+    monkeypatch.setattr("rnnspec.data.parquet.CHUNK_ROWS", 3)
+    file = write_rows(tmp_path / f"rows.{format}", [{"n": str(n)} for n in range(20)])
+    seen: list[float] = []
+    for _ in read(file, ["n"], progress=seen.append):
+        pass
+    assert seen == sorted(seen)
+    assert seen[0] < 0.7
+    assert seen[-1] == 1

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rnnspec.data.lines import MAX_LINE, blocks
+from rnnspec.data.lines import MAX_LINE, Position, blocks
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.errors import DataError
 from rnnspec.source.problems import did_you_mean
@@ -18,14 +18,14 @@ CHUNK_TEXT = 1 << 20
 
 
 def read_delimited(
-    file: Path, columns: Sequence[str], bad: BadRows, delimiter: str
+    file: Path, columns: Sequence[str], bad: BadRows, delimiter: str, position: Position
 ) -> Iterator[Chunk]:
     """Chunks of `columns`. A field in double quotes may hold the delimiter, line breaks and, each
     doubled, quotes; blank lines hold no row. Cells are texts, exactly as they stand."""
     # The limit is the csv module's own and holds for the process; its default would refuse a
     # sequence of some 100 vectors in one cell.
     csv.field_size_limit(max(MAX_LINE, csv.field_size_limit()))
-    records = _records(file, bad, delimiter)
+    records = _records(file, bad, delimiter, position)
     header_line, header = next(records, (1, []))
     if not header:
         raise DataError(f"{file}: the file has no header; name the columns in its first line")
@@ -49,9 +49,11 @@ def read_delimited(
         yield chunk
 
 
-def _records(file: Path, bad: BadRows, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _records(
+    file: Path, bad: BadRows, delimiter: str, position: Position
+) -> Iterator[tuple[int, list[str]]]:
     """Records that are not blank, each with the number of its first line."""
-    lines = (f"{line}\n" for _, block in blocks(file) for line in block)
+    lines = (f"{line}\n" for _, block in blocks(file, position) for line in block)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     start = 1
     try:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rnnspec.data.lines import blocks
+from rnnspec.data.lines import Position, blocks
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.source.problems import did_you_mean
 
@@ -14,14 +14,16 @@ _SPACE = " \t\r"
 _parse = json.JSONDecoder().raw_decode
 
 
-def read_jsonl(file: Path, columns: Sequence[str], bad: BadRows) -> Iterator[Chunk]:
+def read_jsonl(
+    file: Path, columns: Sequence[str], bad: BadRows, position: Position
+) -> Iterator[Chunk]:
     """Chunks of the keys `columns`. Lines of nothing but white space hold no row.
 
     NaN and Infinity, which JSON proper does not have, are read as numbers, for the decoder of the
     column to refuse. Of a key that stands twice, see `_repeated`.
     """
     row = 0
-    for number, lines in blocks(file):
+    for number, lines in blocks(file, position):
         chunk = Chunk(row, [], {column: [] for column in columns})
         for line, text in enumerate(lines, start=number):
             _add_row(chunk, line, text, bad)

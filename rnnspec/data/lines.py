@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +18,13 @@ MAX_LINE = 64 << 20
 
 _MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x1f\x8b": "gzip", b"PAR1": "Parquet"}
 _BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(slots=True)
+class Position:
+    """How much of a file has been read, a share from 0 to 1: its reader moves it on."""
+
+    done: float = 0.0
 
 
 def check_file(file: Path) -> None:
@@ -44,7 +52,7 @@ def unreadable(file: Path, error: Exception) -> DataError:
     return DataError(f"{file}: cannot be read: {reason}")
 
 
-def blocks(file: Path) -> Iterator[tuple[int, list[str]]]:
+def blocks(file: Path, position: Position | None = None) -> Iterator[tuple[int, list[str]]]:
     """Blocks of whole lines: the number of the block's first line (from 1) and its lines.
 
     Lines end with U+000A, which is left off; a byte order mark is left off too. `.gz` is
@@ -53,7 +61,7 @@ def blocks(file: Path) -> Iterator[tuple[int, list[str]]]:
     """
     check_file(file)
     first, rest = 1, b""
-    for block in _raw(file):
+    for block in raw_blocks(file, position):
         cut = block.rfind(b"\n") + 1
         if cut:
             lines = _text(file, first, rest + block[:cut]).split("\n")
@@ -71,22 +79,34 @@ def blocks(file: Path) -> Iterator[tuple[int, list[str]]]:
         yield first, [_text(file, first, rest)]
 
 
-def _raw(file: Path) -> Iterator[bytes]:
+def raw_blocks(file: Path, position: Position | None = None) -> Iterator[bytes]:
+    """The bytes of `file`, decompressed and without a byte order mark, in blocks.
+
+    Raises DataError for a file that cannot be read, and one that is no UTF-8 text by its mark.
+    """
     try:
-        with _opened(file) as stream:
+        size = max(1, file.stat().st_size)
+        with _opened(file) as source:
+            stream = _decompressed(file, source)
             block = stream.read(max(BLOCK, 4))  # at least the marks whole
             _check_mark(file, block)
             if block.startswith(_BOM):
                 block = block[len(_BOM) :]
             while block:
+                if position is not None:
+                    position.done = min(1.0, source.tell() / size)
                 yield block
                 block = stream.read(BLOCK)
     except (OSError, EOFError, zlib.error) as error:
         raise unreadable(file, error) from error
 
 
-def _opened(file: Path) -> IO[bytes] | gzip.GzipFile:
-    return gzip.open(file, "rb") if file.suffix.lower() == ".gz" else file.open("rb")
+def _opened(file: Path) -> IO[bytes]:
+    return file.open("rb")
+
+
+def _decompressed(file: Path, source: IO[bytes]) -> IO[bytes] | gzip.GzipFile:
+    return gzip.GzipFile(fileobj=source) if file.suffix.lower() == ".gz" else source
 
 
 def _check_mark(file: Path, block: bytes) -> None:

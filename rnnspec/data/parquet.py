@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rnnspec.data.lines import check_file
+from rnnspec.data.lines import Position, check_file
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.errors import DataError
 from rnnspec.source.problems import did_you_mean
@@ -17,7 +17,9 @@ CHUNK_BYTES = 1 << 20
 that repeat within a page take more once they are read."""
 
 
-def read_parquet(file: Path, columns: Sequence[str], bad: BadRows) -> Iterator[Chunk]:
+def read_parquet(
+    file: Path, columns: Sequence[str], bad: BadRows, position: Position
+) -> Iterator[Chunk]:
     """Chunks of `columns`; memory is bounded by a row group's page, not by the row group."""
     try:
         import pyarrow as arrow
@@ -36,6 +38,7 @@ def read_parquet(file: Path, columns: Sequence[str], bad: BadRows) -> Iterator[C
             for batch in source.iter_batches(batch_size=size, columns=wanted):
                 lines = list(range(first + 1, first + 1 + batch.num_rows))
                 cells = {name: batch.column(name).to_pylist() for name in wanted}
+                position.done = lines[-1] / max(1, source.metadata.num_rows) if lines else 0.0
                 yield Chunk(first, lines, cells)
                 first += batch.num_rows
     except (arrow.ArrowException, OSError) as error:

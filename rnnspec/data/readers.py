@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
 from rnnspec.data.delimited import read_delimited
 from rnnspec.data.jsonl import read_jsonl
+from rnnspec.data.lines import Position
 from rnnspec.data.parquet import read_parquet
+from rnnspec.data.plain import Documents, read_plain
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.errors import DataError
 
-__all__ = ["BadRows", "Chunk", "Format", "format_of", "read"]
+__all__ = ["BadRows", "Chunk", "Documents", "Format", "format_of", "read"]
 
-Format = Literal["auto", "jsonl", "csv", "tsv", "parquet"]
+Format = Literal["auto", "jsonl", "csv", "tsv", "parquet", "text"]
 
 _ENDINGS: dict[str, Format] = {
     ".jsonl": "jsonl",
@@ -24,6 +26,7 @@ _ENDINGS: dict[str, Format] = {
     ".tab": "tsv",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".txt": "text",
 }
 
 
@@ -46,31 +49,52 @@ def format_of(file: Path, format: Format = "auto") -> Format:
 
 
 def read(
-    file: Path, columns: Sequence[str], format: Format = "auto", bad: BadRows | None = None
+    file: Path,
+    columns: Sequence[str],
+    format: Format = "auto",
+    bad: BadRows | None = None,
+    documents: Documents = "file",
+    progress: Callable[[float], None] | None = None,
 ) -> Iterator[Chunk]:
     """The rows of `file`, in order, as chunks of the cells of `columns`.
 
     A row that cannot be read, or that a caller adds to `bad`, is left out and reading goes on for
     a while; the DataError raised at the end of the file, or before, shows up to ten of them.
-    Raises DataError for a file that is missing, unreadable, empty or without rows, and for a
-    column that it lacks.
+    `documents` says what a row of plain text is. `progress` is called after each chunk with the
+    share of the file that has been read.
+
+    Raises DataError for a file that is missing, unreadable, empty or without rows, and for a column
+    that it lacks.
     """
     known = format_of(file, format)
     bad = BadRows(file) if bad is None else bad
     bad.word = "row" if known == "parquet" else "line"
-    rows = 0
-    for chunk in _chunks(file, columns, known, bad):
-        rows += len(chunk)
+    rows, position = 0, Position()
+    for chunk in _chunks(file, columns, known, bad, documents, position):
+        rows += chunk.begun
         yield chunk
         bad.check(chunk.lines[-1])
+        if progress is not None:
+            progress(position.done)
     bad.close()
     if not rows:
         raise DataError(f"{file}: the file has no rows")
 
 
-def _chunks(file: Path, columns: Sequence[str], format: Format, bad: BadRows) -> Iterator[Chunk]:
-    if format == "jsonl":
-        return read_jsonl(file, columns, bad)
-    if format == "parquet":
-        return read_parquet(file, columns, bad)
-    return read_delimited(file, columns, bad, "," if format == "csv" else "\t")
+def _chunks(
+    file: Path,
+    columns: Sequence[str],
+    format: Format,
+    bad: BadRows,
+    documents: Documents,
+    position: Position,
+) -> Iterator[Chunk]:
+    wanted = list(dict.fromkeys(columns))
+    match format:
+        case "jsonl":
+            return read_jsonl(file, wanted, bad, position)
+        case "parquet":
+            return read_parquet(file, wanted, bad, position)
+        case "text":
+            return read_plain(file, wanted, documents, position)
+    return read_delimited(file, wanted, bad, "," if format == "csv" else "\t", position)

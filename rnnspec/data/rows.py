@@ -26,13 +26,20 @@ class Chunk:
     the user finds it: the number of its (first) line from 1, or of the row from 1 for Parquet.
     Cells are what the format gives: texts in CSV and TSV; texts, numbers, truth values, lists and
     None in JSONL and Parquet. `textual` says that every cell is a text because the format knows
-    nothing else.
+    nothing else. `continued`: the first cell goes on where the last one of the chunk before broke
+    off; only plain text does so, and breaks off before a U+0020 where it has any.
     """
 
     first: int
     lines: list[int]
     cells: Mapping[str, list[object]]
     textual: bool = False
+    continued: bool = False
+
+    @property
+    def begun(self) -> int:
+        """Rows that begin in this chunk."""
+        return len(self) - self.continued
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -40,7 +47,8 @@ class Chunk:
     def only(self, keep: Sequence[bool]) -> Chunk:
         """The rows for which `keep` is true; `first` then numbers no row any more."""
         cells = {name: list(compress(cells, keep)) for name, cells in self.cells.items()}
-        return Chunk(self.first, list(compress(self.lines, keep)), cells, self.textual)
+        lines = list(compress(self.lines, keep))
+        return Chunk(self.first, lines, cells, self.textual, self.continued and keep[0])
 
 
 @dataclass(slots=True)
@@ -76,12 +84,24 @@ class BadRows:
         """Raises DataError for a mistake beyond which the file cannot be read."""
         raise DataError(f"{self.place(line)}: {message}")
 
-    def decoded(self, chunk: Chunk, column: str, decode: Callable[[object], Value]) -> list[Value]:
+    def decoded(
+        self,
+        chunk: Chunk,
+        column: str,
+        decode: Callable[[object], Value],
+        pieces: bool = False,
+    ) -> list[Value]:
         """The values of a column; a cell that `decode` refuses with a DataError is a bad row.
 
         Bad rows are left out: the values then no longer line up with the chunk, which does no
-        harm, for the file ends in an error.
+        harm, for the file ends in an error. `pieces`: cells may come in pieces.
         """
+        if chunk.continued and not pieces:
+            self.fail(
+                chunk.lines[0],
+                f"column {column!r} is a document too long for one label; "
+                "set data.documents to paragraph or line",
+            )
         values: list[Value] = []
         for line, cell in zip(chunk.lines, chunk.cells[column], strict=True):
             try:

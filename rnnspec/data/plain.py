@@ -1,0 +1,104 @@
+"""Rows of plain text: documents in the one column `text`."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from rnnspec.data.lines import BLOCK, MAX_LINE, Position, blocks, check_file, raw_blocks
+from rnnspec.data.rows import Chunk
+from rnnspec.errors import DataError
+
+COLUMN = "text"
+Documents = Literal["file", "paragraph", "line"]
+
+
+def read_plain(
+    file: Path, columns: Sequence[str], documents: Documents, position: Position
+) -> Iterator[Chunk]:
+    """Chunks of the column `text`.
+
+    `file`: one row with the text as it stands, byte order mark left off, in chunks of about a MiB
+    of which each goes on from the one before (`Chunk.continued`). `paragraph`: lines joined by
+    U+000A up to one of nothing but white space; `line`: lines that are not blank. A line ends with
+    U+000A, and a U+000D before it is no part of it. Raises DataError for other columns, and as
+    `blocks`.
+    """
+    other = next((column for column in columns if column != COLUMN), None)
+    if other is not None:
+        raise DataError(
+            f"{file}: there is no column {other!r}; plain text has one column, {COLUMN!r}"
+        )
+    if documents == "file":
+        return _whole(file, position)
+    return _lines(file, position) if documents == "line" else _paragraphs(file, position)
+
+
+def _lines(file: Path, position: Position) -> Iterator[Chunk]:
+    row = 0
+    for first, block in blocks(file, position):
+        kept = [(line, text.removesuffix("\r")) for line, text in enumerate(block, first)]
+        kept = [(line, text) for line, text in kept if text.strip()]
+        if kept:
+            yield _chunk(row, kept)
+        row += len(kept)
+
+
+def _paragraphs(file: Path, position: Position) -> Iterator[Chunk]:
+    row, start, held, size = 0, 1, list[str](), 0
+    for first, block in blocks(file, position):
+        done: list[tuple[int, str]] = []
+        for line, text in enumerate(block, first):
+            if text.strip():
+                start = start if held else line
+                held.append(text.removesuffix("\r"))
+                size += len(text)
+            elif held:
+                done.append((start, "\n".join(held)))
+                held, size = [], 0
+            if size > MAX_LINE:
+                raise DataError(
+                    f"{file}:{start}: the paragraph is longer than {MAX_LINE >> 20} MiB; "
+                    "end paragraphs with an empty line, or set data.documents to file or line"
+                )
+        if done:
+            yield _chunk(row, done)
+        row += len(done)
+    if held:
+        yield _chunk(row, [(start, "\n".join(held))])
+
+
+def _chunk(first: int, rows: list[tuple[int, str]]) -> Chunk:
+    return Chunk(first, [line for line, _ in rows], {COLUMN: [text for _, text in rows]}, True)
+
+
+def _whole(file: Path, position: Position) -> Iterator[Chunk]:
+    """Pieces of about BLOCK; one with no U+0020 in it grows to MAX_LINE before it is cut
+    elsewhere, so that no word is cut but those of that length."""
+    check_file(file)
+    decode = codecs.getincrementaldecoder("utf-8")()
+    line, held, continued = 1, "", False
+    for block in raw_blocks(file, position):
+        try:
+            held += decode.decode(block)
+        except UnicodeDecodeError as error:
+            raise _not_text(file, line + held.count("\n"), error) from error
+        cut = len(held) if len(held) > MAX_LINE else held.rfind(" ", 1)
+        if cut > 0 and len(held) >= BLOCK // 2:
+            yield Chunk(0, [line], {COLUMN: [held[:cut]]}, True, continued)
+            line, held, continued = line + held.count("\n", 0, cut), held[cut:], True
+    try:
+        held += decode.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise _not_text(file, line + held.count("\n"), error) from error
+    yield Chunk(0, [line], {COLUMN: [held]}, True, continued)
+
+
+def _not_text(file: Path, line: int, error: UnicodeDecodeError) -> DataError:
+    data = error.object
+    at = line + data.count(b"\n", 0, error.start)
+    return DataError(
+        f"{file}:{at}: is not UTF-8: byte 0x{data[error.start]:02X}; save the file as UTF-8"
+    )
