@@ -112,7 +112,8 @@ thead .number { white-space: normal }
 .examples td, .examples th { overflow-wrap: anywhere }
 .examples thead th:nth-child(n + 4) { width: 8.5em }
 .examples thead th:first-child { width: 30% }
-.examples.whole thead th:first-child { width: 50% }
+.examples.whole thead th:first-child { width: 42% }
+.examples thead th { overflow-wrap: break-word }
 mark { color: inherit; border-radius: 2px; padding: 0 1px }
 .off { background: color-mix(in srgb, var(--output) 22%, transparent);
   box-shadow: inset 0 -2px var(--output) }
@@ -203,10 +204,12 @@ _ENDS = """
   .examples, .examples tbody, .examples tr, .examples th, .examples td { display: block }
   .examples thead { display: none }
   .examples tbody tr { border-bottom: 1px solid var(--hair); padding: 6px 0 }
-  .examples tbody tr > * { border: 0; padding: 2px 0 2px 7em; text-align: left;
+  .examples caption { display: block }
+  .examples tbody tr > * { border: 0; padding: 2px 0 2px 104px; text-align: left;
     white-space: normal; width: auto }
   .examples tbody tr > *::before { content: attr(data-name); display: inline-block;
-    width: 7em; margin-left: -7em; color: var(--quiet); font-size: 13px }
+    width: 100px; margin: 0 4px 0 -104px; vertical-align: top; color: var(--quiet);
+    font-size: 13px }
   .figure { min-width: 0; margin: 0 }
   .bar { display: block; width: 100%; height: 6px }
 }
@@ -217,7 +220,7 @@ _ENDS = """
   nav { display: none }
   section { border: 0; border-top: 1px solid var(--edge); border-radius: 0; padding: 12px 0 }
   h2 { break-after: avoid }
-  figure, tr, .row, .summary div { break-inside: avoid }
+  section, figure, tr, .row, .summary div { break-inside: avoid }
   .scroll { overflow: visible }
   .charts { grid-template-columns: 1fr 1fr }
   svg.heat { max-width: 100%; height: auto }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 
 from rnnspec.report.chart import LETTERS, at, figure, svg, text
 from rnnspec.report.html import Html, data, join, scroll, span, tag, words
@@ -72,7 +71,7 @@ def _heat_map(one: AttentionMap, count: int) -> Html:
     grid = _Grid(_HEAD + wide, _HEAD + tall, cell, max([1e-9, *known]))
     bottom, right = grid.top + _CELL * len(before), grid.left + cell * count
     parts = [text("source", grid.left, 13, "quiet"), text("written", 13, bottom, "quiet", turn=-90)]
-    every = 1 if one.source else ceil(max(width(name, LETTERS) + 8 for name in above) / cell)
+    every = 1 if one.source else _every(max(width(name, LETTERS) for name in above) + 8, cell)
     for place, name in enumerate(above):
         middle = grid.left + (place + 0.5) * cell
         if upright and (place + 1) % every == 0:
@@ -88,6 +87,11 @@ def _heat_map(one: AttentionMap, count: int) -> Html:
     parts.append(tag("rect", {"class": "outline", **box}))
     title = f"Attention from {plural(count, 'source step')} to {' '.join(before)}"
     return svg(title, (right + 12, bottom + 2), *parts, style="heat")
+
+
+def _every(room: float, cell: float) -> int:
+    """Of how many frames one is numbered, where a number takes `room`."""
+    return next(every for every in (1, 2, 5, 10, 20, 50, 100, 200) if every * cell >= room)
 
 
 def _row(

@@ -53,7 +53,7 @@ def _table(section: Examples, rows: Sequence[Example], caption: str) -> Html:
     scored = any(one.score is not None for one in rows)
     placed = any(one.place for one in rows)
     head = ["input", "expected", "answered"]
-    head += [section.score] * scored + ["row"] * placed
+    head += [section.score] * scored + ["where"] * placed
     cells = []
     for one in rows:
         expected, answered = _compared(one, section)
