@@ -64,34 +64,35 @@ class NumericOutput:
 class Search:
     """How a sequence of tokens is chosen.
 
-    At each step the scores of tokens that were answered before are divided by `repetition_penalty`
-    where above 0 and multiplied where below (Keskar et al. 2019, CTRL); log-softmax then gives the
-    true log-probabilities, of which the score of an answer is the sum, end mark included. What is
-    excluded is never chosen: the unknown, `banned` numbers, the end mark before `min_steps` tokens,
-    and a token that would make `no_repeat` tokens in a row come twice (0: no such rule). Where that
-    excludes everything, the end mark is chosen. `prefix` numbers come first, excluded or not. Ties
-    go to the lower beam, then to the lower number.
+    `greedy`: the most probable token at each step; a `beam` of width 1 is the same. `sample`: drawn
+    from the `top_k` most probable tokens (0: all) of which the most probable make up `top_p`, by
+    probabilities sharpened by 1 / `temperature`, with the draws of `plan.draws`.
 
-    At most `limit + floor(factor * length)` steps (in double precision), where `factor` is above 0
-    with the length of the row's input; the end mark counts as a step. What is cut there is an
-    answer without an end mark.
+    `beam`: live hypotheses, at first the empty one, and finished ones, at most `width` of each. At
+    a step each live one gives a candidate for each token, with the sum of the log-probabilities.
+    The `width` best candidates without the end mark are the next live ones. A candidate with the
+    end mark finishes if its log-probability is at least that of the last of these (-inf where they
+    are fewer than `width`) and above -inf; of all finished ones the `width` best are kept. Finished
+    ones are compared by their value: the log-probability divided by `1` (`none`), the number of
+    steps (`average`), or `((5 + steps) / 6) ** alpha` (`gnmt`, Wu et al. 2016, equation 14), plus
+    `coverage_penalty * sum_j log(min(max(sum_i weight_ij, 1e-6), 1))` over the row's steps j
+    (same). Ties go to the one finished earlier, the lower beam, the lower token number. After a
+    step a row ends, whatever the rule, with `width` finished ones (`full` is that alone); by
+    `bound` also with `n_best` of them, no live one's log-probability divided for as many steps as
+    the row may have being above the value of the last of the `n_best`; by `first` also with one
+    that finished now with a log-probability at least that of the best live one; at its limit; or
+    with no live one above -inf. The `n_best` best finished ones are answered; where they are fewer,
+    the live ones with the highest values follow, as they are, then empty answers of -inf.
 
-    `greedy`: the most probable token at each step. `sample`: see `rnnspec.plan.draws`; tokens in
-    falling order of their probabilities sharpened by 1 / `temperature`, the `top_k` first of them
-    (0: all), of these the fewest first that make up `top_p` of their mass, of these the first whose
-    cumulative probability is above u times the mass kept.
-
-    `beam`: the best non-ending continuations of the live beginnings, `width` of them by their
-    scores, are live at the next step. An ending one is finished if it is among the best `width` of
-    all continuations; the best `width` finished ones are kept by their rank: score / norm +
-    `coverage_penalty` * sum_j log(min(max(sum_i weight_ij, 1e-10), 1)) (Wu et al. 2016, equation
-    14; no steps j give 0), norm being 1 (`none`), the number of steps with the end mark
-    (`average`), or ((5 + steps) / 6) ** alpha (`gnmt`, same). The search ends when `width` are
-    finished. With at least `n_best` finished, it also ends, by `bound`, when score / norm at the
-    most steps, the most that a live one can come to, is for none above the rank of the `n_best`th
-    finished one; by `first`, when the best finished one ranks no lower than any live one would as
-    it stands. Live ones left at the most steps are ranked among the finished. The `n_best` are
-    answered in order of rank; what is lacking of them is an empty answer with the score -inf.
+    At most `limit + floor(factor * lengths)` steps (in double precision), where `factor` is above 0
+    with the lengths of the input; the end mark counts as a step and is not answered before
+    `min_steps` tokens.
+    Scores of tokens that are in the answer so far are divided by `repetition_penalty` where above 0
+    and multiplied where below (Keskar et al. 2019, CTRL); no `no_repeat` tokens in a row come twice
+    (0: no such rule); `banned` numbers are never answered, and never the unknown; where no token
+    is left, the end mark is answered. `prefix` numbers come first, whatever is banned, and count as
+    steps and in scores. Tokens of a prompt stand before them and count as neither; repetition is
+    looked for in them too.
     """
 
     strategy: Strategy = "greedy"
