@@ -11,6 +11,8 @@ LIGHT: Mapping[str, str] = {
     "ground": "#eef1f5",
     "hair": "#d5dbe3",
     "fourth": "#7a3fb0",
+    "low": "#000000",
+    "mid": "#000000",
     "deep": "#ffffff",
 }
 DARK: Mapping[str, str] = {
@@ -18,9 +20,11 @@ DARK: Mapping[str, str] = {
     "ground": "#0b0d11",
     "hair": "#2d343f",
     "fourth": "#c9a3f5",
-    "deep": "#0b0d11",
+    "low": "#ffffff",
+    "mid": "#000000",
+    "deep": "#000000",
 }
-"""Colours by what they are for; `deep` is text on a cell of full colour.
+"""Colours by what they are for; `low`, `mid` and `deep` are text on cells of that much colour.
 
 Blue and orange stand for right and wrong, and for the model and what it is compared with: they stay
 apart in every kind of colour blindness.
@@ -134,7 +138,7 @@ svg.chart { display: block; width: 100%; max-width: 500px; height: auto }
 svg.heat { display: block }
 svg text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", Arial, sans-serif;
   fill: var(--text) }
-svg text.inside { font-size: 11px }
+svg text.low, svg text.mid, svg text.deep { font-size: 11px }
 svg text.small { font-size: 9px }
 svg text.quiet { fill: var(--quiet) }
 .grid { stroke: var(--hair); stroke-width: 1 }
@@ -162,6 +166,8 @@ path.line { fill: none; stroke: var(--line); stroke-linejoin: round; stroke-line
 .heat .most { stroke: var(--text); stroke-width: 1.4 }
 .outline { fill: none; stroke: var(--edge); stroke-width: 1 }
 .heat g:hover > rect { stroke: var(--text); stroke-width: 1.5 }
+svg text.low { fill: var(--low) }
+svg text.mid { fill: var(--mid) }
 svg text.deep { fill: var(--deep) }
 .key { display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 0 0 8px; color: var(--text) }
 figure .key { margin: 4px 0 0 }

@@ -100,6 +100,7 @@ def tick(value: float, step: float) -> str:
 
 def plural(count: int, one: str) -> str:
     """`1 row`, `2 rows`, `1,000 classes`; `one` may already be the plural (`rows`)."""
-    single = one.removesuffix("s") if one.endswith("s") and not one.endswith("ss") else one
+    single = one.removesuffix("es") if one.endswith("sses") else one
+    single = single.removesuffix("s") if not single.endswith("ss") else single
     several = single + ("es" if single.endswith(("s", "x", "ch", "sh")) else "s")
     return f"{count:,} {single if count == 1 else several}"

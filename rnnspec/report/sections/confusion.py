@@ -15,6 +15,8 @@ _PAIRS, _PAIRS_ALONE = 12, 40
 """Most mistakes listed below a heat map, and without one."""
 _LABEL = 110.0
 """Greatest width of a label in pixels."""
+_SHADES = {"right": (0.655, 0.89), "wrong": (0.62, 0.93)}
+"""From which shade on black is legible in dark, and white in light, by kind of cell."""
 _INSIDE = ((11.0, ""), (9.0, " small"))
 """Heights of the letters in a cell, and their styles."""
 _HEAD = 20.0
@@ -110,7 +112,7 @@ def _row(
         shade = shaded(part)
         names = section.labels[true], section.labels[answer]
         told = f"{names[0]} answered as {names[1]}: {count:,} of {total:,} ({share(part)})"
-        inside = _inside(count, x + cell / 2, y + cell / 2, cell, contrast(shade))
+        inside = _inside(count, x + cell / 2, y + cell / 2, cell, contrast(kind, shade))
         drawn = tag("rect", {"class": kind, "fill-opacity": f"{shade:.2f}", **box})
         parts.append(tag("g", {}, tag("title", {}, words(told)), drawn, inside))
     return parts
@@ -131,9 +133,10 @@ def shaded(part: float) -> float:
     return 0.06 + 0.94 * sqrt(max(0.0, min(1.0, part)))
 
 
-def contrast(shade: float) -> str:
+def contrast(kind: str, shade: float) -> str:
     """The style of a text on a cell of that opacity."""
-    return "inside deep" if shade > 0.7 else "inside"
+    mid, deep = _SHADES[kind]
+    return "low" if shade < mid else "mid" if shade < deep else "deep"
 
 
 def _key() -> Html:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from math import ceil
 
@@ -27,6 +28,8 @@ from rnnspec.report.words import number, plural, share
 _POINTS = 1500
 """Most points that are drawn."""
 _BINS = 30
+_EXACT = 2.0**52
+"""From here on not every whole number is a float."""
 
 
 def binned(
@@ -41,15 +44,14 @@ def binned(
     seen = [value for value in values if drawable(value)]
     if not edges:
         low, high = (min(seen), max(seen)) if seen else (0.0, 1.0)
-        whole = all(float(value).is_integer() for value in seen)
+        whole = all(float(value).is_integer() and abs(value) < _EXACT for value in seen)
         if whole and high - low < most:
             edges = tuple(float(n) for n in range(int(low), int(high) + 2))
         else:
             edges = tuple(value for value, _ in scale((low, high), 0, 1, most=most).ticks)
     counts = [0] * (len(edges) - 1)
-    start, wide = edges[0], (edges[-1] - edges[0]) / len(counts)
     for value in seen:
-        counts[min(len(counts) - 1, max(0, int((value - start) / wide)))] += 1
+        counts[min(len(counts) - 1, max(0, bisect_right(edges, value) - 1))] += 1
     return edges, tuple(counts)
 
 
