@@ -121,7 +121,7 @@ def test_a_forecast_says_its_error_and_how_much_its_band_holds() -> None:
     told = titles(section)
     assert "t100: forecast 1, 80 % band 0 to 1.500, truth 2, last week 4" in told
     assert "t99: 9 °C" in told
-    assert "t50: 9 °C" not in told  # only the end of the history is section
+    assert "t50: 9 °C" not in told  # only the end of the history is drawn
     (band,) = (path for path in section.iter("path") if path.get("class") == "band")
     assert band.get("d", "").count("L") == 3
 
