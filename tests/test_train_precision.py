@@ -1,0 +1,158 @@
+"""Types of numbers: chosen by trial, kept in the checkpoint, and what float64 is for."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rnnspec.errors import BuildError
+from rnnspec.train.checkpoint import precision_of
+from rnnspec.train.devices import Numbers, device_of, tried
+from rnnspec.train.feed import RowFeed
+from rnnspec.train.files import read_arrays
+from rnnspec.train.folder import BuildFolder
+from rnnspec.train.interrupt import Interrupt
+from rnnspec.train.loop import Trainer
+from rnnspec.train.step import Stepper
+from tests.training import StopAfter, model_of, rows_data, settings_of, trained_in_pieces
+
+CPU = torch.device("cpu")
+
+
+def taking(plain: float, mixed: float, calls: list[str]) -> object:
+    def step(numbers: Numbers) -> None:
+        calls.append(numbers.precision)
+        time.sleep(plain if numbers.precision == "float32" else mixed)
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ("wanted", "plain", "mixed", "chosen"),
+    [
+        ("auto", 0.02, 0.002, "bfloat16"),
+        ("auto", 0.02, 0.02, "float32"),
+        ("bfloat16", 0.02, 0.002, "bfloat16"),
+        ("bfloat16", 0.002, 0.02, "float32"),
+        ("float16", 0.02, 0.002, "float16"),
+    ],
+)
+def test_mixed_precision_is_taken_where_it_is_faster(
+    wanted: str, plain: float, mixed: float, chosen: str
+) -> None:
+    calls: list[str] = []
+    found, why = tried(wanted, CPU, taking(plain, mixed, calls))  # type: ignore[arg-type]
+    assert found == chosen
+    assert ("times as long" in why) == (chosen == "float32")
+    assert set(calls) == {"float32", "float16" if wanted == "float16" else "bfloat16"}
+
+
+def test_a_precision_that_does_not_work_is_not_used() -> None:
+    def step(numbers: Numbers) -> None:
+        if numbers.precision == "bfloat16":
+            raise RuntimeError("mkldnn does not do this\nand more")
+
+    found, why = tried("auto", CPU, step)
+    assert found == "float32"
+    assert why == ("training in float32, for bfloat16 does not work here: mkldnn does not do this")
+
+
+@pytest.mark.parametrize("wanted", ["float32", "float64"])
+def test_full_precision_needs_no_trial(wanted: str) -> None:
+    def step(numbers: Numbers) -> None:
+        pytest.fail("nothing to try")
+
+    assert tried(wanted, CPU, step) == (wanted, "")
+
+
+def test_a_fallback_is_said_and_a_trial_leaves_no_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same weights as in float32 from the start, random numbers included."""
+
+    def slow(wanted: str, device: object, step: object) -> tuple[str, str]:
+        assert callable(step)
+        step(Numbers())
+        return "float32", "too slow"
+
+    expected = trained_in_pieces(tmp_path / "plain", settings_of())
+    monkeypatch.setattr("rnnspec.train.probe.tried", slow)
+    listener = StopAfter(0, Interrupt())
+    build = BuildFolder(tmp_path / "tried")
+    build.path.mkdir()
+    settings = settings_of(precision="bfloat16")
+    valid = rows_data(rows=20, seed=1)
+    trainer = Trainer(model_of(), settings, build, rows_data(), valid, listener)
+    assert trainer.run(Interrupt())
+    assert listener.warnings == ["too slow"]
+    for name, value in read_arrays(expected.weights)[0].items():
+        np.testing.assert_array_equal(read_arrays(build.weights)[0][name], value)
+
+
+def test_the_precision_of_a_checkpoint_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that is slow today must not change the numbers of a run that was begun."""
+    monkeypatch.setattr("rnnspec.train.probe.tried", lambda *_: ("bfloat16", ""))
+    build = BuildFolder(tmp_path)
+    interrupt = Interrupt()
+    settings = settings_of(precision="auto")
+    listener = StopAfter(2, interrupt)
+    assert not Trainer(model_of(), settings, build, rows_data(), None, listener).run(interrupt)
+    assert precision_of(build.checkpoint) == "bfloat16"
+    monkeypatch.setattr("rnnspec.train.probe.tried", lambda *_: pytest.fail("tried again"))
+    again = Trainer(model_of(), settings, build, rows_data(), None, listener)
+    assert again.stepper.numbers.precision == "bfloat16"
+
+
+def test_bfloat16_gives_about_the_same_gradient() -> None:
+    data, gradients = rows_data(), []
+    for precision in ("float32", "bfloat16"):
+        settings = settings_of(clip_norm=None)
+        stepper = Stepper(model_of(), settings, Numbers(CPU, precision))
+        piece = RowFeed(data, settings).piece(np.arange(16))
+        stepper.step([piece])
+        found = [weight.grad for weight in stepper.trained]
+        gradients.append(torch.cat([g.flatten() for g in found if g is not None]))
+    plain, mixed = gradients
+    assert not torch.equal(plain, mixed)
+    assert float((plain - mixed).norm() / plain.norm()) < 0.05
+
+
+def test_float64_agrees_with_a_numeric_gradient() -> None:
+    """What it is for: the gradient of a whole batch against differences of the loss."""
+    data, settings = rows_data(), settings_of(clip_norm=None)
+    stepper = Stepper(model_of(), settings, Numbers(CPU, "float64"))
+    piece = RowFeed(data, settings).piece(np.arange(8))
+
+    def loss() -> float:
+        return float(stepper.objective(piece.batch, stepper.numbers)[0]["label"].detach())
+
+    weights = stepper.trained[0]
+    losses, _ = stepper.objective(piece.batch, stepper.numbers)
+    (gradient,) = torch.autograd.grad(losses["label"], weights)
+    assert gradient.dtype == torch.float64
+    for place in [(0, 0), (7, 1), (19, 2)]:
+        with torch.no_grad():
+            weights[place] += 1e-5
+            above = loss()
+            weights[place] -= 2e-5
+            below = loss()
+            weights[place] += 1e-5
+        assert float(gradient[place]) == pytest.approx((above - below) / 2e-5, rel=1e-6, abs=1e-9)
+
+
+def test_weights_of_a_float64_training_are_kept_in_float32(tmp_path: Path) -> None:
+    build = trained_in_pieces(tmp_path / "build", settings_of(precision="float64"))
+    assert {str(value.dtype) for value in read_arrays(build.weights)[0].values()} == {"float32"}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    assert device_of(settings_of()) == CPU
+    with pytest.raises(BuildError, match=r"train\.device is gpu, and torch finds none"):
+        device_of(settings_of(device="gpu"))

@@ -1,0 +1,109 @@
+"""Gradients through time: what is measured, and what is said of it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rnnspec.data import Dataset
+from rnnspec.to_torch import Model
+from rnnspec.train.feed import RowFeed
+from rnnspec.train.probe import gradients, probe
+from rnnspec.train.statistics import measure, warning
+from rnnspec.train.step import Stepper
+from tests.models import frames_facts, frames_plan
+from tests.training import metrics_of, model_of, rows_data, settings_of, trained_in_pieces
+
+SETTINGS = settings_of(clip_norm=None)
+DATA = rows_data(rows=60, longest=30)
+
+
+def measured(model: Model, data: Dataset = DATA) -> dict[str, float]:
+    stepper = Stepper(model, SETTINGS)
+    piece = probe(RowFeed(data, SETTINGS), 0, 0)
+    return measure(model, lambda: gradients(stepper.objective, piece, stepper.numbers))
+
+
+def rnn_with(factor: float) -> Model:
+    """An RNN whose state is multiplied by about `factor` at each step."""
+    model = Model(frames_plan("rnn"))
+    model.start(frames_facts(), 0)
+    for name, value in model.canonical():
+        if name == "layers.0.forward.U":
+            value.copy_(factor * torch.eye(5))
+        elif name == "layers.0.forward.W":
+            value.mul_(1e-6)  # far from where tanh is flat
+        elif name == "layers.0.forward.b":
+            value.zero_()
+    return model
+
+
+def test_flow_is_the_power_of_the_recurrent_weight() -> None:
+    """Over T steps a linear recurrence multiplies the gradient by factor^(T - 1)."""
+    data = rows_data(longest=20, shortest=20)
+    for factor in (0.5, 0.9, 1.3):
+        found = measured(rnn_with(factor), data)["flow.layers.0.forward"]
+        assert found == pytest.approx(factor**19, rel=0.02)
+
+
+def test_each_direction_is_measured_along_its_own_reading() -> None:
+    model = Model(frames_plan("rnn", "bidirectional"))
+    model.start(frames_facts(), 0)
+    for name, value in model.canonical():
+        if ".U" in name:
+            value.copy_(torch.eye(5) * (0.3 if "forward" in name else 0.8))
+        elif ".W" in name and name.startswith("layers"):
+            value.mul_(1e-3)
+    found = measured(model)
+    assert found["flow.layers.0.forward"] < 1e-3 < found["flow.layers.0.reverse"] < 1
+
+
+def test_sizes_of_outputs_and_gradients() -> None:
+    model = model_of()
+    stepper = Stepper(model, SETTINGS)
+    feed = RowFeed(DATA, SETTINGS)
+    found = measured(model)
+    piece = probe(feed, 0, 0)
+    gradients(stepper.objective, piece, stepper.numbers)
+    (layer,) = (p for n, p in model.parts.items() if n == "layers/0")
+    squares = [p.grad.square().sum() for p in layer.parameters() if p.grad is not None]
+    assert found["grad.layers.0.forward"] == pytest.approx(float(sum(squares)) ** 0.5, rel=1e-5)
+    assert 0 < found["rms.layers.0.forward"] < 1
+    assert found["saturated.layers.0.forward"] == 0
+
+
+def test_measuring_leaves_gradients_and_random_numbers_alone() -> None:
+    model = model_of()
+    stepper = Stepper(model, SETTINGS)
+    stepper.step([RowFeed(DATA, SETTINGS).piece(np.arange(8))])
+    before = [weight.grad for weight in stepper.trained]
+    state = torch.get_rng_state()
+    measured(model)
+    assert all(a is b for a, b in zip(before, [w.grad for w in stepper.trained], strict=True))
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("flow", "word"), [(1e-9, "vanishing"), (1e9, "exploding"), (math.inf, "exploding"), (0.1, "")]
+)
+def test_a_warning_names_the_layer_and_the_way_out(flow: float, word: str) -> None:
+    found = warning({"flow.layers.1.forward": flow, "valid.loss": 1.0})
+    if not word:
+        assert found is None
+        return
+    assert found is not None and found[0] == word
+    assert "layers.1.forward" in found[1]
+    assert ("clip_norm" if word == "exploding" else "gated cell") in found[1]
+
+
+def test_statistics_of_every_epoch_are_in_the_metrics(tmp_path: Path) -> None:
+    build = trained_in_pieces(tmp_path / "build", settings_of(), train=DATA)
+    for record in metrics_of(build):
+        assert record["grad.norm"] > 0
+        assert 0 <= record["grad.clipped"] <= 1
+        assert record["flow.layers.0.forward"] > 0
+        assert record["grad.layers.0.forward"] > 0
