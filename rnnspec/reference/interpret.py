@@ -6,206 +6,183 @@ and nothing to make it fast. Every other back end is held against this one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rnnspec.cells import Cell
+from rnnspec.plan.facts import END_ID
+from rnnspec.plan.names import first_sequence
 from rnnspec.plan.nodes import (
-    ClassOutput,
-    Dense,
-    Dropout,
+    Attend,
+    CharactersInput,
+    Decoder,
     Elapsed,
-    Embed,
-    Highway,
+    ForecastOutput,
     Input,
-    Merge,
-    MergeKind,
-    Node,
-    Normalize,
-    NumericOutput,
+    Output,
+    PerStep,
     Plan,
-    Pool,
-    Recurrent,
-    Residual,
-    TokensInput,
-    VectorInput,
-    directions_read,
+    TextOutput,
+    WindowMoments,
 )
-from rnnspec.reference.functions import FUNCTIONS, PRIMITIVES, gelu, layer_norm, sigmoid, softmax
+from rnnspec.plan.verify import shapes
+from rnnspec.reference.decode import Body, Left
+from rnnspec.reference.functions import Array
+from rnnspec.reference.inputs import Row, read
+from rnnspec.reference.layers import Arrays, value_of
+from rnnspec.reference.outputs import answer_of, forecast_of, raw_forecast
+from rnnspec.reference.search import Hypothesis, Task, find, most_steps
 
-Array = NDArray[np.float64]
 Weights = Mapping[str, NDArray[np.floating]]
 
-_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "none": lambda v: v,
-    "relu": FUNCTIONS["relu"],
-    "tanh": np.tanh,
-    "gelu": gelu,
-}
-_MERGES: dict[MergeKind, Callable[[Array, Array], Array]] = {
-    "sum": lambda one, other: one + other,
-    "mean": lambda one, other: (one + other) / 2,
-    "mul": lambda one, other: one * other,
-}
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The answer to one row by a decoder over tokens, of each of the `n_best`: the numbers without
+    the end mark, the log-probability (with the end mark, if it was reached), and the weights of
+    attention at every step `[steps, T]`, with that of the end mark, or None without attention."""
+
+    tokens: tuple[tuple[int, ...], ...]
+    scores: tuple[float, ...]
+    attention: tuple[Array | None, ...]
 
 
 def answers(
-    plan: Plan, weights: Weights, rows: Sequence[Mapping[str, ArrayLike]]
-) -> dict[str, Array]:
-    """The answer to each row, by output column.
+    plan: Plan,
+    weights: Weights,
+    rows: Sequence[Row],
+    seeds: Sequence[int] | None = None,
+) -> dict[str, Any]:
+    """The answer to each row, by output column; a row is what `rnnspec.reference.inputs.Row` says.
 
-    A row maps each input column to its token numbers `[T]`, frames `[T, width]` or vector
-    `[width]`; T may be 0.
-    A class is answered by its probabilities `[B, classes]`, numbers by `[B, width]` in the units
-    of the data.
+    A class is answered by its probabilities `[B, classes]`, labels by theirs, numbers by
+    `[B, width]` in the units of the data, a forecast by its parameters `[B, H, k]`, also in those
+    units. Of outputs with steps a list of `[T, ...]`, one a row; of texts a list of `Text`, drawn
+    with `seeds` (0 if None).
     """
-    exact = {name: np.asarray(value, np.float64) for name, value in weights.items()}
-    found = [_answer(plan, exact, row) for row in rows]
-    return {out.column: np.stack([one[out.column] for one in found]) for out in plan.outputs}
+    exact = _exact(weights)
+    drawn = seeds or [0] * len(rows)
+    found = [_answer(plan, exact, row, seed) for row, seed in zip(rows, drawn, strict=True)]
+    return _together(plan, found)
 
 
-def _answer(
-    plan: Plan, weights: dict[str, Array], row: Mapping[str, ArrayLike]
-) -> dict[str, Array]:
+def scores(
+    plan: Plan,
+    weights: Weights,
+    rows: Sequence[Row],
+    targets: Sequence[Mapping[str, ArrayLike]] = (),
+) -> dict[str, Any]:
+    """What the outputs are made of, by output column and shaped as the answers: scores before a
+    softmax or sigmoid, numbers before they are scaled back.
+
+    Of texts, a list of `[U, size]`, one step for each of the true numbers `[U]` in `targets` (with
+    the end mark, if it is to be scored), each fed with the true one before it. A recursive forecast
+    is fed with the values `[H]` of `targets`, if there are any.
+    """
+    exact = _exact(weights)
+    known = targets or [{}] * len(rows)
+    found = []
+    for row, target in zip(rows, known, strict=True):
+        values = values_of(plan, exact, row)
+        truth = {column: np.asarray(v, np.float64) for column, v in target.items()}
+        found.append({o.column: _scores(plan, exact, o, values, truth) for o in plan.outputs})
+    return _together(plan, found)
+
+
+def _exact(weights: Weights) -> dict[str, Array]:
+    return {name: np.asarray(value, np.float64) for name, value in weights.items()}
+
+
+def _together(plan: Plan, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """By column; stacked where all rows are of one shape by definition."""
+    columns: dict[str, Any] = {}
+    for out in plan.outputs:
+        each = [one[out.column] for one in found]
+        alike = not isinstance(out, TextOutput) and not getattr(out, "steps", False)
+        columns[out.column] = np.stack(each) if alike else each
+    return columns
+
+
+def values_of(plan: Plan, weights: Arrays, row: Row) -> dict[str, Array]:
+    """The value of every node of a row, but for outputs and decoders.
+
+    What stands on the characters of tokens is computed token by token until a `PerStep`.
+    """
     values: dict[str, Array] = {}
+    spelled: dict[str, list[Array]] = {}
+    axes = shapes(plan)
     for node in plan.nodes:
-        if isinstance(node, Input | Elapsed):
-            values[node.name] = _input(node, weights, np.asarray(row[node.column], np.float64))
-        else:
-            values[node.name] = _value(plan, node, weights, values)
-    return {out.column: values[out.name] for out in plan.outputs}
+        source = getattr(node, "source", "")
+        if isinstance(node, CharactersInput):
+            spelled[node.name] = [np.asarray(c, np.float64).reshape(-1) for c in row[node.key]]
+        elif isinstance(node, Input | Elapsed | WindowMoments):
+            values[node.name] = read(node, weights, row, values)
+        elif isinstance(node, PerStep):
+            width = int(axes[node.name][-1])
+            values[node.name] = np.array(spelled[source]).reshape(-1, width)
+        elif source in spelled:
+            tokens = spelled[source]
+            spelled[node.name] = [value_of(plan, node, weights, {source: t}) for t in tokens]
+        elif not isinstance(node, Decoder | Output):
+            values[node.name] = value_of(plan, node, weights, values)
+    return values
 
 
-def _input(node: Input | Elapsed, weights: dict[str, Array], cell: Array) -> Array:
-    if isinstance(node, TokensInput | VectorInput):
-        return cell.reshape(-1)
-    if isinstance(node, Elapsed):
-        return cell[:, node.index] if len(cell) else np.zeros(0)
-    frames = cell.reshape(-1, node.width)
-    if node.elapsed is not None:
-        frames = np.delete(frames, node.elapsed, axis=-1)
-    if node.scaled:
-        frames = (frames - weights[f"{node.name}.mean"]) / weights[f"{node.name}.deviation"]
-    return frames
+def _answer(plan: Plan, weights: Arrays, row: Row, seed: int) -> dict[str, Any]:
+    values, found = values_of(plan, weights, row), dict[str, Any]()
+    for out in plan.outputs:
+        match out:
+            case TextOutput():
+                best = find(text_task(plan, out, weights, values, seed))
+                found[out.column] = _text(best)
+            case ForecastOutput():
+                raw = raw_forecast(plan, out, weights, values)
+                found[out.column] = forecast_of(out, weights, values, raw)
+            case _:
+                found[out.column] = answer_of(out, weights, values[out.source])
+    return found
 
 
-def _value(plan: Plan, node: Node, weights: dict[str, Array], values: dict[str, Array]) -> Array:
-    assert not isinstance(node, Input | Elapsed), f"{node.name} has no source"
-    source = values[node.source]
-    match node:
-        case Embed():
-            return weights[f"{node.name}.table"][source.astype(np.int64)]
-        case Dropout():
-            return source
-        case Recurrent():
-            elapsed = values[node.elapsed] if node.elapsed else None
-            given = [values.get(name) for name in node.given]
-            return layer(node, weights, source, elapsed, given)
-        case Merge():
-            forward, reverse = np.split(source, 2, axis=-1)
-            return _MERGES[node.kind](forward, reverse)
-        case Normalize():
-            scale, shift = weights[f"{node.name}.scale"], weights[f"{node.name}.shift"]
-            return scale * layer_norm(source) + shift
-        case Residual():
-            return source + values[node.skip]
-        case Highway():
-            before = values[node.skip]
-            gate = sigmoid(before @ weights[f"{node.name}.W"].T + weights[f"{node.name}.b"])
-            return gate * source + (1 - gate) * before
-        case Pool():
-            return _pool(plan, node, weights, source)
-        case Dense():
-            affine = weights[f"{node.name}.W"] @ source + weights[f"{node.name}.b"]
-            return np.asarray(_ACTIVATIONS[node.activation](affine))
-        case ClassOutput():
-            return softmax(source)
-        case NumericOutput():
-            if not node.scaled:
-                return source
-            return source * weights[f"{node.name}.deviation"] + weights[f"{node.name}.mean"]
+def _text(best: Sequence[Hypothesis]) -> Text:
+    return Text(
+        tuple(one.tokens for one in best),
+        tuple(one.score for one in best),
+        tuple(np.stack(one.weights) if one.weights else None for one in best),
+    )
 
 
-def layer(
-    node: Recurrent,
-    weights: Mapping[str, Array],
-    steps: Array,
-    elapsed: Array | None = None,
-    given: Sequence[Array | None] = (),
-) -> Array:
-    """One row through one layer: `[T, inputs]` to `[T, width]`, in time order.
+def text_task(plan: Plan, out: TextOutput, weights: Arrays, values: Arrays, seed: int = 0) -> Task:
+    """The search for one row's text, after its prompt."""
+    decoder = plan.node(out.source)
+    assert isinstance(decoder, Decoder)
+    body, left = Body(plan, decoder, weights, values), Left()
+    looks = [node.name for node in decoder.body if isinstance(node, Attend)]
 
-    `elapsed` `[T]` is the time since the step before, 1 if there is none; `given` the
-    states before the first step, `[width]` each, 0 where there is None.
-    """
-    cell, outputs = node.answering_cell, []
-    dt = np.ones(len(steps)) if elapsed is None else elapsed
-    for direction in node.directions:
-        prefix = f"{node.name}.{direction}."
-        parameters = {name: weights[prefix + name] for name in cell.parameters}
-        order = range(len(steps)) if direction == "forward" else reversed(range(len(steps)))
-        out = np.zeros((len(steps), node.output_width))
-        states = {name: np.zeros(node.state_width(name)) for name in cell.states}
-        if node.initial == "learned":
-            states = {name: weights[f"{prefix}initial.{name}"] for name in cell.states}
-        for name, value in zip(states, given, strict=False):
-            if value is not None:
-                states[name] = value
-        for t in order:
-            states, out[t] = step(cell, parameters, {"x": steps[t], "dt": dt[t]}, states)
-        outputs.append(out)
-    return np.concatenate(outputs, axis=-1)
+    def following(left: Left, number: int) -> tuple[Array, Array | None, Left]:
+        raw, after = body.advance(number, left)
+        return raw, after.looked[looks[0]].last if looks else None, after
+
+    prompt = tuple(int(number) for number in values[out.prompt]) if out.prompt else ()
+    begun = prompt if prompt and decoder.whole_prompt else (END_ID, *prompt)
+    for number in begun[:-1]:
+        _, left = body.advance(number, left)
+    first = first_sequence(plan)
+    limit = most_steps(out.search, len(values[first.name]) if first else 0)
+    return Task(out.search, following, left, begun[-1], limit, prompt, seed)
 
 
-def step(
-    cell: Cell,
-    parameters: Mapping[str, Array],
-    inputs: Mapping[str, Array],
-    states: Mapping[str, Array],
-) -> tuple[dict[str, Array], Array]:
-    """One step of a cell: its next states and its output, each node of the graph in order.
-
-    `inputs` holds `x` `[inputs]` and the cell's further inputs, one number each.
-    """
-    values: list[Array] = []
-    for node in cell.graph.nodes:
-        match node.op:
-            case "input":
-                value = inputs[node.name]
-            case "state":
-                value = states[node.name]
-            case "parameter":
-                value = parameters[node.name]
-            case "constant":
-                value = np.asarray(node.value)
-            case op:
-                function = PRIMITIVES.get(op) or FUNCTIONS[op]
-                value = function(*(values[arg] for arg in node.args))
-        values.append(np.asarray(value))
-    graph = cell.graph
-    following = {
-        name: np.broadcast_to(values[index], states[name].shape)
-        for name, index in graph.next_states.items()
-    }
-    return following, values[graph.output]
-
-
-def _pool(plan: Plan, node: Pool, weights: dict[str, Array], steps: Array) -> Array:
-    if len(steps) == 0:
-        return np.zeros(node.inputs)
-    match node.kind:
-        case "mean":
-            return np.asarray(steps.mean(axis=0))
-        case "max":
-            return np.asarray(steps.max(axis=0))
-        case "attention":
-            hidden = np.tanh(steps @ weights[f"{node.name}.W"].T + weights[f"{node.name}.b"])
-            return np.asarray(softmax(hidden @ weights[f"{node.name}.v"]) @ steps)
-        case "last":
-            directions = directions_read(plan, node)
-            ends = {"forward": len(steps) - 1, "reverse": 0}
-            parts = np.split(steps, len(directions), axis=-1)
-            last = [part[ends[d]] for part, d in zip(parts, directions, strict=True)]
-            return np.concatenate(last)
+def _scores(plan: Plan, weights: Arrays, out: Output, values: Arrays, truth: Arrays) -> Array:
+    if isinstance(out, ForecastOutput):
+        return raw_forecast(plan, out, weights, values, truth.get(out.column))
+    if not isinstance(out, TextOutput):
+        return values[out.source]
+    task = text_task(plan, out, weights, values)
+    found, left, number = [], task.left, task.first
+    for following in truth[out.column]:
+        raw, _, left = task.read(left, number)
+        found.append(raw)
+        number = int(following)
+    return np.array(found).reshape(-1, out.size)

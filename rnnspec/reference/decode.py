@@ -1,0 +1,112 @@
+"""The body of a decoder, one step of one row at a time: nothing is computed ahead, and what a step
+leaves for the next is a value of its own, so that several continuations of one beginning are apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rnnspec.plan.nodes import (
+    Attend,
+    CopyMix,
+    Decoder,
+    Delayed,
+    FutureInput,
+    Node,
+    Plan,
+    Previous,
+    PreviousNumber,
+    Recurrent,
+    Scores,
+)
+from rnnspec.reference.attention import Looked, attend, unlooked
+from rnnspec.reference.functions import Array, sigmoid, softmax
+from rnnspec.reference.layers import Arrays, first_states, parameters_of, step, value_of
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What the steps so far leave for the next: how many they were, the states of each recurrent
+    layer, the value of each node at the last of them, where each attention has looked."""
+
+    steps: int = 0
+    states: Mapping[str, Arrays] = field(default_factory=dict)
+    last: Arrays = field(default_factory=dict)
+    looked: Mapping[str, Looked] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The body of a decoder of `plan`, over the values `outer` of one row's nodes outside of it."""
+
+    plan: Plan
+    decoder: Decoder
+    weights: Arrays
+    outer: Arrays
+
+    def advance(self, previous: float, left: Left) -> tuple[Array, Left]:
+        """One step: the scores after the number or value `previous`, and what the step leaves."""
+        found: dict[str, Array] = {}
+        states, looked = dict(left.states), dict(left.looked)
+        seen = {**self.outer, **self._ahead(left.steps)}
+        for node in self.decoder.body:
+            values = {**seen, **found}
+            match node:
+                case Recurrent():
+                    states[node.name], out = self._recurrent(node, values, left)
+                    found[node.name] = out
+                case Attend():
+                    memory = self.outer[node.memory]
+                    before = left.looked.get(node.name) or unlooked(node, len(memory))
+                    context, looked[node.name] = attend(
+                        node, self.weights, values[node.source], memory, before
+                    )
+                    found[node.name] = context
+                case CopyMix():
+                    found[node.name] = self._mixed(node, values, looked[node.attend].last)
+                case _:
+                    found[node.name] = self._value(node, values, previous, left)
+        return found[self.decoder.scores], Left(left.steps + 1, states, found, looked)
+
+    def _ahead(self, number: int) -> dict[str, Array]:
+        """Of the outer sequences on the axis of the answer, step `number`."""
+        nodes = (self.plan.node(name) for name in self.decoder.reads)
+        ahead = (node.name for node in nodes if isinstance(node, FutureInput) and not node.flat)
+        return {name: self.outer[name][number] for name in ahead}
+
+    def _value(self, node: Node, values: Arrays, previous: float, left: Left) -> Array:
+        match node:
+            case Previous():
+                return np.asarray(float(previous))
+            case PreviousNumber():
+                return np.array([previous])
+            case Delayed():
+                return left.last.get(node.source, np.zeros(node.width))
+            case Scores():
+                table = f"{node.tied}.table" if node.tied else f"{node.name}.W"
+                return self.weights[table] @ values[node.source] + self.weights[f"{node.name}.b"]
+            case _:
+                return value_of(self.plan, node, self.weights, values)
+
+    def _recurrent(
+        self, node: Recurrent, values: Arrays, left: Left
+    ) -> tuple[dict[str, Array], Array]:
+        given = [values.get(name) for name in node.given]
+        states = left.states.get(node.name)
+        states = states or first_states(node, "forward", self.weights, given)
+        inputs = {"x": values[node.source], "dt": np.ones(())}
+        parameters = parameters_of(node, "forward", self.weights)
+        return step(node.answering_cell, parameters, inputs, states)
+
+    def _mixed(self, node: CopyMix, values: Arrays, attention: Array) -> Array:
+        """Log-probabilities of the answer's tokens, written or copied."""
+        name, copied = node.name, np.zeros(node.size)
+        for number, weight in zip(self.outer[node.tokens], attention, strict=True):
+            copied[node.numbers[int(number)]] += weight
+        gate = sigmoid(
+            np.asarray(self.weights[f"{name}.w"] @ values[node.gate] + self.weights[f"{name}.b"][0])
+        )
+        return np.asarray(np.log(gate * softmax(values[node.source]) + (1 - gate) * copied))

@@ -1,0 +1,105 @@
+"""The nodes that bring the columns in, of one row, as `rnnspec.plan.node_inputs` says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rnnspec.plan.nodes import (
+    CategoryInput,
+    Elapsed,
+    FramesInput,
+    FutureInput,
+    KeysInput,
+    Missing,
+    SeriesInput,
+    TokensInput,
+    VectorInput,
+    WindowMoments,
+)
+from rnnspec.reference.functions import Array
+from rnnspec.reference.layers import Arrays
+
+Row = Mapping[str, Any]
+"""What a row holds for each input, by the node's `key`, without padding: token numbers `[T]`, the
+characters of each token as a list of lists, the number of a category, frames `[T, width]`, keys
+`[T, size]`, a vector `[width]`, a series `[T]` and its values ahead `[H]`; NaN is missing."""
+Reading = (
+    TokensInput
+    | CategoryInput
+    | FramesInput
+    | Elapsed
+    | KeysInput
+    | VectorInput
+    | SeriesInput
+    | WindowMoments
+    | FutureInput
+)
+
+
+def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
+    """The value of an input: its column, its missing numbers stood for, scaled."""
+    cell = np.asarray(row[node.key], np.float64)
+    match node:
+        case TokensInput():
+            return cell.reshape(-1)
+        case CategoryInput():
+            return cell.reshape(())
+        case KeysInput():
+            return np.reshape(cell, (-1, node.size))
+        case Elapsed():
+            return np.asarray(cell[:, node.index]) if len(cell) else np.zeros(0)
+        case FramesInput():
+            frames = cell.reshape(-1, node.width)
+            if node.elapsed is not None:
+                frames = np.delete(frames, node.elapsed, axis=-1)
+            return _scaled(node, node.missing, weights, values, frames)
+        case VectorInput():
+            return _scaled(node, node.missing, weights, values, cell.reshape(1, -1)).reshape(-1)
+        case SeriesInput():
+            return _scaled(node, node.missing, weights, values, cell.reshape(-1, 1))
+        case FutureInput():
+            ahead = _scaled(node, "error", weights, values, cell.reshape(-1, 1))
+            return ahead.reshape(-1) if node.flat else ahead
+        case WindowMoments():
+            return _moments(node, cell.reshape(-1, 1))
+
+
+def scaling(node: Any, weights: Arrays, values: Arrays, width: int = 1) -> tuple[Array, Array]:
+    """Centre and scale of a node with the fields `scaled` and, some, `moments`."""
+    if node.scaled:
+        return weights[f"{node.name}.mean"], weights[f"{node.name}.deviation"]
+    if getattr(node, "moments", ""):
+        centre, scale = values[node.moments]
+        return np.full(width, centre), np.full(width, scale)
+    return np.zeros(width), np.ones(width)
+
+
+def _scaled(node: Any, missing: Missing, weights: Arrays, values: Arrays, steps: Array) -> Array:
+    """Steps `[T, W]` scaled; a number that has nothing to stand for it is 0 after that."""
+    if missing == "previous":
+        steps = _filled(steps)
+    centre, scale = scaling(node, weights, values, steps.shape[-1])
+    scaled = (steps - centre) / scale
+    return scaled if missing == "error" else np.nan_to_num(scaled, nan=0.0)
+
+
+def _filled(steps: Array) -> Array:
+    """Each missing number replaced by the last one of its feature that is not missing, if any."""
+    found = steps.copy()
+    for t in range(1, len(found)):
+        found[t] = np.where(np.isnan(found[t]), found[t - 1], found[t])
+    return found
+
+
+def _moments(node: WindowMoments, steps: Array) -> Array:
+    if node.missing == "previous":
+        steps = _filled(steps)
+    known = steps[~np.isnan(steps)]
+    if not len(known):
+        return np.array([0.0, 1.0])
+    if node.kind == "mean":
+        return np.array([0.0, max(np.abs(known).mean(), 1e-5)])
+    return np.array([known.mean(), np.sqrt(known.var() + 1e-5)])

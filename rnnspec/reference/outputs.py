@@ -1,0 +1,95 @@
+"""Scores to answers, of one row, as `rnnspec.plan.node_outputs` says: but for texts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnspec.plan.nodes import (
+    ClassOutput,
+    Decoder,
+    ForecastOutput,
+    LabelsOutput,
+    NumericOutput,
+    Plan,
+    PreviousNumber,
+)
+from rnnspec.reference.decode import Body, Left
+from rnnspec.reference.functions import FUNCTIONS, Array, sigmoid, softmax
+from rnnspec.reference.inputs import scaling
+from rnnspec.reference.layers import Arrays
+
+SOFTPLUS_FLOOR = 1e-6
+
+
+def answer_of(
+    node: ClassOutput | LabelsOutput | NumericOutput, weights: Arrays, scores: Array
+) -> Array:
+    """Probabilities, or numbers in the units of the data, of `[width]` or `[T, width]`."""
+    match node:
+        case ClassOutput():
+            return softmax(scores)
+        case LabelsOutput():
+            return sigmoid(scores)
+        case NumericOutput():
+            centre, scale = scaling(node, weights, {}, node.width)
+            return scores * scale + centre
+
+
+def raw_forecast(
+    plan: Plan,
+    node: ForecastOutput,
+    weights: Arrays,
+    values: Arrays,
+    truth: Array | None = None,
+) -> Array:
+    """Raw numbers `[horizon, parameters]`; a recursive one is fed with `truth` `[horizon]`, in the
+    units of the data, where that is given and not missing, else with its own answers."""
+    decoder = plan.node(node.source)
+    if not isinstance(decoder, Decoder):
+        return values[node.source].reshape(node.horizon, node.parameters)
+    body, left, found = Body(plan, decoder, weights, values), Left(), []
+    first, previous = decoder.body[0], 0.0
+    centre, scale = (each[0] for each in scaling(node, weights, values))
+    if isinstance(first, PreviousNumber):
+        past = values[first.source]
+        previous = float(past[-1, 0]) if len(past) else 0.0
+    for number in range(decoder.steps):
+        raw, left = body.advance(previous, left)
+        found.append(raw)
+        answer = point_of(node, forecast_of(node, weights, values, raw[None]))[0]
+        if truth is not None and not np.isnan(truth[number]):
+            answer = truth[number]
+        previous = float((answer - centre) / scale)
+    return np.stack(found)
+
+
+def forecast_of(node: ForecastOutput, weights: Arrays, values: Arrays, raw: Array) -> Array:
+    """Parameters in the units of the data, `[H, parameters]`, of raw ones: the value; the
+    quantiles, rising; mean and deviation; location, scale and degrees; mean and dispersion."""
+    centre, scale = scaling(node, weights, values)
+    match node.distribution:
+        case "point":
+            return raw * scale + centre
+        case "quantiles":
+            return np.sort(raw * scale + centre, axis=1)
+        case "gaussian":
+            return np.stack([raw[:, 0] * scale + centre, scale * _positive(raw[:, 1])], axis=1)
+        case "student_t":
+            location, spread = raw[:, 0] * scale + centre, scale * _positive(raw[:, 1])
+            return np.stack([location, spread, 2 + _positive(raw[:, 2])], axis=1)
+        case "negative_binomial":
+            mean = _positive(raw[:, 0]) * scale
+            return np.stack([mean, _positive(raw[:, 1]) / np.sqrt(scale)], axis=1)
+
+
+def point_of(node: ForecastOutput, parameters: Array) -> Array:
+    """The answer `[H]` of each step ahead: of quantiles the one nearest to 0.5, of two the lower;
+    else the mean."""
+    if node.distribution != "quantiles":
+        return parameters[:, 0]
+    nearest = min(range(len(node.quantiles)), key=lambda q: abs(node.quantiles[q] - 0.5))
+    return parameters[:, nearest]
+
+
+def _positive(raw: Array) -> Array:
+    return np.maximum(FUNCTIONS["softplus"](raw), SOFTPLUS_FLOOR)
