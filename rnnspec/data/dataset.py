@@ -22,11 +22,13 @@ class Batch:
     `inputs`: values `[B, T]` int64 (token numbers), `[B, T, W]` float32 (frames) or `[B, W]`
     float32 (vectors), and lengths `[B]` int64, 1 for vectors; T is the length of the longest row,
     at least 1; past a row's length stands PAD_ID or 0. `targets`: class numbers `[B]` int64, or
-    numbers `[B, W]` float32.
+    numbers `[B, W]` float32. `naive`, of a forecast: the seasonal-naive forecast `[B, H]`, and its
+    mean absolute error over the training rows of the same series `[B]`.
     """
 
     inputs: dict[str, tuple[Values, Lengths]]
     targets: dict[str, Values]
+    naive: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,11 @@ def answer_name(plan: Plan, node: Output) -> str:
     return f"{node.column}.answer" if node.column in read else node.column
 
 
+def draws(node: Output) -> bool:
+    """Whether an answer is drawn, from the row's own seed."""
+    return isinstance(node, TextOutput) and node.search.strategy == "sample"
+
+
 def output_names(plan: Plan, node: Output, ids: bool, attention: bool = False) -> tuple[str, ...]:
     """All outputs that stand for `node`, the answer itself first."""
     name = answer_name(plan, node)

@@ -12,14 +12,23 @@ from pathlib import PurePath
 
 from rnnspec.errors import CellError
 from rnnspec.source.problems import did_you_mean
+from rnnspec.spec import check_decoder as decoders
+from rnnspec.spec import check_kinds as kinds
 from rnnspec.spec import check_layers as layers
 from rnnspec.spec import check_train as train
 from rnnspec.spec.cell import source_of
+from rnnspec.spec.check_layers import all_layers
 from rnnspec.spec.explain import Loc
 from rnnspec.spec.finding import Finding
 from rnnspec.spec.head import Head
-from rnnspec.spec.inputs import FramesInput
-from rnnspec.spec.outputs import ClassOutput
+from rnnspec.spec.inputs import (
+    BytesInput,
+    CharsInput,
+    SubwordsInput,
+    TokensInput,
+    WordsInput,
+)
+from rnnspec.spec.outputs import ForecastOutput, Output
 from rnnspec.spec.spec import Spec
 
 EACH = "*"
@@ -49,17 +58,29 @@ def findings(spec: Spec, touched: frozenset[Loc] = frozenset()) -> Iterator[Find
 
 def _reads(check: Check, finding: Finding, spec: Spec) -> list[Loc]:
     """The paths that the finding goes by, with the number of its layer where it is about one."""
-    if finding.path[:2] != _LAYERS:
+    if finding.path[1:2] != ("layers",):
         return list(check.reads)
-    index = finding.path[2]
-    reads: list[Loc] = [tuple(index if p == EACH else p for p in read) for read in check.reads]
+    part, _, index = finding.path[:3]
+    reads = [_of_layer(read, part, index) for read in check.reads]
     if check.cell and isinstance(index, int):
-        reads.append((*_CELLS, spec.encoder.layers[index].cell))
+        layers_of = spec.decoder if part == "decoder" else spec.encoder
+        assert layers_of is not None
+        reads.append((*_CELLS, layers_of.layers[index].cell))
     return reads
 
 
+def _of_layer(read: Loc, part: str | int, index: str | int) -> Loc:
+    """A path that names layer `EACH`, as that of the layer `index` of `part`."""
+    if EACH not in read:
+        return read
+    return (part, *(index if step == EACH else step for step in read[1:]))
+
+
 def _overlap(read: Loc, path: Loc) -> bool:
-    return all(one in (other, EACH) for one, other in zip(read, path, strict=False))
+    return all(
+        one == other or (one == EACH and isinstance(other, int))
+        for one, other in zip(read, path, strict=False)
+    )
 
 
 def cells_compile(spec: Spec) -> Iterator[Finding]:
@@ -84,12 +105,15 @@ def layers_name_known_cells(spec: Spec) -> Iterator[Finding]:
     from rnnspec.cells import builtin_names
 
     known = (*builtin_names(), *spec.cells)
-    for index, layer in enumerate(spec.encoder.layers):
-        if layer.cell not in known:
-            near = did_you_mean(layer.cell, known) or f"known are {', '.join(known)}"
-            yield Finding(
-                ("encoder", "layers", index, "cell"), f"unknown cell {layer.cell!r}", near
-            )
+    named: list[tuple[Loc, str]] = [((*at, "cell"), each.cell) for at, each in all_layers(spec)]
+    for index, source in enumerate(spec.data.inputs):
+        if isinstance(source, WordsInput | TokensInput) and source.spelling is not None:
+            path = (*spec.data.input_path(index), "spelling", "cell")
+            named.append((path, source.spelling.cell))
+    for path, name in named:
+        if name not in known:
+            near = did_you_mean(name, known) or f"known are {', '.join(known)}"
+            yield Finding(path, f"unknown cell {name!r}", near)
 
 
 def cells_have_names_of_their_own(spec: Spec) -> Iterator[Finding]:
@@ -102,17 +126,22 @@ def cells_have_names_of_their_own(spec: Spec) -> Iterator[Finding]:
 
 
 def cells_are_used(spec: Spec) -> Iterator[Finding]:
-    used = {layer.cell for layer in spec.encoder.layers}
+    used = {layer.cell for _, layer in all_layers(spec)}
+    for source in spec.data.inputs:
+        if isinstance(source, WordsInput | TokensInput) and source.spelling is not None:
+            used.add(source.spelling.cell)
     for name in spec.cells:
         if name not in used:
             hint = f"write 'cell: {name}' in a layer, or remove it"
             yield Finding(("cells", name), "no layer uses this cell", hint, key=True)
 
 
-def frames_have_no_embedding(spec: Spec) -> Iterator[Finding]:
-    if not isinstance(spec.data.input, FramesInput):
+def embeddings_have_tokens(spec: Spec) -> Iterator[Finding]:
+    tokens = WordsInput | TokensInput | CharsInput | BytesInput | SubwordsInput
+    if any(isinstance(source, tokens) for source in spec.data.inputs):
         return
-    why = "has no effect with 'as: frames', which has no vocabulary"
+    (kind, *_) = (source.as_ for source in (*spec.data.sequences, *spec.data.inputs))
+    why = f"has no effect with 'as: {kind}', which has no vocabulary"
     if spec.encoder.embed is not None:
         yield Finding(("encoder", "embed"), why, "remove it", key=True)
     if spec.encoder.embed_dropout:
@@ -128,11 +157,22 @@ def activation_has_a_layer(spec: Spec) -> Iterator[Finding]:
 
 
 def loss_fits_output(spec: Spec) -> Iterator[Finding]:
-    is_class = isinstance(spec.data.output, ClassOutput)
-    fits = ("cross_entropy",) if is_class else ("mse", "mae", "huber")
+    """A named loss is that of some output."""
+    kinds = {output.as_: _losses(output) for output in spec.data.outputs}
+    fits = dict.fromkeys(loss for losses in kinds.values() for loss in losses)
     if spec.train.loss not in ("auto", *fits):
-        message = f"{spec.train.loss} does not fit 'as: {spec.data.output.as_}'"
-        yield Finding(("train", "loss"), message, f"use auto or {', '.join(fits)}")
+        message = f"{spec.train.loss} does not fit 'as: {', '.join(kinds)}'"
+        hint = f"use auto or {', '.join(fits)}" if fits else "use auto"
+        yield Finding(("train", "loss"), message, hint)
+
+
+def _losses(output: Output) -> tuple[str, ...]:
+    """What `train.loss` may name for an output, beside auto."""
+    if output.as_ in ("number", "vector", "frames"):
+        return ("mse", "mae", "huber")
+    if isinstance(output, ForecastOutput):
+        return ("mse", "mae", "huber") if output.distribution.name == "point" else ()
+    return () if output.as_ in ("labels", "keys") else ("cross_entropy",)
 
 
 def valid_is_another_file(spec: Spec) -> Iterator[Finding]:
@@ -142,20 +182,18 @@ def valid_is_another_file(spec: Spec) -> Iterator[Finding]:
         yield Finding(("data", "valid"), "the same file as data.train", hint)
 
 
-def columns_differ(spec: Spec) -> Iterator[Finding]:
-    if spec.data.input.column == spec.data.output.column:
-        message = "the same column as data.input, so the answer is in the question"
-        yield Finding(("data", "output", "column"), message, "name the column to be predicted")
-
-
 def _layer(*keys: str) -> tuple[Loc, ...]:
     return tuple((*_LAYERS, EACH, key) for key in keys)
 
 
-_INPUT: Loc = ("data", "input", "as")
-_OUTPUT: Loc = ("data", "output", "as")
+_INPUT: tuple[Loc, ...] = (("data", "input", "as"), ("data", "input", EACH, "as"))
+_OUTPUT: tuple[Loc, ...] = (("data", "output", "as"), ("data", "output", EACH, "as"))
 _VALID: Loc = ("data", "valid")
-_COLUMNS: tuple[Loc, Loc] = (("data", "input", "column"), ("data", "output", "column"))
+_COLUMNS: tuple[Loc, ...] = tuple(
+    ("data", side, *each, "column") for side in ("input", "output") for each in ((), (EACH,))
+)
+_KIND: Loc = ("cardinality",)
+_DECODER: Loc = ("decoder",)
 _CELLS: Loc = ("cells",)
 _LAYERS: Loc = ("encoder", "layers")
 CHECKS: tuple[Check, ...] = (
@@ -163,23 +201,43 @@ CHECKS: tuple[Check, ...] = (
     Check(layers_name_known_cells, _layer("cell"), cell=True),
     Check(cells_have_names_of_their_own, ()),
     Check(cells_are_used, _layer("cell")),
-    Check(frames_have_no_embedding, (_INPUT, ("encoder", "embed"), ("encoder", "embed_dropout"))),
+    Check(embeddings_have_tokens, (*_INPUT, ("encoder", "embed"), ("encoder", "embed_dropout"))),
     Check(activation_has_a_layer, (("head", "hidden"), ("head", "activation"))),
-    Check(loss_fits_output, (_OUTPUT, ("train", "loss"))),
-    Check(train.early_stopping_can_measure, (_OUTPUT, _VALID, ("train", "early_stopping"))),
+    Check(loss_fits_output, (*_OUTPUT, ("train", "loss"))),
+    Check(train.early_stopping_can_measure, (*_OUTPUT, _VALID, ("train", "early_stopping"))),
     Check(train.plateau_can_measure, (_VALID, ("train", "schedule"))),
     Check(valid_is_another_file, (("data", "train"), ("data", "valid"))),
-    Check(columns_differ, _COLUMNS),
+    Check(kinds.columns_differ, (*_COLUMNS, *_INPUT, *_OUTPUT)),
+    Check(kinds.inputs_fit_cardinality, (_KIND, *_INPUT, *_OUTPUT)),
+    Check(kinds.outputs_fit_cardinality, (_KIND, *_OUTPUT)),
+    Check(kinds.outputs_go_together, (_KIND, *_OUTPUT)),
+    Check(kinds.ahead_is_of_an_input, (*_COLUMNS, *_INPUT, *_OUTPUT)),
+    Check(kinds.next_looks_ahead, (*_OUTPUT, *_layer("direction"))),
+    Check(kinds.encoder_reads_sequences, (_KIND, ("encoder",))),
+    Check(kinds.decoder_writes_sequences, (_KIND, *_OUTPUT, _DECODER)),
+    Check(kinds.heads_have_answers, (_KIND, _DECODER, ("head",), ("pooling",))),
+    Check(kinds.statics_have_layers, (_KIND, *_INPUT)),
+    Check(kinds.series_have_windows, (*_INPUT, *_OUTPUT, ("data", "series"))),
+    Check(kinds.documents_are_plain_text, (("data", "format"), ("data", "train"))),
+    Check(kinds.keys_are_chosen, (*_INPUT, *_OUTPUT)),
+    Check(decoders.decoder_layers_read_forward, _layer("direction", "initial_state")),
+    Check(decoders.attention_has_steps, (_KIND, _DECODER)),
+    Check(decoders.copies_come_from_tokens, (_DECODER, *_INPUT, *_COLUMNS)),
+    Check(decoders.starts_have_sources, (_KIND, _DECODER)),
+    Check(decoders.best_are_in_the_beam, (("decoder", "strategy"),)),
+    Check(decoders.limits_leave_room, (("decoder", "max_steps"), ("decoder", "min_steps"))),
+    Check(decoders.limits_have_steps, (_KIND, ("decoder", "max_steps"))),
+    Check(decoders.forecasts_have_no_tokens, (_DECODER, *_OUTPUT)),
     Check(train.nesterov_has_momentum, (("train", "optimizer"),)),
     Check(train.decay_is_more_than_zero, (("train", "optimizer"),)),
     Check(train.one_average, (("train", "ema"), ("train", "average_last"))),
     Check(train.averaged_epochs_come, (("train", "epochs"), ("train", "average_last"))),
-    Check(train.smoothing_has_classes, (_OUTPUT, ("train", "label_smoothing"))),
-    Check(train.windows_carry_states, (_OUTPUT, ("train", "window"), *_layer("direction"))),
+    Check(train.smoothing_has_classes, (*_OUTPUT, ("train", "label_smoothing"))),
+    Check(train.windows_carry_states, (*_OUTPUT, ("train", "window"), *_layer("direction"))),
     Check(train.determinism_has_a_gpu, (("train", "deterministic"), ("train", "device"))),
     Check(layers.sizes_are_those_of_the_cell, _layer("cell", "sizes"), cell=True),
     Check(layers.merging_has_two_directions, _layer("direction", "merge")),
-    Check(layers.skips_join_equal_widths, (_CELLS, _LAYERS, _INPUT, ("encoder", "embed"))),
+    Check(layers.skips_join_equal_widths, (_CELLS, _LAYERS, *_INPUT, ("encoder", "embed"))),
     Check(
         layers.last_pooling_can_tell_directions,
         (*_layer("direction", "merge", "skip"), ("pooling",)),

@@ -12,7 +12,17 @@ from rnnspec.spec.explain import Loc
 from rnnspec.spec.finding import Finding
 from rnnspec.spec.head import LastPooling
 from rnnspec.spec.init import Init, start_of
-from rnnspec.spec.inputs import FramesInput
+from rnnspec.spec.inputs import (
+    BytesInput,
+    CategoryInput,
+    CharsInput,
+    FramesInput,
+    NumberInput,
+    SeriesInput,
+    SubwordsInput,
+    TokensInput,
+    WordsInput,
+)
 from rnnspec.spec.spec import Spec
 
 if TYPE_CHECKING:
@@ -33,13 +43,21 @@ def cell_named(spec: Spec, name: str) -> Cell | None:
         return None
 
 
+def all_layers(spec: Spec) -> Iterator[tuple[Loc, Layer]]:
+    """Each layer with its path: those of the encoder, then those of the decoder."""
+    for index, layer in enumerate(spec.encoder.layers):
+        yield ("encoder", "layers", index), layer
+    for index, layer in enumerate(spec.decoder.layers if spec.decoder else ()):
+        yield ("decoder", "layers", index), layer
+
+
 def layers_with_cells(spec: Spec) -> Iterator[tuple[Loc, Layer, Cell]]:
     """Each layer, with its path, whose cell is right."""
-    cells = {name: cell_named(spec, name) for name in {layer.cell for layer in spec.encoder.layers}}
-    for index, layer in enumerate(spec.encoder.layers):
+    cells = {name: cell_named(spec, name) for name in {layer.cell for _, layer in all_layers(spec)}}
+    for path, layer in all_layers(spec):
         cell = cells[layer.cell]
         if cell is not None:
-            yield ("encoder", "layers", index), layer, cell
+            yield path, layer, cell
 
 
 def sizes_are_those_of_the_cell(spec: Spec) -> Iterator[Finding]:
@@ -58,8 +76,8 @@ def sizes_are_those_of_the_cell(spec: Spec) -> Iterator[Finding]:
 
 
 def merging_has_two_directions(spec: Spec) -> Iterator[Finding]:
-    for index, layer in enumerate(spec.encoder.layers):
-        path = ("encoder", "layers", index, "merge")
+    for at, layer in all_layers(spec):
+        path = (*at, "merge")
         if layer.merge != "concat" and layer.direction != "bidirectional":
             message = f"has no effect with 'direction: {layer.direction}', which has one output"
             yield Finding(path, message, "remove it", key=True)
@@ -67,9 +85,7 @@ def merging_has_two_directions(spec: Spec) -> Iterator[Finding]:
 
 def skips_join_equal_widths(spec: Spec) -> Iterator[Finding]:
     """As far as widths are known; that of frames is known with the data only."""
-    width: int | None = None
-    if not isinstance(spec.data.input, FramesInput):
-        width = spec.encoder.embed or DEFAULT_EMBED
+    width = input_width(spec)
     for index, layer in enumerate(spec.encoder.layers):
         cell = cell_named(spec, layer.cell)
         for _ in range(layer.repeat):
@@ -79,6 +95,29 @@ def skips_join_equal_widths(spec: Spec) -> Iterator[Finding]:
                 hint = f"choose units that give {before}, or put a layer that gives {width} before"
                 yield Finding(("encoder", "layers", index, "skip"), message, hint)
                 break
+
+
+def input_width(spec: Spec) -> int | None:
+    """Width of what the encoder's first layer reads; None where the data tell it."""
+    found = 0
+    for source in spec.data.inputs:
+        if isinstance(source, WordsInput | TokensInput | CharsInput | BytesInput | SubwordsInput):
+            found += spec.encoder.embed or DEFAULT_EMBED
+            spelling = getattr(source, "spelling", None)
+            if spelling is not None:
+                cell = cell_named(spec, spelling.cell)
+                if cell is None or cell.output_size != "units":
+                    return None
+                found += 2 * spelling.units
+        elif isinstance(source, SeriesInput):
+            found += 1
+        elif isinstance(source, CategoryInput):
+            found += source.embed if source.join != "state" else 0
+        elif isinstance(source, NumberInput):
+            found += 1 if source.join != "state" else 0
+        else:
+            return None
+    return found
 
 
 def unequal_widths(layer: Layer, before: int, after: int) -> str:
@@ -97,6 +136,8 @@ def output_width(layer: Layer, cell: Cell | None, inputs: int | None) -> int | N
 
 
 def last_pooling_can_tell_directions(spec: Spec) -> Iterator[Finding]:
+    if not spec.encoder.layers or spec.cardinality != "N:1":
+        return
     index, layer = len(spec.encoder.layers) - 1, spec.encoder.layers[-1]
     if layer.merge != "concat" and layer.skip != "none" and isinstance(spec.pooling, LastPooling):
         message = (
@@ -108,7 +149,8 @@ def last_pooling_can_tell_directions(spec: Spec) -> Iterator[Finding]:
 
 
 def given_states_are_columns_of_their_own(spec: Spec) -> Iterator[Finding]:
-    taken = {spec.data.input.column: "data.input", spec.data.output.column: "data.output"}
+    taken = {each.column: "data.input" for each in spec.data.inputs}
+    taken |= {each.column: "data.output" for each in spec.data.outputs}
     for index, layer in enumerate(spec.encoder.layers):
         state = layer.initial_state
         if isinstance(state, GivenState) and state.value in taken:
@@ -118,10 +160,14 @@ def given_states_are_columns_of_their_own(spec: Spec) -> Iterator[Finding]:
 
 
 def masks_have_dropout(spec: Spec) -> Iterator[Finding]:
-    for index, layer in enumerate(spec.encoder.layers):
+    for path, layer in all_layers(spec):
         if layer.dropout_per != "step" and not layer.dropout:
-            path = ("encoder", "layers", index, "dropout_per")
-            yield Finding(path, "has no effect without dropout", "add 'dropout: 0.2'", key=True)
+            yield Finding(
+                (*path, "dropout_per"),
+                "has no effect without dropout",
+                "add 'dropout: 0.2'",
+                key=True,
+            )
 
 
 def recurrent_dropout_has_products(spec: Spec) -> Iterator[Finding]:
@@ -189,11 +235,18 @@ def penalties_have_weights(spec: Spec) -> Iterator[Finding]:
 
 
 def elapsed_time_is_read(spec: Spec) -> Iterator[Finding]:
-    source = spec.data.input
-    if not isinstance(source, FramesInput) or source.elapsed is None:
-        return
+    timed = [
+        (index, source)
+        for index, source in enumerate(spec.data.inputs)
+        if isinstance(source, FramesInput) and source.elapsed is not None
+    ]
     cells = [cell_named(spec, layer.cell) for layer in spec.encoder.layers]
-    if not any(cell is None or cell.inputs for cell in cells):
-        message = "has no effect: no layer's cell has the input dt"
-        hint = "use cfc, ltc or a cell with 'inputs: [dt]', or remove it"
-        yield Finding(("data", "input", "elapsed"), message, hint, key=True)
+    for number, (index, _) in enumerate(timed):
+        path = (*spec.data.input_path(index), "elapsed")
+        if number:
+            message = "one input has the time between steps already"
+            yield Finding(path, message, "keep one of them", key=True)
+        elif not any(cell is None or cell.inputs for cell in cells):
+            message = "has no effect: no layer's cell has the input dt"
+            hint = "use cfc, ltc or a cell with 'inputs: [dt]', or remove it"
+            yield Finding(path, message, hint, key=True)

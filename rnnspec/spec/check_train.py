@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.explain import Loc
 from rnnspec.spec.finding import Finding
-from rnnspec.spec.metrics import answers_classes, reads_streams, reported_metrics
+from rnnspec.spec.metrics import answers_classes, kinds_of, reads_streams, reported_metrics
 from rnnspec.spec.schedules import Plateau
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.train import SGD
@@ -25,7 +25,7 @@ def early_stopping_can_measure(spec: Spec) -> Iterator[Finding]:
     fits = reported_metrics(spec)
     if stopping.metric not in fits:
         near = did_you_mean(stopping.metric, fits) or f"use one of {', '.join(fits)}"
-        message = f"{stopping.metric!r} is not measured for 'as: {spec.data.output.as_}'"
+        message = f"{stopping.metric!r} is not measured for 'as: {kinds_of(spec)}'"
         yield Finding(("train", "early_stopping", "metric"), message, near)
 
 
@@ -74,7 +74,7 @@ def windows_carry_states(spec: Spec) -> Iterator[Finding]:
     if spec.train.window is None:
         return
     if not reads_streams(spec):
-        message = f"cuts streams into windows, and 'as: {spec.data.output.as_}' answers whole rows"
+        message = f"cuts streams into windows, and 'as: {kinds_of(spec)}' answers whole rows"
         yield Finding(("train", "window"), message, "remove it", key=True)
     for index, layer in enumerate(spec.encoder.layers):
         if layer.direction != "forward":

@@ -20,6 +20,7 @@ from rnnspec.to_torch import Model
 from rnnspec.train.events import Listener
 from rnnspec.train.files import read_arrays, read_text, write_arrays
 from rnnspec.train.folder import BuildFolder, all_builds, begin, next_folder
+from rnnspec.train.goals import Goals, goals_of
 from rnnspec.train.interrupt import interruptible
 from rnnspec.train.loop import Trainer
 from rnnspec.train.threads import threads_for
@@ -74,7 +75,8 @@ def build(
         write_arrays(folder.weights, model.canonical_arrays(), {"epoch": "0"})
         _write_state(folder, "not trained")
         return Result(folder, True, {}, 0)
-    return _train(loaded, folder, model, train_data, valid_data, listener, resume)
+    goals = goals_of(loaded.spec, facts)
+    return _train(loaded, folder, model, train_data, valid_data, listener, resume, goals)
 
 
 def _train(
@@ -85,9 +87,10 @@ def _train(
     valid_data: Dataset | None,
     listener: Listener,
     resume: bool,
+    goals: Goals,
 ) -> Result:
     settings = loaded.spec.train
-    trainer = Trainer(model, settings, folder, train_data, valid_data, listener)
+    trainer = Trainer(model, settings, folder, train_data, valid_data, listener, goals=goals)
     if resume and folder.checkpoint.exists():
         trainer.resume()
     listener.stage("training")

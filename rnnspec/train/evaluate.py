@@ -2,49 +2,123 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 
 from rnnspec.data import Batch, Dataset, in_order_batches
+from rnnspec.plan.nodes import ForecastOutput, Output, Search, TextOutput
+from rnnspec.spec import Train
 from rnnspec.to_torch import Model
-from rnnspec.train.losses import LossName, loss_of
-from rnnspec.train.metrics import Metrics, metrics_of
+from rnnspec.train.devices import Numbers
+from rnnspec.train.goals import Goals
+from rnnspec.train.metrics import ForecastMetrics, Metrics, TextMetrics, metrics_of
+from rnnspec.train.objective import Answered, Objective
+from rnnspec.train.tensors import tensors as tensors
 
-Inputs = dict[str, tuple[Tensor, Tensor]]
+See = Callable[[Batch, Answered, Mapping[str, object]], None]
+"""Told of each batch: what was asked, scores and targets, and the answers by column."""
 
 
-def tensors(batch: Batch) -> tuple[Inputs, dict[str, Tensor]]:
-    """Inputs and targets of a batch as tensors that share the arrays' memory."""
-    inputs = {
-        column: (torch.from_numpy(values), torch.from_numpy(lengths))
-        for column, (values, lengths) in batch.inputs.items()
-    }
-    return inputs, {column: torch.from_numpy(values) for column, values in batch.targets.items()}
+@dataclass(slots=True)
+class Measures:
+    """Sums over batches of losses and metrics, by output column.
+
+    `search` is how texts are searched for: None as the model says, else in its place. Without
+    `decode` no text is written, and only what follows from the scores is measured.
+    """
+
+    objective: Objective
+    sums: Mapping[str, Metrics]
+    totals: dict[str, float]
+    counts: dict[str, float]
+    greedy: bool = False
+    decode: bool = True
+
+    @classmethod
+    def of(cls, objective: Objective, greedy: bool = False, decode: bool = True) -> Measures:
+        goals, outputs = objective.goals, objective.outputs
+        sums = {name: metrics_of(node, goals.of(name)) for name, node in outputs.items()}
+        zeros = dict.fromkeys(sums, 0.0)
+        return cls(objective, sums, zeros, dict(zeros), greedy, decode)
+
+    def add(self, batch: Batch, found: Answered) -> dict[str, object]:
+        """Take in a batch; its answers by column."""
+        answers: dict[str, object] = {}
+        for column, count in self.objective.counts(batch).items():
+            self.totals[column] += found.losses[column].item() * count
+            self.counts[column] += count
+            node = self.objective.outputs[column]
+            answers[column] = self._measure(node, batch, found)
+        return answers
+
+    def values(self) -> dict[str, float]:
+        """`loss` and all metrics; with several outputs their names start with the column."""
+        means = (self.totals[name] / max(1.0, self.counts[name]) for name in self.totals)
+        values = {"loss": sum(means)}
+        for column, metrics in self.sums.items():
+            prefix = "" if len(self.sums) == 1 else f"{column}."
+            values |= {prefix + name: value for name, value in metrics.values().items()}
+        return values
+
+    def _measure(self, node: Output, batch: Batch, found: Answered) -> object:
+        """Add to the metrics of one output; its answers."""
+        column, model = node.column, self.objective.model
+        sums, scores, targets = self.sums[column], found.scores[column], found.targets[column]
+        if isinstance(node, TextOutput):
+            assert isinstance(sums, TextMetrics)
+            sums.add_scores(scores, targets)
+            return self._written(node, sums, found) if self.decode else None
+        if isinstance(node, ForecastOutput):
+            assert isinstance(sums, ForecastMetrics)
+            if any(n.name == node.source and hasattr(n, "body") for n in model.plan.nodes):
+                scores = model(found.inputs)[column]  # fed with its own answers
+            parameters, _ = model.forecast(column, scores, found.inputs)
+            point = model.output(column).point(parameters)
+            sums.add(point, targets, parameters, *batch.naive.get(column, (None, None)))
+            return parameters
+        answers = model.output(column).answer(scores)
+        sums.add(answers, targets)
+        return answers
+
+    def _written(self, node: TextOutput, sums: TextMetrics, found: Answered) -> object:
+        search = as_greedy(node.search) if self.greedy else None
+        texts = self.objective.model.answers(found.inputs, search=search)[node.column]
+        best, lengths = texts.numbers[:, 0].tolist(), texts.lengths[:, 0].tolist()
+        written = [row[:length] for row, length in zip(best, lengths, strict=True)]
+        sums.add_texts(written, found.targets[node.column])
+        return texts
+
+
+def as_greedy(search: Search) -> Search:
+    """The quick search that stands in for another while training."""
+    return replace(Search(limit=search.limit, factor=search.factor), min_steps=search.min_steps)
 
 
 @torch.inference_mode()
 def evaluate(
-    model: Model, data: Dataset, loss: LossName, batch: int = 256
+    model: Model,
+    data: Dataset,
+    settings: Train,
+    goals: Goals | None = None,
+    *,
+    numbers: Numbers | None = None,
+    greedy: bool = False,
+    batch: int = 256,
+    see: See | None = None,
 ) -> tuple[dict[str, float], Mapping[str, Metrics]]:
-    """`loss` and the metrics of every output over all rows; and the sums behind them by column.
-
-    With several outputs the metrics' names start with the column.
-    """
+    """`loss` and the metrics of every output over all rows; and the sums behind them by column."""
     was_training = model.training
     model.eval()
-    sums = {out.column: metrics_of(out) for out in model.plan.outputs}
-    losses = {o.column: loss_of(o, model.output(o.column), loss) for o in model.plan.outputs}
-    total = 0.0
+    objective = Objective(model, settings, goals)
+    measures = Measures.of(objective, greedy)
+    numbers = numbers or Numbers()
     for rows in in_order_batches(data.lengths, batch):
-        inputs, targets = tensors(data.collate(rows))
-        for column, scores in model(inputs).items():
-            total += losses[column](scores, targets[column]).item() * len(rows)
-            sums[column].add(model.output(column).answer(scores), targets[column])
+        asked = data.collate(rows)
+        found = objective.answered(asked, numbers)
+        answers = measures.add(asked, found)
+        if see is not None:
+            see(asked, found, answers)
     model.train(was_training)
-    found = {"loss": total / data.rows}
-    for column, metrics in sums.items():
-        prefix = "" if len(sums) == 1 else f"{column}."
-        found |= {prefix + name: value for name, value in metrics.values().items()}
-    return found, sums
+    return measures.values(), measures.sums

@@ -22,6 +22,7 @@ from rnnspec.train.events import Listener
 from rnnspec.train.feed import Piece, RowData, RowFeed, StreamData, feed_of
 from rnnspec.train.files import write_arrays
 from rnnspec.train.folder import BuildFolder
+from rnnspec.train.goals import Goals, forcing_at
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.metrics import LARGER_IS_BETTER
 from rnnspec.train.probe import measured, numbers_for
@@ -48,6 +49,7 @@ class Trainer:
         valid: RowData | StreamData | None,
         listener: Listener,
         processes: Processes = ALONE,
+        goals: Goals | None = None,
     ) -> None:
         self.model, self.settings, self.folder = model, settings, folder
         self.valid, self.listener, self.processes = valid, listener, processes
@@ -55,7 +57,7 @@ class Trainer:
         numbers, why = numbers_for(model, settings, self.feed, folder.checkpoint, processes)
         if why:
             listener.warning(why)
-        self.stepper = Stepper(model, settings, numbers, processes)
+        self.stepper = Stepper(model, settings, numbers, processes, goals)
         self.position = Position()
         self._saved_at = time.monotonic()
 
@@ -125,6 +127,9 @@ class Trainer:
 
     def _step(self, pieces: list[Piece], moment: Moment) -> Stepped:
         rate = rate_at(self.settings.schedule, moment, self.position.plateau.fallen)
+        objective, epochs = self.stepper.objective, self.settings.epochs
+        done = epochs * moment.step / moment.steps
+        objective.forcing = forcing_at(objective.goals.forcing, done, epochs)
         found = self.stepper.step(pieces, rate, moment.step)
         if not math.isfinite(found.loss):
             raise BuildError(

@@ -2,46 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from rnnspec.data import Batch
+from rnnspec.plan.nodes import (
+    ClassOutput,
+    CopyMix,
+    ForecastOutput,
+    LabelsOutput,
+    NumericOutput,
+    Output,
+    TextOutput,
+)
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
+from rnnspec.train import losses
 from rnnspec.train.devices import Numbers
-from rnnspec.train.evaluate import tensors
-from rnnspec.train.losses import loss_of
+from rnnspec.train.goals import Goals
+from rnnspec.train.tensors import Inputs, tensors
 
 States = Mapping[str, Tensor]
-Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """By output column: losses, scores and targets of a batch; and the states after it."""
+    """By output column: losses, scores and targets of a batch; its inputs, and the states after
+    it."""
 
     losses: dict[str, Tensor]
     scores: dict[str, Tensor]
     targets: dict[str, Tensor]
+    inputs: Inputs
     after: dict[str, Tensor]
 
 
 class Objective:
-    """The losses of a model's outputs, each the mean over what its `counts` count."""
+    """The losses of a model's outputs, each the mean over what its `counts` count, times the
+    output's weight.
 
-    def __init__(self, model: Model, settings: Train) -> None:
-        self.model = model
-        self.losses: dict[str, Loss] = {
-            out.column: loss_of(out, model.output(out.column), settings.loss)
-            for out in model.plan.outputs
-        }
+    `forcing` is the share of steps of a decoder that are given the true token before them.
+    """
+
+    def __init__(self, model: Model, settings: Train, goals: Goals | None = None) -> None:
+        self.model, self.goals = model, goals or Goals()
+        self.outputs: Mapping[str, Output] = {out.column: out for out in model.plan.outputs}
+        self.loss, self.smoothing = settings.loss, settings.label_smoothing
+        self.forcing = 1.0
+        self.copies = any(isinstance(node, CopyMix) for node in model.plan.every_node())
 
     def counts(self, batch: Batch) -> dict[str, float]:
         """Of each output, how many answers its mean loss is over: those weigh alike wherever rows
         are split, among pieces of a step or among processes."""
-        return {column: float(len(batch.targets[column])) for column in self.losses}
+        return {
+            column: losses.count_of(node, torch.from_numpy(batch.targets[column]))
+            for column, node in self.outputs.items()
+        }
 
     def __call__(
         self, batch: Batch, numbers: Numbers, states: States | None = None
@@ -51,17 +70,40 @@ class Objective:
         return found.losses, found.after
 
     def answered(self, batch: Batch, numbers: Numbers, states: States | None = None) -> Answered:
-        """As a call, with the scores and the targets that they are held against."""
+        """As a call, with the scores and the targets that they are held against.
+
+        Outside of training no label is smoothed and every true token is given.
+        """
         inputs, targets = numbers.placed(tensors(batch))
         with numbers.mixed():
             after: dict[str, Tensor] = {}
             if states is None:
-                scores = self.model(inputs)
+                forcing = self.forcing if self.model.training else 1.0
+                scores = self.model(inputs, targets, forcing)
             else:
                 scores, after = self.model.run(inputs, states)
             scores = {column: value.to(numbers.weights) for column, value in scores.items()}
-            losses = {
-                column: loss(scores[column], targets[column])
-                for column, loss in self.losses.items()
+            found = {
+                column: self._loss(node, scores[column], targets[column], inputs)
+                for column, node in self.outputs.items()
             }
-        return Answered(losses, scores, targets, after)
+        return Answered(found, scores, targets, inputs, after)
+
+    def _loss(self, node: Output, scores: Tensor, targets: Tensor, inputs: Inputs) -> Tensor:
+        """The weighted mean loss of one output."""
+        goal = self.goals.of(node.column)
+        smoothing = self.smoothing if self.model.training else 0.0
+        match node:
+            case TextOutput() if self.copies:
+                total = losses.log_probability_loss(scores, targets)
+            case ClassOutput() | TextOutput():
+                total = losses.class_loss(scores, targets, goal, smoothing)
+            case LabelsOutput():
+                total = losses.labels_loss(scores, targets)
+            case NumericOutput():
+                scaled = self.model.scaled_targets(node.column, targets)
+                total = losses.numeric_loss(scores, scaled, self.loss)
+            case ForecastOutput():
+                parameters, scale = self.model.forecast(node.column, scores, inputs)
+                total = losses.forecast_loss(node, parameters, scale, targets, self.loss)
+        return goal.weight * total / max(1.0, losses.count_of(node, targets))

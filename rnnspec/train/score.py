@@ -20,6 +20,7 @@ from rnnspec.to_torch import Model
 from rnnspec.train.build import CACHE
 from rnnspec.train.evaluate import evaluate
 from rnnspec.train.folder import Trained
+from rnnspec.train.goals import goals_of
 from rnnspec.train.metrics import ClassMetrics
 
 MISTAKES = 10
@@ -91,7 +92,8 @@ def evaluate_build(trained: Trained, file: Path | None = None) -> Scores:
     with _cache(trained) as cache:
         part: Part = "valid" if share else "all"
         data = encode(trained.plan, trained.facts, file, format, cache, part, share)
-        metrics, sums = evaluate(model, data, trained.spec.train.loss)
+        goals = goals_of(trained.spec, trained.facts)
+        metrics, sums = evaluate(model, data, trained.spec.train, goals)
         rows = data.rows
     classes: dict[str, tuple[ClassScore, ...]] = {}
     mistakes: dict[str, tuple[Mistake, ...]] = {}

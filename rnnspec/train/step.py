@@ -15,6 +15,7 @@ from rnnspec.train.averaging import average_of
 from rnnspec.train.devices import Numbers
 from rnnspec.train.distributed import ALONE, Processes
 from rnnspec.train.feed import Piece
+from rnnspec.train.goals import Goals
 from rnnspec.train.objective import Objective
 from rnnspec.train.optimizers import groups_of, optimizer_of, set_rate
 
@@ -38,13 +39,14 @@ class Stepper:
         settings: Train,
         numbers: Numbers | None = None,
         processes: Processes = ALONE,
+        goals: Goals | None = None,
     ) -> None:
         self.model, self.settings, self.processes = model, settings, processes
         self.numbers = numbers or Numbers()
         model.to(self.numbers.device, self.numbers.weights)
         self.trained = [p for p in model.parameters() if p.requires_grad]
         self.penalties = list(model.penalties())
-        self.objective = Objective(model, settings)
+        self.objective = Objective(model, settings, goals)
         self.optimizer = optimizer_of(settings.optimizer, groups_of(settings.optimizer, model))
         self.average = average_of(settings, self.trained)
         scaled = self.numbers.precision == "float16"

@@ -1,0 +1,83 @@
+"""What of a spec and its facts bears on losses and metrics alone, and not on the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import exp
+
+from rnnspec.plan.facts import ClassFacts, Facts
+from rnnspec.spec import ClassOutput, Spec, TagsOutput
+from rnnspec.spec.decoder import (
+    ConstantForcing,
+    ExponentialForcing,
+    InverseSigmoidForcing,
+    LinearForcing,
+)
+
+Forcing = float | ConstantForcing | LinearForcing | ExponentialForcing | InverseSigmoidForcing
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Of one output: its `weight` in the whole loss, the weight of each class (none: all 1), and
+    the labels of tags that mark spans (none: of others)."""
+
+    weight: float = 1.0
+    class_weights: tuple[float, ...] = ()
+    span_labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Goals:
+    """Of each output by column; and the share of steps that are given the true token before them
+    while training."""
+
+    outputs: Mapping[str, Goal] = field(default_factory=dict)
+    forcing: Forcing = 1.0
+
+    def of(self, column: str) -> Goal:
+        return self.outputs.get(column, Goal())
+
+
+def goals_of(spec: Spec, facts: Facts) -> Goals:
+    """The goals of a spec; `facts` are those of its training rows."""
+    found: dict[str, Goal] = {}
+    for output in spec.data.outputs:
+        known = facts.outputs[output.column]
+        weights: tuple[float, ...] = ()
+        spans: tuple[str, ...] = ()
+        if isinstance(output, ClassOutput | TagsOutput) and isinstance(known, ClassFacts):
+            weights = _class_weights(output.class_weights, known)
+            if isinstance(output, TagsOutput) and output.scheme == "bio":
+                spans = known.labels
+        found[output.column] = Goal(output.weight, weights, spans)
+    forcing = 1.0 if spec.decoder is None else spec.decoder.teacher_forcing
+    return Goals(found, forcing)
+
+
+def _class_weights(chosen: str | Mapping[str, float], known: ClassFacts) -> tuple[float, ...]:
+    if chosen == "none":
+        return ()
+    if isinstance(chosen, str):
+        rows = sum(known.counts)
+        return tuple(rows / (len(known.labels) * max(1, count)) for count in known.counts)
+    return tuple(chosen.get(label, 1.0) for label in known.labels)
+
+
+def forcing_at(chosen: Forcing, epochs_done: float, epochs: int) -> float:
+    """The share at a moment of training, given in epochs with their fraction.
+
+    `exponential` and `inverse_sigmoid` are those of Bengio et al. 2015, section 2.4.
+    """
+    match chosen:
+        case ConstantForcing():
+            return chosen.value
+        case LinearForcing():
+            done = min(1.0, epochs_done / epochs)
+            return chosen.start + (chosen.end - chosen.start) * done
+        case ExponentialForcing():
+            return float(chosen.k**epochs_done)
+        case InverseSigmoidForcing():
+            return chosen.k / (chosen.k + exp(min(700.0, epochs_done / chosen.k)))
+    return float(chosen)

@@ -1,0 +1,69 @@
+"""Metrics over a whole data set, added up batch by batch: one file a kind of answer."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from rnnspec.plan.nodes import (
+    ClassOutput,
+    ForecastOutput,
+    LabelsOutput,
+    NumericOutput,
+    Output,
+    TextOutput,
+)
+from rnnspec.train.goals import Goal
+from rnnspec.train.metrics.classes import ClassMetrics, LabelsMetrics
+from rnnspec.train.metrics.forecasts import ForecastMetrics
+from rnnspec.train.metrics.numbers import NumericMetrics
+from rnnspec.train.metrics.tags import TagMetrics
+from rnnspec.train.metrics.texts import TextMetrics
+
+__all__ = [
+    "LARGER_IS_BETTER",
+    "ClassMetrics",
+    "ForecastMetrics",
+    "LabelsMetrics",
+    "Metrics",
+    "NumericMetrics",
+    "TagMetrics",
+    "TextMetrics",
+    "metrics_of",
+]
+
+LARGER_IS_BETTER = frozenset(
+    {
+        "accuracy",
+        "macro_f1",
+        "micro_f1",
+        "span_f1",
+        "exact_match",
+        "token_accuracy",
+        "bleu",
+        "chrf",
+        "skill",
+    }
+)
+"""Metrics that improve upwards; all others improve downwards."""
+
+Metrics: TypeAlias = (
+    ClassMetrics | LabelsMetrics | NumericMetrics | TagMetrics | TextMetrics | ForecastMetrics
+)
+"""Sums of one output."""
+
+
+def metrics_of(node: Output, goal: Goal | None = None) -> Metrics:
+    """Fresh sums for an output; with its goal, of spans too where its tags mark such."""
+    match node:
+        case ClassOutput() if goal is not None and goal.span_labels:
+            return TagMetrics(goal.span_labels)
+        case ClassOutput():
+            return ClassMetrics(node.classes, perplexity=node.ahead)
+        case LabelsOutput():
+            return LabelsMetrics(node.labels, node.threshold)
+        case NumericOutput():
+            return NumericMetrics()
+        case TextOutput():
+            return TextMetrics()
+        case ForecastOutput():
+            return ForecastMetrics(node.quantiles)

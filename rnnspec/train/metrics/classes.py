@@ -1,0 +1,98 @@
+"""Metrics of outputs that answer one label of several, or several at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class ClassMetrics:
+    """Accuracy, and F1 averaged over the classes that occur or are answered (macro F1).
+
+    F1 of a class is 2 hits / (rows of the class + rows answered as the class). Answers are
+    probabilities `[..., classes]`, targets class numbers `[...]`, of which those below 0 are left
+    out. Of next tokens (`perplexity`) also exp of the mean of -ln p of the true class, and the same
+    in bits.
+    """
+
+    def __init__(self, classes: int, perplexity: bool = False) -> None:
+        self.confusion = torch.zeros(classes, classes, dtype=torch.int64)
+        """Rows by true class (first axis) and answered class (second)."""
+        self.perplexity = perplexity
+        self.surprise = 0.0
+        """Sum of -ln p of the true class."""
+
+    def add(self, answers: Tensor, targets: Tensor) -> None:
+        classes = len(self.confusion)
+        answers, targets = answers.reshape(-1, classes), targets.reshape(-1)
+        known = targets >= 0
+        answers, targets = answers[known], targets[known]
+        pairs = targets * classes + answers.argmax(dim=-1)
+        counts = torch.bincount(pairs, minlength=classes * classes)
+        self.confusion += counts.view(classes, classes).cpu()
+        if self.perplexity and len(targets):
+            true = answers.gather(-1, targets[:, None]).double().clamp(min=1e-38)
+            self.surprise -= true.log().sum().item()
+
+    def values(self) -> dict[str, float]:
+        count = int(self.confusion.sum())
+        if not count:
+            return dict.fromkeys(self.names(), float("nan"))
+        hits = self.confusion.diagonal().double()
+        seen = (self.confusion.sum(0) + self.confusion.sum(1)).double()
+        accuracy = (hits.sum() / count).item()
+        if self.perplexity:
+            mean = torch.tensor(self.surprise / count, dtype=torch.float64)
+            bits = (mean / torch.log(torch.tensor(2.0, dtype=torch.float64))).item()
+            return {"perplexity": mean.exp().item(), "bits": bits, "accuracy": accuracy}
+        macro_f1 = (2 * hits / seen)[seen > 0].mean().item()
+        return {"accuracy": accuracy, "macro_f1": macro_f1}
+
+    def names(self) -> tuple[str, ...]:
+        """Of what `values` gives."""
+        return ("perplexity", "bits", "accuracy") if self.perplexity else ("accuracy", "macro_f1")
+
+
+class LabelsMetrics:
+    """Several labels at once: F1 over all labels together (micro) and averaged over those that
+    occur or are answered (macro), and the share of rows or steps of which every label is right.
+
+    Answers are probabilities `[..., labels]`, targets 0 and 1 of the same shape; those of a row or
+    step that is NaN are left out. `nll` is the mean over rows or steps of the sum over labels of
+    -ln p of what is true.
+    """
+
+    def __init__(self, labels: int, threshold: float) -> None:
+        self.threshold = threshold
+        self.hits = torch.zeros(labels, dtype=torch.int64)
+        self.true = torch.zeros(labels, dtype=torch.int64)
+        self.answered = torch.zeros(labels, dtype=torch.int64)
+        self.rows = self.right = 0
+        self.surprise = 0.0
+
+    def add(self, answers: Tensor, targets: Tensor) -> None:
+        labels = len(self.hits)
+        answers, targets = answers.reshape(-1, labels), targets.reshape(-1, labels)
+        known = ~targets.isnan().any(-1)
+        answers, true = answers[known], targets[known] > 0.5
+        on = answers > self.threshold
+        self.hits += (on & true).sum(0).cpu()
+        self.true += true.sum(0).cpu()
+        self.answered += on.sum(0).cpu()
+        self.rows += len(true)
+        self.right += int((on == true).all(-1).sum())
+        sure = torch.where(true, answers, 1 - answers).double().clamp(min=1e-38)
+        self.surprise -= sure.log().sum().item()
+
+    def values(self) -> dict[str, float]:
+        if not self.rows:
+            return dict.fromkeys(("nll", "micro_f1", "macro_f1", "exact_match"), float("nan"))
+        seen = (self.true + self.answered).double()
+        micro = 2 * self.hits.sum().item() / max(1.0, seen.sum().item())
+        shares = (2 * self.hits.double() / seen)[seen > 0]
+        return {
+            "nll": self.surprise / self.rows,
+            "micro_f1": micro,
+            "macro_f1": shares.mean().item() if len(shares) else 0.0,
+            "exact_match": self.right / self.rows,
+        }
