@@ -63,7 +63,7 @@ def test_the_worst_class_comes_first() -> None:
     section = drawn(ClassTable("c", rows))
     assert [row[0] for row in table(section)] == ["bad", "rare", "good", "none"]
     assert "2 are below 50.0 %" in words(section)
-    assert "1 neither occur nor are answered" in words(section)
+    assert "1 without a row or an answer" in words(section)
 
 
 def test_many_classes_are_folded() -> None:

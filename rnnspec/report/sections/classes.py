@@ -42,7 +42,7 @@ def _in_short(section: ClassTable) -> str:
         said.append(f"half of them have an F1 of at least {share(median(known))}")
         said.append(f"{low or 'none'} {'are' if low > 1 else 'is'} below {share(_LOW)}")
     if len(known) < len(section.classes):
-        said.append(f"{len(section.classes) - len(known):,} neither occur nor are answered")
+        said.append(f"{len(section.classes) - len(known):,} without a row or an answer")
     return "; ".join(said) + ". The lowest F1 comes first."
 
 

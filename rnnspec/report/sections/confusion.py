@@ -13,8 +13,10 @@ _MOST = 40
 """Most classes of a heat map; of more, only the mistakes are listed."""
 _PAIRS, _PAIRS_ALONE = 12, 40
 """Most mistakes listed below a heat map, and without one."""
-_LABEL = 110.0
+_LABEL = 112.0
 """Greatest width of a label in pixels."""
+_REGULAR = 0.88 * LETTERS
+"""Size of a label where widths are measured: the bound is for bold letters, and labels are not."""
 _SHADES = {"right": (0.655, 0.89), "wrong": (0.62, 0.93)}
 """From which shade on black is legible in dark, and white in light, by kind of cell."""
 _INSIDE = ((11.0, ""), (9.0, " small"))
@@ -66,7 +68,7 @@ def _mistakes(section: ConfusionMatrix) -> Html:
 def _heat_map(section: ConfusionMatrix) -> Html:
     size = len(section.labels)
     cell = 44.0 if size <= 10 else 26.0 if size <= 20 else 21.0
-    longest = max(width(visible(label), LETTERS) for label in section.labels)
+    longest = max(width(visible(label), _REGULAR) for label in section.labels)
     label = min(_LABEL, longest) + 8
     left, top = _HEAD + label, _HEAD + label * 0.75 + 10
     parts = [
@@ -75,14 +77,14 @@ def _heat_map(section: ConfusionMatrix) -> Html:
     ]
     for number, name in enumerate(section.labels):
         middle = (number + 0.5) * cell
-        shown = fitted(visible(name), LETTERS, _LABEL)
+        shown = fitted(visible(name), _REGULAR, _LABEL)
         parts.append(_label(name, shown, left - 8, top + middle + 4, 0))
         parts.append(_label(name, shown, left + middle + 4, top - 8, -50))
     for true, row in enumerate(section.counts):
         parts += _row(section, true, row, (left, top, cell))
     box = at(x=left, y=top, width=cell * size, height=cell * size)
     parts.append(tag("rect", {"class": "outline", **box}))
-    last = min(_LABEL, width(visible(section.labels[-1]), LETTERS)) * 0.65
+    last = min(_LABEL, width(visible(section.labels[-1]), _REGULAR)) * 0.65
     full = (left + cell * size + max(12.0, last - cell / 2 + 8), top + cell * size + 8)
     hits = sum(section.counts[n][n] for n in range(size))
     rows = sum(map(sum, section.counts))
