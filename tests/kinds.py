@@ -1,0 +1,254 @@
+"""Every kind of input and of output: its entry in a spec, its facts, and rows drawn at random.
+
+Rows are in the form of the reference (`rnnspec.reference.inputs.Row`): no padding, by the keys of
+the plan's inputs. `batched` and `feeds` put them into a batch of torch and of onnxruntime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from rnnspec.plan import ClassFacts, Facts, NumericFacts, Plan, TextFacts, Vocabulary, resolve
+from rnnspec.plan.facts import ColumnFacts
+from rnnspec.plan.names import input_names, lengths_name
+from rnnspec.plan.nodes import (
+    CategoryInput,
+    CharactersInput,
+    FutureInput,
+    Input,
+    KeysInput,
+    SeriesInput,
+    TokensInput,
+    VectorInput,
+)
+from rnnspec.plan.weights import Vectors, weights
+from rnnspec.spec import Spec
+
+Row = dict[str, Any]
+Batch = dict[str, tuple[torch.Tensor, torch.Tensor]]
+HORIZON = 3
+WORDS = ("one", "two", "three")
+LETTERS = tuple("abcde")
+TOKENS = ("T1", "T2", "T3", "T4")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The entry of a column of its own in a spec, without its name, and its facts."""
+
+    entry: Mapping[str, Any]
+    facts: ColumnFacts
+
+
+def text(entries: Sequence[str], **more: Any) -> TextFacts:
+    return TextFacts(Vocabulary(tuple(entries)), 5, 3.0, 0.5, **more)
+
+
+def numbers(width: int) -> NumericFacts:
+    mean = tuple(0.5 - 0.7 * i for i in range(width))
+    return NumericFacts(width, mean, tuple(1.5 + 0.3 * i for i in range(width)), longest=5)
+
+
+CHARACTERS = Vocabulary(tuple("enothrw"))
+SEQUENCES: dict[str, Kind] = {
+    "words": Kind({"as": "words"}, text(WORDS)),
+    "spelled": Kind(
+        {"as": "words", "spelling": {"embed": 3, "cell": "gru", "units": 2}},
+        text(WORDS, characters=CHARACTERS, longest_token=5),
+    ),
+    "tokens": Kind({"as": "tokens"}, text(TOKENS)),
+    "chars": Kind({"as": "chars"}, text(LETTERS)),
+    "bytes": Kind({"as": "bytes"}, text([f"{byte:02x}" for byte in range(256)])),
+    "frames": Kind({"as": "frames", "missing": "mean"}, numbers(3)),
+    "raw_frames": Kind({"as": "frames", "missing": "previous"}, numbers(2)),
+    "key_steps": Kind({"as": "keys"}, ClassFacts(("p", "q", "r"), (3, 2, 1), 5, 3)),
+    "series": Kind({"as": "series", "scale": "standard", "missing": "previous"}, numbers(1)),
+    "window_series": Kind({"as": "series", "scale": "window", "missing": "mean"}, numbers(1)),
+    "mean_series": Kind({"as": "series", "scale": "mean", "missing": "previous"}, numbers(1)),
+    "known_series": Kind({"as": "series", "scale": "robust", "known": True}, numbers(1)),
+}
+STATICS: dict[str, Kind] = {
+    "category": Kind({"as": "category", "embed": 3}, text(("x", "y"))),
+    "number": Kind({"as": "number", "missing": "mean"}, numbers(1)),
+    "vector": Kind({"as": "vector", "missing": "mean"}, numbers(4)),
+}
+CLASSES = ClassFacts(("a", "b", "c"), (3, 2, 1))
+OUTPUTS: dict[str, Kind] = {
+    "class": Kind({"as": "class"}, CLASSES),
+    "labels": Kind({"as": "labels"}, CLASSES),
+    "out_number": Kind({"as": "number"}, numbers(1)),
+    "out_vector": Kind({"as": "vector"}, numbers(2)),
+    "tags": Kind({"as": "tags"}, CLASSES),
+    "keys": Kind({"as": "keys"}, CLASSES),
+    "out_frames": Kind({"as": "frames"}, numbers(2)),
+    "out_words": Kind({"as": "words"}, text(WORDS)),
+    "out_chars": Kind({"as": "chars"}, text(LETTERS)),
+    "out_tokens": Kind({"as": "tokens"}, text(TOKENS)),
+}
+"""Of outputs with a column of their own: `next` and `forecast` have that of an input."""
+
+
+def spec_data(
+    cardinality: str,
+    inputs: Sequence[str],
+    outputs: Sequence[Mapping[str, Any]],
+    layers: Sequence[Mapping[str, Any]] = ({"cell": "gru", "units": 4},),
+    **more: Any,
+) -> dict[str, Any]:
+    """The data of a spec's YAML, over columns named as the kinds of `SEQUENCES` and `STATICS`."""
+    kinds = {**SEQUENCES, **STATICS}
+    data: dict[str, Any] = {
+        "train": "nowhere.jsonl",
+        "input": [{"column": name, **kinds[name].entry} for name in inputs],
+        "output": [dict(each) for each in outputs],
+    }
+    if any("series" in name for name in inputs):
+        data |= {"train": "nowhere.csv", "series": {"history": 5}}
+    spec: dict[str, Any] = {"name": "test", "cardinality": cardinality, "data": data, **more}
+    if cardinality[0] == "N":
+        spec["encoder"] = {"layers": list(layers)}
+        if any(name in _EMBEDDED for name in inputs):
+            spec["encoder"]["embed"] = 4
+    return spec
+
+
+_EMBEDDED = ("words", "spelled", "tokens", "chars", "bytes")
+
+
+def output(kind: str, **more: Any) -> dict[str, Any]:
+    """The entry of an output of a kind of `OUTPUTS`."""
+    return {"column": kind, **OUTPUTS[kind].entry, **more}
+
+
+def facts_of(spec: Spec) -> Facts:
+    """Facts of the columns of a spec of `spec_data`."""
+    given = {each.column: {**SEQUENCES, **STATICS}[each.column].facts for each in spec.data.inputs}
+    wanted = {
+        each.column: OUTPUTS[each.column].facts if each.column in OUTPUTS else given[each.column]
+        for each in spec.data.outputs
+    }
+    return Facts(20, given, wanted)
+
+
+def plan_of(data: Mapping[str, Any]) -> tuple[Plan, Facts]:
+    """The plan of the data of a spec's YAML, and the facts it was made with."""
+    spec = Spec.model_validate(data)
+    facts = facts_of(spec)
+    return resolve(spec, facts), facts
+
+
+def strong_weights(plan: Plan, seed: int = 0, size: float = 0.6) -> dict[str, NDArray[np.float32]]:
+    """Weights of a size at which gates are neither idle nor saturated; deviations are positive,
+    vectors of pads 0."""
+    draw = np.random.default_rng(seed)
+    found: dict[str, NDArray[np.float32]] = {}
+    for weight in weights(plan):
+        value = draw.normal(0, size, weight.shape).astype(np.float32)
+        if weight.name.endswith("deviation"):
+            value = (np.abs(value) + 0.5).astype(np.float32)
+        if isinstance(weight.start, Vectors) and weight.start.pad:
+            value[0] = 0
+        found[weight.name] = value
+    return found
+
+
+def random_rows(plan: Plan, lengths: Sequence[int], seed: int = 0) -> list[Row]:
+    """One row a length, for every input of the plan."""
+    draw = np.random.default_rng(seed)
+    rows = []
+    for length in lengths:
+        row: Row = {}
+        for node in plan.inputs:
+            row[node.key] = _value(node, length, draw)
+        rows.append(row)
+    return rows
+
+
+def _value(node: Input, length: int, draw: Generator) -> Any:
+    match node:
+        case TokensInput():
+            return draw.integers(1, node.size, length)
+        case CharactersInput():
+            spelled = draw.integers(0, 6, length)
+            return [draw.integers(1, node.size, count) for count in spelled]
+        case CategoryInput():
+            return int(draw.integers(1, node.size))
+        case KeysInput():
+            return draw.integers(0, 2, (length, node.size)).astype(np.float32)
+        case FutureInput():
+            return draw.normal(1, 2, node.horizon).astype(np.float32)
+        case VectorInput():
+            value = draw.normal(1, 2, node.width).astype(np.float32)
+        case SeriesInput():
+            value = draw.normal(1, 2, length).astype(np.float32)
+        case _:
+            value = draw.normal(1, 2, (length, node.width)).astype(np.float32)
+    if node.missing != "error":
+        value[draw.random(value.shape) < 0.3] = np.nan
+    return value
+
+
+def batched(plan: Plan, rows: Sequence[Row], extra: int = 0, filler: float = 0.0) -> Batch:
+    """The rows in one batch of torch, padded to the longest and `extra` steps more."""
+    return {
+        node.key: (torch.from_numpy(values), torch.from_numpy(lengths))
+        for node in plan.inputs
+        for values, lengths in [_padded(node, [row[node.key] for row in rows], extra, filler)]
+    }
+
+
+def _padded(
+    node: Input, cells: Sequence[Any], extra: int, filler: float
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    ones = np.ones(len(cells), np.int64)
+    if isinstance(node, CategoryInput):
+        return np.array(cells, np.int64), ones
+    if isinstance(node, VectorInput):
+        return np.stack(cells), ones
+    if isinstance(node, FutureInput):
+        return np.stack(cells)[:, :, None], ones * node.horizon
+    lengths = np.array([len(cell) for cell in cells], np.int64)
+    steps = max(int(lengths.max()), 1) + extra
+    if isinstance(node, CharactersInput):
+        counts = np.zeros((len(cells), steps), np.int64)
+        for cell, into in zip(cells, counts, strict=True):
+            into[: len(cell)] = [len(token) for token in cell]
+        shape: tuple[int, ...] = (len(cells), steps, max(int(counts.max()), 1) + extra)
+        values = np.full(shape, int(bool(filler)), np.int64)
+        for cell, rows in zip(cells, values, strict=True):
+            for token, into in zip(cell, rows, strict=False):
+                into[: len(token)] = token
+        return values, counts
+    if isinstance(node, TokensInput):
+        values = np.full((len(cells), steps), int(bool(filler)), np.int64)
+    else:
+        width = 1 if isinstance(node, SeriesInput) else np.shape(cells[0])[-1]
+        values = np.full((len(cells), steps, width), filler, np.float32)
+    for cell, into in zip(cells, values, strict=True):
+        into[: len(cell)] = np.reshape(cell, (len(cell), *into.shape[1:]))
+    return values, lengths
+
+
+def feeds(plan: Plan, rows: Sequence[Row], extra: int = 0, filler: float = 0.0) -> dict[str, Any]:
+    """The rows in one batch for a model that takes token numbers."""
+    found: dict[str, Any] = {}
+    for node in plan.inputs:
+        values, lengths = _padded(node, [row[node.key] for row in rows], extra, filler)
+        if isinstance(node, SeriesInput | FutureInput):
+            values = values[:, :, 0]
+        if isinstance(node, VectorInput) and node.single:
+            values = values[:, 0]
+        for name, value in zip(input_names(plan, node, True), (values, lengths), strict=False):
+            found[name] = value
+    name = lengths_name(plan, True)
+    if name:
+        first = next(n for n in plan.inputs if f"{n.column}.lengths" == name)
+        found[name] = np.array([len(row[first.key]) for row in rows], np.int64)
+    return found
