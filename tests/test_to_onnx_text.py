@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -114,13 +116,25 @@ def test_what_cannot_be_exported() -> None:
         to_onnx(plan, facts, wrong)
 
 
-def test_a_column_that_is_input_and_output_cannot_be_exported() -> None:
-    plan = frames_plan()
-    nodes = tuple(
-        type(node)(**{f: getattr(node, f) for f in node.__dataclass_fields__} | {"column": "same"})
+def _renamed(plan: Plan, columns: dict[str, str]) -> Plan:
+    nodes = (
+        replace(node, column=columns.get(node.column, node.column))  # type: ignore[type-var]
         if hasattr(node, "column")
         else node
         for node in plan.nodes
     )
-    with pytest.raises(ExportError, match="would be called 'same'; rename"):
-        to_onnx(Plan("same", "N:1", nodes), frames_facts(), random_weights(plan))
+    return Plan(plan.name, plan.cardinality, tuple(nodes))
+
+
+def test_a_column_that_is_input_and_output_is_answered_under_another_name() -> None:
+    plan = _renamed(frames_plan(), {"frames": "label"})
+    facts = Facts(1, {"label": frames_facts().inputs["frames"]}, frames_facts().outputs)
+    session = opened(to_onnx(plan, facts, random_weights(plan)))
+    names = [value.name for value in session.get_outputs()]
+    assert names == ["label.answer", "label.answer.probabilities"]
+
+
+def test_two_values_of_one_name_cannot_be_exported() -> None:
+    plan = _renamed(frames_plan(), {"frames": "label.probabilities"})
+    with pytest.raises(ExportError, match=r"would be called 'label\.probabilities'; rename"):
+        to_onnx(plan, frames_facts(), random_weights(plan))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from rnnspec.cells.phases import Delay, JoinedProduct, Loop, Scan, Whole
 from rnnspec.cells.schedule import schedule
@@ -11,13 +12,14 @@ from rnnspec.to_onnx.emitter import FLOAT
 from rnnspec.to_onnx.functions import operation
 from rnnspec.to_onnx.rewrite import with_centred_products, with_interpolation, with_unit_steps
 from rnnspec.to_onnx.step import StepBody
-from rnnspec.to_onnx.values import BATCH, Lowering
+from rnnspec.to_onnx.values import Lowering
 from rnnspec.to_onnx.weights_only import WeightsOnly
 
 
 class CellLowering:
     """`inputs` are the cell's, by name, `[T, B, width]`, and `before` its states before the first
-    step, `[B, width]`; an elapsed time that is no input is 1."""
+    step, `[B, width]`; an elapsed time that is no input is 1. `finals` are the states that are
+    asked for after each step."""
 
     def __init__(
         self,
@@ -26,6 +28,7 @@ class CellLowering:
         prefix: str,
         inputs: Mapping[str, str],
         before: Mapping[str, str],
+        finals: Collection[str] = (),
     ) -> None:
         cell = node.answering_cell
         absent = frozenset(cell.inputs) - inputs.keys()
@@ -33,7 +36,8 @@ class CellLowering:
         self._plan = schedule(with_interpolation(with_centred_products(graph)))
         self._graph = self._plan.graph
         self._emit, self._prefix, self._x, self._before = low.emit, prefix, inputs["x"], before
-        self._x_width = node.inputs
+        self._x_width, self._finals = node.inputs, finals
+        self._dimension = low.steps(node.source).lengths.dimension
         self._weights = WeightsOnly(low.emit, prefix, self._graph, low.weights, node.extents)
         self._flat: dict[int, str] = {}
         self._shapes: dict[int, str] = {}
@@ -55,6 +59,14 @@ class CellLowering:
                     self._loop(phase)
         output = self._graph.output
         return self._along(output, self._weights.width(output))
+
+    def before(self, state: str) -> str:
+        """A state before the first step, `[B, width]`."""
+        return self._before[state]
+
+    def after_each(self, state: str) -> str:
+        """A state of `finals` after each step, `[T, B, width]`; once all is emitted."""
+        return self._along(self._next(state), self._state_width(state))
 
     def _whole(self, phase: Whole) -> None:
         for entry in phase.entries:
@@ -127,21 +139,34 @@ class CellLowering:
     def _loop(self, phase: Loop | Scan) -> None:
         """Run states over time; each state and each export is then known for all steps."""
         states = phase.states if isinstance(phase, Loop) else (phase.state,)
-        exports = phase.exports if isinstance(phase, Loop) else (self._next(phase.state),)
+        exports = (self._next(phase.state),) if isinstance(phase, Scan) else phase.exports
+        if isinstance(phase, Loop):
+            asked = (self._next(state) for state in states if state in self._finals)
+            exports = tuple(dict.fromkeys([*exports, *asked]))
+            phase = replace(phase, exports=exports)
         body = self._emit.body()
         widths = [self._state_width(state) for state in states]
         inside = {
-            state: body.input(f"{self._prefix}.{state}.before", FLOAT, [BATCH, width])
+            state: body.input(f"{self._prefix}.{state}.before", FLOAT, [self._dimension, width])
             for state, width in zip(states, widths, strict=True)
         }
-        step = StepBody(body, self._prefix, self._graph, self._weights, self._values, inside)
+        step = StepBody(
+            body,
+            self._prefix,
+            self._graph,
+            self._weights,
+            self._values,
+            inside,
+            {},
+            self._dimension,
+        )
         leaving = step.loop(phase) if isinstance(phase, Loop) else step.linear(phase)
         if not step.sequences():  # one that reads no input still takes one step for each of x
             step.scanned(self._x, self._x_width)
         for value, width in zip(
             leaving, [*widths, *map(self._weights.width, exports)], strict=True
         ):
-            body.result(value, FLOAT, [BATCH, width])
+            body.result(value, FLOAT, [self._dimension, width])
         title = f"{self._prefix}.{','.join(states)}"
         names = [f"{self._prefix}.{state}.final" for state in states]
         names += [f"{self._prefix}.over_time_{index}" for index in exports]

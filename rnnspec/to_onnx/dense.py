@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from rnnspec.plan.nodes import Dense
 from rnnspec.to_onnx.functions import FUNCTIONS
-from rnnspec.to_onnx.values import Lowering, Vector
+from rnnspec.to_onnx.values import Lowering, Steps, Value, like
 
 
-def lower_dense(low: Lowering, node: Dense) -> Vector:
-    """`activation(W v + b)` as one Gemm and the function."""
-    emit = low.emit
-    inputs = [
-        low.vector(node.source),
-        low.canonical(f"{node.name}.W"),
-        low.canonical(f"{node.name}.b"),
-    ]
-    if node.activation == "none":
-        return Vector(emit.op("Gemm", inputs, node.name, {"transB": 1}))
-    affine = emit.op("Gemm", inputs, f"{node.name}.affine", {"transB": 1})
-    return Vector(FUNCTIONS[node.activation](emit, [affine], node.name, node.units))
+def lower_dense(low: Lowering, node: Dense) -> Value:
+    """`activation(W v + b)` of each vector: one Gemm and the function, or, of a sequence, which
+    Gemm does not take, a product and a sum."""
+    emit, source = low.emit, low.values[node.source]
+    plain = node.activation == "none"
+    bias = low.canonical(f"{node.name}.b")
+    title = node.name if plain else f"{node.name}.affine"
+    if isinstance(source, Steps):
+        matrix = emit.weight(f"{node.name}.W.transposed", low.weights[f"{node.name}.W"].T)
+        product = emit.op("MatMul", [source.name, matrix], f"{node.name}.product")
+        affine = emit.op("Add", [product, bias], title)
+    else:
+        inputs = [source.name, low.canonical(f"{node.name}.W"), bias]
+        affine = emit.op("Gemm", inputs, title, {"transB": 1})
+    if plain:
+        return like(source, affine)
+    return like(source, FUNCTIONS[node.activation](emit, [affine], node.name, node.units))

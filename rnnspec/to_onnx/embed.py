@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from rnnspec.plan.nodes import Dropout, Embed
-from rnnspec.to_onnx.values import Lowering, Steps, Value
+from rnnspec.to_onnx.values import Lowering, Value, like
 
 
-def lower_embed(low: Lowering, node: Embed) -> Steps:
-    """Rows of the table: `[T, B]` to `[T, B, width]`."""
-    source = low.steps(node.source)
+def lower_embed(low: Lowering, node: Embed) -> Value:
+    """Rows of the table: `[T, B]` to `[T, B, width]`, or `[B]` to `[B, width]`."""
+    source = low.values[node.source]
     table = low.canonical(f"{node.name}.table")
-    return Steps(low.emit.op("Gather", [table, source.name], node.name), source.lengths)
+    return like(source, low.emit.op("Gather", [table, source.name], node.name))
 
 
 def lower_dropout(low: Lowering, node: Dropout) -> Value:

@@ -15,11 +15,19 @@ class Lengths:
     `name` is the int64 value as it came in, unchecked: native recurrent operators check it
     themselves, and so do ReverseSequence, in `mask`, and GatherND, in `at_end`.
     `sequence` is a value `[T, B, …]` as it came in; `padded` says that the graph works on more
-    steps where all rows are empty.
+    steps where all rows are empty. `dimension` is the name of B as a dimension.
     """
 
-    def __init__(self, emit: Emitter, prefix: str, name: str, sequence: str, padded: bool) -> None:
-        self.name = name
+    def __init__(
+        self,
+        emit: Emitter,
+        prefix: str,
+        name: str,
+        sequence: str,
+        padded: bool,
+        dimension: str = "batch",
+    ) -> None:
+        self.name, self.dimension = name, dimension
         self._emit, self._prefix, self._sequence, self._padded = emit, prefix, sequence, padded
         self._made: dict[str, str] = {}
 
@@ -72,6 +80,15 @@ class Lengths:
     def zeros(self, width: int) -> str:
         """Float `[B, width]` of 0: a state before the first step."""
         return self._once(f"zeros.{width}", lambda name: self._zeros(name, width))
+
+    def by_row(self, value: str, name: str, width: int = 0) -> str:
+        """`[B, T, …]` of a value `[T, B, …]`, with as many steps as came in; of `width` further
+        dimensions."""
+        if self._padded:
+            bounds = [self._emit.integers(0), self.time(), self._emit.integers(0)]
+            value = self._emit.op("Slice", [value, *bounds], f"{name}.steps")
+        order = [1, 0, *range(2, 2 + width)]
+        return self._emit.op("Transpose", [value], name, {"perm": order})
 
     def cleaned(self, value: str, name: str) -> str:
         """`[T, B, W]`: the float `value` with 0 past each row's length."""

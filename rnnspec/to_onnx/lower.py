@@ -14,26 +14,38 @@ from rnnspec import __version__
 from rnnspec.errors import ExportError
 from rnnspec.plan import Facts
 from rnnspec.plan import weights as weights_of_plan
+from rnnspec.plan.names import SEED, draws, input_names, lengths_name, output_names
 from rnnspec.plan.nodes import (
+    CategoryInput,
+    CharactersInput,
     ClassOutput,
     Dense,
     Dropout,
     Elapsed,
     Embed,
+    FinalState,
+    ForecastOutput,
     FramesInput,
+    FutureInput,
     Highway,
+    Join,
+    KeysInput,
+    LabelsOutput,
     Merge,
     Node,
     Normalize,
     NumericOutput,
+    PerStep,
     Plan,
     Pool,
     Recurrent,
     Residual,
+    SeriesInput,
     TokensInput,
     VectorInput,
+    WindowMoments,
 )
-from rnnspec.to_onnx import combine, inputs, outputs
+from rnnspec.to_onnx import combine, forecast, labels, numbers, outputs, tokens
 from rnnspec.to_onnx.dense import lower_dense
 from rnnspec.to_onnx.embed import lower_dropout, lower_embed
 from rnnspec.to_onnx.emitter import IR_OF_OPSET, Emitter
@@ -42,10 +54,16 @@ from rnnspec.to_onnx.recurrent import lower_recurrent, needs_a_step
 from rnnspec.to_onnx.values import Demand, Lowering, Value, demands, reads_last
 
 LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
-    TokensInput: inputs.lower_tokens,
-    FramesInput: inputs.lower_frames,
-    VectorInput: inputs.lower_vector,
-    Elapsed: inputs.lower_elapsed,
+    TokensInput: tokens.lower_tokens,
+    CharactersInput: tokens.lower_characters,
+    CategoryInput: labels.lower_category,
+    KeysInput: labels.lower_keys,
+    FramesInput: numbers.lower_frames,
+    Elapsed: numbers.lower_elapsed,
+    VectorInput: numbers.lower_vector,
+    SeriesInput: numbers.lower_series,
+    WindowMoments: numbers.lower_moments,
+    FutureInput: numbers.lower_future,
     Embed: lower_embed,
     Dropout: lower_dropout,
     Recurrent: lower_recurrent,
@@ -53,10 +71,15 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     Normalize: combine.lower_normalize,
     Residual: combine.lower_residual,
     Highway: combine.lower_highway,
+    Join: combine.lower_join,
+    PerStep: tokens.lower_per_step,
+    FinalState: combine.lower_final_state,
     Pool: lower_pool,
     Dense: lower_dense,
     ClassOutput: outputs.lower_class,
+    LabelsOutput: outputs.lower_labels,
     NumericOutput: outputs.lower_numeric,
+    ForecastOutput: forecast.lower_forecast,
 }
 """One entry for each node type of a plan."""
 
@@ -69,16 +92,33 @@ def to_onnx(
     generic: bool = False,
     ids: bool = False,
     opset: int = 21,
+    attention: bool = False,
 ) -> ModelProto:
     """The model that computes `plan` with `weights`, by their canonical names.
 
-    Inputs, with `batch` and `time` free: a text column is a string tensor `<column>` [batch], or
-    with `ids` int64 `<column>.ids` [batch, time] and `<column>.lengths` [batch]; frames are float
-    `<column>` [batch, time, width] and int64 `<column>.lengths` [batch]. Lengths go from 0 to
-    `time`; what stands past a length changes nothing. A batch of no rows is an error of the run.
+    Inputs, with `batch` and `time` free, by the names of `rnnspec.plan.names`:
 
-    Outputs: a class is `<column>` [batch], its label, and `<column>.probabilities`
-    [batch, classes]; numbers are `<column>` [batch] or [batch, width].
+    - a text as words, characters or bytes: string `<column>` [batch]; a list of tokens: string
+      `<column>` [batch, time]. With `ids`, int64 `<column>.ids` [batch, time], and of spelled
+      tokens `<column>.characters` [batch, time, chars] and its `.lengths` [batch, time].
+    - a category: string `<column>` [batch], with `ids` int64 `<column>.ids` [batch].
+    - keys: string `<column>` [batch, time, keys], padded with ""; with `ids` float `<column>`
+      [batch, time, labels] of 0 and 1.
+    - frames: float `<column>` [batch, time, width]; a series: float `<column>` [batch, time], and
+      `<column>.future` [batch, horizon]; a vector: float `<column>` [batch, width] or [batch].
+      NaN is a missing number.
+    - int64 `<first sequence>.lengths` [batch], from 0 to `time`, of all sequences alike, unless the
+      first one is a text that the model takes apart itself. What stands past a length changes
+      nothing.
+    - int64 `seed` [batch] where answers are drawn.
+
+    A batch of no rows is an error of the run.
+
+    Outputs: a class is `<column>` [batch] or, of each step, [batch, time], its label, and
+    `<column>.probabilities` [..., classes]; labels are `<column>` [..., labels], "" where one is
+    off, and `.probabilities`; numbers are `<column>` [batch], [batch, width] or
+    [batch, time, width]; a forecast is `<column>.forecast` [batch, horizon] and what its
+    distribution has besides. Past the length of a row stand "" and 0.
 
     `generic` lowers every cell from its equations (Scan) instead of by a native operator. `opset`
     is 21 (file format IR 10) or 20 (IR 9).
@@ -90,7 +130,7 @@ def to_onnx(
         offered = " and ".join(map(str, sorted(IR_OF_OPSET)))
         raise ExportError(f"opset {opset} is not offered; choose one of {offered}")
     emit, asked = Emitter(), demands(plan)
-    emit.reserve(_interface(plan, ids))
+    emit.reserve(_interface(plan, ids, attention))
     low = Lowering(
         plan=plan,
         facts=facts,
@@ -100,6 +140,7 @@ def to_onnx(
         ids=ids,
         generic=generic,
         padded=_padded(plan, generic, asked),
+        attention=attention,
     )
     for node in plan.nodes:
         low.values[node.name] = LOWERINGS[type(node)](low, node)
@@ -112,10 +153,11 @@ def add_metadata(model: ModelProto, metadata: Mapping[str, str]) -> None:
     helper.set_model_props(model, {**known, **metadata})
 
 
-def _interface(plan: Plan, ids: bool) -> list[str]:
+def _interface(plan: Plan, ids: bool, attention: bool) -> list[str]:
     """Names of all inputs and outputs. Raises ExportError if two are the same."""
-    names = [name for node in plan.inputs for name in inputs.interface(node, ids)]
-    names += [name for node in plan.outputs for name in outputs.interface(node)]
+    names = [name for node in plan.inputs for name in input_names(plan, node, ids)]
+    names += [name for node in plan.outputs for name in output_names(plan, node, ids, attention)]
+    names += filter(None, [lengths_name(plan, ids), SEED if any(map(draws, plan.outputs)) else ""])
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise ExportError(
             f"two inputs or outputs of the model would be called {', '.join(map(repr, twice))};"
@@ -127,11 +169,15 @@ def _interface(plan: Plan, ids: bool) -> list[str]:
 def _padded(plan: Plan, generic: bool, asked: Mapping[str, Demand]) -> bool:
     """Whether some operator of the graph will not take an empty time axis."""
     for node in plan.nodes:
-        if isinstance(node, Recurrent):
-            if generic or needs_a_step(node, asked[node.name]):
+        match node:
+            case Recurrent() if generic or needs_a_step(node, asked[node.name]):
                 return True
-        elif isinstance(node, Pool) and node.kind == "last" and not reads_last(plan, node):
-            return True
+            case Pool(kind="last") if not reads_last(plan, node):
+                return True
+            case CharactersInput() | FramesInput(missing="previous"):
+                return True
+            case SeriesInput(missing="previous"):
+                return True
     return False
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rnnspec.cells import Match
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.to_onnx.emitter import Attributes
+from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.states import by_direction
 from rnnspec.to_onnx.values import Lowering, Steps
 
@@ -134,37 +135,61 @@ def lower_native(low: Lowering, node: Recurrent, match: Match) -> Steps:
     lengths = source.lengths
     # Up to onnxruntime 1.23, RNN reads its last output outside of its memory where a row has no
     # step: wrong numbers, or the end of the process.
-    mended = asked.last and operator.kind == "RNN"
+    by_state = {match.states[state]: state for state in operator.states}
+    finals = {by_state[state]: state for state in asked.finals}
+    mended = operator.kind == "RNN" and (asked.last or bool(finals))
+    before = {
+        state: by_direction(low, node, match.states[state], lengths) for state in operator.states
+    }
     tensors = _packed(low, node, operator, match)
     inputs = [
         source.name,
         *(emit.weight(f"{name}.packed.{part}", tensors[part]) for part in "WRB"),
         lengths.int32_at_least_one() if mended else lengths.int32(),
-        *(by_direction(low, node, match.states[state], lengths) for state in operator.states),
+        *before.values(),
         emit.weight(f"{name}.packed.P", tensors["P"]) if operator.peepholes else "",
     ]
-    steps, last = emit.ops(
+    wanted = [
+        f"{name}.by_direction" if asked.steps else "",
+        f"{name}.last_by_direction" if asked.last or "h" in finals else "",
+        f"{name}.last_c_by_direction" if "c" in finals else "",
+    ]
+    found = emit.ops(
         operator.kind,
         _without_trailing(inputs),
-        [
-            f"{name}.by_direction" if asked.steps else "",
-            f"{name}.last_by_direction" if asked.last else "",
-        ],
+        _without_trailing(wanted),
         _attributes(node, operator),
     )
+    steps, h, c = [*found, "", ""][:3]
     if operator.projection:
         matrix = emit.weight(f"{name}.projection.transposed", tensors["projection"])
-        steps, last = (
+        steps, h = (
             value and emit.op("MatMul", [value, matrix], f"{value}.projected")
-            for value in (steps, last)
+            for value in (steps, h)
         )
+    ends = {
+        state: _joined(low, node, value, f"{name}.final_{state}", axis=0)
+        for state, value in (("h", h), ("c", c))
+        if value
+    }
+    last = ""
     if asked.last:
-        title = f"{name}.last"
-        last = _joined(low, node, last, f"{title}.or_first" if mended else title, axis=0)
-        last = lengths.where_present(last, title) if mended else last
+        last = lengths.where_present(ends["h"], f"{name}.last") if mended else ends["h"]
     if asked.steps:
         steps = _joined(low, node, steps, f"{name}.steps", axis=1)
-    return Steps(steps, lengths, last, clean=not mended)
+    told = {
+        match.states[state]: _or_initial(low, node, lengths, ends[state], before[state])
+        for state in finals
+    }
+    return Steps(steps, lengths, last, clean=not mended, finals=told)
+
+
+def _or_initial(low: Lowering, node: Recurrent, lengths: Lengths, final: str, before: str) -> str:
+    """A state `[B, D * width]` after the last step; in rows without one that before, which is 0 or
+    `[D, B, width]`: the operators give 0 there, or anything."""
+    emit = low.emit
+    first = _joined(low, node, before, f"{final}.initial", axis=0) if before else emit.number(0.0)
+    return emit.op("Where", [lengths.present(), final, first], f"{final}.or_initial")
 
 
 def _without_trailing(inputs: list[str]) -> list[str]:

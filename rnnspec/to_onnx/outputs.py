@@ -1,53 +1,126 @@
-"""Outputs: from the last vector to the answers by name."""
+"""Outputs: from the last value to the answers by name, of a row or of each of its steps."""
 
 from __future__ import annotations
 
-from rnnspec.plan import ClassFacts
-from rnnspec.plan.nodes import ClassOutput, NumericOutput
+from collections.abc import Sequence
+
+from rnnspec.plan import ClassFacts, TextFacts
+from rnnspec.plan.facts import END_ID, UNKNOWN_ID
+from rnnspec.plan.names import output_names
+from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput
 from rnnspec.to_onnx.emitter import FLOAT, STRING, Extent
-from rnnspec.to_onnx.values import BATCH, Lowering, Vector
+from rnnspec.to_onnx.values import BATCH, TIME, Lowering, Steps, Value, Vector, like
+
+END, UNKNOWN = "<end>", "<unknown>"
+"""Names of the numbers `END_ID` and `UNKNOWN_ID` where a token has to be named."""
+NOTHING = ""
+"""Stands past the length of a row, and where a label is off."""
 
 
-def lower_class(low: Lowering, node: ClassOutput) -> Vector:
-    """`<column>` `[B]`, the label of the largest probability, and `<column>.probabilities`."""
-    emit = low.emit
-    known = low.facts.outputs[node.column]
-    assert isinstance(known, ClassFacts), f"{node.column} has no labels"
-    shares = emit.op("Softmax", [low.vector(node.source)], f"{node.name}.shares", {"axis": -1})
+def labels_of(low: Lowering, column: str) -> tuple[str, ...]:
+    """The labels of an answer in order of number; of tokens, `<end>` and `<unknown>` come first."""
+    known = low.facts.outputs[column]
+    if isinstance(known, TextFacts):
+        first = {END_ID: END, UNKNOWN_ID: UNKNOWN}
+        return (*(first[number] for number in sorted(first)), *known.vocabulary.entries)
+    assert isinstance(known, ClassFacts), f"{column} has no labels"
+    return known.labels
+
+
+def lower_class(low: Lowering, node: ClassOutput) -> Value:
+    """The label of the largest probability, `[B]` or `[B, T]`, and the probabilities."""
+    emit, source, labels = low.emit, low.values[node.source], labels_of(low, node.column)
+    name, shares_name = output_names(low.plan, node, low.ids)
+    scores = _by_row(source, f"{node.name}.scores", 1)
+    shares = emit.op("Softmax", [scores], f"{node.name}.shares", {"axis": -1})
     largest = emit.op("ArgMax", [shares], f"{node.name}.largest", {"axis": -1, "keepdims": 0})
-    labels = emit.strings(f"{node.name}.labels", known.labels)
-    label = emit.op("Gather", [labels, largest], f"{node.name}.label")
-    emit.output(label, node.column, STRING, [BATCH], "the label of the largest probability")
-    doc = f"probability of each label, in the order {_listed(known.labels)}"
-    emit.output(shares, f"{node.column}.probabilities", FLOAT, [BATCH, node.classes], doc)
-    return Vector(shares)
+    texts = emit.strings(f"{node.name}.labels", labels)
+    label = emit.op("Gather", [texts, largest], f"{node.name}.label")
+    if isinstance(source, Steps):
+        own = _own_steps(low, source, f"{node.name}.own")
+        nothing = emit.strings(f"{node.name}.nothing", [NOTHING])
+        label = emit.op("Where", [own, label, nothing], f"{node.name}.label_or_nothing")
+        shares = _or_zero(low, own, shares, f"{node.name}.shares_or_zero")
+    extents = _extents(source)
+    doc = f"the label of the largest probability{_past(source, 'empty')}"
+    emit.output(label, name, STRING, extents, doc)
+    doc = f"probability of each label, in the order {_listed(labels)}{_past(source, '0')}"
+    emit.output(shares, shares_name, FLOAT, [*extents, node.classes], doc)
+    return like(source, shares)
 
 
-def lower_numeric(low: Lowering, node: NumericOutput) -> Vector:
-    """`<column>` `[B]` or `[B, width]` in the units of the data."""
-    emit, value = low.emit, low.vector(node.source)
+def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
+    """Each label that is on, `[B, labels]` or `[B, T, labels]`, and the probabilities."""
+    emit, source, labels = low.emit, low.values[node.source], labels_of(low, node.column)
+    name, shares_name = output_names(low.plan, node, low.ids)
+    scores = _by_row(source, f"{node.name}.scores", 1)
+    shares = emit.op("Sigmoid", [scores], f"{node.name}.shares")
+    on = emit.op("Greater", [shares, emit.number(node.threshold)], f"{node.name}.on")
+    if isinstance(source, Steps):
+        own = _own_steps(low, source, f"{node.name}.own")
+        shares = _or_zero(low, own, shares, f"{node.name}.shares_or_zero")
+        column = emit.op("Unsqueeze", [own, emit.integers(2)], f"{node.name}.own_column")
+        on = emit.op("And", [on, column], f"{node.name}.on_and_own")
+    texts = emit.strings(f"{node.name}.labels", labels)
+    nothing = emit.strings(f"{node.name}.nothing", [NOTHING])
+    told = emit.op("Where", [on, texts, nothing], f"{node.name}.told")
+    extents = [*_extents(source), node.labels]
+    emit.output(told, name, STRING, extents, "each label in its place if it is on, empty if not")
+    doc = f"probability of each label, in the order {_listed(labels)}{_past(source, '0')}"
+    emit.output(shares, shares_name, FLOAT, extents, doc)
+    return like(source, shares)
+
+
+def lower_numeric(low: Lowering, node: NumericOutput) -> Value:
+    """`[B]`, `[B, width]` or `[B, T, width]` in the units of the data."""
+    emit, source = low.emit, low.values[node.source]
+    value = _by_row(source, f"{node.name}.by_row", 1)
     if node.scaled:
         deviation = low.canonical(f"{node.name}.deviation")
         mean = low.canonical(f"{node.name}.mean")
         wide = emit.op("Mul", [value, deviation], f"{node.name}.wide")
         value = emit.op("Add", [wide, mean], f"{node.name}.moved")
-    elif not node.single:  # the source keeps its own name
+    elif not node.single and isinstance(source, Vector):  # the source keeps its own name
         value = emit.op("Identity", [value], f"{node.name}.value")
+    if isinstance(source, Steps):
+        own = _own_steps(low, source, f"{node.name}.own")
+        value = _or_zero(low, own, value, f"{node.name}.or_zero")
     if node.single:
-        value = emit.op("Squeeze", [value, emit.integers(1)], f"{node.name}.single")
-    shape: list[Extent] = [BATCH] if node.single else [BATCH, node.width]
-    emit.output(value, node.column, FLOAT, shape, "in the units of the data")
-    return Vector(value)
+        value = emit.op("Squeeze", [value, emit.integers(-1)], f"{node.name}.single")
+    extents = [*_extents(source), *([] if node.single else [node.width])]
+    (name,) = output_names(low.plan, node, low.ids)
+    emit.output(value, name, FLOAT, extents, f"in the units of the data{_past(source, '0')}")
+    return like(source, value)
 
 
-def interface(node: ClassOutput | NumericOutput) -> tuple[str, ...]:
-    """Names of the model's outputs that stand for `node`."""
-    if isinstance(node, ClassOutput):
-        return (node.column, f"{node.column}.probabilities")
-    return (node.column,)
+def _by_row(source: Value, name: str, width: int) -> str:
+    """`[B, …]`, or of a sequence `[B, T, …]` with as many steps as came in."""
+    if isinstance(source, Steps):
+        return source.lengths.by_row(source.name, name, width)
+    return source.name
 
 
-def _listed(labels: tuple[str, ...], most: int = 20) -> str:
+def _own_steps(low: Lowering, source: Steps, name: str) -> str:
+    """Bool `[B, T]`: whether a step is one of its row's."""
+    flat = low.emit.op("Squeeze", [source.lengths.mask(), low.emit.integers(2)], f"{name}.flat")
+    return source.lengths.by_row(flat, name)
+
+
+def _or_zero(low: Lowering, own: str, value: str, name: str) -> str:
+    """`[B, T, W]`: `value` at the steps of `own` `[B, T]`, 0 at the others."""
+    column = low.emit.op("Unsqueeze", [own, low.emit.integers(2)], f"{name}.own")
+    return low.emit.op("Where", [column, value, low.emit.number(0.0)], name)
+
+
+def _extents(source: Value) -> list[Extent]:
+    return [BATCH, TIME] if isinstance(source, Steps) else [BATCH]
+
+
+def _past(source: Value, what: str) -> str:
+    return f"; {what} past the length" if isinstance(source, Steps) else ""
+
+
+def _listed(labels: Sequence[str], most: int = 20) -> str:
     """The first labels, in words."""
     shown = ", ".join(labels[:most])
     return shown if len(labels) <= most else f"{shown} and {len(labels) - most} more"

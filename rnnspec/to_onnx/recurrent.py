@@ -22,7 +22,8 @@ def needs_a_step(node: Recurrent, asked: Demand) -> bool:
     operator = NATIVE[match.pattern]
     # RNN's last output is mended by a step; a product of many matrices refuses to be of none.
     projected = bool(operator.projection) and len(node.directions) > 1
-    return (asked.last and operator.kind == "RNN") or (asked.steps and projected)
+    ends = asked.last or bool(asked.finals)
+    return (ends and operator.kind == "RNN") or (asked.steps and projected)
 
 
 def lower_recurrent(low: Lowering, node: Recurrent) -> Steps:

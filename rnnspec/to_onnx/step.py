@@ -8,6 +8,7 @@ the activation that follows as one operator.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
 
 from rnnspec.cells.graph import Graph
 from rnnspec.cells.phases import Loop, Scan
@@ -20,7 +21,8 @@ from rnnspec.to_onnx.weights_only import WeightsOnly
 
 class StepBody:
     """The body of one loop. `outside` are the values that are known for all steps,
-    `[T, B, width]`, and `states` the body's names of the states before the step."""
+    `[T, B, width]`, and `states` the body's names of the states before the step. `here` are the
+    values `[B, width]` that the body has already; `dimension` is the name of B."""
 
     def __init__(
         self,
@@ -30,11 +32,14 @@ class StepBody:
         weights: WeightsOnly,
         outside: Mapping[int, str],
         states: Mapping[str, str],
+        here: Mapping[int, str] = MappingProxyType({}),
+        dimension: str = BATCH,
     ) -> None:
         self._emit, self._prefix, self._graph, self._nodes = emit, prefix, graph, graph.nodes
         self._weights, self._outside, self._states = weights, outside, states
+        self._dimension = dimension
         self._uses = count_uses(graph)
-        self._values: dict[int, str] = {}
+        self._values: dict[int, str] = dict(here)
         self._scanned: dict[str, str] = {}
 
     def loop(self, loop: Loop) -> list[str]:
@@ -49,6 +54,17 @@ class StepBody:
         for index in ends:
             leaving.append(self._leaving(self._values[index], leaving))
         return leaving
+
+    def whole(self) -> tuple[dict[str, str], str]:
+        """Emit a whole step of the cell; the values of the next states, by name, and the output:
+        `[B, width]`, or `[width]` or `[]` if it needs weights only."""
+        following = self._graph.next_states
+        inside = self._inside([*following.values(), self._graph.output])
+        terms = set(self._terms_in(inside))
+        for index in inside:
+            if index not in terms:
+                self._values[index] = self._computed(index, terms)
+        return {s: self._value(i) for s, i in following.items()}, self._value(self._graph.output)
 
     def linear(self, scan: Scan) -> list[str]:
         """Emit a step of `state = factor * state + addend`; the next state, twice."""
@@ -66,7 +82,7 @@ class StepBody:
         """The body's name of one step of `sequence` `[T, B, width]`: `[B, width]`."""
         if sequence not in self._scanned:
             name = f"{sequence}.at_step"
-            self._scanned[sequence] = self._emit.input(name, FLOAT, [BATCH, width])
+            self._scanned[sequence] = self._emit.input(name, FLOAT, [self._dimension, width])
         return self._scanned[sequence]
 
     def _inside(self, ends: Collection[int]) -> Collection[int]:
@@ -74,7 +90,10 @@ class StepBody:
         known = {
             index
             for index, node in enumerate(self._nodes)
-            if node.op == "state" or index in self._outside or self._weights.holds(index)
+            if node.op == "state"
+            or index in self._outside
+            or index in self._values
+            or self._weights.holds(index)
         }
         return dict.fromkeys(closure(self._nodes, ends, known)).keys()
 

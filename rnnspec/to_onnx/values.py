@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.plan import Facts, Plan
-from rnnspec.plan.nodes import Dropout, Node, Pool, Recurrent, sources
+from rnnspec.plan.nodes import Dropout, FinalState, Node, Pool, Recurrent, sources
 from rnnspec.to_onnx.emitter import Emitter
 from rnnspec.to_onnx.lengths import Lengths
 
 BATCH, TIME = "batch", "time"
-"""Names of the two dimensions that vary."""
+"""Names of the two dimensions that vary in every model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +22,30 @@ class Steps:
     """A sequence: `name` is `[T, B, width]`, or `[T, B]` for token numbers.
 
     `last` `[B, width]`, where some node asks for it, is the output after the last step that each
-    direction read. `clean` sequences are 0 past the length of a row.
+    direction read; `finals` `[B, width]`, by the name of the state, are the states after it.
+    `clean` sequences are 0 past the length of a row.
     """
 
     name: str
     lengths: Lengths
     last: str = ""
     clean: bool = False
+    finals: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """One vector a row: `name` is `[B, width]`."""
+    """One vector a row: `name` is `[B, width]`, or `[B]` for numbers of labels."""
 
     name: str
 
 
 Value = Steps | Vector
+
+
+def like(source: Value, name: str, clean: bool = False) -> Value:
+    """`name` as a sequence where `source` is one, as a vector where it is one."""
+    return Steps(name, source.lengths, clean=clean) if isinstance(source, Steps) else Vector(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +54,16 @@ class Demand:
 
     steps: bool = False
     last: bool = False
+    finals: frozenset[str] = frozenset()
+    """States after the last step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lowering:
     """One plan on its way to ONNX.
 
-    `ids`: token numbers come in instead of text. `generic`: no native recurrent operators.
+    `ids`: token numbers come in, and go out, instead of text. `generic`: no native recurrent
+    operators. `attention`: a decoder also tells its weights.
     `padded`: a batch whose rows are all empty gets more steps, past every length, because an
     operator of the graph (Scan, GatherND) cannot take an empty time axis.
     """
@@ -66,9 +76,15 @@ class Lowering:
     ids: bool
     generic: bool
     padded: bool
+    attention: bool = False
     values: dict[str, Value] = field(default_factory=dict)
-    frames: dict[str, Steps] = field(default_factory=dict)
-    """Columns of frames as they came in, `[T, B, width]`, by name."""
+    raw: dict[str, Steps] = field(default_factory=dict)
+    """Columns of frames and series as they came in, `[T, B, width]`, by name."""
+    tokens: dict[str, str] = field(default_factory=dict)
+    """Columns of tokens as texts `[B, T]`, by name."""
+    axes: dict[str, Lengths] = field(default_factory=dict)
+    """The lengths of each time axis, by its name: `TIME`, which all sequences of the model share,
+    and one for each `CharactersInput`."""
 
     def steps(self, name: str) -> Steps:
         """The sequence that the node `name` gives."""
@@ -94,7 +110,11 @@ def demands(plan: Plan) -> dict[str, Demand]:
         asked = _asks(plan, node, found.get(node.name, Demand()))
         for source in sources(node):
             known = found.get(source, Demand())
-            found[source] = Demand(known.steps or asked.steps, known.last or asked.last)
+            found[source] = Demand(
+                known.steps or asked.steps,
+                known.last or asked.last,
+                known.finals | asked.finals,
+            )
     return found
 
 
@@ -112,5 +132,7 @@ def _asks(plan: Plan, node: Node, asked: Demand) -> Demand:
             return asked
         case Pool(kind="last") if reads_last(plan, node):
             return Demand(last=True)
+        case FinalState():
+            return Demand(finals=frozenset([node.state]))
         case _:
             return Demand(steps=True)

@@ -1,0 +1,83 @@
+"""The time axis that all sequences of a model share: its lengths, and how each comes onto it.
+
+A batch of no rows makes the native recurrent operators abort the whole process. Each input
+therefore passes one Reshape whose shape has both a copied batch dimension and a `-1`: for no rows
+the missing extent cannot be worked out and onnxruntime raises an exception. It moves no data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rnnspec.plan.names import first_sequence, lengths_name, splits_text
+from rnnspec.plan.nodes import Input
+from rnnspec.to_onnx.emitter import INT64
+from rnnspec.to_onnx.lengths import Lengths
+from rnnspec.to_onnx.values import BATCH, TIME, Lowering, Steps
+
+
+def time_major(low: Lowering, value: str, name: str, widths: Sequence[int] = ()) -> str:
+    """`[T, B, …]` of `[B, T, …]`, whose further dimensions are `widths`."""
+    emit, order = low.emit, [1, 0, *range(2, 2 + len(widths))]
+    turned = emit.op("Transpose", [value], f"{name}.time_major", {"perm": order})
+    return emit.op("Reshape", [turned, emit.integers(-1, 0, *widths)], name)
+
+
+def some_rows(low: Lowering, value: str, name: str) -> str:
+    """`[B, W]` of `[B, W]`, or `[B, 1]` of `[B]`; no rows are refused."""
+    return low.emit.op("Reshape", [value, low.emit.integers(0, -1)], name)
+
+
+def on_time_axis(low: Lowering, node: Input, value: str, own: str = "") -> Steps:
+    """`value` `[T, B, …]` of an input as a sequence. `own` are its lengths, where the model has
+    found them itself; else the input of lengths has them.
+
+    A text may have another extent of time than what comes in padded beside it, but not other
+    lengths, which are refused.
+    """
+    emit, first = low.emit, first_sequence(low.plan)
+    if TIME not in low.axes:
+        assert first is not None
+        assert first.column == getattr(node, "column", ""), f"{node.name} is not the first sequence"
+        lengths = own or _lengths_input(low)
+        low.axes[TIME] = Lengths(emit, node.name, lengths, value, low.padded)
+    else:
+        if own or (first is not None and splits_text(first, low.ids)):
+            value = _as_long(low, node, value)
+        if own:
+            value = _checked(low, node, value, own)
+    return padded_where_empty(low, low.axes[TIME], value, node.name)
+
+
+def padded_where_empty(low: Lowering, axis: Lengths, value: str, name: str) -> Steps:
+    """`value` `[T, B, …]`, with a step more where no row has any and the graph needs one."""
+    if low.padded:
+        pads = [value, axis.padding(), "", low.emit.integers(0)]
+        value = low.emit.op("Pad", pads, f"{name}.padded")
+    return Steps(value, axis)
+
+
+def _lengths_input(low: Lowering) -> str:
+    doc = "number of steps of each row, from 0 to the extent of the time axis"
+    name = lengths_name(low.plan, low.ids)
+    return low.emit.input(name, INT64, [BATCH], doc, reserved=True)
+
+
+def _as_long(low: Lowering, node: Input, value: str) -> str:
+    """As many steps as the first sequence has: more, which are past every length, or fewer."""
+    emit, name = low.emit, f"{node.name}.as_long"
+    own = emit.op("Shape", [value], f"{name}.own", {"start": 0, "end": 1})
+    missing = emit.op("Sub", [low.axes[TIME].time(), own], f"{name}.missing")
+    pads = emit.op("Concat", [emit.integers(0), missing], f"{name}.pads", {"axis": 0})
+    return emit.op("Pad", [value, pads, "", emit.integers(0)], name)
+
+
+def _checked(low: Lowering, node: Input, numbers: str, own: str) -> str:
+    """Token numbers `[T, B]`; an exception of onnxruntime, for a number out of a table's bounds,
+    where a row has other lengths here than in the first sequence."""
+    emit, name = low.emit, f"{node.name}.lengths"
+    equal = emit.op("Equal", [own, low.axes[TIME].name], f"{name}.equal")
+    unequal = emit.op("Not", [equal], f"{name}.unequal")
+    flags = emit.op("Cast", [unequal], f"{name}.flags", {"to": INT64})
+    nothing = emit.op("Gather", [emit.integers(0), flags], f"{name}.checked")
+    return emit.op("Add", [numbers, nothing], f"{name}.numbers")

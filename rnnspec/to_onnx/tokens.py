@@ -1,0 +1,177 @@
+"""Tokens and their characters: texts taken apart and numbered inside the graph, or as numbers."""
+
+from __future__ import annotations
+
+from rnnspec.data.decode import folds
+from rnnspec.errors import ExportError
+from rnnspec.plan import TextFacts
+from rnnspec.plan.facts import PAD, PAD_ID, UNKNOWN_ID, Vocabulary
+from rnnspec.plan.nodes import CharactersInput, PerStep, TokensInput
+from rnnspec.to_onnx.axis import on_time_axis, padded_where_empty, time_major
+from rnnspec.to_onnx.emitter import CONTRIB, INT64, STRING, Attributes
+from rnnspec.to_onnx.lengths import Lengths
+from rnnspec.to_onnx.utf8 import bytes_of
+from rnnspec.to_onnx.values import BATCH, TIME, Lowering, Steps
+
+SPLITTING = {
+    "words": "texts, split into words at spaces (U+0020) and nowhere else",
+    "chars": "texts, taken apart into their code points",
+    "bytes": "texts, taken apart into the bytes of their UTF-8",
+}
+TOKENIZER_FILE = "tokenizer.json"
+"""Stands beside a model of subwords; the tokenizers library reads it."""
+FIRST_BYTE = UNKNOWN_ID + 1
+"""The number of byte 0."""
+ROWS_OF_TOKENS, CHARS = "batch_time", "chars"
+"""Names of the dimensions of the tokens of a whole batch, and of a token's characters."""
+INTO_CHARACTERS: Attributes = {"separators": [""], "mark": 0, "pad_value": PAD, "mincharnum": 1}
+
+
+def lower_tokens(low: Lowering, node: TokensInput) -> Steps:
+    """Token numbers `[T, B]`, from text or, if so asked, as they come in."""
+    numbers, own = _given(low, node) if low.ids else _from_text(low, node)
+    return on_time_axis(low, node, time_major(low, numbers, f"{node.name}.numbers"), own)
+
+
+def lower_characters(low: Lowering, node: CharactersInput) -> Steps:
+    """Numbers `[C, T * B]` of the characters of every token, all rows of the first step first."""
+    emit, name = low.emit, node.name
+    assert low.padded, "the rows are the tokens, and no rows are refused"
+    numbers, lengths = _characters_given(low, node) if low.ids else _characters_of(low, node)
+    by_token = emit.op("Flatten", [numbers], f"{name}.by_token", {"axis": 2})
+    value = time_major(low, by_token, f"{name}.numbers")
+    low.axes[name] = Lengths(emit, name, lengths, value, low.padded, ROWS_OF_TOKENS)
+    return padded_where_empty(low, low.axes[name], value, name)
+
+
+def lower_per_step(low: Lowering, node: PerStep) -> Steps:
+    """`[T * B, W]` to `[T, B, W]`: the rows stand in this order already."""
+    emit, steps = low.emit, low.steps(node.steps)
+    extents = emit.op("Shape", [steps.name], f"{node.name}.extents")
+    shape = emit.op("Concat", [extents, emit.integers(-1)], f"{node.name}.shape", {"axis": 0})
+    value = emit.op("Reshape", [low.vector(node.source), shape], node.name)
+    return Steps(value, steps.lengths)
+
+
+def look_up(vocabulary: Vocabulary, fold_case: bool) -> dict[str, int]:
+    """The number of each text that has one; any other text is unknown.
+
+    With `fold_case`, every code point that has an entry once lower-cased has a number too.
+    """
+    numbers = dict(zip(vocabulary.entries, range(UNKNOWN_ID + 1, len(vocabulary)), strict=True))
+    if fold_case:
+        numbers |= {
+            chr(code): numbers[chr(lower)]
+            for code, lower in folds().items()
+            if chr(lower) in numbers
+        }
+    return numbers
+
+
+def numbered(low: Lowering, texts: str, numbers: dict[str, int], default: int, name: str) -> str:
+    """The number of each text, `default` where it has none."""
+    table: Attributes = {
+        "keys_strings": list(numbers),
+        "values_int64s": list(numbers.values()),
+        "default_int64": default,
+    }
+    return low.emit.op("LabelEncoder", [texts], name, table, "ai.onnx.ml")
+
+
+def refused_below_zero(low: Lowering, numbers: str, size: int, name: str) -> str:
+    """Gather counts negative numbers from the table's end; out of its range they are an error."""
+    emit = low.emit
+    below = emit.op("Less", [numbers, emit.integer(0)], f"{name}.below")
+    return emit.op("Where", [below, emit.integer(size), numbers], f"{name}.given")
+
+
+def _given(low: Lowering, node: TokensInput) -> tuple[str, str]:
+    """Token numbers `[B, T]` as they come in."""
+    offset = ""
+    if node.kind == "subwords":
+        offset = f"; number 2 is number 0 of {TOKENIZER_FILE}, and so on"
+    doc = f"numbers of the tokens, from 0 to {node.size - 1}{offset}; past the length any of them"
+    name = f"{node.column}.ids"
+    numbers = low.emit.input(name, INT64, [BATCH, TIME], doc, reserved=True)
+    return refused_below_zero(low, numbers, node.size, node.name), ""
+
+
+def _from_text(low: Lowering, node: TokensInput) -> tuple[str, str]:
+    """Token numbers `[B, T]` of texts `[B]`, with their lengths `[B]`; or of lists of texts
+    `[B, T]`, whose lengths come in."""
+    emit, name = low.emit, node.name
+    known = low.facts.inputs[node.column]
+    assert isinstance(known, TextFacts), f"{node.column} has no vocabulary"
+    numbers = look_up(known.vocabulary, node.fold_case)
+    if node.kind == "subwords":
+        raise ExportError(
+            f"column {node.column!r} is read as subwords, which no operator of onnxruntime makes of"
+            f" a text; export it with --ids, which writes {TOKENIZER_FILE} beside the model: the"
+            " tokenizers library makes the token numbers with it"
+        )
+    if node.kind == "tokens":
+        doc = "lists of tokens, padded with empty texts"
+        tokens = emit.input(node.column, STRING, [BATCH, TIME], doc, reserved=True)
+        low.tokens[node.column] = tokens
+        return numbered(low, tokens, numbers, UNKNOWN_ID, f"{name}.looked_up"), ""
+    doc = SPLITTING[node.kind] + (", lower-cased" if node.fold_case else "")
+    text = emit.input(node.column, STRING, [BATCH], doc, reserved=True)
+    if node.kind == "words":  # without a delimiter StringSplit splits at runs of spaces
+        tokens, lengths = emit.ops("StringSplit", [text], [f"{name}.tokens", f"{name}.lengths"])
+        low.tokens[node.column] = emit.typed(tokens, STRING, [BATCH, TIME])
+        found = numbered(low, tokens, {PAD: PAD_ID, **numbers}, UNKNOWN_ID, f"{name}.looked_up")
+        return found, lengths
+    tokens = emit.op("Tokenizer", [text], f"{name}.tokens", INTO_CHARACTERS, CONTRIB)
+    if node.kind == "bytes":
+        emit.typed(tokens, STRING, [BATCH, CHARS])
+        found, lengths = bytes_of(emit, tokens, FIRST_BYTE, name)
+        return emit.typed(found, INT64, [BATCH, TIME]), lengths
+    emit.typed(tokens, STRING, [BATCH, TIME])
+    found = numbered(low, tokens, {PAD: PAD_ID, **numbers}, UNKNOWN_ID, f"{name}.looked_up")
+    return found, _lengths_of(low, found, 1, f"{name}.lengths")
+
+
+def _lengths_of(low: Lowering, numbers: str, axis: int, name: str) -> str:
+    """No token is the pad, so those with a number above 0 are the row's own."""
+    own = low.emit.op("Sign", [numbers], f"{name}.own")
+    return low.emit.op("ReduceSum", [own, low.emit.integers(axis)], name, {"keepdims": 0})
+
+
+def _characters_given(low: Lowering, node: CharactersInput) -> tuple[str, str]:
+    """Numbers `[T, B, C]` and lengths `[T * B]` as they come in."""
+    emit, name, steps = low.emit, node.name, low.steps(node.steps)
+    doc = f"numbers of the characters of each token, from 0 to {node.size - 1}"
+    shape = [BATCH, TIME, CHARS]
+    given = emit.input(node.key, INT64, shape, doc, reserved=True)
+    doc = "number of characters of each token"
+    lengths = emit.input(f"{node.key}.lengths", INT64, [BATCH, TIME], doc, reserved=True)
+    checked = refused_below_zero(low, given, node.size, name)
+    turned = []
+    for value, order in ((checked, [1, 0, 2]), (lengths, [1, 0])):
+        major = emit.op("Transpose", [value], f"{value}.step_major", {"perm": order})
+        pads = [major, steps.lengths.padding(), "", emit.integers(0)]
+        turned.append(emit.op("Pad", pads, f"{value}.padded"))
+    return turned[0], emit.op("Reshape", [turned[1], emit.integers(-1)], f"{name}.lengths")
+
+
+def _characters_of(low: Lowering, node: CharactersInput) -> tuple[str, str]:
+    """Numbers `[T, B, C]` and lengths `[T * B]` of the tokens' texts. Pad takes no strings, hence
+    the Gather of no text by indices of as many steps as there are to add."""
+    emit, name, steps = low.emit, node.name, low.steps(node.steps)
+    known = low.facts.inputs[node.column]
+    assert isinstance(known, TextFacts) and known.characters is not None
+    tokens = low.tokens[node.column]
+    turned = emit.op("Transpose", [tokens], f"{name}.step_major", {"perm": [1, 0]})
+    more = emit.op("ReduceSum", [steps.lengths.padding()], f"{name}.more", {"keepdims": 1})
+    extents = [more, steps.lengths.batch()]
+    shape = emit.op("Concat", extents, f"{name}.more_extents", {"axis": 0})
+    zeros = emit.op("Expand", [emit.integer(0), shape], f"{name}.more_zeros")
+    nothing = emit.strings(f"{name}.nothing", [PAD])
+    added = emit.op("Gather", [nothing, zeros], f"{name}.more_tokens")
+    whole = emit.op("Concat", [turned, added], f"{name}.tokens", {"axis": 0})
+    spelled = emit.op("Tokenizer", [whole], f"{name}.spelled", INTO_CHARACTERS, CONTRIB)
+    emit.typed(spelled, STRING, [f"{TIME}_padded", BATCH, CHARS])
+    table = {PAD: PAD_ID, **look_up(known.characters, fold_case=False)}
+    numbers = numbered(low, spelled, table, UNKNOWN_ID, f"{name}.looked_up")
+    lengths = _lengths_of(low, numbers, 2, f"{name}.lengths")
+    return numbers, emit.op("Reshape", [lengths, emit.integers(-1)], f"{name}.each_length")
