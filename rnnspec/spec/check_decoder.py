@@ -95,7 +95,8 @@ def best_are_in_the_beam(spec: Spec) -> Iterator[Finding]:
     if beam.n_best > beam.width:
         message = f"{beam.n_best} answers cannot come out of a beam of {beam.width}"
         yield Finding((*path, "n_best"), message, f"use {beam.width} at most, or widen the beam")
-    if "length_penalty" in beam.model_fields_set and beam.length_norm != "gnmt":
+    default = BeamSearch.model_fields["length_penalty"].default
+    if beam.length_penalty != default and beam.length_norm != "gnmt":
         message = f"has no effect with 'length_norm: {beam.length_norm}'"
         yield Finding((*path, "length_penalty"), message, "add 'length_norm: gnmt'", key=True)
 
@@ -118,7 +119,7 @@ def forecasts_have_no_tokens(spec: Spec) -> Iterator[Finding]:
     why = "has no effect on a forecast, which has no tokens"
     names = ("embed", "embed_dropout", "tied", "copy_from", "max_steps", "min_steps", "strategy")
     for name in names:
-        if name in decoder.model_fields_set:
+        if getattr(decoder, name) != Decoder.model_fields[name].default:
             key = "copy" if name == "copy_from" else name
             yield Finding(("decoder", key), why, "remove it", key=True)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from rnnspec.spec.explain import Loc
 from rnnspec.spec.finding import Finding
+from rnnspec.spec.head import Head, LastPooling
 from rnnspec.spec.inputs import KeysInput, SequenceInput, SeriesInput, StaticInput
 from rnnspec.spec.outputs import ForecastOutput, NextOutput
 from rnnspec.spec.spec import Spec
@@ -154,10 +155,10 @@ def decoder_writes_sequences(spec: Spec) -> Iterator[Finding]:
 def heads_have_answers(spec: Spec) -> Iterator[Finding]:
     """A pooling makes one vector of a sequence, a head answers without a decoder."""
     pooled = spec.cardinality == "N:1" or (spec.cardinality == "N:M" and spec.decoder is None)
-    if "pooling" in spec.model_fields_set and not pooled:
+    if not isinstance(spec.pooling, LastPooling) and not pooled:
         message = f"has no effect with {spec.cardinality}, which makes no one vector of all steps"
         yield Finding(("pooling",), message, "remove it", key=True)
-    if "head" in spec.model_fields_set and spec.decoder is not None:
+    if spec.head != Head() and spec.decoder is not None:
         message = "has no effect beside a decoder"
         hint = "remove it; see decoder.hidden and decoder.dropout"
         yield Finding(("head",), message, hint, key=True)

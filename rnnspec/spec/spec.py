@@ -35,6 +35,9 @@ Cardinality = Annotated[
 ]
 
 
+NO_ENCODER = Encoder.model_construct(layers=())
+
+
 class Spec(Model):
     """A recurrent model and how it is trained."""
 
@@ -52,8 +55,9 @@ class Spec(Model):
     cells: dict[Identifier, CellDefinition] = Field(
         default={}, description="Cells of one's own, by name, for use in layers."
     )
-    encoder: Encoder = Field(
-        default=Encoder.model_construct(layers=()),
+    encoder_: Encoder | None = Field(
+        default=None,
+        alias="encoder",
         description="The part that reads the input sequence; 1:1 and 1:N have none.",
     )
     decoder: Decoder | None = Field(
@@ -70,3 +74,8 @@ class Spec(Model):
         description="The dense layers from the pooled vector to the answer.",
     )
     train: Train = Field(default=Train.model_construct(), description="How the model is trained.")
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder; one without layers where the spec has none."""
+        return self.encoder_ or NO_ENCODER
