@@ -54,7 +54,9 @@ def generation(plan: Plan, search: Search) -> Plan:
     return verify(Plan(plan.name, "1:N", (*inputs, *outer, decoder, text)))
 
 
-def _parted(plan: Plan, prompt: TokensInput, nodes: Sequence[Node]) -> tuple[list[Node], list[Node]]:
+def _parted(
+    plan: Plan, prompt: TokensInput, nodes: Sequence[Node]
+) -> tuple[list[Node], list[Node]]:
     """The nodes of the row alone, and those that the tokens reach."""
     reached = {prompt.name}
     outer: list[Node] = []

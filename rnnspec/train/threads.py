@@ -36,6 +36,6 @@ def threads_for(plan: Plan, batch: int | TokenBudget, wanted: int | None) -> int
 
 def largest_step(plan: Plan, batch: int) -> int:
     """Multiplications of one step of one direction of the largest recurrent layer."""
-    layers = [node for node in plan.nodes if isinstance(node, Recurrent)]
+    layers = [node for node in plan.every_node() if isinstance(node, Recurrent)]
     sizes = [sum(weight.size for weight in weights_of(n)) // len(n.directions) for n in layers]
-    return batch * max(sizes)
+    return batch * max(sizes, default=0)

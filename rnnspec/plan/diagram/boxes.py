@@ -83,6 +83,10 @@ def legend(diagram: Diagram) -> tuple[str, ...]:
         said.append("B rows")
     if any("T" in box.shape for box in diagram.boxes):
         said.append("T steps of a row")
+    if any("U" in box.shape for box in diagram.boxes):
+        said.append("U steps of the answer")
+    if any("W" in box.shape for box in diagram.boxes):
+        said.append("W tokens of all rows, C their characters")
     if any(box.training for box in diagram.boxes):
         said.append("dashed: while training only")
     return tuple(said)

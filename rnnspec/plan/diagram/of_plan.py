@@ -8,23 +8,44 @@ from typing import Any
 
 from rnnspec.plan.diagram.boxes import Box, Diagram, Flow, Kind
 from rnnspec.plan.nodes import (
+    Attend,
+    CategoryInput,
+    CharactersInput,
     ClassOutput,
+    CopyMix,
+    Decoder,
+    Delayed,
     Dense,
     Dropout,
     Elapsed,
     Embed,
+    FinalState,
+    ForecastOutput,
     FramesInput,
+    FutureInput,
     Highway,
+    Input,
+    Join,
+    KeysInput,
+    LabelsOutput,
     Merge,
     Node,
     Normalize,
     NumericOutput,
+    PerStep,
     Plan,
     Pool,
+    Previous,
+    PreviousNumber,
     Recurrent,
     Residual,
+    Scores,
+    Search,
+    SeriesInput,
+    TextOutput,
     TokensInput,
     VectorInput,
+    WindowMoments,
     sources,
 )
 from rnnspec.plan.verify import Shape, shapes
@@ -33,7 +54,17 @@ from rnnspec.plan.weights import weights, weights_of
 Words = tuple[str, ...]
 """What a node does in a word or two, then what more there is to say, a line each."""
 
-_TOKENS = {"words": "words", "chars": "characters"}
+_TOKENS = {
+    "words": "words", "chars": "characters", "bytes": "bytes", "subwords": "subwords",
+    "tokens": "tokens",
+}  # fmt: skip
+_ATTENTIONS = {
+    "additive": "v · tanh(W q + W m + b)", "dot": "q · m", "general": "q · W m",
+    "concat": "v · tanh(W [q; m])", "multi_head": "scaled dot products",
+    "location": "by the last step's weights too", "monotonic": "only moves forward",
+}  # fmt: skip
+_WINDOWS = {"window": "mean and deviation", "mean": "mean size"}
+_FOLLOWS = {"student_t": "Student-t", "negative_binomial": "negative binomial"}
 _POOLS = {
     "last": "last step's output",
     "mean": "mean over steps",
@@ -52,9 +83,17 @@ WORDS: Mapping[type[Node], Callable[[Any], Words]] = {
     TokensInput: lambda n: (
         _TOKENS[n.kind], f"{n.size:,} in the vocabulary", *_when(n.fold_case, "lower-cased"),
     ),
+    CharactersInput: lambda n: ("characters of each token", f"{n.size:,} in the vocabulary"),
+    CategoryInput: lambda n: ("label", f"{n.size:,} in the vocabulary"),
+    KeysInput: lambda n: ("labels on at each step", f"{n.size:,} labels"),
+    SeriesInput: lambda n: ("past of a series", *_when(n.scaled, "standardised")),
+    WindowMoments: lambda n: (f"{_WINDOWS[n.kind]} of the past",),
+    FutureInput: lambda n: (f"{n.horizon} known values ahead",),
     FramesInput: lambda n: (f"frames of {n.width}", *_when(n.scaled, "standardised")),
     Elapsed: lambda n: ("time since the step before", f"element {n.index} of each frame"),
-    VectorInput: lambda n: (f"vector of {n.width}",),
+    VectorInput: lambda n: (
+        "number" if n.single else f"vector of {n.width}", *_when(n.scaled, "standardised"),
+    ),
     Embed: lambda n: ("embedding", f"{n.size:,} vectors of {n.width}"),
     Dropout: lambda n: (
         f"dropout of {n.rate:.3g}", "while training only",
@@ -63,7 +102,7 @@ WORDS: Mapping[type[Node], Callable[[Any], Words]] = {
     Recurrent: lambda n: (
         n.cell.name, *(f"{name} {size}" for name, size in n.sizes),
         *_when(n.initial == "learned", "initial states learned"),
-        *_when(n.initial == "given", "initial state from the data"),
+        *_when(n.initial == "given", "initial states given"),
         *_when(n.recurrent_dropout, f"recurrent dropout of {n.recurrent_dropout:.3g}"),
         *_when(n.zoneout, f"zoneout of {n.zoneout:.3g}"),
     ),
@@ -73,6 +112,29 @@ WORDS: Mapping[type[Node], Callable[[Any], Words]] = {
     Highway: lambda n: ("highway: a gated mean",),
     Pool: lambda n: (_POOLS[n.kind], *_when(n.units, f"attention of {n.units} units")),
     Dense: lambda n: ("dense", *_when(n.activation != "none", f"then {n.activation}")),
+    Join: lambda n: ("side by side",),
+    PerStep: lambda n: ("back in the place of each token",),
+    FinalState: lambda n: (f"{n.state} after the last step",),
+    Previous: lambda n: ("the token before", "first the mark"),
+    PreviousNumber: lambda n: ("the value before",),
+    Delayed: lambda n: (f"{n.source} of the step before", "first 0"),
+    Attend: lambda n: (
+        f"{n.kind.replace('_', '-')} attention", _ATTENTIONS[n.kind],
+        *_when(n.units, f"{n.units} units"), *_when(n.heads > 1, f"{n.heads} heads"),
+        *_when(n.coverage, "coverage"),
+    ),
+    Scores: lambda n: (f"scores of {n.size:,} tokens", *_when(n.tied, f"matrix of {n.tied}")),
+    CopyMix: lambda n: ("tokens may be copied",),
+    Decoder: lambda n: ("step by step", *_when(n.steps, f"{n.steps} steps")),
+    LabelsOutput: lambda n: (f"any of {n.labels} labels", "sigmoid"),
+    TextOutput: lambda n: (
+        _TOKENS[n.kind], _searched(n.search), f"{n.search.limit} steps at most",
+    ),
+    ForecastOutput: lambda n: (
+        f"{n.horizon} values ahead",
+        ", ".join(f"{q:g}" for q in n.quantiles) or _FOLLOWS.get(n.distribution, n.distribution),
+        "in the units of the data",
+    ),
     ClassOutput: lambda n: (f"one of {n.classes} classes", "softmax"),
     NumericOutput: lambda n: (
         "number" if n.single else f"vector of {n.width}",
@@ -82,11 +144,15 @@ WORDS: Mapping[type[Node], Callable[[Any], Words]] = {
 """Node type to its words; a type that is not listed shows its settings."""
 
 
+def _searched(search: Search) -> str:
+    return f"beam of {search.width}" if search.strategy == "beam" else search.strategy
+
+
 def diagram(plan: Plan) -> Diagram:
     """The boxes of a plan, in its order of computation."""
     known = shapes(plan)
     trained = sum(weight.size for weight in weights(plan) if weight.trained)
-    boxes = tuple(_box(plan, node, known[node.name]) for node in plan.nodes)
+    boxes = tuple(_box(plan, node, known[node.name]) for node in plan.every_node())
     return Diagram(plan.name, f"{plan.cardinality}, {trained:,} trained weights", boxes)
 
 
@@ -98,11 +164,18 @@ def _box(plan: Plan, node: Node, shape: Shape) -> Box:
         lines=tuple(lines),
         shape=shape,
         note=_count(node),
-        sources=tuple(dict.fromkeys(sources(node))),
+        sources=_reads(node),
         flows=tuple(_flows(node)) if isinstance(node, Recurrent) else (),
         kind=_kind(plan, node),
         training=isinstance(node, Dropout),
     )
+
+
+def _reads(node: Node) -> tuple[str, ...]:
+    """The boxes that a box reads, all of which come before it."""
+    if isinstance(node, Delayed):  # what it reads comes later
+        return ()
+    return (node.scores,) if isinstance(node, Decoder) else tuple(dict.fromkeys(sources(node)))
 
 
 def _flows(layer: Recurrent) -> list[Flow]:
@@ -110,13 +183,13 @@ def _flows(layer: Recurrent) -> list[Flow]:
 
 
 def _kind(plan: Plan, node: Node) -> Kind:
-    if not list(sources(node)):
+    if isinstance(node, Input | Elapsed | WindowMoments):
         return "input"
     return "output" if node in plan.outputs else "operation"
 
 
 def _count(node: Node) -> str:
-    found = list(weights_of(node))
+    found = [] if isinstance(node, Decoder) else list(weights_of(node))
     if not found:
         return ""
     trained = sum(weight.size for weight in found if weight.trained)
