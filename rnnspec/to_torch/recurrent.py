@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,10 @@ from rnnspec.cells.recurrent_dropout import with_recurrent_masks
 from rnnspec.cells.zoneout import MASK as ZONEOUT_MASK
 from rnnspec.cells.zoneout import with_zoneout_masks
 from rnnspec.plan.nodes import Recurrent
-from rnnspec.to_torch.generic import GenericKernel
+from rnnspec.to_torch.generic import GenericKernel, States
 from rnnspec.to_torch.native import NATIVE, NativeKernel
 from rnnspec.to_torch.packing import Packed
-from rnnspec.to_torch.stack import kept
+from rnnspec.to_torch.stack import Drawn, kept, once
 from rnnspec.to_torch.steps import Steps, reversed_by_length
 
 
@@ -39,32 +39,63 @@ class RecurrentLayer(nn.Module):
         `elapsed` `[T, B, 1]` is the time since the step before, 1 if there is none; `given`
         the states before the first step, `[B, width]` each, 0 where there is None.
         """
-        outputs = []
-        dt = self._elapsed(source, elapsed)
-        for number, direction in enumerate(self.node.directions):
-            steps, inputs = source.values, dt
-            if direction == "reverse":
-                steps = reversed_by_length(steps, source.lengths)
-                inputs = {name: reversed_by_length(v, source.lengths) for name, v in dt.items()}
-            states = self._states(number, steps, given)
-            out, _ = self.kernels[number](steps, states, inputs, source.lengths.of_rows)
-            if direction == "reverse":
-                out = reversed_by_length(out, source.lengths)
-            outputs.append(out)
-        values = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
-        return Steps(values, source.lengths)
+        found = [self._direction(n, source, elapsed, given) for n in range(len(self.kernels))]
+        return Steps(_side_by_side([out for out, _ in found]), source.lengths)
+
+    def with_ends(
+        self,
+        source: Steps,
+        states: Collection[str],
+        elapsed: Steps | None = None,
+        given: Sequence[Tensor | None] = (),
+    ) -> tuple[Steps, dict[str, Tensor]]:
+        """As `forward`, and of each of `states` what it is after the last step that each direction
+        read, `[B, width of all directions]`; before the first step in a row of none."""
+        found = [
+            self._direction(n, source, elapsed, given, states) for n in range(len(self.kernels))
+        ]
+        ends = {state: _side_by_side([after[state] for _, after in found]) for state in states}
+        return Steps(_side_by_side([out for out, _ in found]), source.lengths), ends
+
+    def _direction(
+        self,
+        number: int,
+        source: Steps,
+        elapsed: Steps | None,
+        given: Sequence[Tensor | None],
+        ends: Collection[str] = (),
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The output of one direction, and the states `ends` after the last step that it read."""
+        steps, inputs = source.values, self._elapsed(source, elapsed)
+        lengths, reverse = source.lengths, self.node.directions[number] == "reverse"
+        if reverse:
+            steps = reversed_by_length(steps, lengths)
+            inputs = {name: reversed_by_length(v, lengths) for name, v in inputs.items()}
+        states, kernel = self._states(number, steps, given), self.kernels[number]
+        if not ends:
+            out, _ = kernel(steps, states, inputs, lengths.of_rows)
+            found: dict[str, Tensor] = {}
+        else:
+            out, found = _ends(kernel, steps, states, inputs, lengths.of_rows, ends)
+        return (reversed_by_length(out, lengths) if reverse else out), found
 
     def carry(
-        self, source: Steps, before: Mapping[str, Tensor], elapsed: Steps | None = None
+        self,
+        source: Steps,
+        before: Mapping[str, Tensor],
+        elapsed: Steps | None = None,
+        drawn: Drawn | None = None,
     ) -> tuple[Steps, dict[str, Tensor]]:
         """As `forward` in its forward direction from the states `before`, and those after step T.
 
         States are `[B, width]` each, by the cell's names. Those of a row that ends before step T
-        are arbitrary, and finite.
+        are arbitrary, and finite. `drawn` keeps the masks of a sequence that is run in parts.
         """
         assert self.node.directions == ("forward",), "a state is carried from past to future"
-        inputs = self._elapsed(source, elapsed)
-        out, after = self.kernels[0](source.values, dict(before), inputs, source.lengths.of_rows)
+        inputs, kernel = self._elapsed(source, elapsed), self.kernels[0]
+        more = (drawn,) if isinstance(kernel, MaskedKernel) else ()
+        lengths = source.lengths.of_rows
+        out, after = kernel(source.values, dict(before), inputs, lengths, *more)
         return Steps(out, source.lengths), dict(after)
 
     def first(self, rows: int) -> dict[str, Tensor]:
@@ -125,28 +156,69 @@ class MaskedKernel(nn.Module):
         masks = (name for name in cell.inputs if name not in node.cell.inputs)
         self.masks = {name: node.state_width(name.partition(".")[2]) for name in masks}
         self.kernel = GenericKernel(cell, node.extents)
-        self.packed = self.kernel.packed
+        self.packed, self.cell = self.kernel.packed, cell
 
     def forward(
         self,
         steps: Tensor,
-        states: dict[str, Tensor] | None,
-        inputs: dict[str, Tensor],
+        states: States | None,
+        inputs: Mapping[str, Tensor],
         lengths: Tensor,
-    ) -> tuple[Tensor, object]:
-        """As `GenericKernel.forward`."""
-        masks = {name: self._mask(name, width, steps) for name, width in self.masks.items()}
-        out: tuple[Tensor, object] = self.kernel(steps, states, {**inputs, **masks}, lengths)
-        return out
+        drawn: Drawn | None = None,
+        ends: bool = False,
+    ) -> tuple[Tensor, States]:
+        """As `GenericKernel.forward`. Masks of whole sequences are kept in `drawn`."""
+        masks = {name: self._mask(name, width, steps, drawn) for name, width in self.masks.items()}
+        found: tuple[Tensor, States] = self.kernel(
+            steps, states, {**inputs, **masks}, lengths, ends
+        )
+        return found
 
-    def _mask(self, name: str, width: int, steps: Tensor) -> Tensor:
+    def to_ends(
+        self, steps: Tensor, states: States | None, inputs: Mapping[str, Tensor], lengths: Tensor
+    ) -> tuple[Tensor, States]:
+        """As `GenericKernel.to_ends`."""
+        return self.forward(steps, states, inputs, lengths, ends=True)
+
+    def _mask(self, name: str, width: int, steps: Tensor, drawn: Drawn | None) -> Tensor:
         """`[T, B, width]`: see `rnnspec.cells.zoneout` and `rnnspec.cells.recurrent_dropout`."""
         shape = (*steps.shape[:2], width)
         if name.startswith(ZONEOUT_MASK):
             rate = steps.new_full((1, 1, 1), self.zoneout).expand(shape)
             return torch.bernoulli(rate) if self.training else rate
         ones = steps.new_ones((1, shape[1], width))
-        return (kept(ones, self.dropout) if self.training else ones).expand(shape)
+        if not self.training:
+            return ones.expand(shape)
+        return once(drawn, name, lambda: kept(ones, self.dropout)).expand(shape)
+
+
+def _side_by_side(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=-1)
+
+
+def _ends(
+    kernel: nn.Module,
+    steps: Tensor,
+    states: States | None,
+    inputs: Mapping[str, Tensor],
+    lengths: Tensor,
+    wanted: Collection[str],
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The outputs, and the states `wanted` after each row's last step.
+
+    A state that is the output is taken from there; only others make a kernel stop at every length.
+    """
+    assert isinstance(kernel, GenericKernel | NativeKernel | MaskedKernel)
+    graph = kernel.cell.graph
+    if any(graph.next_states[state] != graph.output for state in wanted):
+        out, after = kernel.to_ends(steps, states, inputs, lengths)
+        return out, {state: after[state] for state in wanted}
+    out, _ = kernel(steps, states, inputs, lengths)
+    rows = torch.arange(len(lengths), device=lengths.device)
+    last = out[(lengths - 1).clamp(min=0), rows]
+    empty = (lengths == 0)[:, None]
+    before = {s: 0.0 if states is None else states[s] for s in wanted}
+    return out, {state: torch.where(empty, before[state], last) for state in wanted}
 
 
 def _initial(node: Recurrent) -> nn.ParameterList:

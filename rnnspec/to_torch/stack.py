@@ -10,14 +10,19 @@ from torch.nn import functional as F
 
 from rnnspec.cells import LAYER_NORM_EPSILON
 from rnnspec.plan import nodes
-from rnnspec.to_torch.layers import Weighted
+from rnnspec.to_torch.layers import on_each
 from rnnspec.to_torch.steps import Steps
+from rnnspec.to_torch.weighted import Weighted
 
 MERGES: dict[nodes.MergeKind, Callable[[Tensor, Tensor], Tensor]] = {
     "sum": torch.add,
     "mean": lambda one, other: (one + other) / 2,
     "mul": torch.mul,
 }
+
+
+Drawn = dict[str, Tensor]
+"""Masks of one sequence that a node has drawn, kept where the sequence is run step by step."""
 
 
 class Dropout(Weighted):
@@ -27,18 +32,25 @@ class Dropout(Weighted):
         super().__init__()
         self.rate, self.per_sequence = node.rate, node.per_sequence
 
-    def forward(self, source: Steps | Tensor) -> Steps | Tensor:
-        if not isinstance(source, Steps):
-            return F.dropout(source, self.rate, self.training)
-        values = source.values
-        if self.per_sequence and self.training:
-            return Steps(values * kept(values[:1], self.rate), source.lengths)
-        return Steps(F.dropout(values, self.rate, self.training), source.lengths)
+    def forward(self, source: Steps | Tensor, drawn: Drawn | None = None) -> Steps | Tensor:
+        if isinstance(source, Steps) and self.per_sequence and self.training:
+            mask = once(drawn, "mask", lambda: kept(source.values[:1], self.rate))
+            return Steps(source.values * mask, source.lengths)
+        return on_each(lambda v: F.dropout(v, self.rate, self.training), source)
 
 
 def kept(like: Tensor, rate: float) -> Tensor:
     """A dropout mask of the shape of `like`: 0 with probability `rate`, else 1 / (1 - rate)."""
     return F.dropout(torch.ones_like(like), rate)
+
+
+def once(drawn: Drawn | None, name: str, draw: Callable[[], Tensor]) -> Tensor:
+    """A mask of a whole sequence: the one in `drawn`, else a new one, which is kept there."""
+    if drawn is None:
+        return draw()
+    if name not in drawn:
+        drawn[name] = draw()
+    return drawn[name]
 
 
 class Merge(Weighted):
@@ -49,9 +61,7 @@ class Merge(Weighted):
         self.merge = MERGES[node.kind]
 
     def forward(self, source: Steps | Tensor) -> Steps | Tensor:
-        if isinstance(source, Steps):
-            return Steps(self.merge(*source.values.chunk(2, dim=-1)), source.lengths)
-        return self.merge(*source.chunk(2, dim=-1))
+        return on_each(lambda v: self.merge(*v.chunk(2, dim=-1)), source)
 
 
 class Normalize(Weighted):
@@ -63,9 +73,7 @@ class Normalize(Weighted):
         self.shift = nn.Parameter(torch.zeros(node.width))
 
     def forward(self, source: Steps | Tensor) -> Steps | Tensor:
-        if isinstance(source, Steps):
-            return Steps(self._normal(source.values), source.lengths)
-        return self._normal(source)
+        return on_each(self._normal, source)
 
     def _normal(self, values: Tensor) -> Tensor:
         return F.layer_norm(values, self.scale.shape, self.scale, self.shift, LAYER_NORM_EPSILON)

@@ -17,7 +17,7 @@ from rnnspec.cells.starts import (
     Uniform,
 )
 from rnnspec.plan import Facts, NumericFacts, Plan, Weight
-from rnnspec.plan.nodes import FramesInput, NumericOutput
+from rnnspec.plan.nodes import ForecastOutput, FramesInput, Input, Output
 from rnnspec.plan.weights import FromData, Vectors
 
 
@@ -41,9 +41,10 @@ def drawn(weight: Weight, plan: Plan, facts: Facts, generator: torch.Generator) 
             matrix = _uniform(shape, generator)
             largest = torch.linalg.eigvals(matrix).abs().max().clamp(min=1e-12)
             return matrix.mul(radius / largest)
-        case Vectors():
+        case Vectors(pad):
             vectors = torch.randn(shape, generator=generator)
-            vectors[0] = 0.0
+            if pad:
+                vectors[0] = 0.0
             return vectors
         case FromData(what):
             return _from_data(what, weight, plan, facts)
@@ -64,9 +65,10 @@ def _orthogonal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 
 def _from_data(what: str, weight: Weight, plan: Plan, facts: Facts) -> Tensor:
     node = plan.node(weight.name.rpartition(".")[0])
-    assert isinstance(node, FramesInput | NumericOutput)
-    side = facts.inputs if isinstance(node, FramesInput) else facts.outputs
-    known = side[node.column]
+    assert isinstance(node, Input | Output)
+    # A forecast goes on as its past, and is scaled as that is.
+    ends = isinstance(node, Output) and not isinstance(node, ForecastOutput)
+    known = (facts.outputs if ends else facts.inputs)[node.column]
     assert isinstance(known, NumericFacts)
     values = list(known.mean if what == "mean" else known.deviation)
     if isinstance(node, FramesInput) and node.elapsed is not None:

@@ -27,6 +27,11 @@ class Lengths:
         return steps[:, None] < self.of_rows
 
     @cached_property
+    def places(self) -> Tensor:
+        """Of all steps `[T * B]`, those that belong to their rows."""
+        return self.mask.flatten().nonzero().flatten()
+
+    @cached_property
     def reversal(self) -> Tensor:
         """`[T * B]`: for each place, which place has its step when every row is turned round.
 

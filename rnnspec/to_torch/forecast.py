@@ -1,0 +1,99 @@
+"""The output of a forecast in torch: five distributions, listed in `DISTRIBUTIONS`.
+
+The formulas are those of `rnnspec.plan.nodes.ForecastOutput`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rnnspec.plan import nodes
+from rnnspec.to_torch.outputs import rows_first
+from rnnspec.to_torch.steps import Steps
+from rnnspec.to_torch.weighted import Scaling
+
+LEAST = 1e-6
+"""Softplus is at least this."""
+
+
+def _positive(raw: Tensor) -> Tensor:
+    return F.softplus(raw).clamp(min=LEAST)
+
+
+def _point(raw: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
+    return raw * scale + centre
+
+
+def _quantiles(raw: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
+    return raw.sort(dim=-1).values * scale + centre
+
+
+def _gaussian(raw: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
+    mean, deviation = raw.split(1, dim=-1)
+    return torch.cat([mean * scale + centre, scale * _positive(deviation)], dim=-1)
+
+
+def _student_t(raw: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
+    location, width, freedom = raw.split(1, dim=-1)
+    parts = [location * scale + centre, scale * _positive(width), 2 + _positive(freedom)]
+    return torch.cat(parts, dim=-1)
+
+
+def _negative_binomial(raw: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
+    mean, dispersion = raw.split(1, dim=-1)
+    return torch.cat([_positive(mean) * scale, _positive(dispersion) / scale.sqrt()], dim=-1)
+
+
+DISTRIBUTIONS: dict[nodes.Distribution, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "point": _point,
+    "quantiles": _quantiles,
+    "gaussian": _gaussian,
+    "student_t": _student_t,
+    "negative_binomial": _negative_binomial,
+}
+"""Raw numbers `[B, H, k]`, centre and scale `[B, 1, 1]` to parameters in the units of the data."""
+
+
+class ForecastOutput(Scaling):
+    """Raw numbers `[B, horizon, parameters]`."""
+
+    def __init__(self, node: nodes.ForecastOutput) -> None:
+        super().__init__(1, node.scaled)
+        self.horizon, self.width = node.horizon, node.parameters
+        self.parameters_of = DISTRIBUTIONS[node.distribution]
+        distances = [abs(quantile - 0.5) for quantile in node.quantiles]
+        self.middle = distances.index(min(distances)) if distances else 0
+
+    def forward(self, source: Steps | Tensor) -> Tensor:
+        raw = rows_first(source)
+        return raw.reshape(len(raw), self.horizon, self.width)
+
+    def scaling(self, raw: Tensor, moments: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Centre and scale `[B, 1]`, or `[1]` where they are the same for all rows."""
+        if moments is not None:
+            return moments[:, :1], moments[:, 1:]
+        if self.scaled:
+            return self.mean, self.deviation
+        return raw.new_zeros(1), raw.new_ones(1)
+
+    def answer(self, raw: Tensor, moments: Tensor | None = None) -> Tensor:
+        """Parameters `[B, horizon, k]` in the units of the data. `moments` `[B, 2]`."""
+        centre, scale = self.scaling(raw, moments)
+        return self.parameters_of(raw, centre[..., None], scale[..., None])
+
+    def expected(self, parameters: Tensor) -> Tensor:
+        """The answer `[B, horizon]` from the parameters: a mean, or the quantile nearest to 0.5."""
+        return parameters[..., self.middle]
+
+    def scaled_answer(self, raw: Tensor, moments: Tensor | None) -> Tensor:
+        """What is fed back of raw numbers `[B, U, k]`: `[B, U]`, scaled as the series is."""
+        return self.to_scale(self.expected(self.answer(raw, moments)), moments)
+
+    def to_scale(self, values: Tensor, moments: Tensor | None) -> Tensor:
+        """(v - centre) / scale of `[B, horizon]`."""
+        centre, scale = self.scaling(values, moments)
+        return (values - centre) / scale
