@@ -1,0 +1,119 @@
+"""Answers of torch and of onnxruntime beside those of the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rnnspec.plan import Plan
+from rnnspec.plan.names import PARTS, answer_name
+from rnnspec.plan.nodes import (
+    ClassOutput,
+    ForecastOutput,
+    LabelsOutput,
+    NumericOutput,
+    Output,
+    TextOutput,
+)
+from rnnspec.reference.outputs import point_of
+from rnnspec.to_torch import Model
+from tests.kinds import Batch
+
+Array = NDArray[Any]
+
+
+@torch.no_grad()
+def of_torch(model: Model, inputs: Batch) -> dict[str, Array]:
+    """The answers that are no texts, by column."""
+    found = model.answers(inputs)
+    return {name: v.numpy() for name, v in found.items() if isinstance(v, torch.Tensor)}
+
+
+def close(
+    got: Array,
+    expected: Sequence[NDArray[np.float64]] | NDArray[np.float64],
+    where: str,
+    tolerance: float = 1e-5,
+) -> None:
+    """A batch `[B, ...]`, perhaps padded along its steps, holds what each row should have.
+
+    Differences are measured against the size of the largest value of the row, at least 1.
+    """
+    assert len(got) == len(expected), where
+    for number, (one, row) in enumerate(zip(got, expected, strict=True)):
+        found = one[: len(row)].reshape(row.shape)
+        size = max(1.0, float(np.abs(row).max(initial=0.0)))
+        message = f"{where}, row {number}"
+        np.testing.assert_allclose(found, row, atol=tolerance * size, rtol=0, err_msg=message)
+
+
+def onnx_agrees(
+    plan: Plan,
+    got: Mapping[str, Array],
+    expected: Mapping[str, Any],
+    labels: Mapping[str, Sequence[str]],
+    tolerance: float = 1e-5,
+) -> None:
+    """Every output of a file, of all columns that are no texts."""
+    for node in plan.outputs:
+        if isinstance(node, TextOutput):
+            continue
+        name, rows = answer_name(plan, node), expected[node.column]
+        match node:
+            case ClassOutput() | LabelsOutput():
+                close(got[f"{name}.probabilities"], rows, name, tolerance)
+                _labels_agree(node, got[name], got[f"{name}.probabilities"], rows, labels)
+            case NumericOutput():
+                close(got[name][:, None] if node.single else got[name], rows, name, tolerance)
+            case ForecastOutput():
+                close(got[name], point_of_all(node, rows), name, tolerance)
+                for part, values in parts_of(node, rows).items():
+                    close(got[f"{name}.{part}"], values, f"{name}.{part}", tolerance)
+        if getattr(node, "steps", False):
+            lengths = [len(row) for row in rows]
+            beyond = got[name if isinstance(node, NumericOutput) else f"{name}.probabilities"]
+            for one, length in zip(beyond, lengths, strict=True):
+                assert not np.any(one[length:]), f"{name} holds something past a row's length"
+
+
+def point_of_all(node: ForecastOutput, rows: Array) -> Array:
+    return np.stack([point_of(node, row) for row in rows])
+
+
+def parts_of(node: ForecastOutput, rows: Array) -> dict[str, Array]:
+    """What a file tells beside the value itself."""
+    if node.distribution == "quantiles":
+        return {"quantiles": rows}
+    return {part: rows[:, :, at] for at, part in enumerate(PARTS[node.distribution], start=1)}
+
+
+def _labels_agree(
+    node: Output,
+    told: Array,
+    probabilities: Array,
+    rows: Sequence[NDArray[np.float64]],
+    labels: Mapping[str, Sequence[str]],
+) -> None:
+    """The labels that are told are those of the probabilities that are told."""
+    names = np.array(labels[node.column], dtype=object)
+    for one, found, row in zip(told, probabilities, rows, strict=True):
+        steps = len(row) if getattr(node, "steps", False) else None
+        for label, chance in zip(
+            np.atleast_1d(one)[:steps] if isinstance(node, ClassOutput) else _each(one, steps),
+            np.atleast_2d(found)[:steps],
+            strict=True,
+        ):
+            if isinstance(node, ClassOutput):
+                assert label == names[int(np.argmax(chance))]
+            else:
+                assert isinstance(node, LabelsOutput)
+                on = np.where(chance > node.threshold, names, "")
+                assert label.tolist() == on.tolist()
+
+
+def _each(one: Array, steps: int | None) -> Array:
+    return np.atleast_2d(one)[:steps]

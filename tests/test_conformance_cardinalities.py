@@ -1,0 +1,176 @@
+"""Every kind of input with every kind of output: torch and ONNX against the reference.
+
+Texts, which a decoder writes, are in `test_conformance_decoder.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rnnspec.plan import ClassFacts, Facts, Plan, TextFacts
+from rnnspec.plan.nodes import ClassOutput
+from rnnspec.reference import answers, scores
+from rnnspec.run.session import Session
+from rnnspec.to_onnx import to_onnx
+from rnnspec.to_torch import Model
+from tests.answers import close, of_torch, onnx_agrees
+from tests.kinds import (
+    HORIZON,
+    SEQUENCES,
+    STATICS,
+    batched,
+    feeds,
+    output,
+    plan_of,
+    random_rows,
+    spec_data,
+    strong_weights,
+)
+
+LENGTHS = (5, 1, 0, 3)
+"""Of the rows in a batch: among them 0, 1 and T."""
+STEPS = [name for name in SEQUENCES if "series" not in name]
+LAYERS = ({"cell": "lstm", "units": 4, "direction": "bidirectional", "norm": "layer"},)
+
+
+def joined(name: str, join: str) -> dict[str, Any]:
+    """A spec N:1 with a vector of the row put where `join` says."""
+    data = spec_data("N:1", ["chars", name], [output("class"), output("out_number")])
+    data["data"]["input"][1]["join"] = join
+    return data
+
+
+def forecast(kind: str, distribution: Any, **more: Any) -> dict[str, Any]:
+    target = {"column": kind, "as": "forecast", "horizon": HORIZON, "distribution": distribution}
+    others = ["number"] if kind != "series" else ["category"]
+    return spec_data("N:M", [kind, *others], [target], **more)
+
+
+RECURSIVE = {"decoder": {"layers": [{"cell": "lstm", "units": 4}]}}
+ATTENDING = {
+    "decoder": {
+        "layers": [{"cell": "gru", "units": 4}],
+        "attention": "additive",
+        "input_feeding": True,
+    }
+}
+DISTRIBUTIONS: dict[str, Any] = {
+    "point": "point",
+    "quantiles": {"quantiles": [0.1, 0.45, 0.55, 0.9]},
+    "gaussian": "gaussian",
+    "student_t": "student_t",
+    "negative_binomial": "negative_binomial",
+}
+SPECS: dict[str, dict[str, Any]] = {
+    **{
+        f"N:1 {name}": spec_data(
+            "N:1", [name],
+            [output("class"), output("labels"), output("out_number"), output("out_vector")], LAYERS,
+        )
+        for name in STEPS
+    },
+    **{
+        f"N:N {name}": spec_data(
+            "N:N", [name], [output("tags"), output("keys"), output("out_frames")], LAYERS
+        )
+        for name in STEPS
+    },
+    **{
+        f"N:N next of {name}": spec_data("N:N", [name], [{"column": name, "as": "next"}])
+        for name in STEPS
+        if "frames" not in name
+    },
+    **{f"N:1 {name} to {join}": joined(name, join)
+       for name in STATICS for join in ("steps", "state", "both")},
+    "N:1 several sequences": spec_data(
+        "N:1", ["spelled", "frames", "key_steps", "category", "number"],
+        [output("class"), output("out_vector")],
+    ),
+    "N:N several sequences": spec_data(
+        "N:N", ["tokens", "raw_frames", "vector"], [output("tags"), output("out_frames")], LAYERS
+    ),
+    **{
+        f"1:1 {' '.join(names)}": spec_data(
+            "1:1", names,
+            [output("class"), output("labels"), output("out_number"), output("out_vector")],
+            head={"hidden": [5], "activation": "gelu"},
+        )
+        for names in (["category"], ["number"], ["vector"], ["vector", "category", "number"])
+    },
+    **{
+        f"forecast of {kind} {name} {how}": forecast(kind, distribution, **more)
+        for kind in SEQUENCES if "series" in kind
+        for name, distribution in DISTRIBUTIONS.items()
+        for how, more in (("direct", {}), ("recursive", RECURSIVE), ("attending", ATTENDING))
+        if kind == "series" or name in ("gaussian", "negative_binomial")
+    },
+}  # fmt: skip
+
+
+def labels_of(plan: Plan, facts: Facts) -> dict[str, Sequence[str]]:
+    """The names of what is answered with a label, in order of number."""
+    found: dict[str, Sequence[str]] = {}
+    for node in plan.outputs:
+        known = facts.outputs[node.column]
+        if isinstance(known, ClassFacts):
+            found[node.column] = known.labels
+        elif isinstance(known, TextFacts) and isinstance(node, ClassOutput):
+            found[node.column] = ("<end>", "<unknown>", *known.vocabulary.entries)
+    return found
+
+
+def rows_of(plan: Plan) -> list[dict[str, Any]]:
+    return random_rows(plan, LENGTHS)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_torch_agrees_with_the_reference(name: str) -> None:
+    plan, _ = plan_of(SPECS[name])
+    weights, rows = strong_weights(plan), rows_of(plan)
+    model = Model(plan).eval()
+    model.load_canonical(weights)
+    expected, raw = answers(plan, weights, rows), scores(plan, weights, rows)
+    batch = batched(plan, rows, extra=2, filler=3.7)
+    with torch.no_grad():
+        forward = model(batch)
+    for column, got in of_torch(model, batch).items():
+        close(got, expected[column], column)
+        close(forward[column].numpy(), raw[column], f"scores of {column}")
+    for number, row in enumerate(rows):
+        for column, got in of_torch(model, batched(plan, [row])).items():
+            close(got, expected[column][number : number + 1], f"{column} alone")
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_onnx_agrees_with_the_reference(name: str) -> None:
+    plan, facts = plan_of(SPECS[name])
+    weights, rows, labels = strong_weights(plan), rows_of(plan), labels_of(plan, facts)
+    expected = answers(plan, weights, rows)
+    session = Session(to_onnx(plan, facts, weights, ids=True).SerializeToString(), threads=1)
+    for extra in (0, 7):
+        onnx_agrees(plan, session.run(feeds(plan, rows, extra, 3.7)), expected, labels)
+    for number, row in enumerate(rows):
+        one = {column: found[number : number + 1] for column, found in expected.items()}
+        onnx_agrees(plan, session.run(feeds(plan, [row])), one, labels)
+
+
+@pytest.mark.parametrize("name", [name for name in SPECS if "recursive" in name])
+def test_teacher_forced_forecasts(name: str) -> None:
+    """A true value is read in the place of the model's own, a missing one is not."""
+    plan, _ = plan_of(SPECS[name])
+    weights, rows = strong_weights(plan), rows_of(plan)
+    (out,) = plan.outputs
+    truth = np.random.default_rng(3).normal(1, 2, (len(rows), HORIZON)).astype(np.float32)
+    truth[1, 0] = truth[2] = np.nan
+    expected = scores(plan, weights, rows, [{out.column: one} for one in truth])[out.column]
+    model = Model(plan).eval()
+    model.load_canonical(weights)
+    with torch.no_grad():
+        targets = {out.column: torch.from_numpy(truth)}
+        got = model(batched(plan, rows), targets)[out.column]
+    close(got.numpy(), expected, name)
