@@ -274,7 +274,7 @@ def test_starter_overwrites_nothing(folder: Path, tmp_path: Path) -> None:
 def test_starter_of_no_such_kind(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="did you mean 'dates-language'"):
         starter.write_starter("date-language", tmp_path)
-    with pytest.raises(DataError, match="there is: dates-language"):
+    with pytest.raises(DataError, match="there are: dates-iso, dates-language"):
         starter.write_starter("x", tmp_path)
 
 

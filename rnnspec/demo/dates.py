@@ -4,8 +4,9 @@ A row is one date written in one of 30 languages, with everything there is to sa
 
     N:1   text → language            text → day_of_year
     N:M   text → iso
-    N:N   text → tags
-    1:N   language, form, year, month, day, weekday → text
+    N:N   text → tags                text → its next character
+    1:N   language, form, digits, month, day, weekday → text
+    1:1   month, day → day_of_year
 
 Each of these has one right answer by construction: see rnnspec/demo/forms.py for the texts that
 are left out because two languages, or two dates, would share them.
@@ -41,8 +42,8 @@ class Row:
 
     `text` the written date; `language` its code and `language_name` the English name of it; `form`
     the CLDR pattern it is written in; `iso` as in ISO 8601, "2026-11-22"; `weekday` from Monday,
-    1, to Sunday, 7, whether the text shows it or not; `day_of_year` from 1 to 366; `tags` one for
-    every character (code point) of `text`.
+    1, to Sunday, 7, whether the text shows it or not; `day_of_year` from 1 to 366; `digits` those
+    of the year; `tags` one for every character (code point) of `text`.
     """
 
     text: str
@@ -55,6 +56,7 @@ class Row:
     day: int
     weekday: int
     day_of_year: int
+    digits: tuple[int, int, int, int]
     tags: tuple[Tag, ...]
 
 
@@ -113,6 +115,7 @@ def row_of(form: Form, day: date) -> Row | None:
         day=day.day,
         weekday=weekday,
         day_of_year=day.timetuple().tm_yday,
+        digits=(day.year // 1000, day.year // 100 % 10, day.year // 10 % 10, day.year % 10),
         tags=tuple(form.tags(words)),
     )
 

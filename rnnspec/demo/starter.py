@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
-from rnnspec.demo import dates
+from rnnspec.demo import dates, demand
 from rnnspec.errors import DataError
 from rnnspec.source.problems import did_you_mean
 
-KINDS = ("dates-language",)
+DATES = tuple(Path("dates") / f"{split}.jsonl" for split in ("train", "valid", "test"))
+DEMAND = (Path("demand") / "demand.csv",)
+DATA: dict[str, tuple[Path, ...]] = {
+    "dates-iso": DATES,
+    "dates-language": DATES,
+    "dates-tags": DATES,
+    "dates-next": DATES,
+    "dates-writing": DATES,
+    "day-of-year": DATES,
+    "demand": DEMAND,
+}
+"""For each starter, the files of its data, below the folder that it is written into."""
+KINDS = tuple(DATA)
 
 _SCHEMA_LINE = "# yaml-language-server: $schema=rnnspec.schema.json\n"
 
@@ -18,7 +31,7 @@ _SCHEMA_LINE = "# yaml-language-server: $schema=rnnspec.schema.json\n"
 def spec_text(kind: str) -> str:
     """The text of a starter spec. Raises DataError if there is no such kind."""
     if kind not in KINDS:
-        hint = did_you_mean(kind, KINDS) or f"there is: {', '.join(KINDS)}"
+        hint = did_you_mean(kind, KINDS) or f"there are: {', '.join(KINDS)}"
         raise DataError(f"no starter is called {kind!r}; {hint}")
     file = resources.files("rnnspec.demo").joinpath("specs", f"{kind}.yaml")
     return file.read_text(encoding="utf-8")
@@ -29,25 +42,44 @@ def write_starter(kind: str, folder: Path, schema: str | None = None) -> list[Pa
 
     `schema` is the text of the JSON Schema for editors; it becomes rnnspec.schema.json beside the
     spec, whose first line names it. Without it that line is left off. The spec is written last, so
-    where there is one, its data are there too.
+    where there is one, its data are there too. Data and schema that are there already, from another
+    starter, stay as they are.
 
     Raises DataError, having written nothing, if there is no such kind, Babel is not installed, or
-    one of the files is there already; also if a file cannot be written.
+    the spec is there already, or a part of the data; also if a file cannot be written.
     """
     text = spec_text(kind)
     spec, schema_file = folder / f"{kind}.yaml", folder / "rnnspec.schema.json"
-    data = [folder / "dates" / f"{split}.jsonl" for split in ("train", "valid", "test")]
-    files = [spec, *([schema_file] if schema is not None else []), *data]
-    for file in files:
+    data = [folder / file for file in DATA[kind]]
+    there = [file for file in data if os.path.lexists(file)]
+    for file in [spec, *(there if len(there) < len(data) else [])]:
         if os.path.lexists(file):
             raise DataError(
                 f"{file}: there already, so nothing was written; name another folder, "
                 "or move this file away first"
             )
-    dates.write(folder / "dates")
+    written = [spec]
+    if not there:
+        _WRITERS[DATA[kind]](data[0].parent)
+        written += data
     if schema is None:
         text = text.removeprefix(_SCHEMA_LINE)
-    else:
+    elif not schema_file.exists():
         dates.write_whole(schema_file, iter([schema]))
+        written.insert(1, schema_file)
     dates.write_whole(spec, iter([text]))
-    return files
+    return written
+
+
+def _write_dates(folder: Path) -> None:
+    dates.write(folder)
+
+
+def _write_demand(folder: Path) -> None:
+    demand.write(folder)
+
+
+_WRITERS: dict[tuple[Path, ...], Callable[[Path], None]] = {
+    DATES: _write_dates,
+    DEMAND: _write_demand,
+}

@@ -1,0 +1,84 @@
+"""The demand world: how many pieces each of some shops sells a day, with promotions known ahead.
+
+Counts are drawn from a negative binomial distribution whose mean is the product of the shop's size,
+the day of the week, the season of the year, and what a promotion adds, so that all there is to learn
+is known: no forecast can be better than this mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from math import cos, exp, pi
+from pathlib import Path
+from random import Random
+
+from rnnspec.demo.dates import write_whole
+
+FIRST_DAY = date(2023, 1, 2)
+"""A Monday."""
+SHOPS = {"Antwerp": 12.0, "Bergen": 5.0, "Cork": 30.0, "Dresden": 60.0, "Évora": 18.0}
+"""Pieces that each shop sells on an average day."""
+WEEK = (0.8, 0.7, 0.8, 0.9, 1.3, 1.7, 0.8)
+"""From Monday: factors, 1 on average."""
+PROMOTION, PROMOTED = 1.6, 0.12
+"""What a promotion multiplies by, and the share of weeks that have one."""
+DISPERSION = 0.05
+"""The variance is mean + dispersion * mean^2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One shop on one day: `promotion` is 1 on a day with one, `sold` a count."""
+
+    date: str
+    shop: str
+    promotion: int
+    sold: int
+
+
+def rows(seed: int, days: int) -> Iterator[Row]:
+    """Every shop's days one after the other; the same seed gives the same rows everywhere."""
+    for shop in SHOPS:
+        random = Random(f"demand {shop} {seed}")
+        promotion = 0
+        for number in range(days):
+            day = FIRST_DAY + timedelta(number)
+            if day.weekday() == 0:
+                promotion = int(random.random() < PROMOTED)
+            drawn = random.gammavariate(1 / DISPERSION, DISPERSION * mean(shop, day, promotion))
+            yield Row(day.isoformat(), shop, promotion, _poisson(drawn, random))
+
+
+def mean(shop: str, day: date, promotion: int) -> float:
+    """Pieces that a shop sells on such a day, on average."""
+    season = 1 + 0.3 * cos(2 * pi * (day.timetuple().tm_yday - 350) / 365.25)
+    lift = PROMOTION if promotion else 1.0
+    return SHOPS[shop] * WEEK[day.weekday()] * season * lift
+
+
+def write(folder: Path, seed: int = 0, days: int = 900) -> Path:
+    """Write demand.csv into `folder`, made if missing. Raises DataError if it cannot be written."""
+    path = folder / "demand.csv"
+    write_whole(path, _lines(rows(seed, days)))
+    return path
+
+
+def _lines(found: Iterator[Row]) -> Iterator[str]:
+    yield "date,shop,promotion,sold\n"
+    for row in found:
+        yield f"{row.date},{row.shop},{row.promotion},{row.sold}\n"
+
+
+def _poisson(mean: float, random: Random) -> int:
+    """A count of that mean: arrivals at random in one unit of time (Knuth 1969, 3.4.1)."""
+    count = 0
+    while mean > 500:  # exp of more would be too small a number
+        mean -= 500
+        count += _poisson(500.0, random)
+    left, product = exp(-mean), random.random()
+    while product > left:
+        product *= random.random()
+        count += 1
+    return count
