@@ -91,6 +91,10 @@ class Emitter:
         self._inputs.append(helper.make_tensor_value_info(name, kind, shape, doc))
         return name
 
+    def made(self, value: str) -> bool:
+        """Whether an operator of this graph, and not of one around or inside it, gives `value`."""
+        return any(value in node.output for node in self._nodes)
+
     def output(self, value: str, name: str, kind: int, shape: Sequence[Extent], doc: str) -> None:
         """`value` leaves the model as `name`, which must have been reserved."""
         self._shared.renamed[value] = name
@@ -106,9 +110,14 @@ class Emitter:
         return value
 
     def weight(self, name: str, value: NDArray[np.generic]) -> str:
-        """An initializer of its own."""
+        """An initializer of its own; the same value under the same name is the same one."""
+        tensor = numpy_helper.from_array(value.copy(order="C"), name)
+        known = self._shared.initializers.get(name)
+        if known is not None and known == tensor:
+            return name
         name = self.name(name)
-        self._shared.initializers[name] = numpy_helper.from_array(value.copy(order="C"), name)
+        tensor.name = name
+        self._shared.initializers[name] = tensor
         return name
 
     def strings(self, name: str, value: Sequence[str]) -> str:

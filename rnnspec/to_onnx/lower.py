@@ -19,6 +19,7 @@ from rnnspec.plan.nodes import (
     CategoryInput,
     CharactersInput,
     ClassOutput,
+    Decoder,
     Dense,
     Dropout,
     Elapsed,
@@ -41,16 +42,19 @@ from rnnspec.plan.nodes import (
     Recurrent,
     Residual,
     SeriesInput,
+    TextOutput,
     TokensInput,
     VectorInput,
     WindowMoments,
 )
 from rnnspec.to_onnx import combine, forecast, labels, numbers, outputs, tokens
+from rnnspec.to_onnx.decoder import lower_decoder, needs_a_memory
 from rnnspec.to_onnx.dense import lower_dense
 from rnnspec.to_onnx.embed import lower_dropout, lower_embed
 from rnnspec.to_onnx.emitter import IR_OF_OPSET, Emitter
 from rnnspec.to_onnx.pool import lower_pool
 from rnnspec.to_onnx.recurrent import lower_recurrent, needs_a_step
+from rnnspec.to_onnx.text import lower_text
 from rnnspec.to_onnx.values import Demand, Lowering, Value, demands, reads_last
 
 LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
@@ -79,6 +83,8 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     ClassOutput: outputs.lower_class,
     LabelsOutput: outputs.lower_labels,
     NumericOutput: outputs.lower_numeric,
+    Decoder: lower_decoder,
+    TextOutput: lower_text,
     ForecastOutput: forecast.lower_forecast,
 }
 """One entry for each node type of a plan."""
@@ -173,6 +179,8 @@ def _padded(plan: Plan, generic: bool, asked: Mapping[str, Demand]) -> bool:
             case Recurrent() if generic or needs_a_step(node, asked[node.name]):
                 return True
             case Pool(kind="last") if not reads_last(plan, node):
+                return True
+            case Decoder() if needs_a_memory(node):
                 return True
             case CharactersInput() | FramesInput(missing="previous"):
                 return True

@@ -1,0 +1,239 @@
+"""Attention of a decoder's step: what is known of the memory is computed once, before the loop.
+
+Scores are `[B, K, T]`, for the K rows of the decoder that belong to a row of the batch. What stands
+past a row's length gets a score so low that its weight is 0; in a row of no steps all weights are
+alike, and what they weigh is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec.plan.nodes import Attend
+from rnnspec.to_onnx.emitter import FLOAT, Attributes, Emitter, Extent
+from rnnspec.to_onnx.pool import LEAST
+from rnnspec.to_onnx.rows import Rows
+from rnnspec.to_onnx.values import Lowering
+
+MEMORY = "memory"
+"""Name of the dimension of the steps that a decoder attends to."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a decoder carries from step to step, `[R, *extents]`: its value before the first."""
+
+    name: str
+    initial: str
+    extents: tuple[Extent, ...]
+    kind: int = FLOAT
+
+
+@dataclass(frozen=True, slots=True)
+class Attended:
+    """`context` `[R, memory_width]`, `weights` `[R, T]` (of several heads their mean; "" where
+    nothing reads them), and the next states."""
+
+    context: str
+    weights: str
+    states: list[str]
+
+
+class Attention:
+    """One `Attend` node. `told` says that its weights are read by others than itself.
+
+    What is emitted with the emitter of the lowering stands outside of the loop.
+    """
+
+    def __init__(self, low: Lowering, node: Attend, rows: Rows, told: bool) -> None:
+        assert low.padded, "the memory has a step"
+        self._low, self._node, self._rows = low, node, rows
+        self._told = told or node.remembers
+        emit, name, memory = low.emit, node.name, low.steps(node.memory)
+        clean = memory.name
+        if not memory.clean:
+            clean = memory.lengths.cleaned(memory.name, f"{name}.cleaned")
+        self._memory = emit.op("Transpose", [clean], f"{name}.memory", {"perm": [1, 0, 2]})
+        self._time = emit.op("Shape", [clean], f"{name}.time", {"start": 0, "end": 1})
+        choice = [memory.lengths.mask(), emit.number(0.0), emit.number(LEAST)]
+        bias = emit.op("Where", choice, f"{name}.bias")
+        self._mask = emit.op("Transpose", [bias], f"{name}.mask", {"perm": [1, 2, 0]})
+        self._keys = self._known()
+        self.states = [self._state()] if node.remembers else []
+
+    def step(self, emit: Emitter, query: str, before: Sequence[str]) -> Attended:
+        """One step of `query` `[R, query_width]`."""
+        node, name = self._node, self._node.name
+        if node.kind == "multi_head":
+            return self._heads(emit, query)
+        if node.kind in ("dot", "general"):
+            scores = self._dots(emit, query)
+        else:
+            scores = self._hidden(emit, query, before)
+        masked = emit.op("Add", [scores, self._mask], f"{name}.masked")
+        if node.kind == "monotonic":
+            weights = self._monotonic(emit, masked, before[0])
+        else:
+            weights = emit.op("Softmax", [masked], f"{name}.weights", {"axis": -1})
+        found = emit.op("MatMul", [weights, self._memory], f"{name}.context")
+        context = emit.op("Reshape", [found, emit.integers(-1, node.memory_width)], name)
+        flat = self._flat(emit, weights) if self._told else ""
+        if node.coverage:
+            return Attended(context, flat, [emit.op("Add", [before[0], flat], f"{name}.sum.next")])
+        return Attended(context, flat, [flat] if node.remembers else [])
+
+    def _known(self) -> str:
+        """What a score takes from the memory: of dot products `[B, W, T]`, of those of heads
+        `[B, heads, W, T]`, else `[B, 1, T, units]`."""
+        low, node, name = self._low, self._node, self._node.name
+        emit = low.emit
+        match node.kind:
+            case "dot":
+                return emit.op("Transpose", [self._memory], f"{name}.keys", {"perm": [0, 2, 1]})
+            case "general":
+                keys = self._product(low.weights[f"{name}.W"], f"{name}.of_memory")
+                return emit.op("Transpose", [keys], f"{name}.keys", {"perm": [0, 2, 1]})
+            case "multi_head":
+                keys = self._product(low.weights[f"{name}.W_k"], f"{name}.of_memory")
+                return self._parts(keys, f"{name}.keys", [0, 2, 3, 1])
+            case "concat":
+                matrix = low.weights[f"{name}.W"][:, node.query_width :]
+                keys = self._product(matrix, f"{name}.of_memory")
+            case _:
+                keys = self._product(low.weights[f"{name}.W_m"], f"{name}.of_memory")
+                keys = emit.op("Add", [keys, low.canonical(f"{name}.b")], f"{name}.moved")
+        return emit.op("Unsqueeze", [keys, emit.integers(1)], f"{name}.keys")
+
+    def _product(self, matrix: NDArray[np.float32], name: str) -> str:
+        """`W m` for all steps, `[B, T, rows of W]`."""
+        emit = self._low.emit
+        return emit.op("MatMul", [self._memory, emit.weight(f"{name}.matrix", matrix.T)], name)
+
+    def _parts(self, value: str, name: str, order: Sequence[int]) -> str:
+        """`[B, T, units]` as `[B, T, heads, units / heads]`, then in another order."""
+        emit, node = self._low.emit, self._node
+        shape = emit.integers(0, 0, node.heads, node.units // node.heads)
+        parts = emit.op("Reshape", [value, shape], f"{name}.parts")
+        return emit.op("Transpose", [parts], name, {"perm": list(order)})
+
+    def _state(self) -> State:
+        """The sum of all weights so far, or the last ones: at first 0, but of a monotonic attention
+        1 at the first step of the memory."""
+        emit, name = self._low.emit, self._node.name
+        what = f"{name}.sum" if self._node.coverage else f"{name}.last"
+        shape = self._shape(what, self._rows.count())
+        if self._node.kind != "monotonic":
+            before = emit.op("Expand", [emit.number(0.0), shape], f"{what}.before")
+            return State(what, before, (MEMORY,))
+        end = emit.op("Squeeze", [self._time], f"{what}.end")
+        numbers = emit.op("Range", [emit.integer(0), end, emit.integer(1)], f"{what}.numbers")
+        first = emit.op("Equal", [numbers, emit.integer(0)], f"{what}.is_first")
+        ones = emit.op("Cast", [first], f"{what}.first", {"to": FLOAT})
+        return State(what, emit.op("Expand", [ones, shape], f"{what}.before"), (MEMORY,))
+
+    def _shape(self, name: str, *parts: str) -> str:
+        """`[*parts, T]`."""
+        return self._low.emit.op("Concat", [*parts, self._time], f"{name}.shape", {"axis": 0})
+
+    def _dots(self, emit: Emitter, query: str) -> str:
+        """q · k_j: `[B, K, T]`."""
+        name = self._node.name
+        asked = self._rows.by_beam(emit, query, f"{name}.query", self._node.query_width)
+        return emit.op("MatMul", [asked, self._keys], f"{name}.scores")
+
+    def _hidden(self, emit: Emitter, query: str, before: Sequence[str]) -> str:
+        """v · tanh(W_q q + k_j + …): `[B, K, T]`."""
+        low, node, name = self._low, self._node, self._node.name
+        matrix = low.weights[f"{name}.W" if node.kind == "concat" else f"{name}.W_q"]
+        turned = emit.weight(f"{name}.W_q.transposed", matrix[:, : node.query_width].T)
+        asked = emit.op("MatMul", [query, turned], f"{name}.of_query")
+        asked = self._rows.by_beam(emit, asked, f"{name}.query", 1, node.units)
+        total = emit.op("Add", [asked, self._keys], f"{name}.affine")
+        if node.coverage or node.kind == "location":
+            total = emit.op("Add", [total, self._of_earlier(emit, before[0])], f"{name}.moved")
+        hidden = emit.op("Tanh", [total], f"{name}.hidden")
+        column = emit.weight(f"{name}.v.column", low.weights[f"{name}.v"][:, np.newaxis])
+        scores = emit.op("MatMul", [hidden, column], f"{name}.column")
+        return emit.op("Squeeze", [scores, emit.integers(3)], f"{name}.scores")
+
+    def _of_earlier(self, emit: Emitter, before: str) -> str:
+        """What earlier weights add inside the tanh: `[B, K, T, units]`."""
+        low, node, name = self._low, self._node, self._node.name
+        if node.coverage:
+            column = emit.op("Unsqueeze", [before, emit.integers(2)], f"{name}.sum.column")
+            row = emit.weight(f"{name}.w_c.row", low.weights[f"{name}.w_c"][np.newaxis])
+            term = emit.op("MatMul", [column, row], f"{name}.of_sum")
+        else:  # the filters F and what U makes of them, as one convolution
+            kernel = (low.weights[f"{name}.U"] @ low.weights[f"{name}.F"])[:, np.newaxis]
+            line = emit.op("Unsqueeze", [before, emit.integers(1)], f"{name}.last.line")
+            pads = [node.kernel // 2] * 2
+            inputs = [line, emit.weight(f"{name}.U.F", kernel)]
+            term = emit.op("Conv", inputs, f"{name}.found", {"pads": pads})
+            term = emit.op("Transpose", [term], f"{name}.of_last", {"perm": [0, 2, 1]})
+        parts = [emit.integers(-1, self._rows.width), self._time, emit.integers(node.units)]
+        title = f"{name}.of_earlier"
+        shape = low.emit.op("Concat", parts, f"{title}.shape", {"axis": 0})
+        return emit.op("Reshape", [term, shape], title)
+
+    def _flat(self, emit: Emitter, weights: str) -> str:
+        """`[R, T]` of `[B, K, T]`."""
+        name = f"{self._node.name}.weights.each"
+        shape = self._shape(name, emit.integers(-1))
+        return emit.op("Reshape", [weights, shape], name)
+
+    def _monotonic(self, emit: Emitter, masked: str, before: str) -> str:
+        """a_j = p_j q_j with q_j = (1 - p_{j-1}) q_{j-1} + a'_j: `[B, K, T]`.
+
+        A Scan over j: the closed form divides by products that come to 0.
+        """
+        low, name = self._low, self._node.name
+        energy = emit.op("Add", [masked, low.canonical(f"{name}.r")], f"{name}.energy")
+        chosen = emit.op("Sigmoid", [energy], f"{name}.p.each")
+        body, extents = emit.body(), [self._rows.dimension]
+        left = body.input(f"{name}.left", FLOAT, extents)
+        p = body.input(f"{name}.p.at", FLOAT, extents)
+        earlier = body.input(f"{name}.earlier", FLOAT, extents)
+        q = body.op("Add", [left, earlier], f"{name}.q")
+        taken = body.op("Mul", [p, q], f"{name}.taken")
+        body.result(body.op("Sub", [q, taken], f"{name}.left.next"), FLOAT, extents)
+        body.result(taken, FLOAT, extents)
+        none = self._rows.filled(emit.number(0.0), f"{name}.none")
+        attributes: Attributes = {
+            "body": body.graph(f"{name}.scan"),
+            "num_scan_inputs": 2,
+            "scan_input_axes": [1, 1],
+            "scan_output_axes": [1],
+        }
+        scanned = [none, self._flat(emit, chosen), before]
+        _, flat = emit.ops("Scan", scanned, [f"{name}.past", f"{name}.expected"], attributes)
+        shape = self._shape(f"{name}.by_beam", emit.integers(-1, self._rows.width))
+        return emit.op("Reshape", [flat, shape], f"{name}.weights")
+
+    def _heads(self, emit: Emitter, query: str) -> Attended:
+        low, node, name = self._low, self._node, self._node.name
+        part = node.units // node.heads
+        scaled = low.weights[f"{name}.W_q"].T / np.float32(sqrt(part))
+        asked = emit.op("MatMul", [query, emit.weight(f"{name}.W_q.scaled", scaled)], f"{name}.q")
+        asked = self._rows.by_beam(emit, asked, f"{name}.query", node.heads, part)
+        asked = emit.op("Transpose", [asked], f"{name}.asked", {"perm": [0, 2, 1, 3]})
+        scores = emit.op("MatMul", [asked, self._keys], f"{name}.scores")
+        mask = low.emit.op("Unsqueeze", [self._mask, emit.integers(1)], f"{name}.mask.each")
+        masked = emit.op("Add", [scores, mask], f"{name}.masked")
+        weights = emit.op("Softmax", [masked], f"{name}.weights", {"axis": -1})
+        known = self._product(low.weights[f"{name}.W_v"], f"{name}.values.joined")
+        values = self._parts(known, f"{name}.values", [0, 2, 1, 3])
+        found = emit.op("MatMul", [weights, values], f"{name}.found")
+        turned = emit.op("Transpose", [found], f"{name}.turned", {"perm": [0, 2, 1, 3]})
+        joined = emit.op("Reshape", [turned, emit.integers(-1, node.units)], f"{name}.joined")
+        matrix = emit.weight(f"{name}.W_o.transposed", low.weights[f"{name}.W_o"].T)
+        context = emit.op("MatMul", [joined, matrix], name)
+        if not self._told:
+            return Attended(context, "", [])
+        over_heads = {"keepdims": 0}
+        mean = emit.op("ReduceMean", [weights, emit.integers(1)], f"{name}.mean", over_heads)
+        return Attended(context, self._flat(emit, mean), [])

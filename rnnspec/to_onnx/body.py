@@ -1,0 +1,196 @@
+"""The body of a decoder in step mode: every node on the values of one step, `[R, W]`.
+
+What needs no answer is emitted outside of the loop, once. A body may be emitted more than once (a
+prompt is read by a loop of its own); its weights are then the same initializers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rnnspec.plan.nodes import (
+    Attend,
+    CopyMix,
+    Decoder,
+    Delayed,
+    Dense,
+    Dropout,
+    Embed,
+    Highway,
+    Join,
+    Merge,
+    Node,
+    Normalize,
+    Previous,
+    PreviousNumber,
+    Recurrent,
+    Residual,
+    Scores,
+)
+from rnnspec.to_onnx.attention import MEMORY, Attention, State
+from rnnspec.to_onnx.combine import MERGES
+from rnnspec.to_onnx.copying import Copying
+from rnnspec.to_onnx.emitter import Emitter
+from rnnspec.to_onnx.functions import FUNCTIONS, centred, normalized
+from rnnspec.to_onnx.rows import Rows
+from rnnspec.to_onnx.stepping import CellStep
+from rnnspec.to_onnx.values import Lowering, Steps
+
+__all__ = ["MEMORY", "Body", "State", "Stepped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """What a step gives: `scores` `[R, size]` (of a forecast the raw numbers), the next states in
+    the order of `Body.states`, and the `weights` `[R, T]` of the last attention node, if asked for.
+    """
+
+    scores: str
+    states: list[str]
+    weights: str
+
+
+class Body:
+    """`told`: the weights of attention are asked for."""
+
+    def __init__(self, low: Lowering, node: Decoder, rows: Rows, told: bool = False) -> None:
+        self._low, self._node, self._rows, self._told = low, node, rows, told
+        self._cells: dict[str, CellStep] = {}
+        self._attentions: dict[str, Attention] = {}
+        self._copies: dict[str, Copying] = {}
+        self._owned: list[tuple[str, list[State]]] = []
+        self._values: dict[str, str] = {}
+        self._step = ""
+        attends = [each.name for each in node.body if isinstance(each, Attend)]
+        copied = {each.attend for each in node.body if isinstance(each, CopyMix)}
+        self._asked = attends[-1] if attends and told else ""
+        for each in node.body:
+            match each:
+                case Recurrent():
+                    self._cells[each.name] = CellStep(low, each, rows)
+                    self._owned.append((each.name, self._cells[each.name].states))
+                case Attend():
+                    read = each.name in copied or each.name == self._asked
+                    self._attentions[each.name] = Attention(low, each, rows, read)
+                    self._owned.append((each.name, self._attentions[each.name].states))
+                case Delayed():
+                    zeros = rows.zeros(each.name, each.width)
+                    self._owned.append((each.name, [State(each.name, zeros, (each.width,))]))
+                case CopyMix():
+                    self._copies[each.name] = Copying(low, each, rows)
+
+    @property
+    def states(self) -> list[State]:
+        """What is carried from step to step."""
+        return [state for _, states in self._owned for state in states]
+
+    def step(self, emit: Emitter, step: str, previous: str, before: Sequence[str]) -> Stepped:
+        """One step. `step` is its number, int64 `[]`; `previous` the tokens before it, int64 `[R]`,
+        or the numbers, float `[R, 1]`; `before` the states before it."""
+        self._values, self._step = {}, step
+        known, after = dict[str, list[str]](), dict[str, list[str]]()
+        names = iter(before)
+        for owner, states in self._owned:
+            known[owner] = [next(names) for _ in states]
+        weights = dict[str, str]()
+        for node in self._node.body:
+            name = node.name
+            match node:
+                case Previous() | PreviousNumber():
+                    self._values[name] = previous
+                case Delayed():
+                    (self._values[name],) = known[name]
+                case Recurrent():
+                    source = self._value(emit, node.source)
+                    found = self._cells[name].step(emit, source, known[name])
+                    self._values[name], after[name] = found
+                case Attend():
+                    query = self._value(emit, node.source)
+                    attended = self._attentions[name].step(emit, query, known[name])
+                    self._values[name], after[name] = attended.context, attended.states
+                    weights[name] = attended.weights
+                case CopyMix():
+                    scores, gate = (self._value(emit, each) for each in (node.source, node.gate))
+                    mixed = self._copies[name].step(emit, scores, gate, weights[node.attend])
+                    self._values[name] = mixed
+                case _:
+                    self._values[name] = self._vectors(emit, node)
+        for node in self._node.body:
+            if isinstance(node, Delayed):
+                after[node.name] = [self._value(emit, node.source)]
+        following = [value for owner, _ in self._owned for value in after[owner]]
+        scores = self._value(emit, self._node.scores)
+        return Stepped(scores, following, weights.get(self._asked, ""))
+
+    def _value(self, emit: Emitter, name: str) -> str:
+        """The value of a node at this step: of the body, or of one outside of it."""
+        if name not in self._values:
+            outer = self._low.values[name]
+            if isinstance(outer, Steps):  # of as many steps as the answer
+                at_step = emit.op("Gather", [outer.name, self._step], f"{name}.at_step")
+                self._values[name] = at_step
+                if self._rows.width > 1:
+                    inputs = [at_step, self._rows.owners()]
+                    self._values[name] = emit.op("Gather", inputs, f"{name}.at_step.each")
+            else:
+                self._values[name] = self._rows.each(outer.name)
+        return self._values[name]
+
+    def _vectors(self, emit: Emitter, node: Node) -> str:
+        """A node that works on each vector alone."""
+        low, name = self._low, node.name
+        match node:
+            case Embed():
+                table = low.canonical(f"{name}.table")
+                return emit.op("Gather", [table, self._value(emit, node.source)], name)
+            case Dropout():
+                return self._value(emit, node.source)
+            case Join():
+                parts = [self._value(emit, source) for source in node.sources]
+                return emit.op("Concat", parts, name, {"axis": -1})
+            case Dense():
+                return self._dense(emit, node)
+            case Scores():
+                table = low.canonical(f"{node.tied}.table" if node.tied else f"{name}.W")
+                inputs = [self._value(emit, node.source), table, low.canonical(f"{name}.b")]
+                return emit.op("Gemm", inputs, name, {"transB": 1})
+            case Normalize():
+                others = [low.canonical(f"{name}.{part}") for part in ("scale", "shift")]
+                value = centred(emit, self._value(emit, node.source), name)
+                return normalized(emit, value, others, name, node.width)
+            case Merge():
+                split = [self._value(emit, node.source), emit.integers(node.width, node.width)]
+                names = [f"{name}.forward", f"{name}.reverse"]
+                return emit.op(
+                    MERGES[node.kind], emit.ops("Split", split, names, {"axis": -1}), name
+                )
+            case Residual():
+                values = [self._value(emit, each) for each in (node.source, node.skip)]
+                return emit.op("Add", values, name)
+            case Highway():
+                return self._highway(emit, node)
+            case _:
+                raise AssertionError(f"{name} is no node of a decoder's body")
+
+    def _dense(self, emit: Emitter, node: Dense) -> str:
+        low, name = self._low, node.name
+        inputs = [self._value(emit, node.source)]
+        inputs += [emit.weight(f"{name}.W.transposed", low.weights[f"{name}.W"].T)]
+        inputs += [low.canonical(f"{name}.b")]
+        if node.activation == "none":
+            return emit.op("Gemm", inputs, name)
+        affine = emit.op("Gemm", inputs, f"{name}.affine")
+        return FUNCTIONS[node.activation](emit, [affine], name, node.units)
+
+    def _highway(self, emit: Emitter, node: Highway) -> str:
+        """`g * source + (1 - g) * skip`."""
+        low, name = self._low, node.name
+        source, skip = (self._value(emit, each) for each in (node.source, node.skip))
+        matrix = emit.weight(f"{name}.W.transposed", low.weights[f"{name}.W"].T)
+        affine = emit.op("Gemm", [skip, matrix, low.canonical(f"{name}.b")], f"{name}.affine")
+        gate = emit.op("Sigmoid", [affine], f"{name}.gate")
+        closed = emit.op("Sub", [emit.number(1.0), gate], f"{name}.closed")
+        taken = emit.op("Mul", [gate, source], f"{name}.taken")
+        carried = emit.op("Mul", [closed, skip], f"{name}.carried")
+        return emit.op("Add", [taken, carried], name)

@@ -1,0 +1,79 @@
+"""A recursive forecast: the decoder's body once for each step ahead, fed with its own answers."""
+
+from __future__ import annotations
+
+from rnnspec.plan.nodes import Decoder, ForecastOutput, PreviousNumber
+from rnnspec.to_onnx.body import Body
+from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter, Extent
+from rnnspec.to_onnx.forecast import LEAST_SOFTPLUS
+from rnnspec.to_onnx.lengths import Lengths
+from rnnspec.to_onnx.numbers import centre_and_scale
+from rnnspec.to_onnx.rows import rows_of
+from rnnspec.to_onnx.search.loop import Loop
+from rnnspec.to_onnx.values import BATCH, Lowering, Steps
+
+
+def lower_recursion(low: Lowering, node: Decoder) -> Steps:
+    """The raw numbers `[H, B, parameters]`."""
+    emit, name, rows = low.emit, node.name, rows_of(low, node)
+    output = _output(low, node)
+    body, shift = Body(low, node, rows), _shift(low, output)
+    loop = Loop(emit, f"{name}.ahead", BATCH)
+    previous = loop.state(f"{name}.previous", _last(low, node), FLOAT, [BATCH, 1])
+    before = loop.carried(body.states)
+    stepped = body.step(loop.emit, loop.step, previous, before)
+    mean = _mean(loop.emit, output, stepped.scores, shift)
+    told: list[tuple[str, int, list[Extent]]] = [
+        (stepped.scores, FLOAT, [BATCH, output.parameters])
+    ]
+    states = [mean, *stepped.states]
+    _, (raw,) = loop.close(emit.integer(node.steps), loop.going, states, told)
+    lengths = emit.op("Expand", [emit.integer(node.steps), rows.batch], f"{name}.lengths")
+    emit.typed(lengths, INT64, [BATCH])
+    return Steps(raw, Lengths(emit, name, lengths, raw, padded=False), clean=True)
+
+
+def _output(low: Lowering, node: Decoder) -> ForecastOutput:
+    for each in low.plan.outputs:
+        if isinstance(each, ForecastOutput) and each.source == node.name:
+            return each
+    raise AssertionError(f"{node.name} forecasts for no output")
+
+
+def _last(low: Lowering, node: Decoder) -> str:
+    """The last value of the past of each row, `[B, 1]`; 0 of no steps."""
+    first = node.body[0]
+    assert isinstance(first, PreviousNumber), f"{node.name} reads no numbers"
+    past = low.steps(first.source)
+    return past.lengths.at_end(past.name, f"{first.name}.last")
+
+
+def _shift(low: Lowering, output: ForecastOutput) -> str:
+    """Centre over scale of a row, "" where there is none; only a mean that is not scaled as the
+    answer is needs it."""
+    if output.distribution != "negative_binomial":
+        return ""
+    found = centre_and_scale(low, output.name, output.scaled, output.moments)
+    if found is None:
+        return ""
+    return low.emit.op("Div", list(found), f"{output.name}.fed.shift")
+
+
+def _mean(emit: Emitter, output: ForecastOutput, raw: str, shift: str) -> str:
+    """The answer to raw numbers `[B, parameters]`, scaled as the series is: `[B, 1]`."""
+    name = f"{output.name}.fed"
+    if output.distribution == "quantiles":
+        count = len(output.quantiles)
+        attributes = {"axis": -1, "largest": 0, "sorted": 1}
+        names = [f"{name}.sorted", f"{name}.order"]
+        raw, _ = emit.ops("TopK", [raw, emit.integers(count)], names, attributes)
+        middle = min(range(count), key=lambda place: abs(output.quantiles[place] - 0.5))
+        return emit.op("Gather", [raw, emit.integers(middle)], f"{name}.middle", {"axis": -1})
+    first = raw
+    if output.parameters > 1:
+        first = emit.op("Gather", [raw, emit.integers(0)], f"{name}.first", {"axis": -1})
+    if output.distribution != "negative_binomial":
+        return first
+    soft = emit.op("Softplus", [first], f"{name}.softplus")
+    mean = emit.op("Max", [soft, emit.number(LEAST_SOFTPLUS)], f"{name}.mean")
+    return emit.op("Sub", [mean, shift], f"{name}.moved") if shift else mean

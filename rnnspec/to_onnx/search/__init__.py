@@ -1,0 +1,1 @@
+"""Searches for a sequence of tokens, each a loop around the body of a decoder."""

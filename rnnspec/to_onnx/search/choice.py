@@ -1,0 +1,187 @@
+"""What may be chosen at a step: log-probabilities, and rules that exclude tokens.
+
+Penalties change the scores before the softmax; whatever is excluded is -inf after it, so that the
+log-probability of what is chosen is the true one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec.plan.facts import END_ID, UNKNOWN_ID
+from rnnspec.plan.nodes import TextOutput
+from rnnspec.to_onnx.attention import State
+from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, Attributes, Emitter
+from rnnspec.to_onnx.rows import Rows
+from rnnspec.to_onnx.values import Lowering
+
+NEVER = float("-inf")
+
+
+class Choice:
+    """The rules of one search. `states` are what they remember of the answer so far: `seen`, bool
+    `[R, size]`, and `history`, int64 `[R, no_repeat - 1 + steps]`, which begins with -1."""
+
+    def __init__(self, low: Lowering, node: TextOutput, rows: Rows, prompt: str = "") -> None:
+        self._low, self._node, self._rows, self._search = low, node, rows, node.search
+        search, name = node.search, node.name
+        self._marks = search.repetition_penalty != 1.0 or search.no_repeat == 1
+        self.states: list[State] = []
+        if self._marks:
+            seen = self._seen(rows.each(prompt) if prompt else "")
+            self.states.append(State(f"{name}.seen", seen, (node.size,), BOOL))
+        if search.no_repeat > 1:
+            before = rows.filled(low.emit.integer(-1), f"{name}.history", search.no_repeat - 1)
+            if prompt:
+                parts = [before, rows.each(prompt)]
+                before = low.emit.op("Concat", parts, f"{name}.history.prompt", {"axis": 1})
+            self.states.append(State(f"{name}.history", before, ("answered",), INT64))
+
+    def _seen(self, prompt: str) -> str:
+        """Bool `[R, size]`: tokens of a prompt `[R, P]`, if there is one."""
+        emit, name, size = self._low.emit, f"{self._node.name}.seen", self._node.size
+        if not prompt:
+            false = emit.constant(np.array(False), "false")
+            return self._rows.filled(false, f"{name}.none", size)
+        real = emit.op("GreaterOrEqual", [prompt, emit.integer(0)], f"{name}.real")
+        ones = emit.op("Cast", [real], f"{name}.ones", {"to": FLOAT})
+        places = emit.op("Max", [prompt, emit.integer(0)], f"{name}.places")
+        inputs = [self._rows.zeros(name, size), places, ones]
+        added: Attributes = {"axis": 1, "reduction": "add"}
+        counts = emit.op("ScatterElements", inputs, f"{name}.counts", added)
+        return emit.op("Greater", [counts, emit.number(0.0)], f"{name}.prompt")
+
+    def logs(self, emit: Emitter, scores: str, before: Sequence[str]) -> str:
+        """The true log-probabilities `[R, size]` of scores `[R, size]`."""
+        name, penalty = self._node.name, self._search.repetition_penalty
+        if penalty != 1.0:
+            factor = emit.number(penalty)
+            parts = [
+                emit.op("Div", [scores, factor], f"{name}.divided"),
+                emit.op("Mul", [scores, factor], f"{name}.multiplied"),
+            ]
+            # The less likely of both is the one that the sign asks for, the more likely if < 1.
+            less = emit.op("Min" if penalty > 1 else "Max", parts, f"{name}.penalized")
+            scores = emit.op("Where", [before[0], less, scores], f"{name}.with_penalty")
+        return emit.op("LogSoftmax", [scores], f"{name}.logs", {"axis": -1})
+
+    def allowed(self, emit: Emitter, logs: str, step: str, before: Sequence[str]) -> str:
+        """`[R, size]`: -inf for what is excluded."""
+        search, name = self._search, self._node.name
+        ending = emit.op("Add", [logs, self._bias(emit, step, ends=True)], f"{name}.open")
+        if search.no_repeat:
+            ending = self._unrepeated(emit, ending, step, before)
+        if not (search.no_repeat and search.min_steps):
+            return ending
+        left = emit.op("ReduceMax", [ending, emit.integers(1)], f"{name}.left", {"keepdims": 1})
+        none = emit.op("Equal", [left, emit.number(NEVER)], f"{name}.none_left")
+        is_end = emit.constant(np.arange(self._node.size) == END_ID, f"{name}.is_end")
+        both = emit.op("And", [none, is_end], f"{name}.must_end")
+        return emit.op("Where", [both, logs, ending], f"{name}.allowed")
+
+    def parted(self, emit: Emitter, logs: str, step: str, before: Sequence[str]) -> tuple[str, str]:
+        """`[R, size]` in which the end mark is excluded too, and `[R, 1]` of the end mark alone."""
+        search, name = self._search, self._node.name
+        others = emit.op("Add", [logs, self._bias(emit, step, ends=False)], f"{name}.others")
+        if search.no_repeat:
+            others = self._unrepeated(emit, others, step, before)
+        end = emit.op("Gather", [logs, emit.integers(END_ID)], f"{name}.end", {"axis": 1})
+        if not self._blocked_ends():
+            return others, end
+        bias = self._by_step(emit, self._end_biases(), step, "end")
+        blocked = emit.op("Add", [end, bias], f"{name}.end.open")
+        if not search.no_repeat:
+            return others, blocked
+        left = emit.op("ReduceMax", [others, emit.integers(1)], f"{name}.left", {"keepdims": 1})
+        none = emit.op("Equal", [left, emit.number(NEVER)], f"{name}.none_left")
+        return others, emit.op("Where", [none, end, blocked], f"{name}.end.allowed")
+
+    def following(self, emit: Emitter, tokens: str, before: Sequence[str]) -> list[str]:
+        """The next states, after the answer of `tokens` `[R]`."""
+        name, states = self._node.name, list(before)
+        column = emit.op("Unsqueeze", [tokens, emit.integers(1)], f"{name}.answered")
+        if self._marks:
+            numbers = emit.constant(np.arange(self._node.size), f"{name}.numbers")
+            now = emit.op("Equal", [column, numbers], f"{name}.now")
+            states[0] = emit.op("Or", [states[0], now], f"{name}.seen.next")
+        if self._search.no_repeat > 1:
+            longer = [states[-1], column]
+            states[-1] = emit.op("Concat", longer, f"{name}.history.next", {"axis": 1})
+        return states
+
+    def _tokens_left(self) -> bool:
+        """Whether some token is never excluded for itself."""
+        return self._node.size - 2 > len(set(self._search.banned))
+
+    def _blocked_ends(self) -> int:
+        """Number of steps at which the end mark is excluded."""
+        least = self._search.min_steps if self._tokens_left() else 0
+        return max(least, len(self._search.prefix))
+
+    def _end_biases(self) -> NDArray[np.float32]:
+        """`[steps + 1, 1]`"""
+        found = np.full((self._blocked_ends() + 1, 1), NEVER, np.float32)
+        found[-1] = 0.0
+        return found
+
+    def _bias(self, emit: Emitter, step: str, ends: bool) -> str:
+        """0 for what is allowed at a step, -inf for the rest: `[size]` or `[1, size]`."""
+        search, name = self._search, self._node.name
+        usual = np.zeros(self._node.size, np.float32)
+        usual[[UNKNOWN_ID, *search.banned]] = NEVER
+        never_ends = usual.copy()
+        never_ends[END_ID] = NEVER
+        forced = np.full((len(search.prefix), self._node.size), NEVER, np.float32)
+        forced[np.arange(len(search.prefix)), list(search.prefix)] = 0.0
+        rows = [*forced, never_ends, usual]
+        least = len(rows) - 2
+        if not ends:
+            return self._by_step(emit, np.stack(rows[: least + 1]), step, "others")
+        blocked = self._blocked_ends()
+        if blocked <= least:
+            return self._by_step(emit, np.stack([*forced, usual]), step, "all")
+        table = emit.constant(np.stack(rows), f"{name}.biases")
+        number = np.array([*range(least), *[least] * (blocked - least), least + 1], np.int64)
+        place = self._by_step(emit, number[:, np.newaxis], step, "number")
+        return emit.op("Gather", [table, place], f"{name}.bias")
+
+    def _by_step(self, emit: Emitter, table: NDArray[np.generic], step: str, what: str) -> str:
+        """Row `step` of a table, its last row from there on."""
+        name = f"{self._node.name}.by_step.{what}"
+        if len(table) == 1:
+            return emit.constant(table[0], name)
+        place = emit.op("Min", [step, emit.integer(len(table) - 1)], f"{name}.place")
+        return emit.op("Gather", [emit.constant(table, f"{name}.table"), place], name)
+
+    def _unrepeated(self, emit: Emitter, allowed: str, step: str, before: Sequence[str]) -> str:
+        """`allowed` without what would make `no_repeat` tokens in a row come twice."""
+        search, name = self._search, self._node.name
+        blocked = before[0] if search.no_repeat == 1 else self._twice(emit, before[-1])
+        if search.prefix:
+            own = emit.op("GreaterOrEqual", [step, emit.integer(len(search.prefix))], f"{name}.own")
+            blocked = emit.op("And", [blocked, own], f"{name}.blocked")
+        return emit.op("Where", [blocked, emit.number(NEVER), allowed], f"{name}.unrepeated")
+
+    def _twice(self, emit: Emitter, history: str) -> str:
+        """Bool `[R, size]`: tokens that have come after what now stands at the end."""
+        count, name = self._search.no_repeat - 1, f"{self._node.name}.repeats"
+        one = emit.integers(1)
+        bounds = [emit.integers(count), emit.integers(2**31), one]
+        after = emit.op("Slice", [history, *bounds], f"{name}.after")
+        match = emit.op("GreaterOrEqual", [after, emit.integer(0)], f"{name}.real")
+        for place in range(count):
+            bounds = [emit.integers(place), emit.integers(place - count), one]
+            window = emit.op("Slice", [history, *bounds], f"{name}.window")
+            bounds = [emit.integers(place - count), emit.integers(place - count + 1 or 2**31), one]
+            end = emit.op("Slice", [history, *bounds], f"{name}.now")
+            equal = emit.op("Equal", [window, end], f"{name}.equal")
+            match = emit.op("And", [match, equal], f"{name}.match")
+        ones = emit.op("Cast", [match], f"{name}.ones", {"to": FLOAT})
+        places = emit.op("Max", [after, emit.integer(0)], f"{name}.places")
+        zeros = self._rows.zeros(name, self._node.size)
+        added: Attributes = {"axis": 1, "reduction": "add"}
+        counts = emit.op("ScatterElements", [zeros, places, ones], f"{name}.counts", added)
+        return emit.op("Greater", [counts, emit.number(0.0)], name)

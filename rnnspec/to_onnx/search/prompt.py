@@ -1,0 +1,87 @@
+"""A prompt, read before the first step of the search: the states that it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rnnspec.plan.facts import END_ID
+from rnnspec.plan.nodes import Decoder, TextOutput
+from rnnspec.to_onnx.body import Body
+from rnnspec.to_onnx.emitter import INT64
+from rnnspec.to_onnx.rows import Rows
+from rnnspec.to_onnx.search.loop import Loop
+from rnnspec.to_onnx.values import BATCH, Lowering
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Where a search begins: the token before its first step, int64 `[R]`, and the states of the
+    body; `prompt` int64 `[B, P]` are the tokens read, -1 before and between none, the last ones of
+    all rows at the end, "" where there is no prompt."""
+
+    previous: str
+    states: list[str]
+    prompt: str = ""
+
+
+def begin(low: Lowering, node: TextOutput, decoder: Decoder, body: Body, rows: Rows) -> Begun:
+    """After the mark, or after the tokens of the prompt. `body` is that of the search."""
+    mark = low.emit.integer(END_ID)
+    if not node.prompt:
+        return Begun(rows.filled(mark, f"{node.name}.mark"), [s.initial for s in body.states])
+    return _read(low, node, decoder, rows)
+
+
+def _read(low: Lowering, node: TextOutput, decoder: Decoder, rows: Rows) -> Begun:
+    """A loop over the tokens but the last, which is the one before the first step."""
+    emit, name, tokens = low.emit, f"{node.name}.prompt", low.steps(node.prompt)
+    lengths, single = tokens.lengths, Rows(low, rows.batch)
+    body = Body(low, decoder, single)
+    one = emit.integer(1)
+    mark = single.filled(emit.integer(END_ID), f"{name}.mark")
+    line = emit.op("Unsqueeze", [mark, emit.integers(0)], f"{name}.first")
+    fed = emit.op("Concat", [line, tokens.name], f"{name}.after_mark", {"axis": 0})
+    # The token before the first step stands, with the mark before them, at place `length`.
+    place = emit.op("Unsqueeze", [lengths.name, emit.integers(0)], f"{name}.length")
+    last = emit.op("GatherElements", [fed, place], f"{name}.last.line", {"axis": 0})
+    previous = emit.op("Squeeze", [last, emit.integers(0)], f"{name}.last")
+    count = lengths.name
+    if decoder.whole_prompt:
+        fed = tokens.name
+        less = emit.op("Sub", [count, one], f"{name}.less")
+        count = emit.op("Max", [less, emit.integer(0)], f"{name}.count")
+    longest = emit.op("ReduceMax", [count], f"{name}.longest", {"keepdims": 0})
+    loop = Loop(emit, name, BATCH)
+    before = loop.carried(body.states)
+    inner = loop.emit
+    token = inner.op("Gather", [fed, loop.step], f"{name}.token")
+    stepped = body.step(inner, loop.step, token, before)
+    active = inner.op("Less", [loop.step, count], f"{name}.active")
+    column = inner.op("Unsqueeze", [active, inner.integers(1)], f"{name}.column")
+    following = [
+        inner.op("Where", [column, new, old], f"{name}.kept")
+        for new, old in zip(stepped.states, before, strict=True)
+    ]
+    states, _ = loop.close(longest, loop.going, following)
+    return Begun(
+        rows.each(previous),
+        [rows.each(state) for state in states],
+        _aligned(low, name, tokens.name, lengths.name),
+    )
+
+
+def _aligned(low: Lowering, name: str, tokens: str, lengths: str) -> str:
+    """Int64 `[B, P]`: the tokens of each row at the end, -1 before them."""
+    emit = low.emit
+    extent = emit.op("Shape", [tokens], f"{name}.extent", {"start": 0, "end": 1})
+    end = emit.op("Squeeze", [extent], f"{name}.end")
+    numbers = emit.op("Range", [emit.integer(0), end, emit.integer(1)], f"{name}.numbers")
+    column = emit.op("Unsqueeze", [lengths, emit.integers(1)], f"{name}.lengths.column")
+    shift = emit.op("Sub", [column, end], f"{name}.shift")
+    places = emit.op("Add", [numbers, shift], f"{name}.places")
+    real = emit.op("GreaterOrEqual", [places, emit.integer(0)], f"{name}.real")
+    within = emit.op("Max", [places, emit.integer(0)], f"{name}.within")
+    by_row = emit.op("Transpose", [tokens], f"{name}.by_row", {"perm": [1, 0]})
+    found = emit.op("GatherElements", [by_row, within], f"{name}.moved", {"axis": 1})
+    aligned = emit.op("Where", [real, found, emit.integer(-1)], f"{name}.aligned")
+    return emit.typed(aligned, INT64, [BATCH, "prompt"])

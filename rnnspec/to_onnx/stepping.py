@@ -1,0 +1,65 @@
+"""A recurrent layer of a decoder: one step of its cell's equations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rnnspec.plan.nodes import Recurrent
+from rnnspec.to_onnx.attention import State
+from rnnspec.to_onnx.emitter import Emitter
+from rnnspec.to_onnx.rewrite import with_centred_products, with_interpolation, with_unit_steps
+from rnnspec.to_onnx.rows import Rows
+from rnnspec.to_onnx.step import StepBody
+from rnnspec.to_onnx.values import Lowering
+from rnnspec.to_onnx.weights_only import WeightsOnly
+
+
+class CellStep:
+    """One layer, which reads forward and takes a step of time for each step of the answer."""
+
+    def __init__(self, low: Lowering, node: Recurrent, rows: Rows) -> None:
+        assert node.direction == "forward" and not node.elapsed, f"{node.name} cannot be stepped"
+        cell = node.answering_cell
+        absent = frozenset(cell.inputs) - {"x"}
+        graph = with_unit_steps(cell.graph, absent) if absent else cell.graph
+        self._graph = with_interpolation(with_centred_products(graph))
+        self._low, self._node, self._rows = low, node, rows
+        self._prefix = f"{node.name}.forward"
+        self.states = [self._state(state) for state in cell.states]
+
+    def step(self, emit: Emitter, x: str, before: Sequence[str]) -> tuple[str, list[str]]:
+        """The output `[R, width]` and the next states, of `x` `[R, inputs]`."""
+        low, node, graph = self._low, self._node, self._graph
+        weights = WeightsOnly(low.emit, self._prefix, graph, low.weights, node.extents)
+        inputs = {index: x for index, each in enumerate(graph.nodes) if each.op == "input"}
+        states = dict(zip(node.cell.states, before, strict=True))
+        found, output = StepBody(emit, self._prefix, graph, weights, {}, states, inputs).whole()
+        following: list[str] = []
+        for state in node.cell.states:
+            value, index = found[state], graph.next_states[state]
+            if weights.holds(index) or not graph.nodes[index].shape:
+                value = self._spread(emit, value, states[state], f"{self._prefix}.{state}.spread")
+            following.append(value)
+        if weights.holds(graph.output) or not graph.nodes[graph.output].shape:
+            zeros = self._rows.zeros(node.name, node.output_width)
+            output = emit.op("Add", [zeros, output], f"{self._prefix}.spread")
+        return output, following
+
+    def _spread(self, emit: Emitter, value: str, like: str, name: str) -> str:
+        """A value of weights only, for each row."""
+        shape = emit.op("Shape", [like], f"{name}.shape")
+        return emit.op("Expand", [value, shape], name)
+
+    def _state(self, state: str) -> State:
+        """A state before the first step, `[R, width]`."""
+        low, node, width = self._low, self._node, self._node.state_width(state)
+        name = f"{self._prefix}.{state}"
+        given = dict(zip(node.cell.states, node.given, strict=False)).get(state, "")
+        if given:
+            initial = self._rows.each(low.vector(given))
+        elif node.initial == "learned":
+            learned = low.canonical(f"{self._prefix}.initial.{state}")
+            initial = self._rows.filled(learned, f"{name}.learned", width)
+        else:
+            initial = self._rows.zeros(name, width)
+        return State(name, initial, (width,))

@@ -1,0 +1,148 @@
+"""Text that is answered: the search around the decoder's body, and numbers put into words."""
+
+from __future__ import annotations
+
+from rnnspec.plan.facts import END_ID, TextFacts
+from rnnspec.plan.names import SEED, UNKNOWN, answer_name
+from rnnspec.plan.nodes import Attend, Decoder, TextOutput
+from rnnspec.to_onnx.body import Body
+from rnnspec.to_onnx.emitter import FLOAT, INT64, STRING, Extent
+from rnnspec.to_onnx.rows import rows_of
+from rnnspec.to_onnx.search import beam, greedy, sample
+from rnnspec.to_onnx.search.loop import ANSWER, Found, Loop, limits_of
+from rnnspec.to_onnx.search.prompt import begin
+from rnnspec.to_onnx.values import BATCH, TIME, Lowering, Vector
+
+BEST = "answers"
+"""Name of the dimension of several answers to one row."""
+
+
+def lower_text(low: Lowering, node: TextOutput) -> Vector:
+    """`<name>` string `[B]`, of tokens `[B, U]`, or with ids `<name>.ids` int64 `[B, U]` and
+    `<name>.lengths` `[B]`; `<name>.scores` `[B]`; `<name>.attention` `[B, U, T]` if asked for.
+    With `n_best` above 1 all but the last have a dimension of answers after the batch's."""
+    decoder = low.plan.node(node.source)
+    assert isinstance(decoder, Decoder), f"{node.name} reads no decoder"
+    name, search = answer_name(low.plan, node), node.search
+    several: list[Extent] = [BATCH, search.n_best] if search.n_best > 1 else [BATCH]
+    found = _search(low, node, decoder)
+    if low.ids:
+        doc = f"numbers of the tokens answered, {END_ID} past the end"
+        _output(low, found.numbers, f"{name}.ids", INT64, [*several, ANSWER], doc)
+        doc = "number of tokens answered, without the end mark"
+        _output(low, found.lengths, f"{name}.lengths", INT64, several, doc)
+    elif node.kind == "tokens":
+        tokens = _tokens(low, node, found)
+        _output(low, tokens, name, STRING, [*several, ANSWER], 'tokens, "" past the end')
+    else:
+        _output(low, _joined(low, node, found, several), name, STRING, several, "the text answered")
+    doc = "log-probability of the answer, end mark included"
+    _output(low, found.scores, f"{name}.scores", FLOAT, several, doc)
+    if low.attention:
+        doc = "weights of the steps of the input at each step of the answer"
+        weights = _weights(low, node, decoder, found)
+        _output(low, weights, f"{name}.attention", FLOAT, [BATCH, ANSWER, TIME], doc)
+    return Vector(found.scores)
+
+
+def _output(low: Lowering, value: str, name: str, kind: int, shape: list[Extent], doc: str) -> None:
+    low.emit.output(low.emit.op("Identity", [value], f"{name}.value"), name, kind, shape, doc)
+
+
+def _search(low: Lowering, node: TextOutput, decoder: Decoder) -> Found:
+    search = node.search
+    wide = search.strategy == "beam" and search.width > 1
+    rows = rows_of(low, decoder, search.width if wide else 1)
+    told = low.attention or bool(wide and search.coverage_penalty)
+    body = Body(low, decoder, rows, told)
+    begun = begin(low, node, decoder, body, rows)
+    limits = limits_of(low, node.name, search)
+    if wide:
+        return beam.search(low, node, body, rows, begun, limits)
+    if search.strategy == "sample":
+        doc = "the seed of each row's draws, any number"
+        seed = low.emit.input(SEED, INT64, [BATCH], doc, reserved=True)
+        take = sample.drawn(low, node, seed)
+    else:
+        take = greedy.most_probable(low, node)
+    return greedy.search(low, node, body, rows, begun, limits, take)
+
+
+def _entries(low: Lowering, node: TextOutput) -> list[str]:
+    """The text of each number; the end mark has none."""
+    known = low.facts.outputs[node.column]
+    assert isinstance(known, TextFacts), f"{node.column} has no vocabulary"
+    found = ["", UNKNOWN, *known.vocabulary.entries]
+    assert len(found) == node.size, f"{node.column} has another vocabulary"
+    return found
+
+
+def _tokens(low: Lowering, node: TextOutput, found: Found) -> str:
+    emit, name = low.emit, node.name
+    texts = emit.strings(f"{name}.entries", _entries(low, node))
+    return emit.op("Gather", [texts, found.numbers], f"{name}.tokens")
+
+
+def _joined(low: Lowering, node: TextOutput, found: Found, shape: list[Extent]) -> str:
+    """One text for each answer: a loop over the steps, which adds each token to a text."""
+    emit, name, entries = low.emit, f"{node.name}.text", _entries(low, node)
+    last = len(shape)
+    order = [last, *range(last)]
+    by_step = emit.op("Transpose", [found.numbers], f"{name}.numbers", {"perm": order})
+    texts = emit.strings(f"{name}.entries", entries)
+    later, glue = texts, ""
+    if node.kind == "words":
+        glue = " "
+        later = emit.strings(f"{name}.later", ["", *(f" {entry}" for entry in entries[1:])])
+    first_numbers = emit.op("Gather", [by_step, emit.integer(0)], f"{name}.first.numbers")
+    begun = emit.op("Gather", [texts, first_numbers], f"{name}.first")
+    if node.prompt:
+        begun = _after_prompt(low, node, begun, glue, len(shape))
+    extent = emit.op("Shape", [by_step], f"{name}.extent", {"start": 0, "end": 1})
+    trips = emit.op("Squeeze", [extent], f"{name}.steps")
+    trips = emit.op("Sub", [trips, emit.integer(1)], f"{name}.trips")
+    loop = Loop(emit, name, BATCH)
+    so_far = loop.state(f"{name}.so_far", begun, STRING, shape)
+    inner = loop.emit
+    step = inner.op("Add", [loop.step, inner.integer(1)], f"{name}.step.next")
+    numbers = inner.op("Gather", [by_step, step], f"{name}.number")
+    piece = inner.op("Gather", [later, numbers], f"{name}.piece")
+    longer = inner.op("StringConcat", [so_far, piece], f"{name}.longer")
+    states, _ = loop.close(trips, loop.going, [longer])
+    return states[0]
+
+
+def _after_prompt(low: Lowering, node: TextOutput, first: str, glue: str, rank: int) -> str:
+    """The prompt as it was given, then the first token."""
+    emit, name = low.emit, f"{node.name}.text.prompt"
+    column = low.plan.node(node.prompt).column  # type: ignore[union-attr]  # a TokensInput
+    prompt = column
+    if rank > 1:
+        prompt = emit.op("Unsqueeze", [prompt, emit.integers(1)], f"{name}.each")
+    if glue:
+        blank = emit.strings(f"{name}.blank", [""])
+        space = emit.strings(f"{name}.space", [glue])
+        starts = emit.op("Equal", [prompt, blank], f"{name}.is_empty")
+        ends = emit.op("Equal", [first, blank], f"{name}.is_end")
+        none = emit.op("Or", [starts, ends], f"{name}.no_glue")
+        between = emit.op("Where", [none, blank, space], f"{name}.glue")
+        first = emit.op("StringConcat", [between, first], f"{name}.glued")
+    return emit.op("StringConcat", [prompt, first], f"{name}.begun")
+
+
+def _weights(low: Lowering, node: TextOutput, decoder: Decoder, found: Found) -> str:
+    """0 past the answer and past the length of the row's input; as many steps as came in."""
+    emit, name = low.emit, f"{node.name}.attention"
+    attends = [each for each in decoder.body if isinstance(each, Attend)]
+    assert attends and found.weights, f"{decoder.name} has no attention"
+    lengths = low.steps(attends[-1].memory).lengths
+    numbers = found.numbers
+    if node.search.n_best > 1:
+        numbers = emit.op("Gather", [numbers, emit.integer(0)], f"{name}.best", {"axis": 1})
+    own = emit.op("Transpose", [lengths.mask()], f"{name}.own", {"perm": [1, 2, 0]})
+    real = emit.op("Greater", [numbers, emit.integer(END_ID)], f"{name}.real")
+    column = emit.op("Unsqueeze", [real, emit.integers(2)], f"{name}.column")
+    both = emit.op("And", [own, column], f"{name}.both")
+    told = emit.op("Where", [both, found.weights, emit.number(0.0)], f"{name}.told")
+    bounds = [emit.integers(0), lengths.time(), emit.integers(2)]
+    return emit.op("Slice", [told, *bounds], f"{name}.in_time")
