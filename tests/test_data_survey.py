@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -286,8 +285,7 @@ def test_a_split_that_leaves_a_side_empty(tmp_path: Path) -> None:
 
 
 def test_too_many_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The package has the function of the same name, so the module is asked for by import.
-    monkeypatch.setattr(import_module("rnnspec.data.survey"), "MOST_LABELS", 5)
+    monkeypatch.setattr("rnnspec.data.columns.labels.MOST_LABELS", 5)
     file = write_rows(tmp_path / "rows.jsonl", [row(label=n) for n in range(6)])
     with pytest.raises(DataError, match="has more than 5 different labels; read it as a number"):
         survey(spec_of(WORDS, CLASS), file)

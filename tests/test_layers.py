@@ -26,7 +26,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "spec": frozenset({"pydantic", "pydantic_core"}),
     "plan": frozenset(),
     "reference": frozenset({"numpy"}),
-    "data": frozenset({"numpy", "pyarrow"}),
+    "data": frozenset({"numpy", "pyarrow", "tokenizers"}),
     "demo": frozenset({"babel"}),
     "report": frozenset(),
     "to_torch": frozenset({"torch", "numpy"}),
@@ -44,7 +44,7 @@ TYPES_ONLY = frozenset({("errors", "source")})
 TOP_LEVEL = {"__main__": "cli"}
 
 FRAMEWORKS = frozenset({"torch", "onnx", "onnxruntime"})
-HEAVY = FRAMEWORKS | {"numpy", "pyarrow", "babel"}
+HEAVY = FRAMEWORKS | {"numpy", "pyarrow", "babel", "tokenizers"}
 FRAMEWORK_FREE = list(LAYERS)[: list(LAYERS).index("to_torch")]
 # What must not be in sys.modules once every module of the layer has been imported.
 UNLOADED = dict.fromkeys(FRAMEWORK_FREE, FRAMEWORKS) | {

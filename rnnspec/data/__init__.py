@@ -8,9 +8,10 @@ few bytes each), never on the size of the file.
 """
 
 from rnnspec.data.batches import epoch_batches, in_order_batches, padded_share
-from rnnspec.data.dataset import Batch, Dataset
+from rnnspec.data.dataset import Batch, Dataset, Naive
 from rnnspec.data.encode import encode
-from rnnspec.data.readers import Chunk, read
+from rnnspec.data.readers import Chunk, Progress, read
+from rnnspec.data.reading import Reading
 from rnnspec.data.split import in_validation
 from rnnspec.data.survey import survey
 
@@ -18,6 +19,9 @@ __all__ = [
     "Batch",
     "Chunk",
     "Dataset",
+    "Naive",
+    "Progress",
+    "Reading",
     "encode",
     "epoch_batches",
     "in_order_batches",

@@ -1,7 +1,8 @@
-"""Running figures over a stream: how often each word or character occurs, mean and deviation."""
+"""Running figures over a stream: how often each word or character occurs, lengths, moments."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -89,34 +90,92 @@ def _entries(found: dict[str, int], max_size: int | None) -> tuple[str, ...]:
 
 
 @dataclass(slots=True)
-class Moments:
-    """Mean and population standard deviation of each feature, in one pass.
+class Lengths:
+    """Longest, mean and population standard deviation of the rows' lengths, exactly."""
 
-    Chunks are merged as in Chan, Golub and LeVeque (1983), relative to the first step seen: this
+    rows: int = 0
+    steps: int = 0
+    squares: int = 0
+    longest: int = 0
+    last: int = 0
+    """Of the row that was added last, which may go on."""
+
+    def add(self, lengths: NDArray[np.int64], continued: bool = False) -> None:
+        """Adds rows of these lengths, `[N]`; `continued`: the first goes on with the last one."""
+        if not len(lengths):
+            return
+        if continued:
+            self.rows -= 1
+            self.steps -= self.last
+            self.squares -= self.last**2
+            lengths = lengths.copy()
+            lengths[0] += self.last
+        self.rows += len(lengths)
+        self.steps += int(lengths.sum())
+        self.squares += int((lengths**2).sum())
+        self.longest = max(self.longest, int(lengths.max()))
+        self.last = int(lengths[-1])
+
+    def mean(self) -> float:
+        return self.steps / self.rows if self.rows else 0.0
+
+    def deviation(self) -> float:
+        spread = self.squares * self.rows - self.steps**2
+        return math.sqrt(spread) / self.rows if self.rows else 0.0
+
+
+@dataclass(slots=True)
+class Moments:
+    """Mean and population standard deviation of each feature, in one pass, without missing numbers.
+
+    Chunks are merged as in Chan, Golub and LeVeque (1983), relative to the first number seen: this
     keeps float64 accurate far from 0, and gives a feature that never changes exactly 0.
     """
 
-    count: int = 0
+    count: NDArray[np.int64] | int = 0
+    """Numbers so far, of each feature."""
     origin: NDArray[np.float64] | None = None
     shift: NDArray[np.float64] | float = 0.0
-    """Mean of the steps so far, less `origin`."""
+    """Mean of the numbers so far, less `origin`."""
     squares: NDArray[np.float64] | float = 0.0
     """Sum of squared distances from the mean."""
 
     def add(self, steps: Floats) -> None:
-        """Adds steps `[N, W]`."""
+        """Adds steps `[N, W]`, NaN for a missing number."""
         if not len(steps):
             return
         values = steps.astype(np.float64)
-        if self.origin is None:
-            self.origin = values[0].copy()
-        values -= self.origin
-        count, mean = len(values), values.mean(axis=0)
+        known = ~np.isnan(values)
+        values -= self._set_origin(values, known)
+        values[~known] = 0
+        count = known.sum(axis=0)
+        mean = values.sum(axis=0) / np.maximum(count, 1)
         values -= mean
+        values[~known] = 0
         total, distance = self.count + count, mean - self.shift
-        self.squares += (values**2).sum(axis=0) + distance**2 * (self.count * count / total)
-        self.shift += distance * (count / total)
+        some = np.maximum(total, 1)
+        self.squares += (values**2).sum(axis=0) + distance**2 * (self.count * (count / some))
+        self.shift += distance * (count / some)
         self.count = total
+
+    def _set_origin(
+        self, values: NDArray[np.float64], known: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Takes the first number of each feature that had none so far; the origin."""
+        first = values[np.argmax(known, axis=0), np.arange(values.shape[1])]
+        first[~known.any(axis=0)] = 0
+        if self.origin is None:
+            self.origin = first
+        else:
+            unseen = self.count == 0
+            self.origin[unseen] = first[unseen]
+        return self.origin
+
+    def check(self) -> None:
+        """Raises DataError for a feature without a number."""
+        if np.any(self.count == 0):
+            which = int(np.argmin(self.count)) + 1
+            raise DataError(f"no number {which} in any training row, only missing ones")
 
     def mean(self) -> tuple[float, ...]:
         assert self.origin is not None, "no step was added"
@@ -125,6 +184,6 @@ class Moments:
     def deviation(self) -> tuple[float, ...]:
         """1 for a feature that does not change, or by less than float32 can tell from 0."""
         assert self.origin is not None, "no step was added"
-        deviation = np.sqrt(np.asarray(self.squares) / self.count)
+        deviation = np.sqrt(np.asarray(self.squares) / np.maximum(self.count, 1))
         steady = deviation < np.finfo(np.float32).tiny
         return tuple(np.where(steady, 1.0, deviation).tolist())

@@ -2,79 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.plan.facts import PAD_ID
+from rnnspec.data.lanes import cut_lanes
+from rnnspec.data.series import seasonal_naive
+from rnnspec.data.views import Cut, Lengths, Texts, Values, View
 
-Lengths = NDArray[np.int64]
-Values = NDArray[np.int64] | NDArray[np.float32]
+__all__ = ["Batch", "Dataset", "Naive", "Season"]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some rows, padded, by column.
+    """Some rows, padded to the longest of them and to at least one step.
 
-    `inputs`: values `[B, T]` int64 (token numbers), `[B, T, W]` float32 (frames) or `[B, W]`
-    float32 (vectors), and lengths `[B]` int64, 1 for vectors; T is the length of the longest row,
-    at least 1; past a row's length stands PAD_ID or 0. `targets`: class numbers `[B]` int64, or
-    numbers `[B, W]` float32. `naive`, of a forecast: the seasonal-naive forecast `[B, H]`, and its
-    mean absolute error over the training rows of the same series `[B]`.
+    `inputs` by the key of the node, values and lengths:
+
+    - tokens `[B, T]` int64, frames `[B, T, W]` and series `[B, T, 1]` float32 (NaN for a missing
+      number), keys `[B, T, size]` float32 of 0 and 1, with lengths `[B]`; all as long in each row;
+    - characters of tokens `[B, T, C]` int64 with lengths `[B, T]`;
+    - categories `[B]` int64 and vectors `[B, W]` float32, with lengths of 1;
+    - values ahead of a series `[B, H, 1]` float32, with lengths of H.
+
+    Past a row's length stands 0, which is PAD_ID. `targets` by column; -1, or NaN, stands where
+    there is nothing to answer: classes `[B]` or `[B, T]` int64; several labels `[B, L]` or
+    `[B, T, L]` float32 of 0 and 1; numbers `[B, W]` or `[B, T, W]` float32; texts `[B, U]` int64,
+    each ended by END_ID; forecasts `[B, H]` float32.
     """
 
     inputs: dict[str, tuple[Values, Lengths]]
     targets: dict[str, Values]
-    naive: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Ragged:
-    """Sequences one after the other: row i is `values[offsets[i]:offsets[i + 1]]`.
+class Season:
+    """What the seasonal-naive forecast of a series needs.
 
-    `values` is `[steps]` int32 or `[steps, W]` float32, `offsets` `[rows + 1]` int64.
+    `values` `[steps]`; of each row the place where its series begins, `first` `[rows]`, and the
+    mean absolute seasonal difference of the training steps of its series, `scale` `[rows]` (of all
+    its steps where the file is for validation alone), NaN where the series is too short for one.
     """
 
-    values: NDArray[Any]
-    offsets: NDArray[np.int64]
+    values: NDArray[np.float32]
+    first: NDArray[np.int64]
+    scale: NDArray[np.float32]
+    season: int
+    horizon: int
 
-    @property
-    def lengths(self) -> Lengths:
-        """`[rows]`, computed anew at each call."""
-        return np.diff(self.offsets)
 
-    def padded(self, rows: NDArray[np.integer]) -> tuple[Values, Lengths]:
-        """The rows, padded to the longest: see `Batch`."""
-        starts = self.offsets[rows]
-        lengths = self.offsets[rows + 1] - starts
-        longest = max(1, int(lengths.max(initial=0)))
-        steps = np.arange(longest)
-        real = steps < lengths[:, None]
-        shape = (len(lengths), longest, *self.values.shape[1:])
-        tokens = self.values.dtype.kind == "i"
-        padded = np.full(shape, PAD_ID if tokens else 0, np.int64 if tokens else np.float32)
-        padded[real] = self.values[(starts[:, None] + steps)[real]]
-        return padded, lengths
+@dataclass(frozen=True, slots=True)
+class Naive:
+    """The seasonal-naive forecast of some rows, `[B, H]`, and the scale of their MASE, `[B]`.
+
+    MASE is the mean absolute error / scale (Hyndman and Koehler 2006). NaN where unknown.
+    """
+
+    forecast: NDArray[np.float32]
+    scale: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """The rows of one file (or of its training or validation part), encoded.
 
-    `inputs` and `targets` by column, and `vectors` `[rows, W]`, inputs without steps; `lines`
-    `[rows]` int64 holds where the file has each row: its line, for Parquet its row, counted from 1.
-    The arrays are mapped from disk: they take no memory that the system cannot take back. `key`
-    tells this content, encoded this way, from any other.
+    `inputs` by the key of the node, `targets` by column; the steps of row i are `starts[i]` to
+    `ends[i]` of the columns of steps. `lines` `[rows]` holds where the file has each row: its line,
+    for Parquet its row, counted from 1; of a window over a series, of the first step answered.
+    `of_rows` `[rows]` are the places of each row in the columns of one value a row, None where they
+    are the numbers of the rows. `seasons` by column of a forecast. All arrays are mapped from disk:
+    they take no memory that the system cannot take back. `key` tells this content, encoded this
+    way, from any other.
     """
 
-    inputs: Mapping[str, Ragged]
-    targets: Mapping[str, NDArray[Any]]
+    inputs: Mapping[str, View]
+    targets: Mapping[str, View]
     lines: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
     key: str = ""
-    vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    of_rows: NDArray[np.int64] | None = None
+    seasons: Mapping[str, Season] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -82,18 +92,40 @@ class Dataset:
 
     @property
     def lengths(self) -> Lengths:
-        """`[rows]`: steps of each row, of its longest input; computed anew at each call."""
-        first, *others = (ragged.lengths for ragged in self.inputs.values())
-        for lengths in others:
-            first = np.maximum(first, lengths)
-        return first
+        """`[rows]`: steps of each row, or of its longest text to be answered if that has more;
+        computed anew at each call."""
+        longest = self.ends - self.starts
+        for view in self.targets.values():
+            if isinstance(view, Texts):
+                longest = np.maximum(longest, view.lengths)
+        return longest
 
     def collate(self, indices: NDArray[np.integer]) -> Batch:
         """The rows `indices` (`[B]`, from 0) as one batch."""
-        inputs = {column: ragged.padded(indices) for column, ragged in self.inputs.items()}
-        ones = np.ones(len(indices), np.int64)
-        inputs |= {column: (values[indices], ones) for column, values in self.vectors.items()}
+        starts, ends = self.starts[indices], self.ends[indices]
+        rows = indices.astype(np.int64) if self.of_rows is None else self.of_rows[indices]
+        return self.cut(Cut(rows, starts, ends - starts, ends))
+
+    def cut(self, cut: Cut) -> Batch:
+        """The steps that `cut` takes as one batch."""
         return Batch(
-            inputs,
-            {column: values[indices] for column, values in self.targets.items()},
+            {key: view.batch(cut) for key, view in self.inputs.items()},
+            {column: view.batch(cut)[0] for column, view in self.targets.items()},
         )
+
+    def lanes(self, batch: int, window: int) -> Iterator[tuple[Batch, NDArray[np.bool_]]]:
+        """All steps as `batch` streams side by side, in windows: see `cut_lanes`.
+
+        For each window the batch, and `[batch]` whether the states of a lane start anew with it.
+        """
+        assert self.of_rows is None, "windows over series overlap"
+        for cut, reset in cut_lanes(self.starts, self.ends, batch, window):
+            yield self.cut(cut), reset
+
+    def naive(self, column: str, indices: NDArray[np.integer]) -> Naive:
+        """The seasonal-naive forecast of `column` for the rows `indices`."""
+        of = self.seasons[column]
+        forecast = seasonal_naive(
+            of.values, self.ends[indices], of.first[indices], of.season, of.horizon
+        )
+        return Naive(forecast, of.scale[indices])

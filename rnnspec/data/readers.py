@@ -14,9 +14,12 @@ from rnnspec.data.plain import Documents, read_plain
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.errors import DataError
 
-__all__ = ["BadRows", "Chunk", "Documents", "Format", "format_of", "read"]
+__all__ = ["BadRows", "Chunk", "Documents", "Format", "Progress", "format_of", "read", "telling"]
 
 Format = Literal["auto", "jsonl", "csv", "tsv", "parquet", "text"]
+
+Progress = Callable[[float, str], None]
+"""Called now and then with the share that is done, 0 to 1, and what is being done."""
 
 _ENDINGS: dict[str, Format] = {
     ".jsonl": "jsonl",
@@ -98,3 +101,14 @@ def _chunks(
         case "text":
             return read_plain(file, wanted, documents, position)
     return read_delimited(file, wanted, bad, "," if format == "csv" else "\t", position)
+
+
+def telling(progress: Progress | None, text: str) -> Callable[[float], None] | None:
+    """`progress` for `read`, saying `text`."""
+    if progress is None:
+        return None
+
+    def tell(done: float) -> None:
+        progress(done, text)
+
+    return tell

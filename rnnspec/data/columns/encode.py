@@ -1,0 +1,254 @@
+"""How each kind of node is written to disk and cut into batches: the one table of them.
+
+The arrays of input node i are called `input.i`, those of output node i `output.i`; that of a series
+`series.i`, for all nodes that read or answer its column.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnspec.data.cache import Writer
+from rnnspec.data.columns.base import Arrays, RaggedWriter, Taker
+from rnnspec.data.columns.keys import KeysWriter, LabelSetWriter
+from rnnspec.data.columns.labels import CategoryWriter, ClassWriter, TagWriter
+from rnnspec.data.columns.numbers import NumberCells, NumberWriter
+from rnnspec.data.columns.subwords import numbered_subwords
+from rnnspec.data.columns.texts import (
+    Answers,
+    Numbered,
+    SpelledTokens,
+    StepTokens,
+    TextCells,
+    char_table,
+    numbered,
+)
+from rnnspec.data.reading import Reading
+from rnnspec.data.views import (
+    SKIPPED,
+    Characters,
+    Future,
+    KeySteps,
+    LabelSets,
+    NextSteps,
+    PerRow,
+    Steps,
+    Texts,
+    View,
+)
+from rnnspec.plan.facts import ClassFacts, ColumnFacts, Facts, TextFacts, Vocabulary
+from rnnspec.plan.nodes import (
+    CategoryInput,
+    CharactersInput,
+    ClassOutput,
+    ForecastOutput,
+    FramesInput,
+    FutureInput,
+    Input,
+    KeysInput,
+    LabelsOutput,
+    NumericOutput,
+    Output,
+    Plan,
+    SeriesInput,
+    TextOutput,
+    TokenKind,
+    TokensInput,
+    VectorInput,
+)
+
+AheadOutput = ClassOutput | LabelsOutput
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """The encoding of the columns of a plan whose facts are `facts`."""
+
+    plan: Plan
+    facts: Facts
+    reading: Reading
+
+    def named(self) -> list[tuple[str, Input | Output]]:
+        """Every node, with the name of its array."""
+        sides = (("input", self.plan.inputs), ("output", self.plan.outputs))
+        return [(f"{side}.{at}", node) for side, nodes in sides for at, node in enumerate(nodes)]
+
+    def series(self) -> dict[str, str]:
+        """The columns of series, each with the name of its array."""
+        found = [n.column for n in self.plan.inputs if isinstance(n, SeriesInput | FutureInput)]
+        return {column: f"series.{at}" for at, column in enumerate(dict.fromkeys(found))}
+
+    def may_lack(self, column: str) -> bool:
+        """Whether numbers of the series in `column` may be missing."""
+        nodes = [n for n in self.plan.inputs if isinstance(n, SeriesInput) and n.column == column]
+        return any(node.missing != "error" for node in nodes)
+
+    def taker(self, name: str, node: Input | Output, writer: Writer) -> Taker | None:
+        """What writes the column of `node`; None where another node's arrays hold it."""
+        if isinstance(node, Input):
+            return self._input(name, node, writer)
+        return self._output(name, node, writer)
+
+    def _input(self, name: str, node: Input, writer: Writer) -> Taker | None:
+        known = self.facts.inputs[node.column]
+        match node:
+            case TokensInput():
+                return StepTokens(self._numbered(node), writer.column(name, "<i4"))
+            case CharactersInput():
+                cells = TextCells(node.column, self._kind(node), self.reading.stream)
+                table = char_table(_characters(known))
+                return SpelledTokens(cells, table, RaggedWriter.new(writer, name, "<i4"))
+            case CategoryInput():
+                vocabulary = _text(known).vocabulary
+                return CategoryWriter(node.column, vocabulary, writer.column(name, "<i4"))
+            case FramesInput() | VectorInput():
+                values = writer.column(name, "<f4", node.width)
+                return NumberWriter(_number_cells(node), node.width, values)
+            case KeysInput(column=column, size=size):
+                values = writer.column(name, "u1", -(-size // 8))
+                return KeysWriter(column, _labels(known), False, values)
+            case SeriesInput() | FutureInput():
+                return None
+
+    def _output(self, name: str, node: Output, writer: Writer) -> Taker | None:
+        column, known = node.column, self.facts.outputs[node.column]
+        skips = column in self.reading.skipped
+        match node:
+            case ClassOutput(ahead=True) | LabelsOutput(ahead=True) | ForecastOutput():
+                return None
+            case ClassOutput(steps=True):
+                return TagWriter(column, _labels(known), writer.column(name, "<i4"))
+            case ClassOutput():
+                return ClassWriter(column, _labels(known), skips, writer.column(name, "<i8"))
+            case LabelsOutput(steps=True, labels=size):
+                values = writer.column(name, "u1", -(-size // 8))
+                return KeysWriter(column, _labels(known), True, values)
+            case LabelsOutput(labels=size):
+                values = writer.column(name, "u1", size // 8 + 1)
+                return LabelSetWriter(column, _labels(known), skips, values)
+            case NumericOutput(width=width):
+                values = writer.column(name, "<f4", width)
+                return NumberWriter(_answer_cells(node, skips), width, values)
+            case TextOutput(kind=kind):
+                numbers = numbered(TextCells(column, kind), _text(known).vocabulary)
+                return Answers(numbers, RaggedWriter.new(writer, name, "<i4"))
+
+    def _numbered(self, node: TokensInput) -> Numbered:
+        cells = TextCells(node.column, node.kind, self.reading.stream)
+        known = _text(self.facts.inputs[node.column])
+        if node.kind == "subwords":
+            return numbered_subwords(cells, known)
+        return numbered(cells, known.vocabulary, node.fold_case)
+
+    def _kind(self, node: CharactersInput) -> TokenKind:
+        steps = self.plan.node(node.steps)
+        assert isinstance(steps, TokensInput)
+        return steps.kind
+
+    def view(self, name: str, node: Input | Output, arrays: Arrays) -> View:
+        """The column of `node` out of the arrays of the whole folder."""
+        match node:
+            case TokensInput() | FramesInput():
+                return Steps(arrays[name], 0)
+            case CharactersInput():
+                return Characters(arrays[name], arrays[f"{name}.offsets"])
+            case CategoryInput() | VectorInput():
+                return PerRow(arrays[name])
+            case KeysInput(size=size):
+                return KeySteps(arrays[name], size, 0)
+            case SeriesInput(column=column):
+                return Steps(arrays[self.series()[column]][:, None], 0)
+            case FutureInput(column=column, horizon=horizon):
+                return Future(arrays[self.series()[column]], horizon, wide=True)
+            case ForecastOutput(column=column, horizon=horizon):
+                return Future(arrays[self.series()[column]], horizon, wide=False)
+            case ClassOutput(ahead=True):
+                return NextSteps(arrays[self._read_by(node)])
+            case LabelsOutput(ahead=True, labels=size):
+                return KeySteps(arrays[self._read_by(node)], size, np.nan, ahead=True)
+            case ClassOutput(steps=True):
+                return Steps(arrays[name], SKIPPED)
+            case LabelsOutput(steps=True, labels=size):
+                return KeySteps(arrays[name], size, np.nan)
+            case NumericOutput(steps=True):
+                return Steps(arrays[name], np.nan)
+            case LabelsOutput(labels=size):
+                return LabelSets(arrays[name], size)
+            case ClassOutput() | NumericOutput():
+                return PerRow(arrays[name])
+            case TextOutput():
+                return Texts(arrays[name], arrays[f"{name}.offsets"])
+
+    def _read_by(self, node: AheadOutput) -> str:
+        """The array of the input whose next steps `node` answers."""
+        kind = TokensInput if isinstance(node, ClassOutput) else KeysInput
+        return next(
+            name
+            for name, source in self.named()
+            if isinstance(source, kind) and source.column == node.column
+        )
+
+    def settings(self, node: Input | Output) -> list[object]:
+        """All that the arrays of a column depend on, but for the file and how it is read."""
+        column = node.column
+        side = self.facts.inputs if isinstance(node, Input) else self.facts.outputs
+        known = side[column]
+        match node:
+            case TokensInput(kind=kind, fold_case=fold_case):
+                unicode = unicodedata.unidata_version if fold_case else ""
+                entries = _text(known).tokenizer or _text(known).vocabulary.entries
+                return [column, kind, unicode, entries]
+            case CharactersInput():
+                return [column, "characters", self._kind(node), _characters(known).entries]
+            case CategoryInput():
+                return [column, "category", _text(known).vocabulary.entries]
+            case FramesInput(width=width, elapsed=elapsed, missing=missing):
+                return [column, "frames", width, elapsed, missing != "error"]
+            case VectorInput(width=width, single=single, missing=missing):
+                return [column, "vector", width, single, missing != "error"]
+            case KeysInput():
+                return [column, "keys", _labels(known)]
+            case SeriesInput(missing=missing):
+                return [column, "series", missing != "error"]
+            case FutureInput() | ForecastOutput():
+                return [column, "ahead"]
+            case ClassOutput(steps=steps, ahead=ahead):
+                return [column, "class", steps, ahead, () if ahead else _labels(known)]
+            case LabelsOutput(steps=steps, ahead=ahead):
+                return [column, "labels", steps, ahead, () if ahead else _labels(known)]
+            case NumericOutput(width=width, single=single, steps=steps):
+                return [column, "numeric", width, single, steps]
+            case TextOutput(kind=kind):
+                return [column, "text", kind, _text(known).vocabulary.entries]
+
+
+def _number_cells(node: FramesInput | VectorInput) -> NumberCells:
+    missing = node.missing != "error"
+    if isinstance(node, FramesInput):
+        return NumberCells(node.column, "frames", missing, node.elapsed)
+    return NumberCells(node.column, "number" if node.single else "vector", missing)
+
+
+def _answer_cells(node: NumericOutput, skips: bool) -> NumberCells:
+    if node.steps:
+        return NumberCells(node.column, "frames", skips)
+    return NumberCells(node.column, "number" if node.single else "vector", skips)
+
+
+def _text(known: ColumnFacts) -> TextFacts:
+    assert isinstance(known, TextFacts)
+    return known
+
+
+def _characters(known: ColumnFacts) -> Vocabulary:
+    characters = _text(known).characters
+    assert characters is not None
+    return characters
+
+
+def _labels(known: ColumnFacts) -> tuple[str, ...]:
+    assert isinstance(known, ClassFacts)
+    return known.labels

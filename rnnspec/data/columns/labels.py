@@ -1,0 +1,177 @@
+"""Columns of one label a row or a step: classes, categories, tags."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rnnspec.data import decode
+from rnnspec.data.cache import Column
+from rnnspec.data.columns.base import Lengths, lengths_of
+from rnnspec.data.counting import WordCounts
+from rnnspec.data.rows import BadRows, Chunk
+from rnnspec.data.views import SKIPPED
+from rnnspec.errors import DataError
+from rnnspec.plan.facts import UNKNOWN_ID, ClassFacts, TextFacts, Vocabulary
+from rnnspec.source.problems import did_you_mean
+from rnnspec.spec import CategoryInput
+
+MOST_LABELS = 1 << 20
+
+
+@dataclass(slots=True)
+class Labels:
+    """Facts of a class, or of tags with `steps`."""
+
+    column: str
+    steps: bool
+    skips: bool
+    counts: Counter[str] = field(default_factory=Counter)
+    longest: int = 1
+
+    def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
+        if self.steps:
+            rows = tags_of(self.column, chunk, bad)
+            lengths = lengths_of(rows)
+            self.longest = max(self.longest, int(lengths.max(initial=0)))
+            self.counts.update(tag for row in rows for tag in row if tag is not None)
+        else:
+            found = classes_of(self.column, self.skips, chunk, bad)
+            self.counts.update(label for label in found if label is not None)
+        check_most(self.column, self.counts, bad)
+        return lengths if self.steps else None
+
+    def facts(self) -> ClassFacts:
+        if len(self.counts) < 2:
+            only = f"one label only, {next(iter(self.counts))!r}" if self.counts else "no label"
+            raise DataError(f"{only}; a classifier needs at least two")
+        return class_facts(self.counts, self.longest)
+
+
+def classes_of(column: str, skips: bool, chunk: Chunk, bad: BadRows) -> list[str | None]:
+    """The label of each row; None, if `skips`, where it is missing."""
+
+    def decoded(cell: object) -> str | None:
+        return None if skips and decode.is_missing(cell, chunk.textual) else decode.label(cell)
+
+    return bad.decoded(chunk, column, decoded)
+
+
+def tags_of(column: str, chunk: Chunk, bad: BadRows) -> list[list[str | None]]:
+    """The label of each step of each row, None where there is none."""
+
+    def decoded(cell: object) -> list[str | None]:
+        return decode.labels_of_steps(cell, chunk.textual)
+
+    return bad.decoded(chunk, column, decoded)
+
+
+def check_most(column: str, counts: Counter[str], bad: BadRows) -> None:
+    """Raises DataError for more labels than can be meant."""
+    if len(counts) > MOST_LABELS:
+        raise DataError(
+            f"{bad.file}: column {column!r} has more than {MOST_LABELS:,} different labels; "
+            "read it as a number, or name another column"
+        )
+
+
+def class_facts(counts: Counter[str], longest: int = 1, most: int = 1) -> ClassFacts:
+    labels = tuple(sorted(counts))
+    return ClassFacts(labels, tuple(counts[name] for name in labels), longest, most)
+
+
+@dataclass(slots=True)
+class Categories:
+    """Facts of a label that is an input: its vocabulary."""
+
+    column: CategoryInput
+    counts: WordCounts = field(default_factory=WordCounts)
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        found = classes_of(self.column.column, True, chunk, bad)
+        self.counts.add([label for label in found if label is not None])
+
+    def facts(self) -> TextFacts:
+        entries = self.counts.entries(self.column.min_count, None)
+        if not entries:
+            least = self.column.min_count
+            raise DataError(f"no label that occurs {least} times; set min_count lower")
+        return TextFacts(Vocabulary(entries), 1, 1.0)
+
+
+def numbers_of(labels: Sequence[str]) -> dict[str, int]:
+    return {label: number for number, label in enumerate(labels)}
+
+
+def unknown_label(label: str, labels: Sequence[str]) -> DataError:
+    """The error for an answer that no training row has."""
+    near = did_you_mean(label, labels) or f"the labels are: {', '.join(labels[:20])}"
+    return DataError(f"has the label {label!r}, which no training row has; {near}")
+
+
+@dataclass(frozen=True, slots=True)
+class ClassWriter:
+    """Writes the number of each row's class."""
+
+    column: str
+    labels: tuple[str, ...]
+    skips: bool
+    values: Column
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        numbers = numbers_of(self.labels)
+
+        def decoded(cell: object) -> int:
+            if self.skips and decode.is_missing(cell, chunk.textual):
+                return SKIPPED
+            label = decode.label(cell)
+            if label not in numbers:
+                raise unknown_label(label, self.labels)
+            return numbers[label]
+
+        self.values.append(np.array(bad.decoded(chunk, self.column, decoded), np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class TagWriter:
+    """Writes the number of each step's tag, SKIPPED where there is none."""
+
+    column: str
+    labels: tuple[str, ...]
+    values: Column
+
+    def add(self, chunk: Chunk, bad: BadRows) -> Lengths:
+        numbers: dict[str | None, int] = {None: SKIPPED}
+        numbers |= {label: number for number, label in enumerate(self.labels)}
+
+        def decoded(cell: object) -> list[int]:
+            found = decode.labels_of_steps(cell, chunk.textual)
+            try:
+                return [numbers[tag] for tag in found]
+            except KeyError:
+                at = next(i for i, tag in enumerate(found) if tag not in numbers)
+                error = unknown_label(str(found[at]), self.labels)
+                raise DataError(f"step {at + 1} {error}") from None
+
+        rows = bad.decoded(chunk, self.column, decoded)
+        self.values.append(np.array([number for row in rows for number in row], np.int32))
+        return lengths_of(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryWriter:
+    """Writes the number of each row's label; the unknown for one that is missing or new."""
+
+    column: str
+    vocabulary: Vocabulary
+    values: Column
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        found = classes_of(self.column, True, chunk, bad)
+        numbers = self.vocabulary.numbers([label for label in found if label is not None])
+        known = iter(numbers)
+        filled = [UNKNOWN_ID if label is None else next(known) for label in found]
+        self.values.append(np.array(filled, np.int32))

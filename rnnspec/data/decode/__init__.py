@@ -1,0 +1,53 @@
+"""Raw cells to values. Every function raises DataError without a place, which the reader adds.
+
+What the formats leave open is settled here:
+
+- null is an error unless the spec says what a missing value means, and so is an empty CSV or TSV
+  field where a label, a number or a list is expected; NaN is missing as null is. An empty text is a
+  sequence of length 0 and so is the list `[]`.
+- Strings must reach onnxruntime as they are: a lone surrogate, which is not UTF-8, and U+0000,
+  which ends a string in C, are errors.
+- In CSV and TSV (`textual`) numbers are read from decimal text, and lists from JSON in a cell;
+  lists of labels everywhere also from labels with spaces between. Elsewhere a text never counts as
+  a number, nor does true or false.
+- Numbers are stored as float32; infinities and what overflows float32 are errors.
+"""
+
+from rnnspec.data.decode.cells import is_missing
+from rnnspec.data.decode.labels import key_steps, label, label_set, labels_of_steps, tokens
+from rnnspec.data.decode.numbers import Floats, check_elapsed, frames, number, real, vector
+from rnnspec.data.decode.texts import (
+    MOST_STEPS,
+    check_length,
+    fold,
+    folds,
+    text,
+    text_of_chars,
+    text_of_words,
+    words,
+    words_of,
+)
+
+__all__ = [
+    "MOST_STEPS",
+    "Floats",
+    "check_elapsed",
+    "check_length",
+    "fold",
+    "folds",
+    "frames",
+    "is_missing",
+    "key_steps",
+    "label",
+    "label_set",
+    "labels_of_steps",
+    "number",
+    "real",
+    "text",
+    "text_of_chars",
+    "text_of_words",
+    "tokens",
+    "vector",
+    "words",
+    "words_of",
+]

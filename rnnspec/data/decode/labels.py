@@ -1,0 +1,92 @@
+"""Cells of labels: one, several at once, one a step, several a step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rnnspec.data.decode.cells import described, json_list
+from rnnspec.data.decode.texts import check_length, text, words
+from rnnspec.errors import DataError
+
+
+def label(cell: object) -> str:
+    """A label: a text as it is, a whole number as its decimal text, true and false by name."""
+    match cell:
+        case bool():
+            return "true" if cell else "false"
+        case int():
+            return str(cell)
+        case float():
+            raise DataError(
+                f"{described(cell)}, expected a label: a text, a whole number or true and false"
+            )
+        case "":
+            raise DataError("is empty, expected a label")
+        case str():
+            return text(cell)
+    raise DataError(f"{described(cell)}, expected a label")
+
+
+def tokens(cell: object, textual: bool = False) -> list[str]:
+    """A list of texts, none of them empty: an empty text stands past the end of a row."""
+    if isinstance(cell, str) and not (textual and cell.lstrip().startswith("[")):
+        raise DataError(
+            f"{described(cell)}, expected a list of texts; a text is read with 'as: words'"
+        )
+    values = json_list(cell, textual, "a list of texts")
+    check_length(len(values))
+    return _each(values, "token")
+
+
+def label_set(cell: object, textual: bool = False) -> list[str]:
+    """Several labels at once, each once: a list, or a text of labels with spaces between."""
+    return _once(_each(_listed(cell, textual, "a list of labels"), "label"))
+
+
+def labels_of_steps(cell: object, textual: bool = False) -> list[str | None]:
+    """A label for each step, null for none: a list, or a text of labels with spaces between."""
+    values = _listed(cell, textual, "a list of labels")
+    check_length(len(values))
+    return [None if value is None else _at(value, "step", at) for at, value in enumerate(values)]
+
+
+def key_steps(cell: object, textual: bool = False) -> list[list[str]]:
+    """For each step the labels that are on: a list of lists of labels."""
+    steps = json_list(cell, textual, "a list of lists of labels")
+    check_length(len(steps))
+    found = []
+    for at, step in enumerate(steps):
+        if not isinstance(step, list):
+            raise DataError(f"step {at + 1} {described(step)}, expected a list of labels")
+        try:
+            found.append(_once(_each(step, "label")))
+        except DataError as error:
+            raise DataError(f"step {at + 1}, {error}") from error
+    return found
+
+
+def _listed(cell: object, textual: bool, expected: str) -> list[Any]:
+    if isinstance(cell, str) and not (textual and cell.lstrip().startswith("[")):
+        return words(text(cell))
+    return json_list(cell, textual, expected)
+
+
+def _each(values: list[Any], what: str) -> list[str]:
+    return [_at(value, what, at) for at, value in enumerate(values)]
+
+
+def _at(value: object, what: str, at: int) -> str:
+    if type(value) is str and value and value.isascii() and "\0" not in value:  # nearly all
+        return value
+    try:
+        return label(value)
+    except DataError as error:
+        raise DataError(f"{what} {at + 1} {error}") from error
+
+
+def _once(labels: list[str]) -> list[str]:
+    """Raises DataError for a label that stands twice: were both meant?"""
+    if len(set(labels)) != len(labels):
+        twice = next(name for name in labels if labels.count(name) > 1)
+        raise DataError(f"has the label {twice!r} twice; name each label once")
+    return labels

@@ -1,0 +1,172 @@
+"""Cells of numbers: one, a vector, a vector a step. A missing one is NaN, where that is allowed."""
+
+from __future__ import annotations
+
+import re
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec.data.decode.cells import described, is_missing, json_list
+from rnnspec.errors import DataError
+
+Floats = NDArray[np.float32]
+
+_NUMBER = re.compile(r"[ \t]*[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?[ \t]*")
+_LARGEST = float(np.finfo(np.float32).max)
+_GAP = float("nan")
+
+
+def number(cell: object, textual: bool = False, missing: bool = False) -> Floats:
+    """One finite number, `[1]`; with `missing` also NaN."""
+    return np.array([real(cell, textual, missing)], np.float32)
+
+
+def real(cell: object, textual: bool = False, missing: bool = False) -> float:
+    """One number that is finite in float32; with `missing` also NaN."""
+    if missing and (is_missing(cell, textual) or (textual and _says_nan(cell))):
+        return _GAP
+    if textual and isinstance(cell, str):
+        cell = _parsed_number(cell)
+    if type(cell) is not float and type(cell) is not int:
+        raise DataError(f"{described(cell)}, expected a number{_unquote(cell)}")
+    if not -_LARGEST <= cell <= _LARGEST:
+        raise DataError(f"is {_odd(cell)}; only finite numbers can be learned from")
+    return float(cell)
+
+
+def vector(cell: object, textual: bool = False, missing: bool = False) -> Floats:
+    """A list of finite numbers, `[W]`, W at least 1; with `missing` also NaN, and `[0]` where the
+    whole list is missing."""
+    if missing and is_missing(cell, textual):
+        return np.zeros(0, np.float32)
+    values = json_list(cell, textual, "a list of numbers")
+    if not values:
+        raise DataError("is an empty list, expected at least one number")
+    if missing:
+        values = _gaps(values)
+    _check_numbers(values, "")
+    return _stored(values, missing=missing)
+
+
+def frames(cell: object, textual: bool = False, missing: bool = False) -> Floats:
+    """A list of equally long lists of finite numbers, `[T, W]`; `[0, 0]` for an empty list.
+
+    With `missing` also NaN, and steps that are null; `[T, 0]` where every step is.
+    """
+    steps = json_list(cell, textual, "a list of lists of numbers")
+    if missing:
+        if steps and all(step is None for step in steps):
+            return np.zeros((len(steps), 0), np.float32)
+        steps = _filled(steps)
+    kinds = set(map(type, steps))
+    if kinds - {list}:
+        at = next(i for i, step in enumerate(steps) if not isinstance(step, list))
+        hint = "; for one number per step write [[1], [2], …]" if kinds <= {int, float} else ""
+        raise DataError(f"step {at + 1} {described(steps[at])}, expected a list of numbers{hint}")
+    widths = set(map(len, steps))
+    if len(widths) > 1:
+        at = next(i for i, step in enumerate(steps) if len(step) != len(steps[0]))
+        raise DataError(
+            f"has {len(steps[0])} numbers in step 1 but {len(steps[at])} in step {at + 1}; "
+            "give every step the same number of features"
+        )
+    if widths == {0}:
+        raise DataError("has steps of no numbers, expected at least one in each")
+    flat = list(chain.from_iterable(steps))
+    if set(map(type, flat)) - {int, float}:
+        for at, step in enumerate(steps):
+            _check_numbers(step, f"step {at + 1}, ")
+    width = len(steps[0]) if steps else 0
+    return _stored(flat, width, missing).reshape(len(steps), width)
+
+
+def _filled(steps: list[Any]) -> list[Any]:
+    """The steps with NaN for null; a step that is null is as wide as the first that is not."""
+    width = next((len(step) for step in steps if isinstance(step, list) and step), 0)
+    return [
+        [_GAP] * width if step is None else _gaps(step) if isinstance(step, list) else step
+        for step in steps
+    ]
+
+
+def _gaps(values: list[Any]) -> list[Any]:
+    return [_GAP if value is None else value for value in values]
+
+
+def check_elapsed(steps: Floats, index: int) -> None:
+    """Element `index` of each of `steps` `[T, W]` is a time since the step before."""
+    gaps = np.isnan(steps[:, index])
+    if gaps.any():
+        raise DataError(
+            f"has in step {int(np.argmax(gaps)) + 1}, number {index + 1}, no time since the step "
+            "before; data.input.elapsed names a number that cannot be missing"
+        )
+    backwards = steps[:, index] < 0
+    if backwards.any():
+        at = int(np.argmax(backwards))
+        raise DataError(
+            f"has in step {at + 1}, number {index + 1}, {steps[at, index]:g}, a negative time since"
+            " the step before; data.input.elapsed says which number is the time"
+        )
+
+
+def _stored(values: list[Any], width: int = 0, missing: bool = False) -> Floats:
+    """The numbers as float32; `width` numbers to a step, 0 where there are no steps."""
+    try:
+        exact = np.fromiter(values, np.float64, len(values))
+    except OverflowError:
+        exact = np.array([_finite(value) for value in values])
+    within = np.abs(exact) <= _LARGEST
+    if missing:
+        within |= np.isnan(exact)
+    if not within.all():
+        at = int(np.argmin(within))
+        place = f"has in step {at // width + 1}, number {at % width + 1}, " if width else "holds "
+        raise DataError(f"{place}{_odd(values[at])}; only finite numbers can be learned from")
+    return exact.astype(np.float32)
+
+
+def _finite(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
+
+
+def _odd(value: float) -> str:
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "an infinity"
+    return f"a number beyond {_LARGEST:.2g}, the largest of float32"
+
+
+def _check_numbers(values: list[Any], place: str) -> None:
+    for at, value in enumerate(values):
+        if type(value) is not float and type(value) is not int:
+            raise DataError(f"{place}number {at + 1} {described(value)}, expected a number")
+
+
+def _parsed_number(cell: str) -> float:
+    if _NUMBER.fullmatch(cell):
+        return float(cell)
+    if not cell.strip():
+        raise DataError("is empty, expected a number")
+    hint = ""
+    if _NUMBER.fullmatch(cell.replace(",", ".", 1)):
+        hint = "; write the decimal point as '.'"
+    elif cell.strip().lstrip("+-").lower() in ("nan", "inf", "infinity"):
+        hint = "; only finite numbers can be learned from"
+    raise DataError(f"{described(cell)}, expected a number{hint}")
+
+
+def _says_nan(cell: object) -> bool:
+    return isinstance(cell, str) and cell.strip().lower() in ("", "nan")
+
+
+def _unquote(cell: object) -> str:
+    quoted = isinstance(cell, str) and _NUMBER.fullmatch(cell)
+    return "; write it without quotes" if quoted else ""

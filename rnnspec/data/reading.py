@@ -1,0 +1,65 @@
+"""How the rows of a file are read, beside what each column holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from rnnspec.data.readers import Documents, Format
+from rnnspec.spec import ForecastOutput, Spec
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesReading:
+    """How the rows of a table make series: see `rnnspec.spec.Series`.
+
+    `horizon` is the longest of all forecasts, `seasons` the season of each forecast by column.
+    """
+
+    history: int
+    horizon: int
+    stride: int = 1
+    time: str | None = None
+    id: str | None = None
+    seasons: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a spec says of its files.
+
+    `stream`: rows may have any number of steps, for they are read window by window
+    (`train.window`). `skipped`: columns whose missing answers are left out of loss and metrics.
+    """
+
+    format: Format = "auto"
+    documents: Documents = "file"
+    stream: bool = False
+    skipped: frozenset[str] = frozenset()
+    series: SeriesReading | None = None
+
+    @staticmethod
+    def of(spec: Spec, format: Format | None = None) -> Reading:
+        """That of the spec's files, or of another file of another `format`."""
+        data, outputs = spec.data, spec.data.outputs
+        series = None
+        if data.series is not None:
+            ahead = [output for output in outputs if isinstance(output, ForecastOutput)]
+            series = SeriesReading(
+                history=data.series.history,
+                horizon=max(output.horizon for output in ahead),
+                stride=data.series.stride,
+                time=data.series.time,
+                id=data.series.id,
+                seasons={output.column: output.season for output in ahead},
+            )
+        return Reading(
+            format or data.format,
+            data.documents,
+            spec.train.window is not None,
+            frozenset(o.column for o in outputs if getattr(o, "missing", "error") == "skip"),
+            series,
+        )
+
+    def with_format(self, format: Format) -> Reading:
+        return replace(self, format=format)

@@ -1,0 +1,202 @@
+"""Tables whose rows are the steps of series: which rows belong together, and windows over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec.data import decode
+from rnnspec.data.reading import SeriesReading
+from rnnspec.data.rows import BadRows, Chunk
+from rnnspec.data.times import Times
+from rnnspec.errors import DataError
+
+Part = Literal["all", "train", "valid"]
+Places = NDArray[np.int64]
+ONE = "the only series"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The rows of a table by series: rows `order[offsets[s]:offsets[s + 1]]` of the file are the
+    steps of the series called `names[s]`; `lines` `[rows]` are their places in the file.
+
+    A *place* is an index into `order`.
+    """
+
+    names: tuple[str, ...]
+    order: Places
+    offsets: Places
+    lines: Places
+
+
+@dataclass(slots=True)
+class TableBuilder:
+    """Takes in which series each row belongs to, and when it was."""
+
+    reading: SeriesReading
+    numbers: dict[str, int] = field(default_factory=dict)
+    of_rows: list[int] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    times: Times | None = None
+
+    def __post_init__(self) -> None:
+        if self.reading.time is not None:
+            self.times = Times(self.reading.time)
+
+    @property
+    def columns(self) -> list[str]:
+        return [name for name in (self.reading.id, self.reading.time) if name is not None]
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        self.lines += chunk.lines
+        if self.reading.id is None:
+            self.of_rows += [0] * len(chunk)
+        else:
+            for name in bad.decoded(chunk, self.reading.id, decode.label):
+                self.of_rows.append(self.numbers.setdefault(name, len(self.numbers)))
+        if self.times is not None:
+            self.times.add(chunk, bad)
+
+    def table(self, bad: BadRows) -> Table:
+        """Raises DataError for times that do not rise by equal steps."""
+        series = np.array(self.of_rows, np.int64)
+        names = tuple(self.numbers) or (ONE,)
+        order = np.argsort(series, kind="stable")
+        offsets = np.zeros(len(names) + 1, np.int64)
+        np.cumsum(np.bincount(series, minlength=len(names)), out=offsets[1:])
+        if self.times is not None:
+            self.times.check(order, offsets, self.lines, bad)
+        return Table(names, order, offsets, np.array(self.lines, np.int64))
+
+
+@dataclass(slots=True)
+class SeriesColumn:
+    """Takes in one number a row, and holds them: 4 bytes each. NaN where missing, if allowed."""
+
+    column: str
+    missing: bool
+    found: list[NDArray[np.float32]] = field(default_factory=list)
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        def decoded(cell: object) -> float:
+            return decode.real(cell, chunk.textual, self.missing)
+
+        self.found.append(np.array(bad.decoded(chunk, self.column, decoded), np.float32))
+
+    def values(self, table: Table) -> NDArray[np.float32]:
+        """Those of all rows, series by series: `[rows]`, by place."""
+        return np.concatenate(self.found)[table.order]
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Where the windows lie, as places, each `[windows]`.
+
+    The past that is read is `starts` to `ends`, what is answered follows `ends`; the series begins
+    at `first`, its training part ends at `trained`, and of a file without a share with the series.
+    """
+
+    starts: Places
+    ends: Places
+    first: Places
+    trained: Places
+
+
+def training_end(steps: int, reading: SeriesReading, share: float) -> int:
+    """How many steps of a series of `steps` are for training.
+
+    The last `share` of them is not, but at least as many as one answer has; if that leaves too few
+    to train on, all of them are.
+    """
+    if not share:
+        return steps
+    end = steps - max(reading.horizon, int(steps * share))
+    return end if end > reading.horizon else steps
+
+
+def windows(
+    table: Table, reading: SeriesReading, part: Part, share: float, bad: BadRows
+) -> Windows:
+    """The windows of a part: `train` every `stride` steps, counted back from the last one; `valid`
+    and `all` at every step.
+
+    Each reads `history` steps, and answers `horizon` steps of the part; those of `valid` may read
+    steps of training. A series with fewer steps in the part than both together gives one window,
+    which reads what there is. Raises DataError for a series without a window in training, or in
+    `all`; and for a share that leaves validation without one.
+    """
+    found: list[NDArray[np.int64]] = []
+    bounds = zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True)
+    for number, (first, end) in enumerate(bounds):
+        trained = training_end(end - first, reading, share)
+        answered = _answered(end - first, trained, reading, part)
+        if not len(answered) and part != "valid":
+            raise _too_short(table, number, reading, bad)
+        ends = first + answered
+        starts = np.maximum(first, ends - reading.history)
+        whole = np.stack([np.full_like(ends, first), np.full_like(ends, first + trained)])
+        found.append(np.concatenate([starts[None], ends[None], whole]))
+    starts, ends, firsts, lasts = np.concatenate(found, axis=1)
+    if not len(starts):
+        raise DataError(
+            f"{bad.file}: a validation share of {share:g} takes no window of {reading.horizon} "
+            "steps to answer; set data.valid to another share or to a file"
+        )
+    return Windows(starts, ends, firsts, lasts)
+
+
+def _answered(steps: int, trained: int, reading: SeriesReading, part: Part) -> Places:
+    """The first answered step of each window of a series, rising, from 0."""
+    if part == "valid":
+        return np.arange(trained, steps - reading.horizon + 1) if trained < steps else _NONE
+    last = (trained if part == "train" else steps) - reading.horizon
+    if last < reading.history:  # the only window reads what there is
+        return np.array([last]) if last > 0 else _NONE
+    stride = reading.stride if part == "train" else 1
+    return np.arange(last, reading.history - 1, -stride)[::-1]
+
+
+_NONE = np.zeros(0, np.int64)
+
+
+def _too_short(table: Table, number: int, reading: SeriesReading, bad: BadRows) -> DataError:
+    first, end = table.offsets[number], table.offsets[number + 1]
+    what = f"series {table.names[number]!r}" if table.names != (ONE,) else ONE
+    line = int(table.lines[table.order[first]])
+    return DataError(
+        f"{bad.place(line)}: {what} has {end - first} steps, too few for one that is read and "
+        f"{reading.horizon} that are answered; leave it out, or set data.output.horizon lower"
+    )
+
+
+def naive_scale(
+    values: NDArray[np.float32], bounds: Sequence[tuple[int, int]], season: int
+) -> NDArray[np.float32]:
+    """Mean of |v[t] - v[t - season]| within each of `bounds`, pairs of places of `values`; NaN
+    where there is no such t (Hyndman and Koehler 2006, the scale of MASE)."""
+    scales = np.full(len(bounds), np.nan, np.float32)
+    for at, (first, end) in enumerate(bounds):
+        of_series = values[first:end].astype(np.float64)
+        steps = np.abs(of_series[season:] - of_series[: max(0, len(of_series) - season)])
+        known = steps[~np.isnan(steps)]
+        if len(known):
+            scales[at] = known.mean()
+    return scales
+
+
+def seasonal_naive(
+    values: NDArray[np.float32], ends: Places, first: Places, season: int, horizon: int
+) -> NDArray[np.float32]:
+    """The forecasts `[B, horizon]` after `ends`: the values of the last season again, or the last
+    value where the series that begins at `first` has not been going on for a season."""
+    ahead = np.arange(horizon)
+    places = ends[:, None] - season + ahead % season
+    found: NDArray[np.float32] = values[
+        np.where(places < first[:, None], ends[:, None] - 1, places)
+    ]
+    return found

@@ -1,0 +1,95 @@
+"""Facts of the training steps of series."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec.data.columns.gather import facts_of, gatherers, outputs_of
+from rnnspec.data.counting import Moments
+from rnnspec.data.readers import BadRows, Chunk, read
+from rnnspec.data.reading import Reading, SeriesReading
+from rnnspec.data.series import SeriesColumn, Table, TableBuilder, training_end, windows
+from rnnspec.data.steps import take
+from rnnspec.errors import DataError
+from rnnspec.plan.facts import ColumnFacts, Facts, NumericFacts
+from rnnspec.spec import SeriesInput, Spec
+
+QUARTILES = 1.349
+"""The interquartile range of a normal distribution, in standard deviations."""
+
+
+def survey_series(
+    spec: Spec,
+    reading: Reading,
+    series: SeriesReading,
+    train: Path,
+    share: float,
+    told: Callable[[float], None] | None,
+) -> Facts:
+    """The facts of a table of series; its rows are training windows. See `survey`."""
+    columns = [each for each in spec.data.inputs if isinstance(each, SeriesInput)]
+    takers = {each.column: SeriesColumn(each.column, each.missing != "error") for each in columns}
+    builder, bad = TableBuilder(series), BadRows(train)
+    names = [*builder.columns, *takers]
+    for chunk in read(train, names, reading.format, bad, reading.documents, told):
+        builder.add(chunk, bad)
+        take(chunk, list(takers.items()), bad)
+    table = builder.table(bad)
+    rows = len(windows(table, series, "train", share, bad).ends)
+    if share:
+        windows(table, series, "valid", share, bad)
+    trained = _trained_rows(table, series, share)
+    found: dict[str, ColumnFacts] = {}
+    for each in columns:
+        values = takers[each.column].values(table)[trained[table.order]]
+        try:
+            found[each.column] = _series_facts(each, values, series.history)
+        except DataError as error:
+            raise DataError(f"{train}: column {each.column!r} has {error}") from error
+    found |= _static_facts(spec, reading, train, trained)
+    return Facts(rows, found, outputs_of(spec, found, {}))
+
+
+def _trained_rows(table: Table, series: SeriesReading, share: float) -> NDArray[np.bool_]:
+    """Which rows of the file are for training."""
+    kept = np.ones(len(table.order), np.bool_)
+    for first, end in zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True):
+        kept[table.order[first + training_end(end - first, series, share) : end]] = False
+    return kept
+
+
+def _series_facts(column: SeriesInput, values: NDArray[np.float32], history: int) -> NumericFacts:
+    """Mean and deviation, or median and interquartile range / 1.349, of what is not missing.
+
+    A series of which half is one value has no such range: then the deviation stands for it.
+    """
+    moments = Moments()
+    moments.add(values[:, None])
+    moments.check()
+    if column.scale == "robust":
+        low, middle, high = np.nanpercentile(values.astype(np.float64), [25, 50, 75]).tolist()
+        deviation = ((high - low) / QUARTILES,) if high > low else moments.deviation()
+        return NumericFacts(1, (middle,), deviation, history)
+    return NumericFacts(1, moments.mean(), moments.deviation(), history)
+
+
+def _static_facts(
+    spec: Spec, reading: Reading, train: Path, trained: NDArray[np.bool_]
+) -> dict[str, ColumnFacts]:
+    """The facts of the columns that are no series, of the training rows of the file."""
+
+    def chunks() -> Iterator[tuple[Chunk, BadRows]]:
+        bad = BadRows(train)
+        for chunk in read(train, list(inputs), reading.format, bad, reading.documents):
+            yield chunk.only(trained[chunk.first : chunk.first + len(chunk)].tolist()), bad
+
+    inputs, outputs = gatherers(spec, reading, chunks)
+    assert not outputs, "of series, only forecasts are answered"
+    if inputs:
+        for chunk, bad in chunks():
+            take(chunk, list(inputs.items()), bad)
+    return facts_of(train, inputs)
