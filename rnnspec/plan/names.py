@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rnnspec.plan.facts import ClassFacts, Facts, TextFacts
 from rnnspec.plan.nodes import (
     CategoryInput,
     CharactersInput,
@@ -19,6 +20,8 @@ from rnnspec.plan.nodes import (
     TokensInput,
 )
 
+END, UNKNOWN = "<end>", "<unknown>"
+"""Names of the first two numbers of a vocabulary where a token of it has to be named."""
 SEED = "seed"
 """The input `[batch]` of a model that draws its answers."""
 
@@ -94,3 +97,13 @@ PARTS = {
     "negative_binomial": ("dispersion",),
 }
 """What a forecast tells beside the value, by its distribution."""
+
+
+def labels_of(facts: Facts, column: str) -> tuple[str, ...]:
+    """The labels of an answer in order of number; of tokens, those of the end and the unknown come
+    first."""
+    known = facts.outputs[column]
+    if isinstance(known, TextFacts):
+        return (END, UNKNOWN, *known.vocabulary.entries)
+    assert isinstance(known, ClassFacts), f"{column} has no labels"
+    return known.labels

@@ -4,36 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rnnspec.plan import ClassFacts, TextFacts
-from rnnspec.plan.facts import END_ID, UNKNOWN_ID
-from rnnspec.plan.names import output_names
+from rnnspec.plan.names import labels_of, output_names
 from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput
-from rnnspec.to_onnx.emitter import FLOAT, STRING, Extent
+from rnnspec.to_onnx.emitter import FLOAT, STRING, Attributes, Extent
 from rnnspec.to_onnx.values import BATCH, TIME, Lowering, Steps, Value, Vector, like
 
-END, UNKNOWN = "<end>", "<unknown>"
-"""Names of the numbers `END_ID` and `UNKNOWN_ID` where a token has to be named."""
 NOTHING = ""
 """Stands past the length of a row, and where a label is off."""
 
 
-def labels_of(low: Lowering, column: str) -> tuple[str, ...]:
-    """The labels of an answer in order of number; of tokens, `<end>` and `<unknown>` come first."""
-    known = low.facts.outputs[column]
-    if isinstance(known, TextFacts):
-        first = {END_ID: END, UNKNOWN_ID: UNKNOWN}
-        return (*(first[number] for number in sorted(first)), *known.vocabulary.entries)
-    assert isinstance(known, ClassFacts), f"{column} has no labels"
-    return known.labels
-
-
 def lower_class(low: Lowering, node: ClassOutput) -> Value:
     """The label of the largest probability, `[B]` or `[B, T]`, and the probabilities."""
-    emit, source, labels = low.emit, low.values[node.source], labels_of(low, node.column)
+    emit, source, labels = low.emit, low.values[node.source], labels_of(low.facts, node.column)
     name, shares_name = output_names(low.plan, node, low.ids)
     scores = _by_row(source, f"{node.name}.scores", 1)
     shares = emit.op("Softmax", [scores], f"{node.name}.shares", {"axis": -1})
-    largest = emit.op("ArgMax", [shares], f"{node.name}.largest", {"axis": -1, "keepdims": 0})
+    # Counted from the end, the axis of a batch without any step would be kept.
+    attributes: Attributes = {"axis": len(_extents(source)), "keepdims": 0}
+    largest = emit.op("ArgMax", [shares], f"{node.name}.largest", attributes)
     texts = emit.strings(f"{node.name}.labels", labels)
     label = emit.op("Gather", [texts, largest], f"{node.name}.label")
     if isinstance(source, Steps):
@@ -51,7 +39,7 @@ def lower_class(low: Lowering, node: ClassOutput) -> Value:
 
 def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
     """Each label that is on, `[B, labels]` or `[B, T, labels]`, and the probabilities."""
-    emit, source, labels = low.emit, low.values[node.source], labels_of(low, node.column)
+    emit, source, labels = low.emit, low.values[node.source], labels_of(low.facts, node.column)
     name, shares_name = output_names(low.plan, node, low.ids)
     scores = _by_row(source, f"{node.name}.scores", 1)
     shares = emit.op("Sigmoid", [scores], f"{node.name}.shares")

@@ -155,20 +155,26 @@ def _characters_given(low: Lowering, node: CharactersInput) -> tuple[str, str]:
 
 
 def _characters_of(low: Lowering, node: CharactersInput) -> tuple[str, str]:
-    """Numbers `[T, B, C]` and lengths `[T * B]` of the tokens' texts. Pad takes no strings, hence
-    the Gather of no text by indices of as many steps as there are to add."""
+    """Numbers `[T, B, C]` and lengths `[T * B]` of the tokens' texts, of as many steps as their
+    numbers have. Pad takes no strings, hence the Gather of no text by as many indices as there are
+    to add."""
     emit, name, steps = low.emit, node.name, low.steps(node.steps)
     known = low.facts.inputs[node.column]
     assert isinstance(known, TextFacts) and known.characters is not None
     tokens = low.tokens[node.column]
     turned = emit.op("Transpose", [tokens], f"{name}.step_major", {"perm": [1, 0]})
-    more = emit.op("ReduceSum", [steps.lengths.padding()], f"{name}.more", {"keepdims": 1})
-    extents = [more, steps.lengths.batch()]
+    first: Attributes = {"start": 0, "end": 1}
+    wanted = emit.op("Shape", [steps.name], f"{name}.wanted", first)
+    there = emit.op("Shape", [turned], f"{name}.there", first)
+    missing = emit.op("Sub", [wanted, there], f"{name}.missing")
+    extents = [emit.op("Max", [missing, emit.integers(0)], f"{name}.more"), steps.lengths.batch()]
     shape = emit.op("Concat", extents, f"{name}.more_extents", {"axis": 0})
     zeros = emit.op("Expand", [emit.integer(0), shape], f"{name}.more_zeros")
     nothing = emit.strings(f"{name}.nothing", [PAD])
     added = emit.op("Gather", [nothing, zeros], f"{name}.more_tokens")
-    whole = emit.op("Concat", [turned, added], f"{name}.tokens", {"axis": 0})
+    enough = emit.op("Concat", [turned, added], f"{name}.enough", {"axis": 0})
+    bounds = [emit.integers(0), wanted, emit.integers(0)]
+    whole = emit.op("Slice", [enough, *bounds], f"{name}.tokens")
     spelled = emit.op("Tokenizer", [whole], f"{name}.spelled", INTO_CHARACTERS, CONTRIB)
     emit.typed(spelled, STRING, [f"{TIME}_padded", BATCH, CHARS])
     table = {PAD: PAD_ID, **look_up(known.characters, fold_case=False)}
