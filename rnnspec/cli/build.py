@@ -47,8 +47,15 @@ def build(
     loaded = load_spec(spec, overrides or ())
     with loading():  # torch, once the spec is known to be right
         from rnnspec.train import build as training
-    with watched() as listener:
-        result = training.build(loaded, builds, listener, resume=resume, train=not no_train)
+        from rnnspec.train.devices import device_of
+        from rnnspec.train.distributed import joined
+    gpu = device_of(loaded.spec.train).type == "cuda"
+    with joined(gpu) as processes, watched(processes.first) as listener:
+        result = training.build(
+            loaded, builds, listener, resume=resume, train=not no_train, processes=processes
+        )
+    if not processes.first:
+        raise typer.Exit(0 if result.finished else INTERRUPTED)
     if not result.finished:
         print(_stopped(result, _again(spec, overrides or (), builds)))
         raise typer.Exit(INTERRUPTED)

@@ -163,8 +163,16 @@ class Bar:
 
 
 @contextmanager
-def watched() -> Iterator[Listener]:
-    """The listener that fits standard output; the terminal is as before when the block ends."""
+def watched(speaks: bool = True) -> Iterator[Listener]:
+    """The listener that fits standard output; the terminal is as before when the block ends.
+
+    One that does not speak says nothing: of several processes, only the first is heard.
+    """
+    if not speaks:
+        from rnnspec.train.events import Silent
+
+        yield Silent()
+        return
     if not is_terminal(sys.stdout):
         yield Lines()
         return

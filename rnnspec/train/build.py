@@ -17,10 +17,11 @@ from rnnspec.plan import Facts, Plan, dump, resolve
 from rnnspec.plan.facts_file import read_facts
 from rnnspec.spec.load import LoadedSpec, resolved_yaml
 from rnnspec.to_torch import Model
+from rnnspec.train.distributed import ALONE, Processes, restarts
 from rnnspec.train.events import Listener
 from rnnspec.train.files import read_arrays, read_text, write_arrays
 from rnnspec.train.folder import BuildFolder, all_builds, begin, next_folder
-from rnnspec.train.goals import Goals, goals_of
+from rnnspec.train.goals import goals_of
 from rnnspec.train.interrupt import interruptible
 from rnnspec.train.loop import Trainer
 from rnnspec.train.threads import threads_for
@@ -47,23 +48,27 @@ def build(
     *,
     resume: bool = False,
     train: bool = True,
+    processes: Processes = ALONE,
 ) -> Result:
     """Build `loaded` into a new folder below `builds`, or continue the newest unfinished one.
 
     Without `train` the folder holds the starting weights. Raises DataError for bad data, and
-    BuildError if there is nothing to resume or it belongs to another spec.
+    BuildError if there is nothing to resume or it belongs to another spec. All processes of a
+    training call it; the first one writes. Processes that were started again go on by themselves.
     """
     listener.stage("reading the data")
-    folder, facts = _unfinished(loaded, builds) if resume else (None, None)
-    facts = facts or survey(loaded.spec, loaded.resolve_path(loaded.spec.data.train))
-    plan = resolve(loaded.spec, facts)
+    resume = resume or (restarts() > 0 and processes.from_first(lambda: _goes_on(loaded, builds)))
+    with processes.first_then_others():
+        folder, facts = _unfinished(loaded, builds) if resume else (None, None)
+        facts = facts or survey(loaded.spec, loaded.resolve_path(loaded.spec.data.train))
+        plan = resolve(loaded.spec, facts)
+        train_data, valid_data = datasets(loaded, plan, facts, builds / CACHE)
     settings = loaded.spec.train
-    torch.set_num_threads(threads_for(plan, settings.batch, settings.threads))
-    train_data, valid_data = datasets(loaded, plan, facts, builds / CACHE)
+    wanted = settings.threads or (1 if processes.count > 1 else None)
+    torch.set_num_threads(threads_for(plan, settings.batch, wanted))
     keys = [data.key for data in (train_data, valid_data) if data]
     if folder is None:
-        folder = begin(next_folder(builds, plan.name), loaded, dump(plan), facts)
-        _write_state(folder, "training", source=str(loaded.path.resolve()), data=keys)
+        folder = processes.from_first(lambda: _begun(loaded, builds, plan, facts, keys))
     elif folder.read_state()["data"] != keys:
         raise BuildError(
             f"{folder.path}: cannot be resumed, for the data files have changed since it was begun;"
@@ -72,40 +77,35 @@ def build(
     model = Model(plan)
     model.start(facts, loaded.spec.train.seed)
     if not train:
-        write_arrays(folder.weights, model.canonical_arrays(), {"epoch": "0"})
-        _write_state(folder, "not trained")
+        if processes.first:
+            write_arrays(folder.weights, model.canonical_arrays(), {"epoch": "0"})
+            _write_state(folder, "not trained")
         return Result(folder, True, {}, 0)
     goals = goals_of(loaded.spec, facts)
-    return _train(loaded, folder, model, train_data, valid_data, listener, resume, goals)
+    trainer = Trainer(model, settings, folder, train_data, valid_data, listener, processes, goals)
+    return _trained(trainer, interrupted=resume)
 
 
-def _train(
-    loaded: LoadedSpec,
-    folder: BuildFolder,
-    model: Model,
-    train_data: Dataset,
-    valid_data: Dataset | None,
-    listener: Listener,
-    resume: bool,
-    goals: Goals,
-) -> Result:
-    settings = loaded.spec.train
-    trainer = Trainer(model, settings, folder, train_data, valid_data, listener, goals=goals)
-    if resume and folder.checkpoint.exists():
+def _trained(trainer: Trainer, interrupted: bool) -> Result:
+    """Train to the end, or until asked to stop, from the last checkpoint if there is one."""
+    folder, writes = trainer.folder, trainer.processes.first
+    if interrupted and folder.checkpoint.exists():
         trainer.resume()
-    listener.stage("training")
+    trainer.listener.stage("training")
     with interruptible() as interrupt:
         finished = trainer.run(interrupt)
     at = trainer.position
     if not finished:
-        _write_state(folder, "stopped", epoch=at.epoch + 1, batches=at.batches)
+        if writes:
+            _write_state(folder, "stopped", epoch=at.epoch + 1, batches=at.batches)
         return Result(folder, False, {}, at.best_epoch)
     metrics: dict[str, float] = {}
-    if valid_data is not None:
-        model.load_canonical(read_arrays(folder.weights)[0])
+    if trainer.valid is not None:
+        trainer.model.load_canonical(read_arrays(folder.weights)[0])
         metrics = trainer.evaluate()
-    _write_state(folder, "finished", best_epoch=at.best_epoch, valid=metrics)
-    folder.checkpoint.unlink(missing_ok=True)
+    if writes:
+        _write_state(folder, "finished", best_epoch=at.best_epoch, valid=metrics)
+        folder.checkpoint.unlink(missing_ok=True)
     return Result(folder, True, metrics, at.best_epoch)
 
 
@@ -126,6 +126,24 @@ def datasets(
         return whole, None
     valid = loaded.resolve_path(data.valid)
     return whole, encode(plan, facts, valid, data.format, cache)
+
+
+def _begun(
+    loaded: LoadedSpec, builds: Path, plan: Plan, facts: Facts, keys: list[str]
+) -> BuildFolder:
+    """A new folder, for rows with these keys."""
+    folder = begin(next_folder(builds, plan.name), loaded, dump(plan), facts)
+    _write_state(folder, "training", source=str(loaded.path.resolve()), data=keys)
+    return folder
+
+
+def _goes_on(loaded: LoadedSpec, builds: Path) -> bool:
+    """Whether there is a build to go on with."""
+    try:
+        _unfinished(loaded, builds)
+    except BuildError:
+        return False
+    return True
 
 
 def _unfinished(loaded: LoadedSpec, builds: Path) -> tuple[BuildFolder, Facts]:

@@ -155,13 +155,16 @@ def _held(carried: Mapping[str, Tensor]) -> Arrays:
 
 
 def _joined(parts: list[Arrays]) -> Arrays:
-    """The lanes of all processes in their order: process r has lanes r, r + count, …"""
+    """The lanes of all processes in their order: process r has lanes r, r + count, …
+
+    With fewer lanes than processes, the last ones have none.
+    """
     joined: Arrays = {}
-    for name in parts[0]:
-        rows = sum(len(part[name]) for part in parts)
-        whole = np.zeros((rows, *parts[0][name].shape[1:]), parts[0][name].dtype)
-        for rank, part in enumerate(parts):
-            whole[rank :: len(parts)] = part[name]
+    for name, first in parts[0].items():
+        held = [part[name] for part in parts if name in part]
+        whole = np.zeros((sum(map(len, held)), *first.shape[1:]), first.dtype)
+        for rank, lanes in enumerate(held):
+            whole[rank :: len(parts)] = lanes
         joined[name] = whole
     return joined
 

@@ -53,7 +53,8 @@ class Processes:
         if self.count == 1:
             return list(values)
         held = torch.tensor(values, dtype=torch.float64, device=self.device)
-        dist.all_reduce(held, group=self.group)
+        with _together():
+            dist.all_reduce(held, group=self.group)
         return [float(value) for value in held.tolist()]
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
@@ -61,7 +62,8 @@ class Processes:
         if self.count == 1 or not tensors:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        dist.all_reduce(flat, group=self.group)
+        with _together():
+            dist.all_reduce(flat, group=self.group)
         parts = flat.split([tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
@@ -71,39 +73,61 @@ class Processes:
         if self.count == 1:
             return [value]
         found: list[Any] = [None] * self.count
-        dist.all_gather_object(found, value, group=self.group)
+        with _together():
+            dist.all_gather_object(found, value, group=self.group)
         return found
 
     def from_first(self, make: Callable[[], T]) -> T:
         """What the first process makes; the others wait for it. An error there is an error here."""
-        if self.count == 1:
-            return make()
-        held: list[Any] = [None, None]
-        if self.first:
-            try:
-                held[0] = make()
-            except Exception as error:
-                held[1] = str(error)
-                dist.broadcast_object_list(held, 0, group=self.group)
-                raise
-        dist.broadcast_object_list(held, 0, group=self.group)
-        if held[1] is not None:
-            raise BuildError(held[1])
-        made: T = held[0]
-        return made
+        made: list[Any] = [None]
+        with self.first_then_others():
+            if self.first:
+                made[0] = make()
+        if self.count > 1:
+            with _together():
+                dist.broadcast_object_list(made, 0, group=self.group)
+        found: T = made[0]
+        return found
 
     @contextmanager
     def first_then_others(self) -> Iterator[None]:
-        """The first process goes through the block alone, then the others do."""
-        if not self.first:
-            self.from_first(lambda: None)
-        failed = True
-        try:
+        """The first process goes through the block alone, then the others do.
+
+        Where it fails, they raise BuildError with its message.
+        """
+        if self.count == 1:
             yield
-            failed = False
-        finally:
-            if self.first and not failed:
-                self.from_first(lambda: None)
+        elif not self.first:
+            failed = self._told("")
+            if failed:
+                raise BuildError(failed)
+            yield
+        else:
+            try:
+                yield
+            except Exception as error:
+                self._told(str(error) or type(error).__name__)
+                raise
+            self._told("")
+
+    def _told(self, text: str) -> str:
+        """The first process's text."""
+        held: list[Any] = [text]
+        with _together():
+            dist.broadcast_object_list(held, 0, group=self.group)
+        return str(held[0])
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """What all processes do at once: where one of them has ended, it fails here."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise BuildError(
+            "another process of this training has ended; the last checkpoint is kept"
+            f" ({str(error).splitlines()[0][:200]})"
+        ) from error
 
 
 ALONE = Processes()
@@ -121,7 +145,7 @@ def joined(gpu: bool = False) -> Iterator[Processes]:
     Raises BuildError if the others do not come.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1 or not dist.is_available():
+    if count == 1:
         yield ALONE
         return
     local = int(os.environ.get("LOCAL_RANK", "0"))

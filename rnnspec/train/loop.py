@@ -116,7 +116,7 @@ class Trainer:
             steps = at.steps - at.batches + count * (settings.epochs - at.epoch)
             self._take_in(self._step(pieces, Moment(at.steps, steps, at.epoch)), pieces)
             at.seconds = time.monotonic() - started
-            self.listener.batch(at.loss_sum / at.weight)
+            self.listener.batch(at.loss_sum / (at.weight or 1.0))
             stop, save = self._requests(interrupt)
             if stop or save:
                 self.save()
@@ -192,7 +192,7 @@ class Trainer:
         seconds = max(at.seconds, 1e-9)
         record: Record = {
             "epoch": at.epoch + 1,
-            "train.loss": at.loss_sum / at.weight,
+            "train.loss": at.loss_sum / (at.weight or 1.0),
             "rows_per_second": round(at.rows / seconds, 1),
             "tokens_per_second": round(at.real / seconds, 1),
             "padded": 1 - at.real / at.padded,

@@ -75,7 +75,7 @@ class Stepper:
 
     def _counts(self, pieces: Sequence[Piece]) -> dict[str, float]:
         """Answers to each output in the step, of all processes."""
-        totals: dict[str, float] = dict.fromkeys(self.objective.losses, 0.0)
+        totals: dict[str, float] = dict.fromkeys(self.objective.outputs, 0.0)
         for piece in pieces:
             for column, count in self.objective.counts(piece.batch).items():
                 totals[column] += count
@@ -85,7 +85,8 @@ class Stepper:
     def _gradients(self, piece: Piece, totals: Mapping[str, float]) -> float:
         """Add the gradient of a piece; its part of the step's loss."""
         counts = self.objective.counts(piece.batch)
-        if not any(counts.values()):
+        idle = not any(counts.values()) if piece.reset is None else not len(piece.reset)
+        if idle:  # this process has no part in the piece
             return 0.0
         before = None if piece.reset is None else self.states_before(piece)
         losses, after = self.objective(piece.batch, self.numbers, before)

@@ -1,0 +1,149 @@
+"""Two processes under torchrun: the numbers of one, and those of an undisturbed run when killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnspec.data import Batch
+from rnnspec.train.checkpoint import _joined
+from rnnspec.train.distributed import Processes
+from rnnspec.train.feed import StreamFeed, rows_of
+from rnnspec.train.files import read_arrays
+from tests.training import Stream, settings_of
+
+ROOT = Path(__file__).parent.parent
+SPEC = """
+name: pair
+cardinality: N:1
+data:
+  train: train.jsonl
+  valid: valid.jsonl
+  input: {column: text, as: chars}
+  output: {column: label, as: class}
+encoder:
+  embed: 8
+  layers: [{cell: lstm, units: 12, direction: bidirectional}]
+train: {epochs: EPOCHS, batch: 16, optimizer: {adam: {lr: 1e-2}}}
+"""
+ROWS = 193
+"""One row in the last batch, so that one of two processes has none."""
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    """Texts of a, b and c; the label is the letter that stands first."""
+    draw = np.random.default_rng(0)
+    for name, count in (("train", ROWS), ("valid", 40)):
+        texts = ["".join(draw.choice(list("abc"), draw.integers(1, 12))) for _ in range(count)]
+        rows = [json.dumps({"text": text, "label": text[0]}) for text in texts]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(rows) + "\n")
+    path = tmp_path / "spec.yaml"
+    path.write_text(SPEC.replace("EPOCHS", "3"))
+    return path
+
+
+def started(spec: Path, builds: str, processes: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "rnnspec", "build", spec.name, "--builds", builds]
+    if processes > 1:
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--max-restarts", "3"]
+        command[1:1] = [*launcher, "--nproc-per-node", str(processes)]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    return subprocess.Popen(
+        command,
+        cwd=spec.parent,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finished(process: subprocess.Popen[str], build: Path) -> Mapping[str, Any]:
+    """The weights, once the process has ended well."""
+    said, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, said
+    assert said.count("built ") == 1, said  # one process speaks
+    assert json.loads((build / "build.json").read_text())["state"] == "finished"
+    return read_arrays(build / "weights.safetensors")[0]
+
+
+def test_two_processes_give_the_numbers_of_one(spec: Path) -> None:
+    alone = finished(started(spec, "one", 1), spec.parent / "one" / "pair" / "001")
+    both = finished(started(spec, "two", 2), spec.parent / "two" / "pair" / "001")
+    for name, value in alone.items():
+        np.testing.assert_allclose(both[name], value, atol=1e-6, err_msg=name)
+    assert [path.name for path in (spec.parent / "two" / "pair").iterdir()] == ["001"]
+    losses = [
+        [json.loads(line)["valid.loss"] for line in path.open()]
+        for path in sorted(spec.parent.glob("*/pair/001/metrics.jsonl"))
+    ]
+    assert len(losses[0]) == 3
+    np.testing.assert_allclose(losses[0], losses[1], atol=1e-6)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
+def test_a_killed_process_is_started_again_and_ends_the_same(spec: Path) -> None:
+    spec.write_text(SPEC.replace("EPOCHS", "6"))
+    whole = finished(started(spec, "whole", 2), spec.parent / "whole" / "pair" / "001")
+    process = started(spec, "killed", 2)
+    build = spec.parent / "killed" / "pair" / "001"
+    while not (build / "metrics.jsonl").exists():
+        time.sleep(0.01)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[-1]), signal.SIGKILL)
+    killed = finished(process, build)
+    assert [path.name for path in build.parent.iterdir()] == ["001"]
+    for name, value in whole.items():
+        np.testing.assert_array_equal(killed[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_lanes_are_shared_out_and_joined_again(count: int) -> None:
+    """Also where there are more processes than lanes."""
+    settings = settings_of(batch=3, window=4)
+    whole = next(StreamFeed(Stream(), settings).pieces(0, 0))
+    parts = [
+        next(StreamFeed(Stream(), settings, Processes(rank, count)).pieces(0, 0))
+        for rank in range(count)
+    ]
+    frames = [part.batch.inputs["frames"][0] for part in parts]
+    joined = _joined([{"frames": lanes} for lanes in frames])["frames"]
+    np.testing.assert_array_equal(joined, whole.batch.inputs["frames"][0])
+    assert whole.reset is not None
+    for rank, part in enumerate(parts):
+        assert part.reset is not None
+        assert part.reset.tolist() == whole.reset[rank::count].tolist()
+        assert (part.rows, part.real, part.padded) == (whole.rows, whole.real, whole.padded)
+
+
+def test_rows_of_a_batch_are_picked_from_all_its_columns() -> None:
+    batch = Batch({"x": (np.arange(6).reshape(3, 2), np.array([2, 1, 2]))}, {"y": np.arange(3)})
+    picked = rows_of(batch, np.array([2, 0]))
+    assert picked.inputs["x"][0].tolist() == [[4, 5], [0, 1]]
+    assert picked.inputs["x"][1].tolist() == [2, 2]
+    assert picked.targets["y"].tolist() == [2, 0]
+
+
+def shares(count: int, rows: Sequence[int]) -> list[list[int]]:
+    return [Processes(rank, count).share(np.array(rows)).tolist() for rank in range(count)]
+
+
+def test_shares_of_few_rows() -> None:
+    assert shares(2, [5, 6, 7]) == [[5, 7], [6]]
+    assert shares(3, [5]) == [[5], [], []]
