@@ -130,7 +130,7 @@ def test_token_numbers(tmp_path: Path) -> None:
     plan, facts = text_plan(len(WORDS) + 2), text_facts(WORDS)
     weights = random_weights(plan)
     model = Model.load(_written(tmp_path, plan, facts, weights, ids=True))
-    assert model.inputs == (InputColumn("text", "ids", 6),)
+    assert model.inputs == (InputColumn("text", "ids", 6, name="text.ids"),)
     rows: list[dict[str, Any]] = [{"text": [2, 3, 1]}, {"text": []}, {"text": np.array([5, 5])}]
     expected = answers(plan, weights, [{"text": np.array(row["text"])} for row in rows])["mood"]
     for answer, wanted in zip(model.answer(rows), expected, strict=True):

@@ -15,44 +15,96 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from rnnspec.plan.facts import ClassFacts, Facts
+from rnnspec.plan.facts import Facts
+from rnnspec.plan.names import answer_name, input_names, labels_of, output_names
 from rnnspec.plan.nodes import (
+    CategoryInput,
+    CharactersInput,
     ClassOutput,
+    ForecastOutput,
     FramesInput,
+    FutureInput,
     Input,
+    KeysInput,
+    LabelsOutput,
     NumericOutput,
+    Output,
     Plan,
+    SeriesInput,
+    TextOutput,
+    TokensInput,
     VectorInput,
 )
 
 SPEC, PLAN, VERSION = "rnnspec.spec", "rnnspec.plan", "rnnspec.version"
 PARITY, INPUTS, OUTPUTS = "rnnspec.parity", "rnnspec.inputs", "rnnspec.outputs"
 
-InputKind = Literal["words", "chars", "ids", "frames", "vector"]
-OutputKind = Literal["class", "number", "vector"]
+InputKind = Literal[
+    "words", "chars", "bytes", "tokens", "ids", "characters", "category", "category_id", "keys",
+    "key_ids", "frames", "series", "future", "number", "vector",
+]  # fmt: skip
+OutputKind = Literal[
+    "class", "tags", "labels", "keys", "number", "vector", "frames", "text", "tokens", "ids",
+    "forecast",
+]  # fmt: skip
+TEXTS = ("words", "chars", "bytes")
+"""Kinds of one text a row."""
+STEPS = (*TEXTS, "tokens", "ids", "keys", "key_ids", "frames", "series")
+"""Kinds of which all must have as many steps in a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputColumn:
-    """A column that a row must have: a text (`words`, `chars`), a list of token numbers below
-    `width` (`ids`), a list of steps of `width` numbers each (`frames`), or a list of `width`
-    numbers (`vector`)."""
+    """A column that a row must have.
+
+    A text (`words`, `chars`, `bytes`), a list of texts (`tokens`), a list of token numbers below
+    `width` (`ids`), for each token a list of numbers of its characters (`characters`), a label
+    (`category`) or its number below `width` (`category_id`), for each step a list of the labels
+    that are on (`keys`) or of their numbers below `width` (`key_ids`), a list of steps of `width`
+    numbers each (`frames`), the past of a series, a list of numbers (`series`), its `width` values
+    ahead (`future`), a number or a list of `width` numbers (`vector`). With `missing`, numbers may
+    be null. `name` is the input of the graph, where it is not called as the column.
+    """
 
     column: str
     kind: InputKind
     width: int | None = None
+    missing: bool = False
+    name: str = ""
+
+    @property
+    def feed(self) -> str:
+        """The input of the graph that its values go into."""
+        return self.name or self.column
 
 
 @dataclass(frozen=True, slots=True)
 class OutputColumn:
-    """A column of the answer: one of `labels` (`class`), a number, or `width` numbers."""
+    """A column of the answer.
+
+    One of `labels` (`class`), or one a step (`tags`); those of `labels` that are on, of a row or of
+    each step (`labels`, `keys`); a number, `width` numbers (`vector`), or such a list a step
+    (`frames`); a text, a list of texts (`tokens`) or of numbers (`ids`), the `n_best` of them;
+    `width` values ahead (`forecast`), with `quantiles` or other `parts` of a distribution. `drawn`
+    answers want a seed; `name` is the output of the graph, where it is not called as the column.
+    """
 
     column: str
     kind: OutputKind
     width: int
     labels: tuple[str, ...] = ()
+    name: str = ""
+    n_best: int = 1
+    quantiles: tuple[float, ...] = ()
+    parts: tuple[str, ...] = ()
+    drawn: bool = False
+
+    @property
+    def answer(self) -> str:
+        """The output of the graph that has the answer itself."""
+        return self.name or self.column
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,35 +124,81 @@ class Interface:
 
 def interface(plan: Plan, facts: Facts, ids: bool = False) -> Interface:
     """The interface of the file exported from `plan`; `ids` as it was exported."""
+    read = (node for node in plan.inputs if input_names(plan, node, ids))
     return Interface(
-        tuple(_input(node, ids) for node in plan.inputs),
-        tuple(_output(node, facts) for node in plan.outputs),
+        tuple(_input(plan, node, ids) for node in read),
+        tuple(_output(plan, node, facts, ids) for node in plan.outputs),
     )
 
 
 def read_interface(metadata: Mapping[str, str]) -> Interface:
     """The interface in a file's metadata; KeyError, TypeError or ValueError if there is none."""
     inputs = [InputColumn(**entry) for entry in json.loads(metadata[INPUTS])]
-    outputs = [
-        OutputColumn(**{**entry, "labels": tuple(entry["labels"])})
-        for entry in json.loads(metadata[OUTPUTS])
-    ]
+    outputs = [OutputColumn(**_with_tuples(entry)) for entry in json.loads(metadata[OUTPUTS])]
     return Interface(tuple(inputs), tuple(outputs))
 
 
-def _input(node: Input, ids: bool) -> InputColumn:
-    if isinstance(node, VectorInput):
-        return InputColumn(node.column, "vector", node.width)
-    if isinstance(node, FramesInput):
-        return InputColumn(node.column, "frames", node.width)
-    return (
-        InputColumn(node.column, "ids", node.size) if ids else InputColumn(node.column, node.kind)
-    )
+def _with_tuples(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
 
 
-def _output(node: ClassOutput | NumericOutput, facts: Facts) -> OutputColumn:
-    if isinstance(node, NumericOutput):
-        return OutputColumn(node.column, "number" if node.single else "vector", node.width)
-    known = facts.outputs[node.column]
-    assert isinstance(known, ClassFacts), f"{node.column} has no labels"
-    return OutputColumn(node.column, "class", node.classes, known.labels)
+def _input(plan: Plan, node: Input, ids: bool) -> InputColumn:
+    name = input_names(plan, node, ids)[0]
+    missing = getattr(node, "missing", "error") != "error"
+
+    def column(kind: InputKind, width: int | None = None) -> InputColumn:
+        told = node.column if isinstance(node, TokensInput | CategoryInput) else node.key
+        return InputColumn(told, kind, width, missing, "" if name == told else name)
+
+    match node:
+        case TokensInput():
+            return column("ids", node.size) if ids else column(_text_kind(node))
+        case CharactersInput():
+            return column("characters", node.size)
+        case CategoryInput():
+            return column("category_id", node.size) if ids else column("category")
+        case KeysInput():
+            return column("key_ids" if ids else "keys", node.size)
+        case FramesInput():
+            return column("frames", node.width)
+        case SeriesInput():
+            return column("series")
+        case FutureInput():
+            return column("future", node.horizon)
+        case VectorInput():
+            return column("number" if node.single else "vector", node.width)
+
+
+def _text_kind(node: TokensInput) -> InputKind:
+    assert node.kind != "subwords", "subwords come in as numbers"
+    return node.kind
+
+
+def _output(plan: Plan, node: Output, facts: Facts, ids: bool) -> OutputColumn:
+    column, name = node.column, answer_name(plan, node)
+    name = "" if name == column else name
+    match node:
+        case NumericOutput():
+            plain: OutputKind = "number" if node.single else "vector"
+            return OutputColumn(column, "frames" if node.steps else plain, node.width, name=name)
+        case ClassOutput():
+            kind: OutputKind = "tags" if node.steps else "class"
+            return OutputColumn(column, kind, node.classes, labels_of(facts, column), name)
+        case LabelsOutput():
+            kind = "keys" if node.steps else "labels"
+            return OutputColumn(column, kind, node.labels, labels_of(facts, column), name)
+        case TextOutput():
+            kind = "ids" if ids else "tokens" if node.kind == "tokens" else "text"
+            drawn = node.search.strategy == "sample"
+            best = node.search.n_best
+            return OutputColumn(column, kind, node.size, name=name, n_best=best, drawn=drawn)
+        case ForecastOutput():
+            parts = [n.rpartition(".")[2] for n in output_names(plan, node, ids)[1:]]
+            return OutputColumn(
+                column,
+                "forecast",
+                node.horizon,
+                name=name,
+                quantiles=node.quantiles,
+                parts=tuple(parts),
+            )
