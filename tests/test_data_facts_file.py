@@ -30,11 +30,17 @@ def numeric(draw: Any) -> NumericFacts:
 
 def labelled(draw: Any) -> ClassFacts:
     labels = draw(ENTRIES)
-    return ClassFacts(labels, tuple(draw(COUNT) for _ in labels) if draw(st.booleans()) else ())
+    counts = tuple(draw(COUNT) for _ in labels) if draw(st.booleans()) else ()
+    return ClassFacts(labels, counts, draw(COUNT), draw(COUNT))
+
+
+SIZE = st.floats(0, 1e9)
+VOCABULARY = ENTRIES.map(Vocabulary)
 
 
 COLUMN: st.SearchStrategy[ColumnFacts] = st.one_of(
-    st.builds(TextFacts, ENTRIES.map(Vocabulary), COUNT),
+    st.builds(TextFacts, VOCABULARY, COUNT, SIZE, SIZE, tokenizer=st.just("") | TEXT),
+    st.builds(TextFacts, VOCABULARY, COUNT, SIZE, SIZE, VOCABULARY, COUNT),
     st.composite(numeric)(),
     st.composite(labelled)(),
 )
@@ -48,9 +54,25 @@ def test_what_is_read_is_what_was_written(tmp_path: Path, facts: Facts) -> None:
     assert read_facts(tmp_path) == facts
 
 
+def test_an_output_with_the_facts_of_an_input_keeps_them(tmp_path: Path) -> None:
+    text = TextFacts(Vocabulary(("a",)), 7)
+    write_facts(tmp_path, Facts(1, {"text": text}, {"text": text}))
+    found = read_facts(tmp_path)
+    assert found.outputs["text"] is found.inputs["text"]
+    assert found.inputs["text"] == text
+    about = json.loads((tmp_path / "facts.json").read_text())
+    assert about["outputs"] == {"text": {"kind": "as the input"}}
+    edit(tmp_path, "outputs.text2", {"kind": "as the input"})
+    with pytest.raises(BuildError, match="but there is no input of this name"):
+        read_facts(tmp_path)
+
+
 FACTS = Facts(
     3,
-    {"Text": TextFacts(Vocabulary(("a", "é", '"')), 7), "text": NumericFacts(1, (0.1,), (2.5,), 4)},
+    {
+        "Text": TextFacts(Vocabulary(("a", "é", '"')), 7, 2.5, 0.5),
+        "text": NumericFacts(1, (0.1,), (2.5,), 4),
+    },
     {"a/b": ClassFacts(("x", "y"), (1, 2))},
 )
 
@@ -58,12 +80,14 @@ FACTS = Facts(
 def test_a_person_can_read_it(tmp_path: Path) -> None:
     write_facts(tmp_path, FACTS)
     assert json.loads((tmp_path / "facts.json").read_text()) == {
-        "version": 1,
+        "version": 2,
         "rows": 3,
         "inputs": {
             "Text": {
                 "kind": "text",
                 "longest": 7,
+                "mean_length": 2.5,
+                "length_deviation": 0.5,
                 "entries": 3,
                 "vocabulary": "vocabulary/input.Text-71988c4d.json",
             },
@@ -78,6 +102,8 @@ def test_a_person_can_read_it(tmp_path: Path) -> None:
         "outputs": {
             "a/b": {
                 "kind": "class",
+                "longest": 1,
+                "most": 1,
                 "entries": 2,
                 "vocabulary": "vocabulary/output.a%2Fb-c14cddc0.json",
                 "counts": [1, 2],
@@ -104,7 +130,7 @@ def edit(folder: Path, path: str, value: Any) -> None:
 
 
 DAMAGES: list[tuple[str, Any, str]] = [
-    ("version", 2, "version: is 2, this rnnspec reads 1"),
+    ("version", 1, "version: is 1, this rnnspec reads 2"),
     ("rows", ..., "rows: is missing"),
     ("rows", -1, "rows: is -1, expected a whole number"),
     ("rows", True, "rows: is True, expected a whole number"),

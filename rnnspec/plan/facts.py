@@ -57,8 +57,8 @@ class TextFacts:
     longest_token: int = 0
     """Most characters in a token, where they are spelled."""
     tokenizer: str = ""
-    """Of subwords: the tokenizer as the JSON of the tokenizers library. Its vocabulary's entries
-    follow the pad and the unknown in its own order: number 2 is its number 0."""
+    """Of subwords: the tokenizer as the JSON of the tokenizers library. The numbers it gives are
+    those of the model: 0 and 1 are its pad and its unknown, and the entries follow."""
 
 
 @dataclass(frozen=True, slots=True)

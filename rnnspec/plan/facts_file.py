@@ -2,10 +2,13 @@
 
     facts.json                        rows; of each column its widths, scales, counts, longest row
     vocabulary/<side>.<column>.json   words, characters or labels in order of number, one per line
+    vocabulary/<side>.<column>.characters.json   of tokens that are spelled, their characters
+    vocabulary/<side>.<column>.tokenizer.json    of subwords, the tokenizers library's own file
 
 Numbers 0 and 1 of a vocabulary of words or characters, the pad and the unknown, are not written:
-the first line of entries has number 2. Labels start at number 0. What is read back equals what was
-written, floats to the last bit.
+the first line of entries has number 2. Labels start at number 0. Of an output that has the facts of
+the input in its column, nothing but that is written. What is read back equals what was written,
+floats to the last bit.
 """
 
 from __future__ import annotations
@@ -26,7 +29,9 @@ from rnnspec.plan.facts import ClassFacts, ColumnFacts, Facts, NumericFacts, Tex
 
 FILE = "facts.json"
 FOLDER = "vocabulary"
-VERSION = 1
+VERSION = 2
+AS_INPUT = "as the input"
+"""The kind of an output that has the very facts of the input in its column."""
 
 
 def write_facts(folder: Path, facts: Facts) -> None:
@@ -36,11 +41,14 @@ def write_facts(folder: Path, facts: Facts) -> None:
     """
     try:
         (folder / FOLDER).mkdir(exist_ok=True)
-        sides = {
-            side: {name: _written(folder, side, name, of) for name, of in columns.items()}
-            for side, columns in (("inputs", facts.inputs), ("outputs", facts.outputs))
+        inputs = {name: _written(folder, "input", name, of) for name, of in facts.inputs.items()}
+        outputs = {
+            name: {"kind": AS_INPUT}
+            if facts.inputs.get(name) is of
+            else _written(folder, "output", name, of)
+            for name, of in facts.outputs.items()
         }
-        about = {"version": VERSION, "rows": facts.rows, **sides}
+        about = {"version": VERSION, "rows": facts.rows, "inputs": inputs, "outputs": outputs}
         _replace(folder / FILE, json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False))
     except OSError as error:
         raise BuildError(f"{folder}: cannot be written: {error.strerror or error}") from error
@@ -57,25 +65,53 @@ def _written(folder: Path, side: str, column: str, facts: ColumnFacts) -> dict[s
                 "mean": list(mean),
                 "deviation": list(deviation),
             }
-        case TextFacts(vocabulary=vocabulary, longest=longest):
-            name = _write_entries(folder, side, column, vocabulary.entries)
-            entries = len(vocabulary.entries)
-            return {"kind": "text", "longest": longest, "entries": entries, "vocabulary": name}
-        case ClassFacts(labels=labels, counts=counts):
-            name = _write_entries(folder, side, column, labels)
+        case TextFacts():
+            return _written_text(folder, side, column, facts)
+        case ClassFacts(labels=labels, counts=counts, longest=longest, most=most):
+            name = _name(side, column)
+            _write_entries(folder, name, labels)
             return {
                 "kind": "class",
+                "longest": longest,
+                "most": most,
                 "entries": len(labels),
                 "vocabulary": name,
                 "counts": list(counts),
             }
 
 
-def _write_entries(folder: Path, side: str, column: str, entries: tuple[str, ...]) -> str:
-    name = f"{FOLDER}/{side.removesuffix('s')}.{_file_name(column)}.json"
+def _written_text(folder: Path, side: str, column: str, facts: TextFacts) -> dict[str, object]:
+    name = _name(side, column)
+    _write_entries(folder, name, facts.vocabulary.entries)
+    about: dict[str, object] = {
+        "kind": "text",
+        "longest": facts.longest,
+        "mean_length": facts.mean_length,
+        "length_deviation": facts.length_deviation,
+        "entries": len(facts.vocabulary.entries),
+        "vocabulary": name,
+    }
+    if facts.characters is not None:
+        spelled = _name(side, column, "characters")
+        _write_entries(folder, spelled, facts.characters.entries)
+        about["characters"] = {
+            "longest_token": facts.longest_token,
+            "entries": len(facts.characters.entries),
+            "vocabulary": spelled,
+        }
+    if facts.tokenizer:
+        about["tokenizer"] = _name(side, column, "tokenizer")
+        _replace(folder / _name(side, column, "tokenizer"), facts.tokenizer)
+    return about
+
+
+def _name(side: str, column: str, what: str = "") -> str:
+    return f"{FOLDER}/{side}.{_file_name(column)}{f'.{what}' if what else ''}.json"
+
+
+def _write_entries(folder: Path, name: str, entries: tuple[str, ...]) -> None:
     lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
     _replace(folder / name, f"[\n{lines}\n]")
-    return name
 
 
 def _file_name(column: str) -> str:
@@ -106,12 +142,15 @@ def read_facts(folder: Path) -> Facts:
     if version != VERSION:
         place.at("version").fail(f"is {version}, this rnnspec reads {VERSION}")
     rows = place.at("rows").whole(about)
-    sides = {}
-    for side in ("inputs", "outputs"):
-        of_side = place.at(side)
-        columns = of_side.mapping(of_side.get(about))
-        sides[side] = {name: _column(folder, of_side.at(name), columns) for name in columns}
-    return Facts(rows, sides["inputs"], sides["outputs"])
+    inputs = _side(folder, place.at("inputs"), about, {})
+    return Facts(rows, inputs, _side(folder, place.at("outputs"), about, inputs))
+
+
+def _side(
+    folder: Path, place: _Place, about: Mapping[str, Any], inputs: Mapping[str, ColumnFacts]
+) -> dict[str, ColumnFacts]:
+    columns = place.mapping(place.get(about))
+    return {name: _column(folder, place.at(name), columns, inputs) for name in columns}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +187,12 @@ class _Place:
             self.fail(f"is {value!r}, expected a whole number")
         return value
 
+    def real(self, mapping: Mapping[str, Any]) -> float:
+        value = self.get(mapping)
+        if type(value) not in (int, float) or not math.isfinite(value):
+            self.fail(f"is {value!r}, expected a finite number")
+        return float(value)
+
     def floats(self, mapping: Mapping[str, Any], count: int) -> tuple[float, ...]:
         value = self.get(mapping)
         if not isinstance(value, list) or len(value) != count:
@@ -163,34 +208,67 @@ class _Place:
         return tuple(value)
 
 
-def _column(folder: Path, place: _Place, columns: Mapping[str, Any]) -> ColumnFacts:
+def _column(
+    folder: Path, place: _Place, columns: Mapping[str, Any], inputs: Mapping[str, ColumnFacts]
+) -> ColumnFacts:
     about = place.mapping(place.get(columns))
-    kind = place.at("kind").get(about)
-    if kind == "numeric":
-        width = place.at("width").whole(about)
-        mean = place.at("mean").floats(about, width)
-        deviation = place.at("deviation").floats(about, width)
-        if not all(value > 0 for value in deviation):
-            place.at("deviation").fail("holds a number that is not above 0")
-        return NumericFacts(width, mean, deviation, place.at("longest").whole(about))
-    if kind == "text":
-        entries = _entries(folder, place, about)
-        return TextFacts(Vocabulary(entries), place.at("longest").whole(about))
-    if kind == "class":
-        labels = _entries(folder, place, about)
-        counts = place.at("counts").counts(about)
-        if counts and len(counts) != len(labels):
-            place.at("counts").fail(f"has {len(counts)} entries for {len(labels)} labels")
-        return ClassFacts(labels, counts)
-    place.at("kind").fail(f"is {kind!r}, expected text, numeric or class")
+    match place.at("kind").get(about):
+        case "numeric":
+            width = place.at("width").whole(about)
+            mean = place.at("mean").floats(about, width)
+            deviation = place.at("deviation").floats(about, width)
+            if not all(value > 0 for value in deviation):
+                place.at("deviation").fail("holds a number that is not above 0")
+            return NumericFacts(width, mean, deviation, place.at("longest").whole(about))
+        case "text":
+            return _text(folder, place, about)
+        case "class":
+            labels = _entries(folder, place, about)
+            counts = place.at("counts").counts(about)
+            if counts and len(counts) != len(labels):
+                place.at("counts").fail(f"has {len(counts)} entries for {len(labels)} labels")
+            longest, most = place.at("longest").whole(about), place.at("most").whole(about)
+            return ClassFacts(labels, counts, longest, most)
+        case kind if kind == AS_INPUT and inputs:
+            if place.path[-1] not in inputs:
+                place.at("kind").fail(f"is {kind!r}, but there is no input of this name")
+            return inputs[place.path[-1]]
+        case kind:
+            place.at("kind").fail(f"is {kind!r}, expected text, numeric or class")
+
+
+def _text(folder: Path, place: _Place, about: Mapping[str, Any]) -> TextFacts:
+    entries = Vocabulary(_entries(folder, place, about))
+    characters, longest_token, tokenizer = None, 0, ""
+    if "characters" in about:
+        spelled = place.at("characters")
+        of_tokens = spelled.mapping(about["characters"])
+        characters = Vocabulary(_entries(folder, spelled, of_tokens))
+        longest_token = spelled.at("longest_token").whole(of_tokens)
+    if "tokenizer" in about:
+        tokenizer = _read(_inside(folder, place.at("tokenizer"), about)).removesuffix("\n")
+    return TextFacts(
+        entries,
+        place.at("longest").whole(about),
+        place.at("mean_length").real(about),
+        place.at("length_deviation").real(about),
+        characters,
+        longest_token,
+        tokenizer,
+    )
+
+
+def _inside(folder: Path, place: _Place, about: Mapping[str, Any]) -> Path:
+    """The file that a key names."""
+    name = place.get(about)
+    if not isinstance(name, str) or Path(name).parent != Path(FOLDER):
+        place.fail(f"is not the name of a file in {FOLDER}/")
+    return folder / name
 
 
 def _entries(folder: Path, place: _Place, about: Mapping[str, Any]) -> tuple[str, ...]:
-    name = place.at("vocabulary").get(about)
-    if not isinstance(name, str) or Path(name).parent != Path(FOLDER):
-        place.at("vocabulary").fail(f"is not the name of a file in {FOLDER}/")
-    of_file = _Place(folder / name)
-    entries = _load(folder / name)
+    file = _inside(folder, place.at("vocabulary"), about)
+    of_file, entries = _Place(file), _load(file)
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
         of_file.fail("is not a list of texts")
     if len(set(entries)) != len(entries):
@@ -203,11 +281,19 @@ def _entries(folder: Path, place: _Place, about: Mapping[str, Any]) -> tuple[str
 
 
 def _load(file: Path) -> object:
+    text = _read(file)
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        _Place(file).fail("is missing")
+        return json.loads(text)
     except json.JSONDecodeError as error:
         _Place(file).fail(f"broken JSON at line {error.lineno}, column {error.colno}: {error.msg}")
-    except (OSError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        _Place(file).fail(f"cannot be read: {error}")
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_bytes().decode()
+    except FileNotFoundError:
+        _Place(file).fail("is missing")
+    except (OSError, ValueError) as error:
         _Place(file).fail(f"cannot be read: {error}")
