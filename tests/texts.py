@@ -1,0 +1,169 @@
+"""Texts answered by torch and onnxruntime beside those of the reference, token for token.
+
+The rule for what differs: float32 and float64 may order two candidates differently that tie within
+rounding. A different token is accepted only where both candidates agree within `TIE`:
+
+- `greedy`: the log-probabilities of the two tokens at the first step that differs;
+- `beam`: the values of the two answers, each scored by the reference;
+- `sample`: the draw and the bound between the two tokens, in cumulative probability.
+
+What follows such a token is another answer, and is not compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rnnspec.plan import Plan
+from rnnspec.plan.draws import uniform
+from rnnspec.plan.facts import END_ID
+from rnnspec.plan.names import answer_name
+from rnnspec.plan.nodes import TextOutput
+from rnnspec.reference import Text
+from rnnspec.reference.functions import Array
+from rnnspec.reference.interpret import text_task, values_of
+from rnnspec.reference.search import Hypothesis, Task, step, value
+from rnnspec.to_torch import Model
+from rnnspec.to_torch.search import Texts
+from tests.kinds import Batch, Row
+
+TIE = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The answers to one row: tokens and score of each, and the weights `[U, T]` of the best."""
+
+    tokens: tuple[tuple[int, ...], ...]
+    scores: tuple[float, ...]
+    attention: NDArray[Any] | None = None
+
+
+def tasks(
+    plan: Plan, weights: Mapping[str, NDArray[Any]], rows: Sequence[Row], seeds: Sequence[int]
+) -> list[Task]:
+    """The search for each row's text, in the reference."""
+    exact = {name: np.asarray(v, np.float64) for name, v in weights.items()}
+    (out,) = plan.outputs
+    assert isinstance(out, TextOutput)
+    return [
+        text_task(plan, out, exact, values_of(plan, exact, row), seed)
+        for row, seed in zip(rows, seeds, strict=True)
+    ]
+
+
+@torch.no_grad()
+def of_torch(model: Model, inputs: Batch, seeds: Sequence[int]) -> list[Told]:
+    """What the model answers to each row."""
+    (found,) = model.answers(inputs, torch.tensor(seeds)).values()
+    assert isinstance(found, Texts)
+    looked = None if found.attention is None else found.attention.numpy()
+    return told(found.numbers.numpy(), found.lengths.numpy(), found.scores.numpy(), looked)
+
+
+def of_onnx(plan: Plan, got: Mapping[str, NDArray[Any]]) -> list[Told]:
+    """What a file that gives token numbers answers to each row."""
+    (out,) = plan.outputs
+    name = answer_name(plan, out)
+    numbers, lengths, scores = (got[f"{name}.{part}"] for part in ("ids", "lengths", "scores"))
+    if lengths.ndim == 1:
+        numbers, lengths, scores = numbers[:, None], lengths[:, None], scores[:, None]
+    return told(numbers, lengths, scores, got.get(f"{name}.attention"))
+
+
+def told(
+    numbers: NDArray[Any], lengths: NDArray[Any], scores: NDArray[Any], looked: NDArray[Any] | None
+) -> list[Told]:
+    found = []
+    for row in range(len(numbers)):
+        tokens = []
+        for one, length in zip(numbers[row], lengths[row], strict=True):
+            assert not one[length:].any(), "a number stands past the end"
+            tokens.append(tuple(map(int, one[:length])))
+        weights = None if looked is None else looked[row]
+        found.append(Told(tuple(tokens), tuple(map(float, scores[row])), weights))
+    return found
+
+
+def agree(
+    task: Task,
+    expected: Text,
+    got: Told,
+    where: str,
+    tolerance: float = 1e-4,
+    attention: bool = True,
+) -> bool:
+    """Asserts that the answers to one row agree; False where they part at a tie.
+
+    Scores agree within `tolerance`, or within as much of their size where that is above 1.
+    """
+    assert len(got.tokens) == len(expected.tokens), where
+    for rank, (ours, theirs) in enumerate(zip(expected.tokens, got.tokens, strict=True)):
+        score = expected.scores[rank]
+        if ours != theirs:
+            ended = _ended(task, ours, score)
+            assert tied(task, ours, ended, theirs), f"{where}: {theirs} instead of {ours}"
+            return False
+        if score == -np.inf:
+            assert got.scores[rank] == score, where
+            continue
+        allowed = tolerance * max(1.0, abs(score))
+        assert abs(got.scores[rank] - score) <= allowed, f"{where}: {got.scores[rank]} {score}"
+    found = expected.attention[0]
+    if attention and found is not None and expected.tokens[0]:
+        assert got.attention is not None, where
+        count, steps = len(expected.tokens[0]), found.shape[1]
+        np.testing.assert_allclose(
+            got.attention[:count, :steps], found[:count], atol=tolerance, err_msg=where
+        )
+        assert not got.attention[:, steps:].any(), f"{where}: weights past a row's length"
+    return True
+
+
+def tied(task: Task, ours: Sequence[int], ended: bool, theirs: Sequence[int]) -> bool:
+    """Whether two answers part at candidates that are equal within `TIE`, by the rule above."""
+    if task.search.strategy == "beam":
+        mine = value(task, forced(task, ours, ended))
+        others = [forced(task, theirs, end) for end in (True, False)]
+        return any(abs(value(task, each) - mine) <= TIE for each in others)
+    pairs = zip([*ours, END_ID], [*theirs, END_ID], strict=False)
+    at = next(number for number, (one, other) in enumerate(pairs) if one != other)
+    one, other = ([*tokens, END_ID][at] for tokens in (ours, theirs))
+    _, chances, _, _ = step(task, forced(task, ours[:at], False))
+    if task.search.strategy == "greedy":
+        return bool(abs(chances[one] - chances[other]) <= TIE)
+    return _drawn_at_bound(task, chances, at, one, other)
+
+
+def _drawn_at_bound(task: Task, chances: Array, at: int, one: int, other: int) -> bool:
+    sharp = np.exp((chances - chances.max()) / task.search.temperature)
+    order = np.argsort(-sharp, kind="stable")[: task.search.top_k or None]
+    places = [int(np.flatnonzero(order == each)[0]) for each in (one, other) if each in order]
+    mass = np.cumsum(sharp[order])
+    kept = mass[np.searchsorted(mass, task.search.top_p * mass[-1])]
+    if len(places) < 2 or abs(kept - task.search.top_p * mass[-1]) <= TIE * mass[-1]:
+        return True  # the last token kept is itself a tie
+    lower, upper = sorted(places)
+    equal = abs(sharp[order[lower]] - sharp[order[upper]]) <= TIE
+    bound = abs(mass[lower] - uniform(task.seed, at) * kept) <= TIE * mass[-1]
+    return bool(equal or (bound and upper == lower + 1))
+
+
+def forced(task: Task, tokens: Sequence[int], ended: bool) -> Hypothesis:
+    """The hypothesis of these tokens, by the reference."""
+    so_far = task.start()
+    for number in (*tokens, *([END_ID] if ended else [])):
+        truth, _, weights, left = step(task, so_far)
+        so_far = so_far.after(number, float(truth[number]), weights, left)
+    return so_far
+
+
+def _ended(task: Task, tokens: Sequence[int], score: float) -> bool:
+    """Whether an answer of the reference has its end mark in its score."""
+    return len(tokens) < task.limit and abs(forced(task, tokens, True).score - score) < 1e-9
