@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnnspec.data import Batch, Dataset
-from rnnspec.data.dataset import Ragged
+from rnnspec.data.views import PerRow, Steps
 from rnnspec.plan import Plan
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
@@ -41,7 +41,13 @@ def rows_data(rows: int = 40, longest: int = 9, seed: int = 0, shortest: int = 1
     values = draw.normal(size=(offsets[-1], 3)).astype(np.float32)
     sums = np.add.reduceat(values, offsets[:-1])
     targets = sums.argmax(axis=1).astype(np.int64)
-    return Dataset({"frames": Ragged(values, offsets)}, {"label": targets}, np.arange(rows))
+    return Dataset(
+        {"frames": Steps(values, 0.0)},
+        {"label": PerRow(targets)},
+        np.arange(rows),
+        offsets[:-1],
+        offsets[1:],
+    )
 
 
 class Stream:
@@ -57,9 +63,11 @@ class Stream:
     def windows(self, batch: int, window: int) -> int:
         return max(len(lane) for lane in self._lanes(batch, window))
 
-    def lanes(self, batch: int, window: int) -> Iterator[tuple[Batch, NDArray[np.bool_]]]:
+    def lanes(
+        self, batch: int, window: int, start: int = 0
+    ) -> Iterator[tuple[Batch, NDArray[np.bool_]]]:
         lanes = self._lanes(batch, window)
-        for number in range(max(map(len, lanes))):
+        for number in range(start, max(map(len, lanes))):
             cut = [lane[number] if number < len(lane) else _NONE for lane in lanes]
             longest = max(1, *(len(frames) for frames, _ in cut))
             values = np.zeros((batch, longest, 3), np.float32)

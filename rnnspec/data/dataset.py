@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,13 +114,21 @@ class Dataset:
             {column: view.batch(cut)[0] for column, view in self.targets.items()},
         )
 
-    def lanes(self, batch: int, window: int) -> Iterator[tuple[Batch, NDArray[np.bool_]]]:
-        """All steps as `batch` streams side by side, in windows: see `cut_lanes`.
+    def windows(self, batch: int, window: int) -> int:
+        """How many windows `lanes` gives."""
+        return sum(1 for _ in cut_lanes(self.starts, self.ends, batch, window))
+
+    def lanes(
+        self, batch: int, window: int, start: int = 0
+    ) -> Iterator[tuple[Batch, NDArray[np.bool_]]]:
+        """All steps as `batch` streams side by side, in windows from number `start` on: see
+        `cut_lanes`.
 
         For each window the batch, and `[batch]` whether the states of a lane start anew with it.
         """
         assert self.of_rows is None, "windows over series overlap"
-        for cut, reset in cut_lanes(self.starts, self.ends, batch, window):
+        cuts = cut_lanes(self.starts, self.ends, batch, window)
+        for cut, reset in islice(cuts, start, None):
             yield self.cut(cut), reset
 
     def naive(self, column: str, indices: NDArray[np.integer]) -> Naive:

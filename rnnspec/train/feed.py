@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
@@ -38,8 +37,11 @@ class StreamData(Protocol):
     def windows(self, batch: int, window: int) -> int:
         """How many windows `lanes` gives."""
 
-    def lanes(self, batch: int, window: int) -> Iterator[tuple[Batch, NDArray[np.bool_]]]:
-        """Windows of at most `window` steps of `batch` lanes, in order, always the same ones.
+    def lanes(
+        self, batch: int, window: int, start: int = 0
+    ) -> Iterator[tuple[Batch, NDArray[np.bool_]]]:
+        """Windows of at most `window` steps of `batch` lanes from number `start` on, in order,
+        always the same ones.
 
         Row i of each batch goes on where row i of the one before ended, but where `reset` `[batch]`
         is true: there a new sequence begins. A lane that is at its end has rows of no steps.
@@ -115,8 +117,9 @@ class StreamFeed:
         return self._count
 
     def pieces(self, epoch: int, start: int) -> Iterator[Piece]:
-        for batch, reset in islice(self.data.lanes(self.lanes, self.window), start, None):
-            lengths = np.max([lengths for _, lengths in batch.inputs.values()], axis=0)
+        for batch, reset in self.data.lanes(self.lanes, self.window, start):
+            each = [lengths for _, lengths in batch.inputs.values() if lengths.ndim == 1]
+            lengths = np.max(each, axis=0)
             padded = len(reset) * max(1, int(lengths.max()))
             part = batch
             if self.processes.count > 1:
