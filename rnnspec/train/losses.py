@@ -131,8 +131,9 @@ def _student_t(parameters: Tensor, true: Tensor) -> Tensor:
 
 def _negative_binomial(parameters: Tensor, true: Tensor) -> Tensor:
     """With r = 1 / dispersion: ln of Gamma(z + r) / (z! Gamma(r)) (1 + a m)^-r (a m / (1 + a m))^z
-    (Salinas et al. 2020, equation 3)."""
-    mean, dispersion = parameters.unbind(-1)
+    (Salinas et al. 2020, equation 3). In float64: of large r, the logarithms of Gamma cancel."""
+    mean, dispersion = parameters.double().unbind(-1)
     count, product = 1 / dispersion, dispersion * mean
     logs = torch.lgamma(true + count) - torch.lgamma(true + 1) - torch.lgamma(count)
-    return -(logs - count * torch.log1p(product) + true * (product.log() - torch.log1p(product)))
+    powers = true * (product.log() - torch.log1p(product)) - count * torch.log1p(product)
+    return -(logs + powers).to(parameters.dtype)

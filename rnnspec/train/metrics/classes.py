@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from math import exp, log
+
 import torch
 from torch import Tensor
+
+MOST_CONFUSED = 1000
+"""Most classes of which every pair is counted: the table has their square."""
 
 
 class ClassMetrics:
@@ -16,35 +21,48 @@ class ClassMetrics:
     """
 
     def __init__(self, classes: int, perplexity: bool = False) -> None:
-        self.confusion = torch.zeros(classes, classes, dtype=torch.int64)
-        """Rows by true class (first axis) and answered class (second)."""
+        self.hits = torch.zeros(classes, dtype=torch.int64)
+        self.true = torch.zeros(classes, dtype=torch.int64)
+        """Rows of each class."""
+        self.answered = torch.zeros(classes, dtype=torch.int64)
+        """Rows answered as each class."""
+        size = classes if classes <= MOST_CONFUSED else 0
+        self.confusion = torch.zeros(size, size, dtype=torch.int64)
+        """Rows by true class (first axis) and answered class (second); `[0, 0]` of too many."""
         self.perplexity = perplexity
         self.surprise = 0.0
         """Sum of -ln p of the true class."""
 
     def add(self, answers: Tensor, targets: Tensor) -> None:
-        classes = len(self.confusion)
+        classes = len(self.hits)
         answers, targets = answers.reshape(-1, classes), targets.reshape(-1)
         known = targets >= 0
-        answers, targets = answers[known], targets[known]
-        pairs = targets * classes + answers.argmax(dim=-1)
-        counts = torch.bincount(pairs, minlength=classes * classes)
-        self.confusion += counts.view(classes, classes).cpu()
-        if self.perplexity and len(targets):
-            true = answers.gather(-1, targets[:, None]).double().clamp(min=1e-38)
-            self.surprise -= true.log().sum().item()
+        answers, true = answers[known], targets[known].cpu()
+        best = answers.argmax(dim=-1).cpu()
+        ones = torch.ones_like(true)
+        self.hits.index_add_(0, true, (best == true).long())
+        self.true.index_add_(0, true, ones)
+        self.answered.index_add_(0, best, ones)
+        if len(self.confusion):
+            self.confusion.view(-1).index_add_(0, true * classes + best, ones)
+        if self.perplexity and len(true):
+            of_true = answers.gather(-1, true.to(answers.device)[:, None])
+            self.surprise -= of_true.double().clamp(min=1e-38).log().sum().item()
 
     def values(self) -> dict[str, float]:
-        count = int(self.confusion.sum())
+        count = int(self.true.sum())
         if not count:
             return dict.fromkeys(self.names(), float("nan"))
-        hits = self.confusion.diagonal().double()
-        seen = (self.confusion.sum(0) + self.confusion.sum(1)).double()
+        hits = self.hits.double()
+        seen = (self.true + self.answered).double()
         accuracy = (hits.sum() / count).item()
         if self.perplexity:
-            mean = torch.tensor(self.surprise / count, dtype=torch.float64)
-            bits = (mean / torch.log(torch.tensor(2.0, dtype=torch.float64))).item()
-            return {"perplexity": mean.exp().item(), "bits": bits, "accuracy": accuracy}
+            mean = self.surprise / count
+            return {
+                "perplexity": exp(min(mean, 700.0)),
+                "bits": mean / log(2),
+                "accuracy": accuracy,
+            }
         macro_f1 = (2 * hits / seen)[seen > 0].mean().item()
         return {"accuracy": accuracy, "macro_f1": macro_f1}
 

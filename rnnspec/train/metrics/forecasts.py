@@ -12,25 +12,83 @@ from torch import Tensor
 Array = NDArray[np.float64]
 
 
+class StepSums:
+    """Sum and count of what is not NaN of arrays `[B, H]`, for each step ahead."""
+
+    def __init__(self) -> None:
+        self.sums: Array = np.zeros(0)
+        self.counts: NDArray[np.int64] = np.zeros(0, np.int64)
+
+    def add(self, values: Array) -> None:
+        if not len(self.sums):
+            steps = values.shape[1]
+            self.sums, self.counts = np.zeros(steps), np.zeros(steps, np.int64)
+        known = ~np.isnan(values)
+        self.sums += np.where(known, values, 0.0).sum(axis=0)
+        self.counts += known.sum(axis=0)
+
+    @property
+    def mean(self) -> float:
+        """Over all steps; NaN of nothing."""
+        count = self.counts.sum()
+        return float(self.sums.sum() / count) if count else float("nan")
+
+    @property
+    def by_step(self) -> tuple[float, ...]:
+        """The mean of each step ahead, `[H]`, NaN where there is nothing."""
+        empty = np.full(len(self.sums), np.nan)
+        found = np.divide(self.sums, self.counts, out=empty, where=self.counts > 0)
+        return tuple(found.tolist())
+
+
 @dataclass(slots=True)
+class ErrorSums:
+    """Errors of one forecast: sums for each step ahead, so that memory does not grow with rows."""
+
+    absolute: StepSums = field(default_factory=StepSums)
+    squared: StepSums = field(default_factory=StepSums)
+    relative: StepSums = field(default_factory=StepSums)
+    scaled: StepSums = field(default_factory=StepSums)
+
+    def add(self, answer: Array, true: Array, unit: Array | None = None) -> None:
+        """`answer` and `true` `[B, H]`; `unit` `[B]`, of which those not above 0 are left out."""
+        error = np.abs(answer - true)
+        self.absolute.add(error)
+        self.squared.add(error**2)
+        size = np.abs(answer) + np.abs(true)
+        share = np.divide(2 * error, size, out=np.zeros_like(error), where=size > 0)
+        self.relative.add(np.where(np.isnan(error), np.nan, share))
+        if unit is not None:
+            known = np.where(unit > 0, unit, np.nan)
+            self.scaled.add(error / known[:, None])
+
+    def values(self) -> dict[str, float]:
+        """`mase` only where units were given."""
+        found = {
+            "mae": self.absolute.mean,
+            "rmse": self.squared.mean**0.5,
+            "smape": self.relative.mean,
+        }
+        return found | ({"mase": self.scaled.mean} if len(self.scaled.sums) else {})
+
+
 class ForecastMetrics:
     """Errors of the point forecast over all windows and steps ahead, in the units of the data.
 
     `mae`, `rmse`; `mase`, the mean absolute error divided by that of the seasonal-naive forecast in
-    training (Hyndman and Koehler 2006); `smape`, 2 |e| / (|answer| + |true|), 0 where both are 0
-    (from 0 to 2); `skill`, 1 - mae / mae of the seasonal-naive forecast of the same windows. Of
-    quantiles also `pinball`, the mean over quantiles of max(q e, (q - 1) e), and `coverage`, the
-    share of true values between the lowest and the highest. True values that are NaN are left out.
+    training (Hyndman and Koehler 2006), of windows where that is above 0; `smape`, 2 |e| /
+    (|answer| + |true|), 0 where both are 0 (from 0 to 2); `skill`, 1 - mae / mae of the
+    seasonal-naive forecast, both over the values that it reaches. Of quantiles also `pinball`, the
+    mean over quantiles of max(q e, (q - 1) e), and `coverage`, the share of true values between the
+    lowest and the highest. True values that are NaN are left out.
     """
 
-    quantiles: Sequence[float] = ()
-    errors: list[Array] = field(default_factory=list)
-    """Answer less true, `[B, H]` a batch, NaN where there is no true value."""
-    naive: list[Array] = field(default_factory=list)
-    scaled: list[Array] = field(default_factory=list)
-    relative: list[Array] = field(default_factory=list)
-    pinball: list[Array] = field(default_factory=list)
-    inside: list[Array] = field(default_factory=list)
+    def __init__(self, quantiles: Sequence[float] = ()) -> None:
+        self.quantiles = quantiles
+        self.errors, self.naive = ErrorSums(), ErrorSums()
+        self.beside_naive = StepSums()
+        """Absolute errors of the values that the seasonal-naive forecast reaches."""
+        self.pinball, self.inside = StepSums(), StepSums()
 
     def add(
         self,
@@ -43,46 +101,27 @@ class ForecastMetrics:
         """`point` and `targets` `[B, H]`, `parameters` the quantiles `[B, H, Q]`; `naive` the
         seasonal-naive forecast `[B, H]`, and `unit` its mean absolute error in training `[B]`."""
         answer, true = point.double().cpu().numpy(), targets.double().cpu().numpy()
-        error = answer - true
-        self.errors.append(error)
-        size = np.abs(answer) + np.abs(true)
-        share = np.divide(2 * np.abs(error), size, out=np.zeros_like(error), where=size > 0)
-        self.relative.append(np.where(np.isnan(true), np.nan, share))
+        units = None if unit is None else np.asarray(unit, np.float64)
+        self.errors.add(answer, true, units)
         if naive is not None:
-            self.naive.append(np.asarray(naive, np.float64) - true)
-        if unit is not None:
-            self.scaled.append(error / np.asarray(unit, np.float64)[:, None])
+            other = np.asarray(naive, np.float64)
+            self.naive.add(other, true, units)
+            self.beside_naive.add(np.where(np.isnan(other), np.nan, np.abs(answer - true)))
         if parameters is not None and self.quantiles:
-            found = parameters.double().cpu().numpy()
-            short = true[..., None] - found
-            levels = np.asarray(self.quantiles)
-            self.pinball.append(np.maximum(levels * short, (levels - 1) * short).mean(-1))
-            within = (true >= found[..., 0]) & (true <= found[..., -1])
-            self.inside.append(np.where(np.isnan(true), np.nan, within))
+            self._add_quantiles(parameters.double().cpu().numpy(), true)
+
+    def _add_quantiles(self, found: Array, true: Array) -> None:
+        short = true[..., None] - found
+        levels = np.asarray(self.quantiles)
+        self.pinball.add(np.maximum(levels * short, (levels - 1) * short).mean(-1))
+        within = (true >= found[..., 0]) & (true <= found[..., -1])
+        self.inside.add(np.where(np.isnan(true), np.nan, within))
 
     def values(self) -> dict[str, float]:
-        error = _joined(self.errors)
-        found = {
-            "mae": _mean(np.abs(error)),
-            "rmse": _mean(error**2) ** 0.5,
-            "smape": _mean(_joined(self.relative)),
-        }
-        if self.scaled:
-            found["mase"] = _mean(np.abs(_joined(self.scaled)))
-        if self.naive:
-            naive = _mean(np.abs(_joined(self.naive)))
-            found["skill"] = 1 - found["mae"] / naive if naive > 0 else float("nan")
-        if self.pinball:
-            found["pinball"] = _mean(_joined(self.pinball))
-            found["coverage"] = _mean(_joined(self.inside))
+        found = self.errors.values()
+        if len(self.beside_naive.sums):
+            naive = self.naive.absolute.mean
+            found["skill"] = 1 - self.beside_naive.mean / naive if naive > 0 else float("nan")
+        if len(self.pinball.sums):
+            found["pinball"], found["coverage"] = self.pinball.mean, self.inside.mean
         return found
-
-
-def _joined(parts: list[Array]) -> Array:
-    return np.concatenate(parts) if parts else np.zeros((0, 1))
-
-
-def _mean(values: Array) -> float:
-    """Over what is not NaN; NaN where nothing is."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else float("nan")

@@ -35,19 +35,22 @@ class TagMetrics(ClassMetrics):
             self.spans["answered"] += len(found)
 
     def values(self) -> dict[str, float]:
+        """`span_f1` is NaN where no span is true or answered."""
         seen = self.spans["true"] + self.spans["answered"]
-        span_f1 = 2 * self.spans["hits"] / seen if seen else 0.0
+        span_f1 = 2 * self.spans["hits"] / seen if seen else float("nan")
         return {**super().values(), "span_f1": span_f1}
 
 
 def spans(labels: Sequence[str]) -> Iterator[Span]:
-    """The spans that labels like `B-PER`, `I-PER` and `O` mark."""
-    start, kind = 0, ""
+    """The spans that labels like `B-PER`, `I-PER` and `O` mark; those of `B` and `I` alone have no
+    kind, ""."""
+    start = 0
+    kind: str | None = None
     for at, label in enumerate([*labels, "O"]):
         mark, _, of = label.partition("-")
-        goes_on = mark == "I" and of == kind and kind
-        if kind and not goes_on:
+        goes_on = mark == "I" and of == kind
+        if kind is not None and not goes_on:
             yield start, at, kind
-            kind = ""
+            kind = None
         if mark in ("B", "I") and not goes_on:
-            start, kind = at, of or "span"
+            start, kind = at, of

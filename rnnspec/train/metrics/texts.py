@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from math import exp
 
 import numpy as np
-import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from rnnspec.plan.facts import END_ID
 
@@ -17,48 +18,57 @@ class TextMetrics:
     """Share of texts that are right to the last token, and the rate of wrong tokens.
 
     `error_rate` is the least number of tokens to insert, delete or change to make the answers the
-    true texts, divided by the tokens of these (Levenshtein): of characters, words or phonemes, as
-    the output writes them. `token_accuracy` and `perplexity` are those of each token after the true
-    ones before it, the end of the text included.
+    true texts (Levenshtein), divided by the tokens of these, at least 1: of characters, words or
+    phonemes, as the output writes them. `token_accuracy` and `perplexity` are those of each token
+    after the true ones before it, the end of the text included.
     """
 
-    answered: list[list[int]] = field(default_factory=list)
-    true: list[list[int]] = field(default_factory=list)
+    texts: int = 0
+    right: int = 0
+    """Texts that are right to the last token."""
     edits: int = 0
+    length: int = 0
+    """Tokens of the true texts."""
     surprise: float = 0.0
+    """Sum of -ln p of the true tokens, the end mark included."""
     hits: int = 0
     tokens: int = 0
+    """True tokens with the end marks."""
 
     def add_scores(self, scores: Tensor, targets: Tensor) -> None:
         """Scores `[B, U, size]` after the true tokens, and targets `[B, U]`, below 0 past the
         end."""
         known = targets >= 0
         of_known, numbers = scores[known], targets[known]
-        logs = torch.log_softmax(of_known.double(), -1)
-        self.surprise -= logs.gather(-1, numbers[:, None]).sum().item()
+        each = F.cross_entropy(of_known, numbers, reduction="none")
+        self.surprise += each.double().sum().item()
         self.hits += int((of_known.argmax(-1) == numbers).sum())
         self.tokens += len(numbers)
 
     def add_texts(self, answers: Sequence[Sequence[int]], targets: Tensor) -> None:
         """The token numbers of each row's answer, and targets `[B, U]`."""
         for answer, row in zip(answers, targets.tolist(), strict=True):
-            true = [number for number in row if number >= 0]
-            true = true[: true.index(END_ID)] if END_ID in true else true
-            self.answered.append(list(answer))
-            self.true.append(true)
-            self.edits += distance(list(answer), true)
+            found, true = list(answer), true_numbers(row)
+            self.texts += 1
+            self.right += found == true
+            self.length += len(true)
+            self.edits += distance(found, true)
 
     def values(self) -> dict[str, float]:
         found: dict[str, float] = {}
         if self.tokens:
-            found["perplexity"] = float(np.exp(min(self.surprise / self.tokens, 700.0)))
+            found["perplexity"] = exp(min(self.surprise / self.tokens, 700.0))
             found["token_accuracy"] = self.hits / self.tokens
-        if self.true:
-            right = sum(a == t for a, t in zip(self.answered, self.true, strict=True))
-            length = sum(map(len, self.true))
-            found["exact_match"] = right / len(self.true)
-            found["error_rate"] = self.edits / length if length else float(self.edits > 0)
+        if self.texts:
+            found["exact_match"] = self.right / self.texts
+            found["error_rate"] = self.edits / max(1, self.length)
         return found
+
+
+def true_numbers(row: Sequence[int]) -> list[int]:
+    """The token numbers of a row of targets, without the end mark and what follows it."""
+    numbers = [number for number in row if number >= 0]
+    return numbers[: numbers.index(END_ID)] if END_ID in numbers else numbers
 
 
 def distance(one: list[int], other: list[int]) -> int:

@@ -1,0 +1,362 @@
+"""Metrics against their definitions, computed another way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from math import exp, isnan, log, log2
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnspec.plan.facts import END_ID
+from rnnspec.plan.nodes import (
+    ClassOutput,
+    ForecastOutput,
+    LabelsOutput,
+    NumericOutput,
+    Output,
+    TextOutput,
+)
+from rnnspec.train.goals import Goal
+from rnnspec.train.metrics import (
+    ClassMetrics,
+    ForecastMetrics,
+    LabelsMetrics,
+    Metrics,
+    NumericMetrics,
+    TagMetrics,
+    TextMetrics,
+    metrics_of,
+)
+from rnnspec.train.metrics.classes import MOST_CONFUSED
+from rnnspec.train.metrics.forecasts import Array
+from rnnspec.train.metrics.tags import spans
+from rnnspec.train.metrics.texts import distance
+
+CLASSES = 4
+rows = st.lists(
+    st.tuples(st.integers(-1, CLASSES - 1), st.integers(0, CLASSES - 1)), min_size=1, max_size=40
+)
+
+
+def probabilities(answers: list[int], sure: float = 0.7) -> torch.Tensor:
+    """Rows of probabilities of which that of `answers` is the largest."""
+    found = torch.full((len(answers), CLASSES), (1 - sure) / (CLASSES - 1))
+    found[torch.arange(len(answers)), answers] = sure
+    return found
+
+
+# ---------------------------------------------------------------- classes
+
+
+@given(rows, st.integers(1, 3))
+def test_accuracy_macro_f1_and_confusion(pairs: list[tuple[int, int]], parts: int) -> None:
+    metrics = ClassMetrics(CLASSES)
+    for part in range(parts):  # in pieces, as batches come
+        piece = pairs[part::parts]
+        if piece:
+            metrics.add(probabilities([a for _, a in piece]), torch.tensor([t for t, _ in piece]))
+    known = [(t, a) for t, a in pairs if t >= 0]
+    values = metrics.values()
+    if not known:
+        assert isnan(values["accuracy"]) and isnan(values["macro_f1"])
+        return
+    assert values["accuracy"] == pytest.approx(sum(t == a for t, a in known) / len(known))
+    scores = []
+    for label in range(CLASSES):
+        hits = sum(t == a == label for t, a in known)
+        answered, rows_ = sum(a == label for _, a in known), sum(t == label for t, _ in known)
+        if answered or rows_:
+            precision, recall = hits / max(1, answered), hits / max(1, rows_)
+            total = precision + recall
+            scores.append(2 * precision * recall / total if total else 0.0)
+    assert values["macro_f1"] == pytest.approx(sum(scores) / len(scores))
+    for (true_class, answer), number in Counter(known).items():
+        assert metrics.confusion[true_class, answer] == number
+    assert int(metrics.confusion.sum()) == len(known)
+
+
+def test_perplexity_and_bits_of_next_tokens() -> None:
+    draw = np.random.default_rng(0)
+    answers = torch.softmax(torch.from_numpy(draw.normal(size=(3, 5, CLASSES))), -1)
+    targets = torch.from_numpy(draw.integers(-1, CLASSES, (3, 5)))
+    metrics = ClassMetrics(CLASSES, perplexity=True)
+    metrics.add(answers[:2], targets[:2])
+    metrics.add(answers[2:], targets[2:])
+    ps = [
+        answers[b, t, targets[b, t]].item()
+        for b in range(3)
+        for t in range(5)
+        if targets[b, t] >= 0
+    ]
+    values = metrics.values()
+    assert values["bits"] == pytest.approx(-sum(map(log2, ps)) / len(ps))
+    assert values["perplexity"] == pytest.approx(exp(-sum(map(log, ps)) / len(ps)))
+    assert set(values) == set(metrics.names())
+
+
+def test_classes_without_number_are_counted_without_a_table_of_their_square() -> None:
+    many = MOST_CONFUSED + 1
+    metrics = ClassMetrics(many)
+    answers = torch.zeros(3, many)
+    answers[torch.arange(3), torch.tensor([5, 6, many - 1])] = 1.0
+    metrics.add(answers, torch.tensor([5, 7, many - 1]))
+    assert metrics.confusion.numel() == 0
+    assert metrics.values()["accuracy"] == pytest.approx(2 / 3)
+    assert metrics.values()["macro_f1"] == pytest.approx(2 / 4)  # 5, 6, 7 and the last
+
+
+def test_an_impossible_token_is_no_crash() -> None:
+    metrics = ClassMetrics(2, perplexity=True)
+    metrics.add(torch.tensor([[1.0, 0.0]]), torch.tensor([1]))
+    assert metrics.values()["perplexity"] > 1e30
+
+
+# ---------------------------------------------------------------- several labels
+
+
+label_rows = st.lists(
+    st.tuples(
+        st.lists(st.booleans(), min_size=3, max_size=3),
+        st.lists(st.floats(0.05, 0.95), min_size=3, max_size=3),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(label_rows, st.sampled_from([0.3, 0.5]))
+def test_labels(drawn: list[tuple[list[bool], list[float], bool]], threshold: float) -> None:
+    targets = torch.tensor([[float(on) for on in true] for true, _, _ in drawn])
+    answers = torch.tensor([shares for _, shares, _ in drawn], dtype=torch.float64)
+    for row, (_, _, known) in zip(targets, drawn, strict=True):
+        row[:] = row if known else float("nan")
+    metrics = LabelsMetrics(3, threshold)
+    metrics.add(answers, targets)
+    values = metrics.values()
+    kept = [(true, [s > threshold for s in shares], shares) for true, shares, k in drawn if k]
+    if not kept:
+        assert all(map(isnan, values.values()))
+        return
+    hits = sum(t and a for true, on, _ in kept for t, a in zip(true, on, strict=True))
+    wrong = sum(t != a for true, on, _ in kept for t, a in zip(true, on, strict=True))
+    expected = 2 * hits / (2 * hits + wrong) if hits or wrong else 0.0
+    assert values["micro_f1"] == pytest.approx(expected)
+    assert values["exact_match"] == sum(true == on for true, on, _ in kept) / len(kept)
+    surprise = -sum(
+        log(s if t else 1 - s)
+        for true, _, shares in kept
+        for t, s in zip(true, shares, strict=True)
+    )
+    assert values["nll"] == pytest.approx(surprise / len(kept))
+    scores = []
+    for label in range(3):
+        tp = sum(true[label] and on[label] for true, on, _ in kept)
+        fp_fn = sum(true[label] != on[label] for true, on, _ in kept)
+        if tp or fp_fn:
+            scores.append(2 * tp / (2 * tp + fp_fn))
+    assert values["macro_f1"] == pytest.approx(sum(scores) / len(scores) if scores else 0.0)
+
+
+def test_labels_of_steps_leave_out_what_is_past_the_length() -> None:
+    answers = torch.full((2, 3, 2), 0.9)
+    targets = torch.tensor([[[1.0, 1.0]] * 3, [[1.0, 0.0]] + [[float("nan")] * 2] * 2])
+    metrics = LabelsMetrics(2, 0.5)
+    metrics.add(answers, targets)
+    assert metrics.rows == 4
+    assert metrics.values()["exact_match"] == 0.75
+    assert metrics.values()["micro_f1"] == pytest.approx(2 * 7 / (2 * 7 + 1))
+
+
+# ---------------------------------------------------------------- spans
+
+CASES = [
+    # labels, spans (first step, step after the last, kind): as conlleval cuts them
+    ("O O", set()),
+    ("B-PER", {(0, 1, "PER")}),
+    ("B-PER I-PER O", {(0, 2, "PER")}),
+    ("B-PER B-PER", {(0, 1, "PER"), (1, 2, "PER")}),
+    ("I-PER I-PER", {(0, 2, "PER")}),
+    ("O I-LOC O", {(1, 2, "LOC")}),
+    ("B-PER I-LOC", {(0, 1, "PER"), (1, 2, "LOC")}),
+    ("I-PER B-PER I-PER", {(0, 1, "PER"), (1, 3, "PER")}),
+    ("B-PER O I-PER", {(0, 1, "PER"), (2, 3, "PER")}),
+    ("B-a-b I-a-b I-a", {(0, 2, "a-b"), (2, 3, "a")}),
+    ("B I I O B", {(0, 3, ""), (4, 5, "")}),
+    ("I O I I", {(0, 1, ""), (2, 4, "")}),
+]
+
+
+@pytest.mark.parametrize(("labels", "expected"), CASES)
+def test_spans(labels: str, expected: set[tuple[int, int, str]]) -> None:
+    assert set(spans(labels.split())) == expected
+
+
+@given(st.lists(st.sampled_from(["O", "B-x", "I-x", "B-y", "I-y"]), max_size=9))
+def test_spans_are_those_of_the_rules_of_conlleval(labels: list[str]) -> None:
+    """Its rules state where a span starts and where one ends, by the label before."""
+    starts, ends = [], []
+    for at in range(len(labels) + 1):
+        before, now = ([*labels, "O"][at - 1] if at else "O"), [*labels, "O"][at]
+        other = before[2:] != now[2:]
+        if before != "O" and (now[0] in "BO" or other):
+            ends.append((at, before[2:]))
+        if now[0] == "B" or (now[0] == "I" and (before == "O" or other)):
+            starts.append(at)
+    expected = [(start, end, kind) for start, (end, kind) in zip(starts, ends, strict=True)]
+    assert list(spans(labels)) == expected
+
+
+def test_span_f1_over_rows_and_missing_tags() -> None:
+    labels = ("B-x", "I-x", "O")
+    metrics = TagMetrics(labels)
+    true = torch.tensor([[0, 1, 2, 0], [2, 0, -1, -1]])
+    answers = torch.tensor([[0, 1, 2, 2], [2, 0, 0, 0]])
+    metrics.add(torch.nn.functional.one_hot(answers, 3).float(), true)
+    assert metrics.spans == {"hits": 2, "true": 3, "answered": 2}
+    assert metrics.values()["span_f1"] == pytest.approx(2 * 2 / 5)
+    assert metrics.values()["accuracy"] == pytest.approx(5 / 6)
+
+
+# ---------------------------------------------------------------- texts
+
+
+def table_distance(one: list[int], other: list[int]) -> int:
+    table = [[0] * (len(other) + 1) for _ in range(len(one) + 1)]
+    for i in range(len(one) + 1):
+        for j in range(len(other) + 1):
+            if not i or not j:
+                table[i][j] = i + j
+                continue
+            change = table[i - 1][j - 1] + (one[i - 1] != other[j - 1])
+            table[i][j] = min(change, table[i - 1][j] + 1, table[i][j - 1] + 1)
+    return table[-1][-1]
+
+
+short = st.lists(st.integers(2, 4), max_size=9)
+
+
+@given(short, short)
+def test_distance_is_that_of_the_whole_table(one: list[int], other: list[int]) -> None:
+    assert distance(one, other) == table_distance(one, other)
+
+
+@given(st.lists(st.tuples(short, short), min_size=1, max_size=6))
+def test_exact_match_and_error_rate(pairs: list[tuple[list[int], list[int]]]) -> None:
+    longest = max(len(true) for _, true in pairs) + 1
+    targets = torch.full((len(pairs), longest), -1)
+    for row, (_, true) in zip(targets, pairs, strict=True):
+        row[: len(true) + 1] = torch.tensor([*true, END_ID])
+    metrics = TextMetrics()
+    metrics.add_texts([answer for answer, _ in pairs], targets)
+    edits = sum(table_distance(answer, true) for answer, true in pairs)
+    values = metrics.values()
+    assert values["exact_match"] == sum(a == t for a, t in pairs) / len(pairs)
+    assert values["error_rate"] == edits / max(1, sum(len(true) for _, true in pairs))
+
+
+def test_scores_of_tokens_count_the_end_and_not_what_follows() -> None:
+    draw = np.random.default_rng(1)
+    scores = torch.from_numpy(draw.normal(size=(2, 3, 5)))
+    targets = torch.tensor([[3, 4, END_ID], [2, END_ID, -1]])
+    metrics = TextMetrics()
+    metrics.add_scores(scores, targets)
+    logs = torch.log_softmax(scores, -1)
+    each = [logs[b, u, targets[b, u]].item() for b in range(2) for u in range(3 - b)]
+    best = scores.argmax(-1)
+    hits = sum(int(best[b, u] == targets[b, u]) for b in range(2) for u in range(3 - b))
+    assert metrics.values()["perplexity"] == pytest.approx(exp(-sum(each) / 5))
+    assert metrics.values()["token_accuracy"] == hits / 5
+
+
+# ---------------------------------------------------------------- numbers and forecasts
+
+
+def test_numbers() -> None:
+    metrics = NumericMetrics()
+    metrics.add(torch.tensor([[1.0, 2.0], [3.0, 9.0]]), torch.tensor([[0.0, 2.0], [1.0, np.nan]]))
+    metrics.add(torch.zeros(0, 2), torch.zeros(0, 2))
+    assert metrics.values() == pytest.approx({"mae": 1.0, "rmse": (5 / 3) ** 0.5})
+    assert all(map(isnan, NumericMetrics().values().values()))
+
+
+def mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def windows(seed: int = 0) -> tuple[Array, Array, Array, Array, Array]:
+    """Answers, truth and seasonal-naive `[7, 3]`, quantiles `[7, 3, 3]`, units `[7]`."""
+    draw = np.random.default_rng(seed)
+    answer, true, naive = draw.normal(size=(3, 7, 3))
+    quantiles = np.sort(draw.normal(size=(7, 3, 3)), axis=-1)
+    true[2, 1] = true[5, 0] = np.nan
+    naive[3, 2] = naive[2, 1] = np.nan
+    unit = draw.uniform(0.5, 2, 7)
+    unit[6] = 0.0  # a series that never changed
+    return answer, true, naive, quantiles, unit
+
+
+def test_forecasts() -> None:
+    answer, true, naive, quantiles, unit = windows()
+    metrics = ForecastMetrics((0.1, 0.5, 0.8))
+    for part in (slice(0, 4), slice(4, 7)):
+        point, targets, bands = (torch.from_numpy(a[part]) for a in (answer, true, quantiles))
+        metrics.add(point, targets, bands, naive[part], unit[part])
+    cells = [(b, h) for b in range(7) for h in range(3) if not np.isnan(true[b, h])]
+    error = {cell: answer[cell] - true[cell] for cell in cells}
+    values = metrics.values()
+    assert values["mae"] == pytest.approx(mean([abs(e) for e in error.values()]))
+    assert values["rmse"] == pytest.approx(mean([e**2 for e in error.values()]) ** 0.5)
+    relative = [2 * abs(e) / (abs(answer[c]) + abs(true[c])) for c, e in error.items()]
+    assert values["smape"] == pytest.approx(mean(relative))
+    scaled = [abs(e) / unit[c[0]] for c, e in error.items() if unit[c[0]]]
+    assert values["mase"] == pytest.approx(mean(scaled))
+    reached = [c for c in cells if not np.isnan(naive[c])]
+    ratio = sum(abs(error[c]) for c in reached) / sum(abs(naive[c] - true[c]) for c in reached)
+    assert values["skill"] == pytest.approx(1 - ratio)
+    pinball = [
+        q * (true[c] - quantiles[c][i])
+        if true[c] >= quantiles[c][i]
+        else (1 - q) * (quantiles[c][i] - true[c])
+        for c in cells
+        for i, q in enumerate((0.1, 0.5, 0.8))
+    ]
+    assert values["pinball"] == pytest.approx(mean(pinball))
+    inside = [quantiles[c][0] <= true[c] <= quantiles[c][2] for c in cells]
+    assert values["coverage"] == pytest.approx(mean(inside))
+    by_step = [mean([abs(e) for (_, h), e in error.items() if h == step]) for step in range(3)]
+    assert metrics.errors.absolute.by_step == pytest.approx(by_step)
+
+
+def test_forecasts_of_nothing_and_of_zeros() -> None:
+    values = ForecastMetrics().values()
+    assert all(map(isnan, values.values()))
+    metrics = ForecastMetrics()
+    zeros = torch.zeros(2, 2)
+    metrics.add(zeros, zeros, None, np.zeros((2, 2)), np.ones(2))
+    assert metrics.values()["smape"] == 0.0
+    assert isnan(metrics.values()["skill"])  # a naive forecast without errors cannot be beaten
+
+
+@pytest.mark.parametrize(
+    ("node", "goal", "kind"),
+    [
+        (ClassOutput("o", "s", "c", 3), None, ClassMetrics),
+        (ClassOutput("o", "s", "c", 2, steps=True), Goal(span_labels=("B-x", "O")), TagMetrics),
+        (ClassOutput("o", "s", "c", 3, steps=True, ahead=True), None, ClassMetrics),
+        (LabelsOutput("o", "s", "c", 3), None, LabelsMetrics),
+        (NumericOutput("o", "s", "c", 1, True, True), None, NumericMetrics),
+        (TextOutput("o", "s", "c", "words", 9), None, TextMetrics),
+        (ForecastOutput("o", "s", "c", 4, "point"), None, ForecastMetrics),
+    ],
+)
+def test_each_output_has_its_metrics(node: Output, goal: Goal | None, kind: type[Metrics]) -> None:
+    found = metrics_of(node, goal)
+    assert type(found) is kind
+    if isinstance(node, ClassOutput) and isinstance(found, ClassMetrics):
+        assert found.perplexity == node.ahead
