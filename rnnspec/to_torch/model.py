@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -23,7 +24,8 @@ from rnnspec.to_torch.outputs import (
 )
 from rnnspec.to_torch.parts import part_of
 from rnnspec.to_torch.recurrent import RecurrentLayer
-from rnnspec.to_torch.search import Texts, search
+from rnnspec.to_torch.search import Texts
+from rnnspec.to_torch.search import search as searched
 from rnnspec.to_torch.starts import drawn
 from rnnspec.to_torch.steps import Steps
 from rnnspec.to_torch.teaching import forecast_scores, text_scores
@@ -94,16 +96,22 @@ class Model(nn.Module):
             o.column: self._scores(o, values, inputs, None, 1.0) for o in self.plan.outputs
         }, after
 
-    def answers(self, inputs: Inputs, seeds: Tensor | None = None) -> dict[str, Tensor | Texts]:
+    def answers(
+        self,
+        inputs: Inputs,
+        seeds: Tensor | None = None,
+        search: nodes.Search | None = None,
+    ) -> dict[str, Tensor | Texts]:
         """Probabilities `[B, classes]`, numbers `[B, width]` and the parameters of a forecast
         `[B, H, k]` in the units of the data; of outputs with steps `[B, T, width]`, past a row's
         length arbitrary; of texts what the search found. `seeds` `[B]` int64 are those of the rows
-        where answers are drawn, 0 if None."""
+        where answers are drawn, 0 if None; `search` takes the place of the plan's."""
         values = self._values(inputs, None)[0]
         found: dict[str, Tensor | Texts] = {}
         for out in self.plan.outputs:
             if isinstance(out, nodes.TextOutput):
-                found[out.column] = self._text(out, values, inputs, seeds)
+                chosen = out if search is None else replace(out, search=search)
+                found[out.column] = self._text(chosen, values, inputs, seeds)
                 continue
             scores, part = self._scores(out, values, inputs, None, 1.0), self.output(out.column)
             if isinstance(part, ForecastOutput):
@@ -241,7 +249,7 @@ class Model(nn.Module):
         body, first = self.bodies[out.source], first_sequence(self.plan)
         lengths = None if first is None else inputs[first.key][1]
         prompt = _sequence(values[out.prompt]) if out.prompt else None
-        return search(body, body.reads(values, _rows(inputs)), out, lengths, prompt, seeds)
+        return searched(body, body.reads(values, _rows(inputs)), out, lengths, prompt, seeds)
 
     def penalties(self) -> Iterator[tuple[nn.Parameter, float]]:
         """Trained parameters of which a share counts in the loss: `l2 / 2` times the sum of their

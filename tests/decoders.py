@@ -1,0 +1,124 @@
+"""Specs of decoders over texts by name, their plans, and targets drawn at random."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rnnspec.plan import Plan
+from rnnspec.plan.nodes import Search, TextOutput
+from rnnspec.to_torch import Model
+from tests.kinds import output, plan_of, spec_data, strong_weights
+
+LENGTHS = (5, 1, 0, 3)
+"""Of the sources in a batch: among them 0, 1 and T."""
+TARGETS = ((2, 4, 3, 0), (0,), (3, 2), (5, 5, 4, 2, 0))
+"""Numbers of the answers of that batch; the third has no end mark."""
+ATTENTIONS: dict[str, Any] = {
+    "additive": "additive",
+    "coverage": {"additive": {"units": 3, "coverage": True}},
+    "dot": "dot",
+    "general": "general",
+    "concat": {"concat": {"units": 5}},
+    "concat coverage": {"concat": {"coverage": True}},
+    "multi_head": {"multi_head": {"heads": 2}},
+    "location": {"location": {"units": 3, "filters": 2, "kernel": 3}},
+    "monotonic": "monotonic",
+}
+GRU: dict[str, Any] = {"cell": "gru", "units": 4}
+
+
+def decoded(
+    inputs: Sequence[str] = ("chars",),
+    cardinality: str = "N:M",
+    encoder: Sequence[Mapping[str, Any]] = (GRU,),
+    kind: str = "out_chars",
+    **decoder: Any,
+) -> dict[str, Any]:
+    """The data of a spec whose decoder has these settings."""
+    settings = {"embed": 4, "layers": [GRU], "max_steps": 6, **decoder}
+    return spec_data(cardinality, inputs, [output(kind)], encoder, decoder=settings)
+
+
+_BOTH = {"cell": "lstm", "units": 2, "direction": "bidirectional"}
+_TWO = [{"cell": "lstm", "units": 4}, {"cell": "lstm", "units": 4, "skip": "residual"}]
+SPECS: dict[str, dict[str, Any]] = {
+    "state alone": decoded(),
+    **{f"{name} {when}": decoded(attention=kind, attend=when)
+       for name, kind in ATTENTIONS.items() for when in ("after", "before")},
+    **{f"{name} fed": decoded(attention=kind, input_feeding=True)
+       for name, kind in ATTENTIONS.items()},
+    "fed without attention": decoded(input_feeding=True, hidden=3),
+    "before and fed": decoded(attention="additive", attend="before", input_feeding=True),
+    "copy": decoded(attention="additive", copy="chars"),
+    "copy coverage": decoded(
+        attention={"additive": {"coverage": True}}, copy="chars", attend="before"
+    ),
+    "tied": decoded(tied=True, attention="general", hidden=4),
+    "lstm both ways": decoded(encoder=[_BOTH], layers=_TWO[:1], attention="additive"),
+    "two layers": decoded(encoder=_TWO[:1] * 2, layers=_TWO, attention="general"),
+    "dense bridge": decoded(encoder=[_BOTH], start_from="dense", layers=[GRU]),
+    "learned start": decoded(
+        start_from="learned", layers=[{"cell": "lstm", "units": 3}], attention="additive"
+    ),
+    "zero start": decoded(start_from="zeros", attention="additive"),
+    "unbounded cell": decoded(
+        layers=[{"cell": "indrnn", "units": 4}], encoder=[{"cell": "slstm", "units": 4}],
+        attention="additive", input_feeding=True,
+    ),
+    "own states": decoded(encoder=[{"cell": "slstm", "units": 4}], layers=[
+        {"cell": "slstm", "units": 4, "norm": "layer"}]),
+    "zoneout": decoded(
+        encoder=[{"cell": "lstm", "units": 4, "zoneout": 0.2}],
+        layers=[{"cell": "lstm", "units": 4, "zoneout": 0.1, "recurrent_dropout": 0.2}],
+        attention="dot",
+    ),
+    "words to tokens": decoded(("spelled", "category", "number"), kind="out_tokens"),
+    "1:N": decoded(("category", "vector"), "1:N", kind="out_words"),
+    "1:N fed": decoded(("number",), "1:N", kind="out_words", input_feeding=True, hidden=3),
+}  # fmt: skip
+
+
+def plan(name: str) -> Plan:
+    return plan_of(SPECS[name])[0]
+
+
+def with_search(plan: Plan, search: Search) -> Plan:
+    """The plan with another search for its text."""
+    nodes = tuple(replace(n, search=search) if isinstance(n, TextOutput) else n for n in plan.nodes)
+    return replace(plan, nodes=nodes)
+
+
+def model_of(
+    plan: Plan, weights: Mapping[str, NDArray[np.float32]] | None = None, generic: bool = False
+) -> Model:
+    """In double precision, with random weights if none are given."""
+    model = Model(plan, generic).double().eval()
+    found = strong_weights(plan, size=0.9) if weights is None else weights
+    model.load_canonical({name: value.astype(np.float64) for name, value in found.items()})
+    return model
+
+
+def column(plan: Plan) -> str:
+    (out,) = plan.outputs
+    return out.column
+
+
+def targets(rows: Sequence[Sequence[int]] = TARGETS, size: int = 5) -> torch.Tensor:
+    """Numbers `[B, U]`, -1 past the end; those beyond a vocabulary of `size` are made to fit."""
+    found = torch.full((len(rows), max(map(len, rows))), -1)
+    for row, into in zip(rows, found, strict=True):
+        into[: len(row)] = torch.tensor([min(number, size - 1) for number in row])
+    return found
+
+
+def doubled(
+    batch: Mapping[str, tuple[torch.Tensor, torch.Tensor]],
+) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """A batch in double precision."""
+    return {k: (v.double() if v.is_floating_point() else v, n) for k, (v, n) in batch.items()}
