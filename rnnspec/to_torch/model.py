@@ -14,6 +14,16 @@ from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, nodes, weights
 from rnnspec.plan.names import first_sequence
 from rnnspec.to_torch.decoder import Body
+from rnnspec.to_torch.evaluate import (
+    Inputs,
+    Values,
+    ends_read,
+    last_value,
+    rows_of,
+    sequence,
+    values_of,
+    vector,
+)
 from rnnspec.to_torch.forecast import ForecastOutput
 from rnnspec.to_torch.outputs import (
     ClassOutput,
@@ -27,14 +37,10 @@ from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.search import Texts
 from rnnspec.to_torch.search import search as searched
 from rnnspec.to_torch.starts import drawn
-from rnnspec.to_torch.steps import Steps
 from rnnspec.to_torch.teaching import forecast_scores, text_scores
 from rnnspec.to_torch.weighted import Weighted
 
 Arrays = Mapping[str, NDArray[np.generic]]
-Inputs = Mapping[str, tuple[Tensor, Tensor]]
-"""By the key of an input node its values and lengths, rows first: see `forward`."""
-Values = dict[str, Steps | Tensor]
 OutputPart = ClassOutput | LabelsOutput | NumericOutput | TextOutput | ForecastOutput
 
 
@@ -51,10 +57,7 @@ class Model(nn.Module):
             for node in plan.nodes
             if isinstance(node, nodes.Decoder)
         }
-        self.ends: dict[str, list[str]] = {}
-        for node in plan.nodes:
-            if isinstance(node, nodes.FinalState):
-                self.ends.setdefault(node.source, []).append(node.state)
+        self.ends = ends_read(plan)
 
     def forward(
         self,
@@ -75,7 +78,7 @@ class Model(nn.Module):
         step before (Bengio et al. 2015, scheduled sampling; drawn by torch). A recursive forecast
         reads true values of `targets` `[B, H]` likewise, and its own answers where there are none.
         """
-        values = self._values(inputs, None)[0]
+        values = self.values(inputs, None)[0]
         found: dict[str, Tensor] = {}
         for out in self.plan.outputs:
             truth = None if targets is None else targets.get(out.column)
@@ -91,7 +94,7 @@ class Model(nn.Module):
         that reads forward and has no decoder carries states (`carries`). Those of a row that ends
         before step T are arbitrary, and finite.
         """
-        values, after = self._values(inputs, states)
+        values, after = self.values(inputs, states)
         return {
             o.column: self._scores(o, values, inputs, None, 1.0) for o in self.plan.outputs
         }, after
@@ -106,7 +109,7 @@ class Model(nn.Module):
         `[B, H, k]` in the units of the data; of outputs with steps `[B, T, width]`, past a row's
         length arbitrary; of texts what the search found. `seeds` `[B]` int64 are those of the rows
         where answers are drawn, 0 if None; `search` takes the place of the plan's."""
-        values = self._values(inputs, None)[0]
+        values = self.values(inputs, None)[0]
         found: dict[str, Tensor | Texts] = {}
         for out in self.plan.outputs:
             if isinstance(out, nodes.TextOutput):
@@ -160,60 +163,15 @@ class Model(nn.Module):
                 assert isinstance(part, RecurrentLayer)
                 yield node, part
 
-    def _part(self, node: nodes.Node) -> nn.Module:
-        return self.parts[_key(node.name)]
-
-    def _values(
-        self, inputs: Inputs, states: Mapping[str, Tensor] | None
+    def values(
+        self, inputs: Inputs, states: Mapping[str, Tensor] | None = None
     ) -> tuple[Values, dict[str, Tensor]]:
         """The values of all nodes but decoders and outputs, and the states after the last step
-        where those before the first are given."""
-        values: Values = {}
-        after: dict[str, Tensor] = {}
-        for node in self.plan.nodes:
-            part = self._part(node)
-            match node:
-                case nodes.Decoder() | nodes.ClassOutput() | nodes.LabelsOutput():
-                    continue
-                case nodes.NumericOutput() | nodes.TextOutput() | nodes.ForecastOutput():
-                    continue
-                case nodes.CharactersInput():
-                    values[node.name] = part(*inputs[node.key], values[node.steps])
-                case nodes.SeriesInput() | nodes.FutureInput():
-                    values[node.name] = part(*inputs[node.key], values.get(node.moments))
-                case _ if isinstance(node, nodes.Input | nodes.Derived):
-                    values[node.name] = part(*inputs[node.key])
-                case nodes.Recurrent():
-                    assert isinstance(part, RecurrentLayer)
-                    self._layer(node, part, values, states, after)
-                case nodes.FinalState():
-                    values[node.name] = values[_end(node.source, node.state)]
-                case _:
-                    values[node.name] = part(*(values[source] for source in nodes.sources(node)))
-        return values, after
+        where those before the first are given: what forward, answers and searches start from."""
+        return values_of(self.plan, self._part, self.ends, inputs, states)
 
-    def _layer(
-        self,
-        node: nodes.Recurrent,
-        part: RecurrentLayer,
-        values: Values,
-        states: Mapping[str, Tensor] | None,
-        after: dict[str, Tensor],
-    ) -> None:
-        """The value of a layer, and the states that others ask for."""
-        source, elapsed = _sequence(values[node.source]), values.get(node.elapsed)
-        assert not isinstance(elapsed, Tensor)
-        if states is not None:
-            before = {state: states[f"{node.name}.{state}"] for state in node.cell.states}
-            values[node.name], found = part.carry(source, before, elapsed)
-            after |= {f"{node.name}.{state}": value for state, value in found.items()}
-            return
-        given = [None if not name else _tensor(values[name]) for name in node.given]
-        if node.name not in self.ends:
-            values[node.name] = part(source, elapsed, given)
-            return
-        values[node.name], ends = part.with_ends(source, self.ends[node.name], elapsed, given)
-        values |= {_end(node.name, state): value for state, value in ends.items()}
+    def _part(self, node: nodes.Node) -> nn.Module:
+        return self.parts[_key(node.name)]
 
     def _scores(
         self,
@@ -228,28 +186,28 @@ class Model(nn.Module):
             scores: Tensor = part(values[out.source])
             return scores
         body = self.bodies[out.source]
-        reads = body.reads(values, _rows(inputs))
+        reads = body.reads(values, rows_of(inputs))
         if isinstance(out, nodes.TextOutput):
             assert truth is not None, f"the scores of {out.column} need its targets"
             return rows_first(text_scores(body, reads, truth, teacher_forcing))
         assert isinstance(part, ForecastOutput)
         moments, past = self._moments(out, values), body.first_node
         assert isinstance(past, nodes.PreviousNumber)
-        last = last_value(_sequence(values[past.source]))
+        last = last_value(sequence(values[past.source]))
         raw = forecast_scores(body, reads, part, last, moments, truth, teacher_forcing)
         return part.forward(raw)
 
     def _moments(self, out: nodes.Output, values: Values) -> Tensor | None:
         name = out.moments if isinstance(out, nodes.ForecastOutput) else ""
-        return _tensor(values[name]) if name else None
+        return vector(values[name]) if name else None
 
     def _text(
         self, out: nodes.TextOutput, values: Values, inputs: Inputs, seeds: Tensor | None
     ) -> Texts:
-        body, first = self.bodies[out.source], first_sequence(self.plan)
+        body, first = self.bodies[out.source], firstsequence(self.plan)
         lengths = None if first is None else inputs[first.key][1]
-        prompt = _sequence(values[out.prompt]) if out.prompt else None
-        return searched(body, body.reads(values, _rows(inputs)), out, lengths, prompt, seeds)
+        prompt = sequence(values[out.prompt]) if out.prompt else None
+        return searched(body, body.reads(values, rows_of(inputs)), out, lengths, prompt, seeds)
 
     def penalties(self) -> Iterator[tuple[nn.Parameter, float]]:
         """Trained parameters of which a share counts in the loss: `l2 / 2` times the sum of their
@@ -283,7 +241,7 @@ class Model(nn.Module):
                     f" {expected.get(name, 'none')}, found {found.get(name, 'none')}"
                 )
         for name in expected:
-            held[name].copy_(torch.as_tensor(np.asarray(arrays[name])))
+            held[name].copy_(torch.asvector(np.asarray(arrays[name])))
 
     @torch.no_grad()
     def start(self, facts: Facts, seed: int) -> None:
@@ -292,33 +250,6 @@ class Model(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         for weight in weights(self.plan):
             held[weight.name].copy_(drawn(weight, self.plan, facts, generator))
-
-
-def last_value(past: Steps) -> Tensor:
-    """The last step of each row of a series `[T, B, 1]`: `[B, 1]`, 0 of a row of no steps."""
-    lengths = past.lengths.of_rows
-    rows = torch.arange(len(lengths), device=lengths.device)
-    last = past.values[(lengths - 1).clamp(min=0), rows]
-    return last.masked_fill((lengths == 0)[:, None], 0.0)
-
-
-def _rows(inputs: Inputs) -> int:
-    return len(next(iter(inputs.values()))[0])
-
-
-def _end(layer: str, state: str) -> str:
-    """Where the last states of a layer stand among the values; no node has such a name."""
-    return f"{layer}:{state}"
-
-
-def _sequence(value: Steps | Tensor) -> Steps:
-    assert isinstance(value, Steps)
-    return value
-
-
-def _tensor(value: Steps | Tensor) -> Tensor:
-    assert isinstance(value, Tensor)
-    return value
 
 
 def _key(name: str) -> str:

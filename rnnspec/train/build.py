@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from rnnspec import __version__
-from rnnspec.data import Dataset, encode, survey
+from rnnspec.data import Dataset, Reading, encode, survey
 from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, dump, resolve
 from rnnspec.plan.facts_file import read_facts
@@ -113,19 +113,18 @@ def datasets(
     loaded: LoadedSpec, plan: Plan, facts: Facts, cache: Path
 ) -> tuple[Dataset, Dataset | None]:
     """The encoded training rows and validation rows, if the spec has any."""
-    data = loaded.spec.data
+    data, reading = loaded.spec.data, Reading.of(loaded.spec)
     train = loaded.resolve_path(data.train)
     if isinstance(data.valid, float):
         share = data.valid
         return (
-            encode(plan, facts, train, data.format, cache, "train", share),
-            encode(plan, facts, train, data.format, cache, "valid", share),
+            encode(plan, facts, train, reading, cache, "train", share),
+            encode(plan, facts, train, reading, cache, "valid", share),
         )
-    whole = encode(plan, facts, train, data.format, cache)
+    whole = encode(plan, facts, train, reading, cache, "train")
     if data.valid is None:
         return whole, None
-    valid = loaded.resolve_path(data.valid)
-    return whole, encode(plan, facts, valid, data.format, cache)
+    return whole, encode(plan, facts, loaded.resolve_path(data.valid), reading, cache)
 
 
 def _begun(

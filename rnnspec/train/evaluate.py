@@ -7,14 +7,17 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from rnnspec.data import Batch, Dataset, in_order_batches
+from rnnspec.data import Batch, Dataset, Naive, in_order_batches
 from rnnspec.plan.nodes import ForecastOutput, Output, Search, TextOutput
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.forecast import ForecastOutput as ForecastPart
+from rnnspec.to_torch.outputs import TextOutput as TextPart
+from rnnspec.to_torch.search import Texts
 from rnnspec.train.devices import Numbers
 from rnnspec.train.goals import Goals
 from rnnspec.train.metrics import ForecastMetrics, Metrics, TextMetrics, metrics_of
-from rnnspec.train.objective import Answered, Objective
+from rnnspec.train.objective import Answered, Objective, forecast
 from rnnspec.train.tensors import tensors as tensors
 
 See = Callable[[Batch, Answered, Mapping[str, object]], None]
@@ -43,14 +46,16 @@ class Measures:
         zeros = dict.fromkeys(sums, 0.0)
         return cls(objective, sums, zeros, dict(zeros), greedy, decode)
 
-    def add(self, batch: Batch, found: Answered) -> dict[str, object]:
-        """Take in a batch; its answers by column."""
+    def add(
+        self, batch: Batch, found: Answered, naive: Mapping[str, Naive] | None = None
+    ) -> dict[str, object]:
+        """Take in a batch; its answers by column. `naive` are the seasonal-naive forecasts."""
         answers: dict[str, object] = {}
         for column, count in self.objective.counts(batch).items():
             self.totals[column] += found.losses[column].item() * count
             self.counts[column] += count
             node = self.objective.outputs[column]
-            answers[column] = self._measure(node, batch, found)
+            answers[column] = self._measure(node, found, (naive or {}).get(column))
         return answers
 
     def values(self) -> dict[str, float]:
@@ -62,7 +67,7 @@ class Measures:
             values |= {prefix + name: value for name, value in metrics.values().items()}
         return values
 
-    def _measure(self, node: Output, batch: Batch, found: Answered) -> object:
+    def _measure(self, node: Output, found: Answered, naive: Naive | None) -> object:
         """Add to the metrics of one output; its answers."""
         column, model = node.column, self.objective.model
         sums, scores, targets = self.sums[column], found.scores[column], found.targets[column]
@@ -72,19 +77,26 @@ class Measures:
             return self._written(node, sums, found) if self.decode else None
         if isinstance(node, ForecastOutput):
             assert isinstance(sums, ForecastMetrics)
-            if any(n.name == node.source and hasattr(n, "body") for n in model.plan.nodes):
+            if node.source in model.bodies:
                 scores = model(found.inputs)[column]  # fed with its own answers
-            parameters, _ = model.forecast(column, scores, found.inputs)
-            point = model.output(column).point(parameters)
-            sums.add(point, targets, parameters, *batch.naive.get(column, (None, None)))
+            parameters, _ = forecast(model, node, scores, found.inputs)
+            part = model.output(column)
+            assert isinstance(part, ForecastPart)
+            point = part.expected(parameters)
+            known = (naive.forecast, naive.scale) if naive else (None, None)
+            sums.add(point, targets, parameters, *known)
             return parameters
-        answers = model.output(column).answer(scores)
+        part = model.output(column)
+        assert not isinstance(part, ForecastPart | TextPart)
+        answers = part.answer(scores)
+        assert not isinstance(sums, TextMetrics | ForecastMetrics)
         sums.add(answers, targets)
         return answers
 
     def _written(self, node: TextOutput, sums: TextMetrics, found: Answered) -> object:
         search = as_greedy(node.search) if self.greedy else None
         texts = self.objective.model.answers(found.inputs, search=search)[node.column]
+        assert isinstance(texts, Texts)
         best, lengths = texts.numbers[:, 0].tolist(), texts.lengths[:, 0].tolist()
         written = [row[:length] for row, length in zip(best, lengths, strict=True)]
         sums.add_texts(written, found.targets[node.column])
@@ -117,7 +129,8 @@ def evaluate(
     for rows in in_order_batches(data.lengths, batch):
         asked = data.collate(rows)
         found = objective.answered(asked, numbers)
-        answers = measures.add(asked, found)
+        naive = {column: data.naive(column, rows) for column in data.seasons}
+        answers = measures.add(asked, found, naive)
         if see is not None:
             see(asked, found, answers)
     model.train(was_training)

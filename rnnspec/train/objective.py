@@ -20,6 +20,8 @@ from rnnspec.plan.nodes import (
 )
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.forecast import ForecastOutput as ForecastPart
+from rnnspec.to_torch.outputs import NumericOutput as NumericPart
 from rnnspec.train import losses
 from rnnspec.train.devices import Numbers
 from rnnspec.train.goals import Goals
@@ -101,9 +103,22 @@ class Objective:
             case LabelsOutput():
                 total = losses.labels_loss(scores, targets)
             case NumericOutput():
-                scaled = self.model.scaled_targets(node.column, targets)
+                part = self.model.output(node.column)
+                assert isinstance(part, NumericPart)
+                scaled = part.scale(targets)
                 total = losses.numeric_loss(scores, scaled, self.loss)
             case ForecastOutput():
-                parameters, scale = self.model.forecast(node.column, scores, inputs)
+                parameters, scale = forecast(self.model, node, scores, inputs)
                 total = losses.forecast_loss(node, parameters, scale, targets, self.loss)
         return goal.weight * total / max(1.0, losses.count_of(node, targets))
+
+
+def forecast(
+    model: Model, node: ForecastOutput, raw: Tensor, inputs: Inputs
+) -> tuple[Tensor, Tensor]:
+    """Parameters `[B, H, k]` in the units of the data, and the unit `[B, 1]` or `[1]` that errors
+    are measured in."""
+    part = model.output(node.column)
+    assert isinstance(part, ForecastPart)
+    moments = model.moments(node.column, inputs)
+    return part.answer(raw, moments), part.scaling(raw, moments)[1]

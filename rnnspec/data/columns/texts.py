@@ -88,14 +88,15 @@ class Words:
     spelled: CharCounts | None = None
     longest_token: int = 0
 
-    def add(self, chunk: Chunk, bad: BadRows) -> Lengths:
+    def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
+        """The steps of each row; None of a text to be answered, which has steps of its own."""
         tokens, lengths = self.cells.tokens(chunk, bad)
         self.counts.add(tokens)
         self.lengths.add(lengths, chunk.continued)
         if self.spelled is not None:
             self.spelled.add(tokens)
             self.longest_token = max(self.longest_token, max(map(len, tokens), default=0))
-        return lengths
+        return None if isinstance(self.column, WordsOutput | TokensOutput) else lengths
 
     def facts(self) -> TextFacts:
         what = "word" if self.cells.kind == "words" else "token"
@@ -117,12 +118,13 @@ class Chars:
     counts: CharCounts = field(default_factory=CharCounts)
     lengths: LengthCounts = field(default_factory=LengthCounts)
 
-    def add(self, chunk: Chunk, bad: BadRows) -> Lengths:
+    def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
+        """As of `Words`."""
         texts = self.cells.texts(chunk, bad)
         self.counts.add(texts)
         lengths = lengths_of(texts)
         self.lengths.add(lengths, chunk.continued)
-        return lengths
+        return None if isinstance(self.column, CharsOutput) else lengths
 
     def facts(self) -> TextFacts:
         column = self.column
@@ -256,7 +258,8 @@ class SpelledTokens:
     table: NDArray[np.int32]
     tokens: RaggedWriter
 
-    def add(self, chunk: Chunk, bad: BadRows) -> Lengths:
+    def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
+        """The steps of each row; None of a text to be answered, which has steps of its own."""
         tokens, lengths = self.cells.tokens(chunk, bad)
         self.tokens.append(self.table[code_points("".join(tokens))], lengths_of(tokens))
         return lengths
