@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.data.lanes import cut_lanes
+from rnnspec.data.lanes import count_windows, cut_lanes
 from rnnspec.data.series import seasonal_naive
 from rnnspec.data.views import Cut, Lengths, Texts, Values, View
 
@@ -114,10 +114,6 @@ class Dataset:
             {column: view.batch(cut)[0] for column, view in self.targets.items()},
         )
 
-    def windows(self, batch: int, window: int) -> int:
-        """How many windows `lanes` gives."""
-        return sum(1 for _ in cut_lanes(self.starts, self.ends, batch, window))
-
     def lanes(
         self, batch: int, window: int, start: int = 0
     ) -> Iterator[tuple[Batch, NDArray[np.bool_]]]:
@@ -130,6 +126,10 @@ class Dataset:
         cuts = cut_lanes(self.starts, self.ends, batch, window)
         for cut, reset in islice(cuts, start, None):
             yield self.cut(cut), reset
+
+    def windows(self, batch: int, window: int) -> int:
+        """How many windows `lanes` gives."""
+        return count_windows(self.starts, self.ends, batch, window)
 
     def naive(self, column: str, indices: NDArray[np.integer]) -> Naive:
         """The seasonal-naive forecast of `column` for the rows `indices`."""

@@ -59,6 +59,7 @@ def encode(
     assert rows == "train" or (rows == "all") == (share == 0), "a share goes with a part"
     check_file(file)
     reading = Reading(reading) if isinstance(reading, str) else reading
+    rows = rows if share or reading.series is not None else "all"
     job = _Job(
         Encoding(plan, facts, reading), file, format_of(file, reading.format), rows, share, progress
     )

@@ -20,6 +20,15 @@ def lane_bounds(steps: int, batch: int) -> Places:
     return np.minimum(np.arange(batch + 1) * -(-steps // batch), steps)
 
 
+def count_windows(starts: Places, ends: Places, batch: int, window: int) -> int:
+    """How many cuts `cut_lanes` gives: those of the lane that has most."""
+    bounds = lane_bounds(int(ends[-1]) if len(ends) else 0, batch)
+    cuts = np.unique(np.concatenate([starts, bounds]))  # no window goes beyond any of them
+    lanes = np.searchsorted(bounds[:-1], cuts[:-1], side="right") - 1
+    windows = -(-np.diff(cuts) // window)
+    return int(np.bincount(lanes, windows).max(initial=0)) if len(windows) else 0
+
+
 def cut_lanes(
     starts: Places, ends: Places, batch: int, window: int
 ) -> Iterator[tuple[Cut, NDArray[np.bool_]]]:

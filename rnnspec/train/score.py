@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rnnspec.data import encode
+from rnnspec.data import Reading, encode
 from rnnspec.data.encode import Part
 from rnnspec.data.readers import Format, format_of
 from rnnspec.errors import DataError
@@ -91,7 +91,8 @@ def evaluate_build(trained: Trained, file: Path | None = None) -> Scores:
     model.load_canonical(trained.weights)
     with _cache(trained) as cache:
         part: Part = "valid" if share else "all"
-        data = encode(trained.plan, trained.facts, file, format, cache, part, share)
+        reading = Reading.of(trained.spec, format)
+        data = encode(trained.plan, trained.facts, file, reading, cache, part, share)
         goals = goals_of(trained.spec, trained.facts)
         metrics, sums = evaluate(model, data, trained.spec.train, goals)
         rows = data.rows

@@ -258,8 +258,7 @@ class SpelledTokens:
     table: NDArray[np.int32]
     tokens: RaggedWriter
 
-    def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
-        """The steps of each row; None of a text to be answered, which has steps of its own."""
+    def add(self, chunk: Chunk, bad: BadRows) -> Lengths:
         tokens, lengths = self.cells.tokens(chunk, bad)
         self.tokens.append(self.table[code_points("".join(tokens))], lengths_of(tokens))
         return lengths
