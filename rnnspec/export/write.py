@@ -8,35 +8,56 @@ from rnnspec import __version__
 from rnnspec.errors import ExportError
 from rnnspec.export.parity import Parity, prove
 from rnnspec.export.probes import probes
-from rnnspec.plan import dump
+from rnnspec.export.variant import variant
+from rnnspec.plan import Facts, Plan, TextFacts, dump
+from rnnspec.plan.nodes import Attend, TokensInput
 from rnnspec.run.interface import PARITY, PLAN, SPEC, VERSION, interface
 from rnnspec.run.session import Session
 from rnnspec.spec.load import resolved_yaml
 from rnnspec.to_onnx import add_metadata, to_onnx
+from rnnspec.to_onnx.tokens import TOKENIZER_FILE
 from rnnspec.to_torch import Model
 from rnnspec.train.files import write_bytes
 from rnnspec.train.folder import Trained
 
 
 def export_onnx(
-    trained: Trained, target: Path, *, opset: int = 21, ids: bool = False, generic: bool = False
+    trained: Trained,
+    target: Path,
+    *,
+    opset: int = 21,
+    ids: bool = False,
+    generic: bool = False,
+    attention: bool = False,
+    strategy: str = "",
+    generate: int | None = None,
 ) -> Parity:
     """Write `trained` to `target` as one ONNX file and return the figures of its proof.
 
-    `ids`: token numbers in place of text, for runtimes without string operators. `generic`: no
-    native recurrent operators. Raises ExportError if the file's answers differ from the module's;
-    `target` is then as it was before.
+    `ids`: token numbers in place of text, for runtimes without string operators; beside a model of
+    subwords their tokenizer is then written as `tokenizer.json`. `generic`: no native recurrent
+    operators. `attention`: the weights of a decoder's attention are answered too. `strategy`: how
+    texts are searched for, in the place of what the spec says. `generate`: a language model becomes
+    one that writes so many tokens on from a prompt.
+
+    Raises ExportError if the file's answers differ from the module's, or for what the model cannot
+    do; `target` is then as it was before.
     """
-    plan, facts = trained.plan, trained.facts
-    file = to_onnx(plan, facts, trained.weights, generic=generic, ids=ids, opset=opset)
+    spec, plan = variant(trained, strategy, generate)
+    facts = trained.facts
+    if attention:
+        _check_attention(plan)
+    file = to_onnx(
+        plan, facts, trained.weights, generic=generic, ids=ids, opset=opset, attention=attention
+    )
     model = Model(plan).eval()
     model.load_canonical(trained.weights)
     session = Session(file.SerializeToString())
-    parity = prove(session, model, facts, probes(plan, facts), ids)
+    parity = prove(session, model, facts, probes(plan, facts, ids), ids)
     add_metadata(
         file,
         {
-            SPEC: resolved_yaml(trained.spec),
+            SPEC: resolved_yaml(spec),
             PLAN: dump(plan),
             VERSION: __version__,
             PARITY: parity.as_json(),
@@ -45,8 +66,35 @@ def export_onnx(
     )
     content = file.SerializeToString()
     _check_loads(content)
+    if (beside := tokenizer_of(plan, facts)) is not None:
+        write_bytes(target.parent / TOKENIZER_FILE, beside.encode())
     write_bytes(target, content)
     return parity
+
+
+def tokenizer_of(plan: Plan, facts: Facts) -> str | None:
+    """The tokenizer that a model of subwords needs beside it, as JSON of the tokenizers library.
+    Raises ExportError where there are several."""
+    found = []
+    for node in plan.inputs:
+        known = facts.inputs[node.column]
+        if isinstance(node, TokensInput) and node.kind == "subwords":
+            assert isinstance(known, TextFacts)
+            found.append((node.column, known.tokenizer))
+    if len(found) > 1:
+        columns = " and ".join(repr(column) for column, _ in found)
+        raise ExportError(
+            f"the columns {columns} are read as subwords, each with a tokenizer of its own, and"
+            f" only one {TOKENIZER_FILE} can stand beside a model; read one of them as words"
+        )
+    return found[0][1] if found else None
+
+
+def _check_attention(plan: Plan) -> None:
+    if not any(isinstance(node, Attend) for node in plan.every_node()):
+        raise ExportError(
+            f"{plan.name} has no attention whose weights could be answered; leave out --attention"
+        )
 
 
 def _check_loads(content: bytes) -> None:

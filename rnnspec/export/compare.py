@@ -1,0 +1,191 @@
+"""One answer of an exported file beside the trained module's: probabilities, numbers, labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec.errors import ExportError
+from rnnspec.plan import Facts, NumericFacts, Plan
+from rnnspec.plan.names import labels_of, output_names
+from rnnspec.plan.nodes import ClassOutput, ForecastOutput, LabelsOutput, NumericOutput, Output
+
+Array = NDArray[np.float64]
+
+ALLOWED = 1e-5
+"""Largest difference allowed: of probabilities, or of numbers in units of their deviation."""
+ROUNDING_FACTOR = 10
+"""A row at which the module is sensitive to rounding may differ further: by this many times what
+the module itself loses there by computing in float32 rather than float64. Over hundreds of steps
+that can exceed the tolerance; an error of the lowering is larger by orders of magnitude."""
+DEFECT = "nothing was written. This is a defect of rnnspec: please report it with the spec"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What comparisons saw, as `Parity` says; several add up."""
+
+    difference: float = 0.0
+    rounding: float = 0.0
+    ties: int = 0
+    tokens: int = 0
+    score: float = 0.0
+
+    def __add__(self, other: Seen) -> Seen:
+        return Seen(
+            max(self.difference, other.difference),
+            max(self.rounding, other.rounding),
+            self.ties + other.ties,
+            self.tokens + other.tokens,
+            max(self.score, other.score),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """To one batch: of the module, of the module in float64, and of the file by output's name;
+    `lengths` are those of the rows."""
+
+    expected: Array
+    precise: Array
+    got: Mapping[str, NDArray[np.generic]]
+    lengths: NDArray[np.int64]
+
+
+def compare(
+    plan: Plan,
+    node: ClassOutput | LabelsOutput | NumericOutput | ForecastOutput,
+    facts: Facts,
+    answers: Answers,
+) -> Seen:
+    """One output on one batch. Raises ExportError where it differs."""
+    name, *others = output_names(plan, node, False)
+    got, expected, precise = answers.got, answers.expected, answers.precise
+    told = _told(node, name, others, got)
+    own = np.ones((*expected.shape[:-1], 1), bool)
+    if getattr(node, "steps", False):
+        steps = told.shape[1]  # of a batch of empty rows the module has one step, the file none
+        expected, precise = expected[:, :steps], precise[:, :steps]
+        own = (np.arange(steps) < answers.lengths[:, np.newaxis])[..., np.newaxis]
+        _check_nothing_past(node, got, name, told, own[..., 0])
+    expected, precise = np.where(own, expected, 0), np.where(own, precise, 0)
+    unit = _units(node, facts, expected)
+    differences = np.abs(told.reshape(expected.shape) - expected) / unit
+    rounding = np.abs(expected - precise) / unit
+    # Rounding of a row shows in some of its numbers and may be felt in all.
+    axes = tuple(range(1, expected.ndim))
+    of_row = rounding.max(axis=axes, keepdims=True, initial=0.0)
+    _check(node, differences, of_row)
+    ties = 0
+    if isinstance(node, ClassOutput):
+        ties = _check_labels(node, facts, got[name], expected, own[..., 0], of_row)
+    elif isinstance(node, LabelsOutput):
+        ties = _check_on(node, facts, got[name], expected, own, of_row)
+    return Seen(float(differences.max(initial=0.0)), float(rounding.max(initial=0.0)), ties)
+
+
+def _told(
+    node: Output, name: str, others: list[str], got: Mapping[str, NDArray[np.generic]]
+) -> Array:
+    """The numbers of the file's answer, in the order in which the module has them."""
+    if isinstance(node, ClassOutput | LabelsOutput):
+        return np.asarray(got[others[0]], np.float64)
+    parts = [np.asarray(got[each], np.float64) for each in (name, *others)]
+    if isinstance(node, NumericOutput):
+        return parts[0]
+    if getattr(node, "quantiles", ()):
+        return parts[1]
+    return np.stack(parts, axis=-1)
+
+
+def _units(node: Output, facts: Facts, expected: Array) -> Array:
+    """What a difference is measured in: 1 of probabilities, of numbers their deviation. An offset
+    far larger than the deviation costs float32 digits in both back ends alike."""
+    if isinstance(node, ClassOutput | LabelsOutput):
+        return np.ones(())
+    known = facts.outputs.get(node.column, facts.inputs.get(node.column))
+    assert isinstance(known, NumericFacts)
+    unit = np.ones(())
+    if isinstance(node, ForecastOutput):
+        # All numbers of a row come of the same window, and are as precise as the largest is.
+        largest = np.abs(expected).max(axis=(1, 2), keepdims=True, initial=0.0)
+        return np.asarray(np.maximum(known.deviation[0], largest))
+    if isinstance(node, NumericOutput) and node.scaled:
+        unit = np.asarray(known.deviation)
+    return np.asarray(np.maximum(unit, np.abs(expected)))
+
+
+def _check(node: Output, differences: Array, rounding: Array) -> None:
+    """No difference may be above what is allowed there."""
+    if not (differences <= _allowed(rounding)).all():  # a NaN is no parity either
+        raise ExportError(
+            f"{node.column}: the exported file differs from the trained module by"
+            f" {differences.max():.1e} (allowed {ALLOWED:.0e}); {DEFECT}"
+        )
+
+
+def _check_nothing_past(
+    node: Output,
+    got: Mapping[str, NDArray[np.generic]],
+    name: str,
+    told: Array,
+    own: NDArray[np.bool_],
+) -> None:
+    labels = got[name] if isinstance(node, ClassOutput | LabelsOutput) else np.zeros(own.shape)
+    if told[~own].any() or (labels[~own].astype(bool)).any():
+        raise ExportError(f"{node.column}: the exported file answers past the end; {DEFECT}")
+
+
+def _check_labels(
+    node: ClassOutput,
+    facts: Facts,
+    labels: NDArray[np.generic],
+    expected: Array,
+    own: NDArray[np.bool_],
+    rounding: Array,
+) -> int:
+    """The labels, each of the largest probability but for ties, of which it is told how many."""
+    if not own.any():
+        return 0
+    names = {label: number for number, label in enumerate(labels_of(facts, node.column))}
+    shares = expected[own]
+    answered = np.array([names[label] for label in labels[own].tolist()])
+    best = shares.argmax(axis=-1)
+    places = np.arange(len(shares))
+    lost = shares[places, best] - shares[places, answered]
+    allowed = np.broadcast_to(_allowed(rounding), (*own.shape, 1))[own][:, 0]
+    if (lost > 2 * allowed).any():
+        worst = int(lost.argmax())
+        raise ExportError(
+            f"the exported file answers {list(names)[answered[worst]]!r} where the trained module"
+            f" answers {list(names)[best[worst]]!r}; {DEFECT}"
+        )
+    return int((answered != best).sum())
+
+
+def _check_on(
+    node: LabelsOutput,
+    facts: Facts,
+    labels: NDArray[np.generic],
+    expected: Array,
+    own: NDArray[np.bool_],
+    rounding: Array,
+) -> int:
+    """The labels that are on, but for ties with the threshold, of which it is told how many."""
+    names = np.array(labels_of(facts, node.column), object)
+    wanted = np.where((expected > node.threshold) & own, names, "")
+    wrong = labels != wanted
+    near = np.abs(expected - node.threshold) <= 2 * _allowed(rounding)
+    if (wrong & ~near).any():
+        raise ExportError(
+            f"{node.column}: the exported file answers other labels than the trained module;"
+            f" {DEFECT}"
+        )
+    return int(wrong.sum())
+
+
+def _allowed(rounding: Array) -> Array:
+    return ALLOWED + ROUNDING_FACTOR * rounding

@@ -1,0 +1,194 @@
+"""Texts of an exported file beside those of the trained module: token by token."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rnnspec.errors import ExportError
+from rnnspec.export.compare import DEFECT, ROUNDING_FACTOR, Seen
+from rnnspec.export.probes import Probe
+from rnnspec.plan import Facts, TextFacts
+from rnnspec.plan.names import UNKNOWN, output_names
+from rnnspec.plan.nodes import TextOutput
+from rnnspec.to_torch import Model
+from rnnspec.to_torch.search import Texts
+
+SCORES_ALLOWED = 1e-4
+"""Largest difference of two log-probabilities, or of two weights of attention."""
+MOVED = 1e-6
+"""By how much, as a share of each, weights are moved to see whether an answer is a tie: ten times
+what float32 rounds by."""
+TRIES = 32
+Results = Mapping[str, NDArray[Any]]
+Told = list[Any]
+"""The answers to a row, the best first: texts, lists of tokens or lists of numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked: the module in float64, the output, and its inputs."""
+
+    exact: Model
+    node: TextOutput
+    inputs: Mapping[str, tuple[torch.Tensor, torch.Tensor]]
+    seeds: NDArray[np.int64]
+
+
+def compare_texts(
+    asked: Asked, facts: Facts, probe: Probe, one: Texts, precise: Texts, got: Results, ids: bool
+) -> Seen:
+    """The texts answered to one batch. Raises ExportError where they differ and are no ties."""
+    node = asked.node
+    names = output_names(asked.exact.plan, node, ids)
+    scores_name = f"{names[0].removesuffix('.ids')}.scores"
+    known = _Known.of(node, facts, probe, ids)
+    expected, told = known.of_module(one), known.of_file(got, names)
+    differing = [row for row in range(len(expected)) if expected[row] != told[row]]
+    ties = _ties(asked, known, differing, told)
+    if lost := set(differing) - ties:
+        row = min(lost)
+        raise ExportError(
+            f"the exported file answers {told[row]!r} where the trained module answers"
+            f" {expected[row]!r}; {DEFECT}"
+        )
+    alike = [row for row in range(len(expected)) if row not in ties]
+    scores = np.asarray(got[scores_name], np.float64).reshape(len(expected), -1)
+    score, rounding = _scores(node, scores, one, precise, alike)
+    tokens = int(one.lengths[alike].sum()) if alike else 0
+    if f"{names[0].removesuffix('.ids')}.attention" in got:
+        weights = got[f"{names[0].removesuffix('.ids')}.attention"]
+        _check_attention(node, weights, one, precise, alike)
+    return Seen(0.0, rounding, len(ties), tokens, score)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """How numbers become an answer: `entries` by number, of text joined by `glue`, after the
+    row's own `prompts`."""
+
+    entries: tuple[str, ...]
+    glue: str | None
+    prompts: list[str]
+    ids: bool
+
+    @classmethod
+    def of(cls, node: TextOutput, facts: Facts, probe: Probe, ids: bool) -> _Known:
+        known = facts.outputs.get(node.column, facts.inputs.get(node.column))
+        assert isinstance(known, TextFacts)
+        glue = {"words": " ", "chars": "", "tokens": None}[node.kind]
+        rows = len(probe.lengths)
+        prompts = [""] * rows
+        if node.prompt and not ids and glue is not None:
+            prompts = probe.feeds[node.column].tolist()
+        return cls(("", UNKNOWN, *known.vocabulary.entries), glue, prompts, ids)
+
+    def of_module(self, texts: Texts) -> list[Told]:
+        numbers, lengths = texts.numbers.tolist(), texts.lengths.tolist()
+        return [
+            [self._plain(n[:count], row) for n, count in zip(best, counts, strict=True)]
+            for row, (best, counts) in enumerate(zip(numbers, lengths, strict=True))
+        ]
+
+    def _plain(self, numbers: list[int], row: int) -> Any:
+        if self.ids:
+            return numbers
+        tokens = [self.entries[number] for number in numbers]
+        if self.glue is None:
+            return tokens
+        prompt = self.prompts[row]
+        glue = self.glue if prompt and tokens else ""
+        return prompt + glue + self.glue.join(tokens)
+
+    def of_file(self, got: Results, names: tuple[str, ...]) -> list[Told]:
+        values = got[names[0]]
+        rows = len(self.prompts)
+        if self.ids:
+            numbers = values.reshape(rows, -1, values.shape[-1]).tolist()
+            lengths = got[names[1]].reshape(rows, -1).tolist()
+            pairs = zip(numbers, lengths, strict=True)
+            return [[n[:c] for n, c in zip(ns, cs, strict=True)] for ns, cs in pairs]
+        if self.glue is not None:
+            return [list(row) for row in values.reshape(rows, -1).tolist()]
+        lists = values.reshape(rows, -1, values.shape[-1]).tolist()
+        return [[[token for token in each if token] for each in row] for row in lists]
+
+
+def _ties(asked: Asked, known: _Known, rows: list[int], told: list[Told]) -> set[int]:
+    """Those of `rows` to which the module, its weights moved by hardly more than rounding does,
+    gives the answer of the file."""
+    found: set[int] = set()
+    if rows:
+        for answers in _moved_answers(asked):
+            each = known.of_module(answers)
+            found |= {row for row in rows if each[row] == told[row]}
+            if len(found) == len(rows):
+                break
+    return found
+
+
+@torch.inference_mode()
+def _moved_answers(asked: Asked) -> Iterator[Texts]:
+    """What the module answers with its weights moved a little, in one direction after another."""
+    generator = torch.Generator().manual_seed(0)
+    seeds = torch.from_numpy(asked.seeds)
+    for _ in range(TRIES):
+        moved = copy.deepcopy(asked.exact)
+        for weight in moved.parameters():
+            shift = torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
+            weight.mul_(1 + MOVED * shift)
+        answers = moved.answers(asked.inputs, seeds)[asked.node.column]
+        assert isinstance(answers, Texts)
+        yield answers
+
+
+def _scores(
+    node: TextOutput,
+    scores: NDArray[np.float64],
+    one: Texts,
+    precise: Texts,
+    rows: list[int],
+) -> tuple[float, float]:
+    """The largest difference of log-probabilities, and of those that float32 itself makes."""
+    expected, exact = one.scores.double().numpy(), precise.scores.double().numpy()
+    with np.errstate(invalid="ignore"):
+        differences = np.abs(scores - expected)[rows]
+        rounding = np.abs(expected - exact)[rows]
+    lacking = np.isneginf(expected[rows]) & np.isneginf(scores[rows])
+    differences[lacking] = 0
+    same = (one.lengths == precise.lengths).numpy()[rows]
+    rounding[~same | ~np.isfinite(rounding)] = 0
+    allowed = SCORES_ALLOWED + ROUNDING_FACTOR * rounding
+    if not (differences <= allowed).all():
+        raise ExportError(
+            f"{node.column}: log-probabilities of the exported file differ from those of the"
+            f" trained module by {np.nanmax(differences):.1e} (allowed {SCORES_ALLOWED:.0e});"
+            f" {DEFECT}"
+        )
+    return float(differences.max(initial=0.0)), float(rounding.max(initial=0.0))
+
+
+def _check_attention(
+    node: TextOutput, weights: NDArray[Any], one: Texts, precise: Texts, rows: list[int]
+) -> None:
+    assert one.attention is not None and precise.attention is not None
+    expected = one.attention.double().numpy()
+    steps, time = (min(a, b) for a, b in zip(weights.shape[1:], expected.shape[1:], strict=True))
+    if not rows:
+        return
+    found, expected = weights[rows], expected[rows]
+    inside = np.abs(found[:, :steps, :time] - expected[:, :steps, :time])
+    beyond = max(
+        np.abs(found[:, steps:]).max(initial=0.0), np.abs(found[:, :, time:]).max(initial=0.0)
+    )
+    if not max(inside.max(initial=0.0), beyond) <= SCORES_ALLOWED:
+        raise ExportError(
+            f"{node.column}: weights of attention in the exported file differ from those of the"
+            f" trained module by {max(inside.max(initial=0.0), beyond):.1e}; {DEFECT}"
+        )
