@@ -19,7 +19,7 @@ from rnnspec.spec.load import LoadedSpec, resolved_yaml
 from rnnspec.to_torch import Model
 from rnnspec.train.distributed import ALONE, Processes, restarts
 from rnnspec.train.events import Listener
-from rnnspec.train.files import read_arrays, read_text, write_arrays
+from rnnspec.train.files import read_arrays, read_text, sweep, write_arrays
 from rnnspec.train.folder import BuildFolder, all_builds, begin, next_folder
 from rnnspec.train.goals import goals_of
 from rnnspec.train.interrupt import interruptible
@@ -91,6 +91,8 @@ def _trained(trainer: Trainer, interrupted: bool) -> Result:
     folder, writes = trainer.folder, trainer.processes.first
     if interrupted and folder.checkpoint.exists():
         trainer.resume()
+    if writes:
+        sweep(folder.path)
     trainer.listener.stage("training")
     with interruptible() as interrupt:
         finished = trainer.run(interrupt)

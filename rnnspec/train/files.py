@@ -28,6 +28,12 @@ def write_bytes(path: Path, content: bytes) -> None:
         ) from error
 
 
+def sweep(folder: Path) -> None:
+    """Remove what processes that were killed left half written in `folder`."""
+    for torn in folder.glob(".*.part"):
+        torn.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """As `write_bytes`, in UTF-8."""
     write_bytes(path, text.encode())
