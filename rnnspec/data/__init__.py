@@ -4,7 +4,8 @@
                                                        └─ encode ─▶ Dataset ─collate─▶ Batch
 
 Everything streams: memory depends on the longest row, the vocabulary and the number of rows (a
-few bytes each), never on the size of the file.
+few bytes each), never on the size of the file. Of a table of series the numbers are held, in 4
+bytes each.
 """
 
 from rnnspec.data.batches import epoch_batches, in_order_batches, padded_share

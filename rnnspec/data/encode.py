@@ -132,8 +132,8 @@ def _write(job: _Job, writer: Writer) -> None:
         used = _part(chunk, job.rows, job.share)
         lines.append(np.array(used.lines[used.continued :], np.int64))
         lengths = take(used, takers, bad)
-        if lengths is None:
-            lengths = np.zeros(len(used), np.int64)
+        if lengths is None:  # a row is one step
+            lengths = np.ones(len(used), np.int64)
         offsets.append(end.whole_rows(lengths, used.continued))
     if end.rows:
         offsets.append(np.array([end.steps], np.int64))

@@ -66,9 +66,10 @@ class _Rows:
     def check(self) -> None:
         """Raises DataError for a split that leaves a side empty."""
         if self.share and not self.kept_out:
+            count = f"the {self.rows} rows" if self.rows > 1 else "the only row"
             raise DataError(
-                f"{self.train}: a validation share of {self.share:g} takes none of the {self.rows} "
-                "rows; set data.valid to a larger share or to a file"
+                f"{self.train}: a validation share of {self.share:g} takes none of {count}; "
+                "set data.valid to a larger share or to a file"
             )
         if not self.rows:
             raise DataError(

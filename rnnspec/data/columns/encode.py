@@ -109,7 +109,7 @@ class Encoding:
                 return NumberWriter(_number_cells(node), node.width, values)
             case KeysInput(column=column, size=size):
                 values = writer.column(name, "u1", -(-size // 8))
-                return KeysWriter(column, _labels(known), False, values)
+                return KeysWriter(column, _labels(known), False, self.reading.stream, values)
             case SeriesInput() | FutureInput():
                 return None
 
@@ -125,7 +125,7 @@ class Encoding:
                 return ClassWriter(column, _labels(known), skips, writer.column(name, "<i8"))
             case LabelsOutput(steps=True, labels=size):
                 values = writer.column(name, "u1", -(-size // 8))
-                return KeysWriter(column, _labels(known), True, values)
+                return KeysWriter(column, _labels(known), True, False, values)
             case LabelsOutput(labels=size):
                 values = writer.column(name, "u1", size // 8 + 1)
                 return LabelSetWriter(column, _labels(known), skips, values)

@@ -104,7 +104,7 @@ def gatherer_of_input(column: Input, reading: Reading, chunks: Chunks) -> Gather
         case VectorInput() | NumberInput():
             return Numbers(NumberCells(column.column, column.as_, column.missing != "error"))
         case KeysInput():
-            return LabelSets(column.column, steps=True)
+            return LabelSets(column.column, steps=True, stream=reading.stream)
         case CategoryInput():
             return Categories(column)
         case SeriesInput():

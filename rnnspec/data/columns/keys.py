@@ -26,6 +26,7 @@ class LabelSets:
     column: str
     steps: bool
     skips: bool = False
+    stream: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     longest: int = 1
     most: int = 1
@@ -33,7 +34,7 @@ class LabelSets:
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
         lengths = None
         if self.steps:
-            rows = key_steps_of(self.column, chunk, bad)
+            rows = key_steps_of(self.column, self.stream, chunk, bad)
             lengths = lengths_of(rows)
             self.longest = max(self.longest, int(lengths.max(initial=0)))
             sets = [step for row in rows for step in row]
@@ -51,13 +52,16 @@ class LabelSets:
         return class_facts(self.counts, self.longest, self.most)
 
 
-def key_steps_of(column: str, chunk: Chunk, bad: BadRows) -> list[Sets]:
-    """The labels of each step of each row."""
+def key_steps_of(column: str, stream: bool, chunk: Chunk, bad: BadRows) -> list[Sets]:
+    """The labels of each step of each row, which of a `stream` may have any number of them."""
+    return bad.decoded(chunk, column, lambda cell: _key_steps(cell, chunk.textual, stream))
 
-    def decoded(cell: object) -> Sets:
-        return decode.key_steps(cell, chunk.textual)
 
-    return bad.decoded(chunk, column, decoded)
+def _key_steps(cell: object, textual: bool, stream: bool) -> Sets:
+    found = decode.key_steps(cell, textual)
+    if not stream:
+        decode.check_length(len(found))
+    return found
 
 
 def label_sets_of(column: str, skips: bool, chunk: Chunk, bad: BadRows) -> list[list[str] | None]:
@@ -85,6 +89,7 @@ class KeysWriter:
     column: str
     labels: tuple[str, ...]
     answers: bool
+    stream: bool
     values: Column
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths:
@@ -92,7 +97,7 @@ class KeysWriter:
 
         def decoded(cell: object) -> list[list[int]]:
             rows = []
-            for at, step in enumerate(decode.key_steps(cell, chunk.textual)):
+            for at, step in enumerate(_key_steps(cell, chunk.textual, self.stream)):
                 try:
                     rows.append(self._numbers(step, numbers))
                 except DataError as error:

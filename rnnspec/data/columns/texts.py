@@ -58,8 +58,14 @@ class TextCells:
         """Of words and tokens: those of all rows one after the other, and how many each has."""
         if self.kind == "words":
             return decode.words_of(self.texts(chunk, bad))
-        read = partial(decode.tokens, textual=chunk.textual)
-        rows = bad.decoded(chunk, self.column, read)
+
+        def decoded(cell: object) -> list[str]:
+            found = decode.tokens(cell, chunk.textual)
+            if not self.stream:
+                decode.check_length(len(found))
+            return found
+
+        rows = bad.decoded(chunk, self.column, decoded)
         return [token for row in rows for token in row], lengths_of(rows)
 
 
