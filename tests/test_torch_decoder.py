@@ -30,7 +30,7 @@ def size_of(model: Model) -> int:
 def in_steps(model: Model, inputs: dict[str, tuple[Tensor, Tensor]], truth: Tensor) -> Tensor:
     """The scores of a run in which each step is a run of its own, fed with the true numbers."""
     body = next(iter(model.bodies.values()))
-    values, _ = model._values(inputs, None)
+    values, _ = model.values(inputs, None)
     reads = body.reads(values, len(truth))
     before = torch.nn.functional.pad(truth.clamp(min=0), (1, 0))[:, :-1].t()
     found = body.fed(reads, before[0], len(before), lambda step, _: before[step + 1])
@@ -121,7 +121,7 @@ def test_scheduled_sampling_reads_its_own_answers() -> None:
     taught = model(inputs, {name: truth})[name]
     assert not torch.allclose(free, taught)
     body = next(iter(model.bodies.values()))
-    reads = body.reads(model._values(inputs, None)[0], len(truth))
+    reads = body.reads(model.values(inputs, None)[0], len(truth))
     steps = text_scores(body, reads, truth, 1 - 1e-12).values.transpose(0, 1)
     torch.testing.assert_close(steps, taught, atol=1e-10, rtol=0)
 
@@ -180,7 +180,7 @@ def test_final_states_are_those_after_the_last_step_of_each_row(cell: str, gener
 def test_final_states_are_computed_only_where_they_are_read() -> None:
     plans = {name: plan(name) for name in ("state alone", "zero start")}
     read = {n: Model(p).ends for n, p in plans.items()}
-    assert read == {"state alone": {"layers.0": ["h"]}, "zero start": {}}
+    assert read == {"state alone": {"layers.0": ("h",)}, "zero start": {}}
     assert any(isinstance(node, FinalState) for node in plans["state alone"].nodes)
 
 

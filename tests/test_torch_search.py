@@ -102,7 +102,8 @@ def test_a_row_is_answered_alike_alone_and_among_others(how: str) -> None:
     for number, (row, seed) in enumerate(zip(rows, seeds, strict=True)):
         alone = found_by(model, [row], [seed])
         assert tokens(alone)[0] == tokens(together)[number]
-        torch.testing.assert_close(alone.scores[0], together.scores[number], atol=1e-6, rtol=0)
+        pair = alone.scores[0].double(), together.scores[number].double()
+        torch.testing.assert_close(*pair, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("name", SPECS)

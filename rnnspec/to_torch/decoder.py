@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from rnnspec.plan import nodes
 from rnnspec.to_torch.attention import Attention
 from rnnspec.to_torch.copying import CopyMix
+from rnnspec.to_torch.evaluate import sequence
 from rnnspec.to_torch.layers import Embed, Scores
 from rnnspec.to_torch.phases import Reads, phases, read_directly
 from rnnspec.to_torch.recurrent import RecurrentLayer
@@ -112,7 +113,7 @@ class Body:
         if self.loop:
             self._loop(run, longest)
             self._nodes(self.behind_loop, run)
-        return _sequence(run.values[self.node.scores])
+        return sequence(run.values[self.node.scores])
 
     def fed(
         self,
@@ -149,7 +150,7 @@ class Body:
         ahead = {name: Steps(v[at : at + 1], run.lengths) for name, v in reads.ahead.items()}
         run.values |= ahead
         self._nodes(self.node.body, run)
-        scores = _sequence(run.values[self.node.scores]).values[0]
+        scores = sequence(run.values[self.node.scores]).values[0]
         weights = next(iter(run.weights.values()), None)
         return Step(scores, run.states, None if weights is None else weights.flatten(0, 1))
 
@@ -201,7 +202,7 @@ class Body:
             self._nodes(self.loop, now)
             states = now.states
             for name, values_of in found.items():
-                values_of.append(_sequence(now.values[name]).values)
+                values_of.append(sequence(now.values[name]).values)
             for name, of_step in now.weights.items():
                 weights.setdefault(name, []).append(of_step)
         run.states = states
@@ -215,7 +216,7 @@ class Body:
                 run.values[node.name] = self._value(node, run)
         for node in chosen:
             if isinstance(node, nodes.Delayed):
-                run.states[node.name] = _sequence(run.values[node.source]).values[-1]
+                run.states[node.name] = sequence(run.values[node.source]).values[-1]
 
     def _value(self, node: nodes.Node, run: _Pass) -> Steps | Tensor:
         part, values = self.parts[node.name], run.values
@@ -225,7 +226,7 @@ class Body:
             case nodes.Recurrent(), RecurrentLayer():
                 before = {s: run.states[f"{node.name}.{s}"] for s in node.cell.states}
                 drawn = run.drawn.setdefault(node.name, {})
-                out, after = part.carry(_sequence(values[node.source]), before, None, drawn)
+                out, after = part.carry(sequence(values[node.source]), before, None, drawn)
                 run.states |= {f"{node.name}.{s}": value for s, value in after.items()}
                 return out
             case nodes.Attend(), _:
@@ -234,9 +235,9 @@ class Body:
             case nodes.Scores(), Scores():
                 table = self.parts[node.tied] if node.tied else None
                 assert table is None or isinstance(table, Embed)
-                return part.forward(_sequence(values[node.source]), table.table if table else None)
+                return part.forward(sequence(values[node.source]), table.table if table else None)
             case nodes.CopyMix(), CopyMix():
-                source, gate = _sequence(values[node.source]), _sequence(values[node.gate])
+                source, gate = sequence(values[node.source]), sequence(values[node.gate])
                 return part.forward(
                     source, gate, run.weights[node.attend], run.reads.copied[node.name]
                 )
@@ -247,7 +248,7 @@ class Body:
 
     def _attended(self, node: nodes.Attend, part: Attention, run: _Pass) -> Steps:
         """The queries of all steps and beams of a row are asked together."""
-        query, reads = _sequence(run.values[node.source]).values, run.reads
+        query, reads = sequence(run.values[node.source]).values, run.reads
         steps = len(query)
         asked = query.unflatten(1, (reads.rows, -1)).transpose(0, 1).flatten(1, 2)
         prefix = f"{node.name}."
@@ -257,8 +258,3 @@ class Body:
         run.weights[node.name] = weights
         back = found.unflatten(1, (steps, -1)).transpose(0, 1).flatten(1, 2)
         return Steps(back, run.lengths)
-
-
-def _sequence(value: Steps | Tensor) -> Steps:
-    assert isinstance(value, Steps)
-    return value

@@ -204,7 +204,7 @@ class Model(nn.Module):
     def _text(
         self, out: nodes.TextOutput, values: Values, inputs: Inputs, seeds: Tensor | None
     ) -> Texts:
-        body, first = self.bodies[out.source], firstsequence(self.plan)
+        body, first = self.bodies[out.source], first_sequence(self.plan)
         lengths = None if first is None else inputs[first.key][1]
         prompt = sequence(values[out.prompt]) if out.prompt else None
         return searched(body, body.reads(values, rows_of(inputs)), out, lengths, prompt, seeds)
@@ -241,7 +241,7 @@ class Model(nn.Module):
                     f" {expected.get(name, 'none')}, found {found.get(name, 'none')}"
                 )
         for name in expected:
-            held[name].copy_(torch.asvector(np.asarray(arrays[name])))
+            held[name].copy_(torch.as_tensor(np.asarray(arrays[name])))
 
     @torch.no_grad()
     def start(self, facts: Facts, seed: int) -> None:
