@@ -52,35 +52,35 @@ class Attention:
 
     def __init__(self, low: Lowering, node: Attend, rows: Rows, told: bool) -> None:
         assert low.padded, "the memory has a step"
-        self._low, self._node, self._rows = low, node, rows
+        self._low, self._node = low, node
         self._told = told or node.remembers
         emit, name, memory = low.emit, node.name, low.steps(node.memory)
         clean = memory.name
         if not memory.clean:
             clean = memory.lengths.cleaned(memory.name, f"{name}.cleaned")
         self._memory = emit.op("Transpose", [clean], f"{name}.memory", {"perm": [1, 0, 2]})
-        self._time = emit.op("Shape", [clean], f"{name}.time", {"start": 0, "end": 1})
+        self.extent = emit.op("Shape", [clean], f"{name}.time", {"start": 0, "end": 1})
         choice = [memory.lengths.mask(), emit.number(0.0), emit.number(LEAST)]
         bias = emit.op("Where", choice, f"{name}.bias")
         self._mask = emit.op("Transpose", [bias], f"{name}.mask", {"perm": [1, 2, 0]})
         self._keys = self._known()
-        self.states = [self._state()] if node.remembers else []
+        self.states = [self._state(rows)] if node.remembers else []
 
-    def step(self, emit: Emitter, query: str, before: Sequence[str]) -> Attended:
-        """One step of `query` `[R, query_width]`."""
+    def step(self, emit: Emitter, rows: Rows, query: str, before: Sequence[str]) -> Attended:
+        """One step of `query` `[R, query_width]`, of these rows."""
         node, name = self._node, self._node.name
         if node.kind == "multi_head":
-            return self._heads(emit, query)
+            return self._heads(emit, rows, query)
         if node.kind in ("dot", "general"):
-            scores = self._dots(emit, query)
+            scores = self._dots(emit, rows, query)
         else:
-            scores = self._hidden(emit, query, before)
-        masked = emit.op("Add", [scores, self._mask], f"{name}.masked")
+            scores = self._hidden(emit, rows, query, before)
+        masked = emit.op("Add", [scores, rows.at(self._mask)], f"{name}.masked")
         if node.kind == "monotonic":
-            weights = self._monotonic(emit, masked, before[0])
+            weights = self._monotonic(emit, rows, masked, before[0])
         else:
             weights = emit.op("Softmax", [masked], f"{name}.weights", {"axis": -1})
-        found = emit.op("MatMul", [weights, self._memory], f"{name}.context")
+        found = emit.op("MatMul", [weights, rows.at(self._memory)], f"{name}.context")
         context = emit.op("Reshape", [found, emit.integers(-1, node.memory_width)], name)
         flat = self._flat(emit, weights) if self._told else ""
         if node.coverage:
@@ -121,16 +121,16 @@ class Attention:
         parts = emit.op("Reshape", [value, shape], f"{name}.parts")
         return emit.op("Transpose", [parts], name, {"perm": list(order)})
 
-    def _state(self) -> State:
+    def _state(self, rows: Rows) -> State:
         """The sum of all weights so far, or the last ones: at first 0, but of a monotonic attention
         1 at the first step of the memory."""
         emit, name = self._low.emit, self._node.name
         what = f"{name}.sum" if self._node.coverage else f"{name}.last"
-        shape = self._shape(what, self._rows.count())
+        shape = self._shape(what, rows.count())
         if self._node.kind != "monotonic":
             before = emit.op("Expand", [emit.number(0.0), shape], f"{what}.before")
             return State(what, before, (MEMORY,))
-        end = emit.op("Squeeze", [self._time], f"{what}.end")
+        end = emit.op("Squeeze", [self.extent], f"{what}.end")
         numbers = emit.op("Range", [emit.integer(0), end, emit.integer(1)], f"{what}.numbers")
         first = emit.op("Equal", [numbers, emit.integer(0)], f"{what}.is_first")
         ones = emit.op("Cast", [first], f"{what}.first", {"to": FLOAT})
@@ -138,30 +138,35 @@ class Attention:
 
     def _shape(self, name: str, *parts: str) -> str:
         """`[*parts, T]`."""
-        return self._low.emit.op("Concat", [*parts, self._time], f"{name}.shape", {"axis": 0})
+        return self._low.emit.op("Concat", [*parts, self.extent], f"{name}.shape", {"axis": 0})
 
-    def _dots(self, emit: Emitter, query: str) -> str:
+    def _dots(self, emit: Emitter, rows: Rows, query: str) -> str:
         """q · k_j: `[B, K, T]`."""
         name = self._node.name
-        asked = self._rows.by_beam(emit, query, f"{name}.query", self._node.query_width)
-        return emit.op("MatMul", [asked, self._keys], f"{name}.scores")
+        asked = rows.by_beam(emit, query, f"{name}.query", self._node.query_width)
+        return emit.op("MatMul", [asked, rows.at(self._keys)], f"{name}.scores")
 
-    def _hidden(self, emit: Emitter, query: str, before: Sequence[str]) -> str:
+    def _hidden(self, emit: Emitter, rows: Rows, query: str, before: Sequence[str]) -> str:
         """v · tanh(W_q q + k_j + …): `[B, K, T]`."""
         low, node, name = self._low, self._node, self._node.name
         matrix = low.weights[f"{name}.W" if node.kind == "concat" else f"{name}.W_q"]
         turned = emit.weight(f"{name}.W_q.transposed", matrix[:, : node.query_width].T)
         asked = emit.op("MatMul", [query, turned], f"{name}.of_query")
-        asked = self._rows.by_beam(emit, asked, f"{name}.query", 1, node.units)
-        total = emit.op("Add", [asked, self._keys], f"{name}.affine")
+        asked = rows.by_beam(emit, asked, f"{name}.query", 1, node.units)
+        total = emit.op("Add", [asked, rows.at(self._keys)], f"{name}.affine")
         if node.coverage or node.kind == "location":
-            total = emit.op("Add", [total, self._of_earlier(emit, before[0])], f"{name}.moved")
+            total = emit.op(
+                "Add", [total, self._of_earlier(emit, rows, before[0])], f"{name}.moved"
+            )
         hidden = emit.op("Tanh", [total], f"{name}.hidden")
-        column = emit.weight(f"{name}.v.column", low.weights[f"{name}.v"][:, np.newaxis])
-        scores = emit.op("MatMul", [hidden, column], f"{name}.column")
-        return emit.op("Squeeze", [scores, emit.integers(3)], f"{name}.scores")
+        # As one row times a matrix: of matrix times column onnxruntime takes twice as long.
+        flat = emit.op("Reshape", [hidden, emit.integers(-1, node.units)], f"{name}.hidden.flat")
+        row = emit.weight(f"{name}.v.row", low.weights[f"{name}.v"][np.newaxis])
+        scores = emit.op("Gemm", [row, flat], f"{name}.scores.flat", {"transB": 1})
+        shape = self._shape(f"{name}.scores", emit.integers(-1, rows.width))
+        return emit.op("Reshape", [scores, shape], f"{name}.scores")
 
-    def _of_earlier(self, emit: Emitter, before: str) -> str:
+    def _of_earlier(self, emit: Emitter, rows: Rows, before: str) -> str:
         """What earlier weights add inside the tanh: `[B, K, T, units]`."""
         low, node, name = self._low, self._node, self._node.name
         if node.coverage:
@@ -175,7 +180,7 @@ class Attention:
             inputs = [line, emit.weight(f"{name}.U.F", kernel)]
             term = emit.op("Conv", inputs, f"{name}.found", {"pads": pads})
             term = emit.op("Transpose", [term], f"{name}.of_last", {"perm": [0, 2, 1]})
-        parts = [emit.integers(-1, self._rows.width), self._time, emit.integers(node.units)]
+        parts = [emit.integers(-1, rows.width), self.extent, emit.integers(node.units)]
         title = f"{name}.of_earlier"
         shape = low.emit.op("Concat", parts, f"{title}.shape", {"axis": 0})
         return emit.op("Reshape", [term, shape], title)
@@ -186,7 +191,7 @@ class Attention:
         shape = self._shape(name, emit.integers(-1))
         return emit.op("Reshape", [weights, shape], name)
 
-    def _monotonic(self, emit: Emitter, masked: str, before: str) -> str:
+    def _monotonic(self, emit: Emitter, rows: Rows, masked: str, before: str) -> str:
         """a_j = p_j q_j with q_j = (1 - p_{j-1}) q_{j-1} + a'_j: `[B, K, T]`.
 
         A Scan over j: the closed form divides by products that come to 0.
@@ -194,7 +199,7 @@ class Attention:
         low, name = self._low, self._node.name
         energy = emit.op("Add", [masked, low.canonical(f"{name}.r")], f"{name}.energy")
         chosen = emit.op("Sigmoid", [energy], f"{name}.p.each")
-        body, extents = emit.body(), [self._rows.dimension]
+        body, extents = emit.body(), [rows.dimension]
         left = body.input(f"{name}.left", FLOAT, extents)
         p = body.input(f"{name}.p.at", FLOAT, extents)
         earlier = body.input(f"{name}.earlier", FLOAT, extents)
@@ -202,7 +207,7 @@ class Attention:
         taken = body.op("Mul", [p, q], f"{name}.taken")
         body.result(body.op("Sub", [q, taken], f"{name}.left.next"), FLOAT, extents)
         body.result(taken, FLOAT, extents)
-        none = self._rows.filled(emit.number(0.0), f"{name}.none")
+        none = rows.filled(emit.number(0.0), f"{name}.none")
         attributes: Attributes = {
             "body": body.graph(f"{name}.scan"),
             "num_scan_inputs": 2,
@@ -211,23 +216,23 @@ class Attention:
         }
         scanned = [none, self._flat(emit, chosen), before]
         _, flat = emit.ops("Scan", scanned, [f"{name}.past", f"{name}.expected"], attributes)
-        shape = self._shape(f"{name}.by_beam", emit.integers(-1, self._rows.width))
+        shape = self._shape(f"{name}.by_beam", emit.integers(-1, rows.width))
         return emit.op("Reshape", [flat, shape], f"{name}.weights")
 
-    def _heads(self, emit: Emitter, query: str) -> Attended:
+    def _heads(self, emit: Emitter, rows: Rows, query: str) -> Attended:
         low, node, name = self._low, self._node, self._node.name
         part = node.units // node.heads
         scaled = low.weights[f"{name}.W_q"].T / np.float32(sqrt(part))
         asked = emit.op("MatMul", [query, emit.weight(f"{name}.W_q.scaled", scaled)], f"{name}.q")
-        asked = self._rows.by_beam(emit, asked, f"{name}.query", node.heads, part)
+        asked = rows.by_beam(emit, asked, f"{name}.query", node.heads, part)
         asked = emit.op("Transpose", [asked], f"{name}.asked", {"perm": [0, 2, 1, 3]})
-        scores = emit.op("MatMul", [asked, self._keys], f"{name}.scores")
+        scores = emit.op("MatMul", [asked, rows.at(self._keys)], f"{name}.scores")
         mask = low.emit.op("Unsqueeze", [self._mask, emit.integers(1)], f"{name}.mask.each")
-        masked = emit.op("Add", [scores, mask], f"{name}.masked")
+        masked = emit.op("Add", [scores, rows.at(mask)], f"{name}.masked")
         weights = emit.op("Softmax", [masked], f"{name}.weights", {"axis": -1})
         known = self._product(low.weights[f"{name}.W_v"], f"{name}.values.joined")
         values = self._parts(known, f"{name}.values", [0, 2, 1, 3])
-        found = emit.op("MatMul", [weights, values], f"{name}.found")
+        found = emit.op("MatMul", [weights, rows.at(values)], f"{name}.found")
         turned = emit.op("Transpose", [found], f"{name}.turned", {"perm": [0, 2, 1, 3]})
         joined = emit.op("Reshape", [turned, emit.integers(-1, node.units)], f"{name}.joined")
         matrix = emit.weight(f"{name}.W_o.transposed", low.weights[f"{name}.W_o"].T)

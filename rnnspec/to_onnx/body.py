@@ -55,7 +55,7 @@ class Body:
     """`told`: the weights of attention are asked for."""
 
     def __init__(self, low: Lowering, node: Decoder, rows: Rows, told: bool = False) -> None:
-        self._low, self._node, self._rows, self._told = low, node, rows, told
+        self._low, self._node, self._rows = low, node, rows
         self._cells: dict[str, CellStep] = {}
         self._attentions: dict[str, Attention] = {}
         self._copies: dict[str, Copying] = {}
@@ -78,17 +78,23 @@ class Body:
                     zeros = rows.zeros(each.name, each.width)
                     self._owned.append((each.name, [State(each.name, zeros, (each.width,))]))
                 case CopyMix():
-                    self._copies[each.name] = Copying(low, each, rows)
+                    self._copies[each.name] = Copying(low, each)
 
     @property
     def states(self) -> list[State]:
         """What is carried from step to step."""
         return [state for _, states in self._owned for state in states]
 
-    def step(self, emit: Emitter, step: str, previous: str, before: Sequence[str]) -> Stepped:
-        """One step. `step` is its number, int64 `[]`; `previous` the tokens before it, int64 `[R]`,
-        or the numbers, float `[R, 1]`; `before` the states before it."""
-        self._values, self._step = {}, step
+    def memory_extent(self) -> str:
+        """Int64 `[1]`: the number of steps that the weights asked for are of."""
+        return self._attentions[self._asked].extent
+
+    def step(
+        self, emit: Emitter, rows: Rows, step: str, previous: str, before: Sequence[str]
+    ) -> Stepped:
+        """One step of these rows. `step` is its number, int64 `[]`; `previous` the tokens before
+        it, int64 `[R]`, or the numbers, float `[R, 1]`; `before` the states before it."""
+        self._values, self._step, self._rows = {}, step, rows
         known, after = dict[str, list[str]](), dict[str, list[str]]()
         names = iter(before)
         for owner, states in self._owned:
@@ -103,16 +109,16 @@ class Body:
                     (self._values[name],) = known[name]
                 case Recurrent():
                     source = self._value(emit, node.source)
-                    found = self._cells[name].step(emit, source, known[name])
+                    found = self._cells[name].step(emit, rows, source, known[name])
                     self._values[name], after[name] = found
                 case Attend():
                     query = self._value(emit, node.source)
-                    attended = self._attentions[name].step(emit, query, known[name])
+                    attended = self._attentions[name].step(emit, rows, query, known[name])
                     self._values[name], after[name] = attended.context, attended.states
                     weights[name] = attended.weights
                 case CopyMix():
                     scores, gate = (self._value(emit, each) for each in (node.source, node.gate))
-                    mixed = self._copies[name].step(emit, scores, gate, weights[node.attend])
+                    mixed = self._copies[name].step(emit, rows, scores, gate, weights[node.attend])
                     self._values[name] = mixed
                 case _:
                     self._values[name] = self._vectors(emit, node)
@@ -128,7 +134,9 @@ class Body:
         if name not in self._values:
             outer = self._low.values[name]
             if isinstance(outer, Steps):  # of as many steps as the answer
-                at_step = emit.op("Gather", [outer.name, self._step], f"{name}.at_step")
+                at_step = emit.op(
+                    "Gather", [self._rows.at(outer.name, axis=1), self._step], f"{name}.at_step"
+                )
                 self._values[name] = at_step
                 if self._rows.width > 1:
                     inputs = [at_step, self._rows.owners()]

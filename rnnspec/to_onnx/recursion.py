@@ -18,10 +18,10 @@ def lower_recursion(low: Lowering, node: Decoder) -> Steps:
     emit, name, rows = low.emit, node.name, rows_of(low, node)
     output = _output(low, node)
     body, shift = Body(low, node, rows), _shift(low, output)
-    loop = Loop(emit, f"{name}.ahead", BATCH)
+    loop = Loop(emit, f"{name}.ahead")
     previous = loop.state(f"{name}.previous", _last(low, node), FLOAT, [BATCH, 1])
-    before = loop.carried(body.states)
-    stepped = body.step(loop.emit, loop.step, previous, before)
+    before = loop.carried(body.states, BATCH)
+    stepped = body.step(loop.emit, rows, loop.step, previous, before)
     mean = _mean(loop.emit, output, stepped.scores, shift)
     told: list[tuple[str, int, list[Extent]]] = [
         (stepped.scores, FLOAT, [BATCH, output.parameters])

@@ -2,89 +2,112 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rnnspec.plan.nodes import Decoder
 from rnnspec.to_onnx.emitter import Emitter
 from rnnspec.to_onnx.values import BATCH, Lowering, Steps
 
 HYPOTHESES = "hypotheses"
 """Name of the dimension of all hypotheses of all rows of the batch."""
+ACTIVE, ACTIVE_HYPOTHESES = "active", "active_hypotheses"
+"""Of the rows that a search still works on. onnxruntime takes dimensions of one name for equal."""
 
 
 class Rows:
-    """`R = B * width` rows, those of one row of the batch side by side. All is emitted outside of
-    the decoder's loop, once, when first asked for."""
+    """`R = B * width` rows, those of one row of the batch side by side.
 
-    def __init__(self, low: Lowering, batch: str, width: int = 1) -> None:
-        self._emit, self.width, self.batch = low.emit, width, batch
-        self.dimension = BATCH if width == 1 else HYPOTHESES
-        self._made: dict[str, str] = {}
+    `batch` is B, int64 `[1]`. With `chosen`, int64 `[B]`, they are these rows of the whole batch.
+    What is made of them is emitted by `emit`, once, when first asked for.
+    """
+
+    def __init__(self, emit: Emitter, batch: str, width: int = 1, chosen: str = "") -> None:
+        self._emit, self.width, self.batch, self._chosen = emit, width, batch, chosen
+        row, each = (ACTIVE, ACTIVE_HYPOTHESES) if chosen else (BATCH, HYPOTHESES)
+        self.row_dimension, self.dimension = row, row if width == 1 else each
+        self._made: dict[tuple[str, ...], str] = {}
 
     def count(self) -> str:
         """Int64 `[1]`: R."""
         if self.width == 1:
             return self.batch
-        if "count" not in self._made:
-            factors = [self.batch, self._emit.integers(self.width)]
-            self._made["count"] = self._emit.op("Mul", factors, "hypotheses.count")
-        return self._made["count"]
+        factors = [self.batch, self._emit.integers(self.width)]
+        return self._once(("count",), lambda: self._emit.op("Mul", factors, "hypotheses.count"))
 
     def owners(self) -> str:
-        """Int64 `[R]`: the row of the batch that each belongs to."""
-        if "owners" not in self._made:
-            emit = self._emit
-            end = emit.op("Squeeze", [self.count()], "hypotheses.end")
-            every = emit.op("Range", [emit.integer(0), end, emit.integer(1)], "hypotheses.numbers")
-            owners = emit.op("Div", [every, emit.integer(self.width)], "hypotheses.owners")
-            self._made["owners"] = owners
-        return self._made["owners"]
+        """Int64 `[R]`: the row that each hypothesis belongs to."""
+        width = self._emit.integer(self.width)
+        return self._once(
+            ("owners",),
+            lambda: self._emit.op("Div", [self.numbers(self.count()), width], "hypotheses.owners"),
+        )
 
     def firsts(self) -> str:
-        """Int64 `[B, 1]`: the first of the rows of each row of the batch."""
-        if "firsts" not in self._made:
+        """Int64 `[B, 1]`: the first hypothesis of each row."""
+
+        def make() -> str:
             emit = self._emit
-            end = emit.op("Squeeze", [self.batch], "hypotheses.rows")
-            rows = emit.op("Range", [emit.integer(0), end, emit.integer(1)], "hypotheses.each")
-            firsts = emit.op("Mul", [rows, emit.integer(self.width)], "hypotheses.first")
-            self._made["firsts"] = emit.op(
-                "Unsqueeze", [firsts, emit.integers(1)], "hypotheses.firsts"
-            )
-        return self._made["firsts"]
+            width = emit.integer(self.width)
+            first = emit.op("Mul", [self.numbers(self.batch), width], "hypotheses.first")
+            return emit.op("Unsqueeze", [first, emit.integers(1)], "hypotheses.firsts")
+
+        return self._once(("firsts",), make)
+
+    def numbers(self, count: str) -> str:
+        """Int64: 0 to `count` - 1, of an int64 `[1]`."""
+
+        def make() -> str:
+            end = self._emit.op("Squeeze", [count], f"{count}.end")
+            bounds = [self._emit.integer(0), end, self._emit.integer(1)]
+            return self._emit.op("Range", bounds, f"{count}.numbers")
+
+        return self._once(("numbers", count), make)
+
+    def at(self, value: str, axis: int = 0) -> str:
+        """`[B, …]`: what a value of the whole batch, on `axis`, is for these rows."""
+        if not self._chosen:
+            return value
+        inputs, attributes = [value, self._chosen], {"axis": axis}
+        return self._once(
+            ("at", value), lambda: self._emit.op("Gather", inputs, f"{value}.active", attributes)
+        )
 
     def each(self, value: str) -> str:
-        """`[R, …]`: a value `[B, …]`, once for each of a row's own."""
+        """`[R, …]`: a value of the whole batch, `[B, …]`, for each hypothesis."""
+        own = self.at(value)
         if self.width == 1:
-            return value
-        if value not in self._made:
-            inputs = [value, self.owners()]
-            self._made[value] = self._emit.op("Gather", inputs, f"{value}.each")
-        return self._made[value]
+            return own
+        inputs = [own, self.owners()]
+        return self._once(("each", value), lambda: self._emit.op("Gather", inputs, f"{value}.each"))
 
     def filled(self, value: str, name: str, *shape: int) -> str:
         """`[R, *shape]`: everywhere `value`, of one dimension or none."""
-        emit = self._emit
-        parts = [self.count(), emit.integers(*shape)] if shape else [self.count()]
-        extents = parts[0]
-        if shape:
-            extents = emit.op("Concat", parts, f"{name}.shape", {"axis": 0})
-        return emit.op("Expand", [value, extents], name)
+        return self._expanded(value, name, self.count(), shape)
 
     def per_row(self, value: str, name: str, *shape: int) -> str:
         """`[B, *shape]`: everywhere `value`, which fits into it."""
-        emit = self._emit
-        parts = [self.batch, emit.integers(*shape)]
-        extents = emit.op("Concat", parts, f"{name}.shape", {"axis": 0})
-        return emit.op("Expand", [value, extents], name)
+        return self._expanded(value, name, self.batch, shape)
 
     def zeros(self, name: str, width: int) -> str:
         """Float `[R, width]` of 0."""
-        key = f"zeros.{width}"
-        if key not in self._made:
-            self._made[key] = self.filled(self._emit.number(0.0), f"{name}.zeros", width)
-        return self._made[key]
+        zero = self._emit.number(0.0)
+        return self._once(("zeros", str(width)), lambda: self.filled(zero, f"{name}.zeros", width))
 
     def by_beam(self, emit: Emitter, value: str, name: str, *shape: int) -> str:
         """`[B, width, *shape]` of `[R, *shape]`."""
         return emit.op("Reshape", [value, emit.integers(-1, self.width, *shape)], name)
+
+    def _expanded(self, value: str, name: str, count: str, shape: tuple[int, ...]) -> str:
+        emit, extents = self._emit, count
+        if shape:
+            parts = [count, emit.integers(*shape)]
+            extents = emit.op("Concat", parts, f"{name}.shape", {"axis": 0})
+        return emit.op("Expand", [value, extents], name)
+
+    def _once(self, key: tuple[str, ...], make: Callable[[], str]) -> str:
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
 
 def rows_of(low: Lowering, node: Decoder, width: int = 1) -> Rows:
@@ -93,7 +116,7 @@ def rows_of(low: Lowering, node: Decoder, width: int = 1) -> Rows:
     name = next(iter(node.reads), "") or low.plan.inputs[0].name
     value = low.values[name]
     if isinstance(value, Steps):
-        return Rows(low, value.lengths.batch(), width)
+        return Rows(low.emit, value.lengths.batch(), width)
     bounds = {"start": 0, "end": 1}
     batch = low.emit.op("Shape", [value.name], f"{node.name}.batch", bounds)
-    return Rows(low, batch, width)
+    return Rows(low.emit, batch, width)

@@ -23,11 +23,13 @@ class CellStep:
         absent = frozenset(cell.inputs) - {"x"}
         graph = with_unit_steps(cell.graph, absent) if absent else cell.graph
         self._graph = with_interpolation(with_centred_products(graph))
-        self._low, self._node, self._rows = low, node, rows
+        self._low, self._node = low, node
         self._prefix = f"{node.name}.forward"
-        self.states = [self._state(state) for state in cell.states]
+        self.states = [self._state(state, rows) for state in cell.states]
 
-    def step(self, emit: Emitter, x: str, before: Sequence[str]) -> tuple[str, list[str]]:
+    def step(
+        self, emit: Emitter, rows: Rows, x: str, before: Sequence[str]
+    ) -> tuple[str, list[str]]:
         """The output `[R, width]` and the next states, of `x` `[R, inputs]`."""
         low, node, graph = self._low, self._node, self._graph
         weights = WeightsOnly(low.emit, self._prefix, graph, low.weights, node.extents)
@@ -41,7 +43,7 @@ class CellStep:
                 value = self._spread(emit, value, states[state], f"{self._prefix}.{state}.spread")
             following.append(value)
         if weights.holds(graph.output) or not graph.nodes[graph.output].shape:
-            zeros = self._rows.zeros(node.name, node.output_width)
+            zeros = rows.zeros(node.name, node.output_width)
             output = emit.op("Add", [zeros, output], f"{self._prefix}.spread")
         return output, following
 
@@ -50,16 +52,16 @@ class CellStep:
         shape = emit.op("Shape", [like], f"{name}.shape")
         return emit.op("Expand", [value, shape], name)
 
-    def _state(self, state: str) -> State:
+    def _state(self, state: str, rows: Rows) -> State:
         """A state before the first step, `[R, width]`."""
         low, node, width = self._low, self._node, self._node.state_width(state)
         name = f"{self._prefix}.{state}"
         given = dict(zip(node.cell.states, node.given, strict=False)).get(state, "")
         if given:
-            initial = self._rows.each(low.vector(given))
+            initial = rows.each(low.vector(given))
         elif node.initial == "learned":
             learned = low.canonical(f"{self._prefix}.initial.{state}")
-            initial = self._rows.filled(learned, f"{name}.learned", width)
+            initial = rows.filled(learned, f"{name}.learned", width)
         else:
-            initial = self._rows.zeros(name, width)
+            initial = rows.zeros(name, width)
         return State(name, initial, (width,))

@@ -101,7 +101,7 @@ def _joined(low: Lowering, node: TextOutput, found: Found, shape: list[Extent]) 
     extent = emit.op("Shape", [by_step], f"{name}.extent", {"start": 0, "end": 1})
     trips = emit.op("Squeeze", [extent], f"{name}.steps")
     trips = emit.op("Sub", [trips, emit.integer(1)], f"{name}.trips")
-    loop = Loop(emit, name, BATCH)
+    loop = Loop(emit, name)
     so_far = loop.state(f"{name}.so_far", begun, STRING, shape)
     inner = loop.emit
     step = inner.op("Add", [loop.step, inner.integer(1)], f"{name}.step.next")

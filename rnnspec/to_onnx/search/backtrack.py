@@ -10,9 +10,9 @@ from rnnspec.plan.facts import END_ID
 from rnnspec.plan.nodes import TextOutput
 from rnnspec.to_onnx.attention import MEMORY
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Attributes, Emitter
-from rnnspec.to_onnx.rows import HYPOTHESES, Rows
+from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.search.choice import NEVER
-from rnnspec.to_onnx.search.loop import Found, Limits
+from rnnspec.to_onnx.search.loop import Found, Limits, cut
 from rnnspec.to_onnx.search.value import normed
 from rnnspec.to_onnx.values import BATCH, Lowering
 
@@ -22,7 +22,7 @@ class Told:
     """Of all steps, `[U, B, K]`: the tokens of the live hypotheses and those they came from, the
     log-probabilities of what finished at a step with the end mark, and of the live ones of a row
     that ended with it (-inf elsewhere); the coverage penalties of both, if any; and the `weights`
-    `[U, R, T]` of attention, if asked for."""
+    `[U, B, K, T]` of attention, if asked for."""
 
     tokens: str
     parents: str
@@ -64,12 +64,8 @@ def answers(low: Lowering, node: TextOutput, rows: Rows, limits: Limits, told: T
     if limits.rows:
         scores = _empty_answers(emit, limits, scores, name)
     numbers, weights = _followed(low, node, rows, told, steps, last, beams)
-    lengths = emit.op("Add", [last, emit.integer(1)], f"{name}.lengths")
-    longest = emit.op("ReduceMax", [lengths], f"{name}.longest", {"keepdims": 0})
-    end = emit.op("Max", [longest, emit.integer(1)], f"{name}.end")
-    end = emit.op("Unsqueeze", [end, emit.integers(0)], f"{name}.extent")
-    bounds = [emit.integers(0), end, emit.integers(0)]
-    numbers = emit.op("Slice", [numbers, *bounds], f"{name}.cut")
+    lengths = counts = emit.op("Add", [last, emit.integer(1)], f"{name}.lengths")
+    numbers = cut(emit, numbers, lengths, f"{name}.cut")
     perm = {"perm": [1, 2, 0]}
     if count == 1:
         numbers, perm = (
@@ -80,7 +76,7 @@ def answers(low: Lowering, node: TextOutput, rows: Rows, limits: Limits, told: T
         scores = emit.op("Squeeze", [scores, emit.integers(1)], f"{name}.scores.only")
     numbers = emit.op("Transpose", [numbers], f"{name}.numbers", perm)
     if weights:
-        weights = emit.op("Slice", [weights, *bounds], f"{name}.weights.cut")
+        weights = cut(emit, weights, counts, f"{name}.weights.cut")
         weights = emit.op("Transpose", [weights], f"{name}.weights", {"perm": [1, 0, 2]})
     return Found(numbers, lengths, scores, weights)
 
@@ -167,12 +163,10 @@ def _followed(
     scanned = [steps, told.tokens, told.parents]
     if told.weights:
         scanned.append(told.weights)
-        weights = body.input(f"{name}.weights", FLOAT, [HYPOTHESES, MEMORY])
+        weights = body.input(f"{name}.weights", FLOAT, [BATCH, width, MEMORY])
         bounds = map(body.integers, (0, 1, 1))
         best = body.op("Slice", [before, *bounds], f"{name}.best")
-        place = body.op("Add", [best, rows.firsts()], f"{name}.place")
-        flat = body.op("Squeeze", [place, body.integers(1)], f"{name}.place.flat")
-        chosen = body.op("Gather", [weights, flat], f"{name}.chosen")
+        chosen = body.op("GatherND", [weights, best], f"{name}.chosen", {"batch_dims": 1})
     body.result(before, INT64, [BATCH, count])
     body.result(answered, INT64, [BATCH, count])
     if told.weights:

@@ -7,21 +7,24 @@ finished ones, which its end depends on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 
 from rnnspec.plan.nodes import TextOutput
-from rnnspec.to_onnx.attention import MEMORY
+from rnnspec.to_onnx.attention import MEMORY, State
 from rnnspec.to_onnx.body import Body
-from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter, Extent
-from rnnspec.to_onnx.rows import HYPOTHESES, Rows
+from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter
+from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.search.backtrack import Told, answers
 from rnnspec.to_onnx.search.choice import NEVER, Choice
-from rnnspec.to_onnx.search.loop import Found, Limits, Loop
+from rnnspec.to_onnx.search.loop import Found, Limits
+from rnnspec.to_onnx.search.phases import Phases, Step, Tell
 from rnnspec.to_onnx.search.prompt import Begun
 from rnnspec.to_onnx.search.value import Coverage, normed
-from rnnspec.to_onnx.values import BATCH, Lowering
+from rnnspec.to_onnx.values import Lowering
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,71 +44,82 @@ def search(
 ) -> Found:
     """The `n_best` answers to each row."""
     name, width, choice = node.name, node.search.width, Choice(low, node, rows, begun.prompt)
-    penalty = Coverage(low, node, rows) if node.search.coverage_penalty else None
-    loop = Loop(low.emit, f"{name}.search", HYPOTHESES)
-    emit = loop.emit
-    previous = loop.state(f"{name}.previous", begun.previous, INT64, [HYPOTHESES])
-    score = loop.state(f"{name}.live", _first(low, name, rows, limits), FLOAT, [HYPOTHESES, 1])
-    nothing = rows.per_row(low.emit.number(NEVER), f"{name}.nothing", width)
-    values = loop.state(f"{name}.values", nothing, FLOAT, [BATCH, width])
-    of_body = loop.carried(body.states, begun.states)
-    of_choice = loop.carried(choice.states)
-    sums = loop.carried(penalty.states) if penalty else []
-
-    stepped = body.step(emit, loop.step, previous, of_body)
-    logs = choice.logs(emit, stepped.scores, of_choice)
-    parted = choice.parted(emit, logs, loop.step, of_choice)
-    found = _candidates(emit, node, rows, score, parted)
-    count = emit.op("Add", [loop.step, emit.integer(1)], f"{name}.count")
-    if penalty:
-        sums = [emit.op("Add", [sums[0], stepped.weights], f"{name}.covered")]
-    finished = normed(emit, node, found.finished, count, f"{name}.finished.value")
-    penalties = [penalty.of(emit, sums[0], f"{name}.penalty")] if penalty else []
-    if penalties:
-        finished = emit.op("Add", [finished, penalties[0]], f"{name}.finished.rank")
-    ranked = _ranked(emit, name, values, finished, width)
-    ended = _ended(low, emit, node, found, ranked, count, limits)
-    never = emit.number(NEVER)
-    going_on = emit.op("Where", [ended, never, found.live], f"{name}.going_on")
-    left = emit.op("Where", [ended, found.live, never], f"{name}.left")
-
-    flat = emit.op("Add", [found.parents, rows.firsts()], f"{name}.places")
-    places = emit.op("Reshape", [flat, emit.integers(-1)], f"{name}.places.each")
-    moved = [
-        [emit.op("Gather", [value, places], f"{value}.moved") for value in group]
-        for group in (stepped.states, of_choice, sums)
+    coverage = Coverage(low, node, rows) if node.search.coverage_penalty else None
+    own = [
+        State(f"{name}.previous", begun.previous, (), INT64),
+        State(f"{name}.live", _first(low, name, rows), (1,)),
     ]
-    tokens = emit.op("Reshape", [found.tokens, emit.integers(-1)], f"{name}.tokens.each")
-    after = choice.following(emit, tokens, moved[1])
-    following = emit.op("Reshape", [going_on, emit.integers(-1, 1)], f"{name}.live.next")
-    most = emit.op("ReduceMax", [going_on], f"{name}.most", {"keepdims": 0})
-    going = emit.op("Greater", [most, never], f"{name}.going")
-    if penalty:
-        penalties.append(penalty.of(emit, moved[2][0], f"{name}.penalty.left"))
-    shape: list[Extent] = [BATCH, width]
-    told = [(value, INT64, shape) for value in (found.tokens, found.parents)]
-    told += [(value, FLOAT, shape) for value in (found.finished, left, *penalties)]
-    if low.attention:
-        told.append((stepped.weights, FLOAT, [HYPOTHESES, MEMORY]))
-    carried = [tokens, following, ranked, *moved[0], *after, *moved[2]]
-    _, steps = loop.close(limits.trips, going, carried, told)
+    groups = [own, begun.states, choice.states, coverage.states if coverage else []]
+    nothing = rows.per_row(low.emit.number(NEVER), f"{name}.nothing", width)
+    values = State(f"{name}.values", nothing, (width,))
+    parts = list(accumulate((len(group) for group in groups), initial=0))
+
+    def run(emit: Emitter, rows: Rows, step: str, active: str, before: Sequence[str]) -> Step:
+        (previous, score), of_body, of_choice, sums = (
+            list(before[start:end]) for start, end in pairwise(parts)
+        )
+        stepped = body.step(emit, rows, step, previous, of_body)
+        logs = choice.logs(emit, stepped.scores, of_choice)
+        parted = choice.parted(emit, rows, logs, step, of_choice)
+        found = _candidates(emit, node, rows, score, parted)
+        count = emit.op("Add", [step, emit.integer(1)], f"{name}.count")
+        finished, penalties = normed(emit, node, found.finished, count, f"{name}.value"), []
+        if coverage:
+            sums = [emit.op("Add", [sums[0], stepped.weights], f"{name}.covered")]
+            penalties.append(coverage.of(emit, rows, sums[0], f"{name}.penalty"))
+            finished = emit.op("Add", [finished, penalties[0]], f"{name}.rank")
+        ranked = _ranked(emit, name, before[-1], finished, width)
+        ended = _ended(emit, node, rows, found, ranked, count, limits)
+        never = emit.number(NEVER)
+        live = emit.op("Where", [ended, never, found.live], f"{name}.going_on")
+        left = emit.op("Where", [ended, found.live, never], f"{name}.left")
+
+        flat = emit.op("Add", [found.parents, rows.firsts()], f"{name}.places")
+        places = emit.op("Reshape", [flat, emit.integers(-1)], f"{name}.places.each")
+        of_body, of_choice, sums = (
+            [emit.op("Gather", [value, places], f"{value}.moved") for value in group]
+            for group in (stepped.states, of_choice, sums)
+        )
+        tokens = emit.op("Reshape", [found.tokens, emit.integers(-1)], f"{name}.tokens.each")
+        score = emit.op("Reshape", [live, emit.integers(-1, 1)], f"{name}.live.next")
+        of_choice = choice.following(emit, tokens, of_choice)
+        if coverage:
+            penalties.append(coverage.of(emit, rows, sums[0], f"{name}.penalty.left"))
+        going = emit.op("Squeeze", [ended, emit.integers(1)], f"{name}.ended.flat")
+        going = emit.op("Not", [going], f"{name}.going")
+        sizes = emit.integers(width)
+        told = [Tell(v, INT64, (width,), sizes, 0) for v in (found.tokens, found.parents)]
+        told += [Tell(v, FLOAT, (width,), sizes, NEVER) for v in (found.finished, left)]
+        told += [Tell(v, FLOAT, (width,), sizes, 0.0) for v in penalties]
+        if low.attention:
+            told.append(_weights(low, body, emit, name, stepped.weights, width))
+        return Step([tokens, score, *of_body, *of_choice, *sums, ranked], going, told)
+
+    states = [state for group in groups for state in group]
+    steps = Phases(low, f"{name}.search", rows, limits, states, [values]).run(run)
     weights = steps.pop() if low.attention else ""
-    tokens, parents, ends, lefts, *coverage = steps
-    scores = (coverage[0], coverage[1]) if coverage else ("", "")
-    return answers(low, node, rows, limits, Told(tokens, parents, ends, lefts, *scores, weights))
+    tokens, parents, ends, lefts, *of_coverage = steps
+    scores = (of_coverage[0], of_coverage[1]) if of_coverage else ("", "")
+    told = Told(tokens, parents, ends, lefts, *scores, weights)
+    return answers(low, node, rows, limits, told)
 
 
-def _first(low: Lowering, name: str, rows: Rows, limits: Limits) -> str:
+def _weights(low: Lowering, body: Body, emit: Emitter, name: str, weights: str, width: int) -> Tell:
+    """Those of each hypothesis before the step, `[B, K, T]`."""
+    extent = body.memory_extent()
+    sizes = low.emit.op("Concat", [emit.integers(width), extent], f"{name}.sizes", {"axis": 0})
+    shape = low.emit.op("Concat", [emit.integers(-1), sizes], f"{name}.shape", {"axis": 0})
+    by_row = emit.op("Reshape", [weights, shape], f"{name}.weights.by_row")
+    return Tell(by_row, FLOAT, (width, MEMORY), sizes, 0.0)
+
+
+def _first(low: Lowering, name: str, rows: Rows) -> str:
     """Float `[R, 1]`: 0 for the first hypothesis of each row, which is the empty one, -inf for the
-    others, and for all of a row that may have no steps."""
+    others."""
     emit = low.emit
     only = np.full((1, rows.width), NEVER, np.float32)
     only[0, 0] = 0.0
     first = rows.per_row(emit.constant(only, f"{name}.only_first"), f"{name}.first", rows.width)
-    if limits.rows:
-        none = emit.op("LessOrEqual", [limits.rows, emit.integer(0)], f"{name}.no_steps")
-        column = emit.op("Unsqueeze", [none, emit.integers(1)], f"{name}.no_steps.column")
-        first = emit.op("Where", [column, emit.number(NEVER), first], f"{name}.first.some")
     return emit.op("Reshape", [first, emit.integers(-1, 1)], f"{name}.first.each")
 
 
@@ -139,9 +153,9 @@ def _ranked(emit: Emitter, name: str, values: str, finished: str, width: int) ->
 
 
 def _ended(
-    low: Lowering,
     emit: Emitter,
     node: TextOutput,
+    rows: Rows,
     found: Candidates,
     values: str,
     count: str,
@@ -158,15 +172,15 @@ def _ended(
     last = column(values, search.width - 1, "last_value")
     reasons = [emit.op("Greater", [last, emit.number(NEVER)], f"{name}.full")]
     if search.stop == "bound":
-        most = _most(low, node, limits)
+        most = _most(emit, node, rows, limits)
         bound = normed(emit, node, column(found.live, 0, "best_live"), most, f"{name}.bound")
-        least = column(values, search.n_best - 1, "least_value") if search.n_best else last
+        least = column(values, search.n_best - 1, "least_value")
         reasons.append(emit.op("LessOrEqual", [bound, least], f"{name}.bounded"))
     elif search.stop == "first":
         best = emit.op("ReduceMax", [found.finished, one], f"{name}.best_now", {"keepdims": 1})
         live = column(found.live, 0, "best_live")
         reasons.append(emit.op("GreaterOrEqual", [best, live], f"{name}.first_best"))
-    limit = _most(low, node, limits)
+    limit = _most(emit, node, rows, limits)
     reasons.append(emit.op("GreaterOrEqual", [count, limit], f"{name}.at_limit"))
     ended = reasons[0]
     for reason in reasons[1:]:
@@ -174,8 +188,9 @@ def _ended(
     return ended
 
 
-def _most(low: Lowering, node: TextOutput, limits: Limits) -> str:
+def _most(emit: Emitter, node: TextOutput, rows: Rows, limits: Limits) -> str:
     """The most steps: `[]`, or `[B, 1]` where rows differ."""
     if not limits.rows:
         return limits.trips
-    return low.emit.op("Unsqueeze", [limits.rows, low.emit.integers(1)], f"{node.name}.limits")
+    own = rows.at(limits.rows)
+    return emit.op("Unsqueeze", [own, emit.integers(1)], f"{node.name}.limits")

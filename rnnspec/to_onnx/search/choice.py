@@ -26,12 +26,12 @@ class Choice:
     `[R, size]`, and `history`, int64 `[R, no_repeat - 1 + steps]`, which begins with -1."""
 
     def __init__(self, low: Lowering, node: TextOutput, rows: Rows, prompt: str = "") -> None:
-        self._low, self._node, self._rows, self._search = low, node, rows, node.search
+        self._low, self._node, self._search = low, node, node.search
         search, name = node.search, node.name
         self._marks = search.repetition_penalty != 1.0 or search.no_repeat == 1
         self.states: list[State] = []
         if self._marks:
-            seen = self._seen(rows.each(prompt) if prompt else "")
+            seen = self._seen(rows, rows.each(prompt) if prompt else "")
             self.states.append(State(f"{name}.seen", seen, (node.size,), BOOL))
         if search.no_repeat > 1:
             before = rows.filled(low.emit.integer(-1), f"{name}.history", search.no_repeat - 1)
@@ -40,16 +40,16 @@ class Choice:
                 before = low.emit.op("Concat", parts, f"{name}.history.prompt", {"axis": 1})
             self.states.append(State(f"{name}.history", before, ("answered",), INT64))
 
-    def _seen(self, prompt: str) -> str:
+    def _seen(self, rows: Rows, prompt: str) -> str:
         """Bool `[R, size]`: tokens of a prompt `[R, P]`, if there is one."""
         emit, name, size = self._low.emit, f"{self._node.name}.seen", self._node.size
         if not prompt:
             false = emit.constant(np.array(False), "false")
-            return self._rows.filled(false, f"{name}.none", size)
+            return rows.filled(false, f"{name}.none", size)
         real = emit.op("GreaterOrEqual", [prompt, emit.integer(0)], f"{name}.real")
         ones = emit.op("Cast", [real], f"{name}.ones", {"to": FLOAT})
         places = emit.op("Max", [prompt, emit.integer(0)], f"{name}.places")
-        inputs = [self._rows.zeros(name, size), places, ones]
+        inputs = [rows.zeros(name, size), places, ones]
         added: Attributes = {"axis": 1, "reduction": "add"}
         counts = emit.op("ScatterElements", inputs, f"{name}.counts", added)
         return emit.op("Greater", [counts, emit.number(0.0)], f"{name}.prompt")
@@ -68,12 +68,14 @@ class Choice:
             scores = emit.op("Where", [before[0], less, scores], f"{name}.with_penalty")
         return emit.op("LogSoftmax", [scores], f"{name}.logs", {"axis": -1})
 
-    def allowed(self, emit: Emitter, logs: str, step: str, before: Sequence[str]) -> str:
+    def allowed(
+        self, emit: Emitter, rows: Rows, logs: str, step: str, before: Sequence[str]
+    ) -> str:
         """`[R, size]`: -inf for what is excluded."""
         search, name = self._search, self._node.name
         ending = emit.op("Add", [logs, self._bias(emit, step, ends=True)], f"{name}.open")
         if search.no_repeat:
-            ending = self._unrepeated(emit, ending, step, before)
+            ending = self._unrepeated(emit, rows, ending, step, before)
         if not (search.no_repeat and search.min_steps):
             return ending
         left = emit.op("ReduceMax", [ending, emit.integers(1)], f"{name}.left", {"keepdims": 1})
@@ -82,12 +84,14 @@ class Choice:
         both = emit.op("And", [none, is_end], f"{name}.must_end")
         return emit.op("Where", [both, logs, ending], f"{name}.allowed")
 
-    def parted(self, emit: Emitter, logs: str, step: str, before: Sequence[str]) -> tuple[str, str]:
+    def parted(
+        self, emit: Emitter, rows: Rows, logs: str, step: str, before: Sequence[str]
+    ) -> tuple[str, str]:
         """`[R, size]` in which the end mark is excluded too, and `[R, 1]` of the end mark alone."""
         search, name = self._search, self._node.name
         others = emit.op("Add", [logs, self._bias(emit, step, ends=False)], f"{name}.others")
         if search.no_repeat:
-            others = self._unrepeated(emit, others, step, before)
+            others = self._unrepeated(emit, rows, others, step, before)
         end = emit.op("Gather", [logs, emit.integers(END_ID)], f"{name}.end", {"axis": 1})
         if not self._blocked_ends():
             return others, end
@@ -156,16 +160,18 @@ class Choice:
         place = emit.op("Min", [step, emit.integer(len(table) - 1)], f"{name}.place")
         return emit.op("Gather", [emit.constant(table, f"{name}.table"), place], name)
 
-    def _unrepeated(self, emit: Emitter, allowed: str, step: str, before: Sequence[str]) -> str:
+    def _unrepeated(
+        self, emit: Emitter, rows: Rows, allowed: str, step: str, before: Sequence[str]
+    ) -> str:
         """`allowed` without what would make `no_repeat` tokens in a row come twice."""
         search, name = self._search, self._node.name
-        blocked = before[0] if search.no_repeat == 1 else self._twice(emit, before[-1])
+        blocked = before[0] if search.no_repeat == 1 else self._twice(emit, rows, before[-1])
         if search.prefix:
             own = emit.op("GreaterOrEqual", [step, emit.integer(len(search.prefix))], f"{name}.own")
             blocked = emit.op("And", [blocked, own], f"{name}.blocked")
         return emit.op("Where", [blocked, emit.number(NEVER), allowed], f"{name}.unrepeated")
 
-    def _twice(self, emit: Emitter, history: str) -> str:
+    def _twice(self, emit: Emitter, rows: Rows, history: str) -> str:
         """Bool `[R, size]`: tokens that have come after what now stands at the end."""
         count, name = self._search.no_repeat - 1, f"{self._node.name}.repeats"
         one = emit.integers(1)
@@ -181,7 +187,7 @@ class Choice:
             match = emit.op("And", [match, equal], f"{name}.match")
         ones = emit.op("Cast", [match], f"{name}.ones", {"to": FLOAT})
         places = emit.op("Max", [after, emit.integer(0)], f"{name}.places")
-        zeros = self._rows.zeros(name, self._node.size)
+        zeros = rows.zeros(name, self._node.size)
         added: Attributes = {"axis": 1, "reduction": "add"}
         counts = emit.op("ScatterElements", [zeros, places, ones], f"{name}.counts", added)
         return emit.op("Greater", [counts, emit.number(0.0)], name)

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
+from collections.abc import Callable, Sequence
 
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.nodes import TextOutput
-from rnnspec.to_onnx.attention import MEMORY
+from rnnspec.to_onnx.attention import MEMORY, State
 from rnnspec.to_onnx.body import Body
-from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, Emitter, Extent
+from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.search.choice import Choice
-from rnnspec.to_onnx.search.loop import Found, Limits, Loop
+from rnnspec.to_onnx.search.loop import Found, Limits, cut
+from rnnspec.to_onnx.search.phases import Phases, Step, Tell
 from rnnspec.to_onnx.search.prompt import Begun
-from rnnspec.to_onnx.values import BATCH, Lowering
+from rnnspec.to_onnx.values import Lowering
 
-Take = Callable[[Emitter, str, str, str], tuple[str, str]]
-"""`(emit, logs, allowed, step)` to the tokens `[R]` and their log-probabilities `[R]`."""
+Take = Callable[[Emitter, Rows, str, str, str], tuple[str, str]]
+"""`(emit, rows, logs, allowed, step)` to the tokens `[R]` and their log-probabilities `[R]`."""
 
 
 def most_probable(low: Lowering, node: TextOutput) -> Take:
     """The first of the largest."""
     name = node.name
 
-    def take(emit: Emitter, logs: str, allowed: str, step: str) -> tuple[str, str]:
-        del logs, step
+    def take(emit: Emitter, rows: Rows, logs: str, allowed: str, step: str) -> tuple[str, str]:
+        del rows, logs, step
         names = [f"{name}.best.value", f"{name}.best.number"]
         best = emit.ops("TopK", [allowed, emit.integers(1)], names, {"axis": -1})
         value, number = (
@@ -48,53 +47,42 @@ def search(
 ) -> Found:
     """One token a step, until every row has ended. A row that has ended answers END_ID."""
     name, choice = node.name, Choice(low, node, rows, begun.prompt)
-    loop = Loop(low.emit, f"{name}.search", BATCH)
-    emit = loop.emit
-    previous = loop.state(f"{name}.previous", begun.previous, INT64, [BATCH])
-    ended = loop.state(f"{name}.ended", _ended_at_first(low, node, rows, limits), BOOL, [BATCH])
-    zeros = rows.filled(emit.number(0.0), f"{name}.no_score")
-    score = loop.state(f"{name}.score", zeros, FLOAT, [BATCH])
-    of_body = loop.carried(body.states, begun.states)
-    of_choice = loop.carried(choice.states)
-    stepped = body.step(emit, loop.step, previous, of_body)
-    logs = choice.logs(emit, stepped.scores, of_choice)
-    allowed = choice.allowed(emit, logs, loop.step, of_choice)
-    number, log = take(emit, logs, allowed, loop.step)
-    token = emit.op("Where", [ended, emit.integer(END_ID), number], f"{name}.token")
-    gained = emit.op("Where", [ended, emit.number(0.0), log], f"{name}.gained")
-    total = emit.op("Add", [score, gained], f"{name}.total")
-    done = emit.op("Equal", [token, emit.integer(END_ID)], f"{name}.done")
-    if limits.rows:
-        taken = emit.op("Add", [loop.step, emit.integer(1)], f"{name}.taken")
-        out = emit.op("GreaterOrEqual", [taken, limits.rows], f"{name}.out")
-        done = emit.op("Or", [done, out], f"{name}.done_or_out")
-    # An ended row answers END_ID, which is 0: some are not, as long as one goes on.
-    largest = emit.op("ReduceMax", [token], f"{name}.largest", {"keepdims": 0})
-    going = emit.op("Greater", [largest, emit.integer(END_ID)], f"{name}.going")
-    told: list[tuple[str, int, list[Extent]]] = [(token, INT64, [BATCH])]
-    if stepped.weights:
-        told.append((stepped.weights, FLOAT, [BATCH, MEMORY]))
-    after = choice.following(emit, token, of_choice)
-    states, steps = loop.close(
-        limits.trips, going, [token, done, total, *stepped.states, *after], told
-    )
-    return _found(low, name, states[2], steps)
+    previous = State(f"{name}.previous", begun.previous, (), INT64)
+    states = [previous, *begun.states, *choice.states]
+    count = len(begun.states) + 1
+
+    def run(emit: Emitter, rows: Rows, step: str, active: str, before: Sequence[str]) -> Step:
+        stepped = body.step(emit, rows, step, before[0], before[1:count])
+        logs = choice.logs(emit, stepped.scores, before[count:])
+        allowed = choice.allowed(emit, rows, logs, step, before[count:])
+        number, log = take(emit, rows, logs, allowed, step)
+        token = emit.op("Where", [active, number, emit.integer(END_ID)], f"{name}.token")
+        gained = emit.op("Where", [active, log, emit.number(0.0)], f"{name}.gained")
+        going = emit.op("Greater", [token, emit.integer(END_ID)], f"{name}.going")
+        if limits.rows:
+            taken = emit.op("Add", [step, emit.integer(1)], f"{name}.taken")
+            within = emit.op("Less", [taken, rows.at(limits.rows)], f"{name}.within")
+            going = emit.op("And", [going, within], f"{name}.going_within")
+        after = choice.following(emit, token, before[count:])
+        told = [Tell(token, INT64, (), "", END_ID), Tell(gained, FLOAT, (), "", 0.0)]
+        if stepped.weights:
+            told.append(Tell(stepped.weights, FLOAT, (MEMORY,), body.memory_extent(), 0.0))
+        return Step([token, *stepped.states, *after], going, told)
+
+    tokens, gains, *weights = Phases(low, f"{name}.search", rows, limits, states).run(run)
+    return _found(low, name, tokens, gains, weights)
 
 
-def _ended_at_first(low: Lowering, node: TextOutput, rows: Rows, limits: Limits) -> str:
-    emit, name = low.emit, node.name
-    if limits.rows:
-        return emit.op("LessOrEqual", [limits.rows, emit.integer(0)], f"{name}.no_steps")
-    false = emit.constant(np.array(False), "false")
-    return rows.filled(false, f"{name}.none_ended")
-
-
-def _found(low: Lowering, name: str, scores: str, steps: list[str]) -> Found:
+def _found(low: Lowering, name: str, tokens: str, gains: str, weights: list[str]) -> Found:
     emit = low.emit
-    numbers = emit.op("Transpose", [steps[0]], f"{name}.numbers", {"perm": [1, 0]})
-    real = emit.op("Sign", [numbers], f"{name}.real")
-    lengths = emit.op("ReduceSum", [real, emit.integers(1)], f"{name}.lengths", {"keepdims": 0})
-    weights = ""
-    if len(steps) > 1:
-        weights = emit.op("Transpose", [steps[1]], f"{name}.weights", {"perm": [1, 0, 2]})
-    return Found(numbers, lengths, scores, weights)
+    sums, first = {"keepdims": 0}, emit.integers(0)
+    scores = emit.op("ReduceSum", [gains, first], f"{name}.score", sums)
+    real = emit.op("Sign", [tokens], f"{name}.real")
+    lengths = emit.op("ReduceSum", [real, first], f"{name}.lengths", sums)
+    tokens = cut(emit, tokens, lengths, f"{name}.cut")
+    numbers = emit.op("Transpose", [tokens], f"{name}.numbers", {"perm": [1, 0]})
+    if not weights:
+        return Found(numbers, lengths, scores, "")
+    short = cut(emit, weights[0], lengths, f"{name}.weights.cut")
+    by_row = emit.op("Transpose", [short], f"{name}.weights", {"perm": [1, 0, 2]})
+    return Found(numbers, lengths, scores, by_row)

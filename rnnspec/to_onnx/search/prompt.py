@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.nodes import Decoder, TextOutput
+from rnnspec.to_onnx.attention import State
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.emitter import INT64
 from rnnspec.to_onnx.rows import Rows
@@ -20,7 +21,7 @@ class Begun:
     all rows at the end, "" where there is no prompt."""
 
     previous: str
-    states: list[str]
+    states: list[State]
     prompt: str = ""
 
 
@@ -28,14 +29,14 @@ def begin(low: Lowering, node: TextOutput, decoder: Decoder, body: Body, rows: R
     """After the mark, or after the tokens of the prompt. `body` is that of the search."""
     mark = low.emit.integer(END_ID)
     if not node.prompt:
-        return Begun(rows.filled(mark, f"{node.name}.mark"), [s.initial for s in body.states])
+        return Begun(rows.filled(mark, f"{node.name}.mark"), body.states)
     return _read(low, node, decoder, rows)
 
 
 def _read(low: Lowering, node: TextOutput, decoder: Decoder, rows: Rows) -> Begun:
     """A loop over the tokens but the last, which is the one before the first step."""
     emit, name, tokens = low.emit, f"{node.name}.prompt", low.steps(node.prompt)
-    lengths, single = tokens.lengths, Rows(low, rows.batch)
+    lengths, single = tokens.lengths, Rows(emit, rows.batch)
     body = Body(low, decoder, single)
     one = emit.integer(1)
     mark = single.filled(emit.integer(END_ID), f"{name}.mark")
@@ -51,11 +52,11 @@ def _read(low: Lowering, node: TextOutput, decoder: Decoder, rows: Rows) -> Begu
         less = emit.op("Sub", [count, one], f"{name}.less")
         count = emit.op("Max", [less, emit.integer(0)], f"{name}.count")
     longest = emit.op("ReduceMax", [count], f"{name}.longest", {"keepdims": 0})
-    loop = Loop(emit, name, BATCH)
-    before = loop.carried(body.states)
+    loop = Loop(emit, name)
+    before = loop.carried(body.states, BATCH)
     inner = loop.emit
     token = inner.op("Gather", [fed, loop.step], f"{name}.token")
-    stepped = body.step(inner, loop.step, token, before)
+    stepped = body.step(inner, single, loop.step, token, before)
     active = inner.op("Less", [loop.step, count], f"{name}.active")
     column = inner.op("Unsqueeze", [active, inner.integers(1)], f"{name}.column")
     following = [
@@ -65,7 +66,7 @@ def _read(low: Lowering, node: TextOutput, decoder: Decoder, rows: Rows) -> Begu
     states, _ = loop.close(longest, loop.going, following)
     return Begun(
         rows.each(previous),
-        [rows.each(state) for state in states],
+        [replace(s, initial=rows.each(v)) for s, v in zip(body.states, states, strict=True)],
         _aligned(low, name, tokens.name, lengths.name),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rnnspec.plan.draws import BITS, GOLDEN, P, Q
 from rnnspec.plan.nodes import TextOutput
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter
+from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.search.greedy import Take
 from rnnspec.to_onnx.values import Lowering
 
@@ -16,7 +17,7 @@ def drawn(low: Lowering, node: TextOutput, seed: str) -> Take:
     keys = _keys(low.emit, seed, name)
     count = min(search.top_k or node.size, node.size)
 
-    def take(emit: Emitter, logs: str, allowed: str, step: str) -> tuple[str, str]:
+    def take(emit: Emitter, rows: Rows, logs: str, allowed: str, step: str) -> tuple[str, str]:
         sharp = allowed
         if search.temperature != 1.0:
             sharp = emit.op("Div", [allowed, emit.number(search.temperature)], f"{name}.sharp")
@@ -27,7 +28,9 @@ def drawn(low: Lowering, node: TextOutput, seed: str) -> Take:
         mass = emit.op("Slice", [total, *map(emit.integers, (count - 1, count, 1))], f"{name}.all")
         if search.top_p < 1.0:
             mass = _kept(emit, shares, total, search.top_p, name)
-        least = emit.op("Mul", [_uniform(emit, keys, step, name), mass], f"{name}.least")
+        least = emit.op(
+            "Mul", [_uniform(emit, tuple(map(rows.at, keys)), step, name), mass], f"{name}.least"
+        )
         # What the draw has passed, but never the last one of those kept.
         passed = emit.op("LessOrEqual", [total, least], f"{name}.passed")
         short = emit.op("Less", [total, mass], f"{name}.short")
@@ -59,7 +62,7 @@ def _keys(emit: Emitter, seed: str, name: str) -> tuple[str, str]:
     return a, _cube(emit, second, f"{name}.b")
 
 
-def _uniform(emit: Emitter, keys: tuple[str, str], step: str, name: str) -> str:
+def _uniform(emit: Emitter, keys: tuple[str, ...], step: str, name: str) -> str:
     """`[B, 1]`: u of the row's seed and the step, below 2^31."""
     a, b = keys
     value = emit.op("Add", [b, step], f"{name}.step")

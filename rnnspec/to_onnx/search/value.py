@@ -30,7 +30,7 @@ class Coverage:
     so far, `[R, T]`."""
 
     def __init__(self, low: Lowering, node: TextOutput, rows: Rows) -> None:
-        self._node, self._rows = node, rows
+        self._node = node
         emit, name = low.emit, f"{node.name}.covered"
         decoder = low.plan.node(node.source)
         assert isinstance(decoder, Decoder), f"{node.name} reads no decoder"
@@ -39,16 +39,18 @@ class Coverage:
         own = emit.op("Squeeze", [lengths.mask(), emit.integers(2)], f"{name}.mask")
         by_row = emit.op("Transpose", [own], f"{name}.mask.by_row", {"perm": [1, 0]})
         flags = emit.op("Cast", [by_row], f"{name}.flags", {"to": FLOAT})
-        self._own = rows.each(flags)
-        zeros = emit.op("Mul", [self._own, emit.number(0.0)], f"{name}.none")
+        self._own = flags
+        zeros = emit.op("Mul", [rows.each(flags), emit.number(0.0)], f"{name}.none")
         self.states = [State(name, zeros, (MEMORY,))]
 
-    def of(self, emit: Emitter, sums: str, name: str) -> str:
+    def of(self, emit: Emitter, rows: Rows, sums: str, name: str) -> str:
         """The penalty of each hypothesis, `[B, K]`."""
         bounds = [emit.number(LEAST_COVERED), emit.number(1.0)]
         share = emit.op("Clip", [sums, *bounds], f"{name}.share")
-        logs = emit.op("Mul", [emit.op("Log", [share], f"{name}.logs"), self._own], f"{name}.own")
+        logs = emit.op(
+            "Mul", [emit.op("Log", [share], f"{name}.logs"), rows.each(self._own)], f"{name}.own"
+        )
         total = emit.op("ReduceSum", [logs, emit.integers(1)], f"{name}.total", {"keepdims": 0})
         factor = emit.number(self._node.search.coverage_penalty)
         scaled = emit.op("Mul", [total, factor], f"{name}.scaled")
-        return self._rows.by_beam(emit, scaled, name)
+        return rows.by_beam(emit, scaled, name)
