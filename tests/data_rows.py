@@ -8,11 +8,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from rnnspec.data import Batch, Dataset, Reading, encode, survey
 from rnnspec.data.readers import Format, read
+from rnnspec.data.series import Part
 from rnnspec.errors import DataError
+from rnnspec.plan import Facts, resolve
 from rnnspec.spec import Spec
+from rnnspec.spec.check import findings
 
 WORDS = {"column": "text", "as": "words"}
 CHARS = {"column": "text", "as": "chars"}
@@ -70,3 +75,51 @@ def error_of(
     with pytest.raises(DataError) as caught:
         rows_of(file, columns, format)
     return str(caught.value).replace(str(file), "FILE")
+
+
+GRU = [{"cell": "gru", "units": 3}]
+
+
+def any_spec(
+    cardinality: str,
+    inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    outputs: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    train: Mapping[str, Any] | None = None,
+    **data: Any,
+) -> Spec:
+    """A checked spec of these columns, with an encoder and a decoder where its kind has them."""
+    tasks: dict[str, Any] = {
+        "name": "test",
+        "cardinality": cardinality,
+        "data": {"train": "unused", "input": inputs, "output": outputs, **data},
+        "train": dict(train or {}),
+    }
+    if cardinality[0] == "N":
+        tasks["encoder"] = {"layers": GRU}
+    if cardinality in ("1:N", "N:M") and "series" not in data:
+        tasks["decoder"] = {"layers": GRU}
+    spec = Spec.model_validate(tasks)
+    assert not list(findings(spec))
+    return spec
+
+
+def encoded(
+    spec: Spec, file: Path, other: Path | None = None, rows: Part = "all", share: float = 0.0
+) -> tuple[Facts, Dataset]:
+    """The facts of `file`, and with them `file` (or `other`) encoded."""
+    facts = survey(spec, file)
+    cache = file.parent / "cache"
+    plan = resolve(spec, facts)
+    return facts, encode(plan, facts, other or file, Reading.of(spec), cache, rows, share)
+
+
+def whole(dataset: Dataset) -> Batch:
+    """All rows as one batch."""
+    return dataset.collate(np.arange(dataset.rows))
+
+
+def trouble(spec: Spec, file: Path, other: Path | None = None, **how: Any) -> str:
+    """The message of the error of `encoded`, FILE for the file that is encoded."""
+    with pytest.raises(DataError) as caught:
+        encoded(spec, file, other, **how)
+    return str(caught.value).replace(str(other or file), "FILE")

@@ -174,8 +174,9 @@ class Moments:
     def check(self) -> None:
         """Raises DataError for a feature without a number."""
         if np.any(self.count == 0):
-            which = int(np.argmin(self.count)) + 1
-            raise DataError(f"no number {which} in any training row, only missing ones")
+            count = np.atleast_1d(self.count)
+            which = f" at place {int(np.argmin(count)) + 1}" if len(count) > 1 else ""
+            raise DataError(f"no number{which} in any training row, only missing ones")
 
     def mean(self) -> tuple[float, ...]:
         assert self.origin is not None, "no step was added"
