@@ -33,6 +33,10 @@ def build(
     no_train: Annotated[
         bool, typer.Option("--no-train", help="Leave the weights as they are before training.")
     ] = False,
+    tensorboard: Annotated[
+        bool,
+        typer.Option("--tensorboard", help="Write curves for TensorBoard into the build, too."),
+    ] = False,
     builds: Builds = BUILDS,
 ) -> None:
     """Train the model of a spec; leaves a build folder.
@@ -49,10 +53,16 @@ def build(
         from rnnspec.train import build as training
         from rnnspec.train.devices import device_of
         from rnnspec.train.distributed import joined
+        from rnnspec.train.events import Several
     gpu = device_of(loaded.spec.train).type == "cuda"
     with joined(gpu) as processes, watched(processes.first) as listener:
+        told = [listener]
+        if tensorboard and processes.first:
+            from rnnspec.train.board import Board
+
+            told.append(Board())
         result = training.build(
-            loaded, builds, listener, resume=resume, train=not no_train, processes=processes
+            loaded, builds, Several(*told), resume=resume, train=not no_train, processes=processes
         )
     if not processes.first:
         raise typer.Exit(0 if result.finished else INTERRUPTED)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnspec.cli.terminal import is_terminal, number
@@ -94,6 +95,9 @@ class Lines:
     def stage(self, text: str) -> None:
         _say(text)
 
+    def begun(self, folder: Path) -> None:
+        pass
+
     def epoch(self, number: int, of: int, batches: int, done: int) -> None:
         self.pace.begin(number, of, batches, done)
         self._said = self._said or self.pace.clock()
@@ -132,6 +136,9 @@ class Bar:
 
     def stage(self, text: str) -> None:
         self._say(text)
+
+    def begun(self, folder: Path) -> None:
+        pass
 
     def epoch(self, number: int, of: int, batches: int, done: int) -> None:
         self.pace.begin(number, of, batches, done)

@@ -74,6 +74,7 @@ def build(
             f"{folder.path}: cannot be resumed, for the data files have changed since it was begun;"
             " put them back, or start a new build without --resume"
         )
+    listener.begun(folder.path)
     model = Model(plan)
     model.start(facts, loaded.spec.train.seed)
     if not train:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
 
@@ -11,6 +12,9 @@ class Listener(Protocol):
 
     def stage(self, text: str) -> None:
         """A new stage begins: reading data, training, evaluating."""
+
+    def begun(self, folder: Path) -> None:
+        """The build has its folder."""
 
     def epoch(self, number: int, of: int, batches: int, done: int) -> None:
         """Epoch `number` (from 1) begins with `done` of its `batches` done already.
@@ -32,6 +36,9 @@ class Silent:
     """Listens and says nothing."""
 
     def stage(self, text: str) -> None:
+        pass
+
+    def begun(self, folder: Path) -> None:
         pass
 
     def epoch(self, number: int, of: int, batches: int, done: int) -> None:
@@ -56,6 +63,10 @@ class Several:
     def stage(self, text: str) -> None:
         for listener in self.listeners:
             listener.stage(text)
+
+    def begun(self, folder: Path) -> None:
+        for listener in self.listeners:
+            listener.begun(folder)
 
     def epoch(self, number: int, of: int, batches: int, done: int) -> None:
         for listener in self.listeners:
