@@ -1,0 +1,167 @@
+"""Streams: every step once, in order, with the true next step, states anew at each document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rnnspec.data import Dataset, lines
+from rnnspec.data.decode import label
+from rnnspec.data.lanes import count_windows, cut_lanes
+from rnnspec.data.rows import BadRows, Chunk
+from rnnspec.errors import DataError
+from rnnspec.plan import TextFacts
+from rnnspec.plan.facts import END_ID
+from tests.data_rows import any_spec, encoded, trouble, write_rows
+
+NEXT = {"column": "text", "as": "next"}
+
+
+@settings(max_examples=200)
+@given(
+    documents=st.lists(st.integers(0, 12), max_size=8),
+    batch=st.integers(1, 6),
+    window=st.integers(1, 7),
+)
+def test_lanes_by_definition(documents: list[int], batch: int, window: int) -> None:
+    offsets = np.concatenate([[0], np.cumsum(documents)]).astype(np.int64)
+    starts, ends = offsets[:-1], offsets[1:]
+    steps = int(offsets[-1])
+    lanes: list[list[int]] = [[] for _ in range(batch)]
+    anew: set[int] = set()
+    count = 0
+    for cut, reset in cut_lanes(starts, ends, batch, window):
+        count += 1
+        assert cut.lengths.max() > 0
+        for lane in range(batch):
+            length, first = int(cut.lengths[lane]), int(cut.starts[lane])
+            assert length <= window
+            if length:
+                document = int(cut.rows[lane])
+                assert starts[document] <= first < first + length <= ends[document]
+                assert cut.ends[lane] == ends[document]
+                if reset[lane]:
+                    anew.add(first)
+            lanes[lane] += range(first, first + length)
+    assert [step for lane in lanes for step in lane] == list(range(steps))
+    sizes = [len(lane) for lane in lanes]
+    assert sizes == [min(max(sizes), max(0, steps - at * max(sizes))) for at in range(batch)]
+    begun = {int(start) for start, end in zip(starts, ends, strict=True) if end > start}
+    assert anew == begun | {lane[0] for lane in lanes if lane}
+    assert count == count_windows(starts, ends, batch, window)
+
+
+def streamed(data: Dataset, batch: int, window: int) -> list[tuple[list[int], list[int]]]:
+    """Of each lane the tokens read, and those to be answered."""
+    lanes: list[tuple[list[int], list[int]]] = [([], []) for _ in range(batch)]
+    for found, _ in data.lanes(batch, window):
+        values, lengths = found.inputs["text"]
+        assert values.shape == found.targets["text"].shape
+        for lane, (read, answers) in enumerate(lanes):
+            length = int(lengths[lane])
+            read += values[lane, :length].tolist()
+            answers += found.targets["text"][lane, :length].astype(int).tolist()
+            assert (found.targets["text"][lane, length:] == -1).all()
+    return lanes
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.text(st.sampled_from("ab \né"), min_size=2, max_size=200).filter(
+        lambda t: len(set(t)) > 1
+    ),
+    kind=st.sampled_from(["chars", "bytes", "words"]),
+    batch=st.integers(1, 4),
+)
+def test_a_document_in_pieces_is_one_stream(
+    tmp_path: Path, text: str, kind: str, batch: int
+) -> None:
+    if not text.strip(" "):
+        return
+    file = tmp_path / "rows.txt"
+    file.write_text(text, encoding="utf-8", newline="")
+    source = {"column": "text", "as": kind}
+    spec = any_spec("N:N", source, NEXT, {"window": 5})
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (lines, "rnnspec.data.plain"):
+            target = module if isinstance(module, str) else module.__name__
+            patch.setattr(f"{target}.BLOCK", 16)
+        facts, data = encoded(spec, file)
+    known = facts.inputs["text"]
+    assert isinstance(known, TextFacts)
+    assert facts.rows == data.rows == 1
+    if kind == "bytes":
+        expected = [byte + 2 for byte in text.encode()]
+    else:
+        tokens = list(text) if kind == "chars" else [word for word in text.split(" ") if word]
+        expected = known.vocabulary.numbers(tokens)
+    assert known.longest == known.mean_length == len(expected)
+    lanes = streamed(data, batch, 5)
+    assert [number for read, _ in lanes for number in read] == expected
+    assert [number for _, answers in lanes for number in answers] == [*expected[1:], END_ID]
+
+
+def test_documents_end_and_states_start_anew(tmp_path: Path) -> None:
+    file = tmp_path / "rows.txt"
+    file.write_text("abc\n\nba\n")
+    spec = any_spec(
+        "N:N",
+        {"column": "text", "as": "chars"},
+        NEXT,
+        {"window": 2},
+        documents="line",
+        format="text",
+    )
+    _, data = encoded(spec, file)
+    found = [
+        (batch.inputs["text"][0].tolist(), batch.targets["text"].tolist(), reset.tolist())
+        for batch, reset in data.lanes(1, 2)
+    ]
+    a, b, c = 2, 3, 4
+    assert found == [
+        ([[a, b]], [[b, c]], [True]),
+        ([[c]], [[END_ID]], [False]),
+        ([[b, a]], [[a, END_ID]], [True]),
+    ]
+
+
+def test_rows_of_a_stream_may_be_long(tmp_path: Path) -> None:
+    rows = [{"text": "ab" * 60_000}]
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    chars = {"column": "text", "as": "chars"}
+    assert encoded(any_spec("N:N", chars, NEXT, {"window": 20}), file)[1].lengths.tolist() == [
+        120_000
+    ]
+    assert "has 120,000 steps, and a row may have 100,000" in trouble(
+        any_spec("N:N", chars, NEXT), file
+    )
+    text = tmp_path / "rows.txt"
+    text.write_text("ab cd " * 400_000)
+    assert trouble(any_spec("N:N", {"column": "text", "as": "words"}, NEXT), text).startswith(
+        "FILE:1: column 'text' is too long for one row; set data.documents to paragraph or line, "
+    )
+
+
+def test_a_document_in_pieces_is_no_label(tmp_path: Path) -> None:
+    bad = BadRows(tmp_path)
+    piece = Chunk(0, [7], {"text": ["b"]}, textual=True, continued=True)
+    with pytest.raises(DataError) as caught:
+        bad.decoded(piece, "text", label)
+    assert str(caught.value) == (
+        f"{tmp_path}:7: column 'text' is a document too long for one label; set data.documents to "
+        "paragraph or line"
+    )
+
+
+def test_one_document_cannot_be_split(tmp_path: Path) -> None:
+    file = tmp_path / "rows.txt"
+    file.write_text("a b c")
+    spec = any_spec("N:N", {"column": "text", "as": "chars"}, NEXT, {"window": 2}, valid=0.1)
+    assert trouble(spec, file) == (
+        "FILE: a validation share of 0.1 takes none of the only row; set data.valid to a larger "
+        "share or to a file"
+    )
