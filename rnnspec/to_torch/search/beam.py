@@ -159,9 +159,11 @@ def over(task: Task, finished: Ends, live: Tensor, new: Ends, step: int) -> Tens
     """Which rows end after this step, `[B]`."""
     search = task.rules.search
     best = live[:, 0]
-    ends = (finished.count >= search.width) | (best == NEVER) | (step >= task.limits)
-    if search.stop == "bound":
-        bound = best / norm(search, task.limits)
+    ends = (best == NEVER) | (step >= task.limits)
+    if search.width == 1 or search.stop in ("full", "first"):
+        ends = ends | (finished.count >= search.width)
+    if search.stop in ("best", "bound"):
+        bound = best / norm(search, step if search.stop == "best" else task.limits)
         last = finished.values[:, search.n_best - 1]
         return ends | ((finished.count >= search.n_best) & (bound <= last))
     if search.stop == "first":
