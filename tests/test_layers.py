@@ -32,7 +32,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "to_torch": frozenset({"torch", "numpy"}),
     "to_onnx": frozenset({"onnx", "numpy"}),
     "run": frozenset({"onnxruntime", "numpy"}),
-    "train": frozenset({"torch", "numpy", "safetensors"}),
+    "train": frozenset({"torch", "numpy", "safetensors", "sacrebleu"}),
     "export": frozenset({"torch", "numpy"}),
     "cli": frozenset({"typer", "rich"}),
 }
@@ -44,14 +44,14 @@ TYPES_ONLY = frozenset({("errors", "source")})
 TOP_LEVEL = {"__main__": "cli"}
 
 FRAMEWORKS = frozenset({"torch", "onnx", "onnxruntime"})
-HEAVY = FRAMEWORKS | {"numpy", "pyarrow", "babel", "tokenizers"}
+HEAVY = FRAMEWORKS | {"numpy", "pyarrow", "babel", "sacrebleu", "tokenizers"}
 FRAMEWORK_FREE = list(LAYERS)[: list(LAYERS).index("to_torch")]
 # What must not be in sys.modules once every module of the layer has been imported.
 UNLOADED = dict.fromkeys(FRAMEWORK_FREE, FRAMEWORKS) | {
     "to_torch": frozenset({"onnx", "onnxruntime"}),
     "to_onnx": frozenset({"torch", "onnxruntime"}),
     "run": frozenset({"torch", "onnx"}),
-    "train": frozenset({"onnx", "onnxruntime"}),
+    "train": frozenset({"onnx", "onnxruntime", "sacrebleu"}),
     "cli": HEAVY,
 }
 

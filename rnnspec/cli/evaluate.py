@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,15 +13,19 @@ from rnnspec.cli.errors import loading
 from rnnspec.cli.options import BUILDS, Build, Builds, Json, examples
 
 if TYPE_CHECKING:
-    from rnnspec.train.score import ClassScore, Mistake, Scores
+    from rnnspec.train.score import Scores
+    from rnnspec.train.score_outputs import ClassScore, OutputScore
 
 EXAMPLES = examples(
     "rnnspec evaluate",
     "rnnspec evaluate builds/dates-language --data dates/test.jsonl",
     "rnnspec evaluate --json",
+    "rnnspec evaluate --data test.jsonl --report test.html",
 )
 SHOWN = 100
 """Most classes in the table; --json has them all."""
+STEPS = 12
+"""Most steps ahead in the table."""
 
 
 def evaluate(
@@ -31,6 +36,10 @@ def evaluate(
             metavar="FILE",
             help="A file with the columns of the training data, instead of the validation rows.",
         ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write a report, one HTML file, to this file."),
     ] = None,
     as_json: Json = False,
     builds: Builds = BUILDS,
@@ -43,38 +52,81 @@ def evaluate(
         from rnnspec.train.score import evaluate_build
     scores = evaluate_build(trained, data)
     folder = trained.folder.path
-    print(_json(folder, scores) if as_json else _text(folder, scores))
+    if report is not None:
+        from rnnspec.train.report import write_report
+
+        write_report(trained, scores, report)
+    print(_json(folder, scores) if as_json else _text(folder, scores, report))
 
 
-def _text(folder: Path, scores: Scores) -> str:
-    from rnnspec.cli.terminal import near, number, table
+def _text(folder: Path, scores: Scores, report: Path | None) -> str:
+    from rnnspec.cli.terminal import near, table
 
     kept = f", the {scores.share:g} of it kept for validation" if scores.share else ""
-    metrics = [(name, number(value)) for name, value in scores.metrics.items()]
-    parts = [
-        f"{folder} on {near(scores.file)}{kept} ({scores.rows:,} rows)",
-        table(("metric", "value"), metrics),
-    ]
-    for column, classes in scores.classes.items():
-        parts.append(_classes(column, classes))
-        if mistakes := scores.mistakes[column]:
-            rows = [(m.label, m.answer, f"{m.rows:,}") for m in mistakes]
-            parts.append(table((column, "mistaken for", "rows"), rows, left=2))
+    parts = [f"{folder} on {near(scores.file)}{kept} ({scores.rows:,} rows)", _metrics(scores)]
+    for column, score in scores.outputs.items():
+        if score.classes and not _ahead(score):
+            parts.append(_classes(column, score))
+        if score.mistakes:
+            rows = [(m.label, m.answer, f"{m.rows:,}") for m in score.mistakes]
+            parts.append(table((column, "mistaken for", score.of), rows, left=2))
+        if score.horizon:
+            parts.append(_horizon(column, score))
+    if report is not None:
+        parts.append(f"wrote {near(report)}")
     return "\n\n".join(parts)
 
 
-def _classes(column: str, classes: tuple[ClassScore, ...]) -> str:
+def _metrics(scores: Scores) -> str:
+    """Metrics, beside those of the baseline and of greedy texts where there are any."""
+    from rnnspec.cli.terminal import number, table
+
+    others: dict[str, dict[str, float]] = {}
+    for column, score in scores.outputs.items():
+        prefix = "" if len(scores.outputs) == 1 else f"{column}."
+        for name, values in ((score.baseline_name, score.baseline), ("greedy", score.greedy)):
+            for metric, value in values.items():
+                others.setdefault(name, {})[prefix + metric] = value
+    rows = []
+    for metric, value in scores.metrics.items():
+        beside = (number(v[metric]) if metric in v else "" for v in others.values())
+        rows.append((metric, number(value), *beside))
+    return table(("metric", "value", *others), rows)
+
+
+def _ahead(score: OutputScore) -> bool:
+    return bool(getattr(score.node, "ahead", False))
+
+
+def _classes(column: str, score: OutputScore) -> str:
     from rnnspec.cli.terminal import table
 
-    shown = classes
+    classes = shown = score.classes
     if len(classes) > SHOWN:
         shown = tuple(sorted(classes, key=lambda c: 2.0 if c.f1 is None else c.f1)[:SHOWN])
     rows = [
         (c.label, _share(c.precision), _share(c.recall), _share(c.f1), f"{c.rows:,}") for c in shown
     ]
-    text = table((column, "precision", "recall", "F1", "rows"), rows)
+    text = table((column, "precision", "recall", "F1", score.of), rows)
     left = f"\n(the {SHOWN} of {len(classes):,} classes with the lowest F1; all with --json)"
     return text + (left if len(classes) > SHOWN else "")
+
+
+def _horizon(column: str, score: OutputScore) -> str:
+    from rnnspec.cli.terminal import number, table
+
+    def cell(value: float | None) -> str:
+        return "-" if value is None else number(value)
+
+    shown = score.horizon
+    if len(shown) > STEPS:
+        at = {round(n * (len(shown) - 1) / (STEPS - 1)) for n in range(STEPS)}
+        shown = tuple(shown[n] for n in sorted(at))
+    named = bool(score.baseline_name)
+    rows = [(str(r.step), cell(r.error), *([cell(r.baseline)] * named)) for r in shown]
+    head = (f"steps ahead of {column}", "mae", *([score.baseline_name] * named))
+    left = f"\n({len(shown)} of {len(score.horizon)} steps; all with --json)"
+    return table(head, rows) + (left if len(shown) < len(score.horizon) else "")
 
 
 def _share(value: float | None) -> str:
@@ -84,12 +136,19 @@ def _share(value: float | None) -> str:
 def _json(folder: Path, scores: Scores) -> str:
     import json
 
+    from rnnspec.report.model import Examples, TagExamples
+
     def of_class(score: ClassScore) -> dict[str, Any]:
         shares = {"precision": score.precision, "recall": score.recall, "f1": score.f1}
         return {"label": score.label, **shares, "rows": score.rows, "answered": score.answered}
 
-    def of_mistake(mistake: Mistake) -> dict[str, Any]:
-        return asdict(mistake)
+    def of_examples(score: OutputScore) -> list[dict[str, Any]]:
+        kinds = (s for s in score.sections if isinstance(s, Examples | TagExamples))
+        return [asdict(example) for kind in kinds for example in kind.examples]
+
+    def of_outputs(function: Callable[[OutputScore], object]) -> dict[str, object]:
+        found = {column: function(score) for column, score in scores.outputs.items()}
+        return {column: value for column, value in found.items() if value}
 
     found = {
         "build": str(folder),
@@ -97,7 +156,13 @@ def _json(folder: Path, scores: Scores) -> str:
         "share": scores.share or None,
         "rows": scores.rows,
         "metrics": dict(scores.metrics),
-        "classes": {name: list(map(of_class, of)) for name, of in scores.classes.items()},
-        "mistakes": {name: list(map(of_mistake, of)) for name, of in scores.mistakes.items()},
+        "baseline": of_outputs(
+            lambda s: {"name": s.baseline_name, "metrics": dict(s.baseline)} if s.baseline else None
+        ),
+        "greedy": of_outputs(lambda s: dict(s.greedy)),
+        "classes": of_outputs(lambda s: list(map(of_class, s.classes))),
+        "mistakes": of_outputs(lambda s: [asdict(mistake) for mistake in s.mistakes]),
+        "horizon": of_outputs(lambda s: [asdict(row) for row in s.horizon]),
+        "examples": of_outputs(of_examples),
     }
     return json.dumps(found, indent=2, ensure_ascii=False)

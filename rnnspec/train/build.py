@@ -20,14 +20,11 @@ from rnnspec.to_torch import Model
 from rnnspec.train.distributed import ALONE, Processes, restarts
 from rnnspec.train.events import Listener
 from rnnspec.train.files import read_arrays, read_text, sweep, write_arrays
-from rnnspec.train.folder import BuildFolder, all_builds, begin, next_folder
+from rnnspec.train.folder import CACHE, BuildFolder, all_builds, begin, next_folder
 from rnnspec.train.goals import goals_of
 from rnnspec.train.interrupt import interruptible
 from rnnspec.train.loop import Trainer
 from rnnspec.train.threads import threads_for
-
-CACHE = ".cache"
-"""Folder beside the builds in which encoded data is kept for the next build."""
 
 
 @dataclass(frozen=True, slots=True)

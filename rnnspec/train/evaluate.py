@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from rnnspec.data import Batch, Dataset, Naive, in_order_batches
 from rnnspec.plan.nodes import ForecastOutput, Output, Search, TextOutput
@@ -15,13 +18,27 @@ from rnnspec.to_torch.forecast import ForecastOutput as ForecastPart
 from rnnspec.to_torch.outputs import TextOutput as TextPart
 from rnnspec.to_torch.search import Texts
 from rnnspec.train.devices import Numbers
+from rnnspec.train.feed import StreamData, StreamFeed
 from rnnspec.train.goals import Goals
 from rnnspec.train.metrics import ForecastMetrics, Metrics, TextMetrics, metrics_of
 from rnnspec.train.objective import Answered, Objective, forecast
 from rnnspec.train.tensors import tensors as tensors
 
-See = Callable[[Batch, Answered, Mapping[str, object]], None]
-"""Told of each batch: what was asked, scores and targets, and the answers by column."""
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A batch that was measured. `rows` are the numbers of its rows, None of a window of streams;
+    `answers` by column: probabilities, numbers, parameters of forecasts, or `Texts`; `naive` by
+    column of a forecast."""
+
+    batch: Batch
+    found: Answered
+    answers: Mapping[str, object]
+    rows: NDArray[np.int64] | None = None
+    naive: Mapping[str, Naive] = field(default_factory=dict)
+
+
+See = Callable[[Seen], None]
 
 
 @dataclass(slots=True)
@@ -132,6 +149,50 @@ def evaluate(
         naive = {column: data.naive(column, rows) for column in data.seasons}
         answers = measures.add(asked, found, naive)
         if see is not None:
-            see(asked, found, answers)
+            see(Seen(asked, found, answers, rows, naive))
     model.train(was_training)
     return measures.values(), measures.sums
+
+
+@torch.inference_mode()
+def evaluate_stream(
+    model: Model,
+    data: StreamData,
+    settings: Train,
+    goals: Goals | None = None,
+    *,
+    numbers: Numbers | None = None,
+    see: See | None = None,
+) -> tuple[dict[str, float], Mapping[str, Metrics]]:
+    """As `evaluate`, window by window of `train.batch` lanes, their states carried on."""
+    was_training = model.training
+    model.eval()
+    objective = Objective(model, settings, goals)
+    measures = Measures.of(objective)
+    numbers = numbers or Numbers()
+    carried: dict[str, Tensor] = {}
+    for piece in StreamFeed(data, settings).pieces(0, 0):
+        assert piece.reset is not None
+        found = objective.answered(piece.batch, numbers, carried_on(model, piece.reset, carried))
+        carried = found.after
+        if any(objective.counts(piece.batch).values()):
+            answers = measures.add(piece.batch, found)
+            if see is not None:
+                see(Seen(piece.batch, found, answers))
+    model.train(was_training)
+    return measures.values(), measures.sums
+
+
+def carried_on(
+    model: Model, reset: NDArray[np.bool_], carried: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """The states before a window: those after the one before it (none: it is the first), or those
+    of a new sequence in the lanes where one begins."""
+    first = model.first_states(len(reset))
+    if not carried:
+        return first
+    anew = torch.from_numpy(reset).to(next(iter(first.values())).device)[:, None]
+    return {
+        name: torch.where(anew, value, carried[name].to(value.dtype))
+        for name, value in first.items()
+    }

@@ -26,6 +26,9 @@ from rnnspec.spec import Spec
 from rnnspec.spec.load import LoadedSpec, load_spec, resolved_yaml
 from rnnspec.train.files import read_arrays, read_text, write_text
 
+CACHE = ".cache"
+"""Folder beside the builds in which encoded data is kept for the next build."""
+
 
 @dataclass(frozen=True, slots=True)
 class BuildFolder:

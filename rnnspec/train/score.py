@@ -7,128 +7,129 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
-from torch import Tensor
 
 from rnnspec.data import Reading, encode
 from rnnspec.data.encode import Part
 from rnnspec.data.readers import Format, format_of
 from rnnspec.errors import DataError
-from rnnspec.plan import ClassFacts
+from rnnspec.plan.facts import NumericFacts
+from rnnspec.plan.nodes import (
+    ClassOutput,
+    ForecastOutput,
+    LabelsOutput,
+    NumericOutput,
+    Output,
+    TextOutput,
+)
+from rnnspec.report.model import Section
 from rnnspec.to_torch import Model
-from rnnspec.train.build import CACHE
-from rnnspec.train.evaluate import evaluate
-from rnnspec.train.folder import Trained
+from rnnspec.train.devices import Numbers
+from rnnspec.train.evaluate import Seen, evaluate, evaluate_stream
+from rnnspec.train.examples_classes import ClassExamples, LabelsExamples, TagExamplesOf
+from rnnspec.train.examples_next import NextExamples
+from rnnspec.train.examples_numbers import ForecastExamples, NumberExamples
+from rnnspec.train.examples_rows import Rows, names_of
+from rnnspec.train.examples_texts import TextExamples
+from rnnspec.train.folder import CACHE, Trained
 from rnnspec.train.goals import goals_of
-from rnnspec.train.metrics import ClassMetrics
-
-MISTAKES = 10
-"""Most pairs of classes that are listed as mistaken for each other."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClassScore:
-    """One class: its `rows`, the rows `answered` as it, and the `hits`, which are both."""
-
-    label: str
-    rows: int
-    answered: int
-    hits: int
-
-    @property
-    def precision(self) -> float | None:
-        """hits / answered; None where no row is answered so."""
-        return self.hits / self.answered if self.answered else None
-
-    @property
-    def recall(self) -> float | None:
-        """hits / rows; None where no row is of the class."""
-        return self.hits / self.rows if self.rows else None
-
-    @property
-    def f1(self) -> float | None:
-        """2 hits / (rows + answered); None where there is neither."""
-        seen = self.rows + self.answered
-        return 2 * self.hits / seen if seen else None
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """`rows` of class `label` that were answered as `answer`."""
-
-    label: str
-    answer: str
-    rows: int
+from rnnspec.train.metrics import Metrics
+from rnnspec.train.score_outputs import OutputScore, output_score
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
     """What `evaluate_build` found on `rows` rows of `file`.
 
-    `share` is the part of the file that was kept for validation, 0 for all of it. `classes` in
-    order of number and `mistakes`, most frequent first, by output column.
+    `share` is the part of the file that was kept for validation, 0 for all of it. `metrics` are
+    those of all outputs, with several outputs after their columns; `outputs` by column.
     """
 
     file: Path
     share: float
     rows: int
     metrics: Mapping[str, float]
-    classes: Mapping[str, tuple[ClassScore, ...]]
-    mistakes: Mapping[str, tuple[Mistake, ...]]
+    outputs: Mapping[str, OutputScore]
 
 
-def evaluate_build(trained: Trained, file: Path | None = None) -> Scores:
+class Examples(Protocol):
+    """Keeps a few rows of an output while all of them are measured."""
+
+    def see(self, seen: Seen) -> None:
+        """Take in a batch."""
+
+    def sections(self) -> tuple[Section, ...]:
+        """What a report shows of them."""
+
+
+def evaluate_build(
+    trained: Trained, file: Path | None = None, numbers: Numbers | None = None
+) -> Scores:
     """The best weights' metrics on `file`, or without one on the spec's validation rows.
 
-    Raises DataError for a file that is missing, lacks a column or holds a label that training
-    never showed, and if the spec names no validation rows and `file` is None.
+    Texts are searched for as the spec says. With `train.window` rows are read as streams. Raises
+    DataError for a file that is missing, lacks a column or holds a label that training never
+    showed, and if the spec names no validation rows and `file` is None.
     """
     file, format, share = _rows(trained, file)
-    if trained.spec.train.threads:
-        torch.set_num_threads(trained.spec.train.threads)
+    settings, numbers = trained.spec.train, numbers or Numbers()
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
     model = Model(trained.plan)
     model.load_canonical(trained.weights)
+    model.to(numbers.device, numbers.weights)
     with _cache(trained) as cache:
         part: Part = "valid" if share else "all"
         reading = Reading.of(trained.spec, format)
         data = encode(trained.plan, trained.facts, file, reading, cache, part, share)
+        unit = "row" if format_of(file, format) == "parquet" else "line"
+        rows = Rows(trained.plan, trained.facts, data.lines, unit)
+        kept = {node.column: examples_of(node, rows, model) for node in trained.plan.outputs}
+
+        def see(seen: Seen) -> None:
+            for each in kept.values():
+                each.see(seen)
+
         goals = goals_of(trained.spec, trained.facts)
-        metrics, sums = evaluate(model, data, trained.spec.train, goals)
-        rows = data.rows
-    classes: dict[str, tuple[ClassScore, ...]] = {}
-    mistakes: dict[str, tuple[Mistake, ...]] = {}
-    for column, found in sums.items():
-        known = trained.facts.outputs[column]
-        if isinstance(found, ClassMetrics) and isinstance(known, ClassFacts):
-            classes[column] = class_scores(found.confusion, known.labels)
-            mistakes[column] = most_mistaken(found.confusion, known.labels)
-    return Scores(file, share, rows, metrics, classes, mistakes)
+        measure = evaluate if settings.window is None else evaluate_stream
+        metrics, sums = measure(model, data, settings, goals, numbers=numbers, see=see)
+        with torch.inference_mode():
+            outputs = {
+                node.column: _score(trained, node, sums[node.column], kept[node.column])
+                for node in trained.plan.outputs
+            }
+        count = data.rows
+    for column, score in outputs.items():
+        prefix = "" if len(outputs) == 1 else f"{column}."
+        metrics |= {prefix + name: value for name, value in score.metrics.items()}
+    return Scores(file, share, count, metrics, outputs)
 
 
-def class_scores(confusion: Tensor, labels: tuple[str, ...]) -> tuple[ClassScore, ...]:
-    """A score for each label; `confusion` is rows by true and answered class."""
-    numbers = zip(
-        labels,
-        confusion.sum(1).tolist(),
-        confusion.sum(0).tolist(),
-        confusion.diagonal().tolist(),
-        strict=True,
-    )
-    return tuple(ClassScore(*of_label) for of_label in numbers)
+def examples_of(node: Output, rows: Rows, model: Model) -> Examples:
+    """What keeps examples of an output; one kind a kind of output."""
+    known = rows.facts.outputs[node.column]
+    match node:
+        case ClassOutput() if node.ahead:
+            return NextExamples(node, names_of(known), model)
+        case ClassOutput() if node.steps:
+            return TagExamplesOf(node, names_of(known), rows)
+        case ClassOutput():
+            return ClassExamples(node, names_of(known), rows)
+        case LabelsOutput():
+            return LabelsExamples(node, names_of(known), rows)
+        case NumericOutput():
+            assert isinstance(known, NumericFacts)
+            return NumberExamples(node, known, rows)
+        case TextOutput():
+            return TextExamples(node, names_of(known), rows, model)
+        case ForecastOutput():
+            return ForecastExamples(node, rows)
 
 
-def most_mistaken(
-    confusion: Tensor, labels: tuple[str, ...], most: int = MISTAKES
-) -> tuple[Mistake, ...]:
-    """The pairs of classes with the most rows beside the diagonal, most first."""
-    beside = confusion.clone().fill_diagonal_(0).flatten()
-    counts, places = beside.sort(descending=True, stable=True)
-    return tuple(
-        Mistake(labels[place // len(labels)], labels[place % len(labels)], count)
-        for count, place in zip(counts[:most].tolist(), places[:most].tolist(), strict=True)
-        if count
-    )
+def _score(trained: Trained, node: Output, sums: Metrics, kept: Examples) -> OutputScore:
+    return output_score(node, trained.facts.outputs[node.column], sums, kept)
 
 
 def _rows(trained: Trained, file: Path | None) -> tuple[Path, Format, float]:

@@ -1,0 +1,147 @@
+"""Rows, steps and sets of labels, right and wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnspec.plan.nodes import ClassOutput, LabelsOutput
+from rnnspec.report.model import Example, Examples, Section, TagExample, TagExamples
+from rnnspec.train.evaluate import Seen
+from rnnspec.train.examples import Drawn, Kept
+from rnnspec.train.examples_rows import Rows
+
+WRONG, RIGHT = 10, 5
+"""Examples of each sort."""
+LONG = 40
+"""Steps of a row from which on shorter ones are rather shown."""
+
+
+class ClassExamples:
+    """Of one class a row: the mistakes that the model was surest of, and right answers drawn at
+    random."""
+
+    def __init__(self, node: ClassOutput, labels: Sequence[str], rows: Rows) -> None:
+        self.column, self.labels, self.rows = node.column, labels, rows
+        self.wrong: Kept[Example] = Kept(WRONG)
+        self.right: Drawn[Example] = Drawn(RIGHT)
+
+    def see(self, seen: Seen) -> None:
+        shares, answers = _tensor(seen.answers[self.column]).max(-1)
+        targets = seen.batch.targets[self.column]
+        for row, (true, answer) in enumerate(zip(targets.tolist(), answers.tolist(), strict=True)):
+            if true < 0:
+                continue
+            share = shares[row].item()
+            make = self._maker(seen, row, true, answer, share)
+            if answer == true:
+                self.right.offer(make)
+            else:
+                self.wrong.offer(share, make)
+
+    def sections(self) -> tuple[Section, ...]:
+        found = (*self.wrong.values(), *self.right.values())
+        if not found:
+            return ()
+        text = "The mistakes that the model was surest of, then right answers drawn at random."
+        return (Examples("Examples", found, "nothing", "probability", text),)
+
+    def _maker(
+        self, seen: Seen, row: int, true: int, answer: int, share: float
+    ) -> Callable[[], Example]:
+        def make() -> Example:
+            asked, place = self.rows.text(seen.batch, row), self.rows.place(seen.rows, row)
+            return Example(asked, self.labels[true], self.labels[answer], share, place=place)
+
+        return make
+
+
+class TagExamplesOf:
+    """Of a class each step: rows with mistakes and without any, drawn at random."""
+
+    def __init__(self, node: ClassOutput, labels: Sequence[str], rows: Rows) -> None:
+        self.column, self.labels, self.rows = node.column, labels, rows
+        self.wrong: Drawn[TagExample] = Drawn(6)
+        self.right: Drawn[TagExample] = Drawn(2)
+
+    def see(self, seen: Seen) -> None:
+        answers = _tensor(seen.answers[self.column]).argmax(-1).numpy()
+        targets = seen.batch.targets[self.column]
+        known = targets >= 0
+        wrong = (known & (answers != targets)).any(axis=1)
+        for row in np.flatnonzero(known.any(axis=1)).tolist():
+            kept = self.wrong if wrong[row] else self.right
+            short = int(known[row].sum()) <= LONG
+            kept.offer(self._maker(seen, row, answers[row], targets[row]), rank=int(short))
+
+    def sections(self) -> tuple[Section, ...]:
+        found = (*self.wrong.values(), *self.right.values())
+        if not found:
+            return ()
+        text = "Rows with mistakes, then rows without any, drawn at random."
+        return (TagExamples("Examples", found, text),)
+
+    def _maker(
+        self, seen: Seen, row: int, answers: np.ndarray, targets: np.ndarray
+    ) -> Callable[[], TagExample]:
+        def make() -> TagExample:
+            names = self.rows.steps(seen.batch, row)
+            pairs = list(zip(targets.tolist(), answers.tolist(), strict=True))[: len(names)]
+            true = tuple(self.labels[t] if t >= 0 else "" for t, _ in pairs)
+            found = tuple(self.labels[a] if t >= 0 else "" for t, a in pairs)
+            return TagExample(names, true, found, self.rows.place(seen.rows, row))
+
+        return make
+
+
+class LabelsExamples:
+    """Of several labels a row: the rows whose true labels the model least expected, and right ones
+    drawn at random."""
+
+    def __init__(self, node: LabelsOutput, labels: Sequence[str], rows: Rows) -> None:
+        self.column, self.labels, self.rows = node.column, labels, rows
+        self.threshold = node.threshold
+        self.wrong: Kept[Example] = Kept(WRONG)
+        self.right: Drawn[Example] = Drawn(RIGHT)
+
+    def see(self, seen: Seen) -> None:
+        shares = _tensor(seen.answers[self.column]).double()
+        targets = torch.from_numpy(seen.batch.targets[self.column])
+        on = shares > self.threshold
+        true = targets > 0.5
+        surprise = -torch.where(true, shares, 1 - shares).clamp(min=1e-38).log().sum(-1)
+        for row in range(len(targets)):
+            if targets[row].isnan().any():
+                continue
+            make = self._maker(seen, row, true[row], on[row], surprise[row].item())
+            if bool((true[row] == on[row]).all()):
+                self.right.offer(make)
+            else:
+                self.wrong.offer(surprise[row].item(), make)
+
+    def sections(self) -> tuple[Section, ...]:
+        found = (*self.wrong.values(), *self.right.values())
+        if not found:
+            return ()
+        text = "The rows whose labels the model least expected, then right answers drawn at random."
+        return (Examples("Examples", found, "nothing", "surprise in nats", text),)
+
+    def _maker(
+        self, seen: Seen, row: int, true: Tensor, on: Tensor, surprise: float
+    ) -> Callable[[], Example]:
+        def make() -> Example:
+            asked, place = self.rows.text(seen.batch, row), self.rows.place(seen.rows, row)
+            return Example(asked, self._names(true), self._names(on), surprise, place=place)
+
+        return make
+
+    def _names(self, on: Tensor) -> str:
+        return ", ".join(self.labels[n] for n in on.nonzero().flatten().tolist()) or "(none)"
+
+
+def _tensor(answers: object) -> Tensor:
+    assert isinstance(answers, Tensor)
+    return answers.cpu()

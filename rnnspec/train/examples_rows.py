@@ -1,0 +1,142 @@
+"""A row as a person reads it: the text of its inputs, the names of its steps, where it stands."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec.data import Batch
+from rnnspec.plan import ClassFacts, Facts, Plan, TextFacts
+from rnnspec.plan.facts import UNKNOWN_ID
+from rnnspec.plan.names import first_sequence
+from rnnspec.plan.nodes import (
+    CategoryInput,
+    CharactersInput,
+    FutureInput,
+    Input,
+    KeysInput,
+    TextKind,
+    TokensInput,
+    VectorInput,
+)
+
+NUMBERS = 8
+"""Most numbers that are shown of a vector or at the end of a series."""
+END, UNKNOWN = "<end>", "<unknown>"
+STATIC = (CategoryInput, VectorInput)
+"""Inputs without steps."""
+SPACE = "\u2581"
+"""Stands for a space in subwords."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Reads rows out of batches. `lines` `[rows]` are their places in the file, by `unit`."""
+
+    plan: Plan
+    facts: Facts
+    lines: NDArray[np.int64]
+    unit: str = "line"
+
+    def text(self, batch: Batch, row: int) -> str:
+        """The inputs of a row; of several, each on a line of its own after its column."""
+        shown = [
+            (node.column, self._input(node, batch, row))
+            for node in self.plan.inputs
+            if not isinstance(node, CharactersInput | FutureInput)
+        ]
+        named = {column: text for column, text in shown if text}
+        if len(named) == 1:
+            return next(iter(named.values()))
+        return "\n".join(f"{column}: {text}" for column, text in named.items())
+
+    def place(self, rows: NDArray[np.int64] | None, row: int) -> str:
+        """Where row `row` of a batch of `rows` stands in its file."""
+        return "" if rows is None else f"{self.unit} {self.lines[rows[row]]:,}"
+
+    def key(self, batch: Batch, row: int) -> bytes:
+        """A hash of the inputs of a row, whatever the padding."""
+        found = hashlib.blake2b(digest_size=16)
+        for node in self.plan.inputs:
+            values, lengths = (part[row] for part in batch.inputs[node.key])
+            if isinstance(node, CharactersInput):
+                pieces = [
+                    step[:count] for step, count in zip(values, lengths, strict=True) if count
+                ]
+            else:
+                pieces = [values if isinstance(node, STATIC) else values[:lengths]]
+            for piece in pieces:
+                found.update(len(piece).to_bytes(8) if np.ndim(piece) else b"")
+                found.update(np.ascontiguousarray(piece).tobytes())
+        return found.digest()
+
+    def steps(self, batch: Batch, row: int) -> tuple[str, ...]:
+        """A name for each step of a row: its tokens, or numbers from 1."""
+        first = first_sequence(self.plan)
+        assert first is not None
+        values, lengths = batch.inputs[first.key]
+        if isinstance(first, TokensInput):
+            return self._tokens(first, values[row][: lengths[row]])
+        return tuple(str(step) for step in range(1, int(lengths[row]) + 1))
+
+    def named_source(self) -> bool:
+        """Whether the steps are tokens that can be named."""
+        return isinstance(first_sequence(self.plan), TokensInput)
+
+    def _input(self, node: Input, batch: Batch, row: int) -> str:
+        values, lengths = (part[row] for part in batch.inputs[node.key])
+        match node:
+            case TokensInput():
+                return joined(node.kind, self._tokens(node, values[:lengths]))
+            case CategoryInput():
+                return names_of(self.facts.inputs[node.column])[int(values)]
+            case VectorInput():
+                return numbers(values)
+            case KeysInput():
+                return f"{int(lengths)} steps of labels"
+        if values.shape[-1] == 1:
+            return f"{int(lengths)} steps, the last {numbers(values[:lengths, 0][-NUMBERS:])}"
+        return f"{int(lengths)} steps of {values.shape[-1]} numbers"
+
+    def _tokens(self, node: TokensInput, ids: NDArray[Any]) -> tuple[str, ...]:
+        names = names_of(self.facts.inputs[node.column])
+        if node.kind == "bytes":
+            return tuple(_byte(names[number]) for number in ids)
+        return tuple(names[number] for number in ids)
+
+
+def _byte(name: str) -> str:
+    """The character of a byte of ASCII; of others their two digits."""
+    number = int(name, 16)
+    return chr(number) if number < 128 else f"\\x{name}"
+
+
+def names_of(known: object) -> Sequence[str]:
+    """What each number stands for, in a column of labels or of tokens."""
+    if isinstance(known, ClassFacts):
+        return known.labels
+    assert isinstance(known, TextFacts)
+    names = (END, UNKNOWN, *known.vocabulary.entries)
+    assert names[UNKNOWN_ID] == UNKNOWN
+    return names
+
+
+def joined(kind: TextKind | str, tokens: Sequence[str]) -> str:
+    """Tokens as a text."""
+    if kind == "subwords":
+        return "".join(tokens).replace(SPACE, " ").strip()
+    return ("" if kind in ("chars", "bytes") else " ").join(tokens)
+
+
+def numbers(values: NDArray[Any]) -> str:
+    """`3.5` or `[1, 2.5, …]`."""
+    flat = np.ravel(values)
+    shown = ", ".join("missing" if np.isnan(v) else f"{v:.4g}" for v in flat[:NUMBERS])
+    if np.size(values) == 1:
+        return shown
+    return f"[{shown}{', …' if len(flat) > NUMBERS else ''}]"

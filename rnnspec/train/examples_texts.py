@@ -1,0 +1,161 @@
+"""Texts that a model wrote, beside the true ones; and where it looked meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+
+from rnnspec.plan.nodes import TextOutput
+from rnnspec.report.model import (
+    Attention,
+    AttentionMap,
+    Example,
+    Examples,
+    Note,
+    Section,
+)
+from rnnspec.to_torch import Model
+from rnnspec.to_torch.search import Texts
+from rnnspec.train.evaluate import Seen, as_greedy
+from rnnspec.train.examples import Drawn, Kept
+from rnnspec.train.examples_rows import END, Rows, joined
+from rnnspec.train.metrics import TextMetrics
+from rnnspec.train.metrics.corpus import CorpusScores
+from rnnspec.train.metrics.texts import true_numbers
+
+Differ = Literal["characters", "words"]
+WRONG, RIGHT = 10, 5
+MAPS, BESTS = 4, 3
+LONG = 60
+"""Steps of an attention map from which on shorter ones are rather shown."""
+
+
+class TextExamples:
+    """Mistakes that the model was surest of, others and right answers drawn at random; BLEU and
+    chrF; the same texts written greedily where the model searches otherwise."""
+
+    def __init__(self, node: TextOutput, names: Sequence[str], rows: Rows, model: Model) -> None:
+        self.node, self.column, self.names, self.rows = node, node.column, names, rows
+        self.model = model
+        self.corpus = CorpusScores(node.kind)
+        plain = node.search.strategy == "greedy"
+        self.greedy = None if plain else (TextMetrics(), CorpusScores(node.kind))
+        self.sure: Kept[Example] = Kept(WRONG // 2)
+        self.wrong: Drawn[Example] = Drawn(WRONG // 2)
+        self.right: Drawn[Example] = Drawn(RIGHT)
+        self.maps: Drawn[AttentionMap] = Drawn(MAPS)
+        self.bests: Drawn[str] = Drawn(BESTS)
+
+    def see(self, seen: Seen) -> None:
+        texts = seen.answers[self.column]
+        assert isinstance(texts, Texts)
+        truth = [true_numbers(row) for row in seen.batch.targets[self.column].tolist()]
+        asked = [self.rows.key(seen.batch, row) for row in range(len(truth))]
+        written = best(texts)
+        for row, (answer, true) in enumerate(zip(written, truth, strict=True)):
+            self.corpus.add(self._tokens(answer), self._tokens(true), asked[row])
+            score = texts.scores[row, 0].item()
+            make = self._example(seen, row, answer, true, score)
+            if answer == true:
+                self.right.offer(make)
+            else:
+                self.wrong.offer(make)
+                self.sure.offer(score / (len(answer) + 1), make)
+            if texts.attention is not None:
+                self._offer_map(seen, texts, row, answer)
+            if texts.numbers.shape[1] > 1:
+                self.bests.offer(self._n_best(seen, texts, row))
+        if self.greedy is not None:
+            self._see_greedy(seen, truth, asked)
+
+    def metrics(self) -> dict[str, float]:
+        """BLEU and chrF."""
+        return self.corpus.values()
+
+    def greedy_metrics(self) -> dict[str, float]:
+        """Those of texts written greedily; empty where the model does so anyway."""
+        if self.greedy is None:
+            return {}
+        return {**self.greedy[0].values(), **self.greedy[1].values()}
+
+    def sections(self) -> tuple[Section, ...]:
+        sure = self.sure.values()
+        others = tuple(example for example in self.wrong.values() if example not in sure)
+        rows = (*sure, *others, *self.right.values())
+        found: list[Section] = []
+        if rows:
+            text = (
+                "First the mistakes that the model was surest of, then mistakes and right answers"
+                " drawn at random."
+            )
+            differ: Differ = "characters" if self.node.kind == "chars" else "words"
+            found.append(Examples("Examples", rows, differ, "ln p", text))
+        if maps := self.maps.values():
+            text = "How much each step of the input weighed when each token was written."
+            found.append(Attention("Attention", maps, text))
+        if bests := self.bests.values():
+            found.append(
+                Note("All answers to a few rows, with ln p", "\n\n".join(bests), fixed=True)
+            )
+        return tuple(found)
+
+    def _tokens(self, numbers: Sequence[int]) -> tuple[str, ...]:
+        return tuple(self.names[number] for number in numbers)
+
+    def _text(self, numbers: Sequence[int]) -> str:
+        return joined(self.node.kind, self._tokens(numbers))
+
+    def _example(
+        self, seen: Seen, row: int, answer: list[int], true: list[int], score: float
+    ) -> Callable[[], Example]:
+        def make() -> Example:
+            asked, place = self.rows.text(seen.batch, row), self.rows.place(seen.rows, row)
+            right = answer == true
+            return Example(asked, self._text(true), self._text(answer), score, right, place)
+
+        return make
+
+    def _offer_map(self, seen: Seen, texts: Texts, row: int, answer: list[int]) -> None:
+        assert texts.attention is not None
+        weights = texts.attention[row]
+
+        def make() -> AttentionMap:
+            source = self.rows.steps(seen.batch, row)
+            target = (*self._tokens(answer), END)[: len(weights)]
+            shown = weights[: len(target), : len(source)].tolist()
+            named = source if self.rows.named_source() else ()
+            place = self.rows.place(seen.rows, row)
+            return AttentionMap(named, target, tuple(map(tuple, shown)), place)
+
+        short = max(weights.shape[1], len(answer)) <= LONG
+        self.maps.offer(make, rank=int(short and bool(answer)))
+
+    def _n_best(self, seen: Seen, texts: Texts, row: int) -> Callable[[], str]:
+        def make() -> str:
+            listed = [f"{self.rows.place(seen.rows, row)}  {self.rows.text(seen.batch, row)}"]
+            every = (part[row].tolist() for part in (texts.numbers, texts.lengths, texts.scores))
+            for numbers, length, score in zip(*every, strict=True):
+                if score > -np.inf:
+                    listed.append(f"{score:10.3f}  {self._text(numbers[:length])}")
+            return "\n".join(listed)
+
+        return make
+
+    def _see_greedy(self, seen: Seen, truth: list[list[int]], asked: list[bytes]) -> None:
+        assert self.greedy is not None
+        metrics, corpus = self.greedy
+        search = as_greedy(self.node.search)
+        texts = self.model.answers(seen.found.inputs, search=search)[self.column]
+        assert isinstance(texts, Texts)
+        written = best(texts)
+        metrics.add_texts(written, seen.found.targets[self.column])
+        for answer, true, key in zip(written, truth, asked, strict=True):
+            corpus.add(self._tokens(answer), self._tokens(true), key)
+
+
+def best(texts: Texts) -> list[list[int]]:
+    """The numbers of the best answer to each row."""
+    numbers, lengths = texts.numbers[:, 0].tolist(), texts.lengths[:, 0].tolist()
+    return [row[:length] for row, length in zip(numbers, lengths, strict=True)]

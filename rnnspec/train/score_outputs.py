@@ -1,0 +1,199 @@
+"""How well one output does: its metrics, those of a simple baseline, tables, and examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from torch import Tensor
+
+from rnnspec.plan.facts import ClassFacts, ColumnFacts
+from rnnspec.plan.nodes import ClassOutput, Output
+from rnnspec.report.model import HorizonRow, Section
+from rnnspec.train.examples_numbers import ForecastExamples, NumberExamples
+from rnnspec.train.examples_rows import names_of
+from rnnspec.train.examples_texts import TextExamples
+from rnnspec.train.metrics import (
+    ClassMetrics,
+    ForecastMetrics,
+    LabelsMetrics,
+    Metrics,
+    NumericMetrics,
+)
+
+MISTAKES = 10
+"""Most pairs of classes that are listed as mistaken for each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """One class: its `rows`, the rows `answered` as it, and the `hits`, which are both."""
+
+    label: str
+    rows: int
+    answered: int
+    hits: int
+
+    @property
+    def precision(self) -> float | None:
+        """hits / answered; None where no row is answered so."""
+        return self.hits / self.answered if self.answered else None
+
+    @property
+    def recall(self) -> float | None:
+        """hits / rows; None where no row is of the class."""
+        return self.hits / self.rows if self.rows else None
+
+    @property
+    def f1(self) -> float | None:
+        """2 hits / (rows + answered); None where there is neither."""
+        seen = self.rows + self.answered
+        return 2 * self.hits / seen if seen else None
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """`rows` of class `label` that were answered as `answer`."""
+
+    label: str
+    answer: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutputScore:
+    """One output. What its kind does not have is empty.
+
+    `metrics` as `evaluate` has them, and more that needs whole texts; `baseline` the same of what
+    `baseline_name` says. `classes` in order of number and `mistakes`, most frequent first;
+    `confusion[t][a]` counts class t answered as class a; `of` says what is counted. `horizon`: mean
+    absolute errors by step ahead. `greedy`: metrics of texts written greedily, where the model
+    searches otherwise. `sections`: examples, as a report shows them.
+    """
+
+    node: Output
+    metrics: Mapping[str, float]
+    baseline: Mapping[str, float] = field(default_factory=dict)
+    baseline_name: str = ""
+    classes: tuple[ClassScore, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+    of: str = "rows"
+    horizon: tuple[HorizonRow, ...] = ()
+    greedy: Mapping[str, float] = field(default_factory=dict)
+    sections: tuple[Section, ...] = ()
+
+
+class _Examples(Protocol):
+    def sections(self) -> tuple[Section, ...]: ...
+
+
+def output_score(node: Output, known: ColumnFacts, sums: Metrics, kept: _Examples) -> OutputScore:
+    """The score of an output from what was summed up and kept over all rows."""
+    of = "steps" if getattr(node, "steps", False) else "rows"
+    metrics = sums.values()
+    sections = kept.sections()
+    match sums, kept:
+        case ClassMetrics(), _:
+            ahead = isinstance(node, ClassOutput) and node.ahead
+            return _of_classes(node, known, sums, of, sections, ahead)
+        case LabelsMetrics(), _:
+            classes = _scores(names_of(known), sums)
+            return OutputScore(node, metrics, classes=classes, of=of, sections=sections)
+        case NumericMetrics(), NumberExamples():
+            naive = kept.naive.values()
+            return OutputScore(
+                node, metrics, naive, "mean of the training rows", of=of, sections=sections
+            )
+        case ForecastMetrics(), ForecastExamples():
+            return _of_forecast(node, sums, kept, sections)
+        case _, TextExamples():
+            metrics = metrics | kept.metrics()
+            return OutputScore(node, metrics, greedy=kept.greedy_metrics(), sections=sections)
+    raise AssertionError(f"{type(sums).__name__} does not go with {type(kept).__name__}")
+
+
+def class_scores(confusion: Tensor, labels: Sequence[str]) -> tuple[ClassScore, ...]:
+    """A score for each label; `confusion` is rows by true and answered class."""
+    numbers = zip(
+        labels,
+        confusion.sum(1).tolist(),
+        confusion.sum(0).tolist(),
+        confusion.diagonal().tolist(),
+        strict=True,
+    )
+    return tuple(ClassScore(*of_label) for of_label in numbers)
+
+
+def most_mistaken(
+    confusion: Tensor, labels: Sequence[str], most: int = MISTAKES
+) -> tuple[Mistake, ...]:
+    """The pairs of classes with the most rows beside the diagonal, most first."""
+    beside = confusion.clone().fill_diagonal_(0).flatten()
+    counts, places = beside.sort(descending=True, stable=True)
+    return tuple(
+        Mistake(labels[place // len(labels)], labels[place % len(labels)], count)
+        for count, place in zip(counts[:most].tolist(), places[:most].tolist(), strict=True)
+        if count
+    )
+
+
+def _scores(labels: Sequence[str], sums: ClassMetrics | LabelsMetrics) -> tuple[ClassScore, ...]:
+    numbers = zip(
+        labels, sums.true.tolist(), sums.answered.tolist(), sums.hits.tolist(), strict=True
+    )
+    return tuple(ClassScore(*of_label) for of_label in numbers)
+
+
+def _of_classes(
+    node: Output,
+    known: ColumnFacts,
+    sums: ClassMetrics,
+    of: str,
+    sections: tuple[Section, ...],
+    ahead: bool,
+) -> OutputScore:
+    labels = names_of(known)
+    classes = _scores(labels, sums)
+    if ahead:  # of a vocabulary, what is neither in the data nor answered says nothing
+        classes = tuple(each for each in classes if each.rows or each.answered)
+    baseline: dict[str, float] = {}
+    if isinstance(known, ClassFacts) and known.counts and not ahead:
+        baseline = most_frequent(sums, known.counts)
+    return OutputScore(
+        node,
+        sums.values(),
+        baseline,
+        "the most frequent label" if baseline else "",
+        classes,
+        most_mistaken(sums.confusion, labels) if len(sums.confusion) else (),
+        () if ahead else tuple(map(tuple, sums.confusion.tolist())),
+        of,
+        sections=sections,
+    )
+
+
+def most_frequent(sums: ClassMetrics, counts: Sequence[int]) -> dict[str, float]:
+    """Accuracy and macro F1 of the answer that is always the most frequent label of the training
+    rows."""
+    answer = max(range(len(counts)), key=counts.__getitem__)
+    rows, hits = int(sums.true.sum()), int(sums.true[answer])
+    if not rows:
+        return {}
+    seen = int((sums.true > 0).sum()) + (hits == 0)
+    return {"accuracy": hits / rows, "macro_f1": 2 * hits / (hits + rows) / seen}
+
+
+def _of_forecast(
+    node: Output, sums: ForecastMetrics, kept: ForecastExamples, sections: tuple[Section, ...]
+) -> OutputScore:
+    metrics = sums.values()
+    if "coverage" not in metrics and len(kept.inside.sums):
+        metrics["coverage"] = kept.inside.mean
+    naive = sums.naive.values() if len(sums.naive.absolute.sums) else {}
+    of_naive = sums.naive.absolute.by_step or (None,) * len(sums.errors.absolute.sums)
+    pairs = zip(sums.errors.absolute.by_step, of_naive, strict=True)
+    horizon = tuple(HorizonRow(step, *pair) for step, pair in enumerate(pairs, start=1))
+    name = "seasonal-naive" if naive else ""
+    return OutputScore(node, metrics, naive, name, of="windows", horizon=horizon, sections=sections)
