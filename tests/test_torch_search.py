@@ -132,7 +132,7 @@ def with_ends(numbers: Tensor, lengths: Tensor, limit: int) -> Tensor:
 
 @pytest.mark.parametrize("name", SOME)
 def test_a_beam_of_one_is_greedy(name: str) -> None:
-    for norm, stop in product(("none", "average", "gnmt"), ("full", "bound", "first")):
+    for norm, stop in product(("none", "average", "gnmt"), ("best", "bound", "full", "first")):
         narrow = Search("beam", 6, length_norm=norm, alpha=0.6, stop=stop)  # type: ignore[arg-type]
         rows = random_rows(plan(name), LENGTHS)
         weights = strong_weights(plan(name), seed=4)

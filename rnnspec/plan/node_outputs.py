@@ -8,7 +8,7 @@ from typing import Literal
 TextKind = Literal["words", "chars", "tokens"]
 Strategy = Literal["greedy", "beam", "sample"]
 LengthNorm = Literal["none", "average", "gnmt"]
-Stop = Literal["full", "bound", "first"]
+Stop = Literal["best", "bound", "full", "first"]
 Distribution = Literal["point", "quantiles", "gaussian", "student_t", "negative_binomial"]
 
 
@@ -77,11 +77,12 @@ class Search:
     steps (`average`), or `((5 + steps) / 6) ** alpha` (`gnmt`, Wu et al. 2016, equation 14), plus
     `coverage_penalty * sum_j log(min(max(sum_i weight_ij, 1e-6), 1))` over the row's steps j
     (same). Ties go to the one finished earlier, the lower beam, the lower token number. After a
-    step a row ends, whatever the rule, with `width` finished ones (`full` is that alone); by
-    `bound` also with `n_best` of them, no live one's log-probability divided for as many steps as
-    the row may have being above the value of the last of the `n_best`; by `first` also with one
-    that finished now with a log-probability at least that of the best live one; at its limit; or
-    with no live one above -inf. The `n_best` best finished ones are answered; where they are fewer,
+    step a row ends by `best` with `n_best` finished ones, no live one's log-probability divided for
+    its steps being above the value of the last of these; by `bound` likewise, but divided for as
+    many steps as the row may have; by `full` with `width` finished ones; by `first` also with one
+    that finished now with a log-probability at least that of the best live one. Whatever the rule,
+    it ends with `width` finished ones where `width` is 1, at its limit, or with no live one above
+    -inf. The `n_best` best finished ones are answered; where they are fewer,
     the live ones with the highest values follow, as they are, then empty answers of -inf.
 
     At most `limit + floor(factor * lengths)` steps (in double precision), where `factor` is above 0
@@ -104,7 +105,7 @@ class Search:
     length_norm: LengthNorm = "none"
     alpha: float = 0.0
     coverage_penalty: float = 0.0
-    stop: Stop = "bound"
+    stop: Stop = "best"
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0

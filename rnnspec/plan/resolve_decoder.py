@@ -311,7 +311,7 @@ def search_of(settings: kinds.Decoder, known: TextFacts, column: str) -> Search:
         length_norm=beam.length_norm if beam else "none",
         alpha=beam.length_penalty if beam and beam.length_norm == "gnmt" else 0.0,
         coverage_penalty=beam.coverage_penalty if beam else 0.0,
-        stop=beam.stop if beam else "bound",
+        stop=beam.stop if beam else "best",
         temperature=sample.temperature if sample else 1.0,
         top_k=sample.top_k if sample else 0,
         top_p=sample.top_p if sample else 1.0,

@@ -164,7 +164,7 @@ def beam(task: Task) -> list[Hypothesis]:
         ending = [each for each in following if each.ended and each.score >= bar]
         finished = sorted([*finished, *ending], key=lambda e: -value(task, e))[:width]
         live = going
-        if not live or len(finished) == width or _settled(task, live, finished, ending):
+        if not live or _settled(task, live, finished, ending):
             break
     unfinished = sorted(live, key=lambda e: -value(task, e))
     return [*finished, *unfinished][:n_best]
@@ -180,12 +180,15 @@ def _continued(task: Task, so_far: Hypothesis) -> Iterator[Hypothesis]:
 def _settled(
     task: Task, live: list[Hypothesis], finished: list[Hypothesis], ending: list[Hypothesis]
 ) -> bool:
-    """Whether the rule of `stop` ends the search before as many are finished as it is wide."""
-    n_best = task.search.n_best
-    if task.search.stop == "first":
+    """Whether the rule of `stop` ends the search."""
+    n_best, stop, width = task.search.n_best, task.search.stop, task.search.width
+    if len(finished) >= width and (width == 1 or stop in ("full", "first")):
+        return True
+    if stop == "first":
         return any(one.score >= live[0].score for one in ending)
-    if task.search.stop == "bound" and len(finished) >= n_best:
-        best = max(one.score for one in live) / _norm(task.search, task.limit)
+    if stop in ("best", "bound") and len(finished) >= n_best:
+        steps = task.limit if stop == "bound" else live[0].steps
+        best = max(one.score for one in live) / _norm(task.search, steps)
         return best <= value(task, finished[n_best - 1])
     return False
 

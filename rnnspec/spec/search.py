@@ -59,11 +59,11 @@ class BeamSearch(Option):
         description="Factor of the penalty on source steps that attention left out (Wu et al., "
         "2016). Needs attention.",
     )
-    stop: Literal["bound", "full", "first"] = Field(
-        default="bound",
-        description="When the search ends: 'full' with as many finished answers as the beam is "
-        "wide, 'bound' also when no unfinished one can come to be better, 'first' with the first "
-        "finished one that is the best.",
+    stop: Literal["best", "bound", "full", "first"] = Field(
+        default="best",
+        description="When the search ends: 'best' when no unfinished answer is better than the "
+        "finished ones, 'bound' when none can come to be better, 'full' with as many finished "
+        "ones as the beam is wide, 'first' with the first that is better than all unfinished ones.",
     )
     repetition_penalty: Repetition = 1.0
     no_repeat: NoRepeat = 0

@@ -169,10 +169,13 @@ def _ended(
         bounds = [emit.integers(place), emit.integers(place + 1), one]
         return emit.op("Slice", [value, *bounds], f"{name}.{what}")
 
-    last = column(values, search.width - 1, "last_value")
-    reasons = [emit.op("Greater", [last, emit.number(NEVER)], f"{name}.full")]
-    if search.stop == "bound":
-        most = _most(emit, node, rows, limits)
+    limit = _most(emit, node, rows, limits)
+    reasons = [emit.op("GreaterOrEqual", [count, limit], f"{name}.at_limit")]
+    if search.width == 1 or search.stop in ("full", "first"):
+        last = column(values, search.width - 1, "last_value")
+        reasons.append(emit.op("Greater", [last, emit.number(NEVER)], f"{name}.full"))
+    if search.stop in ("best", "bound"):
+        most = limit if search.stop == "bound" else count
         bound = normed(emit, node, column(found.live, 0, "best_live"), most, f"{name}.bound")
         least = column(values, search.n_best - 1, "least_value")
         reasons.append(emit.op("LessOrEqual", [bound, least], f"{name}.bounded"))
@@ -180,8 +183,6 @@ def _ended(
         best = emit.op("ReduceMax", [found.finished, one], f"{name}.best_now", {"keepdims": 1})
         live = column(found.live, 0, "best_live")
         reasons.append(emit.op("GreaterOrEqual", [best, live], f"{name}.first_best"))
-    limit = _most(emit, node, rows, limits)
-    reasons.append(emit.op("GreaterOrEqual", [count, limit], f"{name}.at_limit"))
     ended = reasons[0]
     for reason in reasons[1:]:
         ended = emit.op("Or", [ended, reason], f"{name}.ended")

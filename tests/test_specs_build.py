@@ -1,0 +1,115 @@
+"""Every spec of specs/ as its reader would use it: built for one epoch, exported, and asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnspec.demo import dates, demand
+from rnnspec.run import Model
+from rnnspec.spec import Spec, load_spec
+from tests.cli import right
+
+SPECS = Path(__file__).parent.parent / "specs"
+ROWS = {"train": 120, "valid": 20}
+"""Rows of each file that a test reads."""
+TEXT = {"train": 20_000, "valid": 4_000}
+"""Characters of plain text."""
+TABLE = 900
+"""Lines of a table of one series."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The generated data that specs name, small."""
+    folder = tmp_path_factory.mktemp("specs")
+    dates.write(folder / "dates", train=300, valid=40, test=1)
+    demand.write(folder / "demand", days=140)
+    return folder
+
+
+@pytest.mark.parametrize("file", sorted(SPECS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_a_spec_builds_exports_and_answers(
+    file: Path, world: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = load_spec(file).spec
+    for name in filter(None, (spec.data.train, spec.data.valid)):
+        if isinstance(name, str) and name.startswith("data/"):
+            real: Path = request.getfixturevalue("real_data")
+            _cut(real / name.removeprefix("data/"), world / name)
+    monkeypatch.chdir(world)
+    (world / file.name).write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    said = right("build", file.name, "--set", "train.epochs=1", "--set", "train.threads=1")
+    assert f"built builds/{spec.name}/001" in said
+    said = right("export", f"builds/{spec.name}", "--onnx", "--output", f"{spec.name}.onnx")
+    assert "proven" in said
+    model = Model.load(Path(f"{spec.name}.onnx"))
+    (answer,) = model.answer([_row(spec, model)])
+    assert all(output.column in answer for output in spec.data.outputs)
+
+
+def _cut(source: Path, target: Path) -> None:
+    """The beginning of a real file, in the same format."""
+    if not source.exists():
+        pytest.skip(f"no {source}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = "train" if "train" in source.stem else "valid"
+    if source.suffix == ".parquet":
+        import pyarrow.parquet
+
+        table = pyarrow.parquet.read_table(source)
+        pyarrow.parquet.write_table(table.slice(0, ROWS[part]), target)
+        return
+    text = source.read_text(encoding="utf-8")
+    if source.suffix == ".txt":
+        target.write_text(text[: TEXT[part]], encoding="utf-8")
+        return
+    count = TABLE if source.suffix == ".csv" else ROWS[part]
+    lines = text.splitlines(keepends=True)[: count + 1]
+    target.write_text("".join(lines), encoding="utf-8")
+
+
+def _row(spec: Spec, model: Model) -> dict[str, Any]:
+    """A row that the model can answer: the first of the data, or what the series began with."""
+    if spec.data.series is not None:
+        return {**_past(spec), **{key: "Cork" for key in ("shop",) if _reads(model, key)}}
+    file = spec.data.valid if isinstance(spec.data.valid, str) else spec.data.train
+    path = Path(file)
+    if path.suffix == ".txt":
+        return {spec.data.inputs[0].column: "But soft, "}
+    return next(_rows(path))
+
+
+def _reads(model: Model, column: str) -> bool:
+    return any(each.column == column for each in model.inputs)
+
+
+def _past(spec: Spec) -> dict[str, Any]:
+    """Some history of each series, and what is known ahead."""
+    (output,) = spec.data.outputs
+    horizon = getattr(output, "horizon", 0)
+    found: dict[str, Any] = {}
+    for source in spec.data.inputs:
+        if source.as_ == "series":
+            found[source.column] = [float(7 + step % 5) for step in range(40)]
+            if source.known:
+                found[f"{source.column}.future"] = [0.0] * horizon
+    return found
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    if path.suffix == ".jsonl":
+        for line in path.read_text(encoding="utf-8").splitlines():
+            yield json.loads(line)
+    elif path.suffix == ".parquet":
+        import pyarrow.parquet
+
+        yield from pyarrow.parquet.read_table(path).slice(0, 1).to_pylist()
+    else:
+        names, *lines = path.read_text(encoding="utf-8").splitlines()
+        for line in lines:
+            yield dict(zip(names.split("\t"), line.split("\t"), strict=True))
