@@ -120,8 +120,8 @@ def test_ids_take_token_numbers_and_answer_the_same(
     export_onnx(trained, tmp_path / "ids.onnx", ids=True)
     text, ids = Session(tmp_path / "text.onnx"), Session(tmp_path / "ids.onnx")
     probe = next(iter(probes(trained.plan, trained.facts)))
-    numbers, lengths = probe.padded["text"]
-    given = text.run({"text": np.array(probe.text["text"], dtype=object)})
+    numbers, lengths = probe.batch["text"]
+    given = text.run(probe.feeds)
     by_number = ids.run({"text.ids": numbers, "text.lengths": lengths})
     np.testing.assert_array_equal(given["label"], by_number["label"])
 
@@ -131,8 +131,8 @@ def test_probes_hold_unknown_tokens_empty_rows_and_more_steps_than_training(
 ) -> None:
     trained = builds["words"]
     found = list(probes(trained.plan, trained.facts))
-    numbers = np.concatenate([p.padded["text"][0].ravel() for p in found])
-    lengths = np.concatenate([p.padded["text"][1] for p in found])
+    numbers = np.concatenate([p.batch["text"][0].ravel() for p in found])
+    lengths = np.concatenate([p.lengths for p in found])
     assert {0, 1} <= set(lengths.tolist())
     assert lengths.max() > trained.facts.inputs["text"].longest  # type: ignore[union-attr]
     assert 1 in numbers

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rnnspec.cli.terminal import printable
 from rnnspec.errors import DataError
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rnnspec.cli.rows import Row
     from rnnspec.run import Model, OutputColumn
 
-Answer = Mapping[str, object]
+Answer = Mapping[str, Any]
 
 TOP = 3
 """Probabilities shown of an answer; JSON has them all."""
@@ -27,9 +27,15 @@ CHARACTERS = 60
 
 
 def answered(
-    model: Model, rows: Iterable[Row], place: str, *, textual: bool = False, at_once: bool = False
+    model: Model,
+    rows: Iterable[Row],
+    place: str,
+    *,
+    textual: bool = False,
+    at_once: bool = False,
+    seed: int = 0,
 ) -> Iterator[tuple[Row, Answer]]:
-    """Each row with its answer, in order.
+    """Each row with its answer, in order; drawn answers with `seed` and the numbers after it.
 
     `textual` rows hold lists as JSON texts. `at_once`: each row is answered before the next is
     read. Raises the DataError of the first row that cannot be read or answered, after the answers
@@ -47,7 +53,8 @@ def answered(
             failed.append(error)
 
     try:
-        for answer in model.answer(readable(), batch=1 if at_once else BATCH, textual=textual):
+        batch = 1 if at_once else BATCH
+        for answer in model.answer(readable(), batch=batch, textual=textual, seed=seed):
             yield waiting.popleft(), answer
     except DataError as error:
         raise DataError(f"{place}: {error}") from error
@@ -78,14 +85,63 @@ def question(row: Row, number: int) -> str:
 
 
 def _shown(output: OutputColumn, answer: Answer) -> str:
-    value = answer[output.column]
-    if output.kind == "class":
-        shares = answer[f"{output.column}.probabilities"]
-        assert isinstance(value, str) and isinstance(shares, dict)
-        others = sorted((name for name in shares if name != value), key=shares.__getitem__)
-        rest = ", ".join(f"{printable(n)} {shares[n]:.3f}" for n in others[:-TOP:-1])
-        return f"{printable(value)} {shares[value]:.3f} ({rest})"
-    if isinstance(value, list):
-        more = ", …" if len(value) > NUMBERS else ""
-        return "[" + ", ".join(f"{entry:.6g}" for entry in value[:NUMBERS]) + more + "]"
+    """One output's answer, in a line."""
+    column, value = output.column, answer[output.column]
+    match output.kind:
+        case "class":
+            return _with_others(value, answer[f"{column}.probabilities"])
+        case "labels":
+            shares = answer[f"{column}.probabilities"]
+            return ", ".join(f"{printable(n)} {shares[n]:.3f}" for n in value) or "(none)"
+        case "text" | "tokens" | "ids":
+            return _with_next_best(output, answer)
+        case "tags":
+            return _plain(value)
+        case "keys":
+            return " ".join(f"({' '.join(map(printable, step))})" for step in value) or "(nothing)"
+        case "forecast":
+            return _forecast(output, answer)
+        case "frames":
+            more = [", …"] if len(value) > NUMBERS else []
+            return "[" + ", ".join(map(_listed, value[:NUMBERS])) + "".join(more) + "]"
+        case "vector":
+            return _listed(value)
     return f"{value:.6g}"
+
+
+def _with_others(value: str, shares: Mapping[str, float]) -> str:
+    """`de 0.993 (nl 0.004, sv 0.001)`."""
+    others = sorted((name for name in shares if name != value), key=shares.__getitem__)
+    rest = ", ".join(f"{printable(n)} {shares[n]:.3f}" for n in others[:-TOP:-1])
+    return f"{printable(value)} {shares[value]:.3f}" + (f" ({rest})" if rest else "")
+
+
+def _with_next_best(output: OutputColumn, answer: Answer) -> str:
+    """The answer and, where several were asked for, the next best with their log-probabilities."""
+    others = answer.get(f"{output.column}.n_best", [])[1 : TOP + 1]
+    shown = [f"{_plain(other['answer'])} {other['score']:.2f}" for other in others]
+    told = _plain(answer[output.column])
+    return f"{told} {answer[f'{output.column}.score']:.2f} ({', '.join(shown)})" if shown else told
+
+
+def _plain(value: str | Sequence[str] | Sequence[int]) -> str:
+    """A text, or tokens or labels side by side."""
+    if isinstance(value, str):
+        return printable(value)
+    return " ".join(printable(str(entry)) for entry in value) or "(nothing)"
+
+
+def _forecast(output: OutputColumn, answer: Answer) -> str:
+    """The values and, of quantiles, between which the outer ones say that they are."""
+    told = _listed(answer[output.column])
+    if len(output.quantiles) < 2:
+        return told
+    quantiles = answer[f"{output.column}.quantiles"]
+    outer = [min(output.quantiles), max(output.quantiles)]
+    low, high = (_listed(quantiles[str(q)]) for q in outer)
+    return f"{told}, {outer[0]:g} below {low}, {outer[1]:g} below {high}"
+
+
+def _listed(values: Sequence[float]) -> str:
+    more = ", …" if len(values) > NUMBERS else ""
+    return "[" + ", ".join(f"{entry:.6g}" for entry in values[:NUMBERS]) + more + "]"

@@ -10,12 +10,15 @@ import typer
 
 from rnnspec.cli.errors import loading
 from rnnspec.cli.options import BUILDS, Build, Builds, examples
+from rnnspec.cli.terminal import check_folder
 from rnnspec.errors import RnnspecError
 
 EXAMPLES = examples(
     "rnnspec export --onnx",
     "rnnspec export builds/dates-language --onnx --output dates-language.onnx",
     "rnnspec export --onnx --ids",
+    "rnnspec export builds/dates-iso --onnx --strategy beam:5 --attention",
+    "rnnspec export builds/shakespeare --onnx --generate --steps 500 --strategy sample",
 )
 
 
@@ -36,9 +39,32 @@ def export(
     ids: Annotated[
         bool,
         typer.Option(
-            "--ids", help="Read token numbers, not text, for runtimes without text operators."
+            "--ids",
+            help="Read and answer token numbers, not text, for runtimes without text operators.",
         ),
     ] = False,
+    attention: Annotated[
+        bool, typer.Option("--attention", help="Answer the weights of attention too.")
+    ] = False,
+    strategy: Annotated[
+        str,
+        typer.Option(
+            metavar="STRATEGY",
+            help="How texts are searched for, in the place of what the spec says: greedy, beam:5, "
+            "beam:width=8,length_norm=gnmt, sample:temperature=0.8,top_k=20.",
+            show_default=False,
+        ),
+    ] = "",
+    generate: Annotated[
+        bool,
+        typer.Option("--generate", help="Make a language model write on from a prompt."),
+    ] = False,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="With --generate, how many tokens it writes at most.", min=1
+        ),
+    ] = None,
     builds: Builds = BUILDS,
 ) -> None:
     """Export a build as one file that needs onnxruntime alone.
@@ -48,13 +74,25 @@ def export(
     """
     if not onnx:
         raise RnnspecError("no format is named; there is one: --onnx")
+    if steps is not None and not generate:
+        raise RnnspecError("--steps says how much --generate writes; give both, or neither")
+    if output is not None:
+        check_folder(output)
     with loading():
         from rnnspec.train.folder import find_build, read_build
     trained = read_build(find_build(build, builds))
     with loading():
-        from rnnspec.export import export_onnx
+        from rnnspec.export import DEFAULT_STEPS, export_onnx
     target = output or trained.folder.path / f"{trained.spec.name}.onnx"
-    parity = export_onnx(trained, target, opset=opset, ids=ids)
+    parity = export_onnx(
+        trained,
+        target,
+        opset=opset,
+        ids=ids,
+        attention=attention,
+        strategy=strategy,
+        generate=(steps or DEFAULT_STEPS) if generate else None,
+    )
     print(f"wrote {target} ({target.stat().st_size / 1e6:.2f} MB)")
     print(f"proven: {parity.summary()}")
     print(f"next: {join(['rnnspec', 'run', str(target)])}")

@@ -6,9 +6,10 @@ place at the first row that cannot be read.
 
 from __future__ import annotations
 
+import io
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from rnnspec.source.problems import did_you_mean
 
 if TYPE_CHECKING:
     from rnnspec.run import InputColumn, Model
+    from rnnspec.run.interface import InputKind
 
 Row = dict[str, object]
 STDIN = "standard input"
@@ -25,7 +27,7 @@ STDIN = "standard input"
 def text_column(model: Model) -> str | None:
     """The column of a model that reads one text and nothing else."""
     match model.inputs:
-        case [column] if column.kind in ("words", "chars"):
+        case [column] if column.kind in ("words", "chars", "bytes"):
             return column.column
     return None
 
@@ -104,17 +106,26 @@ def typed(model: Model, line: str) -> Row:
 
 
 def _lines() -> Iterator[str]:
-    if hasattr(sys.stdin, "reconfigure"):
-        sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict")
-    empty = True
-    try:
-        for line in sys.stdin:
-            empty = False
-            yield line.removesuffix("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{STDIN}: not UTF-8 ({error})") from error
-    if empty:
+    """The lines of standard input, each decoded for itself so that an error can name it."""
+    number = 0
+    for number, line in enumerate(_raw_lines(), start=1):
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{STDIN}:{number}: not UTF-8 (byte {error.start + 1} of the line is"
+                f" 0x{line[error.start]:02x}); convert it, for example with iconv -t UTF-8"
+            ) from error
+        yield text.removesuffix("\n").removesuffix("\r")
+    if not number:
         raise DataError(f"{STDIN}: no rows; or give some with --text, --input or --data")
+
+
+def _raw_lines() -> Iterator[bytes]:
+    if isinstance(sys.stdin, io.StringIO):  # put in its place by who calls this in Python
+        yield from (line.encode() for line in sys.stdin)
+    else:
+        yield from sys.stdin.buffer
 
 
 def _is_row(model: Model, line: str) -> bool:
@@ -140,16 +151,28 @@ def json_row(line: str, place: str) -> Row:
 
 def described(inputs: Sequence[InputColumn]) -> str:
     """The columns a model reads, in words."""
-    kinds = {
-        "words": "a text",
-        "chars": "a text",
-        "ids": "a list of token numbers",
-        "frames": "a list of steps",
-        "vector": "a list",
-    }
-    return ", ".join(f"{each.column!r} ({_kind(kinds, each)})" for each in inputs)
+    return ", ".join(f"{each.column!r} ({_kind(each)})" for each in inputs)
 
 
-def _kind(kinds: dict[str, str], column: InputColumn) -> str:
-    width = f" of {column.width} numbers" if column.kind in ("frames", "vector") else ""
-    return kinds[column.kind] + width
+_KINDS: Mapping[InputKind, str] = {
+    "words": "a text",
+    "chars": "a text",
+    "bytes": "a text",
+    "tokens": "a list of texts",
+    "ids": "a list of token numbers",
+    "characters": "a list of the numbers of each token's characters",
+    "category": "a label",
+    "category_id": "the number of a label",
+    "keys": "a list of lists of labels",
+    "key_ids": "a list of lists of label numbers",
+    "frames": "a list of steps",
+    "series": "a list of numbers",
+    "future": "a list",
+    "number": "a number",
+    "vector": "a list",
+}
+
+
+def _kind(column: InputColumn) -> str:
+    wide = column.kind in ("frames", "vector", "future")
+    return _KINDS[column.kind] + (f" of {column.width} numbers" if wide else "")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +29,11 @@ EXAMPLES = examples(
     "rnnspec run dates-language.onnx --data dates/test.jsonl --output answers.jsonl",
     "cut -f2 texts.tsv | rnnspec run dates-language.onnx --json",
     "rnnspec run speaker.onnx --input 'frames=[[0.5, -1.2], [0.1, 0.3]]'",
+    "rnnspec run shakespeare.onnx --text 'ROMEO:' --seed 7",
 )
+
+CUT_OFF = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
+"""Exit code where nobody reads the output any more."""
 
 
 def run(
@@ -59,6 +66,15 @@ def run(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the answers as JSON, one a line.")
     ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Of a model that draws its answers: that of the first row; the next have N + 1 "
+            "and so on.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Answer texts or rows with an exported file.
 
@@ -70,52 +86,83 @@ def run(
     with loading():
         from rnnspec.run import Model
     asked = Model.load(model)
+    if seed is not None and not asked.draws:
+        raise RnnspecError(
+            f"--seed is for models that draw their answers, and {model} does not; leave it out, or"
+            " export the build with --strategy sample"
+        )
+    if seed is not None and not -(2**63) <= seed < 2**62:
+        raise RnnspecError(f"--seed {seed}: expected a number from {-(2**63)} to {2**62 - 1}")
     if not (texts or data or inputs) and sys.stdin.isatty() and not (as_json or output):
-        _converse(asked)
+        _converse(asked, seed or 0)
         return
-    pairs = enumerate(_answered(asked, texts, data, inputs), start=1)
+    pairs = _answered(asked, texts, data, inputs, seed or 0)
     if output:
         with writing(output) as file:
-            for _, (_, answer) in pairs:
+            for _, answer in pairs:
                 file.write(answers.as_json(answer) + "\n")
         return
-    for number, (row, answer) in pairs:
-        if as_json:
-            print(answers.as_json(answer), flush=True)
-        else:
-            text = answers.as_text(asked.outputs, answer)
-            print(f"{answers.question(row, number)}  →  {text}", flush=True)
+    with quietly_cut_off():
+        for number, (row, answer) in enumerate(pairs, start=1):
+            _show(asked, row, number, answer, as_json)
+
+
+def _show(model: Model, row: Row, number: int, answer: answers.Answer, as_json: bool) -> None:
+    if as_json:
+        print(answers.as_json(answer), flush=True)
+        return
+    text = answers.as_text(model.outputs, answer)
+    print(f"{answers.question(row, number)}  →  {text}", flush=True)
+
+
+@contextmanager
+def quietly_cut_off() -> Iterator[None]:
+    """Whoever reads the output may stop, as `head` does: the command then ends at once and says
+    nothing, with the exit code of a process that writes into a broken pipe."""
+    try:
+        yield
+    except BrokenPipeError:
+        # What is left in the buffer would be written, and fail, once more at the end.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(CUT_OFF) from None
 
 
 def _answered(
-    model: Model, texts: list[str] | None, data: Path | None, inputs: list[str] | None
+    model: Model,
+    texts: list[str] | None,
+    data: Path | None,
+    inputs: list[str] | None,
+    seed: int,
 ) -> Iterator[tuple[Row, answers.Answer]]:
     """Rows from the source that was named, or else from standard input, with their answers."""
     if texts:
-        return answers.answered(model, rows.from_texts(model, texts), place="--text")
+        return answers.answered(model, rows.from_texts(model, texts), "--text", seed=seed)
     if inputs:
         row = rows.from_inputs(model, inputs)
-        return answers.answered(model, [row], textual=True, place="--input")
+        return answers.answered(model, [row], "--input", textual=True, seed=seed)
     if data:
-        textual = rows.is_textual(data)
-        return answers.answered(model, rows.from_file(model, data), str(data), textual=textual)
-    return answers.answered(model, rows.from_stdin(model), rows.STDIN, at_once=True)
+        textual, found = rows.is_textual(data), rows.from_file(model, data)
+        return answers.answered(model, found, str(data), textual=textual, seed=seed)
+    found = rows.from_stdin(model)
+    return answers.answered(model, found, rows.STDIN, at_once=True, seed=seed)
 
 
-def _converse(model: Model) -> None:
+def _converse(model: Model, seed: int) -> None:
     """Ask for a text or a row, answer it, and again, until Ctrl-D."""
     with suppress(ImportError):
         import readline  # noqa: F401  (its loading lets input() edit and recall lines)
 
     print(f"{model.path} reads {rows.described(model.inputs)}; Ctrl-D ends")
-    while True:
+    for number in count(seed):
         try:
             line = input("> ")
         except EOFError:
             print()
             return
         try:
-            for _, answer in answers.answered(model, [rows.typed(model, line)], "this"):
+            asked = [rows.typed(model, line)]
+            for _, answer in answers.answered(model, asked, "this", seed=number):
                 print(answers.as_text(model.outputs, answer))
         except DataError as wrong:
             error(str(wrong))

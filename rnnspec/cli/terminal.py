@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TextIO
 
 import typer
@@ -83,12 +84,22 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -
     return "\n".join(texts)
 
 
+def check_folder(path: Path) -> None:
+    """Raises RnnspecError if the folder that a file is to be written to is not there."""
+    if not path.parent.exists():
+        raise RnnspecError(
+            f"{path}: cannot be written (there is no folder {path.parent}); make it with:"
+            f" mkdir -p {quote(str(path.parent))}"
+        )
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[TextIO]:
     """A file that appears at `path`, in UTF-8, when the block ends without an exception.
 
     A device or pipe is written to directly. Raises RnnspecError if the file cannot be written.
     """
+    check_folder(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         if path.exists() and not path.is_file():
