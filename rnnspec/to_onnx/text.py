@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from rnnspec.plan.facts import END_ID, TextFacts
 from rnnspec.plan.names import SEED, UNKNOWN, answer_name
-from rnnspec.plan.nodes import Attend, Decoder, TextOutput
+from rnnspec.plan.nodes import Attend, Decoder, TextOutput, TokensInput
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.emitter import FLOAT, INT64, STRING, Extent
-from rnnspec.to_onnx.rows import rows_of
+from rnnspec.to_onnx.rows import Rows, rows_of
 from rnnspec.to_onnx.search import beam, greedy, sample
 from rnnspec.to_onnx.search.loop import ANSWER, Found, Loop, limits_of
 from rnnspec.to_onnx.search.prompt import begin
@@ -80,7 +80,49 @@ def _entries(low: Lowering, node: TextOutput) -> list[str]:
 def _tokens(low: Lowering, node: TextOutput, found: Found) -> str:
     emit, name = low.emit, node.name
     texts = emit.strings(f"{name}.entries", _entries(low, node))
-    return emit.op("Gather", [texts, found.numbers], f"{name}.tokens")
+    tokens = emit.op("Gather", [texts, found.numbers], f"{name}.tokens")
+    return _after_tokens(low, node, tokens) if node.prompt else tokens
+
+
+def _after_tokens(low: Lowering, node: TextOutput, tokens: str) -> str:
+    """The tokens of the prompt as they were given, without their pads, then those answered."""
+    emit, name, time = low.emit, f"{node.name}.after_prompt", low.axes[TIME]
+    prompt, count = low.plan.node(node.prompt), node.search.n_best
+    assert isinstance(prompt, TokensInput), f"{node.prompt} is no prompt"
+    rows = Rows(emit, time.batch(), count)
+    lengths = emit.op("Unsqueeze", [time.name, emit.integers(1)], f"{name}.lengths")
+    lengths, given, flat = rows.each(lengths), prompt.column, tokens
+    if count > 1:  # Gather of onnxruntime takes but the first text of each row
+        apart = emit.op("Unsqueeze", [given, emit.integers(1)], f"{name}.apart")
+        repeated = emit.op("Expand", [apart, emit.integers(1, count, 1)], f"{name}.repeated")
+        given = _flat(low, rows, repeated, f"{name}.given")
+        flat = _flat(low, rows, tokens, f"{name}.flat")
+    blank = emit.strings(f"{name}.blank", [""])
+    blanks = rows.filled(blank, f"{name}.blanks", 1)
+    every = emit.op("Concat", [given, flat, blanks], f"{name}.every", {"axis": 1})
+    most = emit.op("Shape", [given], f"{name}.most", {"start": 1, "end": 2})
+    end = emit.op("Shape", [every], f"{name}.end", {"start": 1, "end": 2})
+    last = emit.op("Sub", [end, emit.integers(1)], f"{name}.last")
+    places = rows.numbers(last)
+    own = emit.op("Less", [places, lengths], f"{name}.own")
+    pads = emit.op("Sub", [most, lengths], f"{name}.pads")
+    later = emit.op("Add", [places, pads], f"{name}.later")
+    within = emit.op("Min", [later, last], f"{name}.within")
+    order = emit.op("Where", [own, places, within], f"{name}.order")
+    found = emit.op("GatherElements", [every, order], f"{name}.found", {"axis": 1})
+    if count > 1:
+        parts = [emit.integers(-1, count), last]
+        shape = emit.op("Concat", parts, f"{name}.shape.each", {"axis": 0})
+        found = emit.op("Reshape", [found, shape], f"{name}.found.each")
+    return found
+
+
+def _flat(low: Lowering, rows: Rows, texts: str, name: str) -> str:
+    """`[B * n, W]` of `[B, n, W]`."""
+    emit = low.emit
+    extent = emit.op("Shape", [texts], f"{name}.extent", {"start": 2, "end": 3})
+    shape = emit.op("Concat", [rows.count(), extent], f"{name}.shape", {"axis": 0})
+    return emit.op("Reshape", [texts, shape], name)
 
 
 def _joined(low: Lowering, node: TextOutput, found: Found, shape: list[Extent]) -> str:
@@ -115,8 +157,9 @@ def _joined(low: Lowering, node: TextOutput, found: Found, shape: list[Extent]) 
 def _after_prompt(low: Lowering, node: TextOutput, first: str, glue: str, rank: int) -> str:
     """The prompt as it was given, then the first token."""
     emit, name = low.emit, f"{node.name}.text.prompt"
-    column = low.plan.node(node.prompt).column  # type: ignore[union-attr]  # a TokensInput
-    prompt = column
+    given = low.plan.node(node.prompt)
+    assert isinstance(given, TokensInput), f"{node.prompt} is no prompt"
+    prompt = given.column
     if rank > 1:
         prompt = emit.op("Unsqueeze", [prompt, emit.integers(1)], f"{name}.each")
     if glue:
