@@ -71,11 +71,11 @@ def compare_texts(
 @dataclass(frozen=True, slots=True)
 class _Known:
     """How numbers become an answer: `entries` by number, of text joined by `glue`, after the
-    row's own `prompts`."""
+    row's own `prompts`, texts or lists of tokens."""
 
     entries: tuple[str, ...]
     glue: str | None
-    prompts: list[str]
+    prompts: list[Any]
     ids: bool
 
     @classmethod
@@ -84,9 +84,12 @@ class _Known:
         assert isinstance(known, TextFacts)
         glue = {"words": " ", "chars": "", "tokens": None}[node.kind]
         rows = len(probe.lengths)
-        prompts = [""] * rows
-        if node.prompt and not ids and glue is not None:
+        prompts: list[Any] = [[] if glue is None else ""] * rows
+        if node.prompt and not ids:
             prompts = probe.feeds[node.column].tolist()
+            if glue is None:
+                lists = zip(prompts, probe.lengths.tolist(), strict=True)
+                prompts = [tokens[:length] for tokens, length in lists]
         return cls(("", UNKNOWN, *known.vocabulary.entries), glue, prompts, ids)
 
     def of_module(self, texts: Texts) -> list[Told]:
@@ -99,10 +102,9 @@ class _Known:
     def _plain(self, numbers: list[int], row: int) -> Any:
         if self.ids:
             return numbers
-        tokens = [self.entries[number] for number in numbers]
+        tokens, prompt = [self.entries[number] for number in numbers], self.prompts[row]
         if self.glue is None:
-            return tokens
-        prompt = self.prompts[row]
+            return prompt + tokens
         glue = self.glue if prompt and tokens else ""
         return prompt + glue + self.glue.join(tokens)
 
