@@ -1,4 +1,4 @@
-# make demo   train a model on the dates of many languages, export it, ask it
+# make demo   train a model that reads dates of many languages, export it, ask it
 # make test   style, types, layers and tests
 # Both make .venv first if it is missing or older than pyproject.toml or constraints.txt.
 # Another Python: make PYTHON=/path/to/python (after `make clean`, if .venv is there already).
@@ -24,10 +24,10 @@ RNNSPEC = cd $(DEMO) && ../$(BIN)/rnnspec
 # In a folder of its own, so that the build and the exported file land there too.
 demo: $(READY)
 	rm -rf $(DEMO)
-	$(BIN)/rnnspec new dates-language $(DEMO)/
-	$(RNNSPEC) build dates-language.yaml
-	$(RNNSPEC) export --onnx --output dates-language.onnx
-	$(RNNSPEC) run dates-language.onnx --text 'Sonntag, 22. November 2026' \
+	$(BIN)/rnnspec new dates-iso $(DEMO)/
+	$(RNNSPEC) build dates-iso.yaml
+	$(RNNSPEC) export --onnx --output dates-iso.onnx
+	$(RNNSPEC) run dates-iso.onnx --text 'Sonntag, 22. November 2026' \
 	  --text 'dimanche 22 novembre 2026' --text '2026年11月22日(日)' --text '22 листопада 2026 р.'
 
 # OMP_NUM_THREADS=1: pytest's two processes share the cores; more threads would only contend.

@@ -224,6 +224,7 @@ CHECKS: tuple[Check, ...] = (
     Check(decoders.attention_has_steps, (_KIND, _DECODER)),
     Check(decoders.copies_come_from_tokens, (_DECODER, *_INPUT, *_COLUMNS)),
     Check(decoders.starts_have_sources, (_KIND, _DECODER)),
+    Check(decoders.decoders_see_the_input, (_KIND, _DECODER, *_INPUT)),
     Check(decoders.best_are_in_the_beam, (("decoder", "strategy"),)),
     Check(decoders.limits_leave_room, (("decoder", "max_steps"), ("decoder", "min_steps"))),
     Check(decoders.limits_have_steps, (_KIND, ("decoder", "max_steps"))),

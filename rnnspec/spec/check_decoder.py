@@ -85,6 +85,21 @@ def starts_have_sources(spec: Spec) -> Iterator[Finding]:
         yield Finding(("decoder", "start_from"), message, hint)
 
 
+def decoders_see_the_input(spec: Spec) -> Iterator[Finding]:
+    """By its first states, by attention, or beside each step."""
+    decoder = spec.decoder
+    if decoder is None or not isinstance(decoder.start_from, kinds.LearnedStart | kinds.ZeroStart):
+        return
+    attends = not isinstance(decoder.attention, kinds.NoAttention)
+    beside = any(each.join != "state" for each in spec.data.statics)
+    if not attends and (spec.cardinality == "N:M" or not beside):
+        message = f"{decoder.start_from.name} leaves the decoder without a sight of its input"
+        hint = "add 'attention: additive', or start from encoder or dense"
+        if spec.cardinality == "1:N":
+            hint = "start from dense, or write 'join: steps' at an input"
+        yield Finding(("decoder", "start_from"), message, hint)
+
+
 def best_are_in_the_beam(spec: Spec) -> Iterator[Finding]:
     if spec.decoder is None:
         return
