@@ -203,17 +203,86 @@ JSON = st.recursive(
 )
 
 
-@given(cell=JSON, textual=st.booleans())
-def test_no_cell_gives_a_traceback(cell: object, textual: bool) -> None:
+@given(cell=JSON, textual=st.booleans(), missing=st.booleans())
+def test_no_cell_gives_a_traceback(cell: object, textual: bool, missing: bool) -> None:
     for function in (decode.number, decode.vector, decode.frames):
-        with pytest.MonkeyPatch.context():
-            try:
-                found = function(cell, textual)
-            except DataError:
-                continue
-            assert np.isfinite(found).all()
+        try:
+            found = function(cell, textual, missing)
+        except DataError:
+            continue
+        assert missing or np.isfinite(found).all()
+        assert not np.isinf(found).any()
     for decoder in (decode.text, decode.label):
         try:
             decoder(cell).encode()
         except DataError:
             continue
+    for lists in (decode.tokens, decode.label_set, decode.labels_of_steps, decode.key_steps):
+        try:
+            assert isinstance(lists(cell, textual), list)
+        except DataError:
+            continue
+
+
+LABELS = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0 "), min_size=1))
+
+
+@given(labels=LABELS)
+def test_labels_in_every_spelling(labels: list[str]) -> None:
+    written = json.dumps(labels)
+    assert decode.labels_of_steps(labels) == decode.labels_of_steps(written, True) == labels
+    assert decode.tokens(labels) == decode.tokens(written, True) == labels
+    steps = (
+        [labels[:at] for at in range(len(set(labels)))] if len(set(labels)) == len(labels) else []
+    )
+    assert decode.key_steps(steps) == decode.key_steps(json.dumps(steps), True) == steps
+    if labels and not labels[0].startswith("["):
+        assert decode.labels_of_steps(" ".join(labels), True) == labels
+    once = list(dict.fromkeys(labels))
+    assert decode.label_set(once) == decode.label_set(json.dumps(once), True) == once
+
+
+def test_what_is_missing() -> None:
+    nan = float("nan")
+    gaps: list[tuple[object, bool]] = [(None, False), (nan, False), (None, True), ("", True)]
+    cell: object
+    for cell, textual in gaps:
+        assert decode.is_missing(cell, textual)
+        assert np.isnan(decode.number(cell, textual, missing=True)).all()
+        assert decode.vector(cell, textual, missing=True).shape == (0,)
+    there: list[tuple[object, bool]] = [("", False), (0, False), (False, False), ([], False)]
+    for cell, textual in [*there, (" ", True)]:
+        assert not decode.is_missing(cell, textual)
+    assert np.isnan(decode.number("NaN", True, missing=True))
+    found = decode.frames([[1, None], None, [nan, 4]], missing=True)
+    np.testing.assert_array_equal(found, [[1, nan], [nan, nan], [nan, 4]])
+    assert decode.frames([None, None], missing=True).shape == (2, 0)
+    assert decode.frames([], missing=True).shape == (0, 0)
+    with pytest.raises(DataError, match="step 1, number 1, an infinity"):
+        decode.frames([[float("inf")]], missing=True)
+    with pytest.raises(DataError, match="has steps of no numbers"):
+        decode.frames([[], None], missing=True)
+    with pytest.raises(DataError, match="step 2, number 1, no time since the step before"):
+        decode.check_elapsed(np.array([[0, 1], [nan, 1]], np.float32), 0)
+
+
+WRONG_LISTS: list[tuple[Callable[..., Any], object, str]] = [
+    (decode.key_steps, ["a"], "step 1 is the text 'a', expected a list of labels"),
+    (
+        decode.key_steps,
+        [["a"], ["b", "b"]],
+        "step 2: has the label 'b' twice; name each label once",
+    ),
+    (decode.key_steps, "a b", "is the text 'a b', expected a list of lists of labels"),
+    (decode.label_set, 7, "is the number 7, expected a list of labels"),
+    (decode.label_set, ["a", ""], "label 2 is empty, expected a label"),
+    (decode.labels_of_steps, "a \0", "holds the character U+0000; remove it"),
+    (decode.tokens, ["a", "\0"], "token 2 holds the character U+0000; remove it"),
+]
+
+
+@pytest.mark.parametrize(("function", "cell", "message"), WRONG_LISTS)
+def test_wrong_lists(function: Callable[..., Any], cell: object, message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        function(cell)
+    assert str(caught.value) == message

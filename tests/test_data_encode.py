@@ -319,3 +319,21 @@ def test_a_file_that_changes_meanwhile(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "_write", change)
     with pytest.raises(DataError, match="the file changed while it was read; try again"):
         encode(resolve(spec, facts), facts, file, "auto", tmp_path / "cache")
+
+
+def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "BLOCK", 300)
+    file = write_rows(tmp_path / "rows.jsonl", ROWS * 20)
+    spec = spec_of(WORDS, CLASS)
+    told: list[tuple[float, str]] = []
+    facts = survey(spec, file, lambda done, text: told.append((done, text)))
+    plan = resolve(spec, facts)
+    for _ in range(2):  # the second time the arrays are there
+        encode(plan, facts, file, "auto", tmp_path / "cache", progress=lambda *at: told.append(at))
+    texts = [text for _, text in told]
+    assert list(dict.fromkeys(texts)) == ["looking through rows.jsonl", "encoding rows.jsonl"]
+    for text in set(texts):
+        shares = [done for done, of in told if of == text]
+        assert len(shares) > 5
+        assert shares == sorted(shares)
+        assert shares[-1] == 1

@@ -61,7 +61,7 @@ def key_steps(cell: object, textual: bool = False) -> list[list[str]]:
         try:
             found.append(_once(_each(step, "label")))
         except DataError as error:
-            raise DataError(f"step {at + 1}, {error}") from error
+            raise DataError(f"step {at + 1}: {error}") from error
     return found
 
 
