@@ -90,7 +90,7 @@ class Model:
                 if count is not None:
                     if longest and count != steps:
                         raise DataError(
-                            f"has {count} steps, and {longest!r} has {steps}; the model reads them"
+                            f"has {_count(count)}, and {longest!r} has {steps}; the model reads them"
                             " step by step together"
                         )
                     steps, longest = count, column.column
@@ -132,6 +132,10 @@ class _Values:
 
     cells: list[Any]
     steps: int
+
+
+def _count(steps: int) -> str:
+    return f"{steps} step" if steps == 1 else f"{steps} steps"
 
 
 def _interface(path: Path, metadata: Mapping[str, str]) -> Interface:

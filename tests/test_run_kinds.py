@@ -1,0 +1,188 @@
+"""Model files of every kind of column, asked by rows as a user has them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import rnnspec
+from rnnspec.errors import DataError
+from rnnspec.plan import Facts, Plan
+from rnnspec.plan.names import labels_of
+from rnnspec.reference import answers
+from rnnspec.run import Model, interface
+from rnnspec.run.interface import PARITY, PLAN, SPEC, VERSION
+from rnnspec.to_onnx import add_metadata, to_onnx
+from tests.kinds import HORIZON, SEQUENCES, STATICS, Row, output, plan_of, spec_data
+from tests.kinds import strong_weights as weights_of
+from tests.onnx_kinds import rows_of_texts
+
+LENGTHS = (3, 0, 1, 5, 2)
+
+
+def written(folder: Path, plan: Plan, facts: Facts, ids: bool = False, size: float = 0.6) -> Model:
+    model = to_onnx(plan, facts, weights_of(plan, size=size), ids=ids)
+    rest = {SPEC: "name: test", PLAN: "plan", VERSION: rnnspec.__version__, PARITY: "{}"}
+    add_metadata(model, rest | interface(plan, facts, ids).metadata())
+    onnx.save(model, folder / "model.onnx")
+    return Model.load(folder / "model.onnx", threads=1)
+
+
+def asked(row: Row, told: Mapping[str, Any], ids: bool, textual: bool = False) -> dict[str, Any]:
+    """A row as a user writes it: in JSON, or as the cells of a CSV."""
+    found: dict[str, Any] = {}
+    for key, value in row.items():
+        if not ids and key.endswith(".characters"):
+            continue
+        if ids and key == "key_steps":
+            value = [np.flatnonzero(step).tolist() for step in value]
+        elif ids and key.endswith(".characters"):
+            value = [np.asarray(token).tolist() for token in value]
+        elif not ids and key in told:
+            value = told[key]
+        else:
+            value = _with_nulls(np.asarray(value).tolist())
+        if key == "number":
+            (value,) = value
+        if textual and not (isinstance(value, str) and key not in ("tokens", "key_steps")):
+            value = "" if value is None else json.dumps(value)
+        found[key] = value
+    return found
+
+
+def _with_nulls(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_nulls(each) for each in value]
+    return None if value != value else value
+
+
+def check(
+    folder: Path, inputs: Sequence[str], outputs: Sequence[Mapping[str, Any]], **more: Any
+) -> None:
+    data = spec_data(more.pop("cardinality", "N:N"), inputs, outputs, **more)
+    plan, facts = plan_of(data)
+    rows, texts = rows_of_texts(plan, facts, LENGTHS)
+    wanted = answers(plan, weights_of(plan), rows)
+    for ids in (False, True):
+        model = written(folder, plan, facts, ids)
+        for textual in (False, True):
+            given = [asked(r, t, ids, textual) for r, t in zip(rows, texts, strict=True)]
+            for batch in (1, 3):
+                found = list(model.answer(given, batch=batch, textual=textual))
+                json.dumps(found)
+                for number, answer in enumerate(found):
+                    compare(facts, answer, {c: v[number] for c, v in wanted.items()})
+
+
+def compare(facts: Facts, answer: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    close: Any = {"rtol": 1e-4, "atol": 2e-5}
+    for column, expected in wanted.items():
+        value: Any = answer[column]
+        shares: Any = answer.get(f"{column}.probabilities")
+        if column == "tags":
+            names = labels_of(facts, column)
+            assert value == [names[step.argmax()] for step in expected]
+            np.testing.assert_allclose(shares, [step.max() for step in expected], **close)
+        elif column == "keys":
+            names = labels_of(facts, column)
+            on = [[n for n, p in zip(names, s, strict=True) if p > 0.5] for s in expected]
+            assert value == on
+            assert [list(step) for step in shares] == on
+        elif column in ("class", "labels"):
+            np.testing.assert_allclose(list(shares.values()), expected, **close)
+        else:
+            np.testing.assert_allclose(value, np.reshape(expected, np.shape(value)), **close)
+
+
+@pytest.mark.parametrize("kind", [name for name in SEQUENCES if "series" not in name])
+def test_each_sequence(kind: str, tmp_path: Path) -> None:
+    check(tmp_path, [kind, "category"], [output("tags"), output("keys"), output("out_frames")])
+
+
+def test_inputs_together(tmp_path: Path) -> None:
+    kinds = ["words", "frames", "key_steps", "chars", *STATICS]
+    check(tmp_path, kinds, [output("class"), output("labels")], cardinality="N:1")
+
+
+@pytest.mark.parametrize("static", [["category"], ["number"], list(STATICS)])
+def test_vectors_alone(static: Sequence[str], tmp_path: Path) -> None:
+    outputs = [output("class"), output("out_number"), output("out_vector")]
+    check(tmp_path, static, outputs, cardinality="1:1")
+
+
+@pytest.mark.parametrize("kind", [name for name in SEQUENCES if "series" in name])
+def test_series(kind: str, tmp_path: Path) -> None:
+    ahead = {"column": kind, "as": "forecast", "horizon": HORIZON, "distribution": "point"}
+    plan, facts = plan_of(spec_data("N:M", [kind, "number"], [ahead]))
+    rows, _ = rows_of_texts(plan, facts, LENGTHS)
+    wanted = answers(plan, weights_of(plan), rows)[kind]
+    model = written(tmp_path, plan, facts)
+    found = model.answer(asked(row, {}, False) for row in rows)
+    for answer, expected in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(answer[kind], expected[:, 0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    data = spec_data("N:1", ["tokens", "raw_frames", "known_series", "vector"], [output("class")])
+    data["data"]["output"].append(
+        {"column": "known_series", "as": "forecast", "horizon": HORIZON, "distribution": "point"}
+    )
+    data["cardinality"] = "N:M"
+    data["data"]["output"] = data["data"]["output"][1:]
+    return written(tmp_path_factory.mktemp("together"), *plan_of(data))
+
+
+GOOD: dict[str, Any] = {
+    "tokens": ["T1", "T9"],
+    "raw_frames": [[1, None], None],
+    "known_series": [1, 2],
+    "known_series.future": [1, 2, 3],
+    "vector": [1, None, 3, 4],
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tokens": "T1 T2"}, "column 'tokens' is the text 'T1 T2', expected a list of texts"),
+        ({"tokens": ["T1", ""]}, "column 'tokens' token 2 is empty"),
+        ({"tokens": ["T1"]}, "column 'raw_frames' has 2 steps, and 'tokens' has 1; the model"),
+        ({"raw_frames": [[1, 2]]}, "column 'raw_frames' has 1 step, and 'tokens' has 2"),
+        ({"raw_frames": [[1], [2]]}, "column 'raw_frames' has 1 numbers in each step"),
+        ({"known_series": [1, None]}, "column 'known_series' number 2 is null"),
+        ({"known_series.future": [1, 2]}, "column 'known_series.future' has 2 numbers, the model"),
+        ({"known_series.future": None}, "column 'known_series.future' is null"),
+        ({"vector": [1, 2, 3]}, "column 'vector' has 3 numbers, the model reads 4"),
+        ({"vector": "1"}, "column 'vector' is the text '1', expected a list of numbers"),
+    ],
+)
+def test_wrong_rows_are_named(together: Model, change: Mapping[str, Any], message: str) -> None:
+    (answer,) = together.answer([GOOD])
+    assert len(answer["known_series"]) == HORIZON
+    with pytest.raises(DataError, match=f"row 2: {message}"):
+        list(together.answer([GOOD, {**GOOD, **change}]))
+
+
+def test_rows_that_are_all_missing(together: Model) -> None:
+    row = GOOD | {"raw_frames": [None, None], "vector": None}
+    same = GOOD | {"raw_frames": [[None, None]] * 2, "vector": [None] * 4}
+    one, other = together.answer([row, same])
+    assert one == other
+
+
+@pytest.mark.parametrize("cell", [[2, 99], [2.5], "x", [-1], None])
+def test_wrong_numbers_of_tokens_are_named(cell: Any, tmp_path: Path) -> None:
+    plan, facts = plan_of(spec_data("N:1", ["spelled", "category"], [output("class")]))
+    model = written(tmp_path, plan, facts, ids=True)
+    row = {"spelled": [2, 1], "spelled.characters": [[2, 3], []], "category": 1}
+    assert len(list(model.answer([row]))) == 1
+    for column in row:
+        with pytest.raises(DataError, match=f"row 1: column '{column}'"):
+            list(model.answer([row | {column: cell}]))
