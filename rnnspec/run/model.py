@@ -90,8 +90,8 @@ class Model:
                 if count is not None:
                     if longest and count != steps:
                         raise DataError(
-                            f"has {_count(count)}, and {longest!r} has {steps}; the model reads them"
-                            " step by step together"
+                            f"has {_count(count)}, and {longest!r} has {steps}; the model reads"
+                            " them step by step together"
                         )
                     steps, longest = count, column.column
             except DataError as error:
