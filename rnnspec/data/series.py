@@ -40,8 +40,8 @@ class TableBuilder:
 
     reading: SeriesReading
     numbers: dict[str, int] = field(default_factory=dict)
-    of_rows: list[int] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
+    of_rows: list[Places] = field(default_factory=list)
+    lines: list[Places] = field(default_factory=list)
     times: Times | None = None
 
     def __post_init__(self) -> None:
@@ -53,25 +53,26 @@ class TableBuilder:
         return [name for name in (self.reading.id, self.reading.time) if name is not None]
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
-        self.lines += chunk.lines
+        self.lines.append(np.array(chunk.lines, np.int64))
         if self.reading.id is None:
-            self.of_rows += [0] * len(chunk)
+            self.of_rows.append(np.zeros(len(chunk), np.int64))
         else:
-            for name in bad.decoded(chunk, self.reading.id, decode.label):
-                self.of_rows.append(self.numbers.setdefault(name, len(self.numbers)))
+            names = bad.decoded(chunk, self.reading.id, decode.label)
+            numbers = [self.numbers.setdefault(name, len(self.numbers)) for name in names]
+            self.of_rows.append(np.array(numbers, np.int64))
         if self.times is not None:
             self.times.add(chunk, bad)
 
     def table(self, bad: BadRows) -> Table:
         """Raises DataError for times that do not rise by equal steps."""
-        series = np.array(self.of_rows, np.int64)
+        series, lines = np.concatenate(self.of_rows), np.concatenate(self.lines)
         names = tuple(self.numbers) or (ONE,)
         order = np.argsort(series, kind="stable")
         offsets = np.zeros(len(names) + 1, np.int64)
         np.cumsum(np.bincount(series, minlength=len(names)), out=offsets[1:])
         if self.times is not None:
-            self.times.check(order, offsets, self.lines, bad)
-        return Table(names, order, offsets, np.array(self.lines, np.int64))
+            self.times.check(order, offsets, lines, bad)
+        return Table(names, order, offsets, lines)
 
 
 @dataclass(slots=True)

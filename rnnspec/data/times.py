@@ -58,7 +58,11 @@ class Times:
         return time
 
     def check(
-        self, order: NDArray[np.int64], offsets: NDArray[np.int64], lines: list[int], bad: BadRows
+        self,
+        order: NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        lines: NDArray[np.int64],
+        bad: BadRows,
     ) -> None:
         """Raises DataError, at the first such row of the file, where a time does not follow the one
         before it in its series by the step between the first two.
@@ -74,7 +78,7 @@ class Times:
             if at is None:
                 continue
             row, before = int(order[start + at]), int(order[start + at - 1])
-            wrong.append((lines[row], _explained(of_series, at, lines[before])))
+            wrong.append((int(lines[row]), _explained(of_series, at, int(lines[before]))))
         if wrong:
             line, message = min(wrong)
             bad.fail(line, f"column {self.column!r} {message}")
