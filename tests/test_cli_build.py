@@ -46,9 +46,13 @@ def test_build_says_what_it_did_and_what_comes_next(tmp_path: Path) -> None:
     folder = tmp_path / "b" / "colours" / "001"
     assert lines[:2] == ["reading the data", "training"]
     assert lines[2].startswith("epoch 1/1  train loss ") and lines[2].endswith("  best")
-    assert lines[3] == f"built {folder}"
-    assert lines[4].startswith("best epoch 1: loss ") and "accuracy" in lines[4]
-    assert lines[5:] == [f"next: rnnspec export {folder} --onnx"]
+    assert lines[3:5] == ["writing the report", f"built {folder}"]
+    assert lines[5].startswith("best epoch 1: loss ") and "accuracy" in lines[5]
+    assert lines[6:] == [
+        f"report: {folder / 'report.html'}",
+        f"next: rnnspec export {folder} --onnx",
+    ]
+    assert (folder / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
 def test_build_without_training_or_validation_says_so(tmp_path: Path) -> None:

@@ -98,5 +98,7 @@ def _summary(result: Result, builds: Path, trained: bool) -> str:
         lines.append(f"weights of epoch {result.best_epoch}; the spec names no validation rows")
     else:
         lines.append("not trained: it holds the weights that training would start from")
+    if result.report is not None:
+        lines.append(f"report: {result.report}")
     lines.append(f"next: {join(['rnnspec', 'export', *named, '--onnx'])}")
     return "\n".join(lines)

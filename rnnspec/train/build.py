@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,25 +17,29 @@ from rnnspec.plan import Facts, Plan, dump, resolve
 from rnnspec.plan.facts_file import read_facts
 from rnnspec.spec.load import LoadedSpec, resolved_yaml
 from rnnspec.to_torch import Model
+from rnnspec.train.devices import Numbers
 from rnnspec.train.distributed import ALONE, Processes, restarts
-from rnnspec.train.events import Listener
+from rnnspec.train.events import Heard, Listener, Several
 from rnnspec.train.files import read_arrays, read_text, sweep, write_arrays
-from rnnspec.train.folder import CACHE, BuildFolder, all_builds, begin, next_folder
+from rnnspec.train.folder import CACHE, BuildFolder, Trained, all_builds, begin, next_folder
 from rnnspec.train.goals import goals_of
 from rnnspec.train.interrupt import interruptible
 from rnnspec.train.loop import Trainer
+from rnnspec.train.report import write_report
+from rnnspec.train.score import evaluate_build
 from rnnspec.train.threads import threads_for
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """A build's outcome. `metrics` are those of the best weights on validation rows, empty without
-    any; `finished` is False after an interrupt."""
+    any; `finished` is False after an interrupt; `report` is None where none was written."""
 
     folder: BuildFolder
     finished: bool
     metrics: Mapping[str, float]
     best_epoch: int
+    report: Path | None = None
 
 
 def build(
@@ -53,6 +57,8 @@ def build(
     BuildError if there is nothing to resume or it belongs to another spec. All processes of a
     training call it; the first one writes. Processes that were started again go on by themselves.
     """
+    heard = Heard()
+    listener = Several(listener, heard)
     listener.stage("reading the data")
     resume = resume or (restarts() > 0 and processes.from_first(lambda: _goes_on(loaded, builds)))
     with processes.first_then_others():
@@ -81,7 +87,17 @@ def build(
         return Result(folder, True, {}, 0)
     goals = goals_of(loaded.spec, facts)
     trainer = Trainer(model, settings, folder, train_data, valid_data, listener, processes, goals)
-    return _trained(trainer, interrupted=resume)
+    result = _trained(trainer, interrupted=resume)
+    if heard.warnings and processes.first:
+        state = folder.read_state()
+        told = dict.fromkeys([*state.get("warnings", []), *heard.warnings])
+        _write_state(folder, state["state"], warnings=list(told))
+    if not result.finished or not processes.first:
+        return result
+    kept = Trained(folder, loaded.spec, plan, facts, read_arrays(folder.weights)[0])
+    wide = trainer.stepper.numbers.precision == "float64"
+    numbers = Numbers(trainer.stepper.numbers.device, "float64" if wide else "float32")
+    return _reported(result, kept, numbers, listener)
 
 
 def _trained(trainer: Trainer, interrupted: bool) -> Result:
@@ -99,14 +115,35 @@ def _trained(trainer: Trainer, interrupted: bool) -> Result:
         if writes:
             _write_state(folder, "stopped", epoch=at.epoch + 1, batches=at.batches)
         return Result(folder, False, {}, at.best_epoch)
-    metrics: dict[str, float] = {}
-    if trainer.valid is not None:
-        trainer.model.load_canonical(read_arrays(folder.weights)[0])
-        metrics = trainer.evaluate()
+    metrics = trainer.processes.from_first(lambda: folder.measured(at.best_epoch))
     if writes:
         _write_state(folder, "finished", best_epoch=at.best_epoch, valid=metrics)
         folder.checkpoint.unlink(missing_ok=True)
     return Result(folder, True, metrics, at.best_epoch)
+
+
+def _reported(result: Result, trained: Trained, numbers: Numbers, listener: Listener) -> Result:
+    """Measure the best weights as they will be used, and write the report.
+
+    The build is finished before: whatever goes wrong here is told as a warning.
+    """
+    folder, metrics = result.folder, result.metrics
+    listener.stage("writing the report")
+    try:
+        scores = None
+        if trained.spec.data.valid is not None:
+            scores = evaluate_build(trained, numbers=numbers)
+            metrics = scores.metrics
+            _write_state(folder, "finished", valid=metrics)
+        write_report(trained, scores, folder.report)
+    except (Exception, KeyboardInterrupt) as error:
+        why = str(error) or type(error).__name__
+        listener.warning(
+            f"the build is finished, but has no report ({why}); write one with:"
+            f" rnnspec evaluate {folder.path} --report {folder.report}"
+        )
+        return replace(result, metrics=metrics)
+    return replace(result, metrics=metrics, report=folder.report)
 
 
 def datasets(

@@ -54,6 +54,16 @@ class Silent:
         pass
 
 
+class Heard(Silent):
+    """Keeps the warnings, in order."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
+
+
 class Several:
     """Tells several listeners, in order."""
 

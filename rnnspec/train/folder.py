@@ -6,6 +6,7 @@ plan.txt             what `rnnspec show` prints
 facts.json           what was measured on the training rows
 vocabulary/          one JSON list a column of text or labels
 metrics.jsonl        one line an epoch
+report.html          curves, metrics, examples and the model, once training is finished
 weights.safetensors  the best weights so far, under their canonical names
 checkpoint.safetensors  everything that continuing needs, while training is not finished
 build.json           state of the build: training, stopped or finished; versions; best epoch
@@ -55,6 +56,18 @@ class BuildFolder:
     @property
     def state(self) -> Path:
         return self.path / "build.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    def measured(self, epoch: int) -> dict[str, float]:
+        """The metrics on validation rows after epoch `epoch` (from 1), empty without any."""
+        records = map(json.loads, read_text(self.metrics).splitlines())
+        for record in records:
+            if record["epoch"] == epoch:
+                return {k[6:]: v for k, v in record.items() if k.startswith("valid.")}
+        return {}
 
     def read_state(self) -> dict[str, Any]:
         """The content of build.json. Raises BuildError."""
