@@ -33,7 +33,7 @@ def random_search(draw: random.Random) -> Search:
         length_norm=draw.choice(("none", "average", "gnmt")) if beam else "none",
         alpha=0.6,
         coverage_penalty=draw.choice((0.0, 0.2)) if beam else 0.0,
-        stop=draw.choice(("full", "bound", "first")) if beam else "bound",
+        stop=draw.choice(("best", "full", "bound", "first")) if beam else "best",
         temperature=draw.choice((1.0, 0.6, 1.7)) if sample else 1.0,
         top_k=draw.choice((0, 2, 4)) if sample else 0,
         top_p=draw.choice((1.0, 0.8)) if sample else 1.0,

@@ -37,6 +37,7 @@ SEARCHES: dict[str, Search] = {
     "beam": BEAM,
     "beam without norm": replace(BEAM, length_norm="none", n_best=1),
     "beam gnmt": replace(BEAM, length_norm="gnmt", alpha=0.7, stop="full"),
+    "beam bound": replace(BEAM, length_norm="gnmt", alpha=0.7, stop="bound"),
     "beam first": replace(BEAM, width=4, stop="first"),
     "beam with coverage": replace(BEAM, coverage_penalty=0.3, n_best=2),
     "beam with rules": replace(
@@ -157,7 +158,9 @@ def tiny(search: Search) -> Plan:
 @torch.no_grad()
 def test_a_beam_as_wide_as_the_space_finds_the_best_there_is(norm: Any) -> None:
     limit = 4
-    search = Search("beam", limit, width=3**limit, n_best=4, length_norm=norm, alpha=0.8)
+    search = Search(
+        "beam", limit, width=3**limit, n_best=4, length_norm=norm, alpha=0.8, stop="bound"
+    )
     given_plan = tiny(search)
     model, rows = model_of(given_plan), random_rows(given_plan, (4, 2, 0))
     texts = found_by(model, rows, [0, 0, 0])

@@ -158,17 +158,19 @@ def values(
 def over(task: Task, finished: Ends, live: Tensor, new: Ends, step: int) -> Tensor:
     """Which rows end after this step, `[B]`."""
     search = task.rules.search
-    best = live[:, 0]
+    best, count = live[:, 0], finished.count
     ends = (best == NEVER) | (step >= task.limits)
     if search.width == 1 or search.stop in ("full", "first"):
-        ends = ends | (finished.count >= search.width)
-    if search.stop in ("best", "bound"):
-        bound = best / norm(search, step if search.stop == "best" else task.limits)
-        last = finished.values[:, search.n_best - 1]
-        return ends | ((finished.count >= search.n_best) & (bound <= last))
-    if search.stop == "first":
-        return ends | ((new.scores > NEVER) & (new.scores >= best[:, None])).any(-1)
-    return ends
+        ends = ends | (count >= search.width)
+    match search.stop:
+        case "first":
+            return ends | ((new.scores > NEVER) & (new.scores >= best[:, None])).any(-1)
+        case "best" | "bound":
+            most = best / norm(search, task.limits if search.stop == "bound" else step)
+            last = finished.values[:, search.n_best - 1]
+            return ends | ((count >= search.n_best) & (most <= last))
+        case "full":
+            return ends
 
 
 def answered(task: Task, finished: Ends, stopped: Ends, traces: list[Trace]) -> Texts:
