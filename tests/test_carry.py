@@ -10,6 +10,7 @@ import torch
 
 from rnnspec.cells import builtin_names
 from rnnspec.to_torch import Model
+from tests.kinds import batched, output, plan_of, random_rows, spec_data, strong_weights
 from tests.layers import OWN_CELLS
 from tests.models import frames_plan, layers_plan, padded, random_frames, random_weights
 
@@ -80,3 +81,29 @@ def test_a_layer_that_reads_backward_carries_nothing() -> None:
     assert not model.carries
     with pytest.raises(AssertionError):
         model.run(padded(random_frames((3,)), 3, 0.0), {"layers.0.h": torch.zeros(1, 5)})
+
+
+@torch.no_grad()
+def test_steps_of_several_inputs_and_a_category_carry() -> None:
+    """A stack over joined inputs, with answers at each step and states made from a vector."""
+    spec = spec_data("N:N", ["chars", "frames", "category"], [output("tags"), output("keys")])
+    plan, _ = plan_of(spec)
+    model = Model(plan).eval()
+    model.load_canonical(strong_weights(plan))
+    assert model.carries
+    inputs = batched(plan, random_rows(plan, (9, 9, 9)))
+    states, parts = model.first_states(3), []
+    for start, end in pairwise(CUTS):
+        window = {
+            name: (values[:, start:end] if values.dim() > 1 else values, lengths)
+            for name, (values, lengths) in inputs.items()
+        }
+        window = {
+            n: (v, torch.full_like(k, end - start) if v.dim() > 1 else k)
+            for n, (v, k) in window.items()
+        }
+        scores, states = model.run(window, states)
+        parts.append(scores)
+    for column, whole in model(inputs).items():
+        pieces = torch.cat([part[column] for part in parts], dim=1)
+        torch.testing.assert_close(pieces, whole, atol=1e-5, rtol=1e-4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -199,3 +200,33 @@ def test_copying_gives_log_probabilities() -> None:
     torch.testing.assert_close(found.exp().sum(-1), torch.ones(found.shape[:2], dtype=torch.double))
     decoder = next(node for node in model.plan.nodes if isinstance(node, Decoder))
     assert isinstance(decoder.body[-1], CopyMix)
+
+
+def test_a_copy_of_a_model_runs_on_its_own_weights() -> None:
+    model = model_of(plan("additive before"))
+    inputs = doubled(batched(model.plan, random_rows(model.plan, LENGTHS)))
+    before = model(inputs, {column(model.plan): targets()})[column(model.plan)]
+    other = copy.deepcopy(model)
+    for parameter in other.parameters():
+        torch.nn.init.zeros_(parameter)
+    torch.testing.assert_close(
+        model(inputs, {column(model.plan): targets()})[column(model.plan)], before
+    )
+    assert not other(inputs, {column(model.plan): targets()})[column(model.plan)].any()
+
+
+@pytest.mark.parametrize(
+    "name", ["additive after", "coverage before", "monotonic fed", "copy", "lstm both ways"]
+)
+def test_half_precision_stays_near(name: str) -> None:
+    """Forward, backward and search under autocast."""
+    model = model_of(plan(name)).float()
+    inputs = batched(model.plan, random_rows(model.plan, LENGTHS))
+    truth = {column(model.plan): targets(size=size_of(model))}
+    exact = model(inputs, truth)[column(model.plan)]
+    with torch.autocast("cpu", torch.bfloat16):
+        near = model(inputs, truth)[column(model.plan)]
+        near.float().sum().backward()
+        model.answers(inputs)
+    assert all(p.grad is None or bool(p.grad.isfinite().all()) for p in model.parameters())
+    torch.testing.assert_close(near.float(), exact, atol=0.3, rtol=0.1)
