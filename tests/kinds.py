@@ -21,6 +21,7 @@ from rnnspec.plan.names import input_names, lengths_name
 from rnnspec.plan.nodes import (
     CategoryInput,
     CharactersInput,
+    FramesInput,
     FutureInput,
     Input,
     KeysInput,
@@ -188,8 +189,10 @@ def _value(node: Input, length: int, draw: Generator) -> Any:
             value = draw.normal(1, 2, node.width).astype(np.float32)
         case SeriesInput():
             value = draw.normal(1, 2, length).astype(np.float32)
-        case _:
+        case FramesInput():
             value = draw.normal(1, 2, (length, node.width)).astype(np.float32)
+            if node.elapsed is not None:
+                value[:, node.elapsed] = np.abs(value[:, node.elapsed])
     if node.missing != "error":
         value[draw.random(value.shape) < 0.3] = np.nan
     return value

@@ -12,6 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from rnnspec.cells import FUNCTIONS, builtin_cell, builtin_names
+from tests.kinds import output
 
 Draw = st.DrawFn
 SAFE_ARGUMENT = {"exp": "tanh({})", "log": "1.5 + tanh({})", "sqrt": "1.5 + tanh({})"}
@@ -110,7 +111,7 @@ def layers(draw: Draw, own: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
         layer["initial_state"] = draw(st.sampled_from(["zeros", "learned"]))
         layer["norm"] = draw(st.sampled_from(["none", "none", "layer"]))
         layer["zoneout"] = draw(st.sampled_from([0.0, 0.0, 0.2]))
-        output = _width(layer, own)
+        output = width_of(layer, own)
         if output == width:
             layer["skip"] = draw(st.sampled_from(["none", "residual", "highway"]))
         width = output
@@ -126,22 +127,24 @@ def _sizes(cell: dict[str, Any]) -> dict[str, Any]:
     return {"sizes": dict.fromkeys(cell["sizes"], 2)} if "sizes" in cell else {}
 
 
-def _width(layer: dict[str, Any], own: dict[str, dict[str, Any]]) -> int:
+def width_of(layer: dict[str, Any], own: dict[str, dict[str, Any]]) -> int:
+    """Width of a layer's output; `own` are the cells of one's own."""
     name = layer["cell"]
     if name in own:
         size = own[name]["states"][own[name]["output"]]
     else:
         size = builtin_cell(name).output_size
     one: int = layer["units"] if size == "units" else layer["sizes"][size]
-    both = layer["direction"] == "bidirectional" and layer["merge"] == "concat"
+    both = layer.get("direction") == "bidirectional" and layer["merge"] == "concat"
     return 2 * one if both else one
 
 
 @st.composite
 def specs(draw: Draw) -> dict[str, Any]:
-    """A whole spec over one of three kinds of input and of output, as the data of its YAML."""
+    """A spec N:1 over one of three kinds of input and of output, as the data of its YAML; its
+    columns are those of `tests.kinds`."""
     kind = draw(st.sampled_from(["words", "chars", "frames"]))
-    given: dict[str, Any] = {"column": "given", "as": kind}
+    given: dict[str, Any] = {"column": kind, "as": kind}
     elapsed = kind == "frames" and draw(st.booleans())
     own = {"mine": draw(own_cells(elapsed))} if draw(st.booleans()) else {}
     stack = draw(layers(own))
@@ -155,10 +158,7 @@ def specs(draw: Draw) -> dict[str, Any]:
         "data": {
             "train": "nowhere.jsonl",
             "input": given,
-            "output": {
-                "column": "wanted",
-                "as": draw(st.sampled_from(["class", "number", "vector"])),
-            },
+            "output": output(draw(st.sampled_from(["class", "out_number", "out_vector"]))),
         },
         "encoder": {"layers": stack},
         "pooling": draw(st.sampled_from(["last", "mean", "max", "attention"])),

@@ -5,15 +5,13 @@ Texts, which a decoder writes, are in `test_conformance_decoder.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from rnnspec.plan import ClassFacts, Facts, Plan, TextFacts
-from rnnspec.plan.nodes import ClassOutput
+from rnnspec.plan import Plan
 from rnnspec.reference import answers, scores
 from rnnspec.run.session import Session
 from rnnspec.to_onnx import to_onnx
@@ -31,6 +29,7 @@ from tests.kinds import (
     spec_data,
     strong_weights,
 )
+from tests.targets import labels_of
 
 LENGTHS = (5, 1, 0, 3)
 """Of the rows in a batch: among them 0, 1 and T."""
@@ -110,18 +109,6 @@ SPECS: dict[str, dict[str, Any]] = {
         if kind == "series" or name in ("gaussian", "negative_binomial")
     },
 }  # fmt: skip
-
-
-def labels_of(plan: Plan, facts: Facts) -> dict[str, Sequence[str]]:
-    """The names of what is answered with a label, in order of number."""
-    found: dict[str, Sequence[str]] = {}
-    for node in plan.outputs:
-        known = facts.outputs[node.column]
-        if isinstance(known, ClassFacts):
-            found[node.column] = known.labels
-        elif isinstance(known, TextFacts) and isinstance(node, ClassOutput):
-            found[node.column] = ("<end>", "<unknown>", *known.vocabulary.entries)
-    return found
 
 
 def rows_of(plan: Plan) -> list[dict[str, Any]]:

@@ -1,0 +1,215 @@
+"""Specs drawn at random: every cardinality, kind of input and of output, and decoders.
+
+Columns are those of `tests.kinds`; layers and cells are drawn as in `tests.random_specs`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.kinds import HORIZON, LETTERS, SEQUENCES, STATICS, TOKENS, WORDS, output, spec_data
+from tests.random_specs import Draw, layers, own_cells, width_of
+
+Own = dict[str, dict[str, Any]]
+STEPS = [name for name in SEQUENCES if "series" not in name]
+SERIES = [name for name in SEQUENCES if "series" in name]
+AHEAD = ["words", "tokens", "chars", "bytes", "key_steps"]
+WHOLE = ["class", "labels", "out_number", "out_vector"]
+EACH = ["tags", "keys", "out_frames"]
+TEXTS = {"out_words": WORDS, "out_chars": LETTERS, "out_tokens": TOKENS}
+DISTRIBUTIONS: list[Any] = [
+    "point", "gaussian", "student_t", "negative_binomial", {"quantiles": [0.2, 0.5, 0.7]},
+]  # fmt: skip
+
+
+@st.composite
+def kind_specs(draw: Draw) -> dict[str, Any]:
+    """A whole spec of any cardinality, as the data of its YAML."""
+    cardinality = draw(st.sampled_from(["1:1", "N:1", "1:N", "N:N", "N:M", "forecast"]))
+    if cardinality in ("1:N", "N:M"):
+        return draw(decoder_specs(cardinality))
+    if cardinality == "forecast":
+        return draw(forecast_specs())
+    own: Own = {"mine": draw(own_cells(False))} if draw(st.booleans()) else {}
+    names, ahead = _several(draw, STATICS, 3), cardinality == "N:N" and draw(st.booleans())
+    outputs = [output(kind) for kind in _some(draw, WHOLE)]
+    sequences: list[str] = []
+    if ahead:
+        sequences = [draw(st.sampled_from(AHEAD))]
+        outputs = [{"column": sequences[0], "as": "next"}]
+    elif cardinality != "1:1":
+        sequences = _some(draw, STEPS)[:2]
+    if cardinality == "N:N" and not ahead:
+        outputs = [output(kind) for kind in _some(draw, EACH)]
+    more: dict[str, Any] = {}
+    if draw(st.booleans()):
+        more["head"] = {"hidden": [4], "activation": draw(st.sampled_from(["relu", "gelu"]))}
+    if cardinality == "1:1":
+        return spec_data("1:1", names or ["vector"], outputs, **more)
+    if cardinality == "N:1":
+        more["pooling"] = draw(st.sampled_from(["last", "mean", "max", "attention"]))
+    stack = _stack(draw, own, forward=ahead)
+    data = spec_data(cardinality, [*sequences, *names], outputs, stack, **more)
+    return _finished(draw, data, own)
+
+
+@st.composite
+def forecast_specs(draw: Draw) -> dict[str, Any]:
+    """A forecast, direct or recursive, of one of the series that are read."""
+    own: Own = {"mine": draw(own_cells(False))} if draw(st.booleans()) else {}
+    series = _some(draw, SERIES)
+    target = {
+        "column": draw(st.sampled_from(series)),
+        "as": "forecast",
+        "horizon": HORIZON,
+        "distribution": draw(st.sampled_from(DISTRIBUTIONS)),
+    }
+    stack, more = _stack(draw, own, forward=False), dict[str, Any]()
+    if draw(st.booleans()):
+        more["decoder"] = draw(bodies(own, stack, width_of(stack[-1], own)))
+    elif draw(st.booleans()):
+        more["pooling"] = draw(st.sampled_from(["mean", "max", "attention"]))
+    names = [*series, *_several(draw, STATICS, 2)]
+    return _finished(draw, spec_data("N:M", names, [target], stack, **more), own)
+
+
+@st.composite
+def decoder_specs(draw: Draw, cardinality: str = "") -> dict[str, Any]:
+    """A decoder over tokens, of an encoder or of vectors, with any search."""
+    cardinality = cardinality or draw(st.sampled_from(["N:M", "N:M", "N:M", "1:N"]))
+    own: Own = {"mine": draw(own_cells(False))} if draw(st.integers(0, 3)) == 0 else {}
+    kind = draw(st.sampled_from(sorted(TEXTS)))
+    if cardinality == "1:N":
+        names, stack, memory = _some(draw, sorted(STATICS)), [], 0
+    else:
+        stack = _stack(draw, own, forward=False)
+        names = [*_some(draw, STEPS)[:2], *_several(draw, STATICS, 1)]
+        memory = width_of(stack[-1], own)
+    decoder = draw(bodies(own, stack, memory))
+    decoder["embed"] = draw(st.integers(2, 5))
+    if draw(st.booleans()):
+        decoder["tied"], decoder["hidden"] = True, decoder["embed"]
+    if "attention" in decoder and "words" in names and draw(st.booleans()):
+        decoder["copy"] = "words"
+    decoder["strategy"] = draw(searches(TEXTS[kind], "attention" in decoder))
+    decoder["min_steps"] = draw(st.sampled_from([0, 0, 0, 2]))
+    limits: list[Any] = [6, 3, "auto", {"times": 1.3, "plus": 2}]
+    decoder["max_steps"] = draw(st.sampled_from(limits if memory else limits[:3]))
+    data = spec_data(cardinality, names, [output(kind)], stack, decoder=decoder)
+    return _finished(draw, data, own)
+
+
+@st.composite
+def bodies(draw: Draw, own: Own, stack: list[dict[str, Any]], memory: int) -> dict[str, Any]:
+    """The keys of a decoder that are about layers, over an encoder of this `stack` whose steps are
+    `memory` wide (0: none)."""
+    simple = all(layer.get("direction", "forward") == "forward" for layer in stack)
+    bridges = ["auto", "dense", {"dense": {"activation": "relu"}}, "learned", "zeros"]
+    decoder: dict[str, Any] = {"start_from": draw(st.sampled_from(bridges))}
+    if stack and simple and draw(st.booleans()):
+        decoder["start_from"] = "encoder"
+        keys = ("cell", "units", "sizes")
+        decoder["layers"] = [{k: one[k] for k in keys if k in one} for one in stack]
+    else:
+        decoder["layers"] = _stack(draw, own, forward=True, own_used=not stack)
+        for layer in decoder["layers"]:
+            layer.pop("initial_state", None)
+    decoder["input_feeding"] = draw(st.booleans())
+    decoder["hidden"] = draw(st.sampled_from([None, 4]))
+    query = width_of(decoder["layers"][-1], own)
+    if memory and (decoder["start_from"] in ("learned", "zeros") or draw(st.integers(0, 4))):
+        decoder["attention"] = draw(attentions(query, memory))
+        decoder["attend"] = draw(st.sampled_from(["after", "before"]))
+    return decoder
+
+
+@st.composite
+def attentions(draw: Draw, query: int, memory: int) -> Any:
+    units = draw(st.sampled_from([None, 3]))
+    coverage = draw(st.booleans())
+    found: list[Any] = [
+        {"additive": {"units": units, "coverage": coverage}},
+        {"concat": {"units": units, "coverage": coverage}},
+        "general",
+        {"multi_head": {"heads": 2, "units": 4}},
+        {"location": {"filters": 2, "kernel": draw(st.sampled_from([1, 3, 7])), "units": units}},
+        {"monotonic": {"units": units}},
+    ]
+    return draw(st.sampled_from([*found, "dot", "dot"] if query == memory else found))
+
+
+@st.composite
+def searches(draw: Draw, tokens: tuple[str, ...], attention: bool) -> Any:
+    """A strategy with rules of every kind, over answers of these tokens."""
+    some = st.lists(st.sampled_from(tokens), max_size=1)
+    settings: dict[str, Any] = {
+        "repetition_penalty": draw(st.sampled_from([1.0, 1.0, 1.5, 0.8])),
+        "no_repeat": draw(st.sampled_from([0, 0, 1, 2, 3])),
+        "banned": draw(some),
+        "prefix": draw(st.lists(st.sampled_from(tokens), max_size=2)),
+    }
+    name = draw(st.sampled_from(["greedy", "beam", "beam", "sample"]))
+    if name == "sample":
+        settings["temperature"] = draw(st.sampled_from([0.7, 1.0, 1.4]))
+        settings["top_k"] = draw(st.sampled_from([0, 2, 3]))
+        settings["top_p"] = draw(st.sampled_from([1.0, 0.8, 0.5]))
+    if name == "beam":
+        settings["width"] = draw(st.integers(1, 4))
+        settings["n_best"] = draw(st.integers(1, settings["width"]))
+        settings["length_norm"] = draw(st.sampled_from(["none", "average", "gnmt"]))
+        settings["stop"] = draw(st.sampled_from(["best", "bound", "full", "first"]))
+        settings["coverage_penalty"] = draw(st.sampled_from([0.0, 0.3])) if attention else 0.0
+    return {name: settings}
+
+
+def _stack(draw: Draw, own: Own, forward: bool, own_used: bool = True) -> list[dict[str, Any]]:
+    """Layers, all forward if wanted; cells of one's own are in use if `own_used`."""
+    found = draw(layers(own))[:2]
+    used = {layer["cell"] for layer in found}
+    if own_used and own and not used & set(own):
+        (name,) = own
+        found[-1:] = [{"cell": name, "units": 3, **_sizes(own[name])}]
+    for layer in found:
+        if forward and layer.get("direction", "forward") != "forward":
+            layer["direction"] = "forward"
+            layer.pop("merge", None)
+    width = 0
+    for layer in found:
+        if width_of(layer, own) != width:
+            layer.pop("skip", None)
+        width = width_of(layer, own)
+        if width < 3:
+            layer["norm"] = "none"  # of two numbers it is a step from -1 to 1: all answers are ties
+    return found
+
+
+def _sizes(cell: dict[str, Any]) -> dict[str, Any]:
+    return {"sizes": dict.fromkeys(cell["sizes"], 2)} if "sizes" in cell else {}
+
+
+def _finished(draw: Draw, data: dict[str, Any], own: Own) -> dict[str, Any]:
+    """With the cells in use, and vectors of the row put somewhere."""
+    stacks = [data.get(part, {}).get("layers", []) for part in ("encoder", "decoder")]
+    used = {layer["cell"] for stack in stacks for layer in stack}
+    if cells := {name: cell for name, cell in own.items() if name in used}:
+        data["cells"] = cells
+    starts = data.get("decoder", {}).get("start_from", "auto")
+    alone = data["cardinality"] == "1:N" and starts in ("learned", "zeros")
+    for entry in data["data"]["input"]:
+        if entry["column"] in STATICS and not alone:
+            entry["join"] = draw(st.sampled_from(["steps", "state", "both"]))
+            if data["cardinality"][0] == "N" and entry["join"] != "steps":
+                for layer in data["encoder"]["layers"]:
+                    layer["initial_state"] = "zeros"
+    return data
+
+
+def _some(draw: Draw, names: list[str]) -> list[str]:
+    """At least one, each once."""
+    return draw(st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True))
+
+
+def _several(draw: Draw, names: dict[str, Any], most: int) -> list[str]:
+    return draw(st.lists(st.sampled_from(sorted(names)), max_size=most, unique=True))

@@ -1,0 +1,66 @@
+"""True answers drawn at random, and the names of labels, for plans over the columns of `kinds`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from rnnspec.plan import ClassFacts, Facts, Plan, TextFacts
+from rnnspec.plan.nodes import (
+    ClassOutput,
+    ForecastOutput,
+    LabelsOutput,
+    NumericOutput,
+    Output,
+    TextOutput,
+)
+
+
+def random_targets(plan: Plan, lengths: Sequence[int], seed: int = 0) -> dict[str, NDArray[Any]]:
+    """True answers for a batch of rows of these lengths, as data gives them: some missing."""
+    draw = np.random.default_rng(seed)
+    return {node.column: _target(node, lengths, draw) for node in plan.outputs}
+
+
+def _target(node: Output, lengths: Sequence[int], draw: Generator) -> NDArray[Any]:
+    rows, longest = len(lengths), max(1, *lengths)
+    axes = (rows, longest) if getattr(node, "steps", False) else (rows,)
+    match node:
+        case TextOutput():
+            counts = draw.integers(0, 5, rows)
+            found = np.full((rows, int(counts.max()) + 1), -1, np.int64)
+            for count, into in zip(counts, found, strict=True):
+                into[: count + 1] = [*draw.integers(1, node.size, count), 0]
+            return found
+        case ClassOutput():
+            found = draw.integers(0, node.classes, axes)
+            found[draw.random(axes) < 0.2] = -1
+        case LabelsOutput():
+            found = draw.integers(0, 2, (*axes, node.labels)).astype(np.float32)
+            found[draw.random(axes) < 0.2] = np.nan
+        case NumericOutput():
+            found = draw.normal(1, 2, (*axes, node.width)).astype(np.float32)
+            found[draw.random(found.shape) < 0.2] = np.nan
+        case ForecastOutput():
+            found = np.abs(draw.normal(1, 2, (rows, node.horizon))).astype(np.float32)
+            found[draw.random(found.shape) < 0.2] = np.nan
+    if len(axes) == 2:
+        for length, into in zip(lengths, found, strict=True):
+            into[length:] = -1 if found.dtype == np.int64 else np.nan
+    return found
+
+
+def labels_of(plan: Plan, facts: Facts) -> dict[str, Sequence[str]]:
+    """The names of what is answered with a label, in order of number."""
+    found: dict[str, Sequence[str]] = {}
+    for node in plan.outputs:
+        known = facts.outputs[node.column]
+        if isinstance(known, ClassFacts):
+            found[node.column] = known.labels
+        elif isinstance(known, TextFacts) and isinstance(node, ClassOutput):
+            found[node.column] = ("<end>", "<unknown>", *known.vocabulary.entries)
+    return found
