@@ -33,8 +33,8 @@ def band_of(node: ForecastOutput, parameters: Array) -> tuple[str, Array, Array]
         case "quantiles":
             if len(node.quantiles) < 2:
                 return None
-            share = node.quantiles[-1] - node.quantiles[0]
-            return f"{100 * share:.4g} % band", parameters[..., 0], parameters[..., -1]
+            name = f"{100 * promised(node):.4g} % band"
+            return name, parameters[..., 0], parameters[..., -1]
         case "gaussian":
             mean, deviation = np.moveaxis(parameters, -1, 0)
             low, high = mean - NORMAL * deviation, mean + NORMAL * deviation
@@ -46,6 +46,11 @@ def band_of(node: ForecastOutput, parameters: Array) -> tuple[str, Array, Array]
             mean, dispersion = np.moveaxis(parameters, -1, 0)
             low, high = _drawn(_counts, mean, dispersion)
     return f"{100 * (HIGH - LOW):.0f} % band", low, high
+
+
+def promised(node: ForecastOutput) -> float:
+    """The share of true values that the range should hold."""
+    return node.quantiles[-1] - node.quantiles[0] if node.quantiles else HIGH - LOW
 
 
 def _counts(

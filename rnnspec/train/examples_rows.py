@@ -134,9 +134,18 @@ def joined(kind: TextKind | str, tokens: Sequence[str]) -> str:
 
 
 def numbers(values: NDArray[Any]) -> str:
-    """`3.5` or `[1, 2.5, …]`."""
+    """`3.5` or `[1, 2.5, …]`; of a vector that is mostly 0, `[3] 1, [17] 2; else 0`, by place from
+    0."""
     flat = np.ravel(values)
-    shown = ", ".join("missing" if np.isnan(v) else f"{v:.4g}" for v in flat[:NUMBERS])
+    on = np.flatnonzero(flat)
+    if len(flat) > NUMBERS and len(on) <= NUMBERS:  # mostly 0: the others, with their places
+        listed = ", ".join(f"[{n}] {_number(flat[n])}" for n in on)
+        return f"{listed or 'nothing'}; else 0"
+    shown = ", ".join(map(_number, flat[:NUMBERS]))
     if np.size(values) == 1:
         return shown
     return f"[{shown}{', …' if len(flat) > NUMBERS else ''}]"
+
+
+def _number(value: float) -> str:
+    return "missing" if np.isnan(value) else f"{value:.4g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -26,7 +27,11 @@ from rnnspec.train.metrics.corpus import CorpusScores
 from rnnspec.train.metrics.texts import true_numbers
 
 Differ = Literal["characters", "words"]
+Asked = tuple[bytes, tuple[str, ...], Example]
+"""What an input is known by, the answer to it, and how it is shown."""
 WRONG, RIGHT = 10, 5
+SPARE = 4
+"""Of so many times more mistakes the first are shown that are none by another row's answer."""
 MAPS, BESTS = 4, 3
 LONG = 60
 """Steps of an attention map from which on shorter ones are rather shown."""
@@ -42,8 +47,8 @@ class TextExamples:
         self.corpus = CorpusScores(node.kind)
         plain = node.search.strategy == "greedy"
         self.greedy = None if plain else (TextMetrics(), CorpusScores(node.kind))
-        self.sure: Kept[Example] = Kept(WRONG // 2)
-        self.wrong: Drawn[Example] = Drawn(WRONG // 2)
+        self.sure: Kept[Asked] = Kept(SPARE * WRONG)
+        self.wrong: Drawn[Asked] = Drawn(SPARE * WRONG)
         self.right: Drawn[Example] = Drawn(RIGHT)
         self.maps: Drawn[AttentionMap] = Drawn(MAPS)
         self.bests: Drawn[str] = Drawn(BESTS)
@@ -55,14 +60,16 @@ class TextExamples:
         asked = [self.rows.key(seen.batch, row) for row in range(len(truth))]
         written = best(texts)
         for row, (answer, true) in enumerate(zip(written, truth, strict=True)):
+            new = asked[row] not in self.corpus.true
             self.corpus.add(self._tokens(answer), self._tokens(true), asked[row])
             score = texts.scores[row, 0].item()
             make = self._example(seen, row, answer, true, score)
             if answer == true:
                 self.right.offer(make)
-            else:
-                self.wrong.offer(make)
-                self.sure.offer(score / (len(answer) + 1), make)
+            elif new:  # of rows with one input, the first
+                wrong = self._asked(asked[row], self._tokens(answer), make)
+                self.wrong.offer(wrong)
+                self.sure.offer(score / (len(answer) + 1), wrong)
             if texts.attention is not None:
                 self._offer_map(seen, texts, row, answer)
             if texts.numbers.shape[1] > 1:
@@ -81,14 +88,15 @@ class TextExamples:
         return {**self.greedy[0].values(), **self.greedy[1].values()}
 
     def sections(self) -> tuple[Section, ...]:
-        sure = self.sure.values()
-        others = tuple(example for example in self.wrong.values() if example not in sure)
+        sure = self._wrong(self.sure.values(), ())
+        others = self._wrong(self.wrong.values(), sure)
         rows = (*sure, *others, *self.right.values())
         found: list[Section] = []
         if rows:
             text = (
                 "First the mistakes that the model was surest of, then mistakes and right answers"
-                " drawn at random."
+                " drawn at random. An answer that another row with the same input has is no mistake"
+                " here."
             )
             differ: Differ = "characters" if self.node.kind == "chars" else "words"
             found.append(Examples("Examples", rows, differ, "ln p", text))
@@ -100,6 +108,20 @@ class TextExamples:
                 Note("All answers to a few rows, with ln p", "\n\n".join(bests), fixed=True)
             )
         return tuple(found)
+
+    def _wrong(self, found: Sequence[Asked], but: Sequence[Example]) -> tuple[Example, ...]:
+        """The first of them that no row with the same input has for an answer."""
+        wrong = (
+            example
+            for asked, answer, example in found
+            if not self.corpus.known(asked, answer) and example not in but
+        )
+        return tuple(islice(wrong, WRONG // 2))
+
+    def _asked(
+        self, asked: bytes, answer: tuple[str, ...], make: Callable[[], Example]
+    ) -> Callable[[], Asked]:
+        return lambda: (asked, answer, make())
 
     def _tokens(self, numbers: Sequence[int]) -> tuple[str, ...]:
         return tuple(self.names[number] for number in numbers)

@@ -83,7 +83,9 @@ def _about(trained: Trained, state: Mapping[str, Any], scores: Scores | None) ->
     yield f"built {datetime.fromisoformat(state['begun']):%-d %B %Y} in {trained.folder.path}"
     if scores is not None:
         kept = f" ({scores.share:.0%} kept for validation)" if scores.share else ""
-        yield f"measured on {scores.file.name}{kept}, {scores.rows:,} rows"
+        windows = all(score.of == "windows" for score in scores.outputs.values())
+        counted = "windows" if windows else "rows"
+        yield f"measured on {scores.file.name}{kept}, {scores.rows:,} {counted}"
     yield f"rnnspec {state['rnnspec']}, torch {state['torch']}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from rnnspec.plan.nodes import ClassOutput, LabelsOutput
+from rnnspec.plan.nodes import ClassOutput, ForecastOutput, LabelsOutput
 from rnnspec.report.model import (
     ClassRow,
     ClassTable,
@@ -15,6 +15,7 @@ from rnnspec.report.model import (
     MetricTable,
     Section,
 )
+from rnnspec.train.bands import promised
 from rnnspec.train.metrics import LARGER_IS_BETTER
 from rnnspec.train.report_words import EXPLAINED
 from rnnspec.train.score import Scores
@@ -48,7 +49,10 @@ def _greedy(score: OutputScore) -> str:
 def _metric(name: str, value: float, score: OutputScore) -> Metric:
     beside = {**score.greedy, **score.baseline}.get(name)
     better = None if name == "coverage" else name in LARGER_IS_BETTER
-    return Metric(name, value, EXPLAINED.get(name, ""), beside, better)
+    about = EXPLAINED.get(name, "")
+    if name == "coverage" and isinstance(score.node, ForecastOutput):
+        about += f" A band of {promised(score.node):.0%} should hold as many."
+    return Metric(name, value, about, beside, better)
 
 
 def _tables(score: OutputScore) -> Iterator[Section]:

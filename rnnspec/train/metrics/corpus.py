@@ -39,6 +39,10 @@ class CorpusScores:
         self.true.setdefault(asked, {})[text] = None
         self.words += len(text.split())
 
+    def known(self, asked: Hashable, answer: tuple[str, ...]) -> bool:
+        """Whether some row with this input has this very text."""
+        return self._joined(answer) in self.true.get(asked, ())
+
     def values(self) -> dict[str, float]:
         """`bleu` and `chrf`; empty without any text."""
         if not self.answers:
