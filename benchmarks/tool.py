@@ -14,9 +14,10 @@ from twins.train import Budget
 
 from rnnspec import spec as language
 from rnnspec.cells import builtin_cell
-from rnnspec.data.dataset import Dataset, Ragged
+from rnnspec.data.dataset import Dataset
+from rnnspec.data.views import PerRow, Steps
 from rnnspec.plan import Facts, NumericFacts, Plan, TextFacts, Vocabulary, nodes
-from rnnspec.plan.facts import ClassFacts
+from rnnspec.plan.facts import PAD_ID, ClassFacts
 from rnnspec.plan.verify import verify
 from rnnspec.to_torch import Model
 from rnnspec.train.events import Silent
@@ -97,9 +98,15 @@ def tool_step(shape: Shape, batches: list[Batch], budget: Budget) -> Callable[[]
     model.start(Facts(1, {"text": texts}, {"label": ClassFacts(labels)}), seed=0)
     rows = [batch.x[i, :n].numpy() for batch in batches for i, n in enumerate(batch.lengths)]
     offsets = np.cumsum([0, *map(len, rows)])
-    values = np.concatenate(rows).astype(np.int32)
+    values = np.concatenate(rows)
     targets = np.concatenate([batch.y.numpy() for batch in batches])
-    data = Dataset({"text": Ragged(values, offsets)}, {"label": targets}, np.arange(len(rows)))
+    data = Dataset(
+        {"text": Steps(values, PAD_ID)},
+        {"label": PerRow(targets)},
+        np.arange(len(rows)),
+        offsets[:-1],
+        offsets[1:],
+    )
     settings = language.Train(
         optimizer=language.Adam(lr=budget.lr), clip_norm=budget.clip_norm, batch=budget.batch
     )

@@ -36,6 +36,20 @@ encoder:
   layers: [{cell: lstm, units: 12, direction: bidirectional}]
 train: {epochs: EPOCHS, batch: 16, optimizer: {adam: {lr: 1e-2}}}
 """
+STREAM = """
+name: pair
+cardinality: N:N
+data:
+  train: train.jsonl
+  valid: valid.jsonl
+  input: {column: text, as: chars}
+  output: {column: text, as: next}
+encoder:
+  embed: 8
+  layers: [{cell: lstm, units: 12}]
+train: {epochs: 3, batch: 5, window: 6, optimizer: {adam: {lr: 1e-2}}}
+"""
+"""Five lanes for two processes."""
 ROWS = 193
 """One row in the last batch, so that one of two processes has none."""
 
@@ -83,7 +97,9 @@ def finished(process: subprocess.Popen[str], build: Path) -> Mapping[str, Any]:
     return read_arrays(build / "weights.safetensors")[0]
 
 
-def test_two_processes_give_the_numbers_of_one(spec: Path) -> None:
+@pytest.mark.parametrize("text", [SPEC.replace("EPOCHS", "3"), STREAM], ids=["rows", "stream"])
+def test_two_processes_give_the_numbers_of_one(spec: Path, text: str) -> None:
+    spec.write_text(text)
     alone = finished(started(spec, "one", 1), spec.parent / "one" / "pair" / "001")
     both = finished(started(spec, "two", 2), spec.parent / "two" / "pair" / "001")
     for name, value in alone.items():

@@ -81,7 +81,8 @@ def epoch_line(record: Record, epochs: int) -> str:
         if key.startswith("valid."):
             name = key.removeprefix("valid.")
             parts.append(f"{'valid loss' if name == 'loss' else name} {number(value)}")
-    parts.append(f"{record['rows_per_second']:,.0f} rows/s")
+    kind = "rows" if "rows_per_second" in record else "tokens"
+    parts.append(f"{record[f'{kind}_per_second']:,.0f} {kind}/s")
     return "  ".join(parts) + ("  best" if record["best"] else "")
 
 

@@ -234,7 +234,10 @@ CHECKS: tuple[Check, ...] = (
     Check(train.one_average, (("train", "ema"), ("train", "average_last"))),
     Check(train.averaged_epochs_come, (("train", "epochs"), ("train", "average_last"))),
     Check(train.smoothing_has_classes, (*_OUTPUT, ("train", "label_smoothing"))),
-    Check(train.windows_carry_states, (*_OUTPUT, ("train", "window"), *_layer("direction"))),
+    Check(
+        train.windows_carry_states,
+        (*_OUTPUT, ("train", "window"), ("train", "batch"), *_layer("initial_state")),
+    ),
     Check(train.determinism_has_a_gpu, (("train", "deterministic"), ("train", "device"))),
     Check(layers.sizes_are_those_of_the_cell, _layer("cell", "sizes"), cell=True),
     Check(layers.merging_has_two_directions, _layer("direction", "merge")),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnspec.source.problems import did_you_mean
+from rnnspec.spec.encoder import GivenState
 from rnnspec.spec.explain import Loc
 from rnnspec.spec.finding import Finding
 from rnnspec.spec.metrics import answers_classes, kinds_of, reads_streams, reported_metrics
 from rnnspec.spec.schedules import Plateau
 from rnnspec.spec.spec import Spec
-from rnnspec.spec.train import SGD
+from rnnspec.spec.train import SGD, TokenBudget
 
 KEEP_ROWS = "add 'data.valid: 0.1' to keep a tenth of the rows for it, or name a file"
 
@@ -76,11 +77,14 @@ def windows_carry_states(spec: Spec) -> Iterator[Finding]:
     if not reads_streams(spec):
         message = f"cuts streams into windows, and 'as: {kinds_of(spec)}' answers whole rows"
         yield Finding(("train", "window"), message, "remove it", key=True)
+    if isinstance(spec.train.batch, TokenBudget):
+        message = "streams are read in a fixed number of lanes, and this counts steps"
+        yield Finding(("train", "batch"), message, "write the number of lanes, as in 'batch: 20'")
     for index, layer in enumerate(spec.encoder.layers):
-        if layer.direction != "forward":
-            path: Loc = ("encoder", "layers", index, "direction")
-            message = f"train.window carries states forward, and this layer is {layer.direction}"
-            yield Finding(path, message, "make it forward, or remove train.window")
+        if isinstance(layer.initial_state, GivenState):
+            path: Loc = ("encoder", "layers", index, "initial_state")
+            message = "a column has one value a row, and train.window reads rows end to end"
+            yield Finding(path, message, "write zeros or learned, or remove train.window")
 
 
 def determinism_has_a_gpu(spec: Spec) -> Iterator[Finding]:

@@ -150,6 +150,8 @@ def joined(gpu: bool = False) -> Iterator[Processes]:
         return
     local = int(os.environ.get("LOCAL_RANK", "0"))
     device = torch.device("cuda", local) if gpu else torch.device("cpu")
+    if gpu:
+        torch.cuda.set_device(device)
     try:
         dist.init_process_group("nccl" if gpu else "gloo", timeout=JOIN)
         group = dist.new_group(timeout=WORK)

@@ -193,11 +193,12 @@ class Trainer:
         record: Record = {
             "epoch": at.epoch + 1,
             "train.loss": at.loss_sum / (at.weight or 1.0),
-            "rows_per_second": round(at.rows / seconds, 1),
             "tokens_per_second": round(at.real / seconds, 1),
             "padded": 1 - at.real / at.padded,
             "lr": self.stepper.optimizer.param_groups[0]["lr"],
         }
+        if self.settings.window is None:
+            record["rows_per_second"] = round(at.rows / seconds, 1)
         if self.settings.clip_norm is not None:
             record["grad.norm"] = at.norm_sum / at.batches
             record["grad.clipped"] = at.clipped / at.batches
