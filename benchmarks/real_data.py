@@ -83,7 +83,7 @@ def tool_accuracy(spec: str, overrides: Sequence[str], valid: Path, folder: Path
     """Build, export, answer alone; the exported file's accuracy on the rows of `valid` (JSONL)."""
     loaded = load_spec(ROOT / "specs" / spec, overrides)
     trained = read_build(build(loaded, folder, Silent()).folder)
-    given, wanted = loaded.spec.data.input.column, loaded.spec.data.output.column
+    given, wanted = loaded.spec.data.inputs[0].column, loaded.spec.data.outputs[0].column
     model = folder / "model.onnx"
     export_onnx(trained, model)
     found = alone(model, valid, given, wanted)

@@ -98,7 +98,7 @@ def tool_step(shape: Shape, batches: list[Batch], budget: Budget) -> Callable[[]
     model.start(Facts(1, {"text": texts}, {"label": ClassFacts(labels)}), seed=0)
     rows = [batch.x[i, :n].numpy() for batch in batches for i, n in enumerate(batch.lengths)]
     offsets = np.cumsum([0, *map(len, rows)])
-    values = np.concatenate(rows)
+    values = np.concatenate(rows).astype(np.int32)
     targets = np.concatenate([batch.y.numpy() for batch in batches])
     data = Dataset(
         {"text": Steps(values, PAD_ID)},
