@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rnnspec.plan.nodes import Attend
 from rnnspec.to_onnx.emitter import FLOAT, Attributes, Emitter, Extent
+from rnnspec.to_onnx.folding import Folded
 from rnnspec.to_onnx.pool import LEAST
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.values import Lowering
@@ -45,12 +46,15 @@ class Attended:
 
 
 class Attention:
-    """One `Attend` node. `told` says that its weights are read by others than itself.
+    """One `Attend` node. `told` says that its weights are read by others than itself; with `taken`,
+    what it finds has gone through a dense layer (see `rnnspec.to_onnx.folding`).
 
     What is emitted with the emitter of the lowering stands outside of the loop.
     """
 
-    def __init__(self, low: Lowering, node: Attend, rows: Rows, told: bool) -> None:
+    def __init__(
+        self, low: Lowering, node: Attend, rows: Rows, told: bool, taken: Folded | None = None
+    ) -> None:
         assert low.padded, "the memory has a step"
         self._low, self._node = low, node
         self._told = told or node.remembers
@@ -64,6 +68,9 @@ class Attention:
         bias = emit.op("Where", choice, f"{name}.bias")
         self._mask = emit.op("Transpose", [bias], f"{name}.mask", {"perm": [1, 2, 0]})
         self._keys = self._known()
+        self._values, self._width = self._memory, node.memory_width
+        if taken is not None:
+            self._values, self._width = self._through(taken), taken.dense.units
         self.states = [self._state(rows)] if node.remembers else []
 
     def step(self, emit: Emitter, rows: Rows, query: str, before: Sequence[str]) -> Attended:
@@ -80,12 +87,20 @@ class Attention:
             weights = self._monotonic(emit, rows, masked, before[0])
         else:
             weights = emit.op("Softmax", [masked], f"{name}.weights", {"axis": -1})
-        found = emit.op("MatMul", [weights, rows.at(self._memory)], f"{name}.context")
-        context = emit.op("Reshape", [found, emit.integers(-1, node.memory_width)], name)
+        found = emit.op("MatMul", [weights, rows.at(self._values)], f"{name}.context")
+        context = emit.op("Reshape", [found, emit.integers(-1, self._width)], name)
         flat = self._flat(emit, weights) if self._told else ""
         if node.coverage:
             return Attended(context, flat, [emit.op("Add", [before[0], flat], f"{name}.sum.next")])
         return Attended(context, flat, [flat] if node.remembers else [])
+
+    def _through(self, taken: Folded) -> str:
+        """W_c m_j + b for all steps, `[B, T, units]`."""
+        low, dense = self._low, taken.dense
+        matrix = low.weights[f"{dense.name}.W"][:, taken.columns]
+        product = self._product(matrix, f"{dense.name}.of_memory")
+        inputs = [product, low.canonical(f"{dense.name}.b")]
+        return low.emit.op("Add", inputs, f"{dense.name}.of_memory.moved")
 
     def _known(self) -> str:
         """What a score takes from the memory: of dot products `[B, W, T]`, of those of heads

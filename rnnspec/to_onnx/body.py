@@ -32,6 +32,7 @@ from rnnspec.to_onnx.attention import MEMORY, Attention, State
 from rnnspec.to_onnx.combine import MERGES
 from rnnspec.to_onnx.copying import Copying
 from rnnspec.to_onnx.emitter import Emitter
+from rnnspec.to_onnx.folding import folded
 from rnnspec.to_onnx.functions import FUNCTIONS, centred, normalized
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.stepping import CellStep
@@ -65,6 +66,7 @@ class Body:
         attends = [each.name for each in node.body if isinstance(each, Attend)]
         copied = {each.attend for each in node.body if isinstance(each, CopyMix)}
         self._asked = attends[-1] if attends and told else ""
+        self._folded = folded(node) if rows.width > 1 else None
         for each in node.body:
             match each:
                 case Recurrent():
@@ -72,7 +74,8 @@ class Body:
                     self._owned.append((each.name, self._cells[each.name].states))
                 case Attend():
                     read = each.name in copied or each.name == self._asked
-                    self._attentions[each.name] = Attention(low, each, rows, read)
+                    taken = self._folded if self._folded and self._folded.attend == each else None
+                    self._attentions[each.name] = Attention(low, each, rows, read, taken)
                     self._owned.append((each.name, self._attentions[each.name].states))
                 case Delayed():
                     zeros = rows.zeros(each.name, each.width)
@@ -154,6 +157,8 @@ class Body:
                 return emit.op("Gather", [table, self._value(emit, node.source)], name)
             case Dropout():
                 return self._value(emit, node.source)
+            case Join() if self._folded and self._folded.join == name:
+                return ""  # its parts are read by the dense layer itself
             case Join():
                 parts = [self._value(emit, source) for source in node.sources]
                 return emit.op("Concat", parts, name, {"axis": -1})
@@ -182,10 +187,14 @@ class Body:
                 raise AssertionError(f"{name} is no node of a decoder's body")
 
     def _dense(self, emit: Emitter, node: Dense) -> str:
-        low, name = self._low, node.name
-        inputs = [self._value(emit, node.source)]
-        inputs += [emit.weight(f"{name}.W.transposed", low.weights[f"{name}.W"].T)]
-        inputs += [low.canonical(f"{name}.b")]
+        low, name, matrix = self._low, node.name, self._low.weights[f"{node.name}.W"]
+        if self._folded and self._folded.dense == node:
+            turned = emit.weight(f"{name}.W_s.transposed", matrix[:, self._folded.others].T)
+            other, found = self._folded.other, self._folded.attend.name
+            inputs = [self._value(emit, other), turned, self._value(emit, found)]
+        else:
+            turned = emit.weight(f"{name}.W.transposed", matrix.T)
+            inputs = [self._value(emit, node.source), turned, low.canonical(f"{name}.b")]
         if node.activation == "none":
             return emit.op("Gemm", inputs, name)
         affine = emit.op("Gemm", inputs, f"{name}.affine")

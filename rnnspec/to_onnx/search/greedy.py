@@ -26,11 +26,8 @@ def most_probable(low: Lowering, node: TextOutput) -> Take:
 
     def take(emit: Emitter, rows: Rows, logs: str, allowed: str, step: str) -> tuple[str, str]:
         del rows, logs, step
-        names = [f"{name}.best.value", f"{name}.best.number"]
-        best = emit.ops("TopK", [allowed, emit.integers(1)], names, {"axis": -1})
-        value, number = (
-            emit.op("Squeeze", [each, emit.integers(1)], f"{each}.flat") for each in best
-        )
+        number = emit.op("ArgMax", [allowed], f"{name}.best.number", {"axis": 1, "keepdims": 0})
+        value = emit.op("ReduceMax", [allowed, emit.integers(1)], f"{name}.best", {"keepdims": 0})
         return number, value
 
     return take
