@@ -156,6 +156,7 @@ def test_strategies_as_yaml(strategy: str, yaml: str) -> None:
     ("strategy", "message"),
     [
         ("bean", "did you mean 'beam'"),
+        ("bean:5", "did you mean 'beam'"),
         ("beam:widht=3", "did you mean 'width'"),
         ("beam:n_best=9", "n_best"),
         ("sample:top_p=2", "top_p"),

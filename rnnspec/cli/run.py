@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rnnspec.cli import answers, rows
+from rnnspec.cli import answers, rows, series
 from rnnspec.cli.errors import loading
 from rnnspec.cli.options import examples
 from rnnspec.cli.terminal import error, writing
@@ -21,6 +22,7 @@ from rnnspec.errors import DataError, RnnspecError
 
 if TYPE_CHECKING:
     from rnnspec.cli.rows import Row
+    from rnnspec.data.reading import SeriesReading
     from rnnspec.run import Model
 
 EXAMPLES = examples(
@@ -49,7 +51,11 @@ def run(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Answer the rows of a JSONL, CSV, TSV or Parquet file."),
+        typer.Option(
+            metavar="FILE",
+            help="Answer the rows of a JSONL, CSV, TSV or Parquet file; of a table of series, what "
+            "follows each of them.",
+        ),
     ] = None,
     inputs: Annotated[
         list[str] | None,
@@ -142,10 +148,30 @@ def _answered(
         row = rows.from_inputs(model, inputs)
         return answers.answered(model, [row], "--input", textual=True, seed=seed)
     if data:
+        reading = series.reading_of(model)
+        if reading is not None and series.is_table(model, data):
+            return _of_series(model, data, reading, seed)
         textual, found = rows.is_textual(data), rows.from_file(model, data)
         return answers.answered(model, found, str(data), textual=textual, seed=seed)
     found = rows.from_stdin(model)
     return answers.answered(model, found, rows.STDIN, at_once=True, seed=seed)
+
+
+def _of_series(
+    model: Model, data: Path, reading: SeriesReading, seed: int
+) -> Iterator[tuple[Row, answers.Answer]]:
+    """Each series of a table, with its answer, which also has its name."""
+    names: deque[str] = deque()
+
+    def found() -> Iterator[Row]:
+        for name, row in series.from_table(model, data, reading):
+            names.append(name)
+            yield row
+
+    textual = rows.is_textual(data)
+    for _, answer in answers.answered(model, found(), str(data), textual=textual, seed=seed):
+        name, column = names.popleft(), reading.id
+        yield {"": name}, answer if column is None else {column: name, **answer}
 
 
 def _converse(model: Model, seed: int) -> None:

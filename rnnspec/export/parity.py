@@ -44,18 +44,15 @@ class Parity:
 
     def summary(self) -> str:
         """One line for people."""
-        texts = ""
+        told = [f"{self.rows} rows in {self.batches} batches answered as by the trained module"]
         if self.tokens:
-            texts = (
-                f", {self.tokens} tokens one by one, their log-probabilities within"
-                f" {self.score_difference:.1e}"
-            )
-        ties = f", {self.ties} ties" if self.ties else ""
-        return (
-            f"{self.rows} rows in {self.batches} batches answered as by the trained module{texts},"
-            f" largest difference {self.difference:.1e} (allowed {self.tolerance:.0e}; float32"
-            f" itself rounds by {self.rounding:.1e}){ties}"
-        )
+            told.append(f"{self.tokens} tokens one by one")
+            told.append(f"their log-probabilities within {self.score_difference:.1e}")
+        if self.difference or not self.tokens:
+            told.append(f"largest difference {self.difference:.1e} (allowed {self.tolerance:.0e})")
+        if self.ties:
+            told.append(f"{self.ties} ties")
+        return f"{', '.join(told)}; float32 itself rounds by {self.rounding:.1e}"
 
 
 def prove(

@@ -63,7 +63,7 @@ def as_yaml(strategy: str) -> str:
     name, colon, settings = strategy.partition(":")
     if not colon or strategy.lstrip().startswith("{"):
         return strategy
-    if _WIDTH.fullmatch(settings) and name.strip() == "beam":
+    if _WIDTH.fullmatch(settings):
         settings = f"width={settings}"
     inside = _SETTING.sub(r"\1 \2: ", settings)
     return f"{{{name.strip()}: {{{inside.strip()}}}}}"
