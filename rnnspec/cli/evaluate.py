@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -165,4 +166,13 @@ def _json(folder: Path, scores: Scores) -> str:
         "horizon": of_outputs(lambda s: [asdict(row) for row in s.horizon]),
         "examples": of_outputs(of_examples),
     }
-    return json.dumps(found, indent=2, ensure_ascii=False)
+    return json.dumps(_finite(found), indent=2, ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: null."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

@@ -117,7 +117,7 @@ class ForecastExamples:
     def __init__(self, node: ForecastOutput, rows: Rows) -> None:
         self.node, self.column, self.rows = node, node.column, rows
         self.drawn: Drawn[ForecastWindow] = Drawn(4)
-        self.worst: Kept[ForecastWindow] = Kept(2)
+        self.worst: Kept[tuple[int, ForecastWindow]] = Kept(WORST * node.horizon)
         self.inside = StepSums()
         self.band = ""
 
@@ -140,16 +140,17 @@ class ForecastExamples:
                 ends = _row(lower, row), _row(upper, row)
                 make = self._maker(seen, row, point[row], true[row], *ends)
                 self.drawn.offer(make)
-                self.worst.offer(float(size[row]), make)
+                place = -1 if seen.rows is None else int(seen.rows[row])
+                self.worst.offer(float(size[row]), _placed(place, make))
 
     def sections(self) -> tuple[Section, ...]:
         drawn = self.drawn.values()
         if not drawn:
             return ()
-        worst = [w for w in self.worst.values() if w not in drawn]
+        worst = [w for w in self._worst() if w not in drawn]
         windows = (*drawn, *(_named(w, f"{w.name}, one of the worst") for w in worst))
         text = (
-            "Windows drawn at random, and the two with the largest errors. Left of the line the"
+            "Windows drawn at random, and two with the largest errors. Left of the line the"
             " past that the model read, right of it what it answered."
         )
         return (
@@ -161,6 +162,14 @@ class ForecastExamples:
                 text=text,
             ),
         )
+
+    def _worst(self) -> tuple[ForecastWindow, ...]:
+        """Two windows with large errors at different times: windows side by side share theirs."""
+        found = self.worst.values()
+        for place, window in found[1:]:
+            if abs(place - found[0][0]) >= self.node.horizon:
+                return found[0][1], window
+        return tuple(window for _, window in found[:1])
 
     def _maker(
         self,
@@ -193,6 +202,12 @@ def middle(node: ForecastOutput) -> int:
     two."""
     distances = [abs(quantile - 0.5) for quantile in node.quantiles]
     return distances.index(min(distances)) if distances else 0
+
+
+def _placed(
+    place: int, make: Callable[[], ForecastWindow]
+) -> Callable[[], tuple[int, ForecastWindow]]:
+    return lambda: (place, make())
 
 
 def _row(values: NDArray[np.float64] | None, row: int) -> NDArray[np.float64] | None:

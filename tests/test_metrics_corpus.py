@@ -1,0 +1,176 @@
+"""BLEU and chrF of whole files, against their definitions; and the bands of forecasts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import exp, log
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import distributions
+
+from rnnspec.plan.nodes import Distribution, ForecastOutput
+from rnnspec.train.bands import DRAWS, HIGH, LOW, band_of, promised
+from rnnspec.train.metrics.corpus import CorpusScores
+
+ROWS = [
+    # answer, true text, what was asked
+    ("the cat sat on a mat today", "the cat sat on the mat today", 1),
+    ("a dog barks at the small cat", "a dog barks at a small cat", 2),
+    ("a dog barks at the small cat", "the dog is barking at the small cat", 2),
+    ("one two three four five", "one two three four five six", 3),
+]
+
+
+def ngrams(text: str, n: int) -> Counter[tuple[str, ...]]:
+    words = text.split()
+    return Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
+
+
+def bleu(rows: list[tuple[str, str, int]]) -> float:
+    """Papineni et al. 2002, section 2.3, over a whole corpus, without smoothing."""
+    references = {asked: [true for _, true, a in rows if a == asked] for _, _, asked in rows}
+    logs, length, shortest = 0.0, 0, 0
+    for n in range(1, 5):
+        hits = total = 0
+        for answer, _, asked in rows:
+            counts = ngrams(answer, n)
+            allowed: Counter[tuple[str, ...]] = Counter()
+            for reference in references[asked]:
+                allowed |= ngrams(reference, n)
+            hits += sum((counts & allowed).values())
+            total += sum(counts.values())
+        logs += log(hits / total) / 4
+    for answer, _, asked in rows:
+        size = len(answer.split())
+        length += size
+        shortest += min((abs(len(r.split()) - size), len(r.split())) for r in references[asked])[1]
+    return exp(logs) * min(1.0, exp(1 - shortest / length))
+
+
+def scores_of(rows: list[tuple[str, str, int]]) -> dict[str, float]:
+    scores = CorpusScores("words")
+    for answer, true, asked in rows:
+        scores.add(tuple(answer.split()), tuple(true.split()), asked)
+    return scores.values()
+
+
+def test_bleu_counts_all_true_texts_of_the_same_input() -> None:
+    found = scores_of(ROWS)
+    assert found["bleu"] == pytest.approx(bleu(ROWS))
+    apart = [(answer, true, n) for n, (answer, true, _) in enumerate(ROWS)]
+    assert scores_of(apart)["bleu"] == pytest.approx(bleu(apart))
+    assert found["bleu"] > scores_of(apart)["bleu"]
+
+
+def test_chrf_of_one_text() -> None:
+    """Popović 2015 with beta 2: precision and recall of runs of 1 to 6 characters, averaged."""
+    answer, true = "abcdefgh", "abcdxfgh"
+    scores = []
+    for n in range(1, 7):
+        ours = Counter(answer[i : i + n] for i in range(len(answer) - n + 1))
+        theirs = Counter(true[i : i + n] for i in range(len(true) - n + 1))
+        hits = sum((ours & theirs).values())
+        scores.append((hits / sum(ours.values()), hits / sum(theirs.values())))
+    precision, recall = (sum(side) / 6 for side in zip(*scores, strict=True))
+    expected = 5 * precision * recall / (4 * precision + recall)
+    corpus = CorpusScores("chars")
+    corpus.add(tuple(answer), tuple(true), 0)
+    assert corpus.values()["chrf"] == pytest.approx(expected)
+
+
+def test_texts_of_few_words_have_no_bleu() -> None:
+    corpus = CorpusScores("words")
+    corpus.add(("a", "b"), ("a", "b"), 0)
+    assert corpus.values() == pytest.approx({"chrf": 1.0})
+    assert CorpusScores("words").values() == {}
+
+
+def test_a_space_within_a_token_makes_no_second_word() -> None:
+    corpus = CorpusScores("tokens")
+    corpus.add(("a b", "c", "d", "e f"), ("a b", "c", "d", "e f"), 0)
+    assert corpus.words == 4
+    assert corpus.values()["bleu"] == pytest.approx(1.0)
+    other = CorpusScores("tokens")
+    other.add(("a", "b", "c", "d"), ("a b", "c", "d", "e"), 0)
+    assert other.values()["bleu"] < 0.6
+
+
+def test_an_answer_is_known_from_any_row_of_its_input() -> None:
+    corpus = CorpusScores("words")
+    for answer, true, asked in ROWS:
+        corpus.add(tuple(answer.split()), tuple(true.split()), asked)
+    assert corpus.known(2, tuple(ROWS[2][1].split()))
+    assert not corpus.known(1, tuple(ROWS[2][1].split()))
+    assert not corpus.known(9, ("a",))
+
+
+def test_an_empty_answer_is_no_crash() -> None:
+    assert scores_of([("", "one two three four", 0)])["bleu"] == 0.0
+
+
+# ---------------------------------------------------------------- bands
+
+
+def node(distribution: Distribution, quantiles: tuple[float, ...] = ()) -> ForecastOutput:
+    return ForecastOutput("o", "s", "c", 2, distribution, quantiles)
+
+
+def test_the_band_of_quantiles_is_from_the_lowest_to_the_highest() -> None:
+    parameters = np.arange(12.0).reshape(2, 2, 3)
+    found = band_of(node("quantiles", (0.05, 0.5, 0.95)), parameters)
+    assert found is not None
+    name, low, high = found
+    assert name == "90 % band"
+    np.testing.assert_array_equal(low, parameters[..., 0])
+    np.testing.assert_array_equal(high, parameters[..., 2])
+    assert band_of(node("point"), parameters[..., :1]) is None
+    assert band_of(node("quantiles", (0.5,)), parameters[..., :1]) is None
+
+
+def test_the_band_of_a_gaussian_is_exact() -> None:
+    parameters = np.array([[[1.0, 2.0], [-3.0, 0.5]]])
+    found = band_of(node("gaussian"), parameters)
+    assert found is not None and found[0] == "80 % band"
+    mean, deviation = torch.from_numpy(parameters).unbind(-1)
+    true = distributions.Normal(mean, deviation)
+    assert torch.allclose(true.cdf(torch.from_numpy(found[1])), torch.tensor(LOW).double())
+    assert torch.allclose(true.cdf(torch.from_numpy(found[2])), torch.tensor(HIGH).double())
+    assert promised(node("gaussian")) == pytest.approx(0.8)
+
+
+def share_below(draws: torch.Tensor, ends: NDArray[np.float64]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = (draws <= torch.from_numpy(ends)).double().mean(0).numpy()
+    return found
+
+
+@pytest.mark.parametrize("distribution", ["student_t", "negative_binomial"])
+def test_the_band_of_other_distributions_holds_about_the_share(distribution: Distribution) -> None:
+    true: distributions.Distribution
+    if distribution == "student_t":
+        parameters = np.array([[[1.0, 2.0, 3.0], [0.0, 1.0, 30.0]]])
+        location, scale, degrees = torch.from_numpy(parameters).unbind(-1)
+        true = distributions.StudentT(degrees, location, scale)
+    else:
+        parameters = np.array([[[400.0, 0.2], [90.0, 0.01]]])
+        mean, dispersion = torch.from_numpy(parameters).unbind(-1)
+        count = 1 / dispersion
+        true = distributions.NegativeBinomial(count, probs=mean / (mean + count))
+    found = band_of(node(distribution), parameters)
+    again = band_of(node(distribution), parameters)
+    assert found is not None and again is not None
+    np.testing.assert_array_equal(found[1], again[1])
+    torch.manual_seed(0)
+    draws = true.sample(torch.Size([20_000]))
+    spread = 4 * (LOW * (1 - LOW) / DRAWS) ** 0.5
+    assert np.abs(share_below(draws, found[1]) - LOW).max() < spread + 0.01
+    assert np.abs(share_below(draws, found[2]) - HIGH).max() < spread + 0.01
+
+
+def test_a_count_that_is_nearly_sure_has_a_narrow_band() -> None:
+    found = band_of(node("negative_binomial"), np.array([[[1e-4, 1e-6], [1e6, 1e-6]]]))
+    assert found is not None
+    assert found[1][0, 0] == found[2][0, 0] == 0
+    assert 0.99e6 < found[1][0, 1] < found[2][0, 1] < 1.01e6
