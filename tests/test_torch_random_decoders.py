@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnnspec.plan.nodes import Search
+from rnnspec.plan.nodes import Search, Strategy
 from rnnspec.reference import answers, scores
 from rnnspec.to_torch.search import Texts
 from tests.decoders import ATTENTIONS, column, decoded, doubled, model_of, targets, with_search
@@ -21,7 +21,8 @@ COUNT = 40
 
 def random_search(draw: random.Random) -> Search:
     width = draw.randint(1, 5)
-    strategy = draw.choice(("greedy", "beam", "beam", "sample"))
+    strategies: tuple[Strategy, ...] = ("greedy", "beam", "beam", "sample")
+    strategy = draw.choice(strategies)
     beam, sample = strategy == "beam", strategy == "sample"
     return Search(
         strategy=strategy,
