@@ -124,7 +124,11 @@ def to_onnx(
     `<column>.probabilities` [..., classes]; labels are `<column>` [..., labels], "" where one is
     off, and `.probabilities`; numbers are `<column>` [batch], [batch, width] or
     [batch, time, width]; a forecast is `<column>.forecast` [batch, horizon] and what its
-    distribution has besides. Past the length of a row stand "" and 0.
+    distribution has besides. A text is `<column>` [batch], of tokens [batch, steps], with `ids`
+    int64 `<column>.ids` [batch, steps] and `.lengths` [batch], and its log-probability is `.scores`
+    [batch]; several answers to a row are a dimension after the batch's. With `attention`,
+    `.attention` [batch, steps, time] are the weights behind the best answer. Past the length of a
+    row stand "" and 0.
 
     `generic` lowers every cell from its equations (Scan) instead of by a native operator. `opset`
     is 21 (file format IR 10) or 20 (IR 9).
