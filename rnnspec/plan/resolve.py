@@ -13,6 +13,7 @@ from rnnspec.plan.resolve_inputs import Read, Sources, joined, read_inputs
 from rnnspec.plan.resolve_outputs import answer_all
 from rnnspec.plan.resolve_stack import Given, Stack, from_vector, zeros
 from rnnspec.plan.verify import verify
+from rnnspec.spec.decoder import NoAttention
 
 __all__ = ["cell_of", "resolve"]
 
@@ -60,10 +61,16 @@ def _stack(spec: language.Spec, inputs: Sources) -> tuple[Stack, Read]:
 def _steps(spec: language.Spec, inputs: Sources) -> Read:
     """The encoder's output at every step."""
     stack, read = _stack(spec, inputs)
-    for index, layer in stack.expanded():
+    *before, (place, last) = stack.expanded()
+    for index, layer in before:
         node = stack.recurrent(index, layer, read)
         read = stack.after(index, layer, node, Read(node.name, node.width))
-    return read
+    node = stack.recurrent(place, last, read)
+    read = Read(node.name, node.width)
+    decoder = spec.decoder
+    if decoder is not None and isinstance(decoder.attention, NoAttention):
+        return read  # only the states of the last layer are read, not what follows it
+    return stack.after(place, last, node, read)
 
 
 def _pooled(spec: language.Spec, inputs: Sources) -> Read:

@@ -15,6 +15,7 @@ from rnnspec.source.problems import did_you_mean
 from rnnspec.spec import check_decoder as decoders
 from rnnspec.spec import check_kinds as kinds
 from rnnspec.spec import check_layers as layers
+from rnnspec.spec import check_reads
 from rnnspec.spec import check_train as train
 from rnnspec.spec.cell import source_of
 from rnnspec.spec.check_layers import all_layers
@@ -229,6 +230,12 @@ CHECKS: tuple[Check, ...] = (
     Check(decoders.limits_leave_room, (("decoder", "max_steps"), ("decoder", "min_steps"))),
     Check(decoders.limits_have_steps, (_KIND, ("decoder", "max_steps"))),
     Check(decoders.forecasts_have_no_tokens, (_DECODER, *_OUTPUT)),
+    Check(check_reads.steps_are_those_of_the_data, (*_INPUT, *_OUTPUT)),
+    Check(check_reads.vectors_reach_a_state, (_KIND, _DECODER, *_INPUT, *_layer("initial_state"))),
+    Check(
+        check_reads.last_states_are_all_that_is_read,
+        (_DECODER, *_layer("merge", "norm", "dropout", "skip", "repeat")),
+    ),
     Check(train.nesterov_has_momentum, (("train", "optimizer"),)),
     Check(train.decay_is_more_than_zero, (("train", "optimizer"),)),
     Check(train.one_average, (("train", "ema"), ("train", "average_last"))),
