@@ -145,7 +145,9 @@ class TextExamples:
 
         def make() -> AttentionMap:
             source = self.rows.steps(seen.batch, row)
-            target = (*self._tokens(answer), END)[: len(weights)]
+            target = self._tokens(answer)
+            if len(weights) > len(answer) and weights[len(answer)].any():
+                target = (*target, END)  # the end was reached, and has weights of its own
             shown = weights[: len(target), : len(source)].tolist()
             named = source if self.rows.named_source() else ()
             place = self.rows.place(seen.rows, row)
