@@ -122,6 +122,9 @@ def bodies(draw: Draw, own: Own, stack: list[dict[str, Any]], memory: int) -> di
     if memory and (decoder["start_from"] in ("learned", "zeros") or draw(st.integers(0, 4))):
         decoder["attention"] = draw(attentions(query, memory))
         decoder["attend"] = draw(st.sampled_from(["after", "before"]))
+    elif stack:
+        for key in ("merge", "norm", "dropout", "skip"):
+            stack[-1].pop(key, None)  # only the states of the last layer are read
     return decoder
 
 

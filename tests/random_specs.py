@@ -135,7 +135,7 @@ def width_of(layer: dict[str, Any], own: dict[str, dict[str, Any]]) -> int:
     else:
         size = builtin_cell(name).output_size
     one: int = layer["units"] if size == "units" else layer["sizes"][size]
-    both = layer.get("direction") == "bidirectional" and layer["merge"] == "concat"
+    both = layer.get("direction") == "bidirectional" and layer.get("merge", "concat") == "concat"
     return 2 * one if both else one
 
 

@@ -44,6 +44,7 @@ STRATEGIES: dict[str, Any] = {
     "sample": {"sample": {"top_k": 4, "top_p": 0.95, "temperature": 0.9}},
     "narrow beam": {"beam": {"width": 1, "length_norm": "gnmt"}},
     "full beam": {"beam": {"width": 4, "n_best": 4, "stop": "full", "length_norm": "none"}},
+    "bound beam": {"beam": {"width": 3, "n_best": 2, "stop": "bound", "length_norm": "gnmt"}},
     "first beam": {"beam": {"width": 2, "n_best": 2, "stop": "first", "length_norm": "gnmt"}},
     "penalised": {"greedy": {"repetition_penalty": 1.7, "no_repeat": 2, "banned": ["c"]}},
     "forced": {"beam": {"width": 3, "n_best": 3, "prefix": ["b", "a"], "repetition_penalty": 0.8}},
