@@ -12,11 +12,12 @@ from rnnspec.plan import weights
 from rnnspec.plan.diagram import diagram, svg
 from rnnspec.report import Report, render
 from rnnspec.report.model import Chart, Curves, Figure, Note, Section, Series
+from rnnspec.report.words import plural
 from rnnspec.spec.load import resolved_yaml
 from rnnspec.train.files import write_text
 from rnnspec.train.folder import Trained
 from rnnspec.train.metrics import LARGER_IS_BETTER
-from rnnspec.train.report_outputs import metric_tables, sections_of
+from rnnspec.train.report_outputs import counted, metric_tables, sections_of
 from rnnspec.train.report_words import main_metrics, value_text
 from rnnspec.train.score import Scores
 
@@ -83,9 +84,8 @@ def _about(trained: Trained, state: Mapping[str, Any], scores: Scores | None) ->
     yield f"built {datetime.fromisoformat(state['begun']):%-d %B %Y} in {trained.folder.path}"
     if scores is not None:
         kept = f" ({scores.share:.0%} kept for validation)" if scores.share else ""
-        windows = all(score.of == "windows" for score in scores.outputs.values())
-        counted = "windows" if windows else "rows"
-        yield f"measured on {scores.file.name}{kept}, {scores.rows:,} {counted}"
+        first = next(iter(scores.outputs.values()))
+        yield f"measured on {scores.file.name}{kept}, {counted(scores, first)}"
     yield f"rnnspec {state['rnnspec']}, torch {state['torch']}"
 
 
@@ -104,7 +104,7 @@ def _summary(
                     note = f"{note} {score.baseline_name}: {beside}".strip()
                 yield Figure(title, value_text(name, score.metrics[name]), note)
     count = sum(_size(weight.shape) for weight in weights(trained.plan))
-    yield Figure("weights", f"{count:,}", f"trained on {trained.facts.rows:,} rows")
+    yield Figure("weights", f"{count:,}", f"trained on {plural(trained.facts.rows, 'rows')}")
     if records:
         epochs = max(int(record["epoch"]) for record in records)
         speed = records[-1].get("tokens_per_second") or records[-1].get("rows_per_second")

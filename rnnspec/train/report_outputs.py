@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from rnnspec.plan.nodes import ClassOutput, ForecastOutput, LabelsOutput
+from rnnspec.plan.nodes import ClassOutput, ForecastOutput, LabelsOutput, TextOutput
 from rnnspec.report.model import (
     ClassRow,
     ClassTable,
@@ -15,6 +15,7 @@ from rnnspec.report.model import (
     MetricTable,
     Section,
 )
+from rnnspec.report.words import plural
 from rnnspec.train.bands import promised
 from rnnspec.train.metrics import LARGER_IS_BETTER
 from rnnspec.train.report_words import EXPLAINED
@@ -25,7 +26,10 @@ from rnnspec.train.score_outputs import OutputScore
 def sections_of(scores: Scores) -> Iterator[Section]:
     """Tables and examples of every output; of several each title names its column."""
     for column, score in scores.outputs.items():
-        for section in (*_tables(score), *score.sections):
+        parts = [*_tables(score)], [*score.sections]
+        if _ahead(score):  # what was written says more than how often each token was right
+            parts = parts[::-1]
+        for section in (*parts[0], *parts[1]):
             if len(scores.outputs) == 1:
                 yield section
             else:
@@ -36,10 +40,30 @@ def metric_tables(scores: Scores) -> Iterator[Section]:
     """All metrics of each output, beside those of its baseline."""
     for column, score in scores.outputs.items():
         rows = [_metric(name, value, score) for name, value in score.metrics.items()]
+        if len(scores.outputs) == 1:
+            rows.insert(0, Metric("loss", scores.metrics["loss"], _loss(score), None, False))
         title = "Metrics" if len(scores.outputs) == 1 else f"{column}: metrics"
-        counted = "windows" if score.of == "windows" else "rows"
-        about = f"On {scores.rows:,} {counted} of {scores.file.name}."
+        about = f"On {counted(scores, score)} of {scores.file.name}."
         yield MetricTable(title, tuple(rows), score.baseline_name or _greedy(score), about)
+
+
+def counted(scores: Scores, score: OutputScore) -> str:
+    """How much was measured: `500 rows`, `1 row with 9,000 steps`, `70 windows`."""
+    if score.of == "windows":
+        return plural(scores.rows, "windows")
+    steps = sum(each.rows for each in score.classes) if isinstance(score.node, ClassOutput) else 0
+    more = f" with {plural(steps, 'steps')}" if score.of == "steps" and steps else ""
+    return plural(scores.rows, "rows") + more
+
+
+def _ahead(score: OutputScore) -> bool:
+    return isinstance(score.node, ClassOutput) and score.node.ahead
+
+
+def _loss(score: OutputScore) -> str:
+    if isinstance(score.node, ClassOutput | TextOutput):
+        return "What training makes small: the mean surprise of a true answer, in nats."
+    return EXPLAINED["loss"]
 
 
 def _greedy(score: OutputScore) -> str:
@@ -83,7 +107,7 @@ def _title(score: OutputScore) -> str:
 
 
 def _about(score: OutputScore) -> str:
-    if isinstance(score.node, ClassOutput) and score.node.ahead:
+    if _ahead(score):
         return "How often each token was the one that the model held most likely."
     return ""
 

@@ -63,6 +63,8 @@ def main_metrics(node: Output) -> tuple[str, ...]:
             return ("perplexity", "bits", "accuracy")
         case ClassOutput():
             return ("span_f1", "accuracy", "macro_f1")
+        case LabelsOutput() if node.ahead:
+            return ("nll", "micro_f1", "exact_match")
         case LabelsOutput():
             return ("micro_f1", "nll", "exact_match")
         case NumericOutput():
