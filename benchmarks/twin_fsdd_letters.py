@@ -12,7 +12,7 @@ from twins.transduction import Setting, Task, figures
 
 SETTING = Setting(
     Shape(target=0, features=13, encoder=64, decoder=128, target_embed=16, layer_dropout=0.2),
-    Recipe(epochs=12, batch=32, lr=2e-3, schedule="cosine"),
+    Recipe(epochs=10, batch=32, lr=2e-3, schedule="cosine"),
 )
 
 

@@ -19,15 +19,19 @@ ATTENTION = Setting(
         embed=64,
         target_embed=64,
         encoder=128,
+        encoder_layers=2,
         decoder=256,
         attention="general",
         embed_dropout=0.2,
         layer_dropout=0.3,
     ),
     Recipe(epochs=16, batch=32, lr=3e-3, schedule="cosine"),
+    smoothing=0.1,
     width=5,
 )
-STATE = replace(ATTENTION, shape=replace(ATTENTION.shape, attention=""), width=1)
+STATE = replace(
+    ATTENTION, shape=replace(ATTENTION.shape, attention="", encoder_layers=1), smoothing=0.0
+)
 
 
 def run(language: str, setting: Setting, seed: int) -> dict[str, float]:
