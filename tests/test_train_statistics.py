@@ -51,15 +51,16 @@ def test_flow_is_the_power_of_the_recurrent_weight() -> None:
 
 
 def test_each_direction_is_measured_along_its_own_reading() -> None:
-    model = Model(frames_plan("rnn", "bidirectional"))
+    model = Model(frames_plan("rnn", "bidirectional", depth=2))
     model.start(frames_facts(), 0)
     for name, value in model.canonical():
         if ".U" in name:
             value.copy_(torch.eye(5) * (0.3 if "forward" in name else 0.8))
         elif ".W" in name and name.startswith("layers"):
             value.mul_(1e-3)
-    found = measured(model)
-    assert found["flow.layers.0.forward"] < 1e-3 < found["flow.layers.0.reverse"] < 1
+    found = measured(model, rows_data(longest=20, shortest=20))
+    assert found["flow.layers.1.forward"] < 1e-6  # 0.3 to the 19th is 1e-10
+    assert 1e-3 < found["flow.layers.1.reverse"] < 1  # 0.8 to the 19th is 0.014
 
 
 def test_sizes_of_outputs_and_gradients() -> None:

@@ -57,6 +57,10 @@ def count_of(node: Output, targets: Tensor) -> float:
 def class_loss(scores: Tensor, targets: Tensor, goal: Goal, smoothing: float) -> Tensor:
     """Sum of the cross-entropy of scores `[..., classes]` and class numbers `[...]`."""
     weights = scores.new_tensor(goal.class_weights) if goal.class_weights else None
+    if scores.dim() == 3 and scores.transpose(0, 1).is_contiguous():
+        # Steps lie first in memory: in the other order 10,000 classes would be copied, a tenth of
+        # the time of a step.
+        scores, targets = scores.transpose(0, 1), targets.transpose(0, 1)
     return F.cross_entropy(
         scores.flatten(0, -2),
         targets.flatten(),
