@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rnnspec.plan import Plan
 from rnnspec.plan.facts import END_ID
-from rnnspec.plan.nodes import Search, TextOutput
+from rnnspec.plan.nodes import Decoder, Search, TextOutput
 from rnnspec.reference import answers
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.search import Texts
@@ -237,13 +237,18 @@ def prompted(cell: str, search: Search) -> Plan:
 
 
 @pytest.mark.parametrize("how", ["greedy", "rules", "beam", "beam with rules", "sample"])
-@pytest.mark.parametrize("cell", ["lstm", "slstm"])
-def test_a_language_model_writes_on_from_prompts_of_any_length(cell: str, how: str) -> None:
+@pytest.mark.parametrize(("cell", "whole"), [("lstm", True), ("slstm", True), ("gru", False)])
+def test_an_answer_goes_on_from_prompts_of_any_length(cell: str, whole: bool, how: str) -> None:
+    """Of a language model, and of a decoder that reads the mark before the prompt."""
     given_plan = prompted(cell, SEARCHES[how])
+    nodes = (
+        replace(n, whole_prompt=whole) if isinstance(n, Decoder) else n for n in given_plan.nodes
+    )
+    given_plan = replace(given_plan, nodes=tuple(nodes))
     (out,) = given_plan.outputs
     assert isinstance(out, TextOutput) and out.prompt
     model, weights = model_of(given_plan), strong_weights(given_plan, size=0.9)
-    rows = random_rows(given_plan, (4, 1, 7, 2))
+    rows = random_rows(given_plan, (4, 0, 7, 2))
     expected = answers(given_plan, weights, rows, SEEDS)[out.column]
     texts = found_by(model, rows, SEEDS)
     assert tokens(texts) == [list(one.tokens) for one in expected]
