@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rnnspec.plan.names import first_sequence, lengths_name, splits_text
-from rnnspec.plan.nodes import Input
+from rnnspec.plan.nodes import Decoder, Input
 from rnnspec.to_onnx.emitter import INT64
 from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.values import BATCH, TIME, Lowering, Steps
@@ -23,9 +23,39 @@ def time_major(low: Lowering, value: str, name: str, widths: Sequence[int] = ())
     return emit.op("Reshape", [turned, emit.integers(-1, 0, *widths)], name)
 
 
-def some_rows(low: Lowering, value: str, name: str) -> str:
-    """`[B, W]` of `[B, W]`, or `[B, 1]` of `[B]`; no rows are refused."""
-    return low.emit.op("Reshape", [value, low.emit.integers(0, -1)], name)
+def some_rows(low: Lowering, value: str, name: str, kind: int) -> str:
+    """`[B, W]` of `[B, W]`, or `[B, 1]` of `[B]`, of an element type; no rows, and not as many as
+    other inputs have, are refused."""
+    emit = low.emit
+    rows = emit.op("Reshape", [value, emit.integers(0, -1)], name)
+    if not _gathers(low):
+        return rows
+    if not low.rows:
+        bounds = map(emit.integers, (0, 1, 1))
+        low.rows.append(emit.op("Slice", [rows, *bounds], f"{name}.first"))
+        if kind != INT64:
+            low.rows[0] = emit.op("Cast", [low.rows[0]], f"{name}.whole", {"to": INT64})
+        return rows
+    return _as_many(low, rows, name, kind)
+
+
+def _gathers(low: Lowering) -> bool:
+    """Whether rows are gathered somewhere, so that too many of them would not be noticed."""
+    return any(isinstance(node, Decoder) for node in low.plan.nodes)
+
+
+def _as_many(low: Lowering, value: str, name: str, kind: int) -> str:
+    """`value` `[B, W]`, refused where the first input has another number of rows.
+
+    Concat is strict, where Reshape is left out by onnxruntime for inputs whose extents have one
+    name.
+    """
+    emit, other = low.emit, low.rows[0]
+    if kind != INT64:
+        other = emit.op("Cast", [other], f"{name}.others", {"to": kind})
+    both = emit.op("Concat", [value, other], f"{name}.beside_others", {"axis": 1})
+    bounds = map(emit.integers, (0, -1, 1))
+    return emit.op("Slice", [both, *bounds], f"{name}.as_many")
 
 
 def on_time_axis(low: Lowering, node: Input, value: str, own: str = "") -> Steps:
@@ -40,6 +70,13 @@ def on_time_axis(low: Lowering, node: Input, value: str, own: str = "") -> Steps
         assert first is not None
         assert first.column == getattr(node, "column", ""), f"{node.name} is not the first sequence"
         lengths = own or _lengths_input(low)
+        if _gathers(low):
+            name, axis = f"{node.name}.lengths", emit.integers(1)
+            column = emit.op("Unsqueeze", [lengths, axis], f"{name}.column")
+            if low.rows:  # of a vector that came in before
+                column = _as_many(low, column, name, INT64)
+                lengths = emit.op("Squeeze", [column, axis], f"{name}.own")
+            low.rows[:] = [column]
         low.axes[TIME] = Lengths(emit, node.name, lengths, value, low.padded)
     else:
         if own or (first is not None and splits_text(first, low.ids)):

@@ -25,7 +25,7 @@ def lower_category(low: Lowering, node: CategoryInput) -> Vector:
         label = emit.input(node.column, STRING, [BATCH], doc, reserved=True)
         table = look_up(known.vocabulary, fold_case=False)
         given = numbered(low, label, table, UNKNOWN_ID, f"{name}.looked_up")
-    column = some_rows(low, given, f"{name}.rows")
+    column = some_rows(low, given, f"{name}.rows", INT64)
     return Vector(emit.op("Squeeze", [column, emit.integers(1)], f"{name}.number"))
 
 

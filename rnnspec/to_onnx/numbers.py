@@ -54,7 +54,7 @@ def lower_vector(low: Lowering, node: VectorInput) -> Vector:
     shape: list[Extent] = [BATCH] if node.single else [BATCH, node.width]
     doc = f"{node.width} numbers a row {UNITS}{_or_missing(node.missing)}"
     given = low.emit.input(node.column, FLOAT, shape, doc, reserved=True)
-    values = some_rows(low, given, f"{node.name}.rows")
+    values = some_rows(low, given, f"{node.name}.rows", FLOAT)
     return Vector(_scaled(low, node, values, node.missing))
 
 
@@ -101,7 +101,8 @@ def lower_future(low: Lowering, node: FutureInput) -> Value:
     doc = f"the {node.horizon} values ahead, {UNITS}"
     given = emit.input(node.key, FLOAT, [BATCH, node.horizon], doc, reserved=True)
     if node.flat:
-        return Vector(_scaled(low, node, some_rows(low, given, f"{name}.rows"), "error"))
+        values = some_rows(low, given, f"{name}.rows", FLOAT)
+        return Vector(_scaled(low, node, values, "error"))
     major = time_major(low, given, f"{name}.time_major")
     ahead = emit.op("Unsqueeze", [major, emit.integers(2)], f"{name}.ahead")
     rows = emit.op("Shape", [given], f"{name}.batch", {"start": 0, "end": 1})

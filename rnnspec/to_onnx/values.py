@@ -82,6 +82,8 @@ class Lowering:
     """Columns of frames and series as they came in, `[T, B, width]`, by name."""
     tokens: dict[str, str] = field(default_factory=dict)
     """Columns of tokens as texts `[B, T]`, by name."""
+    rows: list[str] = field(default_factory=list)
+    """Int64 `[B, 1]` of anything, once an input has come in: the others have as many rows."""
     axes: dict[str, Lengths] = field(default_factory=dict)
     """The lengths of each time axis, by its name: `TIME`, which all sequences of the model share,
     and one for each `CharactersInput`."""
