@@ -50,8 +50,9 @@ def search(
         State(f"{name}.live", _first(low, name, rows), (1,)),
     ]
     groups = [own, begun.states, choice.states, coverage.states if coverage else []]
-    nothing = rows.per_row(low.emit.number(NEVER), f"{name}.nothing", width)
-    values = State(f"{name}.values", nothing, (width,))
+    kept = _kept(node)
+    nothing = rows.per_row(low.emit.number(NEVER), f"{name}.nothing", kept)
+    values = State(f"{name}.values", nothing, (kept,))
     parts = list(accumulate((len(group) for group in groups), initial=0))
 
     def run(emit: Emitter, rows: Rows, step: str, active: str, before: Sequence[str]) -> Step:
@@ -68,7 +69,7 @@ def search(
             sums = [emit.op("Add", [sums[0], stepped.weights], f"{name}.covered")]
             penalties.append(coverage.of(emit, rows, sums[0], f"{name}.penalty"))
             finished = emit.op("Add", [finished, penalties[0]], f"{name}.rank")
-        ranked = _ranked(emit, name, before[-1], finished, width)
+        ranked = _ranked(emit, name, before[-1], finished, kept)
         ended = _ended(emit, node, rows, found, ranked, count, limits)
         never = emit.number(NEVER)
         live = emit.op("Where", [ended, never, found.live], f"{name}.going_on")
@@ -145,11 +146,21 @@ def _candidates(
     return Candidates(live, parents, tokens, finished)
 
 
-def _ranked(emit: Emitter, name: str, values: str, finished: str, width: int) -> str:
-    """The best values of finished hypotheses so far, `[B, K]`, the best first."""
+def _kept(node: TextOutput) -> int:
+    """How many values of finished hypotheses the end of a row depends on."""
+    search = node.search
+    return search.width if search.stop in ("full", "first") else search.n_best
+
+
+def _ranked(emit: Emitter, name: str, values: str, finished: str, kept: int) -> str:
+    """The best values of finished hypotheses so far, `[B, kept]`, the best first."""
+    if kept == 1:
+        one = emit.integers(1)
+        best = emit.op("ReduceMax", [finished, one], f"{name}.finished.best", {"keepdims": 1})
+        return emit.op("Max", [values, best], f"{name}.values.next")
     both = emit.op("Concat", [values, finished], f"{name}.values.all", {"axis": 1})
     names = [f"{name}.values.next", f"{name}.values.number"]
-    return emit.ops("TopK", [both, emit.integers(width)], names, {"axis": -1})[0]
+    return emit.ops("TopK", [both, emit.integers(kept)], names, {"axis": -1})[0]
 
 
 def _ended(
@@ -171,13 +182,15 @@ def _ended(
 
     limit = _most(emit, node, rows, limits)
     reasons = [emit.op("GreaterOrEqual", [count, limit], f"{name}.at_limit")]
-    if search.width == 1 or search.stop in ("full", "first"):
+    if search.stop in ("full", "first"):
         last = column(values, search.width - 1, "last_value")
         reasons.append(emit.op("Greater", [last, emit.number(NEVER)], f"{name}.full"))
     if search.stop in ("best", "bound"):
         most = limit if search.stop == "bound" else count
         bound = normed(emit, node, column(found.live, 0, "best_live"), most, f"{name}.bound")
-        least = column(values, search.n_best - 1, "least_value")
+        least = values
+        if search.n_best > 1:
+            least = column(values, search.n_best - 1, "least_value")
         reasons.append(emit.op("LessOrEqual", [bound, least], f"{name}.bounded"))
     elif search.stop == "first":
         best = emit.op("ReduceMax", [found.finished, one], f"{name}.best_now", {"keepdims": 1})
