@@ -152,15 +152,11 @@ def lower_native(low: Lowering, node: Recurrent, match: Match) -> Steps:
     wanted = [
         f"{name}.by_direction" if asked.steps else "",
         f"{name}.last_by_direction" if asked.last or "h" in finals else "",
-        f"{name}.last_c_by_direction" if "c" in finals else "",
+        *([f"{name}.last_c_by_direction"] if "c" in finals else []),
     ]
-    found = emit.ops(
-        operator.kind,
-        _without_trailing(inputs),
-        _without_trailing(wanted),
-        _attributes(node, operator),
-    )
-    steps, h, c = [*found, "", ""][:3]
+    attributes = _attributes(node, operator)
+    found = emit.ops(operator.kind, _without_trailing(inputs), wanted, attributes)
+    steps, h, c = [*found, ""][:3]
     if operator.projection:
         matrix = emit.weight(f"{name}.projection.transposed", tensors["projection"])
         steps, h = (
