@@ -65,7 +65,8 @@ def chords(folder: Path) -> Measure:
     def figures(answers: Feeds) -> Figures:
         nats, steps = 0.0, 0
         for some, answer in zip(_batches(rows), answers, strict=True):
-            for row, found in zip(some, answer["keys.next.probabilities"].astype(float), strict=True):
+            told = answer["keys.next.probabilities"].astype(float)
+            for row, found in zip(some, told, strict=True):
                 for shares, chord in zip(found, row["keys"][1:], strict=False):
                     on = np.isin(labels, list(map(str, chord)))
                     nats -= float(np.log(np.where(on, shares, 1 - shares).clip(1e-30)).sum())
