@@ -2,10 +2,12 @@
 
   python benchmarks/kills.py [--kills 50] [--json FILE]
 
-Trains a small bidirectional LSTM with dropout, a moving average and a schedule, first undisturbed,
-then again and again with SIGKILL at random moments: while data are read, within an epoch, while
-files are written. After each kill every file of the build is read. Prints a line a build: how often
-it was killed, and whether its weights and metrics equal the undisturbed ones bit for bit.
+Trains two small models, first undisturbed, then again and again with SIGKILL at random moments:
+while data are read, within an epoch, while files are written. One is a bidirectional LSTM over rows
+with dropout, a moving average of the weights and a cosine schedule; the other a language model over
+streams with carried states, momentum, a plateau and the mean of the last epochs. After each kill
+every file of the build is read. Prints a line a build: how often it was killed, and whether its
+weights and metrics equal the undisturbed ones bit for bit.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.kills import Survived, survive, undisturbed, write_spec
+from tests.kills import SPEC, STREAM, Survived, survive, undisturbed, write_spec
 
 
 def main() -> None:
@@ -29,17 +31,21 @@ def main() -> None:
     options = parser.parse_args()
     rounds: list[Survived] = []
     with tempfile.TemporaryDirectory() as folder:
-        spec = write_spec(Path(folder))
-        whole, seconds = undisturbed(spec)
-        print(f"undisturbed: {seconds:.1f} s")
+        specs = [
+            write_spec(Path(folder) / name, text)
+            for name, text in (("rows", SPEC), ("stream", STREAM))
+        ]
+        wholes = [undisturbed(spec) for spec in specs]
         kills = 0
         while kills < options.kills:
             most = min(10, options.kills - kills)
-            found = survive(spec, whole, seconds / 2, most, seed=len(rounds))
+            which = len(rounds) % len(specs)
+            whole, seconds = wholes[which]
+            found = survive(specs[which], whole, seconds / 2, most, seed=len(rounds))
             rounds.append(found)
             kills += found.kills
             print(
-                f"build {len(rounds)}: {found.kills} kills,"
+                f"build {len(rounds)} ({specs[which].parent.name}): {found.kills} kills,"
                 f" weights {'equal' if found.same else 'DIFFER'},"
                 f" metrics {'equal' if found.metrics_same else 'DIFFER'}",
                 flush=True,

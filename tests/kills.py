@@ -48,6 +48,25 @@ train:
   schedule: {cosine: {warmup: 5}}
   optimizer: {adam: {lr: 1e-2}}
 """
+STREAM = """
+name: killed
+cardinality: N:N
+data:
+  train: train.jsonl
+  valid: 0.2
+  input: {column: text, as: chars}
+  output: {column: text, as: next}
+encoder:
+  embed: 8
+  layers: [{cell: lstm, units: 12, dropout: 0.2, repeat: 2}]
+train:
+  epochs: 3
+  batch: 5
+  window: 6
+  average_last: 2
+  schedule: {plateau: {patience: 1}}
+  optimizer: {sgd: {lr: 0.5, momentum: 0.9}}
+"""
 UNFINISHED = ("training", "stopped")
 
 
@@ -60,14 +79,15 @@ class Survived:
     metrics_same: bool
 
 
-def write_spec(folder: Path, rows: int = 200) -> Path:
+def write_spec(folder: Path, text: str = SPEC, rows: int = 200) -> Path:
     """A small spec with its data: texts of a, b and c, labelled with their first letter."""
+    folder.mkdir(exist_ok=True)
     draw = np.random.default_rng(0)
     texts = ["".join(draw.choice(list("abc"), draw.integers(1, 12))) for _ in range(rows)]
     lines = [json.dumps({"text": text, "label": text[0]}) for text in texts]
     (folder / "train.jsonl").write_text("\n".join(lines) + "\n")
     spec = folder / "spec.yaml"
-    spec.write_text(SPEC)
+    spec.write_text(text)
     return spec
 
 

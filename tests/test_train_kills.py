@@ -16,13 +16,14 @@ from rnnspec.spec.load import load_spec
 from rnnspec.train.build import build
 from rnnspec.train.events import Silent
 from rnnspec.train.folder import all_builds
-from tests.kills import readable, survive, undisturbed, write_spec
+from tests.kills import SPEC, STREAM, readable, survive, undisturbed, write_spec
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_killed_builds_end_with_the_same_weights(tmp_path: Path) -> None:
-    spec = write_spec(tmp_path)
+@pytest.mark.parametrize("text", [SPEC, STREAM], ids=["rows", "stream"])
+def test_killed_builds_end_with_the_same_weights(tmp_path: Path, text: str) -> None:
+    spec = write_spec(tmp_path, text)
     whole, seconds = undisturbed(spec)
     found = survive(spec, whole, seconds / 2, most=5, seed=1)
     assert found.kills >= 1

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from rnnspec.spec import Train
+from rnnspec.spec.train import TokenBudget
 from rnnspec.to_torch import Model
 from rnnspec.train.checkpoint import precision_of
 from rnnspec.train.devices import Numbers, device_of, tried
@@ -62,10 +63,15 @@ def measured(stepper: Stepper, feed: Feed, settings: Train, epoch: int) -> dict[
 
 
 def probe(feed: Feed, seed: int, epoch: int) -> Piece:
-    """A piece to measure on: the longest of some rows, or the first window of streams."""
+    """A piece to measure on: the longest of some rows, no more than fit a batch; or the first
+    window of streams."""
     if not isinstance(feed, RowFeed):
         return next(feed.pieces(epoch, 0))
     draw = np.random.RandomState([seed, epoch, 1])
     rows = np.unique(draw.randint(0, feed.data.rows, DRAWN)).astype(np.int64)
-    longest = np.argsort(feed.lengths[rows], kind="stable")[-PROBED:]
-    return feed.piece(rows[longest])
+    longest = rows[np.argsort(feed.lengths[rows], kind="stable")]
+    if isinstance(feed.batch, TokenBudget):
+        most = feed.batch.tokens // max(1, int(feed.lengths[longest[-1]]))
+    else:
+        most = feed.batch
+    return feed.piece(longest[-max(1, min(PROBED, most)) :])
