@@ -39,7 +39,7 @@ def of(kind: str, *arguments: object) -> Any:
 
 def test_tags() -> None:
     text = right("evaluate", "builds/tags")
-    assert text.startswith("builds/tags/001 on valid.jsonl (24 rows)")
+    assert text.startswith("builds/tags/001 on valid.jsonl (24 rows with 86 steps)")
     assert "span_f1" in text and "the most frequent label" in text
     assert "tags  precision  recall" in text and "steps" in text
     found = of("tags")

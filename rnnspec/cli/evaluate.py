@@ -62,13 +62,15 @@ def evaluate(
 
 def _text(folder: Path, scores: Scores, report: Path | None) -> str:
     from rnnspec.cli.terminal import near, table
+    from rnnspec.train.report_outputs import counted
 
     kept = f", the {scores.share:g} of it kept for validation" if scores.share else ""
-    parts = [f"{folder} on {near(scores.file)}{kept} ({scores.rows:,} rows)", _metrics(scores)]
+    of = counted(scores, next(iter(scores.outputs.values())))
+    parts = [f"{folder} on {near(scores.file)}{kept} ({of})", _metrics(scores)]
     for column, score in scores.outputs.items():
         if score.classes and not _ahead(score):
             parts.append(_classes(column, score))
-        if score.mistakes:
+        if score.mistakes and not _ahead(score):
             rows = [(m.label, m.answer, f"{m.rows:,}") for m in score.mistakes]
             parts.append(table((column, "mistaken for", score.of), rows, left=2))
         if score.horizon:

@@ -83,7 +83,7 @@ def _about(trained: Trained, state: Mapping[str, Any], scores: Scores | None) ->
     yield f"{cardinality}, {READ_AS[cardinality]}"
     yield f"built {datetime.fromisoformat(state['begun']):%-d %B %Y} in {trained.folder.path}"
     if scores is not None:
-        kept = f" ({scores.share:.0%} kept for validation)" if scores.share else ""
+        kept = f" (the {100 * scores.share:.3g} % kept for validation)" if scores.share else ""
         first = next(iter(scores.outputs.values()))
         yield f"measured on {scores.file.name}{kept}, {counted(scores, first)}"
     yield f"rnnspec {state['rnnspec']}, torch {state['torch']}"
@@ -98,13 +98,14 @@ def _summary(
             named = [name for name in main_metrics(score.node) if name in score.metrics][:most]
             for name in named:
                 title = name.replace("_", " ")
-                note = "" if len(scores.outputs) == 1 else f"of {column}"
+                title = title if len(scores.outputs) == 1 else f"{column}: {title}"
+                note = ""
                 if name in score.baseline:
-                    beside = value_text(name, score.baseline[name])
-                    note = f"{note} {score.baseline_name}: {beside}".strip()
+                    note = f"{score.baseline_name}: {value_text(name, score.baseline[name])}"
                 yield Figure(title, value_text(name, score.metrics[name]), note)
     count = sum(_size(weight.shape) for weight in weights(trained.plan))
-    yield Figure("weights", f"{count:,}", f"trained on {plural(trained.facts.rows, 'rows')}")
+    rows = plural(trained.facts.rows, "rows" if trained.spec.data.series is None else "windows")
+    yield Figure("weights", f"{count:,}", f"trained on {rows}")
     if records:
         epochs = max(int(record["epoch"]) for record in records)
         speed = records[-1].get("tokens_per_second") or records[-1].get("rows_per_second")

@@ -75,7 +75,7 @@ def _metric(name: str, value: float, score: OutputScore) -> Metric:
     better = None if name == "coverage" else name in LARGER_IS_BETTER
     about = EXPLAINED.get(name, "")
     if name == "coverage" and isinstance(score.node, ForecastOutput):
-        about += f" A band of {promised(score.node):.0%} should hold as many."
+        about += f" A band of {100 * promised(score.node):.3g} % should hold as many."
     return Metric(name, value, about, beside, better)
 
 

@@ -80,5 +80,7 @@ def value_text(metric: str, value: float) -> str:
     if value != value:
         return "not a number"
     if metric in SHARES:
-        return f"{100 * value:.1f} %"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+        text = f"{100 * value:.1f} %"
+    else:
+        text = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return text.replace("-", "\u2212")
