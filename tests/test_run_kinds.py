@@ -12,13 +12,17 @@ import onnx
 import pytest
 
 import rnnspec
-from rnnspec.errors import DataError
-from rnnspec.plan import Facts, Plan
+from rnnspec.data import survey
+from rnnspec.errors import DataError, ExportError
+from rnnspec.export import export_onnx
+from rnnspec.plan import Facts, Plan, resolve
 from rnnspec.plan.names import labels_of
 from rnnspec.reference import answers
 from rnnspec.run import Model, interface
 from rnnspec.run.interface import PARITY, PLAN, SPEC, VERSION
+from rnnspec.spec import Spec
 from rnnspec.to_onnx import add_metadata, to_onnx
+from rnnspec.train.folder import BuildFolder, Trained
 from tests.kinds import HORIZON, SEQUENCES, STATICS, Row, output, plan_of, spec_data
 from tests.kinds import strong_weights as weights_of
 from tests.onnx_kinds import rows_of_texts
@@ -186,3 +190,40 @@ def test_wrong_numbers_of_tokens_are_named(cell: Any, tmp_path: Path) -> None:
     for column in row:
         with pytest.raises(DataError, match=f"row 1: column '{column}'"):
             list(model.answer([row | {column: cell}]))
+
+
+@pytest.fixture
+def subwords(tmp_path: Path) -> Path:
+    """A model file of subwords with its tokenizer beside it."""
+    pytest.importorskip("tokenizers", reason="subwords need the library tokenizers")
+    rows = ["the cat sat on the mat", "the dog sat", "a cat and a dog", "猫 cat"] * 3
+    lines = [json.dumps({"text": text, "class": "ab"[i % 2]}) for i, text in enumerate(rows)]
+    (tmp_path / "train.jsonl").write_text("\n".join(lines) + "\n")
+    data = spec_data("N:1", ["chars"], [output("class")])
+    data["data"]["input"] = {"column": "text", "as": "subwords", "size": 300}
+    spec = Spec.model_validate(data)
+    facts = survey(spec, tmp_path / "train.jsonl")
+    plan = resolve(spec, facts)
+    build = Trained(BuildFolder(tmp_path), spec, plan, facts, weights_of(plan))
+    with pytest.raises(ExportError, match=r"no operator of onnxruntime makes of a text.*--ids"):
+        export_onnx(build, tmp_path / "model.onnx")
+    export_onnx(build, tmp_path / "model.onnx", ids=True)
+    return tmp_path / "model.onnx"
+
+
+def test_subwords_by_the_tokenizer_beside_the_model(subwords: Path) -> None:
+    from tokenizers import Tokenizer
+
+    texts = ["the cat", "", "a dog sat on 猫", "unheard ü"]
+    tokenizer = Tokenizer.from_file(str(subwords.parent / "tokenizer.json"))
+    numbers = [tokenizer.encode(text).ids for text in texts]
+    model = Model.load(subwords, threads=1)
+    of_texts = list(model.answer([{"text": text} for text in texts]))
+    assert of_texts == list(model.answer([{"text": row} for row in numbers]))
+    assert of_texts == list(model.answer([{"text": str(row)} for row in numbers], textual=True))
+    assert len({json.dumps(answer) for answer in of_texts}) == len(texts)
+    (subwords.parent / "tokenizer.json").unlink()
+    alone = Model.load(subwords, threads=1)
+    assert list(alone.answer([{"text": numbers[0]}])) == of_texts[:1]
+    with pytest.raises(DataError, match=r"row 1: column 'text' is a text, and .*put it beside"):
+        list(alone.answer([{"text": "the cat"}]))

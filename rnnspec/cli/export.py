@@ -82,7 +82,8 @@ def export(
         from rnnspec.train.folder import find_build, read_build
     trained = read_build(find_build(build, builds))
     with loading():
-        from rnnspec.export import DEFAULT_STEPS, TOKENIZER_FILE, export_onnx
+        from rnnspec.export import DEFAULT_STEPS, export_onnx
+        from rnnspec.plan.names import TOKENIZER_FILE
     target = output or trained.folder.path / f"{trained.spec.name}.onnx"
     parity = export_onnx(
         trained,
@@ -95,7 +96,6 @@ def export(
     )
     print(f"wrote {target} ({target.stat().st_size / 1e6:.2f} MB)")
     if any(getattr(node, "kind", "") == "subwords" for node in trained.plan.inputs):
-        print(f"wrote {target.parent / TOKENIZER_FILE}: with it the tokenizers library makes")
-        print("  numbers of texts; the model reads each of these plus 2")
+        print(f"wrote {target.parent / TOKENIZER_FILE}, which makes token numbers of texts")
     print(f"proven: {parity.summary()}")
     print(f"next: {join(['rnnspec', 'run', str(target)])}")

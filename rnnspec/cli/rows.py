@@ -27,7 +27,7 @@ STDIN = "standard input"
 def text_column(model: Model) -> str | None:
     """The column of a model that reads one text and nothing else."""
     match model.inputs:
-        case [column] if column.kind in ("words", "chars", "bytes"):
+        case [column] if column.kind in ("words", "chars", "bytes", "subwords"):
             return column.column
     return None
 
@@ -158,6 +158,7 @@ _KINDS: Mapping[InputKind, str] = {
     "words": "a text",
     "chars": "a text",
     "bytes": "a text",
+    "subwords": "a text",
     "tokens": "a list of texts",
     "ids": "a list of token numbers",
     "characters": "a list of the numbers of each token's characters",

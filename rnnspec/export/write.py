@@ -10,12 +10,12 @@ from rnnspec.export.parity import Parity, prove
 from rnnspec.export.probes import probes
 from rnnspec.export.variant import variant
 from rnnspec.plan import Facts, Plan, TextFacts, dump
+from rnnspec.plan.names import TOKENIZER_FILE
 from rnnspec.plan.nodes import Attend, TokensInput
 from rnnspec.run.interface import PARITY, PLAN, SPEC, VERSION, interface
 from rnnspec.run.session import Session
 from rnnspec.spec.load import resolved_yaml
 from rnnspec.to_onnx import add_metadata, to_onnx
-from rnnspec.to_onnx.tokens import TOKENIZER_FILE
 from rnnspec.to_torch import Model
 from rnnspec.train.files import write_bytes
 from rnnspec.train.folder import Trained

@@ -22,6 +22,8 @@ from rnnspec.plan.nodes import (
 
 END, UNKNOWN = "<end>", "<unknown>"
 """Names of the first two numbers of a vocabulary where a token of it has to be named."""
+TOKENIZER_FILE = "tokenizer.json"
+"""Stands beside a model of subwords; the tokenizers library makes token numbers with it."""
 SEED = "seed"
 """The input `[batch]` of a model that draws its answers."""
 

@@ -123,6 +123,7 @@ _READERS: Mapping[str, Callable[[InputColumn, object, bool], Any]] = {
     "bytes": _text,
     "tokens": _tokens,
     "ids": _ids,
+    "subwords": _ids,
     "characters": _id_lists,
     "category": _category,
     "category_id": _id,

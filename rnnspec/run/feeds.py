@@ -28,7 +28,7 @@ def feeds_of(column: InputColumn, values: Sequence[Any]) -> Feeds:
             return {column.feed: np.array(values).reshape(-1)}
         case "vector" | "future":
             return {column.feed: np.stack(values)}
-        case "ids" | "frames" | "series":
+        case "ids" | "subwords" | "frames" | "series":
             return {column.feed: padded(values)}
         case kind:
             assert kind in (*TEXTS, "category"), kind

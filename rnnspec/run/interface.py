@@ -43,7 +43,7 @@ PARITY, INPUTS, OUTPUTS = "rnnspec.parity", "rnnspec.inputs", "rnnspec.outputs"
 
 InputKind = Literal[
     "words", "chars", "bytes", "tokens", "ids", "characters", "category", "category_id", "keys",
-    "key_ids", "frames", "series", "future", "number", "vector",
+    "key_ids", "frames", "series", "future", "number", "vector", "subwords",
 ]  # fmt: skip
 OutputKind = Literal[
     "class", "tags", "labels", "keys", "number", "vector", "frames", "text", "tokens", "ids",
@@ -51,7 +51,7 @@ OutputKind = Literal[
 ]  # fmt: skip
 TEXTS = ("words", "chars", "bytes")
 """Kinds of one text a row."""
-STEPS = (*TEXTS, "tokens", "ids", "keys", "key_ids", "frames", "series")
+STEPS = (*TEXTS, "subwords", "tokens", "ids", "keys", "key_ids", "frames", "series")
 """Kinds of which all must have as many steps in a row."""
 
 
@@ -59,7 +59,8 @@ STEPS = (*TEXTS, "tokens", "ids", "keys", "key_ids", "frames", "series")
 class InputColumn:
     """A column that a row must have.
 
-    A text (`words`, `chars`, `bytes`), a list of texts (`tokens`), a list of token numbers below
+    A text (`words`, `chars`, `bytes`), a text that the tokenizer beside the model makes numbers
+    of, or these themselves (`subwords`), a list of texts (`tokens`), a list of token numbers below
     `width` (`ids`), for each token a list of numbers of its characters (`characters`), a label
     (`category`) or its number below `width` (`category_id`), for each step a list of the labels
     that are on (`keys`) or of their numbers below `width` (`key_ids`), a list of steps of `width`
@@ -152,7 +153,7 @@ def _input(plan: Plan, node: Input, ids: bool) -> InputColumn:
 
     match node:
         case TokensInput():
-            return column("ids", node.size) if ids else column(_text_kind(node))
+            return column(_text_kind(node, ids), node.size if ids else None)
         case CharactersInput():
             return column("characters", node.size)
         case CategoryInput():
@@ -169,9 +170,8 @@ def _input(plan: Plan, node: Input, ids: bool) -> InputColumn:
             return column("number" if node.single else "vector", node.width)
 
 
-def _text_kind(node: TokensInput) -> InputKind:
-    assert node.kind != "subwords", "subwords come in as numbers"
-    return node.kind
+def _text_kind(node: TokensInput, ids: bool) -> InputKind:
+    return "ids" if ids and node.kind != "subwords" else node.kind
 
 
 def _output(plan: Plan, node: Output, facts: Facts, ids: bool) -> OutputColumn:

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from rnnspec.data.decode import text
 from rnnspec.errors import DataError, ModelFileError
-from rnnspec.plan.names import SEED
+from rnnspec.plan.names import SEED, TOKENIZER_FILE
 from rnnspec.run.cells import read_cell, steps_of
 from rnnspec.run.feeds import Feeds, feeds_of
 from rnnspec.run.interface import (
@@ -40,6 +41,8 @@ class Model:
     outputs: tuple[OutputColumn, ...]
     metadata: Mapping[str, str]
     session: Session
+    tokenizer: str = ""
+    """Of subwords: what makes numbers of texts, as JSON; empty where it is not beside the file."""
 
     @classmethod
     def load(cls, path: Path, threads: int | None = None) -> Model:
@@ -48,7 +51,10 @@ class Model:
         session = Session(path, threads)
         metadata = session.metadata
         found = _interface(path, metadata)
-        return cls(path, found.inputs, found.outputs, metadata, session)
+        tokenizer = ""
+        if any(column.kind == "subwords" for column in found.inputs):
+            tokenizer = _tokenizer_beside(path)
+        return cls(path, found.inputs, found.outputs, metadata, session, tokenizer)
 
     @property
     def draws(self) -> bool:
@@ -85,7 +91,10 @@ class Model:
                 if column.column not in row:
                     there = ", ".join(map(repr, row)) or "none"
                     raise DataError(f"is missing; the row has the columns {there}")
-                value = read_cell(column, row[column.column], textual)
+                cell = row[column.column]
+                if column.kind == "subwords":
+                    cell = self._numbers(cell, textual)
+                value = read_cell(column, cell, textual)
                 count = steps_of(column, value)
                 if count is not None:
                     if longest and count != steps:
@@ -98,6 +107,20 @@ class Model:
                 raise DataError(f"row {number}: column {column.column!r} {error}") from error
             found.append(value)
         return _Values(found, steps)
+
+    def _numbers(self, cell: object, textual: bool) -> object:
+        """The numbers of a text's subwords; of a list of numbers these."""
+        if not isinstance(cell, str) or (textual and cell.lstrip().startswith("[")):
+            return cell
+        if not self.tokenizer:
+            beside = self.path.parent / TOKENIZER_FILE
+            raise DataError(
+                f"is a text, and {beside}, which makes numbers of it, is not there; put it beside"
+                " the model, or give a list of token numbers"
+            )
+        from rnnspec.data.columns.subwords import subword_numbers
+
+        return subword_numbers(self.tokenizer, [text(cell)])[0]
 
     def _answers(self, rows: list[_Values], seeds: list[int], batch: int) -> list[Answer]:
         """Answers to rows, in batches of like length, in the order of the rows."""
@@ -132,6 +155,14 @@ class _Values:
 
     cells: list[Any]
     steps: int
+
+
+def _tokenizer_beside(path: Path) -> str:
+    file = path.parent / TOKENIZER_FILE
+    try:
+        return file.read_text(encoding="utf-8") if file.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelFileError(f"{file}: cannot be read ({error}); export the model again") from error
 
 
 def _count(steps: int) -> str:

@@ -6,6 +6,7 @@ from rnnspec.data.decode import folds
 from rnnspec.errors import ExportError
 from rnnspec.plan import TextFacts
 from rnnspec.plan.facts import PAD, PAD_ID, UNKNOWN_ID, Vocabulary
+from rnnspec.plan.names import TOKENIZER_FILE
 from rnnspec.plan.nodes import CharactersInput, PerStep, TokensInput
 from rnnspec.to_onnx.axis import on_time_axis, padded_where_empty, time_major
 from rnnspec.to_onnx.emitter import CONTRIB, INT64, STRING, Attributes
@@ -18,8 +19,6 @@ SPLITTING = {
     "chars": "texts, taken apart into their code points",
     "bytes": "texts, taken apart into the bytes of their UTF-8",
 }
-TOKENIZER_FILE = "tokenizer.json"
-"""Stands beside a model of subwords; the tokenizers library reads it."""
 FIRST_BYTE = UNKNOWN_ID + 1
 """The number of byte 0."""
 ROWS_OF_TOKENS, CHARS = "batch_time", "chars"
@@ -87,10 +86,8 @@ def refused_below_zero(low: Lowering, numbers: str, size: int, name: str) -> str
 
 def _given(low: Lowering, node: TokensInput) -> tuple[str, str]:
     """Token numbers `[B, T]` as they come in."""
-    offset = ""
-    if node.kind == "subwords":
-        offset = f"; number 2 is number 0 of {TOKENIZER_FILE}, and so on"
-    doc = f"numbers of the tokens, from 0 to {node.size - 1}{offset}; past the length any of them"
+    made = f", made by {TOKENIZER_FILE}" if node.kind == "subwords" else ""
+    doc = f"numbers of the tokens{made}, from 0 to {node.size - 1}; past the length any of them"
     name = f"{node.column}.ids"
     numbers = low.emit.input(name, INT64, [BATCH, TIME], doc, reserved=True)
     return refused_below_zero(low, numbers, node.size, node.name), ""
