@@ -231,6 +231,7 @@ CHECKS: tuple[Check, ...] = (
     Check(decoders.limits_have_steps, (_KIND, ("decoder", "max_steps"))),
     Check(decoders.forecasts_have_no_tokens, (_DECODER, *_OUTPUT)),
     Check(check_reads.steps_are_those_of_the_data, (*_INPUT, *_OUTPUT)),
+    Check(check_reads.missing_numbers_have_a_mean, _INPUT),
     Check(check_reads.vectors_reach_a_state, (_KIND, _DECODER, *_INPUT, *_layer("initial_state"))),
     Check(
         check_reads.last_states_are_all_that_is_read,

@@ -1,4 +1,4 @@
-"""Checks that everything a spec asks for is read by something."""
+"""Checks that everything a spec asks for is read by something, and is there to be read."""
 
 from __future__ import annotations
 
@@ -56,3 +56,15 @@ def last_states_are_all_that_is_read(spec: Spec) -> Iterator[Finding]:
             path: Loc = ("encoder", "layers", len(layers) - 1, key)
             message = "has no effect without attention: the decoder reads this layer's states alone"
             yield Finding(path, message, "remove it, or add 'attention: additive'", key=True)
+
+
+def missing_numbers_have_a_mean(spec: Spec) -> Iterator[Finding]:
+    """A missing number comes to stand for a mean, which the model only keeps to scale by."""
+    for index, source in enumerate(spec.data.inputs):
+        missing = getattr(source, "missing", "error")
+        if missing != "error" and getattr(source, "scale", "") == "none":
+            path: Loc = (*spec.data.input_path(index), "missing")
+            message = (
+                f"'{missing}' needs the mean of the training rows, and 'scale: none' keeps none"
+            )
+            yield Finding(path, message, "write 'scale: standard', or fill in the data")
