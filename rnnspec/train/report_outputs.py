@@ -74,6 +74,8 @@ def _metric(name: str, value: float, score: OutputScore) -> Metric:
     beside = {**score.greedy, **score.baseline}.get(name)
     better = None if name == "coverage" else name in LARGER_IS_BETTER
     about = EXPLAINED.get(name, "")
+    if isinstance(score.node, TextOutput):
+        about = about.replace("Tokens", score.node.kind.replace("chars", "characters").capitalize())
     if name == "coverage" and isinstance(score.node, ForecastOutput):
         about += f" A band of {100 * promised(score.node):.3g} % should hold as many."
     return Metric(name, value, about, beside, better)
