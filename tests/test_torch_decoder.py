@@ -10,11 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from rnnspec.cells import builtin_cell
 from rnnspec.plan.nodes import CopyMix, Decoder, FinalState, Recurrent, TextOutput
 from rnnspec.plan.weights import weights as weights_of
 from rnnspec.reference import scores
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.recurrent import MaskedKernel, RecurrentLayer
+from rnnspec.to_torch.steps import Lengths, Steps
 from rnnspec.to_torch.teaching import text_scores
 from tests.decoders import LENGTHS, SPECS, TARGETS, column, doubled, model_of, plan, targets
 from tests.kinds import batched, random_rows, strong_weights
@@ -158,9 +160,6 @@ def test_masks_of_a_whole_sequence_are_drawn_once_step_by_step() -> None:
 @torch.no_grad()
 def test_final_states_are_those_after_the_last_step_of_each_row(cell: str, generic: bool) -> None:
     """In a batch, of every length, as of the row alone: both directions, states of every kind."""
-    from rnnspec.cells import builtin_cell
-    from rnnspec.to_torch.steps import Lengths, Steps
-
     node = Recurrent(
         "layer", "source", builtin_cell(cell), 3, 4, "bidirectional", (), "", "learned"
     )

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from rnnspec.plan import Plan
 from rnnspec.plan.facts import END_ID
+from rnnspec.plan.generate import generation
 from rnnspec.plan.nodes import Decoder, Search, TextOutput
 from rnnspec.reference import answers
 from rnnspec.to_torch import Model
@@ -24,7 +25,7 @@ from rnnspec.to_torch.search.beam import top
 from rnnspec.to_torch.search.rules import Rules
 from rnnspec.to_torch.search.sample import drawn
 from tests.decoders import LENGTHS, SPECS, column, doubled, model_of, plan, with_search
-from tests.kinds import batched, random_rows, strong_weights
+from tests.kinds import batched, plan_of, random_rows, spec_data, strong_weights
 
 BEAM = Search("beam", 6, width=3, n_best=3, length_norm="average")
 SEARCHES: dict[str, Search] = {
@@ -149,8 +150,6 @@ def tiny(search: Search) -> Plan:
     """Three tokens and the end mark."""
     data = {**SPECS["additive after"]}
     data["data"] = {**data["data"], "output": [{"column": "out_words", "as": "words"}]}
-    from tests.kinds import plan_of
-
     return with_search(plan_of(data)[0], search)
 
 
@@ -228,11 +227,9 @@ def test_only_rules_that_look_back_keep_the_history() -> None:
 
 
 def prompted(cell: str, search: Search) -> Plan:
-    from rnnspec.plan.generate import generation
-    from tests.kinds import plan_of, spec_data
-
+    """The writer of a language model that also reads a category."""
     layers = [{"cell": cell, "units": 4}] * 2
-    spec = spec_data("N:N", ["chars"], [{"column": "chars", "as": "next"}], layers)
+    spec = spec_data("N:N", ["chars", "category"], [{"column": "chars", "as": "next"}], layers)
     return generation(plan_of(spec)[0], search)
 
 
