@@ -69,6 +69,7 @@ SEQUENCES: dict[str, Kind] = {
     "bytes": Kind({"as": "bytes"}, text([f"{byte:02x}" for byte in range(256)])),
     "frames": Kind({"as": "frames", "missing": "mean"}, numbers(3)),
     "raw_frames": Kind({"as": "frames", "missing": "previous"}, numbers(2)),
+    "plain_frames": Kind({"as": "frames", "scale": "none"}, numbers(2)),
     "key_steps": Kind({"as": "keys"}, ClassFacts(("p", "q", "r"), (3, 2, 1), 5, 3)),
     "series": Kind({"as": "series", "scale": "standard", "missing": "previous"}, numbers(1)),
     "window_series": Kind({"as": "series", "scale": "window", "missing": "mean"}, numbers(1)),
