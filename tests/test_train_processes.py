@@ -67,10 +67,10 @@ def spec(tmp_path: Path) -> Path:
     return path
 
 
-def started(spec: Path, builds: str, processes: int) -> subprocess.Popen[str]:
+def started(spec: Path, builds: str, processes: int, restarts: int = 3) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "rnnspec", "build", spec.name, "--builds", builds]
     if processes > 1:
-        launcher = ["-m", "torch.distributed.run", "--standalone", "--max-restarts", "3"]
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--max-restarts", str(restarts)]
         command[1:1] = [*launcher, "--nproc-per-node", str(processes)]
     environment = {
         **os.environ,
@@ -90,7 +90,7 @@ def started(spec: Path, builds: str, processes: int) -> subprocess.Popen[str]:
 
 def finished(process: subprocess.Popen[str], build: Path) -> Mapping[str, Any]:
     """The weights, once the process has ended well."""
-    said, _ = process.communicate(timeout=200)
+    said, _ = process.communicate(timeout=500)
     assert process.returncode == 0, said
     assert said.count("built ") == 1, said  # one process speaks
     assert json.loads((build / "build.json").read_text())["state"] == "finished"
@@ -111,6 +111,14 @@ def test_two_processes_give_the_numbers_of_one(spec: Path, text: str) -> None:
     ]
     assert len(losses[0]) == 3
     np.testing.assert_allclose(losses[0], losses[1], atol=1e-6)
+
+
+def test_one_process_says_what_is_wrong(spec: Path) -> None:
+    spec.write_text(SPEC.replace("EPOCHS", "3").replace("train.jsonl", "nowhere.jsonl"))
+    process = started(spec, "none", 2, restarts=0)
+    said, _ = process.communicate(timeout=500)
+    assert process.returncode != 0
+    assert said.count("error: nowhere.jsonl: no such file") == 1, said
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")

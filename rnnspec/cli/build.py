@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rnnspec.cli.errors import INTERRUPTED, loading
+from rnnspec.cli.errors import INTERRUPTED, WRONG, loading
 from rnnspec.cli.options import BUILDS, Builds, Overrides, examples
 from rnnspec.errors import RnnspecError
 
@@ -52,7 +52,7 @@ def build(
     with loading():  # torch, once the spec is known to be right
         from rnnspec.train import build as training
         from rnnspec.train.devices import device_of
-        from rnnspec.train.distributed import joined
+        from rnnspec.train.distributed import SaidElsewhere, joined
         from rnnspec.train.events import Several
     gpu = device_of(loaded.spec.train).type == "cuda"
     with joined(gpu) as processes, watched(processes.first) as listener:
@@ -61,9 +61,17 @@ def build(
             from rnnspec.train.board import Board
 
             told.append(Board())
-        result = training.build(
-            loaded, builds, Several(*told), resume=resume, train=not no_train, processes=processes
-        )
+        try:
+            result = training.build(
+                loaded,
+                builds,
+                Several(*told),
+                resume=resume,
+                train=not no_train,
+                processes=processes,
+            )
+        except SaidElsewhere:
+            raise typer.Exit(WRONG) from None
     if not processes.first:
         raise typer.Exit(0 if result.finished else INTERRUPTED)
     if not result.finished:

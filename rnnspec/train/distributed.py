@@ -30,6 +30,10 @@ WORK = timedelta(hours=12)
 """How long a process waits for another one's part: reading a large file, evaluating."""
 
 
+class SaidElsewhere(BuildError):
+    """An error of the first process, which says it."""
+
+
 @dataclass(frozen=True)
 class Processes:
     """The processes of one training, and which of them this one is."""
@@ -93,14 +97,14 @@ class Processes:
     def first_then_others(self) -> Iterator[None]:
         """The first process goes through the block alone, then the others do.
 
-        Where it fails, they raise BuildError with its message.
+        Where it fails, they raise SaidElsewhere with its message.
         """
         if self.count == 1:
             yield
         elif not self.first:
             failed = self._told("")
             if failed:
-                raise BuildError(failed)
+                raise SaidElsewhere(failed)
             yield
         else:
             try:
