@@ -41,7 +41,8 @@ SHOWN: dict[str, set[type]] = {
     "number": {Scatter, Examples},
     "vector": {Scatter, Examples},
     "tags": {ConfusionMatrix, ClassTable, TagExamples},
-    "chords": {ClassTable},
+    "chords": {ClassTable, TagExamples},
+    "keys": {ClassTable, TagExamples},
     "frames": {Scatter},
     "text": {Examples, Attention, Note},
     "next": {ClassTable, Generated},
@@ -266,3 +267,15 @@ def test_without_validation_rows_the_report_says_what_to_do(tmp_path: Path) -> N
     result = build(load_spec(spec), tmp_path / "builds", Silent())
     assert result.metrics == {}
     assert "rnnspec evaluate --data FILE --report" in result.folder.report.read_text("utf-8")
+
+
+def test_steps_of_several_labels_are_shown_as_they_are(world: Path) -> None:
+    by_place = {f"line {n}": row for n, row in enumerate(rows(24, 1), start=1)}
+    for kind, ahead in (("keys", 0), ("chords", 1)):
+        score = only(scores_of(world, kind))
+        (examples,) = (s for s in score.sections if isinstance(s, TagExamples))
+        for one in examples.examples:
+            chords = [" ".join(sorted(set(chord))) for chord in by_place[one.place]["chords"]]
+            assert list(one.true) == chords[ahead:] + [""] * ahead
+            assert len(one.answered) == len(one.tokens) == len(chords)
+            assert not ahead or one.answered[-1] == ""

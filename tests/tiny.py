@@ -119,6 +119,9 @@ SPECS: dict[str, Data] = {
     "chords": spec_of(
         "N:N", {"column": "chords", "as": "keys"}, {"column": "chords", "as": "next"}
     ),
+    "keys": spec_of(
+        "N:N", {"column": "tokens", "as": "tokens"}, {"column": "chords", "as": "keys"}
+    ),
     "frames": spec_of("N:N", TEXT, {"column": "frames", "as": "frames"}),
     "text": spec_of("N:M", TEXT, {"column": "back", "as": "words"}, WRITER),
     "next": spec_of("N:N", {"column": "text", "as": "chars"}, {"column": "text", "as": "next"}),

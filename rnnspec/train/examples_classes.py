@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnspec.plan.nodes import ClassOutput, LabelsOutput
@@ -14,8 +16,10 @@ from rnnspec.train.evaluate import Seen
 from rnnspec.train.examples import Drawn, Kept
 from rnnspec.train.examples_rows import Rows
 
+Steps = NDArray[Any]
 WRONG, RIGHT = 10, 5
 """Examples of each sort."""
+NONE = "(none)"
 LONG = 40
 """Steps of a row from which on shorter ones are rather shown."""
 
@@ -59,42 +63,58 @@ class ClassExamples:
         return make
 
 
-class TagExamplesOf:
-    """Of a class each step: rows with mistakes and without any, drawn at random."""
+class StepExamples:
+    """Of a class, or several labels, at each step: rows with mistakes and without any, drawn at
+    random."""
 
-    def __init__(self, node: ClassOutput, labels: Sequence[str], rows: Rows) -> None:
-        self.column, self.labels, self.rows = node.column, labels, rows
+    def __init__(self, node: ClassOutput | LabelsOutput, labels: Sequence[str], rows: Rows) -> None:
+        self.node, self.column, self.labels, self.rows = node, node.column, labels, rows
         self.wrong: Drawn[TagExample] = Drawn(6)
         self.right: Drawn[TagExample] = Drawn(2)
 
     def see(self, seen: Seen) -> None:
-        answers = _tensor(seen.answers[self.column]).argmax(-1).numpy()
-        targets = seen.batch.targets[self.column]
-        known = targets >= 0
-        wrong = (known & (answers != targets)).any(axis=1)
+        answers, targets, known, wrong = self._compared(seen)
         for row in np.flatnonzero(known.any(axis=1)).tolist():
-            kept = self.wrong if wrong[row] else self.right
+            kept = self.wrong if wrong[row].any() else self.right
             short = int(known[row].sum()) <= LONG
-            kept.offer(self._maker(seen, row, answers[row], targets[row]), rank=int(short))
+            make = self._maker(seen, row, answers[row], targets[row], known[row])
+            kept.offer(make, rank=int(short))
 
     def sections(self) -> tuple[Section, ...]:
         found = (*self.wrong.values(), *self.right.values())
         if not found:
             return ()
+        ahead = " Below each step stands what is answered of the next one." * self.node.ahead
         text = "Rows with mistakes, then rows without any, drawn at random."
-        return (TagExamples("Examples", found, text),)
+        return (TagExamples("Examples", found, text + ahead),)
+
+    def _compared(self, seen: Seen) -> tuple[Steps, Steps, Steps, Steps]:
+        """Answers and true values, `[B, T]` or of several labels `[B, T, L]`; at which steps there
+        is a true value, and at which of these the answer is wrong, `[B, T]`."""
+        shares, targets = _tensor(seen.answers[self.column]), seen.batch.targets[self.column]
+        if isinstance(self.node, ClassOutput):
+            answers, known = shares.argmax(-1).numpy(), targets >= 0
+            return answers, targets, known, known & (answers != targets)
+        on, true = (shares > self.node.threshold).numpy(), targets > 0.5
+        known = ~np.isnan(targets).any(axis=-1)
+        return on, true, known, known & (on != true).any(axis=-1)
 
     def _maker(
-        self, seen: Seen, row: int, answers: np.ndarray, targets: np.ndarray
+        self, seen: Seen, row: int, answers: Steps, targets: Steps, known: Steps
     ) -> Callable[[], TagExample]:
         def make() -> TagExample:
             names = self.rows.steps(seen.batch, row)
-            pairs = list(zip(targets.tolist(), answers.tolist(), strict=True))[: len(names)]
-            true = tuple(self.labels[t] if t >= 0 else "" for t, _ in pairs)
-            found = tuple(self.labels[a] if t >= 0 else "" for t, a in pairs)
+            steps = range(len(names))
+            true = tuple(self._named(targets[step]) if known[step] else "" for step in steps)
+            found = tuple(self._named(answers[step]) if known[step] else "" for step in steps)
             return TagExample(names, true, found, self.rows.place(seen.rows, row))
 
         return make
+
+    def _named(self, value: Any) -> str:
+        if isinstance(self.node, ClassOutput):
+            return self.labels[int(value)]
+        return " ".join(self.labels[n] for n in np.flatnonzero(value).tolist()) or NONE
 
 
 class LabelsExamples:
@@ -139,7 +159,7 @@ class LabelsExamples:
         return make
 
     def _names(self, on: Tensor) -> str:
-        return ", ".join(self.labels[n] for n in on.nonzero().flatten().tolist()) or "(none)"
+        return ", ".join(self.labels[n] for n in on.nonzero().flatten().tolist()) or NONE
 
 
 def _tensor(answers: object) -> Tensor:

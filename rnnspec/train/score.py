@@ -28,7 +28,7 @@ from rnnspec.report.model import Section
 from rnnspec.to_torch import Model
 from rnnspec.train.devices import Numbers
 from rnnspec.train.evaluate import Seen, evaluate, evaluate_stream
-from rnnspec.train.examples_classes import ClassExamples, LabelsExamples, TagExamplesOf
+from rnnspec.train.examples_classes import ClassExamples, LabelsExamples, StepExamples
 from rnnspec.train.examples_next import NextExamples
 from rnnspec.train.examples_numbers import ForecastExamples, NumberExamples
 from rnnspec.train.examples_rows import Rows, names_of
@@ -114,9 +114,11 @@ def examples_of(node: Output, rows: Rows, model: Model) -> Examples:
         case ClassOutput() if node.ahead:
             return NextExamples(node, names_of(known), model)
         case ClassOutput() if node.steps:
-            return TagExamplesOf(node, names_of(known), rows)
+            return StepExamples(node, names_of(known), rows)
         case ClassOutput():
             return ClassExamples(node, names_of(known), rows)
+        case LabelsOutput() if node.steps:
+            return StepExamples(node, names_of(known), rows)
         case LabelsOutput():
             return LabelsExamples(node, names_of(known), rows)
         case NumericOutput():
