@@ -23,7 +23,7 @@ from rnnspec.plan.generate import generation
 from rnnspec.plan.nodes import Search
 from rnnspec.reference import answers
 from rnnspec.reference.search import every_answer
-from rnnspec.to_onnx import to_onnx
+from rnnspec.to_onnx import lookups, to_onnx
 from tests.decoders import decoded, with_search
 from tests.kinds import LETTERS, feeds, plan_of, random_rows, spec_data, strong_weights
 from tests.onnx_models import opened
@@ -216,8 +216,25 @@ def test_the_model_has_every_weight_once() -> None:
     plan = generation(model, Search(limit=3))
     exported = to_onnx(plan, facts, strong_weights(plan), ids=True)
     names = {each.name for each in exported.graph.initializer}
-    assert {"embed.table", "layers.0.forward.W_z.transposed"} <= names
+    assert "layers.0.forward.U_z.transposed" in names
+    assert len([name for name in names if ".of_token_" in name]) == 3  # the gates of a GRU
     assert not [name for name in names if name.endswith("_2") and "integer" not in name]
+
+
+def test_many_tokens_are_computed_and_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, facts = plan_of(decoded(attention="additive", layers=[{"cell": "lstm", "units": 4}]))
+    plan = with_search(plan, STRATEGIES["beam"])
+    weights, rows = strong_weights(plan, 6, 1.0), random_rows(plan, LENGTHS, 6)
+    found = []
+    for most in (0, lookups.MOST_NUMBERS):
+        monkeypatch.setattr(lookups, "MOST_NUMBERS", most)
+        model = to_onnx(plan, facts, weights, ids=True)
+        made = any(".of_token_" in each.name for each in model.graph.initializer)
+        assert made == bool(most)
+        found.append(run(opened(model), feeds(plan, rows), SEEDS))
+    np.testing.assert_array_equal(found[0]["out_chars.ids"], found[1]["out_chars.ids"])
+    one, other = (each["out_chars.scores"] for each in found)
+    np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 RISKY = """

@@ -62,6 +62,7 @@ class Body:
         self._copies: dict[str, Copying] = {}
         self._owned: list[tuple[str, list[State]]] = []
         self._values: dict[str, str] = {}
+        self._later: dict[str, Node] = {}
         self._step = ""
         attends = [each.name for each in node.body if isinstance(each, Attend)]
         copied = {each.attend for each in node.body if isinstance(each, CopyMix)}
@@ -97,7 +98,7 @@ class Body:
     ) -> Stepped:
         """One step of these rows. `step` is its number, int64 `[]`; `previous` the tokens before
         it, int64 `[R]`, or the numbers, float `[R, 1]`; `before` the states before it."""
-        self._values, self._step, self._rows = {}, step, rows
+        self._values, self._later, self._step, self._rows = {}, {}, step, rows
         known, after = dict[str, list[str]](), dict[str, list[str]]()
         names = iter(before)
         for owner, states in self._owned:
@@ -111,9 +112,7 @@ class Body:
                 case Delayed():
                     (self._values[name],) = known[name]
                 case Recurrent():
-                    source = self._value(emit, node.source)
-                    found = self._cells[name].step(emit, rows, source, known[name])
-                    self._values[name], after[name] = found
+                    self._values[name], after[name] = self._layer(emit, node, known[name])
                 case Attend():
                     query = self._value(emit, node.source)
                     attended = self._attentions[name].step(emit, rows, query, known[name])
@@ -124,7 +123,7 @@ class Body:
                     mixed = self._copies[name].step(emit, rows, scores, gate, weights[node.attend])
                     self._values[name] = mixed
                 case _:
-                    self._values[name] = self._vectors(emit, node)
+                    self._later[name] = node
         for node in self._node.body:
             if isinstance(node, Delayed):
                 after[node.name] = [self._value(emit, node.source)]
@@ -132,9 +131,24 @@ class Body:
         scores = self._value(emit, self._node.scores)
         return Stepped(scores, following, weights.get(self._asked, ""))
 
+    def _layer(self, emit: Emitter, node: Recurrent, before: list[str]) -> tuple[str, list[str]]:
+        """The output of a layer and its next states."""
+        cell, nodes = self._cells[node.name], {each.name: each for each in self._node.body}
+        read = nodes.get(node.source)
+        while isinstance(read, Dropout):
+            read = nodes.get(read.source)
+        if isinstance(read, Embed) and isinstance(nodes.get(read.source), Previous):
+            tokens, table = self._values[read.source], f"{read.name}.table"
+            if found := cell.of_tokens(emit, self._rows, tokens, table, before):
+                return found
+        return cell.step(emit, self._rows, self._value(emit, node.source), before)
+
     def _value(self, emit: Emitter, name: str) -> str:
-        """The value of a node at this step: of the body, or of one outside of it."""
-        if name not in self._values:
+        """The value of a node at this step: of the body, or of one outside of it. What works on
+        each vector alone is emitted when it is first read."""
+        if name in self._later:
+            self._values[name] = self._vectors(emit, self._later.pop(name))
+        elif name not in self._values:
             outer = self._low.values[name]
             if isinstance(outer, Steps):  # of as many steps as the answer
                 at_step = emit.op(
@@ -157,8 +171,6 @@ class Body:
                 return emit.op("Gather", [table, self._value(emit, node.source)], name)
             case Dropout():
                 return self._value(emit, node.source)
-            case Join() if self._folded and self._folded.join == name:
-                return ""  # its parts are read by the dense layer itself
             case Join():
                 parts = [self._value(emit, source) for source in node.sources]
                 return emit.op("Concat", parts, name, {"axis": -1})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from rnnspec.cells.sums import regroup_sums, state_groups
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.to_onnx.attention import State
 from rnnspec.to_onnx.emitter import Emitter
+from rnnspec.to_onnx.lookups import tables
 from rnnspec.to_onnx.rewrite import with_centred_products, with_interpolation, with_unit_steps
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.step import StepBody
@@ -22,20 +24,51 @@ class CellStep:
         cell = node.answering_cell
         absent = frozenset(cell.inputs) - {"x"}
         graph = with_unit_steps(cell.graph, absent) if absent else cell.graph
-        self._graph = with_interpolation(with_centred_products(graph))
+        graph = with_interpolation(with_centred_products(graph))
+        self._graph = regroup_sums(graph, state_groups(graph))
         self._low, self._node = low, node
         self._prefix = f"{node.name}.forward"
         self.states = [self._state(state, rows) for state in cell.states]
+
+    def of_tokens(
+        self, emit: Emitter, rows: Rows, tokens: str, table: str, before: Sequence[str]
+    ) -> tuple[str, list[str]] | None:
+        """As `step`, of the rows of the weight `table` that `tokens`, int64 `[R]`, are; None if
+        that is better computed."""
+        weights = self._weights()
+        found = tables(self._graph, weights, self._low.weights[table])
+        if not found:
+            return None
+        here: dict[int, str] = {}
+        for index, values in found.items():
+            name = f"{self._prefix}.of_token_{index}"
+            inputs = [emit.weight(f"{name}.table", values), tokens]
+            here[index] = emit.op("Gather", inputs, name)
+        return self._stepped(emit, rows, weights, here, before)
 
     def step(
         self, emit: Emitter, rows: Rows, x: str, before: Sequence[str]
     ) -> tuple[str, list[str]]:
         """The output `[R, width]` and the next states, of `x` `[R, inputs]`."""
-        low, node, graph = self._low, self._node, self._graph
-        weights = WeightsOnly(low.emit, self._prefix, graph, low.weights, node.extents)
-        inputs = {index: x for index, each in enumerate(graph.nodes) if each.op == "input"}
+        nodes = self._graph.nodes
+        here = {index: x for index, node in enumerate(nodes) if node.op == "input"}
+        return self._stepped(emit, rows, self._weights(), here, before)
+
+    def _weights(self) -> WeightsOnly:
+        low, node = self._low, self._node
+        return WeightsOnly(low.emit, self._prefix, self._graph, low.weights, node.extents)
+
+    def _stepped(
+        self,
+        emit: Emitter,
+        rows: Rows,
+        weights: WeightsOnly,
+        here: Mapping[int, str],
+        before: Sequence[str],
+    ) -> tuple[str, list[str]]:
+        node, graph = self._node, self._graph
         states = dict(zip(node.cell.states, before, strict=True))
-        found, output = StepBody(emit, self._prefix, graph, weights, {}, states, inputs).whole()
+        found, output = StepBody(emit, self._prefix, graph, weights, {}, states, here).whole()
         following: list[str] = []
         for state in node.cell.states:
             value, index = found[state], graph.next_states[state]

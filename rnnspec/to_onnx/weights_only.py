@@ -63,10 +63,11 @@ class WeightsOnly:
         """A matrix, transposed: `[columns, rows]`, for vectors that are rows."""
         if parameter not in self._matrices:
             title = f"{self._prefix}.{parameter}.transposed"
-            self._matrices[parameter] = self._emit.weight(title, self._weight(parameter).T)
+            self._matrices[parameter] = self._emit.weight(title, self.parameter(parameter).T)
         return self._matrices[parameter]
 
-    def _weight(self, parameter: str) -> NDArray[np.float32]:
+    def parameter(self, parameter: str) -> NDArray[np.float32]:
+        """A parameter of the graph, which may be one with its columns centred."""
         value = self._weights[f"{self._prefix}.{parameter.removesuffix(CENTRED)}"]
         if not parameter.endswith(CENTRED):
             return value
@@ -79,7 +80,7 @@ class WeightsOnly:
             arguments = [self._computed[arg] for arg in node.args]
             match node.op:
                 case "parameter":
-                    value = self._weight(node.name).astype(np.float64)
+                    value = self.parameter(node.name).astype(np.float64)
                 case "constant":
                     value = np.asarray(node.value, np.float64)
                 case "copy":
