@@ -91,8 +91,9 @@ def decoder_specs(draw: Draw, cardinality: str = "") -> dict[str, Any]:
     decoder["embed"] = draw(st.integers(2, 5))
     if draw(st.booleans()):
         decoder["tied"], decoder["hidden"] = True, decoder["embed"]
-    if "attention" in decoder and "words" in names and draw(st.booleans()):
-        decoder["copy"] = "words"
+    source = "chars" if kind == "out_chars" else "words"
+    if "attention" in decoder and source in names and draw(st.booleans()):
+        decoder["copy"] = source
     decoder["strategy"] = draw(searches(TEXTS[kind], "attention" in decoder))
     decoder["min_steps"] = draw(st.sampled_from([0, 0, 0, 2]))
     limits: list[Any] = [6, 3, "auto", {"times": 1.3, "plus": 2}]

@@ -8,7 +8,6 @@ from rnnspec.spec import decoder as kinds
 from rnnspec.spec.decoder import Decoder
 from rnnspec.spec.explain import Loc
 from rnnspec.spec.finding import Finding
-from rnnspec.spec.inputs import FramesInput, KeysInput, SequenceInput, SeriesInput
 from rnnspec.spec.outputs import ForecastOutput
 from rnnspec.spec.search import BeamSearch
 from rnnspec.spec.spec import Spec
@@ -64,14 +63,12 @@ def copies_come_from_tokens(spec: Spec) -> Iterator[Finding]:
     if spec.decoder is None or spec.decoder.copy_from is None:
         return
     column = spec.decoder.copy_from
-    numeric = FramesInput | KeysInput | SeriesInput
-    fits = [
-        each.column
-        for each in spec.data.inputs
-        if isinstance(each, SequenceInput) and not isinstance(each, numeric)
-    ]
+    written = {output.as_ for output in spec.data.outputs}
+    alike = ("chars",) if "chars" in written else ("words", "tokens")
+    fits = [each.column for each in spec.data.sequences if each.as_ in alike]
     if column not in fits:
-        message = f"no input of words, chars or tokens is called {column!r}"
+        of = " or ".join(alike)
+        message = f"no input of {of} is called {column!r}, which could stand in the answer"
         hint = f"name one of {', '.join(fits)}" if fits else "remove it"
         yield Finding(("decoder", "copy"), message, hint)
 
