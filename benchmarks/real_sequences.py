@@ -65,7 +65,13 @@ class Task:
 STATE = ("decoder.attention=none", "encoder.layers.0.dropout=0.0")
 """Without attention nothing reads the encoder's steps, nor their dropout."""
 GREEK = ("data.train=data/g2p/gre_train.tsv", "data.valid=data/g2p/gre_dev.tsv")
-FRENCH = ("data.train=data/g2p/fre_train.tsv", "data.valid=data/g2p/fre_dev.tsv")
+FRENCH = (
+    "data.train=data/g2p/fre_train.tsv",
+    "data.valid=data/g2p/fre_dev.tsv",
+    "train.batch=16",
+    "train.epochs=24",
+    "train.optimizer.adam.lr=2e-3",
+)
 TASKS: dict[str, Task] = {
     "word-classes": Task("accuracy >= 90 %", "word-classes", tags, "twin_ud_en_ewt"),
     "chorales": Task("nats a step <= 8.9", "chorales", chords, "twin_jsb"),
