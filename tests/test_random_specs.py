@@ -4,8 +4,8 @@ Of three families: stacks of layers with cells of one's own, N:1; every cardinal
 column; decoders with every search. Torch, the reference and onnxruntime give the same answers,
 alone and in a batch, by native kernels and by the equations of the cells.
 
-`pytest tests/test_random_specs.py --random-specs 1000` runs 1000 of the first family, 250 and 500 of
-the others.
+`pytest tests/test_random_specs.py --random-specs 1000` runs 1000 of the first family, 250 and 500
+of the others.
 """
 
 from __future__ import annotations
