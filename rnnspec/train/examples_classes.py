@@ -96,8 +96,8 @@ class StepExamples:
             answers, known = shares.argmax(-1).numpy(), targets >= 0
             return answers, targets, known, known & (answers != targets)
         on, true = (shares > self.node.threshold).numpy(), targets > 0.5
-        known = ~np.isnan(targets).any(axis=-1)
-        return on, true, known, known & (on != true).any(axis=-1)
+        told: Steps = ~np.isnan(targets).any(axis=-1)
+        return on, true, told, told & (on != true).any(axis=-1)
 
     def _maker(
         self, seen: Seen, row: int, answers: Steps, targets: Steps, known: Steps
