@@ -18,6 +18,7 @@ from rnnspec.train.folder import BuildFolder
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
 from rnnspec.train.step import Stepper
+from tests.models import frames_plan
 from tests.training import StopAfter, model_of, rows_data, settings_of, trained_in_pieces
 
 CPU = torch.device("cpu")
@@ -121,6 +122,16 @@ def test_bfloat16_gives_about_the_same_gradient() -> None:
     plain, mixed = gradients
     assert not torch.equal(plain, mixed)
     assert float((plain - mixed).norm() / plain.norm()) < 0.05
+
+
+def test_float16_scales_its_loss_and_trains() -> None:
+    """With a cell whose products a CPU has in float16; that of its LSTM it has not."""
+    data, settings = rows_data(), settings_of()
+    stepper = Stepper(model_of(frames_plan("mingru")), settings, Numbers(CPU, "float16"))
+    assert stepper.scaler.is_enabled()
+    feed = RowFeed(data, settings)
+    losses = [stepper.step([feed.piece(np.arange(40))]).loss for _ in range(60)]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_float64_agrees_with_a_numeric_gradient() -> None:

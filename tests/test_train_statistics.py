@@ -13,7 +13,7 @@ from rnnspec.data import Dataset
 from rnnspec.to_torch import Model
 from rnnspec.train.feed import RowFeed
 from rnnspec.train.probe import gradients, probe
-from rnnspec.train.statistics import measure, warning
+from rnnspec.train.statistics import OVERFLOW, Seen, measure, warning
 from rnnspec.train.step import Stepper
 from tests.models import frames_facts, frames_plan
 from tests.training import metrics_of, model_of, rows_data, settings_of, trained_in_pieces
@@ -99,7 +99,7 @@ def test_measuring_leaves_gradients_and_random_numbers_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flow", "word"), [(1e-9, "vanishing"), (1e9, "exploding"), (math.inf, "exploding"), (0.1, "")]
+    ("flow", "word"), [(1e-9, "vanishing"), (1e9, "exploding"), (1e300, "exploding"), (0.1, "")]
 )
 def test_a_warning_names_the_layer_and_the_way_out(flow: float, word: str) -> None:
     found = warning({"flow.layers.1.forward": flow, "valid.loss": 1.0})
@@ -109,6 +109,14 @@ def test_a_warning_names_the_layer_and_the_way_out(flow: float, word: str) -> No
     assert found is not None and found[0] == word
     assert "layers.1.forward" in found[1]
     assert ("clip_norm" if word == "exploding" else "gated cell") in found[1]
+
+
+def test_gradients_that_overflow_are_told_as_numbers_of_json() -> None:
+    found = measured(rnn_with(1e12), rows_data(longest=20, shortest=20))
+    assert all(map(math.isfinite, found.values()))
+    seen = Seen(first=math.inf, last=1.0, steps=20)
+    assert seen.flow == OVERFLOW
+    assert warning({"flow.layers.0.forward": OVERFLOW}) is not None
 
 
 def test_statistics_of_every_epoch_are_in_the_metrics(tmp_path: Path) -> None:

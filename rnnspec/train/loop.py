@@ -147,7 +147,7 @@ class Trainer:
         at.rows += sum(piece.rows for piece in pieces)
         at.real += sum(piece.real for piece in pieces)
         at.padded += sum(piece.padded for piece in pieces)
-        if limit is not None:
+        if limit is not None and math.isfinite(found.norm):  # float16 leaves out such a step
             at.norm_sum += found.norm
             at.clipped += found.norm > limit
         at.batches += 1
@@ -194,14 +194,14 @@ class Trainer:
             "epoch": at.epoch + 1,
             "train.loss": at.loss_sum / (at.weight or 1.0),
             "tokens_per_second": round(at.real / seconds, 1),
-            "padded": 1 - at.real / at.padded,
+            "padded": 1 - at.real / max(1, at.padded),
             "lr": self.stepper.optimizer.param_groups[0]["lr"],
         }
         if self.settings.window is None:
             record["rows_per_second"] = round(at.rows / seconds, 1)
         if self.settings.clip_norm is not None:
-            record["grad.norm"] = at.norm_sum / at.batches
-            record["grad.clipped"] = at.clipped / at.batches
+            record["grad.norm"] = at.norm_sum / max(1, at.batches)
+            record["grad.clipped"] = at.clipped / max(1, at.batches)
         return record
 
     def _warn(self, record: Record) -> None:

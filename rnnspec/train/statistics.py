@@ -30,6 +30,8 @@ from rnnspec.to_torch.recurrent import RecurrentLayer
 VANISHED, EXPLODED = 1e-6, 1e6
 """Of `flow`, over at least `LEAST` steps: below and above them a warning is due."""
 LEAST = 10
+OVERFLOW = 1e300
+"""Stands for a ratio that is no number: JSON has none for it."""
 
 
 @dataclass(slots=True)
@@ -48,8 +50,11 @@ class Seen:
 
     @property
     def flow(self) -> float | None:
-        """None where no gradient arrived at the last step."""
-        return math.sqrt(self.first / self.last) if self.last > 0 else None
+        """None where no gradient arrived at the last step; `OVERFLOW` where it is too large."""
+        if not self.last:
+            return None
+        found = math.sqrt(self.first / self.last) if math.isfinite(self.last) else math.inf
+        return found if math.isfinite(found) else OVERFLOW
 
 
 def measure(model: Model, gradients: Callable[[], None]) -> dict[str, float]:
@@ -69,14 +74,15 @@ def measure(model: Model, gradients: Callable[[], None]) -> dict[str, float]:
     finally:
         for weight, gradient in held:
             weight.grad = gradient
-    return {name: value for key, s in seen.items() for name, value in _values(key, s)}
+    found = (pair for key, of_layer in seen.items() for pair in _values(key, of_layer))
+    return {name: value for name, value in found if math.isfinite(value)}
 
 
 def warning(statistics: Mapping[str, float]) -> tuple[str, str] | None:
     """What is wrong in one word, and in a sentence with the way out; None if nothing is."""
     flows = {k.removeprefix("flow."): v for k, v in statistics.items() if k.startswith("flow.")}
     for name, flow in flows.items():
-        if flow > EXPLODED or not math.isfinite(flow):
+        if flow > EXPLODED:
             return "exploding", (
                 f"gradients explode through time in {name}: at the first step they are {flow:.0e}"
                 " times as large as at the last; set train.clip_norm smaller, or start recurrent"
