@@ -96,7 +96,7 @@ class StepExamples:
             answers, known = shares.argmax(-1).numpy(), targets >= 0
             return answers, targets, known, known & (answers != targets)
         on, true = (shares > self.node.threshold).numpy(), targets > 0.5
-        told: Steps = ~np.isnan(targets).any(axis=-1)
+        told: Steps = ~np.isnan(targets.sum(axis=-1))
         return on, true, told, told & (on != true).any(axis=-1)
 
     def _maker(
