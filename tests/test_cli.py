@@ -83,7 +83,7 @@ def test_the_spec_in_the_readme_is_right(tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     spec, cell = re.findall(r"^```yaml\n(.*?)^```", readme, flags=re.MULTILINE | re.DOTALL)
     (tmp_path / "spec.yaml").write_text(spec, encoding="utf-8")
-    assert load_spec(tmp_path / "spec.yaml").spec.name == "dates-language"
+    assert load_spec(tmp_path / "spec.yaml").spec.name == "dates-iso"
     (tmp_path / "own.yaml").write_text(spec.replace("cell: gru", "cell: my_gru") + cell, "utf-8")
     own = load_spec(tmp_path / "own.yaml").spec
     match = identify(cell_of(own, "my_gru"))
