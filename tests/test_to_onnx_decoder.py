@@ -87,7 +87,7 @@ STRATEGIES: dict[str, Search] = {
     "beam": Search("beam", limit=6, width=3, n_best=2, length_norm="average"),
     "whole beam": Search("beam", limit=6, width=4, n_best=4, stop="full"),
     "gnmt": Search("beam", limit=6, width=3, length_norm="gnmt", alpha=0.7, stop="first"),
-    "covering": Search("beam", limit=6, width=3, n_best=3, coverage_penalty=0.5),
+    "covering": Search("beam", limit=6, width=3, n_best=2, coverage_penalty=0.5, stop="bound"),
     "sample": Search("sample", limit=6, temperature=1.3, top_k=5, top_p=0.9),
 }
 
