@@ -130,7 +130,7 @@ def test_missing_numbers_are_carried_on_from_step_to_step() -> None:
     model = to_onnx(plan, facts, weights_of(plan))
     (scan,) = (node for node in model.graph.node if node.op_type == "Scan")
     carried = scan.output[1]
-    shape = ["steps", "batch", 2]
+    shape: list[str | int | None] = ["steps", "batch", 2]
     model.graph.output.append(onnx.helper.make_tensor_value_info(carried, 1, shape))
     nan = float("nan")
     frames = np.array([[[1, nan], [2, 5], [nan, nan]], [[nan, 3], [nan, nan], [9, 9]]], np.float32)
