@@ -33,6 +33,14 @@ def of_torch(model: Model, inputs: Batch) -> dict[str, Array]:
     return {name: v.numpy() for name, v in found.items() if isinstance(v, torch.Tensor)}
 
 
+@torch.no_grad()
+def tensor_of(model: Model, inputs: Batch, column: str = "label") -> torch.Tensor:
+    """The answers of one column that is no text."""
+    found = model.answers(inputs)[column]
+    assert isinstance(found, torch.Tensor)
+    return found
+
+
 def close(
     got: Array,
     expected: Sequence[NDArray[np.float64]] | NDArray[np.float64],

@@ -17,6 +17,7 @@ from rnnspec.run.session import Session
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_onnx.recurrent import is_native
 from rnnspec.to_torch import Model
+from tests.answers import tensor_of
 from tests.models import frames_facts, frames_plan, padded, random_frames, random_weights
 
 LENGTHS = (7, 1, 4, 0, 9, 2)
@@ -39,7 +40,7 @@ def test_torch_agrees_with_the_reference(cell: str, direction: Direction, depth:
         for generic in (False, True):
             model = Model(plan, generic).eval()
             model.load_canonical(weights)
-            got = model.answers(padded(rows, max(LENGTHS), 0.0))["label"].detach().numpy()
+            got = tensor_of(model, padded(rows, max(LENGTHS), 0.0)).numpy()
             np.testing.assert_allclose(got, expected, atol=1e-5, err_msg=f"{pool} {generic=}")
 
 
@@ -53,9 +54,9 @@ def test_padding_and_batch_mates_change_nothing(
         model = Model(plan, generic).eval()
         model.load_canonical(random_weights(plan))
         rows = random_frames(LENGTHS)
-        together = model.answers(padded(rows, max(LENGTHS) + 5, 3.7))["label"]
+        together = tensor_of(model, padded(rows, max(LENGTHS) + 5, 3.7))
         for row, got in zip(rows, together, strict=True):
-            alone = model.answers(padded([row], max(1, len(row["frames"])), 0.0))["label"][0]
+            alone = tensor_of(model, padded([row], max(1, len(row["frames"])), 0.0))[0]
             torch.testing.assert_close(got, alone, atol=1e-6, rtol=0)
 
 

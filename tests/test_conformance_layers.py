@@ -17,6 +17,7 @@ from rnnspec.reference import answers
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.native import NativeKernel
 from rnnspec.to_torch.recurrent import RecurrentLayer
+from tests.answers import tensor_of
 from tests.layers import PLANS, plan
 from tests.models import padded, random_frames, random_weights
 
@@ -31,7 +32,7 @@ def test_torch_agrees_with_the_reference(name: str, generic: bool) -> None:
     model.load_canonical(given)
     rows = random_frames(LENGTHS)
     expected = answers(model.plan, given, rows)["label"]
-    got = model.answers(padded(rows, max(LENGTHS), 0.0))["label"].detach().numpy()
+    got = tensor_of(model, padded(rows, max(LENGTHS), 0.0)).numpy()
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
@@ -41,9 +42,9 @@ def test_padding_and_batch_mates_change_nothing(name: str, generic: bool) -> Non
     model = Model(plan(name), generic).eval()
     model.load_canonical(random_weights(model.plan))
     rows = random_frames(LENGTHS)
-    together = model.answers(padded(rows, max(LENGTHS) + 5, 3.7))["label"]
+    together = tensor_of(model, padded(rows, max(LENGTHS) + 5, 3.7))
     for row, got in zip(rows, together, strict=True):
-        alone = model.answers(padded([row], max(1, len(row["frames"])), 0.0))["label"][0]
+        alone = tensor_of(model, padded([row], max(1, len(row["frames"])), 0.0))[0]
         torch.testing.assert_close(got, alone, atol=1e-6, rtol=0)
 
 
