@@ -62,7 +62,9 @@ def export(
     steps: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="With --generate, how many tokens it writes at most.", min=1
+            metavar="N",
+            help="With --generate, how many tokens it writes at most; 200 if left out.",
+            min=1,
         ),
     ] = None,
     builds: Builds = BUILDS,
