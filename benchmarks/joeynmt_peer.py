@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,11 @@ def main(config: str) -> None:
         )
         return {"answers": found[2]}
 
-    calls = {"train": fit, "greedy": lambda: decode(1), "beam": lambda: decode(5)}
+    calls: dict[str, Callable[[], dict[str, Any]]] = {
+        "train": fit,
+        "greedy": lambda: decode(1),
+        "beam": lambda: decode(5),
+    }
     for line in sys.stdin:
         started = time.process_time()
         answer = calls[line.strip()]()
