@@ -130,6 +130,7 @@ def peer_config(folder: Path, settings: Settings) -> dict[str, Any]:
         "training": {
             "optimizer": "adam",
             "learning_rate": settings.rate,
+            "scheduling": "plateau",  # it wants one; this one acts at validations: never
             "learning_rate_min": 1e-9,
             "clip_grad_norm": 1.0,
             "normalization": "tokens",
