@@ -130,7 +130,8 @@ def peer_config(folder: Path, settings: Settings) -> dict[str, Any]:
         "training": {
             "optimizer": "adam",
             "learning_rate": settings.rate,
-            "scheduling": "plateau",  # it wants one; this one acts at validations: never
+            "scheduling": "exponential",  # it wants one, and its "plateau" fails on newer torch
+            "decrease_factor": 1.0,
             "learning_rate_min": 1e-9,
             "clip_grad_norm": 1.0,
             "normalization": "tokens",
