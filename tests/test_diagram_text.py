@@ -43,7 +43,7 @@ def test_a_node_type_without_words_shows_its_settings(monkeypatch: pytest.Monkey
     plan = letters_plan()
     monkeypatch.delitem(WORDS, type(plan.nodes[1]))
     (box,) = (box for box in diagram(plan).boxes if box.name == "embed")
-    assert (box.title, box.lines) == ("embed", ("size 298", "width 32"))
+    assert (box.title, box.lines) == ("embed", ("size 298", "width 32", "pad True"))
 
 
 def test_the_diagram_has_every_node_with_its_sources() -> None:

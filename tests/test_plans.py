@@ -11,6 +11,7 @@ import pytest
 
 from rnnspec.data import survey
 from rnnspec.demo.dates import write
+from rnnspec.demo.demand import write as write_demand
 from rnnspec.plan import dump, resolve
 from rnnspec.plan.nodes import Dense, Node, Recurrent
 from rnnspec.plan.verify import verify
@@ -29,10 +30,18 @@ def dates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def demand(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demand")
+    write_demand(folder)
+    return folder
+
+
 @pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
 def test_plan_is_the_golden_one(
     spec: Path,
     dates: Path,
+    demand: Path,
     tmp_path: Path,
     golden: Callable[[Path, str], None],
     request: pytest.FixtureRequest,
@@ -40,6 +49,7 @@ def test_plan_is_the_golden_one(
     copied = Path(shutil.copy(spec, tmp_path))
     loaded = load_spec(copied)
     (tmp_path / "dates").symlink_to(dates)
+    (tmp_path / "demand").symlink_to(demand)
     if loaded.spec.data.train.startswith("data/"):
         (tmp_path / "data").symlink_to(request.getfixturevalue("real_data"))
     facts = survey(loaded.spec, loaded.resolve_path(loaded.spec.data.train))

@@ -59,7 +59,7 @@ def findings(spec: Spec, touched: frozenset[Loc] = frozenset()) -> Iterator[Find
 
 def _reads(check: Check, finding: Finding, spec: Spec) -> list[Loc]:
     """The paths that the finding goes by, with the number of its layer where it is about one."""
-    if finding.path[1:2] != ("layers",):
+    if finding.path[:2] not in (_LAYERS, ("decoder", "layers")) or len(finding.path) < 3:
         return list(check.reads)
     part, _, index = finding.path[:3]
     reads = [_of_layer(read, part, index) for read in check.reads]
@@ -141,7 +141,10 @@ def embeddings_have_tokens(spec: Spec) -> Iterator[Finding]:
     tokens = WordsInput | TokensInput | CharsInput | BytesInput | SubwordsInput
     if any(isinstance(source, tokens) for source in spec.data.inputs):
         return
-    (kind, *_) = (source.as_ for source in (*spec.data.sequences, *spec.data.inputs))
+    kinds_read = [source.as_ for source in (*spec.data.sequences, *spec.data.inputs)]
+    if not kinds_read:
+        return
+    kind = kinds_read[0]
     why = f"has no effect with 'as: {kind}', which has no vocabulary"
     if spec.encoder.embed is not None:
         yield Finding(("encoder", "embed"), why, "remove it", key=True)
