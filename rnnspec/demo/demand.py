@@ -1,8 +1,8 @@
 """The demand world: how many pieces each of some shops sells a day, with promotions known ahead.
 
-Counts are drawn from a negative binomial distribution whose mean is the product of the shop's size,
-the day of the week, the season of the year, and what a promotion adds, so that all there is to learn
-is known: no forecast can be better than this mean.
+Counts are drawn from a negative binomial distribution whose mean is the product of the shop's
+size, the day of the week, the season of the year, and what a promotion adds, so that all there is
+to learn is known: no forecast can be better than this mean.
 """
 
 from __future__ import annotations
