@@ -134,7 +134,7 @@ def test_probes_hold_unknown_tokens_empty_rows_and_more_steps_than_training(
     numbers = np.concatenate([p.batch["text"][0].ravel() for p in found])
     lengths = np.concatenate([p.lengths for p in found])
     assert {0, 1} <= set(lengths.tolist())
-    assert lengths.max() > trained.facts.inputs["text"].longest  # type: ignore[union-attr]
+    assert lengths.max() > trained.facts.inputs["text"].longest
     assert 1 in numbers
 
 

@@ -68,7 +68,9 @@ def test_a_loss_that_is_not_finite_changes_nothing() -> None:
     model = model_of()
     settings = settings_of(optimizer=SGD)
     data = rows_data()
-    data.inputs["frames"].values[:] = np.inf
+    frames = data.inputs["frames"]
+    assert isinstance(frames, Steps)
+    frames.values[:] = np.inf
     found = Stepper(model, settings).step([RowFeed(data, settings).piece(np.arange(4))])
     assert not np.isfinite(found.loss)
     assert all(bool((change == 0).all()) for change in changes(model).values())
