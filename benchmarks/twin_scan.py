@@ -22,7 +22,11 @@ ATTENTION = Setting(
     ),
     Recipe(epochs=10, batch=32, lr=2e-3, schedule="cosine"),
 )
-STATE = replace(ATTENTION, shape=replace(ATTENTION.shape, attention=""))
+STATE = replace(
+    ATTENTION,
+    shape=replace(ATTENTION.shape, attention=""),
+    recipe=replace(ATTENTION.recipe, epochs=5, batch=64, lr=3e-3),
+)
 
 
 def run(setting: Setting, seed: int) -> dict[str, float]:

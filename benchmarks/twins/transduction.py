@@ -31,8 +31,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Setting:
-    """A model and its training. width: of the beam that is reported beside greedy search, 1 for
-    none; power: of the length that its scores are divided by."""
+    """A model and its training. width: of the beam that chooses the best epoch and is reported
+    beside greedy search, 1 for none; power: of the length that its scores are divided by."""
 
     shape: Shape
     recipe: Recipe
@@ -77,7 +77,7 @@ def token_errors(found: list[list[int]], wanted: list[Tensor]) -> float:
 
 
 def train(setting: Setting, task: Task, seed: int, *, show: bool = False) -> tuple[Fitted, Seq2Seq]:
-    """Keeps the epoch with the most exact answers by greedy search."""
+    """Keeps the epoch with the most exact answers by the setting's own search."""
     torch.manual_seed(seed)
     order = torch.Generator().manual_seed(seed)
     source = len(task.source) if task.source else 0
@@ -86,7 +86,7 @@ def train(setting: Setting, task: Task, seed: int, *, show: bool = False) -> tup
     steps = max_steps(task)
 
     def score_of() -> float:
-        return exact(answers(model, task.valid, greedy, steps), task.valid.y)
+        return exact(answers(model, task.valid, search_of(setting), steps), task.valid.y)
 
     found = fit(
         model,
@@ -99,6 +99,16 @@ def train(setting: Setting, task: Task, seed: int, *, show: bool = False) -> tup
     )
     model.eval()
     return found, model
+
+
+def search_of(setting: Setting) -> Search:
+    if setting.width == 1:
+        return greedy
+
+    def search(model: Seq2Seq, x: Tensor, lengths: Tensor, steps: int) -> list[list[int]]:
+        return beam(model, x, lengths, steps, setting.width, setting.power)
+
+    return search
 
 
 def max_steps(task: Task) -> int:
@@ -118,11 +128,7 @@ def figures(setting: Setting, task: Task, seed: int) -> dict[str, float]:
         "token errors": token_errors(found, task.valid.y),
     }
     if setting.width > 1:
-
-        def search(model: Seq2Seq, x: Tensor, lengths: Tensor, steps: int) -> list[list[int]]:
-            return beam(model, x, lengths, steps, setting.width, setting.power)
-
-        found = answers(model, task.valid, search, steps)
+        found = answers(model, task.valid, search_of(setting), steps)
         result[f"wrong, beam {setting.width}"] = 1 - exact(found, task.valid.y)
         result["token errors, beam"] = token_errors(found, task.valid.y)
     return result | {"parameters": fitted.parameters, "CPU s": fitted.seconds}
