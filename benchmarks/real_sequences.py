@@ -68,8 +68,11 @@ GREEK = ("data.train=data/g2p/gre_train.tsv", "data.valid=data/g2p/gre_dev.tsv")
 FRENCH = (
     "data.train=data/g2p/fre_train.tsv",
     "data.valid=data/g2p/fre_dev.tsv",
-    "train.batch=16",
-    "train.epochs=24",
+    "encoder.embed=96",
+    "encoder.layers.0.units=192",
+    "decoder.embed=96",
+    "decoder.layers.0.units=384",
+    "train.epochs=22",
     "train.optimizer.adam.lr=2e-3",
 )
 TASKS: dict[str, Task] = {
