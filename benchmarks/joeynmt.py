@@ -170,6 +170,7 @@ def tool_spec(settings: Settings) -> dict[str, Any]:
             "batch": settings.batch,
             "optimizer": {"adam": {"lr": settings.rate}},
             "clip_norm": 1.0,
+            "ema": 0.998,  # of the weights, in the place of the last ones
             "seed": settings.seed,
             "threads": 1,
             "device": "cpu",
