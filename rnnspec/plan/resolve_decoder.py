@@ -115,10 +115,10 @@ def _run(written: Written, previous: Read) -> Read:
         beside.append(_attend(written, Read("decoder.before", width)))
     hidden = settings.hidden or (width if attention else 0)
     if settings.input_feeding:
-        body.append(Delayed("decoder.fed", _FED, _fed_width(written, width, hidden)))
-        beside.append(Read("decoder.fed", _fed_width(written, width, hidden)))
+        body.append(Delayed("decoder.fed", _FED, hidden or width))
+        beside.append(Read("decoder.fed", hidden or width))
     read = joined("decoder.inputs", beside, body)
-    stack = Stack(written.spec, "decoder", "decoder.layers", body, _start(written))
+    stack = Stack(written.spec, "decoder", "decoder.layers", body, _Starts(written))
     for index, layer in stack.expanded():
         node = stack.recurrent(index, layer, read)
         read = stack.after(index, layer, node, Read(node.name, node.width))
@@ -158,10 +158,6 @@ def _top_width(written: Written) -> int:
         for _ in range(layer.repeat):
             width = cell.sizes(width, layer.units, dict(layer.sizes))[cell.output_size]
     return width
-
-
-def _fed_width(written: Written, top: int, hidden: int) -> int:
-    return hidden or top
 
 
 def _attend(written: Written, query: Read) -> Read:
@@ -264,10 +260,6 @@ class _Starts:
         node = Dense(name, source.name, source.width, width, activation)
         self.written.nodes.append(node)
         return name
-
-
-def _start(written: Written) -> _Starts:
-    return _Starts(written)
 
 
 def _copy(written: Written, column: str, gate: Read, answers: Vocabulary) -> None:

@@ -223,7 +223,7 @@ CHECKS: tuple[Check, ...] = (
     Check(kinds.statics_have_layers, (_KIND, *_INPUT)),
     Check(kinds.series_have_windows, (*_INPUT, *_OUTPUT, ("data", "series"))),
     Check(kinds.documents_are_plain_text, (("data", "format"), ("data", "train"))),
-    Check(kinds.keys_are_chosen, (*_INPUT, *_OUTPUT)),
+    Check(kinds.next_keys_follow_keys, (*_INPUT, *_OUTPUT)),
     Check(decoders.decoder_layers_read_forward, _layer("direction", "initial_state")),
     Check(decoders.attention_has_steps, (_KIND, _DECODER)),
     Check(decoders.copies_come_from_tokens, (_DECODER, *_INPUT, *_COLUMNS)),

@@ -198,8 +198,8 @@ def documents_are_plain_text(spec: Spec) -> Iterator[Finding]:
         yield Finding(("data", "documents"), message, "remove it", key=True)
 
 
-def keys_are_chosen(spec: Spec) -> Iterator[Finding]:
-    """Subwords and bytes of texts can be read, and stand in no list that is answered."""
+def next_keys_follow_keys(spec: Spec) -> Iterator[Finding]:
+    """A model of the next keys reads no other sequence beside them."""
     for index, output in enumerate(spec.data.outputs):
         if isinstance(output, NextOutput):
             source = next((e for e in spec.data.inputs if e.column == output.column), None)

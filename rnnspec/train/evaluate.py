@@ -45,8 +45,7 @@ See = Callable[[Seen], None]
 class Measures:
     """Sums over batches of losses and metrics, by output column.
 
-    `search` is how texts are searched for: None as the model says, else in its place. Without
-    `decode` no text is written, and only what follows from the scores is measured.
+    With `greedy`, texts are written greedily whatever the model's strategy.
     """
 
     objective: Objective
@@ -54,14 +53,13 @@ class Measures:
     totals: dict[str, float]
     counts: dict[str, float]
     greedy: bool = False
-    decode: bool = True
 
     @classmethod
-    def of(cls, objective: Objective, greedy: bool = False, decode: bool = True) -> Measures:
+    def of(cls, objective: Objective, greedy: bool = False) -> Measures:
         goals, outputs = objective.goals, objective.outputs
         sums = {name: metrics_of(node, goals.of(name)) for name, node in outputs.items()}
         zeros = dict.fromkeys(sums, 0.0)
-        return cls(objective, sums, zeros, dict(zeros), greedy, decode)
+        return cls(objective, sums, zeros, dict(zeros), greedy)
 
     def add(
         self, batch: Batch, found: Answered, naive: Mapping[str, Naive] | None = None
@@ -91,7 +89,7 @@ class Measures:
         if isinstance(node, TextOutput):
             assert isinstance(sums, TextMetrics)
             sums.add_scores(scores, targets)
-            return self._written(node, sums, found) if self.decode else None
+            return self._written(node, sums, found)
         if isinstance(node, ForecastOutput):
             assert isinstance(sums, ForecastMetrics)
             if node.source in model.bodies:
