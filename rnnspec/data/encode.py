@@ -1,4 +1,4 @@
-"""A data file to arrays, once: later calls with the same content and settings map the arrays."""
+"""Data files to arrays, once: later calls with the same content and settings map the arrays."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from rnnspec.data.cache import Writer, new_folder, open_folder
 from rnnspec.data.columns.base import Arrays, Taker
 from rnnspec.data.columns.encode import Encoding
 from rnnspec.data.dataset import Dataset, Season
-from rnnspec.data.lines import check_file, unreadable
-from rnnspec.data.readers import BadRows, Chunk, Format, Progress, format_of, read, telling
+from rnnspec.data.formats import Format
+from rnnspec.data.lines import check_file
+from rnnspec.data.readers import BadRows, Chunk, Progress, read, telling
 from rnnspec.data.reading import Reading, SeriesReading
 from rnnspec.data.series import Part, SeriesColumn, TableBuilder, Windows, naive_scale, windows
+from rnnspec.data.shards import Shards
 from rnnspec.data.split import validation_mask
 from rnnspec.data.steps import take
 from rnnspec.errors import DataError
@@ -27,28 +29,29 @@ from rnnspec.plan.nodes import ForecastOutput, Plan
 
 __all__ = ["Part", "encode"]
 
-VERSION = 2
+VERSION = 3
 """Of the encoding; to be raised with any change of what stands in the arrays."""
 
 
 def encode(
     plan: Plan,
     facts: Facts,
-    file: Path,
+    file: Path | Shards,
     reading: Reading | Format,
     cache: Path,
     rows: Part = "all",
     share: float = 0.0,
     progress: Progress | None = None,
 ) -> Dataset:
-    """The rows of `file` as the plan's inputs and targets.
+    """The rows of `file`, or of several files, as the plan's inputs and targets.
 
     `reading` is that of the spec (`Reading.of`); a format alone stands for one of plain rows.
     `rows`: every row, or of a file from which `share` of the rows is kept for validation the
     "train" or the "valid" part. Of series the share is the end of each, and the rows are windows:
     those of "train", which may go with a share of 0, stand `stride` apart, the others one step.
-    The arrays lie in a folder of `cache` named by a hash of the file's content and of everything
-    else that they depend on.
+    The arrays lie in a folder of `cache` named by a hash of the content of each file, in order, and
+    of everything else that they depend on; names do not count. They are those of all files: a file
+    more may change the vocabulary, and with it every array, and always the facts.
 
     Raises DataError: see `read` and `rnnspec.data.decode`; for an answer that is not in `facts`,
     for vectors of another width than the plan's, for columns of steps that are not as long, for
@@ -57,21 +60,19 @@ def encode(
     called now and then, as by `survey`; not where the arrays are there already.
     """
     assert rows == "train" or (rows == "all") == (share == 0), "a share goes with a part"
-    check_file(file)
+    shards = Shards.of(file)
+    for each in shards.files:
+        check_file(each)
     reading = Reading(reading) if isinstance(reading, str) else reading
     rows = rows if share or reading.series is not None else "all"
-    job = _Job(
-        Encoding(plan, facts, reading), file, format_of(file, reading.format), rows, share, progress
-    )
-    before = file.stat()
+    format = shards.format(reading.format)
+    job = _Job(Encoding(plan, facts, reading), shards, format, rows, share, progress)
     folder = cache / job.key()
     arrays = open_folder(folder)
     if arrays is None:
         with new_folder(folder) as writer:
             _write(job, writer)
-            after = file.stat()
-            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-                raise DataError(f"{file}: the file changed while it was read; try again")
+            shards.check_unchanged()
         arrays = open_folder(folder)
         assert arrays is not None, f"{folder} was just written"
     return _dataset(job, arrays, folder.name)
@@ -80,7 +81,7 @@ def encode(
 @dataclass(frozen=True, slots=True)
 class _Job:
     encoding: Encoding
-    file: Path
+    shards: Shards
     format: Format
     rows: Part
     share: float
@@ -97,18 +98,13 @@ class _Job:
         settings: list[object] = [VERSION, self.format, self.rows, self.share, columns]
         settings += [reading.documents, reading.stream, sorted(reading.skipped)]
         settings += [reading.series and asdict(reading.series)]
-        try:
-            with open(self.file, "rb") as stream:
-                content = hashlib.file_digest(stream, "sha256")
-        except OSError as error:
-            raise unreadable(self.file, error) from error
-        content.update(json.dumps(settings).encode())
-        return content.hexdigest()[:32]
+        settings += [content.digest for content in self.shards.content]
+        return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]
 
     def chunks(self, columns: list[str], bad: BadRows) -> Iterator[Chunk]:
-        """The rows of the file; tells the progress."""
-        told = telling(self.progress, f"encoding {self.file.name}")
-        yield from read(self.file, columns, self.format, bad, self.reading.documents, told)
+        """The rows of all files; tells the progress."""
+        told = telling(self.progress, f"encoding {self.shards.name}")
+        yield from read(self.shards, columns, self.format, bad, self.reading.documents, told)
 
     def takers(self, writer: Writer) -> list[tuple[str, Taker]]:
         """What writes each column that has arrays of its own."""
@@ -126,7 +122,7 @@ def _write(job: _Job, writer: Writer) -> None:
     takers = job.takers(writer)
     lines, offsets = writer.column("lines", np.int64), writer.column("offsets", np.int64)
     offsets.append(np.zeros(1, np.int64))
-    bad, end = BadRows(job.file), _End()
+    bad, end = BadRows(job.shards), _End()
     columns = [node.column for _, node in job.encoding.named()]
     for chunk in job.chunks(columns, bad):
         used = _part(chunk, job.rows, job.share)
@@ -140,7 +136,7 @@ def _write(job: _Job, writer: Writer) -> None:
     if not lines.count:
         name = "validation" if job.rows == "valid" else "training"
         raise DataError(
-            f"{job.file}: no row falls to {name} with a validation share of {job.share:g}; "
+            f"{job.shards}: no row falls to {name} with a validation share of {job.share:g}; "
             "set data.valid to another share or to a file"
         )
 
@@ -171,7 +167,7 @@ def _part(chunk: Chunk, rows: Part, share: float) -> Chunk:
 
 
 def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:
-    encoding, bad = job.encoding, BadRows(job.file)
+    encoding, bad = job.encoding, BadRows(job.shards)
     builder = TableBuilder(reading)
     takers = job.takers(writer)
     names = encoding.series()

@@ -86,7 +86,7 @@ class NextSteps:
         reach = np.minimum(cut.lengths, cut.ends - cut.starts - 1).clip(0)
         found = np.full((len(reach), max(1, int(cut.lengths.max(initial=0)))), SKIPPED, np.int64)
         found[np.arange(found.shape[1]) < cut.lengths[:, None]] = END_ID
-        ahead = gathered(self.values, cut.starts + 1, reach, SKIPPED)
+        ahead = gathered(self.values, cut.starts + 1, reach, 0)
         known = np.arange(ahead.shape[1]) < reach[:, None]
         found[:, : ahead.shape[1]][known] = ahead[known]
         return found, cut.lengths
@@ -139,7 +139,7 @@ class Characters:
     `[B, T, C]` in a batch, with lengths `[B, T]`.
     """
 
-    values: NDArray[np.int32]
+    values: NDArray[np.integer]
     offsets: NDArray[np.int64]
 
     def batch(self, cut: Cut) -> tuple[Values, Lengths]:
@@ -155,7 +155,7 @@ class Texts:
     """Texts to be answered: the numbers of row i are `values[offsets[i]:offsets[i + 1]]`; in a
     batch END_ID follows them, and SKIPPED that."""
 
-    values: NDArray[np.int32]
+    values: NDArray[np.integer]
     offsets: NDArray[np.int64]
 
     def batch(self, cut: Cut) -> tuple[Values, Lengths]:
@@ -191,4 +191,4 @@ class Future:
 
 def _wide(values: NDArray[Any]) -> Values:
     """Numbers of tokens and classes as int64."""
-    return values.astype(np.int64) if values.dtype.kind == "i" else values
+    return values.astype(np.int64) if values.dtype.kind in "iu" else values

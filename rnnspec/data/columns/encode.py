@@ -96,11 +96,13 @@ class Encoding:
         known = self.facts.inputs[node.column]
         match node:
             case TokensInput():
-                return StepTokens(self._numbered(node), writer.column(name, "<i4"))
+                values = writer.column(name, _narrow(node.size))
+                return StepTokens(self._numbered(node), values)
             case CharactersInput():
                 cells = TextCells(node.column, self._kind(node), self.reading.stream)
                 table = char_table(_characters(known))
-                return SpelledTokens(cells, table, RaggedWriter.new(writer, name, "<i4"))
+                dtype = _narrow(len(_characters(known)))
+                return SpelledTokens(cells, table, RaggedWriter.new(writer, name, dtype))
             case CategoryInput():
                 vocabulary = _text(known).vocabulary
                 return CategoryWriter(node.column, vocabulary, writer.column(name, "<i4"))
@@ -133,8 +135,12 @@ class Encoding:
                 values = writer.column(name, "<f4", width)
                 return NumberWriter(_answer_cells(node, skips), width, values)
             case TextOutput(kind=kind):
-                numbers = numbered(TextCells(column, kind), _text(known).vocabulary)
-                return Answers(numbers, RaggedWriter.new(writer, name, "<i4"))
+                vocabulary = _text(known).vocabulary
+                numbers, dtype = (
+                    numbered(TextCells(column, kind), vocabulary),
+                    _narrow(len(vocabulary)),
+                )
+                return Answers(numbers, RaggedWriter.new(writer, name, dtype))
 
     def _numbered(self, node: TokensInput) -> Numbered:
         cells = TextCells(node.column, node.kind, self.reading.stream)
@@ -223,6 +229,11 @@ class Encoding:
                 return [column, "numeric", width, single, steps]
             case TextOutput(kind=kind):
                 return [column, "text", kind, _text(known).vocabulary.entries]
+
+
+def _narrow(size: int) -> str:
+    """The smallest type of numbers below `size`: of most texts, one byte a character."""
+    return "u1" if size <= 1 << 8 else "<u2" if size <= 1 << 16 else "<i4"
 
 
 def _number_cells(node: FramesInput | VectorInput) -> NumberCells:
