@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
+from rnnspec.data.shards import FILE, Shards
 from rnnspec.errors import DataError
 
 SHOWN = 10
@@ -23,7 +24,9 @@ class Chunk:
     """Some rows of a file, as cells of the columns asked for.
 
     `first` is the number of the first row in the file, from 0; `lines` holds for each row where
-    the user finds it: the number of its (first) line from 1, or of the row from 1 for Parquet.
+    the user finds it: the number of its (first) line from 1, or of the row from 1 for Parquet. Of
+    several files that are read as one, `first` counts through all of them, and `lines` are
+    locations (`rnnspec.data.shards`).
     Cells are what the format gives: texts in CSV and TSV; texts, numbers, truth values, lists and
     None in JSONL and Parquet. `textual` says that every cell is a text because the format knows
     nothing else. `continued`: the first cell goes on where the last one of the chunk before broke
@@ -53,22 +56,35 @@ class Chunk:
 
 @dataclass(slots=True)
 class BadRows:
-    """Collects the bad rows of one file, so that one error shows several of them."""
+    """Collects the bad rows of one file, or of several, so that one error shows several of them.
 
-    file: Path
+    Rows are named by their lines in the file, of several files by their locations.
+    """
+
+    file: Path | Shards
     word: str = "line"
     """What the numbers count: "line" or "row"."""
     found: list[tuple[int, str]] = field(default_factory=list)
+    start: int = 0
+    """What is added to a line to give its location."""
+    since: int = 0
+    """Rows read since the first bad one."""
+
+    def of_file(self, number: int) -> BadRows:
+        """These, for the reader of file `number`, which names rows by the lines of that file."""
+        return replace(self, start=number * FILE)
 
     def add(self, line: int, message: str) -> None:
         """Notes a bad row. Raises DataError when enough have been found."""
-        self.found.append((line, message))
+        self.found.append((self.start + line, message))
         if len(self.found) >= SHOWN:
             self._fail(stopped=True)
 
-    def check(self, line: int) -> None:
-        """Raises DataError if there are bad rows and `line` is far beyond the first."""
-        if self.found and line - self.found[0][0] > LOOK_ON:
+    def check(self, rows: int) -> None:
+        """To be called when `rows` more have been read. Raises DataError if there are bad rows and
+        the first of them lies far behind."""
+        self.since += rows if self.found else 0
+        if self.since > LOOK_ON:
             self._fail(stopped=True)
 
     def close(self) -> None:
@@ -78,7 +94,12 @@ class BadRows:
 
     def place(self, line: int) -> str:
         """`file:line`, or `file: row n` where rows have no lines."""
-        return f"{self.file}:{line}" if self.word == "line" else f"{self.file}: row {line}"
+        return Shards.of(self.file).place(self.start + line, self.word)
+
+    def beside(self, line: int, other: int) -> str:
+        """Where `line` is, told together with the place of `other`: the file only if it differs."""
+        same = line // FILE == other // FILE
+        return f"{self.word} {line % FILE}" if same else self.place(line)
 
     def fail(self, line: int, message: str) -> NoReturn:
         """Raises DataError for a mistake beyond which the file cannot be read."""
@@ -112,10 +133,11 @@ class BadRows:
 
     def _fail(self, stopped: bool) -> NoReturn:
         shown = sorted(self.found)
+        of = Shards.of(self.file)
+        listed = [f"{of.place(location, self.word)}: {message}" for location, message in shown]
         if len(shown) == 1 and not stopped:
-            self.fail(*shown[0])
+            raise DataError(listed[0])
         count = f"{len(shown)} bad {self.word}{'s' * (len(shown) > 1)}"
         if stopped:
             count += " and perhaps more; reading stopped there"
-        listed = (f"  {self.place(line)}: {message}" for line, message in shown)
-        raise DataError("\n".join([f"{self.file}: {count}", *listed]))
+        raise DataError("\n  ".join([f"{self.file}: {count}", *listed]))

@@ -23,7 +23,7 @@ ONE = "the only series"
 @dataclass(frozen=True, slots=True)
 class Table:
     """The rows of a table by series: rows `order[offsets[s]:offsets[s + 1]]` of the file are the
-    steps of the series called `names[s]`; `lines` `[rows]` are their places in the file.
+    steps of the series called `names[s]`; `lines` `[rows]` are their lines in the file.
 
     A *place* is an index into `order`.
     """

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rnnspec.data.columns.gather import facts_of, gatherers, outputs_of
 from rnnspec.data.readers import BadRows, Chunk, Progress, read, telling
 from rnnspec.data.reading import Reading
+from rnnspec.data.shards import Shards
 from rnnspec.data.split import validation_mask
 from rnnspec.data.steps import take
 from rnnspec.data.survey_series import survey_series
@@ -19,8 +20,9 @@ from rnnspec.plan.facts import Facts
 from rnnspec.spec import Spec
 
 
-def survey(spec: Spec, train: Path, progress: Progress | None = None) -> Facts:
-    """The facts of the training rows of `train`, without those of a validation share.
+def survey(spec: Spec, train: Path | Shards, progress: Progress | None = None) -> Facts:
+    """The facts of the training rows of `train`, a file or several, without those of a validation
+    share.
 
     `progress` is called now and then with the share that is done, 0 to 1, and what is being done.
     Raises DataError: see `read` and `rnnspec.data.decode`; for vectors of different widths, for
@@ -29,6 +31,7 @@ def survey(spec: Spec, train: Path, progress: Progress | None = None) -> Facts:
     as in `rnnspec.data.series`.
     """
     share = spec.data.valid if isinstance(spec.data.valid, float) else 0.0
+    train = Shards.of(train)
     told = telling(progress, f"looking through {train.name}")
     reading = Reading.of(spec)
     if reading.series is not None:
@@ -45,9 +48,9 @@ def survey(spec: Spec, train: Path, progress: Progress | None = None) -> Facts:
 
 
 class _Rows:
-    """The training rows of a file, and how many there are."""
+    """The training rows, and how many there are."""
 
-    def __init__(self, reading: Reading, train: Path, share: float) -> None:
+    def __init__(self, reading: Reading, train: Shards, share: float) -> None:
         self.reading, self.train, self.share = reading, train, share
         self.rows = self.kept_out = 0
 

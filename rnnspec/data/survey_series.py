@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from rnnspec.data.counting import Moments
 from rnnspec.data.readers import BadRows, Chunk, read
 from rnnspec.data.reading import Reading, SeriesReading
 from rnnspec.data.series import SeriesColumn, Table, TableBuilder, training_end, windows
+from rnnspec.data.shards import Shards
 from rnnspec.data.steps import take
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import ColumnFacts, Facts, NumericFacts
@@ -26,7 +26,7 @@ def survey_series(
     spec: Spec,
     reading: Reading,
     series: SeriesReading,
-    train: Path,
+    train: Shards,
     share: float,
     told: Callable[[float], None] | None,
 ) -> Facts:
@@ -55,7 +55,7 @@ def survey_series(
 
 
 def _trained_rows(table: Table, series: SeriesReading, share: float) -> NDArray[np.bool_]:
-    """Which rows of the file are for training."""
+    """Which rows of the table are for training."""
     kept = np.ones(len(table.order), np.bool_)
     for first, end in zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True):
         kept[table.order[first + training_end(end - first, series, share) : end]] = False
@@ -78,9 +78,9 @@ def _series_facts(column: SeriesInput, values: NDArray[np.float32], history: int
 
 
 def _static_facts(
-    spec: Spec, reading: Reading, train: Path, trained: NDArray[np.bool_]
+    spec: Spec, reading: Reading, train: Shards, trained: NDArray[np.bool_]
 ) -> dict[str, ColumnFacts]:
-    """The facts of the columns that are no series, of the training rows of the file."""
+    """The facts of the columns that are no series, of the training rows of the table."""
 
     def chunks() -> Iterator[tuple[Chunk, BadRows]]:
         bad = BadRows(train)

@@ -77,8 +77,8 @@ class Times:
             at = _first_wrong(of_series)
             if at is None:
                 continue
-            row, before = int(order[start + at]), int(order[start + at - 1])
-            wrong.append((int(lines[row]), _explained(of_series, at, int(lines[before]))))
+            line, before = (int(lines[order[start + place]]) for place in (at, at - 1))
+            wrong.append((line, _explained(of_series, at, bad.beside(before, line))))
         if wrong:
             line, message = min(wrong)
             bad.fail(line, f"column {self.column!r} {message}")
@@ -137,15 +137,15 @@ def _by_months(times: NDArray[Any]) -> bool:
     return bool(same_day and equal[0] > 0 and (equal == equal[0]).all())
 
 
-def _explained(times: NDArray[Any], at: int, before: int) -> str:
+def _explained(times: NDArray[Any], at: int, before: str) -> str:
     step, first = times[at] - times[at - 1], times[1] - times[0]
     if step <= first.dtype.type(0):
         return (
             f"is {_shown(times[at])}, which does not come after {_shown(times[at - 1])} of the step"
-            f" before it (line {before}); order the rows of each series by time, one row a step"
+            f" before it ({before}); order the rows of each series by time, one row a step"
         )
     return (
-        f"is {_shown(times[at])}, {_shown(step)} after the step before it (line {before}); the"
+        f"is {_shown(times[at])}, {_shown(step)} after the step before it ({before}); the"
         f" series began with a step of {_shown(first)}: add the rows that are missing, with empty"
         " fields where the inputs say what is missing, or leave data.series.time out to take the"
         " rows as they come"

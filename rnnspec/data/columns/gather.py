@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 from rnnspec.data.columns.base import Gatherer
 from rnnspec.data.columns.keys import LabelSets
@@ -14,6 +13,7 @@ from rnnspec.data.columns.texts import Bytes, Chars, TextCells, Words
 from rnnspec.data.counting import CharCounts
 from rnnspec.data.reading import Reading
 from rnnspec.data.rows import BadRows, Chunk
+from rnnspec.data.shards import Shards
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import ColumnFacts
 from rnnspec.spec import (
@@ -61,14 +61,14 @@ def gatherers(spec: Spec, reading: Reading, chunks: Chunks) -> tuple[Gatherers, 
     return inputs, {column: found for column, found in of_outputs.items() if found is not None}
 
 
-def facts_of(train: Path, gatherers: Mapping[str, Gatherer]) -> dict[str, ColumnFacts]:
+def facts_of(train: Shards, gatherers: Mapping[str, Gatherer]) -> dict[str, ColumnFacts]:
     """Raises DataError, with file and column, where the rows were not enough."""
     found = {}
     for column, gatherer in gatherers.items():
         try:
             found[column] = gatherer.facts()
         except DataError as error:
-            if str(train) in str(error):
+            if train.named_in(str(error)):
                 raise
             raise DataError(f"{train}: column {column!r} has {error}") from error
     return found

@@ -1,0 +1,102 @@
+"""The files of a data set: their rows follow one another as if they stood in one file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from rnnspec.data.formats import Format, format_of
+from rnnspec.data.lines import unreadable
+from rnnspec.errors import DataError
+
+FILE = 1 << 40
+"""The *location* of a row is the number of its file, from 0, times this, plus its line (of Parquet
+its row) in that file, from 1. So it is the line itself where there is one file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The SHA-256 of a file, and what tells that it has not been written to since."""
+
+    digest: str
+    size: int
+    changed: int
+
+
+@dataclass(frozen=True)
+class Shards:
+    """One file or several, in order. `named` is how the user named them, the first of `others` + 1
+    names: a file, a folder or a pattern."""
+
+    files: tuple[Path, ...]
+    named: Path
+    others: int = 0
+
+    @staticmethod
+    def of(file: Path | Shards) -> Shards:
+        return file if isinstance(file, Shards) else Shards((file,), file)
+
+    def __str__(self) -> str:
+        return f"{self.named}{self.and_others}"
+
+    @property
+    def name(self) -> str:
+        """As short as the name of a file."""
+        return f"{self.named.name}{self.and_others}"
+
+    @property
+    def and_others(self) -> str:
+        return f" and {self.others} more" if self.others else ""
+
+    @property
+    def short_names(self) -> tuple[str, ...]:
+        """The names of the files from the folder that holds all of them."""
+        above = os.path.commonpath([os.path.abspath(file.parent) for file in self.files])
+        return tuple(Path(os.path.relpath(file, above)).as_posix() for file in self.files)
+
+    def format(self, given: Format = "auto") -> Format:
+        """The format of all files: as given, or by their endings. Raises DataError where those say
+        nothing, or differ."""
+        first, *others = (format_of(file, given) for file in self.files)
+        for file, found in zip(self.files[1:], others, strict=True):
+            if found != first:
+                raise DataError(
+                    f"{file}: is {found} by its ending, and {self.files[0]} is {first}; name files "
+                    "of one format, or set data.format"
+                )
+        return first
+
+    def place(self, location: int, word: str = "line") -> str:
+        """`file:line`, or `file: row n` where rows have no lines."""
+        number, line = divmod(location, FILE)
+        file = self.files[number]
+        return f"{file}:{line}" if word == "line" else f"{file}: row {line}"
+
+    def named_in(self, text: str) -> bool:
+        """Whether `text` names one of the files."""
+        return any(str(file) in text for file in self.files)
+
+    @cached_property
+    def content(self) -> tuple[Content, ...]:
+        """That of each file, read once. Raises DataError."""
+        return tuple(map(_content, self.files))
+
+    def check_unchanged(self) -> None:
+        """Raises DataError where a file has changed since its content was asked for."""
+        for file, before in zip(self.files, self.content, strict=True):
+            now = file.stat()
+            if (before.size, before.changed) != (now.st_size, now.st_mtime_ns):
+                raise DataError(f"{file}: the file changed while it was read; try again")
+
+
+def _content(file: Path) -> Content:
+    try:
+        before = file.stat()
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(file, error) from error
+    return Content(digest, before.st_size, before.st_mtime_ns)
