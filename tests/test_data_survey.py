@@ -110,6 +110,26 @@ def test_moments_do_not_depend_on_the_chunks(chunks: list[list[float]], offset: 
         assert moments.deviation()[0] == 1
 
 
+@given(
+    chunks=st.lists(st.lists(st.floats(-100, 100, width=32), max_size=12), min_size=1, max_size=9),
+    block=st.integers(1, 40),
+)
+def test_moments_have_the_same_bits_whatever_the_chunks(
+    chunks: list[list[float]], block: int
+) -> None:
+    values = np.array([v for chunk in chunks for v in chunk], np.float32)
+    if not len(values):
+        return
+    parts, whole, start = Moments(), Moments(), 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rnnspec.data.counting.BLOCK", block)
+        whole.add(values[:, None])
+        for chunk in chunks:
+            parts.add(values[start : start + len(chunk), None])
+            start += len(chunk)
+    assert (parts.mean(), parts.deviation()) == (whole.mean(), whole.deviation())
+
+
 @given(texts=st.lists(st.text(st.characters(codec="utf-8"), max_size=9), max_size=9))
 def test_characters_are_counted_exactly(texts: list[str]) -> None:
     counts = CharCounts()

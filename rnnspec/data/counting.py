@@ -13,6 +13,8 @@ from rnnspec.data.decode import Floats, fold
 from rnnspec.errors import DataError
 
 CODE_POINTS = 0x110000
+BLOCK = 1 << 18
+"""Numbers that are merged into the moments at once."""
 MOST_WORDS = 1 << 21
 """Different words counted at once; beyond it the rarest half is let go (`WordCounts`)."""
 
@@ -128,8 +130,10 @@ class Lengths:
 class Moments:
     """Mean and population standard deviation of each feature, in one pass, without missing numbers.
 
-    Chunks are merged as in Chan, Golub and LeVeque (1983), relative to the first number seen: this
-    keeps float64 accurate far from 0, and gives a feature that never changes exactly 0.
+    Blocks are merged as in Chan, Golub and LeVeque (1983), relative to the first number seen: this
+    keeps float64 accurate far from 0, and gives a feature that never changes exactly 0. A block is
+    always as many steps, whatever the chunks they came in: the same rows give the same bits from
+    any format, and from any number of files.
     """
 
     count: NDArray[np.int64] | int = 0
@@ -139,11 +143,29 @@ class Moments:
     """Mean of the numbers so far, less `origin`."""
     squares: NDArray[np.float64] | float = 0.0
     """Sum of squared distances from the mean."""
+    held: list[Floats] = field(default_factory=list)
+    """Steps that are not a whole block yet."""
 
     def add(self, steps: Floats) -> None:
         """Adds steps `[N, W]`, NaN for a missing number."""
         if not len(steps):
             return
+        self.held.append(steps)
+        size = max(1, BLOCK // max(1, steps.shape[1]))
+        if sum(map(len, self.held)) < size:
+            return
+        held = np.concatenate(self.held)
+        whole = len(held) // size * size
+        for start in range(0, whole, size):
+            self._merge(held[start : start + size])
+        self.held = [held[whole:].copy()]
+
+    def _finish(self) -> None:
+        if self.held and len(last := np.concatenate(self.held)):
+            self._merge(last)
+        self.held = []
+
+    def _merge(self, steps: Floats) -> None:
         values = steps.astype(np.float64)
         known = ~np.isnan(values)
         values -= self._set_origin(values, known)
@@ -173,17 +195,20 @@ class Moments:
 
     def check(self) -> None:
         """Raises DataError for a feature without a number."""
+        self._finish()
         if np.any(self.count == 0):
             count = np.atleast_1d(self.count)
             which = f" at place {int(np.argmin(count)) + 1}" if len(count) > 1 else ""
             raise DataError(f"no number{which} in any training row, only missing ones")
 
     def mean(self) -> tuple[float, ...]:
+        self._finish()
         assert self.origin is not None, "no step was added"
         return tuple((self.origin + self.shift).tolist())
 
     def deviation(self) -> tuple[float, ...]:
         """1 for a feature that does not change, or by less than float32 can tell from 0."""
+        self._finish()
         assert self.origin is not None, "no step was added"
         deviation = np.sqrt(np.asarray(self.squares) / np.maximum(self.count, 1))
         steady = deviation < np.finfo(np.float32).tiny
