@@ -11,7 +11,7 @@ from rnnspec.errors import SpecError
 from rnnspec.source.overrides import apply_overrides
 from rnnspec.source.yaml12 import load
 from rnnspec.spec.load import load_spec
-from rnnspec.spec.train import SGD, Adam
+from rnnspec.spec.optimizers import SGD, Adam
 
 SPEC = """\
 name: demo

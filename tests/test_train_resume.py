@@ -26,6 +26,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "inverse_sqrt": {"schedule": {"inverse_sqrt": {"warmup": 4}}},
     "step": {"schedule": {"step": {"factor": 0.3}}, "epochs": 3},
     "plateau": {"schedule": {"plateau": {"patience": 1, "min_delta": 10.0}}, "epochs": 4},
+    "warm-up": {"schedule": {"plateau": {"warmup": 7}}},
     "accumulate": {"accumulate": 3, "epochs": 4},
     "tokens": {"batch": {"tokens": 60}},
     "moving average": {"ema": 0.9, "optimizer": {"sgd": {"lr": 0.1, "momentum": 0.9}}},

@@ -11,7 +11,15 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
-from rnnspec.spec.schedules import Cosine, InverseSqrt, Linear, Plateau, Schedule, StepDown
+from rnnspec.spec.schedules import (
+    ConstantRate,
+    Cosine,
+    InverseSqrt,
+    Linear,
+    Plateau,
+    Schedule,
+    StepDown,
+)
 from rnnspec.train.schedules import Moment, PlateauState, rate_at
 from tests.training import metrics_of, settings_of, trained_in_pieces
 
@@ -42,6 +50,23 @@ def test_warmup_rises_evenly_and_reaches_the_rate() -> None:
         assert found[:8] == pytest.approx([(step + 1) / 8 for step in range(8)])
         assert max(found) == found[7]
         assert found[8:] == sorted(found[8:], reverse=True)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [ConstantRate(warmup=8), StepDown(warmup=8, after=2), Plateau(warmup=8)],
+    ids=lambda schedule: schedule.name,
+)
+def test_warmup_multiplies_what_has_no_end(schedule: Schedule) -> None:
+    """Of step numbers 1 to 8 in 40, with a fall at step 21 and what a plateau has left."""
+    without = schedule.model_copy(update={"warmup": 0})
+    for step, rate in enumerate(rates(schedule), start=1):
+        moment = Moment(step - 1, STEPS, (step - 1) // 10)
+        assert rate == pytest.approx(min(1.0, step / 8) * rate_at(without, moment))
+    assert rates(without)[0] == 1.0
+    moment = Moment(3, STEPS, 0)
+    expected = 0.25 if isinstance(schedule, Plateau) else 1.0
+    assert rate_at(schedule, moment, fallen=0.25) == pytest.approx(0.5 * expected)
 
 
 def test_linear_ends_one_step_above_its_floor() -> None:
@@ -90,11 +115,14 @@ def test_a_plateau_of_a_metric_that_should_rise() -> None:
     ("schedule", "expected"),
     [
         ("constant", [1.0, 1.0, 1.0]),
+        ({"constant": {"warmup": 12}}, [5 / 12, 10 / 12, 1.0]),
+        ({"step": {"factor": 0.1, "warmup": 8}}, [5 / 8, 0.1, 0.01]),
         ({"step": {"factor": 0.1}}, [1.0, 0.1, 0.01]),
         ({"linear": {}}, [11 / 15, 6 / 15, 1 / 15]),
         ({"cosine": {}}, [(1 + math.cos(math.pi * step / 15)) / 2 for step in (4, 9, 14)]),
         # no epoch is better by 10 than the one before
         ({"plateau": {"patience": 1, "min_delta": 10.0}}, [1.0, 1.0, 0.5]),
+        ({"plateau": {"patience": 1, "min_delta": 10.0, "warmup": 10}}, [0.5, 1.0, 0.5]),
     ],
 )
 def test_training_goes_by_the_schedule(

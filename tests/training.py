@@ -158,4 +158,5 @@ def assert_same_training(one: BuildFolder, other: BuildFolder) -> None:
         expected, found = read_arrays(one.path / file)[0], read_arrays(other.path / file)[0]
         assert expected.keys() == found.keys()
         for name, value in expected.items():
+            assert (found[name].dtype, found[name].shape) == (value.dtype, value.shape), name
             np.testing.assert_array_equal(found[name], value, err_msg=name)

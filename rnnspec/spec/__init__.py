@@ -30,6 +30,7 @@ from rnnspec.spec.inputs import (
     WordsInput,
 )
 from rnnspec.spec.load import LoadedSpec, load_spec, resolved_yaml
+from rnnspec.spec.optimizers import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RAdam, RMSprop
 from rnnspec.spec.outputs import (
     CharsOutput,
     ClassOutput,
@@ -46,10 +47,11 @@ from rnnspec.spec.outputs import (
     WordsOutput,
 )
 from rnnspec.spec.spec import Spec
-from rnnspec.spec.train import SGD, Adam, AdamW, EarlyStopping, Optimizer, Train
+from rnnspec.spec.train import EarlyStopping, Train
 
 __all__ = [
     "SGD",
+    "Adagrad",
     "Adam",
     "AdamW",
     "AttentionPooling",
@@ -77,6 +79,7 @@ __all__ = [
     "LoadedSpec",
     "MaxPooling",
     "MeanPooling",
+    "NAdam",
     "NextOutput",
     "NumberInput",
     "NumberOutput",
@@ -84,6 +87,8 @@ __all__ = [
     "Output",
     "Parameter",
     "Pooling",
+    "RAdam",
+    "RMSprop",
     "SequenceInput",
     "Series",
     "SeriesInput",

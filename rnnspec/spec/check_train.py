@@ -9,9 +9,10 @@ from rnnspec.spec.encoder import GivenState
 from rnnspec.spec.explain import Loc
 from rnnspec.spec.finding import Finding
 from rnnspec.spec.metrics import answers_classes, kinds_of, reads_streams, reported_metrics
+from rnnspec.spec.optimizers import SGD
 from rnnspec.spec.schedules import Plateau
 from rnnspec.spec.spec import Spec
-from rnnspec.spec.train import SGD, TokenBudget
+from rnnspec.spec.train import TokenBudget
 
 KEEP_ROWS = "add 'data.valid: 0.1' to keep a tenth of the rows for it, or name a file"
 

@@ -27,9 +27,11 @@ Factor = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
 class ConstantRate(Option):
-    """The optimizer's lr from the first step to the last."""
+    """The optimizer's lr to the last step."""
 
     name: ClassVar[str] = "constant"
+
+    warmup: Warmup = 0
 
 
 class Cosine(Option):
@@ -66,6 +68,7 @@ class StepDown(Option):
 
     name: ClassVar[str] = "step"
 
+    warmup: Warmup = 0
     every: Count = Field(default=1, description="Epochs from one fall of the rate to the next.")
     factor: Factor = Field(default=0.5, description="What the rate is multiplied by each time.")
     after: Count = Field(default=1, description="Epoch at whose end the rate falls first.")
@@ -76,6 +79,7 @@ class Plateau(Option):
 
     name: ClassVar[str] = "plateau"
 
+    warmup: Warmup = 0
     factor: Factor = Field(default=0.5, description="What the rate is multiplied by each time.")
     patience: Count = Field(default=2, description="Epochs without improvement before it falls.")
     min_delta: NotNegative = Field(

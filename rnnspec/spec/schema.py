@@ -29,6 +29,8 @@ def json_schema() -> str:
     defined: Schema = raw.pop("$defs", {})
     raw["definitions"] = {name: defined[name] for name in sorted(defined)}
     schema = _tidied(raw)
+    for definition in schema["definitions"].values():
+        definition.pop("title", None)  # the name it is defined under
     _share_choices(schema)
     _share(schema)
     head = {"$schema": DRAFT, "title": "rnnspec", "description": schema.pop("description")}

@@ -1,76 +1,16 @@
-"""Models of `train:`: the optimizer, the batches, the loss, and when to stop."""
+"""Models of `train:`: the batches, the loss, and when to stop."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rnnspec.spec.base import MAX_SEED, Count, ListOf, Model, NotNegative, Positive, Share, Text
-from rnnspec.spec.choice import ByShape, OneOf, Option
+from rnnspec.spec.base import MAX_SEED, Count, Model, NotNegative, Positive, Share, Text
+from rnnspec.spec.choice import ByShape
+from rnnspec.spec.optimizers import Adam, Optimizer
 from rnnspec.spec.schedules import ConstantRate, Schedule
-
-Betas = Annotated[
-    tuple[Share, Share],
-    ListOf,
-    Field(
-        description="Decay per step of the running mean of the gradient and of its square, each "
-        "below 1."
-    ),
-]
-Rate = Annotated[Positive, Field(description="Learning rate.")]
-Decayed = Annotated[
-    Literal["all", "matrices"],
-    Field(
-        description="Which weights decay: all of them, or matrices only, which leaves out biases, "
-        "norms, embeddings and first states."
-    ),
-]
-Eps = Annotated[Positive, Field(description="Added to the denominator so that it is never zero.")]
-
-
-class Adam(Option):
-    """Adam (Kingma and Ba, 2015); weight decay is added to the gradient."""
-
-    name: ClassVar[str] = "adam"
-
-    lr: Rate = 1e-3
-    betas: Betas = (0.9, 0.999)
-    eps: Eps = 1e-8
-    weight_decay: NotNegative = Field(default=0.0, description="L2 penalty, added to the gradient.")
-    weight_decay_on: Decayed = "all"
-
-
-class AdamW(Option):
-    """Adam with weight decay apart from the gradient (Loshchilov and Hutter, 2019)."""
-
-    name: ClassVar[str] = "adamw"
-
-    lr: Rate = 1e-3
-    betas: Betas = (0.9, 0.999)
-    eps: Eps = 1e-8
-    weight_decay: NotNegative = Field(
-        default=0.01, description="Share of each weight taken off per step, times the rate."
-    )
-    weight_decay_on: Decayed = "all"
-
-
-class SGD(Option):
-    """Stochastic gradient descent, with momentum if wanted."""
-
-    name: ClassVar[str] = "sgd"
-
-    lr: Rate = 0.1
-    momentum: Share = Field(default=0.0, description="Share of the last step that is kept.")
-    nesterov: bool = Field(
-        default=False, description="Nesterov's form of momentum; needs a momentum above 0."
-    )
-    weight_decay: NotNegative = Field(default=0.0, description="L2 penalty, added to the gradient.")
-    weight_decay_on: Decayed = "all"
-
-
-Optimizer = Annotated[Adam | AdamW | SGD, OneOf()]
 
 
 class EarlyStopping(Model):

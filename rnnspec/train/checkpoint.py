@@ -17,6 +17,7 @@ from rnnspec.errors import BuildError
 from rnnspec.train.devices import Precision
 from rnnspec.train.distributed import ALONE, Processes
 from rnnspec.train.files import read_arrays, write_arrays
+from rnnspec.train.optimizers import entries_of, load_entries
 from rnnspec.train.schedules import PlateauState
 from rnnspec.train.step import Stepper
 
@@ -76,10 +77,7 @@ def save(path: Path, position: Position, stepper: Stepper, processes: Processes 
     if not processes.first:
         return
     arrays: Arrays = {f"model.{k}": _array(v) for k, v in stepper.model.state_dict().items()}
-    for number, entries in stepper.optimizer.state_dict()["state"].items():
-        for key, value in entries.items():
-            if value is not None:
-                arrays[f"optimizer.{number}.{key}"] = _array(torch.as_tensor(value))
+    arrays |= {f"optimizer.{k}": _array(v) for k, v in entries_of(stepper.optimizer).items()}
     arrays |= {f"average.{k}": _array(v) for k, v in stepper.average.arrays().items()}
     arrays |= {f"carried.{k}": v for k, v in carried.items()}
     for rank, states in enumerate(randoms):
@@ -111,12 +109,7 @@ def load(path: Path, stepper: Stepper, processes: Processes = ALONE) -> Position
         found = json.loads(about["position"])
         position = Position(**{**found, "plateau": PlateauState(**found["plateau"])})
         stepper.model.load_state_dict(_part(arrays, "model."))
-        entries: dict[int, dict[str, Any]] = {}
-        for name, value in _part(arrays, "optimizer.").items():
-            number, _, key = name.partition(".")
-            entries.setdefault(int(number), {})[key] = value
-        whole = stepper.optimizer.state_dict()
-        stepper.optimizer.load_state_dict({**whole, "state": entries})
+        load_entries(stepper.optimizer, _part(arrays, "optimizer."))
         stepper.average.load(_part(arrays, "average."))
         stepper.scaler.load_state_dict(json.loads(about["scaler"]))
         carried = _part(arrays, "carried.")

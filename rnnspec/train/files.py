@@ -53,7 +53,8 @@ def write_arrays(
     """A safetensors file of `arrays`, with `about` as its metadata."""
     from safetensors.numpy import save
 
-    write_bytes(path, save({k: np.ascontiguousarray(v) for k, v in arrays.items()}, dict(about)))
+    whole = {name: np.asarray(value, order="C") for name, value in arrays.items()}
+    write_bytes(path, save(whole, dict(about)))
 
 
 def read_arrays(path: Path) -> tuple[dict[str, NDArray[np.generic]], dict[str, str]]:

@@ -39,7 +39,7 @@ def rate_at(schedule: Schedule, moment: Moment, fallen: float = 1.0) -> float:
     """
     match schedule:
         case ConstantRate():
-            return 1.0
+            return _warm(schedule.warmup, moment)
         case Cosine(floor=floor):
             part = _part(schedule.warmup, moment)
             down = floor + (1 - floor) * (1 + math.cos(math.pi * part)) / 2
@@ -54,9 +54,9 @@ def rate_at(schedule: Schedule, moment: Moment, fallen: float = 1.0) -> float:
             falls = 0
             if moment.epoch >= schedule.after:
                 falls = 1 + (moment.epoch - schedule.after) // schedule.every
-            return float(schedule.factor**falls)
+            return _warm(schedule.warmup, moment) * float(schedule.factor**falls)
         case Plateau():
-            return fallen
+            return _warm(schedule.warmup, moment) * fallen
 
 
 def _warm(warmup: int, moment: Moment) -> float:
