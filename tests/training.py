@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnnspec.data import Batch, Dataset
+from rnnspec.data.lanes import Order
 from rnnspec.data.views import PerRow, Steps
 from rnnspec.plan import Plan
 from rnnspec.spec import Train
@@ -64,8 +65,9 @@ class Stream:
         return max(len(lane) for lane in self._lanes(batch, window))
 
     def lanes(
-        self, batch: int, window: int, start: int = 0
+        self, batch: int, window: int, start: int = 0, order: Order | None = None
     ) -> Iterator[tuple[Batch, NDArray[np.bool_]]]:
+        """Whatever the order."""
         lanes = self._lanes(batch, window)
         for number in range(start, max(map(len, lanes))):
             cut = [lane[number] if number < len(lane) else _NONE for lane in lanes]
@@ -77,6 +79,12 @@ class Stream:
             targets = np.array([_answer(frames) for frames, _ in cut])
             resets = np.array([reset for _, reset in cut])
             yield Batch({"frames": (values, lengths)}, {"label": targets}), resets
+
+    def documents(
+        self, batch: int, window: int
+    ) -> Iterator[tuple[Batch, NDArray[np.int64], NDArray[np.bool_]]]:
+        for cut, reset in self.lanes(batch, window):
+            yield cut, np.arange(batch), reset
 
     def _lanes(self, batch: int, window: int) -> list[list[tuple[NDArray[np.float32], bool]]]:
         lanes: list[list[tuple[NDArray[np.float32], bool]]] = [[] for _ in range(batch)]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.data.lanes import count_windows, cut_lanes
+from rnnspec.data.lanes import Order, count_windows, cut_documents, cut_lanes
 from rnnspec.data.series import seasonal_naive
 from rnnspec.data.views import Cut, Lengths, Texts, Values, View
 
@@ -92,14 +91,13 @@ class Dataset:
     def rows(self) -> int:
         return len(self.lines)
 
-    @property
-    def lengths(self) -> Lengths:
-        """`[rows]`: steps of each row, or of its longest text to be answered if that has more;
-        computed anew at each call."""
-        longest = self.ends - self.starts
+    def lengths(self, rows: NDArray[np.int64]) -> Lengths:
+        """Steps of each of `rows` (`[B]`, from 0), or of its longest text to be answered if that
+        has more: `[B]`."""
+        longest = self.ends[rows] - self.starts[rows]
         for view in self.targets.values():
             if isinstance(view, Texts):
-                longest = np.maximum(longest, view.lengths)
+                longest = np.maximum(longest, view.lengths(rows))
         return longest
 
     def collate(self, indices: NDArray[np.integer]) -> Batch:
@@ -116,7 +114,7 @@ class Dataset:
         )
 
     def lanes(
-        self, batch: int, window: int, start: int = 0
+        self, batch: int, window: int, start: int = 0, order: Order | None = None
     ) -> Iterator[tuple[Batch, NDArray[np.bool_]]]:
         """All steps as `batch` streams side by side, in windows from number `start` on: see
         `cut_lanes`.
@@ -124,9 +122,20 @@ class Dataset:
         For each window the batch, and `[batch]` whether the states of a lane start anew with it.
         """
         assert self.of_rows is None, "windows over series overlap"
-        cuts = cut_lanes(self.starts, self.ends, batch, window)
-        for cut, reset in islice(cuts, start, None):
+        for cut, reset in cut_lanes(self.starts, self.ends, batch, window, start, order):
             yield self.cut(cut), reset
+
+    def documents(
+        self, batch: int, window: int
+    ) -> Iterator[tuple[Batch, NDArray[np.int64], NDArray[np.bool_]]]:
+        """All steps in windows, each row of the file in one lane: see `cut_documents`.
+
+        For each window the batch, `[B]` the numbers of its lanes and whether their states start
+        anew with it.
+        """
+        assert self.of_rows is None, "windows over series overlap"
+        for cut, lanes, reset in cut_documents(self.starts, self.ends, batch, window):
+            yield self.cut(cut), lanes, reset
 
     def windows(self, batch: int, window: int) -> int:
         """How many windows `lanes` gives."""

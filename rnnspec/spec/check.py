@@ -247,7 +247,7 @@ CHECKS: tuple[Check, ...] = (
     Check(train.smoothing_has_classes, (*_OUTPUT, ("train", "label_smoothing"))),
     Check(
         train.windows_carry_states,
-        (*_OUTPUT, ("train", "window"), ("train", "batch"), *_layer("initial_state")),
+        (*_OUTPUT, ("train", "window"), ("train", "batch"), *_layer("direction")),
     ),
     Check(train.determinism_has_a_gpu, (("train", "deterministic"), ("train", "device"))),
     Check(layers.sizes_are_those_of_the_cell, _layer("cell", "sizes"), cell=True),

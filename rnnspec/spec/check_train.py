@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnspec.source.problems import did_you_mean
-from rnnspec.spec.encoder import GivenState
 from rnnspec.spec.explain import Loc
 from rnnspec.spec.finding import Finding
 from rnnspec.spec.metrics import answers_classes, kinds_of, reads_streams, reported_metrics
@@ -81,11 +80,14 @@ def windows_carry_states(spec: Spec) -> Iterator[Finding]:
     if isinstance(spec.train.batch, TokenBudget):
         message = "streams are read in a fixed number of lanes, and this counts steps"
         yield Finding(("train", "batch"), message, "write the number of lanes, as in 'batch: 20'")
+    if any(output.as_ == "next" for output in spec.data.outputs):
+        return  # which no layer may have read already: `next_looks_ahead`
     for index, layer in enumerate(spec.encoder.layers):
-        if isinstance(layer.initial_state, GivenState):
-            path: Loc = ("encoder", "layers", index, "initial_state")
-            message = "a column has one value a row, and train.window reads rows end to end"
-            yield Finding(path, message, "write zeros or learned, or remove train.window")
+        if layer.direction != "forward":
+            path: Loc = ("encoder", "layers", index, "direction")
+            message = f"a {layer.direction} layer starts at the end, and train.window reads from"
+            message += " the start, a window at a time"
+            yield Finding(path, message, "make every layer forward, or remove train.window")
 
 
 def determinism_has_a_gpu(spec: Spec) -> Iterator[Finding]:

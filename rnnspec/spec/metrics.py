@@ -55,8 +55,9 @@ def answers_classes(spec: Spec) -> bool:
 
 
 def reads_streams(spec: Spec) -> bool:
-    """Whether the training rows can be read as streams, window by window."""
-    return all(output.as_ == "next" for output in spec.data.outputs)
+    """Whether the training rows can be read as streams, window by window: every output answers
+    step by step."""
+    return all(output.as_ in ("next", "tags", "keys", "frames") for output in spec.data.outputs)
 
 
 def kinds_of(spec: Spec) -> str:

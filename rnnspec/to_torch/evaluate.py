@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from rnnspec.plan import Plan, nodes
+from rnnspec.to_torch.inputs import Frames
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.steps import Steps
 
@@ -25,15 +26,36 @@ def ends_read(plan: Plan) -> Ends:
     return {name: tuple(node.state for node in read if node.source == name) for name in layers}
 
 
+def last_known(node: nodes.Node) -> str:
+    """The name of the state that holds the last known value of each feature of `node`, where it
+    stands for missing ones after it; "" if none does."""
+    if not isinstance(node, nodes.FramesInput | nodes.SeriesInput):
+        return ""
+    return f"{node.name}.last" if node.missing == "previous" else ""
+
+
+def of_characters(plan: Plan) -> frozenset[str]:
+    """The nodes that run over the characters of single tokens, not over the steps of a row."""
+    found: set[str] = set()
+    for node in plan.nodes:
+        inside = any(source in found for source in nodes.sources(node))
+        if isinstance(node, nodes.CharactersInput) or (
+            inside and not isinstance(node, nodes.PerStep)
+        ):
+            found.add(node.name)
+    return frozenset(found)
+
+
 def values_of(
     plan: Plan,
     part_of: Callable[[nodes.Node], nn.Module],
     ends: Ends,
     inputs: Inputs,
     states: Mapping[str, Tensor] | None,
+    anew: Tensor | None = None,
 ) -> tuple[Values, dict[str, Tensor]]:
     """The values by node, and the states after the last step where those before the first are
-    given."""
+    given. In rows that begin `anew` `[B]`, states that are made from the row take their place."""
     values: Values = {}
     after: dict[str, Tensor] = {}
     for node in plan.nodes:
@@ -47,11 +69,14 @@ def values_of(
                 values[node.name] = part(*inputs[node.key], values[node.steps])
             case nodes.SeriesInput() | nodes.FutureInput():
                 values[node.name] = part(*inputs[node.key], values.get(node.moments))
+            case nodes.FramesInput() if states is not None and (last := last_known(node)):
+                assert isinstance(part, Frames)
+                values[node.name], after[last] = part.carry(*inputs[node.key], states[last])
             case _ if isinstance(node, nodes.Input | nodes.Derived):
                 values[node.name] = part(*inputs[node.key])
             case nodes.Recurrent():
                 assert isinstance(part, RecurrentLayer)
-                _layer(node, part, values, ends.get(node.name, ()), states, after)
+                _layer(node, part, values, ends.get(node.name, ()), states, anew, after)
             case nodes.FinalState():
                 values[node.name] = values[_end(node.source, node.state)]
             case _:
@@ -65,22 +90,39 @@ def _layer(
     values: Values,
     ends: tuple[str, ...],
     states: Mapping[str, Tensor] | None,
+    anew: Tensor | None,
     after: dict[str, Tensor],
 ) -> None:
     """The value of a layer, and the states that others ask for."""
     source, elapsed = sequence(values[node.source]), values.get(node.elapsed)
     assert not isinstance(elapsed, Tensor)
-    if states is not None:
-        before = {state: states[f"{node.name}.{state}"] for state in node.cell.states}
-        values[node.name], found = part.carry(source, before, elapsed)
-        after |= {f"{node.name}.{state}": value for state, value in found.items()}
-        return
     given = [vector(values[name]) if name else None for name in node.given]
+    names = {state: f"{node.name}.{state}" for state in node.cell.states}
+    if states is not None and any(name in states for name in names.values()):
+        before = {state: states[name] for state, name in names.items()}
+        if anew is not None and given:
+            before = _given(before, given, anew)
+        values[node.name], found = part.carry(source, before, elapsed)
+        after |= {names[state]: value for state, value in found.items()}
+        return
     if not ends:
         values[node.name] = part(source, elapsed, given)
         return
     values[node.name], last = part.with_ends(source, ends, elapsed, given)
     values |= {_end(node.name, state): value for state, value in last.items()}
+
+
+def _given(
+    before: Mapping[str, Tensor], given: Sequence[Tensor | None], anew: Tensor
+) -> dict[str, Tensor]:
+    """The states `before`, but those that are `given` (0 where None) in the rows `anew`."""
+    pairs = zip(before.items(), given, strict=True)
+    return {
+        state: torch.where(
+            anew[:, None], torch.zeros_like(carried) if first is None else first, carried
+        )
+        for (state, carried), first in pairs
+    }
 
 
 def last_value(past: Steps) -> Tensor:

@@ -71,12 +71,26 @@ class Frames(Scaling):
         self.elapsed, self.missing = node.elapsed, node.missing
 
     def forward(self, values: Tensor, lengths: Tensor) -> Steps:
+        source = self._features(values, lengths)
+        return self._scaled(carried_on(source.values, self.missing), source)
+
+    def carry(self, values: Tensor, lengths: Tensor, last: Tensor) -> tuple[Steps, Tensor]:
+        """As `forward` where the last known values before the first step are `last`
+        `[B, features]`, NaN where there are none; and those after step T."""
+        source = self._features(values, lengths)
+        steps = torch.cat([last.to(values.dtype)[None], source.values])
+        steps = carried_on(steps, self.missing)
+        return self._scaled(steps[1:], source), steps[-1]
+
+    def _features(self, values: Tensor, lengths: Tensor) -> Steps:
         source = steps_first(values, lengths)
         frames = source.values
         if self.elapsed is not None:
             frames = torch.cat([frames[..., : self.elapsed], frames[..., self.elapsed + 1 :]], -1)
-        frames = self.scale(carried_on(frames, self.missing))
-        return Steps(means_for_missing(frames, self.missing), source.lengths)
+        return Steps(frames, source.lengths)
+
+    def _scaled(self, frames: Tensor, source: Steps) -> Steps:
+        return Steps(means_for_missing(self.scale(frames), self.missing), source.lengths)
 
 
 class Elapsed(Weighted):

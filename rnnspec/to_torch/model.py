@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -18,7 +19,9 @@ from rnnspec.to_torch.evaluate import (
     Inputs,
     Values,
     ends_read,
+    last_known,
     last_value,
+    of_characters,
     rows_of,
     sequence,
     values_of,
@@ -58,6 +61,7 @@ class Model(nn.Module):
             if isinstance(node, nodes.Decoder)
         }
         self.ends = ends_read(plan)
+        self.of_characters = of_characters(plan)
 
     def forward(
         self,
@@ -86,15 +90,16 @@ class Model(nn.Module):
         return found
 
     def run(
-        self, inputs: Inputs, states: Mapping[str, Tensor]
+        self, inputs: Inputs, states: Mapping[str, Tensor], anew: Tensor | None = None
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """As `forward`, from the states before the first step to those after the last.
 
-        States are `[B, width]` each, named `LAYER.STATE`, as `first_states` has them. Only a model
-        that reads forward and has no decoder carries states (`carries`). Those of a row that ends
-        before step T are arbitrary, and finite.
+        States are `[B, width]` each, named `LAYER.STATE`, as `first_states` has them. Where a row
+        begins a sequence, as `anew` `[B]` says, those that a column of the row gives are read
+        instead. Only a model that reads forward and has no decoder carries states (`carries`).
+        Those of a row that ends before step T are arbitrary.
         """
-        values, after = self.values(inputs, states)
+        values, after = self.values(inputs, states, anew)
         return {
             o.column: self._scores(o, values, inputs, None, 1.0) for o in self.plan.outputs
         }, after
@@ -144,17 +149,27 @@ class Model(nn.Module):
     @property
     def carries(self) -> bool:
         """Whether every recurrent layer reads forward, so that its states can be carried on."""
-        layers = (n for n in self.plan.every_node() if isinstance(n, nodes.Recurrent))
-        forward = all(n.direction == "forward" and n.initial != "given" for n in layers)
+        forward = all(node.direction == "forward" for node, _ in self._carried())
         return forward and not self.bodies
 
     def first_states(self, rows: int) -> dict[str, Tensor]:
-        """The states before the first step of a sequence: 0, or those that were learned."""
-        return {
+        """The states before the first step of a sequence: 0, or those that were learned. 0 stands
+        for those that a column of the row gives. Of inputs whose last known value stands for
+        missing ones, NaN."""
+        found = {
             f"{node.name}.{state}": value
-            for node, part in self._recurrent()
+            for node, part in self._carried()
             for state, value in part.first(rows).items()
         }
+        like = next(self.parameters())
+        for node in self.plan.nodes:
+            if isinstance(node, nodes.FramesInput) and (name := last_known(node)):
+                found[name] = like.new_full((rows, node.features), math.nan)
+        return found
+
+    def _carried(self) -> Iterator[tuple[nodes.Recurrent, RecurrentLayer]]:
+        """The layers over the steps of a row."""
+        return ((n, part) for n, part in self._recurrent() if n.name not in self.of_characters)
 
     def _recurrent(self) -> Iterator[tuple[nodes.Recurrent, RecurrentLayer]]:
         for node in self.plan.every_node():
@@ -164,11 +179,14 @@ class Model(nn.Module):
                 yield node, part
 
     def values(
-        self, inputs: Inputs, states: Mapping[str, Tensor] | None = None
+        self,
+        inputs: Inputs,
+        states: Mapping[str, Tensor] | None = None,
+        anew: Tensor | None = None,
     ) -> tuple[Values, dict[str, Tensor]]:
         """The values of all nodes but decoders and outputs, and the states after the last step
         where those before the first are given: what forward, answers and searches start from."""
-        return values_of(self.plan, self._part, self.ends, inputs, states)
+        return values_of(self.plan, self._part, self.ends, inputs, states, anew)
 
     def _part(self, node: nodes.Node) -> nn.Module:
         return self.parts[_key(node.name)]

@@ -18,10 +18,17 @@ from rnnspec.to_torch.forecast import ForecastOutput as ForecastPart
 from rnnspec.to_torch.outputs import TextOutput as TextPart
 from rnnspec.to_torch.search import Texts
 from rnnspec.train.devices import Numbers
-from rnnspec.train.feed import StreamData, StreamFeed
+from rnnspec.train.feed import StreamData
 from rnnspec.train.goals import Goals
-from rnnspec.train.metrics import ForecastMetrics, Metrics, TextMetrics, metrics_of
-from rnnspec.train.objective import Answered, Objective, forecast
+from rnnspec.train.metrics import (
+    ForecastMetrics,
+    Lanes,
+    Metrics,
+    TagMetrics,
+    TextMetrics,
+    metrics_of,
+)
+from rnnspec.train.objective import Answered, Objective, forecast, states_before
 from rnnspec.train.tensors import tensors as tensors
 
 
@@ -62,15 +69,20 @@ class Measures:
         return cls(objective, sums, zeros, dict(zeros), greedy)
 
     def add(
-        self, batch: Batch, found: Answered, naive: Mapping[str, Naive] | None = None
+        self,
+        batch: Batch,
+        found: Answered,
+        naive: Mapping[str, Naive] | None = None,
+        lanes: Lanes | None = None,
     ) -> dict[str, object]:
-        """Take in a batch; its answers by column. `naive` are the seasonal-naive forecasts."""
+        """Take in a batch; its answers by column. `naive` are the seasonal-naive forecasts, `lanes`
+        those of a window of streams."""
         answers: dict[str, object] = {}
         for column, count in self.objective.counts(batch).items():
             self.totals[column] += found.losses[column].item() * count
             self.counts[column] += count
             node = self.objective.outputs[column]
-            answers[column] = self._measure(node, found, (naive or {}).get(column))
+            answers[column] = self._measure(node, found, (naive or {}).get(column), lanes)
         return answers
 
     def values(self) -> dict[str, float]:
@@ -82,7 +94,9 @@ class Measures:
             values |= {prefix + name: value for name, value in metrics.values().items()}
         return values
 
-    def _measure(self, node: Output, found: Answered, naive: Naive | None) -> object:
+    def _measure(
+        self, node: Output, found: Answered, naive: Naive | None, lanes: Lanes | None
+    ) -> object:
         """Add to the metrics of one output; its answers."""
         column, model = node.column, self.objective.model
         sums, scores, targets = self.sums[column], found.scores[column], found.targets[column]
@@ -105,7 +119,10 @@ class Measures:
         assert not isinstance(part, ForecastPart | TextPart)
         answers = part.answer(scores)
         assert not isinstance(sums, TextMetrics | ForecastMetrics)
-        sums.add(answers, targets)
+        if isinstance(sums, TagMetrics):
+            sums.add(answers, targets, lanes)
+        else:
+            sums.add(answers, targets)
         return answers
 
     def _written(self, node: TextOutput, sums: TextMetrics, found: Answered) -> object:
@@ -141,7 +158,7 @@ def evaluate(
     objective = Objective(model, settings, goals)
     measures = Measures.of(objective, greedy)
     numbers = numbers or Numbers()
-    for rows in in_order_batches(data.lengths, batch):
+    for rows in in_order_batches(data, batch):
         asked = data.collate(rows)
         found = objective.answered(asked, numbers)
         naive = {column: data.naive(column, rows) for column in data.seasons}
@@ -162,35 +179,27 @@ def evaluate_stream(
     numbers: Numbers | None = None,
     see: See | None = None,
 ) -> tuple[dict[str, float], Mapping[str, Metrics]]:
-    """As `evaluate`, window by window of `train.batch` lanes, their states carried on."""
+    """As `evaluate`, in windows whose states are carried on from the first step of each row to its
+    last: the numbers are those of whole rows."""
     was_training = model.training
     model.eval()
     objective = Objective(model, settings, goals)
     measures = Measures.of(objective)
     numbers = numbers or Numbers()
-    carried: dict[str, Tensor] = {}
-    for piece in StreamFeed(data, settings).pieces(0, 0):
-        assert piece.reset is not None
-        found = objective.answered(piece.batch, numbers, carried_on(model, piece.reset, carried))
+    assert settings.window is not None and isinstance(settings.batch, int)
+    carried: dict[str, Tensor] | None = None
+    before = np.arange(settings.batch)
+    for batch, lanes, reset in data.documents(settings.batch, settings.window):
+        if carried is not None and len(lanes) < len(before):
+            kept = torch.from_numpy(np.searchsorted(before, lanes)).to(numbers.device)
+            carried = {name: value[kept] for name, value in carried.items()}
+        before = lanes
+        anew = torch.from_numpy(reset).to(numbers.device)
+        found = objective.answered(batch, numbers, states_before(model, anew, carried), anew)
         carried = found.after
-        if any(objective.counts(piece.batch).values()):
-            answers = measures.add(piece.batch, found)
+        if any(objective.counts(batch).values()):
+            answers = measures.add(batch, found, lanes=Lanes(lanes.tolist(), reset.tolist()))
             if see is not None:
-                see(Seen(piece.batch, found, answers))
+                see(Seen(batch, found, answers))
     model.train(was_training)
     return measures.values(), measures.sums
-
-
-def carried_on(
-    model: Model, reset: NDArray[np.bool_], carried: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """The states before a window: those after the one before it (none: it is the first), or those
-    of a new sequence in the lanes where one begins."""
-    first = model.first_states(len(reset))
-    if not carried:
-        return first
-    anew = torch.from_numpy(reset).to(next(iter(first.values())).device)[:, None]
-    return {
-        name: torch.where(anew, value, carried[name].to(value.dtype))
-        for name, value in first.items()
-    }

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from rnnspec.data import Batch, epoch_batches
 from rnnspec.data.batches import Rows, batch_count
-from rnnspec.data.budget import budget_batches, budget_count
+from rnnspec.data.budget import Budget
+from rnnspec.data.lanes import Order
 from rnnspec.spec import Train
 from rnnspec.spec.train import TokenBudget
 from rnnspec.train.distributed import ALONE, Processes
@@ -23,9 +24,8 @@ class RowData(Protocol):
     @property
     def rows(self) -> int: ...
 
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """Steps of each row, `[rows]`."""
+    def lengths(self, rows: Rows) -> NDArray[np.int64]:
+        """The steps of each of `rows`, `[B]`."""
 
     def collate(self, indices: NDArray[np.integer[Any]]) -> Batch:
         """The rows `indices` as one batch."""
@@ -38,13 +38,21 @@ class StreamData(Protocol):
         """How many windows `lanes` gives."""
 
     def lanes(
-        self, batch: int, window: int, start: int = 0
+        self, batch: int, window: int, start: int = 0, order: Order | None = None
     ) -> Iterator[tuple[Batch, NDArray[np.bool_]]]:
-        """Windows of at most `window` steps of `batch` lanes from number `start` on, in order,
-        always the same ones.
+        """Windows of at most `window` steps of `batch` lanes from number `start` on, always the
+        same ones for an `order`.
 
         Row i of each batch goes on where row i of the one before ended, but where `reset` `[batch]`
         is true: there a new sequence begins. A lane that is at its end has rows of no steps.
+        """
+
+    def documents(
+        self, batch: int, window: int
+    ) -> Iterator[tuple[Batch, NDArray[np.int64], NDArray[np.bool_]]]:
+        """Windows of at most `batch` lanes, each sequence in one lane from first step to last.
+
+        With each batch `[B]` the numbers of its lanes, rising, and whether a new sequence begins.
         """
 
 
@@ -78,37 +86,42 @@ class RowFeed:
 
     def __init__(self, data: RowData, settings: Train, processes: Processes = ALONE) -> None:
         self.data, self.processes = data, processes
-        self.batch, self.seed = settings.batch, settings.seed
-        self.lengths = data.lengths
+        self.batch: int | Budget = (
+            Budget.of(data, settings.batch.tokens)
+            if isinstance(settings.batch, TokenBudget)
+            else settings.batch
+        )
+        self.seed = settings.seed
 
     def count(self, epoch: int) -> int:
-        if isinstance(self.batch, TokenBudget):
-            return budget_count(self.lengths, self.batch.tokens, self.seed, epoch)
+        if isinstance(self.batch, Budget):
+            return self.batch.count(self.seed, epoch)
         return batch_count(self.data.rows, self.batch)
 
     def pieces(self, epoch: int, start: int) -> Iterator[Piece]:
-        if isinstance(self.batch, TokenBudget):
-            tokens = self.batch.tokens
-            batches = budget_batches(self.lengths, tokens, self.seed, epoch, start)
+        if isinstance(self.batch, Budget):
+            batches = self.batch.batches(self.seed, epoch, start)
         else:
-            batches = epoch_batches(self.lengths, self.batch, self.seed, epoch, start=start)
+            batches = epoch_batches(self.data, self.batch, self.seed, epoch, start=start)
         yield from map(self.piece, batches)
 
     def piece(self, rows: Rows) -> Piece:
         """The rows as a piece."""
-        lengths = self.lengths[rows]
+        lengths = self.data.lengths(rows)
         padded = len(rows) * max(1, int(lengths.max()))
         batch = self.data.collate(self.processes.share(rows))
         return Piece(batch, len(rows), int(lengths.sum(dtype=np.int64)), padded)
 
 
 class StreamFeed:
-    """Windows of lanes. Each process takes its lanes of every window."""
+    """Windows of lanes, over sequences in an order that is drawn anew for each epoch. Each process
+    takes its lanes of every window."""
 
     def __init__(self, data: StreamData, settings: Train, processes: Processes = ALONE) -> None:
         assert settings.window is not None and isinstance(settings.batch, int)
         self.data, self.processes = data, processes
         self.lanes, self.window = settings.batch, settings.window
+        self.seed = settings.seed
         self._count: int | None = None
 
     def count(self, epoch: int) -> int:
@@ -117,9 +130,10 @@ class StreamFeed:
         return self._count
 
     def pieces(self, epoch: int, start: int) -> Iterator[Piece]:
-        for batch, reset in self.data.lanes(self.lanes, self.window, start):
+        for batch, reset in self.data.lanes(self.lanes, self.window, start, (self.seed, epoch)):
             each = [lengths for _, lengths in batch.inputs.values() if lengths.ndim == 1]
-            lengths = np.max(each, axis=0)
+            # Inputs of whole rows have a length of 1, in a lane that has ended too.
+            lengths = np.where(np.min(each, axis=0) > 0, np.max(each, axis=0), 0)
             padded = len(reset) * max(1, int(lengths.max()))
             part = batch
             if self.processes.count > 1:

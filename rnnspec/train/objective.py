@@ -65,15 +65,26 @@ class Objective:
         }
 
     def __call__(
-        self, batch: Batch, numbers: Numbers, states: States | None = None
+        self,
+        batch: Batch,
+        numbers: Numbers,
+        states: States | None = None,
+        anew: Tensor | None = None,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The loss of each output, and the states after the batch if those before it are given."""
-        found = self.answered(batch, numbers, states)
+        found = self.answered(batch, numbers, states, anew)
         return found.losses, found.after
 
-    def answered(self, batch: Batch, numbers: Numbers, states: States | None = None) -> Answered:
+    def answered(
+        self,
+        batch: Batch,
+        numbers: Numbers,
+        states: States | None = None,
+        anew: Tensor | None = None,
+    ) -> Answered:
         """As a call, with the scores and the targets that they are held against.
 
+        `anew` `[B]` says in which rows a sequence begins, where the states before are given.
         Outside of training no label is smoothed and every true token is given.
         """
         inputs, targets = numbers.placed(tensors(batch))
@@ -83,7 +94,7 @@ class Objective:
                 forcing = self.forcing if self.model.training else 1.0
                 scores = self.model(inputs, targets, forcing)
             else:
-                scores, after = self.model.run(inputs, states)
+                scores, after = self.model.run(inputs, states, anew)
             scores = {column: value.to(numbers.weights) for column, value in scores.items()}
             found = {
                 column: self._loss(node, scores[column], targets[column], inputs)
@@ -111,6 +122,20 @@ class Objective:
                 parameters, scale = forecast(self.model, node, scores, inputs)
                 total = losses.forecast_loss(node, parameters, scale, targets, self.loss)
         return goal.weight * total / max(1.0, losses.count_of(node, targets))
+
+
+def states_before(
+    model: Model, anew: Tensor, carried: Mapping[str, Tensor] | None
+) -> dict[str, Tensor]:
+    """The states before a window: those after the one before it (None: it is the first), or those
+    of a new sequence in the lanes `anew` `[B]`."""
+    first = model.first_states(len(anew))
+    if carried is None:
+        return first
+    return {
+        name: torch.where(anew[:, None], value, carried[name].to(value.dtype))
+        for name, value in first.items()
+    }
 
 
 def forecast(

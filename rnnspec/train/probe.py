@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from rnnspec.data.budget import Budget
 from rnnspec.spec import Train
-from rnnspec.spec.train import TokenBudget
 from rnnspec.to_torch import Model
 from rnnspec.train.checkpoint import precision_of
 from rnnspec.train.devices import Numbers, device_of, tried
@@ -47,10 +47,11 @@ def numbers_for(
 
 def gradients(objective: Objective, piece: Piece, numbers: Numbers) -> None:
     """Add the gradient of a piece's loss; a window of a stream starts from first states."""
-    states = None
+    states, anew = None, None
     if piece.reset is not None:
-        states = objective.model.first_states(len(piece.reset))
-    losses, _ = objective(piece.batch, numbers, states)
+        anew = torch.ones(len(piece.reset), dtype=torch.bool, device=numbers.device)
+        states = objective.model.first_states(len(anew))
+    losses, _ = objective(piece.batch, numbers, states, anew)
     sum(losses.values(), start=torch.zeros((), device=numbers.device)).backward()
 
 
@@ -69,9 +70,10 @@ def probe(feed: Feed, seed: int, epoch: int) -> Piece:
         return next(feed.pieces(epoch, 0))
     draw = np.random.RandomState([seed, epoch, 1])
     rows = np.unique(draw.randint(0, feed.data.rows, DRAWN)).astype(np.int64)
-    longest = rows[np.argsort(feed.lengths[rows], kind="stable")]
-    if isinstance(feed.batch, TokenBudget):
-        most = feed.batch.tokens // max(1, int(feed.lengths[longest[-1]]))
+    lengths = feed.data.lengths(rows)
+    longest = rows[np.argsort(lengths, kind="stable")]
+    if isinstance(feed.batch, Budget):
+        most = feed.batch.tokens // max(1, int(lengths.max()))
     else:
         most = feed.batch
     return feed.piece(longest[-max(1, min(PROBED, most)) :])

@@ -16,7 +16,7 @@ from rnnspec.train.devices import Numbers
 from rnnspec.train.distributed import ALONE, Processes
 from rnnspec.train.feed import Piece
 from rnnspec.train.goals import Goals
-from rnnspec.train.objective import Objective
+from rnnspec.train.objective import Objective, states_before
 from rnnspec.train.optimizers import groups_of, optimizer_of, set_rate
 
 
@@ -89,7 +89,7 @@ class Stepper:
         if idle:  # this process has no part in the piece
             return 0.0
         before = None if piece.reset is None else self.states_before(piece)
-        losses, after = self.objective(piece.batch, self.numbers, before)
+        losses, after = self.objective(piece.batch, self.numbers, before, self._anew(piece))
         if before is not None:
             self.carried = {name: value.detach() for name, value in after.items()}
         loss = torch.zeros((), device=self.numbers.device)
@@ -103,15 +103,15 @@ class Stepper:
 
     def states_before(self, piece: Piece) -> dict[str, Tensor]:
         """The carried states, and those of a new sequence where one begins."""
-        assert piece.reset is not None
-        reset = torch.from_numpy(piece.reset).to(self.numbers.device)
-        first = self.model.first_states(len(reset))
-        if self.carried is None:
-            return first
-        return {
-            name: torch.where(reset[:, None], value, self.carried[name].to(value.dtype))
-            for name, value in first.items()
-        }
+        anew = self._anew(piece)
+        assert anew is not None
+        return states_before(self.model, anew, self.carried)
+
+    def _anew(self, piece: Piece) -> Tensor | None:
+        """In which lanes a sequence begins, of a window."""
+        if piece.reset is None:
+            return None
+        return torch.from_numpy(piece.reset).to(self.numbers.device)
 
     def _all_gradients(self) -> list[Tensor]:
         for weight in self.trained:

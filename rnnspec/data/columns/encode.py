@@ -108,7 +108,7 @@ class Encoding:
                 return CategoryWriter(node.column, vocabulary, writer.column(name, "<i4"))
             case FramesInput() | VectorInput():
                 values = writer.column(name, "<f4", node.width)
-                return NumberWriter(_number_cells(node), node.width, values)
+                return NumberWriter(self._number_cells(node), node.width, values)
             case KeysInput(column=column, size=size):
                 values = writer.column(name, "u1", -(-size // 8))
                 return KeysWriter(column, _labels(known), False, self.reading.stream, values)
@@ -127,13 +127,13 @@ class Encoding:
                 return ClassWriter(column, _labels(known), skips, writer.column(name, "<i8"))
             case LabelsOutput(steps=True, labels=size):
                 values = writer.column(name, "u1", -(-size // 8))
-                return KeysWriter(column, _labels(known), True, False, values)
+                return KeysWriter(column, _labels(known), True, self.reading.stream, values)
             case LabelsOutput(labels=size):
                 values = writer.column(name, "u1", size // 8 + 1)
                 return LabelSetWriter(column, _labels(known), skips, values)
             case NumericOutput(width=width):
                 values = writer.column(name, "<f4", width)
-                return NumberWriter(_answer_cells(node, skips), width, values)
+                return NumberWriter(self._answer_cells(node, skips), width, values)
             case TextOutput(kind=kind):
                 vocabulary = _text(known).vocabulary
                 numbers, dtype = (
@@ -141,6 +141,17 @@ class Encoding:
                     _narrow(len(vocabulary)),
                 )
                 return Answers(numbers, RaggedWriter.new(writer, name, dtype))
+
+    def _number_cells(self, node: FramesInput | VectorInput) -> NumberCells:
+        missing, stream = node.missing != "error", self.reading.stream
+        if isinstance(node, FramesInput):
+            return NumberCells(node.column, "frames", missing, node.elapsed, stream)
+        return NumberCells(node.column, "number" if node.single else "vector", missing)
+
+    def _answer_cells(self, node: NumericOutput, skips: bool) -> NumberCells:
+        if node.steps:
+            return NumberCells(node.column, "frames", skips, stream=self.reading.stream)
+        return NumberCells(node.column, "number" if node.single else "vector", skips)
 
     def _numbered(self, node: TokensInput) -> Numbered:
         cells = TextCells(node.column, node.kind, self.reading.stream)
@@ -234,19 +245,6 @@ class Encoding:
 def _narrow(size: int) -> str:
     """The smallest type of numbers below `size`: of most texts, one byte a character."""
     return "u1" if size <= 1 << 8 else "<u2" if size <= 1 << 16 else "<i4"
-
-
-def _number_cells(node: FramesInput | VectorInput) -> NumberCells:
-    missing = node.missing != "error"
-    if isinstance(node, FramesInput):
-        return NumberCells(node.column, "frames", missing, node.elapsed)
-    return NumberCells(node.column, "number" if node.single else "vector", missing)
-
-
-def _answer_cells(node: NumericOutput, skips: bool) -> NumberCells:
-    if node.steps:
-        return NumberCells(node.column, "frames", skips)
-    return NumberCells(node.column, "number" if node.single else "vector", skips)
 
 
 def _text(known: ColumnFacts) -> TextFacts:

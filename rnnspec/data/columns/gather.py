@@ -57,7 +57,7 @@ def gatherers(spec: Spec, reading: Reading, chunks: Chunks) -> tuple[Gatherers, 
     inputs = {column: found for column, found in of_inputs.items() if found is not None}
     for column in given_columns(spec.encoder.layers):
         inputs.setdefault(column, Numbers(NumberCells(column, "vector")))
-    of_outputs = {each.column: gatherer_of_output(each) for each in spec.data.outputs}
+    of_outputs = {each.column: gatherer_of_output(each, reading) for each in spec.data.outputs}
     return inputs, {column: found for column, found in of_outputs.items() if found is not None}
 
 
@@ -100,7 +100,8 @@ def gatherer_of_input(column: Input, reading: Reading, chunks: Chunks) -> Gather
             return Subwords(cells, column, chunks)
         case FramesInput():
             missing = column.missing != "error"
-            return Numbers(NumberCells(column.column, "frames", missing, column.elapsed))
+            elapsed, stream = column.elapsed, reading.stream
+            return Numbers(NumberCells(column.column, "frames", missing, elapsed, stream))
         case VectorInput() | NumberInput():
             return Numbers(NumberCells(column.column, column.as_, column.missing != "error"))
         case KeysInput():
@@ -111,16 +112,16 @@ def gatherer_of_input(column: Input, reading: Reading, chunks: Chunks) -> Gather
             return None
 
 
-def gatherer_of_output(column: Output) -> Gatherer | None:
+def gatherer_of_output(column: Output, reading: Reading) -> Gatherer | None:
     """What gathers the facts of an output; None where they are those of the input in its column."""
     skips = getattr(column, "missing", "error") == "skip"
     match column:
         case ClassOutput() | TagsOutput():
             return Labels(column.column, isinstance(column, TagsOutput), skips)
         case LabelsOutput() | KeysOutput():
-            return LabelSets(column.column, isinstance(column, KeysOutput), skips)
+            return LabelSets(column.column, isinstance(column, KeysOutput), skips, reading.stream)
         case NumberOutput() | VectorOutput() | FramesOutput():
-            return Numbers(NumberCells(column.column, column.as_, skips))
+            return Numbers(NumberCells(column.column, column.as_, skips, stream=reading.stream))
         case WordsOutput() | TokensOutput():
             return Words(TextCells(column.column, column.as_), column)
         case CharsOutput():

@@ -25,13 +25,14 @@ class NumberCells:
     """Reads the cells of a column of numbers, each as steps `[T, width]`, T 1 but for frames.
 
     With `missing`, NaN stands for a missing number, and a cell or all of whose steps are missing
-    has width 0.
+    has width 0. Frames of a `stream` may be any number.
     """
 
     column: str
     shape: Shape
     missing: bool = False
     elapsed: int | None = None
+    stream: bool = False
 
     def steps(
         self, chunk: Chunk, bad: BadRows, checked: Callable[[Floats], Floats]
@@ -51,7 +52,8 @@ class NumberCells:
                 return decode.vector(cell, textual, self.missing)[None]
             case "frames":
                 steps = decode.frames(cell, textual, self.missing)
-                decode.check_length(len(steps))
+                if not self.stream:
+                    decode.check_length(len(steps))
                 return steps
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rnnspec.data.decode.cells import described, json_list
-from rnnspec.data.decode.texts import check_length, text, words
+from rnnspec.data.decode.texts import text, words
 from rnnspec.errors import DataError
 
 
@@ -45,9 +45,11 @@ def label_set(cell: object, textual: bool = False) -> list[str]:
 
 
 def labels_of_steps(cell: object, textual: bool = False) -> list[str | None]:
-    """A label for each step, null for none: a list, or a text of labels with spaces between."""
+    """A label for each step, null for none: a list, or a text of labels with spaces between.
+
+    How many there may be is a question of the input that has the steps.
+    """
     values = _listed(cell, textual, "a list of labels")
-    check_length(len(values))
     return [None if value is None else _at(value, "step", at) for at, value in enumerate(values)]
 
 

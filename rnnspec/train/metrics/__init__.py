@@ -16,7 +16,7 @@ from rnnspec.train.goals import Goal
 from rnnspec.train.metrics.classes import ClassMetrics, LabelsMetrics
 from rnnspec.train.metrics.forecasts import ForecastMetrics
 from rnnspec.train.metrics.numbers import NumericMetrics
-from rnnspec.train.metrics.tags import TagMetrics
+from rnnspec.train.metrics.tags import Lanes, TagMetrics
 from rnnspec.train.metrics.texts import TextMetrics
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "ClassMetrics",
     "ForecastMetrics",
     "LabelsMetrics",
+    "Lanes",
     "Metrics",
     "NumericMetrics",
     "TagMetrics",
