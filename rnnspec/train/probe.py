@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rnnspec.data.budget import Budget
 from rnnspec.spec import Train
+from rnnspec.spec.train import TokenBudget
 from rnnspec.to_torch import Model
 from rnnspec.train.checkpoint import precision_of
 from rnnspec.train.devices import Numbers, device_of, tried
@@ -70,10 +70,9 @@ def probe(feed: Feed, seed: int, epoch: int) -> Piece:
         return next(feed.pieces(epoch, 0))
     draw = np.random.RandomState([seed, epoch, 1])
     rows = np.unique(draw.randint(0, feed.data.rows, DRAWN)).astype(np.int64)
-    lengths = feed.data.lengths(rows)
-    longest = rows[np.argsort(lengths, kind="stable")]
-    if isinstance(feed.batch, Budget):
-        most = feed.batch.tokens // max(1, int(lengths.max()))
+    longest = rows[np.argsort(feed.lengths[rows], kind="stable")]
+    if isinstance(feed.batch, TokenBudget):
+        most = feed.batch.tokens // max(1, int(feed.lengths[longest[-1]]))
     else:
         most = feed.batch
     return feed.piece(longest[-max(1, min(PROBED, most)) :])
