@@ -27,7 +27,8 @@ def check(
 ) -> None:
     """Check spec files; shows every mistake in one run.
 
-    A data file that is not there is a note, not a mistake: only `show` and `build` read data.
+    A data file that is not there is a note, not a mistake: only `show` and `build` read data. Those
+    that are there are looked at by name: each once, all of one format.
     """
     from rnnspec.errors import SpecError
     from rnnspec.source.problems import Problem
@@ -44,8 +45,27 @@ def check(
 
 
 def _line(loaded: LoadedSpec) -> str:
+    from rnnspec.data.find import absent
+
     data = loaded.spec.data
-    named = [data.train, *([data.valid] if isinstance(data.valid, str) else [])]
-    missing = [str(file) for name in named if not (file := loaded.resolve_path(name)).exists()]
+    missing = absent([*data.train_files, *data.valid_files], loaded.path.parent)
+    if not missing:
+        _look_at_files(loaded)
     note = f"; note: no data file {', '.join(missing)} yet" if missing else ""
     return f"{loaded.path}: ok{note}"
+
+
+def _look_at_files(loaded: LoadedSpec) -> None:
+    """Raises SpecError where the files of the spec cannot be those of a data set."""
+    from rnnspec.data.find import find_shards, find_sources
+    from rnnspec.errors import DataError, SpecError
+
+    data, folder, key = loaded.spec.data, loaded.path.parent, "train"
+    try:
+        find_shards(data.train_files, folder).format(data.format)
+        key = "valid"
+        sources = find_sources(data, folder)
+        if sources.valid is not None:
+            sources.valid.format(data.format)
+    except DataError as error:
+        raise SpecError([loaded.document.problem(("data", key), str(error))]) from error

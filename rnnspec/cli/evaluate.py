@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 EXAMPLES = examples(
     "rnnspec evaluate",
     "rnnspec evaluate builds/dates-language --data dates/test.jsonl",
+    "rnnspec evaluate --data 'logs/test-*.jsonl.gz'",
     "rnnspec evaluate --json",
     "rnnspec evaluate --data test.jsonl --report test.html",
 )
@@ -32,10 +33,11 @@ STEPS = 12
 def evaluate(
     build: Build = None,
     data: Annotated[
-        Path | None,
+        list[str] | None,
         typer.Option(
             metavar="FILE",
-            help="A file with the columns of the training data, instead of the validation rows.",
+            help="A file with the columns of the training data, instead of the validation rows; "
+            "or a folder of files, or a pattern in quotes; may be given again.",
         ),
     ] = None,
     report: Annotated[
@@ -50,8 +52,9 @@ def evaluate(
         from rnnspec.train.folder import find_build, read_build
     trained = read_build(find_build(build, builds))
     with loading():
+        from rnnspec.data.find import find_shards
         from rnnspec.train.score import evaluate_build
-    scores = evaluate_build(trained, data)
+    scores = evaluate_build(trained, find_shards(data) if data else None)
     folder = trained.folder.path
     if report is not None:
         from rnnspec.train.report import write_report
@@ -66,7 +69,8 @@ def _text(folder: Path, scores: Scores, report: Path | None) -> str:
 
     kept = f", the {scores.share:g} of it kept for validation" if scores.share else ""
     of = counted(scores, next(iter(scores.outputs.values())))
-    parts = [f"{folder} on {near(scores.file)}{kept} ({of})", _metrics(scores)]
+    files = f"{near(scores.files.named)}{scores.files.and_others}"
+    parts = [f"{folder} on {files}{kept} ({of})", _metrics(scores)]
     for column, score in scores.outputs.items():
         if score.classes and not _ahead(score):
             parts.append(_classes(column, score))
@@ -155,7 +159,7 @@ def _json(folder: Path, scores: Scores) -> str:
 
     found = {
         "build": str(folder),
-        "data": str(scores.file),
+        "data": str(scores.files),
         "share": scores.share or None,
         "rows": scores.rows,
         "metrics": dict(scores.metrics),

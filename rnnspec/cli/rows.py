@@ -10,13 +10,13 @@ import io
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnspec.errors import DataError
 from rnnspec.source.problems import did_you_mean
 
 if TYPE_CHECKING:
+    from rnnspec.data.shards import Shards
     from rnnspec.run import InputColumn, Model
     from rnnspec.run.interface import InputKind
 
@@ -60,20 +60,18 @@ def from_inputs(model: Model, inputs: Sequence[str]) -> Row:
     return row
 
 
-def is_textual(file: Path) -> bool:
-    """Whether every cell of a file of this format is a text. Raises DataError."""
-    from rnnspec.data.readers import format_of
-
-    return format_of(file) in ("csv", "tsv")
+def is_textual(files: Shards) -> bool:
+    """Whether every cell of files of this format is a text. Raises DataError."""
+    return files.format() in ("csv", "tsv")
 
 
-def from_file(model: Model, file: Path) -> Iterator[Row]:
-    """The rows of a data file, up to the first that cannot be read."""
+def from_file(model: Model, files: Shards) -> Iterator[Row]:
+    """The rows of data files, up to the first that cannot be read."""
     from rnnspec.data.readers import BadRows, read
 
     columns = [column.column for column in model.inputs]
-    bad = BadRows(file)
-    for chunk in read(file, columns, bad=bad):
+    bad = BadRows(files)
+    for chunk in read(files, columns, bad=bad):
         bad.close()  # a row left out would shift every answer after it
         for cells in zip(*(chunk.cells[column] for column in columns), strict=True):
             yield dict(zip(columns, cells, strict=True))

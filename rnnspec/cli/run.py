@@ -23,6 +23,7 @@ from rnnspec.errors import DataError, RnnspecError
 if TYPE_CHECKING:
     from rnnspec.cli.rows import Row
     from rnnspec.data.reading import SeriesReading
+    from rnnspec.data.shards import Shards
     from rnnspec.run import Model
 
 EXAMPLES = examples(
@@ -50,11 +51,12 @@ def run(
         typer.Option("--text", metavar="TEXT", help="A text to answer; may be given again."),
     ] = None,
     data: Annotated[
-        Path | None,
+        list[str] | None,
         typer.Option(
             metavar="FILE",
-            help="Answer the rows of a JSONL, CSV, TSV or Parquet file; of a table of series, what "
-            "follows each of them.",
+            help="Answer the rows of a JSONL, CSV, TSV or Parquet file, of a folder of files, or "
+            "of a pattern in quotes; of a table of series, what follows each of them. May be given "
+            "again.",
         ),
     ] = None,
     inputs: Annotated[
@@ -137,7 +139,7 @@ def quietly_cut_off() -> Iterator[None]:
 def _answered(
     model: Model,
     texts: list[str] | None,
-    data: Path | None,
+    data: list[str] | None,
     inputs: list[str] | None,
     seed: int,
 ) -> Iterator[tuple[Row, answers.Answer]]:
@@ -148,17 +150,19 @@ def _answered(
         row = rows.from_inputs(model, inputs)
         return answers.answered(model, [row], "--input", textual=True, seed=seed)
     if data:
-        reading = series.reading_of(model)
-        if reading is not None and series.is_table(model, data):
-            return _of_series(model, data, reading, seed)
-        textual, found = rows.is_textual(data), rows.from_file(model, data)
-        return answers.answered(model, found, str(data), textual=textual, seed=seed)
+        from rnnspec.data.find import find_shards
+
+        files, reading = find_shards(data), series.reading_of(model)
+        if reading is not None and series.is_table(model, files):
+            return _of_series(model, files, reading, seed)
+        textual, found = rows.is_textual(files), rows.from_file(model, files)
+        return answers.answered(model, found, str(files), textual=textual, seed=seed)
     found = rows.from_stdin(model)
     return answers.answered(model, found, rows.STDIN, at_once=True, seed=seed)
 
 
 def _of_series(
-    model: Model, data: Path, reading: SeriesReading, seed: int
+    model: Model, data: Shards, reading: SeriesReading, seed: int
 ) -> Iterator[tuple[Row, answers.Answer]]:
     """Each series of a table, with its answer, which also has its name."""
     names: deque[str] = deque()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnspec.errors import DataError
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from rnnspec.data.reading import SeriesReading
     from rnnspec.data.rows import BadRows
     from rnnspec.data.series import Table
+    from rnnspec.data.shards import Shards
     from rnnspec.run import InputColumn, Model
 
 
@@ -45,21 +45,21 @@ def reading_of(model: Model) -> SeriesReading | None:
     return Reading.of(load_source(source, model.path).spec).series
 
 
-def is_table(model: Model, file: Path) -> bool:
-    """Whether each row of a file is one step: the first one holds a number, and no list, of the
+def is_table(model: Model, files: Shards) -> bool:
+    """Whether each row of the files is one step: the first one holds a number, and no list, of the
     series. Raises DataError."""
     from rnnspec.data.readers import read
 
     column = next(each.column for each in model.inputs if each.kind == "series")
-    for chunk in read(file, [column]):
+    for chunk in read(files, [column]):
         first = chunk.cells[column][0]
         return not (isinstance(first, list) or (isinstance(first, str) and first[:1] == "["))
     return False
 
 
-def from_table(model: Model, file: Path, reading: SeriesReading) -> Iterator[tuple[str, Row]]:
+def from_table(model: Model, files: Shards, reading: SeriesReading) -> Iterator[tuple[str, Row]]:
     """The name of each series, and the row that it makes. Raises DataError."""
-    steps = _read(model, file, reading)
+    steps = _read(model, files, reading)
     table, ahead = steps.table, 0
     if any(column.kind == "future" for column in model.inputs):
         ahead = reading.horizon
@@ -68,7 +68,7 @@ def from_table(model: Model, file: Path, reading: SeriesReading) -> Iterator[tup
         places = table.order[start:end].tolist()
         if len(places) <= ahead:
             raise DataError(
-                f"{file}: series {name!r} has {len(places)} rows, and its last {ahead} are the"
+                f"{files}: series {name!r} has {len(places)} rows, and its last {ahead} are the"
                 " values that are known ahead; put rows of its past before them"
             )
         past = places[: len(places) - ahead][-reading.history :]
@@ -101,16 +101,16 @@ def _numbers(steps: Steps, column: str, places: list[int], missing: bool) -> lis
     return found
 
 
-def _read(model: Model, file: Path, reading: SeriesReading) -> Steps:
+def _read(model: Model, files: Shards, reading: SeriesReading) -> Steps:
     from rnnspec.data.readers import BadRows, read
     from rnnspec.data.series import TableBuilder
 
-    builder, bad = TableBuilder(reading), BadRows(file)
+    builder, bad = TableBuilder(reading), BadRows(files)
     columns = [each.column.removesuffix(".future") for each in model.inputs]
     needed = list(dict.fromkeys([*columns, *builder.columns]))
     cells: dict[str, list[object]] = {column: [] for column in needed}
     textual = False
-    for chunk in read(file, needed, bad=bad):
+    for chunk in read(files, needed, bad=bad):
         builder.add(chunk, bad)
         bad.close()
         textual = chunk.textual

@@ -120,11 +120,12 @@ def _plan(source: Path, overrides: list[str]) -> Plan:
     spec = _spec(source, overrides)
     with loading():
         from rnnspec.data import survey
+        from rnnspec.data.find import find_sources
         from rnnspec.plan import resolve
         from rnnspec.plan.facts_file import read_facts
     if source.is_dir():
         return resolve(spec, read_facts(_build(source, overrides).path))
-    return resolve(spec, survey(spec, source.parent / spec.data.train))
+    return resolve(spec, survey(spec, find_sources(spec.data, source.parent).train))
 
 
 def _spec(source: Path, overrides: list[str]) -> Spec:

@@ -4,25 +4,58 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
-from rnnspec.data.formats import Format
 from rnnspec.data.lines import unreadable
 from rnnspec.data.shards import Shards
 from rnnspec.errors import DataError
+from rnnspec.spec import Data
 from rnnspec.spec.files import is_pattern
 
 
-def find_shards(names: Sequence[str], folder: Path = Path(), format: Format = "auto") -> Shards:
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The files of a spec: `valid` is None where there are none, or a `share` of the training rows
+    is kept for validation."""
+
+    train: Shards
+    valid: Shards | None = None
+    share: float = 0.0
+
+    @property
+    def measured(self) -> Shards | None:
+        """Where the rows to measure on are."""
+        return self.train if self.share else self.valid
+
+
+def find_sources(data: Data, folder: Path) -> Sources:
+    """The files that a spec in `folder` names. Raises DataError: see `find_shards`; and for a file
+    of training that is one of validation, too."""
+    train = find_shards(data.train_files, folder)
+    if not data.valid_files:
+        return Sources(train, share=data.valid if isinstance(data.valid, float) else 0.0)
+    valid = find_shards(data.valid_files, folder)
+    trained = set(map(os.path.abspath, train.files))
+    for file in valid.files:
+        if os.path.abspath(file) in trained:
+            raise DataError(
+                f"{file}: the file is named by data.train and by data.valid; keep the rows to "
+                "measure on out of training"
+            )
+    return Sources(train, valid)
+
+
+def find_shards(names: Sequence[str], folder: Path = Path()) -> Shards:
     """The files that `names` name, in the order of the names and within each by name, numbers in
     names compared as numbers (`part-2` before `part-10`). Relative names start at `folder`.
 
     A name is that of a file, whether it is there or not; of a folder, whose files are taken but for
     those whose names start with `_` or `.`; or a pattern, with `*`, `?` and `[…]` within a name and
     `**` for any number of folders. Raises DataError for a folder or pattern without files, a
-    folder within a folder, a file that is named twice, and files of different formats.
+    folder within a folder, and a file that is named twice.
     """
     found: dict[str, tuple[Path, str]] = {}
     for name in names:
@@ -33,19 +66,21 @@ def find_shards(names: Sequence[str], folder: Path = Path(), format: Format = "a
                 twice = "twice" if before == name else f"by {before!r} and by {name!r}"
                 raise DataError(f"{file}: the file is named {twice}; name it once")
             found[key] = file, name
-    shards = Shards(tuple(file for file, _ in found.values()), folder / names[0], len(names) - 1)
-    if len(shards.files) > 1:
-        shards.format(format)
-    return shards
+    return Shards(tuple(file for file, _ in found.values()), folder / names[0], len(names) - 1)
 
 
 def absent(names: Sequence[str], folder: Path) -> list[str]:
-    """What `find_shards` or reading would not find, each in words."""
-    return [
-        f"that matches {folder / name}" if is_pattern(name) else str(folder / name)
-        for name in names
-        if not (folder / name).exists() and not (is_pattern(name) and _matches(name, folder))
-    ]
+    """What `find_shards` or reading would not find, each in words after "no data file"."""
+    found = []
+    for name in names:
+        path = folder / name
+        if path.is_dir() and not _visible(path):
+            found.append(f"in {path}")
+        elif not path.exists() and not is_pattern(name):
+            found.append(str(path))
+        elif not path.exists() and not _matches(name, folder):
+            found.append(f"that matches {path}")
+    return found
 
 
 def _files(path: Path, name: str, folder: Path) -> list[Path]:
@@ -70,23 +105,24 @@ def _matches(name: str, folder: Path) -> list[Path]:
     return [folder / match for match in glob(name, root_dir=folder, recursive=True)]
 
 
-def _in_folder(folder: Path) -> Iterator[Path]:
-    empty = True
-    for path in folder.iterdir():
-        if path.name.startswith(("_", ".")):
-            continue
+def _in_folder(folder: Path) -> list[Path]:
+    found = _visible(folder)
+    for path in found:
         if path.is_dir():
             raise DataError(
                 f"{path}: is a folder within the folder of data files {folder}; name the files "
                 f"with a pattern, like {folder / '**' / '*.jsonl'} for those of all folders"
             )
-        empty = False
-        yield path
-    if empty:
+    if not found:
         raise DataError(
             f"{folder}: the folder has no data files (names that start with _ or . are left out); "
             "name a file, a folder with data files, or a pattern"
         )
+    return found
+
+
+def _visible(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if not path.name.startswith(("_", "."))]
 
 
 _DIGITS = re.compile(r"([0-9]+)")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
 
 from rnnspec.errors import CellError
 from rnnspec.source.problems import did_you_mean
 from rnnspec.spec import check_decoder as decoders
+from rnnspec.spec import check_files as files
 from rnnspec.spec import check_kinds as kinds
 from rnnspec.spec import check_layers as layers
 from rnnspec.spec import check_reads
@@ -179,13 +179,6 @@ def _losses(output: Output) -> tuple[str, ...]:
     return () if output.as_ in ("labels", "keys") else ("cross_entropy",)
 
 
-def valid_is_another_file(spec: Spec) -> Iterator[Finding]:
-    valid = spec.data.valid
-    if isinstance(valid, str) and PurePath(valid) == PurePath(spec.data.train):
-        hint = "name another file, or write 'valid: 0.1' to keep a tenth of its rows for it"
-        yield Finding(("data", "valid"), "the same file as data.train", hint)
-
-
 def _layer(*keys: str) -> tuple[Loc, ...]:
     return tuple((*_LAYERS, EACH, key) for key in keys)
 
@@ -210,7 +203,9 @@ CHECKS: tuple[Check, ...] = (
     Check(loss_fits_output, (*_OUTPUT, ("train", "loss"))),
     Check(train.early_stopping_can_measure, (*_OUTPUT, _VALID, ("train", "early_stopping"))),
     Check(train.plateau_can_measure, (_VALID, ("train", "schedule"))),
-    Check(valid_is_another_file, (("data", "train"), ("data", "valid"))),
+    Check(files.files_are_named_once, (("data", "train"), _VALID)),
+    Check(files.valid_is_another_file, (("data", "train"), _VALID)),
+    Check(files.documents_are_plain_text, (("data", "format"), ("data", "train"))),
     Check(kinds.columns_differ, (*_COLUMNS, *_INPUT, *_OUTPUT)),
     Check(kinds.inputs_fit_cardinality, (_KIND, *_INPUT, *_OUTPUT)),
     Check(kinds.outputs_fit_cardinality, (_KIND, *_OUTPUT)),
@@ -222,7 +217,6 @@ CHECKS: tuple[Check, ...] = (
     Check(kinds.heads_have_answers, (_KIND, _DECODER, ("head",), ("pooling",))),
     Check(kinds.statics_have_layers, (_KIND, *_INPUT)),
     Check(kinds.series_have_windows, (*_INPUT, *_OUTPUT, ("data", "series"))),
-    Check(kinds.documents_are_plain_text, (("data", "format"), ("data", "train"))),
     Check(kinds.next_keys_follow_keys, (*_INPUT, *_OUTPUT)),
     Check(decoders.decoder_layers_read_forward, _layer("direction", "initial_state")),
     Check(decoders.attention_has_steps, (_KIND, _DECODER)),

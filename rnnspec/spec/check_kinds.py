@@ -191,13 +191,6 @@ def series_have_windows(spec: Spec) -> Iterator[Finding]:
             yield Finding(path, message, "use series, or category, number or vector")
 
 
-def documents_are_plain_text(spec: Spec) -> Iterator[Finding]:
-    text = spec.data.format == "text" or spec.data.train.endswith(".txt")
-    if spec.data.documents != "file" and not text:
-        message = "has no effect on files with rows"
-        yield Finding(("data", "documents"), message, "remove it", key=True)
-
-
 def next_keys_follow_keys(spec: Spec) -> Iterator[Finding]:
     """A model of the next keys reads no other sequence beside them."""
     for index, output in enumerate(spec.data.outputs):

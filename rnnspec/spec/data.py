@@ -12,23 +12,25 @@ from rnnspec.spec.inputs import Input, SequenceInput, StaticInput
 from rnnspec.spec.outputs import Output
 
 
-def _file_or_share(value: object) -> int | None:
-    if value is None:
-        return 2
-    if isinstance(value, str):
-        return 0
-    return 1 if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-ValidShare = Annotated[float, Field(gt=0.0, le=0.5)]
-Valid = Annotated[
-    Text | ValidShare | None,
-    ByShape("a file, or a share above 0 and up to 0.5, or null", _file_or_share),
-]
-
-
 def _one_or_several(value: object) -> int:
     return 1 if isinstance(value, list | tuple) else 0
+
+
+def _files_or_share(value: object) -> int | None:
+    if value is None:
+        return 3
+    if isinstance(value, str | list | tuple):
+        return _one_or_several(value)
+    return 2 if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+Several = Annotated[tuple[Text, ...], ListOf, Field(min_length=1)]
+Files = Annotated[Text | Several, ByShape("a file, or a list of files", _one_or_several)]
+ValidShare = Annotated[float, Field(gt=0.0, le=0.5)]
+Valid = Annotated[
+    Text | Several | ValidShare | None,
+    ByShape("a file, or a share above 0 and up to 0.5, or null", _files_or_share),
+]
 
 
 class Series(Model):
@@ -50,13 +52,15 @@ class Series(Model):
 class Data(Model):
     """Where the rows come from and what each holds."""
 
-    train: Text = Field(
-        description="File of the training rows; a relative path starts at the folder of the spec."
+    train: Files = Field(
+        description="File of the training rows; or a folder of files, a pattern for them with *, "
+        "?, […] and **, or a list of these, whose rows follow one another. A relative path starts "
+        "at the folder of the spec."
     )
     valid: Valid = Field(
         default=None,
-        description="Rows kept out of training to measure on: a file, or a share of the training "
-        "rows above 0 and up to 0.5, or null for none.",
+        description="Rows kept out of training to measure on: files as for train, or a share of "
+        "the training rows above 0 and up to 0.5, or null for none.",
     )
     format: Literal["auto", "jsonl", "csv", "tsv", "parquet", "text"] = Field(
         default="auto",
@@ -79,6 +83,18 @@ class Data(Model):
         Output | Annotated[tuple[Output, ...], ListOf, Field(min_length=1)],
         ByShape("a mapping, or a list of them", _one_or_several),
     ] = Field(description="The column the model answers with, and what it holds; or a list.")
+
+    @property
+    def train_files(self) -> tuple[str, ...]:
+        """What `train` names."""
+        return self.train if isinstance(self.train, tuple) else (self.train,)
+
+    @property
+    def valid_files(self) -> tuple[str, ...]:
+        """What `valid` names, nothing where it is a share or null."""
+        if isinstance(self.valid, tuple):
+            return self.valid
+        return (self.valid,) if isinstance(self.valid, str) else ()
 
     @property
     def inputs(self) -> tuple[Input, ...]:

@@ -12,6 +12,8 @@ import torch
 
 from rnnspec import __version__
 from rnnspec.data import Dataset, Reading, encode, survey
+from rnnspec.data.encode import Part
+from rnnspec.data.find import Sources, find_sources
 from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, dump, resolve
 from rnnspec.plan.facts_file import read_facts
@@ -27,7 +29,10 @@ from rnnspec.train.interrupt import interruptible
 from rnnspec.train.loop import Trainer
 from rnnspec.train.report import write_report
 from rnnspec.train.score import evaluate_build
-from rnnspec.train.threads import threads_for
+from rnnspec.train.threads import take_threads, threads_for
+
+SHOWN = 5
+"""Most files named of those that have changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +68,22 @@ def build(
     resume = resume or (restarts() > 0 and processes.from_first(lambda: _goes_on(loaded, builds)))
     with processes.first_then_others():
         folder, facts = _unfinished(loaded, builds) if resume else (None, None)
-        facts = facts or survey(loaded.spec, loaded.resolve_path(loaded.spec.data.train))
+        sources = find_sources(loaded.spec.data, loaded.path.parent)
+        facts = facts or survey(loaded.spec, sources.train)
         plan = resolve(loaded.spec, facts)
-        train_data, valid_data = datasets(loaded, plan, facts, builds / CACHE)
+        train_data, valid_data = datasets(loaded, plan, facts, builds / CACHE, sources)
     settings = loaded.spec.train
     wanted = settings.threads or (1 if processes.count > 1 else None)
-    torch.set_num_threads(threads_for(plan, settings.batch, wanted))
+    take_threads(threads_for(plan, settings.batch, wanted))
     keys = [data.key for data in (train_data, valid_data) if data]
+    files = _digests(sources)
     if folder is None:
-        folder = processes.from_first(lambda: _begun(loaded, builds, plan, facts, keys))
+        folder = processes.from_first(lambda: _begun(loaded, builds, plan, facts, keys, files))
     elif folder.read_state()["data"] != keys:
         raise BuildError(
-            f"{folder.path}: cannot be resumed, for the data files have changed since it was begun;"
-            " put them back, or start a new build without --resume"
+            f"{folder.path}: cannot be resumed, for the data files have changed since it was begun"
+            f"{_changes(folder.read_state().get('files', {}), files)}; put them back, or start a"
+            " new build without --resume"
         )
     listener.begun(folder.path)
     model = Model(plan)
@@ -97,7 +105,7 @@ def build(
     kept = Trained(folder, loaded.spec, plan, facts, read_arrays(folder.weights)[0])
     wide = trainer.stepper.numbers.precision == "float64"
     numbers = Numbers(trainer.stepper.numbers.device, "float64" if wide else "float32")
-    return _reported(result, kept, numbers, listener)
+    return _reported(result, kept, numbers, listener, sources)
 
 
 def _trained(trainer: Trainer, interrupted: bool) -> Result:
@@ -122,7 +130,9 @@ def _trained(trainer: Trainer, interrupted: bool) -> Result:
     return Result(folder, True, metrics, at.best_epoch)
 
 
-def _reported(result: Result, trained: Trained, numbers: Numbers, listener: Listener) -> Result:
+def _reported(
+    result: Result, trained: Trained, numbers: Numbers, listener: Listener, sources: Sources
+) -> Result:
     """Measure the best weights as they will be used, and write the report.
 
     The build is finished before: whatever goes wrong here is told as a warning.
@@ -131,8 +141,8 @@ def _reported(result: Result, trained: Trained, numbers: Numbers, listener: List
     listener.stage("writing the report")
     try:
         scores = None
-        if trained.spec.data.valid is not None:
-            scores = evaluate_build(trained, numbers=numbers)
+        if sources.measured is not None:
+            scores = evaluate_build(trained, numbers=numbers, sources=sources)
             metrics = scores.metrics
             _write_state(folder, "finished", valid=metrics)
         write_report(trained, scores, folder.report)
@@ -147,29 +157,54 @@ def _reported(result: Result, trained: Trained, numbers: Numbers, listener: List
 
 
 def datasets(
-    loaded: LoadedSpec, plan: Plan, facts: Facts, cache: Path
+    loaded: LoadedSpec, plan: Plan, facts: Facts, cache: Path, sources: Sources | None = None
 ) -> tuple[Dataset, Dataset | None]:
-    """The encoded training rows and validation rows, if the spec has any."""
-    data, reading = loaded.spec.data, Reading.of(loaded.spec)
-    train = loaded.resolve_path(data.train)
-    if isinstance(data.valid, float):
-        share = data.valid
-        return (
-            encode(plan, facts, train, reading, cache, "train", share),
-            encode(plan, facts, train, reading, cache, "valid", share),
-        )
-    whole = encode(plan, facts, train, reading, cache, "train")
-    if data.valid is None:
-        return whole, None
-    return whole, encode(plan, facts, loaded.resolve_path(data.valid), reading, cache)
+    """The encoded training rows and validation rows, if the spec has any.
+
+    `sources` are its files, where they are found already.
+    """
+    sources = sources or find_sources(loaded.spec.data, loaded.path.parent)
+    reading, measured, share = Reading.of(loaded.spec), sources.measured, sources.share
+    train = encode(plan, facts, sources.train, reading, cache, "train", share)
+    if measured is None:
+        return train, None
+    part: Part = "valid" if share else "all"
+    return train, encode(plan, facts, measured, reading, cache, part, share)
+
+
+def _digests(sources: Sources) -> dict[str, dict[str, str]]:
+    """The content of each file, by what it is for and by its name."""
+    found = {}
+    for name, shards in (("train", sources.train), ("valid", sources.valid)):
+        if shards is not None:
+            digests = (content.digest[:16] for content in shards.content)
+            found[name] = dict(zip(shards.short_names, digests, strict=True))
+    return found
+
+
+def _changes(before: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]) -> str:
+    """The first files that differ, in words."""
+    told = []
+    for name in dict.fromkeys([*before, *now]):
+        old, new = before.get(name, {}), now.get(name, {})
+        told += [f"{file} is gone" for file in old if file not in new]
+        told += [f"{file} is new" for file in new if file not in old]
+        told += [f"{file} has changed" for file in new if old.get(file, new[file]) != new[file]]
+    more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
+    return f" ({', '.join(told[:SHOWN] + more)})" if told else ""
 
 
 def _begun(
-    loaded: LoadedSpec, builds: Path, plan: Plan, facts: Facts, keys: list[str]
+    loaded: LoadedSpec,
+    builds: Path,
+    plan: Plan,
+    facts: Facts,
+    keys: list[str],
+    files: Mapping[str, Mapping[str, str]],
 ) -> BuildFolder:
-    """A new folder, for rows with these keys."""
+    """A new folder, for rows with these keys, out of these files."""
     folder = begin(next_folder(builds, plan.name), loaded, dump(plan), facts)
-    _write_state(folder, "training", source=str(loaded.path.resolve()), data=keys)
+    _write_state(folder, "training", source=str(loaded.path.resolve()), data=keys, files=files)
     return folder
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data import Batch
+from rnnspec.data.shards import FILE
 from rnnspec.plan import ClassFacts, Facts, Plan, TextFacts
 from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.plan.names import first_sequence
@@ -36,12 +37,14 @@ SPACE = "\u2581"
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Reads rows out of batches. `lines` `[rows]` are their places in the file, by `unit`."""
+    """Reads rows out of batches. `lines` `[rows]` are their places in the file, by `unit`, of
+    several `files` their locations (`rnnspec.data.shards`)."""
 
     plan: Plan
     facts: Facts
     lines: NDArray[np.int64]
     unit: str = "line"
+    files: tuple[str, ...] = ()
 
     def text(self, batch: Batch, row: int) -> str:
         """The inputs of a row; of several, each on a line of its own after its column."""
@@ -57,7 +60,11 @@ class Rows:
 
     def place(self, rows: NDArray[np.int64] | None, row: int) -> str:
         """Where row `row` of a batch of `rows` stands in its file."""
-        return "" if rows is None else f"{self.unit} {self.lines[rows[row]]:,}"
+        if rows is None:
+            return ""
+        number, line = divmod(int(self.lines[rows[row]]), FILE)
+        file = f"{self.files[number]}, " if len(self.files) > 1 else ""
+        return f"{file}{self.unit} {line:,}"
 
     def key(self, batch: Batch, row: int) -> bytes:
         """A hash of the inputs of a row, whatever the padding."""

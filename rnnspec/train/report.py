@@ -85,7 +85,7 @@ def _about(trained: Trained, state: Mapping[str, Any], scores: Scores | None) ->
     if scores is not None:
         kept = f" (the {100 * scores.share:.3g} % kept for validation)" if scores.share else ""
         first = next(iter(scores.outputs.values()))
-        yield f"measured on {scores.file.name}{kept}, {counted(scores, first)}"
+        yield f"measured on {scores.files.name}{kept}, {counted(scores, first)}"
     yield f"rnnspec {state['rnnspec']}, torch {state['torch']}"
 
 

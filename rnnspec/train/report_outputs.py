@@ -43,7 +43,7 @@ def metric_tables(scores: Scores) -> Iterator[Section]:
         if len(scores.outputs) == 1:
             rows.insert(0, Metric("loss", scores.metrics["loss"], _loss(score), None, False))
         title = "Metrics" if len(scores.outputs) == 1 else f"{column}: metrics"
-        about = f"On {counted(scores, score)} of {scores.file.name}."
+        about = f"On {counted(scores, score)} of {scores.files.name}."
         yield MetricTable(title, tuple(rows), score.baseline_name or _greedy(score), about)
 
 

@@ -13,7 +13,9 @@ import torch
 
 from rnnspec.data import Reading, encode
 from rnnspec.data.encode import Part
-from rnnspec.data.readers import Format, format_of
+from rnnspec.data.find import Sources, find_sources
+from rnnspec.data.formats import Format
+from rnnspec.data.shards import Shards
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import NumericFacts
 from rnnspec.plan.nodes import (
@@ -41,13 +43,13 @@ from rnnspec.train.score_outputs import OutputScore, output_score
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What `evaluate_build` found on `rows` rows of `file`.
+    """What `evaluate_build` found on `rows` rows of `files`.
 
-    `share` is the part of the file that was kept for validation, 0 for all of it. `metrics` are
+    `share` is the part of them that was kept for validation, 0 for all. `metrics` are
     those of all outputs, with several outputs after their columns; `outputs` by column.
     """
 
-    file: Path
+    files: Shards
     share: float
     rows: int
     metrics: Mapping[str, float]
@@ -65,15 +67,19 @@ class Examples(Protocol):
 
 
 def evaluate_build(
-    trained: Trained, file: Path | None = None, numbers: Numbers | None = None
+    trained: Trained,
+    file: Path | Shards | None = None,
+    numbers: Numbers | None = None,
+    sources: Sources | None = None,
 ) -> Scores:
     """The best weights' metrics on `file`, or without one on the spec's validation rows.
 
-    Texts are searched for as the spec says. With `train.window` rows are read as streams. Raises
+    `sources` are the files of the spec, where they are found already. Texts are searched for as the
+    spec says. With `train.window` rows are read as streams. Raises
     DataError for a file that is missing, lacks a column or holds a label that training never
     showed, and if the spec names no validation rows and `file` is None.
     """
-    file, format, share = _rows(trained, file)
+    files, format, share = _rows(trained, file, sources)
     settings, numbers = trained.spec.train, numbers or Numbers()
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -83,9 +89,9 @@ def evaluate_build(
     with _cache(trained) as cache:
         part: Part = "valid" if share else "all"
         reading = Reading.of(trained.spec, format)
-        data = encode(trained.plan, trained.facts, file, reading, cache, part, share)
-        unit = "row" if format_of(file, format) == "parquet" else "line"
-        rows = Rows(trained.plan, trained.facts, data.lines, unit)
+        data = encode(trained.plan, trained.facts, files, reading, cache, part, share)
+        unit = "row" if files.format(format) == "parquet" else "line"
+        rows = Rows(trained.plan, trained.facts, data.lines, unit, files.short_names)
         kept = {node.column: examples_of(node, rows, model) for node in trained.plan.outputs}
 
         def see(seen: Seen) -> None:
@@ -104,7 +110,7 @@ def evaluate_build(
     for column, score in outputs.items():
         prefix = "" if len(outputs) == 1 else f"{column}."
         metrics |= {prefix + name: value for name, value in score.metrics.items()}
-    return Scores(file, share, count, metrics, outputs)
+    return Scores(files, share, count, metrics, outputs)
 
 
 def examples_of(node: Output, rows: Rows, model: Model) -> Examples:
@@ -134,26 +140,29 @@ def _score(trained: Trained, node: Output, sums: Metrics, kept: Examples) -> Out
     return output_score(node, trained.facts.outputs[node.column], sums, kept)
 
 
-def _rows(trained: Trained, file: Path | None) -> tuple[Path, Format, float]:
-    """File, its format, and the share of its rows that is meant (0: all)."""
+def _rows(
+    trained: Trained, file: Path | Shards | None, sources: Sources | None
+) -> tuple[Shards, Format, float]:
+    """Files, their format, and the share of their rows that is meant (0: all)."""
     data = trained.spec.data
     if file is not None:
-        return file, _format(file, data.format), 0.0
+        files = Shards.of(file)
+        return files, _format(files, data.format), 0.0
     if data.valid is None:
         raise DataError(
             f"{trained.folder.path}: its spec names no validation rows; name a file with --data"
         )
-    if isinstance(data.valid, float):
-        return trained.data_folder / data.train, data.format, data.valid
-    return trained.data_folder / data.valid, data.format, 0.0
+    sources = sources or find_sources(data, trained.data_folder)
+    assert sources.measured is not None, "data.valid names files or a share"
+    return sources.measured, data.format, sources.share
 
 
-def _format(file: Path, of_spec: Format) -> Format:
-    """By the ending of the name, where that says something, else as the spec has it."""
+def _format(files: Shards, of_spec: Format) -> Format:
+    """By the endings of the names, where those say something, else as the spec has it."""
     try:
-        return format_of(file)
+        return files.format()
     except DataError:
-        return format_of(file, of_spec)
+        return files.format(of_spec)
 
 
 @contextmanager

@@ -1,0 +1,58 @@
+"""Checks of the files that a spec names, as far as their names tell: nothing is looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import PurePath
+
+from rnnspec.spec.explain import Loc
+from rnnspec.spec.files import covers
+from rnnspec.spec.finding import Finding
+from rnnspec.spec.spec import Spec
+
+_ROWS = (".jsonl", ".ndjson", ".csv", ".tsv", ".tab", ".parquet", ".pq")
+
+
+def files_are_named_once(spec: Spec) -> Iterator[Finding]:
+    data = spec.data
+    for key, names in (("train", data.train_files), ("valid", data.valid_files)):
+        for index, name in enumerate(names):
+            again = _again(name, names[:index])
+            if again is not None:
+                what = f"{name!r} is named twice"
+                if PurePath(name) != PurePath(again):
+                    what = f"{again!r} and {name!r} name the same file"
+                yield Finding(("data", key, index), what, "name each file once")
+
+
+def valid_is_another_file(spec: Spec) -> Iterator[Finding]:
+    data = spec.data
+    for index, name in enumerate(data.valid_files):
+        again = _again(name, data.train_files)
+        if again is not None:
+            what = "the same file as data.train"
+            if PurePath(name) != PurePath(again):
+                what = f"{name!r} and {again!r} of data.train name the same file"
+            path: Loc = ("data", "valid", index) if isinstance(data.valid, tuple) else _VALID
+            hint = "name another file, or write 'valid: 0.1' to keep a tenth of its rows for it"
+            yield Finding(path, what, hint)
+
+
+def documents_are_plain_text(spec: Spec) -> Iterator[Finding]:
+    """Of plain text, or of files whose names do not tell their format."""
+    data = spec.data
+    rows = data.format not in ("auto", "text")
+    if data.format == "auto":
+        names = (name.lower().removesuffix(".gz") for name in data.train_files)
+        rows = any(name.endswith(_ROWS) for name in names)
+    if data.documents != "file" and rows:
+        message = "has no effect on files with rows"
+        yield Finding(("data", "documents"), message, "remove it", key=True)
+
+
+_VALID: Loc = ("data", "valid")
+
+
+def _again(name: str, others: Sequence[str]) -> str | None:
+    """The first of `others` that names a file that `name` names, too."""
+    return next((each for each in others if covers(each, name) or covers(name, each)), None)
