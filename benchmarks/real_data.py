@@ -70,7 +70,7 @@ def module_answers(trained: Trained, rows: Path, cache: Path) -> list[str]:
     known = trained.facts.outputs[output.column]
     assert isinstance(known, ClassFacts)
     found = [""] * data.rows
-    for batch in in_order_batches(data.lengths, 64):
+    for batch in in_order_batches(data, 64):
         inputs, _ = tensors(data.collate(batch))
         with torch.inference_mode():
             best = model(inputs)[output.column].argmax(-1).tolist()

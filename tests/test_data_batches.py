@@ -3,72 +3,144 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnspec.data import batches as module
 from rnnspec.data import epoch_batches, in_order_batches, padded_share
-from rnnspec.data.batches import batch_count
+from rnnspec.data.batches import Rows, batch_count, shuffled
+from tests.lengths import Alike, Given
 
-LENGTHS = st.lists(st.integers(0, 50), max_size=120).map(lambda found: np.array(found, np.int64))
+LENGTHS = st.lists(st.integers(0, 50), max_size=120).map(Given)
 SIZES = st.integers(1, 20)
+EVERY = pytest.mark.parametrize("buffer", [module.BUFFER, 16], ids=["in-one", "in-blocks"])
 
 
-@given(lengths=LENGTHS, batch=SIZES, pool=st.integers(1, 5), seed=st.integers(0, 2**32 - 1))
-def test_an_epoch_has_every_row_once(lengths: np.ndarray, batch: int, pool: int, seed: int) -> None:
-    batches = list(epoch_batches(lengths, batch, seed, 3, pool))
-    assert sorted(row for rows in batches for row in rows.tolist()) == list(range(len(lengths)))
-    assert len(batches) == batch_count(len(lengths), batch)
-    assert sum(len(rows) != batch for rows in batches) <= 1
-    for start in range(len(batches) + 1):
-        rest = list(epoch_batches(lengths, batch, seed, 3, pool, start))
-        assert [rows.tolist() for rows in rest] == [rows.tolist() for rows in batches[start:]]
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A buffer of 64 rows, in blocks of 8."""
+    shrink(monkeypatch, 64, 8)
 
 
-@given(lengths=LENGTHS, batch=SIZES)
-def test_evaluation_has_every_row_once_by_length(lengths: np.ndarray, batch: int) -> None:
-    batches = list(in_order_batches(lengths, batch))
-    order = [row for rows in batches for row in rows.tolist()]
-    assert order == sorted(range(len(lengths)), key=lambda row: (lengths[row], row))
-    assert [len(rows) for rows in batches[:-1]] == [batch] * (len(batches) - 1)
+def shrink(monkeypatch: pytest.MonkeyPatch, buffer: int, block: int) -> None:
+    monkeypatch.setattr(module, "BUFFER", buffer)
+    monkeypatch.setattr(module, "BLOCK", block)
+
+
+def lists(found: Iterator[Rows]) -> list[list[int]]:
+    return [rows.tolist() for rows in found]
+
+
+@EVERY
+@given(data=LENGTHS, batch=SIZES, pool=st.integers(1, 5), seed=st.integers(0, 2**32 - 1))
+def test_an_epoch_has_every_row_once(
+    buffer: int, data: Given, batch: int, pool: int, seed: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        shrink(patch, buffer, 4)
+        found = lists(epoch_batches(data, batch, seed, 3, pool))
+        assert sorted(row for rows in found for row in rows) == list(range(data.rows))
+        assert len(found) == batch_count(data.rows, batch)
+        assert sum(len(rows) != batch for rows in found) <= 1
+        for start in range(len(found) + 1):
+            assert lists(epoch_batches(data, batch, seed, 3, pool, start)) == found[start:]
+
+
+@given(data=LENGTHS, batch=SIZES)
+def test_evaluation_has_every_row_once_by_length(data: Given, batch: int) -> None:
+    found = lists(in_order_batches(data, batch))
+    order = [row for rows in found for row in rows]
+    assert order == sorted(range(data.rows), key=lambda row: (data.of_all[row], row))
+    assert [len(rows) for rows in found[:-1]] == [batch] * (len(found) - 1)
+
+
+def test_evaluation_of_more_rows_than_the_buffer_holds(small: None) -> None:
+    found = lists(in_order_batches(Alike(150), 10))
+    assert sorted(row for rows in found for row in rows) == list(range(150))
+    assert [len(rows) for rows in found] == [*[10] * 6, 4, *[10] * 6, 4, 10, 10, 2]
+    assert [row // 64 for rows in found for row in rows] == sorted(row // 64 for row in range(150))
 
 
 def test_the_order_is_frozen() -> None:
-    lengths = np.arange(1000) * 7919 % 101
-    batches = list(epoch_batches(lengths, 8, seed=5, epoch=2, pool=10))
-    joined = np.concatenate(batches).astype("<i8").tobytes()
-    assert hashlib.sha256(joined).hexdigest()[:16] == "1709f9f7884b24ed"
+    data = Given(np.arange(1000) * 7919 % 101)
+    joined = np.concatenate(list(epoch_batches(data, 8, seed=5, epoch=2, pool=10)))
+    digest = hashlib.sha256(joined.astype("<i8").tobytes()).hexdigest()
+    assert digest[:16] == "1709f9f7884b24ed"
+
+
+def test_the_order_beyond_the_buffer_is_frozen(small: None) -> None:
+    joined = np.concatenate(list(epoch_batches(Alike(1000), 8, seed=5, epoch=2, pool=2)))
+    digest = hashlib.sha256(joined.astype("<i8").tobytes()).hexdigest()
+    assert digest[:16] == "4a648fc897b1f481"
+
+
+def test_rows_beyond_the_buffer_are_spread_over_the_epoch(small: None) -> None:
+    """A buffer's rows come from blocks all over the data, and its blocks are broken up."""
+    rows = np.concatenate(list(shuffled(6400, 50, 0, 0)))
+    buffers = rows.reshape(100, 64)
+    assert {len(np.unique(buffer // 8)) for buffer in buffers} == {8}
+    assert np.ptp(buffers, axis=1).min() > 1600
+    assert np.mean(np.diff(rows) == 1) < 0.05
+    assert abs(np.corrcoef(rows, np.arange(6400))[0, 1]) < 0.1
 
 
 def test_seed_and_epoch_change_the_order() -> None:
-    lengths = np.arange(500) % 7
-    orders = {
-        tuple(np.concatenate(list(epoch_batches(lengths, 8, seed, epoch))).tolist())
+    assert len(_orders(Given(np.arange(500) % 7))) == 9
+
+
+def test_seed_and_epoch_change_the_order_beyond_the_buffer(small: None) -> None:
+    assert len(_orders(Alike(500))) == 9
+
+
+def _orders(data: Given | Alike) -> set[tuple[int, ...]]:
+    """Of three seeds and three epochs."""
+    return {
+        tuple(np.concatenate(list(epoch_batches(data, 8, seed, epoch))).tolist())
         for seed in range(3)
         for epoch in range(3)
     }
-    assert len(orders) == 9
+
+
+def test_memory_does_not_grow_with_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    shrink(monkeypatch, 1024, 128)
+    few, many = (_peak(rows) for rows in (5_000, 105_000))
+    assert many < few + 100_000, "less than a byte for each row more"
+
+
+def _peak(rows: int) -> int:
+    """Most bytes held at once while batches are made from the middle of an epoch on."""
+    tracemalloc.start()
+    for _ in epoch_batches(Alike(rows), 64, 0, 0, pool=4, start=rows // 128):
+        pass
+    for _ in in_order_batches(Alike(rows), 64):
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
 
 
 def test_batches_of_a_pool_are_shuffled() -> None:
-    lengths = np.arange(800)
-    firsts = [int(lengths[rows].min()) for rows in epoch_batches(lengths, 8, 0, 0)]
+    data = Given(np.arange(800))
+    firsts = [int(rows.min()) for rows in epoch_batches(data, 8, 0, 0)]
     assert firsts != sorted(firsts)
 
 
 def test_little_padding() -> None:
-    lengths = np.random.default_rng(0).integers(1, 200, 20_000)
-    bucketed = padded_share(lengths, epoch_batches(lengths, 32, 0, 0))
+    data = Given(np.random.default_rng(0).integers(1, 200, 20_000))
+    bucketed = padded_share(data, epoch_batches(data, 32, 0, 0))
     plain = padded_share(
-        lengths, np.random.default_rng(0).permutation(20_000)[:19_968].reshape(-1, 32)
+        data, np.random.default_rng(0).permutation(20_000)[:19_968].reshape(-1, 32)
     )
     assert bucketed < 0.05 < 0.4 < plain
-    assert padded_share(lengths, in_order_batches(lengths, 32)) < 0.01
+    assert padded_share(data, in_order_batches(data, 32)) < 0.01
 
 
 def test_padded_share_by_hand() -> None:
-    lengths = np.array([3, 1, 0])
-    assert padded_share(lengths, [np.array([0, 1]), np.array([2])]) == pytest.approx(3 / 7)
-    assert padded_share(lengths, []) == 0
+    data = Given([3, 1, 0])
+    assert padded_share(data, [np.array([0, 1]), np.array([2])]) == pytest.approx(3 / 7)
+    assert padded_share(data, []) == 0

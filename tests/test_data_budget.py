@@ -2,48 +2,90 @@
 
 from __future__ import annotations
 
+import hashlib
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnspec.data import batches as module
 from rnnspec.data.batches import padded_share
-from rnnspec.data.budget import budget_batches, budget_count
+from rnnspec.data.budget import Budget
+from tests.lengths import Alike, Given
+from tests.test_data_batches import EVERY, lists, shrink
 from tests.training import metrics_of, rows_data, settings_of, trained_in_pieces
 
-LENGTHS = st.lists(st.integers(0, 60), min_size=1, max_size=300).map(np.array)
+LENGTHS = st.lists(st.integers(0, 60), min_size=1, max_size=300).map(Given)
 
 
+@EVERY
 @given(LENGTHS, st.integers(1, 200), st.integers(0, 5))
-def test_every_row_once_and_within_the_budget(lengths: np.ndarray, tokens: int, epoch: int) -> None:
-    batches = list(budget_batches(lengths, tokens, 7, epoch))
-    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
-    for rows in batches:
-        steps = len(rows) * max(1, int(lengths[rows].max()))
-        assert steps <= tokens or len(rows) == 1
-    assert len(batches) == budget_count(lengths, tokens, 7, epoch)
+def test_every_row_once_and_within_the_budget(
+    buffer: int, data: Given, tokens: int, epoch: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        shrink(patch, buffer, 4)
+        budget = Budget.of(data, tokens)
+        batches = list(budget.batches(7, epoch))
+        assert sorted(np.concatenate(batches).tolist()) == list(range(data.rows))
+        for rows in batches:
+            steps = len(rows) * max(1, int(data.of_all[rows].max()))
+            assert steps <= tokens or len(rows) == 1
+        assert len(batches) == budget.count(7, epoch)
 
 
+@EVERY
 @given(LENGTHS, st.integers(1, 200), st.integers(0, 40))
-def test_an_epoch_goes_on_from_any_batch(lengths: np.ndarray, tokens: int, start: int) -> None:
-    whole = list(budget_batches(lengths, tokens, 1, 2))
-    rest = list(budget_batches(lengths, tokens, 1, 2, start))
-    assert [rows.tolist() for rows in rest] == [rows.tolist() for rows in whole[start:]]
+def test_an_epoch_goes_on_from_any_batch(buffer: int, data: Given, tokens: int, start: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        shrink(patch, buffer, 4)
+        budget = Budget.of(data, tokens)
+        assert lists(budget.batches(1, 2, start)) == lists(budget.batches(1, 2))[start:]
+
+
+@pytest.mark.parametrize(
+    ("buffer", "expected"),
+    [(module.BUFFER, "6a044a9f471ff5de"), (64, "89f6fe6c4c31b446")],
+    ids=["in-one", "in-blocks"],
+)
+def test_the_order_is_frozen(monkeypatch: pytest.MonkeyPatch, buffer: int, expected: str) -> None:
+    shrink(monkeypatch, buffer, 8)
+    joined = np.concatenate(list(Budget.of(Alike(1000), 50).batches(5, 2)))
+    assert hashlib.sha256(joined.astype("<i8").tobytes()).hexdigest()[:16] == expected
 
 
 def test_epochs_differ_and_little_is_padding() -> None:
-    lengths = np.random.default_rng(0).integers(5, 200, 20_000)
-    one, other = (list(budget_batches(lengths, 4000, 0, epoch)) for epoch in (0, 1))
+    data = Given(np.random.default_rng(0).integers(5, 200, 20_000))
+    one, other = (list(Budget.of(data, 4000).batches(0, epoch)) for epoch in (0, 1))
     assert [rows.tolist() for rows in one] != [rows.tolist() for rows in other]
-    assert padded_share(lengths, one) < 0.05
-    full = np.array([len(rows) * lengths[rows].max() for rows in one])
+    assert padded_share(data, one) < 0.05
+    full = np.array([len(rows) * data.of_all[rows].max() for rows in one])
     assert np.median(full) > 3700
+
+
+def test_memory_does_not_grow_with_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    shrink(monkeypatch, 1024, 128)
+    few, many = (_peak(rows) for rows in (5_000, 105_000))
+    assert many < few + 100_000, "less than a byte for each row more"
+
+
+def _peak(rows: int) -> int:
+    """Most bytes held at once while batches are counted, and made from the middle on."""
+    tracemalloc.start()
+    budget = Budget.of(Alike(rows), 1000)
+    for _ in budget.batches(0, 0, start=budget.count(0, 0) // 2):
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
 
 
 def test_the_share_of_padding_is_reported(tmp_path: Path) -> None:
     data = rows_data()
     build = trained_in_pieces(tmp_path / "build", settings_of(batch={"tokens": 50}), train=data)
     for epoch, record in enumerate(metrics_of(build)):
-        batches = list(budget_batches(data.lengths, 50, 0, epoch))
-        assert record["padded"] == padded_share(data.lengths, batches)
+        batches = list(Budget.of(data, 50).batches(0, epoch))
+        assert record["padded"] == padded_share(data, batches)

@@ -188,7 +188,7 @@ def test_texts_to_answer(tmp_path: Path, format: str, kind: str) -> None:
     batch = whole(data)
     assert batch.targets[column].tolist() == expected
     assert batch.inputs["letter"][0].tolist() == [2, 3, 2]
-    assert data.lengths.tolist() == [len(text) + 1 for text in texts]
+    assert data.lengths(np.arange(data.rows)).tolist() == [len(text) + 1 for text in texts]
     new = rows_file(tmp_path, format, {"text": "zz", "tokens": ["zz"]}, name="new")
     batch = encoded(spec, file, new)[1].collate(np.array([2]))
     assert set(batch.targets[column][0].tolist()) == {UNKNOWN_ID, END_ID}

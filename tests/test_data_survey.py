@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnspec.data import in_validation, lines, survey
-from rnnspec.data.counting import CharCounts, Moments, WordCounts
+from rnnspec.data.counting import CharCounts, Lengths, Moments, WordCounts
 from rnnspec.data.decode import fold
 from rnnspec.data.split import splitmix64, validation_mask
 from rnnspec.errors import DataError
@@ -329,3 +329,14 @@ def test_a_row_too_long_to_train_on_is_named(
     file = write_rows(tmp_path / "rows.jsonl", rows)
     with pytest.raises(DataError, match=r"rows\.jsonl:2: .*has 100,001 steps.*cut it"):
         survey(spec_of(source, CLASS), file)
+
+
+def test_lengths_of_rows_of_gigabytes() -> None:
+    """A text of 10 GB is one row, read piece by piece: its square is beyond 64 bits."""
+    counts = Lengths()
+    counts.add(np.array([5_000_000_000, 2]))
+    counts.add(np.array([10_000_000_000, 4]), continued=True)
+    assert (counts.rows, counts.longest) == (3, 10_000_000_002)
+    lengths = (5_000_000_000, 10_000_000_002, 4)
+    assert counts.mean() == pytest.approx(sum(lengths) / 3)
+    assert counts.deviation() == pytest.approx(np.std(np.array(lengths, np.float64)))

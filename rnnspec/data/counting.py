@@ -114,8 +114,10 @@ class Lengths:
             lengths[0] += self.last
         self.rows += len(lengths)
         self.steps += int(lengths.sum())
-        self.squares += int((lengths**2).sum())
-        self.longest = max(self.longest, int(lengths.max()))
+        longest = int(lengths.max())
+        fits = longest**2 * len(lengths) < 1 << 63  # not of a document of 3 GB
+        self.squares += int((lengths**2).sum()) if fits else sum(n**2 for n in lengths.tolist())
+        self.longest = max(self.longest, longest)
         self.last = int(lengths[-1])
 
     def mean(self) -> float:

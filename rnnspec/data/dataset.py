@@ -91,14 +91,13 @@ class Dataset:
     def rows(self) -> int:
         return len(self.lines)
 
-    @property
-    def lengths(self) -> Lengths:
-        """`[rows]`: steps of each row, or of its longest text to be answered if that has more;
-        computed anew at each call."""
-        longest = self.ends - self.starts
+    def lengths(self, rows: NDArray[np.int64]) -> Lengths:
+        """Steps of each of `rows` (`[B]`, from 0), or of its longest text to be answered if that
+        has more: `[B]`."""
+        longest = self.ends[rows] - self.starts[rows]
         for view in self.targets.values():
             if isinstance(view, Texts):
-                longest = np.maximum(longest, view.lengths)
+                longest = np.maximum(longest, view.lengths(rows))
         return longest
 
     def collate(self, indices: NDArray[np.integer]) -> Batch:

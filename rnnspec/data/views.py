@@ -159,8 +159,7 @@ class Texts:
     offsets: NDArray[np.int64]
 
     def batch(self, cut: Cut) -> tuple[Values, Lengths]:
-        starts = self.offsets[cut.rows]
-        lengths = self.offsets[cut.rows + 1] - starts
+        starts, lengths = self.offsets[cut.rows], self.lengths(cut.rows) - 1
         found = np.full((len(lengths), int(lengths.max(initial=0)) + 1), SKIPPED, np.int64)
         texts = gathered(self.values, starts, lengths, 0)[:, : found.shape[1] - 1]
         real = np.arange(texts.shape[1]) < lengths[:, None]
@@ -168,10 +167,10 @@ class Texts:
         found[np.arange(len(lengths)), lengths] = END_ID
         return found, lengths + 1
 
-    @property
-    def lengths(self) -> Lengths:
-        """`[rows]`: tokens and the end mark; computed anew at each call."""
-        return np.diff(self.offsets) + 1
+    def lengths(self, rows: NDArray[np.int64]) -> Lengths:
+        """Tokens of each of `rows`, and the end mark: `[B]`."""
+        found: Lengths = self.offsets[rows + 1] - self.offsets[rows] + 1
+        return found
 
 
 @dataclass(frozen=True, slots=True)

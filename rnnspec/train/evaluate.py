@@ -158,7 +158,7 @@ def evaluate(
     objective = Objective(model, settings, goals)
     measures = Measures.of(objective, greedy)
     numbers = numbers or Numbers()
-    for rows in in_order_batches(data.lengths, batch):
+    for rows in in_order_batches(data, batch):
         asked = data.collate(rows)
         found = objective.answered(asked, numbers)
         naive = {column: data.naive(column, rows) for column in data.seasons}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rnnspec.data import Batch, epoch_batches
 from rnnspec.data.batches import Rows, batch_count
-from rnnspec.data.budget import budget_batches, budget_count
+from rnnspec.data.budget import Budget
 from rnnspec.data.lanes import Order
 from rnnspec.spec import Train
 from rnnspec.spec.train import TokenBudget
@@ -24,9 +24,8 @@ class RowData(Protocol):
     @property
     def rows(self) -> int: ...
 
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """Steps of each row, `[rows]`."""
+    def lengths(self, rows: Rows) -> NDArray[np.int64]:
+        """The steps of each of `rows`, `[B]`."""
 
     def collate(self, indices: NDArray[np.integer[Any]]) -> Batch:
         """The rows `indices` as one batch."""
@@ -87,25 +86,28 @@ class RowFeed:
 
     def __init__(self, data: RowData, settings: Train, processes: Processes = ALONE) -> None:
         self.data, self.processes = data, processes
-        self.batch, self.seed = settings.batch, settings.seed
-        self.lengths = data.lengths
+        self.batch: int | Budget = (
+            Budget.of(data, settings.batch.tokens)
+            if isinstance(settings.batch, TokenBudget)
+            else settings.batch
+        )
+        self.seed = settings.seed
 
     def count(self, epoch: int) -> int:
-        if isinstance(self.batch, TokenBudget):
-            return budget_count(self.lengths, self.batch.tokens, self.seed, epoch)
+        if isinstance(self.batch, Budget):
+            return self.batch.count(self.seed, epoch)
         return batch_count(self.data.rows, self.batch)
 
     def pieces(self, epoch: int, start: int) -> Iterator[Piece]:
-        if isinstance(self.batch, TokenBudget):
-            tokens = self.batch.tokens
-            batches = budget_batches(self.lengths, tokens, self.seed, epoch, start)
+        if isinstance(self.batch, Budget):
+            batches = self.batch.batches(self.seed, epoch, start)
         else:
-            batches = epoch_batches(self.lengths, self.batch, self.seed, epoch, start=start)
+            batches = epoch_batches(self.data, self.batch, self.seed, epoch, start=start)
         yield from map(self.piece, batches)
 
     def piece(self, rows: Rows) -> Piece:
         """The rows as a piece."""
-        lengths = self.lengths[rows]
+        lengths = self.data.lengths(rows)
         padded = len(rows) * max(1, int(lengths.max()))
         batch = self.data.collate(self.processes.share(rows))
         return Piece(batch, len(rows), int(lengths.sum(dtype=np.int64)), padded)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from rnnspec.data.budget import Budget
 from rnnspec.spec import Train
-from rnnspec.spec.train import TokenBudget
 from rnnspec.to_torch import Model
 from rnnspec.train.checkpoint import precision_of
 from rnnspec.train.devices import Numbers, device_of, tried
@@ -17,6 +17,7 @@ from rnnspec.train.feed import Feed, Piece, RowFeed
 from rnnspec.train.objective import Objective
 from rnnspec.train.statistics import measure
 from rnnspec.train.step import Stepper
+from rnnspec.train.subnormals import subnormals_as_zero
 
 PROBED, DRAWN = 32, 512
 """Rows that are looked at: the longest of so many that are drawn."""
@@ -45,6 +46,7 @@ def numbers_for(
     return Numbers(device, precision), why
 
 
+@subnormals_as_zero()
 def gradients(objective: Objective, piece: Piece, numbers: Numbers) -> None:
     """Add the gradient of a piece's loss; a window of a stream starts from first states."""
     states, anew = None, None
@@ -70,9 +72,10 @@ def probe(feed: Feed, seed: int, epoch: int) -> Piece:
         return next(feed.pieces(epoch, 0))
     draw = np.random.RandomState([seed, epoch, 1])
     rows = np.unique(draw.randint(0, feed.data.rows, DRAWN)).astype(np.int64)
-    longest = rows[np.argsort(feed.lengths[rows], kind="stable")]
-    if isinstance(feed.batch, TokenBudget):
-        most = feed.batch.tokens // max(1, int(feed.lengths[longest[-1]]))
+    lengths = feed.data.lengths(rows)
+    longest = rows[np.argsort(lengths, kind="stable")]
+    if isinstance(feed.batch, Budget):
+        most = feed.batch.tokens // max(1, int(lengths.max()))
     else:
         most = feed.batch
     return feed.piece(longest[-max(1, min(PROBED, most)) :])
