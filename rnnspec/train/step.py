@@ -18,6 +18,7 @@ from rnnspec.train.feed import Piece
 from rnnspec.train.goals import Goals
 from rnnspec.train.objective import Objective, states_before
 from rnnspec.train.optimizers import groups_of, optimizer_of, set_rate
+from rnnspec.train.subnormals import subnormals_as_zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Stepper:
         self.scaler = torch.amp.GradScaler(self.numbers.device.type, enabled=scaled)
         self.carried: dict[str, Tensor] | None = None
 
+    @subnormals_as_zero()
     def step(self, pieces: Sequence[Piece], rate: float = 1.0, number: int = 0) -> Stepped:
         """One step with the gradient of all pieces together, at `rate` times the optimizer's lr.
 

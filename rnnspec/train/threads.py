@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 
+import torch
+
 from rnnspec.plan import Plan
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.plan.weights import weights_of
 from rnnspec.spec.train import TokenBudget
+from rnnspec.train.subnormals import subnormals_as_zero
 
 SHARED_FROM = 10_000_000
 """Multiplications of one layer's step from which a second thread gains more than it costs.
@@ -16,6 +19,9 @@ Measured on two cores: a GRU of 64 units at batch 64 (2 million) takes three tim
 time with two threads and no less of the clock; an LSTM of 256 units at batch 32 (17 million) is
 1.6 times as fast.
 """
+
+SHARED_ELEMENTS = 2**16
+"""Numbers a thread from which torch certainly shares an operation on each of them."""
 
 STEPS = 30
 """Steps of a row, where a batch is a number of steps."""
@@ -39,3 +45,14 @@ def largest_step(plan: Plan, batch: int) -> int:
     layers = [node for node in plan.every_node() if isinstance(node, Recurrent)]
     sizes = [sum(weight.size for weight in weights_of(n)) // len(n.directions) for n in layers]
     return batch * max(sizes, default=0)
+
+
+def take_threads(count: int) -> None:
+    """Let torch compute with `count` threads, started so that all take subnormal numbers for 0.
+
+    Threads that torch has started before in this process stay as they are, which costs time.
+    """
+    torch.set_num_threads(count)
+    if count > 1:
+        with subnormals_as_zero():
+            torch.zeros(count * SHARED_ELEMENTS).add_(1.0)
