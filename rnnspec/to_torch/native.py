@@ -1,61 +1,62 @@
 """torch's own kernels for the cells they cover, chosen by the equations.
 
-To add one: an entry in `NATIVE` with how its tensors join the built-in cell's parameters, and the
-function that calls it. Gate orders are torch's: LSTM i, f, g, o and GRU r, z, n (`torch.nn.LSTM`,
-`torch.nn.GRU`).
+To add one: an entry in `NATIVE` with how its tensors join the built-in cell's parameters, and what
+the kernel is given of them. Gate orders are torch's: LSTM i, f, g, o and GRU r, z, n
+(`torch.nn.LSTM`, `torch.nn.GRU`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from rnnspec.cells import Cell, Match
+from rnnspec.to_torch import cuts
+from rnnspec.to_torch.cuts import Layout, picked, put_back
 from rnnspec.to_torch.generic import States
 from rnnspec.to_torch.packing import Packed
+from rnnspec.to_torch.steps import Lengths, reversed_by_length
 
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """`slots`: tensor of the kernel to parameters of the built-in cell; `states` in its order."""
+    """`slots`: tensor of the kernel to parameters of the built-in cell; `states` in its order, the
+    first of which is the output. `weights` are those that `kernel` takes.
+
+    `held`: what is added to each gate, -1 or 1 times a large number, so that a step leaves all
+    states but the first as they are.
+    """
 
     slots: Mapping[str, tuple[str, ...]]
     states: tuple[str, ...]
-    run: Callable[[Packed, Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]]
+    weights: Callable[[Packed], list[Tensor]]
+    kernel: Callable[..., tuple[Tensor, ...]]
+    held: tuple[float, ...] = ()
 
 
-def _lstm(packed: Packed, steps: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _one_bias(packed: Packed) -> list[Tensor]:
     bias = packed.slot("bias")
-    weights = [packed.slot("input"), packed.slot("recurrent"), bias, torch.zeros_like(bias)]
-    out, h, c = torch.lstm(
-        steps, [s[None] for s in states], weights, True, 1, 0.0, packed.training, False, False
-    )
-    return out, h[0], c[0]
+    return [packed.slot("input"), packed.slot("recurrent"), bias, torch.zeros_like(bias)]
 
 
-def _gru(packed: Packed, steps: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _two_biases(packed: Packed) -> list[Tensor]:
     bias, candidate = packed.slot("bias"), packed.slot("candidate_bias")
     recurrent_bias = pad(candidate, (bias.shape[0] - candidate.shape[0], 0))  # r and z need none
-    weights = [packed.slot("input"), packed.slot("recurrent"), bias, recurrent_bias]
-    out, h = torch.gru(steps, states[0][None], weights, True, 1, 0.0, packed.training, False, False)
-    return out, h[0]
-
-
-def _rnn(packed: Packed, steps: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    bias = packed.slot("bias")
-    weights = [packed.slot("input"), packed.slot("recurrent"), bias, torch.zeros_like(bias)]
-    out, h = torch.rnn_tanh(
-        steps, states[0][None], weights, True, 1, 0.0, packed.training, False, False
-    )
-    return out, h[0]
+    return [packed.slot("input"), packed.slot("recurrent"), bias, recurrent_bias]
 
 
 NATIVE: dict[str, Native] = {
-    "rnn": Native({"input": ("W",), "recurrent": ("U",), "bias": ("b",)}, ("h",), _rnn),
+    "rnn": Native(
+        {"input": ("W",), "recurrent": ("U",), "bias": ("b",)},
+        ("h",),
+        _one_bias,
+        torch.rnn_tanh,
+    ),
     "lstm": Native(
         {
             "input": ("W_i", "W_f", "W_g", "W_o"),
@@ -63,7 +64,9 @@ NATIVE: dict[str, Native] = {
             "bias": ("b_i", "b_f", "b_g", "b_o"),
         },
         ("h", "c"),
-        _lstm,
+        _one_bias,
+        torch.lstm,
+        held=(-1.0, 1.0, 0.0, 0.0),
     ),
     "gru": Native(
         {
@@ -73,14 +76,31 @@ NATIVE: dict[str, Native] = {
             "candidate_bias": ("c_n",),
         },
         ("h",),
-        _gru,
+        _two_biases,
+        torch.gru,
     ),
 }
 """Built-in cell to torch's kernel for it."""
 
 
+CUT_COSTS = {"rnn": 30_000, "lstm": 16_000, "gru": 8_000}
+"""By built-in cell, how many steps of one row take as long on a CPU as one more call of its kernel,
+times the units of the layer.
+
+Measured forward and backward, one thread (`benchmarks/packed_steps.py`): at 64, 128 and 256 units a
+call of the LSTM costs 190 to 250, 120 to 210 and 80 to 110 such steps. A constant, and nothing that
+is measured in a run: where a batch is cut decides the order of sums, and the same build must give
+the same numbers.
+"""
+
+
 class NativeKernel(nn.Module):
-    """Runs a cell forward over `[T, B, inputs]` by torch's kernel for the built-in it matches."""
+    """Runs a cell over `[T, B, inputs]` by torch's kernel for the built-in it matches.
+
+    Steps past the ends of rows are left out where that is faster: on a CPU at cuts whose `cut_cost`
+    is known, on other devices by the kernel for packed sequences, in batches of which a smaller
+    share of the steps than `packed_below` is real. The answers differ by rounding alone.
+    """
 
     def __init__(self, cell: Cell, match: Match, inputs: int, units: int) -> None:
         super().__init__()
@@ -93,59 +113,137 @@ class NativeKernel(nn.Module):
             for slot, names in self.native.slots.items()
         }
         self.packed = Packed(slots, shapes)
+        self.cut_cost = CUT_COSTS[match.pattern] / units
+        self.packed_below = 0.0
 
     def forward(
         self,
         steps: Tensor,
         states: States | None = None,
-        inputs: Mapping[str, Tensor] | None = None,
-        lengths: Tensor | None = None,
+        lengths: Lengths | None = None,
+        reverse: bool = False,
+        ends: Collection[str] = (),
     ) -> tuple[Tensor, States]:
-        """As `GenericKernel.forward`; all cells here are bounded, so `lengths` change nothing."""
-        assert not inputs, "no cell here has further inputs"
+        """The outputs `[T, B, units]` and the states after step T, `[B, units]` each.
+
+        `states` before the first step are 0 if not given. With `lengths`, outputs past the end of
+        a row are arbitrary, and so are the states of rows that end before step T, all finite; but
+        the states in `ends` are those after each row's last step, or before the first in a row of
+        none. With `reverse`, which needs lengths, every row is read from its end.
+        """
         zero = steps.new_zeros((steps.shape[1], self.units))
         before = tuple(zero if states is None else states[name] for name in self.states)
-        out, *after = self.native.run(self.packed, steps, before)
+        layout = None if lengths is None else self._layout(lengths, steps.device)
+        hold = any(state != self.states[0] for state in ends)
+        if layout is None or lengths is None:
+            out, after = self._padded(steps, before, lengths, reverse, hold)
+        else:
+            out, after = self._laid_out(steps, before, lengths, layout, reverse, hold)
+        if lengths is not None and self.states[0] in ends:
+            after = (_last(out, before[0], lengths, reverse), *after[1:])
         return out, dict(zip(self.states, after, strict=True))
 
-    def to_ends(
+    def _layout(self, lengths: Lengths, device: torch.device) -> Layout | None:
+        if self.packed_below:
+            real, every = sum(lengths.rising), lengths.longest * len(lengths.rising)
+            return cuts.packed(lengths) if 0 < real < self.packed_below * every else None
+        return cuts.cut(lengths, self.cut_cost) if device.type == "cpu" else None
+
+    def _padded(
         self,
         steps: Tensor,
-        states: States | None,
-        inputs: Mapping[str, Tensor],
-        lengths: Tensor,
-    ) -> tuple[Tensor, States]:
-        """As `forward`, but the states are those after each row's last step.
+        before: tuple[Tensor, ...],
+        lengths: Lengths | None,
+        reverse: bool,
+        hold: bool,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        weights = self.native.weights(self.packed)
+        if lengths is not None and reverse:
+            steps = reversed_by_length(steps, lengths)
+        if lengths is not None and hold:
+            steps, weights[0] = self._held(steps, ~lengths.mask, weights[0])
+        out, after = self._run(weights, before, steps)
+        if lengths is not None and reverse:
+            out = reversed_by_length(out, lengths)
+        return out, after
 
-        The sequence is cut at every length that a row has; the rows, sorted by length, drop out
-        where they end. Of an LSTM with B=64, H=128, T up to 20, forward and backward, one thread:
-        9.4 ms for one call, 12.6 cut at 3 lengths where a packed sequence takes 23.9, and 17.9
-        against 17.7 at 16 lengths.
-        """
-        longest = len(steps)
-        zero = steps.new_zeros((steps.shape[1], self.units))
-        before = {name: zero if states is None else states[name] for name in self.states}
-        if bool((lengths == longest).all()):
-            return self.forward(steps, before, inputs)
-        ordered, order = lengths.sort(descending=True)
-        back = order.argsort()
-        steps = steps.index_select(1, order)
-        now: States = {name: value.index_select(0, order) for name, value in before.items()}
+    def _laid_out(
+        self,
+        steps: Tensor,
+        before: tuple[Tensor, ...],
+        lengths: Lengths,
+        layout: Layout,
+        reverse: bool,
+        hold: bool,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Only the steps of `layout`."""
+        weights, order = self.native.weights(self.packed), layout.order
+        read = layout.turned if reverse else layout
+        data = picked(steps, read)
+        now = tuple(state.index_select(0, order) for state in before)
+        if self.packed_below:
+            sizes = torch.tensor([rows for many, rows in layout.parts for _ in range(many)])
+            rows = layout.parts[0][1]
+            out, found = self._run(weights, tuple(state[:rows] for state in now), data, sizes)
+            pairs = zip(found, now, strict=True)
+            after = tuple(torch.cat([ended, none[rows:]]) for ended, none in pairs)
+        else:
+            if hold:
+                data, weights[0] = self._held(data, layout.past, weights[0])
+            out, after = self._in_parts(weights, now, data, layout)
+        after = tuple(state.index_select(0, layout.back) for state in after)
+        return put_back(out, read, lengths.longest), after
+
+    def _in_parts(
+        self, weights: list[Tensor], now: tuple[Tensor, ...], data: Tensor, layout: Layout
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The outputs `[N, units]`, and the states of rows by falling length."""
         outputs: list[Tensor] = []
-        ended: list[States] = []
-        start, rows = 0, len(lengths)
-        for length in sorted(set(ordered.tolist())):
-            if length > start:
-                out, now = self.forward(steps[start:length, :rows], now)
-                outputs.append(pad(out, (0, 0, 0, len(lengths) - rows)))
-            left = int((ordered > length).sum())
-            ended.append({name: value[left:] for name, value in now.items()})
-            now = {name: value[:left] for name, value in now.items()}
-            start, rows = length, left
-        if start < longest:
-            outputs.append(steps.new_zeros((longest - start, len(lengths), self.units)))
-        after = {name: torch.cat([e[name] for e in reversed(ended)]) for name in self.states}
-        return (
-            torch.cat(outputs).index_select(1, back),
-            {name: value.index_select(0, back) for name, value in after.items()},
-        )
+        ended: list[tuple[Tensor, ...]] = []
+        each = data.split([many * rows for many, rows in layout.parts])
+        for part, (many, rows) in zip(each, layout.parts, strict=True):
+            ended.append(tuple(state[rows:] for state in now))
+            now = tuple(state[:rows] for state in now)
+            out, now = self._run(weights, now, part.view(many, rows, -1))
+            outputs.append(out.flatten(0, 1))
+        ended.append(now)
+        return torch.cat(outputs), tuple(map(torch.cat, zip(*reversed(ended), strict=True)))
+
+    def _held(self, steps: Tensor, past: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Steps and the weight on them with an element that keeps states past the ends of rows.
+
+        It is 1 there and 0 elsewhere. Gates saturate wholly, and leave no gradient either.
+        """
+        device = steps.device.type
+        kind = steps.dtype
+        if torch.is_autocast_enabled(device):
+            kind = torch.get_autocast_dtype(device)
+        large = torch.finfo(kind).max / 4
+        column = weight.new_tensor(self.native.held).mul_(large).repeat_interleave(self.units)
+        wider = torch.cat([steps, past[..., None].to(steps.dtype)], dim=-1)
+        return wider, torch.cat([weight, column[:, None]], dim=1)
+
+    def _run(
+        self,
+        weights: Sequence[Tensor],
+        before: tuple[Tensor, ...],
+        steps: Tensor,
+        sizes: Tensor | None = None,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """After `[T, B, inputs]`, or `[N, inputs]` with the number of rows of each step."""
+        each = [state[None] for state in before]
+        first: Any = each if len(each) > 1 else each[0]
+        further = (True, 1, 0.0, self.training, False)  # biases, one layer, no dropout, one way
+        if sizes is None:
+            out, *after = self.native.kernel(steps, first, weights, *further, False)
+        else:
+            out, *after = self.native.kernel(steps, sizes, first, weights, *further)
+        return out, tuple(state[0] for state in after)
+
+
+def _last(out: Tensor, before: Tensor, lengths: Lengths, reverse: bool) -> Tensor:
+    """The output after the last step that was read, `[B, units]`."""
+    of_rows = lengths.of_rows
+    rows = torch.arange(len(of_rows), device=of_rows.device)
+    place = torch.zeros_like(of_rows) if reverse else (of_rows - 1).clamp(min=0)
+    return torch.where((of_rows == 0)[:, None], before, out[place, rows])

@@ -66,12 +66,16 @@ class RecurrentLayer(nn.Module):
         ends: Collection[str] = (),
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The output of one direction, and the states `ends` after the last step that it read."""
-        steps, inputs = source.values, self._elapsed(source, elapsed)
-        lengths, reverse = source.lengths, self.node.directions[number] == "reverse"
+        steps, lengths = source.values, source.lengths
+        reverse = self.node.directions[number] == "reverse"
+        states, kernel = self._states(number, steps, given), self.kernels[number]
+        if isinstance(kernel, NativeKernel):
+            out, after = kernel(steps, states, lengths, reverse, ends)
+            return out, dict(after)
+        inputs = self._elapsed(source, elapsed)
         if reverse:
             steps = reversed_by_length(steps, lengths)
             inputs = {name: reversed_by_length(v, lengths) for name, v in inputs.items()}
-        states, kernel = self._states(number, steps, given), self.kernels[number]
         if not ends:
             out, _ = kernel(steps, states, inputs, lengths.of_rows)
             found: dict[str, Tensor] = {}
@@ -92,7 +96,11 @@ class RecurrentLayer(nn.Module):
         are arbitrary, and finite. `drawn` keeps the masks of a sequence that is run in parts.
         """
         assert self.node.directions == ("forward",), "a state is carried from past to future"
-        inputs, kernel = self._elapsed(source, elapsed), self.kernels[0]
+        kernel = self.kernels[0]
+        if isinstance(kernel, NativeKernel):
+            out, after = kernel(source.values, before, source.lengths)
+            return Steps(out, source.lengths), dict(after)
+        inputs = self._elapsed(source, elapsed)
         more = (drawn,) if isinstance(kernel, MaskedKernel) else ()
         lengths = source.lengths.of_rows
         out, after = kernel(source.values, dict(before), inputs, lengths, *more)
@@ -208,7 +216,7 @@ def _ends(
 
     A state that is the output is taken from there; only others make a kernel stop at every length.
     """
-    assert isinstance(kernel, GenericKernel | NativeKernel | MaskedKernel)
+    assert isinstance(kernel, GenericKernel | MaskedKernel)
     graph = kernel.cell.graph
     if any(graph.next_states[state] != graph.output for state in wanted):
         out, after = kernel.to_ends(steps, states, inputs, lengths)

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from rnnspec.to_torch.cuts import Layout
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,16 @@ class Lengths:
 
     of_rows: Tensor
     longest: int
+
+    @cached_property
+    def rising(self) -> list[int]:
+        """The steps of all rows, the least first, on the host."""
+        return sorted(self.of_rows.tolist())
+
+    @cached_property
+    def layouts(self) -> dict[object, Layout | None]:
+        """Those that were found (`rnnspec.to_torch.cuts`): all layers of a stack read alike."""
+        return {}
 
     @cached_property
     def mask(self) -> Tensor:

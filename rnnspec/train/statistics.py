@@ -25,7 +25,9 @@ import torch
 from torch import Tensor, nn
 
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.native import NativeKernel
 from rnnspec.to_torch.recurrent import RecurrentLayer
+from rnnspec.to_torch.steps import Lengths
 
 VANISHED, EXPLODED = 1e-6, 1e6
 """Of `flow`, over at least `LEAST` steps: below and above them a warning is due."""
@@ -117,7 +119,8 @@ def _watched(model: Model) -> Iterator[dict[str, Seen]]:
         for direction, kernel in zip(part.node.directions, part.kernels, strict=True):
             of_layer = Seen(weights=[p for p in kernel.parameters() if p.requires_grad])
             seen[f"{part.node.name}.{direction}"] = of_layer
-            hooks.append(kernel.register_forward_pre_hook(_reading(of_layer)))
+            turned = direction == "reverse" and isinstance(kernel, NativeKernel)
+            hooks.append(kernel.register_forward_pre_hook(_reading(of_layer, turned)))
             hooks.append(kernel.register_forward_hook(_answering(of_layer)))
     try:
         yield seen
@@ -126,34 +129,42 @@ def _watched(model: Model) -> Iterator[dict[str, Seen]]:
             hook.remove()
 
 
-def _reading(seen: Seen) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Any, ...]]:
-    """Notes the gradient of what a kernel reads, in its reading order."""
+def _reading(seen: Seen, turned: bool) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Any, ...]]:
+    """Notes the gradient of what a kernel reads, with `turned` from each row's end."""
 
     def note(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
         steps, *others = given
-        lengths = others[-1]
+        lengths = _lengths(given)
         if lengths is None:  # single steps of a decoder have no ends
             return given
         seen.steps = int(lengths.max())
         # A tensor of its own: both directions of a layer read the same one.
         steps = steps + 0 if steps.requires_grad else steps.detach().requires_grad_()
-        steps.register_hook(lambda gradient: _note_ends(seen, gradient, lengths))
+        steps.register_hook(lambda gradient: _note_ends(seen, gradient, lengths, turned))
         return (steps, *others)
 
     return note
 
 
-def _note_ends(seen: Seen, gradient: Tensor, lengths: Tensor) -> None:
+def _lengths(given: tuple[Any, ...]) -> Tensor | None:
+    """`[B]`, among what a kernel is given: the last of it, or as `Lengths`."""
+    found = next((each for each in given if isinstance(each, Lengths)), given[-1])
+    return found.of_rows if isinstance(found, Lengths) else found
+
+
+def _note_ends(seen: Seen, gradient: Tensor, lengths: Tensor, turned: bool) -> None:
     rows = torch.nonzero(lengths >= 2)[:, 0]
-    seen.first += float(gradient[0, rows].double().square().sum())
-    seen.last += float(gradient[lengths[rows] - 1, rows].double().square().sum())
+    ends = [gradient[0, rows], gradient[lengths[rows] - 1, rows]]
+    first, last = (float(end.double().square().sum()) for end in (ends[::-1] if turned else ends))
+    seen.first += first
+    seen.last += last
 
 
 def _answering(seen: Seen) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
     """Notes the size of what a kernel answers at real steps."""
 
     def note(module: nn.Module, given: tuple[Any, ...], answer: Any) -> None:
-        out, lengths = answer[0].detach(), given[-1]
+        out, lengths = answer[0].detach(), _lengths(given)
         if lengths is None:
             return
         real = torch.arange(len(out), device=out.device)[:, None] < lengths
