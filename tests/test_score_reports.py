@@ -237,7 +237,7 @@ def test_a_build_outlives_its_report(
     assert result.folder.read_state()["state"] == "finished"
     assert not result.folder.checkpoint.exists() and not result.folder.report.exists()
     (said,) = heard.warnings
-    assert "the build is finished" in said and "--report" in said
+    assert "the build is finished" in said and "--resume" in said
     assert (str(error) or "KeyboardInterrupt") in said
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +17,7 @@ from rnnspec.errors import RnnspecError
 
 if TYPE_CHECKING:
     from rnnspec.train.build import Result
+    from rnnspec.train.events import Heard
 
 EXAMPLES = examples(
     "rnnspec build dates-language.yaml",
@@ -53,10 +56,17 @@ def build(
         from rnnspec.train import build as training
         from rnnspec.train.devices import device_of
         from rnnspec.train.distributed import SaidElsewhere, joined
-        from rnnspec.train.events import Several
+        from rnnspec.train.events import Heard, Several
+        from rnnspec.train.interrupt import ending
     gpu = device_of(loaded.spec.train).type == "cuda"
-    with joined(gpu) as processes, watched(processes.first) as listener:
-        told = [listener]
+    heard, again = Heard(), _again(spec, overrides or (), builds)
+    with (
+        _told_how_to_go_on(heard, again),
+        ending(),
+        joined(gpu) as processes,
+        watched(processes.first) as listener,
+    ):
+        told = [listener, heard] if processes.first else []
         if tensorboard and processes.first:
             from rnnspec.train.board import Board
 
@@ -75,9 +85,26 @@ def build(
     if not processes.first:
         raise typer.Exit(0 if result.finished else INTERRUPTED)
     if not result.finished:
-        print(_stopped(result, _again(spec, overrides or (), builds)))
+        print(_stopped(result, again))
         raise typer.Exit(INTERRUPTED)
     print(_summary(result, builds, trained=not no_train))
+
+
+@contextmanager
+def _told_how_to_go_on(heard: Heard, again: str) -> Iterator[None]:
+    """Where the machine or Ctrl-C ended the training in `heard.folder`."""
+    try:
+        yield
+    except (RnnspecError, KeyboardInterrupt) as wrong:
+        from rnnspec.train.folder import BuildFolder
+
+        if heard.folder is not None and BuildFolder(heard.folder).checkpoint.exists():
+            way_on = f"{heard.folder} is kept as of its last checkpoint; go on with:\n  {again}"
+            if isinstance(wrong, KeyboardInterrupt):
+                print(way_on, file=sys.stderr)
+            elif isinstance(wrong.__cause__, OSError):
+                wrong.add_note(way_on)
+        raise
 
 
 def _again(spec: Path, overrides: Sequence[str], builds: Path) -> str:

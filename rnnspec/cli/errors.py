@@ -21,6 +21,8 @@ WRONG = 2
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of the signal."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
+MACHINE = (*FULL, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
+"""What the system refuses, whatever the program does."""
 
 
 @contextmanager
@@ -42,7 +44,8 @@ def loading() -> Iterator[None]:
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Errors that rnnspec raises on purpose, and a full disk, end the command with exit code 2."""
+    """Errors that rnnspec raises on purpose, and those of the machine, end the command with exit
+    code 2."""
     try:
         yield
         sys.stdout.flush()
@@ -50,13 +53,23 @@ def reported() -> Iterator[None]:
         show_problems(wrong.problems)
         raise typer.Exit(WRONG) from None
     except RnnspecError as wrong:
-        error(str(wrong))
+        error("\n".join([str(wrong) + _more_space(wrong.__cause__), *_notes(wrong)]))
         raise typer.Exit(WRONG) from None
     except OSError as wrong:
-        if wrong.errno not in FULL:
+        if wrong.errno not in MACHINE:
             raise
-        error(f"{wrong.filename or 'output'}: {wrong.strerror}; free some space and try again")
+        error(f"{wrong.filename or 'output'}: {wrong.strerror}{_more_space(wrong)}")
         raise typer.Exit(WRONG) from None
+
+
+def _more_space(wrong: BaseException | None) -> str:
+    """The way out, where the disk is full."""
+    full = isinstance(wrong, OSError) and wrong.errno in FULL
+    return "; free some space and try again" if full else ""
+
+
+def _notes(wrong: BaseException) -> list[str]:
+    return getattr(wrong, "__notes__", [])
 
 
 def show_problems(problems: Sequence[Problem]) -> None:

@@ -27,7 +27,7 @@ Arrays = dict[str, NDArray[Any]]
 @dataclass(slots=True)
 class Position:
     """Where training stands: `batches` steps of epoch number `epoch` (from 0) are done, and `steps`
-    in all.
+    in all, the last one at the rate `lr`.
 
     Sums over the running epoch: of the loss over `weight` answers, of `rows`, of `real` steps and
     those with padding, of the gradient's norm and of how often it was `clipped`. `best` value of
@@ -38,6 +38,7 @@ class Position:
     epoch: int = 0
     batches: int = 0
     steps: int = 0
+    lr: float = 0.0
     loss_sum: float = 0.0
     weight: float = 0.0
     rows: int = 0

@@ -61,6 +61,10 @@ class Processes:
             dist.all_reduce(held, group=self.group)
         return [float(value) for value in held.tolist()]
 
+    def any(self, value: bool) -> bool:
+        """Whether it is true in any of the processes."""
+        return bool(self.total([value])[0])
+
     def add_up(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its sum over the processes."""
         if self.count == 1 or not tensors:
@@ -138,8 +142,15 @@ ALONE = Processes()
 
 
 def restarts() -> int:
-    """How often torchrun has started the processes again after one of them ended."""
+    """How often this machine's torchrun has started the processes again; on one that joined later,
+    less often than on the others."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+
+
+def run_id() -> str:
+    """The name of this run of torchrun, the same after restarts, empty without one."""
+    run = os.environ.get("TORCHELASTIC_RUN_ID", "")
+    return "" if run == "none" else run  # torchrun's default, for all runs
 
 
 @contextmanager

@@ -55,10 +55,14 @@ class Silent:
 
 
 class Heard(Silent):
-    """Keeps the warnings, in order."""
+    """Keeps the warnings, in order, and the build's folder once it has one."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
+        self.folder: Path | None = None
+
+    def begun(self, folder: Path) -> None:
+        self.folder = folder
 
     def warning(self, text: str) -> None:
         self.warnings.append(text)

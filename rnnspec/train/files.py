@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,12 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise BuildError(
             f"{path}: cannot be written ({error.strerror or error}); what was there is unchanged"
         ) from error
+    finally:
+        with suppress(OSError):  # an interrupt leaves nothing half written either
+            beside.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> None:

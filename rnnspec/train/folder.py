@@ -15,13 +15,16 @@ build.json           state of the build: training, stopped or finished; versions
 from __future__ import annotations
 
 import json
+import os
+import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rnnspec.errors import BuildError
-from rnnspec.plan import Facts, Plan, resolve
+from rnnspec.plan import Facts, Plan, dump, resolve
 from rnnspec.plan.facts_file import read_facts, write_facts
 from rnnspec.spec import Spec
 from rnnspec.spec.load import LoadedSpec, load_spec, resolved_yaml
@@ -40,6 +43,10 @@ class BuildFolder:
     @property
     def spec(self) -> Path:
         return self.path / "spec.yaml"
+
+    @property
+    def source(self) -> Path:
+        return self.path / "source.yaml"
 
     @property
     def metrics(self) -> Path:
@@ -63,11 +70,22 @@ class BuildFolder:
 
     def measured(self, epoch: int) -> dict[str, float]:
         """The metrics on validation rows after epoch `epoch` (from 1), empty without any."""
-        records = map(json.loads, read_text(self.metrics).splitlines())
-        for record in records:
-            if record["epoch"] == epoch:
+        for record in self.records():
+            if record.get("epoch") == epoch:
                 return {k[6:]: v for k, v in record.items() if k.startswith("valid.")}
         return {}
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The epochs in metrics.jsonl, as far as they can be read."""
+        if not self.metrics.exists():
+            return
+        for line in read_text(self.metrics).splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:  # cut off by a full disk
+                return
+            if isinstance(record, dict):
+                yield record
 
     def read_state(self) -> dict[str, Any]:
         """The content of build.json. Raises BuildError."""
@@ -79,6 +97,13 @@ class BuildFolder:
             raise BuildError(f"{self.state}: does not say how the build stands")
         return state
 
+    def is_unfinished(self) -> bool:
+        """Whether there is something left to do: training, or the report. Raises BuildError."""
+        state = self.read_state()["state"]
+        return state in ("training", "stopped") or (
+            state == "finished" and not self.report.exists()
+        )
+
     def write_state(self, state: Mapping[str, Any]) -> None:
         write_text(self.state, json.dumps(state, indent=2, ensure_ascii=False) + "\n")
 
@@ -87,6 +112,8 @@ class BuildFolder:
         try:
             with self.metrics.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             raise BuildError(f"{self.metrics}: cannot be written ({error.strerror})") from error
 
@@ -113,29 +140,46 @@ class Trained:
         return Path(self.folder.read_state()["source"]).parent
 
 
-def begin(folder: Path, loaded: LoadedSpec, plan_text: str, facts: Facts) -> BuildFolder:
-    """Make a build folder and write what is known before training."""
-    build = BuildFolder(folder)
+def begin(
+    builds: Path, loaded: LoadedSpec, plan: Plan, facts: Facts, state: Mapping[str, Any]
+) -> BuildFolder:
+    """A new folder `builds/NAME/001`, `002`, …, which appears with all that is known before
+    training: a build never takes another's place, and is never there in part.
+
+    Raises BuildError if it cannot be made.
+    """
+    hidden = builds / plan.name / f".{secrets.token_hex(8)}.part"
+    build = BuildFolder(hidden)
     try:
-        folder.mkdir(parents=True, exist_ok=False)
+        hidden.mkdir(parents=True)
+        write_text(build.spec, resolved_yaml(loaded.spec))
+        write_text(build.source, loaded.document.source.text)
+        write_text(hidden / "plan.txt", dump(plan))
+        write_facts(hidden, facts)
+        build.write_state(state)
+        return _moved(build)
     except OSError as error:
-        raise BuildError(f"{folder}: cannot be made ({error.strerror})") from error
-    write_text(build.spec, resolved_yaml(loaded.spec))
-    write_text(folder / "source.yaml", loaded.document.source.text)
-    write_text(folder / "plan.txt", plan_text)
-    write_facts(folder, facts)
-    return build
+        raise BuildError(f"{hidden}: cannot be made ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
 
 
-def next_folder(builds: Path, name: str) -> Path:
-    """The first unused `builds/NAME/001`, `002`, …: a build never takes another's place."""
-    taken = [int(p.name) for p in (builds / name).glob("[0-9]*") if p.name.isdigit()]
-    return builds / name / f"{max(taken, default=0) + 1:03}"
+def _moved(build: BuildFolder) -> BuildFolder:
+    """To the first number above all that are taken."""
+    named = build.path.parent
+    while True:
+        taken = [int(p.name) for p in named.glob("[0-9]*") if p.name.isdecimal()]
+        place = named / f"{max(taken, default=0) + 1:03}"
+        try:
+            return BuildFolder(build.path.rename(place))
+        except OSError:
+            if not place.exists():
+                raise  # not because another build was begun at the same moment
 
 
 def all_builds(builds: Path) -> Iterator[BuildFolder]:
     """Every build below `builds`, newest first by the time it was begun."""
-    found = [BuildFolder(state.parent) for state in builds.glob("*/*/build.json")]
+    found = [BuildFolder(state.parent) for state in builds.glob("*/[!.]*/build.json")]
     yield from sorted(found, key=_begun, reverse=True)
 
 

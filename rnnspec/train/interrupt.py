@@ -1,37 +1,68 @@
-"""Ending on request: Ctrl-C, or the SIGTERM of a scheduler."""
+"""Ending on request: Ctrl-C, SIGTERM of a scheduler, SIGHUP of a terminal that was closed."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+ENDING = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 @dataclass
 class Interrupt:
-    """Set by Ctrl-C or a request to end; the loop writes a checkpoint and leaves."""
+    """Set by a request to end; the loop writes a checkpoint and leaves."""
 
     requested: threading.Event = field(default_factory=threading.Event)
 
 
 @contextmanager
-def interruptible() -> Iterator[Interrupt]:
-    """While inside, the first SIGINT or SIGTERM asks the loop to end; a second one ends at once."""
+def ending() -> Iterator[None]:
+    """While inside, SIGTERM and SIGHUP end a command as Ctrl-C does, so that what it leaves half
+    written is cleaned up."""
+
+    def end(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    with _handled(end):
+        yield
+
+
+@contextmanager
+def interruptible(several: bool = False) -> Iterator[Interrupt]:
+    """While inside, SIGINT, SIGTERM or SIGHUP asks the loop to end; a second Ctrl-C ends at once.
+
+    Other signals may come twice, from a scheduler and from what it started. So may SIGINT where
+    there are `several` processes: from the terminal, and from torchrun, which ends by force those
+    that take too long.
+    """
     interrupt = Interrupt()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupt
-        return
 
     def request(number: int, frame: object) -> None:
-        if interrupt.requested.is_set():
+        if number == signal.SIGINT and interrupt.requested.is_set() and not several:
             raise KeyboardInterrupt
         interrupt.requested.set()
 
-    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with _handled(request):
         yield interrupt
-    finally:
-        for number, handler in before.items():
+
+
+@contextmanager
+def _handled(handler: Callable[[int, object], None]) -> Iterator[None]:
+    """The signals that ask to end go to `handler`; but SIGHUP not under nohup."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number, of_caller in before.items():
+        if number == signal.SIGINT or of_caller is not signal.SIG_IGN:
             signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, of_caller in before.items():
+            signal.signal(number, of_caller)

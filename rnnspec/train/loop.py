@@ -116,7 +116,8 @@ class Trainer:
             steps = at.steps - at.batches + count * (settings.epochs - at.epoch)
             self._take_in(self._step(pieces, Moment(at.steps, steps, at.epoch)), pieces)
             at.seconds = time.monotonic() - started
-            self.listener.batch(at.loss_sum / (at.weight or 1.0))
+            if not interrupt.requested.is_set():  # the terminal may be what has ended
+                self.listener.batch(at.loss_sum / (at.weight or 1.0))
             stop, save = self._requests(interrupt)
             if stop or save:
                 self.save()
@@ -131,6 +132,7 @@ class Trainer:
         done = epochs * moment.step / moment.steps
         objective.forcing = forcing_at(objective.goals.forcing, done, epochs)
         found = self.stepper.step(pieces, rate, moment.step)
+        self.position.lr = rate * self.settings.optimizer.lr
         if not math.isfinite(found.loss):
             raise BuildError(
                 f"the loss became {found.loss} in epoch {self.position.epoch + 1}, batch"
@@ -195,7 +197,7 @@ class Trainer:
             "train.loss": at.loss_sum / (at.weight or 1.0),
             "tokens_per_second": round(at.real / seconds, 1),
             "padded": 1 - at.real / max(1, at.padded),
-            "lr": self.stepper.optimizer.param_groups[0]["lr"],
+            "lr": at.lr,
         }
         if self.settings.window is None:
             record["rows_per_second"] = round(at.rows / seconds, 1)
@@ -225,7 +227,7 @@ class Trainer:
             return True
         value = float(record[f"valid.{self.metric}"])
         gain = math.inf
-        if at.best is not None:
+        if at.best is not None and not math.isnan(at.best):
             gain = value - at.best if larger_is_better(self.metric) else at.best - value
         at.stale = 0 if gain > (stopping.min_delta if stopping else 0) else at.stale + 1
         if gain > 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -44,7 +43,7 @@ def write_report(trained: Trained, scores: Scores | None, path: Path) -> None:
 
 def report_of(trained: Trained, scores: Scores | None) -> Report:
     """What a report says: `scores` are those of the data it is about, None without any."""
-    state, records = trained.folder.read_state(), list(read_records(trained))
+    state, records = trained.folder.read_state(), list(trained.folder.records())
     sections: list[Section] = []
     if scores is None:
         sections.append(Note("No validation rows", NO_ROWS))
@@ -63,19 +62,6 @@ def report_of(trained: Trained, scores: Scores | None) -> Report:
         svg(diagram(trained.plan)),
         resolved_yaml(trained.spec),
     )
-
-
-def read_records(trained: Trained) -> Iterator[Mapping[str, Any]]:
-    """The epochs of the build, as far as they can be read."""
-    if not trained.folder.metrics.exists():
-        return
-    for line in trained.folder.metrics.read_text("utf-8").splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:  # cut off by a full disk
-            return
-        if isinstance(record, dict):
-            yield record
 
 
 def _about(trained: Trained, state: Mapping[str, Any], scores: Scores | None) -> Iterator[str]:

@@ -1,0 +1,125 @@
+"""Which build is gone on with, and whether it can be."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+
+from rnnspec import __version__
+from rnnspec.errors import BuildError
+from rnnspec.spec.load import LoadedSpec, resolved_yaml
+from rnnspec.train.distributed import run_id
+from rnnspec.train.events import Listener
+from rnnspec.train.files import read_text
+from rnnspec.train.folder import BuildFolder, all_builds
+from rnnspec.train.lock import locked
+
+SHOWN = 5
+"""Most files named of those that have changed."""
+Digests = Mapping[str, Mapping[str, str]]
+"""The content of each file, by what it is for and by its name."""
+VERSIONS = {"rnnspec": __version__, "torch": torch.__version__}
+
+
+def found_build(
+    loaded: LoadedSpec, builds: Path, resume: bool, restarted: bool, held: ExitStack
+) -> BuildFolder | None:
+    """The build to go on with, which no other process trains in; None where a new one is wanted.
+
+    Raises BuildError where it is to be resumed and cannot be.
+    """
+    folder = _of_this_run(loaded, builds, restarted) or (resume and _unfinished(loaded, builds))
+    if not folder:
+        return None
+    held.enter_context(locked(folder.source))
+    return folder
+
+
+def _of_this_run(loaded: LoadedSpec, builds: Path, restarted: bool) -> BuildFolder | None:
+    """The build that the same run of torchrun has begun: its processes were started again.
+
+    Without a name, a run is known only by the number of its restarts.
+    """
+    run = run_id()
+    if not run and not restarted:
+        return None
+    begun = (build for build in _of_name(loaded, builds) if _run_of(build) == run)
+    newest = next(begun, None)
+    if newest is None or _changes(newest, loaded):
+        return None
+    return newest if restarted or newest.is_unfinished() else None
+
+
+def _run_of(build: BuildFolder) -> str | None:
+    try:
+        return str(build.read_state().get("run", ""))
+    except BuildError:  # damaged: whoever asks for it will be told
+        return None
+
+
+def _of_name(loaded: LoadedSpec, builds: Path) -> Iterator[BuildFolder]:
+    """The builds of this spec's name, newest first."""
+    return (build for build in all_builds(builds) if build.path.parent.name == loaded.spec.name)
+
+
+def _unfinished(loaded: LoadedSpec, builds: Path) -> BuildFolder:
+    """The newest build of this spec's name that is not finished. Raises BuildError if none fits."""
+    found = list(_of_name(loaded, builds))
+    folder = next((build for build in found if build.is_unfinished()), None)
+    if folder is None:
+        why = "each build is finished already" if found else "no build was ever begun"
+        raise BuildError(
+            f"{builds / loaded.spec.name}: nothing to resume, for {why}; start one without --resume"
+        )
+    changes = _changes(folder, loaded)
+    if changes:
+        raise BuildError(
+            f"{folder.path}: cannot be resumed, for the spec has changed:\n"
+            + "\n".join(f"    {line}" for line in changes[:10])
+            + "\nundo the change, or start a new build without --resume"
+        )
+    return folder
+
+
+def _changes(folder: BuildFolder, loaded: LoadedSpec) -> list[str]:
+    """The lines of the spec that are others than when the build was begun."""
+    before, now = read_text(folder.spec).splitlines(), resolved_yaml(loaded.spec).splitlines()
+    lines = difflib.unified_diff(before, now, lineterm="", n=0)
+    return [line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+
+
+def check_data(folder: BuildFolder, keys: Sequence[str], files: Digests) -> None:
+    """Raises BuildError unless the build was begun on rows with these keys, out of `files`."""
+    before = folder.read_state()
+    if before.get("data") != keys:
+        raise BuildError(
+            f"{folder.path}: cannot be resumed, for the data files have changed since it was begun"
+            f"{_differences(before.get('files', {}), files)}; put them back, or start a new build"
+            " without --resume"
+        )
+
+
+def _differences(before: Digests, now: Digests) -> str:
+    """The first files that differ, in words."""
+    told = []
+    for name in dict.fromkeys([*before, *now]):
+        old, new = before.get(name, {}), now.get(name, {})
+        told += [f"{file} is gone" for file in old if file not in new]
+        told += [f"{file} is new" for file in new if file not in old]
+        told += [f"{file} has changed" for file in new if old.get(file, new[file]) != new[file]]
+    more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
+    return f" ({', '.join(told[:SHOWN] + more)})" if told else ""
+
+
+def tell_versions(before: Mapping[str, object], listener: Listener) -> None:
+    """Warn of what may change the last bits of the numbers."""
+    for name, now in VERSIONS.items():
+        if before.get(name, now) != now:
+            listener.warning(
+                f"this build was begun with {name} {before[name]} and goes on with {now}; its"
+                " weights may differ in the last digits from those of a run without a stop"
+            )
