@@ -131,7 +131,7 @@ def prepared(folder: Path, epochs: int) -> tuple[LoadedSpec, Facts, Plan, Datase
         (folder / f"{name}.jsonl").write_text(json.dumps({"text": " ".join(text.split())}) + "\n")
     (folder / "spec.yaml").write_text(SPEC.replace("EPOCHS", str(epochs)))
     loaded = load_spec(folder / "spec.yaml")
-    facts = survey(loaded.spec, loaded.resolve_path(loaded.spec.data.train))
+    facts = survey(loaded.spec, folder / "train.jsonl")
     plan = resolve(loaded.spec, facts)
     train, valid = datasets(loaded, plan, facts, folder / "cache")
     assert valid is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rnnspec.data import survey
+from rnnspec.data.find import find_sources
 from rnnspec.demo.dates import write
 from rnnspec.demo.demand import write as write_demand
 from rnnspec.plan import dump, resolve
@@ -50,9 +51,9 @@ def test_plan_is_the_golden_one(
     loaded = load_spec(copied)
     (tmp_path / "dates").symlink_to(dates)
     (tmp_path / "demand").symlink_to(demand)
-    if loaded.spec.data.train.startswith("data/"):
+    if loaded.spec.data.train_files[0].startswith("data/"):
         (tmp_path / "data").symlink_to(request.getfixturevalue("real_data"))
-    facts = survey(loaded.spec, loaded.resolve_path(loaded.spec.data.train))
+    facts = survey(loaded.spec, find_sources(loaded.spec.data, tmp_path).train)
     golden(GOLDENS / f"{spec.stem}.txt", dump(resolve(loaded.spec, facts)))
 
 

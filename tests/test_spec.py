@@ -78,12 +78,6 @@ def test_resolved_specs_load_back(path: Path) -> None:
     assert Spec.model_validate(spec.model_dump(mode="json")) == spec
 
 
-def test_paths_start_at_the_folder_of_the_spec(tmp_path: Path) -> None:
-    loaded = load(SMALL)
-    assert loaded.resolve_path(loaded.spec.data.train) == Path("specs/rows/train.jsonl")
-    assert loaded.resolve_path(str(tmp_path)) == tmp_path
-
-
 def test_nothing_can_be_changed() -> None:
     spec = load(SMALL).spec
     with pytest.raises(ValidationError):

@@ -37,12 +37,13 @@ def test_a_spec_builds_exports_and_answers(
     file: Path, world: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = load_spec(file).spec
-    for name in filter(None, (spec.data.train, spec.data.valid)):
-        if isinstance(name, str) and name.startswith("data/"):
+    train = spec.data.train_files[0]
+    for name in (train, *spec.data.valid_files):
+        if name.startswith("data/"):
             real: Path = request.getfixturevalue("real_data")
             # Both from the training rows: few of them show every label of the other file.
-            source = spec.data.train.removeprefix("data/")
-            _cut(real / source, world / name, "train" if name == spec.data.train else "valid")
+            source = train.removeprefix("data/")
+            _cut(real / source, world / name, "train" if name == train else "valid")
     monkeypatch.chdir(world)
     (world / file.name).write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
     said = right("build", file.name, "--set", "train.epochs=1", "--set", "train.threads=1")
@@ -80,8 +81,7 @@ def _row(spec: Spec, model: Model) -> dict[str, Any]:
     """A row that the model can answer: the first of the data, or what the series began with."""
     if spec.data.series is not None:
         return {**_past(spec), **{key: "Cork" for key in ("shop",) if _reads(model, key)}}
-    file = spec.data.valid if isinstance(spec.data.valid, str) else spec.data.train
-    path = Path(file)
+    path = Path((*spec.data.valid_files, *spec.data.train_files)[0])
     if path.suffix == ".txt":
         return {spec.data.inputs[0].column: "But soft, "}
     return next(_rows(path))

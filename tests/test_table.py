@@ -137,7 +137,7 @@ def test_what_is_built_answers(
     cardinality: str, given: str, wanted: str, files: Path, tmp_path: Path
 ) -> None:
     spec = loaded(cardinality, given, wanted)
-    train = files / spec.data.train
+    train = files / spec.data.train_files[0]
     facts = survey(spec, train)
     plan = resolve(spec, facts)
     part: Part = "train" if given == "series" else "all"

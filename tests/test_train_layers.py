@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnnspec.data import survey
+from rnnspec.data.find import find_sources
 from rnnspec.errors import DataError
 from rnnspec.plan import resolve
 from rnnspec.spec.load import LoadedSpec, load_spec
@@ -74,7 +75,7 @@ def test_a_cell_sees_the_time_between_steps_and_the_given_state(folder: Path) ->
 def test_a_given_state_of_another_width_is_an_error(folder: Path) -> None:
     layer = "{cell: leaking, units: 3, initial_state: {column: first}}"
     spec = loaded(folder, layer)
-    facts = survey(spec.spec, spec.resolve_path(spec.spec.data.train))
+    facts = survey(spec.spec, find_sources(spec.spec.data, spec.path.parent).train)
     message = r"layers\[0\].initial_state: column 'first' holds 1 numbers .* state h is 3 wide"
     with pytest.raises(DataError, match=message):
         resolve(spec.spec, facts)
@@ -82,7 +83,7 @@ def test_a_given_state_of_another_width_is_an_error(folder: Path) -> None:
 
 def first_step(spec: LoadedSpec, cache: Path) -> tuple[Model, dict[str, NDArray[np.floating]]]:
     """The model after one step, and its weights before it."""
-    facts = survey(spec.spec, spec.resolve_path(spec.spec.data.train))
+    facts = survey(spec.spec, find_sources(spec.spec.data, spec.path.parent).train)
     plan = resolve(spec.spec, facts)
     data, _ = datasets(spec, plan, facts, cache)
     model = Model(plan)

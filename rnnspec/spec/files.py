@@ -20,12 +20,13 @@ def covers(name: str, other: str) -> bool:
     one, two = PurePath(name), PurePath(other)
     if one == two or one == two.parent:
         return True
-    return is_pattern(name) and not is_pattern(other) and _match(one.parts, two.parts)
+    files = (*one.parts, "*") if one.name == "**" else one.parts
+    return is_pattern(name) and not is_pattern(other) and _match(files, two.parts)
 
 
 def _match(pattern: tuple[str, ...], parts: tuple[str, ...]) -> bool:
     if not pattern or not parts:
-        return not parts and all(part == "**" for part in pattern)
+        return not pattern and not parts
     if pattern[0] == "**" and _match(pattern[1:], parts):
         return True
     hidden = parts[0].startswith(".") and not pattern[0].startswith(".")

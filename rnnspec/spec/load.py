@@ -34,10 +34,6 @@ class LoadedSpec:
     document: Document
     path: Path
 
-    def resolve_path(self, name: str) -> Path:
-        """A path of the spec as one to open: a relative one starts at the spec's folder."""
-        return self.path.parent / name
-
 
 def load_spec(path: Path, overrides: Sequence[str] = ()) -> LoadedSpec:
     """The spec in the file at `path`, with `overrides` like `train.epochs=3` put into it.
