@@ -12,6 +12,7 @@ import torch
 
 from rnnspec.cells import builtin_cell
 from rnnspec.data import Dataset, Reading, encode, survey
+from rnnspec.data.lanes import cut_lanes
 from rnnspec.plan import resolve
 from rnnspec.spec import Spec, Train
 from rnnspec.spec.check import findings
@@ -19,6 +20,7 @@ from rnnspec.to_torch import Model
 from rnnspec.train.devices import Numbers
 from rnnspec.train.evaluate import evaluate, evaluate_stream
 from rnnspec.train.goals import Goals, goals_of
+from rnnspec.train.objective import Objective
 from tests.data_rows import write_rows
 from tests.kinds import strong_weights
 
@@ -141,3 +143,30 @@ class _Forgetful:
     def documents(self, batch: int, window: int) -> Any:
         for cut, lanes, reset in self.data.documents(batch, window):
             yield cut, lanes, np.ones_like(reset)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_window_as_long_as_its_documents_trains_as_whole_rows(name: str, tmp_path: Path) -> None:
+    """The losses and all gradients, of states made from the row and of learned ones too."""
+    model, data, goals = prepared(name, tmp_path)
+    objective = Objective(model, Train(), goals)
+    cuts = cut_lanes(data.starts, data.ends, 3, 100, 0, (1, 2))
+    for (cut, _), (batch, reset) in zip(cuts, data.lanes(3, 100, 0, (1, 2)), strict=True):
+        anew = torch.from_numpy(reset)
+        losses, _ = objective(batch, FLOAT64, model.first_states(3), anew)
+        found = gradients(model, losses)
+        losses, _ = objective(data.collate(cut.rows[cut.lengths > 0]), FLOAT64)
+        whole = gradients(model, losses)
+        assert found.keys() == whole.keys()
+        for weight, gradient in whole.items():
+            torch.testing.assert_close(found[weight], gradient, atol=1e-12, rtol=1e-9)
+
+
+def gradients(model: Model, losses: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    model.zero_grad(set_to_none=True)
+    sum(losses.values(), start=torch.zeros(())).backward()
+    return {
+        name: weight.grad.clone()
+        for name, weight in model.named_parameters()
+        if weight.grad is not None
+    }

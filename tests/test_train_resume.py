@@ -59,6 +59,16 @@ def test_windows_of_streams_resume_exactly(keys: dict[str, Any], tmp_path: Path)
     assert_same_training(whole, broken)
 
 
+def test_documents_in_a_drawn_order_resume_exactly(tmp_path: Path) -> None:
+    """Interrupted between the windows of documents that each epoch reads in another order."""
+    settings = settings_of(batch=4, window=3, epochs=3)
+    data = rows_data(rows=30, longest=17), rows_data(rows=20, seed=1)
+    plan = layers_plan(_layer(cell="lstm", dropout=0.2), _layer(initial_state="learned"))
+    whole = trained_in_pieces(tmp_path / "whole", settings, [], *data, plan)
+    broken = trained_in_pieces(tmp_path / "broken", settings, [1, 12, 17, 9], *data, plan)
+    assert_same_training(whole, broken)
+
+
 def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     build = trained_in_pieces(tmp_path / "build", settings_of(), plan=layers_plan(_layer()))
     wider = model_of(layers_plan(_layer(units=5)))

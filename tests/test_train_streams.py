@@ -11,12 +11,14 @@ from torch import nn
 
 from rnnspec.to_torch import Model
 from rnnspec.train.checkpoint import load, save
+from rnnspec.train.devices import Numbers
 from rnnspec.train.events import Silent
 from rnnspec.train.feed import StreamFeed
 from rnnspec.train.folder import BuildFolder
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
 from rnnspec.train.step import Stepper
+from tests.models import layers_plan
 from tests.training import Stream, metrics_of, model_of, settings_of
 
 SETTINGS = settings_of(batch=3, window=4, epochs=2, optimizer={"sgd": {"lr": 0.3}})
@@ -147,3 +149,55 @@ def test_a_stream_without_states_differs(tmp_path: Path) -> None:
     carried = twin.losses(Stream(), 0.0)
     assert alone[0] == pytest.approx(carried[0], abs=1e-6)
     assert alone[1] != pytest.approx(carried[1], abs=1e-4)
+
+
+def test_windows_that_are_accumulated_make_one_step() -> None:
+    """Their gradient is that of all answers of both, the second from the states after the first."""
+    pieces = list(StreamFeed(Stream(), SETTINGS).pieces(0, 0))[:2]
+    together, apart = Stepper(model_of(), SETTINGS), Stepper(model_of(), SETTINGS)
+    found = together.step(pieces)
+    losses, states = [], apart.model.first_states(3)
+    for piece in pieces:
+        states = {name: value.detach() for name, value in states.items()}
+        of_piece, states = apart.objective(piece.batch, apart.numbers, states)
+        losses.append(of_piece["label"])
+    loss = (losses[0] + losses[1]) / 2
+    apart.optimizer.zero_grad()
+    loss.backward()
+    apart._limit()
+    apart.optimizer.step()
+    assert found.loss == pytest.approx(loss.item(), abs=1e-6)
+    for (name, one), (_, other) in zip(
+        together.model.canonical(), apart.model.canonical(), strict=True
+    ):
+        torch.testing.assert_close(one, other, msg=name)
+
+
+def test_states_of_mixed_precision_are_carried() -> None:
+    """Whatever type they are computed in, they come back as the weights are."""
+    stepper = Stepper(model_of(), SETTINGS, Numbers(precision="bfloat16"))
+    plain = Stepper(model_of(), SETTINGS)
+    for piece in list(StreamFeed(Stream(), SETTINGS).pieces(0, 0))[:4]:
+        before, exact = stepper.states_before(piece), plain.states_before(piece)
+        for name, state in before.items():
+            assert state.dtype == torch.float32
+            torch.testing.assert_close(state, exact[name], atol=0.05, rtol=0.05)
+        found, expected = stepper.step([piece]), plain.step([piece])
+        assert found.loss == pytest.approx(expected.loss, rel=0.02)
+
+
+def test_masks_of_a_sequence_are_drawn_for_each_window() -> None:
+    """One mask for all steps of a window, others in the next: a window is what is remembered."""
+    layer = {"cell": "gru", "units": 50, "dropout": 0.5, "dropout_per": "sequence"}
+    model = model_of(layers_plan(layer, {"cell": "gru", "units": 5})).train()
+    seen: list[torch.Tensor] = []
+    dropout = model.parts["layers/0/dropout"]
+    dropout.register_forward_hook(lambda part, given, out: seen.append(out.values == 0))
+    states = model.first_states(3)
+    for piece in list(StreamFeed(Stream(), SETTINGS).pieces(0, 0))[:2]:
+        inputs = {n: tuple(map(torch.from_numpy, pair)) for n, pair in piece.batch.inputs.items()}
+        _, states = model.run(inputs, states)  # type: ignore[arg-type]
+    for window in seen:
+        assert bool((window == window[:1]).all())
+        assert 0.2 < window.float().mean() < 0.8
+    assert not torch.equal(seen[0][0], seen[1][0])
