@@ -96,29 +96,31 @@ class Twin(nn.Module):
         return loss.item(), (state[0].detach(), state[1].detach())
 
 
-def windows(ids: Tensor, end: int) -> Iterator[tuple[Tensor, Tensor, bool]]:
-    """Steps and next steps of lanes of equal length, `[steps, lanes]`; the first window of each
-    epoch is marked. Past the end of the last lane nothing is asked."""
-    length = -(-len(ids) // LANES)
-    padded = torch.full((length * LANES + 1,), -1)
+def windows(ids: Tensor, end: int, many: int = LANES) -> Iterator[tuple[Tensor, Tensor, bool]]:
+    """Steps and next steps of `many` lanes of equal length, `[steps, lanes]`; the first window of
+    each epoch is marked. Past the end of the last lane nothing is asked."""
+    length = -(-len(ids) // many)
+    padded = torch.full((length * many + 1,), -1)
     padded[: len(ids)] = ids
     padded[len(ids)] = end
-    lanes = padded[:-1].view(LANES, length).T
-    after = padded[1:].view(LANES, length).T.clone()
+    lanes = padded[:-1].view(many, length).T
+    after = padded[1:].view(many, length).T.clone()
     after[lanes < 0] = -1
-    for start in range(0, length, WINDOW):
-        part = slice(start, start + WINDOW)
+    window = LANES * WINDOW // many
+    for start in range(0, length, window):
+        part = slice(start, start + window)
         yield lanes[part].clamp(min=0).contiguous(), after[part].contiguous(), start == 0
 
 
-def zeros() -> State:
-    return torch.zeros(2, LANES, UNITS), torch.zeros(2, LANES, UNITS)
+def zeros(lanes: int = LANES) -> State:
+    return torch.zeros(2, lanes, UNITS), torch.zeros(2, lanes, UNITS)
 
 
 def epoch(twin: Twin, ids: Tensor, end: int, train: bool) -> float:
-    """The perplexity of an epoch."""
-    state, total, count = zeros(), 0.0, 0
-    for given, wanted, _ in windows(ids, end):
+    """The perplexity of an epoch; without training, of the text from its first word to its last."""
+    lanes = LANES if train else 1
+    state, total, count = zeros(lanes), 0.0, 0
+    for given, wanted, _ in windows(ids, end, lanes):
         loss, state = twin.window(given, wanted, state, train)
         known = int((wanted >= 0).sum())
         total, count = total + loss * known, count + known
