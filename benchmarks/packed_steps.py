@@ -104,6 +104,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results here")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # as in training
     shape = (options.steps, options.rows)
     table: dict[str, dict[str, float]] = {}
     for cell in options.cells:

@@ -89,7 +89,7 @@ def _cut(lengths: Lengths, cost: float) -> Layout | None:
     most = (1 - MOVING) * lengths.longest * len(rising) - cost
     if sum(rising) > most:
         return None
-    stops, total = _cheapest(rising, cost)
+    stops, total = cheapest(rising, cost)
     if total > most or not stops:
         return None
     order = lengths.of_rows.argsort(descending=True, stable=True)
@@ -110,7 +110,7 @@ def _layout(falling: Tensor, order: Tensor, rising: Sequence[int], lengths: Leng
     return Layout(order, places, parts, lengths)
 
 
-def _cheapest(rising: Sequence[int], cost: float) -> tuple[list[int], float]:
+def cheapest(rising: Sequence[int], cost: float) -> tuple[list[int], float]:
     """The steps at which parts end, and the steps of rows in them with what their cuts cost.
 
     By dynamic programming over some of the lengths: the best parts up to a length are those up to

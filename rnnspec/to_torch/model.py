@@ -28,6 +28,7 @@ from rnnspec.to_torch.evaluate import (
     vector,
 )
 from rnnspec.to_torch.forecast import ForecastOutput
+from rnnspec.to_torch.native import NativeKernel
 from rnnspec.to_torch.outputs import (
     ClassOutput,
     LabelsOutput,
@@ -177,6 +178,23 @@ class Model(nn.Module):
                 part = self.parts[_key(node.name)]
                 assert isinstance(part, RecurrentLayer)
                 yield node, part
+
+    def native_kernels(self) -> Iterator[tuple[str, NativeKernel]]:
+        """torch's own kernels by `LAYER.DIRECTION`."""
+        for node, part in self._recurrent():
+            for direction, kernel in zip(node.directions, part.kernels, strict=True):
+                if isinstance(kernel, NativeKernel):
+                    yield f"{node.name}.{direction}", kernel
+
+    def packed_below(self) -> dict[str, float]:
+        """As `pack_below` takes it, of the kernels that pack."""
+        return {name: k.packed_below for name, k in self.native_kernels() if k.packed_below}
+
+    def pack_below(self, shares: Mapping[str, float]) -> None:
+        """Give native kernels the shares of real steps below which they pack a batch: by name, 0 if
+        not named. Answers differ by rounding alone."""
+        for name, kernel in self.native_kernels():
+            kernel.packed_below = shares.get(name, 0.0)
 
     def values(
         self,

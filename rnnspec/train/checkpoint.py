@@ -87,6 +87,7 @@ def save(path: Path, position: Position, stepper: Stepper, processes: Processes 
         "position": json.dumps(asdict(position)),
         "precision": stepper.numbers.precision,
         "scaler": json.dumps(stepper.scaler.state_dict()),
+        "packed_below": json.dumps(stepper.model.packed_below()),
     }
     write_arrays(path, arrays, about)
 
@@ -98,6 +99,12 @@ def precision_of(path: Path) -> Precision:
         if found == known:
             return cast(Precision, known)
     raise BuildError(f"{path}: does not say its precision; start a new build without --resume")
+
+
+def packed_below_of(path: Path) -> dict[str, float]:
+    """What a checkpoint was trained with: see `Model.pack_below`. Raises BuildError."""
+    found: dict[str, float] = json.loads(read_arrays(path)[1].get("packed_below", "{}"))
+    return found
 
 
 def load(path: Path, stepper: Stepper, processes: Processes = ALONE) -> Position:

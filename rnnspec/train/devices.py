@@ -80,9 +80,9 @@ def tried(
     if wanted in ("float32", "float64"):
         return ("float64" if wanted == "float64" else "float32"), ""
     mixed: Precision = "float16" if wanted == "float16" else "bfloat16"
-    plain = _seconds(lambda: step(Numbers(device)), device)
+    plain = shortest(lambda: step(Numbers(device)), device)
     try:
-        found = _seconds(lambda: step(Numbers(device, mixed)), device)
+        found = shortest(lambda: step(Numbers(device, mixed)), device)
     except (RuntimeError, NotImplementedError) as error:
         reason = str(error).splitlines()[0][:100]
         return "float32", f"training in float32, for {mixed} does not work here: {reason}"
@@ -94,7 +94,7 @@ def tried(
     return mixed, ""
 
 
-def _seconds(step: Callable[[], None], device: torch.device) -> float:
+def shortest(step: Callable[[], None], device: torch.device) -> float:
     """The shortest time of some tries, after one that is not counted."""
     step()
     times = []

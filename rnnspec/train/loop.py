@@ -25,6 +25,7 @@ from rnnspec.train.folder import BuildFolder
 from rnnspec.train.goals import Goals, forcing_at
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.metrics import LARGER_IS_BETTER
+from rnnspec.train.packed_trial import choose_packing
 from rnnspec.train.probe import measured, numbers_for
 from rnnspec.train.schedules import Moment, rate_at
 from rnnspec.train.statistics import warning
@@ -57,6 +58,7 @@ class Trainer:
         numbers, why = numbers_for(model, settings, self.feed, folder.checkpoint, processes)
         if why:
             listener.warning(why)
+        choose_packing(model, settings, self.feed, folder.checkpoint, numbers, processes)
         self.stepper = Stepper(model, settings, numbers, processes, goals)
         self.position = Position()
         self._saved_at = time.monotonic()
