@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnspec.data.find import absent, find_shards, find_sources
+from rnnspec.data.find import find_shards, find_sources
 from rnnspec.errors import DataError
 from rnnspec.spec.files import covers
+from rnnspec.spec.find import absent
 from tests.data_rows import CLASS, WORDS, any_spec
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -66,17 +68,21 @@ def test_resuming_tells_which_files_have_changed(world: Path) -> None:
     (world / "kept" / "part-1.jsonl").write_text(text)
     assert wrong("build", "parts.yaml", "--resume") == (
         f"error: {folder.relative_to(world)}: cannot be resumed, for the data files have changed "
-        "since it was begun (part-0.jsonl is gone, part-2.jsonl is gone, part-0x.jsonl is new, "
-        "part-2x.jsonl is new, part-7.jsonl is new, and 2 more); put them back, or start a new "
-        "build without --resume\n"
+        "since it was begun (part-0.jsonl of data.train is gone, part-2.jsonl of data.train is "
+        "gone, part-0x.jsonl of data.train is new, part-2x.jsonl of data.train is new, "
+        "part-7.jsonl of data.train is new, and 2 more); put them back, or start a new build "
+        "without --resume\n"
     )
     for number in (0, 2):
         (world / "logs" / f"part-{number}x.jsonl").rename(world / "logs" / f"part-{number}.jsonl")
     said = wrong("build", "parts.yaml", "--resume")
-    assert "(part-7.jsonl is new, part-1.jsonl has changed, part-1.jsonl has changed)" in said
+    assert (
+        "(part-7.jsonl of data.train is new, part-1.jsonl of data.train has changed, part-1.jsonl "
+        "of data.valid has changed)"
+    ) in said
     (world / "logs" / "part-7.jsonl").unlink()
     other.write_text(text)
-    assert "(part-1.jsonl has changed)" in wrong("build", "parts.yaml", "--resume")
+    assert "(part-1.jsonl of data.valid has changed)" in wrong("build", "parts.yaml", "--resume")
 
 
 def test_moved_files_are_resumed(world: Path) -> None:
@@ -116,6 +122,16 @@ def test_evaluating_and_answering(world: Path) -> None:
     assert right("run", "parts.onnx", "--data", "kept/*.jsonl", "--json") == answers
     (world / "kept" / "part-1.jsonl").write_text('{"text": "sun"}\n7\n')
     assert "kept/part-1.jsonl:2: holds a number" in wrong("run", "parts.onnx", "--data", "kept")
+
+
+def test_check_needs_no_numpy(world: Path) -> None:
+    """Which would take as long again as all else that it does."""
+    code = (
+        "import sys\nfrom rnnspec.cli import main\nsys.argv = ['rnnspec', 'check', 'parts.yaml']\n"
+        "try:\n    main()\nexcept SystemExit:\n    print('numpy' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "parts.yaml: ok\nFalse\n"
 
 
 def check(world: Path, train: str, valid: str = "null") -> str:

@@ -45,7 +45,7 @@ def check(
 
 
 def _line(loaded: LoadedSpec) -> str:
-    from rnnspec.data.find import absent
+    from rnnspec.spec.find import absent
 
     data = loaded.spec.data
     missing = absent([*data.train_files, *data.valid_files], loaded.path.parent)
@@ -57,15 +57,16 @@ def _line(loaded: LoadedSpec) -> str:
 
 def _look_at_files(loaded: LoadedSpec) -> None:
     """Raises SpecError where the files of the spec cannot be those of a data set."""
-    from rnnspec.data.find import find_shards, find_sources
     from rnnspec.errors import DataError, SpecError
+    from rnnspec.spec.find import files_of, find_files
+    from rnnspec.spec.formats import one_format
 
     data, folder, key = loaded.spec.data, loaded.path.parent, "train"
     try:
-        find_shards(data.train_files, folder).format(data.format)
+        one_format(find_files(data.train_files, folder), data.format)
         key = "valid"
-        sources = find_sources(data, folder)
-        if sources.valid is not None:
-            sources.valid.format(data.format)
+        _, valid = files_of(data, folder)
+        if valid:
+            one_format(valid, data.format)
     except DataError as error:
         raise SpecError([loaded.document.problem(("data", key), str(error))]) from error

@@ -15,7 +15,6 @@ from rnnspec.data.cache import Writer, new_folder, open_folder
 from rnnspec.data.columns.base import Arrays, Taker
 from rnnspec.data.columns.encode import Encoding
 from rnnspec.data.dataset import Dataset, Season
-from rnnspec.data.formats import Format
 from rnnspec.data.lines import check_file
 from rnnspec.data.readers import BadRows, Chunk, Progress, read, telling
 from rnnspec.data.reading import Reading, SeriesReading
@@ -26,6 +25,7 @@ from rnnspec.data.steps import take
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import Facts
 from rnnspec.plan.nodes import ForecastOutput, Plan
+from rnnspec.spec.formats import Format
 
 __all__ = ["Part", "encode"]
 

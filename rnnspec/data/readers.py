@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from rnnspec.data.delimited import read_delimited
-from rnnspec.data.formats import Format, format_of
 from rnnspec.data.jsonl import read_jsonl
 from rnnspec.data.lines import Position, check_file
 from rnnspec.data.parquet import read_parquet
@@ -15,6 +14,7 @@ from rnnspec.data.plain import Documents, read_plain
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.shards import FILE, Shards
 from rnnspec.errors import DataError
+from rnnspec.spec.formats import Format, format_of
 
 __all__ = ["BadRows", "Chunk", "Documents", "Format", "Progress", "format_of", "read", "telling"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from rnnspec.data.formats import Format, format_of
 from rnnspec.data.lines import unreadable
 from rnnspec.errors import DataError
+from rnnspec.spec.formats import Format, one_format
 
 FILE = 1 << 40
 """The *location* of a row is the number of its file, from 0, times this, plus its line (of Parquet
@@ -58,16 +58,9 @@ class Shards:
         return tuple(Path(os.path.relpath(file, above)).as_posix() for file in self.files)
 
     def format(self, given: Format = "auto") -> Format:
-        """The format of all files: as given, or by their endings. Raises DataError where those say
-        nothing, or differ."""
-        first, *others = (format_of(file, given) for file in self.files)
-        for file, found in zip(self.files[1:], others, strict=True):
-            if found != first:
-                raise DataError(
-                    f"{file}: is {found} by its ending, and {self.files[0]} is {first}; name files "
-                    "of one format, or set data.format"
-                )
-        return first
+        """The format of all files: as given, or by their endings. Raises DataError: see
+        `one_format`."""
+        return one_format(self.files, given)
 
     def place(self, location: int, word: str = "line") -> str:
         """`file:line`, or `file: row n` where rows have no lines."""

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from rnnspec.spec.base import Count, ListOf, Model, Text
 from rnnspec.spec.choice import ByShape
+from rnnspec.spec.formats import Format
 from rnnspec.spec.inputs import Input, SequenceInput, StaticInput
 from rnnspec.spec.outputs import Output
 
@@ -62,7 +63,7 @@ class Data(Model):
         description="Rows kept out of training to measure on: files as for train, or a share of "
         "the training rows above 0 and up to 0.5, or null for none.",
     )
-    format: Literal["auto", "jsonl", "csv", "tsv", "parquet", "text"] = Field(
+    format: Format = Field(
         default="auto",
         description="Format of the files; 'auto' goes by the ending of the name. 'text' (.txt) is "
         "plain text with one column, text.",

@@ -135,7 +135,7 @@ def _prepared(
     job = _Job(loaded, sources, facts, plan, train, valid, threads)
     if any(keys != job.keys for keys in processes.all(job.keys)):
         raise BuildError(
-            f"{spec.data.train}: the processes of this training read different data; let all of"
+            f"{sources.train}: the processes of this training read different data; let all of"
             " them see the same files"
         )
     return job

@@ -106,11 +106,11 @@ def check_data(folder: BuildFolder, keys: Sequence[str], files: Digests) -> None
 def _differences(before: Digests, now: Digests) -> str:
     """The first files that differ, in words."""
     told = []
-    for name in dict.fromkeys([*before, *now]):
-        old, new = before.get(name, {}), now.get(name, {})
-        told += [f"{file} is gone" for file in old if file not in new]
-        told += [f"{file} is new" for file in new if file not in old]
-        told += [f"{file} has changed" for file in new if old.get(file, new[file]) != new[file]]
+    for name in before:
+        old, new, of = before[name], now.get(name, {}), f" of data.{name}"
+        told += [f"{file}{of} is gone" for file in old if file not in new]
+        told += [f"{file}{of} is new" for file in new if file not in old]
+        told += [f"{file}{of} has changed" for file in new if old.get(file, new[file]) != new[file]]
     more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
     return f" ({', '.join(told[:SHOWN] + more)})" if told else ""
 

@@ -14,7 +14,6 @@ import torch
 from rnnspec.data import Reading, encode
 from rnnspec.data.encode import Part
 from rnnspec.data.find import Sources, find_sources
-from rnnspec.data.formats import Format
 from rnnspec.data.shards import Shards
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import NumericFacts
@@ -27,6 +26,7 @@ from rnnspec.plan.nodes import (
     TextOutput,
 )
 from rnnspec.report.model import Section
+from rnnspec.spec.formats import Format
 from rnnspec.to_torch import Model
 from rnnspec.train.devices import Numbers
 from rnnspec.train.evaluate import Seen, evaluate, evaluate_stream

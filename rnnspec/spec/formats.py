@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -37,3 +38,15 @@ def format_of(file: Path, format: Format = "auto") -> Format:
             f"{file}: {ending} names no known format; set data.format to one of {known}"
         )
     return found
+
+
+def one_format(files: Sequence[Path], format: Format = "auto") -> Format:
+    """The format of all files. Raises DataError where their endings say nothing, or differ."""
+    first, *others = (format_of(file, format) for file in files)
+    for file, found in zip(files[1:], others, strict=True):
+        if found != first:
+            raise DataError(
+                f"{file}: is {found} by its ending, and {files[0]} is {first}; name files of one "
+                "format, or set data.format"
+            )
+    return first
