@@ -19,6 +19,7 @@ from rnnspec.cells import Cell, Match
 from rnnspec.to_torch import cuts
 from rnnspec.to_torch.cuts import Layout, picked, put_back
 from rnnspec.to_torch.generic import States
+from rnnspec.to_torch.gru_gradient import gru_steps, is_faster
 from rnnspec.to_torch.packing import Packed
 from rnnspec.to_torch.steps import Lengths, reversed_by_length
 
@@ -29,7 +30,7 @@ class Native:
     first of which is the output. `weights` are those that `kernel` takes.
 
     `held`: what is added to each gate, -1 or 1 times a large number, so that a step leaves all
-    states but the first as they are.
+    states but the first as they are. `trained` takes the kernel's place where `is_faster` says so.
     """
 
     slots: Mapping[str, tuple[str, ...]]
@@ -37,6 +38,7 @@ class Native:
     weights: Callable[[Packed], list[Tensor]]
     kernel: Callable[..., tuple[Tensor, ...]]
     held: tuple[float, ...] = ()
+    trained: Callable[[Tensor, Tensor, Sequence[Tensor]], tuple[Tensor, Tensor]] | None = None
 
 
 def _one_bias(packed: Packed) -> list[Tensor]:
@@ -78,6 +80,7 @@ NATIVE: dict[str, Native] = {
         ("h",),
         _two_biases,
         torch.gru,
+        trained=gru_steps,
     ),
 }
 """Built-in cell to torch's kernel for it."""
@@ -144,6 +147,8 @@ class NativeKernel(nn.Module):
         return out, dict(zip(self.states, after, strict=True))
 
     def _layout(self, lengths: Lengths, device: torch.device) -> Layout | None:
+        if lengths.longest == 1:
+            return None
         if self.packed_below:
             real, every = sum(lengths.rising), lengths.longest * len(lengths.rising)
             return cuts.packed(lengths) if 0 < real < self.packed_below * every else None
@@ -231,6 +236,9 @@ class NativeKernel(nn.Module):
         sizes: Tensor | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """After `[T, B, inputs]`, or `[N, inputs]` with the number of rows of each step."""
+        if sizes is None and self.native.trained is not None and is_faster(steps):
+            out, last = self.native.trained(steps, before[0], weights)
+            return out, (last,)
         each = [state[None] for state in before]
         first: Any = each if len(each) > 1 else each[0]
         further = (True, 1, 0.0, self.training, False)  # biases, one layer, no dropout, one way
