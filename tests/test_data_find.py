@@ -99,6 +99,9 @@ def test_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "DIR/day/1.csv: the file is named twice; name it once"
     )
     assert "by 'day' and by 'day/?.csv'" in refused(folder, "day", "day/?.csv")
+    assert refused(folder, "x" * 300).endswith("x: cannot be read: File name too long")
+    with pytest.raises(DataError, match="cannot be read: File name too long"):
+        absent(["x" * 300], folder)
 
 
 def test_a_file_of_training_and_validation(folder: Path) -> None:

@@ -1,10 +1,10 @@
 """Data files to arrays: readers, facts of the training rows, an encoded cache, batches.
 
-    file ─read─▶ chunks of raw cells ─decode─▶ values ─┬─ survey ─▶ Facts
-                                                       └─ encode ─▶ Dataset ─collate─▶ Batch
+    files ─read─▶ chunks of raw cells ─decode─▶ values ─┬─ survey ─▶ Facts
+                                                        └─ encode ─▶ Dataset ─collate─▶ Batch
 
 Everything streams: memory depends on the longest row, the vocabulary and the number of rows (a
-few bytes each), never on the size of the file. Of a table of series the numbers are held, in 4
+few bytes each), never on the size of the files. Of a table of series the numbers are held, in 4
 bytes each.
 """
 

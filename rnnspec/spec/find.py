@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
 
@@ -41,7 +42,9 @@ def find_files(names: Sequence[str], folder: Path) -> Files:
     """
     found: dict[str, tuple[Path, str]] = {}
     for name in names:
-        for file in _named(folder / name, name, folder):
+        with _readable(folder / name):
+            files = _named(folder / name, name, folder)
+        for file in files:
             key = os.path.abspath(file)
             if key in found:
                 before = found[key][1]
@@ -52,17 +55,27 @@ def find_files(names: Sequence[str], folder: Path) -> Files:
 
 
 def absent(names: Sequence[str], folder: Path) -> list[str]:
-    """What `find_files` or reading would not find, each in words after "no data file"."""
+    """What `find_files` or reading would not find, each in words after "no data file". Raises
+    DataError for what cannot be looked at."""
     found = []
     for name in names:
         path = folder / name
-        if path.is_dir() and not _visible(path):
-            found.append(f"in {path}")
-        elif not path.exists() and not is_pattern(name):
-            found.append(str(path))
-        elif not path.exists() and not _matches(name, folder):
-            found.append(f"that matches {path}")
+        with _readable(path):
+            if path.is_dir() and not _visible(path):
+                found.append(f"in {path}")
+            elif not path.exists() and not is_pattern(name):
+                found.append(str(path))
+            elif not path.exists() and not _matches(name, folder):
+                found.append(f"that matches {path}")
     return found
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _named(path: Path, name: str, folder: Path) -> list[Path]:
@@ -101,10 +114,7 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def _visible(folder: Path) -> list[Path]:
-    try:
-        return [path for path in folder.iterdir() if not path.name.startswith(("_", "."))]
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be read: {error.strerror}") from error
+    return [path for path in folder.iterdir() if not path.name.startswith(("_", "."))]
 
 
 _DIGITS = re.compile(r"([0-9]+)")
