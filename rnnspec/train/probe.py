@@ -18,7 +18,6 @@ from rnnspec.train.objective import Objective
 from rnnspec.train.statistics import measure
 from rnnspec.train.step import Stepper
 from rnnspec.train.subnormals import subnormals_as_zero
-from rnnspec.train.subnormals import subnormals_as_zero
 
 PROBED, DRAWN = 32, 512
 """Rows that are looked at: the longest of so many that are drawn."""
@@ -47,7 +46,6 @@ def numbers_for(
     return Numbers(device, precision), why
 
 
-@subnormals_as_zero()
 @subnormals_as_zero()
 def gradients(objective: Objective, piece: Piece, numbers: Numbers) -> None:
     """Add the gradient of a piece's loss; a window of a stream starts from first states."""
