@@ -82,7 +82,6 @@ SPECS: dict[str, dict[str, Any]] = {
     **{
         f"N:N next of {name}": spec_data("N:N", [name], [{"column": name, "as": "next"}])
         for name in STEPS
-        if "frames" not in name
     },
     **{f"N:1 {name} to {join}": joined(name, join)
        for name in STATICS for join in ("steps", "state", "both")},

@@ -73,6 +73,11 @@ TASKS: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str
         [{"column": "held", "as": "next"}],
         LAYERS,
     ),
+    "next of frames": (
+        [FRAMES, {"column": "kind", "as": "category"}],
+        [{"column": "frames", "as": "next"}],
+        LAYERS,
+    ),
     "spelled words": ([{"column": "words", "as": "words", "spelling": {}}], [TAGS], LAYERS),
     "next of spelled tokens": (
         [{"column": "tokens", "as": "tokens", "spelling": {}}],

@@ -55,7 +55,7 @@ def is_built(cardinality: str, given: str, wanted: str) -> bool:
             return given in STATICS and wanted in TEXTS
         case "N:N":
             if wanted == "next":
-                return given in SEQUENCES and given != "frames"
+                return given in SEQUENCES
             return given in SEQUENCES and given != "subwords" and wanted in EACH
     written = given in SEQUENCES and wanted in TEXTS
     return written or (given, wanted) == ("series", "forecast")

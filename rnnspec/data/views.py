@@ -93,6 +93,22 @@ class NextSteps:
 
 
 @dataclass(frozen=True, slots=True)
+class NextFrames:
+    """The numbers of the next step, NaN at the last one of the sequence and past the length.
+
+    `values` `[steps, W]`.
+    """
+
+    values: NDArray[np.float32]
+
+    def batch(self, cut: Cut) -> tuple[Values, Lengths]:
+        reach = np.minimum(cut.lengths, cut.ends - cut.starts - 1).clip(0)
+        ahead = gathered(self.values, cut.starts + 1, reach, np.nan)
+        missing = max(1, int(cut.lengths.max(initial=0))) - ahead.shape[1]
+        return np.pad(ahead, ((0, 0), (0, missing), (0, 0)), constant_values=np.nan), cut.lengths
+
+
+@dataclass(frozen=True, slots=True)
 class KeySteps:
     """Labels that are on at each step, as bits `[steps, ceil(size / 8)]` on disk and as 0 and 1
     `[B, T, size]` in a batch; `filler` past a row's length.

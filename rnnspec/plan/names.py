@@ -62,7 +62,7 @@ def input_names(plan: Plan, node: Input, ids: bool) -> tuple[str, ...]:
 
 def answer_name(plan: Plan, node: Output) -> str:
     """The output with the answer itself: its column, and more where an input has the same."""
-    if isinstance(node, ClassOutput | LabelsOutput) and node.ahead:
+    if isinstance(node, ClassOutput | LabelsOutput | NumericOutput) and node.ahead:
         return f"{node.column}.next"
     if isinstance(node, ForecastOutput):
         return f"{node.column}.forecast"

@@ -48,7 +48,8 @@ class LabelsOutput:
 class NumericOutput:
     """`[B, width]` in the units of the data: v * deviation + mean if `scaled`.
 
-    `single` columns hold one number a row and are answered as `[B]`. With `steps` `[B, T, width]`.
+    `single` columns hold one number a row and are answered as `[B]`. With `steps` `[B, T, width]`;
+    `ahead`: it is the next step of the input of frames or of a series in the same column.
     """
 
     name: str
@@ -58,6 +59,7 @@ class NumericOutput:
     scaled: bool
     single: bool
     steps: bool = False
+    ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True)

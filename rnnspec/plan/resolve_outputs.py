@@ -8,6 +8,7 @@ from rnnspec.plan.nodes import (
     ClassOutput,
     Dense,
     ForecastOutput,
+    FramesInput,
     LabelsOutput,
     Node,
     NumericOutput,
@@ -71,6 +72,10 @@ def _output(
             return LabelsOutput(name, source, column, labels, target.threshold, steps)
         case language.NextOutput() if isinstance(known, TextFacts):
             return ClassOutput(name, source, column, len(known.vocabulary), True, ahead=True)
+        case language.NextOutput() if isinstance(known, NumericFacts):
+            read = (n for n in nodes if isinstance(n, FramesInput | SeriesInput))
+            scaled = next(n.scaled for n in read if n.column == column)
+            return NumericOutput(name, source, column, known.width, scaled, False, True, ahead=True)
         case language.NextOutput():
             return LabelsOutput(name, source, column, len(_labels(known)), steps=True, ahead=True)
         case language.NumberOutput() | language.VectorOutput() | language.FramesOutput():

@@ -29,6 +29,7 @@ from rnnspec.spec.inputs import (
     TokensInput,
     WordsInput,
 )
+from rnnspec.spec.metrics import answers_numbers
 from rnnspec.spec.outputs import ForecastOutput, Output
 from rnnspec.spec.spec import Spec
 
@@ -162,7 +163,7 @@ def activation_has_a_layer(spec: Spec) -> Iterator[Finding]:
 
 def loss_fits_output(spec: Spec) -> Iterator[Finding]:
     """A named loss is that of some output."""
-    kinds = {output.as_: _losses(output) for output in spec.data.outputs}
+    kinds = {output.as_: _losses(spec, output) for output in spec.data.outputs}
     fits = dict.fromkeys(loss for losses in kinds.values() for loss in losses)
     if spec.train.loss not in ("auto", *fits):
         message = f"{spec.train.loss} does not fit 'as: {', '.join(kinds)}'"
@@ -170,9 +171,9 @@ def loss_fits_output(spec: Spec) -> Iterator[Finding]:
         yield Finding(("train", "loss"), message, hint)
 
 
-def _losses(output: Output) -> tuple[str, ...]:
+def _losses(spec: Spec, output: Output) -> tuple[str, ...]:
     """What `train.loss` may name for an output, beside auto."""
-    if output.as_ in ("number", "vector", "frames"):
+    if answers_numbers(spec, output):
         return ("mse", "mae", "huber")
     if isinstance(output, ForecastOutput):
         return ("mse", "mae", "huber") if output.distribution.name == "point" else ()

@@ -102,15 +102,6 @@ def ahead_is_of_an_input(spec: Spec) -> Iterator[Finding]:
             names = [e.column for e in spec.data.inputs if isinstance(e, kind)]
             hint = f"name one of {', '.join(names)}" if names else f"read it in as a {what} too"
             yield Finding(path, message, hint)
-        elif isinstance(output, NextOutput) and not _has_next(found[0]):
-            message = f"the next step of 'as: {found[0].as_}' cannot be answered"
-            yield Finding(path, message, "use words, chars, tokens, bytes, subwords or keys")
-
-
-def _has_next(source: object) -> bool:
-    from rnnspec.spec.inputs import FramesInput
-
-    return isinstance(source, SequenceInput) and not isinstance(source, FramesInput | SeriesInput)
 
 
 def next_looks_ahead(spec: Spec) -> Iterator[Finding]:

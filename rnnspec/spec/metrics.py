@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnspec.spec.inputs import KeysInput
+from rnnspec.spec.inputs import FramesInput, Input, KeysInput, SeriesInput
 from rnnspec.spec.outputs import ForecastOutput, Output, TagsOutput
 from rnnspec.spec.spec import Spec
 
@@ -34,11 +34,8 @@ def _metrics(spec: Spec, output: Output) -> tuple[str, ...]:
             return ("accuracy", "macro_f1", *spans)
         case "labels" | "keys":
             return labels
-        case "next":
-            keys = any(
-                isinstance(each, KeysInput) and each.column == output.column
-                for each in spec.data.inputs
-            )
+        case "next" if not answers_numbers(spec, output):
+            keys = isinstance(_read_in(spec, output), KeysInput)
             return labels if keys else ("perplexity", "bits", "accuracy")
         case "words" | "chars" | "tokens":
             return ("perplexity", "token_accuracy", "exact_match", "error_rate")
@@ -51,7 +48,22 @@ def _metrics(spec: Spec, output: Output) -> tuple[str, ...]:
 
 def answers_classes(spec: Spec) -> bool:
     """Whether some output is trained by cross-entropy over classes."""
-    return any(output.as_ in CLASSIFYING for output in spec.data.outputs)
+    return any(
+        output.as_ in CLASSIFYING and not answers_numbers(spec, output)
+        for output in spec.data.outputs
+    )
+
+
+def answers_numbers(spec: Spec, output: Output) -> bool:
+    """Whether an output answers numbers: by its kind, or as the next step of such an input."""
+    if output.as_ == "next":
+        return isinstance(_read_in(spec, output), FramesInput | SeriesInput)
+    return output.as_ in ("number", "vector", "frames")
+
+
+def _read_in(spec: Spec, output: Output) -> Input | None:
+    """The input in the column of an output."""
+    return next((each for each in spec.data.inputs if each.column == output.column), None)
 
 
 def reads_streams(spec: Spec) -> bool:

@@ -33,6 +33,7 @@ from rnnspec.data.views import (
     Future,
     KeySteps,
     LabelSets,
+    NextFrames,
     NextSteps,
     PerRow,
     Steps,
@@ -60,7 +61,7 @@ from rnnspec.plan.nodes import (
     VectorInput,
 )
 
-AheadOutput = ClassOutput | LabelsOutput
+AheadOutput = ClassOutput | LabelsOutput | NumericOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,12 @@ class Encoding:
         column, known = node.column, self.facts.outputs[node.column]
         skips = column in self.reading.skipped
         match node:
-            case ClassOutput(ahead=True) | LabelsOutput(ahead=True) | ForecastOutput():
+            case (
+                ClassOutput(ahead=True)
+                | LabelsOutput(ahead=True)
+                | NumericOutput(ahead=True)
+                | ForecastOutput()
+            ):
                 return None
             case ClassOutput(steps=True):
                 return TagWriter(column, _labels(known), writer.column(name, "<i4"))
@@ -186,6 +192,10 @@ class Encoding:
                 return NextSteps(arrays[self._read_by(node)])
             case LabelsOutput(ahead=True, labels=size):
                 return KeySteps(arrays[self._read_by(node)], size, np.nan, ahead=True)
+            case NumericOutput(ahead=True, column=column) if column in self.series():
+                return NextFrames(arrays[self.series()[column]][:, None])
+            case NumericOutput(ahead=True):
+                return NextFrames(arrays[self._read_by(node)])
             case ClassOutput(steps=True):
                 return Steps(arrays[name], SKIPPED)
             case LabelsOutput(steps=True, labels=size):
@@ -201,7 +211,7 @@ class Encoding:
 
     def _read_by(self, node: AheadOutput) -> str:
         """The array of the input whose next steps `node` answers."""
-        kind = TokensInput if isinstance(node, ClassOutput) else KeysInput
+        kind = {ClassOutput: TokensInput, LabelsOutput: KeysInput}.get(type(node), FramesInput)
         return next(
             name
             for name, source in self.named()
@@ -236,6 +246,8 @@ class Encoding:
                 return [column, "class", steps, ahead, () if ahead else _labels(known)]
             case LabelsOutput(steps=steps, ahead=ahead):
                 return [column, "labels", steps, ahead, () if ahead else _labels(known)]
+            case NumericOutput(ahead=True):
+                return [column, "next numbers"]
             case NumericOutput(width=width, single=single, steps=steps):
                 return [column, "numeric", width, single, steps]
             case TextOutput(kind=kind):
