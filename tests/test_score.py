@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnspec.data import Batch
+from rnnspec.data.shards import FILE
 from rnnspec.train.examples import Drawn, Kept
 from rnnspec.train.examples_numbers import DrawnNumbers
 from rnnspec.train.examples_rows import Rows, joined, names_of, numbers
@@ -112,6 +114,8 @@ def test_a_row_as_text() -> None:
     assert any(line.startswith("vector: [") for line in lines)
     assert rows.place(np.array([3, 4]), 1) == "line 14"
     assert rows.place(None, 1) == ""
+    of_two = replace(rows, lines=np.array([1, FILE + 1204]), unit="row", files=("a.pq", "b.pq"))
+    assert of_two.place(np.array([0, 1]), 1) == "b.pq, row 1,204"
 
 
 def test_names_and_numbers() -> None:
