@@ -81,7 +81,7 @@ def test_the_order_beyond_the_buffer_is_frozen(small: None) -> None:
 
 def test_rows_beyond_the_buffer_are_spread_over_the_epoch(small: None) -> None:
     """A buffer's rows come from blocks all over the data, and its blocks are broken up."""
-    rows = np.concatenate(list(shuffled(6400, 50, 0, 0)))
+    rows = np.concatenate([rows for rows, _ in shuffled(Alike(6400), 50, 0, 0)])
     buffers = rows.reshape(100, 64)
     assert {len(np.unique(buffer // 8)) for buffer in buffers} == {8}
     assert np.ptp(buffers, axis=1).min() > 1600

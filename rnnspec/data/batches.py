@@ -20,6 +20,9 @@ BUFFER = 1 << 20
 BLOCK = 1 << 10
 """Consecutive rows that come into the buffer together, where there are more rows than it holds."""
 
+MANY = 1 << 16
+"""Rows whose lengths are asked for at once."""
+
 
 class RowLengths(Protocol):
     """What is asked of the rows."""
@@ -50,41 +53,43 @@ def epoch_batches(
     run continues the same after an upgrade.
     """
     first = start // pool
-    pools = shuffled(data.rows, pool * batch, seed, epoch, first)
-    for number, found in enumerate(pools, first):
-        rows = found[np.argsort(data.lengths(found), kind="stable")]
+    pools = shuffled(data, pool * batch, seed, epoch, first)
+    for number, (found, lengths) in enumerate(pools, first):
+        rows = found[np.argsort(lengths, kind="stable")]
         turns = np.arange(batch_count(len(rows), batch))
         np.random.RandomState([seed, epoch, number]).shuffle(turns)
         for turn in turns[max(0, start - number * pool) :]:
             yield rows[turn * batch : (turn + 1) * batch]
 
 
-def shuffled(count: int, size: int, seed: int, epoch: int, start: int = 0) -> Iterator[Rows]:
-    """The rows 0 to `count` in random order, in pools of `size` from pool number `start` on.
+def shuffled(
+    data: RowLengths, size: int, seed: int, epoch: int, start: int = 0
+) -> Iterator[tuple[Rows, NDArray[np.int64]]]:
+    """All rows in random order, in pools of `size` from pool number `start` on, and their lengths.
 
     If they fit the buffer, any order is as likely. More rows are taken in blocks of BLOCK
     consecutive ones: the order of the blocks is drawn, then the buffer is filled with the next of
     them again and again, and each filling is shuffled. Buffers before `start` are not made.
     """
-    held = np.zeros(0, np.int64)
-    for before, buffer in _buffers(count, seed, epoch, start * size):
-        held = np.concatenate([held, buffer[max(0, start * size - before) :]])
-        whole = len(held) - len(held) % size
+    held = np.zeros((2, 0), np.int64)
+    for before, buffer in _buffers(data, seed, epoch, start * size):
+        held = np.concatenate([held, buffer[:, max(0, start * size - before) :]], axis=1)
+        whole = held.shape[1] - held.shape[1] % size
         for first in range(0, whole, size):
-            yield held[first : first + size]
-        held = held[whole:].copy()
-    if len(held):
-        yield held
+            yield held[0, first : first + size], held[1, first : first + size]
+        held = held[:, whole:].copy()
+    if held.shape[1]:
+        yield held[0], held[1]
 
 
-def _buffers(count: int, seed: int, epoch: int, skipped: int) -> Iterator[tuple[int, Rows]]:
-    """The fillings of the buffer, but for those with none but the first `skipped` rows of the
-    epoch, each with how many rows come before it."""
-    draw = np.random.RandomState([seed, epoch])
+def _buffers(
+    data: RowLengths, seed: int, epoch: int, skipped: int
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """The fillings of the buffer, rows and lengths, `[2, B]`, each with how many rows come before
+    it; but for those with none but the first `skipped` rows of the epoch."""
+    count, draw = data.rows, np.random.RandomState([seed, epoch])
     if count <= BUFFER:
-        rows = np.arange(count)
-        draw.shuffle(rows)
-        yield 0, rows
+        yield 0, _with_lengths(data, np.arange(count), draw)
         return
     blocks = np.arange(batch_count(count, BLOCK))
     draw.shuffle(blocks)
@@ -95,8 +100,16 @@ def _buffers(count: int, seed: int, epoch: int, skipped: int) -> Iterator[tuple[
         if end > skipped:
             rows = (some[:, None] * BLOCK + np.arange(BLOCK)).ravel()
             rows = rows[rows < count]
-            np.random.RandomState([seed, epoch, number, 1]).shuffle(rows)
-            yield end - len(rows), rows
+            draw = np.random.RandomState([seed, epoch, number, 1])
+            yield end - len(rows), _with_lengths(data, rows, draw)
+
+
+def _with_lengths(data: RowLengths, rows: Rows, draw: np.random.RandomState) -> NDArray[np.int64]:
+    """The rows, shuffled, and their lengths, which are asked for block by block."""
+    lengths = [data.lengths(rows[at : at + MANY]) for at in range(0, len(rows), MANY)]
+    order = np.arange(len(rows))
+    draw.shuffle(order)
+    return np.stack([rows, np.concatenate([np.zeros(0, np.int64), *lengths])])[:, order]
 
 
 def in_turn(count: int) -> Iterator[Rows]:

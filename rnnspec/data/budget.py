@@ -38,8 +38,8 @@ class Budget:
     def batches(self, seed: int, epoch: int, start: int = 0) -> Iterator[Rows]:
         """Every row once, from batch number `start` on."""
         passed = 0
-        for number, rows in enumerate(shuffled(self.data.rows, self.pool, seed, epoch)):
-            lengths = self.data.lengths(rows)
+        pools = shuffled(self.data, self.pool, seed, epoch)
+        for number, (rows, lengths) in enumerate(pools):
             order = np.argsort(lengths, kind="stable")
             cuts = _cuts(lengths[order], self.tokens)
             if passed + len(cuts) > start:
@@ -51,8 +51,8 @@ class Budget:
 
     def count(self, seed: int, epoch: int) -> int:
         """Batches of the epoch."""
-        pools = shuffled(self.data.rows, self.pool, seed, epoch)
-        return sum(len(_cuts(np.sort(self.data.lengths(rows)), self.tokens)) for rows in pools)
+        pools = shuffled(self.data, self.pool, seed, epoch)
+        return sum(len(_cuts(np.sort(lengths), self.tokens)) for _, lengths in pools)
 
 
 def _steps(data: RowLengths) -> int:

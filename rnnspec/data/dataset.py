@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data.lanes import Order, count_windows, cut_documents, cut_lanes
+from rnnspec.data.maps import Maps
 from rnnspec.data.series import seasonal_naive
 from rnnspec.data.views import Cut, Lengths, Texts, Values, View
 
@@ -73,9 +74,9 @@ class Dataset:
     for Parquet its row, counted from 1, of several files its location (`rnnspec.data.shards`); of a
     window over a series, of the first step answered.
     `of_rows` `[rows]` are the places of each row in the columns of one value a row, None where they
-    are the numbers of the rows. `seasons` by column of a forecast. All arrays are mapped from disk:
-    they take no memory that the system cannot take back. `key` tells this content, encoded this
-    way, from any other.
+    are the numbers of the rows. `seasons` by column of a forecast. All arrays are mapped from disk
+    (`maps`): they take no memory that the system cannot take back, and no more than `Maps` says.
+    `key` tells this content, encoded this way, from any other.
     """
 
     inputs: Mapping[str, View]
@@ -86,6 +87,7 @@ class Dataset:
     key: str = ""
     of_rows: NDArray[np.int64] | None = None
     seasons: Mapping[str, Season] = field(default_factory=dict)
+    maps: Maps = field(default_factory=lambda: Maps(()))
 
     @property
     def rows(self) -> int:
@@ -98,6 +100,7 @@ class Dataset:
         for view in self.targets.values():
             if isinstance(view, Texts):
                 longest = np.maximum(longest, view.lengths(rows))
+        self.maps.read(len(rows))
         return longest
 
     def collate(self, indices: NDArray[np.integer]) -> Batch:
@@ -108,10 +111,10 @@ class Dataset:
 
     def cut(self, cut: Cut) -> Batch:
         """The steps that `cut` takes as one batch."""
-        return Batch(
-            {key: view.batch(cut) for key, view in self.inputs.items()},
-            {column: view.batch(cut)[0] for column, view in self.targets.items()},
-        )
+        inputs = {key: view.batch(cut) for key, view in self.inputs.items()}
+        targets = {column: view.batch(cut)[0] for column, view in self.targets.items()}
+        self.maps.read(len(cut.rows))
+        return Batch(inputs, targets)
 
     def lanes(
         self, batch: int, window: int, start: int = 0, order: Order | None = None

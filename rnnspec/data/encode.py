@@ -16,6 +16,7 @@ from rnnspec.data.columns.base import Arrays, Taker
 from rnnspec.data.columns.encode import Encoding
 from rnnspec.data.dataset import Dataset, Season
 from rnnspec.data.lines import check_file
+from rnnspec.data.maps import Maps
 from rnnspec.data.readers import BadRows, Chunk, Progress, read, telling
 from rnnspec.data.reading import Reading, SeriesReading
 from rnnspec.data.series import Part, SeriesColumn, TableBuilder, Windows, naive_scale, windows
@@ -208,9 +209,11 @@ def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
     views = {name: encoding.view(name, node, arrays) for name, node in encoding.named()}
     inputs = {node.key: views[f"input.{at}"] for at, node in enumerate(plan.inputs)}
     targets = {node.column: views[f"output.{at}"] for at, node in enumerate(plan.outputs)}
+    maps = Maps.of(arrays.values())
     if series is None:
         offsets = arrays["offsets"]
-        return Dataset(inputs, targets, arrays["lines"], offsets[:-1], offsets[1:], key)
+        starts, ends = offsets[:-1], offsets[1:]
+        return Dataset(inputs, targets, arrays["lines"], starts, ends, key, maps=maps)
     seasons = {
         node.column: Season(
             arrays[encoding.series()[node.column]],
@@ -223,4 +226,4 @@ def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
         if isinstance(node, ForecastOutput)
     }
     starts, ends, of_rows = arrays["starts"], arrays["ends"], arrays["of_rows"]
-    return Dataset(inputs, targets, arrays["lines"], starts, ends, key, of_rows, seasons)
+    return Dataset(inputs, targets, arrays["lines"], starts, ends, key, of_rows, seasons, maps)
