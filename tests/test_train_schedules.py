@@ -97,17 +97,20 @@ def test_a_plateau_is_that_of_torch(patience: int) -> None:
         optimizer, factor=0.5, patience=patience - 1, threshold=0.0, min_lr=0.05
     )
     for loss in losses:
-        state.see(schedule, loss, larger_is_better=False)
+        state.see(schedule, loss)
         torchs.step(loss)
         assert state.fallen == optimizer.param_groups[0]["lr"]
 
 
-def test_a_plateau_of_a_metric_that_should_rise() -> None:
+def test_a_plateau_of_what_cannot_be_measured() -> None:
     state = PlateauState()
-    for value in (0.5, 0.6, 0.7):
-        state.see(Plateau(patience=1), value, larger_is_better=True)
+    for cost in (math.inf, math.inf):
+        state.see(Plateau(patience=2), cost)
     assert state.fallen == 1.0
-    state.see(Plateau(patience=1), 0.65, larger_is_better=True)
+    state.see(Plateau(patience=2), 3.0)
+    assert (state.best, state.stale) == (3.0, 0)
+    for _ in range(2):
+        state.see(Plateau(patience=2), math.inf)
     assert state.fallen == 0.5
 
 

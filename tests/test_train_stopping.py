@@ -10,7 +10,10 @@ from rnnspec.spec import Spec
 from rnnspec.spec.metrics import reported_metrics
 from rnnspec.train.events import Silent
 from rnnspec.train.folder import BuildFolder
-from rnnspec.train.loop import Trainer, larger_is_better
+from rnnspec.train.loop import Trainer
+from rnnspec.train.metrics import LARGER_IS_BETTER
+from rnnspec.train.watching import watched
+from tests.models import frames_plan
 from tests.training import metrics_of, model_of, rows_data, settings_of, trained_in_pieces
 
 
@@ -19,7 +22,7 @@ def watching(values: list[float], folder: Path, **stopping: object) -> Trainer:
     settings = settings_of(early_stopping={"metric": "accuracy", "patience": 2, **stopping})
     trainer = Trainer(model_of(), settings, BuildFolder(folder), rows_data(), rows_data(), Silent())
     for value in values:
-        trainer._is_best({f"valid.{trainer.metric}": value})
+        trainer._is_best({trainer.watched.key: value})
         trainer.position.epoch += 1
     return trainer
 
@@ -40,8 +43,10 @@ def test_a_gain_below_min_delta_is_kept_and_does_not_count(tmp_path: Path) -> No
 
 
 def test_a_metric_of_one_output_of_several_is_told_by_its_name() -> None:
-    assert larger_is_better("label.accuracy") and larger_is_better("accuracy")
-    assert not larger_is_better("label.loss") and not larger_is_better("loss")
+    plan = frames_plan("lstm")
+    assert watched("label.accuracy", plan).larger and watched("accuracy", plan).larger
+    assert not watched("label.loss", plan).larger and not watched("loss", plan).larger
+    assert watched("a.b.bleu", plan).key == "valid.a.b.bleu"
 
 
 @pytest.mark.parametrize("metric", ["loss", "accuracy", "macro_f1"])
@@ -50,7 +55,7 @@ def test_every_reported_metric_of_a_class_can_be_watched(metric: str, tmp_path: 
     build = trained_in_pieces(tmp_path / "build", settings)
     values = [record[f"valid.{metric}"] for record in metrics_of(build)]
     best = [record["best"] for record in metrics_of(build)]
-    pick = max if larger_is_better(metric) else min
+    pick = max if metric in LARGER_IS_BETTER else min
     for epoch, value in enumerate(values):
         assert best[epoch] == (value not in values[:epoch] and value == pick(values[: epoch + 1]))
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rnnspec.cli.errors import loading
-from rnnspec.cli.options import BUILDS, Build, Builds, Json, examples
+from rnnspec.cli.options import BUILDS, Build, Builds, Json, Weights, examples
 
 if TYPE_CHECKING:
+    from rnnspec.train.folder import Trained
     from rnnspec.train.score import Scores
     from rnnspec.train.score_outputs import ClassScore, OutputScore
 
@@ -21,7 +22,7 @@ EXAMPLES = examples(
     "rnnspec evaluate",
     "rnnspec evaluate builds/dates-language --data dates/test.jsonl",
     "rnnspec evaluate --data 'logs/test-*.jsonl.gz'",
-    "rnnspec evaluate --json",
+    "rnnspec evaluate --weights last --json",
     "rnnspec evaluate --data test.jsonl --report test.html",
 )
 SHOWN = 100
@@ -44,33 +45,34 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE", help="Also write a report, one HTML file, to this file."),
     ] = None,
+    weights: Weights = "best",
     as_json: Json = False,
     builds: Builds = BUILDS,
 ) -> None:
-    """Measure the best weights of a build on rows kept out of training."""
+    """Measure the weights of a build on rows kept out of training."""
     with loading():
         from rnnspec.train.folder import find_build, read_build
-    trained = read_build(find_build(build, builds))
+    trained = read_build(find_build(build, builds), weights)
     with loading():
         from rnnspec.data.find import find_shards
         from rnnspec.train.score import evaluate_build
     scores = evaluate_build(trained, find_shards(data) if data else None)
-    folder = trained.folder.path
     if report is not None:
         from rnnspec.train.report import write_report
 
         write_report(trained, scores, report)
-    print(_json(folder, scores) if as_json else _text(folder, scores, report))
+    print(_json(trained, scores) if as_json else _text(trained, scores, report))
 
 
-def _text(folder: Path, scores: Scores, report: Path | None) -> str:
+def _text(trained: Trained, scores: Scores, report: Path | None) -> str:
     from rnnspec.cli.terminal import near, table
     from rnnspec.train.report_outputs import counted
 
     kept = f", the {scores.share:g} of it kept for validation" if scores.share else ""
     of = counted(scores, next(iter(scores.outputs.values())))
     files = f"{near(scores.files.named)}{scores.files.and_others}"
-    parts = [f"{folder} on {files}{kept} ({of})", _metrics(scores)]
+    named = f"{trained.folder.path}{', its last weights,' if trained.which == 'last' else ''}"
+    parts = [f"{named} on {files}{kept} ({of})", _metrics(scores)]
     for column, score in scores.outputs.items():
         if score.classes and not _ahead(score):
             parts.append(_classes(column, score))
@@ -140,7 +142,7 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _json(folder: Path, scores: Scores) -> str:
+def _json(trained: Trained, scores: Scores) -> str:
     import json
 
     from rnnspec.report.model import Examples, TagExamples
@@ -158,7 +160,8 @@ def _json(folder: Path, scores: Scores) -> str:
         return {column: value for column, value in found.items() if value}
 
     found = {
-        "build": str(folder),
+        "build": str(trained.folder.path),
+        "weights": trained.which,
         "data": str(scores.files),
         "share": scores.share or None,
         "rows": scores.rows,

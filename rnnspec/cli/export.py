@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rnnspec.cli.errors import loading
-from rnnspec.cli.options import BUILDS, Build, Builds, examples
+from rnnspec.cli.options import BUILDS, Build, Builds, Weights, examples
 from rnnspec.cli.terminal import check_folder
 from rnnspec.errors import RnnspecError
 
@@ -30,9 +30,12 @@ def export(
     output: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="The file to write; without it, NAME.onnx in the build folder."
+            metavar="FILE",
+            help="The file to write; without it, NAME.onnx in the build folder, and NAME-last.onnx "
+            "of the last weights.",
         ),
     ] = None,
+    weights: Weights = "best",
     opset: Annotated[
         int, typer.Option(metavar="N", help="Version of the ONNX operators to write it with.")
     ] = 21,
@@ -82,11 +85,12 @@ def export(
         check_folder(output)
     with loading():
         from rnnspec.train.folder import find_build, read_build
-    trained = read_build(find_build(build, builds))
+    trained = read_build(find_build(build, builds), weights)
     with loading():
         from rnnspec.export import DEFAULT_STEPS, export_onnx
         from rnnspec.plan.names import TOKENIZER_FILE
-    target = output or trained.folder.path / f"{trained.spec.name}.onnx"
+    name = trained.spec.name if weights == "best" else f"{trained.spec.name}-last"
+    target = output or trained.folder.path / f"{name}.onnx"
     parity = export_onnx(
         trained,
         target,

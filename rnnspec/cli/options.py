@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -28,6 +28,14 @@ Build = Annotated[
         help="A build folder, or a folder of builds whose newest is meant; without it, the "
         "newest of all.",
         show_default=False,
+    ),
+]
+Weights = Annotated[
+    Literal["best", "last"],
+    typer.Option(
+        "--weights",
+        help="Which weights of the build: those of its best epoch, or those that training ended "
+        "with, once it is finished.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

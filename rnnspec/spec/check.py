@@ -203,7 +203,10 @@ CHECKS: tuple[Check, ...] = (
     Check(activation_has_a_layer, (("head", "hidden"), ("head", "activation"))),
     Check(loss_fits_output, (*_OUTPUT, ("train", "loss"))),
     Check(train.early_stopping_can_measure, (*_OUTPUT, _VALID, ("train", "early_stopping"))),
-    Check(train.plateau_can_measure, (_VALID, ("train", "schedule"))),
+    Check(
+        train.plateau_can_measure,
+        (*_OUTPUT, _VALID, ("train", "schedule"), ("train", "early_stopping")),
+    ),
     Check(files.files_are_named_once, (("data", "train"), _VALID)),
     Check(files.valid_is_another_file, (("data", "train"), _VALID)),
     Check(files.documents_are_plain_text, (("data", "format"), ("data", "train"))),

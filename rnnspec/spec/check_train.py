@@ -7,33 +7,52 @@ from collections.abc import Iterator
 from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.explain import Loc
 from rnnspec.spec.finding import Finding
-from rnnspec.spec.metrics import answers_classes, kinds_of, reads_streams, reported_metrics
+from rnnspec.spec.metrics import (
+    TRAIN_LOSS,
+    answers_classes,
+    kinds_of,
+    reads_streams,
+    reported_metrics,
+    watched_metrics,
+)
 from rnnspec.spec.optimizers import SGD
 from rnnspec.spec.schedules import Plateau
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.train import TokenBudget
 
-KEEP_ROWS = "add 'data.valid: 0.1' to keep a tenth of the rows for it, or name a file"
+KEEP_ROWS = (
+    "add 'data.valid: 0.1' to keep a tenth of the rows for it, name a file, or set its metric to"
+    f" {TRAIN_LOSS}"
+)
 
 
 def early_stopping_can_measure(spec: Spec) -> Iterator[Finding]:
     stopping = spec.train.early_stopping
-    if stopping is None:
+    if stopping is None or stopping.metric == TRAIN_LOSS:
         return
     if spec.data.valid is None:
         message = "early stopping needs validation rows, and data.valid is null"
         yield Finding(("train", "early_stopping"), message, KEEP_ROWS, key=True)
-    fits = reported_metrics(spec)
-    if stopping.metric not in fits:
-        near = did_you_mean(stopping.metric, fits) or f"use one of {', '.join(fits)}"
-        message = f"{stopping.metric!r} is not measured for 'as: {kinds_of(spec)}'"
-        yield Finding(("train", "early_stopping", "metric"), message, near)
+    yield from _is_measured(spec, stopping.metric, ("train", "early_stopping", "metric"))
 
 
 def plateau_can_measure(spec: Spec) -> Iterator[Finding]:
-    if isinstance(spec.train.schedule, Plateau) and spec.data.valid is None:
+    schedule = spec.train.schedule
+    if not isinstance(schedule, Plateau) or watched_metrics(spec.train)[-1] == TRAIN_LOSS:
+        return
+    if spec.data.valid is None:
         message = "a plateau is seen on validation rows, and data.valid is null"
         yield Finding(("train", "schedule", "plateau"), message, KEEP_ROWS, key=True)
+    if schedule.metric is not None:
+        yield from _is_measured(spec, schedule.metric, ("train", "schedule", "plateau", "metric"))
+
+
+def _is_measured(spec: Spec, metric: str, path: Loc) -> Iterator[Finding]:
+    fits = (*reported_metrics(spec), TRAIN_LOSS)
+    if metric not in fits:
+        near = did_you_mean(metric.removeprefix("valid."), fits) or f"use one of {', '.join(fits)}"
+        message = f"{metric!r} is not measured for 'as: {kinds_of(spec)}'"
+        yield Finding(path, message, near)
 
 
 def nesterov_has_momentum(spec: Spec) -> Iterator[Finding]:

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from rnnspec.spec.inputs import FramesInput, Input, KeysInput, SeriesInput
 from rnnspec.spec.outputs import ForecastOutput, Output, TagsOutput
+from rnnspec.spec.schedules import Plateau
 from rnnspec.spec.spec import Spec
+from rnnspec.spec.train import Train
 
 CLASSIFYING = ("class", "tags", "next", "words", "chars", "tokens")
 """Kinds of outputs that answer one class out of several, of a row or of each step."""
 
 
+TRAIN_LOSS = "train.loss"
+"""Mean loss of an epoch's batches while it was trained on, which needs no validation rows."""
+
+
+def watched_metrics(train: Train) -> tuple[str, ...]:
+    """What training goes by: the metric that tells the best epoch, and that of a plateau."""
+    best = train.early_stopping.metric if train.early_stopping else "loss"
+    if isinstance(train.schedule, Plateau) and train.schedule.metric is not None:
+        return best, train.schedule.metric
+    return (best,)
+
+
 def reported_metrics(spec: Spec) -> tuple[str, ...]:
     """Names of the metrics of validation rows, as `train.early_stopping` may name them.
 
-    They are those of `rnnspec.train.evaluate.evaluate`: with several outputs, those of an output
-    start with its column.
+    They are those that `rnnspec evaluate` reports: with several outputs, those of an output start
+    with its column.
     """
     names = ["loss"]
     for output in spec.data.outputs:
@@ -38,11 +52,12 @@ def _metrics(spec: Spec, output: Output) -> tuple[str, ...]:
             keys = isinstance(_read_in(spec, output), KeysInput)
             return labels if keys else ("perplexity", "bits", "accuracy")
         case "words" | "chars" | "tokens":
-            return ("perplexity", "token_accuracy", "exact_match", "error_rate")
+            return ("perplexity", "token_accuracy", "exact_match", "error_rate", "bleu", "chrf")
         case "forecast":
             assert isinstance(output, ForecastOutput)
-            bands = ("pinball", "coverage") if output.distribution.name == "quantiles" else ()
-            return ("mae", "rmse", "smape", "mase", "skill", *bands)
+            pinball = ("pinball",) if output.distribution.name == "quantiles" else ()
+            coverage = ("coverage",) if output.distribution.name != "point" else ()
+            return ("mae", "rmse", "smape", "mase", "skill", *pinball, *coverage)
     return ("mae", "rmse")
 
 

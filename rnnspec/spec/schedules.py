@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from rnnspec.spec.base import MAX_COUNT, Count, NotNegative
+from rnnspec.spec.base import MAX_COUNT, Count, NotNegative, Text
 from rnnspec.spec.choice import OneOf, Option
 
 Warmup = Annotated[
@@ -75,11 +75,15 @@ class StepDown(Option):
 
 
 class Plateau(Option):
-    """Times the factor whenever the watched metric on validation rows has stopped improving."""
+    """Times the factor whenever a metric has stopped improving."""
 
     name: ClassVar[str] = "plateau"
 
     warmup: Warmup = 0
+    metric: Text | None = Field(
+        default=None,
+        description="The metric watched; null means that of train.early_stopping, or loss.",
+    )
     factor: Factor = Field(default=0.5, description="What the rate is multiplied by each time.")
     patience: Count = Field(default=2, description="Epochs without improvement before it falls.")
     min_delta: NotNegative = Field(

@@ -14,11 +14,12 @@ from rnnspec.spec.schedules import ConstantRate, Schedule
 
 
 class EarlyStopping(Model):
-    """Stop when a metric on the validation rows has not improved for some epochs."""
+    """Stop when a metric has not improved for some epochs, and keep the best one's weights."""
 
     metric: Text = Field(
-        description="The metric watched, out of those that are reported for the output: loss, "
-        "accuracy or macro_f1 for a class; loss, mae or rmse for numbers."
+        description="The metric watched, out of those that are reported on validation rows: loss, "
+        "accuracy or macro_f1 of a class; loss, mae or rmse of numbers; loss, exact_match, bleu or "
+        "chrf of texts. Or train.loss, that of the training rows."
     )
     patience: Count = Field(default=3, description="Epochs without improvement before stopping.")
     min_delta: NotNegative = Field(

@@ -48,6 +48,12 @@ def band_of(node: ForecastOutput, parameters: Array) -> tuple[str, Array, Array]
     return f"{100 * (HIGH - LOW):.0f} % band", low, high
 
 
+def within(lower: Array, upper: Array, true: Array) -> Array:
+    """1 where a true value is in the range, 0 where not, NaN where there is none; all `[B, H]`."""
+    found: Array = np.where(np.isnan(true), np.nan, (true >= lower) & (true <= upper))
+    return found
+
+
 def promised(node: ForecastOutput) -> float:
     """The share of true values that the range should hold."""
     return node.quantiles[-1] - node.quantiles[0] if node.quantiles else HIGH - LOW

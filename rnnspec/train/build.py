@@ -15,6 +15,7 @@ from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, resolve
 from rnnspec.plan.facts_file import read_facts
 from rnnspec.spec.load import LoadedSpec
+from rnnspec.spec.metrics import watched_metrics
 from rnnspec.to_torch import Model
 from rnnspec.train.devices import Numbers, device_of
 from rnnspec.train.distributed import ALONE, Processes, restarts, run_id
@@ -24,11 +25,12 @@ from rnnspec.train.folder import CACHE, BuildFolder, Trained, begin
 from rnnspec.train.goals import goals_of
 from rnnspec.train.interrupt import interruptible
 from rnnspec.train.lock import locked
-from rnnspec.train.loop import Trainer
+from rnnspec.train.loop import Diverged, Trainer
 from rnnspec.train.report import write_report
 from rnnspec.train.resume import VERSIONS, check_data, found_build, tell_versions
 from rnnspec.train.score import evaluate_build
 from rnnspec.train.threads import take_threads, threads_for
+from rnnspec.train.watching import check_bleu
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ def _prepared(
     plan = resolve(spec, facts)
     with processes.first_then_others():
         train, valid = datasets(loaded, plan, facts, builds / CACHE, sources)
+    if valid is not None:
+        check_bleu(watched_metrics(spec.train), plan, goals_of(spec, facts), valid)
     wanted = spec.train.threads or (1 if processes.count > 1 else None)
     threads = threads_for(plan, spec.train.batch, wanted)
     if found is not None:
@@ -170,7 +174,13 @@ def _trained(
         sweep(folder.path)
     listener.stage("training")
     with interruptible(several=processes.count > 1) as interrupt:
-        finished = trainer.run(interrupt)
+        try:
+            finished = trainer.run(interrupt)
+        except Diverged as error:
+            if writes:
+                best = trainer.position.best_epoch
+                _write_state(folder, state="failed", why=str(error), best_epoch=best)
+            raise
     at = trainer.position
     if not finished:
         if writes:
@@ -178,6 +188,7 @@ def _trained(
         return Result(folder, False, {}, at.best_epoch)
     metrics = processes.from_first(lambda: folder.measured(at.best_epoch))
     if writes:
+        trainer.keep_last()
         _write_state(folder, state="finished", best_epoch=at.best_epoch, valid=metrics)
     return Result(folder, True, metrics, at.best_epoch)
 

@@ -23,7 +23,7 @@ from rnnspec.report.model import (
     Section,
 )
 from rnnspec.report.sections.numbers import binned
-from rnnspec.train.bands import band_of
+from rnnspec.train.bands import band_of, within
 from rnnspec.train.evaluate import Seen
 from rnnspec.train.examples import Drawn, Kept
 from rnnspec.train.examples_rows import Rows, numbers
@@ -131,8 +131,7 @@ class ForecastExamples:
         lower = upper = None
         if band is not None:
             self.band, lower, upper = band
-            within = (true >= lower) & (true <= upper)
-            self.inside.add(np.where(np.isnan(true), np.nan, within))
+            self.inside.add(within(lower, upper, true))
         error = np.abs(point - true)
         size = np.where(np.isnan(error), 0.0, error).mean(axis=1)
         for row in range(len(true)):

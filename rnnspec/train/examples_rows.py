@@ -68,19 +68,7 @@ class Rows:
 
     def key(self, batch: Batch, row: int) -> bytes:
         """A hash of the inputs of a row, whatever the padding."""
-        found = hashlib.blake2b(digest_size=16)
-        for node in self.plan.inputs:
-            values, lengths = (part[row] for part in batch.inputs[node.key])
-            if isinstance(node, CharactersInput):
-                pieces = [
-                    step[:count] for step, count in zip(values, lengths, strict=True) if count
-                ]
-            else:
-                pieces = [values if isinstance(node, STATIC) else values[:lengths]]
-            for piece in pieces:
-                found.update(len(piece).to_bytes(8) if np.ndim(piece) else b"")
-                found.update(np.ascontiguousarray(piece).tobytes())
-        return found.digest()
+        return key_of(self.plan, batch, row)
 
     def steps(self, batch: Batch, row: int) -> tuple[str, ...]:
         """A name for each step of a row: its tokens, or numbers from 1."""
@@ -121,6 +109,21 @@ def _byte(name: str) -> str:
     """The character of a byte of ASCII; of others their two digits."""
     number = int(name, 16)
     return chr(number) if number < 128 else f"\\x{name}"
+
+
+def key_of(plan: Plan, batch: Batch, row: int) -> bytes:
+    """A hash of the inputs of a row, whatever the padding."""
+    found = hashlib.blake2b(digest_size=16)
+    for node in plan.inputs:
+        values, lengths = (part[row] for part in batch.inputs[node.key])
+        if isinstance(node, CharactersInput):
+            pieces = [step[:count] for step, count in zip(values, lengths, strict=True) if count]
+        else:
+            pieces = [values if isinstance(node, STATIC) else values[:lengths]]
+        for piece in pieces:
+            found.update(len(piece).to_bytes(8) if np.ndim(piece) else b"")
+            found.update(np.ascontiguousarray(piece).tobytes())
+    return found.digest()
 
 
 def names_of(known: object) -> Sequence[str]:

@@ -8,8 +8,10 @@ vocabulary/          one JSON list a column of text or labels
 metrics.jsonl        one line an epoch
 report.html          curves, metrics, examples and the model, once training is finished
 weights.safetensors  the best weights so far, under their canonical names
+last.safetensors     the weights that training ended with, once it is finished
 checkpoint.safetensors  everything that continuing needs, while training is not finished
-build.json           state of the build: training, stopped or finished; versions; best epoch
+build.json           state of the build: training, stopped, finished, or failed and why; versions;
+                     best epoch
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, dump, resolve
@@ -32,6 +34,8 @@ from rnnspec.train.files import read_arrays, read_text, write_text
 
 CACHE = ".cache"
 """Folder beside the builds in which encoded data is kept for the next build."""
+Which = Literal["best", "last"]
+"""Weights of a build: of the best epoch, or those that training ended with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,10 @@ class BuildFolder:
     @property
     def weights(self) -> Path:
         return self.path / "weights.safetensors"
+
+    @property
+    def last(self) -> Path:
+        return self.path / "last.safetensors"
 
     @property
     def checkpoint(self) -> Path:
@@ -133,6 +141,7 @@ class Trained:
     plan: Plan
     facts: Facts
     weights: dict[str, Any]
+    which: Which = "best"
 
     @property
     def data_folder(self) -> Path:
@@ -204,13 +213,32 @@ def find_build(named: Path | None, builds: Path) -> BuildFolder:
     return newest
 
 
-def read_build(build: BuildFolder) -> Trained:
-    """Spec, plan, facts and best weights. Raises BuildError if there are no weights yet."""
-    if not build.weights.exists():
-        raise BuildError(
-            f"{build.path}: has no weights yet; train it with: rnnspec build SPEC --resume"
-        )
+def read_build(build: BuildFolder, which: Which = "best") -> Trained:
+    """Spec, plan, facts and weights. Raises BuildError if there are no such weights yet."""
+    file = build.weights if which == "best" else build.last
+    if not file.exists():
+        raise BuildError(f"{build.path}: {_why_none(build, which)}")
     spec = load_spec(build.spec).spec
     facts = read_facts(build.path)
-    weights, _ = read_arrays(build.weights)
-    return Trained(build, spec, resolve(spec, facts), facts, weights)
+    weights, _ = read_arrays(file)
+    return Trained(build, spec, resolve(spec, facts), facts, weights, which)
+
+
+def _why_none(build: BuildFolder, which: Which) -> str:
+    """Why a build has no such weights, and what to do."""
+    state = build.read_state()
+    match state["state"], which:
+        case "failed", "best":
+            return f"has no weights, for its training failed: {state.get('why')}"
+        case _, "best":
+            return "has no weights yet; train it with: rnnspec build SPEC --resume"
+        case "not trained", _:
+            return "was not trained; leave out --weights last for those it would start from"
+        case "failed", _:
+            return f"has no last weights, for its training failed: {state.get('why')}"
+        case "finished", _:
+            return f"has no {build.last.name}, as builds of earlier versions; use the best weights"
+    return (
+        "has no last weights yet, for its training is not finished; go on with rnnspec build SPEC"
+        " --resume, or use the best weights so far"
+    )

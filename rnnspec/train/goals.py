@@ -14,6 +14,8 @@ from rnnspec.spec.decoder import (
     InverseSigmoidForcing,
     LinearForcing,
 )
+from rnnspec.spec.metrics import watched_metrics
+from rnnspec.train.examples_rows import names_of
 
 Forcing = float | ConstantForcing | LinearForcing | ExponentialForcing | InverseSigmoidForcing
 
@@ -21,11 +23,17 @@ Forcing = float | ConstantForcing | LinearForcing | ExponentialForcing | Inverse
 @dataclass(frozen=True, slots=True)
 class Goal:
     """Of one output: its `weight` in the whole loss, the weight of each class (none: all 1), and
-    the labels of tags that mark spans (none: of others)."""
+    the labels of tags that mark spans (none: of others).
+
+    `tokens` are those of a text whose BLEU or chrF is watched (none: of others); `banded` is true
+    of a forecast whose coverage is watched.
+    """
 
     weight: float = 1.0
     class_weights: tuple[float, ...] = ()
     span_labels: tuple[str, ...] = ()
+    tokens: tuple[str, ...] = ()
+    banded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +59,18 @@ def goals_of(spec: Spec, facts: Facts) -> Goals:
             weights = _class_weights(output.class_weights, known)
             if isinstance(output, TagsOutput) and output.scheme == "bio":
                 spans = known.labels
-        found[output.column] = Goal(output.weight, weights, spans)
+        names = _watched_of(spec, output.column)
+        tokens = tuple(names_of(known)) if names & {"bleu", "chrf"} else ()
+        found[output.column] = Goal(output.weight, weights, spans, tokens, "coverage" in names)
     forcing = 1.0 if spec.decoder is None else spec.decoder.teacher_forcing
     return Goals(found, forcing)
+
+
+def _watched_of(spec: Spec, column: str) -> set[str]:
+    """The metrics of an output that training goes by."""
+    prefix = f"{column}." if len(spec.data.outputs) > 1 else ""
+    watched = watched_metrics(spec.train)
+    return {name.removeprefix(prefix) for name in watched if name.startswith(prefix)}
 
 
 def _class_weights(chosen: str | Mapping[str, float], known: ClassFacts) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ import torch
 from rnnspec import spec as language
 from rnnspec.data.batches import Rows
 from rnnspec.errors import BuildError
+from rnnspec.spec.metrics import watched_metrics
 from rnnspec.spec.schedules import Plateau
 from rnnspec.to_torch import Model
 from rnnspec.train import checkpoint
@@ -24,18 +26,22 @@ from rnnspec.train.files import write_arrays
 from rnnspec.train.folder import BuildFolder
 from rnnspec.train.goals import Goals, forcing_at
 from rnnspec.train.interrupt import Interrupt
-from rnnspec.train.metrics import LARGER_IS_BETTER
 from rnnspec.train.packed_trial import choose_packing
 from rnnspec.train.probe import measured, numbers_for
 from rnnspec.train.schedules import Moment, rate_at
 from rnnspec.train.statistics import warning
 from rnnspec.train.step import Stepped, Stepper
 from rnnspec.train.validation import validate
+from rnnspec.train.watching import watched
 
 CHECKPOINT_SECONDS = 30.0
 """A checkpoint is written at each epoch's end and, within long epochs, this often."""
 
 Record = dict[str, float | int | bool]
+
+
+class Diverged(BuildError):
+    """A training whose loss, gradient or weights are no finite numbers any more."""
 
 
 class Trainer:
@@ -60,14 +66,10 @@ class Trainer:
             listener.warning(why)
         choose_packing(model, settings, self.feed, folder.checkpoint, numbers, processes)
         self.stepper = Stepper(model, settings, numbers, processes, goals)
+        best, *others = (watched(each, model.plan) for each in watched_metrics(settings))
+        self.watched, self.of_plateau = best, (others or [best])[0]
         self.position = Position()
         self._saved_at = time.monotonic()
-
-    @property
-    def metric(self) -> str:
-        """The metric on validation rows that tells the best weights."""
-        stopping = self.settings.early_stopping
-        return stopping.metric if stopping else "loss"
 
     def resume(self) -> None:
         """Continue from the folder's checkpoint. Raises BuildError if it does not fit."""
@@ -102,6 +104,17 @@ class Trainer:
         assert isinstance(self.feed, RowFeed)
         return self._step([self.feed.piece(rows)], Moment(0, 1, 0)).loss
 
+    def keep_last(self) -> None:
+        """Write the weights that training ended with, as they were evaluated."""
+        with averaged(self.stepper.average):
+            self._keep(self.folder.last, self.position.epoch)
+
+    def _keep(self, path: Path, epoch: int) -> None:
+        """Write the weights after so many epochs under their canonical names, in float32."""
+        arrays = self.model.canonical_arrays()
+        narrow = {name: value.astype(np.float32) for name, value in arrays.items()}
+        write_arrays(path, narrow, {"epoch": str(epoch)})
+
     def _stops_early(self) -> bool:
         stopping = self.settings.early_stopping
         return stopping is not None and self.position.stale >= stopping.patience
@@ -135,13 +148,32 @@ class Trainer:
         objective.forcing = forcing_at(objective.goals.forcing, done, epochs)
         found = self.stepper.step(pieces, rate, moment.step)
         self.position.lr = rate * self.settings.optimizer.lr
-        if not math.isfinite(found.loss):
-            raise BuildError(
-                f"the loss became {found.loss} in epoch {self.position.epoch + 1}, batch"
-                f" {self.position.batches + 1}; set train.optimizer's lr lower or"
-                " train.clip_norm smaller (the last checkpoint is kept)"
-            )
+        if found.lost:
+            raise self._diverged(found.lost, self.position.batches + 1)
         return found
+
+    def _diverged(self, what: str, batch: int) -> Diverged:
+        """The error of a training whose numbers are none any more."""
+        at, settings = self.position, self.settings
+        clip = "train.clip_norm to 1, say"
+        if settings.clip_norm is not None:
+            clip = f"train.clip_norm smaller than {settings.clip_norm:g}"
+        cure = (
+            f"the steps are too large: set train.optimizer.{settings.optimizer.name}.lr lower than"
+            f" {settings.optimizer.lr:g}, or {clip}"
+        )
+        if not at.steps:
+            cure = (
+                "no step was made before, so it comes of the rows or the starting weights: look for"
+                " huge numbers in the data, or start recurrent weights orthogonal"
+            )
+        kept = "no epoch was finished, so no weights are kept"
+        if at.best_epoch:
+            kept = f"the weights of epoch {at.best_epoch}, the best so far, are kept for export"
+        return Diverged(
+            f"{what} in epoch {at.epoch + 1}, batch {batch}; {cure}; then start a new build"
+            f" ({self.folder.path}: {kept})"
+        )
 
     def _take_in(self, found: Stepped, pieces: list[Piece]) -> None:
         """Count a step that was made."""
@@ -169,6 +201,8 @@ class Trainer:
     def _end_of_epoch(self) -> None:
         """Evaluate, keep the weights if they are the best so far, write metrics and checkpoint."""
         at = self.position
+        if not self.stepper.finite():
+            raise self._diverged("a weight became infinite or no number", at.batches)
         record = self._record()
         for name, value in measured(self.stepper, self.feed, self.settings, at.epoch).items():
             record[name] = value
@@ -178,10 +212,7 @@ class Trainer:
                 record |= {f"valid.{name}": value for name, value in self.evaluate().items()}
             record["best"] = self._is_best(record)
             if record["best"] and self.processes.first:
-                about = {"epoch": str(at.epoch + 1)}
-                arrays = self.model.canonical_arrays()
-                narrow = {name: value.astype(np.float32) for name, value in arrays.items()}
-                write_arrays(self.folder.weights, narrow, about)
+                self._keep(self.folder.weights, at.epoch + 1)
         self._see_plateau(record)
         if self.processes.first:
             self.folder.append_metrics(record)
@@ -218,28 +249,27 @@ class Trainer:
     def _see_plateau(self, record: Record) -> None:
         schedule = self.settings.schedule
         if isinstance(schedule, Plateau):
-            value = float(record[f"valid.{self.metric}"])
-            self.position.plateau.see(schedule, value, larger_is_better(self.metric))
+            value = float(record[self.of_plateau.key])
+            self.position.plateau.see(schedule, self.of_plateau.cost(value))
 
     def _is_best(self, record: Record) -> bool:
         """Whether this epoch's weights are kept: the best on the watched metric, else the last."""
         at, stopping = self.position, self.settings.early_stopping
-        if self.valid is None:
+        if self.watched.key not in record:  # there are no validation rows
             at.best_epoch = at.epoch + 1
             return True
-        value = float(record[f"valid.{self.metric}"])
-        gain = math.inf
-        if at.best is not None and not math.isnan(at.best):
-            gain = value - at.best if larger_is_better(self.metric) else at.best - value
+        value, cost = float(record[self.watched.key]), self.watched.cost
+        first = at.best is None  # kept whatever it is worth
+        gain = math.inf if at.best is None else cost(at.best) - cost(value)
         at.stale = 0 if gain > (stopping.min_delta if stopping else 0) else at.stale + 1
         if gain > 0:
             at.best, at.best_epoch = value, at.epoch + 1
+        if first and math.isinf(cost(value)):
+            self.listener.warning(
+                f"{self.watched.key} is {value}, which tells no epoch from another; where it stays"
+                " so, watch another metric in train.early_stopping"
+            )
         return gain > 0
-
-
-def larger_is_better(metric: str) -> bool:
-    """Of a metric's name, which starts with the column if there are several outputs."""
-    return metric.rpartition(".")[2] in LARGER_IS_BETTER
 
 
 def in_groups(pieces: Iterable[Piece], many: int) -> Iterator[list[Piece]]:

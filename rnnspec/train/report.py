@@ -68,6 +68,8 @@ def _about(trained: Trained, state: Mapping[str, Any], scores: Scores | None) ->
     cardinality = trained.spec.cardinality
     yield f"{cardinality}, {READ_AS[cardinality]}"
     yield f"built {datetime.fromisoformat(state['begun']):%-d %B %Y} in {trained.folder.path}"
+    if trained.which == "last":
+        yield "measured with the weights that training ended with"
     if scores is not None:
         kept = f" (the {100 * scores.share:.3g} % kept for validation)" if scores.share else ""
         first = next(iter(scores.outputs.values()))

@@ -35,6 +35,12 @@ def found_build(
     folder = _of_this_run(loaded, builds, restarted) or (resume and _unfinished(loaded, builds))
     if not folder:
         return None
+    state = folder.read_state()
+    if state["state"] == "failed":
+        raise BuildError(
+            f"{folder.path}: cannot be resumed, for its training failed and would again:"
+            f" {state.get('why')}"
+        )
     held.enter_context(locked(folder.source))
     return folder
 
@@ -67,11 +73,16 @@ def _of_name(loaded: LoadedSpec, builds: Path) -> Iterator[BuildFolder]:
 
 
 def _unfinished(loaded: LoadedSpec, builds: Path) -> BuildFolder:
-    """The newest build of this spec's name that is not finished. Raises BuildError if none fits."""
+    """The newest build of this spec's name that is not finished, or has failed with this very spec.
+
+    Raises BuildError if none fits.
+    """
     found = list(_of_name(loaded, builds))
-    folder = next((build for build in found if build.is_unfinished()), None)
+    folder = next((b for b in found if b.is_unfinished() or _failed(b, loaded)), None)
     if folder is None:
-        why = "each build is finished already" if found else "no build was ever begun"
+        why = "no build was ever begun"
+        if found:
+            why = "each build is finished already, or failed with another spec"
         raise BuildError(
             f"{builds / loaded.spec.name}: nothing to resume, for {why}; start one without --resume"
         )
@@ -83,6 +94,10 @@ def _unfinished(loaded: LoadedSpec, builds: Path) -> BuildFolder:
             + "\nundo the change, or start a new build without --resume"
         )
     return folder
+
+
+def _failed(build: BuildFolder, loaded: LoadedSpec) -> bool:
+    return build.read_state()["state"] == "failed" and not _changes(build, loaded)
 
 
 def _changes(folder: BuildFolder, loaded: LoadedSpec) -> list[str]:

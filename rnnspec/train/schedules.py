@@ -72,20 +72,18 @@ def _part(warmup: int, moment: Moment) -> float:
 
 @dataclass(slots=True)
 class PlateauState:
-    """What a plateau has seen: the `best` value, epochs without a better one since, and what the
+    """What a plateau has seen: the `best` cost, epochs without a better one since, and what the
     rate was multiplied by so far."""
 
     best: float | None = None
     stale: int = 0
     fallen: float = 1.0
 
-    def see(self, schedule: Plateau, value: float, larger_is_better: bool) -> None:
-        """Take in an epoch's value; the rate falls after `patience` epochs without a better one."""
-        gain = math.inf
-        if self.best is not None:
-            gain = value - self.best if larger_is_better else self.best - value
-        if gain > schedule.min_delta:
-            self.best, self.stale = value, 0
+    def see(self, schedule: Plateau, cost: float) -> None:
+        """Take in what is small where an epoch is good, inf for what cannot be measured; the rate
+        falls after `patience` epochs without a better one."""
+        if self.best is None or self.best - cost > schedule.min_delta:
+            self.best, self.stale = cost, 0
             return
         self.stale += 1
         if self.stale >= schedule.patience:

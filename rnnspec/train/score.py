@@ -1,4 +1,4 @@
-"""How well the best weights of a build do on validation rows, or on another file."""
+"""How well the weights of a build do on validation rows, or on another file."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def evaluate_build(
     numbers: Numbers | None = None,
     sources: Sources | None = None,
 ) -> Scores:
-    """The best weights' metrics on `file`, or without one on the spec's validation rows.
+    """The metrics of the build's weights on `file`, or without one on the spec's validation rows.
 
     `sources` are the files of the spec, where they are found already. Texts are searched for as the
     spec says. With `train.window` rows are read as streams. Raises

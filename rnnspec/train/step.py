@@ -24,11 +24,15 @@ from rnnspec.train.subnormals import subnormals_as_zero
 @dataclass(frozen=True, slots=True)
 class Stepped:
     """What a step found: the mean `loss` over `weight` answers of all processes, and the `norm` of
-    the gradient before it was limited, NaN where it was not measured."""
+    the gradient before it was limited, NaN where it was not measured.
+
+    `lost` says what is no finite number, the loss or the gradient: the step was then not made.
+    """
 
     loss: float
     weight: float
     norm: float
+    lost: str = ""
 
 
 class Stepper:
@@ -58,7 +62,8 @@ class Stepper:
     def step(self, pieces: Sequence[Piece], rate: float = 1.0, number: int = 0) -> Stepped:
         """One step with the gradient of all pieces together, at `rate` times the optimizer's lr.
 
-        `number` is that of the step, from 0. Where the loss is not finite, nothing is changed.
+        `number` is that of the step, from 0. Where the loss or the gradient is not finite, nothing
+        is changed.
         """
         counts = self._counts(pieces)
         self.optimizer.zero_grad(set_to_none=True)
@@ -67,8 +72,10 @@ class Stepper:
             (loss,) = self.processes.total([loss])
             self.processes.add_up(self._all_gradients())
         if not math.isfinite(loss):
-            return Stepped(loss, max(counts.values()), math.nan)
+            return Stepped(loss, max(counts.values()), math.nan, f"the loss became {loss}")
         norm = self._limit()
+        if self._spoilt(norm):
+            return Stepped(loss, max(counts.values()), norm, "the gradient became infinite")
         set_rate(self.optimizer, rate * self.settings.optimizer.lr)
         self.scaler.step(self.optimizer)
         self.scaler.update()
@@ -120,6 +127,20 @@ class Stepper:
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
         return [weight.grad for weight in self.trained if weight.grad is not None]
+
+    def finite(self) -> bool:
+        """Whether every weight is a finite number."""
+        return all(bool(weight.isfinite().all()) for weight in self.trained)
+
+    def _spoilt(self, norm: float) -> bool:
+        """Whether a step would leave weights that are no numbers, as far as the `norm` tells.
+
+        Finite entries whose norm is too large for its type were cut to 0; float16 leaves out a step
+        that is not finite.
+        """
+        if math.isfinite(norm) or self.settings.clip_norm is None or self.scaler.is_enabled():
+            return False
+        return not all(bool(w.grad.isfinite().all()) for w in self.trained if w.grad is not None)
 
     def _limit(self) -> float:
         """Add the penalties' gradient and shorten what is too long; the norm before that."""

@@ -1,0 +1,155 @@
+"""The metric that is watched: which epoch is the best, and what only it needs measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from rnnspec.data import Dataset, in_order_batches
+from rnnspec.errors import DataError
+from rnnspec.plan import Plan
+from rnnspec.plan.nodes import ForecastOutput, Output, TextOutput
+from rnnspec.spec.metrics import TRAIN_LOSS
+from rnnspec.to_torch.search import Texts
+from rnnspec.train.bands import band_of, promised, within
+from rnnspec.train.evaluate import Seen
+from rnnspec.train.examples_rows import key_of
+from rnnspec.train.examples_texts import best
+from rnnspec.train.goals import Goals
+from rnnspec.train.metrics import LARGER_IS_BETTER
+from rnnspec.train.metrics.corpus import SHORTEST, CorpusScores
+from rnnspec.train.metrics.forecasts import StepSums
+from rnnspec.train.metrics.texts import true_numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A metric by its `key` in the lines of metrics.jsonl. Best is the smallest value, or the
+    largest one, or the one nearest to `aim`."""
+
+    key: str
+    larger: bool = False
+    aim: float | None = None
+
+    def cost(self, value: float) -> float:
+        """What is small where the value is good; inf for what is no number."""
+        if math.isnan(value):
+            return math.inf
+        if self.aim is not None:
+            return abs(value - self.aim)
+        return -value if self.larger else value
+
+
+def watched(metric: str, plan: Plan) -> Watched:
+    """Of a metric as a spec names it. The share of true values within a band should be the one that
+    the band promises."""
+    if metric == TRAIN_LOSS:
+        return Watched(metric)
+    column, _, name = metric.rpartition(".")
+    aim = None
+    if name == "coverage":
+        (node,) = (n for n in plan.outputs if column in ("", n.column))
+        assert isinstance(node, ForecastOutput)
+        aim = promised(node)
+    return Watched(f"valid.{metric}", name in LARGER_IS_BETTER, aim)
+
+
+class Extra(Protocol):
+    """Measures during a pass what is not measured otherwise."""
+
+    def see(self, seen: Seen) -> None:
+        """Take in a batch."""
+
+    def values(self) -> dict[str, float]:
+        """The metrics, by their names in the output."""
+
+
+@dataclass(slots=True)
+class TextScores:
+    """BLEU and chrF of the texts of an output, whose tokens have these `names`."""
+
+    node: TextOutput
+    names: Sequence[str]
+    plan: Plan
+    corpus: CorpusScores = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.corpus = CorpusScores(self.node.kind)
+
+    def see(self, seen: Seen) -> None:
+        texts = seen.answers[self.node.column]
+        assert isinstance(texts, Texts)
+        truth = map(true_numbers, seen.batch.targets[self.node.column].tolist())
+        for row, (answer, true) in enumerate(zip(best(texts), truth, strict=True)):
+            known = key_of(self.plan, seen.batch, row)
+            self.corpus.add(self._tokens(answer), self._tokens(true), known)
+
+    def values(self) -> dict[str, float]:
+        return self.corpus.values()
+
+    def _tokens(self, numbers: Sequence[int]) -> tuple[str, ...]:
+        return tuple(self.names[number] for number in numbers)
+
+
+@dataclass(slots=True)
+class Coverage:
+    """How many true values are within the band of a forecast."""
+
+    node: ForecastOutput
+    inside: StepSums = field(default_factory=StepSums)
+
+    def see(self, seen: Seen) -> None:
+        parameters = seen.answers[self.node.column]
+        assert isinstance(parameters, Tensor)
+        true = seen.batch.targets[self.node.column].astype(np.float64)
+        band = band_of(self.node, parameters.double().cpu().numpy())
+        assert band is not None
+        _, lower, upper = band
+        self.inside.add(within(lower, upper, true))
+
+    def values(self) -> dict[str, float]:
+        return {"coverage": self.inside.mean}
+
+
+def extras(plan: Plan, goals: Goals) -> dict[str, Extra]:
+    """What is to be measured beside the rest on validation rows, by column."""
+    found = ((node.column, _extra(node, plan, goals)) for node in plan.outputs)
+    return {column: extra for column, extra in found if extra is not None}
+
+
+def _extra(node: Output, plan: Plan, goals: Goals) -> Extra | None:
+    goal = goals.of(node.column)
+    if isinstance(node, TextOutput) and goal.tokens:
+        return TextScores(node, goal.tokens, plan)
+    return Coverage(node) if isinstance(node, ForecastOutput) and goal.banded else None
+
+
+def check_bleu(metrics: Sequence[str], plan: Plan, goals: Goals, valid: Dataset) -> None:
+    """Raises DataError if BLEU is among the metrics and says nothing of the texts of these rows."""
+    for node in plan.outputs:
+        prefix = "" if len(plan.outputs) == 1 else f"{node.column}."
+        if not isinstance(node, TextOutput) or f"{prefix}bleu" not in metrics:
+            continue
+        counts = list(_words(node, goals.of(node.column).tokens, valid))
+        mean = sum(counts) / max(1, len(counts))
+        if mean < SHORTEST:
+            raise DataError(
+                f"{prefix}bleu cannot be watched: the texts of column {node.column!r} have"
+                f" {mean:.1f} words on average in the validation rows, and BLEU counts runs of"
+                f" {SHORTEST}; watch {prefix}chrf or {prefix}exact_match"
+            )
+
+
+def _words(node: TextOutput, names: Sequence[str], valid: Dataset) -> Iterator[int]:
+    """Of each row's true text."""
+    for rows in in_order_batches(valid, 256):
+        for row in valid.collate(rows).targets[node.column].tolist():
+            corpus = CorpusScores(node.kind)
+            tokens = tuple(names[number] for number in true_numbers(row))
+            corpus.add((), tokens, None)
+            yield corpus.words
