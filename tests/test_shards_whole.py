@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnspec.data import shards
+from rnnspec.data.shards import Content
 from rnnspec.spec.load import load_spec
 from rnnspec.train.build import build
 from rnnspec.train.events import Silent
@@ -37,6 +39,23 @@ def cut(file: Path, folder: Path, cuts: list[int]) -> None:
     lines = file.read_text().splitlines(keepends=True)
     for number, (start, end) in enumerate(zip([0, *cuts], [*cuts, len(lines)], strict=True)):
         (folder / f"part-{number}.jsonl").write_text("".join(lines[start:end]))
+
+
+@pytest.mark.parametrize(("valid", "files"), [("0.3", 3), ("kept", 5)])
+def test_a_build_reads_the_content_of_each_file_once(
+    world: Path, monkeypatch: pytest.MonkeyPatch, valid: str, files: int
+) -> None:
+    """To find the encoded data of both parts, to write down what they were, and for the report."""
+    read = []
+
+    def content(file: Path) -> Content:
+        read.append(file.name)
+        return content_of(file)
+
+    content_of = shards._content
+    monkeypatch.setattr(shards, "_content", content)
+    right("build", "parts.yaml", "--set", f"data.valid={valid}")
+    assert len(read) == files
 
 
 @pytest.mark.parametrize("valid", [None, "0.3"])
