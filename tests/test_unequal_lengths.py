@@ -47,7 +47,7 @@ def going(way: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         cost = 0.0 if way == "cut" else float("inf")
         patch.setattr(native, "CUT_COSTS", dict.fromkeys(NATIVE, cost))
-        patch.setattr(cuts, "MOVING", -1.0 if way == "cut" else 0.1)
+        patch.setattr(native, "MOVING", -1e6 if way == "cut" else 0.0)
         yield
 
 
@@ -215,7 +215,7 @@ def test_a_packed_layout_reads_each_real_step_once(lengths: list[int]) -> None:
 
 def test_a_batch_is_cut_where_enough_of_it_is_padding() -> None:
     def parts(*lengths: int) -> tuple[tuple[int, int], ...] | None:
-        layout = cuts.cut(Lengths(torch.tensor(lengths), max(lengths)), cost=20.0)
+        layout = cuts.cut(Lengths(torch.tensor(lengths), max(lengths)), cost=20.0, moving=0.1)
         return None if layout is None else layout.parts
 
     assert parts(40, 40, 40, 40) is None

@@ -23,9 +23,6 @@ from rnnspec.to_torch.steps import Lengths
 CUTS = 16
 """Lengths that are considered as cuts: the more, the longer the choice takes."""
 
-MOVING = 0.1
-"""What it costs to bring the steps into this layout and back, as a share of what all steps cost."""
-
 
 @dataclass(frozen=True, eq=False)
 class Layout:
@@ -76,17 +73,22 @@ def packed(lengths: Lengths) -> Layout:
     return found
 
 
-def cut(lengths: Lengths, cost: float) -> Layout | None:
-    """Rows are left out at the cuts at which a batch takes the least time, a cut costing as much as
-    `cost` steps of one row; None where that gains nothing."""
-    if cost not in lengths.layouts:
-        lengths.layouts[cost] = _cut(lengths, cost)
-    return lengths.layouts[cost]
+def cut(lengths: Lengths, cost: float, moving: float) -> Layout | None:
+    """Rows are left out at the cuts at which a batch takes the least time; None where that gains
+    nothing.
+
+    One more part costs as much as `cost` steps of one row, and the layout itself as much as the
+    share `moving` of all steps.
+    """
+    key = (cost, moving)
+    if key not in lengths.layouts:
+        lengths.layouts[key] = _cut(lengths, cost, moving)
+    return lengths.layouts[key]
 
 
-def _cut(lengths: Lengths, cost: float) -> Layout | None:
+def _cut(lengths: Lengths, cost: float, moving: float) -> Layout | None:
     rising = lengths.rising
-    most = (1 - MOVING) * lengths.longest * len(rising) - cost
+    most = (1 - moving) * lengths.longest * len(rising) - cost
     if sum(rising) > most:
         return None
     stops, total = cheapest(rising, cost)

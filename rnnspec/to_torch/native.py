@@ -86,15 +86,20 @@ NATIVE: dict[str, Native] = {
 """Built-in cell to torch's kernel for it."""
 
 
-CUT_COSTS = {"rnn": 30_000, "lstm": 16_000, "gru": 8_000}
+CUT_COSTS = {"rnn": 20_000, "lstm": 20_000, "gru": 15_000}
 """By built-in cell, how many steps of one row take as long on a CPU as one more call of its kernel,
 times the units of the layer.
 
-Measured forward and backward, one thread (`benchmarks/packed_steps.py`): at 64, 128 and 256 units a
-call of the LSTM costs 190 to 250, 120 to 210 and 80 to 110 such steps. A constant, and nothing that
-is measured in a run: where a batch is cut decides the order of sums, and the same build must give
-the same numbers.
+Measured forward and back, one thread (`benchmarks/packed_steps.py --costs`). These are constants,
+and nothing is measured in a run: where a batch is cut decides the order of sums, and the same build
+must give the same numbers. The best number of parts is a shallow optimum: half or twice the costs
+change the gain by a few hundredths. torch's kernels for packed sequences are no choice on a CPU:
+their way back takes 1.2 to 10 times as long as that of the whole padded batch.
 """
+
+MOVING = 12.0
+"""What it costs to sort out the steps and put the outputs back, as a share of what all steps of the
+padded batch cost, times the units."""
 
 
 class NativeKernel(nn.Module):
@@ -136,7 +141,7 @@ class NativeKernel(nn.Module):
         """
         zero = steps.new_zeros((steps.shape[1], self.units))
         before = tuple(zero if states is None else states[name] for name in self.states)
-        layout = None if lengths is None else self._layout(lengths, steps.device)
+        layout = None if lengths is None else self.layout(lengths, steps.device)
         hold = any(state != self.states[0] for state in ends)
         if layout is None or lengths is None:
             out, after = self._padded(steps, before, lengths, reverse, hold)
@@ -146,13 +151,16 @@ class NativeKernel(nn.Module):
             after = (_last(out, before[0], lengths, reverse), *after[1:])
         return out, dict(zip(self.states, after, strict=True))
 
-    def _layout(self, lengths: Lengths, device: torch.device) -> Layout | None:
+    def layout(self, lengths: Lengths, device: torch.device) -> Layout | None:
+        """The steps of a batch that are read; None where all of them are."""
         if lengths.longest == 1:
             return None
         if self.packed_below:
             real, every = sum(lengths.rising), lengths.longest * len(lengths.rising)
             return cuts.packed(lengths) if 0 < real < self.packed_below * every else None
-        return cuts.cut(lengths, self.cut_cost) if device.type == "cpu" else None
+        if device.type != "cpu":
+            return None
+        return cuts.cut(lengths, self.cut_cost, MOVING / self.units)
 
     def _padded(
         self,
