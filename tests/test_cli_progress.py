@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from rnnspec.cli.progress import Bar, Lines, Pace, epoch_line
+from rnnspec.cli.progress import Bar, Lines, Pace, Pass, epoch_line
 
 RECORD = {
     "epoch": 2,
@@ -75,6 +76,44 @@ def test_lines_come_at_most_every_ten_seconds(capsys: pytest.CaptureFixture[str]
     ]
     assert said[3].startswith("epoch  1/10  train loss")
     assert len(said) == 4
+
+
+def test_lines_of_reading_tell_the_share_and_the_time_left(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clock = Clock()
+    lines = Lines(Pace(clock), _pass=Pass(clock))
+    for text in ("looking through train.txt", "encoding train.txt"):
+        for part in range(1, 26):
+            lines.reading(part / 25, text)
+            clock.now += 1
+    lines.reading(0.5, "encoding train.txt")  # of the validation part
+    clock.now += 9
+    lines.reading(0.9, "encoding train.txt")
+    assert capsys.readouterr().out.splitlines() == [
+        "looking through train.txt: 44%, 0:00:14 left",
+        "looking through train.txt: 84%, 0:00:04 left",
+        "encoding train.txt: 44%, 0:00:14 left",
+        "encoding train.txt: 84%, 0:00:04 left",
+    ]
+
+
+def test_the_bar_of_reading_makes_way_for_that_of_training() -> None:
+    clock = Clock()
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=120, color_system=None)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
+    with Progress(*columns, console=console, auto_refresh=False) as progress:
+        bar = Bar(progress, Pace(clock), _pass=Pass(clock))
+        for part in range(1, 11):
+            bar.reading(part / 10, "encoding [x].txt")
+            clock.now += 1
+        assert [task.description for task in progress.tasks] == ["encoding [x].txt"]
+        bar.begun(Path("build"))
+        assert not progress.tasks
+        bar.epoch(1, 1, 4, 0)
+        assert [task.description for task in progress.tasks] == ["epoch 1/1"]
+    assert "%, 0:00:05 left" in screen.getvalue()
 
 
 def test_the_bar_shows_batches_loss_and_time_left_and_keeps_the_epochs_lines() -> None:

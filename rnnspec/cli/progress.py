@@ -65,6 +65,31 @@ class Pace:
         return f"{rate:.1f} batches/s, {_duration(left)} left"
 
 
+@dataclass(slots=True)
+class Pass:
+    """How far a pass over the data is, and how long it still takes."""
+
+    clock: Callable[[], float] = time.monotonic
+    text: str = ""
+    done: float = 0.0
+    _began: float = 0.0
+    _from: float = 0.0
+
+    def see(self, done: float, text: str) -> bool:
+        """Whether another pass begins with it."""
+        anew = text != self.text or done < self.done
+        if anew:
+            self.text, self._began, self._from = text, self.clock(), done
+        self.done = done
+        return anew
+
+    @property
+    def left(self) -> str:
+        """`0:01:10 left`; nothing before there is a rate."""
+        passed, read = self.clock() - self._began, self.done - self._from
+        return f"{_duration((1 - self.done) / read * passed)} left" if passed and read else ""
+
+
 def _duration(seconds: float) -> str:
     whole = round(seconds)
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
@@ -92,9 +117,20 @@ class Lines:
 
     pace: Pace = field(default_factory=Pace)
     _said: float = 0.0
+    _pass: Pass = field(default_factory=Pass)
+    _told: float = 0.0
+    """When the last line of a pass over the data was due."""
 
     def stage(self, text: str) -> None:
         _say(text)
+
+    def reading(self, done: float, text: str) -> None:
+        now = self._pass.clock()
+        if self._pass.see(done, text):
+            self._told = now
+        elif now - self._told >= PLAIN_SECONDS:
+            self._told = now
+            _say(f"{text}: {done:.0%}, {self._pass.left}")
 
     def begun(self, folder: Path) -> None:
         pass
@@ -134,18 +170,36 @@ class Bar:
     progress: Progress
     pace: Pace = field(default_factory=Pace)
     _drawn: float = 0.0
+    _pass: Pass = field(default_factory=Pass)
 
     def stage(self, text: str) -> None:
         self._say(text)
 
+    def reading(self, done: float, text: str) -> None:
+        if self._pass.see(done, text):
+            self._begin(text, 100, 0)
+        now = self._pass.clock()
+        if now - self._drawn >= BAR_SECONDS:
+            self._drawn = now
+            task = self.progress.task_ids[0]
+            self.progress.update(task, completed=int(100 * done), text=f"%, {self._pass.left}")
+            self.progress.refresh()
+
     def begun(self, folder: Path) -> None:
-        pass
+        self._end()
 
     def epoch(self, number: int, of: int, batches: int, done: int) -> None:
         self.pace.begin(number, of, batches, done)
+        self._begin(f"epoch {number}/{of}", batches, done)
+
+    def _begin(self, what: str, total: int, done: int) -> None:
+        """Another bar in the place of the one before."""
+        self._end()
+        self.progress.add_task(what, total=total, completed=done, text="")
+
+    def _end(self) -> None:
         for task in self.progress.task_ids:
             self.progress.remove_task(task)
-        self.progress.add_task(f"epoch {number}/{of}", total=batches, completed=done, text="")
 
     def batch(self, loss: float) -> None:
         pace = self.pace

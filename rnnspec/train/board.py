@@ -39,6 +39,9 @@ class Board:
     def stage(self, text: str) -> None:
         pass
 
+    def reading(self, done: float, text: str) -> None:
+        pass
+
     def begun(self, folder: Path) -> None:
         self._folder = folder / FOLDER
 

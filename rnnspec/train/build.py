@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rnnspec.data import Dataset, Reading, encode, survey
+from rnnspec.data import Dataset, Progress, Reading, encode, survey
 from rnnspec.data.encode import Part
 from rnnspec.data.find import Sources, find_sources
 from rnnspec.errors import BuildError
@@ -117,15 +117,15 @@ def _prepared(
 ) -> _Job:
     """Facts, plan and rows: those of the build that is gone on with, or new ones."""
     spec = loaded.spec
-    sources = find_sources(spec.data, loaded.path.parent)
+    sources, tell = find_sources(spec.data, loaded.path.parent), listener.reading
 
     def measured() -> Facts:
-        return read_facts(found.path) if found else survey(spec, sources.train)
+        return read_facts(found.path) if found else survey(spec, sources.train, tell)
 
     facts = processes.from_first(measured)
     plan = resolve(spec, facts)
     with processes.first_then_others():
-        train, valid = datasets(loaded, plan, facts, builds / CACHE, sources)
+        train, valid = datasets(loaded, plan, facts, builds / CACHE, sources, tell)
     if valid is not None:
         check_bleu(watched_metrics(spec.train), plan, goals_of(spec, facts), valid)
     wanted = spec.train.threads or (1 if processes.count > 1 else None)
@@ -219,19 +219,24 @@ def _reported(result: Result, trained: Trained, listener: Listener, sources: Sou
 
 
 def datasets(
-    loaded: LoadedSpec, plan: Plan, facts: Facts, cache: Path, sources: Sources | None = None
+    loaded: LoadedSpec,
+    plan: Plan,
+    facts: Facts,
+    cache: Path,
+    sources: Sources | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Dataset, Dataset | None]:
     """The encoded training rows and validation rows, if the spec has any.
 
-    `sources` are its files, where they are found already.
+    `sources` are its files, where they are found already; for `progress` see `encode`.
     """
     sources = sources or find_sources(loaded.spec.data, loaded.path.parent)
     reading, measured, share = Reading.of(loaded.spec), sources.measured, sources.share
-    train = encode(plan, facts, sources.train, reading, cache, "train", share)
+    train = encode(plan, facts, sources.train, reading, cache, "train", share, progress)
     if measured is None:
         return train, None
     part: Part = "valid" if share else "all"
-    return train, encode(plan, facts, measured, reading, cache, part, share)
+    return train, encode(plan, facts, measured, reading, cache, part, share, progress)
 
 
 def _digests(sources: Sources) -> dict[str, dict[str, str]]:

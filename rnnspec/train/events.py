@@ -13,6 +13,9 @@ class Listener(Protocol):
     def stage(self, text: str) -> None:
         """A new stage begins: reading data, training, evaluating."""
 
+    def reading(self, done: float, text: str) -> None:
+        """The share `done` of a pass over the data is done, 0 to 1; `text` says what it does."""
+
     def begun(self, folder: Path) -> None:
         """The build has its folder."""
 
@@ -36,6 +39,9 @@ class Silent:
     """Listens and says nothing."""
 
     def stage(self, text: str) -> None:
+        pass
+
+    def reading(self, done: float, text: str) -> None:
         pass
 
     def begun(self, folder: Path) -> None:
@@ -77,6 +83,10 @@ class Several:
     def stage(self, text: str) -> None:
         for listener in self.listeners:
             listener.stage(text)
+
+    def reading(self, done: float, text: str) -> None:
+        for listener in self.listeners:
+            listener.reading(done, text)
 
     def begun(self, folder: Path) -> None:
         for listener in self.listeners:
