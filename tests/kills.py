@@ -122,7 +122,7 @@ def survive(spec: Path, whole: BuildFolder, seconds: float, most: int, seed: int
         break
     folder = next(all_builds(builds))
     same = _same(read_arrays(whole.weights)[0], read_arrays(folder.weights)[0])
-    return Survived(kills, same, _metrics(whole) == _metrics(folder))
+    return Survived(kills, same, metrics_of(whole) == metrics_of(folder))
 
 
 def readable(folder: BuildFolder) -> None:
@@ -135,7 +135,7 @@ def readable(folder: BuildFolder) -> None:
     if folder.checkpoint.exists():
         _, about = read_arrays(folder.checkpoint)
         lines = json.loads(about["position"])["lines"]
-        assert len(_metrics(folder, lines)) == lines
+        assert len(metrics_of(folder, lines)) == lines
 
 
 def _attempt(spec: Path, builds: Path, checkpoint_seconds: float) -> int:
@@ -176,7 +176,7 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return one.keys() == other.keys() and all(np.array_equal(one[k], other[k]) for k in one)
 
 
-def _metrics(folder: BuildFolder, lines: int | None = None) -> list[dict[str, float]]:
+def metrics_of(folder: BuildFolder, lines: int | None = None) -> list[dict[str, float]]:
     """The first lines of metrics.jsonl without what the clock decides."""
     if not folder.metrics.exists():
         return []

@@ -80,7 +80,7 @@ def new_folder(folder: Path) -> Iterator[Writer]:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _clear_stale(folder.parent)
+        clear_stale(folder.parent)
         temporary = folder.parent / f"{UNFINISHED}{secrets.token_hex(8)}"
         temporary.mkdir()
     except OSError as error:
@@ -127,7 +127,8 @@ def _mapped(file: Path, dtype: str, shape: list[int]) -> NDArray[Any]:
     return np.memmap(file, kind, "r", shape=tuple(shape)).view(np.ndarray)
 
 
-def _clear_stale(folder: Path) -> None:
+def clear_stale(folder: Path) -> None:
+    """Remove what killed runs left unfinished in `folder`, once it is old enough."""
     for left in folder.glob(f"{UNFINISHED}*"):
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > STALE_SECONDS:

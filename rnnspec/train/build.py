@@ -20,7 +20,7 @@ from rnnspec.to_torch import Model
 from rnnspec.train.devices import Numbers, device_of
 from rnnspec.train.distributed import ALONE, Processes, restarts, run_id
 from rnnspec.train.events import Heard, Listener, Several
-from rnnspec.train.files import read_arrays, sweep, write_arrays
+from rnnspec.train.files import read_arrays, write_arrays
 from rnnspec.train.folder import CACHE, BuildFolder, Trained, begin
 from rnnspec.train.goals import goals_of
 from rnnspec.train.interrupt import interruptible
@@ -170,8 +170,6 @@ def _trained(
     )
     if resumed and folder.checkpoint.exists():
         trainer.resume()
-    if writes:
-        sweep(folder.path)
     listener.stage("training")
     with interruptible(several=processes.count > 1) as interrupt:
         try:

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from rnnspec.data.cache import UNFINISHED, clear_stale
 from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, dump, resolve
 from rnnspec.plan.facts_file import read_facts, write_facts
@@ -32,6 +33,7 @@ from rnnspec.spec import Spec
 from rnnspec.spec.load import LoadedSpec, load_spec, resolved_yaml
 from rnnspec.train.files import read_arrays, read_text, write_text
 
+STATES = ("training", "stopped", "finished", "not trained")
 CACHE = ".cache"
 """Folder beside the builds in which encoded data is kept for the next build."""
 Which = Literal["best", "last"]
@@ -100,9 +102,15 @@ class BuildFolder:
         try:
             state = json.loads(read_text(self.state))
         except ValueError as error:
-            raise BuildError(f"{self.state}: not readable JSON ({error})") from error
-        if not isinstance(state, dict) or "state" not in state:
-            raise BuildError(f"{self.state}: does not say how the build stands")
+            raise BuildError(
+                f"{self.state}: not readable JSON ({error}); the build folder is damaged:"
+                " build again"
+            ) from error
+        if not isinstance(state, dict) or state.get("state") not in STATES:
+            raise BuildError(
+                f"{self.state}: does not say how the build stands; the build folder is damaged:"
+                " build again"
+            )
         return state
 
     def is_unfinished(self) -> bool:
@@ -157,10 +165,11 @@ def begin(
 
     Raises BuildError if it cannot be made.
     """
-    hidden = builds / plan.name / f".{secrets.token_hex(8)}.part"
+    hidden = builds / plan.name / f"{UNFINISHED}{secrets.token_hex(8)}"
     build = BuildFolder(hidden)
     try:
         hidden.mkdir(parents=True)
+        clear_stale(hidden.parent)
         write_text(build.spec, resolved_yaml(loaded.spec))
         write_text(build.source, loaded.document.source.text)
         write_text(hidden / "plan.txt", dump(plan))
@@ -168,7 +177,9 @@ def begin(
         build.write_state(state)
         return _moved(build)
     except OSError as error:
-        raise BuildError(f"{hidden}: cannot be made ({error.strerror or error})") from error
+        raise BuildError(
+            f"{hidden.parent}: a build folder cannot be made here ({error.strerror or error})"
+        ) from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
 

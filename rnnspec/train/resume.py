@@ -14,7 +14,7 @@ from rnnspec.errors import BuildError
 from rnnspec.spec.load import LoadedSpec, resolved_yaml
 from rnnspec.train.distributed import run_id
 from rnnspec.train.events import Listener
-from rnnspec.train.files import read_text
+from rnnspec.train.files import read_text, sweep
 from rnnspec.train.folder import BuildFolder, all_builds
 from rnnspec.train.lock import locked
 
@@ -42,6 +42,7 @@ def found_build(
             f" {state.get('why')}"
         )
     held.enter_context(locked(folder.source))
+    sweep(folder.path)
     return folder
 
 
