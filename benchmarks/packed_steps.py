@@ -2,15 +2,14 @@
 
 One layer of rnnspec over rows whose lengths spread evenly about a mean, by kernel, units and the
 share of the steps that is real: the time of the padded batch over that of the ways in which steps
-past the ends of rows are left out. `cut` is what rnnspec does on a CPU: the kernel runs on `parts`
-with fewer and fewer rows, one part where that gains nothing. `packed` runs torch's kernel for
-packed sequences. Over 1 is faster than padded. `ends` asks for every state after the last step of
-each row.
+past the ends of rows are left out. `cut` runs the kernel on `parts` with fewer and fewer rows, one
+part where that gains nothing; `packed` runs torch's kernel for packed sequences. Over 1 is faster
+than padded. `ends` asks for every state after the last step of each row.
 
-`--costs` measures what the choice rests on (`rnnspec.to_torch.native.CUT_COSTS` and
-`rnnspec.to_torch.cuts.MOVING`): how many steps of one row take as long as one more call of the
-kernel, and what it costs to bring all steps into the other layout and back, as a share of the time
-of the padded batch.
+`--costs` measures what the choice of the cuts rests on (`CUT_COSTS` and `MOVING` in
+`rnnspec.to_torch.native`): how many steps of one row take as long as one more call of the kernel,
+and what it costs to bring all steps into the other layout and back, as a share of the time of the
+padded batch.
 
 Contestants take turns call by call, in CPU time on one thread; ratios are medians over turns.
 """
@@ -50,6 +49,7 @@ def kernel_of(cell: str, units: int, way: str) -> NativeKernel:
         torch.nn.init.uniform_(parameter, -(units**-0.5), units**-0.5)
     if way == "padded":
         kernel.cut_cost = math.inf
+    kernel.answered_below = 0.0
     kernel.packed_below = math.inf if way == "packed" else 0.0
     return kernel
 

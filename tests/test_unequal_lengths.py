@@ -47,7 +47,9 @@ def going(way: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         cost = 0.0 if way == "cut" else float("inf")
         patch.setattr(native, "CUT_COSTS", dict.fromkeys(NATIVE, cost))
-        patch.setattr(native, "MOVING", -1e6 if way == "cut" else 0.0)
+        moving = -1e6 if way == "cut" else 0.0
+        patch.setattr(native, "MOVING", dict.fromkeys(NATIVE, moving))
+        patch.setattr(native, "PACKED_BELOW", dict.fromkeys(NATIVE, 0.0))
         yield
 
 
@@ -224,6 +226,18 @@ def test_a_batch_is_cut_where_enough_of_it_is_padding() -> None:
     assert parts(40, 0, 0, 0) == ((40, 1),)
     assert parts(9, 1, 1, 1) is None
     assert parts(1, 1) is None
+
+
+def test_packed_on_a_cpu_only_where_no_gradient_is_wanted() -> None:
+    kernel = kernel_of("gru", "padded")
+    kernel.answered_below = 0.5
+    of_rows = torch.tensor([8, 2, 2, 2])
+    for grad in (False, True):
+        with torch.set_grad_enabled(grad):
+            layout = kernel.layout(Lengths(of_rows, 8), torch.device("cpu"))
+        assert (layout is not None and layout.packed) == (not grad)
+    with torch.no_grad():
+        assert kernel.layout(Lengths(of_rows + 6, 14), torch.device("cpu")) is None
 
 
 def test_units_decide_what_a_cut_costs() -> None:

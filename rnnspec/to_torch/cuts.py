@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -28,12 +28,13 @@ CUTS = 16
 class Layout:
     """`order` `[B]`: rows by falling length, and `back`, where each row stands there. `places`
     `[N]`: of all steps `[T * B]` the ones that are read. `parts`: numbers of steps, and of rows,
-    read one after another."""
+    read one after another. `packed`: every row is left out from its end on."""
 
     order: Tensor
     places: Tensor
     parts: tuple[tuple[int, int], ...]
     lengths: Lengths
+    packed: bool = False
 
     @cached_property
     def back(self) -> Tensor:
@@ -60,7 +61,7 @@ class Layout:
     def turned(self) -> Layout:
         """For the reverse direction: every row is read from its end."""
         places = self.lengths.reversal.index_select(0, self.places)
-        return Layout(self.order, places, self.parts, self.lengths)
+        return replace(self, places=places)
 
 
 def packed(lengths: Lengths) -> Layout:
@@ -68,7 +69,7 @@ def packed(lengths: Lengths) -> Layout:
     found = lengths.layouts.get("packed")
     if found is None:
         ordered, order = lengths.of_rows.sort(descending=True, stable=True)
-        found = _layout(ordered, order, lengths.rising, lengths)
+        found = replace(_layout(ordered, order, lengths.rising, lengths), packed=True)
         lengths.layouts["packed"] = found
     return found
 
