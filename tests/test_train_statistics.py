@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,13 @@ import torch
 
 from rnnspec.data import Dataset
 from rnnspec.to_torch import Model
+from rnnspec.train.events import Silent
 from rnnspec.train.feed import RowFeed
+from rnnspec.train.folder import BuildFolder
+from rnnspec.train.interrupt import Interrupt
+from rnnspec.train.loop import Trainer
 from rnnspec.train.probe import gradients, probe
-from rnnspec.train.statistics import OVERFLOW, Seen, measure, warning
+from rnnspec.train.statistics import OVERFLOW, Seen, measure, warnings
 from rnnspec.train.step import Stepper
 from tests.models import frames_facts, frames_plan
 from tests.training import metrics_of, model_of, rows_data, settings_of, trained_in_pieces
@@ -99,16 +104,67 @@ def test_measuring_leaves_gradients_and_random_numbers_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flow", "word"), [(1e-9, "vanishing"), (1e9, "exploding"), (1e300, "exploding"), (0.1, "")]
+    ("flow", "word"),
+    [
+        (1e-9, "vanishing"),
+        (0.0, "vanishing"),
+        (1e9, "exploding"),
+        (OVERFLOW, "exploding"),
+        (0.1, ""),
+    ],
 )
 def test_a_warning_names_the_layer_and_the_way_out(flow: float, word: str) -> None:
-    found = warning({"flow.layers.1.forward": flow, "valid.loss": 1.0})
-    if not word:
-        assert found is None
-        return
-    assert found is not None and found[0] == word
-    assert "layers.1.forward" in found[1]
-    assert ("clip_norm" if word == "exploding" else "gated cell") in found[1]
+    found = dict(warnings({"flow.layers.1.forward": flow, "valid.loss": 1.0}))
+    assert list(found) == ([word] if word else [])
+    assert not list(warnings({"flow.layers.1.forward": flow}, settled=False))
+    for sentence in found.values():
+        assert "layers.1.forward" in sentence
+        assert ("clip_norm" if word == "exploding" else "gated cell") in sentence
+        assert "0e+00" not in sentence
+
+
+def test_every_sign_is_told_and_large_gradients_from_the_first_epoch_on() -> None:
+    found = {"flow.layers.0.forward": 1e-9, "flow.layers.1.forward": 1e9, "grad.norm": 1e6}
+    assert [word for word, _ in warnings(found)] == ["large", "vanishing", "exploding"]
+    ((word, sentence),) = warnings(found, settled=False)
+    assert word == "large" and "1e+06" in sentence and "lr lower" in sentence
+    assert not list(warnings({"grad.norm": 50.0}))
+
+
+class Told(Silent):
+    """Keeps what is said of epochs, in order."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def epoch_done(self, record: Mapping[str, float | int | bool]) -> None:
+        self.said.append(f"epoch {record['epoch']}")
+
+    def warning(self, text: str) -> None:
+        self.said.append(text)
+
+
+@pytest.mark.parametrize(("epochs", "after"), [(3, 2), (1, 1)])
+def test_what_vanishes_is_told_once_after_its_epoch(
+    epochs: int, after: int, tmp_path: Path
+) -> None:
+    """Not after the first of several epochs, whose few steps say nothing yet; and not again by a
+    run that goes on."""
+    data, settings = rows_data(longest=60, shortest=60), settings_of(epochs=epochs)
+    told: list[str] = []
+    for _ in range(2):
+        listener, build = Told(), BuildFolder(tmp_path)
+        model = rnn_with(0.2)
+        trainer = Trainer(model, settings, build, data, None, listener)
+        if build.checkpoint.exists():
+            trainer.resume()
+        stop = Interrupt()
+        trainer.run(stop)
+        told += listener.said
+        settings = settings_of(epochs=epochs + 1)
+    places = [place for place, said in enumerate(told) if "vanish" in said]
+    assert len(places) == 1, told
+    assert told[places[0] - 1] == f"epoch {after}"
 
 
 def test_gradients_that_overflow_are_told_as_numbers_of_json() -> None:
@@ -116,7 +172,7 @@ def test_gradients_that_overflow_are_told_as_numbers_of_json() -> None:
     assert all(map(math.isfinite, found.values()))
     seen = Seen(first=math.inf, last=1.0, steps=20)
     assert seen.flow == OVERFLOW
-    assert warning({"flow.layers.0.forward": OVERFLOW}) is not None
+    assert list(warnings({"flow.layers.0.forward": OVERFLOW}))
 
 
 def test_statistics_of_every_epoch_are_in_the_metrics(tmp_path: Path) -> None:

@@ -29,13 +29,15 @@ from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.packed_trial import choose_packing
 from rnnspec.train.probe import measured, numbers_for
 from rnnspec.train.schedules import Moment, rate_at
-from rnnspec.train.statistics import warning
+from rnnspec.train.statistics import warnings
 from rnnspec.train.step import Stepped, Stepper
 from rnnspec.train.validation import validate
 from rnnspec.train.watching import watched
 
 CHECKPOINT_SECONDS = 30.0
 """A checkpoint is written at each epoch's end and, within long epochs, this often."""
+SETTLED = 1000
+"""Steps after which weights are no longer those that were drawn, in the first epoch too."""
 
 Record = dict[str, float | int | bool]
 
@@ -216,10 +218,12 @@ class Trainer:
         self._see_plateau(record)
         if self.processes.first:
             self.folder.append_metrics(record)
-        self._warn(record)
+        signs = self._signs(record)
         self.position = at.next_epoch()
         self.save()
         self.listener.epoch_done(record)
+        for sign in signs:
+            self.listener.warning(sign)
 
     def _record(self) -> Record:
         """What is known of the epoch from its steps."""
@@ -239,12 +243,16 @@ class Trainer:
             record["grad.clipped"] = at.clipped / max(1, at.batches)
         return record
 
-    def _warn(self, record: Record) -> None:
-        """Say once what the statistics show, but not of weights that were just drawn."""
-        found = warning(record) if self.position.epoch else None
-        if found is not None and found[0] not in self.position.warned:
-            self.position.warned.append(found[0])
-            self.listener.warning(found[1])
+    def _signs(self, record: Record) -> list[str]:
+        """What the statistics show and was not said before."""
+        at = self.position
+        settled = at.epoch > 0 or at.steps >= SETTLED or self.settings.epochs == 1
+        told = []
+        for word, sentence in warnings(record, settled):
+            if word not in at.warned:
+                at.warned.append(word)
+                told.append(sentence)
+        return told
 
     def _see_plateau(self, record: Record) -> None:
         schedule = self.settings.schedule

@@ -31,6 +31,8 @@ from rnnspec.to_torch.steps import Lengths
 
 VANISHED, EXPLODED = 1e-6, 1e6
 """Of `flow`, over at least `LEAST` steps: below and above them a warning is due."""
+LARGE = 1e4
+"""Mean norm of the gradient above which steps go anywhere; of scaled data it is around 1."""
 LEAST = 10
 OVERFLOW = 1e300
 """Stands for a ratio that is no number: JSON has none for it."""
@@ -80,23 +82,42 @@ def measure(model: Model, gradients: Callable[[], None]) -> dict[str, float]:
     return {name: value for name, value in found if math.isfinite(value)}
 
 
-def warning(statistics: Mapping[str, float]) -> tuple[str, str] | None:
-    """What is wrong in one word, and in a sentence with the way out; None if nothing is."""
+def warnings(statistics: Mapping[str, float], settled: bool = True) -> Iterator[tuple[str, str]]:
+    """What is wrong, each in one word and in a sentence with the way out.
+
+    `settled`: the weights are no longer those that were drawn, of which nothing can be said of what
+    goes through time.
+    """
+    norm = statistics.get("grad.norm", 0.0)
+    if norm > LARGE:
+        yield (
+            "large",
+            (
+                f"gradients are large: their norm was {norm:.0e} on average before it was limited; set"
+                " train.optimizer's lr lower, start recurrent weights orthogonal, or scale the data"
+            ),
+        )
     flows = {k.removeprefix("flow."): v for k, v in statistics.items() if k.startswith("flow.")}
-    for name, flow in flows.items():
+    for name, flow in flows.items() if settled else ():
         if flow > EXPLODED:
-            return "exploding", (
-                f"gradients explode through time in {name}: at the first step they are {flow:.0e}"
-                " times as large as at the last; set train.clip_norm smaller, or start recurrent"
-                " weights orthogonal"
+            yield (
+                "exploding",
+                (
+                    f"gradients explode through time in {name}: at the first step they are {flow:.0e}"
+                    " times as large as at the last; set train.clip_norm smaller, or start recurrent"
+                    " weights orthogonal"
+                ),
             )
         if flow < VANISHED:
-            return "vanishing", (
-                f"gradients vanish through time in {name}: at the first step they are {flow:.0e}"
-                " times as large as at the last; a gated cell (lstm, gru), a higher forget_bias or"
-                " another pooling reaches further back"
+            share = f"only {flow:.0e} of the gradient" if flow else "nothing of the gradient"
+            yield (
+                "vanishing",
+                (
+                    f"gradients vanish through time in {name}: {share} at the last step arrives at the"
+                    " first, so that what was long ago is not learned; use a gated cell (lstm, gru), a"
+                    " higher forget_bias, or a pooling of all steps (mean, max, attention)"
+                ),
             )
-    return None
 
 
 def _values(key: str, seen: Seen) -> Iterator[tuple[str, float]]:
