@@ -46,11 +46,30 @@ def test_words_are_those_of_the_exported_file(
     assert decode.words(text) == string_split(text)
 
 
-@given(texts=st.lists(SPACED, max_size=8))
+TIGHT = st.text(st.sampled_from("ab "), max_size=5).map(str.strip)
+
+
+@given(texts=st.lists(SPACED, max_size=8) | st.lists(TIGHT, max_size=8))
 def test_words_of_many_texts(texts: list[str]) -> None:
     flat, lengths = decode.words_of(texts)
     assert flat == [word for text in texts for word in decode.words(text)]
     assert lengths.tolist() == [len(decode.words(text)) for text in texts]
+
+
+CELLS = st.text(st.sampled_from("ab\0é\ud800\udc00"), max_size=4) | st.sampled_from(
+    [None, 1, ["a"]]
+)
+
+
+@given(cells=st.lists(CELLS, max_size=4), most=st.integers(0, 4))
+def test_cells_are_plain_that_need_no_closer_look(cells: list[object], most: int) -> None:
+    def taken(cell: object) -> bool:
+        try:
+            return len(decode.text(cell)) <= most
+        except DataError:
+            return False
+
+    assert decode.are_plain(cells, most) == all(map(taken, cells))
 
 
 def test_fold_goes_by_code_point() -> None:

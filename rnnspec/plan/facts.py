@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 
 PAD = ""
 """Entry 0 of every vocabulary: stands past the end of a row, never in one."""
@@ -34,8 +35,7 @@ class Vocabulary:
 
     def numbers(self, tokens: Sequence[str]) -> list[int]:
         """The number of each token; tokens that are not in the vocabulary are unknown."""
-        look_up = self._numbers
-        return [look_up.get(token, UNKNOWN_ID) for token in tokens]
+        return list(map(self._numbers.get, tokens, repeat(UNKNOWN_ID)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -51,6 +52,11 @@ class TextCells:
                 f"column {self.column!r} is too long for one row; set data.documents to "
                 "paragraph or line, or train.window to read it as a stream",
             )
+        # A character has at most four bytes, and a row no more steps than bytes.
+        most = sys.maxsize if self.stream else decode.MOST_STEPS // 4
+        cells = chunk.cells[self.column]
+        if decode.are_plain(cells, most):
+            return cells
         read = decode.text if self.stream else _READ[self.kind]
         return bad.decoded(chunk, self.column, read, pieces=self.stream)
 

@@ -18,6 +18,7 @@ from rnnspec.data.decode.labels import key_steps, label, label_set, labels_of_st
 from rnnspec.data.decode.numbers import Floats, check_elapsed, frames, number, real, vector
 from rnnspec.data.decode.texts import (
     MOST_STEPS,
+    are_plain,
     check_length,
     fold,
     folds,
@@ -31,6 +32,7 @@ from rnnspec.data.decode.texts import (
 __all__ = [
     "MOST_STEPS",
     "Floats",
+    "are_plain",
     "check_elapsed",
     "check_length",
     "fold",
