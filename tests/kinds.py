@@ -112,7 +112,8 @@ def spec_data(
         "output": [dict(each) for each in outputs],
     }
     if any("series" in name for name in inputs):
-        data |= {"train": "nowhere.csv", "series": {"history": 5}}
+        series = {} if cardinality == "N:N" else {"history": 5}
+        data |= {"train": "nowhere.csv", "series": series}
     spec: dict[str, Any] = {"name": "test", "cardinality": cardinality, "data": data, **more}
     if cardinality[0] == "N":
         spec["encoder"] = {"layers": list(layers)}

@@ -81,8 +81,11 @@ SPECS: dict[str, dict[str, Any]] = {
     },
     **{
         f"N:N next of {name}": spec_data("N:N", [name], [{"column": name, "as": "next"}])
-        for name in STEPS
+        for name in (*STEPS, "series")
     },
+    "N:N series": spec_data(
+        "N:N", ["series", "number"], [output("tags"), output("out_frames")], LAYERS
+    ),
     **{f"N:1 {name} to {join}": joined(name, join)
        for name in STATICS for join in ("steps", "state", "both")},
     "N:1 several sequences": spec_data(

@@ -53,6 +53,8 @@ def is_built(cardinality: str, given: str, wanted: str) -> bool:
             return given in SEQUENCES and wanted in WHOLE
         case "1:N":
             return given in STATICS and wanted in TEXTS
+        case "N:N" if given == "series":
+            return wanted in ("tags", "frames", "next")
         case "N:N":
             if wanted == "next":
                 return given in SEQUENCES
@@ -67,6 +69,8 @@ def spec_of(cardinality: str, given: str, wanted: str, train: str) -> dict[str, 
     ahead = wanted in ("next", "forecast")
     target: dict[str, Any] = {"column": inside if ahead else f"out_{wanted}", "as": wanted}
     data: dict[str, Any] = {"train": train, "input": {"column": inside, "as": given}}
+    if given == "series" and cardinality == "N:N":
+        data["series"] = {}
     if wanted == "forecast":
         target["horizon"] = 2
         data["series"] = {"history": 4}
@@ -105,7 +109,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of rows and a table of one series."""
     folder = tmp_path_factory.mktemp("table")
     write_rows(folder / "rows.jsonl", [row(number) for number in range(8)])
-    values = [{"in_series": round(float(np.sin(step)), 3)} for step in range(20)]
+    values = [
+        {"in_series": round(float(np.sin(step)), 3), "out_tags": "uv"[step % 2], "out_frames": step}
+        for step in range(20)
+    ]
     write_rows(folder / "series.csv", values)
     return folder
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,9 +124,8 @@ class Dataset:
 
         For each window the batch, and `[batch]` whether the states of a lane start anew with it.
         """
-        assert self.of_rows is None, "windows over series overlap"
         for cut, reset in cut_lanes(self.starts, self.ends, batch, window, start, order):
-            yield self.cut(cut), reset
+            yield self.cut(self._placed(cut)), reset
 
     def documents(
         self, batch: int, window: int
@@ -136,9 +135,12 @@ class Dataset:
         For each window the batch, `[B]` the numbers of its lanes and whether their states start
         anew with it.
         """
-        assert self.of_rows is None, "windows over series overlap"
         for cut, lanes, reset in cut_documents(self.starts, self.ends, batch, window):
-            yield self.cut(cut), lanes, reset
+            yield self.cut(self._placed(cut)), lanes, reset
+
+    def _placed(self, cut: Cut) -> Cut:
+        """With the places in columns of one value a row, where it has the numbers of rows."""
+        return cut if self.of_rows is None else replace(cut, rows=self.of_rows[cut.rows])
 
     def windows(self, batch: int, window: int) -> int:
         """How many windows `lanes` gives."""

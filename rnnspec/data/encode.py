@@ -20,6 +20,7 @@ from rnnspec.data.maps import Maps
 from rnnspec.data.readers import BadRows, Chunk, Progress, read, telling
 from rnnspec.data.reading import Reading, SeriesReading
 from rnnspec.data.series import Part, SeriesColumn, TableBuilder, Windows, naive_scale, windows
+from rnnspec.data.series_steps import whole_series
 from rnnspec.data.shards import Shards
 from rnnspec.data.split import validation_mask
 from rnnspec.data.steps import take
@@ -173,16 +174,24 @@ def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:
     takers = job.takers(writer)
     names = encoding.series()
     series = {column: SeriesColumn(column, encoding.may_lack(column)) for column in names}
+    answers = [
+        (name, node.column, taker)
+        for name, node in encoding.named()
+        if (taker := encoding.of_series(node)) is not None
+    ]
+    takers += [(column, taker) for _, column, taker in answers]
     columns = [*builder.columns, *series, *(column for column, _ in takers)]
     for chunk in job.chunks(columns, bad):
         builder.add(chunk, bad)
         take(chunk, [*series.items(), *takers], bad)
     table = builder.table(bad)
-    found = windows(table, reading, job.rows, job.share, bad)
+    cut = whole_series if reading.whole else windows
+    found = cut(table, reading, job.rows, job.share, bad)
     values = {column: taker.values(table) for column, taker in series.items()}
     arrays: Arrays = {names[column]: of_column for column, of_column in values.items()}
+    arrays |= {name: taker.values(table) for name, _, taker in answers}
     arrays |= {
-        "lines": table.lines[table.order[found.ends]],
+        "lines": table.lines[table.order[found.starts if reading.whole else found.ends]],
         "starts": found.starts,
         "ends": found.ends,
         "first": found.first,
@@ -193,7 +202,7 @@ def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:
             scales = _scales(found, values[node.column], reading.seasons.get(node.column, 1))
             arrays[f"{name}.scale"] = scales
     for name, array in arrays.items():
-        writer.column(name, array.dtype).append(array)
+        writer.column(name, array.dtype, *array.shape[1:]).append(array)
 
 
 def _scales(found: Windows, values: NDArray[np.float32], season: int) -> NDArray[np.float32]:

@@ -14,6 +14,8 @@ class SeriesReading:
     """How the rows of a table make series: see `rnnspec.spec.Series`.
 
     `horizon` is the longest of all forecasts, `seasons` the season of each forecast by column.
+    Where nothing is forecast, `history` and `horizon` are 0: series are read whole, with an answer
+    at each step, and of a `stream` they may have any number.
     """
 
     history: int
@@ -22,6 +24,11 @@ class SeriesReading:
     time: str | None = None
     id: str | None = None
     seasons: Mapping[str, int] = field(default_factory=dict)
+    stream: bool = False
+
+    @property
+    def whole(self) -> bool:
+        return not self.horizon
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +53,13 @@ class Reading:
         if data.series is not None:
             ahead = [output for output in outputs if isinstance(output, ForecastOutput)]
             series = SeriesReading(
-                history=data.series.history,
-                horizon=max(output.horizon for output in ahead),
+                history=data.series.history or 0,
+                horizon=max((output.horizon for output in ahead), default=0),
                 stride=data.series.stride,
                 time=data.series.time,
                 id=data.series.id,
                 seasons={output.column: output.season for output in ahead},
+                stream=spec.train.window is not None,
             )
         return Reading(
             format or data.format,

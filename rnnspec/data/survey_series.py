@@ -12,6 +12,7 @@ from rnnspec.data.counting import Moments
 from rnnspec.data.readers import BadRows, Chunk, read
 from rnnspec.data.reading import Reading, SeriesReading
 from rnnspec.data.series import SeriesColumn, Table, TableBuilder, training_end, windows
+from rnnspec.data.series_steps import whole_series
 from rnnspec.data.shards import Shards
 from rnnspec.data.steps import take
 from rnnspec.errors import DataError
@@ -39,19 +40,23 @@ def survey_series(
         builder.add(chunk, bad)
         take(chunk, list(takers.items()), bad)
     table = builder.table(bad)
-    rows = len(windows(table, series, "train", share, bad).ends)
+    cut = whole_series if series.whole else windows
+    found_rows = cut(table, series, "train", share, bad)
+    longest = int((found_rows.ends - found_rows.starts).max()) if series.whole else series.history
+    rows = len(found_rows.ends)
     if share:
-        windows(table, series, "valid", share, bad)
+        cut(table, series, "valid", share, bad)
     trained = _trained_rows(table, series, share)
     found: dict[str, ColumnFacts] = {}
     for each in columns:
         values = takers[each.column].values(table)[trained[table.order]]
         try:
-            found[each.column] = _series_facts(each, values, series.history)
+            found[each.column] = _series_facts(each, values, longest)
         except DataError as error:
             raise DataError(f"{train}: column {each.column!r} has {error}") from error
-    found |= _static_facts(spec, reading, train, trained)
-    return Facts(rows, found, outputs_of(spec, found, {}))
+    inputs, outputs = _facts_of_rows(spec, reading, train, trained)
+    found |= inputs
+    return Facts(rows, found, outputs_of(spec, found, outputs))
 
 
 def _trained_rows(table: Table, series: SeriesReading, share: float) -> NDArray[np.bool_]:
@@ -62,7 +67,7 @@ def _trained_rows(table: Table, series: SeriesReading, share: float) -> NDArray[
     return kept
 
 
-def _series_facts(column: SeriesInput, values: NDArray[np.float32], history: int) -> NumericFacts:
+def _series_facts(column: SeriesInput, values: NDArray[np.float32], longest: int) -> NumericFacts:
     """Mean and deviation, or median and interquartile range / 1.349, of what is not missing.
 
     A series of which half is one value has no such range: then the deviation stands for it.
@@ -73,23 +78,24 @@ def _series_facts(column: SeriesInput, values: NDArray[np.float32], history: int
     if column.scale == "robust":
         low, middle, high = np.nanpercentile(values.astype(np.float64), [25, 50, 75]).tolist()
         deviation = ((high - low) / QUARTILES,) if high > low else moments.deviation()
-        return NumericFacts(1, (middle,), deviation, history)
-    return NumericFacts(1, moments.mean(), moments.deviation(), history)
+        return NumericFacts(1, (middle,), deviation, longest)
+    return NumericFacts(1, moments.mean(), moments.deviation(), longest)
 
 
-def _static_facts(
+def _facts_of_rows(
     spec: Spec, reading: Reading, train: Shards, trained: NDArray[np.bool_]
-) -> dict[str, ColumnFacts]:
-    """The facts of the columns that are no series, of the training rows of the table."""
+) -> tuple[dict[str, ColumnFacts], dict[str, ColumnFacts]]:
+    """The facts of the inputs that are no series, and of the outputs that have columns of their
+    own, of the training rows of the table."""
 
     def chunks() -> Iterator[tuple[Chunk, BadRows]]:
         bad = BadRows(train)
-        for chunk in read(train, list(inputs), reading.format, bad, reading.documents):
+        for chunk in read(train, columns, reading.format, bad, reading.documents):
             yield chunk.only(trained[chunk.first : chunk.first + len(chunk)].tolist()), bad
 
     inputs, outputs = gatherers(spec, reading, chunks)
-    assert not outputs, "of series, only forecasts are answered"
-    if inputs:
+    columns = [*inputs, *outputs]
+    if columns:
         for chunk, bad in chunks():
-            take(chunk, list(inputs.items()), bad)
-    return facts_of(train, inputs)
+            take(chunk, [*inputs.items(), *outputs.items()], bad)
+    return facts_of(train, inputs), facts_of(train, outputs)

@@ -221,6 +221,10 @@ CHECKS: tuple[Check, ...] = (
     Check(kinds.heads_have_answers, (_KIND, _DECODER, ("head",), ("pooling",))),
     Check(kinds.statics_have_layers, (_KIND, *_INPUT)),
     Check(kinds.series_have_windows, (*_INPUT, *_OUTPUT, ("data", "series"))),
+    Check(
+        kinds.steps_of_series_are_answered_in_turn,
+        (_KIND, *_INPUT, *_OUTPUT, ("data", "series")),
+    ),
     Check(kinds.next_keys_follow_keys, (*_INPUT, *_OUTPUT)),
     Check(decoders.decoder_layers_read_forward, _layer("direction", "initial_state")),
     Check(decoders.attention_has_steps, (_KIND, _DECODER)),

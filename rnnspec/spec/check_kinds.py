@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rnnspec.spec.data import Series
 from rnnspec.spec.explain import Loc
 from rnnspec.spec.finding import Finding
 from rnnspec.spec.head import Head, LastPooling
 from rnnspec.spec.inputs import KeysInput, SequenceInput, SeriesInput, StaticInput
-from rnnspec.spec.outputs import ForecastOutput, NextOutput
+from rnnspec.spec.outputs import ForecastOutput, KeysOutput, NextOutput
 from rnnspec.spec.spec import Spec
 
 OUTPUTS: dict[str, tuple[str, ...]] = {
@@ -34,9 +35,9 @@ def inputs_fit_cardinality(spec: Spec) -> Iterator[Finding]:
             message = f"{source.as_} is a sequence, and {spec.cardinality} reads whole rows"
             hint = f"use category, number or vector, or write 'cardinality: {other}'"
             yield Finding(path, message, hint)
-        elif isinstance(source, SeriesInput) and not forecasts:
+        elif isinstance(source, SeriesInput) and not forecasts and spec.cardinality != "N:N":
             message = "series are read to be forecast, and no output is 'as: forecast'"
-            hint = "answer a forecast with cardinality N:M, or read frames"
+            hint = "answer a forecast with cardinality N:M or each step with N:N, or read frames"
             yield Finding(path, message, hint)
     if not whole and not spec.data.sequences:
         other = "1:1" if spec.cardinality == "N:1" else "1:N"
@@ -167,19 +168,51 @@ def statics_have_layers(spec: Spec) -> Iterator[Finding]:
 
 def series_have_windows(spec: Spec) -> Iterator[Finding]:
     forecasts = any(isinstance(output, ForecastOutput) for output in spec.data.outputs)
-    if forecasts and spec.data.series is None:
+    tables = any(isinstance(source, SeriesInput) for source in spec.data.inputs)
+    series = spec.data.series
+    if forecasts and series is None:
         message = "a forecast needs 'data.series', which says how much of the past is read"
         yield Finding(("data",), message, "add 'series: {history: 96}' under data", key=True)
-    if spec.data.series is not None and not forecasts:
-        message = "has no effect without an output 'as: forecast'"
+    elif forecasts and series is not None and series.history is None:
+        message = "a forecast needs 'history', the steps of the past that are read for it"
+        yield Finding(("data", "series"), message, "add 'history: 96'", key=True)
+    elif tables and series is None:
+        message = "key 'series' is missing, which says how the rows of the table make series"
+        yield Finding(("data",), message, "add 'series: {time: …, id: …}' under data", key=True)
+    if series is not None and not forecasts and not tables:
+        message = "has no effect without an input 'as: series'"
         yield Finding(("data", "series"), message, "remove it", key=True)
-    if not forecasts:
+    if not forecasts and not tables:
         return
     for index, source in enumerate(spec.data.inputs):
         if isinstance(source, SequenceInput) and not isinstance(source, SeriesInput):
             path: Loc = (*spec.data.input_path(index), "as")
             message = f"{source.as_} cannot be read beside series"
             yield Finding(path, message, "use series, or category, number or vector")
+
+
+def steps_of_series_are_answered_in_turn(spec: Spec) -> Iterator[Finding]:
+    """N:N over a table: each row is a step, answered from the steps up to it."""
+    if spec.cardinality != "N:N" or spec.data.series is None:
+        return
+    for key in ("history", "stride"):
+        if getattr(spec.data.series, key) != Series.model_fields[key].default:
+            message = "has no effect with N:N, which answers each step of a whole series"
+            hint = "remove it; 'train.window' says how many steps are read at once"
+            yield Finding(("data", "series", key), message, hint, key=True)
+    for index, source in enumerate(spec.data.inputs):
+        path = spec.data.input_path(index)
+        if isinstance(source, SeriesInput) and source.scale in ("window", "mean"):
+            message = f"'{source.scale}' looks at all steps, and the first is answered before that"
+            yield Finding((*path, "scale"), message, "use standard, robust or none")
+        if isinstance(source, SeriesInput) and source.known:
+            message = "has no effect without an output 'as: forecast'"
+            yield Finding((*path, "known"), message, "remove it", key=True)
+    for index, output in enumerate(spec.data.outputs):
+        if isinstance(output, KeysOutput):
+            message = "keys are answered of rows that hold lists, and a row here is one step"
+            path = (*spec.data.output_path(index), "as")
+            yield Finding(path, message, "use tags, frames or next, or read frames from JSONL")
 
 
 def next_keys_follow_keys(spec: Spec) -> Iterator[Finding]:

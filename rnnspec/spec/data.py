@@ -46,7 +46,11 @@ class Series(Model):
         default=None,
         description="Column whose label tells one series from another; null means one series.",
     )
-    history: Count = Field(description="Steps of the past that are read for each answer.")
+    history: Count | None = Field(
+        default=None,
+        description="Steps of the past that are read for each forecast; null where each step of a "
+        "series is answered, which is read whole, or by train.window.",
+    )
     stride: Count = Field(default=1, description="Steps from one training window to the next.")
 
 

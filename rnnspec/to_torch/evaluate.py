@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnspec.plan import Plan, nodes
-from rnnspec.to_torch.inputs import Frames
+from rnnspec.to_torch.inputs import Frames, Series
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.steps import Steps
 
@@ -65,13 +65,15 @@ def values_of(
                 continue
             case _ if isinstance(node, nodes.Output):
                 continue
+            case nodes.FramesInput() | nodes.SeriesInput() if states is not None and (
+                last := last_known(node)
+            ):
+                assert isinstance(part, Frames | Series)
+                values[node.name], after[last] = part.carry(*inputs[node.key], states[last])
             case nodes.CharactersInput():
                 values[node.name] = part(*inputs[node.key], values[node.steps])
             case nodes.SeriesInput() | nodes.FutureInput():
                 values[node.name] = part(*inputs[node.key], values.get(node.moments))
-            case nodes.FramesInput() if states is not None and (last := last_known(node)):
-                assert isinstance(part, Frames)
-                values[node.name], after[last] = part.carry(*inputs[node.key], states[last])
             case _ if isinstance(node, nodes.Input | nodes.Derived):
                 values[node.name] = part(*inputs[node.key])
             case nodes.Recurrent():

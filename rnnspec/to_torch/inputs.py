@@ -128,6 +128,13 @@ class Series(Scaling):
         past = by_moments(self.scale(carried_on(source.values, self.missing)), moments)
         return Steps(means_for_missing(past, self.missing), source.lengths)
 
+    def carry(self, values: Tensor, lengths: Tensor, last: Tensor) -> tuple[Steps, Tensor]:
+        """As that of `Frames`; of a series that is not scaled by its window."""
+        source = steps_first(values, lengths)
+        steps = carried_on(torch.cat([last.to(values.dtype)[None], source.values]), self.missing)
+        past = means_for_missing(self.scale(steps[1:]), self.missing)
+        return Steps(past, source.lengths), steps[-1]
+
 
 class Future(Scaling):
     """What is known ahead: a sequence on the axis of the answer, or flat."""

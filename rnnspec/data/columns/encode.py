@@ -27,6 +27,8 @@ from rnnspec.data.columns.texts import (
     numbered,
 )
 from rnnspec.data.reading import Reading
+from rnnspec.data.series import SeriesColumn
+from rnnspec.data.series_steps import RowTaker, SeriesFrames, SeriesLabels
 from rnnspec.data.views import (
     SKIPPED,
     Characters,
@@ -82,6 +84,17 @@ class Encoding:
         found = [n.column for n in self.plan.inputs if isinstance(n, SeriesInput | FutureInput)]
         return {column: f"series.{at}" for at, column in enumerate(dict.fromkeys(found))}
 
+    def of_series(self, node: Input | Output) -> RowTaker | None:
+        """What takes in the answers to the steps of series, one a row of the table."""
+        if self.reading.series is None or isinstance(node, Input):
+            return None
+        match node:
+            case ClassOutput(steps=True, ahead=False, column=column):
+                return SeriesLabels(column, _labels(self.facts.outputs[column]))
+            case NumericOutput(steps=True, ahead=False, column=column):
+                return SeriesFrames(SeriesColumn(column, missing=True))
+        return None
+
     def may_lack(self, column: str) -> bool:
         """Whether numbers of the series in `column` may be missing."""
         nodes = [n for n in self.plan.inputs if isinstance(n, SeriesInput) and n.column == column]
@@ -119,6 +132,8 @@ class Encoding:
     def _output(self, name: str, node: Output, writer: Writer) -> Taker | None:
         column, known = node.column, self.facts.outputs[node.column]
         skips = column in self.reading.skipped
+        if self.of_series(node) is not None:
+            return None
         match node:
             case (
                 ClassOutput(ahead=True)

@@ -116,6 +116,10 @@ def gatherer_of_output(column: Output, reading: Reading) -> Gatherer | None:
     """What gathers the facts of an output; None where they are those of the input in its column."""
     skips = getattr(column, "missing", "error") == "skip"
     match column:
+        case TagsOutput() if reading.series is not None:  # whose rows are the steps
+            return Labels(column.column, steps=False, skips=True)
+        case FramesOutput() if reading.series is not None:
+            return Numbers(NumberCells(column.column, "number", missing=True))
         case ClassOutput() | TagsOutput():
             return Labels(column.column, isinstance(column, TagsOutput), skips)
         case LabelsOutput() | KeysOutput():

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnspec.data import decode
 from rnnspec.data.cache import Column
@@ -112,6 +113,23 @@ def unknown_label(label: str, labels: Sequence[str]) -> DataError:
     return DataError(f"has the label {label!r}, which no training row has; {near}")
 
 
+def class_numbers(
+    column: str, labels: Sequence[str], skips: bool, chunk: Chunk, bad: BadRows
+) -> NDArray[np.int64]:
+    """The number of each row's label among `labels`; SKIPPED, if `skips`, where it is missing."""
+    numbers = numbers_of(labels)
+
+    def decoded(cell: object) -> int:
+        if skips and decode.is_missing(cell, chunk.textual):
+            return SKIPPED
+        label = decode.label(cell)
+        if label not in numbers:
+            raise unknown_label(label, labels)
+        return numbers[label]
+
+    return np.array(bad.decoded(chunk, column, decoded), np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class ClassWriter:
     """Writes the number of each row's class."""
@@ -122,17 +140,7 @@ class ClassWriter:
     values: Column
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
-        numbers = numbers_of(self.labels)
-
-        def decoded(cell: object) -> int:
-            if self.skips and decode.is_missing(cell, chunk.textual):
-                return SKIPPED
-            label = decode.label(cell)
-            if label not in numbers:
-                raise unknown_label(label, self.labels)
-            return numbers[label]
-
-        self.values.append(np.array(bad.decoded(chunk, self.column, decoded), np.int64))
+        self.values.append(class_numbers(self.column, self.labels, self.skips, chunk, bad))
 
 
 @dataclass(frozen=True, slots=True)
