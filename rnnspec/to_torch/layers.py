@@ -48,9 +48,12 @@ class PoolLast(Weighted):
         lengths = source.lengths.of_rows
         parts = source.values.chunk(len(self.directions), dim=-1)
         rows = torch.arange(len(lengths), device=lengths.device)
-        ends = {"forward": (lengths - 1).clamp(min=0), "reverse": torch.zeros_like(lengths)}
-        last = [part[ends[d], rows] for part, d in zip(parts, self.directions, strict=True)]
-        return torch.cat(last, dim=-1).masked_fill((lengths == 0)[:, None], 0.0)
+        last = [
+            part[0] if direction == "reverse" else part[(lengths - 1).clamp(min=0), rows]
+            for part, direction in zip(parts, self.directions, strict=True)
+        ]
+        found = last[0] if len(last) == 1 else torch.cat(last, dim=-1)
+        return found.masked_fill((lengths == 0)[:, None], 0.0)
 
 
 class PoolMean(Weighted):

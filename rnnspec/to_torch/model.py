@@ -56,6 +56,7 @@ class Model(nn.Module):
         self.plan = plan
         every = tuple(plan.every_node())
         self.parts = nn.ModuleDict({_key(n.name): part_of(plan, n, generic) for n in every})
+        self._by_name = {node.name: self.parts[_key(node.name)] for node in every}
         self.bodies = {
             node.name: Body(node, {each.name: self._part(each) for each in node.body})
             for node in plan.nodes
@@ -164,9 +165,8 @@ class Model(nn.Module):
         }
         like = next(self.parameters())
         for node in self.plan.nodes:
-            if name := last_known(node):
-                width = node.features if isinstance(node, nodes.FramesInput) else 1
-                found[name] = like.new_full((rows, width), math.nan)
+            if isinstance(node, nodes.FramesInput) and (name := last_known(node)):
+                found[name] = like.new_full((rows, node.features), math.nan)
         return found
 
     def _carried(self) -> Iterator[tuple[nodes.Recurrent, RecurrentLayer]]:
@@ -208,7 +208,7 @@ class Model(nn.Module):
         return values_of(self.plan, self._part, self.ends, inputs, states, anew)
 
     def _part(self, node: nodes.Node) -> nn.Module:
-        return self.parts[_key(node.name)]
+        return self._by_name[node.name]
 
     def _scores(
         self,

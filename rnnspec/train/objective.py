@@ -88,6 +88,7 @@ class Objective:
         Outside of training no label is smoothed and every true token is given.
         """
         inputs, targets = numbers.placed(tensors(batch))
+        counts = self.counts(batch)
         with numbers.mixed():
             after: dict[str, Tensor] = {}
             if states is None:
@@ -98,12 +99,13 @@ class Objective:
             scores = {column: value.to(numbers.weights) for column, value in scores.items()}
             found = {
                 column: self._loss(node, scores[column], targets[column], inputs)
+                / max(1.0, counts[column])
                 for column, node in self.outputs.items()
             }
         return Answered(found, scores, targets, inputs, after)
 
     def _loss(self, node: Output, scores: Tensor, targets: Tensor, inputs: Inputs) -> Tensor:
-        """The weighted mean loss of one output."""
+        """The weighted loss of one output, summed over its answers."""
         goal = self.goals.of(node.column)
         smoothing = self.smoothing if self.model.training else 0.0
         match node:
@@ -121,7 +123,7 @@ class Objective:
             case ForecastOutput():
                 parameters, scale = forecast(self.model, node, scores, inputs)
                 total = losses.forecast_loss(node, parameters, scale, targets, self.loss)
-        return goal.weight * total / max(1.0, losses.count_of(node, targets))
+        return total if goal.weight == 1.0 else goal.weight * total
 
 
 def states_before(
