@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rnnspec.data import Dataset, cache, encode, in_validation, lines, survey
+from rnnspec.data import Dataset, Reading, cache, encode, in_validation, lines, survey
 from rnnspec.data.decode import fold, words
-from rnnspec.data.encode import Part
+from rnnspec.data.encode import Part, encode_parts
 from rnnspec.data.readers import Format
 from rnnspec.errors import DataError
 from rnnspec.plan import TextFacts, resolve
@@ -136,6 +137,33 @@ def test_a_share_splits_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert all_rows(valid).targets["value"][:, 0].tolist() == expected
     assert valid.lines.tolist() == [n + 1 for n in expected]
     assert sorted([*train.lines, *valid.lines]) == list(range(1, 61))
+
+
+def test_both_parts_of_a_share_in_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folders are those of each part by itself, to the byte."""
+    monkeypatch.setattr(lines, "BLOCK", 200)
+    file = write_rows(tmp_path / "rows.jsonl", ROWS * 30)
+    spec = spec_of(WORDS, CLASS, 0.25)
+    apart = {encoded(spec, file, rows=part).key for part in ("train", "valid")}
+    facts, read = survey(spec, file), list[float]()
+
+    def tell(done: float, text: str) -> None:
+        read.append(done)
+
+    for already in (0, 1, 2):
+        folder, read[:] = tmp_path / f"cache{already}", []
+        for key in sorted(apart)[:already]:
+            shutil.copytree(tmp_path / "cache" / key, folder / key)
+        reading = Reading.of(spec)
+        parts = encode_parts(resolve(spec, facts), facts, file, reading, folder, 0.25, tell)
+        assert {part.key for part in parts} == apart
+        assert read.count(1) == (already < 2), "passes over the file"
+        assert _contents(folder) == _contents(tmp_path / "cache")
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def test_a_part_without_rows(tmp_path: Path) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.data.cache import Writer, new_folder, open_folder
+from rnnspec.data.cache import Column, Writer, new_folder, open_folder
 from rnnspec.data.columns.base import Arrays, Taker
 from rnnspec.data.columns.encode import Encoding
 from rnnspec.data.dataset import Dataset, Season
@@ -29,7 +30,7 @@ from rnnspec.plan.facts import Facts
 from rnnspec.plan.nodes import ForecastOutput, Plan
 from rnnspec.spec.formats import Format
 
-__all__ = ["Part", "encode"]
+__all__ = ["Part", "encode", "encode_parts"]
 
 VERSION = 3
 """Of the encoding; to be raised with any change of what stands in the arrays."""
@@ -62,22 +63,38 @@ def encode(
     called now and then, as by `survey`; not where the arrays are there already.
     """
     assert rows == "train" or (rows == "all") == (share == 0), "a share goes with a part"
-    shards = Shards.of(file)
-    for each in shards.files:
-        check_file(each)
+    shards = _checked(file)
     reading = Reading(reading) if isinstance(reading, str) else reading
     rows = rows if share or reading.series is not None else "all"
     format = shards.format(reading.format)
     job = _Job(Encoding(plan, facts, reading), shards, format, rows, share, progress)
-    folder = cache / job.key()
-    arrays = open_folder(folder)
-    if arrays is None:
-        with new_folder(folder) as writer:
-            _write(job, writer)
-            shards.check_unchanged()
-        arrays = open_folder(folder)
-        assert arrays is not None, f"{folder} was just written"
-    return _dataset(job, arrays, folder.name)
+    return _encoded(cache, [job])[0]
+
+
+def encode_parts(
+    plan: Plan,
+    facts: Facts,
+    file: Path | Shards,
+    reading: Reading,
+    cache: Path,
+    share: float,
+    progress: Progress | None = None,
+) -> tuple[Dataset, Dataset]:
+    """`encode` of the part for training and of that for validation, a `share` of the rows, in one
+    pass over the file."""
+    shards = _checked(file)
+    encoding, format = Encoding(plan, facts, reading), shards.format(reading.format)
+    parts: tuple[Part, Part] = ("train", "valid")
+    jobs = [_Job(encoding, shards, format, part, share, progress) for part in parts]
+    train, valid = _encoded(cache, jobs)
+    return train, valid
+
+
+def _checked(file: Path | Shards) -> Shards:
+    shards = Shards.of(file)
+    for each in shards.files:
+        check_file(each)
+    return shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,30 +134,78 @@ class _Job:
         return [(column, taker) for column, taker in found if taker is not None]
 
 
-def _write(job: _Job, writer: Writer) -> None:
+def _encoded(cache: Path, jobs: Sequence[_Job]) -> list[Dataset]:
+    """The data sets of some parts of the same files; those that are not there are written."""
+    folders = [cache / job.key() for job in jobs]
+    found = [open_folder(folder) for folder in folders]
+    missing = [at for at, arrays in enumerate(found) if arrays is None]
+    with contextlib.ExitStack() as stack:
+        parts = [(jobs[at], stack.enter_context(new_folder(folders[at]))) for at in missing]
+        if parts:
+            _write(parts)
+            jobs[0].shards.check_unchanged()
+    for at in missing:
+        found[at] = open_folder(folders[at])
+    datasets = []
+    for job, folder, arrays in zip(jobs, folders, found, strict=True):
+        assert arrays is not None, f"{folder} was just written"
+        datasets.append(_dataset(job, arrays, folder.name))
+    return datasets
+
+
+def _write(parts: Sequence[tuple[_Job, Writer]]) -> None:
+    """The arrays of some parts of the same files, of plain rows in one pass."""
+    job = parts[0][0]
     if job.reading.series is not None:
-        _write_series(job, job.reading.series, writer)
+        for each, writer in parts:
+            _write_series(each, job.reading.series, writer)
         return
-    takers = job.takers(writer)
-    lines, offsets = writer.column("lines", np.int64), writer.column("offsets", np.int64)
-    offsets.append(np.zeros(1, np.int64))
-    bad, end = BadRows(job.shards), _End()
+    writing = [_Rows.of(each, writer) for each, writer in parts]
+    bad = BadRows(job.shards)
     columns = [node.column for _, node in job.encoding.named()]
     for chunk in job.chunks(columns, bad):
-        used = _part(chunk, job.rows, job.share)
-        lines.append(np.array(used.lines[used.continued :], np.int64))
-        lengths = take(used, takers, bad)
+        for rows in writing:
+            rows.add(chunk, bad)
+    for rows in writing:
+        rows.finish()
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Writes the plain rows of one part."""
+
+    job: _Job
+    takers: list[tuple[str, Taker]]
+    lines: Column
+    offsets: Column
+    end: _End
+
+    @staticmethod
+    def of(job: _Job, writer: Writer) -> _Rows:
+        takers, lines = job.takers(writer), writer.column("lines", np.int64)
+        offsets = writer.column("offsets", np.int64)
+        offsets.append(np.zeros(1, np.int64))
+        return _Rows(job, takers, lines, offsets, _End())
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        used = _part(chunk, self.job.rows, self.job.share)
+        self.lines.append(np.array(used.lines[used.continued :], np.int64))
+        lengths = take(used, self.takers, bad)
         if lengths is None:  # a row is one step
             lengths = np.ones(len(used), np.int64)
-        offsets.append(end.whole_rows(lengths, used.continued))
-    if end.rows:
-        offsets.append(np.array([end.steps], np.int64))
-    if not lines.count:
-        name = "validation" if job.rows == "valid" else "training"
-        raise DataError(
-            f"{job.shards}: no row falls to {name} with a validation share of {job.share:g}; "
-            "set data.valid to another share or to a file"
-        )
+        self.offsets.append(self.end.whole_rows(lengths, used.continued))
+
+    def finish(self) -> None:
+        """Raises DataError for a part without rows."""
+        if self.end.rows:
+            self.offsets.append(np.array([self.end.steps], np.int64))
+        if not self.lines.count:
+            job = self.job
+            name = "validation" if job.rows == "valid" else "training"
+            raise DataError(
+                f"{job.shards}: no row falls to {name} with a validation share of {job.share:g}; "
+                "set data.valid to another share or to a file"
+            )
 
 
 @dataclass(slots=True)

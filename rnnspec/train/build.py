@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rnnspec.data import Dataset, Progress, Reading, encode, survey
-from rnnspec.data.encode import Part
+from rnnspec.data.encode import encode_parts
 from rnnspec.data.find import Sources, find_sources
 from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, resolve
@@ -230,11 +230,12 @@ def datasets(
     """
     sources = sources or find_sources(loaded.spec.data, loaded.path.parent)
     reading, measured, share = Reading.of(loaded.spec), sources.measured, sources.share
-    train = encode(plan, facts, sources.train, reading, cache, "train", share, progress)
+    if share:
+        return encode_parts(plan, facts, sources.train, reading, cache, share, progress)
+    train = encode(plan, facts, sources.train, reading, cache, "train", progress=progress)
     if measured is None:
         return train, None
-    part: Part = "valid" if share else "all"
-    return train, encode(plan, facts, measured, reading, cache, part, share, progress)
+    return train, encode(plan, facts, measured, reading, cache, progress=progress)
 
 
 def _digests(sources: Sources) -> dict[str, dict[str, str]]:
