@@ -165,8 +165,9 @@ class Model(nn.Module):
         }
         like = next(self.parameters())
         for node in self.plan.nodes:
-            if isinstance(node, nodes.FramesInput) and (name := last_known(node)):
-                found[name] = like.new_full((rows, node.features), math.nan)
+            if name := last_known(node):
+                width = node.features if isinstance(node, nodes.FramesInput) else 1
+                found[name] = like.new_full((rows, width), math.nan)
         return found
 
     def _carried(self) -> Iterator[tuple[nodes.Recurrent, RecurrentLayer]]:
