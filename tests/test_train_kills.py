@@ -11,18 +11,27 @@ from pathlib import Path
 
 import pytest
 
+from rnnspec.data.batches import BUFFER
 from rnnspec.errors import BuildError
 from rnnspec.spec.load import load_spec
 from rnnspec.train.build import build
 from rnnspec.train.events import Silent
 from rnnspec.train.folder import all_builds
 from tests.kills import SPEC, STREAM, readable, survive, undisturbed, write_spec
+from tests.test_data_batches import shrink
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@pytest.mark.parametrize("text", [SPEC, STREAM], ids=["rows", "stream"])
-def test_killed_builds_end_with_the_same_weights(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "buffer"),
+    [(SPEC, BUFFER), (SPEC, 64), (STREAM, BUFFER)],
+    ids=["rows", "rows beyond the buffer", "stream"],
+)
+def test_killed_builds_end_with_the_same_weights(
+    tmp_path: Path, text: str, buffer: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shrink(monkeypatch, buffer, 8)
     spec = write_spec(tmp_path, text)
     whole, seconds = undisturbed(spec)
     found = survive(spec, whole, seconds / 2, most=5, seed=1)

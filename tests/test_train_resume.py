@@ -11,6 +11,7 @@ from rnnspec.errors import BuildError
 from rnnspec.train.events import Silent
 from rnnspec.train.loop import Trainer
 from tests.models import layers_plan
+from tests.test_data_batches import shrink
 from tests.training import (
     Stream,
     assert_same_training,
@@ -47,6 +48,19 @@ def test_every_setting_resumes_exactly(name: str, tmp_path: Path) -> None:
     plan = layers_plan(_layer(dropout=0.2), _layer())  # the random state counts too
     whole = trained_in_pieces(tmp_path / "whole", settings, plan=plan)
     broken = trained_in_pieces(tmp_path / "broken", settings, [1, 2, 2, 3], plan=plan)
+    assert_same_training(whole, broken)
+
+
+@pytest.mark.parametrize("batch", [8, {"tokens": 60}], ids=["rows", "tokens"])
+def test_rows_beyond_the_buffer_resume_exactly(
+    batch: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted within buffers and between them: an epoch has three and a part of a fourth."""
+    shrink(monkeypatch, 32, 4)
+    settings, data = settings_of(batch=batch), rows_data(rows=111)
+    plan = layers_plan(_layer(dropout=0.2))
+    whole = trained_in_pieces(tmp_path / "whole", settings, [], data, plan=plan)
+    broken = trained_in_pieces(tmp_path / "broken", settings, [1, 3, 5, 4], data, plan=plan)
     assert_same_training(whole, broken)
 
 
