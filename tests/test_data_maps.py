@@ -50,7 +50,10 @@ def test_a_data_set_looks_at_what_its_batches_read(
     monkeypatch.setattr(module, "EVERY", 3)
     monkeypatch.setattr(module, "resident", counted)
     rows = [{"text": "a b", "label": n % 2} for n in range(9)]
-    _, data = encoded(spec_of(WORDS, CLASS), write_rows(tmp_path / "rows.jsonl", rows))
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    assert not encoded(spec_of(WORDS, CLASS), file)[1].maps.maps, "too small to be let go"
+    monkeypatch.setattr(module, "MOST", 16)
+    _, data = encoded(spec_of(WORDS, CLASS), file)
     assert len(data.maps.maps) == 4, "lines, offsets, words and labels"
     looks[0] = 0
     for ask in (data.collate, data.lengths):
@@ -63,6 +66,7 @@ def test_where_the_system_does_not_tell_nothing_is_let_go(
 ) -> None:
     monkeypatch.setattr(module, "STATM", str(tmp_path / "none"))
     monkeypatch.setattr(module, "EVERY", 1)
+    monkeypatch.setattr(module, "MOST", 0)
     assert resident() == 0
     with new_folder(tmp_path / "folder") as writer:
         writer.column("numbers", "<i8").append(np.arange(5))

@@ -19,7 +19,7 @@ STATM = "/proc/self/statm"
 
 @dataclass(slots=True)
 class Maps:
-    """The maps of some arrays.
+    """The maps of some arrays, none of arrays that are no larger than MOST together.
 
     Pages that were read stay resident for as long as no one else wants the memory, and a memory
     limit, or whoever looks at the process, counts them. So beyond MOST they are let go: they stay
@@ -42,6 +42,8 @@ class Maps:
                 base = getattr(base, "base", None)
             if base is not None:
                 found[id(base)] = base
+        if sum(map(len, found.values())) <= MOST:  # they will never be let go
+            found.clear()
         return Maps(tuple(found.values()))
 
     def read(self, rows: int) -> None:
