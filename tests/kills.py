@@ -121,7 +121,8 @@ def survive(spec: Path, whole: BuildFolder, seconds: float, most: int, seed: int
             assert status == 0, f"a build that was resumed after {kills} kills failed"
         break
     folder = next(all_builds(builds))
-    same = _same(read_arrays(whole.weights)[0], read_arrays(folder.weights)[0])
+    pairs = ((whole.weights, folder.weights), (whole.last, folder.last))
+    same = all(_same(read_arrays(one)[0], read_arrays(other)[0]) for one, other in pairs)
     return Survived(kills, same, metrics_of(whole) == metrics_of(folder))
 
 
@@ -130,8 +131,10 @@ def readable(folder: BuildFolder) -> None:
     assert folder.read_state()["state"] in (*UNFINISHED, "finished")
     load_spec(folder.spec)
     read_facts(folder.path)
-    if folder.weights.exists():
-        read_arrays(folder.weights)
+    for weights in (folder.weights, folder.last):
+        if weights.exists():
+            read_arrays(weights)
+    assert folder.last.exists() or folder.read_state()["state"] != "finished"
     if folder.checkpoint.exists():
         _, about = read_arrays(folder.checkpoint)
         lines = json.loads(about["position"])["lines"]

@@ -35,6 +35,9 @@ KINDS: dict[str, Mapping[str, Any]] = {
     "plain tags": spec_of(
         "N:N", {"column": "tokens", "as": "tokens"}, {"column": "tags", "as": "tags"}
     ),
+    "next frames": spec_of(
+        "N:N", {"column": "frames", "as": "frames"}, {"column": "frames", "as": "next"}
+    ),
     "student_t": forecast("student_t"),
 }
 

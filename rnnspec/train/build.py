@@ -18,7 +18,7 @@ from rnnspec.spec.load import LoadedSpec
 from rnnspec.spec.metrics import watched_metrics
 from rnnspec.to_torch import Model
 from rnnspec.train.devices import Numbers, device_of
-from rnnspec.train.distributed import ALONE, Processes, restarts, run_id
+from rnnspec.train.distributed import ALONE, Processes, SaidElsewhere, restarts, run_id
 from rnnspec.train.events import Heard, Listener, Several
 from rnnspec.train.files import read_arrays, write_arrays
 from rnnspec.train.folder import CACHE, BuildFolder, Trained, begin
@@ -126,8 +126,8 @@ def _prepared(
     plan = resolve(spec, facts)
     with processes.first_then_others():
         train, valid = datasets(loaded, plan, facts, builds / CACHE, sources, tell)
-    if valid is not None:
-        check_bleu(watched_metrics(spec.train), plan, goals_of(spec, facts), valid)
+    names, goals = watched_metrics(spec.train), goals_of(spec, facts)
+    processes.from_first(lambda: check_bleu(names, plan, goals, valid))
     wanted = spec.train.threads or (1 if processes.count > 1 else None)
     threads = threads_for(plan, spec.train.batch, wanted)
     if found is not None:
@@ -175,9 +175,10 @@ def _trained(
         try:
             finished = trainer.run(interrupt)
         except Diverged as error:
-            if writes:
-                best = trainer.position.best_epoch
-                _write_state(folder, state="failed", why=str(error), best_epoch=best)
+            if not writes:
+                raise SaidElsewhere(str(error)) from error
+            best = trainer.position.best_epoch
+            _write_state(folder, state="failed", why=str(error), best_epoch=best)
             raise
     at = trainer.position
     if not finished:

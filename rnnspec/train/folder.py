@@ -33,7 +33,7 @@ from rnnspec.spec import Spec
 from rnnspec.spec.load import LoadedSpec, load_spec, resolved_yaml
 from rnnspec.train.files import read_arrays, read_text, write_text
 
-STATES = ("training", "stopped", "finished", "not trained")
+STATES = ("training", "stopped", "finished", "failed", "not trained")
 CACHE = ".cache"
 """Folder beside the builds in which encoded data is kept for the next build."""
 Which = Literal["best", "last"]

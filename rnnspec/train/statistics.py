@@ -90,32 +90,24 @@ def warnings(statistics: Mapping[str, float], settled: bool = True) -> Iterator[
     """
     norm = statistics.get("grad.norm", 0.0)
     if norm > LARGE:
-        yield (
-            "large",
-            (
-                f"gradients are large: their norm was {norm:.0e} on average before it was limited; set"
-                " train.optimizer's lr lower, start recurrent weights orthogonal, or scale the data"
-            ),
-        )
+        told = f"gradients are large: their norm was {norm:.0e} on average before it was limited"
+        cure = "set train.optimizer's lr lower, start recurrent weights orthogonal, or scale"
+        yield "large", f"{told}; {cure} the data"
     flows = {k.removeprefix("flow."): v for k, v in statistics.items() if k.startswith("flow.")}
     for name, flow in flows.items() if settled else ():
         if flow > EXPLODED:
-            yield (
-                "exploding",
-                (
-                    f"gradients explode through time in {name}: at the first step they are {flow:.0e}"
-                    " times as large as at the last; set train.clip_norm smaller, or start recurrent"
-                    " weights orthogonal"
-                ),
-            )
+            told = f"at the first step they are {flow:.0e} times as large as at the last"
+            cure = "set train.clip_norm smaller, or start recurrent weights orthogonal"
+            yield "exploding", f"gradients explode through time in {name}: {told}; {cure}"
         if flow < VANISHED:
             share = f"only {flow:.0e} of the gradient" if flow else "nothing of the gradient"
+            told = f"{share} at the last step arrives at the first, so that what was long ago is"
+            cure = "use a gated cell (lstm, gru), a higher forget_bias, or a pooling of all steps"
             yield (
                 "vanishing",
                 (
-                    f"gradients vanish through time in {name}: {share} at the last step arrives at the"
-                    " first, so that what was long ago is not learned; use a gated cell (lstm, gru), a"
-                    " higher forget_bias, or a pooling of all steps (mean, max, attention)"
+                    f"gradients vanish through time in {name}: {told} not learned; {cure}"
+                    " (mean, max, attention)"
                 ),
             )
 

@@ -129,8 +129,10 @@ def _extra(node: Output, plan: Plan, goals: Goals) -> Extra | None:
     return Coverage(node) if isinstance(node, ForecastOutput) and goal.banded else None
 
 
-def check_bleu(metrics: Sequence[str], plan: Plan, goals: Goals, valid: Dataset) -> None:
+def check_bleu(metrics: Sequence[str], plan: Plan, goals: Goals, valid: Dataset | None) -> None:
     """Raises DataError if BLEU is among the metrics and says nothing of the texts of these rows."""
+    if valid is None:
+        return
     for node in plan.outputs:
         prefix = "" if len(plan.outputs) == 1 else f"{node.column}."
         if not isinstance(node, TextOutput) or f"{prefix}bleu" not in metrics:
