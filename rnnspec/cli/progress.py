@@ -182,7 +182,8 @@ class Bar:
         if now - self._drawn >= BAR_SECONDS:
             self._drawn = now
             task = self.progress.task_ids[0]
-            self.progress.update(task, completed=int(100 * done), text=f"%, {self._pass.left}")
+            text = ", ".join(filter(None, ("%", self._pass.left)))
+            self.progress.update(task, completed=int(100 * done), text=text)
             self.progress.refresh()
 
     def begun(self, folder: Path) -> None:

@@ -63,6 +63,7 @@ class Trainer:
         self.model, self.settings, self.folder = model, settings, folder
         self.valid, self.listener, self.processes = valid, listener, processes
         self.feed = feed_of(train, settings, processes)
+        self._whole = self.feed if processes.count == 1 else feed_of(train, settings)
         numbers, why = numbers_for(model, settings, self.feed, folder.checkpoint, processes)
         if why:
             listener.warning(why)
@@ -206,7 +207,7 @@ class Trainer:
         if not self.stepper.finite():
             raise self._diverged("a weight became infinite or no number", at.batches)
         record = self._record()
-        for name, value in measured(self.stepper, self.feed, self.settings, at.epoch).items():
+        for name, value in measured(self.stepper, self._whole, self.settings, at.epoch).items():
             record[name] = value
         self.stepper.average.after_epoch()
         with averaged(self.stepper.average):
