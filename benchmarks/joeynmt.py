@@ -21,14 +21,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +33,7 @@ from string import ascii_lowercase
 from typing import Any
 
 import torch
+from peers import Process, environment
 
 from rnnspec.export import export_onnx
 from rnnspec.plan.weights import weights_of
@@ -52,7 +50,6 @@ NEEDS = (
 )  # fmt: skip
 """What JoeyNMT imports to train and translate; it also asks for linters and for data sets."""
 TARGETS = {"training": 3.0, "greedy": 8.0, "beam 5": 8.0}
-ENV = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 Pairs = list[tuple[str, str]]
 
 
@@ -81,19 +78,6 @@ def words(count: int, seed: int) -> Pairs:
 
 def tokens(pairs: Pairs) -> int:
     return sum(len(answer) + 1 for _, answer in pairs)
-
-
-def environment(folder: Path) -> Path:
-    """JoeyNMT's Python, with everything installed."""
-    python, ready = folder / "bin" / "python", folder / "ready"
-    if not ready.exists():
-        print(f"installing {PEER} into {folder} (once)", flush=True)
-        venv.create(folder, with_pip=True, clear=True)
-        pip = [str(python), "-m", "pip", "install", "--quiet"]
-        subprocess.run([*pip, f"torch=={torch.__version__.partition('+')[0]}", *NEEDS], check=True)
-        subprocess.run([*pip, "--no-deps", PEER], check=True)
-        ready.touch()
-    return python
 
 
 def peer_config(folder: Path, settings: Settings) -> dict[str, Any]:
@@ -190,37 +174,6 @@ class Clock(Silent):
     @property
     def seconds(self) -> float:
         return self.began["writing the report"] - self.began["training"]
-
-
-class Process:
-    """A contestant in a process of its own, asked line by line; see the scripts beside this one."""
-
-    def __init__(self, command: list[str], log: Path) -> None:
-        self.log = log
-        with log.open("w", encoding="utf-8") as errors:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-                text=True, env=ENV,
-            )  # fmt: skip
-
-    def send(self, line: str) -> None:
-        assert self._process.stdin
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-
-    def told(self) -> dict[str, Any]:
-        """The answer to the line sent. Stops with the process's log if it has ended."""
-        assert self._process.stdout
-        told = self._process.stdout.readline()
-        if not told:
-            raise SystemExit(f"the process has ended:\n{self.log.read_text(encoding='utf-8')}")
-        answer: dict[str, Any] = json.loads(told)
-        return answer
-
-    def end(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait()
 
 
 def write_pairs(folder: Path, name: str, pairs: Pairs) -> None:
@@ -332,7 +285,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     settings = Settings(options.epochs, options.lr, options.seed, options.input_feeding)
-    python = environment(options.venv)
+    python = environment(options.venv, PEER, NEEDS)
     with tempfile.TemporaryDirectory() as folder:
         print(f"{'':<24}{'JoeyNMT':>10}{'rnnspec':>10}{'ratio':>8}  target", flush=True)
         found = compare(Path(folder), python, settings, options.rounds)
