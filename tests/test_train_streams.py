@@ -186,6 +186,19 @@ def test_states_of_mixed_precision_are_carried() -> None:
         assert found.loss == pytest.approx(expected.loss, rel=0.02)
 
 
+def test_states_of_mixed_precision_come_back_from_a_checkpoint(tmp_path: Path) -> None:
+    numbers = Numbers(precision="bfloat16")
+    stepper, other = (Stepper(model_of(), SETTINGS, numbers) for _ in range(2))
+    pieces = list(StreamFeed(Stream(), SETTINGS).pieces(0, 0))
+    stepper.step([pieces[0]])
+    trainer = Trainer(model_of(), SETTINGS, BuildFolder(tmp_path), Stream(), None, Silent())
+    save(tmp_path / "checkpoint.safetensors", trainer.position, stepper)
+    load(tmp_path / "checkpoint.safetensors", other)
+    found = other.states_before(pieces[1])
+    for name, state in stepper.states_before(pieces[1]).items():
+        assert torch.equal(found[name], state)
+
+
 def test_masks_of_a_sequence_are_drawn_for_each_window() -> None:
     """One mask for all steps of a window, others in the next: a window is what is remembered."""
     layer = {"cell": "gru", "units": 50, "dropout": 0.5, "dropout_per": "sequence"}

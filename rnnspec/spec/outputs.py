@@ -124,8 +124,8 @@ class VectorOutput(Model):
 
 
 class TagsOutput(Model):
-    """One label for each step of the input: a list of labels; null leaves a step out of loss and
-    metrics."""
+    """One label for each step of the input: a list of labels, or in a table of series one a row;
+    null, or an empty field of CSV, leaves a step out of loss and metrics."""
 
     column: Column
     as_: Literal["tags"] = Field(alias="as", description="What the column holds.")
@@ -147,7 +147,8 @@ class KeysOutput(Model):
 
 
 class FramesOutput(Model):
-    """A vector for each step of the input, all of the same width."""
+    """A vector for each step of the input, all of the same width; in a table of series one number
+    a row, and an empty one is left out of loss and metrics."""
 
     column: Column
     as_: Literal["frames"] = Field(alias="as", description="What the column holds.")
@@ -156,7 +157,8 @@ class FramesOutput(Model):
 
 
 class NextOutput(Model):
-    """The next step of the input in the same column: language modelling."""
+    """The next step of the input in the same column: of text language modelling, of frames or a
+    series their next numbers."""
 
     column: Column
     as_: Literal["next"] = Field(alias="as", description="What is answered.")
