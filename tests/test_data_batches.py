@@ -108,7 +108,7 @@ def _orders(data: Given | Alike) -> set[tuple[int, ...]]:
 
 def test_memory_does_not_grow_with_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     shrink(monkeypatch, 1024, 128)
-    few, many = (_peak(rows) for rows in (5_000, 105_000))
+    few, many = (_peak(rows) for rows in (20_000, 120_000))
     assert many < few + 100_000, "less than a byte for each row more"
 
 
