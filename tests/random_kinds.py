@@ -15,9 +15,13 @@ from tests.random_specs import Draw, layers, own_cells, width_of
 Own = dict[str, dict[str, Any]]
 STEPS = [name for name in SEQUENCES if "series" not in name]
 SERIES = [name for name in SEQUENCES if "series" in name]
-AHEAD = ["words", "tokens", "chars", "bytes", "key_steps"]
+AHEAD = [
+    "words", "tokens", "chars", "bytes", "key_steps", "frames", "raw_frames", "plain_frames",
+    "series",
+]  # fmt: skip
 WHOLE = ["class", "labels", "out_number", "out_vector"]
 EACH = ["tags", "keys", "out_frames"]
+OF_SERIES = ["tags", "out_frames"]
 TEXTS = {"out_words": WORDS, "out_chars": LETTERS, "out_tokens": TOKENS}
 DISTRIBUTIONS: list[Any] = [
     "point", "gaussian", "student_t", "negative_binomial", {"quantiles": [0.2, 0.5, 0.7]},
@@ -42,7 +46,10 @@ def kind_specs(draw: Draw) -> dict[str, Any]:
     elif cardinality != "1:1":
         sequences = _some(draw, STEPS)[:2]
     if cardinality == "N:N" and not ahead:
-        outputs = [output(kind) for kind in _some(draw, EACH)]
+        if draw(st.integers(0, 3)) == 0:
+            sequences = ["series"]
+        kinds = OF_SERIES if sequences == ["series"] else EACH
+        outputs = [output(kind) for kind in _some(draw, kinds)]
     more: dict[str, Any] = {}
     if draw(st.booleans()):
         more["head"] = {"hidden": [4], "activation": draw(st.sampled_from(["relu", "gelu"]))}
