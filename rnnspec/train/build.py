@@ -175,10 +175,10 @@ def _trained(
         try:
             finished = trainer.run(interrupt)
         except Diverged as error:
-            if not writes:
+            failed = {"why": str(error), "best_epoch": trainer.position.best_epoch}
+            processes.from_first(lambda: _write_state(folder, state="failed", **failed))
+            if not writes:  # none ends before it is written, or torchrun would end the first
                 raise SaidElsewhere(str(error)) from error
-            best = trainer.position.best_epoch
-            _write_state(folder, state="failed", why=str(error), best_epoch=best)
             raise
     at = trainer.position
     if not finished:
