@@ -1,6 +1,6 @@
 """Rows for `rnnspec run` from a table whose rows are the steps of series: one for each series.
 
-The answer is what follows the last row of a series. Where a model reads values that are known
+The answer is what follows the last row of a series, or one for each of its rows. Where a model reads values that are known
 ahead, the last rows of each series, as many as are answered, hold those; their other cells are not
 looked at and may be empty.
 """
@@ -71,7 +71,7 @@ def from_table(model: Model, files: Shards, reading: SeriesReading) -> Iterator[
                 f"{files}: series {name!r} has {len(places)} rows, and its last {ahead} are the"
                 " values that are known ahead; put rows of its past before them"
             )
-        past = places[: len(places) - ahead][-reading.history :]
+        past = places[: len(places) - ahead][-reading.history :]  # with 0 all of them
         coming = places[len(places) - ahead :]
         row: Row = {}
         for column in model.inputs:

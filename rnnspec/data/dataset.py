@@ -72,7 +72,7 @@ class Dataset:
     `inputs` by the key of the node, `targets` by column; the steps of row i are `starts[i]` to
     `ends[i]` of the columns of steps. `lines` `[rows]` holds where the file has each row: its line,
     for Parquet its row, counted from 1, of several files its location (`rnnspec.data.shards`); of a
-    window over a series, of the first step answered.
+    series read whole, of its first step, and of a window over one, of the first step answered.
     `of_rows` `[rows]` are the places of each row in the columns of one value a row, None where they
     are the numbers of the rows. `seasons` by column of a forecast. All arrays are mapped from disk
     (`maps`): they take no memory that the system cannot take back, and no more than `Maps` says.
