@@ -1,8 +1,8 @@
 """Rows for `rnnspec run` from a table whose rows are the steps of series: one for each series.
 
-The answer is what follows the last row of a series, or one for each of its rows. Where a model reads
-values that are known ahead, the last rows of each series, as many as are answered, hold those; their
-other cells are not looked at and may be empty.
+The answer is what follows the last row of a series, or one for each of its rows. Where a model
+reads values that are known ahead, the last rows of each series, as many as are answered, hold
+those; their other cells are not looked at and may be empty.
 """
 
 from __future__ import annotations
