@@ -146,6 +146,7 @@ class NativeKernel(nn.Module):
         the states in `ends` are those after each row's last step, or before the first in a row of
         none. With `reverse`, which needs lengths, every row is read from its end.
         """
+        assert lengths is not None or not (reverse or ends), "without lengths rows have no ends"
         zero = steps.new_zeros((steps.shape[1], self.units))
         before = tuple(zero if states is None else states[name] for name in self.states)
         layout = None if lengths is None else self.layout(lengths, steps.device)

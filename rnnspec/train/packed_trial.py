@@ -1,6 +1,6 @@
 """Whether torch's kernels for packed sequences are faster on a GPU, by trial where training begins.
 
-On a CPU nothing is tried: `rnnspec.to_torch.cuts` rests on constants.
+On a CPU nothing is tried: the tables of `rnnspec.to_torch.native` are constants.
 """
 
 from __future__ import annotations
