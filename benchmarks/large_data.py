@@ -51,7 +51,7 @@ train: {{epochs: 1, batch: 64, window: 64, threads: 1}}
 """
 
 Phase = dict[str, Any]
-"""Name, seconds, peak memory and the process's own, in MB."""
+"""Name, seconds, seconds of CPU, peak memory and the process's own, in MB."""
 
 
 def vocabulary(draw: np.random.Generator) -> list[str]:
@@ -92,7 +92,7 @@ class Phases(Silent):
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._name, self._began = "starting", time.perf_counter()
+        self._name, self._began = "starting", (time.perf_counter(), time.process_time())
 
     def stage(self, text: str) -> None:
         self.enter(text)
@@ -111,10 +111,12 @@ class Phases(Silent):
         """Ends the phase that is going on, if it is another."""
         if name == self._name:
             return
-        found = {"phase": self._name, "seconds": time.perf_counter() - self._began}
+        wall, cpu = self._began
+        found = {"phase": self._name, "seconds": time.perf_counter() - wall}
+        found["cpu_seconds"] = time.process_time() - cpu
         print(json.dumps(found | memory()), flush=True)
         Path("/proc/self/clear_refs").write_text("5")  # the peak is counted anew
-        self._name, self._began = name, time.perf_counter()
+        self._name, self._began = name, (time.perf_counter(), time.process_time())
 
 
 def memory() -> dict[str, float]:
@@ -143,8 +145,8 @@ def measured(name: str, spec: str, file: Path, seconds: float) -> list[Phase]:
     for phase in phases(path, seconds):
         found.append(phase)
         print(
-            f"  {phase['phase']:<20} {phase['seconds']:8.1f} s   peak {phase['peak']:5.0f} MB,"
-            f" own {phase['own']:5.0f} MB"
+            f"  {phase['phase']:<20} {phase['seconds']:8.1f} s, CPU {phase['cpu_seconds']:8.1f} s"
+            f"   peak {phase['peak']:5.0f} MB, own {phase['own']:5.0f} MB"
         )
     cached = sum(each.stat().st_size for each in file.parent.glob("builds/.cache/*/*"))
     print(f"  encoded: {cached / 1e9:.2f} GB")
