@@ -127,7 +127,8 @@ def in_parts(parts: int, lengths: Lengths, device: torch.device) -> Layout:
     """Everything is read, in parts of as many steps."""
     rows, each = len(lengths.of_rows), lengths.longest // parts
     sizes = ((each, rows),) * (parts - 1) + ((lengths.longest - each * (parts - 1), rows),)
-    return Layout(torch.arange(rows), torch.arange(lengths.longest * rows), sizes, lengths)
+    places = torch.arange(lengths.longest * rows)
+    return Layout(torch.arange(rows), places, sizes, lengths.of_rows, lengths.longest)
 
 
 def compared(options: argparse.Namespace) -> dict[str, dict[str, float]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -213,6 +215,24 @@ def test_a_packed_layout_reads_each_real_step_once(lengths: list[int]) -> None:
     assert sorted(layout.places.tolist()) == every.places.tolist()
     assert sum(many * rows for many, rows in layout.parts) == sum(lengths)
     assert not bool(layout.past.any())
+
+
+@pytest.mark.parametrize("way", ["cut", "packed"])
+def test_a_batch_is_given_back_when_it_is_done_with(way: str) -> None:
+    """What its lengths keep does not keep them: that would wait for the garbage collector."""
+    kernel = kernel_of("lstm", way)
+    every = Lengths(torch.tensor([5, 1, 3]), 5)
+    kept = weakref.ref(every)
+    gc.disable()
+    try:
+        with going(way):
+            out, _ = kernel(torch.randn(5, 3, INPUTS), None, every, True, kernel.states)
+        out.sum().backward()
+        assert every.layouts
+        del every, out
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 def test_a_batch_is_cut_where_enough_of_it_is_padding() -> None:

@@ -28,12 +28,14 @@ CUTS = 16
 class Layout:
     """`order` `[B]`: rows by falling length, and `back`, where each row stands there. `places`
     `[N]`: of all steps `[T * B]` the ones that are read. `parts`: numbers of steps, and of rows,
-    read one after another. `packed`: every row is left out from its end on."""
+    read one after another. `of_rows`, `longest`: as of `Lengths`, which keeps the layout and is not
+    kept by it. `packed`: every row is left out from its end on."""
 
     order: Tensor
     places: Tensor
     parts: tuple[tuple[int, int], ...]
-    lengths: Lengths
+    of_rows: Tensor
+    longest: int
     packed: bool = False
 
     @cached_property
@@ -44,24 +46,32 @@ class Layout:
     def numbers(self) -> Tensor:
         """`[T * B]`: which of the steps that are read each step is, any for those that are not."""
         each = torch.arange(len(self.places), device=self.places.device)
-        return each.new_zeros(self.lengths.longest * len(self.order)).scatter_(0, self.places, each)
+        return each.new_zeros(self.longest * len(self.order)).scatter_(0, self.places, each)
 
     @cached_property
     def unread(self) -> Tensor:
         """The others of all steps, those that are not in `places`."""
-        found = torch.ones_like(self.lengths.mask.flatten())
+        every = self.longest * len(self.order)
+        found = torch.ones(every, dtype=torch.bool, device=self.places.device)
         return found.index_fill_(0, self.places, False).nonzero().flatten()
 
     @cached_property
     def past(self) -> Tensor:
         """`[N]`: steps that are read though they are past the ends of their rows."""
-        return ~self.lengths.mask.flatten().index_select(0, self.places)
+        return self.places // len(self.order) >= self._ends
 
     @cached_property
     def turned(self) -> Layout:
         """For the reverse direction: every row is read from its end."""
-        places = self.lengths.reversal.index_select(0, self.places)
-        return replace(self, places=places)
+        rows = len(self.order)
+        steps = self.places // rows
+        turned = torch.where(steps < self._ends, self._ends - 1 - steps, steps)
+        return replace(self, places=turned * rows + self.places % rows)
+
+    @cached_property
+    def _ends(self) -> Tensor:
+        """`[N]`: the length of the row of each step."""
+        return self.of_rows.index_select(0, self.places % len(self.order))
 
 
 def packed(lengths: Lengths) -> Layout:
@@ -110,7 +120,7 @@ def _layout(falling: Tensor, order: Tensor, rising: Sequence[int], lengths: Leng
         (end - start, len(rising) - bisect_right(rising, start))
         for start, end in pairwise([0, *ends])
     )
-    return Layout(order, places, parts, lengths)
+    return Layout(order, places, parts, lengths.of_rows, lengths.longest)
 
 
 def cheapest(rising: Sequence[int], cost: float) -> tuple[list[int], float]:
