@@ -59,10 +59,11 @@ def assert_ends_the_same(spec: Path, builds: Path) -> None:
 
 
 def assert_same(one: BuildFolder, other: BuildFolder) -> None:
-    expected, found = read_arrays(one.weights)[0], read_arrays(other.weights)[0]
-    assert expected.keys() == found.keys()
-    for name, value in expected.items():
-        np.testing.assert_array_equal(found[name], value, err_msg=name)
+    for before, after in ((one.weights, other.weights), (one.last, other.last)):
+        expected, found = read_arrays(before)[0], read_arrays(after)[0]
+        assert expected.keys() == found.keys()
+        for name, value in expected.items():
+            np.testing.assert_array_equal(found[name], value, err_msg=name)
     assert metrics_of(one) == metrics_of(other)
 
 
