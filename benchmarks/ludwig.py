@@ -270,18 +270,16 @@ def main() -> None:
     parser.add_argument("--venv", type=Path, default=default, help=f"default {default}")
     parser.add_argument("--passes", type=int, default=5, help="that count (default 5)")
     parser.add_argument("--batch", type=int, default=32, help="rows (default 32)")
-    parser.add_argument(
-        "--long", type=int, default=512, help="rows of 5 to 200 words (default 512)"
-    )
-    parser.add_argument(
-        "--short", type=int, default=2048, help="rows of 5 to 20 words (default 2048)"
-    )
+    parser.add_argument("--long", type=int, default=512, help="rows of 5 to 200 words, or 0")
+    parser.add_argument("--short", type=int, default=2048, help="rows of 5 to 20 words, or 0")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results here")
     options = parser.parse_args()
     torch.set_num_threads(1)
     python = environment(options.venv, PEER, NEEDS, ["--ignore-requires-python"])
     results: dict[str, Any] = {}
     for name, count, longest in (("long", options.long, 200), ("short", options.short, 20)):
+        if not count:
+            continue
         rows = drawn(count, 5, longest)
         seconds = measured(rows, python, options.passes, options.batch)
         results[name] = compare(f"5 to {longest} words", rows, seconds)
