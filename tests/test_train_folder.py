@@ -202,6 +202,25 @@ def test_a_checkpoint_that_is_cut_anywhere_is_refused(loaded: LoadedSpec, builds
     assert build(loaded, builds, Silent(), resume=True).finished
 
 
+@pytest.mark.parametrize("name", ["weights.safetensors", "spec.yaml", "source.yaml", "facts.json"])
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_file_that_is_lost_or_emptied_is_named(
+    loaded: LoadedSpec, builds: Path, name: str, gone: bool
+) -> None:
+    """But for the spec as it was written, which nothing is read from."""
+    file = crashed(loaded, builds).path / name
+    file.unlink()
+    if not gone:
+        file.touch()
+    if name == "source.yaml" and not gone:
+        assert build(loaded, builds, Silent(), resume=True).finished
+        return
+    with pytest.raises(BuildError) as error:
+        build(loaded, builds, Silent(), resume=True)
+    if name != "spec.yaml" or gone:
+        assert str(file) in str(error.value) and "build again" in str(error.value)
+
+
 @pytest.mark.parametrize("torn", ['{"epoch": 2, "tra', "\x00\x00\x00"])
 def test_a_line_of_metrics_that_is_cut_off_is_written_again(
     loaded: LoadedSpec, builds: Path, torn: str

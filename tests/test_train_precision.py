@@ -62,6 +62,13 @@ def test_a_precision_that_does_not_work_is_not_used() -> None:
     assert why == ("training in float32, for bfloat16 does not work here: mkldnn does not do this")
 
 
+@pytest.mark.parametrize(("wanted", "chosen"), [("auto", "float32"), ("bfloat16", "bfloat16")])
+def test_where_every_run_is_the_same_no_time_decides(wanted: str, chosen: str) -> None:
+    for plain, mixed in ((0.002, 0.02), (0.02, 0.002)):
+        step = taking(plain, mixed, [])
+        assert tried(wanted, CPU, step, timed=False) == (chosen, "")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("wanted", ["float32", "float64"])
 def test_full_precision_needs_no_trial(wanted: str) -> None:
     def step(numbers: Numbers) -> None:
@@ -75,7 +82,7 @@ def test_a_fallback_is_said_and_a_trial_leaves_no_trace(
 ) -> None:
     """The same weights as in float32 from the start, random numbers included."""
 
-    def slow(wanted: str, device: object, step: object) -> tuple[str, str]:
+    def slow(wanted: str, device: object, step: object, timed: bool) -> tuple[str, str]:
         assert callable(step)
         step(Numbers())
         return "float32", "too slow"

@@ -117,8 +117,8 @@ class Train(Model):
     )
     deterministic: bool = Field(
         default=False,
-        description="On a GPU: the same numbers in every run, which takes longer. On a CPU they "
-        "always are.",
+        description="The same numbers in every run, which takes longer on a GPU. On a CPU they are "
+        "without it, but for a precision that is chosen by trial.",
     )
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = Field(
         default=0, description="Seed of all random numbers: weights, order of rows, dropout."

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from rnnspec.errors import BuildError
 
+DAMAGED = "the build folder is damaged: build again"
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Put `content` at `path` in one move. Raises BuildError if it cannot be written."""
@@ -47,7 +49,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise BuildError(f"{path}: cannot be read ({error})") from error
+        raise BuildError(f"{path}: cannot be read ({error}); {DAMAGED}") from error
 
 
 def write_arrays(
@@ -69,4 +71,4 @@ def read_arrays(path: Path) -> tuple[dict[str, NDArray[np.generic]], dict[str, s
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return arrays, dict(file.metadata() or {})
     except (OSError, SafetensorError) as error:
-        raise BuildError(f"{path}: not a readable safetensors file ({error})") from error
+        raise BuildError(f"{path}: not a readable safetensors file ({error}); {DAMAGED}") from error

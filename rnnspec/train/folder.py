@@ -31,7 +31,7 @@ from rnnspec.plan import Facts, Plan, dump, resolve
 from rnnspec.plan.facts_file import read_facts, write_facts
 from rnnspec.spec import Spec
 from rnnspec.spec.load import LoadedSpec, load_spec, resolved_yaml
-from rnnspec.train.files import read_arrays, read_text, write_text
+from rnnspec.train.files import DAMAGED, read_arrays, read_text, write_text
 
 STATES = ("training", "stopped", "finished", "failed", "not trained")
 CACHE = ".cache"
@@ -102,15 +102,9 @@ class BuildFolder:
         try:
             state = json.loads(read_text(self.state))
         except ValueError as error:
-            raise BuildError(
-                f"{self.state}: not readable JSON ({error}); the build folder is damaged:"
-                " build again"
-            ) from error
+            raise BuildError(f"{self.state}: not readable JSON ({error}); {DAMAGED}") from error
         if not isinstance(state, dict) or state.get("state") not in STATES:
-            raise BuildError(
-                f"{self.state}: does not say how the build stands; the build folder is damaged:"
-                " build again"
-            )
+            raise BuildError(f"{self.state}: does not say how the build stands; {DAMAGED}")
         return state
 
     def is_unfinished(self) -> bool:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rnnspec.errors import BuildError
+from rnnspec.train.files import DAMAGED
 
 
 @contextmanager
@@ -19,6 +20,8 @@ def locked(file: Path) -> Iterator[None]:
     """
     try:
         held = file.open("rb+")
+    except FileNotFoundError as error:
+        raise BuildError(f"{file}: is missing; {DAMAGED}") from error
     except OSError as error:
         raise BuildError(f"{file}: cannot be opened for writing ({error.strerror})") from error
     with held:

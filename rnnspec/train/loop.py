@@ -22,7 +22,7 @@ from rnnspec.train.checkpoint import Position
 from rnnspec.train.distributed import ALONE, Processes
 from rnnspec.train.events import Listener
 from rnnspec.train.feed import Piece, RowData, RowFeed, StreamData, feed_of
-from rnnspec.train.files import write_arrays
+from rnnspec.train.files import read_arrays, write_arrays
 from rnnspec.train.folder import BuildFolder
 from rnnspec.train.goals import Goals, forcing_at
 from rnnspec.train.interrupt import Interrupt
@@ -78,6 +78,8 @@ class Trainer:
         """Continue from the folder's checkpoint. Raises BuildError if it does not fit."""
         self.position = checkpoint.load(self.folder.checkpoint, self.stepper, self.processes)
         if self.processes.first:
+            if self.position.best_epoch:
+                read_arrays(self.folder.weights)  # refused now rather than missed at the end
             self.folder.cut_metrics(self.position.lines)
 
     def save(self) -> None:

@@ -41,7 +41,7 @@ def numbers_for(
         model.zero_grad(set_to_none=True)
 
     with torch.random.fork_rng(enabled=settings.precision not in ("float32", "float64")):
-        precision, why = tried(settings.precision, device, step)
+        precision, why = tried(settings.precision, device, step, not settings.deterministic)
     precision, why = processes.from_first(lambda: (precision, why))
     return Numbers(device, precision), why
 
