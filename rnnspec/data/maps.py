@@ -24,6 +24,8 @@ class Maps:
     Pages that were read stay resident for as long as no one else wants the memory, and a memory
     limit, or whoever looks at the process, counts them. So beyond MOST they are let go: they stay
     in the system's cache of files, and reading them again costs less than a millisecond a MiB.
+    Rows are read in random order, so that nothing is read ahead: where little memory is left for
+    that cache, it would push out what the same buffer of rows asks for next.
     Where the system does not tell how many there are (it is not Linux), nothing is let go.
     """
 
@@ -44,6 +46,9 @@ class Maps:
                 found[id(base)] = base
         if sum(map(len, found.values())) <= MOST:  # they will never be let go
             found.clear()
+        for each in found.values():
+            with contextlib.suppress(AttributeError, OSError):  # only a hint
+                each.madvise(mmap.MADV_RANDOM)
         return Maps(tuple(found.values()))
 
     def read(self, rows: int) -> None:
