@@ -175,7 +175,7 @@ def twins(rows: Rows, batch: int) -> dict[str, Epoch]:
         f"{form}{suffix}": twin_epochs(
             examples, batch, packed=form == "packed", sorted_=sorted_, keep=keep
         )
-        for form in ("padded", "packed")
+        for form in ("packed", "padded")
         for suffix, sorted_, keep in (
             ("", True, False),
             (", random order", False, False),
@@ -233,7 +233,7 @@ def measured(rows: Rows, python: Path, passes: int, batch: int) -> dict[str, lis
             "Ludwig, subnormals as 0": Process([*command, "--flush"], folder / "flushed.log"),
         }
         asked = {name: peer_epochs(process) for name, process in peers.items()}
-        turns = Turns({**twins(rows, batch), **asked})
+        turns = Turns({**asked, **twins(rows, batch)})  # who waits for others starts cold
         build(load_spec(folder / "spec.yaml"), folder / "builds", turns)
         for process in peers.values():
             process.end()
