@@ -4,6 +4,7 @@ One layer, forward and backward, gradients of all weights and of the input.
 
 1. LSTM, GRU (reset after) and RNN as torch's kernel and as the generic lowering of the same
    equations: the time of the generic one over the kernel's. At most 1.5 at 256 units and 3 at 64.
+   Beside them the GRU's steps with a gradient of their own, which training takes (`gru_gradient`).
 2. minGRU, given as a user would write it, at T=1,000 against torch's GRU of the same width: the
    tokens a second of minGRU over the GRU's. At least 2.5 at a batch of 32, and 5 at one of 1.
 
@@ -18,6 +19,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -58,10 +60,18 @@ def training_step(
     return call
 
 
-def native(cell: Cell, units: int) -> Callable[[], NativeKernel]:
+def native(cell: Cell, units: int, *, trained: bool = False) -> Callable[[], NativeKernel]:
+    """torch's kernel, or with `trained` what takes its place in training."""
     match = identify(cell)
     assert match is not None
-    return lambda: NativeKernel(cell, match, units, units)
+
+    def make() -> NativeKernel:
+        kernel = NativeKernel(cell, match, units, units)
+        if not trained:
+            kernel.native = replace(kernel.native, trained=None)
+        return kernel
+
+    return make
 
 
 def generic(cell: Cell, units: int) -> Callable[[], GenericKernel]:
@@ -78,6 +88,10 @@ def same_equations(rounds: int) -> dict[str, dict[str, float]]:
                 "native": training_step(native(cell, units), units, 32, 50),
                 "generic": training_step(generic(cell, units), units, 32, 50),
             }
+            if name == "gru":
+                calls["own gradient"] = training_step(
+                    native(cell, units, trained=True), units, 32, 50
+                )
             started = time.process_time()
             calls["generic"]()
             first = time.process_time() - started
@@ -89,6 +103,9 @@ def same_equations(rounds: int) -> dict[str, dict[str, float]]:
             times = f"native {row['native']:7.1f} ms   generic {row['generic']:7.1f} ms"
             last = f"ratio {row['ratio']:.2f}   (first {row['first']:.0f} ms)"
             print(f"  {name:<5} H={units:<4} {times}   {last}")
+            if name == "gru":
+                row["own_ratio"] = ratio(seconds["own gradient"], seconds["native"])
+                print(f"    of its own gradient: ratio {row['own_ratio']:.2f}")
     return table
 
 
