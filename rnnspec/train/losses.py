@@ -7,9 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import log, pi
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -43,15 +45,15 @@ class Settings:
     smoothing: float = 0.0
 
 
-def count_of(node: Output, targets: Tensor) -> float:
+def count_of(node: Output, targets: NDArray[Any]) -> float:
     """How many answers the loss of an output is a mean over: rows, steps, tokens or numbers."""
     match node:
         case ClassOutput() | TextOutput():
-            return float((targets >= 0).sum())
+            return float(np.count_nonzero(targets >= 0))
         case LabelsOutput():
-            return float((~targets.isnan().any(-1)).sum())
+            return float(np.count_nonzero(~np.isnan(targets).any(-1)))
         case NumericOutput() | ForecastOutput():
-            return float((~targets.isnan()).sum())
+            return float(np.count_nonzero(~np.isnan(targets)))
 
 
 def class_loss(scores: Tensor, targets: Tensor, goal: Goal, smoothing: float) -> Tensor:

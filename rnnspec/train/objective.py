@@ -60,7 +60,7 @@ class Objective:
         """Of each output, how many answers its mean loss is over: those weigh alike wherever rows
         are split, among pieces of a step or among processes."""
         return {
-            column: losses.count_of(node, torch.from_numpy(batch.targets[column]))
+            column: losses.count_of(node, batch.targets[column])
             for column, node in self.outputs.items()
         }
 
