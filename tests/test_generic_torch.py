@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.autograd import grad, gradcheck
@@ -99,7 +99,10 @@ def test_random_cells_against_autograd_and_finite_differences(
     if not given_states:
         states = {name: torch.zeros_like(value) for name, value in states.items()}
     parameters = {name: built.packed.part(name) for name in of.parameters}
-    reference = total(*run_by_autograd(of, parameters, inputs, states))
+    out, after = run_by_autograd(of, parameters, inputs, states)
+    # The exponential of an exponential leaves what float64 can tell within a few steps.
+    assume(all(bool((value.abs() < 1e3).all()) for value in (out, *after.values())))
+    reference = total(out, after)
     found = run(built, inputs, states if given_states else None)
     torch.testing.assert_close(found, reference, atol=1e-9, rtol=1e-9)
     with torch.no_grad():
