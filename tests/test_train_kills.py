@@ -34,9 +34,12 @@ def test_killed_builds_end_with_the_same_weights(
     shrink(monkeypatch, buffer, 8)
     spec = write_spec(tmp_path, text)
     whole, seconds = undisturbed(spec)
-    found = survive(spec, whole, seconds / 2, most=5, seed=1)
+    for halved in range(1, 9):  # a machine that was slow for the undisturbed build may be fast now
+        found = survive(spec, whole, seconds / 2**halved, most=5, seed=halved)
+        assert found.same and found.metrics_same
+        if found.kills:
+            break
     assert found.kills >= 1
-    assert found.same and found.metrics_same
 
 
 def test_a_full_disk_leaves_a_build_that_goes_on(
