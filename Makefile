@@ -15,7 +15,8 @@ PYTHON = $(shell for python in python3.11 python3.12 python3.13 python3; do \
 VENV = .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/installed
-# The versions come from constraints.txt alone, the build back end's included, hence no isolation.
+# The versions come from constraints.txt alone, the build back ends' included, hence no isolation:
+# hatchling and editables build rnnspec, setuptools and setuptools-scm build seqeval (no wheel).
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check -qq -c constraints.txt
 
 DEMO = demo
@@ -49,7 +50,7 @@ $(READY): pyproject.toml constraints.txt
 	  "also python3-venv) or name one: make PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "Installing into $(VENV) (once; torch is large)"
 	@"$(PYTHON)" -m venv $(VENV)
-	@$(INSTALL) pip setuptools hatchling editables
+	@$(INSTALL) pip setuptools setuptools-scm hatchling editables
 	@$(INSTALL) --no-build-isolation --editable '.[dev]'
 	@touch $@
 

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 # What `make` installs besides rnnspec[dev]: the build back end's own requirement and the installer.
-BUILD = ("pip", "setuptools", "hatchling", "editables")
+BUILD = ("pip", "setuptools", "setuptools-scm", "hatchling", "editables")
 
 
 def _pins() -> dict[str, str]:
