@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,8 +23,6 @@ from rnnspec.train.files import read_arrays
 from rnnspec.train.folder import BuildFolder, find_build, read_build
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
-from rnnspec.train.threads import threads_for
-from tests.models import frames_plan
 
 SPEC = """
 name: parity
@@ -211,10 +208,3 @@ def test_early_stopping_ends_before_the_last_epoch(spec: Path, tmp_path: Path) -
     best = max(line["valid.accuracy"] for line in lines)
     assert result.metrics["accuracy"] == best
     assert all(line["valid.accuracy"] <= best for line in lines[-2:])
-
-
-def test_threads_are_one_for_small_layers_and_as_asked() -> None:
-    cores = len(os.sched_getaffinity(0))
-    assert threads_for(frames_plan(units=64), 64, None) == 1
-    assert threads_for(frames_plan(units=512), 64, None) == cores
-    assert threads_for(frames_plan(units=512), 64, 3) == 3

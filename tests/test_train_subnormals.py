@@ -84,9 +84,9 @@ def test_threads_that_are_started_take_them_for_zero() -> None:
     """In a process of its own, for threads once started stay as they are."""
     code = """
 import torch
-from rnnspec.train.threads import take_threads
-take_threads(2)
-numbers = torch.full((2**18,), 1e-30) * 1e-10  # in halves
+from rnnspec.train.threads import computing_with
+with computing_with(2):
+    numbers = torch.full((2**18,), 1e-30) * 1e-10  # in halves
 assert numbers[0] > 0 and numbers[-1] == 0
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnspec.data.lines import Position, check_file
+from rnnspec.data.processors import processors
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.errors import DataError
 from rnnspec.source.problems import did_you_mean
@@ -29,6 +30,7 @@ def read_parquet(
             f"{file}: reading Parquet needs pyarrow; pip install 'rnnspec[parquet]'"
         ) from error
     check_file(file)
+    arrow.set_cpu_count(min(arrow.cpu_count(), processors()))
     wanted = list(dict.fromkeys(columns))
     first = 0
     try:

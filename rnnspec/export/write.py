@@ -19,6 +19,7 @@ from rnnspec.to_onnx import add_metadata, to_onnx
 from rnnspec.to_torch import Model
 from rnnspec.train.files import write_bytes
 from rnnspec.train.folder import Trained
+from rnnspec.train.threads import allowed_threads, computing_with
 
 
 def export_onnx(
@@ -53,7 +54,8 @@ def export_onnx(
     model = Model(plan).eval()
     model.load_canonical(trained.weights)
     session = Session(file.SerializeToString())
-    parity = prove(session, model, facts, probes(plan, facts, ids), ids)
+    with computing_with(allowed_threads()):
+        parity = prove(session, model, facts, probes(plan, facts, ids), ids)
     add_metadata(
         file,
         {

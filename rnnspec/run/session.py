@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from rnnspec.data.processors import processors
 from rnnspec.errors import ModelFileError
 
 _FATAL = 4
@@ -31,7 +32,8 @@ class Session:
     def __init__(self, model: Path | bytes, threads: int | None = None) -> None:
         """Open a file or its content. Raises ModelFileError if onnxruntime cannot.
 
-        `threads` work on one operator; the default is all cores.
+        `threads` work on one operator; the default is all that this process may keep busy
+        (`rnnspec.data.processors`).
         """
         self._name = str(model) if isinstance(model, Path) else "the model"
         content = _read(model) if isinstance(model, Path) else model
@@ -39,8 +41,7 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _FATAL
         options.inter_op_num_threads = 1
-        if threads is not None:
-            options.intra_op_num_threads = threads
+        options.intra_op_num_threads = threads or processors()
         try:
             self._session = onnxruntime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"]

@@ -125,6 +125,7 @@ class Train(Model):
     )
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
         default=None,
-        description="Processor threads used; null means one for small layers, and one for each "
-        "core where a step is large enough to be shared.",
+        description="Processor threads used; null means one for small layers, and where a step is "
+        "large enough to be shared one for each core, but no more than OMP_NUM_THREADS, torch's "
+        "own setting and the quota of the container allow.",
     )

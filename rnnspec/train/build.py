@@ -29,7 +29,7 @@ from rnnspec.train.loop import Diverged, Trainer
 from rnnspec.train.report import write_report
 from rnnspec.train.resume import VERSIONS, check_data, found_build, tell_versions
 from rnnspec.train.score import evaluate_build
-from rnnspec.train.threads import take_threads, threads_for
+from rnnspec.train.threads import computing_with, tell_threads, threads_for
 from rnnspec.train.watching import check_bleu
 
 
@@ -73,6 +73,7 @@ def build(
         else:
             folder = found
             check_data(folder, job.keys, _digests(job.sources))
+        held.enter_context(computing_with(job.threads))
         listener.begun(folder.path)
         if not train:
             return _untrained(job, folder, processes)
@@ -135,7 +136,8 @@ def _prepared(
         if before.get("processes") == processes.count:
             threads = before.get("threads", threads)
         tell_versions(before, listener)
-    take_threads(threads)
+        if wanted is None:
+            tell_threads(threads, listener)
     job = _Job(loaded, sources, facts, plan, train, valid, threads)
     if any(keys != job.keys for keys in processes.all(job.keys)):
         raise BuildError(

@@ -39,6 +39,7 @@ from rnnspec.train.folder import CACHE, Trained
 from rnnspec.train.goals import goals_of
 from rnnspec.train.metrics import Metrics
 from rnnspec.train.score_outputs import OutputScore, output_score
+from rnnspec.train.threads import allowed_threads, computing_with
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +82,10 @@ def evaluate_build(
     """
     files, format, share = _rows(trained, file, sources)
     settings, numbers = trained.spec.train, numbers or Numbers()
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
     model = Model(trained.plan)
     model.load_canonical(trained.weights)
     model.to(numbers.device, numbers.weights)
-    with _cache(trained) as cache:
+    with computing_with(settings.threads or allowed_threads()), _cache(trained) as cache:
         part: Part = "valid" if share else "all"
         reading = Reading.of(trained.spec, format)
         data = encode(trained.plan, trained.facts, files, reading, cache, part, share)

@@ -18,7 +18,7 @@ def subnormals_as_zero() -> Iterator[None]:
     units over 32 rows of 200 steps, of which the last is answered, takes 0.07 s a training step
     instead of 0.92.
 
-    It holds for the thread that calls, and for those that torch starts inside (`take_threads`).
+    It holds for the thread that calls, and for those that torch starts inside (`computing_with`).
     """
     before = sys.float_info.min / 2 == 0.0
     torch.set_flush_denormal(True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
+from rnnspec.data.processors import processors
 from rnnspec.plan import Plan
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.plan.weights import weights_of
 from rnnspec.spec.train import TokenBudget
+from rnnspec.train.events import Listener
 from rnnspec.train.subnormals import subnormals_as_zero
 
 SHARED_FROM = 10_000_000
@@ -28,16 +31,25 @@ STEPS = 30
 
 
 def threads_for(plan: Plan, batch: int | TokenBudget, wanted: int | None) -> int:
-    """`wanted`, or one thread for small layers and one a core where a step is worth sharing.
+    """`wanted`, or one thread for small layers and as many as are allowed where a step is worth
+    sharing.
 
     A function of the plan and the machine, not of a measurement: the number of threads decides
     the order of sums, and the same build must give the same numbers.
     """
     if wanted is not None:
         return wanted
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     rows = batch if isinstance(batch, int) else max(1, batch.tokens // STEPS)
-    return cores or 1 if largest_step(plan, rows) >= SHARED_FROM else 1
+    return allowed_threads() if largest_step(plan, rows) >= SHARED_FROM else 1
+
+
+def allowed_threads() -> int:
+    """As many as torch is set to, which may be for good reason, and never more than `processors`.
+
+    On a busy machine or above a quota a thread too many costs more than it gives: all of them wait
+    at the end of each operation for the one that has no processor.
+    """
+    return min(processors(), torch.get_num_threads())
 
 
 def largest_step(plan: Plan, batch: int) -> int:
@@ -47,12 +59,28 @@ def largest_step(plan: Plan, batch: int) -> int:
     return batch * max(sizes, default=0)
 
 
-def take_threads(count: int) -> None:
-    """Let torch compute with `count` threads, started so that all take subnormal numbers for 0.
+@contextmanager
+def computing_with(count: int) -> Iterator[None]:
+    """torch computes with `count` threads in the block, started so that all take subnormal numbers
+    for 0, and after it with as many as before.
 
     Threads that torch has started before in this process stay as they are, which costs time.
     """
+    before = torch.get_num_threads()
     torch.set_num_threads(count)
-    if count > 1:
-        with subnormals_as_zero():
-            torch.zeros(count * SHARED_ELEMENTS).add_(1.0)
+    try:
+        if count > 1:
+            with subnormals_as_zero():
+                torch.zeros(count * SHARED_ELEMENTS).add_(1.0)
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def tell_threads(count: int, listener: Listener) -> None:
+    """Warn of a build that goes on with more threads than are allowed now."""
+    if count > (now := allowed_threads()):
+        listener.warning(
+            f"this build was begun with {count} threads and goes on with them, so that its numbers"
+            f" stay the same; only {now} may be kept busy here, so it is slower than a new build"
+        )

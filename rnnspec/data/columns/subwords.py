@@ -8,6 +8,7 @@ and the unknown, which no text can spell, for their names hold U+0020.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -20,6 +21,7 @@ from rnnspec.data.columns.base import Lengths, lengths_of
 from rnnspec.data.columns.texts import Numbered, TextCells, text_facts
 from rnnspec.data.counting import CharCounts
 from rnnspec.data.counting import Lengths as LengthCounts
+from rnnspec.data.processors import processors
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import TextFacts
@@ -125,4 +127,6 @@ def _library() -> Any:
         raise DataError(
             "subwords, which need the library tokenizers; pip install 'rnnspec[subwords]'"
         ) from error
+    # It shares its work among threads of its own, whose number it asks of the environment once.
+    os.environ.setdefault("RAYON_NUM_THREADS", str(processors()))
     return tokenizers
