@@ -107,7 +107,7 @@ def test_a_table_of_series(tmp_path: Path) -> None:
         "run", model, "--data", table
     )
     table.write_text("\n".join(lines[:7]) + "\n")
-    assert "its last 3 are the values that are known ahead" in wrong("run", model, "--data", table)
+    assert "add 3 rows for them, with 'known_series' filled" in wrong("run", model, "--data", table)
 
 
 def test_lines_of_standard_input_are_named(tmp_path: Path) -> None:

@@ -147,10 +147,10 @@ def test_windows_carry_states_and_a_file_answers(outputs: Any, tmp_path: Path) -
     exported = ModelFile.load(tmp_path / "model.onnx", threads=1)
     reading = reading_of(exported)
     assert reading is not None
-    asked = dict(from_table(exported, Shards.of(file), reading))
-    for name, answer in zip(asked, exported.answer(list(asked.values())), strict=True):
+    table = from_table(exported, Shards.of(file), reading)
+    for series, answer in zip(table.series, exported.answer(table.rows()), strict=True):
         for output in spec.data.outputs:
-            assert len(answer[output.column]) == LENGTHS[name]
+            assert len(answer[output.column]) == LENGTHS[series.name]
 
 
 def test_a_long_series_is_for_windows(tmp_path: Path) -> None:

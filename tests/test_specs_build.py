@@ -53,6 +53,9 @@ def test_a_spec_builds_exports_and_answers(
     model = Model.load(Path(f"{spec.name}.onnx"))
     (answer,) = model.answer([_row(spec, model)])
     assert all(output.column in answer for output in spec.data.outputs)
+    if spec.name == "demand":  # as `rnnspec new demand` says
+        found = right("run", "demand.onnx", "--data", "demand/next.csv", "--json").splitlines()
+        assert [json.loads(line)["shop"] for line in found] == list(demand.SHOPS)
 
 
 def _cut(source: Path, target: Path, part: str) -> None:

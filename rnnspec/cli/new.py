@@ -29,13 +29,16 @@ def new(
     if kind is None:
         _list()
         return
-    from rnnspec.demo.starter import write_starter
+    from rnnspec.demo.starter import asked_file, write_starter
     from rnnspec.spec.schema import json_schema
 
     files = write_starter(kind, folder, json_schema())
     for file in files:
         print(f"wrote {file}")
+    model, asked = quote(f"{kind}.onnx"), quote(str(asked_file(kind, folder)))
     print(f"next: rnnspec build {quote(str(files[0]))}")
+    print(f"      rnnspec export --onnx --output {model}")
+    print(f"      rnnspec run {model} --data {asked}")
 
 
 def _list() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -17,7 +16,7 @@ import typer
 from rnnspec.cli import answers, rows, series
 from rnnspec.cli.errors import loading
 from rnnspec.cli.options import examples
-from rnnspec.cli.terminal import error, writing
+from rnnspec.cli.terminal import error, note, writing
 from rnnspec.errors import DataError, RnnspecError
 
 if TYPE_CHECKING:
@@ -165,17 +164,14 @@ def _of_series(
     model: Model, data: Shards, reading: SeriesReading, seed: int
 ) -> Iterator[tuple[Row, answers.Answer]]:
     """Each series of a table, with its answer, which also has its name."""
-    names: deque[str] = deque()
-
-    def found() -> Iterator[Row]:
-        for name, row in series.from_table(model, data, reading):
-            names.append(name)
-            yield row
-
+    table = series.from_table(model, data, reading)
+    for text in table.notes():
+        note(text)
     textual = rows.is_textual(data)
-    for _, answer in answers.answered(model, found(), str(data), textual=textual, seed=seed):
-        name, column = names.popleft(), reading.id
-        yield {"": name}, answer if column is None else {column: name, **answer}
+    found = answers.answered(model, table.rows(), str(data), textual=textual, seed=seed)
+    for each, (_, answer) in zip(table.series, found, strict=True):
+        column = reading.id
+        yield {"": each.name}, answer if column is None else {column: each.name, **answer}
 
 
 def _converse(model: Model, seed: int) -> None:

@@ -1,8 +1,10 @@
 """Rows for `rnnspec run` from a table whose rows are the steps of series: one for each series.
 
-The answer is what follows the last row of a series, or one for each of its rows. Where a model
-reads values that are known ahead, the last rows of each series, as many as are answered, hold
-those; their other cells are not looked at and may be empty.
+Where each step is answered, every row is one. Of a forecast, the *future* of a series is the block
+of its last rows in which the target, the column that is forecast, is empty; everything before is
+its past, and an empty target that a filled one follows is a missing number of the past. What is
+answered are the steps after the past. A model that reads values known ahead takes them from the
+rows of the future, which have to be there; of those, cells of other columns are not looked at.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from rnnspec.data.shards import Shards
     from rnnspec.run import InputColumn, Model
 
+FUTURE = ".future"
+
 
 @dataclass(frozen=True, slots=True)
 class Steps:
@@ -30,6 +34,20 @@ class Steps:
     cells: dict[str, list[object]]
     textual: bool
     bad: BadRows
+
+    def place(self, row: int) -> str:
+        """Where a row stands in its file."""
+        return self.bad.place(int(self.table.lines[row]))
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series of a table: its rows of the past and of the future, numbers of rows of the file,
+    each in order."""
+
+    name: str
+    past: list[int]
+    future: list[int]
 
 
 def reading_of(model: Model) -> SeriesReading | None:
@@ -57,47 +75,129 @@ def is_table(model: Model, files: Shards) -> bool:
     return False
 
 
-def from_table(model: Model, files: Shards, reading: SeriesReading) -> Iterator[tuple[str, Row]]:
-    """The name of each series, and the row that it makes. Raises DataError."""
+def from_table(model: Model, files: Shards, reading: SeriesReading) -> TableRows:
+    """The series of a table, each with the row that it makes. Raises DataError."""
     steps = _read(model, files, reading)
-    table, ahead = steps.table, 0
-    if any(column.kind == "future" for column in model.inputs):
-        ahead = reading.horizon
+    table, target = steps.table, reading.target
     bounds = zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True)
+    found = []
     for name, (start, end) in zip(table.names, bounds, strict=True):
-        places = table.order[start:end].tolist()
-        if len(places) <= ahead:
-            raise DataError(
-                f"{files}: series {name!r} has {len(places)} rows, and its last {ahead} are the"
-                " values that are known ahead; put rows of its past before them"
+        rows = table.order[start:end].tolist()
+        ahead = 0 if target is None else _empty_at_the_end(steps, target, rows)
+        found.append(Series(name, rows[: len(rows) - ahead], rows[len(rows) - ahead :]))
+    known = [column_of(each) for each in model.inputs if each.kind == "future"]
+    if target is not None:
+        for series in found:
+            _check_future(steps, series, target, reading.horizon, known)
+    return TableRows(model, reading, steps, found, bool(known))
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """The series of a table, and the rows that they make."""
+
+    model: Model
+    reading: SeriesReading
+    steps: Steps
+    series: list[Series]
+    known: bool
+    """Whether values that are known ahead are read."""
+
+    def rows(self) -> Iterator[Row]:
+        """The row of each series. Raises DataError for cells that cannot be read."""
+        for series in self.series:
+            yield {each.column: self._cell(each, series) for each in self.model.inputs}
+
+    def _cell(self, column: InputColumn, series: Series) -> object:
+        past = series.past[-self.reading.history :]  # with 0 all of them
+        match column.kind:
+            case "series":
+                return _numbers(self.steps, column.column, past, column.missing)
+            case "future":
+                ahead = series.future[: self.reading.horizon]
+                return _numbers(self.steps, column_of(column), ahead, column.missing)
+        return self.steps.cells[column.column][past[-1]]  # of the whole row: as the last step's
+
+    def notes(self) -> Iterator[str]:
+        """What there is to say of the table beside its answers."""
+        horizon = self.reading.horizon
+        longer = [each for each in self.series if horizon and len(each.future) > horizon]
+        if longer:
+            first = longer[0]
+            others = f" and of {len(longer) - 1} more series" if len(longer) > 1 else ""
+            yield (
+                f"{self.steps.place(first.future[0])}: the future of {named(self.steps, first)}"
+                f"{others} has more than the {_steps(horizon)} that the model answers, the first"
+                " ones are answered"
             )
-        past = places[: len(places) - ahead][-reading.history :]  # with 0 all of them
-        coming = places[len(places) - ahead :]
-        row: Row = {}
-        for column in model.inputs:
-            row[column.column] = _cell(steps, column, past, coming)
-        yield name, row
 
 
-def _cell(steps: Steps, column: InputColumn, past: list[int], coming: list[int]) -> object:
-    match column.kind:
-        case "series":
-            return _numbers(steps, column.column, past, column.missing)
-        case "future":
-            return _numbers(steps, column.column.removesuffix(".future"), coming, False)
-    return steps.cells[column.column][past[-1]]  # of the whole row: as the last step has it
+def column_of(column: InputColumn) -> str:
+    """The column of the table that an input is read from."""
+    name = column.column
+    return name.removesuffix(FUTURE) if column.kind == "future" else name
 
 
-def _numbers(steps: Steps, column: str, places: list[int], missing: bool) -> list[float]:
+def _empty_at_the_end(steps: Steps, target: str, rows: list[int]) -> int:
+    """How many of the last of `rows` have no target."""
+    from rnnspec.data.decode import is_gap
+
+    cells, count = steps.cells[target], 0
+    while count < len(rows) and is_gap(cells[rows[-1 - count]], steps.textual):
+        count += 1
+    return count
+
+
+def _check_future(
+    steps: Steps, series: Series, target: str, horizon: int, known: list[str]
+) -> None:
+    """Raises DataError for a series without a past, or without what is known ahead."""
+    count, name = len(series.future), named(steps, series)
+    if not series.past:
+        raise DataError(
+            f"{steps.place(series.future[0])}: {name} has no past, for {target!r} is empty in all"
+            " of its rows; put rows before them in which it is filled"
+        )
+    if not known or count >= horizon:
+        return
+    columns = " and ".join(map(repr, known))
+    if not count:
+        raise DataError(
+            f"{steps.place(series.past[-1])}: {name} ends with this row, in which {target!r} is"
+            f" filled, so that nothing says what {columns} will be in the {_steps(horizon)} to be"
+            f" answered; add {_rows(horizon)} for them, with {columns} filled and {target!r} empty"
+        )
+    raise DataError(
+        f"{steps.place(series.future[-1])}: {name} ends with {_rows(count)} of its future, where"
+        f" {target!r} is empty, and the model answers {_steps(horizon)}; add"
+        f" {_rows(horizon - count)} after it, with {columns} filled and {target!r} empty"
+    )
+
+
+def named(steps: Steps, series: Series) -> str:
+    """A series in words."""
+    from rnnspec.data.series import ONE
+
+    return ONE if steps.table.names == (ONE,) else f"series {series.name!r}"
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'s' * (count != 1)}"
+
+
+def _steps(count: int) -> str:
+    return f"{count} step{'s' * (count != 1)}"
+
+
+def _numbers(steps: Steps, column: str, rows: list[int], missing: bool) -> list[float]:
     from rnnspec.data.decode import real
 
     found = []
-    for place in places:
+    for row in rows:
         try:
-            found.append(real(steps.cells[column][place], steps.textual, missing))
+            found.append(real(steps.cells[column][row], steps.textual, missing))
         except DataError as error:
-            line = int(steps.table.lines[place])
-            raise DataError(f"{steps.bad.place(line)}: column {column!r} {error}") from error
+            raise DataError(f"{steps.place(row)}: column {column!r} {error}") from error
     return found
 
 
@@ -106,7 +206,7 @@ def _read(model: Model, files: Shards, reading: SeriesReading) -> Steps:
     from rnnspec.data.series import TableBuilder
 
     builder, bad = TableBuilder(reading), BadRows(files)
-    columns = [each.column.removesuffix(".future") for each in model.inputs]
+    columns = [column_of(each) for each in model.inputs]
     needed = list(dict.fromkeys([*columns, *builder.columns]))
     cells: dict[str, list[object]] = {column: [] for column in needed}
     textual = False

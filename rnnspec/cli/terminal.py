@@ -37,6 +37,12 @@ def error(message: str) -> None:
     print(f"{mark} {message}", file=sys.stderr)
 
 
+def note(message: str) -> None:
+    """`note: message` on standard error: something to know that is no error."""
+    sys.stdout.flush()
+    print(f"note: {message}", file=sys.stderr)
+
+
 def problem_text(problem: Problem, colour: bool) -> str:
     """A problem of a spec as its `render()`, in colour if wanted."""
     text = problem.render()

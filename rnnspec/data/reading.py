@@ -30,6 +30,11 @@ class SeriesReading:
     def whole(self) -> bool:
         return not self.horizon
 
+    @property
+    def target(self) -> str | None:
+        """The column that is forecast."""
+        return next(iter(self.seasons), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:

@@ -8,7 +8,7 @@ to learn is known: no forecast can be better than this mean.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from math import cos, exp, pi
 from pathlib import Path
@@ -26,16 +26,20 @@ PROMOTION, PROMOTED = 1.6, 0.12
 """What a promotion multiplies by, and the share of weeks that have one."""
 DISPERSION = 0.05
 """The variance is mean + dispersion * mean^2."""
+PAST, AHEAD = 56, 14
+"""Days before and after today in the file to forecast from: what the starter spec reads and
+answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One shop on one day: `promotion` is 1 on a day with one, `sold` a count."""
+    """One shop on one day: `promotion` is 1 on a day with one, `sold` a count, None of a day that
+    has yet to come."""
 
     date: str
     shop: str
     promotion: int
-    sold: int
+    sold: int | None
 
 
 def rows(seed: int, days: int) -> Iterator[Row]:
@@ -58,17 +62,31 @@ def mean(shop: str, day: date, promotion: int) -> float:
     return SHOPS[shop] * WEEK[day.weekday()] * season * lift
 
 
-def write(folder: Path, seed: int = 0, days: int = 900) -> Path:
-    """Write demand.csv into `folder`, made if missing. Raises DataError if it cannot be written."""
-    path = folder / "demand.csv"
-    write_whole(path, _lines(rows(seed, days)))
-    return path
+def ahead(seed: int, days: int) -> Iterator[Row]:
+    """What a forecast after `days` is made from: the last `PAST` days of every shop, and `AHEAD`
+    days to come, of which the promotions are planned and nothing is sold yet."""
+    first, today = (FIRST_DAY + timedelta(days - back) for back in (PAST, 0))
+    for row in rows(seed, days + AHEAD):
+        if row.date >= today.isoformat():
+            yield replace(row, sold=None)
+        elif row.date >= first.isoformat():
+            yield row
+
+
+def write(folder: Path, seed: int = 0, days: int = 900) -> tuple[Path, Path]:
+    """Write demand.csv, and next.csv to forecast what comes after it, into `folder`, made if
+    missing. Raises DataError if it cannot be written."""
+    table, coming = folder / "demand.csv", folder / "next.csv"
+    write_whole(table, _lines(rows(seed, days)))
+    write_whole(coming, _lines(ahead(seed, days)))
+    return table, coming
 
 
 def _lines(found: Iterator[Row]) -> Iterator[str]:
     yield "date,shop,promotion,sold\n"
     for row in found:
-        yield f"{row.date},{row.shop},{row.promotion},{row.sold}\n"
+        sold = "" if row.sold is None else row.sold
+        yield f"{row.date},{row.shop},{row.promotion},{sold}\n"
 
 
 def _poisson(mean: float, random: Random) -> int:

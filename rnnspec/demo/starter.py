@@ -12,7 +12,7 @@ from rnnspec.errors import DataError
 from rnnspec.source.problems import did_you_mean
 
 DATES = tuple(Path("dates") / f"{split}.jsonl" for split in ("train", "valid", "test"))
-DEMAND = (Path("demand") / "demand.csv",)
+DEMAND = tuple(Path("demand") / f"{name}.csv" for name in ("demand", "next"))
 DATA: dict[str, tuple[Path, ...]] = {
     "dates-iso": DATES,
     "dates-language": DATES,
@@ -23,6 +23,8 @@ DATA: dict[str, tuple[Path, ...]] = {
     "demand": DEMAND,
 }
 """For each starter, the files of its data, below the folder that it is written into."""
+ASKED = {DATES: DATES[-1], DEMAND: DEMAND[-1]}
+"""Of the files of data, the one to answer with the exported file."""
 KINDS = tuple(DATA)
 
 _SCHEMA_LINE = "# yaml-language-server: $schema=rnnspec.schema.json\n"
@@ -35,6 +37,11 @@ def spec_text(kind: str) -> str:
         raise DataError(f"no starter is called {kind!r}; {hint}")
     file = resources.files("rnnspec.demo").joinpath("specs", f"{kind}.yaml")
     return file.read_text(encoding="utf-8")
+
+
+def asked_file(kind: str, folder: Path) -> Path:
+    """The file of a starter in `folder` whose rows the exported file is meant to answer."""
+    return folder / ASKED[DATA[kind]]
 
 
 def write_starter(kind: str, folder: Path, schema: str | None = None) -> list[Path]:

@@ -26,7 +26,7 @@ def number(cell: object, textual: bool = False, missing: bool = False) -> Floats
 
 def real(cell: object, textual: bool = False, missing: bool = False) -> float:
     """One number that is finite in float32; with `missing` also NaN."""
-    if missing and (is_missing(cell, textual) or (textual and _says_nan(cell))):
+    if missing and is_gap(cell, textual):
         return _GAP
     if textual and isinstance(cell, str):
         cell = _parsed_number(cell)
@@ -163,8 +163,11 @@ def _parsed_number(cell: str) -> float:
     raise DataError(f"{described(cell)}, expected a number{hint}")
 
 
-def _says_nan(cell: object) -> bool:
-    return isinstance(cell, str) and cell.strip().lower() in ("", "nan")
+def is_gap(cell: object, textual: bool) -> bool:
+    """Whether a number is missing: `is_missing`, and in CSV and TSV blanks alone or `nan`."""
+    if is_missing(cell, textual):
+        return True
+    return textual and isinstance(cell, str) and cell.strip().lower() in ("", "nan")
 
 
 def _unquote(cell: object) -> str:
