@@ -48,6 +48,11 @@ def test_tags() -> None:
         len(row["tags"]) for row in rows(24, 1)
     )
     assert set(found["examples"]["tags"][0]) == {"tokens", "true", "answered", "place"}
+    (span,) = found["spans"]["tags"]
+    assert set(span) == {"kind", "precision", "recall", "f1", "answered", "spans"}
+    # each B-c is a span of its own: there are no I-c
+    assert (span["kind"], span["spans"]) == ("c", sum(r["tags"].count("B-c") for r in rows(24, 1)))
+    assert "spans of tags  precision" in text
 
 
 def test_labels() -> None:

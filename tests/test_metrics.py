@@ -32,10 +32,10 @@ from rnnspec.train.metrics import (
     metrics_of,
 )
 from rnnspec.train.metrics.classes import MOST_CONFUSED
-from rnnspec.train.metrics.tags import spans
 from rnnspec.train.metrics.texts import distance
 
 CLASSES = 4
+SPANS = Goal(span_labels=("B-x", "O"), scheme="bio")
 rows = st.lists(
     st.tuples(st.integers(-1, CLASSES - 1), st.integers(0, CLASSES - 1)), min_size=1, max_size=40
 )
@@ -171,56 +171,6 @@ def test_labels_of_steps_leave_out_what_is_past_the_length() -> None:
     assert metrics.values()["micro_f1"] == pytest.approx(2 * 7 / (2 * 7 + 1))
 
 
-# ---------------------------------------------------------------- spans
-
-CASES = [
-    # labels, spans (first step, step after the last, kind): as conlleval cuts them
-    ("O O", set()),
-    ("B-PER", {(0, 1, "PER")}),
-    ("B-PER I-PER O", {(0, 2, "PER")}),
-    ("B-PER B-PER", {(0, 1, "PER"), (1, 2, "PER")}),
-    ("I-PER I-PER", {(0, 2, "PER")}),
-    ("O I-LOC O", {(1, 2, "LOC")}),
-    ("B-PER I-LOC", {(0, 1, "PER"), (1, 2, "LOC")}),
-    ("I-PER B-PER I-PER", {(0, 1, "PER"), (1, 3, "PER")}),
-    ("B-PER O I-PER", {(0, 1, "PER"), (2, 3, "PER")}),
-    ("B-a-b I-a-b I-a", {(0, 2, "a-b"), (2, 3, "a")}),
-    ("B I I O B", {(0, 3, ""), (4, 5, "")}),
-    ("I O I I", {(0, 1, ""), (2, 4, "")}),
-]
-
-
-@pytest.mark.parametrize(("labels", "expected"), CASES)
-def test_spans(labels: str, expected: set[tuple[int, int, str]]) -> None:
-    assert set(spans(labels.split())) == expected
-
-
-@given(st.lists(st.sampled_from(["O", "B-x", "I-x", "B-y", "I-y"]), max_size=9))
-def test_spans_are_those_of_the_rules_of_conlleval(labels: list[str]) -> None:
-    """Its rules state where a span starts and where one ends, by the label before."""
-    starts, ends = [], []
-    for at in range(len(labels) + 1):
-        before, now = ([*labels, "O"][at - 1] if at else "O"), [*labels, "O"][at]
-        other = before[2:] != now[2:]
-        if before != "O" and (now[0] in "BO" or other):
-            ends.append((at, before[2:]))
-        if now[0] == "B" or (now[0] == "I" and (before == "O" or other)):
-            starts.append(at)
-    expected = [(start, end, kind) for start, (end, kind) in zip(starts, ends, strict=True)]
-    assert list(spans(labels)) == expected
-
-
-def test_span_f1_over_rows_and_missing_tags() -> None:
-    labels = ("B-x", "I-x", "O")
-    metrics = TagMetrics(labels)
-    true = torch.tensor([[0, 1, 2, 0], [2, 0, -1, -1]])
-    answers = torch.tensor([[0, 1, 2, 2], [2, 0, 0, 0]])
-    metrics.add(torch.nn.functional.one_hot(answers, 3).float(), true)
-    assert metrics.spans == {"hits": 2, "true": 3, "answered": 2}
-    assert metrics.values()["span_f1"] == pytest.approx(2 * 2 / 5)
-    assert metrics.values()["accuracy"] == pytest.approx(5 / 6)
-
-
 # ---------------------------------------------------------------- texts
 
 
@@ -276,7 +226,7 @@ def test_scores_of_tokens_count_the_end_and_not_what_follows() -> None:
     ("node", "goal", "kind"),
     [
         (ClassOutput("o", "s", "c", 3), None, ClassMetrics),
-        (ClassOutput("o", "s", "c", 2, steps=True), Goal(span_labels=("B-x", "O")), TagMetrics),
+        (ClassOutput("o", "s", "c", 2, steps=True), SPANS, TagMetrics),
         (ClassOutput("o", "s", "c", 3, steps=True, ahead=True), None, ClassMetrics),
         (LabelsOutput("o", "s", "c", 3), None, LabelsMetrics),
         (NumericOutput("o", "s", "c", 1, True, True), None, NumericMetrics),

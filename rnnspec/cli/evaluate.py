@@ -75,7 +75,9 @@ def _text(trained: Trained, scores: Scores, report: Path | None) -> str:
     parts = [f"{named} on {files}{kept} ({of})", _metrics(scores)]
     for column, score in scores.outputs.items():
         if score.classes and not _ahead(score):
-            parts.append(_classes(column, score))
+            parts.append(_classes(column, score.classes, score.of))
+        if score.spans:
+            parts.append(_classes(f"spans of {column}", score.spans, "spans"))
         if score.mistakes and not _ahead(score):
             rows = [(m.label, m.answer, f"{m.rows:,}") for m in score.mistakes]
             parts.append(table((column, "mistaken for", score.of), rows, left=2))
@@ -107,16 +109,16 @@ def _ahead(score: OutputScore) -> bool:
     return bool(getattr(score.node, "ahead", False))
 
 
-def _classes(column: str, score: OutputScore) -> str:
+def _classes(head: str, classes: tuple[ClassScore, ...], of: str) -> str:
     from rnnspec.cli.terminal import table
 
-    classes = shown = score.classes
+    shown = classes
     if len(classes) > SHOWN:
         shown = tuple(sorted(classes, key=lambda c: 2.0 if c.f1 is None else c.f1)[:SHOWN])
     rows = [
         (c.label, _share(c.precision), _share(c.recall), _share(c.f1), f"{c.rows:,}") for c in shown
     ]
-    text = table((column, "precision", "recall", "F1", score.of), rows)
+    text = table((head, "precision", "recall", "F1", of), rows)
     left = f"\n(the {SHOWN} of {len(classes):,} classes with the lowest F1; all with --json)"
     return text + (left if len(classes) > SHOWN else "")
 
@@ -151,6 +153,10 @@ def _json(trained: Trained, scores: Scores) -> str:
         shares = {"precision": score.precision, "recall": score.recall, "f1": score.f1}
         return {"label": score.label, **shares, "rows": score.rows, "answered": score.answered}
 
+    def of_spans(score: ClassScore) -> dict[str, Any]:
+        names = {"label": "kind", "rows": "spans"}
+        return {names.get(name, name): value for name, value in of_class(score).items()}
+
     def of_examples(score: OutputScore) -> list[dict[str, Any]]:
         kinds = (s for s in score.sections if isinstance(s, Examples | TagExamples))
         return [asdict(example) for kind in kinds for example in kind.examples]
@@ -171,6 +177,7 @@ def _json(trained: Trained, scores: Scores) -> str:
         ),
         "greedy": of_outputs(lambda s: dict(s.greedy)),
         "classes": of_outputs(lambda s: list(map(of_class, s.classes))),
+        "spans": of_outputs(lambda s: list(map(of_spans, s.spans))),
         "mistakes": of_outputs(lambda s: [asdict(mistake) for mistake in s.mistakes]),
         "horizon": of_outputs(lambda s: [asdict(row) for row in s.horizon]),
         "examples": of_outputs(of_examples),

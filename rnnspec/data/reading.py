@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from rnnspec.data.readers import Documents, Format
-from rnnspec.spec import ForecastOutput, Spec
+from rnnspec.spec import ForecastOutput, Spec, TagsOutput
+from rnnspec.spec.outputs import Scheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Reading:
 
     `stream`: rows may have any number of steps, for they are read window by window
     (`train.window`). `skipped`: columns whose missing answers are left out of loss and metrics.
+    `schemes`: of columns of tags, how they mark spans.
     """
 
     format: Format = "auto"
@@ -49,6 +51,7 @@ class Reading:
     stream: bool = False
     skipped: frozenset[str] = frozenset()
     series: SeriesReading | None = None
+    schemes: Mapping[str, Scheme] = field(default_factory=dict)
 
     @staticmethod
     def of(spec: Spec, format: Format | None = None) -> Reading:
@@ -72,6 +75,7 @@ class Reading:
             spec.train.window is not None,
             frozenset(o.column for o in outputs if getattr(o, "missing", "error") == "skip"),
             series,
+            {o.column: o.scheme for o in outputs if isinstance(o, TagsOutput)},
         )
 
     def with_format(self, format: Format) -> Reading:

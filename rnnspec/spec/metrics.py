@@ -44,7 +44,7 @@ def _metrics(spec: Spec, output: Output) -> tuple[str, ...]:
             return ("accuracy", "macro_f1")
         case "tags":
             assert isinstance(output, TagsOutput)
-            spans = ("span_f1",) if output.scheme == "bio" else ()
+            spans = ("span_f1",) if output.scheme != "none" else ()
             return ("accuracy", "macro_f1", *spans)
         case "labels" | "keys":
             return labels

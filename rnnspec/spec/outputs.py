@@ -78,6 +78,7 @@ ClassWeights = Annotated[
         "(labels * rows of the label), or a mapping of labels to factors, 1 for the others."
     ),
 ]
+Scheme = Literal["none", "bio", "bioes", "io"]
 Threshold = Annotated[
     Probability, Field(description="Probability above which a label is answered.")
 ]
@@ -129,9 +130,13 @@ class TagsOutput(Model):
 
     column: Column
     as_: Literal["tags"] = Field(alias="as", description="What the column holds.")
-    scheme: Literal["none", "bio"] = Field(
+    scheme: Scheme = Field(
         default="none",
-        description="Whether labels like B-PER and I-PER mark spans, of which F1 is measured.",
+        description="Whether labels mark spans, of which F1 is then measured: 'bio' with B-PER, "
+        "I-PER and O, as conlleval counts them (an I-PER that begins a span is one); 'io' with "
+        "I-PER and O alone, neighbours of one kind being one span; 'bioes' with E-PER at the end "
+        "and S-PER for a single step too, where only whole spans count. The spans are those of "
+        "seqeval, of 'bioes' in its strict mode. A step left out counts as if it were not there.",
     )
     class_weights: ClassWeights = "none"
     weight: Weight = 1.0

@@ -15,6 +15,7 @@ from rnnspec.spec.decoder import (
     LinearForcing,
 )
 from rnnspec.spec.metrics import watched_metrics
+from rnnspec.spec.outputs import Scheme
 from rnnspec.train.examples_rows import names_of
 
 Forcing = float | ConstantForcing | LinearForcing | ExponentialForcing | InverseSigmoidForcing
@@ -23,7 +24,7 @@ Forcing = float | ConstantForcing | LinearForcing | ExponentialForcing | Inverse
 @dataclass(frozen=True, slots=True)
 class Goal:
     """Of one output: its `weight` in the whole loss, the weight of each class (none: all 1), and
-    the labels of tags that mark spans (none: of others).
+    the labels of tags that mark spans (none: of others) by a `scheme`.
 
     `tokens` are those of a text whose BLEU or chrF is watched (none: of others); `banded` is true
     of a forecast whose coverage is watched.
@@ -32,6 +33,7 @@ class Goal:
     weight: float = 1.0
     class_weights: tuple[float, ...] = ()
     span_labels: tuple[str, ...] = ()
+    scheme: Scheme = "none"
     tokens: tuple[str, ...] = ()
     banded: bool = False
 
@@ -55,13 +57,16 @@ def goals_of(spec: Spec, facts: Facts) -> Goals:
         known = facts.outputs[output.column]
         weights: tuple[float, ...] = ()
         spans: tuple[str, ...] = ()
+        scheme: Scheme = "none"
         if isinstance(output, ClassOutput | TagsOutput) and isinstance(known, ClassFacts):
             weights = _class_weights(output.class_weights, known)
-            if isinstance(output, TagsOutput) and output.scheme == "bio":
-                spans = known.labels
+            if isinstance(output, TagsOutput) and output.scheme != "none":
+                spans, scheme = known.labels, output.scheme
         names = _watched_of(spec, output.column)
         tokens = tuple(names_of(known)) if names & {"bleu", "chrf"} else ()
-        found[output.column] = Goal(output.weight, weights, spans, tokens, "coverage" in names)
+        found[output.column] = Goal(
+            output.weight, weights, spans, scheme, tokens, "coverage" in names
+        )
     forcing = 1.0 if spec.decoder is None else spec.decoder.teacher_forcing
     return Goals(found, forcing)
 

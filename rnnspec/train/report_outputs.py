@@ -20,7 +20,7 @@ from rnnspec.train.bands import promised
 from rnnspec.train.metrics import LARGER_IS_BETTER
 from rnnspec.train.report_words import EXPLAINED
 from rnnspec.train.score import Scores
-from rnnspec.train.score_outputs import OutputScore
+from rnnspec.train.score_outputs import ClassScore, OutputScore
 
 
 def sections_of(scores: Scores) -> Iterator[Section]:
@@ -94,7 +94,10 @@ def _tables(score: OutputScore) -> Iterator[Section]:
         text = f"How many {score.of} of each class (left) were answered as which (above)."
         yield ConfusionMatrix("Confusion", labels, score.confusion, score.of, text)
     if score.classes:
-        yield ClassTable(_title(score), _rows(score), score.of, _about(score))
+        yield ClassTable(_title(score), _rows(score.classes), score.of, _about(score))
+    if score.spans:
+        about = "How often spans of each kind were found from their first step to their last."
+        yield ClassTable("Spans", _rows(score.spans), "spans", about)
 
 
 def _title(score: OutputScore) -> str:
@@ -114,9 +117,7 @@ def _about(score: OutputScore) -> str:
     return ""
 
 
-def _rows(score: OutputScore) -> tuple[ClassRow, ...]:
-    classes: Sequence[ClassRow] = [
-        ClassRow(each.label, each.precision, each.recall, each.f1, each.rows)
-        for each in score.classes
-    ]
-    return tuple(classes)
+def _rows(classes: Sequence[ClassScore]) -> tuple[ClassRow, ...]:
+    return tuple(
+        ClassRow(each.label, each.precision, each.recall, each.f1, each.rows) for each in classes
+    )

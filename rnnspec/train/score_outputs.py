@@ -20,7 +20,9 @@ from rnnspec.train.metrics import (
     LabelsMetrics,
     Metrics,
     NumericMetrics,
+    TagMetrics,
 )
+from rnnspec.train.metrics.tags import SpanCounts
 
 MISTAKES = 10
 """Most pairs of classes that are listed as mistaken for each other."""
@@ -67,7 +69,8 @@ class OutputScore:
 
     `metrics` as `evaluate` has them, and more that needs whole texts; `baseline` the same of what
     `baseline_name` says. `classes` in order of number and `mistakes`, most frequent first;
-    `confusion[t][a]` counts class t answered as class a; `of` says what is counted. `horizon`: mean
+    `confusion[t][a]` counts class t answered as class a; `of` says what is counted. `spans`: of
+    each kind, where labels mark such, with spans in place of rows. `horizon`: mean
     absolute errors by step ahead. `greedy`: metrics of texts written greedily, where the model
     searches otherwise. `sections`: examples, as a report shows them.
     """
@@ -80,6 +83,7 @@ class OutputScore:
     mistakes: tuple[Mistake, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     of: str = "rows"
+    spans: tuple[ClassScore, ...] = ()
     horizon: tuple[HorizonRow, ...] = ()
     greedy: Mapping[str, float] = field(default_factory=dict)
     sections: tuple[Section, ...] = ()
@@ -170,7 +174,16 @@ def _of_classes(
         most_mistaken(sums.confusion, labels) if len(sums.confusion) else (),
         () if ahead else tuple(map(tuple, sums.confusion.tolist())),
         of,
+        spans_of(sums.spans) if isinstance(sums, TagMetrics) else (),
         sections=sections,
+    )
+
+
+def spans_of(sums: SpanCounts) -> tuple[ClassScore, ...]:
+    """By kind; of marks alone the kind is called `_`, as in seqeval."""
+    return tuple(
+        ClassScore(kind or "_", sums.true[kind], sums.answered[kind], sums.hits[kind])
+        for kind in sums.kinds
     )
 
 

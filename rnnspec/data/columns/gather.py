@@ -13,6 +13,7 @@ from rnnspec.data.columns.texts import Bytes, Chars, TextCells, Words
 from rnnspec.data.counting import CharCounts
 from rnnspec.data.reading import Reading
 from rnnspec.data.rows import BadRows, Chunk
+from rnnspec.data.schemes import Marked
 from rnnspec.data.shards import Shards
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import ColumnFacts
@@ -117,11 +118,13 @@ def gatherer_of_output(column: Output, reading: Reading) -> Gatherer | None:
     skips = getattr(column, "missing", "error") == "skip"
     match column:
         case TagsOutput() if reading.series is not None:  # whose rows are the steps
-            return Labels(column.column, steps=False, skips=True)
+            return Labels(column.column, steps=False, skips=True, marked=Marked(column.scheme))
         case FramesOutput() if reading.series is not None:
             return Numbers(NumberCells(column.column, "number", missing=True))
-        case ClassOutput() | TagsOutput():
-            return Labels(column.column, isinstance(column, TagsOutput), skips)
+        case TagsOutput():
+            return Labels(column.column, steps=True, skips=skips, marked=Marked(column.scheme))
+        case ClassOutput():
+            return Labels(column.column, steps=False, skips=skips)
         case LabelsOutput() | KeysOutput():
             return LabelSets(column.column, isinstance(column, KeysOutput), skips, reading.stream)
         case NumberOutput() | VectorOutput() | FramesOutput():

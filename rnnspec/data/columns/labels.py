@@ -14,6 +14,7 @@ from rnnspec.data.cache import Column
 from rnnspec.data.columns.base import Lengths, lengths_of
 from rnnspec.data.counting import WordCounts
 from rnnspec.data.rows import BadRows, Chunk
+from rnnspec.data.schemes import WITHOUT, Marked
 from rnnspec.data.views import SKIPPED
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import UNKNOWN_ID, ClassFacts, TextFacts, Vocabulary
@@ -30,17 +31,18 @@ class Labels:
     column: str
     steps: bool
     skips: bool
+    marked: Marked = field(default_factory=lambda: Marked(WITHOUT))
     counts: Counter[str] = field(default_factory=Counter)
     longest: int = 1
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
         if self.steps:
-            rows = tags_of(self.column, chunk, bad)
+            rows = tags_of(self.column, self.marked, chunk, bad)
             lengths = lengths_of(rows)
             self.longest = max(self.longest, int(lengths.max(initial=0)))
             self.counts.update(tag for row in rows for tag in row if tag is not None)
         else:
-            found = classes_of(self.column, self.skips, chunk, bad)
+            found = classes_of(self.column, self.skips, chunk, bad, self.marked)
             self.counts.update(label for label in found if label is not None)
         check_most(self.column, self.counts, bad)
         return lengths if self.steps else None
@@ -49,23 +51,31 @@ class Labels:
         if len(self.counts) < 2:
             only = f"one label only, {next(iter(self.counts))!r}" if self.counts else "no label"
             raise DataError(f"{only}; a classifier needs at least two")
+        self.marked.check_whole()
         return class_facts(self.counts, self.longest)
 
 
-def classes_of(column: str, skips: bool, chunk: Chunk, bad: BadRows) -> list[str | None]:
-    """The label of each row; None, if `skips`, where it is missing."""
+def classes_of(
+    column: str, skips: bool, chunk: Chunk, bad: BadRows, marked: Marked | None = None
+) -> list[str | None]:
+    """The label of each row, one that is `marked` right; None, if `skips`, where it is missing."""
 
     def decoded(cell: object) -> str | None:
-        return None if skips and decode.is_missing(cell, chunk.textual) else decode.label(cell)
+        found = None if skips and decode.is_missing(cell, chunk.textual) else decode.label(cell)
+        if marked is not None:
+            marked.check(found)
+        return found
 
     return bad.decoded(chunk, column, decoded)
 
 
-def tags_of(column: str, chunk: Chunk, bad: BadRows) -> list[list[str | None]]:
-    """The label of each step of each row, None where there is none."""
+def tags_of(column: str, marked: Marked, chunk: Chunk, bad: BadRows) -> list[list[str | None]]:
+    """The label of each step of each row, all `marked` right, None where there is none."""
 
     def decoded(cell: object) -> list[str | None]:
-        return decode.labels_of_steps(cell, chunk.textual)
+        found = decode.labels_of_steps(cell, chunk.textual)
+        marked.check_steps(found)
+        return found
 
     return bad.decoded(chunk, column, decoded)
 

@@ -57,7 +57,7 @@ def metrics_of(node: Output, goal: Goal | None = None) -> Metrics:
     """Fresh sums for an output; with its goal, of spans too where its tags mark such."""
     match node:
         case ClassOutput() if goal is not None and goal.span_labels:
-            return TagMetrics(goal.span_labels)
+            return TagMetrics(goal.span_labels, goal.scheme)
         case ClassOutput():
             return ClassMetrics(node.classes, perplexity=node.ahead)
         case LabelsOutput():

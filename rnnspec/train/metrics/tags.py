@@ -1,16 +1,17 @@
-"""Metrics of labels step by step: as of classes, and F1 of the spans that BIO labels mark."""
+"""Metrics of labels step by step: as of classes, and F1 of the spans that they mark."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from rnnspec.data.schemes import goes_on, spans
+from rnnspec.spec.outputs import Scheme
 from rnnspec.train.metrics.classes import ClassMetrics
 
-Span = tuple[int, int, str]
-"""First step, step after the last, and kind."""
 Pairs = list[tuple[str, str]]
 """The true label and the answered one of each step that has a true one."""
 
@@ -24,17 +25,49 @@ class Lanes:
     anew: Sequence[bool]
 
 
-class TagMetrics(ClassMetrics):
-    """As `ClassMetrics`, over all steps of BIO labels, and F1 of the spans they mark, `span_f1`.
+@dataclass(slots=True)
+class SpanCounts:
+    """How many spans of each kind are true, are answered, and are both."""
 
-    A span is right if its first step, its last and its kind are (as conlleval counts them). `I-`
-    after another kind, or at the start, begins a span.
+    hits: Counter[str] = field(default_factory=Counter)
+    true: Counter[str] = field(default_factory=Counter)
+    answered: Counter[str] = field(default_factory=Counter)
+
+    def add(self, steps: Pairs, scheme: Scheme) -> None:
+        """The spans of some steps, in which all of them begin and end."""
+        expected = set(spans([true for true, _ in steps], scheme))
+        found = set(spans([answer for _, answer in steps], scheme))
+        for counts, those in (
+            (self.hits, expected & found),
+            (self.true, expected),
+            (self.answered, found),
+        ):
+            counts.update(kind for _, _, kind in those)
+
+    @property
+    def f1(self) -> float:
+        """Of all kinds together (micro); NaN where no span is true or answered."""
+        seen = self.true.total() + self.answered.total()
+        return 2 * self.hits.total() / seen if seen else float("nan")
+
+    @property
+    def kinds(self) -> list[str]:
+        """Those that are true or answered, sorted."""
+        return sorted(self.true.keys() | self.answered.keys())
+
+
+class TagMetrics(ClassMetrics):
+    """As `ClassMetrics`, over all steps, and F1 of the spans that their labels mark, `span_f1`.
+
+    A span is right if its first step, its last and its kind are; which there are says the scheme
+    (`rnnspec.data.schemes`). Steps without a true label are left out, of the answers too: what
+    stands before and after them follows each other.
     """
 
-    def __init__(self, labels: Sequence[str]) -> None:
+    def __init__(self, labels: Sequence[str], scheme: Scheme) -> None:
         super().__init__(len(labels))
-        self.labels = labels
-        self.spans = {"hits": 0, "true": 0, "answered": 0}
+        self.labels, self.scheme = labels, scheme
+        self.spans = SpanCounts()
         self.open: dict[int, Pairs] = {}
         """Of each lane the end of what was read, where a span may go on."""
 
@@ -46,54 +79,28 @@ class TagMetrics(ClassMetrics):
             names = self.labels
             steps = [(names[t], names[f]) for t, f in zip(true, found, strict=True) if t >= 0]
             if lanes is None:
-                self._count(steps)
+                self.spans.add(steps, self.scheme)
                 continue
             lane = lanes.numbers[row]
             before = self.open.pop(lane, [])
             if lanes.anew[row]:
-                self._count(before)
+                self.spans.add(before, self.scheme)
                 before = []
             steps = before + steps
-            cut = _last_start(steps)
-            self._count(steps[:cut])
+            cut = self._last_start(steps)
+            self.spans.add(steps[:cut], self.scheme)
             self.open[lane] = steps[cut:]
-
-    def _count(self, steps: Pairs) -> None:
-        expected = set(spans([true for true, _ in steps]))
-        found = set(spans([answer for _, answer in steps]))
-        self.spans["hits"] += len(expected & found)
-        self.spans["true"] += len(expected)
-        self.spans["answered"] += len(found)
 
     def values(self) -> dict[str, float]:
         """`span_f1` is NaN where no span is true or answered."""
         for lane in list(self.open):
-            self._count(self.open.pop(lane))
-        seen = self.spans["true"] + self.spans["answered"]
-        span_f1 = 2 * self.spans["hits"] / seen if seen else float("nan")
-        return {**super().values(), "span_f1": span_f1}
+            self.spans.add(self.open.pop(lane), self.scheme)
+        return {**super().values(), "span_f1": self.spans.f1}
 
-
-def _last_start(steps: Pairs) -> int:
-    """The last step at which no span goes on, neither of the true ones nor of the answered."""
-    starts = (at for at in range(len(steps) - 1, 0, -1) if not _goes_on(steps[at]))
-    return next(starts, 0)
-
-
-def _goes_on(labels: tuple[str, str]) -> bool:
-    return any(label.partition("-")[0] == "I" for label in labels)
-
-
-def spans(labels: Sequence[str]) -> Iterator[Span]:
-    """The spans that labels like `B-PER`, `I-PER` and `O` mark; those of `B` and `I` alone have no
-    kind, ""."""
-    start = 0
-    kind: str | None = None
-    for at, label in enumerate([*labels, "O"]):
-        mark, _, of = label.partition("-")
-        goes_on = mark == "I" and of == kind
-        if kind is not None and not goes_on:
-            yield start, at, kind
-            kind = None
-        if mark in ("B", "I") and not goes_on:
-            start, kind = at, of
+    def _last_start(self, steps: Pairs) -> int:
+        """The last step at which no span goes on, neither of the true ones nor of the answered."""
+        for at in range(len(steps) - 1, 0, -1):
+            labels = zip(steps[at - 1], steps[at], strict=True)
+            if not any(goes_on(self.scheme, before, label) for before, label in labels):
+                return at
+        return 0

@@ -1,0 +1,116 @@
+"""Labels of steps that mark spans: which marks a scheme has, and which spans its labels make.
+
+A label is `O`, or a mark alone, or a mark, a dash and a kind: `B-PER`. A span is a longest run of
+labels of one kind of which each goes on the one before it (`goes_on`). Three back ends cannot prove
+these rules, so that they are those of seqeval 1.2.2 (Nakayama 2018):
+
+- `bio` and `io` as its default mode, which is conlleval's (Tjong Kim Sang and Buchholz 2000): `I-`
+  at the start, or after another kind, begins a span too;
+- `bioes` as its strict mode with the scheme IOBES: a span is one `S-`, or a `B-`, any number of
+  `I-` and an `E-`; what is begun and not ended, or ended and not begun, is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from rnnspec.errors import DataError
+from rnnspec.spec.outputs import Scheme
+
+Span = tuple[int, int, str]
+"""First step, step after the last, and kind, "" of marks alone."""
+
+OUTSIDE = "O"
+MARKS: dict[Scheme, str] = {"io": "I", "bio": "BI", "bioes": "BIES"}
+"""The marks of each scheme, beside `O`; those with fewer first."""
+WITHOUT: Scheme = "none"
+"""The scheme of labels that mark no spans."""
+
+
+def mark_and_kind(label: str) -> tuple[str, str]:
+    """`("B", "PER")` of `B-PER`; `("B", "")` of `B`."""
+    mark, _, kind = label.partition("-")
+    return mark, kind
+
+
+def goes_on(scheme: Scheme, before: str, label: str) -> bool:
+    """Whether a span that has `before`, the label of the step before, goes on with `label`."""
+    (mark_before, kind_before), (mark, kind) = mark_and_kind(before), mark_and_kind(label)
+    if kind != kind_before or mark_before not in ("B", "I"):
+        return False
+    return mark in ("I", "E") if scheme == "bioes" else mark == "I"
+
+
+def spans(labels: Sequence[str], scheme: Scheme) -> Iterator[Span]:
+    """The spans that the labels of a row mark, in their order."""
+    start = 0
+    for end in range(1, len(labels) + 1):
+        if end < len(labels) and goes_on(scheme, labels[end - 1], labels[end]):
+            continue
+        (first, kind), (last, _) = mark_and_kind(labels[start]), mark_and_kind(labels[end - 1])
+        if _whole(scheme, first, last):
+            yield start, end, kind
+        start = end
+
+
+def _whole(scheme: Scheme, first: str, last: str) -> bool:
+    """Whether a longest run with these marks at its ends is a span."""
+    if scheme == "bioes":
+        return (first, last) in (("B", "E"), ("S", "S"))
+    return first in MARKS[scheme]
+
+
+@dataclass(slots=True)
+class Marked:
+    """Checks that every label of a column is one of its scheme."""
+
+    scheme: Scheme
+    seen: set[str] = field(default_factory=set)
+    """Labels that were found right."""
+
+    def check(self, label: str | None) -> None:
+        """Raises DataError for a label with a mark that the scheme does not have."""
+        if label is None or label in self.seen or self.scheme == WITHOUT:
+            return
+        if not _fits(label, self.scheme):
+            raise DataError(
+                f"has the label {label!r}, and scheme {self.scheme} has {_listed(self.scheme)}; "
+                f"{self._cure(label)}"
+            )
+        self.seen.add(label)
+
+    def check_steps(self, labels: Sequence[str | None]) -> None:
+        """`check` of the label of each step of a row."""
+        for at, label in enumerate(labels):
+            try:
+                self.check(label)
+            except DataError as error:
+                raise DataError(f"step {at + 1} {error}") from None
+
+    def _cure(self, label: str) -> str:
+        """The scheme with the fewest marks that has those of all labels so far."""
+        labels = {label, *self.seen}
+        fitting = [scheme for scheme in MARKS if all(_fits(each, scheme) for each in labels)]
+        if fitting:
+            return f"set scheme: {fitting[0]}"
+        if mark_and_kind(label)[0] in ("L", "U"):
+            return "write E- for L- and S- for U-, and set scheme: bioes"
+        return "set scheme: none, or leave the step out with null"
+
+    def check_whole(self) -> None:
+        """Raises DataError, without the place, where no label that was seen can end a span."""
+        marks = {mark_and_kind(label)[0] for label in self.seen}
+        if self.scheme == "bioes" and marks & {"B", "I"} and not marks & {"E", "S"}:
+            raise DataError(
+                "no label with E or S, without which scheme bioes has no span; set scheme: bio"
+            )
+
+
+def _fits(label: str, scheme: Scheme) -> bool:
+    return label == OUTSIDE or mark_and_kind(label)[0] in [*MARKS[scheme]]
+
+
+def _listed(scheme: Scheme) -> str:
+    marks = [OUTSIDE, *(f"{mark}-" for mark in MARKS[scheme])]
+    return f"{', '.join(marks[:-1])} and {marks[-1]} only"
