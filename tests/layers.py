@@ -38,6 +38,23 @@ OWN_CELLS: dict[str, Any] = {
             "h = o * tanh(c)\n"
         ),
     },
+    "residual": {
+        "states": ["h"],
+        "equations": "h = tanh(W @ x + U @ h + b)\ny = x + O @ h",
+        "output": "y",
+    },
+    "timed_residual": {
+        "states": ["h", "c"],
+        "inputs": ["dt"],
+        "equations": "h = tanh(W @ x + dt)\nc = 0.5 * c + h\ny = c - O @ x",
+        "output": "y",
+    },
+    "maximum": {"states": ["p"], "equations": "p = max(p, K @ x)\ny = p * p", "output": "y"},
+    "one_number": {
+        "states": ["h"],
+        "parameters": {"a": {"shape": []}, "e": {"shape": [], "init": {"constant": 0.7}}},
+        "equations": "h = tanh(W @ x + U @ h + a) + sigmoid(a - e) * h",
+    },
 }
 
 
@@ -121,6 +138,14 @@ PLANS: dict[str, dict[str, Any]] = {
         "elapsed": ELAPSED,
     },
     "elapsed without a column": {"layers": [_layer(cell="timed", zoneout=0.1, **_BOTH)]},
+    **{
+        f"own cell {cell} {direction}": {
+            "layers": [_layer(cell=cell, direction=direction), _layer(cell=cell, zoneout=0.1)],
+            "pooling": "mean",
+        }
+        for cell in ("residual", "timed_residual", "maximum", "one_number")
+        for direction in ("forward", "bidirectional")
+    },
     "fixed parameters": {"layers": [_layer(cell="echo_state"), _layer(cell="fixed_lstm")]},
 }  # fmt: skip
 """Settings of `tests.models.layers_plan` by name."""

@@ -38,6 +38,8 @@ def equations(draw: Draw, states: dict[str, str], inputs: list[str]) -> str:
             terms.append(f"v_{next(counter)}")
         if draw(st.booleans()) and inputs:
             terms.append(f"v_{next(counter)} * {draw(st.sampled_from(inputs))}")
+        if draw(st.booleans()):
+            terms.append(draw(st.sampled_from([*inputs, "number"])))
         return " + ".join(draw(st.permutations(terms)))
 
     def expression(depth: int) -> str:
@@ -84,6 +86,8 @@ def own_cells(draw: Draw, elapsed: bool) -> dict[str, Any]:
         "equations": draw(equations(states, inputs)),
         "output": draw(st.sampled_from(names)),
     }
+    if "number" in cell["equations"]:
+        cell["parameters"] = {"number": {"shape": []}}
     if sized:
         cell["sizes"] = ["own"]
     if inputs:

@@ -79,6 +79,17 @@ def test_counts_are_those_of_the_plan(name: str) -> None:
             assert eval(formula, {}, dict(sizes)) == count
 
 
+def test_a_single_number_is_counted_as_one() -> None:
+    numbers = {"a": ParameterSource(shape=()), "e": ParameterSource(shape=())}
+    cell = _own("h = tanh(W @ x + a) + e * h", parameters=numbers)
+    rows = {row[0]: row[1:] for row in _rows(cell, "Parameters of one direction")}
+    assert rows["a"] == ("[]", "[]", "1", "")
+    assert rows["trained"] == ("units*inputs + 2", "", "8,194", "")
+    cell = _own("h = tanh(W @ x) + a * h", parameters={"a": ParameterSource(shape=())})
+    rows = {row[0]: row[1:] for row in _rows(cell, "Parameters of one direction")}
+    assert rows["trained"] == ("units*inputs + 1", "", "8,193", "")
+
+
 def _rows(cell: Cell, heading: str) -> tuple[tuple[str, ...], ...]:
     (section,) = (s for s in page(cell, _sizes(cell)).sections if s.heading == heading)
     return section.rows

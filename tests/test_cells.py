@@ -21,6 +21,7 @@ from rnnspec.cells import (
     identify,
     match,
 )
+from rnnspec.cells.roles import parameter_roles
 from rnnspec.cells.starts import Orthogonal, Spectral
 from rnnspec.errors import CellError
 from rnnspec.reference import step
@@ -73,6 +74,40 @@ def test_shapes_follow_from_use() -> None:
         "g_h": ("small",),
     }
     assert compiled.output_size == "small"
+
+
+def test_a_parameter_can_be_one_number_with_or_without_a_name_like_a_vectors() -> None:
+    """3 * 2 + 0.5 and 3 * 4 + 0.5, and the same again."""
+    for name in ("a", "b", "b_h", "A"):
+        numbers = {name: ParameterSource(shape=()), "e_1": ParameterSource(shape=())}
+        source = CellSource("mine", ["h"], f"h = {name} * h + e_1", parameters=numbers)
+        compiled = compile_cell(source)
+        assert dict(compiled.parameters) == {name: (), "e_1": ()}
+        values = {name: np.array(3.0), "e_1": np.array(0.5)}
+        after, _ = step(compiled, values, {"x": np.zeros(1)}, {"h": np.array([2.0, 4.0])})
+        np.testing.assert_array_equal(after["h"], [6.5, 12.5])
+        assert parameter_roles(compiled) == dict.fromkeys(values, "bias")
+
+
+def test_the_file_of_a_built_in_cell_can_say_that_a_parameter_is_one_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = "name: rnn\nstates: [h]\nparameters: {b: {shape: []}}\nequations: h = b * h + c_h\n"
+    monkeypatch.setattr("rnnspec.cells.library.builtin_text", lambda name: text)
+    found = builtin_cell.__wrapped__("rnn")
+    assert dict(found.parameters) == {"b": (), "c_h": ("units",)}
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "rnn"])
+def test_a_cell_with_one_number_for_a_vector_is_not_the_built_in_one(name: str) -> None:
+    """A kernel would take the number for a vector of units."""
+    of = builtin_cell(name)
+    for bias in (n for n, shape in of.parameters.items() if len(shape) == 1):
+        source = CellSource(
+            "mine", list(of.states), of.equations, of.output,
+            parameters={bias: ParameterSource(shape=())},
+        )  # fmt: skip
+        assert identify(compile_cell(source)) is None, bias
 
 
 @pytest.mark.parametrize(

@@ -84,8 +84,9 @@ class _Compiler:
             self._check_new(name, "parameter", "parameters")
             for size in parameter.shape or ():
                 self._check_size(size, "parameters", name)
-            if parameter.shape is not None and len(parameter.shape) not in (1, 2):
-                what = f"the shape of {name} has one size (a vector) or two (a matrix)"
+            if parameter.shape is not None and len(parameter.shape) > 2:
+                what = f"the shape of {name} has no size (one number), one (a vector) or two"
+                what += " (a matrix)"
                 raise CellError(what, about="parameters", name=name)
 
     def _declare_sizes(self) -> None:
@@ -173,7 +174,8 @@ class _Compiler:
         for name, parameter in self._source.parameters.items():
             kind, shape = parameter.start, shapes[name]
             if isinstance(kind, MATRIX_ONLY) and len(shape) != 2:
-                what = f"{name} is a vector; its init needs a matrix"
+                kind_of = "a vector" if shape else "one number"
+                what = f"{name} is {kind_of}; its init needs a matrix"
                 raise CellError(what, about="parameters", name=name)
             if isinstance(kind, SQUARE_ONLY) and shape[0] != shape[-1]:
                 what = f"{name} is {shape[0]} × {shape[-1]}; its init needs a square matrix"

@@ -15,8 +15,9 @@ RESERVED_SIZES = ("inputs", "units")
 class ParameterSource:
     """What a cell says of one of its parameters beyond using it.
 
-    `shape` is needed only where use leaves it open or the name breaks the naming rule; `start` None
-    means uniform within 1/sqrt(units); parameters that are not `trained` keep their start.
+    `shape` is needed only where use leaves it open or the name breaks the naming rule, and, `()`,
+    for a single number, which would be taken for a vector; `start` None means uniform within
+    1/sqrt(units); parameters that are not `trained` keep their start.
     """
 
     shape: tuple[str, ...] | None = None

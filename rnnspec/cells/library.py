@@ -72,7 +72,7 @@ def _parameter(
     if init is not None:
         ((kind, value),) = init.items()
         start = _STARTS[kind](value)
-    return ParameterSource(tuple(shape) if shape else None, start, trained)
+    return ParameterSource(None if shape is None else tuple(shape), start, trained)
 
 
 _found: dict[str, Match | None] = {}

@@ -133,7 +133,7 @@ def _sum(shapes: Sequence[Shape]) -> str:
     counted = Counter(tuple(sorted(shape, reverse=True)) for shape in shapes)
     terms = []
     for shape, count in sorted(counted.items(), key=lambda item: -len(item[0])):
-        factors = [str(count)] if count > 1 else []
+        factors = [str(count)] if count > 1 or not shape else []
         for size, power in Counter(shape).items():
             factors.append(size if power == 1 else f"{size}**{power}")
         terms.append("*".join(factors))

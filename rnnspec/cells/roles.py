@@ -11,7 +11,8 @@ Role = Literal["input", "recurrent", "bias"]
 
 
 def parameter_roles(cell: Cell) -> dict[str, Role]:
-    """Matrices that are applied to `x` are "input", all others "recurrent", vectors "bias"."""
+    """Matrices that are applied to `x` are "input", all others "recurrent"; vectors and single
+    numbers "bias"."""
     nodes = cell.graph.nodes
     applied = {
         nodes[node.args[0]].name
@@ -19,7 +20,7 @@ def parameter_roles(cell: Cell) -> dict[str, Role]:
         if node.op == "matmul" and nodes[node.args[1]].op == "input"
     }
     return {
-        name: "bias" if len(shape) == 1 else "input" if name in applied else "recurrent"
+        name: "bias" if len(shape) < 2 else "input" if name in applied else "recurrent"
         for name, shape in cell.parameters.items()
     }
 

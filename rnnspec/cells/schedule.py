@@ -137,6 +137,9 @@ class _Scheduler:
     def _is_leaf(self, index: int) -> bool:
         return self.graph.nodes[index].op in LEAVES
 
+    def _is_parameter(self, index: int) -> bool:
+        return self.graph.nodes[index].op == "parameter"
+
     def _is_product(self, index: int, operand: int | None = None) -> bool:
         node = self.graph.nodes[index]
         return node.op == "matmul" and operand in (None, node.args[1])
@@ -170,15 +173,16 @@ class _Scheduler:
     def _addend(self, product: int, inside: set[int] | None) -> tuple[int | None, int]:
         """What is added to a product that is read once, by a sum with a known term; and the sum.
 
-        `inside`: the loop's nodes. Outside a loop (None) only parameters are added, and so for all
-        steps alike: other terms may themselves wait for the product.
+        `inside`: the loop's nodes. Outside a loop (None) only parameters are added, which are one
+        vector or number for all steps and rows: an input or a state is not, and other terms may
+        themselves wait for the product.
         """
         if self.uses[product] == 1:
             for reader in self.readers[product]:
                 node = self.graph.nodes[reader]
                 if node.op == "add" and (inside is None or reader in inside):
                     (other,) = (arg for arg in node.args if arg != product)
-                    if other in self.known and (inside is not None or self._is_leaf(other)):
+                    if other in self.known and (inside is not None or self._is_parameter(other)):
                         return other, reader
         return None, product
 

@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 class Parameter(Model):
     """What a parameter of a cell is, beyond its use in the equations."""
 
-    shape: Annotated[tuple[Identifier, ...], ListOf, Field(min_length=1, max_length=2)] | None = (
-        Field(
-            default=None,
-            description="Sizes by name: one for a vector, two for a matrix (rows, columns); the "
-            "names are inputs, units and those under 'sizes'. null means as the equations use it.",
-        )
+    shape: Annotated[tuple[Identifier, ...], ListOf, Field(max_length=2)] | None = Field(
+        default=None,
+        description="Sizes by name: none, [], for a single number, one for a vector, two for a "
+        "matrix (rows, columns); the names are inputs, units and those under 'sizes'. null means "
+        "as the equations use it.",
     )
     init: Init | None = Field(
         default=None,
@@ -55,9 +54,10 @@ class CellDefinition(Model):
         "'units' in a list; each must get its next value in the equations."
     )
     equations: Text = Field(
-        description="One equation per line, as in the paper: x is the input of the step, a "
-        "state's name on the right its last value, on the left its next one; every other name "
-        "is a learned parameter."
+        description="One equation per line, as in the paper, computed from top to bottom: x is "
+        "the input of the step; a state's name is its value of the step before until the line "
+        "that gives it its next one, and that next one on all lines after it; every other name is "
+        "a learned parameter, or the left side of a line above."
     )
     output: Identifier | None = Field(
         default=None,

@@ -221,7 +221,8 @@ def _misfit(cell: Cell, names: list[str], init: Init) -> str:
     for name in names:
         shape = cell.parameters[name]
         if isinstance(start, MATRIX_ONLY) and len(shape) != 2:
-            return f"{init.name} needs a matrix, and {name} is a vector"
+            kind = "a vector" if shape else "one number"
+            return f"{init.name} needs a matrix, and {name} is {kind}"
         if isinstance(start, SQUARE_ONLY) and shape[0] != shape[1]:
             return f"{init.name} needs a square matrix, and {name} is {' × '.join(shape)}"
     return ""

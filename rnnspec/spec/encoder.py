@@ -51,7 +51,8 @@ class LayerInit(Model):
         default=None, description="All other matrices; null means uniform within 1/sqrt(units)."
     )
     bias: Init | None = Field(
-        default=None, description="Vectors; null means uniform within 1/sqrt(units)."
+        default=None,
+        description="Vectors and single numbers; null means uniform within 1/sqrt(units).",
     )
 
 

@@ -34,6 +34,11 @@ def _relu(value: Tensor, out: Tensor | None = None) -> Tensor:
     return torch.relu(value) if out is None else torch.clamp_min(value, 0.0, out=out)
 
 
+def _hard_sigmoid(value: Tensor) -> Tensor:
+    """torch's own has 1/6 as a float32 in its gradient, whatever the type of the value."""
+    return F.hardtanh(value.div(6).add_(0.5), 0.0, 1.0)
+
+
 FUNCTIONS: dict[str, Operation] = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
@@ -43,7 +48,7 @@ FUNCTIONS: dict[str, Operation] = {
     "elu": _with_out(F.elu),
     "silu": _with_out(F.silu),
     "gelu": _with_out(F.gelu),
-    "hard_sigmoid": _with_out(F.hardsigmoid),
+    "hard_sigmoid": _with_out(_hard_sigmoid),
     "exp": torch.exp,
     "log": torch.log,
     "sqrt": torch.sqrt,

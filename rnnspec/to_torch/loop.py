@@ -69,6 +69,7 @@ class _Loop(torch.autograd.Function):
         ctx.save_for_backward(*inputs.matrices, *saved.values())
         ctx.code, ctx.adjoint, ctx.places, ctx.extent = code, way_back.adjoint, places, extent
         ctx.saved, ctx.shapes = tuple(saved), [tensor.shape for tensor in tensors]
+        ctx.like = steps.like.new_empty(())
         ctx.set_materialize_grads(False)
         return tuple(found)
 
@@ -78,7 +79,7 @@ class _Loop(torch.autograd.Function):
         matrices = ctx.saved_tensors[: len(ctx.places.matrices)]
         saved = ctx.saved_tensors[len(ctx.places.matrices) :]
         values = dict(zip(ctx.saved, saved, strict=True))
-        steps = StepsBackward(ctx.code, ctx.adjoint, ctx.extent, matrices, values)
+        steps = StepsBackward(ctx.code, ctx.adjoint, ctx.extent, ctx.like, matrices, values)
         exports = ctx.code.loop.exports
         steps.run(
             dict(zip(exports, gradients[: len(exports)], strict=True)),

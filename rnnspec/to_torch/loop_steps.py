@@ -176,17 +176,21 @@ class StepsForward(_Tensors):
 
 
 class StepsBackward(_Tensors):
-    """The steps of a loop's adjoint, from the last step to the first, and what comes after."""
+    """The steps of a loop's adjoint, from the last step to the first, and what comes after.
+
+    `like` is of the type and on the device of all gradients; what is `saved` may be of another.
+    """
 
     def __init__(
         self,
         code: LoopCode,
         adjoint: Adjoint,
         extent: tuple[int, int],
+        like: Tensor,
         matrices: Sequence[Tensor],
         saved: Mapping[Value, Tensor],
     ) -> None:
-        super().__init__(extent, matrices[0] if matrices else next(iter(saved.values())), True)
+        super().__init__(extent, like, backwards=True)
         self.code, self.adjoint = code, adjoint
         self.whole.update(saved)
         for number, matrix in enumerate(matrices):
