@@ -40,7 +40,8 @@ def encoded(spec: Spec, file: Path, other: Path | None = None, rows: Part = "all
     share = 0.0 if rows == "all" else spec.data.valid
     assert isinstance(share, float)
     folder = file.parent / "cache"
-    return encode(resolve(spec, facts), facts, other or file, "auto", folder, rows, share)
+    plan, measured = resolve(spec, facts), rows == "valid"
+    return encode(plan, facts, other or file, "auto", folder, rows, share, measured=measured)
 
 
 def all_rows(dataset: Dataset) -> Any:

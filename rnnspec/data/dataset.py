@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rnnspec.data.lanes import Order, count_windows, cut_documents, cut_lanes
 from rnnspec.data.maps import Maps
+from rnnspec.data.raw import Raw, RawRows
 from rnnspec.data.series import seasonal_naive
 from rnnspec.data.views import Cut, Lengths, Texts, Values, View
 
@@ -31,11 +32,13 @@ class Batch:
     Past a row's length stands 0, which is PAD_ID. `targets` by column; -1, or NaN, stands where
     there is nothing to answer: classes `[B]` or `[B, T]` int64; several labels `[B, L]` or
     `[B, T, L]` float32 of 0 and 1; numbers `[B, W]` or `[B, T, W]` float32; texts `[B, U]` int64,
-    each ended by END_ID; forecasts `[B, H]` float32.
+    each ended by END_ID; forecasts `[B, H]` float32. `raw` has the cells behind them, of whole rows
+    that are measured.
     """
 
     inputs: dict[str, tuple[Values, Lengths]]
     targets: dict[str, Values]
+    raw: RawRows | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,8 @@ class Dataset:
     `of_rows` `[rows]` are the places of each row in the columns of one value a row, None where they
     are the numbers of the rows. `seasons` by column of a forecast. All arrays are mapped from disk
     (`maps`): they take no memory that the system cannot take back, and no more than `Maps` says.
-    `key` tells this content, encoded this way, from any other.
+    `key` tells this content, encoded this way, from any other. `raw` holds what stands in the file,
+    of rows that are measured.
     """
 
     inputs: Mapping[str, View]
@@ -88,6 +92,7 @@ class Dataset:
     of_rows: NDArray[np.int64] | None = None
     seasons: Mapping[str, Season] = field(default_factory=dict)
     maps: Maps = field(default_factory=lambda: Maps(()))
+    raw: Raw | None = None
 
     @property
     def rows(self) -> int:
@@ -107,7 +112,8 @@ class Dataset:
         """The rows `indices` (`[B]`, from 0) as one batch."""
         starts, ends = self.starts[indices], self.ends[indices]
         rows = indices.astype(np.int64) if self.of_rows is None else self.of_rows[indices]
-        return self.cut(Cut(rows, starts, ends - starts, ends))
+        found = self.cut(Cut(rows, starts, ends - starts, ends))
+        return found if self.raw is None else replace(found, raw=RawRows(self.raw, rows))
 
     def cut(self, cut: Cut) -> Batch:
         """The steps that `cut` takes as one batch."""

@@ -45,6 +45,8 @@ def encode(
     rows: Part = "all",
     share: float = 0.0,
     progress: Progress | None = None,
+    *,
+    measured: bool = False,
 ) -> Dataset:
     """The rows of `file`, or of several files, as the plan's inputs and targets.
 
@@ -55,6 +57,7 @@ def encode(
     The arrays lie in a folder of `cache` named by a hash of the content of each file, in order, and
     of everything else that they depend on; names do not count. They are those of all files: a file
     more may change the vocabulary, and with it every array, and always the facts.
+    `measured`: raw texts are kept beside the numbers (`Dataset.raw`), but of streams and series.
 
     Raises DataError: see `read` and `rnnspec.data.decode`; for an answer that is not in `facts`,
     for vectors of another width than the plan's, for columns of steps that are not as long, for
@@ -67,7 +70,8 @@ def encode(
     reading = Reading(reading) if isinstance(reading, str) else reading
     rows = rows if share or reading.series is not None else "all"
     format = shards.format(reading.format)
-    job = _Job(Encoding(plan, facts, reading), shards, format, rows, share, progress)
+    encoding = Encoding(plan, facts, reading)
+    job = _Job(encoding, shards, format, rows, share, progress, measured)
     return _encoded(cache, [job])[0]
 
 
@@ -81,11 +85,14 @@ def encode_parts(
     progress: Progress | None = None,
 ) -> tuple[Dataset, Dataset]:
     """`encode` of the part for training and of that for validation, a `share` of the rows, in one
-    pass over the file."""
+    pass over the file. The latter is `measured`."""
     shards = _checked(file)
     encoding, format = Encoding(plan, facts, reading), shards.format(reading.format)
     parts: tuple[Part, Part] = ("train", "valid")
-    jobs = [_Job(encoding, shards, format, part, share, progress) for part in parts]
+    jobs = [
+        _Job(encoding, shards, format, part, share, progress, measured=part == "valid")
+        for part in parts
+    ]
     train, valid = _encoded(cache, jobs)
     return train, valid
 
@@ -105,6 +112,7 @@ class _Job:
     rows: Part
     share: float
     progress: Progress | None
+    measured: bool = False
 
     @property
     def reading(self) -> Reading:
@@ -117,6 +125,7 @@ class _Job:
         settings: list[object] = [VERSION, self.format, self.rows, self.share, columns]
         settings += [reading.documents, reading.stream, sorted(reading.skipped)]
         settings += [reading.series and asdict(reading.series)]
+        settings += [name for name, _ in self.encoding.raw()] if self.measured else []
         settings += [content.digest for content in self.shards.content]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]
 
@@ -131,7 +140,8 @@ class _Job:
             (node.column, self.encoding.taker(name, node, writer))
             for name, node in self.encoding.named()
         ]
-        return [(column, taker) for column, taker in found if taker is not None]
+        takers = [(column, taker) for column, taker in found if taker is not None]
+        return takers + (self.encoding.raw_takers(writer) if self.measured else [])
 
 
 def _encoded(cache: Path, jobs: Sequence[_Job]) -> list[Dataset]:
@@ -287,7 +297,8 @@ def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
     if series is None:
         offsets = arrays["offsets"]
         starts, ends = offsets[:-1], offsets[1:]
-        return Dataset(inputs, targets, arrays["lines"], starts, ends, key, maps=maps)
+        raw = encoding.raw_texts(arrays) if job.measured else None
+        return Dataset(inputs, targets, arrays["lines"], starts, ends, key, maps=maps, raw=raw)
     seasons = {
         node.column: Season(
             arrays[encoding.series()[node.column]],

@@ -127,8 +127,7 @@ def _prepared(
     plan = resolve(spec, facts)
     with processes.first_then_others():
         train, valid = datasets(loaded, plan, facts, builds / CACHE, sources, tell)
-    names, goals = watched_metrics(spec.train), goals_of(spec, facts)
-    processes.from_first(lambda: check_bleu(names, plan, goals, valid))
+    processes.from_first(lambda: check_bleu(watched_metrics(spec.train), plan, valid))
     wanted = spec.train.threads or (1 if processes.count > 1 else None)
     threads = threads_for(plan, spec.train.batch, wanted)
     if found is not None:
@@ -238,7 +237,8 @@ def datasets(
     train = encode(plan, facts, sources.train, reading, cache, "train", progress=progress)
     if measured is None:
         return train, None
-    return train, encode(plan, facts, measured, reading, cache, progress=progress)
+    valid = encode(plan, facts, measured, reading, cache, progress=progress, measured=True)
+    return train, valid
 
 
 def _digests(sources: Sources) -> dict[str, dict[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,8 +28,8 @@ from rnnspec.plan.nodes import (
 NUMBERS = 8
 """Most numbers that are shown of a vector or at the end of a series."""
 END, UNKNOWN = "<end>", "<unknown>"
-STATIC = (CategoryInput, VectorInput)
-"""Inputs without steps."""
+WHOLE = ("words", "chars", "tokens")
+"""Kinds of text whose steps are pieces of it, each as it stands there."""
 SPACE = "\u2581"
 """Stands for a space in subwords."""
 
@@ -66,16 +65,15 @@ class Rows:
         file = f"{self.files[number]}, " if len(self.files) > 1 else ""
         return f"{file}{self.unit} {line:,}"
 
-    def key(self, batch: Batch, row: int) -> bytes:
-        """A hash of the inputs of a row, whatever the padding."""
-        return key_of(self.plan, batch, row)
-
     def steps(self, batch: Batch, row: int) -> tuple[str, ...]:
         """A name for each step of a row: its tokens, or numbers from 1."""
         first = first_sequence(self.plan)
         assert first is not None
         values, lengths = batch.inputs[first.key]
         if isinstance(first, TokensInput):
+            raw = _raw(first, batch, row) if first.kind in WHOLE else None
+            if raw is not None:
+                return raw
             return self._tokens(first, values[row][: lengths[row]])
         return tuple(str(step) for step in range(1, int(lengths[row]) + 1))
 
@@ -85,7 +83,12 @@ class Rows:
 
     def _input(self, node: Input, batch: Batch, row: int) -> str:
         values, lengths = (part[row] for part in batch.inputs[node.key])
+        raw = _raw(node, batch, row)
         match node:
+            case TokensInput(kind=kind) if raw is not None:
+                return joined(kind if kind in WHOLE else "chars", raw)
+            case CategoryInput() if raw:
+                return raw[0]
             case TokensInput():
                 return joined(node.kind, self._tokens(node, values[:lengths]))
             case CategoryInput():
@@ -105,25 +108,15 @@ class Rows:
         return tuple(names[number] for number in ids)
 
 
+def _raw(node: Input, batch: Batch, row: int) -> tuple[str, ...] | None:
+    """What the cell of an input holds: see `RawRows.input`."""
+    return None if batch.raw is None else batch.raw.input(node.key, row)
+
+
 def _byte(name: str) -> str:
     """The character of a byte of ASCII; of others their two digits."""
     number = int(name, 16)
     return chr(number) if number < 128 else f"\\x{name}"
-
-
-def key_of(plan: Plan, batch: Batch, row: int) -> bytes:
-    """A hash of the inputs of a row, whatever the padding."""
-    found = hashlib.blake2b(digest_size=16)
-    for node in plan.inputs:
-        values, lengths = (part[row] for part in batch.inputs[node.key])
-        if isinstance(node, CharactersInput):
-            pieces = [step[:count] for step, count in zip(values, lengths, strict=True) if count]
-        else:
-            pieces = [values if isinstance(node, STATIC) else values[:lengths]]
-        for piece in pieces:
-            found.update(len(piece).to_bytes(8) if np.ndim(piece) else b"")
-            found.update(np.ascontiguousarray(piece).tobytes())
-    return found.digest()
 
 
 def names_of(known: object) -> Sequence[str]:

@@ -24,10 +24,11 @@ from rnnspec.train.examples import Drawn, Kept
 from rnnspec.train.examples_rows import END, Rows, joined
 from rnnspec.train.metrics import TextMetrics
 from rnnspec.train.metrics.corpus import CorpusScores
-from rnnspec.train.metrics.texts import true_numbers
+from rnnspec.train.metrics.texts import same, true_numbers
 
 Differ = Literal["characters", "words"]
-Asked = tuple[bytes, tuple[str, ...], Example]
+Tokens = tuple[str, ...]
+Asked = tuple[bytes, Tokens, Example]
 """What an input is known by, the answer to it, and how it is shown."""
 WRONG, RIGHT = 10, 5
 SPARE = 4
@@ -54,17 +55,18 @@ class TextExamples:
         self.bests: Drawn[str] = Drawn(BESTS)
 
     def see(self, seen: Seen) -> None:
-        texts = seen.answers[self.column]
-        assert isinstance(texts, Texts)
-        truth = [true_numbers(row) for row in seen.batch.targets[self.column].tolist()]
-        asked = [self.rows.key(seen.batch, row) for row in range(len(truth))]
-        written = best(texts)
+        texts, raw = seen.answers[self.column], seen.batch.raw
+        assert isinstance(texts, Texts) and raw is not None
+        targets, written = seen.batch.targets[self.column].tolist(), best(texts)
+        truth = [raw.truth(self.column, row) for row in range(len(targets))]
+        asked = [raw.asked(row) for row in range(len(targets))]
         for row, (answer, true) in enumerate(zip(written, truth, strict=True)):
             new = asked[row] not in self.corpus.true
-            self.corpus.add(self._tokens(answer), self._tokens(true), asked[row])
+            self.corpus.add(self._tokens(answer), true, asked[row])
             score = texts.scores[row, 0].item()
-            make = self._example(seen, row, answer, true, score)
-            if answer == true:
+            right = same(answer, true_numbers(targets[row]))
+            make = self._example(seen, row, answer, true, score, right)
+            if right:
                 self.right.offer(make)
             elif new:  # of rows with one input, the first
                 wrong = self._asked(asked[row], self._tokens(answer), make)
@@ -119,23 +121,23 @@ class TextExamples:
         return tuple(islice(wrong, WRONG // 2))
 
     def _asked(
-        self, asked: bytes, answer: tuple[str, ...], make: Callable[[], Example]
+        self, asked: bytes, answer: Tokens, make: Callable[[], Example]
     ) -> Callable[[], Asked]:
         return lambda: (asked, answer, make())
 
-    def _tokens(self, numbers: Sequence[int]) -> tuple[str, ...]:
+    def _tokens(self, numbers: Sequence[int]) -> Tokens:
         return tuple(self.names[number] for number in numbers)
 
     def _text(self, numbers: Sequence[int]) -> str:
         return joined(self.node.kind, self._tokens(numbers))
 
     def _example(
-        self, seen: Seen, row: int, answer: list[int], true: list[int], score: float
+        self, seen: Seen, row: int, answer: list[int], true: Tokens, score: float, right: bool
     ) -> Callable[[], Example]:
         def make() -> Example:
             asked, place = self.rows.text(seen.batch, row), self.rows.place(seen.rows, row)
-            right = answer == true
-            return Example(asked, self._text(true), self._text(answer), score, right, place)
+            expected = joined(self.node.kind, true)
+            return Example(asked, expected, self._text(answer), score, right, place)
 
         return make
 
@@ -167,7 +169,7 @@ class TextExamples:
 
         return make
 
-    def _see_greedy(self, seen: Seen, truth: list[list[int]], asked: list[bytes]) -> None:
+    def _see_greedy(self, seen: Seen, truth: list[Tokens], asked: list[bytes]) -> None:
         assert self.greedy is not None
         metrics, corpus = self.greedy
         search = as_greedy(self.node.search)
@@ -176,7 +178,7 @@ class TextExamples:
         written = best(texts)
         metrics.add_texts(written, seen.found.targets[self.column])
         for answer, true, key in zip(written, truth, asked, strict=True):
-            corpus.add(self._tokens(answer), self._tokens(true), key)
+            corpus.add(self._tokens(answer), true, key)
 
 
 def best(texts: Texts) -> list[list[int]]:

@@ -19,7 +19,8 @@ EXPLAINED = {
     "micro_f1": "F1 (of precision and recall) of all labels counted together.",
     "span_f1": "F1 of whole spans: right only with the right start, end and kind.",
     "nll": "Mean surprise of a row or step: -ln of the probability of all its true labels.",
-    "perplexity": "Among how many equally likely tokens the model hesitates, on average.",
+    "perplexity": "Among how many equally likely tokens the model hesitates, on average; a token"
+    " that is not in the vocabulary counts with the probability of the unknown.",
     "bits": "Mean surprise of a token, in bits.",
     "token_accuracy": "Share of tokens that are right, each after the true ones before it.",
     "exact_match": "Share of answers that are right as a whole.",

@@ -88,7 +88,9 @@ def evaluate_build(
     with computing_with(settings.threads or allowed_threads()), _cache(trained) as cache:
         part: Part = "valid" if share else "all"
         reading = Reading.of(trained.spec, format)
-        data = encode(trained.plan, trained.facts, files, reading, cache, part, share)
+        data = encode(
+            trained.plan, trained.facts, files, reading, cache, part, share, measured=True
+        )
         unit = "row" if files.format(format) == "parquet" else "line"
         rows = Rows(trained.plan, trained.facts, data.lines, unit, files.short_names)
         kept = {node.column: examples_of(node, rows, model) for node in trained.plan.outputs}

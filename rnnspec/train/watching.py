@@ -18,13 +18,11 @@ from rnnspec.spec.metrics import TRAIN_LOSS
 from rnnspec.to_torch.search import Texts
 from rnnspec.train.bands import band_of, promised, within
 from rnnspec.train.evaluate import Seen
-from rnnspec.train.examples_rows import key_of
 from rnnspec.train.examples_texts import best
 from rnnspec.train.goals import Goals
 from rnnspec.train.metrics import LARGER_IS_BETTER
 from rnnspec.train.metrics.corpus import SHORTEST, CorpusScores
 from rnnspec.train.metrics.forecasts import StepSums
-from rnnspec.train.metrics.texts import true_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,25 +73,20 @@ class TextScores:
 
     node: TextOutput
     names: Sequence[str]
-    plan: Plan
     corpus: CorpusScores = field(init=False)
 
     def __post_init__(self) -> None:
         self.corpus = CorpusScores(self.node.kind)
 
     def see(self, seen: Seen) -> None:
-        texts = seen.answers[self.node.column]
-        assert isinstance(texts, Texts)
-        truth = map(true_numbers, seen.batch.targets[self.node.column].tolist())
-        for row, (answer, true) in enumerate(zip(best(texts), truth, strict=True)):
-            known = key_of(self.plan, seen.batch, row)
-            self.corpus.add(self._tokens(answer), self._tokens(true), known)
+        texts, raw = seen.answers[self.node.column], seen.batch.raw
+        assert isinstance(texts, Texts) and raw is not None
+        for row, answer in enumerate(best(texts)):
+            tokens = tuple(self.names[number] for number in answer)
+            self.corpus.add(tokens, raw.truth(self.node.column, row), raw.asked(row))
 
     def values(self) -> dict[str, float]:
         return self.corpus.values()
-
-    def _tokens(self, numbers: Sequence[int]) -> tuple[str, ...]:
-        return tuple(self.names[number] for number in numbers)
 
 
 @dataclass(slots=True)
@@ -118,18 +111,18 @@ class Coverage:
 
 def extras(plan: Plan, goals: Goals) -> dict[str, Extra]:
     """What is to be measured beside the rest on validation rows, by column."""
-    found = ((node.column, _extra(node, plan, goals)) for node in plan.outputs)
+    found = ((node.column, _extra(node, goals)) for node in plan.outputs)
     return {column: extra for column, extra in found if extra is not None}
 
 
-def _extra(node: Output, plan: Plan, goals: Goals) -> Extra | None:
+def _extra(node: Output, goals: Goals) -> Extra | None:
     goal = goals.of(node.column)
     if isinstance(node, TextOutput) and goal.tokens:
-        return TextScores(node, goal.tokens, plan)
+        return TextScores(node, goal.tokens)
     return Coverage(node) if isinstance(node, ForecastOutput) and goal.banded else None
 
 
-def check_bleu(metrics: Sequence[str], plan: Plan, goals: Goals, valid: Dataset | None) -> None:
+def check_bleu(metrics: Sequence[str], plan: Plan, valid: Dataset | None) -> None:
     """Raises DataError if BLEU is among the metrics and says nothing of the texts of these rows."""
     if valid is None:
         return
@@ -137,7 +130,7 @@ def check_bleu(metrics: Sequence[str], plan: Plan, goals: Goals, valid: Dataset 
         prefix = "" if len(plan.outputs) == 1 else f"{node.column}."
         if not isinstance(node, TextOutput) or f"{prefix}bleu" not in metrics:
             continue
-        counts = list(_words(node, goals.of(node.column).tokens, valid))
+        counts = list(_words(node, valid))
         mean = sum(counts) / max(1, len(counts))
         if mean < SHORTEST:
             raise DataError(
@@ -147,11 +140,12 @@ def check_bleu(metrics: Sequence[str], plan: Plan, goals: Goals, valid: Dataset 
             )
 
 
-def _words(node: TextOutput, names: Sequence[str], valid: Dataset) -> Iterator[int]:
+def _words(node: TextOutput, valid: Dataset) -> Iterator[int]:
     """Of each row's true text."""
     for rows in in_order_batches(valid, 256):
-        for row in valid.collate(rows).targets[node.column].tolist():
+        raw = valid.collate(rows).raw
+        assert raw is not None, "validation rows are measured"
+        for row in range(len(rows)):
             corpus = CorpusScores(node.kind)
-            tokens = tuple(names[number] for number in true_numbers(row))
-            corpus.add((), tokens, None)
+            corpus.add((), raw.truth(node.column, row), None)
             yield corpus.words

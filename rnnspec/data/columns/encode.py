@@ -1,7 +1,9 @@
 """How each kind of node is written to disk and cut into batches: the one table of them.
 
 The arrays of input node i are called `input.i`, those of output node i `output.i`; that of a series
-`series.i`, for all nodes that read or answer its column.
+`series.i`, for all nodes that read or answer its column. Beside them, of rows that are measured,
+`input.i.raw` and `output.i.raw` hold texts as they stand in the file, and `asked` what the inputs
+of each row are known by.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from rnnspec.data.columns.base import Arrays, RaggedWriter, Taker
 from rnnspec.data.columns.keys import KeysWriter, LabelSetWriter
 from rnnspec.data.columns.labels import CategoryWriter, ClassWriter, TagWriter
 from rnnspec.data.columns.numbers import NumberCells, NumberWriter
+from rnnspec.data.columns.raw import APART, AskedWriter, RawLabelWriter, RawTextWriter
 from rnnspec.data.columns.subwords import numbered_subwords
 from rnnspec.data.columns.texts import (
     Answers,
@@ -26,6 +29,7 @@ from rnnspec.data.columns.texts import (
     char_table,
     numbered,
 )
+from rnnspec.data.raw import DIGEST, Raw, RawTexts
 from rnnspec.data.reading import Reading
 from rnnspec.data.series import SeriesColumn
 from rnnspec.data.series_steps import RowTaker, SeriesFrames, SeriesLabels
@@ -64,6 +68,8 @@ from rnnspec.plan.nodes import (
 )
 
 AheadOutput = ClassOutput | LabelsOutput | NumericOutput
+ASKED = "asked"
+"""The array of what the inputs of each row are known by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +168,44 @@ class Encoding:
                     _narrow(len(vocabulary)),
                 )
                 return Answers(numbers, RaggedWriter.new(writer, name, dtype))
+
+    def raw(self) -> list[tuple[str, TokensInput | CategoryInput | TextOutput]]:
+        """The nodes whose raw texts are kept of rows that are measured, each with the name of its
+        array; none of streams, whose texts have no bounds, and of series."""
+        if self.reading.stream or self.reading.series is not None:
+            return []
+        return [
+            (f"{name}.raw", node)
+            for name, node in self.named()
+            if isinstance(node, TokensInput | CategoryInput | TextOutput)
+        ]
+
+    def raw_takers(self, writer: Writer) -> list[tuple[str, Taker]]:
+        """What writes raw texts, each with its column."""
+        takers: list[tuple[str, Taker]] = []
+        for name, node in self.raw():
+            rows = RaggedWriter.new(writer, name, "u1")
+            if isinstance(node, CategoryInput):
+                takers.append((node.column, RawLabelWriter(node.column, rows)))
+            else:
+                takers.append((node.column, RawTextWriter(TextCells(node.column, node.kind), rows)))
+        if any(isinstance(node, TextOutput) for node in self.plan.outputs):
+            columns = tuple(dict.fromkeys(node.column for node in self.plan.inputs))
+            takers.append((columns[0], AskedWriter(columns, writer.column(ASKED, "u1", DIGEST))))
+        return takers
+
+    def raw_texts(self, arrays: Arrays) -> Raw:
+        """The raw texts out of the arrays of the whole folder."""
+        inputs: dict[str, RawTexts] = {}
+        truth: dict[str, RawTexts] = {}
+        for name, node in self.raw():
+            apart = isinstance(node, CategoryInput) or node.kind in APART
+            texts = RawTexts(arrays[name], arrays[f"{name}.offsets"], apart)
+            if isinstance(node, TextOutput):
+                truth[node.column] = texts
+            else:
+                inputs[node.key] = texts
+        return Raw(inputs, truth, arrays.get(ASKED))
 
     def _number_cells(self, node: FramesInput | VectorInput) -> NumberCells:
         missing, stream = node.missing != "error", self.reading.stream

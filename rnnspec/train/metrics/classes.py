@@ -7,6 +7,8 @@ from math import exp, log
 import torch
 from torch import Tensor
 
+from rnnspec.plan.facts import UNKNOWN_ID
+
 MOST_CONFUSED = 1000
 """Most classes of which every pair is counted: the table has their square."""
 
@@ -17,7 +19,8 @@ class ClassMetrics:
     F1 of a class is 2 hits / (rows of the class + rows answered as the class). Answers are
     probabilities `[..., classes]`, targets class numbers `[...]`, of which those below 0 are left
     out. Of next tokens (`perplexity`) also exp of the mean of -ln p of the true class, and the same
-    in bits.
+    in bits: a token that is not in the vocabulary counts there with the probability of the unknown,
+    and is never a hit, for the unknown stands for many tokens.
     """
 
     def __init__(self, classes: int, perplexity: bool = False) -> None:
@@ -40,7 +43,10 @@ class ClassMetrics:
         answers, true = answers[known], targets[known].cpu()
         best = answers.argmax(dim=-1).cpu()
         ones = torch.ones_like(true)
-        self.hits.index_add_(0, true, (best == true).long())
+        right = best == true
+        if self.perplexity:
+            right &= true != UNKNOWN_ID
+        self.hits.index_add_(0, true, right.long())
         self.true.index_add_(0, true, ones)
         self.answered.index_add_(0, best, ones)
         if len(self.confusion):

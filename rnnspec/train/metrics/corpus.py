@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Sequence
 from typing import cast
 
@@ -12,15 +13,17 @@ MOST_REFERENCES = 50
 SHORTEST = 4
 """BLEU counts runs of up to so many words: of texts with fewer on average it says nothing."""
 GAP = "␣"
-"""Stands for a space within a token: between tokens there are spaces."""
+"""Stands for white space within a token: between tokens there are spaces."""
 
 
 class CorpusScores:
     """BLEU (Papineni et al. 2002) and chrF (Popović 2015) of all texts together, from 0 to 1.
 
-    An answer is held against the true texts of all rows that have the same input. Words and tokens
-    are taken as they are; texts written by characters are split by sacrebleu's own rule, `13a`.
-    Where true texts have less than 4 words on average there is no BLEU.
+    An answer is held against the true texts of all rows that have the same input: whose cells are
+    equal, in all columns that are read. True texts are those of the file, with tokens that no
+    answer can have. Words and tokens are taken as they are; texts written by characters are split
+    by sacrebleu's own rule, `13a`. A true text may be empty. Where true texts have less than 4
+    words on average there is no BLEU.
     """
 
     def __init__(self, kind: TextKind) -> None:
@@ -68,4 +71,4 @@ class CorpusScores:
     def _joined(self, tokens: tuple[str, ...]) -> str:
         if self.kind == "chars":
             return "".join(tokens)
-        return " ".join(GAP.join(token.split(" ")) for token in tokens)
+        return " ".join(re.sub(r"\s", GAP, token) for token in tokens)

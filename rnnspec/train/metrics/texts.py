@@ -10,7 +10,10 @@ import numpy as np
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnnspec.plan.facts import END_ID
+from rnnspec.plan.facts import END_ID, UNKNOWN_ID
+
+NOTHING = -1
+"""Stands for a true token that no answer can equal."""
 
 
 @dataclass(slots=True)
@@ -21,6 +24,12 @@ class TextMetrics:
     true texts (Levenshtein), divided by the tokens of these, at least 1: of characters, words or
     phonemes, as the output writes them. `token_accuracy` and `perplexity` are those of each token
     after the true ones before it, the end of the text included.
+
+    Numbers stand for tokens one to one, but for the unknown, which stands for any token that is not
+    in the vocabulary: it equals nothing, not even itself, so that a true token that the model
+    cannot write is always wrong. In the perplexity such a token counts with the probability of the
+    unknown. A true text without tokens is right where the answer has none, and each token of the
+    answer is one to delete.
     """
 
     texts: int = 0
@@ -42,7 +51,7 @@ class TextMetrics:
         of_known, numbers = scores[known], targets[known]
         each = F.cross_entropy(of_known, numbers, reduction="none")
         self.surprise += each.double().sum().item()
-        self.hits += int((of_known.argmax(-1) == numbers).sum())
+        self.hits += int(((of_known.argmax(-1) == numbers) & (numbers != UNKNOWN_ID)).sum())
         self.tokens += len(numbers)
 
     def add_texts(self, answers: Sequence[Sequence[int]], targets: Tensor) -> None:
@@ -50,9 +59,9 @@ class TextMetrics:
         for answer, row in zip(answers, targets.tolist(), strict=True):
             found, true = list(answer), true_numbers(row)
             self.texts += 1
-            self.right += found == true
+            self.right += same(found, true)
             self.length += len(true)
-            self.edits += distance(found, true)
+            self.edits += distance(found, [n if n != UNKNOWN_ID else NOTHING for n in true])
 
     def values(self) -> dict[str, float]:
         found: dict[str, float] = {}
@@ -63,6 +72,11 @@ class TextMetrics:
             found["exact_match"] = self.right / self.texts
             found["error_rate"] = self.edits / max(1, self.length)
         return found
+
+
+def same(answer: Sequence[int], true: Sequence[int]) -> bool:
+    """Whether an answer is right: the same tokens, none of which is unknown."""
+    return list(answer) == list(true) and UNKNOWN_ID not in true
 
 
 def true_numbers(row: Sequence[int]) -> list[int]:
