@@ -5,6 +5,7 @@
     ├── CellError               an equation is wrong: line and column within the equations
     ├── DataError               a data file is wrong: carries file and row
     ├── BuildError              a build folder is missing, unreadable or does not fit
+    ├── OutputError             a file cannot be written where it was asked for
     ├── ExportError             the exported file could not be written or proven equal
     └── ModelFileError          a .onnx file is not one that rnnspec wrote, or its input is wrong
 
@@ -61,6 +62,10 @@ class DataError(RnnspecError):
 
 class BuildError(RnnspecError):
     """A build folder that is missing, unreadable, or belongs to another spec."""
+
+
+class OutputError(RnnspecError):
+    """A file that cannot be written, or that would take the place of something else."""
 
 
 class ExportError(RnnspecError):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rnnspec.errors import BuildError
+from rnnspec.errors import BuildError, OutputError
 from rnnspec.plan import ClassFacts, Facts, NumericFacts, TextFacts, Vocabulary
 from rnnspec.plan.facts import ColumnFacts
 from rnnspec.plan.facts_file import read_facts, write_facts
@@ -201,5 +201,5 @@ def test_missing_and_unreadable_files(tmp_path: Path) -> None:
     (tmp_path / "facts.json").write_bytes(b"\xff")
     with pytest.raises(BuildError, match=r"facts\.json: cannot be read: "):
         read_facts(tmp_path)
-    with pytest.raises(BuildError, match="cannot be written: No such file or directory"):
+    with pytest.raises(OutputError, match="cannot be written: No such file or directory"):
         write_facts(tmp_path / "none", FACTS)

@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from rnnspec.demo import dates, starter
 from rnnspec.demo.__main__ import main
 from rnnspec.demo.forms import FIRST_YEAR, LAST_YEAR, LOCALES, YEAR, Form, texts, world
-from rnnspec.errors import DataError
+from rnnspec.errors import DataError, OutputError
+from rnnspec.files import write_lines
 
 SPECS = Path(__file__).parent.parent / "specs"
 SEEDS = st.integers(0, 2**63)
@@ -231,18 +232,18 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
         raise DataError("stop")
 
     file = tmp_path / "rows.jsonl"
-    dates.write_whole(file, iter(["old\n"]))
+    write_lines(file, iter(["old\n"]))
     with pytest.raises(DataError, match="stop"):
-        dates.write_whole(file, broken())
+        write_lines(file, broken())
     assert file.read_text() == "old\n"
-    dates.write_whole(file, islice(broken(), 2))
+    write_lines(file, islice(broken(), 2))
     assert file.read_text() == "new\nnew\n"
     assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(DataError, match=r"taken.*train\.jsonl: cannot be written"):
+    with pytest.raises(OutputError, match=r"taken.*train\.jsonl: cannot be written"):
         dates.write(tmp_path / "taken", train=1, valid=1, test=1)
 
 

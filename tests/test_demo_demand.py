@@ -10,7 +10,7 @@ from statistics import fmean
 import pytest
 
 from rnnspec.demo import demand
-from rnnspec.errors import DataError
+from rnnspec.errors import OutputError
 
 
 def test_the_same_seed_gives_the_same_rows_and_more_days_begin_with_fewer() -> None:
@@ -36,7 +36,7 @@ def test_the_file_has_a_line_for_each_shop_and_day(tmp_path: Path) -> None:
     assert lines[0] == "date,shop,promotion,sold"
     assert len(lines) == 1 + 10 * len(demand.SHOPS)
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(DataError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         demand.write(tmp_path / "taken")
 
 

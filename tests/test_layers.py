@@ -21,6 +21,7 @@ PACKAGE = ROOT / "rnnspec"
 # Layer -> third-party packages it may import. A layer may import the layers above it.
 LAYERS: dict[str, frozenset[str]] = {
     "errors": frozenset(),
+    "files": frozenset(),
     "source": frozenset({"yaml"}),
     "cells": frozenset(),
     "spec": frozenset({"pydantic", "pydantic_core"}),
@@ -31,7 +32,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "report": frozenset(),
     "to_torch": frozenset({"torch", "numpy"}),
     "to_onnx": frozenset({"onnx", "numpy"}),
-    "run": frozenset({"onnxruntime", "numpy"}),
+    "run": frozenset({"onnxruntime", "numpy", "pydantic"}),
     "train": frozenset({"torch", "numpy", "safetensors", "sacrebleu"}),
     "export": frozenset({"torch", "numpy"}),
     "cli": frozenset({"typer", "rich"}),

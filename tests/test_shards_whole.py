@@ -16,6 +16,7 @@ from rnnspec.spec.load import load_spec
 from rnnspec.train.build import build
 from rnnspec.train.events import Silent
 from rnnspec.train.files import read_arrays
+from rnnspec.train.folder import BuildFolder
 from tests.cli import right, write_world, wrong
 from tests.training import metrics_of
 
@@ -73,11 +74,15 @@ def test_a_build_is_that_of_the_whole_file(world: Path, valid: str | None) -> No
     assert (parts.path / "facts.json").read_text() == (whole.path / "facts.json").read_text()
 
 
+def stop(folder: Path) -> None:
+    build = BuildFolder(folder)
+    build.write_state({**build.read_state(), "state": "stopped"})
+
+
 def test_resuming_tells_which_files_have_changed(world: Path) -> None:
     right("build", "parts.yaml", "--no-train")
     folder = world / "builds" / "parts" / "001"
-    state = json.loads((folder / "build.json").read_text())
-    (folder / "build.json").write_text(json.dumps({**state, "state": "stopped"}))
+    stop(folder)
     other = world / "logs" / "part-1.jsonl"
     for number in (0, 2):  # another name is no other content
         (world / "logs" / f"part-{number}.jsonl").rename(world / "logs" / f"part-{number}x.jsonl")
@@ -107,8 +112,7 @@ def test_resuming_tells_which_files_have_changed(world: Path) -> None:
 def test_moved_files_are_resumed(world: Path) -> None:
     right("build", "parts.yaml", "--no-train")
     folder = world / "builds" / "parts" / "001"
-    state = json.loads((folder / "build.json").read_text())
-    (folder / "build.json").write_text(json.dumps({**state, "state": "stopped"}))
+    stop(folder)
     for number in range(3):
         file = world / "logs" / f"part-{number}.jsonl"
         file.rename(file.with_name(f"part-{number + 9}.jsonl"))

@@ -18,12 +18,12 @@ from rnnspec.cli.errors import reported
 from rnnspec.data.find import find_sources
 from rnnspec.data.survey import survey
 from rnnspec.errors import BuildError
+from rnnspec.files import write_bytes
 from rnnspec.plan import resolve
 from rnnspec.spec.load import LoadedSpec, load_spec
 from rnnspec.train import build as building
 from rnnspec.train.build import Result, build
 from rnnspec.train.events import Heard, Silent
-from rnnspec.train.files import write_bytes
 from rnnspec.train.folder import BuildFolder, all_builds, begin
 from rnnspec.train.interrupt import ending, interruptible
 from rnnspec.train.lock import locked

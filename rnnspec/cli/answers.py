@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnspec.cli.terminal import printable
 from rnnspec.errors import DataError
+from rnnspec.files import FileKind
 
 if TYPE_CHECKING:
     from rnnspec.cli.rows import Row
@@ -60,6 +62,27 @@ def answered(
         raise DataError(f"{place}: {error}") from error
     if failed:
         raise failed[0]
+
+
+def file_kind(model: Model) -> FileKind:
+    """Files of answers, as JSON lines.
+
+    One that may be replaced has an answer of every output in its first line, and none of the
+    columns that the model reads; of a model that answers what it reads, also what stands beside an
+    answer, such as its score.
+    """
+    columns = {output.column for output in model.outputs}
+    read = {column.column for column in model.inputs} - columns
+    beside = tuple(f"{column}." for column in columns)
+
+    def own(path: Path) -> bool:
+        with path.open(encoding="utf-8") as file:
+            first = json.loads(file.readline())
+        if not isinstance(first, dict) or not columns <= first.keys():
+            return False
+        return not read & first.keys() and bool(read or any(k.startswith(beside) for k in first))
+
+    return FileKind("a file of answers", (".jsonl", ".ndjson"), own, streams=True)
 
 
 def as_json(answer: Answer) -> str:

@@ -12,6 +12,7 @@ import typer
 
 from rnnspec.cli.errors import loading
 from rnnspec.cli.options import BUILDS, Build, Builds, Json, Weights, examples
+from rnnspec.files import REPORT, check_output
 
 if TYPE_CHECKING:
     from rnnspec.train.folder import Trained
@@ -50,6 +51,8 @@ def evaluate(
     builds: Builds = BUILDS,
 ) -> None:
     """Measure the weights of a build on rows kept out of training."""
+    if report is not None:
+        check_output(report, REPORT)
     with loading():
         from rnnspec.train.folder import find_build, read_build
     trained = read_build(find_build(build, builds), weights)

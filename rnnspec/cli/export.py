@@ -10,8 +10,8 @@ import typer
 
 from rnnspec.cli.errors import loading
 from rnnspec.cli.options import BUILDS, Build, Builds, Weights, examples
-from rnnspec.cli.terminal import check_folder
 from rnnspec.errors import RnnspecError
+from rnnspec.files import MODEL_FILE, check_output
 
 EXAMPLES = examples(
     "rnnspec export --onnx",
@@ -82,7 +82,7 @@ def export(
     if steps is not None and not generate:
         raise RnnspecError("--steps says how much --generate writes; give both, or neither")
     if output is not None:
-        check_folder(output)
+        check_output(output, MODEL_FILE)
     with loading():
         from rnnspec.train.folder import find_build, read_build
     trained = read_build(find_build(build, builds), weights)

@@ -16,8 +16,9 @@ import typer
 from rnnspec.cli import answers, rows, series
 from rnnspec.cli.errors import loading
 from rnnspec.cli.options import examples
-from rnnspec.cli.terminal import error, note, writing
+from rnnspec.cli.terminal import error, note
 from rnnspec.errors import DataError, RnnspecError
+from rnnspec.files import check_output, writing
 
 if TYPE_CHECKING:
     from rnnspec.cli.rows import Row
@@ -103,6 +104,8 @@ def run(
     if not (texts or data or inputs) and sys.stdin.isatty() and not (as_json or output):
         _converse(asked, seed or 0)
         return
+    if output:
+        check_output(output, answers.file_kind(asked), _read_files(data or []))
     pairs = _answered(asked, texts, data, inputs, seed or 0)
     if output:
         with writing(output) as file:
@@ -120,6 +123,12 @@ def _show(model: Model, row: Row, number: int, answer: answers.Answer, as_json: 
         return
     text = answers.as_text(model.outputs, answer)
     print(f"{answers.question(row, number)}  →  {text}", flush=True)
+
+
+def _read_files(data: list[str]) -> tuple[Path, ...]:
+    from rnnspec.data.find import find_shards
+
+    return find_shards(data).files if data else ()
 
 
 @contextmanager

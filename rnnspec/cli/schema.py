@@ -32,7 +32,7 @@ def schema(
     An editor finds it by the first line of a spec:
     # yaml-language-server: $schema=rnnspec.schema.json
     """
-    from rnnspec.cli.terminal import writing
+    from rnnspec.files import SCHEMA, check_output, writing
     from rnnspec.spec.schema import json_schema
 
     if output and check:
@@ -40,6 +40,7 @@ def schema(
     if check:
         _check(check, json_schema())
     elif output:
+        check_output(output, SCHEMA)
         with writing(output) as file:
             file.write(json_schema())
     else:

@@ -11,8 +11,8 @@ import typer
 
 from rnnspec.cli.errors import loading
 from rnnspec.cli.options import BUILDS, Overrides, examples
-from rnnspec.cli.terminal import writing
 from rnnspec.errors import RnnspecError
+from rnnspec.files import PICTURE, check_output, write_text
 
 if TYPE_CHECKING:
     from rnnspec.plan import Plan
@@ -83,6 +83,8 @@ def show(
         raise RnnspecError("--inputs, --units and --size are sizes of a cell; add --cell NAME")
     if source is None:
         raise RnnspecError("name a spec or a build, or a cell with --cell NAME")
+    if svg is not None:
+        check_output(svg, PICTURE)
     if diagram or svg:
         _draw(_plan(source, overrides or []), diagram, svg)
     else:
@@ -100,8 +102,7 @@ def _draw(plan: Plan, on_screen: bool, file: Path | None) -> None:
     if on_screen:
         print(diagram.text(picture, _columns(), sys.stdout.encoding or "ascii"), end="")
     if file is not None:
-        with writing(file) as target:
-            target.write(diagram.svg(picture))
+        write_text(file, diagram.svg(picture))
         print(f"wrote {file}")
 
 
@@ -109,8 +110,9 @@ def _text(source: Path, overrides: list[str]) -> str:
     """The plan as text; of a build, as it was when it was begun."""
     if source.is_dir():
         from rnnspec.train.files import read_text
+        from rnnspec.train.folder import PLAN
 
-        return read_text(_build(source, overrides).path / "plan.txt")
+        return read_text(_build(source, overrides).path / PLAN)
     from rnnspec.plan import dump
 
     return dump(_plan(source, overrides))
@@ -142,4 +144,6 @@ def _build(folder: Path, overrides: list[str]) -> BuildFolder:
     with loading():
         from rnnspec.train.folder import find_build
 
-    return find_build(folder, BUILDS)
+    build = find_build(folder, BUILDS)
+    build.check()
+    return build

@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from shlex import quote
 from typing import TextIO
 
 import typer
 
-from rnnspec.errors import RnnspecError
 from rnnspec.source.characters import cells
 from rnnspec.source.problems import Problem
 
@@ -88,35 +85,3 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -
             parts.append(cell + gap if number < left else gap + cell)
         texts.append("  ".join(parts).rstrip())
     return "\n".join(texts)
-
-
-def check_folder(path: Path) -> None:
-    """Raises RnnspecError if the folder that a file is to be written to is not there."""
-    if not path.parent.exists():
-        raise RnnspecError(
-            f"{path}: cannot be written (there is no folder {path.parent}); make it with:"
-            f" mkdir -p {quote(str(path.parent))}"
-        )
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[TextIO]:
-    """A file that appears at `path`, in UTF-8, when the block ends without an exception.
-
-    A device or pipe is written to directly. Raises RnnspecError if the file cannot be written.
-    """
-    check_folder(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        if path.exists() and not path.is_file():
-            with path.open("w", encoding="utf-8") as file:
-                yield file
-            return
-        try:
-            with beside.open("w", encoding="utf-8") as file:
-                yield file
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as problem:
-        raise RnnspecError(f"{path}: cannot be written ({problem.strerror})") from problem

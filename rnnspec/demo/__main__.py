@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from rnnspec.demo.dates import write
-from rnnspec.errors import DataError
+from rnnspec.errors import RnnspecError
 
 
 def main(arguments: list[str]) -> int:
@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         paths = write(Path(arguments[0]))
-    except DataError as error:
+    except RnnspecError as error:
         print(error, file=sys.stderr)
         return 2
     print(*paths.values(), sep="\n")

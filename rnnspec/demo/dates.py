@@ -19,19 +19,16 @@ sees every digit in every place it can have.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import date
 from functools import cache
-from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Literal, get_args
 
 from rnnspec.demo.forms import FIRST_YEAR, LAST_YEAR, YEAR, Form, Tag, World, world
-from rnnspec.errors import DataError
+from rnnspec.files import write_lines
 
 Split = Literal["train", "valid", "test"]
 
@@ -134,13 +131,13 @@ def write(
 
     Each argument after the seed is a number of rows. UTF-8, one JSON object per line, the fields of
     Row; every file appears whole or not at all, in place of an older one. Returns the path of each
-    split. Raises DataError if Babel is not installed or a file cannot be written.
+    split. Raises DataError if Babel is not installed, OutputError if a file cannot be written.
     """
     world()  # without Babel, stop before any folder is made
     counts: dict[Split, int] = {"train": train, "valid": valid, "test": test}
     paths: dict[Split, Path] = {split: folder / f"{split}.jsonl" for split in get_args(Split)}
     for split, path in paths.items():
-        write_whole(path, map(_line, rows(seed, counts[split], split)))
+        write_lines(path, map(_line, rows(seed, counts[split], split)))
     return paths
 
 
@@ -148,22 +145,3 @@ def _line(row: Row) -> str:
     # Not dataclasses.asdict: it copies every tag, and takes longer than making the row.
     values = {field.name: getattr(row, field.name) for field in fields(row)}
     return json.dumps(values, ensure_ascii=False) + "\n"
-
-
-def write_whole(path: Path, lines: Iterator[str]) -> None:
-    """Write `lines` (each with its own end) to `path` by way of a temporary file beside it.
-
-    Raises DataError naming the file if it cannot be written; then an older file still stands.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            while block := "".join(islice(lines, 1000)):
-                file.write(block)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):  # gone by now if all went well; else the first error is the one
-            temporary.unlink()

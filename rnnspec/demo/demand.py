@@ -14,7 +14,7 @@ from math import cos, exp, pi
 from pathlib import Path
 from random import Random
 
-from rnnspec.demo.dates import write_whole
+from rnnspec.files import write_lines
 
 FIRST_DAY = date(2023, 1, 2)
 """A Monday."""
@@ -75,10 +75,10 @@ def ahead(seed: int, days: int) -> Iterator[Row]:
 
 def write(folder: Path, seed: int = 0, days: int = 900) -> tuple[Path, Path]:
     """Write demand.csv, and next.csv to forecast what comes after it, into `folder`, made if
-    missing. Raises DataError if it cannot be written."""
+    missing. Raises OutputError if that fails."""
     table, coming = folder / "demand.csv", folder / "next.csv"
-    write_whole(table, _lines(rows(seed, days)))
-    write_whole(coming, _lines(ahead(seed, days)))
+    write_lines(table, _lines(rows(seed, days)))
+    write_lines(coming, _lines(ahead(seed, days)))
     return table, coming
 
 

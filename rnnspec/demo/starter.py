@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rnnspec.demo import dates, demand
 from rnnspec.errors import DataError
+from rnnspec.files import write_lines
 from rnnspec.source.problems import did_you_mean
 
 DATES = tuple(Path("dates") / f"{split}.jsonl" for split in ("train", "valid", "test"))
@@ -53,7 +54,7 @@ def write_starter(kind: str, folder: Path, schema: str | None = None) -> list[Pa
     starter, stay as they are.
 
     Raises DataError, having written nothing, if there is no such kind, Babel is not installed, or
-    the spec is there already, or a part of the data; also if a file cannot be written.
+    the spec is there already, or a part of the data; OutputError if a file cannot be written.
     """
     text = spec_text(kind)
     spec, schema_file = folder / f"{kind}.yaml", folder / "rnnspec.schema.json"
@@ -72,9 +73,9 @@ def write_starter(kind: str, folder: Path, schema: str | None = None) -> list[Pa
     if schema is None:
         text = text.removeprefix(_SCHEMA_LINE)
     elif not schema_file.exists():
-        dates.write_whole(schema_file, iter([schema]))
+        write_lines(schema_file, [schema])
         written.insert(1, schema_file)
-    dates.write_whole(spec, iter([text]))
+    write_lines(spec, [text])
     return written
 
 

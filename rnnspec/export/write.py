@@ -9,15 +9,16 @@ from rnnspec.errors import ExportError
 from rnnspec.export.parity import Parity, prove
 from rnnspec.export.probes import probes
 from rnnspec.export.variant import variant
+from rnnspec.files import digest, write_bytes
 from rnnspec.plan import Facts, Plan, TextFacts, dump
 from rnnspec.plan.names import TOKENIZER_FILE
 from rnnspec.plan.nodes import Attend, TokensInput
-from rnnspec.run.interface import PARITY, PLAN, SPEC, VERSION, interface
+from rnnspec.run.interface import PARITY, PLAN, SPEC, TOKENIZER, VERSION, interface
+from rnnspec.run.seal import sealed
 from rnnspec.run.session import Session
 from rnnspec.spec.load import resolved_yaml
 from rnnspec.to_onnx import add_metadata, to_onnx
 from rnnspec.to_torch import Model
-from rnnspec.train.files import write_bytes
 from rnnspec.train.folder import Trained
 from rnnspec.train.threads import allowed_threads, computing_with
 
@@ -56,6 +57,7 @@ def export_onnx(
     session = Session(file.SerializeToString())
     with computing_with(allowed_threads()):
         parity = prove(session, model, facts, probes(plan, facts, ids), ids)
+    beside = tokenizer_of(plan, facts)
     add_metadata(
         file,
         {
@@ -64,11 +66,12 @@ def export_onnx(
             VERSION: __version__,
             PARITY: parity.as_json(),
             **interface(plan, facts, ids=ids).metadata(),
+            **({} if beside is None else {TOKENIZER: digest(beside.encode())}),
         },
     )
-    content = file.SerializeToString()
+    content = sealed(file.SerializeToString())
     _check_loads(content)
-    if (beside := tokenizer_of(plan, facts)) is not None:
+    if beside is not None:
         write_bytes(target.parent / TOKENIZER_FILE, beside.encode())
     write_bytes(target, content)
     return parity

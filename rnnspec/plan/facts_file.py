@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +23,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote
 
-from rnnspec.errors import BuildError
+from rnnspec.errors import BuildError, OutputError
+from rnnspec.files import write_text
 from rnnspec.plan.facts import ClassFacts, ColumnFacts, Facts, NumericFacts, TextFacts, Vocabulary
 
 FILE = "facts.json"
@@ -37,21 +37,22 @@ AS_INPUT = "as the input"
 def write_facts(folder: Path, facts: Facts) -> None:
     """Writes the facts into `folder`, which must exist; each file appears whole or not at all.
 
-    Raises BuildError where the disk refuses.
+    Raises OutputError where the disk refuses.
     """
     try:
         (folder / FOLDER).mkdir(exist_ok=True)
-        inputs = {name: _written(folder, "input", name, of) for name, of in facts.inputs.items()}
-        outputs = {
-            name: {"kind": AS_INPUT}
-            if facts.inputs.get(name) is of
-            else _written(folder, "output", name, of)
-            for name, of in facts.outputs.items()
-        }
-        about = {"version": VERSION, "rows": facts.rows, "inputs": inputs, "outputs": outputs}
-        _replace(folder / FILE, json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False))
     except OSError as error:
-        raise BuildError(f"{folder}: cannot be written: {error.strerror or error}") from error
+        raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    inputs = {name: _written(folder, "input", name, of) for name, of in facts.inputs.items()}
+    outputs = {
+        name: {"kind": AS_INPUT}
+        if facts.inputs.get(name) is of
+        else _written(folder, "output", name, of)
+        for name, of in facts.outputs.items()
+    }
+    about = {"version": VERSION, "rows": facts.rows, "inputs": inputs, "outputs": outputs}
+    text = json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(folder / FILE, f"{text}\n")
 
 
 def _written(folder: Path, side: str, column: str, facts: ColumnFacts) -> dict[str, object]:
@@ -101,7 +102,7 @@ def _written_text(folder: Path, side: str, column: str, facts: TextFacts) -> dic
         }
     if facts.tokenizer:
         about["tokenizer"] = _name(side, column, "tokenizer")
-        _replace(folder / _name(side, column, "tokenizer"), facts.tokenizer)
+        write_text(folder / _name(side, column, "tokenizer"), f"{facts.tokenizer}\n")
     return about
 
 
@@ -111,7 +112,7 @@ def _name(side: str, column: str, what: str = "") -> str:
 
 def _write_entries(folder: Path, name: str, entries: tuple[str, ...]) -> None:
     lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
-    _replace(folder / name, f"[\n{lines}\n]")
+    write_text(folder / name, f"[\n{lines}\n]\n")
 
 
 def _file_name(column: str) -> str:
@@ -120,15 +121,6 @@ def _file_name(column: str) -> str:
     if name == column.lower() and len(name) <= 100:
         return name
     return f"{name[:80]}-{hashlib.sha256(column.encode()).hexdigest()[:8]}"
-
-
-def _replace(file: Path, text: str) -> None:
-    new = file.with_name(file.name + ".new")
-    with new.open("w", encoding="utf-8", newline="\n") as stream:
-        stream.write(text + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(new, file)
 
 
 def read_facts(folder: Path) -> Facts:

@@ -8,6 +8,8 @@ Keys of the metadata of a model file:
     rnnspec.parity    how far its answers were from the trained module's, as JSON
     rnnspec.inputs    the columns it reads, as JSON (`InputColumn`)
     rnnspec.outputs   the columns it answers with, as JSON (`OutputColumn`)
+    rnnspec.tokenizer the digest of the tokenizer beside it, of a model that reads subwords
+    rnnspec.digest    the digest of all of the file before this last entry (`rnnspec.run.seal`)
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import TypeAdapter
 
 from rnnspec.plan.facts import Facts
 from rnnspec.plan.names import answer_name, input_names, labels_of, output_names
@@ -40,6 +44,7 @@ from rnnspec.plan.nodes import (
 
 SPEC, PLAN, VERSION = "rnnspec.spec", "rnnspec.plan", "rnnspec.version"
 PARITY, INPUTS, OUTPUTS = "rnnspec.parity", "rnnspec.inputs", "rnnspec.outputs"
+TOKENIZER = "rnnspec.tokenizer"
 
 InputKind = Literal[
     "words", "chars", "bytes", "tokens", "ids", "characters", "category", "category_id", "keys",
@@ -51,6 +56,8 @@ OutputKind = Literal[
 ]  # fmt: skip
 TEXTS = ("words", "chars", "bytes")
 """Kinds of one text a row."""
+LABELLED = ("class", "tags", "labels", "keys")
+"""Kinds that answer labels."""
 STEPS = (*TEXTS, "subwords", "tokens", "ids", "keys", "key_ids", "frames", "series")
 """Kinds of which all must have as many steps in a row."""
 
@@ -133,14 +140,13 @@ def interface(plan: Plan, facts: Facts, ids: bool = False) -> Interface:
 
 
 def read_interface(metadata: Mapping[str, str]) -> Interface:
-    """The interface in a file's metadata; KeyError, TypeError or ValueError if there is none."""
-    inputs = [InputColumn(**entry) for entry in json.loads(metadata[INPUTS])]
-    outputs = [OutputColumn(**_with_tuples(entry)) for entry in json.loads(metadata[OUTPUTS])]
-    return Interface(tuple(inputs), tuple(outputs))
-
-
-def _with_tuples(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
+    """The interface in a file's metadata; KeyError or ValueError if there is none that can be."""
+    inputs = TypeAdapter(tuple[InputColumn, ...]).validate_json(metadata[INPUTS], strict=True)
+    outputs = TypeAdapter(tuple[OutputColumn, ...]).validate_json(metadata[OUTPUTS], strict=True)
+    for output in outputs:
+        if output.kind in LABELLED and len(output.labels) != output.width:
+            raise ValueError(f"{output.column!r} has not as many labels as it is wide")
+    return Interface(inputs, outputs)
 
 
 def _input(plan: Plan, node: Input, ids: bool) -> InputColumn:

@@ -12,12 +12,14 @@ import numpy as np
 
 from rnnspec.data.decode import text
 from rnnspec.errors import DataError, ModelFileError
+from rnnspec.files import digest
 from rnnspec.plan.names import SEED, TOKENIZER_FILE
 from rnnspec.run.cells import read_cell, steps_of
 from rnnspec.run.feeds import Feeds, feeds_of
 from rnnspec.run.interface import (
     SPEC,
     STEPS,
+    TOKENIZER,
     InputColumn,
     Interface,
     OutputColumn,
@@ -51,9 +53,10 @@ class Model:
         session = Session(path, threads)
         metadata = session.metadata
         found = _interface(path, metadata)
+        _check_names(path, found, session)
         tokenizer = ""
         if any(column.kind == "subwords" for column in found.inputs):
-            tokenizer = _tokenizer_beside(path)
+            tokenizer = _tokenizer_beside(path, metadata.get(TOKENIZER, ""))
         return cls(path, found.inputs, found.outputs, metadata, session, tokenizer)
 
     @property
@@ -157,12 +160,32 @@ class _Values:
     steps: int
 
 
-def _tokenizer_beside(path: Path) -> str:
+def _tokenizer_beside(path: Path, written: str) -> str:
+    """The tokenizer beside a model, empty if there is none; `written` is its digest."""
     file = path.parent / TOKENIZER_FILE
     try:
-        return file.read_text(encoding="utf-8") if file.exists() else ""
-    except (OSError, UnicodeDecodeError) as error:
+        content = file.read_bytes() if file.exists() else b""
+    except OSError as error:
         raise ModelFileError(f"{file}: cannot be read ({error}); export the model again") from error
+    if content and digest(content) != written:
+        raise ModelFileError(
+            f"{file}: is not the tokenizer that {path.name} was trained with; put that one beside"
+            " it, or export the model again into a folder of its own"
+        )
+    return content.decode()
+
+
+def _check_names(path: Path, found: Interface, session: Session) -> None:
+    """Raises ModelFileError where the graph lacks an input or output that the metadata names."""
+    read = [column.feed for column in found.inputs]
+    answered = [column.answer for column in found.outputs if column.kind != "ids"]
+    lacking = [name for name in read if name not in session.inputs]
+    lacking += [name for name in answered if name not in session.outputs]
+    if lacking:
+        raise ModelFileError(
+            f"{path}: its metadata names {lacking[0]!r}, which the graph does not have; export it"
+            " again"
+        )
 
 
 def _count(steps: int) -> str:
@@ -177,7 +200,7 @@ def _interface(path: Path, metadata: Mapping[str, str]) -> Interface:
         )
     try:
         return read_interface(metadata)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise ModelFileError(
             f"{path}: its metadata does not say what it reads and answers; export it again with"
             " this version of rnnspec"

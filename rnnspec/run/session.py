@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rnnspec.data.processors import processors
 from rnnspec.errors import ModelFileError
+from rnnspec.run.seal import is_damaged
 
 _FATAL = 4
 """The severity from which onnxruntime writes to stderr; what fails is raised all the same."""
@@ -67,7 +68,7 @@ class Session:
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        content = file.read_bytes()
     except IsADirectoryError as error:
         raise ModelFileError(f"{file}: is a folder; name the .onnx file in it") from error
     except FileNotFoundError as error:
@@ -76,6 +77,12 @@ def _read(file: Path) -> bytes:
         ) from error
     except OSError as error:
         raise ModelFileError(f"{file}: cannot be read: {error.strerror}") from error
+    if is_damaged(content):
+        raise ModelFileError(
+            f"{file}: is damaged (its digest differs); copy it again from where it was written, or"
+            " export the model again"
+        )
+    return content
 
 
 def _refusal(message: str) -> str:

@@ -1,47 +1,22 @@
-"""Files that are whole or absent: written beside their place, flushed, then moved there."""
+"""The files of a build: texts, and arrays whose digest is checked when they are read back."""
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.errors import BuildError
+from rnnspec.files import digest, write_bytes
 
 DAMAGED = "the build folder is damaged: build again"
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one move. Raises BuildError if it cannot be written."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise BuildError(
-            f"{path}: cannot be written ({error.strerror or error}); what was there is unchanged"
-        ) from error
-    finally:
-        with suppress(OSError):  # an interrupt leaves nothing half written either
-            beside.unlink(missing_ok=True)
-
-
-def sweep(folder: Path) -> None:
-    """Remove what processes that were killed left half written in `folder`."""
-    for torn in folder.glob(".*.part"):
-        torn.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """As `write_bytes`, in UTF-8."""
-    write_bytes(path, text.encode())
+DIGEST = "digest"
+"""The key of the digest of all else."""
+ABOUT = "rnnspec"
+"""The one entry of a file's metadata: safetensors writes several in an order that changes."""
 
 
 def read_text(path: Path) -> str:
@@ -55,11 +30,12 @@ def read_text(path: Path) -> str:
 def write_arrays(
     path: Path, arrays: Mapping[str, NDArray[np.generic]], about: Mapping[str, str]
 ) -> None:
-    """A safetensors file of `arrays`, with `about` as its metadata."""
+    """A safetensors file of `arrays`, with `about` and a digest in its metadata."""
     from safetensors.numpy import save
 
     whole = {name: np.asarray(value, order="C") for name, value in arrays.items()}
-    write_bytes(path, save(whole, dict(about)))
+    entry = json.dumps({**about, DIGEST: _digest(whole, about)}, sort_keys=True)
+    write_bytes(path, save(whole, {ABOUT: entry}))
 
 
 def read_arrays(path: Path) -> tuple[dict[str, NDArray[np.generic]], dict[str, str]]:
@@ -69,6 +45,16 @@ def read_arrays(path: Path) -> tuple[dict[str, NDArray[np.generic]], dict[str, s
     try:
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return arrays, dict(file.metadata() or {})
-    except (OSError, SafetensorError) as error:
+            about = dict(json.loads((file.metadata() or {})[ABOUT]))
+    except (OSError, KeyError, ValueError, TypeError, SafetensorError) as error:
         raise BuildError(f"{path}: not a readable safetensors file ({error}); {DAMAGED}") from error
+    if about.pop(DIGEST, None) != _digest(arrays, about):
+        raise BuildError(f"{path}: does not hold what was written (its digest differs); {DAMAGED}")
+    return arrays, about
+
+
+def _digest(arrays: Mapping[str, NDArray[np.generic]], about: Mapping[str, str]) -> str:
+    """The digest of arrays, with their names, types and shapes, and of what is said of them."""
+    named = {name: (value.dtype.str, value.shape) for name, value in arrays.items()}
+    head = json.dumps([sorted(named.items()), sorted(about.items())]).encode()
+    return digest(head, *(arrays[name].tobytes() for name in sorted(arrays)))

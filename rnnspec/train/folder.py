@@ -3,6 +3,7 @@
 spec.yaml            the resolved spec: every default written out
 source.yaml          the spec as it was written
 plan.txt             what `rnnspec show` prints
+digests.json         the digests of those of these files that are read back
 facts.json           what was measured on the training rows
 vocabulary/          one JSON list a column of text or labels
 metrics.jsonl        one line an epoch
@@ -27,15 +28,18 @@ from typing import Any, Literal
 
 from rnnspec.data.cache import UNFINISHED, clear_stale
 from rnnspec.errors import BuildError
+from rnnspec.files import digest, write_text
 from rnnspec.plan import Facts, Plan, dump, resolve
-from rnnspec.plan.facts_file import read_facts, write_facts
+from rnnspec.plan.facts_file import FILE, FOLDER, read_facts, write_facts
 from rnnspec.spec import Spec
 from rnnspec.spec.load import LoadedSpec, load_spec, resolved_yaml
-from rnnspec.train.files import DAMAGED, read_arrays, read_text, write_text
+from rnnspec.train.files import DAMAGED, DIGEST, read_arrays, read_text
 
 STATES = ("training", "stopped", "finished", "failed", "not trained")
 CACHE = ".cache"
 """Folder beside the builds in which encoded data is kept for the next build."""
+PLAN = "plan.txt"
+CHANGED = "does not hold what was written (its digest differs)"
 Which = Literal["best", "last"]
 """Weights of a build: of the best epoch, or those that training ended with."""
 
@@ -75,6 +79,10 @@ class BuildFolder:
         return self.path / "build.json"
 
     @property
+    def digests(self) -> Path:
+        return self.path / "digests.json"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.html"
 
@@ -105,7 +113,37 @@ class BuildFolder:
             raise BuildError(f"{self.state}: not readable JSON ({error}); {DAMAGED}") from error
         if not isinstance(state, dict) or state.get("state") not in STATES:
             raise BuildError(f"{self.state}: does not say how the build stands; {DAMAGED}")
+        if state.pop(DIGEST, None) != _digest(state):
+            raise BuildError(f"{self.state}: {CHANGED}; {DAMAGED}")
         return state
+
+    def check(self) -> None:
+        """Raises BuildError where a file that stays as it is holds something else by now."""
+        for name, written in self._read_digests().items():
+            try:
+                content = (self.path / name).read_bytes()
+            except OSError as error:
+                raise BuildError(
+                    f"{self.path / name}: cannot be read ({error.strerror}); {DAMAGED}"
+                ) from error
+            if digest(content) != written:
+                raise BuildError(f"{self.path / name}: {CHANGED}; {DAMAGED}")
+
+    def _read_digests(self) -> dict[str, str]:
+        try:
+            found = json.loads(read_text(self.digests))
+        except ValueError as error:
+            raise BuildError(f"{self.digests}: not readable JSON ({error}); {DAMAGED}") from error
+        if not isinstance(found, dict) or not {self.spec.name, FILE} <= found.keys():
+            raise BuildError(f"{self.digests}: does not have the digests of the files; {DAMAGED}")
+        return found
+
+    def write_digests(self) -> None:
+        """Of what is read back and stays as it was before training."""
+        files = [self.spec, self.path / PLAN, self.path / FILE]
+        files += sorted((self.path / FOLDER).iterdir())
+        found = {str(f.relative_to(self.path).as_posix()): digest(f.read_bytes()) for f in files}
+        write_text(self.digests, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
 
     def is_unfinished(self) -> bool:
         """Whether there is something left to do: training, or the report. Raises BuildError."""
@@ -115,7 +153,8 @@ class BuildFolder:
         )
 
     def write_state(self, state: Mapping[str, Any]) -> None:
-        write_text(self.state, json.dumps(state, indent=2, ensure_ascii=False) + "\n")
+        whole = {**state, DIGEST: _digest(state)}
+        write_text(self.state, json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
 
     def append_metrics(self, record: Mapping[str, Any]) -> None:
         """Add a line. Raises BuildError if the disk does not take it."""
@@ -166,8 +205,9 @@ def begin(
         clear_stale(hidden.parent)
         write_text(build.spec, resolved_yaml(loaded.spec))
         write_text(build.source, loaded.document.source.text)
-        write_text(hidden / "plan.txt", dump(plan))
+        write_text(hidden / PLAN, dump(plan))
         write_facts(hidden, facts)
+        build.write_digests()
         build.write_state(state)
         return _moved(build)
     except OSError as error:
@@ -197,6 +237,10 @@ def all_builds(builds: Path) -> Iterator[BuildFolder]:
     yield from sorted(found, key=_begun, reverse=True)
 
 
+def _digest(state: Mapping[str, Any]) -> str:
+    return digest(json.dumps(state, sort_keys=True).encode())
+
+
 def _begun(build: BuildFolder) -> tuple[str, str]:
     try:
         return str(build.read_state().get("begun", "")), str(build.path)
@@ -223,6 +267,7 @@ def read_build(build: BuildFolder, which: Which = "best") -> Trained:
     file = build.weights if which == "best" else build.last
     if not file.exists():
         raise BuildError(f"{build.path}: {_why_none(build, which)}")
+    build.check()
     spec = load_spec(build.spec).spec
     facts = read_facts(build.path)
     weights, _ = read_arrays(file)

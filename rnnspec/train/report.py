@@ -7,13 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from rnnspec.files import write_text
 from rnnspec.plan import weights
 from rnnspec.plan.diagram import diagram, svg
 from rnnspec.report import Report, render
 from rnnspec.report.model import Chart, Curves, Figure, Note, Section, Series
 from rnnspec.report.words import plural
 from rnnspec.spec.load import resolved_yaml
-from rnnspec.train.files import write_text
 from rnnspec.train.folder import Trained
 from rnnspec.train.metrics import LARGER_IS_BETTER
 from rnnspec.train.report_outputs import counted, metric_tables, sections_of
@@ -37,7 +37,7 @@ NO_ROWS = (
 
 
 def write_report(trained: Trained, scores: Scores | None, path: Path) -> None:
-    """Write the report to `path`, whole or not at all. Raises BuildError if it cannot be."""
+    """Write the report to `path`, whole or not at all. Raises OutputError if it cannot be."""
     write_text(path, render(report_of(trained, scores)))
 
 

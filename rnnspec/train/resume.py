@@ -11,10 +11,11 @@ import torch
 
 from rnnspec import __version__
 from rnnspec.errors import BuildError
+from rnnspec.files import sweep
 from rnnspec.spec.load import LoadedSpec, resolved_yaml
 from rnnspec.train.distributed import run_id
 from rnnspec.train.events import Listener
-from rnnspec.train.files import read_text, sweep
+from rnnspec.train.files import read_text
 from rnnspec.train.folder import BuildFolder, all_builds
 from rnnspec.train.lock import locked
 
@@ -35,6 +36,7 @@ def found_build(
     folder = _of_this_run(loaded, builds, restarted) or (resume and _unfinished(loaded, builds))
     if not folder:
         return None
+    folder.check()
     state = folder.read_state()
     if state["state"] == "failed":
         raise BuildError(

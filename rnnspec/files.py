@@ -1,0 +1,180 @@
+"""Files that are written: whole or not at all, and never in the place of what is not of their kind.
+
+A command that writes a file which its user names calls `check_output` before any work is done, and
+one of the writers once there is something to write. Files that are read back carry a digest of
+their content (`digest`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import TextIOWrapper
+from pathlib import Path
+from shlex import quote
+from typing import IO, TextIO
+
+from rnnspec.errors import OutputError
+
+HEAD = 4096
+"""Bytes at the start of a file in which the mark of its kind stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """A kind of file that a command writes under a name that its user gives.
+
+    `name` as in a sentence ("a report"); `endings` of its names, with the dot, the first one
+    proposed; `own(path)`: whether the file at `path` is one of this kind, as rnnspec writes them,
+    and so may be replaced. A kind that `streams` may go to a device or pipe instead.
+    """
+
+    name: str
+    endings: tuple[str, ...]
+    own: Callable[[Path], bool]
+    streams: bool = False
+
+
+def marked(mark: bytes) -> Callable[[Path], bool]:
+    """Whether a file has `mark` within its first `HEAD` bytes."""
+
+    def own(path: Path) -> bool:
+        with path.open("rb") as file:
+            return mark in file.read(HEAD)
+
+    return own
+
+
+MODEL_FILE = FileKind("a model file", (".onnx",), marked(b"rnnspec"))
+REPORT = FileKind("a report", (".html", ".htm"), marked(b'name="generator" content="rnnspec"'))
+PICTURE = FileKind("a drawing", (".svg",), marked(b"rnnspec"))
+SCHEMA = FileKind("a JSON Schema", (".json",), marked(b'"$schema"'), streams=True)
+
+
+def check_output(path: Path, kind: FileKind, sources: Iterable[Path] = ()) -> None:
+    """Raises OutputError where a file of this kind would be written to the wrong place.
+
+    That is a folder, one that is not there, a device unless the kind streams, a name with the
+    ending of another kind, a file that is not of this kind, and a file among `sources`, those that
+    the command reads.
+    """
+    if path.is_dir():
+        example = path / f"NAME{kind.endings[0]}"
+        raise OutputError(f"{path}: is a folder; name a file in it, such as {example}")
+    _check_folder(path)
+    if path.exists() and not path.is_file():
+        if kind.streams:
+            return
+        raise OutputError(f"{path}: is no file, and {kind.name} becomes one; name another")
+    if path.suffix.lower() not in kind.endings:
+        proposed = path.with_suffix(kind.endings[0])
+        raise OutputError(
+            f"{path}: {kind.name} is written to a name that ends in"
+            f" {' or '.join(kind.endings)}, such as {proposed}"
+        )
+    if path.exists():
+        if any(source.exists() and path.samefile(source) for source in sources):
+            raise OutputError(f"{path}: is read by this very command; name another file")
+        if not _is_own(path, kind):
+            raise OutputError(
+                f"{path}: is there already, and is not {kind.name} that rnnspec wrote; name another"
+                f" file, or move this one away with: mv {quote(str(path))}"
+                f" {quote(str(path) + '.old')}"
+            )
+
+
+def _check_folder(path: Path) -> None:
+    if not path.parent.exists():
+        raise OutputError(
+            f"{path}: cannot be written (there is no folder {path.parent}); make it with:"
+            f" mkdir -p {quote(str(path.parent))}"
+        )
+    if not path.parent.is_dir():
+        raise OutputError(
+            f"{path}: cannot be written ({path.parent} is a file, not a folder); name another"
+        )
+
+
+def _is_own(path: Path, kind: FileKind) -> bool:
+    try:
+        return not path.stat().st_size or kind.own(path)
+    except (OSError, ValueError) as error:
+        cause = getattr(error, "strerror", None) or error
+        raise OutputError(f"{path}: cannot be written ({cause}); name another file") from error
+
+
+@contextmanager
+def written(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears at `path`, flushed to the disk, when the block ends without an exception.
+
+    Until then what was there stays. Raises OutputError where the disk refuses.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror or error}); what was there is unchanged"
+        ) from error
+    finally:
+        with suppress(OSError):  # an interrupt leaves nothing half written either
+            beside.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Put `content` at `path` in one move. Raises OutputError if it cannot be written."""
+    with written(path) as file:
+        file.write(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """As `write_bytes`, in UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """As `write_text`, of lines with their own ends, in a folder that is made if missing."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    with written(path) as file:
+        file.writelines(line.encode() for line in lines)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[TextIO]:
+    """A text file in UTF-8 that appears at `path` when the block ends without an exception; a
+    device or pipe is written to directly. Raises OutputError if it cannot be written."""
+    if path.exists() and not path.is_file():
+        try:
+            with path.open("w", encoding="utf-8") as device:
+                yield device
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+        return
+    with written(path) as file:
+        text = TextIOWrapper(file, "utf-8", newline="\n")
+        yield text
+        text.detach()  # flushes, and leaves the file open
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes that were killed left half written in `folder`."""
+    for torn in folder.glob(".*.part"):
+        torn.unlink(missing_ok=True)
+
+
+def digest(*parts: bytes | memoryview) -> str:
+    """The SHA-256 of the parts one after the other, in hexadecimal."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(part)
+    return found.hexdigest()
