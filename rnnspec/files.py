@@ -8,14 +8,16 @@ their content (`digest`).
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 from shlex import quote
-from typing import IO, TextIO
+from typing import IO, Any, TextIO
 
 from rnnspec.errors import OutputError
 
@@ -36,6 +38,20 @@ class FileKind:
     endings: tuple[str, ...]
     own: Callable[[Path], bool]
     streams: bool = False
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """As JSON, which has no NaN and no infinity: null stands for them."""
+    return json.dumps(finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def finite(value: Any) -> Any:
+    """The value as JSON has it, without NaN and infinities, also inside mappings and lists."""
+    if isinstance(value, Mapping):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def marked(mark: bytes) -> Callable[[Path], bool]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnspec.cli.terminal import printable
 from rnnspec.errors import DataError
-from rnnspec.files import FileKind
+from rnnspec.files import FileKind, json_text
 
 if TYPE_CHECKING:
     from rnnspec.cli.rows import Row
@@ -86,8 +86,8 @@ def file_kind(model: Model) -> FileKind:
 
 
 def as_json(answer: Answer) -> str:
-    """One line."""
-    return json.dumps(answer, ensure_ascii=False)
+    """One line; null for what is no finite number."""
+    return json_text(answer)
 
 
 def as_text(outputs: Iterable[OutputColumn], answer: Answer) -> str:

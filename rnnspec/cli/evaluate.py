@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,7 +74,9 @@ def _text(trained: Trained, scores: Scores, report: Path | None) -> str:
     of = counted(scores, next(iter(scores.outputs.values())))
     files = f"{near(scores.files.named)}{scores.files.and_others}"
     named = f"{trained.folder.path}{', its last weights,' if trained.which == 'last' else ''}"
-    parts = [f"{named} on {files}{kept} ({of})", _metrics(scores)]
+    parts = [f"{named} on {files}{kept} ({of})"]
+    parts += [f"warning: {told}" for told in scores.warnings]
+    parts.append(_metrics(scores))
     for column, score in scores.outputs.items():
         if score.classes and not _ahead(score):
             parts.append(_classes(column, score.classes, score.of))
@@ -148,8 +149,7 @@ def _share(value: float | None) -> str:
 
 
 def _json(trained: Trained, scores: Scores) -> str:
-    import json
-
+    from rnnspec.files import json_text
     from rnnspec.report.model import Examples, TagExamples
 
     def of_class(score: ClassScore) -> dict[str, Any]:
@@ -174,6 +174,7 @@ def _json(trained: Trained, scores: Scores) -> str:
         "data": str(scores.files),
         "share": scores.share or None,
         "rows": scores.rows,
+        "warnings": list(scores.warnings),
         "metrics": dict(scores.metrics),
         "baseline": of_outputs(
             lambda s: {"name": s.baseline_name, "metrics": dict(s.baseline)} if s.baseline else None
@@ -185,13 +186,4 @@ def _json(trained: Trained, scores: Scores) -> str:
         "horizon": of_outputs(lambda s: [asdict(row) for row in s.horizon]),
         "examples": of_outputs(of_examples),
     }
-    return json.dumps(_finite(found), indent=2, ensure_ascii=False)
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: null."""
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
+    return json_text(found, indent=2)

@@ -21,6 +21,12 @@ ROUNDING_FACTOR = 10
 """A row at which the module is sensitive to rounding may differ further: by this many times what
 the module itself loses there by computing in float32 rather than float64. Over hundreds of steps
 that can exceed the tolerance; an error of the lowering is larger by orders of magnitude."""
+LOST = (
+    "the trained module itself answers what is no finite number ({}), so nothing can be proven and"
+    " nothing was written; its weights or what it computes are beyond float32: train again with a"
+    " lower train.optimizer lr or with train.clip_norm, and look for huge numbers in the data"
+)
+"""Said of a module that has nothing to be proven equal to."""
 DEFECT = "nothing was written. This is a defect of rnnspec: please report it with the spec"
 
 
@@ -61,7 +67,8 @@ def compare(
     facts: Facts,
     answers: Answers,
 ) -> Seen:
-    """One output on one batch. Raises ExportError where it differs."""
+    """One output on one batch. Raises ExportError where it differs, and where the module's answer
+    is no finite number."""
     name, *others = output_names(plan, node, False)
     got, expected, precise = answers.got, answers.expected, answers.precise
     told = _told(node, name, others, got)
@@ -72,6 +79,9 @@ def compare(
         own = (np.arange(steps) < answers.lengths[:, np.newaxis])[..., np.newaxis]
         _check_nothing_past(node, got, name, told, own[..., 0])
     expected, precise = np.where(own, expected, 0), np.where(own, precise, 0)
+    if not np.isfinite(expected).all():
+        lost = expected[~np.isfinite(expected)][0]
+        raise ExportError(f"{node.column}: {LOST.format(lost)}")
     unit = _units(node, facts, expected)
     differences = np.abs(told.reshape(expected.shape) - expected) / unit
     rounding = np.abs(expected - precise) / unit

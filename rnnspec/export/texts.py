@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnnspec.errors import ExportError
-from rnnspec.export.compare import DEFECT, ROUNDING_FACTOR, Seen
+from rnnspec.export.compare import DEFECT, LOST, ROUNDING_FACTOR, Seen
 from rnnspec.export.probes import Probe
 from rnnspec.plan import Facts, TextFacts
 from rnnspec.plan.names import UNKNOWN, output_names
@@ -44,8 +44,11 @@ class Asked:
 def compare_texts(
     asked: Asked, facts: Facts, probe: Probe, one: Texts, precise: Texts, got: Results, ids: bool
 ) -> Seen:
-    """The texts answered to one batch. Raises ExportError where they differ and are no ties."""
+    """The texts answered to one batch. Raises ExportError where they differ and are no ties, and
+    where the module's scores are NaN."""
     node = asked.node
+    if bool(one.scores.isnan().any()):
+        raise ExportError(f"{node.column}: {LOST.format('scores of nan')}")
     names = output_names(asked.exact.plan, node, ids)
     scores_name = f"{names[0].removesuffix('.ids')}.scores"
     known = _Known.of(node, facts, probe, ids)

@@ -25,7 +25,7 @@ def band_of(node: ForecastOutput, parameters: Array) -> tuple[str, Array, Array]
 
     `parameters` `[B, H, k]` in the units of the data. Quantiles: the lowest and the highest. Of
     distributions those of 0.1 and 0.9, of a Gaussian exactly, of others among 500 draws of each
-    value, always the same.
+    value, always the same. NaN where a parameter is.
     """
     match node.distribution:
         case "point":
@@ -49,8 +49,9 @@ def band_of(node: ForecastOutput, parameters: Array) -> tuple[str, Array, Array]
 
 
 def within(lower: Array, upper: Array, true: Array) -> Array:
-    """1 where a true value is in the range, 0 where not, NaN where there is none; all `[B, H]`."""
-    found: Array = np.where(np.isnan(true), np.nan, (true >= lower) & (true <= upper))
+    """1 where a true value is in the range, 0 where not, NaN where one of them is; all `[B, H]`."""
+    inside = ((true >= lower) & (true <= upper)).astype(np.float64)
+    found: Array = np.where(np.isnan(lower) | np.isnan(upper) | np.isnan(true), np.nan, inside)
     return found
 
 
@@ -77,6 +78,9 @@ def _drawn(
     low, high = np.empty((rows, steps)), np.empty((rows, steps))
     for row in range(rows):
         of_row = [each[row] for each in of]
+        told = np.isfinite(of_row).all(axis=0)  # nothing can be drawn of a parameter that is NaN
+        of_row = [np.where(told, each, 1.0) for each in of_row]
         found = np.sort(function(draw, (DRAWS, steps), of_row), axis=0)
         low[row], high[row] = found[round(LOW * DRAWS) - 1], found[round(HIGH * DRAWS) - 1]
+        low[row, ~told] = high[row, ~told] = np.nan
     return low, high

@@ -20,7 +20,7 @@ from rnnspec.to_torch import Model
 from rnnspec.train.devices import Numbers, device_of
 from rnnspec.train.distributed import ALONE, Processes, SaidElsewhere, restarts, run_id
 from rnnspec.train.events import Heard, Listener, Several
-from rnnspec.train.files import read_arrays, write_arrays
+from rnnspec.train.files import numbers_of, read_arrays, write_arrays
 from rnnspec.train.folder import CACHE, BuildFolder, Trained, begin
 from rnnspec.train.goals import goals_of
 from rnnspec.train.interrupt import interruptible
@@ -79,7 +79,8 @@ def build(
             return _untrained(job, folder, processes)
         state = folder.read_state()
         if state["state"] == "finished":  # but has no report, or was started again
-            result = Result(folder, True, state.get("valid", {}), state.get("best_epoch", 0))
+            metrics = numbers_of(state.get("valid", {}))
+            result = Result(folder, True, metrics, state.get("best_epoch", 0))
         else:
             result = _trained(job, folder, listener, processes, resumed=found is not None)
         if heard.warnings and processes.first:
@@ -209,6 +210,8 @@ def _reported(result: Result, trained: Trained, listener: Listener, sources: Sou
         if sources.measured is not None:
             scores = evaluate_build(trained, numbers=numbers, sources=sources)
             metrics = scores.metrics
+            for told in scores.warnings:
+                listener.warning(told)
             _write_state(folder, valid=metrics)
         write_report(trained, scores, folder.report)
     except (Exception, KeyboardInterrupt) as error:

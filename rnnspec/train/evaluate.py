@@ -86,9 +86,10 @@ class Measures:
         return answers
 
     def values(self) -> dict[str, float]:
-        """`loss` and all metrics; with several outputs their names start with the column."""
-        means = (self.totals[name] / max(1.0, self.counts[name]) for name in self.totals)
-        values = {"loss": sum(means)}
+        """`loss` and all metrics; with several outputs their names start with the column. The loss
+        is that of outputs with some true answer, NaN where none has one."""
+        means = [self.totals[name] / count for name, count in self.counts.items() if count]
+        values = {"loss": sum(means) if means else float("nan")}
         for column, metrics in self.sums.items():
             prefix = "" if len(self.sums) == 1 else f"{column}."
             values |= {prefix + name: value for name, value in metrics.values().items()}
@@ -129,6 +130,7 @@ class Measures:
         search = as_greedy(node.search) if self.greedy else None
         texts = self.objective.model.answers(found.inputs, search=search)[node.column]
         assert isinstance(texts, Texts)
+        sums.lost += int(texts.scores[:, 0].isnan().sum())
         best, lengths = texts.numbers[:, 0].tolist(), texts.lengths[:, 0].tolist()
         written = [row[:length] for row, length in zip(best, lengths, strict=True)]
         sums.add_texts(written, found.targets[node.column])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
+from math import inf, isnan
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -19,7 +20,9 @@ class Kept(Generic[T]):
         self._count = 0
 
     def offer(self, key: float, make: Callable[[], T]) -> None:
-        """Keep what `make` makes if the key is among the largest so far; it is called only then."""
+        """Keep what `make` makes if the key is among the largest so far; it is called only then.
+        A NaN counts as larger than any number."""
+        key = inf if isnan(key) else key
         self._count += 1
         if len(self._heap) < self.most:
             heapq.heappush(self._heap, (key, -self._count, make()))

@@ -131,9 +131,9 @@ class ForecastExamples:
         lower = upper = None
         if band is not None:
             self.band, lower, upper = band
-            self.inside.add(within(lower, upper, true))
+            self.inside.add(within(lower, upper, true), ~np.isnan(true))
         error = np.abs(point - true)
-        size = np.where(np.isnan(error), 0.0, error).mean(axis=1)
+        size = np.where(np.isnan(true), 0.0, error).mean(axis=1)
         for row in range(len(true)):
             if not np.isnan(true[row]).all():
                 ends = _row(lower, row), _row(upper, row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,11 @@ DIGEST = "digest"
 """The key of the digest of all else."""
 ABOUT = "rnnspec"
 """The one entry of a file's metadata: safetensors writes several in an order that changes."""
+
+
+def numbers_of(found: Mapping[str, float | None]) -> dict[str, float]:
+    """Metrics as they were written by `rnnspec.files.json_text`: NaN for null."""
+    return {name: math.nan if value is None else value for name, value in found.items()}
 
 
 def read_text(path: Path) -> str:

@@ -28,12 +28,12 @@ from typing import Any, Literal
 
 from rnnspec.data.cache import UNFINISHED, clear_stale
 from rnnspec.errors import BuildError
-from rnnspec.files import digest, write_text
+from rnnspec.files import digest, finite, json_text, write_text
 from rnnspec.plan import Facts, Plan, dump, resolve
 from rnnspec.plan.facts_file import FILE, FOLDER, read_facts, write_facts
 from rnnspec.spec import Spec
 from rnnspec.spec.load import LoadedSpec, load_spec, resolved_yaml
-from rnnspec.train.files import DAMAGED, DIGEST, read_arrays, read_text
+from rnnspec.train.files import DAMAGED, DIGEST, numbers_of, read_arrays, read_text
 
 STATES = ("training", "stopped", "finished", "failed", "not trained")
 CACHE = ".cache"
@@ -87,10 +87,11 @@ class BuildFolder:
         return self.path / "report.html"
 
     def measured(self, epoch: int) -> dict[str, float]:
-        """The metrics on validation rows after epoch `epoch` (from 1), empty without any."""
+        """The metrics on validation rows after epoch `epoch` (from 1), empty without any. NaN
+        stands in the file as null."""
         for record in self.records():
             if record.get("epoch") == epoch:
-                return {k[6:]: v for k, v in record.items() if k.startswith("valid.")}
+                return numbers_of({k[6:]: v for k, v in record.items() if k.startswith("valid.")})
         return {}
 
     def records(self) -> Iterator[dict[str, Any]]:
@@ -153,14 +154,14 @@ class BuildFolder:
         )
 
     def write_state(self, state: Mapping[str, Any]) -> None:
-        whole = {**state, DIGEST: _digest(state)}
-        write_text(self.state, json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
+        whole = finite({**state})
+        write_text(self.state, json_text({**whole, DIGEST: _digest(whole)}, indent=2) + "\n")
 
     def append_metrics(self, record: Mapping[str, Any]) -> None:
         """Add a line. Raises BuildError if the disk does not take it."""
         try:
             with self.metrics.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
+                file.write(json_text(record) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:

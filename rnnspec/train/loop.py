@@ -100,6 +100,10 @@ class Trainer:
     def evaluate(self) -> dict[str, float]:
         """The metrics of the weights as they are on the validation data; the first process
         measures."""
+        return self._validated()[0]
+
+    def _validated(self) -> tuple[dict[str, float], tuple[str, ...]]:
+        """As `evaluate`, and what is to be said of answers that are no numbers."""
         assert self.valid is not None
         valid = self.valid
         return self.processes.from_first(lambda: validate(self.stepper, valid, self.settings))
@@ -212,16 +216,19 @@ class Trainer:
         for name, value in measured(self.stepper, self._whole, self.settings, at.epoch).items():
             record[name] = value
         self.stepper.average.after_epoch()
+        lost: tuple[str, ...] = ()
         with averaged(self.stepper.average):
             if self.valid is not None:
-                record |= {f"valid.{name}": value for name, value in self.evaluate().items()}
-            record["best"] = self._is_best(record)
-            if record["best"] and self.processes.first:
+                metrics, lost = self._validated()
+                record |= {f"valid.{name}": value for name, value in metrics.items()}
+            kept = self._is_best(record)
+            record["best"] = kept and math.isfinite(at.best or 0.0)
+            if kept and self.processes.first:
                 self._keep(self.folder.weights, at.epoch + 1)
         self._see_plateau(record)
         if self.processes.first:
             self.folder.append_metrics(record)
-        signs = self._signs(record)
+        signs = [*self._signs(record), *self._once("no numbers", lost)]
         self.position = at.next_epoch()
         self.save()
         self.listener.epoch_done(record)
@@ -250,12 +257,16 @@ class Trainer:
         """What the statistics show and was not said before."""
         at = self.position
         settled = at.epoch > 0 or at.steps >= SETTLED or self.settings.epochs == 1
-        told = []
-        for word, sentence in warnings(record, settled):
-            if word not in at.warned:
-                at.warned.append(word)
-                told.append(sentence)
-        return told
+        found = warnings(record, settled)
+        return [told for word, sentence in found for told in self._once(word, (sentence,))]
+
+    def _once(self, word: str, sentences: tuple[str, ...]) -> tuple[str, ...]:
+        """The sentences, if there are any and none were told under this word before."""
+        warned = self.position.warned
+        if not sentences or word in warned:
+            return ()
+        warned.append(word)
+        return sentences
 
     def _see_plateau(self, record: Record) -> None:
         schedule = self.settings.schedule

@@ -87,9 +87,12 @@ def labels_loss(scores: Tensor, targets: Tensor) -> Tensor:
     return torch.where(known, each, 0.0).sum()
 
 
-def numeric_loss(scores: Tensor, targets: Tensor, name: LossName) -> Tensor:
-    """Sum over all numbers, both in scaled units."""
-    known = ~targets.isnan()
+def numeric_loss(
+    scores: Tensor, targets: Tensor, name: LossName, known: Tensor | None = None
+) -> Tensor:
+    """Sum over all numbers, both in scaled units. `known` are those with a true value, without it
+    the targets that are not NaN: scaling may lose one that is known."""
+    known = ~targets.isnan() if known is None else known
     each = ERRORS["mse" if name == "auto" else name](scores, torch.where(known, targets, 0.0))
     return torch.where(known, each, 0.0).sum()
 

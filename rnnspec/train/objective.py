@@ -118,8 +118,8 @@ class Objective:
             case NumericOutput():
                 part = self.model.output(node.column)
                 assert isinstance(part, NumericPart)
-                scaled = part.scale(targets)
-                total = losses.numeric_loss(scores, scaled, self.loss)
+                scaled, known = part.scale(targets), ~targets.isnan()
+                total = losses.numeric_loss(scores, scaled, self.loss, known)
             case ForecastOutput():
                 parameters, scale = forecast(self.model, node, scores, inputs)
                 total = losses.forecast_loss(node, parameters, scale, targets, self.loss)

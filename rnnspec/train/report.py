@@ -57,7 +57,7 @@ def report_of(trained: Trained, scores: Scores | None) -> Report:
         trained.spec.name,
         tuple(_about(trained, state, scores)),
         tuple(_summary(trained, scores, records, state)),
-        tuple(state.get("warnings", ())),
+        tuple(dict.fromkeys((*state.get("warnings", ()), *(scores.warnings if scores else ())))),
         tuple(sections),
         svg(diagram(trained.plan)),
         resolved_yaml(trained.spec),

@@ -37,6 +37,7 @@ from rnnspec.train.examples_rows import Rows, names_of
 from rnnspec.train.examples_texts import TextExamples
 from rnnspec.train.folder import CACHE, Trained
 from rnnspec.train.goals import goals_of
+from rnnspec.train.lost import lost_answers
 from rnnspec.train.metrics import Metrics
 from rnnspec.train.score_outputs import OutputScore, output_score
 from rnnspec.train.threads import allowed_threads, computing_with
@@ -47,7 +48,8 @@ class Scores:
     """What `evaluate_build` found on `rows` rows of `files`.
 
     `share` is the part of them that was kept for validation, 0 for all. `metrics` are
-    those of all outputs, with several outputs after their columns; `outputs` by column.
+    those of all outputs, with several outputs after their columns; `outputs` by column. `warnings`
+    say which answers are no numbers.
     """
 
     files: Shards
@@ -55,6 +57,7 @@ class Scores:
     rows: int
     metrics: Mapping[str, float]
     outputs: Mapping[str, OutputScore]
+    warnings: tuple[str, ...] = ()
 
 
 class Examples(Protocol):
@@ -111,7 +114,7 @@ def evaluate_build(
     for column, score in outputs.items():
         prefix = "" if len(outputs) == 1 else f"{column}."
         metrics |= {prefix + name: value for name, value in score.metrics.items()}
-    return Scores(files, share, count, metrics, outputs)
+    return Scores(files, share, count, metrics, outputs, tuple(lost_answers(sums)))
 
 
 def examples_of(node: Output, rows: Rows, model: Model) -> Examples:

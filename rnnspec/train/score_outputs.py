@@ -113,8 +113,11 @@ def output_score(node: Output, known: ColumnFacts, sums: Metrics, kept: _Example
         case ForecastMetrics(), ForecastExamples():
             return _of_forecast(node, sums, kept, sections)
         case _, TextExamples():
-            metrics = metrics | kept.metrics()
-            return OutputScore(node, metrics, greedy=kept.greedy_metrics(), sections=sections)
+            metrics, greedy = metrics | kept.metrics(), kept.greedy_metrics()
+            if sums.lost:
+                nothing = float("nan")
+                metrics, greedy = (dict.fromkeys(found, nothing) for found in (metrics, greedy))
+            return OutputScore(node, metrics, greedy=greedy, sections=sections)
     raise AssertionError(f"{type(sums).__name__} does not go with {type(kept).__name__}")
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from rnnspec.spec import Train
 from rnnspec.train.evaluate import Seen, evaluate, evaluate_stream
 from rnnspec.train.feed import RowData, StreamData, is_stream
+from rnnspec.train.lost import lost_answers
 from rnnspec.train.step import Stepper
 from rnnspec.train.watching import extras
 
 
-def validate(stepper: Stepper, data: RowData | StreamData, settings: Train) -> dict[str, float]:
-    """`loss` and the metrics of every output over all rows, with the weights as they are.
+def validate(
+    stepper: Stepper, data: RowData | StreamData, settings: Train
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """`loss` and the metrics of every output over all rows, with the weights as they are; and what
+    is to be said of answers that are no numbers.
 
     Texts are written greedily, whatever the strategy. What is costly to measure (BLEU, chrF, the
     coverage of a distribution) is measured where it is watched.
@@ -24,14 +28,27 @@ def validate(stepper: Stepper, data: RowData | StreamData, settings: Train) -> d
         for extra in beside.values():
             extra.see(seen)
 
-    found, _ = evaluate(stepper.model, data, settings, goals, numbers=numbers, greedy=True, see=see)  # type: ignore[arg-type]
+    found, sums = evaluate(
+        stepper.model,
+        data,  # type: ignore[arg-type]
+        settings,
+        goals,
+        numbers=numbers,
+        greedy=True,
+        see=see,
+    )
     for column, extra in beside.items():
         prefix = "" if len(stepper.model.plan.outputs) == 1 else f"{column}."
-        found |= {prefix + name: value for name, value in extra.values().items()}
-    return found
+        more = extra.values()
+        more = dict.fromkeys(more, float("nan")) if sums[column].lost else more
+        found |= {prefix + name: value for name, value in more.items()}
+    return found, tuple(lost_answers(sums))
 
 
-def validate_stream(stepper: Stepper, data: StreamData, settings: Train) -> dict[str, float]:
+def validate_stream(
+    stepper: Stepper, data: StreamData, settings: Train
+) -> tuple[dict[str, float], tuple[str, ...]]:
     """As `validate`, window by window; the states that training carries are left as they are."""
     goals, numbers = stepper.objective.goals, stepper.numbers
-    return evaluate_stream(stepper.model, data, settings, goals, numbers=numbers)[0]
+    found, sums = evaluate_stream(stepper.model, data, settings, goals, numbers=numbers)
+    return found, tuple(lost_answers(sums))

@@ -103,7 +103,7 @@ class Coverage:
         band = band_of(self.node, parameters.double().cpu().numpy())
         assert band is not None
         _, lower, upper = band
-        self.inside.add(within(lower, upper, true))
+        self.inside.add(within(lower, upper, true), ~np.isnan(true))
 
     def values(self) -> dict[str, float]:
         return {"coverage": self.inside.mean}

@@ -13,6 +13,11 @@ MOST_CONFUSED = 1000
 """Most classes of which every pair is counted: the table has their square."""
 
 
+def no_numbers(answers: Tensor) -> int:
+    """How many of answers `[n, k]` hold a NaN."""
+    return int(answers.isnan().any(-1).sum())
+
+
 class ClassMetrics:
     """Accuracy, and F1 averaged over the classes that occur or are answered (macro F1).
 
@@ -20,7 +25,8 @@ class ClassMetrics:
     probabilities `[..., classes]`, targets class numbers `[...]`, of which those below 0 are left
     out. Of next tokens (`perplexity`) also exp of the mean of -ln p of the true class, and the same
     in bits: a token that is not in the vocabulary counts there with the probability of the unknown,
-    and is never a hit, for the unknown stands for many tokens.
+    and is never a hit, for the unknown stands for many tokens. Where a probability is NaN no class
+    is the likeliest: all metrics are NaN.
     """
 
     def __init__(self, classes: int, perplexity: bool = False) -> None:
@@ -35,12 +41,15 @@ class ClassMetrics:
         self.perplexity = perplexity
         self.surprise = 0.0
         """Sum of -ln p of the true class."""
+        self.lost = 0
+        """Answers with a probability that is NaN, where there is a true one."""
 
     def add(self, answers: Tensor, targets: Tensor) -> None:
         classes = len(self.hits)
         answers, targets = answers.reshape(-1, classes), targets.reshape(-1)
         known = targets >= 0
         answers, true = answers[known], targets[known].cpu()
+        self.lost += no_numbers(answers)
         best = answers.argmax(dim=-1).cpu()
         ones = torch.ones_like(true)
         right = best == true
@@ -57,7 +66,7 @@ class ClassMetrics:
 
     def values(self) -> dict[str, float]:
         count = int(self.true.sum())
-        if not count:
+        if not count or self.lost:
             return dict.fromkeys(self.names(), float("nan"))
         hits = self.hits.double()
         seen = (self.true + self.answered).double()
@@ -83,7 +92,8 @@ class LabelsMetrics:
 
     Answers are probabilities `[..., labels]`, targets 0 and 1 of the same shape; those of a row or
     step that is NaN are left out. `nll` is the mean over rows or steps of the sum over labels of
-    -ln p of what is true.
+    -ln p of what is true. Where a probability is NaN it is neither above the threshold nor below:
+    all metrics are NaN.
     """
 
     def __init__(self, labels: int, threshold: float) -> None:
@@ -93,12 +103,15 @@ class LabelsMetrics:
         self.answered = torch.zeros(labels, dtype=torch.int64)
         self.rows = self.right = 0
         self.surprise = 0.0
+        self.lost = 0
+        """Rows or steps with a probability that is NaN, where there is a true answer."""
 
     def add(self, answers: Tensor, targets: Tensor) -> None:
         labels = len(self.hits)
         answers, targets = answers.reshape(-1, labels), targets.reshape(-1, labels)
         known = ~targets.isnan().any(-1)
         answers, true = answers[known], targets[known] > 0.5
+        self.lost += no_numbers(answers)
         on = answers > self.threshold
         self.hits += (on & true).sum(0).cpu()
         self.true += true.sum(0).cpu()
@@ -109,7 +122,7 @@ class LabelsMetrics:
         self.surprise -= sure.log().sum().item()
 
     def values(self) -> dict[str, float]:
-        if not self.rows:
+        if not self.rows or self.lost:
             return dict.fromkeys(("nll", "micro_f1", "macro_f1", "exact_match"), float("nan"))
         seen = (self.true + self.answered).double()
         micro = 2 * self.hits.sum().item() / max(1.0, seen.sum().item())

@@ -9,21 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnspec.train.bands import within
+
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 class StepSums:
-    """Sum and count of what is not NaN of arrays `[B, H]`, for each step ahead."""
+    """Sum and count of the known ones of arrays `[B, H]`, for each step ahead.
+
+    What is known is told by the truth, never by the values: a NaN that is known makes its step,
+    and the mean of all, NaN.
+    """
 
     def __init__(self) -> None:
         self.sums: Array = np.zeros(0)
         self.counts: NDArray[np.int64] = np.zeros(0, np.int64)
 
-    def add(self, values: Array) -> None:
+    def add(self, values: Array, known: Mask) -> None:
+        """`values` and whether each is `known`, both `[B, H]`."""
         if not len(self.sums):
             steps = values.shape[1]
             self.sums, self.counts = np.zeros(steps), np.zeros(steps, np.int64)
-        known = ~np.isnan(values)
         self.sums += np.where(known, values, 0.0).sum(axis=0)
         self.counts += known.sum(axis=0)
 
@@ -50,17 +57,19 @@ class ErrorSums:
     relative: StepSums = field(default_factory=StepSums)
     scaled: StepSums = field(default_factory=StepSums)
 
-    def add(self, answer: Array, true: Array, unit: Array | None = None) -> None:
-        """`answer` and `true` `[B, H]`; `unit` `[B]`, of which those not above 0 are left out."""
+    def add(self, answer: Array, true: Array, known: Mask, unit: Array | None = None) -> None:
+        """`answer`, `true` and which of them are `known` `[B, H]`; `unit` `[B]`, of which those
+        not above 0 are left out."""
         error = np.abs(answer - true)
-        self.absolute.add(error)
-        self.squared.add(error**2)
+        self.absolute.add(error, known)
+        self.squared.add(error**2, known)
         size = np.abs(answer) + np.abs(true)
-        share = np.divide(2 * error, size, out=np.zeros_like(error), where=size > 0)
-        self.relative.add(np.where(np.isnan(error), np.nan, share))
+        share = np.divide(2 * error, size, out=np.zeros_like(error), where=size != 0)
+        self.relative.add(share, known)
         if unit is not None:
-            known = np.where(unit > 0, unit, np.nan)
-            self.scaled.add(error / known[:, None])
+            scaled = unit > 0
+            scale = np.where(scaled, unit, 1.0)
+            self.scaled.add(error / scale[:, None], known & scaled[:, None])
 
     def values(self) -> dict[str, float]:
         """`mase` only where units were given."""
@@ -80,7 +89,8 @@ class ForecastMetrics:
     (|answer| + |true|), 0 where both are 0 (from 0 to 2); `skill`, 1 - mae / mae of the
     seasonal-naive forecast, both over the values that it reaches. Of quantiles also `pinball`, the
     mean over quantiles of max(q e, (q - 1) e), and `coverage`, the share of true values between the
-    lowest and the highest. True values that are NaN are left out.
+    lowest and the highest. True values that are NaN are left out; an answer that is NaN is not: the
+    metrics that it bears on are then NaN.
     """
 
     def __init__(self, quantiles: Sequence[float] = ()) -> None:
@@ -89,7 +99,10 @@ class ForecastMetrics:
         self.beside_naive = StepSums()
         """Absolute errors of the values that the seasonal-naive forecast reaches."""
         self.pinball, self.inside = StepSums(), StepSums()
+        self.lost = 0
+        """Answers that are no finite numbers, where there is a true one."""
 
+    @np.errstate(invalid="ignore", over="ignore")  # of answers that are NaN or infinite
     def add(
         self,
         point: Tensor,
@@ -102,20 +115,24 @@ class ForecastMetrics:
         seasonal-naive forecast `[B, H]`, and `unit` its mean absolute error in training `[B]`."""
         answer, true = point.double().cpu().numpy(), targets.double().cpu().numpy()
         units = None if unit is None else np.asarray(unit, np.float64)
-        self.errors.add(answer, true, units)
+        known, all_of = ~np.isnan(true), answer[..., None]
+        self.errors.add(answer, true, known, units)
         if naive is not None:
             other = np.asarray(naive, np.float64)
-            self.naive.add(other, true, units)
-            self.beside_naive.add(np.where(np.isnan(other), np.nan, np.abs(answer - true)))
-        if parameters is not None and self.quantiles:
-            self._add_quantiles(parameters.double().cpu().numpy(), true)
+            reached = known & ~np.isnan(other)
+            self.naive.add(other, true, reached, units)
+            self.beside_naive.add(np.abs(answer - true), reached)
+        if parameters is not None:
+            all_of = parameters.double().cpu().numpy()
+            if self.quantiles:
+                self._add_quantiles(all_of, true, known)
+        self.lost += int((known & ~np.isfinite(all_of).all(-1)).sum())
 
-    def _add_quantiles(self, found: Array, true: Array) -> None:
+    def _add_quantiles(self, found: Array, true: Array, known: Mask) -> None:
         short = true[..., None] - found
         levels = np.asarray(self.quantiles)
-        self.pinball.add(np.maximum(levels * short, (levels - 1) * short).mean(-1))
-        within = (true >= found[..., 0]) & (true <= found[..., -1])
-        self.inside.add(np.where(np.isnan(true), np.nan, within))
+        self.pinball.add(np.maximum(levels * short, (levels - 1) * short).mean(-1), known)
+        self.inside.add(within(found[..., 0], found[..., -1], true), known)
 
     def values(self) -> dict[str, float]:
         found = self.errors.values()

@@ -8,12 +8,14 @@ from torch import Tensor
 class NumericMetrics:
     """Mean absolute error and root of the mean squared error, over rows, steps and entries.
 
-    Targets that are NaN are left out.
+    Targets that are NaN are left out. An answer that is NaN is not: the metrics are then NaN.
     """
 
     def __init__(self) -> None:
         self.absolute = self.squared = 0.0
         self.count = 0
+        self.lost = 0
+        """Answers that are no finite numbers, where there is a true one."""
 
     def add(self, answers: Tensor, targets: Tensor) -> None:
         error = (answers - targets).double()
@@ -21,6 +23,7 @@ class NumericMetrics:
         self.absolute += error.abs().sum().item()
         self.squared += error.square().sum().item()
         self.count += error.numel()
+        self.lost += int((~error.isfinite()).sum())
 
     def values(self) -> dict[str, float]:
         if not self.count:

@@ -92,10 +92,11 @@ class TagMetrics(ClassMetrics):
             self.open[lane] = steps[cut:]
 
     def values(self) -> dict[str, float]:
-        """`span_f1` is NaN where no span is true or answered."""
+        """`span_f1` is NaN where no span is true or answered, or where an answer is NaN."""
         for lane in list(self.open):
             self.spans.add(self.open.pop(lane), self.scheme)
-        return {**super().values(), "span_f1": self.spans.f1}
+        span_f1 = float("nan") if self.lost else self.spans.f1
+        return {**super().values(), "span_f1": span_f1}
 
     def _last_start(self, steps: Pairs) -> int:
         """The last step at which no span goes on, neither of the true ones nor of the answered."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
+from rnnspec.train.metrics.classes import no_numbers
 
 NOTHING = -1
 """Stands for a true token that no answer can equal."""
@@ -43,12 +44,16 @@ class TextMetrics:
     hits: int = 0
     tokens: int = 0
     """True tokens with the end marks."""
+    lost: int = 0
+    """Tokens, or whole texts, whose scores are NaN: nothing can be chosen by them, and all metrics
+    are NaN."""
 
     def add_scores(self, scores: Tensor, targets: Tensor) -> None:
         """Scores `[B, U, size]` after the true tokens, and targets `[B, U]`, below 0 past the
         end."""
         known = targets >= 0
         of_known, numbers = scores[known], targets[known]
+        self.lost += no_numbers(of_known)
         each = F.cross_entropy(of_known, numbers, reduction="none")
         self.surprise += each.double().sum().item()
         self.hits += int(((of_known.argmax(-1) == numbers) & (numbers != UNKNOWN_ID)).sum())
@@ -71,7 +76,7 @@ class TextMetrics:
         if self.texts:
             found["exact_match"] = self.right / self.texts
             found["error_rate"] = self.edits / max(1, self.length)
-        return found
+        return dict.fromkeys(found, float("nan")) if self.lost else found
 
 
 def same(answer: Sequence[int], true: Sequence[int]) -> bool:
