@@ -62,7 +62,7 @@ OUTPUTS: Mapping[str, tuple[Output, Goal | None]] = {
     "next tokens": (ClassOutput("o", "s", "c", SIZE, True, ahead=True), None),
     "spans": (
         ClassOutput("o", "s", "c", SIZE, True),
-        Goal(span_labels=("B-x", "I-x", "B-y", "I-y", "O")),
+        Goal(span_labels=("B-x", "I-x", "B-y", "I-y", "O"), scheme="bio"),
     ),
     "labels": (LabelsOutput("o", "s", "c", SIZE), None),
     "keys": (LabelsOutput("o", "s", "c", SIZE, steps=True), None),

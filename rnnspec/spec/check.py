@@ -221,6 +221,7 @@ CHECKS: tuple[Check, ...] = (
     Check(kinds.heads_have_answers, (_KIND, _DECODER, ("head",), ("pooling",))),
     Check(kinds.statics_have_layers, (_KIND, *_INPUT)),
     Check(kinds.series_have_windows, (*_INPUT, *_OUTPUT, ("data", "series"))),
+    Check(kinds.quantiles_rise_and_have_a_middle, _OUTPUT),
     Check(
         kinds.steps_of_series_are_answered_in_turn,
         (_KIND, *_INPUT, *_OUTPUT, ("data", "series")),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from rnnspec.spec.data import Series
 from rnnspec.spec.explain import Loc
 from rnnspec.spec.finding import Finding
 from rnnspec.spec.head import Head, LastPooling
 from rnnspec.spec.inputs import KeysInput, SequenceInput, SeriesInput, StaticInput
-from rnnspec.spec.outputs import ForecastOutput, KeysOutput, NextOutput
+from rnnspec.spec.outputs import ForecastOutput, KeysOutput, NextOutput, QuantilesDistribution
 from rnnspec.spec.spec import Spec
 
 OUTPUTS: dict[str, tuple[str, ...]] = {
@@ -20,6 +21,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "N:M": ("words", "chars", "tokens", "forecast"),
 }
 """What each cardinality answers."""
+MEDIAN = 0.5
 WRITTEN = ("words", "chars", "tokens")
 """Outputs that a decoder writes token by token."""
 
@@ -189,6 +191,33 @@ def series_have_windows(spec: Spec) -> Iterator[Finding]:
             path: Loc = (*spec.data.input_path(index), "as")
             message = f"{source.as_} cannot be read beside series"
             yield Finding(path, message, "use series, or category, number or vector")
+
+
+def quantiles_rise_and_have_a_middle(spec: Spec) -> Iterator[Finding]:
+    """Answers are named by their place, and the point forecast is the median."""
+    for index, output in enumerate(spec.data.outputs):
+        if not isinstance(output, ForecastOutput):
+            continue
+        chosen = output.distribution
+        if not isinstance(chosen, QuantilesDistribution):
+            continue
+        path: Loc = (*spec.data.output_path(index), "distribution", "quantiles")
+        found = chosen.value
+        whole = _listed(sorted({*found, MEDIAN}))
+        for at, (before, after) in enumerate(pairwise(found), start=1):
+            if after <= before:
+                what = "stands here twice" if after in found[:at] else f"comes after {before}"
+                message = f"{after} {what}, and probabilities rise"
+                yield Finding((*path, at), message, f"write 'quantiles: {whole}'")
+                break
+        else:
+            if MEDIAN not in found:
+                message = "0.5 is missing: the median is the point forecast"
+                yield Finding(path, message, f"write 'quantiles: {whole}'", key=True)
+
+
+def _listed(values: Sequence[float]) -> str:
+    return f"[{', '.join(map(str, values))}]"
 
 
 def steps_of_series_are_answered_in_turn(spec: Spec) -> Iterator[Finding]:

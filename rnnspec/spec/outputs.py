@@ -32,7 +32,7 @@ class QuantilesDistribution(Valued):
     name: ClassVar[str] = "quantiles"
     needs: ClassVar[tuple[str, str]] = ("a list of probabilities", "[0.1, 0.5, 0.9]")
     value: Annotated[tuple[Probability, ...], ListOf, Field(min_length=1, max_length=99)] = Field(
-        description="Probabilities, rising."
+        description="Probabilities, rising, among them 0.5: the median is the point forecast."
     )
 
 
