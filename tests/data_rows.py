@@ -18,6 +18,7 @@ from rnnspec.errors import DataError
 from rnnspec.plan import Facts, resolve
 from rnnspec.spec import Spec
 from rnnspec.spec.check import findings
+from rnnspec.spec.formats import Quoting
 
 WORDS = {"column": "text", "as": "words"}
 CHARS = {"column": "text", "as": "chars"}
@@ -28,9 +29,13 @@ VECTOR = {"column": "vector", "as": "vector"}
 
 
 def spec_of(
-    source: Mapping[str, Any], target: Mapping[str, Any], valid: float | None = None
+    source: Mapping[str, Any],
+    target: Mapping[str, Any],
+    valid: float | None = None,
+    quoting: Quoting = "auto",
 ) -> Spec:
     data = {"train": "unused", "input": dict(source), "output": dict(target), "valid": valid}
+    data["quoting"] = quoting
     layers = [{"cell": "gru", "units": 3}]
     return Spec.model_validate(
         {"name": "test", "cardinality": "N:1", "data": data, "encoder": {"layers": layers}}
@@ -38,7 +43,7 @@ def spec_of(
 
 
 def write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
-    """The rows in the format that the ending names."""
+    """The rows in the format that the ending names; of CSV and TSV fields are quoted if needed."""
     if file.suffix == ".jsonl":
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         file.write_text(text, encoding="utf-8", newline="")
@@ -60,11 +65,13 @@ def _field(value: object) -> object:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def rows_of(file: Path, columns: Sequence[str], format: Format = "auto") -> list[Any]:
+def rows_of(
+    file: Path, columns: Sequence[str], format: Format = "auto", quoting: Quoting = "auto"
+) -> list[Any]:
     """(line, cells...) of every row."""
     return [
         row
-        for chunk in read(file, columns, format)
+        for chunk in read(file, columns, format, quoting=quoting)
         for row in zip(chunk.lines, *(chunk.cells[name] for name in columns), strict=True)
     ]
 

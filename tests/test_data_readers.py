@@ -31,7 +31,7 @@ def test_every_format_gives_back_what_was_written(
     written = [{"a": a, "b,\n": b, "c": c} for a, b, c in rows]
     for format in FORMATS:
         file = write_rows(tmp_path / f"rows.{format}", written)
-        cells = [row[1:] for row in rows_of(file, ["c", "b,\n"])]
+        cells = [row[1:] for row in rows_of(file, ["c", "b,\n"], quoting="double")]
         assert cells == [(c, b) for _, b, c in rows], format
 
 
@@ -53,7 +53,7 @@ def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
     file.write_text('\ufeff{"text": "a\u2028b"}\r\n\n  \n{"text": "c"}  \n{"text": null}')
     assert rows_of(file, ["text"]) == [(1, "a\u2028b"), (4, "c"), (5, None)]
     (tmp_path / "rows.tsv").write_text('text\tn\n"a\n\nb"\t1\n"c"\t2\n')
-    assert rows_of(tmp_path / "rows.tsv", ["text"]) == [(2, "a\n\nb"), (5, "c")]
+    assert rows_of(tmp_path / "rows.tsv", ["text"], quoting="double") == [(2, "a\n\nb"), (5, "c")]
 
 
 def test_chunks_number_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

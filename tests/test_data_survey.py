@@ -30,7 +30,8 @@ ROWS = [
 
 @pytest.mark.parametrize("format", ["jsonl", "csv", "tsv"])
 def test_text_and_labels(tmp_path: Path, format: str) -> None:
-    facts = survey(spec_of(WORDS, CLASS), write_rows(tmp_path / f"rows.{format}", ROWS))
+    spec = spec_of(WORDS, CLASS, quoting="double" if format != "jsonl" else "auto")
+    facts = survey(spec, write_rows(tmp_path / f"rows.{format}", ROWS))
     assert facts.rows == 4
     text, label = facts.inputs["text"], facts.outputs["label"]
     assert isinstance(text, TextFacts)

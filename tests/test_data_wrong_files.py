@@ -94,6 +94,10 @@ def test_reading_does_not_go_on_for_ever_after_a_bad_row(
     )
 
 
+OR_NONE = (
+    "; or, where quotes enclose nothing, set quoting to none (data.quoting of a spec, --quoting of "
+    "run and evaluate)"
+)
 WRONG_CSV = {
     "no column": (
         "txt,label\na,b\n",
@@ -118,13 +122,13 @@ WRONG_CSV = {
     ),
     "open quote": (
         'text,label\na,b\n"c,d\ne,f\n',
-        "FILE:3: a double quote opened in this row is never closed; "
-        "close it, or double it if meant",
+        "FILE:3: a double quote opened in this line is never closed; "
+        f"close it, or double it if meant{OR_NONE}",
     ),
     "after quote": (
         'text,label\n"a" he said,b\n',
         "FILE:2: text follows the closing double quote of a field; "
-        "double every quote that is meant inside a quoted field",
+        f"double every quote that is meant inside a quoted field{OR_NONE}",
     ),
     "header only": ("text,label\n", "FILE: the file has no rows"),
     "blank": ("\n\n", "FILE: the file has no header; name the columns in its first line"),

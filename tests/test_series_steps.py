@@ -147,7 +147,7 @@ def test_windows_carry_states_and_a_file_answers(outputs: Any, tmp_path: Path) -
     exported = ModelFile.load(tmp_path / "model.onnx", threads=1)
     reading = reading_of(exported)
     assert reading is not None
-    table = from_table(exported, Shards.of(file), reading)
+    table = from_table(exported, Shards.of(file), reading, "auto")
     for series, answer in zip(table.series, exported.answer(table.rows()), strict=True):
         for output in spec.data.outputs:
             assert len(answer[output.column]) == LENGTHS[series.name]

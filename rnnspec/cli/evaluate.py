@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rnnspec.cli.errors import loading
-from rnnspec.cli.options import BUILDS, Build, Builds, Json, Weights, examples
+from rnnspec.cli.options import BUILDS, Build, Builds, Json, QuotingOption, Weights, examples
+from rnnspec.errors import RnnspecError
 from rnnspec.files import REPORT, check_output
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def evaluate(
             "or a folder of files, or a pattern in quotes; may be given again.",
         ),
     ] = None,
+    quoting: QuotingOption = None,
     report: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Also write a report, one HTML file, to this file."),
@@ -52,13 +54,15 @@ def evaluate(
     """Measure the weights of a build on rows kept out of training."""
     if report is not None:
         check_output(report, REPORT)
+    if quoting and not data:
+        raise RnnspecError("--quoting is for the files of --data; leave it out")
     with loading():
         from rnnspec.train.folder import find_build, read_build
     trained = read_build(find_build(build, builds), weights)
     with loading():
         from rnnspec.data.find import find_shards
         from rnnspec.train.score import evaluate_build
-    scores = evaluate_build(trained, find_shards(data) if data else None)
+    scores = evaluate_build(trained, find_shards(data) if data else None, quoting=quoting)
     if report is not None:
         from rnnspec.train.report import write_report
 

@@ -38,6 +38,15 @@ Weights = Annotated[
         "with, once it is finished.",
     ),
 ]
+QuotingOption = Annotated[
+    Literal["auto", "double", "none"] | None,
+    typer.Option(
+        "--quoting",
+        help="What double quotes around a field of the CSV or TSV files of --data are, as "
+        "data.quoting of a spec says it; without it, as the spec of the model does.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 

@@ -151,6 +151,9 @@ class Lines:
             f" loss {number(loss)}, {pace.text()}"
         )
 
+    def note(self, text: str) -> None:
+        _say(f"note: {text}")
+
     def warning(self, text: str) -> None:
         _say(f"warning: {text}")
 
@@ -213,6 +216,9 @@ class Bar:
         text = f"loss {number(loss)}, {pace.text()}"
         self.progress.update(task, completed=pace.done, text=text)
         self.progress.refresh()
+
+    def note(self, text: str) -> None:
+        self._say(f"note: {text}")
 
     def warning(self, text: str) -> None:
         self._say(f"warning: {text}", bold=True)

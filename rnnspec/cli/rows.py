@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rnnspec.data.shards import Shards
     from rnnspec.run import InputColumn, Model
     from rnnspec.run.interface import InputKind
+    from rnnspec.spec.formats import Quoting
 
 Row = dict[str, object]
 STDIN = "standard input"
@@ -65,13 +66,20 @@ def is_textual(files: Shards) -> bool:
     return files.format() in ("csv", "tsv")
 
 
-def from_file(model: Model, files: Shards) -> Iterator[Row]:
+def quoting_of(model: Model, files: Shards, asked: Quoting | None) -> Quoting:
+    """As asked for, or as the spec of the model has it. Raises DataError where it has no effect."""
+    if asked is not None and not is_textual(files):
+        raise DataError(f"{files}: is neither CSV nor TSV, which quoting is for; leave it out")
+    return asked or model.quoting
+
+
+def from_file(model: Model, files: Shards, quoting: Quoting) -> Iterator[Row]:
     """The rows of data files, up to the first that cannot be read."""
     from rnnspec.data.readers import BadRows, read
 
     columns = [column.column for column in model.inputs]
     bad = BadRows(files)
-    for chunk in read(files, columns, bad=bad):
+    for chunk in read(files, columns, bad=bad, quoting=quoting):
         bad.close()  # a row left out would shift every answer after it
         for cells in zip(*(chunk.cells[column] for column in columns), strict=True):
             yield dict(zip(columns, cells, strict=True))

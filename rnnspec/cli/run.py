@@ -15,7 +15,7 @@ import typer
 
 from rnnspec.cli import answers, rows, series
 from rnnspec.cli.errors import loading
-from rnnspec.cli.options import examples
+from rnnspec.cli.options import QuotingOption, examples
 from rnnspec.cli.terminal import error, note
 from rnnspec.errors import DataError, RnnspecError
 from rnnspec.files import check_output, writing
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rnnspec.data.reading import SeriesReading
     from rnnspec.data.shards import Shards
     from rnnspec.run import Model
+    from rnnspec.spec.formats import Quoting
 
 EXAMPLES = examples(
     "rnnspec run dates-language.onnx",
@@ -67,6 +68,7 @@ def run(
             help="A row to answer, column by column; lists as JSON.",
         ),
     ] = None,
+    quoting: QuotingOption = None,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write the answers to a file, as JSON, one a line."),
@@ -91,6 +93,8 @@ def run(
     """
     if sum(map(bool, (texts, data, inputs))) > 1:
         raise RnnspecError("--text, --input and --data are each a source of rows; give one")
+    if quoting and not data:
+        raise RnnspecError("--quoting is for the files of --data; leave it out")
     with loading():
         from rnnspec.run import Model
     asked = Model.load(model)
@@ -106,7 +110,7 @@ def run(
         return
     if output:
         check_output(output, answers.file_kind(asked), _read_files(data or []))
-    pairs = _answered(asked, texts, data, inputs, seed or 0)
+    pairs = _answered(asked, texts, data, inputs, seed or 0, quoting)
     if output:
         with writing(output) as file:
             for _, answer in pairs:
@@ -150,6 +154,7 @@ def _answered(
     data: list[str] | None,
     inputs: list[str] | None,
     seed: int,
+    quoting: Quoting | None,
 ) -> Iterator[tuple[Row, answers.Answer]]:
     """Rows from the source that was named, or else from standard input, with their answers."""
     if texts:
@@ -161,19 +166,20 @@ def _answered(
         from rnnspec.data.find import find_shards
 
         files, reading = find_shards(data), series.reading_of(model)
-        if reading is not None and series.is_table(model, files):
-            return _of_series(model, files, reading, seed)
-        textual, found = rows.is_textual(files), rows.from_file(model, files)
+        quotes = rows.quoting_of(model, files, quoting)
+        if reading is not None and series.is_table(model, files, quotes):
+            return _of_series(model, files, reading, seed, quotes)
+        textual, found = rows.is_textual(files), rows.from_file(model, files, quotes)
         return answers.answered(model, found, str(files), textual=textual, seed=seed)
     found = rows.from_stdin(model)
     return answers.answered(model, found, rows.STDIN, at_once=True, seed=seed)
 
 
 def _of_series(
-    model: Model, data: Shards, reading: SeriesReading, seed: int
+    model: Model, data: Shards, reading: SeriesReading, seed: int, quoting: Quoting
 ) -> Iterator[tuple[Row, answers.Answer]]:
     """Each series of a table, with its answer, which also has its name."""
-    table = series.from_table(model, data, reading)
+    table = series.from_table(model, data, reading, quoting)
     for text in table.notes():
         note(text)
     textual = rows.is_textual(data)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rnnspec.data.series import Table
     from rnnspec.data.shards import Shards
     from rnnspec.run import InputColumn, Model
+    from rnnspec.spec.formats import Quoting
 
 FUTURE = ".future"
 
@@ -63,21 +64,21 @@ def reading_of(model: Model) -> SeriesReading | None:
     return Reading.of(load_source(source, model.path).spec).series
 
 
-def is_table(model: Model, files: Shards) -> bool:
+def is_table(model: Model, files: Shards, quoting: Quoting) -> bool:
     """Whether each row of the files is one step: the first one holds a number, and no list, of the
     series. Raises DataError."""
     from rnnspec.data.readers import read
 
     column = next(each.column for each in model.inputs if each.kind == "series")
-    for chunk in read(files, [column]):
+    for chunk in read(files, [column], quoting=quoting):
         first = chunk.cells[column][0]
         return not (isinstance(first, list) or (isinstance(first, str) and first[:1] == "["))
     return False
 
 
-def from_table(model: Model, files: Shards, reading: SeriesReading) -> TableRows:
+def from_table(model: Model, files: Shards, reading: SeriesReading, quoting: Quoting) -> TableRows:
     """The series of a table, each with the row that it makes. Raises DataError."""
-    steps = _read(model, files, reading)
+    steps = _read(model, files, reading, quoting)
     table, target = steps.table, reading.target
     bounds = zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True)
     found = []
@@ -201,7 +202,7 @@ def _numbers(steps: Steps, column: str, rows: list[int], missing: bool) -> list[
     return found
 
 
-def _read(model: Model, files: Shards, reading: SeriesReading) -> Steps:
+def _read(model: Model, files: Shards, reading: SeriesReading, quoting: Quoting) -> Steps:
     from rnnspec.data.readers import BadRows, read
     from rnnspec.data.series import TableBuilder
 
@@ -210,7 +211,7 @@ def _read(model: Model, files: Shards, reading: SeriesReading) -> Steps:
     needed = list(dict.fromkeys([*columns, *builder.columns]))
     cells: dict[str, list[object]] = {column: [] for column in needed}
     textual = False
-    for chunk in read(files, needed, bad=bad):
+    for chunk in read(files, needed, bad=bad, quoting=quoting):
         builder.add(chunk, bad)
         bad.close()
         textual = chunk.textual

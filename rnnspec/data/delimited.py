@@ -1,41 +1,65 @@
-"""Rows of CSV and TSV (RFC 4180, with any line ends): a header, then one row per record."""
+"""Rows of CSV (RFC 4180) and TSV, with any line ends: a header, then one row per record."""
 
 from __future__ import annotations
 
 import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rnnspec.data.lines import MAX_LINE, Position, blocks
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.errors import DataError
 from rnnspec.source.problems import did_you_mean
+from rnnspec.spec.formats import Quoting
 
 CHUNK_ROWS = 4096
 CHUNK_TEXT = 1 << 20
 """Code points of a chunk's cells after which it is full."""
 
 
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a line is taken apart. `trusted`: quotes enclose fields because the user says so, and a
+    field that looks as if it had swallowed rows is one that holds line breaks."""
+
+    delimiter: str
+    quoted: bool
+    trusted: bool = False
+
+    @staticmethod
+    def of(format: Literal["csv", "tsv"], quoting: Quoting) -> Dialect:
+        """By its rule, or with "auto" that of the format: quotes enclose fields in CSV (RFC 4180),
+        and are characters as any other in TSV (IANA text/tab-separated-values)."""
+        quoted = format == "csv" if quoting == "auto" else quoting == "double"
+        return Dialect("," if format == "csv" else "\t", quoted, quoting == "double")
+
+
 def read_delimited(
-    file: Path, columns: Sequence[str], bad: BadRows, delimiter: str, position: Position
+    file: Path, columns: Sequence[str], bad: BadRows, dialect: Dialect, position: Position
 ) -> Iterator[Chunk]:
-    """Chunks of `columns`. A field in double quotes may hold the delimiter, line breaks and, each
-    doubled, quotes; blank lines hold no row. Cells are texts, exactly as they stand."""
+    """Chunks of `columns`. Where fields are quoted, one in double quotes may hold the delimiter,
+    line breaks and, each doubled, quotes. Blank lines hold no row. Cells are texts, exactly as
+    they stand."""
     # The limit is the csv module's own and holds for the process; its default would refuse a
     # sequence of some 100 vectors in one cell.
     csv.field_size_limit(max(MAX_LINE, csv.field_size_limit()))
-    records = _records(file, bad, delimiter, position)
+    records = _records(file, bad, dialect, position)
     header_line, header = next(records, (1, []))
     if not header:
         raise DataError(f"{file}: the file has no header; name the columns in its first line")
-    places = [_place(column, header, header_line, delimiter, bad) for column in columns]
+    places = [_place(column, header, header_line, dialect, bad) for column in columns]
     chunk, size = Chunk(0, [], {column: [] for column in columns}, textual=True), 0
+    opened = False
     for line, record in records:
         if len(record) != len(header):
-            fields = f"{len(record)} field{'s' * (len(record) != 1)}"
-            quoted = "; put a field that holds the delimiter in double quotes"
-            bad.add(line, f"has {fields}, the header has {len(header)}{quoted}")
+            bad.add(line, _of_other_length(record, header, dialect, opened))
+            continue
+        opened = not dialect.quoted and _opens(record)
+        if dialect.quoted and not dialect.trusted and (rows := _swallowed(record, dialect)):
+            bad.add(line, _SWALLOWED.format(rows=rows))
             continue
         chunk.lines.append(line)
         for place, cells in zip(places, chunk.cells.values(), strict=True):
@@ -50,11 +74,16 @@ def read_delimited(
 
 
 def _records(
-    file: Path, bad: BadRows, delimiter: str, position: Position
+    file: Path, bad: BadRows, dialect: Dialect, position: Position
 ) -> Iterator[tuple[int, list[str]]]:
     """Records that are not blank, each with the number of its first line."""
     lines = (f"{line}\n" for _, block in blocks(file, position) for line in block)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(
+        lines,
+        delimiter=dialect.delimiter,
+        quoting=csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE,
+        strict=True,
+    )
     start = 1
     try:
         for record in reader:
@@ -62,24 +91,107 @@ def _records(
                 yield start, record
             start = reader.line_num + 1
     except csv.Error as error:
-        bad.fail(start, _explained(str(error), reader.line_num - start))
+        message = str(error)
+        if "unexpected end" in message or "field limit" in message:
+            bad.fail(_opening(file, start, dialect.delimiter), _NEVER_CLOSED)
+        bad.fail(start, _explained(message, reader.line_num - start))
 
 
 def _explained(error: str, lines: int) -> str:
-    if "unexpected end" in error or "field limit" in error:
-        return "a double quote opened in this row is never closed; close it, or double it if meant"
     if "expected after" in error:
         within = f", {lines} lines further on" if lines > 0 else ""
         return (
             f"text follows the closing double quote of a field{within}; double every quote that "
-            "is meant inside a quoted field"
+            f"is meant inside a quoted field{_OR_NONE}"
         )
     if "new-line" in error:
         return "a line ends with a carriage return alone; save the file with usual line ends"
     return f"cannot be read as a row: {error}"
 
 
-def _place(column: str, header: list[str], line: int, delimiter: str, bad: BadRows) -> int:
+def in_quotes(file: Path, bad: BadRows) -> str:
+    """What to know of a TSV file in which quotes enclose nothing: the first field, within about
+    `BLOCK` bytes, that stands in quotes as if they did; empty without one."""
+    first, lines = next(blocks(file))
+    for number, line in enumerate(lines, first):
+        for field in line.removesuffix("\r").split("\t"):
+            inner = field[1:-1]
+            if len(field) > 1 and field == f'"{inner}"' and '"' not in inner.replace('""', ""):
+                return (
+                    f"{bad.place(number)}: a field stands in double quotes, which are read as a "
+                    f"part of it, as of every field of a TSV file; if they enclose it, {_DOUBLE}"
+                )
+    return ""
+
+
+def _opening(file: Path, start: int, delimiter: str) -> int:
+    """The line, in the record that begins in line `start`, where the quote that is never closed
+    opens."""
+    lines = (line for first, block in blocks(file) for line in enumerate(block, first))
+    inside, opened = False, start
+    for number, line in lines:
+        if number < start:
+            continue
+        for field in line.split(delimiter):
+            if not inside and field.startswith('"'):
+                inside, opened = True, number
+                field = field[1:]
+            # Within quotes, those that stand in pairs are meant; one more ends the field.
+            inside = inside and field.count('"') % 2 == 0
+    return opened
+
+
+def _swallowed(record: Sequence[str], dialect: Dialect) -> int:
+    """How many rows stand in the fields of one record: its lines, if each is a row by itself.
+
+    0 for one line, and where that is no more than a coincidence: of two columns, a text of two
+    lines with the delimiter once in the second one.
+    """
+    lines = [line for line in dialect.delimiter.join(record).split("\n") if line.strip()]
+    gaps = len(record) - 1
+    if (len(lines) - 1) * gaps < 2 or any(line.count(dialect.delimiter) != gaps for line in lines):
+        return 0
+    return len(lines)
+
+
+def _opens(record: Sequence[str]) -> bool:
+    """Whether the last field begins with a double quote that nothing closes."""
+    return record[-1].startswith('"') and record[-1].count('"') % 2 == 1
+
+
+def _of_other_length(
+    record: Sequence[str], header: Sequence[str], dialect: Dialect, opened: bool
+) -> str:
+    """Why a record has more or fewer fields than the header, and what to do. `opened`: the line
+    before ends within a double quote, if quotes count."""
+    fields = f"has {len(record)} field{'s' * (len(record) != 1)}, the header has {len(header)}"
+    if dialect.quoted:
+        return f"{fields}; put a field that holds the delimiter in double quotes"
+    if opened or any(field.startswith('"') for field in record):
+        where = "the line before it" if opened else "it"
+        return (
+            f"{fields}, and a double quote opens a field in {where}; quotes enclose nothing here: "
+            f"if they are meant to, {_DOUBLE}"
+        )
+    return f"{fields}; a field that holds the delimiter must be in double quotes, and {_DOUBLE}"
+
+
+_DOUBLE = "set quoting to double (data.quoting of a spec, --quoting of run and evaluate)"
+_OR_NONE = (
+    "; or, where quotes enclose nothing, set quoting to none (data.quoting of a spec, --quoting of "
+    "run and evaluate)"
+)
+_NEVER_CLOSED = (
+    f"a double quote opened in this line is never closed; close it, or double it if meant{_OR_NONE}"
+)
+_SWALLOWED = (
+    "a field in double quotes takes in {rows} lines that are rows each, as if its quote were a "
+    "character of the text; double such quotes within quotes, or set quoting to none "
+    "(data.quoting of a spec, --quoting of run and evaluate), or to double if the field is meant"
+)
+
+
+def _place(column: str, header: list[str], line: int, dialect: Dialect, bad: BadRows) -> int:
     twice = [name for name, count in Counter(header).items() if count > 1]
     if twice:
         bad.fail(line, f"the header names {twice[0]!r} twice; give each column its own name")
@@ -88,9 +200,11 @@ def _place(column: str, header: list[str], line: int, delimiter: str, bad: BadRo
             named = "TSV" if other == {"\t"} else "CSV" if other == {","} else repr(min(other))
             bad.fail(
                 line,
-                f"the header is one column, {header[0]!r}; fields end with {delimiter!r} here, "
-                f"this looks like {named}",
+                f"the header is one column, {header[0]!r}; fields end with {dialect.delimiter!r} "
+                f"here, this looks like {named}",
             )
+        if not dialect.quoted and f'"{column}"' in header:
+            bad.fail(line, f"the names of the header stand in double quotes; {_DOUBLE}")
         hint = did_you_mean(column, header)
         listed = ", ".join(header[:20])
         parts = (f"there is no column {column!r}", hint, f"the columns are: {listed}")

@@ -18,7 +18,7 @@ from rnnspec.data.columns.encode import Encoding
 from rnnspec.data.dataset import Dataset, Season
 from rnnspec.data.lines import check_file
 from rnnspec.data.maps import Maps
-from rnnspec.data.readers import BadRows, Chunk, Progress, read, telling
+from rnnspec.data.readers import BadRows, Chunk, Progress, telling
 from rnnspec.data.reading import Reading, SeriesReading
 from rnnspec.data.series import Part, SeriesColumn, TableBuilder, Windows, naive_scale, windows
 from rnnspec.data.series_steps import whole_series
@@ -32,7 +32,7 @@ from rnnspec.spec.formats import Format
 
 __all__ = ["Part", "encode", "encode_parts"]
 
-VERSION = 3
+VERSION = 4
 """Of the encoding; to be raised with any change of what stands in the arrays."""
 
 
@@ -123,7 +123,7 @@ class _Job:
         columns = [self.encoding.settings(node) for _, node in self.encoding.named()]
         reading = self.reading
         settings: list[object] = [VERSION, self.format, self.rows, self.share, columns]
-        settings += [reading.documents, reading.stream, sorted(reading.skipped)]
+        settings += [reading.documents, reading.quoting, reading.stream, sorted(reading.skipped)]
         settings += [reading.series and asdict(reading.series)]
         settings += [name for name, _ in self.encoding.raw()] if self.measured else []
         settings += [content.digest for content in self.shards.content]
@@ -132,7 +132,8 @@ class _Job:
     def chunks(self, columns: list[str], bad: BadRows) -> Iterator[Chunk]:
         """The rows of all files; tells the progress."""
         told = telling(self.progress, f"encoding {self.shards.name}")
-        yield from read(self.shards, columns, self.format, bad, self.reading.documents, told)
+        reading = self.reading.with_format(self.format)
+        yield from reading.read(self.shards, columns, bad, told)
 
     def takers(self, writer: Writer) -> list[tuple[str, Taker]]:
         """What writes each column that has arrays of its own."""

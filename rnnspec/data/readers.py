@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rnnspec.data.delimited import read_delimited
+from rnnspec.data.delimited import Dialect, in_quotes, read_delimited
 from rnnspec.data.jsonl import read_jsonl
 from rnnspec.data.lines import Position, check_file
 from rnnspec.data.parquet import read_parquet
@@ -14,9 +14,19 @@ from rnnspec.data.plain import Documents, read_plain
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.shards import FILE, Shards
 from rnnspec.errors import DataError
-from rnnspec.spec.formats import Format, format_of
+from rnnspec.spec.formats import Format, Quoting, format_of
 
-__all__ = ["BadRows", "Chunk", "Documents", "Format", "Progress", "format_of", "read", "telling"]
+__all__ = [
+    "BadRows",
+    "Chunk",
+    "Documents",
+    "Format",
+    "Progress",
+    "format_of",
+    "notes_of",
+    "read",
+    "telling",
+]
 
 Progress = Callable[[float, str], None]
 """Called now and then with the share that is done, 0 to 1, and what is being done."""
@@ -29,13 +39,14 @@ def read(
     bad: BadRows | None = None,
     documents: Documents = "file",
     progress: Callable[[float], None] | None = None,
+    quoting: Quoting = "auto",
 ) -> Iterator[Chunk]:
     """The rows of `file`, or of several one after another, as chunks of the cells of `columns`.
 
     A row that cannot be read, or that a caller adds to `bad`, is left out and reading goes on for
     a while; the DataError raised at the end of the file, or before, shows up to ten of them.
-    `documents` says what a row of plain text is. `progress` is called after each chunk with the
-    share of the file that has been read.
+    `documents` says what a row of plain text is, `quoting` what quotes are in CSV and TSV.
+    `progress` is called after each chunk with the share of the file that has been read.
 
     Raises DataError for a file that is missing, unreadable or empty, for a column that it lacks,
     where there are no rows at all, and for files of different formats.
@@ -45,10 +56,11 @@ def read(
     bad = BadRows(file) if bad is None else bad
     bad.word = "row" if known == "parquet" else "line"
     sizes = list(map(_size, shards.files))
+    how = _How(known, documents, quoting)
     rows, before, total = 0, 0, sum(sizes)
     for number, shard in enumerate(shards.files):
         first, position = rows, Position()
-        for chunk in _chunks(shard, columns, known, bad.of_file(number), documents, position):
+        for chunk in _chunks(shard, columns, how, bad.of_file(number), position):
             rows += chunk.begun
             yield _moved(chunk, first, number) if number else chunk
             bad.check(len(chunk))
@@ -59,6 +71,16 @@ def read(
     if not rows:
         none = "the file has" if len(shards.files) == 1 else "the files have"
         raise DataError(f"{file}: {none} no rows")
+
+
+def notes_of(files: Shards, format: Format, quoting: Quoting) -> list[str]:
+    """What to know of how the files are read. Raises DataError for one that cannot be read."""
+    if quoting != "auto" or files.format(format) != "tsv":
+        return []
+    bad = BadRows(files)
+    found = (in_quotes(file, bad.of_file(number)) for number, file in enumerate(files.files))
+    first = next(filter(None, found), "")
+    return [first] if first else []
 
 
 def _size(file: Path) -> int:
@@ -72,23 +94,30 @@ def _moved(chunk: Chunk, first: int, number: int) -> Chunk:
     return replace(chunk, first=first + chunk.first, lines=lines)
 
 
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How the files are read."""
+
+    format: Format
+    documents: Documents
+    quoting: Quoting
+
+
 def _chunks(
-    file: Path,
-    columns: Sequence[str],
-    format: Format,
-    bad: BadRows,
-    documents: Documents,
-    position: Position,
+    file: Path, columns: Sequence[str], how: _How, bad: BadRows, position: Position
 ) -> Iterator[Chunk]:
     wanted = list(dict.fromkeys(columns))
-    match format:
+    match how.format:
         case "jsonl":
             return read_jsonl(file, wanted, bad, position)
         case "parquet":
             return read_parquet(file, wanted, bad, position)
         case "text":
-            return read_plain(file, wanted, documents, position)
-    return read_delimited(file, wanted, bad, "," if format == "csv" else "\t", position)
+            return read_plain(file, wanted, how.documents, position)
+        case "csv" | "tsv":
+            dialect = Dialect.of(how.format, how.quoting)
+            return read_delimited(file, wanted, bad, dialect, position)
+    raise AssertionError(f"{how.format} is no format of a file")
 
 
 def telling(progress: Progress | None, text: str) -> Callable[[float], None] | None:

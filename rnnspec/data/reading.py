@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from rnnspec.data.readers import Documents, Format
+from rnnspec.data.readers import BadRows, Chunk, Documents, Format, read
+from rnnspec.data.shards import Shards
 from rnnspec.spec import ForecastOutput, Spec, TagsOutput
+from rnnspec.spec.formats import Quoting
 from rnnspec.spec.outputs import Scheme
 
 
@@ -52,6 +55,7 @@ class Reading:
     skipped: frozenset[str] = frozenset()
     series: SeriesReading | None = None
     schemes: Mapping[str, Scheme] = field(default_factory=dict)
+    quoting: Quoting = "auto"
 
     @staticmethod
     def of(spec: Spec, format: Format | None = None) -> Reading:
@@ -76,7 +80,19 @@ class Reading:
             frozenset(o.column for o in outputs if getattr(o, "missing", "error") == "skip"),
             series,
             {o.column: o.scheme for o in outputs if isinstance(o, TagsOutput)},
+            data.quoting,
         )
+
+    def read(
+        self,
+        files: Path | Shards,
+        columns: Sequence[str],
+        bad: BadRows,
+        progress: Callable[[float], None] | None = None,
+    ) -> Iterator[Chunk]:
+        """The rows of `files`: see `rnnspec.data.readers.read`."""
+        how = (self.documents, progress, self.quoting)
+        return read(files, columns, self.format, bad, *how)
 
     def with_format(self, format: Format) -> Reading:
         return replace(self, format=format)

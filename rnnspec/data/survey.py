@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data.columns.gather import facts_of, gatherers, outputs_of
-from rnnspec.data.readers import BadRows, Chunk, Progress, read, telling
+from rnnspec.data.readers import BadRows, Chunk, Progress, telling
 from rnnspec.data.reading import Reading
 from rnnspec.data.shards import Shards
 from rnnspec.data.split import validation_mask
@@ -60,7 +60,7 @@ class _Rows:
         """The rows anew, chunk by chunk, and where bad ones are noted."""
         bad, reading = BadRows(self.train), self.reading
         self.rows = self.kept_out = 0
-        for chunk in read(self.train, columns, reading.format, bad, reading.documents, told):
+        for chunk in reading.read(self.train, columns, bad, told):
             used = _training_rows(chunk, self.share) if self.share else chunk
             self.rows += used.begun
             self.kept_out += chunk.begun - used.begun

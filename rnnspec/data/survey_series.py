@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rnnspec.data.columns.gather import facts_of, gatherers, outputs_of
 from rnnspec.data.counting import Moments
-from rnnspec.data.readers import BadRows, Chunk, read
+from rnnspec.data.readers import BadRows, Chunk
 from rnnspec.data.reading import Reading, SeriesReading
 from rnnspec.data.series import SeriesColumn, Table, TableBuilder, training_end, windows
 from rnnspec.data.series_steps import whole_series
@@ -36,7 +36,7 @@ def survey_series(
     takers = {each.column: SeriesColumn(each.column, each.missing != "error") for each in columns}
     builder, bad = TableBuilder(series), BadRows(train)
     names = [*builder.columns, *takers]
-    for chunk in read(train, names, reading.format, bad, reading.documents, told):
+    for chunk in reading.read(train, names, bad, told):
         builder.add(chunk, bad)
         take(chunk, list(takers.items()), bad)
     table = builder.table(bad)
@@ -90,7 +90,7 @@ def _facts_of_rows(
 
     def chunks() -> Iterator[tuple[Chunk, BadRows]]:
         bad = BadRows(train)
-        for chunk in read(train, columns, reading.format, bad, reading.documents):
+        for chunk in reading.read(train, columns, bad):
             yield chunk.only(trained[chunk.first : chunk.first + len(chunk)].tolist()), bad
 
     inputs, outputs = gatherers(spec, reading, chunks)

@@ -13,7 +13,7 @@ from rnnspec.files import digest, write_bytes
 from rnnspec.plan import Facts, Plan, TextFacts, dump
 from rnnspec.plan.names import TOKENIZER_FILE
 from rnnspec.plan.nodes import Attend, TokensInput
-from rnnspec.run.interface import PARITY, PLAN, SPEC, TOKENIZER, VERSION, interface
+from rnnspec.run.interface import PARITY, PLAN, QUOTING, SPEC, TOKENIZER, VERSION, interface
 from rnnspec.run.seal import sealed
 from rnnspec.run.session import Session
 from rnnspec.spec.load import resolved_yaml
@@ -65,6 +65,7 @@ def export_onnx(
             PLAN: dump(plan),
             VERSION: __version__,
             PARITY: parity.as_json(),
+            QUOTING: spec.data.quoting,
             **interface(plan, facts, ids=ids).metadata(),
             **({} if beside is None else {TOKENIZER: digest(beside.encode())}),
         },

@@ -244,7 +244,7 @@ class Report:
 
     `subtitle` holds cardinality, date and versions, each a text; `summary` the few numbers that
     matter; `diagram` is SVG as `rnnspec.plan.diagram.svg` writes it, the one text that is taken as
-    markup; `spec` is the resolved spec.
+    markup; `spec` is the resolved spec; `notes` what is worth knowing of the data.
     """
 
     title: str
@@ -254,3 +254,4 @@ class Report:
     sections: tuple[Section, ...] = ()
     diagram: str = ""
     spec: str = ""
+    notes: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rnnspec.report.html import NOTHING, Html, fold, join, lines, scroll, tag, words
 from rnnspec.report.model import Figure, Histogram, Note, Report, Scatter, Section
@@ -25,7 +25,7 @@ def render(report: Report) -> str:
     body = tag(
         "div",
         {"class": "sheet"},
-        tag("header", {}, _head(report), _summary(report.summary), _warnings(report.warnings)),
+        tag("header", {}, _head(report), _summary(report.summary), *_told(report)),
         _contents(titles),
         tag("main", {}, *map(_section, range(len(titles)), report.sections), _model(report)),
         tag("footer", {}, words("Written by rnnspec. Point at a chart to read its values.")),
@@ -64,13 +64,19 @@ def _summary(figures: Sequence[Figure]) -> Html:
     return tag("dl", {"class": "summary"}, *parts)
 
 
-def _warnings(warnings: Sequence[str]) -> Html:
-    if not warnings:
-        return NOTHING
-    said = "Warning" if len(warnings) == 1 else f"{len(warnings):,} warnings"
-    listed = tag("ul", {}, *(tag("li", {}, words(one)) for one in warnings))
-    title = tag("h2", {}, tag("span", {"class": "warning"}, words(f"⚠ {said}")))
-    return tag("div", {"class": "warnings"}, title, listed)
+def _told(report: Report) -> Iterator[Html]:
+    """Warnings and notes, where there are any."""
+    warnings = report.warnings
+    if warnings:
+        said = "Warning" if len(warnings) == 1 else f"{len(warnings):,} warnings"
+        yield _list("warnings", tag("span", {"class": "warning"}, words(f"⚠ {said}")), warnings)
+    if report.notes:
+        yield _list("notes", words("Of the data"), report.notes)
+
+
+def _list(kind: str, title: Html, texts: Sequence[str]) -> Html:
+    listed = tag("ul", {}, *(tag("li", {}, words(one)) for one in texts))
+    return tag("div", {"class": kind}, tag("h2", {}, title), listed)
 
 
 def _contents(titles: Sequence[str]) -> Html:

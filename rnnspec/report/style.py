@@ -54,12 +54,13 @@ h2 { font-size: 20px; line-height: 1.3; margin: 0 0 8px }
 p { margin: 0 0 12px }
 a { color: var(--layer) }
 :focus-visible { outline: 2px solid var(--layer); outline-offset: 2px }
-section, .warnings { background: var(--page); border: 1px solid var(--hair); border-radius: 10px;
-  padding: 20px 24px; margin: 0 0 20px }
+section, .warnings, .notes { background: var(--page); border: 1px solid var(--hair);
+  border-radius: 10px; padding: 20px 24px; margin: 0 0 20px }
 main { display: flex; flex-wrap: wrap; column-gap: 20px }
 section { flex: 1 1 100%; min-width: 0 }
 section.half { flex: 1 1 400px }
-section > :last-child, .warnings > :last-child, .row > :last-child { margin-bottom: 0 }
+section > :last-child, .warnings > :last-child, .notes > :last-child, .row > :last-child {
+  margin-bottom: 0 }
 .lead, .quiet, caption, figcaption { color: var(--quiet) }
 .lead { max-width: 75ch }
 .quiet, .key, caption, figcaption { font-size: 14px }
@@ -74,7 +75,7 @@ section > :last-child, .warnings > :last-child, .row > :last-child { margin-bott
   font-variant-numeric: tabular-nums }
 .summary dd.note { font-size: 13px; font-weight: 400; color: var(--quiet) }
 .warnings { border-left: 4px solid var(--output) }
-.warnings ul { margin: 0; padding-left: 22px }
+.warnings ul, .notes ul { margin: 0; padding-left: 22px }
 nav ol { display: flex; flex-wrap: wrap; gap: 8px; list-style: none; margin: 0 0 20px; padding: 0 }
 nav a { display: block; padding: 3px 12px; border: 1px solid var(--hair); border-radius: 16px;
   background: var(--page); font-size: 14px; text-decoration: none; max-width: 90vw }
@@ -201,7 +202,7 @@ _ENDS = """
 @media (max-width: 600px) {
   body { font-size: 15px }
   .sheet { padding: 18px 12px 32px }
-  section, .warnings { padding: 16px 14px; border-radius: 8px }
+  section, .warnings, .notes { padding: 16px 14px; border-radius: 8px }
   h1 { font-size: 25px }
   .summary { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px }
   .summary dd { font-size: 21px }

@@ -8,6 +8,7 @@ Keys of the metadata of a model file:
     rnnspec.parity    how far its answers were from the trained module's, as JSON
     rnnspec.inputs    the columns it reads, as JSON (`InputColumn`)
     rnnspec.outputs   the columns it answers with, as JSON (`OutputColumn`)
+    rnnspec.quoting   what quotes are in CSV and TSV, as data.quoting of the spec says
     rnnspec.tokenizer the digest of the tokenizer beside it, of a model that reads subwords
     rnnspec.digest    the digest of all of the file before this last entry (`rnnspec.run.seal`)
 """
@@ -44,7 +45,7 @@ from rnnspec.plan.nodes import (
 
 SPEC, PLAN, VERSION = "rnnspec.spec", "rnnspec.plan", "rnnspec.version"
 PARITY, INPUTS, OUTPUTS = "rnnspec.parity", "rnnspec.inputs", "rnnspec.outputs"
-TOKENIZER = "rnnspec.tokenizer"
+QUOTING, TOKENIZER = "rnnspec.quoting", "rnnspec.tokenizer"
 
 InputKind = Literal[
     "words", "chars", "bytes", "tokens", "ids", "characters", "category", "category_id", "keys",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from rnnspec.plan.names import SEED, TOKENIZER_FILE
 from rnnspec.run.cells import read_cell, steps_of
 from rnnspec.run.feeds import Feeds, feeds_of
 from rnnspec.run.interface import (
+    QUOTING,
     SPEC,
     STEPS,
     TOKENIZER,
@@ -27,6 +28,7 @@ from rnnspec.run.interface import (
 )
 from rnnspec.run.session import Session
 from rnnspec.run.told import Answer, told
+from rnnspec.spec.formats import Quoting
 
 Row = Mapping[str, object]
 
@@ -58,6 +60,17 @@ class Model:
         if any(column.kind == "subwords" for column in found.inputs):
             tokenizer = _tokenizer_beside(path, metadata.get(TOKENIZER, ""))
         return cls(path, found.inputs, found.outputs, metadata, session, tokenizer)
+
+    @property
+    def quoting(self) -> Quoting:
+        """What quotes are in CSV and TSV. Raises ModelFileError where the metadata is damaged."""
+        found = self.metadata.get(QUOTING, "auto")
+        known = next((each for each in get_args(Quoting) if each == found), None)
+        if known is None:
+            raise ModelFileError(
+                f"{self.path}: its metadata has {found!r} for {QUOTING!r}; export it again"
+            )
+        return cast(Quoting, known)
 
     @property
     def draws(self) -> bool:

@@ -210,6 +210,7 @@ CHECKS: tuple[Check, ...] = (
     Check(files.files_are_named_once, (("data", "train"), _VALID)),
     Check(files.valid_is_another_file, (("data", "train"), _VALID)),
     Check(files.documents_are_plain_text, (("data", "format"), ("data", "train"))),
+    Check(files.quoting_is_of_delimited, (("data", "format"), ("data", "train"), _VALID)),
     Check(kinds.columns_differ, (*_COLUMNS, *_INPUT, *_OUTPUT)),
     Check(kinds.inputs_fit_cardinality, (_KIND, *_INPUT, *_OUTPUT)),
     Check(kinds.outputs_fit_cardinality, (_KIND, *_OUTPUT)),

@@ -10,7 +10,8 @@ from rnnspec.spec.files import covers
 from rnnspec.spec.finding import Finding
 from rnnspec.spec.spec import Spec
 
-_ROWS = (".jsonl", ".ndjson", ".csv", ".tsv", ".tab", ".parquet", ".pq")
+_DELIMITED = (".csv", ".tsv", ".tab")
+_ROWS = (".jsonl", ".ndjson", *_DELIMITED, ".parquet", ".pq")
 
 
 def files_are_named_once(spec: Spec) -> Iterator[Finding]:
@@ -48,6 +49,21 @@ def documents_are_plain_text(spec: Spec) -> Iterator[Finding]:
     if data.documents != "file" and rows:
         message = "has no effect on files with rows"
         yield Finding(("data", "documents"), message, "remove it", key=True)
+
+
+def quoting_is_of_delimited(spec: Spec) -> Iterator[Finding]:
+    """Of CSV and TSV, or of files whose names do not tell their format."""
+    data = spec.data
+    other = data.format not in ("auto", "csv", "tsv")
+    if data.format == "auto":
+        names = [
+            name.lower().removesuffix(".gz") for name in (*data.train_files, *data.valid_files)
+        ]
+        other = all(name.endswith((*_ROWS, ".txt")) for name in names)
+        other = other and not any(name.endswith(_DELIMITED) for name in names)
+    if data.quoting != "auto" and other:
+        message = "has no effect on files that are neither CSV nor TSV"
+        yield Finding(("data", "quoting"), message, "remove it", key=True)
 
 
 _VALID: Loc = ("data", "valid")

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from rnnspec.spec.base import Count, ListOf, Model, Text
 from rnnspec.spec.choice import ByShape
-from rnnspec.spec.formats import Format
+from rnnspec.spec.formats import Format, Quoting
 from rnnspec.spec.inputs import Input, SequenceInput, StaticInput
 from rnnspec.spec.outputs import Output
 
@@ -71,6 +71,13 @@ class Data(Model):
         default="auto",
         description="Format of the files; 'auto' goes by the ending of the name. 'text' (.txt) is "
         "plain text with one column, text.",
+    )
+    quoting: Quoting = Field(
+        default="auto",
+        description="Whether double quotes around a field of CSV or TSV enclose it, so that it may "
+        "hold the delimiter and line breaks (RFC 4180): 'double' says that they do, 'none' that a "
+        "quote is a character as any other. 'auto' is double in CSV, but refuses a field that "
+        "looks as if an unbalanced quote had swallowed rows, and none in TSV.",
     )
     documents: Literal["file", "paragraph", "line"] = Field(
         default="file",

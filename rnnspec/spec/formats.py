@@ -10,6 +10,9 @@ from rnnspec.errors import DataError
 
 Format = Literal["auto", "jsonl", "csv", "tsv", "parquet", "text"]
 
+Quoting = Literal["auto", "double", "none"]
+"""Whether a field of CSV or TSV in double quotes is what they enclose."""
+
 _ENDINGS: dict[str, Format] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",

@@ -68,6 +68,9 @@ class Board:
                 self._writer.add_scalar(name.replace(".", "/", 1), value, self._step)
         self._writer.flush()
 
+    def note(self, text: str) -> None:
+        pass  # comes before there is anything to write to; the report has it
+
     def warning(self, text: str) -> None:
         if self._writer is not None:
             self._writer.add_text("warnings", text, self._step)

@@ -11,6 +11,7 @@ from pathlib import Path
 from rnnspec.data import Dataset, Progress, Reading, encode, survey
 from rnnspec.data.encode import encode_parts
 from rnnspec.data.find import Sources, find_sources
+from rnnspec.data.readers import notes_of
 from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, resolve
 from rnnspec.plan.facts_file import read_facts
@@ -86,6 +87,8 @@ def build(
         if heard.warnings and processes.first:
             told = dict.fromkeys([*folder.read_state().get("warnings", []), *heard.warnings])
             _write_state(folder, warnings=list(told))
+        if heard.notes and processes.first:
+            _write_state(folder, notes=heard.notes)
         if not result.finished or not processes.first:
             return result
         folder.checkpoint.unlink(missing_ok=True)
@@ -120,6 +123,10 @@ def _prepared(
     """Facts, plan and rows: those of the build that is gone on with, or new ones."""
     spec = loaded.spec
     sources, tell = find_sources(spec.data, loaded.path.parent), listener.reading
+
+    for files in filter(None, (sources.train, sources.valid)):
+        for text in notes_of(files, spec.data.format, spec.data.quoting):
+            listener.note(text)
 
     def measured() -> Facts:
         return read_facts(found.path) if found else survey(spec, sources.train, tell)

@@ -31,6 +31,9 @@ class Listener(Protocol):
     def epoch_done(self, record: Mapping[str, float | int | bool]) -> None:
         """The line that was added to metrics.jsonl."""
 
+    def note(self, text: str) -> None:
+        """Something of the data that is worth knowing, before training begins."""
+
     def warning(self, text: str) -> None:
         """Something that training goes on in spite of."""
 
@@ -56,19 +59,26 @@ class Silent:
     def epoch_done(self, record: Mapping[str, float | int | bool]) -> None:
         pass
 
+    def note(self, text: str) -> None:
+        pass
+
     def warning(self, text: str) -> None:
         pass
 
 
 class Heard(Silent):
-    """Keeps the warnings, in order, and the build's folder once it has one."""
+    """Keeps the notes and the warnings, in order, and the build's folder once it has one."""
 
     def __init__(self) -> None:
+        self.notes: list[str] = []
         self.warnings: list[str] = []
         self.folder: Path | None = None
 
     def begun(self, folder: Path) -> None:
         self.folder = folder
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
     def warning(self, text: str) -> None:
         self.warnings.append(text)
@@ -103,6 +113,10 @@ class Several:
     def epoch_done(self, record: Mapping[str, float | int | bool]) -> None:
         for listener in self.listeners:
             listener.epoch_done(record)
+
+    def note(self, text: str) -> None:
+        for listener in self.listeners:
+            listener.note(text)
 
     def warning(self, text: str) -> None:
         for listener in self.listeners:

@@ -61,6 +61,7 @@ def report_of(trained: Trained, scores: Scores | None) -> Report:
         tuple(sections),
         svg(diagram(trained.plan)),
         resolved_yaml(trained.spec),
+        tuple(state.get("notes", ())),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -26,7 +26,7 @@ from rnnspec.plan.nodes import (
     TextOutput,
 )
 from rnnspec.report.model import Section
-from rnnspec.spec.formats import Format
+from rnnspec.spec.formats import Format, Quoting
 from rnnspec.to_torch import Model
 from rnnspec.train.devices import Numbers
 from rnnspec.train.evaluate import Seen, evaluate, evaluate_stream
@@ -75,15 +75,19 @@ def evaluate_build(
     file: Path | Shards | None = None,
     numbers: Numbers | None = None,
     sources: Sources | None = None,
+    quoting: Quoting | None = None,
 ) -> Scores:
     """The metrics of the build's weights on `file`, or without one on the spec's validation rows.
 
-    `sources` are the files of the spec, where they are found already. Texts are searched for as the
+    `sources` are the files of the spec, where they are found already; `quoting` is what quotes are
+    in `file`, where that is not as the spec says. Texts are searched for as the
     spec says. With `train.window` rows are read as streams. Raises
     DataError for a file that is missing, lacks a column or holds a label that training never
     showed, and if the spec names no validation rows and `file` is None.
     """
     files, format, share = _rows(trained, file, sources)
+    if quoting is not None and files.format(format) not in ("csv", "tsv"):
+        raise DataError(f"{files}: is neither CSV nor TSV, which quoting is for; leave it out")
     settings, numbers = trained.spec.train, numbers or Numbers()
     model = Model(trained.plan)
     model.load_canonical(trained.weights)
@@ -91,6 +95,7 @@ def evaluate_build(
     with computing_with(settings.threads or allowed_threads()), _cache(trained) as cache:
         part: Part = "valid" if share else "all"
         reading = Reading.of(trained.spec, format)
+        reading = replace(reading, quoting=quoting or reading.quoting)
         data = encode(
             trained.plan, trained.facts, files, reading, cache, part, share, measured=True
         )
