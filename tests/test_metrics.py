@@ -83,8 +83,9 @@ def test_perplexity_and_bits_of_next_tokens() -> None:
     answers = torch.softmax(torch.from_numpy(draw.normal(size=(3, 5, CLASSES))), -1)
     targets = torch.from_numpy(draw.integers(-1, CLASSES, (3, 5)))
     metrics = ClassMetrics(CLASSES, perplexity=True)
-    metrics.add(answers[:2], targets[:2])
-    metrics.add(answers[2:], targets[2:])
+    for piece in (slice(2), slice(2, None)):
+        metrics.add(answers[piece], targets[piece])
+        metrics.add_scores(answers[piece].log(), targets[piece])
     ps = [
         answers[b, t, targets[b, t]].item()
         for b in range(3)
@@ -109,9 +110,23 @@ def test_classes_without_number_are_counted_without_a_table_of_their_square() ->
 
 
 def test_an_impossible_token_is_no_crash() -> None:
+    """Its probability is 0 in float32, and its logarithm is -ln(1 + exp(120))."""
     metrics = ClassMetrics(2, perplexity=True)
-    metrics.add(torch.tensor([[1.0, 0.0]]), torch.tensor([1]))
+    scores = torch.tensor([[60.0, -60.0]])
+    metrics.add(torch.softmax(scores, -1), torch.tensor([1]))
+    metrics.add_scores(scores, torch.tensor([1]))
+    assert metrics.values()["bits"] == pytest.approx(120 / log(2))
+    metrics.add_scores(torch.tensor([[1e5, -1e5]]), torch.tensor([1]))
     assert metrics.values()["perplexity"] > 1e30
+
+
+def test_sure_labels_that_are_wrong_cost_what_their_scores_say() -> None:
+    """p is 1 in float32: -ln(1 - p) is 20, and not that of the smallest number there is."""
+    metrics = LabelsMetrics(2, 0.5)
+    scores, true = torch.tensor([[20.0, -60.0]]), torch.tensor([[0.0, 0.0]])
+    metrics.add(torch.sigmoid(scores), true)
+    metrics.add_scores(scores, true)
+    assert metrics.values()["nll"] == pytest.approx(20.0)
 
 
 # ---------------------------------------------------------------- several labels
@@ -136,6 +151,7 @@ def test_labels(drawn: list[tuple[list[bool], list[float], bool]], threshold: fl
         row[:] = row if known else float("nan")
     metrics = LabelsMetrics(3, threshold)
     metrics.add(answers, targets)
+    metrics.add_scores(torch.logit(answers), targets)
     values = metrics.values()
     kept = [(true, [s > threshold for s in shares], shares) for true, shares, k in drawn if k]
     if not kept:

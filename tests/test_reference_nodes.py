@@ -29,7 +29,7 @@ def node(kind: AttentionKind, **more: Any) -> Attend:
 def looked(kind: AttentionKind, given: dict[str, Any], **more: Any) -> tuple[Array, Array]:
     """Context and weights of the second step, after one that looked at the first step mostly."""
     weights = {f"a.{name}": np.array(value, float) for name, value in given.items()}
-    before = Looked(np.array([0.7, 0.2, 0.1]), np.array([0.7, 0.2, 0.1]))
+    before = Looked(np.log([0.7, 0.2, 0.1]), np.array([0.7, 0.2, 0.1]))
     context, after = attend(node(kind, **more), weights, QUERY, MEMORY, before)
     np.testing.assert_allclose(after.total, before.total + after.last)
     return context, after.last

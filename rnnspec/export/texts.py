@@ -63,7 +63,7 @@ def compare_texts(
         )
     alike = [row for row in range(len(expected)) if row not in ties]
     scores = np.asarray(got[scores_name], np.float64).reshape(len(expected), -1)
-    score, rounding = _scores(node, scores, one, precise, alike)
+    score, rounding = _scores(asked, scores, one, precise, alike)
     tokens = int(one.lengths[alike].sum()) if alike else 0
     if f"{names[0].removesuffix('.ids')}.attention" in got:
         weights = got[f"{names[0].removesuffix('.ids')}.attention"]
@@ -154,29 +154,51 @@ def _moved_answers(asked: Asked) -> Iterator[Texts]:
 
 
 def _scores(
-    node: TextOutput,
+    asked: Asked,
     scores: NDArray[np.float64],
     one: Texts,
     precise: Texts,
     rows: list[int],
 ) -> tuple[float, float]:
-    """The largest difference of log-probabilities, and of those that float32 itself makes."""
+    """The largest difference of log-probabilities, and of those that float32 itself makes.
+
+    What rounding costs at an answer is seen in float64; once is not always enough, for the score of
+    an improbable answer, a sum of large numbers, may come out right by chance. Where the difference
+    is larger, the module's score is taken with its weights moved, as for ties.
+    """
     expected, exact = one.scores.double().numpy(), precise.scores.double().numpy()
     with np.errstate(invalid="ignore"):
-        differences = np.abs(scores - expected)[rows]
-        rounding = np.abs(expected - exact)[rows]
-    lacking = np.isneginf(expected[rows]) & np.isneginf(scores[rows])
-    differences[lacking] = 0
-    same = (one.lengths == precise.lengths).numpy()[rows]
-    rounding[~same | ~np.isfinite(rounding)] = 0
+        differences = np.abs(scores - expected)
+    differences[np.isneginf(expected) & np.isneginf(scores)] = 0
+    rounding = _apart(one, expected, precise)
     allowed = SCORES_ALLOWED + ROUNDING_FACTOR * rounding
-    if not (differences <= allowed).all():
+    if not (differences <= allowed)[rows].all():
+        for moved in _moved_answers(asked):
+            allowed = np.maximum(allowed, SCORES_ALLOWED + _apart(precise, exact, moved))
+            if (differences <= allowed)[rows].all():
+                break
+    differences, rounding = differences[rows], rounding[rows]
+    if not (differences <= allowed[rows]).all():
         raise ExportError(
-            f"{node.column}: log-probabilities of the exported file differ from those of the"
+            f"{asked.node.column}: log-probabilities of the exported file differ from those of the"
             f" trained module by {np.nanmax(differences):.1e} (allowed {SCORES_ALLOWED:.0e});"
             f" {DEFECT}"
         )
     return float(differences.max(initial=0.0)), float(rounding.max(initial=0.0))
+
+
+def _apart(one: Texts, scores: NDArray[np.float64], other: Texts) -> NDArray[np.float64]:
+    """By how much the scores `[B, N]` of the same answers differ; 0 where the answers do."""
+    longest = max(one.numbers.shape[2], other.numbers.shape[2])
+    numbers, others = (
+        torch.nn.functional.pad(each.numbers, (0, longest - each.numbers.shape[2]))
+        for each in (one, other)
+    )
+    same = ((numbers == others).all(-1) & (one.lengths == other.lengths)).numpy()
+    with np.errstate(invalid="ignore"):
+        found: NDArray[np.float64] = np.abs(scores - other.scores.double().numpy())
+    found[~same | ~np.isfinite(found)] = 0
+    return found
 
 
 def _check_attention(

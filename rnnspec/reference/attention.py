@@ -7,24 +7,30 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnspec.plan.nodes import Attend
-from rnnspec.reference.functions import Array, sigmoid, softmax
+from rnnspec.reference.functions import Array, log_sigmoid, log_softmax
 from rnnspec.reference.layers import Arrays
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """Where an attention has looked: the weights of the last step, and the sum of all steps'."""
+    """Where an attention has looked: the logarithms of the weights of the last step, and the sum of
+    all steps' weights."""
 
-    last: Array
+    logs: Array
     total: Array
+
+    @property
+    def last(self) -> Array:
+        """The weights of the last step."""
+        return np.exp(self.logs)
 
 
 def unlooked(node: Attend, steps: int) -> Looked:
     """Before the first step."""
-    last = np.zeros(steps)
+    logs = np.full(steps, -np.inf)
     if node.kind == "monotonic" and steps:
-        last[0] = 1.0
-    return Looked(last, np.zeros(steps))
+        logs[0] = 0.0
+    return Looked(logs, np.zeros(steps))
 
 
 def attend(
@@ -34,14 +40,14 @@ def attend(
     if not len(memory):
         return np.zeros(node.memory_width), before
     if node.kind == "multi_head":
-        context, found = _multi_head(node, weights, query, memory)
-    elif node.kind == "monotonic":
-        found = _monotonic(_energies(node, weights, query, memory, before), before.last)
-        context = found @ memory
+        context, logs = _multi_head(node, weights, query, memory)
     else:
-        found = softmax(_energies(node, weights, query, memory, before))
-        context = found @ memory
-    return context, Looked(found, before.total + found)
+        energies = _energies(node, weights, query, memory, before)
+        logs = log_softmax(energies)
+        if node.kind == "monotonic":
+            logs = _monotonic(energies, before.logs)
+        context = np.exp(logs) @ memory
+    return context, Looked(logs, before.total + np.exp(logs))
 
 
 def _energies(node: Attend, weights: Arrays, query: Array, memory: Array, before: Looked) -> Array:
@@ -79,20 +85,22 @@ def _convolved(last: Array, filters: Array) -> Array:
 
 
 def _monotonic(energies: Array, last: Array) -> Array:
-    """a_j = p_j q_j with q_j = (1 - p_{j-1}) q_{j-1} + last_j."""
-    chosen, found, q = sigmoid(energies), np.zeros(len(energies)), 0.0
+    """ln a_j of a_j = p_j q_j with q_j = (1 - p_{j-1}) q_{j-1} + a'_j; `last` is ln a'."""
+    chosen, passed = log_sigmoid(energies), log_sigmoid(-energies)
+    found, left = np.zeros(len(energies)), -np.inf
     for j in range(len(energies)):
-        q = (1 - chosen[j - 1]) * q + last[j] if j else last[j]
-        found[j] = chosen[j] * q
+        q = np.logaddexp(left, last[j])
+        found[j], left = chosen[j] + q, passed[j] + q
     return found
 
 
 def _multi_head(node: Attend, weights: Arrays, query: Array, memory: Array) -> tuple[Array, Array]:
-    """The context, and the mean over heads of the weights."""
+    """The context, and the logarithm of the mean over heads of the weights."""
     asked = np.split(weights[f"{node.name}.W_q"] @ query, node.heads)
     keys = np.split(memory @ weights[f"{node.name}.W_k"].T, node.heads, axis=1)
     given = np.split(memory @ weights[f"{node.name}.W_v"].T, node.heads, axis=1)
     scale = np.sqrt(node.units / node.heads)
-    each = [softmax(key @ one / scale) for key, one in zip(keys, asked, strict=True)]
-    parts = [found @ value for found, value in zip(each, given, strict=True)]
-    return weights[f"{node.name}.W_o"] @ np.concatenate(parts), np.mean(each, axis=0)
+    each = [log_softmax(key @ one / scale) for key, one in zip(keys, asked, strict=True)]
+    parts = [np.exp(logs) @ value for logs, value in zip(each, given, strict=True)]
+    mean = np.logaddexp.reduce(each, axis=0) - np.log(node.heads)
+    return weights[f"{node.name}.W_o"] @ np.concatenate(parts), mean

@@ -23,7 +23,7 @@ from rnnspec.plan.nodes import (
     Scores,
 )
 from rnnspec.reference.attention import Looked, attend, unlooked
-from rnnspec.reference.functions import Array, sigmoid, softmax
+from rnnspec.reference.functions import Array, log_sigmoid, log_softmax
 from rnnspec.reference.layers import Arrays, first_states, parameters_of, step, value_of
 
 
@@ -66,7 +66,7 @@ class Body:
                     )
                     found[node.name] = context
                 case CopyMix():
-                    found[node.name] = self._mixed(node, values, looked[node.attend].last)
+                    found[node.name] = self._mixed(node, values, looked[node.attend].logs)
                 case _:
                     found[node.name] = self._value(node, values, previous, left)
         return found[self.decoder.scores], Left(left.steps + 1, states, found, looked)
@@ -101,12 +101,15 @@ class Body:
         parameters = parameters_of(node, "forward", self.weights)
         return step(node.answering_cell, parameters, inputs, states)
 
-    def _mixed(self, node: CopyMix, values: Arrays, attention: Array) -> Array:
-        """Log-probabilities of the answer's tokens, written or copied."""
-        name, copied = node.name, np.zeros(node.size)
-        for number, weight in zip(self.outer[node.tokens], attention, strict=True):
-            copied[node.numbers[int(number)]] += weight
-        gate = sigmoid(
-            np.asarray(self.weights[f"{name}.w"] @ values[node.gate] + self.weights[f"{name}.b"][0])
+    def _mixed(self, node: CopyMix, values: Arrays, logs: Array) -> Array:
+        """Log-probabilities of the answer's tokens, written or copied; `logs` `[T]` are those of
+        the weights of attention."""
+        name = node.name
+        gate = np.asarray(
+            self.weights[f"{name}.w"] @ values[node.gate] + self.weights[f"{name}.b"][0]
         )
-        return np.asarray(np.log(gate * softmax(values[node.source]) + (1 - gate) * copied))
+        found = log_sigmoid(gate) + log_softmax(values[node.source])
+        for number, log in zip(self.outer[node.tokens], logs, strict=True):
+            place = node.numbers[int(number)]
+            found[place] = np.logaddexp(found[place], log_sigmoid(-gate) + log)
+        return found

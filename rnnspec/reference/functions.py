@@ -25,6 +25,17 @@ def softmax(v: Array) -> Array:
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
+def log_sigmoid(v: Array) -> Array:
+    """The logarithm of `sigmoid`, also where that is too small for a number."""
+    return np.asarray(-np.logaddexp(0, -v))
+
+
+def log_softmax(v: Array) -> Array:
+    """The logarithm of `softmax`, also where that is too small for a number."""
+    shifted = v - v.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+
 def layer_norm(v: Array) -> Array:
     """(v - mean) / sqrt(variance + epsilon) along the last axis."""
     centred = v - v.mean(axis=-1, keepdims=True)

@@ -15,7 +15,7 @@ import numpy as np
 from rnnspec.plan.draws import uniform
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 from rnnspec.plan.nodes import Search
-from rnnspec.reference.functions import Array
+from rnnspec.reference.functions import Array, log_softmax
 
 Read = Callable[[Any, int], tuple[Array, Array | None, Any]]
 """From what is left and a number to the scores `[size]`, the weights of attention `[T]` or None,
@@ -87,7 +87,7 @@ def step(task: Task, so_far: Hypothesis) -> tuple[Array, Array, Array | None, An
     """The true log-probabilities `[size]` after a beginning, those to choose by (-inf where
     excluded), the weights of attention, and what the step leaves."""
     scores, weights, left = task.read(so_far.left, so_far.following)
-    truth = _log_softmax(_penalised(task, so_far, scores))
+    truth = log_softmax(_penalised(task, so_far, scores))
     return truth, _choices(task, so_far, truth), weights, left
 
 
@@ -120,11 +120,6 @@ def _penalised(task: Task, so_far: Hypothesis, scores: Array) -> Array:
     for number in {*task.prompt, *so_far.tokens}:
         found[number] = scores[number] / penalty if scores[number] > 0 else scores[number] * penalty
     return found
-
-
-def _log_softmax(scores: Array) -> Array:
-    shifted = scores - scores.max()
-    return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
 
 def _choices(task: Task, so_far: Hypothesis, truth: Array) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rnnspec.plan.nodes import Attend
 from rnnspec.to_onnx.emitter import FLOAT, Attributes, Emitter, Extent
 from rnnspec.to_onnx.folding import Folded
+from rnnspec.to_onnx.logs import NEVER, added, log_sigmoid, sigmoid
 from rnnspec.to_onnx.pool import LEAST
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.values import Lowering
@@ -38,26 +39,35 @@ class State:
 @dataclass(frozen=True, slots=True)
 class Attended:
     """`context` `[R, memory_width]`, `weights` `[R, T]` (of several heads their mean; "" where
-    nothing reads them), and the next states."""
+    nothing reads them), the next states, and `logs` `[R, T]`, the logarithms of the weights (""
+    where nothing reads them; far below 0 past a row's length, but of a row of no steps)."""
 
     context: str
     weights: str
     states: list[str]
+    logs: str = ""
 
 
 class Attention:
-    """One `Attend` node. `told` says that its weights are read by others than itself; with `taken`,
-    what it finds has gone through a dense layer (see `rnnspec.to_onnx.folding`).
+    """One `Attend` node. `told` says that its weights are read by others than itself, `logged` that
+    their logarithms are; with `taken`, what it finds has gone through a dense layer (see
+    `rnnspec.to_onnx.folding`).
 
     What is emitted with the emitter of the lowering stands outside of the loop.
     """
 
     def __init__(
-        self, low: Lowering, node: Attend, rows: Rows, told: bool, taken: Folded | None = None
+        self,
+        low: Lowering,
+        node: Attend,
+        rows: Rows,
+        told: bool,
+        logged: bool = False,
+        taken: Folded | None = None,
     ) -> None:
         assert low.padded, "the memory has a step"
-        self._low, self._node = low, node
-        self._told = told or node.remembers
+        self._low, self._node, self._logged = low, node, logged
+        self._told = told or (node.remembers and not (logged and node.kind == "monotonic"))
         emit, name, memory = low.emit, node.name, low.steps(node.memory)
         clean = memory.name
         if not memory.clean:
@@ -82,17 +92,23 @@ class Attention:
             scores = self._dots(emit, rows, query)
         else:
             scores = self._hidden(emit, rows, query, before)
-        masked = emit.op("Add", [scores, rows.at(self._mask)], f"{name}.masked")
+        masked, logs = emit.op("Add", [scores, rows.at(self._mask)], f"{name}.masked"), ""
         if node.kind == "monotonic":
-            weights = self._monotonic(emit, rows, masked, before[0])
+            weights, logs = self._monotonic(emit, rows, masked, before[0])
         else:
             weights = emit.op("Softmax", [masked], f"{name}.weights", {"axis": -1})
+            if self._logged:
+                of_all = emit.op("LogSoftmax", [masked], f"{name}.logs.all", {"axis": -1})
+                logs = self._flat(emit, of_all, "logs")
         found = emit.op("MatMul", [weights, rows.at(self._values)], f"{name}.context")
         context = emit.op("Reshape", [found, emit.integers(-1, self._width)], name)
         flat = self._flat(emit, weights) if self._told else ""
         if node.coverage:
-            return Attended(context, flat, [emit.op("Add", [before[0], flat], f"{name}.sum.next")])
-        return Attended(context, flat, [flat] if node.remembers else [])
+            after = [emit.op("Add", [before[0], flat], f"{name}.sum.next")]
+            return Attended(context, flat, after, logs)
+        if node.kind == "monotonic" and self._logged:
+            return Attended(context, flat, [logs], logs)
+        return Attended(context, flat, [flat] if node.remembers else [], logs)
 
     def _through(self, taken: Folded) -> str:
         """W_c m_j + b for all steps, `[B, T, units]`."""
@@ -138,7 +154,7 @@ class Attention:
 
     def _state(self, rows: Rows) -> State:
         """The sum of all weights so far, or the last ones: at first 0, but of a monotonic attention
-        1 at the first step of the memory."""
+        1 at the first step of the memory, or the logarithms of that."""
         emit, name = self._low.emit, self._node.name
         what = f"{name}.sum" if self._node.coverage else f"{name}.last"
         shape = self._shape(what, rows.count())
@@ -148,7 +164,9 @@ class Attention:
         end = emit.op("Squeeze", [self.extent], f"{what}.end")
         numbers = emit.op("Range", [emit.integer(0), end, emit.integer(1)], f"{what}.numbers")
         first = emit.op("Equal", [numbers, emit.integer(0)], f"{what}.is_first")
-        ones = emit.op("Cast", [first], f"{what}.first", {"to": FLOAT})
+        on, off = (0.0, NEVER) if self._logged else (1.0, 0.0)
+        choice = [first, emit.number(on), emit.number(off)]
+        ones = emit.op("Where", choice, f"{what}.first")
         return State(what, emit.op("Expand", [ones, shape], f"{what}.before"), (MEMORY,))
 
     def _shape(self, name: str, *parts: str) -> str:
@@ -200,39 +218,50 @@ class Attention:
         shape = low.emit.op("Concat", parts, f"{title}.shape", {"axis": 0})
         return emit.op("Reshape", [term, shape], title)
 
-    def _flat(self, emit: Emitter, weights: str) -> str:
+    def _flat(self, emit: Emitter, weights: str, what: str = "weights") -> str:
         """`[R, T]` of `[B, K, T]`."""
-        name = f"{self._node.name}.weights.each"
+        name = f"{self._node.name}.{what}.each"
         shape = self._shape(name, emit.integers(-1))
         return emit.op("Reshape", [weights, shape], name)
 
-    def _monotonic(self, emit: Emitter, rows: Rows, masked: str, before: str) -> str:
-        """a_j = p_j q_j with q_j = (1 - p_{j-1}) q_{j-1} + a'_j: `[B, K, T]`.
+    def _monotonic(self, emit: Emitter, rows: Rows, masked: str, before: str) -> tuple[str, str]:
+        """a_j = p_j q_j with q_j = (1 - p_{j-1}) q_{j-1} + a'_j: `[B, K, T]`; and ln a_j `[R, T]`,
+        if asked for.
 
-        A Scan over j: the closed form divides by products that come to 0.
+        A Scan over j: the closed form divides by products that come to 0. With logarithms, all of
+        it is of those: products are sums, and sums `added`.
         """
-        low, name = self._low, self._node.name
+        low, name, logged = self._low, self._node.name, self._logged
         energy = emit.op("Add", [masked, low.canonical(f"{name}.r")], f"{name}.energy")
-        chosen = emit.op("Sigmoid", [energy], f"{name}.p.each")
+        against = emit.op("Neg", [energy], f"{name}.energy.against")
+        likely = log_sigmoid if logged else sigmoid
+        chosen = self._flat(emit, likely(emit, energy, f"{name}.p"), "p")
+        passed = self._flat(emit, likely(emit, against, f"{name}.not_p"), "not_p")
         body, extents = emit.body(), [rows.dimension]
         left = body.input(f"{name}.left", FLOAT, extents)
         p = body.input(f"{name}.p.at", FLOAT, extents)
+        not_p = body.input(f"{name}.not_p.at", FLOAT, extents)
         earlier = body.input(f"{name}.earlier", FLOAT, extents)
-        q = body.op("Add", [left, earlier], f"{name}.q")
-        taken = body.op("Mul", [p, q], f"{name}.taken")
-        body.result(body.op("Sub", [q, taken], f"{name}.left.next"), FLOAT, extents)
-        body.result(taken, FLOAT, extents)
-        none = rows.filled(emit.number(0.0), f"{name}.none")
+        times = "Add" if logged else "Mul"
+        q = (
+            added(body, left, earlier, f"{name}.q")
+            if logged
+            else body.op("Add", [left, earlier], f"{name}.q")
+        )
+        body.result(body.op(times, [not_p, q], f"{name}.left.next"), FLOAT, extents)
+        body.result(body.op(times, [p, q], f"{name}.taken"), FLOAT, extents)
+        none = rows.filled(emit.number(NEVER if logged else 0.0), f"{name}.none")
         attributes: Attributes = {
             "body": body.graph(f"{name}.scan"),
-            "num_scan_inputs": 2,
-            "scan_input_axes": [1, 1],
+            "num_scan_inputs": 3,
+            "scan_input_axes": [1, 1, 1],
             "scan_output_axes": [1],
         }
-        scanned = [none, self._flat(emit, chosen), before]
-        _, flat = emit.ops("Scan", scanned, [f"{name}.past", f"{name}.expected"], attributes)
+        names = [f"{name}.past", f"{name}.expected"]
+        flat = emit.ops("Scan", [none, chosen, passed, before], names, attributes)[1]
+        plain = emit.op("Exp", [flat], f"{name}.expected.plain") if logged else flat
         shape = self._shape(f"{name}.by_beam", emit.integers(-1, rows.width))
-        return emit.op("Reshape", [flat, shape], f"{name}.weights")
+        return emit.op("Reshape", [plain, shape], f"{name}.weights"), flat if logged else ""
 
     def _heads(self, emit: Emitter, rows: Rows, query: str) -> Attended:
         low, node, name = self._low, self._node, self._node.name
@@ -252,8 +281,13 @@ class Attention:
         joined = emit.op("Reshape", [turned, emit.integers(-1, node.units)], f"{name}.joined")
         matrix = emit.weight(f"{name}.W_o.transposed", low.weights[f"{name}.W_o"].T)
         context = emit.op("MatMul", [joined, matrix], name)
-        if not self._told:
-            return Attended(context, "", [])
-        over_heads = {"keepdims": 0}
-        mean = emit.op("ReduceMean", [weights, emit.integers(1)], f"{name}.mean", over_heads)
-        return Attended(context, self._flat(emit, mean), [])
+        over_heads, heads, mean, logs = {"keepdims": 0}, emit.integers(1), "", ""
+        if self._told:
+            mean = emit.op("ReduceMean", [weights, heads], f"{name}.mean", over_heads)
+            mean = self._flat(emit, mean)
+        if self._logged:
+            of_all = emit.op("LogSoftmax", [masked], f"{name}.logs.heads", {"axis": -1})
+            total = emit.op("ReduceLogSumExp", [of_all, heads], f"{name}.logs.sum", over_heads)
+            logs = emit.op("Sub", [total, emit.number(log(node.heads))], f"{name}.logs.mean")
+            logs = self._flat(emit, logs, "logs")
+        return Attended(context, mean, [], logs)

@@ -74,9 +74,9 @@ class Body:
                     self._cells[each.name] = CellStep(low, each, rows)
                     self._owned.append((each.name, self._cells[each.name].states))
                 case Attend():
-                    read = each.name in copied or each.name == self._asked
+                    read, logged = each.name == self._asked, each.name in copied
                     taken = self._folded if self._folded and self._folded.attend == each else None
-                    self._attentions[each.name] = Attention(low, each, rows, read, taken)
+                    self._attentions[each.name] = Attention(low, each, rows, read, logged, taken)
                     self._owned.append((each.name, self._attentions[each.name].states))
                 case Delayed():
                     zeros = rows.zeros(each.name, each.width)
@@ -103,7 +103,7 @@ class Body:
         names = iter(before)
         for owner, states in self._owned:
             known[owner] = [next(names) for _ in states]
-        weights = dict[str, str]()
+        weights, logs = dict[str, str](), dict[str, str]()
         for node in self._node.body:
             name = node.name
             match node:
@@ -117,10 +117,10 @@ class Body:
                     query = self._value(emit, node.source)
                     attended = self._attentions[name].step(emit, rows, query, known[name])
                     self._values[name], after[name] = attended.context, attended.states
-                    weights[name] = attended.weights
+                    weights[name], logs[name] = attended.weights, attended.logs
                 case CopyMix():
                     scores, gate = (self._value(emit, each) for each in (node.source, node.gate))
-                    mixed = self._copies[name].step(emit, rows, scores, gate, weights[node.attend])
+                    mixed = self._copies[name].step(emit, rows, scores, gate, logs[node.attend])
                     self._values[name] = mixed
                 case _:
                     self._later[name] = node

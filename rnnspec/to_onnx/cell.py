@@ -10,7 +10,7 @@ from rnnspec.cells.schedule import schedule
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.to_onnx.emitter import FLOAT
 from rnnspec.to_onnx.functions import operation
-from rnnspec.to_onnx.rewrite import with_centred_products, with_interpolation, with_unit_steps
+from rnnspec.to_onnx.rewrite import rewritten, with_unit_steps
 from rnnspec.to_onnx.step import StepBody
 from rnnspec.to_onnx.values import Lowering
 from rnnspec.to_onnx.weights_only import WeightsOnly
@@ -33,7 +33,7 @@ class CellLowering:
         cell = node.answering_cell
         absent = frozenset(cell.inputs) - inputs.keys()
         graph = with_unit_steps(cell.graph, absent) if absent else cell.graph
-        self._plan = schedule(with_interpolation(with_centred_products(graph)))
+        self._plan = schedule(rewritten(graph))
         self._graph = self._plan.graph
         self._emit, self._prefix, self._x, self._before = low.emit, prefix, inputs["x"], before
         self._x_width, self._finals = node.inputs, finals

@@ -1,46 +1,94 @@
-"""Copying from the source: the weights of attention summed up by token, mixed into the answer."""
+"""Copying from the source: the weights of attention summed up by token, mixed into the answer.
+
+All of it in logarithms, and as far as possible among the T steps of the source: the scores of the
+vocabulary are touched where a token of the source stands, and nowhere else.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from rnnspec.plan.nodes import CopyMix
-from rnnspec.to_onnx.emitter import FLOAT, Attributes, Emitter
+from rnnspec.to_onnx.emitter import INT64, Attributes, Emitter
+from rnnspec.to_onnx.logs import added, log_sigmoid
+from rnnspec.to_onnx.pool import LEAST
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.values import Lowering
 
+INTO_TOKENS: Attributes = {"axis": 1}
+
 
 class Copying:
-    """One `CopyMix` node: log(g softmax(source) + (1 - g) c)."""
+    """One `CopyMix` node: ln(g softmax(source) + (1 - g) c).
+
+    `first` int64 `[B, T]` is the first step that holds the same token; `places` int64 `[B, T]`
+    where that token stands among the scores, at the first step that holds it, and one beyond all of
+    them at the other steps and past a row's length.
+    """
 
     def __init__(self, low: Lowering, node: CopyMix) -> None:
         self._low, self._node = low, node
         emit, name, tokens = low.emit, node.name, low.steps(node.tokens)
         table = emit.constant(np.array(node.numbers, np.int64), f"{name}.table")
         numbers = emit.op("Gather", [table, tokens.name], f"{name}.by_time")
-        by_row = emit.op("Transpose", [numbers], f"{name}.by_row", {"perm": [1, 0]})
-        self._numbers = by_row
-        flags = emit.op("Cast", [tokens.lengths.mask()], f"{name}.flags", {"to": FLOAT})
-        flat = emit.op("Squeeze", [flags, emit.integers(2)], f"{name}.own.by_time")
-        self._own = emit.op("Transpose", [flat], f"{name}.own", {"perm": [1, 0]})
+        numbers = emit.op("Transpose", [numbers], f"{name}.by_row", {"perm": [1, 0]})
+        flat = emit.op("Squeeze", [tokens.lengths.mask(), emit.integers(2)], f"{name}.own.by_time")
+        own = emit.op("Transpose", [flat], f"{name}.own", {"perm": [1, 0]})
+        self._first = first_alike(emit, numbers, own, name)
+        extent = emit.op("Shape", [numbers], f"{name}.extent", {"start": 1, "end": 2})
+        time = emit.op("Squeeze", [extent], f"{name}.time")
+        steps = emit.op("Range", [emit.integer(0), time, emit.integer(1)], f"{name}.steps")
+        begins = emit.op("Equal", [self._first, steps], f"{name}.begins")
+        real = emit.op("And", [begins, own], f"{name}.real")
+        choice = [real, numbers, emit.integer(node.size)]
+        self._places = emit.op("Where", choice, f"{name}.places")
 
-    def step(self, emit: Emitter, rows: Rows, scores: str, gate: str, weights: str) -> str:
+    def step(self, emit: Emitter, rows: Rows, scores: str, gate: str, logs: str) -> str:
         """`[R, size]` of the scores `[R, size]`, what the gate reads, `[R, gate_width]`, and the
-        weights `[R, T]`."""
+        logarithms of the weights of attention, `[R, T]`."""
         low, name = self._low, self._node.name
         column = emit.weight(f"{name}.w.column", low.weights[f"{name}.w"][:, np.newaxis])
         affine = emit.op("Gemm", [gate, column, low.canonical(f"{name}.b")], f"{name}.affine")
-        share = emit.op("Sigmoid", [affine], f"{name}.gate")
-        own = emit.op("Mul", [weights, rows.each(self._own)], f"{name}.weights")
-        zeros = rows.zeros(name, self._node.size)
-        added: Attributes = {"axis": 1, "reduction": "add"}
-        copied = emit.op(
-            "ScatterElements", [zeros, rows.each(self._numbers), own], f"{name}.c", added
-        )
-        answered = emit.op("Softmax", [scores], f"{name}.answered", {"axis": -1})
         opposite = emit.op("Neg", [affine], f"{name}.opposite")
-        closed = emit.op("Sigmoid", [opposite], f"{name}.closed")  # 1 - g loses digits near 1
-        taken = emit.op("Mul", [share, answered], f"{name}.taken")
-        passed = emit.op("Mul", [closed, copied], f"{name}.passed")
-        mixed = emit.op("Add", [taken, passed], f"{name}.mixed")
-        return emit.op("Log", [mixed], name)
+        share = log_sigmoid(emit, affine, f"{name}.gate")
+        closed = log_sigmoid(emit, opposite, f"{name}.closed")
+        answered = emit.op("LogSoftmax", [scores], f"{name}.answered", {"axis": -1})
+        own = emit.op("Add", [answered, share], f"{name}.own")
+        copied = emit.op("Add", [self._grouped(emit, rows, logs), closed], f"{name}.copied")
+        nowhere = rows.filled(emit.number(-np.inf), f"{name}.nowhere", 1)
+        mixed = emit.op("Concat", [own, nowhere], f"{name}.all", {"axis": 1})
+        places = rows.each(self._places)
+        at = emit.op("GatherElements", [mixed, places], f"{name}.at", INTO_TOKENS)
+        both = added(emit, at, copied, f"{name}.both")
+        mixed = emit.op("ScatterElements", [mixed, places, both], f"{name}.mixed", INTO_TOKENS)
+        bounds = [emit.integers(0), emit.integers(-1), emit.integers(1)]
+        return emit.op("Slice", [mixed, *bounds], name)
+
+    def _grouped(self, emit: Emitter, rows: Rows, logs: str) -> str:
+        """`[R, T]`: at each first step of a token the logarithm of the sum over all steps that hold
+        it; anything finite at the other steps."""
+        name, first = f"{self._node.name}.group", rows.each(self._first)
+        least = emit.op("Mul", [logs, emit.number(0.0)], f"{name}.zeros")
+        lowest = emit.op("Add", [least, emit.number(LEAST)], f"{name}.lowest")
+        highest: Attributes = {"axis": 1, "reduction": "max"}
+        tops = emit.op("ScatterElements", [lowest, first, logs], f"{name}.tops", highest)
+        top = emit.op("GatherElements", [tops, first], f"{name}.top", INTO_TOKENS)
+        shares = emit.op("Exp", [emit.op("Sub", [logs, top], f"{name}.below")], f"{name}.shares")
+        into: Attributes = {"axis": 1, "reduction": "add"}
+        sums = emit.op("ScatterElements", [least, first, shares], f"{name}.sums", into)
+        # 1 and more at the first steps: the largest of a group is exp(0).
+        some = emit.op("Max", [sums, emit.number(1.0)], f"{name}.some")
+        return emit.op("Add", [top, emit.op("Log", [some], f"{name}.more")], name)
+
+
+def first_alike(emit: Emitter, values: str, own: str, name: str) -> str:
+    """Int64 `[B, T]`: the first step of the row whose value, of `[B, T]`, is the same; of what is
+    not a row's `own`, bool `[B, T]`, any step."""
+    column = emit.op("Unsqueeze", [values, emit.integers(2)], f"{name}.column")
+    row = emit.op("Unsqueeze", [values, emit.integers(1)], f"{name}.row")
+    alike = emit.op("Equal", [column, row], f"{name}.alike")
+    there = emit.op("Unsqueeze", [own, emit.integers(1)], f"{name}.there")
+    both = emit.op("And", [alike, there], f"{name}.alike.own")
+    ones = emit.op("Cast", [both], f"{name}.alike.ones", {"to": INT64})
+    attributes: Attributes = {"axis": 2, "keepdims": 0}
+    return emit.op("ArgMax", [ones], f"{name}.first", attributes)

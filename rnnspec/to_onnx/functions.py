@@ -8,7 +8,8 @@ import numpy as np
 
 from rnnspec.cells import LAYER_NORM_EPSILON
 from rnnspec.to_onnx.emitter import NO_ATTRIBUTES, Attributes, Emitter
-from rnnspec.to_onnx.rewrite import CENTRED_NORM
+from rnnspec.to_onnx.logs import sigmoid
+from rnnspec.to_onnx.rewrite import CENTRED_NORM, SMALL_SIGMOID
 
 Lower = Callable[[Emitter, Sequence[str], str, int], str]
 """`(emit, arguments, name, width)` to the result, called `name`; values are `[…, width]`."""
@@ -99,5 +100,6 @@ def operation(emit: Emitter, op: str, arguments: Sequence[str], name: str, width
 _REWRITTEN: Mapping[str, Lower] = {
     "copy": _operator("Identity"),
     CENTRED_NORM: _centred_layer_norm,
+    SMALL_SIGMOID: lambda emit, arguments, name, width: sigmoid(emit, arguments[0], name),
 }
 """Operations that cells are not written with, but rewritten to."""

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from rnnspec.cells.graph import Graph
 from rnnspec.cells.sums import closure
-from rnnspec.reference.functions import FUNCTIONS, PRIMITIVES, layer_norm
-from rnnspec.to_onnx.rewrite import CENTRED_NORM
+from rnnspec.reference.functions import FUNCTIONS, PRIMITIVES
+from rnnspec.to_onnx.rewrite import ORIGINALS
 from rnnspec.to_onnx.weights_only import WeightsOnly
 
 Array = NDArray[np.float64]
@@ -72,10 +72,9 @@ def _value(
             return arguments[0]
         case "matmul":
             return np.asarray(arguments[1] @ arguments[0].T)
-        case _ if node.op == CENTRED_NORM:
-            return layer_norm(arguments[0])
         case op:
-            return np.asarray((PRIMITIVES.get(op) or FUNCTIONS[op])(*arguments))
+            function = PRIMITIVES.get(op) or FUNCTIONS[ORIGINALS.get(op, op)]
+            return np.asarray(function(*arguments))
 
 
 def _rows(value: Array, count: int) -> Array:

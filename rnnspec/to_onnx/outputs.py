@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rnnspec.plan.names import labels_of, output_names
 from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput
 from rnnspec.to_onnx.emitter import FLOAT, STRING, Attributes, Extent
+from rnnspec.to_onnx.logs import sigmoid
 from rnnspec.to_onnx.values import BATCH, TIME, Lowering, Steps, Value, Vector, like
 
 NOTHING = ""
@@ -42,7 +43,7 @@ def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
     emit, source, labels = low.emit, low.values[node.source], labels_of(low.facts, node.column)
     name, shares_name = output_names(low.plan, node, low.ids)
     scores = _by_row(source, f"{node.name}.scores", 1)
-    shares = emit.op("Sigmoid", [scores], f"{node.name}.shares")
+    shares = sigmoid(emit, scores, f"{node.name}.shares")
     on = emit.op("Greater", [shares, emit.number(node.threshold)], f"{node.name}.on")
     if isinstance(source, Steps):
         own = _own_steps(low, source, f"{node.name}.own")

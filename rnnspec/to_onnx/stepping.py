@@ -9,7 +9,7 @@ from rnnspec.plan.nodes import Recurrent
 from rnnspec.to_onnx.attention import State
 from rnnspec.to_onnx.emitter import Emitter
 from rnnspec.to_onnx.lookups import tables
-from rnnspec.to_onnx.rewrite import with_centred_products, with_interpolation, with_unit_steps
+from rnnspec.to_onnx.rewrite import rewritten, with_unit_steps
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.step import StepBody
 from rnnspec.to_onnx.values import Lowering
@@ -24,7 +24,7 @@ class CellStep:
         cell = node.answering_cell
         absent = frozenset(cell.inputs) - {"x"}
         graph = with_unit_steps(cell.graph, absent) if absent else cell.graph
-        graph = with_interpolation(with_centred_products(graph))
+        graph = rewritten(graph)
         self._graph = regroup_sums(graph, state_groups(graph))
         self._low, self._node = low, node
         self._prefix = f"{node.name}.forward"

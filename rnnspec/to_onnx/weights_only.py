@@ -11,7 +11,7 @@ from rnnspec.cells.graph import Graph
 from rnnspec.cells.sums import closure
 from rnnspec.reference.functions import FUNCTIONS, PRIMITIVES
 from rnnspec.to_onnx.emitter import Emitter
-from rnnspec.to_onnx.rewrite import CENTRED, CENTRED_NORM
+from rnnspec.to_onnx.rewrite import CENTRED, ORIGINALS
 
 
 class WeightsOnly:
@@ -85,9 +85,8 @@ class WeightsOnly:
                     value = np.asarray(node.value, np.float64)
                 case "copy":
                     (value,) = arguments
-                case _ if node.op == CENTRED_NORM:
-                    value = FUNCTIONS["layer_norm"](*arguments)
                 case op:
-                    value = np.asarray((PRIMITIVES.get(op) or FUNCTIONS[op])(*arguments))
+                    function = PRIMITIVES.get(op) or FUNCTIONS[ORIGINALS.get(op, op)]
+                    value = np.asarray(function(*arguments))
             self._computed[each] = value
         return self._computed[index]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,34 +13,71 @@ from rnnspec.to_torch.steps import Steps
 from rnnspec.to_torch.weighted import Weighted
 
 
-class CopyMix(Weighted):
-    """log(g softmax(source) + (1 - g) c), g = sigmoid(w · gate + b) (See et al. 2017)."""
+@dataclass(frozen=True)
+class Copied:
+    """What B rows of T steps have to copy, `[B, T]` each.
 
-    numbers: Tensor
+    `first`: the first step that holds the same token. `places`: where that token stands among the
+    scores, at the first step that holds it; `nowhere`, which is one beyond them, at the others and
+    past the row's length, of which `there` are not.
+    """
+
+    first: Tensor
+    places: Tensor
+    there: Tensor
+    nowhere: int
+
+
+def copied_of(numbers: Tensor, there: Tensor, nowhere: int) -> Copied:
+    """Of the numbers `[B, T]` of the tokens, below `nowhere`, at the steps `there` `[B, T]`."""
+    order = numbers.masked_fill(~there, nowhere).sort(dim=1, stable=True)
+    steps = torch.arange(numbers.shape[1], device=numbers.device).expand_as(numbers)
+    begins = F.pad(order.values[:, 1:] != order.values[:, :-1], (1, 0), value=True)
+    begin = steps.masked_fill(~begins, 0).cummax(dim=1).values  # of each run of equal numbers
+    firsts = order.indices.gather(1, begin)
+    first = torch.empty_like(numbers).scatter_(1, order.indices, firsts)
+    places = torch.where(there & (first == steps), numbers, nowhere)
+    return Copied(first, places, there, nowhere)
+
+
+class CopyMix(Weighted):
+    """ln(g softmax(source) + (1 - g) c), g = sigmoid(w · gate + b) (See et al. 2017): the sum is
+    taken of logarithms, so that no small number is lost."""
 
     def __init__(self, node: nodes.CopyMix) -> None:
         super().__init__()
         self.w = nn.Parameter(torch.zeros(node.gate_width))
         self.b = nn.Parameter(torch.zeros(1))
+        self.size = node.size
         # No weight: not among the buffers that have canonical names.
         self._numbers = torch.tensor(node.numbers)
 
-    def answers(self, tokens: Steps) -> Tensor:
-        """The source's tokens `[B, T]` as numbers of the answer's vocabulary."""
-        return self._numbers.to(tokens.values.device)[tokens.values.t()]
+    def copied(self, tokens: Steps) -> Copied:
+        """What there is to copy of the source's tokens `[T, B]`."""
+        numbers = self._numbers.to(tokens.values.device)[tokens.values.t()]
+        return copied_of(numbers, tokens.lengths.mask.t(), self.size)
 
-    def forward(self, source: Steps, gate: Steps, weights: Tensor, answers: Tensor) -> Steps:
-        """`source` `[U, B * N, size]`; attention's `weights` `[B, U * N, T]` over `answers`."""
-        steps, rows, size = source.values.shape
-        queries = weights.shape[1]
-        places = answers[:, None].expand(-1, queries, -1)
-        copied = weights.new_zeros((len(answers), queries, size)).scatter_add(2, places, weights)
-        copied = copied.view(len(answers), steps, -1, size).transpose(0, 1)
-        copied = copied.reshape(steps, rows, size).to(source.values.dtype)
+    def forward(self, source: Steps, gate: Steps, logs: Tensor, copied: Copied) -> Steps:
+        """`source` `[U, B * N, size]`; `logs` `[B, U * N, T]` of the weights of attention."""
+        steps, rows, _ = source.values.shape
         chosen = F.linear(gate.values, self.w[None], self.b)
         own = F.logsigmoid(chosen) + F.log_softmax(source.values, dim=-1)
-        # log(0) apart, so that no gradient is 0 times inf.
-        there = copied > 0
-        others = F.logsigmoid(-chosen) + torch.where(there, copied, 1.0).log()
-        mixed = torch.logaddexp(own, others.masked_fill(~there, -torch.inf))
-        return Steps(mixed, source.lengths)
+        logs = logs.unflatten(1, (steps, -1)).masked_fill(~copied.there[:, None, None], 0.0)
+        logs = logs.transpose(0, 1).flatten(1, 2).to(own.dtype)
+        first, places = (
+            each.repeat_interleave(rows // len(each), dim=0).expand(steps, -1, -1)
+            for each in (copied.first, copied.places)
+        )
+        others = F.logsigmoid(-chosen) + grouped(logs, first)
+        mixed = F.pad(own, (0, 1), value=-torch.inf)  # nowhere
+        both = torch.logaddexp(mixed.gather(2, places), others)
+        return Steps(mixed.scatter(2, places, both)[..., : self.size], source.lengths)
+
+
+def grouped(logs: Tensor, first: Tensor) -> Tensor:
+    """At each first step of a token the logarithm of the sum over all steps that hold it, of
+    logarithms `[U, R, T]`; arbitrary at the other steps."""
+    lowest = torch.full_like(logs, torch.finfo(logs.dtype).min)
+    top = lowest.scatter_reduce(2, first, logs.detach(), "amax").gather(2, first)
+    sums = torch.zeros_like(logs).scatter_add(2, first, (logs - top).exp())
+    return top + sums.clamp(min=1.0).log()  # 1 and more: the largest of them is exp(0)

@@ -6,13 +6,13 @@ Inside, R = B * N rows: of each of B rows, N beams side by side.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
 from rnnspec.plan import nodes
-from rnnspec.to_torch.attention import Attention
+from rnnspec.to_torch.attention import Attention, Found
 from rnnspec.to_torch.copying import CopyMix
 from rnnspec.to_torch.evaluate import sequence
 from rnnspec.to_torch.layers import Embed, Scores
@@ -37,8 +37,8 @@ class Step:
 
 @dataclass
 class _Pass:
-    """One run over some steps: values `[U, R, width]` by node, and weights `[B, U * N, T]` by node
-    of attention."""
+    """One run over some steps: values `[U, R, width]` by node, weights `[B, U * N, T]` by node of
+    attention, and their logarithms where tokens are copied by them."""
 
     reads: Reads
     lengths: Lengths
@@ -46,6 +46,7 @@ class _Pass:
     weights: dict[str, Tensor]
     states: States
     drawn: dict[str, Drawn]
+    logs: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Body:
@@ -57,6 +58,7 @@ class Body:
         own = {each.name for each in node.body}
         attends = [each for each in node.body if isinstance(each, nodes.Attend)]
         copies = [each for each in node.body if isinstance(each, nodes.CopyMix)]
+        self.copied_by = {each.attend for each in copies}
         self.attends = {each.name: each.memory for each in attends}
         self.copies = {each.name: each.tokens for each in copies}
         others = {s for each in node.body for s in read_directly(each) if s not in own}
@@ -72,11 +74,11 @@ class Body:
         for name, memory in self.attends.items():
             source, attend = values[memory], self.parts[name]
             assert isinstance(source, Steps) and isinstance(attend, Attention)
-            memories[name] = attend.prepare(source)
+            memories[name] = replace(attend.prepare(source), logged=name in self.copied_by)
         for name, tokens in self.copies.items():
             source, copy = values[tokens], self.parts[name]
             assert isinstance(source, Steps) and isinstance(copy, CopyMix)
-            copied[name] = copy.answers(source)
+            copied[name] = copy.copied(source)
         return Reads(rows, vectors, ahead, memories, copied)
 
     def first_states(self, reads: Reads) -> States:
@@ -194,6 +196,7 @@ class Body:
         one = Lengths(rows, 1)
         found: dict[str, list[Tensor]] = {name: [] for name in inside}
         weights: dict[str, list[Tensor]] = {}
+        logs: dict[str, list[Tensor]] = {}
         states = run.states
         for step in range(longest):
             values: dict[str, Steps | Tensor] = dict(run.reads.vectors)
@@ -205,10 +208,13 @@ class Body:
                 values_of.append(sequence(now.values[name]).values)
             for name, of_step in now.weights.items():
                 weights.setdefault(name, []).append(of_step)
+            for name, of_step in now.logs.items():
+                logs.setdefault(name, []).append(of_step)
         run.states = states
         for name, steps in found.items():
             run.values[name] = Steps(torch.cat(steps), run.lengths)
         run.weights |= {name: torch.cat(each, dim=1) for name, each in weights.items()}
+        run.logs |= {name: torch.cat(each, dim=1) for name, each in logs.items()}
 
     def _nodes(self, chosen: Sequence[nodes.Node], run: _Pass) -> None:
         for node in chosen:
@@ -238,9 +244,8 @@ class Body:
                 return part.forward(sequence(values[node.source]), table.table if table else None)
             case nodes.CopyMix(), CopyMix():
                 source, gate = sequence(values[node.source]), sequence(values[node.gate])
-                return part.forward(
-                    source, gate, run.weights[node.attend], run.reads.copied[node.name]
-                )
+                copied = run.reads.copied[node.name]
+                return part.forward(source, gate, run.logs[node.attend], copied)
             case nodes.Dropout(), Dropout():
                 return part.forward(values[node.source], run.drawn.setdefault(node.name, {}))
         found: Steps | Tensor = part(*(values[source] for source in nodes.sources(node)))
@@ -253,8 +258,10 @@ class Body:
         asked = query.unflatten(1, (reads.rows, -1)).transpose(0, 1).flatten(1, 2)
         prefix = f"{node.name}."
         before = {k.removeprefix(prefix): v for k, v in run.states.items() if k.startswith(prefix)}
-        found, weights, after = part(asked, reads.memories[node.name], before)
-        run.states |= {prefix + name: value for name, value in after.items()}
-        run.weights[node.name] = weights
-        back = found.unflatten(1, (steps, -1)).transpose(0, 1).flatten(1, 2)
+        found: Found = part(asked, reads.memories[node.name], before)
+        run.states |= {prefix + name: value for name, value in found.states.items()}
+        run.weights[node.name] = found.weights
+        if found.logs is not None:
+            run.logs[node.name] = found.logs
+        back = found.context.unflatten(1, (steps, -1)).transpose(0, 1).flatten(1, 2)
         return Steps(back, run.lengths)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rnnspec.plan import nodes
 from rnnspec.to_torch.attention import Memory
+from rnnspec.to_torch.copying import Copied
 
 
 @dataclass(frozen=True)
@@ -17,15 +18,14 @@ class Reads:
     """What the steps read from outside: of `rows` rows, `beams` of each.
 
     `vectors` `[R, width]` and values `ahead` `[H, R, width]` by their nodes, `memories` by the node
-    of the attention, `copied`, the source's tokens `[B, T]` in numbers of the answer, by the node
-    that copies.
+    of the attention, `copied`, the tokens of the source, by the node that copies.
     """
 
     rows: int
     vectors: Mapping[str, Tensor]
     ahead: Mapping[str, Tensor]
     memories: Mapping[str, Memory]
-    copied: Mapping[str, Tensor]
+    copied: Mapping[str, Copied]
     beams: int = 1
 
     def in_beams(self, beams: int) -> Reads:

@@ -21,7 +21,9 @@ from rnnspec.train.devices import Numbers
 from rnnspec.train.feed import StreamData
 from rnnspec.train.goals import Goals
 from rnnspec.train.metrics import (
+    ClassMetrics,
     ForecastMetrics,
+    LabelsMetrics,
     Lanes,
     Metrics,
     TagMetrics,
@@ -120,6 +122,8 @@ class Measures:
         assert not isinstance(part, ForecastPart | TextPart)
         answers = part.answer(scores)
         assert not isinstance(sums, TextMetrics | ForecastMetrics)
+        if isinstance(sums, ClassMetrics | LabelsMetrics):
+            sums.add_scores(scores, targets)
         if isinstance(sums, TagMetrics):
             sums.add(answers, targets, lanes)
         else:

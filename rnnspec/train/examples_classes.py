@@ -15,6 +15,7 @@ from rnnspec.report.model import Example, Examples, Section, TagExample, TagExam
 from rnnspec.train.evaluate import Seen
 from rnnspec.train.examples import Drawn, Kept
 from rnnspec.train.examples_rows import Rows
+from rnnspec.train.metrics.classes import surprise_of
 
 Steps = NDArray[Any]
 WRONG, RIGHT = 10, 5
@@ -132,7 +133,7 @@ class LabelsExamples:
         targets = torch.from_numpy(seen.batch.targets[self.column])
         on = shares > self.threshold
         true = targets > 0.5
-        surprise = -torch.where(true, shares, 1 - shares).clamp(min=1e-38).log().sum(-1)
+        surprise = surprise_of(seen.found.scores[self.column].cpu(), true).sum(-1)
         for row in range(len(targets)):
             if targets[row].isnan().any():
                 continue

@@ -11,11 +11,11 @@ from rnnspec.plan.nodes import Attend, AttentionKind
 from rnnspec.to_torch.attention.additive import Additive, Concat
 from rnnspec.to_torch.attention.dot import Dot, General
 from rnnspec.to_torch.attention.location import Location
-from rnnspec.to_torch.attention.memory import Memory
+from rnnspec.to_torch.attention.memory import Found, Memory
 from rnnspec.to_torch.attention.monotonic import Monotonic
 from rnnspec.to_torch.attention.multi_head import MultiHead
 
-__all__ = ["KINDS", "Attention", "Memory", "attention"]
+__all__ = ["KINDS", "Attention", "Found", "Memory", "attention"]
 
 Attention = Additive | Concat | Dot | General | MultiHead | Location | Monotonic
 KINDS: dict[AttentionKind, type[Attention]] = {

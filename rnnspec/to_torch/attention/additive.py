@@ -66,11 +66,14 @@ def by_energy(
     """Contexts of queries `[B, N, units]`; with `covered` `[units]`, its products with the sums of
     earlier weights inside the tanh (See et al. 2017, equation 11)."""
     if covered is None:
-        weights = memory.weights(energy(asked, memory.keys, v))
-        return memory.context(weights), weights, states
+        scores = energy(asked, memory.keys, v)
+        weights = memory.weights(scores)
+        return Found(memory.context(weights), weights, states, memory.logs(scores))
     total = states["total"].view(*asked.shape[:2], -1)
-    weights = memory.weights(energy(asked, memory.keys, v, total[..., None] * covered))
-    return memory.context(weights), weights, {"total": (total + weights).flatten(0, 1)}
+    scores = energy(asked, memory.keys, v, total[..., None] * covered)
+    weights = memory.weights(scores)
+    after = {"total": (total + weights).flatten(0, 1)}
+    return Found(memory.context(weights), weights, after, memory.logs(scores))
 
 
 def no_weights(memory: Memory, beams: int, names: tuple[str, ...]) -> States:

@@ -47,5 +47,6 @@ class General(Weighted):
 
 def by_products(query: Tensor, memory: Memory, states: States) -> Found:
     """Contexts by the products of queries `[B, N, units]` and keys."""
-    weights = memory.weights(torch.bmm(query, memory.keys.transpose(1, 2)))
-    return memory.context(weights), weights, states
+    scores = torch.bmm(query, memory.keys.transpose(1, 2))
+    weights = memory.weights(scores)
+    return Found(memory.context(weights), weights, states, memory.logs(scores))

@@ -39,4 +39,5 @@ class Location(Weighted):
         where = F.linear(filtered.transpose(1, 2), self.U).unflatten(0, query.shape[:2])
         scores = energy(F.linear(query, self.W_q), memory.keys, self.v, where)
         weights = memory.weights(scores)
-        return memory.context(weights), weights, {"weights": weights.flatten(0, 1)}
+        after = {"weights": weights.flatten(0, 1)}
+        return Found(memory.context(weights), weights, after, memory.logs(scores))

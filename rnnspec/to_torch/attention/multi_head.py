@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import log, sqrt
 
 import torch
 from torch import Tensor, nn
@@ -39,9 +39,12 @@ class MultiHead(Weighted):
         asked = self._heads(F.linear(query, self.W_q) * self.scale)
         keys, values = (self._heads(part) for part in memory.keys.chunk(2, dim=-1))
         scores = asked @ keys.transpose(2, 3)
-        weights = memory.weights(scores.flatten(1, 2)).view_as(scores)
+        flat = scores.flatten(1, 2)
+        weights, logs = memory.weights(flat).view_as(scores), memory.logs(flat)
         found = (weights @ values).transpose(1, 2).reshape(rows, queries, -1)
-        return F.linear(found, self.W_o), weights.mean(1), states
+        if logs is not None:
+            logs = logs.view_as(scores).logsumexp(1) - log(self.heads)
+        return Found(F.linear(found, self.W_o), weights.mean(1), states, logs)
 
     def _heads(self, vectors: Tensor) -> Tensor:
         """`[B, N, units]` to `[B, heads, N, units / heads]`."""

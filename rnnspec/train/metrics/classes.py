@@ -6,6 +6,7 @@ from math import exp, log
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from rnnspec.plan.facts import UNKNOWN_ID
 
@@ -16,6 +17,12 @@ MOST_CONFUSED = 1000
 def no_numbers(answers: Tensor) -> int:
     """How many of answers `[n, k]` hold a NaN."""
     return int(answers.isnan().any(-1).sum())
+
+
+def surprise_of(scores: Tensor, true: Tensor) -> Tensor:
+    """-ln p of what is true of each label, in float64: softplus(-s) where it is on, else
+    softplus(s)."""
+    return F.softplus(torch.where(true, -scores, scores).double())
 
 
 class ClassMetrics:
@@ -60,9 +67,15 @@ class ClassMetrics:
         self.answered.index_add_(0, best, ones)
         if len(self.confusion):
             self.confusion.view(-1).index_add_(0, true * classes + best, ones)
-        if self.perplexity and len(true):
-            of_true = answers.gather(-1, true.to(answers.device)[:, None])
-            self.surprise -= of_true.double().clamp(min=1e-38).log().sum().item()
+
+    def add_scores(self, scores: Tensor, targets: Tensor) -> None:
+        """For the perplexity, the scores `[..., classes]` that the probabilities were made of: the
+        logarithm of a probability that is 0 in float32 is known from them alone."""
+        if self.perplexity:
+            flat, true = scores.reshape(-1, len(self.hits)).double(), targets.reshape(-1)
+            known = true >= 0
+            each = F.cross_entropy(flat[known], true[known], reduction="sum")
+            self.surprise += each.item()
 
     def values(self) -> dict[str, float]:
         count = int(self.true.sum())
@@ -118,8 +131,14 @@ class LabelsMetrics:
         self.answered += on.sum(0).cpu()
         self.rows += len(true)
         self.right += int((on == true).all(-1).sum())
-        sure = torch.where(true, answers, 1 - answers).double().clamp(min=1e-38)
-        self.surprise -= sure.log().sum().item()
+
+    def add_scores(self, scores: Tensor, targets: Tensor) -> None:
+        """For `nll`, the scores `[..., labels]` that the probabilities were made of: 1 - p has no
+        digits left where p is near 1."""
+        labels = len(self.hits)
+        flat, true = scores.reshape(-1, labels), targets.reshape(-1, labels)
+        known = ~true.isnan().any(-1)
+        self.surprise += surprise_of(flat[known], true[known] > 0.5).sum().item()
 
     def values(self) -> dict[str, float]:
         if not self.rows or self.lost:
