@@ -93,8 +93,7 @@ def test_gradients_of_rows_of_unequal_lengths(of: Cell, lengths: list[int], ends
     told = {} if not ends else after
     of_rows = torch.tensor(lengths)
     more = {name: value for name, value in inputs.items() if name != "x"}
-    read = built.to_ends if ends else built.forward
-    found, found_after = read(inputs["x"], states, more, of_rows)
+    found, found_after = built(inputs["x"], states, more, of_rows, ends)
     assert bool(found.isfinite().all()), "what stands past the ends is finite"
     row_major = found.transpose(0, 1)
     times = torch.arange(len(found))

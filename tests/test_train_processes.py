@@ -66,6 +66,42 @@ encoder:
 train: {epochs: 2, batch: 1, window: 40, accumulate: 2, optimizer: {adam: {lr: 1e-2}}}
 """
 """One lane for two processes, of which one has none."""
+SETTINGS = (
+    "{cell: lstm, units: 12, norm: layer, dropout: 0.2, dropout_per: sequence, "
+    "recurrent_dropout: 0.2, zoneout: 0.2, init: {recurrent: orthogonal}, forget_bias: 1.0, "
+    "l2: 0.01, skip: SKIP}"
+)
+"""A layer with the settings that a stack, a stream and a decoder may have."""
+WRITER = f"""
+name: pair
+cardinality: N:M
+data:
+  train: train.jsonl
+  valid: valid.jsonl
+  input: {{column: text, as: chars}}
+  output: {{column: label, as: chars}}
+encoder:
+  embed: 8
+  layers: [{SETTINGS.replace("SKIP", "none")}, {SETTINGS.replace("SKIP", "highway")}]
+decoder:
+  embed: 8
+  attention: additive
+  layers: [{SETTINGS.replace("SKIP", "none")}, {SETTINGS.replace("SKIP", "residual")}]
+train: {{epochs: 2, batch: 64}}
+"""
+WINDOWED = f"""
+name: pair
+cardinality: N:N
+data:
+  train: train.jsonl
+  valid: valid.jsonl
+  input: {{column: text, as: chars}}
+  output: {{column: text, as: next}}
+encoder:
+  embed: 8
+  layers: [{SETTINGS.replace("SKIP", "none")}, {SETTINGS.replace("SKIP", "residual")}]
+train: {{epochs: 2, batch: 5, window: 6}}
+"""
 ROWS = 193
 """One row in the last batch, so that one of two processes has none."""
 
@@ -132,6 +168,19 @@ def test_two_processes_give_the_numbers_of_one(spec: Path, text: str) -> None:
     ]
     assert len(losses[0]) >= 2
     np.testing.assert_allclose(losses[0], losses[1], atol=1e-6)
+
+
+@pytest.mark.parametrize("text", [WRITER, WINDOWED], ids=["decoder", "stream"])
+def test_two_processes_train_layers_of_all_settings(spec: Path, text: str) -> None:
+    """What is drawn differs between processes; the weights stay one."""
+    spec.write_text(text)
+    weights = finished(started(spec, "two", 2), spec.parent / "two" / "pair" / "001")
+    assert all(np.isfinite(value).all() for value in weights.values())
+    told = [
+        json.loads(line) for line in (spec.parent / "two" / "pair" / "001" / "metrics.jsonl").open()
+    ]
+    assert len(told) == 2
+    assert all(np.isfinite(each["valid.loss"]) for each in told)
 
 
 def test_one_process_says_what_is_wrong(spec: Path) -> None:

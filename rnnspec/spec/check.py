@@ -259,7 +259,7 @@ CHECKS: tuple[Check, ...] = (
     Check(layers.skips_join_equal_widths, (_CELLS, _LAYERS, *_INPUT, ("encoder", "embed"))),
     Check(
         layers.last_pooling_can_tell_directions,
-        (*_layer("direction", "merge", "skip"), ("pooling",)),
+        (_KIND, _DECODER, *_layer("direction", "merge", "skip"), ("pooling",)),
     ),
     Check(layers.given_states_are_columns_of_their_own, (*_layer("initial_state"), *_COLUMNS)),
     Check(layers.masks_have_dropout, _layer("dropout", "dropout_per")),

@@ -146,10 +146,14 @@ def decoder_writes_sequences(spec: Spec) -> Iterator[Finding]:
         yield Finding(("decoder",), message, "remove it, or change the cardinality", key=True)
 
 
+def is_pooled(spec: Spec) -> bool:
+    """Whether a pooling makes one vector of a sequence: for one answer, or a direct forecast."""
+    return spec.cardinality == "N:1" or (spec.cardinality == "N:M" and spec.decoder is None)
+
+
 def heads_have_answers(spec: Spec) -> Iterator[Finding]:
     """A pooling makes one vector of a sequence, a head answers without a decoder."""
-    pooled = spec.cardinality == "N:1" or (spec.cardinality == "N:M" and spec.decoder is None)
-    if not isinstance(spec.pooling, LastPooling) and not pooled:
+    if not isinstance(spec.pooling, LastPooling) and not is_pooled(spec):
         message = f"has no effect with {spec.cardinality}, which makes no one vector of all steps"
         yield Finding(("pooling",), message, "remove it", key=True)
     if spec.head != Head() and spec.decoder is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rnnspec.errors import CellError
 from rnnspec.spec.cell import source_of
+from rnnspec.spec.check_kinds import is_pooled
 from rnnspec.spec.encoder import DEFAULT_EMBED, GivenState, Layer
 from rnnspec.spec.explain import Loc
 from rnnspec.spec.finding import Finding
@@ -136,7 +137,7 @@ def output_width(layer: Layer, cell: Cell | None, inputs: int | None) -> int | N
 
 
 def last_pooling_can_tell_directions(spec: Spec) -> Iterator[Finding]:
-    if not spec.encoder.layers or spec.cardinality != "N:1":
+    if not spec.encoder.layers or not is_pooled(spec):
         return
     index, layer = len(spec.encoder.layers) - 1, spec.encoder.layers[-1]
     if layer.merge != "concat" and layer.skip != "none" and isinstance(spec.pooling, LastPooling):

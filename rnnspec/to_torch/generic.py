@@ -110,12 +110,6 @@ class GenericKernel(nn.Module):
             return out, repeat.after(before, after)
         return steps.new_zeros((len(steps), rows, self.sizes[self.cell.output_size])), before
 
-    def to_ends(
-        self, steps: Tensor, states: States | None, inputs: Mapping[str, Tensor], lengths: Tensor
-    ) -> tuple[Tensor, States]:
-        """As `forward`, but the states are those after each row's last step."""
-        return self.forward(steps, states, inputs, lengths, ends=True)
-
     def _in_pieces(
         self, program: Program, inputs: Mapping[str, Tensor], before: States
     ) -> tuple[Tensor, States]:

@@ -182,12 +182,6 @@ class MaskedKernel(nn.Module):
         )
         return found
 
-    def to_ends(
-        self, steps: Tensor, states: States | None, inputs: Mapping[str, Tensor], lengths: Tensor
-    ) -> tuple[Tensor, States]:
-        """As `GenericKernel.to_ends`."""
-        return self.forward(steps, states, inputs, lengths, ends=True)
-
     def _mask(self, name: str, width: int, steps: Tensor, drawn: Drawn | None) -> Tensor:
         """`[T, B, width]`: see `rnnspec.cells.zoneout` and `rnnspec.cells.recurrent_dropout`."""
         shape = (*steps.shape[:2], width)
@@ -219,7 +213,7 @@ def _ends(
     assert isinstance(kernel, GenericKernel | MaskedKernel)
     graph = kernel.cell.graph
     if any(graph.next_states[state] != graph.output for state in wanted):
-        out, after = kernel.to_ends(steps, states, inputs, lengths)
+        out, after = kernel(steps, states, inputs, lengths, ends=True)
         return out, {state: after[state] for state in wanted}
     out, _ = kernel(steps, states, inputs, lengths)
     rows = torch.arange(len(lengths), device=lengths.device)

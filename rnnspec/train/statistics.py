@@ -15,6 +15,7 @@ Of each direction of each recurrent layer, as `NAME.LAYER.DIRECTION`:
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -133,8 +134,9 @@ def _watched(model: Model) -> Iterator[dict[str, Seen]]:
             of_layer = Seen(weights=[p for p in kernel.parameters() if p.requires_grad])
             seen[f"{part.node.name}.{direction}"] = of_layer
             turned = direction == "reverse" and isinstance(kernel, NativeKernel)
-            hooks.append(kernel.register_forward_pre_hook(_reading(of_layer, turned)))
-            hooks.append(kernel.register_forward_hook(_answering(of_layer)))
+            note = _reading(of_layer, turned)
+            hooks.append(kernel.register_forward_pre_hook(note, with_kwargs=True))
+            hooks.append(kernel.register_forward_hook(_answering(of_layer), with_kwargs=True))
     try:
         yield seen
     finally:
@@ -142,26 +144,42 @@ def _watched(model: Model) -> Iterator[dict[str, Seen]]:
             hook.remove()
 
 
-def _reading(seen: Seen, turned: bool) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Any, ...]]:
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+"""What a kernel is called with, by position and by name."""
+
+
+def _reading(
+    seen: Seen, turned: bool
+) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], Arguments]:
     """Notes the gradient of what a kernel reads, with `turned` from each row's end."""
 
-    def note(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
-        steps, *others = given
-        lengths = _lengths(given)
+    def note(module: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> Arguments:
+        bound = _bound(module, args, named)
+        lengths = _lengths(bound)
         if lengths is None:  # single steps of a decoder have no ends
-            return given
+            return args, named
         seen.steps = int(lengths.max())
+        steps = bound.arguments["steps"]
         # A tensor of its own: both directions of a layer read the same one.
         steps = steps + 0 if steps.requires_grad else steps.detach().requires_grad_()
         steps.register_hook(lambda gradient: _note_ends(seen, gradient, lengths, turned))
-        return (steps, *others)
+        bound.arguments["steps"] = steps
+        return bound.args, bound.kwargs
 
     return note
 
 
-def _lengths(given: tuple[Any, ...]) -> Tensor | None:
-    """`[B]`, among what a kernel is given: the last of it, or as `Lengths`."""
-    found = next((each for each in given if isinstance(each, Lengths)), given[-1])
+def _bound(
+    kernel: nn.Module, args: tuple[Any, ...], named: dict[str, Any]
+) -> inspect.BoundArguments:
+    """The arguments of a kernel by their names: kernels differ in what they take beside `steps`
+    and `lengths`, and in which order."""
+    return inspect.signature(kernel.forward).bind(*args, **named)
+
+
+def _lengths(bound: inspect.BoundArguments) -> Tensor | None:
+    """The lengths of the rows that a kernel is given, `[B]`."""
+    found = bound.arguments.get("lengths")
     return found.of_rows if isinstance(found, Lengths) else found
 
 
@@ -173,11 +191,13 @@ def _note_ends(seen: Seen, gradient: Tensor, lengths: Tensor, turned: bool) -> N
     seen.last += last
 
 
-def _answering(seen: Seen) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+def _answering(
+    seen: Seen,
+) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Any], None]:
     """Notes the size of what a kernel answers at real steps."""
 
-    def note(module: nn.Module, given: tuple[Any, ...], answer: Any) -> None:
-        out, lengths = answer[0].detach(), _lengths(given)
+    def note(module: nn.Module, args: tuple[Any, ...], named: dict[str, Any], answer: Any) -> None:
+        out, lengths = answer[0].detach(), _lengths(_bound(module, args, named))
         if lengths is None:
             return
         real = torch.arange(len(out), device=out.device)[:, None] < lengths

@@ -1,0 +1,136 @@
+"""Every setting of a layer in every place where a layer may stand: trained, measured, exported.
+
+The settings are those of the JSON Schema, so that a new one joins by being in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rnnspec.data import Batch
+from rnnspec.errors import SpecError
+from rnnspec.export.parity import prove
+from rnnspec.export.probes import probes
+from rnnspec.plan import Facts, NumericFacts, Plan, resolve
+from rnnspec.plan.generate import generation
+from rnnspec.plan.nodes import Recurrent, Search
+from rnnspec.run.session import Session
+from rnnspec.source.emit import to_yaml
+from rnnspec.source.text import Source
+from rnnspec.spec import Spec
+from rnnspec.spec.encoder import given_columns
+from rnnspec.spec.load import load_source
+from rnnspec.to_onnx import to_onnx
+from rnnspec.to_torch import Model
+from rnnspec.train.feed import Piece
+from rnnspec.train.goals import goals_of
+from rnnspec.train.probe import measured
+from rnnspec.train.step import Stepper
+from tests.kinds import batched, facts_of, random_rows
+from tests.layer_places import PLACES, WIDTH, everything, refused, settings, spec
+from tests.targets import random_targets
+
+SETTINGS = settings()
+LENGTHS = (3, 0, 1, 2)
+LAYER = {"cell": "lstm", "units": WIDTH}
+
+
+class Pieces:
+    """A feed of three pieces of random rows; of windows of streams where the spec has any."""
+
+    def __init__(self, plan: Plan, spec: Spec) -> None:
+        self.plan, self.window = plan, spec.train.window
+
+    def count(self, epoch: int) -> int:
+        return 3
+
+    def pieces(self, epoch: int, start: int) -> Iterator[Piece]:
+        for number in range(start, 3):
+            rows = random_rows(self.plan, LENGTHS, seed=number)
+            inputs = {
+                key: (values.numpy(), lengths.numpy())
+                for key, (values, lengths) in batched(self.plan, rows).items()
+            }
+            batch = Batch(inputs, random_targets(self.plan, LENGTHS, seed=number))
+            reset = None if self.window is None else np.array([number == 0, True, False, False])
+            yield Piece(batch, len(LENGTHS), sum(LENGTHS), 3 * len(LENGTHS), reset)
+
+
+def loaded(place: str, *layers: dict[str, Any]) -> tuple[Spec, Facts]:
+    """A checked spec, and facts of its columns."""
+    text = to_yaml(spec(place, *layers))
+    found = load_source(Source.of(text, "place.yaml"), Path("place.yaml")).spec
+    facts = facts_of(found)
+    start = NumericFacts(WIDTH, (0.0,) * WIDTH, (1.0,) * WIDTH)
+    given = dict.fromkeys(given_columns(found.encoder.layers), start)
+    return found, replace(facts, inputs={**facts.inputs, **given})
+
+
+def trained_and_proved(place: str, *layers: dict[str, Any]) -> None:
+    """Three steps of training, what is measured after an epoch, and the proof of the file."""
+    found, facts = loaded(place, *layers)
+    plan = resolve(found, facts)
+    model = Model(plan)
+    model.start(facts, seed=1)
+    before = model.canonical_arrays()
+    stepper = Stepper(model.train(), found.train, goals=goals_of(found, facts))
+    feed = Pieces(plan, found)
+    for piece in feed.pieces(0, 0):
+        stepped = stepper.step([piece])
+        assert np.isfinite(stepped.loss), stepped.lost
+    told = measured(stepper, feed, found.train, 0)
+    for node in plan.every_node():
+        if isinstance(node, Recurrent):
+            assert {f"rms.{node.name}.{direction}" for direction in node.directions} <= set(told)
+    weights = model.eval().canonical_arrays()
+    assert all(np.isfinite(value).all() for value in weights.values())
+    held = {name for name in weights if np.array_equal(weights[name], before[name])}
+    assert not {name for name in held if ".forward." in name or ".reverse." in name}, "trained"
+    proved(plan, facts, model)
+    if place.endswith("next"):
+        writer = generation(plan, Search("greedy", 4))
+        twin = Model(writer).eval()
+        twin.load_canonical(weights)
+        proved(writer, facts, twin)
+
+
+def proved(plan: Plan, facts: Facts, model: Model) -> None:
+    """On a batch of one row, of several and of one without steps."""
+    file = to_onnx(plan, facts, model.canonical_arrays())
+    drawn = list(probes(plan, facts, seeds=1))
+    session = Session(file.SerializeToString(), threads=1)
+    prove(session, model, facts, [drawn[0], drawn[2], drawn[3], drawn[5]], ids=False)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_a_setting_at_a_place(place: str, setting: str) -> None:
+    torch.manual_seed(0)
+    layer = SETTINGS[setting]
+    if setting not in refused(place):
+        trained_and_proved(place, layer)
+        return
+    with pytest.raises(SpecError) as caught:
+        loaded(place, layer)
+    for problem in caught.value.problems:
+        assert problem.source_line, f"{problem.message}: no line is told"
+        assert problem.hint, f"{problem.message}: no way out is told"
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_all_settings_at_once(place: str) -> None:
+    torch.manual_seed(0)
+    free = not refused(place)
+    layer = everything(LAYER, directions=free)
+    if place.startswith("decoder"):
+        del layer["initial_state"]
+    # The ends of both directions, which 'pooling: last' takes, cannot be told behind a skip.
+    last = {"cell": "gru", "units": WIDTH}
+    trained_and_proved(place, layer, {**layer, "skip": "highway", "repeat": 2}, last)
