@@ -47,7 +47,7 @@ def test_build_says_what_it_did_and_what_comes_next(tmp_path: Path) -> None:
     assert lines[:2] == ["reading the data", "training"]
     assert lines[2].startswith("epoch 1/1  train loss ") and lines[2].endswith("  best")
     assert lines[3:5] == ["writing the report", f"built {folder}"]
-    assert lines[5].startswith("best epoch 1: loss ") and "accuracy" in lines[5]
+    assert lines[5].startswith("best epoch 1 by accuracy: loss ") and "accuracy" in lines[5]
     assert lines[6:] == [
         f"report: {folder / 'report.html'}",
         f"next: rnnspec export {folder} --onnx",

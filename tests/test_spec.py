@@ -65,6 +65,7 @@ def test_defaults() -> None:
     train = spec.train
     assert (train.epochs, train.batch, train.clip_norm, train.loss) == (10, 32, 1.0, "auto")
     assert (train.early_stopping, train.seed, train.threads) == (None, 0, None)
+    assert train.monitor is None
     assert train.optimizer == Adam(lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
 
 
@@ -115,7 +116,8 @@ def test_a_choice_made_in_python() -> None:
         ("threads", "0"),
         ("loss", "1"),
         ("optimizer", "[adam]"),
-        ("early_stopping", "{patience: 3}"),
+        ("early_stopping", '{patience: "3"}'),
+        ("monitor", "3"),
     ],
 )
 def test_values_are_not_converted(key: str, value: str) -> None:

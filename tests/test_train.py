@@ -66,7 +66,7 @@ def test_a_build_learns_and_its_folder_reads_back(spec: Path, tmp_path: Path) ->
     assert set(trained.weights) == {weight.name for weight in weights(trained.plan)}
     lines = [json.loads(line) for line in result.folder.metrics.read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
-    best = min(lines, key=lambda line: line["valid.loss"])
+    best = min(lines, key=lambda line: (-line["valid.accuracy"], line["valid.loss"]))
     assert best["epoch"] == result.best_epoch
     assert best["valid.accuracy"] == result.metrics["accuracy"]
     assert trained.folder.read_state()["state"] == "finished"

@@ -53,11 +53,11 @@ def test_a_metric_of_one_output_of_several_is_told_by_its_name() -> None:
 def test_every_reported_metric_of_a_class_can_be_watched(metric: str, tmp_path: Path) -> None:
     settings = settings_of(early_stopping={"metric": metric}, epochs=3)
     build = trained_in_pieces(tmp_path / "build", settings)
-    values = [record[f"valid.{metric}"] for record in metrics_of(build)]
+    sign = -1 if metric in LARGER_IS_BETTER else 1
+    costs = [(sign * r[f"valid.{metric}"], r["valid.loss"]) for r in metrics_of(build)]
     best = [record["best"] for record in metrics_of(build)]
-    pick = max if metric in LARGER_IS_BETTER else min
-    for epoch, value in enumerate(values):
-        assert best[epoch] == (value not in values[:epoch] and value == pick(values[: epoch + 1]))
+    for epoch, cost in enumerate(costs):
+        assert best[epoch] == (cost not in costs[:epoch] and cost == min(costs[: epoch + 1]))
 
 
 @pytest.mark.parametrize("kind", ["class", "number"])

@@ -48,6 +48,7 @@ def build(
     """
     from rnnspec.cli.progress import watched
     from rnnspec.spec.load import load_spec
+    from rnnspec.spec.metrics import monitored
 
     if resume and no_train:
         raise RnnspecError("--resume goes on with training and --no-train has none; give one")
@@ -87,7 +88,7 @@ def build(
     if not result.finished:
         print(_stopped(result, again))
         raise typer.Exit(INTERRUPTED)
-    print(_summary(result, builds, trained=not no_train))
+    print(_summary(result, builds, monitored(loaded.spec), trained=not no_train))
 
 
 @contextmanager
@@ -121,14 +122,15 @@ def _stopped(result: Result, again: str) -> str:
     )
 
 
-def _summary(result: Result, builds: Path, trained: bool) -> str:
+def _summary(result: Result, builds: Path, monitor: str, trained: bool) -> str:
     from rnnspec.cli.terminal import number
 
     named = [] if builds == BUILDS else [str(result.folder.path)]
     lines = [f"built {result.folder.path}"]
     if result.metrics:
         metrics = ", ".join(f"{name} {number(value)}" for name, value in result.metrics.items())
-        lines.append(f"best epoch {result.best_epoch}: {metrics} on the validation rows")
+        best = f"best epoch {result.best_epoch} by {monitor}"
+        lines.append(f"{best}: {metrics} on the validation rows")
     elif trained:
         lines.append(f"weights of epoch {result.best_epoch}; the spec names no validation rows")
     else:

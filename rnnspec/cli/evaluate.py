@@ -155,6 +155,7 @@ def _share(value: float | None) -> str:
 def _json(trained: Trained, scores: Scores) -> str:
     from rnnspec.files import json_text
     from rnnspec.report.model import Examples, TagExamples
+    from rnnspec.spec.metrics import monitored
 
     def of_class(score: ClassScore) -> dict[str, Any]:
         shares = {"precision": score.precision, "recall": score.recall, "f1": score.f1}
@@ -178,6 +179,7 @@ def _json(trained: Trained, scores: Scores) -> str:
         "data": str(scores.files),
         "share": scores.share or None,
         "rows": scores.rows,
+        "monitor": monitored(trained.spec),
         "warnings": list(scores.warnings),
         "metrics": dict(scores.metrics),
         "baseline": of_outputs(

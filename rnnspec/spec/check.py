@@ -202,7 +202,14 @@ CHECKS: tuple[Check, ...] = (
     Check(embeddings_have_tokens, (*_INPUT, ("encoder", "embed"), ("encoder", "embed_dropout"))),
     Check(activation_has_a_layer, (("head", "hidden"), ("head", "activation"))),
     Check(loss_fits_output, (*_OUTPUT, ("train", "loss"))),
-    Check(train.early_stopping_can_measure, (*_OUTPUT, _VALID, ("train", "early_stopping"))),
+    Check(
+        train.early_stopping_can_measure,
+        (*_OUTPUT, _VALID, ("train", "early_stopping"), ("train", "monitor")),
+    ),
+    Check(
+        train.monitor_can_measure,
+        (*_OUTPUT, _VALID, ("train", "early_stopping"), ("train", "monitor")),
+    ),
     Check(
         train.plateau_can_measure,
         (*_OUTPUT, _VALID, ("train", "schedule"), ("train", "early_stopping")),

@@ -8,9 +8,11 @@ from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.explain import Loc
 from rnnspec.spec.finding import Finding
 from rnnspec.spec.metrics import (
+    LOSS,
     TRAIN_LOSS,
     answers_classes,
     kinds_of,
+    named_metric,
     reads_streams,
     reported_metrics,
     watched_metrics,
@@ -24,21 +26,39 @@ KEEP_ROWS = (
     "add 'data.valid: 0.1' to keep a tenth of the rows for it, name a file, or set its metric to"
     f" {TRAIN_LOSS}"
 )
+KEEP_ROWS_OR_NO_METRIC = (
+    "add 'data.valid: 0.1' to keep a tenth of the rows for it, name a file, or remove it: without"
+    " validation rows the last weights are kept"
+)
 
 
 def early_stopping_can_measure(spec: Spec) -> Iterator[Finding]:
     stopping = spec.train.early_stopping
-    if stopping is None or stopping.metric == TRAIN_LOSS:
+    if stopping is None or named_metric(spec.train) == TRAIN_LOSS:
         return
     if spec.data.valid is None:
         message = "early stopping needs validation rows, and data.valid is null"
         yield Finding(("train", "early_stopping"), message, KEEP_ROWS, key=True)
-    yield from _is_measured(spec, stopping.metric, ("train", "early_stopping", "metric"))
+    if stopping.metric is not None:
+        yield from _is_measured(spec, stopping.metric, ("train", "early_stopping", "metric"))
+
+
+def monitor_can_measure(spec: Spec) -> Iterator[Finding]:
+    metric, stopping, path = spec.train.monitor, spec.train.early_stopping, ("train", "monitor")
+    if metric is None:
+        return
+    if stopping is not None and stopping.metric not in (None, metric):
+        message = f"train.early_stopping names {stopping.metric!r}, by which weights are kept too"
+        yield Finding(path, message, "name the metric in one of the two places", key=True)
+    if spec.data.valid is None and metric != TRAIN_LOSS:
+        message = f"{metric!r} needs validation rows, and data.valid is null"
+        yield Finding(path, message, KEEP_ROWS_OR_NO_METRIC, key=True)
+    yield from _is_measured(spec, metric, path)
 
 
 def plateau_can_measure(spec: Spec) -> Iterator[Finding]:
     schedule = spec.train.schedule
-    if not isinstance(schedule, Plateau) or watched_metrics(spec.train)[-1] == TRAIN_LOSS:
+    if not isinstance(schedule, Plateau) or watched_metrics(spec.train, LOSS)[-1] == TRAIN_LOSS:
         return
     if spec.data.valid is None:
         message = "a plateau is seen on validation rows, and data.valid is null"

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from rnnspec.spec.inputs import FramesInput, Input, KeysInput, SeriesInput
-from rnnspec.spec.outputs import ForecastOutput, Output, TagsOutput
+from rnnspec.spec.outputs import (
+    CharsOutput,
+    ClassOutput,
+    ForecastOutput,
+    KeysOutput,
+    LabelsOutput,
+    NextOutput,
+    NumberOutput,
+    Output,
+    TagsOutput,
+    TokensOutput,
+    WordsOutput,
+)
 from rnnspec.spec.schedules import Plateau
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.train import Train
@@ -12,25 +24,66 @@ CLASSIFYING = ("class", "tags", "next", "words", "chars", "tokens")
 """Kinds of outputs that answer one class out of several, of a row or of each step."""
 
 
+LOSS = "loss"
 TRAIN_LOSS = "train.loss"
 """Mean loss of an epoch's batches while it was trained on, which needs no validation rows."""
 
 
-def watched_metrics(train: Train) -> tuple[str, ...]:
-    """What training goes by: the metric that tells the best epoch, and that of a plateau."""
-    best = train.early_stopping.metric if train.early_stopping else "loss"
-    if isinstance(train.schedule, Plateau) and train.schedule.metric is not None:
-        return best, train.schedule.metric
-    return (best,)
+def named_metric(train: Train) -> str | None:
+    """The metric that the spec names to tell the best epoch by, if it names one."""
+    of_stopping = train.early_stopping.metric if train.early_stopping else None
+    return of_stopping or train.monitor
+
+
+def watched_metrics(train: Train, default: str) -> tuple[str, ...]:
+    """What training goes by: the metric that tells the best epoch, which is `default` where the
+    spec names none, and that of a plateau."""
+    named = named_metric(train)
+    if isinstance(train.schedule, Plateau):
+        return named or default, train.schedule.metric or named or LOSS
+    return (named or default,)
+
+
+def monitored(spec: Spec) -> str:
+    """The metric that tells the best epoch, whose weights are kept."""
+    return watched_metrics(spec.train, default_metric(spec))[0]
+
+
+def default_metric(spec: Spec) -> str:
+    """The metric that tells the best epoch where the spec names none: that which users of such an
+    output care for. Of several outputs the loss, in which each has the weight that they gave it."""
+    outputs = spec.data.outputs
+    return _default(spec, outputs[0]) if len(outputs) == 1 else LOSS
+
+
+def _default(spec: Spec, output: Output) -> str:
+    match output:
+        case TagsOutput() if output.scheme != "none":
+            return "span_f1"
+        case ClassOutput() | TagsOutput():  # weights of classes say that rare ones count
+            return "accuracy" if output.class_weights == "none" else "macro_f1"
+        case LabelsOutput() | KeysOutput():
+            return "micro_f1"
+        case NumberOutput():
+            return "mae"
+        case WordsOutput() | CharsOutput() | TokensOutput():
+            return "error_rate"
+        case NextOutput() if isinstance(_read_in(spec, output), KeysInput):
+            return "nll"
+        case NextOutput() if not answers_numbers(spec, output):
+            return "perplexity"
+        case ForecastOutput() if output.distribution.name == "point":
+            return "mase"
+    return LOSS  # numbers in units of their own, and distributions: in the units of training
 
 
 def reported_metrics(spec: Spec) -> tuple[str, ...]:
-    """Names of the metrics of validation rows, as `train.early_stopping` may name them.
+    """Names of the metrics of validation rows, as `train.monitor` may name them.
 
     They are those that `rnnspec evaluate` reports: with several outputs, those of an output start
     with its column.
     """
-    names = ["loss"]
+    names = [LOSS]
     for output in spec.data.outputs:
         prefix = f"{output.column}." if len(spec.data.outputs) > 1 else ""
         names += [prefix + name for name in _metrics(spec, output)]

@@ -82,7 +82,8 @@ class Plateau(Option):
     warmup: Warmup = 0
     metric: Text | None = Field(
         default=None,
-        description="The metric watched; null means that of train.early_stopping, or loss.",
+        description="The metric watched; null means the one that train.monitor or "
+        "train.early_stopping names, or loss.",
     )
     factor: Factor = Field(default=0.5, description="What the rate is multiplied by each time.")
     patience: Count = Field(default=2, description="Epochs without improvement before it falls.")

@@ -16,10 +16,10 @@ from rnnspec.spec.schedules import ConstantRate, Schedule
 class EarlyStopping(Model):
     """Stop when a metric has not improved for some epochs, and keep the best one's weights."""
 
-    metric: Text = Field(
-        description="The metric watched, out of those that are reported on validation rows: loss, "
-        "accuracy or macro_f1 of a class; loss, mae or rmse of numbers; loss, exact_match, bleu or "
-        "chrf of texts. Or train.loss, that of the training rows."
+    metric: Text | None = Field(
+        default=None,
+        description="The metric watched, which also tells whose weights are kept, as train.monitor "
+        "names it; null means that of train.monitor.",
     )
     patience: Count = Field(default=3, description="Epochs without improvement before stopping.")
     min_delta: NotNegative = Field(
@@ -102,6 +102,15 @@ class Train(Model):
         default=None,
         description="Evaluate and export the mean of the weights at the ends of the last so many "
         "epochs. null means the weights themselves.",
+    )
+    monitor: Text | None = Field(
+        default=None,
+        description="The metric of the validation rows by which an epoch is the best and its "
+        "weights are kept; of equal ones the lower loss decides. Any that is reported, or "
+        "train.loss, that of the training rows. null means: accuracy of a class and of tags, but "
+        "macro_f1 where class_weights are set, and span_f1 where a scheme is; micro_f1 of labels "
+        "and keys; mae of a number; error_rate of a text; perplexity of a next token, nll of next "
+        "keys; mase of a point forecast; and loss of all else, of several outputs too.",
     )
     early_stopping: EarlyStopping | None = Field(
         default=None, description="When to stop before the last epoch; null means never."

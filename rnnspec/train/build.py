@@ -16,7 +16,7 @@ from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, resolve
 from rnnspec.plan.facts_file import read_facts
 from rnnspec.spec.load import LoadedSpec
-from rnnspec.spec.metrics import watched_metrics
+from rnnspec.spec.metrics import default_metric, watched_metrics
 from rnnspec.to_torch import Model
 from rnnspec.train.devices import Numbers, device_of
 from rnnspec.train.distributed import ALONE, Processes, SaidElsewhere, restarts, run_id
@@ -135,7 +135,8 @@ def _prepared(
     plan = resolve(spec, facts)
     with processes.first_then_others():
         train, valid = datasets(loaded, plan, facts, builds / CACHE, sources, tell)
-    processes.from_first(lambda: check_bleu(watched_metrics(spec.train), plan, valid))
+    names = watched_metrics(spec.train, default_metric(spec))
+    processes.from_first(lambda: check_bleu(names, plan, valid))
     wanted = spec.train.threads or (1 if processes.count > 1 else None)
     threads = threads_for(plan, spec.train.batch, wanted)
     if found is not None:

@@ -31,8 +31,9 @@ class Position:
 
     Sums over the running epoch: of the loss over `weight` answers, of `rows`, of `real` steps and
     those with padding, of the gradient's norm and of how often it was `clipped`. `best` value of
-    the watched metric, None before the first epoch's end; `stale` epochs since; `lines` of metrics
-    written; `seconds` spent on the epoch; warnings given already are in `warned`.
+    the watched metric and the loss beside it, None before the first epoch's end; `stale` epochs
+    since; `lines` of metrics written; `seconds` spent on the epoch; warnings given already are in
+    `warned`.
     """
 
     epoch: int = 0
@@ -47,6 +48,7 @@ class Position:
     norm_sum: float = 0.0
     clipped: int = 0
     best: float | None = None
+    best_loss: float | None = None
     best_epoch: int = 0
     stale: int = 0
     lines: int = 0
@@ -60,6 +62,7 @@ class Position:
             epoch=self.epoch + 1,
             steps=self.steps,
             best=self.best,
+            best_loss=self.best_loss,
             best_epoch=self.best_epoch,
             stale=self.stale,
             lines=self.lines + 1,

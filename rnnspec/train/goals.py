@@ -14,7 +14,7 @@ from rnnspec.spec.decoder import (
     InverseSigmoidForcing,
     LinearForcing,
 )
-from rnnspec.spec.metrics import watched_metrics
+from rnnspec.spec.metrics import LOSS, default_metric, watched_metrics
 from rnnspec.spec.outputs import Scheme
 from rnnspec.train.examples_rows import names_of
 
@@ -40,11 +40,12 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Goals:
-    """Of each output by column; and the share of steps that are given the true token before them
-    while training."""
+    """Of each output by column; the share of steps that are given the true token before them while
+    training; and the metric that tells the best epoch where the settings name none."""
 
     outputs: Mapping[str, Goal] = field(default_factory=dict)
     forcing: Forcing = 1.0
+    monitor: str = LOSS
 
     def of(self, column: str) -> Goal:
         return self.outputs.get(column, Goal())
@@ -68,13 +69,13 @@ def goals_of(spec: Spec, facts: Facts) -> Goals:
             output.weight, weights, spans, scheme, tokens, "coverage" in names
         )
     forcing = 1.0 if spec.decoder is None else spec.decoder.teacher_forcing
-    return Goals(found, forcing)
+    return Goals(found, forcing, default_metric(spec))
 
 
 def _watched_of(spec: Spec, column: str) -> set[str]:
     """The metrics of an output that training goes by."""
     prefix = f"{column}." if len(spec.data.outputs) > 1 else ""
-    watched = watched_metrics(spec.train)
+    watched = watched_metrics(spec.train, default_metric(spec))
     return {name.removeprefix(prefix) for name in watched if name.startswith(prefix)}
 
 

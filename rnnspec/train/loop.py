@@ -32,7 +32,7 @@ from rnnspec.train.schedules import Moment, rate_at
 from rnnspec.train.statistics import warnings
 from rnnspec.train.step import Stepped, Stepper
 from rnnspec.train.validation import validate
-from rnnspec.train.watching import watched
+from rnnspec.train.watching import Watched, watched
 
 CHECKPOINT_SECONDS = 30.0
 """A checkpoint is written at each epoch's end and, within long epochs, this often."""
@@ -69,7 +69,8 @@ class Trainer:
             listener.warning(why)
         choose_packing(model, settings, self.feed, folder.checkpoint, numbers, processes)
         self.stepper = Stepper(model, settings, numbers, processes, goals)
-        best, *others = (watched(each, model.plan) for each in watched_metrics(settings))
+        names = watched_metrics(settings, self.stepper.objective.goals.monitor)
+        best, *others = (watched(each, model.plan) for each in names)
         self.watched, self.of_plateau = best, (others or [best])[0]
         self.position = Position()
         self._saved_at = time.monotonic()
@@ -275,7 +276,9 @@ class Trainer:
             self.position.plateau.see(schedule, self.of_plateau.cost(value))
 
     def _is_best(self, record: Record) -> bool:
-        """Whether this epoch's weights are kept: the best on the watched metric, else the last."""
+        """Whether this epoch's weights are kept: the best on the watched metric, of equal ones
+        those of the lowest loss; where nothing is measured the last. An equal one is no
+        improvement."""
         at, stopping = self.position, self.settings.early_stopping
         if self.watched.key not in record:  # there are no validation rows
             at.best_epoch = at.epoch + 1
@@ -284,14 +287,18 @@ class Trainer:
         first = at.best is None  # kept whatever it is worth
         gain = math.inf if at.best is None else cost(at.best) - cost(value)
         at.stale = 0 if gain > (stopping.min_delta if stopping else 0) else at.stale + 1
-        if gain > 0:
-            at.best, at.best_epoch = value, at.epoch + 1
+        loss = Watched("valid.loss").cost(float(record.get("valid.loss", math.nan)))
+        equal = at.best is not None and cost(at.best) == cost(value)
+        kept = gain > 0 or (equal and at.best_loss is not None and loss < at.best_loss)
+        if kept:
+            at.best, at.best_epoch, at.best_loss = value, at.epoch + 1, loss
         if first and math.isinf(cost(value)):
             self.listener.warning(
-                f"{self.watched.key} is {value}, which tells no epoch from another; where it stays"
-                " so, watch another metric in train.early_stopping"
+                f"{self.watched.key} is {value}, which tells no epoch from another; while it is,"
+                " the weights of the lowest loss are kept; to watch another metric, name it in"
+                " train.monitor"
             )
-        return gain > 0
+        return kept
 
 
 def in_groups(pieces: Iterable[Piece], many: int) -> Iterator[list[Piece]]:

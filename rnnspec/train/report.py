@@ -14,6 +14,7 @@ from rnnspec.report import Report, render
 from rnnspec.report.model import Chart, Curves, Figure, Note, Section, Series
 from rnnspec.report.words import plural
 from rnnspec.spec.load import resolved_yaml
+from rnnspec.spec.metrics import monitored
 from rnnspec.train.folder import Trained
 from rnnspec.train.metrics import LARGER_IS_BETTER
 from rnnspec.train.report_outputs import counted, metric_tables, sections_of
@@ -98,8 +99,10 @@ def _summary(
     if records:
         epochs = max(int(record["epoch"]) for record in records)
         speed = records[-1].get("tokens_per_second") or records[-1].get("rows_per_second")
-        note = f"at {speed:,.0f} steps a second" if speed else ""
-        yield Figure("best epoch", f"{state.get('best_epoch', epochs)} of {epochs}", note)
+        notes = [f"by {monitored(trained.spec)}"] if trained.spec.data.valid is not None else []
+        notes += [f"at {speed:,.0f} steps a second"] if speed else []
+        best = f"{state.get('best_epoch', epochs)} of {epochs}"
+        yield Figure("best epoch", best, ", ".join(notes))
 
 
 def _size(shape: Sequence[int]) -> int:
