@@ -24,7 +24,7 @@ from rnnspec.errors import DataError
 from rnnspec.plan import resolve
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 from rnnspec.plan.nodes import TextOutput
-from rnnspec.report.model import Examples, TagExamples
+from rnnspec.report.model import Examples, Generated, TagExamples
 from rnnspec.spec import Output
 from rnnspec.spec.load import load_spec
 from rnnspec.to_torch.search import Texts
@@ -421,6 +421,16 @@ def test_perplexity_of_what_training_lacks_is_that_of_the_unknown(tmp_path: Path
     # Eight of nine tokens are unknown and nearly certain; the ninth, the end, is nearly impossible.
     assert metrics["bits"] == pytest.approx(NEVER / np.log(2) / 9, rel=0.05)
     assert metrics["accuracy"] == 0
+
+
+def test_a_prompt_is_shown_as_it_stands_in_the_file(tmp_path: Path) -> None:
+    write_data(tmp_path)
+    (tmp_path / "spec.yaml").write_text(json.dumps(SPECS["next"]))
+    result = build(load_spec(tmp_path / "spec.yaml"), tmp_path / "builds", Silent(), train=False)
+    file = write(tmp_path / "new.jsonl", [{"text": "one λμν one"}])
+    (score,) = evaluate_build(read_build(result.folder), file).outputs.values()
+    (generated,) = (s for s in score.sections if isinstance(s, Generated))
+    assert {one.prompt for one in generated.generations} == {"one λ"}
 
 
 def test_raw_texts_of_many_batches_are_those_of_their_rows(tmp_path: Path) -> None:
