@@ -75,6 +75,10 @@ SEQUENCES: dict[str, Kind] = {
     "window_series": Kind({"as": "series", "scale": "window", "missing": "mean"}, numbers(1)),
     "mean_series": Kind({"as": "series", "scale": "mean", "missing": "previous"}, numbers(1)),
     "known_series": Kind({"as": "series", "scale": "robust", "known": True}, numbers(1)),
+    "known_previous_series": Kind(
+        {"as": "series", "scale": "window", "known": True, "missing": "previous"}, numbers(1)
+    ),
+    "known_mean_series": Kind({"as": "series", "known": True, "missing": "mean"}, numbers(1)),
 }
 STATICS: dict[str, Kind] = {
     "category": Kind({"as": "category", "embed": 3}, text(("x", "y"))),
@@ -186,7 +190,7 @@ def _value(node: Input, length: int, draw: Generator) -> Any:
         case KeysInput():
             return draw.integers(0, 2, (length, node.size)).astype(np.float32)
         case FutureInput():
-            return draw.normal(1, 2, node.horizon).astype(np.float32)
+            value = draw.normal(1, 2, node.horizon).astype(np.float32)
         case VectorInput():
             value = draw.normal(1, 2, node.width).astype(np.float32)
         case SeriesInput():

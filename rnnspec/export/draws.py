@@ -161,7 +161,7 @@ def _numbers(
         case SeriesInput():
             values = draw.normal(known.mean[0], known.deviation[0], length)
         case FutureInput():
-            return draw.normal(known.mean[0], known.deviation[0], node.horizon).astype(np.float32)
+            values = draw.normal(known.mean[0], known.deviation[0], node.horizon)
     found = values.astype(np.float32)
     if node.missing != "error":
         gone = draw.random(found.shape) < MISSING_SHARE

@@ -184,7 +184,11 @@ class WindowMoments:
 class FutureInput:
     """The known values ahead of the series in `column`, `[B, horizon, 1]`: a sequence on the axis
     of the answer, all rows as long. Scaled as its `SeriesInput` is. With `flat`, the value is a
-    vector `[B, horizon]`."""
+    vector `[B, horizon]`.
+
+    A missing number is read as in the past: by the rule `previous` as the last known value before
+    it, the last of the row's past (`past` is the `SeriesInput`) included.
+    """
 
     name: str
     column: str
@@ -192,6 +196,8 @@ class FutureInput:
     scaled: bool
     moments: str = ""
     flat: bool = False
+    missing: Missing = "error"
+    past: str = ""
 
     @property
     def key(self) -> str:

@@ -218,8 +218,10 @@ def sources(node: Node) -> Iterator[str]:
             yield from (name for name in (node.source, node.prompt) if name)
         case ForecastOutput():
             yield from (name for name in (node.source, node.moments) if name)
-        case SeriesInput() | FutureInput():
+        case SeriesInput():
             yield from (node.moments,) if node.moments else ()
+        case FutureInput():
+            yield from (name for name in (node.moments, node.past) if name)
         case Previous() | Elapsed() | WindowMoments():
             return
         case (

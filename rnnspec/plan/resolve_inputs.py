@@ -190,10 +190,18 @@ def _series(spec: language.Spec, source: language.SeriesInput, found: Sources) -
         horizon = next(
             each.horizon for each in spec.data.outputs if isinstance(each, language.ForecastOutput)
         )
-        flat = spec.decoder is None
-        ahead = FutureInput(f"{name}.future", source.column, horizon, scaled, moments, flat)
+        ahead = FutureInput(
+            f"{name}.future",
+            source.column,
+            horizon,
+            scaled,
+            moments,
+            flat=spec.decoder is None,
+            missing=source.missing,
+            past=name if source.missing == "previous" else "",
+        )
         found.nodes.append(ahead)
-        found.ahead.append(Read(ahead.name, horizon if flat else 1))
+        found.ahead.append(Read(ahead.name, horizon if ahead.flat else 1))
 
 
 def _static(source: language.StaticInput, facts: Facts, found: Sources) -> None:

@@ -61,7 +61,7 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
         case SeriesInput():
             return _scaled(node, node.missing, weights, values, cell.reshape(-1, 1))
         case FutureInput():
-            ahead = _scaled(node, "error", weights, values, cell.reshape(-1, 1))
+            ahead = _ahead(node, weights, values, cell.reshape(-1, 1))
             return ahead.reshape(-1) if node.flat else ahead
         case WindowMoments():
             return _moments(node, cell.reshape(-1, 1))
@@ -84,6 +84,16 @@ def _scaled(node: Any, missing: Missing, weights: Arrays, values: Arrays, steps:
     centre, scale = scaling(node, weights, values, steps.shape[-1])
     scaled = (steps - centre) / scale
     return scaled if missing == "error" else np.nan_to_num(scaled, nan=0.0)
+
+
+def _ahead(node: FutureInput, weights: Arrays, values: Arrays, steps: Array) -> Array:
+    """Steps `[H, 1]` scaled; by the rule `previous` the past, scaled as they are, goes before."""
+    centre, scale = scaling(node, weights, values)
+    ahead = (steps - centre) / scale
+    if node.past:
+        before = values[node.past][-1:]
+        ahead = _filled(np.concatenate([before, ahead]))[len(before) :]
+    return ahead if node.missing == "error" else np.nan_to_num(ahead, nan=0.0)
 
 
 def _filled(steps: Array) -> Array:

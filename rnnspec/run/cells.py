@@ -58,12 +58,15 @@ def _frames(column: InputColumn, cell: object, textual: bool) -> decode.Floats:
     assert column.width is not None
     values = decode.frames(cell, textual, column.missing)
     if column.missing and values.shape[1] == 0:  # every step is missing
-        return np.full((len(values), column.width), np.nan, np.float32)
+        values = np.full((len(values), column.width), np.nan, np.float32)
     if len(values) and values.shape[1] != column.width:
         raise DataError(
             f"has {values.shape[1]} numbers in each step, the model reads {column.width}"
         )
-    return values.reshape(-1, column.width)
+    values = values.reshape(-1, column.width)
+    if column.elapsed is not None:
+        decode.check_elapsed(values, column.elapsed)
+    return values
 
 
 def _number(column: InputColumn, cell: object, textual: bool) -> decode.Floats:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from pydantic import TypeAdapter
@@ -74,7 +74,8 @@ class InputColumn:
     that are on (`keys`) or of their numbers below `width` (`key_ids`), a list of steps of `width`
     numbers each (`frames`), the past of a series, a list of numbers (`series`), its `width` values
     ahead (`future`), a number or a list of `width` numbers (`vector`). With `missing`, numbers may
-    be null. `name` is the input of the graph, where it is not called as the column.
+    be null, but for number `elapsed` of each step, the time since the step before, which is not
+    below 0 either. `name` is the input of the graph, where it is not called as the column.
     """
 
     column: str
@@ -82,6 +83,7 @@ class InputColumn:
     width: int | None = None
     missing: bool = False
     name: str = ""
+    elapsed: int | None = None
 
     @property
     def feed(self) -> str:
@@ -168,7 +170,7 @@ def _input(plan: Plan, node: Input, ids: bool) -> InputColumn:
         case KeysInput():
             return column("key_ids" if ids else "keys", node.size)
         case FramesInput():
-            return column("frames", node.width)
+            return replace(column("frames", node.width), elapsed=node.elapsed)
         case SeriesInput():
             return column("series")
         case FutureInput():

@@ -97,18 +97,33 @@ def lower_moments(low: Lowering, node: WindowMoments) -> Vector:
 
 def lower_future(low: Lowering, node: FutureInput) -> Value:
     """What is known ahead: `[H, B, 1]`, or `[B, H]` if it is flat."""
-    emit, name = low.emit, node.name
-    doc = f"the {node.horizon} values ahead, {UNITS}"
+    emit, name, two = low.emit, node.name, low.emit.integers(2)
+    doc = f"the {node.horizon} values ahead, {UNITS}{_or_missing(node.missing)}"
     given = emit.input(node.key, FLOAT, [BATCH, node.horizon], doc, reserved=True)
     if node.flat:
         values = some_rows(low, given, f"{name}.rows", FLOAT)
-        return Vector(_scaled(low, node, values, "error"))
+        if not node.past:
+            return Vector(_scaled(low, node, values, node.missing))
+        turned = emit.op("Transpose", [values], f"{name}.turned", {"perm": [1, 0]})
+        steps = _known_ahead(low, node, emit.op("Unsqueeze", [turned, two], f"{name}.ahead"))
+        flat = emit.op("Squeeze", [steps, two], f"{name}.squeezed")
+        return Vector(emit.op("Transpose", [flat], f"{name}.flat", {"perm": [1, 0]}))
     major = time_major(low, given, f"{name}.time_major")
-    ahead = emit.op("Unsqueeze", [major, emit.integers(2)], f"{name}.ahead")
+    ahead = emit.op("Unsqueeze", [major, two], f"{name}.ahead")
     rows = emit.op("Shape", [given], f"{name}.batch", {"start": 0, "end": 1})
     lengths = emit.op("Expand", [emit.integer(node.horizon), rows], f"{name}.lengths")
     axis = Lengths(emit, name, lengths, ahead, padded=False)
-    return Steps(_scaled(low, node, ahead, "error"), axis, clean=True)
+    return Steps(_known_ahead(low, node, ahead), axis, clean=True)
+
+
+def _known_ahead(low: Lowering, node: FutureInput, ahead: str) -> str:
+    """`[H, B, 1]` scaled, with what missing numbers stand for."""
+    if not node.past:
+        return _scaled(low, node, ahead, node.missing)
+    past = low.steps(node.past)
+    last = past.lengths.at_end(past.name, f"{node.name}.last_of_past")
+    scaled = _scaled(low, node, ahead, "error")
+    return _carried_on(low, scaled, past.lengths, 1, node.name, last)
 
 
 def centre_and_scale(
@@ -170,13 +185,17 @@ def _past(low: Lowering, column: str) -> Steps:
     return low.raw[column]
 
 
-def _carried_on(low: Lowering, values: str, lengths: Lengths, width: int, name: str) -> str:
-    """`[T, B, width]` with the last value before it in the place of each NaN that has one."""
+def _carried_on(
+    low: Lowering, values: str, lengths: Lengths, width: int, name: str, before: str = ""
+) -> str:
+    """`[T, B, width]` with the last value before it in the place of each NaN that has one; `before`
+    `[B, width]` are those before the first step, if there are any."""
     emit = low.emit
     assert low.padded, "Scan refuses an empty time axis"
-    extents = [lengths.batch(), emit.integers(width)]
-    shape = emit.op("Concat", extents, f"{name}.carried.shape", {"axis": 0})
-    none = emit.op("Expand", [emit.number(float("nan")), shape], f"{name}.carried.none")
+    if not before:
+        extents = [lengths.batch(), emit.integers(width)]
+        shape = emit.op("Concat", extents, f"{name}.carried.shape", {"axis": 0})
+        before = emit.op("Expand", [emit.number(float("nan")), shape], f"{name}.carried.none")
     body = emit.body()
     last = body.input(f"{name}.last", FLOAT, [lengths.dimension, width])
     value = body.input(f"{name}.at_step", FLOAT, [lengths.dimension, width])
@@ -187,7 +206,7 @@ def _carried_on(low: Lowering, values: str, lengths: Lengths, width: int, name: 
         body.result(leaving, FLOAT, [lengths.dimension, width])
     names = [f"{name}.last_known", f"{name}.carried"]
     attributes: Attributes = {"body": body.graph(f"{name}.carry"), "num_scan_inputs": 1}
-    return emit.ops("Scan", [none, values], names, attributes)[1]
+    return emit.ops("Scan", [before, values], names, attributes)[1]
 
 
 def _sum(low: Lowering, values: str, name: str) -> str:

@@ -72,8 +72,11 @@ def values_of(
                 values[node.name], after[last] = part.carry(*inputs[node.key], states[last])
             case nodes.CharactersInput():
                 values[node.name] = part(*inputs[node.key], values[node.steps])
-            case nodes.SeriesInput() | nodes.FutureInput():
+            case nodes.SeriesInput():
                 values[node.name] = part(*inputs[node.key], values.get(node.moments))
+            case nodes.FutureInput():
+                last = last_value(sequence(values[node.past])) if node.past else None
+                values[node.name] = part(*inputs[node.key], values.get(node.moments), last)
             case _ if isinstance(node, nodes.Input | nodes.Derived):
                 values[node.name] = part(*inputs[node.key])
             case nodes.Recurrent():

@@ -141,14 +141,22 @@ class Future(Scaling):
 
     def __init__(self, node: nodes.FutureInput) -> None:
         super().__init__(1, node.scaled)
-        self.flat = node.flat
+        self.flat, self.missing = node.flat, node.missing
 
     def forward(
-        self, values: Tensor, lengths: Tensor, moments: Tensor | None = None
+        self,
+        values: Tensor,
+        lengths: Tensor,
+        moments: Tensor | None = None,
+        last: Tensor | None = None,
     ) -> Steps | Tensor:
-        """`values` `[B, horizon, 1]`, `moments` `[B, 2]`."""
+        """`values` `[B, horizon, 1]`, `moments` `[B, 2]`; `last` `[B, 1]` is the last value of the
+        past, scaled, where it stands for missing ones after it."""
         source = steps_first(values, lengths)
         ahead = by_moments(self.scale(source.values), moments)
+        if last is not None:
+            ahead = carried_on(torch.cat([last[None], ahead]), self.missing)[1:]
+        ahead = means_for_missing(ahead, self.missing)
         return ahead.squeeze(-1).t() if self.flat else Steps(ahead, source.lengths)
 
 
