@@ -7,7 +7,7 @@ the plan's inputs. `batched` and `feeds` put them into a batch of torch and of o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,11 @@ def numbers(width: int) -> NumericFacts:
     return NumericFacts(width, mean, tuple(1.5 + 0.3 * i for i in range(width)), longest=5)
 
 
+def doubles(width: int) -> NumericFacts:
+    """Numbers of which float32 would lose too much: they come in as doubles."""
+    return replace(numbers(width), lost=(1.0,) * width)
+
+
 CHARACTERS = Vocabulary(tuple("enothrw"))
 SEQUENCES: dict[str, Kind] = {
     "words": Kind({"as": "words"}, text(WORDS)),
@@ -70,6 +75,7 @@ SEQUENCES: dict[str, Kind] = {
     "frames": Kind({"as": "frames", "missing": "mean"}, numbers(3)),
     "raw_frames": Kind({"as": "frames", "missing": "previous"}, numbers(2)),
     "plain_frames": Kind({"as": "frames", "scale": "none"}, numbers(2)),
+    "double_frames": Kind({"as": "frames", "missing": "previous"}, doubles(2)),
     "key_steps": Kind({"as": "keys"}, ClassFacts(("p", "q", "r"), (3, 2, 1), 5, 3)),
     "series": Kind({"as": "series", "scale": "standard", "missing": "previous"}, numbers(1)),
     "window_series": Kind({"as": "series", "scale": "window", "missing": "mean"}, numbers(1)),
@@ -78,12 +84,17 @@ SEQUENCES: dict[str, Kind] = {
     "known_previous_series": Kind(
         {"as": "series", "scale": "window", "known": True, "missing": "previous"}, numbers(1)
     ),
+    "double_series": Kind({"as": "series", "known": True, "missing": "previous"}, doubles(1)),
+    "double_window_series": Kind(
+        {"as": "series", "scale": "window", "known": True, "missing": "mean"}, doubles(1)
+    ),
     "known_mean_series": Kind({"as": "series", "known": True, "missing": "mean"}, numbers(1)),
 }
 STATICS: dict[str, Kind] = {
     "category": Kind({"as": "category", "embed": 3}, text(("x", "y"))),
     "number": Kind({"as": "number", "missing": "mean"}, numbers(1)),
     "vector": Kind({"as": "vector", "missing": "mean"}, numbers(4)),
+    "double_number": Kind({"as": "number", "missing": "mean"}, doubles(1)),
 }
 CLASSES = ClassFacts(("a", "b", "c"), (3, 2, 1))
 OUTPUTS: dict[str, Kind] = {
@@ -91,9 +102,11 @@ OUTPUTS: dict[str, Kind] = {
     "labels": Kind({"as": "labels"}, CLASSES),
     "out_number": Kind({"as": "number"}, numbers(1)),
     "out_vector": Kind({"as": "vector"}, numbers(2)),
+    "out_doubles": Kind({"as": "vector"}, doubles(2)),
     "tags": Kind({"as": "tags"}, CLASSES),
     "keys": Kind({"as": "keys"}, CLASSES),
     "out_frames": Kind({"as": "frames"}, numbers(2)),
+    "out_double_frames": Kind({"as": "frames"}, doubles(2)),
     "out_words": Kind({"as": "words"}, text(WORDS)),
     "out_chars": Kind({"as": "chars"}, text(LETTERS)),
     "out_tokens": Kind({"as": "tokens"}, text(TOKENS)),
@@ -190,17 +203,21 @@ def _value(node: Input, length: int, draw: Generator) -> Any:
         case KeysInput():
             return draw.integers(0, 2, (length, node.size)).astype(np.float32)
         case FutureInput():
-            value = draw.normal(1, 2, node.horizon).astype(np.float32)
+            value = draw.normal(1, 2, node.horizon)
         case VectorInput():
-            value = draw.normal(1, 2, node.width).astype(np.float32)
+            value = draw.normal(1, 2, node.width)
         case SeriesInput():
-            value = draw.normal(1, 2, length).astype(np.float32)
+            value = draw.normal(1, 2, length)
         case FramesInput():
-            value = draw.normal(1, 2, (length, node.width)).astype(np.float32)
+            value = draw.normal(1, 2, (length, node.width))
             if node.elapsed is not None:
                 value[:, node.elapsed] = np.abs(value[:, node.elapsed])
+    value = value.astype(np.float64 if node.double else np.float32)
     if node.missing != "error":
-        value[draw.random(value.shape) < 0.3] = np.nan
+        gone = draw.random(value.shape) < 0.3
+        if isinstance(node, FramesInput) and node.elapsed is not None:
+            gone[:, node.elapsed] = False  # a time is never missing
+        value[gone] = np.nan
     return value
 
 
@@ -239,7 +256,7 @@ def _padded(
         values = np.full((len(cells), steps), int(bool(filler)), np.int64)
     else:
         width = 1 if isinstance(node, SeriesInput) else np.shape(cells[0])[-1]
-        values = np.full((len(cells), steps, width), filler, np.float32)
+        values = np.full((len(cells), steps, width), filler, cells[0].dtype)
     for cell, into in zip(cells, values, strict=True):
         into[: len(cell)] = np.reshape(cell, (len(cell), *into.shape[1:]))
     return values, lengths

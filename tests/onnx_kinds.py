@@ -23,7 +23,7 @@ from rnnspec.plan.nodes import (
     Output,
     TokensInput,
 )
-from tests.kinds import Row, feeds, random_rows
+from tests.kinds import STATICS, Row, feeds, random_rows
 
 Answers = dict[str, NDArray[Any]]
 FOREIGN = "zzz"
@@ -126,7 +126,7 @@ def _of_steps(row: Row) -> Any:
 
 
 def _is_sequence(key: str) -> bool:
-    return key not in ("category", "number", "vector") and not key.endswith(".future")
+    return key not in STATICS and not key.endswith(".future")
 
 
 def check_answers(plan: Plan, facts: Facts, got: Answers, wanted: dict[str, Any]) -> None:

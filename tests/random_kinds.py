@@ -17,10 +17,10 @@ STEPS = [name for name in SEQUENCES if "series" not in name]
 SERIES = [name for name in SEQUENCES if "series" in name]
 AHEAD = [
     "words", "tokens", "chars", "bytes", "key_steps", "frames", "raw_frames", "plain_frames",
-    "series",
+    "double_frames", "series",
 ]  # fmt: skip
-WHOLE = ["class", "labels", "out_number", "out_vector"]
-EACH = ["tags", "keys", "out_frames"]
+WHOLE = ["class", "labels", "out_number", "out_vector", "out_doubles"]
+EACH = ["tags", "keys", "out_frames", "out_double_frames"]
 OF_SERIES = ["tags", "out_frames"]
 TEXTS = {"out_words": WORDS, "out_chars": LETTERS, "out_tokens": TOKENS}
 DISTRIBUTIONS: list[Any] = [

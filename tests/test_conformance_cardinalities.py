@@ -75,7 +75,9 @@ SPECS: dict[str, dict[str, Any]] = {
     },
     **{
         f"N:N {name}": spec_data(
-            "N:N", [name], [output("tags"), output("keys"), output("out_frames")], LAYERS
+            "N:N", [name],
+            [output("tags"), output("keys"), output("out_frames"), output("out_double_frames")],
+            LAYERS,
         )
         for name in STEPS
     },
@@ -98,7 +100,8 @@ SPECS: dict[str, dict[str, Any]] = {
     **{
         f"1:1 {' '.join(names)}": spec_data(
             "1:1", names,
-            [output("class"), output("labels"), output("out_number"), output("out_vector")],
+            [output("class"), output("labels"), output("out_number"), output("out_vector"),
+             output("out_doubles")],
             head={"hidden": [5], "activation": "gelu"},
         )
         for names in (["category"], ["number"], ["vector"], ["vector", "category", "number"])
@@ -108,7 +111,8 @@ SPECS: dict[str, dict[str, Any]] = {
         for kind in SEQUENCES if "series" in kind
         for name, distribution in DISTRIBUTIONS.items()
         for how, more in (("direct", {}), ("recursive", RECURSIVE), ("attending", ATTENDING))
-        if kind == "series" or name in ("gaussian", "negative_binomial")
+        if kind in ("series", "double_series", "double_window_series")
+        or name in ("gaussian", "negative_binomial")
     },
 }  # fmt: skip
 

@@ -98,7 +98,7 @@ def test_numbers_in_every_spelling(value: float) -> None:
     for cell, textual in ((value, False), (repr(value), True), (f" {value:e} ", True)):
         found = decode.number(cell, textual)
         assert found.shape == (1,)
-        assert found.dtype == np.float32
+        assert found.dtype == np.float64
         assert found[0] == pytest.approx(value, rel=1e-6)
 
 
@@ -106,7 +106,7 @@ def test_numbers_in_every_spelling(value: float) -> None:
 def test_frames_in_every_spelling(steps: int, width: int, data: st.DataObject) -> None:
     number = st.integers(-1000, 1000) | st.floats(width=32, allow_nan=False, allow_infinity=False)
     cell = [[data.draw(number) for _ in range(width)] for _ in range(steps)]
-    expected = np.array(cell, np.float32).reshape(steps, width if steps else 0)
+    expected = np.array(cell, np.float64).reshape(steps, width if steps else 0)
     np.testing.assert_array_equal(decode.frames(cell), expected)
     np.testing.assert_array_equal(decode.frames(json.dumps(cell), textual=True), expected)
 
@@ -282,7 +282,7 @@ def test_what_is_missing() -> None:
     with pytest.raises(DataError, match="has steps of no numbers"):
         decode.frames([[], None], missing=True)
     with pytest.raises(DataError, match="step 2, number 1, no time since the step before"):
-        decode.check_elapsed(np.array([[0, 1], [nan, 1]], np.float32), 0)
+        decode.check_elapsed(np.array([[0, 1], [nan, 1]], np.float64), 0)
 
 
 WRONG_LISTS: list[tuple[Callable[..., Any], object, str]] = [

@@ -52,7 +52,7 @@ def asked(row: Row, told: Mapping[str, Any], ids: bool, textual: bool = False) -
             value = told[key]
         else:
             value = _with_nulls(np.asarray(value).tolist())
-        if key == "number":
+        if key.endswith("number"):
             (value,) = value
         if textual and not (isinstance(value, str) and key not in ("tokens", "key_steps")):
             value = "" if value is None else json.dumps(value)
@@ -227,3 +227,22 @@ def test_subwords_by_the_tokenizer_beside_the_model(subwords: Path) -> None:
     assert list(alone.answer([{"text": numbers[0]}])) == of_texts[:1]
     with pytest.raises(DataError, match=r"row 1: column 'text' is a text, and .*put it beside"):
         list(alone.answer([{"text": "the cat"}]))
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([[1, None, 2]], "has in step 1, number 2, no time since the step before"),
+        ([[1, 2, 2], [1, -3, 2]], "has in step 2, number 2, -3, a negative time"),
+    ],
+)
+def test_a_time_since_the_step_before_is_asked_for_as_in_training(
+    tmp_path: Path, steps: list[Any], message: str
+) -> None:
+    data = spec_data("N:1", ["frames"], [output("class")], [{"cell": "cfc", "units": 3}])
+    data["data"]["input"][0]["elapsed"] = 1
+    model = written(tmp_path, *plan_of(data))
+    with pytest.raises(DataError, match=message):
+        list(model.answer([{"frames": steps}]))
+    (answer,) = model.answer([{"frames": [[None, 2, None], [1, 0, 2]]}])
+    assert answer["class"] in ("a", "b", "c")

@@ -15,6 +15,8 @@ from rnnspec.errors import DataError
 CODE_POINTS = 0x110000
 BLOCK = 1 << 18
 """Numbers that are merged into the moments at once."""
+NOISE = 1e-13
+"""Share of its size that a number in float64 may be off by rounding alone, some hundred times."""
 MOST_WORDS = 1 << 21
 """Different words counted at once; beyond it the rarest half is let go (`WordCounts`)."""
 
@@ -145,6 +147,8 @@ class Moments:
     """Mean of the numbers so far, less `origin`."""
     squares: NDArray[np.float64] | float = 0.0
     """Sum of squared distances from the mean."""
+    rounding: NDArray[np.float64] | float = 0.0
+    """Sum of the squares of what float32 rounds off."""
     held: list[Floats] = field(default_factory=list)
     """Steps that are not a whole block yet."""
 
@@ -168,7 +172,7 @@ class Moments:
         self.held = []
 
     def _merge(self, steps: Floats) -> None:
-        values = steps.astype(np.float64)
+        values = steps.copy()
         known = ~np.isnan(values)
         values -= self._set_origin(values, known)
         values[~known] = 0
@@ -179,6 +183,7 @@ class Moments:
         total, distance = self.count + count, mean - self.shift
         some = np.maximum(total, 1)
         self.squares += (values**2).sum(axis=0) + distance**2 * (self.count * (count / some))
+        self.rounding += (np.where(known, rounded_off(steps), 0) ** 2).sum(axis=0)
         self.shift += distance * (count / some)
         self.count = total
 
@@ -209,9 +214,24 @@ class Moments:
         return tuple((self.origin + self.shift).tolist())
 
     def deviation(self) -> tuple[float, ...]:
-        """1 for a feature that does not change, or by less than float32 can tell from 0."""
-        self._finish()
-        assert self.origin is not None, "no step was added"
+        """Of a feature that does not change, or by no more than float64 rounds its numbers, its
+        own size, so that its unit does not matter; 1 of one that float32 cannot tell from 0."""
+        mean = np.abs(np.array(self.mean()))
         deviation = np.sqrt(np.asarray(self.squares) / np.maximum(self.count, 1))
-        steady = deviation < np.finfo(np.float32).tiny
-        return tuple(np.where(steady, 1.0, deviation).tolist())
+        found = np.where(deviation <= NOISE * mean, mean, deviation)
+        return tuple(np.where(found < np.finfo(np.float32).tiny, 1.0, found).tolist())
+
+    def lost(self) -> tuple[float, ...]:
+        """The root mean square of what float32 rounds off, over the deviation; empty where it is
+        nothing."""
+        if not np.any(self.rounding):
+            return ()
+        deviation = np.array(self.deviation())
+        rounding = np.sqrt(np.asarray(self.rounding) / np.maximum(self.count, 1))
+        return tuple((rounding / deviation).tolist())
+
+
+def rounded_off(values: Floats) -> Floats:
+    """What is lost of `values` in float32."""
+    found: Floats = values - values.astype(np.float32)
+    return found

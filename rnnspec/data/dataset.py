@@ -23,17 +23,17 @@ class Batch:
 
     `inputs` by the key of the node, values and lengths:
 
-    - tokens `[B, T]` int64, frames `[B, T, W]` and series `[B, T, 1]` float32 (NaN for a missing
-      number), keys `[B, T, size]` float32 of 0 and 1, with lengths `[B]`; all as long in each row;
+    - tokens `[B, T]` int64, frames `[B, T, W]` and series `[B, T, 1]` of numbers (NaN for a missing
+      one), keys `[B, T, size]` float32 of 0 and 1, with lengths `[B]`; all as long in each row;
     - characters of tokens `[B, T, C]` int64 with lengths `[B, T]`;
-    - categories `[B]` int64 and vectors `[B, W]` float32, with lengths of 1;
-    - values ahead of a series `[B, H, 1]` float32, with lengths of H.
+    - categories `[B]` int64 and vectors `[B, W]` of numbers, with lengths of 1;
+    - values ahead of a series `[B, H, 1]`, with lengths of H.
 
     Past a row's length stands 0, which is PAD_ID. `targets` by column; -1, or NaN, stands where
     there is nothing to answer: classes `[B]` or `[B, T]` int64; several labels `[B, L]` or
-    `[B, T, L]` float32 of 0 and 1; numbers `[B, W]` or `[B, T, W]` float32; texts `[B, U]` int64,
-    each ended by END_ID; forecasts `[B, H]` float32. `raw` has the cells behind them, of whole rows
-    that are measured.
+    `[B, T, L]` float32 of 0 and 1; numbers `[B, W]` or `[B, T, W]`; texts `[B, U]` int64, each
+    ended by END_ID; forecasts `[B, H]`. Numbers are float32, or float64 where the node is `double`.
+    `raw` has the cells behind them, of whole rows that are measured.
     """
 
     inputs: dict[str, tuple[Values, Lengths]]
@@ -50,9 +50,9 @@ class Season:
     its steps where the file is for validation alone), NaN where the series is too short for one.
     """
 
-    values: NDArray[np.float32]
+    values: NDArray[np.floating]
     first: NDArray[np.int64]
-    scale: NDArray[np.float32]
+    scale: NDArray[np.floating]
     season: int
     horizon: int
 
@@ -64,8 +64,8 @@ class Naive:
     MASE is the mean absolute error / scale (Hyndman and Koehler 2006). NaN where unknown.
     """
 
-    forecast: NDArray[np.float32]
-    scale: NDArray[np.float32]
+    forecast: NDArray[np.floating]
+    scale: NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from rnnspec.data.lines import check_file
 from rnnspec.data.maps import Maps
 from rnnspec.data.readers import BadRows, Chunk, Progress, telling
 from rnnspec.data.reading import Reading, SeriesReading
-from rnnspec.data.series import Part, SeriesColumn, TableBuilder, Windows, naive_scale, windows
+from rnnspec.data.series import Part, TableBuilder, Windows, naive_scale, windows
 from rnnspec.data.series_steps import whole_series
 from rnnspec.data.shards import Shards
 from rnnspec.data.split import validation_mask
@@ -249,7 +249,7 @@ def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:
     builder = TableBuilder(reading)
     takers = job.takers(writer)
     names = encoding.series()
-    series = {column: SeriesColumn(column, encoding.may_lack(column)) for column in names}
+    series = {column: encoding.series_column(column) for column in names}
     answers = [
         (name, node.column, taker)
         for name, node in encoding.named()
@@ -281,7 +281,7 @@ def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:
         writer.column(name, array.dtype, *array.shape[1:]).append(array)
 
 
-def _scales(found: Windows, values: NDArray[np.float32], season: int) -> NDArray[np.float32]:
+def _scales(found: Windows, values: NDArray[np.floating], season: int) -> NDArray[np.floating]:
     """The scale of each window: that of the training part of its series."""
     bounds = np.stack([found.first, found.trained], axis=1)
     different, which = np.unique(bounds, axis=0, return_inverse=True)

@@ -77,19 +77,21 @@ class TableBuilder:
 
 @dataclass(slots=True)
 class SeriesColumn:
-    """Takes in one number a row, and holds them: 4 bytes each. NaN where missing, if allowed."""
+    """Takes in one number a row, and holds them, in `dtype`: 4 or 8 bytes each. NaN where missing,
+    if allowed."""
 
     column: str
     missing: bool
-    found: list[NDArray[np.float32]] = field(default_factory=list)
+    dtype: str = "<f4"
+    found: list[NDArray[np.floating]] = field(default_factory=list)
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
         def decoded(cell: object) -> float:
             return decode.real(cell, chunk.textual, self.missing)
 
-        self.found.append(np.array(bad.decoded(chunk, self.column, decoded), np.float32))
+        self.found.append(np.array(bad.decoded(chunk, self.column, decoded), self.dtype))
 
-    def values(self, table: Table) -> NDArray[np.float32]:
+    def values(self, table: Table) -> NDArray[np.floating]:
         """Those of all rows, series by series: `[rows]`, by place."""
         return np.concatenate(self.found)[table.order]
 
@@ -176,7 +178,7 @@ def _too_short(table: Table, number: int, reading: SeriesReading, bad: BadRows) 
 
 
 def naive_scale(
-    values: NDArray[np.float32], bounds: Sequence[tuple[int, int]], season: int
+    values: NDArray[np.floating], bounds: Sequence[tuple[int, int]], season: int
 ) -> NDArray[np.float32]:
     """Mean of |v[t] - v[t - season]| within each of `bounds`, pairs of places of `values`; NaN
     where there is no such t (Hyndman and Koehler 2006, the scale of MASE)."""
@@ -191,13 +193,13 @@ def naive_scale(
 
 
 def seasonal_naive(
-    values: NDArray[np.float32], ends: Places, first: Places, season: int, horizon: int
-) -> NDArray[np.float32]:
+    values: NDArray[np.floating], ends: Places, first: Places, season: int, horizon: int
+) -> NDArray[np.floating]:
     """The forecasts `[B, horizon]` after `ends`: the values of the last season again, or the last
     value where the series that begins at `first` has not been going on for a season."""
     ahead = np.arange(horizon)
     places = ends[:, None] - season + ahead % season
-    found: NDArray[np.float32] = values[
+    found: NDArray[np.floating] = values[
         np.where(places < first[:, None], ends[:, None] - 1, places)
     ]
     return found

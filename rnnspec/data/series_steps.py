@@ -51,7 +51,7 @@ class SeriesFrames:
     def add(self, chunk: Chunk, bad: BadRows) -> None:
         self.numbers.add(chunk, bad)
 
-    def values(self, table: Table) -> NDArray[np.float32]:
+    def values(self, table: Table) -> NDArray[np.floating]:
         return self.numbers.values(table)[:, None]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data.columns.gather import facts_of, gatherers, outputs_of
-from rnnspec.data.counting import Moments
+from rnnspec.data.counting import NOISE, Moments, rounded_off
 from rnnspec.data.readers import BadRows, Chunk
 from rnnspec.data.reading import Reading, SeriesReading
 from rnnspec.data.series import SeriesColumn, Table, TableBuilder, training_end, windows
@@ -33,7 +33,9 @@ def survey_series(
 ) -> Facts:
     """The facts of a table of series; its rows are training windows. See `survey`."""
     columns = [each for each in spec.data.inputs if isinstance(each, SeriesInput)]
-    takers = {each.column: SeriesColumn(each.column, each.missing != "error") for each in columns}
+    takers = {
+        each.column: SeriesColumn(each.column, each.missing != "error", "<f8") for each in columns
+    }
     builder, bad = TableBuilder(series), BadRows(train)
     names = [*builder.columns, *takers]
     for chunk in reading.read(train, names, bad, told):
@@ -49,9 +51,9 @@ def survey_series(
     trained = _trained_rows(table, series, share)
     found: dict[str, ColumnFacts] = {}
     for each in columns:
-        values = takers[each.column].values(table)[trained[table.order]]
+        values = takers[each.column].values(table).astype(np.float64, copy=False)
         try:
-            found[each.column] = _series_facts(each, values, longest)
+            found[each.column] = _series_facts(each, values, trained, table, longest)
         except DataError as error:
             raise DataError(f"{train}: column {each.column!r} has {error}") from error
     inputs, outputs = _facts_of_rows(spec, reading, train, trained)
@@ -67,19 +69,50 @@ def _trained_rows(table: Table, series: SeriesReading, share: float) -> NDArray[
     return kept
 
 
-def _series_facts(column: SeriesInput, values: NDArray[np.float32], longest: int) -> NumericFacts:
+def _series_facts(
+    column: SeriesInput,
+    values: NDArray[np.float64],
+    trained: NDArray[np.bool_],
+    table: Table,
+    longest: int,
+) -> NumericFacts:
     """Mean and deviation, or median and interquartile range / 1.349, of what is not missing.
 
     A series of which half is one value has no such range: then the deviation stands for it.
+    `values` are by place, `trained` says which rows of the table are for training.
     """
-    moments = Moments()
-    moments.add(values[:, None])
+    kept, moments = trained[table.order], Moments()
+    moments.add(values[kept][:, None])
     moments.check()
+    mean, deviation, lost = moments.mean(), moments.deviation(), moments.lost()
     if column.scale == "robust":
-        low, middle, high = np.nanpercentile(values.astype(np.float64), [25, 50, 75]).tolist()
-        deviation = ((high - low) / QUARTILES,) if high > low else moments.deviation()
-        return NumericFacts(1, (middle,), deviation, longest)
-    return NumericFacts(1, moments.mean(), moments.deviation(), longest)
+        low, middle, high = np.nanpercentile(values[kept], [25, 50, 75]).tolist()
+        mean = (middle,)
+        if high - low > NOISE * abs(middle):
+            spread = (high - low) / QUARTILES
+            lost = tuple(share * deviation[0] / spread for share in lost)
+            deviation = (spread,)
+    elif column.scale == "window" and lost:
+        lost = (_lost_in_windows(np.where(kept, values, np.nan), table, longest),)
+    return NumericFacts(1, mean, deviation, longest, lost)
+
+
+def _lost_in_windows(values: NDArray[np.float64], table: Table, window: int) -> float:
+    """What float32 would lose of a series, as `NumericFacts.lost` has it: its steps are cut into
+    windows one after the other."""
+    most = 0.0
+    for first, end in zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True):
+        steps = values[first:end]
+        steps = steps[~np.isnan(steps)]
+        rounding = float(np.sqrt((rounded_off(steps) ** 2).mean())) if len(steps) else 0.0
+        if not rounding:
+            continue
+        size = min(window, len(steps))
+        cut = steps[: len(steps) // size * size].reshape(-1, size)
+        deviation = float(np.sqrt(cut.var(axis=1).mean()))
+        if deviation > NOISE * float(np.abs(steps).max()):
+            most = max(most, rounding / deviation)
+    return most
 
 
 def _facts_of_rows(

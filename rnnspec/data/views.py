@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rnnspec.plan.facts import END_ID
 
 Lengths = NDArray[np.int64]
-Values = NDArray[np.int64] | NDArray[np.float32]
+Values = NDArray[np.int64] | NDArray[np.floating]
 SKIPPED = -1
 """The number of a class that is missing, or past a row's length."""
 
@@ -99,7 +99,7 @@ class NextFrames:
     `values` `[steps, W]`.
     """
 
-    values: NDArray[np.float32]
+    values: NDArray[np.floating]
 
     def batch(self, cut: Cut) -> tuple[Values, Lengths]:
         reach = np.minimum(cut.lengths, cut.ends - cut.starts - 1).clip(0)
@@ -194,7 +194,7 @@ class Future:
     """The `horizon` values after the steps of a row, out of `values` `[steps]`: `[B, horizon]`, or
     `[B, horizon, 1]` if `wide`. The sequence goes on at least as long."""
 
-    values: NDArray[np.float32]
+    values: NDArray[np.floating]
     horizon: int
     wide: bool
 

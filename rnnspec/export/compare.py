@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 
 ALLOWED = 1e-5
 """Largest difference allowed: of probabilities, or of numbers in units of their deviation."""
+ROUNDED = 4 * 2.0**-24 / ALLOWED
+"""Share of a number in float32 that counts as a unit: it leaves room for four of its roundings."""
 ROUNDING_FACTOR = 10
 """A row at which the module is sensitive to rounding may differ further: by this many times what
 the module itself loses there by computing in float32 rather than float64. Over hundreds of steps
@@ -53,12 +55,14 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class Answers:
     """To one batch: of the module, of the module in float64, and of the file by output's name;
-    `lengths` are those of the rows."""
+    `lengths` are those of the rows. `moments` `[B, 2]` are the centre and the scale of each row's
+    window, where a forecast is scaled by them."""
 
     expected: Array
     precise: Array
     got: Mapping[str, NDArray[np.generic]]
     lengths: NDArray[np.int64]
+    moments: Array | None = None
 
 
 def compare(
@@ -82,7 +86,7 @@ def compare(
     if not np.isfinite(expected).all():
         lost = expected[~np.isfinite(expected)][0]
         raise ExportError(f"{node.column}: {LOST.format(lost)}")
-    unit = _units(node, facts, expected)
+    unit = _units(node, facts, expected, answers.moments)
     differences = np.abs(told.reshape(expected.shape) - expected) / unit
     rounding = np.abs(expected - precise) / unit
     # Rounding of a row shows in some of its numbers and may be felt in all.
@@ -111,21 +115,32 @@ def _told(
     return np.stack(parts, axis=-1)
 
 
-def _units(node: Output, facts: Facts, expected: Array) -> Array:
-    """What a difference is measured in: 1 of probabilities, of numbers their deviation. An offset
-    far larger than the deviation costs float32 digits in both back ends alike."""
+def _units(node: Output, facts: Facts, expected: Array, moments: Array | None) -> Array:
+    """What a difference is measured in: 1 of probabilities; of numbers what they are scaled by, or
+    how far from the centre they are, if that is more, so that no unit of the data matters. What
+    float32 rounds off an answer that leaves the file in it is allowed besides."""
     if isinstance(node, ClassOutput | LabelsOutput):
         return np.ones(())
+    assert isinstance(node, NumericOutput | ForecastOutput)
     known = facts.outputs.get(node.column, facts.inputs.get(node.column))
     assert isinstance(known, NumericFacts)
-    unit = np.ones(())
-    if isinstance(node, ForecastOutput):
-        # All numbers of a row come of the same window, and are as precise as the largest is.
-        largest = np.abs(expected).max(axis=(1, 2), keepdims=True, initial=0.0)
-        return np.asarray(np.maximum(known.deviation[0], largest))
-    if isinstance(node, NumericOutput) and node.scaled:
-        unit = np.asarray(known.deviation)
-    return np.asarray(np.maximum(unit, np.abs(expected)))
+    centre, scale = np.zeros(()), np.asarray(known.deviation)
+    if moments is not None:
+        centre, scale = moments[:, 0, None, None], moments[:, 1, None, None]
+    elif node.scaled:
+        centre = np.asarray(known.mean)
+    rounded = 0.0 if node.double else ROUNDED * np.abs(expected)
+    if isinstance(node, NumericOutput):
+        return np.asarray(np.maximum(scale, np.abs(expected - centre)) + rounded)
+    # All numbers of a row come of the same window, and are as precise as the largest is.
+    moved = 1 if node.distribution != "quantiles" else expected.shape[-1]
+    far = np.abs(expected[..., :moved] - centre).max(axis=(1, 2), keepdims=True, initial=0.0)
+    if node.distribution == "negative_binomial":  # neither number has the unit of the other
+        return np.asarray(np.abs(expected) + np.concatenate([far, np.zeros_like(far)], axis=-1))
+    units = np.broadcast_to(np.maximum(scale, far), expected.shape) + rounded
+    if node.distribution == "student_t":  # degrees of freedom have no unit
+        units[..., 2] = np.maximum(1, np.abs(expected[..., 2]))
+    return units
 
 
 def _check(node: Output, differences: Array, rounding: Array) -> None:

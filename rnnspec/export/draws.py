@@ -150,7 +150,7 @@ def _numbers(
     known: NumericFacts,
     length: int,
     draw: Generator,
-) -> NDArray[np.float32]:
+) -> NDArray[np.floating]:
     match node:
         case FramesInput():
             values = draw.normal(known.mean, known.deviation, (length, node.width))
@@ -162,7 +162,7 @@ def _numbers(
             values = draw.normal(known.mean[0], known.deviation[0], length)
         case FutureInput():
             values = draw.normal(known.mean[0], known.deviation[0], node.horizon)
-    found = values.astype(np.float32)
+    found: NDArray[np.floating] = values.astype(np.float64 if node.double else np.float32)
     if node.missing != "error":
         gone = draw.random(found.shape) < MISSING_SHARE
         if isinstance(node, FramesInput) and node.elapsed is not None:

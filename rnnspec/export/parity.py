@@ -72,7 +72,14 @@ def prove(
                 seen += compare_texts(asked, facts, probe, one, other, got, ids)
                 continue
             assert not isinstance(one, Texts) and not isinstance(other, Texts)
-            answers = Answers(one.double().numpy(), other.numpy(), got, probe.lengths)
+            moments = exact.moments(node.column, inputs_of(exact, probe.batch))
+            answers = Answers(
+                one.double().numpy(),
+                other.numpy(),
+                got,
+                probe.lengths,
+                None if moments is None else moments.numpy(),
+            )
             seen += compare(model.plan, node, facts, answers)
         batches, rows = batches + 1, rows + len(probe.lengths)
     return Parity(
@@ -86,13 +93,13 @@ def _answers(model: Model, probe: Probe) -> Mapping[str, torch.Tensor | Texts]:
 
 
 def inputs_of(model: Model, batch: Batch) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-    """A batch as tensors, numbers as precise as the model's."""
+    """A batch as tensors, numbers in float32 as precise as the model's."""
     dtype = next(model.parameters()).dtype
     found = {}
     for key, (values, lengths) in batch.items():
         tensor = torch.from_numpy(np.ascontiguousarray(values))
         found[key] = (
-            tensor.to(dtype) if tensor.is_floating_point() else tensor,
+            tensor.to(dtype) if tensor.dtype == torch.float32 else tensor,
             torch.from_numpy(lengths),
         )
     return found

@@ -58,13 +58,14 @@ def write_facts(folder: Path, facts: Facts) -> None:
 def _written(folder: Path, side: str, column: str, facts: ColumnFacts) -> dict[str, object]:
     """What stands in facts.json of a column, after writing its vocabulary, if any."""
     match facts:
-        case NumericFacts(width=width, mean=mean, deviation=deviation, longest=longest):
+        case NumericFacts(width=width, mean=mean, deviation=deviation, longest=longest, lost=lost):
             return {
                 "kind": "numeric",
                 "width": width,
                 "longest": longest,
                 "mean": list(mean),
                 "deviation": list(deviation),
+                **({"lost": list(lost)} if lost else {}),
             }
         case TextFacts():
             return _written_text(folder, side, column, facts)
@@ -211,7 +212,8 @@ def _column(
             deviation = place.at("deviation").floats(about, width)
             if not all(value > 0 for value in deviation):
                 place.at("deviation").fail("holds a number that is not above 0")
-            return NumericFacts(width, mean, deviation, place.at("longest").whole(about))
+            lost = place.at("lost").floats(about, width) if "lost" in about else ()
+            return NumericFacts(width, mean, deviation, place.at("longest").whole(about), lost)
         case "text":
             return _text(folder, place, about)
         case "class":

@@ -15,6 +15,9 @@ Missing = Literal["error", "mean", "previous"]
 mean of the training rows, after scaling 0; or the last value of its feature before it in the row,
 the mean where there is none. A value scaled by its window has its centre for a mean, also 0."""
 WindowKind = Literal["window", "mean"]
+NOISE = {False: 1e-6, True: 1e-13}
+"""Share of its mean size below which the deviation of a window is rounding, by `double`: some ten
+times what float32 rounds by, and what the facts take for rounding in float64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,10 @@ class FramesInput:
     """Vectors of `column`, `[B, T, width]`, with their lengths `[B]`; (v - mean) / deviation if
     `scaled`.
 
+    `double` ones, here and in other nodes, are float64 where float32 would lose too much of them
+    (`plan.facts.MOST_LOST`), and float32 once they are scaled; their mean is the sum of the weights
+    `mean` and `rest`, which has what float32 rounds off the mean.
+
     Element `elapsed` of each vector, if any, is taken out: an `Elapsed` node has it. The value is
     `[B, T, features]`.
     """
@@ -85,6 +92,7 @@ class FramesInput:
     scaled: bool
     elapsed: int | None = None
     missing: Missing = "error"
+    double: bool = False
 
     @property
     def key(self) -> str:
@@ -135,6 +143,7 @@ class VectorInput:
     scaled: bool = False
     single: bool = False
     missing: Missing = "error"
+    double: bool = False
 
     @property
     def key(self) -> str:
@@ -154,6 +163,7 @@ class SeriesInput:
     scaled: bool
     moments: str = ""
     missing: Missing = "error"
+    double: bool = False
 
     @property
     def key(self) -> str:
@@ -162,18 +172,26 @@ class SeriesInput:
 
 @dataclass(frozen=True, slots=True)
 class WindowMoments:
-    """Centre and scale of the past of the series in `column`, `[B, 2]`.
+    """Centre and scale of the past of the series in `column`, `[B, 2]`, in float64.
 
-    `window`: its mean, and the square root of its variance + 1e-5 (Kim et al. 2022, RevIN); `mean`:
-    0, and the mean of its absolute values, at least 1e-5 (Salinas et al. 2020, DeepAR, equation 4
-    but for the 1). Missing numbers are left out, with `previous` those that have no value before
-    them. Of a row of no steps, or of none but missing ones, 0 and 1.
+    `window`: its mean, and its standard deviation (Kim et al. 2022, RevIN, without what is added to
+    the variance there, for that has the unit of the data). A deviation of at most `NOISE` of the
+    mean size m of the values is none: the scale of a window that stands still is m. `mean`: 0, and
+    m (Salinas et al. 2020, DeepAR, equation 4 but for the 1). Where m is 0 too, what the training
+    rows have stands for the scale: of `window` their deviation, of `mean` the root of their mean
+    square. So all answers and all relative errors stay as they are if a series is multiplied by a
+    number, but for windows of zeros, which have no unit of their own.
+
+    Missing numbers are left out, with `previous` those that have no value before them. Of a row of
+    no steps, or of none but missing ones, both are those of the training rows, the centre of `mean`
+    0.
     """
 
     name: str
     column: str
     kind: WindowKind
     missing: Missing = "error"
+    double: bool = False
 
     @property
     def key(self) -> str:
@@ -198,6 +216,7 @@ class FutureInput:
     flat: bool = False
     missing: Missing = "error"
     past: str = ""
+    double: bool = False
 
     @property
     def key(self) -> str:

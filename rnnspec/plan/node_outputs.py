@@ -46,7 +46,8 @@ class LabelsOutput:
 
 @dataclass(frozen=True, slots=True)
 class NumericOutput:
-    """`[B, width]` in the units of the data: v * deviation + mean if `scaled`.
+    """`[B, width]` in the units of the data: v * deviation + mean if `scaled`, in float64 if
+    `double` (as of `FramesInput`).
 
     `single` columns hold one number a row and are answered as `[B]`. With `steps` `[B, T, width]`;
     `ahead`: it is the next step of the input of frames or of a series in the same column.
@@ -60,6 +61,7 @@ class NumericOutput:
     single: bool
     steps: bool = False
     ahead: bool = False
+    double: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,8 @@ class ForecastOutput:
       that the variance is mean + dispersion * mean^2 (Salinas et al. 2020, DeepAR, equation 3 and
       section 3.3).
 
-    `softplus` is at least 1e-6. The answer of a distribution is its mean.
+    `softplus` is at least 1e-6. The answer of a distribution is its mean. All are float64 with
+    `double`.
     """
 
     name: str
@@ -173,6 +176,7 @@ class ForecastOutput:
     quantiles: tuple[float, ...] = ()
     scaled: bool = False
     moments: str = ""
+    double: bool = False
 
     @property
     def parameters(self) -> int:

@@ -65,7 +65,7 @@ def read_inputs(spec: language.Spec, facts: Facts) -> Sources:
         if isinstance(source, language.StaticInput):
             _static(source, facts, found)
         elif isinstance(source, language.SeriesInput):
-            _series(spec, source, found)
+            _series(spec, source, facts, found)
         elif isinstance(source, language.FramesInput):
             found.sequences.append(_frames(spec, number, source, facts, found.nodes))
         elif isinstance(source, language.KeysInput):
@@ -171,20 +171,25 @@ def _frames(
     if elapsed is not None:
         nodes.append(Elapsed(f"{name}.elapsed", source.column, elapsed))
     scaled = source.scale == "standard"
-    node = FramesInput(name, source.column, known.width, scaled, elapsed, source.missing)
+    double = scaled and known.is_double(elapsed)
+    node = FramesInput(name, source.column, known.width, scaled, elapsed, source.missing, double)
     nodes.append(node)
     return Read(node.name, node.features)
 
 
-def _series(spec: language.Spec, source: language.SeriesInput, found: Sources) -> None:
+def _series(
+    spec: language.Spec, source: language.SeriesInput, facts: Facts, found: Sources
+) -> None:
     """The past of a series and, where it is known, what lies ahead."""
-    name, moments = f"input.{source.column}", ""
+    known, name, moments = facts.inputs[source.column], f"input.{source.column}", ""
+    assert isinstance(known, NumericFacts)
     scaled = source.scale in ("standard", "robust")
+    double = (scaled or source.scale == "window") and known.is_double()
     if source.scale == "window" or source.scale == "mean":
         moments = f"{name}.moments"
-        node = WindowMoments(moments, source.column, source.scale, source.missing)
+        node = WindowMoments(moments, source.column, source.scale, source.missing, double)
         found.nodes.append(node)
-    found.nodes.append(SeriesInput(name, source.column, scaled, moments, source.missing))
+    found.nodes.append(SeriesInput(name, source.column, scaled, moments, source.missing, double))
     found.sequences.append(Read(name, 1))
     if source.known:
         horizon = next(
@@ -199,6 +204,7 @@ def _series(spec: language.Spec, source: language.SeriesInput, found: Sources) -
             flat=spec.decoder is None,
             missing=source.missing,
             past=name if source.missing == "previous" else "",
+            double=double,
         )
         found.nodes.append(ahead)
         found.ahead.append(Read(ahead.name, horizon if ahead.flat else 1))
@@ -218,7 +224,8 @@ def _static(source: language.StaticInput, facts: Facts, found: Sources) -> None:
         single = isinstance(source, language.NumberInput)
         scaled = source.scale == "standard"
         missing = source.missing
-        node = VectorInput(name, source.column, known.width, scaled, single, missing)
+        double = scaled and known.is_double()
+        node = VectorInput(name, source.column, known.width, scaled, single, missing, double)
         found.nodes.append(node)
         read = Read(name, known.width)
     if source.join in ("steps", "both"):

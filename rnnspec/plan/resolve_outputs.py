@@ -56,6 +56,7 @@ def forecast_output(
         quantiles=tuple(quantiles),
         scaled=past.scaled,
         moments=past.moments,
+        double=past.double,
     )
 
 
@@ -74,15 +75,21 @@ def _output(
             return ClassOutput(name, source, column, len(known.vocabulary), True, ahead=True)
         case language.NextOutput() if isinstance(known, NumericFacts):
             read = (n for n in nodes if isinstance(n, FramesInput | SeriesInput))
-            scaled = next(n.scaled for n in read if n.column == column)
-            return NumericOutput(name, source, column, known.width, scaled, False, True, ahead=True)
+            past = next(n for n in read if n.column == column)
+            double = past.scaled and past.double
+            return NumericOutput(
+                name, source, column, known.width, past.scaled, False, True, True, double
+            )
         case language.NextOutput():
             return LabelsOutput(name, source, column, len(_labels(known)), steps=True, ahead=True)
         case language.NumberOutput() | language.VectorOutput() | language.FramesOutput():
             assert isinstance(known, NumericFacts)
             single = isinstance(target, language.NumberOutput)
             scaled = target.scale == "standard"
-            return NumericOutput(name, source, column, known.width, scaled, single, steps)
+            double = scaled and known.is_double()
+            return NumericOutput(
+                name, source, column, known.width, scaled, single, steps, double=double
+            )
         case language.ForecastOutput():
             return forecast_output(target, source, nodes)
     raise AssertionError(f"as: {target.as_} is written by a decoder")

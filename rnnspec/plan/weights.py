@@ -31,6 +31,7 @@ from rnnspec.plan.nodes import (
     Scores,
     SeriesInput,
     VectorInput,
+    WindowMoments,
 )
 
 
@@ -43,7 +44,8 @@ class Vectors:
 
 @dataclass(frozen=True, slots=True)
 class FromData:
-    """Taken from the facts of the data, and not trained: "mean" or "deviation"."""
+    """Taken from the facts of the data, and not trained: "mean", "deviation", or "rest", what
+    float32 rounds off the mean."""
 
     what: str
 
@@ -118,11 +120,13 @@ def weights_of(node: Node) -> Iterator[Weight]:
             for inner in node.body:
                 yield from weights_of(inner)
         case FramesInput(scaled=True):
-            yield from _scaling(node.name, node.features)
+            yield from _scaling(node.name, node.features, node.double)
         case VectorInput(scaled=True) | NumericOutput(scaled=True):
-            yield from _scaling(node.name, node.width)
+            yield from _scaling(node.name, node.width, node.double)
         case SeriesInput(scaled=True) | FutureInput(scaled=True) | ForecastOutput(scaled=True):
-            yield from _scaling(node.name, 1)
+            yield from _scaling(node.name, 1, node.double)
+        case WindowMoments():
+            yield from _scaling(node.name, 1, node.double)
 
 
 def _of_attention(node: Attend) -> Iterator[Weight]:
@@ -157,8 +161,10 @@ def _of_attention(node: Attend) -> Iterator[Weight]:
         yield Weight(f"{name}.w_c", (units,), of_units)
 
 
-def _scaling(name: str, width: int) -> Iterator[Weight]:
+def _scaling(name: str, width: int, double: bool) -> Iterator[Weight]:
     yield Weight(f"{name}.mean", (width,), FromData("mean"), False)
+    if double:
+        yield Weight(f"{name}.rest", (width,), FromData("rest"), False)
     yield Weight(f"{name}.deviation", (width,), FromData("deviation"), False)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnspec.plan.node_inputs import NOISE
 from rnnspec.plan.nodes import (
     CategoryInput,
     Elapsed,
@@ -64,17 +65,25 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
             ahead = _ahead(node, weights, values, cell.reshape(-1, 1))
             return ahead.reshape(-1) if node.flat else ahead
         case WindowMoments():
-            return _moments(node, cell.reshape(-1, 1))
+            return _moments(node, weights, cell.reshape(-1, 1))
 
 
 def scaling(node: Any, weights: Arrays, values: Arrays, width: int = 1) -> tuple[Array, Array]:
     """Centre and scale of a node with the fields `scaled` and, some, `moments`."""
     if node.scaled:
-        return weights[f"{node.name}.mean"], weights[f"{node.name}.deviation"]
+        return of_training(node, weights)
     if getattr(node, "moments", ""):
         centre, scale = values[node.moments]
         return np.full(width, centre), np.full(width, scale)
     return np.zeros(width), np.ones(width)
+
+
+def of_training(node: Any, weights: Arrays) -> tuple[Array, Array]:
+    """Mean and deviation of the training rows."""
+    mean = weights[f"{node.name}.mean"]
+    if node.double:
+        mean = mean + weights[f"{node.name}.rest"]
+    return mean, weights[f"{node.name}.deviation"]
 
 
 def _scaled(node: Any, missing: Missing, weights: Arrays, values: Arrays, steps: Array) -> Array:
@@ -104,12 +113,17 @@ def _filled(steps: Array) -> Array:
     return found
 
 
-def _moments(node: WindowMoments, steps: Array) -> Array:
+def _moments(node: WindowMoments, weights: Arrays, steps: Array) -> Array:
     if node.missing == "previous":
         steps = _filled(steps)
     known = steps[~np.isnan(steps)]
-    if not len(known):
-        return np.array([0.0, 1.0])
+    (mean,), (deviation,) = of_training(node, weights)
+    size = np.abs(known).mean() if len(known) else 0.0
     if node.kind == "mean":
-        return np.array([0.0, max(np.abs(known).mean(), 1e-5)])
-    return np.array([known.mean(), np.sqrt(known.var() + 1e-5)])
+        return np.array([0.0, size if size > 0 else np.sqrt(mean**2 + deviation**2)])
+    if not len(known):
+        return np.array([mean, deviation])
+    scale = known.std()
+    if scale <= NOISE[node.double] * size:
+        scale = size
+    return np.array([known.mean(), scale if scale > 0 else deviation])

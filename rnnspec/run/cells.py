@@ -58,7 +58,7 @@ def _frames(column: InputColumn, cell: object, textual: bool) -> decode.Floats:
     assert column.width is not None
     values = decode.frames(cell, textual, column.missing)
     if column.missing and values.shape[1] == 0:  # every step is missing
-        values = np.full((len(values), column.width), np.nan, np.float32)
+        values = np.full((len(values), column.width), np.nan)
     if len(values) and values.shape[1] != column.width:
         raise DataError(
             f"has {values.shape[1]} numbers in each step, the model reads {column.width}"
@@ -77,7 +77,7 @@ def _vector(column: InputColumn, cell: object, textual: bool) -> decode.Floats:
     assert column.width is not None
     values = decode.vector(cell, textual, column.missing)
     if column.missing and not len(values):
-        return np.full(column.width, np.nan, np.float32)
+        return np.full(column.width, np.nan)
     if len(values) != column.width:
         raise DataError(f"has {len(values)} numbers, the model reads {column.width}")
     return values
@@ -85,7 +85,7 @@ def _vector(column: InputColumn, cell: object, textual: bool) -> decode.Floats:
 
 def _series(column: InputColumn, cell: object, textual: bool) -> decode.Floats:
     if _is_empty(cell, textual):
-        return np.zeros(0, np.float32)
+        return np.zeros(0)
     return decode.vector(cell, textual, column.missing)
 
 
@@ -110,7 +110,7 @@ def _is_empty(cell: object, textual: bool) -> bool:
 
 
 def _checked(column: InputColumn, values: Any) -> Integers:
-    found = np.asarray(values, np.float32)
+    found = np.asarray(values, np.float64)
     assert column.width is not None
     wrong = (found < 0) | (found >= column.width) | (found != np.floor(found))
     if wrong.any():

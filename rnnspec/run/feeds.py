@@ -24,15 +24,24 @@ def feeds_of(column: InputColumn, values: Sequence[Any]) -> Feeds:
             return {column.feed: _flags(values, column.width or 0)}
         case "characters":
             return _padded_characters(column, values)
-        case "number" | "category_id":
+        case "category_id":
             return {column.feed: np.array(values).reshape(-1)}
+        case "number":
+            return {column.feed: _floats(column, np.array(values)).reshape(-1)}
         case "vector" | "future":
-            return {column.feed: np.stack(values)}
-        case "ids" | "subwords" | "frames" | "series":
+            return {column.feed: _floats(column, np.stack(values))}
+        case "frames" | "series":
+            return {column.feed: _floats(column, padded(values))}
+        case "ids" | "subwords":
             return {column.feed: padded(values)}
         case kind:
             assert kind in (*TEXTS, "category"), kind
             return {column.feed: np.array(values, object)}
+
+
+def _floats(column: InputColumn, values: NDArray[Any]) -> NDArray[Any]:
+    """Numbers as precise as the graph takes them."""
+    return values.astype(np.float64 if column.double else np.float32, copy=False)
 
 
 def padded(values: Sequence[NDArray[Any]]) -> NDArray[Any]:

@@ -75,7 +75,8 @@ class InputColumn:
     numbers each (`frames`), the past of a series, a list of numbers (`series`), its `width` values
     ahead (`future`), a number or a list of `width` numbers (`vector`). With `missing`, numbers may
     be null, but for number `elapsed` of each step, the time since the step before, which is not
-    below 0 either. `name` is the input of the graph, where it is not called as the column.
+    below 0 either. With `double`, the input of the graph is float64, since float32 would lose too
+    much of its numbers. `name` is the input of the graph, where it is not called as the column.
     """
 
     column: str
@@ -84,6 +85,7 @@ class InputColumn:
     missing: bool = False
     name: str = ""
     elapsed: int | None = None
+    double: bool = False
 
     @property
     def feed(self) -> str:
@@ -99,7 +101,8 @@ class OutputColumn:
     each step (`labels`, `keys`); a number, `width` numbers (`vector`), or such a list a step
     (`frames`); a text, a list of texts (`tokens`) or of numbers (`ids`), the `n_best` of them;
     `width` values ahead (`forecast`), with `quantiles` or other `parts` of a distribution. `drawn`
-    answers want a seed; `name` is the output of the graph, where it is not called as the column.
+    answers want a seed; `double` ones are float64; `name` is the output of the graph, where it is
+    not called as the column.
     """
 
     column: str
@@ -111,6 +114,7 @@ class OutputColumn:
     quantiles: tuple[float, ...] = ()
     parts: tuple[str, ...] = ()
     drawn: bool = False
+    double: bool = False
 
     @property
     def answer(self) -> str:
@@ -158,7 +162,8 @@ def _input(plan: Plan, node: Input, ids: bool) -> InputColumn:
 
     def column(kind: InputKind, width: int | None = None) -> InputColumn:
         told = node.column if isinstance(node, TokensInput | CategoryInput) else node.key
-        return InputColumn(told, kind, width, missing, "" if name == told else name)
+        double = getattr(node, "double", False)
+        return InputColumn(told, kind, width, missing, "" if name == told else name, double=double)
 
     match node:
         case TokensInput():
@@ -189,9 +194,10 @@ def _output(plan: Plan, node: Output, facts: Facts, ids: bool) -> OutputColumn:
     match node:
         case NumericOutput():
             plain: OutputKind = "number" if node.single else "vector"
-            return OutputColumn(column, "frames" if node.steps else plain, node.width, name=name)
+            kind: OutputKind = "frames" if node.steps else plain
+            return OutputColumn(column, kind, node.width, name=name, double=node.double)
         case ClassOutput():
-            kind: OutputKind = "tags" if node.steps else "class"
+            kind = "tags" if node.steps else "class"
             return OutputColumn(column, kind, node.classes, labels_of(facts, column), name)
         case LabelsOutput():
             kind = "keys" if node.steps else "labels"
@@ -210,4 +216,5 @@ def _output(plan: Plan, node: Output, facts: Facts, ids: bool) -> OutputColumn:
                 name=name,
                 quantiles=node.quantiles,
                 parts=tuple(parts),
+                double=node.double,
             )

@@ -24,8 +24,9 @@ Extent = int | str
 """Of one dimension: a number, or a name for one that varies."""
 
 NO_ATTRIBUTES: Attributes = {}
-FLOAT, INT64, STRING, BOOL = (
+FLOAT, DOUBLE, INT64, STRING, BOOL = (
     TensorProto.FLOAT,
+    TensorProto.DOUBLE,
     TensorProto.INT64,
     TensorProto.STRING,
     TensorProto.BOOL,
@@ -144,9 +145,14 @@ class Emitter:
         """An int64 initializer without dimensions."""
         return self.constant(np.array(value, np.int64), f"integer.{value}".replace("-", "minus"))
 
-    def number(self, value: float) -> str:
-        """A float32 initializer without dimensions."""
-        return self.constant(np.array(value, np.float32), f"number.{value:g}")
+    def number(self, value: float, kind: int = FLOAT) -> str:
+        """An initializer without dimensions, of floats or doubles."""
+        dtype = np.float64 if kind == DOUBLE else np.float32
+        return self.constant(np.array(value, dtype), f"number.{value:g}")
+
+    def cast(self, value: str, of: int, to: int, name: str) -> str:
+        """`value`, of the element type `of`, in the element type `to`."""
+        return value if of == to else self.op("Cast", [value], name, {"to": to})
 
     def op(
         self,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from rnnspec.plan.names import output_names
 from rnnspec.plan.nodes import ForecastOutput
-from rnnspec.to_onnx.emitter import FLOAT, Emitter, Extent
-from rnnspec.to_onnx.numbers import UNITS, centre_and_scale
+from rnnspec.to_onnx.emitter import DOUBLE, FLOAT, Emitter, Extent
+from rnnspec.to_onnx.numbers import UNITS, centre_and_scale, scaled_in
 from rnnspec.to_onnx.values import BATCH, Lowering, Steps, Value, Vector
 
 LEAST_SOFTPLUS = 1e-6
@@ -24,22 +24,43 @@ DOCS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """How a row's numbers are scaled: values that broadcast to `[B, H, 1]`, or none."""
+    """How a row's numbers are scaled: values that broadcast to `[B, H, 1]`, or none, of the element
+    type `kind`; what is made of them is of type `to`."""
 
     emit: Emitter
     name: str
     centre: str = ""
     scale: str = ""
+    kind: int = FLOAT
+    to: int = FLOAT
 
     def values(self, raw: str, name: str) -> str:
         """`raw * scale + centre`."""
         if not self.scale:
             return raw
-        wide = self.scaled(raw, f"{name}.wide")
-        return self.emit.op("Add", [wide, self.centre], name)
+        wide = self._wide(raw, f"{name}.wide")
+        return self.told(self.emit.op("Add", [wide, self.centre], name))
 
     def scaled(self, value: str, name: str) -> str:
-        return self.emit.op("Mul", [value, self.scale], name) if self.scale else value
+        """`value * scale`."""
+        return self.told(self._wide(value, name)) if self.scale else value
+
+    def by_root(self, value: str, name: str) -> str:
+        """`value / sqrt(scale)`."""
+        if not self.scale:
+            return value
+        root = self.emit.op("Sqrt", [self.scale], f"{name}.root")
+        value = self.emit.cast(value, FLOAT, self.kind, f"{name}.double")
+        return self.told(self.emit.op("Div", [value, root], name))
+
+    def told(self, value: str, of: int | None = None) -> str:
+        """`value` in the element type of the output."""
+        of = self.kind if of is None else of
+        return self.emit.cast(value, of, self.to, f"{value}.told")
+
+    def _wide(self, value: str, name: str) -> str:
+        value = self.emit.cast(value, FLOAT, self.kind, f"{name}.double")
+        return self.emit.op("Mul", [value, self.scale], name)
 
 
 def lower_forecast(low: Lowering, node: ForecastOutput) -> Value:
@@ -48,8 +69,9 @@ def lower_forecast(low: Lowering, node: ForecastOutput) -> Value:
     mean, others = told(low, node, _raw(low, node))
     extents: list[Extent] = [BATCH, node.horizon]
     answer, *names = output_names(low.plan, node, low.ids)
+    kind = DOUBLE if node.double else FLOAT
     flat = emit.op("Squeeze", [mean, emit.integers(2)], f"{name}.value")
-    emit.output(flat, answer, FLOAT, extents, f"the values ahead, {UNITS}")
+    emit.output(flat, answer, kind, extents, f"the values ahead, {UNITS}")
     for title in names:
         part = title.rpartition(".")[2]
         if part == "quantiles":
@@ -57,7 +79,7 @@ def lower_forecast(low: Lowering, node: ForecastOutput) -> Value:
             value = emit.op("Identity", [others[part]], f"{name}.told_{part}")
         else:
             value = emit.op("Squeeze", [others[part], emit.integers(2)], f"{name}.told_{part}")
-        emit.output(value, title, FLOAT, extents, DOCS[part])
+        emit.output(value, title, kind, extents, DOCS[part])
     return Vector(flat)
 
 
@@ -87,30 +109,29 @@ def told(low: Lowering, node: ForecastOutput, raw: str) -> tuple[str, dict[str, 
             scale = units.scaled(_softplus(emit, parts[1]), f"{name}.scale")
             two = emit.number(2.0)
             degrees = emit.op("Add", [_softplus(emit, parts[2]), two], f"{name}.degrees")
+            degrees = units.told(degrees, FLOAT)
             location = units.values(parts[0], f"{name}.location")
             return location, {"scale": scale, "degrees": degrees}
         case "negative_binomial":
             mean = units.scaled(_softplus(emit, parts[0]), f"{name}.mean")
-            dispersion = _softplus(emit, parts[1])
-            if units.scale:
-                root = emit.op("Sqrt", [units.scale], f"{name}.root")
-                dispersion = emit.op("Div", [dispersion, root], f"{name}.dispersion")
+            dispersion = units.by_root(_softplus(emit, parts[1]), f"{name}.dispersion")
             return mean, {"dispersion": dispersion}
     return units.values(parts[0], f"{name}.point"), {}
 
 
 def units_of(low: Lowering, node: ForecastOutput) -> Units:
     """How the past was scaled, to be undone."""
-    found = centre_and_scale(low, node.name, node.scaled, node.moments)
+    found, kind = centre_and_scale(low, node), scaled_in(node)
     if found is None:
         return Units(low.emit, node.name)
+    to = DOUBLE if node.double else FLOAT
     if node.moments:
         axis = low.emit.integers(2)
         centre, scale = (
             low.emit.op("Unsqueeze", [value, axis], f"{value}.of_row") for value in found
         )
-        return Units(low.emit, node.name, centre, scale)
-    return Units(low.emit, node.name, *found)
+        return Units(low.emit, node.name, centre, scale, kind, to)
+    return Units(low.emit, node.name, *found, kind, to)
 
 
 def _raw(low: Lowering, node: ForecastOutput) -> str:

@@ -112,7 +112,8 @@ def to_onnx(
       [batch, time, labels] of 0 and 1.
     - frames: float `<column>` [batch, time, width]; a series: float `<column>` [batch, time], and
       `<column>.future` [batch, horizon]; a vector: float `<column>` [batch, width] or [batch].
-      NaN is a missing number.
+      NaN is a missing number. Columns that the plan calls `double` are double in place of float,
+      as are the numbers that answer them.
     - int64 `<first sequence>.lengths` [batch], from 0 to `time`, of all sequences alike, unless the
       first one is a text that the model takes apart itself. What stands past a length changes
       nothing.

@@ -1,28 +1,34 @@
 """Numbers: frames, vectors and series in the units of the data, scaled inside the graph.
 
+They come in as floats, or as doubles where the plan says so; what they are scaled to is a float.
+
 A number that is missing comes in as NaN. Where the plan allows it, it is replaced before anything
 reads it; where not, it is the caller's.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
+from rnnspec.plan.node_inputs import NOISE
 from rnnspec.plan.nodes import (
     Elapsed,
+    ForecastOutput,
     FramesInput,
     FutureInput,
     Missing,
+    NumericOutput,
     SeriesInput,
     VectorInput,
     WindowMoments,
 )
 from rnnspec.to_onnx.axis import on_time_axis, some_rows, time_major
-from rnnspec.to_onnx.emitter import FLOAT, Attributes, Extent
+from rnnspec.to_onnx.emitter import BOOL, DOUBLE, FLOAT, Attributes, Extent
 from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.values import BATCH, TIME, Lowering, Steps, Value, Vector
 
-WINDOW_EPSILON = 1e-5
-"""Added to the variance of a window, and least mean size of one."""
 UNITS = "in the units of the data"
+Scalable = FramesInput | VectorInput | SeriesInput | FutureInput | NumericOutput | ForecastOutput
 
 
 def lower_frames(low: Lowering, node: FramesInput) -> Steps:
@@ -35,7 +41,8 @@ def lower_frames(low: Lowering, node: FramesInput) -> Steps:
             "Gather", [values, emit.integers(*others)], f"{node.name}.features", {"axis": 2}
         )
     if node.missing == "previous":
-        values = _carried_on(low, values, raw.lengths, node.features, node.name)
+        kind = kind_of(node)
+        values = _carried_on(low, values, raw.lengths, node.features, node.name, kind)
     return Steps(_scaled(low, node, values, node.missing), raw.lengths)
 
 
@@ -46,15 +53,16 @@ def lower_elapsed(low: Lowering, node: Elapsed) -> Steps:
     assert isinstance(frames, FramesInput), f"{node.column} has no frames"
     raw = _frames(low, frames)
     bounds = map(emit.integers, (node.index, node.index + 1, 2))
-    return Steps(emit.op("Slice", [raw.name, *bounds], node.name), raw.lengths)
+    times = emit.op("Slice", [raw.name, *bounds], node.name)
+    return Steps(emit.cast(times, kind_of(frames), FLOAT, f"{node.name}.float"), raw.lengths)
 
 
 def lower_vector(low: Lowering, node: VectorInput) -> Vector:
     """Numbers `[B, width]`, scaled inside the model if the plan says so."""
     shape: list[Extent] = [BATCH] if node.single else [BATCH, node.width]
     doc = f"{node.width} numbers a row {UNITS}{_or_missing(node.missing)}"
-    given = low.emit.input(node.column, FLOAT, shape, doc, reserved=True)
-    values = some_rows(low, given, f"{node.name}.rows", FLOAT)
+    given = low.emit.input(node.column, kind_of(node), shape, doc, reserved=True)
+    values = some_rows(low, given, f"{node.name}.rows", kind_of(node))
     return Vector(_scaled(low, node, values, node.missing))
 
 
@@ -65,33 +73,43 @@ def lower_series(low: Lowering, node: SeriesInput) -> Steps:
 
 
 def lower_moments(low: Lowering, node: WindowMoments) -> Vector:
-    """Centre and scale of each row's past, `[B, 2]`."""
+    """Centre and scale of each row's past, doubles `[B, 2]`."""
     emit, name, past = low.emit, node.name, _past(low, node.column)
     missing = emit.op("IsNaN", [past.name], f"{name}.missing")
     known = emit.op("Not", [missing], f"{name}.known")
     there = emit.op("And", [past.lengths.mask(), known], f"{name}.there")
-    flags = emit.op("Cast", [there], f"{name}.flags", {"to": FLOAT})
-    total = _sum(low, flags, f"{name}.total")
-    count = emit.op("Max", [total, emit.number(1.0)], f"{name}.count")
+    total = _sum(low, emit.cast(there, BOOL, DOUBLE, f"{name}.flags"), f"{name}.total")
+    zero = emit.number(0.0, DOUBLE)
+    count = emit.op("Max", [total, emit.number(1.0, DOUBLE)], f"{name}.count")
+    of_rows, of_deviation = _of_training(low, node, DOUBLE)
 
     def mean(values: str, title: str) -> str:
-        kept = emit.op("Where", [there, values, emit.number(0.0)], f"{title}.kept")
+        kept = emit.op("Where", [there, values, zero], f"{title}.kept")
         return emit.op("Div", [_sum(low, kept, f"{title}.sum"), count], title)
 
-    least = emit.number(WINDOW_EPSILON)
+    def above(value: str, bound: str, other: str, title: str) -> str:
+        larger = emit.op("Greater", [value, bound], f"{title}.above")
+        return emit.op("Where", [larger, value, other], title)
+
+    size = mean(emit.op("Abs", [past.name], f"{name}.sizes"), f"{name}.size")
     if node.kind == "mean":
-        size = mean(emit.op("Abs", [past.name], f"{name}.sizes"), f"{name}.size")
-        scale = emit.op("Max", [size, least], f"{name}.scale")
-        centre = past.lengths.zeros(1)
+        mean_of_rows, deviation = (low.exact(f"{name}.{part}") for part in ("mean", "deviation"))
+        if node.double:
+            mean_of_rows = mean_of_rows + low.exact(f"{name}.rest")
+        root = emit.weight(f"{name}.root_mean_square", np.hypot(mean_of_rows, deviation))
+        centre, scale = emit.op("Mul", [size, zero], f"{name}.centre"), size
+        scale = above(scale, zero, root, f"{name}.scale")
     else:
-        centre = mean(past.name, f"{name}.centre")
-        distance = emit.op("Sub", [past.name, centre], f"{name}.distance")
+        middle = mean(past.name, f"{name}.middle")
+        distance = emit.op("Sub", [past.name, middle], f"{name}.distance")
         square = emit.op("Mul", [distance, distance], f"{name}.square")
-        variance = mean(square, f"{name}.variance")
-        above_zero = emit.op("Add", [variance, least], f"{name}.above_zero")
-        scale = emit.op("Sqrt", [above_zero], f"{name}.scale")
-    some = emit.op("Greater", [total, emit.number(0.0)], f"{name}.some")
-    scale = emit.op("Where", [some, scale, emit.number(1.0)], f"{name}.scale_or_one")
+        deviation_of = emit.op("Sqrt", [mean(square, f"{name}.variance")], f"{name}.deviation_of")
+        noise = emit.number(NOISE[node.double], DOUBLE)
+        least = emit.op("Mul", [size, noise], f"{name}.noise")
+        moving = above(deviation_of, least, size, f"{name}.moving")
+        scale = above(moving, zero, of_deviation, f"{name}.scale")
+        some = emit.op("Greater", [total, zero], f"{name}.some")
+        centre = emit.op("Where", [some, middle, of_rows], f"{name}.centre")
     return Vector(emit.op("Concat", [centre, scale], name, {"axis": 1}))
 
 
@@ -99,9 +117,9 @@ def lower_future(low: Lowering, node: FutureInput) -> Value:
     """What is known ahead: `[H, B, 1]`, or `[B, H]` if it is flat."""
     emit, name, two = low.emit, node.name, low.emit.integers(2)
     doc = f"the {node.horizon} values ahead, {UNITS}{_or_missing(node.missing)}"
-    given = emit.input(node.key, FLOAT, [BATCH, node.horizon], doc, reserved=True)
+    given = emit.input(node.key, kind_of(node), [BATCH, node.horizon], doc, reserved=True)
     if node.flat:
-        values = some_rows(low, given, f"{name}.rows", FLOAT)
+        values = some_rows(low, given, f"{name}.rows", kind_of(node))
         if not node.past:
             return Vector(_scaled(low, node, values, node.missing))
         turned = emit.op("Transpose", [values], f"{name}.turned", {"perm": [1, 0]})
@@ -123,21 +141,49 @@ def _known_ahead(low: Lowering, node: FutureInput, ahead: str) -> str:
     past = low.steps(node.past)
     last = past.lengths.at_end(past.name, f"{node.name}.last_of_past")
     scaled = _scaled(low, node, ahead, "error")
-    return _carried_on(low, scaled, past.lengths, 1, node.name, last)
+    return _carried_on(low, scaled, past.lengths, 1, node.name, FLOAT, last)
 
 
-def centre_and_scale(
-    low: Lowering, name: str, scaled: bool, moments: str
-) -> tuple[str, str] | None:
+def kind_of(node: FramesInput | VectorInput | SeriesInput | FutureInput) -> int:
+    """The element type of an input of the file."""
+    return DOUBLE if node.double else FLOAT
+
+
+def scaled_in(node: Scalable) -> int:
+    """The element type in which a node is scaled: that of `centre_and_scale`."""
+    return DOUBLE if node.double or _moments_of(node) else FLOAT
+
+
+def _moments_of(node: Scalable) -> str:
+    """The node of the moments that a node is scaled by, or none."""
+    return node.moments if isinstance(node, SeriesInput | FutureInput | ForecastOutput) else ""
+
+
+def centre_and_scale(low: Lowering, node: Scalable) -> tuple[str, str] | None:
     """Of the training rows, `[width]` each, of a row's own window, `[B, 1]` each, or none."""
-    if scaled:
-        return low.canonical(f"{name}.mean"), low.canonical(f"{name}.deviation")
+    if node.scaled:
+        return _of_training(low, node, scaled_in(node))
+    moments = _moments_of(node)
     if not moments:
         return None
-    emit, of_window = low.emit, low.vector(moments)
+    emit, of_window, name = low.emit, low.vector(moments), node.name
     names = [f"{name}.centre", f"{name}.scale"]
     found = emit.ops("Split", [of_window, emit.integers(1, 1)], names, {"axis": 1})
     return found[0], found[1]
+
+
+def _of_training(low: Lowering, node: Scalable | WindowMoments, kind: int) -> tuple[str, str]:
+    """Mean and deviation of the training rows, `[width]` each."""
+    name = node.name
+    if kind == FLOAT:
+        return low.canonical(f"{name}.mean"), low.canonical(f"{name}.deviation")
+    mean = low.exact(f"{name}.mean")
+    if node.double:
+        mean = mean + low.exact(f"{name}.rest")
+    return (
+        low.emit.weight(f"{name}.mean", mean),
+        low.emit.weight(f"{name}.deviation", low.exact(f"{name}.deviation")),
+    )
 
 
 def _scaled(
@@ -146,12 +192,19 @@ def _scaled(
     values: str,
     missing: Missing,
 ) -> str:
-    """`(v - centre) / scale`, and then 0 for a number that is missing and may be."""
-    emit, name = low.emit, node.name
-    moments = node.moments if isinstance(node, SeriesInput | FutureInput) else ""
-    if found := centre_and_scale(low, name, node.scaled, moments):
-        centred = emit.op("Sub", [values, found[0]], f"{name}.centred")
-        values = emit.op("Div", [centred, found[1]], f"{name}.scaled")
+    """`(v - centre) / scale` as floats, and then 0 for a number that is missing and may be.
+
+    `values` are of the type of the input, of the past of a series that of `_past`.
+    """
+    emit, name, kind = low.emit, node.name, kind_of(node)
+    if isinstance(node, SeriesInput):
+        kind = scaled_in(node)
+    if found := centre_and_scale(low, node):
+        wide = emit.cast(values, kind, scaled_in(node), f"{name}.wide")
+        centred = emit.op("Sub", [wide, found[0]], f"{name}.centred")
+        quotient = emit.op("Div", [centred, found[1]], f"{name}.scaled")
+        values, kind = quotient, scaled_in(node)
+    values = emit.cast(values, kind, FLOAT, f"{name}.float")
     if missing == "error":
         return values
     gone = emit.op("IsNaN", [values], f"{name}.missing")
@@ -163,47 +216,57 @@ def _frames(low: Lowering, node: FramesInput) -> Steps:
     if node.column not in low.raw:
         doc = f"steps of {node.width} numbers {UNITS}{_or_missing(node.missing)}; past the length"
         shape: list[Extent] = [BATCH, TIME, node.width]
-        given = low.emit.input(node.column, FLOAT, shape, f"{doc} anything", reserved=True)
+        title = f"{doc} anything"
+        given = low.emit.input(node.column, kind_of(node), shape, title, reserved=True)
         frames = time_major(low, given, f"{node.name}.frames", [node.width])
         low.raw[node.column] = on_time_axis(low, node, frames)
     return low.raw[node.column]
 
 
 def _past(low: Lowering, column: str) -> Steps:
-    """The past of a series, `[T, B, 1]`, by the rule `previous` carried on, else as it came in:
-    emitted by the first node that reads it."""
+    """The past of a series, `[T, B, 1]`, by the rule `previous` carried on, else as it came in, of
+    the type that it is scaled in: emitted by the first node that reads it."""
     if column not in low.raw:
         (node,) = (n for n in low.plan.inputs if isinstance(n, SeriesInput) and n.column == column)
         doc = f"the past of the series {UNITS}{_or_missing(node.missing)}; past the length anything"
-        given = low.emit.input(column, FLOAT, [BATCH, TIME], doc, reserved=True)
+        given = low.emit.input(column, kind_of(node), [BATCH, TIME], doc, reserved=True)
+        kind = scaled_in(node)
+        given = low.emit.cast(given, kind_of(node), kind, f"{node.name}.double")
         major = time_major(low, given, f"{node.name}.time_major")
         steps = low.emit.op("Unsqueeze", [major, low.emit.integers(2)], f"{node.name}.past")
         past = on_time_axis(low, node, steps)
         if node.missing == "previous":
-            past = Steps(_carried_on(low, past.name, past.lengths, 1, node.name), past.lengths)
+            carried = _carried_on(low, past.name, past.lengths, 1, node.name, kind)
+            past = Steps(carried, past.lengths)
         low.raw[column] = past
     return low.raw[column]
 
 
 def _carried_on(
-    low: Lowering, values: str, lengths: Lengths, width: int, name: str, before: str = ""
+    low: Lowering,
+    values: str,
+    lengths: Lengths,
+    width: int,
+    name: str,
+    kind: int,
+    before: str = "",
 ) -> str:
-    """`[T, B, width]` with the last value before it in the place of each NaN that has one; `before`
-    `[B, width]` are those before the first step, if there are any."""
+    """`[T, B, width]`, of an element type, with the last value before it in the place of each NaN
+    that has one; `before` `[B, width]` are those before the first step, if there are any."""
     emit = low.emit
     assert low.padded, "Scan refuses an empty time axis"
     if not before:
         extents = [lengths.batch(), emit.integers(width)]
         shape = emit.op("Concat", extents, f"{name}.carried.shape", {"axis": 0})
-        before = emit.op("Expand", [emit.number(float("nan")), shape], f"{name}.carried.none")
+        before = emit.op("Expand", [emit.number(float("nan"), kind), shape], f"{name}.carried.none")
     body = emit.body()
-    last = body.input(f"{name}.last", FLOAT, [lengths.dimension, width])
-    value = body.input(f"{name}.at_step", FLOAT, [lengths.dimension, width])
+    last = body.input(f"{name}.last", kind, [lengths.dimension, width])
+    value = body.input(f"{name}.at_step", kind, [lengths.dimension, width])
     missing = body.op("IsNaN", [value], f"{name}.at_step.missing")
     known = body.op("Where", [missing, last, value], f"{name}.at_step.known")
     again = body.op("Identity", [known], f"{name}.at_step.carried")
     for leaving in (known, again):
-        body.result(leaving, FLOAT, [lengths.dimension, width])
+        body.result(leaving, kind, [lengths.dimension, width])
     names = [f"{name}.last_known", f"{name}.carried"]
     attributes: Attributes = {"body": body.graph(f"{name}.carry"), "num_scan_inputs": 1}
     return emit.ops("Scan", [before, values], names, attributes)[1]

@@ -8,6 +8,7 @@ from rnnspec.plan.names import labels_of, output_names
 from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput
 from rnnspec.to_onnx.emitter import FLOAT, STRING, Attributes, Extent
 from rnnspec.to_onnx.logs import sigmoid
+from rnnspec.to_onnx.numbers import centre_and_scale, scaled_in
 from rnnspec.to_onnx.values import BATCH, TIME, Lowering, Steps, Value, Vector, like
 
 NOTHING = ""
@@ -63,22 +64,21 @@ def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
 def lower_numeric(low: Lowering, node: NumericOutput) -> Value:
     """`[B]`, `[B, width]` or `[B, T, width]` in the units of the data."""
     emit, source = low.emit, low.values[node.source]
-    value = _by_row(source, f"{node.name}.by_row", 1)
-    if node.scaled:
-        deviation = low.canonical(f"{node.name}.deviation")
-        mean = low.canonical(f"{node.name}.mean")
-        wide = emit.op("Mul", [value, deviation], f"{node.name}.wide")
-        value = emit.op("Add", [wide, mean], f"{node.name}.moved")
+    value, kind = _by_row(source, f"{node.name}.by_row", 1), scaled_in(node)
+    if found := centre_and_scale(low, node):
+        value = emit.cast(value, FLOAT, kind, f"{node.name}.double")
+        wide = emit.op("Mul", [value, found[1]], f"{node.name}.wide")
+        value = emit.op("Add", [wide, found[0]], f"{node.name}.moved")
     elif not node.single and isinstance(source, Vector):  # the source keeps its own name
         value = emit.op("Identity", [value], f"{node.name}.value")
     if isinstance(source, Steps):
         own = _own_steps(low, source, f"{node.name}.own")
-        value = _or_zero(low, own, value, f"{node.name}.or_zero")
+        value = _or_zero(low, own, value, f"{node.name}.or_zero", kind)
     if node.single:
         value = emit.op("Squeeze", [value, emit.integers(-1)], f"{node.name}.single")
     extents = [*_extents(source), *([] if node.single else [node.width])]
     (name,) = output_names(low.plan, node, low.ids)
-    emit.output(value, name, FLOAT, extents, f"in the units of the data{_past(source, '0')}")
+    emit.output(value, name, kind, extents, f"in the units of the data{_past(source, '0')}")
     return like(source, value)
 
 
@@ -95,10 +95,10 @@ def _own_steps(low: Lowering, source: Steps, name: str) -> str:
     return source.lengths.by_row(flat, name)
 
 
-def _or_zero(low: Lowering, own: str, value: str, name: str) -> str:
-    """`[B, T, W]`: `value` at the steps of `own` `[B, T]`, 0 at the others."""
+def _or_zero(low: Lowering, own: str, value: str, name: str, kind: int = FLOAT) -> str:
+    """`[B, T, W]`: `value`, of an element type, at the steps of `own` `[B, T]`, 0 at the others."""
     column = low.emit.op("Unsqueeze", [own, low.emit.integers(2)], f"{name}.own")
-    return low.emit.op("Where", [column, value, low.emit.number(0.0)], name)
+    return low.emit.op("Where", [column, value, low.emit.number(0.0, kind)], name)
 
 
 def _extents(source: Value) -> list[Extent]:

@@ -7,7 +7,7 @@ from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter, Extent
 from rnnspec.to_onnx.forecast import LEAST_SOFTPLUS
 from rnnspec.to_onnx.lengths import Lengths
-from rnnspec.to_onnx.numbers import centre_and_scale
+from rnnspec.to_onnx.numbers import centre_and_scale, scaled_in
 from rnnspec.to_onnx.rows import rows_of
 from rnnspec.to_onnx.search.loop import Loop
 from rnnspec.to_onnx.values import BATCH, Lowering, Steps
@@ -53,10 +53,11 @@ def _shift(low: Lowering, output: ForecastOutput) -> str:
     answer is needs it."""
     if output.distribution != "negative_binomial":
         return ""
-    found = centre_and_scale(low, output.name, output.scaled, output.moments)
+    found, name = centre_and_scale(low, output), f"{output.name}.fed.shift"
     if found is None:
         return ""
-    return low.emit.op("Div", list(found), f"{output.name}.fed.shift")
+    shift = low.emit.op("Div", list(found), name)
+    return low.emit.cast(shift, scaled_in(output), FLOAT, f"{name}.float")
 
 
 def _mean(emit: Emitter, output: ForecastOutput, raw: str, shift: str) -> str:

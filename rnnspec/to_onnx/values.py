@@ -104,6 +104,10 @@ class Lowering:
         """The weight `name` as an initializer of that name."""
         return self.emit.weight(name, self.weights[name])
 
+    def exact(self, name: str) -> NDArray[np.float64]:
+        """The weight `name` in double precision."""
+        return self.weights[name].astype(np.float64)
+
 
 def demands(plan: Plan) -> dict[str, Demand]:
     """What is read of each node's value; dropout passes on what is asked of it."""

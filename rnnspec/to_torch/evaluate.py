@@ -75,8 +75,8 @@ def values_of(
             case nodes.SeriesInput():
                 values[node.name] = part(*inputs[node.key], values.get(node.moments))
             case nodes.FutureInput():
-                last = last_value(sequence(values[node.past])) if node.past else None
-                values[node.name] = part(*inputs[node.key], values.get(node.moments), last)
+                before = last_value(sequence(values[node.past])) if node.past else None
+                values[node.name] = part(*inputs[node.key], values.get(node.moments), before)
             case _ if isinstance(node, nodes.Input | nodes.Derived):
                 values[node.name] = part(*inputs[node.key])
             case nodes.Recurrent():

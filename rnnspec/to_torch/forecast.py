@@ -62,9 +62,10 @@ class ForecastOutput(Scaling):
     """Raw numbers `[B, horizon, parameters]`."""
 
     def __init__(self, node: nodes.ForecastOutput) -> None:
-        super().__init__(1, node.scaled)
+        super().__init__(1, node.scaled, node.double)
         self.horizon, self.width = node.horizon, node.parameters
         self.parameters_of = DISTRIBUTIONS[node.distribution]
+        self.counts = node.distribution == "negative_binomial"
         distances = [abs(quantile - 0.5) for quantile in node.quantiles]
         self.middle = distances.index(min(distances)) if distances else 0
 
@@ -77,23 +78,33 @@ class ForecastOutput(Scaling):
         if moments is not None:
             return moments[:, :1], moments[:, 1:]
         if self.scaled:
-            return self.mean, self.deviation
+            return self.of_training()
         return raw.new_zeros(1), raw.new_ones(1)
 
     def answer(self, raw: Tensor, moments: Tensor | None = None) -> Tensor:
         """Parameters `[B, horizon, k]` in the units of the data. `moments` `[B, 2]`."""
         centre, scale = self.scaling(raw, moments)
-        return self.parameters_of(raw, centre[..., None], scale[..., None])
+        found = self.parameters_of(raw, centre[..., None], scale[..., None])
+        return found if self.of_doubles else found.to(raw.dtype)
 
     def expected(self, parameters: Tensor) -> Tensor:
         """The answer `[B, horizon]` from the parameters: a mean, or the quantile nearest to 0.5."""
         return parameters[..., self.middle]
 
+    def standard(self, raw: Tensor) -> Tensor:
+        """Parameters `[B, U, k]` of the scaled series: of all but counts, which have no other
+        unit."""
+        assert not self.counts, "counts are not scaled"
+        return self.parameters_of(raw, raw.new_zeros(()), raw.new_ones(()))
+
     def scaled_answer(self, raw: Tensor, moments: Tensor | None) -> Tensor:
         """What is fed back of raw numbers `[B, U, k]`: `[B, U]`, scaled as the series is."""
-        return self.to_scale(self.expected(self.answer(raw, moments)), moments)
+        if not self.counts:
+            return self.expected(self.standard(raw))
+        centre, scale = self.scaling(raw, moments)
+        return self.narrow(_positive(raw[..., 0]) - centre / scale)
 
     def to_scale(self, values: Tensor, moments: Tensor | None) -> Tensor:
         """(v - centre) / scale of `[B, horizon]`."""
         centre, scale = self.scaling(values, moments)
-        return (values - centre) / scale
+        return self.narrow((values - centre) / scale)

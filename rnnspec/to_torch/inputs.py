@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rnnspec.plan import nodes
+from rnnspec.plan.node_inputs import NOISE
 from rnnspec.to_torch.steps import Lengths, Steps
 from rnnspec.to_torch.weighted import Scaling, Weighted
 
@@ -67,48 +68,46 @@ class Frames(Scaling):
     """(v - mean) / deviation, or v; without the elapsed time."""
 
     def __init__(self, node: nodes.FramesInput) -> None:
-        super().__init__(node.features, node.scaled)
+        super().__init__(node.features, node.scaled, node.double)
         self.elapsed, self.missing = node.elapsed, node.missing
 
     def forward(self, values: Tensor, lengths: Tensor) -> Steps:
-        source = self._features(values, lengths)
-        return self._scaled(carried_on(source.values, self.missing), source)
+        source = self._scaled(values, lengths)
+        frames = carried_on(source.values, self.missing)
+        return Steps(means_for_missing(frames, self.missing), source.lengths)
 
     def carry(self, values: Tensor, lengths: Tensor, last: Tensor) -> tuple[Steps, Tensor]:
-        """As `forward` where the last known values before the first step are `last`
+        """As `forward` where the last known values before the first step are, scaled, `last`
         `[B, features]`, NaN where there are none; and those after step T."""
-        source = self._features(values, lengths)
-        steps = torch.cat([last.to(values.dtype)[None], source.values])
-        steps = carried_on(steps, self.missing)
-        return self._scaled(steps[1:], source), steps[-1]
+        source = self._scaled(values, lengths)
+        steps = carried_on(torch.cat([last[None], source.values]), self.missing)
+        return Steps(means_for_missing(steps[1:], self.missing), source.lengths), steps[-1]
 
-    def _features(self, values: Tensor, lengths: Tensor) -> Steps:
+    def _scaled(self, values: Tensor, lengths: Tensor) -> Steps:
         source = steps_first(values, lengths)
         frames = source.values
         if self.elapsed is not None:
             frames = torch.cat([frames[..., : self.elapsed], frames[..., self.elapsed + 1 :]], -1)
-        return Steps(frames, source.lengths)
-
-    def _scaled(self, frames: Tensor, source: Steps) -> Steps:
-        return Steps(means_for_missing(self.scale(frames), self.missing), source.lengths)
+        return Steps(self.scale(frames), source.lengths)
 
 
-class Elapsed(Weighted):
+class Elapsed(Scaling):
     """The time since the step before, `[T, B, 1]`."""
 
     def __init__(self, node: nodes.Elapsed) -> None:
-        super().__init__()
+        super().__init__(1, False)
         self.index = node.index
 
     def forward(self, values: Tensor, lengths: Tensor) -> Steps:
-        return steps_first(values[..., self.index : self.index + 1], lengths)
+        times = values[..., self.index : self.index + 1]
+        return steps_first(self.narrow(times), lengths)
 
 
 class Vectors(Scaling):
     """(v - mean) / deviation, or v."""
 
     def __init__(self, node: nodes.VectorInput) -> None:
-        super().__init__(node.width, node.scaled)
+        super().__init__(node.width, node.scaled, node.double)
         self.missing = node.missing
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
@@ -119,28 +118,27 @@ class Series(Scaling):
     """The past of a series, scaled by the training rows, by the row's own window, or not."""
 
     def __init__(self, node: nodes.SeriesInput) -> None:
-        super().__init__(1, node.scaled)
+        super().__init__(1, node.scaled, node.double)
         self.missing = node.missing
 
     def forward(self, values: Tensor, lengths: Tensor, moments: Tensor | None = None) -> Steps:
         """`values` `[B, T, 1]`, `moments` `[B, 2]`."""
         source = steps_first(values, lengths)
-        past = by_moments(self.scale(carried_on(source.values, self.missing)), moments)
+        past = carried_on(by_moments(self, source.values, moments), self.missing)
         return Steps(means_for_missing(past, self.missing), source.lengths)
 
     def carry(self, values: Tensor, lengths: Tensor, last: Tensor) -> tuple[Steps, Tensor]:
         """As that of `Frames`; of a series that is not scaled by its window."""
         source = steps_first(values, lengths)
-        steps = carried_on(torch.cat([last.to(values.dtype)[None], source.values]), self.missing)
-        past = means_for_missing(self.scale(steps[1:]), self.missing)
-        return Steps(past, source.lengths), steps[-1]
+        steps = carried_on(torch.cat([last[None], self.scale(source.values)]), self.missing)
+        return Steps(means_for_missing(steps[1:], self.missing), source.lengths), steps[-1]
 
 
 class Future(Scaling):
     """What is known ahead: a sequence on the axis of the answer, or flat."""
 
     def __init__(self, node: nodes.FutureInput) -> None:
-        super().__init__(1, node.scaled)
+        super().__init__(1, node.scaled, node.double)
         self.flat, self.missing = node.flat, node.missing
 
     def forward(
@@ -153,39 +151,49 @@ class Future(Scaling):
         """`values` `[B, horizon, 1]`, `moments` `[B, 2]`; `last` `[B, 1]` is the last value of the
         past, scaled, where it stands for missing ones after it."""
         source = steps_first(values, lengths)
-        ahead = by_moments(self.scale(source.values), moments)
+        ahead = by_moments(self, source.values, moments)
         if last is not None:
             ahead = carried_on(torch.cat([last[None], ahead]), self.missing)[1:]
         ahead = means_for_missing(ahead, self.missing)
         return ahead.squeeze(-1).t() if self.flat else Steps(ahead, source.lengths)
 
 
-class Moments(Weighted):
-    """Centre and scale of each row's window, `[B, 2]`."""
+class Moments(Scaling):
+    """Centre and scale of each row's window, `[B, 2]`, in float64: what is squared there has no
+    bounds in float32, and a window's own numbers are all that is known of its size."""
 
     def __init__(self, node: nodes.WindowMoments) -> None:
-        super().__init__()
+        super().__init__(1, True, node.double)
         self.kind, self.missing = node.kind, node.missing
+        self.noise = NOISE[node.double]
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
-        source = steps_first(values, lengths)
+        source = steps_first(values.to(torch.float64), lengths)
         past = carried_on(source.values, self.missing).squeeze(-1)
         there = source.lengths.mask & ~past.isnan()
         past = past.masked_fill(~there, 0.0)
-        count = there.sum(0)
+        total = there.sum(0)
+        count = total.clamp(min=1)
+        mean, deviation = (each.to(torch.float64) for each in self.of_training())
+        size = past.abs().sum(0) / count
         if self.kind == "mean":
-            scale = (past.abs().sum(0) / count.clamp(min=1)).clamp(min=1e-5)
-            centre = torch.zeros_like(scale)
+            centre, scale = torch.zeros_like(size), size
+            deviation = (mean.square() + deviation.square()).sqrt()
         else:
-            centre = past.sum(0) / count.clamp(min=1)
+            centre = past.sum(0) / count
             distance = (past - centre).masked_fill(~there, 0.0)
-            scale = (distance.square().sum(0) / count.clamp(min=1) + 1e-5).sqrt()
-        return torch.stack([centre, scale.masked_fill(count == 0, 1.0)], dim=-1)
+            scale = (distance.square().sum(0) / count).sqrt()
+            scale = torch.where(scale > self.noise * size, scale, size)
+            centre = torch.where(total > 0, centre, mean)
+        return torch.stack([centre, torch.where(scale > 0, scale, deviation)], dim=-1)
 
 
-def by_moments(steps: Tensor, moments: Tensor | None) -> Tensor:
-    """`[T, B, 1]` by the centre and scale of each row's window, `[B, 2]`, if there are any."""
-    return steps if moments is None else (steps - moments[:, :1]) / moments[:, 1:]
+def by_moments(part: Scaling, steps: Tensor, moments: Tensor | None) -> Tensor:
+    """`[T, B, 1]` by the centre and scale of each row's window, `[B, 2]`, if there are any, else as
+    `part` scales them."""
+    if moments is None:
+        return part.scale(steps)
+    return part.narrow((steps - moments[:, :1]) / moments[:, 1:])
 
 
 def carried_on(steps: Tensor, missing: nodes.Missing) -> Tensor:

@@ -41,7 +41,7 @@ class NumericOutput(Scaling):
     """Scaled values `[B, width]`, or `[B, T, width]`."""
 
     def __init__(self, node: nodes.NumericOutput) -> None:
-        super().__init__(node.width, node.scaled)
+        super().__init__(node.width, node.scaled, node.double)
 
     def forward(self, source: Steps | Tensor) -> Tensor:
         return rows_first(source)

@@ -17,7 +17,7 @@ from rnnspec.cells.starts import (
     Uniform,
 )
 from rnnspec.plan import Facts, NumericFacts, Plan, Weight
-from rnnspec.plan.nodes import ForecastOutput, FramesInput, Input, Output
+from rnnspec.plan.nodes import ForecastOutput, FramesInput, Input, Output, WindowMoments
 from rnnspec.plan.weights import FromData, Vectors
 
 
@@ -65,12 +65,14 @@ def _orthogonal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 
 def _from_data(what: str, weight: Weight, plan: Plan, facts: Facts) -> Tensor:
     node = plan.node(weight.name.rpartition(".")[0])
-    assert isinstance(node, Input | Output)
+    assert isinstance(node, Input | Output | WindowMoments)
     # A forecast goes on as its past, and is scaled as that is.
     ends = isinstance(node, Output) and not isinstance(node, ForecastOutput)
     known = (facts.outputs if ends else facts.inputs)[node.column]
     assert isinstance(known, NumericFacts)
-    values = list(known.mean if what == "mean" else known.deviation)
+    values = list(known.deviation if what == "deviation" else known.mean)
     if isinstance(node, FramesInput) and node.elapsed is not None:
         del values[node.elapsed]
-    return torch.tensor(values)
+    exact = torch.tensor(values, dtype=torch.float64)
+    rounded = exact.float()
+    return (exact - rounded).float() if what == "rest" else rounded

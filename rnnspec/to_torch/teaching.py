@@ -37,7 +37,7 @@ def forecast_scores(
     """Raw numbers `[H, B, k]` of a recursive forecast after the value `last` `[B, 1]`, fed with
     `truth` `[B, H]` in the units of the data where it is given and not missing."""
     steps = body.node.steps
-    known = None if truth is None else part.to_scale(truth.to(last.dtype), moments)
+    known = None if truth is None else part.to_scale(truth, moments)
     if known is not None and teacher_forcing >= 1 and not bool(known[:, :-1].isnan().any()):
         before = torch.cat([last, known[:, :-1]], dim=1).t()[..., None]
         lengths = torch.full((reads.rows,), steps, device=last.device)

@@ -15,6 +15,7 @@ from rnnspec.data.readers import notes_of
 from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, resolve
 from rnnspec.plan.facts_file import read_facts
+from rnnspec.plan.precision import lost_numbers
 from rnnspec.spec.load import LoadedSpec
 from rnnspec.spec.metrics import default_metric, watched_metrics
 from rnnspec.to_torch import Model
@@ -133,6 +134,8 @@ def _prepared(
 
     facts = processes.from_first(measured)
     plan = resolve(spec, facts)
+    for sentence in lost_numbers(plan, facts) if processes.first else ():
+        listener.warning(sentence)
     with processes.first_then_others():
         train, valid = datasets(loaded, plan, facts, builds / CACHE, sources, tell)
     names = watched_metrics(spec.train, default_metric(spec))

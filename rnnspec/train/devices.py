@@ -57,10 +57,11 @@ class Numbers:
         return torch.autocast(self.device.type, MIXED[self.precision])
 
     def placed(self, value: Any) -> Any:
-        """Tensors, in dicts, tuples and lists, on the device, those of fractions in its type."""
+        """Tensors, in dicts, tuples and lists, on the device, those in float32 in its type: what is
+        in float64 has to be scaled before."""
         match value:
             case Tensor():
-                kind = self.weights if value.is_floating_point() else value.dtype
+                kind = self.weights if value.dtype == torch.float32 else value.dtype
                 return value.to(self.device, kind, non_blocking=True)
             case dict():
                 return {key: self.placed(inner) for key, inner in value.items()}

@@ -111,7 +111,7 @@ class Measures:
             assert isinstance(sums, ForecastMetrics)
             if node.source in model.bodies:
                 scores = model(found.inputs)[column]  # fed with its own answers
-            parameters, _ = forecast(model, node, scores, found.inputs)
+            parameters = forecast(model, node, scores, found.inputs)
             part = model.output(column)
             assert isinstance(part, ForecastPart)
             point = part.expected(parameters)

@@ -101,25 +101,25 @@ def forecast_loss(
     node: ForecastOutput, parameters: Tensor, scale: Tensor, targets: Tensor, name: LossName
 ) -> Tensor:
     """Sum over windows and steps: of the error or the pinball loss in units of `scale`, or of -ln
-    of the density.
+    of the density in the units of the data.
 
-    `parameters` `[B, H, k]` as `ForecastOutput` gives them, in the units of the data as are the
-    `targets` `[B, H]`; `scale` `[B, 1]` is the unit of each row.
+    `parameters` `[B, H, k]` and `targets` `[B, H]` are those of the scaled series, of counts those
+    in the units of the data; `scale` `[B, 1]` is the unit of each row.
     """
     known = ~targets.isnan()
     true = torch.where(known, targets, parameters[..., 0].detach())
     match node.distribution:
         case "point":
             function = ERRORS["mse" if name == "auto" else name]
-            each = function(parameters[..., 0] / scale, true / scale)
+            each = function(parameters[..., 0], true)
         case "quantiles":
-            short = (true[..., None] - parameters) / scale[..., None]
+            short = true[..., None] - parameters
             levels = short.new_tensor(node.quantiles)
             each = torch.maximum(levels * short, (levels - 1) * short).mean(-1)
         case "gaussian":
-            each = _gaussian(parameters, true)
+            each = _gaussian(parameters, true) + scale.log().to(true.dtype)
         case "student_t":
-            each = _student_t(parameters, true)
+            each = _student_t(parameters, true) + scale.log().to(true.dtype)
         case "negative_binomial":
             each = _negative_binomial(parameters, true)
     return torch.where(known, each, 0.0).sum()

@@ -121,9 +121,21 @@ class Objective:
                 scaled, known = part.scale(targets), ~targets.isnan()
                 total = losses.numeric_loss(scores, scaled, self.loss, known)
             case ForecastOutput():
-                parameters, scale = forecast(self.model, node, scores, inputs)
-                total = losses.forecast_loss(node, parameters, scale, targets, self.loss)
+                total = self._of_forecast(node, scores, targets, inputs)
         return total if goal.weight == 1.0 else goal.weight * total
+
+    def _of_forecast(
+        self, node: ForecastOutput, scores: Tensor, targets: Tensor, inputs: Inputs
+    ) -> Tensor:
+        part = self.model.output(node.column)
+        assert isinstance(part, ForecastPart)
+        moments = self.model.moments(node.column, inputs)
+        _, scale = part.scaling(scores, moments)
+        if part.counts:
+            parameters = part.answer(scores, moments)
+        else:
+            parameters, targets = part.standard(scores), part.to_scale(targets, moments)
+        return losses.forecast_loss(node, parameters, scale, targets, self.loss)
 
 
 def states_before(
@@ -140,12 +152,8 @@ def states_before(
     }
 
 
-def forecast(
-    model: Model, node: ForecastOutput, raw: Tensor, inputs: Inputs
-) -> tuple[Tensor, Tensor]:
-    """Parameters `[B, H, k]` in the units of the data, and the unit `[B, 1]` or `[1]` that errors
-    are measured in."""
+def forecast(model: Model, node: ForecastOutput, raw: Tensor, inputs: Inputs) -> Tensor:
+    """Parameters `[B, H, k]` in the units of the data."""
     part = model.output(node.column)
     assert isinstance(part, ForecastPart)
-    moments = model.moments(node.column, inputs)
-    return part.answer(raw, moments), part.scaling(raw, moments)[1]
+    return part.answer(raw, model.moments(node.column, inputs))

@@ -98,13 +98,13 @@ class Encoding:
             case ClassOutput(steps=True, ahead=False, column=column):
                 return SeriesLabels(column, _labels(self.facts.outputs[column]))
             case NumericOutput(steps=True, ahead=False, column=column):
-                return SeriesFrames(SeriesColumn(column, missing=True))
+                return SeriesFrames(SeriesColumn(column, True, _floats(node)))
         return None
 
-    def may_lack(self, column: str) -> bool:
-        """Whether numbers of the series in `column` may be missing."""
-        nodes = [n for n in self.plan.inputs if isinstance(n, SeriesInput) and n.column == column]
-        return any(node.missing != "error" for node in nodes)
+    def series_column(self, column: str) -> SeriesColumn:
+        """What takes in the series in `column`, for all nodes that read or answer it."""
+        (node,) = (n for n in self.plan.inputs if isinstance(n, SeriesInput) and n.column == column)
+        return SeriesColumn(column, node.missing != "error", _floats(node))
 
     def taker(self, name: str, node: Input | Output, writer: Writer) -> Taker | None:
         """What writes the column of `node`; None where another node's arrays hold it."""
@@ -127,7 +127,7 @@ class Encoding:
                 vocabulary = _text(known).vocabulary
                 return CategoryWriter(node.column, vocabulary, writer.column(name, "<i4"))
             case FramesInput() | VectorInput():
-                values = writer.column(name, "<f4", node.width)
+                values = writer.column(name, _floats(node), node.width)
                 return NumberWriter(self._number_cells(node), node.width, values)
             case KeysInput(column=column, size=size):
                 values = writer.column(name, "u1", -(-size // 8))
@@ -159,7 +159,7 @@ class Encoding:
                 values = writer.column(name, "u1", size // 8 + 1)
                 return LabelSetWriter(column, _labels(known), skips, values)
             case NumericOutput(width=width):
-                values = writer.column(name, "<f4", width)
+                values = writer.column(name, _floats(node), width)
                 return NumberWriter(self._answer_cells(node, skips), width, values)
             case TextOutput(kind=kind):
                 vocabulary = _text(known).vocabulary
@@ -292,13 +292,13 @@ class Encoding:
             case CategoryInput():
                 return [column, "category", _text(known).vocabulary.entries]
             case FramesInput(width=width, elapsed=elapsed, missing=missing):
-                return [column, "frames", width, elapsed, missing != "error"]
+                return [column, "frames", width, elapsed, missing != "error", node.double]
             case VectorInput(width=width, single=single, missing=missing):
-                return [column, "vector", width, single, missing != "error"]
+                return [column, "vector", width, single, missing != "error", node.double]
             case KeysInput():
                 return [column, "keys", _labels(known)]
             case SeriesInput(missing=missing):
-                return [column, "series", missing != "error"]
+                return [column, "series", missing != "error", node.double]
             case FutureInput() | ForecastOutput():
                 return [column, "ahead"]
             case ClassOutput(steps=steps, ahead=ahead):
@@ -308,7 +308,7 @@ class Encoding:
             case NumericOutput(ahead=True):
                 return [column, "next numbers"]
             case NumericOutput(width=width, single=single, steps=steps):
-                return [column, "numeric", width, single, steps]
+                return [column, "numeric", width, single, steps, node.double]
             case TextOutput(kind=kind):
                 return [column, "text", kind, _text(known).vocabulary.entries]
 
@@ -316,6 +316,10 @@ class Encoding:
 def _narrow(size: int) -> str:
     """The smallest type of numbers below `size`: of most texts, one byte a character."""
     return "u1" if size <= 1 << 8 else "<u2" if size <= 1 << 16 else "<i4"
+
+
+def _floats(node: FramesInput | VectorInput | SeriesInput | NumericOutput) -> str:
+    return "<f8" if node.double else "<f4"
 
 
 def _text(known: ColumnFacts) -> TextFacts:

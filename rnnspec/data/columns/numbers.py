@@ -93,7 +93,10 @@ class Numbers:
             what = "step" if self.cells.are_steps else "number"
             raise DataError(f"no {what} in any training row")
         self.moments.check()
-        return NumericFacts(self.width, self.moments.mean(), self.moments.deviation(), self.longest)
+        moments = self.moments
+        return NumericFacts(
+            self.width, moments.mean(), moments.deviation(), self.longest, moments.lost()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +109,12 @@ class NumberWriter:
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
         rows = self.cells.steps(chunk, bad, self._checked)
-        self.values.append(np.concatenate([np.zeros((0, self.width), np.float32), *rows]))
+        self.values.append(np.concatenate([np.zeros((0, self.width)), *rows]))
         return lengths_of(rows) if self.cells.are_steps else None
 
     def _checked(self, steps: Floats) -> Floats:
         if not steps.size:
-            steps = np.full((len(steps), self.width), np.nan, np.float32)
+            steps = np.full((len(steps), self.width), np.nan)
         if steps.shape[1] != self.width:
             width = steps.shape[1]
             raise DataError(f"has width {width}, the training rows have width {self.width}")

@@ -12,20 +12,24 @@ from numpy.typing import NDArray
 from rnnspec.data.decode.cells import described, is_missing, json_list
 from rnnspec.errors import DataError
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.float64]
+"""As precise as the data; what does not need it is stored in float32 (`NumericFacts.lost`)."""
 
 _NUMBER = re.compile(r"[ \t]*[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?[ \t]*")
+_WHOLE = re.compile(r"[ \t]*[-+]?[0-9]+[ \t]*")
 _LARGEST = float(np.finfo(np.float32).max)
+_MOST_WHOLE = 2**53
 _GAP = float("nan")
 
 
 def number(cell: object, textual: bool = False, missing: bool = False) -> Floats:
     """One finite number, `[1]`; with `missing` also NaN."""
-    return np.array([real(cell, textual, missing)], np.float32)
+    return np.array([real(cell, textual, missing)])
 
 
 def real(cell: object, textual: bool = False, missing: bool = False) -> float:
-    """One number that is finite in float32; with `missing` also NaN."""
+    """One number within the range of float32, and if it is whole one that float64 holds; with
+    `missing` also NaN."""
     if missing and is_gap(cell, textual):
         return _GAP
     if textual and isinstance(cell, str):
@@ -34,6 +38,8 @@ def real(cell: object, textual: bool = False, missing: bool = False) -> float:
         raise DataError(f"{described(cell)}, expected a number{_unquote(cell)}")
     if not -_LARGEST <= cell <= _LARGEST:
         raise DataError(f"is {_odd(cell)}; only finite numbers can be learned from")
+    if type(cell) is int and abs(cell) >= _MOST_WHOLE:
+        _check_whole(cell, "is ")
     return float(cell)
 
 
@@ -41,7 +47,7 @@ def vector(cell: object, textual: bool = False, missing: bool = False) -> Floats
     """A list of finite numbers, `[W]`, W at least 1; with `missing` also NaN, and `[0]` where the
     whole list is missing."""
     if missing and is_missing(cell, textual):
-        return np.zeros(0, np.float32)
+        return np.zeros(0)
     values = json_list(cell, textual, "a list of numbers")
     if not values:
         raise DataError("is an empty list, expected at least one number")
@@ -59,7 +65,7 @@ def frames(cell: object, textual: bool = False, missing: bool = False) -> Floats
     steps = json_list(cell, textual, "a list of lists of numbers")
     if missing:
         if steps and all(step is None for step in steps):
-            return np.zeros((len(steps), 0), np.float32)
+            return np.zeros((len(steps), 0))
         steps = _filled(steps)
     kinds = set(map(type, steps))
     if kinds - {list}:
@@ -114,7 +120,7 @@ def check_elapsed(steps: Floats, index: int) -> None:
 
 
 def _stored(values: list[Any], width: int = 0, missing: bool = False) -> Floats:
-    """The numbers as float32; `width` numbers to a step, 0 where there are no steps."""
+    """The numbers as an array; `width` numbers to a step, 0 where there are no steps."""
     try:
         exact = np.fromiter(values, np.float64, len(values))
     except OverflowError:
@@ -126,7 +132,19 @@ def _stored(values: list[Any], width: int = 0, missing: bool = False) -> Floats:
         at = int(np.argmin(within))
         place = f"has in step {at // width + 1}, number {at % width + 1}, " if width else "holds "
         raise DataError(f"{place}{_odd(values[at])}; only finite numbers can be learned from")
-    return exact.astype(np.float32)
+    for at in np.flatnonzero(np.abs(exact) >= _MOST_WHOLE).tolist():
+        place = f"has in step {at // width + 1}, number {at % width + 1}, " if width else "holds "
+        _check_whole(values[at], place)
+    return exact
+
+
+def _check_whole(value: float, place: str) -> None:
+    """Raises DataError for a whole number that no float64 is equal to."""
+    if type(value) is int and int(float(value)) != value:
+        raise DataError(
+            f"{place}{value}, and whole numbers beyond 2^53 are not exact in float64; read it as a"
+            " category if it is a name, else give it in a larger unit, as a fraction"
+        )
 
 
 def _finite(value: float) -> float:
@@ -150,9 +168,12 @@ def _check_numbers(values: list[Any], place: str) -> None:
             raise DataError(f"{place}number {at + 1} {described(value)}, expected a number")
 
 
-def _parsed_number(cell: str) -> float:
+def _parsed_number(cell: str) -> float | int:
     if _NUMBER.fullmatch(cell):
-        return float(cell)
+        found = float(cell)
+        if found.is_integer() and abs(found) >= _MOST_WHOLE and _WHOLE.fullmatch(cell):
+            return int(cell)
+        return found
     if not cell.strip():
         raise DataError("is empty, expected a number")
     hint = ""

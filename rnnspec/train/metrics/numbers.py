@@ -18,7 +18,7 @@ class NumericMetrics:
         """Answers that are no finite numbers, where there is a true one."""
 
     def add(self, answers: Tensor, targets: Tensor) -> None:
-        error = (answers - targets).double()
+        error = answers.double() - targets.double()
         error = error[~targets.isnan()]
         self.absolute += error.abs().sum().item()
         self.squared += error.square().sum().item()
