@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnspec.cli.answers import as_text
 from rnnspec.data import survey
 from rnnspec.errors import DataError
 from rnnspec.export import export_onnx
@@ -79,6 +80,8 @@ def test_the_error_of_targets_that_float32_takes_for_one_number(tmp_path: Path) 
     assert of_graph(model)["y"] == "tensor(double)"
     assert of_graph(model)["x"] == "tensor(float)"
     told = np.array([answer["y"] for answer in model.answer(OFFSET)])
+    (answer,) = model.answer([{"x": 1}])
+    assert 10000000 < float(as_text(model.outputs, answer)) < 10000001  # .6g would say 1e+07
     error = np.abs(told - [row["y"] for row in OFFSET])
     assert 0.04 < error.mean() < 0.1
     assert metrics["mae"] == pytest.approx(error.mean(), rel=0.25)  # of a fifth of these rows

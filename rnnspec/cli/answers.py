@@ -126,10 +126,11 @@ def _shown(output: OutputColumn, answer: Answer) -> str:
             return _forecast(output, answer)
         case "frames":
             more = [", …"] if len(value) > NUMBERS else []
-            return "[" + ", ".join(map(_listed, value[:NUMBERS])) + "".join(more) + "]"
+            listed = [_listed(output, step) for step in value[:NUMBERS]]
+            return "[" + ", ".join(listed) + "".join(more) + "]"
         case "vector":
-            return _listed(value)
-    return f"{value:.6g}"
+            return _listed(output, value)
+    return _number(output, value)
 
 
 def _with_others(value: str, shares: Mapping[str, float]) -> str:
@@ -156,15 +157,20 @@ def _plain(value: str | Sequence[str] | Sequence[int]) -> str:
 
 def _forecast(output: OutputColumn, answer: Answer) -> str:
     """The values and, of quantiles, between which the outer ones say that they are."""
-    told = _listed(answer[output.column])
+    told = _listed(output, answer[output.column])
     if len(output.quantiles) < 2:
         return told
     quantiles = answer[f"{output.column}.quantiles"]
     outer = [min(output.quantiles), max(output.quantiles)]
-    low, high = (_listed(quantiles[str(q)]) for q in outer)
+    low, high = (_listed(output, quantiles[str(q)]) for q in outer)
     return f"{told}, {outer[0]:g} below {low}, {outer[1]:g} below {high}"
 
 
-def _listed(values: Sequence[float]) -> str:
+def _listed(output: OutputColumn, values: Sequence[float]) -> str:
     more = ", …" if len(values) > NUMBERS else ""
-    return "[" + ", ".join(f"{entry:.6g}" for entry in values[:NUMBERS]) + more + "]"
+    return "[" + ", ".join(_number(output, entry) for entry in values[:NUMBERS]) + more + "]"
+
+
+def _number(output: OutputColumn, value: float) -> str:
+    """In as many digits as tell it from others: float64 numbers lie close together, far from 0."""
+    return f"{value:.12g}" if output.double else f"{value:.6g}"
