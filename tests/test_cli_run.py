@@ -106,6 +106,10 @@ def test_a_table_of_series(tmp_path: Path) -> None:
     assert "table.csv:4: column 'series' is the text 'x', expected a number" in wrong(
         "run", model, "--data", table
     )
+    table.write_text("\n".join([*lines[:4], "1,A,,-1,x", *lines[5:]]) + "\n")
+    said = wrong("run", model, "--data", table)
+    assert "table.csv:5: column 'category' is read 'as: category', once for all steps" in said
+    assert "within the steps that are read of series 'A'" in said
     table.write_text("\n".join(lines[:7]) + "\n")
     assert "add 3 rows for them, with 'known_series' filled" in wrong("run", model, "--data", table)
 

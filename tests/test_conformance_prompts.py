@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnspec.errors import ExportError
 from rnnspec.plan import Facts, Plan
 from rnnspec.plan.generate import generation
 from rnnspec.plan.nodes import Search, TextOutput
@@ -18,7 +19,16 @@ from rnnspec.reference.interpret import text_task, values_of
 from rnnspec.run.session import Session
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
-from tests.kinds import batched, feeds, plan_of, random_rows, spec_data, strong_weights
+from tests.kinds import (
+    SEQUENCES,
+    STATICS,
+    batched,
+    feeds,
+    plan_of,
+    random_rows,
+    spec_data,
+    strong_weights,
+)
 from tests.texts import agree, of_onnx, of_torch, tasks
 
 LENGTHS = (4, 1, 3, 0, 2)
@@ -105,3 +115,26 @@ def test_writing_on_scores_as_the_language_model_does(layers: str) -> None:
         found, _, left = task.read(left, number)
         np.testing.assert_allclose(found, raw[step], atol=1e-12)
         number = following or 0
+
+
+@pytest.mark.parametrize("prompt", SEQUENCES)
+@pytest.mark.parametrize("beside", ["", *SEQUENCES, *STATICS])
+def test_what_cannot_be_written_on_is_refused_with_a_sentence(prompt: str, beside: str) -> None:
+    """Each kind of input beside each kind of prompt: it writes, or is told why not and the cure."""
+    if "series" in prompt or "series" in beside or prompt == beside:
+        return
+    target = [{"column": prompt, "as": "next"}]
+    plan, _ = plan_of(spec_data("N:N", [prompt, *filter(None, [beside])], target))
+    if prompt in ("words", "tokens", "chars") and beside not in SEQUENCES:
+        assert generation(plan, SEARCHES["greedy"]).outputs[0].column == prompt
+        return
+    with pytest.raises(ExportError) as caught:
+        generation(plan, SEARCHES["greedy"])
+    said = str(caught.value)
+    if prompt == "spelled" and beside not in SEQUENCES:
+        assert "train a model without 'spelling'" in said
+    elif prompt in ("words", "spelled", "tokens", "chars"):
+        assert f"reads {beside!r} beside {prompt!r} at each step" in said
+        assert f"train a model whose only input of steps is {prompt!r}" in said
+    else:
+        assert "train a model that reads it as words" in said or "only models with one" in said

@@ -71,8 +71,9 @@ def test_interleaved_series_of_unequal_length_with_all_kinds_of_inputs(
     columns: dict[str, list[Any]] = {
         "id": ids,
         "promo": [float(n % 2) for n in range(8)],
-        "shop": [f"shop {n}" for n in range(8)],
-        "size": [[float(n)] for n in range(8)],
+        # One value in the steps that are read, whatever stands beside what is answered.
+        "shop": ["of b", "of a", "x", "of a", "of a", "y", "z", "of b"],
+        "size": [[0.0], [4.0], [1.0], [4.0], [4.0], [2.0], [0.0], [3.0]],
     }
     file = file_of(tmp_path, [float(n) for n in range(8)], f"rows.{format}", **columns)
     inputs: list[dict[str, Any]] = [
@@ -92,11 +93,47 @@ def test_interleaved_series_of_unequal_length_with_all_kinds_of_inputs(
     assert of_ahead.tolist() == [2, 2]
     shops = facts.inputs["shop"]
     assert isinstance(shops, TextFacts)
-    expected = shops.vocabulary.numbers(["shop 0", "shop 4"])  # of the last step that is read
+    expected = shops.vocabulary.numbers(["of b", "of a"])
     assert batch.inputs["shop"][0].tolist() == expected
     assert batch.inputs["size"][0].tolist() == [[0], [4]]
     first = 1 if format != "csv" else 2
     assert data.lines.tolist() == [first + 2, first + 6]
+
+
+CHANGING: dict[str, list[Any]] = {
+    "category": ["x", "x", "x", "y", "y", "y", "y"],
+    "number": [1, 1, 1, 2, 2, 2, 2],
+    "vector": [[1, 0], [1, 0], [1, 0], [1, 2], [1, 2], [1, 2], [1, 2]],
+}
+
+
+@pytest.mark.parametrize("kind", CHANGING)
+@pytest.mark.parametrize("gap", [False, True])
+def test_what_is_read_once_must_not_change_within_a_window(
+    tmp_path: Path, kind: str, gap: bool
+) -> None:
+    """With one step read a window has one value; the second window of three reads lines 2 to 4."""
+    cells = [cell if n < 3 or not gap else None for n, cell in enumerate(CHANGING[kind])]
+    input = {"column": "what", "as": kind} | ({} if kind == "category" else {"missing": "mean"})
+    file = file_of(tmp_path, [float(n) for n in range(7)], what=cells)
+    said = trouble(forecast_spec(input), file)
+    assert f"FILE:4: column 'what' is read 'as: {kind}', once for all steps" in said
+    assert "'as: series'" in said
+    _, data = encoded(forecast_spec(input, history=1), file)
+    assert data.rows == 5
+
+
+def test_the_series_of_a_change_is_named(tmp_path: Path) -> None:
+    ids, kinds = [*"abababab"], [*"xyxyxyxz"]
+    file = file_of(tmp_path, [float(n) for n in range(8)], "rows.csv", id=ids, kind=kinds)
+    input = {"column": "kind", "as": "category"}
+    encoded(forecast_spec(input, id="id", horizon=1), file)  # z stands where b is answered
+    whole_of = any_spec(
+        "N:N", [VALUE, input], {"column": "value", "as": "next"}, series={"id": "id"}
+    )
+    said = trouble(whole_of, file)
+    assert "FILE:9: column 'kind'" in said
+    assert "of series 'b'" in said
 
 
 LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=5)

@@ -117,7 +117,7 @@ class TableRows:
             case "future":
                 ahead = series.future[: self.reading.horizon]
                 return _numbers(self.steps, column_of(column), ahead, column.missing)
-        return self.steps.cells[column.column][past[-1]]  # of the whole row: as the last step's
+        return _one(self.steps, column, past, series)
 
     def notes(self) -> Iterator[str]:
         """What there is to say of the table beside its answers."""
@@ -188,6 +188,21 @@ def _rows(count: int) -> str:
 
 def _steps(count: int) -> str:
     return f"{count} step{'s' * (count != 1)}"
+
+
+def _one(steps: Steps, column: InputColumn, past: list[int], series: Series) -> object:
+    """The value of a column that is read once for all steps. Raises DataError where it changes."""
+    from rnnspec.data.unchanging import changed, value_of
+
+    kind, name = column.kind, column.column
+    assert kind in ("category", "number", "vector"), f"{kind} is no input of whole rows"
+    cells, textual = steps.cells[name], steps.textual
+    values = [value_of(kind, cells[row], textual) for row in past]
+    for row, before, value in zip(past[1:], values[:-1], values[1:], strict=True):
+        if value != before:
+            of = "" if len(steps.table.names) == 1 else named(steps, series)
+            raise DataError(f"{steps.place(row)}: {changed(name, kind, of)}")
+    return cells[past[-1]]
 
 
 def _numbers(steps: Steps, column: str, rows: list[int], missing: bool) -> list[float]:

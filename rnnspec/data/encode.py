@@ -257,12 +257,17 @@ def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:
     ]
     takers += [(column, taker) for _, column, taker in answers]
     columns = [*builder.columns, *series, *(column for column, _ in takers)]
+    unchanging = encoding.of_windows()
     for chunk in job.chunks(columns, bad):
         builder.add(chunk, bad)
+        for each in unchanging.values():
+            each.add(chunk, bad)
         take(chunk, [*series.items(), *takers], bad)
     table = builder.table(bad)
     cut = whole_series if reading.whole else windows
     found = cut(table, reading, job.rows, job.share, bad)
+    for each in unchanging.values():
+        each.check(table, found, bad)
     values = {column: taker.values(table) for column, taker in series.items()}
     arrays: Arrays = {names[column]: of_column for column, of_column in values.items()}
     arrays |= {name: taker.values(table) for name, _, taker in answers}

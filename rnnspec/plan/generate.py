@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from rnnspec.errors import ExportError
 from rnnspec.plan.nodes import (
+    CategoryInput,
     ClassOutput,
     Decoder,
     Dense,
@@ -19,6 +20,7 @@ from rnnspec.plan.nodes import (
     Search,
     TextOutput,
     TokensInput,
+    VectorInput,
     sources,
 )
 from rnnspec.plan.verify import verify
@@ -39,7 +41,11 @@ def generation(plan: Plan, search: Search) -> Plan:
     (end,) = ends
     prompt = next(n for n in plan.inputs if n.column == end.column)
     if not isinstance(prompt, TokensInput) or prompt.kind not in ("words", "chars", "tokens"):
-        raise ExportError(f"{plan.name} reads {end.column!r} as what cannot be put together again")
+        raise ExportError(
+            f"{plan.name} reads {end.column!r} as what cannot be put together again; train a model"
+            " that reads it as words, tokens or chars"
+        )
+    _check_steps(plan, prompt)
     others = [n for n in plan.nodes if n not in (end, prompt) and not isinstance(n, Input)]
     outer, body = _parted(plan, prompt, others)
     start = Previous("previous", prompt.size)
@@ -52,6 +58,25 @@ def generation(plan: Plan, search: Search) -> Plan:
     )
     inputs = [n for n in plan.nodes if isinstance(n, Input)]
     return verify(Plan(plan.name, "1:N", (*inputs, *outer, decoder, text)))
+
+
+def _check_steps(plan: Plan, prompt: TokensInput) -> None:
+    """Raises ExportError for a plan that reads steps beside the prompt: tokens that are written on
+    have none."""
+    whole = (CategoryInput, VectorInput)
+    others = [n for n in plan.inputs if n is not prompt and not isinstance(n, whole)]
+    columns = dict.fromkeys(node.column for node in others if node.column != prompt.column)
+    if columns:
+        named, column = " and ".join(map(repr, columns)), prompt.column
+        raise ExportError(
+            f"{plan.name} reads {named} beside {column!r} at each step, and a token that is written"
+            f" on has none; train a model whose only input of steps is {column!r}"
+        )
+    if others:
+        raise ExportError(
+            f"{plan.name} reads the characters of each token of {prompt.column!r}, and a token that"
+            " is written on is known by its number alone; train a model without 'spelling'"
+        )
 
 
 def _parted(

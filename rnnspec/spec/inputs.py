@@ -117,7 +117,8 @@ class KeysInput(Model):
 
 
 class CategoryInput(Model):
-    """One label for the whole row, as a learned vector."""
+    """One label for the whole row, as a learned vector; in a table of series the same in all steps
+    that are read."""
 
     column: Column
     as_: Literal["category"] = Field(alias="as", description="How the column is read.")
@@ -127,7 +128,7 @@ class CategoryInput(Model):
 
 
 class NumberInput(Model):
-    """One number for the whole row."""
+    """One number for the whole row; in a table of series the same in all steps that are read."""
 
     column: Column
     as_: Literal["number"] = Field(alias="as", description="How the column is read.")
@@ -137,7 +138,8 @@ class NumberInput(Model):
 
 
 class VectorInput(Model):
-    """A list of numbers for the whole row, as long in every row."""
+    """A list of numbers for the whole row, as long in every row; in a table of series the same in all
+    steps that are read."""
 
     column: Column
     as_: Literal["vector"] = Field(alias="as", description="How the column is read.")

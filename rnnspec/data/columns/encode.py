@@ -33,6 +33,7 @@ from rnnspec.data.raw import DIGEST, Raw, RawTexts
 from rnnspec.data.reading import Reading
 from rnnspec.data.series import SeriesColumn
 from rnnspec.data.series_steps import RowTaker, SeriesFrames, SeriesLabels
+from rnnspec.data.unchanging import Unchanging
 from rnnspec.data.views import (
     SKIPPED,
     Characters,
@@ -105,6 +106,17 @@ class Encoding:
         """What takes in the series in `column`, for all nodes that read or answer it."""
         (node,) = (n for n in self.plan.inputs if isinstance(n, SeriesInput) and n.column == column)
         return SeriesColumn(column, node.missing != "error", _floats(node))
+
+    def of_windows(self) -> dict[str, Unchanging]:
+        """What is read once for all steps of a window, by column."""
+        found: dict[str, Unchanging] = {}
+        for node in self.plan.inputs:
+            match node:
+                case CategoryInput(column=column):
+                    found[column] = Unchanging(column, "category")
+                case VectorInput(column=column, single=single):
+                    found[column] = Unchanging(column, "number" if single else "vector")
+        return found
 
     def taker(self, name: str, node: Input | Output, writer: Writer) -> Taker | None:
         """What writes the column of `node`; None where another node's arrays hold it."""
