@@ -138,8 +138,8 @@ class NumberInput(Model):
 
 
 class VectorInput(Model):
-    """A list of numbers for the whole row, as long in every row; in a table of series the same in all
-    steps that are read."""
+    """A list of numbers for the whole row, as long in every row; in a table of series the same in
+    all steps that are read."""
 
     column: Column
     as_: Literal["vector"] = Field(alias="as", description="How the column is read.")
