@@ -35,6 +35,8 @@ from rnnspec.report.model import (
     Scatter,
     Section,
     Series,
+    SeriesRow,
+    SeriesTable,
     TagExample,
     TagExamples,
 )
@@ -80,6 +82,7 @@ def sections() -> dict[str, Section]:
             "hour",
         ),
         ForecastTable("Horizon", (HorizonRow(1, 0.5, 0.9), HorizonRow(2, 0.8, 0.7))),
+        SeriesTable("Series", (SeriesRow("a", 9, 0.5, 0.9, 0.4, 0.8), SeriesRow("b", 3, 8.0))),
         Scatter("Numbers", (1.0, 2.0, 3.0), (1.5, 2.0, 2.0), "kg"),
         Histogram("Lengths", (0.0, 5.0, 10.0), (Counts("train", (3, 7)), Counts("valid", (1, 0)))),
         Attention("Attention", (AttentionMap(("a", "b"), ("x",), ((0.2, 0.8),)),)),
@@ -204,6 +207,7 @@ _METRIC = st.builds(Metric, _TEXT, _NUMBER, _TEXT, _NUMBER, st.none() | st.boole
 _DIFFER = st.sampled_from(["characters", "words", "nothing"])
 _CLASS = st.builds(ClassRow, _TEXT, _NUMBER, _NUMBER, _NUMBER, st.integers(0, 10**9))
 _HORIZON = st.builds(HorizonRow, st.integers(1, 10**6), _NUMBER, _NUMBER)
+_SERIES = st.builds(SeriesRow, _TEXT, st.integers(0, 10**9), _NUMBER, _NUMBER, _NUMBER, _NUMBER)
 
 any_section: st.SearchStrategy[Section] = st.one_of(
     _curves(),
@@ -215,6 +219,7 @@ any_section: st.SearchStrategy[Section] = st.one_of(
     st.builds(Generated, _TEXT, _list(st.builds(Generation, _TEXT, _TEXT, _TEXT)), _TEXT),
     st.builds(ForecastPlot, _TEXT, _list(_window()), _TEXT, _TEXT, _TEXT, _TEXT, _TEXT),
     st.builds(ForecastTable, _TEXT, _list(_HORIZON), _TEXT, _TEXT, _TEXT, _TEXT, _TEXT),
+    st.builds(SeriesTable, _TEXT, _list(_SERIES), _TEXT, _TEXT),
     st.integers(0, 4).flatmap(
         lambda size: st.builds(Scatter, _TEXT, _numbers(size), _numbers(size), _TEXT, _TEXT)
     ),

@@ -120,10 +120,10 @@ def test_forecasts_of_a_temperature(here: Any) -> None:
         np.testing.assert_array_equal(batch.inputs["OT"][0][row, :, 0], values[first - 96 : first])
         np.testing.assert_array_equal(batch.targets["OT"][row], values[first : first + 24])
         assert valid.lines[7 * row] == first + 2
-    naive = valid.naive("OT", np.array([7]))
+    naive = valid.naive(valid.collate(np.array([7])))["OT"]
     np.testing.assert_array_equal(naive.forecast[0], values[end + 7 - 24 : end + 7])
     expected = np.abs(values[24:end] - values[: end - 24]).mean(dtype=np.float64)
-    assert naive.scale[0] == pytest.approx(expected)
+    assert naive.scale is not None and naive.scale[0] == pytest.approx(expected)
 
 
 def test_months_of_passengers(here: Any) -> None:

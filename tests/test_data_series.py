@@ -236,7 +236,7 @@ def test_scales_of_series(tmp_path: Path) -> None:
 
 
 def naive_of(data: Dataset) -> Any:
-    return data.naive("value", np.arange(data.rows))
+    return data.naive(whole(data))["value"]
 
 
 def test_the_seasonal_naive_forecast(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ EXAMPLES = examples(
 )
 SHOWN = 100
 """Most classes in the table; --json has them all."""
+SERIES = 20
+"""Most series in the table."""
 STEPS = 12
 """Most steps ahead in the table."""
 
@@ -91,6 +93,8 @@ def _text(trained: Trained, scores: Scores, report: Path | None) -> str:
             parts.append(table((column, "mistaken for", score.of), rows, left=2))
         if score.horizon:
             parts.append(_horizon(column, score))
+        if score.series:
+            parts.append(_series(column, score))
     if report is not None:
         parts.append(f"wrote {near(report)}")
     return "\n\n".join(parts)
@@ -148,6 +152,25 @@ def _horizon(column: str, score: OutputScore) -> str:
     return table(head, rows) + (left if len(shown) < len(score.horizon) else "")
 
 
+def _series(column: str, score: OutputScore) -> str:
+    from rnnspec.cli.terminal import number, table
+    from rnnspec.report.sections.series import worst_first
+
+    def cell(value: float | None) -> str:
+        return "-" if value is None else number(value)
+
+    shown = sorted(score.series, key=worst_first)[:SERIES]
+    rows = [
+        (r.name, cell(r.skill), cell(r.error), cell(r.baseline), cell(r.scaled), f"{r.values:,}")
+        for r in shown
+    ]
+    head = (f"series of {column}", "skill", "mae", score.baseline_name, "mase", "values")
+    left = (
+        f"\n(the {SERIES} of {len(score.series):,} series with the lowest skill; all with --json)"
+    )
+    return table(head, rows) + (left if len(shown) < len(score.series) else "")
+
+
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
@@ -190,6 +213,7 @@ def _json(trained: Trained, scores: Scores) -> str:
         "spans": of_outputs(lambda s: list(map(of_spans, s.spans))),
         "mistakes": of_outputs(lambda s: [asdict(mistake) for mistake in s.mistakes]),
         "horizon": of_outputs(lambda s: [asdict(row) for row in s.horizon]),
+        "series": of_outputs(lambda s: [asdict(row) for row in s.series]),
         "examples": of_outputs(of_examples),
     }
     return json_text(found, indent=2)

@@ -9,8 +9,9 @@ bytes each.
 """
 
 from rnnspec.data.batches import epoch_batches, in_order_batches, padded_share
-from rnnspec.data.dataset import Batch, Dataset, Naive
+from rnnspec.data.dataset import Batch, Dataset
 from rnnspec.data.encode import encode
+from rnnspec.data.naive import Naive
 from rnnspec.data.readers import Chunk, Progress, read
 from rnnspec.data.reading import Reading
 from rnnspec.data.split import in_validation

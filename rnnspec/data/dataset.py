@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from rnnspec.data.lanes import Order, count_windows, cut_documents, cut_lanes
 from rnnspec.data.maps import Maps
+from rnnspec.data.naive import Naive, Season, naive
 from rnnspec.data.raw import Raw, RawRows
-from rnnspec.data.series import seasonal_naive
 from rnnspec.data.views import Cut, Lengths, Texts, Values, View
 
-__all__ = ["Batch", "Dataset", "Naive", "Season"]
+__all__ = ["Batch", "Dataset", "SeriesThere"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,39 +33,24 @@ class Batch:
     there is nothing to answer: classes `[B]` or `[B, T]` int64; several labels `[B, L]` or
     `[B, T, L]` float32 of 0 and 1; numbers `[B, W]` or `[B, T, W]`; texts `[B, U]` int64, each
     ended by END_ID; forecasts `[B, H]`. Numbers are float32, or float64 where the node is `double`.
-    `raw` has the cells behind them, of whole rows that are measured.
+    `raw` has the cells behind them, of whole rows that are measured; `taken` says which steps of
+    which rows of the file these are.
     """
 
     inputs: dict[str, tuple[Values, Lengths]]
     targets: dict[str, Values]
     raw: RawRows | None = None
+    taken: Cut | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Season:
-    """What the seasonal-naive forecast of a series needs.
+class SeriesThere:
+    """The series of a file by `names`; of each row the place where its series begins, `first`
+    `[rows]`, and its number, `of_rows` `[rows]`."""
 
-    `values` `[steps]`; of each row the place where its series begins, `first` `[rows]`, and the
-    mean absolute seasonal difference of the training steps of its series, `scale` `[rows]` (of all
-    its steps where the file is for validation alone), NaN where the series is too short for one.
-    """
-
-    values: NDArray[np.floating]
+    names: tuple[str, ...]
     first: NDArray[np.int64]
-    scale: NDArray[np.floating]
-    season: int
-    horizon: int
-
-
-@dataclass(frozen=True, slots=True)
-class Naive:
-    """The seasonal-naive forecast of some rows, `[B, H]`, and the scale of their MASE, `[B]`.
-
-    MASE is the mean absolute error / scale (Hyndman and Koehler 2006). NaN where unknown.
-    """
-
-    forecast: NDArray[np.floating]
-    scale: NDArray[np.floating]
+    of_rows: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +62,10 @@ class Dataset:
     for Parquet its row, counted from 1, of several files its location (`rnnspec.data.shards`); of a
     series read whole, of its first step, and of a window over one, of the first step answered.
     `of_rows` `[rows]` are the places of each row in the columns of one value a row, None where they
-    are the numbers of the rows. `seasons` by column of a forecast. All arrays are mapped from disk
-    (`maps`): they take no memory that the system cannot take back, and no more than `Maps` says.
-    `key` tells this content, encoded this way, from any other. `raw` holds what stands in the file,
-    of rows that are measured.
+    are the numbers of the rows. `seasons` by column of numbers answered ahead. All arrays are
+    mapped from disk (`maps`): they take no memory that the system cannot take back, and no more
+    than `Maps` says. `key` tells this content, encoded this way, from any other. `raw` holds what
+    stands in the file, of rows that are measured; `series` what rows are steps of, where they are.
     """
 
     inputs: Mapping[str, View]
@@ -93,6 +78,7 @@ class Dataset:
     seasons: Mapping[str, Season] = field(default_factory=dict)
     maps: Maps = field(default_factory=lambda: Maps(()))
     raw: Raw | None = None
+    series: SeriesThere | None = None
 
     @property
     def rows(self) -> int:
@@ -111,16 +97,17 @@ class Dataset:
     def collate(self, indices: NDArray[np.integer]) -> Batch:
         """The rows `indices` (`[B]`, from 0) as one batch."""
         starts, ends = self.starts[indices], self.ends[indices]
-        rows = indices.astype(np.int64) if self.of_rows is None else self.of_rows[indices]
+        rows = indices.astype(np.int64)
         found = self.cut(Cut(rows, starts, ends - starts, ends))
         return found if self.raw is None else replace(found, raw=RawRows(self.raw, rows))
 
     def cut(self, cut: Cut) -> Batch:
-        """The steps that `cut` takes as one batch."""
-        inputs = {key: view.batch(cut) for key, view in self.inputs.items()}
-        targets = {column: view.batch(cut)[0] for column, view in self.targets.items()}
+        """The steps that `cut`, which has the numbers of rows, takes as one batch."""
+        placed = cut if self.of_rows is None else replace(cut, rows=self.of_rows[cut.rows])
+        inputs = {key: view.batch(placed) for key, view in self.inputs.items()}
+        targets = {column: view.batch(placed)[0] for column, view in self.targets.items()}
         self.maps.read(len(cut.rows))
-        return Batch(inputs, targets)
+        return Batch(inputs, targets, taken=cut)
 
     def lanes(
         self, batch: int, window: int, start: int = 0, order: Order | None = None
@@ -131,7 +118,7 @@ class Dataset:
         For each window the batch, and `[batch]` whether the states of a lane start anew with it.
         """
         for cut, reset in cut_lanes(self.starts, self.ends, batch, window, start, order):
-            yield self.cut(self._placed(cut)), reset
+            yield self.cut(cut), reset
 
     def documents(
         self, batch: int, window: int
@@ -142,20 +129,23 @@ class Dataset:
         anew with it.
         """
         for cut, lanes, reset in cut_documents(self.starts, self.ends, batch, window):
-            yield self.cut(self._placed(cut)), lanes, reset
-
-    def _placed(self, cut: Cut) -> Cut:
-        """With the places in columns of one value a row, where it has the numbers of rows."""
-        return cut if self.of_rows is None else replace(cut, rows=self.of_rows[cut.rows])
+            yield self.cut(cut), lanes, reset
 
     def windows(self, batch: int, window: int) -> int:
         """How many windows `lanes` gives."""
         return count_windows(self.starts, self.ends, batch, window)
 
-    def naive(self, column: str, indices: NDArray[np.integer]) -> Naive:
-        """The seasonal-naive forecast of `column` for the rows `indices`."""
-        of = self.seasons[column]
-        forecast = seasonal_naive(
-            of.values, self.ends[indices], of.first[indices], of.season, of.horizon
-        )
-        return Naive(forecast, of.scale[indices])
+    def naive(self, batch: Batch) -> dict[str, Naive]:
+        """The naive forecasts for a batch of this file, by column."""
+        cut = batch.taken
+        assert cut is not None
+        first, numbers = self.starts[cut.rows], self.series_of(batch)
+        if self.series is not None:
+            first = self.series.first[cut.rows]
+        return {name: naive(of, cut, first, numbers) for name, of in self.seasons.items()}
+
+    def series_of(self, batch: Batch) -> NDArray[np.int64] | None:
+        """The number of the series of each row of a batch, `[B]`."""
+        if self.series is None or batch.taken is None:
+            return None
+        return self.series.of_rows[batch.taken.rows]

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from rnnspec.data.cache import Column, Writer, new_folder, open_folder
 from rnnspec.data.columns.base import Arrays, Taker
 from rnnspec.data.columns.encode import Encoding
-from rnnspec.data.dataset import Dataset, Season
+from rnnspec.data.dataset import Dataset, SeriesThere
 from rnnspec.data.lines import check_file
 from rnnspec.data.maps import Maps
+from rnnspec.data.naive import Season, scales_before, scales_of
 from rnnspec.data.readers import BadRows, Chunk, Progress, telling
 from rnnspec.data.reading import Reading, SeriesReading
-from rnnspec.data.series import Part, TableBuilder, Windows, naive_scale, windows
+from rnnspec.data.series import Part, TableBuilder, name_arrays, names_in, windows
 from rnnspec.data.series_steps import whole_series
 from rnnspec.data.shards import Shards
 from rnnspec.data.split import validation_mask
@@ -32,7 +33,7 @@ from rnnspec.spec.formats import Format
 
 __all__ = ["Part", "encode", "encode_parts"]
 
-VERSION = 4
+VERSION = 5
 """Of the encoding; to be raised with any change of what stands in the arrays."""
 
 
@@ -124,7 +125,7 @@ class _Job:
         reading = self.reading
         settings: list[object] = [VERSION, self.format, self.rows, self.share, columns]
         settings += [reading.documents, reading.quoting, reading.stream, sorted(reading.skipped)]
-        settings += [reading.series and asdict(reading.series)]
+        settings += [reading.series and asdict(reading.series), sorted(reading.seasons.items())]
         settings += [name for name, _ in self.encoding.raw()] if self.measured else []
         settings += [content.digest for content in self.shards.content]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]
@@ -277,20 +278,15 @@ def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:
         "ends": found.ends,
         "first": found.first,
         "of_rows": table.order[found.ends - 1],
+        "of_series": found.series,
+        **name_arrays(table.names),
     }
-    for name, node in encoding.named():
-        if isinstance(node, ForecastOutput):
-            scales = _scales(found, values[node.column], reading.seasons.get(node.column, 1))
-            arrays[f"{name}.scale"] = scales
+    for name, node in encoding.ahead():
+        season = job.reading.seasons.get(node.column, 1)
+        of_column = values[node.column]
+        arrays[f"{name}.before"] = scales_before(table, reading, found, of_column, season)
     for name, array in arrays.items():
         writer.column(name, array.dtype, *array.shape[1:]).append(array)
-
-
-def _scales(found: Windows, values: NDArray[np.floating], season: int) -> NDArray[np.floating]:
-    """The scale of each window: that of the training part of its series."""
-    bounds = np.stack([found.first, found.trained], axis=1)
-    different, which = np.unique(bounds, axis=0, return_inverse=True)
-    return naive_scale(values, different.tolist(), season)[which.reshape(-1)]
 
 
 def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
@@ -304,17 +300,24 @@ def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
         offsets = arrays["offsets"]
         starts, ends = offsets[:-1], offsets[1:]
         raw = encoding.raw_texts(arrays) if job.measured else None
-        return Dataset(inputs, targets, arrays["lines"], starts, ends, key, maps=maps, raw=raw)
-    seasons = {
-        node.column: Season(
-            arrays[encoding.series()[node.column]],
-            arrays["first"],
-            arrays[f"output.{at}.scale"],
-            series.seasons.get(node.column, 1),
-            node.horizon,
-        )
-        for at, node in enumerate(plan.outputs)
-        if isinstance(node, ForecastOutput)
-    }
+        seasons, lines = _seasons(job, arrays, None), arrays["lines"]
+        return Dataset(inputs, targets, lines, starts, ends, key, None, seasons, maps, raw)
     starts, ends, of_rows = arrays["starts"], arrays["ends"], arrays["of_rows"]
-    return Dataset(inputs, targets, arrays["lines"], starts, ends, key, of_rows, seasons, maps)
+    there = SeriesThere(names_in(arrays), arrays["first"], arrays["of_series"])
+    seasons = _seasons(job, arrays, there.names)
+    lines = arrays["lines"]
+    return Dataset(inputs, targets, lines, starts, ends, key, of_rows, seasons, maps, None, there)
+
+
+def _seasons(job: _Job, arrays: Arrays, names: Sequence[str] | None) -> dict[str, Season]:
+    """What the naive forecast needs of each column of numbers that is answered ahead; `names` are
+    those of series."""
+    encoding, found = job.encoding, {}
+    for name, node in encoding.ahead():
+        column, values, scales = node.column, encoding.numbers_of(node, arrays), None
+        if names is not None:
+            trained = encoding.facts.scales.get(column, {})
+            scales = scales_of(names, trained, arrays[f"{name}.before"])
+        horizon = node.horizon if isinstance(node, ForecastOutput) else 0
+        found[column] = Season(values, job.reading.seasons.get(column, 1), horizon, scales)
+    return found

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rnnspec.data.readers import BadRows, Chunk, Documents, Format, read
 from rnnspec.data.shards import Shards
-from rnnspec.spec import ForecastOutput, Spec, TagsOutput
+from rnnspec.spec import ForecastOutput, NextOutput, Spec, TagsOutput
 from rnnspec.spec.formats import Quoting
 from rnnspec.spec.outputs import Scheme
 
@@ -46,7 +46,8 @@ class Reading:
 
     `stream`: rows may have any number of steps, for they are read window by window
     (`train.window`). `skipped`: columns whose missing answers are left out of loss and metrics.
-    `schemes`: of columns of tags, how they mark spans.
+    `schemes`: of columns of tags, how they mark spans. `seasons`: of what is answered ahead of its
+    own past, after how many steps it repeats itself.
     """
 
     format: Format = "auto"
@@ -56,6 +57,7 @@ class Reading:
     series: SeriesReading | None = None
     schemes: Mapping[str, Scheme] = field(default_factory=dict)
     quoting: Quoting = "auto"
+    seasons: Mapping[str, int] = field(default_factory=dict)
 
     @staticmethod
     def of(spec: Spec, format: Format | None = None) -> Reading:
@@ -81,6 +83,7 @@ class Reading:
             series,
             {o.column: o.scheme for o in outputs if isinstance(o, TagsOutput)},
             data.quoting,
+            {o.column: o.season for o in outputs if isinstance(o, ForecastOutput | NextOutput)},
         )
 
     def read(

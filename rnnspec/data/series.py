@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,20 @@ class Table:
     order: Places
     offsets: Places
     lines: Places
+
+
+def name_arrays(names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """The names of series as arrays: their bytes in UTF-8, and where each one ends."""
+    found = [name.encode("utf-8", "surrogatepass") for name in names]
+    ends = np.cumsum(list(map(len, found)), dtype=np.int64)
+    return {"names": np.frombuffer(b"".join(found), np.uint8), "names.ends": ends}
+
+
+def names_in(arrays: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
+    """The names that `name_arrays` has laid down."""
+    whole, ends = arrays["names"].tobytes(), arrays["names.ends"].tolist()
+    pairs = zip([0, *ends], ends, strict=False)
+    return tuple(whole[start:end].decode("utf-8", "surrogatepass") for start, end in pairs)
 
 
 @dataclass(slots=True)
@@ -100,14 +114,14 @@ class SeriesColumn:
 class Windows:
     """Where the windows lie, as places, each `[windows]`.
 
-    The past that is read is `starts` to `ends`, what is answered follows `ends`; the series begins
-    at `first`, its training part ends at `trained`, and of a file without a share with the series.
+    The past that is read is `starts` to `ends`, what is answered follows `ends`; the series, by
+    its number `series` in the table, begins at `first`.
     """
 
     starts: Places
     ends: Places
     first: Places
-    trained: Places
+    series: Places
 
 
 def training_end(steps: int, reading: SeriesReading, share: float) -> int:
@@ -142,15 +156,15 @@ def windows(
             raise _too_short(table, number, reading, bad)
         ends = first + answered
         starts = np.maximum(first, ends - reading.history)
-        whole = np.stack([np.full_like(ends, first), np.full_like(ends, first + trained)])
+        whole = np.stack([np.full_like(ends, first), np.full_like(ends, number)])
         found.append(np.concatenate([starts[None], ends[None], whole]))
-    starts, ends, firsts, lasts = np.concatenate(found, axis=1)
+    starts, ends, firsts, numbers = np.concatenate(found, axis=1)
     if not len(starts):
         raise DataError(
             f"{bad.file}: a validation share of {share:g} takes no window of {reading.horizon} "
             "steps to answer; set data.valid to another share or to a file"
         )
-    return Windows(starts, ends, firsts, lasts)
+    return Windows(starts, ends, firsts, numbers)
 
 
 def _answered(steps: int, trained: int, reading: SeriesReading, part: Part) -> Places:
@@ -175,31 +189,3 @@ def _too_short(table: Table, number: int, reading: SeriesReading, bad: BadRows) 
         f"{bad.place(line)}: {what} has {end - first} steps, too few for one that is read and "
         f"{reading.horizon} that are answered; leave it out, or set data.output.horizon lower"
     )
-
-
-def naive_scale(
-    values: NDArray[np.floating], bounds: Sequence[tuple[int, int]], season: int
-) -> NDArray[np.float32]:
-    """Mean of |v[t] - v[t - season]| within each of `bounds`, pairs of places of `values`; NaN
-    where there is no such t (Hyndman and Koehler 2006, the scale of MASE)."""
-    scales = np.full(len(bounds), np.nan, np.float32)
-    for at, (first, end) in enumerate(bounds):
-        of_series = values[first:end].astype(np.float64)
-        steps = np.abs(of_series[season:] - of_series[: max(0, len(of_series) - season)])
-        known = steps[~np.isnan(steps)]
-        if len(known):
-            scales[at] = known.mean()
-    return scales
-
-
-def seasonal_naive(
-    values: NDArray[np.floating], ends: Places, first: Places, season: int, horizon: int
-) -> NDArray[np.floating]:
-    """The forecasts `[B, horizon]` after `ends`: the values of the last season again, or the last
-    value where the series that begins at `first` has not been going on for a season."""
-    ahead = np.arange(horizon)
-    places = ends[:, None] - season + ahead % season
-    found: NDArray[np.floating] = values[
-        np.where(places < first[:, None], ends[:, None] - 1, places)
-    ]
-    return found

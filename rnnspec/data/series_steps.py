@@ -84,4 +84,4 @@ def whole_series(
             f"{bad.place(line)}: {what} has {steps:,} steps, and a row may have {MOST_STEPS:,}; "
             "read it window by window, with train.window"
         )
-    return Windows(starts[kept], ends[kept], first[kept], trained[kept])
+    return Windows(starts[kept], ends[kept], first[kept], np.flatnonzero(kept))

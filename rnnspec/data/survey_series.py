@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rnnspec.data.columns.gather import facts_of, gatherers, outputs_of
 from rnnspec.data.counting import NOISE, Moments, rounded_off
+from rnnspec.data.naive import training_scales
 from rnnspec.data.readers import BadRows, Chunk
 from rnnspec.data.reading import Reading, SeriesReading
 from rnnspec.data.series import SeriesColumn, Table, TableBuilder, training_end, windows
@@ -58,7 +59,11 @@ def survey_series(
             raise DataError(f"{train}: column {each.column!r} has {error}") from error
     inputs, outputs = _facts_of_rows(spec, reading, train, trained)
     found |= inputs
-    return Facts(rows, found, outputs_of(spec, found, outputs))
+    scales = {
+        column: training_scales(table, series, takers[column].values(table), season, share)
+        for column, season in reading.seasons.items()
+    }
+    return Facts(rows, found, outputs_of(spec, found, outputs), scales)
 
 
 def _trained_rows(table: Table, series: SeriesReading, share: float) -> NDArray[np.bool_]:

@@ -107,8 +107,12 @@ ColumnFacts = TextFacts | NumericFacts | ClassFacts
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Facts of one data set: number of training rows, and of each column by its part."""
+    """Facts of one data set: number of training rows, of each column by its part, and of each
+    series."""
 
     rows: int
     inputs: Mapping[str, ColumnFacts]
     outputs: Mapping[str, ColumnFacts]
+    scales: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    """Of what is answered ahead of series, by column and by name of the series: the mean of
+    |v[t] - v[t - season]| in training, the scale of MASE; None of a series too short for one."""

@@ -1,6 +1,7 @@
 """Facts as files of a build folder, in JSON that a person can read.
 
-    facts.json                        rows; of each column its widths, scales, counts, longest row
+    facts.json                        rows; of each column its widths, scales, counts, longest row;
+                                      of what is answered ahead of series, the scale of each series
     vocabulary/<side>.<column>.json   words, characters or labels in order of number, one per line
     vocabulary/<side>.<column>.characters.json   of tokens that are spelled, their characters
     vocabulary/<side>.<column>.tokenizer.json    of subwords, the tokenizers library's own file
@@ -51,6 +52,8 @@ def write_facts(folder: Path, facts: Facts) -> None:
         for name, of in facts.outputs.items()
     }
     about = {"version": VERSION, "rows": facts.rows, "inputs": inputs, "outputs": outputs}
+    if facts.scales:
+        about["scales"] = {column: dict(of) for column, of in facts.scales.items()}
     text = json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False)
     write_text(folder / FILE, f"{text}\n")
 
@@ -136,7 +139,21 @@ def read_facts(folder: Path) -> Facts:
         place.at("version").fail(f"is {version}, this rnnspec reads {VERSION}")
     rows = place.at("rows").whole(about)
     inputs = _side(folder, place.at("inputs"), about, {})
-    return Facts(rows, inputs, _side(folder, place.at("outputs"), about, inputs))
+    outputs = _side(folder, place.at("outputs"), about, inputs)
+    return Facts(rows, inputs, outputs, _scales(place.at("scales"), about))
+
+
+def _scales(place: _Place, about: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    """Of each column, by the names of series."""
+    columns = place.mapping(about.get("scales", {}))
+    found: dict[str, dict[str, float | None]] = {}
+    for column in columns:
+        at = place.at(column)
+        of = at.mapping(columns[column])
+        found[column] = {n: None if of[n] is None else at.at(n).real(of) for n in of}
+        if any(scale is not None and scale < 0 for scale in found[column].values()):
+            at.fail("holds a number below 0")
+    return found
 
 
 def _side(

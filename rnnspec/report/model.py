@@ -21,6 +21,8 @@ from rnnspec.report.model_numbers import ForecastWindow as ForecastWindow
 from rnnspec.report.model_numbers import Histogram as Histogram
 from rnnspec.report.model_numbers import HorizonRow as HorizonRow
 from rnnspec.report.model_numbers import Scatter as Scatter
+from rnnspec.report.model_numbers import SeriesRow as SeriesRow
+from rnnspec.report.model_numbers import SeriesTable as SeriesTable
 from rnnspec.report.model_numbers import Value as Value
 
 
@@ -231,6 +233,7 @@ Section = (
     | Generated
     | ForecastPlot
     | ForecastTable
+    | SeriesTable
     | Scatter
     | Histogram
     | Attention

@@ -65,6 +65,30 @@ class ForecastTable:
 
 
 @dataclass(frozen=True, slots=True)
+class SeriesRow:
+    """One series with so many true `values`: the mean absolute error of the model and of the
+    baseline, the `skill` of the one beside the other, and the error `scaled` by how much the series
+    changes (MASE)."""
+
+    name: str
+    values: int
+    error: Value
+    baseline: Value = None
+    skill: Value = None
+    scaled: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesTable:
+    """How each series of a table fares, drawn from the lowest skill up."""
+
+    title: str
+    rows: tuple[SeriesRow, ...]
+    baseline: str = "baseline"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Scatter:
     """Answered against true numbers, one point a row; on the diagonal the two are equal."""
 

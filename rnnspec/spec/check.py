@@ -234,6 +234,7 @@ CHECKS: tuple[Check, ...] = (
         kinds.steps_of_series_are_answered_in_turn,
         (_KIND, *_INPUT, *_OUTPUT, ("data", "series")),
     ),
+    Check(kinds.seasons_are_of_numbers, (*_INPUT, *_OUTPUT)),
     Check(kinds.next_keys_follow_keys, (*_INPUT, *_OUTPUT)),
     Check(decoders.decoder_layers_read_forward, _layer("direction", "initial_state")),
     Check(decoders.attention_has_steps, (_KIND, _DECODER)),

@@ -9,7 +9,13 @@ from rnnspec.spec.data import Series
 from rnnspec.spec.explain import Loc
 from rnnspec.spec.finding import Finding
 from rnnspec.spec.head import Head, LastPooling
-from rnnspec.spec.inputs import KeysInput, SequenceInput, SeriesInput, StaticInput
+from rnnspec.spec.inputs import (
+    FramesInput,
+    KeysInput,
+    SequenceInput,
+    SeriesInput,
+    StaticInput,
+)
 from rnnspec.spec.outputs import ForecastOutput, KeysOutput, NextOutput, QuantilesDistribution
 from rnnspec.spec.spec import Spec
 
@@ -246,6 +252,17 @@ def steps_of_series_are_answered_in_turn(spec: Spec) -> Iterator[Finding]:
             message = "keys are answered of rows that hold lists, and a row here is one step"
             path = (*spec.data.output_path(index), "as")
             yield Finding(path, message, "use tags, frames or next, or read frames from JSONL")
+
+
+def seasons_are_of_numbers(spec: Spec) -> Iterator[Finding]:
+    """The naive forecast is one of numbers."""
+    for index, output in enumerate(spec.data.outputs):
+        if isinstance(output, NextOutput) and output.season != 1:
+            source = next((e for e in spec.data.inputs if e.column == output.column), None)
+            if source is not None and not isinstance(source, FramesInput | SeriesInput):
+                path: Loc = (*spec.data.output_path(index), "season")
+                message = f"has no effect with 'as: {source.as_}', of which no number is forecast"
+                yield Finding(path, message, "remove it", key=True)
 
 
 def next_keys_follow_keys(spec: Spec) -> Iterator[Finding]:

@@ -110,7 +110,10 @@ def _metrics(spec: Spec, output: Output) -> tuple[str, ...]:
             assert isinstance(output, ForecastOutput)
             pinball = ("pinball",) if output.distribution.name == "quantiles" else ()
             coverage = ("coverage",) if output.distribution.name != "point" else ()
-            return ("mae", "rmse", "smape", "mase", "skill", *pinball, *coverage)
+            return ("mae", "rmse", "smape", "mase", "skill", "scaled_skill", *pinball, *coverage)
+        case "next":
+            series = isinstance(_read_in(spec, output), SeriesInput)
+            return ("mae", "rmse", "skill", *(("mase", "scaled_skill") if series else ()))
     return ("mae", "rmse")
 
 

@@ -84,6 +84,15 @@ Threshold = Annotated[
 ]
 
 
+Season = Annotated[
+    Count,
+    Field(
+        description="Steps after which the numbers repeat themselves: of the naive forecast that "
+        "they are measured against (of 1 the last value), and of MASE."
+    ),
+]
+
+
 class ClassOutput(Model):
     """One label out of those seen in the training rows."""
 
@@ -167,6 +176,7 @@ class NextOutput(Model):
 
     column: Column
     as_: Literal["next"] = Field(alias="as", description="What is answered.")
+    season: Season = 1
     weight: Weight = 1.0
 
 
@@ -211,11 +221,7 @@ class ForecastOutput(Model):
         description="What is answered of each step ahead: one number, quantiles, or the parameters "
         "of a distribution.",
     )
-    season: Count = Field(
-        default=1,
-        description="Steps after which the series repeats itself: of the seasonal-naive forecast "
-        "that it is measured against, and of MASE.",
-    )
+    season: Season = 1
     weight: Weight = 1.0
 
 

@@ -26,6 +26,7 @@ from rnnspec.train.metrics import (
     LabelsMetrics,
     Lanes,
     Metrics,
+    NumericMetrics,
     TagMetrics,
     TextMetrics,
     metrics_of,
@@ -38,13 +39,15 @@ from rnnspec.train.tensors import tensors as tensors
 class Seen:
     """A batch that was measured. `rows` are the numbers of its rows, None of a window of streams;
     `answers` by column: probabilities, numbers, parameters of forecasts, or `Texts`; `naive` by
-    column of a forecast."""
+    column of what is answered ahead of its own past; `series` are the numbers of the series of its
+    rows, where they are such."""
 
     batch: Batch
     found: Answered
     answers: Mapping[str, object]
     rows: NDArray[np.int64] | None = None
     naive: Mapping[str, Naive] = field(default_factory=dict)
+    series: NDArray[np.int64] | None = None
 
 
 See = Callable[[Seen], None]
@@ -77,8 +80,8 @@ class Measures:
         naive: Mapping[str, Naive] | None = None,
         lanes: Lanes | None = None,
     ) -> dict[str, object]:
-        """Take in a batch; its answers by column. `naive` are the seasonal-naive forecasts, `lanes`
-        those of a window of streams."""
+        """Take in a batch; its answers by column. `naive` are the naive forecasts, `lanes` those of
+        a window of streams."""
         answers: dict[str, object] = {}
         for column, count in self.objective.counts(batch).items():
             self.totals[column] += found.losses[column].item() * count
@@ -126,6 +129,8 @@ class Measures:
             sums.add_scores(scores, targets)
         if isinstance(sums, TagMetrics):
             sums.add(answers, targets, lanes)
+        elif isinstance(sums, NumericMetrics) and naive is not None:
+            sums.add(answers, targets, naive.forecast, naive.scale)
         else:
             sums.add(answers, targets)
         return answers
@@ -167,10 +172,10 @@ def evaluate(
     for rows in in_order_batches(data, batch):
         asked = data.collate(rows)
         found = objective.answered(asked, numbers)
-        naive = {column: data.naive(column, rows) for column in data.seasons}
+        naive = data.naive(asked)
         answers = measures.add(asked, found, naive)
         if see is not None:
-            see(Seen(asked, found, answers, rows, naive))
+            see(Seen(asked, found, answers, rows, naive, data.series_of(asked)))
     model.train(was_training)
     return measures.values(), measures.sums
 
@@ -204,8 +209,11 @@ def evaluate_stream(
         found = objective.answered(batch, numbers, states_before(model, anew, carried), anew)
         carried = found.after
         if any(objective.counts(batch).values()):
-            answers = measures.add(batch, found, lanes=Lanes(lanes.tolist(), reset.tolist()))
+            of_file = data if isinstance(data, Dataset) else None
+            naive = of_file.naive(batch) if of_file else {}
+            answers = measures.add(batch, found, naive, Lanes(lanes.tolist(), reset.tolist()))
             if see is not None:
-                see(Seen(batch, found, answers))
+                series = of_file.series_of(batch) if of_file else None
+                see(Seen(batch, found, answers, None, naive, series))
     model.train(was_training)
     return measures.values(), measures.sums

@@ -53,14 +53,14 @@ class DrawnNumbers:
 
 
 class NumberExamples:
-    """Answered against true numbers drawn at random, the worst rows, and the errors of the mean of
-    the training rows in place of the model."""
+    """Answered against true numbers drawn at random, the worst rows, and the errors of the naive
+    forecast, or of what is none of the mean of the training rows, in place of the model."""
 
     def __init__(self, node: NumericOutput, known: NumericFacts, rows: Rows) -> None:
         self.column, self.width, self.rows = node.column, node.width, rows
         self.steps = node.steps
         self.mean = torch.tensor(known.mean, dtype=torch.float64)
-        self.naive = NumericMetrics()
+        self.naive, self.naive_name = NumericMetrics(), "mean of the training rows"
         self.each = [NumericMetrics() for _ in range(node.width if 1 < node.width <= 50 else 0)]
         self.points = DrawnNumbers(POINTS)
         self.worst: Kept[Example] = Kept(WORST)
@@ -70,7 +70,7 @@ class NumberExamples:
         assert isinstance(answers, Tensor)
         found = answers.double().cpu()
         targets = torch.from_numpy(seen.batch.targets[self.column]).double()
-        self.naive.add(self.mean.expand_as(targets), targets)
+        self._add_naive(seen, targets)
         for entry, metrics in enumerate(self.each):
             metrics.add(found[..., entry], targets[..., entry])
         known = ~targets.isnan()
@@ -81,6 +81,16 @@ class NumberExamples:
         for row in range(len(targets)):
             if known[row].any():
                 self.worst.offer(error[row].item(), self._maker(seen, row, found, error))
+
+    def _add_naive(self, seen: Seen, targets: Tensor) -> None:
+        """The other answers, over the values that they reach."""
+        naive = seen.naive.get(self.column)
+        if naive is None:
+            self.naive.add(self.mean.expand_as(targets), targets)
+            return
+        self.naive_name = naive.name
+        other = torch.from_numpy(np.asarray(naive.forecast, np.float64))
+        self.naive.add(other, targets.masked_fill(other.isnan(), np.nan), None, naive.scale)
 
     def sections(self) -> tuple[Section, ...]:
         pairs = self.points.values
@@ -119,7 +129,7 @@ class ForecastExamples:
         self.drawn: Drawn[ForecastWindow] = Drawn(4)
         self.worst: Kept[tuple[int, ForecastWindow]] = Kept(WORST * node.horizon)
         self.inside = StepSums()
-        self.band = ""
+        self.band, self.naive_name = "", "seasonal-naive"
 
     def see(self, seen: Seen) -> None:
         parameters = seen.answers[self.column]
@@ -132,6 +142,8 @@ class ForecastExamples:
         if band is not None:
             self.band, lower, upper = band
             self.inside.add(within(lower, upper, true), ~np.isnan(true))
+        if self.column in seen.naive:
+            self.naive_name = seen.naive[self.column].name
         error = np.abs(point - true)
         size = np.where(np.isnan(true), 0.0, error).mean(axis=1)
         for row in range(len(true)):
@@ -157,7 +169,7 @@ class ForecastExamples:
                 "Forecast against truth",
                 windows,
                 band=self.band or "band",
-                baseline="seasonal-naive",
+                baseline=self.naive_name,
                 text=text,
             ),
         )

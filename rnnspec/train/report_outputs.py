@@ -14,6 +14,7 @@ from rnnspec.report.model import (
     Metric,
     MetricTable,
     Section,
+    SeriesTable,
 )
 from rnnspec.report.words import plural
 from rnnspec.train.bands import promised
@@ -89,6 +90,12 @@ def _tables(score: OutputScore) -> Iterator[Section]:
             baseline=score.baseline_name or "baseline",
             text="Mean absolute error over all windows, each answered from its own past alone.",
         )
+    if score.series:
+        text = (
+            "Mean absolute error of each series; MASE divides it by how much the series changes in"
+        )
+        text += " a season of its training rows."
+        yield SeriesTable("Series", score.series, score.baseline_name or "baseline", text)
     if len(score.confusion) > 1:
         labels = tuple(each.label for each in score.classes)
         text = f"How many {score.of} of each class (left) were answered as which (above)."

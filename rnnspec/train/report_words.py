@@ -32,11 +32,13 @@ EXPLAINED = {
     " (sacrebleu).",
     "mae": "Mean size of the error.",
     "rmse": "Root of the mean squared error: large errors count more.",
-    "mase": "Mean size of the error, as a multiple of that of the seasonal-naive forecast in"
-    " training: below 1 is better than it.",
+    "mase": "Mean size of the error, as a multiple of how much the series changes in a season, over"
+    " its training rows.",
     "smape": "Mean size of the error as a share of the values, from 0 to 2.",
-    "skill": "How much smaller the mean error is than that of the seasonal-naive forecast: 1 is"
-    " perfect, 0 is no better.",
+    "skill": "How much smaller the mean error is than that of the naive forecast, the value of a"
+    " season ago: 1 is perfect, 0 is no better.",
+    "scaled_skill": "As skill, with each error divided by the scale of its series, as for MASE:"
+    " series of large and of small numbers weigh alike.",
     "pinball": "Mean loss of the quantiles: the error, weighted by the probability of the side it"
     " falls on.",
     "coverage": "Share of true values within the band.",
@@ -52,6 +54,7 @@ SHARES = frozenset(
         "error_rate",
         "coverage",
         "skill",
+        "scaled_skill",
     }
 )
 """Metrics that are read as a percentage."""
@@ -69,7 +72,7 @@ def main_metrics(node: Output) -> tuple[str, ...]:
         case LabelsOutput():
             return ("micro_f1", "nll", "exact_match")
         case NumericOutput():
-            return ("mae", "rmse")
+            return ("mae", "skill", "rmse")
         case TextOutput():
             return ("exact_match", "error_rate", "bleu", "chrf")
         case ForecastOutput():

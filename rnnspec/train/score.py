@@ -11,7 +11,7 @@ from typing import Protocol
 
 import torch
 
-from rnnspec.data import Reading, encode
+from rnnspec.data import Dataset, Reading, encode
 from rnnspec.data.encode import Part
 from rnnspec.data.find import Sources, find_sources
 from rnnspec.data.shards import Shards
@@ -28,6 +28,7 @@ from rnnspec.plan.nodes import (
 from rnnspec.report.model import Section
 from rnnspec.spec.formats import Format, Quoting
 from rnnspec.to_torch import Model
+from rnnspec.train.by_series import SeriesFigures
 from rnnspec.train.devices import Numbers
 from rnnspec.train.evaluate import Seen, evaluate, evaluate_stream
 from rnnspec.train.examples_classes import ClassExamples, LabelsExamples, StepExamples
@@ -102,10 +103,13 @@ def evaluate_build(
         unit = "row" if files.format(format) == "parquet" else "line"
         rows = Rows(trained.plan, trained.facts, data.lines, unit, files.short_names)
         kept = {node.column: examples_of(node, rows, model) for node in trained.plan.outputs}
+        figures = dict(_by_series(trained, data))
 
         def see(seen: Seen) -> None:
             for each in kept.values():
                 each.see(seen)
+            for of_series in figures.values():
+                of_series.see(seen)
 
         goals = goals_of(trained.spec, trained.facts)
         measure = evaluate if settings.window is None else evaluate_stream
@@ -115,6 +119,8 @@ def evaluate_build(
                 node.column: _score(trained, node, sums[node.column], kept[node.column])
                 for node in trained.plan.outputs
             }
+        for column, each in figures.items():
+            outputs[column] = replace(outputs[column], series=each.rows())
         count = data.rows
     for column, score in outputs.items():
         prefix = "" if len(outputs) == 1 else f"{column}."
@@ -143,6 +149,17 @@ def examples_of(node: Output, rows: Rows, model: Model) -> Examples:
             return TextExamples(node, names_of(known), rows, model)
         case ForecastOutput():
             return ForecastExamples(node, rows)
+
+
+def _by_series(trained: Trained, data: Dataset) -> Iterator[tuple[str, SeriesFigures]]:
+    """What sums up figures for each series, of outputs of numbers where there are several."""
+    if data.series is None or len(data.series.names) < 2:
+        return
+    for node in trained.plan.outputs:
+        known = trained.facts.outputs[node.column]
+        if isinstance(node, NumericOutput | ForecastOutput):
+            assert isinstance(known, NumericFacts)
+            yield node.column, SeriesFigures(node, known, data.series.names)
 
 
 def _score(trained: Trained, node: Output, sums: Metrics, kept: Examples) -> OutputScore:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rnnspec.plan.facts import ClassFacts, ColumnFacts
 from rnnspec.plan.nodes import ClassOutput, Output
-from rnnspec.report.model import HorizonRow, Section
+from rnnspec.report.model import HorizonRow, Section, SeriesRow
 from rnnspec.train.examples_numbers import ForecastExamples, NumberExamples
 from rnnspec.train.examples_rows import names_of
 from rnnspec.train.examples_texts import TextExamples
@@ -71,8 +71,9 @@ class OutputScore:
     `baseline_name` says. `classes` in order of number and `mistakes`, most frequent first;
     `confusion[t][a]` counts class t answered as class a; `of` says what is counted. `spans`: of
     each kind, where labels mark such, with spans in place of rows. `horizon`: mean
-    absolute errors by step ahead. `greedy`: metrics of texts written greedily, where the model
-    searches otherwise. `sections`: examples, as a report shows them.
+    absolute errors by step ahead; `series`: of each series, in the order of the file. `greedy`:
+    metrics of texts written greedily, where the model searches otherwise. `sections`: examples, as
+    a report shows them.
     """
 
     node: Output
@@ -85,6 +86,7 @@ class OutputScore:
     of: str = "rows"
     spans: tuple[ClassScore, ...] = ()
     horizon: tuple[HorizonRow, ...] = ()
+    series: tuple[SeriesRow, ...] = ()
     greedy: Mapping[str, float] = field(default_factory=dict)
     sections: tuple[Section, ...] = ()
 
@@ -107,9 +109,7 @@ def output_score(node: Output, known: ColumnFacts, sums: Metrics, kept: _Example
             return OutputScore(node, metrics, classes=classes, of=of, sections=sections)
         case NumericMetrics(), NumberExamples():
             naive = kept.naive.values()
-            return OutputScore(
-                node, metrics, naive, "mean of the training rows", of=of, sections=sections
-            )
+            return OutputScore(node, metrics, naive, kept.naive_name, of=of, sections=sections)
         case ForecastMetrics(), ForecastExamples():
             return _of_forecast(node, sums, kept, sections)
         case _, TextExamples():
@@ -211,5 +211,5 @@ def _of_forecast(
     of_naive = sums.naive.absolute.by_step or (None,) * len(sums.errors.absolute.sums)
     pairs = zip(sums.errors.absolute.by_step, of_naive, strict=True)
     horizon = tuple(HorizonRow(step, *pair) for step, pair in enumerate(pairs, start=1))
-    name = "seasonal-naive" if naive else ""
+    name = kept.naive_name if naive else ""
     return OutputScore(node, metrics, naive, name, of="windows", horizon=horizon, sections=sections)

@@ -9,9 +9,12 @@ of each row are known by.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnspec.data.cache import Writer
 from rnnspec.data.columns.base import Arrays, RaggedWriter, Taker
@@ -117,6 +120,19 @@ class Encoding:
                 case VectorInput(column=column, single=single):
                     found[column] = Unchanging(column, "number" if single else "vector")
         return found
+
+    def ahead(self) -> Iterator[tuple[str, ForecastOutput | NumericOutput]]:
+        """The outputs of numbers that lie ahead of those read, with the names of their arrays."""
+        for at, node in enumerate(self.plan.outputs):
+            if isinstance(node, ForecastOutput) or (isinstance(node, NumericOutput) and node.ahead):
+                yield f"output.{at}", node
+
+    def numbers_of(self, node: ForecastOutput | NumericOutput, arrays: Arrays) -> NDArray[Any]:
+        """The numbers `[steps, W]` that a node answers ahead of."""
+        if node.column in self.series():
+            return arrays[self.series()[node.column]][:, None]
+        assert isinstance(node, NumericOutput)
+        return arrays[self._read_by(node)]
 
     def taker(self, name: str, node: Input | Output, writer: Writer) -> Taker | None:
         """What writes the column of `node`; None where another node's arrays hold it."""
@@ -263,10 +279,8 @@ class Encoding:
                 return NextSteps(arrays[self._read_by(node)])
             case LabelsOutput(ahead=True, labels=size):
                 return KeySteps(arrays[self._read_by(node)], size, np.nan, ahead=True)
-            case NumericOutput(ahead=True, column=column) if column in self.series():
-                return NextFrames(arrays[self.series()[column]][:, None])
             case NumericOutput(ahead=True):
-                return NextFrames(arrays[self._read_by(node)])
+                return NextFrames(self.numbers_of(node, arrays))
             case ClassOutput(steps=True):
                 return Steps(arrays[name], SKIPPED)
             case LabelsOutput(steps=True, labels=size):

@@ -17,6 +17,7 @@ from rnnspec.report.sections.forecast import forecast_plot, forecast_table
 from rnnspec.report.sections.generated import generated
 from rnnspec.report.sections.note import note
 from rnnspec.report.sections.numbers import histogram, scatter
+from rnnspec.report.sections.series import series_table
 from rnnspec.report.sections.tags import tag_examples
 
 SECTIONS: Mapping[type[Any], Callable[[Any], Html]] = {
@@ -32,6 +33,7 @@ SECTIONS: Mapping[type[Any], Callable[[Any], Html]] = {
     model.MetricTable: metric_table,
     model.Note: note,
     model.Scatter: scatter,
+    model.SeriesTable: series_table,
     model.TagExamples: tag_examples,
 }
 """What draws a section, by its class; `tests/test_report.py` holds it complete."""

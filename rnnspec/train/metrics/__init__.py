@@ -43,6 +43,7 @@ LARGER_IS_BETTER = frozenset(
         "bleu",
         "chrf",
         "skill",
+        "scaled_skill",
     }
 )
 """Metrics that improve upwards; all others improve downwards."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnspec.train.bands import within
+from rnnspec.train.metrics.naive import BesideNaive
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -86,8 +87,8 @@ class ForecastMetrics:
 
     `mae`, `rmse`; `mase`, the mean absolute error divided by that of the seasonal-naive forecast in
     training (Hyndman and Koehler 2006), of windows where that is above 0; `smape`, 2 |e| /
-    (|answer| + |true|), 0 where both are 0 (from 0 to 2); `skill`, 1 - mae / mae of the
-    seasonal-naive forecast, both over the values that it reaches. Of quantiles also `pinball`, the
+    (|answer| + |true|), 0 where both are 0 (from 0 to 2); `skill` and `scaled_skill`, see
+    `BesideNaive`. Of quantiles also `pinball`, the
     mean over quantiles of max(q e, (q - 1) e), and `coverage`, the share of true values between the
     lowest and the highest. True values that are NaN are left out; an answer that is NaN is not: the
     metrics that it bears on are then NaN.
@@ -96,8 +97,7 @@ class ForecastMetrics:
     def __init__(self, quantiles: Sequence[float] = ()) -> None:
         self.quantiles = quantiles
         self.errors, self.naive = ErrorSums(), ErrorSums()
-        self.beside_naive = StepSums()
-        """Absolute errors of the values that the seasonal-naive forecast reaches."""
+        self.beside: BesideNaive | None = None
         self.pinball, self.inside = StepSums(), StepSums()
         self.lost = 0
         """Answers that are no finite numbers, where there is a true one."""
@@ -119,9 +119,9 @@ class ForecastMetrics:
         self.errors.add(answer, true, known, units)
         if naive is not None:
             other = np.asarray(naive, np.float64)
-            reached = known & ~np.isnan(other)
-            self.naive.add(other, true, reached, units)
-            self.beside_naive.add(np.abs(answer - true), reached)
+            self.naive.add(other, true, known & ~np.isnan(other), units)
+            self.beside = self.beside or BesideNaive.new()
+            self.beside.add(np.abs(answer - true), np.abs(other - true), known, units)
         if parameters is not None:
             all_of = parameters.double().cpu().numpy()
             if self.quantiles:
@@ -136,9 +136,8 @@ class ForecastMetrics:
 
     def values(self) -> dict[str, float]:
         found = self.errors.values()
-        if len(self.beside_naive.sums):
-            naive = self.naive.absolute.mean
-            found["skill"] = 1 - self.beside_naive.mean / naive if naive > 0 else float("nan")
+        if self.beside is not None:
+            found |= self.beside.values()
         if len(self.pinball.sums):
             found["pinball"], found["coverage"] = self.pinball.mean, self.inside.mean
         return found

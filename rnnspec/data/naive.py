@@ -1,0 +1,132 @@
+"""The naive forecast of numbers ahead, which models are measured against, and the scale of MASE.
+
+It is the value one season ago: of a season of 1, the last value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec.data.reading import SeriesReading
+from rnnspec.data.series import Places, Table, Windows, training_end
+from rnnspec.data.views import Cut
+
+Numbers = NDArray[np.floating[Any]]
+Scales = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Season:
+    """What the naive forecast of a column needs, of a file.
+
+    `values` `[steps, W]` repeat themselves after `season` steps. Answered are the `horizon` values
+    after the steps of a row, or with a horizon of 0 the next ones of each step. `scales` `[series]`
+    are those of MASE; None where rows are no series.
+    """
+
+    values: Numbers
+    season: int
+    horizon: int
+    scales: Scales | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Naive:
+    """The naive forecast of some rows, `[B, H]` or, of next steps, `[B, T, W]`; and the `scale` of
+    their MASE `[B]`, None where rows are no series. NaN where unknown.
+
+    MASE is the mean absolute error / scale (Hyndman and Koehler 2006).
+    """
+
+    forecast: Numbers
+    scale: Scales | None = None
+    season: int = 1
+
+    @property
+    def name(self) -> str:
+        return "last value" if self.season == 1 else "seasonal-naive"
+
+
+def naive(of: Season, cut: Cut, first: Places, series: Places | None) -> Naive:
+    """The naive forecast of the rows of a cut, whose sequences begin at the places `first` `[B]`
+    and are the `series` of these numbers `[B]`."""
+    if of.horizon:
+        forecast = seasonal_naive(of.values[:, 0], cut.ends, first, of.season, of.horizon)
+    else:
+        forecast = next_naive(of.values, cut, first, of.season)
+    scale = None if of.scales is None or series is None else of.scales[series]
+    return Naive(forecast, scale, of.season)
+
+
+def seasonal_naive(
+    values: Numbers, ends: Places, first: Places, season: int, horizon: int
+) -> Numbers:
+    """The forecasts `[B, horizon]` after `ends`: the values of the last season again, or the last
+    value where the series that begins at `first` has not been going on for a season."""
+    ahead = np.arange(horizon)
+    places = ends[:, None] - season + ahead % season
+    found: Numbers = values[np.where(places < first[:, None], ends[:, None] - 1, places)]
+    return found
+
+
+def next_naive(values: Numbers, cut: Cut, first: Places, season: int) -> Numbers:
+    """For each step of a cut the value one season before the next step, or that of the step itself
+    where the sequence has not been going on for a season: `[B, T, W]`, NaN past the lengths."""
+    steps = np.arange(max(1, int(cut.lengths.max(initial=0))))
+    there = steps < cut.lengths[:, None]
+    now = cut.starts[:, None] + steps
+    before = now + 1 - season
+    places = np.where(before < first[:, None], now, before)
+    found = np.full((*there.shape, values.shape[1]), np.nan, values.dtype)
+    found[there] = values[places[there]]
+    return found
+
+
+def naive_scale(values: Numbers, first: Places, end: Places, season: int) -> Scales:
+    """Mean of |v[t] - v[t - season]| within each of the places `first` to `end` of `values`; NaN
+    where there is no such t (Hyndman and Koehler 2006, the scale of MASE)."""
+    scales = np.full(len(first), np.nan)
+    for at, (start, stop) in enumerate(zip(first.tolist(), end.tolist(), strict=True)):
+        of_series = values[start:stop].astype(np.float64)
+        steps = np.abs(of_series[season:] - of_series[: max(0, len(of_series) - season)])
+        known = steps[~np.isnan(steps)]
+        if len(known):
+            scales[at] = known.mean()
+    return scales
+
+
+def training_scales(
+    table: Table, reading: SeriesReading, values: Numbers, season: int, share: float
+) -> dict[str, float | None]:
+    """The scale of each series of a file of training rows over the steps that are for training;
+    None where there is none."""
+    first, end = table.offsets[:-1], table.offsets[1:]
+    steps = np.array([training_end(int(n), reading, share) for n in end - first], np.int64)
+    found = naive_scale(values, first, first + steps, season).tolist()
+    pairs = zip(table.names, found, strict=True)
+    return {name: None if np.isnan(scale) else scale for name, scale in pairs}
+
+
+def scales_before(
+    table: Table, reading: SeriesReading, found: Windows, values: Numbers, season: int
+) -> Scales:
+    """The scale of each series of a file over its steps before the first that is answered; NaN of a
+    series that has none: of those read whole, each step but the first is answered."""
+    there, row = np.unique(found.series, return_index=True)
+    end = table.offsets[:-1].copy()
+    end[there] = found.starts[row] + 1 if reading.whole else found.ends[row]
+    return naive_scale(values, table.offsets[:-1], end, season)
+
+
+def scales_of(names: Sequence[str], trained: Mapping[str, float | None], before: Scales) -> Scales:
+    """The scale of each series of a file: that of its `trained` steps; of one that training did not
+    show, the one over its steps `before` those that are answered."""
+    known = [trained.get(name) for name in names]
+    of_training = np.array([np.nan if scale is None else scale for scale in known], np.float64)
+    shown = np.array([name in trained for name in names], np.bool_)
+    return np.where(shown, of_training, before)
