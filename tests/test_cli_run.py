@@ -101,7 +101,11 @@ def test_a_table_of_series(tmp_path: Path) -> None:
         if line
     ]
     assert [answer["series"] for answer in found] == [answer["series"] for answer in same]
-    assert right("run", model, "--data", table).startswith("B  →  [")
+    assert [(answer["shop"], answer["day"]) for answer in found] == [
+        ("B", [4, 5, 6]),
+        ("A", [4, 5, 6]),
+    ]
+    assert right("run", model, "--data", table).startswith("B, 4 to 6  →  [")
     table.write_text("\n".join([*lines[:3], "1,B,x,1,x", *lines[4:]]) + "\n")
     assert "table.csv:4: column 'series' is the text 'x', expected a number" in wrong(
         "run", model, "--data", table

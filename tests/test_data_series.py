@@ -308,14 +308,16 @@ TIMES: list[tuple[list[Any], str]] = [
         ["2024-01-01", "2024-01-02", "2024-01-04", "2024-01-05"],
         "FILE:3: column 'time' is 2024-01-04 00:00:00, 2 days, 0:00:00 after the step before it "
         "(line 2); the series began with a step of 1 day, 0:00:00: add the rows that are missing, "
-        "with empty fields where the inputs say what is missing, or leave data.series.time out to "
+        "with empty fields where the inputs say what is missing, or set data.series.every to the "
+        "step and data.series.fill to what stands in for them, or leave data.series.time out to "
         "take the rows as they come",
     ),
     (
         [1, 2, 4, 5],
         "FILE:3: column 'time' is 4, 2 after the step before it (line 2); the series began with a "
         "step of 1: add the rows that are missing, with empty fields where the inputs say what is "
-        "missing, or leave data.series.time out to take the rows as they come",
+        "missing, or set data.series.every to the step and data.series.fill to what stands in for "
+        "them, or leave data.series.time out to take the rows as they come",
     ),
     (
         [1, 2, "2024-01-01", 4],

@@ -155,3 +155,113 @@ def test_a_known_column_that_is_empty_in_the_future(known: Path, tmp_path: Path)
     file = table(tmp_path / "t.csv", [*PAST, None, None], [*OFF, 1.0, None])
     said = wrong("run", known, "--data", file)
     assert f"{file}:13: column 'known_series' is empty, expected a number" in said
+
+
+# ---------------------------------------------------------------- times, and steps without a row
+
+
+def timed(file: Path, times: Sequence[object], sold: Numbers, promo: Numbers = ()) -> Path:
+    rows = [
+        {"time": time, "shop": "A", SOLD: blank(file, value), PROMO: known}
+        for time, value, known in zip(times, sold, promo or [0.0] * len(sold), strict=True)
+    ]
+    return write_rows(file, rows)
+
+
+@pytest.fixture(scope="module")
+def with_times(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return model(tmp_path_factory.mktemp("times"), SOLD, time="time")
+
+
+@pytest.fixture(scope="module")
+def known_at(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return model(tmp_path_factory.mktemp("known_at"), SOLD, PROMO, time="time")
+
+
+SERIES_TIMES: dict[str, list[Any]] = {
+    "days": ["2024-02-27", "2024-02-28", "2024-02-29", "2024-03-01"],
+    "months": ["2023-11", "2023-12", "2024-01", "2024-02"],
+    "ends of months": ["2024-01-31", "2024-02-29", "2024-03-31", "2024-04-30"],
+    "minutes": ["2024-02-27 23:15", "2024-02-27 23:30", "2024-02-27 23:45", "2024-02-28 00:00"],
+    "milliseconds": [1700000000000, 1700003600000, 1700007200000, 1700010800000],
+    "years": [2022, 2023, 2024, 2025],
+}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("name", SERIES_TIMES)
+def test_a_forecast_says_its_series_and_its_times(
+    with_times: Path, known_at: Path, tmp_path: Path, name: str, format: str
+) -> None:
+    """Those of the future's rows, or as the steps of the series go on; in every form."""
+    times = SERIES_TIMES[name]
+    only_past = timed(tmp_path / f"past.{format}", times[:2], [1.0, 2.0])
+    whole = timed(tmp_path / f"whole.{format}", times, [1.0, 2.0, None, None])
+    for model, data in ((with_times, only_past), (with_times, whole), (known_at, whole)):
+        (answer,), _ = asked(model, data)
+        assert (answer["shop"], answer["time"]) == ("A", times[2:])
+        assert len(answer[SOLD]) == HORIZON
+        said = rnnspec("run", model, "--data", data)
+        assert said.out.startswith(f"A, {times[2]} to {times[3]}  →  [")
+        file = tmp_path / "answers.jsonl"
+        assert rnnspec("run", model, "--data", data, "--output", file).code == 0
+        assert json.loads(file.read_text()) == answer
+        file.unlink()
+
+
+def test_one_row_that_says_no_step(with_times: Path, tmp_path: Path) -> None:
+    (answer,), _ = asked(with_times, timed(tmp_path / "one.csv", ["2024-01-01"], [1.0]))
+    assert answer["time"] is None
+    stated = model(tmp_path, SOLD, time="time", every="business day")
+    friday = timed(tmp_path / "one.csv", ["2024-01-05"], [1.0])
+    assert asked(stated, friday)[0][0]["time"] == ["2024-01-08", "2024-01-09"]
+
+
+GAP = ["2024-03-28", "2024-03-29", "2024-04-01", "2024-04-03"]
+"""Thursday to Monday, and a Wednesday."""
+
+
+@pytest.mark.parametrize(
+    ("fill", "every", "read", "coming"),
+    [
+        (0, "day", [3, 1, 0, 0, 4, 0, 1], ["2024-04-04", "2024-04-05"]),
+        ("previous", "day", [3, 1, 1, 1, 4, 4, 1], ["2024-04-04", "2024-04-05"]),
+        ("missing", "day", [3, 1, None, None, 4, None, 1], ["2024-04-04", "2024-04-05"]),
+        (-1.5, "business day", [3, 1, 4, -1.5, 1], ["2024-04-04", "2024-04-05"]),
+    ],
+)
+def test_steps_without_a_row_are_filled_as_in_training(
+    tmp_path: Path, fill: str | float, every: str, read: Numbers, coming: list[str]
+) -> None:
+    plain = model(tmp_path, SOLD, time="time", every=every, fill=fill)
+    (expected,), _ = asked(plain, listed(tmp_path, {SOLD: read}))
+    for sold, times in (
+        ([3.0, 1.0, 4.0, 1.0], GAP),
+        ([3.0, 1.0, 4.0, 1.0, None], [*GAP, coming[1]]),
+    ):
+        (answer,), _ = asked(plain, timed(tmp_path / "t.csv", times, sold))
+        assert answer == {"shop": "A", "time": coming, **expected}
+
+
+def test_a_future_with_a_gap_is_refused_where_it_is_read(tmp_path: Path) -> None:
+    known = model(tmp_path, SOLD, PROMO, time="time", every="day", fill=0)
+    for times, line in (
+        (["2024-01-01", "2024-01-02", "2024-01-04", "2024-01-05"], 3),
+        (["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-05"], 4),
+    ):
+        file = timed(tmp_path / "t.csv", times, [1.0, 2.0, None, None])
+        assert wrong("run", known, "--data", file) == (
+            f"error: {file}:{line}: series 'A' has no row for the step after this one, which is of"
+            " its future, for 'window_series' is empty or missing from there on; add it, with"
+            " 'known_series' filled\n"
+        )
+
+
+def test_the_file_itself_says_how_its_tables_are_read(tmp_path: Path) -> None:
+    from rnnspec.cli.series import reading_of
+    from rnnspec.run import Model
+
+    more: dict[str, Any] = {"time": "time", "every": "30 min", "zone": "Europe/Berlin", "fill": 0}
+    reading = reading_of(Model.load(model(tmp_path, SOLD, **more)))
+    assert reading is not None and (reading.id, reading.target) == ("shop", SOLD)
+    assert {key: getattr(reading, key) for key in more} == more

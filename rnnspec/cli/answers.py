@@ -26,6 +26,8 @@ BATCH = 64
 """Rows answered together."""
 CHARACTERS = 60
 """Characters shown of a text that was asked."""
+SERIES = ""
+"""Stands for a column in the row of a series, and has its title."""
 
 
 def answered(
@@ -99,7 +101,9 @@ def as_text(outputs: Iterable[OutputColumn], answer: Answer) -> str:
 
 
 def question(row: Row, number: int) -> str:
-    """The text that was asked, or the number of the row if it is no text."""
+    """The text that was asked, or the number of the row if it is no text; of a series its title."""
+    if SERIES in row:
+        return printable(str(row[SERIES]))
     values = list(row.values())
     if len(values) != 1 or not isinstance(values[0], str):
         return f"row {number}"

@@ -178,15 +178,20 @@ def _answered(
 def _of_series(
     model: Model, data: Shards, reading: SeriesReading, seed: int, quoting: Quoting
 ) -> Iterator[tuple[Row, answers.Answer]]:
-    """Each series of a table, with its answer, which also has its name."""
+    """Each series of a table, with its answer, which also has its name and its times."""
     table = series.from_table(model, data, reading, quoting)
     for text in table.notes():
         note(text)
     textual = rows.is_textual(data)
     found = answers.answered(model, table.rows(), str(data), textual=textual, seed=seed)
     for each, (_, answer) in zip(table.series, found, strict=True):
-        column = reading.id
-        yield {"": each.name}, answer if column is None else {column: each.name, **answer}
+        times = table.times(each)
+        about: dict[str, object] = {}
+        if reading.id is not None:
+            about[reading.id] = each.name
+        if reading.time is not None:
+            about[reading.time] = times
+        yield {answers.SERIES: series.titled(each.name, times)}, about | dict(answer)
 
 
 def _converse(model: Model, seed: int) -> None:

@@ -5,6 +5,9 @@ of its last rows in which the target, the column that is forecast, is empty; eve
 its past, and an empty target that a filled one follows is a missing number of the past. What is
 answered are the steps after the past. A model that reads values known ahead takes them from the
 rows of the future, which have to be there; of those, cells of other columns are not looked at.
+
+Every answer names its series and its times: those of its rows, and past the end of the table the
+ones that the steps of the series lead to.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from rnnspec.data.rows import BadRows
     from rnnspec.data.series import Table
     from rnnspec.data.shards import Shards
+    from rnnspec.data.times import Times
     from rnnspec.run import InputColumn, Model
     from rnnspec.spec.formats import Quoting
 
@@ -32,23 +36,31 @@ class Steps:
     """A table as it was read: its series, and the cells of each column by the row of the file."""
 
     table: Table
+    times: Times | None
     cells: dict[str, list[object]]
     textual: bool
     bad: BadRows
 
-    def place(self, row: int) -> str:
-        """Where a row stands in its file."""
-        return self.bad.place(int(self.table.lines[row]))
+    def line(self, place: int) -> str:
+        """Where the row of a step stands in its file."""
+        return self.bad.place(int(self.table.lines[self.table.order[place]]))
+
+    def cell(self, column: str, place: int) -> object:
+        """The cell of a step, which has a row."""
+        return self.cells[column][self.table.order[place]]
+
+    def is_filled(self, place: int) -> bool:
+        """Whether a step has no row."""
+        return self.table.filled is not None and bool(self.table.filled[place])
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One series of a table: its rows of the past and of the future, numbers of rows of the file,
-    each in order."""
+    """One series of a table: the places of its steps of the past and of the future."""
 
     name: str
-    past: list[int]
-    future: list[int]
+    past: range
+    future: range
 
 
 def reading_of(model: Model) -> SeriesReading | None:
@@ -83,9 +95,8 @@ def from_table(model: Model, files: Shards, reading: SeriesReading, quoting: Quo
     bounds = zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True)
     found = []
     for name, (start, end) in zip(table.names, bounds, strict=True):
-        rows = table.order[start:end].tolist()
-        ahead = 0 if target is None else _empty_at_the_end(steps, target, rows)
-        found.append(Series(name, rows[: len(rows) - ahead], rows[len(rows) - ahead :]))
+        today = end if target is None else _end_of_past(steps, target, start, end)
+        found.append(Series(name, range(start, today), range(today, end)))
     known = [column_of(each) for each in model.inputs if each.kind == "future"]
     if target is not None:
         for series in found:
@@ -119,6 +130,20 @@ class TableRows:
                 return _numbers(self.steps, column_of(column), ahead, column.missing)
         return _one(self.steps, column, past, series)
 
+    def times(self, series: Series) -> list[object] | None:
+        """The times of what is answered; None without a column of times, and where the one row of a
+        series does not say what a step is."""
+        from rnnspec.data.series_times import times_at
+
+        steps, times = self.steps, self.steps.times
+        if times is None:
+            return None
+        every = range(series.past.start, series.future.stop)
+        first = series.future.start
+        ahead = range(first, first + self.reading.horizon)
+        wanted = every if self.reading.whole else ahead
+        return times_at(times, steps.table, steps.cells[times.column], every, wanted)
+
     def notes(self) -> Iterator[str]:
         """What there is to say of the table beside its answers."""
         horizon = self.reading.horizon
@@ -127,10 +152,18 @@ class TableRows:
             first = longer[0]
             others = f" and of {len(longer) - 1} more series" if len(longer) > 1 else ""
             yield (
-                f"{self.steps.place(first.future[0])}: the future of {named(self.steps, first)}"
+                f"{self.steps.line(first.future[0])}: the future of {named(self.steps, first)}"
                 f"{others} has more than the {_steps(horizon)} that the model answers, the first"
                 " ones are answered"
             )
+
+
+def titled(name: str, times: list[object] | None) -> str:
+    """`Antwerp, 2024-05-04 to 2024-05-17`: a series and when the answered steps are."""
+    if not times:
+        return name
+    first, last = str(times[0]), str(times[-1])
+    return f"{name}, {first}" + (f" to {last}" if len(times) > 1 else "")
 
 
 def column_of(column: InputColumn) -> str:
@@ -139,14 +172,15 @@ def column_of(column: InputColumn) -> str:
     return name.removesuffix(FUTURE) if column.kind == "future" else name
 
 
-def _empty_at_the_end(steps: Steps, target: str, rows: list[int]) -> int:
-    """How many of the last of `rows` have no target."""
+def _end_of_past(steps: Steps, target: str, start: int, end: int) -> int:
+    """The place of the first of the last steps that have no row, or one without a target."""
     from rnnspec.data.decode import is_gap
 
-    cells, count = steps.cells[target], 0
-    while count < len(rows) and is_gap(cells[rows[-1 - count]], steps.textual):
-        count += 1
-    return count
+    while end > start and (
+        steps.is_filled(end - 1) or is_gap(steps.cell(target, end - 1), steps.textual)
+    ):
+        end -= 1
+    return end
 
 
 def _check_future(
@@ -156,20 +190,29 @@ def _check_future(
     count, name = len(series.future), named(steps, series)
     if not series.past:
         raise DataError(
-            f"{steps.place(series.future[0])}: {name} has no past, for {target!r} is empty in all"
+            f"{steps.line(series.future[0])}: {name} has no past, for {target!r} is empty in all"
             " of its rows; put rows before them in which it is filled"
         )
-    if not known or count >= horizon:
+    if not known:
+        return
+    empty = next((place for place in series.future if steps.is_filled(place)), None)
+    if empty is not None:
+        raise DataError(
+            f"{steps.line(empty)}: {name} has no row for the step after this one, which is of its"
+            f" future, for {target!r} is empty or missing from there on; add it, with"
+            f" {' and '.join(map(repr, known))} filled"
+        )
+    if count >= horizon:
         return
     columns = " and ".join(map(repr, known))
     if not count:
         raise DataError(
-            f"{steps.place(series.past[-1])}: {name} ends with this row, in which {target!r} is"
+            f"{steps.line(series.past[-1])}: {name} ends with this row, in which {target!r} is"
             f" filled, so that nothing says what {columns} will be in the {_steps(horizon)} to be"
             f" answered; add {_rows(horizon)} for them, with {columns} filled and {target!r} empty"
         )
     raise DataError(
-        f"{steps.place(series.future[-1])}: {name} ends with {_rows(count)} of its future, where"
+        f"{steps.line(series.future[-1])}: {name} ends with {_rows(count)} of its future, where"
         f" {target!r} is empty, and the model answers {_steps(horizon)}; add"
         f" {_rows(horizon - count)} after it, with {columns} filled and {target!r} empty"
     )
@@ -190,30 +233,32 @@ def _steps(count: int) -> str:
     return f"{count} step{'s' * (count != 1)}"
 
 
-def _one(steps: Steps, column: InputColumn, past: list[int], series: Series) -> object:
+def _one(steps: Steps, column: InputColumn, past: range, series: Series) -> object:
     """The value of a column that is read once for all steps. Raises DataError where it changes."""
     from rnnspec.data.unchanging import changed, value_of
 
     kind, name = column.kind, column.column
     assert kind in ("category", "number", "vector"), f"{kind} is no input of whole rows"
-    cells, textual = steps.cells[name], steps.textual
-    values = [value_of(kind, cells[row], textual) for row in past]
-    for row, before, value in zip(past[1:], values[:-1], values[1:], strict=True):
+    values = [value_of(kind, steps.cell(name, place), steps.textual) for place in past]
+    for place, before, value in zip(past[1:], values[:-1], values[1:], strict=True):
         if value != before:
             of = "" if len(steps.table.names) == 1 else named(steps, series)
-            raise DataError(f"{steps.place(row)}: {changed(name, kind, of)}")
-    return cells[past[-1]]
+            raise DataError(f"{steps.line(place)}: {changed(name, kind, of)}")
+    return steps.cell(name, past[-1])
 
 
-def _numbers(steps: Steps, column: str, rows: list[int], missing: bool) -> list[float]:
+def _numbers(steps: Steps, column: str, places: range, missing: bool) -> list[float]:
     from rnnspec.data.decode import real
 
-    found = []
-    for row in rows:
+    found, fill = list[float](), steps.table.fill
+    for place in places:
+        if steps.is_filled(place) and fill != "previous":
+            found.append(float("nan") if isinstance(fill, str) else fill)
+            continue
         try:
-            found.append(real(steps.cells[column][row], steps.textual, missing))
+            found.append(real(steps.cell(column, place), steps.textual, missing))
         except DataError as error:
-            raise DataError(f"{steps.place(row)}: column {column!r} {error}") from error
+            raise DataError(f"{steps.line(place)}: column {column!r} {error}") from error
     return found
 
 
@@ -232,4 +277,4 @@ def _read(model: Model, files: Shards, reading: SeriesReading, quoting: Quoting)
         textual = chunk.textual
         for column, values in cells.items():
             values.extend(chunk.cells[column])
-    return Steps(builder.table(bad), cells, textual, bad)
+    return Steps(builder.table(bad), builder.times, cells, textual, bad)

@@ -65,7 +65,8 @@ class Dataset:
     are the numbers of the rows. `seasons` by column of numbers answered ahead. All arrays are
     mapped from disk (`maps`): they take no memory that the system cannot take back, and no more
     than `Maps` says. `key` tells this content, encoded this way, from any other. `raw` holds what
-    stands in the file, of rows that are measured; `series` what rows are steps of, where they are.
+    stands in the file, of rows that are measured; `series` what rows are steps of, where they are;
+    `filled` how many steps have no row.
     """
 
     inputs: Mapping[str, View]
@@ -79,6 +80,7 @@ class Dataset:
     maps: Maps = field(default_factory=lambda: Maps(()))
     raw: Raw | None = None
     series: SeriesThere | None = None
+    filled: int = 0
 
     @property
     def rows(self) -> int:

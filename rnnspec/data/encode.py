@@ -280,6 +280,7 @@ def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:
         "of_rows": table.order[found.ends - 1],
         "of_series": found.series,
         **name_arrays(table.names),
+        "filled": np.array([sum(table.filled_steps().values())]),
     }
     for name, node in encoding.ahead():
         season = job.reading.seasons.get(node.column, 1)
@@ -305,8 +306,10 @@ def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
     starts, ends, of_rows = arrays["starts"], arrays["ends"], arrays["of_rows"]
     there = SeriesThere(names_in(arrays), arrays["first"], arrays["of_series"])
     seasons = _seasons(job, arrays, there.names)
-    lines = arrays["lines"]
-    return Dataset(inputs, targets, lines, starts, ends, key, of_rows, seasons, maps, None, there)
+    lines, filled = arrays["lines"], int(arrays["filled"][0])
+    return Dataset(
+        inputs, targets, lines, starts, ends, key, of_rows, seasons, maps, None, there, filled
+    )
 
 
 def _seasons(job: _Job, arrays: Arrays, names: Sequence[str] | None) -> dict[str, Season]:

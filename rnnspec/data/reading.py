@@ -17,7 +17,8 @@ from rnnspec.spec.outputs import Scheme
 class SeriesReading:
     """How the rows of a table make series: see `rnnspec.spec.Series`.
 
-    `horizon` is the longest of all forecasts, `seasons` the season of each forecast by column.
+    `horizon` is the longest of all forecasts, `seasons` the season of each forecast by column;
+    `every`, `zone` and `fill` as the spec has them.
     Where nothing is forecast, `history` and `horizon` are 0: series are read whole, with an answer
     at each step, and of a `stream` they may have any number.
     """
@@ -29,6 +30,9 @@ class SeriesReading:
     id: str | None = None
     seasons: Mapping[str, int] = field(default_factory=dict)
     stream: bool = False
+    every: str | float | None = None
+    zone: str | None = None
+    fill: str | float = "error"
 
     @property
     def whole(self) -> bool:
@@ -74,6 +78,9 @@ class Reading:
                 id=data.series.id,
                 seasons={output.column: output.season for output in ahead},
                 stream=spec.train.window is not None,
+                every=data.series.every,
+                zone=data.series.zone,
+                fill=data.series.fill,
             )
         return Reading(
             format or data.format,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,13 @@ from rnnspec.data.reading import SeriesReading
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.times import Times
 from rnnspec.errors import DataError
+from rnnspec.spec.every import every_of
 
 Part = Literal["all", "train", "valid"]
 Places = NDArray[np.int64]
 ONE = "the only series"
+MOST_FILLED = 50_000_000
+"""Steps of a table that may have no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +29,38 @@ class Table:
     """The rows of a table by series: rows `order[offsets[s]:offsets[s + 1]]` of the file are the
     steps of the series called `names[s]`; `lines` `[rows]` are their lines in the file.
 
-    A *place* is an index into `order`.
+    A *place* is an index into `order`. Steps that have no row in the file stand there too, with the
+    row before them, and `filled` says which they are; `fill` is what stands in for their numbers.
     """
 
     names: tuple[str, ...]
     order: Places
     offsets: Places
     lines: Places
+    filled: NDArray[np.bool_] | None = None
+    fill: str | float = "error"
+
+    def values(self, of_rows: NDArray[Any], missing: Any) -> NDArray[Any]:
+        """What each row of the file has, `[rows, ...]`, by place; `missing` where there is none."""
+        found: NDArray[Any] = of_rows[self.order]
+        if self.filled is not None:
+            found[self.filled] = missing
+        return found
+
+    def numbers(self, of_rows: NDArray[np.floating]) -> NDArray[np.floating]:
+        """The numbers of a series by place, with what stands in for those of steps without a row:
+        with `previous`, that of the row before."""
+        if self.fill == "previous":
+            return of_rows[self.order]
+        return self.values(of_rows, np.nan if isinstance(self.fill, str) else self.fill)
+
+    def filled_steps(self) -> dict[str, int]:
+        """How many steps of each series have no row, where there are any."""
+        if self.filled is None:
+            return {}
+        before = np.concatenate([[0], np.cumsum(self.filled)])[self.offsets]
+        counts = zip(self.names, np.diff(before).tolist(), strict=True)
+        return {name: count for name, count in counts if count}
 
 
 def name_arrays(names: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -60,7 +89,12 @@ class TableBuilder:
 
     def __post_init__(self) -> None:
         if self.reading.time is not None:
-            self.times = Times(self.reading.time)
+            every, zone = self.reading.every, self.reading.zone
+            self.times = Times(
+                self.reading.time,
+                None if every is None else every_of(every),
+                None if zone is None else ZoneInfo(zone),
+            )
 
     @property
     def columns(self) -> list[str]:
@@ -78,15 +112,36 @@ class TableBuilder:
             self.times.add(chunk, bad)
 
     def table(self, bad: BadRows) -> Table:
-        """Raises DataError for times that do not rise by equal steps."""
+        """Raises DataError for times that do not rise by equal steps, unless something stands in
+        for what is missing, and for more missing steps than can be held."""
         series, lines = np.concatenate(self.of_rows), np.concatenate(self.lines)
         names = tuple(self.numbers) or (ONE,)
         order = np.argsort(series, kind="stable")
         offsets = np.zeros(len(names) + 1, np.int64)
         np.cumsum(np.bincount(series, minlength=len(names)), out=offsets[1:])
-        if self.times is not None:
-            self.times.check(order, offsets, lines, bad)
-        return Table(names, order, offsets, lines)
+        table = Table(names, order, offsets, lines)
+        if self.times is None:
+            return table
+        fills = self.reading.fill != "error"
+        numbers = self.times.numbers(order, offsets, lines, bad, gaps=fills)
+        return _filled(table, numbers, self.reading.fill, bad) if fills else table
+
+
+def _filled(table: Table, numbers: list[Places], fill: str | float, bad: BadRows) -> Table:
+    """The table with a place for every step, where `numbers` are those of the rows of each series
+    among its steps."""
+    lengths = np.array([int(of_series[-1]) + 1 for of_series in numbers], np.int64)
+    if (missing := int(lengths.sum()) - len(table.order)) > MOST_FILLED:
+        raise DataError(
+            f"{bad.file}: {missing:,} steps have no row, too many to be filled; see whether"
+            " data.series.every says what a step is"
+        )
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    has_row = np.zeros(int(offsets[-1]), np.bool_)
+    for first, of_series in zip(offsets[:-1].tolist(), numbers, strict=True):
+        has_row[first + of_series] = True
+    order = table.order[np.cumsum(has_row) - 1]
+    return replace(table, order=order, offsets=offsets, filled=~has_row, fill=fill)
 
 
 @dataclass(slots=True)
@@ -106,8 +161,8 @@ class SeriesColumn:
         self.found.append(np.array(bad.decoded(chunk, self.column, decoded), self.dtype))
 
     def values(self, table: Table) -> NDArray[np.floating]:
-        """Those of all rows, series by series: `[rows]`, by place."""
-        return np.concatenate(self.found)[table.order]
+        """Those of all steps, series by series: `[places]`."""
+        return table.numbers(np.concatenate(self.found))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from rnnspec.data.decode import MOST_STEPS
 from rnnspec.data.reading import SeriesReading
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.series import ONE, Part, SeriesColumn, Table, Windows, training_end
+from rnnspec.data.views import SKIPPED
 from rnnspec.errors import DataError
 
 
@@ -22,7 +23,7 @@ class RowTaker(Protocol):
     def add(self, chunk: Chunk, bad: BadRows) -> None: ...
 
     def values(self, table: Table) -> NDArray[Any]:
-        """Those of all rows, series by series: `[rows, ...]`, by place."""
+        """Those of all steps, series by series: `[places, ...]`."""
         ...
 
 
@@ -39,7 +40,7 @@ class SeriesLabels:
         self.found.append(numbers.astype(np.int32))
 
     def values(self, table: Table) -> NDArray[np.int32]:
-        return np.concatenate(self.found)[table.order]
+        return table.values(np.concatenate(self.found), SKIPPED)
 
 
 @dataclass(slots=True)
@@ -52,7 +53,7 @@ class SeriesFrames:
         self.numbers.add(chunk, bad)
 
     def values(self, table: Table) -> NDArray[np.floating]:
-        return self.numbers.values(table)[:, None]
+        return table.values(np.concatenate(self.numbers.found), np.nan)[:, None]
 
 
 def whole_series(

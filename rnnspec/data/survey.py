@@ -20,11 +20,17 @@ from rnnspec.plan.facts import Facts
 from rnnspec.spec import Spec
 
 
-def survey(spec: Spec, train: Path | Shards, progress: Progress | None = None) -> Facts:
+def survey(
+    spec: Spec,
+    train: Path | Shards,
+    progress: Progress | None = None,
+    note: Callable[[str], None] | None = None,
+) -> Facts:
     """The facts of the training rows of `train`, a file or several, without those of a validation
     share.
 
-    `progress` is called now and then with the share that is done, 0 to 1, and what is being done.
+    `progress` is called now and then with the share that is done, 0 to 1, and what is being done,
+    `note` with what there is to know of the rows, such as which steps of series are filled.
     Raises DataError: see `read` and `rnnspec.data.decode`; for vectors of different widths, for
     fewer than two labels, for no steps at all, for columns of steps that are not as long, for a
     split that leaves one side empty, for a vocabulary beyond bounds (`WordCounts`), and for series
@@ -35,7 +41,7 @@ def survey(spec: Spec, train: Path | Shards, progress: Progress | None = None) -
     told = telling(progress, f"looking through {train.name}")
     reading = Reading.of(spec)
     if reading.series is not None:
-        return survey_series(spec, reading, reading.series, train, share, told)
+        return survey_series(spec, reading, reading.series, train, share, told, note)
     kept = _Rows(reading, train, share)
     inputs, outputs = gatherers(spec, reading, lambda: kept.read(columns, None))
     columns = [*inputs, *outputs]

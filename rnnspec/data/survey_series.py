@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from rnnspec.data.counting import NOISE, Moments, rounded_off
 from rnnspec.data.naive import training_scales
 from rnnspec.data.readers import BadRows, Chunk
 from rnnspec.data.reading import Reading, SeriesReading
-from rnnspec.data.series import SeriesColumn, Table, TableBuilder, training_end, windows
+from rnnspec.data.series import ONE, SeriesColumn, Table, TableBuilder, training_end, windows
 from rnnspec.data.series_steps import whole_series
 from rnnspec.data.shards import Shards
 from rnnspec.data.steps import take
@@ -20,6 +20,8 @@ from rnnspec.errors import DataError
 from rnnspec.plan.facts import ColumnFacts, Facts, NumericFacts
 from rnnspec.spec import SeriesInput, Spec
 
+SHOWN = 5
+"""Series that are named of those with filled steps."""
 QUARTILES = 1.349
 """The interquartile range of a normal distribution, in standard deviations."""
 
@@ -31,6 +33,7 @@ def survey_series(
     train: Shards,
     share: float,
     told: Callable[[float], None] | None,
+    note: Callable[[str], None] | None = None,
 ) -> Facts:
     """The facts of a table of series; its rows are training windows. See `survey`."""
     columns = [each for each in spec.data.inputs if isinstance(each, SeriesInput)]
@@ -42,14 +45,18 @@ def survey_series(
     for chunk in reading.read(train, names, bad, told):
         builder.add(chunk, bad)
         take(chunk, list(takers.items()), bad)
+    if builder.times is not None:
+        builder.times.check_numbers(bad)
     table = builder.table(bad)
+    if note is not None and (filled := table.filled_steps()):
+        note(_told(train, filled, table.fill))
     cut = whole_series if series.whole else windows
     found_rows = cut(table, series, "train", share, bad)
     longest = int((found_rows.ends - found_rows.starts).max()) if series.whole else series.history
     rows = len(found_rows.ends)
     if share:
         cut(table, series, "valid", share, bad)
-    trained = _trained_rows(table, series, share)
+    trained = _trained_places(table, series, share)
     found: dict[str, ColumnFacts] = {}
     for each in columns:
         values = takers[each.column].values(table).astype(np.float64, copy=False)
@@ -57,7 +64,7 @@ def survey_series(
             found[each.column] = _series_facts(each, values, trained, table, longest)
         except DataError as error:
             raise DataError(f"{train}: column {each.column!r} has {error}") from error
-    inputs, outputs = _facts_of_rows(spec, reading, train, trained)
+    inputs, outputs = _facts_of_rows(spec, reading, train, _trained_rows(table, trained))
     found |= inputs
     scales = {
         column: training_scales(table, series, takers[column].values(table), season, share)
@@ -66,11 +73,31 @@ def survey_series(
     return Facts(rows, found, outputs_of(spec, found, outputs), scales)
 
 
-def _trained_rows(table: Table, series: SeriesReading, share: float) -> NDArray[np.bool_]:
-    """Which rows of the table are for training."""
+def _told(train: Shards, filled: Mapping[str, int], fill: str | float) -> str:
+    """`train.csv: 14 steps have no row and are filled with 0: 12 of series 'a', 2 of 'b'`."""
+    words = {"previous": "the row before", "missing": "missing numbers"}
+    what = words[fill] if isinstance(fill, str) else f"{fill:g}"
+    several = sorted(filled.items(), key=lambda each: -each[1])
+    listed = [f"{count:,} of {name!r}" for name, count in several[:SHOWN]]
+    left = f", and of {len(several) - SHOWN:,} more" if len(several) > SHOWN else ""
+    named = "" if set(filled) == {ONE} else f": {', '.join(listed)}{left}"
+    total = sum(filled.values())
+    verb = "steps have no row and are" if total != 1 else "step has no row and is"
+    return f"{train}: {total:,} {verb} filled with {what}{named}"
+
+
+def _trained_places(table: Table, series: SeriesReading, share: float) -> NDArray[np.bool_]:
+    """Which steps are for training, by place."""
     kept = np.ones(len(table.order), np.bool_)
     for first, end in zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True):
-        kept[table.order[first + training_end(end - first, series, share) : end]] = False
+        kept[first + training_end(end - first, series, share) : end] = False
+    return kept
+
+
+def _trained_rows(table: Table, trained: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which rows of the table are for training."""
+    kept = np.zeros(len(table.lines), np.bool_)
+    kept[table.order[trained if table.filled is None else trained & ~table.filled]] = True
     return kept
 
 
@@ -84,21 +111,21 @@ def _series_facts(
     """Mean and deviation, or median and interquartile range / 1.349, of what is not missing.
 
     A series of which half is one value has no such range: then the deviation stands for it.
-    `values` are by place, `trained` says which rows of the table are for training.
+    `values` are by place, `trained` says which places are for training.
     """
-    kept, moments = trained[table.order], Moments()
-    moments.add(values[kept][:, None])
+    moments = Moments()
+    moments.add(values[trained][:, None])
     moments.check()
     mean, deviation, lost = moments.mean(), moments.deviation(), moments.lost()
     if column.scale == "robust":
-        low, middle, high = np.nanpercentile(values[kept], [25, 50, 75]).tolist()
+        low, middle, high = np.nanpercentile(values[trained], [25, 50, 75]).tolist()
         mean = (middle,)
         if high - low > NOISE * abs(middle):
             spread = (high - low) / QUARTILES
             lost = tuple(share * deviation[0] / spread for share in lost)
             deviation = (spread,)
     elif column.scale == "window" and lost:
-        lost = (_lost_in_windows(np.where(kept, values, np.nan), table, longest),)
+        lost = (_lost_in_windows(np.where(trained, values, np.nan), table, longest),)
     return NumericFacts(1, mean, deviation, longest, lost)
 
 

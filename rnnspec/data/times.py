@@ -1,25 +1,45 @@
-"""The column that orders the steps of series: numbers or ISO 8601 dates, rising by equal steps."""
+"""The column that orders the steps of series: numbers or ISO 8601 dates, rising by equal steps.
+
+What reads as a number is one: `1700000000000` are milliseconds, `2024` is a year, and `20240131` is
+the number 20,240,131. Where a spec states a step in units of time, numbers of 4, 6 and 8 digits are
+years, months and days, and others are refused; where it states none, a column of nothing but such
+months or days is refused, since nothing says which of both it holds.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data import decode
+from rnnspec.data.calendar import (
+    BusinessDaySteps,
+    ClockSteps,
+    Flags,
+    Numbers,
+    Stamps,
+    Steps,
+    inferred,
+    passed_at,
+    steps_of,
+)
 from rnnspec.data.decode.cells import described
 from rnnspec.data.rows import BadRows, Chunk
+from rnnspec.data.time_format import DIGITS, like
 from rnnspec.errors import DataError
+from rnnspec.spec.every import Every
 
 _MONTH = re.compile(r"\d{4}-\d{2}")
-_TOLERANCE = 1e-6
-"""Of steps between numbers, relative to the first."""
-_ZERO = datetime(1970, 1, 1)
-_DAY = np.timedelta64(1, "D")
+_WHOLE = re.compile(r"\s*[-+]?\d{1,18}\s*")
+_YEARS = range(1900, 2100)
+"""Those of numbers that may be dates."""
+Time = int | float | datetime
 
 
 @dataclass(slots=True)
@@ -27,79 +47,250 @@ class Times:
     """Gathers the times of all rows, in the order of the file."""
 
     column: str
+    every: Every | None = None
+    zone: ZoneInfo | None = None
     dates: bool | None = None
     """Whether they are dates; None before the first."""
     zoned: bool = False
-    """Whether they say their zone."""
-    found: list[NDArray[Any]] = field(default_factory=list)
+    """Whether they say how far from UTC they are."""
+    shown: list[NDArray[Any]] = field(default_factory=list)
+    passed: list[NDArray[Any]] = field(default_factory=list)
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
-        def decoded(cell: object) -> float | datetime:
-            return self._same_kind(_time(cell, chunk.textual))
+        def decoded(cell: object) -> Time:
+            return self._same_kind(_time(cell, self.every))
 
         times = bad.decoded(chunk, self.column, decoded)
-        kind = "datetime64[us]" if self.dates else np.float64
-        if not bad.found:
-            self.found.append(np.array(times, kind))
+        if bad.found:
+            return
+        if not self.dates:
+            numbers = _numbers([time for time in times if not isinstance(time, datetime)])
+            self.shown.append(numbers)
+            self.passed.append(numbers)
+            return
+        dates = [time for time in times if isinstance(time, datetime)]
+        shown = dates
+        if self.zoned and self.zone is not None:
+            shown = [time.astimezone(self.zone) for time in dates]
+        self.shown.append(_clocks(shown))
+        passed = [time.astimezone(UTC) for time in dates] if self.zoned else dates
+        self.passed.append(_clocks(passed))
 
-    def _same_kind(self, time: float | datetime) -> float | datetime:
+    def _same_kind(self, time: Time) -> Time:
         dates = isinstance(time, datetime)
         zoned = isinstance(time, datetime) and time.tzinfo is not None
         if self.dates is None:
             self.dates, self.zoned = dates, zoned
+        if not dates and self.zone is not None:
+            raise DataError("is a number, and data.series.zone is for dates; leave it out")
         if dates != self.dates:
             kinds = ("a number", "a date")
             raise DataError(f"is {kinds[dates]}, the rows before have {kinds[not dates]}")
         if zoned != self.zoned:
             kinds = ("a time without a zone", "a time with a zone")
             raise DataError(f"is {kinds[zoned]}, the rows before have {kinds[not zoned]}")
-        if isinstance(time, datetime) and zoned:
-            return time.astimezone(UTC).replace(tzinfo=None)
         return time
 
-    def check(
-        self,
-        order: NDArray[np.int64],
-        offsets: NDArray[np.int64],
-        lines: NDArray[np.int64],
-        bad: BadRows,
-    ) -> None:
-        """Raises DataError, at the first such row of the file, where a time does not follow the one
-        before it in its series by the step between the first two.
+    def check_numbers(self, bad: BadRows) -> None:
+        """Raises DataError where all are numbers that read as dates, and nothing says what they
+        are."""
+        if self.dates or self.every is not None:
+            return
+        numbers = np.concatenate(self.shown)
+        if numbers.dtype.kind == "i" and len(numbers) and _may_be_dates(numbers):
+            raise DataError(
+                f"{bad.file}: column {self.column!r} holds numbers such as {numbers[0]}, which may"
+                " be dates; set data.series.every to 'day', or what a step is, to read them as"
+                " dates, or to 1, or by how much they rise, to read them as numbers"
+            )
 
-        Rows `order[offsets[s]:offsets[s + 1]]` are series s. Dates may also rise by equal numbers
-        of months, from the same day and time of each, or from the last day of each.
+    def numbers(
+        self,
+        order: Numbers,
+        offsets: Numbers,
+        lines: Numbers,
+        bad: BadRows,
+        gaps: bool = False,
+    ) -> list[Numbers]:
+        """The number of each row among the steps of its series, from 0, series by series.
+
+        Rows `order[offsets[s]:offsets[s + 1]]` are series s. Raises DataError, at the first such
+        row of the file, where a time does not follow the one before it by a step, or with `gaps` by
+        several.
         """
-        times = np.concatenate(self.found)[order]
+        found: list[Numbers] = []
         wrong: list[tuple[int, str]] = []
         for start, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-            of_series = times[start:end]
-            at = _first_wrong(of_series)
-            if at is None:
-                continue
-            line, before = (int(lines[order[start + place]]) for place in (at, at - 1))
-            wrong.append((line, _explained(of_series, at, bad.beside(before, line))))
+            rows = order[start:end]
+            counted = self._counted(rows)
+            found.append(counted.numbers)
+            at = counted.first_wrong(gaps)
+            if at is not None:
+                before = bad.beside(int(lines[rows[at - 1]]), int(lines[rows[at]])) if at else ""
+                wrong.append((int(lines[rows[at]]), self._explained(counted, at, before)))
         if wrong:
             line, message = min(wrong)
             bad.fail(line, f"column {self.column!r} {message}")
+        return found
+
+    def _stamps(self, rows: Numbers) -> Stamps:
+        if len(self.shown) > 1:  # join the chunks, once
+            self.shown, self.passed = ([np.concatenate(x)] for x in (self.shown, self.passed))
+        return Stamps(self.shown[0][rows], self.passed[0][rows], self.zoned, self.zone)
+
+    def _counted(self, rows: Numbers) -> _Counted:
+        stamps, exists = self._stamps(rows), np.ones(len(rows), np.bool_)
+        steps = steps_of(self.every) if self.every is not None else inferred(stamps)
+        if isinstance(steps, ClockSteps) and stamps.zone is not None and not stamps.zoned:
+            stamps, exists = _in_its_zone(stamps, stamps.zone)
+        return _Counted.of(stamps, steps, exists)
+
+    def of_row(self, row: int, cell: object) -> object:
+        """The time of a row, as its file writes it."""
+        if self.dates and isinstance(cell, str):
+            return cell.strip()
+        return like(cell, self._stamps(np.array([row])))[0]
+
+    def after(self, rows: Numbers, counts: Numbers, cell: object) -> list[object] | None:
+        """The times so many steps after the last of the rows of a series, as its `cell` is written;
+        None where it has one row, and the spec does not say what a step is."""
+        counted = self._counted(rows)
+        if counted.steps is None:
+            return None
+        return like(cell, counted.steps.after(counted.stamps, counts))
+
+    def _explained(self, counted: _Counted, at: int, before: str) -> str:
+        stamps, steps = counted.stamps, counted.steps
+        shown = _shown(stamps.shown[at])
+        if not counted.exists[at]:
+            return f"is {shown}, which the clock of {stamps.zone} skips, being put forward"
+        if at and stamps.passed[at] <= stamps.passed[at - 1]:
+            return (
+                f"is {shown}, which does not come after {_shown(stamps.shown[at - 1])} of the step"
+                f" before it ({before}); order the rows of each series by time, one row a step"
+            )
+        if not at:
+            return f"is {shown}, and no such step; set data.series.every to 'day' if it is one"
+        gap = _shown(stamps.passed[at] - stamps.passed[at - 1])
+        if self.every is None:
+            first = _shown(stamps.passed[1] - stamps.passed[0])
+            return (
+                f"is {shown}, {gap} after the step before it ({before}); the series began with a"
+                f" step of {first}: {_cure(stamps, at)}, or leave data.series.time out to take the"
+                " rows as they come"
+            )
+        if counted.whole[at]:
+            count = int(counted.numbers[at] - counted.numbers[at - 1]) - 1
+            missing = f"{count} steps are" if count != 1 else "a step is"
+            return (
+                f"is {shown}, {gap} after the step before it ({before}), so that {missing} missing:"
+                " add rows, with empty fields where the inputs say what is missing, or set"
+                " data.series.fill to what stands in for them"
+            )
+        return (
+            f"is {shown}, {gap} after the step before it ({before}), which are no whole steps as"
+            f" data.series.every says them{_other_clock(steps)}; set it to another step, or leave"
+            " data.series.time out to take the rows as they come"
+        )
 
 
-def _time(cell: object, textual: bool) -> float | datetime:
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """The times of a series as steps of one kind; `exists`: whether a clock shows them."""
+
+    stamps: Stamps
+    steps: Steps | None
+    numbers: Numbers
+    whole: Flags
+    exists: Flags
+
+    @staticmethod
+    def of(stamps: Stamps, steps: Steps | None, exists: Flags) -> _Counted:
+        if steps is None:  # one row, or the second does not come after the first
+            return _Counted(stamps, steps, np.arange(len(stamps)), exists, exists)
+        return _Counted(stamps, steps, *steps.count(stamps), exists)
+
+    def first_wrong(self, gaps: bool) -> int | None:
+        """The first place whose time is none, or does not follow; None if all do."""
+        wrong = ~(self.whole & self.exists)
+        risen = self.stamps.passed[1:] > self.stamps.passed[:-1]
+        counts = np.diff(self.numbers)
+        wrong[1:] |= ~risen | (counts < 1 if gaps else counts != 1)
+        return int(np.argmax(wrong)) if wrong.any() else None
+
+
+def _cure(stamps: Stamps, at: int) -> str:
+    """What to do about a series whose first step does not lead to the row `at`."""
+    if stamps.shown.dtype.kind == "M":
+        numbers, whole = BusinessDaySteps(1).count(stamps)
+        if whole.all() and numbers[at] - numbers[at - 1] == 1:
+            return "set data.series.every to 'business day' if Saturdays and Sundays are no steps"
+    return (
+        "add the rows that are missing, with empty fields where the inputs say what is missing, or"
+        " set data.series.every to the step and data.series.fill to what stands in for them"
+    )
+
+
+def _other_clock(steps: Steps | None) -> str:
+    if isinstance(steps, ClockSteps):
+        return ""
+    return " (of days and more, at the same time of day; data.series.zone says by which clock)"
+
+
+def _in_its_zone(stamps: Stamps, zone: ZoneInfo) -> tuple[Stamps, Flags]:
+    """Times that a clock shows, as they pass, and whether it shows them at all: of an hour that it
+    shows twice, the first until a time does not come after the one before it."""
+    passed, second = (passed_at(stamps.shown, zone, fold) for fold in (0, 1))
+    for place in np.flatnonzero(second > passed).tolist():
+        if place and passed[place] <= passed[place - 1]:
+            passed[place] = second[place]
+    return replace(stamps, passed=passed, zoned=True), second >= passed
+
+
+def _time(cell: object, every: Every | None) -> Time:
     """A time as a number, or as a date that may have a zone."""
     if isinstance(cell, datetime):
-        return cell
+        return _no_number(cell, every)
     if isinstance(cell, date):
-        return datetime(cell.year, cell.month, cell.day)
-    if isinstance(cell, str):
+        return _no_number(datetime(cell.year, cell.month, cell.day), every)
+    if isinstance(cell, str) and (text := cell.strip()) and not decode.is_number(text):
         try:
-            return datetime.fromisoformat(f"{cell}-01" if _MONTH.fullmatch(cell) else cell)
+            found = datetime.fromisoformat(f"{text}-01" if _MONTH.fullmatch(text) else text)
         except ValueError:
-            if not textual:
-                raise _no_time(cell) from None
+            raise _no_time(cell) from None
+        return _no_number(found, every)
+    number: int | float
+    if type(cell) is int or (isinstance(cell, str) and _WHOLE.fullmatch(cell)):
+        number = int(cell)  # exact, where a float might not be
+        if abs(number) >= 1 << 62:
+            raise _no_time(cell)
+    else:
+        try:
+            number = decode.real(cell, isinstance(cell, str))
+        except DataError:
+            raise _no_time(cell) from None
+    return number if every is None or not every.is_time else _digits(number)
+
+
+def _no_number(time: datetime, every: Every | None) -> datetime:
+    if every is not None and not every.is_time:
+        raise DataError(
+            f"is a date, and data.series.every is the number {every.count:g}; write it as in 'day'"
+            " or '30 min'"
+        )
+    return time
+
+
+def _digits(number: float) -> datetime:
+    """A number of 4, 6 or 8 digits as a date."""
+    text = f"{number:.0f}" if isinstance(number, int) else ""
     try:
-        return decode.real(cell, textual)
-    except DataError:
-        raise _no_time(cell) from None
+        return datetime.strptime(text, DIGITS[len(text)])
+    except (KeyError, ValueError):
+        raise DataError(
+            f"is the number {number}, and data.series.every names a unit of time; write dates as"
+            " 2024-01-31, 20240131 or 2024-01-31T12:00, or set it to the number by which they rise"
+        ) from None
 
 
 def _no_time(cell: object) -> DataError:
@@ -109,52 +300,36 @@ def _no_time(cell: object) -> DataError:
     )
 
 
-def _first_wrong(times: NDArray[Any]) -> int | None:
-    """The first place whose time does not follow, None if all do."""
-    if len(times) < 2:
-        return None
-    steps = np.diff(times)
-    zero = steps.dtype.type(0)
-    fell = steps <= zero
-    if fell.any():
-        return int(np.argmax(fell)) + 1
-    if steps.dtype.kind == "f":
-        unequal = np.abs(steps - steps[0]) > _TOLERANCE * steps[0]
-    else:
-        unequal = steps != steps[0]
-        if unequal.any() and _by_months(times):
-            return None
-    return int(np.argmax(unequal)) + 1 if unequal.any() else None
+def _numbers(times: list[int | float]) -> NDArray[Any]:
+    """As int64 where all are whole, which keeps nanoseconds exact, else float64."""
+    exact = all(type(time) is int for time in times)
+    return np.array(times, np.int64 if exact else np.float64)
 
 
-def _by_months(times: NDArray[Any]) -> bool:
-    months = times.astype("datetime64[M]")
-    within = times - months.astype(times.dtype)
-    last = times.astype("datetime64[D]") + _DAY == (months + 1).astype("datetime64[D]")
-    clock = times - times.astype("datetime64[D]")
-    equal = np.diff(months.astype(np.int64))
-    same_day = (within == within[0]).all() or (last.all() and (clock == clock[0]).all())
-    return bool(same_day and equal[0] > 0 and (equal == equal[0]).all())
+def _clocks(times: list[datetime]) -> NDArray[Any]:
+    return np.array([time.replace(tzinfo=None) for time in times], "datetime64[us]")
 
 
-def _explained(times: NDArray[Any], at: int, before: str) -> str:
-    step, first = times[at] - times[at - 1], times[1] - times[0]
-    if step <= first.dtype.type(0):
-        return (
-            f"is {_shown(times[at])}, which does not come after {_shown(times[at - 1])} of the step"
-            f" before it ({before}); order the rows of each series by time, one row a step"
-        )
-    return (
-        f"is {_shown(times[at])}, {_shown(step)} after the step before it ({before}); the"
-        f" series began with a step of {_shown(first)}: add the rows that are missing, with empty"
-        " fields where the inputs say what is missing, or leave data.series.time out to take the"
-        " rows as they come"
-    )
+def _may_be_dates(numbers: NDArray[np.int64]) -> bool:
+    """Whether all are months or days of these years, written without anything between."""
+    for digits, size in ((8, 10_000), (6, 100)):
+        low, high = _YEARS[0] * size, (_YEARS[-1] + 1) * size
+        if ((numbers >= low) & (numbers < high)).all():
+            return all(map(_is_date, np.unique(numbers).astype(f"U{digits}").tolist()))
+    return False
+
+
+def _is_date(text: str) -> bool:
+    try:
+        datetime.strptime(text, DIGITS[len(text)])
+    except ValueError:
+        return False
+    return True
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, np.datetime64):
-        return str(value.astype("datetime64[s]")).replace("T", " ")
+        return str(value.astype("datetime64[ms]").astype(datetime)).removesuffix("000")
     if isinstance(value, np.timedelta64):
         return str(value.astype(object))
-    return f"{value:g}"
+    return f"{value:g}" if isinstance(value, np.floating) and abs(value) < 1e6 else str(value)

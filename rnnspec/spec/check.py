@@ -15,7 +15,7 @@ from rnnspec.spec import check_decoder as decoders
 from rnnspec.spec import check_files as files
 from rnnspec.spec import check_kinds as kinds
 from rnnspec.spec import check_layers as layers
-from rnnspec.spec import check_reads
+from rnnspec.spec import check_reads, check_series
 from rnnspec.spec import check_train as train
 from rnnspec.spec.cell import source_of
 from rnnspec.spec.check_layers import all_layers
@@ -236,6 +236,8 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(kinds.seasons_are_of_numbers, (*_INPUT, *_OUTPUT)),
     Check(kinds.next_keys_follow_keys, (*_INPUT, *_OUTPUT)),
+    Check(check_series.steps_have_times, (check_series.SERIES,)),
+    Check(check_series.missing_steps_may_be_missing, (check_series.SERIES, *_INPUT)),
     Check(decoders.decoder_layers_read_forward, _layer("direction", "initial_state")),
     Check(decoders.attention_has_steps, (_KIND, _DECODER)),
     Check(decoders.copies_come_from_tokens, (_DECODER, *_INPUT, *_COLUMNS)),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import Field
+from pydantic.functional_validators import AfterValidator
 
-from rnnspec.spec.base import Count, ListOf, Model, Text
+from rnnspec.source.problems import did_you_mean
+from rnnspec.spec.base import Count, ListOf, Model, Positive, Text, own
 from rnnspec.spec.choice import ByShape
+from rnnspec.spec.every import known_every
 from rnnspec.spec.formats import Format, Quoting
 from rnnspec.spec.inputs import Input, SequenceInput, StaticInput
 from rnnspec.spec.outputs import Output
@@ -34,13 +38,69 @@ Valid = Annotated[
 ]
 
 
+def _step_or_number(value: object) -> int | None:
+    if value is None:
+        return 2
+    if isinstance(value, str):
+        return 0
+    return 1 if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _known_fill(value: object) -> int | None:
+    if isinstance(value, str):
+        return 0 if value in ("error", "previous", "missing") else None
+    return 1 if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        known = available_timezones()
+        near = did_you_mean(name, known) if known else "install the package tzdata"
+        hint = near or "write it as in Europe/Berlin, America/New_York or UTC"
+        raise own(f"there is no time zone {name[:40]!r}", hint) from None
+    return name
+
+
+EveryKey = Annotated[
+    Annotated[Text, AfterValidator(known_every)] | Positive | None,
+    ByShape("a step as in 'day' or '30 min', or a number, or null", _step_or_number),
+]
+Fill = Annotated[
+    Literal["error", "previous", "missing"] | float,
+    ByShape("error, previous, missing, or a number", _known_fill),
+]
+
+
 class Series(Model):
     """How the rows of a table make series, and how much of them is read at once."""
 
     time: Text | None = Field(
         default=None,
         description="Column that orders the rows of each series: numbers, or dates as ISO 8601, "
-        "rising by equal steps; null means that the rows are in order.",
+        "rising by equal steps; null means that the rows are in order. What reads as a number is "
+        "one, be it a year or milliseconds since 1970; numbers are equal to a thousandth of a "
+        "step, or to what float64 tells apart.",
+    )
+    every: EveryKey = Field(
+        default=None,
+        description="One step of 'time': of numbers how much they rise, else ms, s, min, half "
+        "hour, hour (h), day, business day (Monday to Friday), week, month, quarter or year, or "
+        "several as in '30 min'. Hours and less are time that passes, days the same time of day, "
+        "months also the same day, or the last. It lets dates be 20240131, 202401 or 2024. null "
+        "takes it from the first two rows of each series.",
+    )
+    zone: Annotated[Text, AfterValidator(_known_zone)] | None = Field(
+        default=None,
+        description="Time zone of calendar and clock, as in Europe/Berlin; null takes each time as "
+        "it is written, with its own offset.",
+    )
+    fill: Fill = Field(
+        default="error",
+        description="What stands in for the numbers of steps without a row: 'error' refuses them, "
+        "a number is that, 'previous' the row before, both learned from and measured like others; "
+        "'missing' leaves them to 'missing' of each input. Needs 'every'.",
     )
     id: Text | None = Field(
         default=None,

@@ -35,7 +35,7 @@ def json_schema() -> str:
     _share(schema)
     head = {"$schema": DRAFT, "title": "rnnspec", "description": schema.pop("description")}
     schema.pop("title")
-    return json.dumps({**head, **schema}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({**head, **schema}, indent=1, ensure_ascii=False) + "\n"
 
 
 class _Generator(GenerateJsonSchema):

@@ -130,7 +130,7 @@ def _prepared(
             listener.note(text)
 
     def measured() -> Facts:
-        return read_facts(found.path) if found else survey(spec, sources.train, tell)
+        return read_facts(found.path) if found else survey(spec, sources.train, tell, listener.note)
 
     facts = processes.from_first(measured)
     plan = resolve(spec, facts)
@@ -138,6 +138,9 @@ def _prepared(
         listener.warning(sentence)
     with processes.first_then_others():
         train, valid = datasets(loaded, plan, facts, builds / CACHE, sources, tell)
+    if valid is not None and valid.filled and sources.valid is not None:
+        filled = f"{valid.filled:,} steps of series have no row, and are filled"
+        listener.note(f"{sources.valid}: {filled}")
     names = watched_metrics(spec.train, default_metric(spec))
     processes.from_first(lambda: check_bleu(names, plan, valid))
     wanted = spec.train.threads or (1 if processes.count > 1 else None)

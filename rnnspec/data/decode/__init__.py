@@ -15,7 +15,16 @@ What the formats leave open is settled here:
 
 from rnnspec.data.decode.cells import is_missing
 from rnnspec.data.decode.labels import key_steps, label, label_set, labels_of_steps, tokens
-from rnnspec.data.decode.numbers import Floats, check_elapsed, frames, is_gap, number, real, vector
+from rnnspec.data.decode.numbers import (
+    Floats,
+    check_elapsed,
+    frames,
+    is_gap,
+    is_number,
+    number,
+    real,
+    vector,
+)
 from rnnspec.data.decode.texts import (
     MOST_STEPS,
     are_plain,
@@ -40,6 +49,7 @@ __all__ = [
     "frames",
     "is_gap",
     "is_missing",
+    "is_number",
     "key_steps",
     "label",
     "label_set",

@@ -184,6 +184,11 @@ def _parsed_number(cell: str) -> float | int:
     raise DataError(f"{described(cell)}, expected a number{hint}")
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is a decimal number."""
+    return _NUMBER.fullmatch(text) is not None
+
+
 def is_gap(cell: object, textual: bool) -> bool:
     """Whether a number is missing: `is_missing`, and in CSV and TSV blanks alone or `nan`."""
     if is_missing(cell, textual):
