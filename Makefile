@@ -1,10 +1,11 @@
 # make demo   train a model that reads dates of many languages, export it, ask it
 # make test   style, types, layers and tests
+# make explore   tests on other drawn examples than those of `make test`, for SECONDS=3600
 # Both make .venv first if it is missing or older than pyproject.toml or constraints.txt.
 # Another Python: make PYTHON=/path/to/python (after `make clean`, if .venv is there already).
 
 .POSIX:
-.PHONY: demo test lint format clean
+.PHONY: demo test explore lint format clean
 .DELETE_ON_ERROR:
 
 # The first that runs, is new enough and can make a virtual environment.
@@ -34,6 +35,11 @@ demo: $(READY)
 # OMP_NUM_THREADS=1: pytest's two processes share the cores; more threads would only contend.
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+SECONDS = 3600
+
+explore: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.explore --seconds $(SECONDS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+
+from rnnspec.train.interrupt import ENDING
 
 ROOT = Path(__file__).parent.parent
 
-# No test asserts a time, and that includes the time of one of hypothesis's examples.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# The same examples in every run, which a database of earlier failures would add to. No test asserts
+# a time, and that includes the time of one of hypothesis's examples, or of drawing it.
+FIXED = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.filter_too_much,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
+settings.register_profile("fixed", FIXED)
+settings.register_profile("explore", FIXED, derandomize=False, print_blob=True)
+settings.load_profile("fixed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,6 +44,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=40,
         help="how many random specs to build, train, export and compare (the full number: 1000)",
     )
+
+
+@pytest.fixture
+def usual_signals() -> Iterator[None]:
+    """Ctrl-C and the signals that ask to end do as in a program in the foreground of a terminal,
+    here and in children, whatever the parent of the tests (nohup, a job in the background) left."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number in ENDING:
+        usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, usual)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -207,7 +207,7 @@ def shuffled(name: str, seed: int) -> CellSource:
 
 
 @given(st.sampled_from(builtin_names()), st.integers(0, 10**6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_cell_is_recognised_up_to_names_and_order(name: str, seed: int) -> None:
     source = shuffled(name, seed)
     if builtin_cell(name).graph.nodes and "leak" in builtin_cell(name).equations:

@@ -69,6 +69,7 @@ def test_show_of_a_build_is_its_plan() -> None:
     assert plan == Path("builds/colours/001/plan.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("usual_signals")
 def test_ctrl_c_stops_with_a_way_to_go_on(tmp_path: Path) -> None:
     spec = write_world(tmp_path, rows=2000, epochs=500)
     command = [sys.executable, "-m", "rnnspec", "build", spec.name, "--set", "train.batch=50"]
@@ -85,7 +86,7 @@ def test_ctrl_c_stops_with_a_way_to_go_on(tmp_path: Path) -> None:
         if line.startswith("epoch"):
             break
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=60)
+    out, err = running.communicate(timeout=500)
     assert (running.returncode, err) == (130, "")
     assert "stopped in epoch " in out
     again = "rnnspec build colours.yaml --set train.batch=50 --resume"
@@ -102,12 +103,13 @@ def test_ctrl_c_stops_with_a_way_to_go_on(tmp_path: Path) -> None:
     lines = (line for line in running.stdout if line.startswith("epoch"))
     assert next(lines).startswith(f"epoch {len(before) + 1:>3}/500")
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=60)
+    running.communicate(timeout=500)
     assert running.returncode == 130
     after = (folder / "metrics.jsonl").read_text().splitlines()
     assert after[: len(before)] == before and len(after) > len(before)
 
 
+@pytest.mark.usefixtures("usual_signals")
 @pytest.mark.parametrize("delay", [0.3, 0.8])
 def test_ctrl_c_while_loading_is_quiet(tmp_path: Path, delay: float) -> None:
     spec = write_world(tmp_path, epochs=10_000)
@@ -118,12 +120,10 @@ def test_ctrl_c_while_loading_is_quiet(tmp_path: Path, delay: float) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Where the tests run in the background, SIGINT is ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     time.sleep(delay)
     running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=60)
+    _, err = running.communicate(timeout=500)
     assert running.returncode in (130, -signal.SIGINT)
     assert "Traceback" not in err
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnspec.plan import ClassFacts, NumericFacts, TextFacts
@@ -194,7 +194,7 @@ def test_texts_to_answer(tmp_path: Path, format: str, kind: str) -> None:
     assert set(batch.targets[column][0].tolist()) == {UNKNOWN_ID, END_ID}
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 @given(texts=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), max_size=5))
 def test_bytes(tmp_path: Path, texts: list[str]) -> None:
     rows = [{"text": text, "label": at % 2} for at, text in enumerate([*texts, "a", "é"])]
@@ -375,7 +375,7 @@ def test_facts_that_cannot_be(tmp_path: Path) -> None:
     )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(
     rows=st.lists(
         st.lists(st.lists(st.sampled_from("abcdefghij"), unique=True, max_size=4), max_size=5),

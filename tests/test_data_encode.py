@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnspec.data import Dataset, Reading, cache, encode, in_validation, lines, survey
@@ -104,7 +104,7 @@ KINDS: dict[str, tuple[Mapping[str, Any], Callable[[str], list[str]]]] = {
 TEXTS = st.lists(st.text(st.sampled_from(" abAB\tİΣσç😀"), max_size=9), min_size=1, max_size=9)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(texts=TEXTS, unseen=TEXTS, kind=st.sampled_from(sorted(KINDS)))
 def test_token_numbers_follow_the_vocabulary(
     tmp_path: Path, texts: list[str], unseen: list[str], kind: str

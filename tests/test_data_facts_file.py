@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnspec.errors import BuildError, OutputError
@@ -47,7 +47,7 @@ COLUMN: st.SearchStrategy[ColumnFacts] = st.one_of(
 COLUMNS = st.dictionaries(TEXT, COLUMN, max_size=4)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(facts=st.builds(Facts, COUNT, COLUMNS, COLUMNS))
 def test_what_is_read_is_what_was_written(tmp_path: Path, facts: Facts) -> None:
     write_facts(tmp_path, facts)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnspec.data.readers import read
@@ -18,7 +18,7 @@ from tests.data_rows import error_of, rows_of
 
 CELL = st.text(st.sampled_from('"""ab, \u00a0é\u2028'), max_size=8)
 ROWS = st.lists(st.tuples(CELL, CELL), min_size=1, max_size=8)
-EXAMPLES = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = settings(max_examples=80)
 DOUBLE = "set quoting to double (data.quoting of a spec, --quoting of run and evaluate)"
 NONE = "set quoting to none (data.quoting of a spec, --quoting of run and evaluate)"
 

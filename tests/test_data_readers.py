@@ -9,7 +9,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnspec.data import lines
@@ -23,7 +23,7 @@ FORMATS = ("jsonl", "csv", "tsv", "parquet")
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(rows=st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=1, max_size=12))
 def test_every_format_gives_back_what_was_written(
     tmp_path: Path, rows: list[tuple[str, str, str]]
@@ -130,7 +130,7 @@ def documents_of(file: Path, documents: Documents) -> list[tuple[int, str]]:
 PLAIN = st.text(st.sampled_from("ab \n\r\té😀"), min_size=1, max_size=60)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(text=PLAIN, block=st.sampled_from([1, 4, 9, 1 << 20]))
 def test_documents_of_plain_text(tmp_path: Path, text: str, block: int) -> None:
     file = tmp_path / "rows.txt"

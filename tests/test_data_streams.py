@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnspec.data import Dataset, lines
@@ -150,7 +150,7 @@ def streamed(data: Dataset, batch: int, window: int) -> list[tuple[list[int], li
     return lanes
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(
     text=st.text(st.sampled_from("ab \né"), min_size=2, max_size=200).filter(
         lambda t: len(set(t)) > 1

@@ -110,7 +110,7 @@ def graphs(draw: st.DrawFn) -> tuple[Sources, Sizes]:
     return sources, {name: (draw(extents), draw(extents)) for name in sources}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(graphs())
 def test_any_graph_is_laid_out_without_overlaps(graph: tuple[Sources, Sizes]) -> None:
     sources, sizes = graph

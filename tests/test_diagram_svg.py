@@ -184,7 +184,7 @@ def test_boxes_grow_with_the_width_of_their_value() -> None:
     assert right - left == 400
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(any_diagram())
 def test_any_diagram_is_valid_and_fits(diagram: Diagram) -> None:
     root = _parsed(diagram)

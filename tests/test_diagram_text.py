@@ -90,7 +90,7 @@ def test_wide_letters_take_two_cells() -> None:
 # ---------------------------------------------------------------- any diagram
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(any_diagram(), st.integers(NARROWEST, 110), st.sampled_from(["utf-8", "ascii", "cp437"]))
 def test_any_diagram_fits_and_is_whole(picture: Diagram, columns: int, encoding: str) -> None:
     lines = text(picture, columns, encoding).splitlines()

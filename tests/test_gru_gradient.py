@@ -38,7 +38,7 @@ def by_torch(steps: Tensor, before: Tensor, *weights: Tensor) -> Given:
     return out, last[0]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(*(st.integers(1, most) for most in (9, 4, 3, 4)), st.sampled_from(["both", "out", "last"]))
 def test_values_and_gradients_are_those_of_torch(
     length: int, rows: int, inputs: int, units: int, read: str

@@ -194,7 +194,7 @@ def _loaded_after(code: str) -> set[str]:
     """Top-level names in sys.modules of a fresh interpreter that ran `code`."""
     report = "\nimport sys\nprint('loaded:', *{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run(
-        [sys.executable, "-c", code + report], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code + report], cwd=ROOT, capture_output=True, text=True, timeout=500
     )
     assert done.returncode == 0, done.stderr
     return set(done.stdout.rpartition("loaded:")[2].split())

@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnspec.errors import SpecError
@@ -17,9 +17,6 @@ from rnnspec.spec.load import load_source, resolved_yaml
 from tests.mutations import TEXTS, spoilt_data, spoilt_texts
 
 FILE = "spoilt.yaml"
-CALM = settings(
-    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
 
 
 def check(content: bytes) -> None:
@@ -48,13 +45,13 @@ def test_the_specs_are_right_before() -> None:
         load_source(Source.of(text, FILE), Path(FILE))
 
 
-@settings(CALM, max_examples=1500)
+@settings(max_examples=1500)
 @given(spoilt_texts())
 def test_spoilt_texts(content: bytes) -> None:
     check(content)
 
 
-@settings(CALM, max_examples=500)
+@settings(max_examples=500)
 @given(st.sampled_from(TEXTS).flatmap(lambda text: spoilt_data(load(text, FILE).data)))
 def test_spoilt_data(data: dict[str, Any]) -> None:
     check(to_yaml(data).encode("utf-8"))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from hypothesis import HealthCheck, assume, example, given, note, settings
+from hypothesis import assume, example, given, note, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
@@ -74,7 +74,7 @@ def number_of(out: Tensor, ends: Mapping[str, Tensor]) -> Tensor:
     return (weights * out.sin()).sum() + sum(value.cos().sum() for value in ends.values())
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=60)
 @given(cells(), st.lists(st.integers(0, 5), min_size=1, max_size=4), st.booleans())
 @example(RESIDUAL, [4, 1, 0], True)
 @example(TIMED, [4, 1, 0], False)
@@ -127,7 +127,7 @@ def tolerance(plan: Plan, weights: dict[str, NDArray[np.float32]], rows: Any, ri
     return 1e-5 + float(np.abs(answers(plan, moved, rows)["label"] - right).max())
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=25)
 @given(
     cells(),
     st.sampled_from(["forward", "reverse", "bidirectional"]),

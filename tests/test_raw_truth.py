@@ -245,7 +245,7 @@ def answered(names: Sequence[str], answers: Sequence[Sequence[str]]) -> Texts:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(drawn=pairs)
 def test_metrics_of_texts_are_those_of_sacrebleu_and_jiwer(
     tmp_path_factory: pytest.TempPathFactory,

@@ -172,7 +172,7 @@ def test_links_are_left_out_of_a_short_report() -> None:
     assert not list(_one(Note("a", "b"), Examples("c", ())).iter("nav"))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(any_report)
 def test_any_report_is_whole(made: Report) -> None:
     root = _check(render(made))

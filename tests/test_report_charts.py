@@ -54,7 +54,7 @@ def _places(picture: Element) -> list[tuple[float, float]]:
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(any_section)
 def test_everything_is_inside_its_picture(section: Section) -> None:
     for picture in drawn(section).iter("svg"):

@@ -114,7 +114,7 @@ def test_a_choice_is_a_name_or_an_object_with_one_key(pooling: object, valid: bo
     assert VALIDATOR.is_valid({**load(TEXTS[0], "f").data, "pooling": pooling}) == valid
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.sampled_from(TEXTS).flatmap(lambda text: spoilt_data(load(text, "f").data)))
 def test_it_agrees_with_the_models(data: dict[str, Any]) -> None:
     """Except for what JSON Schema cannot tell: 3.0 from 3, a blank text, one that is no number."""

@@ -184,7 +184,7 @@ def test_a_beam_as_wide_as_the_space_finds_the_best_there_is(norm: Any) -> None:
     st.lists(st.lists(st.sampled_from([-np.inf, 0.0, 0.5, 1.0, 2.0]), min_size=6, max_size=6)),
     st.integers(1, 6),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_largest_are_the_first_of_equal_ones(rows: list[list[float]], count: int) -> None:
     values = torch.tensor(rows, dtype=torch.float32).reshape(-1, 6)
     found, places = top(values, count)

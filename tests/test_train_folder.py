@@ -282,18 +282,21 @@ def signalled(number: int, times: int, several: bool = False) -> bool:
         return interrupt.requested.is_set()
 
 
+@pytest.mark.usefixtures("usual_signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_ask_to_end(number: int) -> None:
     assert signalled(number, 1)
     assert signalled(number, 3, several=True), "torchrun and the terminal may both send one"
 
 
+@pytest.mark.usefixtures("usual_signals")
 def test_only_ctrl_c_ends_at_once_where_it_comes_twice() -> None:
     assert signalled(signal.SIGTERM, 3)
     with pytest.raises(KeyboardInterrupt):
         signalled(signal.SIGINT, 2)
 
 
+@pytest.mark.usefixtures("usual_signals")
 @pytest.mark.parametrize("within", [interruptible, ending])
 def test_nohup_is_respected(within: Callable[[], object]) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -305,6 +308,7 @@ def test_nohup_is_respected(within: Callable[[], object]) -> None:
         signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.usefixtures("usual_signals")
 def test_a_request_to_end_is_as_ctrl_c_outside_of_training() -> None:
     with pytest.raises(KeyboardInterrupt), ending():
         os.kill(os.getpid(), signal.SIGTERM)

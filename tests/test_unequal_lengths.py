@@ -141,7 +141,7 @@ def assert_equal(
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     cell=st.sampled_from(sorted(NATIVE)),
     lengths=LENGTHS,
@@ -189,7 +189,7 @@ def test_models_agree_with_the_reference_and_rows_with_themselves_alone(
 # ---------------------------------------------------------------- which way
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(LENGTHS.filter(any), st.sampled_from((0.0, 1.0, 4.0, 30.0)))
 def test_no_other_cuts_cost_less(lengths: list[int], cost: float) -> None:
     """Against all ways to cut at some of the lengths."""
