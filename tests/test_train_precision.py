@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +18,39 @@ from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
 from rnnspec.train.step import Stepper
 from tests.models import frames_plan
-from tests.training import StopAfter, model_of, rows_data, settings_of, trained_in_pieces
+from tests.training import (
+    StopAfter,
+    mixed_model,
+    model_of,
+    rows_data,
+    settings_of,
+    trained_in_pieces,
+)
 
 CPU = torch.device("cpu")
 
 
-def taking(plain: float, mixed: float, calls: list[str]) -> object:
+class Clock:
+    """Stands still but for the steps that are taken, whatever else the machine does."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("rnnspec.train.devices.time", clock)
+    return clock
+
+
+def taking(clock: Clock, plain: float, mixed: float, calls: list[str]) -> object:
     def step(numbers: Numbers) -> None:
         calls.append(numbers.precision)
-        time.sleep(plain if numbers.precision == "float32" else mixed)
+        clock.now += plain if numbers.precision == "float32" else mixed
 
     return step
 
@@ -43,10 +66,10 @@ def taking(plain: float, mixed: float, calls: list[str]) -> object:
     ],
 )
 def test_mixed_precision_is_taken_where_it_is_faster(
-    wanted: str, plain: float, mixed: float, chosen: str
+    clock: Clock, wanted: str, plain: float, mixed: float, chosen: str
 ) -> None:
     calls: list[str] = []
-    found, why = tried(wanted, CPU, taking(plain, mixed, calls))  # type: ignore[arg-type]
+    found, why = tried(wanted, CPU, taking(clock, plain, mixed, calls))  # type: ignore[arg-type]
     assert found == chosen
     assert ("times as long" in why) == (chosen == "float32")
     assert set(calls) == {"float32", "float16" if wanted == "float16" else "bfloat16"}
@@ -63,9 +86,11 @@ def test_a_precision_that_does_not_work_is_not_used() -> None:
 
 
 @pytest.mark.parametrize(("wanted", "chosen"), [("auto", "float32"), ("bfloat16", "bfloat16")])
-def test_where_every_run_is_the_same_no_time_decides(wanted: str, chosen: str) -> None:
+def test_where_every_run_is_the_same_no_time_decides(
+    clock: Clock, wanted: str, chosen: str
+) -> None:
     for plain, mixed in ((0.002, 0.02), (0.02, 0.002)):
-        step = taking(plain, mixed, [])
+        step = taking(clock, plain, mixed, [])
         assert tried(wanted, CPU, step, timed=False) == (chosen, "")  # type: ignore[arg-type]
 
 
@@ -110,10 +135,10 @@ def test_the_precision_of_a_checkpoint_is_kept(
     interrupt = Interrupt()
     settings = settings_of(precision="auto")
     listener = StopAfter(2, interrupt)
-    assert not Trainer(model_of(), settings, build, rows_data(), None, listener).run(interrupt)
+    assert not Trainer(mixed_model(), settings, build, rows_data(), None, listener).run(interrupt)
     assert precision_of(build.checkpoint) == "bfloat16"
     monkeypatch.setattr("rnnspec.train.probe.tried", lambda *_: pytest.fail("tried again"))
-    again = Trainer(model_of(), settings, build, rows_data(), None, listener)
+    again = Trainer(mixed_model(), settings, build, rows_data(), None, listener)
     assert again.stepper.numbers.precision == "bfloat16"
 
 
@@ -121,7 +146,7 @@ def test_bfloat16_gives_about_the_same_gradient() -> None:
     data, gradients = rows_data(), []
     for precision in ("float32", "bfloat16"):
         settings = settings_of(clip_norm=None)
-        stepper = Stepper(model_of(), settings, Numbers(CPU, precision))
+        stepper = Stepper(mixed_model(), settings, Numbers(CPU, precision))
         piece = RowFeed(data, settings).piece(np.arange(16))
         stepper.step([piece])
         found = [weight.grad for weight in stepper.trained]

@@ -19,7 +19,7 @@ from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
 from rnnspec.train.step import Stepper
 from tests.models import layers_plan
-from tests.training import Stream, metrics_of, model_of, settings_of
+from tests.training import Stream, metrics_of, mixed_model, model_of, settings_of
 
 SETTINGS = settings_of(batch=3, window=4, epochs=2, optimizer={"sgd": {"lr": 0.3}})
 BIAS = "bias_hh_l0"
@@ -175,8 +175,8 @@ def test_windows_that_are_accumulated_make_one_step() -> None:
 
 def test_states_of_mixed_precision_are_carried() -> None:
     """Whatever type they are computed in, they come back as the weights are."""
-    stepper = Stepper(model_of(), SETTINGS, Numbers(precision="bfloat16"))
-    plain = Stepper(model_of(), SETTINGS)
+    stepper = Stepper(mixed_model(), SETTINGS, Numbers(precision="bfloat16"))
+    plain = Stepper(mixed_model(), SETTINGS)
     for piece in list(StreamFeed(Stream(), SETTINGS).pieces(0, 0))[:4]:
         before, exact = stepper.states_before(piece), plain.states_before(piece)
         for name, state in before.items():
@@ -188,10 +188,10 @@ def test_states_of_mixed_precision_are_carried() -> None:
 
 def test_states_of_mixed_precision_come_back_from_a_checkpoint(tmp_path: Path) -> None:
     numbers = Numbers(precision="bfloat16")
-    stepper, other = (Stepper(model_of(), SETTINGS, numbers) for _ in range(2))
+    stepper, other = (Stepper(mixed_model(), SETTINGS, numbers) for _ in range(2))
     pieces = list(StreamFeed(Stream(), SETTINGS).pieces(0, 0))
     stepper.step([pieces[0]])
-    trainer = Trainer(model_of(), SETTINGS, BuildFolder(tmp_path), Stream(), None, Silent())
+    trainer = Trainer(mixed_model(), SETTINGS, BuildFolder(tmp_path), Stream(), None, Silent())
     save(tmp_path / "checkpoint.safetensors", trainer.position, stepper)
     load(tmp_path / "checkpoint.safetensors", other)
     found = other.states_before(pieces[1])

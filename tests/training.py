@@ -109,6 +109,11 @@ def model_of(plan: Plan | None = None, seed: int = 0) -> Model:
     return model
 
 
+def mixed_model() -> Model:
+    """One that every CPU computes in bfloat16: torch's LSTM needs instructions for it there."""
+    return model_of(frames_plan("lstm_coupled"))
+
+
 class StopAfter(Silent):
     """Asks the trainer to stop after a number of steps; 0 for never. Keeps what it was told."""
 
