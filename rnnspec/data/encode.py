@@ -33,7 +33,7 @@ from rnnspec.spec.formats import Format
 
 __all__ = ["Part", "encode", "encode_parts"]
 
-VERSION = 5
+VERSION = 6
 """Of the encoding; to be raised with any change of what stands in the arrays."""
 
 
@@ -126,6 +126,7 @@ class _Job:
         settings: list[object] = [VERSION, self.format, self.rows, self.share, columns]
         settings += [reading.documents, reading.quoting, reading.stream, sorted(reading.skipped)]
         settings += [reading.series and asdict(reading.series), sorted(reading.seasons.items())]
+        settings += [sorted(reading.separators.items())]
         settings += [name for name, _ in self.encoding.raw()] if self.measured else []
         settings += [content.digest for content in self.shards.content]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]

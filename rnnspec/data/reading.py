@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rnnspec.data.readers import BadRows, Chunk, Documents, Format, read
 from rnnspec.data.shards import Shards
-from rnnspec.spec import ForecastOutput, NextOutput, Spec, TagsOutput
+from rnnspec.spec import ForecastOutput, LabelsOutput, NextOutput, Spec, TagsOutput
 from rnnspec.spec.formats import Quoting
 from rnnspec.spec.outputs import Scheme
 
@@ -51,7 +51,8 @@ class Reading:
     `stream`: rows may have any number of steps, for they are read window by window
     (`train.window`). `skipped`: columns whose missing answers are left out of loss and metrics.
     `schemes`: of columns of tags, how they mark spans. `seasons`: of what is answered ahead of its
-    own past, after how many steps it repeats itself.
+    own past, after how many steps it repeats itself. `separators`: of columns of several labels,
+    what stands between them where a cell is a text.
     """
 
     format: Format = "auto"
@@ -62,6 +63,7 @@ class Reading:
     schemes: Mapping[str, Scheme] = field(default_factory=dict)
     quoting: Quoting = "auto"
     seasons: Mapping[str, int] = field(default_factory=dict)
+    separators: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
     def of(spec: Spec, format: Format | None = None) -> Reading:
@@ -91,6 +93,7 @@ class Reading:
             {o.column: o.scheme for o in outputs if isinstance(o, TagsOutput)},
             data.quoting,
             {o.column: o.season for o in outputs if isinstance(o, ForecastOutput | NextOutput)},
+            {o.column: o.separator for o in outputs if isinstance(o, LabelsOutput) and o.separator},
         )
 
     def read(

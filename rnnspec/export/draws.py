@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from rnnspec.data.decode import fold, words
+from rnnspec.data.decode import WHITE_SPACE, fold, words
 from rnnspec.plan import ClassFacts, Facts, NumericFacts, TextFacts
 from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.plan.nodes import (
@@ -29,6 +29,8 @@ UNKNOWN_SHARE = 0.1
 """Share of tokens and labels that stand in no vocabulary."""
 MISSING_SHARE = 0.2
 """Share of numbers that are missing, where they may be."""
+GAPS = (*WHITE_SPACE, *" " * len(WHITE_SPACE))
+"""What stands between words: half of it U+0020, the rest any white space there is."""
 BYTES = ("a", "\n", "é", "字", "\uffff", "😀", "\U0010fffd")
 """Characters of one to four bytes."""
 
@@ -106,7 +108,7 @@ def _row(node: TokensInput, entries: Sequence[str], length: int, draw: Generator
 def _written(node: TokensInput, tokens: Sequence[str], draw: Generator) -> str:
     if node.kind == "chars":
         return "".join(tokens)
-    gaps = ["  " if draw.random() < 0.1 else " " for _ in tokens]
+    gaps = ["".join(draw.choice(GAPS, draw.integers(1, 3))) for _ in tokens]
     return "".join(token + gap for token, gap in zip(tokens, gaps, strict=True))
 
 

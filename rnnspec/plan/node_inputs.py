@@ -24,9 +24,9 @@ times what float32 rounds by, and what the facts take for rounding in float64.""
 class TokensInput:
     """Text of `column` as token numbers `[B, T]` below `size`, with its lengths `[B]`.
 
-    `words` are separated by one or more U+0020, and only by that; `chars` are code points,
-    lower-cased one by one if `fold_case`; `bytes` are those of UTF-8, number 2 + byte; `subwords`
-    are those of the tokenizer in the facts; `tokens` come as a list.
+    `words` are separated by white space (`rnnspec.data.decode.WHITE_SPACE`); `chars` are code
+    points, lower-cased one by one if `fold_case`; `bytes` are those of UTF-8, number 2 + byte;
+    `subwords` are those of the tokenizer in the facts; `tokens` come as a list.
     """
 
     name: str

@@ -47,7 +47,7 @@ SpellingKey = Annotated[
 
 
 class WordsInput(Model):
-    """Text as a sequence of words: split at white space, one step per word."""
+    """Text as a sequence of words: split at white space as Unicode has it, one step per word."""
 
     column: Column
     as_: Literal["words"] = Field(alias="as", description="How the column is read.")

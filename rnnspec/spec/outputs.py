@@ -104,10 +104,17 @@ class ClassOutput(Model):
 
 
 class LabelsOutput(Model):
-    """Several labels at once: a list of labels, which may be empty."""
+    """Several labels at once: a list of labels, which may be empty; in CSV and TSV as JSON, or a
+    text of labels with a separator between."""
 
     column: Column
     as_: Literal["labels"] = Field(alias="as", description="What the column holds.")
+    separator: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None,
+        description="What stands between the labels of a cell that is a text, such as ';': a text "
+        "without it is one label, and white space around a label is left off. ' ' stands for any "
+        "white space; null means that every cell is a list.",
+    )
     threshold: Threshold = 0.5
     missing: MissingTarget = "error"
     weight: Weight = 1.0

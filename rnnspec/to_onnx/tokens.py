@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnspec.data.decode import folds
+from rnnspec.data.decode import WHITE_SPACE, folds
 from rnnspec.errors import ExportError
 from rnnspec.plan import TextFacts
 from rnnspec.plan.facts import PAD, PAD_ID, UNKNOWN_ID, Vocabulary
@@ -15,7 +15,7 @@ from rnnspec.to_onnx.utf8 import bytes_of
 from rnnspec.to_onnx.values import BATCH, TIME, Lowering, Steps
 
 SPLITTING = {
-    "words": "texts, split into words at spaces (U+0020) and nowhere else",
+    "words": "texts, split into words at white space as Unicode has it",
     "chars": "texts, taken apart into their code points",
     "bytes": "texts, taken apart into the bytes of their UTF-8",
 }
@@ -23,6 +23,13 @@ FIRST_BYTE = UNKNOWN_ID + 1
 """The number of byte 0."""
 ROWS_OF_TOKENS, CHARS = "batch_time", "chars"
 """Names of the dimensions of the tokens of a whole batch, and of a token's characters."""
+INTO_WORDS: Attributes = {
+    # One regular expression (RE2) of all of them: a separator each would be a pass each.
+    "separators": ["[" + "".join(rf"\x{{{ord(char):x}}}" for char in WHITE_SPACE) + "]+"],
+    "mark": 0,
+    "pad_value": PAD,
+    "mincharnum": 1,
+}
 INTO_CHARACTERS: Attributes = {"separators": [""], "mark": 0, "pad_value": PAD, "mincharnum": 1}
 
 
@@ -113,17 +120,16 @@ def _from_text(low: Lowering, node: TokensInput) -> tuple[str, str]:
         return numbered(low, tokens, numbers, UNKNOWN_ID, f"{name}.looked_up"), ""
     doc = SPLITTING[node.kind] + (", lower-cased" if node.fold_case else "")
     text = emit.input(node.column, STRING, [BATCH], doc, reserved=True)
-    if node.kind == "words":  # without a delimiter StringSplit splits at runs of spaces
-        tokens, lengths = emit.ops("StringSplit", [text], [f"{name}.tokens", f"{name}.lengths"])
-        low.tokens[node.column] = emit.typed(tokens, STRING, [BATCH, TIME])
-        found = numbered(low, tokens, {PAD: PAD_ID, **numbers}, UNKNOWN_ID, f"{name}.looked_up")
-        return found, lengths
-    tokens = emit.op("Tokenizer", [text], f"{name}.tokens", INTO_CHARACTERS, CONTRIB)
+    # StringSplit knows no white space but U+0020.
+    split = INTO_WORDS if node.kind == "words" else INTO_CHARACTERS
+    tokens = emit.op("Tokenizer", [text], f"{name}.tokens", split, CONTRIB)
     if node.kind == "bytes":
         emit.typed(tokens, STRING, [BATCH, CHARS])
         found, lengths = bytes_of(emit, tokens, FIRST_BYTE, name)
         return emit.typed(found, INT64, [BATCH, TIME]), lengths
     emit.typed(tokens, STRING, [BATCH, TIME])
+    if node.kind == "words":
+        low.tokens[node.column] = tokens
     found = numbered(low, tokens, {PAD: PAD_ID, **numbers}, UNKNOWN_ID, f"{name}.looked_up")
     return found, _lengths_of(low, found, 1, f"{name}.lengths")
 

@@ -185,7 +185,9 @@ class Encoding:
                 return KeysWriter(column, _labels(known), True, self.reading.stream, values)
             case LabelsOutput(labels=size):
                 values = writer.column(name, "u1", size // 8 + 1)
-                return LabelSetWriter(column, _labels(known), skips, values)
+                return LabelSetWriter(
+                    column, _labels(known), skips, self.reading.separators.get(column), values
+                )
             case NumericOutput(width=width):
                 values = writer.column(name, _floats(node), width)
                 return NumberWriter(self._answer_cells(node, skips), width, values)

@@ -125,8 +125,10 @@ def gatherer_of_output(column: Output, reading: Reading) -> Gatherer | None:
             return Labels(column.column, steps=True, skips=skips, marked=Marked(column.scheme))
         case ClassOutput():
             return Labels(column.column, steps=False, skips=skips)
-        case LabelsOutput() | KeysOutput():
-            return LabelSets(column.column, isinstance(column, KeysOutput), skips, reading.stream)
+        case LabelsOutput():
+            return LabelSets(column.column, False, skips, separator=column.separator)
+        case KeysOutput():
+            return LabelSets(column.column, True, skips, reading.stream)
         case NumberOutput() | VectorOutput() | FramesOutput():
             return Numbers(NumberCells(column.column, column.as_, skips, stream=reading.stream))
         case WordsOutput() | TokensOutput():

@@ -27,6 +27,7 @@ class LabelSets:
     steps: bool
     skips: bool = False
     stream: bool = False
+    separator: str | None = None
     counts: Counter[str] = field(default_factory=Counter)
     longest: int = 1
     most: int = 1
@@ -39,7 +40,7 @@ class LabelSets:
             self.longest = max(self.longest, int(lengths.max(initial=0)))
             sets = [step for row in rows for step in row]
         else:
-            found = label_sets_of(self.column, self.skips, chunk, bad)
+            found = label_sets_of(self.column, self.skips, self.separator, chunk, bad)
             sets = [labels for labels in found if labels is not None]
         self.counts.update(label for labels in sets for label in labels)
         self.most = max(self.most, max(map(len, sets), default=0))
@@ -64,22 +65,24 @@ def _key_steps(cell: object, textual: bool, stream: bool) -> Sets:
     return found
 
 
-def label_sets_of(column: str, skips: bool, chunk: Chunk, bad: BadRows) -> list[list[str] | None]:
+def label_sets_of(
+    column: str, skips: bool, separator: str | None, chunk: Chunk, bad: BadRows
+) -> list[list[str] | None]:
     """The labels of each row; None, if `skips`, where they are missing."""
 
     def decoded(cell: object) -> list[str] | None:
-        return _label_set(cell, chunk.textual, skips)
+        return _label_set(cell, chunk.textual, skips, separator)
 
     return bad.decoded(chunk, column, decoded)
 
 
-def _label_set(cell: object, textual: bool, skips: bool) -> list[str] | None:
+def _label_set(cell: object, textual: bool, skips: bool, separator: str | None) -> list[str] | None:
     if decode.is_missing(cell, textual):
         if skips:
             return None
         if cell == "":
             raise DataError("is empty, expected a list of labels; write [] for none")
-    return decode.label_set(cell, textual)
+    return decode.label_set(cell, textual, separator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ class LabelSetWriter:
     column: str
     labels: tuple[str, ...]
     skips: bool
+    separator: str | None
     values: Column
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
@@ -129,7 +133,7 @@ class LabelSetWriter:
         missing = len(self.labels)
 
         def decoded(cell: object) -> list[int]:
-            found = _label_set(cell, chunk.textual, self.skips)
+            found = _label_set(cell, chunk.textual, self.skips, self.separator)
             return [missing] if found is None else _known(found, numbers, self.labels)
 
         rows = bad.decoded(chunk, self.column, decoded)

@@ -8,8 +8,9 @@ What the formats leave open is settled here:
 - Strings must reach onnxruntime as they are: a lone surrogate, which is not UTF-8, and U+0000,
   which ends a string in C, are errors.
 - In CSV and TSV (`textual`) numbers are read from decimal text, and lists from JSON in a cell;
-  lists of labels everywhere also from labels with spaces between. Elsewhere a text never counts as
-  a number, nor does true or false.
+  a label a step everywhere also from labels with white space between, and several labels of a row
+  from a text with a stated separator. Elsewhere a text never counts as a number, nor does true or
+  false.
 - Numbers are stored as float32; infinities and what overflows float32 are errors.
 """
 
@@ -27,6 +28,7 @@ from rnnspec.data.decode.numbers import (
 )
 from rnnspec.data.decode.texts import (
     MOST_STEPS,
+    WHITE_SPACE,
     are_plain,
     check_length,
     fold,
@@ -40,6 +42,7 @@ from rnnspec.data.decode.texts import (
 
 __all__ = [
     "MOST_STEPS",
+    "WHITE_SPACE",
     "Floats",
     "are_plain",
     "check_elapsed",

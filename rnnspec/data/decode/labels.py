@@ -8,6 +8,9 @@ from rnnspec.data.decode.cells import described, json_list
 from rnnspec.data.decode.texts import text, words
 from rnnspec.errors import DataError
 
+SEPARATORS = (";", "|", ",", "/")
+"""What is proposed to separate labels, where a text has it."""
+
 
 def label(cell: object) -> str:
     """A label: a text as it is, a whole number as its decimal text, true and false by name."""
@@ -39,13 +42,41 @@ def tokens(cell: object, textual: bool = False) -> list[str]:
     return _each(json_list(cell, textual, "a list of texts"), "token")
 
 
-def label_set(cell: object, textual: bool = False) -> list[str]:
-    """Several labels at once, each once: a list, or a text of labels with spaces between."""
-    return _once(_each(_listed(cell, textual, "a list of labels"), "label"))
+def label_set(cell: object, textual: bool = False, separator: str | None = None) -> list[str]:
+    """Several labels at once, each once: a list, or a text of labels with `separator` between.
+
+    White space around a label is no part of it. A separator of white space stands for any white
+    space; without one there is no text of labels.
+    """
+    if not isinstance(cell, str) or (textual and cell.lstrip().startswith("[")):
+        return _once(_each(json_list(cell, textual, "a list of labels"), "label"))
+    found = text(cell)
+    if separator is None:
+        raise DataError(_no_separator(found, textual))
+    if not separator.strip():
+        return _once(words(found))
+    parts = [part.strip() for part in found.split(separator)] if found.strip() else []
+    return _once(_each(parts, "label"))
+
+
+def _no_separator(cell: str, textual: bool) -> str:
+    listed = "a list of labels as JSON" if textual else "a list of labels"
+    found = words(cell)
+    between = next((each for each in SEPARATORS if each in cell), SEPARATORS[0])
+    cure = (
+        f"set separator of the output to what stands between labels, as in separator: {between!r}"
+    )
+    if between not in cell and len(found) > 1:
+        cure += (
+            f", which takes this text for one label, or separator: ' ', which takes it for"
+            f" {len(found)}"
+        )
+    return f"{described(cell)}, expected {listed}; {cure}"
 
 
 def labels_of_steps(cell: object, textual: bool = False) -> list[str | None]:
-    """A label for each step, null for none: a list, or a text of labels with spaces between.
+    """A label for each step, null for none: a list, or a text of labels that are separated as
+    `words` are.
 
     How many there may be is a question of the input that has the steps.
     """
