@@ -337,7 +337,12 @@ def test_wrong_steps(tmp_path: Path, change: dict[str, Any], message: str) -> No
 NEW: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("N:N", TAGS, {"tags": ["X", "Z"]}, "column 'tags' step 2 has the label 'Z', which no"),
     ("N:N", {"column": "keys", "as": "keys"}, {"keys": [[], [1]]}, "'keys' step 2 has the label"),
-    ("N:1", LABELS, {"labels": "p z"}, "column 'labels' has the label 'z', which no training row"),
+    (
+        "N:1",
+        LABELS,
+        {"labels": ["p", "z"]},
+        "column 'labels' has the label 'z', which no training row",
+    ),
     ("N:1", LABELS, {"labels": ["p", "p"]}, "column 'labels' has the label 'p' twice; name each"),
     ("N:1", LABELS, {"labels": None}, "column 'labels' is null, expected a list of labels"),
 ]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+from rnnspec.data.decode import WHITE_SPACE
 from rnnspec.data.lines import BLOCK, MAX_LINE, Position, blocks, check_file, raw_blocks
 from rnnspec.data.rows import Chunk
 from rnnspec.errors import DataError
@@ -75,8 +76,8 @@ def _chunk(first: int, rows: list[tuple[int, str]]) -> Chunk:
 
 
 def _whole(file: Path, position: Position) -> Iterator[Chunk]:
-    """Pieces of about BLOCK; one with no U+0020 in it grows to MAX_LINE before it is cut
-    elsewhere, so that no word is cut but those of that length."""
+    """Pieces of about BLOCK, cut before a U+0020, at which subwords begin too; one without any
+    grows to MAX_LINE before it is cut before other white space, and elsewhere where it has none."""
     check_file(file)
     decode = codecs.getincrementaldecoder("utf-8")()
     line, held, continued = 1, "", False
@@ -85,7 +86,7 @@ def _whole(file: Path, position: Position) -> Iterator[Chunk]:
             held += decode.decode(block)
         except UnicodeDecodeError as error:
             raise _not_text(file, line + held.count("\n"), error) from error
-        cut = len(held) if len(held) > MAX_LINE else held.rfind(" ", 1)
+        cut = held.rfind(" ", 1) if len(held) <= MAX_LINE else _last_gap(held)
         if cut > 0 and len(held) >= BLOCK // 2:
             yield Chunk(0, [line], {COLUMN: [held[:cut]]}, True, continued)
             line, held, continued = line + held.count("\n", 0, cut), held[cut:], True
@@ -94,6 +95,12 @@ def _whole(file: Path, position: Position) -> Iterator[Chunk]:
     except UnicodeDecodeError as error:
         raise _not_text(file, line + held.count("\n"), error) from error
     yield Chunk(0, [line], {COLUMN: [held]}, True, continued)
+
+
+def _last_gap(text: str) -> int:
+    """Where the last white space begins, or the end of a text without any after its start."""
+    found = max(text.rfind(char, 1) for char in WHITE_SPACE)
+    return found if found > 0 else len(text)
 
 
 def _not_text(file: Path, line: int, error: UnicodeDecodeError) -> DataError:

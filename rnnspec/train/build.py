@@ -19,6 +19,7 @@ from rnnspec.plan.precision import lost_numbers
 from rnnspec.spec.load import LoadedSpec
 from rnnspec.spec.metrics import default_metric, watched_metrics
 from rnnspec.to_torch import Model
+from rnnspec.train.data_notes import data_notes
 from rnnspec.train.devices import Numbers, device_of
 from rnnspec.train.distributed import ALONE, Processes, SaidElsewhere, restarts, run_id
 from rnnspec.train.events import Heard, Listener, Several
@@ -141,6 +142,8 @@ def _prepared(
     if valid is not None and valid.filled and sources.valid is not None:
         filled = f"{valid.filled:,} steps of series have no row, and are filled"
         listener.note(f"{sources.valid}: {filled}")
+    for text in data_notes(plan, facts, valid):
+        listener.note(text)
     names = watched_metrics(spec.train, default_metric(spec))
     processes.from_first(lambda: check_bleu(names, plan, valid))
     wanted = spec.train.threads or (1 if processes.count > 1 else None)

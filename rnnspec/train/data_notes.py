@@ -1,0 +1,80 @@
+"""What is worth knowing of the data of a build before it is trained: a sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec.data import Dataset
+from rnnspec.data.decode import words
+from rnnspec.data.views import PerRow, Steps, Texts, View
+from rnnspec.plan import Facts, Plan
+from rnnspec.plan.facts import UNKNOWN_ID, TextFacts
+from rnnspec.plan.nodes import CategoryInput, TextOutput, TokensInput
+
+BLOCK = 1 << 22
+"""Numbers that are counted at once."""
+_NAMES = {"words": "words", "chars": "characters", "tokens": "tokens", "subwords": "subwords"}
+
+
+def data_notes(plan: Plan, facts: Facts, valid: Dataset | None) -> Iterator[str]:
+    """Of the vocabularies, and of the validation rows if there are any."""
+    for node in _texts(plan):
+        known = facts.inputs if node in plan.inputs else facts.outputs
+        yield from _with_white_space(node, known[node.column])
+    if valid is not None:
+        for node in _texts(plan):
+            yield from _unknown(node, valid)
+
+
+def _texts(plan: Plan) -> Iterator[TokensInput | CategoryInput | TextOutput]:
+    """The nodes that have a vocabulary, but for bytes, which are all known."""
+    for node in (*plan.inputs, *plan.outputs):
+        if isinstance(node, TokensInput) and node.kind == "bytes":
+            continue
+        if isinstance(node, TokensInput | CategoryInput | TextOutput):
+            yield node
+
+
+def _with_white_space(
+    node: TokensInput | CategoryInput | TextOutput, known: object
+) -> Iterator[str]:
+    """Entries of a list of tokens that look as if they were several."""
+    if isinstance(node, CategoryInput) or node.kind != "tokens":
+        return
+    assert isinstance(known, TextFacts)
+    entries = known.vocabulary.entries
+    found = [entry for entry in entries if words(entry) != [entry]]
+    if found:
+        has = "holds" if len(found) == 1 else "hold"
+        yield (
+            f"{len(found):,} of the {len(entries):,} tokens of {node.column!r} {has} white space,"
+            f" as {found[0]!r} does: each is one token, as the list has it"
+        )
+
+
+def _unknown(node: TokensInput | CategoryInput | TextOutput, valid: Dataset) -> Iterator[str]:
+    """Tokens and labels of the validation rows that are not in the vocabulary."""
+    answers = isinstance(node, TextOutput)
+    view = valid.targets[node.column] if isinstance(node, TextOutput) else valid.inputs[node.key]
+    values = _numbers(view, valid)
+    starts = range(0, len(values), BLOCK)
+    count = sum(int(np.count_nonzero(values[at : at + BLOCK] == UNKNOWN_ID)) for at in starts)
+    if count:
+        what = "labels" if isinstance(node, CategoryInput) else _NAMES[node.kind]
+        how = "that answers are written with" if answers else "and are read as unknown"
+        yield (
+            f"validation rows: {count:,} of the {len(values):,} {what} of {node.column!r}"
+            f" ({100 * count / len(values):.2g} %) are not in the vocabulary {how}"
+        )
+
+
+def _numbers(view: View, valid: Dataset) -> NDArray[Any]:
+    """All numbers of a column of the data set."""
+    assert isinstance(view, Steps | PerRow | Texts)
+    if isinstance(view, PerRow) and valid.of_rows is not None:
+        return view.values[valid.of_rows]
+    return view.values
