@@ -161,7 +161,7 @@ def streamed(data: Dataset, batch: int, window: int) -> list[tuple[list[int], li
 def test_a_document_in_pieces_is_one_stream(
     tmp_path: Path, text: str, kind: str, batch: int
 ) -> None:
-    if not text.strip(" "):
+    if not text.strip():
         return
     file = tmp_path / "rows.txt"
     file.write_text(text, encoding="utf-8", newline="")
@@ -178,7 +178,7 @@ def test_a_document_in_pieces_is_one_stream(
     if kind == "bytes":
         expected = [byte + 2 for byte in text.encode()]
     else:
-        tokens = list(text) if kind == "chars" else [word for word in text.split(" ") if word]
+        tokens = list(text) if kind == "chars" else text.split()
         expected = known.vocabulary.numbers(tokens)
     assert known.longest == known.mean_length == len(expected)
     lanes = streamed(data, batch, 5)
