@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -42,9 +43,13 @@ def encoded_of(
 
 
 def arrays_of(cache: Path, data: Dataset) -> dict[str, bytes]:
-    """The arrays on disk but for the lines, which must differ."""
+    """The arrays on disk but for the lines, which must differ, and what is said of them."""
     folder = cache / data.key
-    return {file.name: file.read_bytes() for file in folder.iterdir() if file.name != "lines"}
+    about = json.loads((folder / "arrays.json").read_text())["arrays"]
+    del about["lines"]["crc"]
+    files = (file for file in folder.iterdir() if file.name not in ("lines", "arrays.json"))
+    found = {file.name: file.read_bytes() for file in files}
+    return found | {"arrays.json": json.dumps(about, sort_keys=True).encode()}
 
 
 def in_parts(rows: Sequence[Any], cuts: Sequence[int]) -> list[Sequence[Any]]:
