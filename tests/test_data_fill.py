@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from rnnspec.data import survey
 from rnnspec.plan import ClassFacts, NumericFacts, TextFacts
 from rnnspec.spec import Spec
+from rnnspec.train.folder import BuildFolder
+from tests.cli import right
 from tests.data_rows import any_spec, encoded, trouble, whole, write_rows
 
 FREQUENCIES = {"day": "D", "business day": "B", "month": "MS", "6 hours": "6h"}
@@ -168,3 +170,26 @@ def test_more_than_can_be_filled(tmp_path: Path) -> None:
         "FILE: 1,704,067,199 steps have no row, too many to be filled; see whether"
         " data.series.every says what a step is"
     )
+
+
+def test_a_build_says_what_it_fills(tmp_path: Path) -> None:
+    """Of the training rows by series, and of other rows that it measures on."""
+    write_rows(tmp_path / "train.csv", [row for row in ROWS if row["sold"] != 10])
+    write_rows(tmp_path / "valid.csv", ROWS)
+    spec = tmp_path / "sales.yaml"
+    spec.write_text(
+        "name: sales\ncardinality: N:M\ndata:\n  train: train.csv\n  valid: valid.csv\n"
+        "  series: {time: time, id: id, history: 3, every: day, fill: 0}\n"
+        "  input: {column: sold, as: series}\n"
+        "  output: {column: sold, as: forecast, horizon: 2}\n"
+        "encoder: {layers: [{cell: gru, units: 2}]}\n"
+        "train: {epochs: 1, threads: 1}\n"
+    )
+    said = right("build", spec, "--builds", tmp_path / "builds")
+    train, valid = tmp_path / "train.csv", tmp_path / "valid.csv"
+    assert f"note: {train}: 4 steps have no row and are filled with 0: 4 of 'a'\n" in said
+    assert f"note: {valid}: 3 steps of series have no row, and are filled\n" in said
+    state = BuildFolder(tmp_path / "builds" / "sales" / "001").read_state()
+    assert len(state["notes"]) == 2
+    again = right("build", spec, "--builds", tmp_path / "builds")  # out of the cache
+    assert again.count("note: ") == 2

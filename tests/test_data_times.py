@@ -300,6 +300,11 @@ def test_business_days_are_told_and_weekends_are_none() -> None:
         " 'business day' if Saturdays and Sundays are no steps, or leave data.series.time out to"
         " take the rows as they come"
     )
+    assert refused(cells, "day").endswith(
+        "so that 2 steps are missing: add rows, with empty fields where the inputs say what is"
+        " missing, or set data.series.fill to what stands in for them; or set data.series.every to"
+        " 'business day' if Saturdays and Sundays are no steps"
+    )
     assert numbers(cells, "business day") == list(range(8))
     assert "no whole steps" in refused([*cells[:2], "2024-01-06", *cells[2:]], "business day")
     assert refused(["2024-01-06", "2024-01-08"], "business day") == (

@@ -39,6 +39,7 @@ _MONTH = re.compile(r"\d{4}-\d{2}")
 _WHOLE = re.compile(r"\s*[-+]?\d{1,18}\s*")
 _YEARS = range(1900, 2100)
 """Those of numbers that may be dates."""
+_BUSINESS = "set data.series.every to 'business day' if Saturdays and Sundays are no steps"
 Time = int | float | datetime
 
 
@@ -182,10 +183,11 @@ class Times:
         if counted.whole[at]:
             count = int(counted.numbers[at] - counted.numbers[at - 1]) - 1
             missing = f"{count} steps are" if count != 1 else "a step is"
+            weekends = f"; or {_BUSINESS}" if _over_weekends(stamps, at) else ""
             return (
                 f"is {shown}, {gap} after the step before it ({before}), so that {missing} missing:"
                 " add rows, with empty fields where the inputs say what is missing, or set"
-                " data.series.fill to what stands in for them"
+                f" data.series.fill to what stands in for them{weekends}"
             )
         return (
             f"is {shown}, {gap} after the step before it ({before}), which are no whole steps as"
@@ -221,14 +223,20 @@ class _Counted:
 
 def _cure(stamps: Stamps, at: int) -> str:
     """What to do about a series whose first step does not lead to the row `at`."""
-    if stamps.shown.dtype.kind == "M":
-        numbers, whole = BusinessDaySteps(1).count(stamps)
-        if whole.all() and numbers[at] - numbers[at - 1] == 1:
-            return "set data.series.every to 'business day' if Saturdays and Sundays are no steps"
+    if _over_weekends(stamps, at):
+        return _BUSINESS
     return (
         "add the rows that are missing, with empty fields where the inputs say what is missing, or"
         " set data.series.every to the step and data.series.fill to what stands in for them"
     )
+
+
+def _over_weekends(stamps: Stamps, at: int) -> bool:
+    """Whether all are business days, and the row `at` is one such day after the row before."""
+    if stamps.shown.dtype.kind != "M":
+        return False
+    numbers, whole = BusinessDaySteps(1).count(stamps)
+    return bool(whole.all() and numbers[at] - numbers[at - 1] == 1)
 
 
 def _other_clock(steps: Steps | None) -> str:
