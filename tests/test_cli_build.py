@@ -161,10 +161,12 @@ def test_evaluate_on_numbers() -> None:
     assert "mae" in text and "rmse" in text and "precision" not in text
 
 
-def test_evaluate_refuses_an_unknown_label(tmp_path: Path) -> None:
+def test_evaluate_counts_an_unknown_label_as_wrong_and_says_so(tmp_path: Path) -> None:
     other = tmp_path / "other.jsonl"
     other.write_text('{"text": "sky", "colour": "bleu"}\n')
-    assert "did you mean 'blue'?" in wrong("evaluate", "builds/colours", "--data", other)
+    text = right("evaluate", "builds/colours", "--data", other)
+    assert "'bleu' (1 time, did you mean 'blue'?); it counts as wrong" in text
+    assert "accuracy  0.0000" in text
 
 
 def test_evaluate_takes_the_newest_build() -> None:

@@ -181,18 +181,6 @@ def test_a_part_without_rows(tmp_path: Path) -> None:
 
 
 WRONG: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
-    "label": (
-        WORDS,
-        CLASS,
-        {"label": "yy"},
-        "column 'label' has the label 'yy', which no training row has; did you mean 'y'?",
-    ),
-    "label far off": (
-        WORDS,
-        CLASS,
-        {"label": "zebra"},
-        "column 'label' has the label 'zebra', which no training row has; the labels are: x, y",
-    ),
     "null": (WORDS, CLASS, {"text": None}, "column 'text' is null, expected a text"),
     "frames": (
         FRAMES,

@@ -143,7 +143,7 @@ class _Forgetful:
     """Data whose every window begins a sequence."""
 
     def __init__(self, data: Dataset) -> None:
-        self.data = data
+        self.data, self.new = data, data.new
 
     def documents(self, batch: int, window: int) -> Any:
         for cut, lanes, reset in self.data.documents(batch, window):

@@ -59,6 +59,7 @@ class Stream:
 
     def __init__(self, sequences: Sequence[int] = (23, 7, 31, 12, 18, 5), seed: int = 0) -> None:
         draw = np.random.default_rng(seed)
+        self.new: dict[str, dict[str, int]] = {}
         self.frames = [draw.normal(size=(n, 3)).astype(np.float32) for n in sequences]
 
     def windows(self, batch: int, window: int) -> int:

@@ -205,6 +205,7 @@ def _json(trained: Trained, scores: Scores) -> str:
         "monitor": monitored(trained.spec),
         "warnings": list(scores.warnings),
         "metrics": dict(scores.metrics),
+        "new_labels": of_outputs(lambda s: dict(s.new)),
         "baseline": of_outputs(
             lambda s: {"name": s.baseline_name, "metrics": dict(s.baseline)} if s.baseline else None
         ),

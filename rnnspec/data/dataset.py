@@ -12,7 +12,7 @@ from rnnspec.data.lanes import Order, count_windows, cut_documents, cut_lanes
 from rnnspec.data.maps import Maps
 from rnnspec.data.naive import Naive, Season, naive
 from rnnspec.data.raw import Raw, RawRows
-from rnnspec.data.views import Cut, Lengths, Texts, Values, View
+from rnnspec.data.views import Cut, KeySteps, LabelSets, Lengths, Texts, Values, View
 
 __all__ = ["Batch", "Dataset", "SeriesThere"]
 
@@ -35,12 +35,17 @@ class Batch:
     ended by END_ID; forecasts `[B, H]`. Numbers are float32, or float64 where the node is `double`.
     `raw` has the cells behind them, of whole rows that are measured; `taken` says which steps of
     which rows of the file these are.
+
+    Labels that no training row has (`Dataset.new`) are in no loss: number k of them is the class
+    NEW - k, below -1; of several labels they are not among the L, and `new` has, by column, their
+    rows and numbers `[m, 2]`, or rows, steps and numbers `[m, 3]`.
     """
 
     inputs: dict[str, tuple[Values, Lengths]]
     targets: dict[str, Values]
     raw: RawRows | None = None
     taken: Cut | None = None
+    new: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,8 @@ class Dataset:
     mapped from disk (`maps`): they take no memory that the system cannot take back, and no more
     than `Maps` says. `key` tells this content, encoded this way, from any other. `raw` holds what
     stands in the file, of rows that are measured; `series` what rows are steps of, where they are;
-    `filled` how many steps have no row.
+    `filled` how many steps have no row. `new` by column of answers: how often each label occurs
+    that no training row has, by number.
     """
 
     inputs: Mapping[str, View]
@@ -81,6 +87,7 @@ class Dataset:
     raw: Raw | None = None
     series: SeriesThere | None = None
     filled: int = 0
+    new: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -108,8 +115,13 @@ class Dataset:
         placed = cut if self.of_rows is None else replace(cut, rows=self.of_rows[cut.rows])
         inputs = {key: view.batch(placed) for key, view in self.inputs.items()}
         targets = {column: view.batch(placed)[0] for column, view in self.targets.items()}
+        new = {
+            column: view.new_of(placed)
+            for column, view in self.targets.items()
+            if isinstance(view, KeySteps | LabelSets) and len(view.new)
+        }
         self.maps.read(len(cut.rows))
-        return Batch(inputs, targets, taken=cut)
+        return Batch(inputs, targets, taken=cut, new=new)
 
     def lanes(
         self, batch: int, window: int, start: int = 0, order: Order | None = None

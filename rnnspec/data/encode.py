@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rnnspec.data.cache import Column, Writer, new_folder, open_folder
 from rnnspec.data.columns.base import Arrays, Taker
-from rnnspec.data.columns.encode import Encoding
+from rnnspec.data.columns.encode import Encoding, LabelWriter
 from rnnspec.data.dataset import Dataset, SeriesThere
 from rnnspec.data.lines import check_file
 from rnnspec.data.maps import Maps
@@ -22,7 +22,7 @@ from rnnspec.data.naive import Season, scales_before, scales_of
 from rnnspec.data.readers import BadRows, Chunk, Progress, telling
 from rnnspec.data.reading import Reading, SeriesReading
 from rnnspec.data.series import Part, TableBuilder, name_arrays, names_in, windows
-from rnnspec.data.series_steps import whole_series
+from rnnspec.data.series_steps import SeriesLabels, whole_series
 from rnnspec.data.shards import Shards
 from rnnspec.data.split import validation_mask
 from rnnspec.data.steps import take
@@ -60,11 +60,11 @@ def encode(
     more may change the vocabulary, and with it every array, and always the facts.
     `measured`: raw texts are kept beside the numbers (`Dataset.raw`), but of streams and series.
 
-    Raises DataError: see `read` and `rnnspec.data.decode`; for an answer that is not in `facts`,
-    for vectors of another width than the plan's, for columns of steps that are not as long, for
-    a part without rows, for series as in `rnnspec.data.series`, and where the cache cannot be
-    written. A word or character that is not in `facts` is encoded as unknown. `progress` is
-    called now and then, as by `survey`; not where the arrays are there already.
+    Raises DataError: see `read` and `rnnspec.data.decode`; for vectors of another width than the
+    plan's, for columns of steps that are not as long, for a part without rows, for series as in
+    `rnnspec.data.series`, and where the cache cannot be written. A word or character that is not in
+    `facts` is encoded as unknown; a label to be answered that is not is one of `Dataset.new`.
+    `progress` is called now and then, as by `survey`; not where the arrays are there already.
     """
     assert rows == "train" or (rows == "all") == (share == 0), "a share goes with a part"
     shards = _checked(file)
@@ -125,6 +125,7 @@ class _Job:
         reading = self.reading
         settings: list[object] = [VERSION, self.format, self.rows, self.share, columns]
         settings += [reading.documents, reading.quoting, reading.stream, sorted(reading.skipped)]
+        settings += [sorted(reading.schemes.items())]
         settings += [reading.series and asdict(reading.series), sorted(reading.seasons.items())]
         settings += [sorted(reading.separators.items())]
         settings += [name for name, _ in self.encoding.raw()] if self.measured else []
@@ -188,6 +189,7 @@ class _Rows:
     """Writes the plain rows of one part."""
 
     job: _Job
+    writer: Writer
     takers: list[tuple[str, Taker]]
     lines: Column
     offsets: Column
@@ -198,7 +200,7 @@ class _Rows:
         takers, lines = job.takers(writer), writer.column("lines", np.int64)
         offsets = writer.column("offsets", np.int64)
         offsets.append(np.zeros(1, np.int64))
-        return _Rows(job, takers, lines, offsets, _End())
+        return _Rows(job, writer, takers, lines, offsets, _End())
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
         used = _part(chunk, self.job.rows, self.job.share)
@@ -212,6 +214,9 @@ class _Rows:
         """Raises DataError for a part without rows."""
         if self.end.rows:
             self.offsets.append(np.array([self.end.steps], np.int64))
+        for _, taker in self.takers:
+            if isinstance(taker, LabelWriter):
+                self.writer.column(f"{taker.new.name}.names", "u1").append(taker.new.array())
         if not self.lines.count:
             job = self.job
             name = "validation" if job.rows == "valid" else "training"
@@ -274,6 +279,11 @@ def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:
     arrays: Arrays = {names[column]: of_column for column, of_column in values.items()}
     arrays |= {name: taker.values(table) for name, _, taker in answers}
     arrays |= {
+        f"{name}.names": taker.known.new.array()
+        for name, _, taker in answers
+        if isinstance(taker, SeriesLabels)
+    }
+    arrays |= {
         "lines": table.lines[table.order[found.starts if reading.whole else found.ends]],
         "starts": found.starts,
         "ends": found.ends,
@@ -297,20 +307,29 @@ def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
     views = {name: encoding.view(name, node, arrays) for name, node in encoding.named()}
     inputs = {node.key: views[f"input.{at}"] for at, node in enumerate(plan.inputs)}
     targets = {node.column: views[f"output.{at}"] for at, node in enumerate(plan.outputs)}
-    maps = Maps.of(arrays.values())
+    maps, new = Maps.of(arrays.values()), _new_labels(encoding, arrays)
     if series is None:
         offsets = arrays["offsets"]
         starts, ends = offsets[:-1], offsets[1:]
         raw = encoding.raw_texts(arrays) if job.measured else None
         seasons, lines = _seasons(job, arrays, None), arrays["lines"]
-        return Dataset(inputs, targets, lines, starts, ends, key, None, seasons, maps, raw)
+        return Dataset(inputs, targets, lines, starts, ends, key, None, seasons, maps, raw, new=new)
     starts, ends, of_rows = arrays["starts"], arrays["ends"], arrays["of_rows"]
     there = SeriesThere(names_in(arrays), arrays["first"], arrays["of_series"])
     seasons = _seasons(job, arrays, there.names)
     lines, filled = arrays["lines"], int(arrays["filled"][0])
     return Dataset(
-        inputs, targets, lines, starts, ends, key, of_rows, seasons, maps, None, there, filled
+        inputs, targets, lines, starts, ends, key, of_rows, seasons, maps, None, there, filled, new
     )
+
+
+def _new_labels(encoding: Encoding, arrays: Arrays) -> dict[str, dict[str, int]]:
+    """The labels of each column of answers that no training row has; none of most columns."""
+    found = {
+        node.column: encoding.new_labels(f"output.{at}", node, arrays)
+        for at, node in enumerate(encoding.plan.outputs)
+    }
+    return {column: labels for column, labels in found.items() if labels}
 
 
 def _seasons(job: _Job, arrays: Arrays, names: Sequence[str] | None) -> dict[str, Season]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.data.columns.labels import class_numbers
+from rnnspec.data.columns.labels import KnownLabels, class_numbers
 from rnnspec.data.decode import MOST_STEPS
 from rnnspec.data.reading import SeriesReading
 from rnnspec.data.rows import BadRows, Chunk
@@ -31,12 +31,11 @@ class RowTaker(Protocol):
 class SeriesLabels:
     """Takes in one label a row as the number of its class, SKIPPED where there is none."""
 
-    column: str
-    labels: tuple[str, ...]
+    known: KnownLabels
     found: list[NDArray[np.int32]] = field(default_factory=list)
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
-        numbers = class_numbers(self.column, self.labels, True, chunk, bad)
+        numbers = class_numbers(self.known, True, chunk, bad)
         self.found.append(numbers.astype(np.int32))
 
     def values(self, table: Table) -> NDArray[np.int32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +14,9 @@ Lengths = NDArray[np.int64]
 Values = NDArray[np.int64] | NDArray[np.floating]
 SKIPPED = -1
 """The number of a class that is missing, or past a row's length."""
+NEW = SKIPPED - 1
+"""The number of a class that no training row has, of the first one: those of others follow below.
+They are answers that there are, and that cannot be right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,22 @@ def gathered(
 
 def _ones(rows: NDArray[np.int64]) -> Lengths:
     return np.ones(len(rows), np.int64)
+
+
+def _no_pairs() -> NDArray[np.int64]:
+    return np.zeros((0, 2), np.int64)
+
+
+def _placed(
+    pairs: NDArray[np.int64], starts: NDArray[np.int64], lengths: Lengths
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Of `pairs` of places and values, rising by place, those from `starts` on, `lengths` places
+    each: the row of each, how far it is from the start, and the value."""
+    first = np.searchsorted(pairs[:, 0], starts)
+    count = np.searchsorted(pairs[:, 0], starts + lengths) - first
+    rows = np.repeat(np.arange(len(starts)), count)
+    found = pairs[np.arange(count.sum()) + np.repeat(first - np.cumsum(count) + count, count)]
+    return rows, found[:, 0] - starts[rows], found[:, 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +139,16 @@ class KeySteps:
     size: int
     filler: float
     ahead: bool = False
+    new: NDArray[np.int64] = field(default_factory=_no_pairs)
+    """`[n, 2]`: steps and numbers of labels that no training row has, rising by step."""
+
+    def new_of(self, cut: Cut) -> NDArray[np.int64]:
+        """Those of a batch, `[m, 3]`: row, step, number of the label."""
+        reach = cut.lengths
+        if self.ahead:
+            reach = np.minimum(reach, cut.ends - cut.starts - 1).clip(0)
+        row, at, number = _placed(self.new, cut.starts + self.ahead, reach)
+        return np.stack([row, at, number], axis=1)
 
     def batch(self, cut: Cut) -> tuple[Values, Lengths]:
         lengths = cut.lengths
@@ -141,6 +170,13 @@ class LabelSets:
 
     values: NDArray[np.uint8]
     size: int
+    new: NDArray[np.int64] = field(default_factory=_no_pairs)
+    """`[n, 2]`: rows and numbers of labels that no training row has, rising by row."""
+
+    def new_of(self, cut: Cut) -> NDArray[np.int64]:
+        """Those of a batch, `[m, 2]`: row, number of the label."""
+        row, _, number = _placed(self.new, cut.rows, np.ones_like(cut.rows))
+        return np.stack([row, number], axis=1)
 
     def batch(self, cut: Cut) -> tuple[Values, Lengths]:
         on = np.unpackbits(self.values[cut.rows], axis=-1, count=self.size + 1).astype(np.float32)

@@ -94,7 +94,8 @@ Season = Annotated[
 
 
 class ClassOutput(Model):
-    """One label out of those seen in the training rows."""
+    """One label out of those seen in the training rows. Another one, of rows that are measured,
+    counts as wrong and is left out of the loss."""
 
     column: Column
     as_: Literal["class"] = Field(alias="as", description="What the column holds.")
@@ -105,7 +106,8 @@ class ClassOutput(Model):
 
 class LabelsOutput(Model):
     """Several labels at once: a list of labels, which may be empty; in CSV and TSV as JSON, or a
-    text of labels with a separator between."""
+    text of labels with a separator between. One that no training row has, of rows that are
+    measured, counts as wrong and is left out of the loss."""
 
     column: Column
     as_: Literal["labels"] = Field(alias="as", description="What the column holds.")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rnnspec.data import Dataset, Progress, Reading, encode, survey
+from rnnspec.data.columns.new_labels import new_labels_told
 from rnnspec.data.encode import encode_parts
 from rnnspec.data.find import Sources, find_sources
 from rnnspec.data.readers import notes_of
@@ -23,6 +24,7 @@ from rnnspec.train.data_notes import data_notes
 from rnnspec.train.devices import Numbers, device_of
 from rnnspec.train.distributed import ALONE, Processes, SaidElsewhere, restarts, run_id
 from rnnspec.train.events import Heard, Listener, Several
+from rnnspec.train.examples_rows import names_of
 from rnnspec.train.files import numbers_of, read_arrays, write_arrays
 from rnnspec.train.folder import CACHE, BuildFolder, Trained, begin
 from rnnspec.train.goals import goals_of
@@ -144,6 +146,7 @@ def _prepared(
         listener.note(f"{sources.valid}: {filled}")
     for text in data_notes(plan, facts, valid):
         listener.note(text)
+    _tell_new_labels(facts, valid, sources, listener)
     names = watched_metrics(spec.train, default_metric(spec))
     processes.from_first(lambda: check_bleu(names, plan, valid))
     wanted = spec.train.threads or (1 if processes.count > 1 else None)
@@ -162,6 +165,17 @@ def _prepared(
             " them see the same files"
         )
     return job
+
+
+def _tell_new_labels(
+    facts: Facts, valid: Dataset | None, sources: Sources, listener: Listener
+) -> None:
+    """Warns of labels that only validation rows have."""
+    if valid is None or sources.measured is None:
+        return
+    for column, found in valid.new.items():
+        known = names_of(facts.outputs[column])
+        listener.warning(new_labels_told(column, found, known, sources.measured, sources.share))
 
 
 def _untrained(job: _Job, folder: BuildFolder, processes: Processes) -> Result:
@@ -227,8 +241,10 @@ def _reported(result: Result, trained: Trained, listener: Listener, sources: Sou
         if sources.measured is not None:
             scores = evaluate_build(trained, numbers=numbers, sources=sources)
             metrics = scores.metrics
+            heard = folder.read_state().get("warnings", [])
             for told in scores.warnings:
-                listener.warning(told)
+                if told not in heard:
+                    listener.warning(told)
             _write_state(folder, valid=metrics)
         write_report(trained, scores, folder.report)
     except (Exception, KeyboardInterrupt) as error:

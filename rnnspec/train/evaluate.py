@@ -53,6 +53,16 @@ class Seen:
 See = Callable[[Seen], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What an output of a batch is measured with beside its answers and targets: see `Measures.add`
+    and `Batch.new`."""
+
+    naive: Naive | None = None
+    lanes: Lanes | None = None
+    new: NDArray[np.int64] | None = None
+
+
 @dataclass(slots=True)
 class Measures:
     """Sums over batches of losses and metrics, by output column.
@@ -67,9 +77,18 @@ class Measures:
     greedy: bool = False
 
     @classmethod
-    def of(cls, objective: Objective, greedy: bool = False) -> Measures:
+    def of(
+        cls,
+        objective: Objective,
+        greedy: bool = False,
+        new: Mapping[str, Mapping[str, int]] | None = None,
+    ) -> Measures:
+        """`new` are the labels that no training row has, as of `Dataset`."""
         goals, outputs = objective.goals, objective.outputs
-        sums = {name: metrics_of(node, goals.of(name)) for name, node in outputs.items()}
+        sums = {
+            name: metrics_of(node, goals.of(name), tuple((new or {}).get(name, ())))
+            for name, node in outputs.items()
+        }
         zeros = dict.fromkeys(sums, 0.0)
         return cls(objective, sums, zeros, dict(zeros), greedy)
 
@@ -87,7 +106,8 @@ class Measures:
             self.totals[column] += found.losses[column].item() * count
             self.counts[column] += count
             node = self.objective.outputs[column]
-            answers[column] = self._measure(node, found, (naive or {}).get(column), lanes)
+            beside = Beside((naive or {}).get(column), lanes, batch.new.get(column))
+            answers[column] = self._measure(node, found, beside)
         return answers
 
     def values(self) -> dict[str, float]:
@@ -100,9 +120,7 @@ class Measures:
             values |= {prefix + name: value for name, value in metrics.values().items()}
         return values
 
-    def _measure(
-        self, node: Output, found: Answered, naive: Naive | None, lanes: Lanes | None
-    ) -> object:
+    def _measure(self, node: Output, found: Answered, beside: Beside) -> object:
         """Add to the metrics of one output; its answers."""
         column, model = node.column, self.objective.model
         sums, scores, targets = self.sums[column], found.scores[column], found.targets[column]
@@ -118,6 +136,7 @@ class Measures:
             part = model.output(column)
             assert isinstance(part, ForecastPart)
             point = part.expected(parameters)
+            naive = beside.naive
             known = (naive.forecast, naive.scale) if naive else (None, None)
             sums.add(point, targets, parameters, *known)
             return parameters
@@ -128,9 +147,11 @@ class Measures:
         if isinstance(sums, ClassMetrics | LabelsMetrics):
             sums.add_scores(scores, targets)
         if isinstance(sums, TagMetrics):
-            sums.add(answers, targets, lanes)
-        elif isinstance(sums, NumericMetrics) and naive is not None:
-            sums.add(answers, targets, naive.forecast, naive.scale)
+            sums.add(answers, targets, beside.lanes)
+        elif isinstance(sums, LabelsMetrics):
+            sums.add(answers, targets, beside.new)
+        elif isinstance(sums, NumericMetrics) and beside.naive is not None:
+            sums.add(answers, targets, beside.naive.forecast, beside.naive.scale)
         else:
             sums.add(answers, targets)
         return answers
@@ -167,7 +188,7 @@ def evaluate(
     was_training = model.training
     model.eval()
     objective = Objective(model, settings, goals)
-    measures = Measures.of(objective, greedy)
+    measures = Measures.of(objective, greedy, data.new)
     numbers = numbers or Numbers()
     for rows in in_order_batches(data, batch):
         asked = data.collate(rows)
@@ -195,7 +216,7 @@ def evaluate_stream(
     was_training = model.training
     model.eval()
     objective = Objective(model, settings, goals)
-    measures = Measures.of(objective)
+    measures = Measures.of(objective, new=data.new)
     numbers = numbers or Numbers()
     assert settings.window is not None and isinstance(settings.batch, int)
     carried: dict[str, Tensor] | None = None
@@ -208,12 +229,11 @@ def evaluate_stream(
         anew = torch.from_numpy(reset).to(numbers.device)
         found = objective.answered(batch, numbers, states_before(model, anew, carried), anew)
         carried = found.after
-        if any(objective.counts(batch).values()):
-            of_file = data if isinstance(data, Dataset) else None
-            naive = of_file.naive(batch) if of_file else {}
-            answers = measures.add(batch, found, naive, Lanes(lanes.tolist(), reset.tolist()))
-            if see is not None:
-                series = of_file.series_of(batch) if of_file else None
-                see(Seen(batch, found, answers, None, naive, series))
+        of_file = data if isinstance(data, Dataset) else None
+        naive = of_file.naive(batch) if of_file else {}
+        answers = measures.add(batch, found, naive, Lanes(lanes.tolist(), reset.tolist()))
+        if see is not None:
+            series = of_file.series_of(batch) if of_file else None
+            see(Seen(batch, found, answers, None, naive, series))
     model.train(was_training)
     return measures.values(), measures.sums

@@ -15,7 +15,7 @@ from rnnspec.report.model import Example, Examples, Section, TagExample, TagExam
 from rnnspec.train.evaluate import Seen
 from rnnspec.train.examples import Drawn, Kept
 from rnnspec.train.examples_rows import Rows
-from rnnspec.train.metrics.classes import surprise_of
+from rnnspec.train.metrics.classes import surprise_of, with_new
 
 Steps = NDArray[Any]
 WRONG, RIGHT = 10, 5
@@ -27,16 +27,17 @@ LONG = 40
 
 class ClassExamples:
     """Of one class a row: the mistakes that the model was surest of, and right answers drawn at
-    random."""
+    random. `labels` are those of the classes, and after them those that no training row has."""
 
     def __init__(self, node: ClassOutput, labels: Sequence[str], rows: Rows) -> None:
         self.column, self.labels, self.rows = node.column, labels, rows
+        self.classes = node.classes
         self.wrong: Kept[Example] = Kept(WRONG)
         self.right: Drawn[Example] = Drawn(RIGHT)
 
     def see(self, seen: Seen) -> None:
         shares, answers = _tensor(seen.answers[self.column]).max(-1)
-        targets = seen.batch.targets[self.column]
+        targets = _numbers(seen.batch.targets[self.column], self.classes)
         for row, (true, answer) in enumerate(zip(targets.tolist(), answers.tolist(), strict=True)):
             if true < 0:
                 continue
@@ -94,10 +95,12 @@ class StepExamples:
         is a true value, and at which of these the answer is wrong, `[B, T]`."""
         shares, targets = _tensor(seen.answers[self.column]), seen.batch.targets[self.column]
         if isinstance(self.node, ClassOutput):
-            answers, known = shares.argmax(-1).numpy(), targets >= 0
-            return answers, targets, known, known & (answers != targets)
-        on, true = (shares > self.node.threshold).numpy(), targets > 0.5
+            numbers = _numbers(targets, self.node.classes)
+            answers, known = shares.argmax(-1).numpy(), numbers >= 0
+            return answers, numbers, known, known & (answers != numbers)
+        on, true = (shares > self.node.threshold).numpy(), _on(seen, self.column, len(self.labels))
         told: Steps = ~np.isnan(targets.sum(axis=-1))
+        on = np.pad(on, [(0, 0), (0, 0), (0, true.shape[-1] - on.shape[-1])])
         return on, true, told, told & (on != true).any(axis=-1)
 
     def _maker(
@@ -133,12 +136,14 @@ class LabelsExamples:
         targets = torch.from_numpy(seen.batch.targets[self.column])
         on = shares > self.threshold
         true = targets > 0.5
+        all_true = torch.from_numpy(_on(seen, self.column, len(self.labels)))
         surprise = surprise_of(seen.found.scores[self.column].cpu(), true).sum(-1)
         for row in range(len(targets)):
             if targets[row].isnan().any():
                 continue
-            make = self._maker(seen, row, true[row], on[row], surprise[row].item())
-            if bool((true[row] == on[row]).all()):
+            make = self._maker(seen, row, all_true[row], on[row], surprise[row].item())
+            new = bool(all_true[row, true.shape[-1] :].any())
+            if not new and bool((true[row] == on[row]).all()):
                 self.right.offer(make)
             else:
                 self.wrong.offer(surprise[row].item(), make)
@@ -161,6 +166,23 @@ class LabelsExamples:
 
     def _names(self, on: Tensor) -> str:
         return ", ".join(self.labels[n] for n in on.nonzero().flatten().tolist()) or NONE
+
+
+def _numbers(targets: Steps, classes: int) -> Steps:
+    """Class numbers, with labels that no training row has after the classes."""
+    return with_new(torch.from_numpy(targets), classes).numpy()
+
+
+def _on(seen: Seen, column: str, labels: int) -> Steps:
+    """Which of `labels`, those that no training row has last, are to be answered."""
+    targets = seen.batch.targets[column]
+    on = np.zeros((*targets.shape[:-1], labels), np.bool_)
+    on[..., : targets.shape[-1]] = targets > 0.5
+    new = seen.batch.new.get(column)
+    if new is not None:
+        *places, numbers = new.T
+        on[(*places, targets.shape[-1] + numbers)] = True
+    return on
 
 
 def _tensor(answers: object) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeGuard
 
@@ -33,6 +33,10 @@ class RowData(Protocol):
 
 class StreamData(Protocol):
     """Long sequences, read side by side in lanes and window by window."""
+
+    @property
+    def new(self) -> Mapping[str, Mapping[str, int]]:
+        """The labels to be answered that no training row has: see `rnnspec.data.Dataset`."""
 
     def windows(self, batch: int, window: int) -> int:
         """How many windows `lanes` gives."""

@@ -33,7 +33,7 @@ ERRORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 """Name to the loss of each number, in the scaled units that the model is trained in."""
 NOT_KNOWN = -1
-"""Stands for a class that is not known, in targets."""
+"""Stands for a class that is not known, in targets; below it are those that no training row has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ def count_of(node: Output, targets: NDArray[Any]) -> float:
 
 
 def class_loss(scores: Tensor, targets: Tensor, goal: Goal, smoothing: float) -> Tensor:
-    """Sum of the cross-entropy of scores `[..., classes]` and class numbers `[...]`."""
+    """Sum of the cross-entropy of scores `[..., classes]` and class numbers `[...]`, of which
+    those below 0 are left out."""
     weights = scores.new_tensor(goal.class_weights) if goal.class_weights else None
     if scores.dim() == 3 and scores.transpose(0, 1).is_contiguous():
         # Steps lie first in memory: in the other order 10,000 classes would be copied, a tenth of
@@ -65,7 +66,7 @@ def class_loss(scores: Tensor, targets: Tensor, goal: Goal, smoothing: float) ->
         scores, targets = scores.transpose(0, 1), targets.transpose(0, 1)
     return F.cross_entropy(
         scores.flatten(0, -2),
-        targets.flatten(),
+        targets.flatten().clamp(min=NOT_KNOWN),
         weights,
         ignore_index=NOT_KNOWN,
         reduction="sum",

@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 
 from rnnspec.data import Dataset, Reading, encode
+from rnnspec.data.columns.new_labels import new_labels_told
 from rnnspec.data.encode import Part
 from rnnspec.data.find import Sources, find_sources
 from rnnspec.data.shards import Shards
@@ -39,7 +40,6 @@ from rnnspec.train.examples_texts import TextExamples
 from rnnspec.train.folder import CACHE, Trained
 from rnnspec.train.goals import goals_of
 from rnnspec.train.lost import lost_answers
-from rnnspec.train.metrics import Metrics
 from rnnspec.train.score_outputs import OutputScore, output_score
 from rnnspec.train.threads import allowed_threads, computing_with
 
@@ -83,8 +83,8 @@ def evaluate_build(
     `sources` are the files of the spec, where they are found already; `quoting` is what quotes are
     in `file`, where that is not as the spec says. Texts are searched for as the
     spec says. With `train.window` rows are read as streams. Raises
-    DataError for a file that is missing, lacks a column or holds a label that training never
-    showed, and if the spec names no validation rows and `file` is None.
+    DataError for a file that is missing or lacks a column, and if the spec names no validation rows
+    and `file` is None. A label that training never showed counts as wrong.
     """
     files, format, share = _rows(trained, file, sources)
     if quoting is not None and files.format(format) not in ("csv", "tsv"):
@@ -102,7 +102,11 @@ def evaluate_build(
         )
         unit = "row" if files.format(format) == "parquet" else "line"
         rows = Rows(trained.plan, trained.facts, data.lines, unit, files.short_names)
-        kept = {node.column: examples_of(node, rows, model) for node in trained.plan.outputs}
+        new = {node.column: data.new.get(node.column, {}) for node in trained.plan.outputs}
+        kept = {
+            node.column: examples_of(node, rows, model, tuple(new[node.column]))
+            for node in trained.plan.outputs
+        }
         figures = dict(_by_series(trained, data))
 
         def see(seen: Seen) -> None:
@@ -116,8 +120,10 @@ def evaluate_build(
         metrics, sums = measure(model, data, settings, goals, numbers=numbers, see=see)
         with torch.inference_mode():
             outputs = {
-                node.column: _score(trained, node, sums[node.column], kept[node.column])
-                for node in trained.plan.outputs
+                column: output_score(
+                    node, trained.facts.outputs[column], sums[column], kept[column], new[column]
+                )
+                for column, node in ((node.column, node) for node in trained.plan.outputs)
             }
         for column, each in figures.items():
             outputs[column] = replace(outputs[column], series=each.rows())
@@ -125,23 +131,29 @@ def evaluate_build(
     for column, score in outputs.items():
         prefix = "" if len(outputs) == 1 else f"{column}."
         metrics |= {prefix + name: value for name, value in score.metrics.items()}
-    return Scores(files, share, count, metrics, outputs, tuple(lost_answers(sums)))
+    told = (
+        new_labels_told(column, found, names_of(trained.facts.outputs[column]), files, share)
+        for column, found in new.items()
+        if found
+    )
+    return Scores(files, share, count, metrics, outputs, (*lost_answers(sums), *told))
 
 
-def examples_of(node: Output, rows: Rows, model: Model) -> Examples:
-    """What keeps examples of an output; one kind a kind of output."""
+def examples_of(node: Output, rows: Rows, model: Model, new: tuple[str, ...] = ()) -> Examples:
+    """What keeps examples of an output; one kind a kind of output. `new` are labels that no
+    training row has."""
     known = rows.facts.outputs[node.column]
     match node:
         case ClassOutput() if node.ahead:
             return NextExamples(node, names_of(known), model)
         case ClassOutput() if node.steps:
-            return StepExamples(node, names_of(known), rows)
+            return StepExamples(node, (*names_of(known), *new), rows)
         case ClassOutput():
-            return ClassExamples(node, names_of(known), rows)
+            return ClassExamples(node, (*names_of(known), *new), rows)
         case LabelsOutput() if node.steps:
-            return StepExamples(node, names_of(known), rows)
+            return StepExamples(node, (*names_of(known), *new), rows)
         case LabelsOutput():
-            return LabelsExamples(node, names_of(known), rows)
+            return LabelsExamples(node, (*names_of(known), *new), rows)
         case NumericOutput():
             assert isinstance(known, NumericFacts)
             return NumberExamples(node, known, rows)
@@ -160,10 +172,6 @@ def _by_series(trained: Trained, data: Dataset) -> Iterator[tuple[str, SeriesFig
         if isinstance(node, NumericOutput | ForecastOutput):
             assert isinstance(known, NumericFacts)
             yield node.column, SeriesFigures(node, known, data.series.names)
-
-
-def _score(trained: Trained, node: Output, sums: Metrics, kept: Examples) -> OutputScore:
-    return output_score(node, trained.facts.outputs[node.column], sums, kept)
 
 
 def _rows(

@@ -70,7 +70,8 @@ class OutputScore:
     `metrics` as `evaluate` has them, and more that needs whole texts; `baseline` the same of what
     `baseline_name` says. `classes` in order of number and `mistakes`, most frequent first;
     `confusion[t][a]` counts class t answered as class a; `of` says what is counted. `spans`: of
-    each kind, where labels mark such, with spans in place of rows. `horizon`: mean
+    each kind, where labels mark such, with spans in place of rows. `new`: labels that no training
+    row has, which count as wrong, and how often each occurs. `horizon`: mean
     absolute errors by step ahead; `series`: of each series, in the order of the file. `greedy`:
     metrics of texts written greedily, where the model searches otherwise. `sections`: examples, as
     a report shows them.
@@ -85,6 +86,7 @@ class OutputScore:
     confusion: tuple[tuple[int, ...], ...] = ()
     of: str = "rows"
     spans: tuple[ClassScore, ...] = ()
+    new: Mapping[str, int] = field(default_factory=dict)
     horizon: tuple[HorizonRow, ...] = ()
     series: tuple[SeriesRow, ...] = ()
     greedy: Mapping[str, float] = field(default_factory=dict)
@@ -95,18 +97,23 @@ class _Examples(Protocol):
     def sections(self) -> tuple[Section, ...]: ...
 
 
-def output_score(node: Output, known: ColumnFacts, sums: Metrics, kept: _Examples) -> OutputScore:
-    """The score of an output from what was summed up and kept over all rows."""
+def output_score(
+    node: Output, known: ColumnFacts, sums: Metrics, kept: _Examples, new: Mapping[str, int]
+) -> OutputScore:
+    """The score of an output from what was summed up and kept over all rows.
+
+    `new` are the labels that no training row has, by number, and how often each occurs.
+    """
     of = "steps" if getattr(node, "steps", False) else "rows"
     metrics = sums.values()
     sections = kept.sections()
     match sums, kept:
         case ClassMetrics(), _:
             ahead = isinstance(node, ClassOutput) and node.ahead
-            return _of_classes(node, known, sums, of, sections, ahead)
+            return _of_classes(node, known, sums, of, sections, ahead, new)
         case LabelsMetrics(), _:
-            classes = _scores(names_of(known), sums)
-            return OutputScore(node, metrics, classes=classes, of=of, sections=sections)
+            classes = _scores((*names_of(known), *new), sums)
+            return OutputScore(node, metrics, classes=classes, of=of, new=new, sections=sections)
         case NumericMetrics(), NumberExamples():
             naive = kept.naive.values()
             return OutputScore(node, metrics, naive, kept.naive_name, of=of, sections=sections)
@@ -160,8 +167,9 @@ def _of_classes(
     of: str,
     sections: tuple[Section, ...],
     ahead: bool,
+    new: Mapping[str, int],
 ) -> OutputScore:
-    labels = names_of(known)
+    labels = (*names_of(known), *new)
     classes = _scores(labels, sums)
     if ahead:  # of a vocabulary, what is neither in the data nor answered says nothing
         classes = tuple(each for each in classes if each.rows or each.answered)
@@ -178,6 +186,7 @@ def _of_classes(
         () if ahead else tuple(map(tuple, sums.confusion.tolist())),
         of,
         spans_of(sums.spans) if isinstance(sums, TagMetrics) else (),
+        new=new,
         sections=sections,
     )
 

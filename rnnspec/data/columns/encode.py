@@ -19,7 +19,14 @@ from numpy.typing import NDArray
 from rnnspec.data.cache import Writer
 from rnnspec.data.columns.base import Arrays, RaggedWriter, Taker
 from rnnspec.data.columns.keys import KeysWriter, LabelSetWriter
-from rnnspec.data.columns.labels import CategoryWriter, ClassWriter, TagWriter
+from rnnspec.data.columns.labels import (
+    CategoryWriter,
+    ClassWriter,
+    KnownLabels,
+    TagWriter,
+    numbers_of,
+)
+from rnnspec.data.columns.new_labels import NewInSets, NewLabels, new_labels
 from rnnspec.data.columns.numbers import NumberCells, NumberWriter
 from rnnspec.data.columns.raw import APART, AskedWriter, RawLabelWriter, RawTextWriter
 from rnnspec.data.columns.subwords import numbered_subwords
@@ -34,6 +41,7 @@ from rnnspec.data.columns.texts import (
 )
 from rnnspec.data.raw import DIGEST, Raw, RawTexts
 from rnnspec.data.reading import Reading
+from rnnspec.data.schemes import WITHOUT, Marked
 from rnnspec.data.series import SeriesColumn
 from rnnspec.data.series_steps import RowTaker, SeriesFrames, SeriesLabels
 from rnnspec.data.unchanging import Unchanging
@@ -71,6 +79,8 @@ from rnnspec.plan.nodes import (
     VectorInput,
 )
 
+LabelWriter = ClassWriter | TagWriter | LabelSetWriter | KeysWriter
+"""What writes answers of which some may be new."""
 AheadOutput = ClassOutput | LabelsOutput | NumericOutput
 ASKED = "asked"
 """The array of what the inputs of each row are known by."""
@@ -100,7 +110,7 @@ class Encoding:
             return None
         match node:
             case ClassOutput(steps=True, ahead=False, column=column):
-                return SeriesLabels(column, _labels(self.facts.outputs[column]))
+                return SeriesLabels(self._known_labels("", node))
             case NumericOutput(steps=True, ahead=False, column=column):
                 return SeriesFrames(SeriesColumn(column, True, _floats(node)))
         return None
@@ -159,7 +169,8 @@ class Encoding:
                 return NumberWriter(self._number_cells(node), node.width, values)
             case KeysInput(column=column, size=size):
                 values = writer.column(name, "u1", -(-size // 8))
-                return KeysWriter(column, _labels(known), False, self.reading.stream, values)
+                beside = _beside(writer, name)
+                return KeysWriter(column, _labels(known), self.reading.stream, values, beside)
             case SeriesInput() | FutureInput():
                 return None
 
@@ -177,17 +188,19 @@ class Encoding:
             ):
                 return None
             case ClassOutput(steps=True):
-                return TagWriter(column, _labels(known), writer.column(name, "<i4"))
+                labels = self._known_labels(name, node)
+                return TagWriter(labels, writer.column(name, "<i4"))
             case ClassOutput():
-                return ClassWriter(column, _labels(known), skips, writer.column(name, "<i8"))
+                labels = self._known_labels(name, node)
+                return ClassWriter(labels, skips, writer.column(name, "<i8"))
             case LabelsOutput(steps=True, labels=size):
                 values = writer.column(name, "u1", -(-size // 8))
-                return KeysWriter(column, _labels(known), True, self.reading.stream, values)
+                beside = _beside(writer, name)
+                return KeysWriter(column, _labels(known), self.reading.stream, values, beside)
             case LabelsOutput(labels=size):
                 values = writer.column(name, "u1", size // 8 + 1)
-                return LabelSetWriter(
-                    column, _labels(known), skips, self.reading.separators.get(column), values
-                )
+                beside, separator = _beside(writer, name), self.reading.separators.get(column)
+                return LabelSetWriter(column, _labels(known), skips, separator, values, beside)
             case NumericOutput(width=width):
                 values = writer.column(name, _floats(node), width)
                 return NumberWriter(self._answer_cells(node, skips), width, values)
@@ -237,6 +250,12 @@ class Encoding:
                 inputs[node.key] = texts
         return Raw(inputs, truth, arrays.get(ASKED))
 
+    def _known_labels(self, name: str, node: ClassOutput) -> KnownLabels:
+        column = node.column
+        numbers = numbers_of(_labels(self.facts.outputs[column]))
+        marked = Marked(self.reading.schemes.get(column, WITHOUT))
+        return KnownLabels(column, numbers, NewLabels(name), marked)
+
     def _number_cells(self, node: FramesInput | VectorInput) -> NumberCells:
         missing, stream = node.missing != "error", self.reading.stream
         if isinstance(node, FramesInput):
@@ -280,21 +299,31 @@ class Encoding:
             case ClassOutput(ahead=True):
                 return NextSteps(arrays[self._read_by(node)])
             case LabelsOutput(ahead=True, labels=size):
-                return KeySteps(arrays[self._read_by(node)], size, np.nan, ahead=True)
+                read = self._read_by(node)
+                return KeySteps(arrays[read], size, np.nan, ahead=True, new=arrays[f"{read}.new"])
             case NumericOutput(ahead=True):
                 return NextFrames(self.numbers_of(node, arrays))
             case ClassOutput(steps=True):
                 return Steps(arrays[name], SKIPPED)
             case LabelsOutput(steps=True, labels=size):
-                return KeySteps(arrays[name], size, np.nan)
+                return KeySteps(arrays[name], size, np.nan, new=arrays[f"{name}.new"])
             case NumericOutput(steps=True):
                 return Steps(arrays[name], np.nan)
             case LabelsOutput(labels=size):
-                return LabelSets(arrays[name], size)
+                return LabelSets(arrays[name], size, arrays[f"{name}.new"])
             case ClassOutput() | NumericOutput():
                 return PerRow(arrays[name])
             case TextOutput():
                 return Texts(arrays[name], arrays[f"{name}.offsets"])
+
+    def new_labels(self, name: str, node: Output, arrays: Arrays) -> dict[str, int]:
+        """The labels that no training row has, and how often each is to be answered."""
+        match node:
+            case ClassOutput(ahead=False) | LabelsOutput(ahead=False):
+                return new_labels(arrays, name)
+            case LabelsOutput(ahead=True):
+                return new_labels(arrays, self._read_by(node))
+        return {}
 
     def _read_by(self, node: AheadOutput) -> str:
         """The array of the input whose next steps `node` answers."""
@@ -339,6 +368,10 @@ class Encoding:
                 return [column, "numeric", width, single, steps, node.double]
             case TextOutput(kind=kind):
                 return [column, "text", kind, _text(known).vocabulary.entries]
+
+
+def _beside(writer: Writer, name: str) -> NewInSets:
+    return NewInSets(NewLabels(name), writer.column(f"{name}.new", "<i8", 2))
 
 
 def _narrow(size: int) -> str:

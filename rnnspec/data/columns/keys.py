@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from rnnspec.data import decode
 from rnnspec.data.cache import Column
 from rnnspec.data.columns.base import Lengths, lengths_of
-from rnnspec.data.columns.labels import check_most, class_facts, numbers_of, unknown_label
+from rnnspec.data.columns.labels import check_most, class_facts, numbers_of
+from rnnspec.data.columns.new_labels import NewInSets, NewLabels
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import ClassFacts
@@ -87,64 +88,63 @@ def _label_set(cell: object, textual: bool, skips: bool, separator: str | None) 
 
 @dataclass(frozen=True, slots=True)
 class KeysWriter:
-    """Writes the labels of each step. `answers`: one that is new is an error, else left out."""
+    """Writes the labels of each step: those that are known, and beside them those that are new."""
 
     column: str
     labels: tuple[str, ...]
-    answers: bool
     stream: bool
     values: Column
+    beside: NewInSets
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths:
-        numbers = numbers_of(self.labels)
-
-        def decoded(cell: object) -> list[list[int]]:
-            rows = []
-            for at, step in enumerate(_key_steps(cell, chunk.textual, self.stream)):
-                try:
-                    rows.append(self._numbers(step, numbers))
-                except DataError as error:
-                    raise DataError(f"step {at + 1} {error}") from error
-            return rows
-
-        rows = bad.decoded(chunk, self.column, decoded)
+        rows = bad.decoded(
+            chunk, self.column, lambda cell: _key_steps(cell, chunk.textual, self.stream)
+        )
         steps = [step for row in rows for step in row]
-        self.values.append(_bits(steps, len(self.labels)))
+        numbers = numbers_of(self.labels)
+        self.beside.append(self.values.count, _new(steps, numbers))
+        self.values.append(_bits(_known(steps, numbers), len(self.labels)))
         return lengths_of(rows)
 
-    def _numbers(self, step: list[str], numbers: dict[str, int]) -> list[int]:
-        if self.answers:
-            return _known(step, numbers, self.labels)
-        return [numbers[label] for label in step if label in numbers]
+    @property
+    def new(self) -> NewLabels:
+        return self.beside.labels
 
 
 @dataclass(frozen=True, slots=True)
 class LabelSetWriter:
-    """Writes the labels of each row, and whether they are missing."""
+    """Writes the labels of each row, and whether they are missing; beside them those that are
+    new."""
 
     column: str
     labels: tuple[str, ...]
     skips: bool
     separator: str | None
     values: Column
+    beside: NewInSets
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
-        numbers = numbers_of(self.labels)
-        missing = len(self.labels)
-
-        def decoded(cell: object) -> list[int]:
-            found = _label_set(cell, chunk.textual, self.skips, self.separator)
-            return [missing] if found is None else _known(found, numbers, self.labels)
-
-        rows = bad.decoded(chunk, self.column, decoded)
+        found = label_sets_of(self.column, self.skips, self.separator, chunk, bad)
+        sets = [labels or [] for labels in found]
+        numbers, missing = numbers_of(self.labels), len(self.labels)
+        self.beside.append(self.values.count, _new(sets, numbers))
+        rows = _known(sets, numbers)
+        for at, labels in enumerate(found):
+            if labels is None:
+                rows[at] = [missing]
         self.values.append(_bits(rows, missing + 1))
 
+    @property
+    def new(self) -> NewLabels:
+        return self.beside.labels
 
-def _known(found: list[str], numbers: dict[str, int], labels: tuple[str, ...]) -> list[int]:
-    new = next((label for label in found if label not in numbers), None)
-    if new is not None:
-        raise unknown_label(new, labels)
-    return [numbers[label] for label in found]
+
+def _known(sets: Sets, numbers: dict[str, int]) -> list[list[int]]:
+    return [[numbers[label] for label in labels if label in numbers] for labels in sets]
+
+
+def _new(sets: Sets, numbers: dict[str, int]) -> Sets:
+    return [[label for label in labels if label not in numbers] for labels in sets]
 
 
 def _bits(rows: list[list[int]], size: int) -> NDArray[np.uint8]:

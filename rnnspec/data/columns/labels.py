@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from rnnspec.data import decode
 from rnnspec.data.cache import Column
 from rnnspec.data.columns.base import Lengths, lengths_of
+from rnnspec.data.columns.new_labels import NewLabels
 from rnnspec.data.counting import WordCounts
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.schemes import WITHOUT, Marked
 from rnnspec.data.views import SKIPPED
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import UNKNOWN_ID, ClassFacts, TextFacts, Vocabulary
-from rnnspec.source.problems import did_you_mean
 from rnnspec.spec import CategoryInput
 
 MOST_LABELS = 1 << 20
@@ -113,70 +113,81 @@ class Categories:
         return TextFacts(Vocabulary(entries), 1, 1.0)
 
 
+@dataclass(frozen=True, slots=True)
+class KnownLabels:
+    """The labels of the training rows of a column of answers, by number, and those of another file
+    that are `new`. Labels are to be `marked` right."""
+
+    column: str
+    numbers: dict[str, int]
+    new: NewLabels
+    marked: Marked = field(default_factory=lambda: Marked(WITHOUT))
+
+    def number(self, label: str) -> int:
+        """As of a class; counts one that is new."""
+        found = self.numbers.get(label)
+        if found is not None:
+            return found
+        self.marked.check(label)
+        return self.new.class_number(label)
+
+
 def numbers_of(labels: Sequence[str]) -> dict[str, int]:
     return {label: number for number, label in enumerate(labels)}
 
 
-def unknown_label(label: str, labels: Sequence[str]) -> DataError:
-    """The error for an answer that no training row has."""
-    near = did_you_mean(label, labels) or f"the labels are: {', '.join(labels[:20])}"
-    return DataError(f"has the label {label!r}, which no training row has; {near}")
-
-
-def class_numbers(
-    column: str, labels: Sequence[str], skips: bool, chunk: Chunk, bad: BadRows
-) -> NDArray[np.int64]:
-    """The number of each row's label among `labels`; SKIPPED, if `skips`, where it is missing."""
-    numbers = numbers_of(labels)
+def class_numbers(known: KnownLabels, skips: bool, chunk: Chunk, bad: BadRows) -> NDArray[np.int64]:
+    """The number of each row's label; SKIPPED, if `skips`, where it is missing."""
 
     def decoded(cell: object) -> int:
         if skips and decode.is_missing(cell, chunk.textual):
             return SKIPPED
-        label = decode.label(cell)
-        if label not in numbers:
-            raise unknown_label(label, labels)
-        return numbers[label]
+        return known.number(decode.label(cell))
 
-    return np.array(bad.decoded(chunk, column, decoded), np.int64)
+    return np.array(bad.decoded(chunk, known.column, decoded), np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class ClassWriter:
     """Writes the number of each row's class."""
 
-    column: str
-    labels: tuple[str, ...]
+    known: KnownLabels
     skips: bool
     values: Column
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
-        self.values.append(class_numbers(self.column, self.labels, self.skips, chunk, bad))
+        self.values.append(class_numbers(self.known, self.skips, chunk, bad))
+
+    @property
+    def new(self) -> NewLabels:
+        return self.known.new
 
 
 @dataclass(frozen=True, slots=True)
 class TagWriter:
     """Writes the number of each step's tag, SKIPPED where there is none."""
 
-    column: str
-    labels: tuple[str, ...]
+    known: KnownLabels
     values: Column
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths:
-        numbers: dict[str | None, int] = {None: SKIPPED}
-        numbers |= {label: number for number, label in enumerate(self.labels)}
+        numbers, known = self.known.numbers, self.known
 
         def decoded(cell: object) -> list[int]:
             found = decode.labels_of_steps(cell, chunk.textual)
             try:
-                return [numbers[tag] for tag in found]
+                return [SKIPPED if tag is None else numbers[tag] for tag in found]
             except KeyError:
-                at = next(i for i, tag in enumerate(found) if tag not in numbers)
-                error = unknown_label(str(found[at]), self.labels)
-                raise DataError(f"step {at + 1} {error}") from None
+                known.marked.check_steps(found)
+                return [SKIPPED if tag is None else known.number(tag) for tag in found]
 
-        rows = bad.decoded(chunk, self.column, decoded)
+        rows = bad.decoded(chunk, known.column, decoded)
         self.values.append(np.array([number for row in rows for number in row], np.int32))
         return lengths_of(rows)
+
+    @property
+    def new(self) -> NewLabels:
+        return self.known.new
 
 
 @dataclass(frozen=True, slots=True)

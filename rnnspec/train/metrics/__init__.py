@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from rnnspec.plan.nodes import (
@@ -54,15 +55,18 @@ Metrics: TypeAlias = (
 """Sums of one output."""
 
 
-def metrics_of(node: Output, goal: Goal | None = None) -> Metrics:
-    """Fresh sums for an output; with its goal, of spans too where its tags mark such."""
+def metrics_of(node: Output, goal: Goal | None = None, new: Sequence[str] = ()) -> Metrics:
+    """Fresh sums for an output; with its goal, of spans too where its tags mark such.
+
+    `new` are the labels of what is measured that no training row has.
+    """
     match node:
         case ClassOutput() if goal is not None and goal.span_labels:
-            return TagMetrics(goal.span_labels, goal.scheme)
+            return TagMetrics(goal.span_labels, goal.scheme, new)
         case ClassOutput():
-            return ClassMetrics(node.classes, perplexity=node.ahead)
+            return ClassMetrics(node.classes, perplexity=node.ahead, new=len(new))
         case LabelsOutput():
-            return LabelsMetrics(node.labels, node.threshold)
+            return LabelsMetrics(node.labels, node.threshold, len(new))
         case NumericOutput():
             return NumericMetrics()
         case TextOutput():

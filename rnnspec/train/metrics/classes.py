@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from math import exp, log
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from rnnspec.data.views import NEW
 from rnnspec.plan.facts import UNKNOWN_ID
 
 MOST_CONFUSED = 1000
@@ -25,18 +28,27 @@ def surprise_of(scores: Tensor, true: Tensor) -> Tensor:
     return F.softplus(torch.where(true, -scores, scores).double())
 
 
+def with_new(targets: Tensor, classes: int) -> Tensor:
+    """Class numbers with those of labels that no training row has (`NEW` and below) after the
+    `classes` that there are; SKIPPED stays below 0."""
+    return torch.where(targets <= NEW, classes + NEW - targets, targets)
+
+
 class ClassMetrics:
     """Accuracy, and F1 averaged over the classes that occur or are answered (macro F1).
 
     F1 of a class is 2 hits / (rows of the class + rows answered as the class). Answers are
-    probabilities `[..., classes]`, targets class numbers `[...]`, of which those below 0 are left
-    out. Of next tokens (`perplexity`) also exp of the mean of -ln p of the true class, and the same
-    in bits: a token that is not in the vocabulary counts there with the probability of the unknown,
-    and is never a hit, for the unknown stands for many tokens. Where a probability is NaN no class
-    is the likeliest: all metrics are NaN.
+    probabilities `[..., classes]`, targets class numbers `[...]`, of which SKIPPED are left out.
+    There may be `new` classes that no training row has: they are never answered, and count as any
+    class that is never hit. Of next tokens (`perplexity`) also exp of the mean of -ln p of the true
+    class, and the same in bits: a token that is not in the vocabulary counts there with the
+    probability of the unknown, and is never a hit, for the unknown stands for many tokens. Where a
+    probability is NaN no class is the likeliest: all metrics are NaN.
     """
 
-    def __init__(self, classes: int, perplexity: bool = False) -> None:
+    def __init__(self, classes: int, perplexity: bool = False, new: int = 0) -> None:
+        self.known = classes
+        classes += new
         self.hits = torch.zeros(classes, dtype=torch.int64)
         self.true = torch.zeros(classes, dtype=torch.int64)
         """Rows of each class."""
@@ -53,8 +65,8 @@ class ClassMetrics:
 
     def add(self, answers: Tensor, targets: Tensor) -> None:
         classes = len(self.hits)
-        answers, targets = answers.reshape(-1, classes), targets.reshape(-1)
-        known = targets >= 0
+        targets = with_new(targets.reshape(-1), self.known)
+        answers, known = answers.reshape(-1, self.known), targets >= 0
         answers, true = answers[known], targets[known].cpu()
         self.lost += no_numbers(answers)
         best = answers.argmax(dim=-1).cpu()
@@ -104,13 +116,15 @@ class LabelsMetrics:
     occur or are answered (macro), and the share of rows or steps of which every label is right.
 
     Answers are probabilities `[..., labels]`, targets 0 and 1 of the same shape; those of a row or
-    step that is NaN are left out. `nll` is the mean over rows or steps of the sum over labels of
-    -ln p of what is true. Where a probability is NaN it is neither above the threshold nor below:
-    all metrics are NaN.
+    step that is NaN are left out. There may be `new` labels that no training row has: they are
+    never answered, so that a row with one is wrong. `nll` is the mean over rows or steps of the
+    sum over the labels that there are in training of -ln p of what is true. Where a probability is
+    NaN it is neither above the threshold nor below: all metrics are NaN.
     """
 
-    def __init__(self, labels: int, threshold: float) -> None:
-        self.threshold = threshold
+    def __init__(self, labels: int, threshold: float, new: int = 0) -> None:
+        self.threshold, self.known = threshold, labels
+        labels += new
         self.hits = torch.zeros(labels, dtype=torch.int64)
         self.true = torch.zeros(labels, dtype=torch.int64)
         self.answered = torch.zeros(labels, dtype=torch.int64)
@@ -119,26 +133,37 @@ class LabelsMetrics:
         self.lost = 0
         """Rows or steps with a probability that is NaN, where there is a true answer."""
 
-    def add(self, answers: Tensor, targets: Tensor) -> None:
-        labels = len(self.hits)
+    def add(self, answers: Tensor, targets: Tensor, new: NDArray[np.int64] | None = None) -> None:
+        """`new` `[m, 2]` or `[m, 3]`: new labels of rows, or of steps, by place and number."""
+        labels = self.known
+        wrong = self._add_new(targets, new)
         answers, targets = answers.reshape(-1, labels), targets.reshape(-1, labels)
         known = ~targets.isnan().any(-1)
         answers, true = answers[known], targets[known] > 0.5
         self.lost += no_numbers(answers)
         on = answers > self.threshold
-        self.hits += (on & true).sum(0).cpu()
-        self.true += true.sum(0).cpu()
-        self.answered += on.sum(0).cpu()
+        self.hits[:labels] += (on & true).sum(0).cpu()
+        self.true[:labels] += true.sum(0).cpu()
+        self.answered[:labels] += on.sum(0).cpu()
         self.rows += len(true)
-        self.right += int((on == true).all(-1).sum())
+        self.right += int(((on == true).all(-1) & ~wrong[known]).sum())
 
     def add_scores(self, scores: Tensor, targets: Tensor) -> None:
         """For `nll`, the scores `[..., labels]` that the probabilities were made of: 1 - p has no
         digits left where p is near 1."""
-        labels = len(self.hits)
+        labels = self.known
         flat, true = scores.reshape(-1, labels), targets.reshape(-1, labels)
         known = ~true.isnan().any(-1)
         self.surprise += surprise_of(flat[known], true[known] > 0.5).sum().item()
+
+    def _add_new(self, targets: Tensor, new: NDArray[np.int64] | None) -> Tensor:
+        """Whether each row, or step, has a new label."""
+        found = torch.zeros(targets.shape[:-1], dtype=torch.bool, device=targets.device)
+        if new is not None:
+            *places, numbers = torch.from_numpy(new).unbind(1)
+            found[tuple(places)] = True
+            self.true += torch.bincount(self.known + numbers, minlength=len(self.true))
+        return found.flatten()
 
     def values(self) -> dict[str, float]:
         if not self.rows or self.lost:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rnnspec.data.schemes import goes_on, spans
 from rnnspec.spec.outputs import Scheme
-from rnnspec.train.metrics.classes import ClassMetrics
+from rnnspec.train.metrics.classes import ClassMetrics, with_new
 
 Pairs = list[tuple[str, str]]
 """The true label and the answered one of each step that has a true one."""
@@ -64,9 +64,9 @@ class TagMetrics(ClassMetrics):
     stands before and after them follows each other.
     """
 
-    def __init__(self, labels: Sequence[str], scheme: Scheme) -> None:
-        super().__init__(len(labels))
-        self.labels, self.scheme = labels, scheme
+    def __init__(self, labels: Sequence[str], scheme: Scheme, new: Sequence[str] = ()) -> None:
+        super().__init__(len(labels), new=len(new))
+        self.labels, self.scheme = (*labels, *new), scheme
         self.spans = SpanCounts()
         self.open: dict[int, Pairs] = {}
         """Of each lane the end of what was read, where a span may go on."""
@@ -74,7 +74,8 @@ class TagMetrics(ClassMetrics):
     def add(self, answers: Tensor, targets: Tensor, lanes: Lanes | None = None) -> None:
         """`answers` `[B, T, classes]`, `targets` `[B, T]`; whole rows, or a window of `lanes`."""
         super().add(answers, targets)
-        pairs = zip(answers.argmax(-1).tolist(), targets.tolist(), strict=True)
+        true_numbers = with_new(targets, self.known).tolist()
+        pairs = zip(answers.argmax(-1).tolist(), true_numbers, strict=True)
         for row, (found, true) in enumerate(pairs):
             names = self.labels
             steps = [(names[t], names[f]) for t, f in zip(true, found, strict=True) if t >= 0]
