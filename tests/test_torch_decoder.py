@@ -226,8 +226,9 @@ def test_a_copy_of_a_model_runs_on_its_own_weights() -> None:
     "name", ["additive after", "coverage before", "monotonic fed", "copy", "lstm both ways"]
 )
 def test_half_precision_stays_near(name: str) -> None:
-    """Forward, backward and search under autocast."""
-    model = model_of(plan(name)).float()
+    """Forward, backward and search under autocast; torch's LSTM needs a CPU with instructions for
+    it, the loop of its equations does not."""
+    model = model_of(plan(name), generic=name.startswith("lstm")).float()
     inputs = batched(model.plan, random_rows(model.plan, LENGTHS))
     truth = {column(model.plan): targets(size=size_of(model))}
     exact = model(inputs, truth)[column(model.plan)]

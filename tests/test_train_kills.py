@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rnnspec.data.batches import BUFFER
-from rnnspec.errors import BuildError
+from rnnspec.errors import OutputError
 from rnnspec.spec.load import load_spec
 from rnnspec.train.build import build
 from rnnspec.train.events import Silent
@@ -56,7 +56,7 @@ def test_a_full_disk_leaves_a_build_that_goes_on(
         sync(file)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(BuildError, match=r"No space left on device.*is unchanged"):
+    with pytest.raises(OutputError, match=r"No space left on device.*is unchanged"):
         build(spec, tmp_path / "builds", Silent())
     monkeypatch.undo()
     (folder,) = all_builds(tmp_path / "builds")
