@@ -297,3 +297,36 @@ def test_a_loss_over_no_true_answer_is_none(world: Path, tmp_path: Path) -> None
     assert math.isnan(result.metrics["loss"]) and math.isnan(result.metrics["mae"])
     assert strict(result.folder.state.read_text())["valid"]["loss"] is None
     assert not evaluate_build(read_build(result.folder)).warnings, "nothing was answered wrongly"
+
+
+def test_a_build_whose_answers_to_new_rows_are_no_numbers_says_so(tmp_path: Path) -> None:
+    """Training rows are small, those of validation beyond float32 once they are weighed."""
+    train = [{"x": [n / 20, 1 - n / 20], "y": 1e6 * n} for n in range(20)]
+    valid = [{"x": [-3e38, 3e38], "y": 1.0}, {"x": [0.5, 0.5], "y": None}]
+    for name, rows in (("train", train), ("valid", valid)):
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (tmp_path / f"{name}.jsonl").write_text(lines)
+    spec = {
+        "name": "huge",
+        "cardinality": "1:1",
+        "data": {
+            "train": "train.jsonl",
+            "valid": "valid.jsonl",
+            "input": {"column": "x", "as": "vector", "scale": "none"},
+            "output": {"column": "y", "as": "number", "missing": "skip"},
+        },
+        "head": {"hidden": [8, 8], "activation": "relu"},
+        "train": {"epochs": 2, "threads": 1, "loss": "mae"},
+    }
+    file = tmp_path / "huge.yaml"
+    file.write_text(json.dumps(spec))
+    heard = Heard()
+    result = build(load_spec(file), tmp_path / "builds", heard)
+    told = [text for text in heard.warnings if text.startswith("y: 1 answer is no finite number")]
+    assert len(told) == 2, "in the first epoch, and of the weights that were kept"
+    assert not math.isfinite(result.metrics["mae"])
+    page = result.folder.report
+    assert "no finite number" in page.read_text(encoding="utf-8")
+    for line in result.folder.metrics.read_text().splitlines():
+        record = strict(line)
+        assert record["valid.mae"] is None and not record["best"]
