@@ -228,10 +228,10 @@ def test_fields_in_quotes_are_told(folder: Path, monkeypatch: pytest.MonkeyPatch
         f"of every field of a TSV file; if they enclose it, {DOUBLE}\n"
     )
     assert note in told
-    assert told.count("note:") == 1, "quotes that enclose no field are told of nowhere"
+    assert told.count("double quotes") == 1, "quotes that enclose no field are told of nowhere"
     (report,) = folder.glob("builds/quotes/*/report.html")
     assert "a field stands in double quotes" in report.read_text()
-    assert "note:" not in right("build", "spec.yaml", "--set", "data.quoting=none")
+    assert "double quotes" not in right("build", "spec.yaml", "--set", "data.quoting=none")
 
 
 def test_a_model_reads_files_as_its_spec_does(

@@ -16,6 +16,9 @@ from tests.kinds import spec_data
 from tests.test_export_kinds import quick as quick
 from tests.test_export_kinds import trained
 
+ADVICE = "--on-error skip goes on without it, --on-error null with null in its place\n"
+NONE_ANSWERED = f"no answers were given before it; {ADVICE}"
+ONE_ANSWERED = f"1 answer was given before it; {ADVICE}"
 HORIZON = 2
 FORMATS = ["csv", "jsonl", "parquet"]
 SOLD, PROMO = "window_series", "known_series"
@@ -101,7 +104,7 @@ def test_a_table_without_its_future_is_refused_with_a_cure(known: Path, tmp_path
     assert wrong("run", known, "--data", file) == (
         f"error: {file}:11: series 'A' ends with this row, in which 'window_series' is filled, so"
         " that nothing says what 'known_series' will be in the 2 steps to be answered; add 2 rows"
-        " for them, with 'known_series' filled and 'window_series' empty\n"
+        f" for them, with 'known_series' filled and 'window_series' empty\n{NONE_ANSWERED}"
     )
     mended = table(
         tmp_path / "t.csv", [*PAST, None, None], [*OFF, *AHEAD],
@@ -110,7 +113,7 @@ def test_a_table_without_its_future_is_refused_with_a_cure(known: Path, tmp_path
     assert wrong("run", known, "--data", mended) == (
         f"error: {mended}:16: series 'B' ends with 1 row of its future, where 'window_series' is"
         " empty, and the model answers 2 steps; add 1 row after it, with 'known_series' filled and"
-        " 'window_series' empty\n"
+        f" 'window_series' empty\n{ONE_ANSWERED}"
     )
     whole = table(
         tmp_path / "t.csv", [*PAST, None, None], [*OFF, *AHEAD],
@@ -147,7 +150,7 @@ def test_a_series_without_a_past(plain: Path, known: Path, tmp_path: Path) -> No
     for model in (plain, known):
         assert wrong("run", model, "--data", file) == (
             f"error: {file}:6: series 'B' has no past, for 'window_series' is empty in all of its"
-            " rows; put rows before them in which it is filled\n"
+            f" rows; put rows before them in which it is filled\n{ONE_ANSWERED}"
         )
 
 
@@ -253,7 +256,7 @@ def test_a_future_with_a_gap_is_refused_where_it_is_read(tmp_path: Path) -> None
         assert wrong("run", known, "--data", file) == (
             f"error: {file}:{line}: series 'A' has no row for the step after this one, which is of"
             " its future, for 'window_series' is empty or missing from there on; add it, with"
-            " 'known_series' filled\n"
+            f" 'known_series' filled\n{NONE_ANSWERED}"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import dropwhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from rnnspec.errors import DataError
 from rnnspec.files import FileKind, json_text
 
 if TYPE_CHECKING:
-    from rnnspec.cli.rows import Row
+    from rnnspec.cli.rows import Asked, Row
     from rnnspec.run import Model, OutputColumn
 
 Answer = Mapping[str, Any]
@@ -32,36 +33,35 @@ SERIES = ""
 
 def answered(
     model: Model,
-    rows: Iterable[Row],
-    place: str,
+    rows: Iterable[Asked],
     *,
     textual: bool = False,
     at_once: bool = False,
     seed: int = 0,
-) -> Iterator[tuple[Row, Answer]]:
-    """Each row with its answer, in order; drawn answers with `seed` and the numbers after it.
+) -> Iterator[tuple[Asked, Answer | DataError]]:
+    """Each row with its answer, or why it has none, in order; drawn answers with `seed` and the
+    numbers after it.
 
     `textual` rows hold lists as JSON texts. `at_once`: each row is answered before the next is
-    read. Raises the DataError of the first row that cannot be read or answered, after the answers
-    to those before it; `place` says where the rows are from.
+    read. Raises the DataError of `rows`, where they cannot go on, after what comes before it.
     """
-    waiting: deque[Row] = deque()
+    waiting: deque[Asked] = deque()
     failed: list[DataError] = []
 
-    def readable() -> Iterator[Row]:
+    def readable() -> Iterator[Row | DataError]:
         try:
-            for row in rows:
-                waiting.append(row)
-                yield row
+            for asked in rows:
+                waiting.append(asked)
+                yield asked.row
         except DataError as error:
             failed.append(error)
 
-    try:
-        batch = 1 if at_once else BATCH
-        for answer in model.answer(readable(), batch=batch, textual=textual, seed=seed):
-            yield waiting.popleft(), answer
-    except DataError as error:
-        raise DataError(f"{place}: {error}") from error
+    batch = 1 if at_once else BATCH
+    for found in model.tried(readable(), batch=batch, textual=textual, seed=seed):
+        asked = waiting.popleft()
+        if isinstance(found, DataError) and found is not asked.row:
+            found = DataError(f"{asked.place}: {found}")
+        yield asked, found
     if failed:
         raise failed[0]
 
@@ -69,9 +69,9 @@ def answered(
 def file_kind(model: Model) -> FileKind:
     """Files of answers, as JSON lines.
 
-    One that may be replaced has an answer of every output in its first line, and none of the
-    columns that the model reads; of a model that answers what it reads, also what stands beside an
-    answer, such as its score.
+    One that may be replaced has an answer of every output in its first line that is not null, and
+    none of the columns that the model reads; of a model that answers what it reads, also what
+    stands beside an answer, such as its score.
     """
     columns = {output.column for output in model.outputs}
     read = {column.column for column in model.inputs} - columns
@@ -79,7 +79,8 @@ def file_kind(model: Model) -> FileKind:
 
     def own(path: Path) -> bool:
         with path.open(encoding="utf-8") as file:
-            first = json.loads(file.readline())
+            lines = dropwhile(lambda line: line == "null\n", file)
+            first = json.loads(next(lines, ""))
         if not isinstance(first, dict) or not columns <= first.keys():
             return False
         return not read & first.keys() and bool(read or any(k.startswith(beside) for k in first))
@@ -87,8 +88,8 @@ def file_kind(model: Model) -> FileKind:
     return FileKind("a file of answers", (".jsonl", ".ndjson"), own, streams=True)
 
 
-def as_json(answer: Answer) -> str:
-    """One line; null for what is no finite number."""
+def as_json(answer: Answer | None) -> str:
+    """One line; null for what is no finite number, and in the place of an answer."""
     return json_text(answer)
 
 

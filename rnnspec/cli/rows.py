@@ -1,7 +1,7 @@
 """Rows for `rnnspec run`, from wherever the user has them.
 
-Every source gives rows as `rnnspec.run.Model.answer` takes them, and raises DataError with the
-place at the first row that cannot be read.
+Every source gives rows as `rnnspec.run.Model.answer` takes them, each with its place, and a
+DataError in the place of one that cannot be read. It raises DataError where it cannot go on.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ import io
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import merge
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from rnnspec.errors import DataError
 from rnnspec.source.problems import did_you_mean
 
 if TYPE_CHECKING:
+    from rnnspec.data.rows import BadRows, Chunk
     from rnnspec.data.shards import Shards
     from rnnspec.run import InputColumn, Model
     from rnnspec.run.interface import InputKind
@@ -23,6 +27,15 @@ if TYPE_CHECKING:
 
 Row = dict[str, object]
 STDIN = "standard input"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A row that is to be answered, or the error of one that cannot be read, which names its
+    place, too."""
+
+    place: str
+    row: Row | DataError
 
 
 def text_column(model: Model) -> str | None:
@@ -33,7 +46,7 @@ def text_column(model: Model) -> str | None:
     return None
 
 
-def from_texts(model: Model, texts: Sequence[str]) -> list[Row]:
+def from_texts(model: Model, texts: Sequence[str]) -> list[Asked]:
     """A row for each `--text`."""
     column = text_column(model)
     if column is None:
@@ -41,10 +54,11 @@ def from_texts(model: Model, texts: Sequence[str]) -> list[Row]:
             f"--text is for a model that reads one text, and {model.path} reads"
             f" {described(model.inputs)}; use --input or --data"
         )
-    return [{column: text} for text in texts]
+    numbered = enumerate(texts, start=1)
+    return [Asked(f"--text: row {number}", {column: text}) for number, text in numbered]
 
 
-def from_inputs(model: Model, inputs: Sequence[str]) -> Row:
+def from_inputs(model: Model, inputs: Sequence[str]) -> Asked:
     """The one row that all `--input COLUMN=VALUE` make together; its lists are JSON texts."""
     known = [column.column for column in model.inputs]
     row: Row = {}
@@ -58,7 +72,7 @@ def from_inputs(model: Model, inputs: Sequence[str]) -> Row:
         if column in row:
             raise DataError(f"--input {each}: {column!r} is given twice")
         row[column] = value
-    return row
+    return Asked("--input", row)
 
 
 def is_textual(files: Shards) -> bool:
@@ -73,55 +87,80 @@ def quoting_of(model: Model, files: Shards, asked: Quoting | None) -> Quoting:
     return asked or model.quoting
 
 
-def from_file(model: Model, files: Shards, quoting: Quoting) -> Iterator[Row]:
-    """The rows of data files, up to the first that cannot be read."""
+def from_file(model: Model, files: Shards, quoting: Quoting) -> Iterator[Asked]:
+    """The rows of data files, in order."""
     from rnnspec.data.readers import BadRows, read
 
     columns = [column.column for column in model.inputs]
-    bad = BadRows(files)
-    for chunk in read(files, columns, bad=bad, quoting=quoting):
-        bad.close()  # a row left out would shift every answer after it
-        for cells in zip(*(chunk.cells[column] for column in columns), strict=True):
-            yield dict(zip(columns, cells, strict=True))
+    bad = BadRows(files, kept=True)
+    try:
+        for chunk in read(files, columns, bad=bad, quoting=quoting):
+            yield from _in_order(files, chunk, columns, bad)
+    except DataError:
+        yield from (Asked("", error) for _, error in bad.taken())
+        raise
+    yield from (Asked("", error) for _, error in bad.taken())
 
 
-def from_stdin(model: Model) -> Iterator[Row]:
+def _in_order(files: Shards, chunk: Chunk, columns: Sequence[str], bad: BadRows) -> Iterator[Asked]:
+    """The rows of a chunk and those that could not be read, by where they stand."""
+    cells = zip(*(chunk.cells[column] for column in columns), strict=True)
+    good = (
+        (at, Asked(files.place(at, bad.word), dict(zip(columns, row, strict=True))))
+        for at, row in zip(chunk.lines, cells, strict=True)
+    )
+    wrong = ((at, Asked("", error)) for at, error in bad.taken())
+    yield from (asked for _, asked in merge(good, wrong, key=itemgetter(0)))
+
+
+def from_stdin(model: Model) -> Iterator[Asked]:
     """A text a line, or a JSON object a line: as the first line is, so are all.
 
     A line is taken for an object only if it has a column of the model.
     """
     column = text_column(model)
-    lines = enumerate(_lines(), start=1)
-    for number, line in lines:
+    for number, line in enumerate(_lines(), start=1):
+        place = f"{STDIN}:{number}"
+        if isinstance(line, DataError):
+            yield Asked(place, line)
+            continue
         if number == 1:
             if _is_row(model, line):
                 column = None
             elif column is None:
                 raise DataError(
-                    f"{STDIN}:1: expected a JSON object a line, with {described(model.inputs)}"
+                    f"{place}: expected a JSON object a line, with {described(model.inputs)}"
                 )
-        yield {column: line} if column is not None else json_row(line, f"{STDIN}:{number}")
+        yield Asked(place, {column: line} if column is not None else _read(line, place))
 
 
-def typed(model: Model, line: str) -> Row:
+def _read(line: str, place: str) -> Row | DataError:
+    try:
+        return json_row(line, place)
+    except DataError as error:
+        return error
+
+
+def typed(model: Model, line: str) -> Asked:
     """The row that a line at the prompt means."""
     column = text_column(model)
     if column is not None and not _is_row(model, line):
-        return {column: line}
-    return json_row(line, "this line")
+        return Asked("this", {column: line})
+    return Asked("this", _read(line, "this line"))
 
 
-def _lines() -> Iterator[str]:
+def _lines() -> Iterator[str | DataError]:
     """The lines of standard input, each decoded for itself so that an error can name it."""
     number = 0
     for number, line in enumerate(_raw_lines(), start=1):
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
-            raise DataError(
+            yield DataError(
                 f"{STDIN}:{number}: not UTF-8 (byte {error.start + 1} of the line is"
                 f" 0x{line[error.start]:02x}); convert it, for example with iconv -t UTF-8"
-            ) from error
+            )
+            continue
         yield text.removesuffix("\n").removesuffix("\r")
     if not number:
         raise DataError(f"{STDIN}: no rows; or give some with --text, --input or --data")

@@ -15,13 +15,14 @@ import typer
 
 from rnnspec.cli import answers, rows, series
 from rnnspec.cli.errors import loading
+from rnnspec.cli.on_error import OnError, Policy
 from rnnspec.cli.options import QuotingOption, examples
+from rnnspec.cli.rows import Asked
 from rnnspec.cli.terminal import error, note
 from rnnspec.errors import DataError, RnnspecError
 from rnnspec.files import check_output, writing
 
 if TYPE_CHECKING:
-    from rnnspec.cli.rows import Row
     from rnnspec.data.reading import SeriesReading
     from rnnspec.data.shards import Shards
     from rnnspec.run import Model
@@ -36,6 +37,7 @@ EXAMPLES = examples(
     "rnnspec run shakespeare.onnx --text 'ROMEO:' --seed 7",
 )
 
+Pairs = Iterator[tuple[Asked, answers.Answer | DataError]]
 CUT_OFF = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
 """Exit code where nobody reads the output any more."""
 
@@ -76,6 +78,14 @@ def run(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the answers as JSON, one a line.")
     ] = False,
+    on_error: Annotated[
+        OnError,
+        typer.Option(
+            help="What to do at a row that cannot be answered: 'stop' there, with the answers to "
+            "the rows before it kept; 'skip' it; or put 'null' in the place of its answer. Rows of "
+            "a file that cannot be read from some place on are always the end.",
+        ),
+    ] = "stop",
     seed: Annotated[
         int | None,
         typer.Option(
@@ -111,21 +121,40 @@ def run(
     if output:
         check_output(output, answers.file_kind(asked), _read_files(data or []))
     pairs = _answered(asked, texts, data, inputs, seed or 0, quoting)
+    several = bool(data) or not (texts or inputs) or len(texts or ()) > 1
+    policy = Policy(on_error, several, f", in {output}" if output else "")
     if output:
-        with writing(output) as file:
-            for _, answer in pairs:
-                file.write(answers.as_json(answer) + "\n")
+        _write(output, policy, pairs)
         return
     with quietly_cut_off():
-        for number, (row, answer) in enumerate(pairs, start=1):
+        for number, row, answer in policy.answers(pairs):
             _show(asked, row, number, answer, as_json)
 
 
-def _show(model: Model, row: Row, number: int, answer: answers.Answer, as_json: bool) -> None:
+def _write(output: Path, policy: Policy, pairs: Pairs) -> None:
+    """The answers to a file, which appears at the end; those before a row that stops it are kept.
+    A file that is there stays as it is where there is no answer."""
+    stopped: DataError | None = None
+    with writing(output) as file:
+        try:
+            for _, _, answer in policy.answers(pairs):
+                file.write(answers.as_json(answer) + "\n")
+        except DataError as error:
+            if not policy.answered:
+                raise
+            stopped = error
+    if stopped is not None:
+        raise stopped
+
+
+def _show(
+    model: Model, asked: Asked, number: int, answer: answers.Answer | None, as_json: bool
+) -> None:
     if as_json:
         print(answers.as_json(answer), flush=True)
         return
-    text = answers.as_text(model.outputs, answer)
+    text = "(no answer)" if answer is None else answers.as_text(model.outputs, answer)
+    row = {} if isinstance(asked.row, DataError) else asked.row
     print(f"{answers.question(row, number)}  →  {text}", flush=True)
 
 
@@ -155,13 +184,13 @@ def _answered(
     inputs: list[str] | None,
     seed: int,
     quoting: Quoting | None,
-) -> Iterator[tuple[Row, answers.Answer]]:
+) -> Pairs:
     """Rows from the source that was named, or else from standard input, with their answers."""
     if texts:
-        return answers.answered(model, rows.from_texts(model, texts), "--text", seed=seed)
+        return answers.answered(model, rows.from_texts(model, texts), seed=seed)
     if inputs:
         row = rows.from_inputs(model, inputs)
-        return answers.answered(model, [row], "--input", textual=True, seed=seed)
+        return answers.answered(model, [row], textual=True, seed=seed)
     if data:
         from rnnspec.data.find import find_shards
 
@@ -170,28 +199,32 @@ def _answered(
         if reading is not None and series.is_table(model, files, quotes):
             return _of_series(model, files, reading, seed, quotes)
         textual, found = rows.is_textual(files), rows.from_file(model, files, quotes)
-        return answers.answered(model, found, str(files), textual=textual, seed=seed)
+        return answers.answered(model, found, textual=textual, seed=seed)
     found = rows.from_stdin(model)
-    return answers.answered(model, found, rows.STDIN, at_once=True, seed=seed)
+    return answers.answered(model, found, at_once=True, seed=seed)
 
 
 def _of_series(
     model: Model, data: Shards, reading: SeriesReading, seed: int, quoting: Quoting
-) -> Iterator[tuple[Row, answers.Answer]]:
+) -> Pairs:
     """Each series of a table, with its answer, which also has its name and its times."""
     table = series.from_table(model, data, reading, quoting)
     for text in table.notes():
         note(text)
     textual = rows.is_textual(data)
-    found = answers.answered(model, table.rows(), str(data), textual=textual, seed=seed)
-    for each, (_, answer) in zip(table.series, found, strict=True):
+    found = answers.answered(model, table.rows(), textual=textual, seed=seed)
+    for each, (asked, answer) in zip(table.series, found, strict=True):
+        if isinstance(answer, DataError):
+            yield asked, answer
+            continue
         times = table.times(each)
         about: dict[str, object] = {}
         if reading.id is not None:
             about[reading.id] = each.name
         if reading.time is not None:
             about[reading.time] = times
-        yield {answers.SERIES: series.titled(each.name, times)}, about | dict(answer)
+        title: rows.Row = {answers.SERIES: series.titled(each.name, times)}
+        yield Asked(asked.place, title), about | dict(answer)
 
 
 def _converse(model: Model, seed: int) -> None:
@@ -206,9 +239,8 @@ def _converse(model: Model, seed: int) -> None:
         except EOFError:
             print()
             return
-        try:
-            asked = [rows.typed(model, line)]
-            for _, answer in answers.answered(model, asked, "this", seed=number):
+        for _, answer in answers.answered(model, [rows.typed(model, line)], seed=number):
+            if isinstance(answer, DataError):
+                error(str(answer))
+            else:
                 print(answers.as_text(model.outputs, answer))
-        except DataError as wrong:
-            error(str(wrong))

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rnnspec.cli.rows import Asked
 from rnnspec.errors import DataError
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def is_table(model: Model, files: Shards, quoting: Quoting) -> bool:
 
 
 def from_table(model: Model, files: Shards, reading: SeriesReading, quoting: Quoting) -> TableRows:
-    """The series of a table, each with the row that it makes. Raises DataError."""
+    """The series of a table, each with the row that it makes. Raises DataError for a table that
+    cannot be read: a row of it left out would be a hole in a series."""
     steps = _read(model, files, reading, quoting)
     table, target = steps.table, reading.target
     bounds = zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True)
@@ -97,11 +99,7 @@ def from_table(model: Model, files: Shards, reading: SeriesReading, quoting: Quo
     for name, (start, end) in zip(table.names, bounds, strict=True):
         today = end if target is None else _end_of_past(steps, target, start, end)
         found.append(Series(name, range(start, today), range(today, end)))
-    known = [column_of(each) for each in model.inputs if each.kind == "future"]
-    if target is not None:
-        for series in found:
-            _check_future(steps, series, target, reading.horizon, known)
-    return TableRows(model, reading, steps, found, bool(known))
+    return TableRows(model, reading, steps, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +110,32 @@ class TableRows:
     reading: SeriesReading
     steps: Steps
     series: list[Series]
-    known: bool
-    """Whether values that are known ahead are read."""
 
-    def rows(self) -> Iterator[Row]:
-        """The row of each series. Raises DataError for cells that cannot be read."""
+    def rows(self) -> Iterator[Asked]:
+        """The row of each series, or the error of one that cannot be read."""
         for series in self.series:
-            yield {each.column: self._cell(each, series) for each in self.model.inputs}
+            place = f"{self.steps.bad.file}: {named(self.steps, series)}"
+            try:
+                yield Asked(place, self._row(series))
+            except DataError as error:
+                yield Asked(place, error)
+
+    def _row(self, series: Series) -> Row:
+        self._check(series)
+        return {each.column: self._cell(each, series) for each in self.model.inputs}
+
+    def _check(self, series: Series) -> None:
+        """Raises DataError for one whose past or future is not there."""
+        if (target := self.reading.target) is not None:
+            known = [column_of(each) for each in self.model.inputs if each.kind == "future"]
+            _check_future(self.steps, series, target, self.reading.horizon, known)
+
+    def _is_whole(self, series: Series) -> bool:
+        try:
+            self._check(series)
+        except DataError:
+            return False
+        return True
 
     def _cell(self, column: InputColumn, series: Series) -> object:
         past = series.past[-self.reading.history :]  # with 0 all of them
@@ -148,6 +165,7 @@ class TableRows:
         """What there is to say of the table beside its answers."""
         horizon = self.reading.horizon
         longer = [each for each in self.series if horizon and len(each.future) > horizon]
+        longer = [each for each in longer if self._is_whole(each)]
         if longer:
             first = longer[0]
             others = f" and of {len(longer) - 1} more series" if len(longer) > 1 else ""

@@ -53,22 +53,27 @@ def read_delimited(
     places = [_place(column, header, header_line, dialect, bad) for column in columns]
     chunk, size = Chunk(0, [], {column: [] for column in columns}, textual=True), 0
     opened = False
-    for line, record in records:
-        if len(record) != len(header):
-            bad.add(line, _of_other_length(record, header, dialect, opened))
-            continue
-        opened = not dialect.quoted and _opens(record)
-        if dialect.quoted and not dialect.trusted and (rows := _swallowed(record, dialect)):
-            bad.add(line, _SWALLOWED.format(rows=rows))
-            continue
-        chunk.lines.append(line)
-        for place, cells in zip(places, chunk.cells.values(), strict=True):
-            cells.append(record[place])
-            size += len(record[place])
-        if len(chunk) >= CHUNK_ROWS or size >= CHUNK_TEXT:
+    try:
+        for line, record in records:
+            if len(record) != len(header):
+                bad.add(line, _of_other_length(record, header, dialect, opened))
+                continue
+            opened = not dialect.quoted and _opens(record)
+            if dialect.quoted and not dialect.trusted and (rows := _swallowed(record, dialect)):
+                bad.add(line, _SWALLOWED.format(rows=rows))
+                continue
+            chunk.lines.append(line)
+            for place, cells in zip(places, chunk.cells.values(), strict=True):
+                cells.append(record[place])
+                size += len(record[place])
+            if len(chunk) >= CHUNK_ROWS or size >= CHUNK_TEXT:
+                yield chunk
+                first = chunk.first + len(chunk)
+                chunk, size = Chunk(first, [], {column: [] for column in columns}, textual=True), 0
+    except DataError:
+        if len(chunk):  # rows before the place from which the file cannot be read
             yield chunk
-            first = chunk.first + len(chunk)
-            chunk, size = Chunk(first, [], {column: [] for column in columns}, textual=True), 0
+        raise
     if len(chunk):
         yield chunk
 

@@ -64,10 +64,8 @@ def blocks(file: Path, position: Position | None = None) -> Iterator[tuple[int, 
     for block in raw_blocks(file, position):
         cut = block.rfind(b"\n") + 1
         if cut:
-            lines = _text(file, first, rest + block[:cut]).split("\n")
-            lines.pop()  # what follows the last line end
-            yield first, lines
-            first, rest = first + len(lines), block[cut:]
+            yield from _lines(file, first, rest + block[:cut])
+            first, rest = first + (rest + block[:cut]).count(b"\n"), block[cut:]
         else:
             rest += block
         if len(rest) > MAX_LINE:
@@ -77,6 +75,20 @@ def blocks(file: Path, position: Position | None = None) -> Iterator[tuple[int, 
             )
     if rest:
         yield first, [_text(file, first, rest)]
+
+
+def _lines(file: Path, first: int, data: bytes) -> Iterator[tuple[int, list[str]]]:
+    """The lines of `data`, which ends with a line; up to the first that is no UTF-8, if one is."""
+    try:
+        lines = data.decode().split("\n")
+    except UnicodeDecodeError as error:
+        start = data.rfind(b"\n", 0, error.start) + 1
+        if start:
+            yield first, data[: start - 1].decode().split("\n")
+        _text(file, first, data)
+        raise AssertionError(f"{file} was no UTF-8 a moment ago") from error
+    lines.pop()  # what follows the last line end
+    yield first, lines
 
 
 def raw_blocks(file: Path, position: Position | None = None) -> Iterator[bytes]:

@@ -68,7 +68,7 @@ def read(
                 progress((before + position.done * sizes[number]) / total)
         before += sizes[number]
     bad.close()
-    if not rows:
+    if not rows and not bad.found:
         none = "the file has" if len(shards.files) == 1 else "the files have"
         raise DataError(f"{file}: {none} no rows")
 

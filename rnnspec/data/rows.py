@@ -69,6 +69,8 @@ class BadRows:
     """What is added to a line to give its location."""
     since: int = 0
     """Rows read since the first bad one."""
+    kept: bool = False
+    """Whether bad rows are no error: who reads the file takes them out of `found`."""
 
     def of_file(self, number: int) -> BadRows:
         """These, for the reader of file `number`, which names rows by the lines of that file."""
@@ -77,20 +79,28 @@ class BadRows:
     def add(self, line: int, message: str) -> None:
         """Notes a bad row. Raises DataError when enough have been found."""
         self.found.append((self.start + line, message))
-        if len(self.found) >= SHOWN:
+        if len(self.found) >= SHOWN and not self.kept:
             self._fail(stopped=True)
 
     def check(self, rows: int) -> None:
         """To be called when `rows` more have been read. Raises DataError if there are bad rows and
         the first of them lies far behind."""
         self.since += rows if self.found else 0
-        if self.since > LOOK_ON:
+        if self.since > LOOK_ON and not self.kept:
             self._fail(stopped=True)
 
     def close(self) -> None:
         """To be called at the end of the file. Raises DataError if any row was bad."""
-        if self.found:
+        if self.found and not self.kept:
             self._fail(stopped=False)
+
+    def taken(self) -> list[tuple[int, DataError]]:
+        """Those found so far, with their locations, each as an error that has its place; there are
+        none afterwards."""
+        of = Shards.of(self.file)
+        found = [(at, DataError(f"{of.place(at, self.word)}: {m}")) for at, m in sorted(self.found)]
+        self.found.clear()
+        return found
 
     def place(self, line: int) -> str:
         """`file:line`, or `file: row n` where rows have no lines."""

@@ -88,18 +88,41 @@ class Model:
         row i, from 0, is drawn with `seed` + i.
 
         Raises DataError, with the number of the row from 1, for a row that lacks a column or holds
-        something else in it, or whose sequences are not equally long, when its window is reached.
+        something else in it, or whose sequences are not equally long, after the answers to the rows
+        before it.
         """
+        for number, found in enumerate(self.tried(rows, batch, textual, seed), start=1):
+            if isinstance(found, DataError):
+                raise DataError(f"row {number}: {found}") from found
+            yield found
+
+    def tried(
+        self,
+        rows: Iterable[Row | DataError],
+        batch: int = 64,
+        textual: bool = False,
+        seed: int = 0,
+    ) -> Iterator[Answer | DataError]:
+        """As `answer`, with the error of a row that cannot be answered in the place of its answer;
+        one that stands for a row comes back as it is."""
         if batch < 1:
             raise ModelFileError(f"a batch of {batch} rows cannot be answered; use 1 or more")
-        waiting, first = iter(rows), 1
+        waiting = iter(rows)
         while window := list(islice(waiting, batch * _WINDOW if batch > 1 else 1)):
-            found = [self._values(row, first + i, textual) for i, row in enumerate(window)]
-            seeds = [seed + first - 1 + i for i in range(len(window))]
-            yield from self._answers(found, seeds, batch)
-            first += len(window)
+            read = [self._tried(row, textual) for row in window]
+            good = [(at, each) for at, each in enumerate(read) if isinstance(each, _Values)]
+            seeds = [seed + at for at, _ in good]
+            answers = iter(self._answers([values for _, values in good], seeds, batch))
+            yield from (each if isinstance(each, DataError) else next(answers) for each in read)
+            seed += len(window)
 
-    def _values(self, row: Row, number: int, textual: bool) -> _Values:
+    def _tried(self, row: Row | DataError, textual: bool) -> _Values | DataError:
+        try:
+            return row if isinstance(row, DataError) else self._values(row, textual)
+        except DataError as error:
+            return error
+
+    def _values(self, row: Row, textual: bool) -> _Values:
         """The values of one row, checked, by the columns of the model."""
         found, steps, longest = [], 0, ""
         for column in self.inputs:
@@ -120,7 +143,7 @@ class Model:
                         )
                     steps, longest = count, column.column
             except DataError as error:
-                raise DataError(f"row {number}: column {column.column!r} {error}") from error
+                raise DataError(f"column {column.column!r} {error}") from error
             found.append(value)
         return _Values(found, steps)
 
