@@ -59,6 +59,23 @@ def close(
         np.testing.assert_allclose(found, row, atol=tolerance * size, rtol=0, err_msg=message)
 
 
+def close_scores(
+    got: Array, expected: Sequence[NDArray[np.float64]], where: str, tolerance: float = 1e-5
+) -> None:
+    """As `close`, of scores `[B, U, W]`, of which a padded batch may have more than a row: the
+    impossible ones, and all that a row does not have, are -inf."""
+    assert len(got) == len(expected), where
+    for number, (one, row) in enumerate(zip(got, expected, strict=True)):
+        found, message = one[: len(row), : row.shape[1]], f"{where}, row {number}"
+        assert np.isneginf(one[: len(row), row.shape[1] :]).all(), message
+        np.testing.assert_array_equal(np.isneginf(found), np.isneginf(row), message)
+        real = ~np.isneginf(row)
+        size = max(1.0, float(np.abs(row[real]).max(initial=0.0)))
+        np.testing.assert_allclose(
+            found[real], row[real], atol=tolerance * size, rtol=0, err_msg=message
+        )
+
+
 def onnx_agrees(
     plan: Plan,
     got: Mapping[str, Array],

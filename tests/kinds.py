@@ -21,6 +21,7 @@ from rnnspec.plan.names import input_names, lengths_name
 from rnnspec.plan.nodes import (
     CategoryInput,
     CharactersInput,
+    CopiesInput,
     FramesInput,
     FutureInput,
     Input,
@@ -195,6 +196,8 @@ def _value(node: Input, length: int, draw: Generator) -> Any:
     match node:
         case TokensInput():
             return draw.integers(1, node.size, length)
+        case CopiesInput():
+            return source(node, length, draw)
         case CharactersInput():
             spelled = draw.integers(0, 6, length)
             return [draw.integers(1, node.size, count) for count in spelled]
@@ -219,6 +222,18 @@ def _value(node: Input, length: int, draw: Generator) -> Any:
             gone[:, node.elapsed] = False  # a time is never missing
         value[gone] = np.nan
     return value
+
+
+def source(node: CopiesInput, length: int, draw: Generator) -> NDArray[np.int64]:
+    """Tokens of which half are in the vocabulary of the answer, and the others are of three, one of
+    them not to be answered."""
+    known = draw.integers(2, node.size, length)
+    lacking = draw.integers(0, 3, length)
+    seen = draw.random(length) < 0.5
+    lacking[seen] = -1
+    first = [int(np.flatnonzero(lacking == each)[0]) for each in lacking]
+    further = np.array([node.size + at for at in first], np.int64)
+    return np.where(seen, known, np.where(lacking == 2, ~further, further))
 
 
 def batched(plan: Plan, rows: Sequence[Row], extra: int = 0, filler: float = 0.0) -> Batch:
@@ -252,7 +267,7 @@ def _padded(
             for token, into in zip(cell, rows, strict=False):
                 into[: len(token)] = token
         return values, counts
-    if isinstance(node, TokensInput):
+    if isinstance(node, TokensInput | CopiesInput):
         values = np.full((len(cells), steps), int(bool(filler)), np.int64)
     else:
         width = 1 if isinstance(node, SeriesInput) else np.shape(cells[0])[-1]

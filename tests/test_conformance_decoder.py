@@ -17,7 +17,7 @@ from rnnspec.reference import answers, scores
 from rnnspec.run.session import Session
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
-from tests.answers import close
+from tests.answers import close_scores
 from tests.kinds import batched, feeds, output, plan_of, random_rows, spec_data, strong_weights
 from tests.texts import agree, of_onnx, of_torch, tasks
 
@@ -150,11 +150,25 @@ def others_with_text() -> dict[str, dict[str, Any]]:
         "hidden without attention": decoder_spec("none", hidden=5, strategy=beam),
         "dropouts": decoder_spec("additive", "before", context_dropout=0.3, dropout=0.2),
     }
+    pairs = zip(cycle(name for name in ATTENTIONS if name != "none"), STRATEGIES, strict=False)
+    for number, (attention, strategy) in enumerate(pairs):
+        for attend in ("after", "before"):
+            cell, feeding = CELLS[number % 6], number % 3 == 0
+            data = decoder_spec(attention, attend, feeding, cell, copy="words")
+            data["decoder"]["strategy"] = of_words(STRATEGIES[strategy])
+            data["data"]["output"] = [output("out_words")]
+            found[f"copying, {attention} {attend}, {cell}, {strategy}"] = data
     for attention in ("additive", "multi_head", "monotonic", "covered"):
         for strategy in ("greedy", "beam", "sample"):
             data = decoder_spec(attention, copy="words", strategy=STRATEGIES[strategy])
             data["data"]["output"] = [output("out_words")]
             found[f"copying, {attention}, {strategy}"] = data
+    # Nothing of the vocabulary may be answered: what is not copied is the end.
+    for number, only in enumerate(("greedy", "beam", "sample")):
+        rules = {"banned": ["one", "two", "three"], "no_repeat": 2 * (number == 2)}
+        data = decoder_spec("additive", copy="words", strategy={only: rules}, min_steps=2)
+        data["data"]["output"] = [output("out_words")]
+        found[f"only copying, {only}"] = data
     several = spec_data(
         "N:M", ["frames", "key_steps", "spelled", "category"], [output("out_tokens")],
         [{"cell": "gru", "units": 4, "direction": "bidirectional"}],
@@ -162,6 +176,20 @@ def others_with_text() -> dict[str, dict[str, Any]]:
                  "attention": "additive", "strategy": beam},
     )  # fmt: skip
     return {**found, "several inputs": several}
+
+
+def of_words(strategy: Any) -> Any:
+    """The same strategy with words in the place of characters."""
+    if not isinstance(strategy, dict):
+        return strategy
+    words = {"a": "one", "b": "two", "c": "three", "d": "one"}
+    ((name, settings),) = strategy.items()
+    tokens = {
+        key: [words[each] for each in value]
+        for key, value in settings.items()
+        if key in ("banned", "prefix")
+    }
+    return {name: {**settings, **tokens}}
 
 
 SPECS = cases()
@@ -192,6 +220,9 @@ def test_torch_scores_as_the_reference_does(name: str) -> None:
     (out,) = plan.outputs
     draw = np.random.default_rng(5)
     truth = [[*draw.integers(1, 5, count), 0] for count in (3, 0, 1, 4, 2)]
+    for one, row in zip(truth, rows, strict=True):  # with what the row may copy
+        one[: len(one) // 2] = row.get("words.copies", one)[: len(one) // 2]
+        one[:] = [number if number >= 0 else ~number for number in one]
     expected = scores(plan, weights, rows, [{out.column: t} for t in truth])[out.column]
     model = Model(plan).eval()
     model.load_canonical(weights)
@@ -200,7 +231,7 @@ def test_torch_scores_as_the_reference_does(name: str) -> None:
         into[: len(one)] = torch.tensor(one)
     with torch.no_grad():
         got = model(batched(plan, rows, extra=1, filler=3.7), {out.column: padded})[out.column]
-    close(got.numpy(), expected, name)
+    close_scores(got.numpy(), expected, name)
 
 
 @pytest.mark.parametrize("name", SPECS)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rnnspec.plan import Plan
-from rnnspec.plan.nodes import Attend, AttentionKind, CopyMix, Decoder, Scores, TextOutput
+from rnnspec.plan.nodes import Attend, AttentionKind, Decoder, Scores, TextOutput
 from rnnspec.reference import answers, scores
 from rnnspec.reference.attention import Looked, attend, unlooked
 from rnnspec.reference.decode import Body, Left
@@ -126,7 +126,8 @@ def test_copying_mixes_what_is_written_with_what_is_read() -> None:
     decoder = plan.node("decoder")
     assert isinstance(decoder, Decoder)
     weights = {name: np.asarray(v, float) for name, v in strong_weights(plan).items()}
-    row = {"words": [2, 4, 1, 2]}
+    # "one three other one": the vocabulary of the answer lacks the third, its number is 5 + 2
+    row = {"words": [2, 4, 1, 2], "words.copies": [2, 4, 5 + 2, 2]}
     body = Body(plan, decoder, weights, values_of(plan, weights, row))
     found, left = body.advance(0, Left())
     assert np.exp(found).sum() == pytest.approx(1)
@@ -134,10 +135,12 @@ def test_copying_mixes_what_is_written_with_what_is_read() -> None:
     share = 1 / (1 + exp(-gate))
     read = left.looked["decoder.context"].last
     written = softmax(left.last["decoder.scores"].tolist())
-    for number, copied in ((0, 0), (1, read[2]), (2, read[0] + read[3]), (3, 0), (4, read[1])):
+    for number, copied in ((0, 0), (1, 0), (2, read[0] + read[3]), (3, 0), (4, read[1])):
         assert exp(found[number]) == pytest.approx(share * written[number] + (1 - share) * copied)
-    (copy,) = (each for each in decoder.body if isinstance(each, CopyMix))
-    assert copy.numbers == (1, 1, 2, 3, 4)
+    assert exp(found[7]) == pytest.approx((1 - share) * read[2])
+    assert np.isneginf(found[[5, 6, 8]]).all()
+    # fed back it is the unknown
+    np.testing.assert_array_equal(body.advance(7, left)[0], body.advance(1, left)[0])
 
 
 def test_tied_scores_share_the_table() -> None:

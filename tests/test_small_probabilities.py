@@ -33,7 +33,7 @@ from rnnspec.to_onnx.rewrite import SMALL_SIGMOID, rewritten
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.attention.monotonic import NEVER, log_scan
 from rnnspec.to_torch.copying import copied_of, grouped
-from tests.answers import close
+from tests.answers import close, close_scores
 from tests.kinds import batched, feeds, output, plan_of, random_rows, spec_data, strong_weights
 from tests.test_conformance_decoder import ATTENTIONS, STRATEGIES, decoder_spec
 from tests.test_reference_nodes import node as attend_node
@@ -73,16 +73,18 @@ def test_torch_scores_improbable_copies_as_the_reference_does(attention: str, ga
     plan, _ = plan_of(copying(attention))
     weights, rows = extreme(plan, gate), random_rows(plan, LENGTHS)
     truth = [[2, 3, 4, 0], [0], [1, 4], [3, 3, 2, 0]]
+    for one, row in zip(truth, rows, strict=True):
+        one[:0] = [number for number in row["words.copies"][:1] if number > 4]
     expected = scores(plan, weights, rows, [{"out_words": t} for t in truth])["out_words"]
-    assert min(float(row.min()) for row in expected) < -60
-    padded = torch.full((len(rows), 4), -1)
+    assert min(float(row[row > -np.inf].min()) for row in expected) < -60
+    padded = torch.full((len(rows), 5), -1)
     for into, one in zip(padded, truth, strict=True):
         into[: len(one)] = torch.tensor(one)
     model = Model(plan).eval()
     model.load_canonical(weights)
     with torch.no_grad():
         got = model(batched(plan, rows, extra=1, filler=3.7), {"out_words": padded})["out_words"]
-    close(got.numpy(), expected, attention, tolerance=2e-5)
+    close_scores(got.numpy(), expected, attention, tolerance=2e-5)
 
 
 @pytest.mark.parametrize(("attention", "gate"), CASES)
@@ -110,6 +112,7 @@ def test_copies_are_mixed_as_decimals_with_many_digits_say() -> None:
     """ln(g softmax(s) + (1 - g) c) of See et al. 2017, by the reference, in 60 digits."""
     plan, _ = plan_of(copying("additive"))
     weights, (row,) = extreme(plan, -60.0), random_rows(plan, (5,))
+    row["words.copies"] = np.array([2, 5 + 1, 2, 5 + 1, 4])
     exact = {name: value.astype(np.float64) for name, value in weights.items()}
     decoder, node = plan.node("decoder"), plan.node("decoder.copy")
     assert isinstance(decoder, Decoder) and isinstance(node, CopyMix)
@@ -120,17 +123,17 @@ def test_copies_are_mixed_as_decimals_with_many_digits_say() -> None:
     energies = left.looked["decoder.context"].logs
     with localcontext() as digits:
         digits.prec = 60
-        shares = [Decimal(float(s)).exp() for s in scores_of]
+        shares = [Decimal(float(s)).exp() for s in scores_of] + [Decimal(0)] * 5
         weighed = [Decimal(float(e)).exp() for e in energies]
         gate = 1 / (1 + (-Decimal(affine)).exp())
         for number, share in enumerate(shares):
-            copied = sum(
-                weight / sum(weighed)
-                for weight, place in zip(weighed, body.outer[node.tokens], strict=True)
-                if node.numbers[int(place)] == number
-            )
-            wanted = (gate * share / sum(shares) + (1 - gate) * copied).ln()
-            assert abs(float(wanted) - got[number]) < 1e-9 * abs(got[number])
+            pairs = zip(weighed, row["words.copies"], strict=True)
+            copied = sum((w for w, place in pairs if place == number), Decimal(0)) / sum(weighed)
+            wanted = gate * share / sum(shares) + (1 - gate) * copied
+            if not wanted:
+                assert np.isneginf(got[number])
+                continue
+            assert abs(float(wanted.ln()) - got[number]) < 1e-9 * abs(got[number])
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 33])
@@ -175,11 +178,13 @@ def test_a_scan_of_logarithms_has_a_gradient_where_nothing_arrives() -> None:
 
 
 def test_weights_of_one_token_are_summed_up_at_its_first_step() -> None:
-    numbers = torch.tensor([[7, 3, 7, 7, 3, 5], [4, 4, 4, 4, 4, 4]])
+    numbers = torch.tensor([[7, 3, 7, ~7, 3, 5], [4, 4, 4, 4, 4, 4]])
     there = torch.tensor([[True] * 5 + [False], [False] * 6])
-    copied = copied_of(numbers, there, nowhere=9)
+    copied = copied_of(numbers, there, size=3)
     assert copied.first[0, :5].tolist() == [0, 1, 0, 0, 1]
     assert copied.places.tolist() == [[7, 3, 9, 9, 9, 9], [9] * 6]
+    assert copied.shut is not None
+    assert copied.shut.nonzero().tolist() == [[0, 7]]
     logs = torch.tensor([[[-200.0, -1.0, -201.0, -150.0, -90.0, 0.0], [0.0] * 6]])
     sums = grouped(logs.double(), copied.first[None])[0, 0]
     wanted = np.logaddexp.reduce([-200.0, -201.0, -150.0]), np.logaddexp(-1.0, -90.0)

@@ -211,7 +211,7 @@ def test_draws_follow_the_probabilities() -> None:
 
 def test_nothing_excluded_is_ever_chosen() -> None:
     search = Search(min_steps=3, banned=(4,), no_repeat=1)
-    rules = Rules(search, 6)
+    rules = Rules(search)
     history = torch.tensor([[-1, 2], [3, 5]])
     open_to = rules.choice(torch.zeros(2, 6), history, 2) > -torch.inf
     assert open_to.tolist() == [
@@ -221,9 +221,9 @@ def test_nothing_excluded_is_ever_chosen() -> None:
 
 
 def test_only_rules_that_look_back_keep_the_history() -> None:
-    assert not Rules(Search(banned=(2,), min_steps=3), 5).history
-    assert Rules(Search(no_repeat=2), 5).history
-    assert Rules(Search(repetition_penalty=1.1), 5).history
+    assert not Rules(Search(banned=(2,), min_steps=3)).history
+    assert Rules(Search(no_repeat=2)).history
+    assert Rules(Search(repetition_penalty=1.1)).history
 
 
 def prompted(cell: str, search: Search) -> Plan:

@@ -25,6 +25,7 @@ class Batch:
 
     - tokens `[B, T]` int64, frames `[B, T, W]` and series `[B, T, 1]` of numbers (NaN for a missing
       one), keys `[B, T, size]` float32 of 0 and 1, with lengths `[B]`; all as long in each row;
+    - what may be copied of tokens `[B, T]` int64 with lengths `[B]`;
     - characters of tokens `[B, T, C]` int64 with lengths `[B, T]`;
     - categories `[B]` int64 and vectors `[B, W]` of numbers, with lengths of 1;
     - values ahead of a series `[B, H, 1]`, with lengths of H.

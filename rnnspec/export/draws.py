@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ from numpy.typing import NDArray
 
 from rnnspec.data.decode import WHITE_SPACE, fold, words
 from rnnspec.plan import ClassFacts, Facts, NumericFacts, TextFacts
+from rnnspec.plan.copies import source_numbers
 from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.plan.nodes import (
     CategoryInput,
     CharactersInput,
+    CopiesInput,
     FramesInput,
     FutureInput,
     Input,
@@ -27,6 +30,8 @@ from rnnspec.plan.nodes import (
 
 UNKNOWN_SHARE = 0.1
 """Share of tokens and labels that stand in no vocabulary."""
+COPIED_SHARE, FOREIGN = 0.4, 3
+"""The share where tokens may be copied, and how many such tokens there are."""
 MISSING_SHARE = 0.2
 """Share of numbers that are missing, where they may be."""
 GAPS = (*WHITE_SPACE, *" " * len(WHITE_SPACE))
@@ -45,11 +50,31 @@ class Drawn:
 
 
 def drawn(
-    node: Input, facts: Facts, lengths: Sequence[int], draw: Generator, before: Mapping[str, Drawn]
+    node: Input,
+    facts: Facts,
+    lengths: Sequence[int],
+    draw: Generator,
+    before: Mapping[str, Drawn],
+    copied: Mapping[str, CopiesInput],
 ) -> Drawn:
-    """Values of an input for rows of these lengths; `before` are those of earlier inputs."""
+    """Values of an input for rows of these lengths; `before` are those of earlier inputs, `copied`
+    the nodes of what may be copied, by column."""
     known = facts.inputs[node.column]
     match node:
+        case CopiesInput(answers=answers, banned=banned):
+            wanted = facts.outputs[answers]
+            assert isinstance(wanted, TextFacts)
+            rows = before[node.column].told
+            if node.kind == "words":
+                rows = [words(row) for row in rows]
+            found = [np.array(source_numbers(r, wanted.vocabulary, banned), np.int64) for r in rows]
+            return Drawn(found, found)
+        case TokensInput(column=column) if column in copied:
+            assert isinstance(known, TextFacts)
+            foreign = [*_unknown(known.vocabulary.entries, FOREIGN), *copied[column].banned]
+            alone = {"chars": lambda t: len(t) == 1, "words": lambda t: words(t) == [t]}
+            foreign = list(filter(alone.get(node.kind), foreign))
+            return _tokens(node, known, lengths, draw, foreign)
         case TokensInput(kind="subwords"):
             numbers = [draw.integers(1, node.size, length) for length in lengths]
             return Drawn(numbers, numbers)
@@ -79,12 +104,25 @@ def drawn(
 
 def unknown(entries: Sequence[str]) -> str:
     """A character, of a private plane, that is in no vocabulary of texts with a meaning."""
-    return next(c for c in map(chr, range(0xF0000, 0xFFFFE)) if c not in entries)
+    return _unknown(entries, 1)[0]
 
 
-def _tokens(node: TokensInput, known: TextFacts, lengths: Sequence[int], draw: Generator) -> Drawn:
+def _unknown(entries: Sequence[str], count: int) -> list[str]:
+    """Several such characters."""
+    return list(islice((c for c in map(chr, range(0xF0000, 0xFFFFE)) if c not in entries), count))
+
+
+def _tokens(
+    node: TokensInput,
+    known: TextFacts,
+    lengths: Sequence[int],
+    draw: Generator,
+    foreign: Sequence[str] = (),
+) -> Drawn:
+    """With `foreign`, these are the tokens that the vocabulary lacks, and there are more of them:
+    each may come again in its row."""
     entries = known.vocabulary.entries
-    rows = [_row(node, entries, length, draw) for length in lengths]
+    rows = [_row(node, entries, length, draw, foreign) for length in lengths]
     read = [[fold(c) for c in row] if node.fold_case else row for row in rows]
     numbers = [np.array(known.vocabulary.numbers(row), np.int64) for row in read]
     if node.kind == "tokens":
@@ -92,12 +130,19 @@ def _tokens(node: TokensInput, known: TextFacts, lengths: Sequence[int], draw: G
     return Drawn([_written(node, row, draw) for row in rows], numbers)
 
 
-def _row(node: TokensInput, entries: Sequence[str], length: int, draw: Generator) -> list[str]:
+def _row(
+    node: TokensInput,
+    entries: Sequence[str],
+    length: int,
+    draw: Generator,
+    foreign: Sequence[str],
+) -> list[str]:
     """Tokens, some of them unknown, some in upper case if case is folded."""
-    foreign, tokens = unknown(entries), []
+    share = COPIED_SHARE if foreign else UNKNOWN_SHARE
+    unknowns, tokens = foreign or [unknown(entries)], list[str]()
     for _ in range(length):
-        token = foreign
-        if entries and draw.random() >= UNKNOWN_SHARE:
+        token = unknowns[int(draw.integers(len(unknowns))) if foreign else 0]
+        if entries and draw.random() >= share:
             token = entries[int(draw.integers(len(entries)))]
         if node.fold_case and draw.random() < 0.5 and fold(token.upper()) == token:
             token = token.upper()

@@ -15,6 +15,7 @@ from rnnspec.plan import Facts, Plan
 from rnnspec.plan.names import SEED, draws, first_sequence, lengths_name
 from rnnspec.plan.nodes import (
     CharactersInput,
+    CopiesInput,
     FutureInput,
     Input,
     KeysInput,
@@ -63,8 +64,9 @@ def _probe(
     plan: Plan, facts: Facts, lengths: NDArray[np.int64], draw: Generator, ids: bool
 ) -> Probe:
     found: dict[str, Drawn] = {}
+    copied = {node.column: node for node in plan.inputs if isinstance(node, CopiesInput)}
     for node in plan.inputs:
-        found[node.key] = drawn(node, facts, lengths.tolist(), draw, found)
+        found[node.key] = drawn(node, facts, lengths.tolist(), draw, found, copied)
     numbers = _feeds(interface(plan, facts, ids=True).inputs, found, ids=True)
     batch = {node.key: _for_module(node, numbers, lengths, draw) for node in plan.inputs}
     told = numbers if ids else _feeds(interface(plan, facts).inputs, found, ids=False)
@@ -120,7 +122,7 @@ def _one_more(values: NDArray[Any], wanted: bool) -> NDArray[Any]:
 
 
 def _noise(node: Input, shape: tuple[int, ...], draw: Generator) -> NDArray[Any]:
-    if isinstance(node, TokensInput):
+    if isinstance(node, TokensInput | CopiesInput):
         return draw.integers(0, node.size, shape)
     if isinstance(node, KeysInput):
         return draw.integers(0, 2, shape).astype(np.float32)

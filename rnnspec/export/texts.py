@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rnnspec.data import decode
 from rnnspec.errors import ExportError
 from rnnspec.export.compare import DEFECT, LOST, ROUNDING_FACTOR, Seen
 from rnnspec.export.probes import Probe
-from rnnspec.plan import Facts, TextFacts
+from rnnspec.plan import Facts, Plan, TextFacts
+from rnnspec.plan.copies import named
 from rnnspec.plan.names import UNKNOWN, output_names
-from rnnspec.plan.nodes import TextOutput
+from rnnspec.plan.nodes import CopiesInput, TextOutput
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.search import Texts
 
@@ -51,7 +53,7 @@ def compare_texts(
         raise ExportError(f"{node.column}: {LOST.format('scores of nan')}")
     names = output_names(asked.exact.plan, node, ids)
     scores_name = f"{names[0].removesuffix('.ids')}.scores"
-    known = _Known.of(node, facts, probe, ids)
+    known = _Known.of(asked.exact.plan, node, facts, probe, ids)
     expected, told = known.of_module(one), known.of_file(got, names)
     differing = [row for row in range(len(expected)) if expected[row] != told[row]]
     ties = _ties(asked, known, differing, told)
@@ -73,16 +75,17 @@ def compare_texts(
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """How numbers become an answer: `entries` by number, of text joined by `glue`, after the
-    row's own `prompts`, texts or lists of tokens."""
+    """How numbers become an answer: `entries` by number and what follows by the row's own
+    `sources`, of text joined by `glue`, after the row's own `prompts`, texts or lists of tokens."""
 
     entries: tuple[str, ...]
     glue: str | None
     prompts: list[Any]
     ids: bool
+    sources: list[Sequence[str]]
 
     @classmethod
-    def of(cls, node: TextOutput, facts: Facts, probe: Probe, ids: bool) -> _Known:
+    def of(cls, plan: Plan, node: TextOutput, facts: Facts, probe: Probe, ids: bool) -> _Known:
         known = facts.outputs.get(node.column, facts.inputs.get(node.column))
         assert isinstance(known, TextFacts)
         glue = {"words": " ", "chars": "", "tokens": None}[node.kind]
@@ -93,7 +96,13 @@ class _Known:
             if glue is None:
                 lists = zip(prompts, probe.lengths.tolist(), strict=True)
                 prompts = [tokens[:length] for tokens, length in lists]
-        return cls(("", UNKNOWN, *known.vocabulary.entries), glue, prompts, ids)
+        sources: list[Sequence[str]] = [()] * rows
+        if node.copies and not ids:
+            source = plan.node(node.copies)
+            assert isinstance(source, CopiesInput)
+            given = probe.feeds[source.column].tolist()
+            sources = [decode.words(row) if source.kind == "words" else row for row in given]
+        return cls(("", UNKNOWN, *known.vocabulary.entries), glue, prompts, ids, sources)
 
     def of_module(self, texts: Texts) -> list[Told]:
         numbers, lengths = texts.numbers.tolist(), texts.lengths.tolist()
@@ -105,7 +114,8 @@ class _Known:
     def _plain(self, numbers: list[int], row: int) -> Any:
         if self.ids:
             return numbers
-        tokens, prompt = [self.entries[number] for number in numbers], self.prompts[row]
+        tokens = list(named(self.entries, numbers, self.sources[row]))
+        prompt = self.prompts[row]
         if self.glue is None:
             return prompt + tokens
         glue = self.glue if prompt and tokens else ""

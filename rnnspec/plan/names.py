@@ -7,6 +7,7 @@ from rnnspec.plan.nodes import (
     CategoryInput,
     CharactersInput,
     ClassOutput,
+    CopiesInput,
     ForecastOutput,
     FramesInput,
     Input,
@@ -50,10 +51,12 @@ def lengths_name(plan: Plan, ids: bool) -> str:
 
 def input_names(plan: Plan, node: Input, ids: bool) -> tuple[str, ...]:
     """The inputs that stand for `node`, without those of lengths of the time axis. The characters
-    of texts are none: the model finds them."""
+    of texts, and what may be copied of them, are none: the model finds them."""
     match node:
         case CharactersInput():
             return (node.key, f"{node.key}.lengths") if ids else ()
+        case CopiesInput():
+            return (node.key,) if ids else ()
         case TokensInput() | CategoryInput():
             return (f"{node.column}.ids",) if ids else (node.column,)
         case _:

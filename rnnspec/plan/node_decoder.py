@@ -23,7 +23,8 @@ AttentionKind = Literal[
 @dataclass(frozen=True, slots=True)
 class Previous:
     """The number of the token before each step, `[B, U]` below `size`; 0, the mark, before the
-    first. The first node of the body of a decoder over tokens."""
+    first. A token that was copied and has no such number is the unknown here. The first node of the
+    body of a decoder over tokens."""
 
     name: str
     size: int
@@ -111,12 +112,13 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class CopyMix:
-    """Log-probabilities of a decoder that may copy tokens of its source, `[B, U, size]`.
+    """Log-probabilities of a decoder that may copy tokens of its source, `[B, U, size + T]`.
 
-    log(g softmax(source) + (1 - g) c), where c_w is the sum of the weights of `attend` at the steps
-    whose token of the input node `tokens` is number w of the answer's vocabulary, and
-    g = sigmoid(w_g · gate + b_g) (See et al. 2017, equations 8 and 9). `numbers[n]` is the number,
-    in the answer's vocabulary, of number n of the input's (1, the unknown, where it has none).
+    log(g softmax(source) + (1 - g) c) over the numbers of `tokens`, a `CopiesInput` of T steps:
+    c_w is the sum of the weights of `attend` at the steps whose number is w, softmax(source) is 0
+    from `size` on, and g = sigmoid(w_g · gate + b_g) (See et al. 2017, equations 8 and 9). What
+    stands neither in the vocabulary nor in the row's source has -inf. A row of no steps copies
+    nothing, and its probabilities sum to g.
     """
 
     name: str
@@ -126,7 +128,6 @@ class CopyMix:
     attend: str
     tokens: str
     size: int
-    numbers: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,31 @@ class CharactersInput:
 
 
 @dataclass(frozen=True, slots=True)
+class CopiesInput:
+    """What an answer may copy from the `words`, `chars` or `tokens` of `column`: numbers `[B, T]`,
+    with their lengths `[B]`.
+
+    That of a token that is among the `size` numbers of the vocabulary of the output column
+    `answers`; of any other `size` + the first step, from 0, that holds the same token
+    (`rnnspec.plan.copies`). 0 is nothing to copy. ~number stands for a token that may not be
+    answered: one of `banned`, tokens that the vocabulary lacks. `steps` is the `TokensInput` that
+    has the tokens.
+    """
+
+    name: str
+    column: str
+    steps: str
+    kind: TokenKind
+    answers: str
+    size: int
+    banned: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"{self.column}.copies"
+
+
+@dataclass(frozen=True, slots=True)
 class CategoryInput:
     """The label in `column` as a number `[B]` below `size`; one that training never showed, or a
     missing one, is the unknown."""

@@ -98,6 +98,10 @@ class Search:
     is left, the end mark is answered. `prefix` numbers come first, whatever is banned, and count as
     steps and in scores. Tokens of a prompt stand before them and count as neither; repetition is
     looked for in them too.
+
+    Where tokens may be copied, all of this is over the numbers of `CopiesInput`: a token that the
+    vocabulary lacks is penalised, and found to come again, by its number as any other; what may not
+    be answered is excluded as banned numbers are; `prefix` and `banned` are of the vocabulary.
     """
 
     strategy: Strategy = "greedy"
@@ -130,6 +134,9 @@ class TextOutput:
     search: after the mark, or at once in a decoder with `whole_prompt` unless there are none.
     Steps, scores and the numbers answered are those of what follows; a text that is answered has
     the prompt, as it was given, before it.
+
+    With `copies`, a `CopiesInput` of T steps, scores are `[B, U, size + T]`; number `size` + j is
+    the token at step j of the row's source, as it was given.
     """
 
     name: str
@@ -139,6 +146,7 @@ class TextOutput:
     size: int
     search: Search = Search()
     prompt: str = ""
+    copies: str = ""
 
 
 PARAMETERS: dict[Distribution, int] = {

@@ -26,6 +26,7 @@ from rnnspec.plan.node_decoder import (
 from rnnspec.plan.node_inputs import (
     CategoryInput,
     CharactersInput,
+    CopiesInput,
     Elapsed,
     FramesInput,
     FutureInput,
@@ -80,6 +81,7 @@ __all__ = [
     "CategoryInput",
     "CharactersInput",
     "ClassOutput",
+    "CopiesInput",
     "CopyMix",
     "Decoder",
     "Delayed",
@@ -136,6 +138,7 @@ Cardinality = Literal["1:1", "N:1", "1:N", "N:N", "N:M"]
 Input = (
     TokensInput
     | CharactersInput
+    | CopiesInput
     | CategoryInput
     | FramesInput
     | KeysInput
@@ -215,7 +218,7 @@ def sources(node: Node) -> Iterator[str]:
         case CopyMix():
             yield from (node.source, node.gate, node.attend, node.tokens)
         case TextOutput():
-            yield from (name for name in (node.source, node.prompt) if name)
+            yield from (name for name in (node.source, node.prompt, node.copies) if name)
         case ForecastOutput():
             yield from (name for name in (node.source, node.moments) if name)
         case SeriesInput():
@@ -227,6 +230,7 @@ def sources(node: Node) -> Iterator[str]:
         case (
             TokensInput()
             | CharactersInput()
+            | CopiesInput()
             | CategoryInput()
             | FramesInput()
             | KeysInput()

@@ -11,6 +11,7 @@ from rnnspec.errors import DataError
 from rnnspec.plan.facts import UNKNOWN_ID, Facts, TextFacts, Vocabulary
 from rnnspec.plan.nodes import (
     Attend,
+    CopiesInput,
     CopyMix,
     Decoder,
     Delayed,
@@ -87,12 +88,12 @@ def write_answer(written: Written) -> None:
             f" are {width} wide; set decoder.hidden or decoder.embed so that they are equal"
         )
     written.body.append(Scores("decoder.scores", read.name, read.width, size, tied))
+    copies, name, column = "", f"output.{target.column}", target.column
     if settings.copy_from is not None:
-        _copy(written, settings.copy_from, read, known.vocabulary)
+        copies = _copy(written, settings.copy_from, read, column, known.vocabulary)
     assert isinstance(target, language.WordsOutput | language.CharsOutput | language.TokensOutput)
-    search = search_of(settings, known, target.column)
-    name, column = f"output.{target.column}", target.column
-    end = TextOutput(name, "decoder", column, target.as_, size, search)
+    search = search_of(settings, known, column, bool(copies))
+    end = TextOutput(name, "decoder", column, target.as_, size, search, copies=copies)
     written.nodes.extend([_decoder(written, 0), end])
 
 
@@ -262,29 +263,32 @@ class _Starts:
         return name
 
 
-def _copy(written: Written, column: str, gate: Read, answers: Vocabulary) -> None:
-    """Mixes what may be copied into the scores."""
-    known = written.facts.inputs[column]
-    assert isinstance(known, TextFacts)
-    node = next(n for n in written.nodes if isinstance(n, TokensInput) and n.column == column)
-    numbers = (UNKNOWN_ID, UNKNOWN_ID, *answers.numbers(known.vocabulary.entries))
-    size = len(answers)
-    written.body.append(
-        CopyMix(
-            "decoder.copy",
-            "decoder.scores",
-            gate.name,
-            gate.width,
-            "decoder.context",
-            node.name,
-            size,
-            numbers,
-        )
+def _copy(written: Written, column: str, gate: Read, answers: str, vocabulary: Vocabulary) -> str:
+    """Mixes what may be copied into the scores; the name of the input of it."""
+    place, steps = next(
+        (at, n)
+        for at, n in enumerate(written.nodes)
+        if isinstance(n, TokensInput) and n.column == column
     )
+    size, name = len(vocabulary), f"{steps.name}.copies"
+    tokens = dict.fromkeys(written.settings.strategy.banned)
+    numbers = zip(tokens, vocabulary.numbers(list(tokens)), strict=True)
+    banned = tuple(token for token, number in numbers if number == UNKNOWN_ID)
+    copies = CopiesInput(name, column, steps.name, steps.kind, answers, size, banned)
+    written.nodes.insert(place + 1, copies)
+    scores, context = "decoder.scores", "decoder.context"
+    mix = CopyMix("decoder.copy", scores, gate.name, gate.width, context, name, size)
+    written.body.append(mix)
+    return name
 
 
-def search_of(settings: kinds.Decoder, known: TextFacts, column: str) -> Search:
-    """The search of a decoder whose answers have the facts `known`. Raises DataError."""
+def search_of(
+    settings: kinds.Decoder, known: TextFacts, column: str, copies: bool = False
+) -> Search:
+    """The search of a decoder whose answers have the facts `known`. Raises DataError.
+
+    Where tokens may be copied, those that are banned need not be in the vocabulary.
+    """
     chosen, limit, factor = settings.strategy, settings.max_steps, 0.0
     if isinstance(limit, TimesInput):
         factor, limit = limit.times, limit.plus
@@ -310,8 +314,16 @@ def search_of(settings: kinds.Decoder, known: TextFacts, column: str) -> Search:
         repetition_penalty=chosen.repetition_penalty,
         no_repeat=chosen.no_repeat,
         prefix=_numbers(chosen.prefix, known.vocabulary, column, "prefix"),
-        banned=_numbers(chosen.banned, known.vocabulary, column, "banned"),
+        banned=_banned(chosen.banned, known.vocabulary, column, copies),
     )
+
+
+def _banned(
+    tokens: tuple[str, ...], vocabulary: Vocabulary, column: str, copies: bool
+) -> tuple[int, ...]:
+    if copies:
+        return tuple(n for n in vocabulary.numbers(tokens) if n != UNKNOWN_ID)
+    return _numbers(tokens, vocabulary, column, "banned")
 
 
 def _numbers(

@@ -8,6 +8,7 @@ from rnnspec.plan.nodes import (
     CategoryInput,
     CharactersInput,
     ClassOutput,
+    CopiesInput,
     Decoder,
     Dense,
     Dropout,
@@ -118,6 +119,8 @@ def _input(plan: Plan, node: Input | Elapsed | WindowMoments) -> Shape:
             return ("B", "T")
         case CharactersInput():
             return ("W", "C")
+        case CopiesInput():
+            return ("B", "T")
         case CategoryInput():
             return ("B",)
         case FramesInput():
@@ -148,7 +151,8 @@ def _output(node: Output, found: Mapping[str, Shape]) -> Shape:
         case NumericOutput():
             return _answer(node, found, node.width, node.steps)
         case TextOutput():
-            return expect(node, found, ("B", "U", node.size), ("B", "U"))
+            size: str | int = f"{node.size} + T" if node.copies else node.size
+            return expect(node, found, ("B", "U", size), ("B", "U"))
         case ForecastOutput():
             source, wide = found[node.source], node.horizon * node.parameters
             fits = source in (("B", wide), ("B", "U", node.parameters))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from rnnspec.plan.nodes import (
     Attend,
+    CopiesInput,
     CopyMix,
     Decoder,
     Delayed,
@@ -79,7 +80,10 @@ def _own(plan: Plan, node: Node, found: Mapping[str, Shape]) -> Shape | None:
             attend = plan.node(node.attend)
             assert isinstance(attend, Attend), f"{node.name} copies by {node.attend}"
             assert found[node.source] == ("B", "U", node.size), f"{node.name} mixes {node.source}"
-            return ("B", "U", node.size)
+            tokens = plan.node(node.tokens)
+            fits = isinstance(tokens, CopiesInput) and tokens.size == node.size
+            assert fits, f"{node.name} cannot copy from {node.tokens}"
+            return ("B", "U", f"{node.size} + T")
     return None
 
 

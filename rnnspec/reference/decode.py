@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.plan.nodes import (
     Attend,
     CopyMix,
@@ -80,7 +81,7 @@ class Body:
     def _value(self, node: Node, values: Arrays, previous: float, left: Left) -> Array:
         match node:
             case Previous():
-                return np.asarray(float(previous))
+                return np.asarray(float(previous if previous < node.size else UNKNOWN_ID))
             case PreviousNumber():
                 return np.array([previous])
             case Delayed():
@@ -102,14 +103,16 @@ class Body:
         return step(node.answering_cell, parameters, inputs, states)
 
     def _mixed(self, node: CopyMix, values: Arrays, logs: Array) -> Array:
-        """Log-probabilities of the answer's tokens, written or copied; `logs` `[T]` are those of
-        the weights of attention."""
+        """Log-probabilities `[size + T]` of the answer's tokens, written or copied; `logs` `[T]`
+        are those of the weights of attention."""
         name = node.name
         gate = np.asarray(
             self.weights[f"{name}.w"] @ values[node.gate] + self.weights[f"{name}.b"][0]
         )
-        found = log_sigmoid(gate) + log_softmax(values[node.source])
-        for number, log in zip(self.outer[node.tokens], logs, strict=True):
-            place = node.numbers[int(number)]
-            found[place] = np.logaddexp(found[place], log_sigmoid(-gate) + log)
+        own = log_sigmoid(gate) + log_softmax(values[node.source])
+        found = np.append(own, np.full(len(logs), -np.inf))
+        for number, log in zip(self.outer[node.tokens].astype(int), logs, strict=True):
+            place = number if number >= 0 else ~number
+            if place:
+                found[place] = np.logaddexp(found[place], log_sigmoid(-gate) + log)
         return found

@@ -10,6 +10,7 @@ import numpy as np
 from rnnspec.plan.node_inputs import NOISE
 from rnnspec.plan.nodes import (
     CategoryInput,
+    CopiesInput,
     Elapsed,
     FramesInput,
     FutureInput,
@@ -24,11 +25,13 @@ from rnnspec.reference.functions import Array
 from rnnspec.reference.layers import Arrays
 
 Row = Mapping[str, Any]
-"""What a row holds for each input, by the node's `key`, without padding: token numbers `[T]`, the
-characters of each token as a list of lists, the number of a category, frames `[T, width]`, keys
-`[T, size]`, a vector `[width]`, a series `[T]` and its values ahead `[H]`; NaN is missing."""
+"""What a row holds for each input, by the node's `key`, without padding: token numbers `[T]`, what
+may be copied `[T]`, the characters of each token as a list of lists, the number of a category,
+frames `[T, width]`, keys `[T, size]`, a vector `[width]`, a series `[T]` and its values ahead
+`[H]`; NaN is missing."""
 Reading = (
     TokensInput
+    | CopiesInput
     | CategoryInput
     | FramesInput
     | Elapsed
@@ -44,7 +47,7 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
     """The value of an input: its column, its missing numbers stood for, scaled."""
     cell = np.asarray(row[node.key], np.float64)
     match node:
-        case TokensInput():
+        case TokensInput() | CopiesInput():
             return cell.reshape(-1)
         case CategoryInput():
             return cell.reshape(())

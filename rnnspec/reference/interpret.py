@@ -171,7 +171,9 @@ def text_task(plan: Plan, out: TextOutput, weights: Arrays, values: Arrays, seed
         _, left = body.advance(number, left)
     first = first_sequence(plan)
     limit = most_steps(out.search, len(values[first.name]) if first else 0)
-    return Task(out.search, following, left, begun[-1], limit, prompt, seed)
+    numbers = values[out.copies].astype(int).tolist() if out.copies else []
+    shut = frozenset(~number for number in numbers if number < 0)
+    return Task(out.search, following, left, begun[-1], limit, prompt, seed, shut)
 
 
 def _scores(plan: Plan, weights: Arrays, out: Output, values: Arrays, truth: Arrays) -> Array:
@@ -185,4 +187,5 @@ def _scores(plan: Plan, weights: Arrays, out: Output, values: Arrays, truth: Arr
         raw, _, left = task.read(left, number)
         found.append(raw)
         number = int(following)
-    return np.array(found).reshape(-1, out.size)
+    size = out.size + (len(values[out.copies]) if out.copies else 0)
+    return np.array(found).reshape(-1, size)

@@ -51,7 +51,8 @@ class Hypothesis:
 @dataclass(frozen=True, slots=True)
 class Task:
     """A search of one row: at most `limit` steps from `left` and the number `first` to be read;
-    `prompt` was read before, and `seed` is the row's own."""
+    `prompt` was read before, `seed` is the row's own, and so are the numbers `shut` that may not be
+    answered."""
 
     search: Search
     read: Read
@@ -60,6 +61,7 @@ class Task:
     limit: int
     prompt: tuple[int, ...] = ()
     seed: int = 0
+    shut: frozenset[int] = frozenset()
 
     def start(self) -> Hypothesis:
         return Hypothesis(self.left, self.first)
@@ -130,7 +132,7 @@ def _choices(task: Task, so_far: Hypothesis, truth: Array) -> Array:
         found[search.prefix[number]] = truth[search.prefix[number]]
         return found
     for token in range(len(truth)):
-        banned = token == UNKNOWN_ID or token in search.banned
+        banned = token == UNKNOWN_ID or token in search.banned or token in task.shut
         early = token == END_ID and number < search.min_steps
         if not banned and not early and not _repeats(task, so_far, token):
             found[token] = truth[token]

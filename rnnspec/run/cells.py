@@ -93,6 +93,20 @@ def _ids(column: InputColumn, cell: object, textual: bool) -> Integers:
     return _checked(column, decode.vector(cell, textual) if not _is_empty(cell, textual) else [])
 
 
+def _copies(column: InputColumn, cell: object, textual: bool) -> Integers:
+    """Numbers of a `CopiesInput` (`rnnspec.plan.nodes`), as `InputColumn` says."""
+    values = np.asarray([] if _is_empty(cell, textual) else decode.vector(cell, textual))
+    assert column.width is not None
+    most = column.width + len(values) - 1
+    wrong = (values < ~most) | (values > most) | (values != np.floor(values))
+    if wrong.any():
+        raise DataError(
+            f"holds {values[wrong][0]:g}, expected whole numbers from {~most} to {most}: those of"
+            f" the answer's vocabulary, and from {column.width} on those of {len(values)} steps"
+        )
+    return values.astype(np.int64)
+
+
 def _id(column: InputColumn, cell: object, textual: bool) -> Integers:
     return _checked(column, decode.number(cell, textual))
 
@@ -126,6 +140,7 @@ _READERS: Mapping[str, Callable[[InputColumn, object, bool], Any]] = {
     "bytes": _text,
     "tokens": _tokens,
     "ids": _ids,
+    "copies": _copies,
     "subwords": _ids,
     "characters": _id_lists,
     "category": _category,

@@ -32,7 +32,7 @@ def feeds_of(column: InputColumn, values: Sequence[Any]) -> Feeds:
             return {column.feed: _floats(column, np.stack(values))}
         case "frames" | "series":
             return {column.feed: _floats(column, padded(values))}
-        case "ids" | "subwords":
+        case "ids" | "copies" | "subwords":
             return {column.feed: padded(values)}
         case kind:
             assert kind in (*TEXTS, "category"), kind

@@ -22,12 +22,14 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from rnnspec.plan.copies import copied_column
 from rnnspec.plan.facts import Facts
 from rnnspec.plan.names import answer_name, input_names, labels_of, output_names
 from rnnspec.plan.nodes import (
     CategoryInput,
     CharactersInput,
     ClassOutput,
+    CopiesInput,
     ForecastOutput,
     FramesInput,
     FutureInput,
@@ -48,8 +50,8 @@ PARITY, INPUTS, OUTPUTS = "rnnspec.parity", "rnnspec.inputs", "rnnspec.outputs"
 QUOTING, TOKENIZER = "rnnspec.quoting", "rnnspec.tokenizer"
 
 InputKind = Literal[
-    "words", "chars", "bytes", "tokens", "ids", "characters", "category", "category_id", "keys",
-    "key_ids", "frames", "series", "future", "number", "vector", "subwords",
+    "words", "chars", "bytes", "tokens", "ids", "characters", "copies", "category", "category_id",
+    "keys", "key_ids", "frames", "series", "future", "number", "vector", "subwords",
 ]  # fmt: skip
 OutputKind = Literal[
     "class", "tags", "labels", "keys", "number", "vector", "frames", "text", "tokens", "ids",
@@ -59,7 +61,7 @@ TEXTS = ("words", "chars", "bytes")
 """Kinds of one text a row."""
 LABELLED = ("class", "tags", "labels", "keys")
 """Kinds that answer labels."""
-STEPS = (*TEXTS, "subwords", "tokens", "ids", "keys", "key_ids", "frames", "series")
+STEPS = (*TEXTS, "subwords", "tokens", "ids", "copies", "keys", "key_ids", "frames", "series")
 """Kinds of which all must have as many steps in a row."""
 
 
@@ -69,7 +71,10 @@ class InputColumn:
 
     A text (`words`, `chars`, `bytes`), a text that the tokenizer beside the model makes numbers
     of, or these themselves (`subwords`), a list of texts (`tokens`), a list of token numbers below
-    `width` (`ids`), for each token a list of numbers of its characters (`characters`), a label
+    `width` (`ids`), for each token its number where it may be copied (`copies`: below `width` that
+    of the answer's vocabulary, else `width` + the first step, from 0, that holds the same token;
+    ~number where it may not be answered, 0 for nothing to copy), for each token a list of numbers
+    of its characters (`characters`), a label
     (`category`) or its number below `width` (`category_id`), for each step a list of the labels
     that are on (`keys`) or of their numbers below `width` (`key_ids`), a list of steps of `width`
     numbers each (`frames`), the past of a series, a list of numbers (`series`), its `width` values
@@ -102,7 +107,8 @@ class OutputColumn:
     (`frames`); a text, a list of texts (`tokens`) or of numbers (`ids`), the `n_best` of them;
     `width` values ahead (`forecast`), with `quantiles` or other `parts` of a distribution. `drawn`
     answers want a seed; `double` ones are float64; `name` is the output of the graph, where it is
-    not called as the column.
+    not called as the column. With `copies`, number `width` + j of `ids` is the token at step j,
+    from 0, of that input column.
     """
 
     column: str
@@ -115,6 +121,7 @@ class OutputColumn:
     parts: tuple[str, ...] = ()
     drawn: bool = False
     double: bool = False
+    copies: str = ""
 
     @property
     def answer(self) -> str:
@@ -170,6 +177,8 @@ def _input(plan: Plan, node: Input, ids: bool) -> InputColumn:
             return column(_text_kind(node, ids), node.size if ids else None)
         case CharactersInput():
             return column("characters", node.size)
+        case CopiesInput():
+            return column("copies", node.size)
         case CategoryInput():
             return column("category_id", node.size) if ids else column("category")
         case KeysInput():
@@ -205,8 +214,10 @@ def _output(plan: Plan, node: Output, facts: Facts, ids: bool) -> OutputColumn:
         case TextOutput():
             kind = "ids" if ids else "tokens" if node.kind == "tokens" else "text"
             drawn = node.search.strategy == "sample"
-            best = node.search.n_best
-            return OutputColumn(column, kind, node.size, name=name, n_best=best, drawn=drawn)
+            best, copies = node.search.n_best, copied_column(plan, node)
+            return OutputColumn(
+                column, kind, node.size, name=name, n_best=best, drawn=drawn, copies=copies
+            )
         case ForecastOutput():
             parts = [n.rpartition(".")[2] for n in output_names(plan, node, ids)[1:]]
             return OutputColumn(

@@ -108,6 +108,9 @@ def smoothing_has_classes(spec: Spec) -> Iterator[Finding]:
     if spec.train.label_smoothing and not answers_classes(spec):
         message = "has no effect where no class is answered"
         yield Finding(("train", "label_smoothing"), message, "remove it", key=True)
+    elif spec.train.label_smoothing and spec.decoder and spec.decoder.copy_from is not None:
+        message = "has no effect with decoder.copy, where not every token can be answered to a row"
+        yield Finding(("train", "label_smoothing"), message, "remove it", key=True)
 
 
 def windows_carry_states(spec: Spec) -> Iterator[Finding]:

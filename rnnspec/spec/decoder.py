@@ -222,8 +222,9 @@ class Decoder(Model):
     copy_from: Text | None = Field(
         default=None,
         alias="copy",
-        description="Input column of which tokens may be copied into the answer (See et al., "
-        "2017); null means none. Needs attention.",
+        description="Input column of which tokens may be copied into the answer, also those that "
+        "the vocabulary lacks, as the row has them (See et al., 2017): words or tokens into words "
+        "or tokens, chars into chars. Null means none. Needs attention.",
     )
     hidden: Width | None = Field(
         default=None,

@@ -24,7 +24,13 @@ NoRepeat = Annotated[
     ),
 ]
 Tokens = Annotated[tuple[Text, ...], ListOf]
-Banned = Annotated[Tokens, Field(description="Tokens that are never answered.")]
+Banned = Annotated[
+    Tokens,
+    Field(
+        description="Tokens that are never answered; with decoder.copy also such as the vocabulary "
+        "lacks."
+    ),
+]
 Prefix = Annotated[Tokens, Field(description="Tokens that every answer begins with.")]
 
 

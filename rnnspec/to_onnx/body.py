@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.plan.nodes import (
     Attend,
     CopyMix,
@@ -43,8 +44,9 @@ __all__ = ["MEMORY", "Body", "State", "Stepped"]
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """What a step gives: `scores` `[R, size]` (of a forecast the raw numbers), the next states in
-    the order of `Body.states`, and the `weights` `[R, T]` of the last attention node, if asked for.
+    """What a step gives: `scores` `[R, size]`, where tokens are copied `[R, size + T]` (of a
+    forecast the raw numbers), the next states in the order of `Body.states`, and the `weights`
+    `[R, T]` of the last attention node, if asked for.
     """
 
     scores: str
@@ -107,6 +109,10 @@ class Body:
         for node in self._node.body:
             name = node.name
             match node:
+                case Previous() if self._copies:
+                    copied = emit.op("Less", [previous, emit.integer(node.size)], f"{name}.known")
+                    choice = [copied, previous, emit.integer(UNKNOWN_ID)]
+                    self._values[name] = emit.op("Where", choice, f"{name}.read")
                 case Previous() | PreviousNumber():
                     self._values[name] = previous
                 case Delayed():

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.plan.nodes import CopyMix
-from rnnspec.to_onnx.emitter import INT64, Attributes, Emitter
+from rnnspec.to_onnx.copies import first_alike
+from rnnspec.to_onnx.emitter import Attributes, Emitter
 from rnnspec.to_onnx.logs import added, log_sigmoid
 from rnnspec.to_onnx.pool import LEAST
 from rnnspec.to_onnx.rows import Rows
@@ -22,30 +23,34 @@ class Copying:
     """One `CopyMix` node: ln(g softmax(source) + (1 - g) c).
 
     `first` int64 `[B, T]` is the first step that holds the same token; `places` int64 `[B, T]`
-    where that token stands among the scores, at the first step that holds it, and one beyond all of
-    them at the other steps and past a row's length.
+    where that token stands among the `size + T` scores, at the first step that holds it, and one
+    beyond all of them at the other steps, past a row's length and where there is nothing to copy.
     """
 
     def __init__(self, low: Lowering, node: CopyMix) -> None:
         self._low, self._node = low, node
         emit, name, tokens = low.emit, node.name, low.steps(node.tokens)
-        table = emit.constant(np.array(node.numbers, np.int64), f"{name}.table")
-        numbers = emit.op("Gather", [table, tokens.name], f"{name}.by_time")
-        numbers = emit.op("Transpose", [numbers], f"{name}.by_row", {"perm": [1, 0]})
+        given = emit.op("Transpose", [tokens.name], f"{name}.by_row", {"perm": [1, 0]})
+        below = emit.op("Less", [given, emit.integer(0)], f"{name}.below")
+        opposite = emit.op("Sub", [emit.integer(-1), given], f"{name}.opposite")
+        numbers = emit.op("Where", [below, opposite, given], f"{name}.numbers")
         flat = emit.op("Squeeze", [tokens.lengths.mask(), emit.integers(2)], f"{name}.own.by_time")
         own = emit.op("Transpose", [flat], f"{name}.own", {"perm": [1, 0]})
-        self._first = first_alike(emit, numbers, own, name)
+        some = emit.op("Greater", [numbers, emit.integer(0)], f"{name}.some")
+        own = emit.op("And", [own, some], f"{name}.there")
+        self._first = first_alike(emit, numbers, name, own)
         extent = emit.op("Shape", [numbers], f"{name}.extent", {"start": 1, "end": 2})
         time = emit.op("Squeeze", [extent], f"{name}.time")
         steps = emit.op("Range", [emit.integer(0), time, emit.integer(1)], f"{name}.steps")
         begins = emit.op("Equal", [self._first, steps], f"{name}.begins")
         real = emit.op("And", [begins, own], f"{name}.real")
-        choice = [real, numbers, emit.integer(node.size)]
-        self._places = emit.op("Where", choice, f"{name}.places")
+        nowhere = emit.op("Add", [time, emit.integer(node.size)], f"{name}.nowhere")
+        self._places = emit.op("Where", [real, numbers, nowhere], f"{name}.places")
+        self._further = emit.op("Add", [extent, emit.integers(1)], f"{name}.further")
 
     def step(self, emit: Emitter, rows: Rows, scores: str, gate: str, logs: str) -> str:
-        """`[R, size]` of the scores `[R, size]`, what the gate reads, `[R, gate_width]`, and the
-        logarithms of the weights of attention, `[R, T]`."""
+        """`[R, size + T]` of the scores `[R, size]`, what the gate reads, `[R, gate_width]`, and
+        the logarithms of the weights of attention, `[R, T]`."""
         low, name = self._low, self._node.name
         column = emit.weight(f"{name}.w.column", low.weights[f"{name}.w"][:, np.newaxis])
         affine = emit.op("Gemm", [gate, column, low.canonical(f"{name}.b")], f"{name}.affine")
@@ -55,8 +60,8 @@ class Copying:
         answered = emit.op("LogSoftmax", [scores], f"{name}.answered", {"axis": -1})
         own = emit.op("Add", [answered, share], f"{name}.own")
         copied = emit.op("Add", [self._grouped(emit, rows, logs), closed], f"{name}.copied")
-        nowhere = rows.filled(emit.number(-np.inf), f"{name}.nowhere", 1)
-        mixed = emit.op("Concat", [own, nowhere], f"{name}.all", {"axis": 1})
+        nothing = rows.wide(low.emit.number(-np.inf), f"{name}.nothing", self._further)
+        mixed = emit.op("Concat", [own, nothing], f"{name}.all", {"axis": 1})
         places = rows.each(self._places)
         at = emit.op("GatherElements", [mixed, places], f"{name}.at", INTO_TOKENS)
         both = added(emit, at, copied, f"{name}.both")
@@ -79,16 +84,3 @@ class Copying:
         # 1 and more at the first steps: the largest of a group is exp(0).
         some = emit.op("Max", [sums, emit.number(1.0)], f"{name}.some")
         return emit.op("Add", [top, emit.op("Log", [some], f"{name}.more")], name)
-
-
-def first_alike(emit: Emitter, values: str, own: str, name: str) -> str:
-    """Int64 `[B, T]`: the first step of the row whose value, of `[B, T]`, is the same; of what is
-    not a row's `own`, bool `[B, T]`, any step."""
-    column = emit.op("Unsqueeze", [values, emit.integers(2)], f"{name}.column")
-    row = emit.op("Unsqueeze", [values, emit.integers(1)], f"{name}.row")
-    alike = emit.op("Equal", [column, row], f"{name}.alike")
-    there = emit.op("Unsqueeze", [own, emit.integers(1)], f"{name}.there")
-    both = emit.op("And", [alike, there], f"{name}.alike.own")
-    ones = emit.op("Cast", [both], f"{name}.alike.ones", {"to": INT64})
-    attributes: Attributes = {"axis": 2, "keepdims": 0}
-    return emit.op("ArgMax", [ones], f"{name}.first", attributes)

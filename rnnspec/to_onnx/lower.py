@@ -19,6 +19,7 @@ from rnnspec.plan.nodes import (
     CategoryInput,
     CharactersInput,
     ClassOutput,
+    CopiesInput,
     Decoder,
     Dense,
     Dropout,
@@ -47,7 +48,7 @@ from rnnspec.plan.nodes import (
     VectorInput,
     WindowMoments,
 )
-from rnnspec.to_onnx import combine, forecast, labels, numbers, outputs, tokens
+from rnnspec.to_onnx import combine, copies, forecast, labels, numbers, outputs, tokens
 from rnnspec.to_onnx.decoder import lower_decoder, needs_a_memory
 from rnnspec.to_onnx.dense import lower_dense
 from rnnspec.to_onnx.embed import lower_dropout, lower_embed
@@ -60,6 +61,7 @@ from rnnspec.to_onnx.values import Demand, Lowering, Value, demands, reads_last
 LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     TokensInput: tokens.lower_tokens,
     CharactersInput: tokens.lower_characters,
+    CopiesInput: copies.lower_copies,
     CategoryInput: labels.lower_category,
     KeysInput: labels.lower_keys,
     FramesInput: numbers.lower_frames,
@@ -106,7 +108,8 @@ def to_onnx(
 
     - a text as words, characters or bytes: string `<column>` [batch]; a list of tokens: string
       `<column>` [batch, time]. With `ids`, int64 `<column>.ids` [batch, time], and of spelled
-      tokens `<column>.characters` [batch, time, chars] and its `.lengths` [batch, time].
+      tokens `<column>.characters` [batch, time, chars] and its `.lengths` [batch, time], of tokens
+      that may be copied `<column>.copies` [batch, time] (see `CopiesInput`).
     - a category: string `<column>` [batch], with `ids` int64 `<column>.ids` [batch].
     - keys: string `<column>` [batch, time, keys], padded with ""; with `ids` float `<column>`
       [batch, time, labels] of 0 and 1.
@@ -126,7 +129,8 @@ def to_onnx(
     off, and `.probabilities`; numbers are `<column>` [batch], [batch, width] or
     [batch, time, width]; a forecast is `<column>.forecast` [batch, horizon] and what its
     distribution has besides. A text is `<column>` [batch], of tokens [batch, steps], with `ids`
-    int64 `<column>.ids` [batch, steps] and `.lengths` [batch], and its log-probability is `.scores`
+    int64 `<column>.ids` [batch, steps] (those that were copied by step of the source: see
+    `TextOutput`) and `.lengths` [batch], and its log-probability is `.scores`
     [batch]; several answers to a row are a dimension after the batch's. With `attention`,
     `.attention` [batch, steps, time] are the weights behind the best answer. Past the length of a
     row stand "" and 0.

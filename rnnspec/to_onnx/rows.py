@@ -93,6 +93,15 @@ class Rows:
         zero = self._emit.number(0.0)
         return self._once(("zeros", str(width)), lambda: self.filled(zero, f"{name}.zeros", width))
 
+    def wide(self, value: str, name: str, extent: str) -> str:
+        """`[R, W]`: everywhere `value`; `extent` int64 `[1]` is W."""
+
+        def make() -> str:
+            shape = self._emit.op("Concat", [self.count(), extent], f"{name}.shape", {"axis": 0})
+            return self._emit.op("Expand", [value, shape], name)
+
+        return self._once(("wide", value, extent), make)
+
     def by_beam(self, emit: Emitter, value: str, name: str, *shape: int) -> str:
         """`[B, width, *shape]` of `[R, *shape]`."""
         return emit.op("Reshape", [value, emit.integers(-1, self.width, *shape)], name)

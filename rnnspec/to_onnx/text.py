@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from rnnspec.plan.copies import copied_column
 from rnnspec.plan.facts import END_ID, TextFacts
 from rnnspec.plan.names import SEED, UNKNOWN, answer_name
 from rnnspec.plan.nodes import Attend, Decoder, TextOutput, TokensInput
 from rnnspec.to_onnx.body import Body
+from rnnspec.to_onnx.copies import Entries
 from rnnspec.to_onnx.emitter import FLOAT, INT64, STRING, Extent
 from rnnspec.to_onnx.rows import Rows, rows_of
 from rnnspec.to_onnx.search import beam, greedy, sample
@@ -28,6 +30,9 @@ def lower_text(low: Lowering, node: TextOutput) -> Vector:
     found = _search(low, node, decoder)
     if low.ids:
         doc = f"numbers of the tokens answered, {END_ID} past the end"
+        if node.copies:
+            column = copied_column(low.plan, node)
+            doc += f"; {node.size} + j is the token at step j, from 0, of {column!r}"
         _output(low, found.numbers, f"{name}.ids", INT64, [*several, ANSWER], doc)
         doc = "number of tokens answered, without the end mark"
         _output(low, found.lengths, f"{name}.lengths", INT64, several, doc)
@@ -56,16 +61,16 @@ def _search(low: Lowering, node: TextOutput, decoder: Decoder) -> Found:
     told = low.attention or bool(wide and search.coverage_penalty)
     body = Body(low, decoder, rows, told)
     begun = begin(low, node, decoder, body, rows)
-    limits = limits_of(low, node.name, search)
+    limits, entries = limits_of(low, node.name, search), Entries(low, node)
     if wide:
-        return beam.search(low, node, body, rows, begun, limits)
+        return beam.search(low, node, body, rows, begun, limits, entries)
     if search.strategy == "sample":
         doc = "the seed of each row's draws, any number"
         seed = low.emit.input(SEED, INT64, [BATCH], doc, reserved=True)
-        take = sample.drawn(low, node, seed)
+        take = sample.drawn(low, node, seed, entries)
     else:
         take = greedy.most_probable(low, node)
-    return greedy.search(low, node, body, rows, begun, limits, take)
+    return greedy.search(low, node, body, rows, begun, limits, entries, take)
 
 
 def _entries(low: Lowering, node: TextOutput) -> list[str]:
@@ -79,9 +84,32 @@ def _entries(low: Lowering, node: TextOutput) -> list[str]:
 
 def _tokens(low: Lowering, node: TextOutput, found: Found) -> str:
     emit, name = low.emit, node.name
-    texts = emit.strings(f"{name}.entries", _entries(low, node))
-    tokens = emit.op("Gather", [texts, found.numbers], f"{name}.tokens")
+    texts, numbers = emit.strings(f"{name}.entries", _entries(low, node)), found.numbers
+    if node.copies:
+        source, numbers = _source(low, node, found)
+        texts = emit.op("Concat", [texts, source], f"{name}.entries.all", {"axis": 0})
+    tokens = emit.op("Gather", [texts, numbers], f"{name}.tokens")
     return _after_tokens(low, node, tokens) if node.prompt else tokens
+
+
+def _source(low: Lowering, node: TextOutput, found: Found) -> tuple[str, str]:
+    """The tokens of all rows' sources as they were given, `[B * T]`, row by row; and the numbers
+    answered, of which those that were copied become places in what the vocabulary and these make
+    one after the other: Gather of texts is right for single ones only."""
+    emit, name = low.emit, f"{node.name}.source"
+    given = low.tokens[copied_column(low.plan, node)]
+    flat = emit.op("Reshape", [given, emit.integers(-1)], f"{name}.flat")
+    extents = emit.op("Shape", [given], f"{name}.extents")
+    batch, time = (
+        emit.op("Gather", [extents, emit.integer(axis)], f"{name}.extent") for axis in (0, 1)
+    )
+    rows = emit.op("Range", [emit.integer(0), batch, emit.integer(1)], f"{name}.rows")
+    starts = emit.op("Mul", [rows, time], f"{name}.starts")
+    axes = emit.integers(*range(1, 3 if node.search.n_best > 1 else 2))
+    starts = emit.op("Unsqueeze", [starts, axes], f"{name}.starts.each")
+    moved = emit.op("Add", [found.numbers, starts], f"{name}.moved")
+    known = emit.op("Less", [found.numbers, emit.integer(node.size)], f"{name}.known")
+    return flat, emit.op("Where", [known, found.numbers, moved], f"{name}.places")
 
 
 def _after_tokens(low: Lowering, node: TextOutput, tokens: str) -> str:
@@ -128,14 +156,22 @@ def _flat(low: Lowering, rows: Rows, texts: str, name: str) -> str:
 def _joined(low: Lowering, node: TextOutput, found: Found, shape: list[Extent]) -> str:
     """One text for each answer: a loop over the steps, which adds each token to a text."""
     emit, name, entries = low.emit, f"{node.name}.text", _entries(low, node)
-    last = len(shape)
+    last, numbers = len(shape), found.numbers
     order = [last, *range(last)]
-    by_step = emit.op("Transpose", [found.numbers], f"{name}.numbers", {"perm": order})
     texts = emit.strings(f"{name}.entries", entries)
     later, glue = texts, ""
     if node.kind == "words":
         glue = " "
         later = emit.strings(f"{name}.later", ["", *(f" {entry}" for entry in entries[1:])])
+    if node.copies:
+        source, numbers = _source(low, node, found)
+        texts = emit.op("Concat", [texts, source], f"{name}.entries.all", {"axis": 0})
+        glued = source
+        if glue:
+            space = emit.strings(f"{name}.space", [glue])
+            glued = emit.op("StringConcat", [space, source], f"{name}.source.later")
+        later = emit.op("Concat", [later, glued], f"{name}.later.all", {"axis": 0})
+    by_step = emit.op("Transpose", [numbers], f"{name}.numbers", {"perm": order})
     first_numbers = emit.op("Gather", [by_step, emit.integer(0)], f"{name}.first.numbers")
     begun = emit.op("Gather", [texts, first_numbers], f"{name}.first")
     if node.prompt:

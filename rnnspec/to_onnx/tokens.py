@@ -127,9 +127,7 @@ def _from_text(low: Lowering, node: TokensInput) -> tuple[str, str]:
         emit.typed(tokens, STRING, [BATCH, CHARS])
         found, lengths = bytes_of(emit, tokens, FIRST_BYTE, name)
         return emit.typed(found, INT64, [BATCH, TIME]), lengths
-    emit.typed(tokens, STRING, [BATCH, TIME])
-    if node.kind == "words":
-        low.tokens[node.column] = tokens
+    low.tokens[node.column] = emit.typed(tokens, STRING, [BATCH, TIME])
     found = numbered(low, tokens, {PAD: PAD_ID, **numbers}, UNKNOWN_ID, f"{name}.looked_up")
     return found, _lengths_of(low, found, 1, f"{name}.lengths")
 

@@ -15,29 +15,41 @@ from rnnspec.to_torch.weighted import Weighted
 
 @dataclass(frozen=True)
 class Copied:
-    """What B rows of T steps have to copy, `[B, T]` each.
+    """What B rows of T steps have to copy.
 
-    `first`: the first step that holds the same token. `places`: where that token stands among the
-    scores, at the first step that holds it; `nowhere`, which is one beyond them, at the others and
-    past the row's length, of which `there` are not.
+    `[B, T]` each: `there`, whether a step belongs to its row; `first`, the first step that holds
+    the same token; `places`, where that token stands among the `width` scores, at the first step
+    that holds it, and `width` at all others and where there is nothing to copy. `shut`
+    `[B, width]`: the numbers that may not be answered, None if there are none.
     """
 
     first: Tensor
     places: Tensor
     there: Tensor
-    nowhere: int
+    width: int
+    shut: Tensor | None = None
 
 
-def copied_of(numbers: Tensor, there: Tensor, nowhere: int) -> Copied:
-    """Of the numbers `[B, T]` of the tokens, below `nowhere`, at the steps `there` `[B, T]`."""
-    order = numbers.masked_fill(~there, nowhere).sort(dim=1, stable=True)
+def copied_of(numbers: Tensor, there: Tensor, size: int) -> Copied:
+    """Of the numbers `[B, T]` of a `CopiesInput` for a vocabulary of `size` numbers, at the steps
+    `there` `[B, T]`."""
+    width = size + numbers.shape[1]
+    there = there & (numbers != 0)
+    closed = numbers < 0
+    numbers = torch.where(closed, ~numbers, numbers).masked_fill(~there, width)
+    order = numbers.sort(dim=1, stable=True)
     steps = torch.arange(numbers.shape[1], device=numbers.device).expand_as(numbers)
     begins = F.pad(order.values[:, 1:] != order.values[:, :-1], (1, 0), value=True)
     begin = steps.masked_fill(~begins, 0).cummax(dim=1).values  # of each run of equal numbers
     firsts = order.indices.gather(1, begin)
     first = torch.empty_like(numbers).scatter_(1, order.indices, firsts)
-    places = torch.where(there & (first == steps), numbers, nowhere)
-    return Copied(first, places, there, nowhere)
+    places = torch.where(there & (first == steps), numbers, width)
+    shut = None
+    if bool((closed & there).any()):
+        every = torch.zeros((len(numbers), width + 1), dtype=torch.bool, device=numbers.device)
+        excluded = torch.where(closed, numbers, width)
+        shut = every.scatter_(1, excluded, True)[:, :width]
+    return Copied(first, places, there, width, shut)
 
 
 class CopyMix(Weighted):
@@ -49,16 +61,14 @@ class CopyMix(Weighted):
         self.w = nn.Parameter(torch.zeros(node.gate_width))
         self.b = nn.Parameter(torch.zeros(1))
         self.size = node.size
-        # No weight: not among the buffers that have canonical names.
-        self._numbers = torch.tensor(node.numbers)
 
-    def copied(self, tokens: Steps) -> Copied:
-        """What there is to copy of the source's tokens `[T, B]`."""
-        numbers = self._numbers.to(tokens.values.device)[tokens.values.t()]
-        return copied_of(numbers, tokens.lengths.mask.t(), self.size)
+    def copied(self, numbers: Steps) -> Copied:
+        """What there is to copy, of the numbers `[T, B]` of a `CopiesInput`."""
+        return copied_of(numbers.values.t(), numbers.lengths.mask.t(), self.size)
 
     def forward(self, source: Steps, gate: Steps, logs: Tensor, copied: Copied) -> Steps:
-        """`source` `[U, B * N, size]`; `logs` `[B, U * N, T]` of the weights of attention."""
+        """`[U, B * N, size + T]` of `source` `[U, B * N, size]`; `logs` `[B, U * N, T]` of the
+        weights of attention."""
         steps, rows, _ = source.values.shape
         chosen = F.linear(gate.values, self.w[None], self.b)
         own = F.logsigmoid(chosen) + F.log_softmax(source.values, dim=-1)
@@ -69,9 +79,9 @@ class CopyMix(Weighted):
             for each in (copied.first, copied.places)
         )
         others = F.logsigmoid(-chosen) + grouped(logs, first)
-        mixed = F.pad(own, (0, 1), value=-torch.inf)  # nowhere
+        mixed = F.pad(own, (0, copied.width + 1 - self.size), value=-torch.inf)
         both = torch.logaddexp(mixed.gather(2, places), others)
-        return Steps(mixed.scatter(2, places, both)[..., : self.size], source.lengths)
+        return Steps(mixed.scatter(2, places, both)[..., : copied.width], source.lengths)
 
 
 def grouped(logs: Tensor, first: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnspec.plan import nodes
+from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.to_torch.attention import Attention, Found
 from rnnspec.to_torch.copying import CopyMix
 from rnnspec.to_torch.evaluate import sequence
@@ -180,6 +181,8 @@ class Body:
         drawn: dict[str, Drawn],
     ) -> _Pass:
         values: dict[str, Steps | Tensor] = dict(reads.vectors)
+        if self.copies and isinstance(self.first_node, nodes.Previous):
+            previous = previous.masked_fill(previous >= self.first_node.size, UNKNOWN_ID)
         values[self.first_node.name] = Steps(previous, lengths)
         return _Pass(reads, lengths, values, {}, dict(states), drawn)
 

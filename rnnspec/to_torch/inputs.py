@@ -20,7 +20,7 @@ def steps_first(values: Tensor, lengths: Tensor) -> Steps:
 
 
 class Sequence(Weighted):
-    """Token numbers `[B, T]` or keys `[B, T, size]`, as they come."""
+    """Token numbers or numbers to copy `[B, T]`, or keys `[B, T, size]`, as they come."""
 
     def forward(self, values: Tensor, lengths: Tensor) -> Steps:
         return steps_first(values, lengths)

@@ -72,12 +72,14 @@ class Model(nn.Module):
         teacher_forcing: float = 1.0,
     ) -> dict[str, Tensor]:
         """Scores by output column: `[B, classes]`, or scaled numbers `[B, width]`; of outputs with
-        steps `[B, T, width]`, of texts `[B, U, size]`, of forecasts raw numbers `[B, H, k]`.
+        steps `[B, T, width]`, of texts `[B, U, size]` (log-probabilities `[B, U, size + T]` where
+        tokens may be copied), of forecasts raw numbers `[B, H, k]`.
 
         `inputs` maps the key of each input to `(values, lengths)`: token numbers `[B, T]` int64,
-        characters `[B, T, C]` with lengths `[B, T]`, frames, keys or a series `[B, T, width]`, a
-        category `[B]`, vectors `[B, width]`, values ahead `[B, H, 1]`; lengths are `[B]` int64, of
-        categories and vectors not looked at. T is at least 1, even where every row is empty.
+        what may be copied `[B, T]`, characters `[B, T, C]` with lengths `[B, T]`, frames, keys or a
+        series `[B, T, width]`, a category `[B]`, vectors `[B, width]`, values ahead `[B, H, 1]`;
+        lengths are `[B]` int64, of categories and vectors not looked at. T is at least 1, even
+        where every row is empty.
 
         A text needs its `targets` `[B, U]`: numbers, END_ID, then -1. Each step of it reads the
         true number before it with probability `teacher_forcing`, else the most probable one of the

@@ -15,7 +15,7 @@ from rnnspec.to_torch.weighted import Weighted
 def part_of(plan: Plan, node: nodes.Node, generic: bool) -> nn.Module:
     """A new module. Of nodes without weights and formulas of their own it is an empty one."""
     match node:
-        case nodes.TokensInput() | nodes.KeysInput():
+        case nodes.TokensInput() | nodes.CopiesInput() | nodes.KeysInput():
             return inputs.Sequence()
         case nodes.CharactersInput():
             return inputs.Characters()

@@ -17,6 +17,7 @@ from rnnspec.plan.names import first_sequence
 from rnnspec.plan.nodes import (
     CategoryInput,
     CharactersInput,
+    CopiesInput,
     FutureInput,
     Input,
     KeysInput,
@@ -50,7 +51,7 @@ class Rows:
         shown = [
             (node.column, self._input(node, batch, row))
             for node in self.plan.inputs
-            if not isinstance(node, CharactersInput | FutureInput)
+            if not isinstance(node, CharactersInput | CopiesInput | FutureInput)
         ]
         named = {column: text for column, text in shown if text}
         if len(named) == 1:

@@ -8,6 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from rnnspec.data.raw import RawRows
+from rnnspec.plan.copies import copied_column, named
 from rnnspec.plan.nodes import TextOutput
 from rnnspec.report.model import (
     Attention,
@@ -44,7 +46,7 @@ class TextExamples:
 
     def __init__(self, node: TextOutput, names: Sequence[str], rows: Rows, model: Model) -> None:
         self.node, self.column, self.names, self.rows = node, node.column, names, rows
-        self.model = model
+        self.model, self.copied = model, copied_column(model.plan, node)
         self.corpus = CorpusScores(node.kind)
         plain = node.search.strategy == "greedy"
         self.greedy = None if plain else (TextMetrics(), CorpusScores(node.kind))
@@ -62,14 +64,15 @@ class TextExamples:
         asked = [raw.asked(row) for row in range(len(targets))]
         for row, (answer, true) in enumerate(zip(written, truth, strict=True)):
             new = asked[row] not in self.corpus.true
-            self.corpus.add(self._tokens(answer), true, asked[row])
+            source = self._source(raw, row)
+            self.corpus.add(self._tokens(answer, source), true, asked[row])
             score = texts.scores[row, 0].item()
             right = same(answer, true_numbers(targets[row]))
             make = self._example(seen, row, answer, true, score, right)
             if right:
                 self.right.offer(make)
             elif new:  # of rows with one input, the first
-                wrong = self._asked(asked[row], self._tokens(answer), make)
+                wrong = self._asked(asked[row], self._tokens(answer, source), make)
                 self.wrong.offer(wrong)
                 self.sure.offer(score / (len(answer) + 1), wrong)
             if texts.attention is not None:
@@ -125,11 +128,18 @@ class TextExamples:
     ) -> Callable[[], Asked]:
         return lambda: (asked, answer, make())
 
-    def _tokens(self, numbers: Sequence[int]) -> Tokens:
-        return tuple(self.names[number] for number in numbers)
+    def _source(self, raw: RawRows | None, row: int) -> Tokens:
+        """The tokens that may be copied into the answer to a row."""
+        if not self.copied:
+            return ()
+        assert raw is not None, "rows with texts to be answered are not streams"
+        return raw.input(self.copied, row) or ()
 
-    def _text(self, numbers: Sequence[int]) -> str:
-        return joined(self.node.kind, self._tokens(numbers))
+    def _tokens(self, numbers: Sequence[int], source: Tokens) -> Tokens:
+        return named(self.names, numbers, source)
+
+    def _text(self, numbers: Sequence[int], source: Tokens) -> str:
+        return joined(self.node.kind, self._tokens(numbers, source))
 
     def _example(
         self, seen: Seen, row: int, answer: list[int], true: Tokens, score: float, right: bool
@@ -137,7 +147,8 @@ class TextExamples:
         def make() -> Example:
             asked, place = self.rows.text(seen.batch, row), self.rows.place(seen.rows, row)
             expected = joined(self.node.kind, true)
-            return Example(asked, expected, self._text(answer), score, right, place)
+            text = self._text(answer, self._source(seen.batch.raw, row))
+            return Example(asked, expected, text, score, right, place)
 
         return make
 
@@ -146,14 +157,14 @@ class TextExamples:
         weights = texts.attention[row]
 
         def make() -> AttentionMap:
-            source = self.rows.steps(seen.batch, row)
-            target = self._tokens(answer)
+            steps = self.rows.steps(seen.batch, row)
+            target = self._tokens(answer, self._source(seen.batch.raw, row))
             if len(weights) > len(answer) and weights[len(answer)].any():
                 target = (*target, END)  # the end was reached, and has weights of its own
-            shown = weights[: len(target), : len(source)].tolist()
-            named = source if self.rows.named_source() else ()
+            shown = weights[: len(target), : len(steps)].tolist()
+            names = steps if self.rows.named_source() else ()
             place = self.rows.place(seen.rows, row)
-            return AttentionMap(named, target, tuple(map(tuple, shown)), place)
+            return AttentionMap(names, target, tuple(map(tuple, shown)), place)
 
         short = max(weights.shape[1], len(answer)) <= LONG
         self.maps.offer(make, rank=int(short and bool(answer)))
@@ -161,10 +172,11 @@ class TextExamples:
     def _n_best(self, seen: Seen, texts: Texts, row: int) -> Callable[[], str]:
         def make() -> str:
             listed = [f"{self.rows.place(seen.rows, row)}  {self.rows.text(seen.batch, row)}"]
+            source = self._source(seen.batch.raw, row)
             every = (part[row].tolist() for part in (texts.numbers, texts.lengths, texts.scores))
             for numbers, length, score in zip(*every, strict=True):
                 if score > -np.inf:
-                    listed.append(f"{score:10.3f}  {self._text(numbers[:length])}")
+                    listed.append(f"{score:10.3f}  {self._text(numbers[:length], source)}")
             return "\n".join(listed)
 
         return make
@@ -177,8 +189,10 @@ class TextExamples:
         assert isinstance(texts, Texts)
         written = best(texts)
         metrics.add_texts(written, seen.found.targets[self.column])
-        for answer, true, key in zip(written, truth, asked, strict=True):
-            corpus.add(self._tokens(answer), true, key)
+        sources = [self._source(seen.batch.raw, row) for row in range(len(written))]
+        answers = map(self._tokens, written, sources)
+        for answer, true, key in zip(answers, truth, asked, strict=True):
+            corpus.add(answer, true, key)
 
 
 def best(texts: Texts) -> list[list[int]]:

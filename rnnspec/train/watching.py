@@ -13,6 +13,7 @@ from torch import Tensor
 from rnnspec.data import Dataset, in_order_batches
 from rnnspec.errors import DataError
 from rnnspec.plan import Plan
+from rnnspec.plan.copies import copied_column, named
 from rnnspec.plan.nodes import ForecastOutput, Output, TextOutput
 from rnnspec.spec.metrics import TRAIN_LOSS
 from rnnspec.to_torch.search import Texts
@@ -69,10 +70,12 @@ class Extra(Protocol):
 
 @dataclass(slots=True)
 class TextScores:
-    """BLEU and chrF of the texts of an output, whose tokens have these `names`."""
+    """BLEU and chrF of the texts of an output, whose tokens have these `names`; others are `copied`
+    from an input column."""
 
     node: TextOutput
     names: Sequence[str]
+    copied: str = ""
     corpus: CorpusScores = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,7 +85,8 @@ class TextScores:
         texts, raw = seen.answers[self.node.column], seen.batch.raw
         assert isinstance(texts, Texts) and raw is not None
         for row, answer in enumerate(best(texts)):
-            tokens = tuple(self.names[number] for number in answer)
+            source = raw.input(self.copied, row) if self.copied else ()
+            tokens = named(self.names, answer, source or ())
             self.corpus.add(tokens, raw.truth(self.node.column, row), raw.asked(row))
 
     def values(self) -> dict[str, float]:
@@ -111,14 +115,14 @@ class Coverage:
 
 def extras(plan: Plan, goals: Goals) -> dict[str, Extra]:
     """What is to be measured beside the rest on validation rows, by column."""
-    found = ((node.column, _extra(node, goals)) for node in plan.outputs)
+    found = ((node.column, _extra(plan, node, goals)) for node in plan.outputs)
     return {column: extra for column, extra in found if extra is not None}
 
 
-def _extra(node: Output, goals: Goals) -> Extra | None:
+def _extra(plan: Plan, node: Output, goals: Goals) -> Extra | None:
     goal = goals.of(node.column)
     if isinstance(node, TextOutput) and goal.tokens:
-        return TextScores(node, goal.tokens)
+        return TextScores(node, goal.tokens, copied_column(plan, node))
     return Coverage(node) if isinstance(node, ForecastOutput) and goal.banded else None
 
 

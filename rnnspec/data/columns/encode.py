@@ -32,7 +32,9 @@ from rnnspec.data.columns.raw import APART, AskedWriter, RawLabelWriter, RawText
 from rnnspec.data.columns.subwords import numbered_subwords
 from rnnspec.data.columns.texts import (
     Answers,
+    CopiedAnswers,
     Numbered,
+    SourceNumbers,
     SpelledTokens,
     StepTokens,
     TextCells,
@@ -63,6 +65,7 @@ from rnnspec.plan.nodes import (
     CategoryInput,
     CharactersInput,
     ClassOutput,
+    CopiesInput,
     ForecastOutput,
     FramesInput,
     FutureInput,
@@ -161,6 +164,12 @@ class Encoding:
                 table = char_table(_characters(known))
                 dtype = _narrow(len(_characters(known)))
                 return SpelledTokens(cells, table, RaggedWriter.new(writer, name, dtype))
+            case CopiesInput(answers=answers, banned=banned):
+                cells = TextCells(node.column, node.kind)
+                vocabulary = _text(self.facts.outputs[answers]).vocabulary
+                return SourceNumbers(
+                    cells, vocabulary, frozenset(banned), writer.column(name, "<i4")
+                )
             case CategoryInput():
                 vocabulary = _text(known).vocabulary
                 return CategoryWriter(node.column, vocabulary, writer.column(name, "<i4"))
@@ -204,6 +213,15 @@ class Encoding:
             case NumericOutput(width=width):
                 values = writer.column(name, _floats(node), width)
                 return NumberWriter(self._answer_cells(node, skips), width, values)
+            case TextOutput(kind=kind, copies=copies) if copies:
+                source = self.plan.node(copies)
+                assert isinstance(source, CopiesInput)
+                return CopiedAnswers(
+                    TextCells(column, kind),
+                    TextCells(source.column, source.kind),
+                    _text(known).vocabulary,
+                    RaggedWriter.new(writer, name, "<i4"),
+                )
             case TextOutput(kind=kind):
                 vocabulary = _text(known).vocabulary
                 numbers, dtype = (
@@ -282,7 +300,7 @@ class Encoding:
     def view(self, name: str, node: Input | Output, arrays: Arrays) -> View:
         """The column of `node` out of the arrays of the whole folder."""
         match node:
-            case TokensInput() | FramesInput():
+            case TokensInput() | CopiesInput() | FramesInput():
                 return Steps(arrays[name], 0)
             case CharactersInput():
                 return Characters(arrays[name], arrays[f"{name}.offsets"])
@@ -346,6 +364,9 @@ class Encoding:
                 return [column, kind, unicode, entries]
             case CharactersInput():
                 return [column, "characters", self._kind(node), _characters(known).entries]
+            case CopiesInput(answers=answers, banned=banned):
+                vocabulary = _text(self.facts.outputs[answers]).vocabulary
+                return [column, "copies", node.kind, vocabulary.entries, banned]
             case CategoryInput():
                 return [column, "category", _text(known).vocabulary.entries]
             case FramesInput(width=width, elapsed=elapsed, missing=missing):
@@ -366,8 +387,8 @@ class Encoding:
                 return [column, "next numbers"]
             case NumericOutput(width=width, single=single, steps=steps):
                 return [column, "numeric", width, single, steps, node.double]
-            case TextOutput(kind=kind):
-                return [column, "text", kind, _text(known).vocabulary.entries]
+            case TextOutput(kind=kind, copies=copies):
+                return [column, "text", kind, _text(known).vocabulary.entries, copies]
 
 
 def _beside(writer: Writer, name: str) -> NewInSets:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from rnnspec.data.counting import CODE_POINTS, CharCounts, WordCounts, code_poin
 from rnnspec.data.counting import Lengths as LengthCounts
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.errors import DataError
+from rnnspec.plan.copies import answer_numbers, source_numbers
 from rnnspec.plan.facts import UNKNOWN_ID, TextFacts, Vocabulary
 from rnnspec.plan.nodes import TokenKind
 from rnnspec.spec import (
@@ -73,6 +75,14 @@ class TextCells:
 
         rows = bad.decoded(chunk, self.column, decoded)
         return [token for row in rows for token in row], lengths_of(rows)
+
+    def rows(self, chunk: Chunk, bad: BadRows) -> list[Sequence[str]]:
+        """Of words, characters and tokens: those of each row."""
+        if self.kind == "chars":
+            return list(self.texts(chunk, bad))
+        tokens, lengths = self.tokens(chunk, bad)
+        ends = np.cumsum(lengths).tolist()
+        return [tokens[start:end] for start, end in pairwise([0, *ends])]
 
 
 def _bytes_text(cell: object) -> str:
@@ -260,6 +270,43 @@ class Answers:
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
         self.rows.append(*self.numbers(chunk, bad))
+
+
+@dataclass(frozen=True, slots=True)
+class SourceNumbers:
+    """Writes what may be copied of an input into answers of a `vocabulary`."""
+
+    cells: TextCells
+    vocabulary: Vocabulary
+    banned: frozenset[str]
+    values: Column
+
+    def add(self, chunk: Chunk, bad: BadRows) -> Lengths:
+        rows = self.cells.rows(chunk, replace(bad, found=[]))  # noted by those who write its tokens
+        found = [source_numbers(row, self.vocabulary, self.banned) for row in rows]
+        lengths = lengths_of(found)
+        self.values.append(np.fromiter(chain.from_iterable(found), np.int32, int(lengths.sum())))
+        return lengths
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedAnswers:
+    """Writes the numbers of a text to be answered, of which tokens may stand in the `source`."""
+
+    cells: TextCells
+    source: TextCells
+    vocabulary: Vocabulary
+    written: RaggedWriter
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        rows = self.cells.rows(chunk, bad)
+        if bad.found:  # the file ends in an error, which has been told of the source too
+            return
+        pairs = zip(rows, self.source.rows(chunk, bad), strict=True)
+        found = [answer_numbers(row, source, self.vocabulary) for row, source in pairs]
+        lengths = lengths_of(found)
+        values = np.fromiter(chain.from_iterable(found), np.int32, int(lengths.sum()))
+        self.written.append(values, lengths)
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ import numpy as np
 from rnnspec.plan.nodes import TextOutput
 from rnnspec.to_onnx.attention import MEMORY, State
 from rnnspec.to_onnx.body import Body
+from rnnspec.to_onnx.copies import Entries
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.search.backtrack import Told, answers
@@ -40,10 +41,17 @@ class Candidates:
 
 
 def search(
-    low: Lowering, node: TextOutput, body: Body, rows: Rows, begun: Begun, limits: Limits
+    low: Lowering,
+    node: TextOutput,
+    body: Body,
+    rows: Rows,
+    begun: Begun,
+    limits: Limits,
+    entries: Entries,
 ) -> Found:
     """The `n_best` answers to each row."""
-    name, width, choice = node.name, node.search.width, Choice(low, node, rows, begun.prompt)
+    name, width = node.name, node.search.width
+    choice = Choice(low, node, rows, entries, begun.prompt)
     coverage = Coverage(low, node, rows) if node.search.coverage_penalty else None
     own = [
         State(f"{name}.previous", begun.previous, (), INT64),
@@ -62,7 +70,7 @@ def search(
         stepped = body.step(emit, rows, step, previous, of_body)
         logs = choice.logs(emit, stepped.scores, of_choice)
         parted = choice.parted(emit, rows, logs, step, of_choice)
-        found = _candidates(emit, node, rows, score, parted)
+        found = _candidates(emit, node, rows, score, parted, entries)
         count = emit.op("Add", [step, emit.integer(1)], f"{name}.count")
         finished, penalties = normed(emit, node, found.finished, count, f"{name}.value"), []
         if coverage:
@@ -125,18 +133,21 @@ def _first(low: Lowering, name: str, rows: Rows) -> str:
 
 
 def _candidates(
-    emit: Emitter, node: TextOutput, rows: Rows, score: str, parted: tuple[str, str]
+    emit: Emitter,
+    node: TextOutput,
+    rows: Rows,
+    score: str,
+    parted: tuple[str, str],
+    entries: Entries,
 ) -> Candidates:
-    """From the log-probabilities `[R, size]` of all tokens but the end mark, and its own
-    `[R, 1]`."""
+    """From the log-probabilities `[R, W]` of all tokens but the end mark, and its own `[R, 1]`."""
     name, width = node.name, rows.width
     sums = emit.op("Add", [parted[0], score], f"{name}.sums")
-    row = emit.op("Reshape", [sums, emit.integers(-1, width * node.size)], f"{name}.sums.row")
+    row = emit.op("Reshape", [sums, entries.side_by_side(width)], f"{name}.sums.row")
     names = [f"{name}.live.best", f"{name}.live.number"]
     live, number = emit.ops("TopK", [row, emit.integers(width)], names, {"axis": -1})
-    size = emit.integer(node.size)
-    parents = emit.op("Div", [number, size], f"{name}.parents")
-    tokens = emit.op("Mod", [number, size], f"{name}.tokens")
+    parents = emit.op("Div", [number, entries.count()], f"{name}.parents")
+    tokens = emit.op("Mod", [number, entries.count()], f"{name}.tokens")
     ending = emit.op("Add", [parted[1], score], f"{name}.ending")
     ending = emit.op("Reshape", [ending, emit.integers(-1, width)], f"{name}.ending.row")
     bounds = map(emit.integers, (width - 1, width, 1))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 from rnnspec.plan.nodes import TextOutput
 from rnnspec.to_onnx.attention import State
+from rnnspec.to_onnx.copies import Entries
 from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, Attributes, Emitter
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.values import Lowering
@@ -25,14 +26,16 @@ class Choice:
     """The rules of one search. `states` are what they remember of the answer so far: `seen`, bool
     `[R, size]`, and `history`, int64 `[R, no_repeat - 1 + steps]`, which begins with -1."""
 
-    def __init__(self, low: Lowering, node: TextOutput, rows: Rows, prompt: str = "") -> None:
+    def __init__(
+        self, low: Lowering, node: TextOutput, rows: Rows, entries: Entries, prompt: str = ""
+    ) -> None:
         self._low, self._node, self._search = low, node, node.search
-        search, name = node.search, node.name
+        self._entries, search, name = entries, node.search, node.name
         self._marks = search.repetition_penalty != 1.0 or search.no_repeat == 1
         self.states: list[State] = []
         if self._marks:
             seen = self._seen(rows, rows.each(prompt) if prompt else "")
-            self.states.append(State(f"{name}.seen", seen, (node.size,), BOOL))
+            self.states.append(State(f"{name}.seen", seen, (entries.dimension,), BOOL))
         if search.no_repeat > 1:
             before = rows.filled(low.emit.integer(-1), f"{name}.history", search.no_repeat - 1)
             if prompt:
@@ -42,14 +45,14 @@ class Choice:
 
     def _seen(self, rows: Rows, prompt: str) -> str:
         """Bool `[R, size]`: tokens of a prompt `[R, P]`, if there is one."""
-        emit, name, size = self._low.emit, f"{self._node.name}.seen", self._node.size
+        emit, name, entries = self._low.emit, f"{self._node.name}.seen", self._entries
         if not prompt:
             false = emit.constant(np.array(False), "false")
-            return rows.filled(false, f"{name}.none", size)
+            return entries.filled(rows, false, f"{name}.none")
         real = emit.op("GreaterOrEqual", [prompt, emit.integer(0)], f"{name}.real")
         ones = emit.op("Cast", [real], f"{name}.ones", {"to": FLOAT})
         places = emit.op("Max", [prompt, emit.integer(0)], f"{name}.places")
-        inputs = [rows.zeros(name, size), places, ones]
+        inputs = [entries.zeros(rows, name), places, ones]
         added: Attributes = {"axis": 1, "reduction": "add"}
         counts = emit.op("ScatterElements", inputs, f"{name}.counts", added)
         return emit.op("Greater", [counts, emit.number(0.0)], f"{name}.prompt")
@@ -74,13 +77,15 @@ class Choice:
         """`[R, size]`: -inf for what is excluded."""
         search, name = self._search, self._node.name
         ending = emit.op("Add", [logs, self._bias(emit, step, ends=True)], f"{name}.open")
+        ending = self._not_shut(emit, rows, ending, step)
         if search.no_repeat:
             ending = self._unrepeated(emit, rows, ending, step, before)
-        if not (search.no_repeat and search.min_steps):
+        if not (self._may_run_out() and search.min_steps):
             return ending
         left = emit.op("ReduceMax", [ending, emit.integers(1)], f"{name}.left", {"keepdims": 1})
         none = emit.op("Equal", [left, emit.number(NEVER)], f"{name}.none_left")
-        is_end = emit.constant(np.arange(self._node.size) == END_ID, f"{name}.is_end")
+        ends = [self._entries.numbers(), self._low.emit.integer(END_ID)]
+        is_end = self._low.emit.op("Equal", ends, f"{name}.is_end")
         both = emit.op("And", [none, is_end], f"{name}.must_end")
         return emit.op("Where", [both, logs, ending], f"{name}.allowed")
 
@@ -90,6 +95,7 @@ class Choice:
         """`[R, size]` in which the end mark is excluded too, and `[R, 1]` of the end mark alone."""
         search, name = self._search, self._node.name
         others = emit.op("Add", [logs, self._bias(emit, step, ends=False)], f"{name}.others")
+        others = self._not_shut(emit, rows, others, step)
         if search.no_repeat:
             others = self._unrepeated(emit, rows, others, step, before)
         end = emit.op("Gather", [logs, emit.integers(END_ID)], f"{name}.end", {"axis": 1})
@@ -97,7 +103,7 @@ class Choice:
             return others, end
         bias = self._by_step(emit, self._end_biases(), step, "end")
         blocked = emit.op("Add", [end, bias], f"{name}.end.open")
-        if not search.no_repeat:
+        if not self._may_run_out():
             return others, blocked
         left = emit.op("ReduceMax", [others, emit.integers(1)], f"{name}.left", {"keepdims": 1})
         none = emit.op("Equal", [left, emit.number(NEVER)], f"{name}.none_left")
@@ -108,8 +114,7 @@ class Choice:
         name, states = self._node.name, list(before)
         column = emit.op("Unsqueeze", [tokens, emit.integers(1)], f"{name}.answered")
         if self._marks:
-            numbers = emit.constant(np.arange(self._node.size), f"{name}.numbers")
-            now = emit.op("Equal", [column, numbers], f"{name}.now")
+            now = emit.op("Equal", [column, self._entries.numbers()], f"{name}.now")
             states[0] = emit.op("Or", [states[0], now], f"{name}.seen.next")
         if self._search.no_repeat > 1:
             longer = [states[-1], column]
@@ -120,9 +125,29 @@ class Choice:
         """Whether some token is never excluded for itself."""
         return self._node.size - 2 > len(set(self._search.banned))
 
+    def _may_run_out(self) -> bool:
+        """Whether nothing but the end mark may be left at a step, of a row that has other tokens at
+        other steps or than other rows."""
+        return self._search.no_repeat > 0 or (self._copies() and not self._tokens_left())
+
+    def _copies(self) -> bool:
+        return bool(self._entries.kept)
+
+    def _not_shut(self, emit: Emitter, rows: Rows, allowed: str, step: str) -> str:
+        """`allowed` without what may not be answered to a row, but for the prefix."""
+        if not self._entries.shut:
+            return allowed
+        count, name = len(self._search.prefix), f"{self._node.name}.open"
+        shut = emit.op("Add", [allowed, rows.each(self._entries.shut)], f"{name}.not_shut")
+        if not count:
+            return shut
+        own = emit.op("GreaterOrEqual", [step, emit.integer(count)], f"{name}.after_prefix")
+        return emit.op("Where", [own, shut, allowed], f"{name}.own")
+
     def _blocked_ends(self) -> int:
         """Number of steps at which the end mark is excluded."""
-        least = self._search.min_steps if self._tokens_left() else 0
+        some = self._tokens_left() or self._copies()
+        least = self._search.min_steps if some else 0
         return max(least, len(self._search.prefix))
 
     def _end_biases(self) -> NDArray[np.float32]:
@@ -132,25 +157,35 @@ class Choice:
         return found
 
     def _bias(self, emit: Emitter, step: str, ends: bool) -> str:
-        """0 for what is allowed at a step, -inf for the rest: `[size]` or `[1, size]`."""
+        """0 for what is allowed at a step, -inf for the rest: `[W]` or `[1, W]`."""
+        found, at_root = self._known_bias(emit, step, ends)
+        if not self._copies():
+            return found
+        inside = self._low.emit if at_root else emit
+        wide: Attributes = {"axis": -1}
+        return inside.op("Gather", [found, self._entries.kept], f"{found}.wide", wide)
+
+    def _known_bias(self, emit: Emitter, step: str, ends: bool) -> tuple[str, bool]:
+        """The bias of the numbers of the vocabulary, with copying also of all others, which are
+        allowed alike; and whether it is the same at all steps."""
         search, name = self._search, self._node.name
-        usual = np.zeros(self._node.size, np.float32)
+        usual = np.zeros(self._node.size + self._copies(), np.float32)
         usual[[UNKNOWN_ID, *search.banned]] = NEVER
         never_ends = usual.copy()
         never_ends[END_ID] = NEVER
-        forced = np.full((len(search.prefix), self._node.size), NEVER, np.float32)
+        forced = np.full((len(search.prefix), len(usual)), NEVER, np.float32)
         forced[np.arange(len(search.prefix)), list(search.prefix)] = 0.0
         rows = [*forced, never_ends, usual]
         least = len(rows) - 2
         if not ends:
-            return self._by_step(emit, np.stack(rows[: least + 1]), step, "others")
+            return self._by_step(emit, np.stack(rows[: least + 1]), step, "others"), not least
         blocked = self._blocked_ends()
         if blocked <= least:
-            return self._by_step(emit, np.stack([*forced, usual]), step, "all")
+            return self._by_step(emit, np.stack([*forced, usual]), step, "all"), not least
         table = emit.constant(np.stack(rows), f"{name}.biases")
         number = np.array([*range(least), *[least] * (blocked - least), least + 1], np.int64)
         place = self._by_step(emit, number[:, np.newaxis], step, "number")
-        return emit.op("Gather", [table, place], f"{name}.bias")
+        return emit.op("Gather", [table, place], f"{name}.bias"), False
 
     def _by_step(self, emit: Emitter, table: NDArray[np.generic], step: str, what: str) -> str:
         """Row `step` of a table, its last row from there on."""
@@ -187,7 +222,7 @@ class Choice:
             match = emit.op("And", [match, equal], f"{name}.match")
         ones = emit.op("Cast", [match], f"{name}.ones", {"to": FLOAT})
         places = emit.op("Max", [after, emit.integer(0)], f"{name}.places")
-        zeros = rows.zeros(name, self._node.size)
+        zeros = self._entries.zeros(rows, name)
         added: Attributes = {"axis": 1, "reduction": "add"}
         counts = emit.op("ScatterElements", [zeros, places, ones], f"{name}.counts", added)
         return emit.op("Greater", [counts, emit.number(0.0)], name)

@@ -8,6 +8,7 @@ from rnnspec.plan.facts import END_ID
 from rnnspec.plan.nodes import TextOutput
 from rnnspec.to_onnx.attention import MEMORY, State
 from rnnspec.to_onnx.body import Body
+from rnnspec.to_onnx.copies import Entries
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.search.choice import Choice
@@ -40,10 +41,11 @@ def search(
     rows: Rows,
     begun: Begun,
     limits: Limits,
+    entries: Entries,
     take: Take,
 ) -> Found:
     """One token a step, until every row has ended. A row that has ended answers END_ID."""
-    name, choice = node.name, Choice(low, node, rows, begun.prompt)
+    name, choice = node.name, Choice(low, node, rows, entries, begun.prompt)
     previous = State(f"{name}.previous", begun.previous, (), INT64)
     states = [previous, *begun.states, *choice.states]
     count = len(begun.states) + 1

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from rnnspec.plan.draws import BITS, GOLDEN, P, Q
 from rnnspec.plan.nodes import TextOutput
+from rnnspec.to_onnx.copies import Entries
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.search.greedy import Take
 from rnnspec.to_onnx.values import Lowering
 
 
-def drawn(low: Lowering, node: TextOutput, seed: str) -> Take:
+def drawn(low: Lowering, node: TextOutput, seed: str, entries: Entries) -> Take:
     """The first token, in falling order of probability, whose cumulative probability is above the
     draw times the mass of those that are kept. `seed` int64 `[B]`."""
     search, name = node.search, f"{node.name}.draw"
     keys = _keys(low.emit, seed, name)
-    count = min(search.top_k or node.size, node.size)
+    count = entries.extent(search.top_k)
 
     def take(emit: Emitter, rows: Rows, logs: str, allowed: str, step: str) -> tuple[str, str]:
         sharp = allowed
         if search.temperature != 1.0:
             sharp = emit.op("Div", [allowed, emit.number(search.temperature)], f"{name}.sharp")
         names = [f"{name}.sorted", f"{name}.numbers"]
-        best, numbers = emit.ops("TopK", [sharp, emit.integers(count)], names, {"axis": -1})
+        best, numbers = emit.ops("TopK", [sharp, count], names, {"axis": -1})
         shares = emit.op("Softmax", [best], f"{name}.shares", {"axis": -1})
         total = emit.op("CumSum", [shares, emit.integer(1)], f"{name}.total")
-        mass = emit.op("Slice", [total, *map(emit.integers, (count - 1, count, 1))], f"{name}.all")
+        mass = emit.op("Slice", [total, *map(emit.integers, (-1, 2**31, 1))], f"{name}.all")
         if search.top_p < 1.0:
             mass = _kept(emit, shares, total, search.top_p, name)
         least = emit.op(

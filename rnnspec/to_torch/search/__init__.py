@@ -44,7 +44,7 @@ def search(
     None.
     """
     device = body.device
-    rules = Rules(out.search, out.size)
+    rules = Rules(out.search, next((each.shut for each in reads.copied.values()), None))
     limits = rules.limits(lengths, reads.rows, device)
     seeds = torch.zeros_like(limits) if seeds is None else seeds.to(device)
     states, previous, numbers = body.first_states(reads), torch.zeros_like(limits), None

@@ -67,7 +67,7 @@ class Trace:
 def beam(task: Task) -> Texts:
     """The `n_best` best answers of each row."""
     search, rules, rows = task.rules.search, task.rules, task.rows
-    width, size = search.width, rules.size
+    width = search.width
     reads = task.reads.in_beams(width)
     states: States = {k: v.repeat_interleave(width, dim=0) for k, v in task.states.items()}
     previous = task.previous.repeat_interleave(width)
@@ -84,6 +84,7 @@ def beam(task: Task) -> Texts:
     while bool(going.any()):
         found = task.body.step(reads, previous, states, step)
         true = rules.log_probabilities(found.scores, history)
+        size = true.shape[-1]
         chances = rules.choice(true, history, step).view(rows, width, size)
         following = live[..., None].to(true.dtype) + chances
         ending = following[..., END_ID].clone()

@@ -13,10 +13,11 @@ from rnnspec.plan.nodes import Search
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules of a search over `size` numbers, in the order of `rnnspec.plan.nodes.Search`."""
+    """The rules of a search, in the order of `rnnspec.plan.nodes.Search`. `shut` `[B, size]` are
+    further numbers that may not be answered to a row, if there are any."""
 
     search: Search
-    size: int
+    shut: Tensor | None = None
 
     @property
     def history(self) -> bool:
@@ -53,6 +54,9 @@ class Rules:
             return only
         open_to = true.clone()
         open_to[:, [UNKNOWN_ID, *self.search.banned]] = -torch.inf
+        if self.shut is not None:
+            beams = len(open_to) // max(1, len(self.shut))
+            open_to.masked_fill_(self.shut.repeat_interleave(beams, dim=0), -torch.inf)
         if step < self.search.min_steps:
             open_to[:, END_ID] = -torch.inf
         if self.search.no_repeat and history is not None:

@@ -13,7 +13,8 @@ from torch import Tensor
 class Texts:
     """Of B rows the N best answers, the best first.
 
-    `numbers` `[B, N, U]` of tokens, END_ID past the end; `lengths` `[B, N]` without the end mark;
+    `numbers` `[B, N, U]` of tokens, END_ID past the end, from the size of the vocabulary on those
+    that were copied; `lengths` `[B, N]` without the end mark;
     `scores` `[B, N]`, the true log-probability (natural logarithm) of all tokens, with that of the
     end mark where it was reached; an answer that is lacking has no tokens and -inf. `attention`
     `[B, U, T]`, the weights behind each token of the best answer, 0 past its end, or None.
