@@ -53,7 +53,7 @@ def csv(file: Path, *cells: str) -> Path:
     return file
 
 
-NO_JSON = "is not JSON"
+NO_JSON = "broken JSON at column 1"
 SOURCES = {
     "jsonl": (jsonl, 1, NO_JSON),
     "csv": (csv, 2, "has 3 fields, the header has 2"),
