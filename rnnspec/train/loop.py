@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from rnnspec.to_torch import Model
 from rnnspec.train import checkpoint
 from rnnspec.train.averaging import averaged
 from rnnspec.train.checkpoint import Position
+from rnnspec.train.cures import any_orthogonal, cure_of
 from rnnspec.train.distributed import ALONE, Processes
 from rnnspec.train.events import Listener
 from rnnspec.train.feed import Piece, RowData, RowFeed, StreamData, feed_of
@@ -173,9 +175,12 @@ class Trainer:
             f" {settings.optimizer.lr:g}, or {clip}"
         )
         if not at.steps:
+            ways = filter(
+                None, ("look for huge numbers in the data", any_orthogonal(self.model.plan))
+            )
             cure = (
-                "no step was made before, so it comes of the rows or the starting weights: look for"
-                " huge numbers in the data, or start recurrent weights orthogonal"
+                "no step was made before, so it comes of the rows or the starting weights: "
+                + ", or ".join(ways)
             )
         kept = "no epoch was finished, so no weights are kept"
         if at.best_epoch:
@@ -258,7 +263,7 @@ class Trainer:
         """What the statistics show and was not said before."""
         at = self.position
         settled = at.epoch > 0 or at.steps >= SETTLED or self.settings.epochs == 1
-        found = warnings(record, settled)
+        found = warnings(record, partial(cure_of, self.model.plan, self.settings), settled)
         return [told for word, sentence in found for told in self._once(word, (sentence,))]
 
     def _once(self, word: str, sentences: tuple[str, ...]) -> tuple[str, ...]:

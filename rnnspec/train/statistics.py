@@ -83,8 +83,11 @@ def measure(model: Model, gradients: Callable[[], None]) -> dict[str, float]:
     return {name: value for name, value in found if math.isfinite(value)}
 
 
-def warnings(statistics: Mapping[str, float], settled: bool = True) -> Iterator[tuple[str, str]]:
-    """What is wrong, each in one word and in a sentence with the way out.
+def warnings(
+    statistics: Mapping[str, float], cure: Callable[[str, str], str], settled: bool = True
+) -> Iterator[tuple[str, str]]:
+    """What is wrong, each in one word and in a sentence with the way out, which is the `cure` of
+    the word in a layer.
 
     `settled`: the weights are no longer those that were drawn, of which nothing can be said of what
     goes through time.
@@ -92,25 +95,19 @@ def warnings(statistics: Mapping[str, float], settled: bool = True) -> Iterator[
     norm = statistics.get("grad.norm", 0.0)
     if norm > LARGE:
         told = f"gradients are large: their norm was {norm:.0e} on average before it was limited"
-        cure = "set train.optimizer's lr lower, start recurrent weights orthogonal, or scale"
-        yield "large", f"{told}; {cure} the data"
+        yield "large", f"{told}; {cure('large', '')}"
     flows = {k.removeprefix("flow."): v for k, v in statistics.items() if k.startswith("flow.")}
     for name, flow in flows.items() if settled else ():
+        layer = name.rpartition(".")[0]
         if flow > EXPLODED:
             told = f"at the first step they are {flow:.0e} times as large as at the last"
-            cure = "set train.clip_norm smaller, or start recurrent weights orthogonal"
-            yield "exploding", f"gradients explode through time in {name}: {told}; {cure}"
+            what = f"gradients explode through time in {name}: {told}"
+            yield "exploding", f"{what}; {cure('exploding', layer)}"
         if flow < VANISHED:
             share = f"only {flow:.0e} of the gradient" if flow else "nothing of the gradient"
             told = f"{share} at the last step arrives at the first, so that what was long ago is"
-            cure = "use a gated cell (lstm, gru), a higher forget_bias, or a pooling of all steps"
-            yield (
-                "vanishing",
-                (
-                    f"gradients vanish through time in {name}: {told} not learned; {cure}"
-                    " (mean, max, attention)"
-                ),
-            )
+            what = f"gradients vanish through time in {name}: {told} not learned"
+            yield "vanishing", f"{what}; {cure('vanishing', layer)}"
 
 
 def _values(key: str, seen: Seen) -> Iterator[tuple[str, float]]:
