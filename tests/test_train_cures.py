@@ -19,7 +19,7 @@ LAYER: dict[str, Any] = {"units": 4}
 
 
 def plan_of(cell: str, pooling: str = "last", **layer: Any) -> Plan:
-    own = {size: 4 for size in builtin_cell(cell).own_sizes}
+    own = dict.fromkeys(builtin_cell(cell).own_sizes, 4)
     sizes = {"sizes": own} if own else {}
     return layers_plan({"cell": cell, "units": 4, **sizes, **layer}, pooling=pooling)
 

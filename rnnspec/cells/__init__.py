@@ -1,6 +1,6 @@
 """Cells as equations: the language, its shape rules, the expression graph, the built-in cells."""
 
-from rnnspec.cells.compiler import compile_cell
+from rnnspec.cells.compiler import compile_cell, mistakes_of
 from rnnspec.cells.definition import RESERVED_SIZES, CellSource, ParameterSource
 from rnnspec.cells.functions import FUNCTIONS, LAYER_NORM_EPSILON
 from rnnspec.cells.graph import Cell, Graph, Node
@@ -23,4 +23,5 @@ __all__ = [
     "compile_cell",
     "identify",
     "match",
+    "mistakes_of",
 ]

@@ -16,28 +16,48 @@ from rnnspec.cells.expressions import Expressions, error, near
 from rnnspec.cells.functions import FUNCTIONS
 from rnnspec.cells.graph import Cell, Graph, Node, Shape
 from rnnspec.cells.starts import MATRIX_ONLY, SQUARE_ONLY
-from rnnspec.cells.syntax import Equation, parse
+from rnnspec.cells.syntax import Equation, Place, parsed
 from rnnspec.errors import CellError
 
 
 def compile_cell(source: CellSource) -> Cell:
     """Parse, resolve and check `source`. Raises CellError with the place of the first mistake."""
-    return _Compiler(source).cell()
+    compiler = _Compiler(source)
+    cell = compiler.cell()
+    if cell is None:
+        raise compiler.mistakes[0]
+    return cell
+
+
+def mistakes_of(source: CellSource) -> list[CellError]:
+    """Every mistake of a cell, those of the equations by their places; what follows from one is
+    none of them."""
+    compiler = _Compiler(source)
+    compiler.cell()
+    return sorted(compiler.mistakes, key=lambda m: (m.about == "equations", m.line, m.column))
 
 
 class _Compiler:
     def __init__(self, source: CellSource) -> None:
         self._source = source
-        self._equations = parse(source.equations)
+        self._parsed = parsed(source.equations)
+        self._equations = self._parsed.equations
         self._at = Expressions(source, self._equations)
-        self._assigned: dict[str, Equation] = {}
+        self._assigned: dict[str, Place] = {}
+        self.mistakes = self._at.mistakes
 
-    def cell(self) -> Cell:
+    def cell(self) -> Cell | None:
+        """The cell, or None where there are `mistakes`."""
+        self.mistakes.extend(self._parsed.mistakes)
         self._declare()
+        self._at.unknown |= self._parsed.broken - set(self._source.states)
         for equation in self._equations:
             self._assign(equation)
         output = self._output()
-        self._check_used(output)
+        if not self.mistakes:  # of which it may be the consequence
+            self._check_used(output)
+        if self.mistakes:
+            return None
         nodes = tuple(
             Node(n.op, n.args, self._at.sizes.settle(n.shape), n.name, n.value)
             for n in self._at.nodes
@@ -45,6 +65,8 @@ class _Compiler:
         source = self._source
         parameters = {name: nodes[index].shape for name, index in self._at.parameters.items()}
         self._check_starts(parameters)
+        if self.mistakes:
+            return None
         return Cell(
             name=source.name,
             states={state: (size,) for state, size in source.state_sizes().items()},
@@ -63,39 +85,48 @@ class _Compiler:
         )
 
     def _declare(self) -> None:
-        source = self._source
+        source, noting = self._source, self._at.noting
         if not source.states:
-            raise CellError("a cell needs at least one state", about="states")
+            self.mistakes.append(CellError("a cell needs at least one state", about="states"))
         self._declare_sizes()
         self._at.names["x"] = self._at.add("input", (), ("inputs",), "x")
         for name in source.inputs:
-            self._check_new(name, "input", "inputs")
-            self._at.names[name] = self._at.add("input", (), (), name)
+            with noting():
+                self._check_new(name, "input", "inputs")
+                self._at.names[name] = self._at.add("input", (), (), name)
         widths = source.state_sizes()
         for state in source.states:
-            self._check_new(state, "state", "states")
-            size = widths[state]
-            self._check_size(size, "states", state)
-            self._at.names[state] = self._at.add("state", (), (size,), state)
+            with noting():
+                self._check_new(state, "state", "states")
+                size = self._at.sizes.fresh()
+                self._at.names[state] = self._at.add("state", (), (size,), state)
+                self._check_size(widths[state], "states", state)
+                self._at.sizes.unify(size, widths[state])
         for name, value in source.constants.items():
-            self._check_new(name, "constant", "constants")
-            self._at.names[name] = self._at.add("constant", (), (), value=value)
+            with noting():
+                self._check_new(name, "constant", "constants")
+                self._at.names[name] = self._at.add("constant", (), (), value=value)
         for name, parameter in source.parameters.items():
-            self._check_new(name, "parameter", "parameters")
-            for size in parameter.shape or ():
-                self._check_size(size, "parameters", name)
-            if parameter.shape is not None and len(parameter.shape) > 2:
-                what = f"the shape of {name} has no size (one number), one (a vector) or two"
-                what += " (a matrix)"
-                raise CellError(what, about="parameters", name=name)
+            self._at.unknown.add(name)
+            with noting():
+                self._check_new(name, "parameter", "parameters")
+                for size in parameter.shape or ():
+                    self._check_size(size, "parameters", name)
+                if parameter.shape is not None and len(parameter.shape) > 2:
+                    what = f"the shape of {name} has no size (one number), one (a vector) or two"
+                    what += " (a matrix)"
+                    raise CellError(what, about="parameters", name=name)
+                self._at.unknown.discard(name)
 
     def _declare_sizes(self) -> None:
         for number, size in enumerate(self._source.sizes):
+            what = ""
             if not size.isidentifier() or size in self._source.sizes[:number]:
                 what = f"the size {size!r} is not a name (letters, digits, _), or is listed twice"
-                raise CellError(what, about="sizes")
-            if size in RESERVED_SIZES:
-                raise CellError(f"the size {size!r} is there already; rename it", about="sizes")
+            elif size in RESERVED_SIZES:
+                what = f"the size {size!r} is there already; rename it"
+            if what:
+                self.mistakes.append(CellError(what, about="sizes"))
 
     def _check_size(self, size: str, about: str, name: str) -> None:
         known = (*RESERVED_SIZES, *self._source.sizes)
@@ -117,6 +148,28 @@ class _Compiler:
 
     def _assign(self, equation: Equation) -> None:
         target, place = equation.target, equation.place
+        known = False
+        with self._at.noting():
+            self._check_target(target, place)
+            known = True
+        with self._at.noting():
+            value = self._at.expression(equation.value)
+            shape = self._at.nodes[value].shape
+            if target in self._source.states:
+                if not shape:
+                    raise error(place, f"the state {target} must be a vector, not one number")
+                size = self._source.state_sizes()[target]
+                self._at.unify(shape[0], size, place, f"the new value of {target}")
+            if known:
+                self._at.names[target] = value
+                self._at.unknown.discard(target)
+                self._assigned[target] = place
+        if known and target not in self._assigned:
+            self._assigned[target] = place
+            if target not in self._source.states:  # a state is as wide as it was
+                self._at.unknown.add(target)
+
+    def _check_target(self, target: str, place: Place) -> None:
         if target == "x" or target in self._source.inputs:
             raise error(place, f"{target} is an input of the step and cannot be assigned")
         if target in self._source.constants or target in self._source.parameters:
@@ -124,35 +177,32 @@ class _Compiler:
         if target in FUNCTIONS:
             raise error(place, f"{target} is a function; give the value another name")
         if target in self._assigned:
-            first = self._assigned[target].place.line
+            first = self._assigned[target].line
             raise error(place, f"{target} is assigned twice, first on line {first}")
         if target in self._at.parameters:
             raise error(place, f"{target} is used above as a parameter and cannot be assigned")
-        value = self._at.expression(equation.value)
-        shape = self._at.nodes[value].shape
-        if target in self._source.states:
-            if not shape:
-                raise error(place, f"the state {target} must be a vector, not one number")
-            size = self._source.state_sizes()[target]
-            self._at.unify(shape[0], size, place, f"the new value of {target}")
-        self._at.names[target] = value
-        self._assigned[target] = equation
 
     def _output(self) -> str:
-        for state in self._source.states:
-            if state not in self._assigned:
-                raise CellError(f"the state {state} is never assigned; add an equation {state} = …")
-        output = self._source.output or next(iter(self._source.states))
-        if output not in self._assigned:
-            hint = near(output, self._assigned)
-            what = (
-                f"the output {output!r} is never assigned{hint or '; name a state or a left side'}"
-            )
-            raise CellError(what, about="output")
-        if self._at.nodes[self._at.names[output]].shape == ():
+        """The name of the output, with the mistakes of what is not assigned noted."""
+        assigned = {*self._assigned, *self._parsed.broken}
+        output = self._source.output or next(iter(self._source.states), "")
+        if self._parsed.lost:
+            return output
+        lacking = [state for state in self._source.states if state not in assigned]
+        for state in dict.fromkeys(lacking):
+            what = f"the state {state} is never assigned; add an equation {state} = …"
+            self.mistakes.append(CellError(what))
+        if output not in assigned and output not in lacking:
+            hint = near(output, assigned) or "; name a state or a left side"
+            what = f"the output {output!r} is never assigned{hint}"
+            self.mistakes.append(CellError(what, about="output"))
+        elif output in self._assigned and self._is_number(output):
             what = f"the output {output!r} must be a vector, not one number"
-            raise CellError(what, about="output")
+            self.mistakes.append(CellError(what, about="output"))
         return output
+
+    def _is_number(self, name: str) -> bool:
+        return name not in self._at.unknown and not self._at.nodes[self._at.names[name]].shape
 
     def _check_used(self, output: str) -> None:
         kinds = {
@@ -164,19 +214,20 @@ class _Compiler:
         for about, names in kinds.items():
             for name in names:
                 if name not in used:
-                    raise CellError(f"{name} is declared but never used", about=about, name=name)
-        for name, equation in self._assigned.items():
+                    what = f"{name} is declared but never used"
+                    self.mistakes.append(CellError(what, about=about, name=name))
+        for name, place in self._assigned.items():
             if name not in self._at.read and name not in self._source.states and name != output:
-                raise error(equation.place, f"{name} is computed but never used")
+                self.mistakes.append(error(place, f"{name} is computed but never used"))
 
     def _check_starts(self, shapes: Mapping[str, Shape]) -> None:
         """A start that needs a matrix, or a square one, has it."""
         for name, parameter in self._source.parameters.items():
-            kind, shape = parameter.start, shapes[name]
+            kind, shape, what = parameter.start, shapes[name], ""
             if isinstance(kind, MATRIX_ONLY) and len(shape) != 2:
                 kind_of = "a vector" if shape else "one number"
                 what = f"{name} is {kind_of}; its init needs a matrix"
-                raise CellError(what, about="parameters", name=name)
-            if isinstance(kind, SQUARE_ONLY) and shape[0] != shape[-1]:
+            elif isinstance(kind, SQUARE_ONLY) and shape[0] != shape[-1]:
                 what = f"{name} is {shape[0]} × {shape[-1]}; its init needs a square matrix"
-                raise CellError(what, about="parameters", name=name)
+            if what:
+                self.mistakes.append(CellError(what, about="parameters", name=name))

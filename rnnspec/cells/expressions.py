@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from rnnspec.cells.definition import CellSource
 from rnnspec.cells.functions import FUNCTIONS
@@ -18,11 +19,17 @@ _VECTOR = re.compile(r"b|[a-z]_\w+")
 _ELEMENTWISE = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 
 
+class Unknown(Exception):
+    """There is no value, because of a mistake that is noted already."""
+
+
 class Expressions:
     """The nodes of one cell while its equations are read.
 
     `names` holds what has a value now: inputs, states, constants, and what was assigned;
-    `parameters` those met so far; `read` the names that some expression read.
+    `parameters` those met so far; `read` the names that some expression read; `unknown` the names
+    whose value is not known because of a mistake. `mistakes` are those found within expressions: an
+    expression is read to its end, whatever is wrong in it.
     """
 
     def __init__(self, source: CellSource, equations: tuple[Equation, ...]) -> None:
@@ -32,6 +39,8 @@ class Expressions:
         self.names: dict[str, int] = {}
         self.parameters: dict[str, int] = {}
         self.read: set[str] = set()
+        self.unknown: set[str] = set()
+        self.mistakes: list[CellError] = []
         self._index: dict[tuple[str, tuple[int, ...], str, float], int] = {}
 
     def settled(self) -> tuple[Node, ...]:
@@ -39,7 +48,31 @@ class Expressions:
         settle = self.sizes.settle
         return tuple(Node(n.op, n.args, settle(n.shape), n.name, n.value) for n in self.nodes)
 
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """A mistake in the block is noted, and what comes after the block goes on."""
+        try:
+            yield
+        except CellError as mistake:
+            self.mistakes.append(mistake)
+        except Unknown:
+            pass
+
+    def _each(
+        self, value: Callable[[Expression], int], *expressions: Expression
+    ) -> tuple[int, ...]:
+        """The values of all. Raises Unknown, the mistakes noted, where one has none."""
+        found: list[int] = []
+        for expression in expressions:
+            with self.noting():
+                found.append(value(expression))
+        if len(found) < len(expressions):
+            raise Unknown
+        return tuple(found)
+
     def expression(self, expression: Expression) -> int:
+        """The node of its value. Raises CellError for one mistake, or Unknown where all there are
+        were noted."""
         match expression:
             case Number():
                 return self.add("constant", (), (), value=expression.value)
@@ -58,6 +91,9 @@ class Expressions:
                 return self._call(expression)
 
     def _name(self, name: Name) -> int:
+        if name.name in self.unknown:
+            self.read.add(name.name)
+            raise Unknown
         if name.name in self.names:
             self.read.add(name.name)
             return self.names[name.name]
@@ -65,6 +101,7 @@ class Expressions:
             return self.parameters[name.name]
         for equation in self.equations:
             if equation.target == name.name:
+                self.unknown.add(name.name)
                 line = equation.place.line
                 what = "in terms of itself" if line == name.place.line else f"only on line {line}"
                 raise error(
@@ -82,6 +119,7 @@ class Expressions:
         elif _VECTOR.fullmatch(name.name) or declared is not None:
             shape = (self.sizes.fresh(),)
         else:
+            self.unknown.add(name.name)
             hint = near(name.name, [*self.names, *self.parameters])
             raise error(
                 name.place,
@@ -104,14 +142,13 @@ class Expressions:
         return value
 
     def _product(self, product: Binary) -> int:
-        left = self.expression(product.left)
+        left, right = self._each(self.expression, product.left, product.right)
         matrix = self.nodes[left]
         if matrix.op != "parameter" or len(matrix.shape) != 2:
             raise error(
                 product.place,
                 "the left of @ must be a matrix parameter (a name that starts with a capital)",
             )
-        right = self.expression(product.right)
         if len(self.nodes[right].shape) != 1:
             raise error(
                 product.place,
@@ -123,7 +160,7 @@ class Expressions:
         return self.add("matmul", (left, right), matrix.shape[:1])
 
     def _elementwise(self, binary: Binary) -> int:
-        left, right = self._vector(binary.left), self._vector(binary.right)
+        left, right = self._each(self._vector, binary.left, binary.right)
         if binary.operator == "**":
             if self.nodes[right].op != "constant":
                 raise error(binary.place, "the exponent after ** must be a plain number")
@@ -136,17 +173,17 @@ class Expressions:
         if function is None:
             known = ", ".join(sorted(FUNCTIONS))
             hint = near(call.function, FUNCTIONS)
-            raise error(
-                call.place, f"{call.function!r} is not a function{hint or f'; there are {known}'}"
-            )
-        if len(call.arguments) != function.arity:
+            what = f"{call.function!r} is not a function{hint or f'; there are {known}'}"
+            self.mistakes.append(error(call.place, what))
+        elif len(call.arguments) != function.arity:
             given = len(call.arguments)
             plural = "" if function.arity == 1 else "s"
-            raise error(
-                call.place,
-                f"{function.name} takes {function.arity} argument{plural}, {given} given",
-            )
-        arguments = tuple(self._vector(argument) for argument in call.arguments)
+            what = f"{function.name} takes {function.arity} argument{plural}, {given} given"
+            self.mistakes.append(error(call.place, what))
+            function = None
+        arguments = self._each(self._vector, *call.arguments)
+        if function is None:
+            raise Unknown
         shape = self._broadcast(arguments, call.place, function.name)
         if not function.elementwise and not shape:
             raise error(call.place, f"{function.name} needs a vector, not one number")

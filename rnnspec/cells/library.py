@@ -55,6 +55,11 @@ def builtin_text(name: str) -> str:
 @cache
 def builtin_cell(name: str) -> Cell:
     """The built-in cell `name`, which must be one of `builtin_names()`."""
+    return compile_cell(builtin_source(name))
+
+
+def builtin_source(name: str) -> CellSource:
+    """The definition of a built-in cell, as its file has it."""
     from rnnspec.source.yaml12 import load
 
     data = load(builtin_text(name), f"{name}.yaml").data
@@ -62,7 +67,7 @@ def builtin_cell(name: str) -> Cell:
         parameter: _parameter(**settings)
         for parameter, settings in data.get("parameters", {}).items()
     }
-    return compile_cell(CellSource(**data))
+    return CellSource(**data)
 
 
 def _parameter(

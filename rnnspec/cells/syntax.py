@@ -85,7 +85,9 @@ class Equation:
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    kind: str  # name, number, operator, end-of-line, end
+    kind: (
+        str  # name, number, operator, end-of-line, end; unknown: what has no meaning, and its line
+    )
     text: str
     place: Place
 
@@ -95,33 +97,67 @@ _TOKEN = re.compile(
     r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*)"
     r"|(?P<operator>\*\*|[-+*/@=(),])"
 )
+_HEAD = re.compile(r"[ \t]*[^\W\d]\w*[ \t]*=")
+"""How an equation begins; nothing within one has a "="."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The equations that can be read, in order, and the mistakes of all others. `broken` are the
+    targets of those; `lost`: there are some whose target cannot be told."""
+
+    equations: tuple[Equation, ...]
+    mistakes: tuple[CellError, ...] = ()
+    broken: frozenset[str] = frozenset()
+    lost: bool = False
 
 
 def parse(text: str) -> tuple[Equation, ...]:
     """The equations of `text`, in order. Raises CellError with the place of the first mistake."""
+    found = parsed(text)
+    if found.mistakes:
+        raise found.mistakes[0]
+    return found.equations
+
+
+def parsed(text: str) -> Parsed:
+    """The equations of `text` and every mistake in them, at most one in each equation."""
     if len(text) > MAX_LENGTH:
-        raise CellError(f"the equations are longer than {MAX_LENGTH:,} characters")
-    equations = _Parser(_tokens(text)).equations()
-    if not equations:
-        raise CellError("there are no equations; write at least one, such as h = tanh(W @ x + b)")
-    return equations
+        what = f"the equations are longer than {MAX_LENGTH:,} characters"
+        return Parsed((), (CellError(what),), lost=True)
+    mistakes: list[CellError] = []
+    parser = _Parser(_tokens(text, mistakes), mistakes)
+    equations = parser.equations()
+    if not equations and not mistakes:
+        what = "there are no equations; write at least one, such as h = tanh(W @ x + b)"
+        return Parsed((), (CellError(what),), lost=True)
+    mistakes.sort(key=lambda mistake: (mistake.line, mistake.column))
+    return Parsed(equations, tuple(mistakes), frozenset(parser.broken), parser.lost)
 
 
-def _tokens(text: str) -> list[_Token]:
-    """Tokens of `text`; the ends of lines inside brackets are left out."""
+def _tokens(text: str, mistakes: list[CellError]) -> list[_Token]:
+    """Tokens of `text`; the ends of lines inside brackets are left out, up to the next line that
+    begins an equation. The first character of a line that has no meaning is a mistake, and what
+    follows it in the line is left out."""
     tokens: list[_Token] = []
     line, line_start, position, open_brackets = 1, 0, 0, 0
     while position < len(text):
         column = position - line_start + 1
         found = _TOKEN.match(text, position)
         if found is None:
-            raise CellError(f"{text[position]!r} has no meaning in an equation", line, column)
+            what = f"{text[position]!r} has no meaning in an equation"
+            mistakes.append(CellError(what, line, column))
+            tokens.append(_Token("unknown", text[position], Place(line, column)))
+            end = text.find("\n", position)
+            position, open_brackets = end if end >= 0 else len(text), 0
+            continue
         kind, piece = str(found.lastgroup), found.group()
         place = Place(line, column, len(piece))
         position = found.end()
         if kind == "newline":
             line, line_start = line + 1, position
-            if not open_brackets:
+            if not open_brackets or _HEAD.match(text, position):
+                open_brackets = 0
                 tokens.append(_Token("end-of-line", piece, place))
         elif kind != "space":
             open_brackets = max(0, open_brackets + (piece == "(") - (piece == ")"))
@@ -133,8 +169,12 @@ def _tokens(text: str) -> list[_Token]:
 class _Parser:
     """Recursive descent over tokens, one method a rule of the grammar above."""
 
-    def __init__(self, tokens: list[_Token]) -> None:
-        self._tokens = tokens
+    def __init__(self, tokens: list[_Token], mistakes: list[CellError]) -> None:
+        self._tokens, self._mistakes = tokens, mistakes
+        self.broken: set[str] = set()
+        """Targets of equations that have mistakes."""
+        self.lost = False
+        """Whether there are such whose target cannot be told."""
         self._at = 0
         self._nesting = 0
         self._operators = 0
@@ -159,22 +199,47 @@ class _Parser:
         return CellError(message, place.line, place.column, place.length)
 
     def equations(self) -> tuple[Equation, ...]:
+        """Those that can be read; the mistakes of others are added to those there are."""
         found = []
         while self._token.kind != "end":
+            start = self._at
             if self._token.kind == "end-of-line":
                 self._at += 1
                 continue
-            found.append(self._equation())
-            if self._token.kind not in ("end-of-line", "end"):
-                raise self._fail(f"{self._token.text!r} is not expected here; one equation a line")
+            try:
+                found.append(self._equation())
+                if self._token.kind not in ("end-of-line", "end"):
+                    what = f"{self._token.text!r} is not expected here; one equation a line"
+                    raise self._fail(what)
+            except CellError as mistake:
+                if self._token.kind != "unknown":  # which was a mistake of its own
+                    self._mistakes.append(mistake)
+                self._recover(start)
         return tuple(found)
+
+    def _recover(self, start: int) -> None:
+        """Go on behind the line that has the mistake, or where an equation begins with what was not
+        expected."""
+        if self._tokens[start].kind == "name":
+            self.broken.add(self._tokens[start].text)
+        else:
+            self.lost = True
+        if self._at > start and self._begins(self._at):
+            return
+        while self._token.kind not in ("end-of-line", "end"):
+            self._at += 1
+
+    def _begins(self, at: int) -> bool:
+        """Whether an equation begins with token number `at`."""
+        after = self._tokens[min(at + 1, len(self._tokens) - 1)]
+        return self._tokens[at].kind == "name" and (after.kind, after.text) == ("operator", "=")
 
     def _equation(self) -> Equation:
         target = self._token
         if target.kind != "name":
             raise self._fail(f"an equation starts with a name, not with {target.text!r}")
         self._at += 1
-        self._operators = 0
+        self._operators = self._nesting = 0
         if not self._take("="):
             raise self._fail(f"expected '=' after {target.text!r}, as in {target.text} = …")
         return Equation(target.text, self._sum(), target.place)

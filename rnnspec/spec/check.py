@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from rnnspec.errors import CellError
 from rnnspec.source.problems import did_you_mean
 from rnnspec.spec import check_decoder as decoders
 from rnnspec.spec import check_files as files
@@ -86,12 +85,10 @@ def _overlap(read: Loc, path: Loc) -> bool:
 
 
 def cells_compile(spec: Spec) -> Iterator[Finding]:
-    from rnnspec.cells import compile_cell
+    from rnnspec.cells import mistakes_of
 
     for name, cell in spec.cells.items():
-        try:
-            compile_cell(source_of(name, cell))
-        except CellError as error:
+        for error in mistakes_of(source_of(name, cell)):
             if error.about == "equations":
                 inside = (error.line, error.column, error.length)
                 yield Finding(("cells", name, "equations"), error.message, inside=inside)
