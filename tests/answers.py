@@ -76,6 +76,16 @@ def close_scores(
         )
 
 
+def distance(got: Array, expected: Sequence[NDArray[np.float64]] | NDArray[np.float64]) -> float:
+    """The largest difference of a batch, measured as by `close`."""
+    found = [0.0]
+    for one, row in zip(got, expected, strict=True):
+        size = max(1.0, float(np.abs(row).max(initial=0.0)))
+        apart = np.abs(one[: len(row)].reshape(row.shape) - row)
+        found.append(float(apart.max(initial=0.0)) / size)
+    return max(found)
+
+
 def onnx_agrees(
     plan: Plan,
     got: Mapping[str, Array],

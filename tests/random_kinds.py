@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.kinds import HORIZON, LETTERS, SEQUENCES, STATICS, TOKENS, WORDS, output, spec_data
-from tests.random_specs import Draw, layers, own_cells, width_of
+from tests.random_specs import Draw, layers, own_cells, width_of, without_skip_of_merged
 
 Own = dict[str, dict[str, Any]]
 STEPS = [name for name in SEQUENCES if "series" not in name]
@@ -206,6 +206,8 @@ def _finished(draw: Draw, data: dict[str, Any], own: Own) -> dict[str, Any]:
     used = {layer["cell"] for stack in stacks for layer in stack}
     if cells := {name: cell for name, cell in own.items() if name in used}:
         data["cells"] = cells
+    if "decoder" not in data and data.get("pooling", "last") == "last" and "encoder" in data:
+        without_skip_of_merged(data["encoder"]["layers"])
     starts = data.get("decoder", {}).get("start_from", "auto")
     alone = data["cardinality"] == "1:N" and starts in ("learned", "zeros")
     for entry in data["data"]["input"]:

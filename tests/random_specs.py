@@ -131,6 +131,12 @@ def _sizes(cell: dict[str, Any]) -> dict[str, Any]:
     return {"sizes": dict.fromkeys(cell["sizes"], 2)} if "sizes" in cell else {}
 
 
+def without_skip_of_merged(stack: list[dict[str, Any]]) -> None:
+    """No way around a last layer whose directions are merged, of which the last step is taken."""
+    if stack[-1].get("merge", "concat") != "concat":
+        stack[-1].pop("skip", None)
+
+
 def width_of(layer: dict[str, Any], own: dict[str, dict[str, Any]]) -> int:
     """Width of a layer's output; `own` are the cells of one's own."""
     name = layer["cell"]
@@ -156,6 +162,9 @@ def specs(draw: Draw) -> dict[str, Any]:
                   for n in (layer["cell"] for layer in stack))  # fmt: skip
     if elapsed and uses_dt:
         given["elapsed"] = 1
+    pooling = draw(st.sampled_from(["last", "mean", "max", "attention"]))
+    if pooling == "last":
+        without_skip_of_merged(stack)
     spec: dict[str, Any] = {
         "name": "random",
         "cardinality": "N:1",
@@ -165,7 +174,7 @@ def specs(draw: Draw) -> dict[str, Any]:
             "output": output(draw(st.sampled_from(["class", "out_number", "out_vector"]))),
         },
         "encoder": {"layers": stack},
-        "pooling": draw(st.sampled_from(["last", "mean", "max", "attention"])),
+        "pooling": pooling,
         "head": {"hidden": draw(st.sampled_from([[], [5]]))},
     }
     if own:

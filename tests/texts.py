@@ -98,17 +98,19 @@ def agree(
     where: str,
     tolerance: float = 1e-4,
     attention: bool = True,
+    tie: float = TIE,
 ) -> bool:
     """Asserts that the answers to one row agree; False where they part at a tie.
 
     Scores agree within `tolerance`, or within as much of their size where that is above 1.
+    Candidates are equal within `tie`.
     """
     assert len(got.tokens) == len(expected.tokens), where
     for rank, (ours, theirs) in enumerate(zip(expected.tokens, got.tokens, strict=True)):
         score = expected.scores[rank]
         if ours != theirs:
             ended = _ended(task, ours, score)
-            assert tied(task, ours, ended, theirs), f"{where}: {theirs} instead of {ours}"
+            assert tied(task, ours, ended, theirs, tie), f"{where}: {theirs} instead of {ours}"
             return False
         if score == -np.inf:
             assert got.scores[rank] == score, where
@@ -126,32 +128,50 @@ def agree(
     return True
 
 
-def tied(task: Task, ours: Sequence[int], ended: bool, theirs: Sequence[int]) -> bool:
-    """Whether two answers part at candidates that are equal within `TIE`, by the rule above."""
+def distance(exact: Told, told: Told) -> float:
+    """The largest difference between two answers of the same tokens, in scores (against their size
+    where that is above 1) and weights; 0 where the tokens differ."""
+    if exact.tokens != told.tokens:
+        return 0.0
+    found = [0.0]
+    for one, other in zip(exact.scores, told.scores, strict=True):
+        if one != other:
+            found.append(abs(one - other) / max(1.0, abs(one)))
+    if exact.attention is not None and told.attention is not None and exact.tokens[0]:
+        count = len(exact.tokens[0])
+        apart = np.abs(exact.attention[:count] - told.attention[:count])
+        found.append(float(apart.max(initial=0.0)))
+    return max(found)
+
+
+def tied(
+    task: Task, ours: Sequence[int], ended: bool, theirs: Sequence[int], tie: float = TIE
+) -> bool:
+    """Whether two answers part at candidates that are equal within `tie`, by the rule above."""
     if task.search.strategy == "beam":
         mine = value(task, forced(task, ours, ended))
         others = [forced(task, theirs, end) for end in (True, False)]
-        return any(abs(value(task, each) - mine) <= TIE for each in others)
+        return any(abs(value(task, each) - mine) <= tie for each in others)
     pairs = zip([*ours, END_ID], [*theirs, END_ID], strict=False)
     at = next(number for number, (one, other) in enumerate(pairs) if one != other)
     one, other = ([*tokens, END_ID][at] for tokens in (ours, theirs))
     _, chances, _, _ = step(task, forced(task, ours[:at], False))
     if task.search.strategy == "greedy":
-        return bool(abs(chances[one] - chances[other]) <= TIE)
-    return _drawn_at_bound(task, chances, at, one, other)
+        return bool(abs(chances[one] - chances[other]) <= tie)
+    return _drawn_at_bound(task, chances, at, one, other, tie)
 
 
-def _drawn_at_bound(task: Task, chances: Array, at: int, one: int, other: int) -> bool:
+def _drawn_at_bound(task: Task, chances: Array, at: int, one: int, other: int, tie: float) -> bool:
     sharp = np.exp((chances - chances.max()) / task.search.temperature)
     order = np.argsort(-sharp, kind="stable")[: task.search.top_k or None]
     places = [int(np.flatnonzero(order == each)[0]) for each in (one, other) if each in order]
     mass = np.cumsum(sharp[order])
     kept = mass[np.searchsorted(mass, task.search.top_p * mass[-1])]
-    if len(places) < 2 or abs(kept - task.search.top_p * mass[-1]) <= TIE * mass[-1]:
+    if len(places) < 2 or abs(kept - task.search.top_p * mass[-1]) <= tie * mass[-1]:
         return True  # the last token kept is itself a tie
     lower, upper = sorted(places)
-    equal = abs(sharp[order[lower]] - sharp[order[upper]]) <= TIE
-    bound = abs(mass[lower] - uniform(task.seed, at) * kept) <= TIE * mass[-1]
+    equal = abs(sharp[order[lower]] - sharp[order[upper]]) <= tie
+    bound = abs(mass[lower] - uniform(task.seed, at) * kept) <= tie * mass[-1]
     return bool(equal or (bound and upper == lower + 1))
 
 
