@@ -30,6 +30,12 @@ class Clock:
         return self.now
 
 
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that moves its cursor: a dumb one, as of a build farm, is shown no bar."""
+    monkeypatch.setenv("TERM", "xterm")
+
+
 def test_an_epochs_line_names_every_figure() -> None:
     assert epoch_line(RECORD, 10) == (
         "epoch  2/10  train loss 1.2500  valid loss 0.5000  accuracy 0.8750  12,346 rows/s  best"
@@ -98,6 +104,7 @@ def test_lines_of_reading_tell_the_share_and_the_time_left(
     ]
 
 
+@pytest.mark.usefixtures("terminal")
 def test_the_bar_of_reading_makes_way_for_that_of_training() -> None:
     clock = Clock()
     screen = io.StringIO()
@@ -116,6 +123,7 @@ def test_the_bar_of_reading_makes_way_for_that_of_training() -> None:
     assert "%, 0:00:05 left" in screen.getvalue()
 
 
+@pytest.mark.usefixtures("terminal")
 def test_the_bar_shows_batches_loss_and_time_left_and_keeps_the_epochs_lines() -> None:
     clock = Clock()
     screen = io.StringIO()
