@@ -101,8 +101,8 @@ def test_an_override_and_the_file_are_checked_together(path: Path) -> None:
         ("train={epochs: 1, epochs: 2}", "--set:1:19: epochs: duplicate key; it stands in line 1,"),
         ("encoder.layers.1.units=3", "--set:1:16: encoder.layers is a list of 1; '1' is no item"),
         ("encoder.layers.x.units=3", "--set:1:16: encoder.layers is a list of 1; 'x' is no item"),
-        ("train.optimizer.adam.lr=1", "--set:1:17: train.optimizer is 'sgd', which has no keys;"),
-        ("name.first=x", "--set:1:6: name is 'demo', which has no keys; set all of it"),
+        ("train.optimizer.adam.lr=1", "--set:1:17: train.optimizer is 'sgd'; write train."),
+        ("name.first=x", "--set:1:6: name is 'demo', which has no keys; set name itself: name="),
         ("trian.epochs=3", "--set:1:1: trian: unknown key; did you mean 'train'?"),
         ("cells.c.states=[h", "--set:1:16: '[' is never closed; add the ']'"),
         ("name=\x1b[31m", "--set:1:6: a control character (U+001B); remove it"),
@@ -118,3 +118,35 @@ def test_equations_in_an_override(path: Path) -> None:
     shown = refusal(path, cell, "encoder.layers.0.cell=mine").splitlines()
     assert shown[0].startswith("--set:1:55: cells.mine.equations: unknown name 'q'")
     assert shown[2].index("^") == shown[1].index("q)")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "cure", "expected"),
+    [
+        (["train.optimizer=adam", "train.optimizer.lr=0.1"], "train.optimizer.adam.lr=0.1", Adam),
+        (["train.optimizer.lr=0.1"], "train.optimizer.sgd.lr=0.1", SGD),
+        (["train.optimizer.adam.lr=0.1"], "train.optimizer={adam: {lr: 0.1}}", Adam),
+        (["train.lr=0.1"], "train.optimizer.sgd.lr=0.1", SGD),
+    ],
+)
+def test_the_way_out_of_a_setting_of_what_is_named_works(
+    path: Path, overrides: list[str], cure: str, expected: type[SGD | Adam]
+) -> None:
+    """The spec's optimizer is sgd."""
+    said = refusal(path, *overrides)
+    if "belongs to" in said:
+        assert f"; it belongs to {cure.rpartition('.lr')[0]}\n" in said
+    else:
+        assert f"; write {cure}\n" in said
+    assert load_spec(path, [*overrides[:-1], cure]).spec.train.optimizer == expected(lr=0.1)
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("train.optimizer.foo=1", "its settings are lr, momentum"),
+        ("name.x=1", "set name itself: name=…"),
+    ],
+)
+def test_what_has_no_such_setting(path: Path, override: str, hint: str) -> None:
+    assert hint in refusal(path, override)

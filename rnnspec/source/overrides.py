@@ -6,7 +6,7 @@ All overrides together are shown as a file named `--set`, one line each.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from rnnspec.errors import SpecError
@@ -23,11 +23,19 @@ _PART = re.compile(r"[^.\[\]\s]+")
 _KEY = re.compile(r"[^.\[\]\s=]+(?:\.[^.\[\]\s=]+|\[[0-9]+\])*")
 
 
-def apply_overrides(document: Document, overrides: Sequence[str]) -> tuple[Document, list[Problem]]:
+Options = Callable[[Sequence[str]], Mapping[str, Sequence[str]]]
+"""Of the key at a path that names one of several things: by the name of each the keys of its
+settings; nothing for any other key."""
+
+
+def apply_overrides(
+    document: Document, overrides: Sequence[str], options: Options = lambda path: {}
+) -> tuple[Document, list[Problem]]:
     """The document with each `key.path=value` put in its place, later ones last.
 
     List items are named by their number, from 0: `encoder.layers.0.units=64`. Overrides that
-    cannot be applied are left out and given back as problems.
+    cannot be applied are left out and given back as problems; `options` says what may stand at a
+    path in the place of a name.
     """
     problems: list[Problem] = []
     root = document.root
@@ -35,7 +43,7 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> tuple[Docum
         source = Source.of("\n".join(overrides[: number + 1]), NAME)
         start = len(source.text) - len(overrides[number])
         try:
-            root = _Override(source, start).applied(root)
+            root = _Override(source, start, options).applied(root)
         except SpecError as error:
             problems += error.problems
     return replace(document, root=root), problems
@@ -44,9 +52,9 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> tuple[Docum
 class _Override:
     """One override, which starts at `start` of the text of `source`."""
 
-    def __init__(self, source: Source, start: int) -> None:
+    def __init__(self, source: Source, start: int, options: Options) -> None:
         check_characters(source)
-        self.source, self.start = source, start
+        self.source, self.start, self.options = source, start, options
         self.text = source.text[start:]
         self.key = _KEY.match(self.text)
 
@@ -102,9 +110,9 @@ class _Override:
         if not part.isdecimal() or len(part) > 6 or int(part) >= count:
             shown = shown_path([name for name, _ in parts[:depth]])
             what = f"{shown} is a list of {count}; {part!r} is no item of it"
-            hint = (
-                f"name an item by its number, from 0 to {count - 1}" if count else "set all of it"
-            )
+            hint = f"set the list itself: {shown}=[…]"
+            if count:
+                hint = f"name an item by its number, from 0 to {count - 1}"
             raise self._wrong(at, len(part), what, hint)
         items = list(node.items)
         items[int(part)] = self._placed(items[int(part)], parts, depth + 1, value)
@@ -117,9 +125,29 @@ class _Override:
         part, at = parts[depth]
         if node.value == part:
             return None
-        shown = shown_path([name for name, _ in parts[:depth]])
-        what = f"{shown} is {str(node.value)[:40]!r}, which has no keys"
-        raise self._wrong(at, len(part), what, f"set all of it: {shown}={{{part}: …}}")
+        raise self._wrong(at, len(part), *self._of_name(str(node.value), parts, depth))
+
+    def _of_name(self, value: str, parts: list[tuple[str, int]], depth: int) -> tuple[str, str]:
+        """What is wrong with keys below a plain value, and what to write instead."""
+        assert self.key is not None, "it is applied only with one"
+        path, below = [n for n, _ in parts[:depth]], [n for n, _ in parts[depth:]]
+        shown, options = shown_path(path), self.options(path)
+        new = self.text[self.key.end() + 1 :][:40]
+        if below[0] in options:  # another one, whose name stands in the place of this one
+            for name in reversed(below):
+                new = f"{{{name}: {new}}}"
+            return f"{shown} is {value[:40]!r}", f"write {shown}={new}"
+        settings = options.get(value, ())
+        if not settings:
+            what = f"{shown} is {value[:40]!r}, which has no keys"
+            return what, f"set {shown} itself: {shown}=…"
+        what = f"{shown} is {value!r}, whose settings stand below its name"
+        if below[0] in settings:
+            return what, f"write {shown}.{value}.{'.'.join(below)}={new}"
+        return (
+            what,
+            f"its settings are {', '.join(settings)}; write {shown}.{value}.{settings[0]}=…",
+        )
 
     def _wrong(self, at: int, length: int, message: str, hint: str) -> SpecError:
         index = self.start + at

@@ -177,7 +177,7 @@ def recurrent_dropout_has_products(spec: Spec) -> Iterator[Finding]:
     for path, layer, cell in layers_with_cells(spec):
         if layer.recurrent_dropout and not recurrent_operands(cell):
             message = f"has no effect on {cell.name}, which applies no matrix to a state"
-            hint = "use zoneout or dropout"
+            hint = "use the key zoneout or the key dropout"
             yield Finding((*path, "recurrent_dropout"), message, hint, key=True)
 
 
@@ -211,7 +211,7 @@ def inits_have_parameters(spec: Spec) -> Iterator[Finding]:
                 message += f" {what.get(role, 'vector')} open"
                 yield Finding(at, message, "remove it", key=True)
             elif problem := _misfit(cell, names, init):
-                yield Finding(at, problem, "use uniform, normal or constant")
+                yield Finding(at, problem, "use zeros, ones, {uniform: 0.1} or {normal: 0.1}")
 
 
 def _misfit(cell: Cell, names: list[str], init: Init) -> str:

@@ -75,6 +75,16 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 """What other tools call a key of ours."""
 
 
+SWITCHES: Mapping[str, str] = {
+    "bidirectional": "bidirectional",
+    "layer_norm": "layer",
+    "residual": "residual",
+    "highway": "highway",
+    "variational_dropout": "sequence",
+}
+"""Of such keys those that are true or false elsewhere: the value that ours has for true."""
+
+
 def explain(details: Sequence[ErrorDetails], document: Document) -> list[Problem]:
     """One problem per mistake: a misspelt key is not also reported as the key that is missing."""
     unknown = [detail["loc"] for detail in details if detail["type"] == "extra_forbidden"]
@@ -125,7 +135,10 @@ def _unknown_key(loc: Loc, meant: str | None, document: Document) -> Problem:
         hint = f"write a space after the colon: {meant}: {key[len(meant) + 1 :][:40]}"
         return document.problem(path, "no space after ':'", hint, key=True)
     if meant:
-        return document.problem(path, "unknown key", f"did you mean {meant!r}?", key=True)
+        hint = f"did you mean {meant!r}?"
+        if key.lower() in SWITCHES and _value(path, document) is True:
+            hint = f"write '{meant}: {SWITCHES[key.lower()]}'"
+        return document.problem(path, "unknown key", hint, key=True)
     kinds = siblings_with(loc[:-1], key)
     if kinds and kinds[2]:
         which, kind, fits = kinds
@@ -134,10 +147,39 @@ def _unknown_key(loc: Loc, meant: str | None, document: Document) -> Problem:
         return document.problem(path, message, hint, key=True)
     homes = [home for name in (key, *SYNONYMS.get(key.lower(), ())) for home in homes_of(name)]
     if homes:
+        # Near where it stands, then what the spec has, then the shortest.
+        home = min(homes, key=lambda each: (-_shared(each, path), not _stands(each, document)))
         return document.problem(
-            path, "unknown key here", f"it belongs to {_home(homes[0], key)}", key=True
+            path, "unknown key here", f"it belongs to {_home(home, key)}", key=True
         )
     return document.problem(path, "unknown key", f"known here: {', '.join(known)}", key=True)
+
+
+def _shared(home: str, path: Loc) -> int:
+    """How many keys, from the top, a place and a path have in common."""
+    same = [one == other for one, other in zip(home.split("."), path, strict=False)]
+    return same.index(False) if False in same else len(same)
+
+
+def _stands(home: str, document: Document) -> bool:
+    """Whether the spec has this very place, or names there what has it: `optimizer: sgd`."""
+    path = tuple(home.split("."))
+    if document.has(path):
+        return True
+    return bool(path[:-1]) and _value(path[:-1], document) == path[-1]
+
+
+def _value(path: Loc, document: Document) -> Any:
+    """What stands at a path, None where nothing does."""
+    value: Any = document.data
+    for part in path:
+        if isinstance(value, Mapping):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            return None
+    return value
 
 
 def _home(home: str, key: str) -> str:

@@ -21,6 +21,7 @@ from rnnspec.spec.finding import Finding
 from rnnspec.spec.meant import read_as_meant
 from rnnspec.spec.partial import without_mistakes
 from rnnspec.spec.spec import Spec
+from rnnspec.spec.walk import options_at
 
 MAX_MISTAKES = 200
 """Wrong keys and values shown one by one; a file with more is no spec, and says how many more."""
@@ -49,7 +50,7 @@ def load_source(source: Source, path: Path, overrides: Sequence[str] = ()) -> Lo
     document, problems = compose(source)
     if document is None:
         raise SpecError(problems)
-    document, wrong = apply_overrides(document, overrides)
+    document, wrong = apply_overrides(document, overrides, options_at)
     problems += wrong
     found: Iterable[Finding] = ()
     more = 0

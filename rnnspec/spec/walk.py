@@ -28,12 +28,17 @@ def model_at(loc: Sequence[str | int]) -> type[Model] | None:
 def siblings_with(loc: Sequence[str | int], key: str) -> tuple[str, str, list[str]] | None:
     """Where the mapping at `loc` is one kind of several: the key that says which, the kind it is,
     and the kinds that do have `key`."""
-    if not loc or not isinstance(loc[-1], str) or not loc[-1].startswith(HIDDEN):
+    if not loc or not isinstance(loc[-1], str):
         return None
     kind: Any = Spec
     for part in loc[:-1]:
         kind = _below(kind, part)
     union, marks = _bare(kind)
+    if any(isinstance(mark, OneOf) for mark in marks):
+        fits = [member.name for member in get_args(union) if key in keys_of(member)]
+        return str(loc[-2]), loc[-1], fits
+    if not loc[-1].startswith(HIDDEN):
+        return None
     by_key = next((mark for mark in marks if isinstance(mark, ByKey)), None)
     if by_key is None:
         return None
@@ -41,10 +46,50 @@ def siblings_with(loc: Sequence[str | int], key: str) -> tuple[str, str, list[st
     return by_key.key, loc[-1].removeprefix(HIDDEN), fits
 
 
+def options_at(path: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Of a key that takes one of several things (`OneOf`): the settings of each, by its name;
+    nothing of any other key."""
+    kinds: list[Any] = [Spec]
+    for part in path:
+        kinds = [below for kind in kinds for below in _all_below(kind, part)]
+    found: dict[str, tuple[str, ...]] = {}
+    for kind in kinds:
+        union, marks = _bare(kind)
+        if any(isinstance(mark, OneOf) for mark in marks):
+            for member in get_args(union):
+                keys = keys_of(member)
+                found[member.name] = tuple(key for key in keys if not key.startswith(HIDDEN))
+    return found
+
+
+def _all_below(kind: Any, part: str) -> Iterator[Any]:
+    """The types of what may stand at `part` of a value of type `kind`, whichever of several kinds
+    it is."""
+    bare, marks = _bare(kind)
+    if get_origin(bare) in (Union, UnionType) and not any(isinstance(m, OneOf) for m in marks):
+        for member in get_args(bare):
+            yield from _all_below(member, part)
+    elif (found := _below(kind, part)) is not None:
+        yield found
+
+
 def homes_of(key: str) -> list[str]:
-    """Every place of a spec that has `key`, as `train.optimizer.adam`; shortest first."""
+    """Every place of a spec that has `key`, as `train.optimizer.adam`: the shortest first, and of
+    several things that a key may name the one that it names by default."""
     found = {place for place, keys in _homes() if key in keys}
-    return sorted(found, key=lambda place: (place.count("."), place))
+    return sorted(found, key=lambda place: (place.count("."), place not in _defaults(), place))
+
+
+@cache
+def _defaults() -> frozenset[str]:
+    """The places of settings of what keys name by default, as `train.optimizer.adam`."""
+    found = set()
+    for place, model in _models(Spec, ""):
+        for key, field in model.model_fields.items():
+            name = getattr(field.get_default(call_default_factory=False), "name", None)
+            if isinstance(name, str):
+                found.add(f"{place}.{field.alias or key}.{name}".lstrip("."))
+    return frozenset(found)
 
 
 @cache
