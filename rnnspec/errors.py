@@ -60,6 +60,10 @@ class DataError(RnnspecError):
     """A data file that cannot be used; the message names the file and, if any, the row."""
 
 
+class MissingCell(DataError):
+    """A cell, or a number within one, that is missing where a value has to be."""
+
+
 class BuildError(RnnspecError):
     """A build folder that is missing, unreadable, or belongs to another spec."""
 

@@ -267,9 +267,8 @@ def test_missing_answers_are_skipped_where_the_spec_says_so(tmp_path: Path, form
     np.testing.assert_array_equal(batch.targets["number"], [[1.5], [-2], [NAN]])
     strict = any_spec("N:1", {"column": "text", "as": "words"}, outputs[1] | {"missing": "error"})
     assert trouble(strict, file).endswith(
-        "column 'number' is empty, expected a number"
-        if format == "csv"
-        else "column 'number' is null, expected a number"
+        f"column 'number' is {'empty' if format == 'csv' else 'null'}, expected a number; "
+        "set missing of the output to skip"
     )
 
 

@@ -232,7 +232,10 @@ def test_scales_of_series(tmp_path: Path) -> None:
     batch = whole(data)
     np.testing.assert_array_equal(batch.targets["value"][1], [100, np.nan])
     np.testing.assert_array_equal(batch.inputs["value"][0][2, :, 0], [3, 4, 100])
-    assert trouble(forecast_spec(), file) == ("FILE:6: column 'value' is null, expected a number")
+    assert trouble(forecast_spec(), file) == (
+        "FILE:6: column 'value' is null, expected a number; set missing of the input to mean or "
+        "previous"
+    )
 
 
 def naive_of(data: Dataset) -> Any:

@@ -239,7 +239,8 @@ WRONG: dict[str, tuple[Mapping[str, Any], Mapping[str, Any], list[Any], str]] = 
         WORDS,
         NUMBER,
         [row(), row(), row(value=float("nan"))],
-        "FILE:3: column 'value' is NaN; only finite numbers can be learned from",
+        "FILE:3: column 'value' is NaN; only finite numbers can be learned from; set missing of "
+        "the output to skip",
     ),
     "width": (
         FRAMES,

@@ -175,7 +175,7 @@ def _write(parts: Sequence[tuple[_Job, Writer]]) -> None:
             _write_series(each, job.reading.series, writer)
         return
     writing = [_Rows.of(each, writer) for each, writer in parts]
-    bad = BadRows(job.shards)
+    bad = job.reading.bad_rows(job.shards)
     columns = [node.column for _, node in job.encoding.named()]
     for chunk in job.chunks(columns, bad):
         for rows in writing:
@@ -252,7 +252,7 @@ def _part(chunk: Chunk, rows: Part, share: float) -> Chunk:
 
 
 def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:
-    encoding, bad = job.encoding, BadRows(job.shards)
+    encoding, bad = job.encoding, job.reading.bad_rows(job.shards)
     builder = TableBuilder(reading)
     takers = job.takers(writer)
     names = encoding.series()

@@ -8,7 +8,17 @@ from pathlib import Path
 
 from rnnspec.data.readers import BadRows, Chunk, Documents, Format, read
 from rnnspec.data.shards import Shards
-from rnnspec.spec import ForecastOutput, LabelsOutput, NextOutput, Spec, TagsOutput
+from rnnspec.spec import (
+    ForecastOutput,
+    FramesInput,
+    LabelsOutput,
+    NextOutput,
+    NumberInput,
+    SeriesInput,
+    Spec,
+    TagsOutput,
+    VectorInput,
+)
 from rnnspec.spec.formats import Quoting
 from rnnspec.spec.outputs import Scheme
 
@@ -52,7 +62,8 @@ class Reading:
     (`train.window`). `skipped`: columns whose missing answers are left out of loss and metrics.
     `schemes`: of columns of tags, how they mark spans. `seasons`: of what is answered ahead of its
     own past, after how many steps it repeats itself. `separators`: of columns of several labels,
-    what stands between them where a cell is a text.
+    what stands between them where a cell is a text. `cures`: of columns what the spec can do about
+    missing cells.
     """
 
     format: Format = "auto"
@@ -64,6 +75,7 @@ class Reading:
     quoting: Quoting = "auto"
     seasons: Mapping[str, int] = field(default_factory=dict)
     separators: Mapping[str, str] = field(default_factory=dict)
+    cures: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
     def of(spec: Spec, format: Format | None = None) -> Reading:
@@ -94,7 +106,12 @@ class Reading:
             data.quoting,
             {o.column: o.season for o in outputs if isinstance(o, ForecastOutput | NextOutput)},
             {o.column: o.separator for o in outputs if isinstance(o, LabelsOutput) and o.separator},
+            _cures(spec),
         )
+
+    def bad_rows(self, files: Path | Shards) -> BadRows:
+        """Where bad rows of the files are noted, with what the spec can do about missing cells."""
+        return BadRows(files, cures=self.cures)
 
     def read(
         self,
@@ -109,3 +126,21 @@ class Reading:
 
     def with_format(self, format: Format) -> Reading:
         return replace(self, format=format)
+
+
+Numeric = FramesInput | NumberInput | VectorInput | SeriesInput
+"""Inputs whose missing numbers may be read as something."""
+
+
+def _cures(spec: Spec) -> dict[str, str]:
+    """Of columns whose missing cells are errors, but need not be: what to set."""
+    found: dict[str, str] = {}
+    for column in spec.data.inputs:
+        if isinstance(column, Numeric) and column.missing == "error":
+            scale = "scale of the input to standard and " if column.scale == "none" else ""
+            found[column.column] = f"set {scale}missing of the input to mean or previous"
+    for output in spec.data.outputs:
+        if getattr(output, "missing", "") == "error":
+            beside = f"{found[output.column]}, and " if output.column in found else "set "
+            found[output.column] = f"{beside}missing of the output to skip"
+    return found

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from rnnspec.data.shards import FILE, Shards
-from rnnspec.errors import DataError
+from rnnspec.errors import DataError, MissingCell
 
 SHOWN = 10
 """Most bad rows listed in one error; reading stops at this many."""
@@ -69,6 +69,8 @@ class BadRows:
     """What is added to a line to give its location."""
     since: int = 0
     """Rows read since the first bad one."""
+    cures: Mapping[str, str] = field(default_factory=dict)
+    """Of columns what may be done about a missing cell."""
     kept: bool = False
     """Whether bad rows are no error: who reads the file takes them out of `found`."""
 
@@ -138,7 +140,8 @@ class BadRows:
             try:
                 values.append(decode(cell))
             except DataError as error:
-                self.add(line, f"column {column!r} {error}")
+                cure = self.cures.get(column, "") if isinstance(error, MissingCell) else ""
+                self.add(line, f"column {column!r} {error}" + (f"; {cure}" if cure else ""))
         return values
 
     def _fail(self, stopped: bool) -> NoReturn:

@@ -64,7 +64,7 @@ class _Rows:
         self, columns: list[str], told: Callable[[float], None] | None
     ) -> Iterator[tuple[Chunk, BadRows]]:
         """The rows anew, chunk by chunk, and where bad ones are noted."""
-        bad, reading = BadRows(self.train), self.reading
+        bad, reading = self.reading.bad_rows(self.train), self.reading
         self.rows = self.kept_out = 0
         for chunk in reading.read(self.train, columns, bad, told):
             used = _training_rows(chunk, self.share) if self.share else chunk

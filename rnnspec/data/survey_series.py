@@ -40,7 +40,7 @@ def survey_series(
     takers = {
         each.column: SeriesColumn(each.column, each.missing != "error", "<f8") for each in columns
     }
-    builder, bad = TableBuilder(series), BadRows(train)
+    builder, bad = TableBuilder(series), reading.bad_rows(train)
     names = [*builder.columns, *takers]
     for chunk in reading.read(train, names, bad, told):
         builder.add(chunk, bad)
@@ -154,7 +154,7 @@ def _facts_of_rows(
     own, of the training rows of the table."""
 
     def chunks() -> Iterator[tuple[Chunk, BadRows]]:
-        bad = BadRows(train)
+        bad = reading.bad_rows(train)
         for chunk in reading.read(train, columns, bad):
             yield chunk.only(trained[chunk.first : chunk.first + len(chunk)].tolist()), bad
 

@@ -14,7 +14,7 @@ from rnnspec.data.columns.base import Lengths, lengths_of
 from rnnspec.data.columns.labels import check_most, class_facts, numbers_of
 from rnnspec.data.columns.new_labels import NewInSets, NewLabels
 from rnnspec.data.rows import BadRows, Chunk
-from rnnspec.errors import DataError
+from rnnspec.errors import DataError, MissingCell
 from rnnspec.plan.facts import ClassFacts
 
 Sets = list[list[str]]
@@ -82,7 +82,7 @@ def _label_set(cell: object, textual: bool, skips: bool, separator: str | None) 
         if skips:
             return None
         if cell == "":
-            raise DataError("is empty, expected a list of labels; write [] for none")
+            raise MissingCell("is empty, expected a list of labels; write [] for none")
     return decode.label_set(cell, textual, separator)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rnnspec.errors import DataError
+from rnnspec.errors import DataError, MissingCell
 
 
 def is_missing(cell: object, textual: bool) -> bool:
@@ -17,14 +17,20 @@ def json_list(cell: object, textual: bool, expected: str) -> list[Any]:
     """The cell as a list, in CSV and TSV read from JSON; `expected` says what belongs there."""
     if textual and isinstance(cell, str):
         if not cell.strip():
-            raise DataError(f"is empty, expected {expected} as JSON")
+            raise MissingCell(f"is empty, expected {expected} as JSON")
         try:
             cell = json.loads(cell)
         except (ValueError, RecursionError) as error:
             raise DataError(f"is not JSON, expected {expected}: {error}") from error
     if not isinstance(cell, list):
-        raise DataError(f"{described(cell)}, expected {expected}")
+        raise refused(cell, expected)
     return cell
+
+
+def refused(cell: object, expected: str, place: str = "") -> DataError:
+    """The error of a cell, or of what stands at a place in it, that is something else."""
+    kind = MissingCell if cell is None or cell != cell else DataError
+    return kind(f"{place}{described(cell)}, expected {expected}")
 
 
 def described(cell: object) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rnnspec.data.decode.cells import described, json_list
+from rnnspec.data.decode.cells import described, json_list, refused
 from rnnspec.data.decode.texts import text, words
-from rnnspec.errors import DataError
+from rnnspec.errors import DataError, MissingCell
 
 SEPARATORS = (";", "|", ",", "/")
 """What is proposed to separate labels, where a text has it."""
@@ -24,10 +24,10 @@ def label(cell: object) -> str:
                 f"{described(cell)}, expected a label: a text, a whole number or true and false"
             )
         case "":
-            raise DataError("is empty, expected a label")
+            raise MissingCell("is empty, expected a label")
         case str():
             return text(cell)
-    raise DataError(f"{described(cell)}, expected a label")
+    raise refused(cell, "a label")
 
 
 def tokens(cell: object, textual: bool = False) -> list[str]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.data.decode.cells import described, is_missing, json_list
-from rnnspec.errors import DataError
+from rnnspec.data.decode.cells import described, is_missing, json_list, refused
+from rnnspec.errors import DataError, MissingCell
 
 Floats = NDArray[np.float64]
 """As precise as the data; what does not need it is stored in float32 (`NumericFacts.lost`)."""
@@ -35,9 +35,10 @@ def real(cell: object, textual: bool = False, missing: bool = False) -> float:
     if textual and isinstance(cell, str):
         cell = _parsed_number(cell)
     if type(cell) is not float and type(cell) is not int:
-        raise DataError(f"{described(cell)}, expected a number{_unquote(cell)}")
+        raise refused(cell, f"a number{_unquote(cell)}")
     if not -_LARGEST <= cell <= _LARGEST:
-        raise DataError(f"is {_odd(cell)}; only finite numbers can be learned from")
+        kind = MissingCell if cell != cell else DataError
+        raise kind(f"is {_odd(cell)}; only finite numbers can be learned from")
     if type(cell) is int and abs(cell) >= _MOST_WHOLE:
         _check_whole(cell, "is ")
     return float(cell)
@@ -62,7 +63,10 @@ def frames(cell: object, textual: bool = False, missing: bool = False) -> Floats
 
     With `missing` also NaN, and steps that are null; `[T, 0]` where every step is.
     """
-    steps = json_list(cell, textual, "a list of lists of numbers")
+    try:
+        steps = json_list(cell, textual, "a list of lists of numbers")
+    except MissingCell as error:  # no rule says what all steps are read as
+        raise DataError(str(error)) from error
     if missing:
         if steps and all(step is None for step in steps):
             return np.zeros((len(steps), 0))
@@ -71,7 +75,7 @@ def frames(cell: object, textual: bool = False, missing: bool = False) -> Floats
     if kinds - {list}:
         at = next(i for i, step in enumerate(steps) if not isinstance(step, list))
         hint = "; for one number per step write [[1], [2], …]" if kinds <= {int, float} else ""
-        raise DataError(f"step {at + 1} {described(steps[at])}, expected a list of numbers{hint}")
+        raise refused(steps[at], f"a list of numbers{hint}", f"step {at + 1} ")
     widths = set(map(len, steps))
     if len(widths) > 1:
         at = next(i for i, step in enumerate(steps) if len(step) != len(steps[0]))
@@ -131,7 +135,8 @@ def _stored(values: list[Any], width: int = 0, missing: bool = False) -> Floats:
     if not within.all():
         at = int(np.argmin(within))
         place = f"has in step {at // width + 1}, number {at % width + 1}, " if width else "holds "
-        raise DataError(f"{place}{_odd(values[at])}; only finite numbers can be learned from")
+        kind = MissingCell if values[at] != values[at] else DataError
+        raise kind(f"{place}{_odd(values[at])}; only finite numbers can be learned from")
     for at in np.flatnonzero(np.abs(exact) >= _MOST_WHOLE).tolist():
         place = f"has in step {at // width + 1}, number {at % width + 1}, " if width else "holds "
         _check_whole(values[at], place)
@@ -165,7 +170,7 @@ def _odd(value: float) -> str:
 def _check_numbers(values: list[Any], place: str) -> None:
     for at, value in enumerate(values):
         if type(value) is not float and type(value) is not int:
-            raise DataError(f"{place}number {at + 1} {described(value)}, expected a number")
+            raise refused(value, "a number", f"{place}number {at + 1} ")
 
 
 def _parsed_number(cell: str) -> float | int:
@@ -175,13 +180,14 @@ def _parsed_number(cell: str) -> float | int:
             return int(cell)
         return found
     if not cell.strip():
-        raise DataError("is empty, expected a number")
+        raise MissingCell("is empty, expected a number")
     hint = ""
     if _NUMBER.fullmatch(cell.replace(",", ".", 1)):
         hint = "; write the decimal point as '.'"
     elif cell.strip().lstrip("+-").lower() in ("nan", "inf", "infinity"):
         hint = "; only finite numbers can be learned from"
-    raise DataError(f"{described(cell)}, expected a number{hint}")
+    kind = MissingCell if is_gap(cell, True) else DataError
+    raise kind(f"{described(cell)}, expected a number{hint}")
 
 
 def is_number(text: str) -> bool:
