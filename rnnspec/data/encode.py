@@ -24,7 +24,7 @@ from rnnspec.data.reading import Reading, SeriesReading
 from rnnspec.data.series import Part, TableBuilder, name_arrays, names_in, windows
 from rnnspec.data.series_steps import SeriesLabels, whole_series
 from rnnspec.data.shards import Shards
-from rnnspec.data.split import validation_mask
+from rnnspec.data.split import held_out
 from rnnspec.data.steps import take
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import Facts
@@ -136,7 +136,7 @@ class _Job:
         """The rows of all files; tells the progress."""
         told = telling(self.progress, f"encoding {self.shards.name}")
         reading = self.reading.with_format(self.format)
-        yield from reading.read(self.shards, columns, bad, told)
+        yield from reading.read(self.shards, columns, bad, told, self.share)
 
     def takers(self, writer: Writer) -> list[tuple[str, Taker]]:
         """What writes each column that has arrays of its own."""
@@ -247,7 +247,7 @@ class _End:
 def _part(chunk: Chunk, rows: Part, share: float) -> Chunk:
     if not share:
         return chunk
-    mask = validation_mask(chunk.first, len(chunk), share)
+    mask = held_out(chunk, share)
     return chunk.only((mask if rows == "valid" else ~mask).tolist())
 
 

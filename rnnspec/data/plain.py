@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,19 +14,24 @@ from rnnspec.data.rows import Chunk
 from rnnspec.errors import DataError
 
 COLUMN = "text"
+_GAP = re.compile(rb"[ \n\t\r]+")
 Documents = Literal["file", "paragraph", "line"]
 
 
 def read_plain(
-    file: Path, columns: Sequence[str], documents: Documents, position: Position
+    file: Path,
+    columns: Sequence[str],
+    documents: Documents,
+    position: Position,
+    end: float = 0.0,
 ) -> Iterator[Chunk]:
     """Chunks of the column `text`.
 
     `file`: one row with the text as it stands, byte order mark left off, in chunks of about a MiB
-    of which each goes on from the one before (`Chunk.continued`). `paragraph`: lines joined by
-    U+000A up to one of nothing but white space; `line`: lines that are not blank. A line ends with
-    U+000A, and a U+000D before it is no part of it. Raises DataError for other columns, and as
-    `blocks`.
+    of which each goes on from the one before (`Chunk.continued`); with `end`, this share of it, at
+    its end, is a row of its own, held out. `paragraph`: lines joined by U+000A up to one of
+    nothing but white space; `line`: lines that are not blank. A line ends with U+000A, and a U+000D
+    before it is no part of it. Raises DataError for other columns, and as `blocks`.
     """
     other = next((column for column in columns if column != COLUMN), None)
     if other is not None:
@@ -33,7 +39,7 @@ def read_plain(
             f"{file}: there is no column {other!r}; plain text has one column, {COLUMN!r}"
         )
     if documents == "file":
-        return _whole(file, position)
+        return _whole(file, position, end)
     return _lines(file, position) if documents == "line" else _paragraphs(file, position)
 
 
@@ -75,26 +81,63 @@ def _chunk(first: int, rows: list[tuple[int, str]]) -> Chunk:
     return Chunk(first, [line for line, _ in rows], {COLUMN: [text for _, text in rows]}, True)
 
 
-def _whole(file: Path, position: Position) -> Iterator[Chunk]:
+def _whole(file: Path, position: Position, end: float) -> Iterator[Chunk]:
     """Pieces of about BLOCK, cut before a U+0020, at which subwords begin too; one without any
-    grows to MAX_LINE before it is cut before other white space, and elsewhere where it has none."""
+    grows to MAX_LINE before it is cut before other white space, and elsewhere where it has none.
+
+    With `end`, that share of the bytes, from the white space on that follows, is a second row.
+    """
     check_file(file)
     decode = codecs.getincrementaldecoder("utf-8")()
-    line, held, continued = 1, "", False
-    for block in raw_blocks(file, position):
+    line, held, continued, row = 1, "", False, 0
+
+    def piece(text: str) -> Chunk:
+        held_out = bool(row) if end else None
+        return Chunk(row, [line], {COLUMN: [text]}, True, continued, held_out)
+
+    for block in _cut_at(raw_blocks(file, position), _start_of(file, end)):
+        if block is None:
+            yield piece(held)
+            line, held, continued, row = line + held.count("\n"), "", False, 1
+            continue
         try:
             held += decode.decode(block)
         except UnicodeDecodeError as error:
             raise _not_text(file, line + held.count("\n"), error) from error
         cut = held.rfind(" ", 1) if len(held) <= MAX_LINE else _last_gap(held)
         if cut > 0 and len(held) >= BLOCK // 2:
-            yield Chunk(0, [line], {COLUMN: [held[:cut]]}, True, continued)
+            yield piece(held[:cut])
             line, held, continued = line + held.count("\n", 0, cut), held[cut:], True
     try:
         held += decode.decode(b"", final=True)
     except UnicodeDecodeError as error:
         raise _not_text(file, line + held.count("\n"), error) from error
-    yield Chunk(0, [line], {COLUMN: [held]}, True, continued)
+    if held or continued or not row:  # nothing follows the last white space
+        yield piece(held)
+
+
+def _start_of(file: Path, end: float) -> int | None:
+    """The byte at which the end of a text begins that is this share of it; None without one."""
+    if not end:
+        return None
+    size = sum(map(len, raw_blocks(file))) if file.suffix.lower() == ".gz" else file.stat().st_size
+    return int((1 - end) * size)
+
+
+def _cut_at(blocks: Iterator[bytes], start: int | None) -> Iterator[bytes | None]:
+    """The blocks, with None behind the first white space from byte `start` on, which is ASCII and
+    so stands between characters."""
+    seen = 0
+    for block in blocks:
+        gap = _GAP.search(block, max(0, start - seen)) if start is not None else None
+        seen += len(block)
+        if gap is None:
+            yield block
+            continue
+        start = None
+        yield block[: gap.end()]
+        yield None
+        yield block[gap.end() :]
 
 
 def _last_gap(text: str) -> int:

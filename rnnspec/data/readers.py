@@ -40,12 +40,15 @@ def read(
     documents: Documents = "file",
     progress: Callable[[float], None] | None = None,
     quoting: Quoting = "auto",
+    end: float = 0.0,
 ) -> Iterator[Chunk]:
     """The rows of `file`, or of several one after another, as chunks of the cells of `columns`.
 
     A row that cannot be read, or that a caller adds to `bad`, is left out and reading goes on for
     a while; the DataError raised at the end of the file, or before, shows up to ten of them.
-    `documents` says what a row of plain text is, `quoting` what quotes are in CSV and TSV.
+    `documents` says what a row of plain text is, `quoting` what quotes are in CSV and TSV. `end`:
+    of one plain text that is read whole, this share at its end is a row of its own, which is held
+    out.
     `progress` is called after each chunk with the share of the file that has been read.
 
     Raises DataError for a file that is missing, unreadable or empty, for a column that it lacks,
@@ -56,7 +59,7 @@ def read(
     bad = BadRows(file) if bad is None else bad
     bad.word = "row" if known == "parquet" else "line"
     sizes = list(map(_size, shards.files))
-    how = _How(known, documents, quoting)
+    how = _How(known, documents, quoting, end if len(shards.files) == 1 else 0.0)
     rows, before, total = 0, 0, sum(sizes)
     for number, shard in enumerate(shards.files):
         first, position = rows, Position()
@@ -101,6 +104,7 @@ class _How:
     format: Format
     documents: Documents
     quoting: Quoting
+    end: float = 0.0
 
 
 def _chunks(
@@ -113,7 +117,7 @@ def _chunks(
         case "parquet":
             return read_parquet(file, wanted, bad, position)
         case "text":
-            return read_plain(file, wanted, how.documents, position)
+            return read_plain(file, wanted, how.documents, position, how.end)
         case "csv" | "tsv":
             dialect = Dialect.of(how.format, how.quoting)
             return read_delimited(file, wanted, bad, dialect, position)

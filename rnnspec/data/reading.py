@@ -119,9 +119,11 @@ class Reading:
         columns: Sequence[str],
         bad: BadRows,
         progress: Callable[[float], None] | None = None,
+        share: float = 0.0,
     ) -> Iterator[Chunk]:
-        """The rows of `files`: see `rnnspec.data.readers.read`."""
-        how = (self.documents, progress, self.quoting)
+        """The rows of `files`, of which a share is kept for validation: see
+        `rnnspec.data.readers.read`."""
+        how = (self.documents, progress, self.quoting, share)
         return read(files, columns, self.format, bad, *how)
 
     def with_format(self, format: Format) -> Reading:

@@ -30,7 +30,8 @@ class Chunk:
     Cells are what the format gives: texts in CSV and TSV; texts, numbers, truth values, lists and
     None in JSONL and Parquet. `textual` says that every cell is a text because the format knows
     nothing else. `continued`: the first cell goes on where the last one of the chunk before broke
-    off; only plain text does so, and breaks off before a U+0020 where it has any.
+    off; only plain text does so, and breaks off before a U+0020 where it has any. `held_out`: of
+    one plain text whose end is kept for validation, whether the row is that end.
     """
 
     first: int
@@ -38,6 +39,7 @@ class Chunk:
     cells: Mapping[str, list[object]]
     textual: bool = False
     continued: bool = False
+    held_out: bool | None = None
 
     @property
     def begun(self) -> int:
@@ -51,7 +53,8 @@ class Chunk:
         """The rows for which `keep` is true; `first` then numbers no row any more."""
         cells = {name: list(compress(cells, keep)) for name, cells in self.cells.items()}
         lines = list(compress(self.lines, keep))
-        return Chunk(self.first, lines, cells, self.textual, self.continued and keep[0])
+        continued = self.continued and keep[0]
+        return Chunk(self.first, lines, cells, self.textual, continued, self.held_out)
 
 
 @dataclass(slots=True)

@@ -3,13 +3,23 @@
 A row belongs to validation if its own number of the sequence splitmix64 (seed 0; row 0 has the
 first), read as a fraction of 2**64, is below the share. So a share takes about, not exactly, that
 part of the rows; rows added at the end of the file leave the split of the others as it was; and
-every row that a smaller share takes is also taken by a larger one.
+every row that a smaller share takes is also taken by a larger one. A single plain text that is read
+whole is split by position: its end, up to the share of its bytes, is for validation.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rnnspec.data.rows import Chunk
+
+
+def held_out(chunk: Chunk, share: float) -> NDArray[np.bool_]:
+    """Whether each row of a chunk belongs to validation; of one plain text its end does."""
+    if chunk.held_out is not None:
+        return np.full(len(chunk), chunk.held_out)
+    return validation_mask(chunk.first, len(chunk), share)
 
 
 def in_validation(row: int, share: float) -> bool:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rnnspec.data.columns.gather import facts_of, gatherers, outputs_of
 from rnnspec.data.readers import BadRows, Chunk, Progress, telling
 from rnnspec.data.reading import Reading
 from rnnspec.data.shards import Shards
-from rnnspec.data.split import validation_mask
+from rnnspec.data.split import held_out
 from rnnspec.data.steps import take
 from rnnspec.data.survey_series import survey_series
 from rnnspec.errors import DataError
@@ -66,7 +63,7 @@ class _Rows:
         """The rows anew, chunk by chunk, and where bad ones are noted."""
         bad, reading = self.reading.bad_rows(self.train), self.reading
         self.rows = self.kept_out = 0
-        for chunk in reading.read(self.train, columns, bad, told):
+        for chunk in reading.read(self.train, columns, bad, told, self.share):
             used = _training_rows(chunk, self.share) if self.share else chunk
             self.rows += used.begun
             self.kept_out += chunk.begun - used.begun
@@ -76,9 +73,14 @@ class _Rows:
         """Raises DataError for a split that leaves a side empty."""
         if self.share and not self.kept_out:
             count = f"the {self.rows} rows" if self.rows > 1 else "the only row"
+            cure = "set data.valid to a larger share or to a file"
+            if self.train.format(self.reading.format) == "text" and self.rows > 1:
+                cure = "set data.documents to paragraph or line, or data.valid to a larger share"
+                cure += " or to a file"
+            elif self.rows == 1:
+                cure = "set data.valid to a file"
             raise DataError(
-                f"{self.train}: a validation share of {self.share:g} takes none of {count}; "
-                "set data.valid to a larger share or to a file"
+                f"{self.train}: a validation share of {self.share:g} takes none of {count}; {cure}"
             )
         if not self.rows:
             raise DataError(
@@ -88,5 +90,4 @@ class _Rows:
 
 
 def _training_rows(chunk: Chunk, share: float) -> Chunk:
-    mask: NDArray[np.bool_] = ~validation_mask(chunk.first, len(chunk), share)
-    return chunk.only(mask.tolist())
+    return chunk.only((~held_out(chunk, share)).tolist())

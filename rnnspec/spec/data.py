@@ -125,7 +125,8 @@ class Data(Model):
     valid: Valid = Field(
         default=None,
         description="Rows kept out of training to measure on: files as for train, or a share of "
-        "the training rows above 0 and up to 0.5, or null for none.",
+        "the training rows above 0 and up to 0.5, or null for none. Of one plain text that is read "
+        "whole, a share is its end.",
     )
     format: Format = Field(
         default="auto",
