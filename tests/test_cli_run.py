@@ -56,7 +56,10 @@ def test_seeds(tmp_path: Path) -> None:
     assert together == [asked("ab", seed=seed)[0] for seed in range(2, 8)]
     assert "expected a number from" in wrong("run", model, "--text", "a", "--seed", 2**63)
     greedy = file(tmp_path, decoded())
-    assert "--seed is for models that draw" in wrong("run", greedy, "--text", "a", "--seed", 1)
+    said = wrong("run", greedy, "--text", "a", "--seed", 1)
+    assert "--seed is for models that draw" in said and "--strategy sample" in said
+    other = file(tmp_path, spec_data("N:1", ["words"], [output("class")]))
+    assert "leave it out\n" in wrong("run", other, "--text", "a", "--seed", 1)
 
 
 def test_several_inputs_on_the_command_line(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ WRONG_CSV = {
     "other delimiter": (
         "text;label\na;b\n",
         "FILE:1: the header is one column, 'text;label'; fields end with ',' here, "
-        "this looks like ';'",
+        "this looks like ';'; save it with ',' between them",
     ),
     "twice": (
         "text,label,text\na,b,c\n",

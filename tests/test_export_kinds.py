@@ -195,8 +195,10 @@ def test_a_language_model_writes_on(kind: str, strategy: str, tmp_path: Path) ->
 def test_what_cannot_be_exported(tmp_path: Path) -> None:
     plain = trained(spec_data("N:1", ["chars"], [output("class")]))
     target = tmp_path / "model.onnx"
-    with pytest.raises(ExportError, match="--strategy is for models that write text"):
+    with pytest.raises(ExportError, match=r"--strategy is for models .*; leave it out$"):
         export_onnx(plain, target, strategy="beam:3")
+    with pytest.raises(ExportError, match=r"leave it out, or add --generate, with which it does$"):
+        export_onnx(writer(), target, strategy="beam:3")  # as it is: a language model
     with pytest.raises(ExportError, match="no attention whose weights"):
         export_onnx(trained(decoded()), target, attention=True)
     with pytest.raises(ExportError, match="cannot write on from a prompt"):

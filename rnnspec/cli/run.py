@@ -109,9 +109,11 @@ def run(
         from rnnspec.run import Model
     asked = Model.load(model)
     if seed is not None and not asked.draws:
+        writes = any(output.kind in ("text", "tokens", "ids") for output in asked.outputs)
+        sample = ", or export the build with --strategy sample" if writes else ""
         raise RnnspecError(
-            f"--seed is for models that draw their answers, and {model} does not; leave it out, or"
-            " export the build with --strategy sample"
+            f"--seed is for models that draw their answers, and {model} does not; leave it"
+            f" out{sample}"
         )
     if seed is not None and not -(2**63) <= seed < 2**62:
         raise RnnspecError(f"--seed {seed}: expected a number from {-(2**63)} to {2**62 - 1}")

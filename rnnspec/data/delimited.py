@@ -202,11 +202,14 @@ def _place(column: str, header: list[str], line: int, dialect: Dialect, bad: Bad
         bad.fail(line, f"the header names {twice[0]!r} twice; give each column its own name")
     if column not in header:
         if len(header) == 1 and (other := set(header[0]) & set(",;|\t")):
-            named = "TSV" if other == {"\t"} else "CSV" if other == {","} else repr(min(other))
+            named, cure = repr(min(other)), f"save it with {dialect.delimiter!r} between them"
+            if other in ({"\t"}, {","}):
+                named = "TSV" if other == {"\t"} else "CSV"
+                cure = f"let its name end in .{named.lower()}, or set data.format of a spec"
             bad.fail(
                 line,
                 f"the header is one column, {header[0]!r}; fields end with {dialect.delimiter!r} "
-                f"here, this looks like {named}",
+                f"here, this looks like {named}; {cure}",
             )
         if not dialect.quoted and f'"{column}"' in header:
             bad.fail(line, f"the names of the header stand in double quotes; {_DOUBLE}")

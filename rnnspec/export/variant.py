@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rnnspec.errors import ExportError, SpecError
+from rnnspec.errors import ExportError, RnnspecError, SpecError
 from rnnspec.plan import Facts, Plan, TextFacts, resolve
 from rnnspec.plan.generate import generation
 from rnnspec.plan.nodes import Search, TextOutput
@@ -49,9 +49,10 @@ def variant(trained: Trained, strategy: str = "", generate: int | None = None) -
     if not strategy:
         return trained.spec, trained.plan
     if not any(isinstance(node, TextOutput) for node in trained.plan.outputs):
+        more = ", or add --generate, with which it does" if _can_write(trained.plan) else ""
         raise ExportError(
             f"{_OPTION} is for models that write text step by step, and {trained.spec.name} does"
-            " not; leave it out, or export a language model with --generate"
+            f" not; leave it out{more}"
         )
     spec = _with_strategy(resolved_yaml(trained.spec), strategy)
     return spec, resolve(spec, trained.facts)
@@ -67,6 +68,15 @@ def as_yaml(strategy: str) -> str:
         settings = f"width={settings}"
     inside = _SETTING.sub(r"\1 \2: ", settings)
     return f"{{{name.strip()}: {{{inside.strip()}}}}}"
+
+
+def _can_write(plan: Plan) -> bool:
+    """Whether the plan is a language model that can write on from a prompt."""
+    try:
+        generation(plan, Search())
+    except RnnspecError:
+        return False
+    return True
 
 
 def _writer(trained: Trained, strategy: str, steps: int) -> Plan:
