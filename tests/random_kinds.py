@@ -216,7 +216,26 @@ def _finished(draw: Draw, data: dict[str, Any], own: Own) -> dict[str, Any]:
             if data["cardinality"][0] == "N" and entry["join"] != "steps":
                 for layer in data["encoder"]["layers"]:
                     layer["initial_state"] = "zeros"
+    _without_random_normalisers(data)
     return data
+
+
+def _without_random_normalisers(data: dict[str, Any]) -> None:
+    """No slstm that starts from random states.
+
+    Its normaliser is a sum of positive numbers from 0 on. One that starts below 0 stays there, and
+    the floor of 1e-6 makes values of a million, of which float32 keeps few digits.
+    """
+    joined = any(entry.get("join", "steps") != "steps" for entry in data["data"]["input"])
+    for layer in data.get("encoder", {}).get("layers", []):
+        if layer["cell"] == "slstm" and (joined or layer.get("initial_state", "zeros") != "zeros"):
+            layer["cell"] = "lstm"
+    decoder = data.get("decoder", {"start_from": "zeros", "layers": []})
+    for number, layer in enumerate(decoder["layers"]):
+        if decoder["start_from"] == "encoder":
+            layer["cell"] = data["encoder"]["layers"][number]["cell"]
+        elif decoder["start_from"] != "zeros" and layer["cell"] == "slstm":
+            layer["cell"] = "lstm"
 
 
 def _some(draw: Draw, names: list[str]) -> list[str]:
