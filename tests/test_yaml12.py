@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from rnnspec.errors import SpecError
@@ -92,11 +92,14 @@ def test_json_is_yaml(data: object) -> None:
         assert load(text, "f").data == {"key": data}
 
 
+@example("0E0", "")
 @given(st.text(PRINTABLE | st.sampled_from(" \n")), st.sampled_from(("|", ">", "'", '"', "")))
 def test_places_inside_texts(value: str, style: str) -> None:
     """Every visible character of a value is found in the file, however PyYAML has written it."""
     text = yaml.dump({"key": value}, default_style=style or None, width=20, allow_unicode=True)
     node = load(text, "f").root.entries["key"].node  # type: ignore[union-attr]
+    # PyYAML writes texts plain that are numbers in YAML 1.2 only: 0E0.
+    assume(style or isinstance(node.value, str))  # type: ignore[union-attr]
     assert node.value == value  # type: ignore[union-attr]
     places = offsets(text, node.start, node.style, value)  # type: ignore[union-attr]
     assert len(places) == len(value) + 1
