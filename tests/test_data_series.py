@@ -367,8 +367,8 @@ def test_series_that_are_too_short(tmp_path: Path) -> None:
         "leave it out, or set data.output.horizon lower"
     )
     assert trouble(forecast_spec(), file_of(tmp_path, [1.0])) == (
-        "FILE:1: the only series has 1 steps, too few for one that is read and 2 that are answered;"
-        " leave it out, or set data.output.horizon lower"
+        "FILE:1: the only series has 1 step, too few for one that is read and 2 that are answered; "
+        "leave it out, or set data.output.horizon lower"
     )
     file = file_of(tmp_path, [1.0, 2.0, 3.0, 4.0])
     assert trouble(forecast_spec(valid=0.25), file) == (

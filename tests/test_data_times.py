@@ -324,6 +324,20 @@ def test_rows_of_a_step_twice() -> None:
     assert "no whole steps" in refused(["2024-01-01T00", "2024-01-01T05"], "day", gaps=True)
 
 
+def test_a_clock_that_was_put_back_or_forward_is_named_as_a_cause() -> None:
+    """26 hours around both changes of 2024 in Berlin, as its clock showed them (pandas)."""
+    hint = "set data.series.zone, if a clock that was put forward or back shows these times"
+    for day in ("2024-03-30 12:00", "2024-10-26 12:00"):
+        hours = pd.date_range(day, periods=26, freq="h", tz="Europe/Berlin")
+        shown = [hour.tz_localize(None).isoformat() for hour in hours]
+        assert refused(shown, "hour").endswith(hint)
+        assert refused(shown).endswith(hint)
+        assert numbers(shown, "hour", "Europe/Berlin") == list(range(26))  # the cure
+        assert numbers(shown, None, "Europe/Berlin") == list(range(26))
+    assert hint not in refused(["2024-01-01", "2024-01-02", "2024-01-02"], "day")
+    assert hint not in refused([1.0, 2.0, 2.0], 1)
+
+
 FORMS: list[tuple[list[Any], str, Any]] = [
     (["2024-01-31"], "day", "2024-02-01"),
     (["2024-01"], "month", "2024-02"),

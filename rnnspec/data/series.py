@@ -239,8 +239,10 @@ _NONE = np.zeros(0, np.int64)
 def _too_short(table: Table, number: int, reading: SeriesReading, bad: BadRows) -> DataError:
     first, end = table.offsets[number], table.offsets[number + 1]
     what = f"series {table.names[number]!r}" if table.names != (ONE,) else ONE
-    line = int(table.lines[table.order[first]])
+    line, many = int(table.lines[table.order[first]]), int(end - first)
+    verb = "is" if reading.horizon == 1 else "are"
     return DataError(
-        f"{bad.place(line)}: {what} has {end - first} steps, too few for one that is read and "
-        f"{reading.horizon} that are answered; leave it out, or set data.output.horizon lower"
+        f"{bad.place(line)}: {what} has {many} step{'s' * (many != 1)}, too few for one that is "
+        f"read and {reading.horizon} that {verb} answered; leave it out, or set "
+        "data.output.horizon lower"
     )

@@ -169,6 +169,7 @@ class Times:
             return (
                 f"is {shown}, which does not come after {_shown(stamps.shown[at - 1])} of the step"
                 f" before it ({before}); order the rows of each series by time, one row a step"
+                f"{_changed_clock(stamps, at)}"
             )
         if not at:
             return f"is {shown}, and no such step; set data.series.every to 'day' if it is one"
@@ -178,12 +179,13 @@ class Times:
             return (
                 f"is {shown}, {gap} after the step before it ({before}); the series began with a"
                 f" step of {first}: {_cure(stamps, at)}, or leave data.series.time out to take the"
-                " rows as they come"
+                f" rows as they come{_changed_clock(stamps, at)}"
             )
         if counted.whole[at]:
             count = int(counted.numbers[at] - counted.numbers[at - 1]) - 1
             missing = f"{count} steps are" if count != 1 else "a step is"
             weekends = f"; or {_BUSINESS}" if _over_weekends(stamps, at) else ""
+            weekends = weekends or _changed_clock(stamps, at)
             return (
                 f"is {shown}, {gap} after the step before it ({before}), so that {missing} missing:"
                 " add rows, with empty fields where the inputs say what is missing, or set"
@@ -229,6 +231,18 @@ def _cure(stamps: Stamps, at: int) -> str:
         "add the rows that are missing, with empty fields where the inputs say what is missing, or"
         " set data.series.every to the step and data.series.fill to what stands in for them"
     )
+
+
+def _changed_clock(stamps: Stamps, at: int) -> str:
+    """The way out where the row `at` of a clock without a zone follows by an hour too much, or by
+    one too little, as where summer time begins and ends."""
+    if stamps.shown.dtype.kind != "M" or stamps.zoned or stamps.zone is not None or at < 2:
+        return ""
+    usual, found = (stamps.passed[to] - stamps.passed[to - 1] for to in (at - 1, at))
+    hour = np.timedelta64(1, "h")
+    if usual > hour or abs(found - usual) != hour:
+        return ""
+    return "; or set data.series.zone, if a clock that was put forward or back shows these times"
 
 
 def _over_weekends(stamps: Stamps, at: int) -> bool:
