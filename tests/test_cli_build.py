@@ -19,6 +19,20 @@ ROOT = Path(__file__).parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
+FLAT = """\
+name: flat
+cardinality: N:M
+data:
+  train: flat.csv
+  valid: 0.2
+  series: {time: t, history: 4}
+  input: {column: y, as: series}
+  output: {column: y, as: forecast, horizon: 2}
+encoder: {layers: [{cell: gru, units: 2}]}
+train: {epochs: 2, early_stopping: {metric: mase}}
+"""
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with builds of both specs and an exported file of each."""
@@ -53,6 +67,16 @@ def test_build_says_what_it_did_and_what_comes_next(tmp_path: Path) -> None:
         f"next: rnnspec export {folder} --onnx",
     ]
     assert (folder / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_the_best_epoch_is_told_by_the_loss_where_its_metric_is_nan(tmp_path: Path) -> None:
+    """The MASE of a series that never changes is 0 / 0, in every epoch."""
+    (tmp_path / "flat.csv").write_text("t,y\n" + "".join(f"{t},7\n" for t in range(40)))
+    (tmp_path / "flat.yaml").write_text(FLAT)
+    said = right("build", tmp_path / "flat.yaml", "--builds", tmp_path / "b")
+    assert "best epoch 2 by loss: loss " in said and "mase nan" in said
+    report = (tmp_path / "b" / "flat" / "001" / "report.html").read_text(encoding="utf-8")
+    assert "by loss" in report and "by mase" not in report
 
 
 def test_build_without_training_or_validation_says_so(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 from rnnspec.spec.inputs import FramesInput, Input, KeysInput, SeriesInput
 from rnnspec.spec.outputs import (
     CharsOutput,
@@ -47,6 +50,12 @@ def watched_metrics(train: Train, default: str) -> tuple[str, ...]:
 def monitored(spec: Spec) -> str:
     """The metric that tells the best epoch, whose weights are kept."""
     return watched_metrics(spec.train, default_metric(spec))[0]
+
+
+def told_by(monitor: str, metrics: Mapping[str, float]) -> str:
+    """The metric that told the best epoch, whose `metrics` these are: where `monitor` is NaN in the
+    best epoch, it was in all, and the lowest loss told it."""
+    return LOSS if math.isnan(metrics.get(monitor, 0.0)) else monitor
 
 
 def default_metric(spec: Spec) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from rnnspec.report import Report, render
 from rnnspec.report.model import Chart, Curves, Figure, Note, Section, Series
 from rnnspec.report.words import plural
 from rnnspec.spec.load import resolved_yaml
-from rnnspec.spec.metrics import monitored
+from rnnspec.spec.metrics import monitored, told_by
 from rnnspec.train.folder import Trained
 from rnnspec.train.metrics import LARGER_IS_BETTER
 from rnnspec.train.report_outputs import counted, metric_tables, sections_of
@@ -99,10 +100,18 @@ def _summary(
     if records:
         epochs = max(int(record["epoch"]) for record in records)
         speed = records[-1].get("tokens_per_second") or records[-1].get("rows_per_second")
-        notes = [f"by {monitored(trained.spec)}"] if trained.spec.data.valid is not None else []
+        notes = []
+        if trained.spec.data.valid is not None:
+            notes = [f"by {_told_by(monitored(trained.spec), records, state.get('best_epoch'))}"]
         notes += [f"at {speed:,.0f} steps a second"] if speed else []
         best = f"{state.get('best_epoch', epochs)} of {epochs}"
         yield Figure("best epoch", best, ", ".join(notes))
+
+
+def _told_by(monitor: str, records: Records, best_epoch: int | None) -> str:
+    best = next((each for each in records if each["epoch"] == best_epoch), {})
+    value = best.get(f"valid.{monitor}", 0.0)
+    return told_by(monitor, {monitor: math.nan if value is None else float(value)})
 
 
 def _size(shape: Sequence[int]) -> int:
