@@ -16,6 +16,7 @@ from rnnspec.plan.facts_file import read_facts
 from rnnspec.run import Model
 from rnnspec.spec.load import load_spec
 from rnnspec.train.build import build
+from rnnspec.train.data_notes import percent
 from rnnspec.train.events import Heard
 from tests.cli import right
 from tests.tiny import GRU, SHORT
@@ -136,6 +137,14 @@ def test_the_cure_of_a_missing_separator_works() -> None:
             decode.label_set(cell, True)
         for proposed in str(caught.value).split("separator: '")[1:]:
             assert decode.label_set(cell, True, proposed[: proposed.index("'")])
+
+
+def test_shares_in_notes_are_never_in_powers_of_ten() -> None:
+    """By hand; 3 of 3 was "1e+02 %"."""
+    shares = {(3, 3): "100", (997, 1000): "more than 99", (989, 1000): "99", (2, 7): "29"}
+    shares |= {(99, 1000): "9.9", (999, 10_000): "10", (1, 1000): "0.1", (3, 1700): "0.18"}
+    shares |= {(1, 10_000): "0.01", (1, 10_000_000): "less than 0.01"}
+    assert {at: percent(*at) for at in shares} == shares
 
 
 def test_tokens_with_white_space_and_unknown_ones_are_told(tmp_path: Path) -> None:

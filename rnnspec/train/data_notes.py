@@ -68,8 +68,19 @@ def _unknown(node: TokensInput | CategoryInput | TextOutput, valid: Dataset) -> 
         how = "that answers are written with" if answers else "and are read as unknown"
         yield (
             f"validation rows: {count:,} of the {len(values):,} {what} of {node.column!r}"
-            f" ({100 * count / len(values):.2g} %) are not in the vocabulary {how}"
+            f" ({percent(count, len(values))} %) are not in the vocabulary {how}"
         )
+
+
+def percent(count: int, total: int) -> str:
+    """A share in per cent as people write it: two digits below 10, else a whole number; 100 means
+    all, and what is too little to show is said to be so."""
+    share = 100 * count / total
+    if count < total and share > 99:
+        return "more than 99"
+    if share < 0.01:
+        return "less than 0.01"
+    return f"{share:.0f}" if share >= 9.95 else f"{share:.2g}"
 
 
 def _numbers(view: View, valid: Dataset) -> NDArray[Any]:
