@@ -41,7 +41,8 @@ def encoded(spec: Spec, file: Path, other: Path | None = None, rows: Part = "all
     assert isinstance(share, float)
     folder = file.parent / "cache"
     plan, measured = resolve(spec, facts), rows == "valid"
-    return encode(plan, facts, other or file, "auto", folder, rows, share, measured=measured)
+    reading = Reading.of(spec) if share else Reading()
+    return encode(plan, facts, other or file, reading, folder, rows, share, measured=measured)
 
 
 def all_rows(dataset: Dataset) -> Any:

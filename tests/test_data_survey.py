@@ -206,8 +206,8 @@ def test_a_share_takes_about_its_part() -> None:
 
 def test_facts_leave_validation_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "BLOCK", 100)  # several chunks
-    rows = [{"text": f"w{n}", "label": n % 2} for n in range(50)]
-    facts = survey(spec_of(WORDS, CLASS, 0.2), write_rows(tmp_path / "rows.jsonl", rows))
+    rows = [{"text": f"w{n}", "value": n} for n in range(50)]
+    facts = survey(spec_of(WORDS, NUMBER, 0.2), write_rows(tmp_path / "rows.jsonl", rows))
     kept = {f"w{n}" for n in range(50) if not in_validation(n, 0.2)}
     text = facts.inputs["text"]
     assert isinstance(text, TextFacts)
@@ -301,7 +301,7 @@ def test_parquet_names_rows(tmp_path: Path) -> None:
 def test_a_split_that_leaves_a_side_empty(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "rows.jsonl", [row(), row(label="y")])
     with pytest.raises(DataError) as caught:
-        survey(spec_of(WORDS, CLASS, 0.1), file)
+        survey(spec_of(WORDS, NUMBER, 0.1), file)
     assert str(caught.value) == (
         f"{file}: a validation share of 0.1 takes none of the 2 rows; "
         "set data.valid to a larger share or to a file"

@@ -24,7 +24,7 @@ from rnnspec.data.reading import Reading, SeriesReading
 from rnnspec.data.series import Part, TableBuilder, name_arrays, names_in, windows
 from rnnspec.data.series_steps import SeriesLabels, whole_series
 from rnnspec.data.shards import Shards
-from rnnspec.data.split import held_out
+from rnnspec.data.split import Split
 from rnnspec.data.steps import take
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import Facts
@@ -33,7 +33,7 @@ from rnnspec.spec.formats import Format
 
 __all__ = ["Part", "encode", "encode_parts"]
 
-VERSION = 6
+VERSION = 7
 """Of the encoding; to be raised with any change of what stands in the arrays."""
 
 
@@ -129,6 +129,8 @@ class _Job:
         settings += [reading.series and asdict(reading.series), sorted(reading.seasons.items())]
         settings += [sorted(reading.separators.items())]
         settings += [name for name, _ in self.encoding.raw()] if self.measured else []
+        if self.share and reading.series is None:
+            settings += [reading.seed, reading.stratum]
         settings += [content.digest for content in self.shards.content]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]
 
@@ -194,16 +196,17 @@ class _Rows:
     lines: Column
     offsets: Column
     end: _End
+    split: Split
 
     @staticmethod
     def of(job: _Job, writer: Writer) -> _Rows:
         takers, lines = job.takers(writer), writer.column("lines", np.int64)
         offsets = writer.column("offsets", np.int64)
         offsets.append(np.zeros(1, np.int64))
-        return _Rows(job, writer, takers, lines, offsets, _End())
+        return _Rows(job, writer, takers, lines, offsets, _End(), job.reading.split(job.share))
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
-        used = _part(chunk, self.job.rows, self.job.share)
+        used = _part(chunk, self.job.rows, self.split)
         self.lines.append(np.array(used.lines[used.continued :], np.int64))
         lengths = take(used, self.takers, bad)
         if lengths is None:  # a row is one step
@@ -244,10 +247,10 @@ class _End:
         return starts[1:] if first else starts
 
 
-def _part(chunk: Chunk, rows: Part, share: float) -> Chunk:
-    if not share:
+def _part(chunk: Chunk, rows: Part, split: Split) -> Chunk:
+    if not split.share:
         return chunk
-    mask = held_out(chunk, share)
+    mask = split.mask(chunk)
     return chunk.only((mask if rows == "valid" else ~mask).tolist())
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from rnnspec.data.readers import BadRows, Chunk, Documents, Format, read
 from rnnspec.data.shards import Shards
+from rnnspec.data.split import Split
 from rnnspec.spec import (
+    ClassOutput,
     ForecastOutput,
     FramesInput,
     LabelsOutput,
@@ -63,7 +65,8 @@ class Reading:
     `schemes`: of columns of tags, how they mark spans. `seasons`: of what is answered ahead of its
     own past, after how many steps it repeats itself. `separators`: of columns of several labels,
     what stands between them where a cell is a text. `cures`: of columns what the spec can do about
-    missing cells.
+    missing cells. `seed` and `stratum` say how a share of the rows is drawn for validation: see
+    `rnnspec.data.split`.
     """
 
     format: Format = "auto"
@@ -76,6 +79,8 @@ class Reading:
     seasons: Mapping[str, int] = field(default_factory=dict)
     separators: Mapping[str, str] = field(default_factory=dict)
     cures: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+    stratum: str | None = None
 
     @staticmethod
     def of(spec: Spec, format: Format | None = None) -> Reading:
@@ -107,7 +112,13 @@ class Reading:
             {o.column: o.season for o in outputs if isinstance(o, ForecastOutput | NextOutput)},
             {o.column: o.separator for o in outputs if isinstance(o, LabelsOutput) and o.separator},
             _cures(spec),
+            spec.train.seed,
+            next((o.column for o in outputs if isinstance(o, ClassOutput)), None),
         )
+
+    def split(self, share: float) -> Split:
+        """What tells, from the first row on, which rows a share keeps for validation."""
+        return Split(share, self.seed, self.stratum)
 
     def bad_rows(self, files: Path | Shards) -> BadRows:
         """Where bad rows of the files are noted, with what the spec can do about missing cells."""

@@ -1,35 +1,111 @@
-"""Which rows a validation share takes: by a hash of the row's number, the same everywhere.
+"""Which rows a validation share takes: drawn from `train.seed`, the same everywhere.
 
-A row belongs to validation if its own number of the sequence splitmix64 (seed 0; row 0 has the
-first), read as a fraction of 2**64, is below the share. So a share takes about, not exactly, that
-part of the rows; rows added at the end of the file leave the split of the others as it was; and
-every row that a smaller share takes is also taken by a larger one. A single plain text that is read
-whole is split by position: its end, up to the share of its bytes, is for validation.
+With a class among the outputs (of several, the first one in the spec) the split is stratified: of
+each label the rows are cut, in the order of the files, into blocks of 1 / share rows, and of each
+block one row, drawn by the seed, belongs to validation, but never the first row of a label. So each
+label has the share of its rows there, to within one, and none is in validation alone. Rows without
+a label are a label of their own.
+
+Without a class a row belongs to validation if its own number of the sequence splitmix64 (row 0 has
+the first, 2**32 * seed further on), read as a fraction of 2**64, is below the share: a share then
+takes about, not exactly, that part of the rows.
+
+Either way rows added at the end of the files leave the split of the others as it was, and memory
+grows with the labels, not with the rows. Two kinds of data are split by position, whatever the
+seed: of series the share is the end of each (`rnnspec.data.series`), and of a single plain text
+that is read whole its end, up to the share of its bytes.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from fractions import Fraction
+from hashlib import blake2b
+
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnspec.data import decode
 from rnnspec.data.rows import Chunk
+from rnnspec.errors import DataError
+
+FINEST = 10**9
+"""Largest denominator of a share of the rows of a label."""
 
 
-def held_out(chunk: Chunk, share: float) -> NDArray[np.bool_]:
-    """Whether each row of a chunk belongs to validation; of one plain text its end does."""
-    if chunk.held_out is not None:
-        return np.full(len(chunk), chunk.held_out)
-    return validation_mask(chunk.first, len(chunk), share)
+@dataclass(slots=True)
+class _Stratum:
+    """The rows of one label so far, in whole blocks of which row number `chosen` is taken."""
+
+    key: int
+    rows: int = 0
+    end: int = 0
+    chosen: int = -1
+
+    def takes(self, share: Fraction) -> bool:
+        """Whether the next row belongs to validation."""
+        row = self.rows
+        if row == self.end:
+            block = row * share.numerator // share.denominator
+            self.end = -(-(block + 1) * share.denominator // share.numerator)
+            first = max(row, 1)
+            drawn = splitmix64(np.array([(self.key + block) % 2**64], np.uint64))
+            self.chosen = first + int(drawn[0]) % (self.end - first)
+        self.rows = row + 1
+        return row == self.chosen
 
 
-def in_validation(row: int, share: float) -> bool:
-    """Whether row number `row` (from 0) belongs to validation."""
-    return bool(validation_mask(row, 1, share)[0])
+@dataclass(slots=True)
+class Split:
+    """Tells, chunk by chunk in their order, which rows belong to validation: a `share` above 0 and
+    up to 0.5. Rows are stratified by the labels of column `stratum`, if there is one."""
+
+    share: float
+    seed: int = 0
+    stratum: str | None = None
+    labels: dict[str | None, _Stratum] = field(default_factory=dict)
+    last: bool = False
+    """Whether the last row so far belongs to validation."""
+
+    def mask(self, chunk: Chunk) -> NDArray[np.bool_]:
+        """Whether each row of the next chunk belongs to validation: `[rows]`; of one plain text its
+        end does."""
+        if chunk.held_out is not None:
+            return np.full(len(chunk), chunk.held_out)
+        if self.stratum is None:
+            return validation_mask(chunk.first, len(chunk), self.share, self.seed)
+        share = Fraction(str(self.share)).limit_denominator(FINEST)
+        found = [self.last] if chunk.continued else []
+        cells = chunk.cells[self.stratum][len(found) :]
+        found += [self._of(_label(cell, chunk.textual)).takes(share) for cell in cells]
+        self.last = found[-1] if found else self.last
+        return np.array(found, np.bool_)
+
+    def _of(self, label: str | None) -> _Stratum:
+        found = self.labels.get(label)
+        if found is None:
+            name = b"" if label is None else b"=" + label.encode("utf-8", "surrogatepass")
+            digest = blake2b(name, digest_size=8, key=self.seed.to_bytes(8, "little")).digest()
+            found = self.labels[label] = _Stratum(int.from_bytes(digest, "little"))
+        return found
 
 
-def validation_mask(first: int, count: int, share: float) -> NDArray[np.bool_]:
+def _label(cell: object, textual: bool) -> str | None:
+    """None where there is no label, or none that can be read: that is told where it is read."""
+    try:
+        return None if decode.is_missing(cell, textual) else decode.label(cell)
+    except DataError:
+        return None
+
+
+def in_validation(row: int, share: float, seed: int = 0) -> bool:
+    """Whether row number `row` (from 0) belongs to validation, where no class is answered."""
+    return bool(validation_mask(row, 1, share, seed)[0])
+
+
+def validation_mask(first: int, count: int, share: float, seed: int = 0) -> NDArray[np.bool_]:
     """`in_validation` of the rows `first` to `first + count - 1`."""
-    rows = np.arange(first, first + count, dtype=np.uint64)
+    rows = np.arange(first, first + count, dtype=np.uint64) + np.uint64(seed << 32)
     # 53 bits: both sides of the comparison are then exact in float64.
     fractions = (splitmix64(rows) >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return fractions < share

@@ -9,7 +9,7 @@ from rnnspec.data.columns.gather import facts_of, gatherers, outputs_of
 from rnnspec.data.readers import BadRows, Chunk, Progress, telling
 from rnnspec.data.reading import Reading
 from rnnspec.data.shards import Shards
-from rnnspec.data.split import held_out
+from rnnspec.data.split import Split
 from rnnspec.data.steps import take
 from rnnspec.data.survey_series import survey_series
 from rnnspec.errors import DataError
@@ -56,6 +56,7 @@ class _Rows:
     def __init__(self, reading: Reading, train: Shards, share: float) -> None:
         self.reading, self.train, self.share = reading, train, share
         self.rows = self.kept_out = 0
+        self.split = reading.split(share)
 
     def read(
         self, columns: list[str], told: Callable[[float], None] | None
@@ -63,14 +64,21 @@ class _Rows:
         """The rows anew, chunk by chunk, and where bad ones are noted."""
         bad, reading = self.reading.bad_rows(self.train), self.reading
         self.rows = self.kept_out = 0
+        self.split = split = reading.split(self.share)
         for chunk in reading.read(self.train, columns, bad, told, self.share):
-            used = _training_rows(chunk, self.share) if self.share else chunk
+            used = _training_rows(chunk, split) if self.share else chunk
             self.rows += used.begun
             self.kept_out += chunk.begun - used.begun
             yield used, bad
 
     def check(self) -> None:
         """Raises DataError for a split that leaves a side empty."""
+        if self.share and not self.kept_out and len(self.split.labels) == self.rows > 1:
+            raise DataError(
+                f"{self.train}: a validation share of {self.share:g} takes none of the "
+                f"{self.rows} rows, for the first row of each label is trained on; "
+                "set data.valid to a file"
+            )
         if self.share and not self.kept_out:
             count = f"the {self.rows} rows" if self.rows > 1 else "the only row"
             cure = "set data.valid to a larger share or to a file"
@@ -89,5 +97,5 @@ class _Rows:
             )
 
 
-def _training_rows(chunk: Chunk, share: float) -> Chunk:
-    return chunk.only((~held_out(chunk, share)).tolist())
+def _training_rows(chunk: Chunk, split: Split) -> Chunk:
+    return chunk.only((~split.mask(chunk)).tolist())

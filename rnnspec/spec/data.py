@@ -125,8 +125,10 @@ class Data(Model):
     valid: Valid = Field(
         default=None,
         description="Rows kept out of training to measure on: files as for train, or a share of "
-        "the training rows above 0 and up to 0.5, or null for none. Of one plain text that is read "
-        "whole, a share is its end.",
+        "the training rows above 0 and up to 0.5, or null for none. A share is drawn by "
+        "train.seed; where a class is answered, of several the first, from the rows of each label, "
+        "of which at least one is trained on; of series it is the end of each, and of one plain "
+        "text that is read whole its end.",
     )
     format: Format = Field(
         default="auto",

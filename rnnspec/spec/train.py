@@ -130,7 +130,9 @@ class Train(Model):
         "without it, but for a precision that is chosen by trial.",
     )
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = Field(
-        default=0, description="Seed of all random numbers: weights, order of rows, dropout."
+        default=0,
+        description="Seed of all random numbers: weights, order of rows, dropout, and "
+        "which rows a share (data.valid) keeps for validation.",
     )
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
         default=None,
