@@ -255,7 +255,7 @@ def test_run_reads_lists_from_an_option_a_table_and_json_lines() -> None:
     [
         (["colours.onnx"], "", "standard input: no rows"),
         (["colours.onnx"], '{"text": "a"}\n[1]\n', "standard input:2: expected a JSON object"),
-        (["colours.onnx"], '{"text": "a"}\n{"text": 3}\n', "standard input: row 2: column 'text'"),
+        (["colours.onnx"], '{"text": "a"}\n{"text": 3}\n', "standard input:2: column 'text'"),
         (["colours.onnx", "--input", "txt=a"], "", "did you mean 'text'?"),
         (["colours.onnx", "--input", "text"], "", "expected COLUMN=VALUE"),
         (["colours.onnx", "--input", "text=a", "--input", "text=b"], "", "given twice"),
@@ -272,9 +272,12 @@ def test_run_refuses_what_it_cannot_read(arguments: list[str], stdin: str, messa
 def test_run_leaves_no_half_file_behind(tmp_path: Path) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"text": "sky"}\n{"text": null}\n')
-    said = wrong("run", "colours.onnx", "--data", bad, "--output", tmp_path / "answers.jsonl")
-    assert str(bad) in said
-    assert sorted(tmp_path.iterdir()) == [bad]
+    answers = tmp_path / "answers.jsonl"
+    said = wrong("run", "colours.onnx", "--data", bad, "--output", answers)
+    assert f"{bad}:2: " in said
+    assert sorted(tmp_path.iterdir()) == [answers, bad], "the row before it is kept, whole"
+    (kept,) = map(json.loads, answers.read_text().splitlines())
+    assert set(kept) == {"colour", "colour.probabilities"}
 
 
 def test_run_shows_the_answers_before_a_bad_row() -> None:
