@@ -20,6 +20,7 @@ from rnnspec.plan.nodes import (
     TextOutput,
     TokensInput,
 )
+from rnnspec.spec.check_names import PARTS as PARTS
 
 END, UNKNOWN = "<end>", "<unknown>"
 """Names of the first two numbers of a vocabulary where a token of it has to be named."""
@@ -92,16 +93,6 @@ def output_names(plan: Plan, node: Output, ids: bool, attention: bool = False) -
             return (*told, f"{name}.scores", *weights)
         case ForecastOutput():
             return (name, *(f"{name}.{part}" for part in PARTS[node.distribution]))
-
-
-PARTS = {
-    "point": (),
-    "quantiles": ("quantiles",),
-    "gaussian": ("deviation",),
-    "student_t": ("scale", "degrees"),
-    "negative_binomial": ("dispersion",),
-}
-"""What a forecast tells beside the value, by its distribution."""
 
 
 def labels_of(facts: Facts, column: str) -> tuple[str, ...]:

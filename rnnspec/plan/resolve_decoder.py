@@ -110,7 +110,11 @@ def _run(written: Written, previous: Read) -> Read:
     beside = [previous, *written.inputs.ahead]
     if not written.encoder:
         beside += written.inputs.beside
-    width = _top_width(written)
+    width = sum(read.width for read in beside) + settings.input_feeding * (settings.hidden or 0)
+    if attention and settings.attend == "before":
+        assert written.memory is not None
+        width += written.memory.width
+    width = _top_width(written, width)
     if attention and settings.attend == "before":
         body.append(Delayed("decoder.before", _TOP, width))
         beside.append(_attend(written, Read("decoder.before", width)))
@@ -149,11 +153,11 @@ def _name_delayed(body: list[Node], names: dict[str, str]) -> None:
             body[place] = Delayed(node.name, names[node.source], node.width)
 
 
-def _top_width(written: Written) -> int:
-    """Width of the last layer's output: forward layers, so that of its cell."""
+def _top_width(written: Written, width: int) -> int:
+    """Width of the last layer's output, of layers that read `width` numbers, without what is fed
+    back to them: forward layers, so that of its cell."""
     from rnnspec.plan.resolve_cells import cell_of
 
-    width = 0
     for layer in written.settings.layers:
         cell = cell_of(written.spec, layer.cell)
         for _ in range(layer.repeat):

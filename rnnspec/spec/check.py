@@ -14,7 +14,7 @@ from rnnspec.spec import check_decoder as decoders
 from rnnspec.spec import check_files as files
 from rnnspec.spec import check_kinds as kinds
 from rnnspec.spec import check_layers as layers
-from rnnspec.spec import check_reads, check_series
+from rnnspec.spec import check_names, check_reads, check_series, check_widths
 from rnnspec.spec import check_train as train
 from rnnspec.spec.cell import source_of
 from rnnspec.spec.check_layers import all_layers
@@ -191,6 +191,7 @@ _KIND: Loc = ("cardinality",)
 _DECODER: Loc = ("decoder",)
 _CELLS: Loc = ("cells",)
 _LAYERS: Loc = ("encoder", "layers")
+_WIDTHS: tuple[Loc, ...] = (_KIND, _DECODER, _CELLS, ("encoder",), ("data",))
 CHECKS: tuple[Check, ...] = (
     Check(cells_compile, ()),
     Check(layers_name_known_cells, _layer("cell"), cell=True),
@@ -214,6 +215,10 @@ CHECKS: tuple[Check, ...] = (
     Check(files.files_are_named_once, (("data", "train"), _VALID)),
     Check(files.valid_is_another_file, (("data", "train"), _VALID)),
     Check(files.documents_are_plain_text, (("data", "format"), ("data", "train"))),
+    Check(
+        files.plain_text_has_one_column,
+        (("data", "format"), ("data", "train"), *_COLUMNS),
+    ),
     Check(files.quoting_is_of_delimited, (("data", "format"), ("data", "train"), _VALID)),
     Check(kinds.columns_differ, (*_COLUMNS, *_INPUT, *_OUTPUT)),
     Check(kinds.inputs_fit_cardinality, (_KIND, *_INPUT, *_OUTPUT)),
@@ -244,7 +249,14 @@ CHECKS: tuple[Check, ...] = (
     Check(decoders.limits_leave_room, (("decoder", "max_steps"), ("decoder", "min_steps"))),
     Check(decoders.limits_have_steps, (_KIND, ("decoder", "max_steps"))),
     Check(decoders.forecasts_have_no_tokens, (_DECODER, *_OUTPUT)),
+    Check(check_widths.tied_scores_are_as_wide_as_vectors, _WIDTHS),
+    Check(check_widths.attention_fits_the_widths, _WIDTHS),
+    Check(check_widths.first_states_are_as_wide, _WIDTHS),
+    Check(check_widths.decoder_skips_join_equal_widths, _WIDTHS),
+    Check(check_widths.what_is_fed_has_a_width, _WIDTHS),
+    Check(check_names.names_of_the_file_differ, (_KIND, _DECODER, ("data",))),
     Check(check_reads.steps_are_those_of_the_data, (*_INPUT, *_OUTPUT)),
+    Check(check_reads.steps_of_subwords_are_their_own, _INPUT),
     Check(check_reads.missing_numbers_have_a_mean, _INPUT),
     Check(check_reads.vectors_reach_a_state, (_KIND, _DECODER, *_INPUT, *_layer("initial_state"))),
     Check(

@@ -10,6 +10,8 @@ from rnnspec.spec.files import covers
 from rnnspec.spec.finding import Finding
 from rnnspec.spec.spec import Spec
 
+PLAIN = "text"
+"""The one column of plain text."""
 _DELIMITED = (".csv", ".tsv", ".tab")
 _ROWS = (".jsonl", ".ndjson", *_DELIMITED, ".parquet", ".pq")
 
@@ -49,6 +51,26 @@ def documents_are_plain_text(spec: Spec) -> Iterator[Finding]:
     if data.documents != "file" and rows:
         message = "has no effect on files with rows"
         yield Finding(("data", "documents"), message, "remove it", key=True)
+
+
+def plain_text_has_one_column(spec: Spec) -> Iterator[Finding]:
+    data = spec.data
+    text = data.format == "text"
+    if data.format == "auto":
+        names = (name.lower().removesuffix(".gz") for name in data.train_files)
+        text = all(name.endswith(".txt") for name in names)
+    if not text:
+        return
+    found: list[tuple[Loc, str]] = [
+        ((*data.input_path(at), "column"), each.column) for at, each in enumerate(data.inputs)
+    ]
+    found += [
+        ((*data.output_path(at), "column"), each.column) for at, each in enumerate(data.outputs)
+    ]
+    for path, column in found:
+        if column != PLAIN:
+            message = f"plain text has one column, {PLAIN!r}, and not {column!r}"
+            yield Finding(path, message, f"use {PLAIN}, or rows in JSONL, CSV or Parquet")
 
 
 def quoting_is_of_delimited(spec: Spec) -> Iterator[Finding]:

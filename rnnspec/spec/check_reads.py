@@ -26,6 +26,23 @@ def steps_are_those_of_the_data(spec: Spec) -> Iterator[Finding]:
             yield Finding(path, message, "read the text as words, tokens, chars or bytes")
 
 
+def steps_of_subwords_are_their_own(spec: Spec) -> Iterator[Finding]:
+    """Sequences that are read together have as many steps; those of subwords are cut in training,
+    to be like no others."""
+    cut = [each for each in spec.data.sequences if isinstance(each, SubwordsInput)]
+    if not cut or len(spec.data.sequences) == 1:
+        return
+    for index, source in enumerate(spec.data.inputs):
+        if source is cut[-1]:
+            others = [each for each in spec.data.sequences if each is not source]
+            path: Loc = (*spec.data.input_path(index), "as")
+            message = (
+                f"subwords are cut in training, so that they do not have as many steps as"
+                f" {others[0].column!r}, which is read beside them step by step"
+            )
+            yield Finding(path, message, "read the text as words, tokens, chars or bytes")
+
+
 def vectors_reach_a_state(spec: Spec) -> Iterator[Finding]:
     """A vector that is to make first states needs a layer that starts from it."""
     if spec.cardinality == "1:N":

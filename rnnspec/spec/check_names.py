@@ -1,0 +1,122 @@
+"""Names of the inputs and outputs of the exported file, as far as a spec tells: all of them.
+
+The rule is that of `rnnspec.plan.names`, for a file that reads texts, or token numbers where they
+are those of subwords; a test holds the two equal. Other files (`export --ids`, `--attention`,
+`--strategy`) have more names, and are refused where they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rnnspec.spec.encoder import given_columns
+from rnnspec.spec.explain import Loc
+from rnnspec.spec.finding import Finding
+from rnnspec.spec.inputs import (
+    CategoryInput,
+    FramesInput,
+    Input,
+    KeysInput,
+    NumberInput,
+    SeriesInput,
+    SubwordsInput,
+    TokensInput,
+    VectorInput,
+)
+from rnnspec.spec.metrics import answers_numbers
+from rnnspec.spec.outputs import ForecastOutput, NextOutput, Output
+from rnnspec.spec.search import SampleSearch
+from rnnspec.spec.spec import Spec
+
+Named = tuple[str, Loc]
+"""A name, and the path of the column that it is made of."""
+NUMBERS = (FramesInput, KeysInput, SeriesInput, NumberInput, VectorInput)
+"""Inputs that stand in the file as they are."""
+WRITTEN = ("words", "chars", "tokens")
+PARTS = {
+    "point": (),
+    "quantiles": ("quantiles",),
+    "gaussian": ("deviation",),
+    "student_t": ("scale", "degrees"),
+    "negative_binomial": ("dispersion",),
+}
+"""What a forecast tells beside the value, by its distribution."""
+
+
+def names_of_the_file_differ(spec: Spec) -> Iterator[Finding]:
+    seen: dict[str, Loc] = {}
+    for name, path in file_names(spec):
+        if name in seen and seen[name] != path:
+            other = ".".join(map(str, seen[name][:-1]))
+            message = f"the exported file would have two inputs or outputs called {name!r}"
+            hint = f"rename this column in the data and here, or that of {other}"
+            yield Finding(path, message, hint)
+        seen.setdefault(name, path)
+
+
+def file_names(spec: Spec) -> Iterator[Named]:
+    """All names, of some twice where they clash, with the paths of their columns."""
+    ids = any(isinstance(source, SubwordsInput) for source in spec.data.inputs)
+    for index, layer in enumerate(spec.encoder.layers):
+        for column in given_columns([layer]):
+            yield column, ("encoder", "layers", index, "initial_state", "column")
+    for index, source in enumerate(spec.data.inputs):
+        path: Loc = (*spec.data.input_path(index), "column")
+        yield from ((name, path) for name in _inputs(spec, source, ids))
+    for index, output in enumerate(spec.data.outputs):
+        path = (*spec.data.output_path(index), "column")
+        yield from ((name, path) for name in _outputs(spec, output, ids))
+    if spec.decoder is not None and isinstance(spec.decoder.strategy, SampleSearch):
+        yield "seed", ("decoder", "strategy", "sample")
+
+
+def _inputs(spec: Spec, source: Input, ids: bool) -> Iterator[str]:
+    """The names of one input, with that of the lengths of all steps where it has them."""
+    column, tokens = source.column, not isinstance(source, NUMBERS)
+    yield f"{column}.ids" if ids and tokens else column
+    if isinstance(source, SeriesInput) and source.known:
+        yield f"{column}.future"
+    if ids and getattr(source, "spelling", None) is not None:
+        yield from (f"{column}.characters", f"{column}.characters.lengths")
+    if ids and spec.decoder is not None and spec.decoder.copy_from == column:
+        yield f"{column}.copies"
+    if spec.data.sequences and source is spec.data.sequences[0]:
+        splits = tokens and not isinstance(source, TokensInput | CategoryInput) and not ids
+        if not splits:
+            yield f"{column}.lengths"
+
+
+def _outputs(spec: Spec, output: Output, ids: bool) -> Iterator[str]:
+    name = _answer(spec, output)
+    if output.as_ in WRITTEN:
+        yield from (f"{name}.ids", f"{name}.lengths") if ids else (name,)
+        yield f"{name}.scores"
+    elif isinstance(output, ForecastOutput):
+        yield from (name, *(f"{name}.{part}" for part in PARTS[output.distribution.name]))
+    else:
+        yield name
+        if not answers_numbers(spec, output):
+            yield f"{name}.probabilities"
+
+
+def _answer(spec: Spec, output: Output) -> str:
+    """The output with the answer itself."""
+    if isinstance(output, NextOutput):
+        return f"{output.column}.next"
+    if isinstance(output, ForecastOutput):
+        return f"{output.column}.forecast"
+    return f"{output.column}.answer" if output.column in _read(spec) else output.column
+
+
+def _read(spec: Spec) -> set[str]:
+    """The names that inputs are known by, beside which an answer of such a name is told apart."""
+    found = {source.column for source in spec.data.inputs}
+    found |= set(given_columns(spec.encoder.layers))
+    for source in spec.data.inputs:
+        if isinstance(source, SeriesInput) and source.known:
+            found.add(f"{source.column}.future")
+        if getattr(source, "spelling", None) is not None:
+            found.add(f"{source.column}.characters")
+    if spec.decoder is not None and spec.decoder.copy_from is not None:
+        found.add(f"{spec.decoder.copy_from}.copies")
+    return found

@@ -1,0 +1,123 @@
+"""Checks that what stands beside a decoder is as wide as it has to be, as far as a spec tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rnnspec.spec import decoder as kinds
+from rnnspec.spec.check_layers import unequal_widths
+from rnnspec.spec.encoder import DEFAULT_EMBED
+from rnnspec.spec.explain import Loc
+from rnnspec.spec.finding import Finding
+from rnnspec.spec.outputs import ForecastOutput
+from rnnspec.spec.spec import Spec
+from rnnspec.spec.widths import (
+    Sized,
+    decoder_layers,
+    encoder_layers,
+    fed_without_end,
+    memory_width,
+    scored_width,
+    top_width,
+)
+
+
+def tied_scores_are_as_wide_as_vectors(spec: Spec) -> Iterator[Finding]:
+    decoder = spec.decoder
+    forecasts = any(isinstance(output, ForecastOutput) for output in spec.data.outputs)
+    if decoder is None or not decoder.tied or forecasts:
+        return
+    width, embed = scored_width(spec, decoder), decoder.embed or DEFAULT_EMBED
+    if width and width != embed:
+        message = (
+            f"the scores are made of {width} numbers and the learned vectors are {embed} wide,"
+            " and they are to be one matrix"
+        )
+        hint = f"write 'decoder.embed: {width}', or 'decoder.hidden: {embed}'"
+        yield Finding(("decoder", "tied"), message, hint)
+
+
+def attention_fits_the_widths(spec: Spec) -> Iterator[Finding]:
+    """Dot products need equal widths, heads equal shares."""
+    decoder = spec.decoder
+    if decoder is None or not spec.encoder.layers:
+        return
+    chosen, query = decoder.attention, top_width(spec, decoder)
+    path: Loc = ("decoder", "attention")
+    if isinstance(chosen, kinds.DotAttention):
+        memory = memory_width(spec)
+        if query and memory and query != memory:
+            message = (
+                f"dot needs equal widths, and the decoder's last layer is {query} wide and each"
+                f" step of the encoder {memory}"
+            )
+            yield Finding(path, message, "use general, or choose units that give equal widths")
+    if not isinstance(chosen, kinds.MultiHeadAttention) or chosen.units is not None:
+        return
+    if query and query % chosen.heads:
+        units = chosen.heads * max(1, round(query / chosen.heads))
+        message = f"{query} units, as wide as the query, cannot be shared by {chosen.heads} heads"
+        hint = (
+            f"write 'decoder.attention: {{multi_head: {{heads: {chosen.heads}, units: {units}}}}}'"
+        )
+        yield Finding(path, f"{message} alike", hint)
+
+
+def first_states_are_as_wide(spec: Spec) -> Iterator[Finding]:
+    """Of `start_from: encoder`, which puts no dense layer between."""
+    decoder = spec.decoder
+    if decoder is None or not isinstance(decoder.start_from, kinds.EncoderStart):
+        return
+    encoder, layers = encoder_layers(spec), decoder_layers(spec, decoder)
+    for number, layer in enumerate(layers):
+        source = encoder[number if len(encoder) == len(layers) else -1] if encoder else None
+        if source is None or source.cell is None or layer.cell is None:
+            continue
+        for state in layer.cell.states:
+            finding = _unequal(layer, state, source)
+            if finding is not None:
+                yield finding
+                return
+
+
+def _unequal(layer: Sized, state: str, source: Sized) -> Finding | None:
+    """A state of a decoder's layer and that of the encoder's layer it starts from."""
+    assert source.cell is not None
+    of = state if state in source.cell.states else next(iter(source.cell.states))
+    width, known = layer.state(state), source.state(of)
+    if not width or not known or width == known:
+        return None
+    message = (
+        f"the state {state} of decoder.layers[{layer.index}] is {width} wide, and {of} of"
+        f" encoder.layers[{source.index}] {known}"
+    )
+    if source.layer.direction == "bidirectional":
+        message += " in both directions"
+    return Finding(("decoder", "start_from"), message, "use dense, or choose units that fit")
+
+
+def decoder_skips_join_equal_widths(spec: Spec) -> Iterator[Finding]:
+    """As those of the encoder."""
+    if spec.decoder is None:
+        return
+    seen: set[int] = set()
+    for sized in decoder_layers(spec, spec.decoder):
+        before, after = sized.inputs, sized.output
+        if sized.layer.skip == "none" or not before or not after or before == after:
+            continue
+        if sized.index not in seen:
+            seen.add(sized.index)
+            message = unequal_widths(sized.layer, before, after)
+            hint = f"choose units that give {before}, or put a layer that gives {after} before"
+            yield Finding(("decoder", "layers", sized.index, "skip"), message, hint)
+
+
+def what_is_fed_has_a_width(spec: Spec) -> Iterator[Finding]:
+    decoder = spec.decoder
+    if decoder is not None and fed_without_end(spec, decoder):
+        message = (
+            "feeds the layers with their own output, and that of their cell is as wide as all that"
+            " they read"
+        )
+        hint = "set decoder.hidden, whose output is then fed, or use another cell"
+        yield Finding(("decoder", "input_feeding"), message, hint, key=True)

@@ -1,0 +1,121 @@
+"""Widths that a spec alone tells: of layers, of their states, and of what stands around a decoder.
+
+Those of frames, vectors and keys stand in the data; what depends on them is None here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rnnspec.spec.check_layers import cell_named, input_width, output_width
+from rnnspec.spec.decoder import Decoder, NoAttention
+from rnnspec.spec.encoder import DEFAULT_EMBED, Layer
+from rnnspec.spec.inputs import CategoryInput, NumberInput, SeriesInput
+from rnnspec.spec.outputs import ForecastOutput
+from rnnspec.spec.spec import Spec
+
+if TYPE_CHECKING:
+    from rnnspec.cells import Cell
+
+INPUTS = "inputs"
+"""The size of a cell that is the width of what its layer reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """A layer, once for each time that it repeats: its place in the spec, its cell (None: wrong),
+    and the widths of its input and output."""
+
+    index: int
+    layer: Layer
+    cell: Cell | None
+    inputs: int | None
+    output: int | None
+
+    def state(self, name: str) -> int | None:
+        """The width of a state before the first step: of both directions."""
+        assert self.cell is not None, "a cell that is right has states"
+        (size,) = self.cell.states[name]
+        known = {"units": self.layer.units, INPUTS: self.inputs, **self.layer.sizes}
+        one = known.get(size)
+        return 2 * one if one and self.layer.direction == "bidirectional" else one
+
+
+def _sized(spec: Spec, layers: Iterable[Layer], width: int | None) -> list[Sized]:
+    """`layers` one after another, the first of which reads `width` numbers."""
+    found = []
+    for index, layer in enumerate(layers):
+        cell = cell_named(spec, layer.cell)
+        for _ in range(layer.repeat):
+            output = output_width(layer, cell, width)
+            found.append(Sized(index, layer, cell, width, output))
+            width = output
+    return found
+
+
+def encoder_layers(spec: Spec) -> list[Sized]:
+    return _sized(spec, spec.encoder.layers, input_width(spec))
+
+
+def memory_width(spec: Spec) -> int | None:
+    """Of each step of the encoder that attention looks back at."""
+    layers = encoder_layers(spec)
+    return layers[-1].output if layers else None
+
+
+def decoder_layers(spec: Spec, decoder: Decoder) -> list[Sized]:
+    return _sized(spec, decoder.layers, _decoder_input(spec, decoder))
+
+
+def top_width(spec: Spec, decoder: Decoder) -> int | None:
+    """Of the output of the decoder's last layer, which asks what attention looks for."""
+    return decoder_layers(spec, decoder)[-1].output
+
+
+def scored_width(spec: Spec, decoder: Decoder) -> int | None:
+    """Of what a decoder makes its scores of."""
+    return decoder.hidden or top_width(spec, decoder)
+
+
+def fed_without_end(spec: Spec, decoder: Decoder) -> bool:
+    """Whether input feeding feeds a layer with what is as wide as its own input, and more: a cell
+    whose output is as wide as what it reads has no width then."""
+    if not decoder.input_feeding or decoder.hidden is not None:
+        return False
+    return _own_width(spec, decoder) is None and all(
+        layer.cell is not None for layer in _sized(spec, decoder.layers, None)
+    )
+
+
+def _own_width(spec: Spec, decoder: Decoder) -> int | None:
+    """Of the last layer's output where it does not depend on what the first one reads."""
+    return _sized(spec, decoder.layers, None)[-1].output
+
+
+def _decoder_input(spec: Spec, decoder: Decoder) -> int | None:
+    """Of what the decoder's first layer reads at each step."""
+    parts: list[int | None] = [_previous(spec, decoder)]
+    if spec.cardinality == "1:N":
+        parts += [_static(each) for each in spec.data.statics if each.join != "state"]
+    if decoder.attend == "before" and not isinstance(decoder.attention, NoAttention):
+        parts.append(memory_width(spec))
+    if decoder.input_feeding:
+        parts.append(decoder.hidden or _own_width(spec, decoder))
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
+def _previous(spec: Spec, decoder: Decoder) -> int:
+    """Of the last answer, with what is known ahead of the series beside it."""
+    if not any(isinstance(output, ForecastOutput) for output in spec.data.outputs):
+        return decoder.embed or DEFAULT_EMBED
+    known = (isinstance(each, SeriesInput) and each.known for each in spec.data.inputs)
+    return 1 + sum(known)
+
+
+def _static(source: object) -> int | None:
+    if isinstance(source, CategoryInput):
+        return source.embed
+    return 1 if isinstance(source, NumberInput) else None
