@@ -131,6 +131,7 @@ def _with_key(data: Any, path: Path_, key: Path_, value: Any) -> Any:
 
 CHAINS = {
     "cell-parameter-init": "a start that is written right may still be none of a matrix not square",
+    "plain-text-column": "what comes next is of the same column, which is to be mended with it",
     "meaning-series-history-of-steps": "another output, with settings of its own",
     "schedule-warmup-fraction": "the key is misspelt, and its value is none",
     "unknown-head-key": "the key stands elsewhere, and its value is none there",

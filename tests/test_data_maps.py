@@ -54,7 +54,7 @@ def test_a_data_set_looks_at_what_its_batches_read(
     assert not encoded(spec_of(WORDS, CLASS), file)[1].maps.maps, "too small to be let go"
     monkeypatch.setattr(module, "MOST", 16)
     _, data = encoded(spec_of(WORDS, CLASS), file)
-    assert len(data.maps.maps) == 4, "lines, offsets, words and labels"
+    assert len(data.maps.maps) == 5, "lines, offsets, words, labels and those new to training"
     looks[0] = 0
     for ask in (data.collate, data.lengths):
         ask(np.arange(4))
