@@ -32,7 +32,9 @@ def findings(seed: int, more: Sequence[str]) -> str:
     round = subprocess.run(
         [*command(seed), *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    return "" if round.returncode == 0 else round.stdout + round.stderr
+    if round.returncode == 0:
+        return ""
+    return f"{round.stdout}{round.stderr}\npytest ended with {round.returncode}"
 
 
 def again(seed: int, said: str) -> str:
