@@ -57,9 +57,12 @@ def names_of_the_file_differ(spec: Spec) -> Iterator[Finding]:
 def file_names(spec: Spec) -> Iterator[Named]:
     """All names, of some twice where they clash, with the paths of their columns."""
     ids = any(isinstance(source, SubwordsInput) for source in spec.data.inputs)
+    first: dict[str, int] = {}
     for index, layer in enumerate(spec.encoder.layers):
         for column in given_columns([layer]):
-            yield column, ("encoder", "layers", index, "initial_state", "column")
+            first.setdefault(column, index)  # several layers may start from one column
+    for column, index in first.items():
+        yield column, ("encoder", "layers", index, "initial_state", "column")
     for index, source in enumerate(spec.data.inputs):
         path: Loc = (*spec.data.input_path(index), "column")
         yield from ((name, path) for name in _inputs(spec, source, ids))
