@@ -364,6 +364,11 @@ def test_facts_that_cannot_be(tmp_path: Path) -> None:
     assert found("1:1", number, CLASS, rows) == (
         "FILE: column 'number' has no number in any training row, only missing ones"
     )
+    tiny = [row | {"number": value} for value in (1e-41, 3e-41)]
+    assert found("1:1", number, CLASS, [each | {"label": n} for n, each in enumerate(tiny)]) == (
+        "FILE: column 'number' has numbers of about 1e-41, which float32 cannot tell from 0; give"
+        " them in a smaller unit, multiplied by 1e30, say"
+    )
     assert found("1:1", LETTER | {"min_count": 3}, CLASS, rows) == (
         "FILE: column 'letter' has no label that occurs 3 times; set min_count lower"
     )

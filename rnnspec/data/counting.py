@@ -208,6 +208,20 @@ class Moments:
             which = f" at place {int(np.argmin(count)) + 1}" if len(count) > 1 else ""
             raise DataError(f"no number{which} in any training row, only missing ones")
 
+    def check_size(self) -> None:
+        """Raises DataError for a feature that is not 0 throughout, and whose deviation float32
+        cannot tell from 0: it could not be scaled."""
+        deviation, mean = self._spread(), np.abs(np.array(self.mean()))
+        size = np.where(deviation <= NOISE * mean, mean, deviation)
+        small = (size > 0) & (size < np.finfo(np.float32).tiny)
+        if np.any(small):
+            place = int(np.argmax(small))
+            which = f" at place {place + 1}" if len(size) > 1 else ""
+            raise DataError(
+                f"numbers{which} of about {size[place]:.0e}, which float32 cannot tell from 0; give"
+                " them in a smaller unit, multiplied by 1e30, say"
+            )
+
     def mean(self) -> tuple[float, ...]:
         self._finish()
         assert self.origin is not None, "no step was added"
@@ -217,9 +231,13 @@ class Moments:
         """Of a feature that does not change, or by no more than float64 rounds its numbers, its
         own size, so that its unit does not matter; 1 of one that float32 cannot tell from 0."""
         mean = np.abs(np.array(self.mean()))
-        deviation = np.sqrt(np.asarray(self.squares) / np.maximum(self.count, 1))
+        deviation = self._spread()
         found = np.where(deviation <= NOISE * mean, mean, deviation)
         return tuple(np.where(found < np.finfo(np.float32).tiny, 1.0, found).tolist())
+
+    def _spread(self) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = np.sqrt(np.asarray(self.squares) / np.maximum(self.count, 1))
+        return found
 
     def lost(self) -> tuple[float, ...]:
         """The root mean square of what float32 rounds off, over the deviation; empty where it is

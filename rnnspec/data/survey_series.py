@@ -116,6 +116,8 @@ def _series_facts(
     moments = Moments()
     moments.add(values[trained][:, None])
     moments.check()
+    if column.scale in ("standard", "robust"):  # the others are scaled by each window in float64
+        moments.check_size()
     mean, deviation, lost = moments.mean(), moments.deviation(), moments.lost()
     if column.scale == "robust":
         low, middle, high = np.nanpercentile(values[trained], [25, 50, 75]).tolist()

@@ -93,6 +93,7 @@ class Numbers:
             what = "step" if self.cells.are_steps else "number"
             raise DataError(f"no {what} in any training row")
         self.moments.check()
+        self.moments.check_size()
         moments = self.moments
         return NumericFacts(
             self.width, moments.mean(), moments.deviation(), self.longest, moments.lost()
