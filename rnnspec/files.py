@@ -67,7 +67,7 @@ def marked(mark: bytes) -> Callable[[Path], bool]:
 MODEL_FILE = FileKind("a model file", (".onnx",), marked(b"rnnspec"))
 REPORT = FileKind("a report", (".html", ".htm"), marked(b'name="generator" content="rnnspec"'))
 PICTURE = FileKind("a drawing", (".svg",), marked(b"rnnspec"))
-SCHEMA = FileKind("a JSON Schema", (".json",), marked(b'"$schema"'), streams=True)
+SCHEMA = FileKind("a JSON Schema", (".json",), marked(b'"title": "rnnspec"'), streams=True)
 
 
 def check_output(path: Path, kind: FileKind, sources: Iterable[Path] = ()) -> None:

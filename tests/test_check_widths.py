@@ -7,6 +7,7 @@ resolved, and one whose check finds something could not be.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 
 from rnnspec.errors import DataError
-from rnnspec.plan import Plan, resolve
+from rnnspec.plan import NumericFacts, Plan, resolve
 from rnnspec.plan.names import draws, input_names, lengths_name, output_names
 from rnnspec.plan.nodes import Decoder, Recurrent, TokensInput
 from rnnspec.spec import Spec, check_widths
@@ -28,6 +29,7 @@ WIDTHS = (
     check_widths.tied_scores_are_as_wide_as_vectors,
     check_widths.attention_fits_the_widths,
     check_widths.first_states_are_as_wide,
+    check_widths.given_states_of_a_column_are_alike,
     check_widths.decoder_skips_join_equal_widths,
     check_widths.what_is_fed_has_a_width,
 )
@@ -118,6 +120,30 @@ def test_of_first_states_attention_and_tied_scores(encoder: int) -> None:
             assert (not found) == resolved, (decoder, found)
             seen[resolved] += 1
     assert seen[True] > 20 and seen[False] > 20
+
+
+def test_of_states_given_by_one_column() -> None:
+    """Right where the data may be of some width, wrong where of none."""
+    seen: Counter[bool] = Counter()
+    for first, second in product(ENCODERS[:3] + ENCODERS[4:], repeat=2):
+        given = {"initial_state": {"column": "start"}}
+        layers = [{**each, **given} for each in [*first, *second]]
+        data = dict(spec_data("N:1", ["words"], [output("class")], layers))
+        own = {each["cell"]: CELLS[each["cell"]] for each in layers if each["cell"] in CELLS}
+        spec = Spec.model_validate({**data, "cells": own} if own else data)
+        found = [each.message for each in check_widths.given_states_of_a_column_are_alike(spec)]
+        facts = facts_of(spec)
+        resolved = False
+        for width in range(1, 80):
+            start = NumericFacts(width, (0.0,) * width, (1.0,) * width)
+            try:
+                resolve(spec, replace(facts, inputs={**facts.inputs, "start": start}))
+            except DataError:
+                continue
+            resolved = True
+        assert (not found) == resolved, (layers, found)
+        seen[resolved] += 1
+    assert seen[True] > 5 and seen[False] > 5
 
 
 @pytest.mark.parametrize("skip", ["residual", "highway"])

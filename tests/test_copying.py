@@ -16,6 +16,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
+from rnnspec.cli.rows import from_texts
 from rnnspec.data import Reading, encode
 from rnnspec.errors import DataError
 from rnnspec.export.parity import prove
@@ -351,3 +352,5 @@ def test_numbers_of_an_exported_file_are_steps_of_the_source(built: Path) -> Non
     assert size + 3 not in other["y"]
     with pytest.raises(DataError, match=f"expected whole numbers from -{size + 5} to {size + 4}"):
         list(model.answer([{**row, "x.copies": [*row["x.copies"][:-1], size + 5]}]))
+    with pytest.raises(DataError, match=r"'x\.copies' \(a list of what each token is copied as\)"):
+        from_texts(model, ["call Zyx and Qwv now"])

@@ -56,15 +56,28 @@ def test_no_command_writes_over_data_specs_or_files_of_another_kind(
     assert Path(file).read_bytes() == before
 
 
+FOREIGN = {
+    "JSON": b'{"mine": 1}\n',
+    "schema": b'{"$schema": "http://json-schema.org/draft-07/schema#", "title": "mine"}\n',
+    "text": b"name: mine\n",
+    "nulls": b"null\nnull\n",
+    "bytes": b"\xff\x00mine",
+    "deep": b"[" * 100_000,
+}
+
+
 @pytest.mark.parametrize("command", WRITERS)
-def test_no_command_writes_over_somebody_elses_file_of_its_own_ending(command: str) -> None:
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+def test_no_command_writes_over_somebody_elses_file_of_its_own_ending(
+    command: str, content: bytes
+) -> None:
     file = Path(f"foreign.{ENDINGS[command]}")
-    file.write_text('{"mine": 1}\n')
+    file.write_bytes(content)
     said = wrong(*WRITERS[command], file)
     assert f"error: {file}: is there already, and is not" in said
     assert f"mv {file} {file}.old" in said, "a cure"
-    assert file.read_text() == '{"mine": 1}\n'
-    file.rename(f"{file}.old")  # the cure
+    assert file.read_bytes() == content
+    file.replace(f"{file}.old")  # the cure
     right(*WRITERS[command], file)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import onnx
 import pytest
 
 import rnnspec
+from rnnspec.cli.rows import described
 from rnnspec.data import survey
 from rnnspec.errors import DataError, ExportError
 from rnnspec.export import export_onnx
@@ -19,7 +20,7 @@ from rnnspec.plan import Facts, Plan, resolve
 from rnnspec.plan.names import labels_of
 from rnnspec.reference import answers
 from rnnspec.run import Model, interface
-from rnnspec.run.interface import PARITY, PLAN, SPEC, VERSION
+from rnnspec.run.interface import PARITY, PLAN, SPEC, VERSION, InputColumn, InputKind
 from rnnspec.spec import Spec
 from rnnspec.to_onnx import add_metadata, to_onnx
 from rnnspec.train.folder import BuildFolder, Trained
@@ -246,3 +247,9 @@ def test_a_time_since_the_step_before_is_asked_for_as_in_training(
         list(model.answer([{"frames": steps}]))
     (answer,) = model.answer([{"frames": [[None, 2, None], [1, 0, 2]]}])
     assert answer["class"] in ("a", "b", "c")
+
+
+def test_every_kind_of_input_is_told_in_words() -> None:
+    for kind in get_args(InputKind):
+        told = described([InputColumn("x", kind, width=2)])
+        assert told.startswith(("'x' (a ", "'x' (the ")), told

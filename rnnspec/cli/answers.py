@@ -78,9 +78,12 @@ def file_kind(model: Model) -> FileKind:
     beside = tuple(f"{column}." for column in columns)
 
     def own(path: Path) -> bool:
-        with path.open(encoding="utf-8") as file:
-            lines = dropwhile(lambda line: line == "null\n", file)
-            first = json.loads(next(lines, ""))
+        try:
+            with path.open(encoding="utf-8") as file:
+                lines = dropwhile(lambda line: line == "null\n", file)
+                first = json.loads(next(lines, ""))
+        except (ValueError, RecursionError):  # no UTF-8, or no JSON
+            return False
         if not isinstance(first, dict) or not columns <= first.keys():
             return False
         return not read & first.keys() and bool(read or any(k.startswith(beside) for k in first))

@@ -207,6 +207,7 @@ _KINDS: Mapping[InputKind, str] = {
     "tokens": "a list of texts",
     "ids": "a list of token numbers",
     "characters": "a list of the numbers of each token's characters",
+    "copies": "a list of what each token is copied as",
     "category": "a label",
     "category_id": "the number of a label",
     "keys": "a list of lists of labels",

@@ -252,6 +252,7 @@ CHECKS: tuple[Check, ...] = (
     Check(check_widths.tied_scores_are_as_wide_as_vectors, _WIDTHS),
     Check(check_widths.attention_fits_the_widths, _WIDTHS),
     Check(check_widths.first_states_are_as_wide, _WIDTHS),
+    Check(check_widths.given_states_of_a_column_are_alike, _WIDTHS),
     Check(check_widths.decoder_skips_join_equal_widths, _WIDTHS),
     Check(check_widths.what_is_fed_has_a_width, _WIDTHS),
     Check(check_names.names_of_the_file_differ, (_KIND, _DECODER, ("data",))),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rnnspec.spec import decoder as kinds
 from rnnspec.spec.check_layers import unequal_widths
-from rnnspec.spec.encoder import DEFAULT_EMBED
+from rnnspec.spec.encoder import DEFAULT_EMBED, GivenState
 from rnnspec.spec.explain import Loc
 from rnnspec.spec.finding import Finding
 from rnnspec.spec.outputs import ForecastOutput
@@ -94,6 +94,27 @@ def _unequal(layer: Sized, state: str, source: Sized) -> Finding | None:
     if source.layer.direction == "bidirectional":
         message += " in both directions"
     return Finding(("decoder", "start_from"), message, "use dense, or choose units that fit")
+
+
+def given_states_of_a_column_are_alike(spec: Spec) -> Iterator[Finding]:
+    """Layers of the encoder whose first states are one column need it of one width."""
+    first: dict[str, tuple[Sized, int]] = {}
+    for layer in encoder_layers(spec):
+        given = layer.layer.initial_state
+        if not isinstance(given, GivenState) or layer.cell is None:
+            continue
+        state = next(iter(layer.cell.states))
+        width = layer.state_each_way(state)  # both directions start alike
+        if not width:
+            continue
+        other, known = first.setdefault(given.value, (layer, width))
+        if width != known:
+            message = (
+                f"the state {state} of encoder.layers[{layer.index}] is {width} wide, and"
+                f" {given.value!r} is also the state of encoder.layers[{other.index}], {known} wide"
+            )
+            path: Loc = ("encoder", "layers", layer.index, "initial_state", "column")
+            yield Finding(path, message, "name another column, or choose units that fit")
 
 
 def decoder_skips_join_equal_widths(spec: Spec) -> Iterator[Finding]:

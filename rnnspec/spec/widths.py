@@ -34,12 +34,16 @@ class Sized:
     inputs: int | None
     output: int | None
 
-    def state(self, name: str) -> int | None:
-        """The width of a state before the first step: of both directions."""
+    def state_each_way(self, name: str) -> int | None:
+        """The width of a state in one direction."""
         assert self.cell is not None, "a cell that is right has states"
         (size,) = self.cell.states[name]
         known = {"units": self.layer.units, INPUTS: self.inputs, **self.layer.sizes}
-        one = known.get(size)
+        return known.get(size)
+
+    def state(self, name: str) -> int | None:
+        """The width of a state before the first step: of both directions."""
+        one = self.state_each_way(name)
         return 2 * one if one and self.layer.direction == "bidirectional" else one
 
 
