@@ -37,7 +37,8 @@ def plan_of(
     cell: Cell, direction: Direction, states: Sequence[str], initial: InitialState, pooled: bool
 ) -> Plan:
     """Frames through a layer, its states after the last step side by side, to four classes."""
-    sizes = tuple((size, START) for size in cell.own_sizes)
+    # Sizes unlike the units, so that no state has the width of another by chance.
+    sizes = tuple((size, START + 2 + i) for i, size in enumerate(cell.own_sizes))
     given = tuple("input.start" if i == 0 else "" for i in range(len(cell.states)))
     layer = Recurrent(
         "layers.0", "input.frames", cell, 3, START, direction, sizes,

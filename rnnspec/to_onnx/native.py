@@ -164,7 +164,9 @@ def lower_native(low: Lowering, node: Recurrent, match: Match) -> Steps:
             for value in (steps, h)
         )
     ends = {
-        state: _joined(low, node, value, f"{name}.final_{state}", axis=0)
+        state: _joined(
+            low, node, value, f"{name}.final_{state}", node.state_width(match.states[state]), axis=0
+        )
         for state, value in (("h", h), ("c", c))
         if value
     }
@@ -172,19 +174,23 @@ def lower_native(low: Lowering, node: Recurrent, match: Match) -> Steps:
     if asked.last:
         last = lengths.where_present(ends["h"], f"{name}.last") if mended else ends["h"]
     if asked.steps:
-        steps = _joined(low, node, steps, f"{name}.steps", axis=1)
+        steps = _joined(low, node, steps, f"{name}.steps", node.output_width, axis=1)
     told = {
-        match.states[state]: _or_initial(low, node, lengths, ends[state], before[state])
-        for state in finals
+        ours: _or_initial(low, node, lengths, ends[state], before[state], node.state_width(ours))
+        for state, ours in finals.items()
     }
     return Steps(steps, lengths, last, clean=not mended, finals=told)
 
 
-def _or_initial(low: Lowering, node: Recurrent, lengths: Lengths, final: str, before: str) -> str:
+def _or_initial(
+    low: Lowering, node: Recurrent, lengths: Lengths, final: str, before: str, width: int
+) -> str:
     """A state `[B, D * width]` after the last step; in rows without one that before, which is 0 or
     `[D, B, width]`: the operators give 0 there, or anything."""
     emit = low.emit
-    first = _joined(low, node, before, f"{final}.initial", axis=0) if before else emit.number(0.0)
+    first = emit.number(0.0)
+    if before:
+        first = _joined(low, node, before, f"{final}.initial", width, axis=0)
     return emit.op("Where", [lengths.present(), final, first], f"{final}.or_initial")
 
 
@@ -202,14 +208,15 @@ def _attributes(node: Recurrent, operator: NativeOperator) -> Attributes:
     return found
 
 
-def _joined(low: Lowering, node: Recurrent, value: str, name: str, axis: int) -> str:
-    """Directions, which stand on `axis` just before the rows, moved into the width."""
-    emit = low.emit
-    if len(node.directions) == 1:
+def _joined(low: Lowering, node: Recurrent, value: str, name: str, width: int, axis: int) -> str:
+    """Directions, which stand on `axis` just before the rows, each of `width` numbers, moved into
+    one vector."""
+    emit, count = low.emit, len(node.directions)
+    if count == 1:
         return emit.op("Squeeze", [value, emit.integers(axis)], name)
     order = [0, 2, 1, 3] if axis else [1, 0, 2]
     turned = emit.op("Transpose", [value], f"{name}.turned", {"perm": order})
-    return emit.op("Reshape", [turned, emit.integers(*([0] * (axis + 1)), node.width)], name)
+    return emit.op("Reshape", [turned, emit.integers(*([0] * (axis + 1)), count * width)], name)
 
 
 def _packed(
