@@ -35,12 +35,12 @@ from typing import Any
 import torch
 from peers import Process, environment
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.folder import read_build
 from rnnspec.export import export_onnx
 from rnnspec.plan.weights import weights_of
 from rnnspec.spec.load import load_spec
 from rnnspec.train.build import build
-from rnnspec.train.events import Silent
-from rnnspec.train.folder import read_build
 
 HERE = Path(__file__).parent
 PEER = "joeynmt==2.3.0"

@@ -24,9 +24,9 @@ from typing import Any
 
 import numpy as np
 
+from rnnspec.builds.events import Silent
 from rnnspec.spec.load import load_spec
 from rnnspec.train.build import build
-from rnnspec.train.events import Silent
 
 WORDS = 5000
 ROWS = """\

@@ -46,10 +46,10 @@ from twins.data import Batch, Examples, Vocabulary
 from twins.model import Shape, Twin
 from twins.train import step
 
+from rnnspec.builds.events import Silent
 from rnnspec.spec.load import load_spec
 from rnnspec.train import loop
 from rnnspec.train.build import build
-from rnnspec.train.events import Silent
 
 HERE = Path(__file__).parent
 PEER = "ludwig==0.17.10"

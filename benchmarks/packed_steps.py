@@ -30,8 +30,8 @@ from interleave import interleave, ratio
 from torch import Tensor
 
 from rnnspec.cells import builtin_cell, identify
-from rnnspec.to_torch.cuts import Layout
 from rnnspec.to_torch.native import NATIVE, NativeKernel
+from rnnspec.to_torch.packed_layout import Layout
 from rnnspec.to_torch.steps import Lengths
 
 PASSES = ("forward", "training", "training with ends")

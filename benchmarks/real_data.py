@@ -29,15 +29,15 @@ import twin_trec
 from twins.data import data_folder, read_rows
 from twins.train import fit
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.folder import Trained, read_build
 from rnnspec.data import encode, in_order_batches
+from rnnspec.evaluate.evaluate import tensors
 from rnnspec.export import export_onnx
 from rnnspec.plan.facts import ClassFacts
 from rnnspec.spec.load import load_spec
 from rnnspec.to_torch import Model
 from rnnspec.train.build import build
-from rnnspec.train.evaluate import tensors
-from rnnspec.train.events import Silent
-from rnnspec.train.folder import Trained, read_build
 
 ROOT = Path(__file__).parent.parent
 Rows = list[dict[str, Any]]

@@ -38,11 +38,11 @@ from sequence_figures import (
 )
 from twins.data import data_folder
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.folder import read_build
 from rnnspec.export import export_onnx
 from rnnspec.spec.load import load_spec
 from rnnspec.train.build import build
-from rnnspec.train.events import Silent
-from rnnspec.train.folder import read_build
 
 ROOT = Path(__file__).parent.parent
 Feeds = list[dict[str, NDArray[Any]]]

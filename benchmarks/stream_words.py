@@ -26,13 +26,13 @@ from interleave import interleave, ratio
 from torch import Tensor, nn
 from twins.data import data_folder
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.folder import BuildFolder
 from rnnspec.data import Dataset, survey
 from rnnspec.plan import Facts, Plan, resolve
 from rnnspec.spec.load import LoadedSpec, load_spec
 from rnnspec.to_torch import Model
 from rnnspec.train.build import datasets
-from rnnspec.train.events import Silent
-from rnnspec.train.folder import BuildFolder
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
 from rnnspec.train.schedules import Moment

@@ -13,6 +13,8 @@ from twins.model import Shape
 from twins.train import Budget
 
 from rnnspec import spec as language
+from rnnspec.builds.events import Silent
+from rnnspec.builds.folder import BuildFolder
 from rnnspec.cells import builtin_cell
 from rnnspec.data.dataset import Dataset
 from rnnspec.data.views import PerRow, Steps
@@ -20,8 +22,6 @@ from rnnspec.plan import Facts, NumericFacts, Plan, TextFacts, Vocabulary, nodes
 from rnnspec.plan.facts import PAD_ID, ClassFacts
 from rnnspec.plan.verify import verify
 from rnnspec.to_torch import Model
-from rnnspec.train.events import Silent
-from rnnspec.train.folder import BuildFolder
 from rnnspec.train.loop import Trainer
 
 if TYPE_CHECKING:

@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.files import read_arrays
+from rnnspec.builds.folder import BuildFolder, all_builds
 from rnnspec.errors import BuildError
 from rnnspec.plan.facts_file import read_facts
 from rnnspec.spec.load import load_spec
 from rnnspec.train import loop
 from rnnspec.train.build import build
-from rnnspec.train.events import Silent
-from rnnspec.train.files import read_arrays
-from rnnspec.train.folder import BuildFolder, all_builds
 
 SPEC = """
 name: killed

@@ -19,11 +19,11 @@ from typing import Any
 
 import torch
 
+from rnnspec.builds.events import Silent
 from rnnspec.errors import RnnspecError
 from rnnspec.spec.load import load_spec
 from rnnspec.train import loop
 from rnnspec.train.build import build
-from rnnspec.train.events import Silent
 
 WRONG, DEFECT = 2, 1
 

@@ -9,9 +9,9 @@ import pytest
 
 from rnnspec.cells import Cell, CellSource, ParameterSource, builtin_cell, builtin_names, kernels
 from rnnspec.cells import compile_cell as compiled
+from rnnspec.cells.cost import work
+from rnnspec.cells.initializers import Constant
 from rnnspec.cells.page import page
-from rnnspec.cells.starts import Constant
-from rnnspec.cells.work import work
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.plan.weights import weights_of
 

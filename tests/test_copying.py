@@ -16,9 +16,12 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.folder import BuildFolder, Trained, read_build
 from rnnspec.cli.rows import from_texts
 from rnnspec.data import Reading, encode
 from rnnspec.errors import DataError
+from rnnspec.evaluate.score import evaluate_build
 from rnnspec.export.parity import prove
 from rnnspec.export.probes import probes
 from rnnspec.export.write import export_onnx
@@ -34,9 +37,6 @@ from rnnspec.spec.load import load_spec
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
 from rnnspec.train.build import build
-from rnnspec.train.events import Silent
-from rnnspec.train.folder import BuildFolder, Trained, read_build
-from rnnspec.train.score import evaluate_build
 from tests.kinds import strong_weights, text
 from tests.texts import Told, agree, tasks
 

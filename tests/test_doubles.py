@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnspec.builds.events import Heard
+from rnnspec.builds.folder import Trained, read_build
 from rnnspec.cli.answers import as_text
 from rnnspec.data import survey
 from rnnspec.errors import DataError
@@ -25,8 +27,6 @@ from rnnspec.run import Model
 from rnnspec.source.emit import to_yaml
 from rnnspec.spec.load import load_spec
 from rnnspec.train.build import build
-from rnnspec.train.events import Heard
-from rnnspec.train.folder import Trained, read_build
 
 Row = Mapping[str, Any]
 GRU = {"layers": [{"cell": "gru", "units": 4}]}

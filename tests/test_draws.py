@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnspec.plan.draws import BITS, P, Q, bits, keys, uniform
+from rnnspec.plan.sampling_rng import BITS, P, Q, bits, keys, uniform
 
 SEEDS = st.integers(-(2**63), 2**63 - 1)
 

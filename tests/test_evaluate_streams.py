@@ -13,18 +13,18 @@ import torch
 from rnnspec.cells import builtin_cell
 from rnnspec.data import Dataset, Reading, encode, survey
 from rnnspec.data.lanes import cut_lanes
+from rnnspec.evaluate.evaluate import evaluate, evaluate_stream
+from rnnspec.objective.objective import Objective
+from rnnspec.objective.settings import LossSettings, loss_settings_of
 from rnnspec.plan import resolve
 from rnnspec.spec import Spec, Train
 from rnnspec.spec.check import findings
 from rnnspec.to_torch import Model
-from rnnspec.train.devices import Numbers
-from rnnspec.train.evaluate import evaluate, evaluate_stream
-from rnnspec.train.goals import Goals, goals_of
-from rnnspec.train.objective import Objective
+from rnnspec.to_torch.devices import Precision
 from tests.data_rows import write_rows
 from tests.kinds import strong_weights
 
-FLOAT64 = Numbers(precision="float64")
+FLOAT64 = Precision(name="float64")
 LENGTHS = (9, 1, 23, 0, 14, 5, 6, 31, 2)
 LAYERS = [{"cell": "lstm", "units": 4}, {"cell": "gru", "units": 4, "initial_state": "learned"}]
 
@@ -95,7 +95,7 @@ TASKS: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str
 }
 
 
-def prepared(name: str, folder: Path) -> tuple[Model, Dataset, Goals]:
+def prepared(name: str, folder: Path) -> tuple[Model, Dataset, LossSettings]:
     inputs, outputs, layers = TASKS[name]
     spec = Spec.model_validate(
         {
@@ -116,26 +116,26 @@ def prepared(name: str, folder: Path) -> tuple[Model, Dataset, Goals]:
     model.load_canonical(strong_weights(plan))
     model.to(torch.float64)
     assert model.carries
-    return model, data, goals_of(spec, facts)
+    return model, data, loss_settings_of(spec, facts)
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_windows_measure_what_whole_rows_do(name: str, tmp_path: Path) -> None:
     model, data, goals = prepared(name, tmp_path)
-    whole, _ = evaluate(model, data, Train(), goals, numbers=FLOAT64)
+    whole, _ = evaluate(model, data, Train(), goals, precision=FLOAT64)
     assert all(math.isfinite(value) for value in whole.values())
     for batch, window in ((1, 1), (2, 3), (4, 2), (3, 100), (20, 7)):
         settings = Train(batch=batch, window=window)
-        found, _ = evaluate_stream(model, data, settings, goals, numbers=FLOAT64)
+        found, _ = evaluate_stream(model, data, settings, goals, precision=FLOAT64)
         assert found == pytest.approx(whole, rel=1e-9), (batch, window)
 
 
 def test_states_that_are_not_carried_give_other_numbers(tmp_path: Path) -> None:
     """What a state carries matters here, or the test above would show nothing."""
     model, data, goals = prepared("tags of frames", tmp_path)
-    whole, _ = evaluate(model, data, Train(), goals, numbers=FLOAT64)
+    whole, _ = evaluate(model, data, Train(), goals, precision=FLOAT64)
     alone = _Forgetful(data)
-    found, _ = evaluate_stream(model, alone, Train(batch=2, window=3), goals, numbers=FLOAT64)  # type: ignore[arg-type]
+    found, _ = evaluate_stream(model, alone, Train(batch=2, window=3), goals, precision=FLOAT64)  # type: ignore[arg-type]
     assert found["loss"] != pytest.approx(whole["loss"], rel=1e-3)
 
 
@@ -157,8 +157,8 @@ def test_a_window_as_long_as_its_documents_trains_as_whole_rows(name: str, tmp_p
     objective = Objective(model, Train(), goals)
     cuts = cut_lanes(data.starts, data.ends, 3, 100, 0, (1, 2))
     for (cut, _), (batch, reset) in zip(cuts, data.lanes(3, 100, 0, (1, 2)), strict=True):
-        anew = torch.from_numpy(reset)
-        losses, _ = objective(batch, FLOAT64, model.first_states(3), anew)
+        begins = torch.from_numpy(reset)
+        losses, _ = objective(batch, FLOAT64, model.first_states(3), begins)
         found = gradients(model, losses)
         losses, _ = objective(data.collate(cut.rows[cut.lengths > 0]), FLOAT64)
         whole = gradients(model, losses)

@@ -12,6 +12,8 @@ import numpy as np
 import onnx
 import pytest
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.folder import Trained, read_build
 from rnnspec.errors import ExportError
 from rnnspec.export import export_onnx
 from rnnspec.export.parity import Parity
@@ -20,8 +22,6 @@ from rnnspec.run.session import Session
 from rnnspec.spec.load import load_spec
 from rnnspec.to_onnx import to_onnx
 from rnnspec.train.build import build
-from rnnspec.train.events import Silent
-from rnnspec.train.folder import Trained, read_build
 
 SPECS = {
     "chars": """

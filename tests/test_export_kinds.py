@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnspec.builds.folder import BuildFolder, Trained
 from rnnspec.errors import ExportError, SpecError
 from rnnspec.export import export_onnx
 from rnnspec.export.parity import Parity
@@ -23,7 +24,6 @@ from rnnspec.plan.nodes import Search, TextOutput
 from rnnspec.run import Model
 from rnnspec.spec import Spec
 from rnnspec.to_onnx import to_onnx
-from rnnspec.train.folder import BuildFolder, Trained
 from tests.decoders import decoded
 from tests.kinds import HORIZON, SEQUENCES, STATICS, facts_of, output, spec_data, strong_weights
 

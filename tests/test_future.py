@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 import torch
 
+from rnnspec.builds.folder import BuildFolder, Trained
 from rnnspec.data import Dataset, Reading, encode, survey
+from rnnspec.evaluate.evaluate import Seen, evaluate
 from rnnspec.export import export_onnx
 from rnnspec.plan import Facts, Plan, resolve
 from rnnspec.spec import Spec, Train
 from rnnspec.to_torch import Model
-from rnnspec.train.devices import Numbers
-from rnnspec.train.evaluate import Seen, evaluate
-from rnnspec.train.folder import BuildFolder, Trained
+from rnnspec.to_torch.devices import Precision
 from tests.cli import right
 from tests.data_rows import any_spec, write_rows
 from tests.test_export_kinds import quick as quick
@@ -181,7 +181,7 @@ def answers_of_windows(
             if label == of_a and length == HISTORY:
                 found[int(true[0])] = answer[:, 0].numpy()
 
-    evaluate(model, data, Train(), numbers=Numbers(), see=see)
+    evaluate(model, data, Train(), precision=Precision(), see=see)
     return found
 
 

@@ -18,6 +18,7 @@ from rnnspec.data import Batch
 from rnnspec.errors import SpecError
 from rnnspec.export.parity import prove
 from rnnspec.export.probes import probes
+from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import Facts, NumericFacts, Plan, resolve
 from rnnspec.plan.generate import generation
 from rnnspec.plan.nodes import Recurrent, Search
@@ -29,10 +30,9 @@ from rnnspec.spec.encoder import given_columns
 from rnnspec.spec.load import load_source
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
-from rnnspec.train.feed import Piece
-from rnnspec.train.goals import goals_of
+from rnnspec.train.feed import MicroBatch
 from rnnspec.train.probe import measured
-from rnnspec.train.step import Stepper
+from rnnspec.train.step import TrainStep
 from tests.kinds import batched, facts_of, random_rows
 from tests.layer_places import PLACES, WIDTH, everything, refused, settings, spec
 from tests.targets import random_targets
@@ -51,7 +51,7 @@ class Pieces:
     def count(self, epoch: int) -> int:
         return 3
 
-    def pieces(self, epoch: int, start: int) -> Iterator[Piece]:
+    def pieces(self, epoch: int, start: int) -> Iterator[MicroBatch]:
         for number in range(start, 3):
             rows = random_rows(self.plan, LENGTHS, seed=number)
             inputs = {
@@ -60,7 +60,7 @@ class Pieces:
             }
             batch = Batch(inputs, random_targets(self.plan, LENGTHS, seed=number))
             reset = None if self.window is None else np.array([number == 0, True, False, False])
-            yield Piece(batch, len(LENGTHS), sum(LENGTHS), 3 * len(LENGTHS), reset)
+            yield MicroBatch(batch, len(LENGTHS), sum(LENGTHS), 3 * len(LENGTHS), reset)
 
 
 def loaded(place: str, *layers: dict[str, Any]) -> tuple[Spec, Facts]:
@@ -80,7 +80,7 @@ def trained_and_proved(place: str, *layers: dict[str, Any]) -> None:
     model = Model(plan)
     model.start(facts, seed=1)
     before = model.canonical_arrays()
-    stepper = Stepper(model.train(), found.train, goals=goals_of(found, facts))
+    stepper = TrainStep(model.train(), found.train, loss_settings=loss_settings_of(found, facts))
     feed = Pieces(plan, found)
     for piece in feed.pieces(0, 0):
         stepped = stepper.step([piece])

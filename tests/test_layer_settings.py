@@ -9,7 +9,7 @@ import torch
 from pydantic import TypeAdapter
 
 from rnnspec.cells import builtin_cell, builtin_names, builtin_text, compile_cell
-from rnnspec.cells.starts import (
+from rnnspec.cells.initializers import (
     CellStart,
     Constant,
     Glorot,

@@ -33,7 +33,10 @@ LAYERS: dict[str, frozenset[str]] = {
     "to_torch": frozenset({"torch", "numpy"}),
     "to_onnx": frozenset({"onnx", "numpy"}),
     "run": frozenset({"onnxruntime", "numpy", "pydantic"}),
-    "train": frozenset({"torch", "numpy", "safetensors", "sacrebleu"}),
+    "builds": frozenset({"torch", "numpy", "safetensors"}),
+    "objective": frozenset({"torch", "numpy"}),
+    "evaluate": frozenset({"torch", "numpy", "sacrebleu"}),
+    "train": frozenset({"torch", "numpy", "safetensors"}),
     "export": frozenset({"torch", "numpy"}),
     "cli": frozenset({"typer", "rich"}),
 }
@@ -52,6 +55,9 @@ UNLOADED = dict.fromkeys(FRAMEWORK_FREE, FRAMEWORKS) | {
     "to_torch": frozenset({"onnx", "onnxruntime"}),
     "to_onnx": frozenset({"torch", "onnxruntime"}),
     "run": frozenset({"torch", "onnx"}),
+    "builds": frozenset({"onnx", "onnxruntime", "sacrebleu"}),
+    "objective": frozenset({"onnx", "onnxruntime", "sacrebleu"}),
+    "evaluate": frozenset({"onnx", "onnxruntime", "sacrebleu"}),
     "train": frozenset({"onnx", "onnxruntime", "sacrebleu"}),
     "cli": HEAVY,
 }

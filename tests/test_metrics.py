@@ -11,17 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnspec.plan.facts import END_ID
-from rnnspec.plan.nodes import (
-    ClassOutput,
-    ForecastOutput,
-    LabelsOutput,
-    NumericOutput,
-    Output,
-    TextOutput,
-)
-from rnnspec.train.goals import Goal
-from rnnspec.train.metrics import (
+from rnnspec.evaluate.metrics import (
     ClassMetrics,
     ForecastMetrics,
     LabelsMetrics,
@@ -31,11 +21,21 @@ from rnnspec.train.metrics import (
     TextMetrics,
     metrics_of,
 )
-from rnnspec.train.metrics.classes import MOST_CONFUSED
-from rnnspec.train.metrics.texts import distance
+from rnnspec.evaluate.metrics.classes import MOST_CONFUSED
+from rnnspec.evaluate.metrics.texts import distance
+from rnnspec.objective.settings import OutputLoss
+from rnnspec.plan.facts import END_ID
+from rnnspec.plan.nodes import (
+    ClassOutput,
+    ForecastOutput,
+    LabelsOutput,
+    NumericOutput,
+    Output,
+    TextOutput,
+)
 
 CLASSES = 4
-SPANS = Goal(span_labels=("B-x", "O"), scheme="bio")
+SPANS = OutputLoss(span_labels=("B-x", "O"), scheme="bio")
 rows = st.lists(
     st.tuples(st.integers(-1, CLASSES - 1), st.integers(0, CLASSES - 1)), min_size=1, max_size=40
 )
@@ -250,7 +250,9 @@ def test_scores_of_tokens_count_the_end_and_not_what_follows() -> None:
         (ForecastOutput("o", "s", "c", 4, "point"), None, ForecastMetrics),
     ],
 )
-def test_each_output_has_its_metrics(node: Output, goal: Goal | None, kind: type[Metrics]) -> None:
+def test_each_output_has_its_metrics(
+    node: Output, goal: OutputLoss | None, kind: type[Metrics]
+) -> None:
     found = metrics_of(node, goal)
     assert type(found) is kind
     if isinstance(node, ClassOutput) and isinstance(found, ClassMetrics):

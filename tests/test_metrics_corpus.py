@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import distributions
 
+from rnnspec.evaluate.metrics.corpus import CorpusScores
+from rnnspec.evaluate.prediction_intervals import DRAWS, HIGH, LOW, band_of, promised
 from rnnspec.plan.nodes import Distribution, ForecastOutput
-from rnnspec.train.bands import DRAWS, HIGH, LOW, band_of, promised
-from rnnspec.train.metrics.corpus import CorpusScores
 
 ROWS = [
     # answer, true text, what was asked

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, distributions
 from torch.nn import functional as F
 
+from rnnspec.objective import losses
+from rnnspec.objective.settings import OutputLoss
 from rnnspec.plan.nodes import (
     ClassOutput,
     Distribution,
@@ -16,8 +18,6 @@ from rnnspec.plan.nodes import (
     NumericOutput,
     TextOutput,
 )
-from rnnspec.train import losses
-from rnnspec.train.goals import Goal
 
 NAN = float("nan")
 
@@ -38,7 +38,7 @@ def test_class_loss_is_the_sum_over_what_is_known(shape: tuple[int, ...]) -> Non
     logs = torch.log_softmax(scores.view(-1, 5), -1)
     known = [(n, t) for n, t in enumerate(targets.view(-1).tolist()) if t >= 0]
     expected = -sum(logs[n, t].item() for n, t in known)
-    found = losses.class_loss(scores, targets, Goal(), 0.0)
+    found = losses.class_loss(scores, targets, OutputLoss(), 0.0)
     assert found.item() == pytest.approx(expected)
     assert losses.count_of(ClassOutput("o", "s", "c", 5), targets.numpy()) == len(known)
 
@@ -48,7 +48,7 @@ def test_class_weights_multiply_the_loss_of_each_class() -> None:
     logs = torch.log_softmax(scores, -1)
     weights = (0.5, 2.0, 3.0)
     expected = -sum(weights[t] * logs[n, t].item() for n, t in enumerate(targets.tolist()))
-    found = losses.class_loss(scores, targets, Goal(class_weights=weights), 0.0)
+    found = losses.class_loss(scores, targets, OutputLoss(class_weights=weights), 0.0)
     assert found.item() == pytest.approx(expected)
 
 
@@ -60,7 +60,7 @@ def test_label_smoothing_spreads_a_share_over_all_classes() -> None:
         if t >= 0:
             aim = [share / 3 + (1 - share) * (k == t) for k in range(3)]
             expected -= sum(a * logs[n, k].item() for k, a in enumerate(aim))
-    found = losses.class_loss(scores, targets, Goal(), share)
+    found = losses.class_loss(scores, targets, OutputLoss(), share)
     assert found.item() == pytest.approx(expected)
 
 
@@ -191,9 +191,11 @@ def masked_losses() -> dict[str, tuple[Tensor, Tensor]]:
         found[name] = (scores, loss)
 
     scores = normal(3, 4).requires_grad_()
-    keep("class", scores, losses.class_loss(scores, torch.tensor([-1, 2, -1]), Goal(), 0.1))
+    keep("class", scores, losses.class_loss(scores, torch.tensor([-1, 2, -1]), OutputLoss(), 0.1))
     scores = normal(3, 4).requires_grad_()
-    keep("no class", scores, losses.class_loss(scores, torch.tensor([-1, -1, -1]), Goal(), 0.0))
+    keep(
+        "no class", scores, losses.class_loss(scores, torch.tensor([-1, -1, -1]), OutputLoss(), 0.0)
+    )
     for name, targets in (("some", targets_of()), ("none", nothing)):
         scores = (normal(3, 4) * 1e3).requires_grad_()  # sigmoids that are 0 or 1 in float64
         on = torch.where(targets.isnan(), targets, (targets > 0).double())

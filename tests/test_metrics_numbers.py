@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from rnnspec.train.metrics import ForecastMetrics, NumericMetrics
-from rnnspec.train.metrics.forecasts import Array
+from rnnspec.evaluate.metrics import ForecastMetrics, NumericMetrics
+from rnnspec.evaluate.metrics.forecasts import Array
 
 
 def test_numbers() -> None:

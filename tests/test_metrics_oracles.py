@@ -12,8 +12,8 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 from sklearn.metrics import precision_recall_fscore_support as by_class
 
 from rnnspec.data.views import NEW, SKIPPED
-from rnnspec.train.metrics import ClassMetrics, LabelsMetrics, TagMetrics
-from rnnspec.train.score_outputs import ClassScore, class_scores
+from rnnspec.evaluate.metrics import ClassMetrics, LabelsMetrics, TagMetrics
+from rnnspec.evaluate.score_outputs import ClassScore, class_scores
 
 SEEDS = range(60)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import mean_absolute_error, mean_pinball_loss, root_mean_squared_error
 from statsmodels.tools.eval_measures import meanabs, rmse
 
-from rnnspec.train.metrics import ForecastMetrics, NumericMetrics
+from rnnspec.evaluate.metrics import ForecastMetrics, NumericMetrics
 
 Array = NDArray[np.float64]
 SEEDS = range(40)

@@ -19,10 +19,10 @@ from seqeval.scheme import IOBES, Entities
 from rnnspec.data import Reading, encode, survey
 from rnnspec.data.schemes import MARKS, Marked, spans
 from rnnspec.errors import DataError
+from rnnspec.evaluate.metrics import Lanes, TagMetrics
+from rnnspec.evaluate.score_outputs import ClassScore, spans_of
 from rnnspec.plan import resolve
 from rnnspec.spec.outputs import Scheme
-from rnnspec.train.metrics import Lanes, TagMetrics
-from rnnspec.train.score_outputs import ClassScore, spans_of
 from tests.data_rows import any_spec, write_rows
 
 CASES: list[tuple[Scheme, str, set[tuple[int, int, str]]]] = [

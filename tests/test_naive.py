@@ -15,17 +15,17 @@ import numpy as np
 import pytest
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.folder import Trained, read_build
 from rnnspec.cli.evaluate import _json, _text
 from rnnspec.data import Dataset
 from rnnspec.data.naive import Naive
+from rnnspec.evaluate.report import report_of
+from rnnspec.evaluate.score import Scores, evaluate_build
 from rnnspec.plan.facts_file import read_facts, write_facts
 from rnnspec.report.model import SeriesTable
 from rnnspec.spec.load import load_spec
 from rnnspec.train.build import build
-from rnnspec.train.events import Silent
-from rnnspec.train.folder import Trained, read_build
-from rnnspec.train.report import report_of
-from rnnspec.train.score import Scores, evaluate_build
 from tests.data_rows import any_spec, encoded, whole, write_rows
 
 VALUE = {"column": "y", "as": "series"}

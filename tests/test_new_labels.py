@@ -20,22 +20,22 @@ from sklearn.preprocessing import MultiLabelBinarizer
 
 from rnnspec.data import Dataset, Reading, encode, survey
 from rnnspec.errors import DataError
+from rnnspec.evaluate.evaluate import Seen, evaluate, evaluate_stream
+from rnnspec.evaluate.examples_rows import Rows
+from rnnspec.evaluate.score import examples_of
+from rnnspec.evaluate.score_outputs import OutputScore, output_score
+from rnnspec.objective.settings import LossSettings, loss_settings_of
 from rnnspec.plan import ClassFacts, resolve
 from rnnspec.report.model import Examples, TagExamples
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
-from rnnspec.train.devices import Numbers
-from rnnspec.train.evaluate import Seen, evaluate, evaluate_stream
-from rnnspec.train.examples_rows import Rows
-from rnnspec.train.goals import Goals, goals_of
-from rnnspec.train.score import examples_of
-from rnnspec.train.score_outputs import OutputScore, output_score
+from rnnspec.to_torch.devices import Precision
 from tests.cli import right
 from tests.data_rows import any_spec, write_rows
 from tests.kinds import strong_weights
 from tests.tiny import SPECS, rows, write_data
 
-FLOAT64 = Numbers(precision="float64")
+FLOAT64 = Precision(name="float64")
 TOKENS = {"column": "tokens", "as": "tokens"}
 KEYS = {"column": "keys", "as": "keys"}
 TRAINED, UNSEEN = ("p", "q", "r"), ("new", "alt")
@@ -84,10 +84,10 @@ class Case:
         self.model = Model(self.plan)
         self.model.load_canonical(strong_weights(self.plan, size=1.5))
         self.model.to(torch.float64)
-        self.goals = goals_of(self.spec, self.facts)
+        self.goals = loss_settings_of(self.spec, self.facts)
         self.seen: list[Seen] = []
         self.metrics, sums = evaluate(
-            self.model, self.data, Train(), self.goals, numbers=FLOAT64, see=self.seen.append
+            self.model, self.data, Train(), self.goals, precision=FLOAT64, see=self.seen.append
         )
         known = self.facts.outputs[self.node.column]
         assert isinstance(known, ClassFacts)
@@ -255,7 +255,7 @@ def test_windows_measure_what_whole_rows_do(inputs: Any, output: Any, tmp_path: 
     case = Case("N:N", inputs, output, tmp_path)
     for batch, window in ((1, 1), (3, 2), (70, 4)):
         settings = Train(batch=batch, window=window)
-        found, _ = evaluate_stream(case.model, case.data, settings, case.goals, numbers=FLOAT64)
+        found, _ = evaluate_stream(case.model, case.data, settings, case.goals, precision=FLOAT64)
         assert found == pytest.approx(case.metrics, rel=1e-9), (batch, window)
 
 
@@ -277,7 +277,7 @@ def test_of_steps_of_series(tmp_path: Path) -> None:
     assert data.new == {"tag": {"flat": 4}}
     model = Model(plan)
     model.load_canonical(strong_weights(plan))
-    found, sums = evaluate(model, data, Train(), Goals())
+    found, sums = evaluate(model, data, Train(), LossSettings())
     assert sums["tag"].true.tolist() == [2, 2, 4]  # type: ignore[union-attr]
     assert found["accuracy"] <= 4 / 8
 
@@ -297,7 +297,7 @@ def test_windows_without_any_answer_do_not_join_two_documents(tmp_path: Path) ->
     model = Model(plan)
     model.load_canonical(strong_weights(plan))
     settings = Train(batch=1, window=2)
-    _, sums = evaluate_stream(model, data, settings, goals_of(spec, facts))
+    _, sums = evaluate_stream(model, data, settings, loss_settings_of(spec, facts))
     assert sums["tags"].spans.true == {"x": 2}  # type: ignore[union-attr]
 
 

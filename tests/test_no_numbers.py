@@ -17,10 +17,26 @@ import pytest
 import torch
 from torch import Tensor
 
+from rnnspec.builds.events import Heard, Silent
+from rnnspec.builds.folder import Trained, read_build
 from rnnspec.cli.answers import as_json
 from rnnspec.cli.evaluate import _json
 from rnnspec.errors import ExportError
+from rnnspec.evaluate.lost import lost_answers
+from rnnspec.evaluate.metrics import (
+    ClassMetrics,
+    ForecastMetrics,
+    LabelsMetrics,
+    Metrics,
+    NumericMetrics,
+    TextMetrics,
+    metrics_of,
+)
+from rnnspec.evaluate.prediction_intervals import band_of, within
+from rnnspec.evaluate.report import report_of
+from rnnspec.evaluate.score import evaluate_build
 from rnnspec.export.write import export_onnx
+from rnnspec.objective.settings import OutputLoss
 from rnnspec.plan.nodes import (
     ClassOutput,
     Distribution,
@@ -33,23 +49,7 @@ from rnnspec.plan.nodes import (
 )
 from rnnspec.spec.load import load_spec
 from rnnspec.train import loop
-from rnnspec.train.bands import band_of, within
 from rnnspec.train.build import build
-from rnnspec.train.events import Heard, Silent
-from rnnspec.train.folder import Trained, read_build
-from rnnspec.train.goals import Goal
-from rnnspec.train.lost import lost_answers
-from rnnspec.train.metrics import (
-    ClassMetrics,
-    ForecastMetrics,
-    LabelsMetrics,
-    Metrics,
-    NumericMetrics,
-    TextMetrics,
-    metrics_of,
-)
-from rnnspec.train.report import report_of
-from rnnspec.train.score import evaluate_build
 from tests.tiny import SPECS, write_data
 
 NAN = float("nan")
@@ -57,12 +57,12 @@ ROWS, STEPS, SIZE = 3, 4, 5
 
 # ---------------------------------------------------------------- every kind of metrics
 
-OUTPUTS: Mapping[str, tuple[Output, Goal | None]] = {
+OUTPUTS: Mapping[str, tuple[Output, OutputLoss | None]] = {
     "class": (ClassOutput("o", "s", "c", SIZE, False), None),
     "next tokens": (ClassOutput("o", "s", "c", SIZE, True, ahead=True), None),
     "spans": (
         ClassOutput("o", "s", "c", SIZE, True),
-        Goal(span_labels=("B-x", "I-x", "B-y", "I-y", "O"), scheme="bio"),
+        OutputLoss(span_labels=("B-x", "I-x", "B-y", "I-y", "O"), scheme="bio"),
     ),
     "labels": (LabelsOutput("o", "s", "c", SIZE), None),
     "keys": (LabelsOutput("o", "s", "c", SIZE, steps=True), None),
@@ -109,7 +109,7 @@ def drawn(node: Output, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def measured(
-    node: Output, goal: Goal | None, answers: Tensor, targets: Tensor
+    node: Output, goal: OutputLoss | None, answers: Tensor, targets: Tensor
 ) -> tuple[Metrics, Mapping[str, float]]:
     metrics = metrics_of(node, goal)
     match metrics:

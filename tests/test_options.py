@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.folder import read_build
 from rnnspec.export import export_onnx
 from rnnspec.plan import Facts, NumericFacts, Plan, resolve
 from rnnspec.plan.names import answer_name
@@ -38,8 +40,6 @@ from rnnspec.spec.load import load_spec
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
 from rnnspec.train.build import build
-from rnnspec.train.events import Silent
-from rnnspec.train.folder import read_build
 from tests.answers import of_torch
 from tests.kinds import HORIZON, Row, batched, feeds, numbers, random_rows, strong_weights
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from rnnspec.data import Batch
 from rnnspec.export.parity import prove
 from rnnspec.export.probes import probes
+from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import Facts, Plan, resolve
 from rnnspec.plan.nodes import Node, TextOutput
 from rnnspec.reference import answers
@@ -36,9 +37,8 @@ from rnnspec.spec import Spec
 from rnnspec.spec.load import load_source
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
-from rnnspec.train.feed import Piece
-from rnnspec.train.goals import goals_of
-from rnnspec.train.step import Stepper
+from rnnspec.train.feed import MicroBatch
+from rnnspec.train.step import TrainStep
 from tests import answers as numbers
 from tests import texts
 from tests.kinds import Batch as Tensors
@@ -74,8 +74,8 @@ def trained_a_step(plan: Plan, spec: Spec, facts: Facts) -> Weights:
         for key, (values, lengths) in batched(plan, random_rows(plan, LENGTHS)).items()
     }
     batch = Batch(inputs, random_targets(plan, LENGTHS))
-    stepper = Stepper(model.train(), spec.train, goals=goals_of(spec, facts))
-    stepped = stepper.step([Piece(batch, len(LENGTHS), sum(LENGTHS), 24)])
+    stepper = TrainStep(model.train(), spec.train, loss_settings=loss_settings_of(spec, facts))
+    stepped = stepper.step([MicroBatch(batch, len(LENGTHS), sum(LENGTHS), 24)])
     assert np.isfinite(stepped.loss)
     assert all(bool(p.isfinite().all()) for p in model.parameters())
     return model.canonical_arrays()

@@ -19,8 +19,15 @@ from hypothesis import strategies as st
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.folder import Trained, read_build
 from rnnspec.data import Batch, Dataset, Reading, encode, survey
 from rnnspec.errors import DataError
+from rnnspec.evaluate.evaluate import Seen
+from rnnspec.evaluate.metrics import TextMetrics
+from rnnspec.evaluate.monitor import TextScores
+from rnnspec.evaluate.score import Scores, evaluate_build
+from rnnspec.objective.objective import Answered
 from rnnspec.plan import resolve
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 from rnnspec.plan.nodes import TextOutput
@@ -29,13 +36,6 @@ from rnnspec.spec import Output
 from rnnspec.spec.load import load_spec
 from rnnspec.to_torch.search import Texts
 from rnnspec.train.build import Result, build
-from rnnspec.train.evaluate import Seen
-from rnnspec.train.events import Silent
-from rnnspec.train.folder import Trained, read_build
-from rnnspec.train.metrics import TextMetrics
-from rnnspec.train.objective import Answered
-from rnnspec.train.score import Scores, evaluate_build
-from rnnspec.train.watching import TextScores
 from tests.tiny import GRU, SPECS, WRITER, spec_of, write_data
 
 DECODER: Mapping[str, Any] = WRITER["decoder"]  # type: ignore[assignment]

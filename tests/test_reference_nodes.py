@@ -12,8 +12,8 @@ import pytest
 from rnnspec.plan import Plan
 from rnnspec.plan.nodes import Attend, AttentionKind, Decoder, Scores, TextOutput
 from rnnspec.reference import answers, scores
-from rnnspec.reference.attention import Looked, attend, unlooked
-from rnnspec.reference.decode import Body, Left
+from rnnspec.reference.attention import AttentionState, attend, initial_attention
+from rnnspec.reference.decode import Body, DecoderState
 from rnnspec.reference.functions import Array
 from rnnspec.reference.interpret import text_task, values_of
 from tests.kinds import HORIZON, output, plan_of, random_rows, spec_data, strong_weights
@@ -29,7 +29,7 @@ def node(kind: AttentionKind, **more: Any) -> Attend:
 def looked(kind: AttentionKind, given: dict[str, Any], **more: Any) -> tuple[Array, Array]:
     """Context and weights of the second step, after one that looked at the first step mostly."""
     weights = {f"a.{name}": np.array(value, float) for name, value in given.items()}
-    before = Looked(np.log([0.7, 0.2, 0.1]), np.array([0.7, 0.2, 0.1]))
+    before = AttentionState(np.log([0.7, 0.2, 0.1]), np.array([0.7, 0.2, 0.1]))
     context, after = attend(node(kind, **more), weights, QUERY, MEMORY, before)
     np.testing.assert_allclose(after.total, before.total + after.last)
     return context, after.last
@@ -105,13 +105,13 @@ def test_monotonic_attention() -> None:
     expected = np.array(p) * np.array(q)
     np.testing.assert_allclose(found, expected)
     np.testing.assert_allclose(context, expected @ MEMORY)
-    assert unlooked(node("monotonic"), 3).last.tolist() == [1, 0, 0]
+    assert initial_attention(node("monotonic"), 3).last.tolist() == [1, 0, 0]
 
 
 def test_no_steps_give_the_context_zero() -> None:
     kinds: tuple[AttentionKind, ...] = ("dot", "monotonic", "multi_head")
     for kind in kinds:
-        empty = unlooked(node(kind), 0)
+        empty = initial_attention(node(kind), 0)
         context, after = attend(node(kind), {}, QUERY, np.zeros((0, 2)), empty)
         assert context.tolist() == [0, 0] and after.last.shape == (0,)
 
@@ -129,7 +129,7 @@ def test_copying_mixes_what_is_written_with_what_is_read() -> None:
     # "one three other one": the vocabulary of the answer lacks the third, its number is 5 + 2
     row = {"words": [2, 4, 1, 2], "words.copies": [2, 4, 5 + 2, 2]}
     body = Body(plan, decoder, weights, values_of(plan, weights, row))
-    found, left = body.advance(0, Left())
+    found, left = body.advance(0, DecoderState())
     assert np.exp(found).sum() == pytest.approx(1)
     gate = left.last["decoder.hidden"] @ weights["decoder.copy.w"] + weights["decoder.copy.b"][0]
     share = 1 / (1 + exp(-gate))

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnspec.plan.draws import uniform
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 from rnnspec.plan.nodes import Search
+from rnnspec.plan.sampling_rng import uniform
 from rnnspec.reference.search import Hypothesis, Task, every_answer, find, most_steps, value
 
 SIZE = 5

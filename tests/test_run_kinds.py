@@ -12,6 +12,7 @@ import onnx
 import pytest
 
 import rnnspec
+from rnnspec.builds.folder import BuildFolder, Trained
 from rnnspec.cli.rows import described
 from rnnspec.data import survey
 from rnnspec.errors import DataError, ExportError
@@ -23,7 +24,6 @@ from rnnspec.run import Model, interface
 from rnnspec.run.interface import PARITY, PLAN, SPEC, VERSION, InputColumn, InputKind
 from rnnspec.spec import Spec
 from rnnspec.to_onnx import add_metadata, to_onnx
-from rnnspec.train.folder import BuildFolder, Trained
 from tests.kinds import HORIZON, SEQUENCES, STATICS, Row, output, plan_of, spec_data
 from tests.kinds import strong_weights as weights_of
 from tests.onnx_kinds import rows_of_texts

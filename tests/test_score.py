@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from rnnspec.data import Batch
 from rnnspec.data.shards import FILE
-from rnnspec.train.examples import Drawn, Kept
-from rnnspec.train.examples_numbers import DrawnNumbers
-from rnnspec.train.examples_rows import Rows, joined, names_of, numbers
-from rnnspec.train.metrics import ClassMetrics
-from rnnspec.train.score_outputs import class_scores, most_frequent, most_mistaken
+from rnnspec.evaluate.examples import Drawn, Kept
+from rnnspec.evaluate.examples_numbers import DrawnNumbers
+from rnnspec.evaluate.examples_rows import Rows, joined, numbers
+from rnnspec.evaluate.metrics import ClassMetrics
+from rnnspec.evaluate.score_outputs import class_scores, most_frequent, most_mistaken
+from rnnspec.plan.names import names_of
 from tests.kinds import batched, output, plan_of, random_rows, spec_data, text
 
 # ---------------------------------------------------------------- a few of many

@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 
+from rnnspec.builds.events import Heard, Silent
+from rnnspec.builds.folder import read_build
 from rnnspec.errors import BuildError
+from rnnspec.evaluate.report import report_of
+from rnnspec.evaluate.score import Scores, evaluate_build
+from rnnspec.evaluate.score_outputs import OutputScore
 from rnnspec.report.model import (
     Attention,
     ClassTable,
@@ -27,11 +32,6 @@ from rnnspec.report.model import (
 from rnnspec.spec.load import load_spec
 from rnnspec.train import build as training
 from rnnspec.train.build import Result, build
-from rnnspec.train.events import Heard, Silent
-from rnnspec.train.folder import read_build
-from rnnspec.train.report import report_of
-from rnnspec.train.score import Scores, evaluate_build
-from rnnspec.train.score_outputs import OutputScore
 from tests.reports import parsed, words
 from tests.tiny import SPECS, rows, write_data
 
@@ -254,9 +254,9 @@ def test_warnings_of_a_build_are_in_its_report(
 
 
 def _numbers_with_a_warning(*_: object) -> tuple[Any, str]:
-    from rnnspec.train.devices import Numbers
+    from rnnspec.to_torch.devices import Precision
 
-    return Numbers(), "slow today"
+    return Precision(), "slow today"
 
 
 def test_without_validation_rows_the_report_says_what_to_do(tmp_path: Path) -> None:

@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 import torch
 
+from rnnspec.builds.folder import BuildFolder, Trained
 from rnnspec.cli.series import from_table, reading_of
 from rnnspec.data import Reading, encode, survey
 from rnnspec.data.shards import Shards
+from rnnspec.evaluate.evaluate import evaluate, evaluate_stream
 from rnnspec.export.write import export_onnx
+from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import ClassFacts, NumericFacts, resolve
 from rnnspec.run import Model as ModelFile
 from rnnspec.spec import Spec, Train
 from rnnspec.spec.check import findings
 from rnnspec.to_torch import Model
-from rnnspec.train.devices import Numbers
-from rnnspec.train.evaluate import evaluate, evaluate_stream
+from rnnspec.to_torch.devices import Precision
 from rnnspec.train.feed import StreamFeed
-from rnnspec.train.folder import BuildFolder, Trained
-from rnnspec.train.goals import goals_of
-from rnnspec.train.step import Stepper
+from rnnspec.train.step import TrainStep
 from tests.data_rows import any_spec, encoded, trouble, whole, write_rows
 
 LOAD = {"column": "load", "as": "series", "missing": "previous"}
@@ -131,15 +131,15 @@ def test_windows_carry_states_and_a_file_answers(outputs: Any, tmp_path: Path) -
     data = encode(plan, facts, file, Reading.of(spec), tmp_path / "cache")
     model = Model(plan)
     model.start(facts, seed=1)
-    stepper = Stepper(model.train(), spec.train, goals=goals_of(spec, facts))
+    stepper = TrainStep(model.train(), spec.train, loss_settings=loss_settings_of(spec, facts))
     for piece in StreamFeed(data, spec.train).pieces(0, 0):
         assert np.isfinite(stepper.step([piece]).loss)
-    wide, goals = Numbers(precision="float64"), goals_of(spec, facts)
+    wide, goals = Precision(name="float64"), loss_settings_of(spec, facts)
     model.to(torch.float64)
-    expected, _ = evaluate(model, data, Train(), goals, numbers=wide)
+    expected, _ = evaluate(model, data, Train(), goals, precision=wide)
     for batch, window in ((1, 1), (2, 3), (3, 50)):
         settings = Train(batch=batch, window=window)
-        found, _ = evaluate_stream(model, data, settings, goals, numbers=wide)
+        found, _ = evaluate_stream(model, data, settings, goals, precision=wide)
         assert found == pytest.approx(expected, rel=1e-9)
     weights = model.float().eval().canonical_arrays()
     trained = Trained(BuildFolder(tmp_path), spec, plan, facts, weights)

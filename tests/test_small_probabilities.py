@@ -24,8 +24,8 @@ from rnnspec.export.probes import probes
 from rnnspec.plan import Plan
 from rnnspec.plan.nodes import CopyMix, Decoder
 from rnnspec.reference import answers, scores
-from rnnspec.reference.attention import Looked, attend
-from rnnspec.reference.decode import Body, Left
+from rnnspec.reference.attention import AttentionState, attend
+from rnnspec.reference.decode import Body, DecoderState
 from rnnspec.reference.interpret import values_of
 from rnnspec.run.session import Session
 from rnnspec.to_onnx import to_onnx
@@ -117,7 +117,7 @@ def test_copies_are_mixed_as_decimals_with_many_digits_say() -> None:
     decoder, node = plan.node("decoder"), plan.node("decoder.copy")
     assert isinstance(decoder, Decoder) and isinstance(node, CopyMix)
     body = Body(plan, decoder, exact, values_of(plan, exact, row))
-    got, left = body.advance(0, Left())
+    got, left = body.advance(0, DecoderState())
     scores_of, gate_of = left.last["decoder.scores"], left.last[node.gate]
     affine = float(exact["decoder.copy.w"] @ gate_of + exact["decoder.copy.b"][0])
     energies = left.looked["decoder.context"].logs
@@ -158,7 +158,7 @@ def test_monotonic_weights_of_extreme_energies(steps: int) -> None:
     given[f"{where.name}.v"] = np.ones(1)
     memory = np.arctanh(energies / 61)[:, np.newaxis]
     given |= {f"{where.name}.W_m": np.ones((1, 1)), f"{where.name}.v": np.full(1, 61.0)}
-    _, looked = attend(where, given, np.zeros(1), memory, Looked(last, np.zeros(steps)))
+    _, looked = attend(where, given, np.zeros(1), memory, AttentionState(last, np.zeros(steps)))
     np.testing.assert_allclose(looked.logs, wanted, rtol=1e-9)
     passed = torch.nn.functional.logsigmoid(-torch.from_numpy(energies).float())[None]
     reached = log_scan(passed[:, :-1], torch.from_numpy(last).float()[None])

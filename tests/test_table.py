@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnspec.builds.folder import BuildFolder, Trained
 from rnnspec.data import encode, survey
 from rnnspec.data.reading import Reading
 from rnnspec.data.series import Part
 from rnnspec.errors import SpecError
 from rnnspec.export.write import export_onnx
+from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import resolve
 from rnnspec.run import Model as ModelFile
 from rnnspec.source.emit import to_yaml
@@ -27,10 +29,8 @@ from rnnspec.source.text import Source
 from rnnspec.spec import Spec
 from rnnspec.spec.load import load_source
 from rnnspec.to_torch import Model
-from rnnspec.train.feed import Piece
-from rnnspec.train.folder import BuildFolder, Trained
-from rnnspec.train.goals import goals_of
-from rnnspec.train.step import Stepper
+from rnnspec.train.feed import MicroBatch
+from rnnspec.train.step import TrainStep
 from tests.data_rows import write_rows
 
 CARDINALITIES = ("1:1", "N:1", "1:N", "N:N", "N:M")
@@ -151,9 +151,9 @@ def test_what_is_built_answers(
     data = encode(plan, facts, train, Reading.of(spec), tmp_path / "cache", part)
     model = Model(plan)
     model.start(facts, seed=1)
-    stepper = Stepper(model.train(), spec.train, goals=goals_of(spec, facts))
+    stepper = TrainStep(model.train(), spec.train, loss_settings=loss_settings_of(spec, facts))
     batch = data.collate(np.arange(data.rows))
-    stepped = stepper.step([Piece(batch, data.rows, data.rows * 3, data.rows * 3)])
+    stepped = stepper.step([MicroBatch(batch, data.rows, data.rows * 3, data.rows * 3)])
     assert np.isfinite(stepped.loss)
     weights = model.eval().canonical_arrays()
     trained = Trained(BuildFolder(tmp_path), spec, plan, facts, weights)

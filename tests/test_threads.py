@@ -14,12 +14,13 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
+from rnnspec.builds.events import Heard, Silent
+from rnnspec.builds.resume import tell_threads
 from rnnspec.data.processors import processors
 from rnnspec.run.session import Session
 from rnnspec.spec.load import load_spec
+from rnnspec.to_torch.threads import allowed_threads, computing_with, threads_for
 from rnnspec.train.build import build
-from rnnspec.train.events import Heard, Silent
-from rnnspec.train.threads import allowed_threads, computing_with, tell_threads, threads_for
 from tests.models import frames_plan
 from tests.tiny import SPECS, write_data
 
@@ -149,7 +150,7 @@ def test_the_cores_that_the_process_may_run_on(
 @pytest.mark.usefixtures("eight")
 def test_training_takes_what_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     large = frames_plan(units=512)
-    monkeypatch.setattr("rnnspec.train.threads.processors", lambda: 6)
+    monkeypatch.setattr("rnnspec.to_torch.threads.processors", lambda: 6)
     assert threads_for(large, 64, None) == 6
     assert threads_for(frames_plan(units=64), 64, None) == 1
     torch.set_num_threads(5)

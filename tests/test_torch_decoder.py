@@ -16,7 +16,7 @@ from rnnspec.reference import scores
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.recurrent import MaskedKernel, RecurrentLayer
 from rnnspec.to_torch.steps import Lengths, Steps
-from rnnspec.to_torch.teaching import text_scores
+from rnnspec.to_torch.teacher_forcing import text_scores
 from tests.answers import close_scores
 from tests.decoders import LENGTHS, SPECS, TARGETS, column, doubled, model_of, plan, targets
 from tests.kinds import batched, random_rows, strong_weights

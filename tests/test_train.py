@@ -12,15 +12,15 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.files import read_arrays
+from rnnspec.builds.folder import BuildFolder, find_build, read_build
 from rnnspec.errors import BuildError
+from rnnspec.evaluate.evaluate import tensors
 from rnnspec.plan.weights import weights
 from rnnspec.spec.load import LoadedSpec, load_spec
 from rnnspec.to_torch import Model
 from rnnspec.train.build import build, datasets
-from rnnspec.train.evaluate import tensors
-from rnnspec.train.events import Silent
-from rnnspec.train.files import read_arrays
-from rnnspec.train.folder import BuildFolder, find_build, read_build
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.files import read_arrays
+from rnnspec.builds.folder import BuildFolder
 from rnnspec.spec import Train
 from rnnspec.train.averaging import LastEpochs, MovingAverage, averaged
-from rnnspec.train.events import Silent
-from rnnspec.train.files import read_arrays
-from rnnspec.train.folder import BuildFolder
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
 from tests.training import (

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from rnnspec.builds.folder import BuildFolder
 from rnnspec.errors import BuildError
-from rnnspec.train.board import Board
-from rnnspec.train.folder import BuildFolder
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
+from rnnspec.train.tensorboard import Board
 from tests.training import metrics_of, model_of, rows_data, settings_of
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from rnnspec.builds.files import read_arrays
+from rnnspec.builds.folder import BuildFolder
 from rnnspec.train import build as training
 from rnnspec.train.feed import RowFeed
-from rnnspec.train.files import read_arrays
-from rnnspec.train.folder import BuildFolder
-from rnnspec.train.step import Stepped, Stepper
+from rnnspec.train.step import StepResult, TrainStep
 from tests.cli import right, wrong
 from tests.tiny import SPECS, write_data
 from tests.training import model_of, rows_data, settings_of
@@ -41,15 +41,15 @@ def write_spec(folder: Path, name: str, **train: Any) -> str:
 def spoilt(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Makes the loss nan in the step of this number, from 0; empty: in none."""
     at: list[int] = []
-    step = Stepper.step
+    step = TrainStep.step
 
-    def spoil(stepper: Stepper, pieces: Any, rate: float = 1.0, number: int = 0) -> Stepped:
+    def spoil(stepper: TrainStep, pieces: Any, rate: float = 1.0, number: int = 0) -> StepResult:
         if number in at:
             with torch.no_grad():
                 stepper.trained[-1].fill_(torch.nan)
         return step(stepper, pieces, rate, number)
 
-    monkeypatch.setattr(Stepper, "step", spoil)
+    monkeypatch.setattr(TrainStep, "step", spoil)
     return at
 
 
@@ -123,16 +123,16 @@ def test_weights_that_are_no_numbers_are_never_kept(
     world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Spoilt by the last step of an epoch, after which no loss is computed."""
-    make = Stepper.step
+    make = TrainStep.step
 
-    def spoil(stepper: Stepper, pieces: Any, rate: float = 1.0, number: int = 0) -> Stepped:
+    def spoil(stepper: TrainStep, pieces: Any, rate: float = 1.0, number: int = 0) -> StepResult:
         found = make(stepper, pieces, rate, number)
         if number == 2 * STEPS - 1:
             with torch.no_grad():
                 stepper.trained[0].view(-1)[0] = torch.inf
         return found
 
-    monkeypatch.setattr(Stepper, "step", spoil)
+    monkeypatch.setattr(TrainStep, "step", spoil)
     said = wrong("build", write_spec(world, "nan", epochs=2))
     assert "a weight became infinite or no number in epoch 2, batch 5" in said
     arrays, about = read_arrays(Path("builds/nan/001/weights.safetensors"))
@@ -143,7 +143,7 @@ def test_weights_that_are_no_numbers_are_never_kept(
 
 def test_a_gradient_that_is_no_number_is_not_taken() -> None:
     model, settings = model_of(), settings_of()
-    stepper, feed = Stepper(model, settings), RowFeed(rows_data(), settings)
+    stepper, feed = TrainStep(model, settings), RowFeed(rows_data(), settings)
     before = {name: w.detach().clone() for name, w in model.named_parameters()}
     first = stepper.trained[0]
     first.register_hook(lambda gradient: gradient * torch.inf)
@@ -156,7 +156,7 @@ def test_a_gradient_that_is_no_number_is_not_taken() -> None:
 def test_a_gradient_that_is_only_long_is_shortened() -> None:
     """Its norm is too large for float32, its entries are not: the step is one of 0."""
     model, settings = model_of(), settings_of(optimizer={"sgd": {"lr": 0.1}})
-    stepper, feed = Stepper(model, settings), RowFeed(rows_data(), settings)
+    stepper, feed = TrainStep(model, settings), RowFeed(rows_data(), settings)
     stepper.trained[0].register_hook(lambda gradient: torch.full_like(gradient, 1e30))
     found = stepper.step([feed.piece(np.arange(8))])
     assert found.norm == np.inf and not found.lost

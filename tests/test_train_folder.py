@@ -14,6 +14,9 @@ import pytest
 import torch
 import typer
 
+from rnnspec.builds.events import Heard, Silent
+from rnnspec.builds.folder import BuildFolder, all_builds, begin
+from rnnspec.builds.lock import locked
 from rnnspec.cli.errors import reported
 from rnnspec.data.find import find_sources
 from rnnspec.data.survey import survey
@@ -23,10 +26,7 @@ from rnnspec.plan import resolve
 from rnnspec.spec.load import LoadedSpec, load_spec
 from rnnspec.train import build as building
 from rnnspec.train.build import Result, build
-from rnnspec.train.events import Heard, Silent
-from rnnspec.train.folder import BuildFolder, all_builds, begin
 from rnnspec.train.interrupt import ending, interruptible
-from rnnspec.train.lock import locked
 from rnnspec.train.loop import Trainer
 from tests.kills import SPEC, metrics_of, write_spec
 from tests.training import model_of, rows_data, settings_of

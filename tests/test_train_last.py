@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnspec.builds.files import read_arrays
+from rnnspec.builds.folder import BuildFolder, read_build
 from rnnspec.errors import BuildError
 from rnnspec.run import Model as ModelFile
 from rnnspec.to_torch import Model
 from rnnspec.train.averaging import averaged
-from rnnspec.train.files import read_arrays
-from rnnspec.train.folder import BuildFolder, read_build
 from rnnspec.train.loop import Trainer
 from tests.cli import right, wrong
 from tests.tiny import SPECS, write_data

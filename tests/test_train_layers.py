@@ -10,6 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.files import read_arrays
+from rnnspec.builds.folder import BuildFolder
 from rnnspec.data import survey
 from rnnspec.data.find import find_sources
 from rnnspec.errors import DataError
@@ -17,9 +20,6 @@ from rnnspec.plan import resolve
 from rnnspec.spec.load import LoadedSpec, load_spec
 from rnnspec.to_torch import Model
 from rnnspec.train.build import build, datasets
-from rnnspec.train.events import Silent
-from rnnspec.train.files import read_arrays
-from rnnspec.train.folder import BuildFolder
 from rnnspec.train.loop import Trainer
 
 SPEC = """

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.files import read_arrays
+from rnnspec.builds.folder import BuildFolder, all_builds
 from rnnspec.spec.load import load_spec
 from rnnspec.train.build import build
-from rnnspec.train.events import Silent
-from rnnspec.train.files import read_arrays
-from rnnspec.train.folder import BuildFolder, all_builds
 from tests.kills import SPEC, STREAM, metrics_of, readable, write_spec
 from tests.moments import WRONG, attempt, kill, refuse
 

@@ -10,18 +10,18 @@ from typing import Any, get_args
 
 import pytest
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.files import read_arrays
+from rnnspec.builds.folder import BuildFolder, read_build
 from rnnspec.errors import SpecError
+from rnnspec.evaluate.metrics import LARGER_IS_BETTER
+from rnnspec.evaluate.score import evaluate_build
 from rnnspec.spec import Output
 from rnnspec.spec.load import LoadedSpec, load_spec
 from rnnspec.spec.metrics import default_metric, monitored, reported_metrics, watched_metrics
 from rnnspec.train.build import Result, build
 from rnnspec.train.checkpoint import Position
-from rnnspec.train.events import Silent
-from rnnspec.train.files import read_arrays
-from rnnspec.train.folder import BuildFolder, read_build
 from rnnspec.train.loop import Trainer
-from rnnspec.train.metrics import LARGER_IS_BETTER
-from rnnspec.train.score import evaluate_build
 from tests.tiny import SPECS, TEXT, forecast, spec_of, write_data
 from tests.training import model_of, rows_data, settings_of
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from rnnspec.spec import Optimizer
+from rnnspec.to_torch.devices import Precision
 from rnnspec.train.checkpoint import Position, load, save
-from rnnspec.train.devices import Numbers
 from rnnspec.train.optimizers import FUSED, KINDS
-from rnnspec.train.step import Stepper
+from rnnspec.train.step import TrainStep
 from tests.models import layers_plan
 from tests.training import (
     assert_same_training,
@@ -48,7 +48,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
 }
 CASES = [(name, settings) for name, all_of in SETTINGS.items() for settings in all_of]
 OPTIONS = get_args(get_args(Optimizer)[0])
-WIDE = Numbers(precision="float64")
+WIDE = Precision(name="float64")
 
 
 def test_every_optimizer_of_the_spec_is_tested() -> None:
@@ -66,7 +66,7 @@ def test_steps_are_those_of_torch(name: str, settings: dict[str, Any]) -> None:
     """Twelve steps with gradients of any size, in float64: beside torch's own way of computing."""
     draw = np.random.default_rng(0)
     wanted = settings_of(optimizer={name: settings} if settings else name)
-    stepper = Stepper(model_of(), wanted, WIDE)
+    stepper = TrainStep(model_of(), wanted, WIDE)
     ours = stepper.trained
     theirs = [torch.nn.Parameter(weight.detach().clone()) for weight in ours]
     given = {key: tuple(v) if isinstance(v, list) else v for key, v in settings.items()}
@@ -95,14 +95,14 @@ def test_every_optimizer_resumes_exactly(
     assert_same_training(whole, broken)
 
 
-@pytest.mark.parametrize("numbers", [Numbers(), WIDE])
+@pytest.mark.parametrize("numbers", [Precision(), WIDE])
 @pytest.mark.parametrize(("name", "settings"), CASES)
 def test_every_entry_of_the_state_survives(
-    name: str, settings: dict[str, Any], numbers: Numbers, tmp_path: Path
+    name: str, settings: dict[str, Any], precision: Precision, tmp_path: Path
 ) -> None:
     """Values, types, shapes and devices: numbers stay numbers, wide ones wide."""
     wanted = settings_of(optimizer={name: settings} if settings else name)
-    steppers = [Stepper(model_of(), wanted, numbers) for _ in range(2)]
+    steppers = [TrainStep(model_of(), wanted, precision) for _ in range(2)]
     one, other = steppers
     for _ in range(3):
         for weight in one.trained:
@@ -126,7 +126,7 @@ def test_every_entry_of_the_state_survives(
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_step_is_a_few_calls_of_torch(name: str) -> None:
     (option,) = (option for option in OPTIONS if option.name == name)
-    group = Stepper(model_of(), settings_of(optimizer=name)).optimizer.param_groups[0]
+    group = TrainStep(model_of(), settings_of(optimizer=name)).optimizer.param_groups[0]
     assert bool(group.get("fused")) == (option in FUSED)
     assert bool(group.get("foreach")) == (option not in FUSED)
 

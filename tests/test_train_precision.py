@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from rnnspec.builds.files import read_arrays
+from rnnspec.builds.folder import BuildFolder
 from rnnspec.errors import BuildError
+from rnnspec.to_torch.devices import Precision, device_of, tried
 from rnnspec.train.checkpoint import precision_of
-from rnnspec.train.devices import Numbers, device_of, tried
 from rnnspec.train.feed import RowFeed
-from rnnspec.train.files import read_arrays
-from rnnspec.train.folder import BuildFolder
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
-from rnnspec.train.step import Stepper
+from rnnspec.train.step import TrainStep
 from tests.models import frames_plan
 from tests.training import (
     StopAfter,
@@ -43,14 +43,14 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("rnnspec.train.devices.time", clock)
+    monkeypatch.setattr("rnnspec.to_torch.devices.time", clock)
     return clock
 
 
 def taking(clock: Clock, plain: float, mixed: float, calls: list[str]) -> object:
-    def step(numbers: Numbers) -> None:
-        calls.append(numbers.precision)
-        clock.now += plain if numbers.precision == "float32" else mixed
+    def step(precision: Precision) -> None:
+        calls.append(precision.name)
+        clock.now += plain if precision.name == "float32" else mixed
 
     return step
 
@@ -76,8 +76,8 @@ def test_mixed_precision_is_taken_where_it_is_faster(
 
 
 def test_a_precision_that_does_not_work_is_not_used() -> None:
-    def step(numbers: Numbers) -> None:
-        if numbers.precision == "bfloat16":
+    def step(precision: Precision) -> None:
+        if precision.name == "bfloat16":
             raise RuntimeError("mkldnn does not do this\nand more")
 
     found, why = tried("auto", CPU, step)
@@ -96,7 +96,7 @@ def test_where_every_run_is_the_same_no_time_decides(
 
 @pytest.mark.parametrize("wanted", ["float32", "float64"])
 def test_full_precision_needs_no_trial(wanted: str) -> None:
-    def step(numbers: Numbers) -> None:
+    def step(precision: Precision) -> None:
         pytest.fail("nothing to try")
 
     assert tried(wanted, CPU, step) == (wanted, "")
@@ -109,7 +109,7 @@ def test_a_fallback_is_said_and_a_trial_leaves_no_trace(
 
     def slow(wanted: str, device: object, step: object, timed: bool) -> tuple[str, str]:
         assert callable(step)
-        step(Numbers())
+        step(Precision())
         return "float32", "too slow"
 
     expected = trained_in_pieces(tmp_path / "plain", settings_of())
@@ -139,14 +139,14 @@ def test_the_precision_of_a_checkpoint_is_kept(
     assert precision_of(build.checkpoint) == "bfloat16"
     monkeypatch.setattr("rnnspec.train.probe.tried", lambda *_: pytest.fail("tried again"))
     again = Trainer(mixed_model(), settings, build, rows_data(), None, listener)
-    assert again.stepper.numbers.precision == "bfloat16"
+    assert again.stepper.precision.name == "bfloat16"
 
 
 def test_bfloat16_gives_about_the_same_gradient() -> None:
     data, gradients = rows_data(), []
     for precision in ("float32", "bfloat16"):
         settings = settings_of(clip_norm=None)
-        stepper = Stepper(mixed_model(), settings, Numbers(CPU, precision))
+        stepper = TrainStep(mixed_model(), settings, Precision(CPU, precision))
         piece = RowFeed(data, settings).piece(np.arange(16))
         stepper.step([piece])
         found = [weight.grad for weight in stepper.trained]
@@ -159,7 +159,7 @@ def test_bfloat16_gives_about_the_same_gradient() -> None:
 def test_float16_scales_its_loss_and_trains() -> None:
     """With a cell whose products a CPU has in float16; that of its LSTM it has not."""
     data, settings = rows_data(), settings_of()
-    stepper = Stepper(model_of(frames_plan("mingru")), settings, Numbers(CPU, "float16"))
+    stepper = TrainStep(model_of(frames_plan("mingru")), settings, Precision(CPU, "float16"))
     assert stepper.scaler.is_enabled()
     feed = RowFeed(data, settings)
     losses = [stepper.step([feed.piece(np.arange(40))]).loss for _ in range(60)]
@@ -169,14 +169,14 @@ def test_float16_scales_its_loss_and_trains() -> None:
 def test_float64_agrees_with_a_numeric_gradient() -> None:
     """What it is for: the gradient of a whole batch against differences of the loss."""
     data, settings = rows_data(), settings_of(clip_norm=None)
-    stepper = Stepper(model_of(), settings, Numbers(CPU, "float64"))
+    stepper = TrainStep(model_of(), settings, Precision(CPU, "float64"))
     piece = RowFeed(data, settings).piece(np.arange(8))
 
     def loss() -> float:
-        return float(stepper.objective(piece.batch, stepper.numbers)[0]["label"].detach())
+        return float(stepper.objective(piece.batch, stepper.precision)[0]["label"].detach())
 
     weights = stepper.trained[0]
-    losses, _ = stepper.objective(piece.batch, stepper.numbers)
+    losses, _ = stepper.objective(piece.batch, stepper.precision)
     (gradient,) = torch.autograd.grad(losses["label"], weights)
     assert gradient.dtype == torch.float64
     for place in [(0, 0), (7, 1), (19, 2)]:

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnspec.builds.files import read_arrays
 from rnnspec.data import Batch
 from rnnspec.train.checkpoint import _joined
 from rnnspec.train.distributed import Processes
 from rnnspec.train.feed import StreamFeed, rows_of
-from rnnspec.train.files import read_arrays
 from tests.training import Stream, settings_of
 
 ROOT = Path(__file__).parent.parent

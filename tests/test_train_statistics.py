@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.folder import BuildFolder
 from rnnspec.data import Dataset
 from rnnspec.to_torch import Model
-from rnnspec.train.events import Silent
 from rnnspec.train.feed import RowFeed
-from rnnspec.train.folder import BuildFolder
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
 from rnnspec.train.probe import gradients, probe
 from rnnspec.train.statistics import OVERFLOW, Seen, measure, warnings
-from rnnspec.train.step import Stepper
+from rnnspec.train.step import TrainStep
 from tests.models import frames_facts, frames_plan
 from tests.training import metrics_of, model_of, rows_data, settings_of, trained_in_pieces
 
@@ -28,9 +28,9 @@ DATA = rows_data(rows=60, longest=30)
 
 
 def measured(model: Model, data: Dataset = DATA) -> dict[str, float]:
-    stepper = Stepper(model, SETTINGS)
+    stepper = TrainStep(model, SETTINGS)
     piece = probe(RowFeed(data, SETTINGS), 0, 0)
-    return measure(model, lambda: gradients(stepper.objective, piece, stepper.numbers))
+    return measure(model, lambda: gradients(stepper.objective, piece, stepper.precision))
 
 
 def rnn_with(factor: float) -> Model:
@@ -70,11 +70,11 @@ def test_each_direction_is_measured_along_its_own_reading() -> None:
 
 def test_sizes_of_outputs_and_gradients() -> None:
     model = model_of()
-    stepper = Stepper(model, SETTINGS)
+    stepper = TrainStep(model, SETTINGS)
     feed = RowFeed(DATA, SETTINGS)
     found = measured(model)
     piece = probe(feed, 0, 0)
-    gradients(stepper.objective, piece, stepper.numbers)
+    gradients(stepper.objective, piece, stepper.precision)
     (layer,) = (p for n, p in model.parts.items() if n == "layers/0")
     squares = [p.grad.square().sum() for p in layer.parameters() if p.grad is not None]
     assert found["grad.layers.0.forward"] == pytest.approx(float(sum(squares)) ** 0.5, rel=1e-5)
@@ -94,7 +94,7 @@ def test_no_more_rows_are_measured_than_fit_a_batch(batch: object, most: int) ->
 
 def test_measuring_leaves_gradients_and_random_numbers_alone() -> None:
     model = model_of()
-    stepper = Stepper(model, SETTINGS)
+    stepper = TrainStep(model, SETTINGS)
     stepper.step([RowFeed(DATA, SETTINGS).piece(np.arange(8))])
     before = [weight.grad for weight in stepper.trained]
     state = torch.get_rng_state()

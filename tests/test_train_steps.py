@@ -12,7 +12,7 @@ from rnnspec.data.views import Steps
 from rnnspec.to_torch import Model
 from rnnspec.train.feed import RowFeed
 from rnnspec.train.optimizers import groups_of
-from rnnspec.train.step import Stepped, Stepper
+from rnnspec.train.step import StepResult, TrainStep
 from tests.models import frames_facts, layers_plan
 from tests.training import model_of, rows_data, settings_of
 
@@ -20,12 +20,12 @@ DATA = rows_data()
 SGD: dict[str, Any] = {"sgd": {"lr": 0.5}}
 
 
-def stepped(cuts: list[list[int]], **keys: Any) -> tuple[Model, Stepped]:
+def stepped(cuts: list[list[int]], **keys: Any) -> tuple[Model, StepResult]:
     """A model after one step with the gradient of these pieces of rows."""
     model = model_of()
     settings = settings_of(**{"optimizer": SGD, "clip_norm": None, **keys})
     feed = RowFeed(DATA, settings)
-    stepper = Stepper(model, settings)
+    stepper = TrainStep(model, settings)
     return model, stepper.step([feed.piece(np.array(rows)) for rows in cuts])
 
 
@@ -72,7 +72,7 @@ def test_a_loss_that_is_not_finite_changes_nothing() -> None:
     frames = data.inputs["frames"]
     assert isinstance(frames, Steps)
     frames.values[:] = np.inf
-    found = Stepper(model, settings).step([RowFeed(data, settings).piece(np.arange(4))])
+    found = TrainStep(model, settings).step([RowFeed(data, settings).piece(np.arange(4))])
     assert not np.isfinite(found.loss)
     assert all(bool((change == 0).all()) for change in changes(model).values())
 
@@ -97,7 +97,7 @@ def test_decay_moves_matrices_and_leaves_vectors() -> None:
     """With a gradient of 0 all that is left is decay."""
     chosen: dict[str, Any] = {"lr": 0.1, "weight_decay": 0.5, "weight_decay_on": "matrices"}
     model, before = model_of(), dict(model_of().named_parameters())
-    stepper = Stepper(model, settings_of(optimizer={"adamw": chosen}))
+    stepper = TrainStep(model, settings_of(optimizer={"adamw": chosen}))
     for weight in model.parameters():
         weight.grad = torch.zeros_like(weight)
     stepper.optimizer.step()

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.folder import BuildFolder
+from rnnspec.evaluate.metrics import LARGER_IS_BETTER
+from rnnspec.evaluate.monitor import watched
 from rnnspec.spec import Spec
 from rnnspec.spec.metrics import reported_metrics
-from rnnspec.train.events import Silent
-from rnnspec.train.folder import BuildFolder
 from rnnspec.train.loop import Trainer
-from rnnspec.train.metrics import LARGER_IS_BETTER
-from rnnspec.train.watching import watched
 from tests.models import frames_plan
 from tests.training import metrics_of, model_of, rows_data, settings_of, trained_in_pieces
 

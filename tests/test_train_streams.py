@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import nn
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.folder import BuildFolder
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.devices import Precision
 from rnnspec.train.checkpoint import load, save
-from rnnspec.train.devices import Numbers
-from rnnspec.train.events import Silent
 from rnnspec.train.feed import StreamFeed
-from rnnspec.train.folder import BuildFolder
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
-from rnnspec.train.step import Stepper
+from rnnspec.train.step import TrainStep
 from tests.models import layers_plan
 from tests.training import Stream, metrics_of, mixed_model, model_of, settings_of
 
@@ -84,7 +84,7 @@ def test_windows_train_as_by_hand(tmp_path: Path) -> None:
 
 def test_states_are_carried_and_begin_anew() -> None:
     """Of three lanes, the second begins a new sequence in the second window."""
-    stepper = Stepper(model_of(), SETTINGS)
+    stepper = TrainStep(model_of(), SETTINGS)
     pieces = list(StreamFeed(Stream((9, 4, 9, 9, 9, 9)), SETTINGS).pieces(0, 0))
     stepper.step([pieces[0]])
     before = stepper.states_before(pieces[1])
@@ -98,7 +98,7 @@ def test_states_are_carried_and_begin_anew() -> None:
 
 def test_an_epoch_begins_without_states() -> None:
     """Whatever was carried to the end of the epoch before, and whatever `reset` says."""
-    stepper = Stepper(model_of(), SETTINGS)
+    stepper = TrainStep(model_of(), SETTINGS)
     feed = StreamFeed(Stream(), SETTINGS)
     for piece in feed.pieces(0, 0):
         stepper.step([piece])
@@ -108,7 +108,7 @@ def test_an_epoch_begins_without_states() -> None:
 
 
 def test_carried_states_come_back_from_a_checkpoint(tmp_path: Path) -> None:
-    stepper, other = (Stepper(model_of(), SETTINGS) for _ in range(2))
+    stepper, other = (TrainStep(model_of(), SETTINGS) for _ in range(2))
     pieces = list(StreamFeed(Stream(), SETTINGS).pieces(0, 0))
     stepper.step([pieces[0]])
     trainer = Trainer(model_of(), SETTINGS, BuildFolder(tmp_path), Stream(), None, Silent())
@@ -154,12 +154,12 @@ def test_a_stream_without_states_differs(tmp_path: Path) -> None:
 def test_windows_that_are_accumulated_make_one_step() -> None:
     """Their gradient is that of all answers of both, the second from the states after the first."""
     pieces = list(StreamFeed(Stream(), SETTINGS).pieces(0, 0))[:2]
-    together, apart = Stepper(model_of(), SETTINGS), Stepper(model_of(), SETTINGS)
+    together, apart = TrainStep(model_of(), SETTINGS), TrainStep(model_of(), SETTINGS)
     found = together.step(pieces)
     losses, states = [], apart.model.first_states(3)
     for piece in pieces:
         states = {name: value.detach() for name, value in states.items()}
-        of_piece, states = apart.objective(piece.batch, apart.numbers, states)
+        of_piece, states = apart.objective(piece.batch, apart.precision, states)
         losses.append(of_piece["label"])
     loss = (losses[0] + losses[1]) / 2
     apart.optimizer.zero_grad()
@@ -175,8 +175,8 @@ def test_windows_that_are_accumulated_make_one_step() -> None:
 
 def test_states_of_mixed_precision_are_carried() -> None:
     """Whatever type they are computed in, they come back as the weights are."""
-    stepper = Stepper(mixed_model(), SETTINGS, Numbers(precision="bfloat16"))
-    plain = Stepper(mixed_model(), SETTINGS)
+    stepper = TrainStep(mixed_model(), SETTINGS, Precision(name="bfloat16"))
+    plain = TrainStep(mixed_model(), SETTINGS)
     for piece in list(StreamFeed(Stream(), SETTINGS).pieces(0, 0))[:4]:
         before, exact = stepper.states_before(piece), plain.states_before(piece)
         for name, state in before.items():
@@ -187,8 +187,8 @@ def test_states_of_mixed_precision_are_carried() -> None:
 
 
 def test_states_of_mixed_precision_come_back_from_a_checkpoint(tmp_path: Path) -> None:
-    numbers = Numbers(precision="bfloat16")
-    stepper, other = (Stepper(mixed_model(), SETTINGS, numbers) for _ in range(2))
+    precision = Precision(name="bfloat16")
+    stepper, other = (TrainStep(mixed_model(), SETTINGS, precision) for _ in range(2))
     pieces = list(StreamFeed(Stream(), SETTINGS).pieces(0, 0))
     stepper.step([pieces[0]])
     trainer = Trainer(mixed_model(), SETTINGS, BuildFolder(tmp_path), Stream(), None, Silent())

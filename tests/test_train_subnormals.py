@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.subnormals import subnormals_as_zero
 from rnnspec.train.feed import RowFeed
 from rnnspec.train.probe import gradients
 from rnnspec.train.statistics import measure
-from rnnspec.train.step import Stepper
-from rnnspec.train.subnormals import subnormals_as_zero
+from rnnspec.train.step import TrainStep
 from tests.models import frames_facts, frames_plan
 from tests.training import rows_data, settings_of
 
@@ -49,23 +49,23 @@ def test_what_was_set_before_is_kept() -> None:
 def test_a_gradient_that_fades_through_time_ends_at_zero() -> None:
     """The state of an RNN is halved at each of 110 steps, and its input weights are 1e-6: at the
     first step the gradient is subnormal."""
-    stepper = Stepper(fading(), SETTINGS)
+    stepper = TrainStep(fading(), SETTINGS)
     piece = next(RowFeed(DATA, SETTINGS).pieces(0, 0))
 
     def plain() -> None:
-        losses, _ = stepper.objective(piece.batch, stepper.numbers)
+        losses, _ = stepper.objective(piece.batch, stepper.precision)
         losses["label"].backward()
 
     as_it_is = measure(stepper.model, plain)
     assert as_it_is["flow.layers.0.forward"] == pytest.approx(0.5**109, rel=0.1)
-    found = measure(stepper.model, lambda: gradients(stepper.objective, piece, stepper.numbers))
+    found = measure(stepper.model, lambda: gradients(stepper.objective, piece, stepper.precision))
     assert found["flow.layers.0.forward"] == 0.0
     assert found["grad.layers.0.forward"] == pytest.approx(as_it_is["grad.layers.0.forward"])
 
 
 def test_a_step_leaves_none_in_the_moments_of_adam() -> None:
     """The moments of a weight without a gradient shrink by 0.9 and 0.999."""
-    stepper = Stepper(fading(), SETTINGS)
+    stepper = TrainStep(fading(), SETTINGS)
     pieces = [next(RowFeed(DATA, SETTINGS).pieces(0, 0))]
     stepper.step(pieces)
     moments = [
@@ -84,7 +84,7 @@ def test_threads_that_are_started_take_them_for_zero() -> None:
     """In a process of its own, for threads once started stay as they are."""
     code = """
 import torch
-from rnnspec.train.threads import computing_with
+from rnnspec.to_torch.threads import computing_with
 with computing_with(2):
     numbers = torch.full((2**18,), 1e-30) * 1e-10  # in halves
 assert numbers[0] > 0 and numbers[-1] == 0

@@ -19,15 +19,16 @@ from torch import Tensor
 from rnnspec.cells import builtin_cell, identify
 from rnnspec.plan.nodes import Direction
 from rnnspec.reference import answers
-from rnnspec.to_torch import Model, cuts, native
+from rnnspec.to_torch import Model, native
+from rnnspec.to_torch import packed_layout as cuts
+from rnnspec.to_torch.devices import Precision
 from rnnspec.to_torch.native import NATIVE, NativeKernel
 from rnnspec.to_torch.steps import Lengths
 from rnnspec.train.checkpoint import Position, packed_below_of, save
-from rnnspec.train.devices import Numbers
 from rnnspec.train.distributed import ALONE
 from rnnspec.train.feed import RowFeed
 from rnnspec.train.packed_trial import choose_packing, tried
-from rnnspec.train.step import Stepper
+from rnnspec.train.step import TrainStep
 from tests.answers import tensor_of
 from tests.models import frames_plan, padded, random_frames, random_weights
 from tests.training import (
@@ -291,16 +292,16 @@ def test_a_trial_takes_the_largest_share_at_which_packing_is_faster() -> None:
         """Padded and packed take turns at three shares; the layers differ in size."""
         return next(taken)
 
-    assert tried(model, (6, 4), Numbers(), seconds) == dict.fromkeys(kernels, 0.5)
+    assert tried(model, (6, 4), Precision(), seconds) == dict.fromkeys(kernels, 0.5)
     assert not model.packed_below(), "a trial leaves no trace"
-    assert set(tried(model, (6, 4), Numbers())) == set(kernels)
+    assert set(tried(model, (6, 4), Precision())) == set(kernels)
 
 
 def test_what_a_trial_found_is_kept_with_the_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A resumed training goes on as it began, whatever the device does today."""
-    gpu, file = Numbers(torch.device("cuda")), tmp_path / "checkpoint.safetensors"
+    gpu, file = Precision(torch.device("cuda")), tmp_path / "checkpoint.safetensors"
     options = settings_of()
     feed = RowFeed(rows_data(), options)
     found = {"layers.0.forward": 0.75}
@@ -308,13 +309,13 @@ def test_what_a_trial_found_is_kept_with_the_checkpoint(
     model = model_of()
     choose_packing(model, options, feed, file, gpu, ALONE)
     assert model.packed_below() == found
-    save(file, Position(), Stepper(model, options))
+    save(file, Position(), TrainStep(model, options))
     assert packed_below_of(file) == found
     monkeypatch.setattr("rnnspec.train.packed_trial.tried", lambda *_: pytest.fail("tried again"))
     again = model_of()
     choose_packing(again, options, feed, file, gpu, ALONE)
     assert again.packed_below() == found
-    for settings_, numbers in ((settings_of(deterministic=True), gpu), (options, Numbers())):
+    for settings_, numbers in ((settings_of(deterministic=True), gpu), (options, Precision())):
         plain = model_of()
         choose_packing(plain, settings_, feed, tmp_path / "none", numbers, ALONE)
         assert not plain.packed_below()

@@ -14,6 +14,9 @@ import numpy as np
 import pytest
 import torch
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.folder import read_build
+from rnnspec.evaluate.score import evaluate_build
 from rnnspec.reference import answers
 from rnnspec.reference.interpret import values_of
 from rnnspec.run.session import Session
@@ -22,9 +25,6 @@ from rnnspec.spec.load import load_spec
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
 from rnnspec.train.build import Result, build
-from rnnspec.train.events import Silent
-from rnnspec.train.folder import read_build
-from rnnspec.train.score import evaluate_build
 from tests.answers import close, of_torch, onnx_agrees
 from tests.kinds import HORIZON, batched, feeds, plan_of, spec_data, strong_weights
 

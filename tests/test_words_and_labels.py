@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rnnspec.builds.events import Heard
 from rnnspec.data import decode
 from rnnspec.data.readers import read
 from rnnspec.errors import DataError
@@ -17,7 +18,6 @@ from rnnspec.run import Model
 from rnnspec.spec.load import load_spec
 from rnnspec.train.build import build
 from rnnspec.train.data_notes import percent
-from rnnspec.train.events import Heard
 from tests.cli import right
 from tests.tiny import GRU, SHORT
 

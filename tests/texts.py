@@ -21,10 +21,10 @@ import torch
 from numpy.typing import NDArray
 
 from rnnspec.plan import Plan
-from rnnspec.plan.draws import uniform
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.names import answer_name
 from rnnspec.plan.nodes import TextOutput
+from rnnspec.plan.sampling_rng import uniform
 from rnnspec.reference import Text
 from rnnspec.reference.functions import Array
 from rnnspec.reference.interpret import text_task, values_of

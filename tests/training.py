@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rnnspec.builds.events import Silent
+from rnnspec.builds.files import read_arrays
+from rnnspec.builds.folder import BuildFolder
 from rnnspec.data import Batch, Dataset
+from rnnspec.data.access import RowData, StreamData
 from rnnspec.data.lanes import Order
 from rnnspec.data.views import PerRow, Steps
 from rnnspec.plan import Plan
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
-from rnnspec.train.events import Silent
-from rnnspec.train.feed import RowData, StreamData
-from rnnspec.train.files import read_arrays
-from rnnspec.train.folder import BuildFolder
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
 from tests.models import frames_facts, frames_plan

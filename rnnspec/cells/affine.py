@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rnnspec.cells.graph import Node
-from rnnspec.cells.sums import Builder, closure
+from rnnspec.cells.reassociate import Builder, closure
 
 
 @dataclass(frozen=True, slots=True)

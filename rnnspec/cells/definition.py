@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rnnspec.cells.starts import CellStart
+from rnnspec.cells.initializers import CellStart
 
 RESERVED_SIZES = ("inputs", "units")
 """Sizes every cell has: the width of the step's input, and the layer's `units`."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from rnnspec.cells.starts import CellStart
+from rnnspec.cells.initializers import CellStart
 
 Op = Literal[
     "input", "state", "parameter", "constant", "matmul", "add", "sub", "mul", "div", "neg", "pow"

@@ -9,8 +9,8 @@ from typing import Any
 from rnnspec.cells.compiler import compile_cell
 from rnnspec.cells.definition import CellSource, ParameterSource
 from rnnspec.cells.graph import Cell
+from rnnspec.cells.initializers import CellStart, Constant, Identity, Spectral, Uniform
 from rnnspec.cells.matching import Match, match
-from rnnspec.cells.starts import CellStart, Constant, Identity, Spectral, Uniform
 
 BUILTIN = (
     "rnn",

@@ -9,12 +9,12 @@ from math import prod
 from textwrap import dedent, wrap
 
 from rnnspec.cells import kernels
+from rnnspec.cells.cost import Work, work
 from rnnspec.cells.definition import RESERVED_SIZES
 from rnnspec.cells.functions import FUNCTIONS
 from rnnspec.cells.graph import Cell, Shape
 from rnnspec.cells.library import builtin_names, builtin_text, identify
 from rnnspec.cells.matching import Match
-from rnnspec.cells.work import Work, work
 
 DEFAULT_INPUTS = 64
 DEFAULT_UNITS = 128

@@ -16,7 +16,7 @@ from dataclasses import replace
 from rnnspec.cells.affine import coefficients
 from rnnspec.cells.graph import Graph, Node
 from rnnspec.cells.phases import Delay, Entry, JoinedProduct, Loop, Phase, Scan, Schedule, Whole
-from rnnspec.cells.sums import (
+from rnnspec.cells.reassociate import (
     LEAVES,
     Builder,
     closure,

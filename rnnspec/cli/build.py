@@ -16,8 +16,8 @@ from rnnspec.cli.options import BUILDS, Builds, Overrides, examples
 from rnnspec.errors import RnnspecError
 
 if TYPE_CHECKING:
+    from rnnspec.builds.events import Heard
     from rnnspec.train.build import Result
-    from rnnspec.train.events import Heard
 
 EXAMPLES = examples(
     "rnnspec build dates-language.yaml",
@@ -54,10 +54,10 @@ def build(
         raise RnnspecError("--resume goes on with training and --no-train has none; give one")
     loaded = load_spec(spec, overrides or ())
     with loading():  # torch, once the spec is known to be right
+        from rnnspec.builds.events import Heard, Several
+        from rnnspec.to_torch.devices import device_of
         from rnnspec.train import build as training
-        from rnnspec.train.devices import device_of
         from rnnspec.train.distributed import SaidElsewhere, joined
-        from rnnspec.train.events import Heard, Several
         from rnnspec.train.interrupt import ending
     gpu = device_of(loaded.spec.train).type == "cuda"
     heard, again = Heard(), _again(spec, overrides or (), builds)
@@ -69,7 +69,7 @@ def build(
     ):
         told = [listener, heard] if processes.first else []
         if tensorboard and processes.first:
-            from rnnspec.train.board import Board
+            from rnnspec.train.tensorboard import Board
 
             told.append(Board())
         try:
@@ -97,7 +97,7 @@ def _told_how_to_go_on(heard: Heard, again: str) -> Iterator[None]:
     try:
         yield
     except (RnnspecError, KeyboardInterrupt) as wrong:
-        from rnnspec.train.folder import BuildFolder
+        from rnnspec.builds.folder import BuildFolder
 
         if heard.folder is not None and BuildFolder(heard.folder).checkpoint.exists():
             way_on = f"{heard.folder} is kept as of its last checkpoint; go on with:\n  {again}"

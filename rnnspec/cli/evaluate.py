@@ -15,9 +15,9 @@ from rnnspec.errors import RnnspecError
 from rnnspec.files import REPORT, check_output
 
 if TYPE_CHECKING:
-    from rnnspec.train.folder import Trained
-    from rnnspec.train.score import Scores
-    from rnnspec.train.score_outputs import ClassScore, OutputScore
+    from rnnspec.builds.folder import Trained
+    from rnnspec.evaluate.score import Scores
+    from rnnspec.evaluate.score_outputs import ClassScore, OutputScore
 
 EXAMPLES = examples(
     "rnnspec evaluate",
@@ -59,14 +59,14 @@ def evaluate(
     if quoting and not data:
         raise RnnspecError("--quoting is for the files of --data; leave it out")
     with loading():
-        from rnnspec.train.folder import find_build, read_build
+        from rnnspec.builds.folder import find_build, read_build
     trained = read_build(find_build(build, builds), weights)
     with loading():
         from rnnspec.data.find import find_shards
-        from rnnspec.train.score import evaluate_build
+        from rnnspec.evaluate.score import evaluate_build
     scores = evaluate_build(trained, find_shards(data) if data else None, quoting=quoting)
     if report is not None:
-        from rnnspec.train.report import write_report
+        from rnnspec.evaluate.report import write_report
 
         write_report(trained, scores, report)
     print(_json(trained, scores) if as_json else _text(trained, scores, report))
@@ -74,7 +74,7 @@ def evaluate(
 
 def _text(trained: Trained, scores: Scores, report: Path | None) -> str:
     from rnnspec.cli.terminal import near, table
-    from rnnspec.train.report_outputs import counted
+    from rnnspec.evaluate.report_outputs import counted
 
     kept = f", the {scores.share:g} of it kept for validation" if scores.share else ""
     of = counted(scores, next(iter(scores.outputs.values())))

@@ -84,7 +84,7 @@ def export(
     if output is not None:
         check_output(output, MODEL_FILE)
     with loading():
-        from rnnspec.train.folder import find_build, read_build
+        from rnnspec.builds.folder import find_build, read_build
     trained = read_build(find_build(build, builds), weights)
     with loading():
         from rnnspec.export import DEFAULT_STEPS, export_onnx

@@ -1,6 +1,6 @@
 """Training as it is watched: a bar on a terminal, plain lines elsewhere; a line an epoch in both.
 
-Both are `rnnspec.train.events.Listener`s.
+Both are `rnnspec.builds.events.Listener`s.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rnnspec.cli.terminal import is_terminal, number
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from rnnspec.train.events import Listener
+    from rnnspec.builds.events import Listener
 
 Record = Mapping[str, float | int | bool]
 
@@ -238,7 +238,7 @@ def watched(speaks: bool = True) -> Iterator[Listener]:
     One that does not speak says nothing: of several processes, only the first is heard.
     """
     if not speaks:
-        from rnnspec.train.events import Silent
+        from rnnspec.builds.events import Silent
 
         yield Silent()
         return

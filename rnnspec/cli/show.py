@@ -15,9 +15,9 @@ from rnnspec.errors import RnnspecError
 from rnnspec.files import PICTURE, check_output, write_text
 
 if TYPE_CHECKING:
+    from rnnspec.builds.folder import BuildFolder
     from rnnspec.plan import Plan
     from rnnspec.spec import Spec
-    from rnnspec.train.folder import BuildFolder
 
 EXAMPLES = examples(
     "rnnspec show dates-language.yaml",
@@ -109,8 +109,8 @@ def _draw(plan: Plan, on_screen: bool, file: Path | None) -> None:
 def _text(source: Path, overrides: list[str]) -> str:
     """The plan as text; of a build, as it was when it was begun."""
     if source.is_dir():
-        from rnnspec.train.files import read_text
-        from rnnspec.train.folder import PLAN
+        from rnnspec.builds.files import read_text
+        from rnnspec.builds.folder import PLAN
 
         return read_text(_build(source, overrides).path / PLAN)
     from rnnspec.plan import dump
@@ -142,7 +142,7 @@ def _build(folder: Path, overrides: list[str]) -> BuildFolder:
     if overrides:
         raise RnnspecError("--set is for a spec, and a build stays as it was built")
     with loading():
-        from rnnspec.train.folder import find_build
+        from rnnspec.builds.folder import find_build
 
     build = find_build(folder, BUILDS)
     build.check()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data.cache import Column, Writer, new_folder, open_folder
-from rnnspec.data.columns.base import Arrays, Taker
+from rnnspec.data.columns.base import Arrays, ColumnEncoder
 from rnnspec.data.columns.encode import Encoding, LabelWriter
 from rnnspec.data.dataset import Dataset, SeriesThere
 from rnnspec.data.lines import check_file
@@ -140,7 +140,7 @@ class _Job:
         reading = self.reading.with_format(self.format)
         yield from reading.read(self.shards, columns, bad, told, self.share)
 
-    def takers(self, writer: Writer) -> list[tuple[str, Taker]]:
+    def takers(self, writer: Writer) -> list[tuple[str, ColumnEncoder]]:
         """What writes each column that has arrays of its own."""
         found = [
             (node.column, self.encoding.taker(name, node, writer))
@@ -192,7 +192,7 @@ class _Rows:
 
     job: _Job
     writer: Writer
-    takers: list[tuple[str, Taker]]
+    takers: list[tuple[str, ColumnEncoder]]
     lines: Column
     offsets: Column
     end: _End

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rnnspec.data.columns.base import Lengths, Taker
+from rnnspec.data.columns.base import ColumnEncoder, Lengths
 from rnnspec.data.rows import BadRows, Chunk
 
 
-def take(chunk: Chunk, takers: Sequence[tuple[str, Taker]], bad: BadRows) -> Lengths | None:
+def take(chunk: Chunk, takers: Sequence[tuple[str, ColumnEncoder]], bad: BadRows) -> Lengths | None:
     """Gives a chunk to every taker, each with its column; the steps of each row.
 
     Rows whose columns have unlike numbers of steps are bad. None if no column has steps.

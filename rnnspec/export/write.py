@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rnnspec import __version__
+from rnnspec.builds.folder import Trained
 from rnnspec.errors import ExportError
 from rnnspec.export.parity import Parity, prove
 from rnnspec.export.probes import probes
@@ -19,8 +20,7 @@ from rnnspec.run.session import Session
 from rnnspec.spec.load import resolved_yaml
 from rnnspec.to_onnx import add_metadata, to_onnx
 from rnnspec.to_torch import Model
-from rnnspec.train.folder import Trained
-from rnnspec.train.threads import allowed_threads, computing_with
+from rnnspec.to_torch.threads import allowed_threads, computing_with
 
 
 def export_onnx(

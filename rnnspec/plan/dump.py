@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from rnnspec.cells import Cell
-from rnnspec.cells.starts import CellStart
+from rnnspec.cells.initializers import CellStart
 from rnnspec.plan.nodes import Decoder, Node, Plan, Recurrent, Search
 from rnnspec.plan.verify import shapes
 from rnnspec.plan.weights import FromData, weights, weights_of

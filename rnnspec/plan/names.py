@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnspec.plan.facts import ClassFacts, Facts, TextFacts
+from rnnspec.plan.facts import UNKNOWN_ID, ClassFacts, ColumnFacts, Facts, TextFacts
 from rnnspec.plan.nodes import (
     CategoryInput,
     CharactersInput,
@@ -96,10 +96,16 @@ def output_names(plan: Plan, node: Output, ids: bool, attention: bool = False) -
 
 
 def labels_of(facts: Facts, column: str) -> tuple[str, ...]:
-    """The labels of an answer in order of number; of tokens, those of the end and the unknown come
-    first."""
-    known = facts.outputs[column]
+    """The labels of an answer in order of number."""
+    return names_of(facts.outputs[column])
+
+
+def names_of(known: ColumnFacts) -> tuple[str, ...]:
+    """What each number stands for, in a column of labels or of tokens; of tokens, the end and the
+    unknown come first."""
     if isinstance(known, TextFacts):
-        return (END, UNKNOWN, *known.vocabulary.entries)
-    assert isinstance(known, ClassFacts), f"{column} has no labels"
+        names = (END, UNKNOWN, *known.vocabulary.entries)
+        assert names[UNKNOWN_ID] == UNKNOWN
+        return names
+    assert isinstance(known, ClassFacts), "numbers have no names"
     return known.labels

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rnnspec.cells import Cell
-from rnnspec.cells.starts import CellStart
+from rnnspec.cells.initializers import CellStart
 from rnnspec.cells.zoneout import with_zoneout
 
 Direction = Literal["forward", "reverse", "bidirectional"]

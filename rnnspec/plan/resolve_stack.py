@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from rnnspec import spec as language
 from rnnspec.cells import Cell
+from rnnspec.cells.initializers import CellStart, Constant
 from rnnspec.cells.roles import parameter_roles
-from rnnspec.cells.starts import CellStart, Constant
 from rnnspec.errors import DataError
 from rnnspec.plan.nodes import (
     Dense,

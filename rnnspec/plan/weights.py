@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
 
-from rnnspec.cells.starts import CellStart, Constant, Uniform
+from rnnspec.cells.initializers import CellStart, Constant, Uniform
 from rnnspec.plan.nodes import (
     Attend,
     CopyMix,

@@ -12,7 +12,7 @@ from rnnspec.reference.layers import Arrays
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class AttentionState:
     """Where an attention has looked: the logarithms of the weights of the last step, and the sum of
     all steps' weights."""
 
@@ -25,17 +25,17 @@ class Looked:
         return np.exp(self.logs)
 
 
-def unlooked(node: Attend, steps: int) -> Looked:
+def initial_attention(node: Attend, steps: int) -> AttentionState:
     """Before the first step."""
     logs = np.full(steps, -np.inf)
     if node.kind == "monotonic" and steps:
         logs[0] = 0.0
-    return Looked(logs, np.zeros(steps))
+    return AttentionState(logs, np.zeros(steps))
 
 
 def attend(
-    node: Attend, weights: Arrays, query: Array, memory: Array, before: Looked
-) -> tuple[Array, Looked]:
+    node: Attend, weights: Arrays, query: Array, memory: Array, before: AttentionState
+) -> tuple[Array, AttentionState]:
     """The context `[memory_width]` of a query, and where it was looked for."""
     if not len(memory):
         return np.zeros(node.memory_width), before
@@ -47,10 +47,12 @@ def attend(
         if node.kind == "monotonic":
             logs = _monotonic(energies, before.logs)
         context = np.exp(logs) @ memory
-    return context, Looked(logs, before.total + np.exp(logs))
+    return context, AttentionState(logs, before.total + np.exp(logs))
 
 
-def _energies(node: Attend, weights: Arrays, query: Array, memory: Array, before: Looked) -> Array:
+def _energies(
+    node: Attend, weights: Arrays, query: Array, memory: Array, before: AttentionState
+) -> Array:
     """e_j for every step j of the memory."""
     of = {name: weights.get(f"{node.name}.{name}", np.zeros(0)) for name in _NAMES}
     covered = np.outer(before.total, of["w_c"]) if node.coverage else np.zeros((len(memory), 1))

@@ -23,20 +23,20 @@ from rnnspec.plan.nodes import (
     Recurrent,
     Scores,
 )
-from rnnspec.reference.attention import Looked, attend, unlooked
+from rnnspec.reference.attention import AttentionState, attend, initial_attention
 from rnnspec.reference.functions import Array, log_sigmoid, log_softmax
 from rnnspec.reference.layers import Arrays, first_states, parameters_of, step, value_of
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class DecoderState:
     """What the steps so far leave for the next: how many they were, the states of each recurrent
     layer, the value of each node at the last of them, where each attention has looked."""
 
     steps: int = 0
     states: Mapping[str, Arrays] = field(default_factory=dict)
     last: Arrays = field(default_factory=dict)
-    looked: Mapping[str, Looked] = field(default_factory=dict)
+    looked: Mapping[str, AttentionState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Body:
     weights: Arrays
     outer: Arrays
 
-    def advance(self, previous: float, left: Left) -> tuple[Array, Left]:
+    def advance(self, previous: float, left: DecoderState) -> tuple[Array, DecoderState]:
         """One step: the scores after the number or value `previous`, and what the step leaves."""
         found: dict[str, Array] = {}
         states, looked = dict(left.states), dict(left.looked)
@@ -61,7 +61,7 @@ class Body:
                     found[node.name] = out
                 case Attend():
                     memory = self.outer[node.memory]
-                    before = left.looked.get(node.name) or unlooked(node, len(memory))
+                    before = left.looked.get(node.name) or initial_attention(node, len(memory))
                     context, looked[node.name] = attend(
                         node, self.weights, values[node.source], memory, before
                     )
@@ -70,7 +70,7 @@ class Body:
                     found[node.name] = self._mixed(node, values, looked[node.attend].logs)
                 case _:
                     found[node.name] = self._value(node, values, previous, left)
-        return found[self.decoder.scores], Left(left.steps + 1, states, found, looked)
+        return found[self.decoder.scores], DecoderState(left.steps + 1, states, found, looked)
 
     def _ahead(self, number: int) -> dict[str, Array]:
         """Of the outer sequences on the axis of the answer, step `number`."""
@@ -78,7 +78,7 @@ class Body:
         ahead = (node.name for node in nodes if isinstance(node, FutureInput) and not node.flat)
         return {name: self.outer[name][number] for name in ahead}
 
-    def _value(self, node: Node, values: Arrays, previous: float, left: Left) -> Array:
+    def _value(self, node: Node, values: Arrays, previous: float, left: DecoderState) -> Array:
         match node:
             case Previous():
                 return np.asarray(float(previous if previous < node.size else UNKNOWN_ID))
@@ -93,7 +93,7 @@ class Body:
                 return value_of(self.plan, node, self.weights, values)
 
     def _recurrent(
-        self, node: Recurrent, values: Arrays, left: Left
+        self, node: Recurrent, values: Arrays, left: DecoderState
     ) -> tuple[dict[str, Array], Array]:
         given = [values.get(name) for name in node.given]
         states = left.states.get(node.name)

@@ -29,7 +29,7 @@ from rnnspec.plan.nodes import (
     WindowMoments,
 )
 from rnnspec.plan.verify import shapes
-from rnnspec.reference.decode import Body, Left
+from rnnspec.reference.decode import Body, DecoderState
 from rnnspec.reference.functions import Array
 from rnnspec.reference.inputs import Row, read
 from rnnspec.reference.layers import Arrays, value_of
@@ -158,10 +158,10 @@ def text_task(plan: Plan, out: TextOutput, weights: Arrays, values: Arrays, seed
     """The search for one row's text, after its prompt."""
     decoder = plan.node(out.source)
     assert isinstance(decoder, Decoder)
-    body, left = Body(plan, decoder, weights, values), Left()
+    body, left = Body(plan, decoder, weights, values), DecoderState()
     looks = [node.name for node in decoder.body if isinstance(node, Attend)]
 
-    def following(left: Left, number: int) -> tuple[Array, Array | None, Left]:
+    def following(left: DecoderState, number: int) -> tuple[Array, Array | None, DecoderState]:
         raw, after = body.advance(number, left)
         return raw, after.looked[looks[0]].last if looks else None, after
 

@@ -13,7 +13,7 @@ from rnnspec.plan.nodes import (
     Plan,
     PreviousNumber,
 )
-from rnnspec.reference.decode import Body, Left
+from rnnspec.reference.decode import Body, DecoderState
 from rnnspec.reference.functions import FUNCTIONS, Array, sigmoid, softmax
 from rnnspec.reference.inputs import scaling
 from rnnspec.reference.layers import Arrays
@@ -47,7 +47,7 @@ def raw_forecast(
     decoder = plan.node(node.source)
     if not isinstance(decoder, Decoder):
         return values[node.source].reshape(node.horizon, node.parameters)
-    body, left, found = Body(plan, decoder, weights, values), Left(), []
+    body, left, found = Body(plan, decoder, weights, values), DecoderState(), []
     first, previous = decoder.body[0], 0.0
     centre, scale = (each[0] for each in scaling(node, weights, values))
     if isinstance(first, PreviousNumber):

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec.plan.draws import uniform
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 from rnnspec.plan.nodes import Search
+from rnnspec.plan.sampling_rng import uniform
 from rnnspec.reference.functions import Array, log_softmax
 
 Read = Callable[[Any, int], tuple[Array, Array | None, Any]]

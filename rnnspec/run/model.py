@@ -14,7 +14,6 @@ from rnnspec.data.decode import text
 from rnnspec.errors import DataError, ModelFileError
 from rnnspec.files import digest
 from rnnspec.plan.names import SEED, TOKENIZER_FILE
-from rnnspec.run.cells import read_cell, steps_of
 from rnnspec.run.feeds import Feeds, feeds_of
 from rnnspec.run.interface import (
     QUOTING,
@@ -26,8 +25,9 @@ from rnnspec.run.interface import (
     OutputColumn,
     read_interface,
 )
+from rnnspec.run.parse import read_cell, steps_of
+from rnnspec.run.results import Answer, told
 from rnnspec.run.session import Session
-from rnnspec.run.told import Answer, told
 from rnnspec.spec.formats import Quoting
 
 Row = Mapping[str, object]
@@ -84,8 +84,8 @@ class Model:
 
         A row maps each input column to what `InputColumn` says of its kind; other columns are not
         looked at. `textual` rows hold lists as JSON text, as CSV does. An answer maps each output
-        column to its answer, and has more beside it: `rnnspec.run.told`. Where answers are drawn,
-        row i, from 0, is drawn with `seed` + i.
+        column to its answer, and has more beside it: `rnnspec.run.results`. Where answers are
+        drawn, row i, from 0, is drawn with `seed` + i.
 
         Raises DataError, with the number of the row from 1, for a row that lacks a column or holds
         something else in it, or whose sequences are not equally long, after the answers to the rows

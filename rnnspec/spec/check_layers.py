@@ -216,7 +216,7 @@ def inits_have_parameters(spec: Spec) -> Iterator[Finding]:
 
 def _misfit(cell: Cell, names: list[str], init: Init) -> str:
     """Why a start cannot be that of all the parameters `names`; empty if it can."""
-    from rnnspec.cells.starts import MATRIX_ONLY, SQUARE_ONLY
+    from rnnspec.cells.initializers import MATRIX_ONLY, SQUARE_ONLY
 
     start = start_of(init)
     for name in names:

@@ -10,7 +10,7 @@ from rnnspec.spec.base import Positive
 from rnnspec.spec.choice import OneOf, Option, Valued
 
 if TYPE_CHECKING:
-    from rnnspec.cells.starts import CellStart
+    from rnnspec.cells.initializers import CellStart
 
 
 class Uniform(Valued):
@@ -80,24 +80,24 @@ Init = Annotated[
 
 def start_of(init: Init) -> CellStart:
     """What the language of cells calls it."""
-    from rnnspec.cells import starts
+    from rnnspec.cells import initializers
 
     match init:
         case Uniform():
-            return starts.Uniform(init.value)
+            return initializers.Uniform(init.value)
         case Normal():
-            return starts.Normal(init.value)
+            return initializers.Normal(init.value)
         case Constant():
-            return starts.Constant(init.value)
+            return initializers.Constant(init.value)
         case Zeros():
-            return starts.Constant(0.0)
+            return initializers.Constant(0.0)
         case Ones():
-            return starts.Constant(1.0)
+            return initializers.Constant(1.0)
         case Glorot():
-            return starts.Glorot()
+            return initializers.Glorot()
         case Orthogonal():
-            return starts.Orthogonal(init.value)
+            return initializers.Orthogonal(init.value)
         case Identity():
-            return starts.Identity(init.value)
+            return initializers.Identity(init.value)
         case Spectral():
-            return starts.Spectral(init.value)
+            return initializers.Spectral(init.value)

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from rnnspec.plan.nodes import Attend
 from rnnspec.to_onnx.emitter import FLOAT, Attributes, Emitter, Extent
-from rnnspec.to_onnx.folding import Folded
+from rnnspec.to_onnx.fuse_context import Folded
 from rnnspec.to_onnx.logs import NEVER, added, log_sigmoid, sigmoid
+from rnnspec.to_onnx.lowering import Lowering
 from rnnspec.to_onnx.pool import LEAST
 from rnnspec.to_onnx.rows import Rows
-from rnnspec.to_onnx.values import Lowering
 
 MEMORY = "memory"
 """Name of the dimension of the steps that a decoder attends to."""
@@ -51,7 +51,7 @@ class Attended:
 class Attention:
     """One `Attend` node. `told` says that its weights are read by others than itself, `logged` that
     their logarithms are; with `taken`, what it finds has gone through a dense layer (see
-    `rnnspec.to_onnx.folding`).
+    `rnnspec.to_onnx.fuse_context`).
 
     What is emitted with the emitter of the lowering stands outside of the loop.
     """

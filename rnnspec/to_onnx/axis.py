@@ -13,7 +13,7 @@ from rnnspec.plan.names import first_sequence, lengths_name, splits_text
 from rnnspec.plan.nodes import Decoder, Input
 from rnnspec.to_onnx.emitter import INT64
 from rnnspec.to_onnx.lengths import Lengths
-from rnnspec.to_onnx.values import BATCH, TIME, Lowering, Steps
+from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence
 
 
 def time_major(low: Lowering, value: str, name: str, widths: Sequence[int] = ()) -> str:
@@ -58,7 +58,7 @@ def _as_many(low: Lowering, value: str, name: str, kind: int) -> str:
     return emit.op("Slice", [both, *bounds], f"{name}.as_many")
 
 
-def on_time_axis(low: Lowering, node: Input, value: str, own: str = "") -> Steps:
+def on_time_axis(low: Lowering, node: Input, value: str, own: str = "") -> PaddedSequence:
     """`value` `[T, B, …]` of an input as a sequence. `own` are its lengths, where the model has
     found them itself; else the input of lengths has them.
 
@@ -86,12 +86,12 @@ def on_time_axis(low: Lowering, node: Input, value: str, own: str = "") -> Steps
     return padded_where_empty(low, low.axes[TIME], value, node.name)
 
 
-def padded_where_empty(low: Lowering, axis: Lengths, value: str, name: str) -> Steps:
+def padded_where_empty(low: Lowering, axis: Lengths, value: str, name: str) -> PaddedSequence:
     """`value` `[T, B, …]`, with a step more where no row has any and the graph needs one."""
     if low.padded:
         pads = [value, axis.padding(), "", low.emit.integers(0)]
         value = low.emit.op("Pad", pads, f"{name}.padded")
-    return Steps(value, axis)
+    return PaddedSequence(value, axis)
 
 
 def _lengths_input(low: Lowering) -> str:

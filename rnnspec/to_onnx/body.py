@@ -32,12 +32,12 @@ from rnnspec.plan.nodes import (
 from rnnspec.to_onnx.attention import MEMORY, Attention, State
 from rnnspec.to_onnx.combine import MERGES
 from rnnspec.to_onnx.copying import Copying
+from rnnspec.to_onnx.decoder_cell import CellStep
 from rnnspec.to_onnx.emitter import Emitter
-from rnnspec.to_onnx.folding import folded
 from rnnspec.to_onnx.functions import FUNCTIONS, centred, normalized
+from rnnspec.to_onnx.fuse_context import folded
+from rnnspec.to_onnx.lowering import Lowering, PaddedSequence
 from rnnspec.to_onnx.rows import Rows
-from rnnspec.to_onnx.stepping import CellStep
-from rnnspec.to_onnx.values import Lowering, Steps
 
 __all__ = ["MEMORY", "Body", "State", "Stepped"]
 
@@ -156,7 +156,7 @@ class Body:
             self._values[name] = self._vectors(emit, self._later.pop(name))
         elif name not in self._values:
             outer = self._low.values[name]
-            if isinstance(outer, Steps):  # of as many steps as the answer
+            if isinstance(outer, PaddedSequence):  # of as many steps as the answer
                 at_step = emit.op(
                     "Gather", [self._rows.at(outer.name, axis=1), self._step], f"{name}.at_step"
                 )

@@ -10,9 +10,9 @@ from rnnspec.cells.schedule import schedule
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.to_onnx.emitter import FLOAT
 from rnnspec.to_onnx.functions import operation
+from rnnspec.to_onnx.lowering import Lowering
 from rnnspec.to_onnx.rewrite import rewritten, with_unit_steps
-from rnnspec.to_onnx.step import StepBody
-from rnnspec.to_onnx.values import Lowering
+from rnnspec.to_onnx.scan_body import StepBody
 from rnnspec.to_onnx.weights_only import WeightsOnly
 
 

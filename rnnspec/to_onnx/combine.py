@@ -14,7 +14,7 @@ from rnnspec.plan.nodes import (
     Residual,
 )
 from rnnspec.to_onnx.functions import centred, normalized
-from rnnspec.to_onnx.values import Lowering, Steps, Value, Vector, like
+from rnnspec.to_onnx.lowering import Lowering, PaddedSequence, Value, Vector, like
 
 MERGES: Mapping[MergeKind, str] = {"sum": "Add", "mean": "Mean", "mul": "Mul"}
 """One operator for each way to merge two directions."""
@@ -65,7 +65,7 @@ def lower_join(low: Lowering, node: Join) -> Value:
     """The sources side by side; a vector among sequences at every step."""
     emit, name = low.emit, node.name
     found = [low.values[source] for source in node.sources]
-    sequence = next((value for value in found if isinstance(value, Steps)), None)
+    sequence = next((value for value in found if isinstance(value, PaddedSequence)), None)
     if sequence is None:
         joined = emit.op("Concat", [value.name for value in found], name, {"axis": -1})
         return Vector(joined)
@@ -87,4 +87,4 @@ def lower_final_state(low: Lowering, node: FinalState) -> Vector:
 
 
 def _clean(value: Value) -> bool:
-    return isinstance(value, Steps) and value.clean
+    return isinstance(value, PaddedSequence) and value.clean

@@ -9,15 +9,15 @@ from rnnspec.plan import TextFacts
 from rnnspec.plan.nodes import CopiesInput, TextOutput
 from rnnspec.to_onnx.axis import on_time_axis, time_major
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Attributes, Emitter, Extent
+from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.tokens import look_up, numbered
-from rnnspec.to_onnx.values import BATCH, TIME, Lowering, Steps
 
 NOT_KNOWN, BANNED = -1, -2
 """Stand for tokens that the vocabulary lacks."""
 
 
-def lower_copies(low: Lowering, node: CopiesInput) -> Steps:
+def lower_copies(low: Lowering, node: CopiesInput) -> PaddedSequence:
     """Numbers `[T, B]`, of texts or, if so asked, as they come in."""
     if low.ids:
         doc = (
@@ -134,7 +134,7 @@ class Entries:
         return rows.wide(self._emit.number(0.0), f"{name}.zeros", self._extent)
 
 
-def _shut(low: Lowering, steps: Steps, extent: str, name: str) -> str:
+def _shut(low: Lowering, steps: PaddedSequence, extent: str, name: str) -> str:
     """Float `[B, W]`: -inf for what may not be answered to a row."""
     emit = low.emit
     flat = emit.op("Squeeze", [steps.lengths.mask(), emit.integers(2)], f"{name}.own")

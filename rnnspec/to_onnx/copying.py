@@ -12,9 +12,9 @@ from rnnspec.plan.nodes import CopyMix
 from rnnspec.to_onnx.copies import first_alike
 from rnnspec.to_onnx.emitter import Attributes, Emitter
 from rnnspec.to_onnx.logs import added, log_sigmoid
+from rnnspec.to_onnx.lowering import Lowering
 from rnnspec.to_onnx.pool import LEAST
 from rnnspec.to_onnx.rows import Rows
-from rnnspec.to_onnx.values import Lowering
 
 INTO_TOKENS: Attributes = {"axis": 1}
 

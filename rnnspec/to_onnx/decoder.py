@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rnnspec.plan.nodes import Attend, Decoder, PreviousNumber
+from rnnspec.to_onnx.lowering import Lowering, PaddedSequence, Vector
 from rnnspec.to_onnx.recursion import lower_recursion
-from rnnspec.to_onnx.values import Lowering, Steps, Vector
 
 
 def needs_a_memory(node: Decoder) -> bool:
@@ -12,7 +12,7 @@ def needs_a_memory(node: Decoder) -> bool:
     return any(isinstance(each, Attend | PreviousNumber) for each in node.body)
 
 
-def lower_decoder(low: Lowering, node: Decoder) -> Steps | Vector:
+def lower_decoder(low: Lowering, node: Decoder) -> PaddedSequence | Vector:
     """The raw numbers of a forecast, `[H, B, parameters]`. Of a decoder over tokens nothing yet:
     its output emits the body, inside the loop of its search."""
     return lower_recursion(low, node) if node.steps else Vector("")

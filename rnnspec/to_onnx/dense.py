@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnnspec.plan.nodes import Dense
 from rnnspec.to_onnx.functions import FUNCTIONS
-from rnnspec.to_onnx.values import Lowering, Steps, Value, like
+from rnnspec.to_onnx.lowering import Lowering, PaddedSequence, Value, like
 
 
 def lower_dense(low: Lowering, node: Dense) -> Value:
@@ -14,7 +14,7 @@ def lower_dense(low: Lowering, node: Dense) -> Value:
     plain = node.activation == "none"
     bias = low.canonical(f"{node.name}.b")
     title = node.name if plain else f"{node.name}.affine"
-    if isinstance(source, Steps):
+    if isinstance(source, PaddedSequence):
         matrix = emit.weight(f"{node.name}.W.transposed", low.weights[f"{node.name}.W"].T)
         product = emit.op("MatMul", [source.name, matrix], f"{node.name}.product")
         affine = emit.op("Add", [product, bias], title)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnnspec.plan.nodes import Dropout, Embed
-from rnnspec.to_onnx.values import Lowering, Value, like
+from rnnspec.to_onnx.lowering import Lowering, Value, like
 
 
 def lower_embed(low: Lowering, node: Embed) -> Value:

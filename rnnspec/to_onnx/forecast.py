@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from rnnspec.plan.names import output_names
 from rnnspec.plan.nodes import ForecastOutput
 from rnnspec.to_onnx.emitter import DOUBLE, FLOAT, Emitter, Extent
+from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, Value, Vector
 from rnnspec.to_onnx.numbers import UNITS, centre_and_scale, scaled_in
-from rnnspec.to_onnx.values import BATCH, Lowering, Steps, Value, Vector
 
 LEAST_SOFTPLUS = 1e-6
 DOCS: Mapping[str, str] = {
@@ -137,7 +137,7 @@ def units_of(low: Lowering, node: ForecastOutput) -> Units:
 def _raw(low: Lowering, node: ForecastOutput) -> str:
     """The raw numbers `[B, H, parameters]`, of a decoder or side by side."""
     source, title = low.values[node.source], f"{node.name}.raw"
-    if isinstance(source, Steps):
+    if isinstance(source, PaddedSequence):
         return low.emit.op("Transpose", [source.name], title, {"perm": [1, 0, 2]})
     shape = low.emit.integers(0, node.horizon, node.parameters)
     return low.emit.op("Reshape", [source.name, shape], title)

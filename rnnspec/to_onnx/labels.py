@@ -7,8 +7,8 @@ from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.plan.nodes import CategoryInput, KeysInput
 from rnnspec.to_onnx.axis import on_time_axis, some_rows, time_major
 from rnnspec.to_onnx.emitter import FLOAT, INT64, STRING, Extent
+from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence, Vector
 from rnnspec.to_onnx.tokens import look_up, numbered, refused_below_zero
-from rnnspec.to_onnx.values import BATCH, TIME, Lowering, Steps, Vector
 
 
 def lower_category(low: Lowering, node: CategoryInput) -> Vector:
@@ -29,7 +29,7 @@ def lower_category(low: Lowering, node: CategoryInput) -> Vector:
     return Vector(emit.op("Squeeze", [column, emit.integers(1)], f"{name}.number"))
 
 
-def lower_keys(low: Lowering, node: KeysInput) -> Steps:
+def lower_keys(low: Lowering, node: KeysInput) -> PaddedSequence:
     """1 for each label that is on at a step and 0 for the others: `[T, B, size]`."""
     emit, name, shape = low.emit, node.name, list[Extent]([BATCH, TIME])
     if low.ids:

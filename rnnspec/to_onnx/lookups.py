@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.cells.graph import Graph
-from rnnspec.cells.sums import closure
+from rnnspec.cells.reassociate import closure
 from rnnspec.reference.functions import FUNCTIONS, PRIMITIVES
 from rnnspec.to_onnx.rewrite import ORIGINALS
 from rnnspec.to_onnx.weights_only import WeightsOnly

@@ -53,10 +53,10 @@ from rnnspec.to_onnx.decoder import lower_decoder, needs_a_memory
 from rnnspec.to_onnx.dense import lower_dense
 from rnnspec.to_onnx.embed import lower_dropout, lower_embed
 from rnnspec.to_onnx.emitter import IR_OF_OPSET, Emitter
+from rnnspec.to_onnx.lowering import Demand, Lowering, Value, demands, reads_last
 from rnnspec.to_onnx.pool import lower_pool
 from rnnspec.to_onnx.recurrent import lower_recurrent, needs_a_step
 from rnnspec.to_onnx.text import lower_text
-from rnnspec.to_onnx.values import Demand, Lowering, Value, demands, reads_last
 
 LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     TokensInput: tokens.lower_tokens,

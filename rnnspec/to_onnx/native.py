@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from rnnspec.cells import Match
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.to_onnx.emitter import Attributes
+from rnnspec.to_onnx.initial_states import by_direction
 from rnnspec.to_onnx.lengths import Lengths
-from rnnspec.to_onnx.states import by_direction
-from rnnspec.to_onnx.values import Lowering, Steps
+from rnnspec.to_onnx.lowering import Lowering, PaddedSequence
 
 Array = NDArray[np.float32]
 Parameters = Mapping[str, Array]
@@ -128,7 +128,7 @@ NATIVE: Mapping[str, NativeOperator] = {
 """Built-in cell to operator, as the definitions of RNN, LSTM and GRU in the ONNX standard say."""
 
 
-def lower_native(low: Lowering, node: Recurrent, match: Match) -> Steps:
+def lower_native(low: Lowering, node: Recurrent, match: Match) -> PaddedSequence:
     """One layer, in all its directions, as one operator."""
     emit, name, operator = low.emit, node.name, NATIVE[match.pattern]
     source, asked = low.steps(node.source), low.demands[node.name]
@@ -179,7 +179,7 @@ def lower_native(low: Lowering, node: Recurrent, match: Match) -> Steps:
         ours: _or_initial(low, node, lengths, ends[state], before[state], node.state_width(ours))
         for state, ours in finals.items()
     }
-    return Steps(steps, lengths, last, clean=not mended, finals=told)
+    return PaddedSequence(steps, lengths, last, clean=not mended, finals=told)
 
 
 def _or_initial(

@@ -25,13 +25,13 @@ from rnnspec.plan.nodes import (
 from rnnspec.to_onnx.axis import on_time_axis, some_rows, time_major
 from rnnspec.to_onnx.emitter import BOOL, DOUBLE, FLOAT, Attributes, Extent
 from rnnspec.to_onnx.lengths import Lengths
-from rnnspec.to_onnx.values import BATCH, TIME, Lowering, Steps, Value, Vector
+from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence, Value, Vector
 
 UNITS = "in the units of the data"
 Scalable = FramesInput | VectorInput | SeriesInput | FutureInput | NumericOutput | ForecastOutput
 
 
-def lower_frames(low: Lowering, node: FramesInput) -> Steps:
+def lower_frames(low: Lowering, node: FramesInput) -> PaddedSequence:
     """Frames `[T, B, features]`, scaled inside the model if the plan says so."""
     emit, raw = low.emit, _frames(low, node)
     values = raw.name
@@ -43,10 +43,10 @@ def lower_frames(low: Lowering, node: FramesInput) -> Steps:
     if node.missing == "previous":
         kind = kind_of(node)
         values = _carried_on(low, values, raw.lengths, node.features, node.name, kind)
-    return Steps(_scaled(low, node, values, node.missing), raw.lengths)
+    return PaddedSequence(_scaled(low, node, values, node.missing), raw.lengths)
 
 
-def lower_elapsed(low: Lowering, node: Elapsed) -> Steps:
+def lower_elapsed(low: Lowering, node: Elapsed) -> PaddedSequence:
     """Element `index` of each frame, `[T, B, 1]`."""
     emit = low.emit
     (frames,) = (n for n in low.plan.inputs if n.column == node.column)
@@ -54,7 +54,9 @@ def lower_elapsed(low: Lowering, node: Elapsed) -> Steps:
     raw = _frames(low, frames)
     bounds = map(emit.integers, (node.index, node.index + 1, 2))
     times = emit.op("Slice", [raw.name, *bounds], node.name)
-    return Steps(emit.cast(times, kind_of(frames), FLOAT, f"{node.name}.float"), raw.lengths)
+    return PaddedSequence(
+        emit.cast(times, kind_of(frames), FLOAT, f"{node.name}.float"), raw.lengths
+    )
 
 
 def lower_vector(low: Lowering, node: VectorInput) -> Vector:
@@ -66,10 +68,10 @@ def lower_vector(low: Lowering, node: VectorInput) -> Vector:
     return Vector(_scaled(low, node, values, node.missing))
 
 
-def lower_series(low: Lowering, node: SeriesInput) -> Steps:
+def lower_series(low: Lowering, node: SeriesInput) -> PaddedSequence:
     """The past of a series, `[T, B, 1]`, scaled as the plan says."""
     past = _past(low, node.column)
-    return Steps(_scaled(low, node, past.name, node.missing), past.lengths)
+    return PaddedSequence(_scaled(low, node, past.name, node.missing), past.lengths)
 
 
 def lower_moments(low: Lowering, node: WindowMoments) -> Vector:
@@ -131,7 +133,7 @@ def lower_future(low: Lowering, node: FutureInput) -> Value:
     rows = emit.op("Shape", [given], f"{name}.batch", {"start": 0, "end": 1})
     lengths = emit.op("Expand", [emit.integer(node.horizon), rows], f"{name}.lengths")
     axis = Lengths(emit, name, lengths, ahead, padded=False)
-    return Steps(_known_ahead(low, node, ahead), axis, clean=True)
+    return PaddedSequence(_known_ahead(low, node, ahead), axis, clean=True)
 
 
 def _known_ahead(low: Lowering, node: FutureInput, ahead: str) -> str:
@@ -211,7 +213,7 @@ def _scaled(
     return emit.op("Where", [gone, emit.number(0.0), values], f"{name}.filled")
 
 
-def _frames(low: Lowering, node: FramesInput) -> Steps:
+def _frames(low: Lowering, node: FramesInput) -> PaddedSequence:
     """The input itself, `[T, B, width]`: emitted by the first node that reads it."""
     if node.column not in low.raw:
         doc = f"steps of {node.width} numbers {UNITS}{_or_missing(node.missing)}; past the length"
@@ -223,7 +225,7 @@ def _frames(low: Lowering, node: FramesInput) -> Steps:
     return low.raw[node.column]
 
 
-def _past(low: Lowering, column: str) -> Steps:
+def _past(low: Lowering, column: str) -> PaddedSequence:
     """The past of a series, `[T, B, 1]`, by the rule `previous` carried on, else as it came in, of
     the type that it is scaled in: emitted by the first node that reads it."""
     if column not in low.raw:
@@ -237,7 +239,7 @@ def _past(low: Lowering, column: str) -> Steps:
         past = on_time_axis(low, node, steps)
         if node.missing == "previous":
             carried = _carried_on(low, past.name, past.lengths, 1, node.name, kind)
-            past = Steps(carried, past.lengths)
+            past = PaddedSequence(carried, past.lengths)
         low.raw[column] = past
     return low.raw[column]
 

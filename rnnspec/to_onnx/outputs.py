@@ -8,8 +8,8 @@ from rnnspec.plan.names import labels_of, output_names
 from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput
 from rnnspec.to_onnx.emitter import FLOAT, STRING, Attributes, Extent
 from rnnspec.to_onnx.logs import sigmoid
+from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence, Value, Vector, like
 from rnnspec.to_onnx.numbers import centre_and_scale, scaled_in
-from rnnspec.to_onnx.values import BATCH, TIME, Lowering, Steps, Value, Vector, like
 
 NOTHING = ""
 """Stands past the length of a row, and where a label is off."""
@@ -26,7 +26,7 @@ def lower_class(low: Lowering, node: ClassOutput) -> Value:
     largest = emit.op("ArgMax", [shares], f"{node.name}.largest", attributes)
     texts = emit.strings(f"{node.name}.labels", labels)
     label = emit.op("Gather", [texts, largest], f"{node.name}.label")
-    if isinstance(source, Steps):
+    if isinstance(source, PaddedSequence):
         own = _own_steps(low, source, f"{node.name}.own")
         nothing = emit.strings(f"{node.name}.nothing", [NOTHING])
         label = emit.op("Where", [own, label, nothing], f"{node.name}.label_or_nothing")
@@ -46,7 +46,7 @@ def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
     scores = _by_row(source, f"{node.name}.scores", 1)
     shares = sigmoid(emit, scores, f"{node.name}.shares")
     on = emit.op("Greater", [shares, emit.number(node.threshold)], f"{node.name}.on")
-    if isinstance(source, Steps):
+    if isinstance(source, PaddedSequence):
         own = _own_steps(low, source, f"{node.name}.own")
         shares = _or_zero(low, own, shares, f"{node.name}.shares_or_zero")
         column = emit.op("Unsqueeze", [own, emit.integers(2)], f"{node.name}.own_column")
@@ -71,7 +71,7 @@ def lower_numeric(low: Lowering, node: NumericOutput) -> Value:
         value = emit.op("Add", [wide, found[0]], f"{node.name}.moved")
     elif not node.single and isinstance(source, Vector):  # the source keeps its own name
         value = emit.op("Identity", [value], f"{node.name}.value")
-    if isinstance(source, Steps):
+    if isinstance(source, PaddedSequence):
         own = _own_steps(low, source, f"{node.name}.own")
         value = _or_zero(low, own, value, f"{node.name}.or_zero", kind)
     if node.single:
@@ -84,12 +84,12 @@ def lower_numeric(low: Lowering, node: NumericOutput) -> Value:
 
 def _by_row(source: Value, name: str, width: int) -> str:
     """`[B, …]`, or of a sequence `[B, T, …]` with as many steps as came in."""
-    if isinstance(source, Steps):
+    if isinstance(source, PaddedSequence):
         return source.lengths.by_row(source.name, name, width)
     return source.name
 
 
-def _own_steps(low: Lowering, source: Steps, name: str) -> str:
+def _own_steps(low: Lowering, source: PaddedSequence, name: str) -> str:
     """Bool `[B, T]`: whether a step is one of its row's."""
     flat = low.emit.op("Squeeze", [source.lengths.mask(), low.emit.integers(2)], f"{name}.flat")
     return source.lengths.by_row(flat, name)
@@ -102,11 +102,11 @@ def _or_zero(low: Lowering, own: str, value: str, name: str, kind: int = FLOAT) 
 
 
 def _extents(source: Value) -> list[Extent]:
-    return [BATCH, TIME] if isinstance(source, Steps) else [BATCH]
+    return [BATCH, TIME] if isinstance(source, PaddedSequence) else [BATCH]
 
 
 def _past(source: Value, what: str) -> str:
-    return f"; {what} past the length" if isinstance(source, Steps) else ""
+    return f"; {what} past the length" if isinstance(source, PaddedSequence) else ""
 
 
 def _listed(labels: Sequence[str], most: int = 20) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from rnnspec.plan.nodes import Pool, PoolKind, directions_read
 from rnnspec.to_onnx.emitter import Emitter
-from rnnspec.to_onnx.values import Lowering, Steps, Vector
+from rnnspec.to_onnx.lowering import Lowering, PaddedSequence, Vector
 
 LEAST = float(np.finfo(np.float32).min)
 """Stands for a score past the length: finite, so that a row of such scores has no NaN in it."""
@@ -23,24 +23,24 @@ def lower_pool(low: Lowering, node: Pool) -> Vector:
     return Vector(KINDS[node.kind](low, node, low.steps(node.source)))
 
 
-def _values(source: Steps, name: str) -> str:
+def _values(source: PaddedSequence, name: str) -> str:
     return source.name if source.clean else source.lengths.cleaned(source.name, name)
 
 
-def _last(low: Lowering, node: Pool, source: Steps) -> str:
+def _last(low: Lowering, node: Pool, source: PaddedSequence) -> str:
     if source.last:
         return source.last
     return source.lengths.at_end(source.name, node.name, directions_read(low.plan, node))
 
 
-def _mean(low: Lowering, node: Pool, source: Steps) -> str:
+def _mean(low: Lowering, node: Pool, source: PaddedSequence) -> str:
     emit = low.emit
     values = _values(source, f"{node.name}.values")
     total = _over_time(emit, "ReduceSum", values, f"{node.name}.total")
     return emit.op("Div", [total, source.lengths.count()], node.name)
 
 
-def _max(low: Lowering, node: Pool, source: Steps) -> str:
+def _max(low: Lowering, node: Pool, source: PaddedSequence) -> str:
     emit, lengths = low.emit, source.lengths
     masked = [lengths.mask(), source.name, emit.number(float("-inf"))]
     values = emit.op("Where", masked, f"{node.name}.values")
@@ -48,7 +48,7 @@ def _max(low: Lowering, node: Pool, source: Steps) -> str:
     return lengths.where_present(largest, node.name)
 
 
-def _attention(low: Lowering, node: Pool, source: Steps) -> str:
+def _attention(low: Lowering, node: Pool, source: PaddedSequence) -> str:
     """The weights of a row of no steps are all alike, and what they weigh is all 0."""
     emit, name = low.emit, node.name
     values = _values(source, f"{name}.values")
@@ -69,7 +69,7 @@ def _over_time(emit: Emitter, kind: str, value: str, name: str) -> str:
     return emit.op(kind, [value, emit.integers(0)], name, {"keepdims": 0})
 
 
-KINDS: Mapping[PoolKind, Callable[[Lowering, Pool, Steps], str]] = {
+KINDS: Mapping[PoolKind, Callable[[Lowering, Pool, PaddedSequence], str]] = {
     "last": _last,
     "mean": _mean,
     "max": _max,

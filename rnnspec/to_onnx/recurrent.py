@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rnnspec.cells import Match, identify
 from rnnspec.plan.nodes import Recurrent
+from rnnspec.to_onnx.lowering import Demand, Lowering, PaddedSequence
 from rnnspec.to_onnx.native import NATIVE, lower_native
 from rnnspec.to_onnx.scan import lower_scan
-from rnnspec.to_onnx.values import Demand, Lowering, Steps
 
 
 def is_native(node: Recurrent) -> bool:
@@ -26,7 +26,7 @@ def needs_a_step(node: Recurrent, asked: Demand) -> bool:
     return (ends and operator.kind == "RNN") or (asked.steps and projected)
 
 
-def lower_recurrent(low: Lowering, node: Recurrent) -> Steps:
+def lower_recurrent(low: Lowering, node: Recurrent) -> PaddedSequence:
     """One layer, in all its directions: `[T, B, inputs]` to `[T, B, width]`."""
     match = None if low.generic else _match(node)
     return lower_scan(low, node) if match is None else lower_native(low, node, match)

@@ -7,13 +7,13 @@ from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter, Extent
 from rnnspec.to_onnx.forecast import LEAST_SOFTPLUS
 from rnnspec.to_onnx.lengths import Lengths
+from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence
 from rnnspec.to_onnx.numbers import centre_and_scale, scaled_in
 from rnnspec.to_onnx.rows import rows_of
 from rnnspec.to_onnx.search.loop import Loop
-from rnnspec.to_onnx.values import BATCH, Lowering, Steps
 
 
-def lower_recursion(low: Lowering, node: Decoder) -> Steps:
+def lower_recursion(low: Lowering, node: Decoder) -> PaddedSequence:
     """The raw numbers `[H, B, parameters]`."""
     emit, name, rows = low.emit, node.name, rows_of(low, node)
     output = _output(low, node)
@@ -30,7 +30,7 @@ def lower_recursion(low: Lowering, node: Decoder) -> Steps:
     _, (raw,) = loop.close(emit.integer(node.steps), loop.going, states, told)
     lengths = emit.op("Expand", [emit.integer(node.steps), rows.batch], f"{name}.lengths")
     emit.typed(lengths, INT64, [BATCH])
-    return Steps(raw, Lengths(emit, name, lengths, raw, padded=False), clean=True)
+    return PaddedSequence(raw, Lengths(emit, name, lengths, raw, padded=False), clean=True)
 
 
 def _output(low: Lowering, node: Decoder) -> ForecastOutput:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rnnspec.cells.graph import Graph, Node
-from rnnspec.cells.sums import Builder, count_uses, is_state, without_dead
+from rnnspec.cells.reassociate import Builder, count_uses, is_state, without_dead
 
 CENTRED = ".centred"
 """Ends the name of a parameter from whose columns their means have been taken."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rnnspec.plan.nodes import Decoder
 from rnnspec.to_onnx.emitter import Emitter
-from rnnspec.to_onnx.values import BATCH, Lowering, Steps
+from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence
 
 HYPOTHESES = "hypotheses"
 """Name of the dimension of all hypotheses of all rows of the batch."""
@@ -124,7 +124,7 @@ def rows_of(low: Lowering, node: Decoder, width: int = 1) -> Rows:
     first input."""
     name = next(iter(node.reads), "") or low.plan.inputs[0].name
     value = low.values[name]
-    if isinstance(value, Steps):
+    if isinstance(value, PaddedSequence):
         return Rows(low.emit, value.lengths.batch(), width)
     bounds = {"start": 0, "end": 1}
     batch = low.emit.op("Shape", [value.name], f"{node.name}.batch", bounds)

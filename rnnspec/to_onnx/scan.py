@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.to_onnx.cell import CellLowering
-from rnnspec.to_onnx.states import of_direction
-from rnnspec.to_onnx.values import Lowering, Steps
+from rnnspec.to_onnx.initial_states import of_direction
+from rnnspec.to_onnx.lowering import Lowering, PaddedSequence
 
 
-def lower_scan(low: Lowering, node: Recurrent) -> Steps:
+def lower_scan(low: Lowering, node: Recurrent) -> PaddedSequence:
     """One layer, in all its directions, each on its own."""
     name, asked, source = node.name, low.demands[node.name], low.steps(node.source)
     assert low.padded, "Scan refuses an empty time axis"
@@ -29,7 +29,7 @@ def lower_scan(low: Lowering, node: Recurrent) -> Steps:
             for direction, output in zip(node.directions, outputs, strict=True)
         ]
         steps = lengths.cleaned(_joined(low, f"{name}.in_time", in_time), f"{name}.steps")
-    return Steps(steps, lengths, last, clean=True, finals=_finals(low, node, cells))
+    return PaddedSequence(steps, lengths, last, clean=True, finals=_finals(low, node, cells))
 
 
 def _finals(low: Lowering, node: Recurrent, cells: list[CellLowering]) -> dict[str, str]:

@@ -9,11 +9,11 @@ from rnnspec.plan.nodes import Attend, Decoder, TextOutput, TokensInput
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copies import Entries
 from rnnspec.to_onnx.emitter import FLOAT, INT64, STRING, Extent
+from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, Vector
 from rnnspec.to_onnx.rows import Rows, rows_of
 from rnnspec.to_onnx.search import beam, greedy, sample
 from rnnspec.to_onnx.search.loop import ANSWER, Found, Loop, limits_of
 from rnnspec.to_onnx.search.prompt import begin
-from rnnspec.to_onnx.values import BATCH, TIME, Lowering, Vector
 
 BEST = "answers"
 """Name of the dimension of several answers to one row."""

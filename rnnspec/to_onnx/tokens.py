@@ -11,8 +11,8 @@ from rnnspec.plan.nodes import CharactersInput, PerStep, TokensInput
 from rnnspec.to_onnx.axis import on_time_axis, padded_where_empty, time_major
 from rnnspec.to_onnx.emitter import CONTRIB, INT64, STRING, Attributes
 from rnnspec.to_onnx.lengths import Lengths
+from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence
 from rnnspec.to_onnx.utf8 import bytes_of
-from rnnspec.to_onnx.values import BATCH, TIME, Lowering, Steps
 
 SPLITTING = {
     "words": "texts, split into words at white space as Unicode has it",
@@ -33,13 +33,13 @@ INTO_WORDS: Attributes = {
 INTO_CHARACTERS: Attributes = {"separators": [""], "mark": 0, "pad_value": PAD, "mincharnum": 1}
 
 
-def lower_tokens(low: Lowering, node: TokensInput) -> Steps:
+def lower_tokens(low: Lowering, node: TokensInput) -> PaddedSequence:
     """Token numbers `[T, B]`, from text or, if so asked, as they come in."""
     numbers, own = _given(low, node) if low.ids else _from_text(low, node)
     return on_time_axis(low, node, time_major(low, numbers, f"{node.name}.numbers"), own)
 
 
-def lower_characters(low: Lowering, node: CharactersInput) -> Steps:
+def lower_characters(low: Lowering, node: CharactersInput) -> PaddedSequence:
     """Numbers `[C, T * B]` of the characters of every token, all rows of the first step first."""
     emit, name = low.emit, node.name
     assert low.padded, "the rows are the tokens, and no rows are refused"
@@ -50,13 +50,13 @@ def lower_characters(low: Lowering, node: CharactersInput) -> Steps:
     return padded_where_empty(low, low.axes[name], value, name)
 
 
-def lower_per_step(low: Lowering, node: PerStep) -> Steps:
+def lower_per_step(low: Lowering, node: PerStep) -> PaddedSequence:
     """`[T * B, W]` to `[T, B, W]`: the rows stand in this order already."""
     emit, steps = low.emit, low.steps(node.steps)
     extents = emit.op("Shape", [steps.name], f"{node.name}.extents")
     shape = emit.op("Concat", [extents, emit.integers(-1)], f"{node.name}.shape", {"axis": 0})
     value = emit.op("Reshape", [low.vector(node.source), shape], node.name)
-    return Steps(value, steps.lengths)
+    return PaddedSequence(value, steps.lengths)
 
 
 def look_up(vocabulary: Vocabulary, fold_case: bool) -> dict[str, int]:

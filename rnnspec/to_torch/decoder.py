@@ -15,9 +15,9 @@ from rnnspec.plan import nodes
 from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.to_torch.attention import Attention, Found
 from rnnspec.to_torch.copying import CopyMix
+from rnnspec.to_torch.decoder_stages import Reads, phases, read_directly
 from rnnspec.to_torch.evaluate import sequence
 from rnnspec.to_torch.layers import Embed, Scores
-from rnnspec.to_torch.phases import Reads, phases, read_directly
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.stack import Drawn, Dropout
 from rnnspec.to_torch.steps import Lengths, Steps

@@ -52,10 +52,10 @@ def values_of(
     ends: Ends,
     inputs: Inputs,
     states: Mapping[str, Tensor] | None,
-    anew: Tensor | None = None,
+    reset: Tensor | None = None,
 ) -> tuple[Values, dict[str, Tensor]]:
     """The values by node, and the states after the last step where those before the first are
-    given. In rows that begin `anew` `[B]`, states that are made from the row take their place."""
+    given. In rows that begin `reset` `[B]`, states that are made from the row take their place."""
     values: Values = {}
     after: dict[str, Tensor] = {}
     for node in plan.nodes:
@@ -81,7 +81,7 @@ def values_of(
                 values[node.name] = part(*inputs[node.key])
             case nodes.Recurrent():
                 assert isinstance(part, RecurrentLayer)
-                _layer(node, part, values, ends.get(node.name, ()), states, anew, after)
+                _layer(node, part, values, ends.get(node.name, ()), states, reset, after)
             case nodes.FinalState():
                 values[node.name] = values[_end(node.source, node.state)]
             case _:
@@ -95,7 +95,7 @@ def _layer(
     values: Values,
     ends: tuple[str, ...],
     states: Mapping[str, Tensor] | None,
-    anew: Tensor | None,
+    reset: Tensor | None,
     after: dict[str, Tensor],
 ) -> None:
     """The value of a layer, and the states that others ask for."""
@@ -105,8 +105,8 @@ def _layer(
     names = {state: f"{node.name}.{state}" for state in node.cell.states}
     if states is not None and any(name in states for name in names.values()):
         before = {state: states[name] for state, name in names.items()}
-        if anew is not None and given:
-            before = _given(before, given, anew)
+        if reset is not None and given:
+            before = _given(before, given, reset)
         values[node.name], found = part.carry(source, before, elapsed)
         after |= {names[state]: value for state, value in found.items()}
         return
@@ -118,13 +118,13 @@ def _layer(
 
 
 def _given(
-    before: Mapping[str, Tensor], given: Sequence[Tensor | None], anew: Tensor
+    before: Mapping[str, Tensor], given: Sequence[Tensor | None], reset: Tensor
 ) -> dict[str, Tensor]:
-    """The states `before`, but those that are `given` (0 where None) in the rows `anew`."""
+    """The states `before`, but those that are `given` (0 where None) in the rows `reset`."""
     pairs = zip(before.items(), given, strict=True)
     return {
         state: torch.where(
-            anew[:, None], torch.zeros_like(carried) if first is None else first, carried
+            reset[:, None], torch.zeros_like(carried) if first is None else first, carried
         )
         for (state, carried), first in pairs
     }

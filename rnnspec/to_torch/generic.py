@@ -17,8 +17,8 @@ from torch.nn.functional import linear
 from rnnspec.cells import Cell
 from rnnspec.cells.bounds import is_bounded
 from rnnspec.cells.padding import CONTINUES, with_repeated_end
+from rnnspec.cells.reassociate import count_uses
 from rnnspec.cells.schedule import Delay, JoinedProduct, Loop, Scan, Schedule, Whole, schedule
-from rnnspec.cells.sums import count_uses
 from rnnspec.to_torch.functions import OPERATIONS
 from rnnspec.to_torch.loop import run_loop
 from rnnspec.to_torch.loop_code import LoopCode

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from rnnspec.to_torch.loop_code import LoopCode, WayBack
+from rnnspec.to_torch.loop_code import Backward, LoopCode
 from rnnspec.to_torch.loop_steps import LoopInputs, StepsBackward, StepsForward
 
 
@@ -57,7 +57,7 @@ class _Loop(torch.autograd.Function):
     def forward(
         ctx: Any,
         code: LoopCode,
-        way_back: WayBack,
+        way_back: Backward,
         places: LoopInputs[int],
         extent: tuple[int, int],
         *tensors: Tensor,

@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from rnnspec.cells.graph import Graph
+from rnnspec.cells.reassociate import count_uses
 from rnnspec.cells.schedule import JoinedProduct, Loop
-from rnnspec.cells.sums import count_uses
 from rnnspec.to_torch import instructions as do
 from rnnspec.to_torch.adjoint import Adjoint, Differentiator
 from rnnspec.to_torch.functions import OPERATIONS
@@ -19,7 +19,7 @@ from rnnspec.to_torch.instructions import Body, Columns, Instruction, Run, Value
 
 
 @dataclass(frozen=True)
-class WayBack:
+class Backward:
     """A loop's adjoint; which values of the loop it needs, and which of those read from outside."""
 
     adjoint: Adjoint
@@ -59,9 +59,9 @@ class LoopCode:
         self.own = frozenset(own)
         self.reads = sorted(self.body.reads - own - set(self.matrices.values()))
         self._values = values
-        self._ways_back: dict[frozenset[int], WayBack] = {}
+        self._ways_back: dict[frozenset[int], Backward] = {}
 
-    def way_back(self, wanted: frozenset[int]) -> WayBack:
+    def way_back(self, wanted: frozenset[int]) -> Backward:
         """The way back to the values `wanted` of those the loop `reads`; kept for the next time."""
         if wanted not in self._ways_back:
             adjoint = Differentiator(
@@ -73,7 +73,7 @@ class LoopCode:
                 self._values.__next__,
             ).adjoint(wanted)
             read = adjoint.reads | {product.operand for product in self.products}
-            self._ways_back[wanted] = WayBack(
+            self._ways_back[wanted] = Backward(
                 adjoint, read & self.own, tuple(sorted(adjoint.reads & set(self.reads)))
             )
         return self._ways_back[wanted]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rnnspec.to_torch.adjoint import Adjoint
 from rnnspec.to_torch.instructions import Body, Columns, Steps, Value
-from rnnspec.to_torch.loop_code import LoopCode, WayBack
+from rnnspec.to_torch.loop_code import Backward, LoopCode
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -165,7 +165,7 @@ class StepsForward(_Tensors):
             self.steps[result] = self.in_turns(self.code.widths[result], self.length)
         self.steps[leaf] = [before, *self.steps[result][:-1]]
 
-    def saved(self, way_back: WayBack) -> dict[Value, Tensor]:
+    def saved(self, way_back: Backward) -> dict[Value, Tensor]:
         """What the way back needs, after the steps; joined products whole."""
         saved: dict[Value, Tensor] = {}
         for value in (*way_back.outside, *way_back.kept):

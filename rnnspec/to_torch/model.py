@@ -28,6 +28,8 @@ from rnnspec.to_torch.evaluate import (
     vector,
 )
 from rnnspec.to_torch.forecast import ForecastOutput
+from rnnspec.to_torch.initializers import drawn
+from rnnspec.to_torch.modules import part_of
 from rnnspec.to_torch.native import NativeKernel
 from rnnspec.to_torch.outputs import (
     ClassOutput,
@@ -36,12 +38,10 @@ from rnnspec.to_torch.outputs import (
     TextOutput,
     rows_first,
 )
-from rnnspec.to_torch.parts import part_of
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.search import Texts
 from rnnspec.to_torch.search import search as searched
-from rnnspec.to_torch.starts import drawn
-from rnnspec.to_torch.teaching import forecast_scores, text_scores
+from rnnspec.to_torch.teacher_forcing import forecast_scores, text_scores
 from rnnspec.to_torch.weighted import Weighted
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -94,16 +94,16 @@ class Model(nn.Module):
         return found
 
     def run(
-        self, inputs: Inputs, states: Mapping[str, Tensor], anew: Tensor | None = None
+        self, inputs: Inputs, states: Mapping[str, Tensor], reset: Tensor | None = None
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """As `forward`, from the states before the first step to those after the last.
 
         States are `[B, width]` each, named `LAYER.STATE`, as `first_states` has them. Where a row
-        begins a sequence, as `anew` `[B]` says, those that a column of the row gives are read
+        begins a sequence, as `reset` `[B]` says, those that a column of the row gives are read
         instead. Only a model that reads forward and has no decoder carries states (`carries`).
         Those of a row that ends before step T are arbitrary.
         """
-        values, after = self.values(inputs, states, anew)
+        values, after = self.values(inputs, states, reset)
         return {
             o.column: self._scores(o, values, inputs, None, 1.0) for o in self.plan.outputs
         }, after
@@ -204,11 +204,11 @@ class Model(nn.Module):
         self,
         inputs: Inputs,
         states: Mapping[str, Tensor] | None = None,
-        anew: Tensor | None = None,
+        reset: Tensor | None = None,
     ) -> tuple[Values, dict[str, Tensor]]:
         """The values of all nodes but decoders and outputs, and the states after the last step
         where those before the first are given: what forward, answers and searches start from."""
-        return values_of(self.plan, self._part, self.ends, inputs, states, anew)
+        return values_of(self.plan, self._part, self.ends, inputs, states, reset)
 
     def _part(self, node: nodes.Node) -> nn.Module:
         return self._by_name[node.name]

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from rnnspec.cells import Cell, Match
-from rnnspec.to_torch import cuts
-from rnnspec.to_torch.cuts import Layout, picked, put_back
+from rnnspec.to_torch import packed_layout as cuts
 from rnnspec.to_torch.generic import States
 from rnnspec.to_torch.gru_gradient import gru_steps, is_faster
+from rnnspec.to_torch.packed_layout import Layout, picked, put_back
 from rnnspec.to_torch.packing import Packed
 from rnnspec.to_torch.steps import Lengths, reversed_by_length
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from rnnspec.to_torch.cuts import Layout
+    from rnnspec.to_torch.packed_layout import Layout
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Lengths:
 
     @cached_property
     def layouts(self) -> dict[object, Layout | None]:
-        """Those that were found (`rnnspec.to_torch.cuts`): all layers of a stack read alike."""
+        """Layouts found so far, shared by the layers of a stack: see `packed_layout`."""
         return {}
 
     @cached_property

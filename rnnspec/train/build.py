@@ -8,34 +8,41 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rnnspec.builds.events import Heard, Listener, Several
+from rnnspec.builds.files import numbers_of, read_arrays, write_arrays
+from rnnspec.builds.folder import CACHE, BuildFolder, Trained, begin
+from rnnspec.builds.lock import locked
+from rnnspec.builds.resume import (
+    VERSIONS,
+    check_data,
+    found_build,
+    run_id,
+    tell_threads,
+    tell_versions,
+)
 from rnnspec.data import Dataset, Progress, Reading, encode, survey
 from rnnspec.data.columns.new_labels import new_labels_told
 from rnnspec.data.encode import encode_parts
 from rnnspec.data.find import Sources, find_sources
 from rnnspec.data.readers import notes_of
 from rnnspec.errors import BuildError
+from rnnspec.evaluate.monitor import check_bleu
+from rnnspec.evaluate.report import write_report
+from rnnspec.evaluate.score import evaluate_build
+from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import Facts, Plan, resolve
 from rnnspec.plan.facts_file import read_facts
+from rnnspec.plan.names import names_of
 from rnnspec.plan.precision import lost_numbers
 from rnnspec.spec.load import LoadedSpec
 from rnnspec.spec.metrics import default_metric, watched_metrics
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.devices import Precision, device_of
+from rnnspec.to_torch.threads import computing_with, threads_for
 from rnnspec.train.data_notes import data_notes
-from rnnspec.train.devices import Numbers, device_of
-from rnnspec.train.distributed import ALONE, Processes, SaidElsewhere, restarts, run_id
-from rnnspec.train.events import Heard, Listener, Several
-from rnnspec.train.examples_rows import names_of
-from rnnspec.train.files import numbers_of, read_arrays, write_arrays
-from rnnspec.train.folder import CACHE, BuildFolder, Trained, begin
-from rnnspec.train.goals import goals_of
+from rnnspec.train.distributed import ALONE, Processes, SaidElsewhere, restarts
 from rnnspec.train.interrupt import interruptible
-from rnnspec.train.lock import locked
 from rnnspec.train.loop import Diverged, Trainer
-from rnnspec.train.report import write_report
-from rnnspec.train.resume import VERSIONS, check_data, found_build, tell_versions
-from rnnspec.train.score import evaluate_build
-from rnnspec.train.threads import computing_with, tell_threads, threads_for
-from rnnspec.train.watching import check_bleu
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +204,9 @@ def _trained(
 ) -> Result:
     """Train to the end, or until asked to stop, from the last checkpoint if there is one."""
     spec, writes = job.loaded.spec, processes.first
-    goals = goals_of(spec, job.facts)
+    loss_settings = loss_settings_of(spec, job.facts)
     trainer = Trainer(
-        _started(job), spec.train, folder, job.train, job.valid, listener, processes, goals
+        _started(job), spec.train, folder, job.train, job.valid, listener, processes, loss_settings
     )
     if resumed and folder.checkpoint.exists():
         trainer.resume()
@@ -234,12 +241,12 @@ def _reported(result: Result, trained: Trained, listener: Listener, sources: Sou
     if folder.report.exists():
         return replace(result, report=folder.report)
     wide = settings.precision == "float64"
-    numbers = Numbers(device_of(settings), "float64" if wide else "float32")
+    precision = Precision(device_of(settings), "float64" if wide else "float32")
     listener.stage("writing the report")
     try:
         scores = None
         if sources.measured is not None:
-            scores = evaluate_build(trained, numbers=numbers, sources=sources)
+            scores = evaluate_build(trained, precision=precision, sources=sources)
             metrics = scores.metrics
             heard = folder.read_state().get("warnings", [])
             for told in scores.warnings:

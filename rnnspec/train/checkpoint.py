@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnspec.builds.files import read_arrays, write_arrays
 from rnnspec.errors import BuildError
-from rnnspec.train.devices import Precision
+from rnnspec.to_torch.devices import PrecisionName
 from rnnspec.train.distributed import ALONE, Processes
-from rnnspec.train.files import read_arrays, write_arrays
 from rnnspec.train.optimizers import entries_of, load_entries
 from rnnspec.train.schedules import PlateauState
-from rnnspec.train.step import Stepper
+from rnnspec.train.step import TrainStep
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -71,12 +71,12 @@ class Position:
         )
 
 
-def save(path: Path, position: Position, stepper: Stepper, processes: Processes = ALONE) -> None:
+def save(path: Path, position: Position, stepper: TrainStep, processes: Processes = ALONE) -> None:
     """Write all that training goes on from, whole or not at all.
 
     All processes call it; the first one writes.
     """
-    randoms = processes.all(_random_states(stepper.numbers.device))
+    randoms = processes.all(_random_states(stepper.precision.device))
     carried = _joined(processes.all(_held(stepper.carried or {})))
     if not processes.first:
         return
@@ -88,19 +88,19 @@ def save(path: Path, position: Position, stepper: Stepper, processes: Processes 
         arrays |= {f"random.{rank}.{device}": value for device, value in states.items()}
     about = {
         "position": json.dumps(asdict(position)),
-        "precision": stepper.numbers.precision,
+        "precision": stepper.precision.name,
         "scaler": json.dumps(stepper.scaler.state_dict()),
         "packed_below": json.dumps(stepper.model.packed_below()),
     }
     write_arrays(path, arrays, about)
 
 
-def precision_of(path: Path) -> Precision:
+def precision_of(path: Path) -> PrecisionName:
     """The precision that a checkpoint was trained in. Raises BuildError."""
     found = read_arrays(path)[1].get("precision")
-    for known in get_args(Precision):
+    for known in get_args(PrecisionName):
         if found == known:
-            return cast(Precision, known)
+            return cast(PrecisionName, known)
     raise BuildError(f"{path}: does not say its precision; start a new build without --resume")
 
 
@@ -110,7 +110,7 @@ def packed_below_of(path: Path) -> dict[str, float]:
     return found
 
 
-def load(path: Path, stepper: Stepper, processes: Processes = ALONE) -> Position:
+def load(path: Path, stepper: TrainStep, processes: Processes = ALONE) -> Position:
     """Put everything back as it was at `save`. Raises BuildError if the file does not fit.
 
     With another number of processes, those that were not there draw random numbers of their own.
@@ -124,7 +124,7 @@ def load(path: Path, stepper: Stepper, processes: Processes = ALONE) -> Position
         stepper.average.load(_part(arrays, "average."))
         stepper.scaler.load_state_dict(json.loads(about["scaler"]))
         carried = _part(arrays, "carried.")
-        device = stepper.numbers.device
+        device = stepper.precision.device
         shares = {k: processes.share(v).contiguous().to(device) for k, v in carried.items()}
         stepper.carried = shares or None
         _set_random_states(_part(arrays, f"random.{processes.rank}."), device, position, processes)

@@ -147,12 +147,6 @@ def restarts() -> int:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
-def run_id() -> str:
-    """The name of this run of torchrun, the same after restarts, empty without one."""
-    run = os.environ.get("TORCHELASTIC_RUN_ID", "")
-    return "" if run == "none" else run  # torchrun's default, for all runs
-
-
 @contextmanager
 def joined(gpu: bool = False) -> Iterator[Processes]:
     """The processes that torchrun started, joined; alone without it.

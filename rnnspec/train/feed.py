@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeGuard
 
@@ -10,58 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data import Batch, epoch_batches
+from rnnspec.data.access import RowData, StreamData
 from rnnspec.data.batches import Rows, batch_count
 from rnnspec.data.budget import Budget
-from rnnspec.data.lanes import Order
 from rnnspec.spec import Train
 from rnnspec.spec.train import TokenBudget
 from rnnspec.train.distributed import ALONE, Processes
 
 
-class RowData(Protocol):
-    """Rows that are read whole, as `rnnspec.data.Dataset` has them."""
-
-    @property
-    def rows(self) -> int: ...
-
-    def lengths(self, rows: Rows) -> NDArray[np.int64]:
-        """The steps of each of `rows`, `[B]`."""
-
-    def collate(self, indices: NDArray[np.integer[Any]]) -> Batch:
-        """The rows `indices` as one batch."""
-
-
-class StreamData(Protocol):
-    """Long sequences, read side by side in lanes and window by window."""
-
-    @property
-    def new(self) -> Mapping[str, Mapping[str, int]]:
-        """The labels to be answered that no training row has: see `rnnspec.data.Dataset`."""
-
-    def windows(self, batch: int, window: int) -> int:
-        """How many windows `lanes` gives."""
-
-    def lanes(
-        self, batch: int, window: int, start: int = 0, order: Order | None = None
-    ) -> Iterator[tuple[Batch, NDArray[np.bool_]]]:
-        """Windows of at most `window` steps of `batch` lanes from number `start` on, always the
-        same ones for an `order`.
-
-        Row i of each batch goes on where row i of the one before ended, but where `reset` `[batch]`
-        is true: there a new sequence begins. A lane that is at its end has rows of no steps.
-        """
-
-    def documents(
-        self, batch: int, window: int
-    ) -> Iterator[tuple[Batch, NDArray[np.int64], NDArray[np.bool_]]]:
-        """Windows of at most `batch` lanes, each sequence in one lane from first step to last.
-
-        With each batch `[B]` the numbers of its lanes, rising, and whether a new sequence begins.
-        """
-
-
 @dataclass(frozen=True, slots=True)
-class Piece:
+class MicroBatch:
     """What one process computes at once: the loss of `batch` and its gradient.
 
     `rows` and `real` are those of all processes: rows, and steps that are no padding; `padded`
@@ -81,7 +39,7 @@ class Feed(Protocol):
     def count(self, epoch: int) -> int:
         """Pieces of the epoch (from 0)."""
 
-    def pieces(self, epoch: int, start: int) -> Iterator[Piece]:
+    def pieces(self, epoch: int, start: int) -> Iterator[MicroBatch]:
         """The epoch's pieces from number `start` on."""
 
 
@@ -102,19 +60,19 @@ class RowFeed:
             return self.batch.count(self.seed, epoch)
         return batch_count(self.data.rows, self.batch)
 
-    def pieces(self, epoch: int, start: int) -> Iterator[Piece]:
+    def pieces(self, epoch: int, start: int) -> Iterator[MicroBatch]:
         if isinstance(self.batch, Budget):
             batches = self.batch.batches(self.seed, epoch, start)
         else:
             batches = epoch_batches(self.data, self.batch, self.seed, epoch, start=start)
         yield from map(self.piece, batches)
 
-    def piece(self, rows: Rows) -> Piece:
+    def piece(self, rows: Rows) -> MicroBatch:
         """The rows as a piece."""
         lengths = self.data.lengths(rows)
         padded = len(rows) * max(1, int(lengths.max()))
         batch = self.data.collate(self.processes.share(rows))
-        return Piece(batch, len(rows), int(lengths.sum(dtype=np.int64)), padded)
+        return MicroBatch(batch, len(rows), int(lengths.sum(dtype=np.int64)), padded)
 
 
 class StreamFeed:
@@ -133,7 +91,7 @@ class StreamFeed:
             self._count = self.data.windows(self.lanes, self.window)
         return self._count
 
-    def pieces(self, epoch: int, start: int) -> Iterator[Piece]:
+    def pieces(self, epoch: int, start: int) -> Iterator[MicroBatch]:
         for batch, reset in self.data.lanes(self.lanes, self.window, start, (self.seed, epoch)):
             each = [lengths for _, lengths in batch.inputs.values() if lengths.ndim == 1]
             # Inputs of whole rows have a length of 1, in a lane that has ended too.
@@ -143,7 +101,7 @@ class StreamFeed:
             if self.processes.count > 1:
                 part = rows_of(batch, self.processes.share(np.arange(len(reset))))
             share = self.processes.share(reset)
-            yield Piece(part, len(reset), int(lengths.sum()), padded, share)
+            yield MicroBatch(part, len(reset), int(lengths.sum()), padded, share)
 
 
 def is_stream(data: RowData | StreamData) -> TypeGuard[StreamData]:

@@ -12,8 +12,14 @@ import numpy as np
 import torch
 
 from rnnspec import spec as language
+from rnnspec.builds.events import Listener
+from rnnspec.builds.files import read_arrays, write_arrays
+from rnnspec.builds.folder import BuildFolder
+from rnnspec.data.access import RowData, StreamData
 from rnnspec.data.batches import Rows
 from rnnspec.errors import BuildError
+from rnnspec.evaluate.monitor import Watched, watched
+from rnnspec.objective.settings import LossSettings, forcing_at
 from rnnspec.spec.metrics import watched_metrics
 from rnnspec.spec.schedules import Plateau
 from rnnspec.to_torch import Model
@@ -22,19 +28,14 @@ from rnnspec.train.averaging import averaged
 from rnnspec.train.checkpoint import Position
 from rnnspec.train.cures import any_orthogonal, cure_of
 from rnnspec.train.distributed import ALONE, Processes
-from rnnspec.train.events import Listener
-from rnnspec.train.feed import Piece, RowData, RowFeed, StreamData, feed_of
-from rnnspec.train.files import read_arrays, write_arrays
-from rnnspec.train.folder import BuildFolder
-from rnnspec.train.goals import Goals, forcing_at
+from rnnspec.train.feed import MicroBatch, RowFeed, feed_of
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.packed_trial import choose_packing
-from rnnspec.train.probe import measured, numbers_for
+from rnnspec.train.probe import measured, precision_for
 from rnnspec.train.schedules import Moment, rate_at
 from rnnspec.train.statistics import warnings
-from rnnspec.train.step import Stepped, Stepper
+from rnnspec.train.step import StepResult, TrainStep
 from rnnspec.train.validation import validate
-from rnnspec.train.watching import Watched, watched
 
 CHECKPOINT_SECONDS = 30.0
 """A checkpoint is written at each epoch's end and, within long epochs, this often."""
@@ -60,18 +61,18 @@ class Trainer:
         valid: RowData | StreamData | None,
         listener: Listener,
         processes: Processes = ALONE,
-        goals: Goals | None = None,
+        loss_settings: LossSettings | None = None,
     ) -> None:
         self.model, self.settings, self.folder = model, settings, folder
         self.valid, self.listener, self.processes = valid, listener, processes
         self.feed = feed_of(train, settings, processes)
         self._whole = self.feed if processes.count == 1 else feed_of(train, settings)
-        numbers, why = numbers_for(model, settings, self.feed, folder.checkpoint, processes)
+        precision, why = precision_for(model, settings, self.feed, folder.checkpoint, processes)
         if why:
             listener.warning(why)
-        choose_packing(model, settings, self.feed, folder.checkpoint, numbers, processes)
-        self.stepper = Stepper(model, settings, numbers, processes, goals)
-        names = watched_metrics(settings, self.stepper.objective.goals.monitor)
+        choose_packing(model, settings, self.feed, folder.checkpoint, precision, processes)
+        self.stepper = TrainStep(model, settings, precision, processes, loss_settings)
+        names = watched_metrics(settings, self.stepper.objective.loss_settings.monitor)
         best, *others = (watched(each, model.plan) for each in names)
         self.watched, self.of_plateau = best, (others or [best])[0]
         self.position = Position()
@@ -153,11 +154,11 @@ class Trainer:
         self._end_of_epoch()
         return True
 
-    def _step(self, pieces: list[Piece], moment: Moment) -> Stepped:
+    def _step(self, pieces: list[MicroBatch], moment: Moment) -> StepResult:
         rate = rate_at(self.settings.schedule, moment, self.position.plateau.fallen)
         objective, epochs = self.stepper.objective, self.settings.epochs
         done = epochs * moment.step / moment.steps
-        objective.forcing = forcing_at(objective.goals.forcing, done, epochs)
+        objective.forcing = forcing_at(objective.loss_settings.forcing, done, epochs)
         found = self.stepper.step(pieces, rate, moment.step)
         self.position.lr = rate * self.settings.optimizer.lr
         if found.lost:
@@ -190,7 +191,7 @@ class Trainer:
             f" ({self.folder.path}: {kept})"
         )
 
-    def _take_in(self, found: Stepped, pieces: list[Piece]) -> None:
+    def _take_in(self, found: StepResult, pieces: list[MicroBatch]) -> None:
         """Count a step that was made."""
         at, limit = self.position, self.settings.clip_norm
         at.loss_sum += found.loss * found.weight
@@ -306,9 +307,9 @@ class Trainer:
         return kept
 
 
-def in_groups(pieces: Iterable[Piece], many: int) -> Iterator[list[Piece]]:
+def in_groups(pieces: Iterable[MicroBatch], many: int) -> Iterator[list[MicroBatch]]:
     """`many` pieces at a time; the last group may have fewer."""
-    group: list[Piece] = []
+    group: list[MicroBatch] = []
     for piece in pieces:
         group.append(piece)
         if len(group) == many:

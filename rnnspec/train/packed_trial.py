@@ -13,10 +13,10 @@ import torch
 
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.devices import Precision, shortest
 from rnnspec.to_torch.native import NativeKernel
 from rnnspec.to_torch.steps import Lengths
 from rnnspec.train.checkpoint import packed_below_of
-from rnnspec.train.devices import Numbers, shortest
 from rnnspec.train.distributed import Processes
 from rnnspec.train.feed import Feed
 
@@ -35,7 +35,7 @@ def choose_packing(
     settings: Train,
     feed: Feed,
     checkpoint: Path,
-    numbers: Numbers,
+    precision: Precision,
     processes: Processes,
 ) -> None:
     """Tell each native kernel from which share of real steps on batches are to be packed.
@@ -43,7 +43,7 @@ def choose_packing(
     What a checkpoint was begun with is kept; all processes do as the first one found. Never packed
     on a CPU, nor where the same numbers are asked for on the same device.
     """
-    if numbers.device.type == "cpu" or settings.deterministic:
+    if precision.device.type == "cpu" or settings.deterministic:
         return
     if checkpoint.exists():
         model.pack_below(packed_below_of(checkpoint))
@@ -51,11 +51,11 @@ def choose_packing(
     piece = next(feed.pieces(0, 0))
     longest = max(2, min(LONGEST, piece.padded // max(1, piece.rows)))
     rows = max(2, piece.rows // processes.count)
-    model.pack_below(processes.from_first(lambda: tried(model, (longest, rows), numbers)))
+    model.pack_below(processes.from_first(lambda: tried(model, (longest, rows), precision)))
 
 
 def tried(
-    model: Model, shape: tuple[int, int], numbers: Numbers, seconds: Seconds = shortest
+    model: Model, shape: tuple[int, int], precision: Precision, seconds: Seconds = shortest
 ) -> dict[str, float]:
     """By layer and direction, the share of real steps below which its kernel is faster packed.
 
@@ -66,21 +66,21 @@ def tried(
     for name, kernel in model.native_kernels():
         sizes = (kernel.native.states, *(tuple(p.shape) for p in kernel.parameters()))
         if sizes not in known:
-            known[sizes] = _limit(kernel, shape, numbers, seconds)
+            known[sizes] = _limit(kernel, shape, precision, seconds)
         found[name] = known[sizes]
     return found
 
 
 def _limit(
-    kernel: NativeKernel, shape: tuple[int, int], numbers: Numbers, seconds: Seconds
+    kernel: NativeKernel, shape: tuple[int, int], precision: Precision, seconds: Seconds
 ) -> float:
-    kernel.to(numbers.device)
+    kernel.to(precision.device)
     found = 0.0
     for share in SHARES:
-        call = partial(_pass, kernel, _lengths(share, shape).to(numbers.device), shape, numbers)
-        padded = seconds(call, numbers.device)
+        call = partial(_pass, kernel, _lengths(share, shape).to(precision.device), shape, precision)
+        padded = seconds(call, precision.device)
         kernel.packed_below = 2.0
-        packed = seconds(call, numbers.device)
+        packed = seconds(call, precision.device)
         kernel.packed_below = 0.0
         if packed > GAIN * padded:
             break
@@ -98,13 +98,13 @@ def _lengths(share: float, shape: tuple[int, int]) -> torch.Tensor:
 
 
 def _pass(
-    kernel: NativeKernel, lengths: torch.Tensor, shape: tuple[int, int], numbers: Numbers
+    kernel: NativeKernel, lengths: torch.Tensor, shape: tuple[int, int], precision: Precision
 ) -> None:
     """Forward and back over a batch."""
     longest, rows = shape
     width = kernel.packed.slot("input").shape[1]
-    steps = torch.full((longest, rows, width), 0.1, device=numbers.device, requires_grad=True)
-    with numbers.mixed():
+    steps = torch.full((longest, rows, width), 0.1, device=precision.device, requires_grad=True)
+    with precision.mixed():
         out, _ = kernel(steps, None, Lengths(lengths, longest))
     out.float().sum().backward()
     kernel.zero_grad(set_to_none=True)

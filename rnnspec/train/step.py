@@ -9,20 +9,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rnnspec.objective.objective import Objective, states_before
+from rnnspec.objective.settings import LossSettings
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.devices import Precision
+from rnnspec.to_torch.subnormals import subnormals_as_zero
 from rnnspec.train.averaging import average_of
-from rnnspec.train.devices import Numbers
 from rnnspec.train.distributed import ALONE, Processes
-from rnnspec.train.feed import Piece
-from rnnspec.train.goals import Goals
-from rnnspec.train.objective import Objective, states_before
+from rnnspec.train.feed import MicroBatch
 from rnnspec.train.optimizers import groups_of, optimizer_of, set_rate
-from rnnspec.train.subnormals import subnormals_as_zero
 
 
 @dataclass(frozen=True, slots=True)
-class Stepped:
+class StepResult:
     """What a step found: the mean `loss` over `weight` answers of all processes, and the `norm` of
     the gradient before it was limited, NaN where it was not measured.
 
@@ -35,31 +35,31 @@ class Stepped:
     lost: str = ""
 
 
-class Stepper:
+class TrainStep:
     """The state that changes from step to step: weights, optimizer, averages, carried states."""
 
     def __init__(
         self,
         model: Model,
         settings: Train,
-        numbers: Numbers | None = None,
+        precision: Precision | None = None,
         processes: Processes = ALONE,
-        goals: Goals | None = None,
+        loss_settings: LossSettings | None = None,
     ) -> None:
         self.model, self.settings, self.processes = model, settings, processes
-        self.numbers = numbers or Numbers()
-        model.to(self.numbers.device, self.numbers.weights)
+        self.precision = precision or Precision()
+        model.to(self.precision.device, self.precision.weights)
         self.trained = [p for p in model.parameters() if p.requires_grad]
         self.penalties = list(model.penalties())
-        self.objective = Objective(model, settings, goals)
+        self.objective = Objective(model, settings, loss_settings)
         self.optimizer = optimizer_of(settings.optimizer, groups_of(settings.optimizer, model))
         self.average = average_of(settings, self.trained)
-        scaled = self.numbers.precision == "float16"
-        self.scaler = torch.amp.GradScaler(self.numbers.device.type, enabled=scaled)
+        scaled = self.precision.name == "float16"
+        self.scaler = torch.amp.GradScaler(self.precision.device.type, enabled=scaled)
         self.carried: dict[str, Tensor] | None = None
 
     @subnormals_as_zero()
-    def step(self, pieces: Sequence[Piece], rate: float = 1.0, number: int = 0) -> Stepped:
+    def step(self, pieces: Sequence[MicroBatch], rate: float = 1.0, number: int = 0) -> StepResult:
         """One step with the gradient of all pieces together, at `rate` times the optimizer's lr.
 
         `number` is that of the step, from 0. Where the loss or the gradient is not finite, nothing
@@ -74,15 +74,15 @@ class Stepper:
             (loss,) = self.processes.total([loss])
             self.processes.add_up(self._all_gradients())
         if not math.isfinite(loss):
-            return Stepped(loss, max(totals.values()), math.nan, f"the loss became {loss}")
+            return StepResult(loss, max(totals.values()), math.nan, f"the loss became {loss}")
         norm = self._limit()
         if self._spoilt(norm):
-            return Stepped(loss, max(totals.values()), norm, "the gradient became infinite")
+            return StepResult(loss, max(totals.values()), norm, "the gradient became infinite")
         set_rate(self.optimizer, rate * self.settings.optimizer.lr)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.average.after_step(number + 1)
-        return Stepped(loss, max(totals.values()), norm)
+        return StepResult(loss, max(totals.values()), norm)
 
     def _totals(self, counts: Sequence[Mapping[str, float]]) -> dict[str, float]:
         """Answers to each output in the step, of all pieces and processes."""
@@ -91,14 +91,14 @@ class Stepper:
         return dict(zip(totals, summed, strict=True))
 
     def _gradients(
-        self, piece: Piece, counts: Mapping[str, float], totals: Mapping[str, float]
+        self, piece: MicroBatch, counts: Mapping[str, float], totals: Mapping[str, float]
     ) -> float:
         """Add the gradient of a piece; its part of the step's loss."""
         idle = not any(counts.values()) if piece.reset is None else not len(piece.reset)
         if idle:  # this process has no part in the piece
             return 0.0
         before = None if piece.reset is None else self.states_before(piece)
-        losses, after = self.objective(piece.batch, self.numbers, before, self._anew(piece))
+        losses, after = self.objective(piece.batch, self.precision, before, self._reset(piece))
         if before is not None:
             self.carried = {name: value.detach() for name, value in after.items()}
         shares = {c: counts[c] / totals[c] if totals[c] else 0.0 for c in losses}
@@ -109,17 +109,17 @@ class Stepper:
             self.scaler.scale(loss).backward()
         return value
 
-    def states_before(self, piece: Piece) -> dict[str, Tensor]:
+    def states_before(self, piece: MicroBatch) -> dict[str, Tensor]:
         """The carried states, and those of a new sequence where one begins."""
-        anew = self._anew(piece)
-        assert anew is not None
-        return states_before(self.model, anew, self.carried)
+        reset = self._reset(piece)
+        assert reset is not None
+        return states_before(self.model, reset, self.carried)
 
-    def _anew(self, piece: Piece) -> Tensor | None:
+    def _reset(self, piece: MicroBatch) -> Tensor | None:
         """In which lanes a sequence begins, of a window."""
         if piece.reset is None:
             return None
-        return torch.from_numpy(piece.reset).to(self.numbers.device)
+        return torch.from_numpy(piece.reset).to(self.precision.device)
 
     def _all_gradients(self) -> list[Tensor]:
         for weight in self.trained:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from rnnspec.data.access import RowData, StreamData
+from rnnspec.evaluate.evaluate import Seen, evaluate, evaluate_stream
+from rnnspec.evaluate.lost import lost_answers
+from rnnspec.evaluate.monitor import extras
 from rnnspec.spec import Train
-from rnnspec.train.evaluate import Seen, evaluate, evaluate_stream
-from rnnspec.train.feed import RowData, StreamData, is_stream
-from rnnspec.train.lost import lost_answers
-from rnnspec.train.step import Stepper
-from rnnspec.train.watching import extras
+from rnnspec.train.feed import is_stream
+from rnnspec.train.step import TrainStep
 
 
 def validate(
-    stepper: Stepper, data: RowData | StreamData, settings: Train
+    stepper: TrainStep, data: RowData | StreamData, settings: Train
 ) -> tuple[dict[str, float], tuple[str, ...]]:
     """`loss` and the metrics of every output over all rows, with the weights as they are; and what
     is to be said of answers that are no numbers.
@@ -21,8 +22,8 @@ def validate(
     """
     if settings.window is not None and is_stream(data):
         return validate_stream(stepper, data, settings)
-    goals, numbers = stepper.objective.goals, stepper.numbers
-    beside = extras(stepper.model.plan, goals)
+    loss_settings, precision = stepper.objective.loss_settings, stepper.precision
+    beside = extras(stepper.model.plan, loss_settings)
 
     def see(seen: Seen) -> None:
         for extra in beside.values():
@@ -32,8 +33,8 @@ def validate(
         stepper.model,
         data,  # type: ignore[arg-type]
         settings,
-        goals,
-        numbers=numbers,
+        loss_settings,
+        precision=precision,
         greedy=True,
         see=see,
     )
@@ -46,9 +47,9 @@ def validate(
 
 
 def validate_stream(
-    stepper: Stepper, data: StreamData, settings: Train
+    stepper: TrainStep, data: StreamData, settings: Train
 ) -> tuple[dict[str, float], tuple[str, ...]]:
     """As `validate`, window by window; the states that training carries are left as they are."""
-    goals, numbers = stepper.objective.goals, stepper.numbers
-    found, sums = evaluate_stream(stepper.model, data, settings, goals, numbers=numbers)
+    loss_settings, precision = stepper.objective.loss_settings, stepper.precision
+    found, sums = evaluate_stream(stepper.model, data, settings, loss_settings, precision=precision)
     return found, tuple(lost_answers(sums))

@@ -17,7 +17,7 @@ Lengths = NDArray[np.int64]
 Arrays = dict[str, NDArray[Any]]
 
 
-class Taker(Protocol):
+class ColumnEncoder(Protocol):
     """Takes the cells of one column in, chunk by chunk."""
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
@@ -28,7 +28,7 @@ class Taker(Protocol):
         ...
 
 
-class Gatherer(Taker, Protocol):
+class FactCollector(ColumnEncoder, Protocol):
     """Gathers the facts of one column."""
 
     def facts(self) -> ColumnFacts:

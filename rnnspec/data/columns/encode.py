@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data.cache import Writer
-from rnnspec.data.columns.base import Arrays, RaggedWriter, Taker
+from rnnspec.data.columns.base import Arrays, ColumnEncoder, RaggedWriter
 from rnnspec.data.columns.keys import KeysWriter, LabelSetWriter
 from rnnspec.data.columns.labels import (
     CategoryWriter,
@@ -147,13 +147,13 @@ class Encoding:
         assert isinstance(node, NumericOutput)
         return arrays[self._read_by(node)]
 
-    def taker(self, name: str, node: Input | Output, writer: Writer) -> Taker | None:
+    def taker(self, name: str, node: Input | Output, writer: Writer) -> ColumnEncoder | None:
         """What writes the column of `node`; None where another node's arrays hold it."""
         if isinstance(node, Input):
             return self._input(name, node, writer)
         return self._output(name, node, writer)
 
-    def _input(self, name: str, node: Input, writer: Writer) -> Taker | None:
+    def _input(self, name: str, node: Input, writer: Writer) -> ColumnEncoder | None:
         known = self.facts.inputs[node.column]
         match node:
             case TokensInput():
@@ -183,7 +183,7 @@ class Encoding:
             case SeriesInput() | FutureInput():
                 return None
 
-    def _output(self, name: str, node: Output, writer: Writer) -> Taker | None:
+    def _output(self, name: str, node: Output, writer: Writer) -> ColumnEncoder | None:
         column, known = node.column, self.facts.outputs[node.column]
         skips = column in self.reading.skipped
         if self.of_series(node) is not None:
@@ -241,9 +241,9 @@ class Encoding:
             if isinstance(node, TokensInput | CategoryInput | TextOutput)
         ]
 
-    def raw_takers(self, writer: Writer) -> list[tuple[str, Taker]]:
+    def raw_takers(self, writer: Writer) -> list[tuple[str, ColumnEncoder]]:
         """What writes raw texts, each with its column."""
-        takers: list[tuple[str, Taker]] = []
+        takers: list[tuple[str, ColumnEncoder]] = []
         for name, node in self.raw():
             rows = RaggedWriter.new(writer, name, "u1")
             if isinstance(node, CategoryInput):

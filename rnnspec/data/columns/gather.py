@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from rnnspec.data.columns.base import Gatherer
+from rnnspec.data.columns.base import FactCollector
 from rnnspec.data.columns.keys import LabelSets
 from rnnspec.data.columns.labels import Categories, Labels
 from rnnspec.data.columns.numbers import NumberCells, Numbers
@@ -47,7 +47,7 @@ from rnnspec.spec import (
 )
 from rnnspec.spec.encoder import given_columns
 
-Gatherers = dict[str, Gatherer]
+Gatherers = dict[str, FactCollector]
 Chunks = Callable[[], Iterator[tuple[Chunk, BadRows]]]
 """The training rows, anew at each call."""
 
@@ -62,7 +62,7 @@ def gatherers(spec: Spec, reading: Reading, chunks: Chunks) -> tuple[Gatherers, 
     return inputs, {column: found for column, found in of_outputs.items() if found is not None}
 
 
-def facts_of(train: Shards, gatherers: Mapping[str, Gatherer]) -> dict[str, ColumnFacts]:
+def facts_of(train: Shards, gatherers: Mapping[str, FactCollector]) -> dict[str, ColumnFacts]:
     """Raises DataError, with file and column, where the rows were not enough."""
     found = {}
     for column, gatherer in gatherers.items():
@@ -86,7 +86,7 @@ def outputs_of(
     }
 
 
-def gatherer_of_input(column: Input, reading: Reading, chunks: Chunks) -> Gatherer | None:
+def gatherer_of_input(column: Input, reading: Reading, chunks: Chunks) -> FactCollector | None:
     """What gathers the facts of an input; None of series, whose steps are rows."""
     match column:
         case WordsInput() | TokensInput():
@@ -113,7 +113,7 @@ def gatherer_of_input(column: Input, reading: Reading, chunks: Chunks) -> Gather
             return None
 
 
-def gatherer_of_output(column: Output, reading: Reading) -> Gatherer | None:
+def gatherer_of_output(column: Output, reading: Reading) -> FactCollector | None:
     """What gathers the facts of an output; None where they are those of the input in its column."""
     skips = getattr(column, "missing", "error") == "skip"
     match column:

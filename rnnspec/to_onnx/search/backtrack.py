@@ -10,11 +10,11 @@ from rnnspec.plan.facts import END_ID
 from rnnspec.plan.nodes import TextOutput
 from rnnspec.to_onnx.attention import MEMORY
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Attributes, Emitter
+from rnnspec.to_onnx.lowering import BATCH, Lowering
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.search.choice import NEVER
 from rnnspec.to_onnx.search.loop import Found, Limits, cut
 from rnnspec.to_onnx.search.value import normed
-from rnnspec.to_onnx.values import BATCH, Lowering
 
 
 @dataclass(frozen=True, slots=True)

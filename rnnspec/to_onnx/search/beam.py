@@ -18,14 +18,14 @@ from rnnspec.to_onnx.attention import MEMORY, State
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copies import Entries
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter
+from rnnspec.to_onnx.lowering import Lowering
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.search.backtrack import Told, answers
 from rnnspec.to_onnx.search.choice import NEVER, Choice
+from rnnspec.to_onnx.search.compaction import Phases, Step, Tell
 from rnnspec.to_onnx.search.loop import Found, Limits
-from rnnspec.to_onnx.search.phases import Phases, Step, Tell
 from rnnspec.to_onnx.search.prompt import Begun
 from rnnspec.to_onnx.search.value import Coverage, normed
-from rnnspec.to_onnx.values import Lowering
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from rnnspec.plan.nodes import TextOutput
 from rnnspec.to_onnx.attention import State
 from rnnspec.to_onnx.copies import Entries
 from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, Attributes, Emitter
+from rnnspec.to_onnx.lowering import Lowering
 from rnnspec.to_onnx.rows import Rows
-from rnnspec.to_onnx.values import Lowering
 
 NEVER = float("-inf")
 

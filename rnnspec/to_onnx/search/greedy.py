@@ -10,12 +10,12 @@ from rnnspec.to_onnx.attention import MEMORY, State
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copies import Entries
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter
+from rnnspec.to_onnx.lowering import Lowering
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.search.choice import Choice
+from rnnspec.to_onnx.search.compaction import Phases, Step, Tell
 from rnnspec.to_onnx.search.loop import Found, Limits, cut
-from rnnspec.to_onnx.search.phases import Phases, Step, Tell
 from rnnspec.to_onnx.search.prompt import Begun
-from rnnspec.to_onnx.values import Lowering
 
 Take = Callable[[Emitter, Rows, str, str, str], tuple[str, str]]
 """`(emit, rows, logs, allowed, step)` to the tokens `[R]` and their log-probabilities `[R]`."""

@@ -11,7 +11,7 @@ from onnx import TensorProto
 from rnnspec.plan.nodes import Search
 from rnnspec.to_onnx.attention import State
 from rnnspec.to_onnx.emitter import BOOL, INT64, Emitter, Extent
-from rnnspec.to_onnx.values import TIME, Lowering
+from rnnspec.to_onnx.lowering import TIME, Lowering
 
 ANSWER = "steps"
 """Name of the dimension of the steps of an answer."""

@@ -9,9 +9,9 @@ from rnnspec.plan.nodes import Decoder, TextOutput
 from rnnspec.to_onnx.attention import State
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.emitter import INT64
+from rnnspec.to_onnx.lowering import BATCH, Lowering
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.search.loop import Loop
-from rnnspec.to_onnx.values import BATCH, Lowering
 
 
 @dataclass(frozen=True, slots=True)

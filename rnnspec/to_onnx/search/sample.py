@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from rnnspec.plan.draws import BITS, GOLDEN, P, Q
 from rnnspec.plan.nodes import TextOutput
+from rnnspec.plan.sampling_rng import BITS, GOLDEN, P, Q
 from rnnspec.to_onnx.copies import Entries
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter
+from rnnspec.to_onnx.lowering import Lowering
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.search.greedy import Take
-from rnnspec.to_onnx.values import Lowering
 
 
 def drawn(low: Lowering, node: TextOutput, seed: str, entries: Entries) -> Take:

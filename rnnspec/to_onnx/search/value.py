@@ -5,8 +5,8 @@ from __future__ import annotations
 from rnnspec.plan.nodes import Attend, Decoder, TextOutput
 from rnnspec.to_onnx.attention import MEMORY, State
 from rnnspec.to_onnx.emitter import FLOAT, Emitter
+from rnnspec.to_onnx.lowering import Lowering
 from rnnspec.to_onnx.rows import Rows
-from rnnspec.to_onnx.values import Lowering
 
 LEAST_COVERED = 1e-6
 """A source step that has been given less weight counts as if it had this much."""

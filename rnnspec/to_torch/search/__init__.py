@@ -10,7 +10,7 @@ from torch import Tensor
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.nodes import Strategy, TextOutput
 from rnnspec.to_torch.decoder import Body
-from rnnspec.to_torch.phases import Reads
+from rnnspec.to_torch.decoder_stages import Reads
 from rnnspec.to_torch.search.beam import beam
 from rnnspec.to_torch.search.greedy import greedy
 from rnnspec.to_torch.search.rules import Rules

@@ -1,12 +1,12 @@
-"""Tokens drawn at random, by the row's own seed alone (`rnnspec.plan.draws`)."""
+"""Tokens drawn at random, by the row's own seed alone (`rnnspec.plan.sampling_rng`)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from rnnspec.plan.draws import BITS, bits, keys
 from rnnspec.plan.nodes import Search
+from rnnspec.plan.sampling_rng import BITS, bits, keys
 from rnnspec.to_torch.search.path import follow
 from rnnspec.to_torch.search.task import Task
 from rnnspec.to_torch.search.texts import Texts

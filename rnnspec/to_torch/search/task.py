@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from rnnspec.to_torch.decoder import Body, States
-from rnnspec.to_torch.phases import Reads
+from rnnspec.to_torch.decoder_stages import Reads
 from rnnspec.to_torch.search.rules import Rules
 
 

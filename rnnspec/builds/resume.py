@@ -1,0 +1,159 @@
+"""Which build is gone on with, and whether it can be."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+
+from rnnspec import __version__
+from rnnspec.builds.events import Listener
+from rnnspec.builds.files import read_text
+from rnnspec.builds.folder import BuildFolder, all_builds
+from rnnspec.builds.lock import locked
+from rnnspec.errors import BuildError
+from rnnspec.files import sweep
+from rnnspec.spec.load import LoadedSpec, resolved_yaml
+from rnnspec.to_torch.threads import allowed_threads
+
+SHOWN = 5
+"""Most files named of those that have changed."""
+Digests = Mapping[str, Mapping[str, str]]
+"""The content of each file, by what it is for and by its name."""
+VERSIONS = {"rnnspec": __version__, "torch": torch.__version__}
+
+
+def run_id() -> str:
+    """The name of this run of torchrun, the same after restarts, empty without one."""
+    run = os.environ.get("TORCHELASTIC_RUN_ID", "")
+    return "" if run == "none" else run  # torchrun's default, for all runs
+
+
+def found_build(
+    loaded: LoadedSpec, builds: Path, resume: bool, restarted: bool, held: ExitStack
+) -> BuildFolder | None:
+    """The build to go on with, which no other process trains in; None where a new one is wanted.
+
+    Raises BuildError where it is to be resumed and cannot be.
+    """
+    folder = _of_this_run(loaded, builds, restarted) or (resume and _unfinished(loaded, builds))
+    if not folder:
+        return None
+    folder.check()
+    state = folder.read_state()
+    if state["state"] == "failed":
+        raise BuildError(
+            f"{folder.path}: cannot be resumed, for its training failed and would again:"
+            f" {state.get('why')}"
+        )
+    held.enter_context(locked(folder.source))
+    sweep(folder.path)
+    return folder
+
+
+def _of_this_run(loaded: LoadedSpec, builds: Path, restarted: bool) -> BuildFolder | None:
+    """The build that the same run of torchrun has begun: its processes were started again.
+
+    Without a name, a run is known only by the number of its restarts.
+    """
+    run = run_id()
+    if not run and not restarted:
+        return None
+    begun = (build for build in _of_name(loaded, builds) if _run_of(build) == run)
+    newest = next(begun, None)
+    if newest is None or _changes(newest, loaded):
+        return None
+    return newest if restarted or newest.is_unfinished() else None
+
+
+def _run_of(build: BuildFolder) -> str | None:
+    try:
+        return str(build.read_state().get("run", ""))
+    except BuildError:  # damaged: whoever asks for it will be told
+        return None
+
+
+def _of_name(loaded: LoadedSpec, builds: Path) -> Iterator[BuildFolder]:
+    """The builds of this spec's name, newest first."""
+    return (build for build in all_builds(builds) if build.path.parent.name == loaded.spec.name)
+
+
+def _unfinished(loaded: LoadedSpec, builds: Path) -> BuildFolder:
+    """The newest build of this spec's name that is not finished, or has failed with this very spec.
+
+    Raises BuildError if none fits.
+    """
+    found = list(_of_name(loaded, builds))
+    folder = next((b for b in found if b.is_unfinished() or _failed(b, loaded)), None)
+    if folder is None:
+        why = "no build was ever begun"
+        if found:
+            why = "each build is finished already, or failed with another spec"
+        raise BuildError(
+            f"{builds / loaded.spec.name}: nothing to resume, for {why}; start one without --resume"
+        )
+    changes = _changes(folder, loaded)
+    if changes:
+        raise BuildError(
+            f"{folder.path}: cannot be resumed, for the spec has changed:\n"
+            + "\n".join(f"    {line}" for line in changes[:10])
+            + "\nundo the change, or start a new build without --resume"
+        )
+    return folder
+
+
+def _failed(build: BuildFolder, loaded: LoadedSpec) -> bool:
+    return build.read_state()["state"] == "failed" and not _changes(build, loaded)
+
+
+def _changes(folder: BuildFolder, loaded: LoadedSpec) -> list[str]:
+    """The lines of the spec that are others than when the build was begun."""
+    before, now = read_text(folder.spec).splitlines(), resolved_yaml(loaded.spec).splitlines()
+    lines = difflib.unified_diff(before, now, lineterm="", n=0)
+    return [line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+
+
+def check_data(folder: BuildFolder, keys: Sequence[str], files: Digests) -> None:
+    """Raises BuildError unless the build was begun on rows with these keys, out of `files`."""
+    before = folder.read_state()
+    if before.get("data") != keys:
+        raise BuildError(
+            f"{folder.path}: cannot be resumed, for the data files have changed since it was begun"
+            f"{_differences(before.get('files', {}), files)}; put them back, or start a new build"
+            " without --resume"
+        )
+
+
+def _differences(before: Digests, now: Digests) -> str:
+    """The first files that differ, in words."""
+    told = []
+    for name in before:
+        old, new, of = before[name], now.get(name, {}), f" of data.{name}"
+        told += [f"{file}{of} is gone" for file in old if file not in new]
+        told += [f"{file}{of} is new" for file in new if file not in old]
+        told += [f"{file}{of} has changed" for file in new if old.get(file, new[file]) != new[file]]
+    more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
+    return f" ({', '.join(told[:SHOWN] + more)})" if told else ""
+
+
+def tell_versions(before: Mapping[str, object], listener: Listener) -> None:
+    """Warn of what may change the last bits of the numbers."""
+    for name, now in VERSIONS.items():
+        if before.get(name, now) != now:
+            listener.warning(
+                f"this build was begun with {name} {before[name]} and goes on with {now}; its"
+                " weights may differ in the last digits from those of a run without a stop"
+            )
+
+
+def tell_threads(count: int, listener: Listener) -> None:
+    """Warn of a build that goes on with more threads than are allowed now."""
+    if count > (now := allowed_threads()):
+        listener.warning(
+            f"this build was begun with {count} threads and goes on with them, so that its numbers"
+            f" stay the same; only {now} may be kept busy here, so it is slower than a new build"
+        )

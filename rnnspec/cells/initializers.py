@@ -1,0 +1,61 @@
+"""Initializers: how a weight starts before training.
+
+The torch back end draws the values (`rnnspec.to_torch.initializers`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """Evenly from [-bound, bound]."""
+
+    bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """Normal, of mean 0."""
+
+    deviation: float
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Every element the same."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Glorot:
+    """Uniform within sqrt(6 / (rows + columns)) (Glorot and Bengio 2010, equation 16)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orthogonal:
+    """Rows or columns orthonormal, whichever are fewer, times `gain` (Saxe et al. 2014)."""
+
+    gain: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """`gain` on the diagonal (Le, Jaitly and Hinton 2015)."""
+
+    gain: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spectral:
+    """Uniform, then scaled so that the largest absolute eigenvalue is `radius` (Jaeger 2001)."""
+
+    radius: float
+
+
+CellStart = Uniform | Normal | Constant | Glorot | Orthogonal | Identity | Spectral
+MATRIX_ONLY = (Glorot, Orthogonal, Identity, Spectral)
+"""Starts that need a matrix; `Identity` and `Spectral` a square one."""
+SQUARE_ONLY = (Identity, Spectral)

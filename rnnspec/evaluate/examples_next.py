@@ -1,0 +1,104 @@
+"""What a language model writes: it goes on from the beginnings of a few rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from rnnspec.errors import RnnspecError
+from rnnspec.evaluate.evaluate import Seen
+from rnnspec.evaluate.examples import Drawn
+from rnnspec.evaluate.examples_rows import joined
+from rnnspec.evaluate.examples_texts import best
+from rnnspec.plan.generate import generation
+from rnnspec.plan.nodes import ClassOutput, Plan, Search, TokensInput
+from rnnspec.report.model import Generated, Generation, Section
+from rnnspec.to_torch import Model
+from rnnspec.to_torch.search import Texts
+from rnnspec.to_torch.tensors import Inputs
+
+Prompt = tuple[Inputs, tuple[str, ...]]
+"""The beginning of a row, and its tokens as they stand in the file, where that is known."""
+PROMPTS = 3
+PROMPT = {"chars": 30, "words": 6, "tokens": 6}
+"""Most tokens of a prompt, by kind."""
+WRITTEN = {"chars": 250, "words": 60, "tokens": 60}
+"""Most tokens written."""
+STRATEGIES = (
+    ("greedy", Search("greedy")),
+    ("drawn at temperature 0.8", Search("sample", temperature=0.8)),
+)
+
+
+class NextExamples:
+    """Prompts drawn at random from the rows, and what the model writes after them."""
+
+    def __init__(self, node: ClassOutput, names: Sequence[str], model: Model) -> None:
+        self.names, self.model = names, model
+        inputs = [n for n in model.plan.inputs if n.column == node.column]
+        self.prompt = next((n for n in inputs if isinstance(n, TokensInput)), None)
+        self.writes = self.prompt is not None and self.prompt.kind in WRITTEN
+        self.rows: Drawn[Prompt] = Drawn(PROMPTS)
+
+    def see(self, seen: Seen) -> None:
+        if not self.writes or self.prompt is None:
+            return
+        _, lengths = seen.batch.inputs[self.prompt.key]
+        for row in np.flatnonzero(lengths > 1).tolist():
+            self.rows.offer(lambda row=row: self._begun(seen, row))  # type: ignore[misc]
+
+    def sections(self) -> tuple[Section, ...]:
+        prompts = self.rows.values()
+        if not prompts or self.prompt is None:
+            return ()
+        limit = WRITTEN[self.prompt.kind]
+        found = []
+        for how, search in STRATEGIES:
+            try:
+                plan = generation(self.model.plan, _limited(search, limit))
+            except RnnspecError:  # it reads more than can be put together from what it wrote
+                return ()
+            model = self._writer(plan)
+            for number, prompt in enumerate(prompts):
+                found.append(self._written(model, prompt, how, number))
+        about = "What the model writes after the beginnings of rows drawn at random."
+        ordered = [one for n in range(len(prompts)) for one in found[n :: len(prompts)]]
+        return (Generated("Generated text", tuple(ordered), about),)
+
+    def _begun(self, seen: Seen, row: int) -> Prompt:
+        """The inputs of a row, with the beginning of its tokens alone."""
+        assert self.prompt is not None
+        found: Inputs = {}
+        tokens: tuple[str, ...] = ()
+        for key, (values, lengths) in seen.batch.inputs.items():
+            value, length = values[row : row + 1].copy(), lengths[row : row + 1].copy()
+            if key == self.prompt.key:
+                count = min(PROMPT[self.prompt.kind], max(1, int(length[0]) // 2))
+                value, length = value[:, :count], np.minimum(length, count)
+                tokens = tuple(self.names[n] for n in value[0].tolist())
+                if seen.batch.raw is not None:
+                    tokens = (seen.batch.raw.input(key, row) or tokens)[:count]
+            found[key] = (torch.from_numpy(value), torch.from_numpy(length))
+        return found, tokens
+
+    def _writer(self, plan: Plan) -> Model:
+        model = Model(plan)
+        model.load_canonical(self.model.canonical_arrays())
+        return model.eval()
+
+    def _written(self, model: Model, prompt: Prompt, how: str, seed: int) -> Generation:
+        assert self.prompt is not None
+        inputs, begun = prompt
+        (texts,) = model.answers(inputs, seeds=torch.tensor([seed])).values()
+        assert isinstance(texts, Texts)
+        kind = self.prompt.kind
+        before = joined(kind, begun)
+        after = joined(kind, [self.names[n] for n in best(texts)[0]])
+        gap = "" if kind == "chars" or not after else " "
+        return Generation(before + gap, after, how)
+
+
+def _limited(search: Search, limit: int) -> Search:
+    return Search(search.strategy, limit=limit, temperature=search.temperature)

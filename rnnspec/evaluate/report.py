@@ -1,0 +1,146 @@
+"""The report of a build, or of a build on other data: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rnnspec.builds.folder import Trained
+from rnnspec.evaluate.metrics import LARGER_IS_BETTER
+from rnnspec.evaluate.report_outputs import counted, metric_tables, sections_of
+from rnnspec.evaluate.report_words import main_metrics, value_text
+from rnnspec.evaluate.score import Scores
+from rnnspec.files import write_text
+from rnnspec.plan import weights
+from rnnspec.plan.diagram import diagram, svg
+from rnnspec.report import Report, render
+from rnnspec.report.model import Chart, Curves, Figure, Note, Section, Series
+from rnnspec.report.words import plural
+from rnnspec.spec.load import resolved_yaml
+from rnnspec.spec.metrics import monitored, told_by
+
+Records = Sequence[Mapping[str, Any]]
+"""The lines of metrics.jsonl."""
+READ_AS = {
+    "1:1": "one vector to one answer",
+    "1:N": "one row to a sequence",
+    "N:1": "a sequence to one answer",
+    "N:N": "an answer at each step",
+    "N:M": "a sequence to another sequence",
+}
+NO_ROWS = (
+    "The spec names no validation rows, so nothing was measured on rows that training did not see."
+    " Set data.valid to a file or to a share of the rows, or measure on another file with:"
+    " rnnspec evaluate --data FILE --report report.html"
+)
+
+
+def write_report(trained: Trained, scores: Scores | None, path: Path) -> None:
+    """Write the report to `path`, whole or not at all. Raises OutputError if it cannot be."""
+    write_text(path, render(report_of(trained, scores)))
+
+
+def report_of(trained: Trained, scores: Scores | None) -> Report:
+    """What a report says: `scores` are those of the data it is about, None without any."""
+    state, records = trained.folder.read_state(), list(trained.folder.records())
+    sections: list[Section] = []
+    if scores is None:
+        sections.append(Note("No validation rows", NO_ROWS))
+    else:
+        sections += metric_tables(scores)
+    if records:
+        sections.append(_curves(trained, records, state.get("best_epoch")))
+    if scores is not None:
+        sections += sections_of(scores)
+    return Report(
+        trained.spec.name,
+        tuple(_about(trained, state, scores)),
+        tuple(_summary(trained, scores, records, state)),
+        tuple(dict.fromkeys((*state.get("warnings", ()), *(scores.warnings if scores else ())))),
+        tuple(sections),
+        svg(diagram(trained.plan)),
+        resolved_yaml(trained.spec),
+        tuple(state.get("notes", ())),
+    )
+
+
+def _about(trained: Trained, state: Mapping[str, Any], scores: Scores | None) -> Iterator[str]:
+    cardinality = trained.spec.cardinality
+    yield f"{cardinality}, {READ_AS[cardinality]}"
+    yield f"built {datetime.fromisoformat(state['begun']):%-d %B %Y} in {trained.folder.path}"
+    if trained.which == "last":
+        yield "measured with the weights that training ended with"
+    if scores is not None:
+        kept = f" (the {100 * scores.share:.3g} % kept for validation)" if scores.share else ""
+        first = next(iter(scores.outputs.values()))
+        yield f"measured on {scores.files.name}{kept}, {counted(scores, first)}"
+    yield f"rnnspec {state['rnnspec']}, torch {state['torch']}"
+
+
+def _summary(
+    trained: Trained, scores: Scores | None, records: Records, state: Mapping[str, Any]
+) -> Iterator[Figure]:
+    if scores is not None:
+        most = 3 if len(scores.outputs) == 1 else 2
+        for column, score in scores.outputs.items():
+            named = [name for name in main_metrics(score.node) if name in score.metrics][:most]
+            for name in named:
+                title = name.replace("_", " ")
+                title = title if len(scores.outputs) == 1 else f"{column}: {title}"
+                note = ""
+                if name in score.baseline:
+                    note = f"{score.baseline_name}: {value_text(name, score.baseline[name])}"
+                yield Figure(title, value_text(name, score.metrics[name]), note)
+    count = sum(_size(weight.shape) for weight in weights(trained.plan))
+    rows = plural(trained.facts.rows, "rows" if trained.spec.data.series is None else "windows")
+    yield Figure("weights", f"{count:,}", f"trained on {rows}")
+    if records:
+        epochs = max(int(record["epoch"]) for record in records)
+        speed = records[-1].get("tokens_per_second") or records[-1].get("rows_per_second")
+        notes = []
+        if trained.spec.data.valid is not None:
+            notes = [f"by {_told_by(monitored(trained.spec), records, state.get('best_epoch'))}"]
+        notes += [f"at {speed:,.0f} steps a second"] if speed else []
+        best = f"{state.get('best_epoch', epochs)} of {epochs}"
+        yield Figure("best epoch", best, ", ".join(notes))
+
+
+def _told_by(monitor: str, records: Records, best_epoch: int | None) -> str:
+    best = next((each for each in records if each["epoch"] == best_epoch), {})
+    value = best.get(f"valid.{monitor}", 0.0)
+    return told_by(monitor, {monitor: math.nan if value is None else float(value)})
+
+
+def _size(shape: Sequence[int]) -> int:
+    size = 1
+    for length in shape:
+        size *= length
+    return size
+
+
+def _curves(trained: Trained, records: Records, best: int | None) -> Curves:
+    """Loss, the metrics that matter most, and the learning rate where it changes."""
+    charts = [Chart("loss", _lines(records, "train.loss", "valid.loss"), "", False)]
+    for node in trained.plan.outputs:
+        prefix = "" if len(trained.plan.outputs) == 1 else f"{node.column}."
+        for name in main_metrics(node):
+            lines = _lines(records, f"train.{prefix}{name}", f"valid.{prefix}{name}")
+            if lines:
+                charts.append(Chart(prefix + name, lines, "", name in LARGER_IS_BETTER))
+    rates = [record.get("lr") for record in records]
+    if len(set(rates)) > 1:
+        charts.append(Chart("learning rate", (Series("lr", tuple(rates)),)))
+    text = "Each epoch's mean while training, and what was measured after it on validation rows."
+    return Curves("Training", tuple(charts), best, int(records[0]["epoch"]), text)
+
+
+def _lines(records: Records, *keys: str) -> tuple[Series, ...]:
+    """The series that there are, named by the rows they were measured on."""
+    return tuple(
+        Series(key.partition(".")[0], tuple(record.get(key) for record in records))
+        for key in keys
+        if any(key in record for record in records)
+    )

@@ -1,0 +1,149 @@
+"""Losses: what training makes small. Each is a sum over the answers that have a true value, with
+how many these are: means are taken over all pieces of a step together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import log, pi
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from rnnspec.objective.settings import OutputLoss
+from rnnspec.plan.nodes import (
+    ClassOutput,
+    ForecastOutput,
+    LabelsOutput,
+    NumericOutput,
+    Output,
+    TextOutput,
+)
+
+LossName = Literal["auto", "cross_entropy", "mse", "mae", "huber"]
+ERRORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": lambda answer, true: (answer - true).square(),
+    "mae": lambda answer, true: (answer - true).abs(),
+    "huber": lambda answer, true: F.huber_loss(answer, true, reduction="none"),
+}
+"""Name to the loss of each number, in the scaled units that the model is trained in."""
+NOT_KNOWN = -1
+"""Stands for a class that is not known, in targets; below it are those that no training row has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`name` as in `train.loss`, and the share of each class's probability that label smoothing
+    gives to all classes alike (Szegedy et al. 2016, section 7)."""
+
+    name: LossName = "auto"
+    smoothing: float = 0.0
+
+
+def count_of(node: Output, targets: NDArray[Any]) -> float:
+    """How many answers the loss of an output is a mean over: rows, steps, tokens or numbers."""
+    match node:
+        case ClassOutput() | TextOutput():
+            return float(np.count_nonzero(targets >= 0))
+        case LabelsOutput():
+            return float(np.count_nonzero(~np.isnan(targets).any(-1)))
+        case NumericOutput() | ForecastOutput():
+            return float(np.count_nonzero(~np.isnan(targets)))
+
+
+def class_loss(scores: Tensor, targets: Tensor, loss: OutputLoss, smoothing: float) -> Tensor:
+    """Sum of the cross-entropy of scores `[..., classes]` and class numbers `[...]`, of which
+    those below 0 are left out."""
+    weights = scores.new_tensor(loss.class_weights) if loss.class_weights else None
+    if scores.dim() == 3 and scores.transpose(0, 1).is_contiguous():
+        # Steps lie first in memory: in the other order 10,000 classes would be copied, a tenth of
+        # the time of a step.
+        scores, targets = scores.transpose(0, 1), targets.transpose(0, 1)
+    return F.cross_entropy(
+        scores.flatten(0, -2),
+        targets.flatten().clamp(min=NOT_KNOWN),
+        weights,
+        ignore_index=NOT_KNOWN,
+        reduction="sum",
+        label_smoothing=smoothing,
+    )
+
+
+def log_probability_loss(logs: Tensor, targets: Tensor) -> Tensor:
+    """Sum of -ln p of the true tokens, from log-probabilities `[B, U, size]`."""
+    return F.nll_loss(logs.flatten(0, -2), targets.flatten(), ignore_index=-1, reduction="sum")
+
+
+def labels_loss(scores: Tensor, targets: Tensor) -> Tensor:
+    """Sum over rows or steps, and over labels, of the binary cross-entropy."""
+    known = ~targets.isnan()
+    each = F.binary_cross_entropy_with_logits(
+        scores, torch.where(known, targets, 0.0), reduction="none"
+    )
+    return torch.where(known, each, 0.0).sum()
+
+
+def numeric_loss(
+    scores: Tensor, targets: Tensor, name: LossName, known: Tensor | None = None
+) -> Tensor:
+    """Sum over all numbers, both in scaled units. `known` are those with a true value, without it
+    the targets that are not NaN: scaling may lose one that is known."""
+    known = ~targets.isnan() if known is None else known
+    each = ERRORS["mse" if name == "auto" else name](scores, torch.where(known, targets, 0.0))
+    return torch.where(known, each, 0.0).sum()
+
+
+def forecast_loss(
+    node: ForecastOutput, parameters: Tensor, scale: Tensor, targets: Tensor, name: LossName
+) -> Tensor:
+    """Sum over windows and steps: of the error or the pinball loss in units of `scale`, or of -ln
+    of the density in the units of the data.
+
+    `parameters` `[B, H, k]` and `targets` `[B, H]` are those of the scaled series, of counts those
+    in the units of the data; `scale` `[B, 1]` is the unit of each row.
+    """
+    known = ~targets.isnan()
+    true = torch.where(known, targets, parameters[..., 0].detach())
+    match node.distribution:
+        case "point":
+            function = ERRORS["mse" if name == "auto" else name]
+            each = function(parameters[..., 0], true)
+        case "quantiles":
+            short = true[..., None] - parameters
+            levels = short.new_tensor(node.quantiles)
+            each = torch.maximum(levels * short, (levels - 1) * short).mean(-1)
+        case "gaussian":
+            each = _gaussian(parameters, true) + scale.log().to(true.dtype)
+        case "student_t":
+            each = _student_t(parameters, true) + scale.log().to(true.dtype)
+        case "negative_binomial":
+            each = _negative_binomial(parameters, true)
+    return torch.where(known, each, 0.0).sum()
+
+
+def _gaussian(parameters: Tensor, true: Tensor) -> Tensor:
+    mean, deviation = parameters.unbind(-1)
+    return 0.5 * ((true - mean) / deviation).square() + deviation.log() + 0.5 * log(2 * pi)
+
+
+def _student_t(parameters: Tensor, true: Tensor) -> Tensor:
+    location, scale, degrees = parameters.unbind(-1)
+    far = ((true - location) / scale).square() / degrees
+    half = (degrees + 1) / 2
+    constant = torch.lgamma(degrees / 2) - torch.lgamma(half) + 0.5 * (pi * degrees).log()
+    return constant + scale.log() + half * torch.log1p(far)
+
+
+def _negative_binomial(parameters: Tensor, true: Tensor) -> Tensor:
+    """With r = 1 / dispersion: ln of Gamma(z + r) / (z! Gamma(r)) (1 + a m)^-r (a m / (1 + a m))^z
+    (Salinas et al. 2020, equation 3). In float64: of large r, the logarithms of Gamma cancel."""
+    mean, dispersion = parameters.double().unbind(-1)
+    count, product = 1 / dispersion, dispersion * mean
+    logs = torch.lgamma(true + count) - torch.lgamma(true + 1) - torch.lgamma(count)
+    powers = true * (product.log() - torch.log1p(product)) - count * torch.log1p(product)
+    return -(logs + powers).to(parameters.dtype)

@@ -1,0 +1,106 @@
+"""What of a spec and its facts bears on losses and metrics alone, and not on the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import exp
+
+from rnnspec.plan.facts import ClassFacts, Facts
+from rnnspec.plan.names import names_of
+from rnnspec.spec import ClassOutput, Spec, TagsOutput
+from rnnspec.spec.decoder import (
+    ConstantForcing,
+    ExponentialForcing,
+    InverseSigmoidForcing,
+    LinearForcing,
+)
+from rnnspec.spec.metrics import LOSS, default_metric, watched_metrics
+from rnnspec.spec.outputs import Scheme
+
+Forcing = float | ConstantForcing | LinearForcing | ExponentialForcing | InverseSigmoidForcing
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLoss:
+    """Of one output: its `weight` in the whole loss, the weight of each class (none: all 1), and
+    the labels of tags that mark spans (none: of others) by a `scheme`.
+
+    `tokens` are those of a text whose BLEU or chrF is watched (none: of others); `banded` is true
+    of a forecast whose coverage is watched.
+    """
+
+    weight: float = 1.0
+    class_weights: tuple[float, ...] = ()
+    span_labels: tuple[str, ...] = ()
+    scheme: Scheme = "none"
+    tokens: tuple[str, ...] = ()
+    banded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LossSettings:
+    """Of each output by column; the share of steps that are given the true token before them while
+    training; and the metric that tells the best epoch where the settings name none."""
+
+    outputs: Mapping[str, OutputLoss] = field(default_factory=dict)
+    forcing: Forcing = 1.0
+    monitor: str = LOSS
+
+    def of(self, column: str) -> OutputLoss:
+        return self.outputs.get(column, OutputLoss())
+
+
+def loss_settings_of(spec: Spec, facts: Facts) -> LossSettings:
+    """The loss settings of a spec; `facts` are those of its training rows."""
+    found: dict[str, OutputLoss] = {}
+    for output in spec.data.outputs:
+        known = facts.outputs[output.column]
+        weights: tuple[float, ...] = ()
+        spans: tuple[str, ...] = ()
+        scheme: Scheme = "none"
+        if isinstance(output, ClassOutput | TagsOutput) and isinstance(known, ClassFacts):
+            weights = _class_weights(output.class_weights, known)
+            if isinstance(output, TagsOutput) and output.scheme != "none":
+                spans, scheme = known.labels, output.scheme
+        names = _watched_of(spec, output.column)
+        tokens = tuple(names_of(known)) if names & {"bleu", "chrf"} else ()
+        found[output.column] = OutputLoss(
+            output.weight, weights, spans, scheme, tokens, "coverage" in names
+        )
+    forcing = 1.0 if spec.decoder is None else spec.decoder.teacher_forcing
+    return LossSettings(found, forcing, default_metric(spec))
+
+
+def _watched_of(spec: Spec, column: str) -> set[str]:
+    """The metrics of an output that training goes by."""
+    prefix = f"{column}." if len(spec.data.outputs) > 1 else ""
+    watched = watched_metrics(spec.train, default_metric(spec))
+    return {name.removeprefix(prefix) for name in watched if name.startswith(prefix)}
+
+
+def _class_weights(chosen: str | Mapping[str, float], known: ClassFacts) -> tuple[float, ...]:
+    if chosen == "none":
+        return ()
+    if isinstance(chosen, str):
+        rows = sum(known.counts)
+        return tuple(rows / (len(known.labels) * max(1, count)) for count in known.counts)
+    return tuple(chosen.get(label, 1.0) for label in known.labels)
+
+
+def forcing_at(chosen: Forcing, epochs_done: float, epochs: int) -> float:
+    """The share at a moment of training, given in epochs with their fraction.
+
+    `exponential` and `inverse_sigmoid` are those of Bengio et al. 2015, section 2.4.
+    """
+    match chosen:
+        case ConstantForcing():
+            return chosen.value
+        case LinearForcing():
+            done = min(1.0, epochs_done / epochs)
+            return chosen.start + (chosen.end - chosen.start) * done
+        case ExponentialForcing():
+            return float(chosen.k**epochs_done)
+        case InverseSigmoidForcing():
+            return chosen.k / (chosen.k + exp(min(700.0, epochs_done / chosen.k)))
+    return float(chosen)

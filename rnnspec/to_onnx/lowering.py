@@ -1,0 +1,148 @@
+"""What lowered nodes of a plan hand to each other, and the state of a lowering."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec.plan import Facts, Plan
+from rnnspec.plan.nodes import Dropout, FinalState, Node, Pool, Recurrent, sources
+from rnnspec.to_onnx.emitter import Emitter
+from rnnspec.to_onnx.lengths import Lengths
+
+BATCH, TIME = "batch", "time"
+"""Names of the two dimensions that vary in every model."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaddedSequence:
+    """A sequence: `name` is `[T, B, width]`, or `[T, B]` for token numbers.
+
+    `last` `[B, width]`, where some node asks for it, is the output after the last step that each
+    direction read; `finals` `[B, width]`, by the name of the state, are the states after it.
+    `clean` sequences are 0 past the length of a row.
+    """
+
+    name: str
+    lengths: Lengths
+    last: str = ""
+    clean: bool = False
+    finals: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """One vector a row: `name` is `[B, width]`, or `[B]` for numbers of labels."""
+
+    name: str
+
+
+Value = PaddedSequence | Vector
+
+
+def like(source: Value, name: str, clean: bool = False) -> Value:
+    """`name` as a sequence where `source` is one, as a vector where it is one."""
+    return (
+        PaddedSequence(name, source.lengths, clean=clean)
+        if isinstance(source, PaddedSequence)
+        else Vector(name)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Which forms of a node's value other nodes read."""
+
+    steps: bool = False
+    last: bool = False
+    finals: frozenset[str] = frozenset()
+    """States after the last step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lowering:
+    """One plan on its way to ONNX.
+
+    `ids`: token numbers come in, and go out, instead of text. `generic`: no native recurrent
+    operators. `attention`: a decoder also tells its weights.
+    `padded`: a batch whose rows are all empty gets more steps, past every length, because an
+    operator of the graph (Scan, GatherND) cannot take an empty time axis.
+    """
+
+    plan: Plan
+    facts: Facts
+    weights: Mapping[str, NDArray[np.float32]]
+    emit: Emitter
+    demands: Mapping[str, Demand]
+    ids: bool
+    generic: bool
+    padded: bool
+    attention: bool = False
+    values: dict[str, Value] = field(default_factory=dict)
+    raw: dict[str, PaddedSequence] = field(default_factory=dict)
+    """Columns of frames and series as they came in, `[T, B, width]`, by name."""
+    tokens: dict[str, str] = field(default_factory=dict)
+    """Columns of tokens as texts `[B, T]`, by name."""
+    rows: list[str] = field(default_factory=list)
+    """Int64 `[B, 1]` of anything, once an input has come in: the others have as many rows."""
+    axes: dict[str, Lengths] = field(default_factory=dict)
+    """The lengths of each time axis, by its name: `TIME`, which all sequences of the model share,
+    and one for each `CharactersInput`."""
+
+    def steps(self, name: str) -> PaddedSequence:
+        """The sequence that the node `name` gives."""
+        value = self.values[name]
+        assert isinstance(value, PaddedSequence), f"{name} gives no sequence"
+        return value
+
+    def vector(self, name: str) -> str:
+        """The vector `[B, width]` that the node `name` gives."""
+        value = self.values[name]
+        assert isinstance(value, Vector), f"{name} gives no vector"
+        return value.name
+
+    def canonical(self, name: str) -> str:
+        """The weight `name` as an initializer of that name."""
+        return self.emit.weight(name, self.weights[name])
+
+    def exact(self, name: str) -> NDArray[np.float64]:
+        """The weight `name` in double precision."""
+        return self.weights[name].astype(np.float64)
+
+
+def demands(plan: Plan) -> dict[str, Demand]:
+    """What is read of each node's value; dropout passes on what is asked of it."""
+    found: dict[str, Demand] = {}
+    for node in reversed(plan.nodes):
+        asked = _asks(plan, node, found.get(node.name, Demand()))
+        for source in sources(node):
+            known = found.get(source, Demand())
+            found[source] = Demand(
+                known.steps or asked.steps,
+                known.last or asked.last,
+                known.finals | asked.finals,
+            )
+    return found
+
+
+def reads_last(plan: Plan, pool: Pool) -> bool:
+    """Whether a pooling of kind "last" reads a layer, which knows its own last outputs."""
+    source = plan.node(pool.source)
+    while isinstance(source, Dropout):
+        source = plan.node(source.source)
+    return isinstance(source, Recurrent)
+
+
+def _asks(plan: Plan, node: Node, asked: Demand) -> Demand:
+    match node:
+        case Dropout():
+            return asked
+        case Pool(kind="last") if reads_last(plan, node):
+            return Demand(last=True)
+        case FinalState():
+            return Demand(finals=frozenset([node.state]))
+        case _:
+            return Demand(steps=True)

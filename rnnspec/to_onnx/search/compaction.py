@@ -1,0 +1,207 @@
+"""The loop of a search, with the rows that have ended left out.
+
+A row that has ended costs as much as one that has not for as long as it stays in the batch, and one
+long answer would let all others wait. So an outer loop takes the rows that are still active
+together, and an inner loop runs the steps until a quarter of them has ended; what the decoder reads
+of its rows (memory, keys) is gathered once each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnspec.to_onnx.attention import State
+from rnnspec.to_onnx.emitter import BOOL, INT64, Emitter, Extent
+from rnnspec.to_onnx.lowering import BATCH, Lowering
+from rnnspec.to_onnx.rows import ACTIVE, ACTIVE_HYPOTHESES, Rows
+from rnnspec.to_onnx.search.loop import Limits, Loop
+
+LEFT, LEFT_HYPOTHESES = "left", "left_hypotheses"
+"""Of the rows that go on to the next phase."""
+ALL_STEPS = "all_steps"
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """A value `[B, *extents]` that each step tells, and what stands for it where a row has ended
+    before. `sizes`, int64, are the numbers behind the extents."""
+
+    value: str
+    kind: int
+    extents: tuple[Extent, ...]
+    sizes: str
+    fill: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The next states, whether each row is still active, bool `[B]`, and what is told."""
+
+    states: Sequence[str]
+    active: str
+    told: Sequence[Tell]
+
+
+Run = Callable[[Emitter, Rows, str, str, Sequence[str]], Step]
+"""`(emit, rows, step, active, states)`: emit one step of these rows."""
+
+
+class Phases:
+    """One search. `states` have one value a hypothesis, then `of_rows` one a row."""
+
+    def __init__(
+        self,
+        low: Lowering,
+        name: str,
+        rows: Rows,
+        limits: Limits,
+        states: Sequence[State],
+        of_rows: Sequence[State] = (),
+    ) -> None:
+        self._low, self._name, self._rows, self._limits = low, name, rows, limits
+        self._states, self._by_hypothesis = [*states, *of_rows], len(states)
+
+    def run(self, run: Run) -> list[str]:
+        """What the steps told, each `[U, B, *extents]`, with one step of nothing at the end."""
+        low, name = self._low, self._name
+        first = self._first_rows()
+        outer = Loop(low.emit, f"{name}.phases")
+        emit = outer.emit
+        done = outer.state(f"{name}.done", low.emit.integer(0), INT64, [])
+        chosen = outer.state(f"{name}.rows", first, INT64, [ACTIVE])
+        initial = self._chosen(
+            low.emit, first, [s.initial for s in self._states], bool(self._limits.rows)
+        )
+        before = [
+            outer.state(
+                state.name, value, state.kind, self._extents(place, ACTIVE, ACTIVE_HYPOTHESES)
+            )
+            for place, (state, value) in enumerate(zip(self._states, initial, strict=True))
+        ]
+        count = emit.op("Shape", [chosen], f"{name}.count")
+        rows = Rows(emit, count, self._rows.width, chosen)
+        told, (active, *states), steps = self._steps(emit, rows, done, before, run)
+        taken = emit.op("Shape", [steps[0]], f"{name}.taken", {"start": 0, "end": 1})
+        taken = emit.op("Squeeze", [taken], f"{name}.taken.number")
+        found = emit.op("NonZero", [active], f"{name}.places.line")
+        places = emit.op("Squeeze", [found, emit.integers(0)], f"{name}.places")
+        following = [
+            emit.op("Add", [done, taken], f"{name}.done.next"),
+            emit.op("Gather", [chosen, places], f"{name}.rows.next"),
+            *self._chosen(emit, places, states, True),
+            *self._all(outer, rows, chosen, told, steps),
+        ]
+        after: list[list[Extent]] = [[], [LEFT]]
+        after += [self._extents(n, LEFT, LEFT_HYPOTHESES) for n in range(len(states))]
+        after += [[ALL_STEPS, BATCH, *tell.extents] for tell in told]
+        within = emit.op("Less", [following[0], self._limits.trips], f"{name}.within")
+        going = emit.op("And", [self._some(emit, places), within], f"{name}.going_on")
+        start = self._some(low.emit, first)
+        last, _ = outer.close(self._limits.trips, going, following, (), start, after)
+        ends = last[-len(told) :]
+        return [self._with_one(low.emit, t, v, 0) for t, v in zip(told, ends, strict=True)]
+
+    def _first_rows(self) -> str:
+        """Int64: the rows that may have a step at all."""
+        emit, name = self._low.emit, f"{self._name}.first_rows"
+        if not self._limits.rows:
+            return self._rows.numbers(self._rows.batch)
+        some = emit.op("Greater", [self._limits.rows, emit.integer(0)], f"{name}.some")
+        found = emit.op("NonZero", [some], f"{name}.line")
+        return emit.op("Squeeze", [found, emit.integers(0)], name)
+
+    def _some(self, emit: Emitter, rows: str) -> str:
+        size = emit.op("Size", [rows], f"{rows}.size")
+        return emit.op("Greater", [size, emit.integer(0)], f"{rows}.some")
+
+    def _extents(self, place: int, row: str, hypothesis: str) -> list[Extent]:
+        """Of a state, with these names for the dimensions of rows and of hypotheses."""
+        several = place < self._by_hypothesis and self._rows.width > 1
+        return [hypothesis if several else row, *self._states[place].extents]
+
+    def _chosen(self, emit: Emitter, places: str, states: Sequence[str], some: bool) -> list[str]:
+        """States of the rows at `places`; unless only `some` are there, those of all."""
+        if not some:
+            return list(states)
+        each, width = places, self._rows.width
+        if width > 1:
+            column = emit.op("Unsqueeze", [places, emit.integers(1)], f"{places}.column")
+            first = emit.op("Mul", [column, emit.integer(width)], f"{places}.first")
+            own = emit.constant(np.arange(width), f"integers.below_{width}")
+            grid = emit.op("Add", [first, own], f"{places}.grid")
+            each = emit.op("Reshape", [grid, emit.integers(-1)], f"{places}.each")
+        return [
+            emit.op("Gather", [value, each if n < self._by_hypothesis else places], f"{value}.left")
+            for n, value in enumerate(states)
+        ]
+
+    def _steps(
+        self, emit: Emitter, rows: Rows, done: str, before: Sequence[str], run: Run
+    ) -> tuple[Sequence[Tell], list[str], list[str]]:
+        """The inner loop: what is told, the last of `active` and the states, and the values of what
+        is told, `[u, A, …]`."""
+        name = self._name
+        inner = Loop(emit, f"{name}.steps")
+        true = emit.constant(np.array(True), "true")
+        all_active = emit.op("Expand", [true, rows.batch], f"{name}.all_active")
+        active = inner.state(f"{name}.active", all_active, BOOL, [ACTIVE])
+        states = [
+            inner.state(
+                state.name, value, state.kind, self._extents(place, ACTIVE, ACTIVE_HYPOTHESES)
+            )
+            for place, (state, value) in enumerate(zip(self._states, before, strict=True))
+        ]
+        number = inner.emit.op("Add", [inner.step, done], f"{name}.step.number")
+        step = run(inner.emit, rows, number, active, states)
+        flags = inner.emit.op("Cast", [step.active], f"{name}.flags", {"to": INT64})
+        left = inner.emit.op("ReduceSum", [flags], f"{name}.left", {"keepdims": 0})
+        going = inner.emit.op("Greater", [left, self._least(emit, rows)], f"{name}.many_left")
+        trips = emit.op("Sub", [self._limits.trips, done], f"{name}.trips_left")
+        told = [(tell.value, tell.kind, [ACTIVE, *tell.extents]) for tell in step.told]
+        last, found = inner.close(trips, going, [step.active, *step.states], told)
+        return step.told, last, found
+
+    def _least(self, emit: Emitter, rows: Rows) -> str:
+        """Int64 `[]`: with no more active rows than this many a new phase begins."""
+        name = f"{self._name}.least"
+        count = emit.op("Squeeze", [rows.batch], f"{name}.count")
+        most = emit.op("Mul", [count, emit.integer(3)], f"{name}.times_3")
+        return emit.op("Div", [most, emit.integer(4)], name)
+
+    def _all(
+        self, outer: Loop, rows: Rows, chosen: str, told: Sequence[Tell], steps: Sequence[str]
+    ) -> list[str]:
+        """All steps so far and those of this phase, `[U, B, …]`: rows that are not active any more
+        have nothing to tell."""
+        emit, name, low = outer.emit, f"{self._name}.told", self._low
+        none = emit.op("Expand", [rows.batch, self._rows.batch], f"{name}.none")
+        numbers = rows.numbers(rows.batch)
+        inverse = emit.op("ScatterElements", [none, chosen, numbers], f"{name}.inverse")
+        found = []
+        for tell, value in zip(told, steps, strict=True):
+            parts = (
+                [emit.integers(0), self._rows.batch, tell.sizes]
+                if tell.sizes
+                else [emit.integers(0), self._rows.batch]
+            )
+            shape = low.emit.op("Concat", parts, f"{name}.shape", {"axis": 0})
+            empty = low.emit.op("Expand", [self._fill(low.emit, tell), shape], f"{name}.empty")
+            so_far = outer.state(name, empty, tell.kind, [ALL_STEPS, BATCH, *tell.extents])
+            more = self._with_one(emit, tell, value, 1)
+            every = emit.op("Gather", [more, inverse], f"{name}.every", {"axis": 1})
+            found.append(emit.op("Concat", [so_far, every], f"{name}.so_far", {"axis": 0}))
+        return found
+
+    def _fill(self, emit: Emitter, tell: Tell) -> str:
+        return emit.integer(int(tell.fill)) if tell.kind == INT64 else emit.number(tell.fill)
+
+    def _with_one(self, emit: Emitter, tell: Tell, value: str, axis: int) -> str:
+        """`value` with one more element on an axis, which tells nothing."""
+        rank = 2 + len(tell.extents)
+        pads = [0] * (2 * rank)
+        pads[rank + axis] = 1
+        inputs = [value, emit.integers(*pads), self._fill(emit, tell)]
+        return emit.op("Pad", inputs, f"{value}.and_none")

@@ -1,0 +1,78 @@
+"""Weights as they start: drawn by seed, or taken from the facts of the data."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import torch
+from torch import Tensor
+
+from rnnspec.cells.initializers import (
+    Constant,
+    Glorot,
+    Identity,
+    Normal,
+    Orthogonal,
+    Spectral,
+    Uniform,
+)
+from rnnspec.plan import Facts, NumericFacts, Plan, Weight
+from rnnspec.plan.nodes import ForecastOutput, FramesInput, Input, Output, WindowMoments
+from rnnspec.plan.weights import FromData, Vectors
+
+
+def drawn(weight: Weight, plan: Plan, facts: Facts, generator: torch.Generator) -> Tensor:
+    """A new tensor of the weight's shape. The formulas stand in `rnnspec.cells.initializers`."""
+    shape = weight.shape
+    match weight.start:
+        case Uniform(bound):
+            return _uniform(shape, generator) * bound
+        case Normal(deviation):
+            return torch.randn(shape, generator=generator) * deviation
+        case Constant(value):
+            return torch.full(shape, value)
+        case Glorot():
+            return _uniform(shape, generator).mul(sqrt(6 / sum(shape)))
+        case Orthogonal(gain):
+            return _orthogonal(shape, generator) * gain
+        case Identity(gain):
+            return torch.eye(*shape) * gain
+        case Spectral(radius):
+            matrix = _uniform(shape, generator)
+            largest = torch.linalg.eigvals(matrix).abs().max().clamp(min=1e-12)
+            return matrix.mul(radius / largest)
+        case Vectors(pad):
+            vectors = torch.randn(shape, generator=generator)
+            if pad:
+                vectors[0] = 0.0
+            return vectors
+        case FromData(what):
+            return _from_data(what, weight, plan, facts)
+
+
+def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Within [-1, 1]."""
+    return torch.rand(shape, generator=generator) * 2 - 1
+
+
+def _orthogonal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """By the QR decomposition of a normal matrix, signs made unique by R's diagonal."""
+    normal = torch.randn(max(shape), min(shape), generator=generator)
+    q, r = torch.linalg.qr(normal)
+    tall: Tensor = q * torch.where(r.diagonal() < 0, -1.0, 1.0)
+    return tall if shape[0] >= shape[1] else tall.t().contiguous()
+
+
+def _from_data(what: str, weight: Weight, plan: Plan, facts: Facts) -> Tensor:
+    node = plan.node(weight.name.rpartition(".")[0])
+    assert isinstance(node, Input | Output | WindowMoments)
+    # A forecast goes on as its past, and is scaled as that is.
+    ends = isinstance(node, Output) and not isinstance(node, ForecastOutput)
+    known = (facts.outputs if ends else facts.inputs)[node.column]
+    assert isinstance(known, NumericFacts)
+    values = list(known.deviation if what == "deviation" else known.mean)
+    if isinstance(node, FramesInput) and node.elapsed is not None:
+        del values[node.elapsed]
+    exact = torch.tensor(values, dtype=torch.float64)
+    rounded = exact.float()
+    return (exact - rounded).float() if what == "rest" else rounded
