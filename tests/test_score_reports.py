@@ -247,7 +247,7 @@ def test_warnings_of_a_build_are_in_its_report(
     write_data(tmp_path)
     spec = tmp_path / "tiny.yaml"
     spec.write_text(json.dumps(SPECS["class"]))
-    monkeypatch.setattr("rnnspec.train.loop.numbers_for", _numbers_with_a_warning)
+    monkeypatch.setattr("rnnspec.train.loop.precision_for", _numbers_with_a_warning)
     result = build(load_spec(spec), tmp_path / "builds", Silent())
     assert result.folder.read_state()["warnings"] == ["slow today"]
     assert "slow today" in result.folder.report.read_text(encoding="utf-8")
