@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnspec.cells import compile_cell, mistakes_of
-from rnnspec.cells.definition import CellSource
+from rnnspec.cells.graph import CellSource
 from rnnspec.cells.library import BUILTIN, builtin_source
 from rnnspec.errors import CellError
 

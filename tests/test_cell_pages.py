@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from rnnspec.cells import Cell, CellSource, ParameterSource, builtin_cell, builtin_names, kernels
+from rnnspec.cells import Cell, CellSource, ParameterSource, builtin_cell, builtin_names
 from rnnspec.cells import compile_cell as compiled
 from rnnspec.cells.cost import work
 from rnnspec.cells.initializers import Constant
+from rnnspec.cells.library import ONNX_OPERATORS, TORCH_KERNELS
 from rnnspec.cells.page import page
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.plan.weights import weights_of
@@ -101,13 +102,13 @@ def _rows(cell: Cell, heading: str) -> tuple[tuple[str, ...], ...]:
 def test_the_table_of_torch_kernels_is_that_of_the_back_end() -> None:
     from rnnspec.to_torch.native import NATIVE
 
-    assert set(kernels.TORCH) == set(NATIVE)
+    assert set(TORCH_KERNELS) == set(NATIVE)
 
 
 def test_the_table_of_onnx_operators_is_that_of_the_back_end() -> None:
     from rnnspec.to_onnx.native import NATIVE
 
-    assert dict(kernels.ONNX) == {name: operator.title for name, operator in NATIVE.items()}
+    assert dict(ONNX_OPERATORS) == {name: operator.title for name, operator in NATIVE.items()}
 
 
 def _kernels(cell: Cell) -> dict[str, tuple[str, str]]:

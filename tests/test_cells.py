@@ -21,8 +21,8 @@ from rnnspec.cells import (
     identify,
     match,
 )
+from rnnspec.cells.graph import parameter_roles
 from rnnspec.cells.initializers import Orthogonal, Spectral
-from rnnspec.cells.roles import parameter_roles
 from rnnspec.errors import CellError
 from rnnspec.reference import step
 from rnnspec.reference.functions import FUNCTIONS as NUMPY_FUNCTIONS

@@ -16,7 +16,7 @@ from rnnspec.cells import (
     builtin_names,
     identify,
 )
-from rnnspec.cells.definition import ParameterSource
+from rnnspec.cells.graph import ParameterSource
 from rnnspec.cells.schedule import ACTIVATIONS, JoinedProduct, Loop, Scan, schedule
 from rnnspec.to_torch.derivatives import DERIVATIVES, of_activation
 from rnnspec.to_torch.functions import OPERATIONS

@@ -10,10 +10,10 @@ from pydantic import TypeAdapter
 
 from rnnspec.cells import builtin_cell, builtin_names, builtin_text, compile_cell
 from rnnspec.cells.initializers import (
-    CellStart,
     Constant,
     Glorot,
     Identity,
+    Initializer,
     Normal,
     Orthogonal,
     Spectral,
@@ -28,7 +28,7 @@ from rnnspec.spec.init import Init, start_of
 from rnnspec.to_torch import Model
 from tests.models import frames_facts, layers_plan
 
-INITS: list[tuple[Any, CellStart]] = [
+INITS: list[tuple[Any, Initializer]] = [
     ({"uniform": 0.5}, Uniform(0.5)),
     ({"normal": 0.1}, Normal(0.1)),
     ({"constant": -1.0}, Constant(-1.0)),
@@ -71,7 +71,7 @@ def test_the_file_of_a_built_in_cell_is_a_cell_of_the_spec(name: str) -> None:
 
 
 @pytest.mark.parametrize(("written", "start"), INITS, ids=str)
-def test_an_init_is_its_start_and_reads_back(written: object, start: CellStart) -> None:
+def test_an_init_is_its_start_and_reads_back(written: object, start: Initializer) -> None:
     adapter: TypeAdapter[Init] = TypeAdapter(Init)
     init = adapter.validate_python(written)
     assert start_of(init) == start
@@ -97,7 +97,7 @@ def test_the_forget_bias_goes_before_the_other_biases() -> None:
 
 
 @pytest.mark.parametrize(("written", "start"), INITS, ids=str)
-def test_weights_start_as_chosen(written: object, start: CellStart) -> None:
+def test_weights_start_as_chosen(written: object, start: Initializer) -> None:
     plan = layers_plan({"cell": "rnn", "units": 40, "init": {"recurrent": written}})
     model = Model(plan)
     model.start(frames_facts(), seed=0)

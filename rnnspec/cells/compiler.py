@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rnnspec.cells.definition import RESERVED_SIZES, CellSource
 from rnnspec.cells.expressions import Expressions, error, near
 from rnnspec.cells.functions import FUNCTIONS
-from rnnspec.cells.graph import Cell, Graph, Node, Shape
+from rnnspec.cells.graph import RESERVED_SIZES, Cell, CellSource, Graph, Node, Shape
 from rnnspec.cells.initializers import MATRIX_ONLY, SQUARE_ONLY
 from rnnspec.cells.syntax import Equation, Place, parsed
 from rnnspec.errors import CellError

@@ -6,11 +6,10 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
-from rnnspec.cells.definition import CellSource
 from rnnspec.cells.functions import FUNCTIONS
-from rnnspec.cells.graph import Node, Shape
-from rnnspec.cells.shapes import Sizes
+from rnnspec.cells.graph import CellSource, Node, Shape
 from rnnspec.cells.syntax import Binary, Call, Equation, Expression, Name, Negated, Number, Place
 from rnnspec.errors import CellError
 
@@ -21,6 +20,38 @@ _ELEMENTWISE = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 
 class Unknown(Exception):
     """There is no value, because of a mistake that is noted already."""
+
+
+@dataclass(slots=True)
+class Sizes:
+    """Union-find over size names; fresh ones (`?1`) take the name that use gives them."""
+
+    parent: dict[str, str] = field(default_factory=dict)
+
+    def fresh(self) -> str:
+        name = f"?{len(self.parent)}"
+        self.parent[name] = name
+        return name
+
+    def find(self, size: str) -> str:
+        while self.parent.get(size, size) != size:
+            size = self.parent[size]
+        return size
+
+    def unify(self, one: str, other: str) -> bool:
+        """Make both sizes one; False if they are two different known sizes."""
+        one, other = self.find(one), self.find(other)
+        if one == other:
+            return True
+        if not one.startswith("?"):
+            one, other = other, one
+        if not one.startswith("?"):
+            return False
+        self.parent[one] = other
+        return True
+
+    def settle(self, shape: Shape) -> Shape:
+        return tuple("units" if s.startswith("?") else s for s in map(self.find, shape))
 
 
 class Expressions:

@@ -1,27 +1,69 @@
-"""A cell as a graph of operations in single assignment: what every back end lowers."""
+"""A cell: its definition, as an author writes it, and its graph, which every back end lowers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from rnnspec.cells.initializers import CellStart
+from rnnspec.cells.initializers import Initializer
 
-Op = Literal[
-    "input", "state", "parameter", "constant", "matmul", "add", "sub", "mul", "div", "neg", "pow"
-]
-"""The primitive operations; a node's `op` is one of these or the name of a function."""
+RESERVED_SIZES = ("inputs", "units")
+"""Sizes every cell has: the width of the step's input, and the layer's `units`."""
 
 Shape = tuple[str, ...]
 """Sizes by name: `()` a scalar, `("units",)` a vector, `("units", "inputs")` a matrix."""
+
+Role = Literal["input", "recurrent", "bias"]
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSource:
+    """Settings of a parameter beyond its use in the equations.
+
+    `shape` is needed where use leaves it open or the name breaks the naming rule, and for a single
+    number, `()`, which would be taken for a vector. `start` None means uniform within
+    1/sqrt(units). A parameter that is not `trained` keeps its initial value.
+    """
+
+    shape: Shape | None = None
+    start: Initializer | None = None
+    trained: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CellSource:
+    """A cell before it is compiled.
+
+    `states`: names, each of width `units`, or a mapping of names to size names. `output`: a state
+    or an assigned name, the first state if None. `inputs`: further inputs beside `x`, one number
+    for each row and step. `sizes`: size names of the cell's own, to which a layer gives numbers.
+    `constants`: names that stand for numbers.
+    """
+
+    name: str
+    states: Sequence[str] | Mapping[str, str]
+    equations: str
+    output: str | None = None
+    paper: str = ""
+    inputs: Sequence[str] = ()
+    sizes: Sequence[str] = ()
+    constants: Mapping[str, float] = field(default_factory=dict)
+    parameters: Mapping[str, ParameterSource] = field(default_factory=dict)
+
+    def state_sizes(self) -> dict[str, str]:
+        """Each state and the name of its width."""
+        if isinstance(self.states, Mapping):
+            return dict(self.states)
+        return dict.fromkeys(self.states, "units")
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """One value of one step. `args` are indices of earlier nodes.
 
-    `name` is set for input, state and parameter, `value` for constant, both empty otherwise.
+    `op` is the name of a function, or one of: input, state, parameter, constant, matmul, add, sub,
+    mul, div, neg, pow. `name` is set for input, state and parameter, `value` for constant.
     `matmul` has a matrix parameter first and a vector second.
     """
 
@@ -34,7 +76,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Nodes in order of computation, each value once (equal expressions share a node)."""
+    """Nodes in single assignment and order of computation; equal expressions share a node."""
 
     nodes: tuple[Node, ...]
     next_states: Mapping[str, int]
@@ -63,9 +105,9 @@ class Cell:
     `states` and `parameters` map names to shapes over the size names `inputs` (width of the step's
     input `x`), `units` and `own_sizes`; both keep the order of the source. `inputs` are further
     inputs beside `x`, one number for each row and step. `output` is the state or name whose new
-    value the layer gives at each step. `starts` holds the parameters that do not start uniformly
-    within 1/sqrt(units), `fixed` those that are not trained. `constants` are numbers by the names
-    that the equations give them.
+    value the layer gives at each step. `starts` holds the initializers of parameters that do not
+    start uniformly within 1/sqrt(units), `fixed` the parameters that are not trained. `constants`
+    are numbers by name.
     """
 
     name: str
@@ -75,7 +117,7 @@ class Cell:
     graph: Graph
     inputs: tuple[str, ...] = ()
     own_sizes: tuple[str, ...] = ()
-    starts: Mapping[str, CellStart] = field(default_factory=dict)
+    starts: Mapping[str, Initializer] = field(default_factory=dict)
     fixed: frozenset[str] = frozenset()
     constants: Mapping[str, float] = field(default_factory=dict)
     equations: str = field(default="", repr=False)
@@ -91,3 +133,18 @@ class Cell:
     def output_size(self) -> str:
         """The name of the output's width."""
         return self.graph.nodes[self.graph.output].shape[0]
+
+
+def parameter_roles(cell: Cell) -> dict[str, Role]:
+    """The role of each parameter: "input" for matrices applied to `x`, "recurrent" for all others,
+    "bias" for vectors and single numbers."""
+    nodes = cell.graph.nodes
+    applied = {
+        nodes[node.args[0]].name
+        for node in nodes
+        if node.op == "matmul" and nodes[node.args[1]].op == "input"
+    }
+    return {
+        name: "bias" if len(shape) < 2 else "input" if name in applied else "recurrent"
+        for name, shape in cell.parameters.items()
+    }

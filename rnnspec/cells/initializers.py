@@ -55,7 +55,7 @@ class Spectral:
     radius: float
 
 
-CellStart = Uniform | Normal | Constant | Glorot | Orthogonal | Identity | Spectral
+Initializer = Uniform | Normal | Constant | Glorot | Orthogonal | Identity | Spectral
 MATRIX_ONLY = (Glorot, Orthogonal, Identity, Spectral)
 """Starts that need a matrix; `Identity` and `Spectral` a square one."""
 SQUARE_ONLY = (Identity, Spectral)

@@ -1,15 +1,15 @@
-"""The built-in cells, read from their files, and the search for one that a cell is equal to."""
+"""The built-in cells: their files, the kernels for them, and which of them a given cell equals."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from rnnspec.cells.compiler import compile_cell
-from rnnspec.cells.definition import CellSource, ParameterSource
-from rnnspec.cells.graph import Cell
-from rnnspec.cells.initializers import CellStart, Constant, Identity, Spectral, Uniform
+from rnnspec.cells.graph import Cell, CellSource, ParameterSource
+from rnnspec.cells.initializers import Constant, Identity, Initializer, Spectral, Uniform
 from rnnspec.cells.matching import Match, match
 
 BUILTIN = (
@@ -33,17 +33,38 @@ BUILTIN = (
 )
 """Names of the built-in cells; each is the file `builtin/NAME.yaml`."""
 
-_STARTS: dict[str, type[Uniform | Identity | Constant | Spectral]] = {
+TORCH_KERNELS: Mapping[str, str] = {
+    "rnn": "torch.rnn_tanh",
+    "lstm": "torch.lstm",
+    "gru": "torch.gru",
+}
+"""Built-in cell to torch's kernel for it; a test holds it equal to `to_torch/native.py`."""
+
+ONNX_OPERATORS: Mapping[str, str] = {
+    "rnn": "RNN",
+    "rnn_relu": "RNN with Relu",
+    "indrnn": "RNN with Relu and a diagonal R",
+    "lstm": "LSTM",
+    "lstm_peephole": "LSTM with peepholes P",
+    "lstm_coupled": "LSTM with input_forget=1",
+    "lstm_projected": "LSTM with R = U P",
+    "gru": "GRU with linear_before_reset=1",
+    "gru_reset_before": "GRU with linear_before_reset=0",
+}
+"""Built-in cell to the ONNX operator for it, with its attributes; a test holds it equal to
+`to_onnx/native.py`."""
+
+_INITIALIZERS: dict[str, type[Uniform | Identity | Constant | Spectral]] = {
     "uniform": Uniform,
     "identity": Identity,
     "constant": Constant,
     "spectral": Spectral,
 }
-"""The starts that built-in files use, each with its one number."""
+"""The initializers in the files of built-in cells; each has one number."""
 
 
 def builtin_names() -> tuple[str, ...]:
-    """Names a layer's `cell:` may have without a definition of its own."""
+    """The names of the built-in cells."""
     return BUILTIN
 
 
@@ -59,7 +80,7 @@ def builtin_cell(name: str) -> Cell:
 
 
 def builtin_source(name: str) -> CellSource:
-    """The definition of a built-in cell, as its file has it."""
+    """The definition in the file of a built-in cell."""
     from rnnspec.source.yaml12 import load
 
     data = load(builtin_text(name), f"{name}.yaml").data
@@ -73,10 +94,10 @@ def builtin_source(name: str) -> CellSource:
 def _parameter(
     shape: list[str] | None = None, init: dict[str, Any] | None = None, trained: bool = True
 ) -> ParameterSource:
-    start: CellStart | None = None
+    start: Initializer | None = None
     if init is not None:
         ((kind, value),) = init.items()
-        start = _STARTS[kind](value)
+        start = _INITIALIZERS[kind](value)
     return ParameterSource(None if shape is None else tuple(shape), start, trained)
 
 

@@ -8,12 +8,16 @@ from dataclasses import astuple, dataclass
 from math import prod
 from textwrap import dedent, wrap
 
-from rnnspec.cells import kernels
 from rnnspec.cells.cost import Work, work
-from rnnspec.cells.definition import RESERVED_SIZES
 from rnnspec.cells.functions import FUNCTIONS
-from rnnspec.cells.graph import Cell, Shape
-from rnnspec.cells.library import builtin_names, builtin_text, identify
+from rnnspec.cells.graph import RESERVED_SIZES, Cell, Shape
+from rnnspec.cells.library import (
+    ONNX_OPERATORS,
+    TORCH_KERNELS,
+    builtin_names,
+    builtin_text,
+    identify,
+)
 from rnnspec.cells.matching import Match
 
 DEFAULT_INPUTS = 64
@@ -144,8 +148,8 @@ def _kernels(cell: Cell, match: Match | None) -> Iterable[Row]:
     """What each target computes the cell with, and why."""
     renamed = _renamed(match)
     for target, table, without, kind in (
-        ("PyTorch", kernels.TORCH, "generic", "torch kernel"),
-        ("ONNX", kernels.ONNX, "Scan", "ONNX operator"),
+        ("PyTorch", TORCH_KERNELS, "generic", "torch kernel"),
+        ("ONNX", ONNX_OPERATORS, "Scan", "ONNX operator"),
     ):
         if match is None:
             yield target, without, "the equations are not those of a built-in cell"

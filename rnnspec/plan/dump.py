@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from rnnspec.cells import Cell
-from rnnspec.cells.initializers import CellStart
+from rnnspec.cells.initializers import Initializer
 from rnnspec.plan.nodes import Decoder, Node, Plan, Recurrent, Search
 from rnnspec.plan.verify import shapes
 from rnnspec.plan.weights import FromData, weights, weights_of
@@ -81,7 +81,7 @@ def _search(search: Search) -> str:
 
 def _starts(node: Recurrent) -> list[str]:
     """The starts a layer chooses, a line each: `layers.0 starts U, V by Orthogonal(1.0)`."""
-    names: dict[CellStart, list[str]] = {}
+    names: dict[Initializer, list[str]] = {}
     for name, start in node.starts:
         names.setdefault(start, []).append(name)
     lines = []

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rnnspec.cells import Cell
-from rnnspec.cells.initializers import CellStart
-from rnnspec.cells.zoneout import with_zoneout
+from rnnspec.cells.initializers import Initializer
+from rnnspec.cells.rewrites import with_zoneout
 
 Direction = Literal["forward", "reverse", "bidirectional"]
 PoolKind = Literal["last", "mean", "max", "attention"]
@@ -60,7 +60,7 @@ class Recurrent:
     `given`, in either direction, or 0 where the name is empty.
     `starts` are the starts of parameters that go before those of the cell, `l2` is the factor of
     `sum(w^2) / 2` over its trained parameters in the loss. While training, `recurrent_dropout` and
-    `zoneout` are at work (`rnnspec.cells.zoneout`, `rnnspec.cells.recurrent_dropout`); zoneout also
+    `zoneout` are at work (`rnnspec.cells.rewrites`); zoneout also
     changes the answers: back ends lower `answering_cell`.
     """
 
@@ -76,7 +76,7 @@ class Recurrent:
     given: tuple[str, ...] = ()
     recurrent_dropout: float = 0.0
     zoneout: float = 0.0
-    starts: tuple[tuple[str, CellStart], ...] = ()
+    starts: tuple[tuple[str, Initializer], ...] = ()
     l2: float = 0.0
 
     @property

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from rnnspec import spec as language
 from rnnspec.cells import Cell
-from rnnspec.cells.initializers import CellStart, Constant
-from rnnspec.cells.roles import parameter_roles
+from rnnspec.cells.graph import parameter_roles
+from rnnspec.cells.initializers import Constant, Initializer
 from rnnspec.errors import DataError
 from rnnspec.plan.nodes import (
     Dense,
@@ -159,9 +159,9 @@ def from_vector(source: Read, nodes: list[Node]) -> Given:
     return given
 
 
-def _starts(layer: language.Layer, cell: Cell) -> dict[str, CellStart]:
+def _starts(layer: language.Layer, cell: Cell) -> dict[str, Initializer]:
     """Starts that the layer chooses: of parameters of which the cell itself says nothing."""
-    found: dict[str, CellStart] = {}
+    found: dict[str, Initializer] = {}
     by_role = {role: init for role, init in layer.init if init is not None}
     for name, role in parameter_roles(cell).items():
         if name in cell.starts:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
 
-from rnnspec.cells.initializers import CellStart, Constant, Uniform
+from rnnspec.cells.initializers import Constant, Initializer, Uniform
 from rnnspec.plan.nodes import (
     Attend,
     CopyMix,
@@ -50,7 +50,7 @@ class FromData:
     what: str
 
 
-Start = CellStart | Vectors | FromData
+Start = Initializer | Vectors | FromData
 
 
 HIGHWAY_BIAS = Constant(-1.0)

@@ -172,7 +172,7 @@ def masks_have_dropout(spec: Spec) -> Iterator[Finding]:
 
 
 def recurrent_dropout_has_products(spec: Spec) -> Iterator[Finding]:
-    from rnnspec.cells.roles import recurrent_operands
+    from rnnspec.cells.rewrites import recurrent_operands
 
     for path, layer, cell in layers_with_cells(spec):
         if layer.recurrent_dropout and not recurrent_operands(cell):
@@ -194,7 +194,7 @@ def forget_bias_has_a_gate(spec: Spec) -> Iterator[Finding]:
 
 
 def inits_have_parameters(spec: Spec) -> Iterator[Finding]:
-    from rnnspec.cells.roles import parameter_roles
+    from rnnspec.cells.graph import parameter_roles
 
     for path, layer, cell in layers_with_cells(spec):
         roles = parameter_roles(cell)

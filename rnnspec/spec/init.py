@@ -10,7 +10,7 @@ from rnnspec.spec.base import Positive
 from rnnspec.spec.choice import OneOf, Option, Valued
 
 if TYPE_CHECKING:
-    from rnnspec.cells.initializers import CellStart
+    from rnnspec.cells.initializers import Initializer
 
 
 class Uniform(Valued):
@@ -78,7 +78,7 @@ Init = Annotated[
 ]
 
 
-def start_of(init: Init) -> CellStart:
+def start_of(init: Init) -> Initializer:
     """What the language of cells calls it."""
     from rnnspec.cells import initializers
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from rnnspec.cells.phases import Delay, JoinedProduct, Loop, Scan, Whole
-from rnnspec.cells.schedule import schedule
+from rnnspec.cells.schedule import Delay, JoinedProduct, Loop, Scan, Whole, schedule
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.to_onnx.emitter import FLOAT
 from rnnspec.to_onnx.functions import operation

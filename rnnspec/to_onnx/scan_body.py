@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 
 from rnnspec.cells.graph import Graph
-from rnnspec.cells.phases import Loop, Scan
 from rnnspec.cells.reassociate import closure, count_uses
+from rnnspec.cells.schedule import Loop, Scan
 from rnnspec.to_onnx.emitter import FLOAT, Emitter
 from rnnspec.to_onnx.functions import operation
 from rnnspec.to_onnx.lowering import BATCH

@@ -16,8 +16,8 @@ from torch.nn.functional import linear
 
 from rnnspec.cells import Cell
 from rnnspec.cells.bounds import is_bounded
-from rnnspec.cells.padding import CONTINUES, with_repeated_end
 from rnnspec.cells.reassociate import count_uses
+from rnnspec.cells.rewrites import CONTINUES, with_repeated_end
 from rnnspec.cells.schedule import Delay, JoinedProduct, Loop, Scan, Schedule, Whole, schedule
 from rnnspec.to_torch.functions import OPERATIONS
 from rnnspec.to_torch.loop import run_loop

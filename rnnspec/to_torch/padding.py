@@ -1,4 +1,4 @@
-"""Where a row of a padded batch repeats its last step (`rnnspec.cells.padding`)."""
+"""Where a row of a padded batch repeats its last step (`rnnspec.cells.rewrites`)."""
 
 from __future__ import annotations
 

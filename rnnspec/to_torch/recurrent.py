@@ -8,9 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnspec.cells import identify
-from rnnspec.cells.recurrent_dropout import with_recurrent_masks
-from rnnspec.cells.zoneout import MASK as ZONEOUT_MASK
-from rnnspec.cells.zoneout import with_zoneout_masks
+from rnnspec.cells.rewrites import ZONEOUT_MASK, with_recurrent_masks, with_zoneout_masks
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.to_torch.generic import GenericKernel, States
 from rnnspec.to_torch.native import NATIVE, NativeKernel
@@ -183,7 +181,7 @@ class MaskedKernel(nn.Module):
         return found
 
     def _mask(self, name: str, width: int, steps: Tensor, drawn: Drawn | None) -> Tensor:
-        """`[T, B, width]`: see `rnnspec.cells.zoneout` and `rnnspec.cells.recurrent_dropout`."""
+        """`[T, B, width]`: see `rnnspec.cells.rewrites`."""
         shape = (*steps.shape[:2], width)
         if name.startswith(ZONEOUT_MASK):
             rate = steps.new_full((1, 1, 1), self.zoneout).expand(shape)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from rnnspec.cells.graph import Cell
+from rnnspec.cells.graph import Cell, parameter_roles
 from rnnspec.cells.initializers import Constant, Orthogonal
-from rnnspec.cells.roles import parameter_roles
 from rnnspec.plan import Plan
 from rnnspec.plan.nodes import Pool, Recurrent
 from rnnspec.spec import Train

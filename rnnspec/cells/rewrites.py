@@ -1,0 +1,130 @@
+"""Rewrites of a cell's graph: recurrent dropout, zoneout, and rows that repeat their last step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from rnnspec.cells.functions import FUNCTIONS
+from rnnspec.cells.graph import Cell, Graph, Node, Shape
+
+RECURRENT_MASK = "recurrent_dropout."
+"""Prefix of the input that holds the recurrent dropout mask of a state."""
+ZONEOUT_MASK = "zoneout."
+"""Prefix of the input that holds the zoneout mask of a state."""
+CONTINUES = "padding.continues"
+"""The input that says, for each row and step, whether the row has more steps after this one."""
+
+
+# ---------------------------------------------------------------- recurrent dropout
+
+
+def recurrent_operands(cell: Cell) -> dict[int, str]:
+    """Operands of products that are a state's previous value, alone, under a function or times
+    another value: node to state."""
+    entering: dict[int, str] = {}
+    for index, node in enumerate(cell.graph.nodes):
+        unary = node.op == "neg" or (node.op in FUNCTIONS and len(node.args) == 1)
+        if node.op == "state":
+            entering[index] = node.name
+        elif unary or node.op == "mul":
+            states = [entering[arg] for arg in node.args if arg in entering]
+            if states:
+                entering[index] = states[0]
+    operands = cell.graph.products_by_operand()
+    return {index: state for index, state in entering.items() if index in operands}
+
+
+def with_recurrent_masks(cell: Cell) -> Cell:
+    """The cell that reads recurrent dropout masks as inputs `recurrent_dropout.STATE`, `[width]`.
+
+    A state is multiplied by its mask where its previous value enters the products of the
+    recurrence (`recurrent_operands`). The state itself, and what it adds element by element, are
+    not masked. A row has the same mask at all its steps and for all matrices (Gal and Ghahramani
+    2016, arXiv 1512.05287).
+    """
+    entering = recurrent_operands(cell)
+    nodes: list[Node] = []
+    places: list[int] = []
+    masked: dict[int, int] = {}
+    for index, node in enumerate(cell.graph.nodes):
+        args = [places[arg] for arg in node.args]
+        if node.op == "matmul" and node.args[1] in entering:
+            args[1] = masked[node.args[1]]
+        nodes.append(replace(node, args=tuple(args)))
+        places.append(len(nodes) - 1)
+        if index in entering:
+            mask = Node("input", (), node.shape, RECURRENT_MASK + entering[index])
+            if mask not in nodes:
+                nodes.append(mask)
+            nodes.append(Node("mul", (nodes.index(mask), places[index]), node.shape))
+            masked[index] = len(nodes) - 1
+    next_states = {state: places[index] for state, index in cell.graph.next_states.items()}
+    graph = Graph(tuple(nodes), next_states, places[cell.graph.output])
+    names = tuple(RECURRENT_MASK + state for state in dict.fromkeys(entering.values()))
+    return replace(cell, graph=graph, inputs=(*cell.inputs, *names))
+
+
+# ---------------------------------------------------------------- zoneout
+
+
+def with_zoneout(cell: Cell, rate: float) -> Cell:
+    """The cell that computes the expectation of zoneout at `rate`, as answers do."""
+    return _zoned_out(cell, lambda state, shape: Node("constant", (), (), value=rate))
+
+
+def with_zoneout_masks(cell: Cell) -> Cell:
+    """The cell that reads zoneout masks as inputs `zoneout.STATE`, `[width]`, as training does."""
+    changed = _zoned_out(cell, lambda state, shape: Node("input", (), shape, ZONEOUT_MASK + state))
+    return replace(changed, inputs=(*cell.inputs, *(ZONEOUT_MASK + state for state in cell.states)))
+
+
+def _zoned_out(cell: Cell, mask_of: Callable[[str, Shape], Node]) -> Cell:
+    """`next = m * old + (1 - m) * new` for every state (Krueger et al. 2016, arXiv 1606.01305).
+
+    `m` is drawn from 0 and 1 in training, and its probability in an answer. Equations that read
+    the new value of another state read it before zoneout, as in the paper's LSTM.
+    """
+    nodes = list(cell.graph.nodes)
+
+    def add(node: Node) -> int:
+        if node in nodes:
+            return nodes.index(node)
+        nodes.append(node)
+        return len(nodes) - 1
+
+    next_states: dict[str, int] = {}
+    one = add(Node("constant", (), (), value=1.0))
+    for state, new in cell.graph.next_states.items():
+        shape = cell.states[state]
+        old = add(Node("state", (), shape, state))
+        mask_node = mask_of(state, shape)
+        mask = add(mask_node)
+        kept = add(Node("mul", (mask, old), shape))
+        other = add(Node("sub", (one, mask), mask_node.shape))
+        taken = add(Node("mul", (other, new), shape))
+        next_states[state] = add(Node("add", (kept, taken), shape))
+    output = next_states.get(cell.output, cell.graph.output)
+    return replace(cell, graph=Graph(tuple(nodes), next_states, output))
+
+
+# ---------------------------------------------------------------- padding
+
+
+def with_repeated_end(graph: Graph) -> Graph:
+    """The graph in which a state keeps its value from before the step where a row has ended.
+
+    A loop over a padded batch also computes steps past the end of a row. If these read the input of
+    the last real step and the state before it again, they give that step's values again, as finite
+    as on the real step. Bounded cells (`rnnspec.cells.bounds`) do not need it.
+    """
+    nodes = list(graph.nodes)
+    leaves = {node.name: index for index, node in enumerate(nodes) if node.op == "state"}
+    flag = len(nodes)
+    nodes.append(Node("input", (), (), CONTINUES))
+    next_states: dict[str, int] = {}
+    for state, result in graph.next_states.items():
+        shape = nodes[leaves[state]].shape
+        next_states[state] = len(nodes)
+        nodes.append(Node("where", (flag, result, leaves[state]), shape))
+    return replace(graph, nodes=tuple(nodes), next_states=next_states)
