@@ -18,7 +18,7 @@ from rnnspec.errors import DataError
 from rnnspec.plan import Facts, resolve
 from rnnspec.spec import Spec
 from rnnspec.spec.check import findings
-from rnnspec.spec.formats import Quoting
+from rnnspec.spec.files import Quoting
 
 WORDS = {"column": "text", "as": "words"}
 CHARS = {"column": "text", "as": "chars"}

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from rnnspec.data.find import find_shards, find_sources
 from rnnspec.errors import DataError
-from rnnspec.spec.files import covers
-from rnnspec.spec.find import absent
+from rnnspec.spec.files import absent, covers
 from tests.data_rows import CLASS, WORDS, any_spec
 
 

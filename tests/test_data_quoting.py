@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnspec.data.readers import read
-from rnnspec.spec.formats import Quoting
+from rnnspec.spec.files import Quoting
 from tests.cli import right, wrong
 from tests.data_rows import error_of, rows_of
 

@@ -45,7 +45,7 @@ def check(
 
 
 def _line(loaded: LoadedSpec) -> str:
-    from rnnspec.spec.find import absent
+    from rnnspec.spec.files import absent
 
     data = loaded.spec.data
     missing = absent([*data.train_files, *data.valid_files], loaded.path.parent)
@@ -58,8 +58,7 @@ def _line(loaded: LoadedSpec) -> str:
 def _look_at_files(loaded: LoadedSpec) -> None:
     """Raises SpecError where the files of the spec cannot be those of a data set."""
     from rnnspec.errors import DataError, SpecError
-    from rnnspec.spec.find import files_of, find_files
-    from rnnspec.spec.formats import one_format
+    from rnnspec.spec.files import files_of, find_files, one_format
 
     data, folder, key = loaded.spec.data, loaded.path.parent, "train"
     try:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rnnspec.data.shards import Shards
     from rnnspec.run import InputColumn, Model
     from rnnspec.run.interface import InputKind
-    from rnnspec.spec.formats import Quoting
+    from rnnspec.spec.files import Quoting
 
 Row = dict[str, object]
 STDIN = "standard input"

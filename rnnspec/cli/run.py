@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rnnspec.data.reading import SeriesReading
     from rnnspec.data.shards import Shards
     from rnnspec.run import Model
-    from rnnspec.spec.formats import Quoting
+    from rnnspec.spec.files import Quoting
 
 EXAMPLES = examples(
     "rnnspec run dates-language.onnx",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rnnspec.data.shards import Shards
     from rnnspec.data.times import Times
     from rnnspec.run import InputColumn, Model
-    from rnnspec.spec.formats import Quoting
+    from rnnspec.spec.files import Quoting
 
 FUTURE = ".future"
 

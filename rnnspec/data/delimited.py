@@ -13,7 +13,7 @@ from rnnspec.data.lines import MAX_LINE, Position, blocks
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.errors import DataError
 from rnnspec.source.problems import did_you_mean
-from rnnspec.spec.formats import Quoting
+from rnnspec.spec.files import Quoting
 
 CHUNK_ROWS = 4096
 CHUNK_TEXT = 1 << 20

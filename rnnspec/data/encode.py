@@ -29,7 +29,7 @@ from rnnspec.data.steps import take
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import Facts
 from rnnspec.plan.nodes import ForecastOutput, Plan
-from rnnspec.spec.formats import Format
+from rnnspec.spec.files import Format
 
 __all__ = ["Part", "encode", "encode_parts"]
 

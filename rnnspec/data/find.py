@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rnnspec.data.shards import Shards
 from rnnspec.spec import Data
-from rnnspec.spec.find import files_of, find_files
+from rnnspec.spec.files import files_of, find_files
 
 
 @dataclass(frozen=True, slots=True)

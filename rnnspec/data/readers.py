@@ -14,7 +14,7 @@ from rnnspec.data.plain import Documents, read_plain
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.shards import FILE, Shards
 from rnnspec.errors import DataError
-from rnnspec.spec.formats import Format, Quoting, format_of
+from rnnspec.spec.files import Format, Quoting, format_of
 
 __all__ = [
     "BadRows",

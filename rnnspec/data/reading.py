@@ -21,7 +21,7 @@ from rnnspec.spec import (
     TagsOutput,
     VectorInput,
 )
-from rnnspec.spec.formats import Quoting
+from rnnspec.spec.files import Quoting
 from rnnspec.spec.outputs import Scheme
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rnnspec.data.lines import unreadable
 from rnnspec.errors import DataError
-from rnnspec.spec.formats import Format, one_format
+from rnnspec.spec.files import Format, one_format
 
 FILE = 1 << 40
 """The *location* of a row is the number of its file, from 0, times this, plus its line (of Parquet

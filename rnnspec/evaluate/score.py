@@ -39,7 +39,7 @@ from rnnspec.plan.nodes import (
     TextOutput,
 )
 from rnnspec.report.model import Section
-from rnnspec.spec.formats import Format, Quoting
+from rnnspec.spec.files import Format, Quoting
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
 from rnnspec.to_torch.threads import allowed_threads, computing_with

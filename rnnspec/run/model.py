@@ -28,7 +28,7 @@ from rnnspec.run.interface import (
 from rnnspec.run.parse import read_cell, steps_of
 from rnnspec.run.results import Answer, told
 from rnnspec.run.session import Session
-from rnnspec.spec.formats import Quoting
+from rnnspec.spec.files import Quoting
 
 Row = Mapping[str, object]
 

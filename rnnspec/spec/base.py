@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.functional_validators import AfterValidator
@@ -77,3 +77,29 @@ NotNegative = Annotated[float, Field(ge=0.0)]
 
 ListOf = Strict(False)
 """Lets a YAML list fill a tuple, which stays unchangeable: `Annotated[tuple[X, ...], ListOf]`."""
+
+Scale = Annotated[
+    Literal["standard", "none"],
+    Field(
+        description="Scaling inside the model: 'standard' takes off the mean and divides by the "
+        "standard deviation, each measured per feature on the training rows; 'none' leaves "
+        "numbers as they are."
+    ),
+]
+Column = Annotated[
+    Text, Field(description="Name of the column (CSV, TSV, Parquet) or of the key (JSONL).")
+]
+MinCount = Annotated[
+    Count,
+    Field(
+        description="Least number of times an entry must occur in the training rows to enter the "
+        "vocabulary; rarer ones are read as unknown."
+    ),
+]
+MaxSize = Annotated[
+    Count | None,
+    Field(
+        description="Largest number of vocabulary entries, the most frequent ones first; null "
+        "means no limit."
+    ),
+]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnspec.spec import decoder as kinds
-from rnnspec.spec.decoder import Decoder
-from rnnspec.spec.explain import Loc
-from rnnspec.spec.finding import Finding
+from rnnspec.spec.decoder import Decoder, NoAttention
+from rnnspec.spec.encoder import Layer
+from rnnspec.spec.explain import Finding, Loc
 from rnnspec.spec.outputs import ForecastOutput
 from rnnspec.spec.search import BeamSearch
 from rnnspec.spec.spec import Spec
+
+AFTER_A_LAYER = ("merge", "norm", "dropout", "skip")
+"""Keys of a layer about what is made of its outputs, not of its states."""
 
 
 def decoder_layers_read_forward(spec: Spec) -> Iterator[Finding]:
@@ -142,3 +145,17 @@ def limits_have_steps(spec: Spec) -> Iterator[Finding]:
         return
     message = "a multiple of the input's length, and 1:N has no steps to count"
     yield Finding(("decoder", "max_steps"), message, "use auto or a number")
+
+
+def last_states_are_all_that_is_read(spec: Spec) -> Iterator[Finding]:
+    """Without attention a decoder sees the encoder's states, not what is made of its outputs."""
+    decoder, layers = spec.decoder, spec.encoder.layers
+    if decoder is None or not layers or not isinstance(decoder.attention, NoAttention):
+        return
+    last = layers[-1]
+    for key in AFTER_A_LAYER:
+        default = Layer.model_fields[key].default
+        if last.repeat == 1 and getattr(last, key) != default:
+            path: Loc = ("encoder", "layers", len(layers) - 1, key)
+            message = "has no effect without attention: the decoder reads this layer's states alone"
+            yield Finding(path, message, "remove it, or add 'attention: additive'", key=True)

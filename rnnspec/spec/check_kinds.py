@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator
 
-from rnnspec.spec.data import Series
-from rnnspec.spec.explain import Loc
-from rnnspec.spec.finding import Finding
+from rnnspec.spec.explain import Finding, Loc
 from rnnspec.spec.head import Head, LastPooling
 from rnnspec.spec.inputs import (
-    FramesInput,
     KeysInput,
     SequenceInput,
     SeriesInput,
     StaticInput,
+    SubwordsInput,
 )
-from rnnspec.spec.outputs import ForecastOutput, KeysOutput, NextOutput, QuantilesDistribution
+from rnnspec.spec.outputs import (
+    ForecastOutput,
+    FramesOutput,
+    KeysOutput,
+    NextOutput,
+    TagsOutput,
+)
 from rnnspec.spec.spec import Spec
 
 OUTPUTS: dict[str, tuple[str, ...]] = {
@@ -27,7 +30,6 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "N:M": ("words", "chars", "tokens", "forecast"),
 }
 """What each cardinality answers."""
-MEDIAN = 0.5
 WRITTEN = ("words", "chars", "tokens")
 """Outputs that a decoder writes token by token."""
 
@@ -178,93 +180,6 @@ def statics_have_layers(spec: Spec) -> Iterator[Finding]:
             yield Finding(path, "has no effect with 1:1, which has no steps", "remove it", key=True)
 
 
-def series_have_windows(spec: Spec) -> Iterator[Finding]:
-    forecasts = any(isinstance(output, ForecastOutput) for output in spec.data.outputs)
-    tables = any(isinstance(source, SeriesInput) for source in spec.data.inputs)
-    series = spec.data.series
-    if forecasts and series is None:
-        message = "a forecast needs 'data.series', which says how much of the past is read"
-        yield Finding(("data",), message, "add 'series: {history: 96}' under data", key=True)
-    elif forecasts and series is not None and series.history is None:
-        message = "a forecast needs 'history', the steps of the past that are read for it"
-        yield Finding(("data", "series"), message, "add 'history: 96'", key=True)
-    elif tables and series is None:
-        message = "key 'series' is missing, which says how the rows of the table make series"
-        yield Finding(("data",), message, "add 'series: {time: …, id: …}' under data", key=True)
-    if series is not None and not forecasts and not tables:
-        message = "has no effect without an input 'as: series'"
-        yield Finding(("data", "series"), message, "remove it", key=True)
-    if not forecasts and not tables:
-        return
-    for index, source in enumerate(spec.data.inputs):
-        if isinstance(source, SequenceInput) and not isinstance(source, SeriesInput):
-            path: Loc = (*spec.data.input_path(index), "as")
-            message = f"{source.as_} cannot be read beside series"
-            yield Finding(path, message, "use series, or category, number or vector")
-
-
-def quantiles_rise_and_have_a_middle(spec: Spec) -> Iterator[Finding]:
-    """Answers are named by their place, and the point forecast is the median."""
-    for index, output in enumerate(spec.data.outputs):
-        if not isinstance(output, ForecastOutput):
-            continue
-        chosen = output.distribution
-        if not isinstance(chosen, QuantilesDistribution):
-            continue
-        path: Loc = (*spec.data.output_path(index), "distribution", "quantiles")
-        found = chosen.value
-        whole = _listed(sorted({*found, MEDIAN}))
-        for at, (before, after) in enumerate(pairwise(found), start=1):
-            if after <= before:
-                what = "stands here twice" if after in found[:at] else f"comes after {before}"
-                message = f"{after} {what}, and probabilities rise"
-                yield Finding((*path, at), message, f"write 'quantiles: {whole}'")
-                break
-        else:
-            if MEDIAN not in found:
-                message = "0.5 is missing: the median is the point forecast"
-                yield Finding(path, message, f"write 'quantiles: {whole}'", key=True)
-
-
-def _listed(values: Sequence[float]) -> str:
-    return f"[{', '.join(map(str, values))}]"
-
-
-def steps_of_series_are_answered_in_turn(spec: Spec) -> Iterator[Finding]:
-    """N:N over a table: each row is a step, answered from the steps up to it."""
-    if spec.cardinality != "N:N" or spec.data.series is None:
-        return
-    for key in ("history", "stride"):
-        if getattr(spec.data.series, key) != Series.model_fields[key].default:
-            message = "has no effect with N:N, which answers each step of a whole series"
-            hint = "remove it; 'train.window' says how many steps are read at once"
-            yield Finding(("data", "series", key), message, hint, key=True)
-    for index, source in enumerate(spec.data.inputs):
-        path = spec.data.input_path(index)
-        if isinstance(source, SeriesInput) and source.scale in ("window", "mean"):
-            message = f"'{source.scale}' looks at all steps, and the first is answered before that"
-            yield Finding((*path, "scale"), message, "use standard, robust or none")
-        if isinstance(source, SeriesInput) and source.known:
-            message = "has no effect without an output 'as: forecast'"
-            yield Finding((*path, "known"), message, "remove it", key=True)
-    for index, output in enumerate(spec.data.outputs):
-        if isinstance(output, KeysOutput):
-            message = "keys are answered of rows that hold lists, and a row here is one step"
-            path = (*spec.data.output_path(index), "as")
-            yield Finding(path, message, "use tags, frames or next, or read frames from JSONL")
-
-
-def seasons_are_of_numbers(spec: Spec) -> Iterator[Finding]:
-    """The naive forecast is one of numbers."""
-    for index, output in enumerate(spec.data.outputs):
-        if isinstance(output, NextOutput) and output.season != 1:
-            source = next((e for e in spec.data.inputs if e.column == output.column), None)
-            if source is not None and not isinstance(source, FramesInput | SeriesInput):
-                path: Loc = (*spec.data.output_path(index), "season")
-                message = f"has no effect with 'as: {source.as_}', of which no number is forecast"
-                yield Finding(path, message, "remove it", key=True)
-
-
 def next_keys_follow_keys(spec: Spec) -> Iterator[Finding]:
     """A model of the next keys reads no other sequence beside them."""
     for index, output in enumerate(spec.data.outputs):
@@ -275,3 +190,30 @@ def next_keys_follow_keys(spec: Spec) -> Iterator[Finding]:
                 message = "the next keys are answered from the keys alone"
                 path: Loc = spec.data.output_path(index)
                 yield Finding(path, message, "read no other sequence beside them")
+
+
+def steps_are_those_of_the_data(spec: Spec) -> Iterator[Finding]:
+    """Answers for each step need steps that the file knows: those of subwords are the model's."""
+    cut = any(isinstance(each, SubwordsInput) for each in spec.data.inputs)
+    for index, output in enumerate(spec.data.outputs):
+        if cut and isinstance(output, TagsOutput | KeysOutput | FramesOutput):
+            path: Loc = (*spec.data.output_path(index), "as")
+            message = f"{output.as_} answer each step of the data, and subwords are cut in training"
+            yield Finding(path, message, "read the text as words, tokens, chars or bytes")
+
+
+def steps_of_subwords_are_their_own(spec: Spec) -> Iterator[Finding]:
+    """Sequences that are read together have as many steps; those of subwords are cut in training,
+    to be like no others."""
+    cut = [each for each in spec.data.sequences if isinstance(each, SubwordsInput)]
+    if not cut or len(spec.data.sequences) == 1:
+        return
+    for index, source in enumerate(spec.data.inputs):
+        if source is cut[-1]:
+            others = [each for each in spec.data.sequences if each is not source]
+            path: Loc = (*spec.data.input_path(index), "as")
+            message = (
+                f"subwords are cut in training, so that they do not have as many steps as"
+                f" {others[0].column!r}, which is read beside them step by step"
+            )
+            yield Finding(path, message, "read the text as words, tokens, chars or bytes")

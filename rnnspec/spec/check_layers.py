@@ -1,17 +1,21 @@
-"""Checks of layers against the cells they name: settings that have no effect are errors."""
+"""Checks of cells, of layers against the cells they name, and of what stands around layers.
+
+A setting without an effect is an error.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from rnnspec.errors import CellError
+from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.cell import source_of
 from rnnspec.spec.check_kinds import is_pooled
+from rnnspec.spec.decoder import LearnedStart, ZeroStart
 from rnnspec.spec.encoder import DEFAULT_EMBED, GivenState, Layer
-from rnnspec.spec.explain import Loc
-from rnnspec.spec.finding import Finding
-from rnnspec.spec.head import LastPooling
+from rnnspec.spec.explain import Finding, Loc
+from rnnspec.spec.head import Head, LastPooling
 from rnnspec.spec.init import Init, start_of
 from rnnspec.spec.inputs import (
     BytesInput,
@@ -59,6 +63,63 @@ def layers_with_cells(spec: Spec) -> Iterator[tuple[Loc, Layer, Cell]]:
         cell = cells[layer.cell]
         if cell is not None:
             yield path, layer, cell
+
+
+# ---------------------------------------------------------------- cells
+
+
+def cells_compile(spec: Spec) -> Iterator[Finding]:
+    from rnnspec.cells import mistakes_of
+
+    for name, cell in spec.cells.items():
+        for error in mistakes_of(source_of(name, cell)):
+            if error.about == "equations":
+                inside = (error.line, error.column, error.length)
+                yield Finding(("cells", name, "equations"), error.message, inside=inside)
+                continue
+            where = "states" if error.about == "output" and not cell.output else error.about
+            path: Loc = ("cells", name, where)
+            if isinstance(getattr(cell, where), Mapping) and error.name:
+                path = (*path, error.name)
+            yield Finding(path, error.message)
+
+
+def layers_name_known_cells(spec: Spec) -> Iterator[Finding]:
+    from rnnspec.cells import builtin_names
+
+    known = (*builtin_names(), *spec.cells)
+    named: list[tuple[Loc, str]] = [((*at, "cell"), each.cell) for at, each in all_layers(spec)]
+    for index, source in enumerate(spec.data.inputs):
+        if isinstance(source, WordsInput | TokensInput) and source.spelling is not None:
+            path = (*spec.data.input_path(index), "spelling", "cell")
+            named.append((path, source.spelling.cell))
+    for path, name in named:
+        if name not in known:
+            near = did_you_mean(name, known) or f"known are {', '.join(known)}"
+            yield Finding(path, f"unknown cell {name!r}", near)
+
+
+def cells_have_names_of_their_own(spec: Spec) -> Iterator[Finding]:
+    from rnnspec.cells import builtin_names
+
+    for name in spec.cells:
+        if name in builtin_names():
+            hint = f"give it a name of its own, like my_{name}"
+            yield Finding(("cells", name), "this is the name of a built-in cell", hint, key=True)
+
+
+def cells_are_used(spec: Spec) -> Iterator[Finding]:
+    used = {layer.cell for _, layer in all_layers(spec)}
+    for source in spec.data.inputs:
+        if isinstance(source, WordsInput | TokensInput) and source.spelling is not None:
+            used.add(source.spelling.cell)
+    for name in spec.cells:
+        if name not in used:
+            hint = f"write 'cell: {name}' in a layer, or remove it"
+            yield Finding(("cells", name), "no layer uses this cell", hint, key=True)
+
+
+# ---------------------------------------------------------------- layers
 
 
 def sizes_are_those_of_the_cell(spec: Spec) -> Iterator[Finding]:
@@ -252,3 +313,44 @@ def elapsed_time_is_read(spec: Spec) -> Iterator[Finding]:
             message = "has no effect: no layer's cell has the input dt"
             hint = "use cfc, ltc or a cell with 'inputs: [dt]', or remove it"
             yield Finding(path, message, hint, key=True)
+
+
+def embeddings_have_tokens(spec: Spec) -> Iterator[Finding]:
+    tokens = WordsInput | TokensInput | CharsInput | BytesInput | SubwordsInput
+    if any(isinstance(source, tokens) for source in spec.data.inputs):
+        return
+    kinds_read = [source.as_ for source in (*spec.data.sequences, *spec.data.inputs)]
+    if not kinds_read:
+        return
+    kind = kinds_read[0]
+    why = f"has no effect with 'as: {kind}', which has no vocabulary"
+    if spec.encoder.embed is not None:
+        yield Finding(("encoder", "embed"), why, "remove it", key=True)
+    if spec.encoder.embed_dropout:
+        yield Finding(("encoder", "embed_dropout"), why, "remove it", key=True)
+
+
+def vectors_reach_a_state(spec: Spec) -> Iterator[Finding]:
+    """A vector that is to make first states needs a layer that starts from it."""
+    if spec.cardinality == "1:N":
+        chosen = spec.decoder.start_from if spec.decoder else None
+        taken = isinstance(chosen, LearnedStart | ZeroStart)
+        why = "decoder.start_from says otherwise"
+    else:
+        layers = spec.encoder.layers
+        taken = bool(layers) and all(layer.initial_state.name != "zeros" for layer in layers)
+        why = "every layer has an initial_state of its own"
+    for index, source in enumerate(spec.data.inputs):
+        join = getattr(source, "join", "steps")
+        if taken and join != "steps" and spec.cardinality != "1:1":
+            path: Loc = (*spec.data.input_path(index), "join")
+            message = f"'{join}' makes first states of it, and {why}"
+            yield Finding(path, message, "write 'join: steps'")
+
+
+def activation_has_a_layer(spec: Spec) -> Iterator[Finding]:
+    default = Head.model_fields["activation"].default
+    if not spec.head.hidden and spec.head.activation != default:
+        why = "has no effect without hidden layers"
+        hint = "remove it, or add a layer with 'hidden: [64]'"
+        yield Finding(("head", "activation"), why, hint, key=True)

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnspec.spec.encoder import given_columns
-from rnnspec.spec.explain import Loc
-from rnnspec.spec.finding import Finding
+from rnnspec.spec.explain import Finding, Loc
 from rnnspec.spec.inputs import (
     CategoryInput,
     FramesInput,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnspec.source.problems import did_you_mean
-from rnnspec.spec.explain import Loc
-from rnnspec.spec.finding import Finding
+from rnnspec.spec.explain import Finding, Loc
 from rnnspec.spec.metrics import (
     LOSS,
     TRAIN_LOSS,
     answers_classes,
+    answers_numbers,
     kinds_of,
     named_metric,
     reads_streams,
@@ -18,6 +18,7 @@ from rnnspec.spec.metrics import (
     watched_metrics,
 )
 from rnnspec.spec.optimizers import SGD
+from rnnspec.spec.outputs import ForecastOutput, Output
 from rnnspec.spec.schedules import Plateau
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.train import TokenBudget
@@ -136,3 +137,22 @@ def determinism_has_a_gpu(spec: Spec) -> Iterator[Finding]:
     if spec.train.deterministic and spec.train.device == "cpu":
         message = "has no effect with 'device: cpu', where numbers always repeat"
         yield Finding(("train", "deterministic"), message, "remove it", key=True)
+
+
+def loss_fits_output(spec: Spec) -> Iterator[Finding]:
+    """A named loss is that of some output."""
+    kinds = {output.as_: _losses(spec, output) for output in spec.data.outputs}
+    fits = dict.fromkeys(loss for losses in kinds.values() for loss in losses)
+    if spec.train.loss not in ("auto", *fits):
+        message = f"{spec.train.loss} does not fit 'as: {', '.join(kinds)}'"
+        hint = f"use auto or {', '.join(fits)}" if fits else "use auto"
+        yield Finding(("train", "loss"), message, hint)
+
+
+def _losses(spec: Spec, output: Output) -> tuple[str, ...]:
+    """What `train.loss` may name for an output, beside auto."""
+    if answers_numbers(spec, output):
+        return ("mse", "mae", "huber")
+    if isinstance(output, ForecastOutput):
+        return ("mse", "mae", "huber") if output.distribution.name == "point" else ()
+    return () if output.as_ in ("labels", "keys") else ("cross_entropy",)

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from rnnspec.spec import decoder as kinds
 from rnnspec.spec.check_layers import unequal_widths
 from rnnspec.spec.encoder import DEFAULT_EMBED, GivenState
-from rnnspec.spec.explain import Loc
-from rnnspec.spec.finding import Finding
+from rnnspec.spec.explain import Finding, Loc
 from rnnspec.spec.outputs import ForecastOutput
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.widths import (

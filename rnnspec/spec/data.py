@@ -12,7 +12,7 @@ from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.base import Count, ListOf, Model, Positive, Text, own
 from rnnspec.spec.choice import ByShape
 from rnnspec.spec.every import known_every
-from rnnspec.spec.formats import Format, Quoting
+from rnnspec.spec.files import Format, Quoting
 from rnnspec.spec.inputs import Input, SequenceInput, StaticInput
 from rnnspec.spec.outputs import Output
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -22,6 +22,18 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Loc = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found at `path`; `inside` is line, column and length within a text."""
+
+    path: Loc
+    message: str
+    hint: str = ""
+    key: bool = False
+    inside: tuple[int, int, int] | None = None
+
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "hidden_size": ("units",),

@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rnnspec.spec.base import MAX_WIDTH, Model, Share, Text, Width
+from rnnspec.spec.base import MAX_WIDTH, Column, MaxSize, MinCount, Model, Scale, Share, Text, Width
 from rnnspec.spec.choice import ByKey
-from rnnspec.spec.columns import Column, MaxSize, MinCount, Scale
 
 Missing = Annotated[
     Literal["error", "mean", "previous"],

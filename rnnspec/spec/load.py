@@ -16,10 +16,8 @@ from rnnspec.source.problems import Problem
 from rnnspec.source.text import Source, read_source
 from rnnspec.source.yaml12 import Document, compose
 from rnnspec.spec.check import findings
-from rnnspec.spec.explain import explain, mistakes
-from rnnspec.spec.finding import Finding
-from rnnspec.spec.misspelt import read_as_meant
-from rnnspec.spec.partial import without_mistakes
+from rnnspec.spec.explain import Finding, explain, mistakes
+from rnnspec.spec.recovery import read_as_meant, without_mistakes
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.walk import options_at
 

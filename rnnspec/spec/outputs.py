@@ -7,17 +7,21 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rnnspec.spec.base import Count, ListOf, Model, Positive
+from rnnspec.spec.base import Column, Count, ListOf, MaxSize, MinCount, Model, Positive, Scale
 from rnnspec.spec.choice import ByKey, ByShape, OneOf, Option, Valued
-from rnnspec.spec.columns import (
-    Column,
-    MaxSize,
-    MinCount,
-    MissingTarget,
-    Probability,
-    Scale,
-    Weight,
-)
+
+Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
+Weight = Annotated[
+    Positive,
+    Field(description="Factor of this answer's loss in the loss of all answers together."),
+]
+MissingTarget = Annotated[
+    Literal["error", "skip"],
+    Field(
+        description="What a missing answer (null, or an empty field of CSV) means: 'error' refuses "
+        "it, 'skip' leaves it out of loss and metrics."
+    ),
+]
 
 
 class PointDistribution(Option):

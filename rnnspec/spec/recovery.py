@@ -1,21 +1,66 @@
-"""What can still be checked of a spec that has mistakes.
+"""Error recovery: what is checked further in a spec that has mistakes.
 
-A spec with a misspelt key has no `Spec`; its equations can be checked all the same. So what is
-wrong is taken out until the rest is a spec, and the checks of meaning run on that, but for those
-that would read a place that was taken out.
+`encodr:` hides all the mistakes of the encoder from pydantic. So once it is reported, it is read
+as `encoder:`, and the mistakes below it are reported in the same run. Then what is wrong is removed
+until the rest is a spec, and the checks of meaning run on that, without those that would read a
+removed place.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from rnnspec.spec.explain import Loc, meant_key, mistakes, path_of
+from rnnspec.source.problems import Problem
+from rnnspec.source.yaml12 import Document
+from rnnspec.spec.explain import Loc, explain, meant_key, mistakes, path_of
 from rnnspec.spec.spec import Spec
 
-_ROUNDS = 12
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_ROUNDS = 6
+
+
+def read_as_meant(
+    document: Document, details: Sequence[ErrorDetails]
+) -> tuple[Document, list[Problem]]:
+    """`document` with its misspelt keys put right, and the problems of what stands below them.
+
+    `details` are the mistakes of the document as it is. A key's own value is no problem here: the
+    guess at what the key stands for may be wrong.
+    """
+    problems: list[Problem] = []
+    for _ in range(_ROUNDS):
+        renamed: set[Loc] = set()
+        for detail in details:
+            meant = meant_key(detail["loc"]) if detail["type"] == "extra_forbidden" else None
+            path = path_of(detail["loc"], detail["type"])
+            if meant and document.has(path) and not document.has((*path[:-1], meant)):
+                document = document.renamed(path, meant)
+                renamed.add((*path[:-1], meant))
+        if not renamed:
+            break
+        try:
+            Spec.model_validate(document.data)
+            break
+        except ValidationError as error:
+            details = [detail for detail in mistakes(error) if _is_below(detail, renamed)]
+        problems += explain(details, document)
+    return document, problems
+
+
+def _is_below(detail: ErrorDetails, keys: Collection[Loc]) -> bool:
+    path = path_of(detail["loc"], detail["type"])
+    if path in keys:
+        return bool(detail.get("ctx", {}).get("at"))
+    return any(path[:depth] in keys for depth in range(1, len(path)))
+
+
+_REMOVALS = 12
 _STAND_INS: dict[str, Any] = {
     "name": "name",
     "cardinality": "N:1",
@@ -36,7 +81,7 @@ def without_mistakes(data: dict[str, Any]) -> tuple[Spec, frozenset[Loc]] | None
     `data` is changed. None where nothing can be saved.
     """
     touched: set[Loc] = set()
-    for _ in range(_ROUNDS):
+    for _ in range(_REMOVALS):
         try:
             return Spec.model_validate(data), frozenset(touched)
         except ValidationError as error:
