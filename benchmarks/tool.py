@@ -16,8 +16,8 @@ from rnnspec import spec as language
 from rnnspec.builds.events import Silent
 from rnnspec.builds.folder import BuildFolder
 from rnnspec.cells import builtin_cell
+from rnnspec.data.collate import PerRow, Steps
 from rnnspec.data.dataset import Dataset
-from rnnspec.data.views import PerRow, Steps
 from rnnspec.plan import Facts, NumericFacts, Plan, TextFacts, Vocabulary, nodes
 from rnnspec.plan.facts import PAD_ID, ClassFacts
 from rnnspec.plan.verify import verify

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnspec.data import batches as module
-from rnnspec.data.batches import padded_share
-from rnnspec.data.budget import Budget
+from rnnspec.data.batches import Budget, padded_share
 from tests.lengths import Alike, Given
 from tests.test_data_batches import EVERY, lists, shrink
 from tests.training import metrics_of, rows_data, settings_of, trained_in_pieces

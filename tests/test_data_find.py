@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnspec.data.find import find_shards, find_sources
+from rnnspec.data.shards import find_shards, find_sources
 from rnnspec.errors import DataError
 from rnnspec.spec.files import absent, covers
 from tests.data_rows import CLASS, WORDS, any_spec

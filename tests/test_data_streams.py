@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rnnspec.data import Dataset, lines
 from rnnspec.data.decode import label
-from rnnspec.data.lanes import Places, count_windows, cut_documents, cut_lanes
+from rnnspec.data.lanes import Places, count_windows, document_slices, lane_slices
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.errors import DataError
 from rnnspec.plan import TextFacts
@@ -47,9 +47,9 @@ def test_lanes_by_definition(
     anew: set[int] = set()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("rnnspec.data.lanes.BLOCKS", runs)
-        cuts = list(cut_lanes(starts, ends, batch, window, 0, order))
+        cuts = list(lane_slices(starts, ends, batch, window, 0, order))
         assert len(cuts) == count_windows(starts, ends, batch, window)
-        later = list(cut_lanes(starts, ends, batch, window, len(cuts) // 2, order))
+        later = list(lane_slices(starts, ends, batch, window, len(cuts) // 2, order))
     for (cut, reset), (again, reset_again) in zip(cuts[len(cuts) // 2 :], later, strict=True):
         active = cut.lengths > 0  # of the others nothing is read
         np.testing.assert_array_equal(cut.lengths, again.lengths)
@@ -100,7 +100,7 @@ def test_documents_are_measured_whole(documents: list[int], batch: int, window: 
     read: dict[int, list[int]] = {}
     of_lanes: dict[int, int] = {}
     before = set(range(batch))
-    for cut, lanes, reset in cut_documents(starts, ends, batch, window):
+    for cut, lanes, reset in document_slices(starts, ends, batch, window):
         assert list(lanes) == sorted(lanes) and before >= set(lanes.tolist())
         assert cut.lengths.min() > 0 and cut.lengths.max() * len(lanes) <= batch * window
         before = set(lanes.tolist())
@@ -123,7 +123,7 @@ def test_the_order_of_documents_is_drawn_anew() -> None:
     starts, ends = offsets_of([3] * 40)
 
     def read(order: tuple[int, int] | None) -> list[int]:
-        return [int(cut.rows[0]) for cut, _ in cut_lanes(starts, ends, 1, 3, 0, order)]
+        return [int(cut.rows[0]) for cut, _ in lane_slices(starts, ends, 1, 3, 0, order)]
 
     assert read(None) == list(range(40))
     first, second = read((7, 0)), read((7, 1))
@@ -131,7 +131,7 @@ def test_the_order_of_documents_is_drawn_anew() -> None:
     assert first == read((7, 0)) != read((8, 0))
     one = offsets_of([50])
     for (cut, _), (other, _) in zip(
-        cut_lanes(*one, 4, 3), cut_lanes(*one, 4, 3, 0, (7, 1)), strict=True
+        lane_slices(*one, 4, 3), lane_slices(*one, 4, 3, 0, (7, 1)), strict=True
     ):
         np.testing.assert_array_equal(cut.starts, other.starts)
 

@@ -13,9 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rnnspec.data import in_validation, lines, survey
-from rnnspec.data.counting import CharCounts, Lengths, Moments, WordCounts
 from rnnspec.data.decode import fold
 from rnnspec.data.split import splitmix64, validation_mask
+from rnnspec.data.statistics import CharCounts, LengthStatistics, Moments, WordCounts
 from rnnspec.errors import DataError
 from rnnspec.plan import ClassFacts, NumericFacts, TextFacts
 from tests.data_rows import CHARS, CLASS, FRAMES, NUMBER, VECTOR, WORDS, spec_of, write_rows
@@ -125,7 +125,7 @@ def test_moments_have_the_same_bits_whatever_the_chunks(
         return
     parts, whole, start = Moments(), Moments(), 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rnnspec.data.counting.BLOCK", block)
+        patch.setattr("rnnspec.data.statistics.BLOCK", block)
         whole.add(values[:, None])
         for chunk in chunks:
             parts.add(values[start : start + len(chunk), None])
@@ -338,7 +338,7 @@ def test_a_row_too_long_to_train_on_is_named(
 
 def test_lengths_of_rows_of_gigabytes() -> None:
     """A text of 10 GB is one row, read piece by piece: its square is beyond 64 bits."""
-    counts = Lengths()
+    counts = LengthStatistics()
     counts.add(np.array([5_000_000_000, 2]))
     counts.add(np.array([10_000_000_000, 4]), continued=True)
     assert (counts.rows, counts.longest) == (3, 10_000_000_002)

@@ -12,7 +12,7 @@ import torch
 
 from rnnspec.cells import builtin_cell
 from rnnspec.data import Dataset, Reading, encode, survey
-from rnnspec.data.lanes import cut_lanes
+from rnnspec.data.lanes import lane_slices
 from rnnspec.evaluate.evaluate import evaluate, evaluate_stream
 from rnnspec.objective.objective import Objective
 from rnnspec.objective.settings import LossSettings, loss_settings_of
@@ -155,7 +155,7 @@ def test_a_window_as_long_as_its_documents_trains_as_whole_rows(name: str, tmp_p
     """The losses and all gradients, of states made from the row and of learned ones too."""
     model, data, goals = prepared(name, tmp_path)
     objective = Objective(model, Train(), goals)
-    cuts = cut_lanes(data.starts, data.ends, 3, 100, 0, (1, 2))
+    cuts = lane_slices(data.starts, data.ends, 3, 100, 0, (1, 2))
     for (cut, _), (batch, reset) in zip(cuts, data.lanes(3, 100, 0, (1, 2)), strict=True):
         begins = torch.from_numpy(reset)
         losses, _ = objective(batch, FLOAT64, model.first_states(3), begins)

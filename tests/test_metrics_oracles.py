@@ -11,7 +11,7 @@ import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 from sklearn.metrics import precision_recall_fscore_support as by_class
 
-from rnnspec.data.views import NEW, SKIPPED
+from rnnspec.data.collate import NEW, SKIPPED
 from rnnspec.evaluate.metrics import ClassMetrics, LabelsMetrics, TagMetrics
 from rnnspec.evaluate.score_outputs import ClassScore, class_scores
 

@@ -216,7 +216,7 @@ def test_windows_of_a_stream_have_the_naive_forecast_of_whole_rows(tmp_path: Pat
     assert rows_whole.scale is not None
     seen = 0
     for batch, _, _ in data.documents(2, 3):
-        naive, cut = data.naive(batch)["y"], batch.taken
+        naive, cut = data.naive(batch)["y"], batch.slices
         assert cut is not None and naive.scale is not None
         for row, number in enumerate(cut.rows.tolist()):
             start, count = int(cut.starts[row] - data.starts[number]), int(cut.lengths[row])

@@ -341,17 +341,17 @@ def test_a_build_says_so_and_goes_on(
 
 
 def test_a_near_label_is_named_in_what_is_told(tmp_path: Path) -> None:
-    from rnnspec.data.columns.new_labels import new_labels_told
+    from rnnspec.data.columns.new_labels import new_labels_note
     from rnnspec.data.shards import Shards
 
     files = Shards.of(tmp_path / "valid.csv")
     found = {"positve": 3, **{f"x{n}": 1 for n in range(7)}}
-    assert new_labels_told("y", found, ("negative", "positive"), files, 0.0) == (
+    assert new_labels_note("y", found, ("negative", "positive"), files, 0.0) == (
         "valid.csv has 8 labels of column 'y' that no training row has: 'positve' (3 times, did "
         "you mean 'positive'?), 'x0' (1 time), 'x1' (1 time), 'x2' (1 time), 'x3' (1 time) and 3 "
         "more; they count as wrong, and the loss leaves them out"
     )
-    assert new_labels_told("y", {"z": 1}, ("a", "b"), files, 0.2) == (
+    assert new_labels_note("y", {"z": 1}, ("a", "b"), files, 0.2) == (
         "the validation rows of valid.csv have 1 label of column 'y' that no training row has: "
         "'z' (1 time); it counts as wrong, and the loss leaves it out"
     )

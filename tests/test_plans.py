@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rnnspec.data import survey
-from rnnspec.data.find import find_sources
+from rnnspec.data.shards import find_sources
 from rnnspec.demo.dates import write
 from rnnspec.demo.demand import write as write_demand
 from rnnspec.plan import dump, resolve

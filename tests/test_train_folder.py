@@ -18,7 +18,7 @@ from rnnspec.builds.events import Heard, Silent
 from rnnspec.builds.folder import BuildFolder, all_builds, begin
 from rnnspec.builds.lock import locked
 from rnnspec.cli.errors import reported
-from rnnspec.data.find import find_sources
+from rnnspec.data.shards import find_sources
 from rnnspec.data.survey import survey
 from rnnspec.errors import BuildError
 from rnnspec.files import write_bytes

@@ -14,7 +14,7 @@ from rnnspec.builds.events import Silent
 from rnnspec.builds.files import read_arrays
 from rnnspec.builds.folder import BuildFolder
 from rnnspec.data import survey
-from rnnspec.data.find import find_sources
+from rnnspec.data.shards import find_sources
 from rnnspec.errors import DataError
 from rnnspec.plan import resolve
 from rnnspec.spec.load import LoadedSpec, load_spec

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnnspec.data.views import Steps
+from rnnspec.data.collate import Steps
 from rnnspec.to_torch import Model
 from rnnspec.train.feed import RowFeed
 from rnnspec.train.optimizers import groups_of

@@ -15,9 +15,9 @@ from rnnspec.builds.events import Silent
 from rnnspec.builds.files import read_arrays
 from rnnspec.builds.folder import BuildFolder
 from rnnspec.data import Batch, Dataset
-from rnnspec.data.access import RowData, StreamData
+from rnnspec.data.collate import PerRow, Steps
+from rnnspec.data.dataset import RowData, StreamData
 from rnnspec.data.lanes import Order
-from rnnspec.data.views import PerRow, Steps
 from rnnspec.plan import Plan
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model

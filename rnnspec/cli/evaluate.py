@@ -62,7 +62,7 @@ def evaluate(
         from rnnspec.builds.folder import find_build, read_build
     trained = read_build(find_build(build, builds), weights)
     with loading():
-        from rnnspec.data.find import find_shards
+        from rnnspec.data.shards import find_shards
         from rnnspec.evaluate.score import evaluate_build
     scores = evaluate_build(trained, find_shards(data) if data else None, quoting=quoting)
     if report is not None:

@@ -161,7 +161,7 @@ def _show(
 
 
 def _read_files(data: list[str]) -> tuple[Path, ...]:
-    from rnnspec.data.find import find_shards
+    from rnnspec.data.shards import find_shards
 
     return find_shards(data).files if data else ()
 
@@ -194,7 +194,7 @@ def _answered(
         row = rows.from_inputs(model, inputs)
         return answers.answered(model, [row], textual=True, seed=seed)
     if data:
-        from rnnspec.data.find import find_shards
+        from rnnspec.data.shards import find_shards
 
         files, reading = find_shards(data), series.reading_of(model)
         quotes = rows.quoting_of(model, files, quoting)

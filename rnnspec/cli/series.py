@@ -150,7 +150,7 @@ class TableRows:
     def times(self, series: Series) -> list[object] | None:
         """The times of what is answered; None without a column of times, and where the one row of a
         series does not say what a step is."""
-        from rnnspec.data.series_times import times_at
+        from rnnspec.data.series import times_at
 
         steps, times = self.steps, self.steps.times
         if times is None:
@@ -238,9 +238,9 @@ def _check_future(
 
 def named(steps: Steps, series: Series) -> str:
     """A series in words."""
-    from rnnspec.data.series import ONE
+    from rnnspec.data.series import ONLY_SERIES
 
-    return ONE if steps.table.names == (ONE,) else f"series {series.name!r}"
+    return ONLY_SERIES if steps.table.names == (ONLY_SERIES,) else f"series {series.name!r}"
 
 
 def _rows(count: int) -> str:
@@ -253,15 +253,15 @@ def _steps(count: int) -> str:
 
 def _one(steps: Steps, column: InputColumn, past: range, series: Series) -> object:
     """The value of a column that is read once for all steps. Raises DataError where it changes."""
-    from rnnspec.data.unchanging import changed, value_of
+    from rnnspec.data.columns.series import changed_message, static_value
 
     kind, name = column.kind, column.column
     assert kind in ("category", "number", "vector"), f"{kind} is no input of whole rows"
-    values = [value_of(kind, steps.cell(name, place), steps.textual) for place in past]
+    values = [static_value(kind, steps.cell(name, place), steps.textual) for place in past]
     for place, before, value in zip(past[1:], values[:-1], values[1:], strict=True):
         if value != before:
             of = "" if len(steps.table.names) == 1 else named(steps, series)
-            raise DataError(f"{steps.line(place)}: {changed(name, kind, of)}")
+            raise DataError(f"{steps.line(place)}: {changed_message(name, kind, of)}")
     return steps.cell(name, past[-1])
 
 

@@ -122,7 +122,7 @@ def _plan(source: Path, overrides: list[str]) -> Plan:
     spec = _spec(source, overrides)
     with loading():
         from rnnspec.data import survey
-        from rnnspec.data.find import find_sources
+        from rnnspec.data.shards import find_sources
         from rnnspec.plan import resolve
         from rnnspec.plan.facts_file import read_facts
     if source.is_dir():

@@ -1,15 +1,16 @@
-"""Folders of raw arrays that are written once, appear whole or not at all, and are mapped."""
+"""Folders of raw arrays: written once, there whole or not at all, and memory-mapped."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import mmap
 import os
 import secrets
 import shutil
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -163,3 +164,63 @@ def clear_stale(folder: Path) -> None:
 
 def _refused(folder: Path, error: OSError) -> DataError:
     return DataError(f"{folder.parent}: cannot write the encoded data: {error.strerror or error}")
+
+
+MOST_RESIDENT = 128 << 20
+"""Bytes of mapped files that may be resident before all of them are released."""
+ROWS_BETWEEN = 64
+"""Rows between two checks of resident memory: each may bring 2 MiB of every column with it."""
+STATM = "/proc/self/statm"
+
+
+@dataclass(slots=True)
+class MemoryMaps:
+    """The memory maps of some arrays; none if the arrays are no larger than MOST_RESIDENT together.
+
+    Pages that were read stay resident until the memory is needed, and memory limits and monitors
+    count them. So beyond MOST_RESIDENT they are released. They stay in the system's page cache;
+    reading them again costs less than a millisecond a MiB. Rows are read in random order, so
+    read-ahead is off: with little memory left for the page cache it would evict what the same
+    buffer of rows asks for next. Where the system has no figure (it is not Linux), nothing is
+    released.
+    """
+
+    maps: tuple[mmap.mmap, ...]
+    rows: int = 0
+    """Read since the last look."""
+    before: int = field(default_factory=lambda: resident())
+    """Resident bytes of files after the last release, libraries for the most part."""
+
+    @staticmethod
+    def of(arrays: Iterable[NDArray[Any]]) -> MemoryMaps:
+        found: dict[int, mmap.mmap] = {}
+        for array in arrays:
+            base: Any = array
+            while base is not None and not isinstance(base, mmap.mmap):
+                base = getattr(base, "base", None)
+            if base is not None:
+                found[id(base)] = base
+        if sum(map(len, found.values())) <= MOST_RESIDENT:  # they are never released
+            found.clear()
+        for each in found.values():
+            with contextlib.suppress(AttributeError, OSError):  # only a hint
+                each.madvise(mmap.MADV_RANDOM)
+        return MemoryMaps(tuple(found.values()))
+
+    def read(self, rows: int) -> None:
+        """To be called when `rows` more rows have been read."""
+        self.rows += rows
+        if self.rows < ROWS_BETWEEN or not self.maps:
+            return
+        self.rows = 0
+        if resident() - self.before > MOST_RESIDENT:
+            for each in self.maps:
+                each.madvise(mmap.MADV_DONTNEED)
+            self.before = resident()
+
+
+def resident() -> int:
+    """Bytes of mapped files that are resident, 0 where the system has no figure."""
+    with contextlib.suppress(OSError), open(STATM, "rb") as stream:
+        return int(stream.read().split()[2]) * mmap.PAGESIZE
+    return 0

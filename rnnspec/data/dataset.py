@@ -1,20 +1,62 @@
-"""An encoded file: arrays mapped from disk, and batches cut from them."""
+"""An encoded file: arrays mapped from disk, and batches made of their rows or windows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.data.lanes import Order, count_windows, cut_documents, cut_lanes
-from rnnspec.data.maps import Maps
+from rnnspec.data.batches import Rows
+from rnnspec.data.cache import MemoryMaps
+from rnnspec.data.collate import BatchColumn, KeySteps, LabelSets, Lengths, RowSlices, Texts, Values
+from rnnspec.data.lanes import Order, count_windows, document_slices, lane_slices
 from rnnspec.data.naive import Naive, Season, naive
 from rnnspec.data.raw import Raw, RawRows
-from rnnspec.data.views import Cut, KeySteps, LabelSets, Lengths, Texts, Values, View
 
-__all__ = ["Batch", "Dataset", "SeriesThere"]
+
+class RowData(Protocol):
+    """Rows that are read whole; implemented by `Dataset`."""
+
+    @property
+    def rows(self) -> int: ...
+
+    def lengths(self, rows: Rows) -> NDArray[np.int64]:
+        """The steps of each of `rows`, `[B]`."""
+
+    def collate(self, indices: NDArray[np.integer[Any]]) -> Batch:
+        """The rows `indices` as one batch."""
+
+
+class StreamData(Protocol):
+    """Long sequences, read side by side in lanes and window by window; implemented by `Dataset`."""
+
+    @property
+    def new(self) -> Mapping[str, Mapping[str, int]]:
+        """The target labels that no training row has: see `Dataset`."""
+
+    def windows(self, batch: int, window: int) -> int:
+        """How many windows `lanes` gives."""
+
+    def lanes(
+        self, batch: int, window: int, start: int = 0, order: Order | None = None
+    ) -> Iterator[tuple[Batch, NDArray[np.bool_]]]:
+        """Windows of at most `window` steps of `batch` lanes from number `start` on, always the
+        same ones for an `order`.
+
+        Row i of each batch continues row i of the batch before, except where `reset` `[batch]` is
+        true: there a new sequence begins. A lane that has ended has rows of no steps.
+        """
+
+    def documents(
+        self, batch: int, window: int
+    ) -> Iterator[tuple[Batch, NDArray[np.int64], NDArray[np.bool_]]]:
+        """Windows of at most `batch` lanes, each sequence in one lane from first step to last.
+
+        With each batch `[B]` the rising numbers of its lanes, and whether a new sequence begins.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +72,30 @@ class Batch:
     - categories `[B]` int64 and vectors `[B, W]` of numbers, with lengths of 1;
     - values ahead of a series `[B, H, 1]`, with lengths of H.
 
-    Past a row's length stands 0, which is PAD_ID. `targets` by column; -1, or NaN, stands where
-    there is nothing to answer: classes `[B]` or `[B, T]` int64; several labels `[B, L]` or
-    `[B, T, L]` float32 of 0 and 1; numbers `[B, W]` or `[B, T, W]`; texts `[B, U]` int64, each
-    ended by END_ID; forecasts `[B, H]`. Numbers are float32, or float64 where the node is `double`.
-    `raw` has the cells behind them, of whole rows that are measured; `taken` says which steps of
-    which rows of the file these are.
+    Past a row's length stands 0, which is PAD_ID.
 
-    Labels that no training row has (`Dataset.new`) are in no loss: number k of them is the class
-    NEW - k, below -1; of several labels they are not among the L, and `new` has, by column, their
+    `targets` by column, with -1 or NaN for no target: classes `[B]` or `[B, T]` int64; multi-label
+    `[B, L]` or `[B, T, L]` float32 of 0 and 1; numbers `[B, W]` or `[B, T, W]`; texts `[B, U]`
+    int64, each ended by END_ID; forecasts `[B, H]`. Numbers are float32, or float64 where the node
+    is `double`. `raw` has the raw cells, of whole rows that are measured; `slices` says which steps
+    of which rows of the file these are.
+
+    Labels that no training row has (`Dataset.new`) are in no loss. Number k of them is the class
+    NEW - k, below -1. In multi-label columns they are not among the L; `new` has, by column, their
     rows and numbers `[m, 2]`, or rows, steps and numbers `[m, 3]`.
     """
 
     inputs: dict[str, tuple[Values, Lengths]]
     targets: dict[str, Values]
     raw: RawRows | None = None
-    taken: Cut | None = None
+    slices: RowSlices | None = None
     new: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesThere:
-    """The series of a file by `names`; of each row the place where its series begins, `first`
-    `[rows]`, and its number, `of_rows` `[rows]`."""
+class SeriesRows:
+    """The series of a file by `names`; for each row the place where its series begins, `first`
+    `[rows]`, and the number of its series, `of_rows` `[rows]`."""
 
     names: tuple[str, ...]
     first: NDArray[np.int64]
@@ -63,30 +106,31 @@ class SeriesThere:
 class Dataset:
     """The rows of one file or several (or of their training or validation part), encoded.
 
-    `inputs` by the key of the node, `targets` by column; the steps of row i are `starts[i]` to
-    `ends[i]` of the columns of steps. `lines` `[rows]` holds where the file has each row: its line,
-    for Parquet its row, counted from 1, of several files its location (`rnnspec.data.shards`); of a
-    series read whole, of its first step, and of a window over one, of the first step answered.
-    `of_rows` `[rows]` are the places of each row in the columns of one value a row, None where they
-    are the numbers of the rows. `seasons` by column of numbers answered ahead. All arrays are
-    mapped from disk (`maps`): they take no memory that the system cannot take back, and no more
-    than `Maps` says. `key` tells this content, encoded this way, from any other. `raw` holds what
-    stands in the file, of rows that are measured; `series` what rows are steps of, where they are;
-    `filled` how many steps have no row. `new` by column of answers: how often each label occurs
-    that no training row has, by number.
+    - `inputs` by the key of the node, `targets` by column. The steps of row i are `starts[i]` to
+      `ends[i]` of the columns of steps.
+    - `lines` `[rows]`: where each row is in the file: its line, for Parquet its row, counted from
+      1; with several files its location (`rnnspec.data.shards`). For a series read whole, of its
+      first step; for a window, of the first step answered.
+    - `of_rows` `[rows]`: the place of each row in columns of one value a row; None for row numbers.
+    - `seasons`, by column of numbers answered ahead.
+    - `maps`: all arrays are memory-mapped and take no more memory than `MemoryMaps` says.
+    - `key` identifies this content, encoded this way.
+    - `raw`: the raw cells of rows that are measured.
+    - `series`, where rows are steps or windows of series; `filled`: how many steps have no row.
+    - `new`, by target column: how often each label occurs that no training row has.
     """
 
-    inputs: Mapping[str, View]
-    targets: Mapping[str, View]
+    inputs: Mapping[str, BatchColumn]
+    targets: Mapping[str, BatchColumn]
     lines: NDArray[np.int64]
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
     key: str = ""
     of_rows: NDArray[np.int64] | None = None
     seasons: Mapping[str, Season] = field(default_factory=dict)
-    maps: Maps = field(default_factory=lambda: Maps(()))
+    maps: MemoryMaps = field(default_factory=lambda: MemoryMaps(()))
     raw: Raw | None = None
-    series: SeriesThere | None = None
+    series: SeriesRows | None = None
     filled: int = 0
     new: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
@@ -95,8 +139,8 @@ class Dataset:
         return len(self.lines)
 
     def lengths(self, rows: NDArray[np.int64]) -> Lengths:
-        """Steps of each of `rows` (`[B]`, from 0), or of its longest text to be answered if that
-        has more: `[B]`."""
+        """Steps of each of `rows` (`[B]`, from 0), or of its longest target text if that has more:
+        `[B]`."""
         longest = self.ends[rows] - self.starts[rows]
         for view in self.targets.values():
             if isinstance(view, Texts):
@@ -108,12 +152,12 @@ class Dataset:
         """The rows `indices` (`[B]`, from 0) as one batch."""
         starts, ends = self.starts[indices], self.ends[indices]
         rows = indices.astype(np.int64)
-        found = self.cut(Cut(rows, starts, ends - starts, ends))
+        found = self.batch_of(RowSlices(rows, starts, ends - starts, ends))
         return found if self.raw is None else replace(found, raw=RawRows(self.raw, rows))
 
-    def cut(self, cut: Cut) -> Batch:
-        """The steps that `cut`, which has the numbers of rows, takes as one batch."""
-        placed = cut if self.of_rows is None else replace(cut, rows=self.of_rows[cut.rows])
+    def batch_of(self, slices: RowSlices) -> Batch:
+        """The steps of `slices`, whose `rows` are row numbers, as one batch."""
+        placed = slices if self.of_rows is None else replace(slices, rows=self.of_rows[slices.rows])
         inputs = {key: view.batch(placed) for key, view in self.inputs.items()}
         targets = {column: view.batch(placed)[0] for column, view in self.targets.items()}
         new = {
@@ -121,30 +165,23 @@ class Dataset:
             for column, view in self.targets.items()
             if isinstance(view, KeySteps | LabelSets) and len(view.new)
         }
-        self.maps.read(len(cut.rows))
-        return Batch(inputs, targets, taken=cut, new=new)
+        self.maps.read(len(slices.rows))
+        return Batch(inputs, targets, slices=slices, new=new)
 
     def lanes(
         self, batch: int, window: int, start: int = 0, order: Order | None = None
     ) -> Iterator[tuple[Batch, NDArray[np.bool_]]]:
-        """All steps as `batch` streams side by side, in windows from number `start` on: see
-        `cut_lanes`.
-
-        For each window the batch, and `[batch]` whether the states of a lane start anew with it.
-        """
-        for cut, reset in cut_lanes(self.starts, self.ends, batch, window, start, order):
-            yield self.cut(cut), reset
+        """All steps as `batch` streams side by side: see `StreamData` and `lane_slices`."""
+        for slices, reset in lane_slices(self.starts, self.ends, batch, window, start, order):
+            yield self.batch_of(slices), reset
 
     def documents(
         self, batch: int, window: int
     ) -> Iterator[tuple[Batch, NDArray[np.int64], NDArray[np.bool_]]]:
-        """All steps in windows, each row of the file in one lane: see `cut_documents`.
-
-        For each window the batch, `[B]` the numbers of its lanes and whether their states start
-        anew with it.
-        """
-        for cut, lanes, reset in cut_documents(self.starts, self.ends, batch, window):
-            yield self.cut(cut), lanes, reset
+        """All steps in windows, each row of the file in one lane: see `StreamData` and
+        `document_slices`."""
+        for slices, lanes, reset in document_slices(self.starts, self.ends, batch, window):
+            yield self.batch_of(slices), lanes, reset
 
     def windows(self, batch: int, window: int) -> int:
         """How many windows `lanes` gives."""
@@ -152,15 +189,15 @@ class Dataset:
 
     def naive(self, batch: Batch) -> dict[str, Naive]:
         """The naive forecasts for a batch of this file, by column."""
-        cut = batch.taken
-        assert cut is not None
-        first, numbers = self.starts[cut.rows], self.series_of(batch)
+        slices = batch.slices
+        assert slices is not None
+        first, numbers = self.starts[slices.rows], self.series_of(batch)
         if self.series is not None:
-            first = self.series.first[cut.rows]
-        return {name: naive(of, cut, first, numbers) for name, of in self.seasons.items()}
+            first = self.series.first[slices.rows]
+        return {name: naive(of, slices, first, numbers) for name, of in self.seasons.items()}
 
     def series_of(self, batch: Batch) -> NDArray[np.int64] | None:
         """The number of the series of each row of a batch, `[B]`."""
-        if self.series is None or batch.taken is None:
+        if self.series is None or batch.slices is None:
             return None
-        return self.series.of_rows[batch.taken.rows]
+        return self.series.of_rows[batch.slices.rows]

@@ -12,20 +12,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.data.cache import Column, Writer, new_folder, open_folder
-from rnnspec.data.columns.base import Arrays, ColumnEncoder
+from rnnspec.data.cache import Column, MemoryMaps, Writer, new_folder, open_folder
+from rnnspec.data.columns.base import Arrays, ColumnEncoder, add_chunk
 from rnnspec.data.columns.encode import Encoding, LabelWriter
-from rnnspec.data.dataset import Dataset, SeriesThere
+from rnnspec.data.columns.series import SeriesLabels
+from rnnspec.data.dataset import Dataset, SeriesRows
 from rnnspec.data.lines import check_file
-from rnnspec.data.maps import Maps
 from rnnspec.data.naive import Season, scales_before, scales_of
 from rnnspec.data.readers import BadRows, Chunk, Progress, telling
 from rnnspec.data.reading import Reading, SeriesReading
-from rnnspec.data.series import Part, TableBuilder, name_arrays, names_in, windows
-from rnnspec.data.series_steps import SeriesLabels, whole_series
+from rnnspec.data.series import Part, TableBuilder, name_arrays, names_in, whole_series, windows
 from rnnspec.data.shards import Shards
 from rnnspec.data.split import Split
-from rnnspec.data.steps import take
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import Facts
 from rnnspec.plan.nodes import ForecastOutput, Plan
@@ -140,14 +138,14 @@ class _Job:
         reading = self.reading.with_format(self.format)
         yield from reading.read(self.shards, columns, bad, told, self.share)
 
-    def takers(self, writer: Writer) -> list[tuple[str, ColumnEncoder]]:
+    def encoders(self, writer: Writer) -> list[tuple[str, ColumnEncoder]]:
         """What writes each column that has arrays of its own."""
         found = [
-            (node.column, self.encoding.taker(name, node, writer))
+            (node.column, self.encoding.encoder(name, node, writer))
             for name, node in self.encoding.named()
         ]
-        takers = [(column, taker) for column, taker in found if taker is not None]
-        return takers + (self.encoding.raw_takers(writer) if self.measured else [])
+        encoders = [(column, encoder) for column, encoder in found if encoder is not None]
+        return encoders + (self.encoding.raw_encoders(writer) if self.measured else [])
 
 
 def _encoded(cache: Path, jobs: Sequence[_Job]) -> list[Dataset]:
@@ -192,7 +190,7 @@ class _Rows:
 
     job: _Job
     writer: Writer
-    takers: list[tuple[str, ColumnEncoder]]
+    encoders: list[tuple[str, ColumnEncoder]]
     lines: Column
     offsets: Column
     end: _End
@@ -200,15 +198,15 @@ class _Rows:
 
     @staticmethod
     def of(job: _Job, writer: Writer) -> _Rows:
-        takers, lines = job.takers(writer), writer.column("lines", np.int64)
+        encoders, lines = job.encoders(writer), writer.column("lines", np.int64)
         offsets = writer.column("offsets", np.int64)
         offsets.append(np.zeros(1, np.int64))
-        return _Rows(job, writer, takers, lines, offsets, _End(), job.reading.split(job.share))
+        return _Rows(job, writer, encoders, lines, offsets, _End(), job.reading.split(job.share))
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
         used = _part(chunk, self.job.rows, self.split)
         self.lines.append(np.array(used.lines[used.continued :], np.int64))
-        lengths = take(used, self.takers, bad)
+        lengths = add_chunk(used, self.encoders, bad)
         if lengths is None:  # a row is one step
             lengths = np.ones(len(used), np.int64)
         self.offsets.append(self.end.whole_rows(lengths, used.continued))
@@ -217,9 +215,9 @@ class _Rows:
         """Raises DataError for a part without rows."""
         if self.end.rows:
             self.offsets.append(np.array([self.end.steps], np.int64))
-        for _, taker in self.takers:
-            if isinstance(taker, LabelWriter):
-                self.writer.column(f"{taker.new.name}.names", "u1").append(taker.new.array())
+        for _, encoder in self.encoders:
+            if isinstance(encoder, LabelWriter):
+                self.writer.column(f"{encoder.new.name}.names", "u1").append(encoder.new.array())
         if not self.lines.count:
             job = self.job
             name = "validation" if job.rows == "valid" else "training"
@@ -257,34 +255,34 @@ def _part(chunk: Chunk, rows: Part, split: Split) -> Chunk:
 def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:
     encoding, bad = job.encoding, job.reading.bad_rows(job.shards)
     builder = TableBuilder(reading)
-    takers = job.takers(writer)
+    encoders = job.encoders(writer)
     names = encoding.series()
     series = {column: encoding.series_column(column) for column in names}
     answers = [
-        (name, node.column, taker)
+        (name, node.column, encoder)
         for name, node in encoding.named()
-        if (taker := encoding.of_series(node)) is not None
+        if (encoder := encoding.of_series(node)) is not None
     ]
-    takers += [(column, taker) for _, column, taker in answers]
-    columns = [*builder.columns, *series, *(column for column, _ in takers)]
+    encoders += [(column, encoder) for _, column, encoder in answers]
+    columns = [*builder.columns, *series, *(column for column, _ in encoders)]
     unchanging = encoding.of_windows()
     for chunk in job.chunks(columns, bad):
         builder.add(chunk, bad)
         for each in unchanging.values():
             each.add(chunk, bad)
-        take(chunk, [*series.items(), *takers], bad)
+        add_chunk(chunk, [*series.items(), *encoders], bad)
     table = builder.table(bad)
     cut = whole_series if reading.whole else windows
     found = cut(table, reading, job.rows, job.share, bad)
     for each in unchanging.values():
         each.check(table, found, bad)
-    values = {column: taker.values(table) for column, taker in series.items()}
+    values = {column: encoder.values(table) for column, encoder in series.items()}
     arrays: Arrays = {names[column]: of_column for column, of_column in values.items()}
-    arrays |= {name: taker.values(table) for name, _, taker in answers}
+    arrays |= {name: encoder.values(table) for name, _, encoder in answers}
     arrays |= {
-        f"{name}.names": taker.known.new.array()
-        for name, _, taker in answers
-        if isinstance(taker, SeriesLabels)
+        f"{name}.names": encoder.known.new.array()
+        for name, _, encoder in answers
+        if isinstance(encoder, SeriesLabels)
     }
     arrays |= {
         "lines": table.lines[table.order[found.starts if reading.whole else found.ends]],
@@ -310,7 +308,7 @@ def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
     views = {name: encoding.view(name, node, arrays) for name, node in encoding.named()}
     inputs = {node.key: views[f"input.{at}"] for at, node in enumerate(plan.inputs)}
     targets = {node.column: views[f"output.{at}"] for at, node in enumerate(plan.outputs)}
-    maps, new = Maps.of(arrays.values()), _new_labels(encoding, arrays)
+    maps, new = MemoryMaps.of(arrays.values()), _new_labels(encoding, arrays)
     if series is None:
         offsets = arrays["offsets"]
         starts, ends = offsets[:-1], offsets[1:]
@@ -318,7 +316,7 @@ def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
         seasons, lines = _seasons(job, arrays, None), arrays["lines"]
         return Dataset(inputs, targets, lines, starts, ends, key, None, seasons, maps, raw, new=new)
     starts, ends, of_rows = arrays["starts"], arrays["ends"], arrays["of_rows"]
-    there = SeriesThere(names_in(arrays), arrays["first"], arrays["of_series"])
+    there = SeriesRows(names_in(arrays), arrays["first"], arrays["of_series"])
     seasons = _seasons(job, arrays, there.names)
     lines, filled = arrays["lines"], int(arrays["filled"][0])
     return Dataset(

@@ -1,4 +1,4 @@
-"""Streams: documents end to end, cut into lanes that are read side by side, window by window."""
+"""Streams: documents end to end, slices into lanes that are read side by side, window by window."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.data.views import Cut
+from rnnspec.data.collate import RowSlices
 
 Places = NDArray[np.int64]
 Order = tuple[int, int]
@@ -24,7 +24,7 @@ CHUNK = 1 << 20
 class Documents:
     """Document i has the steps `starts[i]` to `ends[i]`; it is read `window` steps at a time.
 
-    They are taken in runs of `size` documents, the last of which may have fewer.
+    They are taken in runs of `size` documents; the last run may have fewer.
     """
 
     starts: Places
@@ -59,27 +59,27 @@ class Documents:
 
 
 def count_windows(starts: Places, ends: Places, batch: int, window: int) -> int:
-    """How many cuts `cut_lanes` gives: a `batch`-th of the windows of all documents."""
+    """How many windows `lane_slices` gives: a `batch`-th of the windows of all documents."""
     return -(-int(Documents(starts, ends, window).windows().sum()) // batch)
 
 
-def cut_lanes(
+def lane_slices(
     starts: Places,
     ends: Places,
     batch: int,
     window: int,
     start: int = 0,
     order: Order | None = None,
-) -> Iterator[tuple[Cut, NDArray[np.bool_]]]:
-    """Cuts of the steps of all documents from number `start` on, and whether each lane's states
-    start anew, `[batch]`.
+) -> Iterator[tuple[RowSlices, NDArray[np.bool_]]]:
+    """Windows over all documents from number `start` on, and whether each lane's states are reset,
+    `[batch]`.
 
-    Document i has the steps `starts[i]` to `ends[i]`. One after another, in the order drawn from
-    `order` or in that of the file, they are cut into `batch` lanes of as many windows, the fewest
-    that all of them make: a lane is read `window` steps at a time, or up to the end of a document.
-    The lanes of a single document have as many steps. States start anew at each document and at
-    the start of each lane. A lane that has ended has length 0. The step after a lane's last one is
-    the true next step. Memory: 16 bytes for each of at most `BLOCKS` runs of documents.
+    Document i has the steps `starts[i]` to `ends[i]`. The documents, in the order drawn from
+    `order` or in file order, are split into `batch` lanes with equally many windows, the fewest
+    that hold them all. A lane is read `window` steps at a time, or up to the end of a document.
+    The lanes of a single document have equally many steps. States are reset at each document and
+    at the start of each lane. A lane that has ended has length 0. The step after a lane's last one
+    is the true next step. Memory: 16 bytes for each of at most `BLOCKS` runs of documents.
     """
     if len(starts) == 1:
         lanes = _of_one(starts, ends, batch, window, start)
@@ -90,7 +90,10 @@ def cut_lanes(
         active, at, documents = lanes.left > 0, lanes.at, lanes.documents
         lengths = np.minimum(np.minimum(ends[documents], lanes.stops) - at, window)
         reset = ~active | (at == starts[documents]) | fresh
-        yield Cut(documents.copy(), at.copy(), np.where(active, lengths, 0), ends[documents]), reset
+        yield (
+            RowSlices(documents.copy(), at.copy(), np.where(active, lengths, 0), ends[documents]),
+            reset,
+        )
         fresh = False
         lanes.at, lanes.left = at + np.where(active, lengths, 0), lanes.left - active
         lanes.move_on(starts, ends)
@@ -156,12 +159,12 @@ def _of_many(documents: Documents, batch: int, start: int, order: Order | None) 
     return _Lanes(numbers, at, stops, left, turns, run_ends, runs, size)
 
 
-def cut_documents(
+def document_slices(
     starts: Places, ends: Places, batch: int, window: int
-) -> Iterator[tuple[Cut, Places, NDArray[np.bool_]]]:
-    """Cuts of the steps of all documents, each read in one lane from its first step to its last:
-    for measuring. With each cut `[B]` the numbers of its lanes, rising, and whether their states
-    start anew.
+) -> Iterator[tuple[RowSlices, Places, NDArray[np.bool_]]]:
+    """Windows over all documents, each read in one lane from its first step to its last: for
+    evaluation. With each window `[B]` the rising numbers of its lanes, and whether their states
+    are reset.
 
     Documents come in their order, to whichever lane of `batch` is free; lanes for which none is
     left are not there any more, and the others read `batch * window` steps at a time together.
@@ -180,7 +183,7 @@ def cut_documents(
             return
         lengths = np.minimum(batch * window // len(lanes), stops - at)
         reset = at == starts[documents]
-        yield Cut(documents.copy(), at.copy(), lengths, stops.copy()), lanes, reset
+        yield RowSlices(documents.copy(), at.copy(), lengths, stops.copy()), lanes, reset
         at += lengths
 
 

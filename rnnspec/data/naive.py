@@ -1,6 +1,6 @@
-"""The naive forecast of numbers ahead, which models are measured against, and the scale of MASE.
+"""The naive forecast, the baseline of models that answer numbers ahead, and the scale of MASE.
 
-It is the value one season ago: of a season of 1, the last value.
+It is the value one season ago; with a season of 1 the last value.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnspec.data.collate import RowSlices
 from rnnspec.data.reading import SeriesReading
 from rnnspec.data.series import Places, Table, Windows, training_end
-from rnnspec.data.views import Cut
 
 Numbers = NDArray[np.floating[Any]]
 Scales = NDArray[np.float64]
@@ -22,11 +22,11 @@ Scales = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Season:
-    """What the naive forecast of a column needs, of a file.
+    """What the naive forecast of a column needs.
 
-    `values` `[steps, W]` repeat themselves after `season` steps. Answered are the `horizon` values
-    after the steps of a row, or with a horizon of 0 the next ones of each step. `scales` `[series]`
-    are those of MASE; None where rows are no series.
+    `values` `[steps, W]` repeat after `season` steps. The answer is the `horizon` values after the
+    steps of a row, or with a horizon of 0 the next value of each step. `scales` `[series]` are the
+    scales of MASE; None where rows are no series.
     """
 
     values: Numbers
@@ -37,8 +37,8 @@ class Season:
 
 @dataclass(frozen=True, slots=True)
 class Naive:
-    """The naive forecast of some rows, `[B, H]` or, of next steps, `[B, T, W]`; and the `scale` of
-    their MASE `[B]`, None where rows are no series. NaN where unknown.
+    """The naive forecast of some rows, `[B, H]` or, for next steps, `[B, T, W]`, and the `scale` of
+    their MASE `[B]`, None where rows are no series. NaN is unknown.
 
     MASE is the mean absolute error / scale (Hyndman and Koehler 2006).
     """
@@ -52,13 +52,13 @@ class Naive:
         return "last value" if self.season == 1 else "seasonal-naive"
 
 
-def naive(of: Season, cut: Cut, first: Places, series: Places | None) -> Naive:
-    """The naive forecast of the rows of a cut, whose sequences begin at the places `first` `[B]`
-    and are the `series` of these numbers `[B]`."""
+def naive(of: Season, slices: RowSlices, first: Places, series: Places | None) -> Naive:
+    """The naive forecast of the rows of `slices`. Their sequences begin at the places `first` `[B]`
+    and belong to the series with the numbers `series` `[B]`."""
     if of.horizon:
-        forecast = seasonal_naive(of.values[:, 0], cut.ends, first, of.season, of.horizon)
+        forecast = seasonal_naive(of.values[:, 0], slices.ends, first, of.season, of.horizon)
     else:
-        forecast = next_naive(of.values, cut, first, of.season)
+        forecast = next_naive(of.values, slices, first, of.season)
     scale = None if of.scales is None or series is None else of.scales[series]
     return Naive(forecast, scale, of.season)
 
@@ -67,19 +67,19 @@ def seasonal_naive(
     values: Numbers, ends: Places, first: Places, season: int, horizon: int
 ) -> Numbers:
     """The forecasts `[B, horizon]` after `ends`: the values of the last season again, or the last
-    value where the series that begins at `first` has not been going on for a season."""
+    value where the series, which begins at `first`, is shorter than a season."""
     ahead = np.arange(horizon)
     places = ends[:, None] - season + ahead % season
     found: Numbers = values[np.where(places < first[:, None], ends[:, None] - 1, places)]
     return found
 
 
-def next_naive(values: Numbers, cut: Cut, first: Places, season: int) -> Numbers:
-    """For each step of a cut the value one season before the next step, or that of the step itself
-    where the sequence has not been going on for a season: `[B, T, W]`, NaN past the lengths."""
-    steps = np.arange(max(1, int(cut.lengths.max(initial=0))))
-    there = steps < cut.lengths[:, None]
-    now = cut.starts[:, None] + steps
+def next_naive(values: Numbers, slices: RowSlices, first: Places, season: int) -> Numbers:
+    """For each step the value one season before the next step, or its own value where the sequence
+    is shorter than a season so far: `[B, T, W]`, NaN past the lengths."""
+    steps = np.arange(max(1, int(slices.lengths.max(initial=0))))
+    there = steps < slices.lengths[:, None]
+    now = slices.starts[:, None] + steps
     before = now + 1 - season
     places = np.where(before < first[:, None], now, before)
     found = np.full((*there.shape, values.shape[1]), np.nan, values.dtype)
@@ -103,8 +103,7 @@ def naive_scale(values: Numbers, first: Places, end: Places, season: int) -> Sca
 def training_scales(
     table: Table, reading: SeriesReading, values: Numbers, season: int, share: float
 ) -> dict[str, float | None]:
-    """The scale of each series of a file of training rows over the steps that are for training;
-    None where there is none."""
+    """The scale of each series over its training steps; None where there is none."""
     first, end = table.offsets[:-1], table.offsets[1:]
     steps = np.array([training_end(int(n), reading, share) for n in end - first], np.int64)
     found = naive_scale(values, first, first + steps, season).tolist()
@@ -115,8 +114,8 @@ def training_scales(
 def scales_before(
     table: Table, reading: SeriesReading, found: Windows, values: Numbers, season: int
 ) -> Scales:
-    """The scale of each series of a file over its steps before the first that is answered; NaN of a
-    series that has none: of those read whole, each step but the first is answered."""
+    """The scale of each series over the steps before its first answer, NaN without such steps. Of
+    series read whole every step but the first is answered."""
     there, row = np.unique(found.series, return_index=True)
     end = table.offsets[:-1].copy()
     end[there] = found.starts[row] + 1 if reading.whole else found.ends[row]
@@ -124,8 +123,8 @@ def scales_before(
 
 
 def scales_of(names: Sequence[str], trained: Mapping[str, float | None], before: Scales) -> Scales:
-    """The scale of each series of a file: that of its `trained` steps; of one that training did not
-    show, the one over its steps `before` those that are answered."""
+    """The scale of each series: over its `trained` steps, or for a series that is not in the
+    training rows over its steps `before` the first answer."""
     known = [trained.get(name) for name in names]
     of_training = np.array([np.nan if scale is None else scale for scale in known], np.float64)
     shown = np.array([name in trained for name in names], np.bool_)

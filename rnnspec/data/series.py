@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data import decode
+from rnnspec.data.calendar import Flags
+from rnnspec.data.decode import MOST_STEPS
 from rnnspec.data.reading import SeriesReading
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.times import Times
@@ -19,7 +21,7 @@ from rnnspec.spec.every import every_of
 
 Part = Literal["all", "train", "valid"]
 Places = NDArray[np.int64]
-ONE = "the only series"
+ONLY_SERIES = "the only series"
 MOST_FILLED = 50_000_000
 """Steps of a table that may have no row."""
 
@@ -115,7 +117,7 @@ class TableBuilder:
         """Raises DataError for times that do not rise by equal steps, unless something stands in
         for what is missing, and for more missing steps than can be held."""
         series, lines = np.concatenate(self.of_rows), np.concatenate(self.lines)
-        names = tuple(self.numbers) or (ONE,)
+        names = tuple(self.numbers) or (ONLY_SERIES,)
         order = np.argsort(series, kind="stable")
         offsets = np.zeros(len(names) + 1, np.int64)
         np.cumsum(np.bincount(series, minlength=len(names)), out=offsets[1:])
@@ -142,27 +144,6 @@ def _filled(table: Table, numbers: list[Places], fill: str | float, bad: BadRows
         has_row[first + of_series] = True
     order = table.order[np.cumsum(has_row) - 1]
     return replace(table, order=order, offsets=offsets, filled=~has_row, fill=fill)
-
-
-@dataclass(slots=True)
-class SeriesColumn:
-    """Takes in one number a row, and holds them, in `dtype`: 4 or 8 bytes each. NaN where missing,
-    if allowed."""
-
-    column: str
-    missing: bool
-    dtype: str = "<f4"
-    found: list[NDArray[np.floating]] = field(default_factory=list)
-
-    def add(self, chunk: Chunk, bad: BadRows) -> None:
-        def decoded(cell: object) -> float:
-            return decode.real(cell, chunk.textual, self.missing)
-
-        self.found.append(np.array(bad.decoded(chunk, self.column, decoded), self.dtype))
-
-    def values(self, table: Table) -> NDArray[np.floating]:
-        """Those of all steps, series by series: `[places]`."""
-        return table.numbers(np.concatenate(self.found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +203,38 @@ def windows(
     return Windows(starts, ends, firsts, numbers)
 
 
+def whole_series(
+    table: Table, reading: SeriesReading, part: Part, share: float, bad: BadRows
+) -> Windows:
+    """The steps of each series that belong to a part, as one window: those of `valid` are the last
+    `share` of them, read from states of their own.
+
+    Raises DataError for a share that leaves validation without a step, and for a series of more
+    steps than a row may have, unless it is read window by window.
+    """
+    first, end = table.offsets[:-1], table.offsets[1:]
+    lengths = np.array([training_end(int(n), reading, share) for n in end - first], np.int64)
+    trained = first + lengths
+    starts = trained if part == "valid" else first
+    ends = trained if part == "train" else end
+    kept = ends > starts
+    if not kept.any():
+        raise DataError(
+            f"{bad.file}: a validation share of {share:g} takes no step of any series; "
+            "set data.valid to a larger share or to a file"
+        )
+    longest = int(np.argmax(ends - starts))
+    steps = int((ends - starts)[longest])
+    if steps > MOST_STEPS and not reading.stream:
+        line = int(table.lines[table.order[starts[longest]]])
+        what = f"series {table.names[longest]!r}" if table.names != (ONLY_SERIES,) else ONLY_SERIES
+        raise DataError(
+            f"{bad.place(line)}: {what} has {steps:,} steps, and a row may have {MOST_STEPS:,}; "
+            "read it window by window, with train.window"
+        )
+    return Windows(starts[kept], ends[kept], first[kept], np.flatnonzero(kept))
+
+
 def _answered(steps: int, trained: int, reading: SeriesReading, part: Part) -> Places:
     """The first answered step of each window of a series, rising, from 0."""
     if part == "valid":
@@ -238,7 +251,7 @@ _NONE = np.zeros(0, np.int64)
 
 def _too_short(table: Table, number: int, reading: SeriesReading, bad: BadRows) -> DataError:
     first, end = table.offsets[number], table.offsets[number + 1]
-    what = f"series {table.names[number]!r}" if table.names != (ONE,) else ONE
+    what = f"series {table.names[number]!r}" if table.names != (ONLY_SERIES,) else ONLY_SERIES
     line, many = int(table.lines[table.order[first]]), int(end - first)
     verb = "is" if reading.horizon == 1 else "are"
     return DataError(
@@ -246,3 +259,47 @@ def _too_short(table: Table, number: int, reading: SeriesReading, bad: BadRows) 
         f"read and {reading.horizon} that {verb} answered; leave it out, or set "
         "data.output.horizon lower"
     )
+
+
+def times_at(
+    times: Times, table: Table, cells: Sequence[object], series: range, wanted: range
+) -> list[object] | None:
+    """The times of the places `wanted`, of a series that has the places `series`.
+
+    `cells` are those of the column of times by row of the file. A step that has a row has its time,
+    as it is written there; any other the one that the steps of its series lead to, written alike.
+    None where the one row of a series does not say what a step is.
+    """
+    found: list[object] = []
+    filled = table.filled if table.filled is not None else np.zeros(len(table.order), np.bool_)
+    for place in wanted[: max(0, series.stop - wanted.start)]:
+        last = _with_row(filled, place)
+        row = int(table.order[last])
+        if last == place:
+            found.append(times.of_row(row, cells[row]))
+            continue
+        rows = _rows(table, filled, range(series.start, last + 1))
+        after = times.after(rows, np.array([place - last]), cells[row])
+        assert after is not None, "a step is known where some are filled"
+        found += after
+    beyond = range(max(wanted.start, series.stop), wanted.stop)
+    if not beyond:
+        return found
+    last = _with_row(filled, series[-1])
+    counts = np.arange(beyond.start, beyond.stop) - last
+    row = int(table.order[last])
+    after = times.after(_rows(table, filled, series), counts, cells[row])
+    return None if after is None else found + after
+
+
+def _with_row(filled: Flags, place: int) -> int:
+    """The last place up to this one that has a row."""
+    while filled[place]:
+        place -= 1
+    return place
+
+
+def _rows(table: Table, filled: Flags, places: range) -> Places:
+    of = slice(places.start, places.stop)
+    found: Places = table.order[of][~filled[of]]
+    return found

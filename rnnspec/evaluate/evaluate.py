@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnspec.data import Batch, Dataset, Naive, in_order_batches
-from rnnspec.data.access import StreamData
+from rnnspec.data.dataset import StreamData
 from rnnspec.evaluate.metrics import (
     ClassMetrics,
     ForecastMetrics,

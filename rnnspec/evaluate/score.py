@@ -13,10 +13,9 @@ import torch
 
 from rnnspec.builds.folder import CACHE, Trained
 from rnnspec.data import Dataset, Reading, encode
-from rnnspec.data.columns.new_labels import new_labels_told
+from rnnspec.data.columns.new_labels import new_labels_note
 from rnnspec.data.encode import Part
-from rnnspec.data.find import Sources, find_sources
-from rnnspec.data.shards import Shards
+from rnnspec.data.shards import Shards, Sources, find_sources
 from rnnspec.errors import DataError
 from rnnspec.evaluate.by_series import SeriesFigures
 from rnnspec.evaluate.evaluate import Seen, evaluate, evaluate_stream
@@ -133,7 +132,7 @@ def evaluate_build(
         prefix = "" if len(outputs) == 1 else f"{column}."
         metrics |= {prefix + name: value for name, value in score.metrics.items()}
     told = (
-        new_labels_told(column, found, names_of(trained.facts.outputs[column]), files, share)
+        new_labels_note(column, found, names_of(trained.facts.outputs[column]), files, share)
         for column, found in new.items()
         if found
     )

@@ -1,21 +1,26 @@
-"""Inputs on which an exported file must prove itself: every shape of batch, drawn by seed."""
+"""Values of probes, one kind of input after the other: as a caller gives them and as numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from rnnspec.export.draws import Drawn, drawn
-from rnnspec.plan import Facts, Plan
+from rnnspec.data.decode import WHITE_SPACE, fold, words
+from rnnspec.plan import ClassFacts, Facts, NumericFacts, Plan, TextFacts
+from rnnspec.plan.copies import source_numbers
+from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.plan.names import SEED, draws, first_sequence, lengths_name
 from rnnspec.plan.nodes import (
+    CategoryInput,
     CharactersInput,
     CopiesInput,
+    FramesInput,
     FutureInput,
     Input,
     KeysInput,
@@ -25,6 +30,196 @@ from rnnspec.plan.nodes import (
 )
 from rnnspec.run.feeds import Feeds, feeds_of
 from rnnspec.run.interface import InputColumn, interface
+
+UNKNOWN_SHARE = 0.1
+"""Share of tokens and labels that stand in no vocabulary."""
+COPIED_SHARE, FOREIGN = 0.4, 3
+"""The share where tokens may be copied, and how many such tokens there are."""
+MISSING_SHARE = 0.2
+"""Share of numbers that are missing, where they may be."""
+GAPS = (*WHITE_SPACE, *" " * len(WHITE_SPACE))
+"""What stands between words: half of it U+0020, the rest any white space there is."""
+BYTES = ("a", "\n", "é", "字", "\uffff", "😀", "\U0010fffd")
+"""Characters of one to four bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The values of one input, a row each: `told` as the file takes them if it reads texts, and
+    `numbers` as it does with `ids`."""
+
+    told: Sequence[Any]
+    numbers: Sequence[Any]
+
+
+def drawn(
+    node: Input,
+    facts: Facts,
+    lengths: Sequence[int],
+    draw: Generator,
+    before: Mapping[str, Drawn],
+    copied: Mapping[str, CopiesInput],
+) -> Drawn:
+    """Values of an input for rows of these lengths; `before` are those of earlier inputs, `copied`
+    the nodes of what may be copied, by column."""
+    known = facts.inputs[node.column]
+    match node:
+        case CopiesInput(answers=answers, banned=banned):
+            wanted = facts.outputs[answers]
+            assert isinstance(wanted, TextFacts)
+            rows = before[node.column].told
+            if node.kind == "words":
+                rows = [words(row) for row in rows]
+            found = [np.array(source_numbers(r, wanted.vocabulary, banned), np.int64) for r in rows]
+            return Drawn(found, found)
+        case TokensInput(column=column) if column in copied:
+            assert isinstance(known, TextFacts)
+            foreign = [*_unknown(known.vocabulary.entries, FOREIGN), *copied[column].banned]
+            alone = {"chars": lambda t: len(t) == 1, "words": lambda t: words(t) == [t]}
+            foreign = list(filter(alone.get(node.kind), foreign))
+            return _tokens(node, known, lengths, draw, foreign)
+        case TokensInput(kind="subwords"):
+            numbers = [draw.integers(1, node.size, length) for length in lengths]
+            return Drawn(numbers, numbers)
+        case TokensInput(kind="bytes"):
+            texts = [_of_bytes(length, draw) for length in lengths]
+            return Drawn(texts, [_bytes(text) for text in texts])
+        case TokensInput():
+            assert isinstance(known, TextFacts)
+            return _tokens(node, known, lengths, draw)
+        case CharactersInput():
+            assert isinstance(known, TextFacts) and known.characters is not None
+            rows = before[node.column].told
+            tokens = [words(row) if isinstance(row, str) else row for row in rows]
+            spell = known.characters.numbers
+            spelled = [[np.array(spell(list(t)), np.int64) for t in row] for row in tokens]
+            return Drawn(spelled, spelled)
+        case CategoryInput():
+            assert isinstance(known, TextFacts)
+            return _labels(known.vocabulary.entries, len(lengths), draw)
+        case KeysInput():
+            assert isinstance(known, ClassFacts)
+            return _keys(node, known, lengths, draw)
+    assert isinstance(known, NumericFacts)
+    values = [_numbers(node, known, length, draw) for length in lengths]
+    return Drawn(values, values)
+
+
+def unknown(entries: Sequence[str]) -> str:
+    """A character, of a private plane, that is in no vocabulary of texts with a meaning."""
+    return _unknown(entries, 1)[0]
+
+
+def _unknown(entries: Sequence[str], count: int) -> list[str]:
+    """Several such characters."""
+    return list(islice((c for c in map(chr, range(0xF0000, 0xFFFFE)) if c not in entries), count))
+
+
+def _tokens(
+    node: TokensInput,
+    known: TextFacts,
+    lengths: Sequence[int],
+    draw: Generator,
+    foreign: Sequence[str] = (),
+) -> Drawn:
+    """With `foreign`, these are the tokens that the vocabulary lacks, and there are more of them:
+    each may come again in its row."""
+    entries = known.vocabulary.entries
+    rows = [_row(node, entries, length, draw, foreign) for length in lengths]
+    read = [[fold(c) for c in row] if node.fold_case else row for row in rows]
+    numbers = [np.array(known.vocabulary.numbers(row), np.int64) for row in read]
+    if node.kind == "tokens":
+        return Drawn(rows, numbers)
+    return Drawn([_written(node, row, draw) for row in rows], numbers)
+
+
+def _row(
+    node: TokensInput,
+    entries: Sequence[str],
+    length: int,
+    draw: Generator,
+    foreign: Sequence[str],
+) -> list[str]:
+    """Tokens, some of them unknown, some in upper case if case is folded."""
+    share = COPIED_SHARE if foreign else UNKNOWN_SHARE
+    unknowns, tokens = foreign or [unknown(entries)], list[str]()
+    for _ in range(length):
+        token = unknowns[int(draw.integers(len(unknowns))) if foreign else 0]
+        if entries and draw.random() >= share:
+            token = entries[int(draw.integers(len(entries)))]
+        if node.fold_case and draw.random() < 0.5 and fold(token.upper()) == token:
+            token = token.upper()
+        tokens.append(token)
+    return tokens
+
+
+def _written(node: TokensInput, tokens: Sequence[str], draw: Generator) -> str:
+    if node.kind == "chars":
+        return "".join(tokens)
+    gaps = ["".join(draw.choice(GAPS, draw.integers(1, 3))) for _ in tokens]
+    return "".join(token + gap for token, gap in zip(tokens, gaps, strict=True))
+
+
+def _of_bytes(length: int, draw: Generator) -> str:
+    """A text of so many bytes."""
+    text, left = "", length
+    while left:
+        fitting = [char for char in BYTES if len(char.encode()) <= left]
+        text += fitting[draw.integers(len(fitting))]
+        left = length - len(text.encode())
+    return text
+
+
+def _bytes(text: str) -> NDArray[np.int64]:
+    return np.frombuffer(text.encode(), np.uint8).astype(np.int64) + UNKNOWN_ID + 1
+
+
+def _labels(entries: Sequence[str], rows: int, draw: Generator) -> Drawn:
+    numbers = draw.integers(UNKNOWN_ID, len(entries) + UNKNOWN_ID + 1, rows)
+    foreign = unknown(entries)
+    told = [foreign if n == UNKNOWN_ID else entries[n - UNKNOWN_ID - 1] for n in numbers.tolist()]
+    return Drawn(told, list(numbers))
+
+
+def _keys(node: KeysInput, known: ClassFacts, lengths: Sequence[int], draw: Generator) -> Drawn:
+    share = min(0.5, max(known.most, 1) / node.size)
+    foreign, told, numbers = unknown(known.labels), list[Any](), list[Any]()
+    for length in lengths:
+        on = [np.flatnonzero(draw.random(node.size) < share) for _ in range(length)]
+        labels = [[known.labels[key] for key in step] for step in on]
+        for step in labels:
+            if draw.random() < UNKNOWN_SHARE:
+                step.insert(0, foreign)
+        told.append(labels)
+        numbers.append(on)
+    return Drawn(told, numbers)
+
+
+def _numbers(
+    node: FramesInput | VectorInput | SeriesInput | FutureInput,
+    known: NumericFacts,
+    length: int,
+    draw: Generator,
+) -> NDArray[np.floating]:
+    match node:
+        case FramesInput():
+            values = draw.normal(known.mean, known.deviation, (length, node.width))
+            if node.elapsed is not None:  # time does not run backwards
+                values[..., node.elapsed] = np.abs(values[..., node.elapsed])
+        case VectorInput():
+            values = draw.normal(known.mean, known.deviation, node.width)
+        case SeriesInput():
+            values = draw.normal(known.mean[0], known.deviation[0], length)
+        case FutureInput():
+            values = draw.normal(known.mean[0], known.deviation[0], node.horizon)
+    found: NDArray[np.floating] = values.astype(np.float64 if node.double else np.float32)
+    if node.missing != "error":
+        gone = draw.random(found.shape) < MISSING_SHARE
+        if isinstance(node, FramesInput) and node.elapsed is not None:
+            gone[..., node.elapsed] = False
+        found[gone] = np.nan
+    return found
+
 
 MOST_STEPS = 200
 """Probes stay this short even where training rows were longer, so that the proof stays quick."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data import decode
-from rnnspec.data.decode.cells import json_list
+from rnnspec.data.decode import json_list
 from rnnspec.errors import DataError
 from rnnspec.run.interface import STEPS, InputColumn
 

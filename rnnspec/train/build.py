@@ -21,10 +21,10 @@ from rnnspec.builds.resume import (
     tell_versions,
 )
 from rnnspec.data import Dataset, Progress, Reading, encode, survey
-from rnnspec.data.columns.new_labels import new_labels_told
+from rnnspec.data.columns.new_labels import new_labels_note
 from rnnspec.data.encode import encode_parts
-from rnnspec.data.find import Sources, find_sources
 from rnnspec.data.readers import notes_of
+from rnnspec.data.shards import Sources, find_sources
 from rnnspec.errors import BuildError
 from rnnspec.evaluate.monitor import check_bleu
 from rnnspec.evaluate.report import write_report
@@ -182,7 +182,7 @@ def _tell_new_labels(
         return
     for column, found in valid.new.items():
         known = names_of(facts.outputs[column])
-        listener.warning(new_labels_told(column, found, known, sources.measured, sources.share))
+        listener.warning(new_labels_note(column, found, known, sources.measured, sources.share))
 
 
 def _untrained(job: _Job, folder: BuildFolder, processes: Processes) -> Result:

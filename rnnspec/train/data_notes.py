@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data import Dataset
+from rnnspec.data.collate import BatchColumn, PerRow, Steps, Texts
 from rnnspec.data.decode import words
-from rnnspec.data.views import PerRow, Steps, Texts, View
 from rnnspec.plan import Facts, Plan
 from rnnspec.plan.facts import UNKNOWN_ID, TextFacts
 from rnnspec.plan.nodes import CategoryInput, TextOutput, TokensInput
@@ -83,7 +83,7 @@ def percent(count: int, total: int) -> str:
     return f"{share:.0f}" if share >= 9.95 else f"{share:.2g}"
 
 
-def _numbers(view: View, valid: Dataset) -> NDArray[Any]:
+def _numbers(view: BatchColumn, valid: Dataset) -> NDArray[Any]:
     """All numbers of a column of the data set."""
     assert isinstance(view, Steps | PerRow | Texts)
     if isinstance(view, PerRow) and valid.of_rows is not None:

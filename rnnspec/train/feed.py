@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data import Batch, epoch_batches
-from rnnspec.data.access import RowData, StreamData
-from rnnspec.data.batches import Rows, batch_count
-from rnnspec.data.budget import Budget
+from rnnspec.data.batches import Budget, Rows, batch_count
+from rnnspec.data.dataset import RowData, StreamData
 from rnnspec.spec import Train
 from rnnspec.spec.train import TokenBudget
 from rnnspec.train.distributed import ALONE, Processes

@@ -15,8 +15,8 @@ from rnnspec import spec as language
 from rnnspec.builds.events import Listener
 from rnnspec.builds.files import read_arrays, write_arrays
 from rnnspec.builds.folder import BuildFolder
-from rnnspec.data.access import RowData, StreamData
 from rnnspec.data.batches import Rows
+from rnnspec.data.dataset import RowData, StreamData
 from rnnspec.errors import BuildError
 from rnnspec.evaluate.monitor import Watched, watched
 from rnnspec.objective.settings import LossSettings, forcing_at

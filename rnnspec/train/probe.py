@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rnnspec.data.budget import Budget
+from rnnspec.data.batches import Budget
 from rnnspec.objective.objective import Objective
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnspec.data.access import RowData, StreamData
+from rnnspec.data.dataset import RowData, StreamData
 from rnnspec.evaluate.evaluate import Seen, evaluate, evaluate_stream
 from rnnspec.evaluate.lost import lost_answers
 from rnnspec.evaluate.monitor import extras

@@ -1,4 +1,4 @@
-"""What the kinds of columns share: what reads a chunk of one, and what writes ragged rows."""
+"""What all kinds of columns share: encoders of chunks, and ragged rows on disk."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class ColumnEncoder(Protocol):
-    """Takes the cells of one column in, chunk by chunk."""
+    """Encodes the cells of one column, chunk by chunk."""
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
-        """The steps of each row, if they are steps of the rows' own axis of time.
+        """Adds a chunk. Returns the steps of each row if the column is on the shared time axis.
 
         A cell that cannot be read is noted in `bad`.
         """
@@ -60,3 +60,27 @@ class RaggedWriter:
 
 def lengths_of(rows: Sequence[Sized]) -> Lengths:
     return np.fromiter(map(len, rows), np.int64, len(rows))
+
+
+def add_chunk(
+    chunk: Chunk, encoders: Sequence[tuple[str, ColumnEncoder]], bad: BadRows
+) -> Lengths | None:
+    """Adds a chunk to every encoder, each with its column, and returns the steps of each row.
+
+    Rows whose columns differ in their number of steps are bad. None if no column has steps.
+    """
+    found = [(column, encoder.add(chunk, bad)) for column, encoder in encoders]
+    steps = [(column, lengths) for column, lengths in found if lengths is not None]
+    if not steps:
+        return None
+    (first, lengths), *others = steps
+    if bad.found:  # columns do not line up any more, and the file ends in an error
+        return lengths
+    for column, of_column in others:
+        for at in np.flatnonzero(lengths != of_column).tolist():
+            bad.add(
+                chunk.lines[at],
+                f"column {column!r} has {of_column[at]} steps, column {first!r} has "
+                f"{lengths[at]}; they are read together, step by step",
+            )
+    return lengths

@@ -17,6 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data.cache import Writer
+from rnnspec.data.collate import (
+    SKIPPED,
+    BatchColumn,
+    Characters,
+    Future,
+    KeySteps,
+    LabelSets,
+    NextFrames,
+    NextSteps,
+    PerRow,
+    Steps,
+    Texts,
+)
 from rnnspec.data.columns.base import Arrays, ColumnEncoder, RaggedWriter
 from rnnspec.data.columns.keys import KeysWriter, LabelSetWriter
 from rnnspec.data.columns.labels import (
@@ -28,38 +41,36 @@ from rnnspec.data.columns.labels import (
 )
 from rnnspec.data.columns.new_labels import NewInSets, NewLabels, new_labels
 from rnnspec.data.columns.numbers import NumberCells, NumberWriter
-from rnnspec.data.columns.raw import APART, AskedWriter, RawLabelWriter, RawTextWriter
+from rnnspec.data.columns.series import (
+    SeriesColumn,
+    SeriesFrames,
+    SeriesLabels,
+    StaticColumn,
+    TableEncoder,
+)
 from rnnspec.data.columns.subwords import numbered_subwords
 from rnnspec.data.columns.texts import (
-    Answers,
-    CopiedAnswers,
+    CharacterWriter,
+    CopiedTextWriter,
+    CopySourceWriter,
     Numbered,
-    SourceNumbers,
-    SpelledTokens,
-    StepTokens,
     TextCells,
+    TextWriter,
+    TokenWriter,
     char_table,
     numbered,
 )
-from rnnspec.data.raw import DIGEST, Raw, RawTexts
+from rnnspec.data.raw import (
+    APART,
+    DIGEST,
+    AskedWriter,
+    Raw,
+    RawLabelWriter,
+    RawTexts,
+    RawTextWriter,
+)
 from rnnspec.data.reading import Reading
 from rnnspec.data.schemes import WITHOUT, Marked
-from rnnspec.data.series import SeriesColumn
-from rnnspec.data.series_steps import RowTaker, SeriesFrames, SeriesLabels
-from rnnspec.data.unchanging import Unchanging
-from rnnspec.data.views import (
-    SKIPPED,
-    Characters,
-    Future,
-    KeySteps,
-    LabelSets,
-    NextFrames,
-    NextSteps,
-    PerRow,
-    Steps,
-    Texts,
-    View,
-)
 from rnnspec.plan.facts import ClassFacts, ColumnFacts, Facts, TextFacts, Vocabulary
 from rnnspec.plan.nodes import (
     CategoryInput,
@@ -107,7 +118,7 @@ class Encoding:
         found = [n.column for n in self.plan.inputs if isinstance(n, SeriesInput | FutureInput)]
         return {column: f"series.{at}" for at, column in enumerate(dict.fromkeys(found))}
 
-    def of_series(self, node: Input | Output) -> RowTaker | None:
+    def of_series(self, node: Input | Output) -> TableEncoder | None:
         """What takes in the answers to the steps of series, one a row of the table."""
         if self.reading.series is None or isinstance(node, Input):
             return None
@@ -123,15 +134,15 @@ class Encoding:
         (node,) = (n for n in self.plan.inputs if isinstance(n, SeriesInput) and n.column == column)
         return SeriesColumn(column, node.missing != "error", _floats(node))
 
-    def of_windows(self) -> dict[str, Unchanging]:
+    def of_windows(self) -> dict[str, StaticColumn]:
         """What is read once for all steps of a window, by column."""
-        found: dict[str, Unchanging] = {}
+        found: dict[str, StaticColumn] = {}
         for node in self.plan.inputs:
             match node:
                 case CategoryInput(column=column):
-                    found[column] = Unchanging(column, "category")
+                    found[column] = StaticColumn(column, "category")
                 case VectorInput(column=column, single=single):
-                    found[column] = Unchanging(column, "number" if single else "vector")
+                    found[column] = StaticColumn(column, "number" if single else "vector")
         return found
 
     def ahead(self) -> Iterator[tuple[str, ForecastOutput | NumericOutput]]:
@@ -147,7 +158,7 @@ class Encoding:
         assert isinstance(node, NumericOutput)
         return arrays[self._read_by(node)]
 
-    def taker(self, name: str, node: Input | Output, writer: Writer) -> ColumnEncoder | None:
+    def encoder(self, name: str, node: Input | Output, writer: Writer) -> ColumnEncoder | None:
         """What writes the column of `node`; None where another node's arrays hold it."""
         if isinstance(node, Input):
             return self._input(name, node, writer)
@@ -158,16 +169,16 @@ class Encoding:
         match node:
             case TokensInput():
                 values = writer.column(name, _narrow(node.size))
-                return StepTokens(self._numbered(node), values)
+                return TokenWriter(self._numbered(node), values)
             case CharactersInput():
                 cells = TextCells(node.column, self._kind(node), self.reading.stream)
                 table = char_table(_characters(known))
                 dtype = _narrow(len(_characters(known)))
-                return SpelledTokens(cells, table, RaggedWriter.new(writer, name, dtype))
+                return CharacterWriter(cells, table, RaggedWriter.new(writer, name, dtype))
             case CopiesInput(answers=answers, banned=banned):
                 cells = TextCells(node.column, node.kind)
                 vocabulary = _text(self.facts.outputs[answers]).vocabulary
-                return SourceNumbers(
+                return CopySourceWriter(
                     cells, vocabulary, frozenset(banned), writer.column(name, "<i4")
                 )
             case CategoryInput():
@@ -216,7 +227,7 @@ class Encoding:
             case TextOutput(kind=kind, copies=copies) if copies:
                 source = self.plan.node(copies)
                 assert isinstance(source, CopiesInput)
-                return CopiedAnswers(
+                return CopiedTextWriter(
                     TextCells(column, kind),
                     TextCells(source.column, source.kind),
                     _text(known).vocabulary,
@@ -228,7 +239,7 @@ class Encoding:
                     numbered(TextCells(column, kind), vocabulary),
                     _narrow(len(vocabulary)),
                 )
-                return Answers(numbers, RaggedWriter.new(writer, name, dtype))
+                return TextWriter(numbers, RaggedWriter.new(writer, name, dtype))
 
     def raw(self) -> list[tuple[str, TokensInput | CategoryInput | TextOutput]]:
         """The nodes whose raw texts are kept of rows that are measured, each with the name of its
@@ -241,19 +252,21 @@ class Encoding:
             if isinstance(node, TokensInput | CategoryInput | TextOutput)
         ]
 
-    def raw_takers(self, writer: Writer) -> list[tuple[str, ColumnEncoder]]:
+    def raw_encoders(self, writer: Writer) -> list[tuple[str, ColumnEncoder]]:
         """What writes raw texts, each with its column."""
-        takers: list[tuple[str, ColumnEncoder]] = []
+        encoders: list[tuple[str, ColumnEncoder]] = []
         for name, node in self.raw():
             rows = RaggedWriter.new(writer, name, "u1")
             if isinstance(node, CategoryInput):
-                takers.append((node.column, RawLabelWriter(node.column, rows)))
+                encoders.append((node.column, RawLabelWriter(node.column, rows)))
             else:
-                takers.append((node.column, RawTextWriter(TextCells(node.column, node.kind), rows)))
+                encoders.append(
+                    (node.column, RawTextWriter(TextCells(node.column, node.kind), rows))
+                )
         if any(isinstance(node, TextOutput) for node in self.plan.outputs):
             columns = tuple(dict.fromkeys(node.column for node in self.plan.inputs))
-            takers.append((columns[0], AskedWriter(columns, writer.column(ASKED, "u1", DIGEST))))
-        return takers
+            encoders.append((columns[0], AskedWriter(columns, writer.column(ASKED, "u1", DIGEST))))
+        return encoders
 
     def raw_texts(self, arrays: Arrays) -> Raw:
         """The raw texts out of the arrays of the whole folder."""
@@ -297,7 +310,7 @@ class Encoding:
         assert isinstance(steps, TokensInput)
         return steps.kind
 
-    def view(self, name: str, node: Input | Output, arrays: Arrays) -> View:
+    def view(self, name: str, node: Input | Output, arrays: Arrays) -> BatchColumn:
         """The column of `node` out of the arrays of the whole folder."""
         match node:
             case TokensInput() | CopiesInput() | FramesInput():

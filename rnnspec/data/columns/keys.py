@@ -21,7 +21,7 @@ Sets = list[list[str]]
 
 
 @dataclass(slots=True)
-class LabelSets:
+class LabelSetCollector:
     """Facts of several labels a row, or a step with `steps`."""
 
     column: str

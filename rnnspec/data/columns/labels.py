@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from rnnspec.data import decode
 from rnnspec.data.cache import Column
+from rnnspec.data.collate import SKIPPED
 from rnnspec.data.columns.base import Lengths, lengths_of
 from rnnspec.data.columns.new_labels import NewLabels
-from rnnspec.data.counting import WordCounts
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.schemes import WITHOUT, Marked
-from rnnspec.data.views import SKIPPED
+from rnnspec.data.statistics import WordCounts
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import UNKNOWN_ID, ClassFacts, TextFacts, Vocabulary
 from rnnspec.spec import CategoryInput
@@ -25,7 +25,7 @@ MOST_LABELS = 1 << 20
 
 
 @dataclass(slots=True)
-class Labels:
+class ClassCollector:
     """Facts of a class, or of tags with `steps`."""
 
     column: str
@@ -95,7 +95,7 @@ def class_facts(counts: Counter[str], longest: int = 1, most: int = 1) -> ClassF
 
 
 @dataclass(slots=True)
-class Categories:
+class CategoryCollector:
     """Facts of a label that is an input: its vocabulary."""
 
     column: CategoryInput

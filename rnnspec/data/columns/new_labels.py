@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data.cache import Column
+from rnnspec.data.collate import NEW
 from rnnspec.data.columns.base import Arrays
 from rnnspec.data.shards import Shards
-from rnnspec.data.views import NEW
 from rnnspec.errors import DataError
 from rnnspec.source.problems import did_you_mean
 
@@ -81,7 +81,7 @@ def new_labels(arrays: Arrays, name: str) -> dict[str, int]:
     return found
 
 
-def new_labels_told(
+def new_labels_note(
     column: str, found: Mapping[str, int], known: Sequence[str], files: Shards, share: float
 ) -> str:
     """A sentence about the new labels of a column of `files`, of which a `share` (0: all) is

@@ -11,9 +11,9 @@ import numpy as np
 from rnnspec.data import decode
 from rnnspec.data.cache import Column
 from rnnspec.data.columns.base import Lengths, lengths_of
-from rnnspec.data.counting import Moments
 from rnnspec.data.decode import Floats
 from rnnspec.data.rows import BadRows, Chunk
+from rnnspec.data.statistics import Moments
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import NumericFacts
 
@@ -62,7 +62,7 @@ class NumberCells:
 
 
 @dataclass(slots=True)
-class Numbers:
+class NumberCollector:
     """Facts of numbers; the first row that has some sets the width."""
 
     cells: NumberCells

@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 
 from rnnspec.data.columns.base import Lengths, lengths_of
 from rnnspec.data.columns.texts import Numbered, TextCells, text_facts
-from rnnspec.data.counting import CharCounts
-from rnnspec.data.counting import Lengths as LengthCounts
 from rnnspec.data.processors import processors
 from rnnspec.data.rows import BadRows, Chunk
+from rnnspec.data.statistics import CharCounts, LengthStatistics
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import TextFacts
 from rnnspec.spec import SubwordsInput
@@ -36,7 +35,7 @@ LONGEST = 64
 
 
 @dataclass(slots=True)
-class Subwords:
+class SubwordCollector:
     """Facts of subwords.
 
     Which subwords there are is known only when all rows were seen, so the file is read three times:
@@ -61,7 +60,7 @@ class Subwords:
                 f"set size to more than {len(alphabet):,}"
             )
         trained = _trained(self._texts(), self.column.size)
-        lengths = LengthCounts()
+        lengths = LengthStatistics()
         for chunk, bad in self.chunks():
             texts = self.cells.texts(chunk, bad)
             lengths.add(lengths_of(subword_numbers(trained, texts)), chunk.continued)

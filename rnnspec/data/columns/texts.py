@@ -14,9 +14,14 @@ from numpy.typing import NDArray
 from rnnspec.data import decode
 from rnnspec.data.cache import Column
 from rnnspec.data.columns.base import Lengths, RaggedWriter, lengths_of
-from rnnspec.data.counting import CODE_POINTS, CharCounts, WordCounts, code_points
-from rnnspec.data.counting import Lengths as LengthCounts
 from rnnspec.data.rows import BadRows, Chunk
+from rnnspec.data.statistics import (
+    CODE_POINTS,
+    CharCounts,
+    LengthStatistics,
+    WordCounts,
+    code_points,
+)
 from rnnspec.errors import DataError
 from rnnspec.plan.copies import answer_numbers, source_numbers
 from rnnspec.plan.facts import UNKNOWN_ID, TextFacts, Vocabulary
@@ -100,13 +105,13 @@ _READ: dict[TokenKind, Callable[[object], str]] = {
 
 
 @dataclass(slots=True)
-class Words:
+class WordCollector:
     """Facts of words or tokens, with their characters if they are spelled."""
 
     cells: TextCells
     column: WordsInput | TokensInput | WordsOutput | TokensOutput
     counts: WordCounts = field(default_factory=WordCounts)
-    lengths: LengthCounts = field(default_factory=LengthCounts)
+    lengths: LengthStatistics = field(default_factory=LengthStatistics)
     spelled: CharCounts | None = None
     longest_token: int = 0
 
@@ -132,16 +137,16 @@ class Words:
 
 
 @dataclass(slots=True)
-class Chars:
+class CharCollector:
     """Facts of characters."""
 
     cells: TextCells
     column: CharsInput | CharsOutput
     counts: CharCounts = field(default_factory=CharCounts)
-    lengths: LengthCounts = field(default_factory=LengthCounts)
+    lengths: LengthStatistics = field(default_factory=LengthStatistics)
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
-        """As of `Words`."""
+        """As of `WordCollector`."""
         texts = self.cells.texts(chunk, bad)
         self.counts.add(texts)
         lengths = lengths_of(texts)
@@ -158,12 +163,12 @@ class Chars:
 
 
 @dataclass(slots=True)
-class Bytes:
+class ByteCollector:
     """Facts of bytes: the vocabulary is all of them."""
 
     cells: TextCells
     column: BytesInput
-    lengths: LengthCounts = field(default_factory=LengthCounts)
+    lengths: LengthStatistics = field(default_factory=LengthStatistics)
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths:
         lengths = lengths_of([text.encode() for text in self.cells.texts(chunk, bad)])
@@ -177,7 +182,7 @@ class Bytes:
 
 def text_facts(
     entries: tuple[str, ...],
-    lengths: LengthCounts,
+    lengths: LengthStatistics,
     characters: Vocabulary | None = None,
     longest_token: int = 0,
     tokenizer: str = "",
@@ -194,7 +199,7 @@ def text_facts(
     )
 
 
-def _check_some(lengths: LengthCounts, what: str) -> None:
+def _check_some(lengths: LengthStatistics, what: str) -> None:
     if not lengths.longest:
         raise DataError(f"no {what} in any training row")
 
@@ -249,7 +254,7 @@ def char_table(vocabulary: Vocabulary, fold_case: bool = False) -> NDArray[np.in
 
 
 @dataclass(frozen=True, slots=True)
-class StepTokens:
+class TokenWriter:
     """Writes the numbers of an input of tokens."""
 
     numbers: Numbered
@@ -262,7 +267,7 @@ class StepTokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class TextWriter:
     """Writes the numbers of a text to be answered."""
 
     numbers: Numbered
@@ -273,7 +278,7 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceNumbers:
+class CopySourceWriter:
     """Writes what may be copied of an input into answers of a `vocabulary`."""
 
     cells: TextCells
@@ -290,7 +295,7 @@ class SourceNumbers:
 
 
 @dataclass(frozen=True, slots=True)
-class CopiedAnswers:
+class CopiedTextWriter:
     """Writes the numbers of a text to be answered, of which tokens may stand in the `source`."""
 
     cells: TextCells
@@ -310,7 +315,7 @@ class CopiedAnswers:
 
 
 @dataclass(slots=True)
-class SpelledTokens:
+class CharacterWriter:
     """Writes the characters of each token of an input."""
 
     cells: TextCells

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnnspec.data.views import NEW
+from rnnspec.data.collate import NEW
 from rnnspec.plan.facts import UNKNOWN_ID
 
 MOST_CONFUSED = 1000

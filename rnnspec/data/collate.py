@@ -1,4 +1,4 @@
-"""Columns of an encoded file as arrays of a batch. All are maps of the disk: see `Dataset`."""
+"""Columns of an encoded file collated into arrays of a batch; see `Dataset`."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rnnspec.plan.facts import END_ID
 Lengths = NDArray[np.int64]
 Values = NDArray[np.int64] | NDArray[np.floating]
 SKIPPED = -1
-"""The number of a class that is missing, or past a row's length."""
+"""Class number of a target that is missing, or past a row's length."""
 NEW = SKIPPED - 1
-"""The number of a class that no training row has, of the first one: those of others follow below.
-They are answers that there are, and that cannot be right."""
+"""Class number of the first label that no training row has; the next ones count down from it. Such
+a target exists, and no answer to it can be right."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """What a batch takes of the rows of a file, each `[B]`.
+class RowSlices:
+    """Which part of each row of a file is in a batch, each `[B]`.
 
-    `rows` are places in columns of one value a row. Steps `starts` to `starts + lengths` of the
-    columns of steps are taken, out of sequences that end at `ends`.
+    `rows` are places in columns of one value a row. Of columns of steps it is the steps `starts` to
+    `starts + lengths`, of sequences that end at `ends`.
     """
 
     rows: NDArray[np.int64]
@@ -33,10 +33,10 @@ class Cut:
     ends: NDArray[np.int64]
 
 
-class View(Protocol):
-    """A column; `batch` gives its part of a batch (see `Batch`), with the lengths."""
+class BatchColumn(Protocol):
+    """A column; `batch` gives its arrays of a batch (see `Batch`): values and lengths."""
 
-    def batch(self, cut: Cut) -> tuple[Values, Lengths]: ...
+    def batch(self, slices: RowSlices) -> tuple[Values, Lengths]: ...
 
 
 def gathered(
@@ -62,8 +62,8 @@ def _no_pairs() -> NDArray[np.int64]:
 def _placed(
     pairs: NDArray[np.int64], starts: NDArray[np.int64], lengths: Lengths
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Of `pairs` of places and values, rising by place, those from `starts` on, `lengths` places
-    each: the row of each, how far it is from the start, and the value."""
+    """The entries of `pairs` (place and value, rising by place) that lie in the ranges of `lengths`
+    places from `starts` on: the row of each, its distance from the start, and its value."""
     first = np.searchsorted(pairs[:, 0], starts)
     count = np.searchsorted(pairs[:, 0], starts + lengths) - first
     rows = np.repeat(np.arange(len(starts)), count)
@@ -77,8 +77,8 @@ class PerRow:
 
     values: NDArray[Any]
 
-    def batch(self, cut: Cut) -> tuple[Values, Lengths]:
-        return _wide(self.values[cut.rows]), _ones(cut.rows)
+    def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
+        return _wide(self.values[slices.rows]), _ones(slices.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +88,29 @@ class Steps:
     values: NDArray[Any]
     filler: float
 
-    def batch(self, cut: Cut) -> tuple[Values, Lengths]:
-        return _wide(gathered(self.values, cut.starts, cut.lengths, self.filler)), cut.lengths
+    def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
+        return _wide(
+            gathered(self.values, slices.starts, slices.lengths, self.filler)
+        ), slices.lengths
 
 
 @dataclass(frozen=True, slots=True)
 class NextSteps:
-    """The number of the next step, END_ID after the last of the sequence; SKIPPED past the length.
+    """The number of the next step, END_ID at the last one of a sequence; SKIPPED past the length.
 
     `values` `[steps]`.
     """
 
     values: NDArray[Any]
 
-    def batch(self, cut: Cut) -> tuple[Values, Lengths]:
-        reach = np.minimum(cut.lengths, cut.ends - cut.starts - 1).clip(0)
-        found = np.full((len(reach), max(1, int(cut.lengths.max(initial=0)))), SKIPPED, np.int64)
-        found[np.arange(found.shape[1]) < cut.lengths[:, None]] = END_ID
-        ahead = gathered(self.values, cut.starts + 1, reach, 0)
+    def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
+        reach = np.minimum(slices.lengths, slices.ends - slices.starts - 1).clip(0)
+        found = np.full((len(reach), max(1, int(slices.lengths.max(initial=0)))), SKIPPED, np.int64)
+        found[np.arange(found.shape[1]) < slices.lengths[:, None]] = END_ID
+        ahead = gathered(self.values, slices.starts + 1, reach, 0)
         known = np.arange(ahead.shape[1]) < reach[:, None]
         found[:, : ahead.shape[1]][known] = ahead[known]
-        return found, cut.lengths
+        return found, slices.lengths
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +122,11 @@ class NextFrames:
 
     values: NDArray[np.floating]
 
-    def batch(self, cut: Cut) -> tuple[Values, Lengths]:
-        reach = np.minimum(cut.lengths, cut.ends - cut.starts - 1).clip(0)
-        ahead = gathered(self.values, cut.starts + 1, reach, np.nan)
-        missing = max(1, int(cut.lengths.max(initial=0))) - ahead.shape[1]
-        return np.pad(ahead, ((0, 0), (0, missing), (0, 0)), constant_values=np.nan), cut.lengths
+    def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
+        reach = np.minimum(slices.lengths, slices.ends - slices.starts - 1).clip(0)
+        ahead = gathered(self.values, slices.starts + 1, reach, np.nan)
+        missing = max(1, int(slices.lengths.max(initial=0))) - ahead.shape[1]
+        return np.pad(ahead, ((0, 0), (0, missing), (0, 0)), constant_values=np.nan), slices.lengths
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ class KeySteps:
     """Labels that are on at each step, as bits `[steps, ceil(size / 8)]` on disk and as 0 and 1
     `[B, T, size]` in a batch; `filler` past a row's length.
 
-    With `ahead`, those of the next step, NaN at the last step of the sequence.
+    With `ahead`, the labels of the next step, NaN at the last step of the sequence.
     """
 
     values: NDArray[np.uint8]
@@ -142,46 +144,48 @@ class KeySteps:
     new: NDArray[np.int64] = field(default_factory=_no_pairs)
     """`[n, 2]`: steps and numbers of labels that no training row has, rising by step."""
 
-    def new_of(self, cut: Cut) -> NDArray[np.int64]:
-        """Those of a batch, `[m, 3]`: row, step, number of the label."""
-        reach = cut.lengths
+    def new_of(self, slices: RowSlices) -> NDArray[np.int64]:
+        """The new labels in a batch, `[m, 3]`: row, step, number of the label."""
+        reach = slices.lengths
         if self.ahead:
-            reach = np.minimum(reach, cut.ends - cut.starts - 1).clip(0)
-        row, at, number = _placed(self.new, cut.starts + self.ahead, reach)
+            reach = np.minimum(reach, slices.ends - slices.starts - 1).clip(0)
+        row, at, number = _placed(self.new, slices.starts + self.ahead, reach)
         return np.stack([row, at, number], axis=1)
 
-    def batch(self, cut: Cut) -> tuple[Values, Lengths]:
-        lengths = cut.lengths
+    def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
+        lengths = slices.lengths
         if self.ahead:
-            lengths = np.minimum(lengths, cut.ends - cut.starts - 1).clip(0)
-        bits = gathered(self.values, cut.starts + self.ahead, lengths, 0)
-        longest = max(1, int(cut.lengths.max(initial=0)))
+            lengths = np.minimum(lengths, slices.ends - slices.starts - 1).clip(0)
+        bits = gathered(self.values, slices.starts + self.ahead, lengths, 0)
+        longest = max(1, int(slices.lengths.max(initial=0)))
         found = np.full((len(lengths), longest, self.size), self.filler, np.float32)
         real = np.arange(bits.shape[1]) < lengths[:, None]
         on = np.unpackbits(bits[real], axis=-1, count=self.size)
         found[:, : bits.shape[1]][real] = on
-        return found, cut.lengths
+        return found, slices.lengths
 
 
 @dataclass(frozen=True, slots=True)
 class LabelSets:
-    """Labels that are on in each row, as bits `[rows, ceil((size + 1) / 8)]` of which the last says
-    that the answer is missing; 0 and 1 in a batch `[B, size]`, a row of NaN where missing."""
+    """Labels that are on in each row, as bits `[rows, ceil((size + 1) / 8)]`; bit `size` says that
+    the target is missing. In a batch 0 and 1 `[B, size]`, a row of NaN where missing."""
 
     values: NDArray[np.uint8]
     size: int
     new: NDArray[np.int64] = field(default_factory=_no_pairs)
     """`[n, 2]`: rows and numbers of labels that no training row has, rising by row."""
 
-    def new_of(self, cut: Cut) -> NDArray[np.int64]:
-        """Those of a batch, `[m, 2]`: row, number of the label."""
-        row, _, number = _placed(self.new, cut.rows, np.ones_like(cut.rows))
+    def new_of(self, slices: RowSlices) -> NDArray[np.int64]:
+        """The new labels in a batch, `[m, 2]`: row, number of the label."""
+        row, _, number = _placed(self.new, slices.rows, np.ones_like(slices.rows))
         return np.stack([row, number], axis=1)
 
-    def batch(self, cut: Cut) -> tuple[Values, Lengths]:
-        on = np.unpackbits(self.values[cut.rows], axis=-1, count=self.size + 1).astype(np.float32)
+    def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
+        on = np.unpackbits(self.values[slices.rows], axis=-1, count=self.size + 1).astype(
+            np.float32
+        )
         on[on[:, -1] == 1] = np.nan
-        return on[:, :-1].copy(), _ones(cut.rows)
+        return on[:, :-1].copy(), _ones(slices.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +198,9 @@ class Characters:
     values: NDArray[np.integer]
     offsets: NDArray[np.int64]
 
-    def batch(self, cut: Cut) -> tuple[Values, Lengths]:
-        starts = gathered(self.offsets[:-1], cut.starts, cut.lengths, 0)
-        ends = gathered(self.offsets[1:], cut.starts, cut.lengths, 0)
+    def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
+        starts = gathered(self.offsets[:-1], slices.starts, slices.lengths, 0)
+        ends = gathered(self.offsets[1:], slices.starts, slices.lengths, 0)
         lengths = ends - starts
         found = gathered(self.values, starts.ravel(), lengths.ravel(), 0)
         return _wide(found.reshape(*lengths.shape, -1)), lengths
@@ -204,14 +208,14 @@ class Characters:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Texts to be answered: the numbers of row i are `values[offsets[i]:offsets[i + 1]]`; in a
-    batch END_ID follows them, and SKIPPED that."""
+    """Target texts: the numbers of row i are `values[offsets[i]:offsets[i + 1]]`. In a batch they
+    are followed by END_ID and padded with SKIPPED."""
 
     values: NDArray[np.integer]
     offsets: NDArray[np.int64]
 
-    def batch(self, cut: Cut) -> tuple[Values, Lengths]:
-        starts, lengths = self.offsets[cut.rows], self.lengths(cut.rows) - 1
+    def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
+        starts, lengths = self.offsets[slices.rows], self.lengths(slices.rows) - 1
         found = np.full((len(lengths), int(lengths.max(initial=0)) + 1), SKIPPED, np.int64)
         texts = gathered(self.values, starts, lengths, 0)[:, : found.shape[1] - 1]
         real = np.arange(texts.shape[1]) < lengths[:, None]
@@ -228,18 +232,18 @@ class Texts:
 @dataclass(frozen=True, slots=True)
 class Future:
     """The `horizon` values after the steps of a row, out of `values` `[steps]`: `[B, horizon]`, or
-    `[B, horizon, 1]` if `wide`. The sequence goes on at least as long."""
+    `[B, horizon, 1]` if `wide`. The sequence has at least that many more steps."""
 
     values: NDArray[np.floating]
     horizon: int
     wide: bool
 
-    def batch(self, cut: Cut) -> tuple[Values, Lengths]:
-        first = cut.starts + cut.lengths
+    def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
+        first = slices.starts + slices.lengths
         found = self.values[first[:, None] + np.arange(self.horizon)]
         return found[..., None] if self.wide else found, np.full(len(first), self.horizon, np.int64)
 
 
 def _wide(values: NDArray[Any]) -> Values:
-    """Numbers of tokens and classes as int64."""
+    """Token and class numbers as int64; floats unchanged."""
     return values.astype(np.int64) if values.dtype.kind in "iu" else values

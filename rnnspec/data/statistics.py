@@ -38,9 +38,9 @@ class WordCounts:
     def add(self, words: list[str]) -> None:
         self.counts.update(words)
         if len(self.counts) > self.most:
-            self._let_go()
+            self._prune()
 
-    def _let_go(self) -> None:
+    def _prune(self) -> None:
         by_count = sorted(self.counts.values(), reverse=True)
         cut = by_count[self.most // 2]
         self.error += cut
@@ -94,7 +94,7 @@ def _entries(found: dict[str, int], max_size: int | None) -> tuple[str, ...]:
 
 
 @dataclass(slots=True)
-class Lengths:
+class LengthStatistics:
     """Longest, mean and population standard deviation of the rows' lengths, exactly."""
 
     rows: int = 0
