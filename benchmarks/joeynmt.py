@@ -38,7 +38,6 @@ from peers import Process, environment
 from rnnspec.builds.events import Silent
 from rnnspec.builds.folder import read_build
 from rnnspec.export import export_onnx
-from rnnspec.plan.weights import weights_of
 from rnnspec.spec.load import load_spec
 from rnnspec.train.build import build
 
@@ -195,7 +194,7 @@ def trained_tool(folder: Path, settings: Settings) -> tuple[float, int]:
     trained = read_build(build(load_spec(spec), folder / "builds", clock).folder)
     export_onnx(trained, folder / "greedy.onnx")
     export_onnx(trained, folder / "beam.onnx", strategy="beam:5")
-    weights = [weight for node in trained.plan.nodes for weight in weights_of(node)]
+    weights = [weight for node in trained.plan.nodes for weight in node.weights()]
     return clock.seconds, sum(weight.size for weight in weights if weight.trained)
 
 

@@ -20,7 +20,7 @@ from rnnspec.data.collate import PerRow, Steps
 from rnnspec.data.dataset import Dataset
 from rnnspec.plan import Facts, NumericFacts, Plan, TextFacts, Vocabulary, nodes
 from rnnspec.plan.facts import PAD_ID, ClassFacts
-from rnnspec.plan.verify import verify
+from rnnspec.plan.nodes import verify
 from rnnspec.to_torch import Model
 from rnnspec.train.loop import Trainer
 

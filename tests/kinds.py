@@ -29,8 +29,9 @@ from rnnspec.plan.nodes import (
     SeriesInput,
     TokensInput,
     VectorInput,
+    Vectors,
+    weights,
 )
-from rnnspec.plan.weights import Vectors, weights
 from rnnspec.spec import Spec
 
 Row = dict[str, Any]

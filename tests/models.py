@@ -22,8 +22,8 @@ from rnnspec.plan.nodes import (
     Pool,
     PoolKind,
     Recurrent,
+    verify,
 )
-from rnnspec.plan.verify import verify
 from rnnspec.spec import Spec
 from rnnspec.spec.check import findings
 

@@ -22,8 +22,8 @@ from rnnspec.plan.nodes import (
     Recurrent,
     TokenKind,
     TokensInput,
+    verify,
 )
-from rnnspec.plan.verify import verify
 
 Rows = Sequence[Mapping[str, NDArray[np.float32]]]
 

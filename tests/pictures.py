@@ -22,8 +22,8 @@ from rnnspec.plan.nodes import (
     Recurrent,
     Residual,
     TokensInput,
+    verify,
 )
-from rnnspec.plan.verify import verify
 
 
 def letters_plan() -> Plan:

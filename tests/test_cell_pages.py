@@ -14,7 +14,6 @@ from rnnspec.cells.initializers import Constant
 from rnnspec.cells.library import ONNX_OPERATORS, TORCH_KERNELS
 from rnnspec.cells.page import page
 from rnnspec.plan.nodes import Recurrent
-from rnnspec.plan.weights import weights_of
 
 GOLDENS = Path(__file__).parent / "cell_pages"
 LSTM_UP_TO_NAMES = """
@@ -69,7 +68,7 @@ def test_counts_are_those_of_the_plan(name: str) -> None:
     cell = builtin_cell(name)
     sizes = _sizes(cell)
     own = tuple((size, sizes[size]) for size in cell.own_sizes)
-    weights = list(weights_of(Recurrent("layer", "input", cell, 64, 128, "forward", own)))
+    weights = list(Recurrent("layer", "input", cell, 64, 128, "forward", own).weights())
     rows = {row[0]: row for row in _rows(cell, "Parameters of one direction")}
     for heading, trained in (("trained", True), ("not trained", False)):
         count = sum(weight.size for weight in weights if weight.trained == trained)

@@ -14,8 +14,7 @@ from rnnspec.data.shards import find_sources
 from rnnspec.demo.dates import write
 from rnnspec.demo.demand import write as write_demand
 from rnnspec.plan import dump, resolve
-from rnnspec.plan.nodes import Dense, Node, Recurrent
-from rnnspec.plan.verify import verify
+from rnnspec.plan.nodes import Dense, Node, Recurrent, verify
 from rnnspec.spec.load import load_spec
 from tests.conftest import ROOT
 from tests.models import frames_plan

@@ -17,8 +17,7 @@ import pytest
 import rnnspec
 from rnnspec.errors import DataError, ModelFileError
 from rnnspec.plan import Facts, NumericFacts, Plan
-from rnnspec.plan.nodes import Dense, FramesInput, NumericOutput, Pool, Recurrent
-from rnnspec.plan.verify import verify
+from rnnspec.plan.nodes import Dense, FramesInput, NumericOutput, Pool, Recurrent, verify
 from rnnspec.reference import answers
 from rnnspec.run import InputColumn, Model, OutputColumn, interface
 from rnnspec.run.interface import PARITY, PLAN, SPEC, VERSION

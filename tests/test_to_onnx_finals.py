@@ -21,8 +21,8 @@ from rnnspec.plan.nodes import (
     Pool,
     Recurrent,
     VectorInput,
+    verify,
 )
-from rnnspec.plan.verify import verify
 from rnnspec.reference import answers
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_onnx.native import NATIVE

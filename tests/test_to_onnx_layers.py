@@ -12,8 +12,7 @@ from onnx import numpy_helper
 
 from rnnspec.cells import CellSource, ParameterSource, builtin_names, compile_cell
 from rnnspec.plan import Plan
-from rnnspec.plan.nodes import Dense, Direction, Pool, PoolKind, Recurrent
-from rnnspec.plan.verify import verify
+from rnnspec.plan.nodes import Dense, Direction, Pool, PoolKind, Recurrent, verify
 from rnnspec.reference import answers
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_onnx.native import NATIVE

@@ -118,7 +118,7 @@ def test_what_cannot_be_exported() -> None:
 
 def _renamed(plan: Plan, columns: dict[str, str]) -> Plan:
     nodes = (
-        replace(node, column=columns.get(node.column, node.column))  # type: ignore[arg-type]
+        replace(node, column=columns.get(node.column, node.column))  # type: ignore[call-arg]
         if hasattr(node, "column")
         else node
         for node in plan.nodes

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rnnspec.cells import builtin_cell
 from rnnspec.plan.nodes import CopyMix, Decoder, FinalState, Recurrent, TextOutput
-from rnnspec.plan.weights import weights as weights_of
+from rnnspec.plan.nodes import weights as weights_of
 from rnnspec.reference import scores
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.recurrent import MaskedKernel, RecurrentLayer

@@ -17,7 +17,7 @@ from rnnspec.builds.files import read_arrays
 from rnnspec.builds.folder import BuildFolder, find_build, read_build
 from rnnspec.errors import BuildError
 from rnnspec.evaluate.evaluate import tensors
-from rnnspec.plan.weights import weights
+from rnnspec.plan.nodes import weights
 from rnnspec.spec.load import LoadedSpec, load_spec
 from rnnspec.to_torch import Model
 from rnnspec.train.build import build, datasets

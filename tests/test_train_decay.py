@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from rnnspec.cells.library import BUILTIN
-from rnnspec.plan.weights import weights
+from rnnspec.plan.nodes import weights
 from rnnspec.to_torch import Model
 from rnnspec.train.optimizers import groups_of, optimizer_of
 from tests.decoders import SPECS

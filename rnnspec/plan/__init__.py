@@ -2,9 +2,8 @@
 
 from rnnspec.plan.dump import dump
 from rnnspec.plan.facts import ClassFacts, Facts, NumericFacts, TextFacts, Vocabulary
-from rnnspec.plan.nodes import Plan
+from rnnspec.plan.nodes import Plan, Weight, weights
 from rnnspec.plan.resolve import resolve
-from rnnspec.plan.weights import Weight, weights
 
 __all__ = [
     "ClassFacts",

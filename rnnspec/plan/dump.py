@@ -6,9 +6,16 @@ from dataclasses import fields
 
 from rnnspec.cells import Cell
 from rnnspec.cells.initializers import Initializer
-from rnnspec.plan.nodes import Decoder, Node, Plan, Recurrent, Search
-from rnnspec.plan.verify import shapes
-from rnnspec.plan.weights import FromData, weights, weights_of
+from rnnspec.plan.nodes import (
+    Decoder,
+    FromData,
+    Node,
+    Plan,
+    Recurrent,
+    Search,
+    shapes,
+    weights,
+)
 
 
 def dump(plan: Plan) -> str:
@@ -93,7 +100,7 @@ def _starts(node: Recurrent) -> list[str]:
 
 
 def _count(node: Node) -> str:
-    found = list(weights_of(node))
+    found = list(node.weights())
     if not found:
         return ""
     trained = sum(weight.size for weight in found if weight.trained)

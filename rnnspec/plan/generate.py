@@ -21,9 +21,8 @@ from rnnspec.plan.nodes import (
     TextOutput,
     TokensInput,
     VectorInput,
-    sources,
+    verify,
 )
-from rnnspec.plan.verify import verify
 
 
 def generation(plan: Plan, search: Search) -> Plan:
@@ -51,7 +50,7 @@ def generation(plan: Plan, search: Search) -> Plan:
     start = Previous("previous", prompt.size)
     whole = (start, *(_in_body(node, prompt, end) for node in body))
     own = {node.name for node in whole}
-    reads = dict.fromkeys(s for node in whole for s in sources(node) if s not in own)
+    reads = dict.fromkeys(s for node in whole for s in node.sources() if s not in own)
     decoder = Decoder("decoder", whole, tuple(reads), whole_prompt=True)
     text = TextOutput(
         end.name, "decoder", end.column, prompt.kind, prompt.size, search, prompt.name
@@ -87,7 +86,7 @@ def _parted(
     outer: list[Node] = []
     body: list[Node] = []
     for node in nodes:
-        if reached.intersection(sources(node)):
+        if reached.intersection(node.sources()):
             reached.add(node.name)
             body.append(node)
         else:

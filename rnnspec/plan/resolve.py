@@ -6,13 +6,12 @@ from typing import cast
 
 from rnnspec import spec as language
 from rnnspec.plan.facts import Facts
-from rnnspec.plan.nodes import Node, Plan, Pool, PoolKind, Recurrent
+from rnnspec.plan.nodes import Node, Plan, Pool, PoolKind, Recurrent, verify
 from rnnspec.plan.resolve_cells import cell_of
 from rnnspec.plan.resolve_decoder import Written, write_answer
 from rnnspec.plan.resolve_inputs import Read, Sources, joined, read_inputs
 from rnnspec.plan.resolve_outputs import answer_all
 from rnnspec.plan.resolve_stack import Given, Stack, from_vector, zeros
-from rnnspec.plan.verify import verify
 from rnnspec.spec.decoder import NoAttention
 
 __all__ = ["cell_of", "resolve"]

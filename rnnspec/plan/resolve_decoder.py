@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
+from typing import cast
 
 from rnnspec import spec as language
 from rnnspec.cells import Cell
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import UNKNOWN_ID, Facts, TextFacts, Vocabulary
 from rnnspec.plan.nodes import (
+    ATTENTIONS,
     Attend,
+    AttentionKind,
     CopiesInput,
     CopyMix,
     Decoder,
@@ -27,7 +30,6 @@ from rnnspec.plan.nodes import (
     Search,
     TextOutput,
     TokensInput,
-    sources,
 )
 from rnnspec.plan.resolve_inputs import Read, Sources, dropped, joined
 from rnnspec.plan.resolve_outputs import forecast_output
@@ -99,7 +101,7 @@ def write_answer(written: Written) -> None:
 
 def _decoder(written: Written, steps: int) -> Decoder:
     own = {node.name for node in written.body}
-    read = (name for node in written.body for name in sources(node) if name not in own)
+    read = (name for node in written.body for name in node.sources() if name not in own)
     return Decoder("decoder", tuple(written.body), tuple(dict.fromkeys(read)), steps)
 
 
@@ -180,16 +182,16 @@ def _attend(written: Written, query: Read) -> Read:
         raise DataError(
             f"decoder.attention.multi_head: {units} units cannot be shared by {chosen.heads} heads"
         )
-    unused = isinstance(chosen, kinds.DotAttention | kinds.GeneralAttention)
+    kind = cast(AttentionKind, chosen.name)  # the options have these names
     written.body.append(
         Attend(
             name="decoder.context",
             source=query.name,
             memory=memory.name,
-            kind=chosen.name,  # type: ignore[arg-type]  # the options have these names
+            kind=kind,
             query_width=query.width,
             memory_width=memory.width,
-            units=0 if unused else units,
+            units=units if ATTENTIONS[kind].has_units else 0,
             heads=getattr(chosen, "heads", 1),
             filters=getattr(chosen, "filters", 0),
             kernel=getattr(chosen, "kernel", 0),

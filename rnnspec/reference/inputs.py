@@ -1,4 +1,4 @@
-"""The nodes that bring the columns in, of one row, as `rnnspec.plan.node_inputs` says."""
+"""The nodes that bring the columns in, of one row, as `rnnspec.plan.nodes.inputs` says."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec.plan.node_inputs import NOISE
 from rnnspec.plan.nodes import (
+    NOISE,
     CategoryInput,
     CopiesInput,
     Elapsed,

@@ -19,19 +19,16 @@ from rnnspec.plan.nodes import (
     Attend,
     CharactersInput,
     Decoder,
-    Elapsed,
     ForecastOutput,
-    Input,
     Output,
     PerStep,
     Plan,
     TextOutput,
-    WindowMoments,
+    shapes,
 )
-from rnnspec.plan.verify import shapes
 from rnnspec.reference.decode import Body, DecoderState
 from rnnspec.reference.functions import Array
-from rnnspec.reference.inputs import Row, read
+from rnnspec.reference.inputs import Reading, Row, read
 from rnnspec.reference.layers import Arrays, value_of
 from rnnspec.reference.outputs import answer_of, forecast_of, raw_forecast
 from rnnspec.reference.search import Hypothesis, Task, find, most_steps
@@ -118,7 +115,7 @@ def values_of(plan: Plan, weights: Arrays, row: Row) -> dict[str, Array]:
         source = getattr(node, "source", "")
         if isinstance(node, CharactersInput):
             spelled[node.name] = [np.asarray(c, np.float64).reshape(-1) for c in row[node.key]]
-        elif isinstance(node, Input | Elapsed | WindowMoments):
+        elif isinstance(node, Reading):
             values[node.name] = read(node, weights, row, values)
         elif isinstance(node, PerStep):
             width = int(axes[node.name][-1])

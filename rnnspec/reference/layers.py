@@ -1,4 +1,4 @@
-"""What each node between inputs and outputs makes of one row, as `rnnspec.plan.node_layers` says.
+"""What each node between inputs and outputs makes of one row, as `rnnspec.plan.nodes.layers` says.
 
 A sequence is an array `[T, W]`, a vector `[W]`; token numbers are `[T]`, or one number `[]`.
 """
@@ -85,7 +85,7 @@ def value_of(plan: Plan, node: Node, weights: Arrays, values: Arrays) -> Array:
             affine = values[node.source] @ weights[f"{name}.W"].T + weights[f"{name}.b"]
             return np.asarray(_ACTIVATIONS[node.activation](affine))
         case Join():
-            return _join([values[source] for source in node.sources])
+            return _join([values[source] for source in node.reads])
     raise AssertionError(f"{name} is no node that computes")
 
 

@@ -1,4 +1,4 @@
-"""Scores to answers, of one row, as `rnnspec.plan.node_outputs` says: but for texts."""
+"""Scores to answers, of one row, as `rnnspec.plan.nodes.outputs` says: but for texts."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ class Body:
             case Dropout():
                 return self._value(emit, node.source)
             case Join():
-                parts = [self._value(emit, source) for source in node.sources]
+                parts = [self._value(emit, source) for source in node.reads]
                 return emit.op("Concat", parts, name, {"axis": -1})
             case Dense():
                 return self._dense(emit, node)

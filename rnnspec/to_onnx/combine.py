@@ -64,7 +64,7 @@ def lower_highway(low: Lowering, node: Highway) -> Value:
 def lower_join(low: Lowering, node: Join) -> Value:
     """The sources side by side; a vector among sequences at every step."""
     emit, name = low.emit, node.name
-    found = [low.values[source] for source in node.sources]
+    found = [low.values[source] for source in node.reads]
     sequence = next((value for value in found if isinstance(value, PaddedSequence)), None)
     if sequence is None:
         joined = emit.op("Concat", [value.name for value in found], name, {"axis": -1})

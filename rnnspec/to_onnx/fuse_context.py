@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rnnspec.plan.nodes import Attend, CopyMix, Decoder, Dense, Dropout, Join, Node, sources
+from rnnspec.plan.nodes import Attend, CopyMix, Decoder, Dense, Dropout, Join, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ def folded(decoder: Decoder) -> Folded | None:
         if isinstance(node, Attend) and node.kind not in ("multi_head", "monotonic"):
             join = _only_reader(decoder, node)
             dense = _only_reader(decoder, join) if isinstance(join, Join) else None
-            if isinstance(join, Join) and isinstance(dense, Dense) and len(join.sources) == 2:
-                place = [_before_dropout(decoder, each) for each in join.sources].index(node.name)
+            if isinstance(join, Join) and isinstance(dense, Dense) and len(join.reads) == 2:
+                place = [_before_dropout(decoder, each) for each in join.reads].index(node.name)
                 start = 0 if place == 0 else dense.inputs - node.memory_width
-                return Folded(node, join.name, dense, join.sources[1 - place], start)
+                return Folded(node, join.name, dense, join.reads[1 - place], start)
     return None
 
 
@@ -60,7 +60,7 @@ def _only_reader(decoder: Decoder, node: Node) -> Node | None:
 
 def _readers(decoder: Decoder, name: str) -> Iterator[Node]:
     for node in decoder.body:
-        for source in sources(node):
+        for source in node.sources():
             weights_only = isinstance(node, CopyMix) and source == node.attend
             if source == name and not weights_only:
                 yield node

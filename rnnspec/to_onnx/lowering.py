@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.plan import Facts, Plan
-from rnnspec.plan.nodes import Dropout, FinalState, Node, Pool, Recurrent, sources
+from rnnspec.plan.nodes import Dropout, FinalState, Node, Pool, Recurrent
 from rnnspec.to_onnx.emitter import Emitter
 from rnnspec.to_onnx.lengths import Lengths
 
@@ -118,7 +118,7 @@ def demands(plan: Plan) -> dict[str, Demand]:
     found: dict[str, Demand] = {}
     for node in reversed(plan.nodes):
         asked = _asks(plan, node, found.get(node.name, Demand()))
-        for source in sources(node):
+        for source in node.sources():
             known = found.get(source, Demand())
             found[source] = Demand(
                 known.steps or asked.steps,

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnspec.plan.node_inputs import NOISE
 from rnnspec.plan.nodes import (
+    NOISE,
     Elapsed,
     ForecastOutput,
     FramesInput,

@@ -189,7 +189,7 @@ class Body:
     def _loop(self, run: _Pass, longest: int) -> None:
         """The nodes of the loop, step by step, from the values before it to those after it."""
         inside = {node.name for node in self.loop}
-        outside = {s for node in self.loop for s in nodes.sources(node)} - inside
+        outside = {s for node in self.loop for s in node.sources()} - inside
         parts = {
             name: value.values.split(1)
             for name in outside
@@ -251,7 +251,7 @@ class Body:
                 return part.forward(source, gate, run.logs[node.attend], copied)
             case nodes.Dropout(), Dropout():
                 return part.forward(values[node.source], run.drawn.setdefault(node.name, {}))
-        found: Steps | Tensor = part(*(values[source] for source in nodes.sources(node)))
+        found: Steps | Tensor = part(*(values[source] for source in node.sources()))
         return found
 
     def _attended(self, node: nodes.Attend, part: Attention, run: _Pass) -> Steps:

@@ -44,7 +44,7 @@ def read_directly(node: nodes.Node) -> set[str]:
             return {node.source, node.gate}
         case nodes.Previous() | nodes.PreviousNumber():
             return set()
-    return set(nodes.sources(node))
+    return set(node.sources())
 
 
 def phases(
@@ -59,8 +59,8 @@ def phases(
     }
     reached, reaching = set(start), set(start)
     for _ in body:
-        reached |= {n.name for n in body if reached.intersection(nodes.sources(n))}
-        reaching |= {s for n in body if n.name in reaching for s in nodes.sources(n)}
+        reached |= {n.name for n in body if reached.intersection(n.sources())}
+        reaching |= {s for n in body if n.name in reaching for s in n.sources()}
     # A Delayed reads what comes later; that it is reached by way of it is what makes the loop.
     loop = reached & reaching
     return (

@@ -38,7 +38,7 @@ def of_characters(plan: Plan) -> frozenset[str]:
     """The nodes that run over the characters of single tokens, not over the steps of a row."""
     found: set[str] = set()
     for node in plan.nodes:
-        inside = any(source in found for source in nodes.sources(node))
+        inside = any(source in found for source in node.sources())
         if isinstance(node, nodes.CharactersInput) or (
             inside and not isinstance(node, nodes.PerStep)
         ):
@@ -85,7 +85,7 @@ def values_of(
             case nodes.FinalState():
                 values[node.name] = values[_end(node.source, node.state)]
             case _:
-                values[node.name] = part(*(values[source] for source in nodes.sources(node)))
+                values[node.name] = part(*(values[source] for source in node.sources()))
     return values, after
 
 

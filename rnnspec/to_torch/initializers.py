@@ -17,8 +17,15 @@ from rnnspec.cells.initializers import (
     Uniform,
 )
 from rnnspec.plan import Facts, NumericFacts, Plan, Weight
-from rnnspec.plan.nodes import ForecastOutput, FramesInput, Input, Output, WindowMoments
-from rnnspec.plan.weights import FromData, Vectors
+from rnnspec.plan.nodes import (
+    ForecastOutput,
+    FramesInput,
+    FromData,
+    Input,
+    Output,
+    Vectors,
+    WindowMoments,
+)
 
 
 def drawn(weight: Weight, plan: Plan, facts: Facts, generator: torch.Generator) -> Tensor:

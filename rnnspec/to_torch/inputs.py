@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rnnspec.plan import nodes
-from rnnspec.plan.node_inputs import NOISE
+from rnnspec.plan.nodes import NOISE
 from rnnspec.to_torch.steps import Lengths, Steps
 from rnnspec.to_torch.weighted import Scaling, Weighted
 

@@ -81,3 +81,5 @@ def part_of(plan: Plan, node: nodes.Node, generic: bool) -> nn.Module:
             return Weighted()
         case nodes.Previous() | nodes.PreviousNumber():
             return Weighted()
+        case _:
+            raise TypeError(f"no module is known for {type(node).__name__}")

@@ -10,7 +10,6 @@ import torch
 from rnnspec.data.processors import processors
 from rnnspec.plan import Plan
 from rnnspec.plan.nodes import Recurrent
-from rnnspec.plan.weights import weights_of
 from rnnspec.spec.train import TokenBudget
 from rnnspec.to_torch.subnormals import subnormals_as_zero
 
@@ -54,7 +53,7 @@ def allowed_threads() -> int:
 def largest_step(plan: Plan, batch: int) -> int:
     """Multiplications of one step of one direction of the largest recurrent layer."""
     layers = [node for node in plan.every_node() if isinstance(node, Recurrent)]
-    sizes = [sum(weight.size for weight in weights_of(n)) // len(n.directions) for n in layers]
+    sizes = [sum(weight.size for weight in n.weights()) // len(n.directions) for n in layers]
     return batch * max(sizes, default=0)
 
 

@@ -21,7 +21,7 @@ class Flow:
 class Box:
     """One node. `title` is its operation; `lines` say more; `note` counts its weights.
 
-    `shape` is that of its value, as in `rnnspec.plan.verify`: a value with `T` in it has steps.
+    `shape` is that of its value (`rnnspec.plan.nodes.Shape`): a value with `T` in it has steps.
     `sources` are names of boxes that come before this one. `training`: has no effect on answers.
     """
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from typing import Any
 
 from rnnspec.plan.diagram.boxes import Box, Diagram, Flow, Kind
 from rnnspec.plan.nodes import (
+    ATTENTIONS,
     Attend,
     CategoryInput,
     CharactersInput,
@@ -43,14 +43,14 @@ from rnnspec.plan.nodes import (
     Scores,
     Search,
     SeriesInput,
+    Shape,
     TextOutput,
     TokensInput,
     VectorInput,
     WindowMoments,
-    sources,
+    shapes,
+    weights,
 )
-from rnnspec.plan.verify import Shape, shapes
-from rnnspec.plan.weights import weights, weights_of
 
 Words = tuple[str, ...]
 """What a node does in a word or two, then what more there is to say, a line each."""
@@ -58,11 +58,6 @@ Words = tuple[str, ...]
 _TOKENS = {
     "words": "words", "chars": "characters", "bytes": "bytes", "subwords": "subwords",
     "tokens": "tokens",
-}  # fmt: skip
-_ATTENTIONS = {
-    "additive": "v · tanh(W q + W m + b)", "dot": "q · m", "general": "q · W m",
-    "concat": "v · tanh(W [q; m])", "multi_head": "scaled dot products",
-    "location": "by the last step's weights too", "monotonic": "only moves forward",
 }  # fmt: skip
 _WINDOWS = {"window": "mean and deviation", "mean": "mean size"}
 _FOLLOWS = {"student_t": "Student-t", "negative_binomial": "negative binomial"}
@@ -121,7 +116,7 @@ WORDS: Mapping[type[Node], Callable[[Any], Words]] = {
     PreviousNumber: lambda n: ("the value before",),
     Delayed: lambda n: (f"{n.source} of the step before", "first 0"),
     Attend: lambda n: (
-        f"{n.kind.replace('_', '-')} attention", _ATTENTIONS[n.kind],
+        f"{n.kind.replace('_', '-')} attention", ATTENTIONS[n.kind].formula,
         *_when(n.units, f"{n.units} units"), *_when(n.heads > 1, f"{n.heads} heads"),
         *_when(n.coverage, "coverage"),
     ),
@@ -143,7 +138,7 @@ WORDS: Mapping[type[Node], Callable[[Any], Words]] = {
         *_when(n.scaled, "in the units of the data"),
     ),
 }  # fmt: skip
-"""Node type to its words; a type that is not listed shows its settings."""
+"""Node type to its words."""
 
 
 def _searched(search: Search) -> str:
@@ -159,7 +154,7 @@ def diagram(plan: Plan) -> Diagram:
 
 
 def _box(plan: Plan, node: Node, shape: Shape) -> Box:
-    title, *lines = WORDS.get(type(node), _settings)(node)
+    title, *lines = WORDS[type(node)](node)
     return Box(
         name=node.name,
         title=title,
@@ -177,7 +172,7 @@ def _reads(node: Node) -> tuple[str, ...]:
     """The boxes that a box reads, all of which come before it."""
     if isinstance(node, Delayed):  # what it reads comes later
         return ()
-    return (node.scores,) if isinstance(node, Decoder) else tuple(dict.fromkeys(sources(node)))
+    return (node.scores,) if isinstance(node, Decoder) else tuple(dict.fromkeys(node.sources()))
 
 
 def _flows(layer: Recurrent) -> list[Flow]:
@@ -191,20 +186,8 @@ def _kind(plan: Plan, node: Node) -> Kind:
 
 
 def _count(node: Node) -> str:
-    found = [] if isinstance(node, Decoder) else list(weights_of(node))
+    found = [] if isinstance(node, Decoder) else list(node.weights())
     if not found:
         return ""
     trained = sum(weight.size for weight in found if weight.trained)
     return f"{trained:,} weights" if trained else f"{sum(w.size for w in found):,} from the data"
-
-
-def _settings(node: Any) -> Words:
-    """The type's name, then every field that is a plain value."""
-    read = {"name", *sources(node)}
-    plain = ((field.name, getattr(node, field.name)) for field in fields(node))
-    told = [
-        f"{name} {value}"
-        for name, value in plain
-        if name != "name" and value not in read and isinstance(value, str | int | float)
-    ]
-    return (type(node).__name__.lower(), *told)

@@ -6,8 +6,11 @@ module know it as `(values, lengths)` under the node's `key`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
+
+from rnnspec.plan.nodes.node import Node, Shape, Shapes, State, Weight, named, scaling
 
 TokenKind = Literal["words", "chars", "bytes", "subwords", "tokens"]
 Missing = Literal["error", "mean", "previous"]
@@ -21,7 +24,7 @@ times what float32 rounds by, and what the facts take for rounding in float64.""
 
 
 @dataclass(frozen=True, slots=True)
-class TokensInput:
+class TokensInput(Node):
     """Text of `column` as token numbers `[B, T]` below `size`, with its lengths `[B]`.
 
     `words` are separated by white space (`rnnspec.data.decode.WHITE_SPACE`); `chars` are code
@@ -29,7 +32,6 @@ class TokensInput:
     `subwords` are those of the tokenizer in the facts; `tokens` come as a list.
     """
 
-    name: str
     column: str
     kind: TokenKind
     size: int
@@ -39,9 +41,15 @@ class TokensInput:
     def key(self) -> str:
         return self.column
 
+    def shape(self, shapes: Shapes) -> Shape:
+        return ("B", "T")
+
+    def carried(self) -> tuple[State, ...] | None:
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
-class CharactersInput:
+class CharactersInput(Node):
     """The characters of each token of the `words` or `tokens` in `column`: numbers `[B, T, C]`
     below `size`, with their lengths `[B, T]` (0 past the length of the row).
 
@@ -49,7 +57,6 @@ class CharactersInput:
     made of them back in place. `steps` is the `TokensInput` that has the tokens.
     """
 
-    name: str
     column: str
     steps: str
     size: int
@@ -58,9 +65,15 @@ class CharactersInput:
     def key(self) -> str:
         return f"{self.column}.characters"
 
+    def shape(self, shapes: Shapes) -> Shape:
+        return ("W", "C")
+
+    def carried(self) -> tuple[State, ...] | None:
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
-class CopiesInput:
+class CopiesInput(Node):
     """What an answer may copy from the `words`, `chars` or `tokens` of `column`: numbers `[B, T]`,
     with their lengths `[B]`.
 
@@ -71,7 +84,6 @@ class CopiesInput:
     has the tokens.
     """
 
-    name: str
     column: str
     steps: str
     kind: TokenKind
@@ -83,13 +95,18 @@ class CopiesInput:
     def key(self) -> str:
         return f"{self.column}.copies"
 
+    def shape(self, shapes: Shapes) -> Shape:
+        return ("B", "T")
+
+    def carried(self) -> tuple[State, ...] | None:
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
-class CategoryInput:
+class CategoryInput(Node):
     """The label in `column` as a number `[B]` below `size`; one that training never showed, or a
     missing one, is the unknown."""
 
-    name: str
     column: str
     size: int
 
@@ -97,9 +114,15 @@ class CategoryInput:
     def key(self) -> str:
         return self.column
 
+    def shape(self, shapes: Shapes) -> Shape:
+        return ("B",)
+
+    def carried(self) -> tuple[State, ...] | None:
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
-class FramesInput:
+class FramesInput(Node):
     """Vectors of `column`, `[B, T, width]`, with their lengths `[B]`; (v - mean) / deviation if
     `scaled`.
 
@@ -111,7 +134,6 @@ class FramesInput:
     `[B, T, features]`.
     """
 
-    name: str
     column: str
     width: int
     scaled: bool
@@ -128,13 +150,22 @@ class FramesInput:
         """Width of the value."""
         return self.width if self.elapsed is None else self.width - 1
 
+    def weights(self) -> Iterator[Weight]:
+        if self.scaled:
+            yield from scaling(self, self.features, self.double)
+
+    def shape(self, shapes: Shapes) -> Shape:
+        return ("B", "T", self.features)
+
+    def carried(self) -> tuple[State, ...] | None:
+        return _last_known(self.missing, self.features)
+
 
 @dataclass(frozen=True, slots=True)
-class Elapsed:
+class Elapsed(Node):
     """Element `index` of each vector of the frames in `column`, as it stands in the data: `[B, T]`,
     the time since the step before."""
 
-    name: str
     column: str
     index: int
 
@@ -142,13 +173,21 @@ class Elapsed:
     def key(self) -> str:
         return self.column
 
+    def shape(self, shapes: Shapes) -> Shape:
+        frames = [n for n in shapes.nodes.values() if isinstance(n, FramesInput)]
+        fits = any((n.column, n.elapsed) == (self.column, self.index) for n in frames)
+        assert fits, f"{self.name} is not taken out of {self.column}"
+        return ("B", "T")
+
+    def carried(self) -> tuple[State, ...] | None:
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
-class KeysInput:
+class KeysInput(Node):
     """The labels that are on at each step, from `column`: `[B, T, size]` of 0 and 1, with lengths
     `[B]`. A label that training never showed is left out."""
 
-    name: str
     column: str
     size: int
 
@@ -156,13 +195,18 @@ class KeysInput:
     def key(self) -> str:
         return self.column
 
+    def shape(self, shapes: Shapes) -> Shape:
+        return ("B", "T", self.size)
+
+    def carried(self) -> tuple[State, ...] | None:
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
-class VectorInput:
+class VectorInput(Node):
     """Numbers of `column`, `[B, width]`; (v - mean) / deviation if `scaled`. `single` columns hold
     one number a row."""
 
-    name: str
     column: str
     width: int
     scaled: bool = False
@@ -174,16 +218,25 @@ class VectorInput:
     def key(self) -> str:
         return self.column
 
+    def weights(self) -> Iterator[Weight]:
+        if self.scaled:
+            yield from scaling(self, self.width, self.double)
+
+    def shape(self, shapes: Shapes) -> Shape:
+        return ("B", self.width)
+
+    def carried(self) -> tuple[State, ...] | None:
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
-class SeriesInput:
+class SeriesInput(Node):
     """The past of the series in `column`, one number a step: `[B, T, 1]`, with lengths `[B]`.
 
     (v - mean) / deviation by the training rows if `scaled`; (v - centre) / scale by the row's own
     window if `moments` names a node of them.
     """
 
-    name: str
     column: str
     scaled: bool
     moments: str = ""
@@ -194,9 +247,22 @@ class SeriesInput:
     def key(self) -> str:
         return self.column
 
+    def sources(self) -> Iterator[str]:
+        yield from named(self.moments)
+
+    def weights(self) -> Iterator[Weight]:
+        if self.scaled:
+            yield from scaling(self, 1, self.double)
+
+    def shape(self, shapes: Shapes) -> Shape:
+        return ("B", "T", 1)
+
+    def carried(self) -> tuple[State, ...] | None:
+        return _last_known(self.missing, 1)
+
 
 @dataclass(frozen=True, slots=True)
-class WindowMoments:
+class WindowMoments(Node):
     """Centre and scale of the past of the series in `column`, `[B, 2]`, in float64.
 
     `window`: its mean, and its standard deviation (Kim et al. 2022, RevIN, without what is added to
@@ -212,7 +278,6 @@ class WindowMoments:
     0.
     """
 
-    name: str
     column: str
     kind: WindowKind
     missing: Missing = "error"
@@ -222,9 +287,15 @@ class WindowMoments:
     def key(self) -> str:
         return self.column
 
+    def weights(self) -> Iterator[Weight]:
+        yield from scaling(self, 1, self.double)
+
+    def shape(self, shapes: Shapes) -> Shape:
+        return ("B", 2)
+
 
 @dataclass(frozen=True, slots=True)
-class FutureInput:
+class FutureInput(Node):
     """The known values ahead of the series in `column`, `[B, horizon, 1]`: a sequence on the axis
     of the answer, all rows as long. Scaled as its `SeriesInput` is. With `flat`, the value is a
     vector `[B, horizon]`.
@@ -233,7 +304,6 @@ class FutureInput:
     it, the last of the row's past (`past` is the `SeriesInput`) included.
     """
 
-    name: str
     column: str
     horizon: int
     scaled: bool
@@ -246,3 +316,18 @@ class FutureInput:
     @property
     def key(self) -> str:
         return f"{self.column}.future"
+
+    def sources(self) -> Iterator[str]:
+        yield from named(self.moments, self.past)
+
+    def weights(self) -> Iterator[Weight]:
+        if self.scaled:
+            yield from scaling(self, 1, self.double)
+
+    def shape(self, shapes: Shapes) -> Shape:
+        return ("B", self.horizon) if self.flat else ("B", "U", 1)
+
+
+def _last_known(missing: Missing, features: int) -> tuple[State, ...]:
+    """What stands for missing numbers by the rule `previous`."""
+    return (State("last", (features,)),) if missing == "previous" else ()

@@ -1,41 +1,49 @@
-"""Nodes that answer, and how an answer is searched for."""
+"""Nodes that answer."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from rnnspec.plan.nodes.node import Node, Shape, Shapes, State, Weight, named, scaling
+from rnnspec.plan.nodes.search import GREEDY, Search
+
 TextKind = Literal["words", "chars", "tokens"]
-Strategy = Literal["greedy", "beam", "sample"]
-LengthNorm = Literal["none", "average", "gnmt"]
-Stop = Literal["best", "bound", "full", "first"]
 Distribution = Literal["point", "quantiles", "gaussian", "student_t", "negative_binomial"]
 
 
 @dataclass(frozen=True, slots=True)
-class ClassOutput:
+class ClassOutput(Node):
     """Scores `[B, classes]` to probabilities (softmax) and the label of the largest.
 
     With `steps`, `[B, T, classes]`, a label for each step; `ahead`: it is the next token of the
     input in the same column, whose vocabulary has the labels.
     """
 
-    name: str
     source: str
     column: str
     classes: int
     steps: bool = False
     ahead: bool = False
 
+    def sources(self) -> Iterator[str]:
+        yield self.source
+
+    def shape(self, shapes: Shapes) -> Shape:
+        return _answer(self, shapes, self.classes)
+
+    def carried(self) -> tuple[State, ...] | None:
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
-class LabelsOutput:
+class LabelsOutput(Node):
     """Scores `[B, labels]` to a probability for each label (sigmoid), on if above `threshold`.
 
     `steps` and `ahead` as for `ClassOutput`, of the `KeysInput` in the same column.
     """
 
-    name: str
     source: str
     column: str
     labels: int
@@ -43,9 +51,18 @@ class LabelsOutput:
     steps: bool = False
     ahead: bool = False
 
+    def sources(self) -> Iterator[str]:
+        yield self.source
+
+    def shape(self, shapes: Shapes) -> Shape:
+        return _answer(self, shapes, self.labels)
+
+    def carried(self) -> tuple[State, ...] | None:
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
-class NumericOutput:
+class NumericOutput(Node):
     """`[B, width]` in the units of the data: v * deviation + mean if `scaled`, in float64 if
     `double` (as of `FramesInput`).
 
@@ -53,7 +70,6 @@ class NumericOutput:
     `ahead`: it is the next step of the input of frames or of a series in the same column.
     """
 
-    name: str
     source: str
     column: str
     width: int
@@ -63,68 +79,22 @@ class NumericOutput:
     ahead: bool = False
     double: bool = False
 
+    def sources(self) -> Iterator[str]:
+        yield self.source
 
-@dataclass(frozen=True, slots=True)
-class Search:
-    """How a sequence of tokens is chosen.
+    def weights(self) -> Iterator[Weight]:
+        if self.scaled:
+            yield from scaling(self, self.width, self.double)
 
-    `greedy`: the most probable token at each step; a `beam` of width 1 is the same. `sample`: drawn
-    from the `top_k` most probable tokens (0: all) of which the most probable make up `top_p`, by
-    probabilities sharpened by 1 / `temperature`, with the draws of `plan.draws`.
+    def shape(self, shapes: Shapes) -> Shape:
+        return _answer(self, shapes, self.width)
 
-    `beam`: live hypotheses, at first the empty one, and finished ones, at most `width` of each. At
-    a step each live one gives a candidate for each token, with the sum of the log-probabilities.
-    The `width` best candidates without the end mark are the next live ones. A candidate with the
-    end mark finishes if its log-probability is at least that of the last of these (-inf where they
-    are fewer than `width`) and above -inf; of all finished ones the `width` best are kept. Finished
-    ones are compared by their value: the log-probability divided by `1` (`none`), the number of
-    steps (`average`), or `((5 + steps) / 6) ** alpha` (`gnmt`, Wu et al. 2016, equation 14), plus
-    `coverage_penalty * sum_j log(min(max(sum_i weight_ij, 1e-6), 1))` over the row's steps j
-    (same). Ties go to the one finished earlier, the lower beam, the lower token number. After a
-    step a row ends by `best` with `n_best` finished ones, no live one's log-probability divided for
-    its steps being above the value of the last of these; by `bound` likewise, but divided for as
-    many steps as the row may have; by `full` with `width` finished ones; by `first` also with one
-    that finished now with a log-probability at least that of the best live one. Whatever the rule,
-    it ends with `width` finished ones where `width` is 1, at its limit, or with no live one above
-    -inf. The `n_best` best finished ones are answered; where they are fewer,
-    the live ones with the highest values follow, as they are, then empty answers of -inf.
-
-    At most `limit + floor(factor * lengths)` steps (in double precision), where `factor` is above 0
-    with the lengths of the input; the end mark counts as a step and is not answered before
-    `min_steps` tokens.
-    Scores of tokens that are in the answer so far are divided by `repetition_penalty` where above 0
-    and multiplied where below (Keskar et al. 2019, CTRL); no `no_repeat` tokens in a row come twice
-    (0: no such rule); `banned` numbers are never answered, and never the unknown; where no token
-    is left, the end mark is answered. `prefix` numbers come first, whatever is banned, and count as
-    steps and in scores. Tokens of a prompt stand before them and count as neither; repetition is
-    looked for in them too.
-
-    Where tokens may be copied, all of this is over the numbers of `CopiesInput`: a token that the
-    vocabulary lacks is penalised, and found to come again, by its number as any other; what may not
-    be answered is excluded as banned numbers are; `prefix` and `banned` are of the vocabulary.
-    """
-
-    strategy: Strategy = "greedy"
-    limit: int = 100
-    factor: float = 0.0
-    min_steps: int = 0
-    width: int = 1
-    n_best: int = 1
-    length_norm: LengthNorm = "none"
-    alpha: float = 0.0
-    coverage_penalty: float = 0.0
-    stop: Stop = "best"
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    repetition_penalty: float = 1.0
-    no_repeat: int = 0
-    prefix: tuple[int, ...] = ()
-    banned: tuple[int, ...] = ()
+    def carried(self) -> tuple[State, ...] | None:
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
-class TextOutput:
+class TextOutput(Node):
     """The text that a decoder over tokens answers, found by `search`.
 
     Scores `[B, U, size]`; number 0 is the end of the text, `plan.facts.END_ID`. `words` are joined
@@ -139,14 +109,24 @@ class TextOutput:
     the token at step j of the row's source, as it was given.
     """
 
-    name: str
     source: str
     column: str
     kind: TextKind
     size: int
-    search: Search = Search()
+    search: Search = GREEDY
     prompt: str = ""
     copies: str = ""
+
+    def sources(self) -> Iterator[str]:
+        yield from named(self.source, self.prompt, self.copies)
+
+    def shape(self, shapes: Shapes) -> Shape:
+        size: str | int = f"{self.size} + T" if self.copies else self.size
+        shapes.expect(self, self.source, ("B", "U", size))
+        return ("B", "U")
+
+    def carried(self) -> tuple[State, ...] | None:
+        return ()
 
 
 PARAMETERS: dict[Distribution, int] = {
@@ -156,7 +136,7 @@ PARAMETERS: dict[Distribution, int] = {
 
 
 @dataclass(frozen=True, slots=True)
-class ForecastOutput:
+class ForecastOutput(Node):
     """Raw numbers `[B, horizon, parameters]` to the values ahead, in the units of the data.
 
     They come from a decoder, or side by side as a vector, those of the first step first.
@@ -176,7 +156,6 @@ class ForecastOutput:
     `double`.
     """
 
-    name: str
     source: str
     column: str
     horizon: int
@@ -189,3 +168,26 @@ class ForecastOutput:
     @property
     def parameters(self) -> int:
         return len(self.quantiles) or PARAMETERS[self.distribution]
+
+    def sources(self) -> Iterator[str]:
+        yield from named(self.source, self.moments)
+
+    def weights(self) -> Iterator[Weight]:
+        if self.scaled:
+            yield from scaling(self, 1, self.double)
+
+    def shape(self, shapes: Shapes) -> Shape:
+        found, wide = shapes[self.source], self.horizon * self.parameters
+        fits = found in (("B", wide), ("B", "U", self.parameters))
+        assert fits, f"{self.name} takes {wide} numbers, {self.source} gives {found}"
+        return ("B", self.horizon)
+
+    def carried(self) -> tuple[State, ...] | None:
+        return ()
+
+
+def _answer(node: ClassOutput | LabelsOutput | NumericOutput, shapes: Shapes, width: int) -> Shape:
+    """Numbers for each row, or for each of its steps."""
+    shape: Shape = ("B", "T", width) if node.steps else ("B", width)
+    shapes.expect(node, node.source, shape)
+    return shape

@@ -1,0 +1,76 @@
+"""The nodes of a plan, each with its sources, weights, shape rule and traits.
+
+Shapes are written with `B` for rows and `T` for steps; sequences carry the lengths of the input
+they come from. Every back end lowers each node type once. A new node type is a class in one of
+these files, and one function in each of `reference/`, `to_torch/` and `to_onnx/`.
+"""
+
+from rnnspec.plan.nodes.attention import ATTENTIONS, Attend, AttentionKind, CopyMix
+from rnnspec.plan.nodes.decoder import Decoder, Delayed, Previous, PreviousNumber, Scores
+from rnnspec.plan.nodes.inputs import (
+    NOISE,
+    CategoryInput,
+    CharactersInput,
+    CopiesInput,
+    Elapsed,
+    FramesInput,
+    FutureInput,
+    KeysInput,
+    Missing,
+    SeriesInput,
+    TokenKind,
+    TokensInput,
+    VectorInput,
+    WindowKind,
+    WindowMoments,
+)
+from rnnspec.plan.nodes.layers import (
+    Activation,
+    Dense,
+    Dropout,
+    Embed,
+    Highway,
+    Join,
+    Normalize,
+    PerStep,
+    Pool,
+    PoolKind,
+    Residual,
+)
+from rnnspec.plan.nodes.node import FromData, Node, Shape, Shapes, State, Vectors, Weight
+from rnnspec.plan.nodes.outputs import (
+    ClassOutput,
+    Distribution,
+    ForecastOutput,
+    LabelsOutput,
+    NumericOutput,
+    TextKind,
+    TextOutput,
+)
+from rnnspec.plan.nodes.plan import (
+    Cardinality,
+    Derived,
+    Input,
+    Output,
+    Plan,
+    directions_read,
+    shapes,
+    verify,
+    weights,
+)
+from rnnspec.plan.nodes.recurrent import (
+    Direction,
+    FinalState,
+    InitialState,
+    Merge,
+    MergeKind,
+    Recurrent,
+)
+from rnnspec.plan.nodes.search import GREEDY, LengthNorm, Search, Stop, Strategy
+
+NODE_TYPES: tuple[type[Node], ...] = tuple(
+    value
+    for value in list(globals().values())
+    if isinstance(value, type) and issubclass(value, Node) and value is not Node
+)
+"""Every type of node: each table by node type lists them all."""

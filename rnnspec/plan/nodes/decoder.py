@@ -1,0 +1,157 @@
+"""The decoder: a body of nodes that is run step by step, fed with its own answers.
+
+A body holds nodes of `layers`, of `attention` and of this file, on sequences `[B, U, W]` where U is
+the axis of the answer. Where all that is fed back is known (teacher forcing) and no node is
+`stepwise`, a back end may run the body over all steps at once; step by step it is run with U = 1,
+the states of the recurrent layers carried from step to step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rnnspec.plan.nodes.layers import Embed
+from rnnspec.plan.nodes.node import Node, Shape, Shapes, State, Weight, affine
+from rnnspec.plan.nodes.recurrent import Recurrent
+
+
+@dataclass(frozen=True, slots=True)
+class Previous(Node):
+    """The number of the token before each step, `[B, U]` below `size`; 0, the mark, before the
+    first. A token that was copied and has no such number is the unknown here. The first node of the
+    body of a decoder over tokens."""
+
+    size: int
+
+    def shape(self, shapes: Shapes) -> Shape:
+        return ("B", "U")
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousNumber(Node):
+    """The value before each step, `[B, U, 1]`, scaled as the answer is: before the first step the
+    last value of the series in the sequence `source` `[B, T, 1]` of the past (0 of a row of no
+    steps), then (a - centre) / scale of each answer a, of a distribution its mean. Where the true
+    value is given and not missing, it stands in the place of a. The first node of the body of a
+    recursive forecast."""
+
+    source: str
+
+    def sources(self) -> Iterator[str]:
+        yield self.source
+
+    def shape(self, shapes: Shapes) -> Shape:
+        shapes.expect(self, self.source, ("B", "T", 1))
+        return ("B", "U", 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed(Node):
+    """The value `[B, U, width]` of the node `source` one step before, 0 before the first step.
+
+    `source` comes later in the body.
+    """
+
+    source: str
+    width: int
+
+    @property
+    def stepwise(self) -> bool:
+        return True
+
+    def sources(self) -> Iterator[str]:
+        yield self.source
+
+    def shape(self, shapes: Shapes) -> Shape:
+        """The decoder checks `source`, whose shape is found later."""
+        return ("B", "U", self.width)
+
+    def carried(self) -> tuple[State, ...] | None:
+        return (State("before", (self.width,)),)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores(Node):
+    """A score for each token number, `[B, U, size]`: W v + b, W `[size, inputs]`.
+
+    `tied` names the embedding whose table is W; then only b is a weight of its own (Press and Wolf
+    2017).
+    """
+
+    pointwise = True
+
+    source: str
+    inputs: int
+    size: int
+    tied: str = ""
+
+    def sources(self) -> Iterator[str]:
+        yield self.source
+
+    def weights(self) -> Iterator[Weight]:
+        matrix, bias = affine(self, self.size, self.inputs)
+        yield from (bias,) if self.tied else (matrix, bias)
+
+    def shape(self, shapes: Shapes) -> Shape:
+        shapes.expect(self, self.source, ("B", "U", self.inputs))
+        if self.tied:
+            table = shapes.nodes[self.tied]
+            assert isinstance(table, Embed), f"{self.name} is tied to {self.tied}, no embedding"
+            fits = (table.size, table.width) == (self.size, self.inputs)
+            assert fits, f"{self.name} cannot take the table of {self.tied}"
+        return ("B", "U", self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder(Node):
+    """`body`, run step by step; the last node of it gives the scores `[B, U, W]`.
+
+    `reads` are the outer nodes that the body reads: memories, initial states, vectors for every
+    step, values ahead. `steps` is the number of steps of a forecast, 0 of a decoder over tokens.
+    `whole_prompt` is set where the body is that of a language model, which has no mark before the
+    first token: the first token of the prompt is read at once.
+    """
+
+    body: tuple[Node, ...]
+    reads: tuple[str, ...]
+    steps: int = 0
+    whole_prompt: bool = False
+
+    @property
+    def scores(self) -> str:
+        """Name of the node that gives the scores."""
+        return self.body[-1].name
+
+    def sources(self) -> Iterator[str]:
+        yield from self.reads
+
+    def weights(self) -> Iterator[Weight]:
+        for node in self.body:
+            yield from node.weights()
+
+    def shape(self, shapes: Shapes) -> Shape:
+        """Adds the shapes of the body."""
+        first = self.body[0]
+        assert isinstance(first, Previous | PreviousNumber), f"{self.name} reads nothing before"
+        for node in self.body:
+            self._check_sources(node, shapes)
+            shapes.add(node)
+        for node in self.body:
+            if isinstance(node, Delayed):
+                shapes.expect(node, node.source, ("B", "U", node.width))
+        axes = shapes[self.scores]
+        assert len(axes) == 3 and axes[:2] == ("B", "U"), f"{self.scores} gives {axes}"
+        return axes
+
+    def _check_sources(self, node: Node, shapes: Shapes) -> None:
+        """What a node of the body reads is known before it, but for what it reads delayed."""
+        inside = {each.name for each in self.body}
+        for source in node.sources():
+            assert source in inside or source in self.reads, (
+                f"{node.name} reads {source}, {self.name} reads {self.reads}"
+            )
+            known = isinstance(node, Delayed) or source in shapes.found
+            assert known, f"{node.name} reads {source}, which comes later"
+        if isinstance(node, Recurrent):
+            assert node.direction == "forward", f"{node.name} cannot run {node.direction}"

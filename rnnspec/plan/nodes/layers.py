@@ -1,0 +1,246 @@
+"""Layers without a state: embeddings, dense layers, pooling, and what stands around others.
+
+A sequence is `[B, T, W]` with the lengths of its time axis, a vector `[B, W]`. A node that works on
+each vector takes either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import sqrt
+from typing import Literal
+
+from rnnspec.cells.initializers import Constant, Uniform
+from rnnspec.plan.nodes.node import Node, Shape, Shapes, State, Vectors, Weight, affine
+from rnnspec.plan.nodes.recurrent import Merge, Recurrent
+
+PoolKind = Literal["last", "mean", "max", "attention"]
+Activation = Literal["none", "relu", "tanh", "gelu"]
+HIGHWAY_BIAS = Constant(-1.0)
+"""The gate starts near closed, so that a new layer lets its input through (Srivastava 2015, 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embed(Node):
+    """A learned vector for each number: `[B, T]` to `[B, T, width]`, or `[B]` to `[B, width]`.
+
+    With `pad`, row 0 of the table is the pad's: always 0, and not trained.
+    """
+
+    pointwise = True
+    decays = False
+
+    source: str
+    size: int
+    width: int
+    pad: bool = True
+
+    def sources(self) -> Iterator[str]:
+        yield self.source
+
+    def weights(self) -> Iterator[Weight]:
+        yield Weight(f"{self.name}.table", (self.size, self.width), Vectors(self.pad))
+
+    def shape(self, shapes: Shapes) -> Shape:
+        axes = shapes[self.source]
+        assert isinstance(axes[-1], str), f"{self.name} takes numbers, {self.source} gives vectors"
+        return (*axes, self.width)
+
+
+@dataclass(frozen=True, slots=True)
+class Dropout(Node):
+    """While training, elements are zeroed with probability `rate` and the rest scaled up by
+    1 / (1 - rate); of a sequence, `per_sequence`, the same ones at all steps of a row
+    (Gal and Ghahramani 2016)."""
+
+    pointwise = True
+    keeps_directions = True
+
+    source: str
+    rate: float
+    per_sequence: bool = False
+
+    def sources(self) -> Iterator[str]:
+        yield self.source
+
+    def shape(self, shapes: Shapes) -> Shape:
+        return shapes[self.source]
+
+
+@dataclass(frozen=True, slots=True)
+class Normalize(Node):
+    """`scale * (v - mean(v)) / sqrt(var(v) + 1e-5) + shift` over each vector, of a sequence or
+    alone (Ba, Kiros and Hinton 2016, Layer Normalization); biased variance."""
+
+    pointwise = True
+    keeps_directions = True
+    decays = False
+
+    source: str
+    width: int
+
+    def sources(self) -> Iterator[str]:
+        yield self.source
+
+    def weights(self) -> Iterator[Weight]:
+        yield Weight(f"{self.name}.scale", (self.width,), Constant(1.0))
+        yield Weight(f"{self.name}.shift", (self.width,), Constant(0.0))
+
+    def shape(self, shapes: Shapes) -> Shape:
+        return shapes.each_vector(self, self.source, self.width, self.width)
+
+
+@dataclass(frozen=True, slots=True)
+class Residual(Node):
+    """`source + skip`, two sequences of one width (He et al. 2016, Deep Residual Learning)."""
+
+    pointwise = True
+    keeps_directions = True
+
+    source: str
+    skip: str
+
+    def sources(self) -> Iterator[str]:
+        yield from (self.source, self.skip)
+
+    def shape(self, shapes: Shapes) -> Shape:
+        return _skipped(self, shapes)
+
+
+@dataclass(frozen=True, slots=True)
+class Highway(Node):
+    """`g * source + (1 - g) * skip` with `g = sigmoid(W skip + b)`, for two sequences of one
+    width (Srivastava, Greff and Schmidhuber 2015, Highway Networks, equation 3)."""
+
+    pointwise = True
+    keeps_directions = True
+
+    source: str
+    skip: str
+    width: int
+
+    def sources(self) -> Iterator[str]:
+        yield from (self.source, self.skip)
+
+    def weights(self) -> Iterator[Weight]:
+        yield from affine(self, self.width, self.width, bias=None)
+        yield Weight(f"{self.name}.b", (self.width,), HIGHWAY_BIAS)
+
+    def shape(self, shapes: Shapes) -> Shape:
+        shapes.each_vector(self, self.source, self.width, self.width)
+        return _skipped(self, shapes)
+
+
+def _skipped(node: Residual | Highway, shapes: Shapes) -> Shape:
+    found = shapes[node.source]
+    shapes.expect(node, node.skip, found)
+    assert len(found) == 3, f"{node.name} takes sequences, {node.source} gives {found}"
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Pool(Node):
+    """A sequence `[B, T, inputs]` to one vector `[B, inputs]`, over the steps below the length.
+
+    `last`: the output after the last step that each direction of the layer read (for `reverse`
+    that is the row's first step). `mean`, `max`: element by element. `attention`:
+    `softmax_t(v · tanh(W y_t + b))` weighted mean of the `y_t`, with `units` rows in W
+    (Yang et al. 2016, Hierarchical Attention Networks, equations 5 to 7). No steps give 0.
+    """
+
+    source: str
+    kind: PoolKind
+    inputs: int
+    units: int
+
+    def sources(self) -> Iterator[str]:
+        yield self.source
+
+    def weights(self) -> Iterator[Weight]:
+        if self.kind == "attention":
+            yield from affine(self, self.units, self.inputs)
+            yield Weight(f"{self.name}.v", (self.units,), Uniform(1 / sqrt(self.units)))
+
+    def shape(self, shapes: Shapes) -> Shape:
+        if self.kind == "last":
+            self._check_directions(shapes)
+        rows, _, width = shapes[self.source]
+        fits = width == self.inputs
+        assert fits, f"{self.name} takes {self.inputs}, {self.source} gives {width}"
+        return (rows, self.inputs)
+
+    def _check_directions(self, shapes: Shapes) -> None:
+        """The ends of the directions are in different places, so that no `Merge` comes before."""
+        source = shapes.nodes[self.source]
+        while not isinstance(source, Merge | Recurrent) and (before := next(source.sources(), "")):
+            source = shapes.nodes[before]
+        merged = isinstance(source, Merge)
+        assert not merged, f"{self.name} cannot tell directions in {source.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Dense(Node):
+    """`activation(W v + b)` of each vector: `inputs` to `units` wide."""
+
+    pointwise = True
+
+    source: str
+    inputs: int
+    units: int
+    activation: Activation
+
+    def sources(self) -> Iterator[str]:
+        yield self.source
+
+    def weights(self) -> Iterator[Weight]:
+        yield from affine(self, self.units, self.inputs)
+
+    def shape(self, shapes: Shapes) -> Shape:
+        return shapes.each_vector(self, self.source, self.inputs, self.units)
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Node):
+    """The values of `reads` side by side, in their order.
+
+    Sequences of one time axis give a sequence; a vector among sequences stands at every step of
+    its row. Vectors alone give a vector.
+    """
+
+    pointwise = True
+
+    reads: tuple[str, ...]
+
+    def sources(self) -> Iterator[str]:
+        yield from self.reads
+
+    def shape(self, shapes: Shapes) -> Shape:
+        parts = [shapes[source] for source in self.reads]
+        axes: set[Shape] = {part[:-1] for part in parts if len(part) == 3} or {("B",)}
+        assert len(axes) == 1, f"{self.name} joins the axes {axes}"
+        (axis,) = axes
+        return (*axis, sum(part[-1] for part in parts if isinstance(part[-1], int)))
+
+
+@dataclass(frozen=True, slots=True)
+class PerStep(Node):
+    """The vectors `[B * T, W]` of all steps of the input node `steps` as a sequence `[B, T, W]`.
+
+    Past a row's length it is arbitrary, and nothing may read it.
+    """
+
+    source: str
+    steps: str
+
+    def sources(self) -> Iterator[str]:
+        yield from (self.source, self.steps)
+
+    def shape(self, shapes: Shapes) -> Shape:
+        rows, width = shapes[self.source]
+        assert rows == "W", f"{self.name} takes vectors of tokens, not of {rows}"
+        return (*shapes[self.steps], width)
+
+    def carried(self) -> tuple[State, ...] | None:
+        """None are needed: the characters of a token come with it."""
+        return ()

@@ -1,0 +1,146 @@
+"""What every node of a plan has: a name, sources, weights, a shape rule, traits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod, sqrt
+from typing import ClassVar
+
+from rnnspec.cells.initializers import Initializer, Uniform
+
+Shape = tuple[str | int, ...]
+"""`("B", "T", 64)`: a sequence of vectors; `("B", 64)`: one vector a row; `("B",)`: one number.
+
+Axes by name: `B` rows, `T` steps of the input, `U` steps of the answer, `W` tokens of all rows, one
+after the other, and `C` their characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Each row normal with mean 0 and deviation 1; with `pad`, row 0 is 0."""
+
+    pad: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FromData:
+    """Taken from the facts of the data, and not trained: "mean", "deviation", or "rest", the
+    rounding error of the mean in float32."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One tensor of the model; only `trained` weights change while training.
+
+    `l2` times half the sum of its squares is part of the loss.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    start: Initializer | Vectors | FromData
+    trained: bool = True
+    l2: float = 0.0
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a node keeps of the steps so far: a value `[B, *shape]` for each row."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """The shapes found so far, for nodes to add their own; `nodes` are all nodes of the plan."""
+
+    nodes: Mapping[str, Node]
+    found: dict[str, Shape]
+
+    def __getitem__(self, name: str) -> Shape:
+        return self.found[name]
+
+    def add(self, node: Node) -> None:
+        """Finds the shape of a node. Raises AssertionError where the node does not fit."""
+        assert node.name not in self.found, f"two nodes are called {node.name}"
+        self.found[node.name] = node.shape(self)
+
+    def expect(self, node: Node, source: str, shape: Shape) -> None:
+        found = self[source]
+        assert found == shape, f"{node.name} takes {shape}, {source} gives {found}"
+
+    def each_vector(self, node: Node, source: str, inputs: int, width: int) -> Shape:
+        """The shape of a node that makes `width` numbers of `inputs`, in a sequence or alone."""
+        *rows, found = self[source]
+        assert rows and found == inputs, f"{node.name} takes width {inputs}, {source} gives {found}"
+        return (*rows, width)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node of a plan. `name` is also the prefix of the names of its weights."""
+
+    name: str
+
+    pointwise: ClassVar[bool] = False
+    """The value at a step depends on nothing but the values at this step of what the node reads. A
+    vector of the whole row stands at each of its steps."""
+    keeps_directions: ClassVar[bool] = False
+    """Each direction of a bidirectional layer has the same part of the value as of `source`: what
+    is read at the last step of each direction may be read behind this node."""
+    decays: ClassVar[bool] = True
+    """Weight decay that is limited to matrices applies to the matrices of the node."""
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether a decoder has to run the node step by step even if all answers are known."""
+        return False
+
+    def sources(self) -> Iterator[str]:
+        """Names of the nodes it reads."""
+        yield from ()
+
+    def weights(self) -> Iterator[Weight]:
+        """Its weights in canonical order."""
+        yield from ()
+
+    def shape(self, shapes: Shapes) -> Shape:
+        """The shape of its value. Raises AssertionError where the node does not fit the shapes of
+        what it reads."""
+        raise NotImplementedError(f"{type(self).__name__} has no shape rule")
+
+    def carried(self) -> tuple[State, ...] | None:
+        """The states that are carried from chunk to chunk if a row is read in chunks of steps; with
+        them the value at each step is the same for every division into chunks. None: the value at
+        a step depends on later steps, or on so many steps before that no state holds them."""
+        return () if self.pointwise else None
+
+
+def named(*names: str) -> Iterator[str]:
+    """Those of `names` that are not empty."""
+    return filter(None, names)
+
+
+def affine(
+    node: Node, units: int, inputs: int, matrix: str = "W", bias: str | None = "b"
+) -> Iterator[Weight]:
+    """A matrix and a bias, uniform within 1 / sqrt(inputs), as torch initializes a linear layer."""
+    start = Uniform(1 / sqrt(inputs))
+    yield Weight(f"{node.name}.{matrix}", (units, inputs), start)
+    if bias is not None:
+        yield Weight(f"{node.name}.{bias}", (units,), start)
+
+
+def scaling(node: Node, width: int, double: bool) -> Iterator[Weight]:
+    """Mean and deviation of the training rows; `rest` is what float32 rounds off the mean."""
+    yield Weight(f"{node.name}.mean", (width,), FromData("mean"), False)
+    if double:
+        yield Weight(f"{node.name}.rest", (width,), FromData("rest"), False)
+    yield Weight(f"{node.name}.deviation", (width,), FromData("deviation"), False)

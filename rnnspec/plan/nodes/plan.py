@@ -1,0 +1,127 @@
+"""A plan: a model as a list of nodes, each naming the nodes it reads, and its invariants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from rnnspec.plan.nodes.decoder import Decoder
+from rnnspec.plan.nodes.inputs import (
+    CategoryInput,
+    CharactersInput,
+    CopiesInput,
+    Elapsed,
+    FramesInput,
+    FutureInput,
+    KeysInput,
+    SeriesInput,
+    TokensInput,
+    VectorInput,
+    WindowMoments,
+)
+from rnnspec.plan.nodes.layers import Pool
+from rnnspec.plan.nodes.node import Node, Shape, Shapes, Weight
+from rnnspec.plan.nodes.outputs import (
+    ClassOutput,
+    ForecastOutput,
+    LabelsOutput,
+    NumericOutput,
+    TextOutput,
+)
+from rnnspec.plan.nodes.recurrent import Recurrent
+
+Cardinality = Literal["1:1", "N:1", "1:N", "N:N", "N:M"]
+Input = (
+    TokensInput
+    | CharactersInput
+    | CopiesInput
+    | CategoryInput
+    | FramesInput
+    | KeysInput
+    | VectorInput
+    | SeriesInput
+    | FutureInput
+)
+"""What a caller gives."""
+Derived = Elapsed | WindowMoments
+"""What is taken from an input that another node brings in."""
+Output = ClassOutput | LabelsOutput | NumericOutput | TextOutput | ForecastOutput
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A resolved model. `nodes` are in order of computation; those of a decoder's body are inside
+    its node."""
+
+    name: str
+    cardinality: Cardinality
+    nodes: tuple[Node, ...]
+
+    def node(self, name: str) -> Node:
+        """The node called `name`, also one of a decoder's body. Raises KeyError."""
+        for node in self.every_node():
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+    def every_node(self) -> Iterator[Node]:
+        """All nodes in order, those of a body before their decoder."""
+        for node in self.nodes:
+            if isinstance(node, Decoder):
+                yield from node.body
+            yield node
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        return tuple(n for n in self.nodes if isinstance(n, Input))
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        return tuple(n for n in self.nodes if isinstance(n, Output))
+
+
+def weights(plan: Plan) -> tuple[Weight, ...]:
+    """Every weight of the plan, in canonical order. All back ends use these names.
+
+    `layers.0.forward.W_i` is the parameter `W_i` of the cell in layer 0's forward direction; the
+    names after the direction are those of the cell's own equations. `layers.0.forward.initial.h` is
+    the learned state `h` before the first step.
+    """
+    return tuple(weight for node in plan.nodes for weight in node.weights())
+
+
+def shapes(plan: Plan) -> dict[str, Shape]:
+    """The shape of every node's value. Raises AssertionError where a node does not fit."""
+    found = Shapes({node.name: node for node in plan.every_node()}, {})
+    for node in plan.nodes:
+        for source in node.sources():
+            known = source in found.found
+            assert known, f"{node.name} reads {source}, which does not come before it"
+        found.add(node)
+    return found.found
+
+
+def verify(plan: Plan) -> Plan:
+    """`plan` itself, after checking that names, order, shapes and outputs are consistent."""
+    shapes(plan)
+    assert plan.inputs and plan.outputs, "a plan has inputs and outputs"
+    read = {source for node in plan.every_node() for source in node.sources()}
+    read |= {node.scores for node in plan.nodes if isinstance(node, Decoder)}
+    ends = {node.name for node in plan.outputs}
+    idle = [n.name for n in plan.every_node() if n.name not in read and n.name not in ends]
+    assert not idle, f"nothing reads {', '.join(idle)}"
+    columns = [node.key for node in plan.inputs]
+    assert len(set(columns)) == len(columns), f"two inputs have one key: {columns}"
+    return plan
+
+
+def directions_read(plan: Plan, pool: Pool) -> tuple[Literal["forward", "reverse"], ...]:
+    """Directions of the layer whose outputs `pool` reads, one for each equal part of its input.
+
+    A pool of kind "last" never reads a `Merge`, which mixes the directions.
+    """
+    node = plan.node(pool.source)
+    while node.keeps_directions:
+        node = plan.node(next(node.sources()))
+    return node.directions if isinstance(node, Recurrent) else ("forward",)
