@@ -256,6 +256,13 @@ class Model(nn.Module):
             if node.l2:
                 yield from ((p, node.l2) for p in part.kernels.parameters() if p.requires_grad)
 
+    def decaying(self) -> Iterator[nn.Parameter]:
+        """The trained matrices, without those of nodes that do not decay."""
+        kept = set[nn.Parameter]()
+        for node in self.plan.every_node():
+            kept.update(() if node.decays else self._part(node).parameters())
+        return (p for p in self.parameters() if p.requires_grad and p.dim() > 1 and p not in kept)
+
     def canonical(self) -> Iterator[tuple[str, Tensor]]:
         """Canonical names and the tensors that hold them, sharing memory with the model."""
         for node in self.plan.every_node():

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnspec.spec import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RAdam, RMSprop
-from rnnspec.to_torch.layers import Embed
-from rnnspec.to_torch.stack import Normalize
+from rnnspec.to_torch import Model
 
 Groups = Iterable[nn.Parameter] | Sequence[dict[str, Any]]
 KINDS: dict[type[Optimizer], type[torch.optim.Optimizer]] = {
@@ -61,19 +60,13 @@ def load_entries(optimizer: torch.optim.Optimizer, entries: Mapping[str, Tensor]
             optimizer.state[weight]["mu_product"] = state[number]["mu_product"]
 
 
-def groups_of(chosen: Optimizer, model: nn.Module) -> list[dict[str, Any]]:
+def groups_of(chosen: Optimizer, model: Model) -> list[dict[str, Any]]:
     """The trained weights by how they decay; biases, norms, embeddings and first states do not if
     `weight_decay_on` is "matrices"."""
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     if chosen.weight_decay_on == "all":
         return [{"params": trained, "weight_decay": chosen.weight_decay}]
-    kept = {
-        id(weight)
-        for part in model.modules()
-        if isinstance(part, Embed | Normalize)
-        for weight in part.parameters()
-    }
-    matrices = [weight for weight in trained if weight.dim() > 1 and id(weight) not in kept]
+    matrices = list(model.decaying())
     decaying = {id(weight) for weight in matrices}
     others = [weight for weight in trained if id(weight) not in decaying]
     groups = [(matrices, chosen.weight_decay), (others, 0.0)]
