@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from rnnspec.source.characters import cells
+from rnnspec.source.characters import display_width
 from tests.cli import SPEC, right, write_world, wrong
 
 OWN = SPEC.replace("cell: gru, units: 8", "cell: damped, units: 8, sizes: {memory: 3}") + (
@@ -45,7 +45,7 @@ def test_the_diagram_is_that_of_the_plan() -> None:
 
 def test_the_diagram_keeps_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "44")
-    assert max(map(cells, right("show", "colours.yaml", "--diagram").splitlines())) <= 44
+    assert max(map(display_width, right("show", "colours.yaml", "--diagram").splitlines())) <= 44
 
 
 def test_the_svg_is_written_whole(world: Path) -> None:

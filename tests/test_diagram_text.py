@@ -15,7 +15,7 @@ from rnnspec.plan.diagram.measure import shortened, wrapped
 from rnnspec.plan.diagram.of_plan import WORDS
 from rnnspec.plan.diagram.text import NARROWEST
 from rnnspec.plan.nodes import NODE_TYPES
-from rnnspec.source.characters import cells, shown
+from rnnspec.source.characters import display_width, shown
 from tests.pictures import any_diagram, letters_plan, pictures, skips_plan
 
 GOLDENS = Path(__file__).parent / "diagrams"
@@ -84,7 +84,7 @@ def test_wide_letters_take_two_cells() -> None:
     boxes = (Box("東京都", "plain", kind="input"), Box("éé", "e\u0301e\u0301", sources=("東京都",)))
     lines = text(Diagram("", "", boxes)).splitlines()
     assert lines[1] == "│ 東京都 │"
-    assert {cells(line) for line in lines if line[0] in "╭│╰┌└"} == {10}
+    assert {display_width(line) for line in lines if line[0] in "╭│╰┌└"} == {10}
 
 
 # ---------------------------------------------------------------- any diagram
@@ -95,7 +95,7 @@ def test_wide_letters_take_two_cells() -> None:
 @given(any_diagram(), st.integers(NARROWEST, 110), st.sampled_from(["utf-8", "ascii", "cp437"]))
 def test_any_diagram_fits_and_is_whole(picture: Diagram, columns: int, encoding: str) -> None:
     lines = text(picture, columns, encoding).splitlines()
-    assert max(map(cells, lines)) <= columns
+    assert max(map(display_width, lines)) <= columns
     drawn = lines[lines.index("") :] if picture.title or picture.subtitle else lines
     corners = sum(line[0] in ("+" if encoding != "utf-8" else "╭┌╰└") for line in drawn if line)
     assert corners == 2 * len(picture.boxes)
@@ -128,16 +128,16 @@ def test_where_the_lines_would_leave_no_room_the_names_say_it() -> None:
 
 
 def test_text_is_shortened_in_the_middle() -> None:
-    assert shortened("abcdefghij", 10, cells) == "abcdefghij"
-    assert shortened("abcdefghij", 5, cells) == "ab…ij"
-    assert shortened("abcdefghij", 1, cells) == "…"
-    assert shortened("東京東京", 6, cells) == "東…京"
+    assert shortened("abcdefghij", 10, display_width) == "abcdefghij"
+    assert shortened("abcdefghij", 5, display_width) == "ab…ij"
+    assert shortened("abcdefghij", 1, display_width) == "…"
+    assert shortened("東京東京", 6, display_width) == "東…京"
 
 
 def test_text_is_wrapped_at_spaces() -> None:
-    assert wrapped("one two three", 7, cells) == ["one two", "three"]
-    assert wrapped("a-very-long-word b", 6, cells) == ["a-v…rd", "b"]
-    assert wrapped("", 6, cells) == [""]
+    assert wrapped("one two three", 7, display_width) == ["one two", "three"]
+    assert wrapped("a-very-long-word b", 6, display_width) == ["a-v…rd", "b"]
+    assert wrapped("", 6, display_width) == [""]
 
 
 def test_shown_keeps_letters_of_all_scripts() -> None:
@@ -147,4 +147,4 @@ def test_shown_keeps_letters_of_all_scripts() -> None:
 
 def test_titles_are_wrapped_too() -> None:
     picture = replace(PICTURES["letters"], subtitle=" ".join(["word"] * 60))
-    assert max(map(cells, text(picture, 50).splitlines())) <= 50
+    assert max(map(display_width, text(picture, 50).splitlines())) <= 50

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import dropwhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from rnnspec.cli.terminal import printable
+from rnnspec.cli.terminal import note, printable
 from rnnspec.errors import DataError
 from rnnspec.files import FileKind, json_text
 
@@ -29,6 +30,10 @@ CHARACTERS = 60
 """Characters shown of a text that was asked."""
 SERIES = ""
 """Stands for a column in the row of a series, and has its title."""
+OnError = Literal["stop", "skip", "null"]
+ERRORS = 10
+"""Most rows without an answer that are told one by one."""
+ADVICE = "--on-error skip goes on without it, --on-error null with null in its place"
 
 
 def answered(
@@ -64,6 +69,65 @@ def answered(
         yield asked, found
     if failed:
         raise failed[0]
+
+
+@dataclass(slots=True)
+class Policy:
+    """What to do with a row that has no answer, and how many there have been of either kind.
+
+    `several`: whether there may be others. `where` the answers are, if not on the terminal.
+    """
+
+    on_error: OnError
+    several: bool = True
+    where: str = ""
+    answered: int = 0
+    bad: int = 0
+
+    def answers(
+        self, found: Iterable[tuple[Asked, Answer | DataError]]
+    ) -> Iterator[tuple[int, Asked, Answer | None]]:
+        """Each row that is not left out, with its number from 1; None stands for null.
+
+        Raises the DataError of the first row without an answer that is to stop it, and at the end
+        one where no row has an answer.
+        """
+        number = 0
+        try:
+            for number, (asked, result) in enumerate(found, start=1):
+                if not isinstance(result, DataError):
+                    self.answered += 1
+                    yield number, asked, result
+                elif self.on_error == "stop":
+                    self._say_where(result, ADVICE)
+                    raise result
+                else:
+                    self._tell(result)
+                    if self.on_error == "null":
+                        yield number, asked, None
+        except DataError as error:
+            self._say_where(error)
+            raise
+        if self.bad:
+            what = "left out" if self.on_error == "skip" else "null"
+            if not self.answered:
+                raise DataError(f"none of {number:,} can be answered")
+            note(f"{self.bad:,} of {number:,} have no answer and are {what}")
+
+    def _tell(self, error: DataError) -> None:
+        self.bad += 1
+        if self.bad <= ERRORS:
+            note(str(error))
+        elif self.bad == ERRORS + 1:
+            note("and more that cannot be answered")
+
+    def _say_where(self, error: DataError, advice: str = "") -> None:
+        """Add to the error, once, how many rows have their answers, and what may be done."""
+        if not self.several or getattr(error, "__notes__", []):
+            return
+        given = f"answer{'s were' if self.answered != 1 else ' was'} given before it"
+        count = f"{self.answered:,} {given}{self.where}" if self.answered else f"no {given}"
+        error.add_note("; ".join(filter(None, (count, advice))))
 
 
 def file_kind(model: Model) -> FileKind:

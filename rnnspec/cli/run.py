@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnspec.cli import answers, rows, series
+from rnnspec.cli.answers import OnError, Policy
 from rnnspec.cli.errors import loading
-from rnnspec.cli.on_error import OnError, Policy
 from rnnspec.cli.options import QuotingOption, examples
 from rnnspec.cli.rows import Asked
 from rnnspec.cli.terminal import error, note

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated
@@ -74,10 +75,8 @@ def show(
     if cell is not None:
         if diagram or svg:
             raise RnnspecError("--diagram and --svg draw a model; leave out --cell")
-        from rnnspec.cli.cell import cell_page
-
         spec = _spec(source, overrides or []) if source else None
-        print(cell_page(cell, spec, sizes, size or (), _columns()), end="")
+        print(_cell_page(cell, spec, sizes, size or (), _columns()), end="")
         return
     if sizes or size:
         raise RnnspecError("--inputs, --units and --size are sizes of a cell; add --cell NAME")
@@ -147,3 +146,67 @@ def _build(folder: Path, overrides: list[str]) -> BuildFolder:
     build = find_build(folder, BUILDS)
     build.check()
     return build
+
+
+def _cell_page(
+    name: str, spec: Spec | None, given: Mapping[str, int], own: Sequence[str], columns: int
+) -> str:
+    """The page of the built-in cell `name`, or of the one that `spec` has under `cells:`.
+
+    `given` are the sizes that the user asked for, `own` the assignments `NAME=NUMBER` of sizes of
+    the cell's own. Other sizes are those of the first layer of `spec` with this cell, else the
+    defaults. Raises RnnspecError for a cell or a size that is not known.
+    """
+    from rnnspec.cells import builtin_cell, builtin_names
+    from rnnspec.cells.page import page
+    from rnnspec.plan.resolve import cell_of
+    from rnnspec.source.problems import did_you_mean
+
+    known = (*builtin_names(), *(spec.cells if spec else ()))
+    if name not in known:
+        listed = f"known are {', '.join(known)}"
+        listed += "" if spec else "; for one of a spec's own: rnnspec show SPEC --cell NAME"
+        raise RnnspecError(f"unknown cell {name!r}; {did_you_mean(name, known) or listed}")
+    cell = cell_of(spec, name) if spec else builtin_cell(name)
+    sizes, notes = {}, {}
+    given = {**given, **_assigned(own, cell.own_sizes, name)}
+    for size, (number, why) in _defaults(name, cell.own_sizes, spec).items():
+        sizes[size], notes[size] = (given[size], "") if size in given else (number, why)
+    origin = "built in" if name in builtin_names() else f"of {spec.name}" if spec else ""
+    return page(cell, sizes, origin, notes).text(columns)
+
+
+def _defaults(name: str, own: Sequence[str], spec: Spec | None) -> dict[str, tuple[int, str]]:
+    """A number for each size, and why that one."""
+    from rnnspec.cells.page import DEFAULT_INPUTS, DEFAULT_UNITS
+
+    found = {
+        "inputs": (DEFAULT_INPUTS, "by default; another with --inputs"),
+        "units": (DEFAULT_UNITS, "by default; another with --units"),
+    }
+    for size in own:
+        found[size] = (DEFAULT_UNITS // 2, f"by default; another with --size {size}=…")
+    for place, layer in enumerate(spec.encoder.layers if spec else ()):
+        if layer.cell == name:
+            why = f"as in encoder.layers[{place}]"
+            found["units"] = (layer.units, why)
+            found |= {size: (number, why) for size, number in layer.sizes.items()}
+            break
+    return found
+
+
+def _assigned(given: Sequence[str], own: Sequence[str], name: str) -> dict[str, int]:
+    """The numbers in assignments like `projection=64`."""
+    from rnnspec.source.problems import did_you_mean
+
+    found = {}
+    for text in given:
+        size, _, number = text.partition("=")
+        if size not in own:
+            listed = f"it has {', '.join(own)}" if own else "it has none"
+            near = did_you_mean(size, own) or listed
+            raise RnnspecError(f"--size {text}: the cell {name} has no size {size!r}; {near}")
+        if not number.isdecimal() or int(number) == 0:
+            raise RnnspecError(f"--size {text}: expected a whole number of at least 1 after '='")
+        found[size] = int(number)
+    return found

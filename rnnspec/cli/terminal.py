@@ -11,7 +11,7 @@ from typing import TextIO
 
 import typer
 
-from rnnspec.source.characters import cells
+from rnnspec.source.characters import display_width
 from rnnspec.source.problems import Problem
 
 
@@ -76,12 +76,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -
     Widths are in cells of a terminal, where a wide character takes two.
     """
     lines = [list(header), *(list(map(printable, row)) for row in rows)]
-    wide = [max(map(cells, column)) for column in zip(*lines, strict=True)]
+    wide = [max(map(display_width, column)) for column in zip(*lines, strict=True)]
     texts = []
     for line in lines:
         parts = []
         for number, (cell, width) in enumerate(zip(line, wide, strict=True)):
-            gap = " " * (width - cells(cell))
+            gap = " " * (width - display_width(cell))
             parts.append(cell + gap if number < left else gap + cell)
         texts.append("  ".join(parts).rstrip())
     return "\n".join(texts)

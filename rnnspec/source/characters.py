@@ -22,7 +22,7 @@ def _shown(character: str) -> str:
     return "\ufffd" if hidden or character in _TURNING + _NOT_IN_XML else character
 
 
-def cells(text: str) -> int:
+def display_width(text: str) -> int:
     """Width in cells of a terminal, where a wide character takes two and an accent none."""
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
     return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)

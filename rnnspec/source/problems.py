@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rnnspec.source.characters import cells, shown
+from rnnspec.source.characters import display_width, shown
 
 MAX_SHOWN = 160
 """Characters of a long line that are shown around the place."""
@@ -54,7 +54,7 @@ class Problem:
         before, marked = line[: first - start], line[first - start :][: self.span.length]
         left = "…" if start else ""
         right = "…" if len(self.source_line) > start + MAX_SHOWN else ""
-        below = " " * cells(left + before) + "^" * max(1, cells(marked))
+        below = " " * display_width(left + before) + "^" * max(1, display_width(marked))
         return f"    {left}{line}{right}\n    {below}"
 
 

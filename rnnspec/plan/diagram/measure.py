@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable
 
-from rnnspec.source.characters import cells
+from rnnspec.source.characters import display_width
 
 Measure = Callable[[str], float]
 """The width of a text, in any unit; of several texts in a row, at most the sum."""
@@ -43,7 +43,7 @@ def ems(text: str) -> float:
 
 def monospace_ems(text: str) -> float:
     """Width in em of a monospaced font; an upper bound."""
-    return sum(MONOSPACE_EM if c.isascii() else _OTHER_EM * cells(c) for c in text)
+    return sum(MONOSPACE_EM if c.isascii() else _OTHER_EM * display_width(c) for c in text)
 
 
 def shortened(text: str, limit: float, measure: Measure, mark: str = "…") -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rnnspec.plan.diagram.boxes import Box, Diagram, legend, listed
 from rnnspec.plan.diagram.measure import shortened, wrapped
-from rnnspec.source.characters import cells, shown
+from rnnspec.source.characters import display_width, shown
 
 NARROWEST = 40
 """Fewest columns of a diagram. Lines at the right that would leave less to a box are not drawn:
@@ -51,8 +51,8 @@ def text(diagram: Diagram, columns: int = 80, encoding: str = "utf-8") -> str:
         ports = sum(lane.start == index or index in lane.readers for lane in lanes)
         body += [("", "")] * (ports - len(body))
     title = ": ".join(filter(None, (diagram.title, diagram.subtitle)))
-    head = [*wrapped(_said(title, encoding), columns, cells), ""] if title else []
-    foot = wrapped("; ".join(legend(diagram)), columns, cells)
+    head = [*wrapped(_said(title, encoding), columns, display_width), ""] if title else []
+    foot = wrapped("; ".join(legend(diagram)), columns, display_width)
     lines = [*head, *_drawn(diagram, bodies, lanes), *foot]
     if not _fits("".join(map(chr, _ASCII)), encoding):
         lines = [line.translate(_ASCII) for line in lines]
@@ -104,11 +104,11 @@ def _rows(diagram: Diagram, encoding: str) -> list[list[Row]]:
 
 def _body(rows: list[Row], room: int) -> list[Row]:
     """The lines of one box, none wider than `room`."""
-    rows = [(left, shortened(right, int(0.6 * room), cells)) for left, right in rows]
+    rows = [(left, shortened(right, int(0.6 * room), display_width)) for left, right in rows]
     (name, shape), *others = rows
-    found = [(shortened(name, room - _GAP - cells(shape), cells), shape)]
+    found = [(shortened(name, room - _GAP - display_width(shape), display_width), shape)]
     for left, right in others:
-        parts = wrapped(left, room - (_GAP + cells(right) if right else 0), cells)
+        parts = wrapped(left, room - (_GAP + display_width(right) if right else 0), display_width)
         found += [(part, "" if number else right) for number, part in enumerate(parts)]
     return found
 
@@ -116,7 +116,7 @@ def _body(rows: list[Row], room: int) -> list[Row]:
 def _drawn(diagram: Diagram, bodies: list[list[Row]], lanes: list[_Lane]) -> list[str]:
     """The boxes with the arrows between them and the lanes beside them."""
     inner = max(
-        cells(left) + (_GAP + cells(right) if right else 0)
+        display_width(left) + (_GAP + display_width(right) if right else 0)
         for body in bodies
         for left, right in body
     )
@@ -146,7 +146,7 @@ def _box(box: Box, body: list[Row], inner: int, read: bool) -> list[str]:
     below = across * (middle + 1) + ("┬" if read else across) + across * (inner - middle)
     lines = [corners[0] + across * (inner + 2) + corners[1]]
     for left, right in body:
-        gap = " " * (inner - cells(left) - cells(right))
+        gap = " " * (inner - display_width(left) - display_width(right))
         lines.append(f"{down} {left}{gap}{right} {down}")
     lines.append(corners[2] + below + corners[3])
     wide = inner + 4
