@@ -18,7 +18,7 @@ from rnnspec.evaluate.metrics import LARGER_IS_BETTER
 from rnnspec.evaluate.score import evaluate_build
 from rnnspec.spec import Output
 from rnnspec.spec.load import LoadedSpec, load_spec
-from rnnspec.spec.metrics import default_metric, monitored, reported_metrics, watched_metrics
+from rnnspec.spec.metrics import default_metric, monitored, monitored_metrics, reported_metrics
 from rnnspec.train.build import Result, build
 from rnnspec.train.checkpoint import Position
 from rnnspec.train.loop import Trainer
@@ -134,7 +134,7 @@ def test_a_plateau_goes_by_the_metric_that_is_named_and_else_by_the_loss() -> No
         ({"schedule": {"plateau": {"metric": "macro_f1"}}}, ("accuracy", "macro_f1")),
         ({}, ("accuracy",)),
     ):
-        assert watched_metrics(settings_of(**keys), "accuracy") == expected
+        assert monitored_metrics(settings_of(**keys), "accuracy") == expected
 
 
 def watching(folder: Path, values: list[tuple[float, float]]) -> tuple[Trainer, list[bool]]:

@@ -124,13 +124,13 @@ def _stopped(result: Result, again: str) -> str:
 
 def _summary(result: Result, builds: Path, monitor: str, trained: bool) -> str:
     from rnnspec.cli.terminal import number
-    from rnnspec.spec.metrics import told_by
+    from rnnspec.spec.metrics import deciding_metric
 
     named = [] if builds == BUILDS else [str(result.folder.path)]
     lines = [f"built {result.folder.path}"]
     if result.metrics:
         metrics = ", ".join(f"{name} {number(value)}" for name, value in result.metrics.items())
-        best = f"best epoch {result.best_epoch} by {told_by(monitor, result.metrics)}"
+        best = f"best epoch {result.best_epoch} by {deciding_metric(monitor, result.metrics)}"
         lines.append(f"{best}: {metrics} on the validation rows")
     elif trained:
         lines.append(f"weights of epoch {result.best_epoch}; the spec names no validation rows")

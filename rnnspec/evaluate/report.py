@@ -20,7 +20,7 @@ from rnnspec.report import Report, render
 from rnnspec.report.model import Chart, Curves, Figure, Note, Section, Series
 from rnnspec.report.words import plural
 from rnnspec.spec.load import resolved_yaml
-from rnnspec.spec.metrics import monitored, told_by
+from rnnspec.spec.metrics import deciding_metric, monitored
 
 Records = Sequence[Mapping[str, Any]]
 """The lines of metrics.jsonl."""
@@ -111,7 +111,7 @@ def _summary(
 def _told_by(monitor: str, records: Records, best_epoch: int | None) -> str:
     best = next((each for each in records if each["epoch"] == best_epoch), {})
     value = best.get(f"valid.{monitor}", 0.0)
-    return told_by(monitor, {monitor: math.nan if value is None else float(value)})
+    return deciding_metric(monitor, {monitor: math.nan if value is None else float(value)})
 
 
 def _size(shape: Sequence[int]) -> int:

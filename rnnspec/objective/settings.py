@@ -15,7 +15,7 @@ from rnnspec.spec.decoder import (
     InverseSigmoidForcing,
     LinearForcing,
 )
-from rnnspec.spec.metrics import LOSS, default_metric, watched_metrics
+from rnnspec.spec.metrics import LOSS, default_metric, monitored_metrics
 from rnnspec.spec.outputs import Scheme
 
 Forcing = float | ConstantForcing | LinearForcing | ExponentialForcing | InverseSigmoidForcing
@@ -75,7 +75,7 @@ def loss_settings_of(spec: Spec, facts: Facts) -> LossSettings:
 def _watched_of(spec: Spec, column: str) -> set[str]:
     """The metrics of an output that training goes by."""
     prefix = f"{column}." if len(spec.data.outputs) > 1 else ""
-    watched = watched_metrics(spec.train, default_metric(spec))
+    watched = monitored_metrics(spec.train, default_metric(spec))
     return {name.removeprefix(prefix) for name in watched if name.startswith(prefix)}
 
 

@@ -157,7 +157,7 @@ def _frames(
     known = facts.inputs[source.column]
     assert isinstance(known, NumericFacts)
     name, elapsed = f"input.{source.column}", source.elapsed
-    key = ".".join(map(str, (*spec.data.input_path(number), "elapsed")))
+    key = ".".join(map(str, (*spec.data.located_inputs[number][0], "elapsed")))
     if elapsed is not None and not elapsed < known.width:
         raise DataError(
             f"{key} is {elapsed}, but the frames of column {source.column!r} have"

@@ -9,6 +9,9 @@ from pydantic.functional_validators import AfterValidator
 from pydantic.types import Strict
 from pydantic_core import PydanticCustomError
 
+Loc = tuple[str | int, ...]
+"""Keys and list indices that lead to a value of the spec."""
+
 MAX_WIDTH = 65_536
 """Largest width of a layer: one recurrent matrix of this size would already take 16 GiB."""
 MAX_COUNT = 2**31 - 1

@@ -19,7 +19,8 @@ from rnnspec.spec import (
     check_train,
     check_widths,
 )
-from rnnspec.spec.explain import Finding, Loc
+from rnnspec.spec.base import Loc
+from rnnspec.spec.explain import Finding
 from rnnspec.spec.spec import Spec
 
 EACH = "*"
@@ -179,7 +180,7 @@ CHECKS: tuple[Check, ...] = (
     Check(check_train.determinism_has_a_gpu, (("train", "deterministic"), ("train", "device"))),
     Check(check_layers.sizes_are_those_of_the_cell, _layer("cell", "sizes"), cell=True),
     Check(check_layers.merging_has_two_directions, _layer("direction", "merge")),
-    Check(check_layers.skips_join_equal_widths, (_CELLS, _LAYERS, *_INPUT, ("encoder", "embed"))),
+    Check(check_widths.skips_join_equal_widths, (_CELLS, _LAYERS, *_INPUT, ("encoder", "embed"))),
     Check(
         check_layers.last_pooling_can_tell_directions,
         (_CARDINALITY, _DECODER, *_layer("direction", "merge", "skip"), ("pooling",)),

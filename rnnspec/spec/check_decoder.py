@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rnnspec.spec import decoder as kinds
-from rnnspec.spec.decoder import Decoder, NoAttention
+from rnnspec.spec.base import Loc
+from rnnspec.spec.decoder import (
+    Decoder,
+    EncoderStart,
+    LearnedStart,
+    LocationAttention,
+    MultiHeadAttention,
+    NoAttention,
+    ZeroStart,
+)
 from rnnspec.spec.encoder import Layer
-from rnnspec.spec.explain import Finding, Loc
-from rnnspec.spec.outputs import ForecastOutput
+from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.search import BeamSearch
 from rnnspec.spec.spec import Spec
 
-AFTER_A_LAYER = ("merge", "norm", "dropout", "skip")
-"""Keys of a layer about what is made of its outputs, not of its states."""
+OUTPUT_KEYS = ("merge", "norm", "dropout", "skip")
+"""Keys of a layer that change its outputs, not its states."""
+ADD_ATTENTION = "remove it, or add 'attention: additive'"
 
 
 def decoder_layers_read_forward(spec: Spec) -> Iterator[Finding]:
@@ -32,34 +40,34 @@ def attention_has_steps(spec: Spec) -> Iterator[Finding]:
     if decoder is None:
         return
     chosen = decoder.attention
-    attends = not isinstance(chosen, kinds.NoAttention)
+    attends = not isinstance(chosen, NoAttention)
     if attends and spec.cardinality == "1:N":
         message = "looks back at the steps of an encoder, and 1:N has none"
         yield Finding(("decoder", "attention"), message, "remove it", key=True)
     if not attends:
         yield from _idle_without_attention(decoder)
-    if isinstance(chosen, kinds.LocationAttention) and chosen.kernel % 2 == 0:
+    if isinstance(chosen, LocationAttention) and chosen.kernel % 2 == 0:
         path: Loc = ("decoder", "attention", "location", "kernel")
         message = f"expected an odd number, found {chosen.kernel}"
         yield Finding(path, message, f"use {chosen.kernel + 1}, which has a middle")
-    if isinstance(chosen, kinds.MultiHeadAttention) and (chosen.units or 0) % chosen.heads:
+    if isinstance(chosen, MultiHeadAttention) and (chosen.units or 0) % chosen.heads:
         path = ("decoder", "attention", "multi_head", "units")
         message = f"{chosen.units} units cannot be shared by {chosen.heads} heads alike"
         yield Finding(path, message, f"use a multiple of {chosen.heads}")
 
 
 def _idle_without_attention(decoder: Decoder) -> Iterator[Finding]:
-    why, hint = "has no effect without attention", "remove it, or add 'attention: additive'"
-    if decoder.attend != "after":
-        yield Finding(("decoder", "attend"), why, hint, key=True)
-    if decoder.context_dropout:
-        yield Finding(("decoder", "context_dropout"), why, hint, key=True)
-    if decoder.copy_from is not None:
-        yield Finding(("decoder", "copy"), why, hint, key=True)
     strategy = decoder.strategy
-    if isinstance(strategy, BeamSearch) and strategy.coverage_penalty:
-        path = ("decoder", "strategy", "beam", "coverage_penalty")
-        yield Finding(path, why, hint, key=True)
+    idle: dict[Loc, bool] = {
+        ("attend",): decoder.attend != "after",
+        ("context_dropout",): bool(decoder.context_dropout),
+        ("copy",): decoder.copy_from is not None,
+        ("strategy", "beam", "coverage_penalty"): isinstance(strategy, BeamSearch)
+        and bool(strategy.coverage_penalty),
+    }
+    for path, is_set in idle.items():
+        if is_set:
+            yield no_effect(("decoder", *path), "without attention", ADD_ATTENTION)
 
 
 def copies_come_from_tokens(spec: Spec) -> Iterator[Finding]:
@@ -67,30 +75,30 @@ def copies_come_from_tokens(spec: Spec) -> Iterator[Finding]:
         return
     column = spec.decoder.copy_from
     written = {output.as_ for output in spec.data.outputs}
-    alike = ("chars",) if "chars" in written else ("words", "tokens")
-    fits = [each.column for each in spec.data.sequences if each.as_ in alike]
-    if column not in fits:
-        of = " or ".join(alike)
+    kinds_copied = ("chars",) if "chars" in written else ("words", "tokens")
+    columns = [each.column for each in spec.data.sequences if each.as_ in kinds_copied]
+    if column not in columns:
+        of = " or ".join(kinds_copied)
         message = f"no input of {of} is called {column!r}, which could stand in the answer"
-        hint = f"name one of {', '.join(fits)}" if fits else "remove it"
+        hint = f"name one of {', '.join(columns)}" if columns else "remove it"
         yield Finding(("decoder", "copy"), message, hint)
 
 
 def starts_have_sources(spec: Spec) -> Iterator[Finding]:
     if spec.decoder is None or spec.cardinality != "1:N":
         return
-    if isinstance(spec.decoder.start_from, kinds.EncoderStart):
+    if isinstance(spec.decoder.start_from, EncoderStart):
         message = "1:N has no encoder to start from"
         hint = "use dense, which starts from the row's vectors, learned or zeros"
         yield Finding(("decoder", "start_from"), message, hint)
 
 
 def decoders_see_the_input(spec: Spec) -> Iterator[Finding]:
-    """By its first states, by attention, or beside each step."""
+    """The input reaches the decoder by its first states, by attention, or beside each step."""
     decoder = spec.decoder
-    if decoder is None or not isinstance(decoder.start_from, kinds.LearnedStart | kinds.ZeroStart):
+    if decoder is None or not isinstance(decoder.start_from, LearnedStart | ZeroStart):
         return
-    attends = not isinstance(decoder.attention, kinds.NoAttention)
+    attends = not isinstance(decoder.attention, NoAttention)
     beside = any(each.join != "state" for each in spec.data.statics)
     if not attends and (spec.cardinality == "N:M" or not beside):
         message = f"{decoder.start_from.name} leaves the decoder without a sight of its input"
@@ -112,8 +120,8 @@ def best_are_in_the_beam(spec: Spec) -> Iterator[Finding]:
         yield Finding((*path, "n_best"), message, f"use {beam.width} at most, or widen the beam")
     default = BeamSearch.model_fields["length_penalty"].default
     if beam.length_penalty != default and beam.length_norm != "gnmt":
-        message = f"has no effect with 'length_norm: {beam.length_norm}'"
-        yield Finding((*path, "length_penalty"), message, "add 'length_norm: gnmt'", key=True)
+        why = f"with 'length_norm: {beam.length_norm}'"
+        yield no_effect((*path, "length_penalty"), why, "add 'length_norm: gnmt'")
 
 
 def limits_leave_room(spec: Spec) -> Iterator[Finding]:
@@ -127,16 +135,15 @@ def limits_leave_room(spec: Spec) -> Iterator[Finding]:
 
 
 def forecasts_have_no_tokens(spec: Spec) -> Iterator[Finding]:
-    """Keys that are about tokens, beside a forecast; and tokens' own, of 1:N."""
+    """Keys about tokens have no effect on a forecast."""
     decoder = spec.decoder
-    if decoder is None or not any(isinstance(o, ForecastOutput) for o in spec.data.outputs):
+    if decoder is None or not spec.data.is_forecast:
         return
-    why = "has no effect on a forecast, which has no tokens"
     names = ("embed", "embed_dropout", "tied", "copy_from", "max_steps", "min_steps", "strategy")
     for name in names:
         if getattr(decoder, name) != Decoder.model_fields[name].default:
             key = "copy" if name == "copy_from" else name
-            yield Finding(("decoder", key), why, "remove it", key=True)
+            yield no_effect(("decoder", key), "on a forecast, which has no tokens")
 
 
 def limits_have_steps(spec: Spec) -> Iterator[Finding]:
@@ -148,14 +155,14 @@ def limits_have_steps(spec: Spec) -> Iterator[Finding]:
 
 
 def last_states_are_all_that_is_read(spec: Spec) -> Iterator[Finding]:
-    """Without attention a decoder sees the encoder's states, not what is made of its outputs."""
+    """Without attention a decoder reads the encoder's states, not its outputs."""
     decoder, layers = spec.decoder, spec.encoder.layers
     if decoder is None or not layers or not isinstance(decoder.attention, NoAttention):
         return
     last = layers[-1]
-    for key in AFTER_A_LAYER:
+    for key in OUTPUT_KEYS:
         default = Layer.model_fields[key].default
         if last.repeat == 1 and getattr(last, key) != default:
             path: Loc = ("encoder", "layers", len(layers) - 1, key)
-            message = "has no effect without attention: the decoder reads this layer's states alone"
-            yield Finding(path, message, "remove it, or add 'attention: additive'", key=True)
+            why = "without attention: the decoder reads this layer's states alone"
+            yield no_effect(path, why, ADD_ATTENTION)

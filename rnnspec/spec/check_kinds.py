@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rnnspec.spec.explain import Finding, Loc
+from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.head import Head, LastPooling
-from rnnspec.spec.inputs import (
-    KeysInput,
-    SequenceInput,
-    SeriesInput,
-    StaticInput,
-    SubwordsInput,
-)
+from rnnspec.spec.inputs import KeysInput, SequenceInput, SeriesInput, StaticInput, SubwordsInput
 from rnnspec.spec.outputs import (
     ForecastOutput,
     FramesOutput,
     KeysOutput,
     NextOutput,
     TagsOutput,
+    TextOutput,
 )
 from rnnspec.spec.spec import Spec
 
@@ -30,25 +25,26 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "N:M": ("words", "chars", "tokens", "forecast"),
 }
 """What each cardinality answers."""
-WRITTEN = ("words", "chars", "tokens")
-"""Outputs that a decoder writes token by token."""
+WHOLE_ROWS = ("1:1", "1:N")
+"""Cardinalities that read whole rows; the others read at least one sequence."""
 
 
 def inputs_fit_cardinality(spec: Spec) -> Iterator[Finding]:
-    """1:1 and 1:N read whole rows, the others at least one sequence."""
-    whole = spec.cardinality in ("1:1", "1:N")
-    forecasts = any(isinstance(each, ForecastOutput) for each in spec.data.outputs)
-    for index, source in enumerate(spec.data.inputs):
-        path: Loc = (*spec.data.input_path(index), "as")
+    whole = spec.cardinality in WHOLE_ROWS
+    for path, source in spec.data.located_inputs:
         if whole and isinstance(source, SequenceInput):
             other = "N:1" if spec.cardinality == "1:1" else "N:M"
             message = f"{source.as_} is a sequence, and {spec.cardinality} reads whole rows"
             hint = f"use category, number or vector, or write 'cardinality: {other}'"
-            yield Finding(path, message, hint)
-        elif isinstance(source, SeriesInput) and not forecasts and spec.cardinality != "N:N":
+            yield Finding((*path, "as"), message, hint)
+        elif (
+            isinstance(source, SeriesInput)
+            and not spec.data.is_forecast
+            and spec.cardinality != "N:N"
+        ):
             message = "series are read to be forecast, and no output is 'as: forecast'"
             hint = "answer a forecast with cardinality N:M or each step with N:N, or read frames"
-            yield Finding(path, message, hint)
+            yield Finding((*path, "as"), message, hint)
     if not whole and not spec.data.sequences:
         other = "1:1" if spec.cardinality == "N:1" else "1:N"
         message = f"{spec.cardinality} reads a sequence, and every input is of a whole row"
@@ -58,65 +54,62 @@ def inputs_fit_cardinality(spec: Spec) -> Iterator[Finding]:
 
 def outputs_fit_cardinality(spec: Spec) -> Iterator[Finding]:
     allowed = OUTPUTS[spec.cardinality]
-    for index, output in enumerate(spec.data.outputs):
+    for path, output in spec.data.located_outputs:
         if output.as_ not in allowed:
-            fits = [name for name, kinds in OUTPUTS.items() if output.as_ in kinds]
+            others = [name for name, kinds in OUTPUTS.items() if output.as_ in kinds]
             message = f"{spec.cardinality} does not answer {output.as_}"
-            hint = f"it answers {', '.join(allowed)}; {output.as_} goes with {' or '.join(fits)}"
-            yield Finding((*spec.data.output_path(index), "as"), message, hint)
+            hint = f"it answers {', '.join(allowed)}; {output.as_} goes with {' or '.join(others)}"
+            yield Finding((*path, "as"), message, hint)
 
 
 def outputs_go_together(spec: Spec) -> Iterator[Finding]:
     """A decoder writes one answer, and so do forecasts and the next step."""
-    outputs = spec.data.outputs
-    alone = (*WRITTEN, "forecast", "next")
-    for index, output in enumerate(outputs):
-        if len(outputs) > 1 and output.as_ in alone and output.as_ in OUTPUTS[spec.cardinality]:
+    outputs = spec.data.located_outputs
+    for path, output in outputs:
+        alone = isinstance(output, TextOutput | ForecastOutput | NextOutput)
+        if len(outputs) > 1 and alone and output.as_ in OUTPUTS[spec.cardinality]:
             message = f"{output.as_} cannot be one of several outputs"
-            yield Finding((*spec.data.output_path(index), "as"), message, "make it the only one")
+            yield Finding((*path, "as"), message, "make it the only one")
 
 
 def columns_differ(spec: Spec) -> Iterator[Finding]:
-    """Inputs are columns of their own; so are outputs, but for what lies ahead of an input."""
+    """Every input has its own column, and so has every output, except the next step or a forecast
+    of an input."""
     inputs: dict[str, str] = {}
-    for index, source in enumerate(spec.data.inputs):
-        path = spec.data.input_path(index)
+    for path, source in spec.data.located_inputs:
         if source.column in inputs:
             message = f"the same column as {inputs[source.column]}"
             yield Finding((*path, "column"), message, "read each column once")
         inputs[source.column] = ".".join(map(str, path))
-    taken: dict[str, str] = {}
-    for index, output in enumerate(spec.data.outputs):
-        path = spec.data.output_path(index)
+    outputs: dict[str, str] = {}
+    for path, output in spec.data.located_outputs:
         ahead = isinstance(output, NextOutput | ForecastOutput)
         if output.column in inputs and not ahead:
             place = inputs[output.column]
             message = f"the same column as {place}, so the answer is in the question"
             yield Finding((*path, "column"), message, "name the column to be predicted")
-        if output.column in taken:
-            message = f"the same column as {taken[output.column]}"
+        if output.column in outputs:
+            message = f"the same column as {outputs[output.column]}"
             yield Finding((*path, "column"), message, "answer each column once")
-        taken[output.column] = ".".join(map(str, path))
+        outputs[output.column] = ".".join(map(str, path))
 
 
 def ahead_is_of_an_input(spec: Spec) -> Iterator[Finding]:
-    """The next step, and a forecast, are of a sequence that is read."""
-    for index, output in enumerate(spec.data.outputs):
+    """The next step and a forecast continue a sequence that is read."""
+    for path, output in spec.data.located_outputs:
         if not isinstance(output, NextOutput | ForecastOutput):
             continue
-        path: Loc = (*spec.data.output_path(index), "column")
-        found = [each for each in spec.data.inputs if each.column == output.column]
         kind = SeriesInput if isinstance(output, ForecastOutput) else SequenceInput
         what = "series" if kind is SeriesInput else "sequence"
-        if not any(isinstance(each, kind) for each in found):
+        columns = [each.column for each in spec.data.inputs if isinstance(each, kind)]
+        if output.column not in columns:
             message = f"'as: {output.as_}' is about a {what} among the inputs, and this is none"
-            names = [e.column for e in spec.data.inputs if isinstance(e, kind)]
-            hint = f"name one of {', '.join(names)}" if names else f"read it in as a {what} too"
-            yield Finding(path, message, hint)
+            hint = f"name one of {', '.join(columns)}" if columns else f"read it in as a {what} too"
+            yield Finding((*path, "column"), message, hint)
 
 
 def next_looks_ahead(spec: Spec) -> Iterator[Finding]:
-    """A layer that reads backwards has seen the step it is asked for."""
+    """A layer that reads backwards has seen the next step."""
     if not any(isinstance(output, NextOutput) for output in spec.data.outputs):
         return
     for index, layer in enumerate(spec.encoder.layers):
@@ -126,16 +119,25 @@ def next_looks_ahead(spec: Spec) -> Iterator[Finding]:
             yield Finding(path, message, "make every layer forward")
 
 
+def next_keys_follow_keys(spec: Spec) -> Iterator[Finding]:
+    """A model of the next keys reads no other sequence beside them."""
+    for path, output in spec.data.located_outputs:
+        if isinstance(output, NextOutput):
+            source = spec.data.input_of(output)
+            others = [each for each in spec.data.sequences if each is not source]
+            if isinstance(source, KeysInput) and others:
+                message = "the next keys are answered from the keys alone"
+                yield Finding(path, message, "read no other sequence beside them")
+
+
 def encoder_reads_sequences(spec: Spec) -> Iterator[Finding]:
-    """1:1 and 1:N have no encoder, the others need one."""
-    whole = spec.cardinality in ("1:1", "1:N")
+    """Whole rows have no encoder, sequences need one."""
+    whole = spec.cardinality in WHOLE_ROWS
     if whole and spec.encoder.layers:
         message = f"{spec.cardinality} reads whole rows, so it has no encoder"
-        hint = (
-            "remove it; hidden layers stand under 'head'"
-            if spec.cardinality == "1:1"
-            else ("remove it; recurrent layers stand under 'decoder'")
-        )
+        hint = "remove it; hidden layers stand under 'head'"
+        if spec.cardinality == "1:N":
+            hint = "remove it; recurrent layers stand under 'decoder'"
         yield Finding(("encoder",), message, hint, key=True)
     if not whole and not spec.encoder.layers:
         message = f"key 'encoder' is missing, and {spec.cardinality} reads a sequence with it"
@@ -144,9 +146,9 @@ def encoder_reads_sequences(spec: Spec) -> Iterator[Finding]:
 
 
 def decoder_writes_sequences(spec: Spec) -> Iterator[Finding]:
-    """Texts need a decoder; what is no sequence has none; a forecast may have one."""
-    kinds = {output.as_ for output in spec.data.outputs}
-    if spec.decoder is None and spec.cardinality in ("1:N", "N:M") and kinds <= set(WRITTEN):
+    """Texts need a decoder, a forecast may have one, other answers have none."""
+    texts = all(isinstance(output, TextOutput) for output in spec.data.outputs)
+    if spec.decoder is None and spec.cardinality in ("1:N", "N:M") and texts:
         message = f"key 'decoder' is missing, which writes the answer of {spec.cardinality}"
         yield Finding((), message, "add 'decoder: {layers: [{cell: gru, units: 64}]}'")
     if spec.decoder is not None and spec.cardinality not in ("1:N", "N:M"):
@@ -162,58 +164,45 @@ def is_pooled(spec: Spec) -> bool:
 def heads_have_answers(spec: Spec) -> Iterator[Finding]:
     """A pooling makes one vector of a sequence, a head answers without a decoder."""
     if not isinstance(spec.pooling, LastPooling) and not is_pooled(spec):
-        message = f"has no effect with {spec.cardinality}, which makes no one vector of all steps"
-        yield Finding(("pooling",), message, "remove it", key=True)
+        why = f"with {spec.cardinality}, which makes no one vector of all steps"
+        yield no_effect(("pooling",), why)
     if spec.head != Head() and spec.decoder is not None:
-        message = "has no effect beside a decoder"
         hint = "remove it; see decoder.hidden and decoder.dropout"
-        yield Finding(("head",), message, hint, key=True)
+        yield no_effect(("head",), "beside a decoder", hint)
 
 
 def statics_have_layers(spec: Spec) -> Iterator[Finding]:
-    """Where a vector of the row goes is a question of recurrent layers alone."""
+    """`join` says where a vector of the row enters the recurrent layers."""
     if spec.cardinality != "1:1":
         return
-    for index, source in enumerate(spec.data.inputs):
+    for path, source in spec.data.located_inputs:
         if isinstance(source, StaticInput) and source.join != "steps":
-            path = (*spec.data.input_path(index), "join")
-            yield Finding(path, "has no effect with 1:1, which has no steps", "remove it", key=True)
+            yield no_effect((*path, "join"), "with 1:1, which has no steps")
 
 
-def next_keys_follow_keys(spec: Spec) -> Iterator[Finding]:
-    """A model of the next keys reads no other sequence beside them."""
-    for index, output in enumerate(spec.data.outputs):
-        if isinstance(output, NextOutput):
-            source = next((e for e in spec.data.inputs if e.column == output.column), None)
-            others = [e for e in spec.data.sequences if e is not source]
-            if source is not None and others and isinstance(source, KeysInput):
-                message = "the next keys are answered from the keys alone"
-                path: Loc = spec.data.output_path(index)
-                yield Finding(path, message, "read no other sequence beside them")
+_OTHER_STEPS = "read the text as words, tokens, chars or bytes"
 
 
 def steps_are_those_of_the_data(spec: Spec) -> Iterator[Finding]:
-    """Answers for each step need steps that the file knows: those of subwords are the model's."""
+    """Answers for each step need the steps of the file, and subwords are steps of the model."""
     cut = any(isinstance(each, SubwordsInput) for each in spec.data.inputs)
-    for index, output in enumerate(spec.data.outputs):
+    for path, output in spec.data.located_outputs:
         if cut and isinstance(output, TagsOutput | KeysOutput | FramesOutput):
-            path: Loc = (*spec.data.output_path(index), "as")
             message = f"{output.as_} answer each step of the data, and subwords are cut in training"
-            yield Finding(path, message, "read the text as words, tokens, chars or bytes")
+            yield Finding((*path, "as"), message, _OTHER_STEPS)
 
 
 def steps_of_subwords_are_their_own(spec: Spec) -> Iterator[Finding]:
-    """Sequences that are read together have as many steps; those of subwords are cut in training,
-    to be like no others."""
+    """Sequences that are read together have equal numbers of steps; no other sequence has as many
+    steps as its subwords."""
     cut = [each for each in spec.data.sequences if isinstance(each, SubwordsInput)]
     if not cut or len(spec.data.sequences) == 1:
         return
-    for index, source in enumerate(spec.data.inputs):
+    for path, source in spec.data.located_inputs:
         if source is cut[-1]:
             others = [each for each in spec.data.sequences if each is not source]
-            path: Loc = (*spec.data.input_path(index), "as")
             message = (
                 f"subwords are cut in training, so that they do not have as many steps as"
                 f" {others[0].column!r}, which is read beside them step by step"
             )
-            yield Finding(path, message, "read the text as words, tokens, chars or bytes")
+            yield Finding((*path, "as"), message, _OTHER_STEPS)

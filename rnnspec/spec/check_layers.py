@@ -10,21 +10,17 @@ from typing import TYPE_CHECKING
 
 from rnnspec.errors import CellError
 from rnnspec.source.problems import did_you_mean
+from rnnspec.spec.base import Loc
 from rnnspec.spec.cell import source_of
 from rnnspec.spec.check_kinds import is_pooled
 from rnnspec.spec.decoder import LearnedStart, ZeroStart
-from rnnspec.spec.encoder import DEFAULT_EMBED, GivenState, Layer
-from rnnspec.spec.explain import Finding, Loc
+from rnnspec.spec.encoder import GivenState, Layer
+from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.head import Head, LastPooling
 from rnnspec.spec.init import Init, start_of
 from rnnspec.spec.inputs import (
-    BytesInput,
-    CategoryInput,
-    CharsInput,
     FramesInput,
-    NumberInput,
-    SeriesInput,
-    SubwordsInput,
+    TokenInput,
     TokensInput,
     WordsInput,
 )
@@ -49,7 +45,7 @@ def cell_named(spec: Spec, name: str) -> Cell | None:
 
 
 def all_layers(spec: Spec) -> Iterator[tuple[Loc, Layer]]:
-    """Each layer with its path: those of the encoder, then those of the decoder."""
+    """Each layer with its path, first the encoder's, then the decoder's."""
     for index, layer in enumerate(spec.encoder.layers):
         yield ("encoder", "layers", index), layer
     for index, layer in enumerate(spec.decoder.layers if spec.decoder else ()):
@@ -88,15 +84,19 @@ def layers_name_known_cells(spec: Spec) -> Iterator[Finding]:
     from rnnspec.cells import builtin_names
 
     known = (*builtin_names(), *spec.cells)
-    named: list[tuple[Loc, str]] = [((*at, "cell"), each.cell) for at, each in all_layers(spec)]
-    for index, source in enumerate(spec.data.inputs):
-        if isinstance(source, WordsInput | TokensInput) and source.spelling is not None:
-            path = (*spec.data.input_path(index), "spelling", "cell")
-            named.append((path, source.spelling.cell))
-    for path, name in named:
+    for path, name in _named_cells(spec):
         if name not in known:
-            near = did_you_mean(name, known) or f"known are {', '.join(known)}"
-            yield Finding(path, f"unknown cell {name!r}", near)
+            hint = did_you_mean(name, known) or f"known are {', '.join(known)}"
+            yield Finding(path, f"unknown cell {name!r}", hint)
+
+
+def _named_cells(spec: Spec) -> Iterator[tuple[Loc, str]]:
+    """Every path that names a cell, with the name."""
+    for path, layer in all_layers(spec):
+        yield (*path, "cell"), layer.cell
+    for path, source in spec.data.located_inputs:
+        if isinstance(source, WordsInput | TokensInput) and source.spelling is not None:
+            yield (*path, "spelling", "cell"), source.spelling.cell
 
 
 def cells_have_names_of_their_own(spec: Spec) -> Iterator[Finding]:
@@ -109,10 +109,7 @@ def cells_have_names_of_their_own(spec: Spec) -> Iterator[Finding]:
 
 
 def cells_are_used(spec: Spec) -> Iterator[Finding]:
-    used = {layer.cell for _, layer in all_layers(spec)}
-    for source in spec.data.inputs:
-        if isinstance(source, WordsInput | TokensInput) and source.spelling is not None:
-            used.add(source.spelling.cell)
+    used = {name for _, name in _named_cells(spec)}
     for name in spec.cells:
         if name not in used:
             hint = f"write 'cell: {name}' in a layer, or remove it"
@@ -138,48 +135,10 @@ def sizes_are_those_of_the_cell(spec: Spec) -> Iterator[Finding]:
 
 
 def merging_has_two_directions(spec: Spec) -> Iterator[Finding]:
-    for at, layer in all_layers(spec):
-        path = (*at, "merge")
+    for path, layer in all_layers(spec):
         if layer.merge != "concat" and layer.direction != "bidirectional":
-            message = f"has no effect with 'direction: {layer.direction}', which has one output"
-            yield Finding(path, message, "remove it", key=True)
-
-
-def skips_join_equal_widths(spec: Spec) -> Iterator[Finding]:
-    """As far as widths are known; that of frames is known with the data only."""
-    width = input_width(spec)
-    for index, layer in enumerate(spec.encoder.layers):
-        cell = cell_named(spec, layer.cell)
-        for _ in range(layer.repeat):
-            before, width = width, output_width(layer, cell, width)
-            if layer.skip != "none" and before and width and before != width:
-                message = unequal_widths(layer, before, width)
-                hint = f"choose units that give {before}, or put a layer that gives {width} before"
-                yield Finding(("encoder", "layers", index, "skip"), message, hint)
-                break
-
-
-def input_width(spec: Spec) -> int | None:
-    """Width of what the encoder's first layer reads; None where the data tell it."""
-    found = 0
-    for source in spec.data.inputs:
-        if isinstance(source, WordsInput | TokensInput | CharsInput | BytesInput | SubwordsInput):
-            found += spec.encoder.embed or DEFAULT_EMBED
-            spelling = getattr(source, "spelling", None)
-            if spelling is not None:
-                cell = cell_named(spec, spelling.cell)
-                if cell is None or cell.output_size != "units":
-                    return None
-                found += 2 * spelling.units
-        elif isinstance(source, SeriesInput):
-            found += 1
-        elif isinstance(source, CategoryInput):
-            found += source.embed if source.join != "state" else 0
-        elif isinstance(source, NumberInput):
-            found += 1 if source.join != "state" else 0
-        else:
-            return None
-    return found
+            why = f"with 'direction: {layer.direction}', which has one output"
+            yield no_effect((*path, "merge"), why)
 
 
 def unequal_widths(layer: Layer, before: int, after: int) -> str:
@@ -187,14 +146,6 @@ def unequal_widths(layer: Layer, before: int, after: int) -> str:
         f"{layer.skip} needs one width on either side of the layer, but its input is {before} wide"
         f" and its output {after}"
     )
-
-
-def output_width(layer: Layer, cell: Cell | None, inputs: int | None) -> int | None:
-    """Width of the layer's output; None where that is not known."""
-    known = {"units": layer.units, "inputs": inputs, **layer.sizes}
-    one = known.get(cell.output_size) if cell else None
-    both = layer.direction == "bidirectional" and layer.merge == "concat"
-    return 2 * one if one and both else one
 
 
 def last_pooling_can_tell_directions(spec: Spec) -> Iterator[Finding]:
@@ -224,12 +175,7 @@ def given_states_are_columns_of_their_own(spec: Spec) -> Iterator[Finding]:
 def masks_have_dropout(spec: Spec) -> Iterator[Finding]:
     for path, layer in all_layers(spec):
         if layer.dropout_per != "step" and not layer.dropout:
-            yield Finding(
-                (*path, "dropout_per"),
-                "has no effect without dropout",
-                "add 'dropout: 0.2'",
-                key=True,
-            )
+            yield no_effect((*path, "dropout_per"), "without dropout", "add 'dropout: 0.2'")
 
 
 def recurrent_dropout_has_products(spec: Spec) -> Iterator[Finding]:
@@ -237,9 +183,9 @@ def recurrent_dropout_has_products(spec: Spec) -> Iterator[Finding]:
 
     for path, layer, cell in layers_with_cells(spec):
         if layer.recurrent_dropout and not recurrent_operands(cell):
-            message = f"has no effect on {cell.name}, which applies no matrix to a state"
+            why = f"on {cell.name}, which applies no matrix to a state"
             hint = "use the key zoneout or the key dropout"
-            yield Finding((*path, "recurrent_dropout"), message, hint, key=True)
+            yield no_effect((*path, "recurrent_dropout"), why, hint)
 
 
 def forget_bias_has_a_gate(spec: Spec) -> Iterator[Finding]:
@@ -247,11 +193,13 @@ def forget_bias_has_a_gate(spec: Spec) -> Iterator[Finding]:
         if layer.forget_bias is None:
             continue
         if "b_f" not in cell.parameters:
-            message = f"has no effect on {cell.name}, which has no bias b_f"
-            yield Finding((*path, "forget_bias"), message, "remove it", key=True)
+            yield no_effect((*path, "forget_bias"), f"on {cell.name}, which has no bias b_f")
         elif "b_f" in cell.starts or "b_f" in cell.fixed:
-            message = f"has no effect on {cell.name}, whose definition says how b_f starts"
-            yield Finding((*path, "forget_bias"), message, "remove it", key=True)
+            why = f"on {cell.name}, whose definition says how b_f starts"
+            yield no_effect((*path, "forget_bias"), why)
+
+
+_ROLES = {"input": "matrix applied to x", "recurrent": "other matrix", "bias": "vector"}
 
 
 def inits_have_parameters(spec: Spec) -> Iterator[Finding]:
@@ -267,16 +215,13 @@ def inits_have_parameters(spec: Spec) -> Iterator[Finding]:
             names = [n for n in roles if roles[n] == role and n not in {*cell.starts, *taken}]
             at = (*path, "init", role)
             if not names:
-                what = {"input": "matrix applied to x", "recurrent": "other matrix"}
-                message = f"has no effect on {cell.name}, which leaves no"
-                message += f" {what.get(role, 'vector')} open"
-                yield Finding(at, message, "remove it", key=True)
+                yield no_effect(at, f"on {cell.name}, which leaves no {_ROLES[role]} open")
             elif problem := _misfit(cell, names, init):
                 yield Finding(at, problem, "use zeros, ones, {uniform: 0.1} or {normal: 0.1}")
 
 
 def _misfit(cell: Cell, names: list[str], init: Init) -> str:
-    """Why a start cannot be that of all the parameters `names`; empty if it can."""
+    """Why `init` does not suit all the parameters `names`; empty if it does."""
     from rnnspec.cells.initializers import MATRIX_ONLY, SQUARE_ONLY
 
     start = start_of(init)
@@ -293,45 +238,38 @@ def _misfit(cell: Cell, names: list[str], init: Init) -> str:
 def penalties_have_weights(spec: Spec) -> Iterator[Finding]:
     for path, layer, cell in layers_with_cells(spec):
         if layer.l2 and cell.fixed >= cell.parameters.keys():
-            message = f"has no effect on {cell.name}, none of whose parameters is trained"
-            yield Finding((*path, "l2"), message, "remove it", key=True)
+            yield no_effect((*path, "l2"), f"on {cell.name}, none of whose parameters is trained")
 
 
 def elapsed_time_is_read(spec: Spec) -> Iterator[Finding]:
     timed = [
-        (index, source)
-        for index, source in enumerate(spec.data.inputs)
+        (*path, "elapsed")
+        for path, source in spec.data.located_inputs
         if isinstance(source, FramesInput) and source.elapsed is not None
     ]
     cells = [cell_named(spec, layer.cell) for layer in spec.encoder.layers]
-    for number, (index, _) in enumerate(timed):
-        path = (*spec.data.input_path(index), "elapsed")
-        if number:
-            message = "one input has the time between steps already"
-            yield Finding(path, message, "keep one of them", key=True)
-        elif not any(cell is None or cell.inputs for cell in cells):
-            message = "has no effect: no layer's cell has the input dt"
-            hint = "use cfc, ltc or a cell with 'inputs: [dt]', or remove it"
-            yield Finding(path, message, hint, key=True)
+    if timed and not any(cell is None or cell.inputs for cell in cells):
+        message = "has no effect: no layer's cell has the input dt"
+        hint = "use cfc, ltc or a cell with 'inputs: [dt]', or remove it"
+        yield Finding(timed[0], message, hint, key=True)
+    for path in timed[1:]:
+        message = "one input has the time between steps already"
+        yield Finding(path, message, "keep one of them", key=True)
 
 
 def embeddings_have_tokens(spec: Spec) -> Iterator[Finding]:
-    tokens = WordsInput | TokensInput | CharsInput | BytesInput | SubwordsInput
-    if any(isinstance(source, tokens) for source in spec.data.inputs):
+    if any(isinstance(source, TokenInput) for source in spec.data.inputs):
         return
-    kinds_read = [source.as_ for source in (*spec.data.sequences, *spec.data.inputs)]
-    if not kinds_read:
-        return
-    kind = kinds_read[0]
-    why = f"has no effect with 'as: {kind}', which has no vocabulary"
+    first = (*spec.data.sequences, *spec.data.inputs)[0]
+    why = f"with 'as: {first.as_}', which has no vocabulary"
     if spec.encoder.embed is not None:
-        yield Finding(("encoder", "embed"), why, "remove it", key=True)
+        yield no_effect(("encoder", "embed"), why)
     if spec.encoder.embed_dropout:
-        yield Finding(("encoder", "embed_dropout"), why, "remove it", key=True)
+        yield no_effect(("encoder", "embed_dropout"), why)
 
 
 def vectors_reach_a_state(spec: Spec) -> Iterator[Finding]:
-    """A vector that is to make first states needs a layer that starts from it."""
+    """A vector that makes first states needs a layer that starts from it."""
     if spec.cardinality == "1:N":
         chosen = spec.decoder.start_from if spec.decoder else None
         taken = isinstance(chosen, LearnedStart | ZeroStart)
@@ -340,17 +278,15 @@ def vectors_reach_a_state(spec: Spec) -> Iterator[Finding]:
         layers = spec.encoder.layers
         taken = bool(layers) and all(layer.initial_state.name != "zeros" for layer in layers)
         why = "every layer has an initial_state of its own"
-    for index, source in enumerate(spec.data.inputs):
+    for path, source in spec.data.located_inputs:
         join = getattr(source, "join", "steps")
         if taken and join != "steps" and spec.cardinality != "1:1":
-            path: Loc = (*spec.data.input_path(index), "join")
             message = f"'{join}' makes first states of it, and {why}"
-            yield Finding(path, message, "write 'join: steps'")
+            yield Finding((*path, "join"), message, "write 'join: steps'")
 
 
 def activation_has_a_layer(spec: Spec) -> Iterator[Finding]:
     default = Head.model_fields["activation"].default
     if not spec.head.hidden and spec.head.activation != default:
-        why = "has no effect without hidden layers"
         hint = "remove it, or add a layer with 'hidden: [64]'"
-        yield Finding(("head", "activation"), why, hint, key=True)
+        yield no_effect(("head", "activation"), "without hidden layers", hint)

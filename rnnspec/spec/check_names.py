@@ -1,18 +1,22 @@
-"""Names of the inputs and outputs of the exported file, as far as a spec tells: all of them.
+"""Names of the inputs and outputs of the exported file, which a spec alone decides.
 
-The rule is that of `rnnspec.plan.names`, for a file that reads texts, or token numbers where they
-are those of subwords; a test holds the two equal. Other files (`export --ids`, `--attention`,
-`--strategy`) have more names, and are refused where they are asked for.
+The rule is the one of `rnnspec.plan.names`, for a file that reads texts, or token numbers with
+subwords; a test holds the two equal. Other files (`export --ids`, `--attention`, `--strategy`)
+have more names, which are checked at export.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import assert_never
 
+from rnnspec.spec.base import Loc
 from rnnspec.spec.encoder import given_columns
-from rnnspec.spec.explain import Finding, Loc
+from rnnspec.spec.explain import Finding
 from rnnspec.spec.inputs import (
+    BytesInput,
     CategoryInput,
+    CharsInput,
     FramesInput,
     Input,
     KeysInput,
@@ -21,17 +25,15 @@ from rnnspec.spec.inputs import (
     SubwordsInput,
     TokensInput,
     VectorInput,
+    WordsInput,
 )
 from rnnspec.spec.metrics import answers_numbers
-from rnnspec.spec.outputs import ForecastOutput, NextOutput, Output
+from rnnspec.spec.outputs import ForecastOutput, NextOutput, Output, TextOutput
 from rnnspec.spec.search import SampleSearch
 from rnnspec.spec.spec import Spec
 
 Named = tuple[str, Loc]
-"""A name, and the path of the column that it is made of."""
-NUMBERS = (FramesInput, KeysInput, SeriesInput, NumberInput, VectorInput)
-"""Inputs that stand in the file as they are."""
-WRITTEN = ("words", "chars", "tokens")
+"""A name, and the path of the column that it comes from."""
 PARTS = {
     "point": (),
     "quantiles": ("quantiles",),
@@ -39,7 +41,7 @@ PARTS = {
     "student_t": ("scale", "degrees"),
     "negative_binomial": ("dispersion",),
 }
-"""What a forecast tells beside the value, by its distribution."""
+"""The outputs of a forecast beside the value, by its distribution."""
 
 
 def names_of_the_file_differ(spec: Spec) -> Iterator[Finding]:
@@ -54,7 +56,7 @@ def names_of_the_file_differ(spec: Spec) -> Iterator[Finding]:
 
 
 def file_names(spec: Spec) -> Iterator[Named]:
-    """All names, of some twice where they clash, with the paths of their columns."""
+    """All names with the paths of their columns; names that clash appear twice."""
     ids = any(isinstance(source, SubwordsInput) for source in spec.data.inputs)
     first: dict[str, int] = {}
     for index, layer in enumerate(spec.encoder.layers):
@@ -62,35 +64,49 @@ def file_names(spec: Spec) -> Iterator[Named]:
             first.setdefault(column, index)  # several layers may start from one column
     for column, index in first.items():
         yield column, ("encoder", "layers", index, "initial_state", "column")
-    for index, source in enumerate(spec.data.inputs):
-        path: Loc = (*spec.data.input_path(index), "column")
-        yield from ((name, path) for name in _inputs(spec, source, ids))
-    for index, output in enumerate(spec.data.outputs):
-        path = (*spec.data.output_path(index), "column")
-        yield from ((name, path) for name in _outputs(spec, output, ids))
+    for path, source in spec.data.located_inputs:
+        yield from ((name, (*path, "column")) for name in _inputs(spec, source, ids))
+    for path, output in spec.data.located_outputs:
+        yield from ((name, (*path, "column")) for name in _outputs(spec, output, ids))
     if spec.decoder is not None and isinstance(spec.decoder.strategy, SampleSearch):
         yield "seed", ("decoder", "strategy", "sample")
 
 
 def _inputs(spec: Spec, source: Input, ids: bool) -> Iterator[str]:
-    """The names of one input, with that of the lengths of all steps where it has them."""
-    column, tokens = source.column, not isinstance(source, NUMBERS)
-    yield f"{column}.ids" if ids and tokens else column
+    """The names of one input, and of its lengths where it carries the lengths of all steps."""
+    column = source.column
+    yield f"{column}.ids" if ids and _has_ids(source) else column
     if isinstance(source, SeriesInput) and source.known:
         yield f"{column}.future"
     if ids and getattr(source, "spelling", None) is not None:
         yield from (f"{column}.characters", f"{column}.characters.lengths")
     if ids and spec.decoder is not None and spec.decoder.copy_from == column:
         yield f"{column}.copies"
-    if spec.data.sequences and source is spec.data.sequences[0]:
-        splits = tokens and not isinstance(source, TokensInput | CategoryInput) and not ids
-        if not splits:
-            yield f"{column}.lengths"
+    if spec.data.sequences and source is spec.data.sequences[0] and (ids or not _is_split(source)):
+        yield f"{column}.lengths"
+
+
+def _has_ids(source: Input) -> bool:
+    """Whether the model reads numbers of a vocabulary; other inputs are read unchanged."""
+    match source:
+        case WordsInput() | TokensInput() | CharsInput() | BytesInput() | SubwordsInput():
+            return True
+        case CategoryInput():
+            return True
+        case FramesInput() | KeysInput() | SeriesInput() | NumberInput() | VectorInput():
+            return False
+        case _:
+            assert_never(source)
+
+
+def _is_split(source: Input) -> bool:
+    """Whether the file makes steps of a text, and so knows their number."""
+    return isinstance(source, WordsInput | CharsInput | BytesInput | SubwordsInput)
 
 
 def _outputs(spec: Spec, output: Output, ids: bool) -> Iterator[str]:
     name = _answer(spec, output)
-    if output.as_ in WRITTEN:
+    if isinstance(output, TextOutput):
         yield from (f"{name}.ids", f"{name}.lengths") if ids else (name,)
         yield f"{name}.scores"
     elif isinstance(output, ForecastOutput):
@@ -102,7 +118,7 @@ def _outputs(spec: Spec, output: Output, ids: bool) -> Iterator[str]:
 
 
 def _answer(spec: Spec, output: Output) -> str:
-    """The output with the answer itself."""
+    """The name of the answer itself."""
     if isinstance(output, NextOutput):
         return f"{output.column}.next"
     if isinstance(output, ForecastOutput):
@@ -111,7 +127,7 @@ def _answer(spec: Spec, output: Output) -> str:
 
 
 def _read(spec: Spec) -> set[str]:
-    """The names that inputs are known by, beside which an answer of such a name is told apart."""
+    """The names of inputs, from which the name of an answer must differ."""
     found = {source.column for source in spec.data.inputs}
     found |= set(given_columns(spec.encoder.layers))
     for source in spec.data.inputs:

@@ -3,34 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from rnnspec.source.problems import did_you_mean
-from rnnspec.spec.explain import Finding, Loc
+from rnnspec.spec.base import Loc
+from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.metrics import (
     LOSS,
     TRAIN_LOSS,
     answers_classes,
     answers_numbers,
     kinds_of,
+    monitored_metrics,
     named_metric,
     reads_streams,
     reported_metrics,
-    watched_metrics,
 )
 from rnnspec.spec.optimizers import SGD
-from rnnspec.spec.outputs import ForecastOutput, Output
+from rnnspec.spec.outputs import (
+    CharsOutput,
+    ClassOutput,
+    ForecastOutput,
+    FramesOutput,
+    KeysOutput,
+    LabelsOutput,
+    NextOutput,
+    NumberOutput,
+    Output,
+    TagsOutput,
+    TokensOutput,
+    VectorOutput,
+    WordsOutput,
+)
 from rnnspec.spec.schedules import Plateau
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.train import TokenBudget
 
-KEEP_ROWS = (
-    "add 'data.valid: 0.1' to keep a tenth of the rows for it, name a file, or set its metric to"
-    f" {TRAIN_LOSS}"
-)
-KEEP_ROWS_OR_NO_METRIC = (
-    "add 'data.valid: 0.1' to keep a tenth of the rows for it, name a file, or remove it: without"
-    " validation rows the last weights are kept"
-)
+_ADD_ROWS = "add 'data.valid: 0.1' to keep a tenth of the rows for it, name a file, or"
+ADD_ROWS_OR_LOSS = f"{_ADD_ROWS} set its metric to {TRAIN_LOSS}"
+ADD_ROWS_OR_REMOVE = f"{_ADD_ROWS} remove it: without validation rows the last weights are kept"
 
 
 def early_stopping_can_measure(spec: Spec) -> Iterator[Finding]:
@@ -39,7 +50,7 @@ def early_stopping_can_measure(spec: Spec) -> Iterator[Finding]:
         return
     if spec.data.valid is None:
         message = "early stopping needs validation rows, and data.valid is null"
-        yield Finding(("train", "early_stopping"), message, KEEP_ROWS, key=True)
+        yield Finding(("train", "early_stopping"), message, ADD_ROWS_OR_LOSS, key=True)
     if stopping.metric is not None:
         yield from _is_measured(spec, stopping.metric, ("train", "early_stopping", "metric"))
 
@@ -53,43 +64,42 @@ def monitor_can_measure(spec: Spec) -> Iterator[Finding]:
         yield Finding(path, message, "name the metric in one of the two places", key=True)
     if spec.data.valid is None and metric != TRAIN_LOSS:
         message = f"{metric!r} needs validation rows, and data.valid is null"
-        yield Finding(path, message, KEEP_ROWS_OR_NO_METRIC, key=True)
+        yield Finding(path, message, ADD_ROWS_OR_REMOVE, key=True)
     yield from _is_measured(spec, metric, path)
 
 
 def plateau_can_measure(spec: Spec) -> Iterator[Finding]:
     schedule = spec.train.schedule
-    if not isinstance(schedule, Plateau) or watched_metrics(spec.train, LOSS)[-1] == TRAIN_LOSS:
+    if not isinstance(schedule, Plateau) or monitored_metrics(spec.train, LOSS)[-1] == TRAIN_LOSS:
         return
     if spec.data.valid is None:
         message = "a plateau is seen on validation rows, and data.valid is null"
-        yield Finding(("train", "schedule", "plateau"), message, KEEP_ROWS, key=True)
+        yield Finding(("train", "schedule", "plateau"), message, ADD_ROWS_OR_LOSS, key=True)
     if schedule.metric is not None:
         yield from _is_measured(spec, schedule.metric, ("train", "schedule", "plateau", "metric"))
 
 
 def _is_measured(spec: Spec, metric: str, path: Loc) -> Iterator[Finding]:
-    fits = (*reported_metrics(spec), TRAIN_LOSS)
-    if metric not in fits:
-        near = did_you_mean(metric.removeprefix("valid."), fits) or f"use one of {', '.join(fits)}"
+    known = (*reported_metrics(spec), TRAIN_LOSS)
+    if metric not in known:
+        listed = f"use one of {', '.join(known)}"
+        hint = did_you_mean(metric.removeprefix("valid."), known) or listed
         message = f"{metric!r} is not measured for 'as: {kinds_of(spec)}'"
-        yield Finding(path, message, near)
+        yield Finding(path, message, hint)
 
 
 def nesterov_has_momentum(spec: Spec) -> Iterator[Finding]:
     optimizer = spec.train.optimizer
     if isinstance(optimizer, SGD) and optimizer.nesterov and not optimizer.momentum:
         path = ("train", "optimizer", "sgd", "nesterov")
-        hint = "add 'momentum: 0.9', or remove nesterov"
-        yield Finding(path, "has no effect without momentum", hint, key=True)
+        yield no_effect(path, "without momentum", "add 'momentum: 0.9', or remove nesterov")
 
 
 def decay_is_more_than_zero(spec: Spec) -> Iterator[Finding]:
     optimizer = spec.train.optimizer
     if optimizer.weight_decay_on != "all" and not optimizer.weight_decay:
         path = ("train", "optimizer", optimizer.name, "weight_decay_on")
-        hint = "add 'weight_decay: 0.01', or remove it"
-        yield Finding(path, "has no effect without weight decay", hint, key=True)
+        yield no_effect(path, "without weight decay", "add 'weight_decay: 0.01', or remove it")
 
 
 def one_average(spec: Spec) -> Iterator[Finding]:
@@ -106,12 +116,12 @@ def averaged_epochs_come(spec: Spec) -> Iterator[Finding]:
 
 
 def smoothing_has_classes(spec: Spec) -> Iterator[Finding]:
+    path: Loc = ("train", "label_smoothing")
     if spec.train.label_smoothing and not answers_classes(spec):
-        message = "has no effect where no class is answered"
-        yield Finding(("train", "label_smoothing"), message, "remove it", key=True)
+        yield no_effect(path, "where no class is answered")
     elif spec.train.label_smoothing and spec.decoder and spec.decoder.copy_from is not None:
-        message = "has no effect with decoder.copy, where not every token can be answered to a row"
-        yield Finding(("train", "label_smoothing"), message, "remove it", key=True)
+        why = "with decoder.copy, where not every token can be answered to a row"
+        yield no_effect(path, why)
 
 
 def windows_carry_states(spec: Spec) -> Iterator[Finding]:
@@ -124,7 +134,7 @@ def windows_carry_states(spec: Spec) -> Iterator[Finding]:
         message = "streams are read in a fixed number of lanes, and this counts steps"
         yield Finding(("train", "batch"), message, "write the number of lanes, as in 'batch: 20'")
     if any(output.as_ == "next" for output in spec.data.outputs):
-        return  # which no layer may have read already: `next_looks_ahead`
+        return  # `next_looks_ahead` refuses such layers already
     for index, layer in enumerate(spec.encoder.layers):
         if layer.direction != "forward":
             path: Loc = ("encoder", "layers", index, "direction")
@@ -135,24 +145,33 @@ def windows_carry_states(spec: Spec) -> Iterator[Finding]:
 
 def determinism_has_a_gpu(spec: Spec) -> Iterator[Finding]:
     if spec.train.deterministic and spec.train.device == "cpu":
-        message = "has no effect with 'device: cpu', where numbers always repeat"
-        yield Finding(("train", "deterministic"), message, "remove it", key=True)
+        why = "with 'device: cpu', where numbers always repeat"
+        yield no_effect(("train", "deterministic"), why)
 
 
 def loss_fits_output(spec: Spec) -> Iterator[Finding]:
-    """A named loss is that of some output."""
+    """A named loss is a loss of some output."""
     kinds = {output.as_: _losses(spec, output) for output in spec.data.outputs}
-    fits = dict.fromkeys(loss for losses in kinds.values() for loss in losses)
-    if spec.train.loss not in ("auto", *fits):
+    known = dict.fromkeys(loss for losses in kinds.values() for loss in losses)
+    if spec.train.loss not in ("auto", *known):
         message = f"{spec.train.loss} does not fit 'as: {', '.join(kinds)}'"
-        hint = f"use auto or {', '.join(fits)}" if fits else "use auto"
+        hint = f"use auto or {', '.join(known)}" if known else "use auto"
         yield Finding(("train", "loss"), message, hint)
 
 
 def _losses(spec: Spec, output: Output) -> tuple[str, ...]:
-    """What `train.loss` may name for an output, beside auto."""
-    if answers_numbers(spec, output):
-        return ("mse", "mae", "huber")
-    if isinstance(output, ForecastOutput):
-        return ("mse", "mae", "huber") if output.distribution.name == "point" else ()
-    return () if output.as_ in ("labels", "keys") else ("cross_entropy",)
+    """The values of `train.loss` for an output, beside auto."""
+    numbers = ("mse", "mae", "huber")
+    match output:
+        case NumberOutput() | VectorOutput() | FramesOutput():
+            return numbers
+        case ForecastOutput():
+            return numbers if output.distribution.name == "point" else ()
+        case LabelsOutput() | KeysOutput():
+            return ()
+        case NextOutput():
+            return numbers if answers_numbers(spec, output) else ("cross_entropy",)
+        case ClassOutput() | TagsOutput() | WordsOutput() | CharsOutput() | TokensOutput():
+            return ("cross_entropy",)
+        case _:
+            assert_never(output)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from rnnspec.spec import decoder as kinds
+from rnnspec.spec.base import Loc
 from rnnspec.spec.check_layers import unequal_widths
+from rnnspec.spec.decoder import DotAttention, EncoderStart, MultiHeadAttention
 from rnnspec.spec.encoder import DEFAULT_EMBED, GivenState
-from rnnspec.spec.explain import Finding, Loc
-from rnnspec.spec.outputs import ForecastOutput
+from rnnspec.spec.explain import Finding
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.widths import (
     Sized,
@@ -23,8 +23,7 @@ from rnnspec.spec.widths import (
 
 def tied_scores_are_as_wide_as_vectors(spec: Spec) -> Iterator[Finding]:
     decoder = spec.decoder
-    forecasts = any(isinstance(output, ForecastOutput) for output in spec.data.outputs)
-    if decoder is None or not decoder.tied or forecasts:
+    if decoder is None or not decoder.tied or spec.data.is_forecast:
         return
     width, embed = scored_width(spec, decoder), decoder.embed or DEFAULT_EMBED
     if width and width != embed:
@@ -43,7 +42,7 @@ def attention_fits_the_widths(spec: Spec) -> Iterator[Finding]:
         return
     chosen, query = decoder.attention, top_width(spec, decoder)
     path: Loc = ("decoder", "attention")
-    if isinstance(chosen, kinds.DotAttention):
+    if isinstance(chosen, DotAttention):
         memory = memory_width(spec)
         if query and memory and query != memory:
             message = (
@@ -51,7 +50,7 @@ def attention_fits_the_widths(spec: Spec) -> Iterator[Finding]:
                 f" step of the encoder {memory}"
             )
             yield Finding(path, message, "use general, or choose units that give equal widths")
-    if not isinstance(chosen, kinds.MultiHeadAttention) or chosen.units is not None:
+    if not isinstance(chosen, MultiHeadAttention) or chosen.units is not None:
         return
     if query and query % chosen.heads:
         units = chosen.heads * max(1, round(query / chosen.heads))
@@ -65,7 +64,7 @@ def attention_fits_the_widths(spec: Spec) -> Iterator[Finding]:
 def first_states_are_as_wide(spec: Spec) -> Iterator[Finding]:
     """Of `start_from: encoder`, which puts no dense layer between."""
     decoder = spec.decoder
-    if decoder is None or not isinstance(decoder.start_from, kinds.EncoderStart):
+    if decoder is None or not isinstance(decoder.start_from, EncoderStart):
         return
     encoder, layers = encoder_layers(spec), decoder_layers(spec, decoder)
     for number, layer in enumerate(layers):
@@ -116,12 +115,19 @@ def given_states_of_a_column_are_alike(spec: Spec) -> Iterator[Finding]:
             yield Finding(path, message, "name another column, or choose units that fit")
 
 
+def skips_join_equal_widths(spec: Spec) -> Iterator[Finding]:
+    yield from _unequal_skips("encoder", encoder_layers(spec))
+
+
 def decoder_skips_join_equal_widths(spec: Spec) -> Iterator[Finding]:
-    """As those of the encoder."""
-    if spec.decoder is None:
-        return
+    if spec.decoder is not None:
+        yield from _unequal_skips("decoder", decoder_layers(spec, spec.decoder))
+
+
+def _unequal_skips(part: str, layers: Sequence[Sized]) -> Iterator[Finding]:
+    """Layers with a skip between two different widths, each once however often it repeats."""
     seen: set[int] = set()
-    for sized in decoder_layers(spec, spec.decoder):
+    for sized in layers:
         before, after = sized.inputs, sized.output
         if sized.layer.skip == "none" or not before or not after or before == after:
             continue
@@ -129,7 +135,7 @@ def decoder_skips_join_equal_widths(spec: Spec) -> Iterator[Finding]:
             seen.add(sized.index)
             message = unequal_widths(sized.layer, before, after)
             hint = f"choose units that give {before}, or put a layer that gives {after} before"
-            yield Finding(("decoder", "layers", sized.index, "skip"), message, hint)
+            yield Finding((part, "layers", sized.index, "skip"), message, hint)
 
 
 def what_is_fed_has_a_width(spec: Spec) -> Iterator[Finding]:

@@ -9,12 +9,12 @@ from pydantic import Field
 from pydantic.functional_validators import AfterValidator
 
 from rnnspec.source.problems import did_you_mean
-from rnnspec.spec.base import Count, ListOf, Model, Positive, Text, own
+from rnnspec.spec.base import Count, ListOf, Loc, Model, Positive, Text, own
 from rnnspec.spec.choice import ByShape
 from rnnspec.spec.every import known_every
 from rnnspec.spec.files import Format, Quoting
 from rnnspec.spec.inputs import Input, SequenceInput, StaticInput
-from rnnspec.spec.outputs import Output
+from rnnspec.spec.outputs import ForecastOutput, Output
 
 
 def _one_or_several(value: object) -> int:
@@ -191,12 +191,25 @@ class Data(Model):
         """The inputs of whole rows."""
         return tuple(each for each in self.inputs if isinstance(each, StaticInput))
 
-    def input_path(self, index: int) -> tuple[str | int, ...]:
-        """The path of input number `index` in the YAML."""
-        several = isinstance(self.input, tuple)
-        return ("data", "input", index) if several else ("data", "input")
+    @property
+    def located_inputs(self) -> tuple[tuple[Loc, Input], ...]:
+        """Every input with its path in the YAML."""
+        if not isinstance(self.input, tuple):
+            return ((("data", "input"), self.input),)
+        return tuple((("data", "input", index), each) for index, each in enumerate(self.input))
 
-    def output_path(self, index: int) -> tuple[str | int, ...]:
-        """The path of output number `index` in the YAML."""
-        several = isinstance(self.output, tuple)
-        return ("data", "output", index) if several else ("data", "output")
+    @property
+    def located_outputs(self) -> tuple[tuple[Loc, Output], ...]:
+        """Every output with its path in the YAML."""
+        if not isinstance(self.output, tuple):
+            return ((("data", "output"), self.output),)
+        return tuple((("data", "output", index), each) for index, each in enumerate(self.output))
+
+    @property
+    def is_forecast(self) -> bool:
+        """Whether some output is a forecast."""
+        return any(isinstance(output, ForecastOutput) for output in self.outputs)
+
+    def input_of(self, output: Output) -> Input | None:
+        """The input in the column of an output."""
+        return next((each for each in self.inputs if each.column == output.column), None)

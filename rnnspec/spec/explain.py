@@ -13,7 +13,7 @@ from rnnspec.source.nodes import shown_path
 from rnnspec.source.problems import MAX_WORD, Problem, did_you_mean, nearest
 from rnnspec.source.scalars import resolve
 from rnnspec.source.yaml12 import Document
-from rnnspec.spec.base import PATTERNS, keys_of
+from rnnspec.spec.base import PATTERNS, Loc, keys_of
 from rnnspec.spec.choice import HIDDEN, describe
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.walk import homes_of, model_at, siblings_with
@@ -21,18 +21,24 @@ from rnnspec.spec.walk import homes_of, model_at, siblings_with
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-Loc = tuple[str | int, ...]
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found at `path`; `inside` is line, column and length within a text."""
+    """What a check found at `path`: the key is wrong with `key`, else the value under it.
+
+    `inside` is line, column and length within the text at `path`.
+    """
 
     path: Loc
     message: str
     hint: str = ""
     key: bool = False
     inside: tuple[int, int, int] | None = None
+
+
+def no_effect(path: Loc, why: str, hint: str = "remove it") -> Finding:
+    """The finding that the key at `path` has no effect."""
+    return Finding(path, f"has no effect {why}", hint, key=True)
 
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {

@@ -193,3 +193,5 @@ SequenceInput = (
 """Inputs of steps."""
 StaticInput = CategoryInput | NumberInput | VectorInput
 """Inputs of whole rows."""
+TokenInput = WordsInput | TokensInput | CharsInput | BytesInput | SubwordsInput
+"""Inputs whose steps are entries of a vocabulary."""

@@ -1,15 +1,17 @@
-"""What is known of the outputs of a spec before any data is seen: metrics, classes, streams."""
+"""What the outputs of a spec decide before any data is seen: metrics, classes, streams."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import assert_never
 
-from rnnspec.spec.inputs import FramesInput, Input, KeysInput, SeriesInput
+from rnnspec.spec.inputs import FramesInput, KeysInput, SeriesInput
 from rnnspec.spec.outputs import (
     CharsOutput,
     ClassOutput,
     ForecastOutput,
+    FramesOutput,
     KeysOutput,
     LabelsOutput,
     NextOutput,
@@ -17,6 +19,7 @@ from rnnspec.spec.outputs import (
     Output,
     TagsOutput,
     TokensOutput,
+    VectorOutput,
     WordsOutput,
 )
 from rnnspec.spec.schedules import Plateau
@@ -25,22 +28,22 @@ from rnnspec.spec.train import Train
 
 CLASSIFYING = ("class", "tags", "next", "words", "chars", "tokens")
 """Kinds of outputs that answer one class out of several, of a row or of each step."""
-
-
 LOSS = "loss"
 TRAIN_LOSS = "train.loss"
-"""Mean loss of an epoch's batches while it was trained on, which needs no validation rows."""
+"""Mean loss of an epoch's batches in training, which needs no validation rows."""
 
 
 def named_metric(train: Train) -> str | None:
-    """The metric that the spec names to tell the best epoch by, if it names one."""
-    of_stopping = train.early_stopping.metric if train.early_stopping else None
-    return of_stopping or train.monitor
+    """The metric that the spec names for choosing the best epoch, if any."""
+    stopping = train.early_stopping.metric if train.early_stopping else None
+    return stopping or train.monitor
 
 
-def watched_metrics(train: Train, default: str) -> tuple[str, ...]:
-    """What training goes by: the metric that tells the best epoch, which is `default` where the
-    spec names none, and that of a plateau."""
+def monitored_metrics(train: Train, default: str) -> tuple[str, ...]:
+    """The metric that chooses the best epoch, and with a plateau schedule the plateau's metric.
+
+    The first is `default` where the spec names none.
+    """
     named = named_metric(train)
     if isinstance(train.schedule, Plateau):
         return named or default, train.schedule.metric or named or LOSS
@@ -48,19 +51,24 @@ def watched_metrics(train: Train, default: str) -> tuple[str, ...]:
 
 
 def monitored(spec: Spec) -> str:
-    """The metric that tells the best epoch, whose weights are kept."""
-    return watched_metrics(spec.train, default_metric(spec))[0]
+    """The metric that chooses the best epoch, whose weights are kept."""
+    return monitored_metrics(spec.train, default_metric(spec))[0]
 
 
-def told_by(monitor: str, metrics: Mapping[str, float]) -> str:
-    """The metric that told the best epoch, whose `metrics` these are: where `monitor` is NaN in the
-    best epoch, it was in all, and the lowest loss told it."""
+def deciding_metric(monitor: str, metrics: Mapping[str, float]) -> str:
+    """The metric that chose the best epoch, given the `metrics` of that epoch.
+
+    It is the loss where `monitor` is NaN there, which means that it was NaN in every epoch.
+    """
     return LOSS if math.isnan(metrics.get(monitor, 0.0)) else monitor
 
 
 def default_metric(spec: Spec) -> str:
-    """The metric that tells the best epoch where the spec names none: that which users of such an
-    output care for. Of several outputs the loss, in which each has the weight that they gave it."""
+    """The metric that chooses the best epoch where the spec names none.
+
+    For one output the metric that its users care for. For several outputs the loss, in which each
+    output has its `weight`.
+    """
     outputs = spec.data.outputs
     return _default(spec, outputs[0]) if len(outputs) == 1 else LOSS
 
@@ -77,20 +85,23 @@ def _default(spec: Spec, output: Output) -> str:
             return "mae"
         case WordsOutput() | CharsOutput() | TokensOutput():
             return "error_rate"
-        case NextOutput() if isinstance(_read_in(spec, output), KeysInput):
+        case NextOutput() if isinstance(spec.data.input_of(output), KeysInput):
             return "nll"
-        case NextOutput() if not answers_numbers(spec, output):
-            return "perplexity"
-        case ForecastOutput() if output.distribution.name == "point":
-            return "mase"
-    return LOSS  # numbers in units of their own, and distributions: in the units of training
+        case NextOutput():
+            return LOSS if answers_numbers(spec, output) else "perplexity"
+        case ForecastOutput():
+            return "mase" if output.distribution.name == "point" else LOSS
+        case VectorOutput() | FramesOutput():  # numbers in units of their own
+            return LOSS
+        case _:
+            assert_never(output)
 
 
 def reported_metrics(spec: Spec) -> tuple[str, ...]:
-    """Names of the metrics of validation rows, as `train.monitor` may name them.
+    """The metrics of validation rows, by the names that `train.monitor` accepts.
 
-    They are those that `rnnspec evaluate` reports: with several outputs, those of an output start
-    with its column.
+    `rnnspec evaluate` reports the same. With several outputs, the metrics of an output start with
+    its column.
     """
     names = [LOSS]
     for output in spec.data.outputs:
@@ -101,29 +112,30 @@ def reported_metrics(spec: Spec) -> tuple[str, ...]:
 
 def _metrics(spec: Spec, output: Output) -> tuple[str, ...]:
     labels = ("nll", "micro_f1", "macro_f1", "exact_match")
-    match output.as_:
-        case "class":
+    match output:
+        case ClassOutput():
             return ("accuracy", "macro_f1")
-        case "tags":
-            assert isinstance(output, TagsOutput)
+        case TagsOutput():
             spans = ("span_f1",) if output.scheme != "none" else ()
             return ("accuracy", "macro_f1", *spans)
-        case "labels" | "keys":
+        case LabelsOutput() | KeysOutput():
             return labels
-        case "next" if not answers_numbers(spec, output):
-            keys = isinstance(_read_in(spec, output), KeysInput)
-            return labels if keys else ("perplexity", "bits", "accuracy")
-        case "words" | "chars" | "tokens":
+        case WordsOutput() | CharsOutput() | TokensOutput():
             return ("perplexity", "token_accuracy", "exact_match", "error_rate", "bleu", "chrf")
-        case "forecast":
-            assert isinstance(output, ForecastOutput)
+        case ForecastOutput():
             pinball = ("pinball",) if output.distribution.name == "quantiles" else ()
             coverage = ("coverage",) if output.distribution.name != "point" else ()
             return ("mae", "rmse", "smape", "mase", "skill", "scaled_skill", *pinball, *coverage)
-        case "next":
-            series = isinstance(_read_in(spec, output), SeriesInput)
+        case NextOutput() if answers_numbers(spec, output):
+            series = isinstance(spec.data.input_of(output), SeriesInput)
             return ("mae", "rmse", "skill", *(("mase", "scaled_skill") if series else ()))
-    return ("mae", "rmse")
+        case NextOutput():
+            keys = isinstance(spec.data.input_of(output), KeysInput)
+            return labels if keys else ("perplexity", "bits", "accuracy")
+        case NumberOutput() | VectorOutput() | FramesOutput():
+            return ("mae", "rmse")
+        case _:
+            assert_never(output)
 
 
 def answers_classes(spec: Spec) -> bool:
@@ -135,15 +147,10 @@ def answers_classes(spec: Spec) -> bool:
 
 
 def answers_numbers(spec: Spec, output: Output) -> bool:
-    """Whether an output answers numbers: by its kind, or as the next step of such an input."""
-    if output.as_ == "next":
-        return isinstance(_read_in(spec, output), FramesInput | SeriesInput)
-    return output.as_ in ("number", "vector", "frames")
-
-
-def _read_in(spec: Spec, output: Output) -> Input | None:
-    """The input in the column of an output."""
-    return next((each for each in spec.data.inputs if each.column == output.column), None)
+    """Whether an output answers numbers: by its kind, or as the next step of a numeric input."""
+    if isinstance(output, NextOutput):
+        return isinstance(spec.data.input_of(output), FramesInput | SeriesInput)
+    return isinstance(output, NumberOutput | VectorOutput | FramesOutput)
 
 
 def reads_streams(spec: Spec) -> bool:

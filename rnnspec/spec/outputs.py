@@ -253,3 +253,5 @@ Output = Annotated[
     | ForecastOutput,
     ByKey("as"),
 ]
+TextOutput = WordsOutput | CharsOutput | TokensOutput
+"""Outputs that a decoder writes token by token."""

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from rnnspec.source.problems import Problem
 from rnnspec.source.yaml12 import Document
-from rnnspec.spec.explain import Loc, explain, meant_key, mistakes, path_of
+from rnnspec.spec.base import Loc
+from rnnspec.spec.explain import explain, meant_key, mistakes, path_of
 from rnnspec.spec.spec import Spec
 
 if TYPE_CHECKING:

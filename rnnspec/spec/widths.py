@@ -7,13 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
-from rnnspec.spec.check_layers import cell_named, input_width, output_width
+from rnnspec.spec.check_layers import cell_named
 from rnnspec.spec.decoder import Decoder, NoAttention
 from rnnspec.spec.encoder import DEFAULT_EMBED, Layer
-from rnnspec.spec.inputs import CategoryInput, NumberInput, SeriesInput
-from rnnspec.spec.outputs import ForecastOutput
+from rnnspec.spec.inputs import (
+    BytesInput,
+    CategoryInput,
+    CharsInput,
+    FramesInput,
+    Input,
+    KeysInput,
+    NumberInput,
+    SeriesInput,
+    StaticInput,
+    SubwordsInput,
+    TokensInput,
+    VectorInput,
+    WordsInput,
+)
 from rnnspec.spec.spec import Spec
 
 if TYPE_CHECKING:
@@ -45,6 +58,41 @@ class Sized:
         """The width of a state before the first step: of both directions."""
         one = self.state_each_way(name)
         return 2 * one if one and self.layer.direction == "bidirectional" else one
+
+
+def input_width(spec: Spec) -> int | None:
+    """Width of the input of the encoder's first layer; None where it depends on the data."""
+    widths = [_width_of(spec, source) for source in spec.data.inputs]
+    known = [width for width in widths if width is not None]
+    return sum(known) if len(known) == len(widths) else None
+
+
+def _width_of(spec: Spec, source: Input) -> int | None:
+    """What one input adds to the width of a step."""
+    match source:
+        case WordsInput() | TokensInput() if source.spelling is not None:
+            cell = cell_named(spec, source.spelling.cell)
+            if cell is None or cell.output_size != "units":
+                return None
+            return (spec.encoder.embed or DEFAULT_EMBED) + 2 * source.spelling.units
+        case WordsInput() | TokensInput() | CharsInput() | BytesInput() | SubwordsInput():
+            return spec.encoder.embed or DEFAULT_EMBED
+        case SeriesInput():
+            return 1
+        case CategoryInput() | NumberInput():
+            return _static(source) if source.join != "state" else 0
+        case VectorInput() | FramesInput() | KeysInput():
+            return None
+        case _:
+            assert_never(source)
+
+
+def output_width(layer: Layer, cell: Cell | None, inputs: int | None) -> int | None:
+    """Width of the layer's output; None where that is not known."""
+    known = {"units": layer.units, "inputs": inputs, **layer.sizes}
+    one = known.get(cell.output_size) if cell else None
+    both = layer.direction == "bidirectional" and layer.merge == "concat"
+    return 2 * one if one and both else one
 
 
 def _sized(spec: Spec, layers: Iterable[Layer], width: int | None) -> list[Sized]:
@@ -113,13 +161,20 @@ def _decoder_input(spec: Spec, decoder: Decoder) -> int | None:
 
 def _previous(spec: Spec, decoder: Decoder) -> int:
     """Of the last answer, with what is known ahead of the series beside it."""
-    if not any(isinstance(output, ForecastOutput) for output in spec.data.outputs):
+    if not spec.data.is_forecast:
         return decoder.embed or DEFAULT_EMBED
     known = (isinstance(each, SeriesInput) and each.known for each in spec.data.inputs)
     return 1 + sum(known)
 
 
-def _static(source: object) -> int | None:
-    if isinstance(source, CategoryInput):
-        return source.embed
-    return 1 if isinstance(source, NumberInput) else None
+def _static(source: StaticInput) -> int | None:
+    """Width of the vector of an input of whole rows."""
+    match source:
+        case CategoryInput():
+            return source.embed
+        case NumberInput():
+            return 1
+        case VectorInput():
+            return None
+        case _:
+            assert_never(source)

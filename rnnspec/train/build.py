@@ -35,7 +35,7 @@ from rnnspec.plan.facts_file import read_facts
 from rnnspec.plan.names import names_of
 from rnnspec.plan.precision import lost_numbers
 from rnnspec.spec.load import LoadedSpec
-from rnnspec.spec.metrics import default_metric, watched_metrics
+from rnnspec.spec.metrics import default_metric, monitored_metrics
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision, device_of
 from rnnspec.to_torch.threads import computing_with, threads_for
@@ -154,7 +154,7 @@ def _prepared(
     for text in data_notes(plan, facts, valid):
         listener.note(text)
     _tell_new_labels(facts, valid, sources, listener)
-    names = watched_metrics(spec.train, default_metric(spec))
+    names = monitored_metrics(spec.train, default_metric(spec))
     processes.from_first(lambda: check_bleu(names, plan, valid))
     wanted = spec.train.threads or (1 if processes.count > 1 else None)
     threads = threads_for(plan, spec.train.batch, wanted)

@@ -20,7 +20,7 @@ from rnnspec.data.dataset import RowData, StreamData
 from rnnspec.errors import BuildError
 from rnnspec.evaluate.monitor import Watched, watched
 from rnnspec.objective.settings import LossSettings, forcing_at
-from rnnspec.spec.metrics import watched_metrics
+from rnnspec.spec.metrics import monitored_metrics
 from rnnspec.spec.schedules import Plateau
 from rnnspec.to_torch import Model
 from rnnspec.train import checkpoint
@@ -72,7 +72,7 @@ class Trainer:
             listener.warning(why)
         choose_packing(model, settings, self.feed, folder.checkpoint, precision, processes)
         self.stepper = TrainStep(model, settings, precision, processes, loss_settings)
-        names = watched_metrics(settings, self.stepper.objective.loss_settings.monitor)
+        names = monitored_metrics(settings, self.stepper.objective.loss_settings.monitor)
         best, *others = (watched(each, model.plan) for each in names)
         self.watched, self.of_plateau = best, (others or [best])[0]
         self.position = Position()
