@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import cast
 
 from rnnspec import spec as language
+from rnnspec.plan.builder import (
+    Finish,
+    InitialStates,
+    Read,
+    Stack,
+    from_vector,
+    joined,
+    whole,
+    zeros,
+)
+from rnnspec.plan.builder import cell_of as cell_of
 from rnnspec.plan.facts import Facts
 from rnnspec.plan.nodes import Node, Plan, Pool, PoolKind, Recurrent, verify
-from rnnspec.plan.resolve_cells import cell_of
-from rnnspec.plan.resolve_decoder import Written, write_answer
-from rnnspec.plan.resolve_inputs import Read, Sources, joined, read_inputs
+from rnnspec.plan.resolve_decoder import Encoded, write_answer
+from rnnspec.plan.resolve_inputs import Sources, read_inputs
 from rnnspec.plan.resolve_outputs import answer_all
-from rnnspec.plan.resolve_stack import Given, Stack, from_vector, zeros
 from rnnspec.spec.decoder import NoAttention
-
-__all__ = ["cell_of", "resolve"]
 
 
 def resolve(spec: language.Spec, facts: Facts) -> Plan:
@@ -29,13 +37,13 @@ def resolve(spec: language.Spec, facts: Facts) -> Plan:
         case "1:1":
             answer_all(spec, facts, joined("join", [*inputs.beside, *inputs.start], nodes), nodes)
         case "1:N":
-            write_answer(Written(spec, facts, inputs, nodes, []))
+            write_answer(Encoded(spec, facts, inputs, nodes, []))
         case "N:N":
-            answer_all(spec, facts, _steps(spec, inputs), nodes, steps=True)
+            answer_all(spec, facts, _encoded(spec, inputs), nodes, steps=True)
         case "N:M" if spec.decoder is not None:
-            memory = _steps(spec, inputs)
-            write_answer(Written(spec, facts, inputs, nodes, [], _encoder(nodes), memory))
-        case _:
+            memory = _memory(spec, inputs)
+            write_answer(Encoded(spec, facts, inputs, nodes, [], _encoder(nodes), memory))
+        case "N:1" | "N:M":  # without a decoder: a forecast
             pooled = joined("ahead", [_pooled(spec, inputs), *inputs.ahead], nodes)
             answer_all(spec, facts, pooled, nodes)
     return verify(Plan(spec.name, spec.cardinality, tuple(nodes)))
@@ -47,48 +55,36 @@ def _encoder(nodes: list[Node]) -> tuple[Recurrent, ...]:
     return tuple(layer for layer in layers if layer.name.startswith("layers."))
 
 
-def _stack(spec: language.Spec, inputs: Sources) -> tuple[Stack, Read]:
-    """The encoder's stack, still empty, and what its first layer reads."""
+def _encoded(spec: language.Spec, inputs: Sources, finish: Finish = whole) -> Read:
+    """The encoder's layers over all inputs."""
     nodes = inputs.nodes
     source = joined("join", [*inputs.sequences, *inputs.beside], nodes)
-    given: Given = zeros
+    initial: InitialStates = zeros
     if inputs.start:
-        given = from_vector(joined("start", inputs.start, nodes), nodes)
-    return Stack(spec, "encoder", "layers", nodes, given), source
+        initial = from_vector(joined("start", inputs.start, nodes), nodes)
+    return Stack(spec, "encoder", "layers", nodes, initial).built(source, finish)
 
 
-def _steps(spec: language.Spec, inputs: Sources) -> Read:
-    """The encoder's output at every step."""
-    stack, read = _stack(spec, inputs)
-    *before, (place, last) = stack.expanded()
-    for index, layer in before:
-        node = stack.recurrent(index, layer, read)
-        read = stack.after(index, layer, node, Read(node.name, node.width))
-    node = stack.recurrent(place, last, read)
-    read = Read(node.name, node.width)
-    decoder = spec.decoder
-    if decoder is not None and isinstance(decoder.attention, NoAttention):
-        return read  # only the states of the last layer are read, not what follows it
-    return stack.after(place, last, node, read)
+def _memory(spec: language.Spec, inputs: Sources) -> Read:
+    """The encoder's output at every step, for a decoder."""
+    assert spec.decoder is not None, "no decoder reads the steps"
+    if isinstance(spec.decoder.attention, NoAttention):
+        # Only the states of the last layer are read, not what follows it.
+        return _encoded(spec, inputs, lambda read, after: read)
+    return _encoded(spec, inputs)
 
 
 def _pooled(spec: language.Spec, inputs: Sources) -> Read:
     """One vector of all steps of the encoder."""
-    stack, read = _stack(spec, inputs)
-    *before, (place, last) = stack.expanded()
-    for index, layer in before:
-        node = stack.recurrent(index, layer, read)
-        read = stack.after(index, layer, node, Read(node.name, node.width))
-    node = stack.recurrent(place, last, read)
-    read = Read(node.name, node.width)
-    if isinstance(spec.pooling, language.LastPooling) and last.skip == "none":
-        # The ends of the directions must be told before they are merged; and what follows a layer
-        # step by step is then computed for one step only.
-        return stack.after(place, last, node, _pool(spec, read, inputs.nodes))
-    return _pool(spec, stack.after(place, last, node, read), inputs.nodes)
+    pool = partial(_pool, spec, inputs.nodes)
+    if isinstance(spec.pooling, language.LastPooling) and spec.encoder.layers[-1].skip == "none":
+        # The ends of the directions are in different places until they are merged; and what follows
+        # a layer step by step is then computed for one step only.
+        return _encoded(spec, inputs, lambda read, after: after(pool(read)))
+    return pool(_encoded(spec, inputs))
 
 
-def _pool(spec: language.Spec, read: Read, nodes: list[Node]) -> Read:
+def _pool(spec: language.Spec, nodes: list[Node], read: Read) -> Read:
     pooling = spec.pooling
     units = 0
     if isinstance(pooling, language.AttentionPooling):

@@ -9,6 +9,7 @@ from typing import cast
 from rnnspec import spec as language
 from rnnspec.cells import Cell
 from rnnspec.errors import DataError
+from rnnspec.plan.builder import Read, Stack, dropped, joined
 from rnnspec.plan.facts import UNKNOWN_ID, Facts, TextFacts, Vocabulary
 from rnnspec.plan.nodes import (
     ATTENTIONS,
@@ -31,18 +32,19 @@ from rnnspec.plan.nodes import (
     TextOutput,
     TokensInput,
 )
-from rnnspec.plan.resolve_inputs import Read, Sources, dropped, joined
+from rnnspec.plan.resolve_inputs import Sources
 from rnnspec.plan.resolve_outputs import forecast_output
-from rnnspec.plan.resolve_stack import Stack
 from rnnspec.spec import decoder as kinds
 from rnnspec.spec.encoder import DEFAULT_EMBED
 from rnnspec.spec.search import BeamSearch, SampleSearch, TimesInput
+from rnnspec.spec.widths import sized
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What the decoder of a spec is made from: `encoder` its recurrent layers, `memory` the
-    sequence they give, both missing in 1:N; `nodes` of the plan so far, `body` of the decoder."""
+class Encoded:
+    """What the decoder of a spec is built from: the recurrent layers of the `encoder` and the
+    sequence `memory` that they give, both missing in 1:N; `nodes` of the plan so far, to which the
+    decoder is added, and nodes of its `body` so far."""
 
     spec: language.Spec
     facts: Facts
@@ -58,30 +60,30 @@ class Written:
         return self.spec.decoder
 
 
-def write_answer(written: Written) -> None:
+def write_answer(encoded: Encoded) -> None:
     """Adds the decoder and the output of the spec to the nodes. Raises DataError."""
-    spec = written.spec
+    spec = encoded.spec
     (target,) = spec.data.outputs
     if isinstance(target, language.ForecastOutput):
         past = f"input.{target.column}"
-        written.body.append(PreviousNumber("decoder.previous", past))
-        read = _run(written, Read("decoder.previous", 1))
-        ahead = forecast_output(target, "decoder", written.nodes)
-        written.body.append(
+        encoded.body.append(PreviousNumber("decoder.previous", past))
+        read = _run(encoded, Read("decoder.previous", 1))
+        ahead = forecast_output(target, "decoder", encoded.nodes)
+        encoded.body.append(
             Dense("decoder.answer", read.name, read.width, ahead.parameters, "none")
         )
-        written.nodes.extend([_decoder(written, target.horizon), ahead])
+        encoded.nodes.extend([_decoder(encoded, target.horizon), ahead])
         return
-    known = written.facts.outputs[target.column]
+    known = encoded.facts.outputs[target.column]
     assert isinstance(known, TextFacts)
-    size, settings = len(known.vocabulary), written.settings
+    size, settings = len(known.vocabulary), encoded.settings
     width = settings.embed or DEFAULT_EMBED
-    written.body.append(Previous("decoder.previous", size))
-    written.body.append(Embed("decoder.embed", "decoder.previous", size, width, pad=False))
+    encoded.body.append(Previous("decoder.previous", size))
+    encoded.body.append(Embed("decoder.embed", "decoder.previous", size, width, pad=False))
     embedded = Read("decoder.embed", width)
     read = _run(
-        written,
-        dropped("decoder.embed.dropout", settings.embed_dropout, embedded, written.body),
+        encoded,
+        dropped("decoder.embed.dropout", settings.embed_dropout, embedded, encoded.body),
     )
     tied = "decoder.embed" if settings.tied else ""
     if tied and read.width != width:
@@ -89,54 +91,54 @@ def write_answer(written: Written) -> None:
             f"decoder.tied: the scores are made of {read.width} numbers and the learned vectors"
             f" are {width} wide; set decoder.hidden or decoder.embed so that they are equal"
         )
-    written.body.append(Scores("decoder.scores", read.name, read.width, size, tied))
+    encoded.body.append(Scores("decoder.scores", read.name, read.width, size, tied))
     copies, name, column = "", f"output.{target.column}", target.column
     if settings.copy_from is not None:
-        copies = _copy(written, settings.copy_from, read, column, known.vocabulary)
+        copies = _copy(encoded, settings.copy_from, read, column, known.vocabulary)
     assert isinstance(target, language.WordsOutput | language.CharsOutput | language.TokensOutput)
     search = search_of(settings, known, column, bool(copies))
     end = TextOutput(name, "decoder", column, target.as_, size, search, copies=copies)
-    written.nodes.extend([_decoder(written, 0), end])
+    encoded.nodes.extend([_decoder(encoded, 0), end])
 
 
-def _decoder(written: Written, steps: int) -> Decoder:
-    own = {node.name for node in written.body}
-    read = (name for node in written.body for name in node.sources() if name not in own)
-    return Decoder("decoder", tuple(written.body), tuple(dict.fromkeys(read)), steps)
+def _decoder(encoded: Encoded, steps: int) -> Decoder:
+    own = {node.name for node in encoded.body}
+    read = (name for node in encoded.body for name in node.sources() if name not in own)
+    return Decoder("decoder", tuple(encoded.body), tuple(dict.fromkeys(read)), steps)
 
 
-def _run(written: Written, previous: Read) -> Read:
+def _run(encoded: Encoded, previous: Read) -> Read:
     """The body from what was answered before to what the scores are made of."""
-    settings, body = written.settings, written.body
+    settings, body = encoded.settings, encoded.body
     attention = not isinstance(settings.attention, kinds.NoAttention)
-    beside = [previous, *written.inputs.ahead]
-    if not written.encoder:
-        beside += written.inputs.beside
+    beside = [previous, *encoded.inputs.ahead]
+    if not encoded.encoder:
+        beside += encoded.inputs.beside
     width = sum(read.width for read in beside) + settings.input_feeding * (settings.hidden or 0)
     if attention and settings.attend == "before":
-        assert written.memory is not None
-        width += written.memory.width
-    width = _top_width(written, width)
+        assert encoded.memory is not None
+        width += encoded.memory.width
+    # Of the last layer's output, without what is fed back to the first one.
+    top_width = sized(encoded.spec, settings.layers, width)[-1].output
+    assert top_width is not None, "all cells are right"
+    width = top_width
     if attention and settings.attend == "before":
         body.append(Delayed("decoder.before", _TOP, width))
-        beside.append(_attend(written, Read("decoder.before", width)))
+        beside.append(_attend(encoded, Read("decoder.before", width)))
     hidden = settings.hidden or (width if attention else 0)
     if settings.input_feeding:
         body.append(Delayed("decoder.fed", _FED, hidden or width))
         beside.append(Read("decoder.fed", hidden or width))
     read = joined("decoder.inputs", beside, body)
-    stack = Stack(written.spec, "decoder", "decoder.layers", body, _Starts(written))
-    for index, layer in stack.expanded():
-        node = stack.recurrent(index, layer, read)
-        read = stack.after(index, layer, node, Read(node.name, node.width))
-    top = read
+    initial = _InitialStates(encoded)
+    top = read = Stack(encoded.spec, "decoder", "decoder.layers", body, initial).built(read)
     if attention:
-        assert written.memory is not None
-        found = Read("decoder.context", written.memory.width)
+        assert encoded.memory is not None
+        found = Read("decoder.context", encoded.memory.width)
         if settings.attend == "after":
-            found = _attend(written, top)
+            found = _attend(encoded, top)
         elif settings.context_dropout:
-            found = Read("decoder.context.dropout", written.memory.width)
+            found = Read("decoder.context.dropout", encoded.memory.width)
         read = joined("decoder.joined", [top, found], body)
     if hidden:
         body.append(Dense("decoder.hidden", read.name, read.width, hidden, "tanh"))
@@ -155,21 +157,9 @@ def _name_delayed(body: list[Node], names: dict[str, str]) -> None:
             body[place] = Delayed(node.name, names[node.source], node.width)
 
 
-def _top_width(written: Written, width: int) -> int:
-    """Width of the last layer's output, of layers that read `width` numbers, without what is fed
-    back to them: forward layers, so that of its cell."""
-    from rnnspec.plan.resolve_cells import cell_of
-
-    for layer in written.settings.layers:
-        cell = cell_of(written.spec, layer.cell)
-        for _ in range(layer.repeat):
-            width = cell.sizes(width, layer.units, dict(layer.sizes))[cell.output_size]
-    return width
-
-
-def _attend(written: Written, query: Read) -> Read:
+def _attend(encoded: Encoded, query: Read) -> Read:
     """The attention node, and dropout of what it found."""
-    settings, memory = written.settings, written.memory
+    settings, memory = encoded.settings, encoded.memory
     assert memory is not None, "attention needs an encoder"
     chosen = settings.attention
     units = getattr(chosen, "units", None) or query.width
@@ -183,7 +173,7 @@ def _attend(written: Written, query: Read) -> Read:
             f"decoder.attention.multi_head: {units} units cannot be shared by {chosen.heads} heads"
         )
     kind = cast(AttentionKind, chosen.name)  # the options have these names
-    written.body.append(
+    encoded.body.append(
         Attend(
             name="decoder.context",
             source=query.name,
@@ -200,37 +190,37 @@ def _attend(written: Written, query: Read) -> Read:
     )
     found = Read("decoder.context", memory.width)
     name = "decoder.context.dropout"
-    return dropped(name, settings.context_dropout, found, written.body)
+    return dropped(name, settings.context_dropout, found, encoded.body)
 
 
 @dataclass(frozen=True, slots=True)
-class _Starts:
-    """Gives the states before the first step: see `rnnspec.plan.resolve_stack.Given`."""
+class _InitialStates:
+    """The states before the first step: see `rnnspec.plan.builder.InitialStates`."""
 
-    written: Written
+    encoded: Encoded
 
     def __call__(
         self, name: str, cell: Cell, widths: dict[str, int]
     ) -> tuple[InitialState, tuple[str, ...]]:
-        chosen = self.written.settings.start_from
+        chosen = self.encoded.settings.start_from
         if isinstance(chosen, kinds.LearnedStart):
             return "learned", ()
         if isinstance(chosen, kinds.ZeroStart):
             return "zeros", ()
-        if not self.written.encoder:
+        if not self.encoded.encoder:
             return self._from_vectors(name, widths)
         layer = self._layer(int(name.rpartition(".")[2]))
         return "given", tuple(self._state(layer, name, state, w) for state, w in widths.items())
 
     def _layer(self, number: int) -> Recurrent:
         """The encoder's layer of the same number where both have as many, else its last."""
-        encoder = self.written.encoder
-        count = sum(layer.repeat for layer in self.written.settings.layers)
+        encoder = self.encoded.encoder
+        count = sum(layer.repeat for layer in self.encoded.settings.layers)
         return encoder[number] if len(encoder) == count else encoder[-1]
 
     def _state(self, layer: Recurrent, name: str, state: str, width: int) -> str:
         """The node that gives one state of the decoder's layer `name`."""
-        chosen, nodes = self.written.settings.start_from, self.written.nodes
+        chosen, nodes = self.encoded.settings.start_from, self.encoded.nodes
         of = state if state in layer.cell.states else next(iter(layer.cell.states))
         final = FinalState(f"{layer.name}.final.{of}", layer.name, of)
         if final not in nodes:
@@ -248,43 +238,43 @@ class _Starts:
     def _from_vectors(
         self, name: str, widths: dict[str, int]
     ) -> tuple[InitialState, tuple[str, ...]]:
-        inputs = self.written.inputs
+        inputs = self.encoded.inputs
         of = inputs.start
-        if isinstance(self.written.settings.start_from, kinds.DenseStart):
+        if isinstance(self.encoded.settings.start_from, kinds.DenseStart):
             of = of or inputs.beside
         if not of:
             return "zeros", ()
-        if not any(node.name == "start" for node in self.written.nodes):
-            source = joined("start", of, self.written.nodes)
+        if not any(node.name == "start" for node in self.encoded.nodes):
+            source = joined("start", of, self.encoded.nodes)
         else:
             source = Read("start", sum(read.width for read in of))
         names = [self._dense(f"{name}.start.{s}", source, w) for s, w in widths.items()]
         return "given", tuple(names)
 
     def _dense(self, name: str, source: Read, width: int) -> str:
-        chosen = self.written.settings.start_from
+        chosen = self.encoded.settings.start_from
         activation = chosen.activation if isinstance(chosen, kinds.DenseStart) else "tanh"
         node = Dense(name, source.name, source.width, width, activation)
-        self.written.nodes.append(node)
+        self.encoded.nodes.append(node)
         return name
 
 
-def _copy(written: Written, column: str, gate: Read, answers: str, vocabulary: Vocabulary) -> str:
+def _copy(encoded: Encoded, column: str, gate: Read, answers: str, vocabulary: Vocabulary) -> str:
     """Mixes what may be copied into the scores; the name of the input of it."""
     place, steps = next(
         (at, n)
-        for at, n in enumerate(written.nodes)
+        for at, n in enumerate(encoded.nodes)
         if isinstance(n, TokensInput) and n.column == column
     )
     size, name = len(vocabulary), f"{steps.name}.copies"
-    tokens = dict.fromkeys(written.settings.strategy.banned)
+    tokens = dict.fromkeys(encoded.settings.strategy.banned)
     numbers = zip(tokens, vocabulary.numbers(list(tokens)), strict=True)
     banned = tuple(token for token, number in numbers if number == UNKNOWN_ID)
     copies = CopiesInput(name, column, steps.name, steps.kind, answers, size, banned)
-    written.nodes.insert(place + 1, copies)
+    encoded.nodes.insert(place + 1, copies)
     scores, context = "decoder.scores", "decoder.context"
     mix = CopyMix("decoder.copy", scores, gate.name, gate.width, context, name, size)
-    written.body.append(mix)
+    encoded.body.append(mix)
     return name
 
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rnnspec import spec as language
-from rnnspec.cells import Cell
 from rnnspec.errors import DataError
+from rnnspec.plan.builder import Read, cell_of, dropped, joined
 from rnnspec.plan.facts import ClassFacts, Facts, NumericFacts, TextFacts
 from rnnspec.plan.nodes import (
     CategoryInput,
     CharactersInput,
-    Dropout,
     Elapsed,
     Embed,
     FramesInput,
     FutureInput,
-    Join,
     KeysInput,
     Node,
     PerStep,
@@ -27,16 +25,7 @@ from rnnspec.plan.nodes import (
     VectorInput,
     WindowMoments,
 )
-from rnnspec.plan.resolve_cells import cell_of
 from rnnspec.spec.encoder import DEFAULT_EMBED, given_columns
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A value that the rest of the model reads: a node and how wide it is."""
-
-    name: str
-    width: int
 
 
 @dataclass(slots=True)
@@ -77,22 +66,6 @@ def read_inputs(spec: language.Spec, facts: Facts) -> Sources:
         else:
             found.sequences.append(_tokens(spec, source, facts, found.nodes))
     return found
-
-
-def joined(name: str, reads: list[Read], nodes: list[Node]) -> Read:
-    """All of `reads` side by side, as one node."""
-    if len(reads) == 1:
-        return reads[0]
-    nodes.append(Join(name, tuple(read.name for read in reads)))
-    return Read(name, sum(read.width for read in reads))
-
-
-def dropped(name: str, rate: float, read: Read, nodes: list[Node], whole: bool = False) -> Read:
-    """`read` after dropout at `rate`, if that is any."""
-    if not rate:
-        return read
-    nodes.append(Dropout(name, read.name, rate, whole))
-    return Read(name, read.width)
 
 
 def _tokens(
@@ -138,7 +111,7 @@ def _spelled(
     nodes.append(Embed(f"{prefix}.embed", name, size, spelling.embed))
     read = Read(f"{prefix}.embed", spelling.embed)
     read = dropped(f"{prefix}.dropout", spelling.dropout, read, nodes)
-    cell: Cell = cell_of(spec, spelling.cell)
+    cell = cell_of(spec, spelling.cell)
     layer = Recurrent(
         f"{prefix}.layer", read.name, cell, read.width, spelling.units, "bidirectional"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rnnspec import spec as language
+from rnnspec.plan.builder import Read, dropped
 from rnnspec.plan.facts import ClassFacts, ColumnFacts, Facts, NumericFacts, TextFacts
 from rnnspec.plan.nodes import (
     ClassOutput,
@@ -15,7 +16,6 @@ from rnnspec.plan.nodes import (
     Output,
     SeriesInput,
 )
-from rnnspec.plan.resolve_inputs import Read, dropped
 from rnnspec.spec.outputs import QuantilesDistribution
 
 

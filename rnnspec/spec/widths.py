@@ -95,7 +95,7 @@ def output_width(layer: Layer, cell: Cell | None, inputs: int | None) -> int | N
     return 2 * one if one and both else one
 
 
-def _sized(spec: Spec, layers: Iterable[Layer], width: int | None) -> list[Sized]:
+def sized(spec: Spec, layers: Iterable[Layer], width: int | None) -> list[Sized]:
     """`layers` one after another, the first of which reads `width` numbers."""
     found = []
     for index, layer in enumerate(layers):
@@ -108,7 +108,7 @@ def _sized(spec: Spec, layers: Iterable[Layer], width: int | None) -> list[Sized
 
 
 def encoder_layers(spec: Spec) -> list[Sized]:
-    return _sized(spec, spec.encoder.layers, input_width(spec))
+    return sized(spec, spec.encoder.layers, input_width(spec))
 
 
 def memory_width(spec: Spec) -> int | None:
@@ -118,7 +118,7 @@ def memory_width(spec: Spec) -> int | None:
 
 
 def decoder_layers(spec: Spec, decoder: Decoder) -> list[Sized]:
-    return _sized(spec, decoder.layers, _decoder_input(spec, decoder))
+    return sized(spec, decoder.layers, _decoder_input(spec, decoder))
 
 
 def top_width(spec: Spec, decoder: Decoder) -> int | None:
@@ -137,13 +137,13 @@ def fed_without_end(spec: Spec, decoder: Decoder) -> bool:
     if not decoder.input_feeding or decoder.hidden is not None:
         return False
     return _own_width(spec, decoder) is None and all(
-        layer.cell is not None for layer in _sized(spec, decoder.layers, None)
+        layer.cell is not None for layer in sized(spec, decoder.layers, None)
     )
 
 
 def _own_width(spec: Spec, decoder: Decoder) -> int | None:
     """Of the last layer's output where it does not depend on what the first one reads."""
-    return _sized(spec, decoder.layers, None)[-1].output
+    return sized(spec, decoder.layers, None)[-1].output
 
 
 def _decoder_input(spec: Spec, decoder: Decoder) -> int | None:

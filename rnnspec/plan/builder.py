@@ -1,20 +1,23 @@
-"""Recurrent layers and what stands around them, of an encoder or in the body of a decoder."""
+"""What the parts of a plan are built with: values that are read, cells, and stacks of layers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from rnnspec import spec as language
-from rnnspec.cells import Cell
+from rnnspec.cells import Cell, builtin_cell, builtin_names, compile_cell
 from rnnspec.cells.graph import parameter_roles
 from rnnspec.cells.initializers import Constant, Initializer
 from rnnspec.errors import DataError
 from rnnspec.plan.nodes import (
     Dense,
+    Dropout,
     Elapsed,
     Highway,
     InitialState,
+    Join,
     Merge,
     Node,
     Normalize,
@@ -22,48 +25,90 @@ from rnnspec.plan.nodes import (
     Residual,
     VectorInput,
 )
-from rnnspec.plan.resolve_cells import cell_of
-from rnnspec.plan.resolve_inputs import Read, dropped
+from rnnspec.spec.cell import source_of
 from rnnspec.spec.check_layers import unequal_widths
 from rnnspec.spec.encoder import GivenState, LearnedState
 from rnnspec.spec.init import start_of
 
-Given = Callable[[str, Cell, dict[str, int]], tuple[InitialState, tuple[str, ...]]]
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A value that the rest of the model reads: the name of its node, and its width."""
+
+    name: str
+    width: int
+
+
+def joined(name: str, reads: list[Read], nodes: list[Node]) -> Read:
+    """All of `reads` side by side, as one node."""
+    if len(reads) == 1:
+        return reads[0]
+    nodes.append(Join(name, tuple(read.name for read in reads)))
+    return Read(name, sum(read.width for read in reads))
+
+
+def dropped(
+    name: str, rate: float, read: Read, nodes: list[Node], per_sequence: bool = False
+) -> Read:
+    """`read` after dropout at `rate`, if it is above 0."""
+    if not rate:
+        return read
+    nodes.append(Dropout(name, read.name, rate, per_sequence))
+    return Read(name, read.width)
+
+
+def cell_of(spec: language.Spec, name: str) -> Cell:
+    """The compiled cell that a layer's `cell: name` means."""
+    if name in builtin_names():
+        return builtin_cell(name)
+    return compile_cell(source_of(name, spec.cells[name]))
+
+
+InitialStates = Callable[[str, Cell, dict[str, int]], tuple[InitialState, tuple[str, ...]]]
 """From a layer's name, its cell and the widths of its states to the states before the first step
 and the nodes that give them."""
+Finish = Callable[[Read, Callable[[Read], Read]], Read]
+"""From the output of the last recurrent layer, and the function that adds what follows that layer,
+to the value of the whole stack."""
+
+
+def whole(read: Read, after: Callable[[Read], Read]) -> Read:
+    """The last layer with all that follows it."""
+    return after(read)
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Where the layers of `part` ("encoder" or "decoder") go: after what is in `nodes`, called
-    `prefix.0`, `prefix.1`, …; `given` says what states they start from."""
+    """The layers of `part` ("encoder" or "decoder") of a spec, which are added to `nodes` as
+    `prefix.0`, `prefix.1`, …; `initial` gives the states of those that choose none themselves."""
 
     spec: language.Spec
     part: str
     prefix: str
     nodes: list[Node]
-    given: Given
+    initial: InitialStates
 
-    @property
-    def layers(self) -> tuple[language.Layer, ...]:
+    def built(self, read: Read, finish: Finish = whole) -> Read:
+        """Adds the layers one after another, each as often as it repeats; the first one reads
+        `read`. Raises DataError."""
         of = self.spec.decoder if self.part == "decoder" else self.spec.encoder
         assert of is not None, f"the spec has no {self.part}"
-        return of.layers
+        layers = [(i, layer) for i, layer in enumerate(of.layers) for _ in range(layer.repeat)]
+        for number, (index, layer) in enumerate(layers):
+            node = self._recurrent(f"{self.prefix}.{number}", index, layer, read)
+            after = partial(self._after, index, layer, node)
+            last = number == len(layers) - 1
+            read = (finish if last else whole)(Read(node.name, node.width), after)
+        return read
 
-    def expanded(self) -> list[tuple[int, language.Layer]]:
-        """Every layer with its place in the spec, those that repeat once for each time."""
-        return [(i, layer) for i, layer in enumerate(self.layers) for _ in range(layer.repeat)]
-
-    def recurrent(self, index: int, layer: language.Layer, source: Read) -> Recurrent:
+    def _recurrent(self, name: str, index: int, layer: language.Layer, source: Read) -> Recurrent:
         """The node of one layer, added to the nodes."""
         cell = cell_of(self.spec, layer.cell)
-        count = sum(n.name.startswith(f"{self.prefix}.") for n in self._layers())
-        name = f"{self.prefix}.{count}"
         elapsed = [node.name for node in self.nodes if isinstance(node, Elapsed)]
         sizes = tuple((size, layer.sizes[size]) for size in cell.own_sizes)
         extents = cell.sizes(source.width, layer.units, dict(sizes))
         widths = {state: extents[size] for state, (size,) in cell.states.items()}
-        initial, given = self._initial(index, layer, cell, name, widths)
+        initial, given = self._initial_states(index, layer, cell, name, widths)
         node = Recurrent(
             name=name,
             source=source.name,
@@ -83,7 +128,7 @@ class Stack:
         self.nodes.append(node)
         return node
 
-    def after(self, index: int, layer: language.Layer, node: Recurrent, read: Read) -> Read:
+    def _after(self, index: int, layer: language.Layer, node: Recurrent, read: Read) -> Read:
         """What follows a recurrent node, on sequences or on the pooled vector."""
         nodes, width = self.nodes, read.width
         if layer.merge != "concat":
@@ -92,14 +137,11 @@ class Stack:
         if layer.norm == "layer":
             nodes.append(Normalize(f"{node.name}.norm", read.name, read.width))
             read = Read(f"{node.name}.norm", read.width)
-        whole = layer.dropout_per == "sequence"
-        read = dropped(f"{node.name}.dropout", layer.dropout, read, nodes, whole)
+        per_sequence = layer.dropout_per == "sequence"
+        read = dropped(f"{node.name}.dropout", layer.dropout, read, nodes, per_sequence)
         return self._skip(index, layer, node, read) if layer.skip != "none" else read
 
-    def _layers(self) -> list[Recurrent]:
-        return [node for node in self.nodes if isinstance(node, Recurrent)]
-
-    def _initial(
+    def _initial_states(
         self, index: int, layer: language.Layer, cell: Cell, name: str, widths: dict[str, int]
     ) -> tuple[InitialState, tuple[str, ...]]:
         chosen = layer.initial_state
@@ -109,7 +151,7 @@ class Stack:
             self._check_given(index, chosen.value, cell, widths)
             others = len(cell.states) - 1
             return "given", (f"input.{chosen.value}", *("" for _ in range(others)))
-        return self.given(name, cell, widths)
+        return self.initial(name, cell, widths)
 
     def _check_given(self, index: int, column: str, cell: Cell, widths: dict[str, int]) -> None:
         """The column of an initial state is as wide as the state."""
@@ -144,7 +186,7 @@ def zeros(name: str, cell: Cell, widths: dict[str, int]) -> tuple[InitialState, 
     return "zeros", ()
 
 
-def from_vector(source: Read, nodes: list[Node]) -> Given:
+def from_vector(source: Read, nodes: list[Node]) -> InitialStates:
     """Each state through a tanh layer of its own from one vector of the row."""
 
     def given(
@@ -160,7 +202,8 @@ def from_vector(source: Read, nodes: list[Node]) -> Given:
 
 
 def _starts(layer: language.Layer, cell: Cell) -> dict[str, Initializer]:
-    """Starts that the layer chooses: of parameters of which the cell itself says nothing."""
+    """The initializers that the layer chooses, for parameters whose initializer the cell leaves
+    open."""
     found: dict[str, Initializer] = {}
     by_role = {role: init for role, init in layer.init if init is not None}
     for name, role in parameter_roles(cell).items():
