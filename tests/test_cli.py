@@ -18,7 +18,7 @@ from rnnspec.cells import identify
 from rnnspec.cli.app import app
 from rnnspec.cli.terminal import problem_text, table
 from rnnspec.errors import SpecError
-from rnnspec.plan.resolve import cell_of
+from rnnspec.plan.builder import cell_of
 from rnnspec.source.problems import Problem, Span
 from rnnspec.spec.load import load_spec
 from tests.cli import right, rnnspec, write_world, wrong

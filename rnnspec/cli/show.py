@@ -159,7 +159,7 @@ def _cell_page(
     """
     from rnnspec.cells import builtin_cell, builtin_names
     from rnnspec.cells.page import page
-    from rnnspec.plan.resolve import cell_of
+    from rnnspec.plan.builder import cell_of
     from rnnspec.source.problems import did_you_mean
 
     known = (*builtin_names(), *(spec.cells if spec else ()))

@@ -16,7 +16,6 @@ from rnnspec.plan.builder import (
     whole,
     zeros,
 )
-from rnnspec.plan.builder import cell_of as cell_of
 from rnnspec.plan.facts import Facts
 from rnnspec.plan.nodes import Node, Plan, Pool, PoolKind, Recurrent, verify
 from rnnspec.plan.resolve_decoder import Encoded, write_answer
