@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnnspec.plan import Plan
-from rnnspec.plan.names import PARTS, answer_name
+from rnnspec.plan.names import answer_name
 from rnnspec.plan.nodes import (
     ClassOutput,
     ForecastOutput,
@@ -20,6 +20,7 @@ from rnnspec.plan.nodes import (
     TextOutput,
 )
 from rnnspec.reference.outputs import point_of
+from rnnspec.spec.check_names import PARTS
 from rnnspec.to_torch import Model
 from tests.kinds import Batch
 

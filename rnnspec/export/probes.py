@@ -28,8 +28,9 @@ from rnnspec.plan.nodes import (
     TokensInput,
     VectorInput,
 )
-from rnnspec.run.feeds import Feeds, feeds_of
+from rnnspec.run.feeds import Feeds
 from rnnspec.run.interface import InputColumn, interface
+from rnnspec.run.parse import feeds_of
 
 UNKNOWN_SHARE = 0.1
 """Share of tokens and labels that stand in no vocabulary."""

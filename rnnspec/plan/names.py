@@ -3,24 +3,8 @@
 from __future__ import annotations
 
 from rnnspec.plan.facts import UNKNOWN_ID, ClassFacts, ColumnFacts, Facts, TextFacts
-from rnnspec.plan.nodes import (
-    CategoryInput,
-    CharactersInput,
-    ClassOutput,
-    CopiesInput,
-    ForecastOutput,
-    FramesInput,
-    Input,
-    KeysInput,
-    LabelsOutput,
-    NumericOutput,
-    Output,
-    Plan,
-    SeriesInput,
-    TextOutput,
-    TokensInput,
-)
-from rnnspec.spec.check_names import PARTS as PARTS
+from rnnspec.plan.kinds import INPUT_TRAITS, OUTPUT_TRAITS
+from rnnspec.plan.nodes import Input, Output, Plan, TextOutput, TokensInput
 
 END, UNKNOWN = "<end>", "<unknown>"
 """Names of the first two numbers of a vocabulary where a token of it has to be named."""
@@ -29,13 +13,10 @@ TOKENIZER_FILE = "tokenizer.json"
 SEED = "seed"
 """The input `[batch]` of a model that draws its answers."""
 
-Sequence = TokensInput | FramesInput | KeysInput | SeriesInput
-"""Inputs on the time axis that all sequences of a model share."""
 
-
-def first_sequence(plan: Plan) -> Sequence | None:
+def first_sequence(plan: Plan) -> Input | None:
     """The input whose lengths are those of the time axis."""
-    return next((node for node in plan.inputs if isinstance(node, Sequence)), None)
+    return next((node for node in plan.inputs if INPUT_TRAITS[type(node)].steps), None)
 
 
 def splits_text(node: Input, ids: bool) -> bool:
@@ -51,25 +32,15 @@ def lengths_name(plan: Plan, ids: bool) -> str:
 
 
 def input_names(plan: Plan, node: Input, ids: bool) -> tuple[str, ...]:
-    """The inputs that stand for `node`, without those of lengths of the time axis. The characters
-    of texts, and what may be copied of them, are none: the model finds them."""
-    match node:
-        case CharactersInput():
-            return (node.key, f"{node.key}.lengths") if ids else ()
-        case CopiesInput():
-            return (node.key,) if ids else ()
-        case TokensInput() | CategoryInput():
-            return (f"{node.column}.ids",) if ids else (node.column,)
-        case _:
-            return (node.key,)
+    """The inputs that stand for `node`, without the lengths of the time axis. The characters of
+    texts, and what may be copied of them, have none without `ids`: the model finds them."""
+    return INPUT_TRAITS[type(node)].names(node, ids)
 
 
 def answer_name(plan: Plan, node: Output) -> str:
-    """The output with the answer itself: its column, and more where an input has the same."""
-    if isinstance(node, ClassOutput | LabelsOutput | NumericOutput) and node.ahead:
-        return f"{node.column}.next"
-    if isinstance(node, ForecastOutput):
-        return f"{node.column}.forecast"
+    """The output with the answer itself: its column, and more where an input has the same name."""
+    if suffix := OUTPUT_TRAITS[type(node)].suffix(node):
+        return f"{node.column}{suffix}"
     read = {name for each in plan.inputs for name in (each.column, each.key)}
     return f"{node.column}.answer" if node.column in read else node.column
 
@@ -81,18 +52,7 @@ def draws(node: Output) -> bool:
 
 def output_names(plan: Plan, node: Output, ids: bool, attention: bool = False) -> tuple[str, ...]:
     """All outputs that stand for `node`, the answer itself first."""
-    name = answer_name(plan, node)
-    match node:
-        case ClassOutput() | LabelsOutput():
-            return (name, f"{name}.probabilities")
-        case NumericOutput():
-            return (name,)
-        case TextOutput():
-            told = (f"{name}.ids", f"{name}.lengths") if ids else (name,)
-            weights = (f"{name}.attention",) if attention else ()
-            return (*told, f"{name}.scores", *weights)
-        case ForecastOutput():
-            return (name, *(f"{name}.{part}" for part in PARTS[node.distribution]))
+    return OUTPUT_TRAITS[type(node)].names(node, answer_name(plan, node), ids, attention)
 
 
 def labels_of(facts: Facts, column: str) -> tuple[str, ...]:

@@ -16,15 +16,16 @@ Keys of the metadata of a model file:
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
 from rnnspec.plan.copies import copied_column
 from rnnspec.plan.facts import Facts
-from rnnspec.plan.names import answer_name, input_names, labels_of, output_names
+from rnnspec.plan.kinds import INPUT_TRAITS
+from rnnspec.plan.names import answer_name, draws, input_names, labels_of, output_names
 from rnnspec.plan.nodes import (
     CategoryInput,
     CharactersInput,
@@ -57,12 +58,8 @@ OutputKind = Literal[
     "class", "tags", "labels", "keys", "number", "vector", "frames", "text", "tokens", "ids",
     "forecast",
 ]  # fmt: skip
-TEXTS = ("words", "chars", "bytes")
-"""Kinds of one text a row."""
 LABELLED = ("class", "tags", "labels", "keys")
 """Kinds that answer labels."""
-STEPS = (*TEXTS, "subwords", "tokens", "ids", "copies", "keys", "key_ids", "frames", "series")
-"""Kinds of which all must have as many steps in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +146,7 @@ def interface(plan: Plan, facts: Facts, ids: bool = False) -> Interface:
     read = (node for node in plan.inputs if input_names(plan, node, ids))
     return Interface(
         tuple(_input(plan, node, ids) for node in read),
-        tuple(_output(plan, node, facts, ids) for node in plan.outputs),
+        tuple(_OUTPUTS[type(node)](plan, node, facts, ids) for node in plan.outputs),
     )
 
 
@@ -165,67 +162,95 @@ def read_interface(metadata: Mapping[str, str]) -> Interface:
 
 def _input(plan: Plan, node: Input, ids: bool) -> InputColumn:
     name = input_names(plan, node, ids)[0]
-    missing = getattr(node, "missing", "error") != "error"
-
-    def column(kind: InputKind, width: int | None = None) -> InputColumn:
-        told = node.column if isinstance(node, TokensInput | CategoryInput) else node.key
-        double = getattr(node, "double", False)
-        return InputColumn(told, kind, width, missing, "" if name == told else name, double=double)
-
-    match node:
-        case TokensInput():
-            return column(_text_kind(node, ids), node.size if ids else None)
-        case CharactersInput():
-            return column("characters", node.size)
-        case CopiesInput():
-            return column("copies", node.size)
-        case CategoryInput():
-            return column("category_id", node.size) if ids else column("category")
-        case KeysInput():
-            return column("key_ids" if ids else "keys", node.size)
-        case FramesInput():
-            return replace(column("frames", node.width), elapsed=node.elapsed)
-        case SeriesInput():
-            return column("series")
-        case FutureInput():
-            return column("future", node.horizon)
-        case VectorInput():
-            return column("number" if node.single else "vector", node.width)
+    column = next(iter(input_names(plan, node, False)), node.key)
+    kind, width = _INPUTS[type(node)](node, ids)
+    known = INPUT_TRAITS[type(node)]
+    return InputColumn(
+        column,
+        kind,
+        width,
+        known.may_miss(node),
+        "" if name == column else name,
+        node.elapsed if isinstance(node, FramesInput) else None,
+        known.is_double(node),
+    )
 
 
-def _text_kind(node: TokensInput, ids: bool) -> InputKind:
-    return "ids" if ids and node.kind != "subwords" else node.kind
+KindAndWidth = tuple[InputKind, int | None]
 
 
-def _output(plan: Plan, node: Output, facts: Facts, ids: bool) -> OutputColumn:
-    column, name = node.column, answer_name(plan, node)
-    name = "" if name == column else name
-    match node:
-        case NumericOutput():
-            plain: OutputKind = "number" if node.single else "vector"
-            kind: OutputKind = "frames" if node.steps else plain
-            return OutputColumn(column, kind, node.width, name=name, double=node.double)
-        case ClassOutput():
-            kind = "tags" if node.steps else "class"
-            return OutputColumn(column, kind, node.classes, labels_of(facts, column), name)
-        case LabelsOutput():
-            kind = "keys" if node.steps else "labels"
-            return OutputColumn(column, kind, node.labels, labels_of(facts, column), name)
-        case TextOutput():
-            kind = "ids" if ids else "tokens" if node.kind == "tokens" else "text"
-            drawn = node.search.strategy == "sample"
-            best, copies = node.search.n_best, copied_column(plan, node)
-            return OutputColumn(
-                column, kind, node.size, name=name, n_best=best, drawn=drawn, copies=copies
-            )
-        case ForecastOutput():
-            parts = [n.rpartition(".")[2] for n in output_names(plan, node, ids)[1:]]
-            return OutputColumn(
-                column,
-                "forecast",
-                node.horizon,
-                name=name,
-                quantiles=node.quantiles,
-                parts=tuple(parts),
-                double=node.double,
-            )
+def _tokens(node: TokensInput, ids: bool) -> KindAndWidth:
+    return "ids" if ids and node.kind != "subwords" else node.kind, node.size if ids else None
+
+
+def _category(node: CategoryInput, ids: bool) -> KindAndWidth:
+    return ("category_id", node.size) if ids else ("category", None)
+
+
+_INPUTS: Mapping[type[Input], Callable[[Any, bool], KindAndWidth]] = {
+    TokensInput: _tokens,
+    CharactersInput: lambda node, ids: ("characters", node.size),
+    CopiesInput: lambda node, ids: ("copies", node.size),
+    CategoryInput: _category,
+    KeysInput: lambda node, ids: ("key_ids" if ids else "keys", node.size),
+    FramesInput: lambda node, ids: ("frames", node.width),
+    SeriesInput: lambda node, ids: ("series", None),
+    FutureInput: lambda node, ids: ("future", node.horizon),
+    VectorInput: lambda node, ids: ("number" if node.single else "vector", node.width),
+}
+
+
+def _name(plan: Plan, node: Output) -> str:
+    name = answer_name(plan, node)
+    return "" if name == node.column else name
+
+
+def _numeric(plan: Plan, node: NumericOutput, facts: Facts, ids: bool) -> OutputColumn:
+    row: OutputKind = "number" if node.single else "vector"
+    kind, name = "frames" if node.steps else row, _name(plan, node)
+    return OutputColumn(node.column, kind, node.width, name=name, double=node.double)
+
+
+def _class(plan: Plan, node: ClassOutput, facts: Facts, ids: bool) -> OutputColumn:
+    labels = labels_of(facts, node.column)
+    kind: OutputKind = "tags" if node.steps else "class"
+    return OutputColumn(node.column, kind, node.classes, labels, _name(plan, node))
+
+
+def _labels(plan: Plan, node: LabelsOutput, facts: Facts, ids: bool) -> OutputColumn:
+    labels = labels_of(facts, node.column)
+    kind: OutputKind = "keys" if node.steps else "labels"
+    return OutputColumn(node.column, kind, node.labels, labels, _name(plan, node))
+
+
+def _text(plan: Plan, node: TextOutput, facts: Facts, ids: bool) -> OutputColumn:
+    return OutputColumn(
+        node.column,
+        "ids" if ids else "tokens" if node.kind == "tokens" else "text",
+        node.size,
+        name=_name(plan, node),
+        n_best=node.search.n_best,
+        drawn=draws(node),
+        copies=copied_column(plan, node),
+    )
+
+
+def _forecast(plan: Plan, node: ForecastOutput, facts: Facts, ids: bool) -> OutputColumn:
+    return OutputColumn(
+        node.column,
+        "forecast",
+        node.horizon,
+        name=_name(plan, node),
+        quantiles=node.quantiles,
+        parts=tuple(name.rpartition(".")[2] for name in output_names(plan, node, ids)[1:]),
+        double=node.double,
+    )
+
+
+_OUTPUTS: Mapping[type[Output], Callable[[Plan, Any, Facts, bool], OutputColumn]] = {
+    ClassOutput: _class,
+    LabelsOutput: _labels,
+    NumericOutput: _numeric,
+    TextOutput: _text,
+    ForecastOutput: _forecast,
+}

@@ -14,19 +14,18 @@ from rnnspec.data.decode import text
 from rnnspec.errors import DataError, ModelFileError
 from rnnspec.files import digest
 from rnnspec.plan.names import SEED, TOKENIZER_FILE
-from rnnspec.run.feeds import Feeds, feeds_of
+from rnnspec.run.feeds import Feeds
 from rnnspec.run.interface import (
     QUOTING,
     SPEC,
-    STEPS,
     TOKENIZER,
     InputColumn,
     Interface,
     OutputColumn,
     read_interface,
 )
-from rnnspec.run.parse import read_cell, steps_of
-from rnnspec.run.results import Answer, told
+from rnnspec.run.parse import INPUT_KINDS, feeds_of, parse_cell, steps_of
+from rnnspec.run.results import Answer, answers_of
 from rnnspec.run.session import Session
 from rnnspec.spec.files import Quoting
 
@@ -133,7 +132,7 @@ class Model:
                 cell = row[column.column]
                 if column.kind == "subwords":
                     cell = self._numbers(cell, textual)
-                value = read_cell(column, cell, textual)
+                value = parse_cell(column, cell, textual)
                 count = steps_of(column, value)
                 if count is not None:
                     if longest and count != steps:
@@ -177,14 +176,14 @@ class Model:
                 feeds[SEED] = np.array([seeds[row] for row in chosen], np.int64)
             results = self.session.run(feeds)
             for output in self.outputs:
-                for row, value in zip(chosen, told(output, results, steps), strict=True):
+                for row, value in zip(chosen, answers_of(output, results, steps), strict=True):
                     found[row] |= value
         return found
 
     @property
     def _lengths(self) -> str:
         """The input with the lengths of the time axis, or none."""
-        names = (f"{each.column}.lengths" for each in self.inputs if each.kind in STEPS)
+        names = (f"{each.column}.lengths" for each in self.inputs if INPUT_KINDS[each.kind].steps)
         return next((name for name in names if name in self.session.inputs), "")
 
 

@@ -1,41 +1,42 @@
-"""Cells of rows to values: what each kind of input column may hold. Raises DataError without a
-place."""
+"""What a row may hold in each kind of input column: cells to values, and values to graph inputs.
+
+Raises DataError without a place.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data import decode
-from rnnspec.data.decode import json_list
 from rnnspec.errors import DataError
-from rnnspec.run.interface import STEPS, InputColumn
+from rnnspec.run import feeds
+from rnnspec.run.feeds import Feeds
+from rnnspec.run.interface import InputColumn, InputKind
 
-Cell = Any
-"""A cell as a reader or a caller gives it; NumPy arrays count as lists."""
 Integers = NDArray[np.int64]
 
 
-def read_cell(column: InputColumn, cell: object, textual: bool) -> Any:
+def parse_cell(column: InputColumn, cell: object, textual: bool) -> Any:
     """The value of a cell; `textual` cells hold lists and numbers as text, as CSV does."""
     if isinstance(cell, np.ndarray | np.generic):
         cell = cell.tolist()
-    return _READERS[column.kind](column, cell, textual)
+    return INPUT_KINDS[column.kind].parse(column, cell, textual)
 
 
 def steps_of(column: InputColumn, value: Any) -> int | None:
-    """How many steps a value has; None of what stands for a whole row."""
-    if column.kind not in STEPS:
-        return None
-    match column.kind:
-        case "words":
-            return len(decode.words(value))
-        case "bytes":
-            return len(value.encode())
-    return len(value)
+    """How many steps a value has; None if it stands for a whole row."""
+    count = INPUT_KINDS[column.kind].steps
+    return None if count is None else count(value)
+
+
+def feeds_of(column: InputColumn, values: Sequence[Any]) -> Feeds:
+    """The graph inputs for one column of a batch, padded; without the lengths of the time axis."""
+    return INPUT_KINDS[column.kind].feed(column, values)
 
 
 def _text(column: InputColumn, cell: object, textual: bool) -> str:
@@ -113,7 +114,7 @@ def _id(column: InputColumn, cell: object, textual: bool) -> Integers:
 
 def _id_lists(column: InputColumn, cell: object, textual: bool) -> list[Integers]:
     """A list of token or label numbers for each step."""
-    return [_ids(column, step, False) for step in json_list(cell, textual, _LISTS)]
+    return [_ids(column, step, False) for step in decode.json_list(cell, textual, _LISTS)]
 
 
 _LISTS = "a list of lists of numbers"
@@ -134,22 +135,32 @@ def _checked(column: InputColumn, values: Any) -> Integers:
     return found.astype(np.int64)
 
 
-_READERS: Mapping[str, Callable[[InputColumn, object, bool], Any]] = {
-    "words": _text,
-    "chars": _text,
-    "bytes": _text,
-    "tokens": _tokens,
-    "ids": _ids,
-    "copies": _copies,
-    "subwords": _ids,
-    "characters": _id_lists,
-    "category": _category,
-    "category_id": _id,
-    "keys": _keys,
-    "key_ids": _id_lists,
-    "frames": _frames,
-    "series": _series,
-    "future": _vector,
-    "number": _number,
-    "vector": _vector,
+@dataclass(frozen=True, slots=True)
+class InputFunctions:
+    """What is done with a kind of input column. `steps` counts the steps of a value that is on the
+    time axis; None for a value of a whole row."""
+
+    parse: Callable[[InputColumn, object, bool], Any]
+    feed: Callable[[InputColumn, Sequence[Any]], Feeds]
+    steps: Callable[[Any], int] | None = None
+
+
+INPUT_KINDS: Mapping[InputKind, InputFunctions] = {
+    "words": InputFunctions(_text, feeds.feed_texts, lambda value: len(decode.words(value))),
+    "chars": InputFunctions(_text, feeds.feed_texts, len),
+    "bytes": InputFunctions(_text, feeds.feed_texts, lambda value: len(value.encode())),
+    "tokens": InputFunctions(_tokens, feeds.feed_tokens, len),
+    "ids": InputFunctions(_ids, feeds.feed_ids, len),
+    "copies": InputFunctions(_copies, feeds.feed_ids, len),
+    "subwords": InputFunctions(_ids, feeds.feed_ids, len),
+    "characters": InputFunctions(_id_lists, feeds.feed_characters),
+    "category": InputFunctions(_category, feeds.feed_texts),
+    "category_id": InputFunctions(_id, feeds.feed_category_ids),
+    "keys": InputFunctions(_keys, feeds.feed_keys, len),
+    "key_ids": InputFunctions(_id_lists, feeds.feed_key_ids, len),
+    "frames": InputFunctions(_frames, feeds.feed_steps, len),
+    "series": InputFunctions(_series, feeds.feed_steps, len),
+    "future": InputFunctions(_vector, feeds.feed_vectors),
+    "number": InputFunctions(_number, feeds.feed_number),
+    "vector": InputFunctions(_vector, feeds.feed_vectors),
 }

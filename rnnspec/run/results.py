@@ -16,64 +16,79 @@ By the kind of an output `c`, the answer to a row has:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.run.interface import OutputColumn
+from rnnspec.run.interface import OutputColumn, OutputKind
 
 Answer = dict[str, Any]
 Results = Mapping[str, NDArray[Any]]
 
 
-def told(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
+def answers_of(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
     """The part of each row's answer that one output gives; `steps` are the rows' lengths."""
-    column, name = output.column, output.answer
-    match output.kind:
-        case "class" | "labels":
-            yield from _of_labels(output, results)
-        case "tags" | "keys":
-            yield from _of_steps(output, results, steps)
-        case "text" | "tokens" | "ids":
-            yield from _of_texts(output, results, steps)
-        case "forecast":
-            yield from _of_forecast(output, results)
-        case "frames":
-            for values, count in zip(results[name], steps, strict=True):
-                yield {column: values[:count].tolist()}
-        case _:
-            yield from ({column: value} for value in results[name].tolist())
+    return OUTPUT_KINDS[output.kind](output, results, steps)
 
 
-def _of_labels(output: OutputColumn, results: Results) -> Iterator[Answer]:
-    column, name = output.column, output.answer
-    shares_of_rows = results[f"{name}.probabilities"].tolist()
-    for value, shares in zip(results[name].tolist(), shares_of_rows, strict=True):
-        answer = value if output.kind == "class" else [label for label in value if label]
-        probabilities = dict(zip(output.labels, shares, strict=True))
-        yield {column: answer, f"{column}.probabilities": probabilities}
+def _values(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
+    yield from ({output.column: value} for value in results[output.answer].tolist())
 
 
-def _of_steps(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
-    column, name = output.column, output.answer
-    rows = zip(results[name], results[f"{name}.probabilities"], steps, strict=True)
-    for labels, shares, count in rows:
-        labels, shares = labels[:count].tolist(), shares[:count]
-        if output.kind == "tags":
-            told = shares.max(axis=-1).tolist() if count else []
-            yield {column: labels, f"{column}.probabilities": told}
-            continue
+def _frames(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
+    for values, count in zip(results[output.answer], steps, strict=True):
+        yield {output.column: values[:count].tolist()}
+
+
+def _class(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
+    for label, shares in _with_probabilities(output, results):
+        yield {output.column: label, f"{output.column}.probabilities": shares}
+
+
+def _labels(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
+    for labels, shares in _with_probabilities(output, results):
+        on = [label for label in labels if label]
+        yield {output.column: on, f"{output.column}.probabilities": shares}
+
+
+def _with_probabilities(
+    output: OutputColumn, results: Results
+) -> Iterator[tuple[Any, dict[str, float]]]:
+    """Each row's answer, and the probability of each label."""
+    shares = results[f"{output.answer}.probabilities"].tolist()
+    for value, of_row in zip(results[output.answer].tolist(), shares, strict=True):
+        yield value, dict(zip(output.labels, of_row, strict=True))
+
+
+def _tags(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
+    for labels, shares in _steps_with_probabilities(output, results, steps):
+        largest = shares.max(axis=-1).tolist() if len(shares) else []
+        yield {output.column: labels, f"{output.column}.probabilities": largest}
+
+
+def _keys(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
+    for labels, shares in _steps_with_probabilities(output, results, steps):
         on = [[label for label in step if label] for step in labels]
         known = [
             {label: share for label, share in zip(step, each, strict=True) if label}
             for step, each in zip(labels, shares.tolist(), strict=True)
         ]
-        yield {column: on, f"{column}.probabilities": known}
+        yield {output.column: on, f"{output.column}.probabilities": known}
 
 
-def _of_texts(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
+def _steps_with_probabilities(
+    output: OutputColumn, results: Results, steps: Sequence[int]
+) -> Iterator[tuple[list[Any], NDArray[Any]]]:
+    """The labels of each step of each row, and the probabilities of all labels, `[T, L]`."""
+    name = output.answer
+    rows = zip(results[name], results[f"{name}.probabilities"], steps, strict=True)
+    for labels, shares, count in rows:
+        yield labels[:count].tolist(), shares[:count]
+
+
+def _texts(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
     column, name = output.column, output.answer
     for row, count in enumerate(steps):
         values = results[f"{name}.ids" if output.kind == "ids" else name][row]
@@ -108,18 +123,35 @@ def _plain(output: OutputColumn, value: Any, length: int | None) -> Any:
 
 
 def _written(answer: Any) -> slice:
-    """The steps of an answer that is a list; of a text, whose steps cannot be told, all."""
+    """The steps of an answer that is a list; of a text, whose steps are unknown, all."""
     return slice(None) if isinstance(answer, str) else slice(len(answer))
 
 
-def _of_forecast(output: OutputColumn, results: Results) -> Iterator[Answer]:
+def _forecast(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
     column, name = output.column, output.answer
     for row, values in enumerate(results[name].tolist()):
         answer: Answer = {column: values}
         for part in output.parts:
             found = results[f"{name}.{part}"][row]
-            told = found.tolist()
+            answer[f"{column}.{part}"] = found.tolist()
             if part == "quantiles":
-                told = dict(zip(map(str, output.quantiles), found.T.tolist(), strict=True))
-            answer[f"{column}.{part}"] = told
+                by_share = zip(map(str, output.quantiles), found.T.tolist(), strict=True)
+                answer[f"{column}.{part}"] = dict(by_share)
         yield answer
+
+
+OUTPUT_KINDS: Mapping[
+    OutputKind, Callable[[OutputColumn, Results, Sequence[int]], Iterator[Answer]]
+] = {
+    "class": _class,
+    "tags": _tags,
+    "labels": _labels,
+    "keys": _keys,
+    "number": _values,
+    "vector": _values,
+    "frames": _frames,
+    "text": _texts,
+    "tokens": _texts,
+    "ids": _texts,
+    "forecast": _forecast,
+}

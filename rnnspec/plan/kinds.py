@@ -1,0 +1,125 @@
+"""What holds of each kind of column in every layer, one record a type of input or output node.
+
+What one layer does with a kind stands in a table of that layer, with the same keys: collected and
+encoded in `data/columns`, declared in `run/interface.py`, probed in `export/probes.py` and compared
+in `export/compare.py`. A type that a table lacks fails there with a KeyError that names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rnnspec.plan.nodes import (
+    CategoryInput,
+    CharactersInput,
+    ClassOutput,
+    CopiesInput,
+    ForecastOutput,
+    FramesInput,
+    FutureInput,
+    Input,
+    KeysInput,
+    LabelsOutput,
+    NumericOutput,
+    Output,
+    SeriesInput,
+    TextOutput,
+    TokensInput,
+    VectorInput,
+)
+from rnnspec.spec.check_names import PARTS
+
+Names = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InputTraits:
+    """A type of input node."""
+
+    values: Literal["numbers of tokens", "flags", "numbers"]
+    """What a batch holds: integers below `size`, 0 and 1 as float32, or floats in the unit of the
+    data, float64 if the node is `double`."""
+    steps: bool
+    """Whether it is on the time axis, whose lengths all sequences of a model share."""
+    names: Callable[[Any, bool], Names]
+    """The inputs of the graph for the node, with `ids` or not; without the lengths of the axis."""
+
+    def may_miss(self, node: Any) -> bool:
+        """Whether a number may be missing: NaN in a batch, null in a row."""
+        return self.values == "numbers" and bool(node.missing != "error")
+
+    def is_double(self, node: Any) -> bool:
+        """Whether its numbers are float64 until they are scaled."""
+        return self.values == "numbers" and bool(node.double)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputTraits:
+    """A type of output node."""
+
+    suffix: Callable[[Any], str]
+    """Ends the name of the answer where it is about later steps; "" elsewhere."""
+    names: Callable[[Any, str, bool, bool], Names]
+    """The outputs of the graph for the node, the answer first, from the answer's name, `ids` and
+    `attention`."""
+
+
+def _key(node: Input, ids: bool) -> Names:
+    return (node.key,)
+
+
+def _text(node: TokensInput | CategoryInput, ids: bool) -> Names:
+    return (f"{node.column}.ids",) if ids else (node.column,)
+
+
+def _found_in_text(node: CopiesInput, ids: bool) -> Names:
+    return (node.key,) if ids else ()
+
+
+def _characters(node: CharactersInput, ids: bool) -> Names:
+    return (node.key, f"{node.key}.lengths") if ids else ()
+
+
+INPUT_TRAITS: Mapping[type[Input], InputTraits] = {
+    TokensInput: InputTraits("numbers of tokens", True, _text),
+    CharactersInput: InputTraits("numbers of tokens", False, _characters),
+    CopiesInput: InputTraits("numbers of tokens", True, _found_in_text),
+    CategoryInput: InputTraits("numbers of tokens", False, _text),
+    KeysInput: InputTraits("flags", True, _key),
+    FramesInput: InputTraits("numbers", True, _key),
+    SeriesInput: InputTraits("numbers", True, _key),
+    FutureInput: InputTraits("numbers", False, _key),
+    VectorInput: InputTraits("numbers", False, _key),
+}
+
+
+def _next(node: ClassOutput | LabelsOutput | NumericOutput) -> str:
+    return ".next" if node.ahead else ""
+
+
+def _with_probabilities(node: Output, name: str, ids: bool, attention: bool) -> Names:
+    return (name, f"{name}.probabilities")
+
+
+def _alone(node: NumericOutput, name: str, ids: bool, attention: bool) -> Names:
+    return (name,)
+
+
+def _with_scores(node: TextOutput, name: str, ids: bool, attention: bool) -> Names:
+    answer = (f"{name}.ids", f"{name}.lengths") if ids else (name,)
+    return (*answer, f"{name}.scores", *((f"{name}.attention",) if attention else ()))
+
+
+def _with_parts(node: ForecastOutput, name: str, ids: bool, attention: bool) -> Names:
+    return (name, *(f"{name}.{part}" for part in PARTS[node.distribution]))
+
+
+OUTPUT_TRAITS: Mapping[type[Output], OutputTraits] = {
+    ClassOutput: OutputTraits(_next, _with_probabilities),
+    LabelsOutput: OutputTraits(_next, _with_probabilities),
+    NumericOutput: OutputTraits(_next, _alone),
+    TextOutput: OutputTraits(lambda node: "", _with_scores),
+    ForecastOutput: OutputTraits(lambda node: ".forecast", _with_parts),
+}
