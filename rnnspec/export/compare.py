@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from rnnspec.plan.names import labels_of, output_names
 from rnnspec.plan.nodes import ClassOutput, ForecastOutput, LabelsOutput, NumericOutput, Output
 
 Array = NDArray[np.float64]
+Got = Sequence[NDArray[Any]]
+"""The outputs of a file for a node, the answer first."""
 
 ALLOWED = 1e-5
 """Largest difference allowed: of probabilities, or of numbers in units of their deviation."""
@@ -73,66 +76,69 @@ def compare(
 ) -> Seen:
     """One output on one batch. Raises ExportError where it differs, and where the module's answer
     is no finite number."""
+    how = COMPARED[type(node)]
     name, *others = output_names(plan, node, False)
     got, expected, precise = answers.got, answers.expected, answers.precise
-    told = _told(node, name, others, got)
+    numbers = how.numbers(node, [np.asarray(got[each]) for each in (name, *others)])
     own = np.ones((*expected.shape[:-1], 1), bool)
-    if getattr(node, "steps", False):
-        steps = told.shape[1]  # of a batch of empty rows the module has one step, the file none
+    if not isinstance(node, ForecastOutput) and node.steps:
+        steps = numbers.shape[1]  # of a batch of empty rows the module has one step, the file none
         expected, precise = expected[:, :steps], precise[:, :steps]
         own = (np.arange(steps) < answers.lengths[:, np.newaxis])[..., np.newaxis]
-        _check_nothing_past(node, got, name, told, own[..., 0])
+        _check_nothing_past(node, numbers, own[..., 0])
+        _check_nothing_past(node, got[name].astype(bool), own[..., 0])
     expected, precise = np.where(own, expected, 0), np.where(own, precise, 0)
     if not np.isfinite(expected).all():
         lost = expected[~np.isfinite(expected)][0]
         raise ExportError(f"{node.column}: {LOST.format(lost)}")
-    unit = _units(node, facts, expected, answers.moments)
-    differences = np.abs(told.reshape(expected.shape) - expected) / unit
+    unit = how.units(node, facts, expected, answers.moments)
+    differences = np.abs(numbers.reshape(expected.shape) - expected) / unit
     rounding = np.abs(expected - precise) / unit
     # Rounding of a row shows in some of its numbers and may be felt in all.
     axes = tuple(range(1, expected.ndim))
     of_row = rounding.max(axis=axes, keepdims=True, initial=0.0)
     _check(node, differences, of_row)
-    ties = 0
-    if isinstance(node, ClassOutput):
-        ties = _check_labels(node, facts, got[name], expected, own[..., 0], of_row)
-    elif isinstance(node, LabelsOutput):
-        ties = _check_on(node, facts, got[name], expected, own, of_row)
+    ties = how.ties(node, facts, got[name], expected, own, of_row)
     return Seen(float(differences.max(initial=0.0)), float(rounding.max(initial=0.0)), ties)
 
 
-def _told(
-    node: Output, name: str, others: list[str], got: Mapping[str, NDArray[np.generic]]
+def _first(node: NumericOutput, got: Got) -> Array:
+    return np.asarray(got[0], np.float64)
+
+
+def _second(node: ClassOutput | LabelsOutput, got: Got) -> Array:
+    return np.asarray(got[1], np.float64)
+
+
+def _parameters(node: ForecastOutput, got: Got) -> Array:
+    """The parameters of the distribution `[B, horizon, P]`, or the quantiles."""
+    if node.quantiles:
+        return np.asarray(got[1], np.float64)
+    return np.stack([np.asarray(each, np.float64) for each in got], axis=-1)
+
+
+def _probability(
+    node: ClassOutput | LabelsOutput, facts: Facts, expected: Array, moments: Array | None
 ) -> Array:
-    """The numbers of the file's answer, in the order in which the module has them."""
-    if isinstance(node, ClassOutput | LabelsOutput):
-        return np.asarray(got[others[0]], np.float64)
-    parts = [np.asarray(got[each], np.float64) for each in (name, *others)]
-    if isinstance(node, NumericOutput):
-        return parts[0]
-    if getattr(node, "quantiles", ()):
-        return parts[1]
-    return np.stack(parts, axis=-1)
+    return np.ones(())
 
 
-def _units(node: Output, facts: Facts, expected: Array, moments: Array | None) -> Array:
-    """What a difference is measured in: 1 of probabilities; of numbers what they are scaled by, or
-    how far from the centre they are, if that is more, so that no unit of the data matters. What
-    float32 rounds off an answer that leaves the file in it is allowed besides."""
-    if isinstance(node, ClassOutput | LabelsOutput):
-        return np.ones(())
-    assert isinstance(node, NumericOutput | ForecastOutput)
-    known = facts.outputs.get(node.column, facts.inputs.get(node.column))
-    assert isinstance(known, NumericFacts)
-    centre, scale = np.zeros(()), np.asarray(known.deviation)
-    if moments is not None:
-        centre, scale = moments[:, 0, None, None], moments[:, 1, None, None]
-    elif node.scaled:
-        centre = np.asarray(known.mean)
-    rounded = 0.0 if node.double else ROUNDED * np.abs(expected)
-    if isinstance(node, NumericOutput):
-        return np.asarray(np.maximum(scale, np.abs(expected - centre)) + rounded)
-    # All numbers of a row come of the same window, and are as precise as the largest is.
+def _numeric_units(
+    node: NumericOutput, facts: Facts, expected: Array, moments: Array | None
+) -> Array:
+    """What they are scaled by, or how far from the centre they are, if that is more, so that no
+    unit of the data matters. What float32 rounds off an answer that leaves the file in it is
+    allowed besides."""
+    centre, scale, rounded = _scaling(node, facts, expected, moments)
+    return np.asarray(np.maximum(scale, np.abs(expected - centre)) + rounded)
+
+
+def _forecast_units(
+    node: ForecastOutput, facts: Facts, expected: Array, moments: Array | None
+) -> Array:
+    """As of numbers. All numbers of a row come of the same window, and are as precise as the
+    largest is."""
+    centre, scale, rounded = _scaling(node, facts, expected, moments)
     moved = 1 if node.distribution != "quantiles" else expected.shape[-1]
     far = np.abs(expected[..., :moved] - centre).max(axis=(1, 2), keepdims=True, initial=0.0)
     if node.distribution == "negative_binomial":  # neither number has the unit of the other
@@ -141,6 +147,20 @@ def _units(node: Output, facts: Facts, expected: Array, moments: Array | None) -
     if node.distribution == "student_t":  # degrees of freedom have no unit
         units[..., 2] = np.maximum(1, np.abs(expected[..., 2]))
     return units
+
+
+def _scaling(
+    node: NumericOutput | ForecastOutput, facts: Facts, expected: Array, moments: Array | None
+) -> tuple[Array, Array, Array]:
+    """The centre and the scale of the numbers, and what float32 rounds off them."""
+    known = facts.outputs.get(node.column, facts.inputs.get(node.column))
+    assert isinstance(known, NumericFacts)
+    centre, scale = np.zeros(()), np.asarray(known.deviation)
+    if moments is not None:
+        centre, scale = moments[:, 0, None, None], moments[:, 1, None, None]
+    elif node.scaled:
+        centre = np.asarray(known.mean)
+    return centre, scale, np.zeros(()) if node.double else ROUNDED * np.abs(expected)
 
 
 def _check(node: Output, differences: Array, rounding: Array) -> None:
@@ -152,15 +172,8 @@ def _check(node: Output, differences: Array, rounding: Array) -> None:
         )
 
 
-def _check_nothing_past(
-    node: Output,
-    got: Mapping[str, NDArray[np.generic]],
-    name: str,
-    told: Array,
-    own: NDArray[np.bool_],
-) -> None:
-    labels = got[name] if isinstance(node, ClassOutput | LabelsOutput) else np.zeros(own.shape)
-    if told[~own].any() or (labels[~own].astype(bool)).any():
+def _check_nothing_past(node: Output, values: NDArray[np.generic], own: NDArray[np.bool_]) -> None:
+    if values[~own].any():
         raise ExportError(f"{node.column}: the exported file answers past the end; {DEFECT}")
 
 
@@ -172,7 +185,8 @@ def _check_labels(
     own: NDArray[np.bool_],
     rounding: Array,
 ) -> int:
-    """The labels, each of the largest probability but for ties, of which it is told how many."""
+    """Checks that each label has the largest probability, and counts the ties."""
+    own = own[..., 0]
     if not own.any():
         return 0
     names = {label: number for number, label in enumerate(labels_of(facts, node.column))}
@@ -199,7 +213,7 @@ def _check_on(
     own: NDArray[np.bool_],
     rounding: Array,
 ) -> int:
-    """The labels that are on, but for ties with the threshold, of which it is told how many."""
+    """Checks the labels that are on, and counts the ties with the threshold."""
     names = np.array(labels_of(facts, node.column), object)
     wanted = np.where((expected > node.threshold) & own, names, "")
     wrong = labels != wanted
@@ -214,3 +228,29 @@ def _check_on(
 
 def _allowed(rounding: Array) -> Array:
     return ALLOWED + ROUNDING_FACTOR * rounding
+
+
+def _no_ties(node: Output, facts: Facts, *_: NDArray[Any]) -> int:
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How answers of one type of output node are compared.
+
+    `numbers` gives the numbers of the file's answer, in the order in which the module has them,
+    from its outputs by name; `units` what a difference is measured in; `ties` checks labels.
+    """
+
+    numbers: Callable[[Any, Got], Array]
+    units: Callable[[Any, Facts, Array, Array | None], Array]
+    ties: Callable[..., int] = _no_ties
+
+
+COMPARED: Mapping[type[Output], Compared] = {
+    ClassOutput: Compared(_second, _probability, _check_labels),
+    LabelsOutput: Compared(_second, _probability, _check_on),
+    NumericOutput: Compared(_first, _numeric_units),
+    ForecastOutput: Compared(_parameters, _forecast_units),
+}
+"""Of texts see `rnnspec.export.texts`."""

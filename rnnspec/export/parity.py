@@ -44,15 +44,15 @@ class Parity:
 
     def summary(self) -> str:
         """One line for people."""
-        told = [f"{self.rows} rows in {self.batches} batches answered as by the trained module"]
+        parts = [f"{self.rows} rows in {self.batches} batches answered as by the trained module"]
         if self.tokens:
-            told.append(f"{self.tokens} tokens one by one")
-            told.append(f"their log-probabilities within {self.score_difference:.1e}")
+            parts.append(f"{self.tokens} tokens one by one")
+            parts.append(f"their log-probabilities within {self.score_difference:.1e}")
         if self.difference or not self.tokens:
-            told.append(f"largest difference {self.difference:.1e} (allowed {self.tolerance:.0e})")
+            parts.append(f"largest difference {self.difference:.1e} (allowed {self.tolerance:.0e})")
         if self.ties:
-            told.append(f"{self.ties} ties")
-        return f"{', '.join(told)}; float32 itself rounds by {self.rounding:.1e}"
+            parts.append(f"{self.ties} ties")
+        return f"{', '.join(parts)}; float32 itself rounds by {self.rounding:.1e}"
 
 
 def prove(

@@ -1,11 +1,11 @@
-"""Values of probes, one kind of input after the other: as a caller gives them and as numbers."""
+"""Inputs on which an exported file must prove itself: batches of every shape, drawn by seed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.random import Generator
@@ -15,6 +15,7 @@ from rnnspec.data.decode import WHITE_SPACE, fold, words
 from rnnspec.plan import ClassFacts, Facts, NumericFacts, Plan, TextFacts
 from rnnspec.plan.copies import source_numbers
 from rnnspec.plan.facts import UNKNOWN_ID
+from rnnspec.plan.kinds import INPUT_TRAITS
 from rnnspec.plan.names import SEED, draws, first_sequence, lengths_name
 from rnnspec.plan.nodes import (
     CategoryInput,
@@ -32,6 +33,12 @@ from rnnspec.run.feeds import Feeds
 from rnnspec.run.interface import InputColumn, interface
 from rnnspec.run.parse import feeds_of
 
+MOST_STEPS = 200
+"""Probes stay this short even where training rows were longer, so that the proof stays quick."""
+Lengths = NDArray[np.int64]
+ModuleInput = tuple[NDArray[Any], Lengths]
+"""Values and lengths, as the trained module takes them."""
+Batch = dict[str, ModuleInput]
 UNKNOWN_SHARE = 0.1
 """Share of tokens and labels that stand in no vocabulary."""
 COPIED_SHARE, FOREIGN = 0.4, 3
@@ -44,66 +51,148 @@ BYTES = ("a", "\n", "é", "字", "\uffff", "😀", "\U0010fffd")
 """Characters of one to four bytes."""
 
 
+NumericInput = FramesInput | VectorInput | SeriesInput | FutureInput
+
+
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """The values of one input, a row each: `told` as the file takes them if it reads texts, and
-    `numbers` as it does with `ids`."""
+    """The values of one input, a row each: as a file that reads `texts` takes them, and as
+    `numbers`, which a file with `ids` takes."""
 
-    told: Sequence[Any]
+    texts: Sequence[Any]
     numbers: Sequence[Any]
 
 
-def drawn(
-    node: Input,
-    facts: Facts,
-    lengths: Sequence[int],
-    draw: Generator,
-    before: Mapping[str, Drawn],
-    copied: Mapping[str, CopiesInput],
-) -> Drawn:
-    """Values of an input for rows of these lengths; `before` are those of earlier inputs, `copied`
-    the nodes of what may be copied, by column."""
-    known = facts.inputs[node.column]
-    match node:
-        case CopiesInput(answers=answers, banned=banned):
-            wanted = facts.outputs[answers]
-            assert isinstance(wanted, TextFacts)
-            rows = before[node.column].told
-            if node.kind == "words":
-                rows = [words(row) for row in rows]
-            found = [np.array(source_numbers(r, wanted.vocabulary, banned), np.int64) for r in rows]
-            return Drawn(found, found)
-        case TokensInput(column=column) if column in copied:
-            assert isinstance(known, TextFacts)
-            foreign = [*_unknown(known.vocabulary.entries, FOREIGN), *copied[column].banned]
-            alone = {"chars": lambda t: len(t) == 1, "words": lambda t: words(t) == [t]}
-            foreign = list(filter(alone.get(node.kind), foreign))
-            return _tokens(node, known, lengths, draw, foreign)
-        case TokensInput(kind="subwords"):
-            numbers = [draw.integers(1, node.size, length) for length in lengths]
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What the values of an input are drawn from. `lengths` are the steps of the rows, `earlier`
+    the values of earlier inputs by key, `copied` the nodes that copy from a column."""
+
+    facts: Facts
+    lengths: Sequence[int]
+    generator: Generator
+    earlier: Mapping[str, Drawn]
+    copied: Mapping[str, CopiesInput]
+
+
+def _draw_copies(node: CopiesInput, draw: Draw) -> Drawn:
+    wanted = draw.facts.outputs[node.answers]
+    assert isinstance(wanted, TextFacts)
+    rows = draw.earlier[node.column].texts
+    if node.kind == "words":
+        rows = [words(row) for row in rows]
+    numbers = [source_numbers(row, wanted.vocabulary, node.banned) for row in rows]
+    found = [np.array(of_row, np.int64) for of_row in numbers]
+    return Drawn(found, found)
+
+
+def _draw_texts(node: TokensInput, draw: Draw) -> Drawn:
+    known = draw.facts.inputs[node.column]
+    assert isinstance(known, TextFacts)
+    copied = draw.copied.get(node.column)
+    if copied is not None:
+        foreign = [*_unknown(known.vocabulary.entries, FOREIGN), *copied.banned]
+        alone = {"chars": lambda t: len(t) == 1, "words": lambda t: words(t) == [t]}
+        return _draw_tokens(node, known, draw, list(filter(alone.get(node.kind), foreign)))
+    match node.kind:
+        case "subwords":
+            numbers = [draw.generator.integers(1, node.size, length) for length in draw.lengths]
             return Drawn(numbers, numbers)
-        case TokensInput(kind="bytes"):
-            texts = [_of_bytes(length, draw) for length in lengths]
+        case "bytes":
+            texts = [_of_bytes(length, draw.generator) for length in draw.lengths]
             return Drawn(texts, [_bytes(text) for text in texts])
-        case TokensInput():
-            assert isinstance(known, TextFacts)
-            return _tokens(node, known, lengths, draw)
-        case CharactersInput():
-            assert isinstance(known, TextFacts) and known.characters is not None
-            rows = before[node.column].told
-            tokens = [words(row) if isinstance(row, str) else row for row in rows]
-            spell = known.characters.numbers
-            spelled = [[np.array(spell(list(t)), np.int64) for t in row] for row in tokens]
-            return Drawn(spelled, spelled)
-        case CategoryInput():
-            assert isinstance(known, TextFacts)
-            return _labels(known.vocabulary.entries, len(lengths), draw)
-        case KeysInput():
-            assert isinstance(known, ClassFacts)
-            return _keys(node, known, lengths, draw)
+        case "words" | "chars" | "tokens":
+            return _draw_tokens(node, known, draw)
+        case _:
+            assert_never(node.kind)
+
+
+def _draw_characters(node: CharactersInput, draw: Draw) -> Drawn:
+    known = draw.facts.inputs[node.column]
+    assert isinstance(known, TextFacts) and known.characters is not None
+    rows = draw.earlier[node.column].texts
+    tokens = [words(row) if isinstance(row, str) else row for row in rows]
+    spell = known.characters.numbers
+    spelled = [[np.array(spell(list(t)), np.int64) for t in row] for row in tokens]
+    return Drawn(spelled, spelled)
+
+
+def _draw_categories(node: CategoryInput, draw: Draw) -> Drawn:
+    known = draw.facts.inputs[node.column]
+    assert isinstance(known, TextFacts)
+    entries, rows = known.vocabulary.entries, len(draw.lengths)
+    numbers = draw.generator.integers(UNKNOWN_ID, len(entries) + UNKNOWN_ID + 1, rows)
+    names = [unknown(entries), *entries]
+    return Drawn([names[number - UNKNOWN_ID] for number in numbers.tolist()], list(numbers))
+
+
+def _draw_keys(node: KeysInput, draw: Draw) -> Drawn:
+    known = draw.facts.inputs[node.column]
+    assert isinstance(known, ClassFacts)
+    share = min(0.5, max(known.most, 1) / node.size)
+    foreign, texts, numbers = unknown(known.labels), list[Any](), list[Any]()
+    for length in draw.lengths:
+        on = [np.flatnonzero(draw.generator.random(node.size) < share) for _ in range(length)]
+        labels = [[known.labels[key] for key in step] for step in on]
+        for step in labels:
+            if draw.generator.random() < UNKNOWN_SHARE:
+                step.insert(0, foreign)
+        texts.append(labels)
+        numbers.append(on)
+    return Drawn(texts, numbers)
+
+
+def _draw_frames(node: FramesInput, draw: Draw) -> Drawn:
+    known, found = _numeric(node, draw), []
+    for length in draw.lengths:
+        values = draw.generator.normal(known.mean, known.deviation, (length, node.width))
+        if node.elapsed is not None:  # time does not run backwards
+            values[..., node.elapsed] = np.abs(values[..., node.elapsed])
+        found.append(_with_gaps(node, values, draw, node.elapsed))
+    return Drawn(found, found)
+
+
+def _draw_vectors(node: VectorInput, draw: Draw) -> Drawn:
+    known, found = _numeric(node, draw), []
+    for _ in draw.lengths:
+        values = draw.generator.normal(known.mean, known.deviation, node.width)
+        found.append(_with_gaps(node, values, draw))
+    return Drawn(found, found)
+
+
+def _draw_series(node: SeriesInput, draw: Draw) -> Drawn:
+    return _draw_of_series(node, draw.lengths, draw)
+
+
+def _draw_future(node: FutureInput, draw: Draw) -> Drawn:
+    return _draw_of_series(node, [node.horizon] * len(draw.lengths), draw)
+
+
+def _draw_of_series(node: SeriesInput | FutureInput, lengths: Sequence[int], draw: Draw) -> Drawn:
+    known, found = _numeric(node, draw), []
+    for length in lengths:
+        values = draw.generator.normal(known.mean[0], known.deviation[0], length)
+        found.append(_with_gaps(node, values, draw))
+    return Drawn(found, found)
+
+
+def _numeric(node: NumericInput, draw: Draw) -> NumericFacts:
+    known = draw.facts.inputs[node.column]
     assert isinstance(known, NumericFacts)
-    values = [_numbers(node, known, length, draw) for length in lengths]
-    return Drawn(values, values)
+    return known
+
+
+def _with_gaps(
+    node: NumericInput, values: NDArray[np.floating], draw: Draw, elapsed: int | None = None
+) -> NDArray[np.floating]:
+    """The numbers as precise as a batch has them, some of them missing, where they may be."""
+    found: NDArray[np.floating] = values.astype(np.float64 if node.double else np.float32)
+    if node.missing != "error":
+        gone = draw.generator.random(found.shape) < MISSING_SHARE
+        if elapsed is not None:
+            gone[..., elapsed] = False
+        found[gone] = np.nan
+    return found
 
 
 def unknown(entries: Sequence[str]) -> str:
@@ -116,22 +205,18 @@ def _unknown(entries: Sequence[str], count: int) -> list[str]:
     return list(islice((c for c in map(chr, range(0xF0000, 0xFFFFE)) if c not in entries), count))
 
 
-def _tokens(
-    node: TokensInput,
-    known: TextFacts,
-    lengths: Sequence[int],
-    draw: Generator,
-    foreign: Sequence[str] = (),
+def _draw_tokens(
+    node: TokensInput, known: TextFacts, draw: Draw, foreign: Sequence[str] = ()
 ) -> Drawn:
-    """With `foreign`, these are the tokens that the vocabulary lacks, and there are more of them:
-    each may come again in its row."""
-    entries = known.vocabulary.entries
-    rows = [_row(node, entries, length, draw, foreign) for length in lengths]
+    """`foreign` tokens, if given, are the ones that the vocabulary lacks, and there are more of
+    them: each may come again in its row."""
+    entries, generator = known.vocabulary.entries, draw.generator
+    rows = [_row(node, entries, length, generator, foreign) for length in draw.lengths]
     read = [[fold(c) for c in row] if node.fold_case else row for row in rows]
     numbers = [np.array(known.vocabulary.numbers(row), np.int64) for row in read]
     if node.kind == "tokens":
         return Drawn(rows, numbers)
-    return Drawn([_written(node, row, draw) for row in rows], numbers)
+    return Drawn([_written(node, row, generator) for row in rows], numbers)
 
 
 def _row(
@@ -175,58 +260,6 @@ def _bytes(text: str) -> NDArray[np.int64]:
     return np.frombuffer(text.encode(), np.uint8).astype(np.int64) + UNKNOWN_ID + 1
 
 
-def _labels(entries: Sequence[str], rows: int, draw: Generator) -> Drawn:
-    numbers = draw.integers(UNKNOWN_ID, len(entries) + UNKNOWN_ID + 1, rows)
-    foreign = unknown(entries)
-    told = [foreign if n == UNKNOWN_ID else entries[n - UNKNOWN_ID - 1] for n in numbers.tolist()]
-    return Drawn(told, list(numbers))
-
-
-def _keys(node: KeysInput, known: ClassFacts, lengths: Sequence[int], draw: Generator) -> Drawn:
-    share = min(0.5, max(known.most, 1) / node.size)
-    foreign, told, numbers = unknown(known.labels), list[Any](), list[Any]()
-    for length in lengths:
-        on = [np.flatnonzero(draw.random(node.size) < share) for _ in range(length)]
-        labels = [[known.labels[key] for key in step] for step in on]
-        for step in labels:
-            if draw.random() < UNKNOWN_SHARE:
-                step.insert(0, foreign)
-        told.append(labels)
-        numbers.append(on)
-    return Drawn(told, numbers)
-
-
-def _numbers(
-    node: FramesInput | VectorInput | SeriesInput | FutureInput,
-    known: NumericFacts,
-    length: int,
-    draw: Generator,
-) -> NDArray[np.floating]:
-    match node:
-        case FramesInput():
-            values = draw.normal(known.mean, known.deviation, (length, node.width))
-            if node.elapsed is not None:  # time does not run backwards
-                values[..., node.elapsed] = np.abs(values[..., node.elapsed])
-        case VectorInput():
-            values = draw.normal(known.mean, known.deviation, node.width)
-        case SeriesInput():
-            values = draw.normal(known.mean[0], known.deviation[0], length)
-        case FutureInput():
-            values = draw.normal(known.mean[0], known.deviation[0], node.horizon)
-    found: NDArray[np.floating] = values.astype(np.float64 if node.double else np.float32)
-    if node.missing != "error":
-        gone = draw.random(found.shape) < MISSING_SHARE
-        if isinstance(node, FramesInput) and node.elapsed is not None:
-            gone[..., node.elapsed] = False
-        found[gone] = np.nan
-    return found
-
-
-MOST_STEPS = 200
-"""Probes stay this short even where training rows were longer, so that the proof stays quick."""
-Batch = dict[str, tuple[NDArray[Any], NDArray[np.int64]]]
-
-
 @dataclass(frozen=True, slots=True)
 class Probe:
     """A batch in both forms: `feeds` as the file takes it, and `batch` as the trained module does,
@@ -256,56 +289,69 @@ def _longest(plan: Plan, facts: Facts) -> int:
     return max(each.longest for each in known)
 
 
-def _probe(
-    plan: Plan, facts: Facts, lengths: NDArray[np.int64], draw: Generator, ids: bool
-) -> Probe:
+def _probe(plan: Plan, facts: Facts, lengths: Lengths, draw: Generator, ids: bool) -> Probe:
     found: dict[str, Drawn] = {}
     copied = {node.column: node for node in plan.inputs if isinstance(node, CopiesInput)}
+    source = Draw(facts, lengths.tolist(), draw, found, copied)
     for node in plan.inputs:
-        found[node.key] = drawn(node, facts, lengths.tolist(), draw, found, copied)
+        found[node.key] = PROBES[type(node)].draw(node, source)
     numbers = _feeds(interface(plan, facts, ids=True).inputs, found, ids=True)
-    batch = {node.key: _for_module(node, numbers, lengths, draw) for node in plan.inputs}
-    told = numbers if ids else _feeds(interface(plan, facts).inputs, found, ids=False)
-    _fill(plan, told, batch, lengths)
+    batch: Batch = {}
+    for node in plan.inputs:
+        values = [numbers[name] for name in INPUT_TRAITS[type(node)].names(node, True)]
+        batch[node.key] = PROBES[type(node)].batch(node, values, lengths, draw)
+    feeds = numbers if ids else _feeds(interface(plan, facts).inputs, found, ids=False)
+    _fill(plan, feeds, batch, lengths)
     if first_sequence(plan) is not None and (name := lengths_name(plan, ids)):
-        told[name] = lengths
+        feeds[name] = lengths
     seeds = draw.integers(-(2**63), 2**63 - 1, len(lengths), np.int64)
     if any(map(draws, plan.outputs)):
-        told[SEED] = seeds
-    return Probe(told, batch, lengths, seeds)
+        feeds[SEED] = seeds
+    return Probe(feeds, batch, lengths, seeds)
 
 
 def _feeds(columns: Sequence[InputColumn], found: dict[str, Drawn], ids: bool) -> Feeds:
     feeds: Feeds = {}
     for column in columns:
         values = found[column.column]
-        feeds |= feeds_of(column, values.numbers if ids else values.told)
+        feeds |= feeds_of(column, values.numbers if ids else values.texts)
     return feeds
 
 
-def _for_module(
-    node: Input, feeds: Feeds, lengths: NDArray[np.int64], draw: Generator
-) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """The values of an input as the module takes them, at least one step long, with anything past
-    the length of each row."""
-    name = f"{node.key}.ids" if f"{node.key}.ids" in feeds else node.key
-    values, ones = feeds[name], np.ones_like(lengths)
-    match node:
-        case VectorInput():
-            return values.reshape(len(values), -1), ones
-        case FutureInput():
-            return values[..., np.newaxis], ones * node.horizon
-        case CharactersInput():
-            counts = feeds[f"{node.key}.lengths"]
-            steps = _one_more(counts, counts.shape[1] == 0)
-            values = _one_more(values, values.shape[1] == 0)
-            empty = values.shape[2] == 0
-            return np.pad(values, ((0, 0), (0, 0), (0, int(empty)))), steps
-        case SeriesInput():
-            values = values[..., np.newaxis]
-    if values.ndim == 1:
-        return values, ones
-    values = _one_more(values, values.shape[1] == 0)
+Arrays = Sequence[NDArray[Any]]
+"""What a file with `ids` takes for a node, by its names."""
+
+
+def _row_values(
+    node: CategoryInput, found: Arrays, lengths: Lengths, draw: Generator
+) -> ModuleInput:
+    return found[0], np.ones_like(lengths)
+
+
+def _vectors(node: VectorInput, found: Arrays, lengths: Lengths, draw: Generator) -> ModuleInput:
+    return found[0].reshape(len(lengths), -1), np.ones_like(lengths)
+
+
+def _future(node: FutureInput, found: Arrays, lengths: Lengths, draw: Generator) -> ModuleInput:
+    return found[0][..., np.newaxis], np.full_like(lengths, node.horizon)
+
+
+def _characters(
+    node: CharactersInput, found: Arrays, lengths: Lengths, draw: Generator
+) -> ModuleInput:
+    values, counts = found
+    empty = counts.shape[1] == 0
+    values = _one_more(values, empty)
+    widths = ((0, 0), (0, 0), (0, int(values.shape[2] == 0)))
+    return np.pad(values, widths), _one_more(counts, empty)
+
+
+def _series(node: SeriesInput, found: Arrays, lengths: Lengths, draw: Generator) -> ModuleInput:
+    return _steps(node, [found[0][..., np.newaxis]], lengths, draw)
+
+
+def _steps(node: Input, found: Arrays, lengths: Lengths, draw: Generator) -> ModuleInput:
+    values = _one_more(found[0], found[0].shape[1] == 0)
     past = np.arange(values.shape[1]) >= lengths[:, np.newaxis]
     values[past] = _noise(node, values.shape, draw)[past]
     return values, lengths
@@ -317,21 +363,49 @@ def _one_more(values: NDArray[Any], wanted: bool) -> NDArray[Any]:
     return np.pad(values, widths)
 
 
-def _noise(node: Input, shape: tuple[int, ...], draw: Generator) -> NDArray[Any]:
-    if isinstance(node, TokensInput | CopiesInput):
-        return draw.integers(0, node.size, shape)
-    if isinstance(node, KeysInput):
-        return draw.integers(0, 2, shape).astype(np.float32)
-    return np.abs(draw.normal(0, 10, shape)).astype(np.float32)  # time does not run backwards
+def _noise(node: Any, shape: tuple[int, ...], draw: Generator) -> NDArray[Any]:
+    """Values of a node that stand past the lengths."""
+    kind = INPUT_TRAITS[type(node)].values
+    match kind:
+        case "numbers of tokens":
+            return draw.integers(0, node.size, shape)
+        case "flags":
+            return draw.integers(0, 2, shape).astype(np.float32)
+        case "numbers":  # time does not run backwards
+            return np.abs(draw.normal(0, 10, shape)).astype(np.float32)
+        case _:
+            assert_never(kind)
 
 
-def _fill(plan: Plan, feeds: Feeds, batch: Batch, lengths: NDArray[np.int64]) -> None:
+def _fill(plan: Plan, feeds: Feeds, batch: Batch, lengths: Lengths) -> None:
     """What the module is given past the lengths, where the file takes numbers padded alike."""
     for node in plan.inputs:
-        if isinstance(node, VectorInput | FutureInput | CharactersInput):
+        if not INPUT_TRAITS[type(node)].steps:
             continue
         for name in (node.key, f"{node.key}.ids"):
             given = feeds.get(name)
-            if given is not None and given.dtype != object and given.ndim > 1:
+            if given is not None and given.dtype != object:
                 values = batch[node.key][0][:, : given.shape[1]]
                 feeds[name] = values.reshape(given.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFunctions:
+    """How inputs of one type of node are drawn, and given to the module: from what a file with
+    `ids` takes, at least one step long, with arbitrary values past the lengths."""
+
+    draw: Callable[[Any, Draw], Drawn]
+    batch: Callable[[Any, Arrays, Lengths, Generator], ModuleInput]
+
+
+PROBES: Mapping[type[Input], ProbeFunctions] = {
+    TokensInput: ProbeFunctions(_draw_texts, _steps),
+    CharactersInput: ProbeFunctions(_draw_characters, _characters),
+    CopiesInput: ProbeFunctions(_draw_copies, _steps),
+    CategoryInput: ProbeFunctions(_draw_categories, _row_values),
+    FramesInput: ProbeFunctions(_draw_frames, _steps),
+    KeysInput: ProbeFunctions(_draw_keys, _steps),
+    VectorInput: ProbeFunctions(_draw_vectors, _vectors),
+    SeriesInput: ProbeFunctions(_draw_series, _series),
+    FutureInput: ProbeFunctions(_draw_future, _future),
+}
