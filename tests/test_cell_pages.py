@@ -9,7 +9,7 @@ import pytest
 
 from rnnspec.cells import Cell, CellSource, ParameterSource, builtin_cell, builtin_names
 from rnnspec.cells import compile_cell as compiled
-from rnnspec.cells.cost import work
+from rnnspec.cells.cost import costs
 from rnnspec.cells.initializers import Constant
 from rnnspec.cells.library import ONNX_OPERATORS, TORCH_KERNELS
 from rnnspec.cells.page import page
@@ -152,7 +152,7 @@ def test_a_built_in_cell_without_a_kernel_says_so() -> None:
 
 
 def _work(cell: Cell) -> list[tuple[str, str]]:
-    return [(part.when, part.what) for part in work(cell)]
+    return [(part.when, part.what) for part in costs(cell)]
 
 
 def test_products_of_one_operand_are_joined_and_those_of_the_input_hoisted() -> None:

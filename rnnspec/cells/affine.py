@@ -1,7 +1,7 @@
-"""Element-wise linear recurrences, found in the equations: `h_t = a_t * h_{t-1} + b_t`.
+"""Finds element-wise linear recurrences in the equations: `h_t = a_t * h_{t-1} + b_t`.
 
-Where neither `a` nor `b` depends on h, both are known for all steps at once, and the recurrence is
-a scan (Blelloch 1990, Prefix Sums and Their Applications, section 1.4) in place of a loop. minGRU
+Where neither `a` nor `b` depends on h, both are known for all steps at once, and a scan replaces
+the loop (Blelloch 1990, Prefix Sums and Their Applications, section 1.4). minGRU
 and minLSTM are such cells (Feng et al. 2024, Were RNNs All We Needed?).
 """
 
@@ -25,9 +25,9 @@ class _Affine:
 def coefficients(
     builder: Builder, level: Sequence[int], leaf: int, result: int
 ) -> tuple[int, int] | None:
-    """Nodes `(a, b)` with `result == a * leaf + b`, added to the builder; None if there are none.
+    """Nodes `(a, b)` with `result == a * leaf + b`, added to the builder; None where it is not affine.
 
-    `leaf` is a state, `result` its next value; a and b are made of nodes of a lower level.
+    `leaf` is a state, `result` its next value. a and b depend on nodes of lower levels only.
     """
     found: dict[int, _Affine | None] = {}
     for index in closure(builder.nodes, [result]):
@@ -49,7 +49,7 @@ def coefficients(
 
 
 def _combined(builder: Builder, node: Node, args: list[_Affine | None]) -> _Affine | None:
-    """A node's value as a factor and an addend, from those of its arguments."""
+    """The affine form of a node from the forms of its arguments; None for any other operation."""
     known = [arg for arg in args if arg is not None]
     if len(known) < len(args):
         return None
@@ -79,7 +79,7 @@ def _combined(builder: Builder, node: Node, args: list[_Affine | None]) -> _Affi
 
 
 def _mapped(builder: Builder, op: str, value: _Affine, by: int | None = None) -> _Affine:
-    """The operation on both parts: `(a * h + b) * v == (a * v) * h + b * v`."""
+    """The operation on factor and addend: `(a * h + b) * v == (a * v) * h + b * v`."""
     more = () if by is None else (by,)
     parts = [
         None if part is None else _product(builder, op, part, more)

@@ -1,9 +1,9 @@
-"""Between which numbers a value of a cell can lie, and whether a cell's states can run away.
+"""Interval bounds of a cell's values, and whether its states can diverge.
 
-Interval arithmetic over the graph (Moore 1966). Steps past the end of a row hold arbitrary finite
-input, and a loop over a padded batch computes them too. In a bounded cell they stay finite whatever
-the input, so that a gradient of 0 that reaches them stays 0; in another one (exponentials, a
-division, relu with a full matrix) they may become inf or NaN, and 0 * inf would reach real steps.
+Interval arithmetic over the graph (Moore 1966). A loop over a padded batch also computes steps
+past the end of a row, whose input is arbitrary but finite. In a bounded cell these steps stay
+finite, and a gradient of 0 that reaches them stays 0. In other cells (exponentials, a division,
+relu with a full matrix) they may become inf or NaN, and 0 * inf would reach real steps.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LARGEST = 1e36
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """`low <= value <= high`, and of the value at most `growth` times the largest state."""
+    """`low <= value <= high`; in it at most `growth` times the largest state."""
 
     low: float
     high: float
@@ -56,13 +56,13 @@ _FUNCTIONS: dict[str, Callable[[Range], Range]] = {
     "copy": lambda v: v,
     "exp": lambda v: Range(0, math.exp(v.high)) if v.high < 80 else _ANY,
 }
-"""Functions of one argument that are smooth wherever they are finite; others may be anything."""
+"""Functions of one argument with known bounds; others may have any value."""
 
 
 def is_bounded(graph: Graph) -> bool:
     """Whether every value of every step is finite, however long a row is.
 
-    True where each state grows by at most a bounded amount a step, and nothing else can overflow.
+    True where each state grows by at most a bounded amount per step, and no other value overflows.
     """
     found = ranges(graph.nodes)
     largest = max(value.size for value in found)

@@ -1,10 +1,11 @@
-"""Syntax tree to graph: names resolved, shapes inferred from use, mistakes placed.
+"""Syntax tree to graph: resolves names, infers shapes from use, and locates mistakes.
 
 Equations run from top to bottom. A state's name means its previous value until it is assigned and
 its next value afterwards. A free name that starts with a capital is a matrix parameter; a free `b`
 or lower-case letter with an underscore (`b_i`, `p_f`) is a vector parameter; any other free name is
-a mistake. A matrix applied to `x` has `inputs` columns, applied to a state as many as the state is
-wide; all other sizes follow from use, and are `units` where use leaves them open.
+a mistake. A matrix applied to `x` has `inputs` columns; a matrix applied to a state has as many
+columns as the state is wide. All other sizes follow from use, and are `units` where it leaves them
+open.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 
 from rnnspec.cells.expressions import Expressions, error, near
 from rnnspec.cells.functions import FUNCTIONS
-from rnnspec.cells.graph import RESERVED_SIZES, Cell, CellSource, Graph, Node, Shape
+from rnnspec.cells.graph import RESERVED_SIZES, Cell, CellSource, Graph, Shape
 from rnnspec.cells.initializers import MATRIX_ONLY, SQUARE_ONLY
 from rnnspec.cells.syntax import Equation, Place, parsed
 from rnnspec.errors import CellError
@@ -29,8 +30,10 @@ def compile_cell(source: CellSource) -> Cell:
 
 
 def mistakes_of(source: CellSource) -> list[CellError]:
-    """Every mistake of a cell, those of the equations by their places; what follows from one is
-    none of them."""
+    """Every mistake of a cell, without mistakes that follow from others.
+
+    Mistakes of the equations come last, in the order of their places.
+    """
     compiler = _Compiler(source)
     compiler.cell()
     return sorted(compiler.mistakes, key=lambda m: (m.about == "equations", m.line, m.column))
@@ -41,29 +44,26 @@ class _Compiler:
         self._source = source
         self._parsed = parsed(source.equations)
         self._equations = self._parsed.equations
-        self._at = Expressions(source, self._equations)
+        self._values = Expressions(source, self._equations)
         self._assigned: dict[str, Place] = {}
-        self.mistakes = self._at.mistakes
+        self.mistakes = self._values.mistakes
 
     def cell(self) -> Cell | None:
         """The cell, or None where there are `mistakes`."""
         self.mistakes.extend(self._parsed.mistakes)
         self._declare()
-        self._at.unknown |= self._parsed.broken - set(self._source.states)
+        self._values.unknown |= self._parsed.broken - set(self._source.states)
         for equation in self._equations:
             self._assign(equation)
         output = self._output()
-        if not self.mistakes:  # of which it may be the consequence
+        if not self.mistakes:  # an unused name may be a consequence of a mistake
             self._check_used(output)
         if self.mistakes:
             return None
-        nodes = tuple(
-            Node(n.op, n.args, self._at.sizes.settle(n.shape), n.name, n.value)
-            for n in self._at.nodes
-        )
+        nodes = self._values.settled()
         source = self._source
-        parameters = {name: nodes[index].shape for name, index in self._at.parameters.items()}
-        self._check_starts(parameters)
+        parameters = {name: nodes[index].shape for name, index in self._values.parameters.items()}
+        self._check_initializers(parameters)
         if self.mistakes:
             return None
         return Cell(
@@ -74,7 +74,7 @@ class _Compiler:
             own_sizes=tuple(source.sizes),
             output=output,
             graph=Graph(
-                nodes, {s: self._at.names[s] for s in source.states}, self._at.names[output]
+                nodes, {s: self._values.names[s] for s in source.states}, self._values.names[output]
             ),
             starts={n: p.start for n, p in source.parameters.items() if p.start is not None},
             fixed=frozenset(n for n, p in source.parameters.items() if not p.trained),
@@ -84,30 +84,30 @@ class _Compiler:
         )
 
     def _declare(self) -> None:
-        source, noting = self._source, self._at.noting
+        source, recording = self._source, self._values.recording
         if not source.states:
             self.mistakes.append(CellError("a cell needs at least one state", about="states"))
         self._declare_sizes()
-        self._at.names["x"] = self._at.add("input", (), ("inputs",), "x")
+        self._values.names["x"] = self._values.add("input", (), ("inputs",), "x")
         for name in source.inputs:
-            with noting():
+            with recording():
                 self._check_new(name, "input", "inputs")
-                self._at.names[name] = self._at.add("input", (), (), name)
+                self._values.names[name] = self._values.add("input", (), (), name)
         widths = source.state_sizes()
         for state in source.states:
-            with noting():
+            with recording():
                 self._check_new(state, "state", "states")
-                size = self._at.sizes.fresh()
-                self._at.names[state] = self._at.add("state", (), (size,), state)
+                size = self._values.sizes.fresh()
+                self._values.names[state] = self._values.add("state", (), (size,), state)
                 self._check_size(widths[state], "states", state)
-                self._at.sizes.unify(size, widths[state])
+                self._values.sizes.unify(size, widths[state])
         for name, value in source.constants.items():
-            with noting():
+            with recording():
                 self._check_new(name, "constant", "constants")
-                self._at.names[name] = self._at.add("constant", (), (), value=value)
+                self._values.names[name] = self._values.add("constant", (), (), value=value)
         for name, parameter in source.parameters.items():
-            self._at.unknown.add(name)
-            with noting():
+            self._values.unknown.add(name)
+            with recording():
                 self._check_new(name, "parameter", "parameters")
                 for size in parameter.shape or ():
                     self._check_size(size, "parameters", name)
@@ -115,7 +115,7 @@ class _Compiler:
                     what = f"the shape of {name} has no size (one number), one (a vector) or two"
                     what += " (a matrix)"
                     raise CellError(what, about="parameters", name=name)
-                self._at.unknown.discard(name)
+                self._values.unknown.discard(name)
 
     def _declare_sizes(self) -> None:
         for number, size in enumerate(self._source.sizes):
@@ -134,10 +134,10 @@ class _Compiler:
             raise CellError(f"unknown size {size!r}{hint}", about=about, name=name)
 
     def _check_new(self, name: str, what: str, about: str) -> None:
-        """A declared name is a name, and nothing else has it."""
+        """A declared name must be an identifier that nothing else has."""
         if name in FUNCTIONS:
             message = f"the {what} {name!r} has the name of a function; rename it"
-        elif name in self._at.names:
+        elif name in self._values.names:
             message = f"the {what} {name!r} is listed twice, or is the input's name; rename it"
         elif not name.isidentifier():
             message = f"the {what} {name!r} is not a name (letters, digits, _)"
@@ -148,25 +148,25 @@ class _Compiler:
     def _assign(self, equation: Equation) -> None:
         target, place = equation.target, equation.place
         known = False
-        with self._at.noting():
+        with self._values.recording():
             self._check_target(target, place)
             known = True
-        with self._at.noting():
-            value = self._at.expression(equation.value)
-            shape = self._at.nodes[value].shape
+        with self._values.recording():
+            value = self._values.expression(equation.value)
+            shape = self._values.nodes[value].shape
             if target in self._source.states:
                 if not shape:
                     raise error(place, f"the state {target} must be a vector, not one number")
                 size = self._source.state_sizes()[target]
-                self._at.unify(shape[0], size, place, f"the new value of {target}")
+                self._values.unify(shape[0], size, place, f"the new value of {target}")
             if known:
-                self._at.names[target] = value
-                self._at.unknown.discard(target)
+                self._values.names[target] = value
+                self._values.unknown.discard(target)
                 self._assigned[target] = place
         if known and target not in self._assigned:
             self._assigned[target] = place
             if target not in self._source.states:  # a state is as wide as it was
-                self._at.unknown.add(target)
+                self._values.unknown.add(target)
 
     def _check_target(self, target: str, place: Place) -> None:
         if target == "x" or target in self._source.inputs:
@@ -178,11 +178,11 @@ class _Compiler:
         if target in self._assigned:
             first = self._assigned[target].line
             raise error(place, f"{target} is assigned twice, first on line {first}")
-        if target in self._at.parameters:
+        if target in self._values.parameters:
             raise error(place, f"{target} is used above as a parameter and cannot be assigned")
 
     def _output(self) -> str:
-        """The name of the output, with the mistakes of what is not assigned noted."""
+        """The name of the output; records mistakes of names that are not assigned."""
         assigned = {*self._assigned, *self._parsed.broken}
         output = self._source.output or next(iter(self._source.states), "")
         if self._parsed.lost:
@@ -201,7 +201,10 @@ class _Compiler:
         return output
 
     def _is_number(self, name: str) -> bool:
-        return name not in self._at.unknown and not self._at.nodes[self._at.names[name]].shape
+        return (
+            name not in self._values.unknown
+            and not self._values.nodes[self._values.names[name]].shape
+        )
 
     def _check_used(self, output: str) -> None:
         kinds = {
@@ -209,24 +212,24 @@ class _Compiler:
             "constants": self._source.constants,
             "parameters": self._source.parameters,
         }
-        used = self._at.read | self._at.parameters.keys()
+        used = self._values.read | self._values.parameters.keys()
         for about, names in kinds.items():
             for name in names:
                 if name not in used:
                     what = f"{name} is declared but never used"
                     self.mistakes.append(CellError(what, about=about, name=name))
         for name, place in self._assigned.items():
-            if name not in self._at.read and name not in self._source.states and name != output:
+            if name not in self._values.read and name not in self._source.states and name != output:
                 self.mistakes.append(error(place, f"{name} is computed but never used"))
 
-    def _check_starts(self, shapes: Mapping[str, Shape]) -> None:
-        """A start that needs a matrix, or a square one, has it."""
+    def _check_initializers(self, shapes: Mapping[str, Shape]) -> None:
+        """An initializer for matrices, or for square ones, must have such a parameter."""
         for name, parameter in self._source.parameters.items():
-            kind, shape, what = parameter.start, shapes[name], ""
-            if isinstance(kind, MATRIX_ONLY) and len(shape) != 2:
+            initializer, shape, what = parameter.start, shapes[name], ""
+            if isinstance(initializer, MATRIX_ONLY) and len(shape) != 2:
                 kind_of = "a vector" if shape else "one number"
                 what = f"{name} is {kind_of}; its init needs a matrix"
-            elif isinstance(kind, SQUARE_ONLY) and shape[0] != shape[-1]:
+            elif isinstance(initializer, SQUARE_ONLY) and shape[0] != shape[-1]:
                 what = f"{name} is {shape[0]} × {shape[-1]}; its init needs a square matrix"
             if what:
                 self.mistakes.append(CellError(what, about="parameters", name=name))

@@ -1,9 +1,10 @@
-"""What a cell's schedule computes when, in words: its products, its scans, its loops."""
+"""The cost of a cell's schedule in words: its products, scans and loops, and when they run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import assert_never
 
 from rnnspec.cells.graph import Cell, Shape
 from rnnspec.cells.schedule import (
@@ -23,20 +24,20 @@ STEP_BY_STEP = "step after step"
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """`when` it is done, `what` is computed, and the `shapes` of the matrices in it."""
+class Cost:
+    """One computation: `when` it runs, `what` it computes, and the `shapes` of its matrices."""
 
     when: str
     what: str
     shapes: tuple[Shape, ...] = ()
 
 
-def work(cell: Cell) -> tuple[Work, ...]:
-    """What is computed to run `cell` over a sequence from its equations, in order."""
-    return tuple(_work(cell, schedule(cell.graph)))
+def costs(cell: Cell) -> tuple[Cost, ...]:
+    """The computations that run `cell` over a sequence from its equations, in order."""
+    return tuple(_costs(cell, schedule(cell.graph)))
 
 
-def _work(cell: Cell, plan: Schedule) -> Iterator[Work]:
+def _costs(cell: Cell, plan: Schedule) -> Iterator[Cost]:
     for phase in plan.phases:
         match phase:
             case Whole():
@@ -44,19 +45,21 @@ def _work(cell: Cell, plan: Schedule) -> Iterator[Work]:
             case Loop():
                 products = list(_products(cell, plan, phase.entries, STEP_BY_STEP))
                 what = f"{', '.join(phase.states)}, element by element"
-                yield from products or [Work(STEP_BY_STEP, what)]
+                yield from products or [Cost(STEP_BY_STEP, what)]
             case Scan():
                 what = f"{phase.state} = a * {phase.state} + b, a and b known (ONNX: in steps)"
-                yield Work("parallel scan", what)
+                yield Cost("parallel scan", what)
             case Delay():
-                yield Work(ALL_AT_ONCE, f"{phase.state} from known values, read a step late")
+                yield Cost(ALL_AT_ONCE, f"{phase.state} from known values, read a step late")
+            case _:
+                assert_never(phase)
 
 
-def _products(cell: Cell, plan: Schedule, entries: tuple[Entry, ...], when: str) -> Iterator[Work]:
+def _products(cell: Cell, plan: Schedule, entries: tuple[Entry, ...], when: str) -> Iterator[Cost]:
     for entry in entries:
         if isinstance(entry, JoinedProduct):
             shapes = tuple(cell.parameters[name] for name in entry.matrices)
-            yield Work(when, _product(cell, plan, entry), shapes)
+            yield Cost(when, _product(cell, plan, entry), shapes)
 
 
 def _product(cell: Cell, plan: Schedule, product: JoinedProduct) -> str:
@@ -68,7 +71,7 @@ def _product(cell: Cell, plan: Schedule, product: JoinedProduct) -> str:
 
 
 def _operand(cell: Cell, names: tuple[str, ...]) -> str:
-    """What all these matrices are applied to, as the equations write it."""
+    """The operand of all these matrices, as the equations write it."""
     found: dict[str, list[str]] = {name: [] for name in names}
     for equation in parse(cell.equations):
         for part in _parts(equation.value):
@@ -88,10 +91,14 @@ def _parts(expression: Expression) -> Iterator[Expression]:
         case Call():
             for argument in expression.arguments:
                 yield from _parts(argument)
+        case Name() | Number():
+            pass
+        case _:
+            assert_never(expression)
 
 
 def _text(expression: Expression) -> str:
-    """An expression as it may stand after `@`: one that an operator makes is in brackets."""
+    """An expression as the right side of `@`: operations are in brackets."""
     match expression:
         case Name():
             return expression.name
@@ -105,3 +112,5 @@ def _text(expression: Expression) -> str:
         case Binary():
             left, right = _text(expression.left), _text(expression.right)
             return f"({left} {expression.operator} {right})"
+        case _:
+            assert_never(expression)

@@ -1,4 +1,4 @@
-"""Expressions to nodes of the graph: names looked up, parameters found, shapes fitted together."""
+"""Expressions to nodes of the graph: looks up names, finds parameters, unifies shapes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from rnnspec.cells.functions import FUNCTIONS
 from rnnspec.cells.graph import CellSource, Node, Shape
@@ -19,12 +20,12 @@ _ELEMENTWISE = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 
 
 class Unknown(Exception):
-    """There is no value, because of a mistake that is noted already."""
+    """An expression has no value because of a mistake that is recorded already."""
 
 
 @dataclass(slots=True)
 class Sizes:
-    """Union-find over size names; fresh ones (`?1`) take the name that use gives them."""
+    """Union-find over size names; a fresh one (`?1`) takes the name that it is unified with."""
 
     parent: dict[str, str] = field(default_factory=dict)
 
@@ -39,7 +40,7 @@ class Sizes:
         return size
 
     def unify(self, one: str, other: str) -> bool:
-        """Make both sizes one; False if they are two different known sizes."""
+        """Make both sizes equal; False if they are two different known sizes."""
         one, other = self.find(one), self.find(other)
         if one == other:
             return True
@@ -57,10 +58,9 @@ class Sizes:
 class Expressions:
     """The nodes of one cell while its equations are read.
 
-    `names` holds what has a value now: inputs, states, constants, and what was assigned;
-    `parameters` those met so far; `read` the names that some expression read; `unknown` the names
-    whose value is not known because of a mistake. `mistakes` are those found within expressions: an
-    expression is read to its end, whatever is wrong in it.
+    `names` maps inputs, states, constants and assigned names to their current nodes, `parameters`
+    the parameters met so far. `read` are the names that some expression reads, `unknown` the names
+    without a value because of a mistake. An expression is read to its end even if it has mistakes.
     """
 
     def __init__(self, source: CellSource, equations: tuple[Equation, ...]) -> None:
@@ -75,13 +75,13 @@ class Expressions:
         self._index: dict[tuple[str, tuple[int, ...], str, float], int] = {}
 
     def settled(self) -> tuple[Node, ...]:
-        """All nodes, with the sizes that use gave them."""
+        """All nodes, with the sizes inferred from use."""
         settle = self.sizes.settle
         return tuple(Node(n.op, n.args, settle(n.shape), n.name, n.value) for n in self.nodes)
 
     @contextmanager
-    def noting(self) -> Iterator[None]:
-        """A mistake in the block is noted, and what comes after the block goes on."""
+    def recording(self) -> Iterator[None]:
+        """Records a mistake in the block, and continues after the block."""
         try:
             yield
         except CellError as mistake:
@@ -92,18 +92,18 @@ class Expressions:
     def _each(
         self, value: Callable[[Expression], int], *expressions: Expression
     ) -> tuple[int, ...]:
-        """The values of all. Raises Unknown, the mistakes noted, where one has none."""
+        """The values of `expressions`; records mistakes and raises Unknown where one has none."""
         found: list[int] = []
         for expression in expressions:
-            with self.noting():
+            with self.recording():
                 found.append(value(expression))
         if len(found) < len(expressions):
             raise Unknown
         return tuple(found)
 
     def expression(self, expression: Expression) -> int:
-        """The node of its value. Raises CellError for one mistake, or Unknown where all there are
-        were noted."""
+        """The node of an expression's value. Raises CellError for a mistake, or Unknown where all
+        mistakes are recorded already."""
         match expression:
             case Number():
                 return self.add("constant", (), (), value=expression.value)
@@ -120,6 +120,8 @@ class Expressions:
                 return self._elementwise(expression)
             case Call():
                 return self._call(expression)
+            case _:
+                assert_never(expression)
 
     def _name(self, name: Name) -> int:
         if name.name in self.unknown:

@@ -1,7 +1,7 @@
-"""The functions an equation may call: name, number of arguments, and which axis they look along.
+"""The functions that an equation may call.
 
-Every back end keeps one table from these names to its own operation (`reference/functions.py`,
-`to_torch/functions.py`, `to_onnx/functions.py`); a test holds the tables complete.
+Every back end has one table from these names to its own operations (`reference/functions.py`,
+`to_torch/functions.py`, `to_onnx/functions.py`); a test keeps the tables complete.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 class Function:
     """`name(…)` of `arity` arguments.
 
-    Element-wise functions give each element from the elements at the same place; the others
-    (`elementwise=False`) look along the whole vector and return one of the same width.
+    Element-wise functions compute each element from the elements at the same place; the others
+    (`elementwise=False`) compute a vector from the whole vector, of the same width.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Initializers: how a weight starts before training.
+"""Initializers of weights.
 
 The torch back end draws the values (`rnnspec.to_torch.initializers`).
 """
@@ -57,5 +57,6 @@ class Spectral:
 
 Initializer = Uniform | Normal | Constant | Glorot | Orthogonal | Identity | Spectral
 MATRIX_ONLY = (Glorot, Orthogonal, Identity, Spectral)
-"""Starts that need a matrix; `Identity` and `Spectral` a square one."""
+"""Initializers that need a matrix."""
 SQUARE_ONLY = (Identity, Spectral)
+"""Initializers that need a square matrix."""

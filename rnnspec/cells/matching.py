@@ -1,4 +1,4 @@
-"""Are two cells the same equations up to names and order? Native kernels are chosen by this.
+"""Whether two cells have equal equations up to names and order; it chooses native kernels.
 
 Both graphs are brought to a normal form (sums and products flattened, differences written as sums
 of negations) in which the order of terms does not count, and then unified: states to states,
@@ -20,7 +20,7 @@ _MOST_TERMS = 16
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What plays the part of each state and parameter of the pattern in the matched cell."""
+    """The renaming of the pattern's states and parameters to the matched cell's."""
 
     pattern: str
     states: Mapping[str, str]
@@ -31,7 +31,7 @@ def match(pattern: Cell, cell: Cell) -> Match | None:
     """The renaming that turns `pattern` into `cell`, or None if the equations differ."""
     if len(pattern.states) != len(cell.states) or len(pattern.parameters) != len(cell.parameters):
         return None
-    if len(cell.graph.nodes) > 2 * len(pattern.graph.nodes):  # no spelling of the pattern is longer
+    if len(cell.graph.nodes) > 2 * len(pattern.graph.nodes):  # no form of the pattern is longer
         return None
     ours, theirs = _normal(pattern.graph), _normal(cell.graph)
     start = _Names({}, {})
@@ -87,7 +87,7 @@ class _Names:
 
 
 def _named(names: _Names, kind: str) -> dict[str, str]:
-    """The part of a renaming that is about one kind of name."""
+    """The part of a renaming for one kind of name."""
     pairs = ((ours.split(":"), theirs.split(":")) for ours, theirs in names.forward.items())
     return {ours[1]: theirs[1] for ours, theirs in pairs if ours[0] == kind}
 
@@ -100,7 +100,7 @@ def _unify_states(
     names: _Names,
     left: list[str],
 ) -> Iterator[_Names]:
-    """Renamings under which every state's next value agrees too."""
+    """Renamings under which the next values of all states agree."""
     if not left:
         yield names
         return

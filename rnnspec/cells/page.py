@@ -1,4 +1,4 @@
-"""Everything there is to know of one cell, on one page: what `rnnspec show --cell` prints."""
+"""The page of one cell: what `rnnspec show --cell` prints."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass
 from math import prod
 from textwrap import dedent, wrap
 
-from rnnspec.cells.cost import Work, work
+from rnnspec.cells.cost import Cost, costs
 from rnnspec.cells.functions import FUNCTIONS
 from rnnspec.cells.graph import RESERVED_SIZES, Cell, Shape
 from rnnspec.cells.library import (
@@ -22,7 +22,7 @@ from rnnspec.cells.matching import Match
 
 DEFAULT_INPUTS = 64
 DEFAULT_UNITS = 128
-"""Sizes of a page where nothing else tells them."""
+"""Sizes on a page where neither the command nor a spec gives them."""
 
 Row = tuple[str, ...]
 
@@ -37,7 +37,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`title`, then what the cell is in a sentence or two, then the sections."""
+    """`title`, then a description of the cell in a sentence or two, then the sections."""
 
     title: str
     about: tuple[str, ...]
@@ -58,7 +58,7 @@ def page(
 ) -> Page:
     """The page of `cell`, with a number for every size name of it.
 
-    `origin` says beside the title where the cell is from, `notes` beside a size why it is that one.
+    `origin`, beside the title, is where the cell comes from; `notes` explain the numbers of sizes.
     """
     match = identify(cell)
     sections = [
@@ -68,19 +68,19 @@ def page(
         Section("States", tuple(_states(cell, sizes))),
         Section("Parameters of one direction", tuple(_parameters(cell, sizes))),
         Section("Kernels", tuple(_kernels(cell, match))),
-        Section("Generic, from the equations", tuple(_work(work(cell), sizes))),
+        Section("Generic, from the equations", tuple(_costs(costs(cell), sizes))),
     ]
     title = f"cell {cell.name}" + (f" ({origin})" if origin else "")
     return Page(title, tuple(_about(cell)), tuple(section for section in sections if section.rows))
 
 
 def _equations(cell: Cell) -> Iterable[Row]:
-    """The lines as they are written, without the indentation they share."""
+    """The lines of the source, without the indentation they share."""
     return ((line,) for line in dedent(cell.equations).strip("\n").splitlines())
 
 
 def _about(cell: Cell) -> Iterable[str]:
-    """What the file of a built-in cell says above its name, and the paper."""
+    """The comment at the top of a built-in cell's file, and the paper."""
     if cell.name in builtin_names():
         comments = builtin_text(cell.name).partition("\nname:")[0].splitlines()
         yield " ".join(line.removeprefix("#").strip() for line in comments)
@@ -145,7 +145,7 @@ def _sum(shapes: Sequence[Shape]) -> str:
 
 
 def _kernels(cell: Cell, match: Match | None) -> Iterable[Row]:
-    """What each target computes the cell with, and why."""
+    """The kernel of each target for the cell, and why."""
     renamed = _renamed(match)
     for target, table, without, kind in (
         ("PyTorch", TORCH_KERNELS, "generic", "torch kernel"),
@@ -168,7 +168,7 @@ def _kernels(cell: Cell, match: Match | None) -> Iterable[Row]:
 
 
 def _renamed(match: Match | None) -> str:
-    """`h is s, W_i is A`: what plays the part of each name of the built-in cell."""
+    """`h is s, W_i is A`: the names of the built-in cell, and the cell's own."""
     pairs = {**match.states, **match.parameters} if match else {}
     # Spaces at which lines are not broken.
     return ", ".join(
@@ -176,7 +176,7 @@ def _renamed(match: Match | None) -> str:
     )
 
 
-def _work(parts: Sequence[Work], sizes: Mapping[str, int]) -> Iterable[Row]:
+def _costs(parts: Sequence[Cost], sizes: Mapping[str, int]) -> Iterable[Row]:
     for part in parts:
         rows = sum(sizes[shape[0]] for shape in part.shapes)
         size = f"{rows:,} x {sizes[part.shapes[0][1]]:,}" if part.shapes else ""
@@ -202,7 +202,7 @@ def _size(shape: Shape, sizes: Mapping[str, int]) -> int:
 
 
 def _aligned(rows: Sequence[Row], columns: int) -> list[str]:
-    """Columns that start below each other, numbers at their right; a last column that wraps."""
+    """Aligned columns: numbers to the right, other texts to the left; the last column wraps."""
     tables = [row for row in rows if len(row) > 1]
     count = max(map(len, tables), default=1)
     wide = [max((len(row[i]) for row in tables), default=0) for i in range(count)]

@@ -1,7 +1,7 @@
-"""The order in which a cell's sums are added up, and the order in which its states are known.
+"""Reassociates a cell's sums, and orders its states by what they depend on.
 
-What stands inside the loop over time is paid for at every step, so every sum first adds the terms
-that are known for all steps before the others have begun.
+What stands inside the loop over time costs at every step. So every sum first adds the terms whose
+values are known for all steps before the loop.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from itertools import groupby
 from rnnspec.cells.graph import Graph, Node, Shape
 
 LEAVES = ("input", "state", "parameter")
-"""Operations that are given, not computed."""
+"""Operations whose values are given, not computed."""
 
 
 def state_groups(graph: Graph) -> tuple[tuple[str, ...], ...]:
-    """States that need each other's earlier values, together; a group after those it reads.
+    """Groups of states that need each other's earlier values, each group after the groups it reads.
 
     In `c = f * c + i * g`, `h = o * tanh(c)` with gates that read x alone, c comes first and h is a
     group of its own. Strongly connected components, in topological order.
@@ -61,7 +61,7 @@ def _reach(state: str, reads: Mapping[str, set[str]]) -> set[str]:
 
 
 def closure(nodes: Sequence[Node], ends: Iterable[int], known: Iterable[int] = ()) -> list[int]:
-    """`ends` and all they depend on, in order; what is `known` already is left out."""
+    """`ends` and all that they depend on, in order, without what is `known` already."""
     found: set[int] = set()
     seen = set(known)
     waiting = list(ends)
@@ -75,9 +75,9 @@ def closure(nodes: Sequence[Node], ends: Iterable[int], known: Iterable[int] = (
 
 
 def levels(nodes: Sequence[Node], groups: Sequence[Sequence[str]]) -> list[int]:
-    """For each node, after how many of the groups its values of all steps can be known.
+    """For each node, the number of groups after which its values at all steps are known.
 
-    0: from the input and the weights alone; k: once the states of the first k groups are.
+    0: it depends on the input and the weights alone; k: on states of the first k groups.
     """
     known_after = {state: k for k, group in enumerate(groups, 1) for state in group}
     found: list[int] = []
@@ -88,7 +88,7 @@ def levels(nodes: Sequence[Node], groups: Sequence[Sequence[str]]) -> list[int]:
 
 
 class Builder:
-    """A graph's nodes, to which others are added; equal ones are shared."""
+    """The nodes of a graph under construction; equal nodes are shared."""
 
     def __init__(self, nodes: Iterable[Node] = ()) -> None:
         self.nodes: list[Node] = []
@@ -104,7 +104,7 @@ class Builder:
         return self._index[key]
 
     def apply(self, op: str, *args: int) -> int:
-        """An element-wise operation on nodes that are here already."""
+        """The node of an element-wise operation on nodes of this builder."""
         shapes: list[Shape] = [self.nodes[arg].shape for arg in args]
         return self.add(Node(op, (), max(shapes, key=len)), args)
 
@@ -116,7 +116,7 @@ def regroup_sums(graph: Graph, groups: Sequence[Sequence[str]]) -> Graph:
     """The same graph with the terms of every sum added in the order in which they are known.
 
     `W @ x + U @ h + b` becomes `U @ h + (W @ x + b)`, whose bracket is known for all steps at once.
-    Among terms known at the same time products come first: a joined product takes the rest in.
+    Among terms known at the same time products come first: a joined product adds the others.
     """
     level, partial_sums = levels(graph.nodes, groups), _partial_sums(graph)
     builder = Builder()
@@ -140,7 +140,7 @@ def regroup_sums(graph: Graph, groups: Sequence[Sequence[str]]) -> Graph:
 
 
 def _partial_sums(graph: Graph) -> set[int]:
-    """Sums that are read once, by a sum: their terms are that one's."""
+    """Sums that are read once, by another sum, which takes over their terms."""
     uses = count_uses(graph)
     args = (arg for node in graph.nodes if node.op == "add" for arg in node.args)
     return {arg for arg in args if graph.nodes[arg].op == "add" and uses[arg] == 1}
@@ -181,7 +181,7 @@ def without_dead(graph: Graph) -> Graph:
 
 
 def _depth_first(nodes: Sequence[Node], ends: Iterable[int]) -> list[int]:
-    """`ends` and all they depend on, arguments first."""
+    """`ends` and all that they depend on, arguments first."""
     order: dict[int, None] = {}
     waiting = [(end, False) for end in reversed(list(ends))]
     while waiting:

@@ -1,11 +1,14 @@
-"""How a back end runs a cell's graph over a sequence: what once for all steps, what step by step.
+"""The schedule of a cell's graph over a sequence: what runs once for all steps, what step by step.
 
-A recurrence costs what stands inside the loop. So the states are taken group by group, each group
-after those whose values it reads, and for each group first everything that is known by then is
-computed for all steps at once. A state whose new value needs no older value of its own is only
-looked up one step late; an element-wise linear recurrence is a scan; the rest is a loop. In a loop
-the products of one operand are one product of joined matrices, known terms are added inside it, and
-the activations that follow it are applied to its columns where they stand, equal ones side by side.
+The loop over time is the cost of a recurrence, so as little as possible stands inside it:
+
+1. States are scheduled group by group, each group after the groups whose values it reads.
+2. Before a group, everything that is known by then is computed for all steps at once.
+3. A state whose next value needs no older value of its own is only read one step late (`Delay`).
+4. An element-wise linear recurrence is a `Scan`.
+5. All other groups are a `Loop`. In it the products of one operand are one product of joined
+   matrices. Known terms are added inside it, and the activations that follow are applied to its
+   columns in place, equal ones side by side.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import assert_never
 
 from rnnspec.cells.affine import coefficients
 from rnnspec.cells.graph import Graph, Node
@@ -29,16 +33,16 @@ from rnnspec.cells.reassociate import (
 )
 
 ACTIVATIONS = frozenset({"sigmoid", "tanh", "relu", "exp", "elu", "softsign", "hard_sigmoid"})
-"""Functions whose derivative can be told from their value, which may overwrite the argument."""
+"""Functions whose derivative follows from their value, so that it may overwrite the argument."""
 
 
 @dataclass(frozen=True, slots=True)
 class JoinedProduct:
     """Products of one `operand` that are computed as one.
 
-    `matrices` are the parameters' names, rows joined in this order. For each of them `addends` has
-    the node that is added (None: none), `activations` the function that is applied then ("": none),
-    and `results` the node that then has its value.
+    `matrices` are the names of the parameters, whose rows are joined in this order. For each matrix
+    `addends` has the node that is added (None: none), `activations` the function applied after that
+    ("": none), and `results` the node that has the value.
     """
 
     operand: int
@@ -54,21 +58,21 @@ Entry = int | JoinedProduct
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """Computed for all steps at once. A state's node: its values before each step."""
+    """Computed for all steps at once. The node of a state has its values before each step."""
 
     entries: tuple[Entry, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """A state that is only looked up one step late: its next values are known."""
+    """A state whose next values are known: it is read one step late."""
 
     state: str
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """`state = factor * state + addend`, of known nodes."""
+    """`state = factor * state + addend`; factor and addend are known nodes."""
 
     state: str
     factor: int
@@ -77,7 +81,7 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """States that need a step after the other; `exports` are the nodes that are read outside."""
+    """States computed step by step; `exports` are the nodes that are read outside the loop."""
 
     states: tuple[str, ...]
     entries: tuple[Entry, ...]
@@ -89,9 +93,9 @@ Phase = Whole | Delay | Scan | Loop
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """`graph` is the cell's, rearranged. Inputs and parameters are there from the start.
+    """The phases of a cell, over its rearranged `graph`.
 
-    The next values of two states are two nodes, and no leaves.
+    Inputs and parameters are known at the start. The next value of each state is a node of its own, and no leaf.
     """
 
     graph: Graph
@@ -102,7 +106,7 @@ class Schedule:
         return tuple(e for p in phases for e in p.entries if isinstance(e, JoinedProduct))
 
     def parts(self, product: JoinedProduct) -> tuple[tuple[int, ...], ...]:
-        """A product's results, divided as the products of loops take them in side by side."""
+        """A product's results, in runs that the products of loops read side by side."""
         addends = [other.addends for other in self.products()]
         beside = {pair for columns in addends for pair in pairwise(columns)}
         found: list[tuple[int, ...]] = []
@@ -122,7 +126,7 @@ def schedule(graph: Graph) -> Schedule:
 
 
 def _own_next_values(graph: Graph) -> Graph:
-    """The graph with a node of its own for each state's next value, none of them a leaf."""
+    """The graph in which each state's next value is a node of its own, and no leaf."""
     builder = Builder(graph.nodes)
     states: dict[str, int] = {}
     for state, index in graph.next_states.items():
@@ -135,7 +139,7 @@ def _own_next_values(graph: Graph) -> Graph:
 
 
 def _with_scans(graph: Graph, groups: Iterable[tuple[str, ...]]) -> tuple[Graph, set[str]]:
-    """`scan(factor, addend)` in the place of each linear recurrence, and the states of these."""
+    """The graph with `scan(factor, addend)` for each linear recurrence, and the states of these."""
     builder = Builder(graph.nodes)
     level = levels(graph.nodes, tuple(groups))
     leaves = {node.name: i for i, node in enumerate(graph.nodes) if node.op == "state"}
@@ -154,7 +158,7 @@ def _with_scans(graph: Graph, groups: Iterable[tuple[str, ...]]) -> tuple[Graph,
 
 
 class _Scheduler:
-    """Goes through the groups of states, keeping account of the nodes that are computed."""
+    """Schedules the groups of states in order; `known` are the nodes that are computed so far."""
 
     def __init__(self, graph: Graph, scans: set[str], groups: tuple[tuple[str, ...], ...]) -> None:
         self.graph, self.scans, self.groups = graph, scans, groups
@@ -181,7 +185,7 @@ class _Scheduler:
         return Schedule(self.graph, self._exported())
 
     def _whole(self, ends: Iterable[int]) -> None:
-        """Compute `ends` and what they need; all products of an operand together."""
+        """Compute `ends` and what they need, with all products of an operand together."""
         nodes = set(closure(self.graph.nodes, ends, self.known))
         for operand in {self.graph.nodes[i].args[1] for i in nodes if self._is_product(i)}:
             products = {i for i in self.readers[operand] if self._is_product(i, operand)}
@@ -232,7 +236,7 @@ class _Scheduler:
     def _product(
         self, operand: int, found: list[tuple[int, int | None, str, int]]
     ) -> JoinedProduct:
-        """Columns of the same activation side by side; columns added to others in their order."""
+        """Columns of the same activation stand side by side, otherwise in the order found."""
         functions = [function for _, _, function, _ in found]
         found = sorted(found, key=lambda one: functions.index(one[2]))
         products, addends, activations, results = zip(*found, strict=True)
@@ -240,11 +244,11 @@ class _Scheduler:
         return JoinedProduct(operand, names, addends, activations, results)
 
     def _addend(self, product: int, inside: set[int] | None) -> tuple[int | None, int]:
-        """What is added to a product that is read once, by a sum with a known term; and the sum.
+        """The known term that is added to a product, and the sum; else None and the product.
 
-        `inside`: the loop's nodes. Outside a loop (None) only parameters are added, which are one
-        vector or number for all steps and rows: an input or a state is not, and other terms may
-        themselves wait for the product.
+        The product must be read once, by the sum. `inside` are the nodes of a loop. Outside a loop
+        (None) only parameters are added, which are equal at all steps and rows: other terms may
+        depend on the product.
         """
         if self.uses[product] == 1:
             for reader in self.readers[product]:
@@ -256,7 +260,7 @@ class _Scheduler:
         return None, product
 
     def _activation(self, index: int, nodes: set[int]) -> tuple[str, int]:
-        """The activation that alone reads a value, and its node; else "" and the value itself."""
+        """The activation that alone reads a value, and its node; else "" and the value."""
         if self.uses[index] == 1:
             for reader in self.readers[index]:
                 if self.graph.nodes[reader].op in ACTIVATIONS and reader in nodes:
@@ -264,7 +268,7 @@ class _Scheduler:
         return "", index
 
     def _exported(self) -> tuple[Phase, ...]:
-        """The phases, each loop with what of it is read outside: later, or as the output."""
+        """The phases, with the `exports` of loops: what a later phase or the output reads."""
         read: set[int] = {self.graph.output}
         done: list[Phase] = []
         for phase in reversed(self.phases):
@@ -285,7 +289,7 @@ def _readers(graph: Graph) -> Mapping[int, list[int]]:
 
 
 def _in_order(graph: Graph, entries: Iterable[Entry], known: set[int]) -> tuple[Entry, ...]:
-    """Each entry as soon as what it needs is known."""
+    """The entries in an order in which each has its operands known."""
     ready, left = set(known), list(entries)
     ordered: list[Entry] = []
     while left:
@@ -307,7 +311,7 @@ def _computed(entries: Iterable[Entry]) -> set[int]:
 
 
 def _read(graph: Graph, phase: Phase) -> set[int]:
-    """What a phase reads of others."""
+    """The nodes that a phase reads from others."""
     match phase:
         case Delay():
             return {graph.next_states[phase.state]}
@@ -318,10 +322,12 @@ def _read(graph: Graph, phase: Phase) -> set[int]:
             needs = set().union(*(_needs(graph, entry) for entry in phase.entries))
             before = (graph.nodes[index].name for index in inside if is_state(graph, index))
             return (needs - inside) | {graph.next_states[state] for state in before}
+        case _:
+            assert_never(phase)
 
 
 def _sorted_as_read(phases: list[Phase]) -> Iterable[Phase]:
-    """Columns computed for all steps in the order in which a loop's product takes them in."""
+    """Sort columns computed for all steps in the order in which a loop's product adds them."""
     loops = [entry for phase in phases if isinstance(phase, Loop) for entry in phase.entries]
     products = [entry for entry in loops if isinstance(entry, JoinedProduct)]
     added = [addend for product in products for addend in product.addends]

@@ -1,4 +1,4 @@
-"""Text of equations to a syntax tree. The text reads like Python and is never executed as Python.
+"""Parser of equations. The text looks like Python and is never executed as Python.
 
     equations  = { [name "=" sum] end-of-line }
     sum        = product { ("+" | "-") product }
@@ -31,7 +31,7 @@ Operator = Literal["+", "-", "*", "/", "@", "**"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Line and column (from 1) and length of a piece of the equations' text."""
+    """Line and column (from 1) and length of a part of the equations' text."""
 
     line: int
     column: int
@@ -85,9 +85,8 @@ class Equation:
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    kind: (
-        str  # name, number, operator, end-of-line, end; unknown: what has no meaning, and its line
-    )
+    kind: str
+    """name, number, operator, end-of-line, end; unknown for a character without a meaning."""
     text: str
     place: Place
 
@@ -98,13 +97,15 @@ _TOKEN = re.compile(
     r"|(?P<operator>\*\*|[-+*/@=(),])"
 )
 _HEAD = re.compile(r"[ \t]*[^\W\d]\w*[ \t]*=")
-"""How an equation begins; nothing within one has a "="."""
+"""The beginning of an equation; "=" occurs nowhere else."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """The equations that can be read, in order, and the mistakes of all others. `broken` are the
-    targets of those; `lost`: there are some whose target cannot be told."""
+    """The equations that can be read, in order, and the mistakes of all others.
+
+    `broken` are the targets of equations with mistakes, `lost` is set if some target is unknown.
+    """
 
     equations: tuple[Equation, ...]
     mistakes: tuple[CellError, ...] = ()
@@ -136,9 +137,11 @@ def parsed(text: str) -> Parsed:
 
 
 def _tokens(text: str, mistakes: list[CellError]) -> list[_Token]:
-    """Tokens of `text`; the ends of lines inside brackets are left out, up to the next line that
-    begins an equation. The first character of a line that has no meaning is a mistake, and what
-    follows it in the line is left out."""
+    """Tokens of `text`.
+
+    Inside brackets ends of lines are left out, up to the next line that begins an equation. A
+    character without a meaning is a mistake, and the rest of its line is left out.
+    """
     tokens: list[_Token] = []
     line, line_start, position, open_brackets = 1, 0, 0, 0
     while position < len(text):
@@ -174,7 +177,7 @@ class _Parser:
         self.broken: set[str] = set()
         """Targets of equations that have mistakes."""
         self.lost = False
-        """Whether there are such whose target cannot be told."""
+        """Whether an equation with a mistake has no target."""
         self._at = 0
         self._nesting = 0
         self._operators = 0
@@ -199,7 +202,7 @@ class _Parser:
         return CellError(message, place.line, place.column, place.length)
 
     def equations(self) -> tuple[Equation, ...]:
-        """Those that can be read; the mistakes of others are added to those there are."""
+        """The equations that can be read; records the mistakes of the others."""
         found = []
         while self._token.kind != "end":
             start = self._at
@@ -212,14 +215,13 @@ class _Parser:
                     what = f"{self._token.text!r} is not expected here; one equation a line"
                     raise self._fail(what)
             except CellError as mistake:
-                if self._token.kind != "unknown":  # which was a mistake of its own
+                if self._token.kind != "unknown":  # recorded by the tokenizer
                     self._mistakes.append(mistake)
                 self._recover(start)
         return tuple(found)
 
     def _recover(self, start: int) -> None:
-        """Go on behind the line that has the mistake, or where an equation begins with what was not
-        expected."""
+        """Go on after the line with the mistake, or at an unexpected token that begins an equation."""
         if self._tokens[start].kind == "name":
             self.broken.add(self._tokens[start].text)
         else:
