@@ -24,7 +24,7 @@ from rnnspec.plan import Plan, weights
 from rnnspec.plan.nodes import Elapsed, FramesInput, Merge, Normalize, Pool, Recurrent, Residual
 from rnnspec.source.yaml12 import load
 from rnnspec.spec.cell import CellDefinition, source_of
-from rnnspec.spec.init import Init, start_of
+from rnnspec.spec.init import Init, initializer_of
 from rnnspec.to_torch import Model
 from tests.models import frames_facts, layers_plan
 
@@ -74,8 +74,8 @@ def test_the_file_of_a_built_in_cell_is_a_cell_of_the_spec(name: str) -> None:
 def test_an_init_is_its_start_and_reads_back(written: object, start: Initializer) -> None:
     adapter: TypeAdapter[Init] = TypeAdapter(Init)
     init = adapter.validate_python(written)
-    assert start_of(init) == start
-    assert start_of(adapter.validate_python(adapter.dump_python(init, mode="json"))) == start
+    assert initializer_of(init) == start
+    assert initializer_of(adapter.validate_python(adapter.dump_python(init, mode="json"))) == start
 
 
 def test_a_layer_chooses_starts_by_role_but_not_those_the_cell_chose() -> None:

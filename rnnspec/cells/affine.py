@@ -25,7 +25,7 @@ class _Affine:
 def coefficients(
     builder: Builder, level: Sequence[int], leaf: int, result: int
 ) -> tuple[int, int] | None:
-    """Nodes `(a, b)` with `result == a * leaf + b`, added to the builder; None where it is not affine.
+    """Nodes `(a, b)` with `result == a * leaf + b`, added to the builder; None if not affine.
 
     `leaf` is a state, `result` its next value. a and b depend on nodes of lower levels only.
     """

@@ -95,7 +95,8 @@ Phase = Whole | Delay | Scan | Loop
 class Schedule:
     """The phases of a cell, over its rearranged `graph`.
 
-    Inputs and parameters are known at the start. The next value of each state is a node of its own, and no leaf.
+    Inputs and parameters are known at the start. The next value of each state is a node of its
+    own, and no leaf.
     """
 
     graph: Graph

@@ -221,7 +221,7 @@ class _Parser:
         return tuple(found)
 
     def _recover(self, start: int) -> None:
-        """Go on after the line with the mistake, or at an unexpected token that begins an equation."""
+        """Go on after the line with the mistake, or at a token that begins an equation."""
         if self._tokens[start].kind == "name":
             self.broken.add(self._tokens[start].text)
         else:

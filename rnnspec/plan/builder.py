@@ -28,7 +28,7 @@ from rnnspec.plan.nodes import (
 from rnnspec.spec.cell import source_of
 from rnnspec.spec.check_layers import unequal_widths
 from rnnspec.spec.encoder import GivenState, LearnedState
-from rnnspec.spec.init import start_of
+from rnnspec.spec.init import initializer_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,7 @@ def _starts(layer: language.Layer, cell: Cell) -> dict[str, Initializer]:
         if name in cell.starts:
             continue
         if role in by_role:
-            found[name] = start_of(by_role[role])
+            found[name] = initializer_of(by_role[role])
         if name == "b_f" and layer.forget_bias is not None:
             found[name] = Constant(layer.forget_bias)
     return found

@@ -1,4 +1,4 @@
-"""The spec: what a YAML file may say, read and checked."""
+"""The spec: models of the YAML file, loading, and checks."""
 
 from rnnspec.spec.cell import CellDefinition, Parameter
 from rnnspec.spec.data import Data, Series

@@ -1,4 +1,4 @@
-"""What all models of the spec share: strictness, and common types of values."""
+"""Base of all models of the spec, and common types of values."""
 
 from __future__ import annotations
 
@@ -31,17 +31,20 @@ class Model(BaseModel):
     )
 
 
-def own(message: str, hint: str = "", at: str = "", on_key: bool = False) -> PydanticCustomError:
-    """An error in words of ours; `at` is the key below, where that is the better place.
+def spec_error(
+    message: str, hint: str = "", at: str = "", on_key: bool = False
+) -> PydanticCustomError:
+    """An error with a message and a hint of rnnspec.
 
-    With `on_key` it is the key's name that is wrong, otherwise what stands under it.
+    `at` is the key below the value, where that is the better place. With `on_key` the name of the
+    key is wrong, otherwise the value under it.
     """
     context = {"message": message, "hint": hint, "at": at, "key": on_key}
-    return PydanticCustomError("own", "{message}", context)
+    return PydanticCustomError("spec_error", "{message}", context)
 
 
 def keys_of(model: type[Model]) -> dict[str, str]:
-    """The keys a mapping of this kind may have in YAML, each with its description."""
+    """The YAML keys of a model, each with its description."""
     return {
         field.alias or name: field.description or "" for name, field in model.model_fields.items()
     }
@@ -49,9 +52,7 @@ def keys_of(model: type[Model]) -> dict[str, str]:
 
 def _has_text(text: str) -> str:
     if not text.strip():
-        raise PydanticCustomError(
-            "own", "{message}", {"message": "expected a text, found an empty one"}
-        )
+        raise spec_error("expected a text, found an empty one")
     return text
 
 
@@ -63,16 +64,16 @@ PATTERNS = {
     _SLUG: ("a name of letters, digits, '-', '_' and '.'", r"[^A-Za-z0-9._-]+"),
     _IDENTIFIER: ("a name of letters, digits and '_' that starts with a letter", r"[^A-Za-z0-9_]+"),
 }
-"""For each pattern, what it asks for in words, and what it does not allow."""
+"""For each pattern, what it requires in words, and the characters that it forbids."""
 
 Slug = Annotated[str, Field(pattern=_SLUG, max_length=100)]
 """A name that is safe as the name of a folder."""
 Identifier = Annotated[str, Field(pattern=_IDENTIFIER, max_length=100)]
-"""A name that can stand in equations."""
+"""A name that can be used in equations."""
 Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
 """The length of a vector."""
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
-"""How many of something, at least one."""
+"""A number of things, at least one."""
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 """A probability, or a share of the whole, below 1."""
 Positive = Annotated[float, Field(gt=0.0)]
@@ -84,9 +85,9 @@ ListOf = Strict(False)
 Scale = Annotated[
     Literal["standard", "none"],
     Field(
-        description="Scaling inside the model: 'standard' takes off the mean and divides by the "
+        description="Scaling inside the model: 'standard' subtracts the mean and divides by the "
         "standard deviation, each measured per feature on the training rows; 'none' leaves "
-        "numbers as they are."
+        "numbers unchanged."
     ),
 ]
 Column = Annotated[

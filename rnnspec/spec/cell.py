@@ -1,4 +1,4 @@
-"""Model of a cell of the user's own, under `cells:`."""
+"""Models of `cells:`: cells that a spec defines."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from pydantic import Field
 
 from rnnspec.spec.base import Identifier, ListOf, Model, Text
 from rnnspec.spec.choice import ByShape
-from rnnspec.spec.init import Init, start_of
+from rnnspec.spec.init import Init, initializer_of
 
 if TYPE_CHECKING:
     from rnnspec.cells import CellSource
 
 
 class Parameter(Model):
-    """What a parameter of a cell is, beyond its use in the equations."""
+    """Settings of a parameter of a cell, beyond its use in the equations."""
 
     shape: Annotated[tuple[Identifier, ...], ListOf, Field(max_length=2)] | None = Field(
         default=None,
         description="Sizes by name: none, [], for a single number, one for a vector, two for a "
-        "matrix (rows, columns); the names are inputs, units and those under 'sizes'. null means "
-        "as the equations use it.",
+        "matrix (rows, columns); the names are inputs, units and the names under 'sizes'. null "
+        "means as the equations use it.",
     )
     init: Init | None = Field(
         default=None,
-        description="How it starts; null means as the layer says, or uniform within 1/sqrt(units).",
+        description="Its initializer; null means the layer's, or uniform within 1/sqrt(units).",
     )
     trained: bool = Field(
-        default=True, description="Whether training changes it; otherwise it keeps its start."
+        default=True,
+        description="Whether training changes it; otherwise it keeps its initial value.",
     )
 
 
@@ -47,7 +48,7 @@ States = Annotated[
 
 
 class CellDefinition(Model):
-    """A cell of one's own: its states and its equations."""
+    """A cell that a spec defines: its states and its equations."""
 
     states: States = Field(
         description="Names of the states, or a mapping of each to the name of its size, which is "
@@ -77,12 +78,12 @@ class CellDefinition(Model):
     )
     parameters: dict[Identifier, Parameter] = Field(
         default={},
-        description="Shapes and starts of parameters that should not be as their use says.",
+        description="Shapes and initializers of parameters that do not follow from their use.",
     )
 
 
 def source_of(name: str, cell: CellDefinition) -> CellSource:
-    """The definition as the compiler of cells takes it."""
+    """The definition, for the compiler of cells."""
     from rnnspec.cells import CellSource, ParameterSource
 
     return CellSource(
@@ -96,7 +97,7 @@ def source_of(name: str, cell: CellDefinition) -> CellSource:
         parameters={
             parameter: ParameterSource(
                 shape=about.shape,
-                start=start_of(about.init) if about.init else None,
+                start=initializer_of(about.init) if about.init else None,
                 trained=about.trained,
             )
             for parameter, about in cell.parameters.items()

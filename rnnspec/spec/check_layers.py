@@ -17,7 +17,7 @@ from rnnspec.spec.decoder import LearnedStart, ZeroStart
 from rnnspec.spec.encoder import GivenState, Layer
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.head import Head, LastPooling
-from rnnspec.spec.init import Init, start_of
+from rnnspec.spec.init import Init, initializer_of
 from rnnspec.spec.inputs import (
     FramesInput,
     TokenInput,
@@ -224,7 +224,7 @@ def _misfit(cell: Cell, names: list[str], init: Init) -> str:
     """Why `init` does not suit all the parameters `names`; empty if it does."""
     from rnnspec.cells.initializers import MATRIX_ONLY, SQUARE_ONLY
 
-    start = start_of(init)
+    start = initializer_of(init)
     for name in names:
         shape = cell.parameters[name]
         if isinstance(start, MATRIX_ONLY) and len(shape) != 2:

@@ -1,4 +1,4 @@
-"""Checks that what stands beside a decoder is as wide as it has to be, as far as a spec tells."""
+"""Checks of widths, as far as a spec alone decides them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def tied_scores_are_as_wide_as_vectors(spec: Spec) -> Iterator[Finding]:
 
 
 def attention_fits_the_widths(spec: Spec) -> Iterator[Finding]:
-    """Dot products need equal widths, heads equal shares."""
+    """Dot products need equal widths, heads equal parts of the units."""
     decoder = spec.decoder
     if decoder is None or not spec.encoder.layers:
         return
@@ -62,7 +62,7 @@ def attention_fits_the_widths(spec: Spec) -> Iterator[Finding]:
 
 
 def first_states_are_as_wide(spec: Spec) -> Iterator[Finding]:
-    """Of `start_from: encoder`, which puts no dense layer between."""
+    """`start_from: encoder` puts no dense layer between."""
     decoder = spec.decoder
     if decoder is None or not isinstance(decoder.start_from, EncoderStart):
         return
@@ -79,7 +79,7 @@ def first_states_are_as_wide(spec: Spec) -> Iterator[Finding]:
 
 
 def _unequal(layer: Sized, state: str, source: Sized) -> Finding | None:
-    """A state of a decoder's layer and that of the encoder's layer it starts from."""
+    """The widths of a decoder state and of the encoder state that it starts from differ."""
     assert source.cell is not None
     of = state if state in source.cell.states else next(iter(source.cell.states))
     width, known = layer.state(state), source.state(of)
@@ -95,7 +95,7 @@ def _unequal(layer: Sized, state: str, source: Sized) -> Finding | None:
 
 
 def given_states_of_a_column_are_alike(spec: Spec) -> Iterator[Finding]:
-    """Layers of the encoder whose first states are one column need it of one width."""
+    """Encoder layers that start from one column need states of one width."""
     first: dict[str, tuple[Sized, int]] = {}
     for layer in encoder_layers(spec):
         given = layer.layer.initial_state

@@ -1,4 +1,4 @@
-"""A key that takes one of several things, validated so that one mistake gives one error.
+"""Unions of the spec, validated so that one mistake gives one error.
 
 Three ways to write a choice in YAML, each an annotation of a union:
 
@@ -7,10 +7,10 @@ Three ways to write a choice in YAML, each an annotation of a union:
   The one setting of a `Valued` option has no key: `init: {uniform: 0.1}`.
 - `ByKey("as")`: a mapping in which one key names the kind: `{column: text, as: words}`. Members
   are models that have that key as a `Literal`.
-- `ByShape(...)`: one of several plain values told apart by their shape: a text or a number.
+- `ByShape(...)`: one of several plain values of different shapes: a text or a number.
 
 Each becomes a tagged union of pydantic, which reports the errors of the chosen member only.
-Errors of ours come from `rnnspec.spec.base.own` and are put into place by `rnnspec.spec.explain`.
+Errors come from `rnnspec.spec.base.spec_error`; `rnnspec.spec.explain` gives them their places.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from rnnspec.source.problems import did_you_mean
-from rnnspec.spec.base import Model, own
+from rnnspec.spec.base import Model, spec_error
 
 HIDDEN = "\0"
-"""Starts the parts of an error's path that stand for no key of the file (YAML has no NUL)."""
+"""Prefix of parts of an error's path that are no keys of the file (YAML has no NUL)."""
 
 
 class Option(Model):
-    """One of the things a `OneOf` key can name; `name` is how it is written in a spec."""
+    """One option of a `OneOf` key."""
 
     name: ClassVar[str]
-    """Standing name of the option in YAML, in plans and in reports."""
+    """Name of the option in YAML, in plans and in reports."""
 
     def written(self) -> str | dict[str, Any]:
-        """The option as it stands in YAML: its name, or a mapping of its name to its settings."""
+        """The option in YAML: its name, or a mapping of its name to its settings."""
         settings = self.model_dump(mode="json")
         return {self.name: settings} if settings else self.name
 
 
 VALUE = HIDDEN + "value"
-"""Key of the one setting of a `Valued` option, which stands under no key of its own in YAML."""
+"""Key of the one setting of a `Valued` option, which has no key in YAML."""
 
 
 class Valued(Option):
-    """An option with one setting, a field `value`, right under its name: `{uniform: 0.1}`."""
+    """An option with one setting, the field `value`, directly under its name: `{uniform: 0.1}`."""
 
     model_config = ConfigDict(alias_generator=lambda name: VALUE)
 
     needs: ClassVar[tuple[str, str]] = ("a number", "0.1")
-    """What stands under the name, and an example of it."""
+    """The kind of value under the name, and an example of it."""
     value: Any
 
     def written(self) -> str | dict[str, Any]:
@@ -119,7 +119,7 @@ class OneOf:
 
 
 def _without_default(schema: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Of a value that has to stand under the name of its option, once that is a key."""
+    """The schema of a value that is required once the name of its option is a key."""
     return {key: value for key, value in (schema or {}).items() if key != "default"}
 
 
@@ -129,36 +129,38 @@ def _check_one_of(value: object, options: Mapping[str, type[Option]]) -> dict[st
     if isinstance(value, str):
         _check_known(value, options)
         if needs := _needs(options[value]):
-            raise own(f"{value} needs {needs[0]}", f"write {{{value}: {needs[1]}}}")
+            raise spec_error(f"{value} needs {needs[0]}", f"write {{{value}: {needs[1]}}}")
         return {value: {}}
     if not isinstance(value, Mapping):
         with_settings = [name for name in options if options[name].model_fields]
         needs = _needs(options[with_settings[0]]) if with_settings else None
         under = needs[1] if needs else "{…}"
         example = f"; for settings, {{{with_settings[0]}: {under}}}" if with_settings else ""
-        raise own(
+        raise spec_error(
             f"expected one of {listed}, found {describe(value)}", f"write one of them{example}"
         )
     if len(value) != 1:
         found, hint = ", ".join(map(str, value)), "keep one of them"
         if not value:
             found, hint = "none", "write one of them"
-        raise own(f"expected exactly one of {listed}, found {found[:60]}", hint)
+        raise spec_error(f"expected exactly one of {listed}, found {found[:60]}", hint)
     ((name, settings),) = value.items()
     _check_known(name, options, str(name), on_key=True)
     if not options[name].model_fields:
-        raise own(f"{name} has no settings", f"write only the name, {name}", str(name), on_key=True)
+        raise spec_error(
+            f"{name} has no settings", f"write only the name, {name}", str(name), on_key=True
+        )
     if settings is None and (needs := _needs(options[name])):
         hint = f"write {{{name}: {needs[1]}}}"
-        raise own(f"{name} needs {needs[0]}", hint, str(name), on_key=True)
+        raise spec_error(f"{name} needs {needs[0]}", hint, str(name), on_key=True)
     if settings is None:
         hint = f"write only {name} to take its defaults"
-        raise own(f"{name} has no settings under it", hint, str(name), on_key=True)
+        raise spec_error(f"{name} has no settings under it", hint, str(name), on_key=True)
     return {name: {VALUE: settings} if issubclass(options[name], Valued) else settings}
 
 
 def _needs(option: type[Option]) -> tuple[str, str] | None:
-    """What must stand under the name of this option, and an example."""
+    """The value that this option requires, and an example; None if it requires none."""
     if issubclass(option, Valued) and option.model_fields["value"].is_required():
         return option.needs
     return None
@@ -169,12 +171,14 @@ def _check_known(
 ) -> None:
     if not isinstance(name, str) or name not in known:
         near = did_you_mean(name, known) if isinstance(name, str) else ""
-        raise own(f"expected one of {', '.join(known)}, found {describe(name)}", near, at, on_key)
+        raise spec_error(
+            f"expected one of {', '.join(known)}, found {describe(name)}", near, at, on_key
+        )
 
 
 @dataclass(frozen=True)
 class ByKey:
-    """Annotates a union of models told apart by what stands under `key`."""
+    """Annotates a union of models that differ in the value of `key`."""
 
     key: str
 
@@ -201,12 +205,14 @@ class ByKey:
     def _check(self, value: object, members: Mapping[str, type[Model]]) -> object:
         listed = ", ".join(members)
         if not isinstance(value, Mapping):
-            raise own(
+            raise spec_error(
                 f"expected a mapping, found {describe(value)}",
                 f"write {{column: …, {self.key}: {next(iter(members))}}}",
             )
         if self.key not in value:
-            raise own(f"key {self.key!r} is missing", f"add '{self.key}: …' with one of {listed}")
+            raise spec_error(
+                f"key {self.key!r} is missing", f"add '{self.key}: …' with one of {listed}"
+            )
         _check_known(value[self.key], members, self.key)
         return value
 
@@ -219,13 +225,14 @@ class ByKey:
 
 @dataclass(frozen=True)
 class ByShape:
-    """Annotates a union of plain values told apart by `tell`, which gives the member's index.
+    """Annotates a union of plain values of different shapes.
 
-    `tell` gives None for a value that is none of them; `expected` says in words what they are.
+    `member_of` gives the index of the member that a value belongs to, None if there is none;
+    `expected` describes the members.
     """
 
     expected: str
-    tell: Callable[[object], int | None]
+    member_of: Callable[[object], int | None]
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -236,12 +243,13 @@ class ByShape:
         }
 
         def checked(value: object) -> object:
-            if self.tell(value) is None:
-                raise own(f"expected {self.expected}, found {describe(value)}")
+            if self.member_of(value) is None:
+                raise spec_error(f"expected {self.expected}, found {describe(value)}")
             return value
 
         return core_schema.no_info_before_validator_function(
-            checked, core_schema.tagged_union_schema(choices, lambda v: f"{HIDDEN}{self.tell(v)}")
+            checked,
+            core_schema.tagged_union_schema(choices, lambda v: f"{HIDDEN}{self.member_of(v)}"),
         )
 
     def __get_pydantic_json_schema__(
@@ -252,7 +260,7 @@ class ByShape:
 
 
 def describe(value: object) -> str:
-    """What a YAML value is, in plain words, with the value itself where it is short."""
+    """The kind of a YAML value in words, with the value itself where it is short."""
     match value:
         case None:
             return "nothing"
@@ -274,7 +282,7 @@ def _short(text: str) -> str:
 
 
 def literal_of(member: type[Model], key: str) -> str:
-    """What stands under `key` in a mapping of the kind `member`."""
+    """The value of `key` in a mapping of the kind `member`."""
     for name, field in member.model_fields.items():
         if (field.alias or name) == key:
             return str(get_args(field.annotation)[0])

@@ -1,4 +1,4 @@
-"""The model of `data:`: which files, which columns, and how each is read."""
+"""Models of `data:`: files, columns and series."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic.functional_validators import AfterValidator
 
 from rnnspec.source.problems import did_you_mean
-from rnnspec.spec.base import Count, ListOf, Loc, Model, Positive, Text, own
+from rnnspec.spec.base import Count, ListOf, Loc, Model, Positive, Text, spec_error
 from rnnspec.spec.choice import ByShape
 from rnnspec.spec.every import known_every
 from rnnspec.spec.files import Format, Quoting
@@ -59,7 +59,7 @@ def _known_zone(name: str) -> str:
         known = available_timezones()
         near = did_you_mean(name, known) if known else "install the package tzdata"
         hint = near or "write it as in Europe/Berlin, America/New_York or UTC"
-        raise own(f"there is no time zone {name[:40]!r}", hint) from None
+        raise spec_error(f"there is no time zone {name[:40]!r}", hint) from None
     return name
 
 
@@ -79,17 +79,17 @@ class Series(Model):
     time: Text | None = Field(
         default=None,
         description="Column that orders the rows of each series: numbers, or dates as ISO 8601, "
-        "rising by equal steps; null means that the rows are in order. What reads as a number is "
-        "one, be it a year or milliseconds since 1970; numbers are equal to a thousandth of a "
-        "step, or to what float64 tells apart.",
+        "rising by equal steps; null means that the rows are in order. A text that is a number is "
+        "read as one, be it a year or milliseconds since 1970. Numbers count as equal within a "
+        "thousandth of a step, or within the precision of float64.",
     )
     every: EveryKey = Field(
         default=None,
-        description="One step of 'time': of numbers how much they rise, else ms, s, min, half "
+        description="One step of 'time': the difference of numbers, or ms, s, min, half "
         "hour, hour (h), day, business day (Monday to Friday), week, month, quarter or year, or "
         "several as in '30 min'. Hours and less are time that passes, days the same time of day, "
-        "months also the same day, or the last. It lets dates be 20240131, 202401 or 2024. null "
-        "takes it from the first two rows of each series.",
+        "months also the same day, or the last. With it dates may be 20240131, 202401 or 2024. "
+        "null takes it from the first two rows of each series.",
     )
     zone: Annotated[Text, AfterValidator(_known_zone)] | None = Field(
         default=None,
@@ -98,13 +98,13 @@ class Series(Model):
     )
     fill: Fill = Field(
         default="error",
-        description="What stands in for the numbers of steps without a row: 'error' refuses them, "
-        "a number is that, 'previous' the row before, both learned from and measured like others; "
-        "'missing' leaves them to 'missing' of each input. Needs 'every'.",
+        description="Numbers for steps without a row: 'error' refuses such steps, a number stands "
+        "for all of them, 'previous' takes the row before; both are learned and measured like "
+        "others. 'missing' leaves them to 'missing' of each input. Needs 'every'.",
     )
     id: Text | None = Field(
         default=None,
-        description="Column whose label tells one series from another; null means one series.",
+        description="Column whose label names the series of a row; null means one series.",
     )
     history: Count | None = Field(
         default=None,
@@ -126,9 +126,9 @@ class Data(Model):
         default=None,
         description="Rows kept out of training to measure on: files as for train, or a share of "
         "the training rows above 0 and up to 0.5, or null for none. A share is drawn by "
-        "train.seed; where a class is answered, of several the first, from the rows of each label, "
-        "of which at least one is trained on; of series it is the end of each, and of one plain "
-        "text that is read whole its end.",
+        "train.seed. Where a class is answered (the first, if several are), it is drawn from the "
+        "rows of each label, of which at least one is trained on. Of series it is the end of each, "
+        "and of one plain text that is read whole its end.",
     )
     format: Format = Field(
         default="auto",
@@ -161,12 +161,12 @@ class Data(Model):
 
     @property
     def train_files(self) -> tuple[str, ...]:
-        """What `train` names."""
+        """The names under `train`."""
         return self.train if isinstance(self.train, tuple) else (self.train,)
 
     @property
     def valid_files(self) -> tuple[str, ...]:
-        """What `valid` names, nothing where it is a share or null."""
+        """The names under `valid`; none where it is a share or null."""
         if isinstance(self.valid, tuple):
             return self.valid
         return (self.valid,) if isinstance(self.valid, str) else ()

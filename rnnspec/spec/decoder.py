@@ -1,4 +1,4 @@
-"""Models of `decoder:`: how a sequence is written, step by step."""
+"""Models of `decoder:`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rnnspec.spec.search import GreedySearch, StepLimit, Strategy
 
 
 class EncoderStart(Option):
-    """The last states of the encoder, as they are: the widths must fit."""
+    """The last states of the encoder, unchanged: the widths must fit."""
 
     name: ClassVar[str] = "encoder"
 
@@ -49,7 +49,10 @@ StartFrom = Annotated[AutoStart | EncoderStart | DenseStart | LearnedStart | Zer
 
 Units = Annotated[
     Width | None,
-    Field(description="Width of the hidden layer that scores each step; null means as the query."),
+    Field(
+        description="Width of the hidden layer that scores each step; null means the width of the "
+        "query."
+    ),
 ]
 Coverage = Annotated[
     bool,
@@ -58,7 +61,7 @@ Coverage = Annotated[
 
 
 class NoAttention(Option):
-    """The decoder sees the encoder's last states alone."""
+    """The decoder sees only the last states of the encoder."""
 
     name: ClassVar[str] = "none"
 
@@ -98,8 +101,8 @@ class MultiHeadAttention(Option):
     heads: Annotated[int, Field(ge=1, le=64)] = Field(default=4, description="Number of heads.")
     units: Width | None = Field(
         default=None,
-        description="Width of all heads together, a multiple of their number; null means as the "
-        "query.",
+        description="Width of all heads together, a multiple of their number; null means the width "
+        "of the query.",
     )
 
 
@@ -140,11 +143,11 @@ class ConstantForcing(Valued):
     """The same share in all of training."""
 
     name: ClassVar[str] = "constant"
-    value: Rate = Field(description="Share of steps that are given the true token before them.")
+    value: Rate = Field(description="Share of steps that read the true previous token.")
 
 
 class LinearForcing(Option):
-    """From one share to another in a straight line over all epochs."""
+    """Linearly from one share to another over all epochs."""
 
     name: ClassVar[str] = "linear"
     start: Rate = Field(default=1.0, description="Share in the first step of training.")
@@ -162,7 +165,9 @@ class InverseSigmoidForcing(Option):
     """k / (k + exp(epochs / k)) (Bengio et al., 2015)."""
 
     name: ClassVar[str] = "inverse_sigmoid"
-    k: Annotated[float, Field(ge=1.0)] = Field(default=5.0, description="The larger, the later.")
+    k: Annotated[float, Field(ge=1.0)] = Field(
+        default=5.0, description="The larger, the later the fall."
+    )
 
 
 def _number_or_schedule(value: object) -> int:
@@ -191,7 +196,7 @@ class Decoder(Model):
     tied: bool = Field(
         default=False,
         description="Whether the learned vectors of the tokens are also the matrix that scores "
-        "them: the width before the scores must be that of the vectors.",
+        "them: the width before the scores must be the width of the vectors.",
     )
     layers: Annotated[tuple[Layer, ...], ListOf, Field(min_length=1)] = Field(
         description="The recurrent layers, first the one nearest to the input: forward, and with "
@@ -203,42 +208,43 @@ class Decoder(Model):
     )
     attention: Attention = Field(
         default=NoAttention.model_construct(),
-        description="How the decoder looks back at the steps of the encoder.",
+        description="How the decoder reads the steps of the encoder.",
     )
     attend: Literal["after", "before"] = Field(
         default="after",
-        description="Whether the layers' output asks ('after', Luong et al., 2015, the faster one: "
-        "all steps are trained at once) or their output of the step before, with what is found "
-        "going into the layers ('before', Bahdanau et al., 2015).",
+        description="The query of attention: 'after' is the output of the layers (Luong et al., "
+        "2015), which is faster, as all steps are trained at once. 'before' is their output of the "
+        "step before, and the context is an input of the layers (Bahdanau et al., 2015).",
     )
     input_feeding: bool = Field(
         default=False,
-        description="Whether what the scores are made of at one step is an input of the next "
+        description="Whether the input of the scores at one step is also an input of the next step "
         "(Luong et al., 2015, section 3.3).",
     )
     context_dropout: Share = Field(
-        default=0.0, description="Share of what attention found set to zero while training."
+        default=0.0, description="Share of the context of attention set to zero while training."
     )
     copy_from: Text | None = Field(
         default=None,
         alias="copy",
-        description="Input column of which tokens may be copied into the answer, also those that "
-        "the vocabulary lacks, as the row has them (See et al., 2017): words or tokens into words "
-        "or tokens, chars into chars. Null means none. Needs attention.",
+        description="Input column whose tokens may be copied into the answer, also tokens that the "
+        "vocabulary lacks (See et al., 2017): words or tokens into words or tokens, chars into "
+        "chars. Null means none. Needs attention.",
     )
     hidden: Width | None = Field(
         default=None,
-        description="Width of the tanh layer between the layers, with what attention found, and "
-        "the scores; null means as the last layer with attention, and none without.",
+        description="Width of the tanh layer from the output of the layers and the context of "
+        "attention to the scores; null means the width of the last layer with attention, and no "
+        "such layer without.",
     )
     dropout: Share = Field(
         default=0.0,
-        description="Share set to zero, while training, of what the scores are made of.",
+        description="Share of the input of the scores set to zero while training.",
     )
     teacher_forcing: TeacherForcing = Field(
         default=1.0,
-        description="Share of steps that are given the true token before them in training, the "
-        "others the model's own: a number, or a schedule over training.",
+        description="Share of steps that read the true previous token in training, the others the "
+        "model's own: a number, or a schedule over training.",
     )
     max_steps: StepLimit = Field(
         default="auto",
@@ -250,5 +256,5 @@ class Decoder(Model):
         default=0, description="Fewest tokens answered."
     )
     strategy: Strategy = Field(
-        default=GreedySearch.model_construct(), description="How the answer is searched for."
+        default=GreedySearch.model_construct(), description="The search for an answer."
     )

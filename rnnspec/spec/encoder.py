@@ -42,7 +42,7 @@ InitialState = Annotated[ZeroState | LearnedState | GivenState, OneOf()]
 
 
 class LayerInit(Model):
-    """How the parameters of a layer's cell start, where the cell itself says nothing."""
+    """Initializers of the parameters of a layer's cell, where the cell itself names none."""
 
     input: Init | None = Field(
         default=None, description="Matrices applied to x; null means uniform within 1/sqrt(units)."
@@ -71,14 +71,14 @@ class Layer(Model):
     )
     merge: Literal["concat", "sum", "mean", "mul"] = Field(
         default="concat",
-        description="How 'bidirectional' makes one output of two: side by side, or element by "
-        "element their sum, mean or product, which keeps the width.",
+        description="How 'bidirectional' makes one output of two: side by side, or their "
+        "element-wise sum, mean or product, which keeps the width.",
     )
     sizes: dict[Identifier, Width] = Field(
-        default={}, description="A number for each size that the cell names beside units."
+        default={}, description="A number for each further size of the cell, beside units."
     )
     repeat: Annotated[int, Field(ge=1, le=64)] = Field(
-        default=1, description="Number of layers like this one, each with weights of its own."
+        default=1, description="Number of layers like this one, each with its own weights."
     )
     initial_state: InitialState = Field(
         default=ZeroState.model_construct(),
@@ -96,13 +96,13 @@ class Layer(Model):
     )
     dropout_per: Literal["step", "sequence"] = Field(
         default="step",
-        description="Whether dropout takes other elements at each step or, for a whole sequence, "
-        "the same ones (Gal and Ghahramani, 2016).",
+        description="Whether dropout draws a mask for each step, or one for all steps of a "
+        "sequence (Gal and Ghahramani, 2016).",
     )
     skip: Literal["none", "residual", "highway"] = Field(
         default="none",
-        description="Way around the layer: 'residual' adds its input to its output, 'highway' "
-        "mixes them by a learned gate. Both need the same width on either side.",
+        description="Skip connection around the layer: 'residual' adds its input to its output, "
+        "'highway' mixes them by a learned gate. Both need an input as wide as the output.",
     )
     recurrent_dropout: Share = Field(
         default=0.0,
@@ -116,11 +116,11 @@ class Layer(Model):
     )
     init: LayerInit = Field(
         default=LayerInit.model_construct(),
-        description="How the parameters of the cell start, where the cell itself says nothing.",
+        description="Initializers of the cell's parameters, where the cell itself names none.",
     )
     forget_bias: float | None = Field(
         default=None,
-        description="Start of the forget gate's bias b_f; null means as the other biases.",
+        description="Initial value of the forget gate's bias b_f; null means as the other biases.",
     )
     l2: NotNegative = Field(
         default=0.0,

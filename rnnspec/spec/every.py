@@ -1,4 +1,4 @@
-"""How far apart the steps of a series are: a number, or a span of time in plain words."""
+"""The step of a series: a number, or a span of time such as `30 min`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rnnspec.source.problems import did_you_mean
-from rnnspec.spec.base import own
+from rnnspec.spec.base import spec_error
 
 Kind = Literal["number", "clock", "day", "business day", "month"]
 
@@ -28,14 +28,14 @@ UNITS: dict[str, tuple[Kind, int]] = {
     "quarter": ("month", 3),
     "year": ("month", 12),
 }
-"""Each unit, and how many of what is counted it has; a word may have the s of several."""
+"""Each unit with the kind of its count and its size; a word may have a plural s."""
 _FORM = re.compile(r"(?:(\d{1,9}) *)?([a-z]+(?: [a-z]+)?)")
 
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """A step: so many numbers, microseconds that pass (`clock`), days or business days of the
-    calendar, or months."""
+    """A step of `count`: a difference of numbers, microseconds of elapsed time (`clock`), days or
+    business days of the calendar, or months."""
 
     kind: Kind
     count: float
@@ -47,7 +47,7 @@ class Every:
 
 
 def every_of(written: str | float) -> Every:
-    """What a spec says a step is. Raises an error of pydantic where it says nothing."""
+    """The step that a spec names. Raises an error of pydantic for an unknown unit."""
     if not isinstance(written, str):
         return Every("number", written)
     found = _FORM.fullmatch(written.strip())
@@ -59,13 +59,13 @@ def every_of(written: str | float) -> Every:
     if unit not in UNITS:
         raise _unknown(written, unit)
     if not count:
-        raise own("a step of 0 leads nowhere", f"write '{unit}' alone for one")
+        raise spec_error("a step of 0 leads nowhere", f"write '{unit}' alone for one")
     kind, size = UNITS[unit]
     return Every(kind, count * size)
 
 
 def known_every(written: str) -> str:
-    """The text itself; raises where it is no step."""
+    """Validates that `written` names a step, and returns it."""
     every_of(written)
     return written
 
@@ -73,7 +73,7 @@ def known_every(written: str) -> str:
 def _unknown(written: str, unit: str) -> Exception:
     near = did_you_mean(unit, UNITS)
     listed = ", ".join(UNITS)
-    return own(
+    return spec_error(
         f"expected a step, as in 'day' or '30 min', found {written[:40]!r}",
         near or f"the units are {listed}",
     )

@@ -1,4 +1,4 @@
-"""Pydantic's errors in our words: what was expected, what was found, the way out."""
+"""Messages for pydantic's errors: what was expected, what was found, and a hint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rnnspec.source.yaml12 import Document
 from rnnspec.spec.base import PATTERNS, Loc, keys_of
 from rnnspec.spec.choice import HIDDEN, describe
 from rnnspec.spec.spec import Spec
-from rnnspec.spec.walk import homes_of, model_at, siblings_with
+from rnnspec.spec.walk import model_at, places_of, siblings_with
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -90,7 +90,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "max_tokens": ("tokens",),
     "regularizer": ("l2",),
 }
-"""What other tools call a key of ours."""
+"""Keys of other tools, and the keys of a spec that they stand for."""
 
 
 SWITCHES: Mapping[str, str] = {
@@ -100,25 +100,25 @@ SWITCHES: Mapping[str, str] = {
     "highway": "highway",
     "variational_dropout": "sequence",
 }
-"""Of such keys those that are true or false elsewhere: the value that ours has for true."""
+"""Keys that are true or false in other tools, and the value that means true here."""
 
 
 def explain(details: Sequence[ErrorDetails], document: Document) -> list[Problem]:
-    """One problem per mistake: a misspelt key is not also reported as the key that is missing."""
+    """One problem per mistake: a misspelt key is not also reported as a missing one."""
     unknown = [detail["loc"] for detail in details if detail["type"] == "extra_forbidden"]
-    meant = {loc: meant_key(loc) for loc in unknown}
-    stand_ins = {(*loc[:-1], key) for loc, key in meant.items() if key}
-    problems = [_unknown_key(loc, meant[loc], document) for loc in unknown]
+    corrected = {loc: corrected_key(loc) for loc in unknown}
+    found = {(*loc[:-1], key) for loc, key in corrected.items() if key}
+    problems = [_unknown_key(loc, corrected[loc], document) for loc in unknown]
     problems += [
         _wrong_value(detail, document)
         for detail in details
-        if detail["type"] != "extra_forbidden" and detail["loc"] not in stand_ins
+        if detail["type"] != "extra_forbidden" and detail["loc"] not in found
     ]
     return problems
 
 
 def mistakes(error: ValidationError) -> list[ErrorDetails]:
-    """The errors of pydantic but for lists called too short because of their wrong items."""
+    """The errors of pydantic, without lists that are too short only because items are wrong."""
     return [
         detail
         for detail in error.errors(include_url=False)
@@ -127,13 +127,13 @@ def mistakes(error: ValidationError) -> list[ErrorDetails]:
 
 
 def path_of(loc: Loc, kind: str = "") -> Loc:
-    """The keys and indices of a `loc` that stand in the file; `kind` is the error's type."""
+    """The keys and indices of a `loc` that are in the file; `kind` is the type of the error."""
     if loc and loc[-1] == "[key]" and kind != "extra_forbidden":
         loc = loc[:-1]
     return tuple(p for p in loc if not (isinstance(p, str) and p.startswith(HIDDEN)))
 
 
-def meant_key(loc: Loc) -> str | None:
+def corrected_key(loc: Loc) -> str | None:
     """The key that an unknown one at `loc` probably stands for, or None."""
     model = model_at(loc[:-1])
     known = keys_of(model) if model else {}
@@ -145,50 +145,50 @@ def meant_key(loc: Loc) -> str | None:
     return near if near is not None else nearest(word.partition(":")[0], known)
 
 
-def _unknown_key(loc: Loc, meant: str | None, document: Document) -> Problem:
+def _unknown_key(loc: Loc, corrected: str | None, document: Document) -> Problem:
     path, key = path_of(loc, "extra_forbidden"), str(loc[-1])
     model = model_at(loc[:-1])
     known = list(keys_of(model)) if model else []
-    if meant and key.startswith(meant + ":"):
-        hint = f"write a space after the colon: {meant}: {key[len(meant) + 1 :][:40]}"
+    if corrected and key.startswith(corrected + ":"):
+        hint = f"write a space after the colon: {corrected}: {key[len(corrected) + 1 :][:40]}"
         return document.problem(path, "no space after ':'", hint, key=True)
-    if meant:
-        hint = f"did you mean {meant!r}?"
+    if corrected:
+        hint = f"did you mean {corrected!r}?"
         if key.lower() in SWITCHES and _value(path, document) is True:
-            hint = f"write '{meant}: {SWITCHES[key.lower()]}'"
+            hint = f"write '{corrected}: {SWITCHES[key.lower()]}'"
         return document.problem(path, "unknown key", hint, key=True)
     kinds = siblings_with(loc[:-1], key)
     if kinds and kinds[2]:
-        which, kind, fits = kinds
+        which, kind, others = kinds
         message = f"has no effect with {which}: {kind}"
-        hint = f"remove it (it belongs to {which}: {', '.join(fits)})"
+        hint = f"remove it (it belongs to {which}: {', '.join(others)})"
         return document.problem(path, message, hint, key=True)
-    homes = [home for name in (key, *SYNONYMS.get(key.lower(), ())) for home in homes_of(name)]
-    if homes:
-        # Near where it stands, then what the spec has, then the shortest.
-        home = min(homes, key=lambda each: (-_shared(each, path), not _stands(each, document)))
-        return document.problem(
-            path, "unknown key here", f"it belongs to {_home(home, key)}", key=True
-        )
+    names = (key, *SYNONYMS.get(key.lower(), ()))
+    places = [place for name in names for place in places_of(name)]
+    if places:
+        # The nearest place, then one that the spec has, then the shortest.
+        place = min(places, key=lambda each: (-_shared(each, path), not _exists(each, document)))
+        hint = f"it belongs to {_shown_place(place, key)}"
+        return document.problem(path, "unknown key here", hint, key=True)
     return document.problem(path, "unknown key", f"known here: {', '.join(known)}", key=True)
 
 
-def _shared(home: str, path: Loc) -> int:
-    """How many keys, from the top, a place and a path have in common."""
-    same = [one == other for one, other in zip(home.split("."), path, strict=False)]
+def _shared(place: str, path: Loc) -> int:
+    """The number of keys that a place and a path have in common, from the top."""
+    same = [one == other for one, other in zip(place.split("."), path, strict=False)]
     return same.index(False) if False in same else len(same)
 
 
-def _stands(home: str, document: Document) -> bool:
-    """Whether the spec has this very place, or names there what has it: `optimizer: sgd`."""
-    path = tuple(home.split("."))
+def _exists(place: str, document: Document) -> bool:
+    """Whether the spec has this place, or names the option that has it: `optimizer: sgd`."""
+    path = tuple(place.split("."))
     if document.has(path):
         return True
     return bool(path[:-1]) and _value(path[:-1], document) == path[-1]
 
 
 def _value(path: Loc, document: Document) -> Any:
-    """What stands at a path, None where nothing does."""
+    """The value at a path, None where there is none."""
     value: Any = document.data
     for part in path:
         if isinstance(value, Mapping):
@@ -200,15 +200,15 @@ def _value(path: Loc, document: Document) -> Any:
     return value
 
 
-def _home(home: str, key: str) -> str:
+def _shown_place(place: str, key: str) -> str:
     known = [key, *SYNONYMS.get(key.lower(), ())]
-    return f"{home}, as {known[-1]!r}" if len(known) > 1 else home or "the top of the file"
+    return f"{place}, as {known[-1]!r}" if len(known) > 1 else place or "the top of the file"
 
 
 def _wrong_value(detail: ErrorDetails, document: Document) -> Problem:
     path, found = path_of(detail["loc"], detail["type"]), detail["input"]
     context: dict[str, Any] = detail.get("ctx", {})
-    if detail["type"] == "own":
+    if detail["type"] == "spec_error":
         at = context.get("at", "")
         place = (*path, at) if at and document.has((*path, at)) else path
         on_key = bool(context.get("key"))
@@ -260,11 +260,18 @@ def _text(found: object, context: Mapping[str, Any]) -> tuple[str, str]:
     return message, "write one" if found is None else "write one text"
 
 
-_OLD_TRUTH = {"yes": "true", "on": "true", "no": "false", "off": "false", "1": "true", "0": "false"}
+_TRUTHS = {
+    "yes": "true",
+    "on": "true",
+    "no": "false",
+    "off": "false",
+    "1": "true",
+    "0": "false",
+}
 
 
 def _truth(found: object, context: Mapping[str, Any]) -> tuple[str, str]:
-    word = _OLD_TRUTH.get(str(found).lower(), "true or false")
+    word = _TRUTHS.get(str(found).lower(), "true or false")
     if isinstance(found, str) and found.lower() in ("true", "false"):
         word = found.lower() + ", without quotes"
     return f"expected true or false, found {describe(found)}", f"write {word}"

@@ -1,6 +1,6 @@
 """The files that a spec names under `data:`: their formats, and finding them.
 
-A name is that of a file, of a folder of files, or a pattern.
+A name is the name of a file, of a folder of files, or a pattern.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Format = Literal["auto", "jsonl", "csv", "tsv", "parquet", "text"]
 
 Quoting = Literal["auto", "double", "none"]
-"""Whether a field of CSV or TSV in double quotes is what they enclose."""
+"""The meaning of double quotes around a field of CSV or TSV."""
 
 _ENDINGS: dict[str, Format] = {
     ".jsonl": "jsonl",
@@ -37,9 +37,9 @@ _ENDINGS: dict[str, Format] = {
 
 
 def format_of(file: Path, format: Format = "auto") -> Format:
-    """The format of `file`: as given, or by the ending of its name (before a `.gz`).
+    """The format of `file`: `format`, or by the ending of its name (before a `.gz`).
 
-    Raises DataError for an ending that says nothing.
+    Raises DataError for an unknown ending.
     """
     if format != "auto":
         return format
@@ -55,7 +55,7 @@ def format_of(file: Path, format: Format = "auto") -> Format:
 
 
 def one_format(files: Sequence[Path], format: Format = "auto") -> Format:
-    """The format of all files. Raises DataError where their endings say nothing, or differ."""
+    """The format of all files. Raises DataError where their endings are unknown, or differ."""
     first, *others = (format_of(file, format) for file in files)
     for file, found in zip(files[1:], others, strict=True):
         if found != first:
@@ -70,13 +70,15 @@ _MAGIC = re.compile(r"[*?[]")
 
 
 def is_pattern(name: str) -> bool:
-    """Whether a name that is not that of a file is a pattern for files."""
+    """Whether a name that no file has is a pattern for files."""
     return bool(_MAGIC.search(name))
 
 
 def covers(name: str, other: str) -> bool:
-    """Whether the file or folder named `other` is among those that `name` names, as far as the
-    texts tell: it is named so, lies in the folder named so, or matches the pattern."""
+    """Whether `name` includes the file or folder `other`, by their texts alone.
+
+    It does as the same name, as the folder of `other`, or as a pattern that `other` matches.
+    """
     one, two = PurePath(name), PurePath(other)
     if one == two or one == two.parent:
         return True
@@ -99,9 +101,11 @@ Files = tuple[Path, ...]
 
 
 def files_of(data: Data, folder: Path) -> tuple[Files, Files]:
-    """The files of training and those of validation that a spec in `folder` names, none where
-    validation rows are a share or none. Raises DataError: see `find_files`; and for a file of
-    training that is one of validation, too."""
+    """The training files and the validation files of a spec in `folder`.
+
+    There are no validation files where validation rows are a share or none. Raises DataError as
+    `find_files` does, and for a file that is in both.
+    """
     train, valid = find_files(data.train_files, folder), find_files(data.valid_files, folder)
     trained = set(map(os.path.abspath, train))
     for file in valid:
@@ -114,13 +118,13 @@ def files_of(data: Data, folder: Path) -> tuple[Files, Files]:
 
 
 def find_files(names: Sequence[str], folder: Path) -> Files:
-    """The files that `names` name, in the order of the names and within each by name, numbers in
-    names compared as numbers (`part-2` before `part-10`). Relative names start at `folder`.
+    """The files of `names` in their order, and for each name sorted by name.
 
-    A name is that of a file, whether it is there or not; of a folder, whose files are taken but for
-    those whose names start with `_` or `.`; or a pattern, with `*`, `?` and `[…]` within a name and
-    `**` for any number of folders. Raises DataError for a folder or pattern without files, a
-    folder within a folder, and a file that is named twice.
+    Numbers in names are compared as numbers (`part-2` before `part-10`). Relative names start at
+    `folder`. A name is one of: a file, which need not exist; a folder, whose files are taken except
+    names that start with `_` or `.`; a pattern, with `*`, `?` and `[…]` within a name and `**` for
+    any number of folders. Raises DataError for a folder or pattern without files, a folder within a
+    folder, and a file that is named twice.
     """
     found: dict[str, tuple[Path, str]] = {}
     for name in names:
@@ -137,8 +141,10 @@ def find_files(names: Sequence[str], folder: Path) -> Files:
 
 
 def absent(names: Sequence[str], folder: Path) -> list[str]:
-    """What `find_files` or reading would not find, each in words after "no data file". Raises
-    DataError for what cannot be looked at."""
+    """The names without files, each in words that follow "no data file".
+
+    Raises DataError for a path that cannot be read.
+    """
     found = []
     for name in names:
         path = folder / name
@@ -203,6 +209,6 @@ _DIGITS = re.compile(r"([0-9]+)")
 
 
 def _in_order(path: Path) -> tuple[list[list[str | int]], str]:
-    """Numbers within names as numbers; between equal ones, as `01` and `1`, the text decides."""
+    """Sorts numbers within names as numbers; between equal ones, as `01` and `1`, by the text."""
     parts = [_DIGITS.split(part) for part in path.parts]
     return [[int(p) if n % 2 else p for n, p in enumerate(part)] for part in parts], str(path)

@@ -1,8 +1,8 @@
-"""Models of `init:`: how weights start, before training."""
+"""Models of `init:`: initializers of weights."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, assert_never
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Uniform(Valued):
-    """Evenly from [-v, v]."""
+    """Uniform in [-v, v]."""
 
     name: ClassVar[str] = "uniform"
     value: Positive = Field(description="Largest absolute value.")
@@ -78,8 +78,8 @@ Init = Annotated[
 ]
 
 
-def start_of(init: Init) -> Initializer:
-    """What the language of cells calls it."""
+def initializer_of(init: Init) -> Initializer:
+    """The initializer, for the compiler of cells."""
     from rnnspec.cells import initializers
 
     match init:
@@ -101,3 +101,5 @@ def start_of(init: Init) -> Initializer:
             return initializers.Identity(init.value)
         case Spectral():
             return initializers.Spectral(init.value)
+        case _:
+            assert_never(init)

@@ -190,7 +190,7 @@ SequenceInput = (
     | KeysInput
     | SeriesInput
 )
-"""Inputs of steps."""
+"""Inputs that are sequences of steps."""
 StaticInput = CategoryInput | NumberInput | VectorInput
 """Inputs of whole rows."""
 TokenInput = WordsInput | TokensInput | CharsInput | BytesInput | SubwordsInput

@@ -17,17 +17,17 @@ from rnnspec.source.text import Source, read_source
 from rnnspec.source.yaml12 import Document, compose
 from rnnspec.spec.check import findings
 from rnnspec.spec.explain import Finding, explain, mistakes
-from rnnspec.spec.recovery import read_as_meant, without_mistakes
+from rnnspec.spec.recovery import with_corrected_keys, without_mistakes
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.walk import options_at
 
 MAX_MISTAKES = 200
-"""Wrong keys and values shown one by one; a file with more is no spec, and says how many more."""
+"""Most wrong keys and values that are shown; of more only the number is."""
 
 
 @dataclass(frozen=True)
 class LoadedSpec:
-    """A spec that is right, and the file it came from."""
+    """A correct spec, and the file it came from."""
 
     spec: Spec
     document: Document
@@ -44,7 +44,7 @@ def load_spec(path: Path, overrides: Sequence[str] = ()) -> LoadedSpec:
 
 
 def load_source(source: Source, path: Path, overrides: Sequence[str] = ()) -> LoadedSpec:
-    """`load_spec` of a text that is read already."""
+    """As `load_spec`, from a text."""
     document, problems = compose(source)
     if document is None:
         raise SpecError(problems)
@@ -61,7 +61,7 @@ def load_source(source: Source, path: Path, overrides: Sequence[str] = ()) -> Lo
         places = {(problem.file, problem.span) for problem in problems}
         wrong = explain(details[:MAX_MISTAKES], document)
         if not more:
-            document, below = read_as_meant(document, details)
+            document, below = with_corrected_keys(document, details)
             wrong += below
         problems += [problem for problem in wrong if (problem.file, problem.span) not in places]
         found = () if more else _findings_of_the_rest(document.data)
@@ -94,7 +94,7 @@ def _placed(finding: Finding, document: Document) -> Problem:
 
 
 def _in_order(problems: list[Problem], more: int) -> list[Problem]:
-    """By place, those of the file before those of the overrides, each once."""
+    """Each problem once, by place, first of the file, then of the overrides."""
     ordered = sorted(
         dict.fromkeys(problems), key=lambda p: (p.file == NAME, p.span.line, p.span.column)
     )

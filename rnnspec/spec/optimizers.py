@@ -1,7 +1,7 @@
-"""Models of `train.optimizer`: how gradients become steps of the weights.
+"""Models of `train.optimizer`.
 
-Formulas are those of torch's optimizers of the same names, and so are the defaults, but for the
-rate of `sgd`.
+Formulas and defaults are the ones of torch's optimizers of the same names, except the rate of
+`sgd`.
 """
 
 from __future__ import annotations

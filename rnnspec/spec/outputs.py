@@ -1,4 +1,4 @@
-"""Models of `data.output`: what a column holds that is to be answered."""
+"""Models of `data.output`: the columns that are answered."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ MissingTarget = Annotated[
 
 
 class PointDistribution(Option):
-    """One number, the mean or the median as the loss has it."""
+    """One number, the mean or the median, depending on the loss."""
 
     name: ClassVar[str] = "point"
 
 
 class QuantilesDistribution(Valued):
-    """Numbers that the value stays below with these probabilities, by the pinball loss."""
+    """Quantiles of the value at these probabilities, by the pinball loss."""
 
     name: ClassVar[str] = "quantiles"
     needs: ClassVar[tuple[str, str]] = ("a list of probabilities", "[0.1, 0.5, 0.9]")
@@ -91,14 +91,14 @@ Threshold = Annotated[
 Season = Annotated[
     Count,
     Field(
-        description="Steps after which the numbers repeat themselves: of the naive forecast that "
-        "they are measured against (of 1 the last value), and of MASE."
+        description="Steps of a season, after which numbers repeat: for the naive forecast of the "
+        "baseline (the last value for 1), and for MASE."
     ),
 ]
 
 
 class ClassOutput(Model):
-    """One label out of those seen in the training rows. Another one, of rows that are measured,
+    """One label out of the labels of the training rows. Another label, in rows that are measured,
     counts as wrong and is left out of the loss."""
 
     column: Column
@@ -110,7 +110,7 @@ class ClassOutput(Model):
 
 class LabelsOutput(Model):
     """Several labels at once: a list of labels, which may be empty; in CSV and TSV as JSON, or a
-    text of labels with a separator between. One that no training row has, of rows that are
+    text of labels with a separator between. A label that no training row has, in rows that are
     measured, counts as wrong and is left out of the loss."""
 
     column: Column
@@ -154,11 +154,11 @@ class TagsOutput(Model):
     as_: Literal["tags"] = Field(alias="as", description="What the column holds.")
     scheme: Scheme = Field(
         default="none",
-        description="Whether labels mark spans, of which F1 is then measured: 'bio' with B-PER, "
-        "I-PER and O, as conlleval counts them (an I-PER that begins a span is one); 'io' with "
-        "I-PER and O alone, neighbours of one kind being one span; 'bioes' with E-PER at the end "
-        "and S-PER for a single step too, where only whole spans count. The spans are those of "
-        "seqeval, of 'bioes' in its strict mode. A step left out counts as if it were not there.",
+        description="Whether labels mark spans, whose F1 is then measured: 'bio' with B-PER, I-PER "
+        "and O, as conlleval counts them (an I-PER may begin a span); 'io' with I-PER and O alone, "
+        "where neighbours of one kind are one span; 'bioes' also with E-PER at the end and S-PER "
+        "for a single step, where only whole spans count. Spans are defined as in seqeval, for "
+        "'bioes' in its strict mode. A step that is left out counts as if it were not there.",
     )
     class_weights: ClassWeights = "none"
     weight: Weight = 1.0

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from rnnspec.source.problems import Problem
 from rnnspec.source.yaml12 import Document
 from rnnspec.spec.base import Loc
-from rnnspec.spec.explain import explain, meant_key, mistakes, path_of
+from rnnspec.spec.explain import corrected_key, explain, mistakes, path_of
 from rnnspec.spec.spec import Spec
 
 if TYPE_CHECKING:
@@ -26,23 +26,24 @@ if TYPE_CHECKING:
 _ROUNDS = 6
 
 
-def read_as_meant(
+def with_corrected_keys(
     document: Document, details: Sequence[ErrorDetails]
 ) -> tuple[Document, list[Problem]]:
-    """`document` with its misspelt keys put right, and the problems of what stands below them.
+    """`document` with its misspelt keys corrected, and the problems below these keys.
 
-    `details` are the mistakes of the document as it is. A key's own value is no problem here: the
-    guess at what the key stands for may be wrong.
+    `details` are the mistakes of the document. The value of a corrected key itself is no problem
+    here, since the correction may be wrong.
     """
     problems: list[Problem] = []
     for _ in range(_ROUNDS):
         renamed: set[Loc] = set()
         for detail in details:
-            meant = meant_key(detail["loc"]) if detail["type"] == "extra_forbidden" else None
+            unknown = detail["type"] == "extra_forbidden"
+            key = corrected_key(detail["loc"]) if unknown else None
             path = path_of(detail["loc"], detail["type"])
-            if meant and document.has(path) and not document.has((*path[:-1], meant)):
-                document = document.renamed(path, meant)
-                renamed.add((*path[:-1], meant))
+            if key and document.has(path) and not document.has((*path[:-1], key)):
+                document = document.renamed(path, key)
+                renamed.add((*path[:-1], key))
         if not renamed:
             break
         try:
@@ -62,7 +63,7 @@ def _is_below(detail: ErrorDetails, keys: Collection[Loc]) -> bool:
 
 
 _REMOVALS = 12
-_STAND_INS: dict[str, Any] = {
+_REPLACEMENTS: dict[str, Any] = {
     "name": "name",
     "cardinality": "N:1",
     "data": {
@@ -77,35 +78,35 @@ _LAYER: dict[str, Any] = {"cell": "lstm", "units": 1}
 
 
 def without_mistakes(data: dict[str, Any]) -> tuple[Spec, frozenset[Loc]] | None:
-    """What is left of `data` as a spec, and the paths that were taken out or stood in for.
+    """A spec of what is right in `data`, and the paths that were removed or replaced.
 
-    `data` is changed. None where nothing can be saved.
+    `data` is changed. None if nothing is left.
     """
-    touched: set[Loc] = set()
+    removed: set[Loc] = set()
     for _ in range(_REMOVALS):
         try:
-            return Spec.model_validate(data), frozenset(touched)
+            return Spec.model_validate(data), frozenset(removed)
         except ValidationError as error:
             details = mistakes(error)
         gone: set[Loc] = set()
         for detail in reversed(details):  # so that a list's later items keep their numbers
             loc = path_of(detail["loc"], detail["type"])
             if detail["type"] != "extra_forbidden":
-                # a wrong name of an entry: it may have been meant as any name that others use
-                touched.add(loc[:-1] if detail["loc"][-1:] == ("[key]",) else loc)
-            elif meant := meant_key(detail["loc"]):
-                touched.add((*loc[:-1], meant))
+                # The wrong name of an entry may stand for any name that others use.
+                removed.add(loc[:-1] if detail["loc"][-1:] == ("[key]",) else loc)
+            elif key := corrected_key(detail["loc"]):
+                removed.add((*loc[:-1], key))
             if not any(loc[:depth] in gone for depth in range(1, len(loc) + 1)):
                 gone.add(_take_out(data, loc))
-        touched |= gone
+        removed |= gone
     return None
 
 
 def _take_out(data: dict[str, Any], loc: Loc) -> Loc:
-    """Removes what is at `loc`, or the nearest thing above it; returns the path removed.
+    """Removes the value at `loc`, or the nearest one above it; returns the path removed.
 
-    A key that a layer lacks is put there, and a wrong layer is stood in for, so that the others
-    keep their numbers.
+    A key that a layer lacks is added, and a wrong layer is replaced, so that the others keep their
+    numbers.
     """
     here: Any = data
     for depth, part in enumerate(loc):
@@ -131,6 +132,6 @@ def _remove(data: dict[str, Any], loc: Loc) -> Loc:
         del here[loc[-1]]  # type: ignore[arg-type]
         return loc
     here.pop(loc[-1], None)
-    if len(loc) == 1 and loc[0] in _STAND_INS:
-        here[loc[0]] = deepcopy(_STAND_INS[str(loc[0])])
+    if len(loc) == 1 and loc[0] in _REPLACEMENTS:
+        here[loc[0]] = deepcopy(_REPLACEMENTS[str(loc[0])])
     return loc

@@ -1,4 +1,4 @@
-"""Models of `train.schedule`: how the learning rate changes while training goes on.
+"""Models of `train.schedule`: schedules of the learning rate.
 
 A step is a step of the optimizer. Every schedule multiplies the optimizer's `lr`.
 """
@@ -64,7 +64,7 @@ class InverseSqrt(Option):
 
 
 class StepDown(Option):
-    """Times the factor at the end of epoch `after`, and of every so many epochs from there on."""
+    """Times the factor at the end of epoch `after`, and again after each `every` epochs."""
 
     name: ClassVar[str] = "step"
 
@@ -82,7 +82,7 @@ class Plateau(Option):
     warmup: Warmup = 0
     metric: Text | None = Field(
         default=None,
-        description="The metric watched; null means the one that train.monitor or "
+        description="The metric to monitor; null means the one that train.monitor or "
         "train.early_stopping names, or loss.",
     )
     factor: Factor = Field(default=0.5, description="What the rate is multiplied by each time.")

@@ -1,6 +1,6 @@
-"""The JSON Schema of a spec, for editors: completion, explanation and a first check of every key.
+"""The JSON Schema of a spec, with which editors complete, explain and check every key.
 
-JSON Schema draft 7, which every editor knows. `schemas/rnnspec.schema.json` is this text.
+Draft 7, which every editor supports. `schemas/rnnspec.schema.json` is this text.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from rnnspec.spec.spec import Spec
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 _SHARED_FROM = 120
-"""Shortest text of a key's schema, in characters, that is worth a definition of its own."""
+"""Least length of a key's schema, in characters, for a definition of its own."""
 
 Schema = dict[str, Any]
 
 
 def json_schema() -> str:
-    """The JSON Schema as text: same models, same text."""
+    """The JSON Schema as text; equal models give equal texts."""
     raw = Spec.model_json_schema(by_alias=True, schema_generator=_Generator)
     defined: Schema = raw.pop("$defs", {})
     raw["definitions"] = {name: defined[name] for name in sorted(defined)}
@@ -39,7 +39,7 @@ def json_schema() -> str:
 
 
 class _Generator(GenerateJsonSchema):
-    """Defaults as they are written in YAML."""
+    """Writes defaults as YAML does."""
 
     def encode_default(self, dft: Any) -> Any:
         if isinstance(dft, Option):
@@ -48,7 +48,7 @@ class _Generator(GenerateJsonSchema):
 
 
 def _tidied(node: Any) -> Any:
-    """The schema in words of draft 7, without the titles that only repeat a key."""
+    """The schema in terms of draft 7, without titles that repeat a key."""
     if isinstance(node, list):
         return [_tidied(item) for item in node]
     if not isinstance(node, dict):
@@ -71,7 +71,7 @@ def _tidied(node: Any) -> Any:
 
 
 def _share(schema: Schema) -> None:
-    """Moves what several keys have in common into definitions, named after the key."""
+    """Moves schemas that several keys share into definitions, named after the key."""
     seen: Counter[str] = Counter()
     _each_property(schema, lambda _, text, __: seen.update([text]))
     names: dict[str, str] = {}
@@ -93,7 +93,7 @@ _NULL = {"type": "null"}
 
 
 def _share_choices(schema: Schema) -> None:
-    """Moves what several keys can be, whatever their words and defaults, into definitions."""
+    """Moves choices that several keys share into definitions, whatever their descriptions."""
     seen: Counter[str] = Counter()
 
     def choices(of: Schema) -> tuple[list[Any], str]:

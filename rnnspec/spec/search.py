@@ -1,4 +1,4 @@
-"""Models of `decoder.strategy` and `decoder.max_steps`: how an answer is searched for."""
+"""Models of `decoder.strategy` and `decoder.max_steps`: the search for an answer."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Tokens = Annotated[tuple[Text, ...], ListOf]
 Banned = Annotated[
     Tokens,
     Field(
-        description="Tokens that are never answered; with decoder.copy also such as the vocabulary "
-        "lacks."
+        description="Tokens that are never answered; with decoder.copy also tokens that the "
+        "vocabulary lacks."
     ),
 ]
 Prefix = Annotated[Tokens, Field(description="Tokens that every answer begins with.")]
@@ -45,18 +45,18 @@ class GreedySearch(Option):
 
 
 class BeamSearch(Option):
-    """The most probable beginnings, several at each step."""
+    """The most probable partial answers, several at each step."""
 
     name: ClassVar[str] = "beam"
     width: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=4, description="Beginnings kept at each step."
+        default=4, description="Partial answers kept at each step."
     )
     n_best: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=1, description="Answers given, the best first; no more than width."
     )
     length_norm: Literal["none", "average", "gnmt"] = Field(
         default="average",
-        description="What log-probabilities are divided by to compare answers of unlike length: "
+        description="Divisor of log-probabilities, to compare answers of different lengths: "
         "nothing, the number of steps, or ((5 + steps) / 6) ^ length_penalty (Wu et al., 2016).",
     )
     length_penalty: NotNegative = Field(default=0.6, description="The exponent of gnmt.")
@@ -85,11 +85,11 @@ class SampleSearch(Option):
         default=1.0, description="Below 1 makes probable tokens more probable, above 1 less."
     )
     top_k: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="Only the most probable tokens, so many; 0 means all."
+        default=0, description="Draw from this many most probable tokens; 0 means all."
     )
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
         default=1.0,
-        description="Only the most probable tokens that together have this probability.",
+        description="Draw from the most probable tokens that together have this probability.",
     )
     repetition_penalty: Repetition = 1.0
     no_repeat: NoRepeat = 0

@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
 from rnnspec.source.problems import did_you_mean
-from rnnspec.spec.base import Identifier, Model, Slug, own
+from rnnspec.spec.base import Identifier, Model, Slug, spec_error
 from rnnspec.spec.cell import CellDefinition
 from rnnspec.spec.choice import describe
 from rnnspec.spec.data import Data
@@ -24,9 +24,11 @@ def _known_cardinality(value: object) -> object:
     if not isinstance(value, str) or value.upper() not in CARDINALITIES:
         near = did_you_mean(value, CARDINALITIES) if isinstance(value, str) else ""
         listed = ", ".join(CARDINALITIES)
-        raise own(f"expected one of {listed}, found {describe(value)}", near)
+        raise spec_error(f"expected one of {listed}, found {describe(value)}", near)
     if value not in CARDINALITIES:
-        raise own(f"expected {value.upper()}, found {describe(value)}", "write it in capitals")
+        raise spec_error(
+            f"expected {value.upper()}, found {describe(value)}", "write it in capitals"
+        )
     return value
 
 
@@ -53,7 +55,7 @@ class Spec(Model):
     )
     data: Data = Field(description="Where the rows come from and what each holds.")
     cells: dict[Identifier, CellDefinition] = Field(
-        default={}, description="Cells of one's own, by name, for use in layers."
+        default={}, description="Cells that the spec defines, by name, for use in layers."
     )
     encoder_: Encoder | None = Field(
         default=None,

@@ -1,4 +1,4 @@
-"""Models of `train:`: the batches, the loss, and when to stop."""
+"""Models of `train:`: batches, loss, and stopping."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rnnspec.spec.schedules import ConstantRate, Schedule
 
 
 class EarlyStopping(Model):
-    """Stop when a metric has not improved for some epochs, and keep the best one's weights."""
+    """Stop when a metric has not improved for some epochs, and keep the weights of the best."""
 
     metric: Text | None = Field(
         default=None,
-        description="The metric watched, which also tells whose weights are kept, as train.monitor "
-        "names it; null means that of train.monitor.",
+        description="The metric to monitor, which also chooses the epoch whose weights are kept, "
+        "by the names of train.monitor; null means the metric of train.monitor.",
     )
     patience: Count = Field(default=3, description="Epochs without improvement before stopping.")
     min_delta: NotNegative = Field(
@@ -31,8 +31,8 @@ class TokenBudget(Model):
     """Batches of as many rows as fit a number of steps."""
 
     tokens: Count = Field(
-        description="Most steps of a batch, padding included: words, characters or frames. A row "
-        "longer than that makes a batch of its own."
+        description="Most steps of a batch, padding included: words, characters or frames. A "
+        "longer row makes a batch of its own."
     )
 
 
@@ -54,12 +54,12 @@ class Train(Model):
     batch: Batch = Field(
         default=32,
         description="Rows per step of the optimizer, or {tokens: N} for as many rows as fit N "
-        "steps. With several processes it is what all of them take together.",
+        "steps. With several processes it counts the rows of all of them together.",
     )
     accumulate: Count = Field(
         default=1,
-        description="Batches whose gradients are added up before the optimizer makes a step, which "
-        "is that of one batch of all their rows.",
+        description="Batches whose gradients are added up before the optimizer makes a step, the "
+        "same step as for one batch of all their rows.",
     )
     window: Count | None = Field(
         default=None,
@@ -86,7 +86,7 @@ class Train(Model):
     )
     loss: Literal["auto", "cross_entropy", "mse", "mae", "huber"] = Field(
         default="auto",
-        description="What is made small: 'auto' is cross_entropy for a class and mse for numbers.",
+        description="The loss: 'auto' is cross_entropy for a class and mse for numbers.",
     )
     label_smoothing: Share = Field(
         default=0.0,
@@ -95,22 +95,22 @@ class Train(Model):
     )
     ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
         default=None,
-        description="Evaluate and export an exponential moving average of the weights, of which "
-        "this share stays at each step: 0.999, say. null means the weights themselves.",
+        description="Evaluate and export an exponential moving average of the weights that keeps "
+        "this share at each step: 0.999, say. null means the weights themselves.",
     )
     average_last: Annotated[int, Field(ge=2, le=100)] | None = Field(
         default=None,
-        description="Evaluate and export the mean of the weights at the ends of the last so many "
+        description="Evaluate and export the mean of the weights at the ends of this many last "
         "epochs. null means the weights themselves.",
     )
     monitor: Text | None = Field(
         default=None,
-        description="The metric of the validation rows by which an epoch is the best and its "
-        "weights are kept; of equal ones the lower loss decides. Any that is reported, or "
-        "train.loss, that of the training rows. null means: accuracy of a class and of tags, but "
-        "macro_f1 where class_weights are set, and span_f1 where a scheme is; micro_f1 of labels "
-        "and keys; mae of a number; error_rate of a text; perplexity of a next token, nll of next "
-        "keys; mase of a point forecast; and loss of all else, of several outputs too.",
+        description="The metric of the validation rows that chooses the best epoch, whose weights "
+        "are kept; the lower loss decides between equal ones. Any reported metric, or train.loss, "
+        "the loss of the training rows. null means: accuracy for a class and for tags, but "
+        "macro_f1 where class_weights are set, and span_f1 where a scheme is; micro_f1 for labels "
+        "and keys; mae for a number; error_rate for a text; perplexity for a next token, nll for "
+        "next keys; mase for a point forecast; loss for all else, and for several outputs.",
     )
     early_stopping: EarlyStopping | None = Field(
         default=None, description="When to stop before the last epoch; null means never."
@@ -118,8 +118,8 @@ class Train(Model):
     precision: Literal["float32", "bfloat16", "float16", "float64", "auto"] = Field(
         default="float32",
         description="Type of the numbers while training. bfloat16 and float16 are mixed with "
-        "float32, and used where a trial shows that the machine gains by it; 'auto' is bfloat16 "
-        "where that is faster. Weights are kept in float32, with float64 in float64.",
+        "float32, and used where a trial shows that they are faster; 'auto' is bfloat16 where it "
+        "is faster. Weights are kept in float32, or in float64 with float64.",
     )
     device: Literal["auto", "cpu", "gpu"] = Field(
         default="auto", description="Where to train; 'auto' is a GPU if there is one."
@@ -127,7 +127,7 @@ class Train(Model):
     deterministic: bool = Field(
         default=False,
         description="The same numbers in every run, which takes longer on a GPU. On a CPU they are "
-        "without it, but for a precision that is chosen by trial.",
+        "the same without it, except with a precision that is chosen by trial.",
     )
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = Field(
         default=0,

@@ -1,7 +1,7 @@
-"""Finding the model that a path of an error leads to, and where a key belongs.
+"""Finds the model at the path of an error, and the places of a key.
 
 Pydantic's errors carry a path (`loc`) of keys, list indices and the hidden tags of
-`rnnspec.spec.choice`; the models behind it know which keys are allowed there.
+`rnnspec.spec.choice`; the models on it have the keys that are allowed there.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def model_at(loc: Sequence[str | int]) -> type[Model] | None:
 
 
 def siblings_with(loc: Sequence[str | int], key: str) -> tuple[str, str, list[str]] | None:
-    """Where the mapping at `loc` is one kind of several: the key that says which, the kind it is,
-    and the kinds that do have `key`."""
+    """For a mapping at `loc` that is one member of a union: the key that selects the member, its
+    name, and the names of the members that have `key`."""
     if not loc or not isinstance(loc[-1], str):
         return None
     kind: Any = Spec
@@ -35,20 +35,19 @@ def siblings_with(loc: Sequence[str | int], key: str) -> tuple[str, str, list[st
         kind = _below(kind, part)
     union, marks = _bare(kind)
     if any(isinstance(mark, OneOf) for mark in marks):
-        fits = [member.name for member in get_args(union) if key in keys_of(member)]
-        return str(loc[-2]), loc[-1], fits
+        names = [member.name for member in get_args(union) if key in keys_of(member)]
+        return str(loc[-2]), loc[-1], names
     if not loc[-1].startswith(HIDDEN):
         return None
     by_key = next((mark for mark in marks if isinstance(mark, ByKey)), None)
     if by_key is None:
         return None
-    fits = [literal_of(m, by_key.key) for m in get_args(union) if key in keys_of(m)]
-    return by_key.key, loc[-1].removeprefix(HIDDEN), fits
+    names = [literal_of(m, by_key.key) for m in get_args(union) if key in keys_of(m)]
+    return by_key.key, loc[-1].removeprefix(HIDDEN), names
 
 
 def options_at(path: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Of a key that takes one of several things (`OneOf`): the settings of each, by its name;
-    nothing of any other key."""
+    """For a `OneOf` key: the settings of each option by its name; empty for any other key."""
     kinds: list[Any] = [Spec]
     for part in path:
         kinds = [below for kind in kinds for below in _all_below(kind, part)]
@@ -63,8 +62,8 @@ def options_at(path: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _all_below(kind: Any, part: str) -> Iterator[Any]:
-    """The types of what may stand at `part` of a value of type `kind`, whichever of several kinds
-    it is."""
+    """The types that a value at `part` of a value of type `kind` may have, for all members of a
+    union."""
     bare, marks = _bare(kind)
     if get_origin(bare) in (Union, UnionType) and not any(isinstance(m, OneOf) for m in marks):
         for member in get_args(bare):
@@ -73,16 +72,16 @@ def _all_below(kind: Any, part: str) -> Iterator[Any]:
         yield found
 
 
-def homes_of(key: str) -> list[str]:
-    """Every place of a spec that has `key`, as `train.optimizer.adam`: the shortest first, and of
-    several things that a key may name the one that it names by default."""
-    found = {place for place, keys in _homes() if key in keys}
+def places_of(key: str) -> list[str]:
+    """Every place of a spec that has `key`, as `train.optimizer.adam`: the shortest first, then
+    the default option of a key before its other options."""
+    found = {place for place, keys in _places() if key in keys}
     return sorted(found, key=lambda place: (place.count("."), place not in _defaults(), place))
 
 
 @cache
 def _defaults() -> frozenset[str]:
-    """The places of settings of what keys name by default, as `train.optimizer.adam`."""
+    """The places of the default options of keys, as `train.optimizer.adam`."""
     found = set()
     for place, model in _models(Spec, ""):
         for key, field in model.model_fields.items():
@@ -93,7 +92,7 @@ def _defaults() -> frozenset[str]:
 
 
 @cache
-def _homes() -> tuple[tuple[str, frozenset[str]], ...]:
+def _places() -> tuple[tuple[str, frozenset[str]], ...]:
     return tuple((place, frozenset(keys_of(model))) for place, model in _models(Spec, ""))
 
 
@@ -111,7 +110,7 @@ def _models(kind: Any, place: str) -> Iterator[tuple[str, type[Model]]]:
 
 
 def _below(kind: Any, part: str | int) -> Any:
-    """The type of what stands at `part` of a value of type `kind`; None where nothing can."""
+    """The type of the value at `part` of a value of type `kind`; None where there is none."""
     bare, marks = _bare(kind)
     if get_origin(bare) in (Union, UnionType):
         return _member(get_args(bare), marks, part)
@@ -139,7 +138,7 @@ def _member(members: Sequence[Any], marks: Sequence[Any], part: str | int) -> An
 
 
 def _bare(kind: Any) -> tuple[Any, tuple[Any, ...]]:
-    """A type without its annotations, and the annotations; `X | None` is `X`."""
+    """A type without its annotations, and the annotations; `X | None` becomes `X`."""
     marks: tuple[Any, ...] = ()
     while True:
         if get_origin(kind) is Annotated:

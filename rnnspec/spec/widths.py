@@ -1,6 +1,6 @@
-"""Widths that a spec alone tells: of layers, of their states, and of what stands around a decoder.
+"""Widths that a spec alone decides: of layers, of their states, and around a decoder.
 
-Those of frames, vectors and keys stand in the data; what depends on them is None here.
+The data decide the widths of frames, vectors and keys; what depends on these is None here.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ INPUTS = "inputs"
 
 @dataclass(frozen=True, slots=True)
 class Sized:
-    """A layer, once for each time that it repeats: its place in the spec, its cell (None: wrong),
-    and the widths of its input and output."""
+    """One repetition of a layer: its index in the spec, its cell (None: wrong), and the widths of
+    its input and output."""
 
     index: int
     layer: Layer
@@ -55,7 +55,7 @@ class Sized:
         return known.get(size)
 
     def state(self, name: str) -> int | None:
-        """The width of a state before the first step: of both directions."""
+        """The width of a state before the first step, both directions together."""
         one = self.state_each_way(name)
         return 2 * one if one and self.layer.direction == "bidirectional" else one
 
@@ -88,7 +88,7 @@ def _width_of(spec: Spec, source: Input) -> int | None:
 
 
 def output_width(layer: Layer, cell: Cell | None, inputs: int | None) -> int | None:
-    """Width of the layer's output; None where that is not known."""
+    """Width of the layer's output; None where it is not known."""
     known = {"units": layer.units, "inputs": inputs, **layer.sizes}
     one = known.get(cell.output_size) if cell else None
     both = layer.direction == "bidirectional" and layer.merge == "concat"
@@ -96,7 +96,7 @@ def output_width(layer: Layer, cell: Cell | None, inputs: int | None) -> int | N
 
 
 def sized(spec: Spec, layers: Iterable[Layer], width: int | None) -> list[Sized]:
-    """`layers` one after another, the first of which reads `width` numbers."""
+    """A stack of `layers` whose input has `width` numbers."""
     found = []
     for index, layer in enumerate(layers):
         cell = cell_named(spec, layer.cell)
@@ -112,7 +112,7 @@ def encoder_layers(spec: Spec) -> list[Sized]:
 
 
 def memory_width(spec: Spec) -> int | None:
-    """Of each step of the encoder that attention looks back at."""
+    """Width of each step of the encoder that attention reads."""
     layers = encoder_layers(spec)
     return layers[-1].output if layers else None
 
@@ -122,18 +122,18 @@ def decoder_layers(spec: Spec, decoder: Decoder) -> list[Sized]:
 
 
 def top_width(spec: Spec, decoder: Decoder) -> int | None:
-    """Of the output of the decoder's last layer, which asks what attention looks for."""
+    """Width of the output of the decoder's last layer, the query of attention."""
     return decoder_layers(spec, decoder)[-1].output
 
 
 def scored_width(spec: Spec, decoder: Decoder) -> int | None:
-    """Of what a decoder makes its scores of."""
+    """Width of the input of the decoder's scores."""
     return decoder.hidden or top_width(spec, decoder)
 
 
 def fed_without_end(spec: Spec, decoder: Decoder) -> bool:
-    """Whether input feeding feeds a layer with what is as wide as its own input, and more: a cell
-    whose output is as wide as what it reads has no width then."""
+    """Whether input feeding makes the width of the decoder's input depend on itself: the output of
+    its cells is as wide as their input."""
     if not decoder.input_feeding or decoder.hidden is not None:
         return False
     return _own_width(spec, decoder) is None and all(
@@ -142,12 +142,12 @@ def fed_without_end(spec: Spec, decoder: Decoder) -> bool:
 
 
 def _own_width(spec: Spec, decoder: Decoder) -> int | None:
-    """Of the last layer's output where it does not depend on what the first one reads."""
+    """Width of the last layer's output where it does not depend on the input of the first."""
     return sized(spec, decoder.layers, None)[-1].output
 
 
 def _decoder_input(spec: Spec, decoder: Decoder) -> int | None:
-    """Of what the decoder's first layer reads at each step."""
+    """Width of the input of the decoder's first layer at each step."""
     parts: list[int | None] = [_previous(spec, decoder)]
     if spec.cardinality == "1:N":
         parts += [_static(each) for each in spec.data.statics if each.join != "state"]
@@ -160,7 +160,7 @@ def _decoder_input(spec: Spec, decoder: Decoder) -> int | None:
 
 
 def _previous(spec: Spec, decoder: Decoder) -> int:
-    """Of the last answer, with what is known ahead of the series beside it."""
+    """Width of the previous answer, with the values of series that are known ahead."""
     if not spec.data.is_forecast:
         return decoder.embed or DEFAULT_EMBED
     known = (isinstance(each, SeriesInput) and each.known for each in spec.data.inputs)
