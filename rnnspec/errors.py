@@ -1,13 +1,13 @@
 """The exception tree. Everything rnnspec raises on purpose is one of these.
 
-    RnnspecError                what the user can mend; the CLI prints it and exits with 2
-    ├── SpecError               the spec is wrong: carries every problem found, with its place
-    ├── CellError               an equation is wrong: line and column within the equations
-    ├── DataError               a data file is wrong: carries file and row
-    ├── BuildError              a build folder is missing, unreadable or does not fit
-    ├── OutputError             a file cannot be written where it was asked for
-    ├── ExportError             the exported file could not be written or proven equal
-    └── ModelFileError          a .onnx file is not one that rnnspec wrote, or its input is wrong
+    RnnspecError                an error that the user can correct; the CLI exits with 2
+    ├── SpecError               a wrong spec, with every problem found and its place
+    ├── CellError               a wrong cell, with line and column within the equations
+    ├── DataError               a wrong data file, with file and row
+    ├── BuildError              a build folder that is missing, unreadable or does not fit
+    ├── OutputError             a file that cannot be written
+    ├── ExportError             an exported file that is not written or not proven equal
+    └── ModelFileError          a .onnx file that rnnspec did not write, or a wrong input to it
 
 Any other exception that reaches the user is a defect of rnnspec.
 """
@@ -36,9 +36,9 @@ class SpecError(RnnspecError):
 class CellError(RnnspecError):
     """A wrong cell. `line` and `column` count from 1 within the equations' own text.
 
-    `about` is the part of the cell that is wrong, a key of its definition: `equations`, `states`,
-    `output`, `inputs`, `sizes`, `constants` or `parameters`; the place counts for equations only.
-    `name` is the entry below that key that is wrong, empty for all of it.
+    `about` is the wrong key of its definition: `equations`, `states`, `output`, `inputs`, `sizes`,
+    `constants` or `parameters`; only equations have a place. `name` is the wrong entry below that
+    key, empty for all of it.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class DataError(RnnspecError):
 
 
 class MissingCell(DataError):
-    """A cell, or a number within one, that is missing where a value has to be."""
+    """A cell, or a number within one, that is missing where a value is required."""
 
 
 class BuildError(RnnspecError):
@@ -69,7 +69,7 @@ class BuildError(RnnspecError):
 
 
 class OutputError(RnnspecError):
-    """A file that cannot be written, or that would take the place of something else."""
+    """A file that cannot be written, or that would replace something else."""
 
 
 class ExportError(RnnspecError):
@@ -77,4 +77,4 @@ class ExportError(RnnspecError):
 
 
 class ModelFileError(RnnspecError):
-    """A model file, or an input given to it, that onnxruntime cannot use as asked."""
+    """A model file, or an input to it, that onnxruntime cannot use."""

@@ -1,8 +1,7 @@
-"""Files that are written: whole or not at all, and never in the place of what is not of their kind.
+"""Writing of files: whole or not at all, and never in place of a file of another kind.
 
-A command that writes a file which its user names calls `check_output` before any work is done, and
-one of the writers once there is something to write. Files that are read back carry a digest of
-their content (`digest`).
+A command that writes a file with a name from the user calls `check_output` before any work, and one
+of the writers at the end. Files that are read back carry a digest of their content (`digest`).
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from typing import IO, Any, TextIO
 from rnnspec.errors import OutputError
 
 HEAD = 4096
-"""Bytes at the start of a file in which the mark of its kind stands."""
+"""Bytes at the start of a file that hold the mark of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileKind:
-    """A kind of file that a command writes under a name that its user gives.
+    """A kind of file that a command writes under a name from the user.
 
-    `name` as in a sentence ("a report"); `endings` of its names, with the dot, the first one
-    proposed; `own(path)`: whether the file at `path` is one of this kind, as rnnspec writes them,
-    and so may be replaced. A kind that `streams` may go to a device or pipe instead.
+    `name` as in a sentence ("a report"); `endings` of its names, with the dot, the first one as the
+    proposal; `own(path)`: whether rnnspec wrote the file at `path` as this kind, so that it may be
+    replaced. A kind that `streams` may also be written to a device or pipe.
     """
 
     name: str
@@ -41,12 +40,12 @@ class FileKind:
 
 
 def json_text(value: object, indent: int | None = None) -> str:
-    """As JSON, which has no NaN and no infinity: null stands for them."""
+    """`value` as JSON, with null for NaN and infinities."""
     return json.dumps(finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
 def finite(value: Any) -> Any:
-    """The value as JSON has it, without NaN and infinities, also inside mappings and lists."""
+    """`value` with None for NaN and infinities, also inside mappings and lists."""
     if isinstance(value, Mapping):
         return {key: finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -71,11 +70,10 @@ SCHEMA = FileKind("a JSON Schema", (".json",), marked(b'"title": "rnnspec"'), st
 
 
 def check_output(path: Path, kind: FileKind, sources: Iterable[Path] = ()) -> None:
-    """Raises OutputError where a file of this kind would be written to the wrong place.
+    """Raises OutputError where a file of this kind must not be written to `path`.
 
-    That is a folder, one that is not there, a device unless the kind streams, a name with the
-    ending of another kind, a file that is not of this kind, and a file among `sources`, those that
-    the command reads.
+    That is: a folder, a path in a missing folder, a device unless the kind streams, a name with
+    another ending, a file of another kind, and a file among `sources`, which the command reads.
     """
     if path.is_dir():
         example = path / f"NAME{kind.endings[0]}"
@@ -126,7 +124,7 @@ def _is_own(path: Path, kind: FileKind) -> bool:
 def written(path: Path) -> Iterator[IO[bytes]]:
     """A file that appears at `path`, flushed to the disk, when the block ends without an exception.
 
-    Until then what was there stays. Raises OutputError where the disk refuses.
+    Until then an older file stays. Raises OutputError where the disk refuses.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -156,7 +154,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """As `write_text`, of lines with their own ends, in a folder that is made if missing."""
+    """As `write_text`, for lines with line ends, in a folder that is made if missing."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -183,13 +181,13 @@ def writing(path: Path) -> Iterator[TextIO]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what processes that were killed left half written in `folder`."""
+    """Remove files that killed processes left half written in `folder`."""
     for torn in folder.glob(".*.part"):
         torn.unlink(missing_ok=True)
 
 
 def digest(*parts: bytes | memoryview) -> str:
-    """The SHA-256 of the parts one after the other, in hexadecimal."""
+    """The SHA-256 of the concatenated parts, in hexadecimal."""
     found = hashlib.sha256()
     for part in parts:
         found.update(part)

@@ -141,8 +141,8 @@ again: *id
 )
 def test_places(path: tuple[str | int, ...], value: Span, key: Span) -> None:
     document = load(EXAMPLE, "f")
-    assert document.span_of(path) == value
-    assert document.span_of(path, key=True) == key
+    assert document.problem(path, "").span == value
+    assert document.problem(path, "", key=True).span == key
 
 
 def test_place_inside_a_block() -> None:
@@ -157,7 +157,7 @@ def test_any_place_inside_a_text_is_in_the_file(line: int, column: int) -> None:
     document = load(EXAMPLE, "f")
     problem = document.problem_inside(("block", 1, "second"), line, column, 50, "wrong")
     assert 8 <= problem.span.line <= 10
-    shown = document.line(problem.span.line)
+    shown = document.source.line(problem.span.line)
     assert problem.span.column + problem.span.length - 1 <= max(1, len(shown) + 1)
 
 
@@ -173,7 +173,7 @@ def test_data_is_fresh() -> None:
 def test_line_ends(end: str) -> None:
     document = load(end.join(["a: 1", "b: 2", "c: |", " x", " y"]), "f")
     assert document.data == {"a": 1, "b": 2, "c": "x\ny"}
-    assert document.span_of(("b",)) == Span(2, 4, 1)
+    assert document.problem(("b",), "").span == Span(2, 4, 1)
     assert document.problem_inside(("c",), 2, 1, 1, "wrong").span == Span(5, 2, 1)
 
 
@@ -181,7 +181,7 @@ def test_byte_order_mark_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes(b"\xef\xbb\xbfa: 1\n")
     source = read_source(path, "a.yaml")
-    assert load(source.text, "f").span_of(("a",), key=True) == Span(1, 1, 1)
+    assert load(source.text, "f").problem(("a",), "", key=True).span == Span(1, 1, 1)
 
 
 def test_all_problems_at_once() -> None:
@@ -197,7 +197,7 @@ def test_duplicate_keys_name_both_places() -> None:
 
 
 def test_nesting_is_bounded() -> None:
-    assert load("[" * 101 + "]" * 101, "f").line(1).count("[") == 101
+    assert load("[" * 101 + "]" * 101, "f").source.line(1).count("[") == 101
     for text in ("[" * 102 + "]" * 102, "[" * 100_000, "- " * 100_000, "? " * 5000, "{a: " * 102):
         assert "100 levels" in problem_of(text).message
 

@@ -1,16 +1,16 @@
-"""The command line: each command parses, calls one function, and shows what it gave back."""
+"""The command line: each command parses, calls one function, and shows its result."""
 
 from __future__ import annotations
 
 
 def main() -> None:
-    """`rnnspec …` in a shell: exits with 0, with 2 for what the user can mend, 130 after Ctrl-C."""
+    """`rnnspec …` in a shell: exits with 0, with 2 after an error of the user, 130 after Ctrl-C."""
     import atexit
     import gc
     import sys
 
-    # What is loaded at the start stays to the end: to look through it for garbage, every 700
-    # objects and again at the exit, takes a third of the time of `rnnspec check`.
+    # Modules stay loaded to the end. Searching them for garbage, every 700 objects and again at
+    # the exit, would take a third of the time of `rnnspec check`.
     gc.set_threshold(200_000, 10, 10)
     atexit.register(gc.freeze)
     _complete_streams()
@@ -23,8 +23,8 @@ def main() -> None:
 
 
 def _complete_streams() -> None:
-    """A stream that the shell closed reads and writes nothing; one that lacks a letter shows its
-    code instead of ending the run."""
+    """Replaces streams that the shell closed by the null device; characters that an encoding lacks
+    are written as escapes."""
     import os
     import sys
 

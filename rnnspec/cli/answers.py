@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import dropwhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 from rnnspec.cli.terminal import note, printable
 from rnnspec.errors import DataError
@@ -27,12 +27,12 @@ NUMBERS = 8
 BATCH = 64
 """Rows answered together."""
 CHARACTERS = 60
-"""Characters shown of a text that was asked."""
+"""Characters shown of a text that was answered."""
 SERIES = ""
-"""Stands for a column in the row of a series, and has its title."""
+"""The key of the title in the row of a series."""
 OnError = Literal["stop", "skip", "null"]
 ERRORS = 10
-"""Most rows without an answer that are told one by one."""
+"""Most rows without an answer that are reported one by one."""
 ADVICE = "--on-error skip goes on without it, --on-error null with null in its place"
 
 
@@ -44,11 +44,11 @@ def answered(
     at_once: bool = False,
     seed: int = 0,
 ) -> Iterator[tuple[Asked, Answer | DataError]]:
-    """Each row with its answer, or why it has none, in order; drawn answers with `seed` and the
-    numbers after it.
+    """Each row with its answer, or with the error why it has none, in order.
 
-    `textual` rows hold lists as JSON texts. `at_once`: each row is answered before the next is
-    read. Raises the DataError of `rows`, where they cannot go on, after what comes before it.
+    Answers are drawn with the seeds `seed`, `seed` + 1 and so on. `textual` rows hold lists as JSON
+    texts. With `at_once` each row is answered before the next is read. An error of `rows` itself is
+    raised after the answers to the rows before it.
     """
     waiting: deque[Asked] = deque()
     failed: list[DataError] = []
@@ -73,9 +73,9 @@ def answered(
 
 @dataclass(slots=True)
 class Policy:
-    """What to do with a row that has no answer, and how many there have been of either kind.
+    """What to do with a row that has no answer; counts the rows with and without answers.
 
-    `several`: whether there may be others. `where` the answers are, if not on the terminal.
+    `several`: whether there may be more rows. `where` the answers go, if not to the terminal.
     """
 
     on_error: OnError
@@ -89,8 +89,8 @@ class Policy:
     ) -> Iterator[tuple[int, Asked, Answer | None]]:
         """Each row that is not left out, with its number from 1; None stands for null.
 
-        Raises the DataError of the first row without an answer that is to stop it, and at the end
-        one where no row has an answer.
+        Raises the DataError of the first row without an answer with "stop", and a DataError at the
+        end if no row has an answer.
         """
         number = 0
         try:
@@ -102,7 +102,7 @@ class Policy:
                     self._say_where(result, ADVICE)
                     raise result
                 else:
-                    self._tell(result)
+                    self._report(result)
                     if self.on_error == "null":
                         yield number, asked, None
         except DataError as error:
@@ -114,7 +114,7 @@ class Policy:
                 raise DataError(f"none of {number:,} can be answered")
             note(f"{self.bad:,} of {number:,} have no answer and are {what}")
 
-    def _tell(self, error: DataError) -> None:
+    def _report(self, error: DataError) -> None:
         self.bad += 1
         if self.bad <= ERRORS:
             note(str(error))
@@ -122,7 +122,7 @@ class Policy:
             note("and more that cannot be answered")
 
     def _say_where(self, error: DataError, advice: str = "") -> None:
-        """Add to the error, once, how many rows have their answers, and what may be done."""
+        """Adds to the error, once, how many rows were answered, and advice."""
         if not self.several or getattr(error, "__notes__", []):
             return
         given = f"answer{'s were' if self.answered != 1 else ' was'} given before it"
@@ -133,9 +133,9 @@ class Policy:
 def file_kind(model: Model) -> FileKind:
     """Files of answers, as JSON lines.
 
-    One that may be replaced has an answer of every output in its first line that is not null, and
-    none of the columns that the model reads; of a model that answers what it reads, also what
-    stands beside an answer, such as its score.
+    A file may be replaced if its first line that is not null has an answer of every output and none
+    of the columns that the model reads. A model that answers the columns that it reads needs a
+    further key of an answer, such as its score.
     """
     columns = {output.column for output in model.outputs}
     read = {column.column for column in model.inputs} - columns
@@ -156,7 +156,7 @@ def file_kind(model: Model) -> FileKind:
 
 
 def as_json(answer: Answer | None) -> str:
-    """One line; null for what is no finite number, and in the place of an answer."""
+    """One line of JSON; null for numbers that are not finite, and for a missing answer."""
     return json_text(answer)
 
 
@@ -169,7 +169,7 @@ def as_text(outputs: Iterable[OutputColumn], answer: Answer) -> str:
 
 
 def question(row: Row, number: int) -> str:
-    """The text that was asked, or the number of the row if it is no text; of a series its title."""
+    """The text of a row, or its number if it is no text; the title of a series."""
     if SERIES in row:
         return printable(str(row[SERIES]))
     values = list(row.values())
@@ -202,7 +202,10 @@ def _shown(output: OutputColumn, answer: Answer) -> str:
             return "[" + ", ".join(listed) + "".join(more) + "]"
         case "vector":
             return _listed(output, value)
-    return _number(output, value)
+        case "number":
+            return _number(output, value)
+        case _:
+            assert_never(output.kind)
 
 
 def _with_others(value: str, shares: Mapping[str, float]) -> str:
@@ -213,11 +216,11 @@ def _with_others(value: str, shares: Mapping[str, float]) -> str:
 
 
 def _with_next_best(output: OutputColumn, answer: Answer) -> str:
-    """The answer and, where several were asked for, the next best with their log-probabilities."""
+    """The answer and, with a beam of several, the next best ones with their log-probabilities."""
     others = answer.get(f"{output.column}.n_best", [])[1 : TOP + 1]
     shown = [f"{_plain(other['answer'])} {other['score']:.2f}" for other in others]
-    told = _plain(answer[output.column])
-    return f"{told} {answer[f'{output.column}.score']:.2f} ({', '.join(shown)})" if shown else told
+    best = _plain(answer[output.column])
+    return f"{best} {answer[f'{output.column}.score']:.2f} ({', '.join(shown)})" if shown else best
 
 
 def _plain(value: str | Sequence[str] | Sequence[int]) -> str:
@@ -228,14 +231,14 @@ def _plain(value: str | Sequence[str] | Sequence[int]) -> str:
 
 
 def _forecast(output: OutputColumn, answer: Answer) -> str:
-    """The values and, of quantiles, between which the outer ones say that they are."""
-    told = _listed(output, answer[output.column])
+    """The values and, with quantiles, the outermost two."""
+    values = _listed(output, answer[output.column])
     if len(output.quantiles) < 2:
-        return told
+        return values
     quantiles = answer[f"{output.column}.quantiles"]
     outer = [min(output.quantiles), max(output.quantiles)]
     low, high = (_listed(output, quantiles[str(q)]) for q in outer)
-    return f"{told}, {outer[0]:g} below {low}, {outer[1]:g} below {high}"
+    return f"{values}, {outer[0]:g} below {low}, {outer[1]:g} below {high}"
 
 
 def _listed(output: OutputColumn, values: Sequence[float]) -> str:
@@ -244,5 +247,5 @@ def _listed(output: OutputColumn, values: Sequence[float]) -> str:
 
 
 def _number(output: OutputColumn, value: float) -> str:
-    """In as many digits as tell it from others: float64 numbers lie close together, far from 0."""
+    """A number in as many digits as its type needs: float64 values may be close together."""
     return f"{value:.12g}" if output.double else f"{value:.6g}"

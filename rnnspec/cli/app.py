@@ -1,4 +1,4 @@
-"""The commands, in the order of their use, and what becomes of errors."""
+"""The commands in the order of their use, and the handling of errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rnnspec.cli.options import examples
 
 
 class Commands(TyperGroup):
-    """All commands; an error that the user can mend becomes a message and exit code 2."""
+    """All commands; an error of the user becomes a message and exit code 2."""
 
     def invoke(self, ctx: Any) -> Any:
         with reported():
@@ -26,7 +26,7 @@ class Commands(TyperGroup):
 
 
 def _hint_at_set(wrong: typer.TyperException) -> None:
-    """`build x.yaml --epochs 3` means a key of the spec, which no option is called after."""
+    """`build x.yaml --epochs 3` probably means a key of the spec, for which there is no option."""
     unknown = hasattr(wrong, "option_name") and not getattr(wrong, "possibilities", None)
     command = getattr(getattr(wrong, "ctx", None), "command", None)
     if unknown and command and any(each.name == "overrides" for each in command.params):

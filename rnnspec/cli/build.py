@@ -46,7 +46,7 @@ def build(
 
     Ctrl-C stops after the current batch; --resume goes on from there to the same numbers.
     """
-    from rnnspec.cli.progress import watched
+    from rnnspec.cli.progress import progress_listener
     from rnnspec.spec.load import load_spec
     from rnnspec.spec.metrics import monitored
 
@@ -62,21 +62,21 @@ def build(
     gpu = device_of(loaded.spec.train).type == "cuda"
     heard, again = Heard(), _again(spec, overrides or (), builds)
     with (
-        _told_how_to_go_on(heard, again),
+        _explaining_resume(heard, again),
         ending(),
         joined(gpu) as processes,
-        watched(processes.first) as listener,
+        progress_listener(processes.first) as listener,
     ):
-        told = [listener, heard] if processes.first else []
+        listeners = [listener, heard] if processes.first else []
         if tensorboard and processes.first:
             from rnnspec.train.tensorboard import Board
 
-            told.append(Board())
+            listeners.append(Board())
         try:
             result = training.build(
                 loaded,
                 builds,
-                Several(*told),
+                Several(*listeners),
                 resume=resume,
                 train=not no_train,
                 processes=processes,
@@ -92,19 +92,19 @@ def build(
 
 
 @contextmanager
-def _told_how_to_go_on(heard: Heard, again: str) -> Iterator[None]:
-    """Where the machine or Ctrl-C ended the training in `heard.folder`."""
+def _explaining_resume(heard: Heard, again: str) -> Iterator[None]:
+    """Says how to resume where the machine or Ctrl-C ended the training in `heard.folder`."""
     try:
         yield
     except (RnnspecError, KeyboardInterrupt) as wrong:
         from rnnspec.builds.folder import BuildFolder
 
         if heard.folder is not None and BuildFolder(heard.folder).checkpoint.exists():
-            way_on = f"{heard.folder} is kept as of its last checkpoint; go on with:\n  {again}"
+            how = f"{heard.folder} is kept as of its last checkpoint; go on with:\n  {again}"
             if isinstance(wrong, KeyboardInterrupt):
-                print(way_on, file=sys.stderr)
+                print(how, file=sys.stderr)
             elif isinstance(wrong.__cause__, OSError):
-                wrong.add_note(way_on)
+                wrong.add_note(how)
         raise
 
 

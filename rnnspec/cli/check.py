@@ -27,8 +27,8 @@ def check(
 ) -> None:
     """Check spec files; shows every mistake in one run.
 
-    A data file that is not there is a note, not a mistake: only `show` and `build` read data. Those
-    that are there are looked at by name: each once, all of one format.
+    A missing data file is a note, not a mistake: only `show` and `build` read data. Of existing
+    files only the names are checked: each file once, all of one format.
     """
     from rnnspec.errors import SpecError
     from rnnspec.source.problems import Problem
@@ -50,13 +50,13 @@ def _line(loaded: LoadedSpec) -> str:
     data = loaded.spec.data
     missing = absent([*data.train_files, *data.valid_files], loaded.path.parent)
     if not missing:
-        _look_at_files(loaded)
+        _check_files(loaded)
     note = f"; note: no data file {', '.join(missing)} yet" if missing else ""
     return f"{loaded.path}: ok{note}"
 
 
-def _look_at_files(loaded: LoadedSpec) -> None:
-    """Raises SpecError where the files of the spec cannot be those of a data set."""
+def _check_files(loaded: LoadedSpec) -> None:
+    """Raises SpecError where the files of the spec cannot make one data set."""
     from rnnspec.errors import DataError, SpecError
     from rnnspec.spec.files import files_of, find_files, one_format
 

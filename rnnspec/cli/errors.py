@@ -1,4 +1,4 @@
-"""What becomes of an error: a message and an exit code. A defect keeps its traceback."""
+"""Errors become a message and an exit code; a defect keeps its traceback."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ from rnnspec.errors import RnnspecError, SpecError
 from rnnspec.source.problems import Problem
 
 WRONG = 2
-"""Exit code for what the user can mend; also typer's for wrong options."""
+"""Exit code after an error of the user; typer has the same for wrong options."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of the signal."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 MACHINE = (*FULL, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
-"""What the system refuses, whatever the program does."""
+"""Errors of the system that are no defects of the program."""
 
 
 @contextmanager
 def loading() -> Iterator[None]:
     """While large packages are imported, Ctrl-C ends the process at once.
 
-    A KeyboardInterrupt in the middle of an import is swallowed by some of them, which then go on
-    half imported.
+    Some packages swallow a KeyboardInterrupt in their import, and go on half imported.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -44,8 +43,7 @@ def loading() -> Iterator[None]:
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Errors that rnnspec raises on purpose, and those of the machine, end the command with exit
-    code 2."""
+    """Errors of rnnspec and of the machine end the command with exit code 2."""
     try:
         yield
         sys.stdout.flush()
@@ -63,7 +61,7 @@ def reported() -> Iterator[None]:
 
 
 def _more_space(wrong: BaseException | None) -> str:
-    """The way out, where the disk is full."""
+    """Advice where the disk is full."""
     full = isinstance(wrong, OSError) and wrong.errno in FULL
     return "; free some space and try again" if full else ""
 
@@ -73,7 +71,7 @@ def _notes(wrong: BaseException) -> list[str]:
 
 
 def show_problems(problems: Sequence[Problem]) -> None:
-    """The problems of specs on standard error, and how many, if that is not seen at once."""
+    """Prints the problems of specs to standard error, and their number if there are several."""
     sys.stdout.flush()
     colour = has_colour(sys.stderr)
     for problem in problems:

@@ -81,7 +81,7 @@ def _text(trained: Trained, scores: Scores, report: Path | None) -> str:
     files = f"{near(scores.files.named)}{scores.files.and_others}"
     named = f"{trained.folder.path}{', its last weights,' if trained.which == 'last' else ''}"
     parts = [f"{named} on {files}{kept} ({of})"]
-    parts += [f"warning: {told}" for told in scores.warnings]
+    parts += [f"warning: {warning}" for warning in scores.warnings]
     parts.append(_metrics(scores))
     for column, score in scores.outputs.items():
         if score.classes and not _ahead(score):
@@ -101,7 +101,7 @@ def _text(trained: Trained, scores: Scores, report: Path | None) -> str:
 
 
 def _metrics(scores: Scores) -> str:
-    """Metrics, beside those of the baseline and of greedy texts where there are any."""
+    """Metrics, beside the metrics of the baseline and of greedy texts if there are any."""
     from rnnspec.cli.terminal import number, table
 
     others: dict[str, dict[str, float]] = {}

@@ -53,7 +53,7 @@ def export(
         str,
         typer.Option(
             metavar="STRATEGY",
-            help="How texts are searched for, in the place of what the spec says: greedy, beam:5, "
+            help="The search for texts, instead of the strategy of the spec: greedy, beam:5, "
             "beam:width=8,length_norm=gnmt, sample:temperature=0.8,top_k=20.",
             show_default=False,
         ),
@@ -104,7 +104,7 @@ def export(
     print(f"wrote {target} ({target.stat().st_size / 1e6:.2f} MB)")
     if any(getattr(node, "kind", "") == "subwords" for node in trained.plan.inputs):
         print(f"wrote {target.parent / TOKENIZER_FILE}, which makes token numbers of texts")
-    if told := told_of_doubles(trained.plan):
-        print(told)
+    if note := told_of_doubles(trained.plan):
+        print(note)
     print(f"proven: {parity.summary()}")
     print(f"next: {join(['rnnspec', 'run', str(target)])}")

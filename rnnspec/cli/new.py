@@ -18,7 +18,7 @@ def new(
     kind: Annotated[
         str | None,
         typer.Argument(
-            metavar="KIND", help="Which starter; without it, those there are.", show_default=False
+            metavar="KIND", help="Which starter; without it, a list of them.", show_default=False
         ),
     ] = None,
     folder: Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 BUILDS = Path("builds")
-"""Where builds go, and are looked for, unless told otherwise."""
+"""The default folder of builds."""
 
 Overrides = Annotated[
     list[str] | None,
@@ -25,8 +25,8 @@ Build = Annotated[
     Path | None,
     typer.Argument(
         metavar="BUILD",
-        help="A build folder, or a folder of builds whose newest is meant; without it, the "
-        "newest of all.",
+        help="A build folder, or a folder of builds, of which the newest is taken; without it, "
+        "the newest of all.",
         show_default=False,
     ),
 ]
@@ -34,16 +34,16 @@ Weights = Annotated[
     Literal["best", "last"],
     typer.Option(
         "--weights",
-        help="Which weights of the build: those of its best epoch, or those that training ended "
-        "with, once it is finished.",
+        help="Which weights of the build: of its best epoch, or the last ones of a finished "
+        "training.",
     ),
 ]
 QuotingOption = Annotated[
     Literal["auto", "double", "none"] | None,
     typer.Option(
         "--quoting",
-        help="What double quotes around a field of the CSV or TSV files of --data are, as "
-        "data.quoting of a spec says it; without it, as the spec of the model does.",
+        help="The meaning of double quotes around a field of the CSV or TSV files of --data, "
+        "by the values of data.quoting; without it, as in the spec of the model.",
         show_default=False,
     ),
 ]
@@ -51,5 +51,5 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 def examples(*commands: str) -> str:
-    """The last part of a help text; the mark at its start keeps the lines as they are."""
+    """The last part of a help text; the mark at its start keeps the line breaks."""
     return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])

@@ -1,4 +1,4 @@
-"""Training as it is watched: a bar on a terminal, plain lines elsewhere; a line an epoch in both.
+"""The progress of training: a bar on a terminal, plain lines elsewhere; a line an epoch in both.
 
 Both are `rnnspec.builds.events.Listener`s.
 """
@@ -30,14 +30,14 @@ BAR_SECONDS = 0.1
 
 @dataclass(slots=True)
 class Pace:
-    """How fast training goes and how long it still takes, epochs' ends included."""
+    """The speed of training and the time left, ends of epochs included."""
 
     clock: Callable[[], float] = time.monotonic
     epoch: int = 0
     epochs: int = 0
     batches: int = 0
     done: int = 0
-    """Of `batches` of this epoch."""
+    """Batches done of this epoch's `batches`."""
     _began: float | None = None
     _passed: int = 0
 
@@ -67,7 +67,7 @@ class Pace:
 
 @dataclass(slots=True)
 class Pass:
-    """How far a pass over the data is, and how long it still takes."""
+    """The progress of a pass over the data, and the time left."""
 
     clock: Callable[[], float] = time.monotonic
     text: str = ""
@@ -75,13 +75,13 @@ class Pass:
     _began: float = 0.0
     _from: float = 0.0
 
-    def see(self, done: float, text: str) -> bool:
-        """Whether another pass begins with it."""
-        anew = text != self.text or done < self.done
-        if anew:
+    def update(self, done: float, text: str) -> bool:
+        """Update; returns whether another pass begins."""
+        begins = text != self.text or done < self.done
+        if begins:
             self.text, self._began, self._from = text, self.clock(), done
         self.done = done
-        return anew
+        return begins
 
     @property
     def left(self) -> str:
@@ -96,7 +96,7 @@ def _duration(seconds: float) -> str:
 
 
 def epoch_line(record: Record, epochs: int) -> str:
-    """A line of metrics.jsonl for reading."""
+    """A record of metrics.jsonl as a line of text."""
     wide = len(str(epochs))
     parts = [
         f"epoch {record['epoch']:>{wide}}/{epochs}",
@@ -118,7 +118,7 @@ class Lines:
     pace: Pace = field(default_factory=Pace)
     _said: float = 0.0
     _pass: Pass = field(default_factory=Pass)
-    _told: float = 0.0
+    _due: float = 0.0
     """When the last line of a pass over the data was due."""
 
     def stage(self, text: str) -> None:
@@ -126,10 +126,10 @@ class Lines:
 
     def reading(self, done: float, text: str) -> None:
         now = self._pass.clock()
-        if self._pass.see(done, text):
-            self._told = now
-        elif now - self._told >= PLAIN_SECONDS:
-            self._told = now
+        if self._pass.update(done, text):
+            self._due = now
+        elif now - self._due >= PLAIN_SECONDS:
+            self._due = now
             _say(f"{text}: {done:.0%}, {self._pass.left}")
 
     def begun(self, folder: Path) -> None:
@@ -168,7 +168,7 @@ def _say(text: str) -> None:
 
 @dataclass(slots=True)
 class Bar:
-    """A bar that is drawn again in place, below the lines of the epochs."""
+    """A bar that is redrawn in place, below the lines of the epochs."""
 
     progress: Progress
     pace: Pace = field(default_factory=Pace)
@@ -179,7 +179,7 @@ class Bar:
         self._say(text)
 
     def reading(self, done: float, text: str) -> None:
-        if self._pass.see(done, text):
+        if self._pass.update(done, text):
             self._begin(text, 100, 0)
         now = self._pass.clock()
         if now - self._drawn >= BAR_SECONDS:
@@ -197,7 +197,7 @@ class Bar:
         self._begin(f"epoch {number}/{of}", batches, done)
 
     def _begin(self, what: str, total: int, done: int) -> None:
-        """Another bar in the place of the one before."""
+        """Replaces the bar."""
         self._end()
         self.progress.add_task(what, total=total, completed=done, text="")
 
@@ -232,12 +232,12 @@ class Bar:
 
 
 @contextmanager
-def watched(speaks: bool = True) -> Iterator[Listener]:
-    """The listener that fits standard output; the terminal is as before when the block ends.
+def progress_listener(prints: bool = True) -> Iterator[Listener]:
+    """The listener for standard output; the terminal is restored when the block ends.
 
-    One that does not speak says nothing: of several processes, only the first is heard.
+    Of several processes only the first prints.
     """
-    if not speaks:
+    if not prints:
         from rnnspec.builds.events import Silent
 
         yield Silent()

@@ -1,7 +1,7 @@
-"""Rows for `rnnspec run`, from wherever the user has them.
+"""Rows for `rnnspec run`, from options, files, standard input or the prompt.
 
-Every source gives rows as `rnnspec.run.Model.answer` takes them, each with its place, and a
-DataError in the place of one that cannot be read. It raises DataError where it cannot go on.
+Every source yields rows for `rnnspec.run.Model.answer`, each with its place, and a DataError
+instead of a row that cannot be read. It raises DataError where it cannot go on.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ STDIN = "standard input"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A row that is to be answered, or the error of one that cannot be read, which names its
-    place, too."""
+    """A row to answer, or the error of a row that cannot be read; the error names its place,
+    too."""
 
     place: str
     row: Row | DataError
@@ -81,7 +81,8 @@ def is_textual(files: Shards) -> bool:
 
 
 def quoting_of(model: Model, files: Shards, asked: Quoting | None) -> Quoting:
-    """As asked for, or as the spec of the model has it. Raises DataError where it has no effect."""
+    """The option `asked`, or the setting of the model's spec. Raises DataError for an option
+    without effect."""
     if asked is not None and not is_textual(files):
         raise DataError(f"{files}: is neither CSV nor TSV, which quoting is for; leave it out")
     return asked or model.quoting
@@ -103,7 +104,7 @@ def from_file(model: Model, files: Shards, quoting: Quoting) -> Iterator[Asked]:
 
 
 def _in_order(files: Shards, chunk: Chunk, columns: Sequence[str], bad: BadRows) -> Iterator[Asked]:
-    """The rows of a chunk and those that could not be read, by where they stand."""
+    """The rows of a chunk and the rows that could not be read, in the order of the file."""
     cells = zip(*(chunk.cells[column] for column in columns), strict=True)
     good = (
         (at, Asked(files.place(at, bad.word), dict(zip(columns, row, strict=True))))
@@ -114,9 +115,9 @@ def _in_order(files: Shards, chunk: Chunk, columns: Sequence[str], bad: BadRows)
 
 
 def from_stdin(model: Model) -> Iterator[Asked]:
-    """A text a line, or a JSON object a line: as the first line is, so are all.
+    """One text a line or one JSON object a line, as the first line decides.
 
-    A line is taken for an object only if it has a column of the model.
+    A line is an object only if it has a column of the model.
     """
     column = text_column(model)
     for number, line in enumerate(_lines(), start=1):
@@ -142,7 +143,7 @@ def _read(line: str, place: str) -> Row | DataError:
 
 
 def typed(model: Model, line: str) -> Asked:
-    """The row that a line at the prompt means."""
+    """The row of a line at the prompt."""
     column = text_column(model)
     if column is not None and not _is_row(model, line):
         return Asked("this", {column: line})
@@ -150,7 +151,7 @@ def typed(model: Model, line: str) -> Asked:
 
 
 def _lines() -> Iterator[str | DataError]:
-    """The lines of standard input, each decoded for itself so that an error can name it."""
+    """The lines of standard input, decoded one by one so that an error can name its line."""
     number = 0
     for number, line in enumerate(_raw_lines(), start=1):
         try:
@@ -167,7 +168,7 @@ def _lines() -> Iterator[str | DataError]:
 
 
 def _raw_lines() -> Iterator[bytes]:
-    if isinstance(sys.stdin, io.StringIO):  # put in its place by who calls this in Python
+    if isinstance(sys.stdin, io.StringIO):  # replaced by a caller in Python
         yield from (line.encode() for line in sys.stdin)
     else:
         yield from sys.stdin.buffer

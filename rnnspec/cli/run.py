@@ -39,7 +39,7 @@ EXAMPLES = examples(
 
 Pairs = Iterator[tuple[Asked, answers.Answer | DataError]]
 CUT_OFF = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
-"""Exit code where nobody reads the output any more."""
+"""Exit code where the reader of the output has gone."""
 
 
 def run(
@@ -81,17 +81,17 @@ def run(
     on_error: Annotated[
         OnError,
         typer.Option(
-            help="What to do at a row that cannot be answered: 'stop' there, with the answers to "
-            "the rows before it kept; 'skip' it; or put 'null' in the place of its answer. Rows of "
-            "a file that cannot be read from some place on are always the end.",
+            help="What to do at a row that cannot be answered: 'stop', with the answers to the "
+            "rows before it kept; 'skip' it; or write 'null' as its answer. A file that cannot be "
+            "read any further always ends the run.",
         ),
     ] = "stop",
     seed: Annotated[
         int | None,
         typer.Option(
             metavar="N",
-            help="Of a model that draws its answers: that of the first row; the next have N + 1 "
-            "and so on.",
+            help="For a model that draws its answers: the seed of the first row; the next rows "
+            "have N + 1 and so on.",
             show_default=False,
         ),
     ] = None,
@@ -134,8 +134,8 @@ def run(
 
 
 def _write(output: Path, policy: Policy, pairs: Pairs) -> None:
-    """The answers to a file, which appears at the end; those before a row that stops it are kept.
-    A file that is there stays as it is where there is no answer."""
+    """Writes the answers to a file, which appears at the end; a row that stops the run keeps the
+    answers before it. Without any answer an existing file is unchanged."""
     stopped: DataError | None = None
     with writing(output) as file:
         try:
@@ -168,12 +168,12 @@ def _read_files(data: list[str]) -> tuple[Path, ...]:
 
 @contextmanager
 def quietly_cut_off() -> Iterator[None]:
-    """Whoever reads the output may stop, as `head` does: the command then ends at once and says
-    nothing, with the exit code of a process that writes into a broken pipe."""
+    """Where the reader of the output stops, as `head` does, the command ends at once and silently,
+    with the exit code of a process that writes into a broken pipe."""
     try:
         yield
     except BrokenPipeError:
-        # What is left in the buffer would be written, and fail, once more at the end.
+        # The rest of the buffer would be written at the exit, and fail again.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(CUT_OFF) from None
@@ -187,7 +187,7 @@ def _answered(
     seed: int,
     quoting: Quoting | None,
 ) -> Pairs:
-    """Rows from the source that was named, or else from standard input, with their answers."""
+    """Rows from the given source, or from standard input, with their answers."""
     if texts:
         return answers.answered(model, rows.from_texts(model, texts), seed=seed)
     if inputs:
@@ -209,7 +209,7 @@ def _answered(
 def _of_series(
     model: Model, data: Shards, reading: SeriesReading, seed: int, quoting: Quoting
 ) -> Pairs:
-    """Each series of a table, with its answer, which also has its name and its times."""
+    """Each series of a table with its answer, which includes its name and its times."""
     table = series.from_table(model, data, reading, quoting)
     for text in table.notes():
         note(text)
@@ -230,7 +230,7 @@ def _of_series(
 
 
 def _converse(model: Model, seed: int) -> None:
-    """Ask for a text or a row, answer it, and again, until Ctrl-D."""
+    """Asks for texts or rows and answers them, until Ctrl-D."""
     with suppress(ImportError):
         import readline  # noqa: F401  (its loading lets input() edit and recall lines)
 

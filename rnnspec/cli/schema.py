@@ -23,7 +23,7 @@ def schema(
     ] = None,
     check: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Only tell whether a file holds it as it is now."),
+        typer.Option(metavar="FILE", help="Only check whether a file has the current schema."),
     ] = None,
 ) -> None:
     """Print the JSON Schema of specs, for editors.

@@ -1,13 +1,13 @@
 """Rows for `rnnspec run` from a table whose rows are the steps of series: one for each series.
 
-Where each step is answered, every row is one. Of a forecast, the *future* of a series is the block
-of its last rows in which the target, the column that is forecast, is empty; everything before is
-its past, and an empty target that a filled one follows is a missing number of the past. What is
-answered are the steps after the past. A model that reads values known ahead takes them from the
-rows of the future, which have to be there; of those, cells of other columns are not looked at.
+A model that answers each step answers every row. For a forecast, the *future* of a series is the
+block of its last rows in which the target, the column that is forecast, is empty. All rows before
+are its past; an empty target before a filled one is a missing number of the past. The steps after
+the past are answered. A model that reads values known ahead takes them from the rows of the future,
+which must exist; other columns of these rows are not read.
 
-Every answer names its series and its times: those of its rows, and past the end of the table the
-ones that the steps of the series lead to.
+Every answer names its series and its times: the times of its rows, and past the end of the table
+the times of the steps that follow.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FUTURE = ".future"
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """A table as it was read: its series, and the cells of each column by the row of the file."""
+    """A table: its series, and the cells of each column by the row of the file."""
 
     table: Table
     times: Times | None
@@ -43,11 +43,11 @@ class Steps:
     bad: BadRows
 
     def line(self, place: int) -> str:
-        """Where the row of a step stands in its file."""
+        """The place of a step's row in its file."""
         return self.bad.place(int(self.table.lines[self.table.order[place]]))
 
     def cell(self, column: str, place: int) -> object:
-        """The cell of a step, which has a row."""
+        """The cell of a step that has a row."""
         return self.cells[column][self.table.order[place]]
 
     def is_filled(self, place: int) -> bool:
@@ -78,8 +78,8 @@ def reading_of(model: Model) -> SeriesReading | None:
 
 
 def is_table(model: Model, files: Shards, quoting: Quoting) -> bool:
-    """Whether each row of the files is one step: the first one holds a number, and no list, of the
-    series. Raises DataError."""
+    """Whether each row of the files is one step: the first row has a number of the series, and no
+    list. Raises DataError."""
     from rnnspec.data.readers import read
 
     column = next(each.column for each in model.inputs if each.kind == "series")
@@ -90,8 +90,8 @@ def is_table(model: Model, files: Shards, quoting: Quoting) -> bool:
 
 
 def from_table(model: Model, files: Shards, reading: SeriesReading, quoting: Quoting) -> TableRows:
-    """The series of a table, each with the row that it makes. Raises DataError for a table that
-    cannot be read: a row of it left out would be a hole in a series."""
+    """The series of a table with their rows. Raises DataError for a table that cannot be read,
+    since a missing row would be a hole in a series."""
     steps = _read(model, files, reading, quoting)
     table, target = steps.table, reading.target
     bounds = zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True)
@@ -125,7 +125,8 @@ class TableRows:
         return {each.column: self._cell(each, series) for each in self.model.inputs}
 
     def _check(self, series: Series) -> None:
-        """Raises DataError for one whose past or future is not there."""
+        """Raises DataError for a series without a past, or with a future that is needed and
+        missing."""
         if (target := self.reading.target) is not None:
             known = [column_of(each) for each in self.model.inputs if each.kind == "future"]
             _check_future(self.steps, series, target, self.reading.horizon, known)
@@ -148,8 +149,8 @@ class TableRows:
         return _one(self.steps, column, past, series)
 
     def times(self, series: Series) -> list[object] | None:
-        """The times of what is answered; None without a column of times, and where the one row of a
-        series does not say what a step is."""
+        """The times of the answered steps; None without a column of times, and for a series of one
+        row, which does not define a step."""
         from rnnspec.data.series import times_at
 
         steps, times = self.steps, self.steps.times
@@ -162,7 +163,7 @@ class TableRows:
         return times_at(times, steps.table, steps.cells[times.column], every, wanted)
 
     def notes(self) -> Iterator[str]:
-        """What there is to say of the table beside its answers."""
+        """Notes on the table."""
         horizon = self.reading.horizon
         longer = [each for each in self.series if horizon and len(each.future) > horizon]
         longer = [each for each in longer if self._is_whole(each)]
@@ -177,7 +178,7 @@ class TableRows:
 
 
 def titled(name: str, times: list[object] | None) -> str:
-    """`Antwerp, 2024-05-04 to 2024-05-17`: a series and when the answered steps are."""
+    """`Antwerp, 2024-05-04 to 2024-05-17`: a series and the times of the answered steps."""
     if not times:
         return name
     first, last = str(times[0]), str(times[-1])
@@ -191,7 +192,7 @@ def column_of(column: InputColumn) -> str:
 
 
 def _end_of_past(steps: Steps, target: str, start: int, end: int) -> int:
-    """The place of the first of the last steps that have no row, or one without a target."""
+    """The place of the first of the last steps without a row or a target."""
     from rnnspec.data.decode import is_gap
 
     while end > start and (
@@ -204,7 +205,7 @@ def _end_of_past(steps: Steps, target: str, start: int, end: int) -> int:
 def _check_future(
     steps: Steps, series: Series, target: str, horizon: int, known: list[str]
 ) -> None:
-    """Raises DataError for a series without a past, or without what is known ahead."""
+    """Raises DataError for a series without a past, or without values that are known ahead."""
     count, name = len(series.future), named(steps, series)
     if not series.past:
         raise DataError(
@@ -252,7 +253,7 @@ def _steps(count: int) -> str:
 
 
 def _one(steps: Steps, column: InputColumn, past: range, series: Series) -> object:
-    """The value of a column that is read once for all steps. Raises DataError where it changes."""
+    """The value of a column of whole rows. Raises DataError where it changes between steps."""
     from rnnspec.data.columns.series import changed_message, static_value
 
     kind, name = column.kind, column.column

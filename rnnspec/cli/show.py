@@ -30,7 +30,7 @@ EXAMPLES = examples(
     "rnnspec show spec.yaml --cell my_cell",
 )
 WIDEST = 100
-"""Most columns of what is shown."""
+"""Most columns of the output."""
 
 
 def show(
@@ -50,7 +50,7 @@ def show(
     cell: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Show a cell: built in (no spec needed), or one of the spec's own."
+            metavar="NAME", help="Show a cell: built in (no spec needed), or defined in the spec."
         ),
     ] = None,
     inputs: Annotated[
@@ -66,8 +66,8 @@ def show(
 ) -> None:
     """Show the plan of a spec or a build: layers, shapes, equations. Or one cell, or a picture.
 
-    A spec's training data are read once, for the sizes in the plan depend on them; a cell needs no
-    data.
+    The training data of a spec are read once, since the sizes in the plan depend on them; a cell
+    needs no data.
     """
     if source is None and overrides:
         raise RnnspecError("--set is for a spec; name one")
@@ -106,7 +106,7 @@ def _draw(plan: Plan, on_screen: bool, file: Path | None) -> None:
 
 
 def _text(source: Path, overrides: list[str]) -> str:
-    """The plan as text; of a build, as it was when it was begun."""
+    """The plan as text; for a build, the plan that it was begun with."""
     if source.is_dir():
         from rnnspec.builds.files import read_text
         from rnnspec.builds.folder import PLAN
@@ -153,9 +153,9 @@ def _cell_page(
 ) -> str:
     """The page of the built-in cell `name`, or of the one that `spec` has under `cells:`.
 
-    `given` are the sizes that the user asked for, `own` the assignments `NAME=NUMBER` of sizes of
-    the cell's own. Other sizes are those of the first layer of `spec` with this cell, else the
-    defaults. Raises RnnspecError for a cell or a size that is not known.
+    `given` are sizes from options, `own` the assignments `NAME=NUMBER` of the cell's own sizes.
+    Other sizes come from the first layer of `spec` with this cell, else they are the defaults.
+    Raises RnnspecError for an unknown cell or size.
     """
     from rnnspec.cells import builtin_cell, builtin_names
     from rnnspec.cells.page import page
@@ -177,7 +177,7 @@ def _cell_page(
 
 
 def _defaults(name: str, own: Sequence[str], spec: Spec | None) -> dict[str, tuple[int, str]]:
-    """A number for each size, and why that one."""
+    """A number for each size, and its reason."""
     from rnnspec.cells.page import DEFAULT_INPUTS, DEFAULT_UNITS
 
     found = {

@@ -1,4 +1,4 @@
-"""What goes to the terminal: colour only where it is wanted, tables in plain text."""
+"""Output for a terminal: colour only where it is wanted, tables in plain text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def error(message: str) -> None:
 
 
 def note(message: str) -> None:
-    """`note: message` on standard error: something to know that is no error."""
+    """`note: message` on standard error."""
     sys.stdout.flush()
     print(f"note: {message}", file=sys.stderr)
 
@@ -53,14 +53,13 @@ def problem_text(problem: Problem, colour: bool) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` without characters that steer a terminal or break the line."""
+    """`text` without characters that control a terminal or break the line."""
     hidden = ("Cc", "Cs", "Zl", "Zp")
     return "".join("\ufffd" if unicodedata.category(c) in hidden else c for c in text)
 
 
 def number(value: float) -> str:
-    """A metric for reading: four digits behind the point, or four digits in all where those say
-    too little."""
+    """A metric with four decimals, or with four significant digits if it is very small or large."""
     return f"{value:.4f}" if value == 0 or 1e-2 <= abs(value) < 1e4 else f"{value:.4g}"
 
 

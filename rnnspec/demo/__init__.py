@@ -1,1 +1,1 @@
-"""The demo world: real data that needs no download, and the starter specs that use it."""
+"""Demo data that need no download, and the starter specs that use them."""

@@ -1,6 +1,6 @@
-"""The dates world: one seeded generator whose rows carry an example for every cardinality.
+"""The dates world: a seeded generator whose rows have an example for every cardinality.
 
-A row is one date written in one of 30 languages, with everything there is to say about it:
+A row is one date written in one of 30 languages, with all its attributes:
 
     N:1   text → language            text → day_of_year
     N:M   text → iso
@@ -11,9 +11,9 @@ A row is one date written in one of 30 languages, with everything there is to sa
 Each of these has one right answer by construction: see rnnspec/demo/forms.py for the texts that
 are left out because two languages, or two dates, would share them.
 
-Valid and test hold whole years that train never shows, one of each in every decade from 1900 to
-2099, their last digit another one in each decade: a model cannot know a year by heart, and still
-sees every digit in every place it can have.
+Valid and test hold whole years that train never has, one year of each in every decade from 1900 to
+2099, whose last digit changes with the decade. So a model cannot memorise a year, and still sees
+every digit in every place.
 """
 
 from __future__ import annotations
@@ -57,12 +57,8 @@ class Row:
     tags: tuple[Tag, ...]
 
 
-def years(split: Split) -> list[int]:
-    """The years of a split, ascending: of the 200, 160 are train's, 20 valid's and 20 test's."""
-    return [year for year in range(FIRST_YEAR, LAST_YEAR + 1) if _split_of(year) == split]
-
-
-def _split_of(year: int) -> Split:
+def split_of(year: int) -> Split:
+    """The split of a year: of 200 years, 160 are train's, 20 valid's and 20 test's."""
     # The digit held out moves by 3 with the decade, so that it runs through all ten, and by 2 with
     # the century, so that train sees each pair of last digits in one century or the other.
     held_out = (3 * (year // 10) + 2 * (year // 100)) % 10
@@ -121,7 +117,7 @@ def row_of(form: Form, day: date) -> Row | None:
 def _days(split: Split) -> tuple[date, ...]:
     first, last = date(FIRST_YEAR, 1, 1).toordinal(), date(LAST_YEAR, 12, 31).toordinal()
     days = map(date.fromordinal, range(first, last + 1))
-    return tuple(day for day in days if _split_of(day.year) == split)
+    return tuple(day for day in days if split_of(day.year) == split)
 
 
 def write(

@@ -1,8 +1,8 @@
-"""The demand world: how many pieces each of some shops sells a day, with promotions known ahead.
+"""The demand world: daily sales of some shops, with promotions known ahead.
 
-Counts are drawn from a negative binomial distribution whose mean is the product of the shop's
-size, the day of the week, the season of the year, and what a promotion adds, so that all there is
-to learn is known: no forecast can be better than this mean.
+Counts are drawn from a negative binomial distribution. Its mean is a product of factors for the
+shop, the day of the week, the season of the year and a promotion. No forecast can be better than
+this mean.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ SHOPS = {"Antwerp": 12.0, "Bergen": 5.0, "Cork": 30.0, "Dresden": 60.0, "Évora"
 WEEK = (0.8, 0.7, 0.8, 0.9, 1.3, 1.7, 0.8)
 """From Monday: factors, 1 on average."""
 PROMOTION, PROMOTED = 1.6, 0.12
-"""What a promotion multiplies by, and the share of weeks that have one."""
+"""The factor of a promotion, and the share of weeks that have one."""
 DISPERSION = 0.05
 """The variance is mean + dispersion * mean^2."""
 PAST, AHEAD = 56, 14
-"""Days before and after today in the file to forecast from: what the starter spec reads and
-answers."""
+"""Days before and after today in the file to forecast from, as the starter spec reads and answers
+them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One shop on one day: `promotion` is 1 on a day with one, `sold` a count, None of a day that
-    has yet to come."""
+    """One shop on one day: `promotion` is 1 on a day with one, `sold` a count, None for a day in
+    the future."""
 
     date: str
     shop: str
@@ -43,7 +43,7 @@ class Row:
 
 
 def rows(seed: int, days: int) -> Iterator[Row]:
-    """Every shop's days one after the other; the same seed gives the same rows everywhere."""
+    """Shop by shop, day by day; the same seed gives the same rows everywhere."""
     for shop in SHOPS:
         random = Random(f"demand {shop} {seed}")
         promotion = 0
@@ -63,8 +63,8 @@ def mean(shop: str, day: date, promotion: int) -> float:
 
 
 def ahead(seed: int, days: int) -> Iterator[Row]:
-    """What a forecast after `days` is made from: the last `PAST` days of every shop, and `AHEAD`
-    days to come, of which the promotions are planned and nothing is sold yet."""
+    """Rows for a forecast after `days`: the last `PAST` days of every shop, and `AHEAD` days to
+    come with planned promotions and no sales yet."""
     first, today = (FIRST_DAY + timedelta(days - back) for back in (PAST, 0))
     for row in rows(seed, days + AHEAD):
         if row.date >= today.isoformat():

@@ -1,21 +1,21 @@
-"""The written forms of a date in many languages, and which of them mean exactly one thing.
+"""The written forms of a date in many languages, without ambiguous ones.
 
 The patterns, month names and weekday names are CLDR's, as Babel ships them. A form is a CLDR date
-pattern (UTS 35 part 4) taken apart once: a row of pieces, each with its tag and the words it can
-show. The text of a date and the tag of every character of it come from the same pieces.
+pattern (UTS 35 part 4) split into pieces, each with its tag and the words it can show. The text of
+a date and the tag of each of its characters come from the same pieces.
 
-What is left out, so that a text has one language and one date, by construction:
+Left out, so that every text has one language and one date:
 
 * two-digit years;
 * forms that show the month as a number, unless they run year, month, day: 03/04/2026 is March in
   one country and April in another, while no form of any language here runs year, day, month;
-* every text that two forms of the set write for different languages or different dates. This is
-  decided over the whole space of forms and days, with the forms of the second rule among them, and
-  not over a sample: "22. november 2026" is Danish and Norwegian, so neither language ever shows it.
+* every text that two forms write for different languages or different dates. All forms and days are
+  compared, with the forms of the second rule among them, not a sample: "22. november 2026" is
+  Danish and Norwegian, so neither language ever shows it.
 
-Spaces: CLDR's no-break and narrow no-break spaces (U+00A0, U+202F) become U+0020, because people
-type that one, and a model should not tell Russian from Bulgarian by a space nobody sees. Marks of
-writing direction (U+200E, U+200F, U+061C) are invisible too and go.
+CLDR's no-break and narrow no-break spaces (U+00A0, U+202F) become U+0020, which people type: a
+model should not distinguish Russian from Bulgarian by an invisible difference of spaces. Marks of
+writing direction (U+200E, U+200F, U+061C) are invisible too and are removed.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Form:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the order of day and month can be told: month in words, or year, month, day."""
+        """Whether the order of day and month is clear: month in words, or year, month, day."""
         order = [piece.tag for piece in self.pieces if piece.tag in ("year", "month", "day")]
         months = [word for piece in self.pieces if piece.tag == "month" for word in piece.words]
         return order == ["year", "month", "day"] or not any(word.isdigit() for word in months)
@@ -145,7 +145,7 @@ def world() -> World:
 def texts(form: Form) -> Iterator[tuple[str, int, int, int]]:
     """Every text of `form`, with YEAR for the year, and its month, day and weekday.
 
-    All that any year can bring: 366 days, each on every weekday if `form` shows one, else on 1.
+    366 days, each on every weekday if `form` shows one, else on weekday 1.
     """
     at = [piece.tag for piece in form.pieces].index("day")
     for weekday in range(1, 8) if form.shows_weekday else (1,):
@@ -203,7 +203,7 @@ def _forms(language: str, locales: list[Locale]) -> list[Form]:
 
 
 def _patterns(locale: Locale) -> dict[str, str]:
-    """CLDR patterns by name: the four standard ones, then those of the skeletons above."""
+    """CLDR patterns by name: the four standard ones, then the ones of the skeletons above."""
     patterns = {name: locale.date_formats[name].pattern for name in _NAMED}
     skeletons = locale.datetime_skeletons
     patterns |= {name: skeletons[name].pattern for name in _SKELETONS if name in skeletons}
@@ -216,7 +216,7 @@ def _patterns(locale: Locale) -> dict[str, str]:
 
 
 def _pieces(pattern: str, locale: Locale) -> tuple[Piece, ...] | None:
-    """The pattern taken apart, or None if its year has two digits. Babel formats every word."""
+    """The pieces of a pattern, or None if its year has two digits. Babel formats every word."""
     from babel.dates import DateTimeFormat, tokenize_pattern
 
     pieces: list[Piece] = []

@@ -1,4 +1,4 @@
-"""Starter specs: a spec that builds as it is, written together with the data it names."""
+"""Starter specs: a spec that is ready to build, written together with its data."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ DATA: dict[str, tuple[Path, ...]] = {
     "day-of-year": DATES,
     "demand": DEMAND,
 }
-"""For each starter, the files of its data, below the folder that it is written into."""
+"""The data files of each starter, relative to its folder."""
 ASKED = {DATES: DATES[-1], DEMAND: DEMAND[-1]}
-"""Of the files of data, the one to answer with the exported file."""
+"""The data file to answer with the exported file."""
 KINDS = tuple(DATA)
 
 _SCHEMA_LINE = "# yaml-language-server: $schema=rnnspec.schema.json\n"
@@ -41,7 +41,7 @@ def spec_text(kind: str) -> str:
 
 
 def asked_file(kind: str, folder: Path) -> Path:
-    """The file of a starter in `folder` whose rows the exported file is meant to answer."""
+    """The file of a starter in `folder` to answer with the exported file."""
     return folder / ASKED[DATA[kind]]
 
 
@@ -49,12 +49,11 @@ def write_starter(kind: str, folder: Path, schema: str | None = None) -> list[Pa
     """Write the starter spec of `kind` and its data into `folder`; return all files, spec first.
 
     `schema` is the text of the JSON Schema for editors; it becomes rnnspec.schema.json beside the
-    spec, whose first line names it. Without it that line is left off. The spec is written last, so
-    where there is one, its data are there too. Data and schema that are there already, from another
-    starter, stay as they are.
+    spec, whose first line names it. Without it that line is left out. The spec is written last, so
+    that a spec always has its data. Existing data and schema, from another starter, are unchanged.
 
-    Raises DataError, having written nothing, if there is no such kind, Babel is not installed, or
-    the spec is there already, or a part of the data; OutputError if a file cannot be written.
+    Raises DataError, with nothing written, if there is no such kind, if Babel is not installed, or
+    if the spec or a part of the data exists already; OutputError if a file cannot be written.
     """
     text = spec_text(kind)
     spec, schema_file = folder / f"{kind}.yaml", folder / "rnnspec.schema.json"
@@ -79,15 +78,7 @@ def write_starter(kind: str, folder: Path, schema: str | None = None) -> list[Pa
     return written
 
 
-def _write_dates(folder: Path) -> None:
-    dates.write(folder)
-
-
-def _write_demand(folder: Path) -> None:
-    demand.write(folder)
-
-
-_WRITERS: dict[tuple[Path, ...], Callable[[Path], None]] = {
-    DATES: _write_dates,
-    DEMAND: _write_demand,
+_WRITERS: dict[tuple[Path, ...], Callable[[Path], object]] = {
+    DATES: dates.write,
+    DEMAND: demand.write,
 }

@@ -26,9 +26,9 @@ from rnnspec.plan.nodes import (
     VectorInput,
 )
 from rnnspec.spec.cell import source_of
-from rnnspec.spec.check_layers import unequal_widths
 from rnnspec.spec.encoder import GivenState, LearnedState
 from rnnspec.spec.init import initializer_of
+from rnnspec.spec.widths import unequal_widths
 
 
 @dataclass(frozen=True, slots=True)

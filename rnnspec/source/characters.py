@@ -1,17 +1,17 @@
-"""What may be printed of a text that somebody else wrote, and how wide it then is."""
+"""Texts of unknown origin for printing: without control characters, and their width."""
 
 from __future__ import annotations
 
 import unicodedata
 
 _TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-"""Characters that turn the direction of the text after them."""
+"""Characters that change the direction of the text after them."""
 _NOT_IN_XML = "\ufffe\uffff"
 
 
 def shown(text: str) -> str:
-    """`text` on one line: a tab as a space, and U+FFFD for what steers a terminal, breaks the
-    line, turns text round or may not stand in XML."""
+    """`text` on one line: a tab as a space, and U+FFFD for characters that control a terminal,
+    break the line, change the direction of text or are not allowed in XML."""
     return "".join(map(_shown, text))
 
 
@@ -23,6 +23,6 @@ def _shown(character: str) -> str:
 
 
 def display_width(text: str) -> int:
-    """Width in cells of a terminal, where a wide character takes two and an accent none."""
+    """Width in cells of a terminal: a wide character takes two, an accent none."""
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
     return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)

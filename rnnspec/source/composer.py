@@ -1,4 +1,4 @@
-"""From PyYAML's events to a tree of nodes, with the rules of YAML 1.2 and some bounds of ours."""
+"""From PyYAML's events to a tree of nodes, by the rules of YAML 1.2 and within bounds."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ _TAG_OF = {
 
 
 class _Stopped(Exception):
-    """Composing cannot go on; the problem is already noted."""
+    """Composing cannot go on; the problem is already recorded."""
 
 
 class Composer:
-    """Reads one document; `problems` holds what is wrong with it, in the order found."""
+    """Reads one document; `problems` are its problems in the order found."""
 
     def __init__(self, source: Source, text: str | None = None) -> None:
-        """`text`, where given, is parsed instead: the source's, with parts blanked out."""
+        """`text`, if given, is parsed instead of the source's text: the same with parts blanked
+        out."""
         self.source = source
         self.problems: list[Problem] = []
         self._loader = yaml.SafeLoader(source.text if text is None else text)
@@ -100,7 +101,7 @@ class Composer:
     def _node(
         self, event: events.Event, path: tuple[str | int, ...], depth: int
     ) -> tuple[Node, int]:
-        """The node that starts with `event`, and how deep it is itself."""
+        """The node that starts with `event`, and its height."""
         if depth > MAX_DEPTH:
             self._note(event, f"nested deeper than {MAX_DEPTH} levels", "a spec needs about ten")
             raise _Stopped
@@ -230,7 +231,7 @@ class Composer:
     def _key(
         self, event: events.Event, node: Node, path: tuple[str | int, ...], known: dict[str, Entry]
     ) -> str | None:
-        """The key as a text, or None (and a problem) where it is none that can stand here."""
+        """The key as a text, or None (and a problem) where it is not valid here."""
         plain = isinstance(node, ScalarNode) and node.style is None
         if not isinstance(node, ScalarNode):
             what = "a list or a mapping as a key; keys are texts"
@@ -254,7 +255,7 @@ class Composer:
     def _span(
         self, start: events.Event, end: events.Event, entries: dict[str, Entry] | None = None
     ) -> Span:
-        """A collection's place: all of it in brackets on one line, else where it starts."""
+        """The place of a collection: all of it if it is in brackets on one line, else its start."""
         first, last = _marks(start)[0], _marks(end)[1]
         flow = _flow(start)
         length = last.column - first.column if flow and first.line == last.line else 1

@@ -31,7 +31,7 @@ def _mapping(data: Mapping[str, Any], indent: int) -> str:
 
 
 def _value(value: object, indent: int) -> str:
-    """What follows the colon, with its line break; nested lines are indented by `indent`."""
+    """The text after the colon, with its line break; nested lines are indented by `indent`."""
     if isinstance(value, Mapping) and value:
         return "\n" + _mapping(value, indent)
     if isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
@@ -71,7 +71,7 @@ def _flow(value: object) -> str:
 
 
 def _number(value: float) -> str:
-    """The shortest text that reads back as this float, in YAML 1.1 too (which wants the point)."""
+    """The shortest text that reads back as this float, also in YAML 1.1, which needs the point."""
     if math.isnan(value):
         return ".nan"
     if math.isinf(value):

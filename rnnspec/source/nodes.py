@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, assert_never
 
 from rnnspec.source.problems import Span
 from rnnspec.source.scalars import Scalar
@@ -80,10 +80,12 @@ def plain(node: Node) -> Any:
             return [plain(item) for item in node.items]
         case MappingNode():
             return {key: plain(entry.node) for key, entry in node.entries.items()}
+        case _:
+            assert_never(node)
 
 
 def with_key(node: Node, path: Path, key: str) -> Node:
-    """`node` with `key`, in the same place, for the last key of `path`."""
+    """`node` with `key` in place of the last key of `path`."""
     first, rest = path[0], path[1:]
     match node:
         case SequenceNode() if isinstance(first, int) and rest:

@@ -1,4 +1,4 @@
-"""From a character of a scalar's value back to the place in the file where it is written."""
+"""From a character of a scalar's value back to its place in the file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BLANK = " \t\r\n"
 
 
 def offsets(text: str, start: int, style: str | None, value: str) -> list[int]:
-    """For each character of `value`, and for its end, the index in `text` where it stands.
+    """The index in `text` of each character of `value`, and of its end.
 
     `start` is where the scalar starts in `text`, at its anchor or tag if it has one; `style` one
     of `|`, `>`, `'`, `"` and None for a plain scalar.
@@ -44,7 +44,7 @@ def _literal(text: str, header: int, value: str) -> list[int]:
 
 
 def _flowing(text: str, at: int, value: str, quote: str) -> list[int]:
-    """Every other style: marks stand in the same order, white space may be folded."""
+    """All other styles: characters keep their order, white space may be folded."""
     places: list[int] = []
     for character in value:
         at = _next(text, at, character, quote)
@@ -80,7 +80,7 @@ def _blank_to_break(text: str, at: int) -> bool:
 
 
 def _width(text: str, at: int, quote: str) -> int:
-    """How many characters of the file write one character of the value."""
+    """The number of characters of the file for one character of the value."""
     if quote == '"' and text[at : at + 1] == "\\":
         return _ESCAPES.get(text[at + 1 : at + 2], 2)
     return 2 if quote == "'" and text.startswith("''", at) else 1

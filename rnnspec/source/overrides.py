@@ -24,8 +24,7 @@ _KEY = re.compile(r"[^.\[\]\s=]+(?:\.[^.\[\]\s=]+|\[[0-9]+\])*")
 
 
 Options = Callable[[Sequence[str]], Mapping[str, Sequence[str]]]
-"""Of the key at a path that names one of several things: by the name of each the keys of its
-settings; nothing for any other key."""
+"""For a path to a choice of options: the settings of each option by its name; else empty."""
 
 
 def apply_overrides(
@@ -34,8 +33,7 @@ def apply_overrides(
     """The document with each `key.path=value` put in its place, later ones last.
 
     List items are named by their number, from 0: `encoder.layers.0.units=64`. Overrides that
-    cannot be applied are left out and given back as problems; `options` says what may stand at a
-    path in the place of a name.
+    cannot be applied are left out and returned as problems. `options` gives the options at a path.
     """
     problems: list[Problem] = []
     root = document.root
@@ -59,7 +57,7 @@ class _Override:
         self.key = _KEY.match(self.text)
 
     def applied(self, root: Node) -> Node:
-        """The tree with the value in its place; raises SpecError where it has none."""
+        """The tree with the value in its place. Raises SpecError if there is no such place."""
         if not self.key or self.text[self.key.end() : self.key.end() + 1] != "=":
             raise self._wrong(
                 0, len(self.text), "expected key=value", "write it like train.epochs=3"
@@ -69,7 +67,7 @@ class _Override:
         return self._placed(root, parts, 0, value)
 
     def _value(self, at: int) -> Node:
-        """The value behind the `=`, composed with everything before it blanked out."""
+        """The value after the `=`; for its places, the text before it is blanked out."""
         if not self.text[at:].strip():
             raise self._wrong(0, len(self.text), "no value after '='", "write null for none")
         blank = re.sub(r"[^\r\n]", " ", self.source.text[: self.start + at])
@@ -128,12 +126,12 @@ class _Override:
         raise self._wrong(at, len(part), *self._of_name(str(node.value), parts, depth))
 
     def _of_name(self, value: str, parts: list[tuple[str, int]], depth: int) -> tuple[str, str]:
-        """What is wrong with keys below a plain value, and what to write instead."""
+        """The message and the hint for keys below a plain value."""
         assert self.key is not None, "it is applied only with one"
         path, below = [n for n, _ in parts[:depth]], [n for n, _ in parts[depth:]]
         shown, options = shown_path(path), self.options(path)
         new = self.text[self.key.end() + 1 :][:40]
-        if below[0] in options:  # another one, whose name stands in the place of this one
+        if below[0] in options:  # another option
             for name in reversed(below):
                 new = f"{{{name}: {new}}}"
             return f"{shown} is {value[:40]!r}", f"write {shown}={new}"

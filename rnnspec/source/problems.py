@@ -1,4 +1,4 @@
-"""A mistake in a source file, and how it is shown: place, cause, way out, underlined line."""
+"""A mistake in a source file, and how it is shown: place, message, hint, underlined line."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Span:
 class Problem:
     """One mistake.
 
-    `file` as the user named it; `path` the dotted way to the key (`encoder.layers[0].units`), empty
-    for the file as a whole; `message` what is wrong; `hint` the way out, empty if there is none;
-    `source_line` the text of the line, empty if there is none to show.
+    `file` as the user named it; `path` the dotted path of the key (`encoder.layers[0].units`),
+    empty for the whole file; `message` what is wrong; `hint` how to correct it, or empty;
+    `source_line` the text of the line, or empty.
     """
 
     file: str
@@ -59,13 +59,13 @@ class Problem:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean 'x'?` for the nearest known word, or an empty text if none is near."""
+    """`did you mean 'x'?` for the nearest known word, or an empty text if none is similar."""
     near = nearest(word, known)
     return f"did you mean {near!r}?" if near is not None else ""
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is most like `word`, its case aside, or None if none is near."""
+    """The known word most similar to `word`, ignoring case, or None if none is similar."""
     import difflib  # takes longer to load than a correct spec takes to check
 
     if len(word) > MAX_WORD:

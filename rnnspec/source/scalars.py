@@ -17,7 +17,7 @@ _INFINITY = re.compile(r"([-+]?)\.(?:inf|Inf|INF)")
 _NOT_A_NUMBER = frozenset((".nan", ".NaN", ".NAN"))
 
 MAX_DIGITS = 400
-"""Longest number read: past it even the exponent of a float64 is exhausted."""
+"""Longest number that is read; a longer one exceeds float64."""
 
 
 def resolve(text: str) -> Scalar:

@@ -1,7 +1,7 @@
-"""Syntax errors of YAML in plain words: what is wrong at which place, and the way out.
+"""Messages for syntax errors of YAML: the place, what is wrong, and how to correct it.
 
-PyYAML says what its scanner expected; a person wants to know what to change. Each entry of
-`_MEANINGS` turns one of PyYAML's sentences into one of ours.
+PyYAML reports what its scanner expected; users need to know what to change. Each entry of
+`_MEANINGS` translates one of PyYAML's messages.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from rnnspec.source.problems import Problem
 from rnnspec.source.text import Source
 
 Meaning = tuple[int, str, str]
-"""Index in the text, what is wrong, the way out."""
+"""Index in the text, message, hint."""
 
 
 _TIGHT = re.compile(r"\s*(?:- )?([\w.-]+):([^\s:].*)")
-"""A line that would be `key: value` if it had the space."""
+"""A line that lacks only the space of `key: value`."""
 
 
 def syntax_problem(source: Source, error: MarkedYAMLError) -> Problem:
-    """The problem that stands behind an error of PyYAML."""
+    """The problem behind an error of PyYAML."""
     text = source.text
     at = _index(text, error.problem_mark)
     context = _index(text, error.context_mark) if error.context_mark else at

@@ -1,4 +1,4 @@
-"""Reading a source file: size, encoding and characters are checked before anything is parsed."""
+"""Reading a source file; its size, encoding and characters are checked before parsing."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class Source:
 
 
 def read_source(path: Path, file: str) -> Source:
-    """The text of the file at `path`; raises SpecError if it cannot be a spec.
+    """The text of the file at `path`. Raises SpecError if it cannot be a spec.
 
-    At most `MAX_BYTES` are read, so that a huge file, or a device without end, answers at once.
+    At most `MAX_BYTES` are read, so that a huge file or an endless device is refused at once.
     """
     try:
         with path.open("rb") as stream:
@@ -101,7 +101,7 @@ def source_of(content: bytes, file: str) -> Source:
 
 
 def check_characters(source: Source) -> None:
-    """Raises SpecError at the first character that no editor shows as what it is."""
+    """Raises SpecError at the first character that editors do not display."""
     found = _UNREADABLE.search(source.text)
     if found is None:
         return

@@ -1,4 +1,4 @@
-"""YAML 1.2 with positions: a document of plain values in which every value knows its place.
+"""YAML 1.2 with positions: a document of plain values, each with its place in the file.
 
 PyYAML splits the text into events; they are composed here, because PyYAML's own composer reads
 YAML 1.1 (`no` is false, `1:1` is sixty-one, `1e-3` is a word), takes duplicate keys and expands
@@ -40,19 +40,11 @@ class Document:
         """The values alone: dict, list, str, int, float, bool, None; fresh at each call."""
         return plain(self.root)
 
-    def line(self, number: int) -> str:
-        """The text of a line of the file, from 1; empty outside it."""
-        return self.source.line(number)
-
     def has(self, path: Path) -> bool:
         return len(self._reach(path)) == len(path)
 
-    def span_of(self, path: Path, key: bool = False) -> Span:
-        """Where the value at `path` stands, or its key; the nearest one above if it has none."""
-        return self._place(path, key)[1]
-
     def problem(self, path: Path, message: str, hint: str = "", key: bool = False) -> Problem:
-        """A problem of the value (or key) at `path`; what is missing is placed at its parent."""
+        """A problem of the value (or key) at `path`; a missing one has the place of its parent."""
         source, span = self._place(path, key)
         if not self._reach(path) and path:
             return Problem(source.file, Span(1, 1), shown_path(path), message, hint)
@@ -78,7 +70,7 @@ class Document:
         return node.source.problem(span, message, hint, shown_path(path))
 
     def renamed(self, path: Path, key: str) -> Document:
-        """The document with another key, in the same place, for the one at `path`."""
+        """The document with `key` in place of the last key of `path`."""
         return replace(self, root=with_key(self.root, path, key))
 
     def _reach(self, path: Path) -> list[tuple[Entry | None, Node]]:
@@ -131,8 +123,7 @@ def load(text: str, file: str) -> Document:
 def compose(source: Source) -> tuple[Document | None, list[Problem]]:
     """The document as far as it can be read, and the problems of its YAML.
 
-    With problems, the document leaves out the entries that they are about; it is None where the
-    text cannot be read as YAML at all.
+    The document lacks the entries that have problems; it is None where the text is not YAML at all.
     """
     composer = Composer(source)
     root = composer.document()

@@ -141,13 +141,6 @@ def merging_has_two_directions(spec: Spec) -> Iterator[Finding]:
             yield no_effect((*path, "merge"), why)
 
 
-def unequal_widths(layer: Layer, before: int, after: int) -> str:
-    return (
-        f"{layer.skip} needs one width on either side of the layer, but its input is {before} wide"
-        f" and its output {after}"
-    )
-
-
 def last_pooling_can_tell_directions(spec: Spec) -> Iterator[Finding]:
     if not spec.encoder.layers or not is_pooled(spec):
         return

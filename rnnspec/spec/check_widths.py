@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rnnspec.spec.base import Loc
-from rnnspec.spec.check_layers import unequal_widths
 from rnnspec.spec.decoder import DotAttention, EncoderStart, MultiHeadAttention
 from rnnspec.spec.encoder import DEFAULT_EMBED, GivenState
 from rnnspec.spec.explain import Finding
@@ -18,6 +17,7 @@ from rnnspec.spec.widths import (
     memory_width,
     scored_width,
     top_width,
+    unequal_widths,
 )
 
 

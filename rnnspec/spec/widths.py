@@ -95,6 +95,14 @@ def output_width(layer: Layer, cell: Cell | None, inputs: int | None) -> int | N
     return 2 * one if one and both else one
 
 
+def unequal_widths(layer: Layer, before: int, after: int) -> str:
+    """The message that a skip connection joins two different widths."""
+    return (
+        f"{layer.skip} needs one width on either side of the layer, but its input is {before} wide"
+        f" and its output {after}"
+    )
+
+
 def sized(spec: Spec, layers: Iterable[Layer], width: int | None) -> list[Sized]:
     """A stack of `layers` whose input has `width` numbers."""
     found = []
