@@ -13,9 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data.cache import Column, MemoryMaps, Writer, new_folder, open_folder
-from rnnspec.data.columns.base import Arrays, ColumnEncoder, add_chunk
-from rnnspec.data.columns.encode import Encoding, LabelWriter
-from rnnspec.data.columns.series import SeriesLabels
+from rnnspec.data.columns.base import Arrays, ColumnEncoder, Encoding, add_chunk
+from rnnspec.data.columns.kinds import (
+    encoders,
+    kind_of,
+    new_labels_of,
+    outputs_ahead,
+    raw_encoders,
+    raw_names,
+    raw_texts,
+    series_encoder,
+    static_columns,
+    table_encoders,
+)
+from rnnspec.data.columns.labels import SeriesLabels
+from rnnspec.data.columns.new_labels import CountsNewLabels
+from rnnspec.data.columns.numbers import values_ahead
 from rnnspec.data.dataset import Dataset, SeriesRows
 from rnnspec.data.lines import check_file
 from rnnspec.data.naive import Season, scales_before, scales_of
@@ -119,14 +132,15 @@ class _Job:
 
     def key(self) -> str:
         """A hash of all that the arrays depend on."""
-        columns = [self.encoding.settings(node) for _, node in self.encoding.named()]
+        named = self.encoding.named()
+        columns = [kind_of(node).settings(self.encoding, node) for _, node in named]
         reading = self.reading
         settings: list[object] = [VERSION, self.format, self.rows, self.share, columns]
         settings += [reading.documents, reading.quoting, reading.stream, sorted(reading.skipped)]
         settings += [sorted(reading.schemes.items())]
         settings += [reading.series and asdict(reading.series), sorted(reading.seasons.items())]
         settings += [sorted(reading.separators.items())]
-        settings += [name for name, _ in self.encoding.raw()] if self.measured else []
+        settings += [name for name, _ in raw_names(self.encoding)] if self.measured else []
         if self.share and reading.series is None:
             settings += [reading.seed, reading.stratum]
         settings += [content.digest for content in self.shards.content]
@@ -140,12 +154,8 @@ class _Job:
 
     def encoders(self, writer: Writer) -> list[tuple[str, ColumnEncoder]]:
         """What writes each column that has arrays of its own."""
-        found = [
-            (node.column, self.encoding.encoder(name, node, writer))
-            for name, node in self.encoding.named()
-        ]
-        encoders = [(column, encoder) for column, encoder in found if encoder is not None]
-        return encoders + (self.encoding.raw_encoders(writer) if self.measured else [])
+        found = encoders(self.encoding, writer)
+        return found + (raw_encoders(self.encoding, writer) if self.measured else [])
 
 
 def _encoded(cache: Path, jobs: Sequence[_Job]) -> list[Dataset]:
@@ -216,7 +226,7 @@ class _Rows:
         if self.end.rows:
             self.offsets.append(np.array([self.end.steps], np.int64))
         for _, encoder in self.encoders:
-            if isinstance(encoder, LabelWriter):
+            if isinstance(encoder, CountsNewLabels):
                 self.writer.column(f"{encoder.new.name}.names", "u1").append(encoder.new.array())
         if not self.lines.count:
             job = self.job
@@ -255,26 +265,21 @@ def _part(chunk: Chunk, rows: Part, split: Split) -> Chunk:
 def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:
     encoding, bad = job.encoding, job.reading.bad_rows(job.shards)
     builder = TableBuilder(reading)
-    encoders = job.encoders(writer)
     names = encoding.series()
-    series = {column: encoding.series_column(column) for column in names}
-    answers = [
-        (name, node.column, encoder)
-        for name, node in encoding.named()
-        if (encoder := encoding.of_series(node)) is not None
-    ]
-    encoders += [(column, encoder) for _, column, encoder in answers]
-    columns = [*builder.columns, *series, *(column for column, _ in encoders)]
-    unchanging = encoding.of_windows()
-    for chunk in job.chunks(columns, bad):
+    series = {column: series_encoder(encoding, column) for column in names}
+    answers = table_encoders(encoding)
+    columns = [*job.encoders(writer), *((column, encoder) for _, column, encoder in answers)]
+    static = static_columns(encoding)
+    read = [*builder.columns, *series, *(column for column, _ in columns)]
+    for chunk in job.chunks(read, bad):
         builder.add(chunk, bad)
-        for each in unchanging.values():
+        for each in static:
             each.add(chunk, bad)
-        add_chunk(chunk, [*series.items(), *encoders], bad)
+        add_chunk(chunk, [*series.items(), *columns], bad)
     table = builder.table(bad)
     cut = whole_series if reading.whole else windows
     found = cut(table, reading, job.rows, job.share, bad)
-    for each in unchanging.values():
+    for each in static:
         each.check(table, found, bad)
     values = {column: encoder.values(table) for column, encoder in series.items()}
     arrays: Arrays = {names[column]: of_column for column, of_column in values.items()}
@@ -294,7 +299,7 @@ def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:
         **name_arrays(table.names),
         "filled": np.array([sum(table.filled_steps().values())]),
     }
-    for name, node in encoding.ahead():
+    for name, node in outputs_ahead(encoding):
         season = job.reading.seasons.get(node.column, 1)
         of_column = values[node.column]
         arrays[f"{name}.before"] = scales_before(table, reading, found, of_column, season)
@@ -305,14 +310,16 @@ def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:
 def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
     encoding, series = job.encoding, job.reading.series
     plan = encoding.plan
-    views = {name: encoding.view(name, node, arrays) for name, node in encoding.named()}
-    inputs = {node.key: views[f"input.{at}"] for at, node in enumerate(plan.inputs)}
-    targets = {node.column: views[f"output.{at}"] for at, node in enumerate(plan.outputs)}
-    maps, new = MemoryMaps.of(arrays.values()), _new_labels(encoding, arrays)
+    batched = {
+        name: kind_of(node).batch(encoding, node, name, arrays) for name, node in encoding.named()
+    }
+    inputs = {node.key: batched[f"input.{at}"] for at, node in enumerate(plan.inputs)}
+    targets = {node.column: batched[f"output.{at}"] for at, node in enumerate(plan.outputs)}
+    maps, new = MemoryMaps.of(arrays.values()), new_labels_of(encoding, arrays)
     if series is None:
         offsets = arrays["offsets"]
         starts, ends = offsets[:-1], offsets[1:]
-        raw = encoding.raw_texts(arrays) if job.measured else None
+        raw = raw_texts(encoding, arrays) if job.measured else None
         seasons, lines = _seasons(job, arrays, None), arrays["lines"]
         return Dataset(inputs, targets, lines, starts, ends, key, None, seasons, maps, raw, new=new)
     starts, ends, of_rows = arrays["starts"], arrays["ends"], arrays["of_rows"]
@@ -324,21 +331,12 @@ def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
     )
 
 
-def _new_labels(encoding: Encoding, arrays: Arrays) -> dict[str, dict[str, int]]:
-    """The labels of each column of answers that no training row has; none of most columns."""
-    found = {
-        node.column: encoding.new_labels(f"output.{at}", node, arrays)
-        for at, node in enumerate(encoding.plan.outputs)
-    }
-    return {column: labels for column, labels in found.items() if labels}
-
-
 def _seasons(job: _Job, arrays: Arrays, names: Sequence[str] | None) -> dict[str, Season]:
     """What the naive forecast needs of each column of numbers that is answered ahead; `names` are
     those of series."""
     encoding, found = job.encoding, {}
-    for name, node in encoding.ahead():
-        column, values, scales = node.column, encoding.numbers_of(node, arrays), None
+    for name, node in outputs_ahead(encoding):
+        column, values, scales = node.column, values_ahead(encoding, node, arrays), None
         if names is not None:
             trained = encoding.facts.scales.get(column, {})
             scales = scales_of(names, trained, arrays[f"{name}.before"])

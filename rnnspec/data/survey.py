@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rnnspec.data.columns.base import add_chunk
 from rnnspec.data.columns.gather import collectors, facts_of, outputs_of
-from rnnspec.data.columns.series import SeriesColumn
+from rnnspec.data.columns.numbers import SeriesColumn
 from rnnspec.data.naive import training_scales
 from rnnspec.data.readers import BadRows, Chunk, Progress, telling
 from rnnspec.data.reading import Reading, SeriesReading

@@ -146,7 +146,7 @@ def interface(plan: Plan, facts: Facts, ids: bool = False) -> Interface:
     read = (node for node in plan.inputs if input_names(plan, node, ids))
     return Interface(
         tuple(_input(plan, node, ids) for node in read),
-        tuple(_OUTPUTS[type(node)](plan, node, facts, ids) for node in plan.outputs),
+        tuple(OUTPUT_COLUMNS[type(node)](plan, node, facts, ids) for node in plan.outputs),
     )
 
 
@@ -163,7 +163,7 @@ def read_interface(metadata: Mapping[str, str]) -> Interface:
 def _input(plan: Plan, node: Input, ids: bool) -> InputColumn:
     name = input_names(plan, node, ids)[0]
     column = next(iter(input_names(plan, node, False)), node.key)
-    kind, width = _INPUTS[type(node)](node, ids)
+    kind, width = INPUT_COLUMNS[type(node)](node, ids)
     known = INPUT_TRAITS[type(node)]
     return InputColumn(
         column,
@@ -187,7 +187,7 @@ def _category(node: CategoryInput, ids: bool) -> KindAndWidth:
     return ("category_id", node.size) if ids else ("category", None)
 
 
-_INPUTS: Mapping[type[Input], Callable[[Any, bool], KindAndWidth]] = {
+INPUT_COLUMNS: Mapping[type[Input], Callable[[Any, bool], KindAndWidth]] = {
     TokensInput: _tokens,
     CharactersInput: lambda node, ids: ("characters", node.size),
     CopiesInput: lambda node, ids: ("copies", node.size),
@@ -247,7 +247,7 @@ def _forecast(plan: Plan, node: ForecastOutput, facts: Facts, ids: bool) -> Outp
     )
 
 
-_OUTPUTS: Mapping[type[Output], Callable[[Plan, Any, Facts, bool], OutputColumn]] = {
+OUTPUT_COLUMNS: Mapping[type[Output], Callable[[Plan, Any, Facts, bool], OutputColumn]] = {
     ClassOutput: _class,
     LabelsOutput: _labels,
     NumericOutput: _numeric,

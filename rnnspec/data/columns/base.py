@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data.cache import Column, Writer
+from rnnspec.data.collate import BatchColumn
+from rnnspec.data.reading import Reading
 from rnnspec.data.rows import BadRows, Chunk
-from rnnspec.plan.facts import ColumnFacts
+from rnnspec.data.series import Table
+from rnnspec.plan.facts import ClassFacts, ColumnFacts, Facts, TextFacts
+from rnnspec.plan.nodes import FutureInput, Input, Output, Plan, SeriesInput
 
 Lengths = NDArray[np.int64]
 Arrays = dict[str, NDArray[Any]]
@@ -36,6 +40,16 @@ class FactCollector(ColumnEncoder, Protocol):
         ...
 
 
+class TableEncoder(Protocol):
+    """Encodes one value a row of a table whose rows are the steps of series, and holds them."""
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None: ...
+
+    def values(self, table: Table) -> NDArray[Any]:
+        """The values of all steps, series by series: `[places, ...]`."""
+        ...
+
+
 @dataclass(slots=True)
 class RaggedWriter:
     """Writes `name`, rows one after the other, and `name.offsets` `[rows + 1]`: row i is
@@ -56,6 +70,11 @@ class RaggedWriter:
         self.offsets.append(self.end + np.cumsum(lengths))
         self.values.append(values)
         self.end += len(values)
+
+    def append_texts(self, texts: Sequence[str]) -> None:
+        """Adds the UTF-8 of each text as a row of bytes."""
+        cells = [text.encode() for text in texts]
+        self.append(np.frombuffer(b"".join(cells), np.uint8), lengths_of(cells))
 
 
 def lengths_of(rows: Sequence[Sized]) -> Lengths:
@@ -84,3 +103,84 @@ def add_chunk(
                 f"{lengths[at]}; they are read together, step by step",
             )
     return lengths
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """What encoded columns depend on: the nodes, the facts, and how the files are read."""
+
+    plan: Plan
+    facts: Facts
+    reading: Reading
+
+    def named(self) -> list[tuple[str, Input | Output]]:
+        """Every node, with the name of its array."""
+        sides = (("input", self.plan.inputs), ("output", self.plan.outputs))
+        return [(f"{side}.{at}", node) for side, nodes in sides for at, node in enumerate(nodes)]
+
+    def name_of(self, column: str, kind: type[Input]) -> str:
+        """The name of the array of the input of this kind in `column`."""
+        return next(
+            name for name, node in self.named() if isinstance(node, kind) and node.column == column
+        )
+
+    def series(self) -> dict[str, str]:
+        """The columns of series, each with the name of its array."""
+        found = [n.column for n in self.plan.inputs if isinstance(n, SeriesInput | FutureInput)]
+        return {column: f"series.{at}" for at, column in enumerate(dict.fromkeys(found))}
+
+    def text(self, node: Input | Output) -> TextFacts:
+        """The facts of the column of a node of text."""
+        known = self._facts(node)
+        assert isinstance(known, TextFacts)
+        return known
+
+    def labels(self, node: Input | Output) -> tuple[str, ...]:
+        """The labels of the column of a node of labels."""
+        known = self._facts(node)
+        assert isinstance(known, ClassFacts)
+        return known.labels
+
+    def skips(self, node: Output) -> bool:
+        """Whether targets may be missing."""
+        return node.column in self.reading.skipped
+
+    def _facts(self, node: Input | Output) -> ColumnFacts:
+        side = self.facts.inputs if isinstance(node, Input) else self.facts.outputs
+        return side[node.column]
+
+
+StaticKind = Literal["category", "number", "vector"]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnKind:
+    """What is done with the column of one type of node. Each function is given the node.
+
+    - `settings`: all that the arrays depend on, but for the file and how it is read.
+    - `encoder`: writes the arrays called by a name; None where another node's arrays have them.
+    - `batch`: the column as arrays of a batch, out of the arrays of the whole folder.
+    - `table`: encodes an output at each step of series, whose steps are the rows of a table.
+    - `raw`: writes the raw texts of rows that are measured, and `apart` says whether a token may
+      have several characters.
+    - `static`: the kind of a value that holds for a whole window of series.
+    - `counted`: the name of the array that counts labels that no training row has.
+    """
+
+    settings: Callable[[Encoding, Any], list[object]]
+    encoder: Callable[[Encoding, Any, str, Writer], ColumnEncoder | None]
+    batch: Callable[[Encoding, Any, str, Arrays], BatchColumn]
+    table: Callable[[Encoding, Any], TableEncoder | None] = lambda encoding, node: None
+    raw: Callable[[Any, RaggedWriter], ColumnEncoder] | None = None
+    apart: Callable[[Any], bool] = lambda node: False
+    static: Callable[[Any], StaticKind | None] = lambda node: None
+    counted: Callable[[Encoding, Any, str], str | None] = lambda encoding, node, name: None
+
+
+def not_stored(encoding: Encoding, node: Input | Output, name: str, writer: Writer) -> None:
+    """The encoder of a node whose values are in another node's arrays."""
+
+
+def narrow(size: int) -> str:
+    """The smallest type of numbers below `size`: one byte for most characters."""
+    return "u1" if size <= 1 << 8 else "<u2" if size <= 1 << 16 else "<i4"

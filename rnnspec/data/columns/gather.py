@@ -1,15 +1,21 @@
-"""Which facts are gathered of each kind of column: the tables of them, of inputs and outputs."""
+"""Which facts are collected of each kind of column: one table for inputs, one for outputs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from rnnspec.data.columns.base import FactCollector
 from rnnspec.data.columns.keys import LabelSetCollector
 from rnnspec.data.columns.labels import CategoryCollector, ClassCollector
 from rnnspec.data.columns.numbers import NumberCells, NumberCollector
-from rnnspec.data.columns.subwords import SubwordCollector
-from rnnspec.data.columns.texts import ByteCollector, CharCollector, TextCells, WordCollector
+from rnnspec.data.columns.texts import (
+    ByteCollector,
+    CharCollector,
+    SubwordCollector,
+    TextCells,
+    WordCollector,
+)
 from rnnspec.data.reading import Reading
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.schemes import Marked
@@ -55,12 +61,12 @@ Chunks = Callable[[], Iterator[tuple[Chunk, BadRows]]]
 def collectors(spec: Spec, reading: Reading, chunks: Chunks) -> tuple[Collectors, Collectors]:
     """What gathers the facts of inputs and outputs, by column."""
     of_inputs = {
-        each.column: collector_of_input(each, reading, chunks) for each in spec.data.inputs
+        each.column: INPUTS[type(each)](each, reading, chunks) for each in spec.data.inputs
     }
     inputs = {column: found for column, found in of_inputs.items() if found is not None}
     for column in given_columns(spec.encoder.layers):
         inputs.setdefault(column, NumberCollector(NumberCells(column, "vector")))
-    of_outputs = {each.column: collector_of_output(each, reading) for each in spec.data.outputs}
+    of_outputs = {each.column: OUTPUTS[type(each)](each, reading) for each in spec.data.outputs}
     return inputs, {column: found for column, found in of_outputs.items() if found is not None}
 
 
@@ -88,62 +94,83 @@ def outputs_of(
     }
 
 
-def collector_of_input(column: Input, reading: Reading, chunks: Chunks) -> FactCollector | None:
-    """What gathers the facts of an input; None of series, whose steps are rows."""
-    match column:
-        case WordsInput() | TokensInput():
-            cells = TextCells(column.column, column.as_, reading.stream)
-            return WordCollector(cells, column, spelled=CharCounts() if column.spelling else None)
-        case CharsInput():
-            return CharCollector(TextCells(column.column, "chars", reading.stream), column)
-        case BytesInput():
-            return ByteCollector(TextCells(column.column, "bytes", reading.stream), column)
-        case SubwordsInput():
-            cells = TextCells(column.column, "subwords", reading.stream)
-            return SubwordCollector(cells, column, chunks)
-        case FramesInput():
-            missing = column.missing != "error"
-            elapsed, stream = column.elapsed, reading.stream
-            return NumberCollector(NumberCells(column.column, "frames", missing, elapsed, stream))
-        case VectorInput() | NumberInput():
-            return NumberCollector(
-                NumberCells(column.column, column.as_, column.missing != "error")
-            )
-        case KeysInput():
-            return LabelSetCollector(column.column, steps=True, stream=reading.stream)
-        case CategoryInput():
-            return CategoryCollector(column)
-        case SeriesInput():
-            return None
+def _cells(column: Any, reading: Reading) -> TextCells:
+    return TextCells(column.column, column.as_, reading.stream)
 
 
-def collector_of_output(column: Output, reading: Reading) -> FactCollector | None:
-    """What gathers the facts of an output; None where they are those of the input in its column."""
-    skips = getattr(column, "missing", "error") == "skip"
-    match column:
-        case TagsOutput() if reading.series is not None:  # whose rows are the steps
-            return ClassCollector(
-                column.column, steps=False, skips=True, marked=Marked(column.scheme)
-            )
-        case FramesOutput() if reading.series is not None:
-            return NumberCollector(NumberCells(column.column, "number", missing=True))
-        case TagsOutput():
-            return ClassCollector(
-                column.column, steps=True, skips=skips, marked=Marked(column.scheme)
-            )
-        case ClassOutput():
-            return ClassCollector(column.column, steps=False, skips=skips)
-        case LabelsOutput():
-            return LabelSetCollector(column.column, False, skips, separator=column.separator)
-        case KeysOutput():
-            return LabelSetCollector(column.column, True, skips, reading.stream)
-        case NumberOutput() | VectorOutput() | FramesOutput():
-            return NumberCollector(
-                NumberCells(column.column, column.as_, skips, stream=reading.stream)
-            )
-        case WordsOutput() | TokensOutput():
-            return WordCollector(TextCells(column.column, column.as_), column)
-        case CharsOutput():
-            return CharCollector(TextCells(column.column, "chars"), column)
-        case NextOutput() | ForecastOutput():
-            return None
+def _words(column: WordsInput | TokensInput, reading: Reading, chunks: Chunks) -> WordCollector:
+    spelled = CharCounts() if column.spelling else None
+    return WordCollector(_cells(column, reading), column, spelled=spelled)
+
+
+def _numbers(
+    column: FramesInput | VectorInput | NumberInput, reading: Reading, chunks: Chunks
+) -> NumberCollector:
+    elapsed = column.elapsed if isinstance(column, FramesInput) else None
+    missing, stream = column.missing != "error", reading.stream
+    return NumberCollector(NumberCells(column.column, column.as_, missing, elapsed, stream))
+
+
+INPUTS: Mapping[type[Input], Callable[[Any, Reading, Chunks], FactCollector | None]] = {
+    WordsInput: _words,
+    TokensInput: _words,
+    CharsInput: lambda column, reading, chunks: CharCollector(_cells(column, reading), column),
+    BytesInput: lambda column, reading, chunks: ByteCollector(_cells(column, reading), column),
+    SubwordsInput: lambda column, reading, chunks: SubwordCollector(
+        _cells(column, reading), column, chunks
+    ),
+    FramesInput: _numbers,
+    VectorInput: _numbers,
+    NumberInput: _numbers,
+    KeysInput: lambda column, reading, chunks: LabelSetCollector(
+        column.column, steps=True, stream=reading.stream
+    ),
+    CategoryInput: lambda column, reading, chunks: CategoryCollector(column),
+    SeriesInput: lambda column, reading, chunks: None,  # `rnnspec.data.survey` does
+}
+"""What collects the facts of a kind of input; None where another pass does."""
+
+
+def _tags(column: TagsOutput, reading: Reading) -> ClassCollector:
+    in_series = reading.series is not None  # the rows of the table are the steps
+    return ClassCollector(column.column, not in_series, in_series, Marked(column.scheme))
+
+
+def _frames(column: FramesOutput, reading: Reading) -> NumberCollector:
+    if reading.series is not None:  # the rows of the table are the steps
+        return NumberCollector(NumberCells(column.column, "number", missing=True))
+    return NumberCollector(NumberCells(column.column, "frames", stream=reading.stream))
+
+
+def _row_numbers(column: NumberOutput | VectorOutput, reading: Reading) -> NumberCollector:
+    return NumberCollector(NumberCells(column.column, column.as_, column.missing == "skip"))
+
+
+def _labels(column: LabelsOutput, reading: Reading) -> LabelSetCollector:
+    skips = column.missing == "skip"
+    return LabelSetCollector(column.column, False, skips, separator=column.separator)
+
+
+def _written(column: WordsOutput | TokensOutput, reading: Reading) -> WordCollector:
+    return WordCollector(TextCells(column.column, column.as_), column)
+
+
+OUTPUTS: Mapping[type[Output], Callable[[Any, Reading], FactCollector | None]] = {
+    ClassOutput: lambda column, reading: ClassCollector(
+        column.column, steps=False, skips=column.missing == "skip"
+    ),
+    TagsOutput: _tags,
+    LabelsOutput: _labels,
+    KeysOutput: lambda column, reading: LabelSetCollector(
+        column.column, steps=True, stream=reading.stream
+    ),
+    NumberOutput: _row_numbers,
+    VectorOutput: _row_numbers,
+    FramesOutput: _frames,
+    WordsOutput: _written,
+    TokensOutput: _written,
+    CharsOutput: lambda column, reading: CharCollector(TextCells(column.column, "chars"), column),
+    NextOutput: lambda column, reading: None,
+    ForecastOutput: lambda column, reading: None,
+}
+"""What collects the facts of a kind of output; None where it has the facts of an input."""

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data import decode
-from rnnspec.data.cache import Column
-from rnnspec.data.columns.base import Lengths, lengths_of
+from rnnspec.data.cache import Column, Writer
+from rnnspec.data.collate import KeySteps, LabelSets
+from rnnspec.data.columns.base import Arrays, ColumnKind, Encoding, Lengths, lengths_of
 from rnnspec.data.columns.labels import check_most, class_facts, numbers_of
 from rnnspec.data.columns.new_labels import NewInSets, NewLabels
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.errors import DataError, MissingCell
 from rnnspec.plan.facts import ClassFacts
+from rnnspec.plan.nodes import KeysInput, LabelsOutput
 
 Sets = list[list[str]]
 
@@ -154,3 +156,57 @@ def _bits(rows: list[list[int]], size: int) -> NDArray[np.uint8]:
     at = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
     np.bitwise_or.at(found, (at, flat // 8), (128 >> (flat % 8)).astype(np.uint8))
     return found
+
+
+def _beside(writer: Writer, name: str) -> NewInSets:
+    return NewInSets(NewLabels(name), writer.column(f"{name}.new", "<i8", 2))
+
+
+def _keys_encoder(
+    encoding: Encoding, node: KeysInput | LabelsOutput, name: str, writer: Writer
+) -> KeysWriter:
+    labels, stream = encoding.labels(node), encoding.reading.stream
+    values = writer.column(name, "u1", -(-len(labels) // 8))
+    return KeysWriter(node.column, labels, stream, values, _beside(writer, name))
+
+
+KEYS = ColumnKind(
+    settings=lambda encoding, node: [node.column, "keys", encoding.labels(node)],
+    encoder=_keys_encoder,
+    batch=lambda encoding, node, name, arrays: KeySteps(arrays[name], node.size, 0),
+)
+
+
+def _labels_settings(encoding: Encoding, node: LabelsOutput) -> list[object]:
+    labels = () if node.ahead else encoding.labels(node)
+    return [node.column, "labels", node.steps, node.ahead, labels]
+
+
+def _labels_encoder(
+    encoding: Encoding, node: LabelsOutput, name: str, writer: Writer
+) -> KeysWriter | LabelSetWriter | None:
+    if node.ahead:
+        return None
+    if node.steps:
+        return _keys_encoder(encoding, node, name, writer)
+    column, labels = node.column, encoding.labels(node)
+    values = writer.column(name, "u1", len(labels) // 8 + 1)
+    skips, separator = encoding.skips(node), encoding.reading.separators.get(column)
+    return LabelSetWriter(column, labels, skips, separator, values, _beside(writer, name))
+
+
+def _labels_batch(
+    encoding: Encoding, node: LabelsOutput, name: str, arrays: Arrays
+) -> KeySteps | LabelSets:
+    name = _counted(encoding, node, name)
+    if not node.steps:
+        return LabelSets(arrays[name], node.labels, arrays[f"{name}.new"])
+    return KeySteps(arrays[name], node.labels, np.nan, node.ahead, arrays[f"{name}.new"])
+
+
+def _counted(encoding: Encoding, node: LabelsOutput, name: str) -> str:
+    """The array of the labels: of the next step's, that of the input."""
+    return encoding.name_of(node.column, KeysInput) if node.ahead else name
+
+
+LABELS = ColumnKind(_labels_settings, _labels_encoder, _labels_batch, counted=_counted)

@@ -9,17 +9,26 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnspec import spec
 from rnnspec.data import decode
-from rnnspec.data.cache import Column
-from rnnspec.data.collate import SKIPPED
-from rnnspec.data.columns.base import Lengths, lengths_of
+from rnnspec.data.cache import Column, Writer
+from rnnspec.data.collate import SKIPPED, BatchColumn, NextSteps, PerRow, Steps
+from rnnspec.data.columns.base import (
+    Arrays,
+    ColumnKind,
+    Encoding,
+    Lengths,
+    RaggedWriter,
+    lengths_of,
+)
 from rnnspec.data.columns.new_labels import NewLabels
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.schemes import WITHOUT, Marked
+from rnnspec.data.series import Table
 from rnnspec.data.statistics import WordCounts
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import UNKNOWN_ID, ClassFacts, TextFacts, Vocabulary
-from rnnspec.spec import CategoryInput
+from rnnspec.plan.nodes import CategoryInput, ClassOutput, TokensInput
 
 MOST_LABELS = 1 << 20
 
@@ -98,7 +107,7 @@ def class_facts(counts: Counter[str], longest: int = 1, most: int = 1) -> ClassF
 class CategoryCollector:
     """Facts of a label that is an input: its vocabulary."""
 
-    column: CategoryInput
+    column: spec.CategoryInput
     counts: WordCounts = field(default_factory=WordCounts)
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
@@ -204,3 +213,95 @@ class CategoryWriter:
         known = iter(numbers)
         filled = [UNKNOWN_ID if label is None else next(known) for label in found]
         self.values.append(np.array(filled, np.int32))
+
+
+@dataclass(slots=True)
+class SeriesLabels:
+    """Takes in one label a row as the number of its class, SKIPPED where there is none."""
+
+    known: KnownLabels
+    found: list[NDArray[np.int32]] = field(default_factory=list)
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        numbers = class_numbers(self.known, True, chunk, bad)
+        self.found.append(numbers.astype(np.int32))
+
+    def values(self, table: Table) -> NDArray[np.int32]:
+        return table.values(np.concatenate(self.found), SKIPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class RawLabelWriter:
+    """Writes the label of each row, nothing where it is missing; after all other columns, as
+    `RawTextWriter`."""
+
+    column: str
+    rows: RaggedWriter
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        if not bad.found:
+            found = classes_of(self.column, True, chunk, bad)
+            self.rows.append_texts([label or "" for label in found])
+
+
+def _category_encoder(
+    encoding: Encoding, node: CategoryInput, name: str, writer: Writer
+) -> CategoryWriter:
+    vocabulary = encoding.text(node).vocabulary
+    return CategoryWriter(node.column, vocabulary, writer.column(name, "<i4"))
+
+
+CATEGORY = ColumnKind(
+    settings=lambda encoding, node: [
+        node.column,
+        "category",
+        encoding.text(node).vocabulary.entries,
+    ],
+    encoder=_category_encoder,
+    batch=lambda encoding, node, name, arrays: PerRow(arrays[name]),
+    raw=lambda node, rows: RawLabelWriter(node.column, rows),
+    apart=lambda node: True,
+    static=lambda node: "category",
+)
+
+
+def _class_settings(encoding: Encoding, node: ClassOutput) -> list[object]:
+    labels = () if node.ahead else encoding.labels(node)
+    return [node.column, "class", node.steps, node.ahead, labels]
+
+
+def _known_labels(encoding: Encoding, node: ClassOutput, name: str) -> KnownLabels:
+    numbers = numbers_of(encoding.labels(node))
+    marked = Marked(encoding.reading.schemes.get(node.column, WITHOUT))
+    return KnownLabels(node.column, numbers, NewLabels(name), marked)
+
+
+def _class_encoder(
+    encoding: Encoding, node: ClassOutput, name: str, writer: Writer
+) -> ClassWriter | TagWriter | None:
+    if node.ahead:
+        return None
+    known = _known_labels(encoding, node, name)
+    if node.steps:
+        return TagWriter(known, writer.column(name, "<i4"))
+    return ClassWriter(known, encoding.skips(node), writer.column(name, "<i8"))
+
+
+def _class_table(encoding: Encoding, node: ClassOutput) -> SeriesLabels | None:
+    answered = node.steps and not node.ahead
+    return SeriesLabels(_known_labels(encoding, node, "")) if answered else None
+
+
+def _class_batch(encoding: Encoding, node: ClassOutput, name: str, arrays: Arrays) -> BatchColumn:
+    if node.ahead:
+        return NextSteps(arrays[encoding.name_of(node.column, TokensInput)])
+    return Steps(arrays[name], SKIPPED) if node.steps else PerRow(arrays[name])
+
+
+CLASS = ColumnKind(
+    settings=_class_settings,
+    encoder=_class_encoder,
+    batch=_class_batch,
+    table=_class_table,
+    counted=lambda encoding, node, name: None if node.ahead else name,
+)

@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,14 @@ class NewLabels:
         """Names and counts, as JSON."""
         found = {label: self.counts[number] for label, number in self.numbers.items()}
         return np.frombuffer(json.dumps(found, ensure_ascii=False).encode(), np.uint8)
+
+
+@runtime_checkable
+class CountsNewLabels(Protocol):
+    """An encoder of labels, of which some may be new."""
+
+    @property
+    def new(self) -> NewLabels: ...
 
 
 @dataclass(slots=True)

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnspec.data import decode
-from rnnspec.data.cache import Column
-from rnnspec.data.columns.base import Lengths, lengths_of
+from rnnspec.data.cache import Column, Writer
+from rnnspec.data.collate import BatchColumn, NextFrames, PerRow, Steps
+from rnnspec.data.columns.base import Arrays, ColumnKind, Encoding, Lengths, lengths_of
 from rnnspec.data.decode import Floats
 from rnnspec.data.rows import BadRows, Chunk
+from rnnspec.data.series import Table
 from rnnspec.data.statistics import Moments
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import NumericFacts
+from rnnspec.plan.nodes import (
+    ForecastOutput,
+    FramesInput,
+    NumericOutput,
+    SeriesInput,
+    VectorInput,
+)
 
 Shape = Literal["number", "vector", "frames"]
 
@@ -122,3 +132,133 @@ class NumberWriter:
         if self.cells.elapsed is not None:
             decode.check_elapsed(steps, self.cells.elapsed)
         return steps
+
+
+@dataclass(slots=True)
+class SeriesColumn:
+    """Takes in one number a row, and holds them, in `dtype`: 4 or 8 bytes each. NaN where missing,
+    if allowed."""
+
+    column: str
+    missing: bool
+    dtype: str = "<f4"
+    found: list[NDArray[np.floating]] = field(default_factory=list)
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        def decoded(cell: object) -> float:
+            return decode.real(cell, chunk.textual, self.missing)
+
+        self.found.append(np.array(bad.decoded(chunk, self.column, decoded), self.dtype))
+
+    def values(self, table: Table) -> NDArray[np.floating]:
+        """Those of all steps, series by series: `[places]`."""
+        return table.numbers(np.concatenate(self.found))
+
+
+@dataclass(slots=True)
+class SeriesFrames:
+    """Takes in one number a row, NaN where there is none: frames of one number."""
+
+    numbers: SeriesColumn
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        self.numbers.add(chunk, bad)
+
+    def values(self, table: Table) -> NDArray[np.floating]:
+        return table.values(np.concatenate(self.numbers.found), np.nan)[:, None]
+
+
+def dtype_of(node: FramesInput | VectorInput | SeriesInput | NumericOutput) -> str:
+    """The type in which numbers are stored."""
+    return "<f8" if node.double else "<f4"
+
+
+def _frames_encoder(
+    encoding: Encoding, node: FramesInput, name: str, writer: Writer
+) -> NumberWriter:
+    missing, stream = node.missing != "error", encoding.reading.stream
+    cells = NumberCells(node.column, "frames", missing, node.elapsed, stream)
+    return NumberWriter(cells, node.width, writer.column(name, dtype_of(node), node.width))
+
+
+FRAMES = ColumnKind(
+    settings=lambda encoding, node: [
+        node.column,
+        "frames",
+        node.width,
+        node.elapsed,
+        node.missing != "error",
+        node.double,
+    ],
+    encoder=_frames_encoder,
+    batch=lambda encoding, node, name, arrays: Steps(arrays[name], 0),
+)
+
+
+def _row_shape(node: VectorInput | NumericOutput) -> Literal["number", "vector"]:
+    return "number" if node.single else "vector"
+
+
+def _vector_encoder(
+    encoding: Encoding, node: VectorInput, name: str, writer: Writer
+) -> NumberWriter:
+    cells = NumberCells(node.column, _row_shape(node), node.missing != "error")
+    return NumberWriter(cells, node.width, writer.column(name, dtype_of(node), node.width))
+
+
+VECTOR = ColumnKind(
+    settings=lambda encoding, node: [
+        node.column,
+        "vector",
+        node.width,
+        node.single,
+        node.missing != "error",
+        node.double,
+    ],
+    encoder=_vector_encoder,
+    batch=lambda encoding, node, name, arrays: PerRow(arrays[name]),
+    static=_row_shape,
+)
+
+
+def _numeric_settings(encoding: Encoding, node: NumericOutput) -> list[object]:
+    if node.ahead:
+        return [node.column, "next numbers"]
+    return [node.column, "numeric", node.width, node.single, node.steps, node.double]
+
+
+def _numeric_encoder(
+    encoding: Encoding, node: NumericOutput, name: str, writer: Writer
+) -> NumberWriter | None:
+    if node.ahead:
+        return None
+    cells = NumberCells(node.column, _row_shape(node), encoding.skips(node))
+    if node.steps:
+        cells = replace(cells, shape="frames", stream=encoding.reading.stream)
+    return NumberWriter(cells, node.width, writer.column(name, dtype_of(node), node.width))
+
+
+def _numeric_table(encoding: Encoding, node: NumericOutput) -> SeriesFrames | None:
+    answered = node.steps and not node.ahead
+    return SeriesFrames(SeriesColumn(node.column, True, dtype_of(node))) if answered else None
+
+
+def _numeric_batch(
+    encoding: Encoding, node: NumericOutput, name: str, arrays: Arrays
+) -> BatchColumn:
+    if node.ahead:
+        return NextFrames(values_ahead(encoding, node, arrays))
+    return Steps(arrays[name], np.nan) if node.steps else PerRow(arrays[name])
+
+
+NUMERIC = ColumnKind(_numeric_settings, _numeric_encoder, _numeric_batch, table=_numeric_table)
+
+
+def values_ahead(
+    encoding: Encoding, node: ForecastOutput | NumericOutput, arrays: Arrays
+) -> NDArray[Any]:
+    """The numbers `[steps, W]` of which a node answers the next ones."""
+    series = encoding.series()
+    if node.column in series:
+        return arrays[series[node.column]][:, None]
+    return arrays[encoding.name_of(node.column, FramesInput)]

@@ -1,81 +1,51 @@
-"""Series of a table that are read whole, with an answer at each step."""
+"""Columns of series: their past, what lies ahead of it, and static columns.
+
+A static column, a category, a number or a vector, is read once for a whole window of series. Where
+its cells differ within the steps that are read, no one of them is the value of the window, and
+picking one would be silent.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data import decode
-from rnnspec.data.collate import SKIPPED
-from rnnspec.data.columns.labels import KnownLabels, class_numbers
+from rnnspec.data.collate import Future, Steps
+from rnnspec.data.columns.base import Arrays, ColumnKind, Encoding, StaticKind, not_stored
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.series import ONLY_SERIES, Table, Windows
 from rnnspec.errors import DataError
 
 
-class TableEncoder(Protocol):
-    """Takes in one value a row of a table, and holds them."""
-
-    def add(self, chunk: Chunk, bad: BadRows) -> None: ...
-
-    def values(self, table: Table) -> NDArray[Any]:
-        """Those of all steps, series by series: `[places, ...]`."""
-        ...
+def _values(encoding: Encoding, column: str, arrays: Arrays) -> NDArray[np.floating]:
+    """The values of the series in a column, `[places]`."""
+    return arrays[encoding.series()[column]]
 
 
-@dataclass(slots=True)
-class SeriesColumn:
-    """Takes in one number a row, and holds them, in `dtype`: 4 or 8 bytes each. NaN where missing,
-    if allowed."""
-
-    column: str
-    missing: bool
-    dtype: str = "<f4"
-    found: list[NDArray[np.floating]] = field(default_factory=list)
-
-    def add(self, chunk: Chunk, bad: BadRows) -> None:
-        def decoded(cell: object) -> float:
-            return decode.real(cell, chunk.textual, self.missing)
-
-        self.found.append(np.array(bad.decoded(chunk, self.column, decoded), self.dtype))
-
-    def values(self, table: Table) -> NDArray[np.floating]:
-        """Those of all steps, series by series: `[places]`."""
-        return table.numbers(np.concatenate(self.found))
-
-
-@dataclass(slots=True)
-class SeriesLabels:
-    """Takes in one label a row as the number of its class, SKIPPED where there is none."""
-
-    known: KnownLabels
-    found: list[NDArray[np.int32]] = field(default_factory=list)
-
-    def add(self, chunk: Chunk, bad: BadRows) -> None:
-        numbers = class_numbers(self.known, True, chunk, bad)
-        self.found.append(numbers.astype(np.int32))
-
-    def values(self, table: Table) -> NDArray[np.int32]:
-        return table.values(np.concatenate(self.found), SKIPPED)
-
-
-@dataclass(slots=True)
-class SeriesFrames:
-    """Takes in one number a row, NaN where there is none: frames of one number."""
-
-    numbers: SeriesColumn
-
-    def add(self, chunk: Chunk, bad: BadRows) -> None:
-        self.numbers.add(chunk, bad)
-
-    def values(self, table: Table) -> NDArray[np.floating]:
-        return table.values(np.concatenate(self.numbers.found), np.nan)[:, None]
-
-
-WholeKind = Literal["category", "number", "vector"]
+SERIES = ColumnKind(
+    settings=lambda encoding, node: [node.column, "series", node.missing != "error", node.double],
+    encoder=not_stored,
+    batch=lambda encoding, node, name, arrays: Steps(
+        _values(encoding, node.column, arrays)[:, None], 0
+    ),
+)
+FUTURE = ColumnKind(
+    settings=lambda encoding, node: [node.column, "ahead"],
+    encoder=not_stored,
+    batch=lambda encoding, node, name, arrays: Future(
+        _values(encoding, node.column, arrays), node.horizon, wide=True
+    ),
+)
+FORECAST = ColumnKind(
+    settings=lambda encoding, node: [node.column, "ahead"],
+    encoder=not_stored,
+    batch=lambda encoding, node, name, arrays: Future(
+        _values(encoding, node.column, arrays), node.horizon, wide=False
+    ),
+)
 
 
 @dataclass(slots=True)
@@ -83,7 +53,7 @@ class StaticColumn:
     """Takes in one cell a row of a column `as: KIND`, and holds which are equal: 4 bytes each."""
 
     column: str
-    kind: WholeKind
+    kind: StaticKind
     numbers: dict[object, int] = field(default_factory=dict)
     found: list[NDArray[np.int32]] = field(default_factory=list)
 
@@ -109,7 +79,7 @@ class StaticColumn:
         raise DataError(f"{bad.place(line)}: {changed_message(self.column, self.kind, name)}")
 
 
-def static_value(kind: WholeKind, cell: object, textual: bool) -> object:
+def static_value(kind: StaticKind, cell: object, textual: bool) -> object:
     """What a cell holds, equal for cells that read alike; None for one that is missing or that
     cannot be read, which is told elsewhere."""
     if decode.is_missing(cell, textual):
@@ -126,7 +96,7 @@ def static_value(kind: WholeKind, cell: object, textual: bool) -> object:
         return None
 
 
-def changed_message(column: str, kind: WholeKind, series: str) -> str:
+def changed_message(column: str, kind: StaticKind, series: str) -> str:
     """What is wrong with a column that changes, and the ways out; `series`: "" for the only one."""
     of = f" of {series}" if series else ""
     cure = {

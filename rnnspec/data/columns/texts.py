@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, pairwise
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnspec import spec
 from rnnspec.data import decode
-from rnnspec.data.cache import Column
-from rnnspec.data.columns.base import Lengths, RaggedWriter, lengths_of
+from rnnspec.data.cache import Column, Writer
+from rnnspec.data.collate import Characters, Steps, Texts
+from rnnspec.data.columns.base import (
+    ColumnKind,
+    Encoding,
+    Lengths,
+    RaggedWriter,
+    lengths_of,
+    narrow,
+)
+from rnnspec.data.columns.subwords import subword_numbers, trained_tokenizer
+from rnnspec.data.raw import BETWEEN
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.statistics import (
     CODE_POINTS,
@@ -25,17 +39,25 @@ from rnnspec.data.statistics import (
 from rnnspec.errors import DataError
 from rnnspec.plan.copies import answer_numbers, source_numbers
 from rnnspec.plan.facts import UNKNOWN_ID, TextFacts, Vocabulary
-from rnnspec.plan.nodes import TokenKind
+from rnnspec.plan.nodes import (
+    CharactersInput,
+    CopiesInput,
+    TextOutput,
+    TokenKind,
+    TokensInput,
+)
 from rnnspec.spec import (
     BytesInput,
     CharsInput,
     CharsOutput,
-    TokensInput,
+    SubwordsInput,
     TokensOutput,
     WordsInput,
     WordsOutput,
 )
 
+APART: frozenset[TokenKind] = frozenset({"words", "tokens"})
+"""Kinds of text whose tokens may have several characters."""
 BYTES = tuple(f"{value:02x}" for value in range(256))
 """The vocabulary of bytes: number 2 + byte."""
 
@@ -109,7 +131,7 @@ class WordCollector:
     """Facts of words or tokens, with their characters if they are spelled."""
 
     cells: TextCells
-    column: WordsInput | TokensInput | WordsOutput | TokensOutput
+    column: WordsInput | spec.TokensInput | WordsOutput | TokensOutput
     counts: WordCounts = field(default_factory=WordCounts)
     lengths: LengthStatistics = field(default_factory=LengthStatistics)
     spelled: CharCounts | None = None
@@ -180,6 +202,45 @@ class ByteCollector:
         return text_facts(BYTES, self.lengths)
 
 
+@dataclass(slots=True)
+class SubwordCollector:
+    """Facts of subwords.
+
+    Which subwords there are is known only when all rows were seen, so the file is read three times:
+    `chunks` gives the training rows again.
+    """
+
+    cells: TextCells
+    column: SubwordsInput
+    chunks: Callable[[], Iterator[tuple[Chunk, BadRows]]]
+    characters: CharCounts = field(default_factory=CharCounts)
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        self.characters.add(self.cells.texts(chunk, bad))
+
+    def facts(self) -> TextFacts:
+        alphabet = self.characters.entries(1, None, fold_case=False)
+        if not alphabet:
+            raise DataError("no character in any training row")
+        if len(alphabet) >= self.column.size:
+            raise DataError(
+                f"{len(alphabet):,} different characters, and each is a subword of its own; "
+                f"set size to more than {len(alphabet):,}"
+            )
+        trained = trained_tokenizer(self._texts(), self.column.size)
+        lengths = LengthStatistics()
+        for chunk, bad in self.chunks():
+            texts = self.cells.texts(chunk, bad)
+            lengths.add(lengths_of(subword_numbers(trained, texts)), chunk.continued)
+        vocabulary = json.loads(trained)["model"]["vocab"]
+        entries = sorted(vocabulary, key=vocabulary.__getitem__)[2:]
+        return text_facts(tuple(entries), lengths, tokenizer=trained)
+
+    def _texts(self) -> Iterator[str]:
+        for chunk, bad in self.chunks():
+            yield from self.cells.texts(chunk, bad)
+
+
 def text_facts(
     entries: tuple[str, ...],
     lengths: LengthStatistics,
@@ -213,13 +274,19 @@ Numbered = Callable[[Chunk, BadRows], tuple[NDArray[np.int32], Lengths]]
 """The numbers of all tokens of a chunk, one row after the other, and how many each row has."""
 
 
-def numbered(cells: TextCells, vocabulary: Vocabulary, fold_case: bool = False) -> Numbered:
-    """Numbers of words, tokens, characters or bytes."""
-    if cells.kind == "bytes":
-        return partial(_byte_numbers, cells)
-    if cells.kind == "chars":
-        return partial(_char_numbers, cells, char_table(vocabulary, fold_case))
-    return partial(_word_numbers, cells, vocabulary)
+def numbered(cells: TextCells, known: TextFacts, fold_case: bool = False) -> Numbered:
+    """What numbers the tokens of a text."""
+    match cells.kind:
+        case "bytes":
+            return partial(_byte_numbers, cells)
+        case "chars":
+            return partial(_char_numbers, cells, char_table(known.vocabulary, fold_case))
+        case "subwords":
+            return partial(_subword_numbers, cells, known.tokenizer)
+        case "words" | "tokens":
+            return partial(_word_numbers, cells, known.vocabulary)
+        case _:
+            assert_never(cells.kind)
 
 
 def _word_numbers(
@@ -241,6 +308,14 @@ def _byte_numbers(
 ) -> tuple[NDArray[np.int32], Lengths]:
     texts = [text.encode() for text in cells.texts(chunk, bad)]
     return np.frombuffer(b"".join(texts), np.uint8).astype(np.int32) + 2, lengths_of(texts)
+
+
+def _subword_numbers(
+    cells: TextCells, tokenizer: str, chunk: Chunk, bad: BadRows
+) -> tuple[NDArray[np.int32], Lengths]:
+    rows = subword_numbers(tokenizer, cells.texts(chunk, bad))
+    flat = np.fromiter((number for row in rows for number in row), np.int32)
+    return flat, lengths_of(rows)
 
 
 def char_table(vocabulary: Vocabulary, fold_case: bool = False) -> NDArray[np.int32]:
@@ -326,3 +401,136 @@ class CharacterWriter:
         tokens, lengths = self.cells.tokens(chunk, bad)
         self.tokens.append(self.table[code_points("".join(tokens))], lengths_of(tokens))
         return lengths
+
+
+@dataclass(frozen=True, slots=True)
+class RawTextWriter:
+    """Writes a text, or its tokens with U+0000 between them (`rnnspec.data.raw`).
+
+    It comes after all other columns of a chunk: a cell that cannot be read has been noted by then.
+    """
+
+    cells: TextCells
+    rows: RaggedWriter
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        if bad.found:  # the file ends in an error
+            return
+        if self.cells.kind in APART:
+            self.rows.append_texts([BETWEEN.join(row) for row in self.cells.rows(chunk, bad)])
+        else:
+            self.rows.append_texts(self.cells.texts(chunk, bad))
+
+
+def _apart(node: TokensInput | TextOutput) -> bool:
+    return node.kind in APART
+
+
+def _tokens_settings(encoding: Encoding, node: TokensInput) -> list[object]:
+    unicode = unicodedata.unidata_version if node.fold_case else ""
+    known = encoding.text(node)
+    return [node.column, node.kind, unicode, known.tokenizer or known.vocabulary.entries]
+
+
+def _tokens_encoder(
+    encoding: Encoding, node: TokensInput, name: str, writer: Writer
+) -> TokenWriter:
+    values = writer.column(name, narrow(node.size))
+    cells = TextCells(node.column, node.kind, encoding.reading.stream)
+    return TokenWriter(numbered(cells, encoding.text(node), node.fold_case), values)
+
+
+TOKENS = ColumnKind(
+    settings=_tokens_settings,
+    encoder=_tokens_encoder,
+    batch=lambda encoding, node, name, arrays: Steps(arrays[name], 0),
+    raw=lambda node, rows: RawTextWriter(TextCells(node.column, node.kind), rows),
+    apart=_apart,
+)
+
+
+def _tokens_of(encoding: Encoding, node: CharactersInput) -> TokensInput:
+    tokens = encoding.plan.node(node.steps)
+    assert isinstance(tokens, TokensInput)
+    return tokens
+
+
+def _characters(encoding: Encoding, node: CharactersInput) -> Vocabulary:
+    characters = encoding.text(node).characters
+    assert characters is not None
+    return characters
+
+
+def _characters_settings(encoding: Encoding, node: CharactersInput) -> list[object]:
+    entries = _characters(encoding, node).entries
+    return [node.column, "characters", _tokens_of(encoding, node).kind, entries]
+
+
+def _characters_encoder(
+    encoding: Encoding, node: CharactersInput, name: str, writer: Writer
+) -> CharacterWriter:
+    kind = _tokens_of(encoding, node).kind
+    cells = TextCells(node.column, kind, encoding.reading.stream)
+    known = _characters(encoding, node)
+    rows = RaggedWriter.new(writer, name, narrow(len(known)))
+    return CharacterWriter(cells, char_table(known), rows)
+
+
+CHARACTERS = ColumnKind(
+    settings=_characters_settings,
+    encoder=_characters_encoder,
+    batch=lambda encoding, node, name, arrays: Characters(arrays[name], arrays[f"{name}.offsets"]),
+)
+
+
+def _answer_vocabulary(encoding: Encoding, node: CopiesInput) -> Vocabulary:
+    known = encoding.facts.outputs[node.answers]
+    assert isinstance(known, TextFacts)
+    return known.vocabulary
+
+
+def _copies_settings(encoding: Encoding, node: CopiesInput) -> list[object]:
+    entries = _answer_vocabulary(encoding, node).entries
+    return [node.column, "copies", node.kind, entries, node.banned]
+
+
+def _copies_encoder(
+    encoding: Encoding, node: CopiesInput, name: str, writer: Writer
+) -> CopySourceWriter:
+    cells, banned = TextCells(node.column, node.kind), frozenset(node.banned)
+    vocabulary = _answer_vocabulary(encoding, node)
+    return CopySourceWriter(cells, vocabulary, banned, writer.column(name, "<i4"))
+
+
+COPIES = ColumnKind(
+    settings=_copies_settings,
+    encoder=_copies_encoder,
+    batch=lambda encoding, node, name, arrays: Steps(arrays[name], 0),
+)
+
+
+def _text_settings(encoding: Encoding, node: TextOutput) -> list[object]:
+    entries = encoding.text(node).vocabulary.entries
+    return [node.column, "text", node.kind, entries, node.copies]
+
+
+def _text_encoder(
+    encoding: Encoding, node: TextOutput, name: str, writer: Writer
+) -> TextWriter | CopiedTextWriter:
+    cells, known = TextCells(node.column, node.kind), encoding.text(node)
+    if not node.copies:
+        rows = RaggedWriter.new(writer, name, narrow(len(known.vocabulary)))
+        return TextWriter(numbered(cells, known), rows)
+    source = encoding.plan.node(node.copies)
+    assert isinstance(source, CopiesInput)
+    rows, read = RaggedWriter.new(writer, name, "<i4"), TextCells(source.column, source.kind)
+    return CopiedTextWriter(cells, read, known.vocabulary, rows)
+
+
+TEXT = ColumnKind(
+    settings=_text_settings,
+    encoder=_text_encoder,
+    batch=lambda encoding, node, name, arrays: Texts(arrays[name], arrays[f"{name}.offsets"]),
+    raw=lambda node, rows: RawTextWriter(TextCells(node.column, node.kind), rows),
+    apart=_apart,
+)
