@@ -59,8 +59,7 @@ def export(
         ),
     ] = "",
     generate: Annotated[
-        bool,
-        typer.Option("--generate", help="Make a language model write on from a prompt."),
+        bool, typer.Option("--generate", help="Make a language model write on from a prompt.")
     ] = False,
     steps: Annotated[
         int | None,

@@ -83,7 +83,7 @@ def run(
         typer.Option(
             help="What to do at a row that cannot be answered: 'stop', with the answers to the "
             "rows before it kept; 'skip' it; or write 'null' as its answer. A file that cannot be "
-            "read any further always ends the run.",
+            "read any further always ends the run."
         ),
     ] = "stop",
     seed: Annotated[

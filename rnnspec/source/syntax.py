@@ -198,12 +198,10 @@ def _always(what: str, hint: str) -> Callable[[str, int, int], Meaning]:
 
 
 _no_item = _always(
-    "a list item '- …' is not allowed here",
-    "start the list on a line of its own, or write [a, b]",
+    "a list item '- …' is not allowed here", "start the list on a line of its own, or write [a, b]"
 )
 _bad_block = _always(
-    "only a comment may follow '|' or '>' on its line",
-    "start the text on the next line, indented",
+    "only a comment may follow '|' or '>' on its line", "start the text on the next line, indented"
 )
 _bad_directive = _always("a line that starts with '%' is a directive", "remove the line")
 

@@ -70,8 +70,7 @@ class CellDefinition(Model):
         "'data.input.elapsed' gives it, or 1.",
     )
     sizes: Annotated[tuple[Identifier, ...], ListOf] = Field(
-        default=(),
-        description="Names of sizes of the cell's own; a layer gives each a number.",
+        default=(), description="Names of sizes of the cell's own; a layer gives each a number."
     )
     constants: dict[Identifier, float] = Field(
         default={}, description="Names that stand for numbers in the equations."

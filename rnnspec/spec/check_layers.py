@@ -18,12 +18,7 @@ from rnnspec.spec.encoder import GivenState, Layer
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.head import Head, LastPooling
 from rnnspec.spec.init import Init, initializer_of
-from rnnspec.spec.inputs import (
-    FramesInput,
-    TokenInput,
-    TokensInput,
-    WordsInput,
-)
+from rnnspec.spec.inputs import FramesInput, TokenInput, TokensInput, WordsInput
 from rnnspec.spec.spec import Spec
 
 if TYPE_CHECKING:

@@ -55,8 +55,7 @@ Units = Annotated[
     ),
 ]
 Coverage = Annotated[
-    bool,
-    Field(description="Whether the sum of all earlier weights of a step enters its score."),
+    bool, Field(description="Whether the sum of all earlier weights of a step enters its score.")
 ]
 
 
@@ -203,8 +202,7 @@ class Decoder(Model):
         "the states of start_from before the first step."
     )
     start_from: StartFrom = Field(
-        default=AutoStart.model_construct(),
-        description="The states before the first step.",
+        default=AutoStart.model_construct(), description="The states before the first step."
     )
     attention: Attention = Field(
         default=NoAttention.model_construct(),
@@ -238,8 +236,7 @@ class Decoder(Model):
         "such layer without.",
     )
     dropout: Share = Field(
-        default=0.0,
-        description="Share of the input of the scores set to zero while training.",
+        default=0.0, description="Share of the input of the scores set to zero while training."
     )
     teacher_forcing: TeacherForcing = Field(
         default=1.0,

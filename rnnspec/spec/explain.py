@@ -260,14 +260,7 @@ def _text(found: object, context: Mapping[str, Any]) -> tuple[str, str]:
     return message, "write one" if found is None else "write one text"
 
 
-_TRUTHS = {
-    "yes": "true",
-    "on": "true",
-    "no": "false",
-    "off": "false",
-    "1": "true",
-    "0": "false",
-}
+_TRUTHS = {"yes": "true", "on": "true", "no": "false", "off": "false", "1": "true", "0": "false"}
 
 
 def _truth(found: object, context: Mapping[str, Any]) -> tuple[str, str]:

@@ -12,8 +12,7 @@ from rnnspec.spec.choice import ByKey, ByShape, OneOf, Option, Valued
 
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 Weight = Annotated[
-    Positive,
-    Field(description="Factor of this answer's loss in the loss of all answers together."),
+    Positive, Field(description="Factor of this answer's loss in the loss of all answers together.")
 ]
 MissingTarget = Annotated[
     Literal["error", "skip"],
