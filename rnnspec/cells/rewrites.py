@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from rnnspec.cells.functions import FUNCTIONS
 from rnnspec.cells.graph import Cell, Graph, Node, Shape
+from rnnspec.cells.reassociate import Builder
 
 RECURRENT_MASK = "recurrent_dropout."
 """Prefix of the input that holds the recurrent dropout mask of a state."""
@@ -85,27 +86,20 @@ def _zoned_out(cell: Cell, mask_of: Callable[[str, Shape], Node]) -> Cell:
     `m` is drawn from 0 and 1 in training, and its probability in an answer. Equations that read
     the new value of another state read it before zoneout, as in the paper's LSTM.
     """
-    nodes = list(cell.graph.nodes)
-
-    def add(node: Node) -> int:
-        if node in nodes:
-            return nodes.index(node)
-        nodes.append(node)
-        return len(nodes) - 1
-
+    builder = Builder(cell.graph.nodes)
     next_states: dict[str, int] = {}
-    one = add(Node("constant", (), (), value=1.0))
+    one = builder.constant(1.0)
     for state, new in cell.graph.next_states.items():
         shape = cell.states[state]
-        old = add(Node("state", (), shape, state))
+        old = builder.add(Node("state", (), shape, state), ())
         mask_node = mask_of(state, shape)
-        mask = add(mask_node)
-        kept = add(Node("mul", (mask, old), shape))
-        other = add(Node("sub", (one, mask), mask_node.shape))
-        taken = add(Node("mul", (other, new), shape))
-        next_states[state] = add(Node("add", (kept, taken), shape))
+        mask = builder.add(mask_node, ())
+        kept = builder.add(Node("mul", (), shape), (mask, old))
+        other = builder.add(Node("sub", (), mask_node.shape), (one, mask))
+        taken = builder.add(Node("mul", (), shape), (other, new))
+        next_states[state] = builder.add(Node("add", (), shape), (kept, taken))
     output = next_states.get(cell.output, cell.graph.output)
-    return replace(cell, graph=Graph(tuple(nodes), next_states, output))
+    return replace(cell, graph=Graph(tuple(builder.nodes), next_states, output))
 
 
 # ---------------------------------------------------------------- padding

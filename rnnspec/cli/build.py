@@ -13,6 +13,7 @@ import typer
 
 from rnnspec.cli.errors import INTERRUPTED, WRONG, loading
 from rnnspec.cli.options import BUILDS, Builds, Overrides, examples
+from rnnspec.cli.terminal import number
 from rnnspec.errors import RnnspecError
 
 if TYPE_CHECKING:
@@ -123,7 +124,6 @@ def _stopped(result: Result, again: str) -> str:
 
 
 def _summary(result: Result, builds: Path, monitor: str, trained: bool) -> str:
-    from rnnspec.cli.terminal import number
     from rnnspec.spec.metrics import deciding_metric
 
     named = [] if builds == BUILDS else [str(result.folder.path)]

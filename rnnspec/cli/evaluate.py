@@ -11,8 +11,9 @@ import typer
 
 from rnnspec.cli.errors import loading
 from rnnspec.cli.options import BUILDS, Build, Builds, Json, QuotingOption, Weights, examples
+from rnnspec.cli.terminal import near, number, table
 from rnnspec.errors import RnnspecError
-from rnnspec.files import REPORT, check_output
+from rnnspec.files import REPORT, check_output, json_text
 
 if TYPE_CHECKING:
     from rnnspec.builds.folder import Trained
@@ -73,7 +74,6 @@ def evaluate(
 
 
 def _text(trained: Trained, scores: Scores, report: Path | None) -> str:
-    from rnnspec.cli.terminal import near, table
     from rnnspec.evaluate.report_outputs import counted
 
     kept = f", the {scores.share:g} of it kept for validation" if scores.share else ""
@@ -102,7 +102,6 @@ def _text(trained: Trained, scores: Scores, report: Path | None) -> str:
 
 def _metrics(scores: Scores) -> str:
     """Metrics, beside the metrics of the baseline and of greedy texts if there are any."""
-    from rnnspec.cli.terminal import number, table
 
     others: dict[str, dict[str, float]] = {}
     for column, score in scores.outputs.items():
@@ -122,7 +121,6 @@ def _ahead(score: OutputScore) -> bool:
 
 
 def _classes(head: str, classes: tuple[ClassScore, ...], of: str) -> str:
-    from rnnspec.cli.terminal import table
 
     shown = classes
     if len(classes) > SHOWN:
@@ -136,32 +134,31 @@ def _classes(head: str, classes: tuple[ClassScore, ...], of: str) -> str:
 
 
 def _horizon(column: str, score: OutputScore) -> str:
-    from rnnspec.cli.terminal import number, table
-
-    def cell(value: float | None) -> str:
-        return "-" if value is None else number(value)
 
     shown = score.horizon
     if len(shown) > STEPS:
         at = {round(n * (len(shown) - 1) / (STEPS - 1)) for n in range(STEPS)}
         shown = tuple(shown[n] for n in sorted(at))
     named = bool(score.baseline_name)
-    rows = [(str(r.step), cell(r.error), *([cell(r.baseline)] * named)) for r in shown]
+    rows = [(str(r.step), _number(r.error), *([_number(r.baseline)] * named)) for r in shown]
     head = (f"steps ahead of {column}", "mae", *([score.baseline_name] * named))
     left = f"\n({len(shown)} of {len(score.horizon)} steps; all with --json)"
     return table(head, rows) + (left if len(shown) < len(score.horizon) else "")
 
 
 def _series(column: str, score: OutputScore) -> str:
-    from rnnspec.cli.terminal import number, table
     from rnnspec.report.sections.series import worst_first
-
-    def cell(value: float | None) -> str:
-        return "-" if value is None else number(value)
 
     shown = sorted(score.series, key=worst_first)[:SERIES]
     rows = [
-        (r.name, cell(r.skill), cell(r.error), cell(r.baseline), cell(r.scaled), f"{r.values:,}")
+        (
+            r.name,
+            _number(r.skill),
+            _number(r.error),
+            _number(r.baseline),
+            _number(r.scaled),
+            f"{r.values:,}",
+        )
         for r in shown
     ]
     head = (f"series of {column}", "skill", "mae", score.baseline_name, "mase", "values")
@@ -171,12 +168,15 @@ def _series(column: str, score: OutputScore) -> str:
     return table(head, rows) + (left if len(shown) < len(score.series) else "")
 
 
+def _number(value: float | None) -> str:
+    return "-" if value is None else number(value)
+
+
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
 def _json(trained: Trained, scores: Scores) -> str:
-    from rnnspec.files import json_text
     from rnnspec.report.model import Examples, TagExamples
     from rnnspec.spec.metrics import monitored
 

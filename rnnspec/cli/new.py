@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from rnnspec.cli.options import examples
+from rnnspec.cli.terminal import table
 
 EXAMPLES = examples("rnnspec new", "rnnspec new dates-language", "rnnspec new dates-language demo/")
 
@@ -42,7 +43,6 @@ def new(
 
 
 def _list() -> None:
-    from rnnspec.cli.terminal import table
     from rnnspec.demo.starter import KINDS, spec_text
 
     print(table(("kind", "task"), [(kind, _task(spec_text(kind))) for kind in KINDS], left=2))
