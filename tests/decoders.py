@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnnspec.plan import Plan
-from rnnspec.plan.nodes import Search, TextOutput
+from rnnspec.plan.nodes import Constraints, Search, TextOutput
 from rnnspec.to_torch import Model
 from tests.kinds import output, plan_of, spec_data, strong_weights
 
@@ -92,6 +92,11 @@ def with_search(plan: Plan, search: Search) -> Plan:
     """The plan with another search for its text."""
     nodes = tuple(replace(n, search=search) if isinstance(n, TextOutput) else n for n in plan.nodes)
     return replace(plan, nodes=nodes)
+
+
+def with_strategy(strategy: Callable[..., Search], search: Search, **own: Any) -> Search:
+    """Another strategy under the same constraints."""
+    return strategy(**{f.name: getattr(search, f.name) for f in fields(Constraints)}, **own)
 
 
 def model_of(

@@ -13,7 +13,7 @@ import pytest
 from rnnspec.errors import ExportError
 from rnnspec.plan import Facts, Plan
 from rnnspec.plan.generate import generation
-from rnnspec.plan.nodes import Search, TextOutput
+from rnnspec.plan.nodes import Beam, Greedy, Sample, Search, TextOutput
 from rnnspec.reference import answers, scores
 from rnnspec.reference.interpret import text_task, values_of
 from rnnspec.run.session import Session
@@ -34,13 +34,13 @@ from tests.texts import agree, of_onnx, of_torch, tasks
 LENGTHS = (4, 1, 3, 0, 2)
 SEEDS = (1, -9, 2**50, 4, 0)
 SEARCHES: dict[str, Search] = {
-    "greedy": Search("greedy", 6),
-    "ruled": Search("greedy", 6, repetition_penalty=1.6, no_repeat=2, min_steps=3),
-    "relative": Search("greedy", 2, factor=1.5, no_repeat=1),
-    "beam": Search("beam", 6, width=3, n_best=3, length_norm="average", no_repeat=3),
-    "forced": Search("beam", 5, width=2, prefix=(3, 2), repetition_penalty=0.7, stop="full"),
-    "sample": Search("sample", 6, top_k=3, temperature=0.8),
-    "ruled sample": Search("sample", 6, top_p=0.9, no_repeat=2, banned=(3,)),
+    "greedy": Greedy(6),
+    "ruled": Greedy(6, repetition_penalty=1.6, no_repeat=2, min_steps=3),
+    "relative": Greedy(2, factor=1.5, no_repeat=1),
+    "beam": Beam(6, width=3, n_best=3, length_norm="average", no_repeat=3),
+    "forced": Beam(5, width=2, prefix=(3, 2), repetition_penalty=0.7, stop="full"),
+    "sample": Sample(6, top_k=3, temperature=0.8),
+    "ruled sample": Sample(6, top_p=0.9, no_repeat=2, banned=(3,)),
 }
 LAYERS: dict[str, list[dict[str, Any]]] = {
     "lstm": [{"cell": "lstm", "units": 4}],
@@ -101,7 +101,7 @@ def test_writing_on_scores_as_the_language_model_does(layers: str) -> None:
     """After a prompt the next token has the scores that the trained plan gives it, and so have
     those after it."""
     trained, _ = language_model("chars", layers)
-    plan = generation(trained, Search("greedy", 4))
+    plan = generation(trained, Greedy(4))
     weights, (row,) = strong_weights(trained), random_rows(trained, [4])
     text = [int(number) for number in row["chars"]]
     (raw,) = scores(trained, weights, [row])["chars"]

@@ -20,11 +20,11 @@ from rnnspec.export.probes import probes
 from rnnspec.export.variant import as_yaml, variant
 from rnnspec.plan import resolve
 from rnnspec.plan.facts import END_ID
-from rnnspec.plan.nodes import Search, TextOutput
+from rnnspec.plan.nodes import Beam, Greedy, TextOutput
 from rnnspec.run import Model
 from rnnspec.spec import Spec
 from rnnspec.to_onnx import to_onnx
-from tests.decoders import decoded
+from tests.decoders import decoded, with_strategy
 from tests.kinds import HORIZON, SEQUENCES, STATICS, facts_of, output, spec_data, strong_weights
 
 SERIES = [name for name in SEQUENCES if "series" in name]
@@ -129,8 +129,8 @@ def test_a_strategy_is_only_another_search() -> None:
     spec, plan = variant(build, "beam:width=8,length_norm=none,banned=[a, b]")
     (old,), (new,) = build.plan.outputs, plan.outputs
     assert isinstance(old, TextOutput) and isinstance(new, TextOutput)
-    assert new.search == replace(
-        old.search, strategy="beam", width=8, length_norm="none", banned=(2, 3)
+    assert new.search == with_strategy(
+        Beam, replace(old.search, banned=(2, 3)), width=8, length_norm="none"
     )
     assert resolve(spec, build.facts) == plan
     assert replace(new, search=old.search) == old
@@ -221,7 +221,7 @@ def test_a_text_that_differs_is_not_written(
 
     def other(plan: Any, facts: Any, _: object, **options: Any) -> Any:
         if what == "choice":
-            ban = Search(limit=6, banned=(6,))
+            ban = Greedy(limit=6, banned=(6,))
             nodes = [replace(n, search=ban) if isinstance(n, TextOutput) else n for n in plan.nodes]
             plan = replace(plan, nodes=tuple(nodes))
         return to_onnx(plan, facts, weights, **options)

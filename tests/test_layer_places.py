@@ -21,7 +21,7 @@ from rnnspec.export.probes import probes
 from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import Facts, NumericFacts, Plan, resolve
 from rnnspec.plan.generate import generation
-from rnnspec.plan.nodes import Recurrent, Search
+from rnnspec.plan.nodes import Greedy, Recurrent
 from rnnspec.run.session import Session
 from rnnspec.source.emit import to_yaml
 from rnnspec.source.text import Source
@@ -95,7 +95,7 @@ def trained_and_proved(place: str, *layers: dict[str, Any]) -> None:
     assert not {name for name in held if ".forward." in name or ".reverse." in name}, "trained"
     proved(plan, facts, model)
     if place.endswith("next"):
-        writer = generation(plan, Search("greedy", 4))
+        writer = generation(plan, Greedy(4))
         twin = Model(writer).eval()
         twin.load_canonical(weights)
         proved(writer, facts, twin)

@@ -41,10 +41,10 @@ from rnnspec.plan.nodes import (
     ClassOutput,
     Distribution,
     ForecastOutput,
+    Greedy,
     LabelsOutput,
     NumericOutput,
     Output,
-    Search,
     TextOutput,
 )
 from rnnspec.spec.load import load_spec
@@ -68,7 +68,7 @@ OUTPUTS: Mapping[str, tuple[Output, OutputLoss | None]] = {
     "keys": (LabelsOutput("o", "s", "c", SIZE, steps=True), None),
     "vector": (NumericOutput("o", "s", "c", SIZE, True, False), None),
     "frames": (NumericOutput("o", "s", "c", SIZE, True, False, True), None),
-    "text": (TextOutput("o", "s", "c", "words", SIZE, Search(limit=9)), None),
+    "text": (TextOutput("o", "s", "c", "words", SIZE, Greedy(limit=9)), None),
     "point": (ForecastOutput("o", "s", "c", STEPS, "point"), None),
     "quantiles": (ForecastOutput("o", "s", "c", STEPS, "quantiles", (0.1, 0.5, 0.9)), None),
 }

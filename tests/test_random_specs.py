@@ -28,7 +28,7 @@ from rnnspec.export.parity import prove
 from rnnspec.export.probes import probes
 from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import Facts, Plan, resolve
-from rnnspec.plan.nodes import Node, TextOutput
+from rnnspec.plan.nodes import Beam, Node, TextOutput
 from rnnspec.reference import answers
 from rnnspec.run.session import Session
 from rnnspec.source.emit import to_yaml
@@ -115,7 +115,7 @@ def proved_with_texts(plan: Plan, facts: Facts, weights: Weights) -> None:
 
 def best_alone(node: Node) -> Node:
     """A node with, of a text, only the best answer."""
-    if not isinstance(node, TextOutput):
+    if not isinstance(node, TextOutput) or not isinstance(node.search, Beam):
         return node
     return replace(node, search=replace(node.search, n_best=1))
 

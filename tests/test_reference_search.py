@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import log
 from typing import Any
 from unittest.mock import patch
@@ -14,9 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
-from rnnspec.plan.nodes import Search
+from rnnspec.plan.nodes import Beam, Greedy, Sample, Search
 from rnnspec.plan.sampling_rng import uniform
 from rnnspec.reference.search import Hypothesis, Task, every_answer, find, most_steps, value
+from tests.decoders import with_strategy
 
 SIZE = 5
 
@@ -60,19 +60,19 @@ def rescored(of: Task, found: Hypothesis) -> float:
 
 
 def test_greedy_by_hand() -> None:
-    (found,) = find(fixed(Search(), [0.1, 0.4, 0.2, 0.3], [0.6, 0.1, 0.2, 0.1]))
+    (found,) = find(fixed(Greedy(), [0.1, 0.4, 0.2, 0.3], [0.6, 0.1, 0.2, 0.1]))
     assert (found.tokens, found.ended) == ((3,), True)  # the unknown, though most probable, never
     assert found.score == pytest.approx(log(0.3) + log(0.6))
 
 
 def test_greedy_is_cut_at_its_limit() -> None:
-    (found,) = find(fixed(Search(), [0.2, 0.0, 0.5, 0.3], limit=3))
+    (found,) = find(fixed(Greedy(), [0.2, 0.0, 0.5, 0.3], limit=3))
     assert (found.tokens, found.ended) == ((2, 2, 2), False)
     assert found.score == pytest.approx(3 * log(0.5))
 
 
 def test_ties_go_to_the_lower_number() -> None:
-    (found,) = find(fixed(Search(), [0.1, 0.1, 0.4, 0.4], [0.4, 0.2, 0.4, 0.0]))
+    (found,) = find(fixed(Greedy(), [0.1, 0.1, 0.4, 0.4], [0.4, 0.2, 0.4, 0.0]))
     assert (found.tokens, found.ended) == ((2,), True)
 
 
@@ -80,7 +80,7 @@ def test_penalty_divides_what_is_above_zero_and_multiplies_what_is_below() -> No
     def read(step: int, number: int) -> tuple[NDArray[np.float64], None, int]:
         return np.array([0.0, -9.0, 2.0, -1.0]), None, step + 1
 
-    (found,) = find(Task(Search(repetition_penalty=4.0), read, 0, END_ID, 2))
+    (found,) = find(Task(Greedy(repetition_penalty=4.0), read, 0, END_ID, 2))
     assert found.tokens == (2, 2)
     second = np.exp([0.0, -9.0, 0.5, -1.0])
     first = np.exp([0.0, -9.0, 2.0, -1.0])
@@ -89,61 +89,60 @@ def test_penalty_divides_what_is_above_zero_and_multiplies_what_is_below() -> No
 
 
 def test_no_run_comes_twice() -> None:
-    (found,) = find(fixed(Search(no_repeat=2), [0.1, 0.0, 0.5, 0.25, 0.15], limit=8))
+    (found,) = find(fixed(Greedy(no_repeat=2), [0.1, 0.0, 0.5, 0.25, 0.15], limit=8))
     assert found.tokens[:3] == (2, 2, 3)
     pairs = list(zip(found.tokens, found.tokens[1:], strict=False))
     assert len(set(pairs)) == len(pairs)
 
 
 def test_the_end_is_answered_where_nothing_is_left() -> None:
-    (found,) = find(fixed(Search(no_repeat=1, min_steps=5), [0.1, 0.2, 0.4, 0.3]))
+    (found,) = find(fixed(Greedy(no_repeat=1, min_steps=5), [0.1, 0.2, 0.4, 0.3]))
     assert (found.tokens, found.ended) == ((2, 3), True)
 
 
 def test_prefix_stands_before_every_rule_and_counts() -> None:
-    (found,) = find(fixed(Search(prefix=(3, 3), banned=(3,), no_repeat=1), [0.2, 0, 0.5, 0.3]))
+    (found,) = find(fixed(Greedy(prefix=(3, 3), banned=(3,), no_repeat=1), [0.2, 0, 0.5, 0.3]))
     assert found.tokens == (3, 3, 2)
     assert found.score == pytest.approx(2 * log(0.3) + log(0.5) + log(0.2))
 
 
 def test_a_prompt_is_where_repetition_is_looked_for() -> None:
-    (found,) = find(task(Search(no_repeat=1), prompt=(2, 3)))
+    (found,) = find(task(Greedy(no_repeat=1), prompt=(2, 3)))
     assert found.tokens in ((), (4,))
 
 
 def test_beam_by_hand() -> None:
     """Ends compete with what goes on; one that ends leaves its place among the live to another."""
     steps = ([0.4, 0.0, 0.35, 0.25], [0.9, 0.0, 0.06, 0.04])
-    two = find(fixed(Search("beam", width=2, n_best=2, stop="full"), *steps))
+    two = find(fixed(Beam(width=2, n_best=2, stop="full"), *steps))
     assert [one.tokens for one in two] == [(), (2,)]
     assert [one.score for one in two] == pytest.approx([log(0.4), log(0.35 * 0.9)])
-    first = find(fixed(Search("beam", width=2, n_best=2, stop="first"), *steps))
+    first = find(fixed(Beam(width=2, n_best=2, stop="first"), *steps))
     assert [(one.tokens, one.ended) for one in first] == [((), True), ((2,), False)]
-    average = Search("beam", width=2, length_norm="average", stop="full")
+    average = Beam(width=2, length_norm="average", stop="full")
     assert [one.tokens for one in find(fixed(average, *steps))] == [(2,)]
 
 
 def test_an_end_that_is_too_improbable_is_no_answer() -> None:
     steps = ([0.1, 0.0, 0.5, 0.4], [0.7, 0.0, 0.2, 0.1])
-    found = find(fixed(Search("beam", width=2, n_best=2, stop="full"), *steps))
+    found = find(fixed(Beam(width=2, n_best=2, stop="full"), *steps))
     assert [one.tokens for one in found] == [(2,), (3,)]
 
 
 def test_missing_answers_are_empty() -> None:
-    found = find(fixed(Search("beam", width=4, n_best=4), [0.5, 0.25, 0.0, 0.25], limit=1))
+    found = find(fixed(Beam(width=4, n_best=4), [0.5, 0.25, 0.0, 0.25], limit=1))
     assert [(one.tokens, one.ended) for one in found[:2]] == [((), True), ((3,), False)]
     assert [(one.tokens, one.score) for one in found[2:]] == [((), -np.inf)] * 2
 
 
 def test_limit_is_of_the_input_in_double_precision() -> None:
-    assert most_steps(Search(limit=10, factor=0.29), 100) == 38
-    assert most_steps(Search(limit=2, factor=1.5), 3) == 6
-    assert most_steps(Search(limit=7), 3) == 7
+    assert most_steps(Greedy(limit=10, factor=0.29), 100) == 38
+    assert most_steps(Greedy(limit=2, factor=1.5), 3) == 6
+    assert most_steps(Greedy(limit=7), 3) == 7
 
 
 RULES = st.builds(
-    Search,
-    st.just("greedy"),
+    Greedy,
     min_steps=st.integers(0, 3),
     repetition_penalty=st.sampled_from([1.0, 1.3, 0.7]),
     no_repeat=st.integers(0, 2),
@@ -155,7 +154,7 @@ STOPS = st.sampled_from(["best", "bound", "full", "first"])
 
 
 def beam(rules: Search, width: int, n_best: int, **more: Any) -> Search:
-    return replace(rules, strategy="beam", width=width, n_best=n_best, **more)
+    return with_strategy(Beam, rules, width=width, n_best=n_best, **more)
 
 
 @given(RULES, NORMS, STOPS, st.integers(0, 10**6), st.integers(1, 6))
@@ -200,7 +199,7 @@ def test_the_bound_changes_no_answer(
 
 @given(
     RULES,
-    st.sampled_from(["greedy", "beam", "sample"]),
+    st.sampled_from([Greedy, Beam, Sample]),
     STOPS,
     st.integers(0, 10**6),
     st.sampled_from([(), (2, 4)]),
@@ -208,11 +207,11 @@ def test_the_bound_changes_no_answer(
 def test_scores_are_those_of_rescoring(
     rules: Search, strategy: Any, stop: Any, seed: int, prompt: tuple[int, ...]
 ) -> None:
-    width = 3 if strategy == "beam" else 1
-    search = replace(rules, strategy=strategy, width=width, n_best=width, stop=stop, top_k=3)
+    own = {Greedy: {}, Beam: {"width": 3, "n_best": 3, "stop": stop}, Sample: {"top_k": 3}}
+    search = with_strategy(strategy, rules, **own[strategy])
     of = task(search, seed, 5, prompt)
     found = find(of)
-    assert len(found) == width
+    assert len(found) == search.n_best
     for one in found:
         if one.score > -np.inf:
             assert one.score == pytest.approx(rescored(of, one))
@@ -232,18 +231,18 @@ def sampled(search: Search, steps: list[float], draws: int) -> NDArray[np.float6
 
 def test_samples_have_the_probabilities_of_the_model() -> None:
     steps = [0.1, 0.0, 0.5, 0.15, 0.25]
-    np.testing.assert_allclose(sampled(Search("sample"), steps, 4000), steps, atol=0.03)
+    np.testing.assert_allclose(sampled(Sample(), steps, 4000), steps, atol=0.03)
     sharp = np.array(steps) ** 2
-    found = sampled(Search("sample", temperature=0.5), steps, 4000)
+    found = sampled(Sample(temperature=0.5), steps, 4000)
     np.testing.assert_allclose(found, sharp / sharp.sum(), atol=0.03)
-    found = sampled(Search("sample", top_k=2), steps, 4000)
+    found = sampled(Sample(top_k=2), steps, 4000)
     np.testing.assert_allclose(found, [0, 0, 2 / 3, 0, 1 / 3], atol=0.03)
-    found = sampled(Search("sample", top_p=0.76), steps, 4000)
+    found = sampled(Sample(top_p=0.76), steps, 4000)
     np.testing.assert_allclose(found, np.array([0, 0, 0.5, 0.15, 0.25]) / 0.9, atol=0.03)
 
 
 def test_top_p_is_of_what_top_k_left() -> None:
-    found = sampled(Search("sample", top_k=2, top_p=0.6), [0.1, 0.0, 0.5, 0.15, 0.25], 200)
+    found = sampled(Sample(top_k=2, top_p=0.6), [0.1, 0.0, 0.5, 0.15, 0.25], 200)
     np.testing.assert_allclose(found, [0, 0, 1, 0, 0])
 
 
@@ -251,6 +250,6 @@ def test_the_draw_is_that_of_seed_and_step() -> None:
     even = [0.25, 0.0, 0.25, 0.25, 0.25]
     order = (0, 2, 3, 4)
     for seed in range(20):
-        (found,) = find(fixed(Search("sample", min_steps=3, top_k=3), even, limit=3, seed=seed))
+        (found,) = find(fixed(Sample(min_steps=3, top_k=3), even, limit=3, seed=seed))
         expected = [order[1:][int(uniform(seed, step) * 3)] for step in range(3)]
         assert list(found.tokens) == expected

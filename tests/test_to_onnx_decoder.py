@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from rnnspec.plan import Facts, Plan
 from rnnspec.plan.generate import generation
-from rnnspec.plan.nodes import Search
+from rnnspec.plan.nodes import Beam, Greedy, Sample, Search
 from rnnspec.reference import answers
 from rnnspec.reference.search import every_answer
 from rnnspec.to_onnx import lookups, to_onnx
@@ -82,13 +82,14 @@ RULES: dict[str, dict[str, Any]] = {
     "of the length": {"limit": 0, "factor": 1.3},
     "prefix over the limit": {"limit": 1, "factor": 0.5, "prefix": (2, 3, 4)},
 }
+BEAM = Beam(limit=6, width=3, n_best=2, length_norm="average")
 STRATEGIES: dict[str, Search] = {
-    "greedy": Search(limit=6),
-    "beam": Search("beam", limit=6, width=3, n_best=2, length_norm="average"),
-    "whole beam": Search("beam", limit=6, width=4, n_best=4, stop="full"),
-    "gnmt": Search("beam", limit=6, width=3, length_norm="gnmt", alpha=0.7, stop="first"),
-    "covering": Search("beam", limit=6, width=3, n_best=2, coverage_penalty=0.5, stop="bound"),
-    "sample": Search("sample", limit=6, temperature=1.3, top_k=5, top_p=0.9),
+    "greedy": Greedy(limit=6),
+    "beam": BEAM,
+    "whole beam": Beam(limit=6, width=4, n_best=4, stop="full"),
+    "gnmt": Beam(limit=6, width=3, length_norm="gnmt", alpha=0.7, stop="first"),
+    "covering": Beam(limit=6, width=3, n_best=2, coverage_penalty=0.5, stop="bound"),
+    "sample": Sample(limit=6, temperature=1.3, top_k=5, top_p=0.9),
 }
 
 
@@ -115,7 +116,7 @@ def test_prompts(strategy: str) -> None:
 @pytest.mark.parametrize("n_best", [1, 2])
 def test_weights_are_told(kind: str, n_best: int) -> None:
     plan, facts = plan_of(decoded(attention=kind if kind != "multi_head" else {kind: {"heads": 2}}))
-    for search in (STRATEGIES["greedy"], replace(STRATEGIES["beam"], n_best=n_best)):
+    for search in (STRATEGIES["greedy"], replace(BEAM, n_best=n_best)):
         check(with_search(plan, search), facts, seed=n_best, attention=True)
 
 
@@ -124,7 +125,7 @@ def test_weights_are_told(kind: str, n_best: int) -> None:
 def test_texts(kind: str, n_best: int) -> None:
     """Texts in and out say what the numbers do."""
     plan, facts = plan_of(decoded((kind,), kind=f"out_{kind}", attention="general"))
-    plan = with_search(plan, replace(STRATEGIES["beam"], n_best=n_best))
+    plan = with_search(plan, replace(BEAM, n_best=n_best))
     texts_say_what_numbers_do(plan, facts, kind, f"out_{kind}")
 
 
@@ -169,7 +170,7 @@ def test_a_beam_of_one_is_greedy() -> None:
     feed = feeds(plan, rows)
     found = [
         run(opened(to_onnx(with_search(plan, s), facts, weights, ids=True)), feed, SEEDS)
-        for s in (Search(limit=6), Search("beam", limit=6, width=1, length_norm="average"))
+        for s in (Greedy(limit=6), Beam(limit=6, width=1, length_norm="average"))
     ]
     for name, value in found[0].items():
         np.testing.assert_array_equal(value, found[1][name])
@@ -180,9 +181,7 @@ def test_a_beam_as_wide_as_the_space_finds_the_best(norm: Any) -> None:
     """Two tokens beside the end mark: 1 + 2 + 4 answers that end within 3 steps, and 8 cut."""
     plan, facts = plan_of(decoded(attention="additive"))
     banned = tuple(range(4, len(LETTERS) + 2))
-    search = Search(
-        "beam", limit=3, width=16, n_best=7, length_norm=norm, banned=banned, stop="full"
-    )
+    search = Beam(limit=3, width=16, n_best=7, length_norm=norm, banned=banned, stop="full")
     plan = with_search(plan, search)
     weights, rows = strong_weights(plan, 2, 0.8), random_rows(plan, LENGTHS, 2)
     session = opened(to_onnx(plan, facts, weights, ids=True))
@@ -198,7 +197,7 @@ def test_scores_do_not_depend_on_the_others() -> None:
     """Rows that end early leave the batch; the others answer as if nothing had happened."""
     layers = [{"cell": "lstm", "units": 4}]
     plan, facts = plan_of(decoded(attention="additive", layers=layers, start_from="dense"))
-    search = Search("beam", limit=2, factor=2.0, width=3, min_steps=1)
+    search = Beam(limit=2, factor=2.0, width=3, min_steps=1)
     plan = with_search(plan, search)
     rows = random_rows(plan, [0, 9, 1, 5, 2, 7, 3, 1, 8, 4], 5)
     weights = strong_weights(plan, 5, 1.0)
@@ -213,7 +212,7 @@ def test_scores_do_not_depend_on_the_others() -> None:
 def test_the_model_has_every_weight_once() -> None:
     """Also where a prompt is read by a loop of its own."""
     model, facts = plan_of(spec_data("N:N", ["chars"], [{"column": "chars", "as": "next"}]))
-    plan = generation(model, Search(limit=3))
+    plan = generation(model, Greedy(limit=3))
     exported = to_onnx(plan, facts, strong_weights(plan), ids=True)
     names = {each.name for each in exported.graph.initializer}
     assert "layers.0.forward.U_z.transposed" in names

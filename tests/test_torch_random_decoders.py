@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnnspec.plan.nodes import Search, Strategy
+from rnnspec.plan.nodes import Beam, Greedy, Sample, Search
 from rnnspec.reference import answers, scores
 from rnnspec.to_torch.search import Texts
 from tests.answers import close_scores
@@ -22,28 +22,35 @@ COUNT = 40
 
 def random_search(draw: random.Random) -> Search:
     width = draw.randint(1, 5)
-    strategies: tuple[Strategy, ...] = ("greedy", "beam", "beam", "sample")
-    strategy = draw.choice(strategies)
-    beam, sample = strategy == "beam", strategy == "sample"
-    return Search(
-        strategy=strategy,
-        limit=draw.randint(1, 7),
-        factor=draw.choice((0.0, 0.0, 0.7)),
-        min_steps=draw.choice((0, 0, 2)),
-        width=width if beam else 1,
-        n_best=draw.randint(1, width) if beam else 1,
-        length_norm=draw.choice(("none", "average", "gnmt")) if beam else "none",
-        alpha=0.6,
-        coverage_penalty=draw.choice((0.0, 0.2)) if beam else 0.0,
-        stop=draw.choice(("best", "full", "bound", "first")) if beam else "best",
-        temperature=draw.choice((1.0, 0.6, 1.7)) if sample else 1.0,
-        top_k=draw.choice((0, 2, 4)) if sample else 0,
-        top_p=draw.choice((1.0, 0.8)) if sample else 1.0,
-        repetition_penalty=draw.choice((1.0, 1.0, 1.3, 0.8)),
-        no_repeat=draw.choice((0, 0, 1, 2, 3)),
-        prefix=draw.choice(((), (), (2,), (3, 3))),
-        banned=draw.choice(((), (), (4,))),
-    )
+    strategy = draw.choice((Greedy, Beam, Beam, Sample))
+    shared: dict[str, Any] = {
+        "limit": draw.randint(1, 7),
+        "factor": draw.choice((0.0, 0.0, 0.7)),
+        "min_steps": draw.choice((0, 0, 2)),
+    }
+    own: dict[str, Any] = {}
+    if strategy is Beam:
+        own = {
+            "width": width,
+            "n_best": draw.randint(1, width),
+            "length_norm": draw.choice(("none", "average", "gnmt")),
+            "alpha": 0.6,
+            "coverage_penalty": draw.choice((0.0, 0.2)),
+            "stop": draw.choice(("best", "full", "bound", "first")),
+        }
+    if strategy is Sample:
+        own = {
+            "temperature": draw.choice((1.0, 0.6, 1.7)),
+            "top_k": draw.choice((0, 2, 4)),
+            "top_p": draw.choice((1.0, 0.8)),
+        }
+    shared |= {
+        "repetition_penalty": draw.choice((1.0, 1.0, 1.3, 0.8)),
+        "no_repeat": draw.choice((0, 0, 1, 2, 3)),
+        "prefix": draw.choice(((), (), (2,), (3, 3))),
+        "banned": draw.choice(((), (), (4,))),
+    }
+    return strategy(**shared, **own)
 
 
 def random_spec(draw: random.Random) -> dict[str, Any]:

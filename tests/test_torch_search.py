@@ -17,7 +17,7 @@ from torch import Tensor
 from rnnspec.plan import Plan
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.generate import generation
-from rnnspec.plan.nodes import Decoder, Search, TextOutput
+from rnnspec.plan.nodes import Beam, Decoder, Greedy, Sample, Search, TextOutput
 from rnnspec.reference import answers
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.search import Texts
@@ -27,14 +27,14 @@ from rnnspec.to_torch.search.sample import drawn
 from tests.decoders import LENGTHS, SPECS, column, doubled, model_of, plan, with_search
 from tests.kinds import batched, plan_of, random_rows, spec_data, strong_weights
 
-BEAM = Search("beam", 6, width=3, n_best=3, length_norm="average")
+BEAM = Beam(6, width=3, n_best=3, length_norm="average")
 SEARCHES: dict[str, Search] = {
-    "greedy": Search(limit=6),
-    "rules": Search(
+    "greedy": Greedy(limit=6),
+    "rules": Greedy(
         limit=7, min_steps=2, repetition_penalty=1.4, no_repeat=2, prefix=(3, 2), banned=(4,)
     ),
-    "limit by length": Search(limit=1, factor=1.3),
-    "no step at all": Search(limit=0, factor=0.5),
+    "limit by length": Greedy(limit=1, factor=1.3),
+    "no step at all": Greedy(limit=0, factor=0.5),
     "beam": BEAM,
     "beam without norm": replace(BEAM, length_norm="none", n_best=1),
     "beam gnmt": replace(BEAM, length_norm="gnmt", alpha=0.7, stop="full"),
@@ -47,9 +47,9 @@ SEARCHES: dict[str, Search] = {
     "beam by length": replace(BEAM, limit=1, factor=1.0),
     "beam wider than the vocabulary": replace(BEAM, width=12, n_best=12, limit=2),
     "beam of one": replace(BEAM, width=1, n_best=1),
-    "sample": Search("sample", 6),
-    "sample sharpened": Search("sample", 6, temperature=0.7, top_k=4, top_p=0.9, min_steps=1),
-    "sample with rules": Search("sample", 6, prefix=(3,), no_repeat=1, repetition_penalty=1.2),
+    "sample": Sample(6),
+    "sample sharpened": Sample(6, temperature=0.7, top_k=4, top_p=0.9, min_steps=1),
+    "sample with rules": Sample(6, prefix=(3,), no_repeat=1, repetition_penalty=1.2),
 }
 SOME = (
     "state alone", "additive after", "coverage before", "location fed", "monotonic after",
@@ -135,12 +135,12 @@ def with_ends(numbers: Tensor, lengths: Tensor, limit: int) -> Tensor:
 @pytest.mark.parametrize("name", SOME)
 def test_a_beam_of_one_is_greedy(name: str) -> None:
     for norm, stop in product(("none", "average", "gnmt"), ("best", "bound", "full", "first")):
-        narrow = Search("beam", 6, length_norm=norm, alpha=0.6, stop=stop)  # type: ignore[arg-type]
+        narrow = Beam(6, length_norm=norm, alpha=0.6, stop=stop)  # type: ignore[arg-type]
         rows = random_rows(plan(name), LENGTHS)
         weights = strong_weights(plan(name), seed=4)
         pair = [
             found_by(model_of(with_search(plan(name), each), weights), rows, SEEDS)
-            for each in (narrow, Search(limit=6))
+            for each in (narrow, Greedy(limit=6))
         ]
         assert tokens(pair[0]) == tokens(pair[1])
         torch.testing.assert_close(pair[0].scores, pair[1].scores)
@@ -157,9 +157,7 @@ def tiny(search: Search) -> Plan:
 @torch.no_grad()
 def test_a_beam_as_wide_as_the_space_finds_the_best_there_is(norm: Any) -> None:
     limit = 4
-    search = Search(
-        "beam", limit, width=3**limit, n_best=4, length_norm=norm, alpha=0.8, stop="bound"
-    )
+    search = Beam(limit, width=3**limit, n_best=4, length_norm=norm, alpha=0.8, stop="bound")
     given_plan = tiny(search)
     model, rows = model_of(given_plan), random_rows(given_plan, (4, 2, 0))
     texts = found_by(model, rows, [0, 0, 0])
@@ -198,19 +196,19 @@ def test_the_largest_are_the_first_of_equal_ones(rows: list[list[float]], count:
 def test_draws_follow_the_probabilities() -> None:
     chances = torch.tensor([[0.1, 0.2, 0.3, 0.4]]).log().double()
     u = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
-    every = drawn(Search("sample"), chances.expand(1000, -1), u)
+    every = drawn(Sample(), chances.expand(1000, -1), u)
     assert torch.bincount(every, minlength=4).tolist() == [100, 200, 300, 400]
-    two = drawn(Search("sample", top_k=2), chances.expand(1000, -1), u)
+    two = drawn(Sample(top_k=2), chances.expand(1000, -1), u)
     assert torch.bincount(two, minlength=4).tolist()[:2] == [0, 0]
     assert abs(torch.bincount(two, minlength=4)[3].item() - 571) <= 1
-    most = drawn(Search("sample", top_p=0.69), chances.expand(1000, -1), u)
+    most = drawn(Sample(top_p=0.69), chances.expand(1000, -1), u)
     assert torch.bincount(most, minlength=4).tolist()[:2] == [0, 0]
-    cold = drawn(Search("sample", temperature=0.01), chances.expand(1000, -1), u)
+    cold = drawn(Sample(temperature=0.01), chances.expand(1000, -1), u)
     assert cold.eq(3).all()
 
 
 def test_nothing_excluded_is_ever_chosen() -> None:
-    search = Search(min_steps=3, banned=(4,), no_repeat=1)
+    search = Greedy(min_steps=3, banned=(4,), no_repeat=1)
     rules = Rules(search)
     history = torch.tensor([[-1, 2], [3, 5]])
     open_to = rules.choice(torch.zeros(2, 6), history, 2) > -torch.inf
@@ -221,9 +219,9 @@ def test_nothing_excluded_is_ever_chosen() -> None:
 
 
 def test_only_rules_that_look_back_keep_the_history() -> None:
-    assert not Rules(Search(banned=(2,), min_steps=3)).history
-    assert Rules(Search(no_repeat=2)).history
-    assert Rules(Search(repetition_penalty=1.1)).history
+    assert not Rules(Greedy(banned=(2,), min_steps=3)).history
+    assert Rules(Greedy(no_repeat=2)).history
+    assert Rules(Greedy(repetition_penalty=1.1)).history
 
 
 def prompted(cell: str, search: Search) -> Plan:

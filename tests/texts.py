@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from rnnspec.plan import Plan
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.names import answer_name
-from rnnspec.plan.nodes import TextOutput
+from rnnspec.plan.nodes import Beam, Greedy, Sample, TextOutput
 from rnnspec.plan.sampling_rng import uniform
 from rnnspec.reference import Text
 from rnnspec.reference.functions import Array
@@ -148,7 +148,7 @@ def tied(
     task: Task, ours: Sequence[int], ended: bool, theirs: Sequence[int], tie: float = TIE
 ) -> bool:
     """Whether two answers part at candidates that are equal within `tie`, by the rule above."""
-    if task.search.strategy == "beam":
+    if isinstance(task.search, Beam):
         mine = value(task, forced(task, ours, ended))
         others = [forced(task, theirs, end) for end in (True, False)]
         return any(abs(value(task, each) - mine) <= tie for each in others)
@@ -156,12 +156,13 @@ def tied(
     at = next(number for number, (one, other) in enumerate(pairs) if one != other)
     one, other = ([*tokens, END_ID][at] for tokens in (ours, theirs))
     _, chances, _, _ = step(task, forced(task, ours[:at], False))
-    if task.search.strategy == "greedy":
+    if isinstance(task.search, Greedy):
         return bool(abs(chances[one] - chances[other]) <= tie)
     return _drawn_at_bound(task, chances, at, one, other, tie)
 
 
 def _drawn_at_bound(task: Task, chances: Array, at: int, one: int, other: int, tie: float) -> bool:
+    assert isinstance(task.search, Sample)
     sharp = np.exp((chances - chances.max()) / task.search.temperature)
     order = np.argsort(-sharp, kind="stable")[: task.search.top_k or None]
     places = [int(np.flatnonzero(order == each)[0]) for each in (one, other) if each in order]

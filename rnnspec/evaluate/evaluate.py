@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from rnnspec.evaluate.metrics import (
 )
 from rnnspec.objective.objective import Answered, Objective, forecast, states_before
 from rnnspec.objective.settings import LossSettings
-from rnnspec.plan.nodes import ForecastOutput, Output, Search, TextOutput
+from rnnspec.plan.nodes import ForecastOutput, Greedy, Output, Search, TextOutput
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
@@ -169,7 +169,7 @@ class Measures:
 
 def as_greedy(search: Search) -> Search:
     """The quick search that stands in for another while training."""
-    return replace(Search(limit=search.limit, factor=search.factor), min_steps=search.min_steps)
+    return Greedy(search.limit, search.factor, search.min_steps)
 
 
 @torch.inference_mode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from rnnspec.evaluate.examples import Drawn
 from rnnspec.evaluate.examples_rows import joined
 from rnnspec.evaluate.examples_texts import best
 from rnnspec.plan.generate import generation
-from rnnspec.plan.nodes import ClassOutput, Plan, Search, TokensInput
+from rnnspec.plan.nodes import ClassOutput, Greedy, Plan, Sample, TokensInput
 from rnnspec.report.model import Generated, Generation, Section
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.search import Texts
@@ -27,8 +28,8 @@ PROMPT = {"chars": 30, "words": 6, "tokens": 6}
 WRITTEN = {"chars": 250, "words": 60, "tokens": 60}
 """Most tokens written."""
 STRATEGIES = (
-    ("greedy", Search("greedy")),
-    ("drawn at temperature 0.8", Search("sample", temperature=0.8)),
+    ("greedy", Greedy()),
+    ("drawn at temperature 0.8", Sample(temperature=0.8)),
 )
 
 
@@ -57,7 +58,7 @@ class NextExamples:
         found = []
         for how, search in STRATEGIES:
             try:
-                plan = generation(self.model.plan, _limited(search, limit))
+                plan = generation(self.model.plan, replace(search, limit=limit))
             except RnnspecError:  # it reads more than can be put together from what it wrote
                 return ()
             model = self._writer(plan)
@@ -98,7 +99,3 @@ class NextExamples:
         after = joined(kind, [self.names[n] for n in best(texts)[0]])
         gap = "" if kind == "chars" or not after else " "
         return Generation(before + gap, after, how)
-
-
-def _limited(search: Search, limit: int) -> Search:
-    return Search(search.strategy, limit=limit, temperature=search.temperature)

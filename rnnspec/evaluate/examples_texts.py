@@ -17,7 +17,7 @@ from rnnspec.evaluate.metrics.corpus import CorpusScores
 from rnnspec.evaluate.metrics.texts import same, true_numbers
 from rnnspec.plan.copies import copied_column, named
 from rnnspec.plan.names import END
-from rnnspec.plan.nodes import TextOutput
+from rnnspec.plan.nodes import Greedy, TextOutput
 from rnnspec.report.model import (
     Attention,
     AttentionMap,
@@ -49,7 +49,7 @@ class TextExamples:
         self.node, self.column, self.names, self.rows = node, node.column, names, rows
         self.model, self.copied = model, copied_column(model.plan, node)
         self.corpus = CorpusScores(node.kind)
-        plain = node.search.strategy == "greedy"
+        plain = isinstance(node.search, Greedy)
         self.greedy = None if plain else (TextMetrics(), CorpusScores(node.kind))
         self.sure: Kept[Asked] = Kept(SPARE * WRONG)
         self.wrong: Drawn[Asked] = Drawn(SPARE * WRONG)

@@ -12,7 +12,7 @@ from rnnspec.builds.folder import Trained
 from rnnspec.errors import ExportError, RnnspecError, SpecError
 from rnnspec.plan import Facts, Plan, TextFacts, resolve
 from rnnspec.plan.generate import generation
-from rnnspec.plan.nodes import Search, TextOutput
+from rnnspec.plan.nodes import GREEDY, TextOutput
 from rnnspec.plan.resolve_decoder import search_of
 from rnnspec.source.emit import to_yaml
 from rnnspec.source.text import Source
@@ -73,7 +73,7 @@ def as_yaml(strategy: str) -> str:
 def _can_write(plan: Plan) -> bool:
     """Whether the plan is a language model that can write on from a prompt."""
     try:
-        generation(plan, Search())
+        generation(plan, GREEDY)
     except RnnspecError:
         return False
     return True
@@ -82,7 +82,7 @@ def _can_write(plan: Plan) -> bool:
 def _writer(trained: Trained, strategy: str, steps: int) -> Plan:
     if steps < 1:
         raise ExportError(f"--generate {steps}: expected a number of tokens, 1 or more")
-    column = generation(trained.plan, Search()).outputs[0].column  # refuses what cannot write
+    column = generation(trained.plan, GREEDY).outputs[0].column  # refuses what cannot write
     settings = _with_strategy(to_yaml(dict(_WRITER)), strategy or "greedy").decoder
     assert settings is not None
     search = search_of(settings, _texts(trained.facts, column), column)

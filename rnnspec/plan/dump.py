@@ -7,11 +7,15 @@ from dataclasses import fields
 from rnnspec.cells import Cell
 from rnnspec.cells.initializers import Initializer
 from rnnspec.plan.nodes import (
+    Beam,
+    Constraints,
     Decoder,
     FromData,
+    Greedy,
     Node,
     Plan,
     Recurrent,
+    Sample,
     Search,
     shapes,
     weights,
@@ -69,7 +73,7 @@ def _setting(name: str, value: object) -> str:
             return value
         case "given", tuple():
             return ", ".join(each or "0" for each in value)
-        case _, Search():
+        case _, Greedy() | Sample() | Beam():
             return _search(value)
         case "numbers", tuple():
             return f"{len(value)} numbers"
@@ -80,10 +84,12 @@ def _setting(name: str, value: object) -> str:
 
 def _search(search: Search) -> str:
     """`beam(limit=30, width=4)`, without settings that are off."""
-    chosen = {field.name: getattr(search, field.name) for field in fields(search)}
-    default = Search()
-    told = (f"{k}={v!r}" for k, v in chosen.items() if k == "limit" or v != getattr(default, k))
-    return f"{search.strategy}({', '.join(each for each in told if 'strategy' not in each)})"
+    shared = {field.name for field in fields(Constraints)}
+    own = [field for field in fields(search) if field.name not in shared]
+    lengths, rules = fields(Constraints)[:3], fields(Constraints)[3:]
+    values = ((field, getattr(search, field.name)) for field in (*lengths, *own, *rules))
+    parts = (f"{f.name}={v!r}" for f, v in values if f.name == "limit" or v != f.default)
+    return f"{search.strategy}({', '.join(parts)})"
 
 
 def _starts(node: Recurrent) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnnspec.plan.facts import UNKNOWN_ID, ClassFacts, ColumnFacts, Facts, TextFacts
 from rnnspec.plan.kinds import INPUT_TRAITS, OUTPUT_TRAITS
-from rnnspec.plan.nodes import Input, Output, Plan, TextOutput, TokensInput
+from rnnspec.plan.nodes import Input, Output, Plan, Sample, TextOutput, TokensInput
 
 END, UNKNOWN = "<end>", "<unknown>"
 """Names of the first two numbers of a vocabulary where a token of it has to be named."""
@@ -47,7 +47,7 @@ def answer_name(plan: Plan, node: Output) -> str:
 
 def draws(node: Output) -> bool:
     """Whether an answer is drawn, from the row's own seed."""
-    return isinstance(node, TextOutput) and node.search.strategy == "sample"
+    return isinstance(node, TextOutput) and isinstance(node.search, Sample)
 
 
 def output_names(plan: Plan, node: Output, ids: bool, attention: bool = False) -> tuple[str, ...]:

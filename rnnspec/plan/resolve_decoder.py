@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
-from typing import cast
+from typing import assert_never, cast
 
 from rnnspec import spec as language
 from rnnspec.cells import Cell
@@ -15,6 +15,7 @@ from rnnspec.plan.nodes import (
     ATTENTIONS,
     Attend,
     AttentionKind,
+    Beam,
     CopiesInput,
     CopyMix,
     Decoder,
@@ -22,11 +23,13 @@ from rnnspec.plan.nodes import (
     Dense,
     Embed,
     FinalState,
+    Greedy,
     InitialState,
     Node,
     Previous,
     PreviousNumber,
     Recurrent,
+    Sample,
     Scores,
     Search,
     TextOutput,
@@ -36,7 +39,7 @@ from rnnspec.plan.resolve_inputs import Sources
 from rnnspec.plan.resolve_outputs import forecast_output
 from rnnspec.spec import decoder as kinds
 from rnnspec.spec.encoder import DEFAULT_EMBED
-from rnnspec.spec.search import BeamSearch, SampleSearch, TimesInput
+from rnnspec.spec.search import BeamSearch, GreedySearch, SampleSearch, Strategy, TimesInput
 from rnnspec.spec.widths import sized
 
 
@@ -291,27 +294,35 @@ def search_of(
     elif isinstance(limit, str):
         usual = ceil(known.mean_length + 4 * known.length_deviation)
         limit = max(known.longest, usual) + 1
-    beam = chosen if isinstance(chosen, BeamSearch) else None
-    sample = chosen if isinstance(chosen, SampleSearch) else None
-    return Search(
-        strategy=chosen.name,  # type: ignore[arg-type]  # the options have these names
+    return replace(
+        _strategy(chosen),
         limit=limit,
         factor=factor,
         min_steps=settings.min_steps,
-        width=beam.width if beam else 1,
-        n_best=beam.n_best if beam else 1,
-        length_norm=beam.length_norm if beam else "none",
-        alpha=beam.length_penalty if beam and beam.length_norm == "gnmt" else 0.0,
-        coverage_penalty=beam.coverage_penalty if beam else 0.0,
-        stop=beam.stop if beam else "best",
-        temperature=sample.temperature if sample else 1.0,
-        top_k=sample.top_k if sample else 0,
-        top_p=sample.top_p if sample else 1.0,
         repetition_penalty=chosen.repetition_penalty,
         no_repeat=chosen.no_repeat,
         prefix=_numbers(chosen.prefix, known.vocabulary, column, "prefix"),
         banned=_banned(chosen.banned, known.vocabulary, column, copies),
     )
+
+
+def _strategy(chosen: Strategy) -> Search:
+    match chosen:
+        case GreedySearch():
+            return Greedy()
+        case SampleSearch():
+            return Sample(temperature=chosen.temperature, top_k=chosen.top_k, top_p=chosen.top_p)
+        case BeamSearch():
+            return Beam(
+                width=chosen.width,
+                n_best=chosen.n_best,
+                length_norm=chosen.length_norm,
+                alpha=chosen.length_penalty if chosen.length_norm == "gnmt" else 0.0,
+                coverage_penalty=chosen.coverage_penalty,
+                stop=chosen.stop,
+            )
+        case _:
+            assert_never(chosen)
 
 
 def _banned(

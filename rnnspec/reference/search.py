@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
-from rnnspec.plan.nodes import Search
+from rnnspec.plan.nodes import Beam, Greedy, Sample, Search
 from rnnspec.plan.sampling_rng import uniform
 from rnnspec.reference.functions import Array, log_softmax
 
@@ -74,13 +74,16 @@ def most_steps(search: Search, length: int) -> int:
 
 def find(task: Task) -> list[Hypothesis]:
     """The `n_best` answers, the best first."""
-    match task.search.strategy:
-        case "beam":
-            found = beam(task)
-        case "greedy":
+    search = task.search
+    match search:
+        case Beam():
+            found = beam(task, search)
+        case Greedy():
             found = [_follow(task, lambda _, chances: int(np.argmax(chances)))]
-        case "sample":
-            found = [_follow(task, lambda number, chances: _draw(task, number, chances))]
+        case Sample():
+            found = [_follow(task, lambda number, chances: _draw(task, search, number, chances))]
+        case _:
+            assert_never(search)
     lacking = replace(task.start(), score=NEVER)
     return found + [lacking] * (task.search.n_best - len(found))
 
@@ -103,9 +106,8 @@ def _follow(task: Task, choose: Callable[[int, Array], int]) -> Hypothesis:
     return so_far
 
 
-def _draw(task: Task, number: int, chances: Array) -> int:
+def _draw(task: Task, search: Sample, number: int, chances: Array) -> int:
     """The token of step `number` drawn with the row's seed."""
-    search = task.search
     sharp = np.exp((chances - chances.max()) / search.temperature)
     order = np.argsort(-sharp, kind="stable")[: search.top_k or None]
     mass = np.cumsum(sharp[order])
@@ -150,9 +152,9 @@ def _repeats(task: Task, so_far: Hypothesis, token: int) -> bool:
     return (*before[len(before) - length + 1 :], token) in runs
 
 
-def beam(task: Task) -> list[Hypothesis]:
+def beam(task: Task, search: Beam) -> list[Hypothesis]:
     """The `n_best` best answers, fewer where there are no more."""
-    width, n_best = task.search.width, task.search.n_best
+    width, n_best = search.width, search.n_best
     live, finished = [task.start()], list[Hypothesis]()
     for _ in range(task.limit):
         following = [each for one in live for each in _continued(task, one)]
@@ -161,7 +163,7 @@ def beam(task: Task) -> list[Hypothesis]:
         ending = [each for each in following if each.ended and each.score >= bar]
         finished = sorted([*finished, *ending], key=lambda e: -value(task, e))[:width]
         live = going
-        if not live or _settled(task, live, finished, ending):
+        if not live or _settled(task, search, live, finished, ending):
             break
     unfinished = sorted(live, key=lambda e: -value(task, e))
     return [*finished, *unfinished][:n_best]
@@ -175,17 +177,21 @@ def _continued(task: Task, so_far: Hypothesis) -> Iterator[Hypothesis]:
 
 
 def _settled(
-    task: Task, live: list[Hypothesis], finished: list[Hypothesis], ending: list[Hypothesis]
+    task: Task,
+    search: Beam,
+    live: list[Hypothesis],
+    finished: list[Hypothesis],
+    ending: list[Hypothesis],
 ) -> bool:
     """Whether the rule of `stop` ends the search."""
-    n_best, stop, width = task.search.n_best, task.search.stop, task.search.width
+    n_best, stop, width = search.n_best, search.stop, search.width
     if len(finished) >= width and (width == 1 or stop in ("full", "first")):
         return True
     if stop == "first":
         return any(one.score >= live[0].score for one in ending)
     if stop in ("best", "bound") and len(finished) >= n_best:
         steps = task.limit if stop == "bound" else live[0].steps
-        best = max(one.score for one in live) / _norm(task.search, steps)
+        best = max(one.score for one in live) / _norm(search, steps)
         return best <= value(task, finished[n_best - 1])
     return False
 
@@ -193,6 +199,8 @@ def _settled(
 def value(task: Task, one: Hypothesis) -> float:
     """What hypotheses are compared by."""
     search = task.search
+    if not isinstance(search, Beam):
+        return one.score
     found = one.score / _norm(search, one.steps)
     if search.coverage_penalty and one.weights:
         covered = np.clip(np.sum(one.weights, axis=0), LEAST_COVERED, 1.0)
@@ -200,7 +208,7 @@ def value(task: Task, one: Hypothesis) -> float:
     return found
 
 
-def _norm(search: Search, steps: int) -> float:
+def _norm(search: Beam, steps: int) -> float:
     match search.length_norm:
         case "none":
             return 1.0

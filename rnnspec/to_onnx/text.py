@@ -5,7 +5,7 @@ from __future__ import annotations
 from rnnspec.plan.copies import copied_column
 from rnnspec.plan.facts import END_ID, TextFacts
 from rnnspec.plan.names import SEED, UNKNOWN, answer_name
-from rnnspec.plan.nodes import Attend, Decoder, TextOutput, TokensInput
+from rnnspec.plan.nodes import Attend, Beam, Decoder, Sample, TextOutput, TokensInput
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copies import Entries
 from rnnspec.to_onnx.emitter import FLOAT, INT64, STRING, Extent
@@ -56,18 +56,18 @@ def _output(low: Lowering, value: str, name: str, kind: int, shape: list[Extent]
 
 def _search(low: Lowering, node: TextOutput, decoder: Decoder) -> Found:
     search = node.search
-    wide = search.strategy == "beam" and search.width > 1
-    rows = rows_of(low, decoder, search.width if wide else 1)
-    told = low.attention or bool(wide and search.coverage_penalty)
+    wide = search if isinstance(search, Beam) and search.width > 1 else None
+    rows = rows_of(low, decoder, wide.width if wide else 1)
+    told = low.attention or bool(wide and wide.coverage_penalty)
     body = Body(low, decoder, rows, told)
     begun = begin(low, node, decoder, body, rows)
     limits, entries = limits_of(low, node.name, search), Entries(low, node)
     if wide:
-        return beam.search(low, node, body, rows, begun, limits, entries)
-    if search.strategy == "sample":
+        return beam.search(low, node, wide, body, rows, begun, limits, entries)
+    if isinstance(search, Sample):
         doc = "the seed of each row's draws, any number"
         seed = low.emit.input(SEED, INT64, [BATCH], doc, reserved=True)
-        take = sample.drawn(low, node, seed, entries)
+        take = sample.drawn(low, node.name, search, seed, entries)
     else:
         take = greedy.most_probable(low, node)
     return greedy.search(low, node, body, rows, begun, limits, entries, take)

@@ -9,6 +9,7 @@ from rnnspec.plan.diagram.boxes import Box, Diagram, Flow, Kind
 from rnnspec.plan.nodes import (
     ATTENTIONS,
     Attend,
+    Beam,
     CategoryInput,
     CharactersInput,
     ClassOutput,
@@ -142,7 +143,7 @@ WORDS: Mapping[type[Node], Callable[[Any], Words]] = {
 
 
 def _searched(search: Search) -> str:
-    return f"beam of {search.width}" if search.strategy == "beam" else search.strategy
+    return f"beam of {search.width}" if isinstance(search, Beam) else search.strategy
 
 
 def diagram(plan: Plan) -> Diagram:

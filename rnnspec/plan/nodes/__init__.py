@@ -66,7 +66,16 @@ from rnnspec.plan.nodes.recurrent import (
     MergeKind,
     Recurrent,
 )
-from rnnspec.plan.nodes.search import GREEDY, LengthNorm, Search, Stop, Strategy
+from rnnspec.plan.nodes.search import (
+    GREEDY,
+    Beam,
+    Constraints,
+    Greedy,
+    LengthNorm,
+    Sample,
+    Search,
+    Stop,
+)
 
 NODE_TYPES: tuple[type[Node], ...] = tuple(
     value

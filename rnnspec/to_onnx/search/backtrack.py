@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnspec.plan.facts import END_ID
-from rnnspec.plan.nodes import TextOutput
+from rnnspec.plan.nodes import Beam, TextOutput
 from rnnspec.to_onnx.attention import MEMORY
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Attributes, Emitter
 from rnnspec.to_onnx.lowering import BATCH, Lowering
@@ -92,7 +92,9 @@ def _picked(
     low: Lowering, node: TextOutput, scores: str, penalties: str, steps: str, name: str
 ) -> Picked:
     """The best by value; ties go to the earlier step, then to the lower hypothesis."""
-    emit, width = low.emit, node.search.width
+    search = node.search
+    assert isinstance(search, Beam)
+    emit, width = low.emit, search.width
     one = emit.op("Add", [steps, emit.integer(1)], f"{name}.ordinal")
     column = emit.op("Unsqueeze", [one, emit.integers(1, 2)], f"{name}.count")
     values = normed(emit, node, scores, column, f"{name}.normed")
@@ -150,7 +152,9 @@ def _followed(
     """From each answer's last step back to its first: tokens `[U, B, n]`, and the weights
     `[U, B, T]` of the best answer, "" if they were not told."""
     emit, name = low.emit, f"{node.name}.back"
-    body, count, width = emit.body(), node.search.n_best, node.search.width
+    search = node.search
+    assert isinstance(search, Beam)
+    body, count, width = emit.body(), search.n_best, search.width
     at = body.input(f"{name}.at", INT64, [BATCH, count])
     step = body.input(f"{name}.step", INT64, [])
     tokens = body.input(f"{name}.tokens", INT64, [BATCH, width])

@@ -13,7 +13,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from rnnspec.plan.nodes import TextOutput
+from rnnspec.plan.nodes import Beam, TextOutput
 from rnnspec.to_onnx.attention import MEMORY, State
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copies import Entries
@@ -43,6 +43,7 @@ class Candidates:
 def search(
     low: Lowering,
     node: TextOutput,
+    beam: Beam,
     body: Body,
     rows: Rows,
     begun: Begun,
@@ -50,9 +51,9 @@ def search(
     entries: Entries,
 ) -> Found:
     """The `n_best` answers to each row."""
-    name, width = node.name, node.search.width
+    name, width = node.name, beam.width
     choice = Choice(low, node, rows, entries, begun.prompt)
-    coverage = Coverage(low, node, rows) if node.search.coverage_penalty else None
+    coverage = Coverage(low, node, rows) if beam.coverage_penalty else None
     own = [
         State(f"{name}.previous", begun.previous, (), INT64),
         State(f"{name}.live", _first(low, name, rows), (1,)),
@@ -160,6 +161,7 @@ def _candidates(
 def _kept(node: TextOutput) -> int:
     """How many values of finished hypotheses the end of a row depends on."""
     search = node.search
+    assert isinstance(search, Beam)
     return search.width if search.stop in ("full", "first") else search.n_best
 
 
@@ -185,6 +187,7 @@ def _ended(
 ) -> str:
     """Bool `[B, 1]`: whether a row ends with this step, of which there are `count` by now."""
     name, search = node.name, node.search
+    assert isinstance(search, Beam)
     one = emit.integers(1)
 
     def column(value: str, place: int, what: str) -> str:

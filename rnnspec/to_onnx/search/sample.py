@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnspec.plan.nodes import TextOutput
+from rnnspec.plan.nodes import Sample
 from rnnspec.plan.sampling_rng import BITS, GOLDEN, P, Q
 from rnnspec.to_onnx.copies import Entries
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter
@@ -11,10 +11,10 @@ from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.search.greedy import Take
 
 
-def drawn(low: Lowering, node: TextOutput, seed: str, entries: Entries) -> Take:
+def drawn(low: Lowering, name: str, search: Sample, seed: str, entries: Entries) -> Take:
     """The first token, in falling order of probability, whose cumulative probability is above the
     draw times the mass of those that are kept. `seed` int64 `[B]`."""
-    search, name = node.search, f"{node.name}.draw"
+    name = f"{name}.draw"
     keys = _keys(low.emit, seed, name)
     count = entries.extent(search.top_k)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnspec.plan.nodes import Attend, Decoder, TextOutput
+from rnnspec.plan.nodes import Attend, Beam, Decoder, TextOutput
 from rnnspec.to_onnx.attention import MEMORY, State
 from rnnspec.to_onnx.emitter import FLOAT, Emitter
 from rnnspec.to_onnx.lowering import Lowering
@@ -15,6 +15,7 @@ LEAST_COVERED = 1e-6
 def normed(emit: Emitter, node: TextOutput, scores: str, count: str, name: str) -> str:
     """Log-probabilities divided for `count` steps, int64, whose shape goes into theirs."""
     search = node.search
+    assert isinstance(search, Beam)
     if search.length_norm == "none" or (search.length_norm == "gnmt" and not search.alpha):
         return scores
     exact = emit.op("Cast", [count], f"{name}.count", {"to": FLOAT})
@@ -51,6 +52,8 @@ class Coverage:
             "Mul", [emit.op("Log", [share], f"{name}.logs"), rows.each(self._own)], f"{name}.own"
         )
         total = emit.op("ReduceSum", [logs, emit.integers(1)], f"{name}.total", {"keepdims": 0})
-        factor = emit.number(self._node.search.coverage_penalty)
+        search = self._node.search
+        assert isinstance(search, Beam)
+        factor = emit.number(search.coverage_penalty)
         scaled = emit.op("Mul", [total, factor], f"{name}.scaled")
         return rows.by_beam(emit, scaled, name)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rnnspec.plan.facts import END_ID
-from rnnspec.plan.nodes import Strategy, TextOutput
+from rnnspec.plan.nodes import Beam, Greedy, Sample, Search, TextOutput
 from rnnspec.to_torch.decoder import Body
 from rnnspec.to_torch.decoder_stages import Reads
 from rnnspec.to_torch.search.beam import beam
@@ -21,10 +21,10 @@ from rnnspec.to_torch.steps import Steps
 
 __all__ = ["STRATEGIES", "Texts", "search"]
 
-STRATEGIES: dict[Strategy, Callable[[Task], Texts]] = {
-    "greedy": greedy,
-    "beam": beam,
-    "sample": sample,
+STRATEGIES: dict[type[Search], Callable[[Task], Texts]] = {
+    Greedy: greedy,
+    Beam: beam,
+    Sample: sample,
 }
 
 
@@ -57,7 +57,7 @@ def search(
     if numbers is None:
         numbers = limits.new_zeros((reads.rows, 0))
     task = Task(body, reads, states, previous, rules, limits, numbers, seeds)
-    return STRATEGIES[out.search.strategy](task)
+    return STRATEGIES[type(out.search)](task)
 
 
 def begun(numbers: Tensor, lengths: Tensor, whole: bool) -> tuple[Tensor, Tensor]:

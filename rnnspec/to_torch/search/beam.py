@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rnnspec.plan.facts import END_ID
-from rnnspec.plan.nodes import Search
+from rnnspec.plan.nodes import Beam
 from rnnspec.to_torch.decoder import States
 from rnnspec.to_torch.search.task import Task
 from rnnspec.to_torch.search.texts import Texts
@@ -67,6 +67,7 @@ class Trace:
 def beam(task: Task) -> Texts:
     """The `n_best` best answers of each row."""
     search, rules, rows = task.rules.search, task.rules, task.rows
+    assert isinstance(search, Beam)
     width = search.width
     reads = task.reads.in_beams(width)
     states: States = {k: v.repeat_interleave(width, dim=0) for k, v in task.states.items()}
@@ -132,7 +133,7 @@ def top(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return found[:, :count], places[:, :count]
 
 
-def norm(search: Search, steps: Tensor | int) -> Tensor | float:
+def norm(search: Beam, steps: Tensor | int) -> Tensor | float:
     """What a log-probability is divided by after so many steps."""
     match search.length_norm:
         case "none":
@@ -143,9 +144,7 @@ def norm(search: Search, steps: Tensor | int) -> Tensor | float:
             return ((5 + steps) / 6) ** search.alpha
 
 
-def values(
-    search: Search, scores: Tensor, steps: int, covered: Tensor | None, task: Task
-) -> Tensor:
+def values(search: Beam, scores: Tensor, steps: int, covered: Tensor | None, task: Task) -> Tensor:
     """What hypotheses `[B, K]` of as many steps are compared by; `covered` `[B, K, T]` are the
     sums of their weights."""
     found = scores / norm(search, steps)
@@ -159,6 +158,7 @@ def values(
 def over(task: Task, finished: Ends, live: Tensor, new: Ends, step: int) -> Tensor:
     """Which rows end after this step, `[B]`."""
     search = task.rules.search
+    assert isinstance(search, Beam)
     best, count = live[:, 0], finished.count
     ends = (best == NEVER) | (step >= task.limits)
     if search.width == 1 or search.stop in ("full", "first"):
@@ -177,7 +177,9 @@ def over(task: Task, finished: Ends, live: Tensor, new: Ends, step: int) -> Tens
 def answered(task: Task, finished: Ends, stopped: Ends, traces: list[Trace]) -> Texts:
     """The best finished hypotheses of each row and, where they are fewer than wanted, those that
     stopped unfinished; read back step by step."""
-    wanted, width = task.rules.search.n_best, task.rules.search.width
+    search = task.rules.search
+    assert isinstance(search, Beam)
+    wanted, width = search.n_best, search.width
     both = finished.then(stopped.best(width))
     places = torch.arange(wanted, device=task.limits.device).expand(task.rows, -1)
     count = finished.count[:, None]

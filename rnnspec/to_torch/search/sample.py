@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rnnspec.plan.nodes import Search
+from rnnspec.plan.nodes import Sample
 from rnnspec.plan.sampling_rng import BITS, bits, keys
 from rnnspec.to_torch.search.path import follow
 from rnnspec.to_torch.search.task import Task
@@ -15,6 +15,7 @@ from rnnspec.to_torch.search.texts import Texts
 def sample(task: Task) -> Texts:
     """One draw a step, in double precision, as cumulative sums are compared."""
     search, of_seeds = task.rules.search, keys(task.seeds)
+    assert isinstance(search, Sample)
 
     def choose(step: int, chances: Tensor) -> Tensor:
         if step < len(search.prefix):
@@ -24,7 +25,7 @@ def sample(task: Task) -> Texts:
     return follow(task, choose)
 
 
-def drawn(search: Search, chances: Tensor, u: Tensor) -> Tensor:
+def drawn(search: Sample, chances: Tensor, u: Tensor) -> Tensor:
     """The numbers `[B]` that `u` `[B]` draws by log-probabilities `[B, size]`."""
     sharp = ((chances - chances.amax(-1, keepdim=True)) / search.temperature).exp()
     falling, order = sharp.sort(dim=-1, descending=True, stable=True)
