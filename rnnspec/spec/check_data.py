@@ -150,7 +150,7 @@ def steps_have_times(spec: Spec) -> Iterator[Finding]:
                 yield no_effect((*SERIES, key), why, "add 'time: …', or remove it")
         return
     if series.fill != "error" and series.every is None:
-        message = "missing steps are known where it is known what a step is"
+        message = "steps can be missing only where it is known what a step is"
         yield Finding((*SERIES, "fill"), message, "add 'every: day', or what a step is", key=True)
     numbers = series.every is not None and not every_of(series.every).is_time
     if series.zone is not None and numbers:
@@ -187,7 +187,7 @@ def steps_of_series_are_answered_in_turn(spec: Spec) -> Iterator[Finding]:
             yield no_effect((*path, "known"), "without an output 'as: forecast'")
     for path, output in spec.data.located_outputs:
         if isinstance(output, KeysOutput):
-            message = "keys are answered of rows that hold lists, and a row here is one step"
+            message = "keys are answered for rows that hold lists, and a row here is one step"
             hint = "use tags, frames or next, or read frames from JSONL"
             yield Finding((*path, "as"), message, hint)
 
@@ -198,7 +198,7 @@ def seasons_are_of_numbers(spec: Spec) -> Iterator[Finding]:
         if isinstance(output, NextOutput) and output.season != 1:
             source = spec.data.input_of(output)
             if source is not None and not isinstance(source, FramesInput | SeriesInput):
-                why = f"with 'as: {source.as_}', of which no number is forecast"
+                why = f"with 'as: {source.as_}', for which no number is forecast"
                 yield no_effect((*path, "season"), why)
 
 

@@ -52,7 +52,7 @@ def attention_has_steps(spec: Spec) -> Iterator[Finding]:
         yield Finding(path, message, f"use {chosen.kernel + 1}, which has a middle")
     if isinstance(chosen, MultiHeadAttention) and (chosen.units or 0) % chosen.heads:
         path = ("decoder", "attention", "multi_head", "units")
-        message = f"{chosen.units} units cannot be shared by {chosen.heads} heads alike"
+        message = f"{chosen.units} units cannot be divided equally among {chosen.heads} heads"
         yield Finding(path, message, f"use a multiple of {chosen.heads}")
 
 
@@ -79,7 +79,7 @@ def copies_come_from_tokens(spec: Spec) -> Iterator[Finding]:
     columns = [each.column for each in spec.data.sequences if each.as_ in kinds_copied]
     if column not in columns:
         of = " or ".join(kinds_copied)
-        message = f"no input of {of} is called {column!r}, which could stand in the answer"
+        message = f"there is no input of {of} called {column!r} to copy from"
         hint = f"name one of {', '.join(columns)}" if columns else "remove it"
         yield Finding(("decoder", "copy"), message, hint)
 
@@ -101,7 +101,7 @@ def decoders_see_the_input(spec: Spec) -> Iterator[Finding]:
     attends = not isinstance(decoder.attention, NoAttention)
     beside = any(each.join != "state" for each in spec.data.statics)
     if not attends and (spec.cardinality == "N:M" or not beside):
-        message = f"{decoder.start_from.name} leaves the decoder without a sight of its input"
+        message = f"{decoder.start_from.name} gives the decoder no access to its input"
         hint = "add 'attention: additive', or start from encoder or dense"
         if spec.cardinality == "1:N":
             hint = "start from dense, or write 'join: steps' at an input"
@@ -129,7 +129,7 @@ def limits_leave_room(spec: Spec) -> Iterator[Finding]:
     if decoder is None or not isinstance(decoder.max_steps, int):
         return
     if decoder.min_steps >= decoder.max_steps:
-        message = f"at least {decoder.min_steps} tokens, of {decoder.max_steps} at most"
+        message = f"at least {decoder.min_steps} tokens, but {decoder.max_steps} at most"
         hint = "set it lower, or decoder.max_steps higher"
         yield Finding(("decoder", "min_steps"), message, hint)
 

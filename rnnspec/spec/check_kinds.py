@@ -164,7 +164,7 @@ def is_pooled(spec: Spec) -> bool:
 def heads_have_answers(spec: Spec) -> Iterator[Finding]:
     """A pooling makes one vector of a sequence, a head answers without a decoder."""
     if not isinstance(spec.pooling, LastPooling) and not is_pooled(spec):
-        why = f"with {spec.cardinality}, which makes no one vector of all steps"
+        why = f"with {spec.cardinality}, which makes no single vector of all steps"
         yield no_effect(("pooling",), why)
     if spec.head != Head() and spec.decoder is not None:
         hint = "remove it; see decoder.hidden and decoder.dropout"

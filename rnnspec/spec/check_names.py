@@ -50,7 +50,7 @@ def names_of_the_file_differ(spec: Spec) -> Iterator[Finding]:
         if name in seen and seen[name] != path:
             other = ".".join(map(str, seen[name][:-1]))
             message = f"the exported file would have two inputs or outputs called {name!r}"
-            hint = f"rename this column in the data and here, or that of {other}"
+            hint = f"rename this column in the data and here, or the column of {other}"
             yield Finding(path, message, hint)
         seen.setdefault(name, path)
 

@@ -60,7 +60,7 @@ def monitor_can_measure(spec: Spec) -> Iterator[Finding]:
     if metric is None:
         return
     if stopping is not None and stopping.metric not in (None, metric):
-        message = f"train.early_stopping names {stopping.metric!r}, by which weights are kept too"
+        message = f"train.early_stopping names {stopping.metric!r}, which also chooses the weights"
         yield Finding(path, message, "name the metric in one of the two places", key=True)
     if spec.data.valid is None and metric != TRAIN_LOSS:
         message = f"{metric!r} needs validation rows, and data.valid is null"
@@ -111,7 +111,7 @@ def one_average(spec: Spec) -> Iterator[Finding]:
 def averaged_epochs_come(spec: Spec) -> Iterator[Finding]:
     many, epochs = spec.train.average_last, spec.train.epochs
     if many is not None and many > epochs:
-        message = f"a mean over {many} epochs, of {epochs} in all"
+        message = f"a mean over {many} epochs, but there are only {epochs}"
         yield Finding(("train", "average_last"), message, f"set it to {epochs} at most")
 
 
@@ -120,7 +120,7 @@ def smoothing_has_classes(spec: Spec) -> Iterator[Finding]:
     if spec.train.label_smoothing and not answers_classes(spec):
         yield no_effect(path, "where no class is answered")
     elif spec.train.label_smoothing and spec.decoder and spec.decoder.copy_from is not None:
-        why = "with decoder.copy, where not every token can be answered to a row"
+        why = "with decoder.copy, where not every token can be answered for a row"
         yield no_effect(path, why)
 
 

@@ -28,8 +28,8 @@ def tied_scores_are_as_wide_as_vectors(spec: Spec) -> Iterator[Finding]:
     width, embed = scored_width(spec, decoder), decoder.embed or DEFAULT_EMBED
     if width and width != embed:
         message = (
-            f"the scores are made of {width} numbers and the learned vectors are {embed} wide,"
-            " and they are to be one matrix"
+            f"the input of the scores is {width} wide and the learned vectors are {embed} wide,"
+            " but they share one matrix"
         )
         hint = f"write 'decoder.embed: {width}', or 'decoder.hidden: {embed}'"
         yield Finding(("decoder", "tied"), message, hint)
@@ -54,11 +54,13 @@ def attention_fits_the_widths(spec: Spec) -> Iterator[Finding]:
         return
     if query and query % chosen.heads:
         units = chosen.heads * max(1, round(query / chosen.heads))
-        message = f"{query} units, as wide as the query, cannot be shared by {chosen.heads} heads"
+        message = (
+            f"{query} units, the width of the query, cannot be divided among {chosen.heads} heads"
+        )
         hint = (
             f"write 'decoder.attention: {{multi_head: {{heads: {chosen.heads}, units: {units}}}}}'"
         )
-        yield Finding(path, f"{message} alike", hint)
+        yield Finding(path, f"{message} {chosen.heads} heads", hint)
 
 
 def first_states_are_as_wide(spec: Spec) -> Iterator[Finding]:
@@ -142,8 +144,8 @@ def what_is_fed_has_a_width(spec: Spec) -> Iterator[Finding]:
     decoder = spec.decoder
     if decoder is not None and fed_without_end(spec, decoder):
         message = (
-            "feeds the layers with their own output, and that of their cell is as wide as all that"
-            " they read"
+            "feeds the layers with their own output, and the output of their cell is as wide as"
+            " their input"
         )
         hint = "set decoder.hidden, whose output is then fed, or use another cell"
         yield Finding(("decoder", "input_feeding"), message, hint, key=True)
