@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from rnnspec.data import Batch, Dataset, Reading, encode, survey
-from rnnspec.data.readers import Format, read
+from rnnspec.data.readers import read
 from rnnspec.data.series import Part
+from rnnspec.data.split import validation_mask
 from rnnspec.errors import DataError
 from rnnspec.plan import Facts, resolve
 from rnnspec.spec import Spec
 from rnnspec.spec.check import findings
-from rnnspec.spec.files import Quoting
+from rnnspec.spec.files import Format, Quoting
 
 WORDS = {"column": "text", "as": "words"}
 CHARS = {"column": "text", "as": "chars"}
@@ -130,3 +131,8 @@ def trouble(spec: Spec, file: Path, other: Path | None = None, **how: Any) -> st
     with pytest.raises(DataError) as caught:
         encoded(spec, file, other, **how)
     return str(caught.value).replace(str(other or file), "FILE")
+
+
+def in_validation(row: int, share: float, seed: int = 0) -> bool:
+    """Whether row number `row` (from 0) belongs to validation, where no class is answered."""
+    return bool(validation_mask(row, 1, share, seed)[0])

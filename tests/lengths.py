@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.data.batches import Rows
+from rnnspec.data.batches import RowLengths, Rows
 
 
 class Given:
@@ -32,3 +32,13 @@ class Alike:
 
     def lengths(self, rows: Rows) -> NDArray[np.int64]:
         return rows * 7919 % 30 + 1
+
+
+def padded_share(data: RowLengths, batches: Iterable[Rows]) -> float:
+    """Share of the steps in the padded batches that are padding, from 0 to below 1."""
+    real = steps = 0
+    for rows in batches:
+        of_batch = data.lengths(rows)
+        real += int(of_batch.sum(dtype=np.int64))
+        steps += len(rows) * max(1, int(of_batch.max()))
+    return 1 - real / steps if steps else 0.0

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnspec.data import batches as module
-from rnnspec.data import epoch_batches, in_order_batches, padded_share
+from rnnspec.data import epoch_batches, in_order_batches
 from rnnspec.data.batches import Rows, batch_count, shuffled
-from tests.lengths import Alike, Given
+from tests.lengths import Alike, Given, padded_share
 
 LENGTHS = st.lists(st.integers(0, 50), max_size=120).map(Given)
 SIZES = st.integers(1, 20)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnspec.data import batches as module
-from rnnspec.data.batches import Budget, padded_share
-from tests.lengths import Alike, Given
+from rnnspec.data.batches import Budget
+from tests.lengths import Alike, Given, padded_share
 from tests.test_data_batches import EVERY, lists, shrink
 from tests.training import metrics_of, rows_data, settings_of, trained_in_pieces
 

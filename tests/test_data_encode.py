@@ -16,15 +16,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnspec.data import Dataset, Reading, cache, encode, in_validation, lines, survey
+from rnnspec.data import Dataset, Reading, cache, encode, lines, survey
 from rnnspec.data.decode import fold, words
 from rnnspec.data.encode import Part, encode_parts
-from rnnspec.data.readers import Format
 from rnnspec.errors import DataError
 from rnnspec.plan import TextFacts, resolve
 from rnnspec.plan.facts import PAD_ID, UNKNOWN_ID
 from rnnspec.spec import Spec
-from tests.data_rows import CHARS, CLASS, FRAMES, NUMBER, VECTOR, WORDS, spec_of, write_rows
+from rnnspec.spec.files import Format
+from tests.data_rows import (
+    CHARS,
+    CLASS,
+    FRAMES,
+    NUMBER,
+    VECTOR,
+    WORDS,
+    in_validation,
+    spec_of,
+    write_rows,
+)
 
 ROWS = [
     {"text": "b a a", "label": "x", "value": 1.5, "vector": [1, 2], "frames": [[1, 2]] * 3},
@@ -261,7 +271,7 @@ PROGRAM = """
 import os, signal, sys
 from pathlib import Path
 from rnnspec.data import cache
-from tests.data_rows import CLASS, WORDS, spec_of
+from tests.data_rows import CLASS, WORDS, spec_of, in_validation
 from tests.test_data_encode import encoded
 if sys.argv[2] == "killed":
     os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)

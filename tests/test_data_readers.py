@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from rnnspec.data import lines
 from rnnspec.data.plain import Documents
-from rnnspec.data.readers import format_of, read
+from rnnspec.data.readers import read
 from rnnspec.errors import DataError
+from rnnspec.spec.files import format_of
 from tests.data_rows import error_of, rows_of, write_rows
 
 FORMATS = ("jsonl", "csv", "tsv", "parquet")

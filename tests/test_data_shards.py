@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from rnnspec.data import Dataset, Reading, encode, survey
-from rnnspec.data.readers import BadRows, read
+from rnnspec.data.readers import read
+from rnnspec.data.rows import BadRows
 from rnnspec.data.series import Part
 from rnnspec.data.shards import FILE, Shards
 from rnnspec.errors import DataError

@@ -18,11 +18,11 @@ from rnnspec.data import Reading, lines, survey
 from rnnspec.data.encode import encode_parts
 from rnnspec.data.rows import Chunk
 from rnnspec.data.shards import FILE, Shards
-from rnnspec.data.split import Split, in_validation
+from rnnspec.data.split import Split
 from rnnspec.errors import DataError
 from rnnspec.plan import ClassFacts, resolve
 from rnnspec.spec import Spec
-from tests.data_rows import CLASS, NUMBER, WORDS, any_spec, write_rows
+from tests.data_rows import CLASS, NUMBER, WORDS, any_spec, in_validation, write_rows
 
 SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 1 / 3, 0.37, 0.5)
 

@@ -12,13 +12,23 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rnnspec.data import in_validation, lines, survey
+from rnnspec.data import lines, survey
 from rnnspec.data.decode import fold
 from rnnspec.data.split import splitmix64, validation_mask
 from rnnspec.data.statistics import CharCounts, LengthStatistics, Moments, WordCounts
 from rnnspec.errors import DataError
 from rnnspec.plan import ClassFacts, NumericFacts, TextFacts
-from tests.data_rows import CHARS, CLASS, FRAMES, NUMBER, VECTOR, WORDS, spec_of, write_rows
+from tests.data_rows import (
+    CHARS,
+    CLASS,
+    FRAMES,
+    NUMBER,
+    VECTOR,
+    WORDS,
+    in_validation,
+    spec_of,
+    write_rows,
+)
 
 ROWS = [
     {"text": "the cat  sat", "label": "x", "value": 1},

@@ -90,7 +90,8 @@ def quoting_of(model: Model, files: Shards, asked: Quoting | None) -> Quoting:
 
 def from_file(model: Model, files: Shards, quoting: Quoting) -> Iterator[Asked]:
     """The rows of data files, in order."""
-    from rnnspec.data.readers import BadRows, read
+    from rnnspec.data.readers import read
+    from rnnspec.data.rows import BadRows
 
     columns = [column.column for column in model.inputs]
     bad = BadRows(files, kept=True)

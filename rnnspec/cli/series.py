@@ -282,7 +282,8 @@ def _numbers(steps: Steps, column: str, places: range, missing: bool) -> list[fl
 
 
 def _read(model: Model, files: Shards, reading: SeriesReading, quoting: Quoting) -> Steps:
-    from rnnspec.data.readers import BadRows, read
+    from rnnspec.data.readers import read
+    from rnnspec.data.rows import BadRows
     from rnnspec.data.series import TableBuilder
 
     builder, bad = TableBuilder(reading), BadRows(files)

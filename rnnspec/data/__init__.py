@@ -8,13 +8,13 @@ few bytes each), never on the size of the files. Of a table of series the number
 bytes each.
 """
 
-from rnnspec.data.batches import epoch_batches, in_order_batches, padded_share
+from rnnspec.data.batches import epoch_batches, in_order_batches
 from rnnspec.data.dataset import Batch, Dataset
 from rnnspec.data.encode import encode
 from rnnspec.data.naive import Naive
-from rnnspec.data.readers import Chunk, Progress, read
+from rnnspec.data.readers import Progress, read
 from rnnspec.data.reading import Reading
-from rnnspec.data.split import in_validation
+from rnnspec.data.rows import Chunk
 from rnnspec.data.survey import survey
 
 __all__ = [
@@ -27,8 +27,6 @@ __all__ = [
     "encode",
     "epoch_batches",
     "in_order_batches",
-    "in_validation",
-    "padded_share",
     "read",
     "survey",
 ]

@@ -7,7 +7,7 @@ of a million rows and 60 MB of a hundred million, that of measuring 34 MB.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -138,16 +138,6 @@ def in_order_batches(data: RowLengths, batch: int) -> Iterator[Rows]:
         order = some[np.argsort(data.lengths(some), kind="stable")]
         for start in range(0, len(order), batch):
             yield order[start : start + batch]
-
-
-def padded_share(data: RowLengths, batches: Iterable[Rows]) -> float:
-    """Share of the steps in the padded batches that are padding, from 0 to below 1."""
-    real = steps = 0
-    for rows in batches:
-        of_batch = data.lengths(rows)
-        real += int(of_batch.sum(dtype=np.int64))
-        steps += len(rows) * max(1, int(of_batch.max()))
-    return 1 - real / steps if steps else 0.0
 
 
 POOL_STEPS = 50

@@ -49,9 +49,6 @@ class Stamps:
     def __len__(self) -> int:
         return len(self.shown)
 
-    def at(self, places: Numbers | slice) -> Stamps:
-        return replace(self, shown=self.shown[places], passed=self.passed[places])
-
     def showing(self, shown: Times) -> Stamps:
         """Other times that clock and calendar show: in a zone those of it, else as far from UTC as
         the last of these."""

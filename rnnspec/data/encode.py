@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +32,9 @@ from rnnspec.data.columns.numbers import values_ahead
 from rnnspec.data.dataset import Dataset, SeriesRows
 from rnnspec.data.lines import check_file
 from rnnspec.data.naive import Season, scales_before, scales_of
-from rnnspec.data.readers import BadRows, Chunk, Progress, telling
+from rnnspec.data.readers import Progress, telling
 from rnnspec.data.reading import Reading, SeriesReading
+from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.series import Part, TableBuilder, name_arrays, names_in, whole_series, windows
 from rnnspec.data.shards import Shards
 from rnnspec.data.split import Split
@@ -149,7 +150,7 @@ class _Job:
     def chunks(self, columns: list[str], bad: BadRows) -> Iterator[Chunk]:
         """The rows of all files; tells the progress."""
         told = telling(self.progress, f"encoding {self.shards.name}")
-        reading = self.reading.with_format(self.format)
+        reading = replace(self.reading, format=self.format)
         yield from reading.read(self.shards, columns, bad, told, self.share)
 
     def encoders(self, writer: Writer) -> list[tuple[str, ColumnEncoder]]:

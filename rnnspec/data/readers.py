@@ -14,19 +14,7 @@ from rnnspec.data.plain import Documents, read_plain
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.shards import FILE, Shards
 from rnnspec.errors import DataError
-from rnnspec.spec.files import Format, Quoting, format_of
-
-__all__ = [
-    "BadRows",
-    "Chunk",
-    "Documents",
-    "Format",
-    "Progress",
-    "format_of",
-    "notes_of",
-    "read",
-    "telling",
-]
+from rnnspec.spec.files import Format, Quoting
 
 Progress = Callable[[float, str], None]
 """Called now and then with the share that is done, 0 to 1, and what is being done."""

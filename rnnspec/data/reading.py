@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from rnnspec.data.readers import BadRows, Chunk, Documents, Format, read
+from rnnspec.data.plain import Documents
+from rnnspec.data.readers import read
+from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.shards import Shards
 from rnnspec.data.split import Split
 from rnnspec.spec import (
@@ -21,7 +23,7 @@ from rnnspec.spec import (
     TagsOutput,
     VectorInput,
 )
-from rnnspec.spec.files import Quoting
+from rnnspec.spec.files import Format, Quoting
 from rnnspec.spec.outputs import Scheme
 
 
@@ -136,9 +138,6 @@ class Reading:
         `rnnspec.data.readers.read`."""
         how = (self.documents, progress, self.quoting, share)
         return read(files, columns, self.format, bad, *how)
-
-    def with_format(self, format: Format) -> Reading:
-        return replace(self, format=format)
 
 
 Numeric = FramesInput | NumberInput | VectorInput | SeriesInput

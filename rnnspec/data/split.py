@@ -98,13 +98,9 @@ def _label(cell: object, textual: bool) -> str | None:
         return None
 
 
-def in_validation(row: int, share: float, seed: int = 0) -> bool:
-    """Whether row number `row` (from 0) belongs to validation, where no class is answered."""
-    return bool(validation_mask(row, 1, share, seed)[0])
-
-
 def validation_mask(first: int, count: int, share: float, seed: int = 0) -> NDArray[np.bool_]:
-    """`in_validation` of the rows `first` to `first + count - 1`."""
+    """Which of the rows `first` to `first + count - 1` (from 0) belong to validation, if no class
+    is answered."""
     rows = np.arange(first, first + count, dtype=np.uint64) + np.uint64(seed << 32)
     # 53 bits: both sides of the comparison are then exact in float64.
     fractions = (splitmix64(rows) >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -12,8 +12,9 @@ from rnnspec.data.columns.base import add_chunk
 from rnnspec.data.columns.gather import collectors, facts_of, outputs_of
 from rnnspec.data.columns.numbers import SeriesColumn
 from rnnspec.data.naive import training_scales
-from rnnspec.data.readers import BadRows, Chunk, Progress, telling
+from rnnspec.data.readers import Progress, telling
 from rnnspec.data.reading import Reading, SeriesReading
+from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.series import (
     ONLY_SERIES,
     Table,
