@@ -1,4 +1,4 @@
-"""One answer of an exported file beside the trained module's: probabilities, numbers, labels."""
+"""One answer of an exported file against the trained module's: probabilities, numbers, labels."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ Got = Sequence[NDArray[Any]]
 ALLOWED = 1e-5
 """Largest difference allowed: of probabilities, or of numbers in units of their deviation."""
 ROUNDED = 4 * 2.0**-24 / ALLOWED
-"""Share of a number in float32 that counts as a unit: it leaves room for four of its roundings."""
+"""Share of a float32 number that counts as a unit: room for four of its roundings."""
 ROUNDING_FACTOR = 10
-"""A row at which the module is sensitive to rounding may differ further: by this many times what
-the module itself loses there by computing in float32 rather than float64. Over hundreds of steps
-that can exceed the tolerance; an error of the lowering is larger by orders of magnitude."""
+"""A row where the module is sensitive to rounding may differ by this many times what the module
+itself loses there in float32 against float64. Over hundreds of steps that can exceed the tolerance;
+an error of the lowering is larger by orders of magnitude."""
 LOST = (
     "the trained module itself answers what is no finite number ({}), so nothing can be proven and"
     " nothing was written; its weights or what it computes are beyond float32: train again with a"
     " lower train.optimizer lr or with train.clip_norm, and look for huge numbers in the data"
 )
-"""Said of a module that has nothing to be proven equal to."""
+"""The message for a module whose answers are not finite."""
 DEFECT = "nothing was written. This is a defect of rnnspec: please report it with the spec"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What comparisons saw, as `Parity` says; several add up."""
+    """The figures of comparisons, as in `Parity`; several add up."""
 
     difference: float = 0.0
     rounding: float = 0.0
@@ -57,9 +57,9 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """To one batch: of the module, of the module in float64, and of the file by output's name;
-    `lengths` are those of the rows. `moments` `[B, 2]` are the centre and the scale of each row's
-    window, where a forecast is scaled by them."""
+    """The answers to one batch: of the module, of the module in float64, and of the file by
+    output. `lengths` of the rows; `moments` `[B, 2]`, centre and scale of each row's window, where
+    a forecast is scaled by them."""
 
     expected: Array
     precise: Array
@@ -126,9 +126,8 @@ def _probability(
 def _numeric_units(
     node: NumericOutput, facts: Facts, expected: Array, moments: Array | None
 ) -> Array:
-    """What they are scaled by, or how far from the centre they are, if that is more, so that no
-    unit of the data matters. What float32 rounds off an answer that leaves the file in it is
-    allowed besides."""
+    """The scale, or the distance from the centre if that is larger: no unit of the data matters.
+    The rounding of float32 answers is added."""
     centre, scale, rounded = _scaling(node, facts, expected, moments)
     return np.asarray(np.maximum(scale, np.abs(expected - centre)) + rounded)
 
@@ -136,8 +135,8 @@ def _numeric_units(
 def _forecast_units(
     node: ForecastOutput, facts: Facts, expected: Array, moments: Array | None
 ) -> Array:
-    """As of numbers. All numbers of a row come of the same window, and are as precise as the
-    largest is."""
+    """As of numbers. All numbers of a row come from the same window and are as precise as the
+    largest."""
     centre, scale, rounded = _scaling(node, facts, expected, moments)
     moved = 1 if node.distribution != "quantiles" else expected.shape[-1]
     far = np.abs(expected[..., :moved] - centre).max(axis=(1, 2), keepdims=True, initial=0.0)
@@ -164,7 +163,7 @@ def _scaling(
 
 
 def _check(node: Output, differences: Array, rounding: Array) -> None:
-    """No difference may be above what is allowed there."""
+    """Raises ExportError for a difference above what is allowed there."""
     if not (differences <= _allowed(rounding)).all():  # a NaN is no parity either
         raise ExportError(
             f"{node.column}: the exported file differs from the trained module by"

@@ -12,7 +12,7 @@ import torch
 
 from rnnspec.export.compare import ALLOWED, Answers, Seen, compare
 from rnnspec.export.probes import Batch, Probe
-from rnnspec.export.texts import Asked, compare_texts
+from rnnspec.export.texts import Question, compare_texts
 from rnnspec.plan import Facts
 from rnnspec.plan.nodes import TextOutput
 from rnnspec.run.session import Session
@@ -22,10 +22,10 @@ from rnnspec.to_torch.search import Texts
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """What the proof saw.
+    """The figures of the proof.
 
     `difference` is the largest over all answers, of probabilities or of numbers in units of their
-    deviation, `rounding` the largest between the module in float32 and in float64; `ties` counts
+    deviation; `rounding` the largest between the module in float32 and in float64. `ties` counts
     labels and texts that differ only because two of them are equal within the tolerance. `tokens`
     of texts were the same one by one, their log-probabilities within `score_difference`.
     """
@@ -68,8 +68,8 @@ def prove(
             one, other = expected[node.column], precise[node.column]
             if isinstance(node, TextOutput):
                 assert isinstance(one, Texts) and isinstance(other, Texts)
-                asked = Asked(exact, node, inputs_of(exact, probe.batch), probe.seeds)
-                seen += compare_texts(asked, facts, probe, one, other, got, ids)
+                question = Question(exact, node, inputs_of(exact, probe.batch), probe.seeds)
+                seen += compare_texts(question, facts, probe, one, other, got, ids)
                 continue
             assert not isinstance(one, Texts) and not isinstance(other, Texts)
             moments = exact.moments(node.column, inputs_of(exact, probe.batch))

@@ -42,7 +42,7 @@ Batch = dict[str, ModuleInput]
 UNKNOWN_SHARE = 0.1
 """Share of tokens and labels that stand in no vocabulary."""
 COPIED_SHARE, FOREIGN = 0.4, 3
-"""The share where tokens may be copied, and how many such tokens there are."""
+"""The share of tokens that no vocabulary has, where they may be copied, and how many there are."""
 MISSING_SHARE = 0.2
 """Share of numbers that are missing, where they may be."""
 GAPS = (*WHITE_SPACE, *" " * len(WHITE_SPACE))
@@ -262,9 +262,9 @@ def _bytes(text: str) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A batch in both forms: `feeds` as the file takes it, and `batch` as the trained module does,
-    values and lengths by the inputs' keys. What stands past the lengths is arbitrary in both.
-    `lengths` `[B]` are the rows' steps, `seeds` `[B]` what answers are drawn from."""
+    """A batch in both forms: `feeds` for the file, and `batch` for the trained module, values and
+    lengths by the inputs' keys. Values past the lengths are arbitrary in both. `lengths` `[B]` are
+    the rows' steps, `seeds` `[B]` what answers are drawn from."""
 
     feeds: Feeds
     batch: Batch
@@ -378,7 +378,7 @@ def _noise(node: Any, shape: tuple[int, ...], draw: Generator) -> NDArray[Any]:
 
 
 def _fill(plan: Plan, feeds: Feeds, batch: Batch, lengths: Lengths) -> None:
-    """What the module is given past the lengths, where the file takes numbers padded alike."""
+    """Gives the file the module's values past the lengths, where it takes padded numbers."""
     for node in plan.inputs:
         if not INPUT_TRAITS[type(node)].steps:
             continue

@@ -1,4 +1,4 @@
-"""Texts of an exported file beside those of the trained module: token by token."""
+"""The texts of an exported file against those of the trained module: token by token."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from rnnspec.to_torch.search import Texts
 
 SCORES_ALLOWED = 1e-4
 """Largest difference of two log-probabilities, or of two weights of attention."""
-MOVED = 1e-6
-"""By how much, as a share of each, weights are moved to see whether an answer is a tie: ten times
-what float32 rounds by."""
+PERTURBATION = 1e-6
+"""Relative change of each weight, to see whether an answer is a tie: ten times the rounding of
+float32."""
 TRIES = 32
 Results = Mapping[str, NDArray[Any]]
-Told = list[Any]
+RowAnswers = list[Any]
 """The answers to a row, the best first: texts, lists of tokens or lists of numbers."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What was asked: the module in float64, the output, and its inputs."""
+class Question:
+    """One output on one batch: the module in float64, its inputs and seeds."""
 
     exact: Model
     node: TextOutput
@@ -44,39 +44,45 @@ class Asked:
 
 
 def compare_texts(
-    asked: Asked, facts: Facts, probe: Probe, one: Texts, precise: Texts, got: Results, ids: bool
+    question: Question,
+    facts: Facts,
+    probe: Probe,
+    one: Texts,
+    precise: Texts,
+    got: Results,
+    ids: bool,
 ) -> Seen:
     """The texts answered to one batch. Raises ExportError where they differ and are no ties, and
     where the module's scores are NaN."""
-    node = asked.node
+    node, plan = question.node, question.exact.plan
     if bool(one.scores.isnan().any()):
         raise ExportError(f"{node.column}: {LOST.format('scores of nan')}")
-    names = output_names(asked.exact.plan, node, ids)
-    scores_name = f"{names[0].removesuffix('.ids')}.scores"
-    known = _Known.of(asked.exact.plan, node, facts, probe, ids)
-    expected, told = known.of_module(one), known.of_file(got, names)
-    differing = [row for row in range(len(expected)) if expected[row] != told[row]]
-    ties = _ties(asked, known, differing, told)
+    names = output_names(plan, node, ids)
+    name = names[0].removesuffix(".ids")
+    known = _Detokenizer.of(plan, node, facts, probe, ids)
+    expected, found = known.of_module(one), known.of_file(got, names)
+    differing = [row for row in range(len(expected)) if expected[row] != found[row]]
+    ties = _ties(question, known, differing, found)
     if lost := set(differing) - ties:
         row = min(lost)
         raise ExportError(
-            f"the exported file answers {told[row]!r} where the trained module answers"
+            f"the exported file answers {found[row]!r} where the trained module answers"
             f" {expected[row]!r}; {DEFECT}"
         )
     alike = [row for row in range(len(expected)) if row not in ties]
-    scores = np.asarray(got[scores_name], np.float64).reshape(len(expected), -1)
-    score, rounding = _scores(asked, scores, one, precise, alike)
+    scores = np.asarray(got[f"{name}.scores"], np.float64).reshape(len(expected), -1)
+    score, rounding = _scores(question, scores, one, precise, alike)
     tokens = int(one.lengths[alike].sum()) if alike else 0
-    if f"{names[0].removesuffix('.ids')}.attention" in got:
-        weights = got[f"{names[0].removesuffix('.ids')}.attention"]
-        _check_attention(node, weights, one, precise, alike)
+    if f"{name}.attention" in got:
+        _check_attention(node, got[f"{name}.attention"], one, precise, alike)
     return Seen(0.0, rounding, len(ties), tokens, score)
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """How numbers become an answer: `entries` by number and what follows by the row's own
-    `sources`, of text joined by `glue`, after the row's own `prompts`, texts or lists of tokens."""
+class _Detokenizer:
+    """How numbers become an answer: `entries` by number, higher numbers from the row's `sources`;
+    tokens of a text are joined by `glue`. The row's `prompts`, texts or lists of tokens, come
+    first."""
 
     entries: tuple[str, ...]
     glue: str | None
@@ -85,7 +91,9 @@ class _Known:
     sources: list[Sequence[str]]
 
     @classmethod
-    def of(cls, plan: Plan, node: TextOutput, facts: Facts, probe: Probe, ids: bool) -> _Known:
+    def of(
+        cls, plan: Plan, node: TextOutput, facts: Facts, probe: Probe, ids: bool
+    ) -> _Detokenizer:
         known = facts.outputs.get(node.column, facts.inputs.get(node.column))
         assert isinstance(known, TextFacts)
         glue = {"words": " ", "chars": "", "tokens": None}[node.kind]
@@ -104,7 +112,7 @@ class _Known:
             sources = [decode.words(row) if source.kind == "words" else row for row in given]
         return cls(("", UNKNOWN, *known.vocabulary.entries), glue, prompts, ids, sources)
 
-    def of_module(self, texts: Texts) -> list[Told]:
+    def of_module(self, texts: Texts) -> list[RowAnswers]:
         numbers, lengths = texts.numbers.tolist(), texts.lengths.tolist()
         return [
             [self._plain(n[:count], row) for n, count in zip(best, counts, strict=True)]
@@ -121,7 +129,7 @@ class _Known:
         glue = self.glue if prompt and tokens else ""
         return prompt + glue + self.glue.join(tokens)
 
-    def of_file(self, got: Results, names: tuple[str, ...]) -> list[Told]:
+    def of_file(self, got: Results, names: tuple[str, ...]) -> list[RowAnswers]:
         values = got[names[0]]
         rows = len(self.prompts)
         if self.ids:
@@ -135,46 +143,48 @@ class _Known:
         return [[[token for token in each if token] for each in row] for row in lists]
 
 
-def _ties(asked: Asked, known: _Known, rows: list[int], told: list[Told]) -> set[int]:
-    """Those of `rows` to which the module, its weights moved by hardly more than rounding does,
-    gives the answer of the file."""
+def _ties(
+    question: Question, known: _Detokenizer, rows: list[int], answers: list[RowAnswers]
+) -> set[int]:
+    """The rows among `rows` where the module with slightly perturbed weights gives the file's
+    answer."""
     found: set[int] = set()
     if rows:
-        for answers in _moved_answers(asked):
-            each = known.of_module(answers)
-            found |= {row for row in rows if each[row] == told[row]}
+        for texts in _perturbed_answers(question):
+            each = known.of_module(texts)
+            found |= {row for row in rows if each[row] == answers[row]}
             if len(found) == len(rows):
                 break
     return found
 
 
 @torch.inference_mode()
-def _moved_answers(asked: Asked) -> Iterator[Texts]:
-    """What the module answers with its weights moved a little, in one direction after another."""
+def _perturbed_answers(question: Question) -> Iterator[Texts]:
+    """The module's answers with its weights perturbed in one direction after another."""
     generator = torch.Generator().manual_seed(0)
-    seeds = torch.from_numpy(asked.seeds)
+    seeds = torch.from_numpy(question.seeds)
     for _ in range(TRIES):
-        moved = copy.deepcopy(asked.exact)
-        for weight in moved.parameters():
+        perturbed = copy.deepcopy(question.exact)
+        for weight in perturbed.parameters():
             shift = torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
-            weight.mul_(1 + MOVED * shift)
-        answers = moved.answers(asked.inputs, seeds)[asked.node.column]
+            weight.mul_(1 + PERTURBATION * shift)
+        answers = perturbed.answers(question.inputs, seeds)[question.node.column]
         assert isinstance(answers, Texts)
         yield answers
 
 
 def _scores(
-    asked: Asked,
+    question: Question,
     scores: NDArray[np.float64],
     one: Texts,
     precise: Texts,
     rows: list[int],
 ) -> tuple[float, float]:
-    """The largest difference of log-probabilities, and of those that float32 itself makes.
+    """The largest difference of log-probabilities, and the largest that float32 itself makes.
 
-    What rounding costs at an answer is seen in float64; once is not always enough, for the score of
-    an improbable answer, a sum of large numbers, may come out right by chance. Where the difference
-    is larger, the module's score is taken with its weights moved, as for ties.
+    The rounding of a score is measured against float64. That can be too little: the score of an
+    improbable answer, a sum of large numbers, may come out right by chance. Where the difference is
+    larger, the scores of perturbed modules count too, as for ties.
     """
     expected, exact = one.scores.double().numpy(), precise.scores.double().numpy()
     with np.errstate(invalid="ignore"):
@@ -183,15 +193,15 @@ def _scores(
     rounding = _apart(one, expected, precise)
     allowed = SCORES_ALLOWED + ROUNDING_FACTOR * rounding
     if not (differences <= allowed)[rows].all():
-        for moved in _moved_answers(asked):
-            allowed = np.maximum(allowed, SCORES_ALLOWED + _apart(precise, exact, moved))
+        for perturbed in _perturbed_answers(question):
+            allowed = np.maximum(allowed, SCORES_ALLOWED + _apart(precise, exact, perturbed))
             if (differences <= allowed)[rows].all():
                 break
     differences, rounding = differences[rows], rounding[rows]
     if not (differences <= allowed[rows]).all():
         raise ExportError(
-            f"{asked.node.column}: log-probabilities of the exported file differ from those of the"
-            f" trained module by {np.nanmax(differences):.1e} (allowed {SCORES_ALLOWED:.0e});"
+            f"{question.node.column}: log-probabilities of the exported file differ from those of"
+            f" the trained module by {np.nanmax(differences):.1e} (allowed {SCORES_ALLOWED:.0e});"
             f" {DEFECT}"
         )
     return float(differences.max(initial=0.0)), float(rounding.max(initial=0.0))

@@ -1,4 +1,4 @@
-"""What of a build is exported: its plan, with another search, or as a writer of text."""
+"""The plan that is exported: that of the build, with another search, or as a text generator."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rnnspec.spec import Spec
 from rnnspec.spec.load import load_source, resolved_yaml
 
 DEFAULT_STEPS = 200
-"""Most tokens that a language model writes, unless told otherwise."""
+"""Default of the most tokens that a language model generates."""
 _WRITER: Mapping[str, Any] = {
     "name": "writer",
     "cardinality": "1:N",
@@ -31,18 +31,18 @@ _WRITER: Mapping[str, Any] = {
     },
     "decoder": {"layers": [{"cell": "gru", "units": 1}]},
 }
-"""A spec with a decoder, in which a strategy is checked for models that have none of their own."""
+"""A spec with a decoder, to check a strategy for models without one."""
 _OPTION = "--strategy"
 _SETTING = re.compile(r"(^|,)\s*([A-Za-z_]+)\s*=")
 _WIDTH = re.compile(r"\s*[0-9]+\s*")
 
 
 def variant(trained: Trained, strategy: str = "", generate: int | None = None) -> tuple[Spec, Plan]:
-    """The spec and the plan to export: those of the build, with `strategy` in the place of its
-    own; with `generate`, the plan of a language model that writes so many tokens on from a prompt.
+    """The spec and the plan to export: those of the build, with `strategy` in place of its own;
+    with `generate`, a language model that continues a prompt by at most so many tokens.
 
-    Raises ExportError where the model has nothing that a strategy could be for, or cannot write
-    text, and SpecError for a wrong strategy.
+    Raises ExportError where the model has no use for a strategy, or cannot generate text, and
+    SpecError for a wrong strategy.
     """
     if generate is not None:
         return trained.spec, _writer(trained, strategy, generate)
@@ -59,8 +59,8 @@ def variant(trained: Trained, strategy: str = "", generate: int | None = None) -
 
 
 def as_yaml(strategy: str) -> str:
-    """`beam:5` and `beam:width=8,length_norm=gnmt` as a spec has them, `{beam: {width: 5}}`; a
-    strategy in YAML stays as it is."""
+    """`beam:5` and `beam:width=8,length_norm=gnmt` in YAML: `{beam: {width: 5}}`; one that is in
+    YAML is unchanged."""
     name, colon, settings = strategy.partition(":")
     if not colon or strategy.lstrip().startswith("{"):
         return strategy
@@ -71,7 +71,7 @@ def as_yaml(strategy: str) -> str:
 
 
 def _can_write(plan: Plan) -> bool:
-    """Whether the plan is a language model that can write on from a prompt."""
+    """Whether the plan is a language model that can continue a prompt."""
     try:
         generation(plan, GREEDY)
     except RnnspecError:

@@ -36,11 +36,12 @@ def export_onnx(
 ) -> Parity:
     """Write `trained` to `target` as one ONNX file and return the figures of its proof.
 
-    `ids`: token numbers in place of text, for runtimes without string operators; beside a model of
-    subwords their tokenizer is then written as `tokenizer.json`. `generic`: no native recurrent
-    operators. `attention`: the weights of a decoder's attention are answered too. `strategy`: how
-    texts are searched for, in the place of what the spec says. `generate`: a language model becomes
-    one that writes so many tokens on from a prompt.
+    - `ids`: token numbers in place of text, for runtimes without string operators. A model of
+      subwords always has them; its tokenizer is written beside it as `tokenizer.json`.
+    - `generic`: no native recurrent operators.
+    - `attention`: the weights of a decoder's attention are outputs too.
+    - `strategy`: the search for texts, in place of the spec's.
+    - `generate`: a language model continues a prompt by at most so many tokens.
 
     Raises ExportError if the file's answers differ from the module's, or for what the model cannot
     do; `target` is then as it was before.
