@@ -1,8 +1,8 @@
-"""Which rows travel together: batches of rows of about equal length, in a reproducible order.
+"""Batches of rows of about equal length, in a reproducible order.
 
-A batch is an array of row numbers, `[B]`. Whatever the number of rows, no more than BUFFER of them
-are held at once; beside them stand 16 bytes for every BLOCK rows. The order of an epoch takes 36 MB
-of a million rows and 60 MB of a hundred million, that of measuring 34 MB.
+A batch is an array of row numbers, `[B]`. At most BUFFER rows are held at once, and 16 bytes for
+every BLOCK rows. The order of an epoch takes 36 MB for a million rows and 60 MB for a hundred
+million; the order of evaluation 34 MB.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 Rows = NDArray[np.int64]
 
 BUFFER = 1 << 20
-"""Rows that are shuffled among each other, and of evaluation sorted, at once."""
+"""Rows that are shuffled, or for evaluation sorted, at once."""
 BLOCK = 1 << 10
 """Consecutive rows that come into the buffer together, where there are more rows than it holds."""
 
 MANY = 1 << 16
-"""Rows whose lengths are asked for at once."""
+"""Rows whose lengths are read at once."""
 
 
 class RowLengths(Protocol):
-    """What is asked of the rows."""
+    """The number and the lengths of rows."""
 
     @property
     def rows(self) -> int:
@@ -46,12 +46,12 @@ def epoch_batches(
 ) -> Iterator[Rows]:
     """Every row once, in batches of `batch`, from batch number `start` on.
 
-    The rows are shuffled (`shuffled`) and cut into pools of `pool` batches; within a pool they are
-    sorted by length, cut into batches, and the batches shuffled. Depends on the arguments alone;
-    pools before `start` are not looked at. `seed` and `epoch` are below 2**32.
+    The rows are shuffled (`shuffled`) and divided into pools of `pool` batches. Within a pool they
+    are sorted by length and divided into batches, which are shuffled. The order depends on the
+    arguments alone; pools before `start` are skipped. `seed` and `epoch` are below 2**32.
 
-    Drawn from NumPy's legacy generator, whose numbers are frozen for good (NEP 19), so that a
-    run continues the same after an upgrade.
+    Drawn from NumPy's legacy generator, whose numbers never change (NEP 19): a run continues the
+    same after an upgrade.
     """
     first = start // pool
     pools = shuffled(data, pool * batch, seed, epoch, first)
@@ -68,9 +68,9 @@ def shuffled(
 ) -> Iterator[tuple[Rows, NDArray[np.int64]]]:
     """All rows in random order, in pools of `size` from pool number `start` on, and their lengths.
 
-    If they fit the buffer, any order is as likely. More rows are taken in blocks of BLOCK
-    consecutive ones: the order of the blocks is drawn, then the buffer is filled with the next of
-    them again and again, and each filling is shuffled. Buffers before `start` are not made.
+    If they fit the buffer, all orders are equally likely. More rows are taken in blocks of BLOCK
+    consecutive ones: the order of the blocks is drawn, the buffer is filled with the next blocks
+    again and again, and each filling is shuffled. Buffers before `start` are skipped.
     """
     none = np.zeros(0, np.int64)
     held = none, none
@@ -91,8 +91,8 @@ def shuffled(
 def _buffers(
     data: RowLengths, seed: int, epoch: int, skipped: int
 ) -> Iterator[tuple[int, Rows, NDArray[np.int64]]]:
-    """The fillings of the buffer, rows and lengths, each with how many rows come before it; but for
-    those with none but the first `skipped` rows of the epoch."""
+    """The fillings of the buffer: how many rows come before, rows and lengths. Fillings within the
+    first `skipped` rows of the epoch are left out."""
     count, draw = data.rows, np.random.RandomState([seed, epoch])
     if count <= BUFFER:
         yield 0, *_with_lengths(data, np.arange(count), draw)
@@ -113,7 +113,7 @@ def _buffers(
 def _with_lengths(
     data: RowLengths, rows: Rows, draw: np.random.RandomState
 ) -> tuple[Rows, NDArray[np.int64]]:
-    """The rows, shuffled, and their lengths, which are asked for block by block."""
+    """The rows, shuffled, and their lengths."""
     lengths = np.empty(len(rows), np.int64)
     for at in range(0, len(rows), MANY):
         lengths[at : at + MANY] = data.lengths(rows[at : at + MANY])
@@ -129,9 +129,9 @@ def in_turn(count: int) -> Iterator[Rows]:
 
 
 def in_order_batches(data: RowLengths, batch: int) -> Iterator[Rows]:
-    """Every row once, shortest first (rows of one length in their order): for evaluation.
+    """Every row once, sorted by length (stable): for evaluation.
 
-    Of more rows than the buffer holds, the first BUFFER come first, ordered among themselves, then
+    Of more rows than the buffer holds, the first BUFFER come first, sorted among themselves, then
     the next. Answers go back into row order with `answers[rows] = ...` for each batch.
     """
     for some in in_turn(data.rows):
@@ -149,10 +149,9 @@ class Budget:
     """Batches of at most `tokens` steps of the rows of `data`.
 
     The steps of a batch are its rows times the longest of them; a row longer than `tokens` is a
-    batch of its own. `pool` rows are sorted by length together. Batches depend on `seed` and
-    `epoch` alone, as those of `epoch_batches`, and take as much memory. How many there are, and
-    where one begins in the middle of an epoch, is found by going through all lengths: 10 to 20
-    seconds for 100 million rows.
+    batch of its own. `pool` rows are sorted by length together. As with `epoch_batches`, batches
+    depend on `seed` and `epoch` alone, and take as much memory. Counting them, or starting in the
+    middle of an epoch, goes through all lengths: 10 to 20 seconds for 100 million rows.
     """
 
     data: RowLengths
@@ -171,27 +170,27 @@ class Budget:
         pools = shuffled(self.data, self.pool, seed, epoch)
         for number, (rows, lengths) in enumerate(pools):
             order = np.argsort(lengths, kind="stable")
-            cuts = _cuts(lengths[order], self.tokens)
-            if passed + len(cuts) > start:
-                pool, turns = rows[order], np.arange(len(cuts))
+            bounds = _bounds(lengths[order], self.tokens)
+            if passed + len(bounds) > start:
+                pool, turns = rows[order], np.arange(len(bounds))
                 np.random.RandomState([seed, epoch, number]).shuffle(turns)
                 for turn in turns[max(0, start - passed) :]:
-                    yield pool[slice(*cuts[turn])]
-            passed += len(cuts)
+                    yield pool[slice(*bounds[turn])]
+            passed += len(bounds)
 
     def count(self, seed: int, epoch: int) -> int:
         """Batches of the epoch."""
         pools = shuffled(self.data, self.pool, seed, epoch)
-        return sum(len(_cuts(np.sort(lengths), self.tokens)) for _, lengths in pools)
+        return sum(len(_bounds(np.sort(lengths), self.tokens)) for _, lengths in pools)
 
 
 def _steps(data: RowLengths) -> int:
-    """Of all rows."""
+    """The steps of all rows."""
     return sum(int(data.lengths(rows).sum()) for rows in in_turn(data.rows))
 
 
-def _cuts(ascending: NDArray[np.integer], tokens: int) -> list[tuple[int, int]]:
-    """Where to cut rows of these lengths, so that each piece holds as many as fit."""
+def _bounds(ascending: NDArray[np.integer], tokens: int) -> list[tuple[int, int]]:
+    """First and last row of each batch, so that it holds as many rows as fit."""
     steps = np.maximum(ascending.astype(np.int64), 1)
     found: list[tuple[int, int]] = []
     start = 0

@@ -1,4 +1,4 @@
-"""Data files to arrays, once: later calls with the same content and settings map the arrays."""
+"""Data files to arrays, once: later calls with the same content and settings reuse the arrays."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from rnnspec.data.columns.numbers import values_ahead
 from rnnspec.data.dataset import Dataset, SeriesRows
 from rnnspec.data.lines import check_file
 from rnnspec.data.naive import Season, scales_before, scales_of
-from rnnspec.data.readers import Progress, telling
+from rnnspec.data.readers import Progress, progress_of
 from rnnspec.data.reading import Reading, SeriesReading
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.series import Part, TableBuilder, name_arrays, names_in, whole_series, windows
@@ -46,7 +46,7 @@ from rnnspec.spec.files import Format
 __all__ = ["Part", "encode", "encode_parts"]
 
 VERSION = 7
-"""Of the encoding; to be raised with any change of what stands in the arrays."""
+"""Version of the encoding; to be raised with any change of the arrays' content."""
 
 
 def encode(
@@ -63,20 +63,21 @@ def encode(
 ) -> Dataset:
     """The rows of `file`, or of several files, as the plan's inputs and targets.
 
-    `reading` is that of the spec (`Reading.of`); a format alone stands for one of plain rows.
-    `rows`: every row, or of a file from which `share` of the rows is kept for validation the
-    "train" or the "valid" part. Of series the share is the end of each, and the rows are windows:
-    those of "train", which may go with a share of 0, stand `stride` apart, the others one step.
-    The arrays lie in a folder of `cache` named by a hash of the content of each file, in order, and
-    of everything else that they depend on; names do not count. They are those of all files: a file
-    more may change the vocabulary, and with it every array, and always the facts.
-    `measured`: raw texts are kept beside the numbers (`Dataset.raw`), but of streams and series.
+    `reading` is that of the spec (`Reading.of`); a format alone means plain rows. `rows`: every
+    row, or the "train" or "valid" part where `share` of the rows is kept for validation. Of series
+    the share is the end of each series, and the rows are windows: in "train", where the share may
+    be 0, `stride` steps apart, elsewhere one step. `measured`: raw texts are kept beside the
+    numbers (`Dataset.raw`), except of streams and series.
+
+    The arrays are in a folder of `cache` named by a hash of the content of each file, in order, and
+    of everything else that they depend on, file names excepted. All files share one folder: one
+    more file may change the vocabulary, and with it every array, and always the facts.
 
     Raises DataError: see `read` and `rnnspec.data.decode`; for vectors of another width than the
-    plan's, for columns of steps that are not as long, for a part without rows, for series as in
+    plan's, for columns of steps of unequal length, for a part without rows, for series as in
     `rnnspec.data.series`, and where the cache cannot be written. A word or character that is not in
-    `facts` is encoded as unknown; a label to be answered that is not is one of `Dataset.new`.
-    `progress` is called now and then, as by `survey`; not where the arrays are there already.
+    `facts` is encoded as unknown; such a target label is one of `Dataset.new`. `progress` is called
+    as by `survey`; not if the arrays exist already.
     """
     assert rows == "train" or (rows == "all") == (share == 0), "a share goes with a part"
     shards = _checked(file)
@@ -97,8 +98,8 @@ def encode_parts(
     share: float,
     progress: Progress | None = None,
 ) -> tuple[Dataset, Dataset]:
-    """`encode` of the part for training and of that for validation, a `share` of the rows, in one
-    pass over the file. The latter is `measured`."""
+    """`encode` of the training part and of the validation part, a `share` of the rows, in one pass
+    over the file. The validation part is `measured`."""
     shards = _checked(file)
     encoding, format = Encoding(plan, facts, reading), shards.format(reading.format)
     parts: tuple[Part, Part] = ("train", "valid")
@@ -148,10 +149,10 @@ class _Job:
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]
 
     def chunks(self, columns: list[str], bad: BadRows) -> Iterator[Chunk]:
-        """The rows of all files; tells the progress."""
-        told = telling(self.progress, f"encoding {self.shards.name}")
+        """The rows of all files; reports progress."""
+        report = progress_of(self.progress, f"encoding {self.shards.name}")
         reading = replace(self.reading, format=self.format)
-        yield from reading.read(self.shards, columns, bad, told, self.share)
+        yield from reading.read(self.shards, columns, bad, report, self.share)
 
     def encoders(self, writer: Writer) -> list[tuple[str, ColumnEncoder]]:
         """What writes each column that has arrays of its own."""
@@ -160,7 +161,7 @@ class _Job:
 
 
 def _encoded(cache: Path, jobs: Sequence[_Job]) -> list[Dataset]:
-    """The data sets of some parts of the same files; those that are not there are written."""
+    """The data sets of some parts of the same files; missing ones are written."""
     folders = [cache / job.key() for job in jobs]
     found = [open_folder(folder) for folder in folders]
     missing = [at for at, arrays in enumerate(found) if arrays is None]
@@ -246,7 +247,7 @@ class _End:
     rows: int = 0
 
     def whole_rows(self, lengths: NDArray[np.int64], continued: bool) -> NDArray[np.int64]:
-        """Where the rows before the last one end, and were not known to end."""
+        """The ends of rows that are now known to be whole: all but the last."""
         if not len(lengths):
             return np.zeros(0, np.int64)
         starts = self.steps + np.cumsum(lengths) - lengths
@@ -278,8 +279,8 @@ def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:
             each.add(chunk, bad)
         add_chunk(chunk, [*series.items(), *columns], bad)
     table = builder.table(bad)
-    cut = whole_series if reading.whole else windows
-    found = cut(table, reading, job.rows, job.share, bad)
+    windows_of = whole_series if reading.whole else windows
+    found = windows_of(table, reading, job.rows, job.share, bad)
     for each in static:
         each.check(table, found, bad)
     values = {column: encoder.values(table) for column, encoder in series.items()}
@@ -333,8 +334,8 @@ def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
 
 
 def _seasons(job: _Job, arrays: Arrays, names: Sequence[str] | None) -> dict[str, Season]:
-    """What the naive forecast needs of each column of numbers that is answered ahead; `names` are
-    those of series."""
+    """What the naive forecast needs, by column of numbers that is answered ahead; `names` of
+    series."""
     encoding, found = job.encoding, {}
     for name, node in outputs_ahead(encoding):
         column, values, scales = node.column, values_ahead(encoding, node, arrays), None

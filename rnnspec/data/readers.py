@@ -17,7 +17,7 @@ from rnnspec.errors import DataError
 from rnnspec.spec.files import Format, Quoting
 
 Progress = Callable[[float, str], None]
-"""Called now and then with the share that is done, 0 to 1, and what is being done."""
+"""Called with the share that is done, 0 to 1, and what is being done."""
 
 
 def read(
@@ -33,10 +33,9 @@ def read(
     """The rows of `file`, or of several one after another, as chunks of the cells of `columns`.
 
     A row that cannot be read, or that a caller adds to `bad`, is left out and reading goes on for
-    a while; the DataError raised at the end of the file, or before, shows up to ten of them.
+    a while; the DataError at the end of the file, or before, lists up to ten of them.
     `documents` says what a row of plain text is, `quoting` what quotes are in CSV and TSV. `end`:
-    of one plain text that is read whole, this share at its end is a row of its own, which is held
-    out.
+    this share at the end of one plain text that is read whole is a row of its own, held out.
     `progress` is called after each chunk with the share of the file that has been read.
 
     Raises DataError for a file that is missing, unreadable or empty, for a column that it lacks,
@@ -65,7 +64,7 @@ def read(
 
 
 def notes_of(files: Shards, format: Format, quoting: Quoting) -> list[str]:
-    """What to know of how the files are read. Raises DataError for one that cannot be read."""
+    """Remarks on how the files are read. Raises DataError for a file that cannot be read."""
     if quoting != "auto" or files.format(format) != "tsv":
         return []
     bad = BadRows(files)
@@ -112,12 +111,6 @@ def _chunks(
     raise AssertionError(f"{how.format} is no format of a file")
 
 
-def telling(progress: Progress | None, text: str) -> Callable[[float], None] | None:
-    """`progress` for `read`, saying `text`."""
-    if progress is None:
-        return None
-
-    def tell(done: float) -> None:
-        progress(done, text)
-
-    return tell
+def progress_of(progress: Progress | None, text: str) -> Callable[[float], None] | None:
+    """The `progress` of `read`, with a text that says what is being done."""
+    return None if progress is None else lambda done: progress(done, text)

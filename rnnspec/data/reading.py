@@ -1,4 +1,4 @@
-"""How the rows of a file are read, beside what each column holds."""
+"""How the rows of a file are read, apart from what each column holds."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class SeriesReading:
     """How the rows of a table make series: see `rnnspec.spec.Series`.
 
     `horizon` is the longest of all forecasts, `seasons` the season of each forecast by column;
-    `every`, `zone` and `fill` as the spec has them.
-    Where nothing is forecast, `history` and `horizon` are 0: series are read whole, with an answer
-    at each step, and of a `stream` they may have any number.
+    `every`, `zone` and `fill` are from the spec.
+    Without a forecast, `history` and `horizon` are 0: series are read whole, with an answer at each
+    step; if they are a `stream`, of any number of steps.
     """
 
     history: int
@@ -60,15 +60,15 @@ class SeriesReading:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a spec says of its files.
+    """What a spec says about its files; mappings are by column.
 
-    `stream`: rows may have any number of steps, for they are read window by window
-    (`train.window`). `skipped`: columns whose missing answers are left out of loss and metrics.
-    `schemes`: of columns of tags, how they mark spans. `seasons`: of what is answered ahead of its
-    own past, after how many steps it repeats itself. `separators`: of columns of several labels,
-    what stands between them where a cell is a text. `cures`: of columns what the spec can do about
-    missing cells. `seed` and `stratum` say how a share of the rows is drawn for validation: see
-    `rnnspec.data.split`.
+    - `stream`: rows may have any number of steps: they are read window by window (`train.window`).
+    - `skipped`: columns whose missing targets are left out of loss and metrics.
+    - `schemes`: how tags mark spans.
+    - `seasons`: after how many steps numbers answered ahead repeat.
+    - `separators`: what separates several labels in a cell of text.
+    - `cures`: which setting of the spec allows missing cells.
+    - `seed`, `stratum`: how the validation share is drawn, see `rnnspec.data.split`.
     """
 
     format: Format = "auto"
@@ -86,7 +86,7 @@ class Reading:
 
     @staticmethod
     def of(spec: Spec, format: Format | None = None) -> Reading:
-        """That of the spec's files, or of another file of another `format`."""
+        """The reading of the spec's files, or of another file in another `format`."""
         data, outputs = spec.data, spec.data.outputs
         series = None
         if data.series is not None:
@@ -119,11 +119,11 @@ class Reading:
         )
 
     def split(self, share: float) -> Split:
-        """What tells, from the first row on, which rows a share keeps for validation."""
+        """Decides, from the first row on, which rows a share keeps for validation."""
         return Split(share, self.seed, self.stratum)
 
     def bad_rows(self, files: Path | Shards) -> BadRows:
-        """Where bad rows of the files are noted, with what the spec can do about missing cells."""
+        """Collects bad rows of the files; a missing cell comes with its cure."""
         return BadRows(files, cures=self.cures)
 
     def read(
@@ -145,7 +145,7 @@ Numeric = FramesInput | NumberInput | VectorInput | SeriesInput
 
 
 def _cures(spec: Spec) -> dict[str, str]:
-    """Of columns whose missing cells are errors, but need not be: what to set."""
+    """What to set in the spec, by column whose missing cells are errors but need not be."""
     found: dict[str, str] = {}
     for column in spec.data.inputs:
         if isinstance(column, Numeric) and column.missing == "error":

@@ -1,4 +1,4 @@
-"""What every reader shares: chunks of rows, and the collection of bad rows into one error."""
+"""What every reader shares: chunks of rows, and bad rows collected into one error."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ Value = TypeVar("Value")
 class Chunk:
     """Some rows of a file, as cells of the columns asked for.
 
-    `first` is the number of the first row in the file, from 0; `lines` holds for each row where
-    the user finds it: the number of its (first) line from 1, or of the row from 1 for Parquet. Of
-    several files that are read as one, `first` counts through all of them, and `lines` are
-    locations (`rnnspec.data.shards`).
-    Cells are what the format gives: texts in CSV and TSV; texts, numbers, truth values, lists and
-    None in JSONL and Parquet. `textual` says that every cell is a text because the format knows
-    nothing else. `continued`: the first cell goes on where the last one of the chunk before broke
-    off; only plain text does so, and breaks off before a U+0020 where it has any. `held_out`: of
-    one plain text whose end is kept for validation, whether the row is that end.
+    - `first`: the number of the first row in the file, from 0; over several files counted through.
+    - `lines`: where the user finds each row: its (first) line from 1, or for Parquet its row from
+      1; over several files its location (`rnnspec.data.shards`).
+    - `cells`: what the format gives: texts in CSV and TSV; texts, numbers, booleans, lists and None
+      in JSONL and Parquet. `textual`: every cell is a text, for the format has nothing else.
+    - `continued`: the first cell continues the last one of the chunk before. Only plain text does;
+      it breaks off before a U+0020 where it has any.
+    - `held_out`: whether the row is the end of a plain text, kept for validation.
     """
 
     first: int
@@ -59,9 +58,9 @@ class Chunk:
 
 @dataclass(slots=True)
 class BadRows:
-    """Collects the bad rows of one file, or of several, so that one error shows several of them.
+    """Collects bad rows, so that one error shows several of them.
 
-    Rows are named by their lines in the file, of several files by their locations.
+    Rows are named by their lines in the file; over several files by their locations.
     """
 
     file: Path | Shards
@@ -73,12 +72,12 @@ class BadRows:
     since: int = 0
     """Rows read since the first bad one."""
     cures: Mapping[str, str] = field(default_factory=dict)
-    """Of columns what may be done about a missing cell."""
+    """What allows missing cells, by column."""
     kept: bool = False
-    """Whether bad rows are no error: who reads the file takes them out of `found`."""
+    """Bad rows are no error: the reader of the file takes them out of `found`."""
 
     def of_file(self, number: int) -> BadRows:
-        """These, for the reader of file `number`, which names rows by the lines of that file."""
+        """The same collection for the reader of file `number`, which names rows by its lines."""
         return replace(self, start=number * FILE)
 
     def add(self, line: int, message: str) -> None:
@@ -88,8 +87,8 @@ class BadRows:
             self._fail(stopped=True)
 
     def check(self, rows: int) -> None:
-        """To be called when `rows` more have been read. Raises DataError if there are bad rows and
-        the first of them lies far behind."""
+        """To be called when `rows` more have been read. Raises DataError if the first bad row is
+        far behind."""
         self.since += rows if self.found else 0
         if self.since > LOOK_ON and not self.kept:
             self._fail(stopped=True)
@@ -100,8 +99,7 @@ class BadRows:
             self._fail(stopped=False)
 
     def taken(self) -> list[tuple[int, DataError]]:
-        """Those found so far, with their locations, each as an error that has its place; there are
-        none afterwards."""
+        """Removes the bad rows found so far and returns them: their locations and errors."""
         of = Shards.of(self.file)
         found = [(at, DataError(f"{of.place(at, self.word)}: {m}")) for at, m in sorted(self.found)]
         self.found.clear()
@@ -112,7 +110,7 @@ class BadRows:
         return Shards.of(self.file).place(self.start + line, self.word)
 
     def beside(self, line: int, other: int) -> str:
-        """Where `line` is, told together with the place of `other`: the file only if it differs."""
+        """The place of `line` in a sentence that names `other`: the file only if it differs."""
         same = line // FILE == other // FILE
         return f"{self.word} {line % FILE}" if same else self.place(line)
 
@@ -129,8 +127,8 @@ class BadRows:
     ) -> list[Value]:
         """The values of a column; a cell that `decode` refuses with a DataError is a bad row.
 
-        Bad rows are left out: the values then no longer line up with the chunk, which does no
-        harm, for the file ends in an error. `pieces`: cells may come in pieces.
+        Bad rows are left out. The values then no longer line up with the chunk; no harm is done,
+        since the file ends in an error. `pieces`: cells may come in pieces.
         """
         if chunk.continued and not pieces:
             self.fail(

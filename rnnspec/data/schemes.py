@@ -1,13 +1,13 @@
-"""Labels of steps that mark spans: which marks a scheme has, and which spans its labels make.
+"""Tagging schemes: which marks a scheme has, and which spans its labels make.
 
 A label is `O`, or a mark alone, or a mark, a dash and a kind: `B-PER`. A span is a longest run of
-labels of one kind of which each goes on the one before it (`goes_on`). Three back ends cannot prove
-these rules, so that they are those of seqeval 1.2.2 (Nakayama 2018):
+labels of one kind, each of which continues the one before it (`goes_on`). No comparison of back
+ends can prove these rules; they follow seqeval 1.2.2 (Nakayama 2018):
 
-- `bio` and `io` as its default mode, which is conlleval's (Tjong Kim Sang and Buchholz 2000): `I-`
+- `bio` and `io`: its default mode, which is conlleval's (Tjong Kim Sang and Buchholz 2000): `I-`
   at the start, or after another kind, begins a span too;
-- `bioes` as its strict mode with the scheme IOBES: a span is one `S-`, or a `B-`, any number of
-  `I-` and an `E-`; what is begun and not ended, or ended and not begun, is none.
+- `bioes`: its strict mode with the scheme IOBES: a span is one `S-`, or a `B-`, any number of
+  `I-` and an `E-`; what is begun and not ended, or ended and not begun, is no span.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Span = tuple[int, int, str]
 
 OUTSIDE = "O"
 MARKS: dict[Scheme, str] = {"io": "I", "bio": "BI", "bioes": "BIES"}
-"""The marks of each scheme, beside `O`; those with fewer first."""
+"""The marks of each scheme, beside `O`; schemes with fewer marks first."""
 WITHOUT: Scheme = "none"
-"""The scheme of labels that mark no spans."""
+"""The scheme of labels without spans."""
 
 
 def mark_and_kind(label: str) -> tuple[str, str]:
@@ -35,7 +35,7 @@ def mark_and_kind(label: str) -> tuple[str, str]:
 
 
 def goes_on(scheme: Scheme, before: str, label: str) -> bool:
-    """Whether a span that has `before`, the label of the step before, goes on with `label`."""
+    """Whether a span with the label `before` at the step before continues with `label`."""
     (mark_before, kind_before), (mark, kind) = mark_and_kind(before), mark_and_kind(label)
     if kind != kind_before or mark_before not in ("B", "I"):
         return False
@@ -43,7 +43,7 @@ def goes_on(scheme: Scheme, before: str, label: str) -> bool:
 
 
 def spans(labels: Sequence[str], scheme: Scheme) -> Iterator[Span]:
-    """The spans that the labels of a row mark, in their order."""
+    """The spans of the labels of a row, in order."""
     start = 0
     for end in range(1, len(labels) + 1):
         if end < len(labels) and goes_on(scheme, labels[end - 1], labels[end]):
@@ -67,7 +67,7 @@ class Marked:
 
     scheme: Scheme
     seen: set[str] = field(default_factory=set)
-    """Labels that were found right."""
+    """Labels that were checked."""
 
     def check(self, label: str | None) -> None:
         """Raises DataError for a label with a mark that the scheme does not have."""

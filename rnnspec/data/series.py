@@ -1,4 +1,4 @@
-"""Tables whose rows are the steps of series: which rows belong together, and windows over them."""
+"""Tables whose rows are the steps of series: the rows of each series, and windows over them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Part = Literal["all", "train", "valid"]
 Places = NDArray[np.int64]
 ONLY_SERIES = "the only series"
 MOST_FILLED = 50_000_000
-"""Steps of a table that may have no row."""
+"""Most steps of a table that may have no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Table:
     """The rows of a table by series: rows `order[offsets[s]:offsets[s + 1]]` of the file are the
     steps of the series called `names[s]`; `lines` `[rows]` are their lines in the file.
 
-    A *place* is an index into `order`. Steps that have no row in the file stand there too, with the
-    row before them, and `filled` says which they are; `fill` is what stands in for their numbers.
+    A *place* is an index into `order`. Steps without a row in the file have a place too, with the
+    row before them; `filled` says which places these are, and `fill` what their numbers are.
     """
 
     names: tuple[str, ...]
@@ -43,15 +43,15 @@ class Table:
     fill: str | float = "error"
 
     def values(self, of_rows: NDArray[Any], missing: Any) -> NDArray[Any]:
-        """What each row of the file has, `[rows, ...]`, by place; `missing` where there is none."""
+        """The values of the rows of the file, `[rows, ...]`, by place; `missing` without a row."""
         found: NDArray[Any] = of_rows[self.order]
         if self.filled is not None:
             found[self.filled] = missing
         return found
 
     def numbers(self, of_rows: NDArray[np.floating]) -> NDArray[np.floating]:
-        """The numbers of a series by place, with what stands in for those of steps without a row:
-        with `previous`, that of the row before."""
+        """The numbers of a series by place; steps without a row are filled, by `previous` with the
+        number of the row before."""
         if self.fill == "previous":
             return of_rows[self.order]
         return self.values(of_rows, np.nan if isinstance(self.fill, str) else self.fill)
@@ -73,7 +73,7 @@ def name_arrays(names: Sequence[str]) -> dict[str, NDArray[Any]]:
 
 
 def names_in(arrays: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
-    """The names that `name_arrays` has laid down."""
+    """The names that `name_arrays` has encoded."""
     whole, ends = arrays["names"].tobytes(), arrays["names.ends"].tolist()
     pairs = zip([0, *ends], ends, strict=False)
     return tuple(whole[start:end].decode("utf-8", "surrogatepass") for start, end in pairs)
@@ -81,7 +81,7 @@ def names_in(arrays: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class TableBuilder:
-    """Takes in which series each row belongs to, and when it was."""
+    """Collects the series and the time of each row, and builds the table."""
 
     reading: SeriesReading
     numbers: dict[str, int] = field(default_factory=dict)
@@ -114,8 +114,8 @@ class TableBuilder:
             self.times.add(chunk, bad)
 
     def table(self, bad: BadRows) -> Table:
-        """Raises DataError for times that do not rise by equal steps, unless something stands in
-        for what is missing, and for more missing steps than can be held."""
+        """Raises DataError for times that do not rise by equal steps, unless missing steps are
+        filled, and for more missing steps than can be held."""
         series, lines = np.concatenate(self.of_rows), np.concatenate(self.lines)
         names = tuple(self.numbers) or (ONLY_SERIES,)
         order = np.argsort(series, kind="stable")
@@ -130,8 +130,8 @@ class TableBuilder:
 
 
 def _filled(table: Table, numbers: list[Places], fill: str | float, bad: BadRows) -> Table:
-    """The table with a place for every step, where `numbers` are those of the rows of each series
-    among its steps."""
+    """The table with a place for every step; `numbers` are the step numbers of the rows of each
+    series."""
     lengths = np.array([int(of_series[-1]) + 1 for of_series in numbers], np.int64)
     if (missing := int(lengths.sum()) - len(table.order)) > MOST_FILLED:
         raise DataError(
@@ -148,10 +148,10 @@ def _filled(table: Table, numbers: list[Places], fill: str | float, bad: BadRows
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Where the windows lie, as places, each `[windows]`.
+    """Windows over series, as places, each `[windows]`.
 
-    The past that is read is `starts` to `ends`, what is answered follows `ends`; the series, by
-    its number `series` in the table, begins at `first`.
+    The past that is read is `starts` to `ends`; the answers follow `ends`. The series has number
+    `series` in the table and begins at `first`.
     """
 
     starts: Places
@@ -161,10 +161,10 @@ class Windows:
 
 
 def training_end(steps: int, reading: SeriesReading, share: float) -> int:
-    """How many steps of a series of `steps` are for training.
+    """How many of the `steps` of a series are for training.
 
-    The last `share` of them is not, but at least as many as one answer has; if that leaves too few
-    to train on, all of them are.
+    The last `share` of them, at least the steps of one answer, is for validation; if too few are
+    left to train on, all are for training.
     """
     if not share:
         return steps
@@ -175,13 +175,13 @@ def training_end(steps: int, reading: SeriesReading, share: float) -> int:
 def windows(
     table: Table, reading: SeriesReading, part: Part, share: float, bad: BadRows
 ) -> Windows:
-    """The windows of a part: `train` every `stride` steps, counted back from the last one; `valid`
-    and `all` at every step.
+    """The windows of a part: of `train` every `stride` steps, counted back from the last one; of
+    `valid` and `all` at every step.
 
-    Each reads `history` steps, and answers `horizon` steps of the part; those of `valid` may read
-    steps of training. A series with fewer steps in the part than both together gives one window,
-    which reads what there is. Raises DataError for a series without a window in training, or in
-    `all`; and for a share that leaves validation without one.
+    Each reads `history` steps and answers `horizon` steps of the part; windows of `valid` may read
+    training steps. A series with fewer steps in the part gives one window, which reads what there
+    is. Raises DataError for a series without a window in `train` or `all`, and for a share that
+    leaves validation without one.
     """
     found: list[NDArray[np.int64]] = []
     bounds = zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True)
@@ -206,8 +206,8 @@ def windows(
 def whole_series(
     table: Table, reading: SeriesReading, part: Part, share: float, bad: BadRows
 ) -> Windows:
-    """The steps of each series that belong to a part, as one window: those of `valid` are the last
-    `share` of them, read from states of their own.
+    """The steps of each series that belong to a part, as one window: for `valid` the last `share`
+    of them, read from initial states.
 
     Raises DataError for a share that leaves validation without a step, and for a series of more
     steps than a row may have, unless it is read window by window.
@@ -264,11 +264,11 @@ def _too_short(table: Table, number: int, reading: SeriesReading, bad: BadRows) 
 def times_at(
     times: Times, table: Table, cells: Sequence[object], series: range, wanted: range
 ) -> list[object] | None:
-    """The times of the places `wanted`, of a series that has the places `series`.
+    """The times of the places `wanted` of a series with the places `series`.
 
-    `cells` are those of the column of times by row of the file. A step that has a row has its time,
-    as it is written there; any other the one that the steps of its series lead to, written alike.
-    None where the one row of a series does not say what a step is.
+    `cells` is the column of times, by row of the file. A step with a row has its time, as written
+    there; any other has the time that the steps of its series give, in the same format. None where
+    the only row of a series does not tell the length of a step.
     """
     found: list[object] = []
     filled = table.filled if table.filled is not None else np.zeros(len(table.order), np.bool_)

@@ -1,4 +1,4 @@
-"""The files of a data set: their rows follow one another as if they stood in one file."""
+"""The files of a data set, read as one file whose rows follow one another."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ its row) in that file, from 1. So it is the line itself where there is one file.
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The SHA-256 of a file, and what tells that it has not been written to since."""
+    """The SHA-256 of a file, and size and time of change, to see whether it has changed since."""
 
     digest: str
     size: int
@@ -30,8 +30,8 @@ class Content:
 
 @dataclass(frozen=True)
 class Shards:
-    """One file or several, in order. `named` is how the user named them, the first of `others` + 1
-    names: a file, a folder or a pattern."""
+    """One file or several, in order. `named` is the first of the `others` + 1 names that the user
+    gave: a file, a folder or a pattern."""
 
     files: tuple[Path, ...]
     named: Path
@@ -46,7 +46,7 @@ class Shards:
 
     @property
     def name(self) -> str:
-        """As short as the name of a file."""
+        """The name without its folder."""
         return f"{self.named.name}{self.and_others}"
 
     @property
@@ -55,7 +55,7 @@ class Shards:
 
     @property
     def short_names(self) -> tuple[str, ...]:
-        """The names of the files from the folder that holds all of them."""
+        """The names of the files, relative to the folder that holds all of them."""
         above = os.path.commonpath([os.path.abspath(file.parent) for file in self.files])
         return tuple(Path(os.path.relpath(file, above)).as_posix() for file in self.files)
 
@@ -76,7 +76,7 @@ class Shards:
 
     @cached_property
     def content(self) -> tuple[Content, ...]:
-        """That of each file, read once. Raises DataError."""
+        """The content of each file, read once. Raises DataError."""
         return tuple(map(_content, self.files))
 
     def check_unchanged(self) -> None:
@@ -99,7 +99,7 @@ def _content(file: Path) -> Content:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The files of a spec: `valid` is None where there are none, or a `share` of the training rows
+    """The files of a spec. `valid` is None if there are none, or if a `share` of the training rows
     is kept for validation."""
 
     train: Shards
@@ -108,7 +108,7 @@ class Sources:
 
     @property
     def measured(self) -> Shards | None:
-        """Where the rows to measure on are."""
+        """The files with the validation rows."""
         return self.train if self.share else self.valid
 
 

@@ -1,19 +1,19 @@
-"""Which rows a validation share takes: drawn from `train.seed`, the same everywhere.
+"""Which rows belong to a validation share: drawn from `train.seed`, the same on every machine.
 
-With a class among the outputs (of several, the first one in the spec) the split is stratified: of
-each label the rows are cut, in the order of the files, into blocks of 1 / share rows, and of each
-block one row, drawn by the seed, belongs to validation, but never the first row of a label. So each
-label has the share of its rows there, to within one, and none is in validation alone. Rows without
-a label are a label of their own.
+With a class among the outputs (the first one in the spec) the split is stratified. The rows of each
+label, in file order, are divided into blocks of 1 / share rows; in each block one row, drawn by the
+seed, belongs to validation, but never the first row of a label. So each label has its share of rows
+in validation, to within one, and no label is in validation only. Rows without a label count as a
+label of their own.
 
-Without a class a row belongs to validation if its own number of the sequence splitmix64 (row 0 has
-the first, 2**32 * seed further on), read as a fraction of 2**64, is below the share: a share then
-takes about, not exactly, that part of the rows.
+Without a class a row belongs to validation if its number in the sequence splitmix64 (row 0 has the
+first, 2**32 * seed further on), as a fraction of 2**64, is below the share: about, not exactly,
+that share of the rows.
 
-Either way rows added at the end of the files leave the split of the others as it was, and memory
-grows with the labels, not with the rows. Two kinds of data are split by position, whatever the
-seed: of series the share is the end of each (`rnnspec.data.series`), and of a single plain text
-that is read whole its end, up to the share of its bytes.
+Either way, rows appended to the files do not change the split of the others, and memory grows with
+the labels, not with the rows. Two kinds of data are split by position, whatever the seed: of series
+the share is the end of each (`rnnspec.data.series`); of a single plain text that is read whole it
+is its end, by bytes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FINEST = 10**9
 
 @dataclass(slots=True)
 class _Stratum:
-    """The rows of one label so far, in whole blocks of which row number `chosen` is taken."""
+    """The rows of one label so far; of the block that ends at `end`, row `chosen` is taken."""
 
     key: int
     rows: int = 0
@@ -57,8 +57,8 @@ class _Stratum:
 
 @dataclass(slots=True)
 class Split:
-    """Tells, chunk by chunk in their order, which rows belong to validation: a `share` above 0 and
-    up to 0.5. Rows are stratified by the labels of column `stratum`, if there is one."""
+    """Decides, chunk by chunk in file order, which rows belong to validation: a `share` above 0 and
+    up to 0.5, stratified by the labels of column `stratum`, if given."""
 
     share: float
     seed: int = 0
@@ -68,8 +68,7 @@ class Split:
     """Whether the last row so far belongs to validation."""
 
     def mask(self, chunk: Chunk) -> NDArray[np.bool_]:
-        """Whether each row of the next chunk belongs to validation: `[rows]`; of one plain text its
-        end does."""
+        """Whether each row of the next chunk belongs to validation: `[rows]`."""
         if chunk.held_out is not None:
             return np.full(len(chunk), chunk.held_out)
         if self.stratum is None:
@@ -91,7 +90,7 @@ class Split:
 
 
 def _label(cell: object, textual: bool) -> str | None:
-    """None where there is no label, or none that can be read: that is told where it is read."""
+    """None for no label, or one that cannot be read: the reader of the column reports that."""
     try:
         return None if decode.is_missing(cell, textual) else decode.label(cell)
     except DataError:

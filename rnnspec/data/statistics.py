@@ -1,4 +1,4 @@
-"""Running figures over a stream: how often each word or character occurs, lengths, moments."""
+"""Running statistics over a stream: counts of words and characters, lengths, moments."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from rnnspec.errors import DataError
 
 CODE_POINTS = 0x110000
 BLOCK = 1 << 18
-"""Numbers that are merged into the moments at once."""
+"""How many numbers are merged into the moments at once."""
 NOISE = 1e-13
-"""Share of its size that a number in float64 may be off by rounding alone, some hundred times."""
+"""Relative error of a float64 number that counts as rounding: some hundred roundings."""
 MOST_WORDS = 1 << 21
-"""Different words counted at once; beyond it the rarest half is let go (`WordCounts`)."""
+"""Different words counted at once; beyond it the rarest half is dropped (`WordCounts`)."""
 
 
 @dataclass(slots=True)
@@ -26,9 +26,9 @@ class WordCounts:
     """Counts of words, exact for up to MOST_WORDS different ones.
 
     Beyond that, lossy counting bounds memory: when the table is full, words with the lowest counts
-    are let go until it is half empty. A count may then be too low by at most `error`. Words that
-    occur more than `error` times are never missed, so a vocabulary is given only as far as it
-    consists of words counted more than `error` times; one that would reach further is an error.
+    are dropped until it is half empty. A count may then be too low by at most `error`. Words that
+    occur more than `error` times are never missed, so a vocabulary may only have words counted more
+    than `error` times; one that would need more is an error.
     """
 
     most: int = MOST_WORDS
@@ -102,10 +102,10 @@ class LengthStatistics:
     squares: int = 0
     longest: int = 0
     last: int = 0
-    """Of the row that was added last, which may go on."""
+    """Length of the last row, which may continue."""
 
     def add(self, lengths: NDArray[np.int64], continued: bool = False) -> None:
-        """Adds rows of these lengths, `[N]`; `continued`: the first goes on with the last one."""
+        """Adds rows of these lengths, `[N]`; `continued`: the first continues the last one."""
         if not len(lengths):
             return
         if continued:
@@ -135,9 +135,9 @@ class Moments:
     """Mean and population standard deviation of each feature, in one pass, without missing numbers.
 
     Blocks are merged as in Chan, Golub and LeVeque (1983), relative to the first number seen: this
-    keeps float64 accurate far from 0, and gives a feature that never changes exactly 0. A block is
-    always as many steps, whatever the chunks they came in: the same rows give the same bits from
-    any format, and from any number of files.
+    keeps float64 accurate far from 0, and a constant feature has a deviation of exactly 0. Blocks
+    have a fixed number of steps, whatever the chunks: the same rows give the same bits from any
+    format and any number of files.
     """
 
     count: NDArray[np.int64] | int = 0
@@ -148,9 +148,9 @@ class Moments:
     squares: NDArray[np.float64] | float = 0.0
     """Sum of squared distances from the mean."""
     rounding: NDArray[np.float64] | float = 0.0
-    """Sum of the squares of what float32 rounds off."""
+    """Sum of the squared float32 rounding errors."""
     held: list[Floats] = field(default_factory=list)
-    """Steps that are not a whole block yet."""
+    """Steps that do not make a block yet."""
 
     def add(self, steps: Floats) -> None:
         """Adds steps `[N, W]`, NaN for a missing number."""
@@ -190,7 +190,7 @@ class Moments:
     def _set_origin(
         self, values: NDArray[np.float64], known: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
-        """Takes the first number of each feature that had none so far; the origin."""
+        """The origin, with the first number of each feature that had none so far."""
         first = values[np.argmax(known, axis=0), np.arange(values.shape[1])]
         first[~known.any(axis=0)] = 0
         if self.origin is None:
@@ -228,8 +228,8 @@ class Moments:
         return tuple((self.origin + self.shift).tolist())
 
     def deviation(self) -> tuple[float, ...]:
-        """Of a feature that does not change, or by no more than float64 rounds its numbers, its
-        own size, so that its unit does not matter; 1 of one that float32 cannot tell from 0."""
+        """The deviation; of a feature that is constant up to float64 rounding its own size, so that
+        its unit does not matter; 1 if float32 cannot tell it from 0."""
         mean = np.abs(np.array(self.mean()))
         deviation = self._spread()
         found = np.where(deviation <= NOISE * mean, mean, deviation)
@@ -240,8 +240,7 @@ class Moments:
         return found
 
     def lost(self) -> tuple[float, ...]:
-        """The root mean square of what float32 rounds off, over the deviation; empty where it is
-        nothing."""
+        """The root mean square of the float32 rounding errors over the deviation; empty if 0."""
         if not np.any(self.rounding):
             return ()
         deviation = np.array(self.deviation())
@@ -250,6 +249,6 @@ class Moments:
 
 
 def rounded_off(values: Floats) -> Floats:
-    """What is lost of `values` in float32."""
+    """The rounding errors of `values` in float32."""
     found: Floats = values - values.astype(np.float32)
     return found

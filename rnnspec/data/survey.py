@@ -1,4 +1,4 @@
-"""Facts of the training rows: what a plan needs to know of the data."""
+"""Facts of the training rows, or of the training steps of series: what a plan needs to know."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rnnspec.data.columns.base import add_chunk
 from rnnspec.data.columns.gather import collectors, facts_of, outputs_of
 from rnnspec.data.columns.numbers import SeriesColumn
 from rnnspec.data.naive import training_scales
-from rnnspec.data.readers import Progress, telling
+from rnnspec.data.readers import Progress, progress_of
 from rnnspec.data.reading import Reading, SeriesReading
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.series import (
@@ -37,27 +37,26 @@ def survey(
     progress: Progress | None = None,
     note: Callable[[str], None] | None = None,
 ) -> Facts:
-    """The facts of the training rows of `train`, a file or several, without those of a validation
-    share.
+    """The facts of the rows of `train`, a file or several, without those of a validation share.
 
-    `progress` is called now and then with the share that is done, 0 to 1, and what is being done,
-    `note` with what there is to know of the rows, such as which steps of series are filled.
+    `progress` is called with the share that is done, 0 to 1, and what is being done; `note` with
+    remarks on the rows, such as which steps of series are filled.
     Raises DataError: see `read` and `rnnspec.data.decode`; for vectors of different widths, for
-    fewer than two labels, for no steps at all, for columns of steps that are not as long, for a
+    fewer than two labels, for no steps at all, for columns of steps of unequal length, for a
     split that leaves one side empty, for a vocabulary beyond bounds (`WordCounts`), and for series
     as in `rnnspec.data.series`.
     """
     share = spec.data.valid if isinstance(spec.data.valid, float) else 0.0
     train = Shards.of(train)
-    told = telling(progress, f"looking through {train.name}")
+    report = progress_of(progress, f"looking through {train.name}")
     reading = Reading.of(spec)
     if reading.series is not None:
-        return survey_series(spec, reading, reading.series, train, share, told, note)
+        return survey_series(spec, reading, reading.series, train, share, report, note)
     kept = _Rows(reading, train, share)
     inputs, outputs = collectors(spec, reading, lambda: kept.read(columns, None))
     columns = [*inputs, *outputs]
     encoders = [*inputs.items(), *outputs.items()]
-    for chunk, bad in kept.read(columns, told):
+    for chunk, bad in kept.read(columns, report):
         add_chunk(chunk, encoders, bad)
     kept.check()
     found = facts_of(train, inputs)
@@ -73,13 +72,13 @@ class _Rows:
         self.split = reading.split(share)
 
     def read(
-        self, columns: list[str], told: Callable[[float], None] | None
+        self, columns: list[str], report: Callable[[float], None] | None
     ) -> Iterator[tuple[Chunk, BadRows]]:
-        """The rows anew, chunk by chunk, and where bad ones are noted."""
+        """Reads the rows again, chunk by chunk, each with where bad ones are noted."""
         bad, reading = self.reading.bad_rows(self.train), self.reading
         self.rows = self.kept_out = 0
         self.split = split = reading.split(self.share)
-        for chunk in reading.read(self.train, columns, bad, told, self.share):
+        for chunk in reading.read(self.train, columns, bad, report, self.share):
             used = _training_rows(chunk, split) if self.share else chunk
             self.rows += used.begun
             self.kept_out += chunk.begun - used.begun
@@ -116,7 +115,7 @@ def _training_rows(chunk: Chunk, split: Split) -> Chunk:
 
 
 SHOWN = 5
-"""Series that are named of those with filled steps."""
+"""Most series with filled steps that a note names."""
 QUARTILES = 1.349
 """The interquartile range of a normal distribution, in standard deviations."""
 
@@ -127,7 +126,7 @@ def survey_series(
     series: SeriesReading,
     train: Shards,
     share: float,
-    told: Callable[[float], None] | None,
+    report: Callable[[float], None] | None,
     note: Callable[[str], None] | None = None,
 ) -> Facts:
     """The facts of a table of series; its rows are training windows. See `survey`."""
@@ -137,20 +136,20 @@ def survey_series(
     }
     builder, bad = TableBuilder(series), reading.bad_rows(train)
     names = [*builder.columns, *encoders]
-    for chunk in reading.read(train, names, bad, told):
+    for chunk in reading.read(train, names, bad, report):
         builder.add(chunk, bad)
         add_chunk(chunk, list(encoders.items()), bad)
     if builder.times is not None:
         builder.times.check_numbers(bad)
     table = builder.table(bad)
     if note is not None and (filled := table.filled_steps()):
-        note(_told(train, filled, table.fill))
-    cut = whole_series if series.whole else windows
-    found_rows = cut(table, series, "train", share, bad)
+        note(_filled_note(train, filled, table.fill))
+    windows_of = whole_series if series.whole else windows
+    found_rows = windows_of(table, series, "train", share, bad)
     longest = int((found_rows.ends - found_rows.starts).max()) if series.whole else series.history
     rows = len(found_rows.ends)
     if share:
-        cut(table, series, "valid", share, bad)
+        windows_of(table, series, "valid", share, bad)
     trained = _trained_places(table, series, share)
     found: dict[str, ColumnFacts] = {}
     for each in columns:
@@ -168,7 +167,7 @@ def survey_series(
     return Facts(rows, found, outputs_of(spec, found, outputs), scales)
 
 
-def _told(train: Shards, filled: Mapping[str, int], fill: str | float) -> str:
+def _filled_note(train: Shards, filled: Mapping[str, int], fill: str | float) -> str:
     """`train.csv: 14 steps have no row and are filled with 0: 12 of series 'a', 2 of 'b'`."""
     words = {"previous": "the row before", "missing": "missing numbers"}
     what = words[fill] if isinstance(fill, str) else f"{fill:g}"
@@ -203,10 +202,10 @@ def _series_facts(
     table: Table,
     longest: int,
 ) -> NumericFacts:
-    """Mean and deviation, or median and interquartile range / 1.349, of what is not missing.
+    """Mean and deviation, or median and interquartile range / 1.349, without missing values.
 
-    A series of which half is one value has no such range: then the deviation stands for it.
-    `values` are by place, `trained` says which places are for training.
+    If half of a series is one value, the range is 0: then the deviation is taken. `values` are by
+    place, `trained` says which places are for training.
     """
     moments = Moments()
     moments.add(values[trained][:, None])
@@ -227,8 +226,7 @@ def _series_facts(
 
 
 def _lost_in_windows(values: NDArray[np.float64], table: Table, window: int) -> float:
-    """What float32 would lose of a series, as `NumericFacts.lost` has it: its steps are cut into
-    windows one after the other."""
+    """What float32 would lose of a series (`NumericFacts.lost`), cut into consecutive windows."""
     most = 0.0
     for first, end in zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True):
         steps = values[first:end]
@@ -247,8 +245,8 @@ def _lost_in_windows(values: NDArray[np.float64], table: Table, window: int) -> 
 def _facts_of_rows(
     spec: Spec, reading: Reading, train: Shards, trained: NDArray[np.bool_]
 ) -> tuple[dict[str, ColumnFacts], dict[str, ColumnFacts]]:
-    """The facts of the inputs that are no series, and of the outputs that have columns of their
-    own, of the training rows of the table."""
+    """The facts, over the training rows of the table, of the inputs that are no series and of the
+    outputs that have columns of their own."""
 
     def chunks() -> Iterator[tuple[Chunk, BadRows]]:
         bad = reading.bad_rows(train)
