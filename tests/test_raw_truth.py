@@ -199,7 +199,7 @@ def test_inputs_that_are_encoded_alike_are_told_apart(
     assert batch.raw is not None
     for values, _ in batch.inputs.values():
         np.testing.assert_array_equal(values[0], values[1])
-    asked = [batch.raw.asked(row) for row in range(3)]
+    asked = [batch.raw.input_digest(row) for row in range(3)]
     assert asked[0] == asked[2] != asked[1]
 
 
@@ -214,7 +214,7 @@ def test_rows_have_the_same_input_where_all_columns_are_equal(tmp_path: Path) ->
     _, _, data = dataset(tmp_path, inputs, output, train, rows)
     raw = data.collate(np.arange(4)).raw
     assert raw is not None
-    asked = [raw.asked(row) for row in range(4)]
+    asked = [raw.input_digest(row) for row in range(4)]
     assert asked[0] == asked[2] and len(set(asked)) == 3
     assert [raw.input("who", row) for row in range(4)] == [("p",), (), ("p",), ("q",)]
 

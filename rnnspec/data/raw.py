@@ -1,6 +1,6 @@
-"""Cells of measured rows as they stand in the file: truth is taken from them, never from numbers.
+"""Raw texts of measured rows: targets are taken from them, never from numbers.
 
-An unknown token has no number of its own, so that two different texts may be encoded alike.
+All unknown tokens share one number, so different texts may be encoded alike.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-BETWEEN = "\0"
-"""Stands between tokens that lie apart: no cell holds it."""
+SEPARATOR = "\0"
+"""Separates tokens of several characters: no cell holds it."""
 DIGEST = 16
-"""Bytes by which the inputs of a row are known."""
+"""Bytes of the digest of the inputs of a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawTexts:
     """Texts of a column in UTF-8: row i is `values[offsets[i]:offsets[i + 1]]`.
 
-    `apart`: its tokens, with U+0000 between them; else each character is one.
+    `apart`: U+0000 separates the tokens; otherwise each character is a token.
     """
 
     values: NDArray[np.uint8]
@@ -29,23 +29,22 @@ class RawTexts:
     apart: bool
 
     def tokens(self, row: int) -> tuple[str, ...]:
-        """Those of row number `row`, from 0."""
+        """The tokens of row number `row`, from 0."""
         start, end = self.offsets[row : row + 2].tolist()
         text = self.values[start:end].tobytes().decode()
         if not self.apart:
             return tuple(text)
-        return tuple(text.split(BETWEEN)) if text else ()
+        return tuple(text.split(SEPARATOR)) if text else ()
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """The raw cells of a file: inputs of text by the key of their node, texts that are to be
-    answered by column; and where there are such, of each row a digest of the raw cells of all
-    inputs, `[rows, DIGEST]`."""
+    """The raw texts of a file: inputs by the key of their node, target texts (`truth`) by column.
+    With target texts, `digests` has a digest of the raw inputs of each row, `[rows, DIGEST]`."""
 
     inputs: Mapping[str, RawTexts]
     truth: Mapping[str, RawTexts]
-    asked: NDArray[np.uint8] | None = None
+    digests: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +55,17 @@ class RawRows:
     rows: NDArray[np.int64]
 
     def truth(self, column: str, row: int) -> tuple[str, ...]:
-        """The tokens of the true text of row `row` of the batch, by the rule of its output."""
+        """The tokens of the target text of row `row` of the batch."""
         return self.of.truth[column].tokens(int(self.rows[row]))
 
-    def asked(self, row: int) -> bytes:
-        """What the inputs of a row are known by: the same where all their raw cells are equal."""
-        assert self.of.asked is not None, "there are texts to be answered"
-        digest: bytes = self.of.asked[int(self.rows[row])].tobytes()
+    def input_digest(self, row: int) -> bytes:
+        """The digest of the inputs of a row: equal if all their raw cells are equal."""
+        assert self.of.digests is not None, "there are texts to be answered"
+        digest: bytes = self.of.digests[int(self.rows[row])].tobytes()
         return digest
 
     def input(self, key: str, row: int) -> tuple[str, ...] | None:
-        """The tokens of an input of words, characters or tokens, the characters of one of bytes or
-        subwords, the label of a category (nothing if it is missing); None of other inputs."""
+        """The tokens of an input of words, characters or tokens; the characters of bytes or
+        subwords; the label of a category (nothing if it is missing); None for other inputs."""
         texts = self.of.inputs.get(key)
         return None if texts is None else texts.tokens(int(self.rows[row]))

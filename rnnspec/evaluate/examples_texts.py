@@ -62,7 +62,7 @@ class TextExamples:
         assert isinstance(texts, Texts) and raw is not None
         targets, written = seen.batch.targets[self.column].tolist(), best(texts)
         truth = [raw.truth(self.column, row) for row in range(len(targets))]
-        asked = [raw.asked(row) for row in range(len(targets))]
+        asked = [raw.input_digest(row) for row in range(len(targets))]
         for row, (answer, true) in enumerate(zip(written, truth, strict=True)):
             new = asked[row] not in self.corpus.true
             source = self._source(raw, row)

@@ -87,7 +87,7 @@ class TextScores:
         for row, answer in enumerate(best(texts)):
             source = raw.input(self.copied, row) if self.copied else ()
             tokens = named(self.names, answer, source or ())
-            self.corpus.add(tokens, raw.truth(self.node.column, row), raw.asked(row))
+            self.corpus.add(tokens, raw.truth(self.node.column, row), raw.input_digest(row))
 
     def values(self) -> dict[str, float]:
         return self.corpus.values()

@@ -55,11 +55,11 @@ from rnnspec.spec.encoder import given_columns
 
 Collectors = dict[str, FactCollector]
 Chunks = Callable[[], Iterator[tuple[Chunk, BadRows]]]
-"""The training rows, anew at each call."""
+"""Reads the training rows, from the start at each call."""
 
 
 def collectors(spec: Spec, reading: Reading, chunks: Chunks) -> tuple[Collectors, Collectors]:
-    """What gathers the facts of inputs and outputs, by column."""
+    """The fact collectors of inputs and of outputs, by column."""
     of_inputs = {
         each.column: INPUTS[type(each)](each, reading, chunks) for each in spec.data.inputs
     }
@@ -71,7 +71,7 @@ def collectors(spec: Spec, reading: Reading, chunks: Chunks) -> tuple[Collectors
 
 
 def facts_of(train: Shards, collectors: Mapping[str, FactCollector]) -> dict[str, ColumnFacts]:
-    """Raises DataError, with file and column, where the rows were not enough."""
+    """The collected facts. Raises DataError, with file and column, where the rows are not enough."""
     found = {}
     for column, collector in collectors.items():
         try:
@@ -86,8 +86,7 @@ def facts_of(train: Shards, collectors: Mapping[str, FactCollector]) -> dict[str
 def outputs_of(
     spec: Spec, inputs: Mapping[str, ColumnFacts], found: Mapping[str, ColumnFacts]
 ) -> dict[str, ColumnFacts]:
-    """The facts of all outputs; those that answer what the input in their column holds have its
-    facts."""
+    """The facts of all outputs; an output ahead of the input in its column has the input's facts."""
     return {
         each.column: found[each.column] if each.column in found else inputs[each.column]
         for each in spec.data.outputs

@@ -1,4 +1,4 @@
-"""Columns of several labels at once, of a row or of each step: bits on disk."""
+"""Multi-label columns, of a row or of each step: bits on disk."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Sets = list[list[str]]
 
 @dataclass(slots=True)
 class LabelSetCollector:
-    """Facts of several labels a row, or a step with `steps`."""
+    """Collects the facts of several labels a row, or a step with `steps`."""
 
     column: str
     steps: bool
@@ -57,7 +57,7 @@ class LabelSetCollector:
 
 
 def key_steps_of(column: str, stream: bool, chunk: Chunk, bad: BadRows) -> list[Sets]:
-    """The labels of each step of each row, which of a `stream` may have any number of them."""
+    """The labels of each step of each row; in a `stream` rows may have any number of steps."""
     return bad.decoded(chunk, column, lambda cell: _key_steps(cell, chunk.textual, stream))
 
 
@@ -90,7 +90,7 @@ def _label_set(cell: object, textual: bool, skips: bool, separator: str | None) 
 
 @dataclass(frozen=True, slots=True)
 class KeysWriter:
-    """Writes the labels of each step: those that are known, and beside them those that are new."""
+    """Writes the known labels of each step, and beside them the new ones."""
 
     column: str
     labels: tuple[str, ...]
@@ -99,9 +99,7 @@ class KeysWriter:
     beside: NewInSets
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths:
-        rows = bad.decoded(
-            chunk, self.column, lambda cell: _key_steps(cell, chunk.textual, self.stream)
-        )
+        rows = key_steps_of(self.column, self.stream, chunk, bad)
         steps = [step for row in rows for step in row]
         numbers = numbers_of(self.labels)
         self.beside.append(self.values.count, _new(steps, numbers))
@@ -115,8 +113,8 @@ class KeysWriter:
 
 @dataclass(frozen=True, slots=True)
 class LabelSetWriter:
-    """Writes the labels of each row, and whether they are missing; beside them those that are
-    new."""
+    """Writes the known labels of each row and whether they are missing, and beside them the new
+    labels."""
 
     column: str
     labels: tuple[str, ...]
@@ -205,7 +203,7 @@ def _labels_batch(
 
 
 def _counted(encoding: Encoding, node: LabelsOutput, name: str) -> str:
-    """The array of the labels: of the next step's, that of the input."""
+    """The array of the labels; for labels of the next step the array of the input."""
     return encoding.name_of(node.column, KeysInput) if node.ahead else name
 
 

@@ -35,7 +35,7 @@ MOST_LABELS = 1 << 20
 
 @dataclass(slots=True)
 class ClassCollector:
-    """Facts of a class, or of tags with `steps`."""
+    """Collects the facts of a class, or of tags with `steps`."""
 
     column: str
     steps: bool
@@ -67,7 +67,7 @@ class ClassCollector:
 def classes_of(
     column: str, skips: bool, chunk: Chunk, bad: BadRows, marked: Marked | None = None
 ) -> list[str | None]:
-    """The label of each row, one that is `marked` right; None, if `skips`, where it is missing."""
+    """The label of each row, checked by `marked`; None, if `skips`, where it is missing."""
 
     def decoded(cell: object) -> str | None:
         found = None if skips and decode.is_missing(cell, chunk.textual) else decode.label(cell)
@@ -79,7 +79,7 @@ def classes_of(
 
 
 def tags_of(column: str, marked: Marked, chunk: Chunk, bad: BadRows) -> list[list[str | None]]:
-    """The label of each step of each row, all `marked` right, None where there is none."""
+    """The label of each step of each row, checked by `marked`; None for no label."""
 
     def decoded(cell: object) -> list[str | None]:
         found = decode.labels_of_steps(cell, chunk.textual)
@@ -105,7 +105,7 @@ def class_facts(counts: Counter[str], longest: int = 1, most: int = 1) -> ClassF
 
 @dataclass(slots=True)
 class CategoryCollector:
-    """Facts of a label that is an input: its vocabulary."""
+    """Collects the facts of a category: its vocabulary."""
 
     column: spec.CategoryInput
     counts: WordCounts = field(default_factory=WordCounts)
@@ -124,8 +124,8 @@ class CategoryCollector:
 
 @dataclass(frozen=True, slots=True)
 class KnownLabels:
-    """The labels of the training rows of a column of answers, by number, and those of another file
-    that are `new`. Labels are to be `marked` right."""
+    """The `numbers` of the labels of the training rows of a target column, and the `new` labels of
+    another file. Labels are checked by `marked`."""
 
     column: str
     numbers: dict[str, int]
@@ -133,7 +133,7 @@ class KnownLabels:
     marked: Marked = field(default_factory=lambda: Marked(WITHOUT))
 
     def number(self, label: str) -> int:
-        """As of a class; counts one that is new."""
+        """The class number of a label; a new label is counted."""
         found = self.numbers.get(label)
         if found is not None:
             return found
@@ -174,7 +174,7 @@ class ClassWriter:
 
 @dataclass(frozen=True, slots=True)
 class TagWriter:
-    """Writes the number of each step's tag, SKIPPED where there is none."""
+    """Writes the number of each step's tag, SKIPPED for no tag."""
 
     known: KnownLabels
     values: Column
@@ -201,7 +201,7 @@ class TagWriter:
 
 @dataclass(frozen=True, slots=True)
 class CategoryWriter:
-    """Writes the number of each row's label; the unknown for one that is missing or new."""
+    """Writes the number of each row's label; the unknown for a missing or new one."""
 
     column: str
     vocabulary: Vocabulary
@@ -217,7 +217,7 @@ class CategoryWriter:
 
 @dataclass(slots=True)
 class SeriesLabels:
-    """Takes in one label a row as the number of its class, SKIPPED where there is none."""
+    """Holds the class number of the label of each row, SKIPPED for no label."""
 
     known: KnownLabels
     found: list[NDArray[np.int32]] = field(default_factory=list)

@@ -1,7 +1,8 @@
-"""Labels of answers that no training row has: the model cannot answer them, so that they are wrong.
+"""Target labels that no training row has. The model cannot answer them, so every answer is wrong.
 
-They never end a build. Of one label a row or a step they are numbered below SKIPPED (`NEW`), of
-several at once they are listed beside the bits; their names and counts lie with the arrays.
+They never end a build. In columns of one label a row or a step they are numbered below SKIPPED
+(`NEW`); in multi-label columns they are listed beside the bits. Their names and counts are stored
+with the arrays.
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ from rnnspec.errors import DataError
 from rnnspec.source.problems import did_you_mean
 
 MOST = 1 << 20
-"""Most of them in a file."""
-TOLD = 5
-"""Most that a sentence names."""
+"""Most new labels in a file."""
+SHOWN = 5
+"""Most new labels that a note names."""
 
 
 @dataclass(slots=True)
 class NewLabels:
-    """Those of the array `name`, numbered from 0 in the order in which they come."""
+    """The new labels of the array `name`, numbered from 0 in order of appearance."""
 
     name: str
     numbers: dict[str, int] = field(default_factory=dict)
     counts: Counter[int] = field(default_factory=Counter)
 
     def number(self, label: str) -> int:
-        """Counts it. Raises DataError for more labels than can be meant."""
+        """The number of a new label, which is counted. Raises DataError beyond MOST labels."""
         found = self.numbers.setdefault(label, len(self.numbers))
         if found >= MOST:
             raise DataError(
@@ -48,7 +49,7 @@ class NewLabels:
         return found
 
     def class_number(self, label: str) -> int:
-        """As `number`, as the number of a class."""
+        """As `number`, as a class number."""
         return NEW - self.number(label)
 
     def array(self) -> NDArray[np.uint8]:
@@ -67,14 +68,14 @@ class CountsNewLabels(Protocol):
 
 @dataclass(slots=True)
 class NewInSets:
-    """Those of columns of several labels, with the place of each: a row, or a step."""
+    """The new labels of multi-label columns, with the place of each: a row, or a step."""
 
     labels: NewLabels
     places: Column
     """`[n, 2]`: place and number, rising by place."""
 
     def append(self, first: int, rows: list[list[str]]) -> None:
-        """The labels that are new of each place from number `first` on."""
+        """Adds the new labels of each place from number `first` on."""
         found = [
             (first + at, self.labels.number(label))
             for at, labels in enumerate(rows)
@@ -93,12 +94,12 @@ def new_labels(arrays: Arrays, name: str) -> dict[str, int]:
 def new_labels_note(
     column: str, found: Mapping[str, int], known: Sequence[str], files: Shards, share: float
 ) -> str:
-    """A sentence about the new labels of a column of `files`, of which a `share` (0: all) is
-    measured on; the most frequent first. `known` are the labels of the training rows."""
+    """A sentence about the new labels of a column of `files`, or of a validation `share` of it,
+    the most frequent first. `known` are the labels of the training rows."""
     rows = f"the validation rows of {files.name} have" if share else f"{files.name} has"
     most = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
-    named = ", ".join(_named(label, count, known) for label, count in most[:TOLD])
-    left = f" and {len(most) - TOLD:,} more" if len(most) > TOLD else ""
+    named = ", ".join(_named(label, count, known) for label, count in most[:SHOWN])
+    left = f" and {len(most) - SHOWN:,} more" if len(most) > SHOWN else ""
     many = len(most) > 1
     return (
         f"{rows} {len(most):,} label{'s' * many} of column {column!r} that no training row "

@@ -32,10 +32,10 @@ Shape = Literal["number", "vector", "frames"]
 
 @dataclass(frozen=True, slots=True)
 class NumberCells:
-    """Reads the cells of a column of numbers, each as steps `[T, width]`, T 1 but for frames.
+    """Reads the cells of a column of numbers, each as steps `[T, width]`; T is 1 except of frames.
 
-    With `missing`, NaN stands for a missing number, and a cell or all of whose steps are missing
-    has width 0. Frames of a `stream` may be any number.
+    With `missing`, a missing number is NaN, and a cell that is missing, or whose steps all are, has
+    width 0. In a `stream` rows may have any number of frames.
     """
 
     column: str
@@ -47,7 +47,7 @@ class NumberCells:
     def steps(
         self, chunk: Chunk, bad: BadRows, checked: Callable[[Floats], Floats]
     ) -> list[Floats]:
-        """The steps of each row, as `checked` gives them back."""
+        """The steps of each row, passed through `checked`."""
 
         def decoded(cell: object) -> Floats:
             return checked(self._decoded(cell, chunk.textual))
@@ -73,7 +73,7 @@ class NumberCells:
 
 @dataclass(slots=True)
 class NumberCollector:
-    """Facts of numbers; the first row that has some sets the width."""
+    """Collects the facts of numbers; the first row that has any sets the width."""
 
     cells: NumberCells
     width: int = 0
@@ -136,8 +136,7 @@ class NumberWriter:
 
 @dataclass(slots=True)
 class SeriesColumn:
-    """Takes in one number a row, and holds them, in `dtype`: 4 or 8 bytes each. NaN where missing,
-    if allowed."""
+    """Holds one number a row in `dtype`, 4 or 8 bytes each; NaN for a missing one, if allowed."""
 
     column: str
     missing: bool
@@ -151,13 +150,13 @@ class SeriesColumn:
         self.found.append(np.array(bad.decoded(chunk, self.column, decoded), self.dtype))
 
     def values(self, table: Table) -> NDArray[np.floating]:
-        """Those of all steps, series by series: `[places]`."""
+        """The numbers of all steps, series by series: `[places]`."""
         return table.numbers(np.concatenate(self.found))
 
 
 @dataclass(slots=True)
 class SeriesFrames:
-    """Takes in one number a row, NaN where there is none: frames of one number."""
+    """Holds one number a row as frames of width 1; NaN for no number."""
 
     numbers: SeriesColumn
 
@@ -257,7 +256,7 @@ NUMERIC = ColumnKind(_numeric_settings, _numeric_encoder, _numeric_batch, table=
 def values_ahead(
     encoding: Encoding, node: ForecastOutput | NumericOutput, arrays: Arrays
 ) -> NDArray[Any]:
-    """The numbers `[steps, W]` of which a node answers the next ones."""
+    """The numbers `[steps, W]` whose next ones a node answers."""
     series = encoding.series()
     if node.column in series:
         return arrays[series[node.column]][:, None]

@@ -50,7 +50,7 @@ FORECAST = ColumnKind(
 
 @dataclass(slots=True)
 class StaticColumn:
-    """Takes in one cell a row of a column `as: KIND`, and holds which are equal: 4 bytes each."""
+    """Holds which cells of a column `as: KIND` are equal: 4 bytes a row."""
 
     column: str
     kind: StaticKind
@@ -63,8 +63,7 @@ class StaticColumn:
         self.found.append(np.array(known, np.int32))
 
     def check(self, table: Table, windows: Windows, bad: BadRows) -> None:
-        """Raises DataError, with the line, at the first change within the steps that a window
-        reads."""
+        """Raises DataError, with the line, at the first change within a window."""
         values = np.concatenate(self.found)[table.order]
         inside = np.zeros(len(values) + 1, np.int64)
         np.add.at(inside, windows.starts, 1)
@@ -80,8 +79,8 @@ class StaticColumn:
 
 
 def static_value(kind: StaticKind, cell: object, textual: bool) -> object:
-    """What a cell holds, equal for cells that read alike; None for one that is missing or that
-    cannot be read, which is told elsewhere."""
+    """The value of a cell, to compare; None if it is missing or cannot be read, which the encoder
+    of the column reports."""
     if decode.is_missing(cell, textual):
         return None
     try:
@@ -97,7 +96,7 @@ def static_value(kind: StaticKind, cell: object, textual: bool) -> object:
 
 
 def changed_message(column: str, kind: StaticKind, series: str) -> str:
-    """What is wrong with a column that changes, and the ways out; `series`: "" for the only one."""
+    """The message for a static column that changes; `series` is "" for the only one."""
     of = f" of {series}" if series else ""
     cure = {
         "category": "make columns of numbers of it, 1 where a label holds and else 0, each",

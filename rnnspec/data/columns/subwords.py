@@ -1,8 +1,8 @@
 """Tokenizers of subwords: byte-pair encoding (Sennrich et al. 2016) by tokenizers.
 
-Words are split before each U+0020, which is written as U+2581 in the subwords, and one stands
-before the first word too. The tokenizer's own numbers are those of the model: 0 and 1 are the pad
-and the unknown, which no text can spell, for their names hold U+0020.
+Words are split before each U+0020, which is U+2581 in the subwords; one is put before the first
+word too. The model uses the tokenizer's own numbers: 0 and 1 are the pad and the unknown. No text
+can spell them, for their names hold U+0020.
 """
 
 from __future__ import annotations

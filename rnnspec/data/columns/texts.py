@@ -1,4 +1,4 @@
-"""Columns of text: words, characters, bytes and lists of tokens, to be read or to be answered."""
+"""Columns of text, as inputs or targets: words, characters, bytes, subwords and lists of tokens."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from rnnspec.data.columns.base import (
     narrow,
 )
 from rnnspec.data.columns.subwords import subword_numbers, trained_tokenizer
-from rnnspec.data.raw import BETWEEN
+from rnnspec.data.raw import SEPARATOR
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.statistics import (
     CODE_POINTS,
@@ -64,17 +64,15 @@ BYTES = tuple(f"{value:02x}" for value in range(256))
 
 @dataclass(frozen=True, slots=True)
 class TextCells:
-    """Reads the cells of a column of text.
-
-    Of a `stream` rows may have any number of steps, and come in pieces.
-    """
+    """Reads the cells of a column of text. In a `stream` rows may have any number of steps, and
+    come in pieces."""
 
     column: str
     kind: TokenKind
     stream: bool = False
 
     def texts(self, chunk: Chunk, bad: BadRows) -> list[str]:
-        """The texts as they are."""
+        """The text of each row."""
         if chunk.continued and not self.stream:
             bad.fail(
                 chunk.lines[0],
@@ -90,7 +88,7 @@ class TextCells:
         return bad.decoded(chunk, self.column, read, pieces=self.stream)
 
     def tokens(self, chunk: Chunk, bad: BadRows) -> tuple[list[str], Lengths]:
-        """Of words and tokens: those of all rows one after the other, and how many each has."""
+        """Words or tokens of all rows in one list, and how many each row has."""
         if self.kind == "words":
             return decode.words_of(self.texts(chunk, bad))
 
@@ -104,7 +102,7 @@ class TextCells:
         return [token for row in rows for token in row], lengths_of(rows)
 
     def rows(self, chunk: Chunk, bad: BadRows) -> list[Sequence[str]]:
-        """Of words, characters and tokens: those of each row."""
+        """Words, characters or tokens of each row."""
         if self.kind == "chars":
             return list(self.texts(chunk, bad))
         tokens, lengths = self.tokens(chunk, bad)
@@ -128,7 +126,7 @@ _READ: dict[TokenKind, Callable[[object], str]] = {
 
 @dataclass(slots=True)
 class WordCollector:
-    """Facts of words or tokens, with their characters if they are spelled."""
+    """Collects the facts of words or tokens, with their characters if they are spelled."""
 
     cells: TextCells
     column: WordsInput | spec.TokensInput | WordsOutput | TokensOutput
@@ -138,7 +136,7 @@ class WordCollector:
     longest_token: int = 0
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
-        """The steps of each row; None of a text to be answered, which has steps of its own."""
+        """The steps of each row; None for a target, which has a time axis of its own."""
         tokens, lengths = self.cells.tokens(chunk, bad)
         self.counts.add(tokens)
         self.lengths.add(lengths, chunk.continued)
@@ -160,7 +158,7 @@ class WordCollector:
 
 @dataclass(slots=True)
 class CharCollector:
-    """Facts of characters."""
+    """Collects the facts of characters."""
 
     cells: TextCells
     column: CharsInput | CharsOutput
@@ -186,7 +184,7 @@ class CharCollector:
 
 @dataclass(slots=True)
 class ByteCollector:
-    """Facts of bytes: the vocabulary is all of them."""
+    """Collects the facts of bytes. The vocabulary is all bytes."""
 
     cells: TextCells
     column: BytesInput
@@ -204,10 +202,10 @@ class ByteCollector:
 
 @dataclass(slots=True)
 class SubwordCollector:
-    """Facts of subwords.
+    """Collects the facts of subwords.
 
-    Which subwords there are is known only when all rows were seen, so the file is read three times:
-    `chunks` gives the training rows again.
+    The subwords are known only when all rows were seen, so the file is read three times: `chunks`
+    gives the training rows again.
     """
 
     cells: TextCells
@@ -271,11 +269,11 @@ def _check_entries(entries: tuple[str, ...], what: str, min_count: int) -> None:
 
 
 Numbered = Callable[[Chunk, BadRows], tuple[NDArray[np.int32], Lengths]]
-"""The numbers of all tokens of a chunk, one row after the other, and how many each row has."""
+"""The numbers of all tokens of a chunk in one array, and how many each row has."""
 
 
 def numbered(cells: TextCells, known: TextFacts, fold_case: bool = False) -> Numbered:
-    """What numbers the tokens of a text."""
+    """A function that numbers the tokens of a chunk."""
     match cells.kind:
         case "bytes":
             return partial(_byte_numbers, cells)
@@ -343,7 +341,7 @@ class TokenWriter:
 
 @dataclass(frozen=True, slots=True)
 class TextWriter:
-    """Writes the numbers of a text to be answered."""
+    """Writes the numbers of a target text."""
 
     numbers: Numbered
     rows: RaggedWriter
@@ -354,7 +352,7 @@ class TextWriter:
 
 @dataclass(frozen=True, slots=True)
 class CopySourceWriter:
-    """Writes what may be copied of an input into answers of a `vocabulary`."""
+    """Writes the numbers that tokens of an input have where they are copied (`CopiesInput`)."""
 
     cells: TextCells
     vocabulary: Vocabulary
@@ -371,7 +369,7 @@ class CopySourceWriter:
 
 @dataclass(frozen=True, slots=True)
 class CopiedTextWriter:
-    """Writes the numbers of a text to be answered, of which tokens may stand in the `source`."""
+    """Writes the numbers of a target text whose tokens may be copied from the `source`."""
 
     cells: TextCells
     source: TextCells
@@ -380,7 +378,7 @@ class CopiedTextWriter:
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
         rows = self.cells.rows(chunk, bad)
-        if bad.found:  # the file ends in an error, which has been told of the source too
+        if bad.found:  # the file ends in an error, which has been noted for the source too
             return
         pairs = zip(rows, self.source.rows(chunk, bad), strict=True)
         found = [answer_numbers(row, source, self.vocabulary) for row, source in pairs]
@@ -417,7 +415,7 @@ class RawTextWriter:
         if bad.found:  # the file ends in an error
             return
         if self.cells.kind in APART:
-            self.rows.append_texts([BETWEEN.join(row) for row in self.cells.rows(chunk, bad)])
+            self.rows.append_texts([SEPARATOR.join(row) for row in self.cells.rows(chunk, bad)])
         else:
             self.rows.append_texts(self.cells.texts(chunk, bad))
 
