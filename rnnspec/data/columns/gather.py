@@ -71,7 +71,7 @@ def collectors(spec: Spec, reading: Reading, chunks: Chunks) -> tuple[Collectors
 
 
 def facts_of(train: Shards, collectors: Mapping[str, FactCollector]) -> dict[str, ColumnFacts]:
-    """The collected facts. Raises DataError, with file and column, where the rows are not enough."""
+    """Raises DataError, with file and column, where the rows are not enough."""
     found = {}
     for column, collector in collectors.items():
         try:
@@ -86,7 +86,7 @@ def facts_of(train: Shards, collectors: Mapping[str, FactCollector]) -> dict[str
 def outputs_of(
     spec: Spec, inputs: Mapping[str, ColumnFacts], found: Mapping[str, ColumnFacts]
 ) -> dict[str, ColumnFacts]:
-    """The facts of all outputs; an output ahead of the input in its column has the input's facts."""
+    """The facts of all outputs; an output ahead of the input in its column has those facts."""
     return {
         each.column: found[each.column] if each.column in found else inputs[each.column]
         for each in spec.data.outputs
