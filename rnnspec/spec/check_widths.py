@@ -54,9 +54,7 @@ def attention_fits_the_widths(spec: Spec) -> Iterator[Finding]:
         return
     if query and query % chosen.heads:
         units = chosen.heads * max(1, round(query / chosen.heads))
-        message = (
-            f"{query} units, the width of the query, cannot be divided among {chosen.heads} heads"
-        )
+        message = f"{query} units, the width of the query, cannot be divided equally among"
         hint = (
             f"write 'decoder.attention: {{multi_head: {{heads: {chosen.heads}, units: {units}}}}}'"
         )
