@@ -147,12 +147,12 @@ def tokens(data: Dataset) -> Tensor:
 
 
 def stepping(trainer: Trainer) -> Callable[[], None]:
-    pieces = cycle(list(trainer.feed.pieces(0, 0))[:-1])
-    return lambda: _step(trainer, pieces)
+    micro_batches = cycle(list(trainer.feed.micro_batches(0, 0))[:-1])
+    return lambda: _step(trainer, micro_batches)
 
 
-def _step(trainer: Trainer, pieces: Iterator[object]) -> None:
-    trainer._step([next(pieces)], Moment(0, 1, 0))  # type: ignore[list-item]
+def _step(trainer: Trainer, micro_batches: Iterator[object]) -> None:
+    trainer._step([next(micro_batches)], Moment(0, 1, 0))  # type: ignore[list-item]
 
 
 def by_hand(twin: Twin, ids: Tensor, end: int) -> Callable[[], None]:

@@ -17,7 +17,8 @@ import torch
 
 from rnnspec.builds.folder import BuildFolder, Trained
 from rnnspec.data import Dataset, Reading, encode, survey
-from rnnspec.evaluate.evaluate import Seen, evaluate
+from rnnspec.evaluate.evaluate import evaluate
+from rnnspec.evaluate.outputs.kind import MeasuredBatch
 from rnnspec.export import export_onnx
 from rnnspec.plan import Facts, Plan, resolve
 from rnnspec.spec import Spec, Train
@@ -172,7 +173,7 @@ def answers_of_windows(
     found: dict[int, np.ndarray[Any, Any]] = {}
     (of_a,) = facts.inputs["label"].vocabulary.numbers(["of a"])  # type: ignore[union-attr]
 
-    def see(seen: Seen) -> None:
+    def see(seen: MeasuredBatch) -> None:
         answers = seen.answers["sold"]
         assert isinstance(answers, torch.Tensor)
         truth, (_, lengths) = seen.batch.targets["sold"], seen.batch.inputs["sold"]

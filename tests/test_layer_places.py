@@ -31,7 +31,7 @@ from rnnspec.spec.load import load_source
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
 from rnnspec.train.feed import MicroBatch
-from rnnspec.train.probe import measured
+from rnnspec.train.statistics import gradient_statistics
 from rnnspec.train.step import TrainStep
 from tests.kinds import batched, facts_of, random_rows
 from tests.layer_places import PLACES, WIDTH, everything, refused, settings, spec
@@ -43,7 +43,7 @@ LAYER = {"cell": "lstm", "units": WIDTH}
 
 
 class Pieces:
-    """A feed of three pieces of random rows; of windows of streams where the spec has any."""
+    """A feed of three micro-batches of random rows; of windows where the spec has streams."""
 
     def __init__(self, plan: Plan, spec: Spec) -> None:
         self.plan, self.window = plan, spec.train.window
@@ -51,7 +51,7 @@ class Pieces:
     def count(self, epoch: int) -> int:
         return 3
 
-    def pieces(self, epoch: int, start: int) -> Iterator[MicroBatch]:
+    def micro_batches(self, epoch: int, start: int) -> Iterator[MicroBatch]:
         for number in range(start, 3):
             rows = random_rows(self.plan, LENGTHS, seed=number)
             inputs = {
@@ -80,12 +80,12 @@ def trained_and_proved(place: str, *layers: dict[str, Any]) -> None:
     model = Model(plan)
     model.start(facts, seed=1)
     before = model.canonical_arrays()
-    stepper = TrainStep(model.train(), found.train, loss_settings=loss_settings_of(found, facts))
+    train_step = TrainStep(model.train(), found.train, loss_settings=loss_settings_of(found, facts))
     feed = Pieces(plan, found)
-    for piece in feed.pieces(0, 0):
-        stepped = stepper.step([piece])
-        assert np.isfinite(stepped.loss), stepped.lost
-    told = measured(stepper, feed, found.train, 0)
+    for micro_batch in feed.micro_batches(0, 0):
+        stepped = train_step.step([micro_batch])
+        assert np.isfinite(stepped.loss), stepped.failure
+    told = gradient_statistics(train_step, feed, found.train, 0)
     for node in plan.every_node():
         if isinstance(node, Recurrent):
             assert {f"rms.{node.name}.{direction}" for direction in node.directions} <= set(told)

@@ -19,10 +19,10 @@ from rnnspec.evaluate.metrics import (
     NumericMetrics,
     TagMetrics,
     TextMetrics,
-    metrics_of,
 )
 from rnnspec.evaluate.metrics.classes import MOST_CONFUSED
 from rnnspec.evaluate.metrics.texts import distance
+from rnnspec.evaluate.outputs import metrics_of
 from rnnspec.objective.settings import OutputLoss
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.nodes import (
@@ -85,7 +85,7 @@ def test_perplexity_and_bits_of_next_tokens() -> None:
     metrics = ClassMetrics(CLASSES, perplexity=True)
     for piece in (slice(2), slice(2, None)):
         metrics.add(answers[piece], targets[piece])
-        metrics.add_scores(answers[piece].log(), targets[piece])
+        metrics.add_logits(answers[piece].log(), targets[piece])
     ps = [
         answers[b, t, targets[b, t]].item()
         for b in range(3)
@@ -114,9 +114,9 @@ def test_an_impossible_token_is_no_crash() -> None:
     metrics = ClassMetrics(2, perplexity=True)
     scores = torch.tensor([[60.0, -60.0]])
     metrics.add(torch.softmax(scores, -1), torch.tensor([1]))
-    metrics.add_scores(scores, torch.tensor([1]))
+    metrics.add_logits(scores, torch.tensor([1]))
     assert metrics.values()["bits"] == pytest.approx(120 / log(2))
-    metrics.add_scores(torch.tensor([[1e5, -1e5]]), torch.tensor([1]))
+    metrics.add_logits(torch.tensor([[1e5, -1e5]]), torch.tensor([1]))
     assert metrics.values()["perplexity"] > 1e30
 
 
@@ -125,7 +125,7 @@ def test_sure_labels_that_are_wrong_cost_what_their_scores_say() -> None:
     metrics = LabelsMetrics(2, 0.5)
     scores, true = torch.tensor([[20.0, -60.0]]), torch.tensor([[0.0, 0.0]])
     metrics.add(torch.sigmoid(scores), true)
-    metrics.add_scores(scores, true)
+    metrics.add_logits(scores, true)
     assert metrics.values()["nll"] == pytest.approx(20.0)
 
 
@@ -151,7 +151,7 @@ def test_labels(drawn: list[tuple[list[bool], list[float], bool]], threshold: fl
         row[:] = row if known else float("nan")
     metrics = LabelsMetrics(3, threshold)
     metrics.add(answers, targets)
-    metrics.add_scores(torch.logit(answers), targets)
+    metrics.add_logits(torch.logit(answers), targets)
     values = metrics.values()
     kept = [(true, [s > threshold for s in shares], shares) for true, shares, k in drawn if k]
     if not kept:
@@ -229,7 +229,7 @@ def test_scores_of_tokens_count_the_end_and_not_what_follows() -> None:
     scores = torch.from_numpy(draw.normal(size=(2, 3, 5)))
     targets = torch.tensor([[3, 4, END_ID], [2, END_ID, -1]])
     metrics = TextMetrics()
-    metrics.add_scores(scores, targets)
+    metrics.add_logits(scores, targets)
     logs = torch.log_softmax(scores, -1)
     each = [logs[b, u, targets[b, u]].item() for b in range(2) for u in range(3 - b)]
     best = scores.argmax(-1)

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import distributions
 
-from rnnspec.evaluate.metrics.corpus import CorpusScores
-from rnnspec.evaluate.prediction_intervals import DRAWS, HIGH, LOW, band_of, promised
+from rnnspec.evaluate.metrics.texts import CorpusScores
+from rnnspec.evaluate.prediction_intervals import DRAWS, HIGH, LOW, interval_of, nominal_coverage
 from rnnspec.plan.nodes import Distribution, ForecastOutput
 
 ROWS = [
@@ -118,27 +118,27 @@ def node(distribution: Distribution, quantiles: tuple[float, ...] = ()) -> Forec
     return ForecastOutput("o", "s", "c", 2, distribution, quantiles)
 
 
-def test_the_band_of_quantiles_is_from_the_lowest_to_the_highest() -> None:
+def test_the_interval_of_quantiles_is_from_the_lowest_to_the_highest() -> None:
     parameters = np.arange(12.0).reshape(2, 2, 3)
-    found = band_of(node("quantiles", (0.05, 0.5, 0.95)), parameters)
+    found = interval_of(node("quantiles", (0.05, 0.5, 0.95)), parameters)
     assert found is not None
     name, low, high = found
     assert name == "90 % band"
     np.testing.assert_array_equal(low, parameters[..., 0])
     np.testing.assert_array_equal(high, parameters[..., 2])
-    assert band_of(node("point"), parameters[..., :1]) is None
-    assert band_of(node("quantiles", (0.5,)), parameters[..., :1]) is None
+    assert interval_of(node("point"), parameters[..., :1]) is None
+    assert interval_of(node("quantiles", (0.5,)), parameters[..., :1]) is None
 
 
-def test_the_band_of_a_gaussian_is_exact() -> None:
+def test_the_interval_of_a_gaussian_is_exact() -> None:
     parameters = np.array([[[1.0, 2.0], [-3.0, 0.5]]])
-    found = band_of(node("gaussian"), parameters)
+    found = interval_of(node("gaussian"), parameters)
     assert found is not None and found[0] == "80 % band"
     mean, deviation = torch.from_numpy(parameters).unbind(-1)
     true = distributions.Normal(mean, deviation)
     assert torch.allclose(true.cdf(torch.from_numpy(found[1])), torch.tensor(LOW).double())
     assert torch.allclose(true.cdf(torch.from_numpy(found[2])), torch.tensor(HIGH).double())
-    assert promised(node("gaussian")) == pytest.approx(0.8)
+    assert nominal_coverage(node("gaussian")) == pytest.approx(0.8)
 
 
 def share_below(draws: torch.Tensor, ends: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -147,7 +147,9 @@ def share_below(draws: torch.Tensor, ends: NDArray[np.float64]) -> NDArray[np.fl
 
 
 @pytest.mark.parametrize("distribution", ["student_t", "negative_binomial"])
-def test_the_band_of_other_distributions_holds_about_the_share(distribution: Distribution) -> None:
+def test_the_interval_of_other_distributions_holds_about_the_share(
+    distribution: Distribution,
+) -> None:
     true: distributions.Distribution
     if distribution == "student_t":
         parameters = np.array([[[1.0, 2.0, 3.0], [0.0, 1.0, 30.0]]])
@@ -158,8 +160,8 @@ def test_the_band_of_other_distributions_holds_about_the_share(distribution: Dis
         mean, dispersion = torch.from_numpy(parameters).unbind(-1)
         count = 1 / dispersion
         true = distributions.NegativeBinomial(count, probs=mean / (mean + count))
-    found = band_of(node(distribution), parameters)
-    again = band_of(node(distribution), parameters)
+    found = interval_of(node(distribution), parameters)
+    again = interval_of(node(distribution), parameters)
     assert found is not None and again is not None
     np.testing.assert_array_equal(found[1], again[1])
     torch.manual_seed(0)
@@ -170,7 +172,7 @@ def test_the_band_of_other_distributions_holds_about_the_share(distribution: Dis
 
 
 def test_a_count_that_is_nearly_sure_has_a_narrow_band() -> None:
-    found = band_of(node("negative_binomial"), np.array([[[1e-4, 1e-6], [1e6, 1e-6]]]))
+    found = interval_of(node("negative_binomial"), np.array([[[1e-4, 1e-6], [1e6, 1e-6]]]))
     assert found is not None
     assert found[1][0, 0] == found[2][0, 0] == 0
     assert 0.99e6 < found[1][0, 1] < found[2][0, 1] < 1.01e6

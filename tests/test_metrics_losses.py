@@ -9,6 +9,7 @@ from torch import Tensor, distributions
 from torch.nn import functional as F
 
 from rnnspec.objective import losses
+from rnnspec.objective.objective import count_of
 from rnnspec.objective.settings import OutputLoss
 from rnnspec.plan.nodes import (
     ClassOutput,
@@ -40,7 +41,7 @@ def test_class_loss_is_the_sum_over_what_is_known(shape: tuple[int, ...]) -> Non
     expected = -sum(logs[n, t].item() for n, t in known)
     found = losses.class_loss(scores, targets, OutputLoss(), 0.0)
     assert found.item() == pytest.approx(expected)
-    assert losses.count_of(ClassOutput("o", "s", "c", 5), targets.numpy()) == len(known)
+    assert count_of(ClassOutput("o", "s", "c", 5), targets.numpy()) == len(known)
 
 
 def test_class_weights_multiply_the_loss_of_each_class() -> None:
@@ -69,7 +70,7 @@ def test_log_probabilities_of_texts_count_the_end_and_no_padding() -> None:
     targets = torch.tensor([[2, 3, 0], [0, -1, -1]])
     expected = -(logs[0, 0, 2] + logs[0, 1, 3] + logs[0, 2, 0] + logs[1, 0, 0])
     assert losses.log_probability_loss(logs, targets).item() == pytest.approx(expected.item())
-    assert losses.count_of(TextOutput("o", "s", "c", "words", 4), targets.numpy()) == 4
+    assert count_of(TextOutput("o", "s", "c", "words", 4), targets.numpy()) == 4
 
 
 def test_labels_loss_is_the_sum_over_labels_of_rows_that_are_known() -> None:
@@ -80,7 +81,7 @@ def test_labels_loss_is_the_sum_over_labels_of_rows_that_are_known() -> None:
     each = -(targets * shares.log() + (1 - targets) * (1 - shares).log())
     found = losses.labels_loss(scores, targets)
     assert found.item() == pytest.approx(each[~targets.isnan()].sum().item())
-    assert losses.count_of(LabelsOutput("o", "s", "c", 4, steps=True), targets.numpy()) == 5
+    assert count_of(LabelsOutput("o", "s", "c", 4, steps=True), targets.numpy()) == 5
 
 
 # ---------------------------------------------------------------- numbers
@@ -94,7 +95,7 @@ def test_numeric_loss(name: losses.LossName, expected: float) -> None:
     scores = torch.tensor([[1.0, 5.0], [3.0, 0.5]])
     targets = torch.tensor([[0.0, 2.0], [NAN, 0.0]])
     assert losses.numeric_loss(scores, targets, name).item() == pytest.approx(expected)
-    assert losses.count_of(NumericOutput("o", "s", "c", 2, True, False), targets.numpy()) == 3
+    assert count_of(NumericOutput("o", "s", "c", 2, True, False), targets.numpy()) == 3
 
 
 # ---------------------------------------------------------------- forecasts
@@ -145,7 +146,7 @@ def test_densities_are_those_of_torch(distribution: Distribution) -> None:
         parameters, targets = parameters / units[..., : parameters.shape[-1]], targets / SCALE
     found = losses.forecast_loss(node, parameters, SCALE, targets, "auto")
     assert found.item() == pytest.approx(each[known].sum().item(), rel=1e-9)
-    assert losses.count_of(node, targets.numpy()) == 10
+    assert count_of(node, targets.numpy()) == 10
 
 
 @pytest.mark.parametrize("name", ["auto", "mse", "mae", "huber"])

@@ -13,7 +13,8 @@ from sklearn.metrics import precision_recall_fscore_support as by_class
 
 from rnnspec.data.collate import NEW, SKIPPED
 from rnnspec.evaluate.metrics import ClassMetrics, LabelsMetrics, TagMetrics
-from rnnspec.evaluate.score_outputs import ClassScore, class_scores
+from rnnspec.evaluate.outputs.classes import class_scores
+from rnnspec.evaluate.outputs.kind import ClassScore
 
 SEEDS = range(60)
 
@@ -84,7 +85,7 @@ def check_several_labels(seed: int, steps: bool) -> None:
     targets = np.where(missing[..., None], np.nan, on[..., :known]).astype(np.float32)
     sums = LabelsMetrics(known, threshold, new)
     scores = np.log(shares) - np.log1p(-shares)  # of which the shares are the sigmoid
-    sums.add_scores(torch.from_numpy(scores), torch.from_numpy(targets))
+    sums.add_logits(torch.from_numpy(scores), torch.from_numpy(targets))
     sums.add(torch.from_numpy(shares), torch.from_numpy(targets), np.argwhere(on[..., known:]))
     true = on[~missing].astype(int)
     answered = np.pad(shares[~missing] > threshold, [(0, 0), (0, new)]).astype(int)

@@ -60,10 +60,10 @@ def test_numbers(seed: int, shape: tuple[int, ...]) -> None:
     assert found["mae"] == pytest.approx(meanabs(told, answered))
     assert found["rmse"] == pytest.approx(root_mean_squared_error(told, answered))
     assert found["rmse"] == pytest.approx(rmse(told, answered))
-    assert metrics.lost == 0
+    assert metrics.not_finite == 0
     answers.flat[0] = np.nan
     metrics.add(torch.from_numpy(answers), torch.from_numpy(true))
-    assert all(map(math.isnan, metrics.values().values())) and metrics.lost == 1
+    assert all(map(math.isnan, metrics.values().values())) and metrics.not_finite == 1
 
 
 LEVELS: Sequence[tuple[float, ...]] = ((), (0.5,), (0.1, 0.5, 0.9), (0.025, 0.25, 0.5, 0.75, 0.99))
@@ -120,7 +120,7 @@ def test_forecasts(seed: int, levels: tuple[float, ...]) -> None:
         assert found["coverage"] == np.mean(
             [a <= t <= b for a, t, b in zip(low, told, high, strict=True)]
         )
-    assert metrics.lost == 0
+    assert metrics.not_finite == 0
 
 
 @pytest.mark.parametrize("seed", SEEDS)

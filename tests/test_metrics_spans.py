@@ -20,7 +20,8 @@ from rnnspec.data import Reading, encode, survey
 from rnnspec.data.schemes import MARKS, Marked, spans
 from rnnspec.errors import DataError
 from rnnspec.evaluate.metrics import Lanes, TagMetrics
-from rnnspec.evaluate.score_outputs import ClassScore, spans_of
+from rnnspec.evaluate.outputs.classes import spans_of
+from rnnspec.evaluate.outputs.kind import ClassScore
 from rnnspec.plan import resolve
 from rnnspec.spec.outputs import Scheme
 from tests.data_rows import any_spec, write_rows

@@ -20,10 +20,10 @@ from sklearn.preprocessing import MultiLabelBinarizer
 
 from rnnspec.data import Dataset, Reading, encode, survey
 from rnnspec.errors import DataError
-from rnnspec.evaluate.evaluate import Seen, evaluate, evaluate_stream
-from rnnspec.evaluate.examples_rows import Rows
-from rnnspec.evaluate.score import examples_of
-from rnnspec.evaluate.score_outputs import OutputScore, output_score
+from rnnspec.evaluate.evaluate import evaluate, evaluate_stream
+from rnnspec.evaluate.examples import Rows
+from rnnspec.evaluate.outputs import examples_of, output_score
+from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputScore
 from rnnspec.objective.settings import LossSettings, loss_settings_of
 from rnnspec.plan import ClassFacts, resolve
 from rnnspec.report.model import Examples, TagExamples
@@ -85,7 +85,7 @@ class Case:
         self.model.load_canonical(strong_weights(self.plan, size=1.5))
         self.model.to(torch.float64)
         self.goals = loss_settings_of(self.spec, self.facts)
-        self.seen: list[Seen] = []
+        self.seen: list[MeasuredBatch] = []
         self.metrics, sums = evaluate(
             self.model, self.data, Train(), self.goals, precision=FLOAT64, see=self.seen.append
         )

@@ -22,7 +22,6 @@ from rnnspec.builds.folder import Trained, read_build
 from rnnspec.cli.answers import as_json
 from rnnspec.cli.evaluate import _json
 from rnnspec.errors import ExportError
-from rnnspec.evaluate.lost import lost_answers
 from rnnspec.evaluate.metrics import (
     ClassMetrics,
     ForecastMetrics,
@@ -30,9 +29,10 @@ from rnnspec.evaluate.metrics import (
     Metrics,
     NumericMetrics,
     TextMetrics,
-    metrics_of,
+    not_finite_warnings,
 )
-from rnnspec.evaluate.prediction_intervals import band_of, within
+from rnnspec.evaluate.outputs import metrics_of
+from rnnspec.evaluate.prediction_intervals import interval_of, within
 from rnnspec.evaluate.report import report_of
 from rnnspec.evaluate.score import evaluate_build
 from rnnspec.export.write import export_onnx
@@ -114,7 +114,7 @@ def measured(
     metrics = metrics_of(node, goal)
     match metrics:
         case TextMetrics():
-            metrics.add_scores(answers, targets)
+            metrics.add_logits(answers, targets)
             metrics.add_texts([[1]] * ROWS, targets)
         case ForecastMetrics():
             draw = np.random.default_rng(9)
@@ -132,21 +132,21 @@ def test_masks_come_from_the_truth_alone(kind: str, seed: int) -> None:
     node, goal = OUTPUTS[kind]
     answers, targets = drawn(node, seed)
     whole, expected = measured(node, goal, answers, targets)
-    assert whole.lost == 0 and not any(map(math.isnan, expected.values()))
+    assert whole.not_finite == 0 and not any(map(math.isnan, expected.values()))
     missing, known = answers.clone(), answers.clone()
     missing[(-1, -1) if missing.dim() == 3 else -1] = NAN
     if isinstance(node, NumericOutput):
         missing = answers.clone()
         missing.view(-1)[-1] = NAN
     same, values = measured(node, goal, missing, targets)
-    assert same.lost == 0 and values == expected, "nothing is asked there"
+    assert same.not_finite == 0 and values == expected, "nothing is asked there"
     known.view(-1, known.shape[-1])[0] = NAN
     lost, values = measured(node, goal, known, targets)
-    assert lost.lost > 0 and values.keys() == expected.keys()
+    assert lost.not_finite > 0 and values.keys() == expected.keys()
     assert all(map(math.isnan, values.values())), values
-    (told,) = lost_answers({"y": lost})
+    (told,) = not_finite_warnings({"y": lost})
     assert told.startswith("y: ") and "no finite number" in told
-    assert not list(lost_answers({"y": whole}))
+    assert not list(not_finite_warnings({"y": whole}))
 
 
 def test_an_infinite_forecast_is_infinitely_wrong() -> None:
@@ -156,18 +156,18 @@ def test_an_infinite_forecast_is_infinitely_wrong() -> None:
     found = metrics.values()
     assert (found["mae"], found["rmse"], found["mase"]) == (math.inf,) * 3
     assert found["skill"] == -math.inf
-    assert metrics.lost == 1
+    assert metrics.not_finite == 1
     assert metrics.errors.absolute.by_step == (0.0, math.inf)
 
 
 @pytest.mark.parametrize("distribution", get_args(Distribution))
-def test_a_band_of_a_parameter_that_is_no_number_is_none(distribution: Any) -> None:
+def test_a_interval_of_a_parameter_that_is_no_number_is_none(distribution: Any) -> None:
     node = ForecastOutput("o", "s", "c", 2, distribution, (0.1, 0.5, 0.9))
     parameters = np.full((2, 2, 3), 3.0)
     if distribution in ("gaussian", "negative_binomial"):
         parameters = parameters[..., :2].copy()
     parameters[0, 1] = NAN
-    band = band_of(node, parameters)
+    band = interval_of(node, parameters)
     if distribution == "point":
         assert band is None
         return

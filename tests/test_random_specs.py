@@ -74,8 +74,8 @@ def trained_a_step(plan: Plan, spec: Spec, facts: Facts) -> Weights:
         for key, (values, lengths) in batched(plan, random_rows(plan, LENGTHS)).items()
     }
     batch = Batch(inputs, random_targets(plan, LENGTHS))
-    stepper = TrainStep(model.train(), spec.train, loss_settings=loss_settings_of(spec, facts))
-    stepped = stepper.step([MicroBatch(batch, len(LENGTHS), sum(LENGTHS), 24)])
+    train_step = TrainStep(model.train(), spec.train, loss_settings=loss_settings_of(spec, facts))
+    stepped = train_step.step([MicroBatch(batch, len(LENGTHS), sum(LENGTHS), 24)])
     assert np.isfinite(stepped.loss)
     assert all(bool(p.isfinite().all()) for p in model.parameters())
     return model.canonical_arrays()

@@ -23,11 +23,11 @@ from rnnspec.builds.events import Silent
 from rnnspec.builds.folder import Trained, read_build
 from rnnspec.data import Batch, Dataset, Reading, encode, survey
 from rnnspec.errors import DataError
-from rnnspec.evaluate.evaluate import Seen
 from rnnspec.evaluate.metrics import TextMetrics
-from rnnspec.evaluate.monitor import TextScores
+from rnnspec.evaluate.outputs.kind import MeasuredBatch
+from rnnspec.evaluate.outputs.texts import TextScores
 from rnnspec.evaluate.score import Scores, evaluate_build
-from rnnspec.objective.objective import Answered
+from rnnspec.objective.objective import Forward
 from rnnspec.plan import resolve
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 from rnnspec.plan.nodes import TextOutput
@@ -267,7 +267,7 @@ def test_metrics_of_texts_are_those_of_sacrebleu_and_jiwer(
     texts = answered(names, [answer for _, answer, _ in drawn])
     metrics, corpus = TextMetrics(), TextScores(node, names)
     metrics.add_texts([[names.index(t) for t in a] for _, a, _ in drawn], targets_of(batch))
-    corpus.see(Seen(batch, Answered({}, {}, {}, {}, {}), {"y": texts}))
+    corpus.see(MeasuredBatch(batch, Forward({}, {}, {}, {}, {}), {"y": texts}))
     found = metrics.values() | corpus.values()
 
     answers = [glue.join(answer) for _, answer, _ in drawn]
@@ -304,7 +304,7 @@ def test_of_a_text_by_characters_bleu_is_that_of_its_words(tmp_path: Path) -> No
     corpus = TextScores(node, names)
     texts = answered(names, answers)
     batch = data.collate(np.arange(2))
-    corpus.see(Seen(batch, Answered({}, {}, {}, {}, {}), {"y": texts}))
+    corpus.see(MeasuredBatch(batch, Forward({}, {}, {}, {}, {}), {"y": texts}))
     expected = BLEU(tokenize="13a").corpus_score(answers, [true]).score / 100
     assert 0 < expected < 1 and corpus.values()["bleu"] == pytest.approx(expected)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,12 +14,14 @@ from hypothesis import strategies as st
 
 from rnnspec.data import Batch
 from rnnspec.data.shards import FILE
-from rnnspec.evaluate.examples import Drawn, Kept
-from rnnspec.evaluate.examples_numbers import DrawnNumbers
-from rnnspec.evaluate.examples_rows import Rows, joined, numbers
+from rnnspec.evaluate.examples import Drawn, Kept, Rows, joined, numbers
 from rnnspec.evaluate.metrics import ClassMetrics
-from rnnspec.evaluate.score_outputs import class_scores, most_frequent, most_mistaken
+from rnnspec.evaluate.outputs import KINDS
+from rnnspec.evaluate.outputs.classes import class_scores, most_frequent, most_mistaken
+from rnnspec.evaluate.outputs.numbers import DrawnNumbers
+from rnnspec.objective.objective import LOSSES
 from rnnspec.plan.names import names_of
+from rnnspec.plan.nodes import Output
 from tests.kinds import batched, output, plan_of, random_rows, spec_data, text
 
 # ---------------------------------------------------------------- a few of many
@@ -160,3 +163,7 @@ def test_the_most_frequent_label_as_an_answer() -> None:
     unseen = ClassMetrics(4)
     unseen.add(torch.eye(4)[true], true)
     assert most_frequent(unseen, (1, 1, 1, 9)) == {"accuracy": 0.0, "macro_f1": 0.0}
+
+
+def test_every_kind_of_output_has_a_loss_and_an_evaluation() -> None:
+    assert LOSSES.keys() == KINDS.keys() == set(get_args(Output))

@@ -12,9 +12,9 @@ import pytest
 from rnnspec.builds.events import Heard, Silent
 from rnnspec.builds.folder import read_build
 from rnnspec.errors import BuildError
+from rnnspec.evaluate.outputs.kind import OutputScore
 from rnnspec.evaluate.report import report_of
 from rnnspec.evaluate.score import Scores, evaluate_build
-from rnnspec.evaluate.score_outputs import OutputScore
 from rnnspec.report.model import (
     Attention,
     ClassTable,

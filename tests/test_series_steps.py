@@ -131,9 +131,9 @@ def test_windows_carry_states_and_a_file_answers(outputs: Any, tmp_path: Path) -
     data = encode(plan, facts, file, Reading.of(spec), tmp_path / "cache")
     model = Model(plan)
     model.start(facts, seed=1)
-    stepper = TrainStep(model.train(), spec.train, loss_settings=loss_settings_of(spec, facts))
-    for piece in StreamFeed(data, spec.train).pieces(0, 0):
-        assert np.isfinite(stepper.step([piece]).loss)
+    train_step = TrainStep(model.train(), spec.train, loss_settings=loss_settings_of(spec, facts))
+    for micro_batch in StreamFeed(data, spec.train).micro_batches(0, 0):
+        assert np.isfinite(train_step.step([micro_batch]).loss)
     wide, goals = Precision(name="float64"), loss_settings_of(spec, facts)
     model.to(torch.float64)
     expected, _ = evaluate(model, data, Train(), goals, precision=wide)

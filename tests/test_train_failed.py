@@ -43,11 +43,13 @@ def spoilt(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     at: list[int] = []
     step = TrainStep.step
 
-    def spoil(stepper: TrainStep, pieces: Any, rate: float = 1.0, number: int = 0) -> StepResult:
+    def spoil(
+        train_step: TrainStep, micro_batches: Any, rate: float = 1.0, number: int = 0
+    ) -> StepResult:
         if number in at:
             with torch.no_grad():
-                stepper.trained[-1].fill_(torch.nan)
-        return step(stepper, pieces, rate, number)
+                train_step.trained[-1].fill_(torch.nan)
+        return step(train_step, micro_batches, rate, number)
 
     monkeypatch.setattr(TrainStep, "step", spoil)
     return at
@@ -125,11 +127,13 @@ def test_weights_that_are_no_numbers_are_never_kept(
     """Spoilt by the last step of an epoch, after which no loss is computed."""
     make = TrainStep.step
 
-    def spoil(stepper: TrainStep, pieces: Any, rate: float = 1.0, number: int = 0) -> StepResult:
-        found = make(stepper, pieces, rate, number)
+    def spoil(
+        train_step: TrainStep, micro_batches: Any, rate: float = 1.0, number: int = 0
+    ) -> StepResult:
+        found = make(train_step, micro_batches, rate, number)
         if number == 2 * STEPS - 1:
             with torch.no_grad():
-                stepper.trained[0].view(-1)[0] = torch.inf
+                train_step.trained[0].view(-1)[0] = torch.inf
         return found
 
     monkeypatch.setattr(TrainStep, "step", spoil)
@@ -143,12 +147,12 @@ def test_weights_that_are_no_numbers_are_never_kept(
 
 def test_a_gradient_that_is_no_number_is_not_taken() -> None:
     model, settings = model_of(), settings_of()
-    stepper, feed = TrainStep(model, settings), RowFeed(rows_data(), settings)
+    train_step, feed = TrainStep(model, settings), RowFeed(rows_data(), settings)
     before = {name: w.detach().clone() for name, w in model.named_parameters()}
-    first = stepper.trained[0]
+    first = train_step.trained[0]
     first.register_hook(lambda gradient: gradient * torch.inf)
-    found = stepper.step([feed.piece(np.arange(8))])
-    assert np.isfinite(found.loss) and found.lost == "the gradient became infinite"
+    found = train_step.step([feed.micro_batch(np.arange(8))])
+    assert np.isfinite(found.loss) and found.failure == "the gradient became infinite"
     for name, weight in model.named_parameters():
         assert torch.equal(weight, before[name])
 
@@ -156,8 +160,8 @@ def test_a_gradient_that_is_no_number_is_not_taken() -> None:
 def test_a_gradient_that_is_only_long_is_shortened() -> None:
     """Its norm is too large for float32, its entries are not: the step is one of 0."""
     model, settings = model_of(), settings_of(optimizer={"sgd": {"lr": 0.1}})
-    stepper, feed = TrainStep(model, settings), RowFeed(rows_data(), settings)
-    stepper.trained[0].register_hook(lambda gradient: torch.full_like(gradient, 1e30))
-    found = stepper.step([feed.piece(np.arange(8))])
-    assert found.norm == np.inf and not found.lost
-    assert stepper.finite()
+    train_step, feed = TrainStep(model, settings), RowFeed(rows_data(), settings)
+    train_step.trained[0].register_hook(lambda gradient: torch.full_like(gradient, 1e30))
+    found = train_step.step([feed.micro_batch(np.arange(8))])
+    assert found.norm == np.inf and not found.failure
+    assert train_step.finite()

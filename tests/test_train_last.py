@@ -97,7 +97,7 @@ def test_of_an_average_its_last_values_are_kept(
 
     def keep_last(trainer: Trainer) -> None:
         raw = trainer.model.canonical_arrays()
-        with averaged(trainer.stepper.average):
+        with averaged(trainer.train_step.average):
             kept.extend([raw, {k: v.copy() for k, v in trainer.model.canonical_arrays().items()}])
         before(trainer)
 

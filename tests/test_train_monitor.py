@@ -14,7 +14,7 @@ from rnnspec.builds.events import Silent
 from rnnspec.builds.files import read_arrays
 from rnnspec.builds.folder import BuildFolder, read_build
 from rnnspec.errors import SpecError
-from rnnspec.evaluate.metrics import LARGER_IS_BETTER
+from rnnspec.evaluate.metrics import METRICS
 from rnnspec.evaluate.score import evaluate_build
 from rnnspec.spec import Output
 from rnnspec.spec.load import LoadedSpec, load_spec
@@ -101,7 +101,7 @@ def test_the_best_epoch_is_that_of_the_metric_of_its_kind(world: Path, name: str
     assert monitored(found.spec) == default_metric(found.spec) == metric
     assert metric in reported_metrics(found.spec)
     result = build(found, world / "builds", Silent())
-    sign = -1 if metric in LARGER_IS_BETTER else 1
+    sign = -1 if METRICS[metric].larger_is_better else 1
     costs = [(sign * r[f"valid.{metric}"], r["valid.loss"]) for r in records(result)]
     assert result.best_epoch == 1 + costs.index(min(costs))
     assert read_arrays(result.folder.weights)[1]["epoch"] == str(result.best_epoch)

@@ -66,8 +66,8 @@ def test_steps_are_those_of_torch(name: str, settings: dict[str, Any]) -> None:
     """Twelve steps with gradients of any size, in float64: beside torch's own way of computing."""
     draw = np.random.default_rng(0)
     wanted = settings_of(optimizer={name: settings} if settings else name)
-    stepper = TrainStep(model_of(), wanted, WIDE)
-    ours = stepper.trained
+    train_step = TrainStep(model_of(), wanted, WIDE)
+    ours = train_step.trained
     theirs = [torch.nn.Parameter(weight.detach().clone()) for weight in ours]
     given = {key: tuple(v) if isinstance(v, list) else v for key, v in settings.items()}
     torchs = TORCHS[name](theirs, foreach=False, **{"lr": wanted.optimizer.lr, **given})
@@ -75,7 +75,7 @@ def test_steps_are_those_of_torch(name: str, settings: dict[str, Any]) -> None:
         for one, other in zip(ours, theirs, strict=True):
             one.grad = torch.from_numpy(draw.normal(0, 10.0 ** -(number % 3), one.shape))
             other.grad = one.grad.clone()
-        stepper.optimizer.step()
+        train_step.optimizer.step()
         torchs.step()
         for one, other in zip(ours, theirs, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
@@ -102,15 +102,15 @@ def test_every_entry_of_the_state_survives(
 ) -> None:
     """Values, types, shapes and devices: numbers stay numbers, wide ones wide."""
     wanted = settings_of(optimizer={name: settings} if settings else name)
-    steppers = [TrainStep(model_of(), wanted, precision) for _ in range(2)]
-    one, other = steppers
+    train_steps = [TrainStep(model_of(), wanted, precision) for _ in range(2)]
+    one, other = train_steps
     for _ in range(3):
         for weight in one.trained:
             weight.grad = torch.full_like(weight, 0.1)
         one.optimizer.step()
     save(tmp_path / "checkpoint.safetensors", Position(steps=3), one)
     load(tmp_path / "checkpoint.safetensors", other)
-    before, after = (stepper.optimizer.state_dict()["state"] for stepper in steppers)
+    before, after = (train_step.optimizer.state_dict()["state"] for train_step in train_steps)
     assert before.keys() == after.keys()
     for number, entries in before.items():
         known = {key: value for key, value in entries.items() if value is not None}

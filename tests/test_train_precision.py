@@ -113,7 +113,7 @@ def test_a_fallback_is_said_and_a_trial_leaves_no_trace(
         return "float32", "too slow"
 
     expected = trained_in_pieces(tmp_path / "plain", settings_of())
-    monkeypatch.setattr("rnnspec.train.probe.tried", slow)
+    monkeypatch.setattr("rnnspec.train.trials.tried", slow)
     listener = StopAfter(0, Interrupt())
     build = BuildFolder(tmp_path / "tried")
     build.path.mkdir()
@@ -130,26 +130,26 @@ def test_the_precision_of_a_checkpoint_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A machine that is slow today must not change the numbers of a run that was begun."""
-    monkeypatch.setattr("rnnspec.train.probe.tried", lambda *_: ("bfloat16", ""))
+    monkeypatch.setattr("rnnspec.train.trials.tried", lambda *_: ("bfloat16", ""))
     build = BuildFolder(tmp_path)
     interrupt = Interrupt()
     settings = settings_of(precision="auto")
     listener = StopAfter(2, interrupt)
     assert not Trainer(mixed_model(), settings, build, rows_data(), None, listener).run(interrupt)
     assert precision_of(build.checkpoint) == "bfloat16"
-    monkeypatch.setattr("rnnspec.train.probe.tried", lambda *_: pytest.fail("tried again"))
+    monkeypatch.setattr("rnnspec.train.trials.tried", lambda *_: pytest.fail("tried again"))
     again = Trainer(mixed_model(), settings, build, rows_data(), None, listener)
-    assert again.stepper.precision.name == "bfloat16"
+    assert again.train_step.precision.name == "bfloat16"
 
 
 def test_bfloat16_gives_about_the_same_gradient() -> None:
     data, gradients = rows_data(), []
     for precision in ("float32", "bfloat16"):
         settings = settings_of(clip_norm=None)
-        stepper = TrainStep(mixed_model(), settings, Precision(CPU, precision))
-        piece = RowFeed(data, settings).piece(np.arange(16))
-        stepper.step([piece])
-        found = [weight.grad for weight in stepper.trained]
+        train_step = TrainStep(mixed_model(), settings, Precision(CPU, precision))
+        micro_batch = RowFeed(data, settings).micro_batch(np.arange(16))
+        train_step.step([micro_batch])
+        found = [weight.grad for weight in train_step.trained]
         gradients.append(torch.cat([g.flatten() for g in found if g is not None]))
     plain, mixed = gradients
     assert not torch.equal(plain, mixed)
@@ -159,24 +159,26 @@ def test_bfloat16_gives_about_the_same_gradient() -> None:
 def test_float16_scales_its_loss_and_trains() -> None:
     """With a cell whose products a CPU has in float16; that of its LSTM it has not."""
     data, settings = rows_data(), settings_of()
-    stepper = TrainStep(model_of(frames_plan("mingru")), settings, Precision(CPU, "float16"))
-    assert stepper.scaler.is_enabled()
+    train_step = TrainStep(model_of(frames_plan("mingru")), settings, Precision(CPU, "float16"))
+    assert train_step.scaler.is_enabled()
     feed = RowFeed(data, settings)
-    losses = [stepper.step([feed.piece(np.arange(40))]).loss for _ in range(60)]
+    losses = [train_step.step([feed.micro_batch(np.arange(40))]).loss for _ in range(60)]
     assert losses[-1] < 0.8 * losses[0]
 
 
 def test_float64_agrees_with_a_numeric_gradient() -> None:
     """What it is for: the gradient of a whole batch against differences of the loss."""
     data, settings = rows_data(), settings_of(clip_norm=None)
-    stepper = TrainStep(model_of(), settings, Precision(CPU, "float64"))
-    piece = RowFeed(data, settings).piece(np.arange(8))
+    train_step = TrainStep(model_of(), settings, Precision(CPU, "float64"))
+    micro_batch = RowFeed(data, settings).micro_batch(np.arange(8))
 
     def loss() -> float:
-        return float(stepper.objective(piece.batch, stepper.precision)[0]["label"].detach())
+        return float(
+            train_step.objective(micro_batch.batch, train_step.precision).losses["label"].detach()
+        )
 
-    weights = stepper.trained[0]
-    losses, _ = stepper.objective(piece.batch, stepper.precision)
+    weights = train_step.trained[0]
+    losses = train_step.objective(micro_batch.batch, train_step.precision).losses
     (gradient,) = torch.autograd.grad(losses["label"], weights)
     assert gradient.dtype == torch.float64
     for place in [(0, 0), (7, 1), (19, 2)]:

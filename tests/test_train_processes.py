@@ -211,9 +211,9 @@ def test_a_killed_process_is_started_again_and_ends_the_same(spec: Path) -> None
 def test_lanes_are_shared_out_and_joined_again(count: int) -> None:
     """Also where there are more processes than lanes."""
     settings = settings_of(batch=3, window=4)
-    whole = next(StreamFeed(Stream(), settings).pieces(0, 0))
+    whole = next(StreamFeed(Stream(), settings).micro_batches(0, 0))
     parts = [
-        next(StreamFeed(Stream(), settings, Processes(rank, count)).pieces(0, 0))
+        next(StreamFeed(Stream(), settings, Processes(rank, count)).micro_batches(0, 0))
         for rank in range(count)
     ]
     frames = [part.batch.inputs["frames"][0] for part in parts]

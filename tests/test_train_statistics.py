@@ -17,9 +17,8 @@ from rnnspec.to_torch import Model
 from rnnspec.train.feed import RowFeed
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
-from rnnspec.train.probe import gradients, probe
-from rnnspec.train.statistics import OVERFLOW, Seen, measure, warnings
-from rnnspec.train.step import TrainStep
+from rnnspec.train.statistics import OVERFLOW, LayerSums, measure, probe, warnings
+from rnnspec.train.step import TrainStep, gradients
 from tests.models import frames_facts, frames_plan
 from tests.training import metrics_of, model_of, rows_data, settings_of, trained_in_pieces
 
@@ -28,9 +27,11 @@ DATA = rows_data(rows=60, longest=30)
 
 
 def measured(model: Model, data: Dataset = DATA) -> dict[str, float]:
-    stepper = TrainStep(model, SETTINGS)
-    piece = probe(RowFeed(data, SETTINGS), 0, 0)
-    return measure(model, lambda: gradients(stepper.objective, piece, stepper.precision))
+    train_step = TrainStep(model, SETTINGS)
+    micro_batch = probe(RowFeed(data, SETTINGS), 0, 0)
+    return measure(
+        model, lambda: gradients(train_step.objective, micro_batch, train_step.precision)
+    )
 
 
 def rnn_with(factor: float) -> Model:
@@ -70,11 +71,11 @@ def test_each_direction_is_measured_along_its_own_reading() -> None:
 
 def test_sizes_of_outputs_and_gradients() -> None:
     model = model_of()
-    stepper = TrainStep(model, SETTINGS)
+    train_step = TrainStep(model, SETTINGS)
     feed = RowFeed(DATA, SETTINGS)
     found = measured(model)
-    piece = probe(feed, 0, 0)
-    gradients(stepper.objective, piece, stepper.precision)
+    micro_batch = probe(feed, 0, 0)
+    gradients(train_step.objective, micro_batch, train_step.precision)
     (layer,) = (p for n, p in model.parts.items() if n == "layers/0")
     squares = [p.grad.square().sum() for p in layer.parameters() if p.grad is not None]
     assert found["grad.layers.0.forward"] == pytest.approx(float(sum(squares)) ** 0.5, rel=1e-5)
@@ -86,20 +87,20 @@ def test_sizes_of_outputs_and_gradients() -> None:
 def test_no_more_rows_are_measured_than_fit_a_batch(batch: object, most: int) -> None:
     """Of 60 rows, the longest has 30 steps or just below."""
     feed = RowFeed(DATA, settings_of(batch=batch))
-    piece = probe(feed, 0, 0)
-    assert piece.rows == most
+    micro_batch = probe(feed, 0, 0)
+    assert micro_batch.rows == most
     expected = np.sort(DATA.lengths(np.arange(DATA.rows)))[-most:]
-    assert sorted(piece.batch.inputs["frames"][1].tolist()) == expected.tolist()
+    assert sorted(micro_batch.batch.inputs["frames"][1].tolist()) == expected.tolist()
 
 
 def test_measuring_leaves_gradients_and_random_numbers_alone() -> None:
     model = model_of()
-    stepper = TrainStep(model, SETTINGS)
-    stepper.step([RowFeed(DATA, SETTINGS).piece(np.arange(8))])
-    before = [weight.grad for weight in stepper.trained]
+    train_step = TrainStep(model, SETTINGS)
+    train_step.step([RowFeed(DATA, SETTINGS).micro_batch(np.arange(8))])
+    before = [weight.grad for weight in train_step.trained]
     state = torch.get_rng_state()
     measured(model)
-    assert all(a is b for a, b in zip(before, [w.grad for w in stepper.trained], strict=True))
+    assert all(a is b for a, b in zip(before, [w.grad for w in train_step.trained], strict=True))
     assert torch.equal(state, torch.get_rng_state())
 
 
@@ -176,7 +177,7 @@ def test_what_vanishes_is_told_once_after_its_epoch(
 def test_gradients_that_overflow_are_told_as_numbers_of_json() -> None:
     found = measured(rnn_with(1e12), rows_data(longest=20, shortest=20))
     assert all(map(math.isfinite, found.values()))
-    seen = Seen(first=math.inf, last=1.0, steps=20)
+    seen = LayerSums(first=math.inf, last=1.0, steps=20)
     assert seen.flow == OVERFLOW
     assert list(warnings({"flow.layers.0.forward": OVERFLOW}, way_out))
 

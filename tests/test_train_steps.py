@@ -21,12 +21,12 @@ SGD: dict[str, Any] = {"sgd": {"lr": 0.5}}
 
 
 def stepped(cuts: list[list[int]], **keys: Any) -> tuple[Model, StepResult]:
-    """A model after one step with the gradient of these pieces of rows."""
+    """A model after one step with the gradient of these micro-batches of rows."""
     model = model_of()
     settings = settings_of(**{"optimizer": SGD, "clip_norm": None, **keys})
     feed = RowFeed(DATA, settings)
-    stepper = TrainStep(model, settings)
-    return model, stepper.step([feed.piece(np.array(rows)) for rows in cuts])
+    train_step = TrainStep(model, settings)
+    return model, train_step.step([feed.micro_batch(np.array(rows)) for rows in cuts])
 
 
 def changes(model: Model) -> dict[str, torch.Tensor]:
@@ -72,7 +72,7 @@ def test_a_loss_that_is_not_finite_changes_nothing() -> None:
     frames = data.inputs["frames"]
     assert isinstance(frames, Steps)
     frames.values[:] = np.inf
-    found = TrainStep(model, settings).step([RowFeed(data, settings).piece(np.arange(4))])
+    found = TrainStep(model, settings).step([RowFeed(data, settings).micro_batch(np.arange(4))])
     assert not np.isfinite(found.loss)
     assert all(bool((change == 0).all()) for change in changes(model).values())
 
@@ -97,10 +97,10 @@ def test_decay_moves_matrices_and_leaves_vectors() -> None:
     """With a gradient of 0 all that is left is decay."""
     chosen: dict[str, Any] = {"lr": 0.1, "weight_decay": 0.5, "weight_decay_on": "matrices"}
     model, before = model_of(), dict(model_of().named_parameters())
-    stepper = TrainStep(model, settings_of(optimizer={"adamw": chosen}))
+    train_step = TrainStep(model, settings_of(optimizer={"adamw": chosen}))
     for weight in model.parameters():
         weight.grad = torch.zeros_like(weight)
-    stepper.optimizer.step()
+    train_step.optimizer.step()
     for name, weight in model.named_parameters():
         share = 1 - 0.1 * 0.5 if weight.dim() > 1 else 1.0
         torch.testing.assert_close(weight, share * before[name])

@@ -8,8 +8,8 @@ import pytest
 
 from rnnspec.builds.events import Silent
 from rnnspec.builds.folder import BuildFolder
-from rnnspec.evaluate.metrics import LARGER_IS_BETTER
-from rnnspec.evaluate.monitor import watched
+from rnnspec.evaluate.metrics import METRICS
+from rnnspec.evaluate.monitor import monitor_of
 from rnnspec.spec import Spec
 from rnnspec.spec.metrics import reported_metrics
 from rnnspec.train.loop import Trainer
@@ -22,7 +22,7 @@ def watching(values: list[float], folder: Path, **stopping: object) -> Trainer:
     settings = settings_of(early_stopping={"metric": "accuracy", "patience": 2, **stopping})
     trainer = Trainer(model_of(), settings, BuildFolder(folder), rows_data(), rows_data(), Silent())
     for value in values:
-        trainer._is_best({trainer.watched.key: value})
+        trainer._is_best({trainer.monitor.key: value})
         trainer.position.epoch += 1
     return trainer
 
@@ -44,16 +44,16 @@ def test_a_gain_below_min_delta_is_kept_and_does_not_count(tmp_path: Path) -> No
 
 def test_a_metric_of_one_output_of_several_is_told_by_its_name() -> None:
     plan = frames_plan("lstm")
-    assert watched("label.accuracy", plan).larger and watched("accuracy", plan).larger
-    assert not watched("label.loss", plan).larger and not watched("loss", plan).larger
-    assert watched("a.b.bleu", plan).key == "valid.a.b.bleu"
+    assert monitor_of("label.accuracy", plan).larger and monitor_of("accuracy", plan).larger
+    assert not monitor_of("label.loss", plan).larger and not monitor_of("loss", plan).larger
+    assert monitor_of("a.b.bleu", plan).key == "valid.a.b.bleu"
 
 
 @pytest.mark.parametrize("metric", ["loss", "accuracy", "macro_f1"])
 def test_every_reported_metric_of_a_class_can_be_watched(metric: str, tmp_path: Path) -> None:
     settings = settings_of(early_stopping={"metric": metric}, epochs=3)
     build = trained_in_pieces(tmp_path / "build", settings)
-    sign = -1 if metric in LARGER_IS_BETTER else 1
+    sign = -1 if METRICS[metric].larger_is_better else 1
     costs = [(sign * r[f"valid.{metric}"], r["valid.loss"]) for r in metrics_of(build)]
     best = [record["best"] for record in metrics_of(build)]
     for epoch, cost in enumerate(costs):

@@ -84,51 +84,53 @@ def test_windows_train_as_by_hand(tmp_path: Path) -> None:
 
 def test_states_are_carried_and_begin_anew() -> None:
     """Of three lanes, the second begins a new sequence in the second window."""
-    stepper = TrainStep(model_of(), SETTINGS)
-    pieces = list(StreamFeed(Stream((9, 4, 9, 9, 9, 9)), SETTINGS).pieces(0, 0))
-    stepper.step([pieces[0]])
-    before = stepper.states_before(pieces[1])
-    assert stepper.carried is not None
+    train_step = TrainStep(model_of(), SETTINGS)
+    micro_batches = list(StreamFeed(Stream((9, 4, 9, 9, 9, 9)), SETTINGS).micro_batches(0, 0))
+    train_step.step([micro_batches[0]])
+    before = train_step.states_before(micro_batches[1])
+    assert train_step.carried is not None
     for name, state in before.items():
         assert not state.requires_grad
-        torch.testing.assert_close(state[[0, 2]], stepper.carried[name][[0, 2]])
+        torch.testing.assert_close(state[[0, 2]], train_step.carried[name][[0, 2]])
         assert state[1].tolist() == [0.0] * 5
         assert bool((state[0] != 0).all())
 
 
 def test_an_epoch_begins_without_states() -> None:
     """Whatever was carried to the end of the epoch before, and whatever `reset` says."""
-    stepper = TrainStep(model_of(), SETTINGS)
+    train_step = TrainStep(model_of(), SETTINGS)
     feed = StreamFeed(Stream(), SETTINGS)
-    for piece in feed.pieces(0, 0):
-        stepper.step([piece])
-    stepper.carried = None
-    first = next(feed.pieces(1, 0))
-    assert all(bool((state == 0).all()) for state in stepper.states_before(first).values())
+    for micro_batch in feed.micro_batches(0, 0):
+        train_step.step([micro_batch])
+    train_step.carried = None
+    first = next(feed.micro_batches(1, 0))
+    assert all(bool((state == 0).all()) for state in train_step.states_before(first).values())
 
 
 def test_carried_states_come_back_from_a_checkpoint(tmp_path: Path) -> None:
-    stepper, other = (TrainStep(model_of(), SETTINGS) for _ in range(2))
-    pieces = list(StreamFeed(Stream(), SETTINGS).pieces(0, 0))
-    stepper.step([pieces[0]])
+    train_step, other = (TrainStep(model_of(), SETTINGS) for _ in range(2))
+    micro_batches = list(StreamFeed(Stream(), SETTINGS).micro_batches(0, 0))
+    train_step.step([micro_batches[0]])
     trainer = Trainer(model_of(), SETTINGS, BuildFolder(tmp_path), Stream(), None, Silent())
-    save(tmp_path / "checkpoint.safetensors", trainer.position, stepper)
+    save(tmp_path / "checkpoint.safetensors", trainer.position, train_step)
     load(tmp_path / "checkpoint.safetensors", other)
-    assert stepper.carried is not None and other.carried is not None
-    assert stepper.carried.keys() == other.carried.keys() == {"layers.0.h", "layers.0.c"}
-    for name, state in stepper.carried.items():
+    assert train_step.carried is not None and other.carried is not None
+    assert train_step.carried.keys() == other.carried.keys() == {"layers.0.h", "layers.0.c"}
+    for name, state in train_step.carried.items():
         assert torch.equal(state, other.carried[name])
 
 
 def test_evaluation_leaves_the_states_of_training_alone(tmp_path: Path) -> None:
     build = BuildFolder(tmp_path)
     trainer = Trainer(model_of(), SETTINGS, build, Stream(), Stream(seed=2), Silent())
-    trainer.stepper.step([next(trainer.feed.pieces(0, 0))])
-    before = dict(trainer.stepper.carried or {})
+    trainer.train_step.step([next(trainer.feed.micro_batches(0, 0))])
+    before = dict(trainer.train_step.carried or {})
     first, second = trainer.evaluate(), trainer.evaluate()
     assert first == second
-    assert trainer.stepper.carried is not None
-    assert all(torch.equal(trainer.stepper.carried[name], state) for name, state in before.items())
+    assert trainer.train_step.carried is not None
+    assert all(
+        torch.equal(trainer.train_step.carried[name], state) for name, state in before.items()
+    )
 
 
 @torch.no_grad()
@@ -153,18 +155,19 @@ def test_a_stream_without_states_differs(tmp_path: Path) -> None:
 
 def test_windows_that_are_accumulated_make_one_step() -> None:
     """Their gradient is that of all answers of both, the second from the states after the first."""
-    pieces = list(StreamFeed(Stream(), SETTINGS).pieces(0, 0))[:2]
+    micro_batches = list(StreamFeed(Stream(), SETTINGS).micro_batches(0, 0))[:2]
     together, apart = TrainStep(model_of(), SETTINGS), TrainStep(model_of(), SETTINGS)
-    found = together.step(pieces)
+    found = together.step(micro_batches)
     losses, states = [], apart.model.first_states(3)
-    for piece in pieces:
+    for micro_batch in micro_batches:
         states = {name: value.detach() for name, value in states.items()}
-        of_piece, states = apart.objective(piece.batch, apart.precision, states)
-        losses.append(of_piece["label"])
+        forward = apart.objective(micro_batch.batch, apart.precision, states)
+        states = forward.states
+        losses.append(forward.losses["label"])
     loss = (losses[0] + losses[1]) / 2
     apart.optimizer.zero_grad()
     loss.backward()
-    apart._limit()
+    apart._clip()
     apart.optimizer.step()
     assert found.loss == pytest.approx(loss.item(), abs=1e-6)
     for (name, one), (_, other) in zip(
@@ -175,27 +178,27 @@ def test_windows_that_are_accumulated_make_one_step() -> None:
 
 def test_states_of_mixed_precision_are_carried() -> None:
     """Whatever type they are computed in, they come back as the weights are."""
-    stepper = TrainStep(mixed_model(), SETTINGS, Precision(name="bfloat16"))
+    train_step = TrainStep(mixed_model(), SETTINGS, Precision(name="bfloat16"))
     plain = TrainStep(mixed_model(), SETTINGS)
-    for piece in list(StreamFeed(Stream(), SETTINGS).pieces(0, 0))[:4]:
-        before, exact = stepper.states_before(piece), plain.states_before(piece)
+    for micro_batch in list(StreamFeed(Stream(), SETTINGS).micro_batches(0, 0))[:4]:
+        before, exact = train_step.states_before(micro_batch), plain.states_before(micro_batch)
         for name, state in before.items():
             assert state.dtype == torch.float32
             torch.testing.assert_close(state, exact[name], atol=0.05, rtol=0.05)
-        found, expected = stepper.step([piece]), plain.step([piece])
+        found, expected = train_step.step([micro_batch]), plain.step([micro_batch])
         assert found.loss == pytest.approx(expected.loss, rel=0.02)
 
 
 def test_states_of_mixed_precision_come_back_from_a_checkpoint(tmp_path: Path) -> None:
     precision = Precision(name="bfloat16")
-    stepper, other = (TrainStep(mixed_model(), SETTINGS, precision) for _ in range(2))
-    pieces = list(StreamFeed(Stream(), SETTINGS).pieces(0, 0))
-    stepper.step([pieces[0]])
+    train_step, other = (TrainStep(mixed_model(), SETTINGS, precision) for _ in range(2))
+    micro_batches = list(StreamFeed(Stream(), SETTINGS).micro_batches(0, 0))
+    train_step.step([micro_batches[0]])
     trainer = Trainer(mixed_model(), SETTINGS, BuildFolder(tmp_path), Stream(), None, Silent())
-    save(tmp_path / "checkpoint.safetensors", trainer.position, stepper)
+    save(tmp_path / "checkpoint.safetensors", trainer.position, train_step)
     load(tmp_path / "checkpoint.safetensors", other)
-    found = other.states_before(pieces[1])
-    for name, state in stepper.states_before(pieces[1]).items():
+    found = other.states_before(micro_batches[1])
+    for name, state in train_step.states_before(micro_batches[1]).items():
         assert torch.equal(found[name], state)
 
 
@@ -207,8 +210,10 @@ def test_masks_of_a_sequence_are_drawn_for_each_window() -> None:
     dropout = model.parts["layers/0/dropout"]
     dropout.register_forward_hook(lambda part, given, out: seen.append(out.values == 0))
     states = model.first_states(3)
-    for piece in list(StreamFeed(Stream(), SETTINGS).pieces(0, 0))[:2]:
-        inputs = {n: tuple(map(torch.from_numpy, pair)) for n, pair in piece.batch.inputs.items()}
+    for micro_batch in list(StreamFeed(Stream(), SETTINGS).micro_batches(0, 0))[:2]:
+        inputs = {
+            n: tuple(map(torch.from_numpy, pair)) for n, pair in micro_batch.batch.inputs.items()
+        }
         _, states = model.run(inputs, states)  # type: ignore[arg-type]
     for window in seen:
         assert bool((window == window[:1]).all())

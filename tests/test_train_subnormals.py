@@ -12,9 +12,8 @@ import torch
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.subnormals import subnormals_as_zero
 from rnnspec.train.feed import RowFeed
-from rnnspec.train.probe import gradients
 from rnnspec.train.statistics import measure
-from rnnspec.train.step import TrainStep
+from rnnspec.train.step import TrainStep, gradients
 from tests.models import frames_facts, frames_plan
 from tests.training import rows_data, settings_of
 
@@ -49,33 +48,35 @@ def test_what_was_set_before_is_kept() -> None:
 def test_a_gradient_that_fades_through_time_ends_at_zero() -> None:
     """The state of an RNN is halved at each of 110 steps, and its input weights are 1e-6: at the
     first step the gradient is subnormal."""
-    stepper = TrainStep(fading(), SETTINGS)
-    piece = next(RowFeed(DATA, SETTINGS).pieces(0, 0))
+    train_step = TrainStep(fading(), SETTINGS)
+    micro_batch = next(RowFeed(DATA, SETTINGS).micro_batches(0, 0))
 
     def plain() -> None:
-        losses, _ = stepper.objective(piece.batch, stepper.precision)
+        losses = train_step.objective(micro_batch.batch, train_step.precision).losses
         losses["label"].backward()
 
-    as_it_is = measure(stepper.model, plain)
+    as_it_is = measure(train_step.model, plain)
     assert as_it_is["flow.layers.0.forward"] == pytest.approx(0.5**109, rel=0.1)
-    found = measure(stepper.model, lambda: gradients(stepper.objective, piece, stepper.precision))
+    found = measure(
+        train_step.model, lambda: gradients(train_step.objective, micro_batch, train_step.precision)
+    )
     assert found["flow.layers.0.forward"] == 0.0
     assert found["grad.layers.0.forward"] == pytest.approx(as_it_is["grad.layers.0.forward"])
 
 
 def test_a_step_leaves_none_in_the_moments_of_adam() -> None:
     """The moments of a weight without a gradient shrink by 0.9 and 0.999."""
-    stepper = TrainStep(fading(), SETTINGS)
-    pieces = [next(RowFeed(DATA, SETTINGS).pieces(0, 0))]
-    stepper.step(pieces)
+    train_step = TrainStep(fading(), SETTINGS)
+    micro_batches = [next(RowFeed(DATA, SETTINGS).micro_batches(0, 0))]
+    train_step.step(micro_batches)
     moments = [
         state[name]
-        for state in stepper.optimizer.state.values()
+        for state in train_step.optimizer.state.values()
         for name in ("exp_avg", "exp_avg_sq")
     ]
     for moment in moments:
         moment.fill_(LEAST / 2)
-    stepper.step(pieces)
+    train_step.step(micro_batches)
     sizes = torch.cat([moment.flatten() for moment in moments]).abs()
     assert not ((sizes > 0) & (sizes < LEAST)).any()
 

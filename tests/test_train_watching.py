@@ -13,7 +13,7 @@ import pytest
 from rnnspec.builds.events import Heard, Silent
 from rnnspec.builds.folder import read_build
 from rnnspec.errors import DataError
-from rnnspec.evaluate.monitor import Watched
+from rnnspec.evaluate.monitor import Monitor
 from rnnspec.evaluate.score import evaluate_build
 from rnnspec.spec import Output
 from rnnspec.spec.load import LoadedSpec, load_spec
@@ -164,11 +164,11 @@ def test_a_plateau_may_watch_another_metric(world: Path) -> None:
 
 
 def test_a_metric_that_is_no_number_is_told_and_any_number_is_better() -> None:
-    for watched in (Watched("valid.mase"), Watched("valid.bleu", True), Watched("c", aim=0.8)):
+    for watched in (Monitor("valid.mase"), Monitor("valid.bleu", True), Monitor("c", aim=0.8)):
         assert watched.cost(math.nan) == math.inf
         assert watched.cost(0.5) < math.inf
-    assert Watched("valid.coverage", aim=0.8).cost(0.7) == pytest.approx(0.1)
-    assert Watched("valid.bleu", larger=True).cost(0.7) == -0.7
+    assert Monitor("valid.coverage", aim=0.8).cost(0.7) == pytest.approx(0.1)
+    assert Monitor("valid.bleu", larger=True).cost(0.7) == -0.7
 
 
 def test_a_series_that_never_changes_has_no_scaled_error(world: Path, tmp_path: Path) -> None:

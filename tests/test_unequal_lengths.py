@@ -27,8 +27,8 @@ from rnnspec.to_torch.steps import Lengths
 from rnnspec.train.checkpoint import Position, packed_below_of, save
 from rnnspec.train.distributed import ALONE
 from rnnspec.train.feed import RowFeed
-from rnnspec.train.packed_trial import choose_packing, tried
 from rnnspec.train.step import TrainStep
+from rnnspec.train.trials import choose_packing, packing
 from tests.answers import tensor_of
 from tests.models import frames_plan, padded, random_frames, random_weights
 from tests.training import (
@@ -292,9 +292,9 @@ def test_a_trial_takes_the_largest_share_at_which_packing_is_faster() -> None:
         """Padded and packed take turns at three shares; the layers differ in size."""
         return next(taken)
 
-    assert tried(model, (6, 4), Precision(), seconds) == dict.fromkeys(kernels, 0.5)
+    assert packing(model, (6, 4), Precision(), seconds) == dict.fromkeys(kernels, 0.5)
     assert not model.packed_below(), "a trial leaves no trace"
-    assert set(tried(model, (6, 4), Precision())) == set(kernels)
+    assert set(packing(model, (6, 4), Precision())) == set(kernels)
 
 
 def test_what_a_trial_found_is_kept_with_the_checkpoint(
@@ -305,13 +305,13 @@ def test_what_a_trial_found_is_kept_with_the_checkpoint(
     options = settings_of()
     feed = RowFeed(rows_data(), options)
     found = {"layers.0.forward": 0.75}
-    monkeypatch.setattr("rnnspec.train.packed_trial.tried", lambda *_: found)
+    monkeypatch.setattr("rnnspec.train.trials.packing", lambda *_: found)
     model = model_of()
     choose_packing(model, options, feed, file, gpu, ALONE)
     assert model.packed_below() == found
     save(file, Position(), TrainStep(model, options))
     assert packed_below_of(file) == found
-    monkeypatch.setattr("rnnspec.train.packed_trial.tried", lambda *_: pytest.fail("tried again"))
+    monkeypatch.setattr("rnnspec.train.trials.packing", lambda *_: pytest.fail("tried again"))
     again = model_of()
     choose_packing(again, options, feed, file, gpu, ALONE)
     assert again.packed_below() == found

@@ -17,8 +17,8 @@ from rnnspec.files import REPORT, check_output, json_text
 
 if TYPE_CHECKING:
     from rnnspec.builds.folder import Trained
+    from rnnspec.evaluate.outputs.kind import ClassScore, OutputScore
     from rnnspec.evaluate.score import Scores
-    from rnnspec.evaluate.score_outputs import ClassScore, OutputScore
 
 EXAMPLES = examples(
     "rnnspec evaluate",
@@ -74,7 +74,7 @@ def evaluate(
 
 
 def _text(trained: Trained, scores: Scores, report: Path | None) -> str:
-    from rnnspec.evaluate.report_outputs import counted
+    from rnnspec.evaluate.report import counted
 
     kept = f", the {scores.share:g} of it kept for validation" if scores.share else ""
     of = counted(scores, next(iter(scores.outputs.values())))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,164 +12,28 @@ from torch import Tensor
 
 from rnnspec.data import Batch, Dataset, Naive, in_order_batches
 from rnnspec.data.dataset import StreamData
-from rnnspec.evaluate.metrics import (
-    ClassMetrics,
-    ForecastMetrics,
-    LabelsMetrics,
-    Lanes,
-    Metrics,
-    NumericMetrics,
-    TagMetrics,
-    TextMetrics,
-    metrics_of,
-)
-from rnnspec.objective.objective import Answered, Objective, forecast, states_before
+from rnnspec.evaluate.metrics import Lanes, Metrics
+from rnnspec.evaluate.outputs import KINDS, metrics_of
+from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputBatch
+from rnnspec.objective.objective import Forward, Objective, states_before
 from rnnspec.objective.settings import LossSettings
-from rnnspec.plan.nodes import ForecastOutput, Greedy, Output, Search, TextOutput
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
-from rnnspec.to_torch.forecast import ForecastOutput as ForecastPart
-from rnnspec.to_torch.outputs import TextOutput as TextPart
-from rnnspec.to_torch.search import Texts
 from rnnspec.to_torch.tensors import tensors as tensors
 
+See = Callable[[MeasuredBatch], None]
+Measured = tuple[dict[str, float], Mapping[str, Metrics]]
+
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A batch that was measured. `rows` are the numbers of its rows, None of a window of streams;
-    `answers` by column: probabilities, numbers, parameters of forecasts, or `Texts`; `naive` by
-    column of what is answered ahead of its own past; `series` are the numbers of the series of its
-    rows, where they are such."""
+class _Pass:
+    """A batch after the forward pass: whole `rows`, or a window of `lanes`."""
 
     batch: Batch
-    found: Answered
-    answers: Mapping[str, object]
+    forward: Forward
     rows: NDArray[np.int64] | None = None
-    naive: Mapping[str, Naive] = field(default_factory=dict)
-    series: NDArray[np.int64] | None = None
-
-
-See = Callable[[Seen], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """What an output of a batch is measured with beside its answers and targets: see `Measures.add`
-    and `Batch.new`."""
-
-    naive: Naive | None = None
     lanes: Lanes | None = None
-    new: NDArray[np.int64] | None = None
-
-
-@dataclass(slots=True)
-class Measures:
-    """Sums over batches of losses and metrics, by output column.
-
-    With `greedy`, texts are written greedily whatever the model's strategy.
-    """
-
-    objective: Objective
-    sums: Mapping[str, Metrics]
-    totals: dict[str, float]
-    counts: dict[str, float]
-    greedy: bool = False
-
-    @classmethod
-    def of(
-        cls,
-        objective: Objective,
-        greedy: bool = False,
-        new: Mapping[str, Mapping[str, int]] | None = None,
-    ) -> Measures:
-        """`new` are the labels that no training row has, as of `Dataset`."""
-        loss_settings, outputs = objective.loss_settings, objective.outputs
-        sums = {
-            name: metrics_of(node, loss_settings.of(name), tuple((new or {}).get(name, ())))
-            for name, node in outputs.items()
-        }
-        zeros = dict.fromkeys(sums, 0.0)
-        return cls(objective, sums, zeros, dict(zeros), greedy)
-
-    def add(
-        self,
-        batch: Batch,
-        found: Answered,
-        naive: Mapping[str, Naive] | None = None,
-        lanes: Lanes | None = None,
-    ) -> dict[str, object]:
-        """Take in a batch; its answers by column. `naive` are the naive forecasts, `lanes` those of
-        a window of streams."""
-        answers: dict[str, object] = {}
-        for column, count in self.objective.counts(batch).items():
-            self.totals[column] += found.losses[column].item() * count
-            self.counts[column] += count
-            node = self.objective.outputs[column]
-            beside = Beside((naive or {}).get(column), lanes, batch.new.get(column))
-            answers[column] = self._measure(node, found, beside)
-        return answers
-
-    def values(self) -> dict[str, float]:
-        """`loss` and all metrics; with several outputs their names start with the column. The loss
-        is that of outputs with some true answer, NaN where none has one."""
-        means = [self.totals[name] / count for name, count in self.counts.items() if count]
-        values = {"loss": sum(means) if means else float("nan")}
-        for column, metrics in self.sums.items():
-            prefix = "" if len(self.sums) == 1 else f"{column}."
-            values |= {prefix + name: value for name, value in metrics.values().items()}
-        return values
-
-    def _measure(self, node: Output, found: Answered, beside: Beside) -> object:
-        """Add to the metrics of one output; its answers."""
-        column, model = node.column, self.objective.model
-        sums, scores, targets = self.sums[column], found.scores[column], found.targets[column]
-        if isinstance(node, TextOutput):
-            assert isinstance(sums, TextMetrics)
-            sums.add_scores(scores, targets)
-            return self._written(node, sums, found)
-        if isinstance(node, ForecastOutput):
-            assert isinstance(sums, ForecastMetrics)
-            if node.source in model.bodies:
-                scores = model(found.inputs)[column]  # fed with its own answers
-            parameters = forecast(model, node, scores, found.inputs)
-            part = model.output(column)
-            assert isinstance(part, ForecastPart)
-            point = part.expected(parameters)
-            naive = beside.naive
-            known = (naive.forecast, naive.scale) if naive else (None, None)
-            sums.add(point, targets, parameters, *known)
-            return parameters
-        part = model.output(column)
-        assert not isinstance(part, ForecastPart | TextPart)
-        answers = part.answer(scores)
-        assert not isinstance(sums, TextMetrics | ForecastMetrics)
-        if isinstance(sums, ClassMetrics | LabelsMetrics):
-            sums.add_scores(scores, targets)
-        if isinstance(sums, TagMetrics):
-            sums.add(answers, targets, beside.lanes)
-        elif isinstance(sums, LabelsMetrics):
-            sums.add(answers, targets, beside.new)
-        elif isinstance(sums, NumericMetrics) and beside.naive is not None:
-            sums.add(answers, targets, beside.naive.forecast, beside.naive.scale)
-        else:
-            sums.add(answers, targets)
-        return answers
-
-    def _written(self, node: TextOutput, sums: TextMetrics, found: Answered) -> object:
-        search = as_greedy(node.search) if self.greedy else None
-        texts = self.objective.model.answers(found.inputs, search=search)[node.column]
-        assert isinstance(texts, Texts)
-        sums.lost += int(texts.scores[:, 0].isnan().sum())
-        best, lengths = texts.numbers[:, 0].tolist(), texts.lengths[:, 0].tolist()
-        written = [row[:length] for row, length in zip(best, lengths, strict=True)]
-        sums.add_texts(written, found.targets[node.column])
-        return texts
-
-
-def as_greedy(search: Search) -> Search:
-    """The quick search that stands in for another while training."""
-    return Greedy(search.limit, search.factor, search.min_steps)
 
 
 @torch.inference_mode()
@@ -183,22 +47,20 @@ def evaluate(
     greedy: bool = False,
     batch: int = 256,
     see: See | None = None,
-) -> tuple[dict[str, float], Mapping[str, Metrics]]:
-    """`loss` and the metrics of every output over all rows; and the sums behind them by column."""
-    was_training = model.training
-    model.eval()
+) -> Measured:
+    """`loss` and the metrics of every output over all rows, and the sums behind them by column.
+
+    With several outputs the names of metrics start with the column. `greedy`: texts are written
+    greedily whatever the model's strategy. `see` is called with each batch.
+    """
     objective = Objective(model, settings, loss_settings)
-    measures = Measures.of(objective, greedy, data.new)
-    precision = precision or Precision()
-    for rows in in_order_batches(data, batch):
-        asked = data.collate(rows)
-        found = objective.answered(asked, precision)
-        naive = data.naive(asked)
-        answers = measures.add(asked, found, naive)
-        if see is not None:
-            see(Seen(asked, found, answers, rows, naive, data.series_of(asked)))
-    model.train(was_training)
-    return measures.values(), measures.sums
+
+    def passes() -> Iterator[_Pass]:
+        for rows in in_order_batches(data, batch):
+            asked = data.collate(rows)
+            yield _Pass(asked, objective(asked, precision or Precision()), rows)
+
+    return _measured(objective, data, passes(), greedy, see)
 
 
 @torch.inference_mode()
@@ -210,14 +72,17 @@ def evaluate_stream(
     *,
     precision: Precision | None = None,
     see: See | None = None,
-) -> tuple[dict[str, float], Mapping[str, Metrics]]:
+) -> Measured:
     """As `evaluate`, in windows whose states are carried on from the first step of each row to its
-    last: the numbers are those of whole rows."""
-    was_training = model.training
-    model.eval()
+    last: the metrics are those of whole rows."""
     objective = Objective(model, settings, loss_settings)
-    measures = Measures.of(objective, new=data.new)
-    precision = precision or Precision()
+    passes = _windows(objective, data, settings, precision or Precision())
+    return _measured(objective, data, passes, False, see)
+
+
+def _windows(
+    objective: Objective, data: StreamData, settings: Train, precision: Precision
+) -> Iterator[_Pass]:
     assert settings.window is not None and isinstance(settings.batch, int)
     carried: dict[str, Tensor] | None = None
     before = np.arange(settings.batch)
@@ -227,13 +92,74 @@ def evaluate_stream(
             carried = {name: value[kept] for name, value in carried.items()}
         before = lanes
         begins = torch.from_numpy(reset).to(precision.device)
-        found = objective.answered(batch, precision, states_before(model, begins, carried), begins)
-        carried = found.after
-        of_file = data if isinstance(data, Dataset) else None
-        naive = of_file.naive(batch) if of_file else {}
-        answers = measures.add(batch, found, naive, Lanes(lanes.tolist(), reset.tolist()))
+        states = states_before(objective.model, begins, carried)
+        forward = objective(batch, precision, states, begins)
+        carried = forward.states
+        yield _Pass(batch, forward, lanes=Lanes(lanes.tolist(), reset.tolist()))
+
+
+def _measured(
+    objective: Objective,
+    data: Dataset | StreamData,
+    passes: Iterator[_Pass],
+    greedy: bool,
+    see: See | None,
+) -> Measured:
+    """Losses and metrics added up over all passes, with the model in evaluation mode."""
+    model, of_file = objective.model, data if isinstance(data, Dataset) else None
+    was_training = model.training
+    model.eval()
+    sums = {
+        name: metrics_of(node, objective.loss_settings.of(name), tuple(data.new.get(name, ())))
+        for name, node in objective.outputs.items()
+    }
+    totals, counts = dict.fromkeys(sums, 0.0), dict.fromkeys(sums, 0.0)
+    for each in passes:
+        naive = of_file.naive(each.batch) if of_file else {}
+        for column, count in objective.counts(each.batch).items():
+            totals[column] += each.forward.losses[column].item() * count
+            counts[column] += count
+        answers = {
+            column: _add(objective, column, metrics, each, naive.get(column), greedy)
+            for column, metrics in sums.items()
+        }
         if see is not None:
-            series = of_file.series_of(batch) if of_file else None
-            see(Seen(batch, found, answers, None, naive, series))
+            series = of_file.series_of(each.batch) if of_file else None
+            see(MeasuredBatch(each.batch, each.forward, answers, each.rows, naive, series))
     model.train(was_training)
-    return measures.values(), measures.sums
+    return _values(sums, totals, counts), sums
+
+
+def _add(
+    objective: Objective,
+    column: str,
+    sums: Metrics,
+    each: _Pass,
+    naive: Naive | None,
+    greedy: bool,
+) -> object:
+    """Add a batch to the metrics of one output; its answers."""
+    node, forward = objective.outputs[column], each.forward
+    batch = OutputBatch(
+        forward.logits[column],
+        forward.targets[column],
+        forward.inputs,
+        naive,
+        each.lanes,
+        each.batch.new.get(column),
+        greedy,
+    )
+    return KINDS[type(node)].add(node, sums, objective.model, batch)
+
+
+def _values(
+    sums: Mapping[str, Metrics], totals: Mapping[str, float], counts: Mapping[str, float]
+) -> dict[str, float]:
+    """`loss` and all metrics. The loss is the sum over outputs with a true answer, NaN where none
+    has one."""
+    means = [totals[name] / count for name, count in counts.items() if count]
+    values = {"loss": sum(means) if means else float("nan")}
+    for column, metrics in sums.items():
+        prefix = "" if len(sums) == 1 else f"{column}."
+        values |= {prefix + name: value for name, value in metrics.values().items()}
+    return values

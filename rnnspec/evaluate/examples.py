@@ -1,14 +1,44 @@
-"""What is kept of single rows while a whole file is measured: a few of many, in bounded memory."""
+"""Single rows for people to read: a few of many, kept in bounded memory while a file is measured,
+and the text of a row: its inputs, the names of its steps, its place.
+"""
 
 from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import inf, isnan
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec.data import Batch
+from rnnspec.data.shards import FILE
+from rnnspec.plan import Facts, Plan
+from rnnspec.plan.names import first_sequence, names_of
+from rnnspec.plan.nodes import (
+    CategoryInput,
+    CharactersInput,
+    CopiesInput,
+    FramesInput,
+    FutureInput,
+    Input,
+    KeysInput,
+    SeriesInput,
+    TextKind,
+    TokensInput,
+    VectorInput,
+)
 
 T = TypeVar("T")
+NUMBERS = 8
+"""Most numbers that are shown of a vector or at the end of a series."""
+WHOLE = ("words", "chars", "tokens")
+"""Kinds of text whose steps are parts of it, each as it stands there."""
+SPACE = "\u2581"
+"""Stands for a space in subwords."""
 
 
 class Kept(Generic[T]):
@@ -42,8 +72,122 @@ class Drawn(Generic[T]):
         self._random = random.Random(seed)
 
     def offer(self, make: Callable[[], T], rank: int = 0) -> None:
-        """Those of a higher `rank` are drawn before the others."""
+        """Values of a higher `rank` are drawn before the others."""
         self._kept.offer(rank + self._random.random(), make)
 
     def values(self) -> tuple[T, ...]:
         return self._kept.values()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Reads rows out of batches.
+
+    `lines` `[rows]`: the places of the rows in the file, counted in `unit`s; with several `files`
+    their locations (`rnnspec.data.shards`).
+    """
+
+    plan: Plan
+    facts: Facts
+    lines: NDArray[np.int64]
+    unit: str = "line"
+    files: tuple[str, ...] = ()
+
+    def text(self, batch: Batch, row: int) -> str:
+        """The inputs of a row; several stand on a line each, after their columns."""
+        shown = ((node.column, self._input(node, batch, row)) for node in self.plan.inputs)
+        named = {column: text for column, text in shown if text}
+        if len(named) == 1:
+            return next(iter(named.values()))
+        return "\n".join(f"{column}: {text}" for column, text in named.items())
+
+    def place(self, rows: NDArray[np.int64] | None, row: int) -> str:
+        """The place in its file of row `row` of a batch of `rows`; empty for a window."""
+        if rows is None:
+            return ""
+        number, line = divmod(int(self.lines[rows[row]]), FILE)
+        file = f"{self.files[number]}, " if len(self.files) > 1 else ""
+        return f"{file}{self.unit} {line:,}"
+
+    def steps(self, batch: Batch, row: int) -> tuple[str, ...]:
+        """A name for each step of a row: its tokens, or numbers from 1."""
+        first = first_sequence(self.plan)
+        assert first is not None
+        values, lengths = batch.inputs[first.key]
+        if isinstance(first, TokensInput):
+            raw = _raw(first, batch, row) if first.kind in WHOLE else None
+            if raw is not None:
+                return raw
+            return self._tokens(first, values[row][: lengths[row]])
+        return tuple(str(step) for step in range(1, int(lengths[row]) + 1))
+
+    def named_source(self) -> bool:
+        """Whether the steps are tokens that can be named."""
+        return isinstance(first_sequence(self.plan), TokensInput)
+
+    def _input(self, node: Input, batch: Batch, row: int) -> str:
+        values, lengths = (part[row] for part in batch.inputs[node.key])
+        raw = _raw(node, batch, row)
+        match node:
+            case TokensInput(kind=kind) if raw is not None:
+                return joined(kind if kind in WHOLE else "chars", raw)
+            case CategoryInput() if raw:
+                return raw[0]
+            case TokensInput():
+                return joined(node.kind, self._tokens(node, values[:lengths]))
+            case CategoryInput():
+                return names_of(self.facts.inputs[node.column])[int(values)]
+            case VectorInput():
+                return numbers(values)
+            case KeysInput():
+                return f"{int(lengths)} steps of labels"
+            case FramesInput() | SeriesInput() if values.shape[-1] == 1:
+                return f"{int(lengths)} steps, the last {numbers(values[:lengths, 0][-NUMBERS:])}"
+            case FramesInput() | SeriesInput():
+                return f"{int(lengths)} steps of {values.shape[-1]} numbers"
+            case CharactersInput() | CopiesInput() | FutureInput():
+                return ""  # stands in another input's column
+            case _:
+                assert_never(node)
+
+    def _tokens(self, node: TokensInput, ids: NDArray[Any]) -> tuple[str, ...]:
+        names = names_of(self.facts.inputs[node.column])
+        if node.kind == "bytes":
+            return tuple(_byte(names[number]) for number in ids)
+        return tuple(names[number] for number in ids)
+
+
+def _raw(node: Input, batch: Batch, row: int) -> tuple[str, ...] | None:
+    """The content of an input's cell: see `RawRows.input`."""
+    return None if batch.raw is None else batch.raw.input(node.key, row)
+
+
+def _byte(name: str) -> str:
+    """The character of an ASCII byte; of another byte its two hexadecimal digits."""
+    number = int(name, 16)
+    return chr(number) if number < 128 else f"\\x{name}"
+
+
+def joined(kind: TextKind | str, tokens: Sequence[str]) -> str:
+    """Tokens as a text."""
+    if kind == "subwords":
+        return "".join(tokens).replace(SPACE, " ").strip()
+    return ("" if kind in ("chars", "bytes") else " ").join(tokens)
+
+
+def numbers(values: NDArray[Any]) -> str:
+    """`3.5` or `[1, 2.5, …]`; a vector that is mostly 0 as `[3] 1, [17] 2; else 0`, by place from
+    0."""
+    flat = np.ravel(values)
+    on = np.flatnonzero(flat)
+    if len(flat) > NUMBERS and len(on) <= NUMBERS:  # mostly 0: the others, with their places
+        listed = ", ".join(f"[{n}] {_number(flat[n])}" for n in on)
+        return f"{listed or 'nothing'}; else 0"
+    shown = ", ".join(map(_number, flat[:NUMBERS]))
+    if np.size(values) == 1:
+        return shown
+    return f"[{shown}{', …' if len(flat) > NUMBERS else ''}]"
+
+
+def _number(value: float) -> str:
+    return "missing" if np.isnan(value) else f"{value:.4g}"

@@ -1,42 +1,40 @@
-"""The metric that is watched: which epoch is the best, and what only it needs measured."""
+"""The metric that is monitored, and validation after an epoch."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
-
-import numpy as np
-from torch import Tensor
+from dataclasses import dataclass
 
 from rnnspec.data import Dataset, in_order_batches
+from rnnspec.data.dataset import RowData, StreamData
 from rnnspec.errors import DataError
-from rnnspec.evaluate.evaluate import Seen
-from rnnspec.evaluate.examples_texts import best
-from rnnspec.evaluate.metrics import LARGER_IS_BETTER
-from rnnspec.evaluate.metrics.corpus import SHORTEST, CorpusScores
-from rnnspec.evaluate.metrics.forecasts import StepSums
-from rnnspec.evaluate.prediction_intervals import band_of, promised, within
+from rnnspec.evaluate.evaluate import evaluate, evaluate_stream
+from rnnspec.evaluate.metrics import METRICS, not_finite_warnings
+from rnnspec.evaluate.metrics.texts import SHORTEST, CorpusScores
+from rnnspec.evaluate.outputs import KINDS
+from rnnspec.evaluate.outputs.kind import CostlyMetrics, MeasuredBatch
+from rnnspec.evaluate.prediction_intervals import nominal_coverage
 from rnnspec.objective.settings import LossSettings
 from rnnspec.plan import Plan
-from rnnspec.plan.copies import copied_column, named
-from rnnspec.plan.nodes import ForecastOutput, Output, TextOutput
+from rnnspec.plan.nodes import ForecastOutput, TextOutput
+from rnnspec.spec import Train
 from rnnspec.spec.metrics import TRAIN_LOSS
-from rnnspec.to_torch.search import Texts
+from rnnspec.to_torch import Model
+from rnnspec.to_torch.devices import Precision
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
-    """A metric by its `key` in the lines of metrics.jsonl. Best is the smallest value, or the
-    largest one, or the one nearest to `aim`."""
+class Monitor:
+    """A metric by its `key` in the lines of metrics.jsonl. The best value is the smallest, or the
+    largest, or the one nearest to `aim`."""
 
     key: str
     larger: bool = False
     aim: float | None = None
 
     def cost(self, value: float) -> float:
-        """What is small where the value is good; inf for what is no number."""
+        """A number that is small where the value is good; inf for NaN."""
         if math.isnan(value):
             return math.inf
         if self.aim is not None:
@@ -44,86 +42,72 @@ class Watched:
         return -value if self.larger else value
 
 
-def watched(metric: str, plan: Plan) -> Watched:
-    """Of a metric as a spec names it. The share of true values within a band should be the one that
-    the band promises."""
+def monitor_of(metric: str, plan: Plan) -> Monitor:
+    """A metric as a spec names it. The best coverage of a prediction interval is its nominal
+    one."""
     if metric == TRAIN_LOSS:
-        return Watched(metric)
+        return Monitor(metric)
     column, _, name = metric.rpartition(".")
     aim = None
     if name == "coverage":
         (node,) = (n for n in plan.outputs if column in ("", n.column))
         assert isinstance(node, ForecastOutput)
-        aim = promised(node)
-    return Watched(f"valid.{metric}", name in LARGER_IS_BETTER, aim)
+        aim = nominal_coverage(node)
+    return Monitor(f"valid.{metric}", METRICS[name].larger_is_better, aim)
 
 
-class Extra(Protocol):
-    """Measures during a pass what is not measured otherwise."""
+def validate(
+    model: Model,
+    data: RowData | StreamData,
+    settings: Train,
+    loss_settings: LossSettings,
+    precision: Precision,
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """`loss` and the metrics of every output over all rows, with the weights as they are; and
+    warnings of answers that are not finite.
 
-    def see(self, seen: Seen) -> None:
-        """Take in a batch."""
+    With `train.window` rows are read as streams. Texts are written greedily, whatever the strategy.
+    What is costly to measure (BLEU, chrF, the coverage of a distribution) is measured where it is
+    monitored.
+    """
+    if settings.window is not None:
+        found, sums = evaluate_stream(
+            model,
+            data,  # type: ignore[arg-type]
+            settings,
+            loss_settings,
+            precision=precision,
+        )
+        return found, tuple(not_finite_warnings(sums))
+    costly = costly_metrics(model.plan, loss_settings)
 
-    def values(self) -> dict[str, float]:
-        """The metrics, by their names in the output."""
+    def see(measured: MeasuredBatch) -> None:
+        for each in costly.values():
+            each.see(measured)
 
-
-@dataclass(slots=True)
-class TextScores:
-    """BLEU and chrF of the texts of an output, whose tokens have these `names`; others are `copied`
-    from an input column."""
-
-    node: TextOutput
-    names: Sequence[str]
-    copied: str = ""
-    corpus: CorpusScores = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.corpus = CorpusScores(self.node.kind)
-
-    def see(self, seen: Seen) -> None:
-        texts, raw = seen.answers[self.node.column], seen.batch.raw
-        assert isinstance(texts, Texts) and raw is not None
-        for row, answer in enumerate(best(texts)):
-            source = raw.input(self.copied, row) if self.copied else ()
-            tokens = named(self.names, answer, source or ())
-            self.corpus.add(tokens, raw.truth(self.node.column, row), raw.input_digest(row))
-
-    def values(self) -> dict[str, float]:
-        return self.corpus.values()
-
-
-@dataclass(slots=True)
-class Coverage:
-    """How many true values are within the band of a forecast."""
-
-    node: ForecastOutput
-    inside: StepSums = field(default_factory=StepSums)
-
-    def see(self, seen: Seen) -> None:
-        parameters = seen.answers[self.node.column]
-        assert isinstance(parameters, Tensor)
-        true = seen.batch.targets[self.node.column].astype(np.float64)
-        band = band_of(self.node, parameters.double().cpu().numpy())
-        assert band is not None
-        _, lower, upper = band
-        self.inside.add(within(lower, upper, true), ~np.isnan(true))
-
-    def values(self) -> dict[str, float]:
-        return {"coverage": self.inside.mean}
+    found, sums = evaluate(
+        model,
+        data,  # type: ignore[arg-type]
+        settings,
+        loss_settings,
+        precision=precision,
+        greedy=True,
+        see=see,
+    )
+    for column, each in costly.items():
+        prefix = "" if len(model.plan.outputs) == 1 else f"{column}."
+        for name, value in each.values().items():
+            found[prefix + name] = math.nan if sums[column].not_finite else value
+    return found, tuple(not_finite_warnings(sums))
 
 
-def extras(plan: Plan, loss_settings: LossSettings) -> dict[str, Extra]:
-    """What is to be measured beside the rest on validation rows, by column."""
-    found = ((node.column, _extra(plan, node, loss_settings)) for node in plan.outputs)
-    return {column: extra for column, extra in found if extra is not None}
-
-
-def _extra(plan: Plan, node: Output, loss_settings: LossSettings) -> Extra | None:
-    output_loss = loss_settings.of(node.column)
-    if isinstance(node, TextOutput) and output_loss.tokens:
-        return TextScores(node, output_loss.tokens, copied_column(plan, node))
-    return Coverage(node) if isinstance(node, ForecastOutput) and output_loss.banded else None
+def costly_metrics(plan: Plan, loss_settings: LossSettings) -> dict[str, CostlyMetrics]:
+    """What is to be measured beside the sums of each output, by column."""
+    found = {
+        node.column: KINDS[type(node)].costly(node, plan, loss_settings.of(node.column))
+        for node in plan.outputs
+    }
+    return {column: costly for column, costly in found.items() if costly is not None}
 
 
 def check_bleu(metrics: Sequence[str], plan: Plan, valid: Dataset | None) -> None:
@@ -134,7 +118,7 @@ def check_bleu(metrics: Sequence[str], plan: Plan, valid: Dataset | None) -> Non
         prefix = "" if len(plan.outputs) == 1 else f"{node.column}."
         if not isinstance(node, TextOutput) or f"{prefix}bleu" not in metrics:
             continue
-        counts = list(_words(node, valid))
+        counts = list(_word_counts(node, valid))
         mean = sum(counts) / max(1, len(counts))
         if mean < SHORTEST:
             raise DataError(
@@ -144,8 +128,8 @@ def check_bleu(metrics: Sequence[str], plan: Plan, valid: Dataset | None) -> Non
             )
 
 
-def _words(node: TextOutput, valid: Dataset) -> Iterator[int]:
-    """Of each row's true text."""
+def _word_counts(node: TextOutput, valid: Dataset) -> Iterator[int]:
+    """The words of each row's true text."""
     for rows in in_order_batches(valid, 256):
         raw = valid.collate(rows).raw
         assert raw is not None, "validation rows are measured"

@@ -1,9 +1,9 @@
-"""The range in which a forecast expects most of the true values."""
+"""Prediction intervals: the range in which a forecast expects most of the true values."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +13,19 @@ from rnnspec.plan.nodes import ForecastOutput
 Array = NDArray[np.float64]
 
 LOW, HIGH = 0.1, 0.9
-"""Probabilities at the ends of the range, where the forecast itself does not name them."""
+"""Probabilities at the ends of the interval, where the forecast itself does not name them."""
 NORMAL = 1.2815515655446004
 """The 0.9 quantile of the standard normal distribution."""
 DRAWS = 500
 SEED = 0
 
 
-def band_of(node: ForecastOutput, parameters: Array) -> tuple[str, Array, Array] | None:
-    """Its name, and its lower and upper end `[B, H]`; None of a point forecast.
+def interval_of(node: ForecastOutput, parameters: Array) -> tuple[str, Array, Array] | None:
+    """The name of the interval, and its lower and upper end `[B, H]`; None for a point forecast.
 
-    `parameters` `[B, H, k]` in the units of the data. Quantiles: the lowest and the highest. Of
-    distributions those of 0.1 and 0.9, of a Gaussian exactly, of others among 500 draws of each
-    value, always the same. NaN where a parameter is.
+    `parameters` `[B, H, k]` in the units of the data. For quantiles, the lowest and the highest.
+    For distributions, the quantiles 0.1 and 0.9: of a Gaussian exactly, of others among 500 draws
+    of each value, always the same. NaN where a parameter is.
     """
     match node.distribution:
         case "point":
@@ -33,7 +33,7 @@ def band_of(node: ForecastOutput, parameters: Array) -> tuple[str, Array, Array]
         case "quantiles":
             if len(node.quantiles) < 2:
                 return None
-            name = f"{100 * promised(node):.4g} % band"
+            name = f"{100 * nominal_coverage(node):.4g} % band"
             return name, parameters[..., 0], parameters[..., -1]
         case "gaussian":
             mean, deviation = np.moveaxis(parameters, -1, 0)
@@ -45,18 +45,20 @@ def band_of(node: ForecastOutput, parameters: Array) -> tuple[str, Array, Array]
         case "negative_binomial":
             mean, dispersion = np.moveaxis(parameters, -1, 0)
             low, high = _drawn(_counts, mean, dispersion)
+        case _:
+            assert_never(node.distribution)
     return f"{100 * (HIGH - LOW):.0f} % band", low, high
 
 
 def within(lower: Array, upper: Array, true: Array) -> Array:
-    """1 where a true value is in the range, 0 where not, NaN where one of them is; all `[B, H]`."""
+    """1 where a true value is in the interval, else 0, NaN where one of them is; all `[B, H]`."""
     inside = ((true >= lower) & (true <= upper)).astype(np.float64)
     found: Array = np.where(np.isnan(lower) | np.isnan(upper) | np.isnan(true), np.nan, inside)
     return found
 
 
-def promised(node: ForecastOutput) -> float:
-    """The share of true values that the range should hold."""
+def nominal_coverage(node: ForecastOutput) -> float:
+    """The share of true values that the interval should hold."""
     return node.quantiles[-1] - node.quantiles[0] if node.quantiles else HIGH - LOW
 
 
@@ -72,15 +74,15 @@ def _drawn(
     function: Callable[[np.random.Generator, tuple[int, ...], Sequence[Array]], NDArray[Any]],
     *of: Array,
 ) -> tuple[Array, Array]:
-    """The quantiles of what is drawn for each entry of arrays `[B, H]`, a row at a time."""
+    """The quantiles of draws for each entry of arrays `[B, H]`, a row at a time."""
     draw = np.random.default_rng(SEED)
     rows, steps = of[0].shape
     low, high = np.empty((rows, steps)), np.empty((rows, steps))
     for row in range(rows):
         of_row = [each[row] for each in of]
-        told = np.isfinite(of_row).all(axis=0)  # nothing can be drawn of a parameter that is NaN
-        of_row = [np.where(told, each, 1.0) for each in of_row]
+        finite = np.isfinite(of_row).all(axis=0)  # nothing can be drawn of a parameter that is NaN
+        of_row = [np.where(finite, each, 1.0) for each in of_row]
         found = np.sort(function(draw, (DRAWS, steps), of_row), axis=0)
         low[row], high[row] = found[round(LOW * DRAWS) - 1], found[round(HIGH * DRAWS) - 1]
-        low[row, ~told] = high[row, ~told] = np.nan
+        low[row, ~finite] = high[row, ~finite] = np.nan
     return low, high

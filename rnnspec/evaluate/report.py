@@ -1,23 +1,39 @@
-"""The report of a build, or of a build on other data: one HTML file that needs nothing else."""
+"""The content of a report: on a build, or on its weights measured on other data."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from rnnspec.builds.folder import Trained
-from rnnspec.evaluate.metrics import LARGER_IS_BETTER
-from rnnspec.evaluate.report_outputs import counted, metric_tables, sections_of
-from rnnspec.evaluate.report_words import main_metrics, value_text
+from rnnspec.evaluate.metrics import METRICS
+from rnnspec.evaluate.outputs import KINDS
+from rnnspec.evaluate.outputs.kind import ClassScore, OutputScore
 from rnnspec.evaluate.score import Scores
 from rnnspec.files import write_text
 from rnnspec.plan import weights
 from rnnspec.plan.diagram import diagram, svg
+from rnnspec.plan.nodes import ClassOutput, Output
 from rnnspec.report import Report, render
-from rnnspec.report.model import Chart, Curves, Figure, Note, Section, Series
+from rnnspec.report.model import (
+    Chart,
+    ClassRow,
+    ClassTable,
+    ConfusionMatrix,
+    Curves,
+    Figure,
+    ForecastTable,
+    Metric,
+    MetricTable,
+    Note,
+    Section,
+    Series,
+    SeriesTable,
+)
 from rnnspec.report.words import plural
 from rnnspec.spec.load import resolved_yaml
 from rnnspec.spec.metrics import deciding_metric, monitored
@@ -50,11 +66,11 @@ def report_of(trained: Trained, scores: Scores | None) -> Report:
     if scores is None:
         sections.append(Note("No validation rows", NO_ROWS))
     else:
-        sections += metric_tables(scores)
+        sections += _metric_tables(scores)
     if records:
         sections.append(_curves(trained, records, state.get("best_epoch")))
     if scores is not None:
-        sections += sections_of(scores)
+        sections += _output_sections(scores)
     return Report(
         trained.spec.name,
         tuple(_about(trained, state, scores)),
@@ -86,14 +102,14 @@ def _summary(
     if scores is not None:
         most = 3 if len(scores.outputs) == 1 else 2
         for column, score in scores.outputs.items():
-            named = [name for name in main_metrics(score.node) if name in score.metrics][:most]
+            named = [name for name in _main_metrics(score.node) if name in score.metrics][:most]
             for name in named:
                 title = name.replace("_", " ")
                 title = title if len(scores.outputs) == 1 else f"{column}: {title}"
                 note = ""
                 if name in score.baseline:
-                    note = f"{score.baseline_name}: {value_text(name, score.baseline[name])}"
-                yield Figure(title, value_text(name, score.metrics[name]), note)
+                    note = f"{score.baseline_name}: {_value_text(name, score.baseline[name])}"
+                yield Figure(title, _value_text(name, score.metrics[name]), note)
     count = sum(_size(weight.shape) for weight in weights(trained.plan))
     rows = plural(trained.facts.rows, "rows" if trained.spec.data.series is None else "windows")
     yield Figure("weights", f"{count:,}", f"trained on {rows}")
@@ -126,10 +142,10 @@ def _curves(trained: Trained, records: Records, best: int | None) -> Curves:
     charts = [Chart("loss", _lines(records, "train.loss", "valid.loss"), "", False)]
     for node in trained.plan.outputs:
         prefix = "" if len(trained.plan.outputs) == 1 else f"{node.column}."
-        for name in main_metrics(node):
+        for name in _main_metrics(node):
             lines = _lines(records, f"train.{prefix}{name}", f"valid.{prefix}{name}")
             if lines:
-                charts.append(Chart(prefix + name, lines, "", name in LARGER_IS_BETTER))
+                charts.append(Chart(prefix + name, lines, "", METRICS[name].larger_is_better))
     rates = [record.get("lr") for record in records]
     if len(set(rates)) > 1:
         charts.append(Chart("learning rate", (Series("lr", tuple(rates)),)))
@@ -143,4 +159,102 @@ def _lines(records: Records, *keys: str) -> tuple[Series, ...]:
         Series(key.partition(".")[0], tuple(record.get(key) for record in records))
         for key in keys
         if any(key in record for record in records)
+    )
+
+
+def _main_metrics(node: Output) -> tuple[str, ...]:
+    """The metrics of an output that matter most, the first one most."""
+    return KINDS[type(node)].main_metrics(node)
+
+
+def _value_text(metric: str, value: float) -> str:
+    """`93.8 %` or `0.0123`."""
+    if value != value:
+        return "not a number"
+    if METRICS[metric].percentage:
+        text = f"{100 * value:.1f} %"
+    else:
+        text = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return text.replace("-", "\u2212")
+
+
+# ---------------------------------------------------------------- sections of one output
+
+
+def _output_sections(scores: Scores) -> Iterator[Section]:
+    """Tables and examples of every output; of several each title names its column."""
+    for column, score in scores.outputs.items():
+        parts = [*_tables(score)], [*score.sections]
+        if _ahead(score):  # what was written says more than how often each token was right
+            parts = parts[::-1]
+        for section in (*parts[0], *parts[1]):
+            if len(scores.outputs) == 1:
+                yield section
+            else:
+                yield replace(section, title=f"{column}: {section.title}")
+
+
+def _metric_tables(scores: Scores) -> Iterator[Section]:
+    """All metrics of each output, beside those of its baseline."""
+    for column, score in scores.outputs.items():
+        rows = [_metric(name, value, score) for name, value in score.metrics.items()]
+        if len(scores.outputs) == 1:
+            rows.insert(0, _metric("loss", scores.metrics["loss"], score))
+        other = score.baseline_name or ("written greedily" if score.greedy else "")
+        title = "Metrics" if len(scores.outputs) == 1 else f"{column}: metrics"
+        about = f"On {counted(scores, score)} of {scores.files.name}."
+        yield MetricTable(title, tuple(rows), other, about)
+
+
+def counted(scores: Scores, score: OutputScore) -> str:
+    """How much was measured: `500 rows`, `1 row with 9,000 steps`, `70 windows`."""
+    if score.of == "windows":
+        return plural(scores.rows, "windows")
+    steps = sum(each.rows for each in score.classes) if isinstance(score.node, ClassOutput) else 0
+    more = f" with {plural(steps, 'steps')}" if score.of == "steps" and steps else ""
+    return plural(scores.rows, "rows") + more
+
+
+def _ahead(score: OutputScore) -> bool:
+    return isinstance(score.node, ClassOutput) and score.node.ahead
+
+
+def _metric(name: str, value: float, score: OutputScore) -> Metric:
+    info, beside = METRICS[name], {**score.greedy, **score.baseline}.get(name)
+    better = None if name == "coverage" else info.larger_is_better
+    explained = KINDS[type(score.node)].explained(score.node)
+    return Metric(name, value, explained.get(name, info.explanation), beside, better)
+
+
+def _tables(score: OutputScore) -> Iterator[Section]:
+    if score.horizon:
+        yield ForecastTable(
+            "Back-test by step ahead",
+            score.horizon,
+            baseline=score.baseline_name or "baseline",
+            text="Mean absolute error over all windows, each answered from its own past alone.",
+        )
+    if score.series:
+        text = (
+            "Mean absolute error of each series; MASE divides it by how much the series changes in"
+            " a season of its training rows."
+        )
+        yield SeriesTable("Series", score.series, score.baseline_name or "baseline", text)
+    if len(score.confusion) > 1:
+        labels = tuple(each.label for each in score.classes)
+        text = f"How many {score.of} of each class (left) were answered as which (above)."
+        yield ConfusionMatrix("Confusion", labels, score.confusion, score.of, text)
+    if score.classes:
+        about = ""
+        if _ahead(score):
+            about = "How often each token was the one that the model held most likely."
+        yield ClassTable(score.classes_title, _rows(score.classes), score.of, about)
+    if score.spans:
+        about = "How often spans of each kind were found from their first step to their last."
+        yield ClassTable("Spans", _rows(score.spans), "spans", about)
+
+
+def _rows(classes: Sequence[ClassScore]) -> tuple[ClassRow, ...]:
+    return tuple(
+        ClassRow(each.label, each.precision, each.recall, each.f1, each.rows) for each in classes
     )

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
@@ -17,27 +16,16 @@ from rnnspec.data.columns.new_labels import new_labels_note
 from rnnspec.data.encode import Part
 from rnnspec.data.shards import Shards, Sources, find_sources
 from rnnspec.errors import DataError
-from rnnspec.evaluate.by_series import SeriesFigures
-from rnnspec.evaluate.evaluate import Seen, evaluate, evaluate_stream
-from rnnspec.evaluate.examples_classes import ClassExamples, LabelsExamples, StepExamples
-from rnnspec.evaluate.examples_next import NextExamples
-from rnnspec.evaluate.examples_numbers import ForecastExamples, NumberExamples
-from rnnspec.evaluate.examples_rows import Rows
-from rnnspec.evaluate.examples_texts import TextExamples
-from rnnspec.evaluate.lost import lost_answers
-from rnnspec.evaluate.score_outputs import OutputScore, output_score
+from rnnspec.evaluate.evaluate import evaluate, evaluate_stream
+from rnnspec.evaluate.examples import Rows
+from rnnspec.evaluate.metrics import Metrics, not_finite_warnings
+from rnnspec.evaluate.outputs import examples_of, output_score
+from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputScore
+from rnnspec.evaluate.outputs.numbers import SeriesErrors
 from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan.facts import NumericFacts
 from rnnspec.plan.names import names_of
-from rnnspec.plan.nodes import (
-    ClassOutput,
-    ForecastOutput,
-    LabelsOutput,
-    NumericOutput,
-    Output,
-    TextOutput,
-)
-from rnnspec.report.model import Section
+from rnnspec.plan.nodes import ForecastOutput, NumericOutput
 from rnnspec.spec.files import Format, Quoting
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
@@ -48,9 +36,9 @@ from rnnspec.to_torch.threads import allowed_threads, computing_with
 class Scores:
     """What `evaluate_build` found on `rows` rows of `files`.
 
-    `share` is the part of them that was kept for validation, 0 for all. `metrics` are
-    those of all outputs, with several outputs after their columns; `outputs` by column. `warnings`
-    say which answers are no numbers.
+    `share`: the part of them that was kept for validation, 0 for all. `metrics`: of all outputs;
+    with several outputs their names start with the column. `outputs` by column. `warnings`: which
+    answers are not finite, and which labels are new.
     """
 
     files: Shards
@@ -61,16 +49,6 @@ class Scores:
     warnings: tuple[str, ...] = ()
 
 
-class Examples(Protocol):
-    """Keeps a few rows of an output while all of them are measured."""
-
-    def see(self, seen: Seen) -> None:
-        """Take in a batch."""
-
-    def sections(self) -> tuple[Section, ...]:
-        """What a report shows of them."""
-
-
 def evaluate_build(
     trained: Trained,
     file: Path | Shards | None = None,
@@ -78,13 +56,14 @@ def evaluate_build(
     sources: Sources | None = None,
     quoting: Quoting | None = None,
 ) -> Scores:
-    """The metrics of the build's weights on `file`, or without one on the spec's validation rows.
+    """The scores of the build's weights on `file`, or without one on the spec's validation rows.
 
-    `sources` are the files of the spec, where they are found already; `quoting` is what quotes are
-    in `file`, where that is not as the spec says. Texts are searched for as the
-    spec says. With `train.window` rows are read as streams. Raises
-    DataError for a file that is missing or lacks a column, and if the spec names no validation rows
-    and `file` is None. A label that training never showed counts as wrong.
+    `sources`: the files of the spec, where they are found already. `quoting`: what quotes are in
+    `file`, where that is not as the spec says. Texts are searched for as the spec says. With
+    `train.window` rows are read as streams. A label that training never showed counts as wrong.
+
+    Raises DataError for a file that is missing or lacks a column, and if the spec names no
+    validation rows and `file` is None.
     """
     files, format, share = _rows(trained, file, sources)
     if quoting is not None and files.format(format) not in ("csv", "tsv"):
@@ -102,82 +81,67 @@ def evaluate_build(
         )
         unit = "row" if files.format(format) == "parquet" else "line"
         rows = Rows(trained.plan, trained.facts, data.lines, unit, files.short_names)
-        new = {node.column: data.new.get(node.column, {}) for node in trained.plan.outputs}
-        kept = {
-            node.column: examples_of(node, rows, model, tuple(new[node.column]))
-            for node in trained.plan.outputs
-        }
-        figures = dict(_by_series(trained, data))
-
-        def see(seen: Seen) -> None:
-            for each in kept.values():
-                each.see(seen)
-            for of_series in figures.values():
-                of_series.see(seen)
-
-        loss_settings = loss_settings_of(trained.spec, trained.facts)
-        measure = evaluate if settings.window is None else evaluate_stream
-        metrics, sums = measure(model, data, settings, loss_settings, precision=precision, see=see)
-        with torch.inference_mode():
-            outputs = {
-                column: output_score(
-                    node, trained.facts.outputs[column], sums[column], kept[column], new[column]
-                )
-                for column, node in ((node.column, node) for node in trained.plan.outputs)
-            }
-        for column, each in figures.items():
-            outputs[column] = replace(outputs[column], series=each.rows())
+        metrics, sums, outputs = _scored(trained, model, data, rows, precision)
         count = data.rows
     for column, score in outputs.items():
         prefix = "" if len(outputs) == 1 else f"{column}."
         metrics |= {prefix + name: value for name, value in score.metrics.items()}
-    told = (
-        new_labels_note(column, found, names_of(trained.facts.outputs[column]), files, share)
-        for column, found in new.items()
-        if found
+    new_labels = (
+        new_labels_note(column, new, names_of(trained.facts.outputs[column]), files, share)
+        for column in outputs
+        if (new := data.new.get(column))
     )
-    return Scores(files, share, count, metrics, outputs, (*lost_answers(sums), *told))
+    return Scores(files, share, count, metrics, outputs, (*not_finite_warnings(sums), *new_labels))
 
 
-def examples_of(node: Output, rows: Rows, model: Model, new: tuple[str, ...] = ()) -> Examples:
-    """What keeps examples of an output; one kind a kind of output. `new` are labels that no
-    training row has."""
-    known = rows.facts.outputs[node.column]
-    match node:
-        case ClassOutput() if node.ahead:
-            return NextExamples(node, names_of(known), model)
-        case ClassOutput() if node.steps:
-            return StepExamples(node, (*names_of(known), *new), rows)
-        case ClassOutput():
-            return ClassExamples(node, (*names_of(known), *new), rows)
-        case LabelsOutput() if node.steps:
-            return StepExamples(node, (*names_of(known), *new), rows)
-        case LabelsOutput():
-            return LabelsExamples(node, (*names_of(known), *new), rows)
-        case NumericOutput():
-            assert isinstance(known, NumericFacts)
-            return NumberExamples(node, known, rows)
-        case TextOutput():
-            return TextExamples(node, names_of(known), rows, model)
-        case ForecastOutput():
-            return ForecastExamples(node, rows)
+def _scored(
+    trained: Trained, model: Model, data: Dataset, rows: Rows, precision: Precision
+) -> tuple[dict[str, float], Mapping[str, Metrics], dict[str, OutputScore]]:
+    """Metrics, the sums behind them, and the score of each output, from one pass over the data."""
+    plan, facts, settings = trained.plan, trained.facts, trained.spec.train
+    new = {node.column: data.new.get(node.column, {}) for node in plan.outputs}
+    kept = {
+        node.column: examples_of(node, rows, model, tuple(new[node.column]))
+        for node in plan.outputs
+    }
+    series = dict(_by_series(trained, data))
+
+    def see(measured: MeasuredBatch) -> None:
+        for examples in kept.values():
+            examples.see(measured)
+        for errors in series.values():
+            errors.see(measured)
+
+    loss_settings = loss_settings_of(trained.spec, facts)
+    measure = evaluate if settings.window is None else evaluate_stream
+    metrics, sums = measure(model, data, settings, loss_settings, precision=precision, see=see)
+    outputs = {}
+    for node in plan.outputs:
+        column = node.column
+        with torch.inference_mode():
+            score = output_score(
+                node, facts.outputs[column], sums[column], kept[column], new[column]
+            )
+        rows_of_series = series[column].rows() if column in series else ()
+        outputs[column] = replace(score, series=rows_of_series)
+    return metrics, sums, outputs
 
 
-def _by_series(trained: Trained, data: Dataset) -> Iterator[tuple[str, SeriesFigures]]:
-    """What sums up figures for each series, of outputs of numbers where there are several."""
+def _by_series(trained: Trained, data: Dataset) -> Iterator[tuple[str, SeriesErrors]]:
+    """The errors of each series by column of numbers, where there are several series."""
     if data.series is None or len(data.series.names) < 2:
         return
     for node in trained.plan.outputs:
         known = trained.facts.outputs[node.column]
         if isinstance(node, NumericOutput | ForecastOutput):
             assert isinstance(known, NumericFacts)
-            yield node.column, SeriesFigures(node, known, data.series.names)
+            yield node.column, SeriesErrors(node, known, data.series.names)
 
 
 def _rows(
     trained: Trained, file: Path | Shards | None, sources: Sources | None
 ) -> tuple[Shards, Format, float]:
-    """Files, their format, and the share of their rows that is meant (0: all)."""
+    """Files, their format, and the share of their rows to be measured (0: all)."""
     data = trained.spec.data
     if file is not None:
         files = Shards.of(file)
@@ -192,7 +156,7 @@ def _rows(
 
 
 def _format(files: Shards, of_spec: Format) -> Format:
-    """By the endings of the names, where those say something, else as the spec has it."""
+    """The format by the endings of the names; where they name none, that of the spec."""
     try:
         return files.format()
     except DataError:
@@ -201,7 +165,7 @@ def _format(files: Shards, of_spec: Format) -> Format:
 
 @contextmanager
 def _cache(trained: Trained) -> Iterator[Path]:
-    """The builds' own cache; for a build that was moved away from it, one for this time."""
+    """The cache of the builds; a temporary one for a build that was moved away from it."""
     beside = trained.folder.path.resolve().parent.parent / CACHE
     if beside.is_dir():
         yield beside

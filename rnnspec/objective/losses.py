@@ -1,29 +1,20 @@
-"""Losses: what training makes small. Each is a sum over the answers that have a true value, with
-how many these are: means are taken over all pieces of a step together.
+"""Losses as sums over the answers that have a true value.
+
+Means are taken over all micro-batches of a step together (`rnnspec.objective.objective`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import log, pi
-from typing import Any, Literal
+from typing import Literal, assert_never
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from rnnspec.objective.settings import OutputLoss
-from rnnspec.plan.nodes import (
-    ClassOutput,
-    ForecastOutput,
-    LabelsOutput,
-    NumericOutput,
-    Output,
-    TextOutput,
-)
+from rnnspec.plan.nodes import ForecastOutput
 
 LossName = Literal["auto", "cross_entropy", "mse", "mae", "huber"]
 ERRORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -31,44 +22,24 @@ ERRORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mae": lambda answer, true: (answer - true).abs(),
     "huber": lambda answer, true: F.huber_loss(answer, true, reduction="none"),
 }
-"""Name to the loss of each number, in the scaled units that the model is trained in."""
-NOT_KNOWN = -1
-"""Stands for a class that is not known, in targets; below it are those that no training row has."""
+"""The loss of each number by name, in the scaled units that the model is trained in."""
+UNKNOWN_CLASS = -1
+"""Target of an unknown class. Smaller numbers are labels that no training row has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """`name` as in `train.loss`, and the share of each class's probability that label smoothing
-    gives to all classes alike (Szegedy et al. 2016, section 7)."""
-
-    name: LossName = "auto"
-    smoothing: float = 0.0
-
-
-def count_of(node: Output, targets: NDArray[Any]) -> float:
-    """How many answers the loss of an output is a mean over: rows, steps, tokens or numbers."""
-    match node:
-        case ClassOutput() | TextOutput():
-            return float(np.count_nonzero(targets >= 0))
-        case LabelsOutput():
-            return float(np.count_nonzero(~np.isnan(targets).any(-1)))
-        case NumericOutput() | ForecastOutput():
-            return float(np.count_nonzero(~np.isnan(targets)))
-
-
-def class_loss(scores: Tensor, targets: Tensor, loss: OutputLoss, smoothing: float) -> Tensor:
-    """Sum of the cross-entropy of scores `[..., classes]` and class numbers `[...]`, of which
-    those below 0 are left out."""
-    weights = scores.new_tensor(loss.class_weights) if loss.class_weights else None
-    if scores.dim() == 3 and scores.transpose(0, 1).is_contiguous():
+def class_loss(logits: Tensor, targets: Tensor, loss: OutputLoss, smoothing: float) -> Tensor:
+    """Sum of the cross-entropy of logits `[..., classes]` and class numbers `[...]`; numbers below
+    0 are left out. `smoothing`: Szegedy et al. 2016, section 7."""
+    weights = logits.new_tensor(loss.class_weights) if loss.class_weights else None
+    if logits.dim() == 3 and logits.transpose(0, 1).is_contiguous():
         # Steps lie first in memory: in the other order 10,000 classes would be copied, a tenth of
         # the time of a step.
-        scores, targets = scores.transpose(0, 1), targets.transpose(0, 1)
+        logits, targets = logits.transpose(0, 1), targets.transpose(0, 1)
     return F.cross_entropy(
-        scores.flatten(0, -2),
-        targets.flatten().clamp(min=NOT_KNOWN),
+        logits.flatten(0, -2),
+        targets.flatten().clamp(min=UNKNOWN_CLASS),
         weights,
-        ignore_index=NOT_KNOWN,
+        ignore_index=UNKNOWN_CLASS,
         reduction="sum",
         label_smoothing=smoothing,
     )
@@ -79,22 +50,25 @@ def log_probability_loss(logs: Tensor, targets: Tensor) -> Tensor:
     return F.nll_loss(logs.flatten(0, -2), targets.flatten(), ignore_index=-1, reduction="sum")
 
 
-def labels_loss(scores: Tensor, targets: Tensor) -> Tensor:
+def labels_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Sum over rows or steps, and over labels, of the binary cross-entropy."""
     known = ~targets.isnan()
     each = F.binary_cross_entropy_with_logits(
-        scores, torch.where(known, targets, 0.0), reduction="none"
+        logits, torch.where(known, targets, 0.0), reduction="none"
     )
     return torch.where(known, each, 0.0).sum()
 
 
 def numeric_loss(
-    scores: Tensor, targets: Tensor, name: LossName, known: Tensor | None = None
+    answers: Tensor, targets: Tensor, name: LossName, known: Tensor | None = None
 ) -> Tensor:
-    """Sum over all numbers, both in scaled units. `known` are those with a true value, without it
-    the targets that are not NaN: scaling may lose one that is known."""
+    """Sum over all numbers, both in scaled units.
+
+    `known`: the numbers with a true value, since scaling may make one NaN; without it the targets
+    that are not NaN.
+    """
     known = ~targets.isnan() if known is None else known
-    each = ERRORS["mse" if name == "auto" else name](scores, torch.where(known, targets, 0.0))
+    each = ERRORS["mse" if name == "auto" else name](answers, torch.where(known, targets, 0.0))
     return torch.where(known, each, 0.0).sum()
 
 
@@ -104,8 +78,8 @@ def forecast_loss(
     """Sum over windows and steps: of the error or the pinball loss in units of `scale`, or of -ln
     of the density in the units of the data.
 
-    `parameters` `[B, H, k]` and `targets` `[B, H]` are those of the scaled series, of counts those
-    in the units of the data; `scale` `[B, 1]` is the unit of each row.
+    `parameters` `[B, H, k]` and `targets` `[B, H]` are of the scaled series; of counts, in the
+    units of the data. `scale` `[B, 1]` is the unit of each row.
     """
     known = ~targets.isnan()
     true = torch.where(known, targets, parameters[..., 0].detach())
@@ -123,6 +97,8 @@ def forecast_loss(
             each = _student_t(parameters, true) + scale.log().to(true.dtype)
         case "negative_binomial":
             each = _negative_binomial(parameters, true)
+        case _:
+            assert_never(node.distribution)
     return torch.where(known, each, 0.0).sum()
 
 

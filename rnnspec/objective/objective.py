@@ -1,11 +1,14 @@
-"""What training makes small: the loss of each output on a batch."""
+"""What training minimizes: the loss of each output on a batch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnspec.data import Batch
@@ -23,30 +26,30 @@ from rnnspec.plan.nodes import (
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
-from rnnspec.to_torch.forecast import ForecastOutput as ForecastPart
-from rnnspec.to_torch.outputs import NumericOutput as NumericPart
+from rnnspec.to_torch.forecast import ForecastOutput as ForecastModule
+from rnnspec.to_torch.outputs import NumericOutput as NumericModule
 from rnnspec.to_torch.tensors import Inputs, tensors
 
 States = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """By output column: losses, scores and targets of a batch; its inputs, and the states after
-    it."""
+class Forward:
+    """A forward pass: by output column the losses, logits and targets of a batch. `logits` are raw
+    values where numbers are answered. `states` are the states after a window."""
 
     losses: dict[str, Tensor]
-    scores: dict[str, Tensor]
+    logits: dict[str, Tensor]
     targets: dict[str, Tensor]
     inputs: Inputs
-    after: dict[str, Tensor]
+    states: dict[str, Tensor]
 
 
 class Objective:
-    """The losses of a model's outputs, each the mean over what its `counts` count, times the
+    """The losses of a model's outputs: of each the mean over its answers (`counts`), times the
     output's weight.
 
-    `forcing` is the share of steps of a decoder that are given the true token before them.
+    `forcing`: the share of decoder steps that are given the true token before them.
     """
 
     def __init__(
@@ -59,11 +62,10 @@ class Objective:
         self.copies = any(isinstance(node, CopyMix) for node in model.plan.every_node())
 
     def counts(self, batch: Batch) -> dict[str, float]:
-        """Of each output, how many answers its mean loss is over: those weigh alike wherever rows
-        are split, among pieces of a step or among processes."""
+        """How many answers the mean loss of each output is over. They weigh alike wherever rows are
+        split: among the micro-batches of a step or among processes."""
         return {
-            column: losses.count_of(node, batch.targets[column])
-            for column, node in self.outputs.items()
+            column: count_of(node, batch.targets[column]) for column, node in self.outputs.items()
         }
 
     def __call__(
@@ -72,22 +74,11 @@ class Objective:
         precision: Precision,
         states: States | None = None,
         reset: Tensor | None = None,
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The loss of each output, and the states after the batch if those before it are given."""
-        found = self.answered(batch, precision, states, reset)
-        return found.losses, found.after
+    ) -> Forward:
+        """Run the model on a batch; on a window of streams with the `states` before it.
 
-    def answered(
-        self,
-        batch: Batch,
-        precision: Precision,
-        states: States | None = None,
-        reset: Tensor | None = None,
-    ) -> Answered:
-        """As a call, with the scores and the targets that they are held against.
-
-        `reset` `[B]` says in which rows a sequence begins, where the states before are given.
-        Outside of training no label is smoothed and every true token is given.
+        `reset` `[B]` says in which rows of a window a sequence begins. Outside of training no label
+        is smoothed and every true token is given.
         """
         inputs, targets = precision.placed(tensors(batch))
         counts = self.counts(batch)
@@ -95,56 +86,113 @@ class Objective:
             after: dict[str, Tensor] = {}
             if states is None:
                 forcing = self.forcing if self.model.training else 1.0
-                scores = self.model(inputs, targets, forcing)
+                logits = self.model(inputs, targets, forcing)
             else:
-                scores, after = self.model.run(inputs, states, reset)
-            scores = {column: value.to(precision.weights) for column, value in scores.items()}
+                logits, after = self.model.run(inputs, states, reset)
+            logits = {column: value.to(precision.weights) for column, value in logits.items()}
             found = {
-                column: self._loss(node, scores[column], targets[column], inputs)
+                column: self._loss(node, logits[column], targets[column], inputs)
                 / max(1.0, counts[column])
                 for column, node in self.outputs.items()
             }
-        return Answered(found, scores, targets, inputs, after)
+        return Forward(found, logits, targets, inputs, after)
 
-    def _loss(self, node: Output, scores: Tensor, targets: Tensor, inputs: Inputs) -> Tensor:
+    def _loss(self, node: Output, logits: Tensor, targets: Tensor, inputs: Inputs) -> Tensor:
         """The weighted loss of one output, summed over its answers."""
-        output_loss = self.loss_settings.of(node.column)
-        smoothing = self.smoothing if self.model.training else 0.0
-        match node:
-            case TextOutput() if self.copies:
-                total = losses.log_probability_loss(scores, targets)
-            case ClassOutput() | TextOutput():
-                total = losses.class_loss(scores, targets, output_loss, smoothing)
-            case LabelsOutput():
-                total = losses.labels_loss(scores, targets)
-            case NumericOutput():
-                part = self.model.output(node.column)
-                assert isinstance(part, NumericPart)
-                scaled, known = part.scale(targets), ~targets.isnan()
-                total = losses.numeric_loss(scores, scaled, self.loss, known)
-            case ForecastOutput():
-                total = self._of_forecast(node, scores, targets, inputs)
-        return total if output_loss.weight == 1.0 else output_loss.weight * total
+        total = LOSSES[type(node)].total(self, node, logits, targets, inputs)
+        weight = self.loss_settings.of(node.column).weight
+        return total if weight == 1.0 else weight * total
 
-    def _of_forecast(
-        self, node: ForecastOutput, scores: Tensor, targets: Tensor, inputs: Inputs
-    ) -> Tensor:
-        part = self.model.output(node.column)
-        assert isinstance(part, ForecastPart)
-        moments = self.model.moments(node.column, inputs)
-        _, scale = part.scaling(scores, moments)
-        if part.counts:
-            parameters = part.answer(scores, moments)
-        else:
-            parameters, targets = part.standard(scores), part.to_scale(targets, moments)
-        return losses.forecast_loss(node, parameters, scale, targets, self.loss)
+
+# ---------------------------------------------------------------- by kind of output
+
+
+@dataclass(frozen=True, slots=True)
+class LossKind:
+    """The loss of the outputs of one node type. Nodes are Any here: each is of its own type."""
+
+    count: Callable[[NDArray[Any]], int]
+    """The answers with a true value: rows, steps, tokens or numbers."""
+    total: Callable[[Objective, Any, Tensor, Tensor, Inputs], Tensor]
+    """The sum over these answers, from a node, its logits and targets, and the model's inputs."""
+
+
+def count_of(node: Output, targets: NDArray[Any]) -> float:
+    """How many answers the loss of an output is a mean over."""
+    return float(LOSSES[type(node)].count(targets))
+
+
+def _class_loss(
+    objective: Objective, node: Output, logits: Tensor, targets: Tensor, inputs: Inputs
+) -> Tensor:
+    smoothing = objective.smoothing if objective.model.training else 0.0
+    loss = objective.loss_settings.of(node.column)
+    return losses.class_loss(logits, targets, loss, smoothing)
+
+
+def _text_loss(
+    objective: Objective, node: TextOutput, logits: Tensor, targets: Tensor, inputs: Inputs
+) -> Tensor:
+    if objective.copies:  # which mixes probabilities, so that these are their logarithms
+        return losses.log_probability_loss(logits, targets)
+    return _class_loss(objective, node, logits, targets, inputs)
+
+
+def _labels_loss(
+    objective: Objective, node: LabelsOutput, logits: Tensor, targets: Tensor, inputs: Inputs
+) -> Tensor:
+    return losses.labels_loss(logits, targets)
+
+
+def _numeric_loss(
+    objective: Objective, node: NumericOutput, values: Tensor, targets: Tensor, inputs: Inputs
+) -> Tensor:
+    module = objective.model.output(node.column)
+    assert isinstance(module, NumericModule)
+    scaled, known = module.scale(targets), ~targets.isnan()
+    return losses.numeric_loss(values, scaled, objective.loss, known)
+
+
+def _forecast_loss(
+    objective: Objective, node: ForecastOutput, raw: Tensor, targets: Tensor, inputs: Inputs
+) -> Tensor:
+    module = objective.model.output(node.column)
+    assert isinstance(module, ForecastModule)
+    moments = objective.model.moments(node.column, inputs)
+    _, scale = module.scaling(raw, moments)
+    if module.counts:
+        parameters = module.answer(raw, moments)
+    else:
+        parameters, targets = module.standard(raw), module.to_scale(targets, moments)
+    return losses.forecast_loss(node, parameters, scale, targets, objective.loss)
+
+
+def _known_classes(targets: NDArray[Any]) -> int:
+    return int(np.count_nonzero(targets >= 0))
+
+
+def _known_rows(targets: NDArray[Any]) -> int:
+    return int(np.count_nonzero(~np.isnan(targets).any(-1)))
+
+
+def _known_numbers(targets: NDArray[Any]) -> int:
+    return int(np.count_nonzero(~np.isnan(targets)))
+
+
+LOSSES: Mapping[type[Output], LossKind] = {
+    ClassOutput: LossKind(_known_classes, _class_loss),
+    LabelsOutput: LossKind(_known_rows, _labels_loss),
+    NumericOutput: LossKind(_known_numbers, _numeric_loss),
+    TextOutput: LossKind(_known_classes, _text_loss),
+    ForecastOutput: LossKind(_known_numbers, _forecast_loss),
+}
 
 
 def states_before(
     model: Model, reset: Tensor, carried: Mapping[str, Tensor] | None
 ) -> dict[str, Tensor]:
-    """The states before a window: those after the one before it (None: it is the first), or those
-    of a new sequence in the lanes `reset` `[B]`."""
+    """The states before a window: first states in the lanes `reset` `[B]`, where a sequence begins,
+    else those `carried` from the window before it (None before the first)."""
     first = model.first_states(len(reset))
     if carried is None:
         return first
@@ -156,6 +204,6 @@ def states_before(
 
 def forecast(model: Model, node: ForecastOutput, raw: Tensor, inputs: Inputs) -> Tensor:
     """Parameters `[B, H, k]` in the units of the data."""
-    part = model.output(node.column)
-    assert isinstance(part, ForecastPart)
-    return part.answer(raw, model.moments(node.column, inputs))
+    module = model.output(node.column)
+    assert isinstance(module, ForecastModule)
+    return module.answer(raw, model.moments(node.column, inputs))

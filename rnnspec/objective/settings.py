@@ -1,10 +1,11 @@
-"""What of a spec and its facts bears on losses and metrics alone, and not on the model."""
+"""The settings of losses and metrics in a spec, with the facts that they need."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import exp
+from typing import assert_never
 
 from rnnspec.plan.facts import ClassFacts, Facts
 from rnnspec.plan.names import names_of
@@ -23,11 +24,12 @@ Forcing = float | ConstantForcing | LinearForcing | ExponentialForcing | Inverse
 
 @dataclass(frozen=True, slots=True)
 class OutputLoss:
-    """Of one output: its `weight` in the whole loss, the weight of each class (none: all 1), and
-    the labels of tags that mark spans (none: of others) by a `scheme`.
+    """What the loss and the metrics of one output depend on.
 
-    `tokens` are those of a text whose BLEU or chrF is watched (none: of others); `banded` is true
-    of a forecast whose coverage is watched.
+    `weight` in the whole loss; `class_weights`, empty for all 1. `span_labels`: the labels of tags
+    that mark spans by a `scheme`, empty for other outputs. `tokens`: the vocabulary of a text whose
+    BLEU or chrF is monitored, empty for others. `coverage`: the coverage of a forecast is
+    monitored.
     """
 
     weight: float = 1.0
@@ -35,13 +37,13 @@ class OutputLoss:
     span_labels: tuple[str, ...] = ()
     scheme: Scheme = "none"
     tokens: tuple[str, ...] = ()
-    banded: bool = False
+    coverage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LossSettings:
-    """Of each output by column; the share of steps that are given the true token before them while
-    training; and the metric that tells the best epoch where the settings name none."""
+    """The settings of each output by column; `forcing`, the share of steps that are given the true
+    token before them in training; and the metric to `monitor` where `train` names none."""
 
     outputs: Mapping[str, OutputLoss] = field(default_factory=dict)
     forcing: Forcing = 1.0
@@ -52,7 +54,7 @@ class LossSettings:
 
 
 def loss_settings_of(spec: Spec, facts: Facts) -> LossSettings:
-    """The loss settings of a spec; `facts` are those of its training rows."""
+    """The loss settings of a spec with the facts of its training rows."""
     found: dict[str, OutputLoss] = {}
     for output in spec.data.outputs:
         known = facts.outputs[output.column]
@@ -63,7 +65,7 @@ def loss_settings_of(spec: Spec, facts: Facts) -> LossSettings:
             weights = _class_weights(output.class_weights, known)
             if isinstance(output, TagsOutput) and output.scheme != "none":
                 spans, scheme = known.labels, output.scheme
-        names = _watched_of(spec, output.column)
+        names = _monitored_of(spec, output.column)
         tokens = tuple(names_of(known)) if names & {"bleu", "chrf"} else ()
         found[output.column] = OutputLoss(
             output.weight, weights, spans, scheme, tokens, "coverage" in names
@@ -72,8 +74,8 @@ def loss_settings_of(spec: Spec, facts: Facts) -> LossSettings:
     return LossSettings(found, forcing, default_metric(spec))
 
 
-def _watched_of(spec: Spec, column: str) -> set[str]:
-    """The metrics of an output that training goes by."""
+def _monitored_of(spec: Spec, column: str) -> set[str]:
+    """The metrics of an output that are monitored."""
     prefix = f"{column}." if len(spec.data.outputs) > 1 else ""
     watched = monitored_metrics(spec.train, default_metric(spec))
     return {name.removeprefix(prefix) for name in watched if name.startswith(prefix)}
@@ -89,11 +91,13 @@ def _class_weights(chosen: str | Mapping[str, float], known: ClassFacts) -> tupl
 
 
 def forcing_at(chosen: Forcing, epochs_done: float, epochs: int) -> float:
-    """The share at a moment of training, given in epochs with their fraction.
+    """The share of true tokens after `epochs_done` epochs, a fraction included.
 
     `exponential` and `inverse_sigmoid` are those of Bengio et al. 2015, section 2.4.
     """
     match chosen:
+        case float() | int():
+            return float(chosen)
         case ConstantForcing():
             return chosen.value
         case LinearForcing():
@@ -103,4 +107,5 @@ def forcing_at(chosen: Forcing, epochs_done: float, epochs: int) -> float:
             return float(chosen.k**epochs_done)
         case InverseSigmoidForcing():
             return chosen.k / (chosen.k + exp(min(700.0, epochs_done / chosen.k)))
-    return float(chosen)
+        case _:
+            assert_never(chosen)

@@ -71,26 +71,28 @@ class Position:
         )
 
 
-def save(path: Path, position: Position, stepper: TrainStep, processes: Processes = ALONE) -> None:
+def save(
+    path: Path, position: Position, train_step: TrainStep, processes: Processes = ALONE
+) -> None:
     """Write all that training goes on from, whole or not at all.
 
     All processes call it; the first one writes.
     """
-    randoms = processes.all(_random_states(stepper.precision.device))
-    carried = _joined(processes.all(_held(stepper.carried or {})))
+    randoms = processes.all(_random_states(train_step.precision.device))
+    carried = _joined(processes.all(_held(train_step.carried or {})))
     if not processes.first:
         return
-    arrays: Arrays = {f"model.{k}": _array(v) for k, v in stepper.model.state_dict().items()}
-    arrays |= {f"optimizer.{k}": _array(v) for k, v in entries_of(stepper.optimizer).items()}
-    arrays |= {f"average.{k}": _array(v) for k, v in stepper.average.arrays().items()}
+    arrays: Arrays = {f"model.{k}": _array(v) for k, v in train_step.model.state_dict().items()}
+    arrays |= {f"optimizer.{k}": _array(v) for k, v in entries_of(train_step.optimizer).items()}
+    arrays |= {f"average.{k}": _array(v) for k, v in train_step.average.arrays().items()}
     arrays |= {f"carried.{k}": v for k, v in carried.items()}
     for rank, states in enumerate(randoms):
         arrays |= {f"random.{rank}.{device}": value for device, value in states.items()}
     about = {
         "position": json.dumps(asdict(position)),
-        "precision": stepper.precision.name,
-        "scaler": json.dumps(stepper.scaler.state_dict()),
-        "packed_below": json.dumps(stepper.model.packed_below()),
+        "precision": train_step.precision.name,
+        "scaler": json.dumps(train_step.scaler.state_dict()),
+        "packed_below": json.dumps(train_step.model.packed_below()),
     }
     write_arrays(path, arrays, about)
 
@@ -110,7 +112,7 @@ def packed_below_of(path: Path) -> dict[str, float]:
     return found
 
 
-def load(path: Path, stepper: TrainStep, processes: Processes = ALONE) -> Position:
+def load(path: Path, train_step: TrainStep, processes: Processes = ALONE) -> Position:
     """Put everything back as it was at `save`. Raises BuildError if the file does not fit.
 
     With another number of processes, those that were not there draw random numbers of their own.
@@ -119,14 +121,14 @@ def load(path: Path, stepper: TrainStep, processes: Processes = ALONE) -> Positi
     try:
         found = json.loads(about["position"])
         position = Position(**{**found, "plateau": PlateauState(**found["plateau"])})
-        stepper.model.load_state_dict(_part(arrays, "model."))
-        load_entries(stepper.optimizer, _part(arrays, "optimizer."))
-        stepper.average.load(_part(arrays, "average."))
-        stepper.scaler.load_state_dict(json.loads(about["scaler"]))
+        train_step.model.load_state_dict(_part(arrays, "model."))
+        load_entries(train_step.optimizer, _part(arrays, "optimizer."))
+        train_step.average.load(_part(arrays, "average."))
+        train_step.scaler.load_state_dict(json.loads(about["scaler"]))
         carried = _part(arrays, "carried.")
-        device = stepper.precision.device
+        device = train_step.precision.device
         shares = {k: processes.share(v).contiguous().to(device) for k, v in carried.items()}
-        stepper.carried = shares or None
+        train_step.carried = shares or None
         _set_random_states(_part(arrays, f"random.{processes.rank}."), device, position, processes)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BuildError(

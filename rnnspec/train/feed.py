@@ -1,4 +1,4 @@
-"""What a trainer reads: batches of whole rows, or windows of streams."""
+"""The micro-batches of an epoch: batches of whole rows, or windows of streams."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from rnnspec.train.distributed import ALONE, Processes
 class MicroBatch:
     """What one process computes at once: the loss of `batch` and its gradient.
 
-    `rows` and `real` are those of all processes: rows, and steps that are no padding; `padded`
-    counts steps with padding. `reset` is given for a window of streams.
+    `rows`, `real` and `padded` count over all processes: rows, steps without padding, and steps
+    with padding. `reset`, for a window of a stream: the lanes in which a sequence begins.
     """
 
     batch: Batch
@@ -33,17 +33,17 @@ class MicroBatch:
 
 
 class Feed(Protocol):
-    """The pieces of each epoch; they depend on its number alone."""
+    """The micro-batches of each epoch; they depend on its number alone."""
 
     def count(self, epoch: int) -> int:
-        """Pieces of the epoch (from 0)."""
+        """How many micro-batches epoch number `epoch` (from 0) has."""
 
-    def pieces(self, epoch: int, start: int) -> Iterator[MicroBatch]:
-        """The epoch's pieces from number `start` on."""
+    def micro_batches(self, epoch: int, start: int) -> Iterator[MicroBatch]:
+        """The epoch's micro-batches from number `start` on."""
 
 
 class RowFeed:
-    """Rows of about one length together, in an order that is drawn anew for each epoch."""
+    """Rows of about one length together, in an order that is drawn for each epoch."""
 
     def __init__(self, data: RowData, settings: Train, processes: Processes = ALONE) -> None:
         self.data, self.processes = data, processes
@@ -59,15 +59,14 @@ class RowFeed:
             return self.batch.count(self.seed, epoch)
         return batch_count(self.data.rows, self.batch)
 
-    def pieces(self, epoch: int, start: int) -> Iterator[MicroBatch]:
+    def micro_batches(self, epoch: int, start: int) -> Iterator[MicroBatch]:
         if isinstance(self.batch, Budget):
             batches = self.batch.batches(self.seed, epoch, start)
         else:
             batches = epoch_batches(self.data, self.batch, self.seed, epoch, start=start)
-        yield from map(self.piece, batches)
+        yield from map(self.micro_batch, batches)
 
-    def piece(self, rows: Rows) -> MicroBatch:
-        """The rows as a piece."""
+    def micro_batch(self, rows: Rows) -> MicroBatch:
         lengths = self.data.lengths(rows)
         padded = len(rows) * max(1, int(lengths.max()))
         batch = self.data.collate(self.processes.share(rows))
@@ -75,8 +74,8 @@ class RowFeed:
 
 
 class StreamFeed:
-    """Windows of lanes, over sequences in an order that is drawn anew for each epoch. Each process
-    takes its lanes of every window."""
+    """Windows of lanes, over sequences in an order that is drawn for each epoch. Each process takes
+    its lanes of every window."""
 
     def __init__(self, data: StreamData, settings: Train, processes: Processes = ALONE) -> None:
         assert settings.window is not None and isinstance(settings.batch, int)
@@ -90,7 +89,7 @@ class StreamFeed:
             self._count = self.data.windows(self.lanes, self.window)
         return self._count
 
-    def pieces(self, epoch: int, start: int) -> Iterator[MicroBatch]:
+    def micro_batches(self, epoch: int, start: int) -> Iterator[MicroBatch]:
         for batch, reset in self.data.lanes(self.lanes, self.window, start, (self.seed, epoch)):
             each = [lengths for _, lengths in batch.inputs.values() if lengths.ndim == 1]
             # Inputs of whole rows have a length of 1, in a lane that has ended too.

@@ -18,7 +18,7 @@ from rnnspec.builds.folder import BuildFolder
 from rnnspec.data.batches import Rows
 from rnnspec.data.dataset import RowData, StreamData
 from rnnspec.errors import BuildError
-from rnnspec.evaluate.monitor import Watched, watched
+from rnnspec.evaluate.monitor import Monitor, monitor_of, validate
 from rnnspec.objective.settings import LossSettings, forcing_at
 from rnnspec.spec.metrics import monitored_metrics
 from rnnspec.spec.schedules import Plateau
@@ -30,23 +30,21 @@ from rnnspec.train.cures import any_orthogonal, cure_of
 from rnnspec.train.distributed import ALONE, Processes
 from rnnspec.train.feed import MicroBatch, RowFeed, feed_of
 from rnnspec.train.interrupt import Interrupt
-from rnnspec.train.packed_trial import choose_packing
-from rnnspec.train.probe import measured, precision_for
 from rnnspec.train.schedules import Moment, rate_at
-from rnnspec.train.statistics import warnings
+from rnnspec.train.statistics import gradient_statistics, warnings
 from rnnspec.train.step import StepResult, TrainStep
-from rnnspec.train.validation import validate
+from rnnspec.train.trials import choose_packing, precision_for
 
 CHECKPOINT_SECONDS = 30.0
 """A checkpoint is written at each epoch's end and, within long epochs, this often."""
 SETTLED = 1000
-"""Steps after which weights are no longer those that were drawn, in the first epoch too."""
+"""Steps after which weights are no longer the drawn ones, in the first epoch too."""
 
 Record = dict[str, float | int | bool]
 
 
 class Diverged(BuildError):
-    """A training whose loss, gradient or weights are no finite numbers any more."""
+    """A training whose loss, gradient or weights are no longer finite."""
 
 
 class Trainer:
@@ -71,23 +69,23 @@ class Trainer:
         if why:
             listener.warning(why)
         choose_packing(model, settings, self.feed, folder.checkpoint, precision, processes)
-        self.stepper = TrainStep(model, settings, precision, processes, loss_settings)
-        names = monitored_metrics(settings, self.stepper.objective.loss_settings.monitor)
-        best, *others = (watched(each, model.plan) for each in names)
-        self.watched, self.of_plateau = best, (others or [best])[0]
+        self.train_step = TrainStep(model, settings, precision, processes, loss_settings)
+        names = monitored_metrics(settings, self.train_step.objective.loss_settings.monitor)
+        best, *others = (monitor_of(each, model.plan) for each in names)
+        self.monitor, self.plateau_monitor = best, (others or [best])[0]
         self.position = Position()
         self._saved_at = time.monotonic()
 
     def resume(self) -> None:
         """Continue from the folder's checkpoint. Raises BuildError if it does not fit."""
-        self.position = checkpoint.load(self.folder.checkpoint, self.stepper, self.processes)
+        self.position = checkpoint.load(self.folder.checkpoint, self.train_step, self.processes)
         if self.processes.first:
             if self.position.best_epoch:
-                read_arrays(self.folder.weights)  # refused now rather than missed at the end
+                read_arrays(self.folder.weights)  # an error now rather than at the end
             self.folder.cut_metrics(self.position.lines)
 
     def save(self) -> None:
-        checkpoint.save(self.folder.checkpoint, self.position, self.stepper, self.processes)
+        checkpoint.save(self.folder.checkpoint, self.position, self.train_step, self.processes)
         self._saved_at = time.monotonic()
 
     def run(self, interrupt: Interrupt) -> bool:
@@ -102,24 +100,24 @@ class Trainer:
         return True
 
     def evaluate(self) -> dict[str, float]:
-        """The metrics of the weights as they are on the validation data; the first process
-        measures."""
+        """The metrics of the current weights on the validation data; the first process measures."""
         return self._validated()[0]
 
     def _validated(self) -> tuple[dict[str, float], tuple[str, ...]]:
-        """As `evaluate`, and what is to be said of answers that are no numbers."""
+        """As `evaluate`, with warnings of answers that are not finite."""
         assert self.valid is not None
-        valid = self.valid
-        return self.processes.from_first(lambda: validate(self.stepper, valid, self.settings))
+        settings, step = self.settings, self.train_step
+        arguments = self.model, self.valid, settings, step.objective.loss_settings, step.precision
+        return self.processes.from_first(lambda: validate(*arguments))
 
     def step(self, rows: Rows) -> float:
         """One step of the optimizer on these rows; their loss."""
         assert isinstance(self.feed, RowFeed)
-        return self._step([self.feed.piece(rows)], Moment(0, 1, 0)).loss
+        return self._step([self.feed.micro_batch(rows)], Moment(0, 1, 0)).loss
 
     def keep_last(self) -> None:
-        """Write the weights that training ended with, as they were evaluated."""
-        with averaged(self.stepper.average):
+        """Write the weights that training ended with, averaged as they were evaluated."""
+        with averaged(self.train_step.average):
             self._keep(self.folder.last, self.position.epoch)
 
     def _keep(self, path: Path, epoch: int) -> None:
@@ -139,10 +137,12 @@ class Trainer:
         self.listener.epoch(at.epoch + 1, settings.epochs, count, at.batches)
         started = time.monotonic() - at.seconds
         if not at.batches:
-            self.stepper.carried = None
-        for pieces in in_groups(self.feed.pieces(at.epoch, at.batches * many), many):
+            self.train_step.carried = None
+        following = self.feed.micro_batches(at.epoch, at.batches * many)
+        for micro_batches in in_groups(following, many):
             steps = at.steps - at.batches + count * (settings.epochs - at.epoch)
-            self._take_in(self._step(pieces, Moment(at.steps, steps, at.epoch)), pieces)
+            result = self._step(micro_batches, Moment(at.steps, steps, at.epoch))
+            self._count(result, micro_batches)
             at.seconds = time.monotonic() - started
             if not interrupt.requested.is_set():  # the terminal may be what has ended
                 self.listener.batch(at.loss_sum / (at.weight or 1.0))
@@ -154,19 +154,19 @@ class Trainer:
         self._end_of_epoch()
         return True
 
-    def _step(self, pieces: list[MicroBatch], moment: Moment) -> StepResult:
+    def _step(self, micro_batches: list[MicroBatch], moment: Moment) -> StepResult:
         rate = rate_at(self.settings.schedule, moment, self.position.plateau.fallen)
-        objective, epochs = self.stepper.objective, self.settings.epochs
+        objective, epochs = self.train_step.objective, self.settings.epochs
         done = epochs * moment.step / moment.steps
         objective.forcing = forcing_at(objective.loss_settings.forcing, done, epochs)
-        found = self.stepper.step(pieces, rate, moment.step)
+        result = self.train_step.step(micro_batches, rate, moment.step)
         self.position.lr = rate * self.settings.optimizer.lr
-        if found.lost:
-            raise self._diverged(found.lost, self.position.batches + 1)
-        return found
+        if result.failure:
+            raise self._diverged(result.failure, self.position.batches + 1)
+        return result
 
     def _diverged(self, what: str, batch: int) -> Diverged:
-        """The error of a training whose numbers are none any more."""
+        """The error of a training whose numbers are no longer finite."""
         at, settings = self.position, self.settings
         clip = "train.clip_norm to 1, say"
         if settings.clip_norm is not None:
@@ -191,17 +191,17 @@ class Trainer:
             f" ({self.folder.path}: {kept})"
         )
 
-    def _take_in(self, found: StepResult, pieces: list[MicroBatch]) -> None:
+    def _count(self, result: StepResult, micro_batches: list[MicroBatch]) -> None:
         """Count a step that was made."""
         at, limit = self.position, self.settings.clip_norm
-        at.loss_sum += found.loss * found.weight
-        at.weight += found.weight
-        at.rows += sum(piece.rows for piece in pieces)
-        at.real += sum(piece.real for piece in pieces)
-        at.padded += sum(piece.padded for piece in pieces)
-        if limit is not None and math.isfinite(found.norm):  # float16 leaves out such a step
-            at.norm_sum += found.norm
-            at.clipped += found.norm > limit
+        at.loss_sum += result.loss * result.weight
+        at.weight += result.weight
+        at.rows += sum(each.rows for each in micro_batches)
+        at.real += sum(each.real for each in micro_batches)
+        at.padded += sum(each.padded for each in micro_batches)
+        if limit is not None and math.isfinite(result.norm):  # float16 leaves out such a step
+            at.norm_sum += result.norm
+            at.clipped += result.norm > limit
         at.batches += 1
         at.steps += 1
 
@@ -217,25 +217,24 @@ class Trainer:
     def _end_of_epoch(self) -> None:
         """Evaluate, keep the weights if they are the best so far, write metrics and checkpoint."""
         at = self.position
-        if not self.stepper.finite():
+        if not self.train_step.finite():
             raise self._diverged("a weight became infinite or no number", at.batches)
         record = self._record()
-        for name, value in measured(self.stepper, self._whole, self.settings, at.epoch).items():
-            record[name] = value
-        self.stepper.average.after_epoch()
-        lost: tuple[str, ...] = ()
-        with averaged(self.stepper.average):
+        record |= gradient_statistics(self.train_step, self._whole, self.settings, at.epoch)
+        self.train_step.average.after_epoch()
+        not_finite: tuple[str, ...] = ()
+        with averaged(self.train_step.average):
             if self.valid is not None:
-                metrics, lost = self._validated()
+                metrics, not_finite = self._validated()
                 record |= {f"valid.{name}": value for name, value in metrics.items()}
             kept = self._is_best(record)
             record["best"] = kept and math.isfinite(at.best or 0.0)
             if kept and self.processes.first:
                 self._keep(self.folder.weights, at.epoch + 1)
-        self._see_plateau(record)
+        self._update_plateau(record)
         if self.processes.first:
             self.folder.append_metrics(record)
-        signs = [*self._signs(record), *self._once("no numbers", lost)]
+        signs = [*self._signs(record), *self._once("no numbers", not_finite)]
         self.position = at.next_epoch()
         self.save()
         self.listener.epoch_done(record)
@@ -243,7 +242,7 @@ class Trainer:
             self.listener.warning(sign)
 
     def _record(self) -> Record:
-        """What is known of the epoch from its steps."""
+        """The measures of the epoch that its steps give."""
         at = self.position
         seconds = max(at.seconds, 1e-9)
         record: Record = {
@@ -261,57 +260,57 @@ class Trainer:
         return record
 
     def _signs(self, record: Record) -> list[str]:
-        """What the statistics show and was not said before."""
+        """Signs of trouble in the statistics that there was no warning of before."""
         at = self.position
         settled = at.epoch > 0 or at.steps >= SETTLED or self.settings.epochs == 1
         found = warnings(record, partial(cure_of, self.model.plan, self.settings), settled)
-        return [told for word, sentence in found for told in self._once(word, (sentence,))]
+        return [sign for word, sentence in found for sign in self._once(word, (sentence,))]
 
     def _once(self, word: str, sentences: tuple[str, ...]) -> tuple[str, ...]:
-        """The sentences, if there are any and none were told under this word before."""
+        """The sentences, unless there was a warning under this word before."""
         warned = self.position.warned
         if not sentences or word in warned:
             return ()
         warned.append(word)
         return sentences
 
-    def _see_plateau(self, record: Record) -> None:
+    def _update_plateau(self, record: Record) -> None:
         schedule = self.settings.schedule
         if isinstance(schedule, Plateau):
-            value = float(record[self.of_plateau.key])
-            self.position.plateau.see(schedule, self.of_plateau.cost(value))
+            value = float(record[self.plateau_monitor.key])
+            self.position.plateau.see(schedule, self.plateau_monitor.cost(value))
 
     def _is_best(self, record: Record) -> bool:
-        """Whether this epoch's weights are kept: the best on the watched metric, of equal ones
-        those of the lowest loss; where nothing is measured the last. An equal one is no
+        """Whether this epoch's weights are kept: the best by the monitored metric, of equal ones
+        those of the lowest loss; without validation rows always. An equal value is no
         improvement."""
         at, stopping = self.position, self.settings.early_stopping
-        if self.watched.key not in record:  # there are no validation rows
+        if self.monitor.key not in record:  # there are no validation rows
             at.best_epoch = at.epoch + 1
             return True
-        value, cost = float(record[self.watched.key]), self.watched.cost
+        value, cost = float(record[self.monitor.key]), self.monitor.cost
         first = at.best is None  # kept whatever it is worth
         gain = math.inf if at.best is None else cost(at.best) - cost(value)
         at.stale = 0 if gain > (stopping.min_delta if stopping else 0) else at.stale + 1
-        loss = Watched("valid.loss").cost(float(record.get("valid.loss", math.nan)))
+        loss = Monitor("valid.loss").cost(float(record.get("valid.loss", math.nan)))
         equal = at.best is not None and cost(at.best) == cost(value)
         kept = gain > 0 or (equal and at.best_loss is not None and loss < at.best_loss)
         if kept:
             at.best, at.best_epoch, at.best_loss = value, at.epoch + 1, loss
         if first and math.isinf(cost(value)):
             self.listener.warning(
-                f"{self.watched.key} is {value}, which tells no epoch from another; while it is,"
+                f"{self.monitor.key} is {value}, which tells no epoch from another; while it is,"
                 " the weights of the lowest loss are kept; to watch another metric, name it in"
                 " train.monitor"
             )
         return kept
 
 
-def in_groups(pieces: Iterable[MicroBatch], many: int) -> Iterator[list[MicroBatch]]:
-    """`many` pieces at a time; the last group may have fewer."""
+def in_groups(micro_batches: Iterable[MicroBatch], many: int) -> Iterator[list[MicroBatch]]:
+    """`many` micro-batches at a time; the last group may have fewer."""
     group: list[MicroBatch] = []
-    for piece in pieces:
-        group.append(piece)
+    for micro_batch in micro_batches:
+        group.append(micro_batch)
         if len(group) == many:
             yield group
             group = []

@@ -1,4 +1,4 @@
-"""One step of the optimizer: losses, gradients, limits, and the new weights."""
+"""One step of the optimizer: losses, gradients, clipping, and the new weights."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from rnnspec.train.optimizers import groups_of, optimizer_of, set_rate
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a step found: the mean `loss` over `weight` answers of all processes, and the `norm` of
-    the gradient before it was limited, NaN where it was not measured.
+    """The mean `loss` over `weight` answers of all processes, and the `norm` of the gradient before
+    it was clipped, NaN where it was not measured.
 
-    `lost` says what is no finite number, the loss or the gradient: the step was then not made.
+    `failure` says what is not finite, the loss or the gradient: the step was then not made.
     """
 
     loss: float
     weight: float
     norm: float
-    lost: str = ""
+    failure: str = ""
 
 
 class TrainStep:
@@ -59,24 +59,24 @@ class TrainStep:
         self.carried: dict[str, Tensor] | None = None
 
     @subnormals_as_zero()
-    def step(self, pieces: Sequence[MicroBatch], rate: float = 1.0, number: int = 0) -> StepResult:
-        """One step with the gradient of all pieces together, at `rate` times the optimizer's lr.
-
-        `number` is that of the step, from 0. Where the loss or the gradient is not finite, nothing
-        is changed.
-        """
-        counts = [self.objective.counts(piece.batch) for piece in pieces]
+    def step(
+        self, micro_batches: Sequence[MicroBatch], rate: float = 1.0, number: int = 0
+    ) -> StepResult:
+        """Step number `number` (from 0), with the gradient of all micro-batches together, at `rate`
+        times the optimizer's lr. Where the loss or the gradient is not finite, nothing changes."""
+        counts = [self.objective.counts(each.batch) for each in micro_batches]
         totals = self._totals(counts)
         for weight in self.trained:  # as zero_grad does, which takes longer
             weight.grad = None
-        loss = sum(self._gradients(*each, totals) for each in zip(pieces, counts, strict=True))
+        pairs = zip(micro_batches, counts, strict=True)
+        loss = sum(self._gradients(*pair, totals) for pair in pairs)
         if self.processes.count > 1:
             (loss,) = self.processes.total([loss])
             self.processes.add_up(self._all_gradients())
         if not math.isfinite(loss):
             return StepResult(loss, max(totals.values()), math.nan, f"the loss became {loss}")
-        norm = self._limit()
-        if self._spoilt(norm):
+        norm = self._clip()
+        if self._not_finite(norm):
             return StepResult(loss, max(totals.values()), norm, "the gradient became infinite")
         set_rate(self.optimizer, rate * self.settings.optimizer.lr)
         self.scaler.step(self.optimizer)
@@ -85,20 +85,23 @@ class TrainStep:
         return StepResult(loss, max(totals.values()), norm)
 
     def _totals(self, counts: Sequence[Mapping[str, float]]) -> dict[str, float]:
-        """Answers to each output in the step, of all pieces and processes."""
+        """The answers to each output in the step, in all micro-batches and processes."""
         totals = {column: sum(each[column] for each in counts) for column in self.objective.outputs}
         summed = self.processes.total(list(totals.values()))
         return dict(zip(totals, summed, strict=True))
 
     def _gradients(
-        self, piece: MicroBatch, counts: Mapping[str, float], totals: Mapping[str, float]
+        self, micro_batch: MicroBatch, counts: Mapping[str, float], totals: Mapping[str, float]
     ) -> float:
-        """Add the gradient of a piece; its part of the step's loss."""
-        idle = not any(counts.values()) if piece.reset is None else not len(piece.reset)
-        if idle:  # this process has no part in the piece
+        """Add the gradient of a micro-batch; its part of the step's loss."""
+        reset = self._reset(micro_batch)
+        idle = not any(counts.values()) if reset is None else not len(reset)
+        if idle:  # this process has no part in the micro-batch
             return 0.0
-        before = None if piece.reset is None else self.states_before(piece)
-        losses, after = self.objective(piece.batch, self.precision, before, self._reset(piece))
+        before = None if reset is None else self.states_before(micro_batch)
+        forward = self.objective(micro_batch.batch, self.precision, before, reset)
+        losses, after = forward.losses, forward.states
+        del forward  # or its logits would stay in memory through the backward pass
         if before is not None:
             self.carried = {name: value.detach() for name, value in after.items()}
         shares = {c: counts[c] / totals[c] if totals[c] else 0.0 for c in losses}
@@ -109,17 +112,17 @@ class TrainStep:
             self.scaler.scale(loss).backward()
         return value
 
-    def states_before(self, piece: MicroBatch) -> dict[str, Tensor]:
-        """The carried states, and those of a new sequence where one begins."""
-        reset = self._reset(piece)
+    def states_before(self, micro_batch: MicroBatch) -> dict[str, Tensor]:
+        """The states before a window: carried ones, or first states where a sequence begins."""
+        reset = self._reset(micro_batch)
         assert reset is not None
         return states_before(self.model, reset, self.carried)
 
-    def _reset(self, piece: MicroBatch) -> Tensor | None:
-        """In which lanes a sequence begins, of a window."""
-        if piece.reset is None:
+    def _reset(self, micro_batch: MicroBatch) -> Tensor | None:
+        """The lanes of a window in which a sequence begins."""
+        if micro_batch.reset is None:
             return None
-        return torch.from_numpy(piece.reset).to(self.precision.device)
+        return torch.from_numpy(micro_batch.reset).to(self.precision.device)
 
     def _all_gradients(self) -> list[Tensor]:
         for weight in self.trained:
@@ -131,20 +134,20 @@ class TrainStep:
         """Whether every weight is a finite number."""
         return all(bool(weight.isfinite().all()) for weight in self.trained)
 
-    def _spoilt(self, norm: float) -> bool:
-        """Whether a step would leave weights that are no numbers, as far as the `norm` tells.
+    def _not_finite(self, norm: float) -> bool:
+        """Whether a step would make weights NaN, where the `norm` is not finite.
 
-        Finite entries whose norm is too large for its type were cut to 0; float16 leaves out a step
-        that is not finite.
+        Finite entries whose norm is too large for its type were clipped to 0. The scaler of float16
+        leaves out a step that is not finite.
         """
         if math.isfinite(norm) or self.settings.clip_norm is None or self.scaler.is_enabled():
             return False
         return not all(bool(w.grad.isfinite().all()) for w in self.trained if w.grad is not None)
 
-    def _limit(self) -> float:
-        """Add the penalties' gradient and shorten what is too long; the norm before that."""
+    def _clip(self) -> float:
+        """Add the gradient of the penalties and clip; the norm before clipping."""
         self.scaler.unscale_(self.optimizer)
-        for weight, l2 in self.penalties:  # of the penalty, which the reported loss leaves out
+        for weight, l2 in self.penalties:  # the reported loss leaves penalties out
             if weight.grad is not None:
                 weight.grad.add_(weight.detach(), alpha=l2)
         if self.settings.clip_value is not None:
@@ -152,13 +155,24 @@ class TrainStep:
         if self.settings.clip_norm is None:
             return math.nan
         held = [weight.grad for weight in self.trained if weight.grad is not None]
-        return shortened(held, self.settings.clip_norm)
+        return clipped(held, self.settings.clip_norm)
 
 
-def shortened(gradients: list[Tensor], limit: float) -> float:
-    """Shorten gradients that are together longer than `limit`; their norm before that.
+@subnormals_as_zero()
+def gradients(objective: Objective, micro_batch: MicroBatch, precision: Precision) -> None:
+    """Add the gradient of the loss; a window of a stream starts from first states."""
+    states, reset = None, None
+    if micro_batch.reset is not None:
+        reset = torch.ones(len(micro_batch.reset), dtype=torch.bool, device=precision.device)
+        states = objective.model.first_states(len(reset))
+    losses = objective(micro_batch.batch, precision, states, reset).losses
+    sum(losses.values(), start=torch.zeros((), device=precision.device)).backward()
 
-    The numbers of `torch.nn.utils.clip_grad_norm_`, which multiplies by 1 where nothing is too long
+
+def clipped(gradients: list[Tensor], limit: float) -> float:
+    """Scale gradients so that their norm is at most `limit`; the norm before that.
+
+    The numbers of `torch.nn.utils.clip_grad_norm_`, which multiplies by 1 where the norm is smaller
     and takes several times as long for a small model.
     """
     if not gradients:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from rnnspec.evaluate.metrics.classes import ClassMetrics, LabelsMetrics
@@ -10,18 +11,9 @@ from rnnspec.evaluate.metrics.forecasts import ForecastMetrics
 from rnnspec.evaluate.metrics.numbers import NumericMetrics
 from rnnspec.evaluate.metrics.tags import Lanes, TagMetrics
 from rnnspec.evaluate.metrics.texts import TextMetrics
-from rnnspec.objective.settings import OutputLoss
-from rnnspec.plan.nodes import (
-    ClassOutput,
-    ForecastOutput,
-    LabelsOutput,
-    NumericOutput,
-    Output,
-    TextOutput,
-)
 
 __all__ = [
-    "LARGER_IS_BETTER",
+    "METRICS",
     "ClassMetrics",
     "ForecastMetrics",
     "LabelsMetrics",
@@ -30,24 +22,8 @@ __all__ = [
     "NumericMetrics",
     "TagMetrics",
     "TextMetrics",
-    "metrics_of",
+    "not_finite_warnings",
 ]
-
-LARGER_IS_BETTER = frozenset(
-    {
-        "accuracy",
-        "macro_f1",
-        "micro_f1",
-        "span_f1",
-        "exact_match",
-        "token_accuracy",
-        "bleu",
-        "chrf",
-        "skill",
-        "scaled_skill",
-    }
-)
-"""Metrics that improve upwards; all others improve downwards."""
 
 Metrics: TypeAlias = (
     ClassMetrics | LabelsMetrics | NumericMetrics | TagMetrics | TextMetrics | ForecastMetrics
@@ -55,21 +31,94 @@ Metrics: TypeAlias = (
 """Sums of one output."""
 
 
-def metrics_of(node: Output, loss: OutputLoss | None = None, new: Sequence[str] = ()) -> Metrics:
-    """Fresh sums for an output; with its `loss`, of spans too where its tags mark such.
+@dataclass(frozen=True, slots=True)
+class MetricInfo:
+    """What a metric means, whether a larger value is better, and whether it is read as a
+    percentage."""
 
-    `new` are the labels of what is measured that no training row has.
-    """
-    match node:
-        case ClassOutput() if loss is not None and loss.span_labels:
-            return TagMetrics(loss.span_labels, loss.scheme, new)
-        case ClassOutput():
-            return ClassMetrics(node.classes, perplexity=node.ahead, new=len(new))
-        case LabelsOutput():
-            return LabelsMetrics(node.labels, node.threshold, len(new))
-        case NumericOutput():
-            return NumericMetrics()
-        case TextOutput():
-            return TextMetrics()
-        case ForecastOutput():
-            return ForecastMetrics(node.quantiles)
+    explanation: str
+    larger_is_better: bool = False
+    percentage: bool = False
+
+
+METRICS: Mapping[str, MetricInfo] = {
+    "loss": MetricInfo("What training makes small; with several outputs their weighted sum."),
+    "accuracy": MetricInfo("Share of answers that are right.", True, True),
+    "macro_f1": MetricInfo(
+        "F1 (of precision and recall) of each class, averaged: rare classes count as much as"
+        " frequent ones.",
+        True,
+        True,
+    ),
+    "micro_f1": MetricInfo(
+        "F1 (of precision and recall) of all labels counted together.", True, True
+    ),
+    "span_f1": MetricInfo(
+        "F1 of whole spans: right only with the right start, end and kind.", True, True
+    ),
+    "nll": MetricInfo(
+        "Mean surprise of a row or step: -ln of the probability of all its true labels."
+    ),
+    "perplexity": MetricInfo(
+        "Among how many equally likely tokens the model hesitates, on average; a token that is not"
+        " in the vocabulary counts with the probability of the unknown."
+    ),
+    "bits": MetricInfo("Mean surprise of a token, in bits."),
+    "token_accuracy": MetricInfo(
+        "Share of tokens that are right, each after the true ones before it.", True, True
+    ),
+    "exact_match": MetricInfo("Share of answers that are right as a whole.", True, True),
+    "error_rate": MetricInfo(
+        "Tokens to insert, delete or change to get from the answers to the true texts, as a share"
+        " of their tokens.",
+        percentage=True,
+    ),
+    "bleu": MetricInfo(
+        "Runs of up to four words that the answer shares with true texts, from 0 to 1 (sacrebleu).",
+        True,
+    ),
+    "chrf": MetricInfo(
+        "Runs of up to six characters that the answer shares with true texts, from 0 to 1"
+        " (sacrebleu).",
+        True,
+    ),
+    "mae": MetricInfo("Mean size of the error."),
+    "rmse": MetricInfo("Root of the mean squared error: large errors count more."),
+    "mase": MetricInfo(
+        "Mean size of the error, as a multiple of how much the series changes in a season, over its"
+        " training rows."
+    ),
+    "smape": MetricInfo("Mean size of the error as a share of the values, from 0 to 2."),
+    "skill": MetricInfo(
+        "How much smaller the mean error is than that of the naive forecast, the value of a season"
+        " ago: 1 is perfect, 0 is no better.",
+        True,
+        True,
+    ),
+    "scaled_skill": MetricInfo(
+        "As skill, with each error divided by the scale of its series, as for MASE: series of large"
+        " and of small numbers weigh alike.",
+        True,
+        True,
+    ),
+    "pinball": MetricInfo(
+        "Mean loss of the quantiles: the error, weighted by the probability of the side it falls"
+        " on."
+    ),
+    "coverage": MetricInfo("Share of true values within the band.", percentage=True),
+}
+"""By name; of several outputs the names of an output's metrics start with its column."""
+
+
+def not_finite_warnings(sums: Mapping[str, Metrics]) -> Iterator[str]:
+    """A sentence for each output with answers that are not finite where a true one is known: its
+    metrics are NaN."""
+    for column, metrics in sums.items():
+        if metrics.not_finite:
+            count = metrics.not_finite
+            answers = f"{count:,} answers are" if count > 1 else "1 answer is"
+            yield (
+                f"{column}: {answers} no finite number, so metrics are none either; the weights or"
+                " the values that were read are beyond float32: look for huge numbers in these"
+                " rows, or train with a lower train.optimizer lr or with train.clip_norm"
+            )

@@ -17,15 +17,15 @@ MOST_CONFUSED = 1000
 """Most classes of which every pair is counted: the table has their square."""
 
 
-def no_numbers(answers: Tensor) -> int:
+def nan_count(answers: Tensor) -> int:
     """How many of answers `[n, k]` hold a NaN."""
     return int(answers.isnan().any(-1).sum())
 
 
-def surprise_of(scores: Tensor, true: Tensor) -> Tensor:
+def surprise_of(logits: Tensor, true: Tensor) -> Tensor:
     """-ln p of what is true of each label, in float64: softplus(-s) where it is on, else
     softplus(s)."""
-    return F.softplus(torch.where(true, -scores, scores).double())
+    return F.softplus(torch.where(true, -logits, logits).double())
 
 
 def with_new(targets: Tensor, classes: int) -> Tensor:
@@ -60,7 +60,7 @@ class ClassMetrics:
         self.perplexity = perplexity
         self.surprise = 0.0
         """Sum of -ln p of the true class."""
-        self.lost = 0
+        self.not_finite = 0
         """Answers with a probability that is NaN, where there is a true one."""
 
     def add(self, answers: Tensor, targets: Tensor) -> None:
@@ -68,7 +68,7 @@ class ClassMetrics:
         targets = with_new(targets.reshape(-1), self.known)
         answers, known = answers.reshape(-1, self.known), targets >= 0
         answers, true = answers[known], targets[known].cpu()
-        self.lost += no_numbers(answers)
+        self.not_finite += nan_count(answers)
         best = answers.argmax(dim=-1).cpu()
         ones = torch.ones_like(true)
         right = best == true
@@ -80,18 +80,18 @@ class ClassMetrics:
         if len(self.confusion):
             self.confusion.view(-1).index_add_(0, true * classes + best, ones)
 
-    def add_scores(self, scores: Tensor, targets: Tensor) -> None:
-        """For the perplexity, the scores `[..., classes]` that the probabilities were made of: the
+    def add_logits(self, logits: Tensor, targets: Tensor) -> None:
+        """For the perplexity, the logits `[..., classes]` that the probabilities were made of: the
         logarithm of a probability that is 0 in float32 is known from them alone."""
         if self.perplexity:
-            flat, true = scores.reshape(-1, len(self.hits)).double(), targets.reshape(-1)
+            flat, true = logits.reshape(-1, len(self.hits)).double(), targets.reshape(-1)
             known = true >= 0
             each = F.cross_entropy(flat[known], true[known], reduction="sum")
             self.surprise += each.item()
 
     def values(self) -> dict[str, float]:
         count = int(self.true.sum())
-        if not count or self.lost:
+        if not count or self.not_finite:
             return dict.fromkeys(self.names(), float("nan"))
         hits = self.hits.double()
         seen = (self.true + self.answered).double()
@@ -130,7 +130,7 @@ class LabelsMetrics:
         self.answered = torch.zeros(labels, dtype=torch.int64)
         self.rows = self.right = 0
         self.surprise = 0.0
-        self.lost = 0
+        self.not_finite = 0
         """Rows or steps with a probability that is NaN, where there is a true answer."""
 
     def add(self, answers: Tensor, targets: Tensor, new: NDArray[np.int64] | None = None) -> None:
@@ -140,7 +140,7 @@ class LabelsMetrics:
         answers, targets = answers.reshape(-1, labels), targets.reshape(-1, labels)
         known = ~targets.isnan().any(-1)
         answers, true = answers[known], targets[known] > 0.5
-        self.lost += no_numbers(answers)
+        self.not_finite += nan_count(answers)
         on = answers > self.threshold
         self.hits[:labels] += (on & true).sum(0).cpu()
         self.true[:labels] += true.sum(0).cpu()
@@ -148,11 +148,11 @@ class LabelsMetrics:
         self.rows += len(true)
         self.right += int(((on == true).all(-1) & ~wrong[known]).sum())
 
-    def add_scores(self, scores: Tensor, targets: Tensor) -> None:
-        """For `nll`, the scores `[..., labels]` that the probabilities were made of: 1 - p has no
+    def add_logits(self, logits: Tensor, targets: Tensor) -> None:
+        """For `nll`, the logits `[..., labels]` that the probabilities were made of: 1 - p has no
         digits left where p is near 1."""
         labels = self.known
-        flat, true = scores.reshape(-1, labels), targets.reshape(-1, labels)
+        flat, true = logits.reshape(-1, labels), targets.reshape(-1, labels)
         known = ~true.isnan().any(-1)
         self.surprise += surprise_of(flat[known], true[known] > 0.5).sum().item()
 
@@ -166,7 +166,7 @@ class LabelsMetrics:
         return found.flatten()
 
     def values(self) -> dict[str, float]:
-        if not self.rows or self.lost:
+        if not self.rows or self.not_finite:
             return dict.fromkeys(("nll", "micro_f1", "macro_f1", "exact_match"), float("nan"))
         seen = (self.true + self.answered).double()
         micro = 2 * self.hits.sum().item() / max(1.0, seen.sum().item())

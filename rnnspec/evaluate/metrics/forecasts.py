@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnspec.evaluate.metrics.naive import BesideNaive
+from rnnspec.evaluate.metrics.numbers import BesideNaive
 from rnnspec.evaluate.prediction_intervals import within
 
 Array = NDArray[np.float64]
@@ -99,7 +99,7 @@ class ForecastMetrics:
         self.errors, self.naive = ErrorSums(), ErrorSums()
         self.beside: BesideNaive | None = None
         self.pinball, self.inside = StepSums(), StepSums()
-        self.lost = 0
+        self.not_finite = 0
         """Answers that are no finite numbers, where there is a true one."""
 
     @np.errstate(invalid="ignore", over="ignore")  # of answers that are NaN or infinite
@@ -126,7 +126,7 @@ class ForecastMetrics:
             all_of = parameters.double().cpu().numpy()
             if self.quantiles:
                 self._add_quantiles(all_of, true, known)
-        self.lost += int((known & ~np.isfinite(all_of).all(-1)).sum())
+        self.not_finite += int((known & ~np.isfinite(all_of).all(-1)).sum())
 
     def _add_quantiles(self, found: Array, true: Array, known: Mask) -> None:
         short = true[..., None] - found

@@ -96,7 +96,7 @@ class TagMetrics(ClassMetrics):
         """`span_f1` is NaN where no span is true or answered, or where an answer is NaN."""
         for lane in list(self.open):
             self.spans.add(self.open.pop(lane), self.scheme)
-        span_f1 = float("nan") if self.lost else self.spans.f1
+        span_f1 = float("nan") if self.not_finite else self.spans.f1
         return {**super().values(), "span_f1": span_f1}
 
     def _last_start(self, steps: Pairs) -> int:

@@ -1,20 +1,29 @@
-"""Metrics of outputs that write texts, by their token numbers."""
+"""Metrics of outputs that write texts: by their token numbers, and BLEU and chrF by sacrebleu."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from math import exp
+from typing import cast
 
 import numpy as np
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnnspec.evaluate.metrics.classes import no_numbers
+from rnnspec.evaluate.metrics.classes import nan_count
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
+from rnnspec.plan.nodes import TextKind
 
 NOTHING = -1
 """Stands for a true token that no answer can equal."""
+MOST_REFERENCES = 50
+"""Most true texts that an answer is held against: the first ones of its input."""
+SHORTEST = 4
+"""BLEU counts runs of up to so many words: of texts with fewer on average it says nothing."""
+GAP = "␣"
+"""Stands for white space within a token: between tokens there are spaces."""
 
 
 @dataclass(slots=True)
@@ -44,16 +53,16 @@ class TextMetrics:
     hits: int = 0
     tokens: int = 0
     """True tokens with the end marks."""
-    lost: int = 0
-    """Tokens, or whole texts, whose scores are NaN: nothing can be chosen by them, and all metrics
+    not_finite: int = 0
+    """Tokens, or whole texts, whose logits are NaN: nothing can be chosen by them, and all metrics
     are NaN."""
 
-    def add_scores(self, scores: Tensor, targets: Tensor) -> None:
+    def add_logits(self, logits: Tensor, targets: Tensor) -> None:
         """Scores `[B, U, size]` after the true tokens, and targets `[B, U]`, below 0 past the
         end."""
         known = targets >= 0
-        of_known, numbers = scores[known], targets[known]
-        self.lost += no_numbers(of_known)
+        of_known, numbers = logits[known], targets[known]
+        self.not_finite += nan_count(of_known)
         each = F.cross_entropy(of_known, numbers, reduction="none")
         self.surprise += each.double().sum().item()
         self.hits += int(((of_known.argmax(-1) == numbers) & (numbers != UNKNOWN_ID)).sum())
@@ -76,7 +85,7 @@ class TextMetrics:
         if self.texts:
             found["exact_match"] = self.right / self.texts
             found["error_rate"] = self.edits / max(1, self.length)
-        return dict.fromkeys(found, float("nan")) if self.lost else found
+        return dict.fromkeys(found, float("nan")) if self.not_finite else found
 
 
 def same(answer: Sequence[int], true: Sequence[int]) -> bool:
@@ -105,3 +114,61 @@ def distance(one: list[int], other: list[int]) -> int:
         new = np.concatenate([[number], np.minimum(change, row[1:] + 1)])
         row = np.minimum.accumulate(new - places) + places
     return int(row[-1])
+
+
+class CorpusScores:
+    """BLEU (Papineni et al. 2002) and chrF (Popović 2015) of all texts together, from 0 to 1.
+
+    An answer is held against the true texts of all rows that have the same input: whose cells are
+    equal, in all columns that are read. True texts are those of the file, with tokens that no
+    answer can have. Words and tokens are taken as they are; texts written by characters are split
+    by sacrebleu's own rule, `13a`. A true text may be empty. Where true texts have less than 4
+    words on average there is no BLEU.
+    """
+
+    def __init__(self, kind: TextKind) -> None:
+        self.kind = kind
+        self.answers: list[str] = []
+        self.inputs: list[Hashable] = []
+        self.true: dict[Hashable, dict[str, None]] = {}
+        self.words = 0
+        """Of the true texts."""
+
+    def add(self, answer: tuple[str, ...], true: tuple[str, ...], asked: Hashable) -> None:
+        """A row: the tokens of its answer and of its true text, and what its input is known by."""
+        text = self._joined(true)
+        self.answers.append(self._joined(answer))
+        self.inputs.append(asked)
+        self.true.setdefault(asked, {})[text] = None
+        self.words += len(text.split())
+
+    def known(self, asked: Hashable, answer: tuple[str, ...]) -> bool:
+        """Whether some row with this input has this very text."""
+        return self._joined(answer) in self.true.get(asked, ())
+
+    def values(self) -> dict[str, float]:
+        """`bleu` and `chrf`; empty without any text."""
+        if not self.answers:
+            return {}
+        from sacrebleu.metrics.bleu import BLEU
+        from sacrebleu.metrics.chrf import CHRF
+
+        references = cast(Sequence[Sequence[str]], self._references())  # None: there is none
+        found: dict[str, float] = {}
+        if self.words >= SHORTEST * len(self.answers):
+            bleu = BLEU(tokenize="13a" if self.kind == "chars" else "none", force=True)
+            found["bleu"] = bleu.corpus_score(self.answers, references).score / 100
+        found["chrf"] = CHRF().corpus_score(self.answers, references).score / 100
+        return found
+
+    def _references(self) -> list[list[str | None]]:
+        """The first true text of every answer, then the second of those that have one, and so
+        on."""
+        each = [list(self.true[asked])[:MOST_REFERENCES] for asked in self.inputs]
+        most = max(map(len, each))
+        return [[texts[n] if n < len(texts) else None for texts in each] for n in range(most)]
+
+    def _joined(self, tokens: tuple[str, ...]) -> str:
+        if self.kind == "chars":
+            return "".join(tokens)
+        return " ".join(re.sub(r"\s", GAP, token) for token in tokens)

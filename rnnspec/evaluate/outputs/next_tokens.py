@@ -1,27 +1,26 @@
-"""What a language model writes: it goes on from the beginnings of a few rows."""
+"""What a language model writes after the beginnings of a few rows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 
 from rnnspec.errors import RnnspecError
-from rnnspec.evaluate.evaluate import Seen
-from rnnspec.evaluate.examples import Drawn
-from rnnspec.evaluate.examples_rows import joined
-from rnnspec.evaluate.examples_texts import best
+from rnnspec.evaluate.examples import Drawn, joined
+from rnnspec.evaluate.outputs.kind import MeasuredBatch
 from rnnspec.plan.generate import generation
-from rnnspec.plan.nodes import ClassOutput, Greedy, Plan, Sample, TokensInput
+from rnnspec.plan.nodes import ClassOutput, Greedy, Sample, TokensInput
 from rnnspec.report.model import Generated, Generation, Section
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.search import Texts
 from rnnspec.to_torch.tensors import Inputs
 
 Prompt = tuple[Inputs, tuple[str, ...]]
-"""The beginning of a row, and its tokens as they stand in the file, where that is known."""
+"""The beginning of a row, and its tokens, as they stand in the file where that is known."""
 PROMPTS = 3
 PROMPT = {"chars": 30, "words": 6, "tokens": 6}
 """Most tokens of a prompt, by kind."""
@@ -43,12 +42,12 @@ class NextExamples:
         self.writes = self.prompt is not None and self.prompt.kind in WRITTEN
         self.rows: Drawn[Prompt] = Drawn(PROMPTS)
 
-    def see(self, seen: Seen) -> None:
+    def see(self, measured: MeasuredBatch) -> None:
         if not self.writes or self.prompt is None:
             return
-        _, lengths = seen.batch.inputs[self.prompt.key]
+        _, lengths = measured.batch.inputs[self.prompt.key]
         for row in np.flatnonzero(lengths > 1).tolist():
-            self.rows.offer(lambda row=row: self._begun(seen, row))  # type: ignore[misc]
+            self.rows.offer(partial(self._prompt, measured, row))
 
     def sections(self) -> tuple[Section, ...]:
         prompts = self.rows.values()
@@ -61,33 +60,30 @@ class NextExamples:
                 plan = generation(self.model.plan, replace(search, limit=limit))
             except RnnspecError:  # it reads more than can be put together from what it wrote
                 return ()
-            model = self._writer(plan)
+            model = Model(plan)
+            model.load_canonical(self.model.canonical_arrays())
+            model.eval()
             for number, prompt in enumerate(prompts):
                 found.append(self._written(model, prompt, how, number))
         about = "What the model writes after the beginnings of rows drawn at random."
         ordered = [one for n in range(len(prompts)) for one in found[n :: len(prompts)]]
         return (Generated("Generated text", tuple(ordered), about),)
 
-    def _begun(self, seen: Seen, row: int) -> Prompt:
-        """The inputs of a row, with the beginning of its tokens alone."""
+    def _prompt(self, measured: MeasuredBatch, row: int) -> Prompt:
+        """The inputs of a row, with only the beginning of its tokens."""
         assert self.prompt is not None
         found: Inputs = {}
         tokens: tuple[str, ...] = ()
-        for key, (values, lengths) in seen.batch.inputs.items():
+        for key, (values, lengths) in measured.batch.inputs.items():
             value, length = values[row : row + 1].copy(), lengths[row : row + 1].copy()
             if key == self.prompt.key:
                 count = min(PROMPT[self.prompt.kind], max(1, int(length[0]) // 2))
                 value, length = value[:, :count], np.minimum(length, count)
                 tokens = tuple(self.names[n] for n in value[0].tolist())
-                if seen.batch.raw is not None:
-                    tokens = (seen.batch.raw.input(key, row) or tokens)[:count]
+                if measured.batch.raw is not None:
+                    tokens = (measured.batch.raw.input(key, row) or tokens)[:count]
             found[key] = (torch.from_numpy(value), torch.from_numpy(length))
         return found, tokens
-
-    def _writer(self, plan: Plan) -> Model:
-        model = Model(plan)
-        model.load_canonical(self.model.canonical_arrays())
-        return model.eval()
 
     def _written(self, model: Model, prompt: Prompt, how: str, seed: int) -> Generation:
         assert self.prompt is not None
@@ -99,3 +95,9 @@ class NextExamples:
         after = joined(kind, [self.names[n] for n in best(texts)[0]])
         gap = "" if kind == "chars" or not after else " "
         return Generation(before + gap, after, how)
+
+
+def best(texts: Texts) -> list[list[int]]:
+    """The numbers of the best answer to each row."""
+    numbers, lengths = texts.numbers[:, 0].tolist(), texts.lengths[:, 0].tolist()
+    return [row[:length] for row, length in zip(numbers, lengths, strict=True)]

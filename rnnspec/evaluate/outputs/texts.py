@@ -1,0 +1,285 @@
+"""Outputs that write texts: beside the true texts, and what their attention read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import Literal
+
+import numpy as np
+
+from rnnspec.data.raw import RawRows
+from rnnspec.evaluate.examples import Drawn, Kept, Rows, joined
+from rnnspec.evaluate.metrics import METRICS, TextMetrics
+from rnnspec.evaluate.metrics.texts import CorpusScores, same, true_numbers
+from rnnspec.evaluate.outputs.classes import CROSS_ENTROPY
+from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputBatch, OutputKind, OutputScore
+from rnnspec.evaluate.outputs.next_tokens import best
+from rnnspec.objective.settings import OutputLoss
+from rnnspec.plan import Plan
+from rnnspec.plan.copies import copied_column, named
+from rnnspec.plan.facts import ColumnFacts
+from rnnspec.plan.names import END, names_of
+from rnnspec.plan.nodes import Greedy, Search, TextOutput
+from rnnspec.report import model as report
+from rnnspec.to_torch import Model
+from rnnspec.to_torch.search import Texts
+
+Differ = Literal["characters", "words"]
+Tokens = tuple[str, ...]
+Mistake = tuple[bytes, Tokens, report.Example]
+"""The key of an input, the answer to it, and both as a report shows them."""
+WRONG, RIGHT = 10, 5
+SPARE = 4
+"""So many times more mistakes are kept than shown: some are right answers to another row with the
+same input."""
+MAPS, BESTS = 4, 3
+LONG = 60
+"""Attention maps of at most so many steps are shown before larger ones."""
+
+
+# ---------------------------------------------------------------- metrics
+
+
+def as_greedy(search: Search) -> Search:
+    """Greedy search with the limits of `search`: it is quick enough for every epoch."""
+    return Greedy(search.limit, search.factor, search.min_steps)
+
+
+def _text_metrics(node: TextOutput, loss: OutputLoss, new: Sequence[str]) -> TextMetrics:
+    return TextMetrics()
+
+
+def _add_texts(node: TextOutput, sums: TextMetrics, model: Model, batch: OutputBatch) -> Texts:
+    sums.add_logits(batch.logits, batch.targets)
+    search = as_greedy(node.search) if batch.greedy else None
+    texts = model.answers(batch.inputs, search=search)[node.column]
+    assert isinstance(texts, Texts)
+    sums.not_finite += int(texts.scores[:, 0].isnan().sum())
+    sums.add_texts(best(texts), batch.targets)
+    return texts
+
+
+@dataclass(slots=True)
+class TextScores:
+    """BLEU and chrF of the texts of an output, whose tokens have these `names`; tokens may be
+    `copied` from an input column."""
+
+    node: TextOutput
+    names: Sequence[str]
+    copied: str = ""
+    corpus: CorpusScores = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.corpus = CorpusScores(self.node.kind)
+
+    def see(self, measured: MeasuredBatch) -> None:
+        texts, raw = measured.answers[self.node.column], measured.batch.raw
+        assert isinstance(texts, Texts) and raw is not None
+        for row, answer in enumerate(best(texts)):
+            source = raw.input(self.copied, row) if self.copied else ()
+            tokens = named(self.names, answer, source or ())
+            self.corpus.add(tokens, raw.truth(self.node.column, row), raw.input_digest(row))
+
+    def values(self) -> dict[str, float]:
+        return self.corpus.values()
+
+
+def _text_scores(node: TextOutput, plan: Plan, loss: OutputLoss) -> TextScores | None:
+    return TextScores(node, loss.tokens, copied_column(plan, node)) if loss.tokens else None
+
+
+# ---------------------------------------------------------------- examples
+
+
+class TextExamples:
+    """Mistakes that the model was surest of, other mistakes and right answers drawn at random, and
+    attention maps. Beside them BLEU and chrF, and all metrics of the texts written greedily where
+    the model searches otherwise."""
+
+    def __init__(self, node: TextOutput, names: Sequence[str], rows: Rows, model: Model) -> None:
+        self.node, self.column, self.names, self.rows = node, node.column, names, rows
+        self.model, self.copied = model, copied_column(model.plan, node)
+        self.corpus = CorpusScores(node.kind)
+        plain = isinstance(node.search, Greedy)
+        self.greedy = None if plain else (TextMetrics(), CorpusScores(node.kind))
+        self.sure: Kept[Mistake] = Kept(SPARE * WRONG)
+        self.wrong: Drawn[Mistake] = Drawn(SPARE * WRONG)
+        self.right: Drawn[report.Example] = Drawn(RIGHT)
+        self.maps: Drawn[report.AttentionMap] = Drawn(MAPS)
+        self.bests: Drawn[str] = Drawn(BESTS)
+
+    def see(self, measured: MeasuredBatch) -> None:
+        texts, raw = measured.answers[self.column], measured.batch.raw
+        assert isinstance(texts, Texts) and raw is not None
+        targets, written = measured.batch.targets[self.column].tolist(), best(texts)
+        truth = [raw.truth(self.column, row) for row in range(len(targets))]
+        keys = [raw.input_digest(row) for row in range(len(targets))]
+        for row, (answer, true) in enumerate(zip(written, truth, strict=True)):
+            new = keys[row] not in self.corpus.true
+            tokens = self._tokens(answer, self._source(raw, row))
+            self.corpus.add(tokens, true, keys[row])
+            score = texts.scores[row, 0].item()
+            right = same(answer, true_numbers(targets[row]))
+            example = partial(self._example, measured, row, tokens, true, score, right)
+            if right:
+                self.right.offer(example)
+            elif new:  # of rows with one input, the first
+                mistake = partial(_mistake, keys[row], tokens, example)
+                self.wrong.offer(mistake)
+                self.sure.offer(score / (len(answer) + 1), mistake)
+            if texts.attention is not None:
+                short = max(texts.attention.shape[2], len(answer)) <= LONG
+                attention = partial(self._attention, measured, texts, row, tokens)
+                self.maps.offer(attention, rank=int(short and bool(answer)))
+            if texts.numbers.shape[1] > 1:
+                self.bests.offer(partial(self._n_best, measured, texts, row))
+        if self.greedy is not None:
+            self._see_greedy(measured, truth, keys)
+
+    def metrics(self) -> dict[str, float]:
+        """BLEU and chrF."""
+        return self.corpus.values()
+
+    def greedy_metrics(self) -> dict[str, float]:
+        """The metrics of texts written greedily; empty where the model does so anyway."""
+        if self.greedy is None:
+            return {}
+        return {**self.greedy[0].values(), **self.greedy[1].values()}
+
+    def sections(self) -> tuple[report.Section, ...]:
+        sure = self._mistakes(self.sure.values(), ())
+        others = self._mistakes(self.wrong.values(), sure)
+        rows = (*sure, *others, *self.right.values())
+        found: list[report.Section] = []
+        if rows:
+            text = (
+                "First the mistakes that the model was surest of, then mistakes and right answers"
+                " drawn at random. An answer that another row with the same input has is no mistake"
+                " here."
+            )
+            differ: Differ = "characters" if self.node.kind == "chars" else "words"
+            found.append(report.Examples("Examples", rows, differ, "ln p", text))
+        if maps := self.maps.values():
+            text = "How much each step of the input weighed when each token was written."
+            found.append(report.Attention("Attention", maps, text))
+        if bests := self.bests.values():
+            title = "All answers to a few rows, with ln p"
+            found.append(report.Note(title, "\n\n".join(bests), fixed=True))
+        return tuple(found)
+
+    def _mistakes(
+        self, found: Sequence[Mistake], but: Sequence[report.Example]
+    ) -> tuple[report.Example, ...]:
+        """The first of them that are no true text of another row with the same input."""
+        wrong = (
+            example
+            for key, answer, example in found
+            if not self.corpus.known(key, answer) and example not in but
+        )
+        return tuple(islice(wrong, WRONG // 2))
+
+    def _source(self, raw: RawRows | None, row: int) -> Tokens:
+        """The tokens that may be copied into the answer to a row."""
+        if not self.copied:
+            return ()
+        assert raw is not None, "rows with texts to be answered are not streams"
+        return raw.input(self.copied, row) or ()
+
+    def _tokens(self, numbers: Sequence[int], source: Tokens) -> Tokens:
+        return named(self.names, numbers, source)
+
+    def _example(
+        self,
+        measured: MeasuredBatch,
+        row: int,
+        answer: Tokens,
+        true: Tokens,
+        score: float,
+        right: bool,
+    ) -> report.Example:
+        text = self.rows.text(measured.batch, row)
+        expected, answered = (joined(self.node.kind, tokens) for tokens in (true, answer))
+        place = self.rows.place(measured.rows, row)
+        return report.Example(text, expected, answered, score, right, place)
+
+    def _attention(
+        self, measured: MeasuredBatch, texts: Texts, row: int, answer: Tokens
+    ) -> report.AttentionMap:
+        assert texts.attention is not None
+        weights, steps = texts.attention[row], self.rows.steps(measured.batch, row)
+        if len(weights) > len(answer) and weights[len(answer)].any():
+            answer = (*answer, END)  # the end was reached, and has weights of its own
+        shown = weights[: len(answer), : len(steps)].tolist()
+        names = steps if self.rows.named_source() else ()
+        place = self.rows.place(measured.rows, row)
+        return report.AttentionMap(names, answer, tuple(map(tuple, shown)), place)
+
+    def _n_best(self, measured: MeasuredBatch, texts: Texts, row: int) -> str:
+        place = self.rows.place(measured.rows, row)
+        listed = [f"{place}  {self.rows.text(measured.batch, row)}"]
+        source = self._source(measured.batch.raw, row)
+        every = (part[row].tolist() for part in (texts.numbers, texts.lengths, texts.scores))
+        for numbers, length, score in zip(*every, strict=True):
+            if score > -np.inf:
+                text = joined(self.node.kind, self._tokens(numbers[:length], source))
+                listed.append(f"{score:10.3f}  {text}")
+        return "\n".join(listed)
+
+    def _see_greedy(
+        self, measured: MeasuredBatch, truth: Sequence[Tokens], keys: Sequence[bytes]
+    ) -> None:
+        assert self.greedy is not None
+        metrics, corpus = self.greedy
+        search = as_greedy(self.node.search)
+        texts = self.model.answers(measured.forward.inputs, search=search)[self.column]
+        assert isinstance(texts, Texts)
+        written = best(texts)
+        metrics.add_texts(written, measured.forward.targets[self.column])
+        sources = [self._source(measured.batch.raw, row) for row in range(len(written))]
+        answers = map(self._tokens, written, sources)
+        for answer, true, key in zip(answers, truth, keys, strict=True):
+            corpus.add(answer, true, key)
+
+
+def _mistake(key: bytes, answer: Tokens, example: partial[report.Example]) -> Mistake:
+    return key, answer, example()
+
+
+def _text_examples(
+    node: TextOutput, known: ColumnFacts, rows: Rows, model: Model, new: Sequence[str]
+) -> TextExamples:
+    return TextExamples(node, names_of(known), rows, model)
+
+
+def _score_texts(
+    node: TextOutput,
+    known: ColumnFacts,
+    sums: TextMetrics,
+    kept: TextExamples,
+    new: Mapping[str, int],
+) -> OutputScore:
+    metrics, greedy = sums.values() | kept.metrics(), kept.greedy_metrics()
+    if sums.not_finite:
+        nan = float("nan")
+        metrics, greedy = dict.fromkeys(metrics, nan), dict.fromkeys(greedy, nan)
+    return OutputScore(node, metrics, greedy=greedy, sections=kept.sections())
+
+
+def _explained(node: TextOutput) -> Mapping[str, str]:
+    unit = node.kind.replace("chars", "characters").capitalize()
+    error_rate = METRICS["error_rate"].explanation.replace("Tokens", unit)
+    return {"loss": CROSS_ENTROPY, "error_rate": error_rate}
+
+
+TEXTS = OutputKind(
+    _text_metrics,
+    _add_texts,
+    _text_examples,
+    _score_texts,
+    lambda node: ("exact_match", "error_rate", "bleu", "chrf"),
+    _explained,
+    _text_scores,
+)
