@@ -20,7 +20,7 @@ from rnnspec.report.model import (
     TagExamples,
 )
 from rnnspec.report.sections import SECTIONS
-from rnnspec.report.sections.examples import pieces
+from rnnspec.report.sections.examples import shared_parts
 from tests.reports import drawn, of_class, table, titles, words
 
 # ---------------------------------------------------------------- figures and classes
@@ -117,7 +117,7 @@ def test_confusion_matrices_of_any_size(size: int) -> None:
 
 @given(st.text("ab ", max_size=12), st.text("ab ", max_size=12))
 def test_pieces_make_both_texts_and_share_what_is_the_same(expected: str, answered: str) -> None:
-    ours, theirs = pieces(list(expected), list(answered))
+    ours, theirs = shared_parts(list(expected), list(answered))
     assert "".join(part for part, _ in ours) == expected
     assert "".join(part for part, _ in theirs) == answered
     assert [p for p, shared in ours if shared] == [p for p, shared in theirs if shared]

@@ -147,7 +147,7 @@ def _horizon(column: str, score: OutputScore) -> str:
 
 
 def _series(column: str, score: OutputScore) -> str:
-    from rnnspec.report.sections.series import worst_first
+    from rnnspec.report.sections.tables import worst_first
 
     shown = sorted(score.series, key=worst_first)[:SERIES]
     rows = [

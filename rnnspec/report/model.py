@@ -13,17 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-# The names of the other file are this one's too: what a report is filled with is found here.
-from rnnspec.report.model_numbers import Counts as Counts
-from rnnspec.report.model_numbers import ForecastPlot as ForecastPlot
-from rnnspec.report.model_numbers import ForecastTable as ForecastTable
-from rnnspec.report.model_numbers import ForecastWindow as ForecastWindow
-from rnnspec.report.model_numbers import Histogram as Histogram
-from rnnspec.report.model_numbers import HorizonRow as HorizonRow
-from rnnspec.report.model_numbers import Scatter as Scatter
-from rnnspec.report.model_numbers import SeriesRow as SeriesRow
-from rnnspec.report.model_numbers import SeriesTable as SeriesTable
-from rnnspec.report.model_numbers import Value as Value
+Value = float | None
+"""A measured number, or None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +179,123 @@ class Generation:
 class Generated:
     title: str
     generations: tuple[Generation, ...]
+    text: str = ""
+
+
+# ---------------------------------------------------------------- numbers and forecasts
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastWindow:
+    """One window of a series, in the units of the data.
+
+    `history` has H steps, `forecast` K; `truth`, `lower`, `upper` and `baseline` have K or none.
+    `times` labels the H + K steps, or is empty: then steps count from the first forecast one, 1.
+    """
+
+    name: str
+    history: tuple[Value, ...]
+    forecast: tuple[Value, ...]
+    truth: tuple[Value, ...] = ()
+    lower: tuple[Value, ...] = ()
+    upper: tuple[Value, ...] = ()
+    baseline: tuple[Value, ...] = ()
+    times: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastPlot:
+    """Windows side by side. `unit` is that of the values, `step` what a step is (`hour`).
+
+    `band` names the range from `lower` to `upper` (`80 % band`), `baseline` the other forecast.
+    """
+
+    title: str
+    windows: tuple[ForecastWindow, ...]
+    unit: str = ""
+    step: str = "step"
+    band: str = "band"
+    baseline: str = "baseline"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HorizonRow:
+    """The error `step` steps ahead (counted from 1), of the model and of the baseline."""
+
+    step: int
+    error: Value
+    baseline: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastTable:
+    """An error metric by how far ahead, smaller is better; as a chart and as a table."""
+
+    title: str
+    rows: tuple[HorizonRow, ...]
+    metric: str = "MAE"
+    unit: str = ""
+    step: str = "step"
+    baseline: str = "baseline"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRow:
+    """One series with so many true `values`: the mean absolute error of the model and of the
+    baseline, the `skill` of the one beside the other, and the error `scaled` by how much the series
+    changes (MASE)."""
+
+    name: str
+    values: int
+    error: Value
+    baseline: Value = None
+    skill: Value = None
+    scaled: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesTable:
+    """How each series of a table fares, drawn from the lowest skill up."""
+
+    title: str
+    rows: tuple[SeriesRow, ...]
+    baseline: str = "baseline"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """Answered against true numbers, one point a row; on the diagonal the two are equal."""
+
+    title: str
+    truth: tuple[Value, ...]
+    answered: tuple[Value, ...]
+    unit: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many fall into each bin."""
+
+    name: str
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Bin i holds `edges[i] <= value < edges[i + 1]`, the last one its upper edge too.
+
+    `binned` makes edges and counts of values. `axis` says what the values are.
+    """
+
+    title: str
+    edges: tuple[float, ...]
+    series: tuple[Counts, ...]
+    axis: str = ""
+    of: str = "rows"
     text: str = ""
 
 

@@ -8,17 +8,12 @@ from typing import Any
 from rnnspec.report import model
 from rnnspec.report.html import Html
 from rnnspec.report.sections.attention import attention
-from rnnspec.report.sections.classes import class_table
 from rnnspec.report.sections.confusion import confusion_matrix
 from rnnspec.report.sections.curves import curves
-from rnnspec.report.sections.examples import examples
-from rnnspec.report.sections.figures import metric_table
+from rnnspec.report.sections.examples import examples, generated, note, tag_examples
 from rnnspec.report.sections.forecast import forecast_plot, forecast_table
-from rnnspec.report.sections.generated import generated
-from rnnspec.report.sections.note import note
 from rnnspec.report.sections.numbers import histogram, scatter
-from rnnspec.report.sections.series import series_table
-from rnnspec.report.sections.tags import tag_examples
+from rnnspec.report.sections.tables import class_table, metric_table, series_table
 
 SECTIONS: Mapping[type[Any], Callable[[Any], Html]] = {
     model.Attention: attention,

@@ -1,4 +1,7 @@
-"""Rows with what was expected and what was answered; wrong answers show where they differ."""
+"""Single rows: expected and answered texts, tags of each token, generated texts, and plain notes.
+
+Wrong answers show where they differ from what was expected.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,17 @@ import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
-from rnnspec.report.html import Html, data, join, scroll, span, table, tag, words
-from rnnspec.report.model import Example, Examples
-from rnnspec.report.words import TITLE, cut, number
+from rnnspec.report.html import NOTHING, Html, data, join, lines, scroll, span, table, tag, words
+from rnnspec.report.model import (
+    Example,
+    Examples,
+    Generated,
+    Generation,
+    Note,
+    TagExample,
+    TagExamples,
+)
+from rnnspec.report.words import TITLE, cut, number, plural
 
 _INPUT, _ANSWER = 240, 240
 """Most characters shown of an input, and of what is expected and answered."""
@@ -16,8 +27,12 @@ _COMPARED = 2000
 """Longest texts whose differences are looked for; that takes the square of their length."""
 _BEFORE = 40
 """Characters shown before the first difference of texts that are too long."""
+_TOKENS = 80
+"""Most tokens drawn of a row with tags."""
+_GENERATED = 4000
+"""Most characters shown of a generated text."""
 
-Piece = tuple[str, bool]
+Part = tuple[str, bool]
 """A part of a text, and whether the other text has it."""
 
 
@@ -29,7 +44,7 @@ def examples(section: Examples) -> Html:
     parts = []
     if wrong:
         if section.differ != "nothing":
-            parts.append(_key())
+            parts.append(_examples_key())
         parts.append(_table(section, wrong, "✗ Wrong answers"))
     if right:
         parts.append(_table(section, right, "✓ Right answers"))
@@ -40,7 +55,7 @@ def _right(one: Example) -> bool:
     return one.expected == one.answered if one.right is None else one.right
 
 
-def _key() -> Html:
+def _examples_key() -> Html:
     missed = tag("mark", {"class": "missed"}, words("missing"))
     off = tag("mark", {"class": "off"}, words("not expected"))
     between = words(" from the answer, ")
@@ -75,13 +90,13 @@ def _compared(one: Example, section: Examples) -> tuple[Html, Html]:
         units = [re.findall(r"\s+|\S+", text) for text in (one.expected, one.answered)]
     else:
         units = [list(one.expected), list(one.answered)]
-    expected, answered = pieces(units[0], units[1])
+    expected, answered = shared_parts(units[0], units[1])
     return _marked(expected, "missed", one.expected), _marked(answered, "off", one.answered)
 
 
-def pieces(expected: Sequence[str], answered: Sequence[str]) -> tuple[list[Piece], list[Piece]]:
-    """Both texts in pieces: what they share, and what only one of them has."""
-    found: tuple[list[Piece], list[Piece]] = [], []
+def shared_parts(expected: Sequence[str], answered: Sequence[str]) -> tuple[list[Part], list[Part]]:
+    """Both texts in parts: what they share, and what only one of them has."""
+    found: tuple[list[Part], list[Part]] = [], []
     matcher = SequenceMatcher(None, expected, answered, autojunk=False)
     for kind, start, end, other_start, other_end in matcher.get_opcodes():
         shared = kind == "equal"
@@ -93,8 +108,8 @@ def pieces(expected: Sequence[str], answered: Sequence[str]) -> tuple[list[Piece
     return found
 
 
-def _marked(parts: list[Piece], style: str, whole: str) -> Html:
-    """The pieces as one text; of a long one, what stands round the first difference."""
+def _marked(parts: list[Part], style: str, whole: str) -> Html:
+    """The parts as one text; of a long one, what stands round the first difference."""
     if not whole:
         return data(whole)
     left, shown = _ANSWER, []
@@ -114,9 +129,80 @@ def _marked(parts: list[Piece], style: str, whole: str) -> Html:
 
 
 def _mark(part: str, style: str) -> Html:
-    """A marked piece. Spaces at its ends are left out of the mark, unless it has nothing else."""
+    """A marked part. Spaces at its ends are left out of the mark, unless it has nothing else."""
     inside = part.strip(" ")
     if not inside:
         return tag("mark", {"class": style}, words("␣" * len(part)))
     before, _, after = part.partition(inside)
     return join([words(before), tag("mark", {"class": style}, words(inside)), words(after)])
+
+
+# ---------------------------------------------------------------- tags
+
+
+def tag_examples(section: TagExamples) -> Html:
+    if not section.examples:
+        return words("No row was looked at.")
+    right = tag("span", {"class": "tag"}, words("tag"))
+    wrong = tag("span", {"class": "tag off"}, words("✗ answered"))
+    true = tag("span", {"class": "tag missed"}, words("true"))
+    parts = (right, words("right"), wrong, true, words("wrong: the answer, then the true tag"))
+    key = tag("p", {"class": "key"}, *(tag("span", {}, part) for part in parts))
+    return join([key, *map(_tagged, section.examples)])
+
+
+def _tagged(example: TagExample) -> Html:
+    lengths = {len(example.tokens), len(example.true), len(example.answered)}
+    if len(lengths) > 1:
+        raise ValueError(f"tags of {example.place or 'a row'}: not one for each token")
+    pairs = list(zip(example.tokens, example.true, example.answered, strict=True))
+    wrong = sum(true != answered for _, true, answered in pairs)
+    said = f"{wrong:,} of {plural(len(pairs), 'tokens')} wrong" if wrong else "all right"
+    verdict = span("worse" if wrong else "better", f"{'✗' if wrong else '✓'} {said}")
+    place = join([words(" · "), span("quiet", example.place)]) if example.place else NOTHING
+    tokens = [_token(*of_token) for of_token in pairs[:_TOKENS]]
+    if len(pairs) > _TOKENS:
+        more = plural(len(pairs) - _TOKENS, "tokens")
+        tokens.append(tag("li", {}, span("none", f"… {more} more")))
+    listed = tag("ol", {"class": "tokens"}, *tokens)
+    return tag("article", {"class": "row"}, tag("p", {}, verdict, place), listed)
+
+
+def _token(token: str, true: str, answered: str) -> Html:
+    word = tag("span", {"class": "token"}, data(token, 40))
+    if true == answered:
+        return tag("li", {}, word, tag("span", {"class": "tag"}, data(true, 30)))
+    off = tag("span", {"class": "tag off"}, words("✗ "), data(answered, 30))
+    missed = tag("span", {"class": "tag missed"}, data(true, 30))
+    return tag("li", {"class": "wrong"}, word, off, missed)
+
+
+# ---------------------------------------------------------------- texts
+
+
+def generated(section: Generated) -> Html:
+    if not section.generations:
+        return words("Nothing was generated.")
+    key = tag(
+        "p",
+        {"class": "key"},
+        tag("span", {}, span("prompt", "prompt"), words("what the model wrote")),
+    )
+    return join([key, *map(_generation, section.generations)])
+
+
+def _generation(one: Generation) -> Html:
+    prompt = tag("span", {"class": "prompt"}, lines(cut(one.prompt, _GENERATED)))
+    written = lines(cut(one.text, _GENERATED)) if one.text else span("none", "(nothing)")
+    how = tag("p", {"class": "quiet"}, words(one.how)) if one.how else NOTHING
+    more = len(one.text) - _GENERATED
+    left = span("none", f" {plural(more, 'characters')} more") if more > 0 else NOTHING
+    text = tag("p", {"class": "text", "dir": "auto"}, prompt, written, left)
+    return tag("article", {"class": "row"}, how, text)
+
+
+def note(section: Note) -> Html:
+    if section.fixed:
+        return tag("pre", {"tabindex": "0"}, lines(section.text))
+    parts = re.split(r"\n\s*\n", section.text.replace("\r\n", "\n").strip())
+    return join(tag("p", {"dir": "auto"}, lines(part)) for part in parts)

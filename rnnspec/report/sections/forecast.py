@@ -26,7 +26,7 @@ from rnnspec.report.chart import (
 from rnnspec.report.html import NOTHING, Html, data, fold, join, scroll, span, table, tag, words
 from rnnspec.report.model import ForecastPlot, ForecastTable, ForecastWindow, HorizonRow, Value
 from rnnspec.report.scale import Scale, drawable, scale, steps
-from rnnspec.report.sections.figures import difference
+from rnnspec.report.sections.tables import difference
 from rnnspec.report.words import number, plural, width
 
 _TICKS = 4
