@@ -11,7 +11,7 @@ from rnnspec.builds.folder import BuildFolder
 from rnnspec.errors import BuildError
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
-from rnnspec.train.tensorboard import Board
+from rnnspec.train.tensorboard import TensorBoard
 from tests.training import metrics_of, model_of, rows_data, settings_of
 
 
@@ -19,7 +19,7 @@ def test_every_number_of_an_epoch_is_on_the_board(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="the extra tensorboard is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    board, build = Board(), BuildFolder(tmp_path)
+    board, build = TensorBoard(), BuildFolder(tmp_path)
     board.begun(tmp_path)
     trainer = Trainer(model_of(), settings_of(), build, rows_data(), rows_data(seed=1), board)
     assert trainer.run(Interrupt())
@@ -35,4 +35,4 @@ def test_every_number_of_an_epoch_is_on_the_board(tmp_path: Path) -> None:
 def test_a_board_that_is_not_installed_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(BuildError, match=r"pip install 'rnnspec\[tensorboard\]'"):
-        Board()
+        TensorBoard()

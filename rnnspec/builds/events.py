@@ -1,4 +1,4 @@
-"""What training tells whoever watches: the terminal, a test, a notebook."""
+"""The events of a build, for whoever listens: the terminal, a test, a notebook."""
 
 from __future__ import annotations
 
@@ -8,62 +8,44 @@ from typing import Protocol
 
 
 class Listener(Protocol):
-    """Told of each stage of a build, in order."""
+    """Called with the events of a build, in order. A method that is not overridden does nothing."""
 
     def stage(self, text: str) -> None:
         """A new stage begins: reading data, training, evaluating."""
+        return
 
     def reading(self, done: float, text: str) -> None:
-        """The share `done` of a pass over the data is done, 0 to 1; `text` says what it does."""
+        """The share `done` (0 to 1) of a pass over the data is done; `text` names the pass."""
+        return
 
     def begun(self, folder: Path) -> None:
         """The build has its folder."""
+        return
 
     def epoch(self, number: int, of: int, batches: int, done: int) -> None:
-        """Epoch `number` (from 1) begins with `done` of its `batches` done already.
-
-        A batch here is a step of the optimizer.
-        """
+        """Epoch `number` (from 1) begins, with `done` of its `batches` done already. A batch is a
+        step of the optimizer."""
+        return
 
     def batch(self, loss: float) -> None:
         """A batch is done; `loss` is the mean over the running epoch."""
+        return
 
     def epoch_done(self, record: Mapping[str, float | int | bool]) -> None:
         """The line that was added to metrics.jsonl."""
+        return
 
     def note(self, text: str) -> None:
-        """Something of the data that is worth knowing, before training begins."""
+        """A fact about the data that is worth knowing, before training begins."""
+        return
 
     def warning(self, text: str) -> None:
-        """Something that training goes on in spite of."""
+        """A problem that does not stop training."""
+        return
 
 
-class Silent:
+class Silent(Listener):
     """Listens and says nothing."""
-
-    def stage(self, text: str) -> None:
-        pass
-
-    def reading(self, done: float, text: str) -> None:
-        pass
-
-    def begun(self, folder: Path) -> None:
-        pass
-
-    def epoch(self, number: int, of: int, batches: int, done: int) -> None:
-        pass
-
-    def batch(self, loss: float) -> None:
-        pass
-
-    def epoch_done(self, record: Mapping[str, float | int | bool]) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        pass
-
-    def warning(self, text: str) -> None:
-        pass
 
 
 class Heard(Silent):
@@ -85,7 +67,7 @@ class Heard(Silent):
 
 
 class Several:
-    """Tells several listeners, in order."""
+    """Passes events on to several listeners, in order."""
 
     def __init__(self, *listeners: Listener) -> None:
         self.listeners = listeners

@@ -70,9 +70,9 @@ def build(
     ):
         listeners = [listener, heard] if processes.first else []
         if tensorboard and processes.first:
-            from rnnspec.train.tensorboard import Board
+            from rnnspec.train.tensorboard import TensorBoard
 
-            listeners.append(Board())
+            listeners.append(TensorBoard())
         try:
             result = training.build(
                 loaded,

@@ -1,4 +1,4 @@
-"""Averages of the weights over training, evaluated and exported in the place of the weights."""
+"""Averages of the weights over training, evaluated and exported instead of the weights."""
 
 from __future__ import annotations
 
@@ -13,37 +13,34 @@ from rnnspec.spec import Train
 
 
 class Average(Protocol):
-    """An average of `weights`, which training changes."""
+    """An average of `weights`, which training changes. What is not overridden does nothing."""
 
     weights: Sequence[Tensor]
 
     def after_step(self, steps: int) -> None:
         """The optimizer has made step number `steps`, counted from 1."""
+        return
 
     def after_epoch(self) -> None:
         """The epoch is over."""
+        return
 
     def values(self) -> Sequence[Tensor]:
         """The average of each weight."""
 
     def arrays(self) -> dict[str, Tensor]:
-        """All that is to be kept in a checkpoint."""
+        """The arrays that a checkpoint keeps."""
 
     def load(self, arrays: Mapping[str, Tensor]) -> None:
         """Take back what `arrays` gave. Raises KeyError or RuntimeError if it does not fit."""
+        return
 
 
-class Raw:
+class Raw(Average):
     """No average: the weights themselves."""
 
     def __init__(self, weights: Sequence[Tensor]) -> None:
         self.weights = weights
-
-    def after_step(self, steps: int) -> None:
-        pass
-
-    def after_epoch(self) -> None:
-        pass
 
     def values(self) -> Sequence[Tensor]:
         return self.weights
@@ -51,15 +48,12 @@ class Raw:
     def arrays(self) -> dict[str, Tensor]:
         return {}
 
-    def load(self, arrays: Mapping[str, Tensor]) -> None:
-        pass
 
+class MovingAverage(Average):
+    """`a = d a + (1 - d) w` after each step.
 
-class MovingAverage:
-    """`a = d a + (1 - d) w` after each step, with d the `decay`, and less of it at first.
-
-    At step n the decay is at most (1 + n) / (10 + n), so that the first weights, which were drawn,
-    are soon forgotten (the rule of TensorFlow's ExponentialMovingAverage).
+    d is the `decay`, at step n at most (1 + n) / (10 + n), so that the initial weights are soon
+    forgotten (the rule of TensorFlow's ExponentialMovingAverage).
     """
 
     def __init__(self, weights: Sequence[Tensor], decay: float) -> None:
@@ -70,9 +64,6 @@ class MovingAverage:
     def after_step(self, steps: int) -> None:
         decay = min(self.decay, (1 + steps) / (10 + steps))
         torch._foreach_lerp_(self.mean, [w.detach() for w in self.weights], 1 - decay)
-
-    def after_epoch(self) -> None:
-        pass
 
     def values(self) -> Sequence[Tensor]:
         return self.mean
@@ -85,16 +76,13 @@ class MovingAverage:
             value.copy_(arrays[str(number)])
 
 
-class LastEpochs:
+class LastEpochs(Average):
     """The mean of the weights at the ends of the last `many` epochs (Izmailov et al. 2018,
     Averaging Weights Leads to Wider Optima, equation 1, over a moving window)."""
 
     def __init__(self, weights: Sequence[Tensor], many: int) -> None:
         self.weights, self.many = weights, many
         self.kept: list[list[Tensor]] = []
-
-    def after_step(self, steps: int) -> None:
-        pass
 
     def after_epoch(self) -> None:
         self.kept.append([weight.detach().clone() for weight in self.weights])

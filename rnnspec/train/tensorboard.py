@@ -1,4 +1,4 @@
-"""What training tells, for TensorBoard: every number of metrics.jsonl, and the loss on the way.
+"""Curves for TensorBoard: every number of metrics.jsonl, and the loss within epochs.
 
 Needs the extra `tensorboard`. The files are in `tensorboard/` in the build's folder.
 """
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnnspec.builds.events import Silent
 from rnnspec.errors import BuildError
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ LOSS_SECONDS = 1.0
 """Least time between two points of the loss within an epoch: one takes 0.1 ms to write."""
 
 
-class Board:
-    """A `rnnspec.builds.events.Listener`. Raises BuildError if TensorBoard is not installed."""
+class TensorBoard(Silent):
+    """Writes curves as a build goes on. Raises BuildError if TensorBoard is not installed."""
 
     def __init__(self) -> None:
         try:
@@ -34,13 +35,7 @@ class Board:
         self._folder: Path | None = None
         self._writer: SummaryWriter | None = None
         self._batches = self._done = self._epoch = 0
-        self._said = 0.0
-
-    def stage(self, text: str) -> None:
-        pass
-
-    def reading(self, done: float, text: str) -> None:
-        pass
+        self._written_at = 0.0
 
     def begun(self, folder: Path) -> None:
         self._folder = folder / FOLDER
@@ -49,7 +44,7 @@ class Board:
         if self._writer is None:
             from torch.utils.tensorboard import SummaryWriter
 
-            # What was written after the checkpoint that training goes on from is taken back.
+            # Points after the checkpoint that training goes on from are taken back.
             since = (number - 1) * batches + done
             assert self._folder is not None, "a folder is there before an epoch"
             self._writer = SummaryWriter(str(self._folder), purge_step=since)
@@ -57,8 +52,8 @@ class Board:
 
     def batch(self, loss: float) -> None:
         self._done += 1
-        if time.monotonic() - self._said >= LOSS_SECONDS and self._writer is not None:
-            self._said = time.monotonic()
+        if time.monotonic() - self._written_at >= LOSS_SECONDS and self._writer is not None:
+            self._written_at = time.monotonic()
             self._writer.add_scalar("loss of the running epoch", loss, self._step)
 
     def epoch_done(self, record: Mapping[str, float | int | bool]) -> None:
@@ -67,9 +62,6 @@ class Board:
             if name not in ("epoch", "best"):
                 self._writer.add_scalar(name.replace(".", "/", 1), value, self._step)
         self._writer.flush()
-
-    def note(self, text: str) -> None:
-        pass  # comes before there is anything to write to; the report has it
 
     def warning(self, text: str) -> None:
         if self._writer is not None:
