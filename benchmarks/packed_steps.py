@@ -32,7 +32,7 @@ from torch import Tensor
 from rnnspec.cells import builtin_cell, identify
 from rnnspec.to_torch.native import NATIVE, NativeKernel
 from rnnspec.to_torch.packed_layout import Layout
-from rnnspec.to_torch.steps import Lengths
+from rnnspec.to_torch.sequences import Lengths
 
 PASSES = ("forward", "training", "training with ends")
 WAYS = ("padded", "cut", "packed")

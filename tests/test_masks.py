@@ -11,9 +11,9 @@ from torch import Tensor
 
 from rnnspec.plan import nodes as plan_nodes
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.layers import Dropout
 from rnnspec.to_torch.recurrent import RecurrentLayer
-from rnnspec.to_torch.stack import Dropout
-from rnnspec.to_torch.steps import Lengths, Steps
+from rnnspec.to_torch.sequences import Lengths, PaddedSequence
 from tests.models import layers_plan
 
 ROWS, STEPS, UNITS = 40, 6, 25
@@ -24,16 +24,16 @@ POWER = {"states": ["h"], "equations": "h = U @ h + W @ x"}
 """The state stays as it began, where U is the identity and W is 0."""
 
 
-def ones() -> Steps:
+def ones() -> PaddedSequence:
     lengths = Lengths(torch.full((ROWS,), STEPS), STEPS)
-    return Steps(torch.ones(STEPS, ROWS, UNITS), lengths)
+    return PaddedSequence(torch.ones(STEPS, ROWS, UNITS), lengths)
 
 
 def dropped(per_sequence: bool) -> Tensor:
     torch.manual_seed(0)
     node = plan_nodes.Dropout("dropout", "source", RATE, per_sequence)
     value = Dropout(node).train()(ones())
-    assert isinstance(value, Steps)
+    assert isinstance(value, PaddedSequence)
     return value.values
 
 

@@ -31,7 +31,7 @@ from rnnspec.run.session import Session
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_onnx.rewrite import SMALL_SIGMOID, rewritten
 from rnnspec.to_torch import Model
-from rnnspec.to_torch.attention.monotonic import NEVER, log_scan
+from rnnspec.to_torch.attention.kinds import NEVER, log_scan
 from rnnspec.to_torch.copying import copied_of, grouped
 from tests.answers import close, close_scores
 from tests.kinds import batched, feeds, output, plan_of, random_rows, spec_data, strong_weights
@@ -183,8 +183,8 @@ def test_weights_of_one_token_are_summed_up_at_its_first_step() -> None:
     copied = copied_of(numbers, there, size=3)
     assert copied.first[0, :5].tolist() == [0, 1, 0, 0, 1]
     assert copied.places.tolist() == [[7, 3, 9, 9, 9, 9], [9] * 6]
-    assert copied.shut is not None
-    assert copied.shut.nonzero().tolist() == [[0, 7]]
+    assert copied.banned is not None
+    assert copied.banned.nonzero().tolist() == [[0, 7]]
     logs = torch.tensor([[[-200.0, -1.0, -201.0, -150.0, -90.0, 0.0], [0.0] * 6]])
     sums = grouped(logs.double(), copied.first[None])[0, 0]
     wanted = np.logaddexp.reduce([-200.0, -201.0, -150.0]), np.logaddexp(-1.0, -90.0)

@@ -15,8 +15,8 @@ from rnnspec.plan.nodes import weights as weights_of
 from rnnspec.reference import scores
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.recurrent import MaskedKernel, RecurrentLayer
-from rnnspec.to_torch.steps import Lengths, Steps
-from rnnspec.to_torch.teacher_forcing import text_scores
+from rnnspec.to_torch.sequences import Lengths, PaddedSequence
+from rnnspec.to_torch.teacher_forcing import text_logits
 from tests.answers import close_scores
 from tests.decoders import LENGTHS, SPECS, TARGETS, column, doubled, model_of, plan, targets
 from tests.kinds import batched, random_rows, strong_weights
@@ -31,12 +31,12 @@ def size_of(model: Model) -> int:
 
 
 def in_steps(model: Model, inputs: dict[str, tuple[Tensor, Tensor]], truth: Tensor) -> Tensor:
-    """The scores of a run in which each step is a run of its own, fed with the true numbers."""
+    """The logits of a run in which each step is a run of its own, fed with the true numbers."""
     body = next(iter(model.bodies.values()))
     values, _ = model.values(inputs, None)
     reads = body.reads(values, len(truth))
     before = torch.nn.functional.pad(truth.clamp(min=0), (1, 0))[:, :-1].t()
-    found = body.fed(reads, before[0], len(before), lambda step, _: before[step + 1])
+    found = body.free_running(reads, before[0], len(before), lambda step, _: before[step + 1])
     return found.values.transpose(0, 1)
 
 
@@ -133,7 +133,7 @@ def test_scheduled_sampling_reads_its_own_answers() -> None:
     assert not torch.allclose(free, taught)
     body = next(iter(model.bodies.values()))
     reads = body.reads(model.values(inputs, None)[0], len(truth))
-    steps = text_scores(body, reads, truth, 1 - 1e-12).values.transpose(0, 1)
+    steps = text_logits(body, reads, truth, 1 - 1e-12).values.transpose(0, 1)
     torch.testing.assert_close(steps, taught, atol=1e-10, rtol=0)
 
 
@@ -149,7 +149,7 @@ def test_masks_of_a_whole_sequence_are_drawn_once_step_by_step() -> None:
     kernel = part.kernels[0]
     assert isinstance(kernel, MaskedKernel)
     ones = torch.ones(1, 3, 2, dtype=torch.float64)
-    names = [name for name in kernel.masks if not name.startswith("zoneout")]
+    names = [name for name in kernel.mask_widths if not name.startswith("zoneout")]
     assert names
     for name in names:
         first = kernel._mask(name, 4, ones, drawn)
@@ -168,12 +168,12 @@ def test_final_states_are_those_after_the_last_step_of_each_row(cell: str, gener
     for parameter in layer.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     lengths, steps = torch.tensor([4, 0, 6, 1, 4]), torch.randn(7, 5, 3, dtype=torch.float64)
-    _, ends = layer.with_ends(Steps(steps, Lengths(lengths, 7)), list(node.cell.states))
-    out = layer(Steps(steps, Lengths(lengths, 7))).values
-    again, _ = layer.with_ends(Steps(steps, Lengths(lengths, 7)), list(node.cell.states))
+    _, ends = layer.with_ends(PaddedSequence(steps, Lengths(lengths, 7)), list(node.cell.states))
+    out = layer(PaddedSequence(steps, Lengths(lengths, 7))).values
+    again, _ = layer.with_ends(PaddedSequence(steps, Lengths(lengths, 7)), list(node.cell.states))
     for row, length in enumerate(lengths.tolist()):
         torch.testing.assert_close(again.values[:length, row], out[:length, row])
-        alone = Steps(
+        alone = PaddedSequence(
             steps[: max(length, 1), row : row + 1], Lengths(lengths[row : row + 1], max(length, 1))
         )
         _, expected = layer.with_ends(alone, list(node.cell.states))

@@ -21,9 +21,8 @@ from rnnspec.plan.nodes import Beam, Decoder, Greedy, Sample, Search, TextOutput
 from rnnspec.reference import answers
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.search import Texts
-from rnnspec.to_torch.search.beam import top
-from rnnspec.to_torch.search.rules import Rules
-from rnnspec.to_torch.search.sample import drawn
+from rnnspec.to_torch.search.strategies import drawn, top
+from rnnspec.to_torch.search.task import Rules
 from tests.decoders import LENGTHS, SPECS, column, doubled, model_of, plan, with_search
 from tests.kinds import batched, plan_of, random_rows, spec_data, strong_weights
 
@@ -211,7 +210,7 @@ def test_nothing_excluded_is_ever_chosen() -> None:
     search = Greedy(min_steps=3, banned=(4,), no_repeat=1)
     rules = Rules(search)
     history = torch.tensor([[-1, 2], [3, 5]])
-    open_to = rules.choice(torch.zeros(2, 6), history, 2) > -torch.inf
+    open_to = rules.allowed(torch.zeros(2, 6), history, 2) > -torch.inf
     assert open_to.tolist() == [
         [False, False, False, True, False, True],
         [False, False, True, False, False, False],

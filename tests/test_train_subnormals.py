@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from rnnspec.to_torch import Model
-from rnnspec.to_torch.subnormals import subnormals_as_zero
+from rnnspec.to_torch.threads import subnormals_as_zero
 from rnnspec.train.feed import RowFeed
 from rnnspec.train.statistics import measure
 from rnnspec.train.step import TrainStep, gradients

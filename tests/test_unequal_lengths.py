@@ -20,10 +20,10 @@ from rnnspec.cells import builtin_cell, identify
 from rnnspec.plan.nodes import Direction
 from rnnspec.reference import answers
 from rnnspec.to_torch import Model, native
-from rnnspec.to_torch import packed_layout as cuts
 from rnnspec.to_torch.devices import Precision
 from rnnspec.to_torch.native import NATIVE, NativeKernel
-from rnnspec.to_torch.steps import Lengths
+from rnnspec.to_torch.packed_layout import cheapest
+from rnnspec.to_torch.sequences import Lengths
 from rnnspec.train.checkpoint import Position, packed_below_of, save
 from rnnspec.train.distributed import ALONE
 from rnnspec.train.feed import RowFeed
@@ -204,7 +204,7 @@ def test_no_other_cuts_cost_less(lengths: list[int], cost: float) -> None:
                 for start, end in itertools.pairwise(stops)
             )
             costs.append(read + cost * many)
-    stops_found, total = cuts.cheapest(sorted(lengths), cost)
+    stops_found, total = cheapest(sorted(lengths), cost)
     assert total == min(costs)
     assert stops_found[-1] == ends[-1]
 
@@ -212,7 +212,7 @@ def test_no_other_cuts_cost_less(lengths: list[int], cost: float) -> None:
 @given(LENGTHS.filter(any))
 def test_a_packed_layout_reads_each_real_step_once(lengths: list[int]) -> None:
     every = Lengths(torch.tensor(lengths), max(lengths) + 2)
-    layout = cuts.packed(every)
+    layout = every.packed
     assert sorted(layout.places.tolist()) == every.places.tolist()
     assert sum(many * rows for many, rows in layout.parts) == sum(lengths)
     assert not bool(layout.past.any())
@@ -229,7 +229,7 @@ def test_a_batch_is_given_back_when_it_is_done_with(way: str) -> None:
         with going(way):
             out, _ = kernel(torch.randn(5, 3, INPUTS), None, every, True, kernel.states)
         out.sum().backward()
-        assert every.layouts
+        assert every.cuts or "packed" in vars(every)
         del every, out
         assert kept() is None
     finally:
@@ -238,7 +238,7 @@ def test_a_batch_is_given_back_when_it_is_done_with(way: str) -> None:
 
 def test_a_batch_is_cut_where_enough_of_it_is_padding() -> None:
     def parts(*lengths: int) -> tuple[tuple[int, int], ...] | None:
-        layout = cuts.cut(Lengths(torch.tensor(lengths), max(lengths)), cost=20.0, moving=0.1)
+        layout = Lengths(torch.tensor(lengths), max(lengths)).cut(cost=20.0, moving=0.1)
         return None if layout is None else layout.parts
 
     assert parts(40, 40, 40, 40) is None

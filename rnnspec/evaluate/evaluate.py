@@ -20,7 +20,7 @@ from rnnspec.objective.settings import LossSettings
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
-from rnnspec.to_torch.tensors import tensors as tensors
+from rnnspec.to_torch.devices import tensors as tensors
 
 See = Callable[[MeasuredBatch], None]
 Measured = tuple[dict[str, float], Mapping[str, Metrics]]

@@ -25,10 +25,9 @@ from rnnspec.plan.nodes import (
 )
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
-from rnnspec.to_torch.devices import Precision
-from rnnspec.to_torch.forecast import ForecastOutput as ForecastModule
+from rnnspec.to_torch.devices import Inputs, Precision, tensors
+from rnnspec.to_torch.outputs import ForecastOutput as ForecastModule
 from rnnspec.to_torch.outputs import NumericOutput as NumericModule
-from rnnspec.to_torch.tensors import Inputs, tensors
 
 States = Mapping[str, Tensor]
 

@@ -1,6 +1,6 @@
-"""The body of a decoder in torch: all steps at once where what is fed back is known, or one by one.
+"""The body of a decoder, run over all steps at once if what is fed back is known, else one by one.
 
-Inside, R = B * N rows: of each of B rows, N beams side by side.
+It runs over R = B * N rows, N beams for each of B rows.
 """
 
 from __future__ import annotations
@@ -13,72 +13,70 @@ from torch import Tensor, nn
 
 from rnnspec.plan import nodes
 from rnnspec.plan.facts import UNKNOWN_ID
-from rnnspec.to_torch.attention import Attention, Found
+from rnnspec.to_torch.attention import Attended, Attention
 from rnnspec.to_torch.copying import CopyMix
-from rnnspec.to_torch.decoder_stages import Reads, phases, read_directly
-from rnnspec.to_torch.evaluate import sequence
-from rnnspec.to_torch.layers import Embed, Scores
+from rnnspec.to_torch.decoder_stages import Reads, read_directly, stages
+from rnnspec.to_torch.layers import Dropout, Embed, Masks, Scores
 from rnnspec.to_torch.recurrent import RecurrentLayer
-from rnnspec.to_torch.stack import Drawn, Dropout
-from rnnspec.to_torch.steps import Lengths, Steps
+from rnnspec.to_torch.sequences import Lengths, PaddedSequence, sequence
 
 States = dict[str, Tensor]
-"""What a step leaves to the next, `[R, width]` each: states of layers, `LAYER.STATE`, delayed
-values, and what attention remembers, `NODE.NAME`."""
+"""The state of the decoder between two steps, `[R, width]` each: the states of layers as
+`LAYER.STATE`, delayed values, and the states of attentions as `NODE.NAME`."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """Scores `[R, size]`, the states after the step and attention's weights `[R, T]`, if any."""
+    """Logits `[R, size]`, the states after the step and attention's weights `[R, T]`, if any."""
 
-    scores: Tensor
+    logits: Tensor
     states: States
     weights: Tensor | None
 
 
 @dataclass
 class _Pass:
-    """One run over some steps: values `[U, R, width]` by node, weights `[B, U * N, T]` by node of
-    attention, and their logarithms where tokens are copied by them."""
+    """One run over some steps: the values `[U, R, width]` by node; the weights `[B, U * N, T]` by
+    node of the attention, and their logarithms where tokens are copied by them."""
 
     reads: Reads
     lengths: Lengths
-    values: dict[str, Steps | Tensor]
+    values: dict[str, PaddedSequence | Tensor]
     weights: dict[str, Tensor]
     states: States
-    drawn: dict[str, Drawn]
-    logs: dict[str, Tensor] = field(default_factory=dict)
+    masks: dict[str, Masks]
+    log_weights: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Body:
-    """The nodes of a decoder with their modules, which belong to the model."""
+    """The nodes of a decoder with their modules; the model owns the modules."""
 
     def __init__(self, node: nodes.Decoder, parts: Mapping[str, nn.Module]) -> None:
         self.node, self.parts = node, dict(parts)
         self.first_node = node.body[0]
-        own = {each.name for each in node.body}
+        inside = {each.name for each in node.body}
         attends = [each for each in node.body if isinstance(each, nodes.Attend)]
         copies = [each for each in node.body if isinstance(each, nodes.CopyMix)]
         self.copied_by = {each.attend for each in copies}
         self.attends = {each.name: each.memory for each in attends}
         self.copies = {each.name: each.tokens for each in copies}
-        others = {s for each in node.body for s in read_directly(each) if s not in own}
+        others = {s for each in node.body for s in read_directly(each) if s not in inside}
         self.direct = tuple(name for name in node.reads if name in others)
-        self.ahead_of_loop, self.loop, self.behind_loop = phases(node)
+        self.before_loop, self.loop, self.after_loop = stages(node)
 
-    def reads(self, values: Mapping[str, Steps | Tensor], rows: int) -> Reads:
-        """From the values of the nodes around the body."""
+    def reads(self, values: Mapping[str, PaddedSequence | Tensor], rows: int) -> Reads:
+        """What the body reads, of the values of the nodes outside."""
         direct = {name: values[name] for name in self.direct}
         vectors = {k: v for k, v in direct.items() if isinstance(v, Tensor)}
-        ahead = {k: v.values for k, v in direct.items() if isinstance(v, Steps)}
+        ahead = {k: v.values for k, v in direct.items() if isinstance(v, PaddedSequence)}
         memories, copied = {}, {}
         for name, memory in self.attends.items():
             source, attend = values[memory], self.parts[name]
-            assert isinstance(source, Steps) and isinstance(attend, Attention)
+            assert isinstance(source, PaddedSequence) and isinstance(attend, Attention)
             memories[name] = replace(attend.prepare(source), logged=name in self.copied_by)
         for name, tokens in self.copies.items():
             source, copy = values[tokens], self.parts[name]
-            assert isinstance(source, Steps) and isinstance(copy, CopyMix)
+            assert isinstance(source, PaddedSequence) and isinstance(copy, CopyMix)
             copied[name] = copy.copied(source)
         return Reads(rows, vectors, ahead, memories, copied)
 
@@ -98,45 +96,44 @@ class Body:
                 found[node.name] = self._like().new_zeros((rows, node.width))
             elif isinstance(node, nodes.Attend):
                 assert isinstance(part, Attention)
-                kept = part.first(reads.memories[node.name], reads.beams)
-                found |= {f"{node.name}.{name}": value for name, value in kept.items()}
+                first = part.first(reads.memories[node.name], reads.beams)
+                found |= {f"{node.name}.{name}": value for name, value in first.items()}
         return found
 
-    def taught(self, reads: Reads, previous: Tensor, lengths: Tensor) -> Steps:
-        """Scores `[U, B, size]` where all that is fed back is known: `[U, B]` numbers of tokens or
-        `[U, B, 1]` values, of rows with `lengths` `[B]` steps.
+    def teacher_forced(self, reads: Reads, previous: Tensor, lengths: Tensor) -> PaddedSequence:
+        """Logits `[U, B, size]` after known numbers `[U, B]` of tokens or values `[U, B, 1]`, of
+        rows with `lengths` `[B]` steps.
 
-        What depends on earlier steps by more than a recurrent layer is run step by step; what comes
-        before and after that, over all steps at once.
+        Only the nodes of the loop (`stages`) are run step by step.
         """
         longest = len(previous)
         run = self._pass(reads, Lengths(lengths, longest), previous, self.first_states(reads), {})
-        run.values |= {name: Steps(v, run.lengths) for name, v in reads.ahead.items()}
-        self._nodes(self.ahead_of_loop, run)
+        run.values |= {name: PaddedSequence(v, run.lengths) for name, v in reads.ahead.items()}
+        self._nodes(self.before_loop, run)
         if self.loop:
             self._loop(run, longest)
-            self._nodes(self.behind_loop, run)
+            self._nodes(self.after_loop, run)
         return sequence(run.values[self.node.scores])
 
-    def fed(
+    def free_running(
         self,
         reads: Reads,
         first: Tensor,
         steps: int,
         following: Callable[[int, Tensor], Tensor],
-    ) -> Steps:
-        """Scores `[U, B, size]` of a run step by step: `first` `[B]` or `[B, 1]` comes before the
-        first step, `following(u, scores of step u)` before step u + 1."""
-        states, previous, drawn = self.first_states(reads), first, dict[str, Drawn]()
-        scores: list[Tensor] = []
+    ) -> PaddedSequence:
+        """Logits `[U, B, size]` of a run step by step, after `first` `[B]` or `[B, 1]` at the first
+        step, and after `following(u, logits of step u)` at step u + 1."""
+        states, previous, masks = self.first_states(reads), first, dict[str, Masks]()
+        logits: list[Tensor] = []
         for step in range(steps):
-            found = self.step(reads, previous, states, step, drawn)
+            found = self.step(reads, previous, states, step, masks)
             states = found.states
-            scores.append(found.scores)
+            logits.append(found.logits)
             if step + 1 < steps:
-                previous = following(step, found.scores)
-        every = torch.full((reads.rows,), steps, device=scores[0].device)
-        return Steps(torch.stack(scores), Lengths(every, steps))
+                previous = following(step, found.logits)
+        lengths = torch.full((reads.rows,), steps, device=logits[0].device)
+        return PaddedSequence(torch.stack(logits), Lengths(lengths, steps))
 
     def step(
         self,
@@ -144,21 +141,23 @@ class Body:
         previous: Tensor,
         states: States,
         at: int,
-        drawn: dict[str, Drawn] | None = None,
+        masks: dict[str, Masks] | None = None,
     ) -> Step:
         """Step `at`, after `previous` `[R]` or `[R, 1]`."""
-        every = torch.ones(len(previous), dtype=torch.int64, device=previous.device)
-        drawn = {} if drawn is None else drawn
-        run = self._pass(reads, Lengths(every, 1), previous[None], states, drawn)
-        ahead = {name: Steps(v[at : at + 1], run.lengths) for name, v in reads.ahead.items()}
+        ones = torch.ones(len(previous), dtype=torch.int64, device=previous.device)
+        masks = {} if masks is None else masks
+        run = self._pass(reads, Lengths(ones, 1), previous[None], states, masks)
+        ahead = {
+            name: PaddedSequence(v[at : at + 1], run.lengths) for name, v in reads.ahead.items()
+        }
         run.values |= ahead
         self._nodes(self.node.body, run)
-        scores = sequence(run.values[self.node.scores]).values[0]
+        logits = sequence(run.values[self.node.scores]).values[0]
         weights = next(iter(run.weights.values()), None)
-        return Step(scores, run.states, None if weights is None else weights.flatten(0, 1))
+        return Step(logits, run.states, None if weights is None else weights.flatten(0, 1))
 
     def after(self, reads: Reads, read: Tensor, counts: Tensor, states: States) -> States:
-        """The states of rows that have read the first `counts` `[B]` of the numbers `[P, B]`."""
+        """The states of rows that have read their first `counts` `[B]` of the numbers `[P, B]`."""
         for step in range(int(counts.max()) if len(counts) else 0):
             found = self.step(reads, read[step], states, step)
             on = (step < counts)[:, None]
@@ -178,46 +177,46 @@ class Body:
         lengths: Lengths,
         previous: Tensor,
         states: States,
-        drawn: dict[str, Drawn],
+        masks: dict[str, Masks],
     ) -> _Pass:
-        values: dict[str, Steps | Tensor] = dict(reads.vectors)
+        values: dict[str, PaddedSequence | Tensor] = dict(reads.vectors)
         if self.copies and isinstance(self.first_node, nodes.Previous):
             previous = previous.masked_fill(previous >= self.first_node.size, UNKNOWN_ID)
-        values[self.first_node.name] = Steps(previous, lengths)
-        return _Pass(reads, lengths, values, {}, dict(states), drawn)
+        values[self.first_node.name] = PaddedSequence(previous, lengths)
+        return _Pass(reads, lengths, values, {}, dict(states), masks)
 
     def _loop(self, run: _Pass, longest: int) -> None:
-        """The nodes of the loop, step by step, from the values before it to those after it."""
+        """Runs the nodes of the loop step by step."""
         inside = {node.name for node in self.loop}
         outside = {s for node in self.loop for s in node.sources()} - inside
         parts = {
             name: value.values.split(1)
             for name in outside
-            if isinstance(value := run.values.get(name), Steps)
+            if isinstance(value := run.values.get(name), PaddedSequence)
         }
         rows = torch.ones_like(run.lengths.of_rows)
         one = Lengths(rows, 1)
         found: dict[str, list[Tensor]] = {name: [] for name in inside}
         weights: dict[str, list[Tensor]] = {}
-        logs: dict[str, list[Tensor]] = {}
+        log_weights: dict[str, list[Tensor]] = {}
         states = run.states
         for step in range(longest):
-            values: dict[str, Steps | Tensor] = dict(run.reads.vectors)
-            values |= {name: Steps(part[step], one) for name, part in parts.items()}
-            now = _Pass(run.reads, one, values, {}, states, run.drawn)
+            values: dict[str, PaddedSequence | Tensor] = dict(run.reads.vectors)
+            values |= {name: PaddedSequence(part[step], one) for name, part in parts.items()}
+            now = _Pass(run.reads, one, values, {}, states, run.masks)
             self._nodes(self.loop, now)
             states = now.states
-            for name, values_of in found.items():
-                values_of.append(sequence(now.values[name]).values)
-            for name, of_step in now.weights.items():
-                weights.setdefault(name, []).append(of_step)
-            for name, of_step in now.logs.items():
-                logs.setdefault(name, []).append(of_step)
+            for name, each in found.items():
+                each.append(sequence(now.values[name]).values)
+            for name, weight in now.weights.items():
+                weights.setdefault(name, []).append(weight)
+            for name, weight in now.log_weights.items():
+                log_weights.setdefault(name, []).append(weight)
         run.states = states
         for name, steps in found.items():
-            run.values[name] = Steps(torch.cat(steps), run.lengths)
+            run.values[name] = PaddedSequence(torch.cat(steps), run.lengths)
         run.weights |= {name: torch.cat(each, dim=1) for name, each in weights.items()}
-        run.logs |= {name: torch.cat(each, dim=1) for name, each in logs.items()}
+        run.log_weights |= {name: torch.cat(each, dim=1) for name, each in log_weights.items()}
 
     def _nodes(self, chosen: Sequence[nodes.Node], run: _Pass) -> None:
         for node in chosen:
@@ -227,15 +226,15 @@ class Body:
             if isinstance(node, nodes.Delayed):
                 run.states[node.name] = sequence(run.values[node.source]).values[-1]
 
-    def _value(self, node: nodes.Node, run: _Pass) -> Steps | Tensor:
+    def _value(self, node: nodes.Node, run: _Pass) -> PaddedSequence | Tensor:
         part, values = self.parts[node.name], run.values
         match node, part:
             case nodes.Delayed(), _:
-                return Steps(run.states[node.name][None], run.lengths)
+                return PaddedSequence(run.states[node.name][None], run.lengths)
             case nodes.Recurrent(), RecurrentLayer():
                 before = {s: run.states[f"{node.name}.{s}"] for s in node.cell.states}
-                drawn = run.drawn.setdefault(node.name, {})
-                out, after = part.carry(sequence(values[node.source]), before, None, drawn)
+                masks = run.masks.setdefault(node.name, {})
+                out, after = part.carry(sequence(values[node.source]), before, None, masks)
                 run.states |= {f"{node.name}.{s}": value for s, value in after.items()}
                 return out
             case nodes.Attend(), _:
@@ -248,23 +247,23 @@ class Body:
             case nodes.CopyMix(), CopyMix():
                 source, gate = sequence(values[node.source]), sequence(values[node.gate])
                 copied = run.reads.copied[node.name]
-                return part.forward(source, gate, run.logs[node.attend], copied)
+                return part.forward(source, gate, run.log_weights[node.attend], copied)
             case nodes.Dropout(), Dropout():
-                return part.forward(values[node.source], run.drawn.setdefault(node.name, {}))
-        found: Steps | Tensor = part(*(values[source] for source in node.sources()))
+                return part.forward(values[node.source], run.masks.setdefault(node.name, {}))
+        found: PaddedSequence | Tensor = part(*(values[source] for source in node.sources()))
         return found
 
-    def _attended(self, node: nodes.Attend, part: Attention, run: _Pass) -> Steps:
-        """The queries of all steps and beams of a row are asked together."""
+    def _attended(self, node: nodes.Attend, part: Attention, run: _Pass) -> PaddedSequence:
+        """The contexts of the queries of all steps and beams of a row together."""
         query, reads = sequence(run.values[node.source]).values, run.reads
         steps = len(query)
-        asked = query.unflatten(1, (reads.rows, -1)).transpose(0, 1).flatten(1, 2)
+        queries = query.unflatten(1, (reads.rows, -1)).transpose(0, 1).flatten(1, 2)
         prefix = f"{node.name}."
         before = {k.removeprefix(prefix): v for k, v in run.states.items() if k.startswith(prefix)}
-        found: Found = part(asked, reads.memories[node.name], before)
+        found: Attended = part(queries, reads.memories[node.name], before)
         run.states |= {prefix + name: value for name, value in found.states.items()}
         run.weights[node.name] = found.weights
-        if found.logs is not None:
-            run.logs[node.name] = found.logs
-        back = found.context.unflatten(1, (steps, -1)).transpose(0, 1).flatten(1, 2)
-        return Steps(back, run.lengths)
+        if found.log_weights is not None:
+            run.log_weights[node.name] = found.log_weights
+        context = found.context.unflatten(1, (steps, -1)).transpose(0, 1).flatten(1, 2)
+        return PaddedSequence(context, run.lengths)

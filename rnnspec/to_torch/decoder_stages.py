@@ -1,5 +1,4 @@
-"""What a decoder's body reads from around it, and which of its nodes must be run step by step even
-where all that is fed back is known."""
+"""What the body of a decoder reads from outside, and its stages under teacher forcing."""
 
 from __future__ import annotations
 
@@ -15,10 +14,10 @@ from rnnspec.to_torch.copying import Copied
 
 @dataclass(frozen=True)
 class Reads:
-    """What the steps read from outside: of `rows` rows, `beams` of each.
+    """What the steps of a body read from outside, for `rows` rows of `beams` beams each.
 
-    `vectors` `[R, width]` and values `ahead` `[H, R, width]` by their nodes, `memories` by the node
-    of the attention, `copied`, the tokens of the source, by the node that copies.
+    `vectors` `[R, width]` and values `ahead` `[H, R, width]` by node; `memories` by the node of the
+    attention; `copied`, the tokens of the source, by the node that copies.
     """
 
     rows: int
@@ -29,39 +28,38 @@ class Reads:
     beams: int = 1
 
     def in_beams(self, beams: int) -> Reads:
-        """With as many beams a row."""
+        """The same with `beams` beams a row."""
         vectors = {k: v.repeat_interleave(beams, dim=0) for k, v in self.vectors.items()}
         ahead = {k: v.repeat_interleave(beams, dim=1) for k, v in self.ahead.items()}
         return replace(self, vectors=vectors, ahead=ahead, beams=beams)
 
 
 def read_directly(node: nodes.Node) -> set[str]:
-    """What a node of a body reads step by step or as a vector: no memory, no tokens, no past."""
-    match node:
-        case nodes.Attend():
-            return {node.source}
-        case nodes.CopyMix():
-            return {node.source, node.gate}
-        case nodes.Previous() | nodes.PreviousNumber():
-            return set()
+    """What a node of a body reads step by step or as a vector: not its memory, tokens or past."""
+    if isinstance(node, nodes.Attend):
+        return {node.source}
+    if isinstance(node, nodes.CopyMix):
+        return {node.source, node.gate}
+    if isinstance(node, nodes.Previous | nodes.PreviousNumber):
+        return set()
     return set(node.sources())
 
 
-def phases(
+def stages(
     decoder: nodes.Decoder,
 ) -> tuple[tuple[nodes.Node, ...], tuple[nodes.Node, ...], tuple[nodes.Node, ...]]:
-    """The nodes that no step by step node reaches, those that also reach one, and the others."""
+    """The nodes before the loop, in it and after it; the others run over all steps at once.
+
+    In the loop are the nodes that depend on earlier steps other than by a recurrent layer, and all
+    that lie between such nodes.
+    """
     body = decoder.body
-    start = {
-        n.name
-        for n in body
-        if isinstance(n, nodes.Delayed) or (isinstance(n, nodes.Attend) and n.remembers)
-    }
-    reached, reaching = set(start), set(start)
+    stepwise = {node.name for node in body if node.stepwise}
+    reached, reaching = set(stepwise), set(stepwise)
     for _ in body:
         reached |= {n.name for n in body if reached.intersection(n.sources())}
         reaching |= {s for n in body if n.name in reaching for s in n.sources()}
-    # A Delayed reads what comes later; that it is reached by way of it is what makes the loop.
+    # A Delayed reads a later node, and so reaches itself: that closes the loop.
     loop = reached & reaching
     return (
         tuple(n for n in body if n.name not in reached),

@@ -1,4 +1,4 @@
-"""Where training runs and in which precision, chosen by trial where the machine decides."""
+"""Where and in which precision a batch is computed; batches as tensors."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from rnnspec.data import Batch
 from rnnspec.errors import BuildError
 from rnnspec.spec import Train
 
 PrecisionName = Literal["float32", "bfloat16", "float16", "float64"]
 CPU = torch.device("cpu")
+Inputs = dict[str, tuple[Tensor, Tensor]]
 MIXED: dict[str, torch.dtype] = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 TRIALS = 3
 GAIN, LOSS = 0.9, 1.25
-"""A mixed precision is taken where a step takes at most this many times as long as in float32: for
-'auto', and where the spec names it."""
+"""A mixed precision is chosen if a step takes at most this many times as long as in float32: for
+'auto', and if the spec names it."""
 
 
 def device_of(settings: Train) -> torch.device:
     """The device of a spec. Raises BuildError if it asks for a GPU and there is none."""
-    there = torch.cuda.is_available()
-    if settings.device == "gpu" and not there:
+    available = torch.cuda.is_available()
+    if settings.device == "gpu" and not available:
         raise BuildError("train.device is gpu, and torch finds none; write 'device: auto'")
-    if settings.device == "cpu" or not there:
+    if settings.device == "cpu" or not available:
         return torch.device("cpu")
     if settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -40,8 +42,7 @@ def device_of(settings: Train) -> torch.device:
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """The device, and the types of numbers: of the weights, and of what is computed in mixed
-    precision."""
+    """The device, and the types of the weights and of mixed precision."""
 
     device: torch.device = CPU
     name: PrecisionName = "float32"
@@ -57,8 +58,8 @@ class Precision:
         return torch.autocast(self.device.type, MIXED[self.name])
 
     def placed(self, value: Any) -> Any:
-        """Tensors, in dicts, tuples and lists, on the device, those in float32 in its type: what is
-        in float64 has to be scaled before."""
+        """All tensors in dicts, tuples and lists moved to the device, float32 ones to the type of
+        the weights. float64 ones keep their type, for they have to be scaled first."""
         match value:
             case Tensor():
                 kind = self.weights if value.dtype == torch.float32 else value.dtype
@@ -73,11 +74,11 @@ class Precision:
 def tried(
     wanted: str, device: torch.device, step: Callable[[Precision], None], timed: bool = True
 ) -> tuple[PrecisionName, str]:
-    """The precision to train in, and why it is not the one asked for, where it is not.
+    """The precision to train in, and the reason if it is not the one `wanted`.
 
-    `step` computes a loss and its gradient. On a machine without instructions for bfloat16, a step
-    in it takes 20 times as long as in float32. Times differ from run to run: where it is not
-    `timed`, "auto" is float32, and what works is taken.
+    `step` computes a loss and its gradient. On a processor without instructions for bfloat16, a
+    step in it takes 20 times as long as in float32. Times differ from run to run: if not `timed`,
+    "auto" is float32, and any precision that works is taken.
     """
     if wanted in ("float32", "float64"):
         return ("float64" if wanted == "float64" else "float32"), ""
@@ -99,7 +100,7 @@ def tried(
 
 
 def shortest(step: Callable[[], None], device: torch.device) -> float:
-    """The shortest time of some tries, after one that is not counted."""
+    """The shortest time in seconds of `TRIALS` runs, after one that is not counted."""
     step()
     times = []
     for _ in range(TRIALS):
@@ -109,3 +110,12 @@ def shortest(step: Callable[[], None], device: torch.device) -> float:
             torch.cuda.synchronize(device)
         times.append(time.perf_counter() - began)
     return min(times)
+
+
+def tensors(batch: Batch) -> tuple[Inputs, dict[str, Tensor]]:
+    """Inputs and targets of a batch as tensors that share the arrays' memory."""
+    inputs = {
+        column: (torch.from_numpy(values), torch.from_numpy(lengths))
+        for column, (values, lengths) in batch.inputs.items()
+    }
+    return inputs, {column: torch.from_numpy(values) for column, values in batch.targets.items()}

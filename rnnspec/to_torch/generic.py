@@ -20,12 +20,11 @@ from rnnspec.cells.reassociate import count_uses
 from rnnspec.cells.rewrites import CONTINUES, with_repeated_end
 from rnnspec.cells.schedule import Delay, JoinedProduct, Loop, Scan, Schedule, Whole, schedule
 from rnnspec.to_torch.functions import OPERATIONS
-from rnnspec.to_torch.loop import run_loop
+from rnnspec.to_torch.loop import LoopInputs, run_loop
 from rnnspec.to_torch.loop_code import LoopCode
-from rnnspec.to_torch.loop_steps import LoopInputs
-from rnnspec.to_torch.packing import Packed
-from rnnspec.to_torch.padding import RepeatedEnds
 from rnnspec.to_torch.scan import scan
+from rnnspec.to_torch.sequences import RepeatedEnds
+from rnnspec.to_torch.weighted import Packed
 
 States = Mapping[str, Tensor]
 Addends = tuple[int | None, ...]

@@ -1,104 +1,151 @@
-"""The nodes that bring columns in: what a batch holds, `(values, lengths)`, to the value of a node.
-
-Batches have rows first; sequences inside have steps first.
-"""
+"""The input nodes: from `(values, lengths)` of a batch, rows first, to the value of a node, steps
+first."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from rnnspec.plan import nodes
 from rnnspec.plan.nodes import NOISE
-from rnnspec.to_torch.steps import Lengths, Steps
-from rnnspec.to_torch.weighted import Scaling, Weighted
+from rnnspec.to_torch.sequences import Lengths, PaddedSequence
+from rnnspec.to_torch.weighted import Weighted
 
 
-def steps_first(values: Tensor, lengths: Tensor) -> Steps:
+class Scaling(Weighted):
+    """Scaling by the mean and deviation of the training rows, `[width]` each, if the node has them.
+
+    Numbers that are `double`, or are scaled by a row's own moments, are float64 in the units of the
+    data. Scaled numbers have the precision of the module.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    rest: Tensor
+    one: Tensor
+
+    def __init__(self, node: nodes.Node, double: bool = False) -> None:
+        super().__init__(node)
+        self.scaled, self.double_values = hasattr(self, "mean"), double
+        if self.scaled:
+            self.deviation.fill_(1.0)
+        self.register_buffer("one", torch.ones(()), persistent=False)
+
+    def canonical(self) -> Iterator[tuple[str, Tensor]]:
+        yield from ((name, value) for name, value in super().canonical() if name != "one")
+
+    def of_training(self) -> tuple[Tensor, Tensor]:
+        """Centre and scale of the training rows, `[width]` each."""
+        if self.double_values:
+            return self.mean.to(torch.float64) + self.rest, self.deviation.to(torch.float64)
+        return self.mean, self.deviation
+
+    def scale(self, values: Tensor) -> Tensor:
+        """`[..., width]` in the units of the data to mean 0 and deviation 1."""
+        if not self.scaled:
+            return self.narrow(values)
+        centre, scale = self.of_training()
+        return self.narrow((values - centre) / scale)
+
+    def unscale(self, values: Tensor) -> Tensor:
+        """`[..., width]` back to the units of the data."""
+        if not self.scaled:
+            return values
+        centre, scale = self.of_training()
+        return values * scale + centre
+
+    def narrow(self, values: Tensor) -> Tensor:
+        """In the precision of the module."""
+        return values.to(self.one.dtype)
+
+
+def steps_first(values: Tensor, lengths: Tensor) -> PaddedSequence:
     """A padded batch `[B, T, ...]` as a sequence."""
-    return Steps(values.transpose(0, 1), Lengths(lengths, values.shape[1]))
+    return PaddedSequence(values.transpose(0, 1), Lengths(lengths, values.shape[1]))
 
 
 class Sequence(Weighted):
-    """Token numbers or numbers to copy `[B, T]`, or keys `[B, T, size]`, as they come."""
+    """Token numbers or numbers to copy `[B, T]`, or keys `[B, T, size]`, unchanged."""
 
-    def forward(self, values: Tensor, lengths: Tensor) -> Steps:
+    def forward(self, values: Tensor, lengths: Tensor) -> PaddedSequence:
         return steps_first(values, lengths)
 
 
 class Characters(Weighted):
-    """Characters of tokens, one row a token: `[C, W]`.
+    """The characters of W tokens, one token a row: `[C, W]`.
 
-    W are the tokens within the lengths of their rows, the first steps of all rows first; padding is
-    not read. Of a batch without any, W is one token of no characters.
+    The W tokens are those within the lengths of their rows, in the order of the flat steps
+    `[T * B]`. A batch without tokens gives one token of no characters.
     """
 
-    def forward(self, values: Tensor, lengths: Tensor, tokens: Steps) -> Steps:
+    def forward(self, values: Tensor, lengths: Tensor, tokens: PaddedSequence) -> PaddedSequence:
         """`values` `[B, T, C]`, `lengths` `[B, T]`."""
         places = tokens.lengths.places
         if not len(places):
             none = lengths.new_zeros(1)
-            return Steps(values.new_zeros((1, 1)), Lengths(none, 1))
-        of_tokens = lengths.t().flatten().index_select(0, places)
-        longest = max(1, int(of_tokens.max()))
+            return PaddedSequence(values.new_zeros((1, 1)), Lengths(none, 1))
+        spelled = lengths.t().flatten().index_select(0, places)
+        longest = max(1, int(spelled.max()))
         rows = values[..., :longest].transpose(0, 1).flatten(0, 1).index_select(0, places)
-        return Steps(rows.t(), Lengths(of_tokens, longest))
+        return PaddedSequence(rows.t(), Lengths(spelled, longest))
 
 
 class PerStep(Weighted):
-    """Vectors `[W, width]` of the tokens that `Characters` read, in their places, 0 elsewhere."""
+    """The vectors `[W, width]` of the tokens of `Characters` at their steps, 0 elsewhere."""
 
-    def forward(self, source: Tensor, steps: Steps) -> Steps:
+    def forward(self, source: Tensor, steps: PaddedSequence) -> PaddedSequence:
         lengths = steps.lengths
         longest, rows, width = lengths.longest, len(lengths.of_rows), source.shape[-1]
         values = source.new_zeros((longest * rows, width))
         if len(lengths.places):
             values = values.index_copy(0, lengths.places, source)
-        return Steps(values.view(longest, rows, width), lengths)
+        return PaddedSequence(values.view(longest, rows, width), lengths)
 
 
 class Category(Weighted):
-    """The number of a label, `[B]`, as it comes."""
+    """The number of a label, `[B]`, unchanged."""
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         return values
 
 
 class Frames(Scaling):
-    """(v - mean) / deviation, or v; without the elapsed time."""
+    """(v - mean) / deviation, or v; the column of the elapsed time is left out."""
 
     def __init__(self, node: nodes.FramesInput) -> None:
-        super().__init__(node.features, node.scaled, node.double)
+        super().__init__(node, node.double)
         self.elapsed, self.missing = node.elapsed, node.missing
 
-    def forward(self, values: Tensor, lengths: Tensor) -> Steps:
+    def forward(self, values: Tensor, lengths: Tensor) -> PaddedSequence:
         source = self._scaled(values, lengths)
         frames = carried_on(source.values, self.missing)
-        return Steps(means_for_missing(frames, self.missing), source.lengths)
+        return PaddedSequence(means_for_missing(frames, self.missing), source.lengths)
 
-    def carry(self, values: Tensor, lengths: Tensor, last: Tensor) -> tuple[Steps, Tensor]:
-        """As `forward` where the last known values before the first step are, scaled, `last`
-        `[B, features]`, NaN where there are none; and those after step T."""
+    def carry(self, values: Tensor, lengths: Tensor, last: Tensor) -> tuple[PaddedSequence, Tensor]:
+        """As `forward`, with the last known values before the first step, scaled: `last`
+        `[B, features]`, NaN where there are none. Also returns those after step T."""
         source = self._scaled(values, lengths)
         steps = carried_on(torch.cat([last[None], source.values]), self.missing)
-        return Steps(means_for_missing(steps[1:], self.missing), source.lengths), steps[-1]
+        return PaddedSequence(means_for_missing(steps[1:], self.missing), source.lengths), steps[-1]
 
-    def _scaled(self, values: Tensor, lengths: Tensor) -> Steps:
+    def _scaled(self, values: Tensor, lengths: Tensor) -> PaddedSequence:
         source = steps_first(values, lengths)
         frames = source.values
         if self.elapsed is not None:
             frames = torch.cat([frames[..., : self.elapsed], frames[..., self.elapsed + 1 :]], -1)
-        return Steps(self.scale(frames), source.lengths)
+        return PaddedSequence(self.scale(frames), source.lengths)
 
 
 class Elapsed(Scaling):
     """The time since the step before, `[T, B, 1]`."""
 
     def __init__(self, node: nodes.Elapsed) -> None:
-        super().__init__(1, False)
+        super().__init__(node)
         self.index = node.index
 
-    def forward(self, values: Tensor, lengths: Tensor) -> Steps:
+    def forward(self, values: Tensor, lengths: Tensor) -> PaddedSequence:
         times = values[..., self.index : self.index + 1]
         return steps_first(self.narrow(times), lengths)
 
@@ -107,7 +154,7 @@ class Vectors(Scaling):
     """(v - mean) / deviation, or v."""
 
     def __init__(self, node: nodes.VectorInput) -> None:
-        super().__init__(node.width, node.scaled, node.double)
+        super().__init__(node, node.double)
         self.missing = node.missing
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
@@ -115,30 +162,32 @@ class Vectors(Scaling):
 
 
 class Series(Scaling):
-    """The past of a series, scaled by the training rows, by the row's own window, or not."""
+    """The past of a series, scaled by the training rows, by the row's own window, or not at all."""
 
     def __init__(self, node: nodes.SeriesInput) -> None:
-        super().__init__(1, node.scaled, node.double)
+        super().__init__(node, node.double)
         self.missing = node.missing
 
-    def forward(self, values: Tensor, lengths: Tensor, moments: Tensor | None = None) -> Steps:
+    def forward(
+        self, values: Tensor, lengths: Tensor, moments: Tensor | None = None
+    ) -> PaddedSequence:
         """`values` `[B, T, 1]`, `moments` `[B, 2]`."""
         source = steps_first(values, lengths)
         past = carried_on(by_moments(self, source.values, moments), self.missing)
-        return Steps(means_for_missing(past, self.missing), source.lengths)
+        return PaddedSequence(means_for_missing(past, self.missing), source.lengths)
 
-    def carry(self, values: Tensor, lengths: Tensor, last: Tensor) -> tuple[Steps, Tensor]:
-        """As that of `Frames`; of a series that is not scaled by its window."""
+    def carry(self, values: Tensor, lengths: Tensor, last: Tensor) -> tuple[PaddedSequence, Tensor]:
+        """As `Frames.carry`, for a series that is not scaled by its window."""
         source = steps_first(values, lengths)
         steps = carried_on(torch.cat([last[None], self.scale(source.values)]), self.missing)
-        return Steps(means_for_missing(steps[1:], self.missing), source.lengths), steps[-1]
+        return PaddedSequence(means_for_missing(steps[1:], self.missing), source.lengths), steps[-1]
 
 
 class Future(Scaling):
-    """What is known ahead: a sequence on the axis of the answer, or flat."""
+    """Values known ahead: a sequence on the axis of the answer, or flat."""
 
     def __init__(self, node: nodes.FutureInput) -> None:
-        super().__init__(1, node.scaled, node.double)
+        super().__init__(node, node.double)
         self.flat, self.missing = node.flat, node.missing
 
     def forward(
@@ -147,23 +196,23 @@ class Future(Scaling):
         lengths: Tensor,
         moments: Tensor | None = None,
         last: Tensor | None = None,
-    ) -> Steps | Tensor:
+    ) -> PaddedSequence | Tensor:
         """`values` `[B, horizon, 1]`, `moments` `[B, 2]`; `last` `[B, 1]` is the last value of the
-        past, scaled, where it stands for missing ones after it."""
+        past, scaled, if it replaces missing values after it."""
         source = steps_first(values, lengths)
         ahead = by_moments(self, source.values, moments)
         if last is not None:
             ahead = carried_on(torch.cat([last[None], ahead]), self.missing)[1:]
         ahead = means_for_missing(ahead, self.missing)
-        return ahead.squeeze(-1).t() if self.flat else Steps(ahead, source.lengths)
+        return ahead.squeeze(-1).t() if self.flat else PaddedSequence(ahead, source.lengths)
 
 
 class Moments(Scaling):
-    """Centre and scale of each row's window, `[B, 2]`, in float64: what is squared there has no
-    bounds in float32, and a window's own numbers are all that is known of its size."""
+    """Centre and scale of each row's window, `[B, 2]`, in float64: the squares of its numbers may
+    overflow float32, and nothing but the window is known of their size."""
 
     def __init__(self, node: nodes.WindowMoments) -> None:
-        super().__init__(1, True, node.double)
+        super().__init__(node, node.double)
         self.kind, self.missing = node.kind, node.missing
         self.noise = NOISE[node.double]
 
@@ -189,15 +238,14 @@ class Moments(Scaling):
 
 
 def by_moments(part: Scaling, steps: Tensor, moments: Tensor | None) -> Tensor:
-    """`[T, B, 1]` by the centre and scale of each row's window, `[B, 2]`, if there are any, else as
-    `part` scales them."""
+    """`[T, B, 1]` scaled by the centre and scale of each row's window, `[B, 2]`, else by `part`."""
     if moments is None:
         return part.scale(steps)
     return part.narrow((steps - moments[:, :1]) / moments[:, 1:])
 
 
 def carried_on(steps: Tensor, missing: nodes.Missing) -> Tensor:
-    """`[T, B, W]` with the last value before it in the place of a NaN, by the rule `previous`."""
+    """`[T, B, W]` with NaN replaced by the last value before it, by the rule `previous`."""
     if missing != "previous" or not bool(steps.isnan().any()):
         return steps
     times = torch.arange(len(steps), device=steps.device)[:, None, None]
@@ -206,5 +254,5 @@ def carried_on(steps: Tensor, missing: nodes.Missing) -> Tensor:
 
 
 def means_for_missing(scaled: Tensor, missing: nodes.Missing) -> Tensor:
-    """Scaled numbers with 0, their mean, in the place of NaN, where missing ones are allowed."""
+    """Scaled numbers with NaN replaced by 0, their mean, if missing numbers are allowed."""
     return scaled if missing == "error" else scaled.masked_fill(scaled.isnan(), 0.0)

@@ -1,20 +1,17 @@
-"""Embeddings, poolings, dense layers and joins in torch, one class a node type or pooling kind.
-
-Each class takes its plan node and has `canonical()`: the names of its weights below the node's own
-name, and the tensors that hold them.
-"""
+"""The layers of a stack but for the recurrent ones: one class a node type, or a kind of pooling."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from rnnspec.cells import LAYER_NORM_EPSILON
 from rnnspec.plan import nodes
 from rnnspec.plan.facts import PAD_ID
-from rnnspec.to_torch.steps import Steps
+from rnnspec.to_torch.sequences import PaddedSequence
 from rnnspec.to_torch.weighted import Weighted
 
 ACTIVATIONS: dict[nodes.Activation, Callable[[Tensor], Tensor]] = {
@@ -23,28 +20,108 @@ ACTIVATIONS: dict[nodes.Activation, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "gelu": F.gelu,
 }
+MERGES: dict[nodes.MergeKind, Callable[[Tensor, Tensor], Tensor]] = {
+    "sum": torch.add,
+    "mean": lambda one, other: (one + other) / 2,
+    "mul": torch.mul,
+}
+Masks = dict[str, Tensor]
+"""Dropout masks by name, each drawn once for a whole sequence that is run in several parts."""
 
 
 class Embed(Weighted):
     """`[T, B]` to `[T, B, width]`, or `[B]` to `[B, width]`."""
 
+    table: Tensor
+
     def __init__(self, node: nodes.Embed) -> None:
-        super().__init__()
-        self.table = nn.Parameter(torch.zeros(node.size, node.width))
+        super().__init__(node)
         self.pad = PAD_ID if node.pad else None
 
-    def forward(self, source: Steps | Tensor) -> Steps | Tensor:
+    def forward(self, source: PaddedSequence | Tensor) -> PaddedSequence | Tensor:
         return on_each(lambda v: F.embedding(v, self.table, padding_idx=self.pad), source)
+
+
+class Dropout(Weighted):
+    """Zeroes elements of sequences or vectors while training."""
+
+    def __init__(self, node: nodes.Dropout) -> None:
+        super().__init__(node)
+        self.rate, self.per_sequence = node.rate, node.per_sequence
+
+    def forward(
+        self, source: PaddedSequence | Tensor, masks: Masks | None = None
+    ) -> PaddedSequence | Tensor:
+        if isinstance(source, PaddedSequence) and self.per_sequence and self.training:
+            mask = drawn_once(masks, "mask", lambda: dropout_mask(source.values[:1], self.rate))
+            return PaddedSequence(source.values * mask, source.lengths)
+        return on_each(lambda v: F.dropout(v, self.rate, self.training), source)
+
+
+def dropout_mask(like: Tensor, rate: float) -> Tensor:
+    """A mask of the shape of `like`: 0 with probability `rate`, else 1 / (1 - rate)."""
+    return F.dropout(torch.ones_like(like), rate)
+
+
+def drawn_once(masks: Masks | None, name: str, draw: Callable[[], Tensor]) -> Tensor:
+    """The mask of this name in `masks`, drawn and kept there if new; a new one without `masks`."""
+    if masks is None:
+        return draw()
+    if name not in masks:
+        masks[name] = draw()
+    return masks[name]
+
+
+class Merge(Weighted):
+    """The two directions, side by side in `source`, merged to one output."""
+
+    def __init__(self, node: nodes.Merge) -> None:
+        super().__init__(node)
+        self.merge = MERGES[node.kind]
+
+    def forward(self, source: PaddedSequence | Tensor) -> PaddedSequence | Tensor:
+        return on_each(lambda v: self.merge(*v.chunk(2, dim=-1)), source)
+
+
+class Normalize(Weighted):
+    """Layer normalisation of each vector, of a sequence or alone."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def forward(self, source: PaddedSequence | Tensor) -> PaddedSequence | Tensor:
+        return on_each(self._normalized, source)
+
+    def _normalized(self, values: Tensor) -> Tensor:
+        return F.layer_norm(values, self.scale.shape, self.scale, self.shift, LAYER_NORM_EPSILON)
+
+
+class Residual(Weighted):
+    """`source + skip`."""
+
+    def forward(self, source: PaddedSequence, skip: PaddedSequence) -> PaddedSequence:
+        return PaddedSequence(source.values + skip.values, source.lengths)
+
+
+class Highway(Weighted):
+    """`g * source + (1 - g) * skip` with `g = sigmoid(W skip + b)`."""
+
+    W: Tensor
+    b: Tensor
+
+    def forward(self, source: PaddedSequence, skip: PaddedSequence) -> PaddedSequence:
+        gate = torch.sigmoid(F.linear(skip.values, self.W, self.b))
+        return PaddedSequence(torch.lerp(skip.values, source.values, gate), source.lengths)
 
 
 class PoolLast(Weighted):
     """The output after the last step each direction read; 0 for a row of no steps."""
 
     def __init__(self, node: nodes.Pool, directions: tuple[str, ...]) -> None:
-        super().__init__()
+        super().__init__(node)
         self.directions = directions
 
-    def forward(self, source: Steps) -> Tensor:
+    def forward(self, source: PaddedSequence) -> Tensor:
         lengths = source.lengths.of_rows
         parts = source.values.chunk(len(self.directions), dim=-1)
         last = [
@@ -66,10 +143,7 @@ def _at_ends(values: Tensor, lengths: Tensor) -> Tensor:
 class PoolMean(Weighted):
     """The mean over the steps of a row; 0 for a row of no steps."""
 
-    def __init__(self, node: nodes.Pool) -> None:
-        super().__init__()
-
-    def forward(self, source: Steps) -> Tensor:
+    def forward(self, source: PaddedSequence) -> Tensor:
         total = source.values.masked_fill(~source.lengths.mask[..., None], 0.0).sum(0)
         return total / source.lengths.of_rows.clamp(min=1)[:, None]
 
@@ -77,25 +151,21 @@ class PoolMean(Weighted):
 class PoolMax(Weighted):
     """The largest value of each element over the steps of a row; 0 for a row of no steps."""
 
-    def __init__(self, node: nodes.Pool) -> None:
-        super().__init__()
-
-    def forward(self, source: Steps) -> Tensor:
+    def forward(self, source: PaddedSequence) -> Tensor:
         lowest = torch.finfo(source.values.dtype).min
         largest = source.values.masked_fill(~source.lengths.mask[..., None], lowest).amax(0)
         return largest.masked_fill((source.lengths.of_rows == 0)[:, None], 0.0)
 
 
 class PoolAttention(Weighted):
-    """`softmax_t(v · tanh(W y_t + b))` weighted mean (Yang et al. 2016, equations 5 to 7)."""
+    """The mean of y_t weighted by `softmax_t(v · tanh(W y_t + b))` (Yang et al. 2016, equations 5
+    to 7)."""
 
-    def __init__(self, node: nodes.Pool) -> None:
-        super().__init__()
-        self.W = nn.Parameter(torch.zeros(node.units, node.inputs))
-        self.b = nn.Parameter(torch.zeros(node.units))
-        self.v = nn.Parameter(torch.zeros(node.units))
+    W: Tensor
+    b: Tensor
+    v: Tensor
 
-    def forward(self, source: Steps) -> Tensor:
+    def forward(self, source: PaddedSequence) -> Tensor:
         mask = source.lengths.mask
         lowest = torch.finfo(source.values.dtype).min
         scores = torch.tanh(F.linear(source.values, self.W, self.b)) @ self.v
@@ -104,51 +174,65 @@ class PoolAttention(Weighted):
         return torch.einsum("tb,tbw->bw", weights, values)
 
 
+POOLINGS: dict[nodes.PoolKind, type[PoolMean | PoolMax | PoolAttention]] = {
+    "mean": PoolMean,
+    "max": PoolMax,
+    "attention": PoolAttention,
+}
+"""The kinds of pooling but for `last`, which has to know the directions of its source."""
+
+
+def pool(node: nodes.Pool, plan: nodes.Plan) -> Weighted:
+    """The module of a pooling."""
+    if node.kind == "last":
+        return PoolLast(node, nodes.directions_read(plan, node))
+    return POOLINGS[node.kind](node)
+
+
 class Dense(Weighted):
     """`activation(W v + b)`."""
 
-    def __init__(self, node: nodes.Dense) -> None:
-        super().__init__()
-        self.activation = ACTIVATIONS[node.activation]
-        self.W = nn.Parameter(torch.zeros(node.units, node.inputs))
-        self.b = nn.Parameter(torch.zeros(node.units))
+    W: Tensor
+    b: Tensor
 
-    def forward(self, source: Steps | Tensor) -> Steps | Tensor:
+    def __init__(self, node: nodes.Dense) -> None:
+        super().__init__(node)
+        self.activation = ACTIVATIONS[node.activation]
+
+    def forward(self, source: PaddedSequence | Tensor) -> PaddedSequence | Tensor:
         return on_each(lambda v: self.activation(F.linear(v, self.W, self.b)), source)
 
 
 class Join(Weighted):
-    """Values side by side; a vector among sequences stands at every step."""
+    """Values side by side; a vector among sequences is repeated at every step."""
 
-    def forward(self, *sources: Steps | Tensor) -> Steps | Tensor:
-        first = next((source for source in sources if isinstance(source, Steps)), None)
+    def forward(self, *sources: PaddedSequence | Tensor) -> PaddedSequence | Tensor:
+        first = next((source for source in sources if isinstance(source, PaddedSequence)), None)
         if first is None:
             return torch.cat([source for source in sources if isinstance(source, Tensor)], dim=-1)
         longest = first.values.shape[0]
         parts = [
-            source.values if isinstance(source, Steps) else source.expand(longest, -1, -1)
+            source.values if isinstance(source, PaddedSequence) else source.expand(longest, -1, -1)
             for source in sources
         ]
-        return Steps(torch.cat(parts, dim=-1), first.lengths)
+        return PaddedSequence(torch.cat(parts, dim=-1), first.lengths)
 
 
 class Scores(Weighted):
-    """`W v + b`; with `tied`, W is the table of an embedding, which is given."""
+    """`W v + b`; W is `tied`, the table of an embedding, if that is given."""
 
-    def __init__(self, node: nodes.Scores) -> None:
-        super().__init__()
-        if not node.tied:
-            self.W = nn.Parameter(torch.zeros(node.size, node.inputs))
-        self.b = nn.Parameter(torch.zeros(node.size))
+    W: Tensor
+    b: Tensor
 
-    def forward(self, source: Steps, tied: Tensor | None = None) -> Steps:
-        return Steps(
-            F.linear(source.values, self.W if tied is None else tied, self.b), source.lengths
-        )
+    def forward(self, source: PaddedSequence, tied: Tensor | None = None) -> PaddedSequence:
+        weight = self.W if tied is None else tied
+        return PaddedSequence(F.linear(source.values, weight, self.b), source.lengths)
 
 
-def on_each(function: Callable[[Tensor], Tensor], source: Steps | Tensor) -> Steps | Tensor:
-    """A function of vectors on those of a sequence or on vectors alone."""
-    if isinstance(source, Steps):
-        return Steps(function(source.values), source.lengths)
+def on_each(
+    function: Callable[[Tensor], Tensor], source: PaddedSequence | Tensor
+) -> PaddedSequence | Tensor:
+    """A function of vectors applied to each vector of a sequence, or to vectors alone."""
+    if isinstance(source, PaddedSequence):
+        return PaddedSequence(function(source.values), source.lengths)
     return function(source)

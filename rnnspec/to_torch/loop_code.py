@@ -1,4 +1,4 @@
-"""A loop's body as instructions: the steps forward and, through its adjoint, the way back."""
+"""A loop's body as instructions: one step forward and, by its adjoint, one step backward."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rnnspec.to_torch.instructions import Body, Columns, Instruction, Run, Value
 
 @dataclass(frozen=True)
 class Backward:
-    """A loop's adjoint; which values of the loop it needs, and which of those read from outside."""
+    """A loop's adjoint, the loop's own values that it needs, and those from outside."""
 
     adjoint: Adjoint
     kept: frozenset[Value]
@@ -28,10 +28,10 @@ class Backward:
 
 
 class LoopCode:
-    """A loop as instructions. `sizes`: the number behind each size name; `rows` of each matrix.
+    """A loop as instructions. `sizes`: the number of each size name; `rows`: of each matrix.
 
-    `own` are the values of the loop: what it computes, and its states before each step. `reads` are
-    the nodes from outside that its steps read, apart from the addends of products.
+    `own` are the values of the loop: those it computes, and its states before each step. `reads`
+    are the nodes from outside that its steps read, apart from the addends of products.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class LoopCode:
         self.own = frozenset(own)
         self.reads = sorted(self.body.reads - own - set(self.matrices.values()))
         self._values = values
-        self._ways_back: dict[frozenset[int], Backward] = {}
+        self._backward: dict[frozenset[int], Backward] = {}
 
-    def way_back(self, wanted: frozenset[int]) -> Backward:
-        """The way back to the values `wanted` of those the loop `reads`; kept for the next time."""
-        if wanted not in self._ways_back:
+    def backward(self, wanted: frozenset[int]) -> Backward:
+        """The backward pass to the values `wanted` among those the loop `reads`; made once."""
+        if wanted not in self._backward:
             adjoint = Differentiator(
                 self.graph,
                 self.loop,
@@ -73,15 +73,15 @@ class LoopCode:
                 self._values.__next__,
             ).adjoint(wanted)
             read = adjoint.reads | {product.operand for product in self.products}
-            self._ways_back[wanted] = Backward(
+            self._backward[wanted] = Backward(
                 adjoint, read & self.own, tuple(sorted(adjoint.reads & set(self.reads)))
             )
-        return self._ways_back[wanted]
+        return self._backward[wanted]
 
     def _forward(self) -> tuple[Instruction, ...]:
         uses = count_uses(self.graph)
         inside = {entry for entry in self.loop.entries if isinstance(entry, int)}
-        taken_in: set[int] = set()
+        fused_in: set[int] = set()
         found: list[Instruction] = []
         numbers = iter(range(len(self.products)))
         for entry in reversed(self.loop.entries):
@@ -89,17 +89,17 @@ class LoopCode:
                 continue
             fused = self._with_product(entry, inside, uses)
             if fused is not None:
-                taken_in.add(fused[0])
+                fused_in.add(fused[0])
         for entry in self.loop.entries:
             if isinstance(entry, JoinedProduct):
                 found += self._joined(next(numbers), entry)
-            elif entry not in taken_in:
+            elif entry not in fused_in:
                 fused = self._with_product(entry, inside, uses)
                 found.append(fused[1] if fused else self._operation(entry))
         return tuple(found)
 
     def _joined(self, number: int, product: JoinedProduct) -> list[Instruction]:
-        """The product added to what stands in its place already, then the activations there."""
+        """The product, added to the addends its tensor holds, then the activations in place."""
         args = (product.operand, self.matrices[number])
         added = Instruction(do.accumulate_matmul, args, self.joined[number])
         activations = [
@@ -116,7 +116,8 @@ class LoopCode:
     def _with_product(
         self, index: int, inside: set[int], uses: Mapping[int, int]
     ) -> tuple[int, Instruction] | None:
-        """A sum or difference whose last term is a product read by it alone, as one instruction."""
+        """A sum or difference with a product that has no other reader, as one instruction, and the
+        product's index."""
         node = self.graph.nodes[index]
         if node.op not in ("add", "sub"):
             return None
@@ -130,7 +131,7 @@ class LoopCode:
 
 
 def _into(operation: Any, arity: int) -> Callable[..., object]:
-    """An operation with its result's tensor as the last argument."""
+    """An operation that takes its result's tensor as the last argument."""
 
     def one(a: Tensor, out: Tensor) -> None:
         operation(a, out=out)

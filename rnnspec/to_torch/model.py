@@ -1,4 +1,4 @@
-"""A plan as an `nn.Module`: one module a node, run in the plan's order."""
+"""A plan as an `nn.Module`: one module per node, run in the order of the plan."""
 
 from __future__ import annotations
 
@@ -15,24 +15,12 @@ from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, nodes, weights
 from rnnspec.plan.names import first_sequence
 from rnnspec.to_torch.decoder import Body
-from rnnspec.to_torch.evaluate import (
-    Inputs,
-    Values,
-    ends_read,
-    last_known,
-    last_value,
-    of_characters,
-    rows_of,
-    sequence,
-    values_of,
-    vector,
-)
-from rnnspec.to_torch.forecast import ForecastOutput
 from rnnspec.to_torch.initializers import drawn
-from rnnspec.to_torch.modules import part_of
+from rnnspec.to_torch.modules import module_of
 from rnnspec.to_torch.native import NativeKernel
 from rnnspec.to_torch.outputs import (
     ClassOutput,
+    ForecastOutput,
     LabelsOutput,
     NumericOutput,
     TextOutput,
@@ -41,7 +29,18 @@ from rnnspec.to_torch.outputs import (
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.search import Texts
 from rnnspec.to_torch.search import search as searched
-from rnnspec.to_torch.teacher_forcing import forecast_scores, text_scores
+from rnnspec.to_torch.sequences import sequence, vector
+from rnnspec.to_torch.teacher_forcing import raw_forecast, text_logits
+from rnnspec.to_torch.values import (
+    Inputs,
+    Values,
+    ends_read,
+    last_known,
+    last_value,
+    of_characters,
+    rows_of,
+    values_of,
+)
 from rnnspec.to_torch.weighted import Weighted
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -49,13 +48,13 @@ OutputPart = ClassOutput | LabelsOutput | NumericOutput | TextOutput | ForecastO
 
 
 class Model(nn.Module):
-    """A trainable model. Weights are 0 until `start` or `load_canonical` fills them."""
+    """A trainable model. Weights are 0 until `start` or `load_canonical` sets them."""
 
     def __init__(self, plan: Plan, generic: bool = False) -> None:
         super().__init__()
         self.plan = plan
         every = tuple(plan.every_node())
-        self.parts = nn.ModuleDict({_key(n.name): part_of(plan, n, generic) for n in every})
+        self.parts = nn.ModuleDict({_key(n.name): module_of(plan, n, generic) for n in every})
         self._by_name = {node.name: self.parts[_key(node.name)] for node in every}
         self.bodies = {
             node.name: Body(node, {each.name: self._part(each) for each in node.body})
@@ -71,41 +70,41 @@ class Model(nn.Module):
         targets: Mapping[str, Tensor] | None = None,
         teacher_forcing: float = 1.0,
     ) -> dict[str, Tensor]:
-        """Scores by output column: `[B, classes]`, or scaled numbers `[B, width]`; of outputs with
-        steps `[B, T, width]`, of texts `[B, U, size]` (log-probabilities `[B, U, size + T]` where
-        tokens may be copied), of forecasts raw numbers `[B, H, k]`.
+        """What a loss takes, by output column: logits `[B, classes]`, or scaled numbers
+        `[B, width]`; with steps `[B, T, width]`; for texts `[B, U, size]` (log-probabilities
+        `[B, U, size + T]` if tokens may be copied); for forecasts raw numbers `[B, H, k]`.
 
         `inputs` maps the key of each input to `(values, lengths)`: token numbers `[B, T]` int64,
-        what may be copied `[B, T]`, characters `[B, T, C]` with lengths `[B, T]`, frames, keys or a
-        series `[B, T, width]`, a category `[B]`, vectors `[B, width]`, values ahead `[B, H, 1]`;
-        lengths are `[B]` int64, of categories and vectors not looked at. T is at least 1, even
-        where every row is empty.
+        numbers to copy `[B, T]`, characters `[B, T, C]` with lengths `[B, T]`, frames, keys or a
+        series `[B, T, width]`, a category `[B]`, vectors `[B, width]`, values ahead `[B, H, 1]`.
+        Lengths are `[B]` int64; those of categories and vectors are not read. T is at least 1, even
+        if every row is empty.
 
-        A text needs its `targets` `[B, U]`: numbers, END_ID, then -1. Each step of it reads the
-        true number before it with probability `teacher_forcing`, else the most probable one of the
-        step before (Bengio et al. 2015, scheduled sampling; drawn by torch). A recursive forecast
-        reads true values of `targets` `[B, H]` likewise, and its own answers where there are none.
+        A text needs its `targets` `[B, U]`: numbers, END_ID, then -1. Each step reads the true
+        number before it with probability `teacher_forcing`, else the most probable one of the step
+        before (scheduled sampling, Bengio et al. 2015; drawn by torch). A recursive forecast reads
+        the true values `[B, H]` of `targets` likewise, and its own answers where they are missing.
         """
         values = self.values(inputs, None)[0]
         found: dict[str, Tensor] = {}
         for out in self.plan.outputs:
             truth = None if targets is None else targets.get(out.column)
-            found[out.column] = self._scores(out, values, inputs, truth, teacher_forcing)
+            found[out.column] = self._logits(out, values, inputs, truth, teacher_forcing)
         return found
 
     def run(
         self, inputs: Inputs, states: Mapping[str, Tensor], reset: Tensor | None = None
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """As `forward`, from the states before the first step to those after the last.
+        """As `forward`, from the states before the first step; also returns those after the last.
 
-        States are `[B, width]` each, named `LAYER.STATE`, as `first_states` has them. Where a row
-        begins a sequence, as `reset` `[B]` says, those that a column of the row gives are read
-        instead. Only a model that reads forward and has no decoder carries states (`carries`).
-        Those of a row that ends before step T are arbitrary.
+        States are `[B, width]` each, named `LAYER.STATE` as in `first_states`. Rows where `reset`
+        `[B]` is set begin a sequence: states that a column gives are taken from the row instead.
+        Only a model that reads forward and has no decoder carries states (`carries`). The states of
+        a row that ends before step T are arbitrary.
         """
         values, after = self.values(inputs, states, reset)
         return {
-            o.column: self._scores(o, values, inputs, None, 1.0) for o in self.plan.outputs
+            o.column: self._logits(o, values, inputs, None, 1.0) for o in self.plan.outputs
         }, after
 
     def answers(
@@ -114,10 +113,10 @@ class Model(nn.Module):
         seeds: Tensor | None = None,
         search: nodes.Search | None = None,
     ) -> dict[str, Tensor | Texts]:
-        """Probabilities `[B, classes]`, numbers `[B, width]` and the parameters of a forecast
-        `[B, H, k]` in the units of the data; of outputs with steps `[B, T, width]`, past a row's
-        length arbitrary; of texts what the search found. `seeds` `[B]` int64 are those of the rows
-        where answers are drawn, 0 if None; `search` takes the place of the plan's."""
+        """Probabilities `[B, classes]`; numbers `[B, width]` and the parameters `[B, H, k]` of a
+        forecast in the units of the data; with steps `[B, T, width]`, arbitrary past a row's
+        length; for texts what the search found. `seeds` `[B]` int64 are those of the rows, 0 if
+        None, for answers that are drawn; `search` replaces the plan's."""
         values = self.values(inputs, None)[0]
         found: dict[str, Tensor | Texts] = {}
         for out in self.plan.outputs:
@@ -125,17 +124,17 @@ class Model(nn.Module):
                 chosen = out if search is None else replace(out, search=search)
                 found[out.column] = self._text(chosen, values, inputs, seeds)
                 continue
-            scores, part = self._scores(out, values, inputs, None, 1.0), self.output(out.column)
+            logits, part = self._logits(out, values, inputs, None, 1.0), self.output(out.column)
             if isinstance(part, ForecastOutput):
-                found[out.column] = part.answer(scores, self._moments(out, values))
+                found[out.column] = part.answer(logits, self._moments(out, values))
             else:
                 assert not isinstance(part, TextOutput)
-                found[out.column] = part.answer(scores)
+                found[out.column] = part.answer(logits)
         return found
 
     def moments(self, column: str, inputs: Inputs) -> Tensor | None:
-        """Centre and scale `[B, 2]` of each row's window, by which the forecast of `column` is
-        scaled; None if it is not scaled by windows. What a loss needs beside the scores."""
+        """Centre and scale `[B, 2]` of each row's window, which a loss needs if the forecast of
+        `column` is scaled by windows; else None."""
         out = next(o for o in self.plan.outputs if o.column == column)
         if not isinstance(out, nodes.ForecastOutput) or not out.moments:
             return None
@@ -145,21 +144,21 @@ class Model(nn.Module):
         return found
 
     def output(self, column: str) -> OutputPart:
-        """The module of the output of `column`, which turns scores into answers."""
+        """The module of the output of `column`, which turns logits into answers."""
         part = self.parts[_key(f"output.{column}")]
         assert isinstance(part, OutputPart)
         return part
 
     @property
     def carries(self) -> bool:
-        """Whether every recurrent layer reads forward, so that its states can be carried on."""
+        """Whether states can be carried from window to window: every recurrent layer reads forward
+        and there is no decoder."""
         forward = all(node.direction == "forward" for node, _ in self._carried())
         return forward and not self.bodies
 
     def first_states(self, rows: int) -> dict[str, Tensor]:
-        """The states before the first step of a sequence: 0, or those that were learned. 0 stands
-        for those that a column of the row gives. Of inputs whose last known value stands for
-        missing ones, NaN."""
+        """The states before the first step of a sequence: the learned ones, else 0, also for those
+        that a column of the row gives. The last known values of inputs are NaN."""
         found = {
             f"{node.name}.{state}": value
             for node, part in self._carried()
@@ -191,12 +190,12 @@ class Model(nn.Module):
                     yield f"{node.name}.{direction}", kernel
 
     def packed_below(self) -> dict[str, float]:
-        """As `pack_below` takes it, of the kernels that pack."""
+        """The shares of `pack_below`, of the kernels that pack."""
         return {name: k.packed_below for name, k in self.native_kernels() if k.packed_below}
 
     def pack_below(self, shares: Mapping[str, float]) -> None:
-        """Give native kernels the shares of real steps below which they pack a batch: by name, 0 if
-        not named. Answers differ by rounding alone."""
+        """Set the share of real steps below which a native kernel packs a batch, by name; 0 for the
+        others. Answers differ by rounding only."""
         for name, kernel in self.native_kernels():
             kernel.packed_below = shares.get(name, 0.0)
 
@@ -206,14 +205,14 @@ class Model(nn.Module):
         states: Mapping[str, Tensor] | None = None,
         reset: Tensor | None = None,
     ) -> tuple[Values, dict[str, Tensor]]:
-        """The values of all nodes but decoders and outputs, and the states after the last step
-        where those before the first are given: what forward, answers and searches start from."""
+        """The values of all nodes except decoders and outputs and, if the states before the first
+        step are given, those after the last."""
         return values_of(self.plan, self._part, self.ends, inputs, states, reset)
 
     def _part(self, node: nodes.Node) -> nn.Module:
         return self._by_name[node.name]
 
-    def _scores(
+    def _logits(
         self,
         out: nodes.Output,
         values: Values,
@@ -223,18 +222,18 @@ class Model(nn.Module):
     ) -> Tensor:
         part = self._part(out)
         if out.source not in self.bodies:
-            scores: Tensor = part(values[out.source])
-            return scores
+            logits: Tensor = part(values[out.source])
+            return logits
         body = self.bodies[out.source]
         reads = body.reads(values, rows_of(inputs))
         if isinstance(out, nodes.TextOutput):
-            assert truth is not None, f"the scores of {out.column} need its targets"
-            return rows_first(text_scores(body, reads, truth, teacher_forcing))
+            assert truth is not None, f"the logits of {out.column} need its targets"
+            return rows_first(text_logits(body, reads, truth, teacher_forcing))
         assert isinstance(part, ForecastOutput)
         moments, past = self._moments(out, values), body.first_node
         assert isinstance(past, nodes.PreviousNumber)
         last = last_value(sequence(values[past.source]))
-        raw = forecast_scores(body, reads, part, last, moments, truth, teacher_forcing)
+        raw = raw_forecast(body, reads, part, last, moments, truth, teacher_forcing)
         return part.forward(raw)
 
     def _moments(self, out: nodes.Output, values: Values) -> Tensor | None:
@@ -250,8 +249,8 @@ class Model(nn.Module):
         return searched(body, body.reads(values, rows_of(inputs)), out, lengths, prompt, seeds)
 
     def penalties(self) -> Iterator[tuple[nn.Parameter, float]]:
-        """Trained parameters of which a share counts in the loss: `l2 / 2` times the sum of their
-        squares."""
+        """Trained parameters with `l2`; `l2 / 2` times the sum of their squares is part of the
+        loss."""
         for node, part in self._recurrent():
             if node.l2:
                 yield from ((p, node.l2) for p in part.kernels.parameters() if p.requires_grad)
@@ -264,7 +263,7 @@ class Model(nn.Module):
         return (p for p in self.parameters() if p.requires_grad and p.dim() > 1 and p not in kept)
 
     def canonical(self) -> Iterator[tuple[str, Tensor]]:
-        """Canonical names and the tensors that hold them, sharing memory with the model."""
+        """Canonical names of all weights, and the tensors that hold them in the model."""
         for node in self.plan.every_node():
             part = self._part(node)
             assert isinstance(part, Weighted | RecurrentLayer)
@@ -277,7 +276,7 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def load_canonical(self, arrays: Arrays) -> None:
-        """Take all weights from `arrays`. Raises BuildError if names or shapes do not fit."""
+        """Copy all weights from `arrays`. Raises BuildError if names or shapes do not fit."""
         held = dict(self.canonical())
         expected = {weight.name: weight.shape for weight in weights(self.plan)}
         found = {name: tuple(array.shape) for name, array in arrays.items()}
@@ -292,7 +291,8 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def start(self, facts: Facts, seed: int) -> None:
-        """Draw every weight as the plan says, from `seed`; the same on native and generic."""
+        """Initialize every weight as the plan says, from `seed`; the same on native and generic
+        kernels."""
         held = dict(self.canonical())
         generator = torch.Generator().manual_seed(seed)
         for weight in weights(self.plan):

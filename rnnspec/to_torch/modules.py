@@ -1,85 +1,77 @@
-"""The module of each node: the one place where node types and pooling kinds are listed."""
+"""The module of each node type, in one table."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 
 from rnnspec.plan import Plan, nodes
-from rnnspec.to_torch import forecast, inputs, layers, outputs, stack
+from rnnspec.to_torch import inputs, layers, outputs
 from rnnspec.to_torch.attention import attention
 from rnnspec.to_torch.copying import CopyMix
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.weighted import Weighted
 
+Make = Callable[[Any, Plan, bool], nn.Module]
+"""From a node, its plan, and whether to leave torch's own recurrent kernels out, to a module.
 
-def part_of(plan: Plan, node: nodes.Node, generic: bool) -> nn.Module:
-    """A new module. Of nodes without weights and formulas of their own it is an empty one."""
-    match node:
-        case nodes.TokensInput() | nodes.CopiesInput() | nodes.KeysInput():
-            return inputs.Sequence()
-        case nodes.CharactersInput():
-            return inputs.Characters()
-        case nodes.CategoryInput():
-            return inputs.Category()
-        case nodes.FramesInput():
-            return inputs.Frames(node)
-        case nodes.Elapsed():
-            return inputs.Elapsed(node)
-        case nodes.VectorInput():
-            return inputs.Vectors(node)
-        case nodes.SeriesInput():
-            return inputs.Series(node)
-        case nodes.WindowMoments():
-            return inputs.Moments(node)
-        case nodes.FutureInput():
-            return inputs.Future(node)
-        case nodes.PerStep():
-            return inputs.PerStep()
-        case nodes.Embed():
-            return layers.Embed(node)
-        case nodes.Dropout():
-            return stack.Dropout(node)
-        case nodes.Recurrent():
-            return RecurrentLayer(node, generic)
-        case nodes.Merge():
-            return stack.Merge(node)
-        case nodes.Normalize():
-            return stack.Normalize(node)
-        case nodes.Residual():
-            return stack.Residual(node)
-        case nodes.Highway():
-            return stack.Highway(node)
-        case nodes.Join():
-            return layers.Join()
-        case nodes.Pool(kind="last"):
-            return layers.PoolLast(node, nodes.directions_read(plan, node))
-        case nodes.Pool(kind="mean"):
-            return layers.PoolMean(node)
-        case nodes.Pool(kind="max"):
-            return layers.PoolMax(node)
-        case nodes.Pool():
-            return layers.PoolAttention(node)
-        case nodes.Dense():
-            return layers.Dense(node)
-        case nodes.Attend():
-            return attention(node)
-        case nodes.Scores():
-            return layers.Scores(node)
-        case nodes.CopyMix():
-            return CopyMix(node)
-        case nodes.ClassOutput():
-            return outputs.ClassOutput()
-        case nodes.LabelsOutput():
-            return outputs.LabelsOutput()
-        case nodes.NumericOutput():
-            return outputs.NumericOutput(node)
-        case nodes.TextOutput():
-            return outputs.TextOutput()
-        case nodes.ForecastOutput():
-            return forecast.ForecastOutput(node)
-        case nodes.FinalState() | nodes.Decoder() | nodes.Delayed():
-            return Weighted()
-        case nodes.Previous() | nodes.PreviousNumber():
-            return Weighted()
-        case _:
-            raise TypeError(f"no module is known for {type(node).__name__}")
+The module of an input is called with what a batch holds, the others with the values of the node's
+sources in order; `rnnspec.to_torch.values` and `rnnspec.to_torch.decoder` name the exceptions.
+"""
+
+_OF_NODE: dict[type[nodes.Node], Callable[[Any], nn.Module]] = {
+    nodes.TokensInput: inputs.Sequence,
+    nodes.CopiesInput: inputs.Sequence,
+    nodes.KeysInput: inputs.Sequence,
+    nodes.CharactersInput: inputs.Characters,
+    nodes.CategoryInput: inputs.Category,
+    nodes.FramesInput: inputs.Frames,
+    nodes.Elapsed: inputs.Elapsed,
+    nodes.VectorInput: inputs.Vectors,
+    nodes.SeriesInput: inputs.Series,
+    nodes.WindowMoments: inputs.Moments,
+    nodes.FutureInput: inputs.Future,
+    nodes.PerStep: inputs.PerStep,
+    nodes.Embed: layers.Embed,
+    nodes.Dropout: layers.Dropout,
+    nodes.Merge: layers.Merge,
+    nodes.Normalize: layers.Normalize,
+    nodes.Residual: layers.Residual,
+    nodes.Highway: layers.Highway,
+    nodes.Join: layers.Join,
+    nodes.Dense: layers.Dense,
+    nodes.Attend: attention,
+    nodes.Scores: layers.Scores,
+    nodes.CopyMix: CopyMix,
+    nodes.ClassOutput: outputs.ClassOutput,
+    nodes.LabelsOutput: outputs.LabelsOutput,
+    nodes.NumericOutput: outputs.NumericOutput,
+    nodes.TextOutput: outputs.TextOutput,
+    nodes.ForecastOutput: outputs.ForecastOutput,
+}
+_WITHOUT_FORWARD = (
+    nodes.FinalState,
+    nodes.Previous,
+    nodes.PreviousNumber,
+    nodes.Delayed,
+    nodes.Decoder,
+)
+
+
+def _of_node(make: Callable[[Any], nn.Module]) -> Make:
+    return lambda node, plan, generic: make(node)
+
+
+MODULES: dict[type[nodes.Node], Make] = {
+    **{kind: _of_node(make) for kind, make in _OF_NODE.items()},
+    **dict.fromkeys(_WITHOUT_FORWARD, lambda node, plan, generic: Weighted()),
+    nodes.Pool: lambda node, plan, generic: layers.pool(node, plan),
+    nodes.Recurrent: lambda node, plan, generic: RecurrentLayer(node, generic),
+}
+
+
+def module_of(plan: Plan, node: nodes.Node, generic: bool) -> nn.Module:
+    """A new module for a node. Raises KeyError if `MODULES` lacks the node's type."""
+    return MODULES[type(node)](node, plan, generic)

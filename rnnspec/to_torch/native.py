@@ -16,12 +16,11 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from rnnspec.cells import Cell, Match
-from rnnspec.to_torch import packed_layout as cuts
 from rnnspec.to_torch.generic import States
 from rnnspec.to_torch.gru_gradient import gru_steps, is_faster
 from rnnspec.to_torch.packed_layout import Layout, picked, put_back
-from rnnspec.to_torch.packing import Packed
-from rnnspec.to_torch.steps import Lengths, reversed_by_length
+from rnnspec.to_torch.sequences import Lengths, reversed_by_length
+from rnnspec.to_torch.weighted import Packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +168,8 @@ class NativeKernel(nn.Module):
         if below:
             real, every = sum(lengths.rising), lengths.longest * len(lengths.rising)
             if 0 < real < below * every:
-                return cuts.packed(lengths)
-        return cuts.cut(lengths, self.cut_cost, self.moving) if on_cpu else None
+                return lengths.packed
+        return lengths.cut(self.cut_cost, self.moving) if on_cpu else None
 
     def _padded(
         self,
@@ -201,7 +200,7 @@ class NativeKernel(nn.Module):
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Only the steps of `layout`."""
         weights, order = self.native.weights(self.packed), layout.order
-        read = layout.turned if reverse else layout
+        read = layout.reversed if reverse else layout
         data = picked(steps, read)
         now = tuple(state.index_select(0, order) for state in before)
         if layout.packed:

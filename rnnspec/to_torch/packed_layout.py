@@ -1,10 +1,10 @@
-"""Steps of a padded batch without those of rows that have ended, as a kernel reads them.
+"""Layouts of a padded batch that leave out the steps of rows that have ended.
 
-Rows stand by falling length, steps one after another, and of each step only the rows that are still
-read: the layout of torch's packed sequences (`torch.nn.utils.rnn.PackedSequence`). Where every row
-is left out from its end on, a kernel for packed sequences takes it as it is. Where rows are left
-out at a few cuts, each run of steps with the same rows is a small padded batch, which a kernel for
-those takes; some padding is then kept.
+Rows are sorted by falling length, steps follow one another, and each step holds only the rows that
+are still read: the layout of `torch.nn.utils.rnn.PackedSequence`. A *packed* layout leaves each row
+out from its length on; torch's kernels for packed sequences take it. A *cut* layout leaves rows out
+at a few cuts only: the steps between two cuts are a small padded batch, for kernels of padded
+batches, and some padding remains.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from rnnspec.to_torch.steps import Lengths
-
 CUTS = 16
-"""Lengths that are considered as cuts: the more, the longer the choice takes."""
+"""The most lengths considered as cuts; the time of the choice grows with their square."""
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """`order` `[B]`: rows by falling length, and `back`, where each row stands there. `places`
-    `[N]`: of all steps `[T * B]` the ones that are read. `parts`: numbers of steps, and of rows,
-    read one after another. `of_rows`, `longest`: as of `Lengths`, which keeps the layout and is not
-    kept by it. `packed`: every row is left out from its end on."""
+    """Which steps are read, and in which order.
+
+    `order` `[B]`: rows by falling length; `back`: its inverse. `places` `[N]`: indices of the steps
+    read into the flat steps `[T * B]`. `parts`: number of steps and of rows of each part, in order.
+    `of_rows` `[B]`, `longest`: the lengths of the batch. `packed`: each row is read up to its
+    length.
+    """
 
     order: Tensor
     places: Tensor
@@ -44,90 +45,84 @@ class Layout:
 
     @cached_property
     def numbers(self) -> Tensor:
-        """`[T * B]`: which of the steps that are read each step is, any for those that are not."""
+        """`[T * B]`: the index of each step among those read, arbitrary for the others."""
         each = torch.arange(len(self.places), device=self.places.device)
         return each.new_zeros(self.longest * len(self.order)).scatter_(0, self.places, each)
 
     @cached_property
     def unread(self) -> Tensor:
-        """The others of all steps, those that are not in `places`."""
+        """Indices of the steps that are not in `places`."""
         every = self.longest * len(self.order)
         found = torch.ones(every, dtype=torch.bool, device=self.places.device)
         return found.index_fill_(0, self.places, False).nonzero().flatten()
 
     @cached_property
     def past(self) -> Tensor:
-        """`[N]`: steps that are read though they are past the ends of their rows."""
+        """`[N]`: whether a step that is read is past the end of its row."""
         return self.places // len(self.order) >= self._ends
 
     @cached_property
-    def turned(self) -> Layout:
-        """For the reverse direction: every row is read from its end."""
+    def reversed(self) -> Layout:
+        """The same for the reverse direction, which reads each row from its end."""
         rows = len(self.order)
         steps = self.places // rows
-        turned = torch.where(steps < self._ends, self._ends - 1 - steps, steps)
-        return replace(self, places=turned * rows + self.places % rows)
+        steps = torch.where(steps < self._ends, self._ends - 1 - steps, steps)
+        return replace(self, places=steps * rows + self.places % rows)
 
     @cached_property
     def _ends(self) -> Tensor:
-        """`[N]`: the length of the row of each step."""
+        """`[N]`: the length of the row of each step read."""
         return self.of_rows.index_select(0, self.places % len(self.order))
 
 
-def packed(lengths: Lengths) -> Layout:
-    """Every row is left out from its end on."""
-    found = lengths.layouts.get("packed")
-    if found is None:
-        ordered, order = lengths.of_rows.sort(descending=True, stable=True)
-        found = replace(_layout(ordered, order, lengths.rising, lengths), packed=True)
-        lengths.layouts["packed"] = found
-    return found
+def packed_layout(of_rows: Tensor, rising: Sequence[int], longest: int) -> Layout:
+    """Each row is read up to its length, of rows with the lengths `of_rows` `[B]`; `rising` are the
+    same lengths in rising order, on the host."""
+    falling, order = of_rows.sort(descending=True, stable=True)
+    return replace(_layout(falling, order, rising, of_rows, longest), packed=True)
 
 
-def cut(lengths: Lengths, cost: float, moving: float) -> Layout | None:
-    """Rows are left out at the cuts at which a batch takes the least time; None where that gains
-    nothing.
+def cut_layout(
+    of_rows: Tensor, rising: Sequence[int], longest: int, cost: float, moving: float
+) -> Layout | None:
+    """Rows are left out from the cuts on at which a batch takes the least time; None where the
+    padded batch takes no more.
 
-    One more part costs as much as `cost` steps of one row, and the layout itself as much as the
-    share `moving` of all steps.
+    Each part costs as much as `cost` steps of one row, and the layout itself as much as the share
+    `moving` of all steps.
     """
-    key = (cost, moving)
-    if key not in lengths.layouts:
-        lengths.layouts[key] = _cut(lengths, cost, moving)
-    return lengths.layouts[key]
-
-
-def _cut(lengths: Lengths, cost: float, moving: float) -> Layout | None:
-    rising = lengths.rising
-    most = (1 - moving) * lengths.longest * len(rising) - cost
+    most = (1 - moving) * longest * len(rising) - cost
     if sum(rising) > most:
         return None
     stops, total = cheapest(rising, cost)
     if total > most or not stops:
         return None
-    order = lengths.of_rows.argsort(descending=True, stable=True)
+    order = of_rows.argsort(descending=True, stable=True)
     ends = [stops[bisect_left(stops, length)] if length else 0 for length in rising]
     falling = torch.tensor(ends[::-1], device=order.device)
-    return _layout(falling, order, ends, lengths)
+    return _layout(falling, order, ends, of_rows, longest)
 
 
-def _layout(falling: Tensor, order: Tensor, rising: Sequence[int], lengths: Lengths) -> Layout:
-    """Row `order[i]` is read to step `falling[i]`; the same ends on the host are `rising`."""
-    steps = torch.arange(lengths.longest, device=order.device)[:, None]
+def _layout(
+    falling: Tensor, order: Tensor, rising: Sequence[int], of_rows: Tensor, longest: int
+) -> Layout:
+    """Row `order[i]` is read up to step `falling[i]`; `rising` are the same ends, on the host."""
+    steps = torch.arange(longest, device=order.device)[:, None]
     places = (steps * len(order) + order)[steps < falling]
     ends = sorted({end for end in rising if end})
     parts = tuple(
         (end - start, len(rising) - bisect_right(rising, start))
         for start, end in pairwise([0, *ends])
     )
-    return Layout(order, places, parts, lengths.of_rows, lengths.longest)
+    return Layout(order, places, parts, of_rows, longest)
 
 
 def cheapest(rising: Sequence[int], cost: float) -> tuple[list[int], float]:
-    """The steps at which parts end, and the steps of rows in them with what their cuts cost.
+    """The steps at which parts end, and the total cost: the steps of all rows in all parts, plus
+    `cost` for each part but the first.
 
-    By dynamic programming over some of the lengths: the best parts up to a length are those up to
-    a shorter one, and one more.
+    By dynamic programming over at most `CUTS` of the lengths: the best parts up to a length are the
+    best parts up to a shorter one, and one more.
     """
     lengths = sorted({length for length in rising if length})
     stops = lengths[:: -max(1, -(-len(lengths) // CUTS))][::-1]
@@ -148,21 +143,21 @@ def cheapest(rising: Sequence[int], cost: float) -> tuple[list[int], float]:
 
 
 def picked(steps: Tensor, layout: Layout) -> Tensor:
-    """`[T, B, width]` to the steps that are read, `[N, width]`."""
+    """The steps that are read, `[N, width]`, of `[T, B, width]`."""
     found: Tensor = _Picked.apply(steps.flatten(0, 1), layout)  # type: ignore[no-untyped-call]
     return found
 
 
 def put_back(read: Tensor, layout: Layout, longest: int) -> Tensor:
-    """`[N, width]` to `[T, B, width]`; what stands where nothing was read is arbitrary."""
+    """`[N, width]` to `[T, B, width]`, arbitrary where nothing was read."""
     found: Tensor = _PutBack.apply(read, layout)  # type: ignore[no-untyped-call]
     return found.view(longest, len(layout.order), -1)
 
 
 class _Picked(torch.autograd.Function):
-    """Steps at places that are all different: their gradients are put there, and 0 elsewhere.
+    """The places are all different, so gradients are copied to them, and are 0 elsewhere.
 
-    `index_select` alone would add gradients up row by row, as rows might be picked twice.
+    `index_select` alone would accumulate them, since an index might repeat.
     """
 
     @staticmethod
@@ -178,7 +173,7 @@ class _Picked(torch.autograd.Function):
 
 
 class _PutBack(torch.autograd.Function):
-    """The opposite of `_Picked`."""
+    """The inverse of `_Picked`."""
 
     @staticmethod
     def forward(ctx: torch.autograd.function.FunctionCtx, read: Tensor, layout: Layout) -> Tensor:

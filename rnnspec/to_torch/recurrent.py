@@ -1,4 +1,4 @@
-"""A recurrent layer in torch: one kernel a direction."""
+"""A recurrent layer: one kernel per direction."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rnnspec.cells import identify
 from rnnspec.cells.rewrites import ZONEOUT_MASK, with_recurrent_masks, with_zoneout_masks
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.to_torch.generic import GenericKernel, States
+from rnnspec.to_torch.layers import Masks, drawn_once, dropout_mask
 from rnnspec.to_torch.native import NATIVE, NativeKernel
-from rnnspec.to_torch.packing import Packed
-from rnnspec.to_torch.stack import Drawn, kept, once
-from rnnspec.to_torch.steps import Steps, reversed_by_length
+from rnnspec.to_torch.sequences import PaddedSequence, reversed_by_length
+from rnnspec.to_torch.weighted import Packed
 
 
 class RecurrentLayer(nn.Module):
-    """`rnnspec.plan.nodes.Recurrent`. With `generic`, torch's own kernels are not used."""
+    """`rnnspec.plan.nodes.Recurrent`; with `generic`, without torch's own kernels."""
 
     def __init__(self, node: Recurrent, generic: bool = False) -> None:
         super().__init__()
@@ -28,42 +28,42 @@ class RecurrentLayer(nn.Module):
 
     def forward(
         self,
-        source: Steps,
-        elapsed: Steps | None = None,
+        source: PaddedSequence,
+        elapsed: PaddedSequence | None = None,
         given: Sequence[Tensor | None] = (),
-    ) -> Steps:
-        """`[T, B, inputs]` to `[T, B, width]`; past a row's length the values are arbitrary.
+    ) -> PaddedSequence:
+        """`[T, B, inputs]` to `[T, B, width]`, arbitrary past a row's length.
 
-        `elapsed` `[T, B, 1]` is the time since the step before, 1 if there is none; `given`
-        the states before the first step, `[B, width]` each, 0 where there is None.
+        `elapsed` `[T, B, 1]` is the time since the step before (None: 1), `given` the states before
+        the first step, `[B, width]` each (None: 0).
         """
         found = [self._direction(n, source, elapsed, given) for n in range(len(self.kernels))]
-        return Steps(_side_by_side([out for out, _ in found]), source.lengths)
+        return PaddedSequence(_side_by_side([out for out, _ in found]), source.lengths)
 
     def with_ends(
         self,
-        source: Steps,
+        source: PaddedSequence,
         states: Collection[str],
-        elapsed: Steps | None = None,
+        elapsed: PaddedSequence | None = None,
         given: Sequence[Tensor | None] = (),
-    ) -> tuple[Steps, dict[str, Tensor]]:
-        """As `forward`, and of each of `states` what it is after the last step that each direction
-        read, `[B, width of all directions]`; before the first step in a row of none."""
+    ) -> tuple[PaddedSequence, dict[str, Tensor]]:
+        """As `forward`; also returns the final value of each of `states`, after the last step that
+        each direction read, `[B, width of all directions]`; the first one for a row of no steps."""
         found = [
             self._direction(n, source, elapsed, given, states) for n in range(len(self.kernels))
         ]
         ends = {state: _side_by_side([after[state] for _, after in found]) for state in states}
-        return Steps(_side_by_side([out for out, _ in found]), source.lengths), ends
+        return PaddedSequence(_side_by_side([out for out, _ in found]), source.lengths), ends
 
     def _direction(
         self,
         number: int,
-        source: Steps,
-        elapsed: Steps | None,
+        source: PaddedSequence,
+        elapsed: PaddedSequence | None,
         given: Sequence[Tensor | None],
         ends: Collection[str] = (),
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The output of one direction, and the states `ends` after the last step that it read."""
+        """The output of one direction, and the final value of the states `ends`."""
         steps, lengths = source.values, source.lengths
         reverse = self.node.directions[number] == "reverse"
         states, kernel = self._states(number, steps, given), self.kernels[number]
@@ -83,26 +83,27 @@ class RecurrentLayer(nn.Module):
 
     def carry(
         self,
-        source: Steps,
+        source: PaddedSequence,
         before: Mapping[str, Tensor],
-        elapsed: Steps | None = None,
-        drawn: Drawn | None = None,
-    ) -> tuple[Steps, dict[str, Tensor]]:
-        """As `forward` in its forward direction from the states `before`, and those after step T.
+        elapsed: PaddedSequence | None = None,
+        masks: Masks | None = None,
+    ) -> tuple[PaddedSequence, dict[str, Tensor]]:
+        """As `forward` in the forward direction from the states `before`; also returns those after
+        step T.
 
         States are `[B, width]` each, by the cell's names. Those of a row that ends before step T
-        are arbitrary, and finite. `drawn` keeps the masks of a sequence that is run in parts.
+        are arbitrary, but finite. `masks` keeps the masks of a sequence that is run in parts.
         """
         assert self.node.directions == ("forward",), "a state is carried from past to future"
         kernel = self.kernels[0]
         if isinstance(kernel, NativeKernel):
             out, after = kernel(source.values, before, source.lengths)
-            return Steps(out, source.lengths), dict(after)
+            return PaddedSequence(out, source.lengths), dict(after)
         inputs = self._elapsed(source, elapsed)
-        more = (drawn,) if isinstance(kernel, MaskedKernel) else ()
+        more = (masks,) if isinstance(kernel, MaskedKernel) else ()
         lengths = source.lengths.of_rows
         out, after = kernel(source.values, dict(before), inputs, lengths, *more)
-        return Steps(out, source.lengths), dict(after)
+        return PaddedSequence(out, source.lengths), dict(after)
 
     def first(self, rows: int) -> dict[str, Tensor]:
         """The states before the first step of a sequence, `[rows, width]` each."""
@@ -115,7 +116,7 @@ class RecurrentLayer(nn.Module):
             for state in self.node.cell.states
         }
 
-    def _elapsed(self, source: Steps, elapsed: Steps | None) -> dict[str, Tensor]:
+    def _elapsed(self, source: PaddedSequence, elapsed: PaddedSequence | None) -> dict[str, Tensor]:
         if not self.node.cell.inputs:
             return {}
         ones = source.values.new_ones((*source.values.shape[:2], 1))
@@ -148,8 +149,8 @@ class RecurrentLayer(nn.Module):
 
 
 class MaskedKernel(nn.Module):
-    """Runs a cell with zoneout or recurrent dropout: with masks drawn anew for each sequence while
-    training, and with their expectation otherwise."""
+    """Runs a cell with zoneout or recurrent dropout: with new masks for each sequence in training,
+    otherwise with their expectation."""
 
     def __init__(self, node: Recurrent) -> None:
         super().__init__()
@@ -159,8 +160,8 @@ class MaskedKernel(nn.Module):
             cell = with_zoneout_masks(cell)
         if self.dropout:
             cell = with_recurrent_masks(cell)
-        masks = (name for name in cell.inputs if name not in node.cell.inputs)
-        self.masks = {name: node.state_width(name.partition(".")[2]) for name in masks}
+        names = (name for name in cell.inputs if name not in node.cell.inputs)
+        self.mask_widths = {name: node.state_width(name.partition(".")[2]) for name in names}
         self.kernel = GenericKernel(cell, node.extents)
         self.packed, self.cell = self.kernel.packed, cell
 
@@ -170,17 +171,18 @@ class MaskedKernel(nn.Module):
         states: States | None,
         inputs: Mapping[str, Tensor],
         lengths: Tensor,
-        drawn: Drawn | None = None,
+        masks: Masks | None = None,
         ends: bool = False,
     ) -> tuple[Tensor, States]:
-        """As `GenericKernel.forward`. Masks of whole sequences are kept in `drawn`."""
-        masks = {name: self._mask(name, width, steps, drawn) for name, width in self.masks.items()}
+        """As `GenericKernel.forward`. Masks of whole sequences are kept in `masks`."""
+        widths = self.mask_widths.items()
+        drawn = {name: self._mask(name, width, steps, masks) for name, width in widths}
         found: tuple[Tensor, States] = self.kernel(
-            steps, states, {**inputs, **masks}, lengths, ends
+            steps, states, {**inputs, **drawn}, lengths, ends
         )
         return found
 
-    def _mask(self, name: str, width: int, steps: Tensor, drawn: Drawn | None) -> Tensor:
+    def _mask(self, name: str, width: int, steps: Tensor, masks: Masks | None) -> Tensor:
         """`[T, B, width]`: see `rnnspec.cells.rewrites`."""
         shape = (*steps.shape[:2], width)
         if name.startswith(ZONEOUT_MASK):
@@ -189,7 +191,7 @@ class MaskedKernel(nn.Module):
         ones = steps.new_ones((1, shape[1], width))
         if not self.training:
             return ones.expand(shape)
-        return once(drawn, name, lambda: kept(ones, self.dropout)).expand(shape)
+        return drawn_once(masks, name, lambda: dropout_mask(ones, self.dropout)).expand(shape)
 
 
 def _side_by_side(parts: Sequence[Tensor]) -> Tensor:
@@ -206,7 +208,8 @@ def _ends(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The outputs, and the states `wanted` after each row's last step.
 
-    A state that is the output is taken from there; only others make a kernel stop at every length.
+    Where all of these are the output, they are taken from it; otherwise the kernel has to stop at
+    each length.
     """
     assert isinstance(kernel, GenericKernel | MaskedKernel)
     graph = kernel.cell.graph

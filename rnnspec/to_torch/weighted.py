@@ -1,66 +1,87 @@
-"""What every module of a node has: its weights by their canonical names."""
+"""How modules hold the weights of their plan nodes: under their canonical names, or packed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
+from rnnspec.plan.nodes import Node
+
 
 class Weighted(nn.Module):
-    """A module whose own parameters and buffers are its canonical weights, under their names."""
+    """A module that has the weights of its plan node as attributes, under their canonical names
+    without the node's: trained ones are parameters, others buffers, all 0 at first. None: no
+    weights."""
+
+    def __init__(self, node: Node | None = None) -> None:
+        super().__init__()
+        for weight in () if node is None else node.weights():
+            name, value = weight.name.rpartition(".")[2], torch.zeros(weight.shape)
+            if weight.trained:
+                self.register_parameter(name, nn.Parameter(value))
+            else:
+                self.register_buffer(name, value)
 
     def canonical(self) -> Iterator[tuple[str, Tensor]]:
+        """The names and the tensors that hold the weights."""
         yield from ((name, value.detach()) for name, value in self.named_parameters(recurse=False))
         yield from self.named_buffers(recurse=False)
 
 
-class Scaling(Weighted):
-    """Mean and deviation of the training rows, `[width]` each, where `scaled`.
+class Packed(nn.Module):
+    """Canonical weights joined by rows into the larger parameters that kernels multiply with.
 
-    Numbers that are `double`, or are scaled by a row's own moments, are float64 in the units of the
-    data; scaled they are as precise as the module.
+    `slots` maps a parameter's name to the canonical names it holds, in order; `shapes` gives the
+    shape of each canonical weight. Those in `fixed` are not trained; a slot never holds both kinds.
     """
 
-    mean: Tensor
-    deviation: Tensor
-    rest: Tensor
-    one: Tensor
-
-    def __init__(self, width: int, scaled: bool, double: bool = False) -> None:
+    def __init__(
+        self,
+        slots: Mapping[str, tuple[str, ...]],
+        shapes: Mapping[str, tuple[int, ...]],
+        fixed: Collection[str] = (),
+    ) -> None:
         super().__init__()
-        self.scaled, self.of_doubles = scaled, double
-        if scaled:
-            self.register_buffer("mean", torch.zeros(width))
-            self.register_buffer("deviation", torch.ones(width))
-            if double:
-                self.register_buffer("rest", torch.zeros(width))
-        self.register_buffer("one", torch.ones(()), persistent=False)
+        self.slots = dict(slots)
+        self.rows = {name: shape[0] if shape else 1 for name, shape in shapes.items()}
+        self._place: dict[str, tuple[str, int]] = {}
+        for slot, names in self.slots.items():
+            first = shapes[names[0]]
+            extents = (sum(self.rows[name] for name in names), *first[1:]) if first else ()
+            trained = names[0] not in fixed
+            self.register_parameter(_attribute(slot), nn.Parameter(torch.zeros(extents), trained))
+            start = 0
+            for name in names:
+                self._place[name] = (slot, start)
+                start += self.rows[name]
+
+    def slot(self, name: str) -> Tensor:
+        return self.get_parameter(_attribute(name))
+
+    def part(self, name: str) -> Tensor:
+        """One canonical weight, as a view of the parameter that holds it."""
+        slot, start = self._place[name]
+        if len(self.slots[slot]) == 1:
+            return self.slot(slot)
+        return self.slot(slot).narrow(0, start, self.rows[name])
+
+    def joined(self, names: tuple[str, ...]) -> Tensor:
+        """These weights joined by rows: the parameter that holds exactly these, or a new tensor."""
+        slot, _ = self._place[names[0]]
+        if self.slots[slot] == names:
+            return self.slot(slot)
+        return torch.cat([self.part(name) for name in names])
 
     def canonical(self) -> Iterator[tuple[str, Tensor]]:
-        yield from ((name, value) for name, value in super().canonical() if name != "one")
+        """The names and the views that hold the weights."""
+        for slot, names in self.slots.items():
+            held = self.slot(slot).detach()
+            parts = held.split([self.rows[name] for name in names]) if held.dim() else (held,)
+            yield from zip(names, parts, strict=True)
 
-    def of_training(self) -> tuple[Tensor, Tensor]:
-        """Centre and scale of the training rows, `[width]` each."""
-        if self.of_doubles:
-            return self.mean.to(torch.float64) + self.rest, self.deviation.to(torch.float64)
-        return self.mean, self.deviation
 
-    def scale(self, values: Tensor) -> Tensor:
-        """`[..., width]` in the units of the data to mean 0 and deviation 1."""
-        if not self.scaled:
-            return self.narrow(values)
-        centre, scale = self.of_training()
-        return self.narrow((values - centre) / scale)
-
-    def unscale(self, values: Tensor) -> Tensor:
-        """`[..., width]` back to the units of the data."""
-        if not self.scaled:
-            return values
-        centre, scale = self.of_training()
-        return values * scale + centre
-
-    def narrow(self, values: Tensor) -> Tensor:
-        """As precise as the module."""
-        return values.to(self.one.dtype)
+def _attribute(slot: str) -> str:
+    """A name that no attribute of a module has, whatever the cell's parameters are called."""
+    return f"slot:{slot}"

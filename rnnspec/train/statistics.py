@@ -32,7 +32,7 @@ from rnnspec.spec import Train
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.native import NativeKernel
 from rnnspec.to_torch.recurrent import RecurrentLayer
-from rnnspec.to_torch.steps import Lengths
+from rnnspec.to_torch.sequences import Lengths
 from rnnspec.train.feed import Feed, MicroBatch, RowFeed
 from rnnspec.train.step import TrainStep, gradients
 

@@ -14,7 +14,7 @@ from rnnspec.objective.settings import LossSettings
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
-from rnnspec.to_torch.subnormals import subnormals_as_zero
+from rnnspec.to_torch.threads import subnormals_as_zero
 from rnnspec.train.averaging import average_of
 from rnnspec.train.distributed import ALONE, Processes
 from rnnspec.train.feed import MicroBatch

@@ -17,7 +17,7 @@ from rnnspec.spec import Train
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision, device_of, shortest, tried
 from rnnspec.to_torch.native import NativeKernel
-from rnnspec.to_torch.steps import Lengths
+from rnnspec.to_torch.sequences import Lengths
 from rnnspec.train.checkpoint import packed_below_of, precision_of
 from rnnspec.train.distributed import Processes
 from rnnspec.train.feed import Feed

@@ -20,7 +20,7 @@ from rnnspec.plan.facts import ColumnFacts
 from rnnspec.plan.nodes import Output
 from rnnspec.report.model import HorizonRow, Section, SeriesRow
 from rnnspec.to_torch import Model
-from rnnspec.to_torch.tensors import Inputs
+from rnnspec.to_torch.devices import Inputs
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from rnnspec.plan.generate import generation
 from rnnspec.plan.nodes import ClassOutput, Greedy, Sample, TokensInput
 from rnnspec.report.model import Generated, Generation, Section
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.devices import Inputs
 from rnnspec.to_torch.search import Texts
-from rnnspec.to_torch.tensors import Inputs
 
 Prompt = tuple[Inputs, tuple[str, ...]]
 """The beginning of a row, and its tokens, as they stand in the file where that is known."""

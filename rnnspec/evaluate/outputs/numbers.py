@@ -24,7 +24,7 @@ from rnnspec.plan.nodes import ForecastOutput, NumericOutput
 from rnnspec.report import binned
 from rnnspec.report import model as report
 from rnnspec.to_torch import Model
-from rnnspec.to_torch.forecast import ForecastOutput as ForecastModule
+from rnnspec.to_torch.outputs import ForecastOutput as ForecastModule
 from rnnspec.to_torch.outputs import NumericOutput as NumericModule
 
 Array = NDArray[np.float64]

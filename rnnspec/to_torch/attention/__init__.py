@@ -1,24 +1,23 @@
-"""Attention in torch: one class a kind, listed in `KINDS`.
-
-Each has `prepare`, what of the memory does not depend on the query; `first`, what it keeps from
-step to step, before the first; and `forward(query [B, N, width], memory, states)`. The N queries of
-a row are the steps of its answer, or its beams at one step; with states they are beams.
-"""
+"""Attention in torch: `ATTENTIONS` lists the class of each kind."""
 
 from __future__ import annotations
 
 from rnnspec.plan.nodes import Attend, AttentionKind
-from rnnspec.to_torch.attention.additive import Additive, Concat
-from rnnspec.to_torch.attention.dot import Dot, General
-from rnnspec.to_torch.attention.location import Location
-from rnnspec.to_torch.attention.memory import Found, Memory
-from rnnspec.to_torch.attention.monotonic import Monotonic
-from rnnspec.to_torch.attention.multi_head import MultiHead
+from rnnspec.to_torch.attention.kinds import (
+    Additive,
+    Concat,
+    Dot,
+    General,
+    Location,
+    Monotonic,
+    MultiHead,
+)
+from rnnspec.to_torch.attention.memory import Attended, Memory
 
-__all__ = ["KINDS", "Attention", "Found", "Memory", "attention"]
+__all__ = ["ATTENTIONS", "Attended", "Attention", "Memory", "attention"]
 
 Attention = Additive | Concat | Dot | General | MultiHead | Location | Monotonic
-KINDS: dict[AttentionKind, type[Attention]] = {
+ATTENTIONS: dict[AttentionKind, type[Attention]] = {
     "additive": Additive,
     "dot": Dot,
     "general": General,
@@ -31,4 +30,4 @@ KINDS: dict[AttentionKind, type[Attention]] = {
 
 def attention(node: Attend) -> Attention:
     """The module of an attention node."""
-    return KINDS[node.kind](node)
+    return ATTENTIONS[node.kind](node)

@@ -1,4 +1,4 @@
-"""Searches for the answer of a decoder over tokens: one function a strategy, in `STRATEGIES`."""
+"""Searches for the answer of a decoder over tokens: `STRATEGIES` lists the function of each."""
 
 from __future__ import annotations
 
@@ -11,13 +11,9 @@ from rnnspec.plan.facts import END_ID
 from rnnspec.plan.nodes import Beam, Greedy, Sample, Search, TextOutput
 from rnnspec.to_torch.decoder import Body
 from rnnspec.to_torch.decoder_stages import Reads
-from rnnspec.to_torch.search.beam import beam
-from rnnspec.to_torch.search.greedy import greedy
-from rnnspec.to_torch.search.rules import Rules
-from rnnspec.to_torch.search.sample import sample
-from rnnspec.to_torch.search.task import Task
-from rnnspec.to_torch.search.texts import Texts
-from rnnspec.to_torch.steps import Steps
+from rnnspec.to_torch.search.strategies import beam, greedy, sample
+from rnnspec.to_torch.search.task import Rules, Task, Texts
+from rnnspec.to_torch.sequences import PaddedSequence
 
 __all__ = ["STRATEGIES", "Texts", "search"]
 
@@ -34,26 +30,25 @@ def search(
     reads: Reads,
     out: TextOutput,
     lengths: Tensor | None,
-    prompt: Steps | None = None,
+    prompt: PaddedSequence | None = None,
     seeds: Tensor | None = None,
 ) -> Texts:
     """The answers of `out` to the rows of `reads`.
 
-    `lengths` `[B]` are those of the input, where the answer's limit depends on them; `prompt` the
-    numbers `[T, B]` read first, where the output has one; `seeds` `[B]` those of the rows, 0 if
-    None.
+    `lengths` `[B]` are the input's, if the limit of the answer depends on them; `prompt` `[T, B]`
+    the numbers read first, if the output has one; `seeds` `[B]` the rows' own, 0 if None.
     """
     device = body.device
-    rules = Rules(out.search, next((each.shut for each in reads.copied.values()), None))
+    rules = Rules(out.search, next((each.banned for each in reads.copied.values()), None))
     limits = rules.limits(lengths, reads.rows, device)
     seeds = torch.zeros_like(limits) if seeds is None else seeds.to(device)
     states, previous, numbers = body.first_states(reads), torch.zeros_like(limits), None
     if prompt is not None:
-        numbers, of_prompt = prompt.values.t(), prompt.lengths.of_rows
-        read, counts = begun(numbers, of_prompt, body.node.whole_prompt)
+        numbers, prompt_lengths = prompt.values.t(), prompt.lengths.of_rows
+        read, counts = begun(numbers, prompt_lengths, body.node.whole_prompt)
         states = body.after(reads, read.t(), counts - 1, states)
         previous = read.gather(1, (counts - 1)[:, None])[:, 0]
-        numbers = aligned(numbers, of_prompt)
+        numbers = aligned(numbers, prompt_lengths)
     if numbers is None:
         numbers = limits.new_zeros((reads.rows, 0))
     task = Task(body, reads, states, previous, rules, limits, numbers, seeds)
@@ -61,10 +56,8 @@ def search(
 
 
 def begun(numbers: Tensor, lengths: Tensor, whole: bool) -> tuple[Tensor, Tensor]:
-    """What is read before the first step of the search and by it, `[B, P]`, and how many numbers.
-
-    That is the mark and then the prompt, or with `whole` the prompt alone, unless it is empty.
-    """
+    """The numbers read up to the first step of the search, `[B, P]`, and how many they are: the end
+    mark and the prompt, or with `whole` the prompt alone unless it is empty."""
     marked = torch.nn.functional.pad(numbers, (1, 0), value=END_ID)
     if not whole:
         return marked, lengths + 1
@@ -73,7 +66,7 @@ def begun(numbers: Tensor, lengths: Tensor, whole: bool) -> tuple[Tensor, Tensor
 
 
 def aligned(numbers: Tensor, lengths: Tensor) -> Tensor:
-    """A padded batch `[B, P]` with every row's numbers at the right and -1 before them."""
+    """A padded batch `[B, P]` with each row's numbers moved to the right and -1 before them."""
     places = torch.arange(numbers.shape[1], device=numbers.device)
     places = places - (numbers.shape[1] - lengths)[:, None]
     return numbers.gather(1, places.clamp(min=0)).masked_fill(places < 0, -1)
