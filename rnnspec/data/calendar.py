@@ -1,15 +1,13 @@
-"""Steps of time: how many lie between the times of a series, and which times come next.
+"""Steps of time: how many are between the times of a series, and which times come next.
 
-Each kind of step counts by a rule of its own:
-
-- `NumberSteps`, and `ClockSteps` of time that passes: a time is k steps after the one before it
-  where the difference is k steps to a thousandth of a step, or to what rounding may have moved
-  them: two spacings of float64 for each of the numbers compared.
-- `DaySteps`: the same time of day on the calendar, be a day 23, 24 or 25 hours long; in a time zone
-  a time that its clock skips that day is the one that the clock shows instead.
-- `BusinessDaySteps`: so too, and Saturdays and Sundays are no steps.
-- `MonthSteps`: the same day of the month and time of day, or the last day of a month that is
-  shorter; where all times are on last days of their months, always the last day.
+- `NumberSteps`, and `ClockSteps` of elapsed time: a time is k steps after the one before it if the
+  difference is k steps to a thousandth of a step, or to rounding: two spacings of float64 for each
+  of the numbers compared.
+- `DaySteps`: the same time of day, whether a day has 23, 24 or 25 hours. A time that the clock of a
+  zone skips that day is the one that the clock shows instead.
+- `BusinessDaySteps`: the same, and Saturdays and Sundays are no steps.
+- `MonthSteps`: the same day of the month and time of day, or the last day of a shorter month; if
+  all times are on last days of months, always the last day.
 """
 
 from __future__ import annotations
@@ -25,9 +23,9 @@ from numpy.typing import NDArray
 from rnnspec.spec.every import Every
 
 TOLERANCE = 1e-3
-"""Of a step, by which the difference of two numbers or times may differ from whole steps."""
+"""Share of a step by which a difference may deviate from whole steps."""
 MOST = 2.0**40
-"""Steps that are counted between two times, so that the sums of all fit."""
+"""Most steps counted between two times, so that their sum fits."""
 LONGEST_MONTH, SHORTEST_MONTH = 31, 28
 
 Numbers = NDArray[np.int64]
@@ -37,9 +35,9 @@ Times = NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Stamps:
-    """Times, `[n]` each: as calendar and clock show them, and as they pass, in UTC where that is
-    known (`zoned`). Both are datetime64[us], or the same numbers, int64 or float64. `zone`: where
-    clock and calendar are."""
+    """Times, `[n]` each: local (`shown`), and elapsed (`passed`), which is UTC if that is known
+    (`zoned`). Both are datetime64[us], or the same numbers, int64 or float64. `zone`: the time
+    zone of the local times."""
 
     shown: Times
     passed: Times
@@ -50,8 +48,7 @@ class Stamps:
         return len(self.shown)
 
     def showing(self, shown: Times) -> Stamps:
-        """Other times that clock and calendar show: in a zone those of it, else as far from UTC as
-        the last of these."""
+        """Stamps of other local times, in the zone, or with the offset from UTC of the last one."""
         if not self.zoned:
             return replace(self, shown=shown, passed=shown)
         if self.zone is None:
@@ -60,7 +57,7 @@ class Stamps:
         return replace(self, shown=shown_at(passed, self.zone), passed=passed)
 
     def passing(self, passed: Times) -> Stamps:
-        """Other times that pass, likewise."""
+        """Stamps of other elapsed times, likewise."""
         if not self.zoned:
             return replace(self, shown=passed, passed=passed)
         if self.zone is None:
@@ -72,17 +69,17 @@ class Steps(Protocol):
     """A kind of step."""
 
     def count(self, stamps: Stamps) -> tuple[Numbers, Flags]:
-        """The number of each time counted from the first, `[n]`, and whether it is a whole one: of
-        the first, whether it can be a step at all."""
+        """The step number of each time from the first, `[n]`, and whether it is whole; for the
+        first, whether it can be a step at all."""
         ...
 
     def after(self, stamps: Stamps, counts: Numbers) -> Stamps:
-        """The times so many steps after the last."""
+        """The times `counts` steps after the last."""
         ...
 
 
 def steps_of(every: Every) -> Steps:
-    """The steps that a spec states."""
+    """The kind of step that a spec states."""
     match every.kind:
         case "number":
             return NumberSteps(every.count)
@@ -97,9 +94,9 @@ def steps_of(every: Every) -> Steps:
 
 
 def inferred(stamps: Stamps) -> Steps | None:
-    """The steps of a series, as far apart as its first two times: months where all times are whole
-    ones apart, else days of the calendar, else time that passes. None of fewer than two times, and
-    where the second is not after the first."""
+    """The steps of a series from its first two times: months if all times are whole months apart,
+    else calendar days, else elapsed time. None for fewer than two times, or if the second is not
+    after the first."""
     if len(stamps) < 2:
         return None
     first = stamps.passed[1] - stamps.passed[0]
@@ -139,7 +136,7 @@ class NumberSteps:
 
 @dataclass(frozen=True, slots=True)
 class ClockSteps:
-    """Microseconds that pass."""
+    """Elapsed microseconds."""
 
     size: int
 
@@ -214,12 +211,12 @@ def _counted(gaps: NDArray[Any], size: float, spacing: float) -> tuple[Numbers, 
 
 
 def _spacing(times: Times) -> float:
-    """How far two numbers next to each other are, at the largest of `times`."""
+    """The spacing of float64 at the largest of `times`."""
     return float(np.spacing(np.abs(times).max())) if times.dtype.kind == "f" else 0.0
 
 
 def _decimals(times: Times) -> int | None:
-    """How many decimals say the last of these numbers, up to nine; None where none do."""
+    """How many decimals, up to nine, the last of these numbers have; None if they have more."""
     last = times[-100:]
     for places in range(10):
         if (np.abs(np.round(last, places) - last) <= np.spacing(np.abs(last))).all():
@@ -236,7 +233,7 @@ def _months(shown: Times) -> Times:
 
 
 def _clock(stamps: Stamps) -> np.timedelta64:
-    """The time of day that most have, the earliest of several: a clock that is put forward shows
+    """The most frequent time of day, the earliest of several: a clock that is put forward shows
     another one on that day."""
     times, counts = np.unique(stamps.shown - _days(stamps.shown), return_counts=True)
     found: np.timedelta64 = times[np.argmax(counts)]
@@ -268,14 +265,14 @@ def _day_of_month(months: Times, day: int) -> Times:
 
 
 def passed_at(shown: Times, zone: ZoneInfo, fold: int = 0) -> Times:
-    """The UTC of times that the clock of a zone shows: the first (`fold` 1: the second) of two, and
-    of a time that is skipped, what it would have been had the clock not been put forward."""
+    """The UTC of local times of a zone: the first (`fold` 1: the second) of two; a time that is
+    skipped is taken as if the clock had not been put forward."""
     times = (each.replace(tzinfo=zone, fold=fold) for each in _objects(shown))
     return _from_objects([each.astimezone(UTC).replace(tzinfo=None) for each in times])
 
 
 def shown_at(passed: Times, zone: ZoneInfo) -> Times:
-    """What the clock of a zone shows at times of UTC."""
+    """The local times of a zone at times of UTC."""
     times = (each.replace(tzinfo=UTC).astimezone(zone) for each in _objects(passed))
     return _from_objects([each.replace(tzinfo=None) for each in times])
 

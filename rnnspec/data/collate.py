@@ -32,6 +32,17 @@ class RowSlices:
     lengths: Lengths
     ends: NDArray[np.int64]
 
+    @property
+    def longest(self) -> int:
+        """The steps of the batch."""
+        return max(1, int(self.lengths.max(initial=0)))
+
+    @property
+    def ahead(self) -> Lengths:
+        """How many of the steps have a next step, `[B]`."""
+        found: Lengths = np.minimum(self.lengths, self.ends - self.starts - 1).clip(0)
+        return found
+
 
 class BatchColumn(Protocol):
     """A column; `batch` gives its arrays of a batch (see `Batch`): values and lengths."""
@@ -104,8 +115,8 @@ class NextSteps:
     values: NDArray[Any]
 
     def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
-        reach = np.minimum(slices.lengths, slices.ends - slices.starts - 1).clip(0)
-        found = np.full((len(reach), max(1, int(slices.lengths.max(initial=0)))), SKIPPED, np.int64)
+        reach = slices.ahead
+        found = np.full((len(reach), slices.longest), SKIPPED, np.int64)
         found[np.arange(found.shape[1]) < slices.lengths[:, None]] = END_ID
         ahead = gathered(self.values, slices.starts + 1, reach, 0)
         known = np.arange(ahead.shape[1]) < reach[:, None]
@@ -123,9 +134,9 @@ class NextFrames:
     values: NDArray[np.floating]
 
     def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
-        reach = np.minimum(slices.lengths, slices.ends - slices.starts - 1).clip(0)
+        reach = slices.ahead
         ahead = gathered(self.values, slices.starts + 1, reach, np.nan)
-        missing = max(1, int(slices.lengths.max(initial=0))) - ahead.shape[1]
+        missing = slices.longest - ahead.shape[1]
         return np.pad(ahead, ((0, 0), (0, missing), (0, 0)), constant_values=np.nan), slices.lengths
 
 
@@ -146,18 +157,14 @@ class KeySteps:
 
     def new_of(self, slices: RowSlices) -> NDArray[np.int64]:
         """The new labels in a batch, `[m, 3]`: row, step, number of the label."""
-        reach = slices.lengths
-        if self.ahead:
-            reach = np.minimum(reach, slices.ends - slices.starts - 1).clip(0)
+        reach = slices.ahead if self.ahead else slices.lengths
         row, at, number = _placed(self.new, slices.starts + self.ahead, reach)
         return np.stack([row, at, number], axis=1)
 
     def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
-        lengths = slices.lengths
-        if self.ahead:
-            lengths = np.minimum(lengths, slices.ends - slices.starts - 1).clip(0)
+        lengths = slices.ahead if self.ahead else slices.lengths
         bits = gathered(self.values, slices.starts + self.ahead, lengths, 0)
-        longest = max(1, int(slices.lengths.max(initial=0)))
+        longest = slices.longest
         found = np.full((len(lengths), longest, self.size), self.filler, np.float32)
         real = np.arange(bits.shape[1]) < lengths[:, None]
         on = np.unpackbits(bits[real], axis=-1, count=self.size)

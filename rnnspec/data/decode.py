@@ -1,6 +1,6 @@
 """Raw cells to values. Every function raises DataError without a place, which the reader adds.
 
-What the formats leave open is settled here:
+Rules that the formats leave open:
 
 - null is an error unless the spec says what a missing value means, and so is an empty CSV or TSV
   field where a label, a number or a list is expected; NaN is missing as null is. An empty text is a

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from rnnspec.data.lines import MAX_LINE, Position, blocks
-from rnnspec.data.rows import BadRows, Chunk
+from rnnspec.data.rows import BadRows, Chunk, no_column
 from rnnspec.errors import DataError
-from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.files import Quoting
 
 CHUNK_ROWS = 4096
@@ -22,8 +21,8 @@ CHUNK_TEXT = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a line is taken apart. `trusted`: quotes enclose fields because the user says so, and a
-    field that looks as if it had swallowed rows is one that holds line breaks."""
+    """How a line is split. `trusted`: the user says that quotes enclose fields, so a field of
+    several lines is not suspected of having swallowed rows."""
 
     delimiter: str
     quoted: bool
@@ -31,8 +30,8 @@ class Dialect:
 
     @staticmethod
     def of(format: Literal["csv", "tsv"], quoting: Quoting) -> Dialect:
-        """By its rule, or with "auto" that of the format: quotes enclose fields in CSV (RFC 4180),
-        and are characters as any other in TSV (IANA text/tab-separated-values)."""
+        """The dialect; with "auto" by the format: quotes enclose fields in CSV (RFC 4180), and are
+        ordinary characters in TSV (IANA text/tab-separated-values)."""
         quoted = format == "csv" if quoting == "auto" else quoting == "double"
         return Dialect("," if format == "csv" else "\t", quoted, quoting == "double")
 
@@ -40,9 +39,8 @@ class Dialect:
 def read_delimited(
     file: Path, columns: Sequence[str], bad: BadRows, dialect: Dialect, position: Position
 ) -> Iterator[Chunk]:
-    """Chunks of `columns`. Where fields are quoted, one in double quotes may hold the delimiter,
-    line breaks and, each doubled, quotes. Blank lines hold no row. Cells are texts, exactly as
-    they stand."""
+    """Chunks of `columns`. A field in double quotes, if quotes count, may hold the delimiter, line
+    breaks and doubled quotes. Blank lines are no rows. Cells are texts, unchanged."""
     # The limit is the csv module's own and holds for the process; its default would refuse a
     # sequence of some 100 vectors in one cell.
     csv.field_size_limit(max(MAX_LINE, csv.field_size_limit()))
@@ -115,8 +113,8 @@ def _explained(error: str, lines: int) -> str:
 
 
 def in_quotes(file: Path, bad: BadRows) -> str:
-    """What to know of a TSV file in which quotes enclose nothing: the first field, within about
-    `BLOCK` bytes, that stands in quotes as if they did; empty without one."""
+    """A remark on the first field of a TSV file, within about `BLOCK` bytes, that is in quotes
+    although quotes enclose nothing; "" without one."""
     first, lines = next(blocks(file))
     for number, line in enumerate(lines, first):
         for field in line.removesuffix("\r").split("\t"):
@@ -130,8 +128,8 @@ def in_quotes(file: Path, bad: BadRows) -> str:
 
 
 def _opening(file: Path, start: int, delimiter: str) -> int:
-    """The line, in the record that begins in line `start`, where the quote that is never closed
-    opens."""
+    """The line where the quote that is never closed opens, in the record that begins in line
+    `start`."""
     lines = (line for first, block in blocks(file) for line in enumerate(block, first))
     inside, opened = False, start
     for number, line in lines:
@@ -147,10 +145,10 @@ def _opening(file: Path, start: int, delimiter: str) -> int:
 
 
 def _swallowed(record: Sequence[str], dialect: Dialect) -> int:
-    """How many rows stand in the fields of one record: its lines, if each is a row by itself.
+    """How many rows are in the fields of one record: its lines, if each is a row by itself.
 
-    0 for one line, and where that is no more than a coincidence: of two columns, a text of two
-    lines with the delimiter once in the second one.
+    0 for one line, and where it may be a coincidence: two columns, and a text of two lines with the
+    delimiter once in the second.
     """
     lines = [line for line in dialect.delimiter.join(record).split("\n") if line.strip()]
     gaps = len(record) - 1
@@ -167,8 +165,8 @@ def _opens(record: Sequence[str]) -> bool:
 def _of_other_length(
     record: Sequence[str], header: Sequence[str], dialect: Dialect, opened: bool
 ) -> str:
-    """Why a record has more or fewer fields than the header, and what to do. `opened`: the line
-    before ends within a double quote, if quotes count."""
+    """The message for a record with more or fewer fields than the header. `opened`: the line before
+    ends within a double quote, if quotes count."""
     fields = f"has {len(record)} field{'s' * (len(record) != 1)}, the header has {len(header)}"
     if dialect.quoted:
         return f"{fields}; put a field that holds the delimiter in double quotes"
@@ -213,8 +211,5 @@ def _place(column: str, header: list[str], line: int, dialect: Dialect, bad: Bad
             )
         if not dialect.quoted and f'"{column}"' in header:
             bad.fail(line, f"the names of the header stand in double quotes; {_DOUBLE}")
-        hint = did_you_mean(column, header)
-        listed = ", ".join(header[:20])
-        parts = (f"there is no column {column!r}", hint, f"the columns are: {listed}")
-        bad.fail(line, "; ".join(part for part in parts if part))
+        bad.fail(line, no_column(column, header))
     return header.index(column)

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rnnspec.data.lines import Position, blocks
-from rnnspec.data.rows import BadRows, Chunk
-from rnnspec.source.problems import did_you_mean
+from rnnspec.data.rows import BadRows, Chunk, no_column
 
 _SPACE = " \t\r"
 _parse = json.JSONDecoder().raw_decode
@@ -64,11 +63,7 @@ def _bad_key(column: str, value: dict[str, object], line: int, bad: BadRows, fir
     if column in value:
         bad.add(line, f"the key {column!r} stands twice; keep one")
         return
-    near = did_you_mean(column, value)
-    keys = ", ".join(list(value)[:20]) or "none"
-    message = "; ".join(
-        part for part in (f"there is no key {column!r}", near, f"the keys are: {keys}") if part
-    )
+    message = no_column(column, value, "key")
     if first and not bad.found:
         bad.fail(line, message)
     bad.add(line, message)

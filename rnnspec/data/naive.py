@@ -77,7 +77,7 @@ def seasonal_naive(
 def next_naive(values: Numbers, slices: RowSlices, first: Places, season: int) -> Numbers:
     """For each step the value one season before the next step, or its own value where the sequence
     is shorter than a season so far: `[B, T, W]`, NaN past the lengths."""
-    steps = np.arange(max(1, int(slices.lengths.max(initial=0))))
+    steps = np.arange(slices.longest)
     there = steps < slices.lengths[:, None]
     now = slices.starts[:, None] + steps
     before = now + 1 - season

@@ -8,9 +8,8 @@ from typing import Any
 
 from rnnspec.data.lines import Position, check_file
 from rnnspec.data.processors import processors
-from rnnspec.data.rows import BadRows, Chunk
+from rnnspec.data.rows import BadRows, Chunk, no_column
 from rnnspec.errors import DataError
-from rnnspec.source.problems import did_you_mean
 
 CHUNK_ROWS = 4096
 CHUNK_BYTES = 1 << 20
@@ -54,13 +53,7 @@ def read_parquet(
 def _check_columns(file: Path, columns: list[str], names: list[str]) -> None:
     for column in columns:
         if column not in names:
-            listed = ", ".join(names[:20])
-            parts = (
-                f"there is no column {column!r}",
-                did_you_mean(column, names),
-                f"the columns are: {listed}",
-            )
-            raise DataError(f"{file}: " + "; ".join(part for part in parts if part))
+            raise DataError(f"{file}: {no_column(column, names)}")
         if names.count(column) > 1:
             raise DataError(f"{file}: two columns are called {column!r}; rename one")
 

@@ -27,11 +27,13 @@ def read_plain(
 ) -> Iterator[Chunk]:
     """Chunks of the column `text`.
 
-    `file`: one row with the text as it stands, byte order mark left off, in chunks of about a MiB
-    of which each goes on from the one before (`Chunk.continued`); with `end`, this share of it, at
-    its end, is a row of its own, held out. `paragraph`: lines joined by U+000A up to one of
-    nothing but white space; `line`: lines that are not blank. A line ends with U+000A, and a U+000D
-    before it is no part of it. Raises DataError for other columns, and as `blocks`.
+    - `file`: one row with the whole text, without a byte order mark, in chunks of about a MiB, each
+      of which continues the one before (`Chunk.continued`). With `end`, this share of the text at
+      its end is a row of its own, held out.
+    - `paragraph`: lines joined by U+000A, up to a blank one. `line`: lines that are not blank.
+
+    A line ends with U+000A; a U+000D before it is dropped. Raises DataError for other columns, and
+    as `blocks`.
     """
     other = next((column for column in columns if column != COLUMN), None)
     if other is not None:
@@ -82,10 +84,10 @@ def _chunk(first: int, rows: list[tuple[int, str]]) -> Chunk:
 
 
 def _whole(file: Path, position: Position, end: float) -> Iterator[Chunk]:
-    """Pieces of about BLOCK, cut before a U+0020, at which subwords begin too; one without any
-    grows to MAX_LINE before it is cut before other white space, and elsewhere where it has none.
+    """Pieces of about BLOCK that end before a U+0020, where subwords begin too. Text without any
+    grows to MAX_LINE, then it is cut before other white space, or anywhere if it has none.
 
-    With `end`, that share of the bytes, from the white space on that follows, is a second row.
+    With `end`, that share of the bytes, from the next white space on, is a second row.
     """
     check_file(file)
     decode = codecs.getincrementaldecoder("utf-8")()
@@ -117,7 +119,7 @@ def _whole(file: Path, position: Position, end: float) -> Iterator[Chunk]:
 
 
 def _start_of(file: Path, end: float) -> int | None:
-    """The byte at which the end of a text begins that is this share of it; None without one."""
+    """The byte where the last share `end` of a text begins; None without one."""
     if not end:
         return None
     size = sum(map(len, raw_blocks(file))) if file.suffix.lower() == ".gz" else file.stat().st_size
@@ -125,8 +127,8 @@ def _start_of(file: Path, end: float) -> int | None:
 
 
 def _cut_at(blocks: Iterator[bytes], start: int | None) -> Iterator[bytes | None]:
-    """The blocks, with None behind the first white space from byte `start` on, which is ASCII and
-    so stands between characters."""
+    """The blocks, with None after the first white space from byte `start` on; it is ASCII, and so
+    between characters."""
     seen = 0
     for block in blocks:
         gap = _GAP.search(block, max(0, start - seen)) if start is not None else None

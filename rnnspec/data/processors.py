@@ -8,15 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 LIMITS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT")
-"""What an environment says it with; of OMP_NUM_THREADS, which may be a list, the first holds."""
+"""Limits in the environment; of OMP_NUM_THREADS, which may be a list, the first counts."""
 
 
 def processors(root: Path = Path("/")) -> int:
-    """The least of the cores that the process may run on, what the environment allows (LIMITS) and
-    the quota of its container, but at least 1.
-
-    `root` is where `proc` and `sys` are.
-    """
+    """The minimum of the cores that the process may run on, the LIMITS of the environment and the
+    quota of its container, at least 1. `root` holds `proc` and `sys`."""
     found = [_cores(), *_environment(), *_quotas(root)]
     return max(1, int(min(found)))
 
@@ -34,7 +31,7 @@ def _environment() -> Iterator[int]:
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """Processors that each control group above this process allows, of versions 1 and 2 (Linux,
+    """Processors that each control group of this process allows, in versions 1 and 2 (Linux,
     admin-guide/cgroup-v2 `cpu.max`; scheduler/sched-bwc `cpu.cfs_quota_us`)."""
     for line in _read(root / "proc/self/cgroup").splitlines():
         number, _, rest = line.partition(":")
@@ -50,7 +47,7 @@ def _quotas(root: Path) -> Iterator[float]:
 
 
 def _folders(root: Path, mounts: tuple[str, ...], group: str) -> Iterator[Path]:
-    """Those of a group and of all above it, up to where the container's own view begins."""
+    """The folders of a group and of all groups above it that the container sees."""
     inside = PurePosixPath(group.lstrip("/"))
     for mount in mounts:
         for each in (inside, *inside.parents):
@@ -58,7 +55,7 @@ def _folders(root: Path, mounts: tuple[str, ...], group: str) -> Iterator[Path]:
 
 
 def _share(quota: str, period: str) -> Iterator[float]:
-    """Microseconds of processors in each period; -1 or `max` is no limit."""
+    """The processors of a quota of microseconds in each period; -1 or `max` is no limit."""
     if quota.strip().isdigit() and period.strip().isdigit() and int(period):
         yield int(quota) / int(period)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import NoReturn, TypeVar
 
 from rnnspec.data.shards import FILE, Shards
 from rnnspec.errors import DataError, MissingCell
+from rnnspec.source.problems import did_you_mean
 
 SHOWN = 10
 """Most bad rows listed in one error; reading stops at this many."""
@@ -17,6 +18,17 @@ LOOK_ON = 100_000
 """Rows read after the first bad one, to list more bad rows in the same error."""
 
 Value = TypeVar("Value")
+
+
+def no_column(column: str, names: Iterable[str], what: str = "column") -> str:
+    """The message for a column that a file with these `names` lacks."""
+    listed = ", ".join(list(names)[:20]) or "none"
+    parts = (
+        f"there is no {what} {column!r}",
+        did_you_mean(column, names),
+        f"the {what}s are: {listed}",
+    )
+    return "; ".join(filter(None, parts))
 
 
 @dataclass(frozen=True, slots=True)

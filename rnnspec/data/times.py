@@ -1,4 +1,10 @@
-"""Times in the form in which a file has its own."""
+"""The column that orders the steps of series: numbers or ISO 8601 dates, rising by equal steps.
+
+What reads as a number is one: `1700000000000` are milliseconds, `2024` is a year, and `20240131` is
+the number 20,240,131. Where a spec states a step in units of time, numbers of 4, 6 and 8 digits are
+years, months and days, and others are refused. Where it states none, a column of nothing but such
+months or days is refused, since it might hold either.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +35,7 @@ from rnnspec.errors import DataError
 from rnnspec.spec.every import Every
 
 DIGITS = {4: "%Y", 6: "%Y%m", 8: "%Y%m%d"}
-"""Dates of nothing but digits, by how many there are."""
+"""Dates of digits alone, by their number."""
 _DATE = re.compile(r"\d{4}-\d{2}(-\d{2})?")
 _TIME = re.compile(
     r"\d{4}-\d{2}-\d{2}(?P<gap>.)\d{2}:\d{2}(?P<seconds>:\d{2}([.,](?P<part>\d+))?)?"
@@ -38,9 +44,9 @@ _TIME = re.compile(
 Spec = Literal["auto", "minutes", "seconds", "milliseconds", "microseconds"]
 
 
-def like(example: object, times: Stamps) -> list[object]:
-    """Each of `times` as `example`, the cell of another row, is written: numbers as numbers, dates
-    as text. What its form cannot say, such as the seconds of a time of minutes, is added to it."""
+def in_format_of(example: object, times: Stamps) -> list[object]:
+    """Each of `times` in the format of `example`, the cell of another row: numbers as numbers,
+    dates as text. A format that is too coarse, such as minutes for seconds, is extended."""
     if times.shown.dtype.kind != "M":
         return list(times.shown.tolist())
     shown: list[datetime] = times.shown.astype("datetime64[us]").tolist()
@@ -86,7 +92,7 @@ def _clocked(form: re.Match[str], time: datetime, zoned: datetime) -> str:
 
 
 def _at_least(time: datetime, gap: str, spec: Spec) -> str:
-    """The time to `spec`, and further where it would not be whole."""
+    """The time to the precision `spec`, or a finer one if that would not be exact."""
     text = time.isoformat(gap, spec)
     return text if datetime.fromisoformat(text) == time else time.isoformat(gap)
 
@@ -94,14 +100,14 @@ def _at_least(time: datetime, gap: str, spec: Spec) -> str:
 _MONTH = re.compile(r"\d{4}-\d{2}")
 _WHOLE = re.compile(r"\s*[-+]?\d{1,18}\s*")
 _YEARS = range(1900, 2100)
-"""Those of numbers that may be dates."""
+"""The years of numbers that may be dates."""
 _BUSINESS = "set data.series.every to 'business day' if Saturdays and Sundays are no steps"
 Time = int | float | datetime
 
 
 @dataclass(slots=True)
 class Times:
-    """Gathers the times of all rows, in the order of the file."""
+    """Collects the times of all rows, in the order of the file."""
 
     column: str
     every: Every | None = None
@@ -109,7 +115,7 @@ class Times:
     dates: bool | None = None
     """Whether they are dates; None before the first."""
     zoned: bool = False
-    """Whether they say how far from UTC they are."""
+    """Whether they have an offset from UTC."""
     shown: list[NDArray[Any]] = field(default_factory=list)
     passed: list[NDArray[Any]] = field(default_factory=list)
 
@@ -149,8 +155,7 @@ class Times:
         return time
 
     def check_numbers(self, bad: BadRows) -> None:
-        """Raises DataError where all are numbers that read as dates, and nothing says what they
-        are."""
+        """Raises DataError if all are numbers that might be dates, and the spec does not say."""
         if self.dates or self.every is not None:
             return
         numbers = np.concatenate(self.shown)
@@ -169,11 +174,11 @@ class Times:
         bad: BadRows,
         gaps: bool = False,
     ) -> list[Numbers]:
-        """The number of each row among the steps of its series, from 0, series by series.
+        """The step number of each row in its series, from 0, series by series.
 
         Rows `order[offsets[s]:offsets[s + 1]]` are series s. Raises DataError, at the first such
-        row of the file, where a time does not follow the one before it by a step, or with `gaps` by
-        several.
+        row of the file, for a time that is not one step after the time before it, or with `gaps`
+        one or more.
         """
         found: list[Numbers] = []
         wrong: list[tuple[int, str]] = []
@@ -203,18 +208,18 @@ class Times:
         return _Counted.of(stamps, steps, exists)
 
     def of_row(self, row: int, cell: object) -> object:
-        """The time of a row, as its file writes it."""
+        """The time of a row, in the format of its file."""
         if self.dates and isinstance(cell, str):
             return cell.strip()
-        return like(cell, self._stamps(np.array([row])))[0]
+        return in_format_of(cell, self._stamps(np.array([row])))[0]
 
     def after(self, rows: Numbers, counts: Numbers, cell: object) -> list[object] | None:
-        """The times so many steps after the last of the rows of a series, as its `cell` is written;
-        None where it has one row, and the spec does not say what a step is."""
+        """The times `counts` steps after the last of the rows of a series, in the format of its
+        `cell`; None for a single row if the spec does not say what a step is."""
         counted = self._counted(rows)
         if counted.steps is None:
             return None
-        return like(cell, counted.steps.after(counted.stamps, counts))
+        return in_format_of(cell, counted.steps.after(counted.stamps, counts))
 
     def _explained(self, counted: _Counted, at: int, before: str) -> str:
         stamps, steps = counted.stamps, counted.steps
@@ -256,7 +261,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """The times of a series as steps of one kind; `exists`: whether a clock shows them."""
+    """The times of a series in steps; `exists`: whether the clock of its zone shows them."""
 
     stamps: Stamps
     steps: Steps | None
@@ -271,7 +276,7 @@ class _Counted:
         return _Counted(stamps, steps, *steps.count(stamps), exists)
 
     def first_wrong(self, gaps: bool) -> int | None:
-        """The first place whose time is none, or does not follow; None if all do."""
+        """The first place whose time does not exist or does not follow; None if all do."""
         wrong = ~(self.whole & self.exists)
         risen = self.stamps.passed[1:] > self.stamps.passed[:-1]
         counts = np.diff(self.numbers)
@@ -280,7 +285,7 @@ class _Counted:
 
 
 def _cure(stamps: Stamps, at: int) -> str:
-    """What to do about a series whose first step does not lead to the row `at`."""
+    """The cure for a series whose first step does not lead to the row `at`."""
     if _over_weekends(stamps, at):
         return _BUSINESS
     return (
@@ -290,8 +295,8 @@ def _cure(stamps: Stamps, at: int) -> str:
 
 
 def _changed_clock(stamps: Stamps, at: int) -> str:
-    """The way out where the row `at` of a clock without a zone follows by an hour too much, or by
-    one too little, as where summer time begins and ends."""
+    """The cure where the row `at` of times without a zone comes an hour too late or too early, as
+    where daylight saving time begins and ends."""
     if stamps.shown.dtype.kind != "M" or stamps.zoned or stamps.zone is not None or at < 2:
         return ""
     usual, found = (stamps.passed[to] - stamps.passed[to - 1] for to in (at - 1, at))
@@ -302,7 +307,7 @@ def _changed_clock(stamps: Stamps, at: int) -> str:
 
 
 def _over_weekends(stamps: Stamps, at: int) -> bool:
-    """Whether all are business days, and the row `at` is one such day after the row before."""
+    """Whether all are business days, and the row `at` is the next one after the row before."""
     if stamps.shown.dtype.kind != "M":
         return False
     numbers, whole = BusinessDaySteps(1).count(stamps)
@@ -316,8 +321,8 @@ def _other_clock(steps: Steps | None) -> str:
 
 
 def _in_its_zone(stamps: Stamps, zone: ZoneInfo) -> tuple[Stamps, Flags]:
-    """Times that a clock shows, as they pass, and whether it shows them at all: of an hour that it
-    shows twice, the first until a time does not come after the one before it."""
+    """The UTC of times that a clock shows, and whether it shows them at all. Of an hour shown twice
+    it is the first one, until a time does not come after the one before it."""
     passed, second = (passed_at(stamps.shown, zone, fold) for fold in (0, 1))
     for place in np.flatnonzero(second > passed).tolist():
         if place and passed[place] <= passed[place - 1]:
@@ -379,7 +384,7 @@ def _no_time(cell: object) -> DataError:
 
 
 def _numbers(times: list[int | float]) -> NDArray[Any]:
-    """As int64 where all are whole, which keeps nanoseconds exact, else float64."""
+    """As int64 if all are whole, which keeps nanoseconds exact; otherwise float64."""
     exact = all(type(time) is int for time in times)
     return np.array(times, np.int64 if exact else np.float64)
 
@@ -389,7 +394,7 @@ def _clocks(times: list[datetime]) -> NDArray[Any]:
 
 
 def _may_be_dates(numbers: NDArray[np.int64]) -> bool:
-    """Whether all are months or days of these years, written without anything between."""
+    """Whether all may be months or days of these years, written as digits alone."""
     for digits, size in ((8, 10_000), (6, 100)):
         low, high = _YEARS[0] * size, (_YEARS[-1] + 1) * size
         if ((numbers >= low) & (numbers < high)).all():

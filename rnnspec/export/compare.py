@@ -102,25 +102,11 @@ def compare(
     return Seen(float(differences.max(initial=0.0)), float(rounding.max(initial=0.0)), ties)
 
 
-def _first(node: NumericOutput, got: Got) -> Array:
-    return np.asarray(got[0], np.float64)
-
-
-def _second(node: ClassOutput | LabelsOutput, got: Got) -> Array:
-    return np.asarray(got[1], np.float64)
-
-
 def _parameters(node: ForecastOutput, got: Got) -> Array:
     """The parameters of the distribution `[B, horizon, P]`, or the quantiles."""
     if node.quantiles:
         return np.asarray(got[1], np.float64)
     return np.stack([np.asarray(each, np.float64) for each in got], axis=-1)
-
-
-def _probability(
-    node: ClassOutput | LabelsOutput, facts: Facts, expected: Array, moments: Array | None
-) -> Array:
-    return np.ones(())
 
 
 def _numeric_units(
@@ -229,10 +215,6 @@ def _allowed(rounding: Array) -> Array:
     return ALLOWED + ROUNDING_FACTOR * rounding
 
 
-def _no_ties(node: Output, facts: Facts, *_: NDArray[Any]) -> int:
-    return 0
-
-
 @dataclass(frozen=True, slots=True)
 class Compared:
     """How answers of one type of output node are compared.
@@ -243,13 +225,21 @@ class Compared:
 
     numbers: Callable[[Any, Got], Array]
     units: Callable[[Any, Facts, Array, Array | None], Array]
-    ties: Callable[..., int] = _no_ties
+    ties: Callable[..., int] = lambda *_: 0
+
+
+def _probabilities(node: Output, got: Got) -> Array:
+    return np.asarray(got[1], np.float64)
+
+
+def _one(node: Output, facts: Facts, expected: Array, moments: Array | None) -> Array:
+    return np.ones(())
 
 
 COMPARED: Mapping[type[Output], Compared] = {
-    ClassOutput: Compared(_second, _probability, _check_labels),
-    LabelsOutput: Compared(_second, _probability, _check_on),
-    NumericOutput: Compared(_first, _numeric_units),
+    ClassOutput: Compared(_probabilities, _one, _check_labels),
+    LabelsOutput: Compared(_probabilities, _one, _check_on),
+    NumericOutput: Compared(lambda node, got: got[0].astype(np.float64), _numeric_units),
     ForecastOutput: Compared(_parameters, _forecast_units),
 }
 """Of texts see `rnnspec.export.texts`."""

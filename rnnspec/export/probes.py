@@ -142,57 +142,30 @@ def _draw_keys(node: KeysInput, draw: Draw) -> Drawn:
     return Drawn(texts, numbers)
 
 
-def _draw_frames(node: FramesInput, draw: Draw) -> Drawn:
-    known, found = _numeric(node, draw), []
-    for length in draw.lengths:
-        values = draw.generator.normal(known.mean, known.deviation, (length, node.width))
-        if node.elapsed is not None:  # time does not run backwards
-            values[..., node.elapsed] = np.abs(values[..., node.elapsed])
-        found.append(_with_gaps(node, values, draw, node.elapsed))
-    return Drawn(found, found)
-
-
-def _draw_vectors(node: VectorInput, draw: Draw) -> Drawn:
-    known, found = _numeric(node, draw), []
-    for _ in draw.lengths:
-        values = draw.generator.normal(known.mean, known.deviation, node.width)
-        found.append(_with_gaps(node, values, draw))
-    return Drawn(found, found)
-
-
-def _draw_series(node: SeriesInput, draw: Draw) -> Drawn:
-    return _draw_of_series(node, draw.lengths, draw)
-
-
-def _draw_future(node: FutureInput, draw: Draw) -> Drawn:
-    return _draw_of_series(node, [node.horizon] * len(draw.lengths), draw)
-
-
-def _draw_of_series(node: SeriesInput | FutureInput, lengths: Sequence[int], draw: Draw) -> Drawn:
-    known, found = _numeric(node, draw), []
-    for length in lengths:
-        values = draw.generator.normal(known.mean[0], known.deviation[0], length)
-        found.append(_with_gaps(node, values, draw))
-    return Drawn(found, found)
-
-
-def _numeric(node: NumericInput, draw: Draw) -> NumericFacts:
-    known = draw.facts.inputs[node.column]
+def _draw_numbers(
+    node: NumericInput, draw: Draw, sizes: Sequence[Any], elapsed: int | None = None
+) -> Drawn:
+    """Normal numbers of these sizes, as precise as a batch has them; some are missing, if any may
+    be. Number `elapsed` of a step is a time, which does not run backwards."""
+    known, found = draw.facts.inputs[node.column], []
     assert isinstance(known, NumericFacts)
-    return known
-
-
-def _with_gaps(
-    node: NumericInput, values: NDArray[np.floating], draw: Draw, elapsed: int | None = None
-) -> NDArray[np.floating]:
-    """The numbers as precise as a batch has them, some of them missing, where they may be."""
-    found: NDArray[np.floating] = values.astype(np.float64 if node.double else np.float32)
-    if node.missing != "error":
-        gone = draw.generator.random(found.shape) < MISSING_SHARE
+    for size in sizes:
+        values = draw.generator.normal(known.mean, known.deviation, size)
         if elapsed is not None:
-            gone[..., elapsed] = False
-        found[gone] = np.nan
-    return found
+            values[..., elapsed] = np.abs(values[..., elapsed])
+        values = values.astype(np.float64 if node.double else np.float32)
+        if node.missing != "error":
+            gone = draw.generator.random(values.shape) < MISSING_SHARE
+            if elapsed is not None:
+                gone[..., elapsed] = False
+            values[gone] = np.nan
+        found.append(values)
+    return Drawn(found, found)
+
+
+def _draw_frames(node: FramesInput, draw: Draw) -> Drawn:
+    sizes = [(length, node.width) for length in draw.lengths]
+    return _draw_numbers(node, draw, sizes, node.elapsed)
 
 
 def unknown(entries: Sequence[str]) -> str:
@@ -322,20 +295,6 @@ Arrays = Sequence[NDArray[Any]]
 """What a file with `ids` takes for a node, by its names."""
 
 
-def _row_values(
-    node: CategoryInput, found: Arrays, lengths: Lengths, draw: Generator
-) -> ModuleInput:
-    return found[0], np.ones_like(lengths)
-
-
-def _vectors(node: VectorInput, found: Arrays, lengths: Lengths, draw: Generator) -> ModuleInput:
-    return found[0].reshape(len(lengths), -1), np.ones_like(lengths)
-
-
-def _future(node: FutureInput, found: Arrays, lengths: Lengths, draw: Generator) -> ModuleInput:
-    return found[0][..., np.newaxis], np.full_like(lengths, node.horizon)
-
-
 def _characters(
     node: CharactersInput, found: Arrays, lengths: Lengths, draw: Generator
 ) -> ModuleInput:
@@ -344,10 +303,6 @@ def _characters(
     values = _one_more(values, empty)
     widths = ((0, 0), (0, 0), (0, int(values.shape[2] == 0)))
     return np.pad(values, widths), _one_more(counts, empty)
-
-
-def _series(node: SeriesInput, found: Arrays, lengths: Lengths, draw: Generator) -> ModuleInput:
-    return _steps(node, [found[0][..., np.newaxis]], lengths, draw)
 
 
 def _steps(node: Input, found: Arrays, lengths: Lengths, draw: Generator) -> ModuleInput:
@@ -402,10 +357,27 @@ PROBES: Mapping[type[Input], ProbeFunctions] = {
     TokensInput: ProbeFunctions(_draw_texts, _steps),
     CharactersInput: ProbeFunctions(_draw_characters, _characters),
     CopiesInput: ProbeFunctions(_draw_copies, _steps),
-    CategoryInput: ProbeFunctions(_draw_categories, _row_values),
+    CategoryInput: ProbeFunctions(
+        _draw_categories, lambda node, found, lengths, draw: (found[0], np.ones_like(lengths))
+    ),
     FramesInput: ProbeFunctions(_draw_frames, _steps),
     KeysInput: ProbeFunctions(_draw_keys, _steps),
-    VectorInput: ProbeFunctions(_draw_vectors, _vectors),
-    SeriesInput: ProbeFunctions(_draw_series, _series),
-    FutureInput: ProbeFunctions(_draw_future, _future),
+    VectorInput: ProbeFunctions(
+        lambda node, draw: _draw_numbers(node, draw, [node.width] * len(draw.lengths)),
+        lambda node, found, lengths, draw: (
+            found[0].reshape(len(lengths), -1),
+            np.ones_like(lengths),
+        ),
+    ),
+    SeriesInput: ProbeFunctions(
+        lambda node, draw: _draw_numbers(node, draw, draw.lengths),
+        lambda node, found, lengths, draw: _steps(node, [found[0][..., np.newaxis]], lengths, draw),
+    ),
+    FutureInput: ProbeFunctions(
+        lambda node, draw: _draw_numbers(node, draw, [node.horizon] * len(draw.lengths)),
+        lambda node, found, lengths, draw: (
+            found[0][..., np.newaxis],
+            np.full_like(lengths, node.horizon),
+        ),
+    ),
 }

@@ -1,4 +1,4 @@
-"""What a model file says of its inputs and outputs, as JSON in its metadata.
+"""The inputs and outputs of a model file, as JSON in its metadata.
 
 Keys of the metadata of a model file:
 
@@ -59,26 +59,30 @@ OutputKind = Literal[
     "forecast",
 ]  # fmt: skip
 LABELLED = ("class", "tags", "labels", "keys")
-"""Kinds that answer labels."""
+"""Kinds whose answers are labels."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputColumn:
-    """A column that a row must have.
+    """A column that a row must have. By its kind it holds:
 
-    A text (`words`, `chars`, `bytes`), a text that the tokenizer beside the model makes numbers
-    of, or these themselves (`subwords`), a list of texts (`tokens`), a list of token numbers below
-    `width` (`ids`), for each token its number where it may be copied (`copies`: below `width` that
-    of the answer's vocabulary, else `width` + the first step, from 0, that holds the same token;
-    ~number where it may not be answered, 0 for nothing to copy), for each token a list of numbers
-    of its characters (`characters`), a label
-    (`category`) or its number below `width` (`category_id`), for each step a list of the labels
-    that are on (`keys`) or of their numbers below `width` (`key_ids`), a list of steps of `width`
-    numbers each (`frames`), the past of a series, a list of numbers (`series`), its `width` values
-    ahead (`future`), a number or a list of `width` numbers (`vector`). With `missing`, numbers may
-    be null, but for number `elapsed` of each step, the time since the step before, which is not
-    below 0 either. With `double`, the input of the graph is float64, since float32 would lose too
-    much of its numbers. `name` is the input of the graph, where it is not called as the column.
+    - `words`, `chars`, `bytes`: a text. `tokens`: a list of texts.
+    - `ids`: a list of token numbers below `width`.
+    - `subwords`: such a list, or a text that the tokenizer beside the model turns into one.
+    - `copies`: for each token its number where it is copied: below `width` a number of the answer's
+      vocabulary, else `width` + the first step, from 0, that holds the same token; ~number where it
+      may not be answered; 0 for nothing to copy.
+    - `characters`: for each token a list of the numbers of its characters.
+    - `category`, `category_id`: a label, or its number below `width`.
+    - `keys`, `key_ids`: for each step a list of the labels that are on, or of their numbers below
+      `width`.
+    - `frames`: a list of steps of `width` numbers each.
+    - `series`: the past of a series, a list of numbers. `future`: its `width` values ahead.
+    - `number`, `vector`: a number, a list of `width` numbers.
+
+    With `missing`, numbers may be null, except number `elapsed` of each step, the time since the
+    step before, which is at least 0. With `double` the graph input is float64, since float32 would
+    lose too much of its numbers. `name` is the graph input, if it differs from the column.
     """
 
     column: str
@@ -91,21 +95,23 @@ class InputColumn:
 
     @property
     def feed(self) -> str:
-        """The input of the graph that its values go into."""
+        """The graph input of its values."""
         return self.name or self.column
 
 
 @dataclass(frozen=True, slots=True)
 class OutputColumn:
-    """A column of the answer.
+    """A column of the answer. By its kind it holds:
 
-    One of `labels` (`class`), or one a step (`tags`); those of `labels` that are on, of a row or of
-    each step (`labels`, `keys`); a number, `width` numbers (`vector`), or such a list a step
-    (`frames`); a text, a list of texts (`tokens`) or of numbers (`ids`), the `n_best` of them;
-    `width` values ahead (`forecast`), with `quantiles` or other `parts` of a distribution. `drawn`
-    answers want a seed; `double` ones are float64; `name` is the output of the graph, where it is
-    not called as the column. With `copies`, number `width` + j of `ids` is the token at step j,
-    from 0, of that input column.
+    - `class`, `tags`: one of `labels`, or one a step.
+    - `labels`, `keys`: the `labels` that are on, of a row or of each step.
+    - `number`, `vector`, `frames`: a number, `width` numbers, or `width` numbers a step.
+    - `text`, `tokens`, `ids`: a text, a list of texts or of numbers, the `n_best` of them. With
+      `copies`, number `width` + j of `ids` is the token at step j, from 0, of that input column.
+    - `forecast`: `width` values ahead, with `quantiles` or other `parts` of a distribution.
+
+    `drawn` answers need a seed; `double` ones are float64; `name` is the graph output, if it
+    differs from the column.
     """
 
     column: str
@@ -122,7 +128,7 @@ class OutputColumn:
 
     @property
     def answer(self) -> str:
-        """The output of the graph that has the answer itself."""
+        """The graph output of the answer itself."""
         return self.name or self.column
 
 
@@ -151,12 +157,12 @@ def interface(plan: Plan, facts: Facts, ids: bool = False) -> Interface:
 
 
 def read_interface(metadata: Mapping[str, str]) -> Interface:
-    """The interface in a file's metadata; KeyError or ValueError if there is none that can be."""
+    """The interface in a file's metadata. Raises KeyError or ValueError without a valid one."""
     inputs = TypeAdapter(tuple[InputColumn, ...]).validate_json(metadata[INPUTS], strict=True)
     outputs = TypeAdapter(tuple[OutputColumn, ...]).validate_json(metadata[OUTPUTS], strict=True)
     for output in outputs:
         if output.kind in LABELLED and len(output.labels) != output.width:
-            raise ValueError(f"{output.column!r} has not as many labels as it is wide")
+            raise ValueError(f"{output.column!r} has other labels than its width")
     return Interface(inputs, outputs)
 
 

@@ -32,7 +32,7 @@ from rnnspec.spec.files import Quoting
 Row = Mapping[str, object]
 
 _WINDOW = 16
-"""Batches of rows that are looked at together, so that rows of like length share a batch."""
+"""Batches of rows that are sorted together, so that rows of similar length share a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Model:
     metadata: Mapping[str, str]
     session: Session
     tokenizer: str = ""
-    """Of subwords: what makes numbers of texts, as JSON; empty where it is not beside the file."""
+    """The tokenizer of subwords, as JSON; empty if it is not beside the file."""
 
     @classmethod
     def load(cls, path: Path, threads: int | None = None) -> Model:
@@ -81,13 +81,13 @@ class Model:
     ) -> Iterator[Answer]:
         """The answer to each row, in the order of the rows, which are read a window at a time.
 
-        A row maps each input column to what `InputColumn` says of its kind; other columns are not
-        looked at. `textual` rows hold lists as JSON text, as CSV does. An answer maps each output
-        column to its answer, and has more beside it: `rnnspec.run.results`. Where answers are
-        drawn, row i, from 0, is drawn with `seed` + i.
+        A row maps each input column to a value of its kind (`InputColumn`); other columns are
+        ignored. `textual` rows hold lists as JSON text, as CSV does. An answer maps each output
+        column to its answer, and has more beside it: see `rnnspec.run.results`. Drawn answers to
+        row i, from 0, have the seed `seed` + i.
 
         Raises DataError, with the number of the row from 1, for a row that lacks a column or holds
-        something else in it, or whose sequences are not equally long, after the answers to the rows
+        something else in it, or whose sequences differ in length, after the answers to the rows
         before it.
         """
         for number, found in enumerate(self.tried(rows, batch, textual, seed), start=1):
@@ -102,8 +102,8 @@ class Model:
         textual: bool = False,
         seed: int = 0,
     ) -> Iterator[Answer | DataError]:
-        """As `answer`, with the error of a row that cannot be answered in the place of its answer;
-        one that stands for a row comes back as it is."""
+        """As `answer`, with a row's error in place of its answer. An error given in place of a row
+        is returned unchanged."""
         if batch < 1:
             raise ModelFileError(f"a batch of {batch} rows cannot be answered; use 1 or more")
         waiting = iter(rows)
@@ -147,7 +147,7 @@ class Model:
         return _Values(found, steps)
 
     def _numbers(self, cell: object, textual: bool) -> object:
-        """The numbers of a text's subwords; of a list of numbers these."""
+        """The numbers of a text's subwords; a list of numbers is returned unchanged."""
         if not isinstance(cell, str) or (textual and cell.lstrip().startswith("[")):
             return cell
         if not self.tokenizer:
@@ -161,7 +161,7 @@ class Model:
         return subword_numbers(self.tokenizer, [text(cell)])[0]
 
     def _answers(self, rows: list[_Values], seeds: list[int], batch: int) -> list[Answer]:
-        """Answers to rows, in batches of like length, in the order of the rows."""
+        """Answers to rows, in batches of similar length, in the order of the rows."""
         order = sorted(range(len(rows)), key=lambda row: rows[row].steps)
         found: list[Answer] = [{} for _ in rows]
         for start in range(0, len(rows), batch):
@@ -182,21 +182,21 @@ class Model:
 
     @property
     def _lengths(self) -> str:
-        """The input with the lengths of the time axis, or none."""
+        """The graph input with the lengths of the time axis, or ""."""
         names = (f"{each.column}.lengths" for each in self.inputs if INPUT_KINDS[each.kind].steps)
         return next((name for name in names if name in self.session.inputs), "")
 
 
 @dataclass(frozen=True, slots=True)
 class _Values:
-    """The values of a row, in the order of the columns, and how many steps it has."""
+    """The values of a row, in the order of the columns, and its number of steps."""
 
     cells: list[Any]
     steps: int
 
 
 def _tokenizer_beside(path: Path, written: str) -> str:
-    """The tokenizer beside a model, empty if there is none; `written` is its digest."""
+    """The tokenizer beside a model, "" if there is none; `written` is its digest."""
     file = path.parent / TOKENIZER_FILE
     try:
         content = file.read_bytes() if file.exists() else b""
@@ -211,7 +211,7 @@ def _tokenizer_beside(path: Path, written: str) -> str:
 
 
 def _check_names(path: Path, found: Interface, session: Session) -> None:
-    """Raises ModelFileError where the graph lacks an input or output that the metadata names."""
+    """Raises ModelFileError if the graph lacks an input or output that the metadata names."""
     read = [column.feed for column in found.inputs]
     answered = [column.answer for column in found.outputs if column.kind != "ids"]
     lacking = [name for name in read if name not in session.inputs]

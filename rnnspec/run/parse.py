@@ -1,4 +1,4 @@
-"""What a row may hold in each kind of input column: cells to values, and values to graph inputs.
+"""Each kind of input column: cells to values, and values to graph inputs.
 
 Raises DataError without a place.
 """
@@ -36,7 +36,11 @@ def steps_of(column: InputColumn, value: Any) -> int | None:
 
 def feeds_of(column: InputColumn, values: Sequence[Any]) -> Feeds:
     """The graph inputs for one column of a batch, padded; without the lengths of the time axis."""
-    return INPUT_KINDS[column.kind].feed(column, values)
+    kind = INPUT_KINDS[column.kind]
+    found = {column.feed: kind.feed(column, values)}
+    if kind.lengths is not None:
+        found[f"{column.feed}.lengths"] = kind.lengths(values)
+    return found
 
 
 def _text(column: InputColumn, cell: object, textual: bool) -> str:
@@ -95,7 +99,7 @@ def _ids(column: InputColumn, cell: object, textual: bool) -> Integers:
 
 
 def _copies(column: InputColumn, cell: object, textual: bool) -> Integers:
-    """Numbers of a `CopiesInput` (`rnnspec.plan.nodes`), as `InputColumn` says."""
+    """Numbers of a `CopiesInput` (`rnnspec.plan.nodes`)."""
     values = np.asarray([] if _is_empty(cell, textual) else decode.vector(cell, textual))
     assert column.width is not None
     most = column.width + len(values) - 1
@@ -135,32 +139,62 @@ def _checked(column: InputColumn, values: Any) -> Integers:
     return found.astype(np.int64)
 
 
+def _objects(column: InputColumn, values: Sequence[Any]) -> NDArray[Any]:
+    return np.array(values, object)
+
+
+def _numbers(column: InputColumn, values: Sequence[Any]) -> NDArray[Any]:
+    return feeds.padded(values)
+
+
+def _floats(column: InputColumn, values: NDArray[Any]) -> NDArray[Any]:
+    """Numbers as precise as the graph takes them."""
+    return values.astype(np.float64 if column.double else np.float32, copy=False)
+
+
+def _vectors(column: InputColumn, values: Sequence[Any]) -> NDArray[Any]:
+    return _floats(column, np.stack(values))
+
+
+def _steps(column: InputColumn, values: Sequence[Any]) -> NDArray[Any]:
+    return _floats(column, feeds.padded(values))
+
+
 @dataclass(frozen=True, slots=True)
 class InputFunctions:
-    """What is done with a kind of input column. `steps` counts the steps of a value that is on the
-    time axis; None for a value of a whole row."""
+    """How a kind of input column is parsed and fed. `steps` counts the steps of a value on the time
+    axis; None for a value of a whole row. `lengths` of a second axis, if there is one."""
 
     parse: Callable[[InputColumn, object, bool], Any]
-    feed: Callable[[InputColumn, Sequence[Any]], Feeds]
+    feed: Callable[[InputColumn, Sequence[Any]], NDArray[Any]]
     steps: Callable[[Any], int] | None = None
+    lengths: Callable[[Sequence[Any]], NDArray[np.int64]] | None = None
 
 
 INPUT_KINDS: Mapping[InputKind, InputFunctions] = {
-    "words": InputFunctions(_text, feeds.feed_texts, lambda value: len(decode.words(value))),
-    "chars": InputFunctions(_text, feeds.feed_texts, len),
-    "bytes": InputFunctions(_text, feeds.feed_texts, lambda value: len(value.encode())),
-    "tokens": InputFunctions(_tokens, feeds.feed_tokens, len),
-    "ids": InputFunctions(_ids, feeds.feed_ids, len),
-    "copies": InputFunctions(_copies, feeds.feed_ids, len),
-    "subwords": InputFunctions(_ids, feeds.feed_ids, len),
-    "characters": InputFunctions(_id_lists, feeds.feed_characters),
-    "category": InputFunctions(_category, feeds.feed_texts),
-    "category_id": InputFunctions(_id, feeds.feed_category_ids),
-    "keys": InputFunctions(_keys, feeds.feed_keys, len),
-    "key_ids": InputFunctions(_id_lists, feeds.feed_key_ids, len),
-    "frames": InputFunctions(_frames, feeds.feed_steps, len),
-    "series": InputFunctions(_series, feeds.feed_steps, len),
-    "future": InputFunctions(_vector, feeds.feed_vectors),
-    "number": InputFunctions(_number, feeds.feed_number),
-    "vector": InputFunctions(_vector, feeds.feed_vectors),
+    "words": InputFunctions(_text, _objects, lambda value: len(decode.words(value))),
+    "chars": InputFunctions(_text, _objects, len),
+    "bytes": InputFunctions(_text, _objects, lambda value: len(value.encode())),
+    "tokens": InputFunctions(_tokens, lambda column, values: feeds.padded_texts(values), len),
+    "ids": InputFunctions(_ids, _numbers, len),
+    "copies": InputFunctions(_copies, _numbers, len),
+    "subwords": InputFunctions(_ids, _numbers, len),
+    "characters": InputFunctions(
+        _id_lists,
+        lambda column, values: feeds.padded_characters(values),
+        lengths=feeds.character_counts,
+    ),
+    "category": InputFunctions(_category, _objects),
+    "category_id": InputFunctions(_id, lambda column, values: np.array(values).reshape(-1)),
+    "keys": InputFunctions(_keys, lambda column, values: feeds.padded_keys(values), len),
+    "key_ids": InputFunctions(
+        _id_lists, lambda column, values: feeds.flags(values, column.width or 0), len
+    ),
+    "frames": InputFunctions(_frames, _steps, len),
+    "series": InputFunctions(_series, _steps, len),
+    "future": InputFunctions(_vector, _vectors),
+    "number": InputFunctions(
+        _number, lambda column, values: _floats(column, np.array(values)).reshape(-1)
+    ),
+    "vector": InputFunctions(_vector, _vectors),
 }

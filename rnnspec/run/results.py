@@ -1,15 +1,15 @@
-"""What a graph answers to a batch, as Python values row by row.
+"""The outputs of a graph for a batch as Python values, row by row.
 
 By the kind of an output `c`, the answer to a row has:
 
 - `class`: `c` the label, `c.probabilities` the probability of each label.
-- `labels`: `c` a list of the labels that are on, `c.probabilities` that of each label.
+- `labels`: `c` a list of the labels that are on, `c.probabilities` the probability of each label.
 - `tags`: `c` a label for each step, `c.probabilities` the probability of each of these.
-- `keys`: `c` a list of labels for each step, `c.probabilities` those of the labels that are on.
+- `keys`: `c` a list of labels for each step, `c.probabilities` the probabilities of these labels.
 - `number`, `vector`, `frames`: `c` a number, a list of them, a list of lists of them.
 - `text`, `tokens`, `ids`: `c` a text, a list of texts or of numbers, `c.score` its log-probability;
-  of several best answers `c.n_best`, a list of `{"answer": …, "score": …}`, the best first, which
-  is also `c`. `c.attention`, where the graph tells it: the weights of each step of the answer.
+  for several best answers `c.n_best`, a list of `{"answer": …, "score": …}`, the best first, which
+  is also `c`. `c.attention`, if the graph has it: the weights of each step of the answer.
 - `forecast`: `c` a list of values, and beside it, each a list as long, `c.quantiles`, by the
   probability, or `c.deviation`, or `c.scale` and `c.degrees`, or `c.dispersion`.
 """

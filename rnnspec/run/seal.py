@@ -1,9 +1,9 @@
-"""The seal of a model file: its last bytes, an entry of the metadata with the digest of all before.
+"""The seal of a model file: its last bytes, a metadata entry with the digest of all bytes before.
 
-An ONNX file is a message of protobuf, in which an entry of a repeated field may follow at the end.
-So the seal is set and checked without a parser, and every reader of ONNX takes it for an entry of
-`metadata_props`. A tool that writes the file anew, to quantize or convert it, leaves one of another
-length, or without a seal: nobody's damage, and read as it is.
+An ONNX file is a protobuf message, in which an entry of a repeated field may follow at the end. So
+the seal is set and checked without a parser, and every ONNX reader sees an entry of
+`metadata_props`. A tool that rewrites the file, to quantize or convert it, changes its length or
+drops the seal: such a file is not damaged and is read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""onnxruntime sessions: one way to open them, its errors in our words, nothing on stderr."""
+"""onnxruntime sessions: opened in one way, errors in our words, nothing on stderr."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from rnnspec.errors import ModelFileError
 from rnnspec.run.seal import is_damaged
 
 _FATAL = 4
-"""The severity from which onnxruntime writes to stderr; what fails is raised all the same."""
+"""The severity from which onnxruntime writes to stderr; failures are raised all the same."""
 
 _NO_MODEL = ("INVALID_PROTOBUF", "No graph was found")
-"""What onnxruntime says of bytes that are no model."""
+"""Signs in onnxruntime's messages of bytes that are no model."""
 
 _NEWER = re.compile(r"Unsupported model IR version.*|Current official support.*")
-"""How it begins to say that it is too old for a model."""
+"""onnxruntime's messages for a model that is too new for it."""
 
 Arrays = dict[str, NDArray[Any]]
 
