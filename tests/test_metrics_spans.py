@@ -17,7 +17,7 @@ from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import IOBES, Entities
 
 from rnnspec.data import Reading, encode, survey
-from rnnspec.data.schemes import MARKS, Marked, spans
+from rnnspec.data.schemes import MARKS, SchemeCheck, spans
 from rnnspec.errors import DataError
 from rnnspec.evaluate.metrics import Lanes, TagMetrics
 from rnnspec.evaluate.outputs.classes import spans_of
@@ -262,11 +262,11 @@ def tagging(scheme: Scheme) -> Any:
 
 @given(st.lists(st.sampled_from(labels_of("bioes", ("x",))), min_size=1))
 def test_every_label_of_a_scheme_passes(labels: list[str]) -> None:
-    Marked("bioes").check_steps(labels)
+    SchemeCheck("bioes").check_steps(labels)
     for scheme in SCHEMES:
         fits = all(label in labels_of(scheme, ("x",)) for label in labels)
         if fits:
-            Marked(scheme).check_steps(labels)
+            SchemeCheck(scheme).check_steps(labels)
         else:
             with pytest.raises(DataError, match="set scheme: "):
-                Marked(scheme).check_steps(labels)
+                SchemeCheck(scheme).check_steps(labels)

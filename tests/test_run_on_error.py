@@ -216,11 +216,11 @@ def test_a_row_of_a_table_that_cannot_be_read_is_the_end(tmp_path: Path) -> None
 
 
 def test_in_python(frames: Path) -> None:
-    """`tried` has the error in the place of the answer; `answer` raises it after those before."""
+    """`answers_or_errors` has the error in place of the answer; `answer` raises it there."""
     model = Model.load(frames, threads=1)
     good, bad = {"frames": json.loads(GOOD)}, {"frames": json.loads(BAD)}
     for batch in (1, 2, 64):
-        found = list(model.tried([good, bad, DataError("mine"), good], batch=batch))
+        found = list(model.answers_or_errors([good, bad, DataError("mine"), good], batch=batch))
         assert [str(each) for each in found[1:3]] == [WHY, "mine"]
         assert [isinstance(each, dict) for each in found] == [True, False, False, True]
         answers = model.answer([good, good, bad], batch=batch)

@@ -149,7 +149,7 @@ def test_windows_carry_states_and_a_file_answers(outputs: Any, tmp_path: Path) -
     assert reading is not None
     table = from_table(exported, Shards.of(file), reading, "auto")
     asked = [each.row for each in table.rows()]
-    for series, answer in zip(table.series, exported.tried(asked), strict=True):
+    for series, answer in zip(table.series, exported.answers_or_errors(asked), strict=True):
         assert isinstance(answer, dict)
         for output in spec.data.outputs:
             assert len(answer[output.column]) == LENGTHS[series.name]

@@ -62,7 +62,7 @@ def answered(
             failed.append(error)
 
     batch = 1 if at_once else BATCH
-    for found in model.tried(readable(), batch=batch, textual=textual, seed=seed):
+    for found in model.answers_or_errors(readable(), batch=batch, textual=textual, seed=seed):
         asked = waiting.popleft()
         if isinstance(found, DataError) and found is not asked.row:
             found = DataError(f"{asked.place}: {found}")

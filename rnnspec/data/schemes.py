@@ -24,7 +24,7 @@ Span = tuple[int, int, str]
 OUTSIDE = "O"
 MARKS: dict[Scheme, str] = {"io": "I", "bio": "BI", "bioes": "BIES"}
 """The marks of each scheme, beside `O`; schemes with fewer marks first."""
-WITHOUT: Scheme = "none"
+NO_SCHEME: Scheme = "none"
 """The scheme of labels without spans."""
 
 
@@ -62,7 +62,7 @@ def _whole(scheme: Scheme, first: str, last: str) -> bool:
 
 
 @dataclass(slots=True)
-class Marked:
+class SchemeCheck:
     """Checks that every label of a column is one of its scheme."""
 
     scheme: Scheme
@@ -71,7 +71,7 @@ class Marked:
 
     def check(self, label: str | None) -> None:
         """Raises DataError for a label with a mark that the scheme does not have."""
-        if label is None or label in self.seen or self.scheme == WITHOUT:
+        if label is None or label in self.seen or self.scheme == NO_SCHEME:
             return
         if not _fits(label, self.scheme):
             raise DataError(

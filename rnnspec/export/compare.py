@@ -36,7 +36,7 @@ DEFECT = "nothing was written. This is a defect of rnnspec: please report it wit
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Figures:
     """The figures of comparisons, as in `Parity`; several add up."""
 
     difference: float = 0.0
@@ -45,8 +45,8 @@ class Seen:
     tokens: int = 0
     score: float = 0.0
 
-    def __add__(self, other: Seen) -> Seen:
-        return Seen(
+    def __add__(self, other: Figures) -> Figures:
+        return Figures(
             max(self.difference, other.difference),
             max(self.rounding, other.rounding),
             self.ties + other.ties,
@@ -73,7 +73,7 @@ def compare(
     node: ClassOutput | LabelsOutput | NumericOutput | ForecastOutput,
     facts: Facts,
     answers: Answers,
-) -> Seen:
+) -> Figures:
     """One output on one batch. Raises ExportError where it differs, and where the module's answer
     is no finite number."""
     how = COMPARED[type(node)]
@@ -99,7 +99,7 @@ def compare(
     of_row = rounding.max(axis=axes, keepdims=True, initial=0.0)
     _check(node, differences, of_row)
     ties = how.ties(node, facts, got[name], expected, own, of_row)
-    return Seen(float(differences.max(initial=0.0)), float(rounding.max(initial=0.0)), ties)
+    return Figures(float(differences.max(initial=0.0)), float(rounding.max(initial=0.0)), ties)
 
 
 def _parameters(node: ForecastOutput, got: Got) -> Array:

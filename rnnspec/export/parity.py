@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from rnnspec.export.compare import ALLOWED, Answers, Seen, compare
+from rnnspec.export.compare import ALLOWED, Answers, Figures, compare
 from rnnspec.export.probes import Batch, Probe
 from rnnspec.export.texts import Question, compare_texts
 from rnnspec.plan import Facts
@@ -60,7 +60,7 @@ def prove(
 ) -> Parity:
     """Answer every probe in both. Raises ExportError at the first that differs."""
     exact = copy.deepcopy(model).double()
-    batches, rows, seen = 0, 0, Seen()
+    batches, rows, figures = 0, 0, Figures()
     for probe in probes:
         expected, precise = _answers(model, probe), _answers(exact, probe)
         got = session.run(probe.feeds)
@@ -69,7 +69,7 @@ def prove(
             if isinstance(node, TextOutput):
                 assert isinstance(one, Texts) and isinstance(other, Texts)
                 question = Question(exact, node, inputs_of(exact, probe.batch), probe.seeds)
-                seen += compare_texts(question, facts, probe, one, other, got, ids)
+                figures += compare_texts(question, facts, probe, one, other, got, ids)
                 continue
             assert not isinstance(one, Texts) and not isinstance(other, Texts)
             moments = exact.moments(node.column, inputs_of(exact, probe.batch))
@@ -80,10 +80,17 @@ def prove(
                 probe.lengths,
                 None if moments is None else moments.numpy(),
             )
-            seen += compare(model.plan, node, facts, answers)
+            figures += compare(model.plan, node, facts, answers)
         batches, rows = batches + 1, rows + len(probe.lengths)
     return Parity(
-        batches, rows, seen.difference, seen.rounding, ALLOWED, seen.ties, seen.tokens, seen.score
+        batches,
+        rows,
+        figures.difference,
+        figures.rounding,
+        ALLOWED,
+        figures.ties,
+        figures.tokens,
+        figures.score,
     )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rnnspec.data import decode
 from rnnspec.errors import ExportError
-from rnnspec.export.compare import DEFECT, LOST, ROUNDING_FACTOR, Seen
+from rnnspec.export.compare import DEFECT, LOST, ROUNDING_FACTOR, Figures
 from rnnspec.export.probes import Probe
 from rnnspec.plan import Facts, Plan, TextFacts
 from rnnspec.plan.copies import named
@@ -51,7 +51,7 @@ def compare_texts(
     precise: Texts,
     got: Results,
     ids: bool,
-) -> Seen:
+) -> Figures:
     """The texts answered to one batch. Raises ExportError where they differ and are no ties, and
     where the module's scores are NaN."""
     node, plan = question.node, question.exact.plan
@@ -75,7 +75,7 @@ def compare_texts(
     tokens = int(one.lengths[alike].sum()) if alike else 0
     if f"{name}.attention" in got:
         _check_attention(node, got[f"{name}.attention"], one, precise, alike)
-    return Seen(0.0, rounding, len(ties), tokens, score)
+    return Figures(0.0, rounding, len(ties), tokens, score)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,12 +90,12 @@ class Model:
         something else in it, or whose sequences differ in length, after the answers to the rows
         before it.
         """
-        for number, found in enumerate(self.tried(rows, batch, textual, seed), start=1):
+        for number, found in enumerate(self.answers_or_errors(rows, batch, textual, seed), start=1):
             if isinstance(found, DataError):
                 raise DataError(f"row {number}: {found}") from found
             yield found
 
-    def tried(
+    def answers_or_errors(
         self,
         rows: Iterable[Row | DataError],
         batch: int = 64,
@@ -108,14 +108,14 @@ class Model:
             raise ModelFileError(f"a batch of {batch} rows cannot be answered; use 1 or more")
         waiting = iter(rows)
         while window := list(islice(waiting, batch * _WINDOW if batch > 1 else 1)):
-            read = [self._tried(row, textual) for row in window]
+            read = [self._values_or_error(row, textual) for row in window]
             good = [(at, each) for at, each in enumerate(read) if isinstance(each, _Values)]
             seeds = [seed + at for at, _ in good]
             answers = iter(self._answers([values for _, values in good], seeds, batch))
             yield from (each if isinstance(each, DataError) else next(answers) for each in read)
             seed += len(window)
 
-    def _tried(self, row: Row | DataError, textual: bool) -> _Values | DataError:
+    def _values_or_error(self, row: Row | DataError, textual: bool) -> _Values | DataError:
         try:
             return row if isinstance(row, DataError) else self._values(row, textual)
         except DataError as error:

@@ -18,7 +18,7 @@ from rnnspec.data.columns.texts import (
 )
 from rnnspec.data.reading import Reading
 from rnnspec.data.rows import BadRows, Chunk
-from rnnspec.data.schemes import Marked
+from rnnspec.data.schemes import SchemeCheck
 from rnnspec.data.shards import Shards
 from rnnspec.data.statistics import CharCounts
 from rnnspec.errors import DataError
@@ -132,7 +132,7 @@ INPUTS: Mapping[type[Input], Callable[[Any, Reading, Chunks], FactCollector | No
 
 def _tags(column: TagsOutput, reading: Reading) -> ClassCollector:
     in_series = reading.series is not None  # the rows of the table are the steps
-    return ClassCollector(column.column, not in_series, in_series, Marked(column.scheme))
+    return ClassCollector(column.column, not in_series, in_series, SchemeCheck(column.scheme))
 
 
 def _frames(column: FramesOutput, reading: Reading) -> NumberCollector:

@@ -13,7 +13,7 @@ from rnnspec.data.cache import Column, Writer
 from rnnspec.data.collate import KeySteps, LabelSets
 from rnnspec.data.columns.base import Arrays, ColumnKind, Encoding, Lengths, lengths_of
 from rnnspec.data.columns.labels import check_most, class_facts, numbers_of
-from rnnspec.data.columns.new_labels import NewInSets, NewLabels
+from rnnspec.data.columns.new_labels import NewLabelPlaces, NewLabels
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.errors import DataError, MissingCell
 from rnnspec.plan.facts import ClassFacts
@@ -96,7 +96,7 @@ class KeysWriter:
     labels: tuple[str, ...]
     stream: bool
     values: Column
-    beside: NewInSets
+    beside: NewLabelPlaces
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths:
         rows = key_steps_of(self.column, self.stream, chunk, bad)
@@ -121,7 +121,7 @@ class LabelSetWriter:
     skips: bool
     separator: str | None
     values: Column
-    beside: NewInSets
+    beside: NewLabelPlaces
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
         found = label_sets_of(self.column, self.skips, self.separator, chunk, bad)
@@ -156,8 +156,8 @@ def _bits(rows: list[list[int]], size: int) -> NDArray[np.uint8]:
     return found
 
 
-def _beside(writer: Writer, name: str) -> NewInSets:
-    return NewInSets(NewLabels(name), writer.column(f"{name}.new", "<i8", 2))
+def _beside(writer: Writer, name: str) -> NewLabelPlaces:
+    return NewLabelPlaces(NewLabels(name), writer.column(f"{name}.new", "<i8", 2))
 
 
 def _keys_encoder(

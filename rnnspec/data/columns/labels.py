@@ -23,7 +23,7 @@ from rnnspec.data.columns.base import (
 )
 from rnnspec.data.columns.new_labels import NewLabels
 from rnnspec.data.rows import BadRows, Chunk
-from rnnspec.data.schemes import WITHOUT, Marked
+from rnnspec.data.schemes import NO_SCHEME, SchemeCheck
 from rnnspec.data.series import Table
 from rnnspec.data.statistics import WordCounts
 from rnnspec.errors import DataError
@@ -40,18 +40,18 @@ class ClassCollector:
     column: str
     steps: bool
     skips: bool
-    marked: Marked = field(default_factory=lambda: Marked(WITHOUT))
+    scheme: SchemeCheck = field(default_factory=lambda: SchemeCheck(NO_SCHEME))
     counts: Counter[str] = field(default_factory=Counter)
     longest: int = 1
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
         if self.steps:
-            rows = tags_of(self.column, self.marked, chunk, bad)
+            rows = tags_of(self.column, self.scheme, chunk, bad)
             lengths = lengths_of(rows)
             self.longest = max(self.longest, int(lengths.max(initial=0)))
             self.counts.update(tag for row in rows for tag in row if tag is not None)
         else:
-            found = classes_of(self.column, self.skips, chunk, bad, self.marked)
+            found = classes_of(self.column, self.skips, chunk, bad, self.scheme)
             self.counts.update(label for label in found if label is not None)
         check_most(self.column, self.counts, bad)
         return lengths if self.steps else None
@@ -60,30 +60,30 @@ class ClassCollector:
         if len(self.counts) < 2:
             only = f"one label only, {next(iter(self.counts))!r}" if self.counts else "no label"
             raise DataError(f"{only}; a classifier needs at least two")
-        self.marked.check_whole()
+        self.scheme.check_whole()
         return class_facts(self.counts, self.longest)
 
 
 def classes_of(
-    column: str, skips: bool, chunk: Chunk, bad: BadRows, marked: Marked | None = None
+    column: str, skips: bool, chunk: Chunk, bad: BadRows, scheme: SchemeCheck | None = None
 ) -> list[str | None]:
-    """The label of each row, checked by `marked`; None, if `skips`, where it is missing."""
+    """The label of each row, checked by `scheme`; None, if `skips`, where it is missing."""
 
     def decoded(cell: object) -> str | None:
         found = None if skips and decode.is_missing(cell, chunk.textual) else decode.label(cell)
-        if marked is not None:
-            marked.check(found)
+        if scheme is not None:
+            scheme.check(found)
         return found
 
     return bad.decoded(chunk, column, decoded)
 
 
-def tags_of(column: str, marked: Marked, chunk: Chunk, bad: BadRows) -> list[list[str | None]]:
-    """The label of each step of each row, checked by `marked`; None for no label."""
+def tags_of(column: str, scheme: SchemeCheck, chunk: Chunk, bad: BadRows) -> list[list[str | None]]:
+    """The label of each step of each row, checked by `scheme`; None for no label."""
 
     def decoded(cell: object) -> list[str | None]:
         found = decode.labels_of_steps(cell, chunk.textual)
-        marked.check_steps(found)
+        scheme.check_steps(found)
         return found
 
     return bad.decoded(chunk, column, decoded)
@@ -125,19 +125,19 @@ class CategoryCollector:
 @dataclass(frozen=True, slots=True)
 class KnownLabels:
     """The `numbers` of the labels of the training rows of a target column, and the `new` labels of
-    another file. Labels are checked by `marked`."""
+    another file. Labels are checked by `scheme`."""
 
     column: str
     numbers: dict[str, int]
     new: NewLabels
-    marked: Marked = field(default_factory=lambda: Marked(WITHOUT))
+    scheme: SchemeCheck = field(default_factory=lambda: SchemeCheck(NO_SCHEME))
 
     def number(self, label: str) -> int:
         """The class number of a label; a new label is counted."""
         found = self.numbers.get(label)
         if found is not None:
             return found
-        self.marked.check(label)
+        self.scheme.check(label)
         return self.new.class_number(label)
 
 
@@ -187,7 +187,7 @@ class TagWriter:
             try:
                 return [SKIPPED if tag is None else numbers[tag] for tag in found]
             except KeyError:
-                known.marked.check_steps(found)
+                known.scheme.check_steps(found)
                 return [SKIPPED if tag is None else known.number(tag) for tag in found]
 
         rows = bad.decoded(chunk, known.column, decoded)
@@ -272,8 +272,8 @@ def _class_settings(encoding: Encoding, node: ClassOutput) -> list[object]:
 
 def _known_labels(encoding: Encoding, node: ClassOutput, name: str) -> KnownLabels:
     numbers = numbers_of(encoding.labels(node))
-    marked = Marked(encoding.reading.schemes.get(node.column, WITHOUT))
-    return KnownLabels(node.column, numbers, NewLabels(name), marked)
+    scheme = SchemeCheck(encoding.reading.schemes.get(node.column, NO_SCHEME))
+    return KnownLabels(node.column, numbers, NewLabels(name), scheme)
 
 
 def _class_encoder(

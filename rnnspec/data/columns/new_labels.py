@@ -67,7 +67,7 @@ class CountsNewLabels(Protocol):
 
 
 @dataclass(slots=True)
-class NewInSets:
+class NewLabelPlaces:
     """The new labels of multi-label columns, with the place of each: a row, or a step."""
 
     labels: NewLabels
