@@ -22,7 +22,7 @@ from rnnspec.errors import DataError
 from rnnspec.export import export_onnx
 from rnnspec.plan import NumericFacts, dump
 from rnnspec.plan.facts import MOST_LOST
-from rnnspec.plan.precision import doubles, told_of_doubles
+from rnnspec.plan.precision import doubles, note_on_doubles
 from rnnspec.run import Model
 from rnnspec.source.emit import to_yaml
 from rnnspec.spec.load import load_spec
@@ -111,7 +111,7 @@ def test_unix_seconds_as_a_feature(tmp_path: Path, kind: str) -> None:
     assert metrics["accuracy"] > 0.9
     assert doubles(trained.plan) == ("at",)
     assert "double=True" in dump(trained.plan)
-    assert "numbers of 'at' are float64 in this file" in told_of_doubles(trained.plan)
+    assert "numbers of 'at' are float64 in this file" in note_on_doubles(trained.plan)
     model = exported(tmp_path, trained)
     assert of_graph(model)["at"] == "tensor(double)"
     assert model.inputs[0].double

@@ -88,7 +88,7 @@ def export(
     with loading():
         from rnnspec.export import DEFAULT_STEPS, export_onnx
         from rnnspec.plan.names import TOKENIZER_FILE
-        from rnnspec.plan.precision import told_of_doubles
+        from rnnspec.plan.precision import note_on_doubles
     name = trained.spec.name if weights == "best" else f"{trained.spec.name}-last"
     target = output or trained.folder.path / f"{name}.onnx"
     parity = export_onnx(
@@ -103,7 +103,7 @@ def export(
     print(f"wrote {target} ({target.stat().st_size / 1e6:.2f} MB)")
     if any(getattr(node, "kind", "") == "subwords" for node in trained.plan.inputs):
         print(f"wrote {target.parent / TOKENIZER_FILE}, which makes token numbers of texts")
-    if note := told_of_doubles(trained.plan):
+    if note := note_on_doubles(trained.plan):
         print(note)
     print(f"proven: {parity.summary()}")
     print(f"next: {join(['rnnspec', 'run', str(target)])}")

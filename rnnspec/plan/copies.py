@@ -1,9 +1,9 @@
 """Numbers of tokens that an answer may copy: its vocabulary, extended by a row's own source.
 
-See et al. 2017 (Get To The Point), section 2.2: a token of the source that the vocabulary lacks has
-a number of its own in that row, `size` + j, where `size` are the numbers of the vocabulary and j is
-the first step of the source, from 0, that holds the same token. Tokens are compared as the row has
-them: split as the column says, before `fold_case`.
+A token of the source that the vocabulary lacks has a number of its own in that row, `size` + j:
+`size` is the size of the vocabulary, and j is the first step of the source, from 0, with the same
+token (See et al. 2017, Get To The Point, section 2.2). Tokens are compared as they are in the file:
+split by the kind of the column, before `fold_case`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from rnnspec.plan.nodes import CopiesInput, Plan, TextOutput
 def source_numbers(
     tokens: Sequence[str], vocabulary: Vocabulary, banned: Collection[str] = ()
 ) -> list[int]:
-    """The number of each token of a source; of a `banned` one that the vocabulary lacks, ~number.
+    """The number of each token of a source; ~number for a `banned` one that the vocabulary lacks.
 
-    `vocabulary` is that of the answer.
+    `vocabulary` is the vocabulary of the answer.
     """
     size, first, found = len(vocabulary), dict[str, int](), list[int]()
     for step, (token, number) in enumerate(zip(tokens, vocabulary.numbers(tokens), strict=True)):
@@ -33,8 +33,8 @@ def source_numbers(
 def answer_numbers(
     tokens: Sequence[str], source: Sequence[str], vocabulary: Vocabulary
 ) -> list[int]:
-    """The number of each token of an answer to a row whose source has these tokens; the unknown,
-    where neither has it."""
+    """The number of each token of an answer to a row with this `source`; the unknown for a token
+    that neither vocabulary nor source has."""
     numbers = vocabulary.numbers(tokens)
     if UNKNOWN_ID not in numbers:
         return numbers
@@ -46,7 +46,7 @@ def answer_numbers(
 
 
 def copied_column(plan: Plan, node: TextOutput) -> str:
-    """The input column of which tokens may be copied into the answer; "" if there is none."""
+    """The input column whose tokens may be copied into the answer; "" if there is none."""
     if not node.copies:
         return ""
     source = plan.node(node.copies)
@@ -55,6 +55,7 @@ def copied_column(plan: Plan, node: TextOutput) -> str:
 
 
 def named(entries: Sequence[str], numbers: Iterable[int], source: Sequence[str]) -> tuple[str, ...]:
-    """The tokens of an answer: `entries` by number, from their end on those of the `source`."""
+    """The tokens of an answer: numbers below the number of `entries` are entries, the others are
+    steps of the `source`."""
     size = len(entries)
     return tuple(entries[n] if n < size else source[n - size] for n in numbers)

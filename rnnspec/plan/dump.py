@@ -93,15 +93,15 @@ def _search(search: Search) -> str:
 
 
 def _starts(node: Recurrent) -> list[str]:
-    """The starts a layer chooses, a line each: `layers.0 starts U, V by Orthogonal(1.0)`."""
+    """The initializers a layer chooses, a line each: `layers.0 starts U, V by Orthogonal(1.0)`."""
     names: dict[Initializer, list[str]] = {}
     for name, start in node.starts:
         names.setdefault(start, []).append(name)
     lines = []
-    for start, those in names.items():
+    for start, parameters in names.items():
         numbers = ", ".join(str(getattr(start, field.name)) for field in fields(start))
         kind = f"{type(start).__name__}({numbers})"
-        lines.append(f"  {node.name} starts {', '.join(those)} by {kind}")
+        lines.append(f"  {node.name} starts {', '.join(parameters)} by {kind}")
     return lines
 
 

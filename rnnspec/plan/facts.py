@@ -1,4 +1,4 @@
-"""What a plan needs to know of the data, from training rows: vocabularies, widths, scales."""
+"""What a plan takes from the training rows: vocabularies, widths, scales."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from itertools import repeat
 
 PAD = ""
-"""Entry 0 of every vocabulary: stands past the end of a row, never in one."""
+"""Entry 0 of every vocabulary: fills the steps past the end of a row; no row contains it."""
 PAD_ID = 0
 END_ID = 0
-"""The end of a text that is answered, and the mark before its first token: no row holds a pad."""
+"""The end of an answered text, and the mark before its first token. No row contains a pad, so that
+its number is free for both."""
 UNKNOWN_ID = 1
 MOST_LOST = 1e-4
-"""Share of its deviation that rounding to float32 may take from a feature. float32 has 24 bits: a
-mean of 3,000 deviations is above it. A column of which more is lost is float64 until it has been
-centred and scaled, in training, in the module and in the exported file alike."""
+"""Largest error of rounding a feature to float32, as a share of its deviation. float32 has 24 bits:
+a feature with a mean of 3,000 deviations is above it. A column above it stays float64 until it has
+been centred and scaled, in training, in the module and in the exported file alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ class Vocabulary:
 class TextFacts:
     """A column of text, of lists of tokens or of categories.
 
-    Of bytes, the vocabulary has 256 entries, `00` to `ff`; of a text to be answered, number 0
-    (`END_ID`) is the end of the text. A category's row is one token long.
+    The vocabulary of bytes has 256 entries, `00` to `ff`. In an output, number 0 (`END_ID`) is the
+    end of the text. The row of a category is one token long.
     """
 
     vocabulary: Vocabulary
@@ -57,12 +58,12 @@ class TextFacts:
     """Tokens in a training row, on average."""
     length_deviation: float = 0.0
     characters: Vocabulary | None = None
-    """Of the tokens, where they are spelled."""
+    """The characters of the tokens if a layer reads their spelling."""
     longest_token: int = 0
-    """Most characters in a token, where they are spelled."""
+    """Most characters in a token, under the same condition."""
     tokenizer: str = ""
-    """Of subwords: the tokenizer as the JSON of the tokenizers library. The numbers it gives are
-    those of the model: 0 and 1 are its pad and its unknown, and the entries follow."""
+    """For subwords, the tokenizer as JSON of the tokenizers library. It gives the numbers of the
+    model: 0 and 1 are its pad and its unknown, and the entries follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,8 @@ class NumericFacts:
     """A column of numbers: frames, vectors or single numbers (width 1).
 
     `mean` and `deviation` have `width` entries, over all steps of all training rows; a feature
-    that never changes has its own size for a deviation, 1 if it is 0. Of a column with robust
-    scaling, they are the median and the interquartile range / 1.349. Missing numbers are left out.
+    that never changes has its absolute value as deviation, 1 if it is 0. With robust scaling they
+    are the median and the interquartile range / 1.349. Missing numbers are left out.
     """
 
     width: int
@@ -80,12 +81,13 @@ class NumericFacts:
     longest: int = 1
     """Most steps in a training row; 1 for vectors and numbers."""
     lost: tuple[float, ...] = ()
-    """What float32 would lose of each feature, empty for nothing: the root mean square of its
-    rounding over the deviation, of a series that is scaled by its window over the deviation within
-    windows, of the series where that is most."""
+    """What float32 would lose of each feature, empty for nothing: the root mean square of the
+    rounding error over the deviation. For series that are scaled by their windows, over the
+    deviation within windows, and the largest of all series."""
 
     def is_double(self, leaving: int | None = None) -> bool:
-        """Whether float32 would lose more than `MOST_LOST` of a feature, other than `leaving`."""
+        """Whether float32 would lose more than `MOST_LOST` of a feature; feature `leaving` does not
+        count."""
         return any(lost > MOST_LOST for at, lost in enumerate(self.lost) if at != leaving)
 
 
@@ -97,9 +99,9 @@ class ClassFacts:
     counts: tuple[int, ...] = ()
     """Training rows, or steps, of each label."""
     longest: int = 1
-    """Most steps in a training row; 1 where there is one label or one list of them a row."""
+    """Most steps in a training row; 1 if a row has one label or one list of labels."""
     most: int = 1
-    """Most labels on at once."""
+    """Most labels that are on at once."""
 
 
 ColumnFacts = TextFacts | NumericFacts | ClassFacts
@@ -107,12 +109,11 @@ ColumnFacts = TextFacts | NumericFacts | ClassFacts
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Facts of one data set: number of training rows, of each column by its part, and of each
-    series."""
+    """Facts of one data set: the number of training rows, then facts by column and by series."""
 
     rows: int
     inputs: Mapping[str, ColumnFacts]
     outputs: Mapping[str, ColumnFacts]
     scales: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
-    """Of what is answered ahead of series, by column and by name of the series: the mean of
-    |v[t] - v[t - season]| in training, the scale of MASE; None of a series too short for one."""
+    """The scale of MASE for columns that are forecast, by column and by name of the series: the
+    mean of |v[t] - v[t - season]| in training; None for a series that is too short."""

@@ -1,15 +1,15 @@
 """Facts as files of a build folder, in JSON that a person can read.
 
-    facts.json                        rows; of each column its widths, scales, counts, longest row;
-                                      of what is answered ahead of series, the scale of each series
+    facts.json                        rows; widths, scales, counts and longest row of each column;
+                                      the scale of each series of a forecast
     vocabulary/<side>.<column>.json   words, characters or labels in order of number, one per line
-    vocabulary/<side>.<column>.characters.json   of tokens that are spelled, their characters
-    vocabulary/<side>.<column>.tokenizer.json    of subwords, the tokenizers library's own file
+    vocabulary/<side>.<column>.characters.json   characters of tokens whose spelling is read
+    vocabulary/<side>.<column>.tokenizer.json    the tokenizers library's own file for subwords
 
 Numbers 0 and 1 of a vocabulary of words or characters, the pad and the unknown, are not written:
-the first line of entries has number 2. Labels start at number 0. Of an output that has the facts of
-the input in its column, nothing but that is written. What is read back equals what was written,
-floats to the last bit.
+the first line of entries has number 2. Labels start at number 0. An output that shares the facts of
+the input in its column has a note of this and nothing else. What is read back equals what was
+written, floats to the last bit.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ FILE = "facts.json"
 FOLDER = "vocabulary"
 VERSION = 2
 AS_INPUT = "as the input"
-"""The kind of an output that has the very facts of the input in its column."""
+"""The kind of an output that shares the facts of the input in its column."""
 
 
 def write_facts(folder: Path, facts: Facts) -> None:
     """Writes the facts into `folder`, which must exist; each file appears whole or not at all.
 
-    Raises OutputError where the disk refuses.
+    Raises OutputError if a file cannot be written.
     """
     try:
         (folder / FOLDER).mkdir(exist_ok=True)
@@ -59,7 +59,7 @@ def write_facts(folder: Path, facts: Facts) -> None:
 
 
 def _written(folder: Path, side: str, column: str, facts: ColumnFacts) -> dict[str, object]:
-    """What stands in facts.json of a column, after writing its vocabulary, if any."""
+    """The entry of a column in facts.json. Its vocabulary, if any, is written."""
     match facts:
         case NumericFacts(width=width, mean=mean, deviation=deviation, longest=longest, lost=lost):
             return {
@@ -120,7 +120,7 @@ def _write_entries(folder: Path, name: str, entries: tuple[str, ...]) -> None:
 
 
 def _file_name(column: str) -> str:
-    """A name that no file system refuses and that no other column shares, in any case."""
+    """A name that every file system accepts and that no other column has, whatever its case."""
     name = quote(column, safe="")
     if name == column.lower() and len(name) <= 100:
         return name
@@ -128,7 +128,7 @@ def _file_name(column: str) -> str:
 
 
 def read_facts(folder: Path) -> Facts:
-    """The facts that `write_facts` left in `folder`.
+    """The facts that `write_facts` wrote into `folder`.
 
     Raises BuildError, naming file and key, for what is missing, broken or does not fit together.
     """
@@ -144,7 +144,7 @@ def read_facts(folder: Path) -> Facts:
 
 
 def _scales(place: _Place, about: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
-    """Of each column, by the names of series."""
+    """The scales of series, by column and by name of the series."""
     columns = place.mapping(about.get("scales", {}))
     found: dict[str, dict[str, float | None]] = {}
     for column in columns:
@@ -165,7 +165,7 @@ def _side(
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A key of a file, with what may stand there; each check raises BuildError."""
+    """A key of a file, for values that are checked; each check raises BuildError."""
 
     file: Path
     path: tuple[str, ...] = ()

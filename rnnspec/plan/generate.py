@@ -1,4 +1,4 @@
-"""A language model as a writer: the plan that goes on from a prompt, with the same weights."""
+"""Text generation: the plan that continues a prompt, with the weights of a language model."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ from rnnspec.plan.nodes import (
 
 
 def generation(plan: Plan, search: Search) -> Plan:
-    """The plan 1:N that reads a prompt and writes on, for a plan N:N that answers the next token.
+    """The plan 1:N that continues a prompt, for a plan N:N that answers the next token.
 
-    Every weight keeps its name, so that those of `plan` fit. The answer begins with the prompt, of
-    at least one token. Raises ExportError for a plan that is no language model over text.
+    Every weight keeps its name, so that the weights of `plan` fit. The answer begins with the
+    prompt, which has at least one token. Raises ExportError for a plan that is no language model
+    over text.
     """
     ends = [node for node in plan.outputs if isinstance(node, ClassOutput) and node.ahead]
     if len(ends) != 1 or len(plan.outputs) != 1:
@@ -46,7 +47,7 @@ def generation(plan: Plan, search: Search) -> Plan:
         )
     _check_steps(plan, prompt)
     others = [n for n in plan.nodes if n not in (end, prompt) and not isinstance(n, Input)]
-    outer, body = _parted(plan, prompt, others)
+    outer, body = _split(plan, prompt, others)
     start = Previous("previous", prompt.size)
     whole = (start, *(_in_body(node, prompt, end) for node in body))
     own = {node.name for node in whole}
@@ -60,8 +61,8 @@ def generation(plan: Plan, search: Search) -> Plan:
 
 
 def _check_steps(plan: Plan, prompt: TokensInput) -> None:
-    """Raises ExportError for a plan that reads steps beside the prompt: tokens that are written on
-    have none."""
+    """Raises ExportError for a plan that reads steps beside the prompt: generated tokens have
+    none."""
     whole = (CategoryInput, VectorInput)
     others = [n for n in plan.inputs if n is not prompt and not isinstance(n, whole)]
     columns = dict.fromkeys(node.column for node in others if node.column != prompt.column)
@@ -78,10 +79,8 @@ def _check_steps(plan: Plan, prompt: TokensInput) -> None:
         )
 
 
-def _parted(
-    plan: Plan, prompt: TokensInput, nodes: Sequence[Node]
-) -> tuple[list[Node], list[Node]]:
-    """The nodes of the row alone, and those that the tokens reach."""
+def _split(plan: Plan, prompt: TokensInput, nodes: Sequence[Node]) -> tuple[list[Node], list[Node]]:
+    """The nodes that do not depend on the tokens, and those that do."""
     reached = {prompt.name}
     outer: list[Node] = []
     body: list[Node] = []
@@ -95,7 +94,7 @@ def _parted(
 
 
 def _in_body(node: Node, prompt: TokensInput, end: ClassOutput) -> Node:
-    """A node as it stands in the body: the prompt is what was answered before."""
+    """A node as part of the body, where the token before takes the place of the input."""
     if isinstance(node, Embed) and node.source == prompt.name:
         return replace(node, source="previous")
     if isinstance(node, Dense) and node.name == end.source:

@@ -1,4 +1,4 @@
-"""Names of the inputs and outputs of an exported model: one rule for all that write or read it."""
+"""Names of the inputs and outputs of an exported model: one rule for its writers and readers."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from rnnspec.plan.kinds import INPUT_TRAITS, OUTPUT_TRAITS
 from rnnspec.plan.nodes import Input, Output, Plan, Sample, TextOutput, TokensInput
 
 END, UNKNOWN = "<end>", "<unknown>"
-"""Names of the first two numbers of a vocabulary where a token of it has to be named."""
+"""The tokens that numbers 0 and 1 of a vocabulary are shown as."""
 TOKENIZER_FILE = "tokenizer.json"
-"""Stands beside a model of subwords; the tokenizers library makes token numbers with it."""
+"""The file beside a model of subwords, with which the tokenizers library makes token numbers."""
 SEED = "seed"
 """The input `[batch]` of a model that draws its answers."""
 
 
 def first_sequence(plan: Plan) -> Input | None:
-    """The input whose lengths are those of the time axis."""
+    """The input whose lengths are the lengths of the time axis."""
     return next((node for node in plan.inputs if INPUT_TRAITS[type(node)].steps), None)
 
 
 def splits_text(node: Input, ids: bool) -> bool:
-    """Whether the model itself takes the texts of an input apart, and so finds their lengths."""
+    """Whether the model itself splits the texts of an input, and so finds their lengths."""
     return isinstance(node, TokensInput) and node.kind != "tokens" and not ids
 
 
 def lengths_name(plan: Plan, ids: bool) -> str:
-    """The input `[batch]` with the lengths of the time axis; "" of a model that finds them itself,
+    """The input `[batch]` with the lengths of the time axis; "" for a model that finds them itself
     or has no such axis."""
     first = first_sequence(plan)
     return "" if first is None or splits_text(first, ids) else f"{first.column}.lengths"
@@ -46,7 +46,7 @@ def answer_name(plan: Plan, node: Output) -> str:
 
 
 def draws(node: Output) -> bool:
-    """Whether an answer is drawn, from the row's own seed."""
+    """Whether an answer is drawn at random, with the row's own seed."""
     return isinstance(node, TextOutput) and isinstance(node.search, Sample)
 
 
@@ -61,8 +61,7 @@ def labels_of(facts: Facts, column: str) -> tuple[str, ...]:
 
 
 def names_of(known: ColumnFacts) -> tuple[str, ...]:
-    """What each number stands for, in a column of labels or of tokens; of tokens, the end and the
-    unknown come first."""
+    """The label or token of each number of a column; tokens begin with the end and the unknown."""
     if isinstance(known, TextFacts):
         names = (END, UNKNOWN, *known.vocabulary.entries)
         assert names[UNKNOWN_ID] == UNKNOWN

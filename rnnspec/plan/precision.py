@@ -1,5 +1,4 @@
-"""Which columns are float64 for as long as they are in the units of the data, and what is lost of
-others."""
+"""Which columns are float64 until they are scaled, and how much of the others float32 loses."""
 
 from __future__ import annotations
 
@@ -21,14 +20,14 @@ Numeric = FramesInput | VectorInput | SeriesInput | FutureInput | NumericOutput 
 
 
 def doubles(plan: Plan) -> tuple[str, ...]:
-    """The columns whose numbers are float64 where they come in or go out."""
+    """The columns whose numbers are float64 as inputs and as outputs."""
     nodes = (*plan.inputs, *plan.outputs)
     found = (node.column for node in nodes if isinstance(node, Numeric) and node.double)
     return tuple(dict.fromkeys(found))
 
 
-def told_of_doubles(plan: Plan) -> str:
-    """A sentence about an exported file; empty where it takes and gives float32 alone."""
+def note_on_doubles(plan: Plan) -> str:
+    """A sentence for who exports a file; empty if its inputs and outputs are all float32."""
     names = doubles(plan)
     if not names:
         return ""
@@ -40,8 +39,8 @@ def told_of_doubles(plan: Plan) -> str:
 
 
 def lost_numbers(plan: Plan, facts: Facts) -> Iterator[str]:
-    """A sentence for each column of which float32 loses too much, and which is not scaled so that
-    it could be helped."""
+    """A sentence for each column that loses too much as float32 and is not scaled: only a scaled
+    one can be float64."""
     seen = set()
     for node in (*plan.inputs, *plan.outputs):
         if not isinstance(node, Numeric) or node.double or node.column in seen:

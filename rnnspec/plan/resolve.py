@@ -1,4 +1,4 @@
-"""Spec and facts of the data to plan: every default, size and name filled in."""
+"""From a spec and the facts of its data to a plan: every default, size and name resolved."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from rnnspec.spec.decoder import NoAttention
 
 
 def resolve(spec: language.Spec, facts: Facts) -> Plan:
-    """The plan of a checked spec. `facts` must be those of the spec's own training data.
+    """The plan of a checked spec, with the `facts` of its own training data.
 
-    Raises DataError where the width of the data does not fit the spec. The result is verified; an
+    Raises DataError if the width of the data does not fit the spec. The result is verified; an
     inconsistency raises AssertionError, for it is a defect of rnnspec.
     """
     inputs = read_inputs(spec, facts)
@@ -49,7 +49,7 @@ def resolve(spec: language.Spec, facts: Facts) -> Plan:
 
 
 def _encoder(nodes: list[Node]) -> tuple[Recurrent, ...]:
-    """The encoder's layers, without those that spell words."""
+    """The encoder's layers, without the spelling layers of its inputs."""
     layers = (node for node in nodes if isinstance(node, Recurrent))
     return tuple(layer for layer in layers if layer.name.startswith("layers."))
 

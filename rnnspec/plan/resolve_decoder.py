@@ -1,4 +1,4 @@
-"""The decoder: the states it starts from, its body, and how its answer is searched for."""
+"""The decoder: its initial states, its body, and its search."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _decoder(encoded: Encoded, steps: int) -> Decoder:
 
 
 def _run(encoded: Encoded, previous: Read) -> Read:
-    """The body from what was answered before to what the scores are made of."""
+    """The body from the previous answer to the input of the scores."""
     settings, body = encoded.settings, encoded.body
     attention = not isinstance(settings.attention, kinds.NoAttention)
     beside = [previous, *encoded.inputs.ahead]
@@ -121,7 +121,7 @@ def _run(encoded: Encoded, previous: Read) -> Read:
     if attention and settings.attend == "before":
         assert encoded.memory is not None
         width += encoded.memory.width
-    # Of the last layer's output, without what is fed back to the first one.
+    # The width of the last layer's output, without what is fed back to the first one.
     top_width = sized(encoded.spec, settings.layers, width)[-1].output
     assert top_width is not None, "all cells are right"
     width = top_width
@@ -151,7 +151,7 @@ def _run(encoded: Encoded, previous: Read) -> Read:
 
 
 _TOP, _FED = "the top layer", "what the scores are made of"
-"""Stand for nodes that come later in the body, until their names are known."""
+"""Placeholders for nodes that come later in the body, until their names are known."""
 
 
 def _name_delayed(body: list[Node], names: dict[str, str]) -> None:
@@ -161,7 +161,7 @@ def _name_delayed(body: list[Node], names: dict[str, str]) -> None:
 
 
 def _attend(encoded: Encoded, query: Read) -> Read:
-    """The attention node, and dropout of what it found."""
+    """The attention node, and dropout of its context."""
     settings, memory = encoded.settings, encoded.memory
     assert memory is not None, "attention needs an encoder"
     chosen = settings.attention
@@ -216,7 +216,7 @@ class _InitialStates:
         return "given", tuple(self._state(layer, name, state, w) for state, w in widths.items())
 
     def _layer(self, number: int) -> Recurrent:
-        """The encoder's layer of the same number where both have as many, else its last."""
+        """The encoder's layer of the same number if both have equally many, else its last layer."""
         encoder = self.encoded.encoder
         count = sum(layer.repeat for layer in self.encoded.settings.layers)
         return encoder[number] if len(encoder) == count else encoder[-1]
@@ -263,7 +263,7 @@ class _InitialStates:
 
 
 def _copy(encoded: Encoded, column: str, gate: Read, answers: str, vocabulary: Vocabulary) -> str:
-    """Mixes what may be copied into the scores; the name of the input of it."""
+    """Mixes the tokens that may be copied into the scores. Returns the name of their input."""
     place, steps = next(
         (at, n)
         for at, n in enumerate(encoded.nodes)
@@ -286,7 +286,7 @@ def search_of(
 ) -> Search:
     """The search of a decoder whose answers have the facts `known`. Raises DataError.
 
-    Where tokens may be copied, those that are banned need not be in the vocabulary.
+    If tokens may be copied, the vocabulary may lack banned tokens.
     """
     chosen, limit, factor = settings.strategy, settings.max_steps, 0.0
     if isinstance(limit, TimesInput):

@@ -1,4 +1,4 @@
-"""The nodes that bring the columns in, each sequence and each vector ready to be read."""
+"""The nodes of the inputs, with embeddings and spelling layers."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from rnnspec.spec.encoder import DEFAULT_EMBED, given_columns
 
 @dataclass(slots=True)
 class Sources:
-    """The nodes of all inputs, and what they give by the place where it is read.
+    """The nodes of all inputs, and their values by the place where they are read.
 
-    `sequences` stand step by step; of the vectors of whole rows, `beside` go beside each step,
-    `start` make the states before the first step; `ahead` are known values over the horizon.
+    `sequences` have steps. Vectors of whole rows are read `beside` each step, or make the states
+    before the first step (`start`). `ahead` are known values over the horizon.
     """
 
     nodes: list[Node] = field(default_factory=list)
@@ -71,7 +71,7 @@ def read_inputs(spec: language.Spec, facts: Facts) -> Sources:
 def _tokens(
     spec: language.Spec, source: language.SequenceInput, facts: Facts, nodes: list[Node]
 ) -> Read:
-    """Token numbers, their vectors and, where wanted, what a small encoder makes of each."""
+    """Token numbers, their vectors and, with `spelling`, the last states over the characters."""
     known = facts.inputs[source.column]
     assert isinstance(known, TextFacts)
     assert not isinstance(
@@ -103,7 +103,7 @@ def _spelled(
     known: TextFacts,
     nodes: list[Node],
 ) -> Read:
-    """The last states, both ways, of a layer over the characters of each token."""
+    """The last outputs in both directions of a layer over the characters of each token."""
     assert known.characters is not None, f"{tokens.column} has no characters"
     prefix, size = f"spelling.{tokens.column}", len(known.characters)
     name = f"{tokens.name}.characters"
@@ -153,7 +153,7 @@ def _frames(
 def _series(
     spec: language.Spec, source: language.SeriesInput, facts: Facts, found: Sources
 ) -> None:
-    """The past of a series and, where it is known, what lies ahead."""
+    """The past of a series and, if `known`, the values ahead."""
     known, name, moments = facts.inputs[source.column], f"input.{source.column}", ""
     assert isinstance(known, NumericFacts)
     scaled = source.scale in ("standard", "robust")

@@ -1,4 +1,4 @@
-"""From the last value of a model to its answers: hidden layers, one dense layer an answer."""
+"""The head: hidden layers, then one dense layer and one output node for each answer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rnnspec.spec.outputs import QuantilesDistribution
 def answer_all(
     spec: language.Spec, facts: Facts, read: Read, nodes: list[Node], steps: bool = False
 ) -> None:
-    """The head of `spec` on one value, a vector a row or, with `steps`, a sequence."""
+    """The head of `spec` over one value: a vector for each row or, with `steps`, a sequence."""
     head = spec.head
     name = "pool.dropout" if any(node.name == "pool" for node in nodes) else "head.dropout"
     read = dropped(name, head.dropout, read, nodes)
@@ -43,7 +43,7 @@ def answer_all(
 def forecast_output(
     target: language.ForecastOutput, source: str, nodes: list[Node]
 ) -> ForecastOutput:
-    """The output of a forecast, scaled back as its past was scaled."""
+    """The output of a forecast, scaled like its past."""
     past = next(n for n in nodes if isinstance(n, SeriesInput) and n.column == target.column)
     chosen = target.distribution
     quantiles = chosen.value if isinstance(chosen, QuantilesDistribution) else ()
@@ -63,7 +63,7 @@ def forecast_output(
 def _output(
     target: language.Output, facts: Facts, source: str, steps: bool, nodes: list[Node]
 ) -> Output:
-    """The node that ends one answer."""
+    """The output node of one answer."""
     known, name, column = facts.outputs[target.column], f"output.{target.column}", target.column
     match target:
         case language.ClassOutput() | language.TagsOutput():
@@ -96,7 +96,7 @@ def _output(
 
 
 def _width(end: Output) -> int:
-    """Numbers that an output takes."""
+    """Width of the input of an output node."""
     match end:
         case ClassOutput():
             return end.classes

@@ -1,15 +1,15 @@
 """The uniform draw of sampling: u(seed, step), the same in every back end.
 
-A draw depends on nothing but the row's own seed, any int64, and the step, counted from 0 at the
-first step that is searched for (steps of a prompt are not counted, those of a forced prefix are).
-There is no state: draws can be made in any order.
+A draw depends on nothing but the row's own seed, any int64, and the step. Steps are counted from 0
+at the first step of the search: a prompt is not counted, a forced prefix is. There is no state, so
+that draws can be made in any order.
 
 With p and q the primes `P` and `Q`, p congruent to 2 modulo 3, so that cubing permutes the
 numbers below p, and c(v) = v * v mod p * v mod p:
 
-    a  = c(seed mod p + g)                   of the seed alone: `keys`
+    a  = c(seed mod p + g)                   from the seed alone: `keys`
     b  = c(a + seed mod q)
-    v  = c(step mod p + b)                   of the step: `bits`
+    v  = c(step mod p + b)                   from the step: `bits`
     v  = c(v + a)
     v  = c(v + b)
     u  = (v mod 2^23) / 2^23
@@ -33,18 +33,18 @@ GOLDEN = 663_608_941
 BITS = 23
 
 Integers = TypeVar("Integers")
-"""An int, or an array or tensor of int64: + * and % are all that is asked of it."""
+"""An int, or an array or tensor of int64: only +, * and % are used."""
 
 
 def keys(seed: Integers) -> tuple[Integers, Integers]:
-    """The two numbers below `P` that a seed comes to."""
+    """The two numbers a and b below `P` of a seed."""
     given: Any = seed
     a = _cube(given % P + GOLDEN)
     return a, _cube(a + given % Q)
 
 
 def bits(of_seed: tuple[Integers, Integers], step: int) -> Integers:
-    """The draw of a step as an integer below 2**23, of the `keys` of a seed."""
+    """The draw of a step as an integer below 2**23, from the `keys` of a seed."""
     a: Any
     b: Any
     a, b = of_seed

@@ -1,4 +1,4 @@
-"""What a diagram shows, whatever draws it: boxes, what each says, and which others it reads."""
+"""The content of a diagram, for every way to draw it: boxes, their text, what they read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Kind = Literal["input", "operation", "output"]
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One direction in which a box reads the steps, drawn as an arrow, and what runs along it."""
+    """One direction in which a box reads the steps: an arrow with its label."""
 
     direction: Literal["forward", "reverse"]
     label: str
@@ -21,7 +21,7 @@ class Flow:
 class Box:
     """One node. `title` is its operation; `lines` say more; `note` counts its weights.
 
-    `shape` is that of its value (`rnnspec.plan.nodes.Shape`): a value with `T` in it has steps.
+    `shape` is the shape of its value (`rnnspec.plan.nodes.Shape`); a value with `T` has steps.
     `sources` are names of boxes that come before this one. `training`: has no effect on answers.
     """
 
@@ -42,7 +42,7 @@ class Box:
 
     @property
     def rows(self) -> tuple[tuple[str, str], ...]:
-        """What stands at the left and at the right of each line, flows aside."""
+        """The texts at the left and at the right of each line, without the flows."""
         return (
             (self.name, self.shape_text),
             (self.title, self.note),
@@ -77,16 +77,16 @@ def listed(names: Sequence[str]) -> str:
 
 
 def legend(diagram: Diagram) -> tuple[str, ...]:
-    """What the signs in the boxes mean, as far as they occur."""
-    said = []
+    """The meaning of each sign that occurs in the boxes."""
+    lines = []
     if any("B" in box.shape for box in diagram.boxes):
-        said.append("B rows")
+        lines.append("B rows")
     if any("T" in box.shape for box in diagram.boxes):
-        said.append("T steps of a row")
+        lines.append("T steps of a row")
     if any("U" in box.shape for box in diagram.boxes):
-        said.append("U steps of the answer")
+        lines.append("U steps of the answer")
     if any("W" in box.shape for box in diagram.boxes):
-        said.append("W tokens of all rows, C their characters")
+        lines.append("W tokens of all rows, C their characters")
     if any(box.training for box in diagram.boxes):
-        said.append("dashed: while training only")
-    return tuple(said)
+        lines.append("dashed: while training only")
+    return tuple(lines)

@@ -54,7 +54,7 @@ from rnnspec.plan.nodes import (
 )
 
 Words = tuple[str, ...]
-"""What a node does in a word or two, then what more there is to say, a line each."""
+"""What a node does in a word or two, then one line for each setting worth showing."""
 
 _TOKENS = {
     "words": "words", "chars": "characters", "bytes": "bytes", "subwords": "subwords",
@@ -72,8 +72,8 @@ _MERGES = {"sum": "sum", "mean": "mean", "mul": "product"}
 _PASSES = {"forward": "first step to last", "reverse": "last step to first"}
 
 
-def _when(said: object, line: str) -> Words:
-    return (line,) if said else ()
+def _when(shown: object, line: str) -> Words:
+    return (line,) if shown else ()
 
 
 WORDS: Mapping[type[Node], Callable[[Any], Words]] = {
@@ -171,7 +171,7 @@ def _box(plan: Plan, node: Node, shape: Shape) -> Box:
 
 def _reads(node: Node) -> tuple[str, ...]:
     """The boxes that a box reads, all of which come before it."""
-    if isinstance(node, Delayed):  # what it reads comes later
+    if isinstance(node, Delayed):  # its source comes later
         return ()
     return (node.scores,) if isinstance(node, Decoder) else tuple(dict.fromkeys(node.sources()))
 

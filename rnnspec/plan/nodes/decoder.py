@@ -19,8 +19,8 @@ from rnnspec.plan.nodes.recurrent import Recurrent
 @dataclass(frozen=True, slots=True)
 class Previous(Node):
     """The number of the token before each step, `[B, U]` below `size`; 0, the mark, before the
-    first. A token that was copied and has no such number is the unknown here. The first node of the
-    body of a decoder over tokens."""
+    first. A copied token that the vocabulary lacks is the unknown here. The first node in the body
+    of a decoder over tokens."""
 
     size: int
 
@@ -30,11 +30,13 @@ class Previous(Node):
 
 @dataclass(frozen=True, slots=True)
 class PreviousNumber(Node):
-    """The value before each step, `[B, U, 1]`, scaled as the answer is: before the first step the
-    last value of the series in the sequence `source` `[B, T, 1]` of the past (0 of a row of no
-    steps), then (a - centre) / scale of each answer a, of a distribution its mean. Where the true
-    value is given and not missing, it stands in the place of a. The first node of the body of a
-    recursive forecast."""
+    """The value before each step, `[B, U, 1]`, scaled like the answer.
+
+    Before the first step it is the last value of the sequence `source` `[B, T, 1]`, the past of the
+    series (0 in a row without steps); then (a - centre) / scale, where a is the answer of the step
+    before, the mean of a distribution. A true value that is given and not missing replaces a. The
+    first node in the body of a recursive forecast.
+    """
 
     source: str
 
@@ -105,12 +107,12 @@ class Scores(Node):
 
 @dataclass(frozen=True, slots=True)
 class Decoder(Node):
-    """`body`, run step by step; the last node of it gives the scores `[B, U, W]`.
+    """`body`, run step by step; its last node gives the scores `[B, U, W]`.
 
     `reads` are the outer nodes that the body reads: memories, initial states, vectors for every
-    step, values ahead. `steps` is the number of steps of a forecast, 0 of a decoder over tokens.
-    `whole_prompt` is set where the body is that of a language model, which has no mark before the
-    first token: the first token of the prompt is read at once.
+    step, values ahead. `steps` is the number of steps of a forecast, 0 for a decoder over tokens.
+    `whole_prompt` is set for a language model, which has no mark before the first token: the first
+    token of the prompt is read at once.
     """
 
     body: tuple[Node, ...]

@@ -1,7 +1,7 @@
-"""Nodes that bring the columns of the data in. Sequences carry their lengths; vectors have none.
+"""Nodes for the columns of the data. Sequences carry their lengths; vectors have none.
 
-What a caller must give for a node, by name, is in each docstring: `Batch.inputs` and the torch
-module know it as `(values, lengths)` under the node's `key`.
+Each docstring says what a caller gives for the node: `(values, lengths)` under the node's `key`, in
+`Batch.inputs` and in the torch module.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from rnnspec.plan.nodes.node import Node, Shape, Shapes, State, Weight, named, s
 
 TokenKind = Literal["words", "chars", "bytes", "subwords", "tokens"]
 Missing = Literal["error", "mean", "previous"]
-"""What a missing number (null; NaN in a model's input) stands for: nothing, it is an error; the
-mean of the training rows, after scaling 0; or the last value of its feature before it in the row,
-the mean where there is none. A value scaled by its window has its centre for a mean, also 0."""
+"""What replaces a missing number (null; NaN in a model's input): nothing, it is an error; the mean
+of the training rows, 0 after scaling; or the last value of its feature before it in the row, and
+the mean if there is none. The mean of a value that is scaled by its window is the centre of the
+window, also 0 after scaling."""
 WindowKind = Literal["window", "mean"]
 NOISE = {False: 1e-6, True: 1e-13}
-"""Share of its mean size below which the deviation of a window is rounding, by `double`: some ten
-times what float32 rounds by, and what the facts take for rounding in float64."""
+"""Share of the mean absolute value below which the deviation of a window is rounding error, by
+`double`: some ten times the rounding of float32, and the limit of the facts in float64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ class TokensInput(Node):
     """Text of `column` as token numbers `[B, T]` below `size`, with its lengths `[B]`.
 
     `words` are separated by white space (`rnnspec.data.decode.WHITE_SPACE`); `chars` are code
-    points, lower-cased one by one if `fold_case`; `bytes` are those of UTF-8, number 2 + byte;
-    `subwords` are those of the tokenizer in the facts; `tokens` come as a list.
+    points, lower-cased one by one if `fold_case`; `bytes` are UTF-8, with number 2 + byte;
+    `subwords` are made by the tokenizer in the facts; `tokens` come as a list.
     """
 
     column: str
@@ -53,8 +54,8 @@ class CharactersInput(Node):
     """The characters of each token of the `words` or `tokens` in `column`: numbers `[B, T, C]`
     below `size`, with their lengths `[B, T]` (0 past the length of the row).
 
-    Its value is a sequence of `B * T` rows, one a token, and `C` steps; `PerStep` puts what was
-    made of them back in place. `steps` is the `TokensInput` that has the tokens.
+    Its value is a sequence of `B * T` rows, one for each token, and `C` steps; `PerStep` makes one
+    step of each token again. `steps` is the `TokensInput` with the tokens.
     """
 
     column: str
@@ -77,11 +78,10 @@ class CopiesInput(Node):
     """What an answer may copy from the `words`, `chars` or `tokens` of `column`: numbers `[B, T]`,
     with their lengths `[B]`.
 
-    That of a token that is among the `size` numbers of the vocabulary of the output column
-    `answers`; of any other `size` + the first step, from 0, that holds the same token
-    (`rnnspec.plan.copies`). 0 is nothing to copy. ~number stands for a token that may not be
-    answered: one of `banned`, tokens that the vocabulary lacks. `steps` is the `TokensInput` that
-    has the tokens.
+    A token in the vocabulary of the output column `answers` has its number there, below `size`; any
+    other has `size` + the first step, from 0, with the same token (`rnnspec.plan.copies`). 0 is
+    nothing to copy. ~number is a token that may not be answered: one of `banned`, tokens that the
+    vocabulary lacks. `steps` is the `TokensInput` with the tokens.
     """
 
     column: str
@@ -104,7 +104,7 @@ class CopiesInput(Node):
 
 @dataclass(frozen=True, slots=True)
 class CategoryInput(Node):
-    """The label in `column` as a number `[B]` below `size`; one that training never showed, or a
+    """The label in `column` as a number `[B]` below `size`; a label that no training row has, or a
     missing one, is the unknown."""
 
     column: str
@@ -126,12 +126,12 @@ class FramesInput(Node):
     """Vectors of `column`, `[B, T, width]`, with their lengths `[B]`; (v - mean) / deviation if
     `scaled`.
 
-    `double` ones, here and in other nodes, are float64 where float32 would lose too much of them
-    (`plan.facts.MOST_LOST`), and float32 once they are scaled; their mean is the sum of the weights
-    `mean` and `rest`, which has what float32 rounds off the mean.
+    With `double`, here and in other nodes, numbers of which float32 would lose too much
+    (`plan.facts.MOST_LOST`) are float64 until they are scaled; their mean is the sum of the weights
+    `mean` and `rest`, the rounding error of the mean in float32.
 
-    Element `elapsed` of each vector, if any, is taken out: an `Elapsed` node has it. The value is
-    `[B, T, features]`.
+    Element `elapsed` of each vector, if any, is left out: it is the value of an `Elapsed` node. The
+    value is `[B, T, features]`.
     """
 
     column: str
@@ -163,8 +163,8 @@ class FramesInput(Node):
 
 @dataclass(frozen=True, slots=True)
 class Elapsed(Node):
-    """Element `index` of each vector of the frames in `column`, as it stands in the data: `[B, T]`,
-    the time since the step before."""
+    """Element `index` of each vector of the frames in `column`, not scaled: `[B, T]`, the time
+    since the step before."""
 
     column: str
     index: int
@@ -186,7 +186,7 @@ class Elapsed(Node):
 @dataclass(frozen=True, slots=True)
 class KeysInput(Node):
     """The labels that are on at each step, from `column`: `[B, T, size]` of 0 and 1, with lengths
-    `[B]`. A label that training never showed is left out."""
+    `[B]`. A label that no training row has is left out."""
 
     column: str
     size: int
@@ -205,7 +205,7 @@ class KeysInput(Node):
 @dataclass(frozen=True, slots=True)
 class VectorInput(Node):
     """Numbers of `column`, `[B, width]`; (v - mean) / deviation if `scaled`. `single` columns hold
-    one number a row."""
+    one number for each row."""
 
     column: str
     width: int
@@ -265,17 +265,17 @@ class SeriesInput(Node):
 class WindowMoments(Node):
     """Centre and scale of the past of the series in `column`, `[B, 2]`, in float64.
 
-    `window`: its mean, and its standard deviation (Kim et al. 2022, RevIN, without what is added to
-    the variance there, for that has the unit of the data). A deviation of at most `NOISE` of the
-    mean size m of the values is none: the scale of a window that stands still is m. `mean`: 0, and
-    m (Salinas et al. 2020, DeepAR, equation 4 but for the 1). Where m is 0 too, what the training
-    rows have stands for the scale: of `window` their deviation, of `mean` the root of their mean
-    square. So all answers and all relative errors stay as they are if a series is multiplied by a
-    number, but for windows of zeros, which have no unit of their own.
+    - `window`: the mean and the standard deviation (Kim et al. 2022, RevIN, without the constant
+      that is added to the variance there, which has the unit of the data). A deviation of at most
+      `NOISE` times the mean absolute value m is rounding error: a constant window has the scale m.
+    - `mean`: 0 and m (Salinas et al. 2020, DeepAR, equation 4 without the 1).
 
-    Missing numbers are left out, with `previous` those that have no value before them. Of a row of
-    no steps, or of none but missing ones, both are those of the training rows, the centre of `mean`
-    0.
+    If m is 0 too, the scale comes from the training rows: their deviation for `window`, the root of
+    their mean square for `mean`. So answers scale with a series that is multiplied by a number, and
+    relative errors do not change, except for windows of zeros, which have no unit of their own.
+
+    Missing numbers are left out; with `previous`, only those without a value before them. In a row
+    without any number, centre and scale are those of the training rows, the centre of `mean` 0.
     """
 
     column: str
@@ -297,11 +297,11 @@ class WindowMoments(Node):
 @dataclass(frozen=True, slots=True)
 class FutureInput(Node):
     """The known values ahead of the series in `column`, `[B, horizon, 1]`: a sequence on the axis
-    of the answer, all rows as long. Scaled as its `SeriesInput` is. With `flat`, the value is a
-    vector `[B, horizon]`.
+    of the answer, equally long in all rows. Scaled like its `SeriesInput`. With `flat`, the value
+    is a vector `[B, horizon]`.
 
-    A missing number is read as in the past: by the rule `previous` as the last known value before
-    it, the last of the row's past (`past` is the `SeriesInput`) included.
+    Missing numbers follow the rule of the past: by `previous` a number is the last known value
+    before it, where the row's past (`past` is the `SeriesInput`) counts.
     """
 
     column: str
@@ -329,5 +329,5 @@ class FutureInput(Node):
 
 
 def _last_known(missing: Missing, features: int) -> tuple[State, ...]:
-    """What stands for missing numbers by the rule `previous`."""
+    """The values that replace missing numbers by the rule `previous`."""
     return (State("last", (features,)),) if missing == "previous" else ()

@@ -17,8 +17,8 @@ Distribution = Literal["point", "quantiles", "gaussian", "student_t", "negative_
 class ClassOutput(Node):
     """Scores `[B, classes]` to probabilities (softmax) and the label of the largest.
 
-    With `steps`, `[B, T, classes]`, a label for each step; `ahead`: it is the next token of the
-    input in the same column, whose vocabulary has the labels.
+    With `steps`, `[B, T, classes]` and a label for each step; with `ahead`, it is the next token of
+    the input in the same column, whose vocabulary has the labels.
     """
 
     source: str
@@ -41,7 +41,7 @@ class ClassOutput(Node):
 class LabelsOutput(Node):
     """Scores `[B, labels]` to a probability for each label (sigmoid), on if above `threshold`.
 
-    `steps` and `ahead` as for `ClassOutput`, of the `KeysInput` in the same column.
+    `steps` and `ahead` as for `ClassOutput`, with the `KeysInput` in the same column.
     """
 
     source: str
@@ -64,10 +64,11 @@ class LabelsOutput(Node):
 @dataclass(frozen=True, slots=True)
 class NumericOutput(Node):
     """`[B, width]` in the units of the data: v * deviation + mean if `scaled`, in float64 if
-    `double` (as of `FramesInput`).
+    `double` (as in `FramesInput`).
 
-    `single` columns hold one number a row and are answered as `[B]`. With `steps` `[B, T, width]`;
-    `ahead`: it is the next step of the input of frames or of a series in the same column.
+    `single` columns hold one number for each row and are answered as `[B]`. With `steps`
+    `[B, T, width]`; with `ahead`, it is the next step of the frames or the series in the same
+    column.
     """
 
     source: str
@@ -102,11 +103,11 @@ class TextOutput(Node):
 
     With `prompt`, a `TokensInput`, the tokens of the prompt are read before the first step of the
     search: after the mark, or at once in a decoder with `whole_prompt` unless there are none.
-    Steps, scores and the numbers answered are those of what follows; a text that is answered has
-    the prompt, as it was given, before it.
+    Steps, scores and token numbers begin after the prompt; an answered text begins with the prompt,
+    unchanged.
 
     With `copies`, a `CopiesInput` of T steps, scores are `[B, U, size + T]`; number `size` + j is
-    the token at step j of the row's source, as it was given.
+    the token at step j of the row's source, unchanged.
     """
 
     source: str
@@ -132,20 +133,20 @@ class TextOutput(Node):
 PARAMETERS: dict[Distribution, int] = {
     "point": 1, "quantiles": 0, "gaussian": 2, "student_t": 3, "negative_binomial": 2
 }  # fmt: skip
-"""Numbers behind each value ahead; `quantiles` has one for each quantile."""
+"""Raw numbers for each value ahead; `quantiles` has one for each quantile."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForecastOutput(Node):
     """Raw numbers `[B, horizon, parameters]` to the values ahead, in the units of the data.
 
-    They come from a decoder, or side by side as a vector, those of the first step first.
+    They come from a decoder, or side by side as a vector, the first step first.
 
-    With r the raw numbers and s(v) = v * scale + centre, of the training rows if `scaled`, of the
-    row's own window if `moments` names its node, else v itself:
+    With r the raw numbers and s(v) = v * scale + centre, where centre and scale are those of the
+    training rows if `scaled`, of the row's own window if `moments` names its node, else 0 and 1:
 
-    - `point`: s(r). `quantiles`: s of each, sorted; the answer is the one nearest to 0.5 (of two,
-      the lower).
+    - `point`: s(r). `quantiles`: s(r_i), sorted; the answer is the quantile nearest to 0.5 (the
+      lower of two).
     - `gaussian`: mean s(r_0), deviation scale * softplus(r_1).
     - `student_t`: location s(r_0), scale * softplus(r_1), degrees of freedom 2 + softplus(r_2).
     - `negative_binomial`: mean softplus(r_0) * scale, dispersion softplus(r_1) / sqrt(scale), so

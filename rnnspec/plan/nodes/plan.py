@@ -43,16 +43,16 @@ Input = (
     | SeriesInput
     | FutureInput
 )
-"""What a caller gives."""
+"""Columns that a caller gives."""
 Derived = Elapsed | WindowMoments
-"""What is taken from an input that another node brings in."""
+"""Values computed from the column of an input."""
 Output = ClassOutput | LabelsOutput | NumericOutput | TextOutput | ForecastOutput
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A resolved model. `nodes` are in order of computation; those of a decoder's body are inside
-    its node."""
+    """A resolved model. `nodes` are in order of computation; a decoder contains the nodes of its
+    body."""
 
     name: str
     cardinality: Cardinality
@@ -66,7 +66,7 @@ class Plan:
         raise KeyError(name)
 
     def every_node(self) -> Iterator[Node]:
-        """All nodes in order, those of a body before their decoder."""
+        """All nodes in order, the nodes of a body before their decoder."""
         for node in self.nodes:
             if isinstance(node, Decoder):
                 yield from node.body
@@ -84,9 +84,9 @@ class Plan:
 def weights(plan: Plan) -> tuple[Weight, ...]:
     """Every weight of the plan, in canonical order. All back ends use these names.
 
-    `layers.0.forward.W_i` is the parameter `W_i` of the cell in layer 0's forward direction; the
-    names after the direction are those of the cell's own equations. `layers.0.forward.initial.h` is
-    the learned state `h` before the first step.
+    `layers.0.forward.W_i` is the parameter `W_i` of the cell in the forward direction of layer 0,
+    named as in the equations of the cell. `layers.0.forward.initial.h` is the learned state `h`
+    before the first step.
     """
     return tuple(weight for node in plan.nodes for weight in node.weights())
 

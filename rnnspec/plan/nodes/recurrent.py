@@ -83,8 +83,8 @@ class Recurrent(Node):
         yield from named(self.source, self.elapsed, *self.given)
 
     def weights(self) -> Iterator[Weight]:
-        """Initialized as the layer says, then the cell; where they say nothing, as torch
-        initializes its recurrent layers: uniform within 1/sqrt(units)."""
+        """Initialized as the layer chooses, else as the cell chooses, else like torch's recurrent
+        layers: uniform within 1/sqrt(units)."""
         extents, cell = self.extents, self.cell
         usual = Uniform(1 / sqrt(self.units))
         starts = {**cell.starts, **dict(self.starts)}
@@ -155,7 +155,7 @@ class Merge(Node):
 @dataclass(frozen=True, slots=True)
 class FinalState(Node):
     """The state `state` of the layer `source` after the last step that each direction read, forward
-    first: `[B, W]`, `[B, 2 W]` of two directions. Of a row of no steps, the initial state."""
+    first: `[B, W]`, `[B, 2 W]` for two directions. In a row without steps, the initial state."""
 
     source: str
     state: str
