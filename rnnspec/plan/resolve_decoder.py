@@ -65,41 +65,49 @@ class Encoded:
 
 def write_answer(encoded: Encoded) -> None:
     """Adds the decoder and the output of the spec to the nodes. Raises DataError."""
-    spec = encoded.spec
-    (target,) = spec.data.outputs
+    (target,) = encoded.spec.data.outputs
     if isinstance(target, language.ForecastOutput):
-        past = f"input.{target.column}"
-        encoded.body.append(PreviousNumber("decoder.previous", past))
-        read = _run(encoded, Read("decoder.previous", 1))
-        ahead = forecast_output(target, "decoder", encoded.nodes)
-        encoded.body.append(
-            Dense("decoder.answer", read.name, read.width, ahead.parameters, "none")
+        _forecast(encoded, target)
+    else:
+        assert isinstance(
+            target, language.WordsOutput | language.CharsOutput | language.TokensOutput
         )
-        encoded.nodes.extend([_decoder(encoded, target.horizon), ahead])
-        return
-    known = encoded.facts.outputs[target.column]
+        _text(encoded, target)
+
+
+def _forecast(encoded: Encoded, target: language.ForecastOutput) -> None:
+    body, ahead = encoded.body, forecast_output(target, "decoder", encoded.nodes)
+    body.append(PreviousNumber("decoder.previous", f"input.{target.column}"))
+    read = _run(encoded, Read("decoder.previous", 1))
+    body.append(Dense("decoder.answer", read.name, read.width, ahead.parameters, "none"))
+    encoded.nodes.extend([_decoder(encoded, target.horizon), ahead])
+
+
+def _text(
+    encoded: Encoded,
+    target: language.WordsOutput | language.CharsOutput | language.TokensOutput,
+) -> None:
+    known, column, body = encoded.facts.outputs[target.column], target.column, encoded.body
     assert isinstance(known, TextFacts)
     size, settings = len(known.vocabulary), encoded.settings
     width = settings.embed or DEFAULT_EMBED
-    encoded.body.append(Previous("decoder.previous", size))
-    encoded.body.append(Embed("decoder.embed", "decoder.previous", size, width, pad=False))
+    body.append(Previous("decoder.previous", size))
+    body.append(Embed("decoder.embed", "decoder.previous", size, width, pad=False))
     embedded = Read("decoder.embed", width)
-    read = _run(
-        encoded,
-        dropped("decoder.embed.dropout", settings.embed_dropout, embedded, encoded.body),
-    )
-    tied = "decoder.embed" if settings.tied else ""
-    if tied and read.width != width:
+    embedded = dropped("decoder.embed.dropout", settings.embed_dropout, embedded, body)
+    read = _run(encoded, embedded)
+    if settings.tied and read.width != width:
         raise DataError(
             f"decoder.tied: the scores are made of {read.width} numbers and the learned vectors"
             f" are {width} wide; set decoder.hidden or decoder.embed so that they are equal"
         )
-    encoded.body.append(Scores("decoder.scores", read.name, read.width, size, tied))
-    copies, name, column = "", f"output.{target.column}", target.column
+    tied = "decoder.embed" if settings.tied else ""
+    body.append(Scores("decoder.scores", read.name, read.width, size, tied))
+    copies = ""
     if settings.copy_from is not None:
         copies = _copy(encoded, settings.copy_from, read, column, known.vocabulary)
-    assert isinstance(target, language.WordsOutput | language.CharsOutput | language.TokensOutput)
     search = search_of(settings, known, column, bool(copies))
+    name = f"output.{column}"
     end = TextOutput(name, "decoder", column, target.as_, size, search, copies=copies)
     encoded.nodes.extend([_decoder(encoded, 0), end])
 
@@ -117,17 +125,12 @@ def _run(encoded: Encoded, previous: Read) -> Read:
     beside = [previous, *encoded.inputs.ahead]
     if not encoded.encoder:
         beside += encoded.inputs.beside
-    width = sum(read.width for read in beside) + settings.input_feeding * (settings.hidden or 0)
-    if attention and settings.attend == "before":
-        assert encoded.memory is not None
-        width += encoded.memory.width
-    # The width of the last layer's output, without what is fed back to the first one.
-    top_width = sized(encoded.spec, settings.layers, width)[-1].output
-    assert top_width is not None, "all cells are right"
-    width = top_width
+    width = _top_width(encoded, beside)
+    context = None
     if attention and settings.attend == "before":
         body.append(Delayed("decoder.before", _TOP, width))
-        beside.append(_attend(encoded, Read("decoder.before", width)))
+        context = _attend(encoded, Read("decoder.before", width))
+        beside.append(context)
     hidden = settings.hidden or (width if attention else 0)
     if settings.input_feeding:
         body.append(Delayed("decoder.fed", _FED, hidden or width))
@@ -136,18 +139,25 @@ def _run(encoded: Encoded, previous: Read) -> Read:
     initial = _InitialStates(encoded)
     top = read = Stack(encoded.spec, "decoder", "decoder.layers", body, initial).built(read)
     if attention:
-        assert encoded.memory is not None
-        found = Read("decoder.context", encoded.memory.width)
-        if settings.attend == "after":
-            found = _attend(encoded, top)
-        elif settings.context_dropout:
-            found = Read("decoder.context.dropout", encoded.memory.width)
-        read = joined("decoder.joined", [top, found], body)
+        read = joined("decoder.joined", [top, context or _attend(encoded, top)], body)
     if hidden:
         body.append(Dense("decoder.hidden", read.name, read.width, hidden, "tanh"))
         read = Read("decoder.hidden", hidden)
     _name_delayed(body, {_TOP: top.name, _FED: read.name})
     return dropped("decoder.dropout", settings.dropout, read, body)
+
+
+def _top_width(encoded: Encoded, beside: list[Read]) -> int:
+    """Width of the last layer's output. What is fed back to the first layer does not count unless
+    `hidden` gives its width: without it, the spec has been checked not to need it."""
+    settings = encoded.settings
+    width = sum(read.width for read in beside) + settings.input_feeding * (settings.hidden or 0)
+    if settings.attend == "before" and not isinstance(settings.attention, kinds.NoAttention):
+        assert encoded.memory is not None, "attention needs an encoder"
+        width += encoded.memory.width
+    top = sized(encoded.spec, settings.layers, width)[-1].output
+    assert top is not None, "all cells are right"
+    return top
 
 
 _TOP, _FED = "the top layer", "what the scores are made of"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from rnnspec import spec as language
 from rnnspec.errors import DataError
@@ -26,6 +27,7 @@ from rnnspec.plan.nodes import (
     WindowMoments,
 )
 from rnnspec.spec.encoder import DEFAULT_EMBED, given_columns
+from rnnspec.spec.inputs import TokenInput
 
 
 @dataclass(slots=True)
@@ -50,37 +52,40 @@ def read_inputs(spec: language.Spec, facts: Facts) -> Sources:
         vector = facts.inputs[column]
         assert isinstance(vector, NumericFacts)
         found.nodes.append(VectorInput(f"input.{column}", column, vector.width))
-    for number, source in enumerate(spec.data.inputs):
-        if isinstance(source, language.StaticInput):
-            _static(source, facts, found)
-        elif isinstance(source, language.SeriesInput):
-            _series(spec, source, facts, found)
-        elif isinstance(source, language.FramesInput):
-            found.sequences.append(_frames(spec, number, source, facts, found.nodes))
-        elif isinstance(source, language.KeysInput):
-            known = facts.inputs[source.column]
-            assert isinstance(known, ClassFacts)
-            node = KeysInput(f"input.{source.column}", source.column, len(known.labels))
-            found.nodes.append(node)
-            found.sequences.append(Read(node.name, node.size))
-        else:
-            found.sequences.append(_tokens(spec, source, facts, found.nodes))
+    for path, source in spec.data.located_inputs:
+        match source:
+            case language.SeriesInput():
+                _series(spec, source, facts, found)
+            case language.FramesInput():
+                key = ".".join(map(str, (*path, "elapsed")))
+                found.sequences.append(_frames(key, source, facts, found.nodes))
+            case language.KeysInput():
+                found.sequences.append(_keys(source, facts, found.nodes))
+            case language.CategoryInput():
+                _of_row(source, _category(source, facts, found.nodes), found)
+            case language.NumberInput() | language.VectorInput():
+                _of_row(source, _vector(source, facts, found.nodes), found)
+            case (
+                language.WordsInput()
+                | language.TokensInput()
+                | language.CharsInput()
+                | language.BytesInput()
+                | language.SubwordsInput()
+            ):
+                found.sequences.append(_tokens(spec, source, facts, found.nodes))
+            case _:
+                assert_never(source)
     return found
 
 
-def _tokens(
-    spec: language.Spec, source: language.SequenceInput, facts: Facts, nodes: list[Node]
-) -> Read:
+def _tokens(spec: language.Spec, source: TokenInput, facts: Facts, nodes: list[Node]) -> Read:
     """Token numbers, their vectors and, with `spelling`, the last states over the characters."""
     known = facts.inputs[source.column]
     assert isinstance(known, TextFacts)
-    assert not isinstance(
-        source, language.FramesInput | language.KeysInput | language.SeriesInput
-    ), f"{source.column} has no tokens"
     size = len(known.vocabulary)
     fold_case = isinstance(source, language.CharsInput) and source.fold_case
     tokens = TokensInput(f"input.{source.column}", source.column, source.as_, size, fold_case)
-    single = sum(_has_tokens(each) for each in spec.data.sequences) == 1
+    single = sum(isinstance(each, TokenInput) for each in spec.data.inputs) == 1
     name = "embed" if single else f"embed.{source.column}"
     width = spec.encoder.embed or DEFAULT_EMBED
     nodes += [tokens, Embed(name, tokens.name, size, width)]
@@ -89,11 +94,6 @@ def _tokens(
         spelled = _spelled(spec, source.spelling, tokens, known, nodes)
         read = joined(f"{name}.spelled", [read, spelled], nodes)
     return dropped(f"{name}.dropout", spec.encoder.embed_dropout, read, nodes)
-
-
-def _has_tokens(source: language.SequenceInput) -> bool:
-    numeric = language.FramesInput | language.KeysInput | language.SeriesInput
-    return not isinstance(source, numeric)
 
 
 def _spelled(
@@ -120,17 +120,11 @@ def _spelled(
     return Read(prefix, layer.width)
 
 
-def _frames(
-    spec: language.Spec,
-    number: int,
-    source: language.FramesInput,
-    facts: Facts,
-    nodes: list[Node],
-) -> Read:
+def _frames(key: str, source: language.FramesInput, facts: Facts, nodes: list[Node]) -> Read:
+    """`key` is the place of `elapsed` in the spec."""
     known = facts.inputs[source.column]
     assert isinstance(known, NumericFacts)
     name, elapsed = f"input.{source.column}", source.elapsed
-    key = ".".join(map(str, (*spec.data.located_inputs[number][0], "elapsed")))
     if elapsed is not None and not elapsed < known.width:
         raise DataError(
             f"{key} is {elapsed}, but the frames of column {source.column!r} have"
@@ -183,24 +177,37 @@ def _series(
         found.ahead.append(Read(ahead.name, horizon if ahead.flat else 1))
 
 
-def _static(source: language.StaticInput, facts: Facts, found: Sources) -> None:
-    """A vector of the whole row."""
+def _keys(source: language.KeysInput, facts: Facts, nodes: list[Node]) -> Read:
+    known = facts.inputs[source.column]
+    assert isinstance(known, ClassFacts)
+    nodes.append(KeysInput(f"input.{source.column}", source.column, len(known.labels)))
+    return Read(f"input.{source.column}", len(known.labels))
+
+
+def _category(source: language.CategoryInput, facts: Facts, nodes: list[Node]) -> Read:
     known, name = facts.inputs[source.column], f"input.{source.column}"
-    if isinstance(source, language.CategoryInput):
-        assert isinstance(known, TextFacts)
-        size, embed = len(known.vocabulary), f"embed.{source.column}"
-        found.nodes.append(CategoryInput(name, source.column, size))
-        found.nodes.append(Embed(embed, name, size, source.embed, pad=False))
-        read = Read(embed, source.embed)
-    else:
-        assert isinstance(known, NumericFacts)
-        single = isinstance(source, language.NumberInput)
-        scaled = source.scale == "standard"
-        missing = source.missing
-        double = scaled and known.is_double()
-        node = VectorInput(name, source.column, known.width, scaled, single, missing, double)
-        found.nodes.append(node)
-        read = Read(name, known.width)
+    assert isinstance(known, TextFacts)
+    size, embed = len(known.vocabulary), f"embed.{source.column}"
+    nodes.append(CategoryInput(name, source.column, size))
+    nodes.append(Embed(embed, name, size, source.embed, pad=False))
+    return Read(embed, source.embed)
+
+
+def _vector(
+    source: language.NumberInput | language.VectorInput, facts: Facts, nodes: list[Node]
+) -> Read:
+    known, name = facts.inputs[source.column], f"input.{source.column}"
+    assert isinstance(known, NumericFacts)
+    single = isinstance(source, language.NumberInput)
+    scaled = source.scale == "standard"
+    double = scaled and known.is_double()
+    width = known.width
+    nodes.append(VectorInput(name, source.column, width, scaled, single, source.missing, double))
+    return Read(name, width)
+
+
+def _of_row(source: language.StaticInput, read: Read, found: Sources) -> None:
+    """Puts the vector of a row to where it is read."""
     if source.join in ("steps", "both"):
         found.beside.append(read)
     if source.join in ("state", "both"):
