@@ -12,7 +12,6 @@ from rnnspec.errors import DataError
 from rnnspec.plan.builder import Read, Stack, dropped, joined
 from rnnspec.plan.facts import UNKNOWN_ID, Facts, TextFacts, Vocabulary
 from rnnspec.plan.nodes import (
-    ATTENTIONS,
     Attend,
     AttentionKind,
     Beam,
@@ -175,30 +174,29 @@ def _attend(encoded: Encoded, query: Read) -> Read:
     settings, memory = encoded.settings, encoded.memory
     assert memory is not None, "attention needs an encoder"
     chosen = settings.attention
-    units = getattr(chosen, "units", None) or query.width
+    # The options have the names of the kinds, and their settings those of the node.
+    own = {key: getattr(chosen, key) for key in type(chosen).model_fields}
+    if "units" in own:
+        own["units"] = own["units"] or query.width
     if isinstance(chosen, kinds.DotAttention) and query.width != memory.width:
         raise DataError(
             f"decoder.attention: dot needs equal widths, but the decoder's state is {query.width}"
             f" wide and the encoder's steps are {memory.width}; use general"
         )
-    if isinstance(chosen, kinds.MultiHeadAttention) and units % chosen.heads:
+    if isinstance(chosen, kinds.MultiHeadAttention) and own["units"] % chosen.heads:
         raise DataError(
-            f"decoder.attention.multi_head: {units} units cannot be shared by {chosen.heads} heads"
+            f"decoder.attention.multi_head: {own['units']} units cannot be shared by"
+            f" {chosen.heads} heads"
         )
-    kind = cast(AttentionKind, chosen.name)  # the options have these names
     encoded.body.append(
         Attend(
             name="decoder.context",
             source=query.name,
             memory=memory.name,
-            kind=kind,
+            kind=cast(AttentionKind, chosen.name),
             query_width=query.width,
             memory_width=memory.width,
-            units=units if ATTENTIONS[kind].has_units else 0,
-            heads=getattr(chosen, "heads", 1),
-            filters=getattr(chosen, "filters", 0),
-            kernel=getattr(chosen, "kernel", 0),
-            coverage=getattr(chosen, "coverage", False),
+            **own,
         )
     )
     found = Read("decoder.context", memory.width)

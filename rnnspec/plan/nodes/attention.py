@@ -79,12 +79,11 @@ class Attend(Node):
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """What a kind of attention is: its weights in the order of its formula, that formula in short,
-    whether it has `units` of its own, and whether a step depends on the weights of earlier ones."""
+    """A kind of attention: its weights in the order of its formula, the formula in short, and
+    whether a step depends on the weights of earlier steps."""
 
     weights: Callable[[Attend], Iterator[Weight]]
     formula: str
-    has_units: bool = True
     remembers: bool = False
 
 
@@ -127,8 +126,8 @@ def _energy(node: Attend) -> Weight:
 
 ATTENTIONS: Mapping[AttentionKind, Attention] = {
     "additive": Attention(_additive, "v · tanh(W q + W m + b)"),
-    "dot": Attention(lambda node: iter(()), "q · m", has_units=False),
-    "general": Attention(_general, "q · W m", has_units=False),
+    "dot": Attention(lambda node: iter(()), "q · m"),
+    "general": Attention(_general, "q · W m"),
     "concat": Attention(_concat, "v · tanh(W [q; m])"),
     "multi_head": Attention(_multi_head, "scaled dot products"),
     "location": Attention(_location, "by the last step's weights too", remembers=True),
