@@ -15,7 +15,7 @@ from rnnspec.plan.nodes import Direction, PoolKind, Recurrent
 from rnnspec.reference import answers
 from rnnspec.run.session import Session
 from rnnspec.to_onnx import to_onnx
-from rnnspec.to_onnx.recurrent import is_native
+from rnnspec.to_onnx.native import is_native
 from rnnspec.to_torch import Model
 from tests.answers import tensor_of
 from tests.models import frames_facts, frames_plan, padded, random_frames, random_weights

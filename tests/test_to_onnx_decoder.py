@@ -23,7 +23,7 @@ from rnnspec.plan.generate import generation
 from rnnspec.plan.nodes import Beam, Greedy, Sample, Search
 from rnnspec.reference import answers
 from rnnspec.reference.search import every_answer
-from rnnspec.to_onnx import lookups, to_onnx
+from rnnspec.to_onnx import to_onnx, weights_only
 from tests.decoders import decoded, with_search
 from tests.kinds import LETTERS, feeds, plan_of, random_rows, spec_data, strong_weights
 from tests.onnx_models import opened
@@ -225,8 +225,8 @@ def test_many_tokens_are_computed_and_not_looked_up(monkeypatch: pytest.MonkeyPa
     plan = with_search(plan, STRATEGIES["beam"])
     weights, rows = strong_weights(plan, 6, 1.0), random_rows(plan, LENGTHS, 6)
     found = []
-    for most in (0, lookups.MOST_NUMBERS):
-        monkeypatch.setattr(lookups, "MOST_NUMBERS", most)
+    for most in (0, weights_only.MOST_NUMBERS):
+        monkeypatch.setattr(weights_only, "MOST_NUMBERS", most)
         model = to_onnx(plan, facts, weights, ids=True)
         made = any(".of_token_" in each.name for each in model.graph.initializer)
         assert made == bool(most)

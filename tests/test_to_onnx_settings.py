@@ -15,7 +15,7 @@ from rnnspec.plan import Plan
 from rnnspec.plan.nodes import Recurrent, VectorInput
 from rnnspec.reference import answers
 from rnnspec.to_onnx import to_onnx
-from rnnspec.to_onnx.recurrent import is_native
+from rnnspec.to_onnx.native import is_native
 from tests import layers
 from tests.models import frames_facts, layers_plan, random_frames, random_weights
 from tests.onnx_models import Rows, opened

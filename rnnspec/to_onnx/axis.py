@@ -23,7 +23,7 @@ def time_major(low: Lowering, value: str, name: str, widths: Sequence[int] = ())
     return emit.op("Reshape", [turned, emit.integers(-1, 0, *widths)], name)
 
 
-def some_rows(low: Lowering, value: str, name: str, kind: int) -> str:
+def nonempty_rows(low: Lowering, value: str, name: str, kind: int) -> str:
     """`[B, W]` of `[B, W]`, or `[B, 1]` of `[B]`, of an element type; no rows, and not as many as
     other inputs have, are refused."""
     emit = low.emit

@@ -6,17 +6,15 @@ from collections.abc import Mapping, Sequence
 
 from rnnspec.cells.reassociate import regroup_sums, state_groups
 from rnnspec.plan.nodes import Recurrent
-from rnnspec.to_onnx.attention import State
 from rnnspec.to_onnx.emitter import Emitter
-from rnnspec.to_onnx.lookups import tables
 from rnnspec.to_onnx.lowering import Lowering
 from rnnspec.to_onnx.rewrite import rewritten, with_unit_steps
-from rnnspec.to_onnx.rows import Rows
+from rnnspec.to_onnx.rows import Rows, State
 from rnnspec.to_onnx.scan_body import StepBody
-from rnnspec.to_onnx.weights_only import WeightsOnly
+from rnnspec.to_onnx.weights_only import WeightsOnly, token_tables
 
 
-class CellStep:
+class DecoderCell:
     """One layer, which reads forward and takes a step of time for each step of the answer."""
 
     def __init__(self, low: Lowering, node: Recurrent, rows: Rows) -> None:
@@ -30,13 +28,13 @@ class CellStep:
         self._prefix = f"{node.name}.forward"
         self.states = [self._state(state, rows) for state in cell.states]
 
-    def of_tokens(
+    def step_of_tokens(
         self, emit: Emitter, rows: Rows, tokens: str, table: str, before: Sequence[str]
     ) -> tuple[str, list[str]] | None:
-        """As `step`, of the rows of the weight `table` that `tokens`, int64 `[R]`, are; None if
-        that is better computed."""
+        """As `step`, of the rows `tokens`, int64 `[R]`, of the weight `table`; None where computing
+        is better than looking up."""
         weights = self._weights()
-        found = tables(self._graph, weights, self._low.weights[table])
+        found = token_tables(self._graph, weights, self._low.weights[table])
         if not found:
             return None
         here: dict[int, str] = {}
@@ -91,7 +89,7 @@ class CellStep:
         name = f"{self._prefix}.{state}"
         given = dict(zip(node.cell.states, node.given, strict=False)).get(state, "")
         if given:
-            initial = rows.each(low.vector(given))
+            initial = rows.repeated(low.vector(given))
         elif node.initial == "learned":
             learned = low.canonical(f"{self._prefix}.initial.{state}")
             initial = rows.filled(learned, f"{name}.learned", width)

@@ -10,7 +10,7 @@ from rnnspec.plan.names import output_names
 from rnnspec.plan.nodes import ForecastOutput
 from rnnspec.to_onnx.emitter import DOUBLE, FLOAT, Emitter, Extent
 from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, Value, Vector
-from rnnspec.to_onnx.numbers import UNITS, centre_and_scale, scaled_in
+from rnnspec.to_onnx.numbers import UNITS, centre_and_scale, scaled_type
 
 LEAST_SOFTPLUS = 1e-6
 DOCS: Mapping[str, str] = {
@@ -121,7 +121,7 @@ def told(low: Lowering, node: ForecastOutput, raw: str) -> tuple[str, dict[str, 
 
 def units_of(low: Lowering, node: ForecastOutput) -> Units:
     """How the past was scaled, to be undone."""
-    found, kind = centre_and_scale(low, node), scaled_in(node)
+    found, kind = centre_and_scale(low, node), scaled_type(node)
     if found is None:
         return Units(low.emit, node.name)
     to = DOUBLE if node.double else FLOAT

@@ -1,4 +1,9 @@
-"""Functions and primitive operations of equations as ONNX operators."""
+"""Functions and primitive operations of equations as ONNX operators.
+
+The error of onnxruntime's Sigmoid is 1e-7 whatever the value: ln sigmoid(-14) is off by 0.07, and
+sigmoid(v) is 0 from v = -18 on. Its Softplus, Exp, Softmax and LogSoftmax are right to a few digits
+of float32 of the value itself. What a logarithm or a quotient is taken of is made of those.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +13,36 @@ import numpy as np
 
 from rnnspec.cells import LAYER_NORM_EPSILON
 from rnnspec.to_onnx.emitter import NO_ATTRIBUTES, Attributes, Emitter
-from rnnspec.to_onnx.logs import sigmoid
 from rnnspec.to_onnx.rewrite import CENTRED_NORM, SMALL_SIGMOID
 
+LOG_ZERO = -1e30
+"""Stands for the logarithm of 0: the difference of two -inf is NaN."""
 Lower = Callable[[Emitter, Sequence[str], str, int], str]
 """`(emit, arguments, name, width)` to the result, called `name`; values are `[…, width]`."""
+
+
+def precise_sigmoid(emit: Emitter, value: str, name: str) -> str:
+    """sigmoid(v) = exp(min(v, 0)) sigmoid(|v|), right to the last digits however small."""
+    size = emit.op("Abs", [value], f"{name}.size")
+    upper = emit.op("Sigmoid", [size], f"{name}.upper")
+    below = emit.op("Min", [value, emit.number(0.0)], f"{name}.below")
+    share = emit.op("Exp", [below], f"{name}.share")
+    return emit.op("Mul", [share, upper], name)
+
+
+def log_sigmoid(emit: Emitter, value: str, name: str) -> str:
+    """ln sigmoid(v) = -softplus(-v)."""
+    opposite = emit.op("Neg", [value], f"{name}.opposite")
+    soft = emit.op("Softplus", [opposite], f"{name}.softplus")
+    return emit.op("Neg", [soft], f"{name}.log")
+
+
+def log_add_exp(emit: Emitter, a: str, b: str, name: str) -> str:
+    """ln(exp(a) + exp(b)) = max(a, b) + softplus(-|a - b|); one of both may be -inf."""
+    larger = emit.op("Max", [a, b], f"{name}.larger")
+    distance = emit.op("Abs", [emit.op("Sub", [a, b], f"{name}.between")], f"{name}.gap")
+    soft = emit.op("Softplus", [emit.op("Neg", [distance], f"{name}.below")], f"{name}.softplus")
+    return emit.op("Add", [larger, soft], name)
 
 
 def _operator(kind: str, attributes: Attributes = NO_ATTRIBUTES) -> Lower:
@@ -40,18 +70,18 @@ def centred(emit: Emitter, v: str, name: str) -> str:
     return emit.op("Sub", [v, mean], f"{name}.centred")
 
 
-def normalized(emit: Emitter, v: str, others: Sequence[str], name: str, width: int) -> str:
-    """`v / sqrt(mean(v^2) + 1e-5) * scale + shift` of a v whose mean is 0; `others` are the scale,
-    which older runtimes want to be of v's own width, and the shift, if any.
+def normalized(emit: Emitter, v: str, parameters: Sequence[str], name: str, width: int) -> str:
+    """`v / sqrt(mean(v^2) + 1e-5) * scale + shift` of a centred v.
 
-    onnxruntime takes the variance as mean(v^2) - mean(v)^2, which is wrong in the third digit
-    already where the mean is a hundred times the deviation; v must be centred before. And a width
-    of 1, of which nothing but 0 is left, is refused by older ones.
+    `parameters` are the scale, which older runtimes want to be as wide as v, and the shift, if any.
+    v must be centred before: onnxruntime takes the variance as mean(v^2) - mean(v)^2, which is
+    wrong in the third digit where the mean is a hundred times the deviation. Older runtimes refuse
+    a width of 1, where the centred v is 0.
     """
     if width > 1:
         attributes = {"axis": -1, "epsilon": LAYER_NORM_EPSILON}
-        return emit.op("LayerNormalization", [v, *others], name, attributes)
-    return emit.op("Add", [v, others[1]], name) if len(others) > 1 else v
+        return emit.op("LayerNormalization", [v, *parameters], name, attributes)
+    return emit.op("Add", [v, parameters[1]], name) if len(parameters) > 1 else v
 
 
 def _centred_layer_norm(emit: Emitter, arguments: Sequence[str], name: str, width: int) -> str:
@@ -100,6 +130,6 @@ def operation(emit: Emitter, op: str, arguments: Sequence[str], name: str, width
 _REWRITTEN: Mapping[str, Lower] = {
     "copy": _operator("Identity"),
     CENTRED_NORM: _centred_layer_norm,
-    SMALL_SIGMOID: lambda emit, arguments, name, width: sigmoid(emit, arguments[0], name),
+    SMALL_SIGMOID: lambda emit, arguments, name, width: precise_sigmoid(emit, arguments[0], name),
 }
-"""Operations that cells are not written with, but rewritten to."""
+"""Operations that stand in rewritten cells only."""

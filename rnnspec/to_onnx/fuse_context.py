@@ -1,8 +1,8 @@
-"""A dense layer over what attention found, taken into the memory before the loop.
+"""A dense layer over the context of attention, fused into the memory before the loop.
 
-W [s; c] + b, with c the mean of m_j by weights a_j that sum to 1, is W_s s + sum_j a_j (W_c m_j +
-b). What is in brackets is computed once for each step of the memory, where W_c c would be for each
-hypothesis at each step of the answer.
+W [s; c] + b, with the context c = sum_j a_j m_j by weights a_j that sum to 1, is
+W_s s + sum_j a_j (W_c m_j + b). The bracket is computed once for each step of the memory, where
+W_c c would be computed for each hypothesis at each step of the answer.
 """
 
 from __future__ import annotations
@@ -14,43 +14,43 @@ from rnnspec.plan.nodes import Attend, CopyMix, Decoder, Dense, Dropout, Join, N
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
-    """`dense` reads `join` alone, of `other` and of what `attend` found, which nothing else reads.
-    `start` is the first column of W_c."""
+class FusedContext:
+    """`dense` alone reads a join of the node `other` and of the context of `attend`, which nothing
+    else reads. `start` is the first column of W_c."""
 
     attend: Attend
-    join: str
     dense: Dense
     other: str
     start: int
 
     @property
-    def columns(self) -> slice:
-        """Those of W_c."""
+    def context_columns(self) -> slice:
+        """The columns of W_c."""
         return slice(self.start, self.start + self.attend.memory_width)
 
     @property
-    def others(self) -> slice:
-        """Those of W_s."""
+    def other_columns(self) -> slice:
+        """The columns of W_s."""
         width = self.attend.memory_width
         return slice(0, self.start) if self.start else slice(width, self.dense.inputs)
 
 
-def folded(decoder: Decoder) -> Folded | None:
-    """The layer that can be taken into the memory, if the body has one."""
+def fused_context(decoder: Decoder) -> FusedContext | None:
+    """The dense layer that can be fused, if the body has one."""
     for node in decoder.body:
+        # Heads are projected after the mean; monotonic weights sum to less than 1.
         if isinstance(node, Attend) and node.kind not in ("multi_head", "monotonic"):
             join = _only_reader(decoder, node)
             dense = _only_reader(decoder, join) if isinstance(join, Join) else None
             if isinstance(join, Join) and isinstance(dense, Dense) and len(join.reads) == 2:
                 place = [_before_dropout(decoder, each) for each in join.reads].index(node.name)
                 start = 0 if place == 0 else dense.inputs - node.memory_width
-                return Folded(node, join.name, dense, join.reads[1 - place], start)
+                return FusedContext(node, dense, join.reads[1 - place], start)
     return None
 
 
 def _only_reader(decoder: Decoder, node: Node) -> Node | None:
-    """What alone reads a node's value, through dropout."""
+    """The only node that reads the value of `node`, through dropout; None if there are others."""
     readers = list(_readers(decoder, node.name))
     if len(readers) != 1 or decoder.scores == node.name:
         return None

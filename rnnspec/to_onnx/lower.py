@@ -21,67 +21,49 @@ from rnnspec.plan.nodes import (
     ClassOutput,
     CopiesInput,
     Decoder,
-    Dense,
-    Dropout,
     Elapsed,
-    Embed,
     FinalState,
     ForecastOutput,
     FramesInput,
     FutureInput,
-    Highway,
-    Join,
     KeysInput,
     LabelsOutput,
-    Merge,
     Node,
-    Normalize,
     NumericOutput,
     PerStep,
     Plan,
     Pool,
     Recurrent,
-    Residual,
     SeriesInput,
     TextOutput,
     TokensInput,
     VectorInput,
     WindowMoments,
 )
-from rnnspec.to_onnx import combine, copies, forecast, labels, numbers, outputs, tokens
-from rnnspec.to_onnx.decoder import lower_decoder, needs_a_memory
-from rnnspec.to_onnx.dense import lower_dense
-from rnnspec.to_onnx.embed import lower_dropout, lower_embed
+from rnnspec.to_onnx import copying, forecast, native, numbers, outputs, recurrent, tokens
+from rnnspec.to_onnx.decoder import lower_decoder, needs_memory_step
 from rnnspec.to_onnx.emitter import IR_OF_OPSET, Emitter
-from rnnspec.to_onnx.lowering import Demand, Lowering, Value, demands, reads_last
+from rnnspec.to_onnx.lowering import Demand, Lowering, Value, demands, entry_of, reads_last
+from rnnspec.to_onnx.pointwise import POINTWISE, Scope
 from rnnspec.to_onnx.pool import lower_pool
-from rnnspec.to_onnx.recurrent import lower_recurrent, needs_a_step
 from rnnspec.to_onnx.text import lower_text
 
 LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     TokensInput: tokens.lower_tokens,
     CharactersInput: tokens.lower_characters,
-    CopiesInput: copies.lower_copies,
-    CategoryInput: labels.lower_category,
-    KeysInput: labels.lower_keys,
+    CopiesInput: copying.lower_copies,
+    CategoryInput: tokens.lower_category,
+    KeysInput: tokens.lower_keys,
     FramesInput: numbers.lower_frames,
     Elapsed: numbers.lower_elapsed,
     VectorInput: numbers.lower_vector,
     SeriesInput: numbers.lower_series,
     WindowMoments: numbers.lower_moments,
     FutureInput: numbers.lower_future,
-    Embed: lower_embed,
-    Dropout: lower_dropout,
-    Recurrent: lower_recurrent,
-    Merge: combine.lower_merge,
-    Normalize: combine.lower_normalize,
-    Residual: combine.lower_residual,
-    Highway: combine.lower_highway,
-    Join: combine.lower_join,
+    Recurrent: native.lower_recurrent,
     PerStep: tokens.lower_per_step,
-    FinalState: combine.lower_final_state,
+    FinalState: recurrent.lower_final_state,
     Pool: lower_pool,
-    Dense: lower_dense,
     ClassOutput: outputs.lower_class,
     LabelsOutput: outputs.lower_labels,
     NumericOutput: outputs.lower_numeric,
@@ -89,7 +71,7 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     TextOutput: lower_text,
     ForecastOutput: forecast.lower_forecast,
 }
-"""One entry for each node type of a plan."""
+"""The node types of the graph that are not pointwise (see `rnnspec.to_onnx.pointwise`)."""
 
 
 def to_onnx(
@@ -144,21 +126,25 @@ def to_onnx(
     if opset not in IR_OF_OPSET:
         offered = " and ".join(map(str, sorted(IR_OF_OPSET)))
         raise ExportError(f"opset {opset} is not offered; choose one of {offered}")
-    emit, asked = Emitter(), demands(plan)
+    emit, demand = Emitter(), demands(plan)
     emit.reserve(_interface(plan, ids, attention))
     low = Lowering(
         plan=plan,
         facts=facts,
         weights=_checked(plan, weights),
         emit=emit,
-        demands=asked,
+        demands=demand,
         ids=ids,
         generic=generic,
-        padded=_padded(plan, generic, asked),
+        padded=_padded(plan, generic, demand),
         attention=attention,
     )
+    scope = Scope(low, emit, low.values.__getitem__)
     for node in plan.nodes:
-        low.values[node.name] = LOWERINGS[type(node)](low, node)
+        if type(node) in POINTWISE:
+            low.values[node.name] = POINTWISE[type(node)](scope, node)
+        else:
+            low.values[node.name] = entry_of(LOWERINGS, node, "a graph")(low, node)
     return emit.model(plan.name, opset, f"{plan.name}, {plan.cardinality}", __version__)
 
 
@@ -181,15 +167,15 @@ def _interface(plan: Plan, ids: bool, attention: bool) -> list[str]:
     return names
 
 
-def _padded(plan: Plan, generic: bool, asked: Mapping[str, Demand]) -> bool:
+def _padded(plan: Plan, generic: bool, demand: Mapping[str, Demand]) -> bool:
     """Whether some operator of the graph will not take an empty time axis."""
     for node in plan.nodes:
         match node:
-            case Recurrent() if generic or needs_a_step(node, asked[node.name]):
+            case Recurrent() if generic or native.needs_time_step(node, demand[node.name]):
                 return True
             case Pool(kind="last") if not reads_last(plan, node):
                 return True
-            case Decoder() if needs_a_memory(node):
+            case Decoder() if needs_memory_step(node):
                 return True
             case CharactersInput() | FramesInput(missing="previous"):
                 return True

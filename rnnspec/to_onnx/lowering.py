@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,23 +20,23 @@ BATCH, TIME = "batch", "time"
 
 @dataclass(frozen=True, slots=True)
 class PaddedSequence:
-    """A sequence: `name` is `[T, B, width]`, or `[T, B]` for token numbers.
+    """A sequence: `name` is `[T, B, width]`, or `[T, B]` for token ids.
 
-    `last` `[B, width]`, where some node asks for it, is the output after the last step that each
-    direction read; `finals` `[B, width]`, by the name of the state, are the states after it.
-    `clean` sequences are 0 past the length of a row.
+    `last` `[B, width]`, where some node reads it, is the output after the last step that each
+    direction read; `final_states` `[B, width]`, by name, are the states after it. `clean`
+    sequences are 0 past the length of a row.
     """
 
     name: str
     lengths: Lengths
     last: str = ""
     clean: bool = False
-    finals: Mapping[str, str] = field(default_factory=dict)
+    final_states: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """One vector a row: `name` is `[B, width]`, or `[B]` for numbers of labels."""
+    """One vector a row: `name` is `[B, width]`, or `[B]` for ids of labels."""
 
     name: str
 
@@ -44,7 +45,7 @@ Value = PaddedSequence | Vector
 
 
 def like(source: Value, name: str, clean: bool = False) -> Value:
-    """`name` as a sequence where `source` is one, as a vector where it is one."""
+    """`name` as a sequence or a vector, as `source` is."""
     return (
         PaddedSequence(name, source.lengths, clean=clean)
         if isinstance(source, PaddedSequence)
@@ -54,22 +55,21 @@ def like(source: Value, name: str, clean: bool = False) -> Value:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Which forms of a node's value other nodes read."""
+    """Which forms of a node's value other nodes read: all steps, the last one, final states."""
 
     steps: bool = False
     last: bool = False
-    finals: frozenset[str] = frozenset()
-    """States after the last step."""
+    final_states: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Lowering:
     """One plan on its way to ONNX.
 
-    `ids`: token numbers come in, and go out, instead of text. `generic`: no native recurrent
-    operators. `attention`: a decoder also tells its weights.
-    `padded`: a batch whose rows are all empty gets more steps, past every length, because an
-    operator of the graph (Scan, GatherND) cannot take an empty time axis.
+    `ids`: token ids come in and go out instead of text. `generic`: no native recurrent operators.
+    `attention`: the weights of a decoder's attention are an output. `padded`: a batch whose rows
+    are all empty gets more steps, past every length, because an operator of the graph (Scan,
+    GatherND) cannot take an empty time axis.
     """
 
     plan: Plan
@@ -113,17 +113,28 @@ class Lowering:
         return self.weights[name].astype(np.float64)
 
 
+Entry = TypeVar("Entry")
+
+
+def entry_of(table: Mapping[type[Node], Entry], node: Node, place: str) -> Entry:
+    """The entry of a node's type. Raises NotImplementedError if `table` lacks it."""
+    kind = type(node)
+    if kind not in table:
+        raise NotImplementedError(f"to_onnx has no lowering of {kind.__name__} in {place}")
+    return table[kind]
+
+
 def demands(plan: Plan) -> dict[str, Demand]:
-    """What is read of each node's value; dropout passes on what is asked of it."""
+    """What is read of each node's value; dropout passes on what is read of its own."""
     found: dict[str, Demand] = {}
     for node in reversed(plan.nodes):
-        asked = _asks(plan, node, found.get(node.name, Demand()))
+        demand = _demand_on_sources(plan, node, found.get(node.name, Demand()))
         for source in node.sources():
             known = found.get(source, Demand())
             found[source] = Demand(
-                known.steps or asked.steps,
-                known.last or asked.last,
-                known.finals | asked.finals,
+                known.steps or demand.steps,
+                known.last or demand.last,
+                known.final_states | demand.final_states,
             )
     return found
 
@@ -136,13 +147,14 @@ def reads_last(plan: Plan, pool: Pool) -> bool:
     return isinstance(source, Recurrent)
 
 
-def _asks(plan: Plan, node: Node, asked: Demand) -> Demand:
+def _demand_on_sources(plan: Plan, node: Node, own: Demand) -> Demand:
+    """What `node` reads of its sources, where `own` is read of it."""
     match node:
         case Dropout():
-            return asked
+            return own
         case Pool(kind="last") if reads_last(plan, node):
             return Demand(last=True)
         case FinalState():
-            return Demand(finals=frozenset([node.state]))
-        case _:
+            return Demand(final_states=frozenset([node.state]))
+        case _:  # all steps serve every reader
             return Demand(steps=True)

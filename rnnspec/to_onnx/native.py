@@ -1,4 +1,4 @@
-"""The recurrent operators of the ONNX standard, and how a built-in cell's weights go into them."""
+"""Recurrent layers by operators of the ONNX standard, where these compute the cell; else Scan."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.cells import Match
+from rnnspec.cells import Match, identify
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.to_onnx.emitter import Attributes
-from rnnspec.to_onnx.initial_states import by_direction
 from rnnspec.to_onnx.lengths import Lengths
-from rnnspec.to_onnx.lowering import Lowering, PaddedSequence
+from rnnspec.to_onnx.lowering import Demand, Lowering, PaddedSequence
+from rnnspec.to_onnx.recurrent import initial_states, lower_scan
 
 Array = NDArray[np.float32]
 Parameters = Mapping[str, Array]
-"""Of one direction, by the names of the built-in cell."""
+"""The parameters of one direction, by the names of the built-in cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,10 @@ def _of_wide_projection(node: Recurrent) -> bool:
 class NativeOperator:
     """An operator, its gates and states in its own order.
 
-    `recurrence` makes the matrix R of a gate; `peepholes` are the vectors behind P; `projection`
-    is the matrix that the outputs are multiplied with, if any. `title` is the operator and what
-    makes it compute the cell, in words. `fits` says whether a layer is of a size at which the
-    operator is worth it.
+    `title` is the operator and what makes it compute the cell, in words. `recurrence` makes the
+    matrix R of a gate; `peepholes` are the vectors behind P; `projection` is the matrix that the
+    outputs are multiplied with, if any. `fits` says whether the operator is faster than a Scan for
+    a layer of this size.
     """
 
     title: str
@@ -128,34 +128,92 @@ NATIVE: Mapping[str, NativeOperator] = {
 """Built-in cell to operator, as the definitions of RNN, LSTM and GRU in the ONNX standard say."""
 
 
-def lower_native(low: Lowering, node: Recurrent, match: Match) -> PaddedSequence:
+def is_native(node: Recurrent) -> bool:
+    """Whether an ONNX operator computes this layer."""
+    return _match(node) is not None
+
+
+def needs_time_step(node: Recurrent, demand: Demand) -> bool:
+    """Whether the layer, where native operators are used, cannot take an empty time axis."""
+    match = _match(node)
+    if match is None:
+        return True
+    operator = NATIVE[match.pattern]
+    # The workaround for RNN's last output needs a step, a product of stacked matrices too.
+    projected = bool(operator.projection) and len(node.directions) > 1
+    ends = demand.last or bool(demand.final_states)
+    return (ends and operator.kind == "RNN") or (demand.steps and projected)
+
+
+def lower_recurrent(low: Lowering, node: Recurrent) -> PaddedSequence:
+    """One layer, in all its directions: `[T, B, inputs]` to `[T, B, width]`."""
+    match = None if low.generic else _match(node)
+    return lower_scan(low, node) if match is None else _lower_native(low, node, match)
+
+
+def _match(node: Recurrent) -> Match | None:
+    """The built-in cell whose operator computes this layer."""
+    match = identify(node.answering_cell)
+    if match is None or match.pattern not in NATIVE or not NATIVE[match.pattern].fits(node):
+        return None
+    # The operator's own state is the one before the projection, which an initial state is not.
+    projected = bool(NATIVE[match.pattern].projection)
+    return None if projected and node.initial != "zeros" else match
+
+
+def _lower_native(low: Lowering, node: Recurrent, match: Match) -> PaddedSequence:
     """One layer, in all its directions, as one operator."""
-    emit, name, operator = low.emit, node.name, NATIVE[match.pattern]
-    source, asked = low.steps(node.source), low.demands[node.name]
-    lengths = source.lengths
+    name, operator, demand = node.name, NATIVE[match.pattern], low.demands[node.name]
+    lengths, ours = low.steps(node.source).lengths, match.states
+    finals = [state for state in operator.states if ours[state] in demand.final_states]
     # Up to onnxruntime 1.23, RNN reads its last output outside of its memory where a row has no
     # step: wrong numbers, or the end of the process.
-    by_state = {match.states[state]: state for state in operator.states}
-    finals = {by_state[state]: state for state in asked.finals}
-    mended = operator.kind == "RNN" and (asked.last or bool(finals))
-    before = {
-        state: by_direction(low, node, match.states[state], lengths) for state in operator.states
+    clamped = operator.kind == "RNN" and (demand.last or bool(finals))
+    initial = {state: initial_states(low, node, ours[state], lengths) for state in operator.states}
+    steps, ends = _operator(low, node, match, initial, finals, clamped)
+    last = ""
+    if demand.last:
+        last = lengths.where_present(ends["h"], f"{name}.last") if clamped else ends["h"]
+    if demand.steps:
+        steps = _joined(low, node, steps, f"{name}.steps", node.output_width, axis=1)
+    final_states = {
+        ours[state]: _or_initial(
+            low, node, lengths, ends[state], initial[state], node.state_width(ours[state])
+        )
+        for state in finals
     }
+    return PaddedSequence(steps, lengths, last, clean=not clamped, final_states=final_states)
+
+
+def _operator(
+    low: Lowering,
+    node: Recurrent,
+    match: Match,
+    initial: Mapping[str, str],
+    finals: Sequence[str],
+    clamped: bool,
+) -> tuple[str, dict[str, str]]:
+    """The output of all steps, "" if not read, and the states after the last one, by name.
+
+    `clamped` lengths are at least 1.
+    """
+    emit, name, operator = low.emit, node.name, NATIVE[match.pattern]
+    source, demand = low.steps(node.source), low.demands[node.name]
     tensors = _packed(low, node, operator, match)
     inputs = [
         source.name,
         *(emit.weight(f"{name}.packed.{part}", tensors[part]) for part in "WRB"),
-        lengths.int32_at_least_one() if mended else lengths.int32(),
-        *before.values(),
+        source.lengths.int32_at_least_one() if clamped else source.lengths.int32(),
+        *initial.values(),
         emit.weight(f"{name}.packed.P", tensors["P"]) if operator.peepholes else "",
     ]
-    wanted = [
-        f"{name}.by_direction" if asked.steps else "",
-        f"{name}.last_by_direction" if asked.last or "h" in finals else "",
+    outputs = [
+        f"{name}.by_direction" if demand.steps else "",
+        f"{name}.last_by_direction" if demand.last or "h" in finals else "",
         *([f"{name}.last_c_by_direction"] if "c" in finals else []),
     ]
     attributes = _attributes(node, operator)
-    found = emit.ops(operator.kind, _without_trailing(inputs), wanted, attributes)
+    found = emit.ops(operator.kind, _without_trailing(inputs), outputs, attributes)
     steps, h, c = [*found, ""][:3]
     if operator.projection:
         matrix = emit.weight(f"{name}.projection.transposed", tensors["projection"])
@@ -163,30 +221,20 @@ def lower_native(low: Lowering, node: Recurrent, match: Match) -> PaddedSequence
             value and emit.op("MatMul", [value, matrix], f"{value}.projected")
             for value in (steps, h)
         )
+    widths = {state: node.state_width(match.states[state]) for state in operator.states}
     ends = {
-        state: _joined(
-            low, node, value, f"{name}.final_{state}", node.state_width(match.states[state]), axis=0
-        )
+        state: _joined(low, node, value, f"{name}.final_{state}", widths[state], axis=0)
         for state, value in (("h", h), ("c", c))
         if value
     }
-    last = ""
-    if asked.last:
-        last = lengths.where_present(ends["h"], f"{name}.last") if mended else ends["h"]
-    if asked.steps:
-        steps = _joined(low, node, steps, f"{name}.steps", node.output_width, axis=1)
-    told = {
-        ours: _or_initial(low, node, lengths, ends[state], before[state], node.state_width(ours))
-        for state, ours in finals.items()
-    }
-    return PaddedSequence(steps, lengths, last, clean=not mended, finals=told)
+    return steps, ends
 
 
 def _or_initial(
     low: Lowering, node: Recurrent, lengths: Lengths, final: str, before: str, width: int
 ) -> str:
-    """A state `[B, D * width]` after the last step; in rows without one that before, which is 0 or
-    `[D, B, width]`: the operators give 0 there, or anything."""
+    """A state `[B, D * width]` after the last step, in rows of no steps the initial one, 0 or
+    `[D, B, width]`: there the operators give 0, or anything."""
     emit = low.emit
     first = emit.number(0.0)
     if before:
@@ -209,8 +257,8 @@ def _attributes(node: Recurrent, operator: NativeOperator) -> Attributes:
 
 
 def _joined(low: Lowering, node: Recurrent, value: str, name: str, width: int, axis: int) -> str:
-    """Directions, which stand on `axis` just before the rows, each of `width` numbers, moved into
-    one vector."""
+    """The directions, each of `width` numbers, side by side in one vector; `axis`, just before the
+    rows, is theirs."""
     emit, count = low.emit, len(node.directions)
     if count == 1:
         return emit.op("Squeeze", [value, emit.integers(axis)], name)

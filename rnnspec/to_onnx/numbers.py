@@ -22,7 +22,7 @@ from rnnspec.plan.nodes import (
     VectorInput,
     WindowMoments,
 )
-from rnnspec.to_onnx.axis import on_time_axis, some_rows, time_major
+from rnnspec.to_onnx.axis import nonempty_rows, on_time_axis, time_major
 from rnnspec.to_onnx.emitter import BOOL, DOUBLE, FLOAT, Attributes, Extent
 from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence, Value, Vector
@@ -41,8 +41,8 @@ def lower_frames(low: Lowering, node: FramesInput) -> PaddedSequence:
             "Gather", [values, emit.integers(*others)], f"{node.name}.features", {"axis": 2}
         )
     if node.missing == "previous":
-        kind = kind_of(node)
-        values = _carried_on(low, values, raw.lengths, node.features, node.name, kind)
+        kind = input_type(node)
+        values = _forward_filled(low, values, raw.lengths, node.features, node.name, kind)
     return PaddedSequence(_scaled(low, node, values, node.missing), raw.lengths)
 
 
@@ -55,7 +55,7 @@ def lower_elapsed(low: Lowering, node: Elapsed) -> PaddedSequence:
     bounds = map(emit.integers, (node.index, node.index + 1, 2))
     times = emit.op("Slice", [raw.name, *bounds], node.name)
     return PaddedSequence(
-        emit.cast(times, kind_of(frames), FLOAT, f"{node.name}.float"), raw.lengths
+        emit.cast(times, input_type(frames), FLOAT, f"{node.name}.float"), raw.lengths
     )
 
 
@@ -63,8 +63,8 @@ def lower_vector(low: Lowering, node: VectorInput) -> Vector:
     """Numbers `[B, width]`, scaled inside the model if the plan says so."""
     shape: list[Extent] = [BATCH] if node.single else [BATCH, node.width]
     doc = f"{node.width} numbers a row {UNITS}{_or_missing(node.missing)}"
-    given = low.emit.input(node.column, kind_of(node), shape, doc, reserved=True)
-    values = some_rows(low, given, f"{node.name}.rows", kind_of(node))
+    given = low.emit.input(node.column, input_type(node), shape, doc, reserved=True)
+    values = nonempty_rows(low, given, f"{node.name}.rows", input_type(node))
     return Vector(_scaled(low, node, values, node.missing))
 
 
@@ -83,7 +83,7 @@ def lower_moments(low: Lowering, node: WindowMoments) -> Vector:
     total = _sum(low, emit.cast(there, BOOL, DOUBLE, f"{name}.flags"), f"{name}.total")
     zero = emit.number(0.0, DOUBLE)
     count = emit.op("Max", [total, emit.number(1.0, DOUBLE)], f"{name}.count")
-    of_rows, of_deviation = _of_training(low, node, DOUBLE)
+    of_rows, of_deviation = _training_moments(low, node, DOUBLE)
 
     def mean(values: str, title: str) -> str:
         kept = emit.op("Where", [there, values, zero], f"{title}.kept")
@@ -119,9 +119,9 @@ def lower_future(low: Lowering, node: FutureInput) -> Value:
     """What is known ahead: `[H, B, 1]`, or `[B, H]` if it is flat."""
     emit, name, two = low.emit, node.name, low.emit.integers(2)
     doc = f"the {node.horizon} values ahead, {UNITS}{_or_missing(node.missing)}"
-    given = emit.input(node.key, kind_of(node), [BATCH, node.horizon], doc, reserved=True)
+    given = emit.input(node.key, input_type(node), [BATCH, node.horizon], doc, reserved=True)
     if node.flat:
-        values = some_rows(low, given, f"{name}.rows", kind_of(node))
+        values = nonempty_rows(low, given, f"{name}.rows", input_type(node))
         if not node.past:
             return Vector(_scaled(low, node, values, node.missing))
         turned = emit.op("Transpose", [values], f"{name}.turned", {"perm": [1, 0]})
@@ -143,20 +143,20 @@ def _known_ahead(low: Lowering, node: FutureInput, ahead: str) -> str:
     past = low.steps(node.past)
     last = past.lengths.at_end(past.name, f"{node.name}.last_of_past")
     scaled = _scaled(low, node, ahead, "error")
-    return _carried_on(low, scaled, past.lengths, 1, node.name, FLOAT, last)
+    return _forward_filled(low, scaled, past.lengths, 1, node.name, FLOAT, last)
 
 
-def kind_of(node: FramesInput | VectorInput | SeriesInput | FutureInput) -> int:
+def input_type(node: FramesInput | VectorInput | SeriesInput | FutureInput) -> int:
     """The element type of an input of the file."""
     return DOUBLE if node.double else FLOAT
 
 
-def scaled_in(node: Scalable) -> int:
+def scaled_type(node: Scalable) -> int:
     """The element type in which a node is scaled: that of `centre_and_scale`."""
-    return DOUBLE if node.double or _moments_of(node) else FLOAT
+    return DOUBLE if node.double or _moments_node(node) else FLOAT
 
 
-def _moments_of(node: Scalable) -> str:
+def _moments_node(node: Scalable) -> str:
     """The node of the moments that a node is scaled by, or none."""
     return node.moments if isinstance(node, SeriesInput | FutureInput | ForecastOutput) else ""
 
@@ -164,8 +164,8 @@ def _moments_of(node: Scalable) -> str:
 def centre_and_scale(low: Lowering, node: Scalable) -> tuple[str, str] | None:
     """Of the training rows, `[width]` each, of a row's own window, `[B, 1]` each, or none."""
     if node.scaled:
-        return _of_training(low, node, scaled_in(node))
-    moments = _moments_of(node)
+        return _training_moments(low, node, scaled_type(node))
+    moments = _moments_node(node)
     if not moments:
         return None
     emit, of_window, name = low.emit, low.vector(moments), node.name
@@ -174,7 +174,7 @@ def centre_and_scale(low: Lowering, node: Scalable) -> tuple[str, str] | None:
     return found[0], found[1]
 
 
-def _of_training(low: Lowering, node: Scalable | WindowMoments, kind: int) -> tuple[str, str]:
+def _training_moments(low: Lowering, node: Scalable | WindowMoments, kind: int) -> tuple[str, str]:
     """Mean and deviation of the training rows, `[width]` each."""
     name = node.name
     if kind == FLOAT:
@@ -198,14 +198,14 @@ def _scaled(
 
     `values` are of the type of the input, of the past of a series that of `_past`.
     """
-    emit, name, kind = low.emit, node.name, kind_of(node)
+    emit, name, kind = low.emit, node.name, input_type(node)
     if isinstance(node, SeriesInput):
-        kind = scaled_in(node)
+        kind = scaled_type(node)
     if found := centre_and_scale(low, node):
-        wide = emit.cast(values, kind, scaled_in(node), f"{name}.wide")
+        wide = emit.cast(values, kind, scaled_type(node), f"{name}.wide")
         centred = emit.op("Sub", [wide, found[0]], f"{name}.centred")
         quotient = emit.op("Div", [centred, found[1]], f"{name}.scaled")
-        values, kind = quotient, scaled_in(node)
+        values, kind = quotient, scaled_type(node)
     values = emit.cast(values, kind, FLOAT, f"{name}.float")
     if missing == "error":
         return values
@@ -219,7 +219,7 @@ def _frames(low: Lowering, node: FramesInput) -> PaddedSequence:
         doc = f"steps of {node.width} numbers {UNITS}{_or_missing(node.missing)}; past the length"
         shape: list[Extent] = [BATCH, TIME, node.width]
         title = f"{doc} anything"
-        given = low.emit.input(node.column, kind_of(node), shape, title, reserved=True)
+        given = low.emit.input(node.column, input_type(node), shape, title, reserved=True)
         frames = time_major(low, given, f"{node.name}.frames", [node.width])
         low.raw[node.column] = on_time_axis(low, node, frames)
     return low.raw[node.column]
@@ -231,20 +231,20 @@ def _past(low: Lowering, column: str) -> PaddedSequence:
     if column not in low.raw:
         (node,) = (n for n in low.plan.inputs if isinstance(n, SeriesInput) and n.column == column)
         doc = f"the past of the series {UNITS}{_or_missing(node.missing)}; past the length anything"
-        given = low.emit.input(column, kind_of(node), [BATCH, TIME], doc, reserved=True)
-        kind = scaled_in(node)
-        given = low.emit.cast(given, kind_of(node), kind, f"{node.name}.double")
+        given = low.emit.input(column, input_type(node), [BATCH, TIME], doc, reserved=True)
+        kind = scaled_type(node)
+        given = low.emit.cast(given, input_type(node), kind, f"{node.name}.double")
         major = time_major(low, given, f"{node.name}.time_major")
         steps = low.emit.op("Unsqueeze", [major, low.emit.integers(2)], f"{node.name}.past")
         past = on_time_axis(low, node, steps)
         if node.missing == "previous":
-            carried = _carried_on(low, past.name, past.lengths, 1, node.name, kind)
+            carried = _forward_filled(low, past.name, past.lengths, 1, node.name, kind)
             past = PaddedSequence(carried, past.lengths)
         low.raw[column] = past
     return low.raw[column]
 
 
-def _carried_on(
+def _forward_filled(
     low: Lowering,
     values: str,
     lengths: Lengths,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from rnnspec.plan.names import labels_of, output_names
 from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput
 from rnnspec.to_onnx.emitter import FLOAT, STRING, Attributes, Extent
-from rnnspec.to_onnx.logs import sigmoid
+from rnnspec.to_onnx.functions import precise_sigmoid
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence, Value, Vector, like
-from rnnspec.to_onnx.numbers import centre_and_scale, scaled_in
+from rnnspec.to_onnx.numbers import centre_and_scale, scaled_type
 
 NOTHING = ""
 """Stands past the length of a row, and where a label is off."""
@@ -44,7 +44,7 @@ def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
     emit, source, labels = low.emit, low.values[node.source], labels_of(low.facts, node.column)
     name, shares_name = output_names(low.plan, node, low.ids)
     scores = _by_row(source, f"{node.name}.scores", 1)
-    shares = sigmoid(emit, scores, f"{node.name}.shares")
+    shares = precise_sigmoid(emit, scores, f"{node.name}.shares")
     on = emit.op("Greater", [shares, emit.number(node.threshold)], f"{node.name}.on")
     if isinstance(source, PaddedSequence):
         own = _own_steps(low, source, f"{node.name}.own")
@@ -64,7 +64,7 @@ def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
 def lower_numeric(low: Lowering, node: NumericOutput) -> Value:
     """`[B]`, `[B, width]` or `[B, T, width]` in the units of the data."""
     emit, source = low.emit, low.values[node.source]
-    value, kind = _by_row(source, f"{node.name}.by_row", 1), scaled_in(node)
+    value, kind = _by_row(source, f"{node.name}.by_row", 1), scaled_type(node)
     if found := centre_and_scale(low, node):
         value = emit.cast(value, FLOAT, kind, f"{node.name}.double")
         wide = emit.op("Mul", [value, found[1]], f"{node.name}.wide")

@@ -14,7 +14,7 @@ from rnnspec.plan.nodes import Pool, PoolKind, directions_read
 from rnnspec.to_onnx.emitter import Emitter
 from rnnspec.to_onnx.lowering import Lowering, PaddedSequence, Vector
 
-LEAST = float(np.finfo(np.float32).min)
+LOWEST = float(np.finfo(np.float32).min)
 """Stands for a score past the length: finite, so that a row of such scores has no NaN in it."""
 
 
@@ -58,7 +58,7 @@ def _attention(low: Lowering, node: Pool, source: PaddedSequence) -> str:
     affine = emit.op("Add", [product, low.canonical(f"{name}.b")], f"{name}.affine")
     hidden = emit.op("Tanh", [affine], f"{name}.hidden")
     scores = emit.op("MatMul", [hidden, column], f"{name}.scores")
-    masked = [source.lengths.mask(), scores, emit.number(LEAST)]
+    masked = [source.lengths.mask(), scores, emit.number(LOWEST)]
     masked_scores = emit.op("Where", masked, f"{name}.masked_scores")
     weights = emit.op("Softmax", [masked_scores], f"{name}.weights", {"axis": 0})
     weighted = emit.op("Mul", [values, weights], f"{name}.weighted")

@@ -1,24 +1,39 @@
-"""The rows that a decoder works on: one a row of the batch, or one a hypothesis of a beam."""
+"""The rows that a decoder works on, one for each row of the batch or hypothesis of a beam, and the
+states that it carries."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from rnnspec.plan.nodes import Decoder
-from rnnspec.to_onnx.emitter import Emitter
+from rnnspec.to_onnx.emitter import FLOAT, Emitter, Extent
 from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence
 
 HYPOTHESES = "hypotheses"
 """Name of the dimension of all hypotheses of all rows of the batch."""
 ACTIVE, ACTIVE_HYPOTHESES = "active", "active_hypotheses"
-"""Of the rows that a search still works on. onnxruntime takes dimensions of one name for equal."""
+"""The same of the rows that a search still works on. onnxruntime takes dimensions of one name for
+equal."""
+MEMORY = "memory"
+"""Name of the dimension of the steps that a decoder attends to."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a decoder carries from step to step, `[R, *extents]`: its value before the first."""
+
+    name: str
+    initial: str
+    extents: tuple[Extent, ...]
+    kind: int = FLOAT
 
 
 class Rows:
-    """`R = B * width` rows, those of one row of the batch side by side.
+    """`R = B * width` rows; the hypotheses of one row of the batch stand side by side.
 
-    `batch` is B, int64 `[1]`. With `chosen`, int64 `[B]`, they are these rows of the whole batch.
-    What is made of them is emitted by `emit`, once, when first asked for.
+    `batch` is B, int64 `[1]`. `chosen`, int64 `[B]`, are the rows of the whole batch that these
+    are; "" is all of them. Each value is emitted by `emit` once, when first asked for.
     """
 
     def __init__(self, emit: Emitter, batch: str, width: int = 1, chosen: str = "") -> None:
@@ -63,8 +78,8 @@ class Rows:
 
         return self._once(("numbers", count), make)
 
-    def at(self, value: str, axis: int = 0) -> str:
-        """`[B, …]`: what a value of the whole batch, on `axis`, is for these rows."""
+    def chosen(self, value: str, axis: int = 0) -> str:
+        """`[B, …]`: the elements of a value of the whole batch, on `axis`, of these rows."""
         if not self._chosen:
             return value
         inputs, attributes = [value, self._chosen], {"axis": axis}
@@ -72,20 +87,20 @@ class Rows:
             ("at", value), lambda: self._emit.op("Gather", inputs, f"{value}.active", attributes)
         )
 
-    def each(self, value: str) -> str:
-        """`[R, …]`: a value of the whole batch, `[B, …]`, for each hypothesis."""
-        own = self.at(value)
+    def repeated(self, value: str) -> str:
+        """`[R, …]`: a value of the whole batch, `[B, …]`, repeated for each hypothesis."""
+        of_rows = self.chosen(value)
         if self.width == 1:
-            return own
-        inputs = [own, self.owners()]
+            return of_rows
+        inputs = [of_rows, self.owners()]
         return self._once(("each", value), lambda: self._emit.op("Gather", inputs, f"{value}.each"))
 
     def filled(self, value: str, name: str, *shape: int) -> str:
-        """`[R, *shape]`: everywhere `value`, of one dimension or none."""
+        """`[R, *shape]` filled with `value`, of one dimension or none."""
         return self._expanded(value, name, self.count(), shape)
 
     def per_row(self, value: str, name: str, *shape: int) -> str:
-        """`[B, *shape]`: everywhere `value`, which fits into it."""
+        """`[B, *shape]` filled with `value`, which broadcasts to it."""
         return self._expanded(value, name, self.batch, shape)
 
     def zeros(self, name: str, width: int) -> str:
@@ -94,7 +109,7 @@ class Rows:
         return self._once(("zeros", str(width)), lambda: self.filled(zero, f"{name}.zeros", width))
 
     def wide(self, value: str, name: str, extent: str) -> str:
-        """`[R, W]`: everywhere `value`; `extent` int64 `[1]` is W."""
+        """`[R, W]` filled with `value`; `extent` int64 `[1]` is W."""
 
         def make() -> str:
             shape = self._emit.op("Concat", [self.count(), extent], f"{name}.shape", {"axis": 0})
@@ -120,8 +135,8 @@ class Rows:
 
 
 def rows_of(low: Lowering, node: Decoder, width: int = 1) -> Rows:
-    """The rows of a decoder. Their number is that of the first value that the body reads, or of the
-    first input."""
+    """The rows of a decoder: as many as the first value that the body reads has, or the first
+    input."""
     name = next(iter(node.reads), "") or low.plan.inputs[0].name
     value = low.values[name]
     if isinstance(value, PaddedSequence):

@@ -1,8 +1,8 @@
-"""One step of a loop as the body of a Scan: a Gemm for each product, and no value taken apart.
+"""One step of a loop as the body of a Scan: a Gemm for each product, and no value split.
 
 Joined products would be computed faster, but an operator of a body costs about a microsecond, and
-taking a joined result apart costs several of them. onnxruntime runs a Gemm, what is added to it and
-the activation that follows as one operator.
+splitting a joined result takes several. onnxruntime runs a Gemm, what is added to it and the
+activation that follows as one operator.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from rnnspec.to_onnx.weights_only import WeightsOnly
 
 
 class StepBody:
-    """The body of one loop. `outside` are the values that are known for all steps,
-    `[T, B, width]`, and `states` the body's names of the states before the step. `here` are the
-    values `[B, width]` that the body has already; `dimension` is the name of B."""
+    """The body of one loop.
+
+    `outside` are the values known for all steps, `[T, B, width]`, `states` the body's names of the
+    states before the step, `here` the values `[B, width]` that the body has already. `dimension`
+    is the name of B.
+    """
 
     def __init__(
         self,
@@ -98,7 +101,7 @@ class StepBody:
         return dict.fromkeys(closure(self._nodes, ends, known)).keys()
 
     def _terms_in(self, inside: Collection[int]) -> Iterator[int]:
-        """Products and sums that only one sum reads, of which they are computed as a part."""
+        """Products and sums that a single sum reads: they are computed as parts of it."""
         for index in inside:
             if self._nodes[index].op == "add":
                 for arg in self._nodes[index].args:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from rnnspec.plan.copies import copied_column
 from rnnspec.plan.facts import END_ID, TextFacts
 from rnnspec.plan.names import SEED, UNKNOWN, answer_name
-from rnnspec.plan.nodes import Attend, Beam, Decoder, Sample, TextOutput, TokensInput
+from rnnspec.plan.nodes import Attend, Beam, Decoder, Greedy, Sample, TextOutput, TokensInput
 from rnnspec.to_onnx.body import Body
-from rnnspec.to_onnx.copies import Entries
+from rnnspec.to_onnx.copying import ExtendedVocabulary
 from rnnspec.to_onnx.emitter import FLOAT, INT64, STRING, Extent
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, Vector
 from rnnspec.to_onnx.rows import Rows, rows_of
-from rnnspec.to_onnx.search import beam, greedy, sample
-from rnnspec.to_onnx.search.loop import ANSWER, Found, Loop, limits_of
-from rnnspec.to_onnx.search.prompt import begin
-
-BEST = "answers"
-"""Name of the dimension of several answers to one row."""
+from rnnspec.to_onnx.search import beam, greedy
+from rnnspec.to_onnx.search.loop import ANSWER, Loop, SearchResult, limits_of
+from rnnspec.to_onnx.search.prompt import search_start
 
 
 def lower_text(low: Lowering, node: TextOutput) -> Vector:
@@ -42,35 +41,38 @@ def lower_text(low: Lowering, node: TextOutput) -> Vector:
     else:
         _output(low, _joined(low, node, found, several), name, STRING, several, "the text answered")
     doc = "log-probability of the answer, end mark included"
-    _output(low, found.scores, f"{name}.scores", FLOAT, several, doc)
+    _output(low, found.log_probs, f"{name}.scores", FLOAT, several, doc)
     if low.attention:
         doc = "weights of the steps of the input at each step of the answer"
         weights = _weights(low, node, decoder, found)
         _output(low, weights, f"{name}.attention", FLOAT, [BATCH, ANSWER, TIME], doc)
-    return Vector(found.scores)
+    return Vector(found.log_probs)
 
 
 def _output(low: Lowering, value: str, name: str, kind: int, shape: list[Extent], doc: str) -> None:
     low.emit.output(low.emit.op("Identity", [value], f"{name}.value"), name, kind, shape, doc)
 
 
-def _search(low: Lowering, node: TextOutput, decoder: Decoder) -> Found:
+def _search(low: Lowering, node: TextOutput, decoder: Decoder) -> SearchResult:
     search = node.search
     wide = search if isinstance(search, Beam) and search.width > 1 else None
     rows = rows_of(low, decoder, wide.width if wide else 1)
-    told = low.attention or bool(wide and wide.coverage_penalty)
-    body = Body(low, decoder, rows, told)
-    begun = begin(low, node, decoder, body, rows)
-    limits, entries = limits_of(low, node.name, search), Entries(low, node)
-    if wide:
-        return beam.search(low, node, wide, body, rows, begun, limits, entries)
-    if isinstance(search, Sample):
-        doc = "the seed of each row's draws, any number"
-        seed = low.emit.input(SEED, INT64, [BATCH], doc, reserved=True)
-        take = sample.drawn(low, node.name, search, seed, entries)
-    else:
-        take = greedy.most_probable(low, node)
-    return greedy.search(low, node, body, rows, begun, limits, entries, take)
+    attention = low.attention or bool(wide and wide.coverage_penalty)
+    body = Body(low, decoder, rows, attention)
+    start = search_start(low, node, decoder, body, rows)
+    limits, vocabulary = limits_of(low, node.name, search), ExtendedVocabulary(low, node)
+    match search:
+        case Beam() if wide:
+            return beam.search(low, node, wide, body, rows, start, limits, vocabulary)
+        case Greedy() | Beam():  # a beam of width 1 finds the same
+            select = greedy.arg_max(node.name)
+        case Sample():
+            doc = "the seed of each row's draws, any number"
+            seed = low.emit.input(SEED, INT64, [BATCH], doc, reserved=True)
+            select = greedy.sampler(low, node.name, search, seed, vocabulary)
+        case _:
+            assert_never(search)
+    return greedy.search(low, node, body, rows, start, limits, vocabulary, select)
 
 
 def _entries(low: Lowering, node: TextOutput) -> list[str]:
@@ -82,7 +84,7 @@ def _entries(low: Lowering, node: TextOutput) -> list[str]:
     return found
 
 
-def _tokens(low: Lowering, node: TextOutput, found: Found) -> str:
+def _tokens(low: Lowering, node: TextOutput, found: SearchResult) -> str:
     emit, name = low.emit, node.name
     texts, numbers = emit.strings(f"{name}.entries", _entries(low, node)), found.numbers
     if node.copies:
@@ -92,7 +94,7 @@ def _tokens(low: Lowering, node: TextOutput, found: Found) -> str:
     return _after_tokens(low, node, tokens) if node.prompt else tokens
 
 
-def _source(low: Lowering, node: TextOutput, found: Found) -> tuple[str, str]:
+def _source(low: Lowering, node: TextOutput, found: SearchResult) -> tuple[str, str]:
     """The tokens of all rows' sources as they were given, `[B * T]`, row by row; and the numbers
     answered, of which those that were copied become places in what the vocabulary and these make
     one after the other: Gather of texts is right for single ones only."""
@@ -119,7 +121,7 @@ def _after_tokens(low: Lowering, node: TextOutput, tokens: str) -> str:
     assert isinstance(prompt, TokensInput), f"{node.prompt} is no prompt"
     rows = Rows(emit, time.batch(), count)
     lengths = emit.op("Unsqueeze", [time.name, emit.integers(1)], f"{name}.lengths")
-    lengths, given, flat = rows.each(lengths), prompt.column, tokens
+    lengths, given, flat = rows.repeated(lengths), prompt.column, tokens
     if count > 1:  # Gather of onnxruntime takes but the first text of each row
         apart = emit.op("Unsqueeze", [given, emit.integers(1)], f"{name}.apart")
         repeated = emit.op("Expand", [apart, emit.integers(1, count, 1)], f"{name}.repeated")
@@ -153,7 +155,7 @@ def _flat(low: Lowering, rows: Rows, texts: str, name: str) -> str:
     return emit.op("Reshape", [texts, shape], name)
 
 
-def _joined(low: Lowering, node: TextOutput, found: Found, shape: list[Extent]) -> str:
+def _joined(low: Lowering, node: TextOutput, found: SearchResult, shape: list[Extent]) -> str:
     """One text for each answer: a loop over the steps, which adds each token to a text."""
     emit, name, entries = low.emit, f"{node.name}.text", _entries(low, node)
     last, numbers = len(shape), found.numbers
@@ -209,7 +211,7 @@ def _after_prompt(low: Lowering, node: TextOutput, first: str, glue: str, rank: 
     return emit.op("StringConcat", [prompt, first], f"{name}.begun")
 
 
-def _weights(low: Lowering, node: TextOutput, decoder: Decoder, found: Found) -> str:
+def _weights(low: Lowering, node: TextOutput, decoder: Decoder, found: SearchResult) -> str:
     """0 past the answer and past the length of the row's input; as many steps as came in."""
     emit, name = low.emit, f"{node.name}.attention"
     attends = [each for each in decoder.body if isinstance(each, Attend)]
@@ -222,6 +224,6 @@ def _weights(low: Lowering, node: TextOutput, decoder: Decoder, found: Found) ->
     real = emit.op("Greater", [numbers, emit.integer(END_ID)], f"{name}.real")
     column = emit.op("Unsqueeze", [real, emit.integers(2)], f"{name}.column")
     both = emit.op("And", [own, column], f"{name}.both")
-    told = emit.op("Where", [both, found.weights, emit.number(0.0)], f"{name}.told")
+    weights = emit.op("Where", [both, found.weights, emit.number(0.0)], f"{name}.told")
     bounds = [emit.integers(0), lengths.time(), emit.integers(2)]
-    return emit.op("Slice", [told, *bounds], f"{name}.in_time")
+    return emit.op("Slice", [weights, *bounds], f"{name}.in_time")

@@ -1,17 +1,17 @@
-"""Tokens and their characters: texts taken apart and numbered inside the graph, or as numbers."""
+"""Tokens, their characters and labels that come in: as texts, looked up in the graph, or as ids."""
 
 from __future__ import annotations
 
 from rnnspec.data.decode import WHITE_SPACE, folds
 from rnnspec.errors import ExportError
-from rnnspec.plan import TextFacts
+from rnnspec.plan import ClassFacts, TextFacts
 from rnnspec.plan.facts import PAD, PAD_ID, UNKNOWN_ID, Vocabulary
 from rnnspec.plan.names import TOKENIZER_FILE
-from rnnspec.plan.nodes import CharactersInput, PerStep, TokensInput
-from rnnspec.to_onnx.axis import on_time_axis, padded_where_empty, time_major
-from rnnspec.to_onnx.emitter import CONTRIB, INT64, STRING, Attributes
+from rnnspec.plan.nodes import CategoryInput, CharactersInput, KeysInput, PerStep, TokensInput
+from rnnspec.to_onnx.axis import nonempty_rows, on_time_axis, padded_where_empty, time_major
+from rnnspec.to_onnx.emitter import CONTRIB, FLOAT, INT64, STRING, Attributes, Extent
 from rnnspec.to_onnx.lengths import Lengths
-from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence
+from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence, Vector
 from rnnspec.to_onnx.utf8 import bytes_of
 
 SPLITTING = {
@@ -59,7 +59,54 @@ def lower_per_step(low: Lowering, node: PerStep) -> PaddedSequence:
     return PaddedSequence(value, steps.lengths)
 
 
-def look_up(vocabulary: Vocabulary, fold_case: bool) -> dict[str, int]:
+def lower_category(low: Lowering, node: CategoryInput) -> Vector:
+    """The number of each row's label, `[B]`."""
+    emit, name = low.emit, node.name
+    if low.ids:
+        doc = f"numbers of the labels, from 0 to {node.size - 1}; {UNKNOWN_ID} is any other label"
+        given = emit.input(f"{node.column}.ids", INT64, [BATCH], doc, reserved=True)
+        given = refuse_negative(low, given, node.size, name)
+    else:
+        known = low.facts.inputs[node.column]
+        assert isinstance(known, TextFacts), f"{node.column} has no labels"
+        doc = "a label a row; one that training never showed, or none, is read as the unknown"
+        label = emit.input(node.column, STRING, [BATCH], doc, reserved=True)
+        table = ids_by_text(known.vocabulary, fold_case=False)
+        given = looked_up(low, label, table, UNKNOWN_ID, f"{name}.looked_up")
+    column = nonempty_rows(low, given, f"{name}.rows", INT64)
+    return Vector(emit.op("Squeeze", [column, emit.integers(1)], f"{name}.number"))
+
+
+def lower_keys(low: Lowering, node: KeysInput) -> PaddedSequence:
+    """1 for each label that is on at a step and 0 for the others: `[T, B, size]`."""
+    emit, name, shape = low.emit, node.name, list[Extent]([BATCH, TIME])
+    if low.ids:
+        doc = "1 for each label that is on at a step, 0 for the others"
+        on = emit.input(node.column, FLOAT, [*shape, node.size], doc, reserved=True)
+        return on_time_axis(low, node, time_major(low, on, f"{name}.steps", [node.size]))
+    known = low.facts.inputs[node.column]
+    assert isinstance(known, ClassFacts), f"{node.column} has no labels"
+    doc = "the labels that are on at each step, padded with empty texts"
+    labels = emit.input(node.column, STRING, [*shape, "keys"], doc, reserved=True)
+    # What is no label of training is set beyond the last one, and cut off.
+    table = dict(zip(known.labels, range(node.size), strict=True))
+    numbers = looked_up(low, labels, table, node.size, f"{name}.looked_up")
+    extents = emit.op("Shape", [labels], f"{name}.extents")
+    extent = emit.op("Slice", [extents, emit.integers(0), emit.integers(2)], f"{name}.extent")
+    wide = [extent, emit.integers(node.size + 1)]
+    wide_shape = emit.op("Concat", wide, f"{name}.wide_shape", {"axis": 0})
+    pieces = [
+        emit.op("Expand", [emit.number(0.0), wide_shape], f"{name}.off"),
+        numbers,
+        emit.op("Expand", [emit.number(1.0), extents], f"{name}.ones"),
+    ]
+    flags = emit.op("ScatterElements", pieces, f"{name}.flags", {"axis": 2})
+    bounds = map(emit.integers, (0, node.size, 2))
+    on = emit.op("Slice", [flags, *bounds], f"{name}.on")
+    return on_time_axis(low, node, time_major(low, on, f"{name}.steps", [node.size]))
+
+
+def ids_by_text(vocabulary: Vocabulary, fold_case: bool) -> dict[str, int]:
     """The number of each text that has one; any other text is unknown.
 
     With `fold_case`, every code point that has an entry once lower-cased has a number too.
@@ -74,7 +121,7 @@ def look_up(vocabulary: Vocabulary, fold_case: bool) -> dict[str, int]:
     return numbers
 
 
-def numbered(low: Lowering, texts: str, numbers: dict[str, int], default: int, name: str) -> str:
+def looked_up(low: Lowering, texts: str, numbers: dict[str, int], default: int, name: str) -> str:
     """The number of each text, `default` where it has none."""
     table: Attributes = {
         "keys_strings": list(numbers),
@@ -84,7 +131,7 @@ def numbered(low: Lowering, texts: str, numbers: dict[str, int], default: int, n
     return low.emit.op("LabelEncoder", [texts], name, table, "ai.onnx.ml")
 
 
-def refused_below_zero(low: Lowering, numbers: str, size: int, name: str) -> str:
+def refuse_negative(low: Lowering, numbers: str, size: int, name: str) -> str:
     """Gather counts negative numbers from the table's end; out of its range they are an error."""
     emit = low.emit
     below = emit.op("Less", [numbers, emit.integer(0)], f"{name}.below")
@@ -97,7 +144,7 @@ def _given(low: Lowering, node: TokensInput) -> tuple[str, str]:
     doc = f"numbers of the tokens{made}, from 0 to {node.size - 1}; past the length any of them"
     name = f"{node.column}.ids"
     numbers = low.emit.input(name, INT64, [BATCH, TIME], doc, reserved=True)
-    return refused_below_zero(low, numbers, node.size, node.name), ""
+    return refuse_negative(low, numbers, node.size, node.name), ""
 
 
 def _from_text(low: Lowering, node: TokensInput) -> tuple[str, str]:
@@ -106,7 +153,7 @@ def _from_text(low: Lowering, node: TokensInput) -> tuple[str, str]:
     emit, name = low.emit, node.name
     known = low.facts.inputs[node.column]
     assert isinstance(known, TextFacts), f"{node.column} has no vocabulary"
-    numbers = look_up(known.vocabulary, node.fold_case)
+    numbers = ids_by_text(known.vocabulary, node.fold_case)
     if node.kind == "subwords":
         raise ExportError(
             f"column {node.column!r} is read as subwords, which no operator of onnxruntime makes of"
@@ -117,7 +164,7 @@ def _from_text(low: Lowering, node: TokensInput) -> tuple[str, str]:
         doc = "lists of tokens, padded with empty texts"
         tokens = emit.input(node.column, STRING, [BATCH, TIME], doc, reserved=True)
         low.tokens[node.column] = tokens
-        return numbered(low, tokens, numbers, UNKNOWN_ID, f"{name}.looked_up"), ""
+        return looked_up(low, tokens, numbers, UNKNOWN_ID, f"{name}.looked_up"), ""
     doc = SPLITTING[node.kind] + (", lower-cased" if node.fold_case else "")
     text = emit.input(node.column, STRING, [BATCH], doc, reserved=True)
     # StringSplit knows no white space but U+0020.
@@ -128,7 +175,7 @@ def _from_text(low: Lowering, node: TokensInput) -> tuple[str, str]:
         found, lengths = bytes_of(emit, tokens, FIRST_BYTE, name)
         return emit.typed(found, INT64, [BATCH, TIME]), lengths
     low.tokens[node.column] = emit.typed(tokens, STRING, [BATCH, TIME])
-    found = numbered(low, tokens, {PAD: PAD_ID, **numbers}, UNKNOWN_ID, f"{name}.looked_up")
+    found = looked_up(low, tokens, {PAD: PAD_ID, **numbers}, UNKNOWN_ID, f"{name}.looked_up")
     return found, _lengths_of(low, found, 1, f"{name}.lengths")
 
 
@@ -146,7 +193,7 @@ def _characters_given(low: Lowering, node: CharactersInput) -> tuple[str, str]:
     given = emit.input(node.key, INT64, shape, doc, reserved=True)
     doc = "number of characters of each token"
     lengths = emit.input(f"{node.key}.lengths", INT64, [BATCH, TIME], doc, reserved=True)
-    checked = refused_below_zero(low, given, node.size, name)
+    checked = refuse_negative(low, given, node.size, name)
     turned = []
     for value, order in ((checked, [1, 0, 2]), (lengths, [1, 0])):
         major = emit.op("Transpose", [value], f"{value}.step_major", {"perm": order})
@@ -178,7 +225,7 @@ def _characters_of(low: Lowering, node: CharactersInput) -> tuple[str, str]:
     whole = emit.op("Slice", [enough, *bounds], f"{name}.tokens")
     spelled = emit.op("Tokenizer", [whole], f"{name}.spelled", INTO_CHARACTERS, CONTRIB)
     emit.typed(spelled, STRING, [f"{TIME}_padded", BATCH, CHARS])
-    table = {PAD: PAD_ID, **look_up(known.characters, fold_case=False)}
-    numbers = numbered(low, spelled, table, UNKNOWN_ID, f"{name}.looked_up")
+    table = {PAD: PAD_ID, **ids_by_text(known.characters, fold_case=False)}
+    numbers = looked_up(low, spelled, table, UNKNOWN_ID, f"{name}.looked_up")
     lengths = _lengths_of(low, numbers, 2, f"{name}.lengths")
     return numbers, emit.op("Reshape", [lengths, emit.integers(-1)], f"{name}.each_length")

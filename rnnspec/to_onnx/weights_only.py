@@ -1,21 +1,30 @@
-"""The values of a cell that need its weights only: computed here, and kept as initializers."""
+"""Values of a cell that are computed here and kept as initializers: what needs its weights only,
+and what it computes of the embedded tokens alone.
+
+The first layer of a decoder mostly reads nothing but the embedding of the token before. `W x + b`
+is then one of as many vectors as there are tokens, and is looked up in a table.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.cells.graph import Graph
+from rnnspec.cells.graph import Graph, Node
 from rnnspec.cells.reassociate import closure
 from rnnspec.reference.functions import FUNCTIONS, PRIMITIVES
 from rnnspec.to_onnx.emitter import Emitter
 from rnnspec.to_onnx.rewrite import CENTRED, ORIGINALS
 
+Array = NDArray[np.float64]
+MOST_NUMBERS = 2**18
+"""Of the tables of a layer: they make the file larger, and save time for few tokens only."""
+
 
 class WeightsOnly:
-    """Of one direction of one layer, whose weights' names begin with `prefix`.
+    """The values of one direction of a layer, whose weights' names begin with `prefix`.
 
     `sizes` are the numbers behind the names of sizes.
     """
@@ -30,7 +39,7 @@ class WeightsOnly:
     ) -> None:
         self._emit, self._prefix, self._nodes = emit, prefix, graph.nodes
         self._weights, self._sizes = weights, sizes
-        self._computed: dict[int, NDArray[np.float64]] = {}
+        self._computed: dict[int, Array] = {}
         self._emitted: dict[int, str] = {}
         self._matrices: dict[str, str] = {}
         self._known: list[bool] = []
@@ -39,11 +48,11 @@ class WeightsOnly:
             self._known.append(not from_outside and all(self._known[arg] for arg in node.args))
 
     def holds(self, index: int) -> bool:
-        """Whether a node's value is one of these."""
+        """Whether a node's value needs the weights only."""
         return self._known[index]
 
     def width(self, index: int) -> int:
-        """Of any value of the cell; 1 for a single number."""
+        """The width of any value of the cell; 1 for a single number."""
         shape = self._nodes[index].shape
         return self._sizes[shape[0]] if shape else 1
 
@@ -67,26 +76,71 @@ class WeightsOnly:
         return self._matrices[parameter]
 
     def parameter(self, parameter: str) -> NDArray[np.float32]:
-        """A parameter of the graph, which may be one with its columns centred."""
+        """A parameter of the graph; for `CENTRED` names with the mean of each column taken off."""
         value = self._weights[f"{self._prefix}.{parameter.removesuffix(CENTRED)}"]
         if not parameter.endswith(CENTRED):
             return value
         return np.asarray(value - value.mean(axis=0, dtype=np.float64), np.float32)
 
-    def _compute(self, index: int) -> NDArray[np.float64]:
-        """In float64."""
+    def _compute(self, index: int) -> Array:
         for each in closure(self._nodes, [index], self._computed):
-            node = self._nodes[each]
-            arguments = [self._computed[arg] for arg in node.args]
-            match node.op:
-                case "parameter":
-                    value = self.parameter(node.name).astype(np.float64)
-                case "constant":
-                    value = np.asarray(node.value, np.float64)
-                case "copy":
-                    (value,) = arguments
-                case op:
-                    function = PRIMITIVES.get(op) or FUNCTIONS[ORIGINALS.get(op, op)]
-                    value = np.asarray(function(*arguments))
-            self._computed[each] = value
+            arguments = [self._computed[arg] for arg in self._nodes[each].args]
+            self._computed[each] = _evaluated(self._nodes[each], arguments, self.parameter)
         return self._computed[index]
+
+
+def token_tables(
+    graph: Graph, weights: WeightsOnly, vectors: NDArray[np.float32]
+) -> Mapping[int, NDArray[np.float32]]:
+    """The values `[V, width]`, for the inputs `vectors` `[V, inputs]`, of the nodes that depend on
+    the input but on no state, where stateful nodes or the outside read them. Empty if they are
+    many."""
+    stateful, read = graph.depends_on_state(), _depends_on_input(graph)
+    ends = {*graph.next_states.values(), graph.output}
+    for index, node in enumerate(graph.nodes):
+        ends |= set(node.args) if stateful[index] else set()
+    found = [
+        index
+        for index in sorted(ends)
+        if read[index] and not stateful[index] and graph.nodes[index].op != "input"
+    ]
+    if len(vectors) * sum(map(weights.width, found)) > MOST_NUMBERS:
+        return {}
+    inputs, values = vectors.astype(np.float64), dict[int, Array]()
+    for index in closure(graph.nodes, found):
+        node = graph.nodes[index]
+        arguments = [values[arg] for arg in node.args]
+        is_input = node.op == "input"
+        values[index] = inputs if is_input else _evaluated(node, arguments, weights.parameter)
+    return {index: _rows(values[index], len(vectors)).astype(np.float32) for index in found}
+
+
+def _depends_on_input(graph: Graph) -> list[bool]:
+    """For each node, whether its value depends on the input."""
+    found: list[bool] = []
+    for node in graph.nodes:
+        found.append(node.op == "input" or any(found[arg] for arg in node.args))
+    return found
+
+
+def _evaluated(
+    node: Node, arguments: list[Array], parameter: Callable[[str], NDArray[np.float32]]
+) -> Array:
+    """The value of a node in float64, of one vector or of one in each row."""
+    match node.op:
+        case "parameter":
+            return parameter(node.name).astype(np.float64)
+        case "constant":
+            return np.asarray(node.value, np.float64)
+        case "copy":
+            return arguments[0]
+        case "matmul":
+            matrix, value = arguments
+            return np.asarray(value @ matrix.T if value.ndim == 2 else matrix @ value)
+        case op:
+            function = PRIMITIVES.get(op) or FUNCTIONS[ORIGINALS.get(op, op)]
+            return np.asarray(function(*arguments))
+
+
+def _rows(value: Array, count: int) -> Array:
+    return value if value.ndim == 2 else np.broadcast_to(value, (count, *value.shape))

@@ -1,8 +1,8 @@
-"""Beam search: live hypotheses in the loop, what finishes told step by step and ranked after it.
+"""Beam search: live hypotheses in the loop; what finishes is recorded, and ranked after the loop.
 
-Every step tells, for each of K hypotheses, the token and the hypothesis it came from, what finished
-with the end mark, and the live ones of rows that end here. The loop itself keeps only the values of
-finished ones, which its end depends on.
+Every step records, for each of K hypotheses, the token and the hypothesis it came from, what
+finished with the end mark, and the live ones of rows that end there. The loop itself keeps only the
+values of finished hypotheses, on which its end depends.
 """
 
 from __future__ import annotations
@@ -10,29 +10,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from typing import assert_never
 
 import numpy as np
 
-from rnnspec.plan.nodes import Beam, TextOutput
-from rnnspec.to_onnx.attention import MEMORY, State
+from rnnspec.plan.facts import END_ID
+from rnnspec.plan.nodes import Attend, Beam, Decoder, TextOutput
 from rnnspec.to_onnx.body import Body
-from rnnspec.to_onnx.copies import Entries
-from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter
-from rnnspec.to_onnx.lowering import Lowering
-from rnnspec.to_onnx.rows import Rows
-from rnnspec.to_onnx.search.backtrack import Told, answers
-from rnnspec.to_onnx.search.choice import NEVER, Choice
-from rnnspec.to_onnx.search.compaction import Phases, Step, Tell
-from rnnspec.to_onnx.search.loop import Found, Limits
-from rnnspec.to_onnx.search.prompt import Begun
-from rnnspec.to_onnx.search.value import Coverage, normed
+from rnnspec.to_onnx.copying import ExtendedVocabulary
+from rnnspec.to_onnx.emitter import FLOAT, INT64, Attributes, Emitter
+from rnnspec.to_onnx.lowering import BATCH, Lowering
+from rnnspec.to_onnx.rows import MEMORY, Rows, State
+from rnnspec.to_onnx.search.compaction import CompactingLoop, Record, SearchStep
+from rnnspec.to_onnx.search.loop import Limits, SearchResult, trimmed
+from rnnspec.to_onnx.search.prompt import SearchStart
+from rnnspec.to_onnx.search.rules import EXCLUDED, TokenRules
+
+LEAST_COVERED = 1e-6
+"""A source step that was given less weight counts as if it had this much."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The next live hypotheses, `[B, K]` and the best first: their log-probabilities, where they
-    come from, and their tokens. `finished` `[B, K]` are the log-probabilities of what finishes now,
-    -inf where nothing does."""
+    """The next live hypotheses, `[B, K]`, the best first: log-probabilities, parents and tokens.
+
+    `finished` `[B, K]` are the log-probabilities of what finishes now, else -inf.
+    """
 
     live: str
     parents: str
@@ -43,91 +46,119 @@ class Candidates:
 def search(
     low: Lowering,
     node: TextOutput,
-    beam: Beam,
+    settings: Beam,
     body: Body,
     rows: Rows,
-    begun: Begun,
+    start: SearchStart,
     limits: Limits,
-    entries: Entries,
-) -> Found:
+    vocabulary: ExtendedVocabulary,
+) -> SearchResult:
     """The `n_best` answers to each row."""
-    name, width = node.name, beam.width
-    choice = Choice(low, node, rows, entries, begun.prompt)
-    coverage = Coverage(low, node, rows) if beam.coverage_penalty else None
+    name = node.name
+    rules = TokenRules(low, node, rows, vocabulary, start.prompt)
+    coverage = Coverage(low, node, settings, rows) if settings.coverage_penalty else None
     own = [
-        State(f"{name}.previous", begun.previous, (), INT64),
+        State(f"{name}.previous", start.previous, (), INT64),
         State(f"{name}.live", _first(low, name, rows), (1,)),
     ]
-    groups = [own, begun.states, choice.states, coverage.states if coverage else []]
-    kept = _kept(node)
-    nothing = rows.per_row(low.emit.number(NEVER), f"{name}.nothing", kept)
+    groups = [own, start.states, rules.states, coverage.states if coverage else []]
+    kept = _kept(settings)
+    nothing = rows.per_row(low.emit.number(EXCLUDED), f"{name}.nothing", kept)
     values = State(f"{name}.values", nothing, (kept,))
-    parts = list(accumulate((len(group) for group in groups), initial=0))
+    bounds = list(accumulate((len(group) for group in groups), initial=0))
+    beam = _Steps(low, node.name, settings, body, limits, vocabulary, rules, coverage, bounds)
+    states = [state for group in groups for state in group]
+    steps = CompactingLoop(low, f"{name}.search", rows, limits, states, [values]).run(beam.step)
+    weights = steps.pop() if low.attention else ""
+    tokens, parents, finished, left, *penalties = steps
+    of_finished, of_left = penalties or ("", "")
+    records = Records(tokens, parents, finished, left, of_finished, of_left, weights)
+    return _answers(low, name, settings, limits, records)
 
-    def run(emit: Emitter, rows: Rows, step: str, active: str, before: Sequence[str]) -> Step:
-        (previous, score), of_body, of_choice, sums = (
-            list(before[start:end]) for start, end in pairwise(parts)
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """One search. `bounds` are the places of the states of each kind among all states."""
+
+    low: Lowering
+    name: str
+    settings: Beam
+    body: Body
+    limits: Limits
+    vocabulary: ExtendedVocabulary
+    rules: TokenRules
+    coverage: Coverage | None
+    bounds: Sequence[int]
+
+    def step(
+        self, emit: Emitter, rows: Rows, number: str, active: str, before: Sequence[str]
+    ) -> SearchStep:
+        """One step: of all continuations of the live hypotheses the best go on."""
+        name, settings, rules = self.name, self.settings, self.rules
+        (previous, total), of_body, of_rules, sums = (
+            list(before[start:end]) for start, end in pairwise(self.bounds)
         )
-        stepped = body.step(emit, rows, step, previous, of_body)
-        logs = choice.logs(emit, stepped.scores, of_choice)
-        parted = choice.parted(emit, rows, logs, step, of_choice)
-        found = _candidates(emit, node, rows, score, parted, entries)
-        count = emit.op("Add", [step, emit.integer(1)], f"{name}.count")
-        finished, penalties = normed(emit, node, found.finished, count, f"{name}.value"), []
-        if coverage:
-            sums = [emit.op("Add", [sums[0], stepped.weights], f"{name}.covered")]
-            penalties.append(coverage.of(emit, rows, sums[0], f"{name}.penalty"))
-            finished = emit.op("Add", [finished, penalties[0]], f"{name}.rank")
-        ranked = _ranked(emit, name, before[-1], finished, kept)
-        ended = _ended(emit, node, rows, found, ranked, count, limits)
-        never = emit.number(NEVER)
+        output = self.body.step(emit, rows, number, previous, of_body)
+        log_probs = rules.log_probs(emit, output.logits, of_rules)
+        others, end = rules.without_end(emit, rows, log_probs, number, of_rules)
+        found = _candidates(emit, name, rows, total, others, end, self.vocabulary)
+        count = emit.op("Add", [number, emit.integer(1)], f"{name}.count")
+        values, penalties = (
+            length_normed(emit, settings, found.finished, count, f"{name}.value"),
+            [],
+        )
+        if self.coverage:
+            sums = [emit.op("Add", [sums[0], output.weights], f"{name}.covered")]
+            penalties.append(self.coverage.penalty(emit, rows, sums[0], f"{name}.penalty"))
+            values = emit.op("Add", [values, penalties[0]], f"{name}.rank")
+        ranked = _ranked(emit, name, before[-1], values, _kept(settings))
+        ended = _ended(emit, name, settings, rows, found, ranked, count, self.limits)
+        never = emit.number(EXCLUDED)
         live = emit.op("Where", [ended, never, found.live], f"{name}.going_on")
         left = emit.op("Where", [ended, found.live, never], f"{name}.left")
 
         flat = emit.op("Add", [found.parents, rows.firsts()], f"{name}.places")
         places = emit.op("Reshape", [flat, emit.integers(-1)], f"{name}.places.each")
-        of_body, of_choice, sums = (
+        of_body, of_rules, sums = (
             [emit.op("Gather", [value, places], f"{value}.moved") for value in group]
-            for group in (stepped.states, of_choice, sums)
+            for group in (output.states, of_rules, sums)
         )
         tokens = emit.op("Reshape", [found.tokens, emit.integers(-1)], f"{name}.tokens.each")
-        score = emit.op("Reshape", [live, emit.integers(-1, 1)], f"{name}.live.next")
-        of_choice = choice.following(emit, tokens, of_choice)
-        if coverage:
-            penalties.append(coverage.of(emit, rows, sums[0], f"{name}.penalty.left"))
+        total = emit.op("Reshape", [live, emit.integers(-1, 1)], f"{name}.live.next")
+        of_rules = rules.next_states(emit, tokens, of_rules)
+        if self.coverage:
+            penalties.append(self.coverage.penalty(emit, rows, sums[0], f"{name}.penalty.left"))
         going = emit.op("Squeeze", [ended, emit.integers(1)], f"{name}.ended.flat")
         going = emit.op("Not", [going], f"{name}.going")
+        records = self._records(emit, found, left, penalties)
+        if self.low.attention:
+            records.append(self._weights(emit, output.weights))
+        return SearchStep([tokens, total, *of_body, *of_rules, *sums, ranked], going, records)
+
+    def _records(
+        self, emit: Emitter, found: Candidates, left: str, penalties: Sequence[str]
+    ) -> list[Record]:
+        """In the order of `Records`."""
+        width = self.settings.width
         sizes = emit.integers(width)
-        told = [Tell(v, INT64, (width,), sizes, 0) for v in (found.tokens, found.parents)]
-        told += [Tell(v, FLOAT, (width,), sizes, NEVER) for v in (found.finished, left)]
-        told += [Tell(v, FLOAT, (width,), sizes, 0.0) for v in penalties]
-        if low.attention:
-            told.append(_weights(low, body, emit, name, stepped.weights, width))
-        return Step([tokens, score, *of_body, *of_choice, *sums, ranked], going, told)
+        records = [Record(v, INT64, (width,), sizes, 0) for v in (found.tokens, found.parents)]
+        records += [Record(v, FLOAT, (width,), sizes, EXCLUDED) for v in (found.finished, left)]
+        return records + [Record(v, FLOAT, (width,), sizes, 0.0) for v in penalties]
 
-    states = [state for group in groups for state in group]
-    steps = Phases(low, f"{name}.search", rows, limits, states, [values]).run(run)
-    weights = steps.pop() if low.attention else ""
-    tokens, parents, ends, lefts, *of_coverage = steps
-    scores = (of_coverage[0], of_coverage[1]) if of_coverage else ("", "")
-    told = Told(tokens, parents, ends, lefts, *scores, weights)
-    return answers(low, node, rows, limits, told)
-
-
-def _weights(low: Lowering, body: Body, emit: Emitter, name: str, weights: str, width: int) -> Tell:
-    """Those of each hypothesis before the step, `[B, K, T]`."""
-    extent = body.memory_extent()
-    sizes = low.emit.op("Concat", [emit.integers(width), extent], f"{name}.sizes", {"axis": 0})
-    shape = low.emit.op("Concat", [emit.integers(-1), sizes], f"{name}.shape", {"axis": 0})
-    by_row = emit.op("Reshape", [weights, shape], f"{name}.weights.by_row")
-    return Tell(by_row, FLOAT, (width, MEMORY), sizes, 0.0)
+    def _weights(self, emit: Emitter, weights: str) -> Record:
+        """The attention of each hypothesis before the step, `[B, K, T]`."""
+        outer, name, width = self.low.emit, self.name, self.settings.width
+        inputs = [emit.integers(width), self.body.memory_extent()]
+        sizes = outer.op("Concat", inputs, f"{name}.sizes", {"axis": 0})
+        shape = outer.op("Concat", [emit.integers(-1), sizes], f"{name}.shape", {"axis": 0})
+        by_row = emit.op("Reshape", [weights, shape], f"{name}.weights.by_row")
+        return Record(by_row, FLOAT, (width, MEMORY), sizes, 0.0)
 
 
 def _first(low: Lowering, name: str, rows: Rows) -> str:
-    """Float `[R, 1]`: 0 for the first hypothesis of each row, which is the empty one, -inf for the
-    others."""
+    """Float `[R, 1]`: 0 for the first hypothesis of each row, the empty one, else -inf."""
     emit = low.emit
-    only = np.full((1, rows.width), NEVER, np.float32)
+    only = np.full((1, rows.width), EXCLUDED, np.float32)
     only[0, 0] = 0.0
     first = rows.per_row(emit.constant(only, f"{name}.only_first"), f"{name}.first", rows.width)
     return emit.op("Reshape", [first, emit.integers(-1, 1)], f"{name}.first.each")
@@ -135,34 +166,34 @@ def _first(low: Lowering, name: str, rows: Rows) -> str:
 
 def _candidates(
     emit: Emitter,
-    node: TextOutput,
+    name: str,
     rows: Rows,
-    score: str,
-    parted: tuple[str, str],
-    entries: Entries,
+    totals: str,
+    others: str,
+    end: str,
+    vocabulary: ExtendedVocabulary,
 ) -> Candidates:
-    """From the log-probabilities `[R, W]` of all tokens but the end mark, and its own `[R, 1]`."""
-    name, width = node.name, rows.width
-    sums = emit.op("Add", [parted[0], score], f"{name}.sums")
-    row = emit.op("Reshape", [sums, entries.side_by_side(width)], f"{name}.sums.row")
+    """From the log-probabilities so far, `[R, 1]`, of all tokens but the end mark, `[R, W]`, and of
+    the end mark, `[R, 1]`."""
+    width = rows.width
+    sums = emit.op("Add", [others, totals], f"{name}.sums")
+    row = emit.op("Reshape", [sums, vocabulary.side_by_side(width)], f"{name}.sums.row")
     names = [f"{name}.live.best", f"{name}.live.number"]
     live, number = emit.ops("TopK", [row, emit.integers(width)], names, {"axis": -1})
-    parents = emit.op("Div", [number, entries.count()], f"{name}.parents")
-    tokens = emit.op("Mod", [number, entries.count()], f"{name}.tokens")
-    ending = emit.op("Add", [parted[1], score], f"{name}.ending")
+    parents = emit.op("Div", [number, vocabulary.count()], f"{name}.parents")
+    tokens = emit.op("Mod", [number, vocabulary.count()], f"{name}.tokens")
+    ending = emit.op("Add", [end, totals], f"{name}.ending")
     ending = emit.op("Reshape", [ending, emit.integers(-1, width)], f"{name}.ending.row")
     bounds = map(emit.integers, (width - 1, width, 1))
     last = emit.op("Slice", [live, *bounds], f"{name}.live.last")
     enough = emit.op("GreaterOrEqual", [ending, last], f"{name}.enough")
-    finished = emit.op("Where", [enough, ending, emit.number(NEVER)], f"{name}.finished")
+    finished = emit.op("Where", [enough, ending, emit.number(EXCLUDED)], f"{name}.finished")
     return Candidates(live, parents, tokens, finished)
 
 
-def _kept(node: TextOutput) -> int:
-    """How many values of finished hypotheses the end of a row depends on."""
-    search = node.search
-    assert isinstance(search, Beam)
-    return search.width if search.stop in ("full", "first") else search.n_best
+def _kept(settings: Beam) -> int:
+    """How many values of finished hypotheses decide whether a row ends."""
+    return settings.width if settings.stop in ("full", "first") else settings.n_best
 
 
 def _ranked(emit: Emitter, name: str, values: str, finished: str, kept: int) -> str:
@@ -178,47 +209,274 @@ def _ranked(emit: Emitter, name: str, values: str, finished: str, kept: int) -> 
 
 def _ended(
     emit: Emitter,
-    node: TextOutput,
+    name: str,
+    settings: Beam,
     rows: Rows,
     found: Candidates,
     values: str,
     count: str,
     limits: Limits,
 ) -> str:
-    """Bool `[B, 1]`: whether a row ends with this step, of which there are `count` by now."""
-    name, search = node.name, node.search
-    assert isinstance(search, Beam)
-    one = emit.integers(1)
+    """Bool `[B, 1]`: whether a row ends with this step, the one of number `count` from 1."""
 
     def column(value: str, place: int, what: str) -> str:
-        bounds = [emit.integers(place), emit.integers(place + 1), one]
+        bounds = [emit.integers(place), emit.integers(place + 1), emit.integers(1)]
         return emit.op("Slice", [value, *bounds], f"{name}.{what}")
 
-    limit = _most(emit, node, rows, limits)
+    limit = _most(emit, name, rows, limits)
     reasons = [emit.op("GreaterOrEqual", [count, limit], f"{name}.at_limit")]
-    if search.stop in ("full", "first"):
-        last = column(values, search.width - 1, "last_value")
-        reasons.append(emit.op("Greater", [last, emit.number(NEVER)], f"{name}.full"))
-    if search.stop in ("best", "bound"):
-        most = limit if search.stop == "bound" else count
-        bound = normed(emit, node, column(found.live, 0, "best_live"), most, f"{name}.bound")
-        least = values
-        if search.n_best > 1:
-            least = column(values, search.n_best - 1, "least_value")
-        reasons.append(emit.op("LessOrEqual", [bound, least], f"{name}.bounded"))
-    elif search.stop == "first":
-        best = emit.op("ReduceMax", [found.finished, one], f"{name}.best_now", {"keepdims": 1})
-        live = column(found.live, 0, "best_live")
-        reasons.append(emit.op("GreaterOrEqual", [best, live], f"{name}.first_best"))
+    if settings.stop in ("full", "first"):
+        last = column(values, settings.width - 1, "last_value")
+        reasons.append(emit.op("Greater", [last, emit.number(EXCLUDED)], f"{name}.full"))
+    match settings.stop:
+        case "full":
+            pass
+        case "best" | "bound":
+            most = limit if settings.stop == "bound" else count
+            live = column(found.live, 0, "best_live")
+            bound = length_normed(emit, settings, live, most, f"{name}.bound")
+            least = values
+            if settings.n_best > 1:
+                least = column(values, settings.n_best - 1, "least_value")
+            reasons.append(emit.op("LessOrEqual", [bound, least], f"{name}.bounded"))
+        case "first":
+            inputs = [found.finished, emit.integers(1)]
+            best = emit.op("ReduceMax", inputs, f"{name}.best_now", {"keepdims": 1})
+            live = column(found.live, 0, "best_live")
+            reasons.append(emit.op("GreaterOrEqual", [best, live], f"{name}.first_best"))
+        case _:
+            assert_never(settings.stop)
     ended = reasons[0]
     for reason in reasons[1:]:
         ended = emit.op("Or", [ended, reason], f"{name}.ended")
     return ended
 
 
-def _most(emit: Emitter, node: TextOutput, rows: Rows, limits: Limits) -> str:
+def _most(emit: Emitter, name: str, rows: Rows, limits: Limits) -> str:
     """The most steps: `[]`, or `[B, 1]` where rows differ."""
     if not limits.rows:
         return limits.trips
-    own = rows.at(limits.rows)
-    return emit.op("Unsqueeze", [own, emit.integers(1)], f"{node.name}.limits")
+    own = rows.chosen(limits.rows)
+    return emit.op("Unsqueeze", [own, emit.integers(1)], f"{name}.limits")
+
+
+def length_normed(emit: Emitter, settings: Beam, log_probs: str, count: str, name: str) -> str:
+    """Log-probabilities divided by the norm of `count` steps, int64, which broadcasts to them."""
+    if settings.length_norm == "none" or (settings.length_norm == "gnmt" and not settings.alpha):
+        return log_probs
+    norm = emit.op("Cast", [count], f"{name}.count", {"to": FLOAT})
+    match settings.length_norm:
+        case "average":
+            pass
+        case "gnmt":  # ((5 + n) / 6)^alpha, Wu et al. 2016
+            more = emit.op("Add", [norm, emit.number(5.0)], f"{name}.more")
+            base = emit.op("Div", [more, emit.number(6.0)], f"{name}.base")
+            norm = emit.op("Pow", [base, emit.number(settings.alpha)], f"{name}.norm")
+        case _:
+            assert_never(settings.length_norm)
+    return emit.op("Div", [log_probs, norm], name)
+
+
+class Coverage:
+    """The penalty for source steps that attention has left out (Wu et al. 2016).
+
+    Its state is the sum of all weights so far, `[R, T]`.
+    """
+
+    def __init__(self, low: Lowering, node: TextOutput, settings: Beam, rows: Rows) -> None:
+        self._factor = settings.coverage_penalty
+        emit, name = low.emit, f"{node.name}.covered"
+        decoder = low.plan.node(node.source)
+        assert isinstance(decoder, Decoder), f"{node.name} reads no decoder"
+        attends = [each for each in decoder.body if isinstance(each, Attend)]
+        lengths = low.steps(attends[-1].memory).lengths
+        mask = emit.op("Squeeze", [lengths.mask(), emit.integers(2)], f"{name}.mask")
+        by_row = emit.op("Transpose", [mask], f"{name}.mask.by_row", {"perm": [1, 0]})
+        self._mask = emit.op("Cast", [by_row], f"{name}.flags", {"to": FLOAT})
+        zeros = emit.op("Mul", [rows.repeated(self._mask), emit.number(0.0)], f"{name}.none")
+        self.states = [State(name, zeros, (MEMORY,))]
+
+    def penalty(self, emit: Emitter, rows: Rows, sums: str, name: str) -> str:
+        """The penalty of each hypothesis, `[B, K]`."""
+        bounds = [emit.number(LEAST_COVERED), emit.number(1.0)]
+        share = emit.op("Clip", [sums, *bounds], f"{name}.share")
+        logs = emit.op(
+            "Mul",
+            [emit.op("Log", [share], f"{name}.logs"), rows.repeated(self._mask)],
+            f"{name}.own",
+        )
+        total = emit.op("ReduceSum", [logs, emit.integers(1)], f"{name}.total", {"keepdims": 0})
+        factor = emit.number(self._factor)
+        scaled = emit.op("Mul", [total, factor], f"{name}.scaled")
+        return rows.by_beam(emit, scaled, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What all steps have recorded, each `[U, B, K]`.
+
+    `tokens` and `parents` are of the live hypotheses. `finished` are the log-probabilities of what
+    finished at a step with the end mark, `left` those of the live hypotheses of a row that ended
+    with the step, -inf elsewhere. `penalties` and `penalties_left` are the coverage penalties of
+    both, "" without any; `weights` `[U, B, K, T]` those of attention, "" unless asked for.
+    """
+
+    tokens: str
+    parents: str
+    finished: str
+    left: str
+    penalties: str
+    penalties_left: str
+    weights: str
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best of a row, `[B, n]`: values, log-probabilities, last steps and hypotheses there."""
+
+    values: str
+    log_probs: str
+    last: str
+    beams: str
+
+
+def _answers(
+    low: Lowering, name: str, settings: Beam, limits: Limits, records: Records
+) -> SearchResult:
+    """The `n_best` answers: finished ones by value, then live ones."""
+    emit, back, count = low.emit, f"{name}.back", settings.n_best
+    name = f"{name}.answers"
+    steps = _numbers(emit, records.tokens, 0, f"{name}.steps")
+    finished = _best(emit, settings, records.finished, records.penalties, steps, f"{name}.finished")
+    before = emit.op("Sub", [finished.last, emit.integer(1)], f"{name}.before_end")
+    left = _best(emit, settings, records.left, records.penalties_left, steps, f"{name}.left")
+    order = _order(emit, finished.values, count, name)
+
+    def merged(one: str, other: str, what: str) -> str:
+        both = emit.op("Concat", [one, other], f"{name}.{what}.both", {"axis": 1})
+        return emit.op("GatherElements", [both, order], f"{name}.{what}", {"axis": 1})
+
+    log_probs = merged(finished.log_probs, left.log_probs, "scores")
+    last = merged(before, left.last, "last")
+    none = emit.op("Equal", [log_probs, emit.number(EXCLUDED)], f"{name}.none")
+    last = emit.op("Where", [none, emit.integer(-1), last], f"{name}.last.real")
+    beams = merged(finished.beams, left.beams, "beams")
+    if limits.rows:
+        log_probs = _empty_answers(emit, limits, log_probs, name)
+    numbers, weights = _followed(emit, back, settings, records, steps, last, beams)
+    lengths = counts = emit.op("Add", [last, emit.integer(1)], f"{name}.lengths")
+    numbers = trimmed(emit, numbers, lengths, f"{name}.cut")
+    order_of_axes = [1, 2, 0]
+    if count == 1:
+        numbers = emit.op("Squeeze", [numbers, emit.integers(2)], f"{name}.only")
+        lengths = emit.op("Squeeze", [lengths, emit.integers(1)], f"{name}.lengths.only")
+        log_probs = emit.op("Squeeze", [log_probs, emit.integers(1)], f"{name}.scores.only")
+        order_of_axes = [1, 0]
+    numbers = emit.op("Transpose", [numbers], f"{name}.numbers", {"perm": order_of_axes})
+    if weights:
+        weights = trimmed(emit, weights, counts, f"{name}.weights.cut")
+        weights = emit.op("Transpose", [weights], f"{name}.weights", {"perm": [1, 0, 2]})
+    return SearchResult(numbers, lengths, log_probs, weights)
+
+
+def _numbers(emit: Emitter, value: str, axis: int, name: str) -> str:
+    """Int64: the indices of an axis of a value."""
+    extent = emit.op("Shape", [value], f"{name}.extent", {"start": axis, "end": axis + 1})
+    end = emit.op("Squeeze", [extent], f"{name}.end")
+    return emit.op("Range", [emit.integer(0), end, emit.integer(1)], name)
+
+
+def _best(
+    emit: Emitter, settings: Beam, log_probs: str, penalties: str, steps: str, name: str
+) -> Best:
+    """The best by value; ties go to the earlier step, then to the lower hypothesis."""
+    width = settings.width
+    one = emit.op("Add", [steps, emit.integer(1)], f"{name}.ordinal")
+    column = emit.op("Unsqueeze", [one, emit.integers(1, 2)], f"{name}.count")
+    values = length_normed(emit, settings, log_probs, column, f"{name}.normed")
+    if penalties:
+        values = emit.op("Add", [values, penalties], f"{name}.ranked")
+
+    def by_row(value: str, what: str) -> str:
+        turned = emit.op("Transpose", [value], f"{what}.turned", {"perm": [1, 0, 2]})
+        return emit.op("Reshape", [turned, emit.integers(0, -1)], what)
+
+    names = [f"{name}.values", f"{name}.places"]
+    row = by_row(values, f"{name}.by_row")
+    inputs = [row, emit.integers(settings.n_best)]
+    best, places = emit.ops("TopK", inputs, names, {"axis": -1})
+    best_log_probs = best
+    if values != log_probs:
+        raw = by_row(log_probs, f"{name}.raw")
+        best_log_probs = emit.op("GatherElements", [raw, places], f"{name}.scores", {"axis": 1})
+    last = emit.op("Div", [places, emit.integer(width)], f"{name}.step")
+    beams = emit.op("Mod", [places, emit.integer(width)], f"{name}.beam")
+    return Best(best, best_log_probs, last, beams)
+
+
+def _order(emit: Emitter, values: str, count: int, name: str) -> str:
+    """Int64 `[B, n]`: which of n finished ones, and then n others, come first."""
+    real = emit.op("Greater", [values, emit.number(EXCLUDED)], f"{name}.is_finished")
+    ones = emit.op("Cast", [real], f"{name}.ones", {"to": INT64})
+    many = emit.op("ReduceSum", [ones, emit.integers(1)], f"{name}.many", {"keepdims": 1})
+    numbers = emit.constant(np.arange(count), f"{name}.range")
+    others = emit.op(
+        "Sub", [emit.constant(np.arange(count) + count, f"{name}.others"), many], f"{name}.after"
+    )
+    return emit.op("Where", [real, numbers, others], f"{name}.order")
+
+
+def _empty_answers(emit: Emitter, limits: Limits, log_probs: str, name: str) -> str:
+    """The only answer of a row that may have no steps is the empty one, which is certain."""
+    none = emit.op("LessOrEqual", [limits.rows, emit.integer(0)], f"{name}.no_steps")
+    column = emit.op("Unsqueeze", [none, emit.integers(1)], f"{name}.no_steps.column")
+    first = emit.op("Slice", [log_probs, *map(emit.integers, (0, 1, 1))], f"{name}.scores.first")
+    others = emit.op(
+        "Slice", [log_probs, *map(emit.integers, (1, 2**31, 1))], f"{name}.scores.others"
+    )
+    certain = emit.op("Where", [column, emit.number(0.0), first], f"{name}.certain")
+    return emit.op("Concat", [certain, others], f"{name}.scores.all", {"axis": 1})
+
+
+def _followed(
+    emit: Emitter,
+    name: str,
+    settings: Beam,
+    records: Records,
+    steps: str,
+    last: str,
+    beams: str,
+) -> tuple[str, str]:
+    """From each answer's last step back to its first: tokens `[U, B, n]`, and the weights
+    `[U, B, T]` of the best answer, "" if they were not recorded."""
+    body, count, width = emit.body(), settings.n_best, settings.width
+    at = body.input(f"{name}.at", INT64, [BATCH, count])
+    step = body.input(f"{name}.step", INT64, [])
+    tokens = body.input(f"{name}.tokens", INT64, [BATCH, width])
+    parents = body.input(f"{name}.parents", INT64, [BATCH, width])
+    own = body.op("LessOrEqual", [step, last], f"{name}.own")
+    token = body.op("GatherElements", [tokens, at], f"{name}.token", {"axis": 1})
+    answered = body.op("Where", [own, token, body.integer(END_ID)], f"{name}.answered")
+    parent = body.op("GatherElements", [parents, at], f"{name}.parent", {"axis": 1})
+    before = body.op("Where", [own, parent, at], f"{name}.before")
+    scanned = [steps, records.tokens, records.parents]
+    if records.weights:
+        scanned.append(records.weights)
+        weights = body.input(f"{name}.weights", FLOAT, [BATCH, width, MEMORY])
+        bounds = map(body.integers, (0, 1, 1))
+        best = body.op("Slice", [before, *bounds], f"{name}.best")
+        chosen = body.op("GatherND", [weights, best], f"{name}.chosen", {"batch_dims": 1})
+    body.result(before, INT64, [BATCH, count])
+    body.result(answered, INT64, [BATCH, count])
+    if records.weights:
+        body.result(chosen, FLOAT, [BATCH, MEMORY])
+    outputs = len(scanned) - 2 if records.weights else 1
+    names = [f"{name}.first", f"{name}.numbers", f"{name}.weights.chosen"][: 1 + outputs]
+    attributes: Attributes = {
+        "body": body.graph(f"{name}.body"),
+        "num_scan_inputs": len(scanned),
+        "scan_input_directions": [1] * len(scanned),
+        "scan_output_directions": [1] * outputs,
+    }
+    found = emit.ops("Scan", [beams, *scanned], names, attributes)
+    return found[1], found[2] if records.weights else ""

@@ -1,9 +1,9 @@
-"""The loop of a search, with the rows that have ended left out.
+"""The loop of a search, which drops the rows that have ended from the batch.
 
-A row that has ended costs as much as one that has not for as long as it stays in the batch, and one
-long answer would let all others wait. So an outer loop takes the rows that are still active
-together, and an inner loop runs the steps until a quarter of them has ended; what the decoder reads
-of its rows (memory, keys) is gathered once each time.
+A row that has ended costs as much as an active one while it stays in the batch. So an outer loop
+takes the rows that are still active together, and an inner loop runs the steps until a quarter of
+them has ended. What the decoder reads of its rows (memory, keys) is gathered once for each pass of
+the outer loop.
 """
 
 from __future__ import annotations
@@ -13,21 +13,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnspec.to_onnx.attention import State
 from rnnspec.to_onnx.emitter import BOOL, INT64, Emitter, Extent
 from rnnspec.to_onnx.lowering import BATCH, Lowering
-from rnnspec.to_onnx.rows import ACTIVE, ACTIVE_HYPOTHESES, Rows
+from rnnspec.to_onnx.rows import ACTIVE, ACTIVE_HYPOTHESES, Rows, State
 from rnnspec.to_onnx.search.loop import Limits, Loop
 
 LEFT, LEFT_HYPOTHESES = "left", "left_hypotheses"
-"""Of the rows that go on to the next phase."""
+"""Names of the dimensions of rows and hypotheses that go on to the next pass."""
 ALL_STEPS = "all_steps"
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
-    """A value `[B, *extents]` that each step tells, and what stands for it where a row has ended
-    before. `sizes`, int64, are the numbers behind the extents."""
+class Record:
+    """A value `[B, *extents]` that each step records, and `fill`, which stands for it where a row
+    has ended before. `sizes`, int64, are the numbers behind the extents."""
 
     value: str
     kind: int
@@ -37,20 +36,20 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """The next states, whether each row is still active, bool `[B]`, and what is told."""
+class SearchStep:
+    """The next states, whether each row is still active, bool `[B]`, and what is recorded."""
 
     states: Sequence[str]
     active: str
-    told: Sequence[Tell]
+    records: Sequence[Record]
 
 
-Run = Callable[[Emitter, Rows, str, str, Sequence[str]], Step]
+EmitStep = Callable[[Emitter, Rows, str, str, Sequence[str]], SearchStep]
 """`(emit, rows, step, active, states)`: emit one step of these rows."""
 
 
-class Phases:
-    """One search. `states` have one value a hypothesis, then `of_rows` one a row."""
+class CompactingLoop:
+    """The loops of one search; `states` are of each hypothesis, `of_rows` of each row."""
 
     def __init__(
         self,
@@ -64,8 +63,8 @@ class Phases:
         self._low, self._name, self._rows, self._limits = low, name, rows, limits
         self._states, self._by_hypothesis = [*states, *of_rows], len(states)
 
-    def run(self, run: Run) -> list[str]:
-        """What the steps told, each `[U, B, *extents]`, with one step of nothing at the end."""
+    def run(self, emit_step: EmitStep) -> list[str]:
+        """The records of all steps, each `[U, B, *extents]`, and one step of `fill` at the end."""
         low, name = self._low, self._name
         first = self._first_rows()
         outer = Loop(low.emit, f"{name}.phases")
@@ -83,7 +82,7 @@ class Phases:
         ]
         count = emit.op("Shape", [chosen], f"{name}.count")
         rows = Rows(emit, count, self._rows.width, chosen)
-        told, (active, *states), steps = self._steps(emit, rows, done, before, run)
+        records, (active, *states), steps = self._steps(emit, rows, done, before, emit_step)
         taken = emit.op("Shape", [steps[0]], f"{name}.taken", {"start": 0, "end": 1})
         taken = emit.op("Squeeze", [taken], f"{name}.taken.number")
         found = emit.op("NonZero", [active], f"{name}.places.line")
@@ -92,17 +91,17 @@ class Phases:
             emit.op("Add", [done, taken], f"{name}.done.next"),
             emit.op("Gather", [chosen, places], f"{name}.rows.next"),
             *self._chosen(emit, places, states, True),
-            *self._all(outer, rows, chosen, told, steps),
+            *self._all(outer, rows, chosen, records, steps),
         ]
         after: list[list[Extent]] = [[], [LEFT]]
         after += [self._extents(n, LEFT, LEFT_HYPOTHESES) for n in range(len(states))]
-        after += [[ALL_STEPS, BATCH, *tell.extents] for tell in told]
+        after += [[ALL_STEPS, BATCH, *record.extents] for record in records]
         within = emit.op("Less", [following[0], self._limits.trips], f"{name}.within")
         going = emit.op("And", [self._some(emit, places), within], f"{name}.going_on")
         start = self._some(low.emit, first)
         last, _ = outer.close(self._limits.trips, going, following, (), start, after)
-        ends = last[-len(told) :]
-        return [self._with_one(low.emit, t, v, 0) for t, v in zip(told, ends, strict=True)]
+        ends = last[-len(records) :]
+        return [self._with_one(low.emit, t, v, 0) for t, v in zip(records, ends, strict=True)]
 
     def _first_rows(self) -> str:
         """Int64: the rows that may have a step at all."""
@@ -139,10 +138,10 @@ class Phases:
         ]
 
     def _steps(
-        self, emit: Emitter, rows: Rows, done: str, before: Sequence[str], run: Run
-    ) -> tuple[Sequence[Tell], list[str], list[str]]:
-        """The inner loop: what is told, the last of `active` and the states, and the values of what
-        is told, `[u, A, …]`."""
+        self, emit: Emitter, rows: Rows, done: str, before: Sequence[str], emit_step: EmitStep
+    ) -> tuple[Sequence[Record], list[str], list[str]]:
+        """The inner loop: the records of a step, the last `active` and states, and the records of
+        all steps, `[u, A, …]`."""
         name = self._name
         inner = Loop(emit, f"{name}.steps")
         true = emit.constant(np.array(True), "true")
@@ -155,14 +154,16 @@ class Phases:
             for place, (state, value) in enumerate(zip(self._states, before, strict=True))
         ]
         number = inner.emit.op("Add", [inner.step, done], f"{name}.step.number")
-        step = run(inner.emit, rows, number, active, states)
+        step = emit_step(inner.emit, rows, number, active, states)
         flags = inner.emit.op("Cast", [step.active], f"{name}.flags", {"to": INT64})
         left = inner.emit.op("ReduceSum", [flags], f"{name}.left", {"keepdims": 0})
         going = inner.emit.op("Greater", [left, self._least(emit, rows)], f"{name}.many_left")
         trips = emit.op("Sub", [self._limits.trips, done], f"{name}.trips_left")
-        told = [(tell.value, tell.kind, [ACTIVE, *tell.extents]) for tell in step.told]
-        last, found = inner.close(trips, going, [step.active, *step.states], told)
-        return step.told, last, found
+        outputs = [
+            (record.value, record.kind, [ACTIVE, *record.extents]) for record in step.records
+        ]
+        last, found = inner.close(trips, going, [step.active, *step.states], outputs)
+        return step.records, last, found
 
     def _least(self, emit: Emitter, rows: Rows) -> str:
         """Int64 `[]`: with no more active rows than this many a new phase begins."""
@@ -172,36 +173,36 @@ class Phases:
         return emit.op("Div", [most, emit.integer(4)], name)
 
     def _all(
-        self, outer: Loop, rows: Rows, chosen: str, told: Sequence[Tell], steps: Sequence[str]
+        self, outer: Loop, rows: Rows, chosen: str, records: Sequence[Record], steps: Sequence[str]
     ) -> list[str]:
         """All steps so far and those of this phase, `[U, B, …]`: rows that are not active any more
-        have nothing to tell."""
+        have nothing to record."""
         emit, name, low = outer.emit, f"{self._name}.told", self._low
         none = emit.op("Expand", [rows.batch, self._rows.batch], f"{name}.none")
         numbers = rows.numbers(rows.batch)
         inverse = emit.op("ScatterElements", [none, chosen, numbers], f"{name}.inverse")
         found = []
-        for tell, value in zip(told, steps, strict=True):
+        for record, value in zip(records, steps, strict=True):
             parts = (
-                [emit.integers(0), self._rows.batch, tell.sizes]
-                if tell.sizes
+                [emit.integers(0), self._rows.batch, record.sizes]
+                if record.sizes
                 else [emit.integers(0), self._rows.batch]
             )
             shape = low.emit.op("Concat", parts, f"{name}.shape", {"axis": 0})
-            empty = low.emit.op("Expand", [self._fill(low.emit, tell), shape], f"{name}.empty")
-            so_far = outer.state(name, empty, tell.kind, [ALL_STEPS, BATCH, *tell.extents])
-            more = self._with_one(emit, tell, value, 1)
+            empty = low.emit.op("Expand", [self._fill(low.emit, record), shape], f"{name}.empty")
+            so_far = outer.state(name, empty, record.kind, [ALL_STEPS, BATCH, *record.extents])
+            more = self._with_one(emit, record, value, 1)
             every = emit.op("Gather", [more, inverse], f"{name}.every", {"axis": 1})
             found.append(emit.op("Concat", [so_far, every], f"{name}.so_far", {"axis": 0}))
         return found
 
-    def _fill(self, emit: Emitter, tell: Tell) -> str:
-        return emit.integer(int(tell.fill)) if tell.kind == INT64 else emit.number(tell.fill)
+    def _fill(self, emit: Emitter, record: Record) -> str:
+        return emit.integer(int(record.fill)) if record.kind == INT64 else emit.number(record.fill)
 
-    def _with_one(self, emit: Emitter, tell: Tell, value: str, axis: int) -> str:
-        """`value` with one more element on an axis, which tells nothing."""
-        rank = 2 + len(tell.extents)
+    def _with_one(self, emit: Emitter, record: Record, value: str, axis: int) -> str:
+        """`value` with one more element on an axis, the fill."""
+        rank = 2 + len(record.extents)
         pads = [0] * (2 * rank)
         pads[rank + axis] = 1
-        inputs = [value, emit.integers(*pads), self._fill(emit, tell)]
+        inputs = [value, emit.integers(*pads), self._fill(emit, record)]
         return emit.op("Pad", inputs, f"{value}.and_none")

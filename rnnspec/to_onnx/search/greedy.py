@@ -1,37 +1,41 @@
-"""Greedy search, and sampling, which differs in how a token is taken."""
+"""Greedy search and sampling, which differ in how a token is selected.
+
+A draw comes from the row's own seed and the step, by `rnnspec.plan.sampling_rng`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from rnnspec.plan.facts import END_ID
-from rnnspec.plan.nodes import TextOutput
-from rnnspec.to_onnx.attention import MEMORY, State
+from rnnspec.plan.nodes import Sample, TextOutput
+from rnnspec.plan.sampling_rng import BITS, GOLDEN, P, Q
 from rnnspec.to_onnx.body import Body
-from rnnspec.to_onnx.copies import Entries
+from rnnspec.to_onnx.copying import ExtendedVocabulary
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter
 from rnnspec.to_onnx.lowering import Lowering
-from rnnspec.to_onnx.rows import Rows
-from rnnspec.to_onnx.search.choice import Choice
-from rnnspec.to_onnx.search.compaction import Phases, Step, Tell
-from rnnspec.to_onnx.search.loop import Found, Limits, cut
-from rnnspec.to_onnx.search.prompt import Begun
+from rnnspec.to_onnx.rows import MEMORY, Rows, State
+from rnnspec.to_onnx.search.compaction import CompactingLoop, Record, SearchStep
+from rnnspec.to_onnx.search.loop import Limits, SearchResult, trimmed
+from rnnspec.to_onnx.search.prompt import SearchStart
+from rnnspec.to_onnx.search.rules import TokenRules
 
-Take = Callable[[Emitter, Rows, str, str, str], tuple[str, str]]
-"""`(emit, rows, logs, allowed, step)` to the tokens `[R]` and their log-probabilities `[R]`."""
+Select = Callable[[Emitter, Rows, str, str, str], tuple[str, str]]
+"""`(emit, rows, log_probs, allowed, step)` to tokens `[R]` and their log-probabilities `[R]`."""
 
 
-def most_probable(low: Lowering, node: TextOutput) -> Take:
-    """The first of the largest."""
-    name = node.name
+def arg_max(name: str) -> Select:
+    """Selects the first of the largest."""
 
-    def take(emit: Emitter, rows: Rows, logs: str, allowed: str, step: str) -> tuple[str, str]:
-        del rows, logs, step
+    def select(
+        emit: Emitter, rows: Rows, log_probs: str, allowed: str, step: str
+    ) -> tuple[str, str]:
+        del rows, log_probs, step
         number = emit.op("ArgMax", [allowed], f"{name}.best.number", {"axis": 1, "keepdims": 0})
         value = emit.op("ReduceMax", [allowed, emit.integers(1)], f"{name}.best", {"keepdims": 0})
         return number, value
 
-    return take
+    return select
 
 
 def search(
@@ -39,49 +43,130 @@ def search(
     node: TextOutput,
     body: Body,
     rows: Rows,
-    begun: Begun,
+    start: SearchStart,
     limits: Limits,
-    entries: Entries,
-    take: Take,
-) -> Found:
+    vocabulary: ExtendedVocabulary,
+    select: Select,
+) -> SearchResult:
     """One token a step, until every row has ended. A row that has ended answers END_ID."""
-    name, choice = node.name, Choice(low, node, rows, entries, begun.prompt)
-    previous = State(f"{name}.previous", begun.previous, (), INT64)
-    states = [previous, *begun.states, *choice.states]
-    count = len(begun.states) + 1
+    name, rules = node.name, TokenRules(low, node, rows, vocabulary, start.prompt)
+    previous = State(f"{name}.previous", start.previous, (), INT64)
+    states = [previous, *start.states, *rules.states]
+    count = len(start.states) + 1
 
-    def run(emit: Emitter, rows: Rows, step: str, active: str, before: Sequence[str]) -> Step:
-        stepped = body.step(emit, rows, step, before[0], before[1:count])
-        logs = choice.logs(emit, stepped.scores, before[count:])
-        allowed = choice.allowed(emit, rows, logs, step, before[count:])
-        number, log = take(emit, rows, logs, allowed, step)
+    def run(emit: Emitter, rows: Rows, step: str, active: str, before: Sequence[str]) -> SearchStep:
+        output = body.step(emit, rows, step, before[0], before[1:count])
+        log_probs = rules.log_probs(emit, output.logits, before[count:])
+        allowed = rules.allowed(emit, rows, log_probs, step, before[count:])
+        number, log = select(emit, rows, log_probs, allowed, step)
         token = emit.op("Where", [active, number, emit.integer(END_ID)], f"{name}.token")
         gained = emit.op("Where", [active, log, emit.number(0.0)], f"{name}.gained")
         going = emit.op("Greater", [token, emit.integer(END_ID)], f"{name}.going")
         if limits.rows:
             taken = emit.op("Add", [step, emit.integer(1)], f"{name}.taken")
-            within = emit.op("Less", [taken, rows.at(limits.rows)], f"{name}.within")
+            within = emit.op("Less", [taken, rows.chosen(limits.rows)], f"{name}.within")
             going = emit.op("And", [going, within], f"{name}.going_within")
-        after = choice.following(emit, token, before[count:])
-        told = [Tell(token, INT64, (), "", END_ID), Tell(gained, FLOAT, (), "", 0.0)]
-        if stepped.weights:
-            told.append(Tell(stepped.weights, FLOAT, (MEMORY,), body.memory_extent(), 0.0))
-        return Step([token, *stepped.states, *after], going, told)
+        after = rules.next_states(emit, token, before[count:])
+        records = [Record(token, INT64, (), "", END_ID), Record(gained, FLOAT, (), "", 0.0)]
+        if output.weights:
+            records.append(Record(output.weights, FLOAT, (MEMORY,), body.memory_extent(), 0.0))
+        return SearchStep([token, *output.states, *after], going, records)
 
-    tokens, gains, *weights = Phases(low, f"{name}.search", rows, limits, states).run(run)
+    tokens, gains, *weights = CompactingLoop(low, f"{name}.search", rows, limits, states).run(run)
     return _found(low, name, tokens, gains, weights)
 
 
-def _found(low: Lowering, name: str, tokens: str, gains: str, weights: list[str]) -> Found:
+def _found(low: Lowering, name: str, tokens: str, gains: str, weights: list[str]) -> SearchResult:
     emit = low.emit
     sums, first = {"keepdims": 0}, emit.integers(0)
-    scores = emit.op("ReduceSum", [gains, first], f"{name}.score", sums)
+    log_probs = emit.op("ReduceSum", [gains, first], f"{name}.score", sums)
     real = emit.op("Sign", [tokens], f"{name}.real")
     lengths = emit.op("ReduceSum", [real, first], f"{name}.lengths", sums)
-    tokens = cut(emit, tokens, lengths, f"{name}.cut")
+    tokens = trimmed(emit, tokens, lengths, f"{name}.cut")
     numbers = emit.op("Transpose", [tokens], f"{name}.numbers", {"perm": [1, 0]})
     if not weights:
-        return Found(numbers, lengths, scores, "")
-    short = cut(emit, weights[0], lengths, f"{name}.weights.cut")
+        return SearchResult(numbers, lengths, log_probs, "")
+    short = trimmed(emit, weights[0], lengths, f"{name}.weights.cut")
     by_row = emit.op("Transpose", [short], f"{name}.weights", {"perm": [1, 0, 2]})
-    return Found(numbers, lengths, scores, by_row)
+    return SearchResult(numbers, lengths, log_probs, by_row)
+
+
+def sampler(
+    low: Lowering, name: str, search: Sample, seed: str, vocabulary: ExtendedVocabulary
+) -> Select:
+    """Selects the first token, in falling order of probability, whose cumulative probability
+    exceeds the draw times the mass of the tokens kept. `seed` is int64 `[B]`."""
+    name = f"{name}.draw"
+    keys = _keys(low.emit, seed, name)
+    count = vocabulary.extent(search.top_k)
+
+    def select(
+        emit: Emitter, rows: Rows, log_probs: str, allowed: str, step: str
+    ) -> tuple[str, str]:
+        sharp = allowed
+        if search.temperature != 1.0:
+            sharp = emit.op("Div", [allowed, emit.number(search.temperature)], f"{name}.sharp")
+        names = [f"{name}.sorted", f"{name}.numbers"]
+        best, numbers = emit.ops("TopK", [sharp, count], names, {"axis": -1})
+        probs = emit.op("Softmax", [best], f"{name}.shares", {"axis": -1})
+        total = emit.op("CumSum", [probs, emit.integer(1)], f"{name}.total")
+        mass = emit.op("Slice", [total, *map(emit.integers, (-1, 2**31, 1))], f"{name}.all")
+        if search.top_p < 1.0:
+            mass = _kept(emit, probs, total, search.top_p, name)
+        least = emit.op(
+            "Mul",
+            [_uniform(emit, tuple(map(rows.chosen, keys)), step, name), mass],
+            f"{name}.least",
+        )
+        # The tokens that the draw has passed, never the last one kept.
+        passed = emit.op("LessOrEqual", [total, least], f"{name}.passed")
+        short = emit.op("Less", [total, mass], f"{name}.short")
+        both = emit.op("And", [passed, short], f"{name}.before")
+        ones = emit.op("Cast", [both], f"{name}.ones", {"to": INT64})
+        place = emit.op("ReduceSum", [ones, emit.integers(1)], f"{name}.place", {"keepdims": 1})
+        number = emit.op("GatherElements", [numbers, place], f"{name}.number", {"axis": 1})
+        log = emit.op("GatherElements", [log_probs, number], f"{name}.log", {"axis": 1})
+        flat = [emit.op("Squeeze", [v, emit.integers(1)], f"{v}.flat") for v in (number, log)]
+        return flat[0], flat[1]
+
+    return select
+
+
+def _kept(emit: Emitter, probs: str, total: str, top_p: float, name: str) -> str:
+    """`[B, 1]`: the first cumulative probability that reaches `top_p`."""
+    before = emit.op("Sub", [total, probs], f"{name}.sum_before")
+    kept = emit.op("Less", [before, emit.number(top_p)], f"{name}.kept")
+    masses = emit.op("Where", [kept, total, emit.number(0.0)], f"{name}.masses")
+    return emit.op("ReduceMax", [masses, emit.integers(1)], f"{name}.mass", {"keepdims": 1})
+
+
+def _keys(emit: Emitter, seed: str, name: str) -> tuple[str, str]:
+    first = emit.op("Mod", [seed, emit.integer(P)], f"{name}.seed.p")
+    first = emit.op("Add", [first, emit.integer(GOLDEN)], f"{name}.seed.moved")
+    a = _cube(emit, first, f"{name}.a")
+    second = emit.op("Mod", [seed, emit.integer(Q)], f"{name}.seed.q")
+    second = emit.op("Add", [a, second], f"{name}.seed.mixed")
+    return a, _cube(emit, second, f"{name}.b")
+
+
+def _uniform(emit: Emitter, keys: tuple[str, ...], step: str, name: str) -> str:
+    """`[B, 1]`: the uniform draw, from the row's seed and the step."""
+    a, b = keys
+    value = emit.op("Add", [b, step], f"{name}.step")
+    for key in (a, b):
+        value = _cube(emit, value, f"{name}.round")
+        value = emit.op("Add", [value, key], f"{name}.keyed")
+    value = _cube(emit, value, f"{name}.last")
+    bits = emit.op("Mod", [value, emit.integer(1 << BITS)], f"{name}.bits")
+    exact = emit.op("Cast", [bits], f"{name}.exact", {"to": FLOAT})
+    unit = emit.op("Mul", [exact, emit.number(2.0**-BITS)], f"{name}.unit")
+    return emit.op("Unsqueeze", [unit, emit.integers(1)], f"{name}.u")
+
+
+def _cube(emit: Emitter, value: str, name: str) -> str:
+    """The cube modulo P of a value below 2^31."""
+    p = emit.integer(P)
+    square = emit.op("Mul", [value, value], f"{name}.square")
+    rest = emit.op("Mod", [square, p], f"{name}.square.rest")
+    cube = emit.op("Mul", [rest, value], f"{name}.cube")
+    return emit.op("Mod", [cube, p], f"{name}.cubed")

@@ -1,4 +1,4 @@
-"""A Loop under construction, and the most steps that a search may take."""
+"""A Loop under construction, the limits of a search and its result."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ import numpy as np
 from onnx import TensorProto
 
 from rnnspec.plan.nodes import Search
-from rnnspec.to_onnx.attention import State
 from rnnspec.to_onnx.emitter import BOOL, INT64, Emitter, Extent
 from rnnspec.to_onnx.lowering import TIME, Lowering
+from rnnspec.to_onnx.rows import State
 
 ANSWER = "steps"
 """Name of the dimension of the steps of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a search has found: `numbers` int64 `[B, U]`, END_ID past the end, `lengths` int64 `[B]`
-    without the end mark, `scores` float `[B]`, the true log-probabilities, and the `weights`
-    `[B, U, T]` of the attention, if asked for. A beam with `n_best` above 1 has `[B, n_best, U]`,
-    `[B, n_best]`, and the weights of the best."""
+class SearchResult:
+    """The answers of a search.
+
+    `numbers` int64 `[B, U]` are the ids, END_ID past the end, `lengths` int64 `[B]` count them
+    without the end mark, `log_probs` float `[B]` are the true log-probabilities, and `weights`
+    `[B, U, T]` those of attention, "" unless asked for. With `n_best` above 1 a dimension of
+    answers follows the batch's; the weights are of the best answer.
+    """
 
     numbers: str
     lengths: str
-    scores: str
+    log_probs: str
     weights: str
 
 
@@ -40,7 +43,7 @@ class Limits:
 
 
 def limits_of(low: Lowering, name: str, search: Search) -> Limits:
-    """`limit + floor(factor * lengths)` in double precision."""
+    """`limit + floor(factor * lengths)`, in double precision."""
     emit = low.emit
     if not search.factor:
         return Limits(emit.integer(search.limit), "")
@@ -54,8 +57,10 @@ def limits_of(low: Lowering, name: str, search: Search) -> Limits:
 
 
 class Loop:
-    """`step` is the number of the step, int64 `[]`; states are added with the values that they have
-    before the first step, and leave in the same order."""
+    """A Loop under construction. `step` is the number of the step, int64 `[]`.
+
+    States are added with the values that they have before the first step, and leave in this order.
+    """
 
     def __init__(self, emit: Emitter, name: str) -> None:
         self._outer, self._name = emit, name
@@ -66,7 +71,7 @@ class Loop:
         self._kinds: list[tuple[int, list[Extent]]] = []
 
     def state(self, name: str, initial: str, kind: int, extents: Sequence[Extent]) -> str:
-        """The body's name of a state before the step. Its extents are those inside the body."""
+        """The body's name of a state before the step, which has these extents in the body."""
         self._initial.append(initial)
         self._kinds.append((kind, list(extents)))
         return self.emit.input(f"{name}.before", kind, extents)
@@ -74,7 +79,7 @@ class Loop:
     def carried(
         self, states: Sequence[State], dimension: str, initial: Sequence[str] = ()
     ) -> list[str]:
-        """The body's names of states `[dimension, …]`, which begin with `initial`, if given."""
+        """The body's names of states `[dimension, …]`; `initial` overrides their initial values."""
         begin = initial or [state.initial for state in states]
         return [
             self.state(state.name, value, state.kind, [dimension, *state.extents])
@@ -91,22 +96,25 @@ class Loop:
         after: Sequence[Sequence[Extent]] = (),
     ) -> tuple[list[str], list[str]]:
         """Emit the Loop: the last states, and for each value of `steps` (its name, type and shape)
-        the values of all steps, `[U, …]`. `start` says whether it begins at all; `after` are the
-        extents of the states after a step, where they are others."""
+        the values of all steps, `[U, …]`.
+
+        `start` says whether it begins at all. `after` are the extents of the states after a step,
+        where they differ from those before it.
+        """
         body, leaving = self.emit, set[str]()
 
-        def own(value: str) -> str:
-            """A value leaves once, and only one that was made here."""
+        def distinct(value: str) -> str:
+            """`value`, or a copy where it has left the body already or was not made in it."""
             if value in leaving or not body.made(value):
                 value = body.op("Identity", [value], f"{value}.kept")
             leaving.add(value)
             return value
 
-        body.result(own(going), BOOL, [])
+        body.result(distinct(going), BOOL, [])
         for place, (value, (kind, extents)) in enumerate(zip(states, self._kinds, strict=True)):
-            body.result(own(value), kind, after[place] if after else extents)
+            body.result(distinct(value), kind, after[place] if after else extents)
         for value, kind, shape in steps:
-            body.result(own(value), kind, shape)
+            body.result(distinct(value), kind, shape)
         names = [f"{self._name}.state_{index}" for index in range(len(states))]
         names += [f"{self._name}.steps_{index}" for index in range(len(steps))]
         start = start or self._outer.constant(np.array(True), "true")
@@ -115,8 +123,8 @@ class Loop:
         return found[: len(states)], found[len(states) :]
 
 
-def cut(emit: Emitter, steps: str, lengths: str, name: str) -> str:
-    """`[U, …]` with as many steps as the longest of `lengths`, but one at least."""
+def trimmed(emit: Emitter, steps: str, lengths: str, name: str) -> str:
+    """The first steps of `[U, …]`: as many as the longest of `lengths`, at least one."""
     longest = emit.op("ReduceMax", [lengths], f"{name}.longest", {"keepdims": 0})
     end = emit.op("Max", [longest, emit.integer(1)], f"{name}.end")
     extent = emit.op("Unsqueeze", [end, emit.integers(0)], f"{name}.extent")

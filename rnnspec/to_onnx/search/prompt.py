@@ -6,34 +6,37 @@ from dataclasses import dataclass, replace
 
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.nodes import Decoder, TextOutput
-from rnnspec.to_onnx.attention import State
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.emitter import INT64
 from rnnspec.to_onnx.lowering import BATCH, Lowering
-from rnnspec.to_onnx.rows import Rows
+from rnnspec.to_onnx.rows import Rows, State
 from rnnspec.to_onnx.search.loop import Loop
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """Where a search begins: the token before its first step, int64 `[R]`, and the states of the
-    body; `prompt` int64 `[B, P]` are the tokens read, -1 before and between none, the last ones of
-    all rows at the end, "" where there is no prompt."""
+class SearchStart:
+    """Where a search begins: the token before its first step, int64 `[R]`, and states of the body.
+
+    `prompt` int64 `[B, P]` are the tokens read, aligned at the end with -1 before them, "" where
+    there is no prompt.
+    """
 
     previous: str
     states: list[State]
     prompt: str = ""
 
 
-def begin(low: Lowering, node: TextOutput, decoder: Decoder, body: Body, rows: Rows) -> Begun:
-    """After the mark, or after the tokens of the prompt. `body` is that of the search."""
+def search_start(
+    low: Lowering, node: TextOutput, decoder: Decoder, body: Body, rows: Rows
+) -> SearchStart:
+    """After the end mark, or after the tokens of the prompt. `body` is the body of the search."""
     mark = low.emit.integer(END_ID)
     if not node.prompt:
-        return Begun(rows.filled(mark, f"{node.name}.mark"), body.states)
+        return SearchStart(rows.filled(mark, f"{node.name}.mark"), body.states)
     return _read(low, node, decoder, rows)
 
 
-def _read(low: Lowering, node: TextOutput, decoder: Decoder, rows: Rows) -> Begun:
+def _read(low: Lowering, node: TextOutput, decoder: Decoder, rows: Rows) -> SearchStart:
     """A loop over the tokens but the last, which is the one before the first step."""
     emit, name, tokens = low.emit, f"{node.name}.prompt", low.steps(node.prompt)
     lengths, single = tokens.lengths, Rows(emit, rows.batch)
@@ -56,17 +59,17 @@ def _read(low: Lowering, node: TextOutput, decoder: Decoder, rows: Rows) -> Begu
     before = loop.carried(body.states, BATCH)
     inner = loop.emit
     token = inner.op("Gather", [fed, loop.step], f"{name}.token")
-    stepped = body.step(inner, single, loop.step, token, before)
+    output = body.step(inner, single, loop.step, token, before)
     active = inner.op("Less", [loop.step, count], f"{name}.active")
     column = inner.op("Unsqueeze", [active, inner.integers(1)], f"{name}.column")
     following = [
         inner.op("Where", [column, new, old], f"{name}.kept")
-        for new, old in zip(stepped.states, before, strict=True)
+        for new, old in zip(output.states, before, strict=True)
     ]
     states, _ = loop.close(longest, loop.going, following)
-    return Begun(
-        rows.each(previous),
-        [replace(s, initial=rows.each(v)) for s, v in zip(body.states, states, strict=True)],
+    return SearchStart(
+        rows.repeated(previous),
+        [replace(s, initial=rows.repeated(v)) for s, v in zip(body.states, states, strict=True)],
         _aligned(low, name, tokens.name, lengths.name),
     )
 

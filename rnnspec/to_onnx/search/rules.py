@@ -1,7 +1,7 @@
-"""What may be chosen at a step: log-probabilities, and rules that exclude tokens.
+"""The rules of a search: penalties, and which tokens are excluded at a step.
 
-Penalties change the scores before the softmax; whatever is excluded is -inf after it, so that the
-log-probability of what is chosen is the true one.
+Penalties change the logits before the softmax. Excluded tokens are -inf after it, so that the
+log-probability of the token chosen is the true one.
 """
 
 from __future__ import annotations
@@ -13,92 +13,99 @@ from numpy.typing import NDArray
 
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 from rnnspec.plan.nodes import TextOutput
-from rnnspec.to_onnx.attention import State
-from rnnspec.to_onnx.copies import Entries
+from rnnspec.to_onnx.copying import ExtendedVocabulary
 from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, Attributes, Emitter
 from rnnspec.to_onnx.lowering import Lowering
-from rnnspec.to_onnx.rows import Rows
+from rnnspec.to_onnx.rows import Rows, State
 
-NEVER = float("-inf")
+EXCLUDED = float("-inf")
 
 
-class Choice:
-    """The rules of one search. `states` are what they remember of the answer so far: `seen`, bool
-    `[R, size]`, and `history`, int64 `[R, no_repeat - 1 + steps]`, which begins with -1."""
+class TokenRules:
+    """The rules of one search.
+
+    Their states are of the answer so far: `seen`, bool `[R, size]`, and `history`, int64
+    `[R, no_repeat - 1 + steps]`, which begins with -1.
+    """
 
     def __init__(
-        self, low: Lowering, node: TextOutput, rows: Rows, entries: Entries, prompt: str = ""
+        self,
+        low: Lowering,
+        node: TextOutput,
+        rows: Rows,
+        vocabulary: ExtendedVocabulary,
+        prompt: str = "",
     ) -> None:
         self._low, self._node, self._search = low, node, node.search
-        self._entries, search, name = entries, node.search, node.name
-        self._marks = search.repetition_penalty != 1.0 or search.no_repeat == 1
+        self._vocabulary, search, name = vocabulary, node.search, node.name
+        self._tracks_seen = search.repetition_penalty != 1.0 or search.no_repeat == 1
         self.states: list[State] = []
-        if self._marks:
-            seen = self._seen(rows, rows.each(prompt) if prompt else "")
-            self.states.append(State(f"{name}.seen", seen, (entries.dimension,), BOOL))
+        if self._tracks_seen:
+            seen = self._seen(rows, rows.repeated(prompt) if prompt else "")
+            self.states.append(State(f"{name}.seen", seen, (vocabulary.dimension,), BOOL))
         if search.no_repeat > 1:
             before = rows.filled(low.emit.integer(-1), f"{name}.history", search.no_repeat - 1)
             if prompt:
-                parts = [before, rows.each(prompt)]
+                parts = [before, rows.repeated(prompt)]
                 before = low.emit.op("Concat", parts, f"{name}.history.prompt", {"axis": 1})
             self.states.append(State(f"{name}.history", before, ("answered",), INT64))
 
     def _seen(self, rows: Rows, prompt: str) -> str:
-        """Bool `[R, size]`: tokens of a prompt `[R, P]`, if there is one."""
-        emit, name, entries = self._low.emit, f"{self._node.name}.seen", self._entries
+        """Bool `[R, size]`: the tokens of a prompt `[R, P]`, if there is one."""
+        emit, name, vocabulary = self._low.emit, f"{self._node.name}.seen", self._vocabulary
         if not prompt:
             false = emit.constant(np.array(False), "false")
-            return entries.filled(rows, false, f"{name}.none")
+            return vocabulary.filled(rows, false, f"{name}.none")
         real = emit.op("GreaterOrEqual", [prompt, emit.integer(0)], f"{name}.real")
         ones = emit.op("Cast", [real], f"{name}.ones", {"to": FLOAT})
         places = emit.op("Max", [prompt, emit.integer(0)], f"{name}.places")
-        inputs = [entries.zeros(rows, name), places, ones]
+        inputs = [vocabulary.zeros(rows, name), places, ones]
         added: Attributes = {"axis": 1, "reduction": "add"}
         counts = emit.op("ScatterElements", inputs, f"{name}.counts", added)
         return emit.op("Greater", [counts, emit.number(0.0)], f"{name}.prompt")
 
-    def logs(self, emit: Emitter, scores: str, before: Sequence[str]) -> str:
-        """The true log-probabilities `[R, size]` of scores `[R, size]`."""
+    def log_probs(self, emit: Emitter, logits: str, before: Sequence[str]) -> str:
+        """The true log-probabilities `[R, size]` of logits `[R, size]`."""
         name, penalty = self._node.name, self._search.repetition_penalty
         if penalty != 1.0:
             factor = emit.number(penalty)
             parts = [
-                emit.op("Div", [scores, factor], f"{name}.divided"),
-                emit.op("Mul", [scores, factor], f"{name}.multiplied"),
+                emit.op("Div", [logits, factor], f"{name}.divided"),
+                emit.op("Mul", [logits, factor], f"{name}.multiplied"),
             ]
-            # The less likely of both is the one that the sign asks for, the more likely if < 1.
+            # Of both, a penalty above 1 takes the less likely, one below 1 the more likely.
             less = emit.op("Min" if penalty > 1 else "Max", parts, f"{name}.penalized")
-            scores = emit.op("Where", [before[0], less, scores], f"{name}.with_penalty")
-        return emit.op("LogSoftmax", [scores], f"{name}.logs", {"axis": -1})
+            logits = emit.op("Where", [before[0], less, logits], f"{name}.with_penalty")
+        return emit.op("LogSoftmax", [logits], f"{name}.logs", {"axis": -1})
 
     def allowed(
-        self, emit: Emitter, rows: Rows, logs: str, step: str, before: Sequence[str]
+        self, emit: Emitter, rows: Rows, log_probs: str, step: str, before: Sequence[str]
     ) -> str:
-        """`[R, size]`: -inf for what is excluded."""
+        """The log-probabilities `[R, size]`, -inf for excluded tokens."""
         search, name = self._search, self._node.name
-        ending = emit.op("Add", [logs, self._bias(emit, step, ends=True)], f"{name}.open")
-        ending = self._not_shut(emit, rows, ending, step)
+        ending = emit.op("Add", [log_probs, self._bias(emit, step, ends=True)], f"{name}.open")
+        ending = self._unbanned(emit, rows, ending, step)
         if search.no_repeat:
-            ending = self._unrepeated(emit, rows, ending, step, before)
+            ending = self._without_repeats(emit, rows, ending, step, before)
         if not (self._may_run_out() and search.min_steps):
             return ending
         left = emit.op("ReduceMax", [ending, emit.integers(1)], f"{name}.left", {"keepdims": 1})
-        none = emit.op("Equal", [left, emit.number(NEVER)], f"{name}.none_left")
-        ends = [self._entries.numbers(), self._low.emit.integer(END_ID)]
+        none = emit.op("Equal", [left, emit.number(EXCLUDED)], f"{name}.none_left")
+        ends = [self._vocabulary.ids(), self._low.emit.integer(END_ID)]
         is_end = self._low.emit.op("Equal", ends, f"{name}.is_end")
         both = emit.op("And", [none, is_end], f"{name}.must_end")
-        return emit.op("Where", [both, logs, ending], f"{name}.allowed")
+        return emit.op("Where", [both, log_probs, ending], f"{name}.allowed")
 
-    def parted(
-        self, emit: Emitter, rows: Rows, logs: str, step: str, before: Sequence[str]
+    def without_end(
+        self, emit: Emitter, rows: Rows, log_probs: str, step: str, before: Sequence[str]
     ) -> tuple[str, str]:
-        """`[R, size]` in which the end mark is excluded too, and `[R, 1]` of the end mark alone."""
+        """As `allowed`, with the end mark excluded too; and `[R, 1]` of the end mark alone."""
         search, name = self._search, self._node.name
-        others = emit.op("Add", [logs, self._bias(emit, step, ends=False)], f"{name}.others")
-        others = self._not_shut(emit, rows, others, step)
+        others = emit.op("Add", [log_probs, self._bias(emit, step, ends=False)], f"{name}.others")
+        others = self._unbanned(emit, rows, others, step)
         if search.no_repeat:
-            others = self._unrepeated(emit, rows, others, step, before)
-        end = emit.op("Gather", [logs, emit.integers(END_ID)], f"{name}.end", {"axis": 1})
+            others = self._without_repeats(emit, rows, others, step, before)
+        end = emit.op("Gather", [log_probs, emit.integers(END_ID)], f"{name}.end", {"axis": 1})
         if not self._blocked_ends():
             return others, end
         bias = self._by_step(emit, self._end_biases(), step, "end")
@@ -106,15 +113,15 @@ class Choice:
         if not self._may_run_out():
             return others, blocked
         left = emit.op("ReduceMax", [others, emit.integers(1)], f"{name}.left", {"keepdims": 1})
-        none = emit.op("Equal", [left, emit.number(NEVER)], f"{name}.none_left")
+        none = emit.op("Equal", [left, emit.number(EXCLUDED)], f"{name}.none_left")
         return others, emit.op("Where", [none, end, blocked], f"{name}.end.allowed")
 
-    def following(self, emit: Emitter, tokens: str, before: Sequence[str]) -> list[str]:
+    def next_states(self, emit: Emitter, tokens: str, before: Sequence[str]) -> list[str]:
         """The next states, after the answer of `tokens` `[R]`."""
         name, states = self._node.name, list(before)
         column = emit.op("Unsqueeze", [tokens, emit.integers(1)], f"{name}.answered")
-        if self._marks:
-            now = emit.op("Equal", [column, self._entries.numbers()], f"{name}.now")
+        if self._tracks_seen:
+            now = emit.op("Equal", [column, self._vocabulary.ids()], f"{name}.now")
             states[0] = emit.op("Or", [states[0], now], f"{name}.seen.next")
         if self._search.no_repeat > 1:
             longer = [states[-1], column]
@@ -122,23 +129,22 @@ class Choice:
         return states
 
     def _tokens_left(self) -> bool:
-        """Whether some token is never excluded for itself."""
+        """Whether some token of the vocabulary is not banned."""
         return self._node.size - 2 > len(set(self._search.banned))
 
     def _may_run_out(self) -> bool:
-        """Whether nothing but the end mark may be left at a step, of a row that has other tokens at
-        other steps or than other rows."""
+        """Whether it depends on the step or the row that only the end mark may be left."""
         return self._search.no_repeat > 0 or (self._copies() and not self._tokens_left())
 
     def _copies(self) -> bool:
-        return bool(self._entries.kept)
+        return bool(self._vocabulary.own_ids)
 
-    def _not_shut(self, emit: Emitter, rows: Rows, allowed: str, step: str) -> str:
-        """`allowed` without what may not be answered to a row, but for the prefix."""
-        if not self._entries.shut:
+    def _unbanned(self, emit: Emitter, rows: Rows, allowed: str, step: str) -> str:
+        """`allowed` without the ids banned for a row; the prefix is never banned."""
+        if not self._vocabulary.banned:
             return allowed
         count, name = len(self._search.prefix), f"{self._node.name}.open"
-        shut = emit.op("Add", [allowed, rows.each(self._entries.shut)], f"{name}.not_shut")
+        shut = emit.op("Add", [allowed, rows.repeated(self._vocabulary.banned)], f"{name}.not_shut")
         if not count:
             return shut
         own = emit.op("GreaterOrEqual", [step, emit.integer(count)], f"{name}.after_prefix")
@@ -152,28 +158,28 @@ class Choice:
 
     def _end_biases(self) -> NDArray[np.float32]:
         """`[steps + 1, 1]`"""
-        found = np.full((self._blocked_ends() + 1, 1), NEVER, np.float32)
+        found = np.full((self._blocked_ends() + 1, 1), EXCLUDED, np.float32)
         found[-1] = 0.0
         return found
 
     def _bias(self, emit: Emitter, step: str, ends: bool) -> str:
-        """0 for what is allowed at a step, -inf for the rest: `[W]` or `[1, W]`."""
+        """0 for tokens allowed at a step, -inf for the others: `[W]` or `[1, W]`."""
         found, at_root = self._known_bias(emit, step, ends)
         if not self._copies():
             return found
         inside = self._low.emit if at_root else emit
         wide: Attributes = {"axis": -1}
-        return inside.op("Gather", [found, self._entries.kept], f"{found}.wide", wide)
+        return inside.op("Gather", [found, self._vocabulary.own_ids], f"{found}.wide", wide)
 
     def _known_bias(self, emit: Emitter, step: str, ends: bool) -> tuple[str, bool]:
-        """The bias of the numbers of the vocabulary, with copying also of all others, which are
-        allowed alike; and whether it is the same at all steps."""
+        """The bias of the ids of the vocabulary and, with copying, one for all copied ids; and
+        whether it is the same at all steps."""
         search, name = self._search, self._node.name
         usual = np.zeros(self._node.size + self._copies(), np.float32)
-        usual[[UNKNOWN_ID, *search.banned]] = NEVER
+        usual[[UNKNOWN_ID, *search.banned]] = EXCLUDED
         never_ends = usual.copy()
-        never_ends[END_ID] = NEVER
-        forced = np.full((len(search.prefix), len(usual)), NEVER, np.float32)
+        never_ends[END_ID] = EXCLUDED
+        forced = np.full((len(search.prefix), len(usual)), EXCLUDED, np.float32)
         forced[np.arange(len(search.prefix)), list(search.prefix)] = 0.0
         rows = [*forced, never_ends, usual]
         least = len(rows) - 2
@@ -195,19 +201,19 @@ class Choice:
         place = emit.op("Min", [step, emit.integer(len(table) - 1)], f"{name}.place")
         return emit.op("Gather", [emit.constant(table, f"{name}.table"), place], name)
 
-    def _unrepeated(
+    def _without_repeats(
         self, emit: Emitter, rows: Rows, allowed: str, step: str, before: Sequence[str]
     ) -> str:
-        """`allowed` without what would make `no_repeat` tokens in a row come twice."""
+        """`allowed` without tokens that would repeat `no_repeat` tokens in a row."""
         search, name = self._search, self._node.name
-        blocked = before[0] if search.no_repeat == 1 else self._twice(emit, rows, before[-1])
+        blocked = before[0] if search.no_repeat == 1 else self._repeated(emit, rows, before[-1])
         if search.prefix:
             own = emit.op("GreaterOrEqual", [step, emit.integer(len(search.prefix))], f"{name}.own")
             blocked = emit.op("And", [blocked, own], f"{name}.blocked")
-        return emit.op("Where", [blocked, emit.number(NEVER), allowed], f"{name}.unrepeated")
+        return emit.op("Where", [blocked, emit.number(EXCLUDED), allowed], f"{name}.unrepeated")
 
-    def _twice(self, emit: Emitter, rows: Rows, history: str) -> str:
-        """Bool `[R, size]`: tokens that have come after what now stands at the end."""
+    def _repeated(self, emit: Emitter, rows: Rows, history: str) -> str:
+        """Bool `[R, size]`: tokens that have followed an earlier copy of the last tokens."""
         count, name = self._search.no_repeat - 1, f"{self._node.name}.repeats"
         one = emit.integers(1)
         bounds = [emit.integers(count), emit.integers(2**31), one]
@@ -222,7 +228,7 @@ class Choice:
             match = emit.op("And", [match, equal], f"{name}.match")
         ones = emit.op("Cast", [match], f"{name}.ones", {"to": FLOAT})
         places = emit.op("Max", [after, emit.integer(0)], f"{name}.places")
-        zeros = self._entries.zeros(rows, name)
+        zeros = self._vocabulary.zeros(rows, name)
         added: Attributes = {"axis": 1, "reduction": "add"}
         counts = emit.op("ScatterElements", [zeros, places, ones], f"{name}.counts", added)
         return emit.op("Greater", [counts, emit.number(0.0)], name)

@@ -1,0 +1,179 @@
+"""Pointwise nodes: what works on each vector alone, in the graph and in the body of a decoder.
+
+Each node type has one function for both places. In the graph it takes sequences `[T, B, W]` or
+vectors `[B, W]`, in a body the vectors `[R, W]` of one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rnnspec.plan.nodes import (
+    Dense,
+    Dropout,
+    Embed,
+    Highway,
+    Join,
+    Merge,
+    MergeKind,
+    Node,
+    Normalize,
+    Residual,
+    Scores,
+)
+from rnnspec.to_onnx.emitter import Emitter
+from rnnspec.to_onnx.functions import FUNCTIONS, centred, normalized
+from rnnspec.to_onnx.lowering import Lowering, PaddedSequence, Value, Vector, like
+
+MERGES: Mapping[MergeKind, str] = {"sum": "Add", "mean": "Mean", "mul": "Mul"}
+"""The operator of each way to merge two directions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where a node is lowered: `emit` emits there, `value` gives the value of a node there."""
+
+    low: Lowering
+    emit: Emitter
+    value: Callable[[str], Value]
+    in_loop: bool = False
+
+
+def lower_embed(scope: Scope, node: Embed) -> Value:
+    """Rows of the table: `[T, B]` to `[T, B, width]`, or `[B]` to `[B, width]`."""
+    source = scope.value(node.source)
+    table = scope.low.canonical(f"{node.name}.table")
+    return like(source, scope.emit.op("Gather", [table, source.name], node.name))
+
+
+def lower_dropout(scope: Scope, node: Dropout) -> Value:
+    """The source itself: dropout does nothing at inference."""
+    return scope.value(node.source)
+
+
+def lower_dense(scope: Scope, node: Dense) -> Value:
+    """`activation(W v + b)`."""
+    source = scope.value(node.source)
+    weights = (f"{node.name}.W", f"{node.name}.b")
+    affine = _affine(scope, source, weights, f"{node.name}.product", affine_name(node))
+    return like(source, activated(scope.emit, node, affine))
+
+
+def affine_name(node: Dense) -> str:
+    """The name of `W v + b`: the node's own where no activation follows."""
+    return node.name if node.activation == "none" else f"{node.name}.affine"
+
+
+def activated(emit: Emitter, node: Dense, affine: str) -> str:
+    """The activation of `affine`, called by the name of the node."""
+    if node.activation == "none":
+        return affine
+    return FUNCTIONS[node.activation](emit, [affine], node.name, node.units)
+
+
+def lower_scores(scope: Scope, node: Scores) -> Value:
+    """The logits `W v + b`, where W may be the table of an embedding."""
+    source = scope.value(node.source)
+    table = f"{node.tied}.table" if node.tied else f"{node.name}.W"
+    weights = (table, f"{node.name}.b")
+    logits = _affine(scope, source, weights, f"{node.name}.product", node.name, canonical=True)
+    return like(source, logits)
+
+
+def lower_normalize(scope: Scope, node: Normalize) -> Value:
+    """`scale * (v - mean(v)) / sqrt(var(v) + 1e-5) + shift`; 0 past a length becomes `shift`."""
+    emit, name, source = scope.emit, node.name, scope.value(node.source)
+    parameters = [scope.low.canonical(f"{name}.{part}") for part in ("scale", "shift")]
+    value = normalized(emit, centred(emit, source.name, name), parameters, name, node.width)
+    return like(source, value)
+
+
+def lower_merge(scope: Scope, node: Merge) -> Value:
+    """The two halves of each vector as one."""
+    emit, source = scope.emit, scope.value(node.source)
+    names = [f"{node.name}.forward", f"{node.name}.reverse"]
+    inputs = [source.name, emit.integers(node.width, node.width)]
+    halves = emit.ops("Split", inputs, names, {"axis": -1})
+    return like(source, emit.op(MERGES[node.kind], halves, node.name), clean=_clean(source))
+
+
+def lower_residual(scope: Scope, node: Residual) -> Value:
+    """`source + skip`."""
+    source, skip = scope.value(node.source), scope.value(node.skip)
+    value = scope.emit.op("Add", [source.name, skip.name], node.name)
+    return like(source, value, clean=_clean(source) and _clean(skip))
+
+
+def lower_highway(scope: Scope, node: Highway) -> Value:
+    """`g * source + (1 - g) * skip` with `g = sigmoid(W skip + b)` (Srivastava et al. 2015)."""
+    emit, name = scope.emit, node.name
+    source, skip = scope.value(node.source), scope.value(node.skip)
+    weights = (f"{name}.W", f"{name}.b")
+    affine = _affine(scope, skip, weights, f"{name}.product", f"{name}.affine")
+    gate = emit.op("Sigmoid", [affine], f"{name}.gate")
+    closed = emit.op("Sub", [emit.number(1.0), gate], f"{name}.closed")
+    taken = emit.op("Mul", [gate, source.name], f"{name}.taken")
+    carried = emit.op("Mul", [closed, skip.name], f"{name}.carried")
+    value = emit.op("Add", [taken, carried], name)
+    return like(source, value, clean=_clean(source) and _clean(skip))
+
+
+def lower_join(scope: Scope, node: Join) -> Value:
+    """The sources side by side; a vector among sequences is repeated at every step."""
+    emit, name = scope.emit, node.name
+    values = [scope.value(source) for source in node.reads]
+    sequence = next((value for value in values if isinstance(value, PaddedSequence)), None)
+    parts = [value.name for value in values]
+    if sequence is None:
+        return Vector(emit.op("Concat", parts, name, {"axis": -1}))
+    time = emit.op("Shape", [sequence.name], f"{name}.time", {"start": 0, "end": 1})
+    extents = emit.op("Concat", [time, emit.integers(1, 1)], f"{name}.extents", {"axis": 0})
+    for place, value in enumerate(values):
+        if isinstance(value, Vector):
+            parts[place] = emit.op("Expand", [value.name, extents], f"{value.name}.at_each_step")
+    joined = emit.op("Concat", parts, name, {"axis": -1})
+    return like(sequence, joined, clean=all(map(_clean, values)))
+
+
+POINTWISE: Mapping[type[Node], Callable[[Scope, Any], Value]] = {
+    Embed: lower_embed,
+    Dropout: lower_dropout,
+    Dense: lower_dense,
+    Scores: lower_scores,
+    Normalize: lower_normalize,
+    Merge: lower_merge,
+    Residual: lower_residual,
+    Highway: lower_highway,
+    Join: lower_join,
+}
+"""The lowering of each pointwise node type, in the graph and in the body of a decoder."""
+
+
+def _affine(
+    scope: Scope,
+    value: Value,
+    weights: tuple[str, str],
+    product: str,
+    name: str,
+    canonical: bool = False,
+) -> str:
+    """`W v + b`: of vectors one Gemm; of a sequence, which Gemm does not take, a product and a sum.
+
+    `weights` are the names of W and b. In a loop W is stored transposed, unless it is to be
+    `canonical`: stored once, as it is.
+    """
+    emit, low = scope.emit, scope.low
+    matrix, bias = weights[0], low.canonical(weights[1])
+    if isinstance(value, Vector) and (canonical or not scope.in_loop):
+        return emit.op("Gemm", [value.name, low.canonical(matrix), bias], name, {"transB": 1})
+    transposed = emit.weight(f"{matrix}.transposed", low.weights[matrix].T)
+    if isinstance(value, Vector):
+        return emit.op("Gemm", [value.name, transposed, bias], name)
+    applied = emit.op("MatMul", [value.name, transposed], product)
+    return emit.op("Add", [applied, bias], name)
+
+
+def _clean(value: Value) -> bool:
+    return isinstance(value, PaddedSequence) and value.clean
