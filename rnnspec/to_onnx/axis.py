@@ -24,11 +24,13 @@ def time_major(low: Lowering, value: str, name: str, widths: Sequence[int] = ())
 
 
 def nonempty_rows(low: Lowering, value: str, name: str, kind: int) -> str:
-    """`[B, W]` of `[B, W]`, or `[B, 1]` of `[B]`, of an element type; no rows, and not as many as
-    other inputs have, are refused."""
+    """`[B, W]` of `[B, W]`, or `[B, 1]` of `[B]`, of an element type.
+
+    A batch of no rows is refused, and one of another number of rows than other inputs have.
+    """
     emit = low.emit
     rows = emit.op("Reshape", [value, emit.integers(0, -1)], name)
-    if not _gathers(low):
+    if not _gathers_rows(low):
         return rows
     if not low.rows:
         bounds = map(emit.integers, (0, 1, 1))
@@ -36,19 +38,18 @@ def nonempty_rows(low: Lowering, value: str, name: str, kind: int) -> str:
         if kind != INT64:
             low.rows[0] = emit.op("Cast", [low.rows[0]], f"{name}.whole", {"to": INT64})
         return rows
-    return _as_many(low, rows, name, kind)
+    return _same_rows(low, rows, name, kind)
 
 
-def _gathers(low: Lowering) -> bool:
-    """Whether rows are gathered somewhere, so that too many of them would not be noticed."""
+def _gathers_rows(low: Lowering) -> bool:
+    """Whether rows are gathered somewhere, where too many of them would go unnoticed."""
     return any(isinstance(node, Decoder) for node in low.plan.nodes)
 
 
-def _as_many(low: Lowering, value: str, name: str, kind: int) -> str:
+def _same_rows(low: Lowering, value: str, name: str, kind: int) -> str:
     """`value` `[B, W]`, refused where the first input has another number of rows.
 
-    Concat is strict, where Reshape is left out by onnxruntime for inputs whose extents have one
-    name.
+    Concat checks the extents; onnxruntime leaves out a Reshape between extents of one name.
     """
     emit, other = low.emit, low.rows[0]
     if kind != INT64:
@@ -58,36 +59,35 @@ def _as_many(low: Lowering, value: str, name: str, kind: int) -> str:
     return emit.op("Slice", [both, *bounds], f"{name}.as_many")
 
 
-def on_time_axis(low: Lowering, node: Input, value: str, own: str = "") -> PaddedSequence:
-    """`value` `[T, B, …]` of an input as a sequence. `own` are its lengths, where the model has
-    found them itself; else the input of lengths has them.
+def on_time_axis(low: Lowering, node: Input, value: str, lengths: str = "") -> PaddedSequence:
+    """`value` `[T, B, …]` of an input as a sequence.
 
-    A text may have another extent of time than what comes in padded beside it, but not other
-    lengths, which are refused.
+    `lengths` are given where the model computes them, else they are an input. A text may have
+    another extent of time than what comes in padded beside it; other lengths are refused.
     """
     emit, first = low.emit, first_sequence(low.plan)
     if TIME not in low.axes:
         assert first is not None
         assert first.column == getattr(node, "column", ""), f"{node.name} is not the first sequence"
-        lengths = own or _lengths_input(low)
-        if _gathers(low):
+        row_lengths = lengths or _lengths_input(low)
+        if _gathers_rows(low):
             name, axis = f"{node.name}.lengths", emit.integers(1)
-            column = emit.op("Unsqueeze", [lengths, axis], f"{name}.column")
+            column = emit.op("Unsqueeze", [row_lengths, axis], f"{name}.column")
             if low.rows:  # of a vector that came in before
-                column = _as_many(low, column, name, INT64)
-                lengths = emit.op("Squeeze", [column, axis], f"{name}.own")
+                column = _same_rows(low, column, name, INT64)
+                row_lengths = emit.op("Squeeze", [column, axis], f"{name}.own")
             low.rows[:] = [column]
-        low.axes[TIME] = Lengths(emit, node.name, lengths, value, low.padded)
+        low.axes[TIME] = Lengths(emit, node.name, row_lengths, value, low.padded)
     else:
-        if own or (first is not None and splits_text(first, low.ids)):
-            value = _as_long(low, node, value)
-        if own:
-            value = _checked(low, node, value, own)
+        if lengths or (first is not None and splits_text(first, low.ids)):
+            value = _same_steps(low, node, value)
+        if lengths:
+            value = _checked_lengths(low, node, value, lengths)
     return padded_where_empty(low, low.axes[TIME], value, node.name)
 
 
 def padded_where_empty(low: Lowering, axis: Lengths, value: str, name: str) -> PaddedSequence:
-    """`value` `[T, B, …]`, with a step more where no row has any and the graph needs one."""
+    """`value` `[T, B, …]`, with a further step where no row has any and the graph needs one."""
     if low.padded:
         pads = [value, axis.padding(), "", low.emit.integers(0)]
         value = low.emit.op("Pad", pads, f"{name}.padded")
@@ -100,8 +100,8 @@ def _lengths_input(low: Lowering) -> str:
     return low.emit.input(name, INT64, [BATCH], doc, reserved=True)
 
 
-def _as_long(low: Lowering, node: Input, value: str) -> str:
-    """As many steps as the first sequence has: more, which are past every length, or fewer."""
+def _same_steps(low: Lowering, node: Input, value: str) -> str:
+    """As many steps as the first sequence has: padded past every length, or cut."""
     emit, name = low.emit, f"{node.name}.as_long"
     own = emit.op("Shape", [value], f"{name}.own", {"start": 0, "end": 1})
     missing = emit.op("Sub", [low.axes[TIME].time(), own], f"{name}.missing")
@@ -109,12 +109,12 @@ def _as_long(low: Lowering, node: Input, value: str) -> str:
     return emit.op("Pad", [value, pads, "", emit.integers(0)], name)
 
 
-def _checked(low: Lowering, node: Input, numbers: str, own: str) -> str:
-    """Token numbers `[T, B]`; an exception of onnxruntime, for a number out of a table's bounds,
-    where a row has other lengths here than in the first sequence."""
+def _checked_lengths(low: Lowering, node: Input, ids: str, lengths: str) -> str:
+    """Token ids `[T, B]`. Where a row has another length than in the first sequence, onnxruntime
+    raises an exception, of an index out of bounds."""
     emit, name = low.emit, f"{node.name}.lengths"
-    equal = emit.op("Equal", [own, low.axes[TIME].name], f"{name}.equal")
+    equal = emit.op("Equal", [lengths, low.axes[TIME].name], f"{name}.equal")
     unequal = emit.op("Not", [equal], f"{name}.unequal")
     flags = emit.op("Cast", [unequal], f"{name}.flags", {"to": INT64})
     nothing = emit.op("Gather", [emit.integers(0), flags], f"{name}.checked")
-    return emit.op("Add", [numbers, nothing], f"{name}.numbers")
+    return emit.op("Add", [ids, nothing], f"{name}.numbers")

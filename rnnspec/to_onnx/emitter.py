@@ -21,7 +21,7 @@ from onnx import (
 Attribute = int | float | str | Sequence[int] | Sequence[float] | Sequence[str] | GraphProto
 Attributes = Mapping[str, Attribute]
 Extent = int | str
-"""Of one dimension: a number, or a name for one that varies."""
+"""The extent of a dimension: a number, or a name if it varies."""
 
 NO_ATTRIBUTES: Attributes = {}
 FLOAT, DOUBLE, INT64, STRING, BOOL = (
@@ -32,14 +32,14 @@ FLOAT, DOUBLE, INT64, STRING, BOOL = (
     TensorProto.BOOL,
 )
 IR_OF_OPSET = {20: 9, 21: 10}
-"""Opsets that can be asked for, each with the file format version of its time."""
+"""The opsets offered, each with the file format version of its time."""
 ML_OPSET = 3
 CONTRIB = "com.microsoft"
 
 
 @dataclass(slots=True)
 class _Shared:
-    """What a graph and the bodies inside it have in common."""
+    """What a graph shares with the bodies inside it."""
 
     taken: set[str]
     initializers: dict[str, TensorProto]
@@ -92,8 +92,8 @@ class Emitter:
         self._inputs.append(helper.make_tensor_value_info(name, kind, shape, doc))
         return name
 
-    def made(self, value: str) -> bool:
-        """Whether an operator of this graph, and not of one around or inside it, gives `value`."""
+    def emits(self, value: str) -> bool:
+        """Whether an operator of this very graph, not of one around or inside it, gives `value`."""
         return any(value in node.output for node in self._nodes)
 
     def output(self, value: str, name: str, kind: int, shape: Sequence[Extent], doc: str) -> None:
@@ -111,7 +111,7 @@ class Emitter:
         return value
 
     def weight(self, name: str, value: NDArray[np.generic]) -> str:
-        """An initializer of its own; the same value under the same name is the same one."""
+        """An initializer; the same value under the same name is emitted once."""
         tensor = numpy_helper.from_array(value.copy(order="C"), name)
         known = self._shared.initializers.get(name)
         if known is not None and known == tensor:
@@ -210,7 +210,7 @@ class Emitter:
 
 
 def _rename(graph: GraphProto, renamed: Mapping[str, str]) -> None:
-    """Give values their names as outputs of the model, wherever they are made or read."""
+    """Give values the names of the model's outputs, wherever they are emitted or read."""
     for node in graph.node:
         node.input[:] = [renamed.get(name, name) for name in node.input]
         node.output[:] = [renamed.get(name, name) for name in node.output]

@@ -1,10 +1,10 @@
-"""Forecasts: raw numbers to the values ahead and what is known of their spread, in the units of the
-data."""
+"""Forecasts: raw numbers to the values ahead and their distribution, in the units of the data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
 from rnnspec.plan.names import output_names
 from rnnspec.plan.nodes import ForecastOutput
@@ -24,8 +24,10 @@ DOCS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """How a row's numbers are scaled: values that broadcast to `[B, H, 1]`, or none, of the element
-    type `kind`; what is made of them is of type `to`."""
+    """How a row's numbers are scaled: `centre` and `scale` broadcast to `[B, H, 1]`, "" for none.
+
+    They are of the element type `kind`; results are of type `to`.
+    """
 
     emit: Emitter
     name: str
@@ -39,11 +41,11 @@ class Units:
         if not self.scale:
             return raw
         wide = self._wide(raw, f"{name}.wide")
-        return self.told(self.emit.op("Add", [wide, self.centre], name))
+        return self.output(self.emit.op("Add", [wide, self.centre], name))
 
     def scaled(self, value: str, name: str) -> str:
         """`value * scale`."""
-        return self.told(self._wide(value, name)) if self.scale else value
+        return self.output(self._wide(value, name)) if self.scale else value
 
     def by_root(self, value: str, name: str) -> str:
         """`value / sqrt(scale)`."""
@@ -51,9 +53,9 @@ class Units:
             return value
         root = self.emit.op("Sqrt", [self.scale], f"{name}.root")
         value = self.emit.cast(value, FLOAT, self.kind, f"{name}.double")
-        return self.told(self.emit.op("Div", [value, root], name))
+        return self.output(self.emit.op("Div", [value, root], name))
 
-    def told(self, value: str, of: int | None = None) -> str:
+    def output(self, value: str, of: int | None = None) -> str:
         """`value` in the element type of the output."""
         of = self.kind if of is None else of
         return self.emit.cast(value, of, self.to, f"{value}.told")
@@ -64,9 +66,9 @@ class Units:
 
 
 def lower_forecast(low: Lowering, node: ForecastOutput) -> Value:
-    """The values `[B, H]` and, by the distribution, what else there is of them."""
+    """The values `[B, H]` and the other parts of their distribution."""
     emit, name = low.emit, node.name
-    mean, others = told(low, node, _raw(low, node))
+    mean, others = _distribution(low, node, _raw(low, node))
     extents: list[Extent] = [BATCH, node.horizon]
     answer, *names = output_names(low.plan, node, low.ids)
     kind = DOUBLE if node.double else FLOAT
@@ -83,9 +85,9 @@ def lower_forecast(low: Lowering, node: ForecastOutput) -> Value:
     return Vector(flat)
 
 
-def told(low: Lowering, node: ForecastOutput, raw: str) -> tuple[str, dict[str, str]]:
-    """The mean `[B, H, 1]` and the other parts, each `[B, H, …]`, of raw `[B, H, parameters]`."""
-    emit, name, units = low.emit, node.name, units_of(low, node)
+def _distribution(low: Lowering, node: ForecastOutput, raw: str) -> tuple[str, dict[str, str]]:
+    """The point forecast `[B, H, 1]` and the other parts, `[B, H, …]`, of the raw numbers."""
+    emit, name, units = low.emit, node.name, _units_of(low, node)
     if node.distribution == "quantiles":
         moved = units.values(raw, f"{name}.moved")
         count = len(node.quantiles)
@@ -109,18 +111,21 @@ def told(low: Lowering, node: ForecastOutput, raw: str) -> tuple[str, dict[str, 
             scale = units.scaled(_softplus(emit, parts[1]), f"{name}.scale")
             two = emit.number(2.0)
             degrees = emit.op("Add", [_softplus(emit, parts[2]), two], f"{name}.degrees")
-            degrees = units.told(degrees, FLOAT)
+            degrees = units.output(degrees, FLOAT)
             location = units.values(parts[0], f"{name}.location")
             return location, {"scale": scale, "degrees": degrees}
         case "negative_binomial":
             mean = units.scaled(_softplus(emit, parts[0]), f"{name}.mean")
             dispersion = units.by_root(_softplus(emit, parts[1]), f"{name}.dispersion")
             return mean, {"dispersion": dispersion}
-    return units.values(parts[0], f"{name}.point"), {}
+        case "point":
+            return units.values(parts[0], f"{name}.point"), {}
+        case _:
+            assert_never(node.distribution)
 
 
-def units_of(low: Lowering, node: ForecastOutput) -> Units:
-    """How the past was scaled, to be undone."""
+def _units_of(low: Lowering, node: ForecastOutput) -> Units:
+    """How the past was scaled."""
     found, kind = centre_and_scale(low, node), scaled_type(node)
     if found is None:
         return Units(low.emit, node.name)

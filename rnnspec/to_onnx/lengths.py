@@ -42,7 +42,7 @@ class Lengths:
         return self._once("lengths.at_least_one", self._int32_at_least_one)
 
     def mask(self) -> str:
-        """Bool `[T, B, 1]`: whether a step is one of its row's."""
+        """Bool `[T, B, 1]`: whether a step is below its row's length."""
         return self._once("mask", self._mask)
 
     def present(self) -> str:
@@ -73,8 +73,10 @@ class Lengths:
         return self._once("batch", lambda name: self._extent(name, 1))
 
     def padding(self) -> str:
-        """Int64 `[2]`: steps to add before and after the time axis, so that one is there even where
-        all rows are empty. Where lengths are above 0, a time axis of 0 is left to be refused."""
+        """Int64 `[2]`: steps to add before and after the time axis, above 0 if all rows are empty.
+
+        Where lengths are above 0, a time axis of 0 is left to be refused.
+        """
         return self._once("padding", self._padding)
 
     def zeros(self, width: int) -> str:
@@ -82,8 +84,7 @@ class Lengths:
         return self._once(f"zeros.{width}", lambda name: self._zeros(name, width))
 
     def by_row(self, value: str, name: str, width: int = 0) -> str:
-        """`[B, T, …]` of a value `[T, B, …]`, with as many steps as came in; of `width` further
-        dimensions."""
+        """`[B, T, …]` of a value `[T, B, …]` with `width` more dimensions, for the steps given."""
         if self._padded:
             bounds = [self._emit.integers(0), self.time(), self._emit.integers(0)]
             value = self._emit.op("Slice", [value, *bounds], f"{name}.steps")
@@ -95,8 +96,11 @@ class Lengths:
         return self._emit.op("Where", [self.mask(), value, self._emit.number(0.0)], name)
 
     def at_end(self, value: str, name: str, directions: Sequence[str] = ("forward",)) -> str:
-        """`[B, W]`: the float `value` `[T, B, W]` where each direction, of an equal part, ends: at
-        the row's last step or, in reverse, at its first. 0 in rows without a step."""
+        """`[B, W]`: the float `value` `[T, B, W]` at the step where each direction ends.
+
+        It is the row's last step, in reverse its first. Each direction has an equal part of the
+        width. 0 in rows without a step.
+        """
         found = [self._end_of(value, name, direction) for direction in directions]
         if len(found) > 1:
             halves = [self._half(each, number, name) for number, each in enumerate(found)]
@@ -149,7 +153,7 @@ class Lengths:
         return self._emit.op("Shape", [self._sequence], name, bounds)
 
     def _padding(self, name: str) -> str:
-        """If all rows are empty one step on either side; it is one operator less than one side."""
+        """One step on either side if all rows are empty: one operator less than on one side."""
         emit = self._emit
         longest = emit.op("ReduceMax", [self.name], f"{name}.longest")
         none = emit.op("Equal", [longest, emit.integers(0, 0)], f"{name}.none")
@@ -209,8 +213,8 @@ class Lengths:
         return self._cast(column, name, FLOAT)
 
     def _ends(self, name: str) -> str:
-        """GatherND counts negative steps from the end of the time axis; as remainders they are past
-        its end, and refused as lengths over T are."""
+        """GatherND counts negative steps from the end of the time axis; their remainders are past
+        its end, and are refused as lengths over T are."""
         emit = self._emit
         at_least_one = self._once("at_least_one", self._at_least_one)
         last = emit.op("Sub", [at_least_one, emit.integer(1)], f"{name}.last")

@@ -1,9 +1,9 @@
 """Numbers: frames, vectors and series in the units of the data, scaled inside the graph.
 
-They come in as floats, or as doubles where the plan says so; what they are scaled to is a float.
+They come in as floats, or as doubles where the plan says so, and are scaled to floats.
 
-A number that is missing comes in as NaN. Where the plan allows it, it is replaced before anything
-reads it; where not, it is the caller's.
+A missing number comes in as NaN. Where the plan allows it, it is replaced before anything reads it;
+else NaN is the caller's error.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def lower_future(low: Lowering, node: FutureInput) -> Value:
 
 
 def _known_ahead(low: Lowering, node: FutureInput, ahead: str) -> str:
-    """`[H, B, 1]` scaled, with what missing numbers stand for."""
+    """`[H, B, 1]` scaled, with missing numbers filled."""
     if not node.past:
         return _scaled(low, node, ahead, node.missing)
     past = low.steps(node.past)
@@ -152,7 +152,7 @@ def input_type(node: FramesInput | VectorInput | SeriesInput | FutureInput) -> i
 
 
 def scaled_type(node: Scalable) -> int:
-    """The element type in which a node is scaled: that of `centre_and_scale`."""
+    """The element type in which a node is scaled, and of its `centre_and_scale`."""
     return DOUBLE if node.double or _moments_node(node) else FLOAT
 
 
@@ -162,7 +162,8 @@ def _moments_node(node: Scalable) -> str:
 
 
 def centre_and_scale(low: Lowering, node: Scalable) -> tuple[str, str] | None:
-    """Of the training rows, `[width]` each, of a row's own window, `[B, 1]` each, or none."""
+    """Centre and scale of the training rows, `[width]` each, or of a row's window, `[B, 1]` each.
+    None where the node is not scaled."""
     if node.scaled:
         return _training_moments(low, node, scaled_type(node))
     moments = _moments_node(node)
@@ -194,9 +195,9 @@ def _scaled(
     values: str,
     missing: Missing,
 ) -> str:
-    """`(v - centre) / scale` as floats, and then 0 for a number that is missing and may be.
+    """`(v - centre) / scale` as floats; 0 for a missing number, where one may be missing.
 
-    `values` are of the type of the input, of the past of a series that of `_past`.
+    `values` are of the type of the input; of the past of a series, of the type of `_past`.
     """
     emit, name, kind = low.emit, node.name, input_type(node)
     if isinstance(node, SeriesInput):
@@ -214,7 +215,7 @@ def _scaled(
 
 
 def _frames(low: Lowering, node: FramesInput) -> PaddedSequence:
-    """The input itself, `[T, B, width]`: emitted by the first node that reads it."""
+    """The input itself, `[T, B, width]`. The first node that reads it emits it."""
     if node.column not in low.raw:
         doc = f"steps of {node.width} numbers {UNITS}{_or_missing(node.missing)}; past the length"
         shape: list[Extent] = [BATCH, TIME, node.width]
@@ -226,8 +227,10 @@ def _frames(low: Lowering, node: FramesInput) -> PaddedSequence:
 
 
 def _past(low: Lowering, column: str) -> PaddedSequence:
-    """The past of a series, `[T, B, 1]`, by the rule `previous` carried on, else as it came in, of
-    the type that it is scaled in: emitted by the first node that reads it."""
+    """The past of a series, `[T, B, 1]`, of the type that it is scaled in.
+
+    By the rule `previous` it is filled forward. The first node that reads it emits it.
+    """
     if column not in low.raw:
         (node,) = (n for n in low.plan.inputs if isinstance(n, SeriesInput) and n.column == column)
         doc = f"the past of the series {UNITS}{_or_missing(node.missing)}; past the length anything"
@@ -253,8 +256,10 @@ def _forward_filled(
     kind: int,
     before: str = "",
 ) -> str:
-    """`[T, B, width]`, of an element type, with the last value before it in the place of each NaN
-    that has one; `before` `[B, width]` are those before the first step, if there are any."""
+    """`[T, B, width]`, of an element type: each NaN replaced by the last value before it.
+
+    `before` `[B, width]` are the values before the first step, "" for none.
+    """
     emit = low.emit
     assert low.padded, "Scan refuses an empty time axis"
     if not before:

@@ -1,4 +1,4 @@
-"""Outputs: from the last value to the answers by name, of a row or of each of its steps."""
+"""Outputs of classes, labels and numbers, of a row or of each of its steps."""
 
 from __future__ import annotations
 
@@ -18,47 +18,49 @@ NOTHING = ""
 def lower_class(low: Lowering, node: ClassOutput) -> Value:
     """The label of the largest probability, `[B]` or `[B, T]`, and the probabilities."""
     emit, source, labels = low.emit, low.values[node.source], labels_of(low.facts, node.column)
-    name, shares_name = output_names(low.plan, node, low.ids)
-    scores = _by_row(source, f"{node.name}.scores", 1)
-    shares = emit.op("Softmax", [scores], f"{node.name}.shares", {"axis": -1})
+    name, probs_name = output_names(low.plan, node, low.ids)
+    logits = _by_row(source, f"{node.name}.scores", 1)
+    probs = emit.op("Softmax", [logits], f"{node.name}.shares", {"axis": -1})
     # Counted from the end, the axis of a batch without any step would be kept.
     attributes: Attributes = {"axis": len(_extents(source)), "keepdims": 0}
-    largest = emit.op("ArgMax", [shares], f"{node.name}.largest", attributes)
+    largest = emit.op("ArgMax", [probs], f"{node.name}.largest", attributes)
     texts = emit.strings(f"{node.name}.labels", labels)
     label = emit.op("Gather", [texts, largest], f"{node.name}.label")
     if isinstance(source, PaddedSequence):
-        own = _own_steps(low, source, f"{node.name}.own")
+        valid = _valid_steps(low, source, f"{node.name}.own")
         nothing = emit.strings(f"{node.name}.nothing", [NOTHING])
-        label = emit.op("Where", [own, label, nothing], f"{node.name}.label_or_nothing")
-        shares = _or_zero(low, own, shares, f"{node.name}.shares_or_zero")
+        label = emit.op("Where", [valid, label, nothing], f"{node.name}.label_or_nothing")
+        probs = _or_zero(low, valid, probs, f"{node.name}.shares_or_zero")
     extents = _extents(source)
     doc = f"the label of the largest probability{_past(source, 'empty')}"
     emit.output(label, name, STRING, extents, doc)
     doc = f"probability of each label, in the order {_listed(labels)}{_past(source, '0')}"
-    emit.output(shares, shares_name, FLOAT, [*extents, node.classes], doc)
-    return like(source, shares)
+    emit.output(probs, probs_name, FLOAT, [*extents, node.classes], doc)
+    return like(source, probs)
 
 
 def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
     """Each label that is on, `[B, labels]` or `[B, T, labels]`, and the probabilities."""
     emit, source, labels = low.emit, low.values[node.source], labels_of(low.facts, node.column)
-    name, shares_name = output_names(low.plan, node, low.ids)
-    scores = _by_row(source, f"{node.name}.scores", 1)
-    shares = precise_sigmoid(emit, scores, f"{node.name}.shares")
-    on = emit.op("Greater", [shares, emit.number(node.threshold)], f"{node.name}.on")
+    name, probs_name = output_names(low.plan, node, low.ids)
+    logits = _by_row(source, f"{node.name}.scores", 1)
+    probs = precise_sigmoid(emit, logits, f"{node.name}.shares")
+    on = emit.op("Greater", [probs, emit.number(node.threshold)], f"{node.name}.on")
     if isinstance(source, PaddedSequence):
-        own = _own_steps(low, source, f"{node.name}.own")
-        shares = _or_zero(low, own, shares, f"{node.name}.shares_or_zero")
-        column = emit.op("Unsqueeze", [own, emit.integers(2)], f"{node.name}.own_column")
+        valid = _valid_steps(low, source, f"{node.name}.own")
+        probs = _or_zero(low, valid, probs, f"{node.name}.shares_or_zero")
+        column = emit.op("Unsqueeze", [valid, emit.integers(2)], f"{node.name}.own_column")
         on = emit.op("And", [on, column], f"{node.name}.on_and_own")
     texts = emit.strings(f"{node.name}.labels", labels)
     nothing = emit.strings(f"{node.name}.nothing", [NOTHING])
-    told = emit.op("Where", [on, texts, nothing], f"{node.name}.told")
+    answered = emit.op("Where", [on, texts, nothing], f"{node.name}.told")
     extents = [*_extents(source), node.labels]
-    emit.output(told, name, STRING, extents, "each label in its place if it is on, empty if not")
+    emit.output(
+        answered, name, STRING, extents, "each label in its place if it is on, empty if not"
+    )
     doc = f"probability of each label, in the order {_listed(labels)}{_past(source, '0')}"
-    emit.output(shares, shares_name, FLOAT, extents, doc)
-    return like(source, shares)
+    emit.output(probs, probs_name, FLOAT, extents, doc)
+    return like(source, probs)
 
 
 def lower_numeric(low: Lowering, node: NumericOutput) -> Value:
@@ -72,8 +74,8 @@ def lower_numeric(low: Lowering, node: NumericOutput) -> Value:
     elif not node.single and isinstance(source, Vector):  # the source keeps its own name
         value = emit.op("Identity", [value], f"{node.name}.value")
     if isinstance(source, PaddedSequence):
-        own = _own_steps(low, source, f"{node.name}.own")
-        value = _or_zero(low, own, value, f"{node.name}.or_zero", kind)
+        valid = _valid_steps(low, source, f"{node.name}.own")
+        value = _or_zero(low, valid, value, f"{node.name}.or_zero", kind)
     if node.single:
         value = emit.op("Squeeze", [value, emit.integers(-1)], f"{node.name}.single")
     extents = [*_extents(source), *([] if node.single else [node.width])]
@@ -83,21 +85,21 @@ def lower_numeric(low: Lowering, node: NumericOutput) -> Value:
 
 
 def _by_row(source: Value, name: str, width: int) -> str:
-    """`[B, …]`, or of a sequence `[B, T, …]` with as many steps as came in."""
+    """`[B, …]`, of a sequence `[B, T, …]` with as many steps as came in."""
     if isinstance(source, PaddedSequence):
         return source.lengths.by_row(source.name, name, width)
     return source.name
 
 
-def _own_steps(low: Lowering, source: PaddedSequence, name: str) -> str:
-    """Bool `[B, T]`: whether a step is one of its row's."""
+def _valid_steps(low: Lowering, source: PaddedSequence, name: str) -> str:
+    """Bool `[B, T]`: whether a step is below the row's length."""
     flat = low.emit.op("Squeeze", [source.lengths.mask(), low.emit.integers(2)], f"{name}.flat")
     return source.lengths.by_row(flat, name)
 
 
-def _or_zero(low: Lowering, own: str, value: str, name: str, kind: int = FLOAT) -> str:
-    """`[B, T, W]`: `value`, of an element type, at the steps of `own` `[B, T]`, 0 at the others."""
-    column = low.emit.op("Unsqueeze", [own, low.emit.integers(2)], f"{name}.own")
+def _or_zero(low: Lowering, valid: str, value: str, name: str, kind: int = FLOAT) -> str:
+    """`[B, T, W]`: `value`, of an element type, at the `valid` steps `[B, T]`, 0 at the others."""
+    column = low.emit.op("Unsqueeze", [valid, low.emit.integers(2)], f"{name}.own")
     return low.emit.op("Where", [column, value, low.emit.number(0.0, kind)], name)
 
 

@@ -137,7 +137,7 @@ class StepBody:
         return total
 
     def _flat(self, index: int, terms: Collection[int]) -> Iterator[int]:
-        """The terms of a sum, those of the sums in it in their place."""
+        """The terms of a sum, with the sums in it flattened."""
         waiting = [index]
         while waiting:
             term = waiting.pop()

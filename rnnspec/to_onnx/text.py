@@ -1,4 +1,4 @@
-"""Text that is answered: the search around the decoder's body, and numbers put into words."""
+"""Text outputs: the search around the decoder's body, and token ids turned into text."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _search(low: Lowering, node: TextOutput, decoder: Decoder) -> SearchResult:
 
 
 def _entries(low: Lowering, node: TextOutput) -> list[str]:
-    """The text of each number; the end mark has none."""
+    """The text of each id; the end mark has none."""
     known = low.facts.outputs[node.column]
     assert isinstance(known, TextFacts), f"{node.column} has no vocabulary"
     found = ["", UNKNOWN, *known.vocabulary.entries]
@@ -95,9 +95,11 @@ def _tokens(low: Lowering, node: TextOutput, found: SearchResult) -> str:
 
 
 def _source(low: Lowering, node: TextOutput, found: SearchResult) -> tuple[str, str]:
-    """The tokens of all rows' sources as they were given, `[B * T]`, row by row; and the numbers
-    answered, of which those that were copied become places in what the vocabulary and these make
-    one after the other: Gather of texts is right for single ones only."""
+    """The tokens of all sources as they were given, `[B * T]`, row by row; and the ids answered.
+
+    Copied ids become places in the vocabulary followed by these tokens, for one Gather: Gather of
+    onnxruntime is right for single texts only, not for rows of them.
+    """
     emit, name = low.emit, f"{node.name}.source"
     given = low.tokens[copied_column(low.plan, node)]
     flat = emit.op("Reshape", [given, emit.integers(-1)], f"{name}.flat")
@@ -115,14 +117,14 @@ def _source(low: Lowering, node: TextOutput, found: SearchResult) -> tuple[str, 
 
 
 def _after_tokens(low: Lowering, node: TextOutput, tokens: str) -> str:
-    """The tokens of the prompt as they were given, without their pads, then those answered."""
+    """The tokens of the prompt as they were given, without pads, then the tokens answered."""
     emit, name, time = low.emit, f"{node.name}.after_prompt", low.axes[TIME]
     prompt, count = low.plan.node(node.prompt), node.search.n_best
     assert isinstance(prompt, TokensInput), f"{node.prompt} is no prompt"
     rows = Rows(emit, time.batch(), count)
     lengths = emit.op("Unsqueeze", [time.name, emit.integers(1)], f"{name}.lengths")
     lengths, given, flat = rows.repeated(lengths), prompt.column, tokens
-    if count > 1:  # Gather of onnxruntime takes but the first text of each row
+    if count > 1:  # Gather of onnxruntime takes only the first text of each row
         apart = emit.op("Unsqueeze", [given, emit.integers(1)], f"{name}.apart")
         repeated = emit.op("Expand", [apart, emit.integers(1, count, 1)], f"{name}.repeated")
         given = _flat(low, rows, repeated, f"{name}.given")
@@ -212,7 +214,7 @@ def _after_prompt(low: Lowering, node: TextOutput, first: str, glue: str, rank: 
 
 
 def _weights(low: Lowering, node: TextOutput, decoder: Decoder, found: SearchResult) -> str:
-    """0 past the answer and past the length of the row's input; as many steps as came in."""
+    """The weights, 0 past the answer and the row's length; as many steps as came in."""
     emit, name = low.emit, f"{node.name}.attention"
     attends = [each for each in decoder.body if isinstance(each, Attend)]
     assert attends and found.weights, f"{decoder.name} has no attention"

@@ -34,13 +34,13 @@ INTO_CHARACTERS: Attributes = {"separators": [""], "mark": 0, "pad_value": PAD, 
 
 
 def lower_tokens(low: Lowering, node: TokensInput) -> PaddedSequence:
-    """Token numbers `[T, B]`, from text or, if so asked, as they come in."""
+    """Token ids `[T, B]`, from text or, with `ids`, as they come in."""
     numbers, own = _given(low, node) if low.ids else _from_text(low, node)
     return on_time_axis(low, node, time_major(low, numbers, f"{node.name}.numbers"), own)
 
 
 def lower_characters(low: Lowering, node: CharactersInput) -> PaddedSequence:
-    """Numbers `[C, T * B]` of the characters of every token, all rows of the first step first."""
+    """Ids `[C, T * B]` of the characters of every token, all rows of the first step first."""
     emit, name = low.emit, node.name
     assert low.padded, "the rows are the tokens, and no rows are refused"
     numbers, lengths = _characters_given(low, node) if low.ids else _characters_of(low, node)
@@ -51,7 +51,7 @@ def lower_characters(low: Lowering, node: CharactersInput) -> PaddedSequence:
 
 
 def lower_per_step(low: Lowering, node: PerStep) -> PaddedSequence:
-    """`[T * B, W]` to `[T, B, W]`: the rows stand in this order already."""
+    """`[T * B, W]` to `[T, B, W]`: the rows are in this order already."""
     emit, steps = low.emit, low.steps(node.steps)
     extents = emit.op("Shape", [steps.name], f"{node.name}.extents")
     shape = emit.op("Concat", [extents, emit.integers(-1)], f"{node.name}.shape", {"axis": 0})
@@ -60,7 +60,7 @@ def lower_per_step(low: Lowering, node: PerStep) -> PaddedSequence:
 
 
 def lower_category(low: Lowering, node: CategoryInput) -> Vector:
-    """The number of each row's label, `[B]`."""
+    """The id of each row's label, `[B]`."""
     emit, name = low.emit, node.name
     if low.ids:
         doc = f"numbers of the labels, from 0 to {node.size - 1}; {UNKNOWN_ID} is any other label"
@@ -88,7 +88,7 @@ def lower_keys(low: Lowering, node: KeysInput) -> PaddedSequence:
     assert isinstance(known, ClassFacts), f"{node.column} has no labels"
     doc = "the labels that are on at each step, padded with empty texts"
     labels = emit.input(node.column, STRING, [*shape, "keys"], doc, reserved=True)
-    # What is no label of training is set beyond the last one, and cut off.
+    # Labels that training has not seen are set beyond the last one, and cut off.
     table = dict(zip(known.labels, range(node.size), strict=True))
     numbers = looked_up(low, labels, table, node.size, f"{name}.looked_up")
     extents = emit.op("Shape", [labels], f"{name}.extents")
@@ -107,9 +107,9 @@ def lower_keys(low: Lowering, node: KeysInput) -> PaddedSequence:
 
 
 def ids_by_text(vocabulary: Vocabulary, fold_case: bool) -> dict[str, int]:
-    """The number of each text that has one; any other text is unknown.
+    """The id of each text that has one.
 
-    With `fold_case`, every code point that has an entry once lower-cased has a number too.
+    With `fold_case`, every code point whose lower case has an entry has an id too.
     """
     numbers = dict(zip(vocabulary.entries, range(UNKNOWN_ID + 1, len(vocabulary)), strict=True))
     if fold_case:
@@ -122,7 +122,7 @@ def ids_by_text(vocabulary: Vocabulary, fold_case: bool) -> dict[str, int]:
 
 
 def looked_up(low: Lowering, texts: str, numbers: dict[str, int], default: int, name: str) -> str:
-    """The number of each text, `default` where it has none."""
+    """The id of each text, `default` where it has none."""
     table: Attributes = {
         "keys_strings": list(numbers),
         "values_int64s": list(numbers.values()),
@@ -132,14 +132,14 @@ def looked_up(low: Lowering, texts: str, numbers: dict[str, int], default: int, 
 
 
 def refuse_negative(low: Lowering, numbers: str, size: int, name: str) -> str:
-    """Gather counts negative numbers from the table's end; out of its range they are an error."""
+    """Ids that are an error where one is negative: Gather would count it from the table's end."""
     emit = low.emit
     below = emit.op("Less", [numbers, emit.integer(0)], f"{name}.below")
     return emit.op("Where", [below, emit.integer(size), numbers], f"{name}.given")
 
 
 def _given(low: Lowering, node: TokensInput) -> tuple[str, str]:
-    """Token numbers `[B, T]` as they come in."""
+    """Token ids `[B, T]` as they come in."""
     made = f", made by {TOKENIZER_FILE}" if node.kind == "subwords" else ""
     doc = f"numbers of the tokens{made}, from 0 to {node.size - 1}; past the length any of them"
     name = f"{node.column}.ids"
@@ -148,8 +148,8 @@ def _given(low: Lowering, node: TokensInput) -> tuple[str, str]:
 
 
 def _from_text(low: Lowering, node: TokensInput) -> tuple[str, str]:
-    """Token numbers `[B, T]` of texts `[B]`, with their lengths `[B]`; or of lists of texts
-    `[B, T]`, whose lengths come in."""
+    """Token ids `[B, T]` of texts `[B]`, with their lengths `[B]`; or of lists of texts `[B, T]`,
+    whose lengths are an input."""
     emit, name = low.emit, node.name
     known = low.facts.inputs[node.column]
     assert isinstance(known, TextFacts), f"{node.column} has no vocabulary"
@@ -180,13 +180,13 @@ def _from_text(low: Lowering, node: TokensInput) -> tuple[str, str]:
 
 
 def _lengths_of(low: Lowering, numbers: str, axis: int, name: str) -> str:
-    """No token is the pad, so those with a number above 0 are the row's own."""
+    """The number of ids above 0, which is the pad's."""
     own = low.emit.op("Sign", [numbers], f"{name}.own")
     return low.emit.op("ReduceSum", [own, low.emit.integers(axis)], name, {"keepdims": 0})
 
 
 def _characters_given(low: Lowering, node: CharactersInput) -> tuple[str, str]:
-    """Numbers `[T, B, C]` and lengths `[T * B]` as they come in."""
+    """Ids `[T, B, C]` and lengths `[T * B]` as they come in."""
     emit, name, steps = low.emit, node.name, low.steps(node.steps)
     doc = f"numbers of the characters of each token, from 0 to {node.size - 1}"
     shape = [BATCH, TIME, CHARS]

@@ -122,7 +122,7 @@ class CompactingLoop:
         return [hypothesis if several else row, *self._states[place].extents]
 
     def _chosen(self, emit: Emitter, places: str, states: Sequence[str], some: bool) -> list[str]:
-        """States of the rows at `places`; unless only `some` are there, those of all."""
+        """The states of the rows at `places`; all states unless only `some` rows are there."""
         if not some:
             return list(states)
         each, width = places, self._rows.width
@@ -166,7 +166,7 @@ class CompactingLoop:
         return step.records, last, found
 
     def _least(self, emit: Emitter, rows: Rows) -> str:
-        """Int64 `[]`: with no more active rows than this many a new phase begins."""
+        """Int64 `[]`: with no more active rows than this many a new pass begins."""
         name = f"{self._name}.least"
         count = emit.op("Squeeze", [rows.batch], f"{name}.count")
         most = emit.op("Mul", [count, emit.integer(3)], f"{name}.times_3")
@@ -175,8 +175,8 @@ class CompactingLoop:
     def _all(
         self, outer: Loop, rows: Rows, chosen: str, records: Sequence[Record], steps: Sequence[str]
     ) -> list[str]:
-        """All steps so far and those of this phase, `[U, B, …]`: rows that are not active any more
-        have nothing to record."""
+        """The records of all steps so far and of this pass, `[U, B, …]`: `fill` for rows that
+        are not active any more."""
         emit, name, low = outer.emit, f"{self._name}.told", self._low
         none = emit.op("Expand", [rows.batch, self._rows.batch], f"{name}.none")
         numbers = rows.numbers(rows.batch)

@@ -105,7 +105,7 @@ class Loop:
 
         def distinct(value: str) -> str:
             """`value`, or a copy where it has left the body already or was not made in it."""
-            if value in leaving or not body.made(value):
+            if value in leaving or not body.emits(value):
                 value = body.op("Identity", [value], f"{value}.kept")
             leaving.add(value)
             return value
