@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from rnnspec.plan import Plan
-from rnnspec.reference import answers, scores
+from rnnspec.reference import answers, raw_outputs
 from rnnspec.run.session import Session
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
@@ -127,7 +127,7 @@ def test_torch_agrees_with_the_reference(name: str) -> None:
     weights, rows = strong_weights(plan), rows_of(plan)
     model = Model(plan).eval()
     model.load_canonical(weights)
-    expected, raw = answers(plan, weights, rows), scores(plan, weights, rows)
+    expected, raw = answers(plan, weights, rows), raw_outputs(plan, weights, rows)
     batch = batched(plan, rows, extra=2, filler=3.7)
     with torch.no_grad():
         forward = model(batch)
@@ -160,7 +160,7 @@ def test_teacher_forced_forecasts(name: str) -> None:
     (out,) = plan.outputs
     truth = np.random.default_rng(3).normal(1, 2, (len(rows), HORIZON)).astype(np.float32)
     truth[1, 0] = truth[2] = np.nan
-    expected = scores(plan, weights, rows, [{out.column: one} for one in truth])[out.column]
+    expected = raw_outputs(plan, weights, rows, [{out.column: one} for one in truth])[out.column]
     model = Model(plan).eval()
     model.load_canonical(weights)
     with torch.no_grad():

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnnspec.reference import answers, scores
+from rnnspec.reference import answers, raw_outputs
 from rnnspec.run.session import Session
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
@@ -223,7 +223,7 @@ def test_torch_scores_as_the_reference_does(name: str) -> None:
     for one, row in zip(truth, rows, strict=True):  # with what the row may copy
         one[: len(one) // 2] = row.get("words.copies", one)[: len(one) // 2]
         one[:] = [number if number >= 0 else ~number for number in one]
-    expected = scores(plan, weights, rows, [{out.column: t} for t in truth])[out.column]
+    expected = raw_outputs(plan, weights, rows, [{out.column: t} for t in truth])[out.column]
     model = Model(plan).eval()
     model.load_canonical(weights)
     padded = torch.full((len(rows), 5), -1)

@@ -14,7 +14,7 @@ from rnnspec.errors import ExportError
 from rnnspec.plan import Facts, Plan
 from rnnspec.plan.generate import generation
 from rnnspec.plan.nodes import Beam, Greedy, Sample, Search, TextOutput
-from rnnspec.reference import answers, scores
+from rnnspec.reference import answers, raw_outputs
 from rnnspec.reference.interpret import text_task, values_of
 from rnnspec.run.session import Session
 from rnnspec.to_onnx import to_onnx
@@ -104,13 +104,13 @@ def test_writing_on_scores_as_the_language_model_does(layers: str) -> None:
     plan = generation(trained, Greedy(4))
     weights, (row,) = strong_weights(trained), random_rows(trained, [4])
     text = [int(number) for number in row["chars"]]
-    (raw,) = scores(trained, weights, [row])["chars"]
+    (raw,) = raw_outputs(trained, weights, [row])["chars"]
     exact = {name: np.asarray(value, np.float64) for name, value in weights.items()}
     (out,) = plan.outputs
     assert isinstance(out, TextOutput)
     prompt = {"chars": np.array(text[:2])}
     task = text_task(plan, out, exact, values_of(plan, exact, prompt))
-    left, number = task.left, task.first
+    left, number = task.state, task.previous
     for step, following in ((1, text[2]), (2, text[3]), (3, None)):
         found, _, left = task.read(left, number)
         np.testing.assert_allclose(found, raw[step], atol=1e-12)

@@ -11,7 +11,7 @@ import pytest
 
 from rnnspec.plan import Plan
 from rnnspec.plan.nodes import Attend, AttentionKind, Decoder, Scores, TextOutput
-from rnnspec.reference import answers, scores
+from rnnspec.reference import answers, raw_outputs
 from rnnspec.reference.attention import AttentionState, attend, initial_attention
 from rnnspec.reference.decode import Body, DecoderState
 from rnnspec.reference.functions import Array
@@ -133,7 +133,7 @@ def test_copying_mixes_what_is_written_with_what_is_read() -> None:
     assert np.exp(found).sum() == pytest.approx(1)
     gate = left.last["decoder.hidden"] @ weights["decoder.copy.w"] + weights["decoder.copy.b"][0]
     share = 1 / (1 + exp(-gate))
-    read = left.looked["decoder.context"].last
+    read = left.attention["decoder.context"].last
     written = softmax(left.last["decoder.scores"].tolist())
     for number, copied in ((0, 0), (1, 0), (2, read[0] + read[3]), (3, 0), (4, read[1])):
         assert exp(found[number]) == pytest.approx(share * written[number] + (1 - share) * copied)
@@ -149,10 +149,10 @@ def test_tied_scores_share_the_table() -> None:
     weights = strong_weights(plan)
     assert made.tied and f"{made.name}.W" not in weights
     (row,) = random_rows(plan, [3])
-    (before,) = scores(plan, weights, [row], [{"out_words": [2, 3, 0]}])["out_words"]
+    (before,) = raw_outputs(plan, weights, [row], [{"out_words": [2, 3, 0]}])["out_words"]
     weights[f"{made.tied}.table"] = weights[f"{made.tied}.table"].copy()
     weights[f"{made.tied}.table"][4] += 1  # a token that is not read, only scored
-    (after,) = scores(plan, weights, [row], [{"out_words": [2, 3, 0]}])["out_words"]
+    (after,) = raw_outputs(plan, weights, [row], [{"out_words": [2, 3, 0]}])["out_words"]
     changed = np.abs(after - before).max(axis=0) > 1e-9
     assert changed.tolist() == [False, False, False, False, True]
 
@@ -165,7 +165,7 @@ def test_scores_of_answers_are_those_of_teacher_forcing(strategy: Any) -> None:
         for tokens, score in zip(text.tokens, text.scores, strict=True):
             ended = len(tokens) < 6
             target = [*tokens, *([0] if ended else [])]
-            (raw,) = scores(plan, weights, [row], [{"out_words": target}])["out_words"]
+            (raw,) = raw_outputs(plan, weights, [row], [{"out_words": target}])["out_words"]
             chances = [np.log(softmax(step.tolist())) for step in raw]
             told = sum(chance[n] for chance, n in zip(chances, target, strict=True))
             assert score == pytest.approx(told)
@@ -177,11 +177,11 @@ def test_a_prompt_is_read_after_the_mark() -> None:
     (end,) = plan.outputs
     assert isinstance(end, TextOutput)
     weights, (row,) = strong_weights(plan), random_rows(plan, [3])
-    (raw,) = scores(plan, weights, [row], [{"out_words": [3, 2, 4]}])["out_words"]
+    (raw,) = raw_outputs(plan, weights, [row], [{"out_words": [3, 2, 4]}])["out_words"]
     exact = {n: np.asarray(v, float) for n, v in weights.items()}
     values = {**values_of(plan, exact, row), "prompt": np.array([3.0, 2.0])}
     task = text_task(plan, replace(end, prompt="prompt"), exact, values)
-    found, _, _ = task.read(task.left, task.first)
+    found, _, _ = task.read(task.state, task.previous)
     np.testing.assert_allclose(found, raw[2])
 
 
@@ -257,7 +257,7 @@ def forecast(distribution: Any, kind: str = "mean_series", **more: Any) -> Plan:
 def test_distributions(distribution: str, formulas: Any) -> None:
     plan = forecast(distribution)
     weights, row = strong_weights(plan), {"mean_series": [2.0, -4.0, 6.0]}
-    raw = scores(plan, weights, [row])["mean_series"][0]
+    raw = raw_outputs(plan, weights, [row])["mean_series"][0]
     found = answers(plan, weights, [row])["mean_series"][0]
     for step, told in zip(raw, found, strict=True):
         np.testing.assert_allclose(told, [formula(step, 4.0) for formula in formulas])
@@ -266,7 +266,7 @@ def test_distributions(distribution: str, formulas: Any) -> None:
 def test_quantiles_rise() -> None:
     plan = forecast({"quantiles": [0.1, 0.5, 0.9]})
     weights, row = strong_weights(plan), {"mean_series": [2.0, -4.0, 6.0]}
-    raw = scores(plan, weights, [row])["mean_series"][0]
+    raw = raw_outputs(plan, weights, [row])["mean_series"][0]
     found = answers(plan, weights, [row])["mean_series"][0]
     np.testing.assert_allclose(found, np.sort(raw * 4, axis=1))
     assert (np.diff(found) >= 0).all() and not (np.diff(raw) >= 0).all()
@@ -278,13 +278,13 @@ def test_a_forecast_is_fed_with_its_own_answers(distribution: str) -> None:
     decoder = {"layers": [{"cell": "gru", "units": 4}]}
     plan = forecast(distribution, "series", decoder=decoder)
     weights, rows = strong_weights(plan), random_rows(plan, [4, 0])
-    raw = scores(plan, weights, rows)["series"]
+    raw = raw_outputs(plan, weights, rows)["series"]
     told = answers(plan, weights, rows)["series"][:, :, 0]
     np.testing.assert_allclose(
-        scores(plan, weights, rows, [{"series": t} for t in told])["series"], raw
+        raw_outputs(plan, weights, rows, [{"series": t} for t in told])["series"], raw
     )
     hidden = [{"series": [told[0][0], NAN, 5.0]}, {"series": [NAN] * 3}]
-    np.testing.assert_allclose(scores(plan, weights, rows, hidden)["series"], raw)
+    np.testing.assert_allclose(raw_outputs(plan, weights, rows, hidden)["series"], raw)
     other = [{"series": [99.0, 99.0, 99.0]}] * 2
-    changed = np.abs(scores(plan, weights, rows, other)["series"] - raw).max(axis=2) > 1e-6
+    changed = np.abs(raw_outputs(plan, weights, rows, other)["series"] - raw).max(axis=2) > 1e-6
     assert changed.tolist() == [[False, True, True]] * 2

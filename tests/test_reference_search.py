@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 from rnnspec.plan.nodes import Beam, Greedy, Sample, Search
 from rnnspec.plan.sampling_rng import uniform
-from rnnspec.reference.search import Hypothesis, Task, every_answer, find, most_steps, value
+from rnnspec.reference.search import Hypothesis, Task, find, most_steps, value
 from tests.decoders import with_strategy
+from tests.texts import every_answer
 
 SIZE = 5
 
@@ -45,8 +46,8 @@ def fixed(search: Search, *steps: list[float], limit: int = 9, seed: int = 0) ->
 
 def rescored(of: Task, found: Hypothesis) -> float:
     """The log-probability of an answer, without any rule but the penalty of repetition."""
-    left: Any = of.left
-    number, total, before = of.first, 0.0, list(of.prompt)
+    left: Any = of.state
+    number, total, before = of.previous, 0.0, list(of.prompt)
     for following in (*found.tokens, *([END_ID] if found.ended else [])):
         scores, _, left = of.read(left, number)
         scores = scores.copy()

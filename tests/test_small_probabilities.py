@@ -23,7 +23,7 @@ from rnnspec.export.parity import prove
 from rnnspec.export.probes import probes
 from rnnspec.plan import Plan
 from rnnspec.plan.nodes import CopyMix, Decoder
-from rnnspec.reference import answers, scores
+from rnnspec.reference import answers, raw_outputs
 from rnnspec.reference.attention import AttentionState, attend
 from rnnspec.reference.decode import Body, DecoderState
 from rnnspec.reference.interpret import values_of
@@ -75,7 +75,7 @@ def test_torch_scores_improbable_copies_as_the_reference_does(attention: str, ga
     truth = [[2, 3, 4, 0], [0], [1, 4], [3, 3, 2, 0]]
     for one, row in zip(truth, rows, strict=True):
         one[:0] = [number for number in row["words.copies"][:1] if number > 4]
-    expected = scores(plan, weights, rows, [{"out_words": t} for t in truth])["out_words"]
+    expected = raw_outputs(plan, weights, rows, [{"out_words": t} for t in truth])["out_words"]
     assert min(float(row[row > -np.inf].min()) for row in expected) < -60
     padded = torch.full((len(rows), 5), -1)
     for into, one in zip(padded, truth, strict=True):
@@ -120,7 +120,7 @@ def test_copies_are_mixed_as_decimals_with_many_digits_say() -> None:
     got, left = body.advance(0, DecoderState())
     scores_of, gate_of = left.last["decoder.scores"], left.last[node.gate]
     affine = float(exact["decoder.copy.w"] @ gate_of + exact["decoder.copy.b"][0])
-    energies = left.looked["decoder.context"].logs
+    energies = left.attention["decoder.context"].logs
     with localcontext() as digits:
         digits.prec = 60
         shares = [Decimal(float(s)).exp() for s in scores_of] + [Decimal(0)] * 5

@@ -22,12 +22,11 @@ from rnnspec.plan import Facts, Plan
 from rnnspec.plan.generate import generation
 from rnnspec.plan.nodes import Beam, Greedy, Sample, Search
 from rnnspec.reference import answers
-from rnnspec.reference.search import every_answer
 from rnnspec.to_onnx import to_onnx, weights_only
 from tests.decoders import decoded, with_search
 from tests.kinds import LETTERS, feeds, plan_of, random_rows, spec_data, strong_weights
 from tests.onnx_models import opened
-from tests.texts import agree, of_onnx, tasks
+from tests.texts import agree, every_answer, of_onnx, tasks
 
 LENGTHS = (4, 0, 1, 6, 3)
 SEEDS = (3, -1, 2**40, 7, -(2**63))

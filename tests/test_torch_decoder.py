@@ -12,7 +12,7 @@ from torch import Tensor
 from rnnspec.cells import builtin_cell
 from rnnspec.plan.nodes import CopyMix, Decoder, FinalState, Recurrent, TextOutput
 from rnnspec.plan.nodes import weights as weights_of
-from rnnspec.reference import scores
+from rnnspec.reference import raw_outputs
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.recurrent import MaskedKernel, RecurrentLayer
 from rnnspec.to_torch.sequences import Lengths, PaddedSequence
@@ -50,7 +50,7 @@ def test_scores_agree_with_the_reference(name: str, generic: bool) -> None:
     given = strong_weights(model.plan, size=0.9)
     rows, truth = random_rows(model.plan, LENGTHS), targets(size=size_of(model))
     known = [{column(model.plan): row[row >= 0].numpy()} for row in truth]
-    expected = scores(model.plan, given, rows, known)[column(model.plan)]
+    expected = raw_outputs(model.plan, given, rows, known)[column(model.plan)]
     inputs = doubled(batched(model.plan, rows, extra=2, filler=3.7))
     whole = model(inputs, {column(model.plan): truth})[column(model.plan)]
     steps = in_steps(model, inputs, truth)

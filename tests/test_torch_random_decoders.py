@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from rnnspec.plan.nodes import Beam, Greedy, Sample, Search
-from rnnspec.reference import answers, scores
+from rnnspec.reference import answers, raw_outputs
 from rnnspec.to_torch.search import Texts
 from tests.answers import close_scores
 from tests.decoders import ATTENTIONS, column, decoded, doubled, model_of, targets, with_search
@@ -111,5 +111,5 @@ def test_torch_agrees_with_the_reference(seed: int) -> None:
     truth = targets(((2, 3, 4, 0), (0,), (5, 2)))
     known = [{column(plan): row[row >= 0].numpy()} for row in truth]
     forward = model(inputs, {column(plan): truth})[column(plan)]
-    wanted = scores(plan, weights, rows, known)[column(plan)]
+    wanted = raw_outputs(plan, weights, rows, known)[column(plan)]
     close_scores(forward.numpy(), wanted, "with the true tokens", 1e-8)

@@ -28,7 +28,7 @@ from rnnspec.plan.sampling_rng import uniform
 from rnnspec.reference import Text
 from rnnspec.reference.functions import Array
 from rnnspec.reference.interpret import text_task, values_of
-from rnnspec.reference.search import Hypothesis, Task, step, value
+from rnnspec.reference.search import Hypothesis, Task, continued, step, value
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.search import Texts
 from tests.kinds import Batch, Row
@@ -188,3 +188,17 @@ def forced(task: Task, tokens: Sequence[int], ended: bool) -> Hypothesis:
 def _ended(task: Task, tokens: Sequence[int], score: float) -> bool:
     """Whether an answer of the reference has its end mark in its score."""
     return len(tokens) < task.limit and abs(forced(task, tokens, True).score - score) < 1e-9
+
+
+def every_answer(task: Task) -> list[Hypothesis]:
+    """Every answer there is, the best first: those with an end mark before those cut at the limit.
+
+    Their number grows with the power of the limit: for tiny vocabularies in tests.
+    """
+    found: list[Hypothesis] = []
+    live = [task.start()]
+    for _ in range(task.limit):
+        following = [each for one in live for each in continued(task, one)]
+        found += [each for each in following if each.ended]
+        live = [each for each in following if not each.ended]
+    return sorted([*found, *live], key=lambda e: (not e.ended, -value(task, e)))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from rnnspec.plan.nodes import Attend
-from rnnspec.reference.functions import Array, log_sigmoid, log_softmax
-from rnnspec.reference.layers import Arrays
+from rnnspec.plan.nodes import Attend, AttentionKind
+from rnnspec.reference.functions import Array, Arrays, log_sigmoid, log_softmax
 
 
 @dataclass(frozen=True, slots=True)
 class AttentionState:
-    """Where an attention has looked: the logarithms of the weights of the last step, and the sum of
-    all steps' weights."""
+    """The logarithms of the weights of the last step, and the sum of the weights of all steps."""
 
     logs: Array
     total: Array
@@ -36,43 +35,61 @@ def initial_attention(node: Attend, steps: int) -> AttentionState:
 def attend(
     node: Attend, weights: Arrays, query: Array, memory: Array, before: AttentionState
 ) -> tuple[Array, AttentionState]:
-    """The context `[memory_width]` of a query, and where it was looked for."""
+    """The context `[memory_width]` of a query, and the state after it."""
     if not len(memory):
         return np.zeros(node.memory_width), before
-    if node.kind == "multi_head":
-        context, logs = _multi_head(node, weights, query, memory)
-    else:
-        energies = _energies(node, weights, query, memory, before)
-        logs = log_softmax(energies)
-        if node.kind == "monotonic":
-            logs = _monotonic(energies, before.logs)
-        context = np.exp(logs) @ memory
+    own = {each.name.rpartition(".")[2]: weights[each.name] for each in node.weights()}
+    context, logs = ATTENTIONS[node.kind](node, own, query, memory, before)
     return context, AttentionState(logs, before.total + np.exp(logs))
 
 
-def _energies(
-    node: Attend, weights: Arrays, query: Array, memory: Array, before: AttentionState
-) -> Array:
-    """e_j for every step j of the memory."""
-    of = {name: weights.get(f"{node.name}.{name}", np.zeros(0)) for name in _NAMES}
-    covered = np.outer(before.total, of["w_c"]) if node.coverage else np.zeros((len(memory), 1))
-    match node.kind:
-        case "dot":
-            return np.asarray(memory @ query)
-        case "general":
-            return np.asarray((memory @ of["W"].T) @ query)
-        case "concat":
-            pairs = np.concatenate([np.tile(query, (len(memory), 1)), memory], axis=1)
-            return np.asarray(np.tanh(pairs @ of["W"].T + covered) @ of["v"])
-        case "location":
-            seen = _convolved(before.last, of["F"]) @ of["U"].T
-        case _:
-            seen = covered
-    energies = np.tanh(of["W_q"] @ query + memory @ of["W_m"].T + of["b"] + seen) @ of["v"]
-    return np.asarray(energies + of["r"] if node.kind == "monotonic" else energies)
+Energies = Callable[[Arrays, Array, Array, AttentionState], Array]
+"""From the weights, a query, the memory and the state before to e_j for every step j."""
+Kind = Callable[[Attend, Arrays, Array, Array, AttentionState], tuple[Array, Array]]
+"""The same to the context and the logarithms of the weights `[T]`."""
 
 
-_NAMES = ("W", "W_q", "W_m", "b", "v", "F", "U", "r", "w_c")
+def _softmax_of(energies: Energies) -> Kind:
+    def found(
+        node: Attend, own: Arrays, query: Array, memory: Array, before: AttentionState
+    ) -> tuple[Array, Array]:
+        logs = log_softmax(energies(own, query, memory, before))
+        return np.exp(logs) @ memory, logs
+
+    return found
+
+
+def _dot(own: Arrays, query: Array, memory: Array, before: AttentionState) -> Array:
+    return np.asarray(memory @ query)
+
+
+def _general(own: Arrays, query: Array, memory: Array, before: AttentionState) -> Array:
+    return np.asarray((memory @ own["W"].T) @ query)
+
+
+def _concat(own: Arrays, query: Array, memory: Array, before: AttentionState) -> Array:
+    pairs = np.concatenate([np.tile(query, (len(memory), 1)), memory], axis=1)
+    hidden = np.tanh(pairs @ own["W"].T + _covered(own, before))
+    return np.asarray(hidden @ own["v"])
+
+
+def _additive(own: Arrays, query: Array, memory: Array, before: AttentionState) -> Array:
+    return _hidden(own, query, memory, _covered(own, before)) @ own["v"]
+
+
+def _location(own: Arrays, query: Array, memory: Array, before: AttentionState) -> Array:
+    located = _convolved(before.last, own["F"]) @ own["U"].T
+    return _hidden(own, query, memory, located) @ own["v"]
+
+
+def _hidden(own: Arrays, query: Array, memory: Array, added: Array) -> Array:
+    inner = own["W_q"] @ query + memory @ own["W_m"].T + own["b"] + added
+    return np.asarray(np.tanh(inner))
+
+
+def _covered(own: Arrays, before: AttentionState) -> Array:
+    """w_c times the sums of earlier weights; 0 without coverage."""
+    return np.outer(before.total, own["w_c"]) if "w_c" in own else np.zeros(1)
 
 
 def _convolved(last: Array, filters: Array) -> Array:
@@ -86,23 +103,39 @@ def _convolved(last: Array, filters: Array) -> Array:
     return found
 
 
-def _monotonic(energies: Array, last: Array) -> Array:
-    """ln a_j of a_j = p_j q_j with q_j = (1 - p_{j-1}) q_{j-1} + a'_j; `last` is ln a'."""
+def _monotonic(
+    node: Attend, own: Arrays, query: Array, memory: Array, before: AttentionState
+) -> tuple[Array, Array]:
+    """a_j = p_j q_j with q_j = (1 - p_{j-1}) q_{j-1} + a'_j, by logarithms."""
+    energies = _additive(own, query, memory, before) + own["r"]
     chosen, passed = log_sigmoid(energies), log_sigmoid(-energies)
-    found, left = np.zeros(len(energies)), -np.inf
+    logs, carried = np.zeros(len(energies)), -np.inf
     for j in range(len(energies)):
-        q = np.logaddexp(left, last[j])
-        found[j], left = chosen[j] + q, passed[j] + q
-    return found
+        q = np.logaddexp(carried, before.logs[j])
+        logs[j], carried = chosen[j] + q, passed[j] + q
+    return np.exp(logs) @ memory, logs
 
 
-def _multi_head(node: Attend, weights: Arrays, query: Array, memory: Array) -> tuple[Array, Array]:
-    """The context, and the logarithm of the mean over heads of the weights."""
-    asked = np.split(weights[f"{node.name}.W_q"] @ query, node.heads)
-    keys = np.split(memory @ weights[f"{node.name}.W_k"].T, node.heads, axis=1)
-    given = np.split(memory @ weights[f"{node.name}.W_v"].T, node.heads, axis=1)
+def _multi_head(
+    node: Attend, own: Arrays, query: Array, memory: Array, before: AttentionState
+) -> tuple[Array, Array]:
+    """The weights are the mean over heads."""
+    queries = np.split(own["W_q"] @ query, node.heads)
+    keys = np.split(memory @ own["W_k"].T, node.heads, axis=1)
+    values = np.split(memory @ own["W_v"].T, node.heads, axis=1)
     scale = np.sqrt(node.units / node.heads)
-    each = [log_softmax(key @ one / scale) for key, one in zip(keys, asked, strict=True)]
-    parts = [np.exp(logs) @ value for logs, value in zip(each, given, strict=True)]
-    mean = np.logaddexp.reduce(each, axis=0) - np.log(node.heads)
-    return weights[f"{node.name}.W_o"] @ np.concatenate(parts), mean
+    heads = [log_softmax(key @ one / scale) for key, one in zip(keys, queries, strict=True)]
+    parts = [np.exp(logs) @ value for logs, value in zip(heads, values, strict=True)]
+    mean = np.logaddexp.reduce(heads, axis=0) - np.log(node.heads)
+    return own["W_o"] @ np.concatenate(parts), mean
+
+
+ATTENTIONS: dict[AttentionKind, Kind] = {
+    "additive": _softmax_of(_additive),
+    "dot": _softmax_of(_dot),
+    "general": _softmax_of(_general),
+    "concat": _softmax_of(_concat),
+    "location": _softmax_of(_location),
+    "monotonic": _monotonic,
+    "multi_head": _multi_head,
+}

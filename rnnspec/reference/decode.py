@@ -1,11 +1,13 @@
-"""The body of a decoder, one step of one row at a time: nothing is computed ahead, and what a step
-leaves for the next is a value of its own, so that several continuations of one beginning are apart.
+"""The body of a decoder, one step of one row at a time.
+
+The state between steps is an immutable value: one beginning may have several continuations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -24,19 +26,19 @@ from rnnspec.plan.nodes import (
     Scores,
 )
 from rnnspec.reference.attention import AttentionState, attend, initial_attention
-from rnnspec.reference.functions import Array, log_sigmoid, log_softmax
-from rnnspec.reference.layers import Arrays, first_states, parameters_of, step, value_of
+from rnnspec.reference.functions import Array, Arrays, log_sigmoid, log_softmax
+from rnnspec.reference.layers import LAYERS, first_states, parameters_of, step
 
 
 @dataclass(frozen=True, slots=True)
 class DecoderState:
-    """What the steps so far leave for the next: how many they were, the states of each recurrent
-    layer, the value of each node at the last of them, where each attention has looked."""
+    """The state between two steps: the number of steps before, the states of each recurrent layer,
+    the value of each node at the last step, and the state of each attention."""
 
     steps: int = 0
     states: Mapping[str, Arrays] = field(default_factory=dict)
     last: Arrays = field(default_factory=dict)
-    looked: Mapping[str, AttentionState] = field(default_factory=dict)
+    attention: Mapping[str, AttentionState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,71 +50,96 @@ class Body:
     weights: Arrays
     outer: Arrays
 
-    def advance(self, previous: float, left: DecoderState) -> tuple[Array, DecoderState]:
-        """One step: the scores after the number or value `previous`, and what the step leaves."""
-        found: dict[str, Array] = {}
-        states, looked = dict(left.states), dict(left.looked)
-        seen = {**self.outer, **self._ahead(left.steps)}
+    def advance(self, previous: float, state: DecoderState) -> tuple[Array, DecoderState]:
+        """One step after the number or value `previous`: its logits, and the state after it."""
+        values = {**self.outer, **self._ahead(state.steps)}
+        now = _Step(self, previous, state, values, dict(state.states), dict(state.attention))
         for node in self.decoder.body:
-            values = {**seen, **found}
-            match node:
-                case Recurrent():
-                    states[node.name], out = self._recurrent(node, values, left)
-                    found[node.name] = out
-                case Attend():
-                    memory = self.outer[node.memory]
-                    before = left.looked.get(node.name) or initial_attention(node, len(memory))
-                    context, looked[node.name] = attend(
-                        node, self.weights, values[node.source], memory, before
-                    )
-                    found[node.name] = context
-                case CopyMix():
-                    found[node.name] = self._mixed(node, values, looked[node.attend].logs)
-                case _:
-                    found[node.name] = self._value(node, values, previous, left)
-        return found[self.decoder.scores], DecoderState(left.steps + 1, states, found, looked)
+            if type(node) in BODY:
+                values[node.name] = BODY[type(node)](now, node)
+            else:
+                values[node.name] = LAYERS[type(node)](self.plan, node, self.weights, values)
+        last = {node.name: values[node.name] for node in self.decoder.body}
+        after = DecoderState(state.steps + 1, now.states, last, now.attention)
+        return last[self.decoder.scores], after
 
     def _ahead(self, number: int) -> dict[str, Array]:
-        """Of the outer sequences on the axis of the answer, step `number`."""
+        """Step `number` of the outer sequences on the axis of the answer."""
         nodes = (self.plan.node(name) for name in self.decoder.reads)
         ahead = (node.name for node in nodes if isinstance(node, FutureInput) and not node.flat)
         return {name: self.outer[name][number] for name in ahead}
 
-    def _value(self, node: Node, values: Arrays, previous: float, left: DecoderState) -> Array:
-        match node:
-            case Previous():
-                return np.asarray(float(previous if previous < node.size else UNKNOWN_ID))
-            case PreviousNumber():
-                return np.array([previous])
-            case Delayed():
-                return left.last.get(node.source, np.zeros(node.width))
-            case Scores():
-                table = f"{node.tied}.table" if node.tied else f"{node.name}.W"
-                return self.weights[table] @ values[node.source] + self.weights[f"{node.name}.b"]
-            case _:
-                return value_of(self.plan, node, self.weights, values)
 
-    def _recurrent(
-        self, node: Recurrent, values: Arrays, left: DecoderState
-    ) -> tuple[dict[str, Array], Array]:
-        given = [values.get(name) for name in node.given]
-        states = left.states.get(node.name)
-        states = states or first_states(node, "forward", self.weights, given)
-        inputs = {"x": values[node.source], "dt": np.ones(())}
-        parameters = parameters_of(node, "forward", self.weights)
-        return step(node.answering_cell, parameters, inputs, states)
+@dataclass(slots=True)
+class _Step:
+    """A step of `body` after `previous` and the state `before`: the `values` so far, and what the
+    step leaves of the states of layers and attentions."""
 
-    def _mixed(self, node: CopyMix, values: Arrays, logs: Array) -> Array:
-        """Log-probabilities `[size + T]` of the answer's tokens, written or copied; `logs` `[T]`
-        are those of the weights of attention."""
-        name = node.name
-        gate = np.asarray(
-            self.weights[f"{name}.w"] @ values[node.gate] + self.weights[f"{name}.b"][0]
-        )
-        own = log_sigmoid(gate) + log_softmax(values[node.source])
-        found = np.append(own, np.full(len(logs), -np.inf))
-        for number, log in zip(self.outer[node.tokens].astype(int), logs, strict=True):
-            place = number if number >= 0 else ~number
-            if place:
-                found[place] = np.logaddexp(found[place], log_sigmoid(-gate) + log)
-        return found
+    body: Body
+    previous: float
+    before: DecoderState
+    values: dict[str, Array]
+    states: dict[str, Arrays]
+    attention: dict[str, AttentionState]
+
+
+def _previous(now: _Step, node: Previous) -> Array:
+    return np.asarray(float(now.previous if now.previous < node.size else UNKNOWN_ID))
+
+
+def _previous_number(now: _Step, node: PreviousNumber) -> Array:
+    return np.array([now.previous])
+
+
+def _delayed(now: _Step, node: Delayed) -> Array:
+    return now.before.last.get(node.source, np.zeros(node.width))
+
+
+def _recurrent(now: _Step, node: Recurrent) -> Array:
+    weights, given = now.body.weights, [now.values.get(name) for name in node.given]
+    states = now.before.states.get(node.name)
+    states = states or first_states(node, "forward", weights, given)
+    inputs = {"x": now.values[node.source], "dt": np.ones(())}
+    parameters = parameters_of(node, "forward", weights)
+    now.states[node.name], out = step(node.answering_cell, parameters, inputs, states)
+    return out
+
+
+def _attend(now: _Step, node: Attend) -> Array:
+    memory = now.values[node.memory]
+    before = now.before.attention.get(node.name) or initial_attention(node, len(memory))
+    context, now.attention[node.name] = attend(
+        node, now.body.weights, now.values[node.source], memory, before
+    )
+    return context
+
+
+def _scores(now: _Step, node: Scores) -> Array:
+    weights = now.body.weights
+    table = f"{node.tied}.table" if node.tied else f"{node.name}.W"
+    return weights[table] @ now.values[node.source] + weights[f"{node.name}.b"]
+
+
+def _copy_mix(now: _Step, node: CopyMix) -> Array:
+    """Log-probabilities `[size + T]` of the tokens of the answer, generated or copied."""
+    weights, values, logs = now.body.weights, now.values, now.attention[node.attend].logs
+    gate = np.asarray(weights[f"{node.name}.w"] @ values[node.gate] + weights[f"{node.name}.b"][0])
+    own = log_sigmoid(gate) + log_softmax(values[node.source])
+    found = np.append(own, np.full(len(logs), -np.inf))
+    for number, log in zip(values[node.tokens].astype(int), logs, strict=True):
+        place = number if number >= 0 else ~number
+        if place:
+            found[place] = np.logaddexp(found[place], log_sigmoid(-gate) + log)
+    return found
+
+
+BODY: dict[type[Node], Callable[[_Step, Any], Array]] = {
+    Previous: _previous,
+    PreviousNumber: _previous_number,
+    Delayed: _delayed,
+    Recurrent: _recurrent,
+    Attend: _attend,
+    Scores: _scores,
+    CopyMix: _copy_mix,
+}
+"""Types of nodes that are in a body only, or computed differently there; the others by `LAYERS`."""

@@ -1,8 +1,8 @@
-"""The functions of equations in NumPy, as their formulas in `rnnspec.cells.functions` say."""
+"""The functions of equations in NumPy, by the formulas of `rnnspec.cells.functions`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import erf, sqrt
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rnnspec.cells import LAYER_NORM_EPSILON
 
 Array = NDArray[np.float64]
+Arrays = Mapping[str, Array]
 
 
 def sigmoid(v: Array) -> Array:
@@ -26,12 +27,12 @@ def softmax(v: Array) -> Array:
 
 
 def log_sigmoid(v: Array) -> Array:
-    """The logarithm of `sigmoid`, also where that is too small for a number."""
+    """The logarithm of `sigmoid`, finite also where the sigmoid is rounded to 0."""
     return np.asarray(-np.logaddexp(0, -v))
 
 
 def log_softmax(v: Array) -> Array:
-    """The logarithm of `softmax`, also where that is too small for a number."""
+    """The logarithm of `softmax`, finite also where the softmax is rounded to 0."""
     shifted = v - v.max(axis=-1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 

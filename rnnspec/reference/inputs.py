@@ -1,9 +1,9 @@
-"""The nodes that bring the columns in, of one row, as `rnnspec.plan.nodes.inputs` says."""
+"""The value of each input node for one row: see `rnnspec.plan.nodes.inputs`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 
@@ -21,14 +21,13 @@ from rnnspec.plan.nodes import (
     VectorInput,
     WindowMoments,
 )
-from rnnspec.reference.functions import Array
-from rnnspec.reference.layers import Arrays
+from rnnspec.reference.functions import Array, Arrays
 
 Row = Mapping[str, Any]
-"""What a row holds for each input, by the node's `key`, without padding: token numbers `[T]`, what
-may be copied `[T]`, the characters of each token as a list of lists, the number of a category,
-frames `[T, width]`, keys `[T, size]`, a vector `[width]`, a series `[T]` and its values ahead
-`[H]`; NaN is missing."""
+"""The columns of a row by the `key` of the input, without padding: token numbers `[T]`, numbers to
+copy `[T]`, the characters of each token as a list of lists, the number of a category, frames
+`[T, width]`, keys `[T, size]`, a vector `[width]`, a series `[T]` and its values ahead `[H]`.
+Missing numbers are NaN."""
 Reading = (
     TokensInput
     | CopiesInput
@@ -44,7 +43,7 @@ Reading = (
 
 
 def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
-    """The value of an input: its column, its missing numbers stood for, scaled."""
+    """The value of an input: its column scaled, with missing numbers replaced."""
     cell = np.asarray(row[node.key], np.float64)
     match node:
         case TokensInput() | CopiesInput():
@@ -69,6 +68,8 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
             return ahead.reshape(-1) if node.flat else ahead
         case WindowMoments():
             return _moments(node, weights, cell.reshape(-1, 1))
+        case _:
+            assert_never(node)
 
 
 def scaling(node: Any, weights: Arrays, values: Arrays, width: int = 1) -> tuple[Array, Array]:
@@ -90,7 +91,7 @@ def of_training(node: Any, weights: Arrays) -> tuple[Array, Array]:
 
 
 def _scaled(node: Any, missing: Missing, weights: Arrays, values: Arrays, steps: Array) -> Array:
-    """Steps `[T, W]` scaled; a number that has nothing to stand for it is 0 after that."""
+    """Steps `[T, W]` scaled; missing numbers that have no value before them become 0."""
     if missing == "previous":
         steps = _filled(steps)
     centre, scale = scaling(node, weights, values, steps.shape[-1])
@@ -99,7 +100,7 @@ def _scaled(node: Any, missing: Missing, weights: Arrays, values: Arrays, steps:
 
 
 def _ahead(node: FutureInput, weights: Arrays, values: Arrays, steps: Array) -> Array:
-    """Steps `[H, 1]` scaled; by the rule `previous` the past, scaled as they are, goes before."""
+    """Steps `[H, 1]` scaled; by the rule `previous`, the last past value fills the first ones."""
     centre, scale = scaling(node, weights, values)
     ahead = (steps - centre) / scale
     if node.past:
@@ -109,7 +110,7 @@ def _ahead(node: FutureInput, weights: Arrays, values: Arrays, steps: Array) -> 
 
 
 def _filled(steps: Array) -> Array:
-    """Each missing number replaced by the last one of its feature that is not missing, if any."""
+    """Each missing number replaced by the last known one of its feature, if any."""
     found = steps.copy()
     for t in range(1, len(found)):
         found[t] = np.where(np.isnan(found[t]), found[t - 1], found[t])

@@ -1,14 +1,14 @@
 """The oracle: a plan computed row by row, step by step, in NumPy and float64.
 
-No padding, no batch, no fused kernel: what each node's definition in `rnnspec.plan.nodes` says,
-and nothing to make it fast. Every other back end is held against this one.
+It follows the definitions in `rnnspec.plan.nodes`, without padding, batches or fused kernels. Every
+other back end is tested against it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,8 +18,11 @@ from rnnspec.plan.names import first_sequence
 from rnnspec.plan.nodes import (
     Attend,
     CharactersInput,
+    ClassOutput,
     Decoder,
     ForecastOutput,
+    LabelsOutput,
+    NumericOutput,
     Output,
     PerStep,
     Plan,
@@ -27,9 +30,9 @@ from rnnspec.plan.nodes import (
     shapes,
 )
 from rnnspec.reference.decode import Body, DecoderState
-from rnnspec.reference.functions import Array
+from rnnspec.reference.functions import Array, Arrays
 from rnnspec.reference.inputs import Reading, Row, read
-from rnnspec.reference.layers import Arrays, value_of
+from rnnspec.reference.layers import LAYERS
 from rnnspec.reference.outputs import answer_of, forecast_of, raw_forecast
 from rnnspec.reference.search import Hypothesis, Task, find, most_steps
 
@@ -38,9 +41,9 @@ Weights = Mapping[str, NDArray[np.floating]]
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """The answer to one row by a decoder over tokens, of each of the `n_best`: the numbers without
-    the end mark, the log-probability (with the end mark, if it was reached), and the weights of
-    attention at every step `[steps, T]`, with that of the end mark, or None without attention."""
+    """The `n_best` texts of one row: of each the numbers without the end mark, the log-probability
+    (with the end mark, if reached), and the weights of attention `[steps, T]` (with those of the
+    end mark), None without attention."""
 
     tokens: tuple[tuple[int, ...], ...]
     scores: tuple[float, ...]
@@ -53,31 +56,29 @@ def answers(
     rows: Sequence[Row],
     seeds: Sequence[int] | None = None,
 ) -> dict[str, Any]:
-    """The answer to each row, by output column; a row is what `rnnspec.reference.inputs.Row` says.
+    """The answers to rows (`rnnspec.reference.inputs.Row`), by output column.
 
-    A class is answered by its probabilities `[B, classes]`, labels by theirs, numbers by
-    `[B, width]` in the units of the data, a forecast by its parameters `[B, H, k]`, also in those
-    units. Of outputs with steps a list of `[T, ...]`, one a row; of texts a list of `Text`, drawn
-    with `seeds` (0 if None).
+    Probabilities `[B, classes]` or `[B, labels]`; numbers `[B, width]` and the parameters
+    `[B, H, k]` of a forecast in the units of the data; with steps a list of `[T, ...]`, one per
+    row; for texts a list of `Text`, drawn with `seeds` (None: 0).
     """
     exact = _exact(weights)
-    drawn = seeds or [0] * len(rows)
-    found = [_answer(plan, exact, row, seed) for row, seed in zip(rows, drawn, strict=True)]
+    row_seeds = seeds or [0] * len(rows)
+    found = [_answer(plan, exact, row, seed) for row, seed in zip(rows, row_seeds, strict=True)]
     return _together(plan, found)
 
 
-def scores(
+def raw_outputs(
     plan: Plan,
     weights: Weights,
     rows: Sequence[Row],
     targets: Sequence[Mapping[str, ArrayLike]] = (),
 ) -> dict[str, Any]:
-    """What the outputs are made of, by output column and shaped as the answers: scores before a
-    softmax or sigmoid, numbers before they are scaled back.
+    """The logits or scaled numbers behind the answers, by output column, shaped as `answers`.
 
-    Of texts, a list of `[U, size]`, one step for each of the true numbers `[U]` in `targets` (with
-    the end mark, if it is to be scored), each fed with the true one before it. A recursive forecast
-    is fed with the values `[H]` of `targets`, if there are any.
+    For texts a list of `[U, size]`, one step for each true number `[U]` in `targets` (which include
+    the end mark if it counts), fed with the true number before it. A recursive forecast is fed with
+    the values `[H]` of `targets`, if there are any.
     """
     exact = _exact(weights)
     known = targets or [{}] * len(rows)
@@ -85,7 +86,7 @@ def scores(
     for row, target in zip(rows, known, strict=True):
         values = values_of(plan, exact, row)
         truth = {column: np.asarray(v, np.float64) for column, v in target.items()}
-        found.append({o.column: _scores(plan, exact, o, values, truth) for o in plan.outputs})
+        found.append({o.column: _raw(plan, exact, o, values, truth) for o in plan.outputs})
     return _together(plan, found)
 
 
@@ -94,7 +95,7 @@ def _exact(weights: Weights) -> dict[str, Array]:
 
 
 def _together(plan: Plan, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """By column; stacked where all rows are of one shape by definition."""
+    """By column; stacked if all rows have the same shape by definition."""
     columns: dict[str, Any] = {}
     for out in plan.outputs:
         each = [one[out.column] for one in found]
@@ -104,9 +105,9 @@ def _together(plan: Plan, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def values_of(plan: Plan, weights: Arrays, row: Row) -> dict[str, Array]:
-    """The value of every node of a row, but for outputs and decoders.
+    """The values of all nodes for one row, except outputs and decoders.
 
-    What stands on the characters of tokens is computed token by token until a `PerStep`.
+    Nodes over the characters of tokens are computed token by token, up to a `PerStep`.
     """
     values: dict[str, Array] = {}
     spelled: dict[str, list[Array]] = {}
@@ -122,9 +123,10 @@ def values_of(plan: Plan, weights: Arrays, row: Row) -> dict[str, Array]:
             values[node.name] = np.array(spelled[source]).reshape(-1, width)
         elif source in spelled:
             tokens = spelled[source]
-            spelled[node.name] = [value_of(plan, node, weights, {source: t}) for t in tokens]
+            function = LAYERS[type(node)]
+            spelled[node.name] = [function(plan, node, weights, {source: t}) for t in tokens]
         elif not isinstance(node, Decoder | Output):
-            values[node.name] = value_of(plan, node, weights, values)
+            values[node.name] = LAYERS[type(node)](plan, node, weights, values)
     return values
 
 
@@ -138,8 +140,10 @@ def _answer(plan: Plan, weights: Arrays, row: Row, seed: int) -> dict[str, Any]:
             case ForecastOutput():
                 raw = raw_forecast(plan, out, weights, values)
                 found[out.column] = forecast_of(out, weights, values, raw)
-            case _:
+            case ClassOutput() | LabelsOutput() | NumericOutput():
                 found[out.column] = answer_of(out, weights, values[out.source])
+            case _:
+                assert_never(out)
     return found
 
 
@@ -155,34 +159,34 @@ def text_task(plan: Plan, out: TextOutput, weights: Arrays, values: Arrays, seed
     """The search for one row's text, after its prompt."""
     decoder = plan.node(out.source)
     assert isinstance(decoder, Decoder)
-    body, left = Body(plan, decoder, weights, values), DecoderState()
-    looks = [node.name for node in decoder.body if isinstance(node, Attend)]
+    body, state = Body(plan, decoder, weights, values), DecoderState()
+    attends = [node.name for node in decoder.body if isinstance(node, Attend)]
 
-    def following(left: DecoderState, number: int) -> tuple[Array, Array | None, DecoderState]:
-        raw, after = body.advance(number, left)
-        return raw, after.looked[looks[0]].last if looks else None, after
+    def read(state: DecoderState, number: int) -> tuple[Array, Array | None, DecoderState]:
+        logits, after = body.advance(number, state)
+        return logits, after.attention[attends[0]].last if attends else None, after
 
     prompt = tuple(int(number) for number in values[out.prompt]) if out.prompt else ()
-    begun = prompt if prompt and decoder.whole_prompt else (END_ID, *prompt)
-    for number in begun[:-1]:
-        _, left = body.advance(number, left)
+    *begun, previous = prompt if prompt and decoder.whole_prompt else (END_ID, *prompt)
+    for number in begun:
+        _, state = body.advance(number, state)
     first = first_sequence(plan)
     limit = most_steps(out.search, len(values[first.name]) if first else 0)
     numbers = values[out.copies].astype(int).tolist() if out.copies else []
-    shut = frozenset(~number for number in numbers if number < 0)
-    return Task(out.search, following, left, begun[-1], limit, prompt, seed, shut)
+    banned = frozenset(~number for number in numbers if number < 0)
+    return Task(out.search, read, state, previous, limit, prompt, seed, banned)
 
 
-def _scores(plan: Plan, weights: Arrays, out: Output, values: Arrays, truth: Arrays) -> Array:
+def _raw(plan: Plan, weights: Arrays, out: Output, values: Arrays, truth: Arrays) -> Array:
     if isinstance(out, ForecastOutput):
         return raw_forecast(plan, out, weights, values, truth.get(out.column))
     if not isinstance(out, TextOutput):
         return values[out.source]
     task = text_task(plan, out, weights, values)
-    found, left, number = [], task.left, task.first
-    for following in truth[out.column]:
-        raw, _, left = task.read(left, number)
-        found.append(raw)
-        number = int(following)
+    found, state, previous = [], task.state, task.previous
+    for number in truth[out.column]:
+        logits, _, state = task.read(state, previous)
+        found.append(logits)
+        previous = int(number)
     size = out.size + (len(values[out.copies]) if out.copies else 0)
     return np.array(found).reshape(-1, size)

@@ -1,11 +1,12 @@
-"""What each node between inputs and outputs makes of one row, as `rnnspec.plan.nodes.layers` says.
+"""The value of each node between inputs and outputs for one row: see `rnnspec.plan.nodes.layers`.
 
 A sequence is an array `[T, W]`, a vector `[W]`; token numbers are `[T]`, or one number `[]`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from rnnspec.plan.nodes import (
     Normalize,
     Plan,
     Pool,
+    PoolKind,
     Recurrent,
     Residual,
     directions_read,
@@ -31,13 +33,13 @@ from rnnspec.reference.functions import (
     FUNCTIONS,
     PRIMITIVES,
     Array,
+    Arrays,
     gelu,
     layer_norm,
     sigmoid,
     softmax,
 )
 
-Arrays = Mapping[str, Array]
 States = dict[str, Array]
 
 _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -53,44 +55,83 @@ _MERGES: dict[MergeKind, Callable[[Array, Array], Array]] = {
 }
 
 
-def value_of(plan: Plan, node: Node, weights: Arrays, values: Arrays) -> Array:
-    """The value of a node that computes, from the `values` of the nodes it reads."""
-    name = node.name
-    match node:
-        case Embed():
-            return weights[f"{name}.table"][values[node.source].astype(np.int64)]
-        case Dropout():
-            return values[node.source]
-        case Recurrent():
-            return _layer_of(node, weights, values)[0]
-        case FinalState():
-            source = plan.node(node.source)
-            assert isinstance(source, Recurrent)
-            return _layer_of(source, weights, values)[1][node.state]
-        case Merge():
-            forward, reverse = np.split(values[node.source], 2, axis=-1)
-            return _MERGES[node.kind](forward, reverse)
-        case Normalize():
-            normal = layer_norm(values[node.source])
-            return weights[f"{name}.scale"] * normal + weights[f"{name}.shift"]
-        case Residual():
-            return values[node.source] + values[node.skip]
-        case Highway():
-            before = values[node.skip]
-            gate = sigmoid(before @ weights[f"{name}.W"].T + weights[f"{name}.b"])
-            return gate * values[node.source] + (1 - gate) * before
-        case Pool():
-            return _pool(plan, node, weights, values[node.source])
-        case Dense():
-            affine = values[node.source] @ weights[f"{name}.W"].T + weights[f"{name}.b"]
-            return np.asarray(_ACTIVATIONS[node.activation](affine))
-        case Join():
-            return _join([values[source] for source in node.reads])
-    raise AssertionError(f"{name} is no node that computes")
+def _embed(plan: Plan, node: Embed, weights: Arrays, values: Arrays) -> Array:
+    return weights[f"{node.name}.table"][values[node.source].astype(np.int64)]
 
 
-def _join(parts: Sequence[Array]) -> Array:
-    """Side by side; a vector among sequences stands at every step."""
+def _dropout(plan: Plan, node: Dropout, weights: Arrays, values: Arrays) -> Array:
+    return values[node.source]
+
+
+def _recurrent(plan: Plan, node: Recurrent, weights: Arrays, values: Arrays) -> Array:
+    return _run(node, weights, values)[0]
+
+
+def _final_state(plan: Plan, node: FinalState, weights: Arrays, values: Arrays) -> Array:
+    layer = plan.node(node.source)
+    assert isinstance(layer, Recurrent)
+    return _run(layer, weights, values)[1][node.state]
+
+
+def _run(node: Recurrent, weights: Arrays, values: Arrays) -> tuple[Array, States]:
+    elapsed = values[node.elapsed] if node.elapsed else None
+    return run(node, weights, values[node.source], elapsed, [values.get(n) for n in node.given])
+
+
+def _merge(plan: Plan, node: Merge, weights: Arrays, values: Arrays) -> Array:
+    forward, reverse = np.split(values[node.source], 2, axis=-1)
+    return _MERGES[node.kind](forward, reverse)
+
+
+def _normalize(plan: Plan, node: Normalize, weights: Arrays, values: Arrays) -> Array:
+    normal = layer_norm(values[node.source])
+    return weights[f"{node.name}.scale"] * normal + weights[f"{node.name}.shift"]
+
+
+def _residual(plan: Plan, node: Residual, weights: Arrays, values: Arrays) -> Array:
+    return values[node.source] + values[node.skip]
+
+
+def _highway(plan: Plan, node: Highway, weights: Arrays, values: Arrays) -> Array:
+    before = values[node.skip]
+    gate = sigmoid(before @ weights[f"{node.name}.W"].T + weights[f"{node.name}.b"])
+    return gate * values[node.source] + (1 - gate) * before
+
+
+def _pool(plan: Plan, node: Pool, weights: Arrays, values: Arrays) -> Array:
+    steps = values[node.source]
+    return POOLINGS[node.kind](plan, node, weights, steps) if len(steps) else np.zeros(node.inputs)
+
+
+def _pool_attention(plan: Plan, node: Pool, weights: Arrays, steps: Array) -> Array:
+    hidden = np.tanh(steps @ weights[f"{node.name}.W"].T + weights[f"{node.name}.b"])
+    return np.asarray(softmax(hidden @ weights[f"{node.name}.v"]) @ steps)
+
+
+def _pool_last(plan: Plan, node: Pool, weights: Arrays, steps: Array) -> Array:
+    directions = directions_read(plan, node)
+    ends = {"forward": len(steps) - 1, "reverse": 0}
+    parts = np.split(steps, len(directions), axis=-1)
+    last = [part[ends[d]] for part, d in zip(parts, directions, strict=True)]
+    return np.concatenate(last)
+
+
+POOLINGS: dict[PoolKind, Callable[[Plan, Pool, Arrays, Array], Array]] = {
+    "mean": lambda plan, node, weights, steps: np.asarray(steps.mean(axis=0)),
+    "max": lambda plan, node, weights, steps: np.asarray(steps.max(axis=0)),
+    "attention": _pool_attention,
+    "last": _pool_last,
+}
+
+
+def _dense(plan: Plan, node: Dense, weights: Arrays, values: Arrays) -> Array:
+    affine = values[node.source] @ weights[f"{node.name}.W"].T + weights[f"{node.name}.b"]
+    return np.asarray(_ACTIVATIONS[node.activation](affine))
+
+
+def _join(plan: Plan, node: Join, weights: Arrays, values: Arrays) -> Array:
+    """Side by side; a vector among sequences is repeated at every step."""
+    parts = [values[source] for source in node.reads]
     steps = [len(part) for part in parts if part.ndim == 2]
     if steps:
         parts = [
@@ -100,20 +141,21 @@ def _join(parts: Sequence[Array]) -> Array:
     return np.concatenate(parts, axis=-1)
 
 
-def _layer_of(node: Recurrent, weights: Arrays, values: Arrays) -> tuple[Array, States]:
-    elapsed = values[node.elapsed] if node.elapsed else None
-    return run(node, weights, values[node.source], elapsed, [values.get(n) for n in node.given])
-
-
-def layer(
-    node: Recurrent,
-    weights: Arrays,
-    steps: Array,
-    elapsed: Array | None = None,
-    given: Sequence[Array | None] = (),
-) -> Array:
-    """One row through one layer: `[T, inputs]` to `[T, width]`, in time order; see `run`."""
-    return run(node, weights, steps, elapsed, given)[0]
+LAYERS: dict[type[Node], Callable[[Plan, Any, Arrays, Arrays], Array]] = {
+    Embed: _embed,
+    Dropout: _dropout,
+    Recurrent: _recurrent,
+    FinalState: _final_state,
+    Merge: _merge,
+    Normalize: _normalize,
+    Residual: _residual,
+    Highway: _highway,
+    Pool: _pool,
+    Dense: _dense,
+    Join: _join,
+}
+"""The function of each type of node that computes: from the plan, the node, all weights and the
+values of the nodes before it."""
 
 
 def run(
@@ -123,11 +165,11 @@ def run(
     elapsed: Array | None = None,
     given: Sequence[Array | None] = (),
 ) -> tuple[Array, States]:
-    """One row through one layer: `[T, inputs]` to `[T, width]`, in time order, and the states
-    after the last step that each direction read, forward first.
+    """One row through one layer: `[T, inputs]` to `[T, width]`, in time order, and the states after
+    the last step that each direction read, forward first.
 
-    `elapsed` `[T]` is the time since the step before, 1 if there is none; `given` the
-    states before the first step, `[width]` each, 0 where there is None.
+    `elapsed` `[T]` is the time since the step before (None: 1), `given` the states before the first
+    step, `[width]` each (None: 0).
     """
     cell, outputs, finals = node.answering_cell, [], []
     dt = np.ones(len(steps)) if elapsed is None else elapsed
@@ -163,7 +205,7 @@ def first_states(
 
 
 def step(cell: Cell, parameters: Arrays, inputs: Arrays, states: Arrays) -> tuple[States, Array]:
-    """One step of a cell: its next states and its output, each node of the graph in order.
+    """One step of a cell: its next states and its output.
 
     `inputs` holds `x` `[inputs]` and the cell's further inputs, one number each.
     """
@@ -188,22 +230,3 @@ def step(cell: Cell, parameters: Arrays, inputs: Arrays, states: Arrays) -> tupl
         for name, index in graph.next_states.items()
     }
     return following, values[graph.output]
-
-
-def _pool(plan: Plan, node: Pool, weights: Arrays, steps: Array) -> Array:
-    if len(steps) == 0:
-        return np.zeros(node.inputs)
-    match node.kind:
-        case "mean":
-            return np.asarray(steps.mean(axis=0))
-        case "max":
-            return np.asarray(steps.max(axis=0))
-        case "attention":
-            hidden = np.tanh(steps @ weights[f"{node.name}.W"].T + weights[f"{node.name}.b"])
-            return np.asarray(softmax(hidden @ weights[f"{node.name}.v"]) @ steps)
-        case "last":
-            directions = directions_read(plan, node)
-            ends = {"forward": len(steps) - 1, "reverse": 0}
-            parts = np.split(steps, len(directions), axis=-1)
-            last = [part[ends[d]] for part, d in zip(parts, directions, strict=True)]
-            return np.concatenate(last)

@@ -1,6 +1,8 @@
-"""Scores to answers, of one row, as `rnnspec.plan.nodes.outputs` says: but for texts."""
+"""The answers of one row, except texts: see `rnnspec.plan.nodes.outputs`."""
 
 from __future__ import annotations
+
+from typing import assert_never
 
 import numpy as np
 
@@ -14,25 +16,27 @@ from rnnspec.plan.nodes import (
     PreviousNumber,
 )
 from rnnspec.reference.decode import Body, DecoderState
-from rnnspec.reference.functions import FUNCTIONS, Array, sigmoid, softmax
+from rnnspec.reference.functions import FUNCTIONS, Array, Arrays, sigmoid, softmax
 from rnnspec.reference.inputs import scaling
-from rnnspec.reference.layers import Arrays
 
 SOFTPLUS_FLOOR = 1e-6
 
 
 def answer_of(
-    node: ClassOutput | LabelsOutput | NumericOutput, weights: Arrays, scores: Array
+    node: ClassOutput | LabelsOutput | NumericOutput, weights: Arrays, raw: Array
 ) -> Array:
-    """Probabilities, or numbers in the units of the data, of `[width]` or `[T, width]`."""
+    """Probabilities of logits, or numbers in the units of the data of scaled ones, `[width]` or
+    `[T, width]`."""
     match node:
         case ClassOutput():
-            return softmax(scores)
+            return softmax(raw)
         case LabelsOutput():
-            return sigmoid(scores)
+            return sigmoid(raw)
         case NumericOutput():
             centre, scale = scaling(node, weights, {}, node.width)
-            return scores * scale + centre
+            return raw * scale + centre
+        case _:
+            assert_never(node)
 
 
 def raw_forecast(
@@ -42,19 +46,19 @@ def raw_forecast(
     values: Arrays,
     truth: Array | None = None,
 ) -> Array:
-    """Raw numbers `[horizon, parameters]`; a recursive one is fed with `truth` `[horizon]`, in the
-    units of the data, where that is given and not missing, else with its own answers."""
+    """Raw numbers `[horizon, parameters]`. A recursive forecast is fed with `truth` `[horizon]`, in
+    the units of the data, where it is given and not missing, else with its own answers."""
     decoder = plan.node(node.source)
     if not isinstance(decoder, Decoder):
         return values[node.source].reshape(node.horizon, node.parameters)
-    body, left, found = Body(plan, decoder, weights, values), DecoderState(), []
+    body, state, found = Body(plan, decoder, weights, values), DecoderState(), []
     first, previous = decoder.body[0], 0.0
     centre, scale = (each[0] for each in scaling(node, weights, values))
     if isinstance(first, PreviousNumber):
         past = values[first.source]
         previous = float(past[-1, 0]) if len(past) else 0.0
     for number in range(decoder.steps):
-        raw, left = body.advance(previous, left)
+        raw, state = body.advance(previous, state)
         found.append(raw)
         answer = point_of(node, forecast_of(node, weights, values, raw[None]))[0]
         if truth is not None and not np.isnan(truth[number]):
@@ -64,7 +68,7 @@ def raw_forecast(
 
 
 def forecast_of(node: ForecastOutput, weights: Arrays, values: Arrays, raw: Array) -> Array:
-    """Parameters in the units of the data, `[H, parameters]`, of raw ones: the value; the
+    """Parameters `[H, parameters]` in the units of the data, of raw numbers: the value; the
     quantiles, rising; mean and deviation; location, scale and degrees; mean and dispersion."""
     centre, scale = scaling(node, weights, values)
     match node.distribution:

@@ -1,8 +1,4 @@
-"""How a text is chosen, one row at a time and one hypothesis at a time, as `Search` says.
-
-What gives the scores is a function: `Read` takes what the tokens so far have left and the number
-of the next token read, and gives the scores of the token after it.
-"""
+"""The search for a text, one row and one hypothesis at a time: see `rnnspec.plan.nodes.search`."""
 
 from __future__ import annotations
 
@@ -18,19 +14,20 @@ from rnnspec.plan.sampling_rng import uniform
 from rnnspec.reference.functions import Array, log_softmax
 
 Read = Callable[[Any, int], tuple[Array, Array | None, Any]]
-"""From what is left and a number to the scores `[size]`, the weights of attention `[T]` or None,
-and what is left after it."""
+"""From the decoder's state and the number that is read to the logits `[size]` of the next one, the
+weights of attention `[T]` or None, and the state after the step."""
 NEVER = -np.inf
-LEAST_COVERED = 1e-6
+COVERAGE_FLOOR = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """An answer or its beginning: `tokens` without the end mark, the sum of log-probabilities with
-    it, the weights `[T]` of each step, what the steps have left, and the number to be read next."""
+    """An answer or its beginning: the decoder's state, the number `previous` to be read next, the
+    `tokens` without the end mark, the sum of log-probabilities with it, and attention's weights
+    `[T]` of each step."""
 
-    left: Any
-    following: int
+    state: Any
+    previous: int
     tokens: tuple[int, ...] = ()
     score: float = 0.0
     ended: bool = False
@@ -40,35 +37,35 @@ class Hypothesis:
     def steps(self) -> int:
         return len(self.tokens) + self.ended
 
-    def after(self, number: int, score: float, weights: Array | None, left: Any) -> Hypothesis:
+    def after(self, number: int, score: float, weights: Array | None, state: Any) -> Hypothesis:
         """One step on: with one more token, or ended."""
-        seen = self.weights if weights is None else (*self.weights, weights)
+        every = self.weights if weights is None else (*self.weights, weights)
         ended = number == END_ID
         tokens = self.tokens if ended else (*self.tokens, number)
-        return Hypothesis(left, number, tokens, self.score + score, ended, seen)
+        return Hypothesis(state, number, tokens, self.score + score, ended, every)
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A search of one row: at most `limit` steps from `left` and the number `first` to be read;
-    `prompt` was read before, `seed` is the row's own, and so are the numbers `shut` that may not be
-    answered."""
+    """A search of one row: at most `limit` steps from the decoder's `state`, of which the first
+    reads the number `previous`; `prompt` was read before. `seed` and the numbers `banned` from the
+    answer are the row's own."""
 
     search: Search
     read: Read
-    left: Any
-    first: int
+    state: Any
+    previous: int
     limit: int
     prompt: tuple[int, ...] = ()
     seed: int = 0
-    shut: frozenset[int] = frozenset()
+    banned: frozenset[int] = frozenset()
 
     def start(self) -> Hypothesis:
-        return Hypothesis(self.left, self.first)
+        return Hypothesis(self.state, self.previous)
 
 
 def most_steps(search: Search, length: int) -> int:
-    """Steps that a row of `length` steps may take."""
+    """The most steps of the answer to a row of `length` steps."""
     return search.limit + int(np.floor(search.factor * length))
 
 
@@ -79,9 +76,9 @@ def find(task: Task) -> list[Hypothesis]:
         case Beam():
             found = beam(task, search)
         case Greedy():
-            found = [_follow(task, lambda _, chances: int(np.argmax(chances)))]
+            found = [_follow(task, lambda _, allowed: int(np.argmax(allowed)))]
         case Sample():
-            found = [_follow(task, lambda number, chances: _draw(task, search, number, chances))]
+            found = [_follow(task, lambda number, allowed: _draw(task, search, number, allowed))]
         case _:
             assert_never(search)
     lacking = replace(task.start(), score=NEVER)
@@ -89,26 +86,26 @@ def find(task: Task) -> list[Hypothesis]:
 
 
 def step(task: Task, so_far: Hypothesis) -> tuple[Array, Array, Array | None, Any]:
-    """The true log-probabilities `[size]` after a beginning, those to choose by (-inf where
-    excluded), the weights of attention, and what the step leaves."""
-    scores, weights, left = task.read(so_far.left, so_far.following)
-    truth = log_softmax(_penalised(task, so_far, scores))
-    return truth, _choices(task, so_far, truth), weights, left
+    """The log-probabilities `[size]` after a beginning, the same with -inf at numbers that are not
+    allowed, attention's weights, and the decoder's state after the step."""
+    logits, weights, state = task.read(so_far.state, so_far.previous)
+    log_probabilities = log_softmax(_penalised(task, so_far, logits))
+    return log_probabilities, _allowed(task, so_far, log_probabilities), weights, state
 
 
 def _follow(task: Task, choose: Callable[[int, Array], int]) -> Hypothesis:
-    """One hypothesis to its end, by the choice of a number at each step."""
+    """One hypothesis to its end, by a choice at each step."""
     so_far = task.start()
     while so_far.steps < task.limit and not so_far.ended:
-        truth, chances, weights, left = step(task, so_far)
-        number = choose(so_far.steps, chances)
-        so_far = so_far.after(number, float(truth[number]), weights, left)
+        log_probabilities, allowed, weights, state = step(task, so_far)
+        number = choose(so_far.steps, allowed)
+        so_far = so_far.after(number, float(log_probabilities[number]), weights, state)
     return so_far
 
 
-def _draw(task: Task, search: Sample, number: int, chances: Array) -> int:
-    """The token of step `number` drawn with the row's seed."""
-    sharp = np.exp((chances - chances.max()) / search.temperature)
+def _draw(task: Task, search: Sample, number: int, allowed: Array) -> int:
+    """The token of step `number`, drawn with the row's seed."""
+    sharp = np.exp((allowed - allowed.max()) / search.temperature)
     order = np.argsort(-sharp, kind="stable")[: search.top_k or None]
     mass = np.cumsum(sharp[order])
     kept = int(np.searchsorted(mass, search.top_p * mass[-1])) + 1
@@ -119,32 +116,32 @@ def _draw(task: Task, search: Sample, number: int, chances: Array) -> int:
     return int(order[above[0]])
 
 
-def _penalised(task: Task, so_far: Hypothesis, scores: Array) -> Array:
-    penalty, found = task.search.repetition_penalty, scores.copy()
+def _penalised(task: Task, so_far: Hypothesis, logits: Array) -> Array:
+    penalty, found = task.search.repetition_penalty, logits.copy()
     for number in {*task.prompt, *so_far.tokens}:
-        found[number] = scores[number] / penalty if scores[number] > 0 else scores[number] * penalty
+        found[number] = logits[number] / penalty if logits[number] > 0 else logits[number] * penalty
     return found
 
 
-def _choices(task: Task, so_far: Hypothesis, truth: Array) -> Array:
-    """Log-probabilities with -inf for what is excluded."""
+def _allowed(task: Task, so_far: Hypothesis, log_probabilities: Array) -> Array:
+    """The log-probabilities, -inf where a number may not be answered."""
     search, number = task.search, len(so_far.tokens)
-    found = np.full_like(truth, NEVER)
+    found = np.full_like(log_probabilities, NEVER)
     if number < len(search.prefix):
-        found[search.prefix[number]] = truth[search.prefix[number]]
+        found[search.prefix[number]] = log_probabilities[search.prefix[number]]
         return found
-    for token in range(len(truth)):
-        banned = token == UNKNOWN_ID or token in search.banned or token in task.shut
+    for token in range(len(log_probabilities)):
+        banned = token == UNKNOWN_ID or token in search.banned or token in task.banned
         early = token == END_ID and number < search.min_steps
         if not banned and not early and not _repeats(task, so_far, token):
-            found[token] = truth[token]
+            found[token] = log_probabilities[token]
     if np.all(found == NEVER):
-        found[END_ID] = truth[END_ID]
+        found[END_ID] = log_probabilities[END_ID]
     return found
 
 
 def _repeats(task: Task, so_far: Hypothesis, token: int) -> bool:
-    """Whether `token` would make a run of `no_repeat` tokens come twice."""
+    """Whether `token` would repeat a run of `no_repeat` tokens."""
     length, before = task.search.no_repeat, (*task.prompt, *so_far.tokens)
     if not length or token == END_ID or len(before) < length:
         return False
@@ -153,27 +150,26 @@ def _repeats(task: Task, so_far: Hypothesis, token: int) -> bool:
 
 
 def beam(task: Task, search: Beam) -> list[Hypothesis]:
-    """The `n_best` best answers, fewer where there are no more."""
+    """The `n_best` best answers, fewer if there are no more; the steps are those of `Beam`."""
     width, n_best = search.width, search.n_best
     live, finished = [task.start()], list[Hypothesis]()
     for _ in range(task.limit):
-        following = [each for one in live for each in _continued(task, one)]
-        going = sorted((e for e in following if not e.ended), key=lambda e: -e.score)[:width]
-        bar = going[-1].score if len(going) == width else NEVER
-        ending = [each for each in following if each.ended and each.score >= bar]
+        candidates = [each for one in live for each in continued(task, one)]
+        live = sorted((e for e in candidates if not e.ended), key=lambda e: -e.score)[:width]
+        threshold = live[-1].score if len(live) == width else NEVER
+        ending = [each for each in candidates if each.ended and each.score >= threshold]
         finished = sorted([*finished, *ending], key=lambda e: -value(task, e))[:width]
-        live = going
         if not live or _settled(task, search, live, finished, ending):
             break
     unfinished = sorted(live, key=lambda e: -value(task, e))
     return [*finished, *unfinished][:n_best]
 
 
-def _continued(task: Task, so_far: Hypothesis) -> Iterator[Hypothesis]:
-    """All continuations of a live hypothesis by one token, in the order of their numbers."""
-    truth, chances, weights, left = step(task, so_far)
-    for number in np.flatnonzero(chances > NEVER):
-        yield so_far.after(int(number), float(truth[number]), weights, left)
+def continued(task: Task, so_far: Hypothesis) -> Iterator[Hypothesis]:
+    """All continuations of a hypothesis by one token, in the order of their numbers."""
+    log_probabilities, allowed, weights, state = step(task, so_far)
+    for number in np.flatnonzero(allowed > NEVER):
+        yield so_far.after(int(number), float(log_probabilities[number]), weights, state)
 
 
 def _settled(
@@ -183,17 +179,22 @@ def _settled(
     finished: list[Hypothesis],
     ending: list[Hypothesis],
 ) -> bool:
-    """Whether the rule of `stop` ends the search."""
-    n_best, stop, width = search.n_best, search.stop, search.width
-    if len(finished) >= width and (width == 1 or stop in ("full", "first")):
+    """Whether the search ends with live hypotheses before its limit."""
+    full = len(finished) >= search.width
+    if search.width == 1 and full:
         return True
-    if stop == "first":
-        return any(one.score >= live[0].score for one in ending)
-    if stop in ("best", "bound") and len(finished) >= n_best:
-        steps = task.limit if stop == "bound" else live[0].steps
-        best = max(one.score for one in live) / _norm(search, steps)
-        return best <= value(task, finished[n_best - 1])
-    return False
+    match search.stop:
+        case "full":
+            return full
+        case "first":
+            return full or any(one.score >= live[0].score for one in ending)
+        case "best" | "bound":
+            steps = task.limit if search.stop == "bound" else live[0].steps
+            best = max(one.score for one in live) / _norm(search, steps)
+            enough = len(finished) >= search.n_best
+            return enough and best <= value(task, finished[search.n_best - 1])
+        case _:
+            assert_never(search.stop)
 
 
 def value(task: Task, one: Hypothesis) -> float:
@@ -203,12 +204,13 @@ def value(task: Task, one: Hypothesis) -> float:
         return one.score
     found = one.score / _norm(search, one.steps)
     if search.coverage_penalty and one.weights:
-        covered = np.clip(np.sum(one.weights, axis=0), LEAST_COVERED, 1.0)
+        covered = np.clip(np.sum(one.weights, axis=0), COVERAGE_FLOOR, 1.0)
         found += search.coverage_penalty * float(np.log(covered).sum())
     return found
 
 
 def _norm(search: Beam, steps: int) -> float:
+    """What a log-probability is divided by after this number of steps."""
     match search.length_norm:
         case "none":
             return 1.0
@@ -216,17 +218,3 @@ def _norm(search: Beam, steps: int) -> float:
             return float(max(steps, 1))
         case "gnmt":
             return float(((5 + steps) / 6) ** search.alpha)
-
-
-def every_answer(task: Task) -> list[Hypothesis]:
-    """Every answer there is, the best first: those with an end mark before those cut at the limit.
-
-    Their number grows with the power of the limit: for tiny vocabularies in tests.
-    """
-    found: list[Hypothesis] = []
-    live = [task.start()]
-    for _ in range(task.limit):
-        following = [each for one in live for each in _continued(task, one)]
-        found += [each for each in following if each.ended]
-        live = [each for each in following if not each.ended]
-    return sorted([*found, *live], key=lambda e: (not e.ended, -value(task, e)))
