@@ -153,7 +153,7 @@ def test_monotonic_weights_of_extreme_energies(steps: int) -> None:
                 else Decimal(float(last[j])).exp()
             )
             wanted.append(float((p * q).ln()))
-    where = attend_node("monotonic")
+    where = attend_node("monotonic", units=1)
     given = {f"{where.name}.{name}": np.zeros(shape) for name, shape in _MONOTONIC.items()}
     given[f"{where.name}.v"] = np.ones(1)
     memory = np.arctanh(energies / 61)[:, np.newaxis]
