@@ -175,7 +175,7 @@ def strong_weights(plan: Plan, seed: int = 0, size: float = 0.6) -> dict[str, ND
         value = draw.normal(0, size, weight.shape).astype(np.float32)
         if weight.name.endswith("deviation"):
             value = (np.abs(value) + 0.5).astype(np.float32)
-        if isinstance(weight.start, Vectors) and weight.start.pad:
+        if isinstance(weight.initializer, Vectors) and weight.initializer.pad:
             value[0] = 0
         found[weight.name] = value
     return found

@@ -49,7 +49,7 @@ def layers(plan: Plan) -> list[Recurrent]:
 
 def starts(plan: Plan) -> dict[str, object]:
     """How each weight of the first layer starts, by the name in the equations."""
-    return {w.name.rpartition(".")[2]: w.start for w in weights(plan) if "layers.0" in w.name}
+    return {w.name.rpartition(".")[2]: w.initializer for w in weights(plan) if "layers.0" in w.name}
 
 
 @pytest.mark.parametrize("name", builtin_names())

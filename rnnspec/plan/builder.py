@@ -122,7 +122,7 @@ class Stack:
             given=given,
             recurrent_dropout=layer.recurrent_dropout,
             zoneout=layer.zoneout,
-            starts=tuple(_starts(layer, cell).items()),
+            initializers=tuple(_initializers(layer, cell).items()),
             l2=layer.l2,
         )
         self.nodes.append(node)
@@ -201,7 +201,7 @@ def from_vector(source: Read, nodes: list[Node]) -> InitialStates:
     return given
 
 
-def _starts(layer: language.Layer, cell: Cell) -> dict[str, Initializer]:
+def _initializers(layer: language.Layer, cell: Cell) -> dict[str, Initializer]:
     """The initializers that the layer chooses, for parameters whose initializer the cell leaves
     open."""
     found: dict[str, Initializer] = {}

@@ -41,9 +41,10 @@ def dump(plan: Plan) -> str:
     for name, operation, shape, count in rows:
         line = f"  {name:<{wide[0]}} = {operation:<{wide[1]}}  : {shape:<{wide[2]}}  {count}"
         lines.append(line.rstrip())
-    starts = [line for n in plan.every_node() if isinstance(n, Recurrent) for line in _starts(n)]
-    lines += ["", *starts] if starts else []
-    cells = {n.cell.name: n.cell for n in plan.every_node() if isinstance(n, Recurrent)}
+    layers = [node for node in plan.every_node() if isinstance(node, Recurrent)]
+    initializers = [line for layer in layers for line in _initializers(layer)]
+    lines += ["", *initializers] if initializers else []
+    cells = {layer.cell.name: layer.cell for layer in layers}
     for cell in cells.values():
         lines += ["", *_equations(cell)]
     return "\n".join(lines) + "\n"
@@ -54,11 +55,11 @@ def _operation(node: Node) -> str:
     parts = []
     for field in fields(node):
         value = getattr(node, field.name)
-        if field.name in ("name", "starts", "body") or value == field.default:
+        if field.name in ("name", "initializers", "body") or value == field.default:
             continue
         if field.name in ("source", "skip"):
             parts.append(str(value))
-        elif field.name in ("sources", "reads"):
+        elif field.name == "reads":
             parts += value
         else:
             parts.append(f"{field.name}={_setting(field.name, value)}")
@@ -75,8 +76,6 @@ def _setting(name: str, value: object) -> str:
             return ", ".join(each or "0" for each in value)
         case _, Greedy() | Sample() | Beam():
             return _search(value)
-        case "numbers", tuple():
-            return f"{len(value)} numbers"
         case "sizes", tuple():
             return "{" + ", ".join(f"{key}: {number}" for key, number in value) + "}"
     return repr(value)
@@ -92,15 +91,15 @@ def _search(search: Search) -> str:
     return f"{search.strategy}({', '.join(parts)})"
 
 
-def _starts(node: Recurrent) -> list[str]:
+def _initializers(node: Recurrent) -> list[str]:
     """The initializers a layer chooses, a line each: `layers.0 starts U, V by Orthogonal(1.0)`."""
     names: dict[Initializer, list[str]] = {}
-    for name, start in node.starts:
-        names.setdefault(start, []).append(name)
+    for name, initializer in node.initializers:
+        names.setdefault(initializer, []).append(name)
     lines = []
-    for start, parameters in names.items():
-        numbers = ", ".join(str(getattr(start, field.name)) for field in fields(start))
-        kind = f"{type(start).__name__}({numbers})"
+    for initializer, parameters in names.items():
+        numbers = ", ".join(str(getattr(initializer, f.name)) for f in fields(initializer))
+        kind = f"{type(initializer).__name__}({numbers})"
         lines.append(f"  {node.name} starts {', '.join(parameters)} by {kind}")
     return lines
 
@@ -110,7 +109,7 @@ def _count(node: Node) -> str:
     if not found:
         return ""
     trained = sum(weight.size for weight in found if weight.trained)
-    given = sum(weight.size for weight in found if isinstance(weight.start, FromData))
+    given = sum(weight.size for weight in found if isinstance(weight.initializer, FromData))
     fixed = sum(weight.size for weight in found) - trained - given
     counts = {"weights": trained, "not trained": fixed, "from the data": given}
     return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)

@@ -31,7 +31,7 @@ from rnnspec.plan.nodes import (
 def drawn(weight: Weight, plan: Plan, facts: Facts, generator: torch.Generator) -> Tensor:
     """A new tensor of the weight's shape. The formulas stand in `rnnspec.cells.initializers`."""
     shape = weight.shape
-    match weight.start:
+    match weight.initializer:
         case Uniform(bound):
             return _uniform(shape, generator) * bound
         case Normal(deviation):

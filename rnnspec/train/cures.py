@@ -49,7 +49,7 @@ def _of_cell(node: Recurrent | None) -> str:
         return "use a gated cell (lstm, gru)"
     if "b_f" not in node.cell.parameters or "b_f" in {*node.cell.starts, *node.cell.fixed}:
         return f"use cell: lstm with forget_bias: {LEAST_BIAS:g} in its place"
-    start = dict(node.starts).get("b_f")
+    start = dict(node.initializers).get("b_f")
     if isinstance(start, Constant) and start.value >= LEAST_BIAS:
         return f"set forget_bias of the layer higher than {start.value:g}"
     return f"set forget_bias of the layer to {LEAST_BIAS:g} or more"
@@ -74,7 +74,7 @@ def _clipped(settings: Train) -> str:
 
 def _orthogonal(node: Recurrent) -> str:
     """Where the cell leaves open how all of its recurrent matrices start."""
-    cell, starts = node.cell, dict(node.starts)
+    cell, starts = node.cell, dict(node.initializers)
     roles = parameter_roles(cell)
     names = [n for n, role in roles.items() if role == "recurrent" and n not in cell.starts]
     matrices = all(len(cell.parameters[name]) == 2 for name in names)

@@ -40,7 +40,7 @@ class Weight:
 
     name: str
     shape: tuple[int, ...]
-    start: Initializer | Vectors | FromData
+    initializer: Initializer | Vectors | FromData
     trained: bool = True
     l2: float = 0.0
 
@@ -132,10 +132,10 @@ def affine(
     node: Node, units: int, inputs: int, matrix: str = "W", bias: str | None = "b"
 ) -> Iterator[Weight]:
     """A matrix and a bias, uniform within 1 / sqrt(inputs), as torch initializes a linear layer."""
-    start = Uniform(1 / sqrt(inputs))
-    yield Weight(f"{node.name}.{matrix}", (units, inputs), start)
+    uniform = Uniform(1 / sqrt(inputs))
+    yield Weight(f"{node.name}.{matrix}", (units, inputs), uniform)
     if bias is not None:
-        yield Weight(f"{node.name}.{bias}", (units,), start)
+        yield Weight(f"{node.name}.{bias}", (units,), uniform)
 
 
 def scaling(node: Node, width: int, double: bool) -> Iterator[Weight]:

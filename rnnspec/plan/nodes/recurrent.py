@@ -30,7 +30,7 @@ class Recurrent(Node):
     The states before the first step read are 0, or weights of the layer if `initial` is "learned";
     if it is "given", each state is the value `[B, width]` of the node named at its place in
     `given`, in either direction, or 0 where the name is empty.
-    `starts` are initializers of parameters that replace those of the cell, `l2` is the factor of
+    `initializers` of parameters replace those of the cell, `l2` is the factor of
     `sum(w^2) / 2` over its trained parameters in the loss. `recurrent_dropout` and `zoneout` apply
     while training (`rnnspec.cells.rewrites`); zoneout also changes the answers: back ends lower
     `answering_cell`.
@@ -47,7 +47,7 @@ class Recurrent(Node):
     given: tuple[str, ...] = ()
     recurrent_dropout: float = 0.0
     zoneout: float = 0.0
-    starts: tuple[tuple[str, Initializer], ...] = ()
+    initializers: tuple[tuple[str, Initializer], ...] = ()
     l2: float = 0.0
 
     @property
@@ -87,14 +87,14 @@ class Recurrent(Node):
         layers: uniform within 1/sqrt(units)."""
         extents, cell = self.extents, self.cell
         usual = Uniform(1 / sqrt(self.units))
-        starts = {**cell.starts, **dict(self.starts)}
+        chosen = {**cell.starts, **dict(self.initializers)}
         for direction in self.directions:
             for name, shape in cell.parameters.items():
                 trained = name not in cell.fixed
                 yield Weight(
                     f"{self.name}.{direction}.{name}",
                     tuple(extents[size] for size in shape),
-                    starts.get(name, usual),
+                    chosen.get(name, usual),
                     trained,
                     self.l2 if trained else 0.0,
                 )
@@ -119,8 +119,8 @@ class Recurrent(Node):
         """Its settings are those that its cell has."""
         cell, sizes = self.cell, [name for name, _ in self.sizes]
         assert sorted(sizes) == sorted(cell.own_sizes), f"{self.name} gives the sizes {sizes}"
-        unknown = {name for name, _ in self.starts} - cell.parameters.keys()
-        assert not unknown, f"{self.name} starts {unknown}, which {cell.name} does not have"
+        unknown = {name for name, _ in self.initializers} - cell.parameters.keys()
+        assert not unknown, f"{self.name} initializes {unknown}, which {cell.name} does not have"
         given = self.initial == "given"
         assert bool(self.given) == given, f"{self.name} is given {self.given!r}"
 
