@@ -65,7 +65,7 @@ def check_classes(seed: int, steps: bool) -> None:
     every = range(known + new)
     assert sums.confusion.tolist() == confusion_matrix(true, answered, labels=every).tolist()
     check_each(numbers_of(sums), true, answered, list(every))
-    check_each(list(class_scores(sums.confusion, labels)), true, answered, list(every))
+    check_each(list(class_scores(labels, sums)), true, answered, list(every))
 
 
 @pytest.mark.parametrize("steps", [False, True])

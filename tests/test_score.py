@@ -138,7 +138,12 @@ def test_names_and_numbers() -> None:
 @given(st.lists(st.lists(st.integers(0, 9), min_size=3, max_size=3), min_size=3, max_size=3))
 def test_class_scores(counts: list[list[int]]) -> None:
     table = torch.tensor(counts)
-    for at, score in enumerate(class_scores(table, ("a", "b", "c"))):
+    metrics = ClassMetrics(3)
+    true, answers = (torch.tensor(each) for each in np.indices((3, 3)).reshape(2, -1))
+    each = table.flatten()
+    metrics.add(torch.eye(3)[answers.repeat_interleave(each)], true.repeat_interleave(each))
+    assert torch.equal(metrics.confusion, table)
+    for at, score in enumerate(class_scores(("a", "b", "c"), metrics)):
         rows, answered = sum(counts[at]), sum(row[at] for row in counts)
         assert (score.rows, score.answered, score.hits) == (rows, answered, counts[at][at])
         assert score.recall == (counts[at][at] / rows if rows else None)

@@ -125,7 +125,7 @@ def test_evaluation_leaves_the_states_of_training_alone(tmp_path: Path) -> None:
     trainer = Trainer(model_of(), SETTINGS, build, Stream(), Stream(seed=2), Silent())
     trainer.train_step.step([next(trainer.feed.micro_batches(0, 0))])
     before = dict(trainer.train_step.carried or {})
-    first, second = trainer.evaluate(), trainer.evaluate()
+    first, second = trainer.validate()[0], trainer.validate()[0]
     assert first == second
     assert trainer.train_step.carried is not None
     assert all(

@@ -137,12 +137,6 @@ def _text_loss(
     return _class_loss(objective, node, logits, targets, inputs)
 
 
-def _labels_loss(
-    objective: Objective, node: LabelsOutput, logits: Tensor, targets: Tensor, inputs: Inputs
-) -> Tensor:
-    return losses.labels_loss(logits, targets)
-
-
 def _numeric_loss(
     objective: Objective, node: NumericOutput, values: Tensor, targets: Tensor, inputs: Inputs
 ) -> Tensor:
@@ -180,7 +174,9 @@ def _known_numbers(targets: NDArray[Any]) -> int:
 
 LOSSES: Mapping[type[Output], LossKind] = {
     ClassOutput: LossKind(_known_classes, _class_loss),
-    LabelsOutput: LossKind(_known_rows, _labels_loss),
+    LabelsOutput: LossKind(
+        _known_rows, lambda o, node, logits, on, inputs: losses.labels_loss(logits, on)
+    ),
     NumericOutput: LossKind(_known_numbers, _numeric_loss),
     TextOutput: LossKind(_known_classes, _text_loss),
     ForecastOutput: LossKind(_known_numbers, _forecast_loss),

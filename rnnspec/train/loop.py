@@ -99,12 +99,9 @@ class Trainer:
                 return False
         return True
 
-    def evaluate(self) -> dict[str, float]:
-        """The metrics of the current weights on the validation data; the first process measures."""
-        return self._validated()[0]
-
-    def _validated(self) -> tuple[dict[str, float], tuple[str, ...]]:
-        """As `evaluate`, with warnings of answers that are not finite."""
+    def validate(self) -> tuple[dict[str, float], tuple[str, ...]]:
+        """The metrics of the current weights on the validation data, and warnings of answers that
+        are not finite. The first process measures."""
         assert self.valid is not None
         settings, step = self.settings, self.train_step
         arguments = self.model, self.valid, settings, step.objective.loss_settings, step.precision
@@ -225,7 +222,7 @@ class Trainer:
         not_finite: tuple[str, ...] = ()
         with averaged(self.train_step.average):
             if self.valid is not None:
-                metrics, not_finite = self._validated()
+                metrics, not_finite = self.validate()
                 record |= {f"valid.{name}": value for name, value in metrics.items()}
             kept = self._is_best(record)
             record["best"] = kept and math.isfinite(at.best or 0.0)

@@ -65,10 +65,6 @@ def _add_classes(node: ClassOutput, sums: ClassMetrics, model: Model, batch: Out
     return answers
 
 
-def _labels_metrics(node: LabelsOutput, loss: OutputLoss, new: Sequence[str]) -> LabelsMetrics:
-    return LabelsMetrics(node.labels, node.threshold, len(new))
-
-
 def _add_labels(
     node: LabelsOutput, sums: LabelsMetrics, model: Model, batch: OutputBatch
 ) -> Tensor:
@@ -260,7 +256,7 @@ def _score_classes(
     new: Mapping[str, int],
 ) -> OutputScore:
     labels = (*names_of(known), *new)
-    classes = _scores(labels, sums)
+    classes = class_scores(labels, sums)
     if node.ahead:  # of a vocabulary, tokens neither in the data nor answered say nothing
         classes = tuple(each for each in classes if each.rows or each.answered)
     baseline: dict[str, float] = {}
@@ -292,7 +288,7 @@ def _score_labels(
     return OutputScore(
         node,
         sums.values(),
-        classes=_scores((*names_of(known), *new), sums),
+        classes=class_scores((*names_of(known), *new), sums),
         classes_title="Labels",
         of="steps" if node.steps else "rows",
         new=new,
@@ -300,19 +296,10 @@ def _score_labels(
     )
 
 
-def class_scores(confusion: Tensor, labels: Sequence[str]) -> tuple[ClassScore, ...]:
-    """A score for each label; `confusion` is rows by true and answered class."""
-    numbers = zip(
-        labels,
-        confusion.sum(1).tolist(),
-        confusion.sum(0).tolist(),
-        confusion.diagonal().tolist(),
-        strict=True,
-    )
-    return tuple(ClassScore(*of_label) for of_label in numbers)
-
-
-def _scores(labels: Sequence[str], sums: ClassMetrics | LabelsMetrics) -> tuple[ClassScore, ...]:
+def class_scores(
+    labels: Sequence[str], sums: ClassMetrics | LabelsMetrics
+) -> tuple[ClassScore, ...]:
+    """A score for each label."""
     numbers = zip(
         labels, sums.true.tolist(), sums.answered.tolist(), sums.hits.tolist(), strict=True
     )
@@ -373,4 +360,10 @@ CLASSES = OutputKind(
     _main_of_classes,
     explained=lambda node: {"loss": CROSS_ENTROPY},
 )
-LABELS = OutputKind(_labels_metrics, _add_labels, _labels_examples, _score_labels, _main_of_labels)
+LABELS = OutputKind(
+    lambda node, loss, new: LabelsMetrics(node.labels, node.threshold, len(new)),
+    _add_labels,
+    _labels_examples,
+    _score_labels,
+    _main_of_labels,
+)

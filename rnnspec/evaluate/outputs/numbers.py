@@ -17,8 +17,7 @@ from rnnspec.evaluate.metrics.forecasts import StepSums
 from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputBatch, OutputKind, OutputScore
 from rnnspec.evaluate.prediction_intervals import interval_of, nominal_coverage, within
 from rnnspec.objective.objective import forecast
-from rnnspec.objective.settings import OutputLoss
-from rnnspec.plan import NumericFacts, Plan
+from rnnspec.plan import NumericFacts
 from rnnspec.plan.facts import ColumnFacts
 from rnnspec.plan.nodes import ForecastOutput, NumericOutput
 from rnnspec.report import binned
@@ -36,10 +35,6 @@ HISTORY = 3
 
 
 # ---------------------------------------------------------------- numbers
-
-
-def _numeric_metrics(node: NumericOutput, loss: OutputLoss, new: Sequence[str]) -> NumericMetrics:
-    return NumericMetrics()
 
 
 def _add_numbers(
@@ -75,7 +70,8 @@ class NumberExamples:
     training rows.
     """
 
-    def __init__(self, node: NumericOutput, known: NumericFacts, rows: Rows) -> None:
+    def __init__(self, node: NumericOutput, known: ColumnFacts, rows: Rows) -> None:
+        assert isinstance(known, NumericFacts)
         self.column, self.width, self.rows = node.column, node.width, rows
         self.steps = node.steps
         self.mean = torch.tensor(known.mean, dtype=torch.float64)
@@ -134,13 +130,6 @@ class NumberExamples:
         return report.Example(text, expected, numbers(found[row].numpy()), error, False, place)
 
 
-def _number_examples(
-    node: NumericOutput, known: ColumnFacts, rows: Rows, model: Model, new: Sequence[str]
-) -> NumberExamples:
-    assert isinstance(known, NumericFacts)
-    return NumberExamples(node, known, rows)
-
-
 def _score_numbers(
     node: NumericOutput,
     known: ColumnFacts,
@@ -154,21 +143,15 @@ def _score_numbers(
 
 
 NUMBERS = OutputKind(
-    _numeric_metrics,
+    lambda node, loss, new: NumericMetrics(),
     _add_numbers,
-    _number_examples,
+    lambda node, known, rows, model, new: NumberExamples(node, known, rows),
     _score_numbers,
     lambda node: ("mae", "skill", "rmse"),
 )
 
 
 # ---------------------------------------------------------------- forecasts
-
-
-def _forecast_metrics(
-    node: ForecastOutput, loss: OutputLoss, new: Sequence[str]
-) -> ForecastMetrics:
-    return ForecastMetrics(node.quantiles)
 
 
 def _add_forecasts(
@@ -284,12 +267,6 @@ class ForecastExamples:
         )
 
 
-def _forecast_examples(
-    node: ForecastOutput, known: ColumnFacts, rows: Rows, model: Model, new: Sequence[str]
-) -> ForecastExamples:
-    return ForecastExamples(node, rows)
-
-
 def _score_forecasts(
     node: ForecastOutput,
     known: ColumnFacts,
@@ -330,18 +307,14 @@ def _explained(node: ForecastOutput) -> Mapping[str, str]:
     return {"coverage": f"{METRICS['coverage'].explanation} {share}"}
 
 
-def _coverage(node: ForecastOutput, plan: Plan, loss: OutputLoss) -> Coverage | None:
-    return Coverage(node) if loss.coverage else None
-
-
 FORECASTS = OutputKind(
-    _forecast_metrics,
+    lambda node, loss, new: ForecastMetrics(node.quantiles),
     _add_forecasts,
-    _forecast_examples,
+    lambda node, known, rows, model, new: ForecastExamples(node, rows),
     _score_forecasts,
     lambda node: ("mae", "skill", "mase", "coverage"),
     _explained,
-    _coverage,
+    lambda node, plan, loss: Coverage(node) if loss.coverage else None,
 )
 
 

@@ -48,10 +48,6 @@ def as_greedy(search: Search) -> Search:
     return Greedy(search.limit, search.factor, search.min_steps)
 
 
-def _text_metrics(node: TextOutput, loss: OutputLoss, new: Sequence[str]) -> TextMetrics:
-    return TextMetrics()
-
-
 def _add_texts(node: TextOutput, sums: TextMetrics, model: Model, batch: OutputBatch) -> Texts:
     sums.add_logits(batch.logits, batch.targets)
     search = as_greedy(node.search) if batch.greedy else None
@@ -85,10 +81,6 @@ class TextScores:
 
     def values(self) -> dict[str, float]:
         return self.corpus.values()
-
-
-def _text_scores(node: TextOutput, plan: Plan, loss: OutputLoss) -> TextScores | None:
-    return TextScores(node, loss.tokens, copied_column(plan, node)) if loss.tokens else None
 
 
 # ---------------------------------------------------------------- examples
@@ -248,12 +240,6 @@ def _mistake(key: bytes, answer: Tokens, example: partial[report.Example]) -> Mi
     return key, answer, example()
 
 
-def _text_examples(
-    node: TextOutput, known: ColumnFacts, rows: Rows, model: Model, new: Sequence[str]
-) -> TextExamples:
-    return TextExamples(node, names_of(known), rows, model)
-
-
 def _score_texts(
     node: TextOutput,
     known: ColumnFacts,
@@ -274,10 +260,14 @@ def _explained(node: TextOutput) -> Mapping[str, str]:
     return {"loss": CROSS_ENTROPY, "error_rate": error_rate}
 
 
+def _text_scores(node: TextOutput, plan: Plan, loss: OutputLoss) -> TextScores | None:
+    return TextScores(node, loss.tokens, copied_column(plan, node)) if loss.tokens else None
+
+
 TEXTS = OutputKind(
-    _text_metrics,
+    lambda node, loss, new: TextMetrics(),
     _add_texts,
-    _text_examples,
+    lambda node, known, rows, model, new: TextExamples(node, names_of(known), rows, model),
     _score_texts,
     lambda node: ("exact_match", "error_rate", "bleu", "chrf"),
     _explained,
