@@ -15,7 +15,7 @@ import torch
 from onnx import TensorProto, helper
 
 from rnnspec.builds.events import Heard, Silent
-from rnnspec.builds.resume import tell_threads
+from rnnspec.builds.resume import warn_of_threads
 from rnnspec.data.processors import processors
 from rnnspec.run.session import Session
 from rnnspec.spec.load import load_spec
@@ -181,9 +181,9 @@ def test_a_build_leaves_torch_as_it_was(tmp_path: Path) -> None:
 
 def test_more_threads_than_are_allowed_now_are_told() -> None:
     heard = Heard()
-    tell_threads(allowed_threads(), heard)
+    warn_of_threads(allowed_threads(), heard)
     assert not heard.warnings
-    tell_threads(allowed_threads() + 2, heard)
+    warn_of_threads(allowed_threads() + 2, heard)
     assert f"begun with {allowed_threads() + 2} threads" in heard.warnings[0]
 
 

@@ -3,7 +3,7 @@
 spec.yaml            the resolved spec: every default written out
 source.yaml          the spec as it was written
 plan.txt             what `rnnspec show` prints
-digests.json         the digests of those of these files that are read back
+digests.json         the digests of the files that are read back
 facts.json           what was measured on the training rows
 vocabulary/          one JSON list a column of text or labels
 metrics.jsonl        one line an epoch
@@ -119,7 +119,7 @@ class BuildFolder:
         return state
 
     def check(self) -> None:
-        """Raises BuildError where a file that stays as it is holds something else by now."""
+        """Raises BuildError where a file that never changes has changed."""
         for name, written in self._read_digests().items():
             try:
                 content = (self.path / name).read_bytes()
@@ -140,7 +140,7 @@ class BuildFolder:
         return found
 
     def write_digests(self) -> None:
-        """Of what is read back and stays as it was before training."""
+        """Write the digests of the files that are read back and never change."""
         files = [self.spec, self.path / PLAN, self.path / FILE]
         files += sorted((self.path / FOLDER).iterdir())
         found = {str(f.relative_to(self.path).as_posix()): digest(f.read_bytes()) for f in files}
@@ -278,18 +278,20 @@ def read_build(build: BuildFolder, which: Which = "best") -> Trained:
 def _why_none(build: BuildFolder, which: Which) -> str:
     """Why a build has no such weights, and what to do."""
     state = build.read_state()
-    match state["state"], which:
-        case "failed", "best":
-            return f"has no weights, for its training failed: {state.get('why')}"
-        case _, "best":
-            return "has no weights yet; train it with: rnnspec build SPEC --resume"
-        case "not trained", _:
-            return "was not trained; leave out --weights last for those it would start from"
-        case "failed", _:
-            return f"has no last weights, for its training failed: {state.get('why')}"
-        case "finished", _:
-            return f"has no {build.last.name}, as builds of earlier versions; use the best weights"
-    return (
+    name, last = state["state"], build.last.name
+    why = f"for its training failed: {state.get('why')}"
+    if which == "best":
+        if name == "failed":
+            return f"has no weights, {why}"
+        return "has no weights yet; train it with: rnnspec build SPEC --resume"
+    unfinished = (
         "has no last weights yet, for its training is not finished; go on with rnnspec build SPEC"
         " --resume, or use the best weights so far"
     )
+    return {
+        "training": unfinished,
+        "stopped": unfinished,
+        "not trained": "was not trained; leave out --weights last for those it would start from",
+        "failed": f"has no last weights, {why}",
+        "finished": f"has no {last}, as builds of earlier versions; use the best weights",
+    }[name]

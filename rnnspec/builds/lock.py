@@ -15,8 +15,8 @@ from rnnspec.errors import BuildError
 def locked(file: Path) -> Iterator[None]:
     """While inside, no other process can lock `file`. Raises BuildError if one has.
 
-    A process that ends, however it does, holds it no more. A file system without locks, and
-    Windows, leave it at that.
+    The lock ends with the process. On Windows, and on a file system without locks, nothing is
+    locked.
     """
     try:
         held = file.open("rb+")

@@ -1,4 +1,4 @@
-"""Which build is gone on with, and whether it can be."""
+"""Which build training goes on with, and whether it can."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rnnspec.spec.load import LoadedSpec, resolved_yaml
 from rnnspec.to_torch.threads import allowed_threads
 
 SHOWN = 5
-"""Most files named of those that have changed."""
+"""Most changed files that are named."""
 Digests = Mapping[str, Mapping[str, str]]
 """The content of each file, by what it is for and by its name."""
 VERSIONS = {"rnnspec": __version__, "torch": torch.__version__}
@@ -73,7 +73,7 @@ def _of_this_run(loaded: LoadedSpec, builds: Path, restarted: bool) -> BuildFold
 def _run_of(build: BuildFolder) -> str | None:
     try:
         return str(build.read_state().get("run", ""))
-    except BuildError:  # damaged: whoever asks for it will be told
+    except BuildError:  # damaged: reading it again raises
         return None
 
 
@@ -111,7 +111,7 @@ def _failed(build: BuildFolder, loaded: LoadedSpec) -> bool:
 
 
 def _changes(folder: BuildFolder, loaded: LoadedSpec) -> list[str]:
-    """The lines of the spec that are others than when the build was begun."""
+    """The lines of the spec that have changed since the build was begun."""
     before, now = read_text(folder.spec).splitlines(), resolved_yaml(loaded.spec).splitlines()
     lines = difflib.unified_diff(before, now, lineterm="", n=0)
     return [line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---")]
@@ -130,18 +130,20 @@ def check_data(folder: BuildFolder, keys: Sequence[str], files: Digests) -> None
 
 def _differences(before: Digests, now: Digests) -> str:
     """The first files that differ, in words."""
-    told = []
+    found = []
     for name in before:
         old, new, of = before[name], now.get(name, {}), f" of data.{name}"
-        told += [f"{file}{of} is gone" for file in old if file not in new]
-        told += [f"{file}{of} is new" for file in new if file not in old]
-        told += [f"{file}{of} has changed" for file in new if old.get(file, new[file]) != new[file]]
-    more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
-    return f" ({', '.join(told[:SHOWN] + more)})" if told else ""
+        found += [f"{file}{of} is gone" for file in old if file not in new]
+        found += [f"{file}{of} is new" for file in new if file not in old]
+        found += [
+            f"{file}{of} has changed" for file in new if old.get(file, new[file]) != new[file]
+        ]
+    more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+    return f" ({', '.join(found[:SHOWN] + more)})" if found else ""
 
 
-def tell_versions(before: Mapping[str, object], listener: Listener) -> None:
-    """Warn of what may change the last bits of the numbers."""
+def warn_of_versions(before: Mapping[str, object], listener: Listener) -> None:
+    """Warn of versions that may change the last bits of the numbers."""
     for name, now in VERSIONS.items():
         if before.get(name, now) != now:
             listener.warning(
@@ -150,7 +152,7 @@ def tell_versions(before: Mapping[str, object], listener: Listener) -> None:
             )
 
 
-def tell_threads(count: int, listener: Listener) -> None:
+def warn_of_threads(count: int, listener: Listener) -> None:
     """Warn of a build that goes on with more threads than are allowed now."""
     if count > (now := allowed_threads()):
         listener.warning(

@@ -60,7 +60,7 @@ def write_report(trained: Trained, scores: Scores | None, path: Path) -> None:
 
 
 def report_of(trained: Trained, scores: Scores | None) -> Report:
-    """What a report says: `scores` are those of the data it is about, None without any."""
+    """The content of a report; `scores`: of the data it is about, None without any."""
     state, records = trained.folder.read_state(), list(trained.folder.records())
     sections: list[Section] = []
     if scores is None:
@@ -195,7 +195,7 @@ def _output_sections(scores: Scores) -> Iterator[Section]:
 
 
 def _metric_tables(scores: Scores) -> Iterator[Section]:
-    """All metrics of each output, beside those of its baseline."""
+    """All metrics of each output, beside its baseline."""
     for column, score in scores.outputs.items():
         rows = [_metric(name, value, score) for name, value in score.metrics.items()]
         if len(scores.outputs) == 1:

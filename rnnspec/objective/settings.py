@@ -77,8 +77,8 @@ def loss_settings_of(spec: Spec, facts: Facts) -> LossSettings:
 def _monitored_of(spec: Spec, column: str) -> set[str]:
     """The metrics of an output that are monitored."""
     prefix = f"{column}." if len(spec.data.outputs) > 1 else ""
-    watched = monitored_metrics(spec.train, default_metric(spec))
-    return {name.removeprefix(prefix) for name in watched if name.startswith(prefix)}
+    names = monitored_metrics(spec.train, default_metric(spec))
+    return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
 
 
 def _class_weights(chosen: str | Mapping[str, float], known: ClassFacts) -> tuple[float, ...]:
@@ -93,7 +93,7 @@ def _class_weights(chosen: str | Mapping[str, float], known: ClassFacts) -> tupl
 def forcing_at(chosen: Forcing, epochs_done: float, epochs: int) -> float:
     """The share of true tokens after `epochs_done` epochs, a fraction included.
 
-    `exponential` and `inverse_sigmoid` are those of Bengio et al. 2015, section 2.4.
+    `exponential` and `inverse_sigmoid`: Bengio et al. 2015, section 2.4.
     """
     match chosen:
         case float() | int():

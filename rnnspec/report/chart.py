@@ -1,4 +1,4 @@
-"""Charts as inline SVG: axes, lines, bands, and columns that tell their values when pointed at."""
+"""Charts as inline SVG: axes, lines, bands, and columns with their values as tooltips."""
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ def band(
     return tag("path", {"class": style, "d": "".join(parts)}) if parts else NOTHING
 
 
-def columns(places: Sequence[float], x: Scale, y: Scale, told: Callable[[int], str]) -> Html:
-    """Over each place a column that says `told(its number)` when pointed at."""
+def columns(places: Sequence[float], x: Scale, y: Scale, tooltip: Callable[[int], str]) -> Html:
+    """A column over each place, with `tooltip(its number)`."""
     if not places:
         return NOTHING
     half = abs(x.at(places[1]) - x.at(places[0])) / 2 if len(places) > 1 else 20.0
@@ -118,7 +118,7 @@ def columns(places: Sequence[float], x: Scale, y: Scale, told: Callable[[int], s
     for position, place in enumerate(places):
         left, right = max(x.start, x.at(place) - half), min(x.end, x.at(place) + half)
         box = at(x=left, y=y.end, width=max(0.0, right - left), height=y.start - y.end)
-        parts.append(tag("rect", box, tag("title", {}, words(told(position)))))
+        parts.append(tag("rect", box, tag("title", {}, words(tooltip(position)))))
     return tag("g", {"class": "columns"}, *parts)
 
 

@@ -25,7 +25,7 @@ def render(report: Report) -> str:
     body = tag(
         "div",
         {"class": "sheet"},
-        tag("header", {}, _head(report), _summary(report.summary), *_told(report)),
+        tag("header", {}, _head(report), _summary(report.summary), *_notices(report)),
         _contents(titles),
         tag("main", {}, *map(_section, range(len(titles)), report.sections), _model(report)),
         tag("footer", {}, words("Written by rnnspec. Point at a chart to read its values.")),
@@ -64,7 +64,7 @@ def _summary(figures: Sequence[Figure]) -> Html:
     return tag("dl", {"class": "summary"}, *parts)
 
 
-def _told(report: Report) -> Iterator[Html]:
+def _notices(report: Report) -> Iterator[Html]:
     """Warnings and notes, where there are any."""
     warnings = report.warnings
     if warnings:

@@ -17,8 +17,8 @@ from rnnspec.builds.resume import (
     check_data,
     found_build,
     run_id,
-    tell_threads,
-    tell_versions,
+    warn_of_threads,
+    warn_of_versions,
 )
 from rnnspec.data import Dataset, Progress, Reading, encode, survey
 from rnnspec.data.columns.new_labels import new_labels_note
@@ -47,8 +47,8 @@ from rnnspec.train.loop import Diverged, Trainer
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A build's outcome. `metrics` are those of the best weights on validation rows, empty without
-    any; `finished` is False after an interrupt; `report` is None where none was written."""
+    """A build's outcome. `metrics`: of the best weights on validation rows, empty without any;
+    `finished`: False after an interrupt; `report`: None where none was written."""
 
     folder: BuildFolder
     finished: bool
@@ -96,8 +96,8 @@ def build(
         else:
             result = _trained(job, folder, listener, processes, resumed=found is not None)
         if heard.warnings and processes.first:
-            told = dict.fromkeys([*folder.read_state().get("warnings", []), *heard.warnings])
-            _write_state(folder, warnings=list(told))
+            before = folder.read_state().get("warnings", [])
+            _write_state(folder, warnings=list(dict.fromkeys([*before, *heard.warnings])))
         if heard.notes and processes.first:
             _write_state(folder, notes=heard.notes)
         if not result.finished or not processes.first:
@@ -131,7 +131,7 @@ def _prepared(
     listener: Listener,
     processes: Processes,
 ) -> _Job:
-    """Facts, plan and rows: those of the build that is gone on with, or new ones."""
+    """Facts, plan and rows: of the build that is resumed, or new ones."""
     spec = loaded.spec
     sources, tell = find_sources(spec.data, loaded.path.parent), listener.reading
 
@@ -153,7 +153,7 @@ def _prepared(
         listener.note(f"{sources.valid}: {filled}")
     for text in data_notes(plan, facts, valid):
         listener.note(text)
-    _tell_new_labels(facts, valid, sources, listener)
+    _warn_of_new_labels(facts, valid, sources, listener)
     names = monitored_metrics(spec.train, default_metric(spec))
     processes.from_first(lambda: check_bleu(names, plan, valid))
     wanted = spec.train.threads or (1 if processes.count > 1 else None)
@@ -162,9 +162,9 @@ def _prepared(
         before = found.read_state()
         if before.get("processes") == processes.count:
             threads = before.get("threads", threads)
-        tell_versions(before, listener)
+        warn_of_versions(before, listener)
         if wanted is None:
-            tell_threads(threads, listener)
+            warn_of_threads(threads, listener)
     job = _Job(loaded, sources, facts, plan, train, valid, threads)
     if any(keys != job.keys for keys in processes.all(job.keys)):
         raise BuildError(
@@ -174,7 +174,7 @@ def _prepared(
     return job
 
 
-def _tell_new_labels(
+def _warn_of_new_labels(
     facts: Facts, valid: Dataset | None, sources: Sources, listener: Listener
 ) -> None:
     """Warns of labels that only validation rows have."""
@@ -235,7 +235,7 @@ def _trained(
 def _reported(result: Result, trained: Trained, listener: Listener, sources: Sources) -> Result:
     """Measure the best weights as they will be used, and write the report.
 
-    The build is finished before: whatever goes wrong here is told as a warning.
+    The build is finished before: whatever goes wrong here is a warning.
     """
     folder, metrics, settings = result.folder, result.metrics, trained.spec.train
     if folder.report.exists():
@@ -249,9 +249,9 @@ def _reported(result: Result, trained: Trained, listener: Listener, sources: Sou
             scores = evaluate_build(trained, precision=precision, sources=sources)
             metrics = scores.metrics
             heard = folder.read_state().get("warnings", [])
-            for told in scores.warnings:
-                if told not in heard:
-                    listener.warning(told)
+            for warning in scores.warnings:
+                if warning not in heard:
+                    listener.warning(warning)
             _write_state(folder, valid=metrics)
         write_report(trained, scores, folder.report)
     except (Exception, KeyboardInterrupt) as error:

@@ -1,4 +1,4 @@
-"""One file from which training continues to the same weights, bit for bit."""
+"""Checkpoints: training continues from one to the same weights, bit for bit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Position:
 
     Sums over the running epoch: of the loss over `weight` answers, of `rows`, of `real` steps and
     those with padding, of the gradient's norm and of how often it was `clipped`. `best` value of
-    the watched metric and the loss beside it, None before the first epoch's end; `stale` epochs
+    the monitored metric and the loss beside it, None before the first epoch's end; `stale` epochs
     since; `lines` of metrics written; `seconds` spent on the epoch; warnings given already are in
     `warned`.
     """
@@ -74,7 +74,7 @@ class Position:
 def save(
     path: Path, position: Position, train_step: TrainStep, processes: Processes = ALONE
 ) -> None:
-    """Write all that training goes on from, whole or not at all.
+    """Write the checkpoint, whole or not at all.
 
     All processes call it; the first one writes.
     """
@@ -107,13 +107,14 @@ def precision_of(path: Path) -> PrecisionName:
 
 
 def packed_below_of(path: Path) -> dict[str, float]:
-    """What a checkpoint was trained with: see `Model.pack_below`. Raises BuildError."""
+    """The packing of the kernels that a checkpoint was trained with: see `Model.pack_below`. Raises
+    BuildError."""
     found: dict[str, float] = json.loads(read_arrays(path)[1].get("packed_below", "{}"))
     return found
 
 
 def load(path: Path, train_step: TrainStep, processes: Processes = ALONE) -> Position:
-    """Put everything back as it was at `save`. Raises BuildError if the file does not fit.
+    """Restore everything from `save`. Raises BuildError if the file does not fit.
 
     With another number of processes, those that were not there draw random numbers of their own.
     """

@@ -1,4 +1,4 @@
-"""Ways out of gradients that vanish or explode, of this very plan: what it has already is none."""
+"""Remedies for gradients that vanish or explode, which the plan does not have already."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from rnnspec.plan.nodes import Pool, Recurrent
 from rnnspec.spec import Train
 
 LEAST_BIAS = 1.0
-"""Of a forget gate that begins open: Jozefowicz, Zaremba and Sutskever (2015), section 4."""
+"""Bias of a forget gate that begins open: Jozefowicz, Zaremba and Sutskever (2015), section 4."""
 
 
 def cure_of(plan: Plan, settings: Train, sign: str, layer: str) -> str:
-    """Of the "large", "exploding" or "vanishing" gradients of a layer, by its name in the plan; of
-    large ones of any."""
+    """The remedy for "exploding" or "vanishing" gradients of a layer, by its plan name, or for
+    "large" ones of any layer."""
     if sign == "vanishing":
         return _either(_of_cell(_layer(plan, layer)), _of_pooling(plan))
     if sign == "exploding":
@@ -27,7 +27,7 @@ def cure_of(plan: Plan, settings: Train, sign: str, layer: str) -> str:
 
 
 def any_orthogonal(plan: Plan) -> str:
-    """What to do about recurrent weights as they start; nothing where they do already."""
+    """The remedy of orthogonal recurrent weights; empty where all layers start with them."""
     return next(filter(None, map(_orthogonal, _layers(plan))), "")
 
 
@@ -56,7 +56,7 @@ def _of_cell(node: Recurrent | None) -> str:
 
 
 def _is_gated(cell: Cell) -> bool:
-    """Whether something between 0 and 1 says how much of a state is kept."""
+    """Whether a gate between 0 and 1 scales a state."""
     return any(node.op in ("sigmoid", "hard_sigmoid") for node in cell.graph.nodes)
 
 
@@ -73,7 +73,7 @@ def _clipped(settings: Train) -> str:
 
 
 def _orthogonal(node: Recurrent) -> str:
-    """Where the cell leaves open how all of its recurrent matrices start."""
+    """The remedy where the cell leaves open how all of its recurrent matrices start."""
     cell, starts = node.cell, dict(node.initializers)
     roles = parameter_roles(cell)
     names = [n for n, role in roles.items() if role == "recurrent" and n not in cell.starts]

@@ -1,4 +1,4 @@
-"""What is worth knowing of the data of a build before it is trained: a sentence each."""
+"""Notes on the data of a build before training: a sentence each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAMES = {"words": "words", "chars": "characters", "tokens": "tokens", "subwords
 
 
 def data_notes(plan: Plan, facts: Facts, valid: Dataset | None) -> Iterator[str]:
-    """Of the vocabularies, and of the validation rows if there are any."""
+    """Notes on the vocabularies, and on the validation rows if there are any."""
     for node in _texts(plan):
         known = facts.inputs if node in plan.inputs else facts.outputs
         yield from _with_white_space(node, known[node.column])
@@ -42,7 +42,7 @@ def _texts(plan: Plan) -> Iterator[TokensInput | CategoryInput | TextOutput]:
 def _with_white_space(
     node: TokensInput | CategoryInput | TextOutput, known: object
 ) -> Iterator[str]:
-    """Entries of a list of tokens that look as if they were several."""
+    """Tokens that hold white space, as if they were several."""
     if isinstance(node, CategoryInput) or node.kind != "tokens":
         return
     assert isinstance(known, TextFacts)
@@ -73,8 +73,7 @@ def _unknown(node: TokensInput | CategoryInput | TextOutput, valid: Dataset) -> 
 
 
 def percent(count: int, total: int) -> str:
-    """A share in per cent as people write it: two digits below 10, else a whole number; 100 means
-    all, and what is too little to show is said to be so."""
+    """A share in per cent: two digits below 10, else a whole number. 100 means all."""
     share = 100 * count / total
     if count < total and share > 99:
         return "more than 99"

@@ -31,7 +31,7 @@ WORK = timedelta(hours=12)
 
 
 class SaidElsewhere(BuildError):
-    """An error of the first process, which says it."""
+    """An error of the first process, which reports it."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Processes:
         if self.count == 1:
             yield
         elif not self.first:
-            failed = self._told("")
+            failed = self._text_of_first("")
             if failed:
                 raise SaidElsewhere(failed)
             yield
@@ -114,12 +114,12 @@ class Processes:
             try:
                 yield
             except Exception as error:
-                self._told(str(error) or type(error).__name__)
+                self._text_of_first(str(error) or type(error).__name__)
                 raise
-            self._told("")
+            self._text_of_first("")
 
-    def _told(self, text: str) -> str:
-        """The first process's text."""
+    def _text_of_first(self, text: str) -> str:
+        """The text of the first process."""
         held: list[Any] = [text]
         with _together():
             dist.broadcast_object_list(held, 0, group=self.group)
@@ -128,7 +128,7 @@ class Processes:
 
 @contextmanager
 def _together() -> Iterator[None]:
-    """What all processes do at once: where one of them has ended, it fails here."""
+    """For what all processes do at once; it fails where one of them has ended."""
     try:
         yield
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""Ending on request: Ctrl-C, SIGTERM of a scheduler, SIGHUP of a terminal that was closed."""
+"""Requests to end: Ctrl-C, SIGTERM of a scheduler, SIGHUP of a terminal that was closed."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Interrupt:
 
 @contextmanager
 def ending() -> Iterator[None]:
-    """While inside, SIGTERM and SIGHUP end a command as Ctrl-C does, so that what it leaves half
-    written is cleaned up."""
+    """While inside, SIGTERM and SIGHUP end a command as Ctrl-C does, so that half-written files are
+    removed."""
 
     def end(number: int, frame: object) -> None:
         raise KeyboardInterrupt

@@ -1,13 +1,14 @@
 """The learning rate at each step, as a share of the optimizer's `lr`.
 
-A rate depends on the position alone, so that a run that is resumed goes on with the same ones; only
-a plateau looks at what was measured, and its state is part of the position.
+A rate depends on the position alone, so that a resumed run goes on with the same rates. Only a
+plateau depends on what was measured; its state is part of the position.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import assert_never
 
 from rnnspec.spec.schedules import (
     ConstantRate,
@@ -30,9 +31,7 @@ class Moment:
 
 
 def rate_at(schedule: Schedule, moment: Moment, fallen: float = 1.0) -> float:
-    """What the optimizer's rate is multiplied by in this step.
-
-    `fallen` is what a plateau has multiplied it by so far.
+    """The factor of the optimizer's rate in this step; `fallen`: that of a plateau so far.
 
     Cosine: Loshchilov and Hutter 2017, SGDR, equation 5, without restarts. Inverse square root:
     Vaswani et al. 2017, section 5.3, scaled so that the largest rate is the optimizer's.
@@ -57,6 +56,8 @@ def rate_at(schedule: Schedule, moment: Moment, fallen: float = 1.0) -> float:
             return _warm(schedule.warmup, moment) * float(schedule.factor**falls)
         case Plateau():
             return _warm(schedule.warmup, moment) * fallen
+        case _:
+            assert_never(schedule)
 
 
 def _warm(warmup: int, moment: Moment) -> float:
@@ -72,16 +73,16 @@ def _part(warmup: int, moment: Moment) -> float:
 
 @dataclass(slots=True)
 class PlateauState:
-    """What a plateau has seen: the `best` cost, epochs without a better one since, and what the
-    rate was multiplied by so far."""
+    """The `best` cost so far, the epochs without a better one since (`stale`), and the factor of
+    the rate so far (`fallen`)."""
 
     best: float | None = None
     stale: int = 0
     fallen: float = 1.0
 
     def see(self, schedule: Plateau, cost: float) -> None:
-        """Take in what is small where an epoch is good, inf for what cannot be measured; the rate
-        falls after `patience` epochs without a better one."""
+        """Take in the cost of an epoch, inf where it cannot be measured. The rate falls after
+        `patience` epochs without a better one."""
         if self.best is None or self.best - cost > schedule.min_delta:
             self.best, self.stale = cost, 0
             return

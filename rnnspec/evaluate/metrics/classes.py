@@ -14,11 +14,11 @@ from rnnspec.data.collate import NEW
 from rnnspec.plan.facts import UNKNOWN_ID
 
 MOST_CONFUSED = 1000
-"""Most classes of which every pair is counted: the table has their square."""
+"""Most classes for which every pair is counted."""
 
 
 def nan_count(answers: Tensor) -> int:
-    """How many of answers `[n, k]` hold a NaN."""
+    """How many of the answers `[n, k]` hold a NaN."""
     return int(answers.isnan().any(-1).sum())
 
 
@@ -29,8 +29,8 @@ def surprise_of(logits: Tensor, true: Tensor) -> Tensor:
 
 
 def with_new(targets: Tensor, classes: int) -> Tensor:
-    """Class numbers with those of labels that no training row has (`NEW` and below) after the
-    `classes` that there are; SKIPPED stays below 0."""
+    """Class numbers where labels that no training row has (`NEW` and below) come after the
+    `classes`; SKIPPED stays below 0."""
     return torch.where(targets <= NEW, classes + NEW - targets, targets)
 
 
@@ -94,7 +94,7 @@ class ClassMetrics:
         if not count or self.not_finite:
             return dict.fromkeys(self.names(), float("nan"))
         hits = self.hits.double()
-        seen = (self.true + self.answered).double()
+        occurring = (self.true + self.answered).double()
         accuracy = (hits.sum() / count).item()
         if self.perplexity:
             mean = self.surprise / count
@@ -103,11 +103,11 @@ class ClassMetrics:
                 "bits": mean / log(2),
                 "accuracy": accuracy,
             }
-        macro_f1 = (2 * hits / seen)[seen > 0].mean().item()
+        macro_f1 = (2 * hits / occurring)[occurring > 0].mean().item()
         return {"accuracy": accuracy, "macro_f1": macro_f1}
 
     def names(self) -> tuple[str, ...]:
-        """Of what `values` gives."""
+        """The names of the metrics."""
         return ("perplexity", "bits", "accuracy") if self.perplexity else ("accuracy", "macro_f1")
 
 
@@ -168,9 +168,9 @@ class LabelsMetrics:
     def values(self) -> dict[str, float]:
         if not self.rows or self.not_finite:
             return dict.fromkeys(("nll", "micro_f1", "macro_f1", "exact_match"), float("nan"))
-        seen = (self.true + self.answered).double()
-        micro = 2 * self.hits.sum().item() / max(1.0, seen.sum().item())
-        shares = (2 * self.hits.double() / seen)[seen > 0]
+        occurring = (self.true + self.answered).double()
+        micro = 2 * self.hits.sum().item() / max(1.0, occurring.sum().item())
+        shares = (2 * self.hits.double() / occurring)[occurring > 0]
         return {
             "nll": self.surprise / self.rows,
             "micro_f1": micro,

@@ -17,10 +17,10 @@ Mask = NDArray[np.bool_]
 
 
 class StepSums:
-    """Sum and count of the known ones of arrays `[B, H]`, for each step ahead.
+    """Sums and counts of the known values of arrays `[B, H]`, for each step ahead.
 
-    What is known is told by the truth, never by the values: a NaN that is known makes its step,
-    and the mean of all, NaN.
+    A value is known where the truth is: a NaN that is known makes its step, and the mean of all,
+    NaN.
     """
 
     def __init__(self) -> None:
@@ -88,8 +88,8 @@ class ForecastMetrics:
     `mae`, `rmse`; `mase`, the mean absolute error divided by that of the seasonal-naive forecast in
     training (Hyndman and Koehler 2006), of windows where that is above 0; `smape`, 2 |e| /
     (|answer| + |true|), 0 where both are 0 (from 0 to 2); `skill` and `scaled_skill`, see
-    `BesideNaive`. Of quantiles also `pinball`, the
-    mean over quantiles of max(q e, (q - 1) e), and `coverage`, the share of true values between the
+    `BesideNaive`. For quantiles also `pinball`, the mean over quantiles of
+    max(q e, (q - 1) e), and `coverage`, the share of true values between the
     lowest and the highest. True values that are NaN are left out; an answer that is NaN is not: the
     metrics that it bears on are then NaN.
     """

@@ -14,7 +14,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(slots=True)
 class Errors:
-    """Sums of absolute errors, as they are and each divided by the scale of its series."""
+    """Sums of absolute errors, plain and divided by the scale of each series."""
 
     sum: float = 0.0
     count: int = 0

@@ -1,4 +1,4 @@
-"""Metrics of labels step by step: as of classes, and F1 of the spans that they mark."""
+"""Metrics of tags: those of classes, and F1 of the spans that tags mark."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class SpanCounts:
 
     @property
     def f1(self) -> float:
-        """Of all kinds together (micro); NaN where no span is true or answered."""
-        seen = self.true.total() + self.answered.total()
-        return 2 * self.hits.total() / seen if seen else float("nan")
+        """F1 of all kinds together (micro); NaN where no span is true or answered."""
+        spans = self.true.total() + self.answered.total()
+        return 2 * self.hits.total() / spans if spans else float("nan")
 
     @property
     def kinds(self) -> list[str]:
-        """Those that are true or answered, sorted."""
+        """The kinds that are true or answered, sorted."""
         return sorted(self.true.keys() | self.answered.keys())
 
 
@@ -69,7 +69,7 @@ class TagMetrics(ClassMetrics):
         self.labels, self.scheme = (*labels, *new), scheme
         self.spans = SpanCounts()
         self.open: dict[int, Pairs] = {}
-        """Of each lane the end of what was read, where a span may go on."""
+        """By lane, the last steps, where a span may go on."""
 
     def add(self, answers: Tensor, targets: Tensor, lanes: Lanes | None = None) -> None:
         """`answers` `[B, T, classes]`, `targets` `[B, T]`; whole rows, or a window of `lanes`."""

@@ -105,13 +105,13 @@ def _row(
         if drawable(weight) and weight < _LEAST * grid.full:
             continue
         x = grid.left + place * grid.cell
-        told = tag("title", {}, words(f"{target} from {source[place]}: {number(weight, 3)}"))
+        tooltip = tag("title", {}, words(f"{target} from {source[place]}: {number(weight, 3)}"))
         if not drawable(weight):
             cross = {"class": "cross", "d": f"M{x + 5:.1f} {y + 5:.1f}l9 9m-9 0l9 -9"}
-            parts.append(tag("path", cross, told))
+            parts.append(tag("path", cross, tooltip))
             continue
         box = at(x=x + gap / 2, y=y + 0.5, width=grid.cell - gap, height=_CELL - 1)
         kind = "right most" if weight == largest else "right"
         shade = f"{(weight / grid.full) ** 0.75:.2f}"
-        parts.append(tag("rect", {"class": kind, "fill-opacity": shade, **box}, told))
+        parts.append(tag("rect", {"class": kind, "fill-opacity": shade, **box}, tooltip))
     return parts

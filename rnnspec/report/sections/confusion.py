@@ -113,10 +113,10 @@ def _row(
         box = at(x=x + 0.5, y=y + 0.5, width=cell - 1, height=cell - 1)
         shade = shaded(part)
         names = section.labels[true], section.labels[answer]
-        told = f"{names[0]} answered as {names[1]}: {count:,} of {total:,} ({share(part)})"
+        tooltip = f"{names[0]} answered as {names[1]}: {count:,} of {total:,} ({share(part)})"
         inside = _inside(count, x + cell / 2, y + cell / 2, cell, contrast(kind, shade))
         drawn = tag("rect", {"class": kind, "fill-opacity": f"{shade:.2f}", **box})
-        parts.append(tag("g", {}, tag("title", {}, words(told)), drawn, inside))
+        parts.append(tag("g", {}, tag("title", {}, words(tooltip)), drawn, inside))
     return parts
 
 

@@ -85,11 +85,11 @@ def _chart(section: Curves, chart: Chart, shown: Sequence[int]) -> Html:
     for position in order:
         style = _style(chart.series, position)
         parts.append(_line(section, chart.series[position], shown, x, y, style))
-    told = [_told(section, chart, epoch) for epoch in shown]
-    parts.append(columns(shown, x, y, told.__getitem__))
+    tooltip = [_tooltip(section, chart, epoch) for epoch in shown]
+    parts.append(columns(shown, x, y, tooltip.__getitem__))
     styles = [(_style(chart.series, n), one.name) for n, one in enumerate(chart.series)]
     caption = join([span("name", chart.metric), _at_best(section, chart), _lost(section, chart)])
-    title = f"{chart.metric} over {len(shown):,} epochs. {told[-1]}"
+    title = f"{chart.metric} over {len(shown):,} epochs. {tooltip[-1]}"
     drawn = svg(title, (WIDTH, HEIGHT), *parts)
     return figure(caption, drawn, key(styles) if len(styles) > 1 else NOTHING)
 
@@ -110,7 +110,7 @@ def _line(
     return tag("g", {}, *parts)
 
 
-def _told(section: Curves, chart: Chart, epoch: int) -> str:
+def _tooltip(section: Curves, chart: Chart, epoch: int) -> str:
     found = (f"{s.name} {number(s.values[epoch - section.first])}" for s in chart.series)
     kept = " (the one kept)" if epoch == section.best else ""
     return f"epoch {epoch}{kept}: {', '.join(found)}"

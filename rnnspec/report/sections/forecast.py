@@ -101,7 +101,7 @@ def _window(section: ForecastPlot, window: ForecastWindow) -> Html:
         if part:
             known = last if drawable(part[0]) else []
             parts.append(line([*known, *zip(after, part, strict=True)], x, y, style))
-    parts.append(columns(places, x, y, lambda n: _told(section, window, n - past)))
+    parts.append(columns(places, x, y, lambda n: _tooltip(section, window, n - past)))
     drawn = svg(f"Forecast of {window.name}, {plural(ahead, section.step)} ahead", _SIZE, *parts)
     return figure(
         join([tag("span", {"class": "name"}, data(window.name, 60)), _error(section, window)]),
@@ -126,7 +126,7 @@ def _times(x: Scale, window: ForecastWindow) -> Scale:
     return Scale(x.low, x.high, x.start, x.end, ticks)
 
 
-def _told(section: ForecastPlot, window: ForecastWindow, ahead: int) -> str:
+def _tooltip(section: ForecastPlot, window: ForecastWindow, ahead: int) -> str:
     """The values of one step, `ahead` counted from 0 at the first forecast one."""
     past = len(window.history)
     when = window.times[past + ahead] if window.times else f"{section.step} {ahead + 1}"
@@ -206,11 +206,11 @@ def _chart(section: ForecastTable, rows: list[HorizonRow]) -> Html:
         parts.append(line(((float(r.step), r.baseline) for r in rows), x, y, "other"))
     parts.append(line(((float(r.step), r.error) for r in rows), x, y, "front"))
 
-    def told(n: int) -> str:
+    def tooltip(n: int) -> str:
         beside = f", {section.baseline} {number(rows[n].baseline)}" if compared else ""
         return f"{section.step} {rows[n].step}: {number(rows[n].error)}{beside}"
 
-    parts.append(columns(places, x, y, told))
+    parts.append(columns(places, x, y, tooltip))
     items = [("front", "the model"), *([("other", section.baseline)] if compared else [])]
     drawn = svg(f"{section.metric} by {section.step} ahead", _SIZE, *parts)
     return figure(span("name", f"{section.metric} by {section.step} ahead"), drawn, key(items))

@@ -100,12 +100,12 @@ def _bars(section: Histogram, place: int, heights: list[float], axes_: tuple[Sca
         gap = min(1.0, wide * 0.15)
         left, top = x.at(low) + wide * place, y.at(heights[position])
         box = at(x=left + gap / 2, y=top, width=max(0.3, wide - gap), height=y.start - top)
-        told = (
+        tooltip = (
             f"{one.name}, {number(low)} to {number(high)}: {plural(count, section.of)} "
             f"({share(count / total if total else None)})"
         )
         if count:
-            parts.append(tag("rect", box, tag("title", {}, words(told))))
+            parts.append(tag("rect", box, tag("title", {}, words(tooltip))))
     return tag("g", {"class": f"{STYLES[place % len(STYLES)]} bars"}, *parts)
 
 
@@ -130,9 +130,9 @@ def scatter(section: Scatter) -> Html:
         tag("line", {"class": "best", **equal}),
     ]
     for true, answer in pairs[::every]:
-        told = tag("title", {}, words(f"true {number(true)}, answered {number(answer)}"))
+        tooltip = tag("title", {}, words(f"true {number(true)}, answered {number(answer)}"))
         place = at(cx=x.at(true), cy=y.at(answer), r=3.2)
-        parts.append(tag("circle", {"class": "point front", **place}, told))
+        parts.append(tag("circle", {"class": "point front", **place}, tooltip))
     drawn = svg(f"{section.title}: answered against true", (WIDTH, side + 40), *parts)
     left = len(section.truth) - len(pairs)
     said = f"{plural(len(pairs), 'rows')}" + (f", every {every}th drawn" if every > 1 else "")
