@@ -219,7 +219,7 @@ from rnnspec.data import parquet, processors
 from rnnspec.data.columns import subwords
 parquet.processors = subwords.processors = lambda: 1
 list(parquet.read_parquet(Path(sys.argv[1]), ["x"], None, parquet.Position()))
-subwords._trained(iter(["a b", "b c"]), 300)
+subwords.trained_tokenizer(iter(["a b", "b c"]), 300)
 print(json.dumps([pyarrow.cpu_count(), os.environ["RAYON_NUM_THREADS"]]))
 """
     environment = {k: v for k, v in os.environ.items() if "THREADS" not in k}
