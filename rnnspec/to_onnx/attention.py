@@ -61,11 +61,11 @@ class Attention:
         clean = memory.name
         if not memory.clean:
             clean = memory.lengths.cleaned(memory.name, f"{name}.cleaned")
-        self.memory = emit.op("Transpose", [clean], f"{name}.memory", {"perm": [1, 0, 2]})
-        self.extent = emit.op("Shape", [clean], f"{name}.time", {"start": 0, "end": 1})
+        self.memory = emit.transpose(clean, [1, 0, 2], f"{name}.memory")
+        self.extent = emit.extent(clean, 0, f"{name}.time")
         choice = [memory.lengths.mask(), emit.number(0.0), emit.number(LOWEST)]
         bias = emit.op("Where", choice, f"{name}.bias")
-        self.mask = emit.op("Transpose", [bias], f"{name}.mask", {"perm": [1, 2, 0]})
+        self.mask = emit.transpose(bias, [1, 2, 0], f"{name}.mask")
         self.kind = KINDS[node.kind]
         self.keys = self.kind.keys(self)
         self.values, self.width = self.memory, node.memory_width
@@ -84,7 +84,7 @@ class Attention:
 
     def shape(self, name: str, *parts: str) -> str:
         """`[*parts, T]`."""
-        return self.low.emit.op("Concat", [*parts, self.extent], f"{name}.shape", {"axis": 0})
+        return self.low.emit.concat([*parts, self.extent], 0, f"{name}.shape")
 
     def by_row(self, emit: Emitter, value: str, what: str) -> str:
         """`[R, T]` of `[B, K, T]`."""
@@ -131,14 +131,14 @@ Scores = Callable[[Attention, Emitter, Rows, str, Sequence[str]], str]
 def _dot_keys(attention: Attention) -> str:
     """`[B, W, T]`."""
     name = f"{attention.node.name}.keys"
-    return attention.low.emit.op("Transpose", [attention.memory], name, {"perm": [0, 2, 1]})
+    return attention.low.emit.transpose(attention.memory, [0, 2, 1], name)
 
 
 def _general_keys(attention: Attention) -> str:
     """`W m_j`, `[B, W, T]`."""
     low, name = attention.low, attention.node.name
     keys = attention.product(low.weights[f"{name}.W"], f"{name}.of_memory")
-    return low.emit.op("Transpose", [keys], f"{name}.keys", {"perm": [0, 2, 1]})
+    return low.emit.transpose(keys, [0, 2, 1], f"{name}.keys")
 
 
 def _dot_scores(
@@ -155,7 +155,7 @@ def _concat_keys(attention: Attention) -> str:
     low, name = attention.low, attention.node.name
     matrix = low.weights[f"{name}.W"][:, attention.node.query_width :]
     keys = attention.product(matrix, f"{name}.of_memory")
-    return low.emit.op("Unsqueeze", [keys, low.emit.integers(1)], f"{name}.keys")
+    return low.emit.unsqueeze(keys, 1, f"{name}.keys")
 
 
 def _additive_keys(attention: Attention) -> str:
@@ -163,7 +163,7 @@ def _additive_keys(attention: Attention) -> str:
     low, emit, name = attention.low, attention.low.emit, attention.node.name
     keys = attention.product(low.weights[f"{name}.W_m"], f"{name}.of_memory")
     keys = emit.op("Add", [keys, low.canonical(f"{name}.b")], f"{name}.moved")
-    return emit.op("Unsqueeze", [keys, emit.integers(1)], f"{name}.keys")
+    return emit.unsqueeze(keys, 1, f"{name}.keys")
 
 
 def _hidden_scores(
@@ -192,18 +192,18 @@ def _earlier_weights(attention: Attention, emit: Emitter, rows: Rows, before: st
     """What earlier weights add inside the tanh: `[B, K, T, units]`."""
     low, node, name = attention.low, attention.node, attention.node.name
     if node.coverage:
-        column = emit.op("Unsqueeze", [before, emit.integers(2)], f"{name}.sum.column")
+        column = emit.unsqueeze(before, 2, f"{name}.sum.column")
         row = emit.weight(f"{name}.w_c.row", low.weights[f"{name}.w_c"][np.newaxis])
         term = emit.op("MatMul", [column, row], f"{name}.of_sum")
     else:  # the filters F and the product by U as one convolution
         kernel = (low.weights[f"{name}.U"] @ low.weights[f"{name}.F"])[:, np.newaxis]
-        line = emit.op("Unsqueeze", [before, emit.integers(1)], f"{name}.last.line")
+        line = emit.unsqueeze(before, 1, f"{name}.last.line")
         inputs = [line, emit.weight(f"{name}.U.F", kernel)]
         term = emit.op("Conv", inputs, f"{name}.found", {"pads": [node.kernel // 2] * 2})
-        term = emit.op("Transpose", [term], f"{name}.of_last", {"perm": [0, 2, 1]})
+        term = emit.transpose(term, [0, 2, 1], f"{name}.of_last")
     parts = [emit.integers(-1, rows.width), attention.extent, emit.integers(node.units)]
     name = f"{name}.of_earlier"
-    shape = low.emit.op("Concat", parts, f"{name}.shape", {"axis": 0})
+    shape = low.emit.concat(parts, 0, f"{name}.shape")
     return emit.op("Reshape", [term, shape], name)
 
 
@@ -303,7 +303,7 @@ def _split_heads(attention: Attention, value: str, name: str, order: Sequence[in
     emit, node = attention.low.emit, attention.node
     shape = emit.integers(0, 0, node.heads, node.units // node.heads)
     parts = emit.op("Reshape", [value, shape], f"{name}.parts")
-    return emit.op("Transpose", [parts], name, {"perm": list(order)})
+    return emit.transpose(parts, list(order), name)
 
 
 def _multi_head(
@@ -315,15 +315,15 @@ def _multi_head(
     scaled = low.weights[f"{name}.W_q"].T / np.float32(sqrt(part))
     query = emit.op("MatMul", [query, emit.weight(f"{name}.W_q.scaled", scaled)], f"{name}.q")
     query = rows.by_beam(emit, query, f"{name}.query", node.heads, part)
-    query = emit.op("Transpose", [query], f"{name}.asked", {"perm": [0, 2, 1, 3]})
+    query = emit.transpose(query, [0, 2, 1, 3], f"{name}.asked")
     scores = emit.op("MatMul", [query, rows.chosen(attention.keys)], f"{name}.scores")
-    mask = low.emit.op("Unsqueeze", [attention.mask, emit.integers(1)], f"{name}.mask.each")
+    mask = low.emit.unsqueeze(attention.mask, 1, f"{name}.mask.each")
     masked = emit.op("Add", [scores, rows.chosen(mask)], f"{name}.masked")
     weights = emit.op("Softmax", [masked], f"{name}.weights", {"axis": -1})
     projected = attention.product(low.weights[f"{name}.W_v"], f"{name}.values.joined")
     values = _split_heads(attention, projected, f"{name}.values", [0, 2, 1, 3])
     found = emit.op("MatMul", [weights, rows.chosen(values)], f"{name}.found")
-    turned = emit.op("Transpose", [found], f"{name}.turned", {"perm": [0, 2, 1, 3]})
+    turned = emit.transpose(found, [0, 2, 1, 3], f"{name}.turned")
     joined = emit.op("Reshape", [turned, emit.integers(-1, node.units)], f"{name}.joined")
     matrix = emit.weight(f"{name}.W_o.transposed", low.weights[f"{name}.W_o"].T)
     context = emit.op("MatMul", [joined, matrix], name)

@@ -19,7 +19,7 @@ from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence
 def time_major(low: Lowering, value: str, name: str, widths: Sequence[int] = ()) -> str:
     """`[T, B, …]` of `[B, T, …]`, whose further dimensions are `widths`."""
     emit, order = low.emit, [1, 0, *range(2, 2 + len(widths))]
-    turned = emit.op("Transpose", [value], f"{name}.time_major", {"perm": order})
+    turned = emit.transpose(value, order, f"{name}.time_major")
     return emit.op("Reshape", [turned, emit.integers(-1, 0, *widths)], name)
 
 
@@ -33,8 +33,7 @@ def nonempty_rows(low: Lowering, value: str, name: str, kind: int) -> str:
     if not _gathers_rows(low):
         return rows
     if not low.rows:
-        bounds = map(emit.integers, (0, 1, 1))
-        low.rows.append(emit.op("Slice", [rows, *bounds], f"{name}.first"))
+        low.rows.append(emit.slice(rows, 0, 1, 1, f"{name}.first"))
         if kind != INT64:
             low.rows[0] = emit.op("Cast", [low.rows[0]], f"{name}.whole", {"to": INT64})
         return rows
@@ -54,9 +53,8 @@ def _same_rows(low: Lowering, value: str, name: str, kind: int) -> str:
     emit, other = low.emit, low.rows[0]
     if kind != INT64:
         other = emit.op("Cast", [other], f"{name}.others", {"to": kind})
-    both = emit.op("Concat", [value, other], f"{name}.beside_others", {"axis": 1})
-    bounds = map(emit.integers, (0, -1, 1))
-    return emit.op("Slice", [both, *bounds], f"{name}.as_many")
+    both = emit.concat([value, other], 1, f"{name}.beside_others")
+    return emit.slice(both, 0, -1, 1, f"{name}.as_many")
 
 
 def on_time_axis(low: Lowering, node: Input, value: str, lengths: str = "") -> PaddedSequence:
@@ -103,9 +101,9 @@ def _lengths_input(low: Lowering) -> str:
 def _same_steps(low: Lowering, node: Input, value: str) -> str:
     """As many steps as the first sequence has: padded past every length, or cut."""
     emit, name = low.emit, f"{node.name}.as_long"
-    own = emit.op("Shape", [value], f"{name}.own", {"start": 0, "end": 1})
+    own = emit.extent(value, 0, f"{name}.own")
     missing = emit.op("Sub", [low.axes[TIME].time(), own], f"{name}.missing")
-    pads = emit.op("Concat", [emit.integers(0), missing], f"{name}.pads", {"axis": 0})
+    pads = emit.concat([emit.integers(0), missing], 0, f"{name}.pads")
     return emit.op("Pad", [value, pads, "", emit.integers(0)], name)
 
 

@@ -60,11 +60,11 @@ def first_equal(emit: Emitter, values: str, name: str, valid: str = "") -> str:
 
     Only steps where `valid`, bool `[B, T]`, count as first ones.
     """
-    column = emit.op("Unsqueeze", [values, emit.integers(2)], f"{name}.column")
-    row = emit.op("Unsqueeze", [values, emit.integers(1)], f"{name}.row")
+    column = emit.unsqueeze(values, 2, f"{name}.column")
+    row = emit.unsqueeze(values, 1, f"{name}.row")
     alike = emit.op("Equal", [column, row], f"{name}.alike")
     if valid:
-        there = emit.op("Unsqueeze", [valid, emit.integers(1)], f"{name}.there")
+        there = emit.unsqueeze(valid, 1, f"{name}.there")
         alike = emit.op("And", [alike, there], f"{name}.alike.own")
     ones = emit.op("Cast", [alike], f"{name}.alike.ones", {"to": INT64})
     # One place more, which is never the first: ArgMax refuses an axis of no elements.
@@ -91,7 +91,7 @@ class ExtendedVocabulary:
         emit, name, source = self._emit, self._name, low.plan.node(node.copies)
         assert isinstance(source, CopiesInput), f"{node.name} copies from {source.name}"
         steps = low.steps(source.name)
-        time = emit.op("Shape", [steps.name], f"{name}.time", {"start": 0, "end": 1})
+        time = emit.extent(steps.name, 0, f"{name}.time")
         self._extent = emit.op("Add", [time, emit.integers(self.size)], f"{name}.extent")
         self._count = emit.op("Squeeze", [self._extent], f"{name}.count")
         bounds = [emit.integer(0), self._count, emit.integer(1)]
@@ -127,7 +127,7 @@ class ExtendedVocabulary:
         if not self.own_ids:
             return emit.integers(-1, width * self.size)
         every = emit.op("Mul", [self._extent, emit.integers(width)], f"{self._name}.every")
-        return emit.op("Concat", [emit.integers(-1), every], f"{self._name}.row", {"axis": 0})
+        return emit.concat([emit.integers(-1), every], 0, f"{self._name}.row")
 
     def filled(self, rows: Rows, value: str, name: str) -> str:
         """`[R, W]` filled with `value`."""
@@ -145,15 +145,15 @@ class ExtendedVocabulary:
 def _banned(low: Lowering, steps: PaddedSequence, extent: str, name: str) -> str:
     """Float `[B, W]`: -inf for ids that may not be answered to a row, 0 for the others."""
     emit = low.emit
-    mask = emit.op("Squeeze", [steps.lengths.mask(), emit.integers(2)], f"{name}.own")
+    mask = emit.squeeze(steps.lengths.mask(), 2, f"{name}.own")
     below = emit.op("Less", [steps.name, emit.integer(0)], f"{name}.below")
     closed = emit.op("And", [below, mask], f"{name}.closed")
     opposite = emit.op("Sub", [emit.integer(-1), steps.name], f"{name}.opposite")
     places = emit.op("Where", [closed, opposite, emit.integer(0)], f"{name}.closed.places")
     off = emit.op("Where", [closed, emit.number(-np.inf), emit.number(0.0)], f"{name}.off")
-    shape = emit.op("Concat", [steps.lengths.batch(), extent], f"{name}.shape", {"axis": 0})
+    shape = emit.concat([steps.lengths.batch(), extent], 0, f"{name}.shape")
     zeros = emit.op("Expand", [emit.number(0.0), shape], f"{name}.open")
-    by_row = [emit.op("Transpose", [v], f"{v}.by_row", {"perm": [1, 0]}) for v in (places, off)]
+    by_row = [emit.transpose(v, [1, 0], f"{v}.by_row") for v in (places, off)]
     least: Attributes = {"axis": 1, "reduction": "min"}
     return emit.typed(
         emit.op("ScatterElements", [zeros, *by_row], f"{name}.shut", least), FLOAT, [BATCH, name]
@@ -174,16 +174,16 @@ class CopyMixture:
     def __init__(self, low: Lowering, node: CopyMix) -> None:
         self._low, self._node = low, node
         emit, name, tokens = low.emit, node.name, low.steps(node.tokens)
-        given = emit.op("Transpose", [tokens.name], f"{name}.by_row", {"perm": [1, 0]})
+        given = emit.transpose(tokens.name, [1, 0], f"{name}.by_row")
         below = emit.op("Less", [given, emit.integer(0)], f"{name}.below")
         opposite = emit.op("Sub", [emit.integer(-1), given], f"{name}.opposite")
         numbers = emit.op("Where", [below, opposite, given], f"{name}.numbers")
-        mask = emit.op("Squeeze", [tokens.lengths.mask(), emit.integers(2)], f"{name}.own.by_time")
-        mask = emit.op("Transpose", [mask], f"{name}.own", {"perm": [1, 0]})
+        mask = emit.squeeze(tokens.lengths.mask(), 2, f"{name}.own.by_time")
+        mask = emit.transpose(mask, [1, 0], f"{name}.own")
         some = emit.op("Greater", [numbers, emit.integer(0)], f"{name}.some")
         valid = emit.op("And", [mask, some], f"{name}.there")
         self._first = first_equal(emit, numbers, name, valid)
-        extent = emit.op("Shape", [numbers], f"{name}.extent", {"start": 1, "end": 2})
+        extent = emit.extent(numbers, 1, f"{name}.extent")
         time = emit.op("Squeeze", [extent], f"{name}.time")
         steps = emit.op("Range", [emit.integer(0), time, emit.integer(1)], f"{name}.steps")
         begins = emit.op("Equal", [self._first, steps], f"{name}.begins")
@@ -205,13 +205,12 @@ class CopyMixture:
         own = emit.op("Add", [answered, share], f"{name}.own")
         copied = emit.op("Add", [self._grouped(emit, rows, log_weights), closed], f"{name}.copied")
         nothing = rows.wide(low.emit.number(-np.inf), f"{name}.nothing", self._further)
-        mixed = emit.op("Concat", [own, nothing], f"{name}.all", {"axis": 1})
+        mixed = emit.concat([own, nothing], 1, f"{name}.all")
         places = rows.repeated(self._places)
         at = emit.op("GatherElements", [mixed, places], f"{name}.at", INTO_TOKENS)
         both = log_add_exp(emit, at, copied, f"{name}.both")
         mixed = emit.op("ScatterElements", [mixed, places, both], f"{name}.mixed", INTO_TOKENS)
-        bounds = [emit.integers(0), emit.integers(-1), emit.integers(1)]
-        return emit.op("Slice", [mixed, *bounds], name)
+        return emit.slice(mixed, 0, -1, 1, name)
 
     def _grouped(self, emit: Emitter, rows: Rows, log_weights: str) -> str:
         """`[R, T]`: at the first step of each token the logarithm of the sum of its weights, at the

@@ -154,6 +154,35 @@ class Emitter:
         """`value`, of the element type `of`, in the element type `to`."""
         return value if of == to else self.op("Cast", [value], name, {"to": to})
 
+    def unsqueeze(self, value: str, axis: int, name: str) -> str:
+        """`value` with an axis of one element."""
+        return self.op("Unsqueeze", [value, self.integers(axis)], name)
+
+    def squeeze(self, value: str, axis: int, name: str) -> str:
+        """`value` without an axis of one element."""
+        return self.op("Squeeze", [value, self.integers(axis)], name)
+
+    def extent(self, value: str, axis: int, name: str) -> str:
+        """Int64 `[1]`: the extent of an axis."""
+        return self.op("Shape", [value], name, {"start": axis, "end": axis + 1})
+
+    def transpose(self, value: str, order: Sequence[int], name: str) -> str:
+        """`value` with its axes in this order."""
+        return self.op("Transpose", [value], name, {"perm": order})
+
+    def concat(self, values: Sequence[str], axis: int, name: str) -> str:
+        """The values one after the other on an axis."""
+        return self.op("Concat", values, name, {"axis": axis})
+
+    def slice(self, value: str, start: int | str, end: int | str, axis: int, name: str) -> str:
+        """The elements from `start` to before `end` on an axis; texts name int64 values `[1]`."""
+        bounds = [each if isinstance(each, str) else self.integers(each) for each in (start, end)]
+        return self.op("Slice", [value, *bounds, self.integers(axis)], name)
+
+    def reduce(self, kind: str, value: str, axis: int, name: str, keep: bool = False) -> str:
+        """`value` reduced by the operator `kind` over an axis, which stays if `keep`."""
+        return self.op(kind, [value, self.integers(axis)], name, {"keepdims": int(keep)})
+
     def op(
         self,
         kind: str,

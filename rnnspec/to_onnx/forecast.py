@@ -72,7 +72,7 @@ def lower_forecast(low: Lowering, node: ForecastOutput) -> Value:
     extents: list[Extent] = [BATCH, node.horizon]
     answer, *names = output_names(low.plan, node, low.ids)
     kind = DOUBLE if node.double else FLOAT
-    flat = emit.op("Squeeze", [mean, emit.integers(2)], f"{name}.value")
+    flat = emit.squeeze(mean, 2, f"{name}.value")
     emit.output(flat, answer, kind, extents, f"the values ahead, {UNITS}")
     for title in names:
         part = title.rpartition(".")[2]
@@ -80,7 +80,7 @@ def lower_forecast(low: Lowering, node: ForecastOutput) -> Value:
             extents = [BATCH, node.horizon, len(node.quantiles)]
             value = emit.op("Identity", [others[part]], f"{name}.told_{part}")
         else:
-            value = emit.op("Squeeze", [others[part], emit.integers(2)], f"{name}.told_{part}")
+            value = emit.squeeze(others[part], 2, f"{name}.told_{part}")
         emit.output(value, title, kind, extents, DOCS[part])
     return Vector(flat)
 
@@ -143,7 +143,7 @@ def _raw(low: Lowering, node: ForecastOutput) -> str:
     """The raw numbers `[B, H, parameters]`, of a decoder or side by side."""
     source, title = low.values[node.source], f"{node.name}.raw"
     if isinstance(source, PaddedSequence):
-        return low.emit.op("Transpose", [source.name], title, {"perm": [1, 0, 2]})
+        return low.emit.transpose(source.name, [1, 0, 2], title)
     shape = low.emit.integers(0, node.horizon, node.parameters)
     return low.emit.op("Reshape", [source.name, shape], title)
 

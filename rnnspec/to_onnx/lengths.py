@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial, wraps
 
 from onnx import TensorProto
 
 from rnnspec.to_onnx.emitter import FLOAT, Emitter
+
+
+def _once(what: str) -> Callable[[Callable[[Lengths, str], str]], Callable[[Lengths], str]]:
+    """A form called `what`, which is emitted when first asked for."""
+
+    def decorated(make: Callable[[Lengths, str], str]) -> Callable[[Lengths], str]:
+        @wraps(make)
+        def form(lengths: Lengths) -> str:
+            return lengths.emitted(what, partial(make, lengths))
+
+        return form
+
+    return decorated
 
 
 class Lengths:
@@ -31,65 +45,85 @@ class Lengths:
         self._emit, self._prefix, self._sequence, self._padded = emit, prefix, sequence, padded
         self._made: dict[str, str] = {}
 
-    def int32(self) -> str:
+    @_once("lengths.int32")
+    def int32(self, name: str) -> str:
         """`[B]` as the native recurrent operators want it."""
-        return self._once(
-            "lengths.int32", lambda name: self._cast(self.name, name, TensorProto.INT32)
-        )
+        return self._cast(self.name, name, TensorProto.INT32)
 
-    def int32_at_least_one(self) -> str:
+    @_once("lengths.at_least_one")
+    def int32_at_least_one(self, name: str) -> str:
         """`[B]` as `int32`, but 1 for rows without a step. Only where `padded`."""
-        return self._once("lengths.at_least_one", self._int32_at_least_one)
+        return self._cast(self._at_least_one(), name, TensorProto.INT32)
 
-    def mask(self) -> str:
+    @_once("mask")
+    def mask(self, name: str) -> str:
         """Bool `[T, B, 1]`: whether a step is below its row's length."""
-        return self._once("mask", self._mask)
+        mask = self._emit.op("Less", [self._numbered(), self.name], f"{name}.flat")
+        return self._emit.unsqueeze(mask, 2, name)
 
-    def present(self) -> str:
+    @_once("present")
+    def present(self, name: str) -> str:
         """Bool `[B, 1]`: whether a row has any step."""
-        return self._once("present", self._present)
+        return self._emit.unsqueeze(self._some(), 1, name)
 
-    def count(self) -> str:
+    @_once("count")
+    def count(self, name: str) -> str:
         """Float `[B, 1]`: the number of steps, 1 where there is none."""
-        return self._once("count", self._count)
+        emit = self._emit
+        most = emit.op("Max", [self.name, emit.integer(1)], f"{name}.least_one")
+        return self._cast(emit.unsqueeze(most, 1, f"{name}.column"), name, FLOAT)
 
-    def ends(self) -> str:
+    @_once("ends")
+    def ends(self, name: str) -> str:
         """Int64 `[B, 2]`, indices into `[T, B]`: each row's last step, step 0 where there is none.
 
-        Only where `padded`: an empty time axis has no step 0.
+        Only where `padded`: an empty time axis has no step 0. GatherND counts negative steps from
+        the end of the time axis; their remainders are past its end, and are refused as lengths
+        over T are.
         """
-        return self._once("ends", self._ends)
+        emit = self._emit
+        last = emit.op("Sub", [self._at_least_one(), emit.integer(1)], f"{name}.last")
+        steps = emit.op("Mod", [last, emit.integer(2**62)], f"{name}.steps")
+        column = emit.unsqueeze(steps, 1, f"{name}.column")
+        return emit.concat([column, self.rows()], 1, name)
 
-    def rows(self) -> str:
+    @_once("rows")
+    def rows(self, name: str) -> str:
         """Int64 `[B, 1]`: 0 to B-1."""
-        return self._once("rows", self._rows)
+        return self._emit.unsqueeze(self._range(self.batch(), f"{name}.flat"), 1, name)
 
-    def time(self) -> str:
+    @_once("time")
+    def time(self, name: str) -> str:
         """Int64 `[1]`: T."""
-        return self._once("time", lambda name: self._extent(name, 0))
+        return self._emit.extent(self._sequence, 0, name)
 
-    def batch(self) -> str:
+    @_once("batch")
+    def batch(self, name: str) -> str:
         """Int64 `[1]`: B."""
-        return self._once("batch", lambda name: self._extent(name, 1))
+        return self._emit.extent(self._sequence, 1, name)
 
-    def padding(self) -> str:
-        """Int64 `[2]`: steps to add before and after the time axis, above 0 if all rows are empty.
+    @_once("padding")
+    def padding(self, name: str) -> str:
+        """Int64 `[2]`: a step to add before and after the time axis if all rows are empty, or 0.
 
-        Where lengths are above 0, a time axis of 0 is left to be refused.
+        Both sides take one operator less than one. Where lengths are above 0, a time axis of 0 is
+        left to be refused.
         """
-        return self._once("padding", self._padding)
+        emit = self._emit
+        longest = emit.op("ReduceMax", [self.name], f"{name}.longest")
+        none = emit.op("Equal", [longest, emit.integers(0, 0)], f"{name}.none")
+        return self._cast(none, name, TensorProto.INT64)
 
     def zeros(self, width: int) -> str:
         """Float `[B, width]` of 0: a state before the first step."""
-        return self._once(f"zeros.{width}", lambda name: self._zeros(name, width))
+        return self.emitted(f"zeros.{width}", lambda name: self._zeros(name, width))
 
     def by_row(self, value: str, name: str, width: int = 0) -> str:
         """`[B, T, …]` of a value `[T, B, …]` with `width` more dimensions, for the steps given."""
         if self._padded:
-            bounds = [self._emit.integers(0), self.time(), self._emit.integers(0)]
-            value = self._emit.op("Slice", [value, *bounds], f"{name}.steps")
+            value = self._emit.slice(value, 0, self.time(), 0, f"{name}.steps")
         order = [1, 0, *range(2, 2 + width)]
-        return self._emit.op("Transpose", [value], name, {"perm": order})
+        return self._emit.transpose(value, order, name)
 
     def cleaned(self, value: str, name: str) -> str:
         """`[T, B, W]`: the float `value` with 0 past each row's length."""
@@ -104,7 +138,7 @@ class Lengths:
         found = [self._end_of(value, name, direction) for direction in directions]
         if len(found) > 1:
             halves = [self._half(each, number, name) for number, each in enumerate(found)]
-            found = [self._emit.op("Concat", halves, f"{name}.or_first", {"axis": -1})]
+            found = [self._emit.concat(halves, -1, f"{name}.or_first")]
         return self.where_present(found[0], name)
 
     def _end_of(self, value: str, name: str, direction: str) -> str:
@@ -132,7 +166,7 @@ class Lengths:
         axes = {"time_axis": 0, "batch_axis": 1}
         return self._emit.op("ReverseSequence", [value, self.name], name, axes)
 
-    def _once(self, what: str, make: Callable[[str], str]) -> str:
+    def emitted(self, what: str, make: Callable[[str], str]) -> str:
         if what not in self._made:
             self._made[what] = make(f"{self._prefix}.{what}")
         return self._made[what]
@@ -140,30 +174,23 @@ class Lengths:
     def _cast(self, value: str, name: str, kind: int) -> str:
         return self._emit.op("Cast", [value], name, {"to": kind})
 
-    def _int32_at_least_one(self, name: str) -> str:
-        return self._cast(self._once("at_least_one", self._at_least_one), name, TensorProto.INT32)
+    @_once("some")
+    def _some(self, name: str) -> str:
+        """Bool `[B]`: whether a row has any step."""
+        return self._cast(self.name, name, TensorProto.BOOL)
 
+    @_once("at_least_one")
     def _at_least_one(self, name: str) -> str:
         assert self._padded
         choice = [self._some(), self.name, self._emit.integer(1)]
         return self._emit.op("Where", choice, name)
-
-    def _extent(self, name: str, axis: int) -> str:
-        bounds = {"start": axis, "end": axis + 1}
-        return self._emit.op("Shape", [self._sequence], name, bounds)
-
-    def _padding(self, name: str) -> str:
-        """One step on either side if all rows are empty: one operator less than on one side."""
-        emit = self._emit
-        longest = emit.op("ReduceMax", [self.name], f"{name}.longest")
-        none = emit.op("Equal", [longest, emit.integers(0, 0)], f"{name}.none")
-        return self._cast(none, name, TensorProto.INT64)
 
     def _range(self, extent: str, name: str) -> str:
         emit = self._emit
         end = emit.op("Squeeze", [extent], f"{name}.end")
         return emit.op("Range", [emit.integer(0), end, emit.integer(1)], name)
 
+    @_once("numbered")
     def _numbered(self, name: str) -> str:
         """Int64 `[T, B]`: 0 to length-1 in some order over a row's steps, then length to T-1.
 
@@ -172,12 +199,8 @@ class Lengths:
         onnxruntime 1.23 it leaves rows of length 0 unwritten, hence the Where.
         """
         emit = self._emit
-        steps = emit.op(
-            "Unsqueeze",
-            [self._range(self.time(), f"{name}.steps"), emit.integers(1)],
-            f"{name}.column",
-        )
-        shape = emit.op("Concat", [self.time(), self.batch()], f"{name}.shape", {"axis": 0})
+        steps = emit.unsqueeze(self._range(self.time(), f"{name}.steps"), 1, f"{name}.column")
+        shape = emit.concat([self.time(), self.batch()], 0, f"{name}.shape")
         grid = emit.op("Expand", [steps, shape], f"{name}.grid")
         checked = self.reversed(grid, f"{name}.checked")
         choice = [self._some(), checked, grid]
@@ -188,40 +211,5 @@ class Lengths:
 
     def _zeros(self, name: str, width: int) -> str:
         emit = self._emit
-        shape = emit.op(
-            "Concat", [self.batch(), emit.integers(width)], f"{name}.shape", {"axis": 0}
-        )
+        shape = emit.concat([self.batch(), emit.integers(width)], 0, f"{name}.shape")
         return emit.op("Expand", [emit.number(0.0), shape], name)
-
-    def _mask(self, name: str) -> str:
-        emit = self._emit
-        numbered = self._once("numbered", self._numbered)
-        mask = emit.op("Less", [numbered, self.name], f"{name}.flat")
-        return emit.op("Unsqueeze", [mask, emit.integers(2)], name)
-
-    def _present(self, name: str) -> str:
-        return self._emit.op("Unsqueeze", [self._some(), self._emit.integers(1)], name)
-
-    def _some(self) -> str:
-        """Bool `[B]`: whether a row has any step."""
-        return self._once("some", lambda name: self._cast(self.name, name, TensorProto.BOOL))
-
-    def _count(self, name: str) -> str:
-        emit = self._emit
-        most = emit.op("Max", [self.name, emit.integer(1)], f"{name}.least_one")
-        column = emit.op("Unsqueeze", [most, emit.integers(1)], f"{name}.column")
-        return self._cast(column, name, FLOAT)
-
-    def _ends(self, name: str) -> str:
-        """GatherND counts negative steps from the end of the time axis; their remainders are past
-        its end, and are refused as lengths over T are."""
-        emit = self._emit
-        at_least_one = self._once("at_least_one", self._at_least_one)
-        last = emit.op("Sub", [at_least_one, emit.integer(1)], f"{name}.last")
-        steps = emit.op("Mod", [last, emit.integer(2**62)], f"{name}.steps")
-        column = emit.op("Unsqueeze", [steps, emit.integers(1)], f"{name}.column")
-        return emit.op("Concat", [column, self.rows()], name, {"axis": 1})
-
-    def _rows(self, name: str) -> str:
-        rows = self._range(self.batch(), f"{name}.flat")
-        return self._emit.op("Unsqueeze", [rows, self._emit.integers(1)], name)

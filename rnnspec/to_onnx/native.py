@@ -261,9 +261,9 @@ def _joined(low: Lowering, node: Recurrent, value: str, name: str, width: int, a
     rows, is theirs."""
     emit, count = low.emit, len(node.directions)
     if count == 1:
-        return emit.op("Squeeze", [value, emit.integers(axis)], name)
+        return emit.squeeze(value, axis, name)
     order = [0, 2, 1, 3] if axis else [1, 0, 2]
-    turned = emit.op("Transpose", [value], f"{name}.turned", {"perm": order})
+    turned = emit.transpose(value, order, f"{name}.turned")
     return emit.op("Reshape", [turned, emit.integers(*([0] * (axis + 1)), count * width)], name)
 
 

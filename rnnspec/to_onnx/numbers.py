@@ -52,8 +52,7 @@ def lower_elapsed(low: Lowering, node: Elapsed) -> PaddedSequence:
     (frames,) = (n for n in low.plan.inputs if n.column == node.column)
     assert isinstance(frames, FramesInput), f"{node.column} has no frames"
     raw = _frames(low, frames)
-    bounds = map(emit.integers, (node.index, node.index + 1, 2))
-    times = emit.op("Slice", [raw.name, *bounds], node.name)
+    times = emit.slice(raw.name, node.index, node.index + 1, 2, node.name)
     return PaddedSequence(
         emit.cast(times, input_type(frames), FLOAT, f"{node.name}.float"), raw.lengths
     )
@@ -112,7 +111,7 @@ def lower_moments(low: Lowering, node: WindowMoments) -> Vector:
         scale = above(moving, zero, of_deviation, f"{name}.scale")
         some = emit.op("Greater", [total, zero], f"{name}.some")
         centre = emit.op("Where", [some, middle, of_rows], f"{name}.centre")
-    return Vector(emit.op("Concat", [centre, scale], name, {"axis": 1}))
+    return Vector(emit.concat([centre, scale], 1, name))
 
 
 def lower_future(low: Lowering, node: FutureInput) -> Value:
@@ -124,13 +123,13 @@ def lower_future(low: Lowering, node: FutureInput) -> Value:
         values = nonempty_rows(low, given, f"{name}.rows", input_type(node))
         if not node.past:
             return Vector(_scaled(low, node, values, node.missing))
-        turned = emit.op("Transpose", [values], f"{name}.turned", {"perm": [1, 0]})
+        turned = emit.transpose(values, [1, 0], f"{name}.turned")
         steps = _known_ahead(low, node, emit.op("Unsqueeze", [turned, two], f"{name}.ahead"))
         flat = emit.op("Squeeze", [steps, two], f"{name}.squeezed")
-        return Vector(emit.op("Transpose", [flat], f"{name}.flat", {"perm": [1, 0]}))
+        return Vector(emit.transpose(flat, [1, 0], f"{name}.flat"))
     major = time_major(low, given, f"{name}.time_major")
     ahead = emit.op("Unsqueeze", [major, two], f"{name}.ahead")
-    rows = emit.op("Shape", [given], f"{name}.batch", {"start": 0, "end": 1})
+    rows = emit.extent(given, 0, f"{name}.batch")
     lengths = emit.op("Expand", [emit.integer(node.horizon), rows], f"{name}.lengths")
     axis = Lengths(emit, name, lengths, ahead, padded=False)
     return PaddedSequence(_known_ahead(low, node, ahead), axis, clean=True)
@@ -238,7 +237,7 @@ def _past(low: Lowering, column: str) -> PaddedSequence:
         kind = scaled_type(node)
         given = low.emit.cast(given, input_type(node), kind, f"{node.name}.double")
         major = time_major(low, given, f"{node.name}.time_major")
-        steps = low.emit.op("Unsqueeze", [major, low.emit.integers(2)], f"{node.name}.past")
+        steps = low.emit.unsqueeze(major, 2, f"{node.name}.past")
         past = on_time_axis(low, node, steps)
         if node.missing == "previous":
             carried = _forward_filled(low, past.name, past.lengths, 1, node.name, kind)
@@ -264,7 +263,7 @@ def _forward_filled(
     assert low.padded, "Scan refuses an empty time axis"
     if not before:
         extents = [lengths.batch(), emit.integers(width)]
-        shape = emit.op("Concat", extents, f"{name}.carried.shape", {"axis": 0})
+        shape = emit.concat(extents, 0, f"{name}.carried.shape")
         before = emit.op("Expand", [emit.number(float("nan"), kind), shape], f"{name}.carried.none")
     body = emit.body()
     last = body.input(f"{name}.last", kind, [lengths.dimension, width])
@@ -281,7 +280,7 @@ def _forward_filled(
 
 def _sum(low: Lowering, values: str, name: str) -> str:
     """`[B, 1]`: the sum over the steps of `[T, B, 1]`."""
-    return low.emit.op("ReduceSum", [values, low.emit.integers(0)], name, {"keepdims": 0})
+    return low.emit.reduce("ReduceSum", values, 0, name)
 
 
 def _or_missing(missing: Missing) -> str:

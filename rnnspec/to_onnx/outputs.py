@@ -49,7 +49,7 @@ def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
     if isinstance(source, PaddedSequence):
         valid = _valid_steps(low, source, f"{node.name}.own")
         probs = _or_zero(low, valid, probs, f"{node.name}.shares_or_zero")
-        column = emit.op("Unsqueeze", [valid, emit.integers(2)], f"{node.name}.own_column")
+        column = emit.unsqueeze(valid, 2, f"{node.name}.own_column")
         on = emit.op("And", [on, column], f"{node.name}.on_and_own")
     texts = emit.strings(f"{node.name}.labels", labels)
     nothing = emit.strings(f"{node.name}.nothing", [NOTHING])
@@ -77,7 +77,7 @@ def lower_numeric(low: Lowering, node: NumericOutput) -> Value:
         valid = _valid_steps(low, source, f"{node.name}.own")
         value = _or_zero(low, valid, value, f"{node.name}.or_zero", kind)
     if node.single:
-        value = emit.op("Squeeze", [value, emit.integers(-1)], f"{node.name}.single")
+        value = emit.squeeze(value, -1, f"{node.name}.single")
     extents = [*_extents(source), *([] if node.single else [node.width])]
     (name,) = output_names(low.plan, node, low.ids)
     emit.output(value, name, kind, extents, f"in the units of the data{_past(source, '0')}")
@@ -93,13 +93,13 @@ def _by_row(source: Value, name: str, width: int) -> str:
 
 def _valid_steps(low: Lowering, source: PaddedSequence, name: str) -> str:
     """Bool `[B, T]`: whether a step is below the row's length."""
-    flat = low.emit.op("Squeeze", [source.lengths.mask(), low.emit.integers(2)], f"{name}.flat")
+    flat = low.emit.squeeze(source.lengths.mask(), 2, f"{name}.flat")
     return source.lengths.by_row(flat, name)
 
 
 def _or_zero(low: Lowering, valid: str, value: str, name: str, kind: int = FLOAT) -> str:
     """`[B, T, W]`: `value`, of an element type, at the `valid` steps `[B, T]`, 0 at the others."""
-    column = low.emit.op("Unsqueeze", [valid, low.emit.integers(2)], f"{name}.own")
+    column = low.emit.unsqueeze(valid, 2, f"{name}.own")
     return low.emit.op("Where", [column, value, low.emit.number(0.0, kind)], name)
 
 

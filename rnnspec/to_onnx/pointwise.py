@@ -127,13 +127,13 @@ def lower_join(scope: Scope, node: Join) -> Value:
     sequence = next((value for value in values if isinstance(value, PaddedSequence)), None)
     parts = [value.name for value in values]
     if sequence is None:
-        return Vector(emit.op("Concat", parts, name, {"axis": -1}))
-    time = emit.op("Shape", [sequence.name], f"{name}.time", {"start": 0, "end": 1})
-    extents = emit.op("Concat", [time, emit.integers(1, 1)], f"{name}.extents", {"axis": 0})
+        return Vector(emit.concat(parts, -1, name))
+    time = emit.extent(sequence.name, 0, f"{name}.time")
+    extents = emit.concat([time, emit.integers(1, 1)], 0, f"{name}.extents")
     for place, value in enumerate(values):
         if isinstance(value, Vector):
             parts[place] = emit.op("Expand", [value.name, extents], f"{value.name}.at_each_step")
-    joined = emit.op("Concat", parts, name, {"axis": -1})
+    joined = emit.concat(parts, -1, name)
     return like(sequence, joined, clean=all(map(_clean, values)))
 
 

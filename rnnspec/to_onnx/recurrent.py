@@ -58,7 +58,7 @@ def _final_states(low: Lowering, node: Recurrent, cells: list[CellLowering]) -> 
 
 
 def _joined(low: Lowering, name: str, parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else low.emit.op("Concat", parts, name, {"axis": -1})
+    return parts[0] if len(parts) == 1 else low.emit.concat(parts, -1, name)
 
 
 def _direction(low: Lowering, node: Recurrent, direction: str) -> CellLowering:
@@ -94,7 +94,7 @@ def initial_state(
         return lengths.zeros(width)
     emit, name = low.emit, f"{node.name}.{direction}.initial.{state}"
     extents = [lengths.batch(), emit.integers(width)]
-    shape = emit.op("Concat", extents, f"{name}.shape", {"axis": 0})
+    shape = emit.concat(extents, 0, f"{name}.shape")
     return emit.op("Expand", [low.canonical(name), shape], f"{name}.rows")
 
 
@@ -102,15 +102,15 @@ def initial_states(low: Lowering, node: Recurrent, state: str, lengths: Lengths)
     """One state of all directions, `[D, B, width]`; "" if it is 0."""
     emit, name, count = low.emit, f"{node.name}.initial.{state}", len(node.directions)
     if source := _given(node, state):
-        given = emit.op("Unsqueeze", [low.vector(source), emit.integers(0)], f"{name}.given")
+        given = emit.unsqueeze(low.vector(source), 0, f"{name}.given")
         # Expand would take a single row for all rows of the batch.
-        return given if count == 1 else emit.op("Concat", [given] * count, name, {"axis": 0})
+        return given if count == 1 else emit.concat([given] * count, 0, name)
     if node.initial != "learned":
         return ""
     names = [f"{node.name}.{direction}.initial.{state}" for direction in node.directions]
     start = emit.weight(name, np.stack([low.weights[each][np.newaxis] for each in names]))
     extents = [emit.integers(count), lengths.batch(), emit.integers(node.state_width(state))]
-    shape = emit.op("Concat", extents, f"{name}.shape", {"axis": 0})
+    shape = emit.concat(extents, 0, f"{name}.shape")
     return emit.op("Expand", [start, shape], f"{name}.rows")
 
 
@@ -218,7 +218,7 @@ class CellLowering:
         if width not in self._shapes:
             emit, name = self._emit, f"{self._prefix}.shape.{width}"
             rows = emit.op("Shape", [self._x], f"{name}.rows", {"start": 0, "end": 2})
-            shape = emit.op("Concat", [rows, emit.integers(width)], name, {"axis": 0})
+            shape = emit.concat([rows, emit.integers(width)], 0, name)
             self._shapes[width] = shape
         return self._shapes[width]
 
@@ -239,10 +239,9 @@ class CellLowering:
         """The values of a state before each step, from its next values, which are known."""
         emit, name = self._emit, f"{self._prefix}.{state}.before_each"
         following = self._along(self._next(state), self._state_width(state))
-        first = emit.op("Unsqueeze", [self._before[state], emit.integers(0)], f"{name}.first")
-        bounds = map(emit.integers, (0, -1, 0))
-        others = emit.op("Slice", [following, *bounds], f"{name}.others")
-        return emit.op("Concat", [first, others], name, {"axis": 0})
+        first = emit.unsqueeze(self._before[state], 0, f"{name}.first")
+        others = emit.slice(following, 0, -1, 0, f"{name}.others")
+        return emit.concat([first, others], 0, name)
 
     def _loop(self, phase: Loop | Scan) -> None:
         """Run states over time; each state and each export is then known for all steps."""

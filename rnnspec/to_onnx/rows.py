@@ -64,7 +64,7 @@ class Rows:
             emit = self._emit
             width = emit.integer(self.width)
             first = emit.op("Mul", [self.numbers(self.batch), width], "hypotheses.first")
-            return emit.op("Unsqueeze", [first, emit.integers(1)], "hypotheses.firsts")
+            return emit.unsqueeze(first, 1, "hypotheses.firsts")
 
         return self._once(("firsts",), make)
 
@@ -112,7 +112,7 @@ class Rows:
         """`[R, W]` filled with `value`; `extent` int64 `[1]` is W."""
 
         def make() -> str:
-            shape = self._emit.op("Concat", [self.count(), extent], f"{name}.shape", {"axis": 0})
+            shape = self._emit.concat([self.count(), extent], 0, f"{name}.shape")
             return self._emit.op("Expand", [value, shape], name)
 
         return self._once(("wide", value, extent), make)
@@ -125,7 +125,7 @@ class Rows:
         emit, extents = self._emit, count
         if shape:
             parts = [count, emit.integers(*shape)]
-            extents = emit.op("Concat", parts, f"{name}.shape", {"axis": 0})
+            extents = emit.concat(parts, 0, f"{name}.shape")
         return emit.op("Expand", [value, extents], name)
 
     def _once(self, key: tuple[str, ...], make: Callable[[], str]) -> str:

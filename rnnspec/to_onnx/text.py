@@ -89,7 +89,7 @@ def _tokens(low: Lowering, node: TextOutput, found: SearchResult) -> str:
     texts, numbers = emit.strings(f"{name}.entries", _entries(low, node)), found.numbers
     if node.copies:
         source, numbers = _source(low, node, found)
-        texts = emit.op("Concat", [texts, source], f"{name}.entries.all", {"axis": 0})
+        texts = emit.concat([texts, source], 0, f"{name}.entries.all")
     tokens = emit.op("Gather", [texts, numbers], f"{name}.tokens")
     return _after_tokens(low, node, tokens) if node.prompt else tokens
 
@@ -122,18 +122,18 @@ def _after_tokens(low: Lowering, node: TextOutput, tokens: str) -> str:
     prompt, count = low.plan.node(node.prompt), node.search.n_best
     assert isinstance(prompt, TokensInput), f"{node.prompt} is no prompt"
     rows = Rows(emit, time.batch(), count)
-    lengths = emit.op("Unsqueeze", [time.name, emit.integers(1)], f"{name}.lengths")
+    lengths = emit.unsqueeze(time.name, 1, f"{name}.lengths")
     lengths, given, flat = rows.repeated(lengths), prompt.column, tokens
     if count > 1:  # Gather of onnxruntime takes only the first text of each row
-        apart = emit.op("Unsqueeze", [given, emit.integers(1)], f"{name}.apart")
+        apart = emit.unsqueeze(given, 1, f"{name}.apart")
         repeated = emit.op("Expand", [apart, emit.integers(1, count, 1)], f"{name}.repeated")
         given = _flat(low, rows, repeated, f"{name}.given")
         flat = _flat(low, rows, tokens, f"{name}.flat")
     blank = emit.strings(f"{name}.blank", [""])
     blanks = rows.filled(blank, f"{name}.blanks", 1)
-    every = emit.op("Concat", [given, flat, blanks], f"{name}.every", {"axis": 1})
-    most = emit.op("Shape", [given], f"{name}.most", {"start": 1, "end": 2})
-    end = emit.op("Shape", [every], f"{name}.end", {"start": 1, "end": 2})
+    every = emit.concat([given, flat, blanks], 1, f"{name}.every")
+    most = emit.extent(given, 1, f"{name}.most")
+    end = emit.extent(every, 1, f"{name}.end")
     last = emit.op("Sub", [end, emit.integers(1)], f"{name}.last")
     places = rows.numbers(last)
     own = emit.op("Less", [places, lengths], f"{name}.own")
@@ -144,7 +144,7 @@ def _after_tokens(low: Lowering, node: TextOutput, tokens: str) -> str:
     found = emit.op("GatherElements", [every, order], f"{name}.found", {"axis": 1})
     if count > 1:
         parts = [emit.integers(-1, count), last]
-        shape = emit.op("Concat", parts, f"{name}.shape.each", {"axis": 0})
+        shape = emit.concat(parts, 0, f"{name}.shape.each")
         found = emit.op("Reshape", [found, shape], f"{name}.found.each")
     return found
 
@@ -152,8 +152,8 @@ def _after_tokens(low: Lowering, node: TextOutput, tokens: str) -> str:
 def _flat(low: Lowering, rows: Rows, texts: str, name: str) -> str:
     """`[B * n, W]` of `[B, n, W]`."""
     emit = low.emit
-    extent = emit.op("Shape", [texts], f"{name}.extent", {"start": 2, "end": 3})
-    shape = emit.op("Concat", [rows.count(), extent], f"{name}.shape", {"axis": 0})
+    extent = emit.extent(texts, 2, f"{name}.extent")
+    shape = emit.concat([rows.count(), extent], 0, f"{name}.shape")
     return emit.op("Reshape", [texts, shape], name)
 
 
@@ -169,18 +169,18 @@ def _joined(low: Lowering, node: TextOutput, found: SearchResult, shape: list[Ex
         later = emit.strings(f"{name}.later", ["", *(f" {entry}" for entry in entries[1:])])
     if node.copies:
         source, numbers = _source(low, node, found)
-        texts = emit.op("Concat", [texts, source], f"{name}.entries.all", {"axis": 0})
+        texts = emit.concat([texts, source], 0, f"{name}.entries.all")
         glued = source
         if glue:
             space = emit.strings(f"{name}.space", [glue])
             glued = emit.op("StringConcat", [space, source], f"{name}.source.later")
-        later = emit.op("Concat", [later, glued], f"{name}.later.all", {"axis": 0})
-    by_step = emit.op("Transpose", [numbers], f"{name}.numbers", {"perm": order})
+        later = emit.concat([later, glued], 0, f"{name}.later.all")
+    by_step = emit.transpose(numbers, order, f"{name}.numbers")
     first_numbers = emit.op("Gather", [by_step, emit.integer(0)], f"{name}.first.numbers")
     begun = emit.op("Gather", [texts, first_numbers], f"{name}.first")
     if node.prompt:
         begun = _after_prompt(low, node, begun, glue, len(shape))
-    extent = emit.op("Shape", [by_step], f"{name}.extent", {"start": 0, "end": 1})
+    extent = emit.extent(by_step, 0, f"{name}.extent")
     trips = emit.op("Squeeze", [extent], f"{name}.steps")
     trips = emit.op("Sub", [trips, emit.integer(1)], f"{name}.trips")
     loop = Loop(emit, name)
@@ -201,7 +201,7 @@ def _after_prompt(low: Lowering, node: TextOutput, first: str, glue: str, rank: 
     assert isinstance(given, TokensInput), f"{node.prompt} is no prompt"
     prompt = given.column
     if rank > 1:
-        prompt = emit.op("Unsqueeze", [prompt, emit.integers(1)], f"{name}.each")
+        prompt = emit.unsqueeze(prompt, 1, f"{name}.each")
     if glue:
         blank = emit.strings(f"{name}.blank", [""])
         space = emit.strings(f"{name}.space", [glue])
@@ -222,10 +222,9 @@ def _weights(low: Lowering, node: TextOutput, decoder: Decoder, found: SearchRes
     numbers = found.numbers
     if node.search.n_best > 1:
         numbers = emit.op("Gather", [numbers, emit.integer(0)], f"{name}.best", {"axis": 1})
-    own = emit.op("Transpose", [lengths.mask()], f"{name}.own", {"perm": [1, 2, 0]})
+    own = emit.transpose(lengths.mask(), [1, 2, 0], f"{name}.own")
     real = emit.op("Greater", [numbers, emit.integer(END_ID)], f"{name}.real")
-    column = emit.op("Unsqueeze", [real, emit.integers(2)], f"{name}.column")
+    column = emit.unsqueeze(real, 2, f"{name}.column")
     both = emit.op("And", [own, column], f"{name}.both")
     weights = emit.op("Where", [both, found.weights, emit.number(0.0)], f"{name}.told")
-    bounds = [emit.integers(0), lengths.time(), emit.integers(2)]
-    return emit.op("Slice", [weights, *bounds], f"{name}.in_time")
+    return emit.slice(weights, 0, lengths.time(), 2, f"{name}.in_time")

@@ -54,7 +54,7 @@ def lower_per_step(low: Lowering, node: PerStep) -> PaddedSequence:
     """`[T * B, W]` to `[T, B, W]`: the rows are in this order already."""
     emit, steps = low.emit, low.steps(node.steps)
     extents = emit.op("Shape", [steps.name], f"{node.name}.extents")
-    shape = emit.op("Concat", [extents, emit.integers(-1)], f"{node.name}.shape", {"axis": 0})
+    shape = emit.concat([extents, emit.integers(-1)], 0, f"{node.name}.shape")
     value = emit.op("Reshape", [low.vector(node.source), shape], node.name)
     return PaddedSequence(value, steps.lengths)
 
@@ -74,7 +74,7 @@ def lower_category(low: Lowering, node: CategoryInput) -> Vector:
         table = ids_by_text(known.vocabulary, fold_case=False)
         given = looked_up(low, label, table, UNKNOWN_ID, f"{name}.looked_up")
     column = nonempty_rows(low, given, f"{name}.rows", INT64)
-    return Vector(emit.op("Squeeze", [column, emit.integers(1)], f"{name}.number"))
+    return Vector(emit.squeeze(column, 1, f"{name}.number"))
 
 
 def lower_keys(low: Lowering, node: KeysInput) -> PaddedSequence:
@@ -94,15 +94,14 @@ def lower_keys(low: Lowering, node: KeysInput) -> PaddedSequence:
     extents = emit.op("Shape", [labels], f"{name}.extents")
     extent = emit.op("Slice", [extents, emit.integers(0), emit.integers(2)], f"{name}.extent")
     wide = [extent, emit.integers(node.size + 1)]
-    wide_shape = emit.op("Concat", wide, f"{name}.wide_shape", {"axis": 0})
+    wide_shape = emit.concat(wide, 0, f"{name}.wide_shape")
     pieces = [
         emit.op("Expand", [emit.number(0.0), wide_shape], f"{name}.off"),
         numbers,
         emit.op("Expand", [emit.number(1.0), extents], f"{name}.ones"),
     ]
     flags = emit.op("ScatterElements", pieces, f"{name}.flags", {"axis": 2})
-    bounds = map(emit.integers, (0, node.size, 2))
-    on = emit.op("Slice", [flags, *bounds], f"{name}.on")
+    on = emit.slice(flags, 0, node.size, 2, f"{name}.on")
     return on_time_axis(low, node, time_major(low, on, f"{name}.steps", [node.size]))
 
 
@@ -182,7 +181,7 @@ def _from_text(low: Lowering, node: TokensInput) -> tuple[str, str]:
 def _lengths_of(low: Lowering, numbers: str, axis: int, name: str) -> str:
     """The number of ids above 0, which is the pad's."""
     own = low.emit.op("Sign", [numbers], f"{name}.own")
-    return low.emit.op("ReduceSum", [own, low.emit.integers(axis)], name, {"keepdims": 0})
+    return low.emit.reduce("ReduceSum", own, axis, name)
 
 
 def _characters_given(low: Lowering, node: CharactersInput) -> tuple[str, str]:
@@ -196,7 +195,7 @@ def _characters_given(low: Lowering, node: CharactersInput) -> tuple[str, str]:
     checked = refuse_negative(low, given, node.size, name)
     turned = []
     for value, order in ((checked, [1, 0, 2]), (lengths, [1, 0])):
-        major = emit.op("Transpose", [value], f"{value}.step_major", {"perm": order})
+        major = emit.transpose(value, order, f"{value}.step_major")
         pads = [major, steps.lengths.padding(), "", emit.integers(0)]
         turned.append(emit.op("Pad", pads, f"{value}.padded"))
     return turned[0], emit.op("Reshape", [turned[1], emit.integers(-1)], f"{name}.lengths")
@@ -210,19 +209,18 @@ def _characters_of(low: Lowering, node: CharactersInput) -> tuple[str, str]:
     known = low.facts.inputs[node.column]
     assert isinstance(known, TextFacts) and known.characters is not None
     tokens = low.tokens[node.column]
-    turned = emit.op("Transpose", [tokens], f"{name}.step_major", {"perm": [1, 0]})
+    turned = emit.transpose(tokens, [1, 0], f"{name}.step_major")
     first: Attributes = {"start": 0, "end": 1}
     wanted = emit.op("Shape", [steps.name], f"{name}.wanted", first)
     there = emit.op("Shape", [turned], f"{name}.there", first)
     missing = emit.op("Sub", [wanted, there], f"{name}.missing")
     extents = [emit.op("Max", [missing, emit.integers(0)], f"{name}.more"), steps.lengths.batch()]
-    shape = emit.op("Concat", extents, f"{name}.more_extents", {"axis": 0})
+    shape = emit.concat(extents, 0, f"{name}.more_extents")
     zeros = emit.op("Expand", [emit.integer(0), shape], f"{name}.more_zeros")
     nothing = emit.strings(f"{name}.nothing", [PAD])
     added = emit.op("Gather", [nothing, zeros], f"{name}.more_tokens")
-    enough = emit.op("Concat", [turned, added], f"{name}.enough", {"axis": 0})
-    bounds = [emit.integers(0), wanted, emit.integers(0)]
-    whole = emit.op("Slice", [enough, *bounds], f"{name}.tokens")
+    enough = emit.concat([turned, added], 0, f"{name}.enough")
+    whole = emit.slice(enough, 0, wanted, 0, f"{name}.tokens")
     spelled = emit.op("Tokenizer", [whole], f"{name}.spelled", INTO_CHARACTERS, CONTRIB)
     emit.typed(spelled, STRING, [f"{TIME}_padded", BATCH, CHARS])
     table = {PAD: PAD_ID, **ids_by_text(known.characters, fold_case=False)}

@@ -23,7 +23,7 @@ def bytes_of(emit: Emitter, chars: str, offset: int, name: str) -> tuple[str, st
     has, `[B]`. `chars` `[B, C]` are the texts' code points, "" past the end of each."""
     counts = _counts(emit, chars, f"{name}.count")
     packed = _packed(emit, chars, counts, f"{name}.packed")
-    each = emit.op("Unsqueeze", [packed, emit.integers(2)], f"{name}.each")
+    each = emit.unsqueeze(packed, 2, f"{name}.each")
     shifted = emit.op("Div", [each, emit.integers(1, 1 << 8, 1 << 16, 1 << 24)], f"{name}.shifted")
     lowest = emit.op("BitwiseAnd", [shifted, emit.integer(0xFF)], f"{name}.lowest")
     numbers = emit.op("Add", [lowest, emit.integer(offset)], f"{name}.numbers")
@@ -33,11 +33,11 @@ def bytes_of(emit: Emitter, chars: str, offset: int, name: str) -> tuple[str, st
 def _side_by_side(emit: Emitter, numbers: str, counts: str, name: str) -> tuple[str, str]:
     """The first `counts` `[B, C]` of each four of `numbers` `[B, C, 4]`, row by row without gaps:
     `[B, T]` with 0 past the length, and the lengths `[B]`."""
-    lengths = emit.op("ReduceSum", [counts, emit.integers(1)], f"{name}.lengths", {"keepdims": 0})
+    lengths = emit.reduce("ReduceSum", counts, 1, f"{name}.lengths")
     longest = emit.op("ReduceMax", [lengths], f"{name}.longest", {"keepdims": 1})
     before = emit.op("CumSum", [counts, emit.integer(1)], f"{name}.before", {"exclusive": 1})
-    starts = emit.op("Unsqueeze", [before, emit.integers(2)], f"{name}.starts")
-    own = emit.op("Unsqueeze", [counts, emit.integers(2)], f"{name}.own")
+    starts = emit.unsqueeze(before, 2, f"{name}.starts")
+    own = emit.unsqueeze(counts, 2, f"{name}.own")
     fours = emit.integers(0, 1, 2, 3)
     places = emit.op("Add", [starts, fours], f"{name}.places")
     there = emit.op("Less", [fours, own], f"{name}.there")
@@ -47,15 +47,14 @@ def _side_by_side(emit: Emitter, numbers: str, counts: str, name: str) -> tuple[
     flat = emit.op("Mul", [extents, emit.integers(1, 4)], f"{name}.flat")
     rows = emit.op("Shape", [lengths], f"{name}.rows")
     one_more = emit.op("Add", [longest, emit.integer(1)], f"{name}.one_more")
-    shape = emit.op("Concat", [rows, one_more], f"{name}.shape", {"axis": 0})
+    shape = emit.concat([rows, one_more], 0, f"{name}.shape")
     pieces = [
         emit.op("Expand", [emit.integer(0), shape], f"{name}.empty"),
         emit.op("Reshape", [targets, flat], f"{name}.flat_targets"),
         emit.op("Reshape", [numbers, flat], f"{name}.flat_numbers"),
     ]
     filled = emit.op("ScatterElements", pieces, f"{name}.filled", {"axis": 1})
-    bounds = [emit.integers(0), longest, emit.integers(1)]
-    return emit.op("Slice", [filled, *bounds], f"{name}.bytes"), lengths
+    return emit.slice(filled, 0, longest, 1, f"{name}.bytes"), lengths
 
 
 def _counts(emit: Emitter, chars: str, name: str) -> str:

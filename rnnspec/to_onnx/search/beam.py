@@ -128,7 +128,7 @@ class _Steps:
         of_rules = rules.next_states(emit, tokens, of_rules)
         if self.coverage:
             penalties.append(self.coverage.penalty(emit, rows, sums[0], f"{name}.penalty.left"))
-        going = emit.op("Squeeze", [ended, emit.integers(1)], f"{name}.ended.flat")
+        going = emit.squeeze(ended, 1, f"{name}.ended.flat")
         going = emit.op("Not", [going], f"{name}.going")
         records = self._records(emit, found, left, penalties)
         if self.low.attention:
@@ -149,8 +149,8 @@ class _Steps:
         """The attention of each hypothesis before the step, `[B, K, T]`."""
         outer, name, width = self.low.emit, self.name, self.settings.width
         inputs = [emit.integers(width), self.body.memory_extent()]
-        sizes = outer.op("Concat", inputs, f"{name}.sizes", {"axis": 0})
-        shape = outer.op("Concat", [emit.integers(-1), sizes], f"{name}.shape", {"axis": 0})
+        sizes = outer.concat(inputs, 0, f"{name}.sizes")
+        shape = outer.concat([emit.integers(-1), sizes], 0, f"{name}.shape")
         by_row = emit.op("Reshape", [weights, shape], f"{name}.weights.by_row")
         return Record(by_row, FLOAT, (width, MEMORY), sizes, 0.0)
 
@@ -184,8 +184,7 @@ def _candidates(
     tokens = emit.op("Mod", [number, vocabulary.count()], f"{name}.tokens")
     ending = emit.op("Add", [end, totals], f"{name}.ending")
     ending = emit.op("Reshape", [ending, emit.integers(-1, width)], f"{name}.ending.row")
-    bounds = map(emit.integers, (width - 1, width, 1))
-    last = emit.op("Slice", [live, *bounds], f"{name}.live.last")
+    last = emit.slice(live, width - 1, width, 1, f"{name}.live.last")
     enough = emit.op("GreaterOrEqual", [ending, last], f"{name}.enough")
     finished = emit.op("Where", [enough, ending, emit.number(EXCLUDED)], f"{name}.finished")
     return Candidates(live, parents, tokens, finished)
@@ -202,7 +201,7 @@ def _ranked(emit: Emitter, name: str, values: str, finished: str, kept: int) -> 
         one = emit.integers(1)
         best = emit.op("ReduceMax", [finished, one], f"{name}.finished.best", {"keepdims": 1})
         return emit.op("Max", [values, best], f"{name}.values.next")
-    both = emit.op("Concat", [values, finished], f"{name}.values.all", {"axis": 1})
+    both = emit.concat([values, finished], 1, f"{name}.values.all")
     names = [f"{name}.values.next", f"{name}.values.number"]
     return emit.ops("TopK", [both, emit.integers(kept)], names, {"axis": -1})[0]
 
@@ -220,8 +219,7 @@ def _ended(
     """Bool `[B, 1]`: whether a row ends with this step, the one of number `count` from 1."""
 
     def column(value: str, place: int, what: str) -> str:
-        bounds = [emit.integers(place), emit.integers(place + 1), emit.integers(1)]
-        return emit.op("Slice", [value, *bounds], f"{name}.{what}")
+        return emit.slice(value, place, place + 1, 1, f"{name}.{what}")
 
     limit = _most(emit, name, rows, limits)
     reasons = [emit.op("GreaterOrEqual", [count, limit], f"{name}.at_limit")]
@@ -257,7 +255,7 @@ def _most(emit: Emitter, name: str, rows: Rows, limits: Limits) -> str:
     if not limits.rows:
         return limits.trips
     own = rows.chosen(limits.rows)
-    return emit.op("Unsqueeze", [own, emit.integers(1)], f"{name}.limits")
+    return emit.unsqueeze(own, 1, f"{name}.limits")
 
 
 def length_normed(emit: Emitter, settings: Beam, log_probs: str, count: str, name: str) -> str:
@@ -290,8 +288,8 @@ class Coverage:
         assert isinstance(decoder, Decoder), f"{node.name} reads no decoder"
         attends = [each for each in decoder.body if isinstance(each, Attend)]
         lengths = low.steps(attends[-1].memory).lengths
-        mask = emit.op("Squeeze", [lengths.mask(), emit.integers(2)], f"{name}.mask")
-        by_row = emit.op("Transpose", [mask], f"{name}.mask.by_row", {"perm": [1, 0]})
+        mask = emit.squeeze(lengths.mask(), 2, f"{name}.mask")
+        by_row = emit.transpose(mask, [1, 0], f"{name}.mask.by_row")
         self._mask = emit.op("Cast", [by_row], f"{name}.flags", {"to": FLOAT})
         zeros = emit.op("Mul", [rows.repeated(self._mask), emit.number(0.0)], f"{name}.none")
         self.states = [State(name, zeros, (MEMORY,))]
@@ -305,7 +303,7 @@ class Coverage:
             [emit.op("Log", [share], f"{name}.logs"), rows.repeated(self._mask)],
             f"{name}.own",
         )
-        total = emit.op("ReduceSum", [logs, emit.integers(1)], f"{name}.total", {"keepdims": 0})
+        total = emit.reduce("ReduceSum", logs, 1, f"{name}.total")
         factor = emit.number(self._factor)
         scaled = emit.op("Mul", [total, factor], f"{name}.scaled")
         return rows.by_beam(emit, scaled, name)
@@ -353,7 +351,7 @@ def _answers(
     order = _order(emit, finished.values, count, name)
 
     def merged(one: str, other: str, what: str) -> str:
-        both = emit.op("Concat", [one, other], f"{name}.{what}.both", {"axis": 1})
+        both = emit.concat([one, other], 1, f"{name}.{what}.both")
         return emit.op("GatherElements", [both, order], f"{name}.{what}", {"axis": 1})
 
     log_probs = merged(finished.log_probs, left.log_probs, "scores")
@@ -368,14 +366,14 @@ def _answers(
     numbers = trimmed(emit, numbers, lengths, f"{name}.cut")
     order_of_axes = [1, 2, 0]
     if count == 1:
-        numbers = emit.op("Squeeze", [numbers, emit.integers(2)], f"{name}.only")
-        lengths = emit.op("Squeeze", [lengths, emit.integers(1)], f"{name}.lengths.only")
-        log_probs = emit.op("Squeeze", [log_probs, emit.integers(1)], f"{name}.scores.only")
+        numbers = emit.squeeze(numbers, 2, f"{name}.only")
+        lengths = emit.squeeze(lengths, 1, f"{name}.lengths.only")
+        log_probs = emit.squeeze(log_probs, 1, f"{name}.scores.only")
         order_of_axes = [1, 0]
-    numbers = emit.op("Transpose", [numbers], f"{name}.numbers", {"perm": order_of_axes})
+    numbers = emit.transpose(numbers, order_of_axes, f"{name}.numbers")
     if weights:
         weights = trimmed(emit, weights, counts, f"{name}.weights.cut")
-        weights = emit.op("Transpose", [weights], f"{name}.weights", {"perm": [1, 0, 2]})
+        weights = emit.transpose(weights, [1, 0, 2], f"{name}.weights")
     return SearchResult(numbers, lengths, log_probs, weights)
 
 
@@ -398,7 +396,7 @@ def _best(
         values = emit.op("Add", [values, penalties], f"{name}.ranked")
 
     def by_row(value: str, what: str) -> str:
-        turned = emit.op("Transpose", [value], f"{what}.turned", {"perm": [1, 0, 2]})
+        turned = emit.transpose(value, [1, 0, 2], f"{what}.turned")
         return emit.op("Reshape", [turned, emit.integers(0, -1)], what)
 
     names = [f"{name}.values", f"{name}.places"]
@@ -418,7 +416,7 @@ def _order(emit: Emitter, values: str, count: int, name: str) -> str:
     """Int64 `[B, n]`: which of n finished ones, and then n others, come first."""
     real = emit.op("Greater", [values, emit.number(EXCLUDED)], f"{name}.is_finished")
     ones = emit.op("Cast", [real], f"{name}.ones", {"to": INT64})
-    many = emit.op("ReduceSum", [ones, emit.integers(1)], f"{name}.many", {"keepdims": 1})
+    many = emit.reduce("ReduceSum", ones, 1, f"{name}.many", keep=True)
     numbers = emit.constant(np.arange(count), f"{name}.range")
     others = emit.op(
         "Sub", [emit.constant(np.arange(count) + count, f"{name}.others"), many], f"{name}.after"
@@ -429,13 +427,11 @@ def _order(emit: Emitter, values: str, count: int, name: str) -> str:
 def _empty_answers(emit: Emitter, limits: Limits, log_probs: str, name: str) -> str:
     """The only answer of a row that may have no steps is the empty one, which is certain."""
     none = emit.op("LessOrEqual", [limits.rows, emit.integer(0)], f"{name}.no_steps")
-    column = emit.op("Unsqueeze", [none, emit.integers(1)], f"{name}.no_steps.column")
-    first = emit.op("Slice", [log_probs, *map(emit.integers, (0, 1, 1))], f"{name}.scores.first")
-    others = emit.op(
-        "Slice", [log_probs, *map(emit.integers, (1, 2**31, 1))], f"{name}.scores.others"
-    )
+    column = emit.unsqueeze(none, 1, f"{name}.no_steps.column")
+    first = emit.slice(log_probs, 0, 1, 1, f"{name}.scores.first")
+    others = emit.slice(log_probs, 1, 2**31, 1, f"{name}.scores.others")
     certain = emit.op("Where", [column, emit.number(0.0), first], f"{name}.certain")
-    return emit.op("Concat", [certain, others], f"{name}.scores.all", {"axis": 1})
+    return emit.concat([certain, others], 1, f"{name}.scores.all")
 
 
 def _followed(
@@ -463,8 +459,7 @@ def _followed(
     if records.weights:
         scanned.append(records.weights)
         weights = body.input(f"{name}.weights", FLOAT, [BATCH, width, MEMORY])
-        bounds = map(body.integers, (0, 1, 1))
-        best = body.op("Slice", [before, *bounds], f"{name}.best")
+        best = body.slice(before, 0, 1, 1, f"{name}.best")
         chosen = body.op("GatherND", [weights, best], f"{name}.chosen", {"batch_dims": 1})
     body.result(before, INT64, [BATCH, count])
     body.result(answered, INT64, [BATCH, count])

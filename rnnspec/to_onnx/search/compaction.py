@@ -83,10 +83,10 @@ class CompactingLoop:
         count = emit.op("Shape", [chosen], f"{name}.count")
         rows = Rows(emit, count, self._rows.width, chosen)
         records, (active, *states), steps = self._steps(emit, rows, done, before, emit_step)
-        taken = emit.op("Shape", [steps[0]], f"{name}.taken", {"start": 0, "end": 1})
+        taken = emit.extent(steps[0], 0, f"{name}.taken")
         taken = emit.op("Squeeze", [taken], f"{name}.taken.number")
         found = emit.op("NonZero", [active], f"{name}.places.line")
-        places = emit.op("Squeeze", [found, emit.integers(0)], f"{name}.places")
+        places = emit.squeeze(found, 0, f"{name}.places")
         following = [
             emit.op("Add", [done, taken], f"{name}.done.next"),
             emit.op("Gather", [chosen, places], f"{name}.rows.next"),
@@ -110,7 +110,7 @@ class CompactingLoop:
             return self._rows.numbers(self._rows.batch)
         some = emit.op("Greater", [self._limits.rows, emit.integer(0)], f"{name}.some")
         found = emit.op("NonZero", [some], f"{name}.line")
-        return emit.op("Squeeze", [found, emit.integers(0)], name)
+        return emit.squeeze(found, 0, name)
 
     def _some(self, emit: Emitter, rows: str) -> str:
         size = emit.op("Size", [rows], f"{rows}.size")
@@ -127,7 +127,7 @@ class CompactingLoop:
             return list(states)
         each, width = places, self._rows.width
         if width > 1:
-            column = emit.op("Unsqueeze", [places, emit.integers(1)], f"{places}.column")
+            column = emit.unsqueeze(places, 1, f"{places}.column")
             first = emit.op("Mul", [column, emit.integer(width)], f"{places}.first")
             own = emit.constant(np.arange(width), f"integers.below_{width}")
             grid = emit.op("Add", [first, own], f"{places}.grid")
@@ -188,12 +188,12 @@ class CompactingLoop:
                 if record.sizes
                 else [emit.integers(0), self._rows.batch]
             )
-            shape = low.emit.op("Concat", parts, f"{name}.shape", {"axis": 0})
+            shape = low.emit.concat(parts, 0, f"{name}.shape")
             empty = low.emit.op("Expand", [self._fill(low.emit, record), shape], f"{name}.empty")
             so_far = outer.state(name, empty, record.kind, [ALL_STEPS, BATCH, *record.extents])
             more = self._with_one(emit, record, value, 1)
             every = emit.op("Gather", [more, inverse], f"{name}.every", {"axis": 1})
-            found.append(emit.op("Concat", [so_far, every], f"{name}.so_far", {"axis": 0}))
+            found.append(emit.concat([so_far, every], 0, f"{name}.so_far"))
         return found
 
     def _fill(self, emit: Emitter, record: Record) -> str:

@@ -32,7 +32,7 @@ def arg_max(name: str) -> Select:
     ) -> tuple[str, str]:
         del rows, log_probs, step
         number = emit.op("ArgMax", [allowed], f"{name}.best.number", {"axis": 1, "keepdims": 0})
-        value = emit.op("ReduceMax", [allowed, emit.integers(1)], f"{name}.best", {"keepdims": 0})
+        value = emit.reduce("ReduceMax", allowed, 1, f"{name}.best")
         return number, value
 
     return select
@@ -83,11 +83,11 @@ def _found(low: Lowering, name: str, tokens: str, gains: str, weights: list[str]
     real = emit.op("Sign", [tokens], f"{name}.real")
     lengths = emit.op("ReduceSum", [real, first], f"{name}.lengths", sums)
     tokens = trimmed(emit, tokens, lengths, f"{name}.cut")
-    numbers = emit.op("Transpose", [tokens], f"{name}.numbers", {"perm": [1, 0]})
+    numbers = emit.transpose(tokens, [1, 0], f"{name}.numbers")
     if not weights:
         return SearchResult(numbers, lengths, log_probs, "")
     short = trimmed(emit, weights[0], lengths, f"{name}.weights.cut")
-    by_row = emit.op("Transpose", [short], f"{name}.weights", {"perm": [1, 0, 2]})
+    by_row = emit.transpose(short, [1, 0, 2], f"{name}.weights")
     return SearchResult(numbers, lengths, log_probs, by_row)
 
 
@@ -110,7 +110,7 @@ def sampler(
         best, numbers = emit.ops("TopK", [sharp, count], names, {"axis": -1})
         probs = emit.op("Softmax", [best], f"{name}.shares", {"axis": -1})
         total = emit.op("CumSum", [probs, emit.integer(1)], f"{name}.total")
-        mass = emit.op("Slice", [total, *map(emit.integers, (-1, 2**31, 1))], f"{name}.all")
+        mass = emit.slice(total, -1, 2**31, 1, f"{name}.all")
         if search.top_p < 1.0:
             mass = _kept(emit, probs, total, search.top_p, name)
         least = emit.op(
@@ -123,10 +123,10 @@ def sampler(
         short = emit.op("Less", [total, mass], f"{name}.short")
         both = emit.op("And", [passed, short], f"{name}.before")
         ones = emit.op("Cast", [both], f"{name}.ones", {"to": INT64})
-        place = emit.op("ReduceSum", [ones, emit.integers(1)], f"{name}.place", {"keepdims": 1})
+        place = emit.reduce("ReduceSum", ones, 1, f"{name}.place", keep=True)
         number = emit.op("GatherElements", [numbers, place], f"{name}.number", {"axis": 1})
         log = emit.op("GatherElements", [log_probs, number], f"{name}.log", {"axis": 1})
-        flat = [emit.op("Squeeze", [v, emit.integers(1)], f"{v}.flat") for v in (number, log)]
+        flat = [emit.squeeze(v, 1, f"{v}.flat") for v in (number, log)]
         return flat[0], flat[1]
 
     return select
@@ -137,7 +137,7 @@ def _kept(emit: Emitter, probs: str, total: str, top_p: float, name: str) -> str
     before = emit.op("Sub", [total, probs], f"{name}.sum_before")
     kept = emit.op("Less", [before, emit.number(top_p)], f"{name}.kept")
     masses = emit.op("Where", [kept, total, emit.number(0.0)], f"{name}.masses")
-    return emit.op("ReduceMax", [masses, emit.integers(1)], f"{name}.mass", {"keepdims": 1})
+    return emit.reduce("ReduceMax", masses, 1, f"{name}.mass", keep=True)
 
 
 def _keys(emit: Emitter, seed: str, name: str) -> tuple[str, str]:
@@ -160,7 +160,7 @@ def _uniform(emit: Emitter, keys: tuple[str, ...], step: str, name: str) -> str:
     bits = emit.op("Mod", [value, emit.integer(1 << BITS)], f"{name}.bits")
     exact = emit.op("Cast", [bits], f"{name}.exact", {"to": FLOAT})
     unit = emit.op("Mul", [exact, emit.number(2.0**-BITS)], f"{name}.unit")
-    return emit.op("Unsqueeze", [unit, emit.integers(1)], f"{name}.u")
+    return emit.unsqueeze(unit, 1, f"{name}.u")
 
 
 def _cube(emit: Emitter, value: str, name: str) -> str:

@@ -127,5 +127,5 @@ def trimmed(emit: Emitter, steps: str, lengths: str, name: str) -> str:
     """The first steps of `[U, …]`: as many as the longest of `lengths`, at least one."""
     longest = emit.op("ReduceMax", [lengths], f"{name}.longest", {"keepdims": 0})
     end = emit.op("Max", [longest, emit.integer(1)], f"{name}.end")
-    extent = emit.op("Unsqueeze", [end, emit.integers(0)], f"{name}.extent")
-    return emit.op("Slice", [steps, emit.integers(0), extent, emit.integers(0)], name)
+    extent = emit.unsqueeze(end, 0, f"{name}.extent")
+    return emit.slice(steps, 0, extent, 0, name)

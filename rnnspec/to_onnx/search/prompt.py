@@ -43,12 +43,12 @@ def _read(low: Lowering, node: TextOutput, decoder: Decoder, rows: Rows) -> Sear
     body = Body(low, decoder, single)
     one = emit.integer(1)
     mark = single.filled(emit.integer(END_ID), f"{name}.mark")
-    line = emit.op("Unsqueeze", [mark, emit.integers(0)], f"{name}.first")
-    fed = emit.op("Concat", [line, tokens.name], f"{name}.after_mark", {"axis": 0})
+    line = emit.unsqueeze(mark, 0, f"{name}.first")
+    fed = emit.concat([line, tokens.name], 0, f"{name}.after_mark")
     # The token before the first step stands, with the mark before them, at place `length`.
-    place = emit.op("Unsqueeze", [lengths.name, emit.integers(0)], f"{name}.length")
+    place = emit.unsqueeze(lengths.name, 0, f"{name}.length")
     last = emit.op("GatherElements", [fed, place], f"{name}.last.line", {"axis": 0})
-    previous = emit.op("Squeeze", [last, emit.integers(0)], f"{name}.last")
+    previous = emit.squeeze(last, 0, f"{name}.last")
     count = lengths.name
     if decoder.whole_prompt:
         fed = tokens.name
@@ -61,7 +61,7 @@ def _read(low: Lowering, node: TextOutput, decoder: Decoder, rows: Rows) -> Sear
     token = inner.op("Gather", [fed, loop.step], f"{name}.token")
     output = body.step(inner, single, loop.step, token, before)
     active = inner.op("Less", [loop.step, count], f"{name}.active")
-    column = inner.op("Unsqueeze", [active, inner.integers(1)], f"{name}.column")
+    column = inner.unsqueeze(active, 1, f"{name}.column")
     following = [
         inner.op("Where", [column, new, old], f"{name}.kept")
         for new, old in zip(output.states, before, strict=True)
@@ -77,15 +77,15 @@ def _read(low: Lowering, node: TextOutput, decoder: Decoder, rows: Rows) -> Sear
 def _aligned(low: Lowering, name: str, tokens: str, lengths: str) -> str:
     """Int64 `[B, P]`: the tokens of each row at the end, -1 before them."""
     emit = low.emit
-    extent = emit.op("Shape", [tokens], f"{name}.extent", {"start": 0, "end": 1})
+    extent = emit.extent(tokens, 0, f"{name}.extent")
     end = emit.op("Squeeze", [extent], f"{name}.end")
     numbers = emit.op("Range", [emit.integer(0), end, emit.integer(1)], f"{name}.numbers")
-    column = emit.op("Unsqueeze", [lengths, emit.integers(1)], f"{name}.lengths.column")
+    column = emit.unsqueeze(lengths, 1, f"{name}.lengths.column")
     shift = emit.op("Sub", [column, end], f"{name}.shift")
     places = emit.op("Add", [numbers, shift], f"{name}.places")
     real = emit.op("GreaterOrEqual", [places, emit.integer(0)], f"{name}.real")
     within = emit.op("Max", [places, emit.integer(0)], f"{name}.within")
-    by_row = emit.op("Transpose", [tokens], f"{name}.by_row", {"perm": [1, 0]})
+    by_row = emit.transpose(tokens, [1, 0], f"{name}.by_row")
     found = emit.op("GatherElements", [by_row, within], f"{name}.moved", {"axis": 1})
     aligned = emit.op("Where", [real, found, emit.integer(-1)], f"{name}.aligned")
     return emit.typed(aligned, INT64, [BATCH, "prompt"])

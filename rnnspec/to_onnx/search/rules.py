@@ -47,7 +47,7 @@ class TokenRules:
             before = rows.filled(low.emit.integer(-1), f"{name}.history", search.no_repeat - 1)
             if prompt:
                 parts = [before, rows.repeated(prompt)]
-                before = low.emit.op("Concat", parts, f"{name}.history.prompt", {"axis": 1})
+                before = low.emit.concat(parts, 1, f"{name}.history.prompt")
             self.states.append(State(f"{name}.history", before, ("answered",), INT64))
 
     def _seen(self, rows: Rows, prompt: str) -> str:
@@ -89,7 +89,7 @@ class TokenRules:
             ending = self._without_repeats(emit, rows, ending, step, before)
         if not (self._may_run_out() and search.min_steps):
             return ending
-        left = emit.op("ReduceMax", [ending, emit.integers(1)], f"{name}.left", {"keepdims": 1})
+        left = emit.reduce("ReduceMax", ending, 1, f"{name}.left", keep=True)
         none = emit.op("Equal", [left, emit.number(EXCLUDED)], f"{name}.none_left")
         ends = [self._vocabulary.ids(), self._low.emit.integer(END_ID)]
         is_end = self._low.emit.op("Equal", ends, f"{name}.is_end")
@@ -112,20 +112,20 @@ class TokenRules:
         blocked = emit.op("Add", [end, bias], f"{name}.end.open")
         if not self._may_run_out():
             return others, blocked
-        left = emit.op("ReduceMax", [others, emit.integers(1)], f"{name}.left", {"keepdims": 1})
+        left = emit.reduce("ReduceMax", others, 1, f"{name}.left", keep=True)
         none = emit.op("Equal", [left, emit.number(EXCLUDED)], f"{name}.none_left")
         return others, emit.op("Where", [none, end, blocked], f"{name}.end.allowed")
 
     def next_states(self, emit: Emitter, tokens: str, before: Sequence[str]) -> list[str]:
         """The next states, after the answer of `tokens` `[R]`."""
         name, states = self._node.name, list(before)
-        column = emit.op("Unsqueeze", [tokens, emit.integers(1)], f"{name}.answered")
+        column = emit.unsqueeze(tokens, 1, f"{name}.answered")
         if self._tracks_seen:
             now = emit.op("Equal", [column, self._vocabulary.ids()], f"{name}.now")
             states[0] = emit.op("Or", [states[0], now], f"{name}.seen.next")
         if self._search.no_repeat > 1:
             longer = [states[-1], column]
-            states[-1] = emit.op("Concat", longer, f"{name}.history.next", {"axis": 1})
+            states[-1] = emit.concat(longer, 1, f"{name}.history.next")
         return states
 
     def _tokens_left(self) -> bool:
@@ -215,15 +215,12 @@ class TokenRules:
     def _repeated(self, emit: Emitter, rows: Rows, history: str) -> str:
         """Bool `[R, size]`: tokens that have followed an earlier copy of the last tokens."""
         count, name = self._search.no_repeat - 1, f"{self._node.name}.repeats"
-        one = emit.integers(1)
-        bounds = [emit.integers(count), emit.integers(2**31), one]
-        after = emit.op("Slice", [history, *bounds], f"{name}.after")
+        after = emit.slice(history, count, 2**31, 1, f"{name}.after")
         match = emit.op("GreaterOrEqual", [after, emit.integer(0)], f"{name}.real")
         for place in range(count):
-            bounds = [emit.integers(place), emit.integers(place - count), one]
-            window = emit.op("Slice", [history, *bounds], f"{name}.window")
-            bounds = [emit.integers(place - count), emit.integers(place - count + 1 or 2**31), one]
-            end = emit.op("Slice", [history, *bounds], f"{name}.now")
+            last = place - count
+            window = emit.slice(history, place, last, 1, f"{name}.window")
+            end = emit.slice(history, last, last + 1 or 2**31, 1, f"{name}.now")
             equal = emit.op("Equal", [window, end], f"{name}.equal")
             match = emit.op("And", [match, equal], f"{name}.match")
         ones = emit.op("Cast", [match], f"{name}.ones", {"to": FLOAT})
