@@ -150,7 +150,7 @@ def _repeats(task: Task, so_far: Hypothesis, token: int) -> bool:
 
 
 def beam(task: Task, search: Beam) -> list[Hypothesis]:
-    """The `n_best` best answers, fewer if there are no more; the steps are those of `Beam`."""
+    """The `n_best` best answers, fewer if there are no more; step by step as in `Beam`."""
     width, n_best = search.width, search.n_best
     live, finished = [task.start()], list[Hypothesis]()
     for _ in range(task.limit):

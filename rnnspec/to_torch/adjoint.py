@@ -1,10 +1,10 @@
-"""A loop's body differentiated in reverse: which instructions turn gradients of a step's values
-into gradients of what the step read.
+"""A loop's body differentiated: the instructions from gradients of a step's values to gradients of
+what the step reads.
 
 Reverse accumulation (Griewank and Walther 2008, Evaluating Derivatives, section 3.2) on the graph
-of one step. Only what the step before needs, the gradient of its states, is computed step by step,
-together with the gradients of products, which that goes through; everything else, such as the
-gradient of a vector of weights, is computed for all steps at once when the loop is done.
+of one step. Only the gradients of the states, which the step before needs, and of the products in
+between are computed step by step. All others, such as the gradient of a vector of weights, are
+computed for all steps at once after the loop.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import assert_never
 
 from rnnspec.cells.graph import Graph
 from rnnspec.cells.schedule import JoinedProduct, Loop
@@ -30,14 +31,14 @@ from rnnspec.to_torch.instructions import Body, Columns, Instruction, Run, Value
 
 @dataclass(frozen=True)
 class Adjoint:
-    """The way back through a loop.
+    """The backward pass of a loop.
 
     `steps` run from the last step to the first, `after` once for all steps. `after_step`: for each
-    state, the gradient of its value after the step, which at the last step is given and otherwise
-    is `before_step` of the step that follows; `earlier`: what the outside says of the gradient of
-    an exported state's value before the step. `seeds`: the gradients of other exports.
-    `products`: the gradient of each joined product, before its activations, of which `columns` are
-    parts. `gradients`: of each value that is read from outside. `widths`: of all new values.
+    state, the gradient of its value after the step: given at the last step, at the others
+    `before_step` of the following step. `earlier`: for each exported state, the gradient from
+    outside of its value before the step. `seeds`: the gradients of the other exports. `products`:
+    the gradient of each joined product, before its activations; `columns` are parts of these.
+    `gradients`: of each value read from outside. `widths`: of all new values.
     """
 
     steps: Body
@@ -57,7 +58,7 @@ class Adjoint:
 
     @cached_property
     def kept_whole(self) -> frozenset[Value]:
-        """Gradients of all steps that are needed when the steps are done."""
+        """Gradients of all steps that are needed after the steps."""
         return self.after.reads | set(self.gradients.values())
 
 
@@ -73,16 +74,16 @@ class _Sum:
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
-    """Instructions that together give one value."""
+    """Instructions that together compute one value."""
 
     out: Value
     body: tuple[Instruction, ...]
 
 
 class Differentiator:
-    """Goes through a loop's entries from the last to the first, once.
+    """Goes through a loop's entries once, from the last to the first.
 
-    `widths` of nodes (1: one number a row); `run_values` has the value of a run's columns.
+    `widths` of nodes (1: one number a row); `run_values`: the value of each run's columns.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class Differentiator:
         self.takes |= set(self.leaves.values())
 
     def adjoint(self, wanted: Iterable[int]) -> Adjoint:
-        """The way back; of values read from outside, only those `wanted` get a gradient."""
+        """The backward pass; of the values read from outside only those `wanted` get a gradient."""
         outside = set(wanted)
         self.takes |= outside
         results = {state: self.graph.next_states[state] for state in self.loop.states}
@@ -167,7 +168,7 @@ class Differentiator:
                 self._push(arg, self._term(g, index, rule), self.widths[index])
 
     def _term(self, g: Value, index: int, rule: Rule) -> _Sum:
-        """What the gradient g of a node is for one of its arguments."""
+        """The gradient of an argument of a node with the gradient g."""
         args = self.graph.nodes[index].args
 
         def read(place: int) -> Value:
@@ -183,11 +184,13 @@ class Differentiator:
                 reads = (g, *(read(place) for place in places))
                 self.statements.append(_Statement(out, (Instruction(function, reads, out),)))
                 return _Sum(out)
-            case _:
+            case None:
                 raise AssertionError(f"no rule for {self.graph.nodes[index].op}")
+            case _:
+                assert_never(rule)
 
     def _product(self, number: int, product: JoinedProduct) -> None:
-        """The gradient of a joined product, column by column, and the term of its operand."""
+        """Adds the gradient of a joined product, column by column, and the term of its operand."""
         body: list[Instruction] = []
         total = 0
         for run, value in self.run_values[number]:
@@ -201,7 +204,7 @@ class Differentiator:
             self._push(product.operand, _Sum(whole, product=number))
 
     def _run(self, run: Run, value: Value) -> Iterable[Instruction]:
-        """Gradients of the results side by side, then the activation's derivative for all."""
+        """The gradients of the results side by side, then the derivative of their activation."""
         place = self._place(run.columns)
         g = place
         terms = [self.terms.pop(result, []) for result, _ in run.results]
@@ -219,8 +222,8 @@ class Differentiator:
         return value
 
     def _push(self, index: int, term: _Sum, width: int = 0) -> None:
-        """Add a term to a node's gradient; `width` of the term, if it may differ."""
-        if width > self.widths[index] == 1:  # one number a row, spread over the columns
+        """Adds a term to a node's gradient; `width` of the term, if it may differ."""
+        if width > self.widths[index] == 1:  # one number a row, broadcast over the columns
             wide, out = self._new(width), self._new(1)
             body = [*self._summed([term], wide), Instruction(do.sum_columns, (wide,), out)]
             self.statements.append(_Statement(out, tuple(body)))
@@ -228,7 +231,7 @@ class Differentiator:
         self.terms.setdefault(index, []).append(term)
 
     def _total(self, index: int) -> Value:
-        """The gradient of a node: the sum of its terms, or the one term as it is."""
+        """The gradient of a node: the sum of its terms."""
         terms = self.terms.pop(index)
         same = _one_value(terms)
         if same is not None:
@@ -238,7 +241,7 @@ class Differentiator:
         return out
 
     def _summed(self, terms: list[_Sum], out: Value) -> Iterable[Instruction]:
-        """The sum of the terms, written to `out`, each computed and added in one instruction."""
+        """Writes the sum of the terms to `out`, with one instruction for each term."""
         plain = next((term for term in terms if _one_value([term]) is not None), None)
         rest = [term for term in terms if term is not plain]
         rest.sort(key=lambda term: term.sign, reverse=True)
@@ -276,7 +279,7 @@ class Differentiator:
 
 
 def _one_value(terms: list[_Sum]) -> Value | None:
-    """The value itself, where a sum has but one term and that as it is."""
+    """The value of a sum whose only term is a plain value, else None."""
     if len(terms) == 1 and (terms[0].sign, terms[0].factor, terms[0].product) == (1, None, None):
         return terms[0].value
     return None

@@ -1,8 +1,7 @@
-"""The derivative of every operation of equations: one table, from which loops are differentiated.
+"""The derivatives of all operations of equations, in one table, for the adjoints of loops.
 
-An entry has a rule for each argument: how the gradient of the value, g, becomes a gradient of that
-argument. y stands for the value of the operation and v (v0, v1) for its arguments. Where a function
-has a corner, the gradient there is torch's.
+An entry has a rule for each argument: how its gradient follows from g, the gradient of the value. y
+is the value of the operation, v (v0, v1) are its arguments. At a corner the gradient is torch's.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ Backward = Callable[..., object]
 """`function(g, *what it reads, out)` writes the gradient of an argument to `out`."""
 
 VALUE = -1
-"""In place of an argument's number: the value of the operation itself."""
+"""Stands for the value of the operation, in place of an argument's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Local:
 
 
 Rule = Same | Times | Local | None
-"""None: the value does not change with the argument, or the argument is a constant."""
+"""None: the argument gets no gradient, as the value does not change with it or it is a constant."""
 
 
 def _sigmoid(g: Tensor, y: Tensor, out: Tensor) -> None:  # g * y * (1 - y)
@@ -98,7 +97,7 @@ def _abs(g: Tensor, v: Tensor, out: Tensor) -> None:  # g * sign(v)
 
 
 def _larger(g: Tensor, v: Tensor, other: Tensor, out: Tensor) -> None:
-    """g where v is the larger; where both are equal, half of it for each."""
+    """g where v is the larger; half of g where both are equal."""
     torch.mul(g, torch.heaviside(v - other, v.new_tensor(0.5)), out=out)
 
 
@@ -169,7 +168,7 @@ DERIVATIVES: dict[str, tuple[Rule, ...]] = {
 
 
 def of_activation(function: str) -> Backward:
-    """`backward(g, y, out)` of a function whose derivative can be told from its value.
+    """`backward(g, y, out)` of a function whose derivative follows from its value.
 
     `out` may be `g` itself: all of these are element-wise.
     """

@@ -17,7 +17,7 @@ Operation = Callable[..., Tensor]
 
 
 def _with_out(function: Operation) -> Operation:
-    """A function of torch that knows no `out`, with one."""
+    """Adds `out` to a function of torch that has none."""
 
     def into(*args: Tensor, out: Tensor | None = None) -> Tensor:
         value = function(*args)
@@ -35,7 +35,7 @@ def _relu(value: Tensor, out: Tensor | None = None) -> Tensor:
 
 
 def _hard_sigmoid(value: Tensor) -> Tensor:
-    """torch's own has 1/6 as a float32 in its gradient, whatever the type of the value."""
+    """torch's own has a float32 1/6 in its gradient, even for float64."""
     return F.hardtanh(value.div(6).add_(0.5), 0.0, 1.0)
 
 
@@ -70,6 +70,6 @@ PRIMITIVES: dict[str, Operation] = {
     "copy": _copy,
     "where": torch.where,
 }
-"""Primitive operations but for `matmul`, which is computed in joined products, and `scan`."""
+"""Primitive operations except `matmul`, which is computed in joined products, and `scan`."""
 
 OPERATIONS: dict[str, Operation] = {**PRIMITIVES, **FUNCTIONS}

@@ -1,4 +1,4 @@
-"""Weights as they start: drawn by seed, or taken from the facts of the data."""
+"""The first values of weights: drawn by a seed, or taken from the facts of the data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from rnnspec.plan.nodes import (
 
 
 def drawn(weight: Weight, plan: Plan, facts: Facts, generator: torch.Generator) -> Tensor:
-    """A new tensor of the weight's shape. The formulas stand in `rnnspec.cells.initializers`."""
+    """A new tensor of the weight's shape, by the formulas of `rnnspec.cells.initializers`."""
     shape = weight.shape
     match weight.initializer:
         case Uniform(bound):
@@ -63,7 +63,7 @@ def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 
 
 def _orthogonal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """By the QR decomposition of a normal matrix, signs made unique by R's diagonal."""
+    """By the QR decomposition of a normal matrix; the diagonal of R decides the signs."""
     normal = torch.randn(max(shape), min(shape), generator=generator)
     q, r = torch.linalg.qr(normal)
     tall: Tensor = q * torch.where(r.diagonal() < 0, -1.0, 1.0)
@@ -73,11 +73,11 @@ def _orthogonal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 def _from_data(what: str, weight: Weight, plan: Plan, facts: Facts) -> Tensor:
     node = plan.node(weight.name.rpartition(".")[0])
     assert isinstance(node, Input | Output | WindowMoments)
-    # A forecast goes on as its past, and is scaled as that is.
-    ends = isinstance(node, Output) and not isinstance(node, ForecastOutput)
-    known = (facts.outputs if ends else facts.inputs)[node.column]
-    assert isinstance(known, NumericFacts)
-    values = list(known.deviation if what == "deviation" else known.mean)
+    # A forecast is scaled as its past.
+    is_target = isinstance(node, Output) and not isinstance(node, ForecastOutput)
+    column = (facts.outputs if is_target else facts.inputs)[node.column]
+    assert isinstance(column, NumericFacts)
+    values = list(column.deviation if what == "deviation" else column.mean)
     if isinstance(node, FramesInput) and node.elapsed is not None:
         del values[node.elapsed]
     exact = torch.tensor(values, dtype=torch.float64)

@@ -1,7 +1,7 @@
-"""The body of a loop as a list of instructions, each of which writes one tensor that is there.
+"""The body of a loop as a list of instructions, each of which writes to an existing tensor.
 
-A value is a number: the graph's own index for a node, larger ones for what is added to them. An
-instruction runs on a step's tensors `[B, width]`, or equally on those of all steps `[T, B, width]`.
+A value is known by a number: a node's index in the graph, larger numbers for other values. An
+instruction runs on the tensors of one step `[B, width]` or of all steps `[T, B, width]`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Body:
         return frozenset(step.out for step in self.instructions)
 
     def execute(self, steps: Mapping[Value, Steps]) -> None:
-        """Run the instructions once for each step, in the order of the steps' lists."""
+        """Runs the instructions once for each step, in the order of the lists in `steps`."""
         functions = [step.function for step in self.instructions]
         arguments = [
             zip(*(steps[value] for value in (*step.args, step.out)), strict=True)
@@ -57,7 +57,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The part of a joined product's tensor in which a value stands."""
+    """The columns of a joined product that hold a value."""
 
     product: int
     start: int
@@ -74,7 +74,7 @@ class Run:
 
 
 def runs(number: int, product: JoinedProduct, rows: Mapping[str, int]) -> list[Run]:
-    """The runs of the loop's product of this number, from left to right."""
+    """The runs of the joined product with this number, from left to right."""
     found: list[Run] = []
     start = 0
     for name, function, result in zip(

@@ -1,8 +1,8 @@
 """torch's own kernels for the cells they cover, chosen by the equations.
 
-To add one: an entry in `NATIVE` with how its tensors join the built-in cell's parameters, and what
-the kernel is given of them. Gate orders are torch's: LSTM i, f, g, o and GRU r, z, n
-(`torch.nn.LSTM`, `torch.nn.GRU`).
+To add one: an entry in `NATIVE`, which says how the kernel's tensors join the parameters of the
+built-in cell, and which tensors the kernel takes. Gate orders are torch's: LSTM i, f, g, o and GRU
+r, z, n (`torch.nn.LSTM`, `torch.nn.GRU`).
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from rnnspec.to_torch.weighted import Packed
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """`slots`: tensor of the kernel to parameters of the built-in cell; `states` in its order, the
-    first of which is the output. `weights` are those that `kernel` takes.
+    """`slots`: the parameters of the built-in cell in each tensor; `states` in the kernel's order,
+    the output first. `weights`: the tensors that `kernel` takes.
 
-    `held`: what is added to each gate, -1 or 1 times a large number, so that a step leaves all
-    states but the first as they are. `trained` takes the kernel's place where `is_faster` says so.
+    `held`: a large number times this is added to each gate to make a step keep all states but the
+    first. `trained` replaces the kernel if `is_faster`.
     """
 
     slots: Mapping[str, tuple[str, ...]]
@@ -86,34 +86,34 @@ NATIVE: dict[str, Native] = {
 
 
 CUT_COSTS = {"rnn": 20_000, "lstm": 20_000, "gru": 15_000}
-"""By built-in cell, how many steps of one row take as long on a CPU as one more call of its kernel,
-times the units of the layer.
+"""By built-in cell, the number of steps of one row that take as long on a CPU as one more call of
+its kernel, times the units of the layer.
 
-Measured forward and back, one thread (`benchmarks/packed_steps.py --costs`). These are constants,
-and nothing is measured in a run: where a batch is cut decides the order of sums, and the same build
+Measured forward and backward, on one thread (`benchmarks/packed_steps.py --costs`). They are
+constants, not measured in a run: the cuts of a batch decide the order of sums, and the same build
 must give the same numbers.
 """
 
 MOVING = {"rnn": 30.0, "lstm": 12.0, "gru": 12.0}
-"""What it costs to sort out the steps and put the outputs back, as a share of what all steps of the
-padded batch cost, times the units; measured likewise."""
+"""The cost of picking the steps and putting the outputs back, as a share of the cost of the padded
+batch, times the units; measured in the same way."""
 
 PACKED_BELOW = {"rnn": 0.0, "lstm": 0.0, "gru": 0.5}
-"""Below which share of real steps a batch is packed on a CPU where no gradient is wanted.
+"""The share of real steps below which a batch is packed on a CPU if no gradient is needed.
 
-Of a GRU with 128 units and a batch of 32 rows, 50 steps, 28 % of them real, packed takes 0.61 of
-the time of the padded batch and cut 0.72 (`benchmarks/packed_steps.py`); at 91 %, 1.10 and 1. With
-a gradient nothing is packed: torch's way back through a packed sequence takes longer than one of
-parts at any share, and with 200 steps up to 12 times as long as that of the padded batch.
+For a GRU with 128 units, 32 rows and 50 steps, 28 % of them real, a packed batch takes 0.61 of the
+time of the padded one and a cut batch 0.72; at 91 %, 1.10 and 1 (`benchmarks/packed_steps.py`).
+With a gradient nothing is packed: torch's backward pass of a packed sequence takes longer than that
+of a cut one at any share, and with 200 steps up to 12 times as long as that of a padded one.
 """
 
 
 class NativeKernel(nn.Module):
-    """Runs a cell over `[T, B, inputs]` by torch's kernel for the built-in it matches.
+    """Runs a cell over `[T, B, inputs]` by torch's kernel for the built-in cell it matches.
 
-    Steps past the ends of rows are left out where that is faster. On a CPU the tables above say
-    where; on other devices a batch is packed if a smaller share of its steps than `packed_below` is
-    real. The answers differ by rounding alone.
+    Steps past the ends of rows are left out if that is faster: on a CPU by the tables above, on
+    other devices a batch is packed if its share of real steps is below `packed_below`. The answers
+    differ by rounding only.
     """
 
     def __init__(self, cell: Cell, match: Match, inputs: int, units: int) -> None:
@@ -140,10 +140,10 @@ class NativeKernel(nn.Module):
     ) -> tuple[Tensor, States]:
         """The outputs `[T, B, units]` and the states after step T, `[B, units]` each.
 
-        `states` before the first step are 0 if not given. With `lengths`, outputs past the end of
-        a row are arbitrary, and so are the states of rows that end before step T, all finite; but
-        the states in `ends` are those after each row's last step, or before the first in a row of
-        none. With `reverse`, which needs lengths, every row is read from its end.
+        `states` are those before the first step (None: 0). With `lengths`, outputs past the end of
+        a row and the states of rows that end before step T are arbitrary, but finite; the states in
+        `ends` are those after each row's last step, of a row of none those before the first. With
+        `reverse`, which needs lengths, each row is read from its end.
         """
         assert lengths is not None or not (reverse or ends), "without lengths rows have no ends"
         zero = steps.new_zeros((steps.shape[1], self.units))
@@ -159,7 +159,7 @@ class NativeKernel(nn.Module):
         return out, dict(zip(self.states, after, strict=True))
 
     def layout(self, lengths: Lengths, device: torch.device) -> Layout | None:
-        """The steps of a batch that are read; None where all of them are."""
+        """The layout of the steps that are read; None if all are."""
         if lengths.longest == 1:
             return None
         on_cpu, below = device.type == "cpu", self.packed_below
@@ -198,7 +198,7 @@ class NativeKernel(nn.Module):
         reverse: bool,
         hold: bool,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Only the steps of `layout`."""
+        """Runs only the steps of `layout`."""
         weights, order = self.native.weights(self.packed), layout.order
         read = layout.reversed if reverse else layout
         data = picked(steps, read)
@@ -219,7 +219,7 @@ class NativeKernel(nn.Module):
     def _in_parts(
         self, weights: list[Tensor], now: tuple[Tensor, ...], data: Tensor, layout: Layout
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The outputs `[N, units]`, and the states of rows by falling length."""
+        """The outputs `[N, units]`, and the final states of rows by falling length."""
         outputs: list[Tensor] = []
         ended: list[tuple[Tensor, ...]] = []
         each = data.split([many * rows for many, rows in layout.parts])
@@ -232,10 +232,8 @@ class NativeKernel(nn.Module):
         return torch.cat(outputs), tuple(map(torch.cat, zip(*reversed(ended), strict=True)))
 
     def _held(self, steps: Tensor, past: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Steps and the weight on them with an element that keeps states past the ends of rows.
-
-        It is 1 there and 0 elsewhere. Gates saturate wholly, and leave no gradient either.
-        """
+        """Steps and their weight with one more element, 1 past the ends of rows and 0 elsewhere,
+        which makes a step keep the states. The gates saturate, so their gradient is 0 as well."""
         device = steps.device.type
         kind = steps.dtype
         if torch.is_autocast_enabled(device):
@@ -252,7 +250,7 @@ class NativeKernel(nn.Module):
         steps: Tensor,
         sizes: Tensor | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """After `[T, B, inputs]`, or `[N, inputs]` with the number of rows of each step."""
+        """Runs the kernel over `[T, B, inputs]`, or `[N, inputs]` with the rows of each step."""
         if sizes is None and self.native.trained is not None and is_faster(steps):
             out, last = self.native.trained(steps, before[0], weights)
             return out, (last,)
@@ -267,8 +265,8 @@ class NativeKernel(nn.Module):
 
 
 def _last(out: Tensor, before: Tensor, lengths: Lengths, reverse: bool) -> Tensor:
-    """The output after the last step that was read, `[B, units]`."""
-    of_rows = lengths.of_rows
-    rows = torch.arange(len(of_rows), device=of_rows.device)
-    place = torch.zeros_like(of_rows) if reverse else (of_rows - 1).clamp(min=0)
-    return torch.where((of_rows == 0)[:, None], before, out[place, rows])
+    """The output of the last step that was read, `[B, units]`."""
+    steps = lengths.of_rows
+    rows = torch.arange(len(steps), device=steps.device)
+    place = torch.zeros_like(steps) if reverse else (steps - 1).clamp(min=0)
+    return torch.where((steps == 0)[:, None], before, out[place, rows])

@@ -1,14 +1,15 @@
 """Element-wise linear recurrences `h_t = a_t * h_{t-1} + b_t` over a whole sequence.
 
-The gradient of a scan is a scan from the last step to the first: with g_t that of h_t,
-`d_t = g_t + a_{t+1} * d_{t+1}`, of which b_t gets `d_t` and a_t gets `d_t * h_{t-1}` (Martin and
-Cundy 2018, Parallelizing Linear Recurrent Neural Nets Over Sequence Length, section 2.2).
+The gradient of a scan is a scan from the last step to the first. With g_t the gradient of h_t and
+`d_t = g_t + a_{t+1} * d_{t+1}`, the gradient of b_t is `d_t` and that of a_t is `d_t * h_{t-1}`
+(Martin and Cundy 2018, Parallelizing Linear Recurrent Neural Nets Over Sequence Length, section
+2.2).
 
-A wide batch is bound by memory, and one pass over the steps reads it once. A narrow one is bound by
-the number of operations: its steps are cut into blocks that are scanned side by side from 0, and
-what enters a block is added times the product of the block's factors so far (Blelloch 1990, Prefix
-Sums and Their Applications, section 1.2). No quotient of such products is ever taken: they may
-underflow to 0, which is right, and as long as no factor is beyond 1 they cannot overflow.
+A wide batch is bound by memory, and one pass over the steps reads it once. A narrow batch is bound
+by the number of operations: its steps are cut into blocks, which are scanned side by side from 0;
+then the value that enters a block is added, times the product of the block's factors so far
+(Blelloch 1990, Prefix Sums and Their Applications, section 1.2). No such products are divided: they
+may underflow to 0, which is right, and if no factor exceeds 1 they cannot overflow.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 BLOCK = 32
-"""Steps in a block: measured at T=1,000, where 16 and 64 take 10 to 40 % longer."""
+"""Steps in a block. Measured with 1,000 steps, where blocks of 16 or 64 take 10 to 40 % longer."""
 
 NARROW = 2048
-"""Elements of a step up to which blocks were the faster way: 6 times at 256, alike at 4,096."""
+"""Elements of a step up to which blocks are used: 6 times as fast at 256, as fast at 4,096."""
 
 
 def scan(factors: Tensor, addends: Tensor, before: Tensor) -> Tensor:
@@ -49,9 +50,9 @@ class _Scan(torch.autograd.Function):
         total = torch.empty_like(gradient, memory_format=torch.contiguous_format)
         total[-1] = gradient[-1]
         run(factors[1:], gradient[:-1], total[-1], total[:-1], ctx.blocks, backwards=True)
-        of_factors = total * around[:-1] if ctx.needs_input_grad[0] else None
-        of_before = total[0] * factors[0] if ctx.needs_input_grad[2] else None
-        return of_factors, total, of_before
+        grad_factors = total * around[:-1] if ctx.needs_input_grad[0] else None
+        grad_before = total[0] * factors[0] if ctx.needs_input_grad[2] else None
+        return grad_factors, total, grad_before
 
 
 def _may_be_cut(factors: Tensor) -> bool:
@@ -75,8 +76,8 @@ def run(
         _steps(factors[first], addends[first], before, out[first], backwards)
         before = out[-rest] if backwards else out[rest - 1]
     if rest < len(out):
-        left = slice(len(out) - rest) if backwards else slice(rest, None)
-        _blocks(factors[left], addends[left], before, out[left], backwards)
+        others = slice(len(out) - rest) if backwards else slice(rest, None)
+        _blocks(factors[others], addends[others], before, out[others], backwards)
 
 
 def _steps(factors: Tensor, addends: Tensor, before: Tensor, out: Tensor, backwards: bool) -> None:
@@ -88,7 +89,7 @@ def _steps(factors: Tensor, addends: Tensor, before: Tensor, out: Tensor, backwa
 
 
 def _blocks(factors: Tensor, addends: Tensor, before: Tensor, out: Tensor, backwards: bool) -> None:
-    """A multiple of `BLOCK` steps: the blocks side by side, then what enters each of them."""
+    """A multiple of `BLOCK` steps: the blocks side by side, then the value that enters each."""
     cut = [tensor.unflatten(0, (-1, BLOCK)) for tensor in (factors, addends, out)]
     products = torch.empty_like(cut[2], memory_format=torch.contiguous_format)
     (factor, addend, held, product), *later = _in_order((*cut, products), 1, backwards)
@@ -106,6 +107,6 @@ def _blocks(factors: Tensor, addends: Tensor, before: Tensor, out: Tensor, backw
 
 
 def _in_order(tensors: tuple[Tensor, ...], dim: int, backwards: bool) -> list[tuple[Tensor, ...]]:
-    """The tensors taken apart along one axis, together, in the order of the steps."""
+    """The slices of the tensors along an axis, together, in the order of the steps."""
     found = list(zip(*(tensor.unbind(dim) for tensor in tensors), strict=True))
     return found[::-1] if backwards else found

@@ -126,7 +126,7 @@ class RepeatedEnds:
         return {state: value.index_select(0, self._rows()) for state, value in before.items()}
 
     def continues(self) -> Tensor:
-        """`[T, B, 1]`: whether a row goes on after a step, or the batch is at its end."""
+        """`[T, B, 1]`: whether a row has a further step, or the step is the last of the batch."""
         times = torch.arange(self.longest, device=self.lengths.device)[:, None]
         on = (times + 1 < self.lengths) | (times + 1 == self.longest)
         return on[..., None]
