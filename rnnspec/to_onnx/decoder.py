@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from rnnspec.plan.nodes import Attend, Decoder, ForecastOutput, PreviousNumber
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter, Extent
-from rnnspec.to_onnx.forecast import LEAST_SOFTPLUS
+from rnnspec.to_onnx.forecast import LEAST_SOFTPLUS, median
 from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, Vector
 from rnnspec.to_onnx.numbers import centre_and_scale, scaled_type
@@ -75,17 +77,16 @@ def _mean(emit: Emitter, output: ForecastOutput, raw: str, shift: str) -> str:
     """The answer to raw numbers `[B, parameters]`, scaled as the series is: `[B, 1]`."""
     name = f"{output.name}.fed"
     if output.distribution == "quantiles":
-        count = len(output.quantiles)
-        attributes = {"axis": -1, "largest": 0, "sorted": 1}
-        names = [f"{name}.sorted", f"{name}.order"]
-        raw, _ = emit.ops("TopK", [raw, emit.integers(count)], names, attributes)
-        middle = min(range(count), key=lambda place: abs(output.quantiles[place] - 0.5))
-        return emit.op("Gather", [raw, emit.integers(middle)], f"{name}.middle", {"axis": -1})
+        return median(emit, raw, output.quantiles, f"{name}.sorted", name)[1]
     first = raw
     if output.parameters > 1:
         first = emit.op("Gather", [raw, emit.integers(0)], f"{name}.first", {"axis": -1})
-    if output.distribution != "negative_binomial":
-        return first
-    soft = emit.op("Softplus", [first], f"{name}.softplus")
-    mean = emit.op("Max", [soft, emit.number(LEAST_SOFTPLUS)], f"{name}.mean")
-    return emit.op("Sub", [mean, shift], f"{name}.moved") if shift else mean
+    match output.distribution:
+        case "point" | "gaussian" | "student_t":
+            return first
+        case "negative_binomial":
+            soft = emit.op("Softplus", [first], f"{name}.softplus")
+            mean = emit.op("Max", [soft, emit.number(LEAST_SOFTPLUS)], f"{name}.mean")
+            return emit.op("Sub", [mean, shift], f"{name}.moved") if shift else mean
+        case _:
+            assert_never(output.distribution)

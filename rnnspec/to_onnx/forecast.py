@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -90,14 +90,8 @@ def _distribution(low: Lowering, node: ForecastOutput, raw: str) -> tuple[str, d
     emit, name, units = low.emit, node.name, _units_of(low, node)
     if node.distribution == "quantiles":
         moved = units.values(raw, f"{name}.moved")
-        count = len(node.quantiles)
-        attributes = {"axis": -1, "largest": 0, "sorted": 1}
-        outputs = [f"{name}.quantiles", f"{name}.order"]
-        quantiles, _ = emit.ops("TopK", [moved, emit.integers(count)], outputs, attributes)
-        middle = min(range(count), key=lambda place: abs(node.quantiles[place] - 0.5))
-        indices = emit.integers(middle)
-        value = emit.op("Gather", [quantiles, indices], f"{name}.middle", {"axis": -1})
-        return value, {"quantiles": quantiles}
+        rising, middle = median(emit, moved, node.quantiles, f"{name}.quantiles", name)
+        return middle, {"quantiles": rising}
     parts = [raw]
     if node.parameters > 1:
         names = [f"{name}.raw_{number}" for number in range(node.parameters)]
@@ -122,6 +116,18 @@ def _distribution(low: Lowering, node: ForecastOutput, raw: str) -> tuple[str, d
             return units.values(parts[0], f"{name}.point"), {}
         case _:
             assert_never(node.distribution)
+
+
+def median(
+    emit: Emitter, values: str, quantiles: Sequence[float], rising: str, name: str
+) -> tuple[str, str]:
+    """Quantiles `[…, Q]` in rising order, called `rising`; and the one nearest to 0.5, `[…, 1]`."""
+    attributes = {"axis": -1, "largest": 0, "sorted": 1}
+    inputs, names = [values, emit.integers(len(quantiles))], [rising, f"{name}.order"]
+    in_order, _ = emit.ops("TopK", inputs, names, attributes)
+    place = min(range(len(quantiles)), key=lambda place: abs(quantiles[place] - 0.5))
+    indices = emit.integers(place)
+    return in_order, emit.op("Gather", [in_order, indices], f"{name}.middle", {"axis": -1})
 
 
 def _units_of(low: Lowering, node: ForecastOutput) -> Units:

@@ -10,7 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rnnspec.plan.nodes import Attend, CopyMix, Decoder, Dense, Dropout, Join, Node
+from rnnspec.plan.nodes import Attend, AttentionKind, CopyMix, Decoder, Dense, Dropout, Join, Node
+
+FUSED: frozenset[AttentionKind] = frozenset({"additive", "dot", "general", "concat", "location"})
+"""Kinds whose context is a mean by weights that sum to 1: heads are projected after the mean, and
+monotonic weights may sum to less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,7 @@ class FusedContext:
 def fused_context(decoder: Decoder) -> FusedContext | None:
     """The dense layer that can be fused, if the body has one."""
     for node in decoder.body:
-        # Heads are projected after the mean; monotonic weights sum to less than 1.
-        if isinstance(node, Attend) and node.kind not in ("multi_head", "monotonic"):
+        if isinstance(node, Attend) and node.kind in FUSED:
             join = _only_reader(decoder, node)
             dense = _only_reader(decoder, join) if isinstance(join, Join) else None
             if isinstance(join, Join) and isinstance(dense, Dense) and len(join.reads) == 2:

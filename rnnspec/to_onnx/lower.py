@@ -12,34 +12,10 @@ from onnx import ModelProto, helper
 
 from rnnspec import __version__
 from rnnspec.errors import ExportError
-from rnnspec.plan import Facts
+from rnnspec.plan import Facts, nodes
 from rnnspec.plan import weights as weights_of_plan
 from rnnspec.plan.names import SEED, draws, input_names, lengths_name, output_names
-from rnnspec.plan.nodes import (
-    CategoryInput,
-    CharactersInput,
-    ClassOutput,
-    CopiesInput,
-    Decoder,
-    Elapsed,
-    FinalState,
-    ForecastOutput,
-    FramesInput,
-    FutureInput,
-    KeysInput,
-    LabelsOutput,
-    Node,
-    NumericOutput,
-    PerStep,
-    Plan,
-    Pool,
-    Recurrent,
-    SeriesInput,
-    TextOutput,
-    TokensInput,
-    VectorInput,
-    WindowMoments,
-)
+from rnnspec.plan.nodes import Node, Plan
 from rnnspec.to_onnx import copying, forecast, native, numbers, outputs, recurrent, tokens
 from rnnspec.to_onnx.decoder import lower_decoder, needs_memory_step
 from rnnspec.to_onnx.emitter import IR_OF_OPSET, Emitter
@@ -49,27 +25,27 @@ from rnnspec.to_onnx.pool import lower_pool
 from rnnspec.to_onnx.text import lower_text
 
 LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
-    TokensInput: tokens.lower_tokens,
-    CharactersInput: tokens.lower_characters,
-    CopiesInput: copying.lower_copies,
-    CategoryInput: tokens.lower_category,
-    KeysInput: tokens.lower_keys,
-    FramesInput: numbers.lower_frames,
-    Elapsed: numbers.lower_elapsed,
-    VectorInput: numbers.lower_vector,
-    SeriesInput: numbers.lower_series,
-    WindowMoments: numbers.lower_moments,
-    FutureInput: numbers.lower_future,
-    Recurrent: native.lower_recurrent,
-    PerStep: tokens.lower_per_step,
-    FinalState: recurrent.lower_final_state,
-    Pool: lower_pool,
-    ClassOutput: outputs.lower_class,
-    LabelsOutput: outputs.lower_labels,
-    NumericOutput: outputs.lower_numeric,
-    Decoder: lower_decoder,
-    TextOutput: lower_text,
-    ForecastOutput: forecast.lower_forecast,
+    nodes.TokensInput: tokens.lower_tokens,
+    nodes.CharactersInput: tokens.lower_characters,
+    nodes.CopiesInput: copying.lower_copies,
+    nodes.CategoryInput: tokens.lower_category,
+    nodes.KeysInput: tokens.lower_keys,
+    nodes.FramesInput: numbers.lower_frames,
+    nodes.Elapsed: numbers.lower_elapsed,
+    nodes.VectorInput: numbers.lower_vector,
+    nodes.SeriesInput: numbers.lower_series,
+    nodes.WindowMoments: numbers.lower_moments,
+    nodes.FutureInput: numbers.lower_future,
+    nodes.Recurrent: native.lower_recurrent,
+    nodes.PerStep: tokens.lower_per_step,
+    nodes.FinalState: recurrent.lower_final_state,
+    nodes.Pool: lower_pool,
+    nodes.ClassOutput: outputs.lower_class,
+    nodes.LabelsOutput: outputs.lower_labels,
+    nodes.NumericOutput: outputs.lower_numeric,
+    nodes.Decoder: lower_decoder,
+    nodes.TextOutput: lower_text,
+    nodes.ForecastOutput: forecast.lower_forecast,
 }
 """The node types of the graph that are not pointwise (see `rnnspec.to_onnx.pointwise`)."""
 
@@ -171,15 +147,15 @@ def _padded(plan: Plan, generic: bool, demand: Mapping[str, Demand]) -> bool:
     """Whether some operator of the graph will not take an empty time axis."""
     for node in plan.nodes:
         match node:
-            case Recurrent() if generic or native.needs_time_step(node, demand[node.name]):
+            case nodes.Recurrent() if generic or native.needs_time_step(node, demand[node.name]):
                 return True
-            case Pool(kind="last") if not reads_last(plan, node):
+            case nodes.Pool(kind="last") if not reads_last(plan, node):
                 return True
-            case Decoder() if needs_memory_step(node):
+            case nodes.Decoder() if needs_memory_step(node):
                 return True
-            case CharactersInput() | FramesInput(missing="previous"):
+            case nodes.CharactersInput() | nodes.FramesInput(missing="previous"):
                 return True
-            case SeriesInput(missing="previous"):
+            case nodes.SeriesInput(missing="previous"):
                 return True
     return False
 

@@ -78,14 +78,14 @@ def lower_moments(low: Lowering, node: WindowMoments) -> Vector:
     emit, name, past = low.emit, node.name, _past(low, node.column)
     missing = emit.op("IsNaN", [past.name], f"{name}.missing")
     known = emit.op("Not", [missing], f"{name}.known")
-    there = emit.op("And", [past.lengths.mask(), known], f"{name}.there")
-    total = _sum(low, emit.cast(there, BOOL, DOUBLE, f"{name}.flags"), f"{name}.total")
+    valid = emit.op("And", [past.lengths.mask(), known], f"{name}.there")
+    total = _sum(low, emit.cast(valid, BOOL, DOUBLE, f"{name}.flags"), f"{name}.total")
     zero = emit.number(0.0, DOUBLE)
     count = emit.op("Max", [total, emit.number(1.0, DOUBLE)], f"{name}.count")
     of_rows, of_deviation = _training_moments(low, node, DOUBLE)
 
     def mean(values: str, title: str) -> str:
-        kept = emit.op("Where", [there, values, zero], f"{title}.kept")
+        kept = emit.op("Where", [valid, values, zero], f"{title}.kept")
         return emit.op("Div", [_sum(low, kept, f"{title}.sum"), count], title)
 
     def above(value: str, bound: str, other: str, title: str) -> str:
@@ -101,6 +101,7 @@ def lower_moments(low: Lowering, node: WindowMoments) -> Vector:
         centre, scale = emit.op("Mul", [size, zero], f"{name}.centre"), size
         scale = above(scale, zero, root, f"{name}.scale")
     else:
+        assert node.kind == "window", node.kind
         middle = mean(past.name, f"{name}.middle")
         distance = emit.op("Sub", [past.name, middle], f"{name}.distance")
         square = emit.op("Mul", [distance, distance], f"{name}.square")

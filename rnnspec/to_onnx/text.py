@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import assert_never
 
 from rnnspec.plan.copies import copied_column
 from rnnspec.plan.facts import END_ID, TextFacts
 from rnnspec.plan.names import SEED, UNKNOWN, answer_name
-from rnnspec.plan.nodes import Attend, Beam, Decoder, Greedy, Sample, TextOutput, TokensInput
+from rnnspec.plan.nodes import (
+    Attend,
+    Beam,
+    Decoder,
+    Greedy,
+    Sample,
+    TextKind,
+    TextOutput,
+    TokensInput,
+)
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copying import ExtendedVocabulary
 from rnnspec.to_onnx.emitter import FLOAT, INT64, STRING, Extent
@@ -16,6 +26,9 @@ from rnnspec.to_onnx.rows import Rows, rows_of
 from rnnspec.to_onnx.search import beam, greedy
 from rnnspec.to_onnx.search.loop import ANSWER, Loop, SearchResult, limits_of
 from rnnspec.to_onnx.search.prompt import search_start
+
+GLUE: Mapping[TextKind, str] = {"words": " ", "chars": ""}
+"""What stands between the tokens of a text, by kind; a list of tokens is not joined."""
 
 
 def lower_text(low: Lowering, node: TextOutput) -> Vector:
@@ -163,10 +176,9 @@ def _joined(low: Lowering, node: TextOutput, found: SearchResult, shape: list[Ex
     last, numbers = len(shape), found.numbers
     order = [last, *range(last)]
     texts = emit.strings(f"{name}.entries", entries)
-    later, glue = texts, ""
-    if node.kind == "words":
-        glue = " "
-        later = emit.strings(f"{name}.later", ["", *(f" {entry}" for entry in entries[1:])])
+    later, glue = texts, GLUE[node.kind]
+    if glue:
+        later = emit.strings(f"{name}.later", ["", *(f"{glue}{entry}" for entry in entries[1:])])
     if node.copies:
         source, numbers = _source(low, node, found)
         texts = emit.concat([texts, source], 0, f"{name}.entries.all")
