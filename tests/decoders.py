@@ -62,6 +62,9 @@ SPECS: dict[str, dict[str, Any]] = {
     "tied": decoded(tied=True, attention="general", hidden=4),
     "lstm both ways": decoded(encoder=[_BOTH], layers=_TWO[:1], attention="additive"),
     "two layers": decoded(encoder=_TWO[:1] * 2, layers=_TWO, attention="general"),
+    "highway and dropout": decoded(
+        layers=[GRU, {**GRU, "skip": "highway", "dropout": 0.3}], attention="general"
+    ),
     "dense bridge": decoded(encoder=[_BOTH], start_from="dense", layers=[GRU]),
     "learned start": decoded(
         start_from="learned", layers=[{"cell": "lstm", "units": 3}], attention="additive"

@@ -1,0 +1,70 @@
+"""The sum over steps."""
+
+from tests.recipes import Edit, Recipe
+
+RECIPE = Recipe(
+    row="a pooling",
+    edits=(
+        Edit(
+            "rnnspec/spec/head.py",
+            '''class SumPooling(Option):
+    """The sum over the sequence's own steps."""
+
+    name: ClassVar[str] = "sum"
+
+
+''',
+            before="class AttentionPooling(",
+        ),
+        Edit(
+            "rnnspec/spec/head.py",
+            "Pooling = Annotated[SumPooling | ",
+            instead="Pooling = Annotated[",
+        ),
+        Edit(
+            "rnnspec/plan/nodes/layers.py",
+            'PoolKind = Literal["sum", ',
+            instead="PoolKind = Literal[",
+        ),
+        Edit(
+            "rnnspec/plan/diagram/of_plan.py", '    "sum": "sum over steps",\n', after="_POOLS = {"
+        ),
+        Edit(
+            "rnnspec/reference/layers.py",
+            """        case "sum":
+            return np.asarray(steps.sum(axis=0))
+""",
+            before='        case "max":',
+        ),
+        Edit(
+            "rnnspec/to_torch/layers.py",
+            '''class PoolSum(Weighted):
+    """The sum over the steps of a row; 0 for a row of no steps."""
+
+    def forward(self, source: PaddedSequence) -> Tensor:
+        return source.values.masked_fill(~source.lengths.mask[..., None], 0.0).sum(0)
+
+
+''',
+            before="class PoolMax(",
+        ),
+        Edit("rnnspec/to_torch/layers.py", '    "sum": PoolSum,\n', after="POOLINGS: "),
+        Edit(
+            "rnnspec/to_onnx/pool.py",
+            """def _sum(low: Lowering, node: Pool, source: PaddedSequence) -> str:
+    values = _values(source, f"{node.name}.values")
+    return _over_time(low.emit, "ReduceSum", values, node.name)
+
+
+""",
+            before="def _max(",
+        ),
+        Edit("rnnspec/to_onnx/pool.py", '    "sum": _sum,\n', after="KINDS: Mapping"),
+        Edit(
+            "tests/test_conformance.py",
+            '    return ("sum",) if cell == "gru" else ("last",)\n',
+            after='    """What a pooling reads depends',
+        ),
+    ),
+    tests=("tests/test_conformance.py -k 'gru and not gru_reset_before'",),
+)

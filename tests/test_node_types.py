@@ -1,0 +1,135 @@
+"""Every node type stands in every table, in a plan of an encoder and in one of a decoder, and does
+what its traits say."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from functools import cache
+
+import numpy as np
+import pytest
+
+from rnnspec.plan import Plan
+from rnnspec.plan.diagram.of_plan import WORDS
+from rnnspec.plan.dump import dump
+from rnnspec.plan.nodes import (
+    NODE_TYPES,
+    Attend,
+    CopyMix,
+    Decoder,
+    Delayed,
+    Merge,
+    Node,
+    PerStep,
+    Pool,
+    Previous,
+    PreviousNumber,
+    Recurrent,
+    Scores,
+)
+from rnnspec.reference.interpret import values_of
+from rnnspec.reference.layers import value_of
+from rnnspec.to_onnx.body import STEPS
+from rnnspec.to_onnx.lower import LOWERINGS
+from rnnspec.to_onnx.pointwise import POINTWISE
+from rnnspec.to_torch.modules import MODULES
+from tests import decoders, layers
+from tests.kinds import plan_of, random_rows, strong_weights
+from tests.test_conformance_cardinalities import SPECS
+
+BODY_ONLY = frozenset({Previous, PreviousNumber, Delayed, Attend, Scores, CopyMix})
+"""Node types that only the body of a decoder has."""
+IN_BODIES = (
+    BODY_ONLY
+    | {kind for kind in NODE_TYPES if kind.pointwise and kind not in (Merge, PerStep)}
+    | {Recurrent}
+)
+"""A decoder runs forward only, so that it has no directions to merge."""
+OUTSIDE = frozenset(NODE_TYPES) - BODY_ONLY
+
+
+@cache
+def plans() -> Mapping[str, Plan]:
+    """All plans that the conformance suites compute by each back end."""
+    return {
+        **{f"layers: {name}": layers.plan(name) for name in layers.PLANS},
+        **{f"decoder: {name}": decoders.plan(name) for name in decoders.SPECS},
+        **{f"kinds: {name}": plan_of(data)[0] for name, data in SPECS.items()},
+    }
+
+
+def outside(plan: Plan) -> Iterator[Node]:
+    return iter(plan.nodes)
+
+
+def bodies(plan: Plan) -> Iterator[Node]:
+    return (node for each in plan.nodes if isinstance(each, Decoder) for node in each.body)
+
+
+@pytest.mark.parametrize(
+    ("table", "kinds"),
+    [
+        (MODULES, NODE_TYPES),
+        (LOWERINGS.keys() | POINTWISE.keys(), OUTSIDE),
+        (STEPS.keys() | POINTWISE.keys(), IN_BODIES),
+        (WORDS, NODE_TYPES),
+    ],
+    ids=["torch", "ONNX graph", "ONNX body", "diagram"],
+)
+def test_every_type_is_in_the_table(
+    table: Collection[type[Node]], kinds: Collection[type[Node]]
+) -> None:
+    assert [kind.__name__ for kind in kinds if kind not in table] == []
+
+
+def test_what_is_lowered_as_pointwise_is_pointwise() -> None:
+    assert {kind for kind in NODE_TYPES if kind.pointwise} == set(POINTWISE)
+    assert not set(POINTWISE) & (set(LOWERINGS) | set(STEPS))
+
+
+@pytest.mark.parametrize("kind", NODE_TYPES, ids=lambda kind: kind.__name__)
+def test_every_type_is_in_a_plan_that_all_back_ends_compute(kind: type[Node]) -> None:
+    """Alone, and in the body of a decoder; with its shape in the dump."""
+    for place, kinds in (("outside", OUTSIDE), ("in a body", IN_BODIES)):
+        nodes = bodies if place == "in a body" else outside
+        held = [plan for plan in plans().values() if any(type(n) is kind for n in nodes(plan))]
+        assert bool(held) == (kind in kinds), f"{kind.__name__} {place}"
+        for plan in held[:1]:
+            assert f" = {kind.__name__}(" in dump(plan)
+
+
+def sequences(plan: Plan) -> Iterator[tuple[Node, dict[str, np.ndarray], dict[str, np.ndarray]]]:
+    """Each node of the encoder that reads a sequence of seven steps, with weights and values."""
+    weights = {name: w.astype(np.float64) for name, w in strong_weights(plan).items()}
+    (row,) = random_rows(plan, (7,))
+    values = values_of(plan, weights, row)
+    for node in plan.nodes:
+        found = [values[name] for name in node.sources() if name in values]
+        if found and found[0].ndim == 2 and len(found[0]) == 7 and node.name in values:
+            yield node, weights, values
+
+
+def cut(values: Mapping[str, np.ndarray], steps: slice) -> dict[str, np.ndarray]:
+    return {n: v[steps] if v.ndim and len(v) == 7 else v for n, v in values.items()}
+
+
+STREAMED = ("layers:", "kinds: N:N", "kinds: N:1")
+
+
+@pytest.mark.parametrize("name", [name for name in plans() if name.startswith(STREAMED)])
+def test_a_node_does_what_its_traits_say(name: str) -> None:
+    """Pointwise: steps turned round give values turned round. Without states to carry, or with
+    those of a layer: the first steps alone give the first values. None: later steps matter."""
+    plan = plans()[name]
+    for node, weights, values in sequences(plan):
+        whole = values[node.name]
+        if isinstance(node, PerStep):
+            continue
+        if node.pointwise:
+            turned = value_of(plan, node, weights, cut(values, slice(None, None, -1)))
+            np.testing.assert_allclose(turned, whole[::-1], atol=1e-12, err_msg=node.name)
+        first = value_of(plan, node, weights, cut(values, slice(3)))
+        if node.carried() is not None and not isinstance(node, Pool):
+            np.testing.assert_allclose(first, whole[:3], atol=1e-12, err_msg=node.name)
+        elif node.carried() is None and whole.ndim == 2:
+            assert not np.allclose(first, whole[:3]), f"{node.name} could be streamed"
