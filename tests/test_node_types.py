@@ -28,7 +28,7 @@ from rnnspec.plan.nodes import (
     Scores,
 )
 from rnnspec.reference.interpret import values_of
-from rnnspec.reference.layers import value_of
+from rnnspec.reference.layers import LAYERS
 from rnnspec.to_onnx.body import STEPS
 from rnnspec.to_onnx.lower import LOWERINGS
 from rnnspec.to_onnx.pointwise import POINTWISE
@@ -73,8 +73,9 @@ def bodies(plan: Plan) -> Iterator[Node]:
         (LOWERINGS.keys() | POINTWISE.keys(), OUTSIDE),
         (STEPS.keys() | POINTWISE.keys(), IN_BODIES),
         (WORDS, NODE_TYPES),
+        (LAYERS, {kind for kind in NODE_TYPES if kind.pointwise} - {Scores}),
     ],
-    ids=["torch", "ONNX graph", "ONNX body", "diagram"],
+    ids=["torch", "ONNX graph", "ONNX body", "diagram", "reference"],
 )
 def test_every_type_is_in_the_table(
     table: Collection[type[Node]], kinds: Collection[type[Node]]
@@ -126,9 +127,9 @@ def test_a_node_does_what_its_traits_say(name: str) -> None:
         if isinstance(node, PerStep):
             continue
         if node.pointwise:
-            turned = value_of(plan, node, weights, cut(values, slice(None, None, -1)))
+            turned = LAYERS[type(node)](plan, node, weights, cut(values, slice(None, None, -1)))
             np.testing.assert_allclose(turned, whole[::-1], atol=1e-12, err_msg=node.name)
-        first = value_of(plan, node, weights, cut(values, slice(3)))
+        first = LAYERS[type(node)](plan, node, weights, cut(values, slice(3)))
         if node.carried() is not None and not isinstance(node, Pool):
             np.testing.assert_allclose(first, whole[:3], atol=1e-12, err_msg=node.name)
         elif node.carried() is None and whole.ndim == 2:

@@ -29,10 +29,17 @@ RECIPE = Recipe(
         ),
         Edit(
             "rnnspec/reference/attention.py",
-            """        case "scaled":
-            return np.asarray((memory @ of["W"].T) @ query / np.sqrt(len(query)))
+            """def _scaled(own, query, memory, before):
+    return _general(own, query, memory, before) / np.sqrt(len(query))
+
+
 """,
-            before='        case "dot":',
+            before="ATTENTIONS: dict",
+        ),
+        Edit(
+            "rnnspec/reference/attention.py",
+            '    "scaled": _softmax_of(_scaled),\n',
+            after="ATTENTIONS: dict",
         ),
         Edit(
             "rnnspec/to_torch/attention/kinds.py",

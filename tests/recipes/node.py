@@ -43,11 +43,14 @@ class Scale(Node):
         ),
         Edit(
             "rnnspec/reference/layers.py",
-            """        case nodes.Scale():
-            return weights[f"{name}.w"] * values[node.source]
+            """def _scale(plan: Plan, node: nodes.Scale, weights: Arrays, values: Arrays) -> Array:
+    return weights[f"{node.name}.w"] * values[node.source]
+
+
 """,
-            before="        case Merge():",
+            before="LAYERS: dict",
         ),
+        Edit("rnnspec/reference/layers.py", "    nodes.Scale: _scale,\n", "LAYERS: dict"),
         Edit(
             "rnnspec/reference/layers.py", "from rnnspec.plan import nodes\n", "import numpy as np"
         ),

@@ -31,10 +31,8 @@ RECIPE = Recipe(
         ),
         Edit(
             "rnnspec/reference/layers.py",
-            """        case "sum":
-            return np.asarray(steps.sum(axis=0))
-""",
-            before='        case "max":',
+            '    "sum": lambda plan, node, weights, steps: steps.sum(axis=0),\n',
+            after="POOLINGS: dict",
         ),
         Edit(
             "rnnspec/to_torch/layers.py",
