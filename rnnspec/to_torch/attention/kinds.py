@@ -7,7 +7,6 @@ of its answer, or its beams at one step; a kind with states is given one step at
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import log, sqrt
 
 import torch
@@ -154,7 +153,8 @@ def _with_coverage(
     total = states["total"].view(*query.shape[:2], -1)
     scores = additive_scores(query, memory.keys, v, total[..., None] * w_c)
     found = memory.attended(scores, {})
-    return replace(found, states={"total": (total + found.weights).flatten(0, 1)})
+    found.states["total"] = (total + found.weights).flatten(0, 1)
+    return found
 
 
 class Location(Weighted):
@@ -180,7 +180,8 @@ class Location(Weighted):
         location = F.linear(filtered.transpose(1, 2), self.U).unflatten(0, query.shape[:2])
         scores = additive_scores(F.linear(query, self.W_q), memory.keys, self.v, location)
         found = memory.attended(scores, {})
-        return replace(found, states={"weights": found.weights.flatten(0, 1)})
+        found.states["weights"] = found.weights.flatten(0, 1)
+        return found
 
 
 class Monotonic(Weighted):
