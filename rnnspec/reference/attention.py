@@ -59,14 +59,6 @@ def _softmax_of(energies: Energies) -> Kind:
     return found
 
 
-def _dot(own: Arrays, query: Array, memory: Array, before: AttentionState) -> Array:
-    return np.asarray(memory @ query)
-
-
-def _general(own: Arrays, query: Array, memory: Array, before: AttentionState) -> Array:
-    return np.asarray((memory @ own["W"].T) @ query)
-
-
 def _concat(own: Arrays, query: Array, memory: Array, before: AttentionState) -> Array:
     pairs = np.concatenate([np.tile(query, (len(memory), 1)), memory], axis=1)
     hidden = np.tanh(pairs @ own["W"].T + _covered(own, before))
@@ -132,8 +124,8 @@ def _multi_head(
 
 ATTENTIONS: dict[AttentionKind, Kind] = {
     "additive": _softmax_of(_additive),
-    "dot": _softmax_of(_dot),
-    "general": _softmax_of(_general),
+    "dot": _softmax_of(lambda own, query, memory, before: memory @ query),
+    "general": _softmax_of(lambda own, query, memory, before: (memory @ own["W"].T) @ query),
     "concat": _softmax_of(_concat),
     "location": _softmax_of(_location),
     "monotonic": _monotonic,

@@ -87,14 +87,6 @@ def _previous(now: _Step, node: Previous) -> Array:
     return np.asarray(float(now.previous if now.previous < node.size else UNKNOWN_ID))
 
 
-def _previous_number(now: _Step, node: PreviousNumber) -> Array:
-    return np.array([now.previous])
-
-
-def _delayed(now: _Step, node: Delayed) -> Array:
-    return now.before.last.get(node.source, np.zeros(node.width))
-
-
 def _recurrent(now: _Step, node: Recurrent) -> Array:
     weights, given = now.body.weights, [now.values.get(name) for name in node.given]
     states = now.before.states.get(node.name)
@@ -135,8 +127,8 @@ def _copy_mix(now: _Step, node: CopyMix) -> Array:
 
 BODY: dict[type[Node], Callable[[_Step, Any], Array]] = {
     Previous: _previous,
-    PreviousNumber: _previous_number,
-    Delayed: _delayed,
+    PreviousNumber: lambda now, node: np.array([now.previous]),
+    Delayed: lambda now, node: now.before.last.get(node.source, np.zeros(node.width)),
     Recurrent: _recurrent,
     Attend: _attend,
     Scores: _scores,

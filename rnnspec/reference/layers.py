@@ -59,14 +59,6 @@ def _embed(plan: Plan, node: Embed, weights: Arrays, values: Arrays) -> Array:
     return weights[f"{node.name}.table"][values[node.source].astype(np.int64)]
 
 
-def _dropout(plan: Plan, node: Dropout, weights: Arrays, values: Arrays) -> Array:
-    return values[node.source]
-
-
-def _recurrent(plan: Plan, node: Recurrent, weights: Arrays, values: Arrays) -> Array:
-    return _run(node, weights, values)[0]
-
-
 def _final_state(plan: Plan, node: FinalState, weights: Arrays, values: Arrays) -> Array:
     layer = plan.node(node.source)
     assert isinstance(layer, Recurrent)
@@ -86,10 +78,6 @@ def _merge(plan: Plan, node: Merge, weights: Arrays, values: Arrays) -> Array:
 def _normalize(plan: Plan, node: Normalize, weights: Arrays, values: Arrays) -> Array:
     normal = layer_norm(values[node.source])
     return weights[f"{node.name}.scale"] * normal + weights[f"{node.name}.shift"]
-
-
-def _residual(plan: Plan, node: Residual, weights: Arrays, values: Arrays) -> Array:
-    return values[node.source] + values[node.skip]
 
 
 def _highway(plan: Plan, node: Highway, weights: Arrays, values: Arrays) -> Array:
@@ -143,12 +131,12 @@ def _join(plan: Plan, node: Join, weights: Arrays, values: Arrays) -> Array:
 
 LAYERS: dict[type[Node], Callable[[Plan, Any, Arrays, Arrays], Array]] = {
     Embed: _embed,
-    Dropout: _dropout,
-    Recurrent: _recurrent,
+    Dropout: lambda plan, node, weights, values: values[node.source],
+    Recurrent: lambda plan, node, weights, values: _run(node, weights, values)[0],
     FinalState: _final_state,
     Merge: _merge,
     Normalize: _normalize,
-    Residual: _residual,
+    Residual: lambda plan, node, weights, values: values[node.source] + values[node.skip],
     Highway: _highway,
     Pool: _pool,
     Dense: _dense,

@@ -18,7 +18,7 @@ from rnnspec.to_torch.copying import CopyMix
 from rnnspec.to_torch.decoder_stages import Reads, read_directly, stages
 from rnnspec.to_torch.layers import Dropout, Embed, Masks, Scores
 from rnnspec.to_torch.recurrent import RecurrentLayer
-from rnnspec.to_torch.sequences import Lengths, PaddedSequence, sequence
+from rnnspec.to_torch.sequences import Lengths, PaddedSequence, Value, sequence
 
 States = dict[str, Tensor]
 """The state of the decoder between two steps, `[R, width]` each: the states of layers as
@@ -41,7 +41,7 @@ class _Pass:
 
     reads: Reads
     lengths: Lengths
-    values: dict[str, PaddedSequence | Tensor]
+    values: dict[str, Value]
     weights: dict[str, Tensor]
     states: States
     masks: dict[str, Masks]
@@ -51,8 +51,8 @@ class _Pass:
 class Body:
     """The nodes of a decoder with their modules; the model owns the modules."""
 
-    def __init__(self, node: nodes.Decoder, parts: Mapping[str, nn.Module]) -> None:
-        self.node, self.parts = node, dict(parts)
+    def __init__(self, node: nodes.Decoder, modules: Mapping[str, nn.Module]) -> None:
+        self.node, self.modules = node, dict(modules)
         self.first_node = node.body[0]
         inside = {each.name for each in node.body}
         attends = [each for each in node.body if isinstance(each, nodes.Attend)]
@@ -64,18 +64,18 @@ class Body:
         self.direct = tuple(name for name in node.reads if name in others)
         self.before_loop, self.loop, self.after_loop = stages(node)
 
-    def reads(self, values: Mapping[str, PaddedSequence | Tensor], rows: int) -> Reads:
+    def reads(self, values: Mapping[str, Value], rows: int) -> Reads:
         """What the body reads, of the values of the nodes outside."""
         direct = {name: values[name] for name in self.direct}
         vectors = {k: v for k, v in direct.items() if isinstance(v, Tensor)}
         ahead = {k: v.values for k, v in direct.items() if isinstance(v, PaddedSequence)}
         memories, copied = {}, {}
         for name, memory in self.attends.items():
-            source, attend = values[memory], self.parts[name]
+            source, attend = values[memory], self.modules[name]
             assert isinstance(source, PaddedSequence) and isinstance(attend, Attention)
             memories[name] = replace(attend.prepare(source), logged=name in self.copied_by)
         for name, tokens in self.copies.items():
-            source, copy = values[tokens], self.parts[name]
+            source, copy = values[tokens], self.modules[name]
             assert isinstance(source, PaddedSequence) and isinstance(copy, CopyMix)
             copied[name] = copy.copied(source)
         return Reads(rows, vectors, ahead, memories, copied)
@@ -85,18 +85,18 @@ class Body:
         found: States = {}
         rows = reads.rows * reads.beams
         for node in self.node.body:
-            part = self.parts[node.name]
+            module = self.modules[node.name]
             if isinstance(node, nodes.Recurrent):
-                assert isinstance(part, RecurrentLayer)
+                assert isinstance(module, RecurrentLayer)
                 given = dict(zip(node.cell.states, node.given, strict=False))
-                for state, value in part.first(rows).items():
+                for state, value in module.first(rows).items():
                     outer = reads.vectors.get(given.get(state, ""))
                     found[f"{node.name}.{state}"] = value if outer is None else outer
             elif isinstance(node, nodes.Delayed):
                 found[node.name] = self._like().new_zeros((rows, node.width))
             elif isinstance(node, nodes.Attend):
-                assert isinstance(part, Attention)
-                first = part.first(reads.memories[node.name], reads.beams)
+                assert isinstance(module, Attention)
+                first = module.first(reads.memories[node.name], reads.beams)
                 found |= {f"{node.name}.{name}": value for name, value in first.items()}
         return found
 
@@ -169,7 +169,7 @@ class Body:
         return self._like().device
 
     def _like(self) -> Tensor:
-        return next(p for part in self.parts.values() for p in part.parameters())
+        return next(p for module in self.modules.values() for p in module.parameters())
 
     def _pass(
         self,
@@ -179,7 +179,7 @@ class Body:
         states: States,
         masks: dict[str, Masks],
     ) -> _Pass:
-        values: dict[str, PaddedSequence | Tensor] = dict(reads.vectors)
+        values: dict[str, Value] = dict(reads.vectors)
         if self.copies and isinstance(self.first_node, nodes.Previous):
             previous = previous.masked_fill(previous >= self.first_node.size, UNKNOWN_ID)
         values[self.first_node.name] = PaddedSequence(previous, lengths)
@@ -189,7 +189,7 @@ class Body:
         """Runs the nodes of the loop step by step."""
         inside = {node.name for node in self.loop}
         outside = {s for node in self.loop for s in node.sources()} - inside
-        parts = {
+        steps_of = {
             name: value.values.split(1)
             for name in outside
             if isinstance(value := run.values.get(name), PaddedSequence)
@@ -201,8 +201,8 @@ class Body:
         log_weights: dict[str, list[Tensor]] = {}
         states = run.states
         for step in range(longest):
-            values: dict[str, PaddedSequence | Tensor] = dict(run.reads.vectors)
-            values |= {name: PaddedSequence(part[step], one) for name, part in parts.items()}
+            values: dict[str, Value] = dict(run.reads.vectors)
+            values |= {name: PaddedSequence(each[step], one) for name, each in steps_of.items()}
             now = _Pass(run.reads, one, values, {}, states, run.masks)
             self._nodes(self.loop, now)
             states = now.states
@@ -226,41 +226,41 @@ class Body:
             if isinstance(node, nodes.Delayed):
                 run.states[node.name] = sequence(run.values[node.source]).values[-1]
 
-    def _value(self, node: nodes.Node, run: _Pass) -> PaddedSequence | Tensor:
-        part, values = self.parts[node.name], run.values
-        match node, part:
+    def _value(self, node: nodes.Node, run: _Pass) -> Value:
+        module, values = self.modules[node.name], run.values
+        match node, module:
             case nodes.Delayed(), _:
                 return PaddedSequence(run.states[node.name][None], run.lengths)
             case nodes.Recurrent(), RecurrentLayer():
                 before = {s: run.states[f"{node.name}.{s}"] for s in node.cell.states}
                 masks = run.masks.setdefault(node.name, {})
-                out, after = part.carry(sequence(values[node.source]), before, None, masks)
+                out, after = module.carry(sequence(values[node.source]), before, None, masks)
                 run.states |= {f"{node.name}.{s}": value for s, value in after.items()}
                 return out
             case nodes.Attend(), _:
-                assert isinstance(part, Attention)
-                return self._attended(node, part, run)
+                assert isinstance(module, Attention)
+                return self._attended(node, module, run)
             case nodes.Scores(), Scores():
-                table = self.parts[node.tied] if node.tied else None
+                table = self.modules[node.tied] if node.tied else None
                 assert table is None or isinstance(table, Embed)
-                return part.forward(sequence(values[node.source]), table.table if table else None)
+                return module.forward(sequence(values[node.source]), table.table if table else None)
             case nodes.CopyMix(), CopyMix():
                 source, gate = sequence(values[node.source]), sequence(values[node.gate])
                 copied = run.reads.copied[node.name]
-                return part.forward(source, gate, run.log_weights[node.attend], copied)
+                return module.forward(source, gate, run.log_weights[node.attend], copied)
             case nodes.Dropout(), Dropout():
-                return part.forward(values[node.source], run.masks.setdefault(node.name, {}))
-        found: PaddedSequence | Tensor = part(*(values[source] for source in node.sources()))
+                return module.forward(values[node.source], run.masks.setdefault(node.name, {}))
+        found: Value = module(*(values[source] for source in node.sources()))
         return found
 
-    def _attended(self, node: nodes.Attend, part: Attention, run: _Pass) -> PaddedSequence:
+    def _attended(self, node: nodes.Attend, module: Attention, run: _Pass) -> PaddedSequence:
         """The contexts of the queries of all steps and beams of a row together."""
         query, reads = sequence(run.values[node.source]).values, run.reads
         steps = len(query)
         queries = query.unflatten(1, (reads.rows, -1)).transpose(0, 1).flatten(1, 2)
         prefix = f"{node.name}."
         before = {k.removeprefix(prefix): v for k, v in run.states.items() if k.startswith(prefix)}
-        found: Attended = part(queries, reads.memories[node.name], before)
+        found: Attended = module(queries, reads.memories[node.name], before)
         run.states |= {prefix + name: value for name, value in found.states.items()}
         run.weights[node.name] = found.weights
         if found.log_weights is not None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rnnspec.plan import nodes
 from rnnspec.plan.nodes import NOISE
-from rnnspec.to_torch.sequences import Lengths, PaddedSequence
+from rnnspec.to_torch.sequences import Lengths, PaddedSequence, Value
 from rnnspec.to_torch.weighted import Weighted
 
 
@@ -196,7 +196,7 @@ class Future(Scaling):
         lengths: Tensor,
         moments: Tensor | None = None,
         last: Tensor | None = None,
-    ) -> PaddedSequence | Tensor:
+    ) -> Value:
         """`values` `[B, horizon, 1]`, `moments` `[B, 2]`; `last` `[B, 1]` is the last value of the
         past, scaled, if it replaces missing values after it."""
         source = steps_first(values, lengths)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from rnnspec.cells import LAYER_NORM_EPSILON
 from rnnspec.plan import nodes
 from rnnspec.plan.facts import PAD_ID
-from rnnspec.to_torch.sequences import PaddedSequence
+from rnnspec.to_torch.sequences import PaddedSequence, Value
 from rnnspec.to_torch.weighted import Weighted
 
 ACTIVATIONS: dict[nodes.Activation, Callable[[Tensor], Tensor]] = {
@@ -38,7 +38,7 @@ class Embed(Weighted):
         super().__init__(node)
         self.pad = PAD_ID if node.pad else None
 
-    def forward(self, source: PaddedSequence | Tensor) -> PaddedSequence | Tensor:
+    def forward(self, source: Value) -> Value:
         return on_each(lambda v: F.embedding(v, self.table, padding_idx=self.pad), source)
 
 
@@ -49,9 +49,7 @@ class Dropout(Weighted):
         super().__init__(node)
         self.rate, self.per_sequence = node.rate, node.per_sequence
 
-    def forward(
-        self, source: PaddedSequence | Tensor, masks: Masks | None = None
-    ) -> PaddedSequence | Tensor:
+    def forward(self, source: Value, masks: Masks | None = None) -> Value:
         if isinstance(source, PaddedSequence) and self.per_sequence and self.training:
             mask = drawn_once(masks, "mask", lambda: dropout_mask(source.values[:1], self.rate))
             return PaddedSequence(source.values * mask, source.lengths)
@@ -79,7 +77,7 @@ class Merge(Weighted):
         super().__init__(node)
         self.merge = MERGES[node.kind]
 
-    def forward(self, source: PaddedSequence | Tensor) -> PaddedSequence | Tensor:
+    def forward(self, source: Value) -> Value:
         return on_each(lambda v: self.merge(*v.chunk(2, dim=-1)), source)
 
 
@@ -89,7 +87,7 @@ class Normalize(Weighted):
     scale: Tensor
     shift: Tensor
 
-    def forward(self, source: PaddedSequence | Tensor) -> PaddedSequence | Tensor:
+    def forward(self, source: Value) -> Value:
         return on_each(self._normalized, source)
 
     def _normalized(self, values: Tensor) -> Tensor:
@@ -199,14 +197,14 @@ class Dense(Weighted):
         super().__init__(node)
         self.activation = ACTIVATIONS[node.activation]
 
-    def forward(self, source: PaddedSequence | Tensor) -> PaddedSequence | Tensor:
+    def forward(self, source: Value) -> Value:
         return on_each(lambda v: self.activation(F.linear(v, self.W, self.b)), source)
 
 
 class Join(Weighted):
     """Values side by side; a vector among sequences is repeated at every step."""
 
-    def forward(self, *sources: PaddedSequence | Tensor) -> PaddedSequence | Tensor:
+    def forward(self, *sources: Value) -> Value:
         first = next((source for source in sources if isinstance(source, PaddedSequence)), None)
         if first is None:
             return torch.cat([source for source in sources if isinstance(source, Tensor)], dim=-1)
@@ -229,9 +227,7 @@ class Scores(Weighted):
         return PaddedSequence(F.linear(source.values, weight, self.b), source.lengths)
 
 
-def on_each(
-    function: Callable[[Tensor], Tensor], source: PaddedSequence | Tensor
-) -> PaddedSequence | Tensor:
+def on_each(function: Callable[[Tensor], Tensor], source: Value) -> Value:
     """A function of vectors applied to each vector of a sequence, or to vectors alone."""
     if isinstance(source, PaddedSequence):
         return PaddedSequence(function(source.values), source.lengths)

@@ -44,7 +44,7 @@ from rnnspec.to_torch.values import (
 from rnnspec.to_torch.weighted import Weighted
 
 Arrays = Mapping[str, NDArray[np.generic]]
-OutputPart = ClassOutput | LabelsOutput | NumericOutput | TextOutput | ForecastOutput
+OutputModule = ClassOutput | LabelsOutput | NumericOutput | TextOutput | ForecastOutput
 
 
 class Model(nn.Module):
@@ -57,7 +57,7 @@ class Model(nn.Module):
         self.parts = nn.ModuleDict({_key(n.name): module_of(plan, n, generic) for n in every})
         self._by_name = {node.name: self.parts[_key(node.name)] for node in every}
         self.bodies = {
-            node.name: Body(node, {each.name: self._part(each) for each in node.body})
+            node.name: Body(node, {each.name: self._module(each) for each in node.body})
             for node in plan.nodes
             if isinstance(node, nodes.Decoder)
         }
@@ -124,12 +124,12 @@ class Model(nn.Module):
                 chosen = out if search is None else replace(out, search=search)
                 found[out.column] = self._text(chosen, values, inputs, seeds)
                 continue
-            logits, part = self._logits(out, values, inputs, None, 1.0), self.output(out.column)
-            if isinstance(part, ForecastOutput):
-                found[out.column] = part.answer(logits, self._moments(out, values))
+            logits, module = self._logits(out, values, inputs, None, 1.0), self.output(out.column)
+            if isinstance(module, ForecastOutput):
+                found[out.column] = module.answer(logits, self._moments(out, values))
             else:
-                assert not isinstance(part, TextOutput)
-                found[out.column] = part.answer(logits)
+                assert not isinstance(module, TextOutput)
+                found[out.column] = module.answer(logits)
         return found
 
     def moments(self, column: str, inputs: Inputs) -> Tensor | None:
@@ -140,14 +140,14 @@ class Model(nn.Module):
             return None
         node = self.plan.node(out.moments)
         assert isinstance(node, nodes.WindowMoments)
-        found: Tensor = self._part(node)(*inputs[node.key])
+        found: Tensor = self._module(node)(*inputs[node.key])
         return found
 
-    def output(self, column: str) -> OutputPart:
+    def output(self, column: str) -> OutputModule:
         """The module of the output of `column`, which turns logits into answers."""
-        part = self.parts[_key(f"output.{column}")]
-        assert isinstance(part, OutputPart)
-        return part
+        module = self.parts[_key(f"output.{column}")]
+        assert isinstance(module, OutputModule)
+        return module
 
     @property
     def carries(self) -> bool:
@@ -161,8 +161,8 @@ class Model(nn.Module):
         that a column of the row gives. The last known values of inputs are NaN."""
         found = {
             f"{node.name}.{state}": value
-            for node, part in self._carried()
-            for state, value in part.first(rows).items()
+            for node, module in self._carried()
+            for state, value in module.first(rows).items()
         }
         like = next(self.parameters())
         for node in self.plan.nodes:
@@ -173,19 +173,19 @@ class Model(nn.Module):
 
     def _carried(self) -> Iterator[tuple[nodes.Recurrent, RecurrentLayer]]:
         """The layers over the steps of a row."""
-        return ((n, part) for n, part in self._recurrent() if n.name not in self.of_characters)
+        return ((n, module) for n, module in self._recurrent() if n.name not in self.of_characters)
 
     def _recurrent(self) -> Iterator[tuple[nodes.Recurrent, RecurrentLayer]]:
         for node in self.plan.every_node():
             if isinstance(node, nodes.Recurrent):
-                part = self.parts[_key(node.name)]
-                assert isinstance(part, RecurrentLayer)
-                yield node, part
+                module = self.parts[_key(node.name)]
+                assert isinstance(module, RecurrentLayer)
+                yield node, module
 
     def native_kernels(self) -> Iterator[tuple[str, NativeKernel]]:
         """torch's own kernels by `LAYER.DIRECTION`."""
-        for node, part in self._recurrent():
-            for direction, kernel in zip(node.directions, part.kernels, strict=True):
+        for node, module in self._recurrent():
+            for direction, kernel in zip(node.directions, module.kernels, strict=True):
                 if isinstance(kernel, NativeKernel):
                     yield f"{node.name}.{direction}", kernel
 
@@ -207,9 +207,9 @@ class Model(nn.Module):
     ) -> tuple[Values, dict[str, Tensor]]:
         """The values of all nodes except decoders and outputs and, if the states before the first
         step are given, those after the last."""
-        return values_of(self.plan, self._part, self.ends, inputs, states, reset)
+        return values_of(self.plan, self._module, self.ends, inputs, states, reset)
 
-    def _part(self, node: nodes.Node) -> nn.Module:
+    def _module(self, node: nodes.Node) -> nn.Module:
         return self._by_name[node.name]
 
     def _logits(
@@ -220,21 +220,21 @@ class Model(nn.Module):
         truth: Tensor | None,
         teacher_forcing: float,
     ) -> Tensor:
-        part = self._part(out)
+        module = self._module(out)
         if out.source not in self.bodies:
-            logits: Tensor = part(values[out.source])
+            logits: Tensor = module(values[out.source])
             return logits
         body = self.bodies[out.source]
         reads = body.reads(values, rows_of(inputs))
         if isinstance(out, nodes.TextOutput):
             assert truth is not None, f"the logits of {out.column} need its targets"
             return rows_first(text_logits(body, reads, truth, teacher_forcing))
-        assert isinstance(part, ForecastOutput)
+        assert isinstance(module, ForecastOutput)
         moments, past = self._moments(out, values), body.first_node
         assert isinstance(past, nodes.PreviousNumber)
         last = last_value(sequence(values[past.source]))
-        raw = raw_forecast(body, reads, part, last, moments, truth, teacher_forcing)
-        return part.forward(raw)
+        raw = raw_forecast(body, reads, module, last, moments, truth, teacher_forcing)
+        return module.forward(raw)
 
     def _moments(self, out: nodes.Output, values: Values) -> Tensor | None:
         name = out.moments if isinstance(out, nodes.ForecastOutput) else ""
@@ -249,25 +249,25 @@ class Model(nn.Module):
         return searched(body, body.reads(values, rows_of(inputs)), out, lengths, prompt, seeds)
 
     def penalties(self) -> Iterator[tuple[nn.Parameter, float]]:
-        """Trained parameters with `l2`; `l2 / 2` times the sum of their squares is part of the
+        """Trained parameters with `l2`; `l2 / 2` times the sum of their squares is module of the
         loss."""
-        for node, part in self._recurrent():
+        for node, module in self._recurrent():
             if node.l2:
-                yield from ((p, node.l2) for p in part.kernels.parameters() if p.requires_grad)
+                yield from ((p, node.l2) for p in module.kernels.parameters() if p.requires_grad)
 
     def decaying(self) -> Iterator[nn.Parameter]:
         """The trained matrices, without those of nodes that do not decay."""
         kept = set[nn.Parameter]()
         for node in self.plan.every_node():
-            kept.update(() if node.decays else self._part(node).parameters())
+            kept.update(() if node.decays else self._module(node).parameters())
         return (p for p in self.parameters() if p.requires_grad and p.dim() > 1 and p not in kept)
 
     def canonical(self) -> Iterator[tuple[str, Tensor]]:
         """Canonical names of all weights, and the tensors that hold them in the model."""
         for node in self.plan.every_node():
-            part = self._part(node)
-            assert isinstance(part, Weighted | RecurrentLayer)
-            yield from ((f"{node.name}.{name}", value) for name, value in part.canonical())
+            module = self._module(node)
+            assert isinstance(module, Weighted | RecurrentLayer)
+            yield from ((f"{node.name}.{name}", value) for name, value in module.canonical())
 
     def canonical_arrays(self) -> dict[str, NDArray[np.floating]]:
         """A copy of all weights in canonical order."""

@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 from rnnspec.plan import nodes
 from rnnspec.to_torch.inputs import Scaling
-from rnnspec.to_torch.sequences import PaddedSequence
+from rnnspec.to_torch.sequences import PaddedSequence, Value
 from rnnspec.to_torch.weighted import Weighted
 
 
-def rows_first(source: PaddedSequence | Tensor) -> Tensor:
+def rows_first(source: Value) -> Tensor:
     """A sequence as `[B, T, W]`; a vector unchanged."""
     return source.values.transpose(0, 1) if isinstance(source, PaddedSequence) else source
 
@@ -26,7 +26,7 @@ def rows_first(source: PaddedSequence | Tensor) -> Tensor:
 class ClassOutput(Weighted):
     """Logits `[B, classes]`, or `[B, T, classes]` of an output with steps."""
 
-    def forward(self, source: PaddedSequence | Tensor) -> Tensor:
+    def forward(self, source: Value) -> Tensor:
         return rows_first(source)
 
     def answer(self, logits: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ class ClassOutput(Weighted):
 class LabelsOutput(Weighted):
     """Logits `[B, labels]`, or `[B, T, labels]`."""
 
-    def forward(self, source: PaddedSequence | Tensor) -> Tensor:
+    def forward(self, source: Value) -> Tensor:
         return rows_first(source)
 
     def answer(self, logits: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ class NumericOutput(Scaling):
     def __init__(self, node: nodes.NumericOutput) -> None:
         super().__init__(node, node.double)
 
-    def forward(self, source: PaddedSequence | Tensor) -> Tensor:
+    def forward(self, source: Value) -> Tensor:
         return rows_first(source)
 
     def answer(self, scaled: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ class ForecastOutput(Scaling):
         distances = [abs(quantile - 0.5) for quantile in node.quantiles]
         self.middle = distances.index(min(distances)) if distances else 0
 
-    def forward(self, source: PaddedSequence | Tensor) -> Tensor:
+    def forward(self, source: Value) -> Tensor:
         raw = rows_first(source)
         return raw.reshape(len(raw), self.horizon, self.width)
 

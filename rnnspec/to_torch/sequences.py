@@ -80,6 +80,10 @@ class PaddedSequence:
     lengths: Lengths
 
 
+Value = PaddedSequence | Tensor
+"""The value of a node: a sequence, or one vector or number for each row."""
+
+
 def reversed_by_length(steps: Tensor, lengths: Lengths) -> Tensor:
     """`[T, B, width]` with every row reversed within its length."""
     flat = steps.reshape(-1, steps.shape[-1])
@@ -141,11 +145,11 @@ class RepeatedEnds:
         return torch.where(self.lengths > 0, rows, self.lengths.argmax())
 
 
-def sequence(value: PaddedSequence | Tensor) -> PaddedSequence:
+def sequence(value: Value) -> PaddedSequence:
     assert isinstance(value, PaddedSequence)
     return value
 
 
-def vector(value: PaddedSequence | Tensor) -> Tensor:
+def vector(value: Value) -> Tensor:
     assert isinstance(value, Tensor)
     return value

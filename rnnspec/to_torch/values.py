@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from rnnspec.plan import Plan, nodes
 from rnnspec.to_torch.inputs import Frames, Series
 from rnnspec.to_torch.recurrent import RecurrentLayer
-from rnnspec.to_torch.sequences import PaddedSequence, sequence, vector
+from rnnspec.to_torch.sequences import PaddedSequence, Value, sequence, vector
 
 Inputs = Mapping[str, tuple[Tensor, Tensor]]
 """Values and lengths by the key of the input node, rows first: see `Model.forward`."""
-Values = dict[str, PaddedSequence | Tensor]
+Values = dict[str, Value]
 Ends = dict[str, tuple[str, ...]]
 """The states whose final values are read, by layer."""
 
@@ -78,9 +78,7 @@ def values_of(
     return values, after
 
 
-def _read_with(
-    node: nodes.Input | nodes.Derived, values: Values
-) -> tuple[PaddedSequence | Tensor | None, ...]:
+def _read_with(node: nodes.Input | nodes.Derived, values: Values) -> tuple[Value | None, ...]:
     """The values of other nodes that the module of an input takes."""
     match node:
         case nodes.CharactersInput():
