@@ -30,7 +30,7 @@ RECIPE = Recipe(
         Edit(
             "rnnspec/reference/attention.py",
             """def _scaled(own, query, memory, before):
-    return _general(own, query, memory, before) / np.sqrt(len(query))
+    return (memory @ own["W"].T) @ query / np.sqrt(len(query))
 
 
 """,
