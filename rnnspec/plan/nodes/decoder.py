@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rnnspec.plan.nodes.layers import Embed
-from rnnspec.plan.nodes.node import Node, Shape, Shapes, State, Weight, affine
+from rnnspec.plan.nodes.node import Node, Shape, Shapes, SourceNode, State, Weight, affine
 from rnnspec.plan.nodes.recurrent import Recurrent
 
 
@@ -29,7 +29,7 @@ class Previous(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class PreviousNumber(Node):
+class PreviousNumber(SourceNode):
     """The value before each step, `[B, U, 1]`, scaled like the answer.
 
     Before the first step it is the last value of the sequence `source` `[B, T, 1]`, the past of the
@@ -38,32 +38,23 @@ class PreviousNumber(Node):
     first node in the body of a recursive forecast.
     """
 
-    source: str
-
-    def sources(self) -> Iterator[str]:
-        yield self.source
-
     def shape(self, shapes: Shapes) -> Shape:
         shapes.expect(self, self.source, ("B", "T", 1))
         return ("B", "U", 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Delayed(Node):
+class Delayed(SourceNode):
     """The value `[B, U, width]` of the node `source` one step before, 0 before the first step.
 
     `source` comes later in the body.
     """
 
-    source: str
     width: int
 
     @property
     def stepwise(self) -> bool:
         return True
-
-    def sources(self) -> Iterator[str]:
-        yield self.source
 
     def shape(self, shapes: Shapes) -> Shape:
         """The decoder checks `source`, whose shape is found later."""
@@ -74,7 +65,7 @@ class Delayed(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Scores(Node):
+class Scores(SourceNode):
     """A score for each token number, `[B, U, size]`: W v + b, W `[size, inputs]`.
 
     `tied` names the embedding whose table is W; then only b is a weight of its own (Press and Wolf
@@ -83,13 +74,9 @@ class Scores(Node):
 
     pointwise = True
 
-    source: str
     inputs: int
     size: int
     tied: str = ""
-
-    def sources(self) -> Iterator[str]:
-        yield self.source
 
     def weights(self) -> Iterator[Weight]:
         matrix, bias = affine(self, self.size, self.inputs)

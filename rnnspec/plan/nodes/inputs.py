@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from rnnspec.plan.nodes.node import Node, Shape, Shapes, State, Weight, named, scaling
+from rnnspec.plan.nodes.node import ColumnNode, Shape, Shapes, State, Weight, named, scaling
 
 TokenKind = Literal["words", "chars", "bytes", "subwords", "tokens"]
 Missing = Literal["error", "mean", "previous"]
@@ -25,7 +25,7 @@ NOISE = {False: 1e-6, True: 1e-13}
 
 
 @dataclass(frozen=True, slots=True)
-class TokensInput(Node):
+class TokensInput(ColumnNode):
     """Text of `column` as token numbers `[B, T]` below `size`, with its lengths `[B]`.
 
     `words` are separated by white space (`rnnspec.data.decode.WHITE_SPACE`); `chars` are code
@@ -33,24 +33,16 @@ class TokensInput(Node):
     `subwords` are made by the tokenizer in the facts; `tokens` come as a list.
     """
 
-    column: str
     kind: TokenKind
     size: int
     fold_case: bool
 
-    @property
-    def key(self) -> str:
-        return self.column
-
     def shape(self, shapes: Shapes) -> Shape:
         return ("B", "T")
 
-    def carried(self) -> tuple[State, ...] | None:
-        return ()
-
 
 @dataclass(frozen=True, slots=True)
-class CharactersInput(Node):
+class CharactersInput(ColumnNode):
     """The characters of each token of the `words` or `tokens` in `column`: numbers `[B, T, C]`
     below `size`, with their lengths `[B, T]` (0 past the length of the row).
 
@@ -58,7 +50,6 @@ class CharactersInput(Node):
     step of each token again. `steps` is the `TokensInput` with the tokens.
     """
 
-    column: str
     steps: str
     size: int
 
@@ -69,12 +60,9 @@ class CharactersInput(Node):
     def shape(self, shapes: Shapes) -> Shape:
         return ("W", "C")
 
-    def carried(self) -> tuple[State, ...] | None:
-        return ()
-
 
 @dataclass(frozen=True, slots=True)
-class CopiesInput(Node):
+class CopiesInput(ColumnNode):
     """What an answer may copy from the `words`, `chars` or `tokens` of `column`: numbers `[B, T]`,
     with their lengths `[B]`.
 
@@ -84,7 +72,6 @@ class CopiesInput(Node):
     vocabulary lacks. `steps` is the `TokensInput` with the tokens.
     """
 
-    column: str
     steps: str
     kind: TokenKind
     answers: str
@@ -98,31 +85,20 @@ class CopiesInput(Node):
     def shape(self, shapes: Shapes) -> Shape:
         return ("B", "T")
 
-    def carried(self) -> tuple[State, ...] | None:
-        return ()
-
 
 @dataclass(frozen=True, slots=True)
-class CategoryInput(Node):
+class CategoryInput(ColumnNode):
     """The label in `column` as a number `[B]` below `size`; a label that no training row has, or a
     missing one, is the unknown."""
 
-    column: str
     size: int
-
-    @property
-    def key(self) -> str:
-        return self.column
 
     def shape(self, shapes: Shapes) -> Shape:
         return ("B",)
 
-    def carried(self) -> tuple[State, ...] | None:
-        return ()
-
 
 @dataclass(frozen=True, slots=True)
-class FramesInput(Node):
+class FramesInput(ColumnNode):
     """Vectors of `column`, `[B, T, width]`, with their lengths `[B]`; (v - mean) / deviation if
     `scaled`.
 
@@ -134,16 +110,11 @@ class FramesInput(Node):
     value is `[B, T, features]`.
     """
 
-    column: str
     width: int
     scaled: bool
     elapsed: int | None = None
     missing: Missing = "error"
     double: bool = False
-
-    @property
-    def key(self) -> str:
-        return self.column
 
     @property
     def features(self) -> int:
@@ -162,16 +133,11 @@ class FramesInput(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Elapsed(Node):
+class Elapsed(ColumnNode):
     """Element `index` of each vector of the frames in `column`, not scaled: `[B, T]`, the time
     since the step before."""
 
-    column: str
     index: int
-
-    @property
-    def key(self) -> str:
-        return self.column
 
     def shape(self, shapes: Shapes) -> Shape:
         frames = [n for n in shapes.nodes.values() if isinstance(n, FramesInput)]
@@ -179,44 +145,28 @@ class Elapsed(Node):
         assert fits, f"{self.name} is not taken out of {self.column}"
         return ("B", "T")
 
-    def carried(self) -> tuple[State, ...] | None:
-        return ()
-
 
 @dataclass(frozen=True, slots=True)
-class KeysInput(Node):
+class KeysInput(ColumnNode):
     """The labels that are on at each step, from `column`: `[B, T, size]` of 0 and 1, with lengths
     `[B]`. A label that no training row has is left out."""
 
-    column: str
     size: int
-
-    @property
-    def key(self) -> str:
-        return self.column
 
     def shape(self, shapes: Shapes) -> Shape:
         return ("B", "T", self.size)
 
-    def carried(self) -> tuple[State, ...] | None:
-        return ()
-
 
 @dataclass(frozen=True, slots=True)
-class VectorInput(Node):
+class VectorInput(ColumnNode):
     """Numbers of `column`, `[B, width]`; (v - mean) / deviation if `scaled`. `single` columns hold
     one number for each row."""
 
-    column: str
     width: int
     scaled: bool = False
     single: bool = False
     missing: Missing = "error"
     double: bool = False
-
-    @property
-    def key(self) -> str:
-        return self.column
 
     def weights(self) -> Iterator[Weight]:
         if self.scaled:
@@ -225,27 +175,19 @@ class VectorInput(Node):
     def shape(self, shapes: Shapes) -> Shape:
         return ("B", self.width)
 
-    def carried(self) -> tuple[State, ...] | None:
-        return ()
-
 
 @dataclass(frozen=True, slots=True)
-class SeriesInput(Node):
+class SeriesInput(ColumnNode):
     """The past of the series in `column`, one number a step: `[B, T, 1]`, with lengths `[B]`.
 
     (v - mean) / deviation by the training rows if `scaled`; (v - centre) / scale by the row's own
     window if `moments` names a node of them.
     """
 
-    column: str
     scaled: bool
     moments: str = ""
     missing: Missing = "error"
     double: bool = False
-
-    @property
-    def key(self) -> str:
-        return self.column
 
     def sources(self) -> Iterator[str]:
         yield from named(self.moments)
@@ -262,7 +204,7 @@ class SeriesInput(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class WindowMoments(Node):
+class WindowMoments(ColumnNode):
     """Centre and scale of the past of the series in `column`, `[B, 2]`, in float64.
 
     - `window`: the mean and the standard deviation (Kim et al. 2022, RevIN, without the constant
@@ -278,14 +220,9 @@ class WindowMoments(Node):
     without any number, centre and scale are those of the training rows, the centre of `mean` 0.
     """
 
-    column: str
     kind: WindowKind
     missing: Missing = "error"
     double: bool = False
-
-    @property
-    def key(self) -> str:
-        return self.column
 
     def weights(self) -> Iterator[Weight]:
         yield from scaling(self, 1, self.double)
@@ -293,9 +230,12 @@ class WindowMoments(Node):
     def shape(self, shapes: Shapes) -> Shape:
         return ("B", 2)
 
+    def carried(self) -> tuple[State, ...] | None:
+        return None
+
 
 @dataclass(frozen=True, slots=True)
-class FutureInput(Node):
+class FutureInput(ColumnNode):
     """The known values ahead of the series in `column`, `[B, horizon, 1]`: a sequence on the axis
     of the answer, equally long in all rows. Scaled like its `SeriesInput`. With `flat`, the value
     is a vector `[B, horizon]`.
@@ -304,7 +244,6 @@ class FutureInput(Node):
     before it, where the row's past (`past` is the `SeriesInput`) counts.
     """
 
-    column: str
     horizon: int
     scaled: bool
     moments: str = ""
@@ -326,6 +265,9 @@ class FutureInput(Node):
 
     def shape(self, shapes: Shapes) -> Shape:
         return ("B", self.horizon) if self.flat else ("B", "U", 1)
+
+    def carried(self) -> tuple[State, ...] | None:
+        return None
 
 
 def _last_known(missing: Missing, features: int) -> tuple[State, ...]:

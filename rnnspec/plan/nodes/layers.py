@@ -12,7 +12,7 @@ from math import sqrt
 from typing import Literal
 
 from rnnspec.cells.initializers import Constant, Uniform
-from rnnspec.plan.nodes.node import Node, Shape, Shapes, State, Vectors, Weight, affine
+from rnnspec.plan.nodes.node import Node, Shape, Shapes, SourceNode, State, Vectors, Weight, affine
 from rnnspec.plan.nodes.recurrent import Merge, Recurrent
 
 PoolKind = Literal["last", "mean", "max", "attention"]
@@ -22,7 +22,7 @@ HIGHWAY_BIAS = Constant(-1.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Embed(Node):
+class Embed(SourceNode):
     """A learned vector for each number: `[B, T]` to `[B, T, width]`, or `[B]` to `[B, width]`.
 
     With `pad`, row 0 of the table is the pad's: always 0, and not trained.
@@ -31,13 +31,9 @@ class Embed(Node):
     pointwise = True
     decays = False
 
-    source: str
     size: int
     width: int
     pad: bool = True
-
-    def sources(self) -> Iterator[str]:
-        yield self.source
 
     def weights(self) -> Iterator[Weight]:
         yield Weight(f"{self.name}.table", (self.size, self.width), Vectors(self.pad))
@@ -49,7 +45,7 @@ class Embed(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Dropout(Node):
+class Dropout(SourceNode):
     """While training, elements are zeroed with probability `rate` and the rest scaled up by
     1 / (1 - rate); of a sequence, `per_sequence`, the same ones at all steps of a row
     (Gal and Ghahramani 2016)."""
@@ -57,19 +53,15 @@ class Dropout(Node):
     pointwise = True
     keeps_directions = True
 
-    source: str
     rate: float
     per_sequence: bool = False
-
-    def sources(self) -> Iterator[str]:
-        yield self.source
 
     def shape(self, shapes: Shapes) -> Shape:
         return shapes[self.source]
 
 
 @dataclass(frozen=True, slots=True)
-class Normalize(Node):
+class Normalize(SourceNode):
     """`scale * (v - mean(v)) / sqrt(var(v) + 1e-5) + shift` over each vector, of a sequence or
     alone (Ba, Kiros and Hinton 2016, Layer Normalization); biased variance."""
 
@@ -77,11 +69,7 @@ class Normalize(Node):
     keeps_directions = True
     decays = False
 
-    source: str
     width: int
-
-    def sources(self) -> Iterator[str]:
-        yield self.source
 
     def weights(self) -> Iterator[Weight]:
         yield Weight(f"{self.name}.scale", (self.width,), Constant(1.0))
@@ -140,7 +128,7 @@ def _skipped(node: Residual | Highway, shapes: Shapes) -> Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool(Node):
+class Pool(SourceNode):
     """A sequence `[B, T, inputs]` to one vector `[B, inputs]`, over the steps below the length.
 
     `last`: the output after the last step that each direction of the layer read (for `reverse`
@@ -149,13 +137,9 @@ class Pool(Node):
     (Yang et al. 2016, Hierarchical Attention Networks, equations 5 to 7). No steps give 0.
     """
 
-    source: str
     kind: PoolKind
     inputs: int
     units: int
-
-    def sources(self) -> Iterator[str]:
-        yield self.source
 
     def weights(self) -> Iterator[Weight]:
         if self.kind == "attention":
@@ -180,18 +164,14 @@ class Pool(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Dense(Node):
+class Dense(SourceNode):
     """`activation(W v + b)` of each vector: `inputs` to `units` wide."""
 
     pointwise = True
 
-    source: str
     inputs: int
     units: int
     activation: Activation
-
-    def sources(self) -> Iterator[str]:
-        yield self.source
 
     def weights(self) -> Iterator[Weight]:
         yield from affine(self, self.units, self.inputs)

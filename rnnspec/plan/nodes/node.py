@@ -123,6 +123,31 @@ class Node:
         return () if self.pointwise else None
 
 
+@dataclass(frozen=True, slots=True)
+class SourceNode(Node):
+    """A node that reads the value of one node, `source`."""
+
+    source: str
+
+    def sources(self) -> Iterator[str]:
+        yield self.source
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnNode(Node):
+    """A node of a column of the data."""
+
+    column: str
+
+    @property
+    def key(self) -> str:
+        """The name of its values in a batch."""
+        return self.column
+
+    def carried(self) -> tuple[State, ...] | None:
+        return ()
+
+
 def named(*names: str) -> Iterator[str]:
     """Those of `names` that are not empty."""
     return filter(None, names)

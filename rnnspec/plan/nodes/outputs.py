@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from rnnspec.plan.nodes.node import Node, Shape, Shapes, State, Weight, named, scaling
+from rnnspec.plan.nodes.node import Node, Shape, Shapes, SourceNode, State, Weight, named, scaling
 from rnnspec.plan.nodes.search import GREEDY, Search
 
 TextKind = Literal["words", "chars", "tokens"]
@@ -14,21 +14,17 @@ Distribution = Literal["point", "quantiles", "gaussian", "student_t", "negative_
 
 
 @dataclass(frozen=True, slots=True)
-class ClassOutput(Node):
+class ClassOutput(SourceNode):
     """Scores `[B, classes]` to probabilities (softmax) and the label of the largest.
 
     With `steps`, `[B, T, classes]` and a label for each step; with `ahead`, it is the next token of
     the input in the same column, whose vocabulary has the labels.
     """
 
-    source: str
     column: str
     classes: int
     steps: bool = False
     ahead: bool = False
-
-    def sources(self) -> Iterator[str]:
-        yield self.source
 
     def shape(self, shapes: Shapes) -> Shape:
         return _answer(self, shapes, self.classes)
@@ -38,21 +34,17 @@ class ClassOutput(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class LabelsOutput(Node):
+class LabelsOutput(SourceNode):
     """Scores `[B, labels]` to a probability for each label (sigmoid), on if above `threshold`.
 
     `steps` and `ahead` as for `ClassOutput`, with the `KeysInput` in the same column.
     """
 
-    source: str
     column: str
     labels: int
     threshold: float = 0.5
     steps: bool = False
     ahead: bool = False
-
-    def sources(self) -> Iterator[str]:
-        yield self.source
 
     def shape(self, shapes: Shapes) -> Shape:
         return _answer(self, shapes, self.labels)
@@ -62,7 +54,7 @@ class LabelsOutput(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class NumericOutput(Node):
+class NumericOutput(SourceNode):
     """`[B, width]` in the units of the data: v * deviation + mean if `scaled`, in float64 if
     `double` (as in `FramesInput`).
 
@@ -71,7 +63,6 @@ class NumericOutput(Node):
     column.
     """
 
-    source: str
     column: str
     width: int
     scaled: bool
@@ -79,9 +70,6 @@ class NumericOutput(Node):
     steps: bool = False
     ahead: bool = False
     double: bool = False
-
-    def sources(self) -> Iterator[str]:
-        yield self.source
 
     def weights(self) -> Iterator[Weight]:
         if self.scaled:

@@ -11,7 +11,7 @@ from rnnspec.cells import Cell
 from rnnspec.cells.initializers import Constant, Initializer, Uniform
 from rnnspec.cells.rewrites import with_zoneout
 from rnnspec.plan.nodes.inputs import Elapsed
-from rnnspec.plan.nodes.node import Node, Shape, Shapes, State, Weight, named
+from rnnspec.plan.nodes.node import Node, Shape, Shapes, SourceNode, State, Weight, named
 
 Direction = Literal["forward", "reverse", "bidirectional"]
 MergeKind = Literal["sum", "mean", "mul"]
@@ -131,13 +131,12 @@ class Recurrent(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Merge(Node):
+class Merge(SourceNode):
     """The outputs of two directions, joined, to their sum, mean or product element by element:
     `[B, T, inputs]` to `[B, T, inputs / 2]`, or `[B, inputs]` to `[B, inputs / 2]`."""
 
     pointwise = True
 
-    source: str
     kind: MergeKind
     inputs: int
 
@@ -145,23 +144,16 @@ class Merge(Node):
     def width(self) -> int:
         return self.inputs // 2
 
-    def sources(self) -> Iterator[str]:
-        yield self.source
-
     def shape(self, shapes: Shapes) -> Shape:
         return shapes.each_vector(self, self.source, self.inputs, self.width)
 
 
 @dataclass(frozen=True, slots=True)
-class FinalState(Node):
+class FinalState(SourceNode):
     """The state `state` of the layer `source` after the last step that each direction read, forward
     first: `[B, W]`, `[B, 2 W]` for two directions. In a row without steps, the initial state."""
 
-    source: str
     state: str
-
-    def sources(self) -> Iterator[str]:
-        yield self.source
 
     def shape(self, shapes: Shapes) -> Shape:
         layer = shapes.nodes[self.source]
