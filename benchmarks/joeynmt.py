@@ -137,10 +137,7 @@ def tool_spec(settings: Settings) -> dict[str, Any]:
             "input": {"column": "text", "as": "chars"},
             "output": {"column": "answer", "as": "chars"},
         },
-        "encoder": {
-            "embed": settings.embed,
-            "layers": [{**layer, "direction": "bidirectional"}],
-        },
+        "encoder": {"embed": settings.embed, "layers": [{**layer, "direction": "bidirectional"}]},
         "decoder": {
             "embed": settings.embed,
             "layers": [layer],

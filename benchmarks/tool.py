@@ -113,9 +113,7 @@ def tool_step(shape: Shape, batches: list[Batch], budget: Budget) -> Callable[[]
     trainer = Trainer(model, settings, BuildFolder(Path("unused")), data, None, Silent())
     model.train()
     starts = np.cumsum([0, *(len(batch.y) for batch in batches)])
-    numbers = cycle(
-        [np.arange(a, b) for a, b in pairwise(starts)],
-    )
+    numbers = cycle([np.arange(a, b) for a, b in pairwise(starts)])
     return lambda: _stepped(trainer, next(numbers))
 
 

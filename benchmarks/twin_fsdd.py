@@ -14,8 +14,7 @@ SHAPE = Shape(outputs=10, features=13, cell="lstm", units=96, pooling="max", lay
 def load(part: str) -> Examples:
     rows = read_rows(data_folder() / "fsdd" / f"{part}.parquet")
     return Examples(
-        [torch.tensor(row["frames"]) for row in rows],
-        torch.tensor([row["digit"] for row in rows]),
+        [torch.tensor(row["frames"]) for row in rows], torch.tensor([row["digit"] for row in rows])
     )
 
 

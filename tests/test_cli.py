@@ -245,12 +245,7 @@ class Terminal:
 
 @pytest.mark.parametrize(
     ("variables", "colour"),
-    [
-        ({}, True),
-        ({"NO_COLOR": "1"}, False),
-        ({"NO_COLOR": ""}, True),
-        ({"TERM": "dumb"}, False),
-    ],
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
 )
 def test_colour_is_for_terminals_that_want_it(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], colour: bool

@@ -305,10 +305,7 @@ UNEQUAL: list[tuple[dict[str, Any], str]] = [
         "FILE:3: column 'frames' has 0 steps, column 'tokens' has 2; they are read together, step "
         "by step",
     ),
-    (
-        {"tokens": ["a", ""]},
-        "FILE:3: column 'tokens' token 2 is empty, expected a label",
-    ),
+    ({"tokens": ["a", ""]}, "FILE:3: column 'tokens' token 2 is empty, expected a label"),
     (
         {"tokens": "a b"},
         "FILE:3: column 'tokens' is the text 'a b', expected a list of texts; a text is read with "

@@ -138,21 +138,13 @@ DAMAGES: list[tuple[str, Any, str]] = [
     ("inputs.text", 1, "inputs.text: is not an object"),
     ("inputs.text.kind", "x", "inputs.text.kind: is 'x', expected text, numeric or class"),
     ("inputs.text.mean", [1, 2], "inputs.text.mean: is not a list of 1 numbers"),
-    (
-        "inputs.text.mean",
-        ["1"],
-        "inputs.text.mean: holds something that is not a finite number",
-    ),
+    ("inputs.text.mean", ["1"], "inputs.text.mean: holds something that is not a finite number"),
     (
         "inputs.text.mean",
         [float("nan")],
         "inputs.text.mean: holds something that is not a finite number",
     ),
-    (
-        "inputs.text.deviation",
-        [0.0],
-        "inputs.text.deviation: holds a number that is not above 0",
-    ),
+    ("inputs.text.deviation", [0.0], "inputs.text.deviation: holds a number that is not above 0"),
     ("outputs.a/b.counts", [1], "outputs.a/b.counts: has 1 entries for 2 labels"),
     ("outputs.a/b.counts", "12", "outputs.a/b.counts: is not a list of whole numbers"),
     (

@@ -171,11 +171,7 @@ def test_the_cures_work(tmp_path: Path, name: str) -> None:
 def test_a_text_of_two_lines_is_no_swallowed_row(tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     file.write_text('text,label\n"Dear all,\nthanks, bye",b\n"pos, or\nneg",c\nd,"pos\nneg, or"\n')
-    assert rows_of(file, ["text"]) == [
-        (2, "Dear all,\nthanks, bye"),
-        (4, "pos, or\nneg"),
-        (6, "d"),
-    ]
+    assert rows_of(file, ["text"]) == [(2, "Dear all,\nthanks, bye"), (4, "pos, or\nneg"), (6, "d")]
 
 
 SPEC = {

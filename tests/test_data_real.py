@@ -69,10 +69,7 @@ def test_chorales(here: Any) -> None:
 
 def test_a_stream_of_characters(here: Any) -> None:
     spec = any_spec(
-        "N:N",
-        {"column": "text", "as": "chars"},
-        {"column": "text", "as": "next"},
-        {"window": 100},
+        "N:N", {"column": "text", "as": "chars"}, {"column": "text", "as": "next"}, {"window": 100}
     )
     train, valid = here("tinyshakespeare/train.txt"), here("tinyshakespeare/valid.txt")
     facts, data = encoded(spec, train, valid)

@@ -322,10 +322,7 @@ TIMES: list[tuple[list[Any], str]] = [
         "missing, or set data.series.every to the step and data.series.fill to what stands in for "
         "them, or leave data.series.time out to take the rows as they come",
     ),
-    (
-        [1, 2, "2024-01-01", 4],
-        "FILE:3: column 'time' is a date, the rows before have a number",
-    ),
+    ([1, 2, "2024-01-01", 4], "FILE:3: column 'time' is a date, the rows before have a number"),
     (
         ["2024-01-01T00:00", "2024-01-01T01:00Z", "2024-01-01T02:00", "2024-01-01T03:00"],
         "FILE:2: column 'time' is a time with a zone, the rows before have a time without a zone",

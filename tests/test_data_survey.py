@@ -328,11 +328,7 @@ def test_too_many_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize(
     ("source", "cell"),
-    [
-        (WORDS, "a  " * 100_001),
-        (CHARS, "a" * 100_001),
-        (FRAMES, [[1.0]] * 100_001),
-    ],
+    [(WORDS, "a  " * 100_001), (CHARS, "a" * 100_001), (FRAMES, [[1.0]] * 100_001)],
 )
 def test_a_row_too_long_to_train_on_is_named(
     tmp_path: Path, source: dict[str, Any], cell: object

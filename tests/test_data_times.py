@@ -28,9 +28,7 @@ def times_of(
     cells: Sequence[object], every: str | float | None = None, zone: str | None = None
 ) -> Times:
     times = Times(
-        "time",
-        None if every is None else every_of(every),
-        None if zone is None else ZoneInfo(zone),
+        "time", None if every is None else every_of(every), None if zone is None else ZoneInfo(zone)
     )
     bad = BadRows(FILE)
     textual = all(isinstance(cell, str) for cell in cells)
@@ -53,10 +51,7 @@ def numbers(
 
 
 def after(
-    cells: Sequence[object],
-    count: int,
-    every: str | float | None = None,
-    zone: str | None = None,
+    cells: Sequence[object], count: int, every: str | float | None = None, zone: str | None = None
 ) -> list[Any]:
     """The next times."""
     times, rows = times_of(cells, every, zone), np.arange(len(cells))

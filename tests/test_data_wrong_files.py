@@ -157,10 +157,7 @@ WRONG_BYTES = {
         gzip.compress(GOOD.encode()),
         "FILE: is gzip, not UTF-8 text; correct the ending or data.format",
     ),
-    "parquet": (
-        b"PAR1....",
-        "FILE: is Parquet, not UTF-8 text; correct the ending or data.format",
-    ),
+    "parquet": (b"PAR1....", "FILE: is Parquet, not UTF-8 text; correct the ending or data.format"),
 }
 
 

@@ -101,10 +101,7 @@ def wrapped(kind: str, value: float) -> Any:
 def test_unix_seconds_as_a_feature(tmp_path: Path, kind: str) -> None:
     """280 seconds in steps of 7, where float32 tells 128 apart: the first half from the second."""
     rows = [{**row, "at": wrapped(kind, row["at"])} for row in SECONDS]
-    data = {
-        "input": {"column": "at", "as": kind},
-        "output": {"column": "late", "as": "class"},
-    }
+    data = {"input": {"column": "at", "as": kind}, "output": {"column": "late", "as": "class"}}
     train = {"epochs": 12, "optimizer": {"adam": {"lr": 0.1}}}
     cardinality = "N:1" if kind == "frames" else "1:1"
     metrics, trained, _ = built(tmp_path, cardinality, data, rows, train=train)
@@ -170,10 +167,7 @@ def test_where_nothing_is_taken_off_the_loss_is_told(tmp_path: Path) -> None:
     assert "float32 tells such numbers apart by 128 only; write 'scale: standard'" in told
 
 
-@pytest.mark.parametrize(
-    "row",
-    [{"x": 2**53 + 1, "y": 1}, {"x": -(10**17) - 1, "y": 1}],
-)
+@pytest.mark.parametrize("row", [{"x": 2**53 + 1, "y": 1}, {"x": -(10**17) - 1, "y": 1}])
 def test_whole_numbers_that_float64_does_not_hold_are_refused(tmp_path: Path, row: Row) -> None:
     rows = [{"x": at, "y": 0.5 * at} for at in range(30)]
     file = spec_file(tmp_path, "1:1", NUMBERS, [*rows, row])

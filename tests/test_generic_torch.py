@@ -9,13 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.autograd import grad, gradcheck
 
-from rnnspec.cells import (
-    FUNCTIONS,
-    Cell,
-    builtin_cell,
-    builtin_names,
-    identify,
-)
+from rnnspec.cells import FUNCTIONS, Cell, builtin_cell, builtin_names, identify
 from rnnspec.cells.graph import ParameterSource
 from rnnspec.cells.schedule import ACTIVATIONS, JoinedProduct, Loop, Scan, schedule
 from rnnspec.to_torch.derivatives import DERIVATIVES, of_activation

@@ -65,13 +65,7 @@ NODES = {
     "number": (VectorInput,),
     "vector": (VectorInput,),
     "series": (SeriesInput, WindowMoments, FutureInput, ForecastOutput),
-    "recursive series": (
-        SeriesInput,
-        WindowMoments,
-        FutureInput,
-        ForecastOutput,
-        PreviousNumber,
-    ),
+    "recursive series": (SeriesInput, WindowMoments, FutureInput, ForecastOutput, PreviousNumber),
     "next series": (SeriesInput, NumericOutput),
 }
 

@@ -35,9 +35,7 @@ RESIDUAL = cell("h = tanh(W @ x + U @ h)\ny = x + O @ h", "h", output="y")
 TIMED = cell("h = tanh(W @ x + dt)\nc = 0.5 * c + h", "h", "c", inputs=["dt"], output="c")
 MAXIMUM = cell("p = max(p, K @ x)\ny = p * p", "p", output="y")
 NUMBER = cell(
-    "h = tanh(W @ x + a + U @ h) + a * h",
-    "h",
-    parameters={"a": ParameterSource(shape=())},
+    "h = tanh(W @ x + a + U @ h) + a * h", "h", parameters={"a": ParameterSource(shape=())}
 )
 EXAMPLES = (RESIDUAL, TIMED, MAXIMUM, NUMBER)
 LENGTHS = (7, 1, 4, 0, 9, 2)

@@ -42,14 +42,7 @@ from rnnspec.train.step import TrainStep
 from tests import answers as numbers
 from tests import texts
 from tests.kinds import Batch as Tensors
-from tests.kinds import (
-    Row,
-    batched,
-    facts_of,
-    feeds,
-    random_rows,
-    strong_weights,
-)
+from tests.kinds import Row, batched, facts_of, feeds, random_rows, strong_weights
 from tests.random_kinds import decoder_specs, kind_specs
 from tests.random_specs import specs
 from tests.targets import labels_of, random_targets

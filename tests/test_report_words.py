@@ -9,10 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnspec.report.model import (
-    Example,
-    Examples,
-)
+from rnnspec.report.model import Example, Examples
 from rnnspec.report.scale import scale, steps
 from rnnspec.report.words import cut, number, plural, share, tick, token, visible
 from tests.reports import drawn, words

@@ -54,10 +54,7 @@ def csv(file: Path, *cells: str) -> Path:
 
 
 NO_JSON = "broken JSON at column 1"
-SOURCES = {
-    "jsonl": (jsonl, 1, NO_JSON),
-    "csv": (csv, 2, "has 3 fields, the header has 2"),
-}
+SOURCES = {"jsonl": (jsonl, 1, NO_JSON), "csv": (csv, 2, "has 3 fields, the header has 2")}
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -17,13 +17,7 @@ from rnnspec.spec import Train
 from rnnspec.train.averaging import LastEpochs, MovingAverage, averaged
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
-from tests.training import (
-    metrics_of,
-    model_of,
-    rows_data,
-    settings_of,
-    trained_in_pieces,
-)
+from tests.training import metrics_of, model_of, rows_data, settings_of, trained_in_pieces
 
 Arrays = Mapping[str, Any]
 

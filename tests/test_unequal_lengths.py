@@ -31,13 +31,7 @@ from rnnspec.train.step import TrainStep
 from rnnspec.train.trials import choose_packing, packing
 from tests.answers import tensor_of
 from tests.models import frames_plan, padded, random_frames, random_weights
-from tests.training import (
-    assert_same_training,
-    model_of,
-    rows_data,
-    settings_of,
-    trained_in_pieces,
-)
+from tests.training import assert_same_training, model_of, rows_data, settings_of, trained_in_pieces
 
 INPUTS, UNITS = 6, 8
 WAYS = ("padded", "cut", "packed")

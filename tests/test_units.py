@@ -145,11 +145,7 @@ def test_centre_and_scale_of_a_window_by_hand(
     plan, facts = plan_of(data)
     weights, name = strong_weights(plan), "input.window_series.moments"
     mean, deviation = (float(weights[f"{name}.{part}"][0]) for part in ("mean", "deviation"))
-    words = {
-        "mean": mean,
-        "deviation": deviation,
-        "root mean square": sqrt(mean**2 + deviation**2),
-    }
+    words = {"mean": mean, "deviation": deviation, "root mean square": sqrt(mean**2 + deviation**2)}
     rows = [{"window_series": np.array(window, np.float32)}]
     exact = {key: np.asarray(value, np.float64) for key, value in weights.items()}
     found = values_of(plan, exact, rows[0])[name]

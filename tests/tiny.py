@@ -133,9 +133,7 @@ SPECS: dict[str, Data] = {
         ending="txt",
     ),
     "two": spec_of(
-        "N:1",
-        TEXT,
-        [{"column": "first", "as": "class"}, {"column": "length", "as": "number"}],
+        "N:1", TEXT, [{"column": "first", "as": "class"}, {"column": "length", "as": "number"}]
     ),
     "point": forecast("point"),
     "quantiles": forecast({"quantiles": [0.1, 0.5, 0.9]}),

@@ -94,10 +94,7 @@ def token_loss(model: Seq2Seq, batch: PairBatch, smoothing: float = 0.0) -> Tens
     """Mean cross-entropy over true tokens, END among them."""
     logits = model(batch.x, batch.lengths, batch.written)
     return nn.functional.cross_entropy(
-        logits.flatten(0, 1),
-        batch.wanted.flatten(),
-        ignore_index=PAD,
-        label_smoothing=smoothing,
+        logits.flatten(0, 1), batch.wanted.flatten(), ignore_index=PAD, label_smoothing=smoothing
     )
 
 

@@ -19,11 +19,7 @@ Documents = Literal["file", "paragraph", "line"]
 
 
 def read_plain(
-    file: Path,
-    columns: Sequence[str],
-    documents: Documents,
-    position: Position,
-    end: float = 0.0,
+    file: Path, columns: Sequence[str], documents: Documents, position: Position, end: float = 0.0
 ) -> Iterator[Chunk]:
     """Chunks of the column `text`.
 

@@ -131,11 +131,7 @@ class BadRows:
         raise DataError(f"{self.place(line)}: {message}")
 
     def decoded(
-        self,
-        chunk: Chunk,
-        column: str,
-        decode: Callable[[object], Value],
-        pieces: bool = False,
+        self, chunk: Chunk, column: str, decode: Callable[[object], Value], pieces: bool = False
     ) -> list[Value]:
         """The values of a column; a cell that `decode` refuses with a DataError is a bad row.
 

@@ -167,12 +167,7 @@ class Times:
             )
 
     def numbers(
-        self,
-        order: Numbers,
-        offsets: Numbers,
-        lines: Numbers,
-        bad: BadRows,
-        gaps: bool = False,
+        self, order: Numbers, offsets: Numbers, lines: Numbers, bad: BadRows, gaps: bool = False
     ) -> list[Numbers]:
         """The step number of each row in its series, from 0, series by series.
 

@@ -131,12 +131,7 @@ def _measured(
 
 
 def _add(
-    objective: Objective,
-    column: str,
-    sums: Metrics,
-    each: _Pass,
-    naive: Naive | None,
-    greedy: bool,
+    objective: Objective, column: str, sums: Metrics, each: _Pass, naive: Naive | None, greedy: bool
 ) -> object:
     """Add a batch to the metrics of one output; its answers."""
     node, forward = objective.outputs[column], each.forward

@@ -193,11 +193,7 @@ def _draw_tokens(
 
 
 def _row(
-    node: TokensInput,
-    entries: Sequence[str],
-    length: int,
-    draw: Generator,
-    foreign: Sequence[str],
+    node: TokensInput, entries: Sequence[str], length: int, draw: Generator, foreign: Sequence[str]
 ) -> list[str]:
     """Tokens, some of them unknown, some in upper case if case is folded."""
     share = COPIED_SHARE if foreign else UNKNOWN_SHARE

@@ -174,11 +174,7 @@ def _perturbed_answers(question: Question) -> Iterator[Texts]:
 
 
 def _scores(
-    question: Question,
-    scores: NDArray[np.float64],
-    one: Texts,
-    precise: Texts,
-    rows: list[int],
+    question: Question, scores: NDArray[np.float64], one: Texts, precise: Texts, rows: list[int]
 ) -> tuple[float, float]:
     """The largest difference of log-probabilities, and the largest that float32 itself makes.
 

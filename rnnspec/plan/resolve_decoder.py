@@ -83,8 +83,7 @@ def _forecast(encoded: Encoded, target: language.ForecastOutput) -> None:
 
 
 def _text(
-    encoded: Encoded,
-    target: language.WordsOutput | language.CharsOutput | language.TokensOutput,
+    encoded: Encoded, target: language.WordsOutput | language.CharsOutput | language.TokensOutput
 ) -> None:
     known, column, body = encoded.facts.outputs[target.column], target.column, encoded.body
     assert isinstance(known, TextFacts)

@@ -51,10 +51,7 @@ class Text:
 
 
 def answers(
-    plan: Plan,
-    weights: Weights,
-    rows: Sequence[Row],
-    seeds: Sequence[int] | None = None,
+    plan: Plan, weights: Weights, rows: Sequence[Row], seeds: Sequence[int] | None = None
 ) -> dict[str, Any]:
     """The answers to rows (`rnnspec.reference.inputs.Row`), by output column.
 

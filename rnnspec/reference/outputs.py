@@ -40,11 +40,7 @@ def answer_of(
 
 
 def raw_forecast(
-    plan: Plan,
-    node: ForecastOutput,
-    weights: Arrays,
-    values: Arrays,
-    truth: Array | None = None,
+    plan: Plan, node: ForecastOutput, weights: Arrays, values: Arrays, truth: Array | None = None
 ) -> Array:
     """Raw numbers `[horizon, parameters]`. A recursive forecast is fed with `truth` `[horizon]`, in
     the units of the data, where it is given and not missing, else with its own answers."""

@@ -152,9 +152,7 @@ def figure(caption: Html, *children: Html, style: str = "") -> Html:
     return tag("figure", {"class": style} if style else {}, *described)
 
 
-def _runs(
-    points: Iterable[tuple[float, Value]],
-) -> list[list[tuple[float, float]]]:
+def _runs(points: Iterable[tuple[float, Value]]) -> list[list[tuple[float, float]]]:
     """Points in a row that can be drawn."""
     runs: list[list[tuple[float, float]]] = [[]]
     for place, value in points:

@@ -96,11 +96,7 @@ class Model:
             yield found
 
     def answers_or_errors(
-        self,
-        rows: Iterable[Row | DataError],
-        batch: int = 64,
-        textual: bool = False,
-        seed: int = 0,
+        self, rows: Iterable[Row | DataError], batch: int = 64, textual: bool = False, seed: int = 0
     ) -> Iterator[Answer | DataError]:
         """As `answer`, with a row's error in place of its answer. An error given in place of a row
         is returned unchanged."""

@@ -248,13 +248,7 @@ def _past(low: Lowering, column: str) -> PaddedSequence:
 
 
 def _forward_filled(
-    low: Lowering,
-    values: str,
-    lengths: Lengths,
-    width: int,
-    name: str,
-    kind: int,
-    before: str = "",
+    low: Lowering, values: str, lengths: Lengths, width: int, name: str, kind: int, before: str = ""
 ) -> str:
     """`[T, B, width]`, of an element type: each NaN replaced by the last value before it.
 

@@ -17,15 +17,7 @@ from typing import assert_never
 from rnnspec.cells.graph import Graph
 from rnnspec.cells.schedule import JoinedProduct, Loop
 from rnnspec.to_torch import instructions as do
-from rnnspec.to_torch.derivatives import (
-    DERIVATIVES,
-    VALUE,
-    Local,
-    Rule,
-    Same,
-    Times,
-    of_activation,
-)
+from rnnspec.to_torch.derivatives import DERIVATIVES, VALUE, Local, Rule, Same, Times, of_activation
 from rnnspec.to_torch.instructions import Body, Columns, Instruction, Run, Value
 
 

@@ -116,11 +116,7 @@ class Body:
         return sequence(run.values[self.node.scores])
 
     def free_running(
-        self,
-        reads: Reads,
-        first: Tensor,
-        steps: int,
-        following: Callable[[int, Tensor], Tensor],
+        self, reads: Reads, first: Tensor, steps: int, following: Callable[[int, Tensor], Tensor]
     ) -> PaddedSequence:
         """Logits `[U, B, size]` of a run step by step, after `first` `[B]` or `[B, 1]` at the first
         step, and after `following(u, logits of step u)` at step u + 1."""

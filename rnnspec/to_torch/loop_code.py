@@ -65,12 +65,7 @@ class LoopCode:
         """The backward pass to the values `wanted` among those the loop `reads`; made once."""
         if wanted not in self._backward:
             adjoint = Differentiator(
-                self.graph,
-                self.loop,
-                self.widths,
-                self.runs,
-                self.matrices,
-                self._values.__next__,
+                self.graph, self.loop, self.widths, self.runs, self.matrices, self._values.__next__
             ).adjoint(wanted)
             read = adjoint.reads | {product.operand for product in self.products}
             self._backward[wanted] = Backward(

@@ -108,10 +108,7 @@ class Model(nn.Module):
         }, after
 
     def answers(
-        self,
-        inputs: Inputs,
-        seeds: Tensor | None = None,
-        search: nodes.Search | None = None,
+        self, inputs: Inputs, seeds: Tensor | None = None, search: nodes.Search | None = None
     ) -> dict[str, Tensor | Texts]:
         """Probabilities `[B, classes]`; numbers `[B, width]` and the parameters `[B, H, k]` of a
         forecast in the units of the data; with steps `[B, T, width]`, arbitrary past a row's

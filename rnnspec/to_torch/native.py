@@ -53,10 +53,7 @@ def _two_biases(packed: Packed) -> list[Tensor]:
 
 NATIVE: dict[str, Native] = {
     "rnn": Native(
-        {"input": ("W",), "recurrent": ("U",), "bias": ("b",)},
-        ("h",),
-        _one_bias,
-        torch.rnn_tanh,
+        {"input": ("W",), "recurrent": ("U",), "bias": ("b",)}, ("h",), _one_bias, torch.rnn_tanh
     ),
     "lstm": Native(
         {

@@ -18,9 +18,7 @@ RECIPE = Recipe(
         ),
         Edit("rnnspec/spec/decoder.py", "    | ScaledAttention\n", after="    | DotAttention"),
         Edit(
-            "rnnspec/plan/nodes/attention.py",
-            '    "scaled",\n',
-            after="AttentionKind = Literal[",
+            "rnnspec/plan/nodes/attention.py", '    "scaled",\n', after="AttentionKind = Literal["
         ),
         Edit(
             "rnnspec/plan/nodes/attention.py",

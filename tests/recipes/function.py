@@ -29,8 +29,5 @@ RECIPE = Recipe(
             '    "softsign"',
         ),
     ),
-    tests=(
-        "tests/test_to_onnx_functions.py",
-        "tests/test_cells.py -k function",
-    ),
+    tests=("tests/test_to_onnx_functions.py", "tests/test_cells.py -k function"),
 )

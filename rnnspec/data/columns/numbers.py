@@ -19,13 +19,7 @@ from rnnspec.data.series import Table
 from rnnspec.data.statistics import Moments
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import NumericFacts
-from rnnspec.plan.nodes import (
-    ForecastOutput,
-    FramesInput,
-    NumericOutput,
-    SeriesInput,
-    VectorInput,
-)
+from rnnspec.plan.nodes import ForecastOutput, FramesInput, NumericOutput, SeriesInput, VectorInput
 
 Shape = Literal["number", "vector", "frames"]
 

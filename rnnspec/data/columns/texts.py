@@ -39,13 +39,7 @@ from rnnspec.data.statistics import (
 from rnnspec.errors import DataError
 from rnnspec.plan.copies import answer_numbers, source_numbers
 from rnnspec.plan.facts import UNKNOWN_ID, TextFacts, Vocabulary
-from rnnspec.plan.nodes import (
-    CharactersInput,
-    CopiesInput,
-    TextOutput,
-    TokenKind,
-    TokensInput,
-)
+from rnnspec.plan.nodes import CharactersInput, CopiesInput, TextOutput, TokenKind, TokensInput
 from rnnspec.spec import (
     BytesInput,
     CharsInput,

@@ -26,10 +26,7 @@ PROMPT = {"chars": 30, "words": 6, "tokens": 6}
 """Most tokens of a prompt, by kind."""
 WRITTEN = {"chars": 250, "words": 60, "tokens": 60}
 """Most tokens written."""
-STRATEGIES = (
-    ("greedy", Greedy()),
-    ("drawn at temperature 0.8", Sample(temperature=0.8)),
-)
+STRATEGIES = (("greedy", Greedy()), ("drawn at temperature 0.8", Sample(temperature=0.8)))
 
 
 class NextExamples:

@@ -435,13 +435,7 @@ def _empty_answers(emit: Emitter, limits: Limits, log_probs: str, name: str) -> 
 
 
 def _followed(
-    emit: Emitter,
-    name: str,
-    settings: Beam,
-    records: Records,
-    steps: str,
-    last: str,
-    beams: str,
+    emit: Emitter, name: str, settings: Beam, records: Records, steps: str, last: str, beams: str
 ) -> tuple[str, str]:
     """From each answer's last step back to its first: tokens `[U, B, n]`, and the weights
     `[U, B, T]` of the best answer, "" if they were not recorded."""

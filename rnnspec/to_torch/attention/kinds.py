@@ -14,13 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnnspec.plan import nodes
-from rnnspec.to_torch.attention.memory import (
-    Attended,
-    Memory,
-    States,
-    additive_scores,
-    memory_of,
-)
+from rnnspec.to_torch.attention.memory import Attended, Memory, States, additive_scores, memory_of
 from rnnspec.to_torch.scan import scan
 from rnnspec.to_torch.sequences import PaddedSequence
 from rnnspec.to_torch.weighted import Weighted
