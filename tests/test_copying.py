@@ -38,7 +38,7 @@ from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
 from rnnspec.train.build import build
 from tests.kinds import strong_weights, text
-from tests.texts import Told, agree, tasks
+from tests.texts import Answered, agree, tasks
 
 WORDS = Vocabulary(("call", "and", "now", "please"))
 SIZE = 6
@@ -185,13 +185,13 @@ def test_texts_of_a_file_are_those_of_the_reference(kinds: tuple[str, str], stra
         own = source_numbers(row, facts_of(facts.outputs["y"]))
         names |= dict(zip(row, own, strict=True))
         for got, at in ((together, number), (alone, 0)):
-            told = numbered(plan, got, at, names, wanted)
-            if not agree(task, one, told, f"row {number}", attention=False):
+            answer = numbered(plan, got, at, names, wanted)
+            if not agree(task, one, answer, f"row {number}", attention=False):
                 continue
-            copied += sum(n >= 5 for tokens in told.tokens for n in tokens)
+            copied += sum(n >= 5 for tokens in answer.tokens for n in tokens)
             banned = data["decoder"]["strategy"]
             never = next(iter(banned.values())).get("banned", ()) if banned != "greedy" else ()
-            answered = [named(entries, numbers, row) for numbers in told.tokens]
+            answered = [named(entries, numbers, row) for numbers in answer.tokens]
             forced = 1 if strategy == "forced" else 0
             assert not any(t in never for each in answered for t in each[forced:])
     assert copied, "nothing was copied"
@@ -220,7 +220,7 @@ def asked(
 
 def numbered(
     plan: Plan, got: Mapping[str, NDArray[Any]], row: int, names: Mapping[str, int], kind: str
-) -> Told:
+) -> Answered:
     """The texts answered to a row as the numbers of their tokens."""
     (out,) = plan.outputs
     assert isinstance(out, TextOutput)
@@ -228,7 +228,7 @@ def numbered(
     each = list(texts) if out.search.n_best > 1 else [texts]
     split: Any = {"words": str.split, "chars": list, "tokens": lambda t: [x for x in t if x]}[kind]
     tokens = tuple(tuple(names[token] for token in split(one)) for one in each)
-    return Told(tokens, tuple(map(float, scores)))
+    return Answered(tokens, tuple(map(float, scores)))
 
 
 @pytest.mark.parametrize("strategy", ["never q", "beam", "few"])

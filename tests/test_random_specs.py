@@ -157,12 +157,12 @@ def numbers_agree(plan: Plan, facts: Facts, weights: Weights, rows: Sequence[Row
                 one = expected[column][number : number + 1]
                 numbers.close(got, one, f"torch, {column} alone", close)
     for session in sessions(plan, facts, weights):
-        told = session.run(feeds(plan, rows, 2, 3.7))
-        numbers.onnx_agrees(plan, told, expected, labels, close)
+        answer = session.run(feeds(plan, rows, 2, 3.7))
+        numbers.onnx_agrees(plan, answer, expected, labels, close)
         for number, row in enumerate(rows):
             alone = {column: each[number : number + 1] for column, each in expected.items()}
-            told = session.run(feeds(plan, [row]))
-            numbers.onnx_agrees(plan, told, alone, labels, close)
+            answer = session.run(feeds(plan, [row]))
+            numbers.onnx_agrees(plan, answer, alone, labels, close)
 
 
 def texts_agree(plan: Plan, facts: Facts, weights: Weights, rows: Sequence[Row]) -> None:
@@ -171,9 +171,9 @@ def texts_agree(plan: Plan, facts: Facts, weights: Weights, rows: Sequence[Row])
     looks = any(text.attention[0] is not None for text in found)
     cost = 0.0
 
-    def agree(told: Sequence[texts.Told], first: int, where: str) -> None:
+    def agree(answer: Sequence[texts.Answered], first: int, where: str) -> None:
         close, tie = allowed(cost), max(texts.TIE, 10 * cost if cost > TOLERANCE / 10 else 0.0)
-        for number, one in enumerate(told, start=first):
+        for number, one in enumerate(answer, start=first):
             place = f"{where}, row {number}"
             texts.agree(tasks[number], found[number], one, place, close, tie=tie)
 
@@ -183,8 +183,8 @@ def texts_agree(plan: Plan, facts: Facts, weights: Weights, rows: Sequence[Row])
         for number, one in enumerate(exact):
             place = f"torch in float64, row {number}"
             texts.agree(tasks[number], found[number], one, place, EXACT, tie=1e-9)
-        told = texts.of_torch(model, each, SEEDS)
-        cost = max(cost, *map(texts.distance, exact, told))
+        answer = texts.of_torch(model, each, SEEDS)
+        cost = max(cost, *map(texts.distance, exact, answer))
     for model in whole:
         agree(texts.of_torch(model, each, SEEDS), 0, "torch")
         for number, row in enumerate(rows):

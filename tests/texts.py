@@ -37,7 +37,7 @@ TIE = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Answered:
     """The answers to one row: tokens and score of each, and the weights `[U, T]` of the best."""
 
     tokens: tuple[tuple[int, ...], ...]
@@ -59,42 +59,47 @@ def tasks(
 
 
 @torch.no_grad()
-def of_torch(model: Model, inputs: Batch, seeds: Sequence[int]) -> list[Told]:
+def of_torch(model: Model, inputs: Batch, seeds: Sequence[int]) -> list[Answered]:
     """What the model answers to each row."""
     (found,) = model.answers(inputs, torch.tensor(seeds)).values()
     assert isinstance(found, Texts)
-    looked = None if found.attention is None else found.attention.numpy()
-    return told(found.numbers.numpy(), found.lengths.numpy(), found.scores.numpy(), looked)
+    attention = None if found.attention is None else found.attention.numpy()
+    return answered_rows(
+        found.numbers.numpy(), found.lengths.numpy(), found.scores.numpy(), attention
+    )
 
 
-def of_onnx(plan: Plan, got: Mapping[str, NDArray[Any]]) -> list[Told]:
+def of_onnx(plan: Plan, got: Mapping[str, NDArray[Any]]) -> list[Answered]:
     """What a file that gives token numbers answers to each row."""
     (out,) = plan.outputs
     name = answer_name(plan, out)
     numbers, lengths, scores = (got[f"{name}.{part}"] for part in ("ids", "lengths", "scores"))
     if lengths.ndim == 1:
         numbers, lengths, scores = numbers[:, None], lengths[:, None], scores[:, None]
-    return told(numbers, lengths, scores, got.get(f"{name}.attention"))
+    return answered_rows(numbers, lengths, scores, got.get(f"{name}.attention"))
 
 
-def told(
-    numbers: NDArray[Any], lengths: NDArray[Any], scores: NDArray[Any], looked: NDArray[Any] | None
-) -> list[Told]:
+def answered_rows(
+    numbers: NDArray[Any],
+    lengths: NDArray[Any],
+    scores: NDArray[Any],
+    attention: NDArray[Any] | None,
+) -> list[Answered]:
     found = []
     for row in range(len(numbers)):
         tokens = []
         for one, length in zip(numbers[row], lengths[row], strict=True):
             assert not one[length:].any(), "a number stands past the end"
             tokens.append(tuple(map(int, one[:length])))
-        weights = None if looked is None else looked[row]
-        found.append(Told(tuple(tokens), tuple(map(float, scores[row])), weights))
+        weights = None if attention is None else attention[row]
+        found.append(Answered(tuple(tokens), tuple(map(float, scores[row])), weights))
     return found
 
 
 def agree(
     task: Task,
     expected: Text,
-    got: Told,
+    got: Answered,
     where: str,
     tolerance: float = 1e-4,
     attention: bool = True,
@@ -128,18 +133,18 @@ def agree(
     return True
 
 
-def distance(exact: Told, told: Told) -> float:
+def distance(exact: Answered, answer: Answered) -> float:
     """The largest difference between two answers of the same tokens, in scores (against their size
     where that is above 1) and weights; 0 where the tokens differ."""
-    if exact.tokens != told.tokens:
+    if exact.tokens != answer.tokens:
         return 0.0
     found = [0.0]
-    for one, other in zip(exact.scores, told.scores, strict=True):
+    for one, other in zip(exact.scores, answer.scores, strict=True):
         if one != other:
             found.append(abs(one - other) / max(1.0, abs(one)))
-    if exact.attention is not None and told.attention is not None and exact.tokens[0]:
+    if exact.attention is not None and answer.attention is not None and exact.tokens[0]:
         count = len(exact.tokens[0])
-        apart = np.abs(exact.attention[:count] - told.attention[:count])
+        apart = np.abs(exact.attention[:count] - answer.attention[:count])
         found.append(float(apart.max(initial=0.0)))
     return max(found)
 
