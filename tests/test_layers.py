@@ -139,6 +139,30 @@ def test_imports_go_down_only() -> None:
     assert not violations, "\n" + "\n".join(violations)
 
 
+def _imported() -> dict[str, set[str]]:
+    """The modules that each module imports, anywhere in it, also for annotations only."""
+    files = {
+        ".".join(("rnnspec", *path.relative_to(PACKAGE).with_suffix("").parts)): path
+        for path in PACKAGE.rglob("*.py")
+    }
+    names = {name.removesuffix(".__init__"): path for name, path in files.items()}
+    found: dict[str, set[str]] = {}
+    for name, path in names.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        targets = [target for _, target, _ in _imports(tree, package)]
+        found[name] = {t if t in names else t.rpartition(".")[0] for t in targets} - {name}
+    return found
+
+
+def test_no_modules_import_each_other() -> None:
+    """Modules whose imports are all taken away, again and again, leave none behind."""
+    left = _imported()
+    while free := {name for name, targets in left.items() if not targets & left.keys()}:
+        left = {name: targets for name, targets in left.items() if name not in free}
+    assert not left, f"these import each other, or one that does: {sorted(left)}"
+
+
 def test_architecture_lists_the_same_layers_in_the_same_order() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     section = text.partition("\n## Layers\n")[2].partition("\n## ")[0]

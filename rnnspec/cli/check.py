@@ -64,7 +64,7 @@ def _check_files(loaded: LoadedSpec) -> None:
     try:
         one_format(find_files(data.train_files, folder), data.format)
         key = "valid"
-        _, valid = files_of(data, folder)
+        _, valid = files_of(data.train_files, data.valid_files, folder)
         if valid:
             one_format(valid, data.format)
     except DataError as error:

@@ -12,12 +12,9 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from glob import glob
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 from rnnspec.errors import DataError
-
-if TYPE_CHECKING:
-    from rnnspec.spec.data import Data
 
 Format = Literal["auto", "jsonl", "csv", "tsv", "parquet", "text"]
 
@@ -100,13 +97,14 @@ def _match(pattern: tuple[str, ...], parts: tuple[str, ...]) -> bool:
 Files = tuple[Path, ...]
 
 
-def files_of(data: Data, folder: Path) -> tuple[Files, Files]:
-    """The training files and the validation files of a spec in `folder`.
+def files_of(
+    train_names: Sequence[str], valid_names: Sequence[str], folder: Path
+) -> tuple[Files, Files]:
+    """The training files and the validation files that a spec in `folder` names.
 
-    There are no validation files where validation rows are a share or none. Raises DataError as
-    `find_files` does, and for a file that is in both.
+    Raises DataError as `find_files` does, and for a file that is in both.
     """
-    train, valid = find_files(data.train_files, folder), find_files(data.valid_files, folder)
+    train, valid = find_files(train_names, folder), find_files(valid_names, folder)
     trained = set(map(os.path.abspath, train))
     for file in valid:
         if os.path.abspath(file) in trained:
