@@ -95,7 +95,7 @@ def test_every_optimizer_resumes_exactly(
     assert_same_training(whole, broken)
 
 
-@pytest.mark.parametrize("numbers", [Precision(), WIDE])
+@pytest.mark.parametrize("precision", [Precision(), WIDE])
 @pytest.mark.parametrize(("name", "settings"), CASES)
 def test_every_entry_of_the_state_survives(
     name: str, settings: dict[str, Any], precision: Precision, tmp_path: Path
