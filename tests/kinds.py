@@ -287,7 +287,7 @@ def feeds(plan: Plan, rows: Sequence[Row], extra: int = 0, filler: float = 0.0) 
             values = values[:, :, 0]
         if isinstance(node, VectorInput) and node.single:
             values = values[:, 0]
-        for name, value in zip(input_names(plan, node, True), (values, lengths), strict=False):
+        for name, value in zip(input_names(node, True), (values, lengths), strict=False):
             found[name] = value
     name = lengths_name(plan, True)
     if name:

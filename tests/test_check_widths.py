@@ -206,7 +206,7 @@ def check_layers(nodes: list[Recurrent], sized: list[Any]) -> None:
 
 
 def names_of(plan: Plan, ids: bool) -> Counter[str]:
-    names = [name for node in plan.inputs for name in input_names(plan, node, ids)]
+    names = [name for node in plan.inputs for name in input_names(node, ids)]
     names += [name for node in plan.outputs for name in output_names(plan, node, ids)]
     names += filter(None, [lengths_name(plan, ids)])
     return Counter(names + ["seed"] * any(map(draws, plan.outputs)))

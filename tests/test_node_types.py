@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,11 +16,13 @@ from rnnspec.plan.dump import dump
 from rnnspec.plan.nodes import (
     NODE_TYPES,
     Attend,
+    CharactersInput,
     CopyMix,
     Decoder,
     Delayed,
     Merge,
     Node,
+    Output,
     PerStep,
     Pool,
     Previous,
@@ -27,6 +30,8 @@ from rnnspec.plan.nodes import (
     Recurrent,
     Scores,
 )
+from rnnspec.reference.decode import BODY
+from rnnspec.reference.inputs import Reading
 from rnnspec.reference.interpret import values_of
 from rnnspec.reference.layers import LAYERS
 from rnnspec.to_onnx.body import STEPS
@@ -46,6 +51,10 @@ IN_BODIES = (
 )
 """A decoder runs forward only, so that it has no directions to merge."""
 OUTSIDE = frozenset(NODE_TYPES) - BODY_ONLY
+INTERPRETED = {*LAYERS, *BODY, *get_args(Reading), *get_args(Output)} | {
+    CharactersInput, PerStep, Decoder,
+}  # fmt: skip
+"""The reference's tables; the last line and the outputs are the closed matches of `interpret`."""
 
 
 @cache
@@ -73,7 +82,7 @@ def bodies(plan: Plan) -> Iterator[Node]:
         (LOWERINGS.keys() | POINTWISE.keys(), OUTSIDE),
         (STEPS.keys() | POINTWISE.keys(), IN_BODIES),
         (WORDS, NODE_TYPES),
-        (LAYERS, {kind for kind in NODE_TYPES if kind.pointwise} - {Scores}),
+        (INTERPRETED, NODE_TYPES),
     ],
     ids=["torch", "ONNX graph", "ONNX body", "diagram", "reference"],
 )
@@ -81,6 +90,7 @@ def test_every_type_is_in_the_table(
     table: Collection[type[Node]], kinds: Collection[type[Node]]
 ) -> None:
     assert [kind.__name__ for kind in kinds if kind not in table] == []
+    assert set(table) <= set(NODE_TYPES)
 
 
 def test_what_is_lowered_as_pointwise_is_pointwise() -> None:

@@ -118,13 +118,13 @@ def _summary(
         speed = records[-1].get("tokens_per_second") or records[-1].get("rows_per_second")
         notes = []
         if trained.spec.data.valid is not None:
-            notes = [f"by {_told_by(monitored(trained.spec), records, state.get('best_epoch'))}"]
+            notes = [f"by {_decided_by(monitored(trained.spec), records, state.get('best_epoch'))}"]
         notes += [f"at {speed:,.0f} steps a second"] if speed else []
         best = f"{state.get('best_epoch', epochs)} of {epochs}"
         yield Figure("best epoch", best, ", ".join(notes))
 
 
-def _told_by(monitor: str, records: Records, best_epoch: int | None) -> str:
+def _decided_by(monitor: str, records: Records, best_epoch: int | None) -> str:
     best = next((each for each in records if each["epoch"] == best_epoch), {})
     value = best.get(f"valid.{monitor}", 0.0)
     return deciding_metric(monitor, {monitor: math.nan if value is None else float(value)})

@@ -31,7 +31,7 @@ def lengths_name(plan: Plan, ids: bool) -> str:
     return "" if first is None or splits_text(first, ids) else f"{first.column}.lengths"
 
 
-def input_names(plan: Plan, node: Input, ids: bool) -> tuple[str, ...]:
+def input_names(node: Input, ids: bool) -> tuple[str, ...]:
     """The inputs that stand for `node`, without the lengths of the time axis. The characters of
     texts, and what may be copied of them, have none without `ids`: the model finds them."""
     return INPUT_TRAITS[type(node)].names(node, ids)

@@ -149,7 +149,7 @@ class Interface:
 
 def interface(plan: Plan, facts: Facts, ids: bool = False) -> Interface:
     """The interface of the file exported from `plan`; `ids` as it was exported."""
-    read = (node for node in plan.inputs if input_names(plan, node, ids))
+    read = (node for node in plan.inputs if input_names(node, ids))
     return Interface(
         tuple(_input(plan, node, ids) for node in read),
         tuple(OUTPUT_COLUMNS[type(node)](plan, node, facts, ids) for node in plan.outputs),
@@ -167,8 +167,8 @@ def read_interface(metadata: Mapping[str, str]) -> Interface:
 
 
 def _input(plan: Plan, node: Input, ids: bool) -> InputColumn:
-    name = input_names(plan, node, ids)[0]
-    column = next(iter(input_names(plan, node, False)), node.key)
+    name = input_names(node, ids)[0]
+    column = next(iter(input_names(node, False)), node.key)
     kind, width = INPUT_COLUMNS[type(node)](node, ids)
     known = INPUT_TRAITS[type(node)]
     return InputColumn(

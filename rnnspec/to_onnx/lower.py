@@ -132,7 +132,7 @@ def add_metadata(model: ModelProto, metadata: Mapping[str, str]) -> None:
 
 def _interface(plan: Plan, ids: bool, attention: bool) -> list[str]:
     """Names of all inputs and outputs. Raises ExportError if two are the same."""
-    names = [name for node in plan.inputs for name in input_names(plan, node, ids)]
+    names = [name for node in plan.inputs for name in input_names(node, ids)]
     names += [name for node in plan.outputs for name in output_names(plan, node, ids, attention)]
     names += filter(None, [lengths_name(plan, ids), SEED if any(map(draws, plan.outputs)) else ""])
     if twice := [name for name, count in Counter(names).items() if count > 1]:
