@@ -15,7 +15,7 @@ from rnnspec.plan import Plan
 from rnnspec.plan.nodes import Recurrent, VectorInput
 from rnnspec.reference import answers
 from rnnspec.to_onnx import to_onnx
-from rnnspec.to_onnx.native import is_native
+from rnnspec.to_onnx.native import native_match
 from tests import layers
 from tests.models import frames_facts, layers_plan, random_frames, random_weights
 from tests.onnx_models import Rows, opened
@@ -60,7 +60,7 @@ def test_each_setting_agrees_with_the_reference(name: str, generic: bool) -> Non
     model = check(plan, generic)
     found = [node.op_type for node in model.graph.node]
     stack = [node for node in plan.nodes if isinstance(node, Recurrent)]
-    native = [] if generic else [node for node in stack if is_native(node)]
+    native = [] if generic else [node for node in stack if native_match(node)]
     assert sum(found.count(kind) for kind in ("RNN", "LSTM", "GRU")) == len(native)
     scans = sum(len(node.directions) for node in stack if node not in native)
     assert found.count("Scan") >= scans, "a cell of several loops is several of them"

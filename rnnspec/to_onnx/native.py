@@ -128,14 +128,9 @@ NATIVE: Mapping[str, NativeOperator] = {
 """Built-in cell to operator, as the definitions of RNN, LSTM and GRU in the ONNX standard say."""
 
 
-def is_native(node: Recurrent) -> bool:
-    """Whether an ONNX operator computes this layer."""
-    return _match(node) is not None
-
-
 def needs_time_step(node: Recurrent, demand: Demand) -> bool:
     """Whether the layer, where native operators are used, cannot take an empty time axis."""
-    match = _match(node)
+    match = native_match(node)
     if match is None:
         return True
     operator = NATIVE[match.pattern]
@@ -147,12 +142,12 @@ def needs_time_step(node: Recurrent, demand: Demand) -> bool:
 
 def lower_recurrent(low: Lowering, node: Recurrent) -> PaddedSequence:
     """One layer, in all its directions: `[T, B, inputs]` to `[T, B, width]`."""
-    match = None if low.generic else _match(node)
+    match = None if low.generic else native_match(node)
     return lower_scan(low, node) if match is None else _lower_native(low, node, match)
 
 
-def _match(node: Recurrent) -> Match | None:
-    """The built-in cell whose operator computes this layer."""
+def native_match(node: Recurrent) -> Match | None:
+    """The built-in cell whose operator computes this layer; None: no operator does."""
     match = identify(node.answering_cell)
     if match is None or match.pattern not in NATIVE or not NATIVE[match.pattern].fits(node):
         return None
