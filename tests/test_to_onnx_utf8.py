@@ -19,7 +19,7 @@ def session() -> onnxruntime.InferenceSession:
     emit = Emitter()
     emit.reserve(["text", "numbers", "lengths"])
     text = emit.input("text", STRING, ["batch"], reserved=True)
-    chars = emit.op("Tokenizer", [text], "chars", INTO_CHARACTERS, CONTRIB)
+    chars = emit.op("Tokenizer", [text], "chars", CONTRIB, **INTO_CHARACTERS)
     emit.typed(chars, STRING, ["batch", "chars"])
     numbers, lengths = bytes_of(emit, chars, OFFSET, "bytes")
     emit.output(numbers, "numbers", INT64, ["batch", "time"], "")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.plan.nodes import Attend, AttentionKind
-from rnnspec.to_onnx.emitter import FLOAT, Attributes, Emitter
+from rnnspec.to_onnx.emitter import FLOAT, Emitter
 from rnnspec.to_onnx.functions import LOG_ZERO, log_add_exp, log_sigmoid, precise_sigmoid
 from rnnspec.to_onnx.fuse_context import FusedContext
 from rnnspec.to_onnx.lowering import Lowering
@@ -183,7 +183,7 @@ def _hidden_scores(
     # As one row times a matrix: onnxruntime takes twice as long for a matrix times a column.
     flat = emit.op("Reshape", [hidden, emit.integers(-1, node.units)], f"{name}.hidden.flat")
     row = emit.weight(f"{name}.v.row", low.weights[f"{name}.v"][np.newaxis])
-    scores = emit.op("Gemm", [row, flat], f"{name}.scores.flat", {"transB": 1})
+    scores = emit.op("Gemm", [row, flat], f"{name}.scores.flat", transB=1)
     shape = attention.shape(f"{name}.scores", emit.integers(-1, rows.width))
     return emit.op("Reshape", [scores, shape], f"{name}.scores")
 
@@ -199,7 +199,7 @@ def _earlier_weights(attention: Attention, emit: Emitter, rows: Rows, before: st
         kernel = (low.weights[f"{name}.U"] @ low.weights[f"{name}.F"])[:, np.newaxis]
         line = emit.unsqueeze(before, 1, f"{name}.last.line")
         inputs = [line, emit.weight(f"{name}.U.F", kernel)]
-        term = emit.op("Conv", inputs, f"{name}.found", {"pads": [node.kernel // 2] * 2})
+        term = emit.op("Conv", inputs, f"{name}.found", pads=[node.kernel // 2] * 2)
         term = emit.transpose(term, [0, 2, 1], f"{name}.of_last")
     parts = [emit.integers(-1, rows.width), attention.extent, emit.integers(node.units)]
     name = f"{name}.of_earlier"
@@ -218,10 +218,10 @@ def _softmax(
     attention: Attention, emit: Emitter, rows: Rows, masked: str, before: Sequence[str]
 ) -> tuple[str, str]:
     name = attention.node.name
-    weights = emit.op("Softmax", [masked], f"{name}.weights", {"axis": -1})
+    weights = emit.op("Softmax", [masked], f"{name}.weights", axis=-1)
     if not attention.logged:
         return weights, ""
-    log_weights = emit.op("LogSoftmax", [masked], f"{name}.logs.all", {"axis": -1})
+    log_weights = emit.op("LogSoftmax", [masked], f"{name}.logs.all", axis=-1)
     return weights, attention.by_row(emit, log_weights, "logs")
 
 
@@ -251,14 +251,15 @@ def _monotonic(
     body.result(body.op(times, [not_p, q], f"{name}.left.next"), FLOAT, extents)
     body.result(body.op(times, [p, q], f"{name}.taken"), FLOAT, extents)
     none = rows.filled(emit.number(LOG_ZERO if logged else 0.0), f"{name}.none")
-    attributes: Attributes = {
-        "body": body.graph(f"{name}.scan"),
-        "num_scan_inputs": 3,
-        "scan_input_axes": [1, 1, 1],
-        "scan_output_axes": [1],
-    }
-    names = [f"{name}.past", f"{name}.expected"]
-    flat = emit.ops("Scan", [none, chosen, passed, before[0]], names, attributes)[1]
+    _, flat = emit.ops(
+        "Scan",
+        [none, chosen, passed, before[0]],
+        [f"{name}.past", f"{name}.expected"],
+        body=body.graph(f"{name}.scan"),
+        num_scan_inputs=3,
+        scan_input_axes=[1, 1, 1],
+        scan_output_axes=[1],
+    )
     plain = emit.op("Exp", [flat], f"{name}.expected.plain") if logged else flat
     shape = attention.shape(f"{name}.by_beam", emit.integers(-1, rows.width))
     return emit.op("Reshape", [plain, shape], f"{name}.weights"), flat if logged else ""
@@ -319,7 +320,7 @@ def _multi_head(
     scores = emit.op("MatMul", [query, rows.chosen(attention.keys)], f"{name}.scores")
     mask = low.emit.unsqueeze(attention.mask, 1, f"{name}.mask.each")
     masked = emit.op("Add", [scores, rows.chosen(mask)], f"{name}.masked")
-    weights = emit.op("Softmax", [masked], f"{name}.weights", {"axis": -1})
+    weights = emit.op("Softmax", [masked], f"{name}.weights", axis=-1)
     projected = attention.product(low.weights[f"{name}.W_v"], f"{name}.values.joined")
     values = _split_heads(attention, projected, f"{name}.values", [0, 2, 1, 3])
     found = emit.op("MatMul", [weights, rows.chosen(values)], f"{name}.found")
@@ -327,13 +328,13 @@ def _multi_head(
     joined = emit.op("Reshape", [turned, emit.integers(-1, node.units)], f"{name}.joined")
     matrix = emit.weight(f"{name}.W_o.transposed", low.weights[f"{name}.W_o"].T)
     context = emit.op("MatMul", [joined, matrix], name)
-    over_heads, heads, mean, log_mean = {"keepdims": 0}, emit.integers(1), "", ""
+    mean = log_mean = ""
     if attention.read:
-        mean = emit.op("ReduceMean", [weights, heads], f"{name}.mean", over_heads)
+        mean = emit.reduce("ReduceMean", weights, 1, f"{name}.mean")
         mean = attention.by_row(emit, mean, "weights")
     if attention.logged:
-        each = emit.op("LogSoftmax", [masked], f"{name}.logs.heads", {"axis": -1})
-        total = emit.op("ReduceLogSumExp", [each, heads], f"{name}.logs.sum", over_heads)
+        each = emit.op("LogSoftmax", [masked], f"{name}.logs.heads", axis=-1)
+        total = emit.reduce("ReduceLogSumExp", each, 1, f"{name}.logs.sum")
         log_mean = emit.op("Sub", [total, emit.number(log(node.heads))], f"{name}.logs.mean")
         log_mean = attention.by_row(emit, log_mean, "logs")
     return Attended(context, mean, [], log_mean)

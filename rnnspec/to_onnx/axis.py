@@ -35,7 +35,7 @@ def nonempty_rows(low: Lowering, value: str, name: str, kind: int) -> str:
     if not low.rows:
         low.rows.append(emit.slice(rows, 0, 1, 1, f"{name}.first"))
         if kind != INT64:
-            low.rows[0] = emit.op("Cast", [low.rows[0]], f"{name}.whole", {"to": INT64})
+            low.rows[0] = emit.op("Cast", [low.rows[0]], f"{name}.whole", to=INT64)
         return rows
     return _same_rows(low, rows, name, kind)
 
@@ -52,7 +52,7 @@ def _same_rows(low: Lowering, value: str, name: str, kind: int) -> str:
     """
     emit, other = low.emit, low.rows[0]
     if kind != INT64:
-        other = emit.op("Cast", [other], f"{name}.others", {"to": kind})
+        other = emit.op("Cast", [other], f"{name}.others", to=kind)
     both = emit.concat([value, other], 1, f"{name}.beside_others")
     return emit.slice(both, 0, -1, 1, f"{name}.as_many")
 
@@ -113,6 +113,6 @@ def _checked_lengths(low: Lowering, node: Input, ids: str, lengths: str) -> str:
     emit, name = low.emit, f"{node.name}.lengths"
     equal = emit.op("Equal", [lengths, low.axes[TIME].name], f"{name}.equal")
     unequal = emit.op("Not", [equal], f"{name}.unequal")
-    flags = emit.op("Cast", [unequal], f"{name}.flags", {"to": INT64})
+    flags = emit.op("Cast", [unequal], f"{name}.flags", to=INT64)
     nothing = emit.op("Gather", [emit.integers(0), flags], f"{name}.checked")
     return emit.op("Add", [ids, nothing], f"{name}.numbers")

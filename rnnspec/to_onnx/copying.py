@@ -11,7 +11,7 @@ import numpy as np
 from rnnspec.plan import TextFacts
 from rnnspec.plan.nodes import CopiesInput, CopyMix, TextOutput
 from rnnspec.to_onnx.axis import on_time_axis, time_major
-from rnnspec.to_onnx.emitter import FLOAT, INT64, Attributes, Emitter, Extent
+from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter, Extent
 from rnnspec.to_onnx.functions import log_add_exp, log_sigmoid
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence
 from rnnspec.to_onnx.pool import LOWEST
@@ -20,7 +20,6 @@ from rnnspec.to_onnx.tokens import ids_by_text, looked_up
 
 NOT_KNOWN, BANNED = -1, -2
 """Stand for tokens that the vocabulary lacks."""
-INTO_TOKENS: Attributes = {"axis": 1}
 
 
 def lower_copies(low: Lowering, node: CopiesInput) -> PaddedSequence:
@@ -66,12 +65,11 @@ def first_equal(emit: Emitter, values: str, name: str, valid: str = "") -> str:
     if valid:
         there = emit.unsqueeze(valid, 1, f"{name}.there")
         alike = emit.op("And", [alike, there], f"{name}.alike.own")
-    ones = emit.op("Cast", [alike], f"{name}.alike.ones", {"to": INT64})
+    ones = emit.op("Cast", [alike], f"{name}.alike.ones", to=INT64)
     # One place more, which is never the first: ArgMax refuses an axis of no elements.
     pads = emit.integers(0, 0, 0, 0, 0, 1)
     some = emit.op("Pad", [ones, pads, emit.integer(0)], f"{name}.alike.some")
-    attributes: Attributes = {"axis": 2, "keepdims": 0}
-    return emit.op("ArgMax", [some], f"{name}.first", attributes)
+    return emit.op("ArgMax", [some], f"{name}.first", axis=2, keepdims=0)
 
 
 class ExtendedVocabulary:
@@ -154,10 +152,8 @@ def _banned(low: Lowering, steps: PaddedSequence, extent: str, name: str) -> str
     shape = emit.concat([steps.lengths.batch(), extent], 0, f"{name}.shape")
     zeros = emit.op("Expand", [emit.number(0.0), shape], f"{name}.open")
     by_row = [emit.transpose(v, [1, 0], f"{v}.by_row") for v in (places, off)]
-    least: Attributes = {"axis": 1, "reduction": "min"}
-    return emit.typed(
-        emit.op("ScatterElements", [zeros, *by_row], f"{name}.shut", least), FLOAT, [BATCH, name]
-    )
+    shut = emit.scatter(zeros, *by_row, f"{name}.shut", "min")
+    return emit.typed(shut, FLOAT, [BATCH, name])
 
 
 class CopyMixture:
@@ -201,15 +197,15 @@ class CopyMixture:
         opposite = emit.op("Neg", [affine], f"{name}.opposite")
         share = log_sigmoid(emit, affine, f"{name}.gate")
         closed = log_sigmoid(emit, opposite, f"{name}.closed")
-        answered = emit.op("LogSoftmax", [logits], f"{name}.answered", {"axis": -1})
+        answered = emit.op("LogSoftmax", [logits], f"{name}.answered", axis=-1)
         own = emit.op("Add", [answered, share], f"{name}.own")
         copied = emit.op("Add", [self._grouped(emit, rows, log_weights), closed], f"{name}.copied")
         nothing = rows.wide(low.emit.number(-np.inf), f"{name}.nothing", self._further)
         mixed = emit.concat([own, nothing], 1, f"{name}.all")
         places = rows.repeated(self._places)
-        at = emit.op("GatherElements", [mixed, places], f"{name}.at", INTO_TOKENS)
+        at = emit.pick(mixed, places, f"{name}.at")
         both = log_add_exp(emit, at, copied, f"{name}.both")
-        mixed = emit.op("ScatterElements", [mixed, places, both], f"{name}.mixed", INTO_TOKENS)
+        mixed = emit.op("ScatterElements", [mixed, places, both], f"{name}.mixed", axis=1)
         return emit.slice(mixed, 0, -1, 1, name)
 
     def _grouped(self, emit: Emitter, rows: Rows, log_weights: str) -> str:
@@ -218,14 +214,11 @@ class CopyMixture:
         name, first = f"{self._node.name}.group", rows.repeated(self._first)
         least = emit.op("Mul", [log_weights, emit.number(0.0)], f"{name}.zeros")
         lowest = emit.op("Add", [least, emit.number(LOWEST)], f"{name}.lowest")
-        highest: Attributes = {"axis": 1, "reduction": "max"}
-        tops = emit.op("ScatterElements", [lowest, first, log_weights], f"{name}.tops", highest)
-        top = emit.op("GatherElements", [tops, first], f"{name}.top", INTO_TOKENS)
-        shares = emit.op(
-            "Exp", [emit.op("Sub", [log_weights, top], f"{name}.below")], f"{name}.shares"
-        )
-        into: Attributes = {"axis": 1, "reduction": "add"}
-        sums = emit.op("ScatterElements", [least, first, shares], f"{name}.sums", into)
+        tops = emit.scatter(lowest, first, log_weights, f"{name}.tops", "max")
+        top = emit.pick(tops, first, f"{name}.top")
+        below = emit.op("Sub", [log_weights, top], f"{name}.below")
+        shares = emit.op("Exp", [below], f"{name}.shares")
+        sums = emit.scatter(least, first, shares, f"{name}.sums", "add")
         # 1 and more at the first steps: the largest of a group is exp(0).
         some = emit.op("Max", [sums, emit.number(1.0)], f"{name}.some")
         return emit.op("Add", [top, emit.op("Log", [some], f"{name}.more")], name)

@@ -80,7 +80,7 @@ def _mean(emit: Emitter, output: ForecastOutput, raw: str, shift: str) -> str:
         return median(emit, raw, output.quantiles, f"{name}.sorted", name)[1]
     first = raw
     if output.parameters > 1:
-        first = emit.op("Gather", [raw, emit.integers(0)], f"{name}.first", {"axis": -1})
+        first = emit.op("Gather", [raw, emit.integers(0)], f"{name}.first", axis=-1)
     match output.distribution:
         case "point" | "gaussian" | "student_t":
             return first

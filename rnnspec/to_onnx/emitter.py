@@ -23,7 +23,6 @@ Attributes = Mapping[str, Attribute]
 Extent = int | str
 """The extent of a dimension: a number, or a name if it varies."""
 
-NO_ATTRIBUTES: Attributes = {}
 FLOAT, DOUBLE, INT64, STRING, BOOL = (
     TensorProto.FLOAT,
     TensorProto.DOUBLE,
@@ -152,7 +151,7 @@ class Emitter:
 
     def cast(self, value: str, of: int, to: int, name: str) -> str:
         """`value`, of the element type `of`, in the element type `to`."""
-        return value if of == to else self.op("Cast", [value], name, {"to": to})
+        return value if of == to else self.op("Cast", [value], name, to=to)
 
     def unsqueeze(self, value: str, axis: int, name: str) -> str:
         """`value` with an axis of one element."""
@@ -164,15 +163,15 @@ class Emitter:
 
     def extent(self, value: str, axis: int, name: str) -> str:
         """Int64 `[1]`: the extent of an axis."""
-        return self.op("Shape", [value], name, {"start": axis, "end": axis + 1})
+        return self.op("Shape", [value], name, start=axis, end=axis + 1)
 
     def transpose(self, value: str, order: Sequence[int], name: str) -> str:
         """`value` with its axes in this order."""
-        return self.op("Transpose", [value], name, {"perm": order})
+        return self.op("Transpose", [value], name, perm=order)
 
     def concat(self, values: Sequence[str], axis: int, name: str) -> str:
         """The values one after the other on an axis."""
-        return self.op("Concat", values, name, {"axis": axis})
+        return self.op("Concat", values, name, axis=axis)
 
     def slice(self, value: str, start: int | str, end: int | str, axis: int, name: str) -> str:
         """The elements from `start` to before `end` on an axis; texts name int64 values `[1]`."""
@@ -181,26 +180,45 @@ class Emitter:
 
     def reduce(self, kind: str, value: str, axis: int, name: str, keep: bool = False) -> str:
         """`value` reduced by the operator `kind` over an axis, which stays if `keep`."""
-        return self.op(kind, [value, self.integers(axis)], name, {"keepdims": int(keep)})
+        return self.op(kind, [value, self.integers(axis)], name, keepdims=int(keep))
+
+    def range(self, extent: str, name: str) -> str:
+        """Int64: 0 to before `extent`, an int64 without dimensions."""
+        return self.op("Range", [self.integer(0), extent, self.integer(1)], name)
+
+    def pick(self, values: str, places: str, name: str) -> str:
+        """`[R, P]`: of each row of values `[R, W]` the elements at its `places` `[R, P]`."""
+        return self.op("GatherElements", [values, places], name, axis=1)
+
+    def scatter(self, into: str, places: str, values: str, name: str, reduction: str) -> str:
+        """`[R, W]`: in each row, values `[R, P]` reduced with those that stand at their `places`."""
+        inputs = [into, places, values]
+        return self.op("ScatterElements", inputs, name, axis=1, reduction=reduction)
+
+    def best(self, values: str, count: str, names: Sequence[str]) -> list[str]:
+        """The largest elements on the last axis, the first of equals first, and their places."""
+        return self.ops("TopK", [values, count], names, axis=-1)
 
     def op(
         self,
         kind: str,
         inputs: Sequence[str],
         name: str,
-        attributes: Attributes = NO_ATTRIBUTES,
         domain: str = "",
+        /,
+        **attributes: Attribute,
     ) -> str:
         """Emit one operator with one output called `name`; the output's name."""
-        return self.ops(kind, inputs, [name], attributes, domain)[0]
+        return self.ops(kind, inputs, [name], domain, **attributes)[0]
 
     def ops(
         self,
         kind: str,
         inputs: Sequence[str],
         names: Sequence[str],
-        attributes: Attributes = NO_ATTRIBUTES,
         domain: str = "",
+        /,
+        **attributes: Attribute,
     ) -> list[str]:
         """Emit one operator; the names of its outputs. An empty name leaves an output out."""
         self._shared.domains.add(domain)

@@ -96,7 +96,7 @@ def _distribution(low: Lowering, node: ForecastOutput, raw: str) -> tuple[str, d
     if node.parameters > 1:
         names = [f"{name}.raw_{number}" for number in range(node.parameters)]
         sizes = emit.integers(*([1] * node.parameters))
-        parts = emit.ops("Split", [raw, sizes], names, {"axis": -1})
+        parts = emit.ops("Split", [raw, sizes], names, axis=-1)
     match node.distribution:
         case "gaussian":
             spread = units.scaled(_softplus(emit, parts[1]), f"{name}.deviation")
@@ -122,12 +122,11 @@ def median(
     emit: Emitter, values: str, quantiles: Sequence[float], rising: str, name: str
 ) -> tuple[str, str]:
     """Quantiles `[…, Q]` in rising order, called `rising`; and the one nearest to 0.5, `[…, 1]`."""
-    attributes = {"axis": -1, "largest": 0, "sorted": 1}
     inputs, names = [values, emit.integers(len(quantiles))], [rising, f"{name}.order"]
-    in_order, _ = emit.ops("TopK", inputs, names, attributes)
+    in_order, _ = emit.ops("TopK", inputs, names, axis=-1, largest=0, sorted=1)
     place = min(range(len(quantiles)), key=lambda place: abs(quantiles[place] - 0.5))
     indices = emit.integers(place)
-    return in_order, emit.op("Gather", [in_order, indices], f"{name}.middle", {"axis": -1})
+    return in_order, emit.op("Gather", [in_order, indices], f"{name}.middle", axis=-1)
 
 
 def _units_of(low: Lowering, node: ForecastOutput) -> Units:

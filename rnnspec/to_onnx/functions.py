@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from rnnspec.cells import LAYER_NORM_EPSILON
-from rnnspec.to_onnx.emitter import NO_ATTRIBUTES, Attributes, Emitter
+from rnnspec.to_onnx.emitter import Attribute, Emitter
 from rnnspec.to_onnx.rewrite import CENTRED_NORM, SMALL_SIGMOID
 
 LOG_ZERO = -1e30
@@ -45,9 +45,9 @@ def log_add_exp(emit: Emitter, a: str, b: str, name: str) -> str:
     return emit.op("Add", [larger, soft], name)
 
 
-def _operator(kind: str, attributes: Attributes = NO_ATTRIBUTES) -> Lower:
+def _operator(kind: str, **attributes: Attribute) -> Lower:
     def lower(emit: Emitter, arguments: Sequence[str], name: str, width: int) -> str:
-        return emit.op(kind, arguments, name, attributes)
+        return emit.op(kind, arguments, name, **attributes)
 
     return lower
 
@@ -65,8 +65,7 @@ def _layer_norm(emit: Emitter, arguments: Sequence[str], name: str, width: int) 
 
 def centred(emit: Emitter, v: str, name: str) -> str:
     """`v - mean(v)` over the last axis."""
-    attributes: Attributes = {"keepdims": 1}
-    mean = emit.op("ReduceMean", [v, emit.integers(-1)], f"{name}.mean", attributes)
+    mean = emit.reduce("ReduceMean", v, -1, f"{name}.mean", keep=True)
     return emit.op("Sub", [v, mean], f"{name}.centred")
 
 
@@ -79,8 +78,8 @@ def normalized(emit: Emitter, v: str, parameters: Sequence[str], name: str, widt
     a width of 1, where the centred v is 0.
     """
     if width > 1:
-        attributes = {"axis": -1, "epsilon": LAYER_NORM_EPSILON}
-        return emit.op("LayerNormalization", [v, *parameters], name, attributes)
+        inputs = [v, *parameters]
+        return emit.op("LayerNormalization", inputs, name, axis=-1, epsilon=LAYER_NORM_EPSILON)
     return emit.op("Add", [v, parameters[1]], name) if len(parameters) > 1 else v
 
 
@@ -95,17 +94,17 @@ FUNCTIONS: Mapping[str, Lower] = {
     "relu": _operator("Relu"),
     "softplus": _operator("Softplus"),
     "softsign": _operator("Softsign"),
-    "elu": _operator("Elu", {"alpha": 1.0}),
+    "elu": _operator("Elu", alpha=1.0),
     "silu": _silu,
-    "gelu": _operator("Gelu", {"approximate": "none"}),
-    "hard_sigmoid": _operator("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
+    "gelu": _operator("Gelu", approximate="none"),
+    "hard_sigmoid": _operator("HardSigmoid", alpha=1 / 6, beta=0.5),
     "exp": _operator("Exp"),
     "log": _operator("Log"),
     "sqrt": _operator("Sqrt"),
     "abs": _operator("Abs"),
     "max": _operator("Max"),
     "min": _operator("Min"),
-    "softmax": _operator("Softmax", {"axis": -1}),
+    "softmax": _operator("Softmax", axis=-1),
     "layer_norm": _layer_norm,
 }
 """One entry for each function of `rnnspec.cells.FUNCTIONS`."""

@@ -144,15 +144,14 @@ class Lengths:
     def _end_of(self, value: str, name: str, direction: str) -> str:
         if direction == "reverse":
             first = self._emit.integer(0)
-            return self._emit.op("Gather", [value, first], f"{name}.reverse", {"axis": 0})
+            return self._emit.op("Gather", [value, first], f"{name}.reverse", axis=0)
         return self._emit.op("GatherND", [value, self.ends()], f"{name}.forward")
 
     def _half(self, value: str, number: int, name: str) -> str:
         """The first (0) or the second (1) half of `[B, W]`. Split may not leave an output out:
         onnxruntime would end the process."""
         names = [f"{name}.first", f"{name}.second"]
-        attributes = {"axis": -1, "num_outputs": 2}
-        return self._emit.ops("Split", [value], names, attributes)[number]
+        return self._emit.ops("Split", [value], names, axis=-1, num_outputs=2)[number]
 
     def where_present(self, value: str, name: str) -> str:
         """`[B, W]`: the float `value` `[B, W]`, 0 in rows without a step."""
@@ -163,8 +162,8 @@ class Lengths:
 
         Some versions of onnxruntime leave rows without a step unwritten.
         """
-        axes = {"time_axis": 0, "batch_axis": 1}
-        return self._emit.op("ReverseSequence", [value, self.name], name, axes)
+        inputs = [value, self.name]
+        return self._emit.op("ReverseSequence", inputs, name, time_axis=0, batch_axis=1)
 
     def emitted(self, what: str, make: Callable[[str], str]) -> str:
         if what not in self._made:
@@ -172,7 +171,7 @@ class Lengths:
         return self._made[what]
 
     def _cast(self, value: str, name: str, kind: int) -> str:
-        return self._emit.op("Cast", [value], name, {"to": kind})
+        return self._emit.op("Cast", [value], name, to=kind)
 
     @_once("some")
     def _some(self, name: str) -> str:

@@ -208,7 +208,7 @@ def _operator(
         *([f"{name}.last_c_by_direction"] if "c" in finals else []),
     ]
     attributes = _attributes(node, operator)
-    found = emit.ops(operator.kind, _without_trailing(inputs), outputs, attributes)
+    found = emit.ops(operator.kind, _without_trailing(inputs), outputs, **attributes)
     steps, h, c = [*found, ""][:3]
     if operator.projection:
         matrix = emit.weight(f"{name}.projection.transposed", tensors["projection"])

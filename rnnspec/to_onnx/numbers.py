@@ -23,7 +23,7 @@ from rnnspec.plan.nodes import (
     WindowMoments,
 )
 from rnnspec.to_onnx.axis import nonempty_rows, on_time_axis, time_major
-from rnnspec.to_onnx.emitter import BOOL, DOUBLE, FLOAT, Attributes, Extent
+from rnnspec.to_onnx.emitter import BOOL, DOUBLE, FLOAT, Extent
 from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence, Value, Vector
 
@@ -38,7 +38,7 @@ def lower_frames(low: Lowering, node: FramesInput) -> PaddedSequence:
     if node.elapsed is not None:
         others = [index for index in range(node.width) if index != node.elapsed]
         values = emit.op(
-            "Gather", [values, emit.integers(*others)], f"{node.name}.features", {"axis": 2}
+            "Gather", [values, emit.integers(*others)], f"{node.name}.features", axis=2
         )
     if node.missing == "previous":
         kind = input_type(node)
@@ -171,7 +171,7 @@ def centre_and_scale(low: Lowering, node: Scalable) -> tuple[str, str] | None:
         return None
     emit, of_window, name = low.emit, low.vector(moments), node.name
     names = [f"{name}.centre", f"{name}.scale"]
-    found = emit.ops("Split", [of_window, emit.integers(1, 1)], names, {"axis": 1})
+    found = emit.ops("Split", [of_window, emit.integers(1, 1)], names, axis=1)
     return found[0], found[1]
 
 
@@ -269,8 +269,8 @@ def _forward_filled(
     for leaving in (known, again):
         body.result(leaving, kind, [lengths.dimension, width])
     names = [f"{name}.last_known", f"{name}.carried"]
-    attributes: Attributes = {"body": body.graph(f"{name}.carry"), "num_scan_inputs": 1}
-    return emit.ops("Scan", [before, values], names, attributes)[1]
+    graph = body.graph(f"{name}.carry")
+    return emit.ops("Scan", [before, values], names, body=graph, num_scan_inputs=1)[1]
 
 
 def _sum(low: Lowering, values: str, name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rnnspec.plan.names import labels_of, output_names
 from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput
-from rnnspec.to_onnx.emitter import FLOAT, STRING, Attributes, Extent
+from rnnspec.to_onnx.emitter import FLOAT, STRING, Extent
 from rnnspec.to_onnx.functions import precise_sigmoid
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence, Value, Vector, like
 from rnnspec.to_onnx.numbers import centre_and_scale, scaled_type
@@ -20,10 +20,10 @@ def lower_class(low: Lowering, node: ClassOutput) -> Value:
     emit, source, labels = low.emit, low.values[node.source], labels_of(low.facts, node.column)
     name, probs_name = output_names(low.plan, node, low.ids)
     logits = _by_row(source, f"{node.name}.scores", 1)
-    probs = emit.op("Softmax", [logits], f"{node.name}.shares", {"axis": -1})
+    probs = emit.op("Softmax", [logits], f"{node.name}.shares", axis=-1)
     # Counted from the end, the axis of a batch without any step would be kept.
-    attributes: Attributes = {"axis": len(_extents(source)), "keepdims": 0}
-    largest = emit.op("ArgMax", [probs], f"{node.name}.largest", attributes)
+    axis = len(_extents(source))
+    largest = emit.op("ArgMax", [probs], f"{node.name}.largest", axis=axis, keepdims=0)
     texts = emit.strings(f"{node.name}.labels", labels)
     label = emit.op("Gather", [texts, largest], f"{node.name}.label")
     if isinstance(source, PaddedSequence):

@@ -95,7 +95,7 @@ def lower_merge(scope: Scope, node: Merge) -> Value:
     emit, source = scope.emit, scope.value(node.source)
     names = [f"{node.name}.forward", f"{node.name}.reverse"]
     inputs = [source.name, emit.integers(node.width, node.width)]
-    halves = emit.ops("Split", inputs, names, {"axis": -1})
+    halves = emit.ops("Split", inputs, names, axis=-1)
     return like(source, emit.op(MERGES[node.kind], halves, node.name), clean=_clean(source))
 
 
@@ -167,7 +167,7 @@ def _affine(
     emit, low = scope.emit, scope.low
     matrix, bias = weights[0], low.canonical(weights[1])
     if isinstance(value, Vector) and (canonical or not scope.in_loop):
-        return emit.op("Gemm", [value.name, low.canonical(matrix), bias], name, {"transB": 1})
+        return emit.op("Gemm", [value.name, low.canonical(matrix), bias], name, transB=1)
     transposed = emit.weight(f"{matrix}.transposed", low.weights[matrix].T)
     if isinstance(value, Vector):
         return emit.op("Gemm", [value.name, transposed, bias], name)

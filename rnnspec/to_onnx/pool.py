@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from rnnspec.plan.nodes import Pool, PoolKind, directions_read
-from rnnspec.to_onnx.emitter import Emitter
 from rnnspec.to_onnx.lowering import Lowering, PaddedSequence, Vector
 
 LOWEST = float(np.finfo(np.float32).min)
@@ -36,7 +35,7 @@ def _last(low: Lowering, node: Pool, source: PaddedSequence) -> str:
 def _mean(low: Lowering, node: Pool, source: PaddedSequence) -> str:
     emit = low.emit
     values = _values(source, f"{node.name}.values")
-    total = _over_time(emit, "ReduceSum", values, f"{node.name}.total")
+    total = emit.reduce("ReduceSum", values, 0, f"{node.name}.total")
     return emit.op("Div", [total, source.lengths.count()], node.name)
 
 
@@ -44,7 +43,7 @@ def _max(low: Lowering, node: Pool, source: PaddedSequence) -> str:
     emit, lengths = low.emit, source.lengths
     masked = [lengths.mask(), source.name, emit.number(float("-inf"))]
     values = emit.op("Where", masked, f"{node.name}.values")
-    largest = _over_time(emit, "ReduceMax", values, f"{node.name}.largest")
+    largest = emit.reduce("ReduceMax", values, 0, f"{node.name}.largest")
     return lengths.where_present(largest, node.name)
 
 
@@ -60,13 +59,9 @@ def _attention(low: Lowering, node: Pool, source: PaddedSequence) -> str:
     scores = emit.op("MatMul", [hidden, column], f"{name}.scores")
     masked = [source.lengths.mask(), scores, emit.number(LOWEST)]
     masked_scores = emit.op("Where", masked, f"{name}.masked_scores")
-    weights = emit.op("Softmax", [masked_scores], f"{name}.weights", {"axis": 0})
+    weights = emit.op("Softmax", [masked_scores], f"{name}.weights", axis=0)
     weighted = emit.op("Mul", [values, weights], f"{name}.weighted")
-    return _over_time(emit, "ReduceSum", weighted, name)
-
-
-def _over_time(emit: Emitter, kind: str, value: str, name: str) -> str:
-    return emit.op(kind, [value, emit.integers(0)], name, {"keepdims": 0})
+    return emit.reduce("ReduceSum", weighted, 0, name)
 
 
 KINDS: Mapping[PoolKind, Callable[[Lowering, Pool, PaddedSequence], str]] = {

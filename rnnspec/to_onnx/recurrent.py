@@ -217,7 +217,7 @@ class CellLowering:
         """`[T, B, width]`."""
         if width not in self._shapes:
             emit, name = self._emit, f"{self._prefix}.shape.{width}"
-            rows = emit.op("Shape", [self._x], f"{name}.rows", {"start": 0, "end": 2})
+            rows = emit.op("Shape", [self._x], f"{name}.rows", start=0, end=2)
             shape = emit.concat([rows, emit.integers(width)], 0, name)
             self._shapes[width] = shape
         return self._shapes[width]
@@ -281,7 +281,8 @@ class CellLowering:
             "Scan",
             [*(self._before[state] for state in states), *step.sequences()],
             names,
-            {"body": body.graph(f"{title}.step"), "num_scan_inputs": len(step.sequences())},
+            body=body.graph(f"{title}.step"),
+            num_scan_inputs=len(step.sequences()),
         )
         self._values.update(zip(exports, found[len(states) :], strict=True))
 

@@ -82,9 +82,9 @@ class Rows:
         """`[B, …]`: the elements of a value of the whole batch, on `axis`, of these rows."""
         if not self._chosen:
             return value
-        inputs, attributes = [value, self._chosen], {"axis": axis}
+        inputs = [value, self._chosen]
         return self._once(
-            ("at", value), lambda: self._emit.op("Gather", inputs, f"{value}.active", attributes)
+            ("at", value), lambda: self._emit.op("Gather", inputs, f"{value}.active", axis=axis)
         )
 
     def repeated(self, value: str) -> str:
@@ -142,5 +142,5 @@ def rows_of(low: Lowering, node: Decoder, width: int = 1) -> Rows:
     if isinstance(value, PaddedSequence):
         return Rows(low.emit, value.lengths.batch(), width)
     bounds = {"start": 0, "end": 1}
-    batch = low.emit.op("Shape", [value.name], f"{node.name}.batch", bounds)
+    batch = low.emit.op("Shape", [value.name], f"{node.name}.batch", **bounds)
     return Rows(low.emit, batch, width)

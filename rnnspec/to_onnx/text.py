@@ -154,7 +154,7 @@ def _after_tokens(low: Lowering, node: TextOutput, tokens: str) -> str:
     later = emit.op("Add", [places, pads], f"{name}.later")
     within = emit.op("Min", [later, last], f"{name}.within")
     order = emit.op("Where", [own, places, within], f"{name}.order")
-    found = emit.op("GatherElements", [every, order], f"{name}.found", {"axis": 1})
+    found = emit.op("GatherElements", [every, order], f"{name}.found", axis=1)
     if count > 1:
         parts = [emit.integers(-1, count), last]
         shape = emit.concat(parts, 0, f"{name}.shape.each")
@@ -233,7 +233,7 @@ def _weights(low: Lowering, node: TextOutput, decoder: Decoder, found: SearchRes
     lengths = low.steps(attends[-1].memory).lengths
     numbers = found.numbers
     if node.search.n_best > 1:
-        numbers = emit.op("Gather", [numbers, emit.integer(0)], f"{name}.best", {"axis": 1})
+        numbers = emit.op("Gather", [numbers, emit.integer(0)], f"{name}.best", axis=1)
     own = emit.transpose(lengths.mask(), [1, 2, 0], f"{name}.own")
     real = emit.op("Greater", [numbers, emit.integer(END_ID)], f"{name}.real")
     column = emit.unsqueeze(real, 2, f"{name}.column")

@@ -44,7 +44,7 @@ def lower_characters(low: Lowering, node: CharactersInput) -> PaddedSequence:
     emit, name = low.emit, node.name
     assert low.padded, "the rows are the tokens, and no rows are refused"
     numbers, lengths = _characters_given(low, node) if low.ids else _characters_of(low, node)
-    by_token = emit.op("Flatten", [numbers], f"{name}.by_token", {"axis": 2})
+    by_token = emit.op("Flatten", [numbers], f"{name}.by_token", axis=2)
     value = time_major(low, by_token, f"{name}.numbers")
     low.axes[name] = Lengths(emit, name, lengths, value, low.padded, ROWS_OF_TOKENS)
     return padded_where_empty(low, low.axes[name], value, name)
@@ -93,14 +93,13 @@ def lower_keys(low: Lowering, node: KeysInput) -> PaddedSequence:
     numbers = looked_up(low, labels, table, node.size, f"{name}.looked_up")
     extents = emit.op("Shape", [labels], f"{name}.extents")
     extent = emit.op("Slice", [extents, emit.integers(0), emit.integers(2)], f"{name}.extent")
-    wide = [extent, emit.integers(node.size + 1)]
-    wide_shape = emit.concat(wide, 0, f"{name}.wide_shape")
+    wide_shape = emit.concat([extent, emit.integers(node.size + 1)], 0, f"{name}.wide_shape")
     pieces = [
         emit.op("Expand", [emit.number(0.0), wide_shape], f"{name}.off"),
         numbers,
         emit.op("Expand", [emit.number(1.0), extents], f"{name}.ones"),
     ]
-    flags = emit.op("ScatterElements", pieces, f"{name}.flags", {"axis": 2})
+    flags = emit.op("ScatterElements", pieces, f"{name}.flags", axis=2)
     on = emit.slice(flags, 0, node.size, 2, f"{name}.on")
     return on_time_axis(low, node, time_major(low, on, f"{name}.steps", [node.size]))
 
@@ -122,12 +121,15 @@ def ids_by_text(vocabulary: Vocabulary, fold_case: bool) -> dict[str, int]:
 
 def looked_up(low: Lowering, texts: str, numbers: dict[str, int], default: int, name: str) -> str:
     """The id of each text, `default` where it has none."""
-    table: Attributes = {
-        "keys_strings": list(numbers),
-        "values_int64s": list(numbers.values()),
-        "default_int64": default,
-    }
-    return low.emit.op("LabelEncoder", [texts], name, table, "ai.onnx.ml")
+    return low.emit.op(
+        "LabelEncoder",
+        [texts],
+        name,
+        "ai.onnx.ml",
+        keys_strings=list(numbers),
+        values_int64s=list(numbers.values()),
+        default_int64=default,
+    )
 
 
 def refuse_negative(low: Lowering, numbers: str, size: int, name: str) -> str:
@@ -168,7 +170,7 @@ def _from_text(low: Lowering, node: TokensInput) -> tuple[str, str]:
     text = emit.input(node.column, STRING, [BATCH], doc, reserved=True)
     # StringSplit knows no white space but U+0020.
     split = INTO_WORDS if node.kind == "words" else INTO_CHARACTERS
-    tokens = emit.op("Tokenizer", [text], f"{name}.tokens", split, CONTRIB)
+    tokens = emit.op("Tokenizer", [text], f"{name}.tokens", CONTRIB, **split)
     if node.kind == "bytes":
         emit.typed(tokens, STRING, [BATCH, CHARS])
         found, lengths = bytes_of(emit, tokens, FIRST_BYTE, name)
@@ -210,9 +212,8 @@ def _characters_of(low: Lowering, node: CharactersInput) -> tuple[str, str]:
     assert isinstance(known, TextFacts) and known.characters is not None
     tokens = low.tokens[node.column]
     turned = emit.transpose(tokens, [1, 0], f"{name}.step_major")
-    first: Attributes = {"start": 0, "end": 1}
-    wanted = emit.op("Shape", [steps.name], f"{name}.wanted", first)
-    there = emit.op("Shape", [turned], f"{name}.there", first)
+    wanted = emit.extent(steps.name, 0, f"{name}.wanted")
+    there = emit.extent(turned, 0, f"{name}.there")
     missing = emit.op("Sub", [wanted, there], f"{name}.missing")
     extents = [emit.op("Max", [missing, emit.integers(0)], f"{name}.more"), steps.lengths.batch()]
     shape = emit.concat(extents, 0, f"{name}.more_extents")
@@ -221,7 +222,7 @@ def _characters_of(low: Lowering, node: CharactersInput) -> tuple[str, str]:
     added = emit.op("Gather", [nothing, zeros], f"{name}.more_tokens")
     enough = emit.concat([turned, added], 0, f"{name}.enough")
     whole = emit.slice(enough, 0, wanted, 0, f"{name}.tokens")
-    spelled = emit.op("Tokenizer", [whole], f"{name}.spelled", INTO_CHARACTERS, CONTRIB)
+    spelled = emit.op("Tokenizer", [whole], f"{name}.spelled", CONTRIB, **INTO_CHARACTERS)
     emit.typed(spelled, STRING, [f"{TIME}_padded", BATCH, CHARS])
     table = {PAD: PAD_ID, **ids_by_text(known.characters, fold_case=False)}
     numbers = looked_up(low, spelled, table, UNKNOWN_ID, f"{name}.looked_up")

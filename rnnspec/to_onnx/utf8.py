@@ -8,7 +8,7 @@ arithmetic, the same for every code point, where a table of all of them would ta
 
 from __future__ import annotations
 
-from rnnspec.to_onnx.emitter import CONTRIB, INT64, Attributes, Emitter
+from rnnspec.to_onnx.emitter import CONTRIB, INT64, Emitter
 
 BITS = (1 << 32) - 1
 _C1, _C2 = 0xCC9E2D51, 0x1B873593
@@ -34,8 +34,8 @@ def _side_by_side(emit: Emitter, numbers: str, counts: str, name: str) -> tuple[
     """The first `counts` `[B, C]` of each four of `numbers` `[B, C, 4]`, row by row without gaps:
     `[B, T]` with 0 past the length, and the lengths `[B]`."""
     lengths = emit.reduce("ReduceSum", counts, 1, f"{name}.lengths")
-    longest = emit.op("ReduceMax", [lengths], f"{name}.longest", {"keepdims": 1})
-    before = emit.op("CumSum", [counts, emit.integer(1)], f"{name}.before", {"exclusive": 1})
+    longest = emit.op("ReduceMax", [lengths], f"{name}.longest", keepdims=1)
+    before = emit.op("CumSum", [counts, emit.integer(1)], f"{name}.before", exclusive=1)
     starts = emit.unsqueeze(before, 2, f"{name}.starts")
     own = emit.unsqueeze(counts, 2, f"{name}.own")
     fours = emit.integers(0, 1, 2, 3)
@@ -53,7 +53,7 @@ def _side_by_side(emit: Emitter, numbers: str, counts: str, name: str) -> tuple[
         emit.op("Reshape", [targets, flat], f"{name}.flat_targets"),
         emit.op("Reshape", [numbers, flat], f"{name}.flat_numbers"),
     ]
-    filled = emit.op("ScatterElements", pieces, f"{name}.filled", {"axis": 1})
+    filled = emit.op("ScatterElements", pieces, f"{name}.filled", axis=1)
     return emit.slice(filled, 0, longest, 1, f"{name}.bytes"), lengths
 
 
@@ -61,11 +61,11 @@ def _counts(emit: Emitter, chars: str, name: str) -> str:
     """Int64 `[B, C]`: how many bytes each code point has, 0 of no text."""
     is_pad = emit.op("Equal", [chars, emit.strings(f"{name}.pad", [""])], f"{name}.is_pad")
     is_char = emit.op("Not", [is_pad], f"{name}.is_char")
-    total = emit.op("Cast", [is_char], f"{name}.first", {"to": INT64})
+    total = emit.op("Cast", [is_char], f"{name}.first", to=INT64)
     for first in _MORE_BYTES:
-        pattern: Attributes = {"pattern": f"[\\x{{{first}}}-\\x{{10FFFF}}]"}
-        more = emit.op("RegexFullMatch", [chars], f"{name}.from_{first}", pattern)
-        one = emit.op("Cast", [more], f"{name}.one_from_{first}", {"to": INT64})
+        pattern = f"[\\x{{{first}}}-\\x{{10FFFF}}]"
+        more = emit.op("RegexFullMatch", [chars], f"{name}.from_{first}", pattern=pattern)
+        one = emit.op("Cast", [more], f"{name}.one_from_{first}", to=INT64)
         total = emit.op("Add", [total, one], f"{name}.up_to_{first}")
     return total
 
@@ -73,9 +73,8 @@ def _counts(emit: Emitter, chars: str, name: str) -> str:
 def _packed(emit: Emitter, chars: str, counts: str, name: str) -> str:
     """Int64 `[B, C]`: the bytes of each code point, the first one lowest; of "" anything."""
     arithmetic = _Arithmetic(emit, name)
-    attributes: Attributes = {"seed": 0, "positive": 1}
-    hashed = emit.op("MurmurHash3", [chars], f"{name}.hash", attributes, CONTRIB)
-    h = emit.op("Cast", [hashed], f"{name}.wide", {"to": INT64})
+    hashed = emit.op("MurmurHash3", [chars], f"{name}.hash", CONTRIB, seed=0, positive=1)
+    h = emit.op("Cast", [hashed], f"{name}.wide", to=INT64)
     # The end of the hash: h ^= h >> 16; h *= F1; h ^= h >> 13; h *= F2; h ^= h >> 16.
     h = arithmetic.xor(h, arithmetic.high(h, 16))
     h = arithmetic.times(h, pow(_F2, -1, 1 << 32))

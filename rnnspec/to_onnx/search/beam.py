@@ -18,7 +18,7 @@ from rnnspec.plan.facts import END_ID
 from rnnspec.plan.nodes import Attend, Beam, Decoder, TextOutput
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copying import ExtendedVocabulary
-from rnnspec.to_onnx.emitter import FLOAT, INT64, Attributes, Emitter
+from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter
 from rnnspec.to_onnx.lowering import BATCH, Lowering
 from rnnspec.to_onnx.rows import MEMORY, Rows, State
 from rnnspec.to_onnx.search.compaction import CompactingLoop, Record, SearchStep
@@ -179,7 +179,7 @@ def _candidates(
     sums = emit.op("Add", [others, totals], f"{name}.sums")
     row = emit.op("Reshape", [sums, vocabulary.side_by_side(width)], f"{name}.sums.row")
     names = [f"{name}.live.best", f"{name}.live.number"]
-    live, number = emit.ops("TopK", [row, emit.integers(width)], names, {"axis": -1})
+    live, number = emit.ops("TopK", [row, emit.integers(width)], names, axis=-1)
     parents = emit.op("Div", [number, vocabulary.count()], f"{name}.parents")
     tokens = emit.op("Mod", [number, vocabulary.count()], f"{name}.tokens")
     ending = emit.op("Add", [end, totals], f"{name}.ending")
@@ -199,11 +199,11 @@ def _ranked(emit: Emitter, name: str, values: str, finished: str, kept: int) -> 
     """The best values of finished hypotheses so far, `[B, kept]`, the best first."""
     if kept == 1:
         one = emit.integers(1)
-        best = emit.op("ReduceMax", [finished, one], f"{name}.finished.best", {"keepdims": 1})
+        best = emit.op("ReduceMax", [finished, one], f"{name}.finished.best", keepdims=1)
         return emit.op("Max", [values, best], f"{name}.values.next")
     both = emit.concat([values, finished], 1, f"{name}.values.all")
     names = [f"{name}.values.next", f"{name}.values.number"]
-    return emit.ops("TopK", [both, emit.integers(kept)], names, {"axis": -1})[0]
+    return emit.ops("TopK", [both, emit.integers(kept)], names, axis=-1)[0]
 
 
 def _ended(
@@ -239,7 +239,7 @@ def _ended(
             reasons.append(emit.op("LessOrEqual", [bound, least], f"{name}.bounded"))
         case "first":
             inputs = [found.finished, emit.integers(1)]
-            best = emit.op("ReduceMax", inputs, f"{name}.best_now", {"keepdims": 1})
+            best = emit.op("ReduceMax", inputs, f"{name}.best_now", keepdims=1)
             live = column(found.live, 0, "best_live")
             reasons.append(emit.op("GreaterOrEqual", [best, live], f"{name}.first_best"))
         case _:
@@ -262,7 +262,7 @@ def length_normed(emit: Emitter, settings: Beam, log_probs: str, count: str, nam
     """Log-probabilities divided by the norm of `count` steps, int64, which broadcasts to them."""
     if settings.length_norm == "none" or (settings.length_norm == "gnmt" and not settings.alpha):
         return log_probs
-    norm = emit.op("Cast", [count], f"{name}.count", {"to": FLOAT})
+    norm = emit.op("Cast", [count], f"{name}.count", to=FLOAT)
     match settings.length_norm:
         case "average":
             pass
@@ -290,7 +290,7 @@ class Coverage:
         lengths = low.steps(attends[-1].memory).lengths
         mask = emit.squeeze(lengths.mask(), 2, f"{name}.mask")
         by_row = emit.transpose(mask, [1, 0], f"{name}.mask.by_row")
-        self._mask = emit.op("Cast", [by_row], f"{name}.flags", {"to": FLOAT})
+        self._mask = emit.op("Cast", [by_row], f"{name}.flags", to=FLOAT)
         zeros = emit.op("Mul", [rows.repeated(self._mask), emit.number(0.0)], f"{name}.none")
         self.states = [State(name, zeros, (MEMORY,))]
 
@@ -352,7 +352,7 @@ def _answers(
 
     def merged(one: str, other: str, what: str) -> str:
         both = emit.concat([one, other], 1, f"{name}.{what}.both")
-        return emit.op("GatherElements", [both, order], f"{name}.{what}", {"axis": 1})
+        return emit.op("GatherElements", [both, order], f"{name}.{what}", axis=1)
 
     log_probs = merged(finished.log_probs, left.log_probs, "scores")
     last = merged(before, left.last, "last")
@@ -379,7 +379,7 @@ def _answers(
 
 def _numbers(emit: Emitter, value: str, axis: int, name: str) -> str:
     """Int64: the indices of an axis of a value."""
-    extent = emit.op("Shape", [value], f"{name}.extent", {"start": axis, "end": axis + 1})
+    extent = emit.op("Shape", [value], f"{name}.extent", start=axis, end=axis + 1)
     end = emit.op("Squeeze", [extent], f"{name}.end")
     return emit.op("Range", [emit.integer(0), end, emit.integer(1)], name)
 
@@ -402,11 +402,11 @@ def _best(
     names = [f"{name}.values", f"{name}.places"]
     row = by_row(values, f"{name}.by_row")
     inputs = [row, emit.integers(settings.n_best)]
-    best, places = emit.ops("TopK", inputs, names, {"axis": -1})
+    best, places = emit.ops("TopK", inputs, names, axis=-1)
     best_log_probs = best
     if values != log_probs:
         raw = by_row(log_probs, f"{name}.raw")
-        best_log_probs = emit.op("GatherElements", [raw, places], f"{name}.scores", {"axis": 1})
+        best_log_probs = emit.op("GatherElements", [raw, places], f"{name}.scores", axis=1)
     last = emit.op("Div", [places, emit.integer(width)], f"{name}.step")
     beams = emit.op("Mod", [places, emit.integer(width)], f"{name}.beam")
     return Best(best, best_log_probs, last, beams)
@@ -415,7 +415,7 @@ def _best(
 def _order(emit: Emitter, values: str, count: int, name: str) -> str:
     """Int64 `[B, n]`: which of n finished ones, and then n others, come first."""
     real = emit.op("Greater", [values, emit.number(EXCLUDED)], f"{name}.is_finished")
-    ones = emit.op("Cast", [real], f"{name}.ones", {"to": INT64})
+    ones = emit.op("Cast", [real], f"{name}.ones", to=INT64)
     many = emit.reduce("ReduceSum", ones, 1, f"{name}.many", keep=True)
     numbers = emit.constant(np.arange(count), f"{name}.range")
     others = emit.op(
@@ -445,27 +445,29 @@ def _followed(
     tokens = body.input(f"{name}.tokens", INT64, [BATCH, width])
     parents = body.input(f"{name}.parents", INT64, [BATCH, width])
     own = body.op("LessOrEqual", [step, last], f"{name}.own")
-    token = body.op("GatherElements", [tokens, at], f"{name}.token", {"axis": 1})
+    token = body.op("GatherElements", [tokens, at], f"{name}.token", axis=1)
     answered = body.op("Where", [own, token, body.integer(END_ID)], f"{name}.answered")
-    parent = body.op("GatherElements", [parents, at], f"{name}.parent", {"axis": 1})
+    parent = body.op("GatherElements", [parents, at], f"{name}.parent", axis=1)
     before = body.op("Where", [own, parent, at], f"{name}.before")
     scanned = [steps, records.tokens, records.parents]
     if records.weights:
         scanned.append(records.weights)
         weights = body.input(f"{name}.weights", FLOAT, [BATCH, width, MEMORY])
         best = body.slice(before, 0, 1, 1, f"{name}.best")
-        chosen = body.op("GatherND", [weights, best], f"{name}.chosen", {"batch_dims": 1})
+        chosen = body.op("GatherND", [weights, best], f"{name}.chosen", batch_dims=1)
     body.result(before, INT64, [BATCH, count])
     body.result(answered, INT64, [BATCH, count])
     if records.weights:
         body.result(chosen, FLOAT, [BATCH, MEMORY])
     outputs = len(scanned) - 2 if records.weights else 1
     names = [f"{name}.first", f"{name}.numbers", f"{name}.weights.chosen"][: 1 + outputs]
-    attributes: Attributes = {
-        "body": body.graph(f"{name}.body"),
-        "num_scan_inputs": len(scanned),
-        "scan_input_directions": [1] * len(scanned),
-        "scan_output_directions": [1] * outputs,
-    }
-    found = emit.ops("Scan", [beams, *scanned], names, attributes)
+    found = emit.ops(
+        "Scan",
+        [beams, *scanned],
+        names,
+        body=body.graph(f"{name}.body"),
+        num_scan_inputs=len(scanned),
+        scan_input_directions=[1] * len(scanned),
+        scan_output_directions=[1] * outputs,
+    )
     return found[1], found[2] if records.weights else ""

@@ -155,8 +155,8 @@ class CompactingLoop:
         ]
         number = inner.emit.op("Add", [inner.step, done], f"{name}.step.number")
         step = emit_step(inner.emit, rows, number, active, states)
-        flags = inner.emit.op("Cast", [step.active], f"{name}.flags", {"to": INT64})
-        left = inner.emit.op("ReduceSum", [flags], f"{name}.left", {"keepdims": 0})
+        flags = inner.emit.op("Cast", [step.active], f"{name}.flags", to=INT64)
+        left = inner.emit.op("ReduceSum", [flags], f"{name}.left", keepdims=0)
         going = inner.emit.op("Greater", [left, self._least(emit, rows)], f"{name}.many_left")
         trips = emit.op("Sub", [self._limits.trips, done], f"{name}.trips_left")
         outputs = [
@@ -192,7 +192,7 @@ class CompactingLoop:
             empty = low.emit.op("Expand", [self._fill(low.emit, record), shape], f"{name}.empty")
             so_far = outer.state(name, empty, record.kind, [ALL_STEPS, BATCH, *record.extents])
             more = self._with_one(emit, record, value, 1)
-            every = emit.op("Gather", [more, inverse], f"{name}.every", {"axis": 1})
+            every = emit.op("Gather", [more, inverse], f"{name}.every", axis=1)
             found.append(emit.concat([so_far, every], 0, f"{name}.so_far"))
         return found
 

@@ -31,7 +31,7 @@ def arg_max(name: str) -> Select:
         emit: Emitter, rows: Rows, log_probs: str, allowed: str, step: str
     ) -> tuple[str, str]:
         del rows, log_probs, step
-        number = emit.op("ArgMax", [allowed], f"{name}.best.number", {"axis": 1, "keepdims": 0})
+        number = emit.op("ArgMax", [allowed], f"{name}.best.number", axis=1, keepdims=0)
         value = emit.reduce("ReduceMax", allowed, 1, f"{name}.best")
         return number, value
 
@@ -79,9 +79,9 @@ def search(
 def _found(low: Lowering, name: str, tokens: str, gains: str, weights: list[str]) -> SearchResult:
     emit = low.emit
     sums, first = {"keepdims": 0}, emit.integers(0)
-    log_probs = emit.op("ReduceSum", [gains, first], f"{name}.score", sums)
+    log_probs = emit.op("ReduceSum", [gains, first], f"{name}.score", **sums)
     real = emit.op("Sign", [tokens], f"{name}.real")
-    lengths = emit.op("ReduceSum", [real, first], f"{name}.lengths", sums)
+    lengths = emit.op("ReduceSum", [real, first], f"{name}.lengths", **sums)
     tokens = trimmed(emit, tokens, lengths, f"{name}.cut")
     numbers = emit.transpose(tokens, [1, 0], f"{name}.numbers")
     if not weights:
@@ -107,8 +107,8 @@ def sampler(
         if search.temperature != 1.0:
             sharp = emit.op("Div", [allowed, emit.number(search.temperature)], f"{name}.sharp")
         names = [f"{name}.sorted", f"{name}.numbers"]
-        best, numbers = emit.ops("TopK", [sharp, count], names, {"axis": -1})
-        probs = emit.op("Softmax", [best], f"{name}.shares", {"axis": -1})
+        best, numbers = emit.ops("TopK", [sharp, count], names, axis=-1)
+        probs = emit.op("Softmax", [best], f"{name}.shares", axis=-1)
         total = emit.op("CumSum", [probs, emit.integer(1)], f"{name}.total")
         mass = emit.slice(total, -1, 2**31, 1, f"{name}.all")
         if search.top_p < 1.0:
@@ -122,10 +122,10 @@ def sampler(
         passed = emit.op("LessOrEqual", [total, least], f"{name}.passed")
         short = emit.op("Less", [total, mass], f"{name}.short")
         both = emit.op("And", [passed, short], f"{name}.before")
-        ones = emit.op("Cast", [both], f"{name}.ones", {"to": INT64})
+        ones = emit.op("Cast", [both], f"{name}.ones", to=INT64)
         place = emit.reduce("ReduceSum", ones, 1, f"{name}.place", keep=True)
-        number = emit.op("GatherElements", [numbers, place], f"{name}.number", {"axis": 1})
-        log = emit.op("GatherElements", [log_probs, number], f"{name}.log", {"axis": 1})
+        number = emit.op("GatherElements", [numbers, place], f"{name}.number", axis=1)
+        log = emit.op("GatherElements", [log_probs, number], f"{name}.log", axis=1)
         flat = [emit.squeeze(v, 1, f"{v}.flat") for v in (number, log)]
         return flat[0], flat[1]
 
@@ -158,7 +158,7 @@ def _uniform(emit: Emitter, keys: tuple[str, ...], step: str, name: str) -> str:
         value = emit.op("Add", [value, key], f"{name}.keyed")
     value = _cube(emit, value, f"{name}.last")
     bits = emit.op("Mod", [value, emit.integer(1 << BITS)], f"{name}.bits")
-    exact = emit.op("Cast", [bits], f"{name}.exact", {"to": FLOAT})
+    exact = emit.op("Cast", [bits], f"{name}.exact", to=FLOAT)
     unit = emit.op("Mul", [exact, emit.number(2.0**-BITS)], f"{name}.unit")
     return emit.unsqueeze(unit, 1, f"{name}.u")
 

@@ -48,12 +48,12 @@ def limits_of(low: Lowering, name: str, search: Search) -> Limits:
     if not search.factor:
         return Limits(emit.integer(search.limit), "")
     lengths = low.axes[TIME].name
-    exact = emit.op("Cast", [lengths], f"{name}.lengths", {"to": TensorProto.DOUBLE})
+    exact = emit.op("Cast", [lengths], f"{name}.lengths", to=TensorProto.DOUBLE)
     factor = emit.constant(np.array(search.factor, np.float64), f"{name}.factor")
     product = emit.op("Mul", [exact, factor], f"{name}.product")
-    whole = emit.op("Cast", [product], f"{name}.whole", {"to": INT64})
+    whole = emit.op("Cast", [product], f"{name}.whole", to=INT64)
     rows = emit.op("Add", [whole, emit.integer(search.limit)], f"{name}.most")
-    return Limits(emit.op("ReduceMax", [rows], f"{name}.trips", {"keepdims": 0}), rows)
+    return Limits(emit.op("ReduceMax", [rows], f"{name}.trips", keepdims=0), rows)
 
 
 class Loop:
@@ -118,14 +118,14 @@ class Loop:
         names = [f"{self._name}.state_{index}" for index in range(len(states))]
         names += [f"{self._name}.steps_{index}" for index in range(len(steps))]
         start = start or self._outer.constant(np.array(True), "true")
-        attributes = {"body": body.graph(f"{self._name}.body")}
-        found = self._outer.ops("Loop", [trips, start, *self._initial], names, attributes)
+        graph, inputs = body.graph(f"{self._name}.body"), [trips, start, *self._initial]
+        found = self._outer.ops("Loop", inputs, names, body=graph)
         return found[: len(states)], found[len(states) :]
 
 
 def trimmed(emit: Emitter, steps: str, lengths: str, name: str) -> str:
     """The first steps of `[U, …]`: as many as the longest of `lengths`, at least one."""
-    longest = emit.op("ReduceMax", [lengths], f"{name}.longest", {"keepdims": 0})
+    longest = emit.op("ReduceMax", [lengths], f"{name}.longest", keepdims=0)
     end = emit.op("Max", [longest, emit.integer(1)], f"{name}.end")
     extent = emit.unsqueeze(end, 0, f"{name}.extent")
     return emit.slice(steps, 0, extent, 0, name)

@@ -47,14 +47,14 @@ def _read(low: Lowering, node: TextOutput, decoder: Decoder, rows: Rows) -> Sear
     fed = emit.concat([line, tokens.name], 0, f"{name}.after_mark")
     # The token before the first step stands, with the mark before them, at place `length`.
     place = emit.unsqueeze(lengths.name, 0, f"{name}.length")
-    last = emit.op("GatherElements", [fed, place], f"{name}.last.line", {"axis": 0})
+    last = emit.op("GatherElements", [fed, place], f"{name}.last.line", axis=0)
     previous = emit.squeeze(last, 0, f"{name}.last")
     count = lengths.name
     if decoder.whole_prompt:
         fed = tokens.name
         less = emit.op("Sub", [count, one], f"{name}.less")
         count = emit.op("Max", [less, emit.integer(0)], f"{name}.count")
-    longest = emit.op("ReduceMax", [count], f"{name}.longest", {"keepdims": 0})
+    longest = emit.op("ReduceMax", [count], f"{name}.longest", keepdims=0)
     loop = Loop(emit, name)
     before = loop.carried(body.states, BATCH)
     inner = loop.emit
@@ -86,6 +86,6 @@ def _aligned(low: Lowering, name: str, tokens: str, lengths: str) -> str:
     real = emit.op("GreaterOrEqual", [places, emit.integer(0)], f"{name}.real")
     within = emit.op("Max", [places, emit.integer(0)], f"{name}.within")
     by_row = emit.transpose(tokens, [1, 0], f"{name}.by_row")
-    found = emit.op("GatherElements", [by_row, within], f"{name}.moved", {"axis": 1})
+    found = emit.op("GatherElements", [by_row, within], f"{name}.moved", axis=1)
     aligned = emit.op("Where", [real, found, emit.integer(-1)], f"{name}.aligned")
     return emit.typed(aligned, INT64, [BATCH, "prompt"])

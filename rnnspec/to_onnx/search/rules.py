@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 from rnnspec.plan.nodes import TextOutput
 from rnnspec.to_onnx.copying import ExtendedVocabulary
-from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, Attributes, Emitter
+from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, Emitter
 from rnnspec.to_onnx.lowering import Lowering
 from rnnspec.to_onnx.rows import Rows, State
 
@@ -57,11 +57,10 @@ class TokenRules:
             false = emit.constant(np.array(False), "false")
             return vocabulary.filled(rows, false, f"{name}.none")
         real = emit.op("GreaterOrEqual", [prompt, emit.integer(0)], f"{name}.real")
-        ones = emit.op("Cast", [real], f"{name}.ones", {"to": FLOAT})
+        ones = emit.op("Cast", [real], f"{name}.ones", to=FLOAT)
         places = emit.op("Max", [prompt, emit.integer(0)], f"{name}.places")
-        inputs = [vocabulary.zeros(rows, name), places, ones]
-        added: Attributes = {"axis": 1, "reduction": "add"}
-        counts = emit.op("ScatterElements", inputs, f"{name}.counts", added)
+        zeros = vocabulary.zeros(rows, name)
+        counts = emit.scatter(zeros, places, ones, f"{name}.counts", "add")
         return emit.op("Greater", [counts, emit.number(0.0)], f"{name}.prompt")
 
     def log_probs(self, emit: Emitter, logits: str, before: Sequence[str]) -> str:
@@ -76,7 +75,7 @@ class TokenRules:
             # Of both, a penalty above 1 takes the less likely, one below 1 the more likely.
             less = emit.op("Min" if penalty > 1 else "Max", parts, f"{name}.penalized")
             logits = emit.op("Where", [before[0], less, logits], f"{name}.with_penalty")
-        return emit.op("LogSoftmax", [logits], f"{name}.logs", {"axis": -1})
+        return emit.op("LogSoftmax", [logits], f"{name}.logs", axis=-1)
 
     def allowed(
         self, emit: Emitter, rows: Rows, log_probs: str, step: str, before: Sequence[str]
@@ -105,7 +104,7 @@ class TokenRules:
         others = self._unbanned(emit, rows, others, step)
         if search.no_repeat:
             others = self._without_repeats(emit, rows, others, step, before)
-        end = emit.op("Gather", [log_probs, emit.integers(END_ID)], f"{name}.end", {"axis": 1})
+        end = emit.op("Gather", [log_probs, emit.integers(END_ID)], f"{name}.end", axis=1)
         if not self._blocked_ends():
             return others, end
         bias = self._by_step(emit, self._end_biases(), step, "end")
@@ -168,8 +167,7 @@ class TokenRules:
         if not self._copies():
             return found
         inside = self._low.emit if at_root else emit
-        wide: Attributes = {"axis": -1}
-        return inside.op("Gather", [found, self._vocabulary.own_ids], f"{found}.wide", wide)
+        return inside.op("Gather", [found, self._vocabulary.own_ids], f"{found}.wide", axis=-1)
 
     def _known_bias(self, emit: Emitter, step: str, ends: bool) -> tuple[str, bool]:
         """The bias of the ids of the vocabulary and, with copying, one for all copied ids; and
@@ -223,9 +221,8 @@ class TokenRules:
             end = emit.slice(history, last, last + 1 or 2**31, 1, f"{name}.now")
             equal = emit.op("Equal", [window, end], f"{name}.equal")
             match = emit.op("And", [match, equal], f"{name}.match")
-        ones = emit.op("Cast", [match], f"{name}.ones", {"to": FLOAT})
+        ones = emit.op("Cast", [match], f"{name}.ones", to=FLOAT)
         places = emit.op("Max", [after, emit.integer(0)], f"{name}.places")
         zeros = self._vocabulary.zeros(rows, name)
-        added: Attributes = {"axis": 1, "reduction": "add"}
-        counts = emit.op("ScatterElements", [zeros, places, ones], f"{name}.counts", added)
+        counts = emit.scatter(zeros, places, ones, f"{name}.counts", "add")
         return emit.op("Greater", [counts, emit.number(0.0)], name)
