@@ -12,23 +12,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from rnnspec.data.decode import WHITE_SPACE, fold, words
-from rnnspec.plan import ClassFacts, Facts, NumericFacts, Plan, TextFacts
+from rnnspec.plan import ClassFacts, Facts, NumericFacts, Plan, TextFacts, nodes
 from rnnspec.plan.copies import source_numbers
 from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.plan.kinds import INPUT_TRAITS
 from rnnspec.plan.names import SEED, draws, first_sequence, lengths_name
-from rnnspec.plan.nodes import (
-    CategoryInput,
-    CharactersInput,
-    CopiesInput,
-    FramesInput,
-    FutureInput,
-    Input,
-    KeysInput,
-    SeriesInput,
-    TokensInput,
-    VectorInput,
-)
 from rnnspec.run.feeds import Feeds
 from rnnspec.run.interface import InputColumn, interface
 from rnnspec.run.parse import feeds_of
@@ -51,7 +39,7 @@ BYTES = ("a", "\n", "é", "字", "\uffff", "😀", "\U0010fffd")
 """Characters of one to four bytes."""
 
 
-NumericInput = FramesInput | VectorInput | SeriesInput | FutureInput
+NumericInput = nodes.FramesInput | nodes.VectorInput | nodes.SeriesInput | nodes.FutureInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +60,10 @@ class Draw:
     lengths: Sequence[int]
     generator: Generator
     earlier: Mapping[str, Drawn]
-    copied: Mapping[str, CopiesInput]
+    copied: Mapping[str, nodes.CopiesInput]
 
 
-def _draw_copies(node: CopiesInput, draw: Draw) -> Drawn:
+def _draw_copies(node: nodes.CopiesInput, draw: Draw) -> Drawn:
     wanted = draw.facts.outputs[node.answers]
     assert isinstance(wanted, TextFacts)
     rows = draw.earlier[node.column].texts
@@ -86,7 +74,7 @@ def _draw_copies(node: CopiesInput, draw: Draw) -> Drawn:
     return Drawn(found, found)
 
 
-def _draw_texts(node: TokensInput, draw: Draw) -> Drawn:
+def _draw_texts(node: nodes.TokensInput, draw: Draw) -> Drawn:
     known = draw.facts.inputs[node.column]
     assert isinstance(known, TextFacts)
     copied = draw.copied.get(node.column)
@@ -107,7 +95,7 @@ def _draw_texts(node: TokensInput, draw: Draw) -> Drawn:
             assert_never(node.kind)
 
 
-def _draw_characters(node: CharactersInput, draw: Draw) -> Drawn:
+def _draw_characters(node: nodes.CharactersInput, draw: Draw) -> Drawn:
     known = draw.facts.inputs[node.column]
     assert isinstance(known, TextFacts) and known.characters is not None
     rows = draw.earlier[node.column].texts
@@ -117,7 +105,7 @@ def _draw_characters(node: CharactersInput, draw: Draw) -> Drawn:
     return Drawn(spelled, spelled)
 
 
-def _draw_categories(node: CategoryInput, draw: Draw) -> Drawn:
+def _draw_categories(node: nodes.CategoryInput, draw: Draw) -> Drawn:
     known = draw.facts.inputs[node.column]
     assert isinstance(known, TextFacts)
     entries, rows = known.vocabulary.entries, len(draw.lengths)
@@ -126,7 +114,7 @@ def _draw_categories(node: CategoryInput, draw: Draw) -> Drawn:
     return Drawn([names[number - UNKNOWN_ID] for number in numbers.tolist()], list(numbers))
 
 
-def _draw_keys(node: KeysInput, draw: Draw) -> Drawn:
+def _draw_keys(node: nodes.KeysInput, draw: Draw) -> Drawn:
     known = draw.facts.inputs[node.column]
     assert isinstance(known, ClassFacts)
     share = min(0.5, max(known.most, 1) / node.size)
@@ -163,7 +151,7 @@ def _draw_numbers(
     return Drawn(found, found)
 
 
-def _draw_frames(node: FramesInput, draw: Draw) -> Drawn:
+def _draw_frames(node: nodes.FramesInput, draw: Draw) -> Drawn:
     sizes = [(length, node.width) for length in draw.lengths]
     return _draw_numbers(node, draw, sizes, node.elapsed)
 
@@ -179,7 +167,7 @@ def _unknown(entries: Sequence[str], count: int) -> list[str]:
 
 
 def _draw_tokens(
-    node: TokensInput, known: TextFacts, draw: Draw, foreign: Sequence[str] = ()
+    node: nodes.TokensInput, known: TextFacts, draw: Draw, foreign: Sequence[str] = ()
 ) -> Drawn:
     """`foreign` tokens, if given, are the ones that the vocabulary lacks, and there are more of
     them: each may come again in its row."""
@@ -193,7 +181,11 @@ def _draw_tokens(
 
 
 def _row(
-    node: TokensInput, entries: Sequence[str], length: int, draw: Generator, foreign: Sequence[str]
+    node: nodes.TokensInput,
+    entries: Sequence[str],
+    length: int,
+    draw: Generator,
+    foreign: Sequence[str],
 ) -> list[str]:
     """Tokens, some of them unknown, some in upper case if case is folded."""
     share = COPIED_SHARE if foreign else UNKNOWN_SHARE
@@ -208,7 +200,7 @@ def _row(
     return tokens
 
 
-def _written(node: TokensInput, tokens: Sequence[str], draw: Generator) -> str:
+def _written(node: nodes.TokensInput, tokens: Sequence[str], draw: Generator) -> str:
     if node.kind == "chars":
         return "".join(tokens)
     gaps = ["".join(draw.choice(GAPS, draw.integers(1, 3))) for _ in tokens]
@@ -260,7 +252,7 @@ def _longest(plan: Plan, facts: Facts) -> int:
 
 def _probe(plan: Plan, facts: Facts, lengths: Lengths, draw: Generator, ids: bool) -> Probe:
     found: dict[str, Drawn] = {}
-    copied = {node.column: node for node in plan.inputs if isinstance(node, CopiesInput)}
+    copied = {node.column: node for node in plan.inputs if isinstance(node, nodes.CopiesInput)}
     source = Draw(facts, lengths.tolist(), draw, found, copied)
     for node in plan.inputs:
         found[node.key] = PROBES[type(node)].draw(node, source)
@@ -292,7 +284,7 @@ Arrays = Sequence[NDArray[Any]]
 
 
 def _characters(
-    node: CharactersInput, found: Arrays, lengths: Lengths, draw: Generator
+    node: nodes.CharactersInput, found: Arrays, lengths: Lengths, draw: Generator
 ) -> ModuleInput:
     values, counts = found
     empty = counts.shape[1] == 0
@@ -301,7 +293,7 @@ def _characters(
     return np.pad(values, widths), _one_more(counts, empty)
 
 
-def _steps(node: Input, found: Arrays, lengths: Lengths, draw: Generator) -> ModuleInput:
+def _steps(node: nodes.Input, found: Arrays, lengths: Lengths, draw: Generator) -> ModuleInput:
     values = _one_more(found[0], found[0].shape[1] == 0)
     past = np.arange(values.shape[1]) >= lengths[:, np.newaxis]
     values[past] = _noise(node, values.shape, draw)[past]
@@ -349,27 +341,27 @@ class ProbeFunctions:
     batch: Callable[[Any, Arrays, Lengths, Generator], ModuleInput]
 
 
-PROBES: Mapping[type[Input], ProbeFunctions] = {
-    TokensInput: ProbeFunctions(_draw_texts, _steps),
-    CharactersInput: ProbeFunctions(_draw_characters, _characters),
-    CopiesInput: ProbeFunctions(_draw_copies, _steps),
-    CategoryInput: ProbeFunctions(
+PROBES: Mapping[type[nodes.Input], ProbeFunctions] = {
+    nodes.TokensInput: ProbeFunctions(_draw_texts, _steps),
+    nodes.CharactersInput: ProbeFunctions(_draw_characters, _characters),
+    nodes.CopiesInput: ProbeFunctions(_draw_copies, _steps),
+    nodes.CategoryInput: ProbeFunctions(
         _draw_categories, lambda node, found, lengths, draw: (found[0], np.ones_like(lengths))
     ),
-    FramesInput: ProbeFunctions(_draw_frames, _steps),
-    KeysInput: ProbeFunctions(_draw_keys, _steps),
-    VectorInput: ProbeFunctions(
+    nodes.FramesInput: ProbeFunctions(_draw_frames, _steps),
+    nodes.KeysInput: ProbeFunctions(_draw_keys, _steps),
+    nodes.VectorInput: ProbeFunctions(
         lambda node, draw: _draw_numbers(node, draw, [node.width] * len(draw.lengths)),
         lambda node, found, lengths, draw: (
             found[0].reshape(len(lengths), -1),
             np.ones_like(lengths),
         ),
     ),
-    SeriesInput: ProbeFunctions(
+    nodes.SeriesInput: ProbeFunctions(
         lambda node, draw: _draw_numbers(node, draw, draw.lengths),
         lambda node, found, lengths, draw: _steps(node, [found[0][..., np.newaxis]], lengths, draw),
     ),
-    FutureInput: ProbeFunctions(
+    nodes.FutureInput: ProbeFunctions(
         lambda node, draw: _draw_numbers(node, draw, [node.horizon] * len(draw.lengths)),
         lambda node, found, lengths, draw: (
             found[0][..., np.newaxis],

@@ -11,20 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from rnnspec.plan import Plan, nodes
 from rnnspec.plan.facts import UNKNOWN_ID
-from rnnspec.plan.nodes import (
-    Attend,
-    CopyMix,
-    Decoder,
-    Delayed,
-    FutureInput,
-    Node,
-    Plan,
-    Previous,
-    PreviousNumber,
-    Recurrent,
-    Scores,
-)
 from rnnspec.reference.attention import AttentionState, attend, initial_attention
 from rnnspec.reference.functions import Array, Arrays, log_sigmoid, log_softmax
 from rnnspec.reference.layers import LAYERS, first_states, parameters_of, step
@@ -46,7 +34,7 @@ class Body:
     """The body of a decoder of `plan`, over the values `outer` of one row's nodes outside of it."""
 
     plan: Plan
-    decoder: Decoder
+    decoder: nodes.Decoder
     weights: Arrays
     outer: Arrays
 
@@ -65,8 +53,8 @@ class Body:
 
     def _ahead(self, number: int) -> dict[str, Array]:
         """Step `number` of the outer sequences on the axis of the answer."""
-        nodes = (self.plan.node(name) for name in self.decoder.reads)
-        ahead = (node.name for node in nodes if isinstance(node, FutureInput) and not node.flat)
+        read = map(self.plan.node, self.decoder.reads)
+        ahead = (n.name for n in read if isinstance(n, nodes.FutureInput) and not n.flat)
         return {name: self.outer[name][number] for name in ahead}
 
 
@@ -83,11 +71,11 @@ class _Step:
     attention: dict[str, AttentionState]
 
 
-def _previous(now: _Step, node: Previous) -> Array:
+def _previous(now: _Step, node: nodes.Previous) -> Array:
     return np.asarray(float(now.previous if now.previous < node.size else UNKNOWN_ID))
 
 
-def _recurrent(now: _Step, node: Recurrent) -> Array:
+def _recurrent(now: _Step, node: nodes.Recurrent) -> Array:
     weights, given = now.body.weights, [now.values.get(name) for name in node.given]
     states = now.before.states.get(node.name)
     states = states or first_states(node, "forward", weights, given)
@@ -97,7 +85,7 @@ def _recurrent(now: _Step, node: Recurrent) -> Array:
     return out
 
 
-def _attend(now: _Step, node: Attend) -> Array:
+def _attend(now: _Step, node: nodes.Attend) -> Array:
     memory = now.values[node.memory]
     before = now.before.attention.get(node.name) or initial_attention(node, len(memory))
     context, now.attention[node.name] = attend(
@@ -106,13 +94,13 @@ def _attend(now: _Step, node: Attend) -> Array:
     return context
 
 
-def _scores(now: _Step, node: Scores) -> Array:
+def _scores(now: _Step, node: nodes.Scores) -> Array:
     weights = now.body.weights
     table = f"{node.tied}.table" if node.tied else f"{node.name}.W"
     return weights[table] @ now.values[node.source] + weights[f"{node.name}.b"]
 
 
-def _copy_mix(now: _Step, node: CopyMix) -> Array:
+def _copy_mix(now: _Step, node: nodes.CopyMix) -> Array:
     """Log-probabilities `[size + T]` of the tokens of the answer, generated or copied."""
     weights, values, logs = now.body.weights, now.values, now.attention[node.attend].logs
     gate = np.asarray(weights[f"{node.name}.w"] @ values[node.gate] + weights[f"{node.name}.b"][0])
@@ -125,13 +113,13 @@ def _copy_mix(now: _Step, node: CopyMix) -> Array:
     return found
 
 
-BODY: dict[type[Node], Callable[[_Step, Any], Array]] = {
-    Previous: _previous,
-    PreviousNumber: lambda now, node: np.array([now.previous]),
-    Delayed: lambda now, node: now.before.last.get(node.source, np.zeros(node.width)),
-    Recurrent: _recurrent,
-    Attend: _attend,
-    Scores: _scores,
-    CopyMix: _copy_mix,
+BODY: dict[type[nodes.Node], Callable[[_Step, Any], Array]] = {
+    nodes.Previous: _previous,
+    nodes.PreviousNumber: lambda now, node: np.array([now.previous]),
+    nodes.Delayed: lambda now, node: now.before.last.get(node.source, np.zeros(node.width)),
+    nodes.Recurrent: _recurrent,
+    nodes.Attend: _attend,
+    nodes.Scores: _scores,
+    nodes.CopyMix: _copy_mix,
 }
 """Types of nodes that are in a body only, or computed differently there; the others by `LAYERS`."""

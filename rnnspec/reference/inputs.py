@@ -7,20 +7,7 @@ from typing import Any, assert_never
 
 import numpy as np
 
-from rnnspec.plan.nodes import (
-    NOISE,
-    CategoryInput,
-    CopiesInput,
-    Elapsed,
-    FramesInput,
-    FutureInput,
-    KeysInput,
-    Missing,
-    SeriesInput,
-    TokensInput,
-    VectorInput,
-    WindowMoments,
-)
+from rnnspec.plan import nodes
 from rnnspec.reference.functions import Array, Arrays
 
 Row = Mapping[str, Any]
@@ -29,16 +16,16 @@ copy `[T]`, the characters of each token as a list of lists, the number of a cat
 `[T, width]`, keys `[T, size]`, a vector `[width]`, a series `[T]` and its values ahead `[H]`.
 Missing numbers are NaN."""
 Reading = (
-    TokensInput
-    | CopiesInput
-    | CategoryInput
-    | FramesInput
-    | Elapsed
-    | KeysInput
-    | VectorInput
-    | SeriesInput
-    | WindowMoments
-    | FutureInput
+    nodes.TokensInput
+    | nodes.CopiesInput
+    | nodes.CategoryInput
+    | nodes.FramesInput
+    | nodes.Elapsed
+    | nodes.KeysInput
+    | nodes.VectorInput
+    | nodes.SeriesInput
+    | nodes.WindowMoments
+    | nodes.FutureInput
 )
 
 
@@ -46,27 +33,27 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
     """The value of an input: its column scaled, with missing numbers replaced."""
     cell = np.asarray(row[node.key], np.float64)
     match node:
-        case TokensInput() | CopiesInput():
+        case nodes.TokensInput() | nodes.CopiesInput():
             return cell.reshape(-1)
-        case CategoryInput():
+        case nodes.CategoryInput():
             return cell.reshape(())
-        case KeysInput():
+        case nodes.KeysInput():
             return np.reshape(cell, (-1, node.size))
-        case Elapsed():
+        case nodes.Elapsed():
             return np.asarray(cell[:, node.index]) if len(cell) else np.zeros(0)
-        case FramesInput():
+        case nodes.FramesInput():
             frames = cell.reshape(-1, node.width)
             if node.elapsed is not None:
                 frames = np.delete(frames, node.elapsed, axis=-1)
             return _scaled(node, node.missing, weights, values, frames)
-        case VectorInput():
+        case nodes.VectorInput():
             return _scaled(node, node.missing, weights, values, cell.reshape(1, -1)).reshape(-1)
-        case SeriesInput():
+        case nodes.SeriesInput():
             return _scaled(node, node.missing, weights, values, cell.reshape(-1, 1))
-        case FutureInput():
+        case nodes.FutureInput():
             ahead = _ahead(node, weights, values, cell.reshape(-1, 1))
             return ahead.reshape(-1) if node.flat else ahead
-        case WindowMoments():
+        case nodes.WindowMoments():
             return _moments(node, weights, cell.reshape(-1, 1))
         case _:
             assert_never(node)
@@ -90,7 +77,9 @@ def of_training(node: Any, weights: Arrays) -> tuple[Array, Array]:
     return mean, weights[f"{node.name}.deviation"]
 
 
-def _scaled(node: Any, missing: Missing, weights: Arrays, values: Arrays, steps: Array) -> Array:
+def _scaled(
+    node: Any, missing: nodes.Missing, weights: Arrays, values: Arrays, steps: Array
+) -> Array:
     """Steps `[T, W]` scaled; missing numbers that have no value before them become 0."""
     if missing == "previous":
         steps = _filled(steps)
@@ -99,7 +88,7 @@ def _scaled(node: Any, missing: Missing, weights: Arrays, values: Arrays, steps:
     return scaled if missing == "error" else np.nan_to_num(scaled, nan=0.0)
 
 
-def _ahead(node: FutureInput, weights: Arrays, values: Arrays, steps: Array) -> Array:
+def _ahead(node: nodes.FutureInput, weights: Arrays, values: Arrays, steps: Array) -> Array:
     """Steps `[H, 1]` scaled; by the rule `previous`, the last past value fills the first ones."""
     centre, scale = scaling(node, weights, values)
     ahead = (steps - centre) / scale
@@ -117,7 +106,7 @@ def _filled(steps: Array) -> Array:
     return found
 
 
-def _moments(node: WindowMoments, weights: Arrays, steps: Array) -> Array:
+def _moments(node: nodes.WindowMoments, weights: Arrays, steps: Array) -> Array:
     if node.missing == "previous":
         steps = _filled(steps)
     known = steps[~np.isnan(steps)]
@@ -128,6 +117,6 @@ def _moments(node: WindowMoments, weights: Arrays, steps: Array) -> Array:
     if not len(known):
         return np.array([mean, deviation])
     scale = known.std()
-    if scale <= NOISE[node.double] * size:
+    if scale <= nodes.NOISE[node.double] * size:
         scale = size
     return np.array([known.mean(), scale if scale > 0 else deviation])

@@ -13,22 +13,9 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rnnspec.plan import Plan, nodes
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.names import first_sequence
-from rnnspec.plan.nodes import (
-    Attend,
-    CharactersInput,
-    ClassOutput,
-    Decoder,
-    ForecastOutput,
-    LabelsOutput,
-    NumericOutput,
-    Output,
-    PerStep,
-    Plan,
-    TextOutput,
-    shapes,
-)
 from rnnspec.reference.decode import Body, DecoderState
 from rnnspec.reference.functions import Array, Arrays
 from rnnspec.reference.inputs import Reading, Row, read
@@ -96,7 +83,7 @@ def _together(plan: Plan, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     for out in plan.outputs:
         each = [one[out.column] for one in found]
-        alike = not isinstance(out, TextOutput) and not getattr(out, "steps", False)
+        alike = not isinstance(out, nodes.TextOutput) and not getattr(out, "steps", False)
         columns[out.column] = np.stack(each) if alike else each
     return columns
 
@@ -108,21 +95,21 @@ def values_of(plan: Plan, weights: Arrays, row: Row) -> dict[str, Array]:
     """
     values: dict[str, Array] = {}
     spelled: dict[str, list[Array]] = {}
-    axes = shapes(plan)
+    axes = nodes.shapes(plan)
     for node in plan.nodes:
         source = getattr(node, "source", "")
-        if isinstance(node, CharactersInput):
+        if isinstance(node, nodes.CharactersInput):
             spelled[node.name] = [np.asarray(c, np.float64).reshape(-1) for c in row[node.key]]
         elif isinstance(node, Reading):
             values[node.name] = read(node, weights, row, values)
-        elif isinstance(node, PerStep):
+        elif isinstance(node, nodes.PerStep):
             width = int(axes[node.name][-1])
             values[node.name] = np.array(spelled[source]).reshape(-1, width)
         elif source in spelled:
             tokens = spelled[source]
             function = LAYERS[type(node)]
             spelled[node.name] = [function(plan, node, weights, {source: t}) for t in tokens]
-        elif not isinstance(node, Decoder | Output):
+        elif not isinstance(node, nodes.Decoder | nodes.Output):
             values[node.name] = LAYERS[type(node)](plan, node, weights, values)
     return values
 
@@ -131,13 +118,13 @@ def _answer(plan: Plan, weights: Arrays, row: Row, seed: int) -> dict[str, Any]:
     values, found = values_of(plan, weights, row), dict[str, Any]()
     for out in plan.outputs:
         match out:
-            case TextOutput():
+            case nodes.TextOutput():
                 best = find(text_task(plan, out, weights, values, seed))
                 found[out.column] = _text(best)
-            case ForecastOutput():
+            case nodes.ForecastOutput():
                 raw = raw_forecast(plan, out, weights, values)
                 found[out.column] = forecast_of(out, weights, values, raw)
-            case ClassOutput() | LabelsOutput() | NumericOutput():
+            case nodes.ClassOutput() | nodes.LabelsOutput() | nodes.NumericOutput():
                 found[out.column] = answer_of(out, weights, values[out.source])
             case _:
                 assert_never(out)
@@ -152,12 +139,14 @@ def _text(best: Sequence[Hypothesis]) -> Text:
     )
 
 
-def text_task(plan: Plan, out: TextOutput, weights: Arrays, values: Arrays, seed: int = 0) -> Task:
+def text_task(
+    plan: Plan, out: nodes.TextOutput, weights: Arrays, values: Arrays, seed: int = 0
+) -> Task:
     """The search for one row's text, after its prompt."""
     decoder = plan.node(out.source)
-    assert isinstance(decoder, Decoder)
+    assert isinstance(decoder, nodes.Decoder)
     body, state = Body(plan, decoder, weights, values), DecoderState()
-    attends = [node.name for node in decoder.body if isinstance(node, Attend)]
+    attends = [node.name for node in decoder.body if isinstance(node, nodes.Attend)]
 
     def read(state: DecoderState, number: int) -> tuple[Array, Array | None, DecoderState]:
         logits, after = body.advance(number, state)
@@ -174,10 +163,10 @@ def text_task(plan: Plan, out: TextOutput, weights: Arrays, values: Arrays, seed
     return Task(out.search, read, state, previous, limit, prompt, seed, banned)
 
 
-def _raw(plan: Plan, weights: Arrays, out: Output, values: Arrays, truth: Arrays) -> Array:
-    if isinstance(out, ForecastOutput):
+def _raw(plan: Plan, weights: Arrays, out: nodes.Output, values: Arrays, truth: Arrays) -> Array:
+    if isinstance(out, nodes.ForecastOutput):
         return raw_forecast(plan, out, weights, values, truth.get(out.column))
-    if not isinstance(out, TextOutput):
+    if not isinstance(out, nodes.TextOutput):
         return values[out.source]
     task = text_task(plan, out, weights, values)
     found, state, previous = [], task.state, task.previous

@@ -11,24 +11,7 @@ from typing import Any
 import numpy as np
 
 from rnnspec.cells import Cell
-from rnnspec.plan.nodes import (
-    Dense,
-    Dropout,
-    Embed,
-    FinalState,
-    Highway,
-    Join,
-    Merge,
-    MergeKind,
-    Node,
-    Normalize,
-    Plan,
-    Pool,
-    PoolKind,
-    Recurrent,
-    Residual,
-    directions_read,
-)
+from rnnspec.plan import Plan, nodes
 from rnnspec.reference.functions import (
     FUNCTIONS,
     PRIMITIVES,
@@ -48,63 +31,63 @@ _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": np.tanh,
     "gelu": gelu,
 }
-_MERGES: dict[MergeKind, Callable[[Array, Array], Array]] = {
+_MERGES: dict[nodes.MergeKind, Callable[[Array, Array], Array]] = {
     "sum": lambda one, other: one + other,
     "mean": lambda one, other: (one + other) / 2,
     "mul": lambda one, other: one * other,
 }
 
 
-def _embed(plan: Plan, node: Embed, weights: Arrays, values: Arrays) -> Array:
+def _embed(plan: Plan, node: nodes.Embed, weights: Arrays, values: Arrays) -> Array:
     return weights[f"{node.name}.table"][values[node.source].astype(np.int64)]
 
 
-def _final_state(plan: Plan, node: FinalState, weights: Arrays, values: Arrays) -> Array:
+def _final_state(plan: Plan, node: nodes.FinalState, weights: Arrays, values: Arrays) -> Array:
     layer = plan.node(node.source)
-    assert isinstance(layer, Recurrent)
+    assert isinstance(layer, nodes.Recurrent)
     return _run(layer, weights, values)[1][node.state]
 
 
-def _run(node: Recurrent, weights: Arrays, values: Arrays) -> tuple[Array, States]:
+def _run(node: nodes.Recurrent, weights: Arrays, values: Arrays) -> tuple[Array, States]:
     elapsed = values[node.elapsed] if node.elapsed else None
     return run(node, weights, values[node.source], elapsed, [values.get(n) for n in node.given])
 
 
-def _merge(plan: Plan, node: Merge, weights: Arrays, values: Arrays) -> Array:
+def _merge(plan: Plan, node: nodes.Merge, weights: Arrays, values: Arrays) -> Array:
     forward, reverse = np.split(values[node.source], 2, axis=-1)
     return _MERGES[node.kind](forward, reverse)
 
 
-def _normalize(plan: Plan, node: Normalize, weights: Arrays, values: Arrays) -> Array:
+def _normalize(plan: Plan, node: nodes.Normalize, weights: Arrays, values: Arrays) -> Array:
     normal = layer_norm(values[node.source])
     return weights[f"{node.name}.scale"] * normal + weights[f"{node.name}.shift"]
 
 
-def _highway(plan: Plan, node: Highway, weights: Arrays, values: Arrays) -> Array:
+def _highway(plan: Plan, node: nodes.Highway, weights: Arrays, values: Arrays) -> Array:
     before = values[node.skip]
     gate = sigmoid(before @ weights[f"{node.name}.W"].T + weights[f"{node.name}.b"])
     return gate * values[node.source] + (1 - gate) * before
 
 
-def _pool(plan: Plan, node: Pool, weights: Arrays, values: Arrays) -> Array:
+def _pool(plan: Plan, node: nodes.Pool, weights: Arrays, values: Arrays) -> Array:
     steps = values[node.source]
     return POOLINGS[node.kind](plan, node, weights, steps) if len(steps) else np.zeros(node.inputs)
 
 
-def _pool_attention(plan: Plan, node: Pool, weights: Arrays, steps: Array) -> Array:
+def _pool_attention(plan: Plan, node: nodes.Pool, weights: Arrays, steps: Array) -> Array:
     hidden = np.tanh(steps @ weights[f"{node.name}.W"].T + weights[f"{node.name}.b"])
     return np.asarray(softmax(hidden @ weights[f"{node.name}.v"]) @ steps)
 
 
-def _pool_last(plan: Plan, node: Pool, weights: Arrays, steps: Array) -> Array:
-    directions = directions_read(plan, node)
+def _pool_last(plan: Plan, node: nodes.Pool, weights: Arrays, steps: Array) -> Array:
+    directions = nodes.directions_read(plan, node)
     ends = {"forward": len(steps) - 1, "reverse": 0}
     parts = np.split(steps, len(directions), axis=-1)
     last = [part[ends[d]] for part, d in zip(parts, directions, strict=True)]
     return np.concatenate(last)
 
 
-POOLINGS: dict[PoolKind, Callable[[Plan, Pool, Arrays, Array], Array]] = {
+POOLINGS: dict[nodes.PoolKind, Callable[[Plan, nodes.Pool, Arrays, Array], Array]] = {
     "mean": lambda plan, node, weights, steps: np.asarray(steps.mean(axis=0)),
     "max": lambda plan, node, weights, steps: np.asarray(steps.max(axis=0)),
     "attention": _pool_attention,
@@ -112,12 +95,12 @@ POOLINGS: dict[PoolKind, Callable[[Plan, Pool, Arrays, Array], Array]] = {
 }
 
 
-def _dense(plan: Plan, node: Dense, weights: Arrays, values: Arrays) -> Array:
+def _dense(plan: Plan, node: nodes.Dense, weights: Arrays, values: Arrays) -> Array:
     affine = values[node.source] @ weights[f"{node.name}.W"].T + weights[f"{node.name}.b"]
     return np.asarray(_ACTIVATIONS[node.activation](affine))
 
 
-def _join(plan: Plan, node: Join, weights: Arrays, values: Arrays) -> Array:
+def _join(plan: Plan, node: nodes.Join, weights: Arrays, values: Arrays) -> Array:
     """Side by side; a vector among sequences is repeated at every step."""
     parts = [values[source] for source in node.reads]
     steps = [len(part) for part in parts if part.ndim == 2]
@@ -129,25 +112,25 @@ def _join(plan: Plan, node: Join, weights: Arrays, values: Arrays) -> Array:
     return np.concatenate(parts, axis=-1)
 
 
-LAYERS: dict[type[Node], Callable[[Plan, Any, Arrays, Arrays], Array]] = {
-    Embed: _embed,
-    Dropout: lambda plan, node, weights, values: values[node.source],
-    Recurrent: lambda plan, node, weights, values: _run(node, weights, values)[0],
-    FinalState: _final_state,
-    Merge: _merge,
-    Normalize: _normalize,
-    Residual: lambda plan, node, weights, values: values[node.source] + values[node.skip],
-    Highway: _highway,
-    Pool: _pool,
-    Dense: _dense,
-    Join: _join,
+LAYERS: dict[type[nodes.Node], Callable[[Plan, Any, Arrays, Arrays], Array]] = {
+    nodes.Embed: _embed,
+    nodes.Dropout: lambda plan, node, weights, values: values[node.source],
+    nodes.Recurrent: lambda plan, node, weights, values: _run(node, weights, values)[0],
+    nodes.FinalState: _final_state,
+    nodes.Merge: _merge,
+    nodes.Normalize: _normalize,
+    nodes.Residual: lambda plan, node, weights, values: values[node.source] + values[node.skip],
+    nodes.Highway: _highway,
+    nodes.Pool: _pool,
+    nodes.Dense: _dense,
+    nodes.Join: _join,
 }
 """The function of each type of node that computes: from the plan, the node, all weights and the
 values of the nodes before it."""
 
 
 def run(
-    node: Recurrent,
+    node: nodes.Recurrent,
     weights: Arrays,
     steps: Array,
     elapsed: Array | None = None,
@@ -174,14 +157,14 @@ def run(
     return np.concatenate(outputs, axis=-1), joined
 
 
-def parameters_of(node: Recurrent, direction: str, weights: Arrays) -> States:
+def parameters_of(node: nodes.Recurrent, direction: str, weights: Arrays) -> States:
     """The parameters of one direction by the names of the cell's equations."""
     names = node.answering_cell.parameters
     return {name: weights[f"{node.name}.{direction}.{name}"] for name in names}
 
 
 def first_states(
-    node: Recurrent, direction: str, weights: Arrays, given: Sequence[Array | None] = ()
+    node: nodes.Recurrent, direction: str, weights: Arrays, given: Sequence[Array | None] = ()
 ) -> States:
     """The states before the first step."""
     names = list(node.answering_cell.states)

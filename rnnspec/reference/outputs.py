@@ -6,15 +6,7 @@ from typing import assert_never
 
 import numpy as np
 
-from rnnspec.plan.nodes import (
-    ClassOutput,
-    Decoder,
-    ForecastOutput,
-    LabelsOutput,
-    NumericOutput,
-    Plan,
-    PreviousNumber,
-)
+from rnnspec.plan import Plan, nodes
 from rnnspec.reference.decode import Body, DecoderState
 from rnnspec.reference.functions import FUNCTIONS, Array, Arrays, sigmoid, softmax
 from rnnspec.reference.inputs import scaling
@@ -23,16 +15,16 @@ SOFTPLUS_FLOOR = 1e-6
 
 
 def answer_of(
-    node: ClassOutput | LabelsOutput | NumericOutput, weights: Arrays, raw: Array
+    node: nodes.ClassOutput | nodes.LabelsOutput | nodes.NumericOutput, weights: Arrays, raw: Array
 ) -> Array:
     """Probabilities of logits, or numbers in the units of the data of scaled ones, `[width]` or
     `[T, width]`."""
     match node:
-        case ClassOutput():
+        case nodes.ClassOutput():
             return softmax(raw)
-        case LabelsOutput():
+        case nodes.LabelsOutput():
             return sigmoid(raw)
-        case NumericOutput():
+        case nodes.NumericOutput():
             centre, scale = scaling(node, weights, {}, node.width)
             return raw * scale + centre
         case _:
@@ -40,17 +32,21 @@ def answer_of(
 
 
 def raw_forecast(
-    plan: Plan, node: ForecastOutput, weights: Arrays, values: Arrays, truth: Array | None = None
+    plan: Plan,
+    node: nodes.ForecastOutput,
+    weights: Arrays,
+    values: Arrays,
+    truth: Array | None = None,
 ) -> Array:
     """Raw numbers `[horizon, parameters]`. A recursive forecast is fed with `truth` `[horizon]`, in
     the units of the data, where it is given and not missing, else with its own answers."""
     decoder = plan.node(node.source)
-    if not isinstance(decoder, Decoder):
+    if not isinstance(decoder, nodes.Decoder):
         return values[node.source].reshape(node.horizon, node.parameters)
     body, state, found = Body(plan, decoder, weights, values), DecoderState(), []
     first, previous = decoder.body[0], 0.0
     centre, scale = (each[0] for each in scaling(node, weights, values))
-    if isinstance(first, PreviousNumber):
+    if isinstance(first, nodes.PreviousNumber):
         past = values[first.source]
         previous = float(past[-1, 0]) if len(past) else 0.0
     for number in range(decoder.steps):
@@ -63,7 +59,7 @@ def raw_forecast(
     return np.stack(found)
 
 
-def forecast_of(node: ForecastOutput, weights: Arrays, values: Arrays, raw: Array) -> Array:
+def forecast_of(node: nodes.ForecastOutput, weights: Arrays, values: Arrays, raw: Array) -> Array:
     """Parameters `[H, parameters]` in the units of the data, of raw numbers: the value; the
     quantiles, rising; mean and deviation; location, scale and degrees; mean and dispersion."""
     centre, scale = scaling(node, weights, values)
@@ -82,7 +78,7 @@ def forecast_of(node: ForecastOutput, weights: Arrays, values: Arrays, raw: Arra
             return np.stack([mean, _positive(raw[:, 1]) / np.sqrt(scale)], axis=1)
 
 
-def point_of(node: ForecastOutput, parameters: Array) -> Array:
+def point_of(node: nodes.ForecastOutput, parameters: Array) -> Array:
     """The answer `[H]` of each step ahead: of quantiles the one nearest to 0.5, of two the lower;
     else the mean."""
     if node.distribution != "quantiles":

@@ -22,29 +22,10 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from rnnspec.plan import Facts, Plan, nodes
 from rnnspec.plan.copies import copied_column
-from rnnspec.plan.facts import Facts
 from rnnspec.plan.kinds import INPUT_TRAITS
 from rnnspec.plan.names import answer_name, draws, input_names, labels_of, output_names
-from rnnspec.plan.nodes import (
-    CategoryInput,
-    CharactersInput,
-    ClassOutput,
-    CopiesInput,
-    ForecastOutput,
-    FramesInput,
-    FutureInput,
-    Input,
-    KeysInput,
-    LabelsOutput,
-    NumericOutput,
-    Output,
-    Plan,
-    SeriesInput,
-    TextOutput,
-    TokensInput,
-    VectorInput,
-)
 
 SPEC, PLAN, VERSION = "rnnspec.spec", "rnnspec.plan", "rnnspec.version"
 PARITY, INPUTS, OUTPUTS = "rnnspec.parity", "rnnspec.inputs", "rnnspec.outputs"
@@ -166,7 +147,7 @@ def read_interface(metadata: Mapping[str, str]) -> Interface:
     return Interface(inputs, outputs)
 
 
-def _input(plan: Plan, node: Input, ids: bool) -> InputColumn:
+def _input(plan: Plan, node: nodes.Input, ids: bool) -> InputColumn:
     name = input_names(node, ids)[0]
     column = next(iter(input_names(node, False)), node.key)
     kind, width = INPUT_COLUMNS[type(node)](node, ids)
@@ -177,7 +158,7 @@ def _input(plan: Plan, node: Input, ids: bool) -> InputColumn:
         width,
         known.may_miss(node),
         "" if name == column else name,
-        node.elapsed if isinstance(node, FramesInput) else None,
+        node.elapsed if isinstance(node, nodes.FramesInput) else None,
         known.is_double(node),
     )
 
@@ -185,51 +166,51 @@ def _input(plan: Plan, node: Input, ids: bool) -> InputColumn:
 KindAndWidth = tuple[InputKind, int | None]
 
 
-def _tokens(node: TokensInput, ids: bool) -> KindAndWidth:
+def _tokens(node: nodes.TokensInput, ids: bool) -> KindAndWidth:
     return "ids" if ids and node.kind != "subwords" else node.kind, node.size if ids else None
 
 
-def _category(node: CategoryInput, ids: bool) -> KindAndWidth:
+def _category(node: nodes.CategoryInput, ids: bool) -> KindAndWidth:
     return ("category_id", node.size) if ids else ("category", None)
 
 
-INPUT_COLUMNS: Mapping[type[Input], Callable[[Any, bool], KindAndWidth]] = {
-    TokensInput: _tokens,
-    CharactersInput: lambda node, ids: ("characters", node.size),
-    CopiesInput: lambda node, ids: ("copies", node.size),
-    CategoryInput: _category,
-    KeysInput: lambda node, ids: ("key_ids" if ids else "keys", node.size),
-    FramesInput: lambda node, ids: ("frames", node.width),
-    SeriesInput: lambda node, ids: ("series", None),
-    FutureInput: lambda node, ids: ("future", node.horizon),
-    VectorInput: lambda node, ids: ("number" if node.single else "vector", node.width),
+INPUT_COLUMNS: Mapping[type[nodes.Input], Callable[[Any, bool], KindAndWidth]] = {
+    nodes.TokensInput: _tokens,
+    nodes.CharactersInput: lambda node, ids: ("characters", node.size),
+    nodes.CopiesInput: lambda node, ids: ("copies", node.size),
+    nodes.CategoryInput: _category,
+    nodes.KeysInput: lambda node, ids: ("key_ids" if ids else "keys", node.size),
+    nodes.FramesInput: lambda node, ids: ("frames", node.width),
+    nodes.SeriesInput: lambda node, ids: ("series", None),
+    nodes.FutureInput: lambda node, ids: ("future", node.horizon),
+    nodes.VectorInput: lambda node, ids: ("number" if node.single else "vector", node.width),
 }
 
 
-def _name(plan: Plan, node: Output) -> str:
+def _name(plan: Plan, node: nodes.Output) -> str:
     name = answer_name(plan, node)
     return "" if name == node.column else name
 
 
-def _numeric(plan: Plan, node: NumericOutput, facts: Facts, ids: bool) -> OutputColumn:
+def _numeric(plan: Plan, node: nodes.NumericOutput, facts: Facts, ids: bool) -> OutputColumn:
     row: OutputKind = "number" if node.single else "vector"
     kind, name = "frames" if node.steps else row, _name(plan, node)
     return OutputColumn(node.column, kind, node.width, name=name, double=node.double)
 
 
-def _class(plan: Plan, node: ClassOutput, facts: Facts, ids: bool) -> OutputColumn:
+def _class(plan: Plan, node: nodes.ClassOutput, facts: Facts, ids: bool) -> OutputColumn:
     labels = labels_of(facts, node.column)
     kind: OutputKind = "tags" if node.steps else "class"
     return OutputColumn(node.column, kind, node.classes, labels, _name(plan, node))
 
 
-def _labels(plan: Plan, node: LabelsOutput, facts: Facts, ids: bool) -> OutputColumn:
+def _labels(plan: Plan, node: nodes.LabelsOutput, facts: Facts, ids: bool) -> OutputColumn:
     labels = labels_of(facts, node.column)
     kind: OutputKind = "keys" if node.steps else "labels"
     return OutputColumn(node.column, kind, node.labels, labels, _name(plan, node))
 
 
-def _text(plan: Plan, node: TextOutput, facts: Facts, ids: bool) -> OutputColumn:
+def _text(plan: Plan, node: nodes.TextOutput, facts: Facts, ids: bool) -> OutputColumn:
     return OutputColumn(
         node.column,
         "ids" if ids else "tokens" if node.kind == "tokens" else "text",
@@ -241,7 +222,7 @@ def _text(plan: Plan, node: TextOutput, facts: Facts, ids: bool) -> OutputColumn
     )
 
 
-def _forecast(plan: Plan, node: ForecastOutput, facts: Facts, ids: bool) -> OutputColumn:
+def _forecast(plan: Plan, node: nodes.ForecastOutput, facts: Facts, ids: bool) -> OutputColumn:
     return OutputColumn(
         node.column,
         "forecast",
@@ -253,10 +234,10 @@ def _forecast(plan: Plan, node: ForecastOutput, facts: Facts, ids: bool) -> Outp
     )
 
 
-OUTPUT_COLUMNS: Mapping[type[Output], Callable[[Plan, Any, Facts, bool], OutputColumn]] = {
-    ClassOutput: _class,
-    LabelsOutput: _labels,
-    NumericOutput: _numeric,
-    TextOutput: _text,
-    ForecastOutput: _forecast,
+OUTPUT_COLUMNS: Mapping[type[nodes.Output], Callable[[Plan, Any, Facts, bool], OutputColumn]] = {
+    nodes.ClassOutput: _class,
+    nodes.LabelsOutput: _labels,
+    nodes.NumericOutput: _numeric,
+    nodes.TextOutput: _text,
+    nodes.ForecastOutput: _forecast,
 }

@@ -113,7 +113,7 @@ def _state(attention: Attention, rows: Rows) -> State:
     shape = attention.shape(name, rows.count())
     if node.kind == "monotonic":
         end = emit.op("Squeeze", [attention.extent], f"{name}.end")
-        steps = emit.op("Range", [emit.integer(0), end, emit.integer(1)], f"{name}.numbers")
+        steps = emit.range(end, f"{name}.numbers")
         is_first = emit.op("Equal", [steps, emit.integer(0)], f"{name}.is_first")
         on, off = (0.0, LOG_ZERO) if attention.logged else (1.0, 0.0)
         initial = emit.op("Where", [is_first, emit.number(on), emit.number(off)], f"{name}.first")

@@ -10,19 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rnnspec.plan import nodes
 from rnnspec.plan.facts import UNKNOWN_ID
-from rnnspec.plan.nodes import (
-    Attend,
-    CopyMix,
-    Decoder,
-    Delayed,
-    Dropout,
-    Embed,
-    Node,
-    Previous,
-    PreviousNumber,
-    Recurrent,
-)
 from rnnspec.to_onnx.attention import Attention
 from rnnspec.to_onnx.copying import CopyMixture
 from rnnspec.to_onnx.decoder_cell import DecoderCell
@@ -65,15 +54,17 @@ class _Step:
 class Body:
     """The body of `node` on `rows`. `attention` asks for the weights of the last attention node."""
 
-    def __init__(self, low: Lowering, node: Decoder, rows: Rows, attention: bool = False) -> None:
+    def __init__(
+        self, low: Lowering, node: nodes.Decoder, rows: Rows, attention: bool = False
+    ) -> None:
         self.low, self.node, self.rows = low, node, rows
         self.nodes = {each.name: each for each in node.body}
         self.cells: dict[str, DecoderCell] = {}
         self.attentions: dict[str, Attention] = {}
         self.copies: dict[str, CopyMixture] = {}
-        attends = [each.name for each in node.body if isinstance(each, Attend)]
+        attends = [each.name for each in node.body if isinstance(each, nodes.Attend)]
         self.attend = attends[-1] if attends and attention else ""
-        self.copied = {each.attend for each in node.body if isinstance(each, CopyMix)}
+        self.copied = {each.attend for each in node.body if isinstance(each, nodes.CopyMix)}
         self.fused = fused_context(node) if rows.width > 1 else None
         self._states: dict[str, list[State]] = {}
         for each in node.body:
@@ -105,7 +96,7 @@ class Body:
             if type(node) not in POINTWISE:
                 step.values[node.name] = STEPS[type(node)].step(self, step, node)
         for node in self.node.body:
-            if isinstance(node, Delayed):
+            if isinstance(node, nodes.Delayed):
                 step.after[node.name] = [self.value(step, node.source)]
         after = [value for name, own in self._states.items() if own for value in step.after[name]]
         logits = self.value(step, self.node.scores)
@@ -122,7 +113,7 @@ class Body:
             step.values[name] = found
         return step.values[name]
 
-    def _pointwise(self, step: _Step, node: Node) -> str:
+    def _pointwise(self, step: _Step, node: nodes.Node) -> str:
         if self.fused and self.fused.dense == node:
             return self._fused_dense(step)
         scope = Scope(self.low, step.emit, lambda name: Vector(self.value(step, name)), True)
@@ -164,7 +155,7 @@ class StepLowering:
     prepare: Callable[[Body, Any], list[State]] = lambda body, node: []
 
 
-def _previous(body: Body, step: _Step, node: Previous) -> str:
+def _previous(body: Body, step: _Step, node: nodes.Previous) -> str:
     """The tokens before; a copied one is read as the unknown."""
     if not body.copies:
         return step.previous
@@ -173,32 +164,34 @@ def _previous(body: Body, step: _Step, node: Previous) -> str:
     return emit.op("Where", [known, step.previous, emit.integer(UNKNOWN_ID)], f"{name}.read")
 
 
-def _previous_number(body: Body, step: _Step, node: PreviousNumber) -> str:
+def _previous_number(body: Body, step: _Step, node: nodes.PreviousNumber) -> str:
     return step.previous
 
 
-def _prepare_delayed(body: Body, node: Delayed) -> list[State]:
+def _prepare_delayed(body: Body, node: nodes.Delayed) -> list[State]:
     return [State(node.name, body.rows.zeros(node.name, node.width), (node.width,))]
 
 
-def _delayed(body: Body, step: _Step, node: Delayed) -> str:
+def _delayed(body: Body, step: _Step, node: nodes.Delayed) -> str:
     (before,) = step.before[node.name]
     return before
 
 
-def _prepare_recurrent(body: Body, node: Recurrent) -> list[State]:
+def _prepare_recurrent(body: Body, node: nodes.Recurrent) -> list[State]:
     body.cells[node.name] = DecoderCell(body.low, node, body.rows)
     return body.cells[node.name].states
 
 
-def _recurrent(body: Body, step: _Step, node: Recurrent) -> str:
+def _recurrent(body: Body, step: _Step, node: nodes.Recurrent) -> str:
     """The output of a layer. Products of embedded tokens are looked up where that is better."""
     emit, rows, cell = step.emit, step.rows, body.cells[node.name]
     before, output = step.before[node.name], None
     source = body.nodes.get(node.source)
-    while isinstance(source, Dropout):
+    while isinstance(source, nodes.Dropout):
         source = body.nodes.get(source.source)
-    if isinstance(source, Embed) and isinstance(body.nodes.get(source.source), Previous):
+    if isinstance(source, nodes.Embed) and isinstance(
+        body.nodes.get(source.source), nodes.Previous
+    ):
         tokens, table = step.values[source.source], f"{source.name}.table"
         output = cell.step_of_tokens(emit, rows, tokens, table, before)
     if output is None:
@@ -207,7 +200,7 @@ def _recurrent(body: Body, step: _Step, node: Recurrent) -> str:
     return value
 
 
-def _prepare_attend(body: Body, node: Attend) -> list[State]:
+def _prepare_attend(body: Body, node: nodes.Attend) -> list[State]:
     fused = body.fused if body.fused and body.fused.attend == node else None
     read, logged = node.name == body.attend, node.name in body.copied
     attention = Attention(body.low, node, body.rows, read, logged, fused)
@@ -215,7 +208,7 @@ def _prepare_attend(body: Body, node: Attend) -> list[State]:
     return attention.states
 
 
-def _attend(body: Body, step: _Step, node: Attend) -> str:
+def _attend(body: Body, step: _Step, node: nodes.Attend) -> str:
     query, before = body.value(step, node.source), step.before[node.name]
     attended = body.attentions[node.name].step(step.emit, step.rows, query, before)
     step.after[node.name] = attended.states
@@ -223,23 +216,23 @@ def _attend(body: Body, step: _Step, node: Attend) -> str:
     return attended.context
 
 
-def _prepare_copies(body: Body, node: CopyMix) -> list[State]:
+def _prepare_copies(body: Body, node: nodes.CopyMix) -> list[State]:
     body.copies[node.name] = CopyMixture(body.low, node)
     return []
 
 
-def _copies(body: Body, step: _Step, node: CopyMix) -> str:
+def _copies(body: Body, step: _Step, node: nodes.CopyMix) -> str:
     logits, gate = (body.value(step, each) for each in (node.source, node.gate))
     log_weights = step.log_weights[node.attend]
     return body.copies[node.name].step(step.emit, step.rows, logits, gate, log_weights)
 
 
-STEPS: Mapping[type[Node], StepLowering] = {
-    Previous: StepLowering(_previous),
-    PreviousNumber: StepLowering(_previous_number),
-    Delayed: StepLowering(_delayed, _prepare_delayed),
-    Recurrent: StepLowering(_recurrent, _prepare_recurrent),
-    Attend: StepLowering(_attend, _prepare_attend),
-    CopyMix: StepLowering(_copies, _prepare_copies),
+STEPS: Mapping[type[nodes.Node], StepLowering] = {
+    nodes.Previous: StepLowering(_previous),
+    nodes.PreviousNumber: StepLowering(_previous_number),
+    nodes.Delayed: StepLowering(_delayed, _prepare_delayed),
+    nodes.Recurrent: StepLowering(_recurrent, _prepare_recurrent),
+    nodes.Attend: StepLowering(_attend, _prepare_attend),
+    nodes.CopyMix: StepLowering(_copies, _prepare_copies),
 }
 """The node types of a body that are not pointwise: those that read or carry more than a vector."""

@@ -92,8 +92,7 @@ class ExtendedVocabulary:
         time = emit.extent(steps.name, 0, f"{name}.time")
         self._extent = emit.op("Add", [time, emit.integers(self.size)], f"{name}.extent")
         self._count = emit.op("Squeeze", [self._extent], f"{name}.count")
-        bounds = [emit.integer(0), self._count, emit.integer(1)]
-        self._ids = emit.op("Range", bounds, f"{name}.numbers")
+        self._ids = emit.range(self._count, f"{name}.numbers")
         self.own_ids = emit.op("Min", [self._ids, emit.integer(self.size)], f"{name}.kept")
         if low.ids or source.banned:
             self.banned = _banned(low, steps, self._extent, name)
@@ -151,8 +150,8 @@ def _banned(low: Lowering, steps: PaddedSequence, extent: str, name: str) -> str
     off = emit.op("Where", [closed, emit.number(-np.inf), emit.number(0.0)], f"{name}.off")
     shape = emit.concat([steps.lengths.batch(), extent], 0, f"{name}.shape")
     zeros = emit.op("Expand", [emit.number(0.0), shape], f"{name}.open")
-    by_row = [emit.transpose(v, [1, 0], f"{v}.by_row") for v in (places, off)]
-    shut = emit.scatter(zeros, *by_row, f"{name}.shut", "min")
+    places, off = (emit.transpose(v, [1, 0], f"{v}.by_row") for v in (places, off))
+    shut = emit.scatter(zeros, places, off, f"{name}.shut", "min")
     return emit.typed(shut, FLOAT, [BATCH, name])
 
 
@@ -181,7 +180,7 @@ class CopyMixture:
         self._first = first_equal(emit, numbers, name, valid)
         extent = emit.extent(numbers, 1, f"{name}.extent")
         time = emit.op("Squeeze", [extent], f"{name}.time")
-        steps = emit.op("Range", [emit.integer(0), time, emit.integer(1)], f"{name}.steps")
+        steps = emit.range(time, f"{name}.steps")
         begins = emit.op("Equal", [self._first, steps], f"{name}.begins")
         real = emit.op("And", [begins, valid], f"{name}.real")
         nowhere = emit.op("Add", [time, emit.integer(node.size)], f"{name}.nowhere")

@@ -191,13 +191,9 @@ class Emitter:
         return self.op("GatherElements", [values, places], name, axis=1)
 
     def scatter(self, into: str, places: str, values: str, name: str, reduction: str) -> str:
-        """`[R, W]`: in each row, values `[R, P]` reduced with those that stand at their `places`."""
+        """`[R, W]`: in each row, values `[R, P]` reduced with those at their `places`."""
         inputs = [into, places, values]
         return self.op("ScatterElements", inputs, name, axis=1, reduction=reduction)
-
-    def best(self, values: str, count: str, names: Sequence[str]) -> list[str]:
-        """The largest elements on the last axis, the first of equals first, and their places."""
-        return self.ops("TopK", [values, count], names, axis=-1)
 
     def op(
         self,

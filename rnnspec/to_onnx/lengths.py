@@ -187,7 +187,7 @@ class Lengths:
     def _range(self, extent: str, name: str) -> str:
         emit = self._emit
         end = emit.op("Squeeze", [extent], f"{name}.end")
-        return emit.op("Range", [emit.integer(0), end, emit.integer(1)], name)
+        return emit.range(end, name)
 
     @_once("numbered")
     def _numbered(self, name: str) -> str:

@@ -10,47 +10,35 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnspec.plan.nodes import (
-    NOISE,
-    Elapsed,
-    ForecastOutput,
-    FramesInput,
-    FutureInput,
-    Missing,
-    NumericOutput,
-    SeriesInput,
-    VectorInput,
-    WindowMoments,
-)
+from rnnspec.plan import nodes
 from rnnspec.to_onnx.axis import nonempty_rows, on_time_axis, time_major
 from rnnspec.to_onnx.emitter import BOOL, DOUBLE, FLOAT, Extent
 from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence, Value, Vector
 
 UNITS = "in the units of the data"
-Scalable = FramesInput | VectorInput | SeriesInput | FutureInput | NumericOutput | ForecastOutput
+NumericInput = nodes.FramesInput | nodes.VectorInput | nodes.SeriesInput | nodes.FutureInput
+Scalable = NumericInput | nodes.NumericOutput | nodes.ForecastOutput
 
 
-def lower_frames(low: Lowering, node: FramesInput) -> PaddedSequence:
+def lower_frames(low: Lowering, node: nodes.FramesInput) -> PaddedSequence:
     """Frames `[T, B, features]`, scaled inside the model if the plan says so."""
     emit, raw = low.emit, _frames(low, node)
     values = raw.name
     if node.elapsed is not None:
-        others = [index for index in range(node.width) if index != node.elapsed]
-        values = emit.op(
-            "Gather", [values, emit.integers(*others)], f"{node.name}.features", axis=2
-        )
+        others = emit.integers(*(n for n in range(node.width) if n != node.elapsed))
+        values = emit.op("Gather", [values, others], f"{node.name}.features", axis=2)
     if node.missing == "previous":
         kind = input_type(node)
         values = _forward_filled(low, values, raw.lengths, node.features, node.name, kind)
     return PaddedSequence(_scaled(low, node, values, node.missing), raw.lengths)
 
 
-def lower_elapsed(low: Lowering, node: Elapsed) -> PaddedSequence:
+def lower_elapsed(low: Lowering, node: nodes.Elapsed) -> PaddedSequence:
     """Element `index` of each frame, `[T, B, 1]`."""
     emit = low.emit
     (frames,) = (n for n in low.plan.inputs if n.column == node.column)
-    assert isinstance(frames, FramesInput), f"{node.column} has no frames"
+    assert isinstance(frames, nodes.FramesInput), f"{node.column} has no frames"
     raw = _frames(low, frames)
     times = emit.slice(raw.name, node.index, node.index + 1, 2, node.name)
     return PaddedSequence(
@@ -58,7 +46,7 @@ def lower_elapsed(low: Lowering, node: Elapsed) -> PaddedSequence:
     )
 
 
-def lower_vector(low: Lowering, node: VectorInput) -> Vector:
+def lower_vector(low: Lowering, node: nodes.VectorInput) -> Vector:
     """Numbers `[B, width]`, scaled inside the model if the plan says so."""
     shape: list[Extent] = [BATCH] if node.single else [BATCH, node.width]
     doc = f"{node.width} numbers a row {UNITS}{_or_missing(node.missing)}"
@@ -67,13 +55,13 @@ def lower_vector(low: Lowering, node: VectorInput) -> Vector:
     return Vector(_scaled(low, node, values, node.missing))
 
 
-def lower_series(low: Lowering, node: SeriesInput) -> PaddedSequence:
+def lower_series(low: Lowering, node: nodes.SeriesInput) -> PaddedSequence:
     """The past of a series, `[T, B, 1]`, scaled as the plan says."""
     past = _past(low, node.column)
     return PaddedSequence(_scaled(low, node, past.name, node.missing), past.lengths)
 
 
-def lower_moments(low: Lowering, node: WindowMoments) -> Vector:
+def lower_moments(low: Lowering, node: nodes.WindowMoments) -> Vector:
     """Centre and scale of each row's past, doubles `[B, 2]`."""
     emit, name, past = low.emit, node.name, _past(low, node.column)
     missing = emit.op("IsNaN", [past.name], f"{name}.missing")
@@ -106,7 +94,7 @@ def lower_moments(low: Lowering, node: WindowMoments) -> Vector:
         distance = emit.op("Sub", [past.name, middle], f"{name}.distance")
         square = emit.op("Mul", [distance, distance], f"{name}.square")
         deviation_of = emit.op("Sqrt", [mean(square, f"{name}.variance")], f"{name}.deviation_of")
-        noise = emit.number(NOISE[node.double], DOUBLE)
+        noise = emit.number(nodes.NOISE[node.double], DOUBLE)
         least = emit.op("Mul", [size, noise], f"{name}.noise")
         moving = above(deviation_of, least, size, f"{name}.moving")
         scale = above(moving, zero, of_deviation, f"{name}.scale")
@@ -115,7 +103,7 @@ def lower_moments(low: Lowering, node: WindowMoments) -> Vector:
     return Vector(emit.concat([centre, scale], 1, name))
 
 
-def lower_future(low: Lowering, node: FutureInput) -> Value:
+def lower_future(low: Lowering, node: nodes.FutureInput) -> Value:
     """What is known ahead: `[H, B, 1]`, or `[B, H]` if it is flat."""
     emit, name, two = low.emit, node.name, low.emit.integers(2)
     doc = f"the {node.horizon} values ahead, {UNITS}{_or_missing(node.missing)}"
@@ -136,7 +124,7 @@ def lower_future(low: Lowering, node: FutureInput) -> Value:
     return PaddedSequence(_known_ahead(low, node, ahead), axis, clean=True)
 
 
-def _known_ahead(low: Lowering, node: FutureInput, ahead: str) -> str:
+def _known_ahead(low: Lowering, node: nodes.FutureInput, ahead: str) -> str:
     """`[H, B, 1]` scaled, with missing numbers filled."""
     if not node.past:
         return _scaled(low, node, ahead, node.missing)
@@ -146,7 +134,7 @@ def _known_ahead(low: Lowering, node: FutureInput, ahead: str) -> str:
     return _forward_filled(low, scaled, past.lengths, 1, node.name, FLOAT, last)
 
 
-def input_type(node: FramesInput | VectorInput | SeriesInput | FutureInput) -> int:
+def input_type(node: NumericInput) -> int:
     """The element type of an input of the file."""
     return DOUBLE if node.double else FLOAT
 
@@ -158,7 +146,11 @@ def scaled_type(node: Scalable) -> int:
 
 def _moments_node(node: Scalable) -> str:
     """The node of the moments that a node is scaled by, or none."""
-    return node.moments if isinstance(node, SeriesInput | FutureInput | ForecastOutput) else ""
+    return (
+        node.moments
+        if isinstance(node, nodes.SeriesInput | nodes.FutureInput | nodes.ForecastOutput)
+        else ""
+    )
 
 
 def centre_and_scale(low: Lowering, node: Scalable) -> tuple[str, str] | None:
@@ -175,7 +167,9 @@ def centre_and_scale(low: Lowering, node: Scalable) -> tuple[str, str] | None:
     return found[0], found[1]
 
 
-def _training_moments(low: Lowering, node: Scalable | WindowMoments, kind: int) -> tuple[str, str]:
+def _training_moments(
+    low: Lowering, node: Scalable | nodes.WindowMoments, kind: int
+) -> tuple[str, str]:
     """Mean and deviation of the training rows, `[width]` each."""
     name = node.name
     if kind == FLOAT:
@@ -189,18 +183,13 @@ def _training_moments(low: Lowering, node: Scalable | WindowMoments, kind: int) 
     )
 
 
-def _scaled(
-    low: Lowering,
-    node: FramesInput | VectorInput | SeriesInput | FutureInput,
-    values: str,
-    missing: Missing,
-) -> str:
+def _scaled(low: Lowering, node: NumericInput, values: str, missing: nodes.Missing) -> str:
     """`(v - centre) / scale` as floats; 0 for a missing number, where one may be missing.
 
     `values` are of the type of the input; of the past of a series, of the type of `_past`.
     """
     emit, name, kind = low.emit, node.name, input_type(node)
-    if isinstance(node, SeriesInput):
+    if isinstance(node, nodes.SeriesInput):
         kind = scaled_type(node)
     if found := centre_and_scale(low, node):
         wide = emit.cast(values, kind, scaled_type(node), f"{name}.wide")
@@ -214,7 +203,7 @@ def _scaled(
     return emit.op("Where", [gone, emit.number(0.0), values], f"{name}.filled")
 
 
-def _frames(low: Lowering, node: FramesInput) -> PaddedSequence:
+def _frames(low: Lowering, node: nodes.FramesInput) -> PaddedSequence:
     """The input itself, `[T, B, width]`. The first node that reads it emits it."""
     if node.column not in low.raw:
         doc = f"steps of {node.width} numbers {UNITS}{_or_missing(node.missing)}; past the length"
@@ -232,7 +221,9 @@ def _past(low: Lowering, column: str) -> PaddedSequence:
     By the rule `previous` it is filled forward. The first node that reads it emits it.
     """
     if column not in low.raw:
-        (node,) = (n for n in low.plan.inputs if isinstance(n, SeriesInput) and n.column == column)
+        (node,) = (
+            n for n in low.plan.inputs if isinstance(n, nodes.SeriesInput) and n.column == column
+        )
         doc = f"the past of the series {UNITS}{_or_missing(node.missing)}; past the length anything"
         given = low.emit.input(column, input_type(node), [BATCH, TIME], doc, reserved=True)
         kind = scaled_type(node)
@@ -278,5 +269,5 @@ def _sum(low: Lowering, values: str, name: str) -> str:
     return low.emit.reduce("ReduceSum", values, 0, name)
 
 
-def _or_missing(missing: Missing) -> str:
+def _or_missing(missing: nodes.Missing) -> str:
     return "" if missing == "error" else ", NaN where one is missing"

@@ -10,24 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rnnspec.plan.nodes import (
-    Dense,
-    Dropout,
-    Embed,
-    Highway,
-    Join,
-    Merge,
-    MergeKind,
-    Node,
-    Normalize,
-    Residual,
-    Scores,
-)
+from rnnspec.plan import nodes
 from rnnspec.to_onnx.emitter import Emitter
 from rnnspec.to_onnx.functions import FUNCTIONS, centred, normalized
 from rnnspec.to_onnx.lowering import Lowering, PaddedSequence, Value, Vector, like
 
-MERGES: Mapping[MergeKind, str] = {"sum": "Add", "mean": "Mean", "mul": "Mul"}
+MERGES: Mapping[nodes.MergeKind, str] = {"sum": "Add", "mean": "Mean", "mul": "Mul"}
 """The operator of each way to merge two directions."""
 
 
@@ -41,19 +29,19 @@ class Scope:
     in_loop: bool = False
 
 
-def lower_embed(scope: Scope, node: Embed) -> Value:
+def lower_embed(scope: Scope, node: nodes.Embed) -> Value:
     """Rows of the table: `[T, B]` to `[T, B, width]`, or `[B]` to `[B, width]`."""
     source = scope.value(node.source)
     table = scope.low.canonical(f"{node.name}.table")
     return like(source, scope.emit.op("Gather", [table, source.name], node.name))
 
 
-def lower_dropout(scope: Scope, node: Dropout) -> Value:
+def lower_dropout(scope: Scope, node: nodes.Dropout) -> Value:
     """The source itself: dropout does nothing at inference."""
     return scope.value(node.source)
 
 
-def lower_dense(scope: Scope, node: Dense) -> Value:
+def lower_dense(scope: Scope, node: nodes.Dense) -> Value:
     """`activation(W v + b)`."""
     source = scope.value(node.source)
     weights = (f"{node.name}.W", f"{node.name}.b")
@@ -61,19 +49,19 @@ def lower_dense(scope: Scope, node: Dense) -> Value:
     return like(source, activated(scope.emit, node, affine))
 
 
-def affine_name(node: Dense) -> str:
+def affine_name(node: nodes.Dense) -> str:
     """The name of `W v + b`: the node's own where no activation follows."""
     return node.name if node.activation == "none" else f"{node.name}.affine"
 
 
-def activated(emit: Emitter, node: Dense, affine: str) -> str:
+def activated(emit: Emitter, node: nodes.Dense, affine: str) -> str:
     """The activation of `affine`, called by the name of the node."""
     if node.activation == "none":
         return affine
     return FUNCTIONS[node.activation](emit, [affine], node.name, node.units)
 
 
-def lower_scores(scope: Scope, node: Scores) -> Value:
+def lower_scores(scope: Scope, node: nodes.Scores) -> Value:
     """The logits `W v + b`, where W may be the table of an embedding."""
     source = scope.value(node.source)
     table = f"{node.tied}.table" if node.tied else f"{node.name}.W"
@@ -82,7 +70,7 @@ def lower_scores(scope: Scope, node: Scores) -> Value:
     return like(source, logits)
 
 
-def lower_normalize(scope: Scope, node: Normalize) -> Value:
+def lower_normalize(scope: Scope, node: nodes.Normalize) -> Value:
     """`scale * (v - mean(v)) / sqrt(var(v) + 1e-5) + shift`; 0 past a length becomes `shift`."""
     emit, name, source = scope.emit, node.name, scope.value(node.source)
     parameters = [scope.low.canonical(f"{name}.{part}") for part in ("scale", "shift")]
@@ -90,7 +78,7 @@ def lower_normalize(scope: Scope, node: Normalize) -> Value:
     return like(source, value)
 
 
-def lower_merge(scope: Scope, node: Merge) -> Value:
+def lower_merge(scope: Scope, node: nodes.Merge) -> Value:
     """The two halves of each vector as one."""
     emit, source = scope.emit, scope.value(node.source)
     names = [f"{node.name}.forward", f"{node.name}.reverse"]
@@ -99,14 +87,14 @@ def lower_merge(scope: Scope, node: Merge) -> Value:
     return like(source, emit.op(MERGES[node.kind], halves, node.name), clean=_clean(source))
 
 
-def lower_residual(scope: Scope, node: Residual) -> Value:
+def lower_residual(scope: Scope, node: nodes.Residual) -> Value:
     """`source + skip`."""
     source, skip = scope.value(node.source), scope.value(node.skip)
     value = scope.emit.op("Add", [source.name, skip.name], node.name)
     return like(source, value, clean=_clean(source) and _clean(skip))
 
 
-def lower_highway(scope: Scope, node: Highway) -> Value:
+def lower_highway(scope: Scope, node: nodes.Highway) -> Value:
     """`g * source + (1 - g) * skip` with `g = sigmoid(W skip + b)` (Srivastava et al. 2015)."""
     emit, name = scope.emit, node.name
     source, skip = scope.value(node.source), scope.value(node.skip)
@@ -120,7 +108,7 @@ def lower_highway(scope: Scope, node: Highway) -> Value:
     return like(source, value, clean=_clean(source) and _clean(skip))
 
 
-def lower_join(scope: Scope, node: Join) -> Value:
+def lower_join(scope: Scope, node: nodes.Join) -> Value:
     """The sources side by side; a vector among sequences is repeated at every step."""
     emit, name = scope.emit, node.name
     values = [scope.value(source) for source in node.reads]
@@ -137,16 +125,16 @@ def lower_join(scope: Scope, node: Join) -> Value:
     return like(sequence, joined, clean=all(map(_clean, values)))
 
 
-POINTWISE: Mapping[type[Node], Callable[[Scope, Any], Value]] = {
-    Embed: lower_embed,
-    Dropout: lower_dropout,
-    Dense: lower_dense,
-    Scores: lower_scores,
-    Normalize: lower_normalize,
-    Merge: lower_merge,
-    Residual: lower_residual,
-    Highway: lower_highway,
-    Join: lower_join,
+POINTWISE: Mapping[type[nodes.Node], Callable[[Scope, Any], Value]] = {
+    nodes.Embed: lower_embed,
+    nodes.Dropout: lower_dropout,
+    nodes.Dense: lower_dense,
+    nodes.Scores: lower_scores,
+    nodes.Normalize: lower_normalize,
+    nodes.Merge: lower_merge,
+    nodes.Residual: lower_residual,
+    nodes.Highway: lower_highway,
+    nodes.Join: lower_join,
 }
 """The lowering of each pointwise node type, in the graph and in the body of a decoder."""
 

@@ -73,8 +73,7 @@ class Rows:
 
         def make() -> str:
             end = self._emit.op("Squeeze", [count], f"{count}.end")
-            bounds = [self._emit.integer(0), end, self._emit.integer(1)]
-            return self._emit.op("Range", bounds, f"{count}.numbers")
+            return self._emit.range(end, f"{count}.numbers")
 
         return self._once(("numbers", count), make)
 
@@ -82,10 +81,11 @@ class Rows:
         """`[B, …]`: the elements of a value of the whole batch, on `axis`, of these rows."""
         if not self._chosen:
             return value
-        inputs = [value, self._chosen]
-        return self._once(
-            ("at", value), lambda: self._emit.op("Gather", inputs, f"{value}.active", axis=axis)
-        )
+
+        def make() -> str:
+            return self._emit.op("Gather", [value, self._chosen], f"{value}.active", axis=axis)
+
+        return self._once(("at", value), make)
 
     def repeated(self, value: str) -> str:
         """`[R, …]`: a value of the whole batch, `[B, …]`, repeated for each hypothesis."""

@@ -5,19 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import assert_never
 
+from rnnspec.plan import nodes
 from rnnspec.plan.copies import copied_column
 from rnnspec.plan.facts import END_ID, TextFacts
 from rnnspec.plan.names import SEED, UNKNOWN, answer_name
-from rnnspec.plan.nodes import (
-    Attend,
-    Beam,
-    Decoder,
-    Greedy,
-    Sample,
-    TextKind,
-    TextOutput,
-    TokensInput,
-)
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copying import ExtendedVocabulary
 from rnnspec.to_onnx.emitter import FLOAT, INT64, STRING, Extent
@@ -27,16 +18,16 @@ from rnnspec.to_onnx.search import beam, greedy
 from rnnspec.to_onnx.search.loop import ANSWER, Loop, SearchResult, limits_of
 from rnnspec.to_onnx.search.prompt import search_start
 
-GLUE: Mapping[TextKind, str] = {"words": " ", "chars": ""}
+GLUE: Mapping[nodes.TextKind, str] = {"words": " ", "chars": ""}
 """What stands between the tokens of a text, by kind; a list of tokens is not joined."""
 
 
-def lower_text(low: Lowering, node: TextOutput) -> Vector:
+def lower_text(low: Lowering, node: nodes.TextOutput) -> Vector:
     """`<name>` string `[B]`, of tokens `[B, U]`, or with ids `<name>.ids` int64 `[B, U]` and
     `<name>.lengths` `[B]`; `<name>.scores` `[B]`; `<name>.attention` `[B, U, T]` if asked for.
     With `n_best` above 1 all but the last have a dimension of answers after the batch's."""
     decoder = low.plan.node(node.source)
-    assert isinstance(decoder, Decoder), f"{node.name} reads no decoder"
+    assert isinstance(decoder, nodes.Decoder), f"{node.name} reads no decoder"
     name, search = answer_name(low.plan, node), node.search
     several: list[Extent] = [BATCH, search.n_best] if search.n_best > 1 else [BATCH]
     found = _search(low, node, decoder)
@@ -66,20 +57,20 @@ def _output(low: Lowering, value: str, name: str, kind: int, shape: list[Extent]
     low.emit.output(low.emit.op("Identity", [value], f"{name}.value"), name, kind, shape, doc)
 
 
-def _search(low: Lowering, node: TextOutput, decoder: Decoder) -> SearchResult:
+def _search(low: Lowering, node: nodes.TextOutput, decoder: nodes.Decoder) -> SearchResult:
     search = node.search
-    wide = search if isinstance(search, Beam) and search.width > 1 else None
+    wide = search if isinstance(search, nodes.Beam) and search.width > 1 else None
     rows = rows_of(low, decoder, wide.width if wide else 1)
     attention = low.attention or bool(wide and wide.coverage_penalty)
     body = Body(low, decoder, rows, attention)
     start = search_start(low, node, decoder, body, rows)
     limits, vocabulary = limits_of(low, node.name, search), ExtendedVocabulary(low, node)
     match search:
-        case Beam() if wide:
+        case nodes.Beam() if wide:
             return beam.search(low, node, wide, body, rows, start, limits, vocabulary)
-        case Greedy() | Beam():  # a beam of width 1 finds the same
+        case nodes.Greedy() | nodes.Beam():  # a beam of width 1 finds the same
             select = greedy.arg_max(node.name)
-        case Sample():
+        case nodes.Sample():
             doc = "the seed of each row's draws, any number"
             seed = low.emit.input(SEED, INT64, [BATCH], doc, reserved=True)
             select = greedy.sampler(low, node.name, search, seed, vocabulary)
@@ -88,7 +79,7 @@ def _search(low: Lowering, node: TextOutput, decoder: Decoder) -> SearchResult:
     return greedy.search(low, node, body, rows, start, limits, vocabulary, select)
 
 
-def _entries(low: Lowering, node: TextOutput) -> list[str]:
+def _entries(low: Lowering, node: nodes.TextOutput) -> list[str]:
     """The text of each id; the end mark has none."""
     known = low.facts.outputs[node.column]
     assert isinstance(known, TextFacts), f"{node.column} has no vocabulary"
@@ -97,7 +88,7 @@ def _entries(low: Lowering, node: TextOutput) -> list[str]:
     return found
 
 
-def _tokens(low: Lowering, node: TextOutput, found: SearchResult) -> str:
+def _tokens(low: Lowering, node: nodes.TextOutput, found: SearchResult) -> str:
     emit, name = low.emit, node.name
     texts, numbers = emit.strings(f"{name}.entries", _entries(low, node)), found.numbers
     if node.copies:
@@ -107,7 +98,7 @@ def _tokens(low: Lowering, node: TextOutput, found: SearchResult) -> str:
     return _after_tokens(low, node, tokens) if node.prompt else tokens
 
 
-def _source(low: Lowering, node: TextOutput, found: SearchResult) -> tuple[str, str]:
+def _source(low: Lowering, node: nodes.TextOutput, found: SearchResult) -> tuple[str, str]:
     """The tokens of all sources as they were given, `[B * T]`, row by row; and the ids answered.
 
     Copied ids become places in the vocabulary followed by these tokens, for one Gather: Gather of
@@ -120,7 +111,7 @@ def _source(low: Lowering, node: TextOutput, found: SearchResult) -> tuple[str, 
     batch, time = (
         emit.op("Gather", [extents, emit.integer(axis)], f"{name}.extent") for axis in (0, 1)
     )
-    rows = emit.op("Range", [emit.integer(0), batch, emit.integer(1)], f"{name}.rows")
+    rows = emit.range(batch, f"{name}.rows")
     starts = emit.op("Mul", [rows, time], f"{name}.starts")
     axes = emit.integers(*range(1, 3 if node.search.n_best > 1 else 2))
     starts = emit.op("Unsqueeze", [starts, axes], f"{name}.starts.each")
@@ -129,11 +120,11 @@ def _source(low: Lowering, node: TextOutput, found: SearchResult) -> tuple[str, 
     return flat, emit.op("Where", [known, found.numbers, moved], f"{name}.places")
 
 
-def _after_tokens(low: Lowering, node: TextOutput, tokens: str) -> str:
+def _after_tokens(low: Lowering, node: nodes.TextOutput, tokens: str) -> str:
     """The tokens of the prompt as they were given, without pads, then the tokens answered."""
     emit, name, time = low.emit, f"{node.name}.after_prompt", low.axes[TIME]
     prompt, count = low.plan.node(node.prompt), node.search.n_best
-    assert isinstance(prompt, TokensInput), f"{node.prompt} is no prompt"
+    assert isinstance(prompt, nodes.TokensInput), f"{node.prompt} is no prompt"
     rows = Rows(emit, time.batch(), count)
     lengths = emit.unsqueeze(time.name, 1, f"{name}.lengths")
     lengths, given, flat = rows.repeated(lengths), prompt.column, tokens
@@ -154,7 +145,7 @@ def _after_tokens(low: Lowering, node: TextOutput, tokens: str) -> str:
     later = emit.op("Add", [places, pads], f"{name}.later")
     within = emit.op("Min", [later, last], f"{name}.within")
     order = emit.op("Where", [own, places, within], f"{name}.order")
-    found = emit.op("GatherElements", [every, order], f"{name}.found", axis=1)
+    found = emit.pick(every, order, f"{name}.found")
     if count > 1:
         parts = [emit.integers(-1, count), last]
         shape = emit.concat(parts, 0, f"{name}.shape.each")
@@ -170,7 +161,7 @@ def _flat(low: Lowering, rows: Rows, texts: str, name: str) -> str:
     return emit.op("Reshape", [texts, shape], name)
 
 
-def _joined(low: Lowering, node: TextOutput, found: SearchResult, shape: list[Extent]) -> str:
+def _joined(low: Lowering, node: nodes.TextOutput, found: SearchResult, shape: list[Extent]) -> str:
     """One text for each answer: a loop over the steps, which adds each token to a text."""
     emit, name, entries = low.emit, f"{node.name}.text", _entries(low, node)
     last, numbers = len(shape), found.numbers
@@ -206,11 +197,11 @@ def _joined(low: Lowering, node: TextOutput, found: SearchResult, shape: list[Ex
     return states[0]
 
 
-def _after_prompt(low: Lowering, node: TextOutput, first: str, glue: str, rank: int) -> str:
+def _after_prompt(low: Lowering, node: nodes.TextOutput, first: str, glue: str, rank: int) -> str:
     """The prompt as it was given, then the first token."""
     emit, name = low.emit, f"{node.name}.text.prompt"
     given = low.plan.node(node.prompt)
-    assert isinstance(given, TokensInput), f"{node.prompt} is no prompt"
+    assert isinstance(given, nodes.TokensInput), f"{node.prompt} is no prompt"
     prompt = given.column
     if rank > 1:
         prompt = emit.unsqueeze(prompt, 1, f"{name}.each")
@@ -225,10 +216,12 @@ def _after_prompt(low: Lowering, node: TextOutput, first: str, glue: str, rank: 
     return emit.op("StringConcat", [prompt, first], f"{name}.begun")
 
 
-def _weights(low: Lowering, node: TextOutput, decoder: Decoder, found: SearchResult) -> str:
+def _weights(
+    low: Lowering, node: nodes.TextOutput, decoder: nodes.Decoder, found: SearchResult
+) -> str:
     """The weights, 0 past the answer and the row's length; as many steps as came in."""
     emit, name = low.emit, f"{node.name}.attention"
-    attends = [each for each in decoder.body if isinstance(each, Attend)]
+    attends = [each for each in decoder.body if isinstance(each, nodes.Attend)]
     assert attends and found.weights, f"{decoder.name} has no attention"
     lengths = low.steps(attends[-1].memory).lengths
     numbers = found.numbers

@@ -16,16 +16,7 @@ from rnnspec.cells.initializers import (
     Spectral,
     Uniform,
 )
-from rnnspec.plan import Facts, NumericFacts, Plan, Weight
-from rnnspec.plan.nodes import (
-    ForecastOutput,
-    FramesInput,
-    FromData,
-    Input,
-    Output,
-    Vectors,
-    WindowMoments,
-)
+from rnnspec.plan import Facts, NumericFacts, Plan, Weight, nodes
 
 
 def drawn(weight: Weight, plan: Plan, facts: Facts, generator: torch.Generator) -> Tensor:
@@ -48,12 +39,12 @@ def drawn(weight: Weight, plan: Plan, facts: Facts, generator: torch.Generator) 
             matrix = _uniform(shape, generator)
             largest = torch.linalg.eigvals(matrix).abs().max().clamp(min=1e-12)
             return matrix.mul(radius / largest)
-        case Vectors(pad):
+        case nodes.Vectors(pad):
             vectors = torch.randn(shape, generator=generator)
             if pad:
                 vectors[0] = 0.0
             return vectors
-        case FromData(what):
+        case nodes.FromData(what):
             return _from_data(what, weight, plan, facts)
 
 
@@ -72,13 +63,13 @@ def _orthogonal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 
 def _from_data(what: str, weight: Weight, plan: Plan, facts: Facts) -> Tensor:
     node = plan.node(weight.name.rpartition(".")[0])
-    assert isinstance(node, Input | Output | WindowMoments)
+    assert isinstance(node, nodes.Input | nodes.Output | nodes.WindowMoments)
     # A forecast is scaled as its past.
-    is_target = isinstance(node, Output) and not isinstance(node, ForecastOutput)
+    is_target = isinstance(node, nodes.Output) and not isinstance(node, nodes.ForecastOutput)
     column = (facts.outputs if is_target else facts.inputs)[node.column]
     assert isinstance(column, NumericFacts)
     values = list(column.deviation if what == "deviation" else column.mean)
-    if isinstance(node, FramesInput) and node.elapsed is not None:
+    if isinstance(node, nodes.FramesInput) and node.elapsed is not None:
         del values[node.elapsed]
     exact = torch.tensor(values, dtype=torch.float64)
     rounded = exact.float()

@@ -52,9 +52,6 @@ class Scale(Node):
         ),
         Edit("rnnspec/reference/layers.py", "    nodes.Scale: _scale,\n", "LAYERS: dict"),
         Edit(
-            "rnnspec/reference/layers.py", "from rnnspec.plan import nodes\n", "import numpy as np"
-        ),
-        Edit(
             "rnnspec/to_torch/layers.py",
             '''
 
@@ -81,11 +78,6 @@ class Scale(Weighted):
         ),
         Edit(
             "rnnspec/to_onnx/pointwise.py", "    nodes.Scale: lower_scale,\n", "POINTWISE: Mapping"
-        ),
-        Edit(
-            "rnnspec/to_onnx/pointwise.py",
-            "from rnnspec.plan import nodes\n",
-            "from typing import Any",
         ),
     ),
     program="""

@@ -198,8 +198,7 @@ def _kept(settings: Beam) -> int:
 def _ranked(emit: Emitter, name: str, values: str, finished: str, kept: int) -> str:
     """The best values of finished hypotheses so far, `[B, kept]`, the best first."""
     if kept == 1:
-        one = emit.integers(1)
-        best = emit.op("ReduceMax", [finished, one], f"{name}.finished.best", keepdims=1)
+        best = emit.reduce("ReduceMax", finished, 1, f"{name}.finished.best", keep=True)
         return emit.op("Max", [values, best], f"{name}.values.next")
     both = emit.concat([values, finished], 1, f"{name}.values.all")
     names = [f"{name}.values.next", f"{name}.values.number"]
@@ -238,8 +237,7 @@ def _ended(
                 least = column(values, settings.n_best - 1, "least_value")
             reasons.append(emit.op("LessOrEqual", [bound, least], f"{name}.bounded"))
         case "first":
-            inputs = [found.finished, emit.integers(1)]
-            best = emit.op("ReduceMax", inputs, f"{name}.best_now", keepdims=1)
+            best = emit.reduce("ReduceMax", found.finished, 1, f"{name}.best_now", keep=True)
             live = column(found.live, 0, "best_live")
             reasons.append(emit.op("GreaterOrEqual", [best, live], f"{name}.first_best"))
         case _:
@@ -344,7 +342,8 @@ def _answers(
     """The `n_best` answers: finished ones by value, then live ones."""
     emit, back, count = low.emit, f"{name}.back", settings.n_best
     name = f"{name}.answers"
-    steps = _numbers(emit, records.tokens, 0, f"{name}.steps")
+    extent = emit.extent(records.tokens, 0, f"{name}.steps.extent")
+    steps = emit.range(emit.op("Squeeze", [extent], f"{name}.steps.end"), f"{name}.steps")
     finished = _best(emit, settings, records.finished, records.penalties, steps, f"{name}.finished")
     before = emit.op("Sub", [finished.last, emit.integer(1)], f"{name}.before_end")
     left = _best(emit, settings, records.left, records.penalties_left, steps, f"{name}.left")
@@ -352,7 +351,7 @@ def _answers(
 
     def merged(one: str, other: str, what: str) -> str:
         both = emit.concat([one, other], 1, f"{name}.{what}.both")
-        return emit.op("GatherElements", [both, order], f"{name}.{what}", axis=1)
+        return emit.pick(both, order, f"{name}.{what}")
 
     log_probs = merged(finished.log_probs, left.log_probs, "scores")
     last = merged(before, left.last, "last")
@@ -377,13 +376,6 @@ def _answers(
     return SearchResult(numbers, lengths, log_probs, weights)
 
 
-def _numbers(emit: Emitter, value: str, axis: int, name: str) -> str:
-    """Int64: the indices of an axis of a value."""
-    extent = emit.op("Shape", [value], f"{name}.extent", start=axis, end=axis + 1)
-    end = emit.op("Squeeze", [extent], f"{name}.end")
-    return emit.op("Range", [emit.integer(0), end, emit.integer(1)], name)
-
-
 def _best(
     emit: Emitter, settings: Beam, log_probs: str, penalties: str, steps: str, name: str
 ) -> Best:
@@ -406,7 +398,7 @@ def _best(
     best_log_probs = best
     if values != log_probs:
         raw = by_row(log_probs, f"{name}.raw")
-        best_log_probs = emit.op("GatherElements", [raw, places], f"{name}.scores", axis=1)
+        best_log_probs = emit.pick(raw, places, f"{name}.scores")
     last = emit.op("Div", [places, emit.integer(width)], f"{name}.step")
     beams = emit.op("Mod", [places, emit.integer(width)], f"{name}.beam")
     return Best(best, best_log_probs, last, beams)
@@ -445,9 +437,9 @@ def _followed(
     tokens = body.input(f"{name}.tokens", INT64, [BATCH, width])
     parents = body.input(f"{name}.parents", INT64, [BATCH, width])
     own = body.op("LessOrEqual", [step, last], f"{name}.own")
-    token = body.op("GatherElements", [tokens, at], f"{name}.token", axis=1)
+    token = body.pick(tokens, at, f"{name}.token")
     answered = body.op("Where", [own, token, body.integer(END_ID)], f"{name}.answered")
-    parent = body.op("GatherElements", [parents, at], f"{name}.parent", axis=1)
+    parent = body.pick(parents, at, f"{name}.parent")
     before = body.op("Where", [own, parent, at], f"{name}.before")
     scanned = [steps, records.tokens, records.parents]
     if records.weights:

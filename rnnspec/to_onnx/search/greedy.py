@@ -78,10 +78,9 @@ def search(
 
 def _found(low: Lowering, name: str, tokens: str, gains: str, weights: list[str]) -> SearchResult:
     emit = low.emit
-    sums, first = {"keepdims": 0}, emit.integers(0)
-    log_probs = emit.op("ReduceSum", [gains, first], f"{name}.score", **sums)
+    log_probs = emit.reduce("ReduceSum", gains, 0, f"{name}.score")
     real = emit.op("Sign", [tokens], f"{name}.real")
-    lengths = emit.op("ReduceSum", [real, first], f"{name}.lengths", **sums)
+    lengths = emit.reduce("ReduceSum", real, 0, f"{name}.lengths")
     tokens = trimmed(emit, tokens, lengths, f"{name}.cut")
     numbers = emit.transpose(tokens, [1, 0], f"{name}.numbers")
     if not weights:
@@ -124,8 +123,8 @@ def sampler(
         both = emit.op("And", [passed, short], f"{name}.before")
         ones = emit.op("Cast", [both], f"{name}.ones", to=INT64)
         place = emit.reduce("ReduceSum", ones, 1, f"{name}.place", keep=True)
-        number = emit.op("GatherElements", [numbers, place], f"{name}.number", axis=1)
-        log = emit.op("GatherElements", [log_probs, number], f"{name}.log", axis=1)
+        number = emit.pick(numbers, place, f"{name}.number")
+        log = emit.pick(log_probs, number, f"{name}.log")
         flat = [emit.squeeze(v, 1, f"{v}.flat") for v in (number, log)]
         return flat[0], flat[1]
 
