@@ -56,16 +56,13 @@ class CopyMix(Weighted):
     """ln(g softmax(source) + (1 - g) c), g = sigmoid(w · gate + b) (See et al. 2017), added as
     logarithms, so that small numbers are not lost."""
 
+    node: nodes.CopyMix
     w: Tensor
     b: Tensor
 
-    def __init__(self, node: nodes.CopyMix) -> None:
-        super().__init__(node)
-        self.size = node.size
-
     def copied(self, numbers: PaddedSequence) -> Copied:
         """The tokens to copy, from the numbers `[T, B]` of a `CopiesInput`."""
-        return copied_of(numbers.values.t(), numbers.lengths.mask.t(), self.size)
+        return copied_of(numbers.values.t(), numbers.lengths.mask.t(), self.node.size)
 
     def forward(
         self, source: PaddedSequence, gate: PaddedSequence, logs: Tensor, copied: Copied
@@ -82,7 +79,7 @@ class CopyMix(Weighted):
             for each in (copied.first, copied.places)
         )
         others = F.logsigmoid(-chosen) + grouped(logs, first)
-        mixed = F.pad(own, (0, copied.width + 1 - self.size), value=-torch.inf)
+        mixed = F.pad(own, (0, copied.width + 1 - self.node.size), value=-torch.inf)
         both = torch.logaddexp(mixed.gather(2, places), others)
         return PaddedSequence(mixed.scatter(2, places, both)[..., : copied.width], source.lengths)
 

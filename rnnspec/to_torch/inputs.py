@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from rnnspec.plan import nodes
-from rnnspec.plan.nodes import NOISE
 from rnnspec.to_torch.sequences import Lengths, PaddedSequence, Value
 from rnnspec.to_torch.weighted import Weighted
 
@@ -26,9 +25,9 @@ class Scaling(Weighted):
     rest: Tensor
     one: Tensor
 
-    def __init__(self, node: nodes.Node, double: bool = False) -> None:
+    def __init__(self, node: nodes.Node) -> None:
         super().__init__(node)
-        self.scaled, self.double_values = hasattr(self, "mean"), double
+        self.scaled = hasattr(self, "mean")
         if self.scaled:
             self.deviation.fill_(1.0)
         self.register_buffer("one", torch.ones(()), persistent=False)
@@ -38,7 +37,7 @@ class Scaling(Weighted):
 
     def of_training(self) -> tuple[Tensor, Tensor]:
         """Centre and scale of the training rows, `[width]` each."""
-        if self.double_values:
+        if self.node.double:
             return self.mean.to(torch.float64) + self.rest, self.deviation.to(torch.float64)
         return self.mean, self.deviation
 
@@ -111,84 +110,70 @@ class Category(Weighted):
         return values
 
 
-class Frames(Scaling):
-    """(v - mean) / deviation, or v; the column of the elapsed time is left out."""
+class Series(Scaling):
+    """The past of a series, scaled by the training rows, by the row's own window, or not at all."""
 
-    def __init__(self, node: nodes.FramesInput) -> None:
-        super().__init__(node, node.double)
-        self.elapsed, self.missing = node.elapsed, node.missing
+    node: nodes.SeriesInput | nodes.FramesInput
 
-    def forward(self, values: Tensor, lengths: Tensor) -> PaddedSequence:
-        source = self._scaled(values, lengths)
-        frames = carried_on(source.values, self.missing)
-        return PaddedSequence(means_for_missing(frames, self.missing), source.lengths)
+    def forward(
+        self, values: Tensor, lengths: Tensor, moments: Tensor | None = None
+    ) -> PaddedSequence:
+        """`values` `[B, T, 1]`, `moments` `[B, 2]`."""
+        source = self._scaled(values, lengths, moments)
+        steps = carried_on(source.values, self.node.missing)
+        return PaddedSequence(means_for_missing(steps, self.node.missing), source.lengths)
 
     def carry(self, values: Tensor, lengths: Tensor, last: Tensor) -> tuple[PaddedSequence, Tensor]:
-        """As `forward`, with the last known values before the first step, scaled: `last`
-        `[B, features]`, NaN where there are none. Also returns those after step T."""
-        source = self._scaled(values, lengths)
-        steps = carried_on(torch.cat([last[None], source.values]), self.missing)
-        return PaddedSequence(means_for_missing(steps[1:], self.missing), source.lengths), steps[-1]
+        """As `forward` without moments, with the last known values before the first step, scaled:
+        `last` `[B, width]`, NaN where there are none. Also returns those after step T."""
+        source, missing = self._scaled(values, lengths), self.node.missing
+        steps = carried_on(torch.cat([last[None], source.values]), missing)
+        return PaddedSequence(means_for_missing(steps[1:], missing), source.lengths), steps[-1]
 
-    def _scaled(self, values: Tensor, lengths: Tensor) -> PaddedSequence:
+    def _scaled(
+        self, values: Tensor, lengths: Tensor, moments: Tensor | None = None
+    ) -> PaddedSequence:
         source = steps_first(values, lengths)
-        frames = source.values
-        if self.elapsed is not None:
-            frames = torch.cat([frames[..., : self.elapsed], frames[..., self.elapsed + 1 :]], -1)
-        return PaddedSequence(self.scale(frames), source.lengths)
+        steps = by_moments(self, self._features(source.values), moments)
+        return PaddedSequence(steps, source.lengths)
+
+    def _features(self, steps: Tensor) -> Tensor:
+        return steps
+
+
+class Frames(Series):
+    """(v - mean) / deviation, or v; the column of the elapsed time is left out."""
+
+    node: nodes.FramesInput
+
+    def _features(self, steps: Tensor) -> Tensor:
+        at = self.node.elapsed
+        return steps if at is None else torch.cat([steps[..., :at], steps[..., at + 1 :]], -1)
 
 
 class Elapsed(Scaling):
     """The time since the step before, `[T, B, 1]`."""
 
-    def __init__(self, node: nodes.Elapsed) -> None:
-        super().__init__(node)
-        self.index = node.index
+    node: nodes.Elapsed
 
     def forward(self, values: Tensor, lengths: Tensor) -> PaddedSequence:
-        times = values[..., self.index : self.index + 1]
+        times = values[..., self.node.index : self.node.index + 1]
         return steps_first(self.narrow(times), lengths)
 
 
 class Vectors(Scaling):
     """(v - mean) / deviation, or v."""
 
-    def __init__(self, node: nodes.VectorInput) -> None:
-        super().__init__(node, node.double)
-        self.missing = node.missing
+    node: nodes.VectorInput
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
-        return means_for_missing(self.scale(values), self.missing)
-
-
-class Series(Scaling):
-    """The past of a series, scaled by the training rows, by the row's own window, or not at all."""
-
-    def __init__(self, node: nodes.SeriesInput) -> None:
-        super().__init__(node, node.double)
-        self.missing = node.missing
-
-    def forward(
-        self, values: Tensor, lengths: Tensor, moments: Tensor | None = None
-    ) -> PaddedSequence:
-        """`values` `[B, T, 1]`, `moments` `[B, 2]`."""
-        source = steps_first(values, lengths)
-        past = carried_on(by_moments(self, source.values, moments), self.missing)
-        return PaddedSequence(means_for_missing(past, self.missing), source.lengths)
-
-    def carry(self, values: Tensor, lengths: Tensor, last: Tensor) -> tuple[PaddedSequence, Tensor]:
-        """As `Frames.carry`, for a series that is not scaled by its window."""
-        source = steps_first(values, lengths)
-        steps = carried_on(torch.cat([last[None], self.scale(source.values)]), self.missing)
-        return PaddedSequence(means_for_missing(steps[1:], self.missing), source.lengths), steps[-1]
+        return means_for_missing(self.scale(values), self.node.missing)
 
 
 class Future(Scaling):
     """Values known ahead: a sequence on the axis of the answer, or flat."""
 
-    def __init__(self, node: nodes.FutureInput) -> None:
-        super().__init__(node, node.double)
-        self.flat, self.missing = node.flat, node.missing
+    node: nodes.FutureInput
 
     def forward(
         self,
@@ -200,39 +185,36 @@ class Future(Scaling):
         """`values` `[B, horizon, 1]`, `moments` `[B, 2]`; `last` `[B, 1]` is the last value of the
         past, scaled, if it replaces missing values after it."""
         source = steps_first(values, lengths)
-        ahead = by_moments(self, source.values, moments)
+        ahead, missing = by_moments(self, source.values, moments), self.node.missing
         if last is not None:
-            ahead = carried_on(torch.cat([last[None], ahead]), self.missing)[1:]
-        ahead = means_for_missing(ahead, self.missing)
-        return ahead.squeeze(-1).t() if self.flat else PaddedSequence(ahead, source.lengths)
+            ahead = carried_on(torch.cat([last[None], ahead]), missing)[1:]
+        ahead = means_for_missing(ahead, missing)
+        return ahead.squeeze(-1).t() if self.node.flat else PaddedSequence(ahead, source.lengths)
 
 
 class Moments(Scaling):
     """Centre and scale of each row's window, `[B, 2]`, in float64: the squares of its numbers may
     overflow float32, and nothing but the window is known of their size."""
 
-    def __init__(self, node: nodes.WindowMoments) -> None:
-        super().__init__(node, node.double)
-        self.kind, self.missing = node.kind, node.missing
-        self.noise = NOISE[node.double]
+    node: nodes.WindowMoments
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         source = steps_first(values.to(torch.float64), lengths)
-        past = carried_on(source.values, self.missing).squeeze(-1)
+        past = carried_on(source.values, self.node.missing).squeeze(-1)
         there = source.lengths.mask & ~past.isnan()
         past = past.masked_fill(~there, 0.0)
         total = there.sum(0)
         count = total.clamp(min=1)
         mean, deviation = (each.to(torch.float64) for each in self.of_training())
         size = past.abs().sum(0) / count
-        if self.kind == "mean":
+        if self.node.kind == "mean":
             centre, scale = torch.zeros_like(size), size
             deviation = (mean.square() + deviation.square()).sqrt()
         else:
             centre = past.sum(0) / count
             distance = (past - centre).masked_fill(~there, 0.0)
             scale = (distance.square().sum(0) / count).sqrt()
-            scale = torch.where(scale > self.noise * size, scale, size)
+            scale = torch.where(scale > nodes.NOISE[self.node.double] * size, scale, size)
             centre = torch.where(total > 0, centre, mean)
         return torch.stack([centre, torch.where(scale > 0, scale, deviation)], dim=-1)
 

@@ -32,28 +32,25 @@ Masks = dict[str, Tensor]
 class Embed(Weighted):
     """`[T, B]` to `[T, B, width]`, or `[B]` to `[B, width]`."""
 
+    node: nodes.Embed
     table: Tensor
 
-    def __init__(self, node: nodes.Embed) -> None:
-        super().__init__(node)
-        self.pad = PAD_ID if node.pad else None
-
     def forward(self, source: Value) -> Value:
-        return on_each(lambda v: F.embedding(v, self.table, padding_idx=self.pad), source)
+        pad = PAD_ID if self.node.pad else None
+        return on_each(lambda v: F.embedding(v, self.table, padding_idx=pad), source)
 
 
 class Dropout(Weighted):
     """Zeroes elements of sequences or vectors while training."""
 
-    def __init__(self, node: nodes.Dropout) -> None:
-        super().__init__(node)
-        self.rate, self.per_sequence = node.rate, node.per_sequence
+    node: nodes.Dropout
 
     def forward(self, source: Value, masks: Masks | None = None) -> Value:
-        if isinstance(source, PaddedSequence) and self.per_sequence and self.training:
-            mask = drawn_once(masks, "mask", lambda: dropout_mask(source.values[:1], self.rate))
+        rate = self.node.rate
+        if isinstance(source, PaddedSequence) and self.node.per_sequence and self.training:
+            mask = drawn_once(masks, "mask", lambda: dropout_mask(source.values[:1], rate))
             return PaddedSequence(source.values * mask, source.lengths)
-        return on_each(lambda v: F.dropout(v, self.rate, self.training), source)
+        return on_each(lambda v: F.dropout(v, rate, self.training), source)
 
 
 def dropout_mask(like: Tensor, rate: float) -> Tensor:
@@ -73,12 +70,10 @@ def drawn_once(masks: Masks | None, name: str, draw: Callable[[], Tensor]) -> Te
 class Merge(Weighted):
     """The two directions, side by side in `source`, merged to one output."""
 
-    def __init__(self, node: nodes.Merge) -> None:
-        super().__init__(node)
-        self.merge = MERGES[node.kind]
+    node: nodes.Merge
 
     def forward(self, source: Value) -> Value:
-        return on_each(lambda v: self.merge(*v.chunk(2, dim=-1)), source)
+        return on_each(lambda v: MERGES[self.node.kind](*v.chunk(2, dim=-1)), source)
 
 
 class Normalize(Weighted):
@@ -190,15 +185,13 @@ def pool(node: nodes.Pool, plan: nodes.Plan) -> Weighted:
 class Dense(Weighted):
     """`activation(W v + b)`."""
 
+    node: nodes.Dense
     W: Tensor
     b: Tensor
 
-    def __init__(self, node: nodes.Dense) -> None:
-        super().__init__(node)
-        self.activation = ACTIVATIONS[node.activation]
-
     def forward(self, source: Value) -> Value:
-        return on_each(lambda v: self.activation(F.linear(v, self.W, self.b)), source)
+        activation = ACTIVATIONS[self.node.activation]
+        return on_each(lambda v: activation(F.linear(v, self.W, self.b)), source)
 
 
 class Join(Weighted):

@@ -23,47 +23,39 @@ def rows_first(source: Value) -> Tensor:
     return source.values.transpose(0, 1) if isinstance(source, PaddedSequence) else source
 
 
-class ClassOutput(Weighted):
-    """Logits `[B, classes]`, or `[B, T, classes]` of an output with steps."""
+class _Raw(Weighted):
+    """An output whose loss takes the value of its source as it is."""
 
     def forward(self, source: Value) -> Tensor:
         return rows_first(source)
+
+
+class ClassOutput(_Raw):
+    """Logits `[B, classes]`, or `[B, T, classes]` of an output with steps."""
 
     def answer(self, logits: Tensor) -> Tensor:
         """The probability of each class."""
         return torch.softmax(logits, dim=-1)
 
 
-class LabelsOutput(Weighted):
+class LabelsOutput(_Raw):
     """Logits `[B, labels]`, or `[B, T, labels]`."""
-
-    def forward(self, source: Value) -> Tensor:
-        return rows_first(source)
 
     def answer(self, logits: Tensor) -> Tensor:
         """The probability of each label."""
         return torch.sigmoid(logits)
 
 
-class NumericOutput(Scaling):
+class NumericOutput(_Raw, Scaling):
     """Scaled values `[B, width]`, or `[B, T, width]`."""
-
-    def __init__(self, node: nodes.NumericOutput) -> None:
-        super().__init__(node, node.double)
-
-    def forward(self, source: Value) -> Tensor:
-        return rows_first(source)
 
     def answer(self, scaled: Tensor) -> Tensor:
         """In the units of the data."""
         return self.unscale(scaled)
 
 
-class TextOutput(Weighted):
+class TextOutput(_Raw):
     """Logits `[B, U, size]`; `rnnspec.to_torch.search` finds the answer."""
-
-    def forward(self, source: PaddedSequence) -> Tensor:
-        return rows_first(source)
 
 
 SOFTPLUS_FLOOR = 1e-6
@@ -110,9 +102,10 @@ DISTRIBUTIONS: dict[nodes.Distribution, Callable[[Tensor, Tensor, Tensor], Tenso
 class ForecastOutput(Scaling):
     """Raw numbers `[B, horizon, parameters]`."""
 
+    node: nodes.ForecastOutput
+
     def __init__(self, node: nodes.ForecastOutput) -> None:
-        super().__init__(node, node.double)
-        self.horizon, self.width = node.horizon, node.parameters
+        super().__init__(node)
         self.distribution = DISTRIBUTIONS[node.distribution]
         self.counts = node.distribution == "negative_binomial"
         distances = [abs(quantile - 0.5) for quantile in node.quantiles]
@@ -120,7 +113,7 @@ class ForecastOutput(Scaling):
 
     def forward(self, source: Value) -> Tensor:
         raw = rows_first(source)
-        return raw.reshape(len(raw), self.horizon, self.width)
+        return raw.reshape(len(raw), self.node.horizon, self.node.parameters)
 
     def scaling(self, raw: Tensor, moments: Tensor | None) -> tuple[Tensor, Tensor]:
         """Centre and scale `[B, 1]`, or `[1]` where they are the same for all rows."""
@@ -134,7 +127,7 @@ class ForecastOutput(Scaling):
         """Parameters `[B, horizon, k]` in the units of the data. `moments` `[B, 2]`."""
         centre, scale = self.scaling(raw, moments)
         found = self.distribution(raw, centre[..., None], scale[..., None])
-        return found if self.double_values else found.to(raw.dtype)
+        return found if self.node.double else found.to(raw.dtype)
 
     def expected(self, parameters: Tensor) -> Tensor:
         """The answer `[B, horizon]` from the parameters: a mean, or the quantile nearest to 0.5."""

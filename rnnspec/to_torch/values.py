@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnspec.plan import Plan, nodes
-from rnnspec.to_torch.inputs import Frames, Series
+from rnnspec.to_torch.inputs import Series
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.sequences import PaddedSequence, Value, sequence, vector
 
@@ -71,7 +71,7 @@ def values_of(
         elif not isinstance(node, nodes.Input | nodes.Derived):
             values[node.name] = module(*(values[source] for source in node.sources()))
         elif states is not None and (last := last_known(node)):
-            assert isinstance(module, Frames | Series)
+            assert isinstance(module, Series)
             values[node.name], after[last] = module.carry(*inputs[node.key], states[last])
         else:
             values[node.name] = module(*inputs[node.key], *_read_with(node, values))

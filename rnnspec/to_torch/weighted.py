@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,11 @@ class Weighted(nn.Module):
     without the node's: trained ones are parameters, others buffers, all 0 at first. None: no
     weights."""
 
+    node: Any
+
     def __init__(self, node: Node | None = None) -> None:
         super().__init__()
+        self.node = node
         for weight in () if node is None else node.weights():
             name, value = weight.name.rpartition(".")[2], torch.zeros(weight.shape)
             if weight.trained:

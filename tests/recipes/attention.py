@@ -51,11 +51,10 @@ RECIPE = Recipe(
 ''',
             before="class MultiHead(",
         ),
-        Edit("rnnspec/to_torch/attention/__init__.py", "    Scaled,\n", after="    MultiHead,"),
         Edit(
             "rnnspec/to_torch/attention/__init__.py",
-            '    "scaled": Scaled,\n',
-            after='    "dot": Dot,',
+            '    "scaled": kinds.Scaled,\n',
+            after='    "dot": kinds.Dot,',
         ),
         Edit(
             "rnnspec/to_onnx/attention.py",

@@ -51,7 +51,7 @@ RECIPE = Recipe(
             "rnnspec/to_onnx/pool.py",
             """def _sum(low: Lowering, node: Pool, source: PaddedSequence) -> str:
     values = _values(source, f"{node.name}.values")
-    return _over_time(low.emit, "ReduceSum", values, node.name)
+    return low.emit.reduce("ReduceSum", values, 0, node.name)
 
 
 """,

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from rnnspec.plan.nodes import Attend, AttentionKind
-from rnnspec.to_torch.attention.kinds import (
-    Additive,
-    Concat,
-    Dot,
-    General,
-    Location,
-    Monotonic,
-    MultiHead,
-)
+from rnnspec.to_torch.attention import kinds
 from rnnspec.to_torch.attention.memory import Attended, Memory
 
 __all__ = ["ATTENTIONS", "Attended", "Attention", "Memory", "attention"]
 
-Attention = Additive | Concat | Dot | General | MultiHead | Location | Monotonic
+Attention = kinds.Dot | kinds.MultiHead | kinds.Additive | kinds.Concat
 ATTENTIONS: dict[AttentionKind, type[Attention]] = {
-    "additive": Additive,
-    "dot": Dot,
-    "general": General,
-    "concat": Concat,
-    "multi_head": MultiHead,
-    "location": Location,
-    "monotonic": Monotonic,
+    "additive": kinds.Additive,
+    "dot": kinds.Dot,
+    "general": kinds.General,
+    "concat": kinds.Concat,
+    "multi_head": kinds.MultiHead,
+    "location": kinds.Location,
+    "monotonic": kinds.Monotonic,
 }
 
 

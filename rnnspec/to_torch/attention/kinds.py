@@ -23,20 +23,26 @@ NEVER = -1e30
 """Stands for the logarithm of 0: the gradient of logaddexp at -inf is NaN."""
 
 
-class Dot(Weighted):
+class Kind(Weighted):
+    """What the kinds share: without coverage they have no states."""
+
+    node: nodes.Attend
+
+    def first(self, memory: Memory, beams: int) -> States:
+        return {"total": memory.zeros(beams)} if self.node.coverage else {}
+
+
+class Dot(Kind):
     """e_j = q · m_j (Luong et al. 2015)."""
 
     def prepare(self, source: PaddedSequence) -> Memory:
         return memory_of(source, source.values)
 
-    def first(self, memory: Memory, beams: int) -> States:
-        return {}
-
     def forward(self, query: Tensor, memory: Memory, states: States) -> Attended:
         return memory.attended(torch.bmm(query, memory.keys.transpose(1, 2)), states)
 
 
-class General(Weighted):
+class General(Dot):
     """e_j = q · (W m_j) (Luong et al. 2015)."""
 
     W: Tensor
@@ -44,14 +50,8 @@ class General(Weighted):
     def prepare(self, source: PaddedSequence) -> Memory:
         return memory_of(source, F.linear(source.values, self.W))
 
-    def first(self, memory: Memory, beams: int) -> States:
-        return {}
 
-    def forward(self, query: Tensor, memory: Memory, states: States) -> Attended:
-        return memory.attended(torch.bmm(query, memory.keys.transpose(1, 2)), states)
-
-
-class MultiHead(Weighted):
+class MultiHead(Kind):
     """softmax_j((W_q q) · (W_k m_j) / sqrt(units / heads)) over W_v m_j, for each head; then W_o
     (Vaswani et al. 2017, 3.2.2)."""
 
@@ -60,110 +60,80 @@ class MultiHead(Weighted):
     W_v: Tensor
     W_o: Tensor
 
-    def __init__(self, node: nodes.Attend) -> None:
-        super().__init__(node)
-        self.heads, self.scale = node.heads, 1 / sqrt(node.units / node.heads)
-
     def prepare(self, source: PaddedSequence) -> Memory:
         """The keys are [W_k m; W_v m]."""
         both = F.linear(source.values, torch.cat([self.W_k, self.W_v]))
         return memory_of(source, both)
 
-    def first(self, memory: Memory, beams: int) -> States:
-        return {}
-
     def forward(self, query: Tensor, memory: Memory, states: States) -> Attended:
         rows, queries, _ = query.shape
-        projected = self._heads(F.linear(query, self.W_q) * self.scale)
+        scale = 1 / sqrt(self.node.units / self.node.heads)
+        projected = self._heads(F.linear(query, self.W_q) * scale)
         keys, values = (self._heads(part) for part in memory.keys.chunk(2, dim=-1))
         scores = projected @ keys.transpose(2, 3)
         flat = scores.flatten(1, 2)
         weights, logs = memory.weights(flat).view_as(scores), memory.log_weights(flat)
         found = (weights @ values).transpose(1, 2).reshape(rows, queries, -1)
         if logs is not None:
-            logs = logs.view_as(scores).logsumexp(1) - log(self.heads)
+            logs = logs.view_as(scores).logsumexp(1) - log(self.node.heads)
         return Attended(F.linear(found, self.W_o), weights.mean(1), states, logs)
 
     def _heads(self, vectors: Tensor) -> Tensor:
         """`[B, N, units]` to `[B, heads, N, units / heads]`."""
-        parts: Tensor = vectors.unflatten(-1, (self.heads, -1))
+        parts: Tensor = vectors.unflatten(-1, (self.node.heads, -1))
         return parts.transpose(1, 2)
 
 
-class Additive(Weighted):
+class Hidden(Kind):
+    """Scores of a hidden layer. With `coverage`, products of `w_c` with the sums of earlier weights
+    are added inside the tanh (See et al. 2017, equation 11)."""
+
+    v: Tensor
+    w_c: Tensor
+
+    def attended(self, query: Tensor, memory: Memory, states: States) -> Attended:
+        """By projected queries `[B, N, units]`."""
+        if not self.node.coverage:
+            return memory.attended(additive_scores(query, memory.keys, self.v), states)
+        total = states["total"].view(*query.shape[:2], -1)
+        scores = additive_scores(query, memory.keys, self.v, total[..., None] * self.w_c)
+        found = memory.attended(scores, {})
+        found.states["total"] = (total + found.weights).flatten(0, 1)
+        return found
+
+
+class Additive(Hidden):
     """e_j = v · tanh(W_q q + W_m m_j + b) (Bahdanau et al. 2015)."""
 
     W_q: Tensor
     W_m: Tensor
     b: Tensor
-    v: Tensor
-    w_c: Tensor
-
-    def __init__(self, node: nodes.Attend) -> None:
-        super().__init__(node)
-        self.coverage = node.coverage
 
     def prepare(self, source: PaddedSequence) -> Memory:
         return memory_of(source, F.linear(source.values, self.W_m, self.b))
 
-    def first(self, memory: Memory, beams: int) -> States:
-        return {"total": memory.zeros(beams)} if self.coverage else {}
-
     def forward(self, query: Tensor, memory: Memory, states: States) -> Attended:
-        w_c = self.w_c if self.coverage else None
-        return _with_coverage(F.linear(query, self.W_q), memory, self.v, states, w_c)
+        return self.attended(F.linear(query, self.W_q), memory, states)
 
 
-class Concat(Weighted):
+class Concat(Hidden):
     """e_j = v · tanh(W [q; m_j]) (Luong et al. 2015), W split into its two halves."""
 
     W: Tensor
-    v: Tensor
-    w_c: Tensor
-
-    def __init__(self, node: nodes.Attend) -> None:
-        super().__init__(node)
-        self.query_width, self.coverage = node.query_width, node.coverage
 
     def prepare(self, source: PaddedSequence) -> Memory:
-        return memory_of(source, F.linear(source.values, self.W[:, self.query_width :]))
-
-    def first(self, memory: Memory, beams: int) -> States:
-        return {"total": memory.zeros(beams)} if self.coverage else {}
+        return memory_of(source, F.linear(source.values, self.W[:, self.node.query_width :]))
 
     def forward(self, query: Tensor, memory: Memory, states: States) -> Attended:
-        projected = F.linear(query, self.W[:, : self.query_width])
-        w_c = self.w_c if self.coverage else None
-        return _with_coverage(projected, memory, self.v, states, w_c)
+        return self.attended(F.linear(query, self.W[:, : self.node.query_width]), memory, states)
 
 
-def _with_coverage(
-    query: Tensor, memory: Memory, v: Tensor, states: States, w_c: Tensor | None
-) -> Attended:
-    """Additive attention of projected queries `[B, N, units]`; with `w_c` `[units]`, its products
-    with the sums of earlier weights are added inside the tanh (See et al. 2017, equation 11)."""
-    if w_c is None:
-        return memory.attended(additive_scores(query, memory.keys, v), states)
-    total = states["total"].view(*query.shape[:2], -1)
-    scores = additive_scores(query, memory.keys, v, total[..., None] * w_c)
-    found = memory.attended(scores, {})
-    found.states["total"] = (total + found.weights).flatten(0, 1)
-    return found
-
-
-class Location(Weighted):
+class Location(Additive):
     """e_j = v · tanh(W_q q + W_m m_j + (U f)_j + b), f the convolution of the last step's weights
     with the filters F (Chorowski et al. 2015, equation 8)."""
 
-    W_q: Tensor
-    W_m: Tensor
-    b: Tensor
-    v: Tensor
     F: Tensor
     U: Tensor
-
-    def prepare(self, source: PaddedSequence) -> Memory:
-        return memory_of(source, F.linear(source.values, self.W_m, self.b))
 
     def first(self, memory: Memory, beams: int) -> States:
         return {"weights": memory.zeros(beams)}
@@ -178,18 +148,11 @@ class Location(Weighted):
         return found
 
 
-class Monotonic(Weighted):
+class Monotonic(Additive):
     """a_j = p_j q_j, p_j = sigmoid(e_j + r) of additive e_j, q_j = (1 - p_{j-1}) q_{j-1} + a'_j
     (Raffel et al. 2017, equation 9)."""
 
-    W_q: Tensor
-    W_m: Tensor
-    b: Tensor
-    v: Tensor
     r: Tensor
-
-    def prepare(self, source: PaddedSequence) -> Memory:
-        return memory_of(source, F.linear(source.values, self.W_m, self.b))
 
     def first(self, memory: Memory, beams: int) -> States:
         """All weight on the first step."""
