@@ -15,7 +15,7 @@ from rnnspec.to_onnx.emitter import FLOAT, INT64, STRING, Extent
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, Vector
 from rnnspec.to_onnx.rows import Rows, rows_of
 from rnnspec.to_onnx.search import beam, greedy
-from rnnspec.to_onnx.search.loop import ANSWER, Loop, SearchResult, limits_of
+from rnnspec.to_onnx.search.loop import ANSWER, Loop, SearchResult, Task, limits_of
 from rnnspec.to_onnx.search.prompt import search_start
 
 GLUE: Mapping[nodes.TextKind, str] = {"words": " ", "chars": ""}
@@ -64,19 +64,19 @@ def _search(low: Lowering, node: nodes.TextOutput, decoder: nodes.Decoder) -> Se
     attention = low.attention or bool(wide and wide.coverage_penalty)
     body = Body(low, decoder, rows, attention)
     start = search_start(low, node, decoder, body, rows)
-    limits, vocabulary = limits_of(low, node.name, search), ExtendedVocabulary(low, node)
+    limits = limits_of(low, node.name, search)
+    task = Task(low, node, body, rows, start, limits, ExtendedVocabulary(low, node))
     match search:
         case nodes.Beam() if wide:
-            return beam.search(low, node, wide, body, rows, start, limits, vocabulary)
+            return beam.search(task, wide)
         case nodes.Greedy() | nodes.Beam():  # a beam of width 1 finds the same
-            select = greedy.arg_max(node.name)
+            return greedy.search(task, greedy.arg_max(node.name))
         case nodes.Sample():
             doc = "the seed of each row's draws, any number"
             seed = low.emit.input(SEED, INT64, [BATCH], doc, reserved=True)
-            select = greedy.sampler(low, node.name, search, seed, vocabulary)
+            return greedy.search(task, greedy.sampler(task, search, seed))
         case _:
             assert_never(search)
-    return greedy.search(low, node, body, rows, start, limits, vocabulary, select)
 
 
 def _entries(low: Lowering, node: nodes.TextOutput) -> list[str]:

@@ -15,15 +15,12 @@ from typing import assert_never
 import numpy as np
 
 from rnnspec.plan.facts import END_ID
-from rnnspec.plan.nodes import Attend, Beam, Decoder, TextOutput
-from rnnspec.to_onnx.body import Body
-from rnnspec.to_onnx.copying import ExtendedVocabulary
+from rnnspec.plan.nodes import Attend, Beam
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter
-from rnnspec.to_onnx.lowering import BATCH, Lowering
+from rnnspec.to_onnx.lowering import BATCH
 from rnnspec.to_onnx.rows import MEMORY, Rows, State
 from rnnspec.to_onnx.search.compaction import CompactingLoop, Record, SearchStep
-from rnnspec.to_onnx.search.loop import Limits, SearchResult, trimmed
-from rnnspec.to_onnx.search.prompt import SearchStart
+from rnnspec.to_onnx.search.loop import SearchResult, Task, trimmed
 from rnnspec.to_onnx.search.rules import EXCLUDED, TokenRules
 
 LEAST_COVERED = 1e-6
@@ -43,49 +40,35 @@ class Candidates:
     finished: str
 
 
-def search(
-    low: Lowering,
-    node: TextOutput,
-    settings: Beam,
-    body: Body,
-    rows: Rows,
-    start: SearchStart,
-    limits: Limits,
-    vocabulary: ExtendedVocabulary,
-) -> SearchResult:
+def search(task: Task, settings: Beam) -> SearchResult:
     """The `n_best` answers to each row."""
-    name = node.name
-    rules = TokenRules(low, node, rows, vocabulary, start.prompt)
-    coverage = Coverage(low, node, settings, rows) if settings.coverage_penalty else None
+    name, low, rows, rules = task.name, task.low, task.rows, TokenRules(task)
+    coverage = Coverage(task, settings) if settings.coverage_penalty else None
     own = [
-        State(f"{name}.previous", start.previous, (), INT64),
-        State(f"{name}.live", _first(low, name, rows), (1,)),
+        State(f"{name}.previous", task.start.previous, (), INT64),
+        State(f"{name}.live", _first(low.emit, name, rows), (1,)),
     ]
-    groups = [own, start.states, rules.states, coverage.states if coverage else []]
+    groups = [own, task.start.states, rules.states, coverage.states if coverage else []]
     kept = _kept(settings)
     nothing = rows.per_row(low.emit.number(EXCLUDED), f"{name}.nothing", kept)
     values = State(f"{name}.values", nothing, (kept,))
     bounds = list(accumulate((len(group) for group in groups), initial=0))
-    beam = _Steps(low, node.name, settings, body, limits, vocabulary, rules, coverage, bounds)
+    beam = _Steps(task, settings, rules, coverage, bounds)
     states = [state for group in groups for state in group]
-    steps = CompactingLoop(low, f"{name}.search", rows, limits, states, [values]).run(beam.step)
+    steps = CompactingLoop(task, states, [values]).run(beam.step)
     weights = steps.pop() if low.attention else ""
     tokens, parents, finished, left, *penalties = steps
     of_finished, of_left = penalties or ("", "")
     records = Records(tokens, parents, finished, left, of_finished, of_left, weights)
-    return _answers(low, name, settings, limits, records)
+    return _answers(task, settings, records)
 
 
 @dataclass(frozen=True, slots=True)
 class _Steps:
     """One search. `bounds` are the places of the states of each kind among all states."""
 
-    low: Lowering
-    name: str
+    task: Task
     settings: Beam
-    body: Body
-    limits: Limits
-    vocabulary: ExtendedVocabulary
     rules: TokenRules
     coverage: Coverage | None
     bounds: Sequence[int]
@@ -94,25 +77,23 @@ class _Steps:
         self, emit: Emitter, rows: Rows, number: str, active: str, before: Sequence[str]
     ) -> SearchStep:
         """One step: of all continuations of the live hypotheses the best go on."""
-        name, settings, rules = self.name, self.settings, self.rules
+        name, settings, rules = self.task.name, self.settings, self.rules
         (previous, total), of_body, of_rules, sums = (
             list(before[start:end]) for start, end in pairwise(self.bounds)
         )
-        output = self.body.step(emit, rows, number, previous, of_body)
+        output = self.task.body.step(emit, rows, number, previous, of_body)
         log_probs = rules.log_probs(emit, output.logits, of_rules)
         others, end = rules.without_end(emit, rows, log_probs, number, of_rules)
-        found = _candidates(emit, name, rows, total, others, end, self.vocabulary)
+        found = self._candidates(emit, rows, total, others, end)
         count = emit.op("Add", [number, emit.integer(1)], f"{name}.count")
-        values, penalties = (
-            length_normed(emit, settings, found.finished, count, f"{name}.value"),
-            [],
-        )
+        values = length_normed(emit, settings, found.finished, count, f"{name}.value")
+        penalties = []
         if self.coverage:
             sums = [emit.op("Add", [sums[0], output.weights], f"{name}.covered")]
             penalties.append(self.coverage.penalty(emit, rows, sums[0], f"{name}.penalty"))
             values = emit.op("Add", [values, penalties[0]], f"{name}.rank")
         ranked = _ranked(emit, name, before[-1], values, _kept(settings))
-        ended = _ended(emit, name, settings, rows, found, ranked, count, self.limits)
+        ended = self._ended(emit, rows, found, ranked, count)
         never = emit.number(EXCLUDED)
         live = emit.op("Where", [ended, never, found.live], f"{name}.going_on")
         left = emit.op("Where", [ended, found.live, never], f"{name}.left")
@@ -131,7 +112,7 @@ class _Steps:
         going = emit.squeeze(ended, 1, f"{name}.ended.flat")
         going = emit.op("Not", [going], f"{name}.going")
         records = self._records(emit, found, left, penalties)
-        if self.low.attention:
+        if self.task.low.attention:
             records.append(self._weights(emit, output.weights))
         return SearchStep([tokens, total, *of_body, *of_rules, *sums, ranked], going, records)
 
@@ -147,47 +128,80 @@ class _Steps:
 
     def _weights(self, emit: Emitter, weights: str) -> Record:
         """The attention of each hypothesis before the step, `[B, K, T]`."""
-        outer, name, width = self.low.emit, self.name, self.settings.width
-        inputs = [emit.integers(width), self.body.memory_extent()]
+        outer, name, width = self.task.low.emit, self.task.name, self.settings.width
+        inputs = [emit.integers(width), self.task.body.memory_extent()]
         sizes = outer.concat(inputs, 0, f"{name}.sizes")
         shape = outer.concat([emit.integers(-1), sizes], 0, f"{name}.shape")
         by_row = emit.op("Reshape", [weights, shape], f"{name}.weights.by_row")
         return Record(by_row, FLOAT, (width, MEMORY), sizes, 0.0)
 
+    def _candidates(
+        self, emit: Emitter, rows: Rows, totals: str, others: str, end: str
+    ) -> Candidates:
+        """From the log-probabilities so far, `[R, 1]`, of all tokens but the end mark, `[R, W]`,
+        and of the end mark, `[R, 1]`."""
+        name, vocabulary, width = self.task.name, self.task.vocabulary, rows.width
+        sums = emit.op("Add", [others, totals], f"{name}.sums")
+        row = emit.op("Reshape", [sums, vocabulary.side_by_side(width)], f"{name}.sums.row")
+        names = [f"{name}.live.best", f"{name}.live.number"]
+        live, number = emit.ops("TopK", [row, emit.integers(width)], names, axis=-1)
+        parents = emit.op("Div", [number, vocabulary.count()], f"{name}.parents")
+        tokens = emit.op("Mod", [number, vocabulary.count()], f"{name}.tokens")
+        ending = emit.op("Add", [end, totals], f"{name}.ending")
+        ending = emit.op("Reshape", [ending, emit.integers(-1, width)], f"{name}.ending.row")
+        last = emit.slice(live, width - 1, width, 1, f"{name}.live.last")
+        enough = emit.op("GreaterOrEqual", [ending, last], f"{name}.enough")
+        finished = emit.op("Where", [enough, ending, emit.number(EXCLUDED)], f"{name}.finished")
+        return Candidates(live, parents, tokens, finished)
 
-def _first(low: Lowering, name: str, rows: Rows) -> str:
+    def _ended(self, emit: Emitter, rows: Rows, found: Candidates, values: str, count: str) -> str:
+        """Bool `[B, 1]`: whether a row ends with this step, the one of number `count` from 1."""
+        name, settings = self.task.name, self.settings
+
+        def column(value: str, place: int, what: str) -> str:
+            return emit.slice(value, place, place + 1, 1, f"{name}.{what}")
+
+        limit = self._most(emit, rows)
+        reasons = [emit.op("GreaterOrEqual", [count, limit], f"{name}.at_limit")]
+        if settings.stop in ("full", "first"):
+            last = column(values, settings.width - 1, "last_value")
+            reasons.append(emit.op("Greater", [last, emit.number(EXCLUDED)], f"{name}.full"))
+        match settings.stop:
+            case "full":
+                pass
+            case "best" | "bound":
+                most = limit if settings.stop == "bound" else count
+                live = column(found.live, 0, "best_live")
+                bound = length_normed(emit, settings, live, most, f"{name}.bound")
+                least = values
+                if settings.n_best > 1:
+                    least = column(values, settings.n_best - 1, "least_value")
+                reasons.append(emit.op("LessOrEqual", [bound, least], f"{name}.bounded"))
+            case "first":
+                best = emit.reduce("ReduceMax", found.finished, 1, f"{name}.best_now", keep=True)
+                live = column(found.live, 0, "best_live")
+                reasons.append(emit.op("GreaterOrEqual", [best, live], f"{name}.first_best"))
+            case _:
+                assert_never(settings.stop)
+        ended = reasons[0]
+        for reason in reasons[1:]:
+            ended = emit.op("Or", [ended, reason], f"{name}.ended")
+        return ended
+
+    def _most(self, emit: Emitter, rows: Rows) -> str:
+        """The most steps: `[]`, or `[B, 1]` where rows differ."""
+        limits = self.task.limits
+        if not limits.rows:
+            return limits.trips
+        return emit.unsqueeze(rows.chosen(limits.rows), 1, f"{self.task.name}.limits")
+
+
+def _first(emit: Emitter, name: str, rows: Rows) -> str:
     """Float `[R, 1]`: 0 for the first hypothesis of each row, the empty one, else -inf."""
-    emit = low.emit
     only = np.full((1, rows.width), EXCLUDED, np.float32)
     only[0, 0] = 0.0
     first = rows.per_row(emit.constant(only, f"{name}.only_first"), f"{name}.first", rows.width)
     return emit.op("Reshape", [first, emit.integers(-1, 1)], f"{name}.first.each")
-
-
-def _candidates(
-    emit: Emitter,
-    name: str,
-    rows: Rows,
-    totals: str,
-    others: str,
-    end: str,
-    vocabulary: ExtendedVocabulary,
-) -> Candidates:
-    """From the log-probabilities so far, `[R, 1]`, of all tokens but the end mark, `[R, W]`, and of
-    the end mark, `[R, 1]`."""
-    width = rows.width
-    sums = emit.op("Add", [others, totals], f"{name}.sums")
-    row = emit.op("Reshape", [sums, vocabulary.side_by_side(width)], f"{name}.sums.row")
-    names = [f"{name}.live.best", f"{name}.live.number"]
-    live, number = emit.ops("TopK", [row, emit.integers(width)], names, axis=-1)
-    parents = emit.op("Div", [number, vocabulary.count()], f"{name}.parents")
-    tokens = emit.op("Mod", [number, vocabulary.count()], f"{name}.tokens")
-    ending = emit.op("Add", [end, totals], f"{name}.ending")
-    ending = emit.op("Reshape", [ending, emit.integers(-1, width)], f"{name}.ending.row")
-    last = emit.slice(live, width - 1, width, 1, f"{name}.live.last")
-    enough = emit.op("GreaterOrEqual", [ending, last], f"{name}.enough")
-    finished = emit.op("Where", [enough, ending, emit.number(EXCLUDED)], f"{name}.finished")
-    return Candidates(live, parents, tokens, finished)
 
 
 def _kept(settings: Beam) -> int:
@@ -203,57 +217,6 @@ def _ranked(emit: Emitter, name: str, values: str, finished: str, kept: int) -> 
     both = emit.concat([values, finished], 1, f"{name}.values.all")
     names = [f"{name}.values.next", f"{name}.values.number"]
     return emit.ops("TopK", [both, emit.integers(kept)], names, axis=-1)[0]
-
-
-def _ended(
-    emit: Emitter,
-    name: str,
-    settings: Beam,
-    rows: Rows,
-    found: Candidates,
-    values: str,
-    count: str,
-    limits: Limits,
-) -> str:
-    """Bool `[B, 1]`: whether a row ends with this step, the one of number `count` from 1."""
-
-    def column(value: str, place: int, what: str) -> str:
-        return emit.slice(value, place, place + 1, 1, f"{name}.{what}")
-
-    limit = _most(emit, name, rows, limits)
-    reasons = [emit.op("GreaterOrEqual", [count, limit], f"{name}.at_limit")]
-    if settings.stop in ("full", "first"):
-        last = column(values, settings.width - 1, "last_value")
-        reasons.append(emit.op("Greater", [last, emit.number(EXCLUDED)], f"{name}.full"))
-    match settings.stop:
-        case "full":
-            pass
-        case "best" | "bound":
-            most = limit if settings.stop == "bound" else count
-            live = column(found.live, 0, "best_live")
-            bound = length_normed(emit, settings, live, most, f"{name}.bound")
-            least = values
-            if settings.n_best > 1:
-                least = column(values, settings.n_best - 1, "least_value")
-            reasons.append(emit.op("LessOrEqual", [bound, least], f"{name}.bounded"))
-        case "first":
-            best = emit.reduce("ReduceMax", found.finished, 1, f"{name}.best_now", keep=True)
-            live = column(found.live, 0, "best_live")
-            reasons.append(emit.op("GreaterOrEqual", [best, live], f"{name}.first_best"))
-        case _:
-            assert_never(settings.stop)
-    ended = reasons[0]
-    for reason in reasons[1:]:
-        ended = emit.op("Or", [ended, reason], f"{name}.ended")
-    return ended
-
-
-def _most(emit: Emitter, name: str, rows: Rows, limits: Limits) -> str:
-    """The most steps: `[]`, or `[B, 1]` where rows differ."""
-    if not limits.rows:
-        return limits.trips
-    own = rows.chosen(limits.rows)
-    return emit.unsqueeze(own, 1, f"{name}.limits")
 
 
 def length_normed(emit: Emitter, settings: Beam, log_probs: str, count: str, name: str) -> str:
@@ -279,28 +242,23 @@ class Coverage:
     Its state is the sum of all weights so far, `[R, T]`.
     """
 
-    def __init__(self, low: Lowering, node: TextOutput, settings: Beam, rows: Rows) -> None:
+    def __init__(self, task: Task, settings: Beam) -> None:
         self._factor = settings.coverage_penalty
-        emit, name = low.emit, f"{node.name}.covered"
-        decoder = low.plan.node(node.source)
-        assert isinstance(decoder, Decoder), f"{node.name} reads no decoder"
-        attends = [each for each in decoder.body if isinstance(each, Attend)]
-        lengths = low.steps(attends[-1].memory).lengths
+        emit, name = task.low.emit, f"{task.name}.covered"
+        attends = [each for each in task.body.node.body if isinstance(each, Attend)]
+        lengths = task.low.steps(attends[-1].memory).lengths
         mask = emit.squeeze(lengths.mask(), 2, f"{name}.mask")
         by_row = emit.transpose(mask, [1, 0], f"{name}.mask.by_row")
         self._mask = emit.op("Cast", [by_row], f"{name}.flags", to=FLOAT)
-        zeros = emit.op("Mul", [rows.repeated(self._mask), emit.number(0.0)], f"{name}.none")
+        zeros = emit.op("Mul", [task.rows.repeated(self._mask), emit.number(0.0)], f"{name}.none")
         self.states = [State(name, zeros, (MEMORY,))]
 
     def penalty(self, emit: Emitter, rows: Rows, sums: str, name: str) -> str:
         """The penalty of each hypothesis, `[B, K]`."""
         bounds = [emit.number(LEAST_COVERED), emit.number(1.0)]
         share = emit.op("Clip", [sums, *bounds], f"{name}.share")
-        logs = emit.op(
-            "Mul",
-            [emit.op("Log", [share], f"{name}.logs"), rows.repeated(self._mask)],
-            f"{name}.own",
-        )
+        logs = emit.op("Log", [share], f"{name}.logs")
+        logs = emit.op("Mul", [logs, rows.repeated(self._mask)], f"{name}.own")
         total = emit.reduce("ReduceSum", logs, 1, f"{name}.total")
         factor = emit.number(self._factor)
         scaled = emit.op("Mul", [total, factor], f"{name}.scaled")
@@ -336,12 +294,10 @@ class Best:
     beams: str
 
 
-def _answers(
-    low: Lowering, name: str, settings: Beam, limits: Limits, records: Records
-) -> SearchResult:
+def _answers(task: Task, settings: Beam, records: Records) -> SearchResult:
     """The `n_best` answers: finished ones by value, then live ones."""
-    emit, back, count = low.emit, f"{name}.back", settings.n_best
-    name = f"{name}.answers"
+    emit, back, count = task.low.emit, f"{task.name}.back", settings.n_best
+    name = f"{task.name}.answers"
     extent = emit.extent(records.tokens, 0, f"{name}.steps.extent")
     steps = emit.range(emit.op("Squeeze", [extent], f"{name}.steps.end"), f"{name}.steps")
     finished = _best(emit, settings, records.finished, records.penalties, steps, f"{name}.finished")
@@ -358,8 +314,8 @@ def _answers(
     none = emit.op("Equal", [log_probs, emit.number(EXCLUDED)], f"{name}.none")
     last = emit.op("Where", [none, emit.integer(-1), last], f"{name}.last.real")
     beams = merged(finished.beams, left.beams, "beams")
-    if limits.rows:
-        log_probs = _empty_answers(emit, limits, log_probs, name)
+    if task.limits.rows:
+        log_probs = _empty_answers(emit, task.limits.rows, log_probs, name)
     numbers, weights = _followed(emit, back, settings, records, steps, last, beams)
     lengths = counts = emit.op("Add", [last, emit.integer(1)], f"{name}.lengths")
     numbers = trimmed(emit, numbers, lengths, f"{name}.cut")
@@ -416,9 +372,9 @@ def _order(emit: Emitter, values: str, count: int, name: str) -> str:
     return emit.op("Where", [real, numbers, others], f"{name}.order")
 
 
-def _empty_answers(emit: Emitter, limits: Limits, log_probs: str, name: str) -> str:
+def _empty_answers(emit: Emitter, limits: str, log_probs: str, name: str) -> str:
     """The only answer of a row that may have no steps is the empty one, which is certain."""
-    none = emit.op("LessOrEqual", [limits.rows, emit.integer(0)], f"{name}.no_steps")
+    none = emit.op("LessOrEqual", [limits, emit.integer(0)], f"{name}.no_steps")
     column = emit.unsqueeze(none, 1, f"{name}.no_steps.column")
     first = emit.slice(log_probs, 0, 1, 1, f"{name}.scores.first")
     others = emit.slice(log_probs, 1, 2**31, 1, f"{name}.scores.others")

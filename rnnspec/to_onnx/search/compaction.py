@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnspec.to_onnx.emitter import BOOL, INT64, Emitter, Extent
-from rnnspec.to_onnx.lowering import BATCH, Lowering
+from rnnspec.to_onnx.lowering import BATCH
 from rnnspec.to_onnx.rows import ACTIVE, ACTIVE_HYPOTHESES, Rows, State
-from rnnspec.to_onnx.search.loop import Limits, Loop
+from rnnspec.to_onnx.search.loop import Loop, Task
 
 LEFT, LEFT_HYPOTHESES = "left", "left_hypotheses"
 """Names of the dimensions of rows and hypotheses that go on to the next pass."""
@@ -51,16 +51,9 @@ EmitStep = Callable[[Emitter, Rows, str, str, Sequence[str]], SearchStep]
 class CompactingLoop:
     """The loops of one search; `states` are of each hypothesis, `of_rows` of each row."""
 
-    def __init__(
-        self,
-        low: Lowering,
-        name: str,
-        rows: Rows,
-        limits: Limits,
-        states: Sequence[State],
-        of_rows: Sequence[State] = (),
-    ) -> None:
-        self._low, self._name, self._rows, self._limits = low, name, rows, limits
+    def __init__(self, task: Task, states: Sequence[State], of_rows: Sequence[State] = ()) -> None:
+        self._low, self._rows, self._limits = task.low, task.rows, task.limits
+        self._name = f"{task.name}.search"
         self._states, self._by_hypothesis = [*states, *of_rows], len(states)
 
     def run(self, emit_step: EmitStep) -> list[str]:
@@ -71,15 +64,9 @@ class CompactingLoop:
         emit = outer.emit
         done = outer.state(f"{name}.done", low.emit.integer(0), INT64, [])
         chosen = outer.state(f"{name}.rows", first, INT64, [ACTIVE])
-        initial = self._chosen(
-            low.emit, first, [s.initial for s in self._states], bool(self._limits.rows)
-        )
-        before = [
-            outer.state(
-                state.name, value, state.kind, self._extents(place, ACTIVE, ACTIVE_HYPOTHESES)
-            )
-            for place, (state, value) in enumerate(zip(self._states, initial, strict=True))
-        ]
+        every = [state.initial for state in self._states]
+        initial = self._chosen(low.emit, first, every, bool(self._limits.rows))
+        before = self._before(outer, initial)
         count = emit.op("Shape", [chosen], f"{name}.count")
         rows = Rows(emit, count, self._rows.width, chosen)
         records, (active, *states), steps = self._steps(emit, rows, done, before, emit_step)
@@ -116,6 +103,13 @@ class CompactingLoop:
         size = emit.op("Size", [rows], f"{rows}.size")
         return emit.op("Greater", [size, emit.integer(0)], f"{rows}.some")
 
+    def _before(self, loop: Loop, initial: Sequence[str]) -> list[str]:
+        """The names in the body of a loop of all states before the step."""
+        return [
+            loop.state(s.name, value, s.kind, self._extents(place, ACTIVE, ACTIVE_HYPOTHESES))
+            for place, (s, value) in enumerate(zip(self._states, initial, strict=True))
+        ]
+
     def _extents(self, place: int, row: str, hypothesis: str) -> list[Extent]:
         """Of a state, with these names for the dimensions of rows and of hypotheses."""
         several = place < self._by_hypothesis and self._rows.width > 1
@@ -147,12 +141,7 @@ class CompactingLoop:
         true = emit.constant(np.array(True), "true")
         all_active = emit.op("Expand", [true, rows.batch], f"{name}.all_active")
         active = inner.state(f"{name}.active", all_active, BOOL, [ACTIVE])
-        states = [
-            inner.state(
-                state.name, value, state.kind, self._extents(place, ACTIVE, ACTIVE_HYPOTHESES)
-            )
-            for place, (state, value) in enumerate(zip(self._states, before, strict=True))
-        ]
+        states = self._before(inner, before)
         number = inner.emit.op("Add", [inner.step, done], f"{name}.step.number")
         step = emit_step(inner.emit, rows, number, active, states)
         flags = inner.emit.op("Cast", [step.active], f"{name}.flags", to=INT64)
@@ -183,12 +172,8 @@ class CompactingLoop:
         inverse = emit.op("ScatterElements", [none, chosen, numbers], f"{name}.inverse")
         found = []
         for record, value in zip(records, steps, strict=True):
-            parts = (
-                [emit.integers(0), self._rows.batch, record.sizes]
-                if record.sizes
-                else [emit.integers(0), self._rows.batch]
-            )
-            shape = low.emit.concat(parts, 0, f"{name}.shape")
+            parts = [emit.integers(0), self._rows.batch, record.sizes]
+            shape = low.emit.concat([*filter(None, parts)], 0, f"{name}.shape")
             empty = low.emit.op("Expand", [self._fill(low.emit, record), shape], f"{name}.empty")
             so_far = outer.state(name, empty, record.kind, [ALL_STEPS, BATCH, *record.extents])
             more = self._with_one(emit, record, value, 1)

@@ -8,16 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rnnspec.plan.facts import END_ID
-from rnnspec.plan.nodes import Sample, TextOutput
+from rnnspec.plan.nodes import Sample
 from rnnspec.plan.sampling_rng import BITS, GOLDEN, P, Q
-from rnnspec.to_onnx.body import Body
-from rnnspec.to_onnx.copying import ExtendedVocabulary
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter
-from rnnspec.to_onnx.lowering import Lowering
 from rnnspec.to_onnx.rows import MEMORY, Rows, State
 from rnnspec.to_onnx.search.compaction import CompactingLoop, Record, SearchStep
-from rnnspec.to_onnx.search.loop import Limits, SearchResult, trimmed
-from rnnspec.to_onnx.search.prompt import SearchStart
+from rnnspec.to_onnx.search.loop import SearchResult, Task, trimmed
 from rnnspec.to_onnx.search.rules import TokenRules
 
 Select = Callable[[Emitter, Rows, str, str, str], tuple[str, str]]
@@ -38,18 +34,10 @@ def arg_max(name: str) -> Select:
     return select
 
 
-def search(
-    low: Lowering,
-    node: TextOutput,
-    body: Body,
-    rows: Rows,
-    start: SearchStart,
-    limits: Limits,
-    vocabulary: ExtendedVocabulary,
-    select: Select,
-) -> SearchResult:
+def search(task: Task, select: Select) -> SearchResult:
     """One token a step, until every row has ended. A row that has ended answers END_ID."""
-    name, rules = node.name, TokenRules(low, node, rows, vocabulary, start.prompt)
+    name, body, start, limits = task.name, task.body, task.start, task.limits
+    rules = TokenRules(task)
     previous = State(f"{name}.previous", start.previous, (), INT64)
     states = [previous, *start.states, *rules.states]
     count = len(start.states) + 1
@@ -72,12 +60,11 @@ def search(
             records.append(Record(output.weights, FLOAT, (MEMORY,), body.memory_extent(), 0.0))
         return SearchStep([token, *output.states, *after], going, records)
 
-    tokens, gains, *weights = CompactingLoop(low, f"{name}.search", rows, limits, states).run(run)
-    return _found(low, name, tokens, gains, weights)
+    tokens, gains, *weights = CompactingLoop(task, states).run(run)
+    return _found(task.low.emit, name, tokens, gains, weights)
 
 
-def _found(low: Lowering, name: str, tokens: str, gains: str, weights: list[str]) -> SearchResult:
-    emit = low.emit
+def _found(emit: Emitter, name: str, tokens: str, gains: str, weights: list[str]) -> SearchResult:
     log_probs = emit.reduce("ReduceSum", gains, 0, f"{name}.score")
     real = emit.op("Sign", [tokens], f"{name}.real")
     lengths = emit.reduce("ReduceSum", real, 0, f"{name}.lengths")
@@ -90,14 +77,12 @@ def _found(low: Lowering, name: str, tokens: str, gains: str, weights: list[str]
     return SearchResult(numbers, lengths, log_probs, by_row)
 
 
-def sampler(
-    low: Lowering, name: str, search: Sample, seed: str, vocabulary: ExtendedVocabulary
-) -> Select:
+def sampler(task: Task, search: Sample, seed: str) -> Select:
     """Selects the first token, in falling order of probability, whose cumulative probability
     exceeds the draw times the mass of the tokens kept. `seed` is int64 `[B]`."""
-    name = f"{name}.draw"
-    keys = _keys(low.emit, seed, name)
-    count = vocabulary.extent(search.top_k)
+    name = f"{task.name}.draw"
+    keys = _keys(task.low.emit, seed, name)
+    count = task.vocabulary.extent(search.top_k)
 
     def select(
         emit: Emitter, rows: Rows, log_probs: str, allowed: str, step: str
@@ -112,11 +97,8 @@ def sampler(
         mass = emit.slice(total, -1, 2**31, 1, f"{name}.all")
         if search.top_p < 1.0:
             mass = _kept(emit, probs, total, search.top_p, name)
-        least = emit.op(
-            "Mul",
-            [_uniform(emit, tuple(map(rows.chosen, keys)), step, name), mass],
-            f"{name}.least",
-        )
+        uniform = _uniform(emit, tuple(map(rows.chosen, keys)), step, name)
+        least = emit.op("Mul", [uniform, mass], f"{name}.least")
         # The tokens that the draw has passed, never the last one kept.
         passed = emit.op("LessOrEqual", [total, least], f"{name}.passed")
         short = emit.op("Less", [total, mass], f"{name}.short")

@@ -1,4 +1,4 @@
-"""A Loop under construction, the limits of a search and its result."""
+"""A Loop under construction; what a search is given, and its result."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import TensorProto
 
-from rnnspec.plan.nodes import Search
+from rnnspec.plan.nodes import Search, TextOutput
+from rnnspec.to_onnx.body import Body
+from rnnspec.to_onnx.copying import ExtendedVocabulary
 from rnnspec.to_onnx.emitter import BOOL, INT64, Emitter, Extent
 from rnnspec.to_onnx.lowering import TIME, Lowering
-from rnnspec.to_onnx.rows import State
+from rnnspec.to_onnx.rows import Rows, State
 
 ANSWER = "steps"
 """Name of the dimension of the steps of an answer."""
@@ -40,6 +42,36 @@ class Limits:
 
     trips: str
     rows: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchStart:
+    """Where a search begins: the token before its first step, int64 `[R]`, and states of the body.
+
+    `prompt` int64 `[B, P]` are the tokens read, aligned at the end with -1 before them, "" where
+    there is no prompt.
+    """
+
+    previous: str
+    states: list[State]
+    prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A search for the text of `node`: the decoder's `body` runs on `rows`."""
+
+    low: Lowering
+    node: TextOutput
+    body: Body
+    rows: Rows
+    start: SearchStart
+    limits: Limits
+    vocabulary: ExtendedVocabulary
+
+    @property
+    def name(self) -> str:
+        return self.node.name
 
 
 def limits_of(low: Lowering, name: str, search: Search) -> Limits:

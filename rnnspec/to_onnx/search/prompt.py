@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.nodes import Decoder, TextOutput
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.emitter import INT64
 from rnnspec.to_onnx.lowering import BATCH, Lowering
-from rnnspec.to_onnx.rows import Rows, State
-from rnnspec.to_onnx.search.loop import Loop
-
-
-@dataclass(frozen=True, slots=True)
-class SearchStart:
-    """Where a search begins: the token before its first step, int64 `[R]`, and states of the body.
-
-    `prompt` int64 `[B, P]` are the tokens read, aligned at the end with -1 before them, "" where
-    there is no prompt.
-    """
-
-    previous: str
-    states: list[State]
-    prompt: str = ""
+from rnnspec.to_onnx.rows import Rows
+from rnnspec.to_onnx.search.loop import Loop, SearchStart
 
 
 def search_start(

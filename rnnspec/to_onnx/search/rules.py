@@ -12,11 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
-from rnnspec.plan.nodes import TextOutput
-from rnnspec.to_onnx.copying import ExtendedVocabulary
 from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, Emitter
-from rnnspec.to_onnx.lowering import Lowering
 from rnnspec.to_onnx.rows import Rows, State
+from rnnspec.to_onnx.search.loop import Task
 
 EXCLUDED = float("-inf")
 
@@ -28,26 +26,21 @@ class TokenRules:
     `[R, no_repeat - 1 + steps]`, which begins with -1.
     """
 
-    def __init__(
-        self,
-        low: Lowering,
-        node: TextOutput,
-        rows: Rows,
-        vocabulary: ExtendedVocabulary,
-        prompt: str = "",
-    ) -> None:
-        self._low, self._node, self._search = low, node, node.search
-        self._vocabulary, search, name = vocabulary, node.search, node.name
+    def __init__(self, task: Task) -> None:
+        self._low, self._node, self._search = task.low, task.node, task.node.search
+        self._vocabulary, search, name = task.vocabulary, task.node.search, task.name
+        rows, prompt = task.rows, task.start.prompt
         self._tracks_seen = search.repetition_penalty != 1.0 or search.no_repeat == 1
         self.states: list[State] = []
         if self._tracks_seen:
             seen = self._seen(rows, rows.repeated(prompt) if prompt else "")
-            self.states.append(State(f"{name}.seen", seen, (vocabulary.dimension,), BOOL))
+            self.states.append(State(f"{name}.seen", seen, (task.vocabulary.dimension,), BOOL))
         if search.no_repeat > 1:
-            before = rows.filled(low.emit.integer(-1), f"{name}.history", search.no_repeat - 1)
+            none = task.low.emit.integer(-1)
+            before = rows.filled(none, f"{name}.history", search.no_repeat - 1)
             if prompt:
                 parts = [before, rows.repeated(prompt)]
-                before = low.emit.concat(parts, 1, f"{name}.history.prompt")
+                before = task.low.emit.concat(parts, 1, f"{name}.history.prompt")
             self.states.append(State(f"{name}.history", before, ("answered",), INT64))
 
     def _seen(self, rows: Rows, prompt: str) -> str:
@@ -81,12 +74,10 @@ class TokenRules:
         self, emit: Emitter, rows: Rows, log_probs: str, step: str, before: Sequence[str]
     ) -> str:
         """The log-probabilities `[R, size]`, -inf for excluded tokens."""
-        search, name = self._search, self._node.name
-        ending = emit.op("Add", [log_probs, self._bias(emit, step, ends=True)], f"{name}.open")
-        ending = self._unbanned(emit, rows, ending, step)
-        if search.no_repeat:
-            ending = self._without_repeats(emit, rows, ending, step, before)
-        if not (self._may_run_out() and search.min_steps):
+        name, bias = self._node.name, self._bias(emit, step, ends=True)
+        ending = emit.op("Add", [log_probs, bias], f"{name}.open")
+        ending = self._by_history(emit, rows, ending, step, before)
+        if not (self._may_run_out() and self._search.min_steps):
             return ending
         left = emit.reduce("ReduceMax", ending, 1, f"{name}.left", keep=True)
         none = emit.op("Equal", [left, emit.number(EXCLUDED)], f"{name}.none_left")
@@ -99,11 +90,9 @@ class TokenRules:
         self, emit: Emitter, rows: Rows, log_probs: str, step: str, before: Sequence[str]
     ) -> tuple[str, str]:
         """As `allowed`, with the end mark excluded too; and `[R, 1]` of the end mark alone."""
-        search, name = self._search, self._node.name
-        others = emit.op("Add", [log_probs, self._bias(emit, step, ends=False)], f"{name}.others")
-        others = self._unbanned(emit, rows, others, step)
-        if search.no_repeat:
-            others = self._without_repeats(emit, rows, others, step, before)
+        name, bias = self._node.name, self._bias(emit, step, ends=False)
+        others = emit.op("Add", [log_probs, bias], f"{name}.others")
+        others = self._by_history(emit, rows, others, step, before)
         end = emit.op("Gather", [log_probs, emit.integers(END_ID)], f"{name}.end", axis=1)
         if not self._blocked_ends():
             return others, end
@@ -199,11 +188,15 @@ class TokenRules:
         place = emit.op("Min", [step, emit.integer(len(table) - 1)], f"{name}.place")
         return emit.op("Gather", [emit.constant(table, f"{name}.table"), place], name)
 
-    def _without_repeats(
+    def _by_history(
         self, emit: Emitter, rows: Rows, allowed: str, step: str, before: Sequence[str]
     ) -> str:
-        """`allowed` without tokens that would repeat `no_repeat` tokens in a row."""
+        """`allowed` without the ids banned for a row, and without tokens that would repeat
+        `no_repeat` tokens in a row."""
         search, name = self._search, self._node.name
+        allowed = self._unbanned(emit, rows, allowed, step)
+        if not search.no_repeat:
+            return allowed
         blocked = before[0] if search.no_repeat == 1 else self._repeated(emit, rows, before[-1])
         if search.prefix:
             own = emit.op("GreaterOrEqual", [step, emit.integer(len(search.prefix))], f"{name}.own")
