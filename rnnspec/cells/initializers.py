@@ -5,6 +5,7 @@ The torch back end draws the values (`rnnspec.to_torch.initializers`).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
@@ -60,3 +61,15 @@ MATRIX_ONLY = (Glorot, Orthogonal, Identity, Spectral)
 """Initializers that need a matrix."""
 SQUARE_ONLY = (Identity, Spectral)
 """Initializers that need a square matrix."""
+BY_NAME: Mapping[str, Callable[..., Initializer]] = {
+    "uniform": Uniform,
+    "normal": Normal,
+    "constant": Constant,
+    "zeros": lambda: Constant(0.0),
+    "ones": lambda: Constant(1.0),
+    "glorot": Glorot,
+    "orthogonal": Orthogonal,
+    "identity": Identity,
+    "spectral": Spectral,
+}
+"""The initializers by their names in YAML, made of the number under the name, if there is one."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from rnnspec.cells.compiler import compile_cell
 from rnnspec.cells.graph import Cell, CellSource, ParameterSource
-from rnnspec.cells.initializers import Constant, Identity, Initializer, Spectral, Uniform
+from rnnspec.cells.initializers import BY_NAME
 from rnnspec.cells.matching import Match, match
 
 BUILTIN = (
@@ -54,14 +54,6 @@ ONNX_OPERATORS: Mapping[str, str] = {
 """Built-in cell to the ONNX operator for it, with its attributes; a test holds it equal to
 `to_onnx/native.py`."""
 
-_INITIALIZERS: dict[str, type[Uniform | Identity | Constant | Spectral]] = {
-    "uniform": Uniform,
-    "identity": Identity,
-    "constant": Constant,
-    "spectral": Spectral,
-}
-"""The initializers in the files of built-in cells; each has one number."""
-
 
 def builtin_names() -> tuple[str, ...]:
     """The names of the built-in cells."""
@@ -94,10 +86,10 @@ def builtin_source(name: str) -> CellSource:
 def _parameter(
     shape: list[str] | None = None, init: dict[str, Any] | None = None, trained: bool = True
 ) -> ParameterSource:
-    start: Initializer | None = None
+    start = None
     if init is not None:
         ((kind, value),) = init.items()
-        start = _INITIALIZERS[kind](value)
+        start = BY_NAME[kind](value)
     return ParameterSource(None if shape is None else tuple(shape), start, trained)
 
 

@@ -93,6 +93,14 @@ Scale = Annotated[
 Column = Annotated[
     Text, Field(description="Name of the column (CSV, TSV, Parquet) or of the key (JSONL).")
 ]
+
+
+class OfColumn(Model):
+    """Base of what is read from a column or answered: `as` says how."""
+
+    column: Column
+
+
 MinCount = Annotated[
     Count,
     Field(

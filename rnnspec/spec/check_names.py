@@ -8,24 +8,17 @@ have more names, which are checked at export.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import assert_never
 
 from rnnspec.spec.base import Loc
 from rnnspec.spec.encoder import given_columns
 from rnnspec.spec.explain import Finding
 from rnnspec.spec.inputs import (
-    BytesInput,
     CategoryInput,
-    CharsInput,
-    FramesInput,
     Input,
-    KeysInput,
-    NumberInput,
     SeriesInput,
     SubwordsInput,
+    TokenInput,
     TokensInput,
-    VectorInput,
-    WordsInput,
 )
 from rnnspec.spec.metrics import answers_numbers
 from rnnspec.spec.outputs import ForecastOutput, NextOutput, Output, TextOutput
@@ -75,33 +68,18 @@ def file_names(spec: Spec) -> Iterator[Named]:
 def _inputs(spec: Spec, source: Input, ids: bool) -> Iterator[str]:
     """The names of one input, and of its lengths where it carries the lengths of all steps."""
     column = source.column
-    yield f"{column}.ids" if ids and _has_ids(source) else column
+    has_ids = isinstance(source, TokenInput | CategoryInput)  # others are read unchanged
+    yield f"{column}.ids" if ids and has_ids else column
     if isinstance(source, SeriesInput) and source.known:
         yield f"{column}.future"
     if ids and getattr(source, "spelling", None) is not None:
         yield from (f"{column}.characters", f"{column}.characters.lengths")
     if ids and spec.decoder is not None and spec.decoder.copy_from == column:
         yield f"{column}.copies"
-    if spec.data.sequences and source is spec.data.sequences[0] and (ids or not _is_split(source)):
+    # The file makes steps of a text, and so knows their number.
+    is_split = isinstance(source, TokenInput) and not isinstance(source, TokensInput)
+    if spec.data.sequences and source is spec.data.sequences[0] and (ids or not is_split):
         yield f"{column}.lengths"
-
-
-def _has_ids(source: Input) -> bool:
-    """Whether the model reads numbers of a vocabulary; other inputs are read unchanged."""
-    match source:
-        case WordsInput() | TokensInput() | CharsInput() | BytesInput() | SubwordsInput():
-            return True
-        case CategoryInput():
-            return True
-        case FramesInput() | KeysInput() | SeriesInput() | NumberInput() | VectorInput():
-            return False
-        case _:
-            assert_never(source)
-
-
-def _is_split(source: Input) -> bool:
-    """Whether the file makes steps of a text, and so knows their number."""
-    return isinstance(source, WordsInput | CharsInput | BytesInput | SubwordsInput)
 
 
 def _outputs(spec: Spec, output: Output, ids: bool) -> Iterator[str]:

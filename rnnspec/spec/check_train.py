@@ -21,7 +21,6 @@ from rnnspec.spec.metrics import (
 )
 from rnnspec.spec.optimizers import SGD
 from rnnspec.spec.outputs import (
-    CharsOutput,
     ClassOutput,
     ForecastOutput,
     FramesOutput,
@@ -31,9 +30,8 @@ from rnnspec.spec.outputs import (
     NumberOutput,
     Output,
     TagsOutput,
-    TokensOutput,
+    TextOutput,
     VectorOutput,
-    WordsOutput,
 )
 from rnnspec.spec.schedules import Plateau
 from rnnspec.spec.spec import Spec
@@ -171,7 +169,7 @@ def _losses(spec: Spec, output: Output) -> tuple[str, ...]:
             return ()
         case NextOutput():
             return numbers if answers_numbers(spec, output) else ("cross_entropy",)
-        case ClassOutput() | TagsOutput() | WordsOutput() | CharsOutput() | TokensOutput():
+        case ClassOutput() | TagsOutput() | TextOutput():
             return ("cross_entropy",)
         case _:
             assert_never(output)

@@ -33,7 +33,12 @@ class Option(Model):
     """One option of a `OneOf` key."""
 
     name: ClassVar[str]
-    """Name of the option in YAML, in plans and in reports."""
+    """Name of the option in YAML, in plans and in reports: `class Adam(Option, name="adam")`."""
+
+    def __init_subclass__(cls, name: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if name:
+            cls.name = name
 
     def written(self) -> str | dict[str, Any]:
         """The option in YAML: its name, or a mapping of its name to its settings."""

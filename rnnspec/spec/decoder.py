@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,37 +12,28 @@ from rnnspec.spec.encoder import Layer
 from rnnspec.spec.search import GreedySearch, StepLimit, Strategy
 
 
-class EncoderStart(Option):
+class EncoderStart(Option, name="encoder"):
     """The last states of the encoder, unchanged: the widths must fit."""
 
-    name: ClassVar[str] = "encoder"
 
-
-class DenseStart(Option):
+class DenseStart(Option, name="dense"):
     """The last states of the encoder, or the row's vectors, through a dense layer."""
 
-    name: ClassVar[str] = "dense"
     activation: Literal["none", "relu", "tanh", "gelu"] = Field(
         default="tanh", description="Function after the dense layer."
     )
 
 
-class LearnedStart(Option):
+class LearnedStart(Option, name="learned"):
     """Weights, the same for all rows."""
 
-    name: ClassVar[str] = "learned"
 
-
-class ZeroStart(Option):
+class ZeroStart(Option, name="zeros"):
     """States of 0."""
 
-    name: ClassVar[str] = "zeros"
 
-
-class AutoStart(Option):
+class AutoStart(Option, name="auto"):
     """As 'encoder' where the widths fit, else as 'dense'."""
-
-    name: ClassVar[str] = "auto"
 
 
 StartFrom = Annotated[AutoStart | EncoderStart | DenseStart | LearnedStart | ZeroStart, OneOf()]
@@ -59,44 +50,35 @@ Coverage = Annotated[
 ]
 
 
-class NoAttention(Option):
+class NoAttention(Option, name="none"):
     """The decoder sees only the last states of the encoder."""
 
-    name: ClassVar[str] = "none"
 
-
-class AdditiveAttention(Option):
+class AdditiveAttention(Option, name="additive"):
     """v · tanh(W_q q + W_m m + b) (Bahdanau et al., 2015)."""
 
-    name: ClassVar[str] = "additive"
     units: Units = None
     coverage: Coverage = False
 
 
-class DotAttention(Option):
+class DotAttention(Option, name="dot"):
     """q · m, of equal widths (Luong et al., 2015)."""
 
-    name: ClassVar[str] = "dot"
 
-
-class GeneralAttention(Option):
+class GeneralAttention(Option, name="general"):
     """q · (W m) (Luong et al., 2015)."""
 
-    name: ClassVar[str] = "general"
 
-
-class ConcatAttention(Option):
+class ConcatAttention(Option, name="concat"):
     """v · tanh(W [q; m]) (Luong et al., 2015)."""
 
-    name: ClassVar[str] = "concat"
     units: Units = None
     coverage: Coverage = False
 
 
-class MultiHeadAttention(Option):
+class MultiHeadAttention(Option, name="multi_head"):
     """Scaled dot products in several heads (Vaswani et al., 2017)."""
 
-    name: ClassVar[str] = "multi_head"
     heads: Annotated[int, Field(ge=1, le=64)] = Field(default=4, description="Number of heads.")
     units: Width | None = Field(
         default=None,
@@ -105,10 +87,9 @@ class MultiHeadAttention(Option):
     )
 
 
-class LocationAttention(Option):
+class LocationAttention(Option, name="location"):
     """Additive, with a convolution of the last step's weights (Chorowski et al., 2015)."""
 
-    name: ClassVar[str] = "location"
     units: Units = None
     filters: Width = Field(default=8, description="Number of filters of the convolution.")
     kernel: Annotated[int, Field(ge=1, le=1001)] = Field(
@@ -116,10 +97,9 @@ class LocationAttention(Option):
     )
 
 
-class MonotonicAttention(Option):
+class MonotonicAttention(Option, name="monotonic"):
     """Expected weights of an attention that only moves forward (Raffel et al., 2017)."""
 
-    name: ClassVar[str] = "monotonic"
     units: Units = None
 
 
@@ -138,32 +118,28 @@ Attention = Annotated[
 Rate = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class ConstantForcing(Valued):
+class ConstantForcing(Valued, name="constant"):
     """The same share in all of training."""
 
-    name: ClassVar[str] = "constant"
     value: Rate = Field(description="Share of steps that read the true previous token.")
 
 
-class LinearForcing(Option):
+class LinearForcing(Option, name="linear"):
     """Linearly from one share to another over all epochs."""
 
-    name: ClassVar[str] = "linear"
     start: Rate = Field(default=1.0, description="Share in the first step of training.")
     end: Rate = Field(default=0.5, description="Share in the last.")
 
 
-class ExponentialForcing(Option):
+class ExponentialForcing(Option, name="exponential"):
     """k to the power of the epochs done (Bengio et al., 2015)."""
 
-    name: ClassVar[str] = "exponential"
     k: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(default=0.9, description="The base.")
 
 
-class InverseSigmoidForcing(Option):
+class InverseSigmoidForcing(Option, name="inverse_sigmoid"):
     """k / (k + exp(epochs / k)) (Bengio et al., 2015)."""
 
-    name: ClassVar[str] = "inverse_sigmoid"
     k: Annotated[float, Field(ge=1.0)] = Field(
         default=5.0, description="The larger, the later the fall."
     )

@@ -15,22 +15,17 @@ DEFAULT_EMBED = 64
 """Width of the embedding where the spec leaves it open."""
 
 
-class ZeroState(Option):
+class ZeroState(Option, name="zeros"):
     """The states before the first step are 0."""
 
-    name: ClassVar[str] = "zeros"
 
-
-class LearnedState(Option):
+class LearnedState(Option, name="learned"):
     """The states before the first step are weights, the same for all rows."""
 
-    name: ClassVar[str] = "learned"
 
-
-class GivenState(Valued):
+class GivenState(Valued, name="column"):
     """The first state before the first step is a vector of the row; the others are 0."""
 
-    name: ClassVar[str] = "column"
     needs: ClassVar[tuple[str, str]] = ("the name of a column", "start")
     value: Text = Field(
         description="Column that holds, for each row, as many numbers as the first state of the "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,28 +10,20 @@ from rnnspec.spec.base import ListOf, Model, Share, Width
 from rnnspec.spec.choice import OneOf, Option
 
 
-class LastPooling(Option):
+class LastPooling(Option, name="last"):
     """The state after the last step read, of each direction."""
 
-    name: ClassVar[str] = "last"
 
-
-class MeanPooling(Option):
+class MeanPooling(Option, name="mean"):
     """The mean over the sequence's own steps."""
 
-    name: ClassVar[str] = "mean"
 
-
-class MaxPooling(Option):
+class MaxPooling(Option, name="max"):
     """The largest value over the sequence's own steps, per entry."""
 
-    name: ClassVar[str] = "max"
 
-
-class AttentionPooling(Option):
+class AttentionPooling(Option, name="attention"):
     """A weighted mean over the sequence's own steps, with learned weights."""
-
-    name: ClassVar[str] = "attention"
 
     units: Width | None = Field(
         default=None,

@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rnnspec.spec.base import MAX_WIDTH, Column, MaxSize, MinCount, Model, Scale, Share, Text, Width
+from rnnspec.spec.base import (
+    MAX_WIDTH,
+    MaxSize,
+    MinCount,
+    Model,
+    OfColumn,
+    Scale,
+    Share,
+    Text,
+    Width,
+)
 from rnnspec.spec.choice import ByKey
 
 Missing = Annotated[
@@ -45,30 +55,41 @@ SpellingKey = Annotated[
 ]
 
 
-class WordsInput(Model):
+class SequenceInput(OfColumn):
+    """Base of inputs that are sequences of steps."""
+
+    as_: str = Field(alias="as", description="How the column is read.")
+
+
+class TokenInput(SequenceInput):
+    """Base of inputs whose steps are entries of a vocabulary."""
+
+    as_: Literal["words", "tokens", "chars", "bytes", "subwords"] = Field(
+        alias="as", description="How the column is read."
+    )
+
+
+class WordsInput(TokenInput):
     """Text as a sequence of words: split at white space as Unicode has it, one step per word."""
 
-    column: Column
     as_: Literal["words"] = Field(alias="as", description="How the column is read.")
     min_count: MinCount = 1
     max_size: MaxSize = None
     spelling: SpellingKey = None
 
 
-class TokensInput(Model):
+class TokensInput(TokenInput):
     """A list of texts as a sequence of tokens: one step per text."""
 
-    column: Column
     as_: Literal["tokens"] = Field(alias="as", description="How the column is read.")
     min_count: MinCount = 1
     max_size: MaxSize = None
     spelling: SpellingKey = None
 
 
-class CharsInput(Model):
+class CharsInput(TokenInput):
     """Text as a sequence of characters: one step per Unicode code point."""
 
-    column: Column
     as_: Literal["chars"] = Field(alias="as", description="How the column is read.")
     min_count: MinCount = 1
     max_size: MaxSize = None
@@ -77,27 +98,24 @@ class CharsInput(Model):
     )
 
 
-class BytesInput(Model):
+class BytesInput(TokenInput):
     """Text as a sequence of the bytes of its UTF-8: one step per byte."""
 
-    column: Column
     as_: Literal["bytes"] = Field(alias="as", description="How the column is read.")
 
 
-class SubwordsInput(Model):
+class SubwordsInput(TokenInput):
     """Text as a sequence of subwords, byte-pair encoding trained on the training rows."""
 
-    column: Column
     as_: Literal["subwords"] = Field(alias="as", description="How the column is read.")
     size: Annotated[int, Field(ge=300, le=1_000_000)] = Field(
         default=8000, description="Most subwords in the vocabulary."
     )
 
 
-class FramesInput(Model):
+class FramesInput(SequenceInput):
     """A sequence of numeric vectors, all of the same width: one step per vector."""
 
-    column: Column
     as_: Literal["frames"] = Field(alias="as", description="How the column is read.")
     scale: Scale = "standard"
     missing: Missing = "error"
@@ -108,49 +126,44 @@ class FramesInput(Model):
     )
 
 
-class KeysInput(Model):
+class KeysInput(SequenceInput):
     """A sequence of steps with several labels on at once: a list of lists of labels."""
 
-    column: Column
     as_: Literal["keys"] = Field(alias="as", description="How the column is read.")
 
 
-class CategoryInput(Model):
+class CategoryInput(OfColumn):
     """One label for the whole row, as a learned vector; in a table of series the same in all steps
     that are read."""
 
-    column: Column
     as_: Literal["category"] = Field(alias="as", description="How the column is read.")
     min_count: MinCount = 1
     embed: Width = Field(default=16, description="Width of the learned vector of each label.")
     join: Joined = "steps"
 
 
-class NumberInput(Model):
+class NumberInput(OfColumn):
     """One number for the whole row; in a table of series the same in all steps that are read."""
 
-    column: Column
     as_: Literal["number"] = Field(alias="as", description="How the column is read.")
     scale: Scale = "standard"
     missing: Missing = "error"
     join: Joined = "steps"
 
 
-class VectorInput(Model):
+class VectorInput(OfColumn):
     """A list of numbers for the whole row, as long in every row; in a table of series the same in
     all steps that are read."""
 
-    column: Column
     as_: Literal["vector"] = Field(alias="as", description="How the column is read.")
     scale: Scale = "standard"
     missing: Missing = "error"
     join: Joined = "steps"
 
 
-class SeriesInput(Model):
+class SeriesInput(SequenceInput):
     """A column of a table whose rows are the steps of one or many series: its past is read."""
 
-    column: Column
     as_: Literal["series"] = Field(alias="as", description="How the column is read.")
     scale: Literal["standard", "robust", "window", "mean", "none"] = Field(
         default="standard",
@@ -180,18 +193,5 @@ Input = Annotated[
     | SeriesInput,
     ByKey("as"),
 ]
-SequenceInput = (
-    WordsInput
-    | TokensInput
-    | CharsInput
-    | BytesInput
-    | SubwordsInput
-    | FramesInput
-    | KeysInput
-    | SeriesInput
-)
-"""Inputs that are sequences of steps."""
 StaticInput = CategoryInput | NumberInput | VectorInput
 """Inputs of whole rows."""
-TokenInput = WordsInput | TokensInput | CharsInput | BytesInput | SubwordsInput
-"""Inputs whose steps are entries of a vocabulary."""

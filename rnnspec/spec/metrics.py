@@ -8,7 +8,6 @@ from typing import assert_never
 
 from rnnspec.spec.inputs import FramesInput, KeysInput, SeriesInput
 from rnnspec.spec.outputs import (
-    CharsOutput,
     ClassOutput,
     ForecastOutput,
     FramesOutput,
@@ -18,9 +17,8 @@ from rnnspec.spec.outputs import (
     NumberOutput,
     Output,
     TagsOutput,
-    TokensOutput,
+    TextOutput,
     VectorOutput,
-    WordsOutput,
 )
 from rnnspec.spec.schedules import Plateau
 from rnnspec.spec.spec import Spec
@@ -83,7 +81,7 @@ def _default(spec: Spec, output: Output) -> str:
             return "micro_f1"
         case NumberOutput():
             return "mae"
-        case WordsOutput() | CharsOutput() | TokensOutput():
+        case TextOutput():
             return "error_rate"
         case NextOutput() if isinstance(spec.data.input_of(output), KeysInput):
             return "nll"
@@ -120,7 +118,7 @@ def _metrics(spec: Spec, output: Output) -> tuple[str, ...]:
             return ("accuracy", "macro_f1", *spans)
         case LabelsOutput() | KeysOutput():
             return labels
-        case WordsOutput() | CharsOutput() | TokensOutput():
+        case TextOutput():
             return ("perplexity", "token_accuracy", "exact_match", "error_rate", "bleu", "chrf")
         case ForecastOutput():
             pinball = ("pinball",) if output.distribution.name == "quantiles" else ()

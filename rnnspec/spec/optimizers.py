@@ -6,7 +6,7 @@ Formulas and defaults are the ones of torch's optimizers of the same names, exce
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -34,10 +34,8 @@ Penalty = Annotated[NotNegative, Field(description="L2 penalty, added to the gra
 Momentum = Annotated[Share, Field(description="Share of the last step that is kept.")]
 
 
-class Adam(Option):
+class Adam(Option, name="adam"):
     """Adam (Kingma and Ba, 2015); weight decay is added to the gradient."""
-
-    name: ClassVar[str] = "adam"
 
     lr: Rate = 1e-3
     betas: Betas = (0.9, 0.999)
@@ -46,10 +44,8 @@ class Adam(Option):
     weight_decay_on: Decayed = "all"
 
 
-class AdamW(Option):
+class AdamW(Option, name="adamw"):
     """Adam with weight decay apart from the gradient (Loshchilov and Hutter, 2019)."""
-
-    name: ClassVar[str] = "adamw"
 
     lr: Rate = 1e-3
     betas: Betas = (0.9, 0.999)
@@ -60,10 +56,8 @@ class AdamW(Option):
     weight_decay_on: Decayed = "all"
 
 
-class NAdam(Option):
+class NAdam(Option, name="nadam"):
     """Adam with Nesterov's momentum (Dozat, 2016)."""
-
-    name: ClassVar[str] = "nadam"
 
     lr: Rate = 2e-3
     betas: Betas = (0.9, 0.999)
@@ -75,10 +69,8 @@ class NAdam(Option):
     weight_decay_on: Decayed = "all"
 
 
-class RAdam(Option):
+class RAdam(Option, name="radam"):
     """Adam whose first steps are rectified, in the place of a warm-up (Liu et al., 2020)."""
-
-    name: ClassVar[str] = "radam"
 
     lr: Rate = 1e-3
     betas: Betas = (0.9, 0.999)
@@ -87,10 +79,8 @@ class RAdam(Option):
     weight_decay_on: Decayed = "all"
 
 
-class SGD(Option):
+class SGD(Option, name="sgd"):
     """Stochastic gradient descent, with momentum if wanted."""
-
-    name: ClassVar[str] = "sgd"
 
     lr: Rate = 0.1
     momentum: Momentum = 0.0
@@ -101,11 +91,9 @@ class SGD(Option):
     weight_decay_on: Decayed = "all"
 
 
-class RMSprop(Option):
+class RMSprop(Option, name="rmsprop"):
     """Gradients divided by the root of the running mean of their squares (Tieleman and Hinton,
     2012, Neural Networks for Machine Learning, lecture 6.5)."""
-
-    name: ClassVar[str] = "rmsprop"
 
     lr: Rate = 1e-2
     alpha: Share = Field(
@@ -122,10 +110,8 @@ class RMSprop(Option):
     weight_decay_on: Decayed = "all"
 
 
-class Adagrad(Option):
+class Adagrad(Option, name="adagrad"):
     """Gradients divided by the root of the sum of all their squares (Duchi et al., 2011)."""
-
-    name: ClassVar[str] = "adagrad"
 
     lr: Rate = 1e-2
     lr_decay: NotNegative = Field(

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rnnspec.spec.base import Column, Count, ListOf, MaxSize, MinCount, Model, Positive, Scale
+from rnnspec.spec.base import Count, ListOf, MaxSize, MinCount, OfColumn, Positive, Scale
 from rnnspec.spec.choice import ByKey, ByShape, OneOf, Option, Valued
 
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -23,38 +23,29 @@ MissingTarget = Annotated[
 ]
 
 
-class PointDistribution(Option):
+class PointDistribution(Option, name="point"):
     """One number, the mean or the median, depending on the loss."""
 
-    name: ClassVar[str] = "point"
 
-
-class QuantilesDistribution(Valued):
+class QuantilesDistribution(Valued, name="quantiles"):
     """Quantiles of the value at these probabilities, by the pinball loss."""
 
-    name: ClassVar[str] = "quantiles"
     needs: ClassVar[tuple[str, str]] = ("a list of probabilities", "[0.1, 0.5, 0.9]")
     value: Annotated[tuple[Probability, ...], ListOf, Field(min_length=1, max_length=99)] = Field(
         description="Probabilities, rising, among them 0.5: the median is the point forecast."
     )
 
 
-class GaussianDistribution(Option):
+class GaussianDistribution(Option, name="gaussian"):
     """A normal distribution: mean and deviation."""
 
-    name: ClassVar[str] = "gaussian"
 
-
-class StudentTDistribution(Option):
+class StudentTDistribution(Option, name="student_t"):
     """A Student-t distribution: location, scale and degrees of freedom above 2."""
 
-    name: ClassVar[str] = "student_t"
 
-
-class NegativeBinomialDistribution(Option):
+class NegativeBinomialDistribution(Option, name="negative_binomial"):
     """A negative binomial distribution, for counts: mean and dispersion."""
-
-    name: ClassVar[str] = "negative_binomial"
 
 
 Distribution = Annotated[
@@ -96,23 +87,21 @@ Season = Annotated[
 ]
 
 
-class ClassOutput(Model):
+class ClassOutput(OfColumn):
     """One label out of the labels of the training rows. Another label, in rows that are measured,
     counts as wrong and is left out of the loss."""
 
-    column: Column
     as_: Literal["class"] = Field(alias="as", description="What the column holds.")
     missing: MissingTarget = "error"
     class_weights: ClassWeights = "none"
     weight: Weight = 1.0
 
 
-class LabelsOutput(Model):
+class LabelsOutput(OfColumn):
     """Several labels at once: a list of labels, which may be empty; in CSV and TSV as JSON, or a
     text of labels with a separator between. A label that no training row has, in rows that are
     measured, counts as wrong and is left out of the loss."""
 
-    column: Column
     as_: Literal["labels"] = Field(alias="as", description="What the column holds.")
     separator: Annotated[str, Field(min_length=1)] | None = Field(
         default=None,
@@ -125,31 +114,28 @@ class LabelsOutput(Model):
     weight: Weight = 1.0
 
 
-class NumberOutput(Model):
+class NumberOutput(OfColumn):
     """One number; answers are in the units of the data."""
 
-    column: Column
     as_: Literal["number"] = Field(alias="as", description="What the column holds.")
     scale: Scale = "standard"
     missing: MissingTarget = "error"
     weight: Weight = 1.0
 
 
-class VectorOutput(Model):
+class VectorOutput(OfColumn):
     """A list of numbers, as long in every row; answers are in the units of the data."""
 
-    column: Column
     as_: Literal["vector"] = Field(alias="as", description="What the column holds.")
     scale: Scale = "standard"
     missing: MissingTarget = "error"
     weight: Weight = 1.0
 
 
-class TagsOutput(Model):
+class TagsOutput(OfColumn):
     """One label for each step of the input: a list of labels, or in a table of series one a row;
     null, or an empty field of CSV, leaves a step out of loss and metrics."""
 
-    column: Column
     as_: Literal["tags"] = Field(alias="as", description="What the column holds.")
     scheme: Scheme = Field(
         default="none",
@@ -163,69 +149,64 @@ class TagsOutput(Model):
     weight: Weight = 1.0
 
 
-class KeysOutput(Model):
+class KeysOutput(OfColumn):
     """Several labels for each step of the input: a list of lists of labels."""
 
-    column: Column
     as_: Literal["keys"] = Field(alias="as", description="What the column holds.")
     threshold: Threshold = 0.5
     weight: Weight = 1.0
 
 
-class FramesOutput(Model):
+class FramesOutput(OfColumn):
     """A vector for each step of the input, all of the same width; in a table of series one number
     a row, and an empty one is left out of loss and metrics."""
 
-    column: Column
     as_: Literal["frames"] = Field(alias="as", description="What the column holds.")
     scale: Scale = "standard"
     weight: Weight = 1.0
 
 
-class NextOutput(Model):
+class NextOutput(OfColumn):
     """The next step of the input in the same column: of text language modelling, of frames or a
     series their next numbers."""
 
-    column: Column
     as_: Literal["next"] = Field(alias="as", description="What is answered.")
     season: Season = 1
     weight: Weight = 1.0
 
 
-class WordsOutput(Model):
+class TextOutput(OfColumn):
+    """Base of outputs that a decoder writes token by token."""
+
+    as_: Literal["words", "chars", "tokens"] = Field(
+        alias="as", description="How the text is written."
+    )
+    min_count: MinCount = 1
+    max_size: MaxSize = None
+    weight: Weight = 1.0
+
+
+class WordsOutput(TextOutput):
     """A text, written word by word."""
 
-    column: Column
     as_: Literal["words"] = Field(alias="as", description="How the text is written.")
-    min_count: MinCount = 1
-    max_size: MaxSize = None
-    weight: Weight = 1.0
 
 
-class CharsOutput(Model):
+class CharsOutput(TextOutput):
     """A text, written character by character."""
 
-    column: Column
     as_: Literal["chars"] = Field(alias="as", description="How the text is written.")
-    min_count: MinCount = 1
-    max_size: MaxSize = None
-    weight: Weight = 1.0
 
 
-class TokensOutput(Model):
+class TokensOutput(TextOutput):
     """A list of texts, answered one by one."""
 
-    column: Column
     as_: Literal["tokens"] = Field(alias="as", description="How the list is answered.")
-    min_count: MinCount = 1
-    max_size: MaxSize = None
-    weight: Weight = 1.0
 
 
-class ForecastOutput(Model):
+class ForecastOutput(OfColumn):
     """The values ahead of a series that is among the inputs."""
 
-    column: Column
     as_: Literal["forecast"] = Field(alias="as", description="What is answered.")
     horizon: Annotated[int, Field(ge=1, le=100_000)] = Field(description="Number of steps ahead.")
     distribution: Distribution = Field(
@@ -252,5 +233,3 @@ Output = Annotated[
     | ForecastOutput,
     ByKey("as"),
 ]
-TextOutput = WordsOutput | CharsOutput | TokensOutput
-"""Outputs that a decoder writes token by token."""

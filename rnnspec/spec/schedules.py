@@ -5,7 +5,7 @@ A step is a step of the optimizer. Every schedule multiplies the optimizer's `lr
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
@@ -26,36 +26,28 @@ Floor = Annotated[
 Factor = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
-class ConstantRate(Option):
+class ConstantRate(Option, name="constant"):
     """The optimizer's lr to the last step."""
 
-    name: ClassVar[str] = "constant"
-
     warmup: Warmup = 0
 
 
-class Cosine(Option):
+class Cosine(Option, name="cosine"):
     """Down to the floor along half a cosine over all epochs (Loshchilov and Hutter, 2017)."""
 
-    name: ClassVar[str] = "cosine"
-
     warmup: Warmup = 0
     floor: Floor = 0.0
 
 
-class Linear(Option):
+class Linear(Option, name="linear"):
     """Down to the floor evenly over all epochs."""
 
-    name: ClassVar[str] = "linear"
-
     warmup: Warmup = 0
     floor: Floor = 0.0
 
 
-class InverseSqrt(Option):
+class InverseSqrt(Option, name="inverse_sqrt"):
     """After the warm-up, lr * sqrt(warmup / step) (Vaswani et al., 2017)."""
-
-    name: ClassVar[str] = "inverse_sqrt"
 
     warmup: Count = Field(
         default=4000,
@@ -63,10 +55,8 @@ class InverseSqrt(Option):
     )
 
 
-class StepDown(Option):
+class StepDown(Option, name="step"):
     """Times the factor at the end of epoch `after`, and again after each `every` epochs."""
-
-    name: ClassVar[str] = "step"
 
     warmup: Warmup = 0
     every: Count = Field(default=1, description="Epochs from one fall of the rate to the next.")
@@ -74,10 +64,8 @@ class StepDown(Option):
     after: Count = Field(default=1, description="Epoch at whose end the rate falls first.")
 
 
-class Plateau(Option):
+class Plateau(Option, name="plateau"):
     """Times the factor whenever a metric has stopped improving."""
-
-    name: ClassVar[str] = "plateau"
 
     warmup: Warmup = 0
     metric: Text | None = Field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -34,20 +34,18 @@ Banned = Annotated[
 Prefix = Annotated[Tokens, Field(description="Tokens that every answer begins with.")]
 
 
-class GreedySearch(Option):
+class GreedySearch(Option, name="greedy"):
     """The most probable token at each step."""
 
-    name: ClassVar[str] = "greedy"
     repetition_penalty: Repetition = 1.0
     no_repeat: NoRepeat = 0
     banned: Banned = ()
     prefix: Prefix = ()
 
 
-class BeamSearch(Option):
+class BeamSearch(Option, name="beam"):
     """The most probable partial answers, several at each step."""
 
-    name: ClassVar[str] = "beam"
     width: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=4, description="Partial answers kept at each step."
     )
@@ -77,10 +75,9 @@ class BeamSearch(Option):
     prefix: Prefix = ()
 
 
-class SampleSearch(Option):
+class SampleSearch(Option, name="sample"):
     """Drawn at random, the same for the same seed."""
 
-    name: ClassVar[str] = "sample"
     temperature: Positive = Field(
         default=1.0, description="Below 1 makes probable tokens more probable, above 1 less."
     )

@@ -13,16 +13,14 @@ from rnnspec.spec.check_layers import cell_named
 from rnnspec.spec.decoder import Decoder, NoAttention
 from rnnspec.spec.encoder import DEFAULT_EMBED, Layer
 from rnnspec.spec.inputs import (
-    BytesInput,
     CategoryInput,
-    CharsInput,
     FramesInput,
     Input,
     KeysInput,
     NumberInput,
     SeriesInput,
     StaticInput,
-    SubwordsInput,
+    TokenInput,
     TokensInput,
     VectorInput,
     WordsInput,
@@ -75,7 +73,7 @@ def _width_of(spec: Spec, source: Input) -> int | None:
             if cell is None or cell.output_size != "units":
                 return None
             return (spec.encoder.embed or DEFAULT_EMBED) + 2 * source.spelling.units
-        case WordsInput() | TokensInput() | CharsInput() | BytesInput() | SubwordsInput():
+        case TokenInput():
             return spec.encoder.embed or DEFAULT_EMBED
         case SeriesInput():
             return 1

@@ -7,10 +7,8 @@ RECIPE = Recipe(
     edits=(
         Edit(
             "rnnspec/spec/decoder.py",
-            '''class ScaledAttention(Option):
+            '''class ScaledAttention(Option, name="scaled"):
     """q · W m / sqrt(width of q)."""
-
-    name: ClassVar[str] = "scaled"
 
 
 ''',

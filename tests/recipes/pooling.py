@@ -7,10 +7,8 @@ RECIPE = Recipe(
     edits=(
         Edit(
             "rnnspec/spec/head.py",
-            '''class SumPooling(Option):
+            '''class SumPooling(Option, name="sum"):
     """The sum over the sequence's own steps."""
-
-    name: ClassVar[str] = "sum"
 
 
 ''',
