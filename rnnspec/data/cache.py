@@ -10,7 +10,7 @@ import secrets
 import shutil
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -54,6 +54,8 @@ class Writer:
     folder: Path
     stack: contextlib.ExitStack
     columns: dict[str, Column] = field(default_factory=dict)
+    at_end: dict[str, Callable[[], NDArray[np.uint8]]] = field(default_factory=dict)
+    """Makes arrays of bytes, by name, that are known only when all others are written."""
 
     def column(self, name: str, dtype: DTypeLike, *entry: int) -> Column:
         path = self.folder / name
@@ -63,6 +65,8 @@ class Writer:
 
     def finish(self) -> None:
         """Everything to the disk, the index last."""
+        for name, array in self.at_end.items():
+            self.column(name, "u1").append(array())
         for column in self.columns.values():
             column.stream.flush()
             os.fsync(column.stream.fileno())

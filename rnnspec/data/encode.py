@@ -27,7 +27,6 @@ from rnnspec.data.columns.kinds import (
     table_encoders,
 )
 from rnnspec.data.columns.labels import SeriesLabels
-from rnnspec.data.columns.new_labels import CountsNewLabels
 from rnnspec.data.columns.numbers import values_ahead
 from rnnspec.data.dataset import Dataset, SeriesRows
 from rnnspec.data.lines import check_file
@@ -227,9 +226,6 @@ class _Rows:
         """Raises DataError for a part without rows."""
         if self.end.rows:
             self.offsets.append(np.array([self.end.steps], np.int64))
-        for _, encoder in self.encoders:
-            if isinstance(encoder, CountsNewLabels):
-                self.writer.column(f"{encoder.new.name}.names", "u1").append(encoder.new.array())
         if not self.lines.count:
             job = self.job
             name = "validation" if job.rows == "valid" else "training"

@@ -106,10 +106,6 @@ class KeysWriter:
         self.values.append(_bits(_known(steps, numbers), len(self.labels)))
         return lengths_of(rows)
 
-    @property
-    def new(self) -> NewLabels:
-        return self.beside.labels
-
 
 @dataclass(frozen=True, slots=True)
 class LabelSetWriter:
@@ -134,10 +130,6 @@ class LabelSetWriter:
                 rows[at] = [missing]
         self.values.append(_bits(rows, missing + 1))
 
-    @property
-    def new(self) -> NewLabels:
-        return self.beside.labels
-
 
 def _known(sets: Sets, numbers: dict[str, int]) -> list[list[int]]:
     return [[numbers[label] for label in labels if label in numbers] for labels in sets]
@@ -157,7 +149,7 @@ def _bits(rows: list[list[int]], size: int) -> NDArray[np.uint8]:
 
 
 def _beside(writer: Writer, name: str) -> NewLabelPlaces:
-    return NewLabelPlaces(NewLabels(name), writer.column(f"{name}.new", "<i8", 2))
+    return NewLabelPlaces(NewLabels.written(writer, name), writer.column(f"{name}.new", "<i8", 2))
 
 
 def _keys_encoder(

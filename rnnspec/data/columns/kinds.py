@@ -30,40 +30,24 @@ from rnnspec.data.columns.numbers import SeriesColumn
 from rnnspec.data.columns.series import StaticColumn
 from rnnspec.data.raw import DIGEST, Raw, RawTexts
 from rnnspec.data.rows import BadRows, Chunk
-from rnnspec.plan.nodes import (
-    CategoryInput,
-    CharactersInput,
-    ClassOutput,
-    CopiesInput,
-    ForecastOutput,
-    FramesInput,
-    FutureInput,
-    Input,
-    KeysInput,
-    LabelsOutput,
-    NumericOutput,
-    Output,
-    SeriesInput,
-    TextOutput,
-    TokensInput,
-    VectorInput,
-)
+from rnnspec.plan import nodes
+from rnnspec.plan.nodes import ForecastOutput, Input, NumericOutput, Output
 
 KINDS: Mapping[type[Input | Output], ColumnKind] = {
-    TokensInput: texts.TOKENS,
-    CharactersInput: texts.CHARACTERS,
-    CopiesInput: texts.COPIES,
-    CategoryInput: labels.CATEGORY,
-    FramesInput: numbers.FRAMES,
-    KeysInput: keys.KEYS,
-    VectorInput: numbers.VECTOR,
-    SeriesInput: series.SERIES,
-    FutureInput: series.FUTURE,
-    ClassOutput: labels.CLASS,
-    LabelsOutput: keys.LABELS,
-    NumericOutput: numbers.NUMERIC,
-    TextOutput: texts.TEXT,
-    ForecastOutput: series.FORECAST,
+    nodes.TokensInput: texts.TOKENS,
+    nodes.CharactersInput: texts.CHARACTERS,
+    nodes.CopiesInput: texts.COPIES,
+    nodes.CategoryInput: labels.CATEGORY,
+    nodes.FramesInput: numbers.FRAMES,
+    nodes.KeysInput: keys.KEYS,
+    nodes.VectorInput: numbers.VECTOR,
+    nodes.SeriesInput: series.SERIES,
+    nodes.FutureInput: series.FUTURE,
+    nodes.ClassOutput: labels.CLASS,
+    nodes.LabelsOutput: keys.LABELS,
+    nodes.NumericOutput: numbers.NUMERIC,
+    nodes.TextOutput: texts.TEXT,
+    nodes.ForecastOutput: series.FORECAST,
 }
 INPUT_DIGESTS = "asked"
 """The array of digests of the inputs of each row."""
@@ -98,7 +82,7 @@ def table_encoders(encoding: Encoding) -> list[tuple[str, str, TableEncoder]]:
 def series_encoder(encoding: Encoding, column: str) -> SeriesColumn:
     """What encodes the series in `column`, for all nodes that read or answer it."""
     inputs = encoding.plan.inputs
-    (node,) = (n for n in inputs if isinstance(n, SeriesInput) and n.column == column)
+    (node,) = (n for n in inputs if isinstance(n, nodes.SeriesInput) and n.column == column)
     return SeriesColumn(column, node.missing != "error", numbers.dtype_of(node))
 
 
@@ -144,7 +128,7 @@ def raw_encoders(encoding: Encoding, writer: Writer) -> list[tuple[str, ColumnEn
         raw = kind_of(node).raw
         assert raw is not None
         found.append((node.column, raw(node, RaggedWriter.new(writer, name, "u1"))))
-    if any(isinstance(node, TextOutput) for node in encoding.plan.outputs):
+    if any(isinstance(node, nodes.TextOutput) for node in encoding.plan.outputs):
         columns = tuple(dict.fromkeys(node.column for node in encoding.plan.inputs))
         values = writer.column(INPUT_DIGESTS, "u1", DIGEST)
         found.append((columns[0], InputDigestWriter(columns, values)))

@@ -167,10 +167,6 @@ class ClassWriter:
     def add(self, chunk: Chunk, bad: BadRows) -> None:
         self.values.append(class_numbers(self.known, self.skips, chunk, bad))
 
-    @property
-    def new(self) -> NewLabels:
-        return self.known.new
-
 
 @dataclass(frozen=True, slots=True)
 class TagWriter:
@@ -193,10 +189,6 @@ class TagWriter:
         rows = bad.decoded(chunk, known.column, decoded)
         self.values.append(np.array([number for row in rows for number in row], np.int32))
         return lengths_of(rows)
-
-    @property
-    def new(self) -> NewLabels:
-        return self.known.new
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,10 +262,10 @@ def _class_settings(encoding: Encoding, node: ClassOutput) -> list[object]:
     return [node.column, "class", node.steps, node.ahead, labels]
 
 
-def _known_labels(encoding: Encoding, node: ClassOutput, name: str) -> KnownLabels:
+def _known_labels(encoding: Encoding, node: ClassOutput, new: NewLabels) -> KnownLabels:
     numbers = numbers_of(encoding.labels(node))
     scheme = SchemeCheck(encoding.reading.schemes.get(node.column, NO_SCHEME))
-    return KnownLabels(node.column, numbers, NewLabels(name), scheme)
+    return KnownLabels(node.column, numbers, new, scheme)
 
 
 def _class_encoder(
@@ -281,7 +273,7 @@ def _class_encoder(
 ) -> ClassWriter | TagWriter | None:
     if node.ahead:
         return None
-    known = _known_labels(encoding, node, name)
+    known = _known_labels(encoding, node, NewLabels.written(writer, name))
     if node.steps:
         return TagWriter(known, writer.column(name, "<i4"))
     return ClassWriter(known, encoding.skips(node), writer.column(name, "<i8"))
@@ -289,7 +281,7 @@ def _class_encoder(
 
 def _class_table(encoding: Encoding, node: ClassOutput) -> SeriesLabels | None:
     answered = node.steps and not node.ahead
-    return SeriesLabels(_known_labels(encoding, node, "")) if answered else None
+    return SeriesLabels(_known_labels(encoding, node, NewLabels())) if answered else None
 
 
 def _class_batch(encoding: Encoding, node: ClassOutput, name: str, arrays: Arrays) -> BatchColumn:

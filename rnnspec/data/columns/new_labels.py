@@ -11,12 +11,11 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.data.cache import Column
+from rnnspec.data.cache import Column, Writer
 from rnnspec.data.collate import NEW
 from rnnspec.data.columns.base import Arrays
 from rnnspec.data.shards import Shards
@@ -31,11 +30,17 @@ SHOWN = 5
 
 @dataclass(slots=True)
 class NewLabels:
-    """The new labels of the array `name`, numbered from 0 in order of appearance."""
+    """The new labels of a column, numbered from 0 in order of appearance."""
 
-    name: str
     numbers: dict[str, int] = field(default_factory=dict)
     counts: Counter[int] = field(default_factory=Counter)
+
+    @staticmethod
+    def written(writer: Writer, name: str) -> NewLabels:
+        """The new labels of the array `name`, which `writer` stores at its end."""
+        found = NewLabels()
+        writer.at_end[f"{name}.names"] = found.array
+        return found
 
     def number(self, label: str) -> int:
         """The number of a new label, which is counted. Raises DataError beyond MOST labels."""
@@ -56,14 +61,6 @@ class NewLabels:
         """Names and counts, as JSON."""
         found = {label: self.counts[number] for label, number in self.numbers.items()}
         return np.frombuffer(json.dumps(found, ensure_ascii=False).encode(), np.uint8)
-
-
-@runtime_checkable
-class CountsNewLabels(Protocol):
-    """An encoder of labels, of which some may be new."""
-
-    @property
-    def new(self) -> NewLabels: ...
 
 
 @dataclass(slots=True)
