@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from rnnspec.spec.base import Identifier, ListOf, Model, Text
-from rnnspec.spec.choice import ByShape
+from rnnspec.spec.choice import ByShape, by_type
 from rnnspec.spec.init import Init, initializer_of
 
 if TYPE_CHECKING:
@@ -34,16 +34,10 @@ class Parameter(Model):
     )
 
 
-def _list_or_mapping(value: object) -> int | None:
-    if isinstance(value, Mapping):
-        return 1
-    return 0 if isinstance(value, list | tuple) else None
-
-
 States = Annotated[
     Annotated[tuple[Identifier, ...], ListOf, Field(min_length=1)]
     | Annotated[dict[Identifier, Identifier], Field(min_length=1)],
-    ByShape("a list of names, or a mapping of names to sizes", _list_or_mapping),
+    ByShape("a list of names, or a mapping of names to sizes", by_type(list | tuple, Mapping)),
 ]
 
 

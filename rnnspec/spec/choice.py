@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import UnionType
 from typing import Any, ClassVar, get_args
 
 from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -262,6 +263,17 @@ class ByShape:
     ) -> dict[str, Any]:
         choices: Mapping[str, Any] = schema["schema"]["choices"]
         return {"anyOf": [handler(choice) for choice in choices.values()]}
+
+
+def by_type(*types: type | UnionType, other: int | None = None) -> Callable[[object], int | None]:
+    """For `ByShape`: the index of the first of `types` that a value has, else `other`; true and
+    false are no numbers."""
+
+    def member_of(value: object) -> int | None:
+        kinds = () if isinstance(value, bool) else types
+        return next((at for at, kind in enumerate(kinds) if isinstance(value, kind)), other)
+
+    return member_of
 
 
 def describe(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import NoneType
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -10,40 +11,23 @@ from pydantic.functional_validators import AfterValidator
 
 from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.base import Count, ListOf, Loc, Model, Positive, Text, spec_error
-from rnnspec.spec.choice import ByShape
+from rnnspec.spec.choice import ByShape, by_type
 from rnnspec.spec.every import known_every
 from rnnspec.spec.files import Format, Quoting
 from rnnspec.spec.inputs import Input, SequenceInput, StaticInput
 from rnnspec.spec.outputs import ForecastOutput, Output
 
-
-def _one_or_several(value: object) -> int:
-    return 1 if isinstance(value, list | tuple) else 0
-
-
-def _files_or_share(value: object) -> int | None:
-    if value is None:
-        return 3
-    if isinstance(value, str | list | tuple):
-        return _one_or_several(value)
-    return 2 if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
+_ONE_OR_SEVERAL = by_type(str, list | tuple, other=0)
 Several = Annotated[tuple[Text, ...], ListOf, Field(min_length=1)]
-Files = Annotated[Text | Several, ByShape("a file, or a list of files", _one_or_several)]
+Files = Annotated[Text | Several, ByShape("a file, or a list of files", _ONE_OR_SEVERAL)]
 ValidShare = Annotated[float, Field(gt=0.0, le=0.5)]
 Valid = Annotated[
     Text | Several | ValidShare | None,
-    ByShape("a file, or a share above 0 and up to 0.5, or null", _files_or_share),
+    ByShape(
+        "a file, or a share above 0 and up to 0.5, or null",
+        by_type(str, list | tuple, int | float, NoneType),
+    ),
 ]
-
-
-def _step_or_number(value: object) -> int | None:
-    if value is None:
-        return 2
-    if isinstance(value, str):
-        return 0
-    return 1 if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _known_fill(value: object) -> int | None:
@@ -65,7 +49,9 @@ def _known_zone(name: str) -> str:
 
 EveryKey = Annotated[
     Annotated[Text, AfterValidator(known_every)] | Positive | None,
-    ByShape("a step as in 'day' or '30 min', or a number, or null", _step_or_number),
+    ByShape(
+        "a step as in 'day' or '30 min', or a number, or null", by_type(str, int | float, NoneType)
+    ),
 ]
 Fill = Annotated[
     Literal["error", "previous", "missing"] | float,
@@ -152,11 +138,11 @@ class Data(Model):
     )
     input: Annotated[
         Input | Annotated[tuple[Input, ...], ListOf, Field(min_length=1)],
-        ByShape("a mapping, or a list of them", _one_or_several),
+        ByShape("a mapping, or a list of them", _ONE_OR_SEVERAL),
     ] = Field(description="The column the model reads, and how; or a list of several.")
     output: Annotated[
         Output | Annotated[tuple[Output, ...], ListOf, Field(min_length=1)],
-        ByShape("a mapping, or a list of them", _one_or_several),
+        ByShape("a mapping, or a list of them", _ONE_OR_SEVERAL),
     ] = Field(description="The column the model answers with, and what it holds; or a list.")
 
     @property

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rnnspec.spec.base import ListOf, Model, Share, Text, Width
-from rnnspec.spec.choice import ByShape, OneOf, Option, Valued
+from rnnspec.spec.choice import ByShape, OneOf, Option, Valued, by_type
 from rnnspec.spec.encoder import Layer
 from rnnspec.spec.search import GreedySearch, StepLimit, Strategy
 
@@ -145,16 +145,12 @@ class InverseSigmoidForcing(Option, name="inverse_sigmoid"):
     )
 
 
-def _number_or_schedule(value: object) -> int:
-    return 0 if isinstance(value, int | float) and not isinstance(value, bool) else 1
-
-
 TeacherForcing = Annotated[
     Rate
     | Annotated[
         ConstantForcing | LinearForcing | ExponentialForcing | InverseSigmoidForcing, OneOf()
     ],
-    ByShape("a share from 0 to 1, or a schedule", _number_or_schedule),
+    ByShape("a share from 0 to 1, or a schedule", by_type(int | float, other=1)),
 ]
 
 

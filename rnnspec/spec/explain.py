@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -41,54 +42,43 @@ def no_effect(path: Loc, why: str, hint: str = "remove it") -> Finding:
     return Finding(path, f"has no effect {why}", hint, key=True)
 
 
-SYNONYMS: Mapping[str, tuple[str, ...]] = {
-    "hidden_size": ("units",),
-    "hidden_dim": ("units",),
-    "size": ("units",),
-    "width": ("units",),
-    "num_layers": ("repeat",),
-    "n_layers": ("repeat",),
-    "depth": ("repeat",),
-    "bidirectional": ("direction",),
-    "type": ("cell", "as"),
-    "kind": ("cell", "as"),
-    "learning_rate": ("lr",),
-    "embedding": ("embed",),
-    "embedding_dim": ("embed",),
-    "batch_size": ("batch",),
-    "max_epochs": ("epochs",),
-    "grad_clip": ("clip_norm",),
-    "gradient_clip": ("clip_norm",),
-    "criterion": ("loss",),
-    "validation": ("valid",),
-    "dev": ("valid",),
-    "min_freq": ("min_count",),
-    "lower": ("fold_case",),
-    "lowercase": ("fold_case",),
-    "normalize": ("scale",),
-    "merge_mode": ("merge",),
-    "layer_norm": ("norm",),
-    "normalization": ("norm",),
-    "residual": ("skip",),
-    "highway": ("skip",),
-    "variational_dropout": ("dropout_per",),
-    "initializer": ("init",),
-    "trainable": ("trained",),
-    "proj_size": ("sizes",),
-    "weight_decay": ("l2",),
-    "scheduler": ("schedule",),
-    "lr_schedule": ("schedule",),
-    "lr_scheduler": ("schedule",),
-    "bptt": ("window",),
-    "truncated_bptt": ("window",),
-    "gradient_accumulation": ("accumulate",),
-    "accumulate_grad_batches": ("accumulate",),
-    "mixed_precision": ("precision",),
-    "dtype": ("precision",),
-    "swa": ("average_last",),
-    "warmup_steps": ("warmup",),
-    "max_tokens": ("tokens",),
-    "regularizer": ("l2",),
+FOREIGN: Mapping[str, tuple[str, ...]] = {
+    "units": ("hidden_size", "hidden_dim", "size", "width"),
+    "repeat": ("num_layers", "n_layers", "depth"),
+    "direction": ("bidirectional",),
+    "cell": ("type", "kind"),
+    "as": ("type", "kind"),
+    "lr": ("learning_rate",),
+    "embed": ("embedding", "embedding_dim"),
+    "batch": ("batch_size",),
+    "epochs": ("max_epochs",),
+    "clip_norm": ("grad_clip", "gradient_clip"),
+    "loss": ("criterion",),
+    "valid": ("validation", "dev"),
+    "min_count": ("min_freq",),
+    "fold_case": ("lower", "lowercase"),
+    "scale": ("normalize",),
+    "merge": ("merge_mode",),
+    "norm": ("layer_norm", "normalization"),
+    "skip": ("residual", "highway"),
+    "dropout_per": ("variational_dropout",),
+    "init": ("initializer",),
+    "trained": ("trainable",),
+    "sizes": ("proj_size",),
+    "l2": ("weight_decay", "regularizer"),
+    "schedule": ("scheduler", "lr_schedule", "lr_scheduler"),
+    "window": ("bptt", "truncated_bptt"),
+    "accumulate": ("gradient_accumulation", "accumulate_grad_batches"),
+    "precision": ("mixed_precision", "dtype"),
+    "average_last": ("swa",),
+    "warmup": ("warmup_steps",),
+    "tokens": ("max_tokens",),
+}
+"""Keys of a spec, and what they are called in other tools."""
+
+SYNONYMS = {
+    word: tuple(key for key, words in FOREIGN.items() if word in words)
+    for word in chain.from_iterable(FOREIGN.values())
 }
 """Keys of other tools, and the keys of a spec that they stand for."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from rnnspec.spec.base import Count, ListOf, MaxSize, MinCount, OfColumn, Positive, Scale
-from rnnspec.spec.choice import ByKey, ByShape, OneOf, Option, Valued
+from rnnspec.spec.choice import ByKey, ByShape, OneOf, Option, Valued, by_type
 
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 Weight = Annotated[
@@ -58,15 +58,9 @@ Distribution = Annotated[
 ]
 
 
-def _none_balanced_or_mapping(value: object) -> int | None:
-    if isinstance(value, str):
-        return 0
-    return 1 if isinstance(value, Mapping) else None
-
-
 ClassWeights = Annotated[
     Literal["none", "balanced"] | dict[str, Positive],
-    ByShape("none, balanced, or a mapping of labels to weights", _none_balanced_or_mapping),
+    ByShape("none, balanced, or a mapping of labels to weights", by_type(str, Mapping)),
     Field(
         description="Factor of the loss of each label: 'none' is 1 for all, 'balanced' is rows / "
         "(labels * rows of the label), or a mapping of labels to factors, 1 for the others."

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rnnspec.spec.base import ListOf, Model, NotNegative, Positive, Text
-from rnnspec.spec.choice import ByShape, OneOf, Option
+from rnnspec.spec.choice import ByShape, OneOf, Option, by_type
 
 Repetition = Annotated[
     Positive,
@@ -106,16 +106,11 @@ class TimesInput(Model):
     )
 
 
-def _auto_number_or_times(value: object) -> int | None:
-    if isinstance(value, str):
-        return 0
-    if isinstance(value, Mapping | TimesInput):
-        return 2
-    return 1 if isinstance(value, int) and not isinstance(value, bool) else None
-
-
 MostSteps = Annotated[int, Field(ge=1, le=100_000)]
 StepLimit = Annotated[
     Literal["auto"] | MostSteps | TimesInput,
-    ByShape("auto, a number of steps, or {times: 2.0, plus: 10}", _auto_number_or_times),
+    ByShape(
+        "auto, a number of steps, or {times: 2.0, plus: 10}",
+        by_type(str, int, Mapping | TimesInput),
+    ),
 ]

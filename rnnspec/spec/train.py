@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rnnspec.spec.base import MAX_SEED, Count, Model, NotNegative, Positive, Share, Text
-from rnnspec.spec.choice import ByShape
+from rnnspec.spec.choice import ByShape, by_type
 from rnnspec.spec.optimizers import Adam, Optimizer
 from rnnspec.spec.schedules import ConstantRate, Schedule
 
@@ -36,14 +36,9 @@ class TokenBudget(Model):
     )
 
 
-def _rows_or_budget(value: object) -> int | None:
-    if isinstance(value, Mapping | TokenBudget):
-        return 1
-    return 0 if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 Batch = Annotated[
-    Count | TokenBudget, ByShape("a number of rows, or {tokens: 4000}", _rows_or_budget)
+    Count | TokenBudget,
+    ByShape("a number of rows, or {tokens: 4000}", by_type(int | float, Mapping | TokenBudget)),
 ]
 
 
