@@ -32,12 +32,9 @@ class Cost:
     shapes: tuple[Shape, ...] = ()
 
 
-def costs(cell: Cell) -> tuple[Cost, ...]:
+def costs(cell: Cell) -> Iterator[Cost]:
     """The computations that run `cell` over a sequence from its equations, in order."""
-    return tuple(_costs(cell, schedule(cell.graph)))
-
-
-def _costs(cell: Cell, plan: Schedule) -> Iterator[Cost]:
+    plan = schedule(cell.graph)
     for phase in plan.phases:
         match phase:
             case Whole():

@@ -39,14 +39,10 @@ def match(pattern: Cell, cell: Cell) -> Match | None:
         for complete in _unify_states(pattern, cell, ours, theirs, names, list(pattern.states)):
             parameters, states = _named(complete, "parameter"), _named(complete, "state")
             found = Match(pattern.name, states, parameters)
-            if _is_whole(found, pattern) and _sizes_agree(found, pattern, cell):
+            whole = (len(states), len(parameters)) == (len(pattern.states), len(pattern.parameters))
+            if whole and _sizes_agree(found, pattern, cell):
                 return found
     return None
-
-
-def _is_whole(found: Match, pattern: Cell) -> bool:
-    sizes = len(found.states), len(found.parameters)
-    return sizes == (len(pattern.states), len(pattern.parameters))
 
 
 def _sizes_agree(found: Match, pattern: Cell, cell: Cell) -> bool:

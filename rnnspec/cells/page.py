@@ -176,7 +176,7 @@ def _renamed(match: Match | None) -> str:
     )
 
 
-def _costs(parts: Sequence[Cost], sizes: Mapping[str, int]) -> Iterable[Row]:
+def _costs(parts: Iterable[Cost], sizes: Mapping[str, int]) -> Iterable[Row]:
     for part in parts:
         rows = sum(sizes[shape[0]] for shape in part.shapes)
         size = f"{rows:,} x {sizes[part.shapes[0][1]]:,}" if part.shapes else ""

@@ -200,19 +200,14 @@ class _Scheduler:
     def _loop(self, group: tuple[str, ...], number: int) -> None:
         ends = [self.graph.next_states[state] for state in group]
         nodes = closure(self.graph.nodes, ends, self.known)
-        inside = {i for i in nodes if self.level[i] == number and not self._is_leaf(i)}
+        computed = (i for i in nodes if self.graph.nodes[i].op not in LEAVES)
+        inside = {i for i in computed if self.level[i] == number}
         outside = {arg for i in inside for arg in self.graph.nodes[i].args} - inside
         self._whole(i for i in outside if self.level[i] < number)
         leaves = {i for i in outside if self.level[i] == number}
         entries = _in_order(self.graph, self._joined(inside, in_loop=True), self.known | leaves)
         self.known |= inside
         self.phases.append(Loop(group, entries, ()))
-
-    def _is_leaf(self, index: int) -> bool:
-        return self.graph.nodes[index].op in LEAVES
-
-    def _is_parameter(self, index: int) -> bool:
-        return self.graph.nodes[index].op == "parameter"
 
     def _is_product(self, index: int, operand: int | None = None) -> bool:
         node = self.graph.nodes[index]
@@ -256,7 +251,8 @@ class _Scheduler:
                 node = self.graph.nodes[reader]
                 if node.op == "add" and (inside is None or reader in inside):
                     (other,) = (arg for arg in node.args if arg != product)
-                    if other in self.known and (inside is not None or self._is_parameter(other)):
+                    fixed = self.graph.nodes[other].op == "parameter"
+                    if other in self.known and (inside is not None or fixed):
                         return other, reader
         return None, product
 

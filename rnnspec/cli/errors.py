@@ -51,7 +51,8 @@ def reported() -> Iterator[None]:
         show_problems(wrong.problems)
         raise typer.Exit(WRONG) from None
     except RnnspecError as wrong:
-        error("\n".join([str(wrong) + _more_space(wrong.__cause__), *_notes(wrong)]))
+        notes: list[str] = getattr(wrong, "__notes__", [])
+        error("\n".join([str(wrong) + _more_space(wrong.__cause__), *notes]))
         raise typer.Exit(WRONG) from None
     except OSError as wrong:
         if wrong.errno not in MACHINE:
@@ -64,10 +65,6 @@ def _more_space(wrong: BaseException | None) -> str:
     """Advice where the disk is full."""
     full = isinstance(wrong, OSError) and wrong.errno in FULL
     return "; free some space and try again" if full else ""
-
-
-def _notes(wrong: BaseException) -> list[str]:
-    return getattr(wrong, "__notes__", [])
 
 
 def show_problems(problems: Sequence[Problem]) -> None:

@@ -102,7 +102,6 @@ def _text(trained: Trained, scores: Scores, report: Path | None) -> str:
 
 def _metrics(scores: Scores) -> str:
     """Metrics, beside the metrics of the baseline and of greedy texts if there are any."""
-
     others: dict[str, dict[str, float]] = {}
     for column, score in scores.outputs.items():
         prefix = "" if len(scores.outputs) == 1 else f"{column}."
@@ -121,7 +120,6 @@ def _ahead(score: OutputScore) -> bool:
 
 
 def _classes(head: str, classes: tuple[ClassScore, ...], of: str) -> str:
-
     shown = classes
     if len(classes) > SHOWN:
         shown = tuple(sorted(classes, key=lambda c: 2.0 if c.f1 is None else c.f1)[:SHOWN])
@@ -134,7 +132,6 @@ def _classes(head: str, classes: tuple[ClassScore, ...], of: str) -> str:
 
 
 def _horizon(column: str, score: OutputScore) -> str:
-
     shown = score.horizon
     if len(shown) > STEPS:
         at = {round(n * (len(shown) - 1) / (STEPS - 1)) for n in range(STEPS)}

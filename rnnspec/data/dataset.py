@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.data.batches import Rows
+from rnnspec.data.batches import RowLengths
 from rnnspec.data.cache import MemoryMaps
 from rnnspec.data.collate import BatchColumn, KeySteps, LabelSets, Lengths, RowSlices, Texts, Values
 from rnnspec.data.lanes import Order, count_windows, document_slices, lane_slices
@@ -17,14 +17,8 @@ from rnnspec.data.naive import Naive, Season, naive
 from rnnspec.data.raw import Raw, RawRows
 
 
-class RowData(Protocol):
+class RowData(RowLengths, Protocol):
     """Rows that are read whole; implemented by `Dataset`."""
-
-    @property
-    def rows(self) -> int: ...
-
-    def lengths(self, rows: Rows) -> NDArray[np.int64]:
-        """The steps of each of `rows`, `[B]`."""
 
     def collate(self, indices: NDArray[np.integer[Any]]) -> Batch:
         """The rows `indices` as one batch."""

@@ -138,9 +138,8 @@ class _Job:
         reading = self.reading
         settings: list[object] = [VERSION, self.format, self.rows, self.share, columns]
         settings += [reading.documents, reading.quoting, reading.stream, sorted(reading.skipped)]
-        settings += [sorted(reading.schemes.items())]
-        settings += [reading.series and asdict(reading.series), sorted(reading.seasons.items())]
-        settings += [sorted(reading.separators.items())]
+        settings += [sorted(reading.schemes.items()), reading.series and asdict(reading.series)]
+        settings += [sorted(reading.seasons.items()), sorted(reading.separators.items())]
         settings += [name for name, _ in raw_names(self.encoding)] if self.measured else []
         if self.share and reading.series is None:
             settings += [reading.seed, reading.stratum]
@@ -215,7 +214,7 @@ class _Rows:
         return _Rows(job, writer, encoders, lines, offsets, _End(), job.reading.split(job.share))
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
-        used = _part(chunk, self.job.rows, self.split)
+        used = self.split.part(chunk, self.job.rows == "valid") if self.split.share else chunk
         self.lines.append(np.array(used.lines[used.continued :], np.int64))
         lengths = add_chunk(used, self.encoders, bad)
         if lengths is None:  # a row is one step
@@ -251,13 +250,6 @@ class _End:
         first = continued or not self.rows
         self.rows += len(lengths) - continued
         return starts[1:] if first else starts
-
-
-def _part(chunk: Chunk, rows: Part, split: Split) -> Chunk:
-    if not split.share:
-        return chunk
-    mask = split.mask(chunk)
-    return chunk.only((mask if rows == "valid" else ~mask).tolist())
 
 
 def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:

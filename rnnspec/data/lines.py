@@ -99,7 +99,8 @@ def raw_blocks(file: Path, position: Position | None = None) -> Iterator[bytes]:
     try:
         size = max(1, file.stat().st_size)
         with _opened(file) as source:
-            stream = _decompressed(file, source)
+            compressed = file.suffix.lower() == ".gz"
+            stream = gzip.GzipFile(fileobj=source) if compressed else source
             block = stream.read(max(BLOCK, 4))  # at least the marks whole
             _check_mark(file, block)
             if block.startswith(_BOM):
@@ -115,10 +116,6 @@ def raw_blocks(file: Path, position: Position | None = None) -> Iterator[bytes]:
 
 def _opened(file: Path) -> IO[bytes]:
     return file.open("rb")
-
-
-def _decompressed(file: Path, source: IO[bytes]) -> IO[bytes] | gzip.GzipFile:
-    return gzip.GzipFile(fileobj=source) if file.suffix.lower() == ".gz" else source
 
 
 def _check_mark(file: Path, block: bytes) -> None:

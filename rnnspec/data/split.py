@@ -67,6 +67,11 @@ class Split:
     last: bool = False
     """Whether the last row so far belongs to validation."""
 
+    def part(self, chunk: Chunk, valid: bool = False) -> Chunk:
+        """The rows of the next chunk that belong to training, or else to validation."""
+        mask = self.mask(chunk)
+        return chunk.only((mask if valid else ~mask).tolist())
+
     def mask(self, chunk: Chunk) -> NDArray[np.bool_]:
         """Whether each row of the next chunk belongs to validation: `[rows]`."""
         if chunk.held_out is not None:

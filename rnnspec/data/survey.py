@@ -24,7 +24,6 @@ from rnnspec.data.series import (
     windows,
 )
 from rnnspec.data.shards import Shards
-from rnnspec.data.split import Split
 from rnnspec.data.statistics import NOISE, Moments, rounded_off
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import ColumnFacts, Facts, NumericFacts
@@ -79,7 +78,7 @@ class _Rows:
         self.rows = self.kept_out = 0
         self.split = split = reading.split(self.share)
         for chunk in reading.read(self.train, columns, bad, report, self.share):
-            used = _training_rows(chunk, split) if self.share else chunk
+            used = split.part(chunk) if self.share else chunk
             self.rows += used.begun
             self.kept_out += chunk.begun - used.begun
             yield used, bad
@@ -108,10 +107,6 @@ class _Rows:
                 f"{self.train}: a validation share of {self.share:g} takes all of the "
                 f"{self.kept_out} rows; set data.valid to a smaller share or to a file"
             )
-
-
-def _training_rows(chunk: Chunk, split: Split) -> Chunk:
-    return chunk.only((~split.mask(chunk)).tolist())
 
 
 SHOWN = 5

@@ -134,7 +134,8 @@ class Composer:
             self._note(event, f"alias *{name} inside the value it stands for", "write it out")
             raise _Stopped
         if found == 0:
-            self._note(event, f"alias *{name} has no anchor before it", _as_text("*"))
+            hint = "put the value in quotes if it is a text that starts with '*'"
+            self._note(event, f"alias *{name} has no anchor before it", hint)
             raise _Stopped
         assert isinstance(found, tuple)
         node, size, height = found
@@ -287,7 +288,3 @@ def _marks(event: events.Event) -> tuple[Mark, Mark]:
 
 def _flow(event: events.Event) -> bool:
     return bool(getattr(event, "flow_style", False))
-
-
-def _as_text(mark: str) -> str:
-    return f"put the value in quotes if it is a text that starts with {mark!r}"

@@ -60,11 +60,8 @@ def _no_colon(text: str, at: int, context: int) -> Meaning:
         return context, "no space after ':'", _spaced(tight)
     word = re.match(r"[^\s:#,\[\]{}]*", text[context:])
     shown = _cut(word[0]) if word and word[0] else "the key"
-    return (
-        context,
-        "this line is neither 'key: value' nor part of the value above",
-        f"write {shown}: …, or indent the line to go on with the value above",
-    )
+    what = "this line is neither 'key: value' nor part of the value above"
+    return context, what, f"write {shown}: …, or indent the line to go on with the value above"
 
 
 def _second_colon(text: str, at: int, context: int) -> Meaning:
@@ -86,11 +83,8 @@ def _second_colon(text: str, at: int, context: int) -> Meaning:
 def _misindented(text: str, at: int, context: int) -> Meaning:
     line = _line_at(text, at)
     if text[at : at + 1] in ("]", "}"):
-        return (
-            at,
-            f"{text[at]!r} closes nothing",
-            f"remove it, or open it with {_opening(text[at])!r}",
-        )
+        opening = "[" if text[at] == "]" else "{"
+        return at, f"{text[at]!r} closes nothing", f"remove it, or open it with {opening!r}"
     if text[at : at + 1] == ",":
         return at, "a ',' outside of brackets", "put the list in brackets, or the text in quotes"
     if text[:at].endswith(('"', "'")) or text[:at].rstrip(" ").endswith(('"', "'")):
@@ -101,16 +95,10 @@ def _misindented(text: str, at: int, context: int) -> Meaning:
         hint = "start it with '- ', or move it to where the other keys stand"
         return at, "this line stands among list items and is none", hint
     if line.lstrip().startswith("- "):
-        return (
-            at,
-            "a list item between keys, or indented unlike the items above",
-            "line the items up one under another, below their key",
-        )
-    return (
-        at,
-        "this line is indented unlike its neighbours",
-        "line up the keys that belong together in one column",
-    )
+        what = "a list item between keys, or indented unlike the items above"
+        return at, what, "line the items up one under another, below their key"
+    hint = "line up the keys that belong together in one column"
+    return at, "this line is indented unlike its neighbours", hint
 
 
 def _unclosed(opening: str, closing: str) -> Callable[[str, int, int], Meaning]:
@@ -124,7 +112,7 @@ def _unclosed(opening: str, closing: str) -> Callable[[str, int, int], Meaning]:
         if _same_line(text, context, at):
             hint = f"separate the entries with commas and close with {closing!r}"
             return at, f"expected ',' or {closing!r} before {found!r}", hint
-        line = _line_number(text, at)
+        line = len(re.findall(r"\r\n|\r|\n", text[:at])) + 1
         hint = f"add the {closing!r}, or a ',' between entries"
         return context, f"{opening!r} is still open in line {line}", hint
 
@@ -141,56 +129,39 @@ def _no_content(text: str, at: int, context: int) -> Meaning:
 
 
 def _unclosed_quote(text: str, at: int, context: int) -> Meaning:
-    return (
-        context,
-        f"the quote {text[context : context + 1]} is never closed",
-        "close it on its line",
-    )
+    what = f"the quote {text[context : context + 1]} is never closed"
+    return context, what, "close it on its line"
 
 
 def _unknown_escape(text: str, at: int, context: int) -> Meaning:
-    return (
-        at - 1,
-        f"unknown escape '\\{text[at : at + 1]}' in a text in double quotes",
-        "use single quotes, in which a backslash is a backslash",
-    )
+    what = f"unknown escape '\\{text[at : at + 1]}' in a text in double quotes"
+    return at - 1, what, "use single quotes, in which a backslash is a backslash"
 
 
 def _bad_hex(text: str, at: int, context: int) -> Meaning:
-    start = text.rfind("\\", 0, at + 1)
-    return (
-        start,
-        "an escape without all its hexadecimal digits",
-        r"write \xNN, \uNNNN or \UNNNNNNNN",
-    )
+    what = "an escape without all its hexadecimal digits"
+    return text.rfind("\\", 0, at + 1), what, r"write \xNN, \uNNNN or \UNNNNNNNN"
 
 
 def _bad_anchor(text: str, at: int, context: int) -> Meaning:
     mark = text[context : context + 1]
-    what = "an anchor" if mark == "&" else "an alias"
-    return (
-        context,
-        f"{mark!r} starts {what}, which is a name of letters and digits",
-        "put the value in quotes if it is a text",
-    )
+    kind = "an anchor" if mark == "&" else "an alias"
+    what = f"{mark!r} starts {kind}, which is a name of letters and digits"
+    return context, what, "put the value in quotes if it is a text"
 
 
 def _bad_tag(text: str, at: int, context: int) -> Meaning:
-    return (
-        _index_of_tag(text, at, context),
-        "'!' starts a tag, which a spec does not use",
-        ("put the value in quotes if it is a text, remove the tag otherwise"),
-    )
+    hint = "put the value in quotes if it is a text, remove the tag otherwise"
+    start = text.rfind("!", 0, at + 1)
+    index = start if start >= text.rfind("\n", 0, at + 1) and start >= 0 else context
+    return index, "'!' starts a tag, which a spec does not use", hint
 
 
 def _no_document(text: str, at: int, context: int) -> Meaning:
     if text[at : at + 1] in ("]", "}"):
         return at, f"{text[at]!r} closes nothing", "remove it"
-    return (
-        at,
-        "text after the end of the document",
-        "remove it, or what closes the document before it",
-    )
+    hint = "remove it, or what closes the document before it"
+    return at, "text after the end of the document", hint
 
 
 def _always(what: str, hint: str) -> Callable[[str, int, int], Meaning]:
@@ -244,11 +215,6 @@ def _index(text: str, mark: Mark | None) -> int:
     return len(text) if mark is None else mark.index
 
 
-def _index_of_tag(text: str, at: int, context: int) -> int:
-    start = text.rfind("!", 0, at + 1)
-    return start if start >= text.rfind("\n", 0, at + 1) and start >= 0 else context
-
-
 def _tab_in_indent(source: Source, at: int) -> int | None:
     """The index of a tab in the indentation of the line at `at`, or of the one before it."""
     line = source.place(min(at, len(source.text))).line
@@ -285,16 +251,8 @@ def _spaced(tight: re.Match[str]) -> str:
     return f"write a space after the colon: {tight[1]}: {_cut(tight[2])}"
 
 
-def _line_number(text: str, index: int) -> int:
-    return len(re.findall(r"\r\n|\r|\n", text[:index])) + 1
-
-
 def _same_line(text: str, first: int, second: int) -> bool:
     return "\n" not in text[first:second]
-
-
-def _opening(closing: str) -> str:
-    return "[" if closing == "]" else "{"
 
 
 def _cut(text: str) -> str:

@@ -149,16 +149,11 @@ class SeriesColumn:
 
 
 @dataclass(slots=True)
-class SeriesFrames:
+class SeriesFrames(SeriesColumn):
     """Holds one number a row as frames of width 1; NaN for no number."""
 
-    numbers: SeriesColumn
-
-    def add(self, chunk: Chunk, bad: BadRows) -> None:
-        self.numbers.add(chunk, bad)
-
     def values(self, table: Table) -> NDArray[np.floating]:
-        return table.values(np.concatenate(self.numbers.found), np.nan)[:, None]
+        return table.values(np.concatenate(self.found), np.nan)[:, None]
 
 
 def dtype_of(node: FramesInput | VectorInput | SeriesInput | NumericOutput) -> str:
@@ -233,7 +228,7 @@ def _numeric_encoder(
 
 def _numeric_table(encoding: Encoding, node: NumericOutput) -> SeriesFrames | None:
     answered = node.steps and not node.ahead
-    return SeriesFrames(SeriesColumn(node.column, True, dtype_of(node))) if answered else None
+    return SeriesFrames(node.column, True, dtype_of(node)) if answered else None
 
 
 def _numeric_batch(

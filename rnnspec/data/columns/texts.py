@@ -305,9 +305,30 @@ def _byte_numbers(
 def _subword_numbers(
     cells: TextCells, tokenizer: str, chunk: Chunk, bad: BadRows
 ) -> tuple[NDArray[np.int32], Lengths]:
-    rows = subword_numbers(tokenizer, cells.texts(chunk, bad))
-    flat = np.fromiter((number for row in rows for number in row), np.int32)
-    return flat, lengths_of(rows)
+    return _joined(subword_numbers(tokenizer, cells.texts(chunk, bad)))
+
+
+def _copy_source_numbers(
+    cells: TextCells, vocabulary: Vocabulary, banned: frozenset[str], chunk: Chunk, bad: BadRows
+) -> tuple[NDArray[np.int32], Lengths]:
+    """The numbers that tokens of an input have where they are copied (`CopiesInput`)."""
+    rows = cells.rows(chunk, replace(bad, found=[]))  # noted by those who write its tokens
+    return _joined([source_numbers(row, vocabulary, banned) for row in rows])
+
+
+def _copied_text_numbers(
+    cells: TextCells, source: TextCells, vocabulary: Vocabulary, chunk: Chunk, bad: BadRows
+) -> tuple[NDArray[np.int32], Lengths]:
+    """The numbers of a target text whose tokens may be copied from the `source`."""
+    rows = cells.rows(chunk, bad)
+    if bad.found:  # the file ends in an error, which has been noted for the source too
+        return _joined([])
+    pairs = zip(rows, source.rows(chunk, bad), strict=True)
+    return _joined([answer_numbers(row, tokens, vocabulary) for row, tokens in pairs])
+
+
+def _joined(rows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int32], Lengths]:
+    return np.fromiter(chain.from_iterable(rows), np.int32), lengths_of(rows)
 
 
 def char_table(vocabulary: Vocabulary, fold_case: bool = False) -> NDArray[np.int32]:
@@ -342,43 +363,6 @@ class TextWriter:
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
         self.rows.append(*self.numbers(chunk, bad))
-
-
-@dataclass(frozen=True, slots=True)
-class CopySourceWriter:
-    """Writes the numbers that tokens of an input have where they are copied (`CopiesInput`)."""
-
-    cells: TextCells
-    vocabulary: Vocabulary
-    banned: frozenset[str]
-    values: Column
-
-    def add(self, chunk: Chunk, bad: BadRows) -> Lengths:
-        rows = self.cells.rows(chunk, replace(bad, found=[]))  # noted by those who write its tokens
-        found = [source_numbers(row, self.vocabulary, self.banned) for row in rows]
-        lengths = lengths_of(found)
-        self.values.append(np.fromiter(chain.from_iterable(found), np.int32, int(lengths.sum())))
-        return lengths
-
-
-@dataclass(frozen=True, slots=True)
-class CopiedTextWriter:
-    """Writes the numbers of a target text whose tokens may be copied from the `source`."""
-
-    cells: TextCells
-    source: TextCells
-    vocabulary: Vocabulary
-    written: RaggedWriter
-
-    def add(self, chunk: Chunk, bad: BadRows) -> None:
-        rows = self.cells.rows(chunk, bad)
-        if bad.found:  # the file ends in an error, which has been noted for the source too
-            return
-        pairs = zip(rows, self.source.rows(chunk, bad), strict=True)
-        found = [answer_numbers(row, source, self.vocabulary) for row, source in pairs]
-        lengths = lengths_of(found)
-        values = np.fromiter(chain.from_iterable(found), np.int32, int(lengths.sum()))
-        self.written.append(values, lengths)
 
 
 @dataclass(slots=True)
@@ -488,10 +472,11 @@ def _copies_settings(encoding: Encoding, node: CopiesInput) -> list[object]:
 
 def _copies_encoder(
     encoding: Encoding, node: CopiesInput, name: str, writer: Writer
-) -> CopySourceWriter:
+) -> TokenWriter:
     cells, banned = TextCells(node.column, node.kind), frozenset(node.banned)
     vocabulary = _answer_vocabulary(encoding, node)
-    return CopySourceWriter(cells, vocabulary, banned, writer.column(name, "<i4"))
+    numbers = partial(_copy_source_numbers, cells, vocabulary, banned)
+    return TokenWriter(numbers, writer.column(name, "<i4"))
 
 
 COPIES = ColumnKind(
@@ -506,9 +491,7 @@ def _text_settings(encoding: Encoding, node: TextOutput) -> list[object]:
     return [node.column, "text", node.kind, entries, node.copies]
 
 
-def _text_encoder(
-    encoding: Encoding, node: TextOutput, name: str, writer: Writer
-) -> TextWriter | CopiedTextWriter:
+def _text_encoder(encoding: Encoding, node: TextOutput, name: str, writer: Writer) -> TextWriter:
     cells, known = TextCells(node.column, node.kind), encoding.text(node)
     if not node.copies:
         rows = RaggedWriter.new(writer, name, narrow(len(known.vocabulary)))
@@ -516,7 +499,7 @@ def _text_encoder(
     source = encoding.plan.node(node.copies)
     assert isinstance(source, CopiesInput)
     rows, read = RaggedWriter.new(writer, name, "<i4"), TextCells(source.column, source.kind)
-    return CopiedTextWriter(cells, read, known.vocabulary, rows)
+    return TextWriter(partial(_copied_text_numbers, cells, read, known.vocabulary), rows)
 
 
 TEXT = ColumnKind(
