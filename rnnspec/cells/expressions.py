@@ -11,6 +11,7 @@ from typing import assert_never
 
 from rnnspec.cells.functions import FUNCTIONS
 from rnnspec.cells.graph import CellSource, Node, Shape
+from rnnspec.cells.reassociate import Builder
 from rnnspec.cells.syntax import Binary, Call, Equation, Expression, Name, Negated, Number, Place
 from rnnspec.errors import CellError
 
@@ -66,13 +67,13 @@ class Expressions:
     def __init__(self, source: CellSource, equations: tuple[Equation, ...]) -> None:
         self.source, self.equations = source, equations
         self.sizes = Sizes()
-        self.nodes: list[Node] = []
+        self._builder = Builder()
+        self.nodes = self._builder.nodes
         self.names: dict[str, int] = {}
         self.parameters: dict[str, int] = {}
         self.read: set[str] = set()
         self.unknown: set[str] = set()
         self.mistakes: list[CellError] = []
-        self._index: dict[tuple[str, tuple[int, ...], str, float], int] = {}
 
     def settled(self) -> tuple[Node, ...]:
         """All nodes, with the sizes inferred from use."""
@@ -241,11 +242,7 @@ class Expressions:
     def add(
         self, op: str, args: tuple[int, ...], shape: Shape, name: str = "", value: float = 0.0
     ) -> int:
-        key = (op, args, name, value)
-        if key not in self._index:
-            self._index[key] = len(self.nodes)
-            self.nodes.append(Node(op, args, shape, name, value))
-        return self._index[key]
+        return self._builder.add(Node(op, (), shape, name, value), args)
 
 
 def error(place: Place, message: str) -> CellError:

@@ -45,23 +45,19 @@ def with_recurrent_masks(cell: Cell) -> Cell:
     2016, arXiv 1512.05287).
     """
     entering = recurrent_operands(cell)
-    nodes: list[Node] = []
+    builder = Builder()
     places: list[int] = []
     masked: dict[int, int] = {}
     for index, node in enumerate(cell.graph.nodes):
         args = [places[arg] for arg in node.args]
         if node.op == "matmul" and node.args[1] in entering:
             args[1] = masked[node.args[1]]
-        nodes.append(replace(node, args=tuple(args)))
-        places.append(len(nodes) - 1)
+        places.append(builder.add(node, tuple(args)))
         if index in entering:
             mask = Node("input", (), node.shape, RECURRENT_MASK + entering[index])
-            if mask not in nodes:
-                nodes.append(mask)
-            nodes.append(Node("mul", (nodes.index(mask), places[index]), node.shape))
-            masked[index] = len(nodes) - 1
+            masked[index] = builder.apply("mul", builder.add(mask, ()), places[index])
     next_states = {state: places[index] for state, index in cell.graph.next_states.items()}
-    graph = Graph(tuple(nodes), next_states, places[cell.graph.output])
+    graph = Graph(tuple(builder.nodes), next_states, places[cell.graph.output])
     names = tuple(RECURRENT_MASK + state for state in dict.fromkeys(entering.values()))
     return replace(cell, graph=graph, inputs=(*cell.inputs, *names))
 

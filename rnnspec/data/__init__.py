@@ -16,17 +16,3 @@ from rnnspec.data.readers import Progress, read
 from rnnspec.data.reading import Reading
 from rnnspec.data.rows import Chunk
 from rnnspec.data.survey import survey
-
-__all__ = [
-    "Batch",
-    "Chunk",
-    "Dataset",
-    "Naive",
-    "Progress",
-    "Reading",
-    "encode",
-    "epoch_batches",
-    "in_order_batches",
-    "read",
-    "survey",
-]

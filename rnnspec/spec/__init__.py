@@ -1,48 +1,41 @@
 """The spec: models of the YAML file, loading, and checks."""
 
-from rnnspec.spec.data import Data as Data
-from rnnspec.spec.encoder import Layer as Layer
-from rnnspec.spec.head import AttentionPooling as AttentionPooling
-from rnnspec.spec.head import Head as Head
-from rnnspec.spec.head import LastPooling as LastPooling
-from rnnspec.spec.inputs import BytesInput as BytesInput
-from rnnspec.spec.inputs import CategoryInput as CategoryInput
-from rnnspec.spec.inputs import CharsInput as CharsInput
-from rnnspec.spec.inputs import FramesInput as FramesInput
-from rnnspec.spec.inputs import Input as Input
-from rnnspec.spec.inputs import KeysInput as KeysInput
-from rnnspec.spec.inputs import NumberInput as NumberInput
-from rnnspec.spec.inputs import SequenceInput as SequenceInput
-from rnnspec.spec.inputs import SeriesInput as SeriesInput
-from rnnspec.spec.inputs import Spelling as Spelling
-from rnnspec.spec.inputs import StaticInput as StaticInput
-from rnnspec.spec.inputs import SubwordsInput as SubwordsInput
-from rnnspec.spec.inputs import TokensInput as TokensInput
-from rnnspec.spec.inputs import VectorInput as VectorInput
-from rnnspec.spec.inputs import WordsInput as WordsInput
-from rnnspec.spec.load import LoadedSpec as LoadedSpec
-from rnnspec.spec.load import load_spec as load_spec
-from rnnspec.spec.load import resolved_yaml as resolved_yaml
-from rnnspec.spec.optimizers import SGD as SGD
-from rnnspec.spec.optimizers import Adagrad as Adagrad
-from rnnspec.spec.optimizers import Adam as Adam
-from rnnspec.spec.optimizers import AdamW as AdamW
-from rnnspec.spec.optimizers import NAdam as NAdam
-from rnnspec.spec.optimizers import Optimizer as Optimizer
-from rnnspec.spec.optimizers import RAdam as RAdam
-from rnnspec.spec.optimizers import RMSprop as RMSprop
-from rnnspec.spec.outputs import CharsOutput as CharsOutput
-from rnnspec.spec.outputs import ClassOutput as ClassOutput
-from rnnspec.spec.outputs import ForecastOutput as ForecastOutput
-from rnnspec.spec.outputs import FramesOutput as FramesOutput
-from rnnspec.spec.outputs import KeysOutput as KeysOutput
-from rnnspec.spec.outputs import LabelsOutput as LabelsOutput
-from rnnspec.spec.outputs import NextOutput as NextOutput
-from rnnspec.spec.outputs import NumberOutput as NumberOutput
-from rnnspec.spec.outputs import Output as Output
-from rnnspec.spec.outputs import TagsOutput as TagsOutput
-from rnnspec.spec.outputs import TokensOutput as TokensOutput
-from rnnspec.spec.outputs import VectorOutput as VectorOutput
-from rnnspec.spec.outputs import WordsOutput as WordsOutput
-from rnnspec.spec.spec import Spec as Spec
-from rnnspec.spec.train import Train as Train
+from rnnspec.spec.data import Data
+from rnnspec.spec.encoder import Layer
+from rnnspec.spec.head import AttentionPooling, Head, LastPooling
+from rnnspec.spec.inputs import (
+    BytesInput,
+    CategoryInput,
+    CharsInput,
+    FramesInput,
+    Input,
+    KeysInput,
+    NumberInput,
+    SequenceInput,
+    SeriesInput,
+    Spelling,
+    StaticInput,
+    SubwordsInput,
+    TokensInput,
+    VectorInput,
+    WordsInput,
+)
+from rnnspec.spec.load import LoadedSpec, load_spec, resolved_yaml
+from rnnspec.spec.optimizers import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RAdam, RMSprop
+from rnnspec.spec.outputs import (
+    CharsOutput,
+    ClassOutput,
+    ForecastOutput,
+    FramesOutput,
+    KeysOutput,
+    LabelsOutput,
+    NextOutput,
+    NumberOutput,
+    Output,
+    TagsOutput,
+    TokensOutput,
+    VectorOutput,
+    WordsOutput,
+)
+from rnnspec.spec.spec import Spec
+from rnnspec.spec.train import Train

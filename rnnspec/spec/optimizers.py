@@ -34,8 +34,8 @@ Penalty = Annotated[NotNegative, Field(description="L2 penalty, added to the gra
 Momentum = Annotated[Share, Field(description="Share of the last step that is kept.")]
 
 
-class Adam(Option, name="adam"):
-    """Adam (Kingma and Ba, 2015); weight decay is added to the gradient."""
+class AdamSettings(Option):
+    """Base of Adam and of what differs from it in the formula alone."""
 
     lr: Rate = 1e-3
     betas: Betas = (0.9, 0.999)
@@ -44,16 +44,16 @@ class Adam(Option, name="adam"):
     weight_decay_on: Decayed = "all"
 
 
-class AdamW(Option, name="adamw"):
+class Adam(AdamSettings, name="adam"):
+    """Adam (Kingma and Ba, 2015); weight decay is added to the gradient."""
+
+
+class AdamW(AdamSettings, name="adamw"):
     """Adam with weight decay apart from the gradient (Loshchilov and Hutter, 2019)."""
 
-    lr: Rate = 1e-3
-    betas: Betas = (0.9, 0.999)
-    eps: Eps = 1e-8
     weight_decay: NotNegative = Field(
         default=0.01, description="Share of each weight taken off per step, times the rate."
     )
-    weight_decay_on: Decayed = "all"
 
 
 class NAdam(Option, name="nadam"):
@@ -69,14 +69,8 @@ class NAdam(Option, name="nadam"):
     weight_decay_on: Decayed = "all"
 
 
-class RAdam(Option, name="radam"):
+class RAdam(AdamSettings, name="radam"):
     """Adam whose first steps are rectified, in the place of a warm-up (Liu et al., 2020)."""
-
-    lr: Rate = 1e-3
-    betas: Betas = (0.9, 0.999)
-    eps: Eps = 1e-8
-    weight_decay: Penalty = 0.0
-    weight_decay_on: Decayed = "all"
 
 
 class SGD(Option, name="sgd"):

@@ -141,13 +141,12 @@ class WordCollector:
 
     def facts(self) -> TextFacts:
         what = "word" if self.cells.kind == "words" else "token"
-        _check_some(self.lengths, what)
         entries = self.counts.entries(self.column.min_count, self.column.max_size)
-        _check_entries(entries, what, self.column.min_count)
         characters = None
         if self.spelled is not None:
             characters = Vocabulary(self.spelled.entries(1, None, fold_case=False))
-        return text_facts(entries, self.lengths, characters, self.longest_token)
+        least = self.column.min_count
+        return text_facts(what, entries, self.lengths, least, characters, self.longest_token)
 
 
 @dataclass(slots=True)
@@ -170,10 +169,8 @@ class CharCollector:
     def facts(self) -> TextFacts:
         column = self.column
         folds = isinstance(column, CharsInput) and column.fold_case
-        _check_some(self.lengths, "character")
         entries = self.counts.entries(column.min_count, column.max_size, folds)
-        _check_entries(entries, "character", column.min_count)
-        return text_facts(entries, self.lengths)
+        return text_facts("character", entries, self.lengths, column.min_count)
 
 
 @dataclass(slots=True)
@@ -190,8 +187,7 @@ class ByteCollector:
         return lengths
 
     def facts(self) -> TextFacts:
-        _check_some(self.lengths, "byte")
-        return text_facts(BYTES, self.lengths)
+        return text_facts("byte", BYTES, self.lengths)
 
 
 @dataclass(slots=True)
@@ -226,7 +222,7 @@ class SubwordCollector:
             lengths.add(lengths_of(subword_numbers(trained, texts)), chunk.continued)
         vocabulary = json.loads(trained)["model"]["vocab"]
         entries = sorted(vocabulary, key=vocabulary.__getitem__)[2:]
-        return text_facts(tuple(entries), lengths, tokenizer=trained)
+        return text_facts("subword", tuple(entries), lengths, tokenizer=trained)
 
     def _texts(self) -> Iterator[str]:
         for chunk, bad in self.chunks():
@@ -234,13 +230,19 @@ class SubwordCollector:
 
 
 def text_facts(
+    what: str,
     entries: tuple[str, ...],
     lengths: LengthStatistics,
+    min_count: int = 1,
     characters: Vocabulary | None = None,
     longest_token: int = 0,
     tokenizer: str = "",
 ) -> TextFacts:
-    """The facts of rows of `lengths`."""
+    """The facts of rows of `lengths`. Raises DataError where there is no step, or no entry."""
+    if not lengths.longest:
+        raise DataError(f"no {what} in any training row")
+    if not entries:
+        raise DataError(f"no {what} that occurs {min_count} times; set min_count lower")
     return TextFacts(
         Vocabulary(entries),
         lengths.longest,
@@ -250,16 +252,6 @@ def text_facts(
         longest_token,
         tokenizer,
     )
-
-
-def _check_some(lengths: LengthStatistics, what: str) -> None:
-    if not lengths.longest:
-        raise DataError(f"no {what} in any training row")
-
-
-def _check_entries(entries: tuple[str, ...], what: str, min_count: int) -> None:
-    if not entries:
-        raise DataError(f"no {what} that occurs {min_count} times; set min_count lower")
 
 
 Numbered = Callable[[Chunk, BadRows], tuple[NDArray[np.int32], Lengths]]
