@@ -123,9 +123,7 @@ def _classes(head: str, classes: tuple[ClassScore, ...], of: str) -> str:
     shown = classes
     if len(classes) > SHOWN:
         shown = tuple(sorted(classes, key=lambda c: 2.0 if c.f1 is None else c.f1)[:SHOWN])
-    rows = [
-        (c.label, _share(c.precision), _share(c.recall), _share(c.f1), f"{c.rows:,}") for c in shown
-    ]
+    rows = [(c.label, *map(_share, (c.precision, c.recall, c.f1)), f"{c.rows:,}") for c in shown]
     text = table((head, "precision", "recall", "F1", of), rows)
     left = f"\n(the {SHOWN} of {len(classes):,} classes with the lowest F1; all with --json)"
     return text + (left if len(classes) > SHOWN else "")
@@ -148,20 +146,12 @@ def _series(column: str, score: OutputScore) -> str:
 
     shown = sorted(score.series, key=worst_first)[:SERIES]
     rows = [
-        (
-            r.name,
-            _number(r.skill),
-            _number(r.error),
-            _number(r.baseline),
-            _number(r.scaled),
-            f"{r.values:,}",
-        )
+        (r.name, *map(_number, (r.skill, r.error, r.baseline, r.scaled)), f"{r.values:,}")
         for r in shown
     ]
     head = (f"series of {column}", "skill", "mae", score.baseline_name, "mase", "values")
-    left = (
-        f"\n(the {SERIES} of {len(score.series):,} series with the lowest skill; all with --json)"
-    )
+    count = f"{SERIES} of {len(score.series):,}"
+    left = f"\n(the {count} series with the lowest skill; all with --json)"
     return table(head, rows) + (left if len(shown) < len(score.series) else "")
 
 

@@ -111,8 +111,24 @@ def epoch_line(record: Record, epochs: int) -> str:
     return "  ".join(parts) + ("  best" if record["best"] else "")
 
 
+class _Listener:
+    """Says in lines what is said in lines by the bar, too."""
+
+    def stage(self, text: str) -> None:
+        self._say(text)
+
+    def note(self, text: str) -> None:
+        self._say(f"note: {text}")
+
+    def warning(self, text: str) -> None:
+        self._say(f"warning: {text}", bold=True)
+
+    def _say(self, text: str, bold: bool = False) -> None:
+        print(text, flush=True)
+
+
 @dataclass(slots=True)
-class Lines:
+class Lines(_Listener):
     """Plain lines, for a file or a log."""
 
     pace: Pace = field(default_factory=Pace)
@@ -121,16 +137,13 @@ class Lines:
     _due: float = 0.0
     """When the last line of a pass over the data was due."""
 
-    def stage(self, text: str) -> None:
-        _say(text)
-
     def reading(self, done: float, text: str) -> None:
         now = self._pass.clock()
         if self._pass.update(done, text):
             self._due = now
         elif now - self._due >= PLAIN_SECONDS:
             self._due = now
-            _say(f"{text}: {done:.0%}, {self._pass.left}")
+            self._say(f"{text}: {done:.0%}, {self._pass.left}")
 
     def begun(self, folder: Path) -> None:
         pass
@@ -146,37 +159,24 @@ class Lines:
             return
         self._said = pace.clock()
         wide = len(str(pace.epochs))
-        _say(
+        self._say(
             f"epoch {pace.epoch:>{wide}}/{pace.epochs}: batch {pace.done} of {pace.batches},"
             f" loss {number(loss)}, {pace.text()}"
         )
 
-    def note(self, text: str) -> None:
-        _say(f"note: {text}")
-
-    def warning(self, text: str) -> None:
-        _say(f"warning: {text}")
-
     def epoch_done(self, record: Record) -> None:
         self._said = self.pace.clock()
-        _say(epoch_line(record, self.pace.epochs))
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
+        self._say(epoch_line(record, self.pace.epochs))
 
 
 @dataclass(slots=True)
-class Bar:
+class Bar(_Listener):
     """A bar that is redrawn in place, below the lines of the epochs."""
 
     progress: Progress
     pace: Pace = field(default_factory=Pace)
     _drawn: float = 0.0
     _pass: Pass = field(default_factory=Pass)
-
-    def stage(self, text: str) -> None:
-        self._say(text)
 
     def reading(self, done: float, text: str) -> None:
         if self._pass.update(done, text):
@@ -216,12 +216,6 @@ class Bar:
         text = f"loss {number(loss)}, {pace.text()}"
         self.progress.update(task, completed=pace.done, text=text)
         self.progress.refresh()
-
-    def note(self, text: str) -> None:
-        self._say(f"note: {text}")
-
-    def warning(self, text: str) -> None:
-        self._say(f"warning: {text}", bold=True)
 
     def epoch_done(self, record: Record) -> None:
         self._say(epoch_line(record, self.pace.epochs), bold=bool(record["best"]))

@@ -7,7 +7,7 @@ Pydantic's errors carry a path (`loc`) of keys, list indices and the hidden tags
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, reduce
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -18,10 +18,7 @@ from rnnspec.spec.spec import Spec
 
 def model_at(loc: Sequence[str | int]) -> type[Model] | None:
     """The model that validates the mapping at `loc`; None if there is none."""
-    kind: Any = Spec
-    for part in loc:
-        kind = _below(kind, part)
-    kind = _bare(kind)[0]
+    kind = _bare(reduce(_below, loc, Spec))[0]
     return kind if isinstance(kind, type) and issubclass(kind, Model) else None
 
 
@@ -30,10 +27,7 @@ def siblings_with(loc: Sequence[str | int], key: str) -> tuple[str, str, list[st
     name, and the names of the members that have `key`."""
     if not loc or not isinstance(loc[-1], str):
         return None
-    kind: Any = Spec
-    for part in loc[:-1]:
-        kind = _below(kind, part)
-    union, marks = _bare(kind)
+    union, marks = _bare(reduce(_below, loc[:-1], Spec))
     if any(isinstance(mark, OneOf) for mark in marks):
         names = [member.name for member in get_args(union) if key in keys_of(member)]
         return str(loc[-2]), loc[-1], names
@@ -100,9 +94,8 @@ def _models(kind: Any, place: str) -> Iterator[tuple[str, type[Model]]]:
     bare, marks = _bare(kind)
     if isinstance(bare, type) and issubclass(bare, Model):
         yield place, bare
-        for key, (annotation, metadata) in _fields(bare).items():
-            dotted = f"{place}.{key}" if place else key
-            yield from _models(Annotated[annotation, *metadata, None], dotted)
+        for key, below in _fields(bare).items():
+            yield from _models(below, f"{place}.{key}" if place else key)
         return
     for member in get_args(bare):
         named = any(isinstance(mark, OneOf) for mark in marks) and member is not NoneType
@@ -119,8 +112,7 @@ def _below(kind: Any, part: str | int) -> Any:
     if get_origin(bare) is dict:
         return get_args(bare)[1]
     if isinstance(bare, type) and issubclass(bare, Model):
-        found = _fields(bare).get(str(part))
-        return Annotated[found[0], *found[1], None] if found else None
+        return _fields(bare).get(str(part))
     return None
 
 
@@ -153,8 +145,9 @@ def _bare(kind: Any) -> tuple[Any, tuple[Any, ...]]:
             return kind, marks
 
 
-def _fields(model: type[Model]) -> dict[str, tuple[Any, list[Any]]]:
+def _fields(model: type[Model]) -> dict[str, Any]:
+    """The types of the values of a model's keys, with their annotations."""
     return {
-        field.alias or name: (field.annotation, field.metadata)
+        field.alias or name: Annotated[field.annotation, *field.metadata, None]
         for name, field in model.model_fields.items()
     }
