@@ -305,19 +305,19 @@ def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
     }
     inputs = {node.key: batched[f"input.{at}"] for at, node in enumerate(plan.inputs)}
     targets = {node.column: batched[f"output.{at}"] for at, node in enumerate(plan.outputs)}
-    maps, new = MemoryMaps.of(arrays.values()), new_labels_of(encoding, arrays)
+    raw, of_rows, there, filled = None, None, None, 0
     if series is None:
-        offsets = arrays["offsets"]
-        starts, ends = offsets[:-1], offsets[1:]
+        starts, ends = arrays["offsets"][:-1], arrays["offsets"][1:]
         raw = raw_texts(encoding, arrays) if job.measured else None
-        seasons, lines = _seasons(job, arrays, None), arrays["lines"]
-        return Dataset(inputs, targets, lines, starts, ends, key, None, seasons, maps, raw, new=new)
-    starts, ends, of_rows = arrays["starts"], arrays["ends"], arrays["of_rows"]
-    there = SeriesRows(names_in(arrays), arrays["first"], arrays["of_series"])
-    seasons = _seasons(job, arrays, there.names)
-    lines, filled = arrays["lines"], int(arrays["filled"][0])
+    else:
+        starts, ends, of_rows = arrays["starts"], arrays["ends"], arrays["of_rows"]
+        there = SeriesRows(names_in(arrays), arrays["first"], arrays["of_series"])
+        filled = int(arrays["filled"][0])
+    seasons = _seasons(job, arrays, there.names if there else None)
+    lines, maps = arrays["lines"], MemoryMaps.of(arrays.values())
+    new = new_labels_of(encoding, arrays)
     return Dataset(
-        inputs, targets, lines, starts, ends, key, of_rows, seasons, maps, None, there, filled, new
+        inputs, targets, lines, starts, ends, key, of_rows, seasons, maps, raw, there, filled, new
     )
 
 

@@ -84,17 +84,10 @@ def source_of(content: bytes, file: str) -> Source:
         text = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
     except UnicodeDecodeError as error:
         before = Source.of(content[: error.start].decode("utf-8"), file)
-        raise SpecError(
-            [
-                Problem(
-                    file,
-                    before.place(len(before.text)),
-                    "",
-                    f"byte 0x{content[error.start]:02x} is not valid UTF-8",
-                    "save the file as UTF-8 (a data file or an archive is no spec)",
-                )
-            ]
-        ) from None
+        what = f"byte 0x{content[error.start]:02x} is not valid UTF-8"
+        hint = "save the file as UTF-8 (a data file or an archive is no spec)"
+        place = before.place(len(before.text))
+        raise SpecError([Problem(file, place, "", what, hint)]) from None
     source = Source.of(text, file)
     check_characters(source)
     return source

@@ -169,15 +169,13 @@ def _frames_encoder(
     return NumberWriter(cells, node.width, writer.column(name, dtype_of(node), node.width))
 
 
+def _frames_settings(encoding: Encoding, node: FramesInput) -> list[object]:
+    missing = node.missing != "error"
+    return [node.column, "frames", node.width, node.elapsed, missing, node.double]
+
+
 FRAMES = ColumnKind(
-    settings=lambda encoding, node: [
-        node.column,
-        "frames",
-        node.width,
-        node.elapsed,
-        node.missing != "error",
-        node.double,
-    ],
+    settings=_frames_settings,
     encoder=_frames_encoder,
     batch=lambda encoding, node, name, arrays: Steps(arrays[name], 0),
 )
@@ -194,15 +192,13 @@ def _vector_encoder(
     return NumberWriter(cells, node.width, writer.column(name, dtype_of(node), node.width))
 
 
+def _vector_settings(encoding: Encoding, node: VectorInput) -> list[object]:
+    missing = node.missing != "error"
+    return [node.column, "vector", node.width, node.single, missing, node.double]
+
+
 VECTOR = ColumnKind(
-    settings=lambda encoding, node: [
-        node.column,
-        "vector",
-        node.width,
-        node.single,
-        node.missing != "error",
-        node.double,
-    ],
+    settings=_vector_settings,
     encoder=_vector_encoder,
     batch=lambda encoding, node, name, arrays: PerRow(arrays[name]),
     static=_row_shape,
