@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -72,34 +72,9 @@ class Several:
     def __init__(self, *listeners: Listener) -> None:
         self.listeners = listeners
 
-    def stage(self, text: str) -> None:
-        for listener in self.listeners:
-            listener.stage(text)
+    def __getattr__(self, event: str) -> Callable[..., None]:
+        def tell(*about: object) -> None:
+            for listener in self.listeners:
+                getattr(listener, event)(*about)
 
-    def reading(self, done: float, text: str) -> None:
-        for listener in self.listeners:
-            listener.reading(done, text)
-
-    def begun(self, folder: Path) -> None:
-        for listener in self.listeners:
-            listener.begun(folder)
-
-    def epoch(self, number: int, of: int, batches: int, done: int) -> None:
-        for listener in self.listeners:
-            listener.epoch(number, of, batches, done)
-
-    def batch(self, loss: float) -> None:
-        for listener in self.listeners:
-            listener.batch(loss)
-
-    def epoch_done(self, record: Mapping[str, float | int | bool]) -> None:
-        for listener in self.listeners:
-            listener.epoch_done(record)
-
-    def note(self, text: str) -> None:
-        for listener in self.listeners:
-            listener.note(text)
-
-    def warning(self, text: str) -> None:
-        for listener in self.listeners:
-            listener.warning(text)
+        return tell

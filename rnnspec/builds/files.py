@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from rnnspec.errors import BuildError
 from rnnspec.files import digest, write_bytes
 
 DAMAGED = "the build folder is damaged: build again"
+CHANGED = "does not hold what was written (its digest differs)"
 DIGEST = "digest"
 """The key of the digest of all else."""
 ABOUT = "rnnspec"
@@ -31,6 +33,14 @@ def read_text(path: Path) -> str:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BuildError(f"{path}: cannot be read ({error}); {DAMAGED}") from error
+
+
+def read_json(path: Path) -> Any:
+    """Raises BuildError if the file is missing or unreadable."""
+    try:
+        return json.loads(read_text(path))
+    except ValueError as error:
+        raise BuildError(f"{path}: not readable JSON ({error}); {DAMAGED}") from error
 
 
 def write_arrays(
@@ -55,7 +65,7 @@ def read_arrays(path: Path) -> tuple[dict[str, NDArray[np.generic]], dict[str, s
     except (OSError, KeyError, ValueError, TypeError, SafetensorError) as error:
         raise BuildError(f"{path}: not a readable safetensors file ({error}); {DAMAGED}") from error
     if about.pop(DIGEST, None) != _digest(arrays, about):
-        raise BuildError(f"{path}: does not hold what was written (its digest differs); {DAMAGED}")
+        raise BuildError(f"{path}: {CHANGED}; {DAMAGED}")
     return arrays, about
 
 

@@ -26,7 +26,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from rnnspec.builds.files import DAMAGED, DIGEST, numbers_of, read_arrays, read_text
+from rnnspec.builds.files import (
+    CHANGED,
+    DAMAGED,
+    DIGEST,
+    numbers_of,
+    read_arrays,
+    read_json,
+    read_text,
+)
 from rnnspec.data.cache import UNFINISHED, clear_stale
 from rnnspec.errors import BuildError
 from rnnspec.files import digest, finite, json_text, write_text
@@ -39,9 +47,18 @@ STATES = ("training", "stopped", "finished", "failed", "not trained")
 CACHE = ".cache"
 """Folder beside the builds in which encoded data is kept for the next build."""
 PLAN = "plan.txt"
-CHANGED = "does not hold what was written (its digest differs)"
 Which = Literal["best", "last"]
 """Weights of a build: of the best epoch, or those that training ended with."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """The path of the file of this name in the folder of a build."""
+
+    name: str
+
+    def __get__(self, build: BuildFolder, of: type[BuildFolder]) -> Path:
+        return build.path / self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,41 +67,15 @@ class BuildFolder:
 
     path: Path
 
-    @property
-    def spec(self) -> Path:
-        return self.path / "spec.yaml"
-
-    @property
-    def source(self) -> Path:
-        return self.path / "source.yaml"
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
-
-    @property
-    def weights(self) -> Path:
-        return self.path / "weights.safetensors"
-
-    @property
-    def last(self) -> Path:
-        return self.path / "last.safetensors"
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.path / "checkpoint.safetensors"
-
-    @property
-    def state(self) -> Path:
-        return self.path / "build.json"
-
-    @property
-    def digests(self) -> Path:
-        return self.path / "digests.json"
-
-    @property
-    def report(self) -> Path:
-        return self.path / "report.html"
+    spec = _File("spec.yaml")
+    source = _File("source.yaml")
+    metrics = _File("metrics.jsonl")
+    weights = _File("weights.safetensors")
+    last = _File("last.safetensors")
+    checkpoint = _File("checkpoint.safetensors")
+    state = _File("build.json")
+    digests = _File("digests.json")
+    report = _File("report.html")
 
     def measured(self, epoch: int) -> dict[str, float]:
         """The metrics on validation rows after epoch `epoch` (from 1), empty without any. NaN
@@ -108,10 +99,7 @@ class BuildFolder:
 
     def read_state(self) -> dict[str, Any]:
         """The content of build.json. Raises BuildError."""
-        try:
-            state = json.loads(read_text(self.state))
-        except ValueError as error:
-            raise BuildError(f"{self.state}: not readable JSON ({error}); {DAMAGED}") from error
+        state = read_json(self.state)
         if not isinstance(state, dict) or state.get("state") not in STATES:
             raise BuildError(f"{self.state}: does not say how the build stands; {DAMAGED}")
         if state.pop(DIGEST, None) != _digest(state):
@@ -131,10 +119,7 @@ class BuildFolder:
                 raise BuildError(f"{self.path / name}: {CHANGED}; {DAMAGED}")
 
     def _read_digests(self) -> dict[str, str]:
-        try:
-            found = json.loads(read_text(self.digests))
-        except ValueError as error:
-            raise BuildError(f"{self.digests}: not readable JSON ({error}); {DAMAGED}") from error
+        found = read_json(self.digests)
         if not isinstance(found, dict) or not {self.spec.name, FILE} <= found.keys():
             raise BuildError(f"{self.digests}: does not have the digests of the files; {DAMAGED}")
         return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,41 +11,28 @@ from torch import Tensor
 from rnnspec.spec import Train
 
 
-class Average(Protocol):
-    """An average of `weights`, which training changes. What is not overridden does nothing."""
-
-    weights: Sequence[Tensor]
-
-    def after_step(self, steps: int) -> None:
-        """The optimizer has made step number `steps`, counted from 1."""
-        return
-
-    def after_epoch(self) -> None:
-        """The epoch is over."""
-        return
-
-    def values(self) -> Sequence[Tensor]:
-        """The average of each weight."""
-
-    def arrays(self) -> dict[str, Tensor]:
-        """The arrays that a checkpoint keeps."""
-
-    def load(self, arrays: Mapping[str, Tensor]) -> None:
-        """Take back what `arrays` gave. Raises KeyError or RuntimeError if it does not fit."""
-        return
-
-
-class Raw(Average):
-    """No average: the weights themselves."""
+class Average:
+    """An average of `weights`, which training changes. This one is none: the weights themselves."""
 
     def __init__(self, weights: Sequence[Tensor]) -> None:
         self.weights = weights
 
+    def after_step(self, steps: int) -> None:
+        """The optimizer has made step number `steps`, counted from 1."""
+
+    def after_epoch(self) -> None:
+        """The epoch is over."""
+
     def values(self) -> Sequence[Tensor]:
+        """The average of each weight."""
         return self.weights
 
     def arrays(self) -> dict[str, Tensor]:
+        """The arrays that a checkpoint keeps."""
         return {}
+
+    def load(self, arrays: Mapping[str, Tensor]) -> None:
+        """Take back what `arrays` gave. Raises KeyError or RuntimeError if it does not fit."""
 
 
 class MovingAverage(Average):
@@ -57,7 +43,8 @@ class MovingAverage(Average):
     """
 
     def __init__(self, weights: Sequence[Tensor], decay: float) -> None:
-        self.weights, self.decay = weights, decay
+        super().__init__(weights)
+        self.decay = decay
         self.mean = [weight.detach().clone() for weight in weights]
 
     @torch.no_grad()
@@ -81,7 +68,8 @@ class LastEpochs(Average):
     Averaging Weights Leads to Wider Optima, equation 1, over a moving window)."""
 
     def __init__(self, weights: Sequence[Tensor], many: int) -> None:
-        self.weights, self.many = weights, many
+        super().__init__(weights)
+        self.many = many
         self.kept: list[list[Tensor]] = []
 
     def after_epoch(self) -> None:
@@ -117,13 +105,13 @@ def average_of(settings: Train, weights: Sequence[Tensor]) -> Average:
         return MovingAverage(weights, settings.ema)
     if settings.average_last is not None:
         return LastEpochs(weights, settings.average_last)
-    return Raw(weights)
+    return Average(weights)
 
 
 @contextmanager
 def averaged(average: Average) -> Iterator[None]:
     """While inside, the weights hold their averages."""
-    if isinstance(average, Raw):
+    if average.values() is average.weights:
         yield
         return
     weights = list(average.weights)
