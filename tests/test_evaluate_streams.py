@@ -13,7 +13,7 @@ import torch
 from rnnspec.cells import builtin_cell
 from rnnspec.data import Dataset, Reading, encode, survey
 from rnnspec.data.lanes import lane_slices
-from rnnspec.evaluate.evaluate import evaluate, evaluate_stream
+from rnnspec.evaluate.evaluate import evaluate
 from rnnspec.objective.objective import Objective
 from rnnspec.objective.settings import LossSettings, loss_settings_of
 from rnnspec.plan import resolve
@@ -126,7 +126,7 @@ def test_windows_measure_what_whole_rows_do(name: str, tmp_path: Path) -> None:
     assert all(math.isfinite(value) for value in whole.values())
     for batch, window in ((1, 1), (2, 3), (4, 2), (3, 100), (20, 7)):
         settings = Train(batch=batch, window=window)
-        found, _ = evaluate_stream(model, data, settings, goals, precision=FLOAT64)
+        found, _ = evaluate(model, data, settings, goals, precision=FLOAT64)
         assert found == pytest.approx(whole, rel=1e-9), (batch, window)
 
 
@@ -135,7 +135,7 @@ def test_states_that_are_not_carried_give_other_numbers(tmp_path: Path) -> None:
     model, data, goals = prepared("tags of frames", tmp_path)
     whole, _ = evaluate(model, data, Train(), goals, precision=FLOAT64)
     alone = _Forgetful(data)
-    found, _ = evaluate_stream(model, alone, Train(batch=2, window=3), goals, precision=FLOAT64)  # type: ignore[arg-type]
+    found, _ = evaluate(model, alone, Train(batch=2, window=3), goals, precision=FLOAT64)  # type: ignore[arg-type]
     assert found["loss"] != pytest.approx(whole["loss"], rel=1e-3)
 
 

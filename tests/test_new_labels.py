@@ -20,7 +20,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 
 from rnnspec.data import Dataset, Reading, encode, survey
 from rnnspec.errors import DataError
-from rnnspec.evaluate.evaluate import evaluate, evaluate_stream
+from rnnspec.evaluate.evaluate import evaluate
 from rnnspec.evaluate.examples import Rows
 from rnnspec.evaluate.outputs import examples_of, output_score
 from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputScore
@@ -255,7 +255,7 @@ def test_windows_measure_what_whole_rows_do(inputs: Any, output: Any, tmp_path: 
     case = Case("N:N", inputs, output, tmp_path)
     for batch, window in ((1, 1), (3, 2), (70, 4)):
         settings = Train(batch=batch, window=window)
-        found, _ = evaluate_stream(case.model, case.data, settings, case.goals, precision=FLOAT64)
+        found, _ = evaluate(case.model, case.data, settings, case.goals, precision=FLOAT64)
         assert found == pytest.approx(case.metrics, rel=1e-9), (batch, window)
 
 
@@ -297,7 +297,7 @@ def test_windows_without_any_answer_do_not_join_two_documents(tmp_path: Path) ->
     model = Model(plan)
     model.load_canonical(strong_weights(plan))
     settings = Train(batch=1, window=2)
-    _, sums = evaluate_stream(model, data, settings, loss_settings_of(spec, facts))
+    _, sums = evaluate(model, data, settings, loss_settings_of(spec, facts))
     assert sums["tags"].spans.true == {"x": 2}  # type: ignore[union-attr]
 
 

@@ -13,7 +13,7 @@ from rnnspec.builds.folder import BuildFolder, Trained
 from rnnspec.cli.series import from_table, reading_of
 from rnnspec.data import Reading, encode, survey
 from rnnspec.data.shards import Shards
-from rnnspec.evaluate.evaluate import evaluate, evaluate_stream
+from rnnspec.evaluate.evaluate import evaluate
 from rnnspec.export.write import export_onnx
 from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import ClassFacts, NumericFacts, resolve
@@ -139,7 +139,7 @@ def test_windows_carry_states_and_a_file_answers(outputs: Any, tmp_path: Path) -
     expected, _ = evaluate(model, data, Train(), goals, precision=wide)
     for batch, window in ((1, 1), (2, 3), (3, 50)):
         settings = Train(batch=batch, window=window)
-        found, _ = evaluate_stream(model, data, settings, goals, precision=wide)
+        found, _ = evaluate(model, data, settings, goals, precision=wide)
         assert found == pytest.approx(expected, rel=1e-9)
     weights = model.float().eval().canonical_arrays()
     trained = Trained(BuildFolder(tmp_path), spec, plan, facts, weights)

@@ -16,7 +16,7 @@ from rnnspec.builds.files import read_arrays
 from rnnspec.builds.folder import BuildFolder
 from rnnspec.data import Batch, Dataset
 from rnnspec.data.collate import PerRow, Steps
-from rnnspec.data.dataset import RowData, StreamData
+from rnnspec.data.dataset import StreamData
 from rnnspec.data.lanes import Order
 from rnnspec.plan import Plan
 from rnnspec.spec import Train
@@ -135,8 +135,8 @@ def trained_in_pieces(
     folder: Path,
     settings: Train,
     pieces: Sequence[int] = (),
-    train: RowData | StreamData | None = None,
-    valid: RowData | StreamData | None = None,
+    train: Dataset | StreamData | None = None,
+    valid: Dataset | StreamData | None = None,
     plan: Plan | None = None,
 ) -> BuildFolder:
     """Train with a stop after each number of steps, each time from the state of a new process."""

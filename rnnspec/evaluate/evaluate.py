@@ -22,9 +22,6 @@ from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
 from rnnspec.to_torch.devices import tensors as tensors
 
-See = Callable[[MeasuredBatch], None]
-Measured = tuple[dict[str, float], Mapping[str, Metrics]]
-
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
@@ -39,74 +36,29 @@ class _Pass:
 @torch.inference_mode()
 def evaluate(
     model: Model,
-    data: Dataset,
+    data: Dataset | StreamData,
     settings: Train,
     loss_settings: LossSettings | None = None,
     *,
     precision: Precision | None = None,
     greedy: bool = False,
-    batch: int = 256,
-    see: See | None = None,
-) -> Measured:
+    see: Callable[[MeasuredBatch], None] | None = None,
+) -> tuple[dict[str, float], Mapping[str, Metrics]]:
     """`loss` and the metrics of every output over all rows, and the sums behind them by column.
 
-    With several outputs the names of metrics start with the column. `greedy`: texts are written
-    greedily whatever the model's strategy. `see` is called with each batch.
+    With `train.window` rows are read in windows, whose states are carried on from the first step of
+    each row to its last: the metrics are those of whole rows. With several outputs the names of
+    metrics start with the column. `greedy`: texts are written greedily whatever the model's
+    strategy. `see` is called with each batch.
     """
     objective = Objective(model, settings, loss_settings)
-
-    def passes() -> Iterator[_Pass]:
-        for rows in in_order_batches(data, batch):
-            asked = data.collate(rows)
-            yield _Pass(asked, objective(asked, precision or Precision()), rows)
-
-    return _measured(objective, data, passes(), greedy, see)
-
-
-@torch.inference_mode()
-def evaluate_stream(
-    model: Model,
-    data: StreamData,
-    settings: Train,
-    loss_settings: LossSettings | None = None,
-    *,
-    precision: Precision | None = None,
-    see: See | None = None,
-) -> Measured:
-    """As `evaluate`, in windows whose states are carried on from the first step of each row to its
-    last: the metrics are those of whole rows."""
-    objective = Objective(model, settings, loss_settings)
-    passes = _windows(objective, data, settings, precision or Precision())
-    return _measured(objective, data, passes, False, see)
-
-
-def _windows(
-    objective: Objective, data: StreamData, settings: Train, precision: Precision
-) -> Iterator[_Pass]:
-    assert settings.window is not None and isinstance(settings.batch, int)
-    carried: dict[str, Tensor] | None = None
-    before = np.arange(settings.batch)
-    for batch, lanes, reset in data.documents(settings.batch, settings.window):
-        if carried is not None and len(lanes) < len(before):
-            kept = torch.from_numpy(np.searchsorted(before, lanes)).to(precision.device)
-            carried = {name: value[kept] for name, value in carried.items()}
-        before = lanes
-        begins = torch.from_numpy(reset).to(precision.device)
-        states = states_before(objective.model, begins, carried)
-        forward = objective(batch, precision, states, begins)
-        carried = forward.states
-        yield _Pass(batch, forward, lanes=Lanes(lanes.tolist(), reset.tolist()))
-
-
-def _measured(
-    objective: Objective,
-    data: Dataset | StreamData,
-    passes: Iterator[_Pass],
-    greedy: bool,
-    see: See | None,
-) -> Measured:
-    """Losses and metrics added up over all passes, with the model in evaluation mode."""
-    model, of_file = objective.model, data if isinstance(data, Dataset) else None
+    precision = precision or Precision()
+    if settings.window is not None:
+        passes = _windows(objective, data, settings, precision)
+    else:
+        assert isinstance(data, Dataset), "a stream is read by train.window"
+        passes = _batches(objective, data, precision)
+    of_file = data if isinstance(data, Dataset) else None
     was_training = model.training
     model.eval()
     sums = {
@@ -128,6 +80,30 @@ def _measured(
             see(MeasuredBatch(each.batch, each.forward, answers, each.rows, naive, series))
     model.train(was_training)
     return _values(sums, totals, counts), sums
+
+
+def _batches(objective: Objective, data: Dataset, precision: Precision) -> Iterator[_Pass]:
+    for rows in in_order_batches(data, 256):
+        batch = data.collate(rows)
+        yield _Pass(batch, objective(batch, precision), rows)
+
+
+def _windows(
+    objective: Objective, data: StreamData, settings: Train, precision: Precision
+) -> Iterator[_Pass]:
+    assert settings.window is not None and isinstance(settings.batch, int)
+    carried: dict[str, Tensor] | None = None
+    before = np.arange(settings.batch)
+    for batch, lanes, reset in data.documents(settings.batch, settings.window):
+        if carried is not None and len(lanes) < len(before):
+            kept = torch.from_numpy(np.searchsorted(before, lanes)).to(precision.device)
+            carried = {name: value[kept] for name, value in carried.items()}
+        before = lanes
+        begins = torch.from_numpy(reset).to(precision.device)
+        states = states_before(objective.model, begins, carried)
+        forward = objective(batch, precision, states, begins)
+        carried = forward.states
+        yield _Pass(batch, forward, lanes=Lanes(lanes.tolist(), reset.tolist()))
 
 
 def _add(

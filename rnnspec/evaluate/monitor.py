@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rnnspec.data import Dataset, in_order_batches
-from rnnspec.data.dataset import RowData, StreamData
+from rnnspec.data.dataset import StreamData
 from rnnspec.errors import DataError
-from rnnspec.evaluate.evaluate import evaluate, evaluate_stream
+from rnnspec.evaluate.evaluate import evaluate
 from rnnspec.evaluate.metrics import METRICS, not_finite_warnings
 from rnnspec.evaluate.metrics.texts import SHORTEST, CorpusScores
 from rnnspec.evaluate.outputs import KINDS
@@ -58,7 +58,7 @@ def monitor_of(metric: str, plan: Plan) -> Monitor:
 
 def validate(
     model: Model,
-    data: RowData | StreamData,
+    data: Dataset | StreamData,
     settings: Train,
     loss_settings: LossSettings,
     precision: Precision,
@@ -66,19 +66,9 @@ def validate(
     """`loss` and the metrics of every output over all rows, with the weights as they are; and
     warnings of answers that are not finite.
 
-    With `train.window` rows are read as streams. Texts are written greedily, whatever the strategy.
-    What is costly to measure (BLEU, chrF, the coverage of a distribution) is measured where it is
-    monitored.
+    Texts are written greedily, whatever the strategy. What is costly to measure (BLEU, chrF, the
+    coverage of a distribution) is measured where it is monitored.
     """
-    if settings.window is not None:
-        found, sums = evaluate_stream(
-            model,
-            data,  # type: ignore[arg-type]
-            settings,
-            loss_settings,
-            precision=precision,
-        )
-        return found, tuple(not_finite_warnings(sums))
     costly = costly_metrics(model.plan, loss_settings)
 
     def see(measured: MeasuredBatch) -> None:
@@ -86,13 +76,7 @@ def validate(
             each.see(measured)
 
     found, sums = evaluate(
-        model,
-        data,  # type: ignore[arg-type]
-        settings,
-        loss_settings,
-        precision=precision,
-        greedy=True,
-        see=see,
+        model, data, settings, loss_settings, precision=precision, greedy=True, see=see
     )
     for column, each in costly.items():
         prefix = "" if len(model.plan.outputs) == 1 else f"{column}."

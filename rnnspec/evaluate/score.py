@@ -16,7 +16,7 @@ from rnnspec.data.columns.new_labels import new_labels_note
 from rnnspec.data.encode import Part
 from rnnspec.data.shards import Shards, Sources, find_sources
 from rnnspec.errors import DataError
-from rnnspec.evaluate.evaluate import evaluate, evaluate_stream
+from rnnspec.evaluate.evaluate import evaluate
 from rnnspec.evaluate.examples import Rows
 from rnnspec.evaluate.metrics import Metrics, not_finite_warnings
 from rnnspec.evaluate.outputs import examples_of, output_score
@@ -113,8 +113,7 @@ def _scored(
             errors.see(measured)
 
     loss_settings = loss_settings_of(trained.spec, facts)
-    measure = evaluate if settings.window is None else evaluate_stream
-    metrics, sums = measure(model, data, settings, loss_settings, precision=precision, see=see)
+    metrics, sums = evaluate(model, data, settings, loss_settings, precision=precision, see=see)
     outputs = {}
     for node in plan.outputs:
         column = node.column

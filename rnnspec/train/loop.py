@@ -15,6 +15,7 @@ from rnnspec import spec as language
 from rnnspec.builds.events import Listener
 from rnnspec.builds.files import read_arrays, write_arrays
 from rnnspec.builds.folder import BuildFolder
+from rnnspec.data import Dataset
 from rnnspec.data.batches import Rows
 from rnnspec.data.dataset import RowData, StreamData
 from rnnspec.errors import BuildError
@@ -56,7 +57,7 @@ class Trainer:
         settings: language.Train,
         folder: BuildFolder,
         train: RowData | StreamData,
-        valid: RowData | StreamData | None,
+        valid: Dataset | StreamData | None,
         listener: Listener,
         processes: Processes = ALONE,
         loss_settings: LossSettings | None = None,
