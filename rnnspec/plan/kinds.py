@@ -11,24 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rnnspec.plan.nodes import (
-    CategoryInput,
-    CharactersInput,
-    ClassOutput,
-    CopiesInput,
-    ForecastOutput,
-    FramesInput,
-    FutureInput,
-    Input,
-    KeysInput,
-    LabelsOutput,
-    NumericOutput,
-    Output,
-    SeriesInput,
-    TextOutput,
-    TokensInput,
-    VectorInput,
-)
+from rnnspec.plan import nodes
 from rnnspec.spec.check_names import PARTS
 
 Names = tuple[str, ...]
@@ -66,60 +49,60 @@ class OutputTraits:
     `attention`."""
 
 
-def _key(node: Input, ids: bool) -> Names:
+def _key(node: nodes.Input, ids: bool) -> Names:
     return (node.key,)
 
 
-def _text(node: TokensInput | CategoryInput, ids: bool) -> Names:
+def _text(node: nodes.TokensInput | nodes.CategoryInput, ids: bool) -> Names:
     return (f"{node.column}.ids",) if ids else (node.column,)
 
 
-def _found_in_text(node: CopiesInput, ids: bool) -> Names:
+def _found_in_text(node: nodes.CopiesInput, ids: bool) -> Names:
     return (node.key,) if ids else ()
 
 
-def _characters(node: CharactersInput, ids: bool) -> Names:
+def _characters(node: nodes.CharactersInput, ids: bool) -> Names:
     return (node.key, f"{node.key}.lengths") if ids else ()
 
 
-INPUT_TRAITS: Mapping[type[Input], InputTraits] = {
-    TokensInput: InputTraits("numbers of tokens", True, _text),
-    CharactersInput: InputTraits("numbers of tokens", False, _characters),
-    CopiesInput: InputTraits("numbers of tokens", True, _found_in_text),
-    CategoryInput: InputTraits("numbers of tokens", False, _text),
-    KeysInput: InputTraits("flags", True, _key),
-    FramesInput: InputTraits("numbers", True, _key),
-    SeriesInput: InputTraits("numbers", True, _key),
-    FutureInput: InputTraits("numbers", False, _key),
-    VectorInput: InputTraits("numbers", False, _key),
+INPUT_TRAITS: Mapping[type[nodes.Input], InputTraits] = {
+    nodes.TokensInput: InputTraits("numbers of tokens", True, _text),
+    nodes.CharactersInput: InputTraits("numbers of tokens", False, _characters),
+    nodes.CopiesInput: InputTraits("numbers of tokens", True, _found_in_text),
+    nodes.CategoryInput: InputTraits("numbers of tokens", False, _text),
+    nodes.KeysInput: InputTraits("flags", True, _key),
+    nodes.FramesInput: InputTraits("numbers", True, _key),
+    nodes.SeriesInput: InputTraits("numbers", True, _key),
+    nodes.FutureInput: InputTraits("numbers", False, _key),
+    nodes.VectorInput: InputTraits("numbers", False, _key),
 }
 
 
-def _next(node: ClassOutput | LabelsOutput | NumericOutput) -> str:
+def _next(node: nodes.ClassOutput | nodes.LabelsOutput | nodes.NumericOutput) -> str:
     return ".next" if node.ahead else ""
 
 
-def _with_probabilities(node: Output, name: str, ids: bool, attention: bool) -> Names:
+def _with_probabilities(node: nodes.Output, name: str, ids: bool, attention: bool) -> Names:
     return (name, f"{name}.probabilities")
 
 
-def _alone(node: NumericOutput, name: str, ids: bool, attention: bool) -> Names:
+def _alone(node: nodes.NumericOutput, name: str, ids: bool, attention: bool) -> Names:
     return (name,)
 
 
-def _with_scores(node: TextOutput, name: str, ids: bool, attention: bool) -> Names:
+def _with_scores(node: nodes.TextOutput, name: str, ids: bool, attention: bool) -> Names:
     answer = (f"{name}.ids", f"{name}.lengths") if ids else (name,)
     return (*answer, f"{name}.scores", *((f"{name}.attention",) if attention else ()))
 
 
-def _with_parts(node: ForecastOutput, name: str, ids: bool, attention: bool) -> Names:
+def _with_parts(node: nodes.ForecastOutput, name: str, ids: bool, attention: bool) -> Names:
     return (name, *(f"{name}.{part}" for part in PARTS[node.distribution]))
 
 
-OUTPUT_TRAITS: Mapping[type[Output], OutputTraits] = {
-    ClassOutput: OutputTraits(_next, _with_probabilities),
-    LabelsOutput: OutputTraits(_next, _with_probabilities),
-    NumericOutput: OutputTraits(_next, _alone),
-    TextOutput: OutputTraits(lambda node: "", _with_scores),
-    ForecastOutput: OutputTraits(lambda node: ".forecast", _with_parts),
+OUTPUT_TRAITS: Mapping[type[nodes.Output], OutputTraits] = {
+    nodes.ClassOutput: OutputTraits(_next, _with_probabilities),
+    nodes.LabelsOutput: OutputTraits(_next, _with_probabilities),
+    nodes.NumericOutput: OutputTraits(_next, _alone),
+    nodes.TextOutput: OutputTraits(lambda node: "", _with_scores),
+    nodes.ForecastOutput: OutputTraits(lambda node: ".forecast", _with_parts),
 }

@@ -31,15 +31,11 @@ apart in every kind of colour blindness.
 """
 
 
-def _variables(colours: Mapping[str, str]) -> str:
-    return " ".join(f"--{name}: {colour};" for name, colour in colours.items())
-
-
 _COLOURS = f"""
-:root {{ color-scheme: light dark; {_variables(LIGHT)} }}
-@media screen and (prefers-color-scheme: dark) {{ :root {{ {_variables(DARK)} }} }}
+:root {{ color-scheme: light dark; {diagram.variables(LIGHT)} }}
+@media screen and (prefers-color-scheme: dark) {{ :root {{ {diagram.variables(DARK)} }} }}
 @media print {{ :root {{ color-scheme: light }}
-  html .rnnspec-diagram {{ {_variables(diagram.LIGHT)} }} }}
+  html .rnnspec-diagram {{ {diagram.variables(diagram.LIGHT)} }} }}
 """
 
 _PAGE = """

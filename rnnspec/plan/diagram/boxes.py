@@ -78,15 +78,13 @@ def listed(names: Sequence[str]) -> str:
 
 def legend(diagram: Diagram) -> tuple[str, ...]:
     """The meaning of each sign that occurs in the boxes."""
-    lines = []
-    if any("B" in box.shape for box in diagram.boxes):
-        lines.append("B rows")
-    if any("T" in box.shape for box in diagram.boxes):
-        lines.append("T steps of a row")
-    if any("U" in box.shape for box in diagram.boxes):
-        lines.append("U steps of the answer")
-    if any("W" in box.shape for box in diagram.boxes):
-        lines.append("W tokens of all rows, C their characters")
+    axes = (
+        "B rows",
+        "T steps of a row",
+        "U steps of the answer",
+        "W tokens of all rows, C their characters",
+    )
+    lines = [axis for axis in axes if any(axis[0] in box.shape for box in diagram.boxes)]
     if any(box.training for box in diagram.boxes):
         lines.append("dashed: while training only")
     return tuple(lines)

@@ -5,53 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rnnspec.plan import nodes
 from rnnspec.plan.diagram.boxes import Box, Diagram, Flow, Kind
-from rnnspec.plan.nodes import (
-    ATTENTIONS,
-    Attend,
-    Beam,
-    CategoryInput,
-    CharactersInput,
-    ClassOutput,
-    CopiesInput,
-    CopyMix,
-    Decoder,
-    Delayed,
-    Dense,
-    Dropout,
-    Elapsed,
-    Embed,
-    FinalState,
-    ForecastOutput,
-    FramesInput,
-    FutureInput,
-    Highway,
-    Input,
-    Join,
-    KeysInput,
-    LabelsOutput,
-    Merge,
-    Node,
-    Normalize,
-    NumericOutput,
-    PerStep,
-    Plan,
-    Pool,
-    Previous,
-    PreviousNumber,
-    Recurrent,
-    Residual,
-    Scores,
-    Search,
-    SeriesInput,
-    Shape,
-    TextOutput,
-    TokensInput,
-    VectorInput,
-    WindowMoments,
-    shapes,
-    weights,
-)
 
 Words = tuple[str, ...]
 """What a node does in a word or two, then one line for each setting worth showing."""
@@ -76,65 +31,65 @@ def _when(shown: object, line: str) -> Words:
     return (line,) if shown else ()
 
 
-WORDS: Mapping[type[Node], Callable[[Any], Words]] = {
-    TokensInput: lambda n: (
+WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
+    nodes.TokensInput: lambda n: (
         _TOKENS[n.kind], f"{n.size:,} in the vocabulary", *_when(n.fold_case, "lower-cased"),
     ),
-    CharactersInput: lambda n: ("characters of each token", f"{n.size:,} in the vocabulary"),
-    CopiesInput: lambda n: ("tokens that may be copied",),
-    CategoryInput: lambda n: ("label", f"{n.size:,} in the vocabulary"),
-    KeysInput: lambda n: ("labels on at each step", f"{n.size:,} labels"),
-    SeriesInput: lambda n: ("past of a series", *_when(n.scaled, "standardised")),
-    WindowMoments: lambda n: (f"{_WINDOWS[n.kind]} of the past",),
-    FutureInput: lambda n: (f"{n.horizon} known values ahead",),
-    FramesInput: lambda n: (f"frames of {n.width}", *_when(n.scaled, "standardised")),
-    Elapsed: lambda n: ("time since the step before", f"element {n.index} of each frame"),
-    VectorInput: lambda n: (
+    nodes.CharactersInput: lambda n: ("characters of each token", f"{n.size:,} in the vocabulary"),
+    nodes.CopiesInput: lambda n: ("tokens that may be copied",),
+    nodes.CategoryInput: lambda n: ("label", f"{n.size:,} in the vocabulary"),
+    nodes.KeysInput: lambda n: ("labels on at each step", f"{n.size:,} labels"),
+    nodes.SeriesInput: lambda n: ("past of a series", *_when(n.scaled, "standardised")),
+    nodes.WindowMoments: lambda n: (f"{_WINDOWS[n.kind]} of the past",),
+    nodes.FutureInput: lambda n: (f"{n.horizon} known values ahead",),
+    nodes.FramesInput: lambda n: (f"frames of {n.width}", *_when(n.scaled, "standardised")),
+    nodes.Elapsed: lambda n: ("time since the step before", f"element {n.index} of each frame"),
+    nodes.VectorInput: lambda n: (
         "number" if n.single else f"vector of {n.width}", *_when(n.scaled, "standardised"),
     ),
-    Embed: lambda n: ("embedding", f"{n.size:,} vectors of {n.width}"),
-    Dropout: lambda n: (
+    nodes.Embed: lambda n: ("embedding", f"{n.size:,} vectors of {n.width}"),
+    nodes.Dropout: lambda n: (
         f"dropout of {n.rate:.3g}", "while training only",
         *_when(n.per_sequence, "the same elements at all steps"),
     ),
-    Recurrent: lambda n: (
+    nodes.Recurrent: lambda n: (
         n.cell.name, *(f"{name} {size}" for name, size in n.sizes),
         *_when(n.initial == "learned", "initial states learned"),
         *_when(n.initial == "given", "initial states given"),
         *_when(n.recurrent_dropout, f"recurrent dropout of {n.recurrent_dropout:.3g}"),
         *_when(n.zoneout, f"zoneout of {n.zoneout:.3g}"),
     ),
-    Merge: lambda n: (f"{_MERGES[n.kind]} of both directions",),
-    Normalize: lambda n: ("layer norm",),
-    Residual: lambda n: ("sum",),
-    Highway: lambda n: ("highway: a gated mean",),
-    Pool: lambda n: (_POOLS[n.kind], *_when(n.units, f"attention of {n.units} units")),
-    Dense: lambda n: ("dense", *_when(n.activation != "none", f"then {n.activation}")),
-    Join: lambda n: ("side by side",),
-    PerStep: lambda n: ("back in the place of each token",),
-    FinalState: lambda n: (f"{n.state} after the last step",),
-    Previous: lambda n: ("the token before", "first the mark"),
-    PreviousNumber: lambda n: ("the value before",),
-    Delayed: lambda n: (f"{n.source} of the step before", "first 0"),
-    Attend: lambda n: (
-        f"{n.kind.replace('_', '-')} attention", ATTENTIONS[n.kind].formula,
+    nodes.Merge: lambda n: (f"{_MERGES[n.kind]} of both directions",),
+    nodes.Normalize: lambda n: ("layer norm",),
+    nodes.Residual: lambda n: ("sum",),
+    nodes.Highway: lambda n: ("highway: a gated mean",),
+    nodes.Pool: lambda n: (_POOLS[n.kind], *_when(n.units, f"attention of {n.units} units")),
+    nodes.Dense: lambda n: ("dense", *_when(n.activation != "none", f"then {n.activation}")),
+    nodes.Join: lambda n: ("side by side",),
+    nodes.PerStep: lambda n: ("back in the place of each token",),
+    nodes.FinalState: lambda n: (f"{n.state} after the last step",),
+    nodes.Previous: lambda n: ("the token before", "first the mark"),
+    nodes.PreviousNumber: lambda n: ("the value before",),
+    nodes.Delayed: lambda n: (f"{n.source} of the step before", "first 0"),
+    nodes.Attend: lambda n: (
+        f"{n.kind.replace('_', '-')} attention", nodes.ATTENTIONS[n.kind].formula,
         *_when(n.units, f"{n.units} units"), *_when(n.heads > 1, f"{n.heads} heads"),
         *_when(n.coverage, "coverage"),
     ),
-    Scores: lambda n: (f"scores of {n.size:,} tokens", *_when(n.tied, f"matrix of {n.tied}")),
-    CopyMix: lambda n: ("tokens may be copied",),
-    Decoder: lambda n: ("step by step", *_when(n.steps, f"{n.steps} steps")),
-    LabelsOutput: lambda n: (f"any of {n.labels} labels", "sigmoid"),
-    TextOutput: lambda n: (
+    nodes.Scores: lambda n: (f"scores of {n.size:,} tokens", *_when(n.tied, f"matrix of {n.tied}")),
+    nodes.CopyMix: lambda n: ("tokens may be copied",),
+    nodes.Decoder: lambda n: ("step by step", *_when(n.steps, f"{n.steps} steps")),
+    nodes.LabelsOutput: lambda n: (f"any of {n.labels} labels", "sigmoid"),
+    nodes.TextOutput: lambda n: (
         _TOKENS[n.kind], _searched(n.search), f"{n.search.limit} steps at most",
     ),
-    ForecastOutput: lambda n: (
+    nodes.ForecastOutput: lambda n: (
         f"{n.horizon} values ahead",
         ", ".join(f"{q:g}" for q in n.quantiles) or _FOLLOWS.get(n.distribution, n.distribution),
         "in the units of the data",
     ),
-    ClassOutput: lambda n: (f"one of {n.classes} classes", "softmax"),
-    NumericOutput: lambda n: (
+    nodes.ClassOutput: lambda n: (f"one of {n.classes} classes", "softmax"),
+    nodes.NumericOutput: lambda n: (
         "number" if n.single else f"vector of {n.width}",
         *_when(n.scaled, "in the units of the data"),
     ),
@@ -142,19 +97,19 @@ WORDS: Mapping[type[Node], Callable[[Any], Words]] = {
 """Node type to its words."""
 
 
-def _searched(search: Search) -> str:
-    return f"beam of {search.width}" if isinstance(search, Beam) else search.strategy
+def _searched(search: nodes.Search) -> str:
+    return f"beam of {search.width}" if isinstance(search, nodes.Beam) else search.strategy
 
 
-def diagram(plan: Plan) -> Diagram:
+def diagram(plan: nodes.Plan) -> Diagram:
     """The boxes of a plan, in its order of computation."""
-    known = shapes(plan)
-    trained = sum(weight.size for weight in weights(plan) if weight.trained)
+    known = nodes.shapes(plan)
+    trained = sum(weight.size for weight in nodes.weights(plan) if weight.trained)
     boxes = tuple(_box(plan, node, known[node.name]) for node in plan.every_node())
     return Diagram(plan.name, f"{plan.cardinality}, {trained:,} trained weights", boxes)
 
 
-def _box(plan: Plan, node: Node, shape: Shape) -> Box:
+def _box(plan: nodes.Plan, node: nodes.Node, shape: nodes.Shape) -> Box:
     title, *lines = WORDS[type(node)](node)
     return Box(
         name=node.name,
@@ -163,31 +118,33 @@ def _box(plan: Plan, node: Node, shape: Shape) -> Box:
         shape=shape,
         note=_count(node),
         sources=_reads(node),
-        flows=tuple(_flows(node)) if isinstance(node, Recurrent) else (),
+        flows=tuple(_flows(node)) if isinstance(node, nodes.Recurrent) else (),
         kind=_kind(plan, node),
-        training=isinstance(node, Dropout),
+        training=isinstance(node, nodes.Dropout),
     )
 
 
-def _reads(node: Node) -> tuple[str, ...]:
+def _reads(node: nodes.Node) -> tuple[str, ...]:
     """The boxes that a box reads, all of which come before it."""
-    if isinstance(node, Delayed):  # its source comes later
+    if isinstance(node, nodes.Delayed):  # its source comes later
         return ()
-    return (node.scores,) if isinstance(node, Decoder) else tuple(dict.fromkeys(node.sources()))
+    if isinstance(node, nodes.Decoder):
+        return (node.scores,)
+    return tuple(dict.fromkeys(node.sources()))
 
 
-def _flows(layer: Recurrent) -> list[Flow]:
+def _flows(layer: nodes.Recurrent) -> list[Flow]:
     return [Flow(way, f"{layer.units} units, {_PASSES[way]}") for way in layer.directions]
 
 
-def _kind(plan: Plan, node: Node) -> Kind:
-    if isinstance(node, Input | Elapsed | WindowMoments):
+def _kind(plan: nodes.Plan, node: nodes.Node) -> Kind:
+    if isinstance(node, nodes.Input | nodes.Elapsed | nodes.WindowMoments):
         return "input"
     return "output" if node in plan.outputs else "operation"
 
 
-def _count(node: Node) -> str:
-    found = [] if isinstance(node, Decoder) else list(node.weights())
+def _count(node: nodes.Node) -> str:
+    found = [] if isinstance(node, nodes.Decoder) else list(node.weights())
     if not found:
         return ""
     trained = sum(weight.size for weight in found if weight.trained)

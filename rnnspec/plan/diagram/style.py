@@ -39,7 +39,8 @@ _SANS = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", Arial, sans-
 _MONOSPACE = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace'
 
 
-def _variables(colours: Mapping[str, str]) -> str:
+def variables(colours: Mapping[str, str]) -> str:
+    """Colours as custom properties of CSS."""
     return " ".join(f"--{name}: {colour};" for name, colour in colours.items())
 
 
@@ -47,8 +48,8 @@ def _rules() -> str:
     """Every rule starts with the class of the diagram: in a page, styles count for all of it."""
     sizes = "\n".join(f"@ .{style} {{ font-size: {size:g}px }}" for style, size in SIZES.items())
     rules = f"""
-@ {{ max-width: 100%; height: auto; {_variables(LIGHT)} }}
-@media (prefers-color-scheme: dark) {{ @ {{ {_variables(DARK)} }} }}
+@ {{ max-width: 100%; height: auto; {variables(LIGHT)} }}
+@media (prefers-color-scheme: dark) {{ @ {{ {variables(DARK)} }} }}
 @ text {{ font-family: {_SANS}; fill: var(--text) }}
 {sizes}
 @ .title, @ .name {{ font-weight: 600 }}

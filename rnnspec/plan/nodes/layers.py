@@ -80,36 +80,35 @@ class Normalize(SourceNode):
 
 
 @dataclass(frozen=True, slots=True)
-class Residual(Node):
-    """`source + skip`, two sequences of one width (He et al. 2016, Deep Residual Learning)."""
+class SkipNode(SourceNode):
+    """A node that adds a sequence to what was made of it, a sequence of the same width."""
 
     pointwise = True
     keeps_directions = True
 
-    source: str
     skip: str
 
     def sources(self) -> Iterator[str]:
         yield from (self.source, self.skip)
 
     def shape(self, shapes: Shapes) -> Shape:
-        return _skipped(self, shapes)
+        found = shapes[self.source]
+        shapes.expect(self, self.skip, found)
+        assert len(found) == 3, f"{self.name} takes sequences, {self.source} gives {found}"
+        return found
 
 
 @dataclass(frozen=True, slots=True)
-class Highway(Node):
+class Residual(SkipNode):
+    """`source + skip`, two sequences of one width (He et al. 2016, Deep Residual Learning)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Highway(SkipNode):
     """`g * source + (1 - g) * skip` with `g = sigmoid(W skip + b)`, for two sequences of one
     width (Srivastava, Greff and Schmidhuber 2015, Highway Networks, equation 3)."""
 
-    pointwise = True
-    keeps_directions = True
-
-    source: str
-    skip: str
     width: int
-
-    def sources(self) -> Iterator[str]:
-        yield from (self.source, self.skip)
 
     def weights(self) -> Iterator[Weight]:
         yield from affine(self, self.width, self.width, bias=None)
@@ -117,14 +116,7 @@ class Highway(Node):
 
     def shape(self, shapes: Shapes) -> Shape:
         shapes.each_vector(self, self.source, self.width, self.width)
-        return _skipped(self, shapes)
-
-
-def _skipped(node: Residual | Highway, shapes: Shapes) -> Shape:
-    found = shapes[node.source]
-    shapes.expect(node, node.skip, found)
-    assert len(found) == 3, f"{node.name} takes sequences, {node.source} gives {found}"
-    return found
+        return SkipNode.shape(self, shapes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from rnnspec.plan.nodes.node import Node, Shape, Shapes, SourceNode, State, Weight, named, scaling
+from rnnspec.plan.nodes.node import Shape, Shapes, SourceNode, State, Weight, named, scaling
 from rnnspec.plan.nodes.search import GREEDY, Search
 
 TextKind = Literal["words", "chars", "tokens"]
@@ -14,14 +14,23 @@ Distribution = Literal["point", "quantiles", "gaussian", "student_t", "negative_
 
 
 @dataclass(frozen=True, slots=True)
-class ClassOutput(SourceNode):
+class OutputNode(SourceNode):
+    """A node that answers what stands in a column of the data."""
+
+    column: str
+
+    def carried(self) -> tuple[State, ...] | None:
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClassOutput(OutputNode):
     """Scores `[B, classes]` to probabilities (softmax) and the label of the largest.
 
     With `steps`, `[B, T, classes]` and a label for each step; with `ahead`, it is the next token of
     the input in the same column, whose vocabulary has the labels.
     """
 
-    column: str
     classes: int
     steps: bool = False
     ahead: bool = False
@@ -29,18 +38,14 @@ class ClassOutput(SourceNode):
     def shape(self, shapes: Shapes) -> Shape:
         return _answer(self, shapes, self.classes)
 
-    def carried(self) -> tuple[State, ...] | None:
-        return ()
-
 
 @dataclass(frozen=True, slots=True)
-class LabelsOutput(SourceNode):
+class LabelsOutput(OutputNode):
     """Scores `[B, labels]` to a probability for each label (sigmoid), on if above `threshold`.
 
     `steps` and `ahead` as for `ClassOutput`, with the `KeysInput` in the same column.
     """
 
-    column: str
     labels: int
     threshold: float = 0.5
     steps: bool = False
@@ -49,12 +54,9 @@ class LabelsOutput(SourceNode):
     def shape(self, shapes: Shapes) -> Shape:
         return _answer(self, shapes, self.labels)
 
-    def carried(self) -> tuple[State, ...] | None:
-        return ()
-
 
 @dataclass(frozen=True, slots=True)
-class NumericOutput(SourceNode):
+class NumericOutput(OutputNode):
     """`[B, width]` in the units of the data: v * deviation + mean if `scaled`, in float64 if
     `double` (as in `FramesInput`).
 
@@ -63,7 +65,6 @@ class NumericOutput(SourceNode):
     column.
     """
 
-    column: str
     width: int
     scaled: bool
     single: bool
@@ -78,12 +79,9 @@ class NumericOutput(SourceNode):
     def shape(self, shapes: Shapes) -> Shape:
         return _answer(self, shapes, self.width)
 
-    def carried(self) -> tuple[State, ...] | None:
-        return ()
-
 
 @dataclass(frozen=True, slots=True)
-class TextOutput(Node):
+class TextOutput(OutputNode):
     """The text that a decoder over tokens answers, found by `search`.
 
     Scores `[B, U, size]`; number 0 is the end of the text, `plan.facts.END_ID`. `words` are joined
@@ -98,8 +96,6 @@ class TextOutput(Node):
     the token at step j of the row's source, unchanged.
     """
 
-    source: str
-    column: str
     kind: TextKind
     size: int
     search: Search = GREEDY
@@ -114,9 +110,6 @@ class TextOutput(Node):
         shapes.expect(self, self.source, ("B", "U", size))
         return ("B", "U")
 
-    def carried(self) -> tuple[State, ...] | None:
-        return ()
-
 
 PARAMETERS: dict[Distribution, int] = {
     "point": 1, "quantiles": 0, "gaussian": 2, "student_t": 3, "negative_binomial": 2
@@ -125,7 +118,7 @@ PARAMETERS: dict[Distribution, int] = {
 
 
 @dataclass(frozen=True, slots=True)
-class ForecastOutput(Node):
+class ForecastOutput(OutputNode):
     """Raw numbers `[B, horizon, parameters]` to the values ahead, in the units of the data.
 
     They come from a decoder, or side by side as a vector, the first step first.
@@ -145,8 +138,6 @@ class ForecastOutput(Node):
     `double`.
     """
 
-    source: str
-    column: str
     horizon: int
     distribution: Distribution
     quantiles: tuple[float, ...] = ()
@@ -170,9 +161,6 @@ class ForecastOutput(Node):
         fits = found in (("B", wide), ("B", "U", self.parameters))
         assert fits, f"{self.name} takes {wide} numbers, {self.source} gives {found}"
         return ("B", self.horizon)
-
-    def carried(self) -> tuple[State, ...] | None:
-        return ()
 
 
 def _answer(node: ClassOutput | LabelsOutput | NumericOutput, shapes: Shapes, width: int) -> Shape:
