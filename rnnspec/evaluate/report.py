@@ -18,22 +18,7 @@ from rnnspec.files import write_text
 from rnnspec.plan import weights
 from rnnspec.plan.diagram import diagram, svg
 from rnnspec.plan.nodes import ClassOutput, Output
-from rnnspec.report import Report, render
-from rnnspec.report.model import (
-    Chart,
-    ClassRow,
-    ClassTable,
-    ConfusionMatrix,
-    Curves,
-    Figure,
-    ForecastTable,
-    Metric,
-    MetricTable,
-    Note,
-    Section,
-    Series,
-    SeriesTable,
-)
+from rnnspec.report import Report, model, render
 from rnnspec.report.words import plural
 from rnnspec.spec.load import resolved_yaml
 from rnnspec.spec.metrics import deciding_metric, monitored
@@ -62,9 +47,9 @@ def write_report(trained: Trained, scores: Scores | None, path: Path) -> None:
 def report_of(trained: Trained, scores: Scores | None) -> Report:
     """The content of a report; `scores`: of the data it is about, None without any."""
     state, records = trained.folder.read_state(), list(trained.folder.records())
-    sections: list[Section] = []
+    sections: list[model.Section] = []
     if scores is None:
-        sections.append(Note("No validation rows", NO_ROWS))
+        sections.append(model.Note("No validation rows", NO_ROWS))
     else:
         sections += _metric_tables(scores)
     if records:
@@ -98,7 +83,7 @@ def _about(trained: Trained, state: Mapping[str, Any], scores: Scores | None) ->
 
 def _summary(
     trained: Trained, scores: Scores | None, records: Records, state: Mapping[str, Any]
-) -> Iterator[Figure]:
+) -> Iterator[model.Figure]:
     if scores is not None:
         most = 3 if len(scores.outputs) == 1 else 2
         for column, score in scores.outputs.items():
@@ -109,10 +94,10 @@ def _summary(
                 note = ""
                 if name in score.baseline:
                     note = f"{score.baseline_name}: {_value_text(name, score.baseline[name])}"
-                yield Figure(title, _value_text(name, score.metrics[name]), note)
+                yield model.Figure(title, _value_text(name, score.metrics[name]), note)
     count = sum(_size(weight.shape) for weight in weights(trained.plan))
     rows = plural(trained.facts.rows, "rows" if trained.spec.data.series is None else "windows")
-    yield Figure("weights", f"{count:,}", f"trained on {rows}")
+    yield model.Figure("weights", f"{count:,}", f"trained on {rows}")
     if records:
         epochs = max(int(record["epoch"]) for record in records)
         speed = records[-1].get("tokens_per_second") or records[-1].get("rows_per_second")
@@ -121,7 +106,7 @@ def _summary(
             notes = [f"by {_decided_by(monitored(trained.spec), records, state.get('best_epoch'))}"]
         notes += [f"at {speed:,.0f} steps a second"] if speed else []
         best = f"{state.get('best_epoch', epochs)} of {epochs}"
-        yield Figure("best epoch", best, ", ".join(notes))
+        yield model.Figure("best epoch", best, ", ".join(notes))
 
 
 def _decided_by(monitor: str, records: Records, best_epoch: int | None) -> str:
@@ -137,26 +122,26 @@ def _size(shape: Sequence[int]) -> int:
     return size
 
 
-def _curves(trained: Trained, records: Records, best: int | None) -> Curves:
+def _curves(trained: Trained, records: Records, best: int | None) -> model.Curves:
     """Loss, the metrics that matter most, and the learning rate where it changes."""
-    charts = [Chart("loss", _lines(records, "train.loss", "valid.loss"), "", False)]
+    charts = [model.Chart("loss", _lines(records, "train.loss", "valid.loss"), "", False)]
     for node in trained.plan.outputs:
         prefix = "" if len(trained.plan.outputs) == 1 else f"{node.column}."
         for name in _main_metrics(node):
             lines = _lines(records, f"train.{prefix}{name}", f"valid.{prefix}{name}")
             if lines:
-                charts.append(Chart(prefix + name, lines, "", METRICS[name].larger_is_better))
+                charts.append(model.Chart(prefix + name, lines, "", METRICS[name].larger_is_better))
     rates = [record.get("lr") for record in records]
     if len(set(rates)) > 1:
-        charts.append(Chart("learning rate", (Series("lr", tuple(rates)),)))
+        charts.append(model.Chart("learning rate", (model.Series("lr", tuple(rates)),)))
     text = "Each epoch's mean while training, and what was measured after it on validation rows."
-    return Curves("Training", tuple(charts), best, int(records[0]["epoch"]), text)
+    return model.Curves("Training", tuple(charts), best, int(records[0]["epoch"]), text)
 
 
-def _lines(records: Records, *keys: str) -> tuple[Series, ...]:
+def _lines(records: Records, *keys: str) -> tuple[model.Series, ...]:
     """The series that there are, named by the rows they were measured on."""
     return tuple(
-        Series(key.partition(".")[0], tuple(record.get(key) for record in records))
+        model.Series(key.partition(".")[0], tuple(record.get(key) for record in records))
         for key in keys
         if any(key in record for record in records)
     )
@@ -181,7 +166,7 @@ def _value_text(metric: str, value: float) -> str:
 # ---------------------------------------------------------------- sections of one output
 
 
-def _output_sections(scores: Scores) -> Iterator[Section]:
+def _output_sections(scores: Scores) -> Iterator[model.Section]:
     """Tables and examples of every output; of several each title names its column."""
     for column, score in scores.outputs.items():
         parts = [*_tables(score)], [*score.sections]
@@ -194,7 +179,7 @@ def _output_sections(scores: Scores) -> Iterator[Section]:
                 yield replace(section, title=f"{column}: {section.title}")
 
 
-def _metric_tables(scores: Scores) -> Iterator[Section]:
+def _metric_tables(scores: Scores) -> Iterator[model.Section]:
     """All metrics of each output, beside its baseline."""
     for column, score in scores.outputs.items():
         rows = [_metric(name, value, score) for name, value in score.metrics.items()]
@@ -203,7 +188,7 @@ def _metric_tables(scores: Scores) -> Iterator[Section]:
         other = score.baseline_name or ("written greedily" if score.greedy else "")
         title = "Metrics" if len(scores.outputs) == 1 else f"{column}: metrics"
         about = f"On {counted(scores, score)} of {scores.files.name}."
-        yield MetricTable(title, tuple(rows), other, about)
+        yield model.MetricTable(title, tuple(rows), other, about)
 
 
 def counted(scores: Scores, score: OutputScore) -> str:
@@ -219,16 +204,16 @@ def _ahead(score: OutputScore) -> bool:
     return isinstance(score.node, ClassOutput) and score.node.ahead
 
 
-def _metric(name: str, value: float, score: OutputScore) -> Metric:
+def _metric(name: str, value: float, score: OutputScore) -> model.Metric:
     info, beside = METRICS[name], {**score.greedy, **score.baseline}.get(name)
     better = None if name == "coverage" else info.larger_is_better
     explained = KINDS[type(score.node)].explained(score.node)
-    return Metric(name, value, explained.get(name, info.explanation), beside, better)
+    return model.Metric(name, value, explained.get(name, info.explanation), beside, better)
 
 
-def _tables(score: OutputScore) -> Iterator[Section]:
+def _tables(score: OutputScore) -> Iterator[model.Section]:
     if score.horizon:
-        yield ForecastTable(
+        yield model.ForecastTable(
             "Back-test by step ahead",
             score.horizon,
             baseline=score.baseline_name or "baseline",
@@ -239,22 +224,23 @@ def _tables(score: OutputScore) -> Iterator[Section]:
             "Mean absolute error of each series; MASE divides it by how much the series changes in"
             " a season of its training rows."
         )
-        yield SeriesTable("Series", score.series, score.baseline_name or "baseline", text)
+        yield model.SeriesTable("Series", score.series, score.baseline_name or "baseline", text)
     if len(score.confusion) > 1:
         labels = tuple(each.label for each in score.classes)
         text = f"How many {score.of} of each class (left) were answered as which (above)."
-        yield ConfusionMatrix("Confusion", labels, score.confusion, score.of, text)
+        yield model.ConfusionMatrix("Confusion", labels, score.confusion, score.of, text)
     if score.classes:
         about = ""
         if _ahead(score):
             about = "How often each token was the one that the model held most likely."
-        yield ClassTable(score.classes_title, _rows(score.classes), score.of, about)
+        yield model.ClassTable(score.classes_title, _rows(score.classes), score.of, about)
     if score.spans:
         about = "How often spans of each kind were found from their first step to their last."
-        yield ClassTable("Spans", _rows(score.spans), "spans", about)
+        yield model.ClassTable("Spans", _rows(score.spans), "spans", about)
 
 
-def _rows(classes: Sequence[ClassScore]) -> tuple[ClassRow, ...]:
+def _rows(classes: Sequence[ClassScore]) -> tuple[model.ClassRow, ...]:
     return tuple(
-        ClassRow(each.label, each.precision, each.recall, each.f1, each.rows) for each in classes
+        model.ClassRow(each.label, each.precision, each.recall, each.f1, each.rows)
+        for each in classes
     )

@@ -21,13 +21,18 @@ STYLES = ("front", "other", "third", "fourth")
 Point = tuple[float, float]
 
 
-def svg(title: str, size: Point, *children: Html, style: str = "chart") -> Html:
+def svg(title: str, *children: Html, size: Point = (WIDTH, HEIGHT), style: str = "chart") -> Html:
     """A picture with a title for those who do not see it. `size` is width and height."""
     wide, high = map(coordinate, size)
     frame = {"class": style, "role": "img", "viewBox": f"0 0 {wide} {high}"}
     if style != "chart":  # a chart fills its column; anything else keeps its size
         frame |= {"width": wide, "height": high}
     return tag("svg", frame, tag("title", {}, words(title)), *children)
+
+
+def look(place: int) -> str:
+    """The style of the line of that number."""
+    return STYLES[place % len(STYLES)]
 
 
 def coordinate(value: float) -> str:

@@ -86,7 +86,7 @@ def _heat_map(one: AttentionMap, count: int) -> Html:
     box = at(x=grid.left, y=grid.top, width=right - grid.left, height=bottom - grid.top)
     parts.append(tag("rect", {"class": "outline", **box}))
     title = f"Attention from {plural(count, 'source step')} to {' '.join(before)}"
-    return svg(title, (right + 12, bottom + 2), *parts, style="heat")
+    return svg(title, *parts, size=(right + 12, bottom + 2), style="heat")
 
 
 def _every(room: float, cell: float) -> int:

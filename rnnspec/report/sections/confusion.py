@@ -89,7 +89,7 @@ def _heat_map(section: ConfusionMatrix) -> Html:
     hits = sum(section.counts[n][n] for n in range(size))
     rows = sum(map(sum, section.counts))
     title = f"{section.title}: {hits:,} of {plural(rows, section.of)} are on the diagonal, right."
-    return svg(title, full, *parts, style="heat")
+    return svg(title, *parts, size=full, style="heat")
 
 
 def _label(name: str, shown: str, x: float, y: float, turn: float) -> Html:
@@ -145,14 +145,11 @@ def _key() -> Html:
     """What the shades mean."""
     parts = []
     for kind, name in (("right", "right"), ("wrong", "mistaken")):
-        boxes = [
-            tag(
-                "rect",
-                {"class": kind, "fill-opacity": f"{shaded(p):.2f}"}
-                | at(x=16 * n, y=0, width=15, height=12),
-            )
-            for n, p in enumerate((0.01, 0.1, 0.3, 0.6, 1.0))
-        ]
+        boxes = []
+        for n, part in enumerate((0.01, 0.1, 0.3, 0.6, 1.0)):
+            box = at(x=16 * n, y=0, width=15, height=12)
+            shade = {"class": kind, "fill-opacity": f"{shaded(part):.2f}"}
+            boxes.append(tag("rect", {**shade, **box}))
         sample = {"class": "sample wide", "viewBox": "0 0 80 12", "aria-hidden": "true"}
         parts.append(tag("span", {}, tag("svg", sample, *boxes), words(f"{name}, 1 % to 100 %")))
     said = words("of the rows of the true class")

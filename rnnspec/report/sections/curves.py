@@ -4,24 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rnnspec.report.chart import (
-    BOTTOM,
-    HEIGHT,
-    RIGHT,
-    STYLES,
-    TOP,
-    WIDTH,
-    at,
-    axes,
-    columns,
-    cross,
-    figure,
-    key,
-    line,
-    margin,
-    svg,
-    upright,
-)
+from rnnspec.report import chart as draw
 from rnnspec.report.html import NOTHING, Html, fold, join, scroll, span, table, tag, words
 from rnnspec.report.model import Chart, Curves, Series
 from rnnspec.report.scale import Scale, drawable, scale, steps
@@ -39,10 +22,9 @@ def curves(section: Curves) -> Html:
     shown = _shown(epochs, section.best)
     parts = [_chart(section, chart, shown) for chart in section.charts]
     if len(shown) < len(epochs):
-        every = (
-            f"{len(shown):,} of {len(epochs):,} epochs are drawn, the best and the last among them."
-        )
-        parts.append(tag("p", {"class": "quiet"}, words(every)))
+        drawn = f"{len(shown):,} of {len(epochs):,} epochs are drawn"
+        said = words(f"{drawn}, the best and the last among them.")
+        parts.append(tag("p", {"class": "quiet"}, said))
     figures = fold("The numbers of every epoch", _table(section, shown))
     return join([tag("div", {"class": "charts"}, *parts), figures])
 
@@ -59,10 +41,7 @@ def _shown(epochs: range, best: int | None) -> Sequence[int]:
     if len(epochs) <= _POINTS:
         return epochs
     every = -(-len(epochs) // _POINTS)
-    kept = {*epochs[::every], epochs[-1]} | (
-        {best} if best is not None and best in epochs else set()
-    )
-    return sorted(kept)
+    return sorted({*epochs[::every], epochs[-1], *(n for n in epochs if n == best)})
 
 
 def _style(series: Sequence[Series], position: int) -> str:
@@ -70,43 +49,41 @@ def _style(series: Sequence[Series], position: int) -> str:
     if series[position].name == _BEHIND and len(series) > 1:
         return "back"
     before = sum(one.name != _BEHIND or len(series) == 1 for one in series[:position])
-    return STYLES[before % len(STYLES)]
+    return draw.look(before)
 
 
 def _chart(section: Curves, chart: Chart, shown: Sequence[int]) -> Html:
     values = [value for one in chart.series for value in one.values]
-    y = scale(values, BOTTOM, TOP, logarithmic=not chart.larger_is_better)
-    x = steps(shown[0], shown[-1] - shown[0] + 1, margin(y), RIGHT)
+    y = scale(values, draw.BOTTOM, draw.TOP, logarithmic=not chart.larger_is_better)
+    x = steps(shown[0], shown[-1] - shown[0] + 1, draw.margin(y), draw.RIGHT)
     order = sorted(range(len(chart.series)), key=lambda n: chart.series[n].name != _BEHIND)
     label = ", ".join(filter(None, (chart.unit, "log scale" if y.logarithmic else "")))
-    parts = [axes(x, y, "epoch", label)]
+    parts = [draw.axes(x, y, "epoch", label)]
     if section.best is not None and shown[0] <= section.best <= shown[-1]:
-        parts.append(upright(section.best, x, y, "best"))
+        parts.append(draw.upright(section.best, x, y, "best"))
     for position in order:
         style = _style(chart.series, position)
         parts.append(_line(section, chart.series[position], shown, x, y, style))
     tooltip = [_tooltip(section, chart, epoch) for epoch in shown]
-    parts.append(columns(shown, x, y, tooltip.__getitem__))
+    parts.append(draw.columns(shown, x, y, tooltip.__getitem__))
     styles = [(_style(chart.series, n), one.name) for n, one in enumerate(chart.series)]
     caption = join([span("name", chart.metric), _at_best(section, chart), _lost(section, chart)])
     title = f"{chart.metric} over {len(shown):,} epochs. {tooltip[-1]}"
-    drawn = svg(title, (WIDTH, HEIGHT), *parts)
-    return figure(caption, drawn, key(styles) if len(styles) > 1 else NOTHING)
+    drawn = draw.svg(title, *parts)
+    return draw.figure(caption, drawn, draw.key(styles) if len(styles) > 1 else NOTHING)
 
 
 def _line(
     section: Curves, series: Series, shown: Sequence[int], x: Scale, y: Scale, style: str
 ) -> Html:
     points = [(float(epoch), series.values[epoch - section.first]) for epoch in shown]
-    parts = [line(points, x, y, style)]
+    parts = [draw.line(points, x, y, style)]
     for place, value in points:
         if value is not None and not drawable(value):
-            parts.append(cross(place, x, y, style))
+            parts.append(draw.cross(place, x, y, style))
         elif value is not None and place == section.best and style != "back":
-            place_y = y.at(value)
-            parts.append(
-                tag("circle", {"class": f"dot {style}", **at(cx=x.at(place), cy=place_y, r=4.5)})
-            )
+            ends = draw.at(cx=x.at(place), cy=y.at(value), r=4.5)
+            parts.append(tag("circle", {"class": f"dot {style}", **ends}))
     return tag("g", {}, *parts)
 
 
@@ -130,8 +107,7 @@ def _at_best(section: Curves, chart: Chart) -> Html:
     if not 0 <= position < len(main.values):
         return NOTHING
     unit = f" {chart.unit}" if chart.unit else ""
-    found = f"{number(main.values[position])}{unit} at epoch {section.best}"
-    return span("value", found)
+    return span("value", f"{number(main.values[position])}{unit} at epoch {section.best}")
 
 
 def _lost(section: Curves, chart: Chart) -> Html:
@@ -151,12 +127,12 @@ def _lost(section: Curves, chart: Chart) -> Html:
 
 
 def _table(section: Curves, shown: Sequence[int]) -> Html:
-    columns_ = [(chart, one) for chart in section.charts for one in chart.series]
-    head = ["epoch", *(f"{one.name} {chart.metric}" for chart, one in columns_)]
+    columns = [(chart, one) for chart in section.charts for one in chart.series]
+    head = ["epoch", *(f"{one.name} {chart.metric}" for chart, one in columns)]
     rows = [
         [
             words(f"{epoch}{' ★' if epoch == section.best else ''}"),
-            *(words(number(one.values[epoch - section.first])) for _, one in columns_),
+            *(words(number(one.values[epoch - section.first])) for _, one in columns),
         ]
         for epoch in shown
     ]

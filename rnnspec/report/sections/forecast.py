@@ -5,24 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rnnspec.report.chart import (
-    BOTTOM,
-    HEIGHT,
-    LETTERS,
-    RIGHT,
-    TOP,
-    WIDTH,
-    at,
-    axes,
-    band,
-    columns,
-    figure,
-    key,
-    line,
-    margin,
-    svg,
-    upright,
-)
+from rnnspec.report import chart as draw
 from rnnspec.report.html import NOTHING, Html, data, fold, join, scroll, span, table, tag, words
 from rnnspec.report.model import ForecastPlot, ForecastTable, ForecastWindow, HorizonRow, Value
 from rnnspec.report.scale import Scale, drawable, scale, steps
@@ -71,45 +54,38 @@ def _key(section: ForecastPlot) -> Html:
     items.append(("front", "forecast"))
     items += [("band", section.band)] if any(w.lower for w in there) else []
     items += [("other", section.baseline)] if any(w.baseline for w in there) else []
-    return key(items)
+    return draw.key(items)
 
 
 def _window(section: ForecastPlot, window: ForecastWindow) -> Html:
     past, ahead = len(window.history), len(window.forecast)
+    name = tag("span", {"class": "name"}, data(window.name, 60))
     if not past + ahead:
-        return figure(
-            tag("span", {"class": "name"}, data(window.name, 60)), words("There are no steps.")
-        )
+        return draw.figure(name, words("There are no steps."))
     places = [float(n) for n in range(1 - past, ahead + 1)]
     lines = (window.history, window.forecast, window.truth, window.baseline)
     values = [v for part in (*lines, window.lower, window.upper) for v in part]
-    y = scale(values, BOTTOM, TOP)
-    x = _times(steps(1 - past, past + ahead, margin(y), RIGHT), window)
-    zone = at(x=x.at(0.5), y=y.end, width=x.end - x.at(0.5), height=y.start - y.end)
+    y = scale(values, draw.BOTTOM, draw.TOP)
+    x = _times(steps(1 - past, past + ahead, draw.margin(y), draw.RIGHT), window)
+    zone = draw.at(x=x.at(0.5), y=y.end, width=x.end - x.at(0.5), height=y.start - y.end)
     parts = [tag("rect", {"class": "zone", **zone})] if past and ahead else []
     label = "" if window.times else f"{section.step}, counted from the first forecast one"
-    parts.append(axes(x, y, label, section.unit))
+    parts.append(draw.axes(x, y, label, section.unit))
     if past and ahead:
-        parts.append(upright(0.5, x, y, "origin"))
+        parts.append(draw.upright(0.5, x, y, "origin"))
     after = places[past:]
-    parts.append(band(list(zip(after, window.lower, window.upper, strict=False)), x, y))
+    parts.append(draw.band(list(zip(after, window.lower, window.upper, strict=False)), x, y))
     whole = window.history + (window.truth or (None,) * ahead)
-    parts.append(line(zip(places, whole, strict=True), x, y, "true"))
+    parts.append(draw.line(zip(places, whole, strict=True), x, y, "true"))
     # Both forecasts are drawn from the last known value on, so that a jump is seen.
     last = [(0.0, window.history[-1])] if past and drawable(window.history[-1]) else []
     for style, part in (("other", window.baseline), ("front", window.forecast)):
         if part:
             known = last if drawable(part[0]) else []
-            parts.append(line([*known, *zip(after, part, strict=True)], x, y, style))
-    parts.append(columns(places, x, y, lambda n: _tooltip(section, window, n - past)))
-    drawn = svg(f"Forecast of {window.name}, {plural(ahead, section.step)} ahead", _SIZE, *parts)
-    return figure(
-        join([tag("span", {"class": "name"}, data(window.name, 60)), _error(section, window)]),
-        drawn,
-    )
-
-
-_SIZE = (WIDTH, HEIGHT)
+            parts.append(draw.line([*known, *zip(after, part, strict=True)], x, y, style))
+    parts.append(draw.columns(places, x, y, lambda n: _tooltip(section, window, n - past)))
+    title = f"Forecast of {window.name}, {plural(ahead, section.step)} ahead"
+    return draw.figure(join([name, _error(section, window)]), draw.svg(title, *parts))
 
 
 def _times(x: Scale, window: ForecastWindow) -> Scale:
@@ -117,7 +93,7 @@ def _times(x: Scale, window: ForecastWindow) -> Scale:
     if not window.times:
         return x
     count = len(window.times)
-    wide = max(width(name, LETTERS) for name in window.times) + 12
+    wide = max(width(name, draw.LETTERS) for name in window.times) + 12
     most = max(2, min(_TICKS, int((x.end - x.start) / wide)))
     first = 1 - len(window.history)
     chosen = [round((n + 0.5) * count / most - 0.5) for n in range(most)]
@@ -174,46 +150,44 @@ def forecast_table(section: ForecastTable) -> Html:
     picked = rows if len(rows) <= _ROWS else [rows[n * len(rows) // _ROWS] for n in range(_ROWS)]
     if picked[-1] is not rows[-1]:
         picked = [*picked[:-1], rows[-1]]
-    parts = [
-        _verdict(section, rows),
-        tag("div", {"class": "pair"}, _chart(section, rows), _table(section, picked)),
-    ]
+    pair = tag("div", {"class": "pair"}, _chart(section, rows), _table(section, picked))
+    parts = [_verdict(section, rows), pair]
     if len(picked) < len(rows):
         parts.append(fold(f"All {plural(len(rows), section.step)}", _table(section, rows)))
     return join(parts)
 
 
 def _verdict(section: ForecastTable, rows: list[HorizonRow]) -> Html:
-    pairs = [(r.error, r.baseline) for r in rows]
-    known = [(e, b) for e, b in pairs if drawable(e) and drawable(b)]
-    if not known:
+    pairs = ((row.error, row.baseline) for row in rows)
+    won = [error < other for error, other in pairs if drawable(error) and drawable(other)]
+    if not won:
         return NOTHING
-    won = sum(error < baseline for error, baseline in known)
-    style = "better" if 2 * won > len(known) else "worse"
-    said = f"better than {section.baseline} at {won:,} of {plural(len(known), section.step)}"
+    style = "better" if 2 * sum(won) > len(won) else "worse"
+    said = f"better than {section.baseline} at {sum(won):,} of {plural(len(won), section.step)}"
     return tag("p", {}, span(style, said))
 
 
 def _chart(section: ForecastTable, rows: list[HorizonRow]) -> Html:
     places = [float(row.step) for row in rows]
-    y = scale([v for row in rows for v in (row.error, row.baseline)], BOTTOM, TOP, zero=True)
+    values = [value for row in rows for value in (row.error, row.baseline)]
+    y = scale(values, draw.BOTTOM, draw.TOP, zero=True)
     first = rows[0].step
-    x = steps(first, rows[-1].step - first + 1, margin(y), RIGHT)
+    x = steps(first, rows[-1].step - first + 1, draw.margin(y), draw.RIGHT)
     name = ", ".join(filter(None, (section.metric, section.unit)))
     compared = any(row.baseline is not None for row in rows)
-    parts = [axes(x, y, f"{section.step} ahead", name)]
+    parts = [draw.axes(x, y, f"{section.step} ahead", name)]
     if compared:
-        parts.append(line(((float(r.step), r.baseline) for r in rows), x, y, "other"))
-    parts.append(line(((float(r.step), r.error) for r in rows), x, y, "front"))
+        parts.append(draw.line(((float(r.step), r.baseline) for r in rows), x, y, "other"))
+    parts.append(draw.line(((float(r.step), r.error) for r in rows), x, y, "front"))
 
     def tooltip(n: int) -> str:
         beside = f", {section.baseline} {number(rows[n].baseline)}" if compared else ""
         return f"{section.step} {rows[n].step}: {number(rows[n].error)}{beside}"
 
-    parts.append(columns(places, x, y, tooltip))
+    parts.append(draw.columns(places, x, y, tooltip))
     items = [("front", "the model"), *([("other", section.baseline)] if compared else [])]
-    drawn = svg(f"{section.metric} by {section.step} ahead", _SIZE, *parts)
-    return figure(span("name", f"{section.metric} by {section.step} ahead"), drawn, key(items))
+    title = f"{section.metric} by {section.step} ahead"
+    return draw.figure(span("name", title), draw.svg(title, *parts), draw.key(items))
 
 
 def _table(section: ForecastTable, rows: Sequence[HorizonRow]) -> Html:
@@ -223,9 +197,9 @@ def _table(section: ForecastTable, rows: Sequence[HorizonRow]) -> Html:
     head += [section.baseline, "difference"] if compared else []
     cells = []
     for row in rows:
-        line_ = [words(f"{row.step:,}"), words(number(row.error))]
+        line = [words(f"{row.step:,}"), words(number(row.error))]
         if compared:
-            line_ += [words(number(row.baseline)), difference(row.error, row.baseline, False)]
-        cells.append(line_)
+            line += [words(number(row.baseline)), difference(row.error, row.baseline, False)]
+        cells.append(line)
     caption = f"{section.metric} by {section.step} ahead"
     return scroll(caption, table(caption, head, cells, range(len(head))))

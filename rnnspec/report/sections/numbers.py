@@ -6,20 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from math import ceil
 
-from rnnspec.report.chart import (
-    BOTTOM,
-    HEIGHT,
-    RIGHT,
-    STYLES,
-    TOP,
-    WIDTH,
-    at,
-    axes,
-    figure,
-    key,
-    margin,
-    svg,
-)
+from rnnspec.report import chart as draw
 from rnnspec.report.html import NOTHING, Html, span, tag, words
 from rnnspec.report.model import Histogram, Scatter
 from rnnspec.report.scale import Scale, drawable, scale
@@ -63,24 +50,20 @@ def histogram(section: Histogram) -> Html:
         return words("Nothing was counted.")
     several = len(section.series) > 1
     heights = [_heights(one.counts, several) for one in section.series]
-    y = scale([height for one in heights for height in one], BOTTOM, TOP, zero=True)
-    left = margin(y)
-    x = scale(section.edges, left, RIGHT, most=7)
-    x = Scale(section.edges[0], section.edges[-1], left, RIGHT, _within(x, section.edges))
-    parts = [axes(x, y, section.axis, f"% of the {section.of} of each" if several else section.of)]
-    for place in range(len(section.series)):
-        parts.append(_bars(section, place, heights[place], (x, y)))
-    total = sum(section.series[0].counts)
+    y = scale([height for one in heights for height in one], draw.BOTTOM, draw.TOP, zero=True)
+    left = draw.margin(y)
+    x = scale(section.edges, left, draw.RIGHT, most=7)
+    low, high = section.edges[0], section.edges[-1]
+    ticks = tuple((value, name) for value, name in x.ticks if low <= value <= high)
+    x = Scale(low, high, left, draw.RIGHT, ticks)
+    of = f"% of the {section.of} of each" if several else section.of
+    bars = (_bars(section, place, one, (x, y)) for place, one in enumerate(heights))
     names = ", ".join(one.name for one in section.series)
-    drawn = svg(f"{section.title}: {names}", (WIDTH, HEIGHT), *parts)
-    items = [(f"{STYLES[n % len(STYLES)]} bars", one.name) for n, one in enumerate(section.series)]
-    legend = key(items) if len(items) > 1 else NOTHING
-    caption = span("name", plural(total, section.of)) if len(items) == 1 else NOTHING
-    return tag("div", {"class": "charts"}, figure(caption, drawn, legend))
-
-
-def _within(x: Scale, edges: tuple[float, ...]) -> tuple[tuple[float, str], ...]:
-    return tuple((value, name) for value, name in x.ticks if edges[0] <= value <= edges[-1])
+    drawn = draw.svg(f"{section.title}: {names}", draw.axes(x, y, section.axis, of), *bars)
+    total = plural(sum(section.series[0].counts), section.of)
+    items = [(f"{draw.look(place)} bars", one.name) for place, one in enumerate(section.series)]
+    legend, caption = (draw.key(items), NOTHING) if several else (NOTHING, span("name", total))
+    return tag("div", {"class": "charts"}, draw.figure(caption, drawn, legend))
 
 
 def _heights(counts: tuple[int, ...], several: bool) -> list[float]:
@@ -99,14 +82,14 @@ def _bars(section: Histogram, place: int, heights: list[float], axes_: tuple[Sca
         wide = (x.at(high) - x.at(low)) / len(section.series)
         gap = min(1.0, wide * 0.15)
         left, top = x.at(low) + wide * place, y.at(heights[position])
-        box = at(x=left + gap / 2, y=top, width=max(0.3, wide - gap), height=y.start - top)
+        box = draw.at(x=left + gap / 2, y=top, width=max(0.3, wide - gap), height=y.start - top)
         tooltip = (
             f"{one.name}, {number(low)} to {number(high)}: {plural(count, section.of)} "
             f"({share(count / total if total else None)})"
         )
         if count:
             parts.append(tag("rect", box, tag("title", {}, words(tooltip))))
-    return tag("g", {"class": f"{STYLES[place % len(STYLES)]} bars"}, *parts)
+    return tag("g", {"class": f"{draw.look(place)} bars"}, *parts)
 
 
 def scatter(section: Scatter) -> Html:
@@ -121,24 +104,20 @@ def scatter(section: Scatter) -> Html:
         return words("There are no pairs of numbers.")
     every = ceil(len(pairs) / _POINTS)
     both = [value for pair in pairs for value in pair]
-    side = WIDTH - 60
-    y = scale(both, side, TOP, most=6, tight=True)
-    x = scale(both, margin(y), RIGHT, most=6, tight=True)
-    equal = at(x1=x.start, y1=y.start, x2=x.end, y2=y.end)  # both axes span the same values
-    parts = [
-        axes(x, y, "true" + _in(section), "answered" + _in(section)),
-        tag("line", {"class": "best", **equal}),
-    ]
+    side = draw.WIDTH - 60
+    y = scale(both, side, draw.TOP, most=6, tight=True)
+    x = scale(both, draw.margin(y), draw.RIGHT, most=6, tight=True)
+    equal = draw.at(x1=x.start, y1=y.start, x2=x.end, y2=y.end)  # both axes span the same values
+    unit = f", {section.unit}" if section.unit else ""
+    parts = [draw.axes(x, y, f"true{unit}", f"answered{unit}")]
+    parts.append(tag("line", {"class": "best", **equal}))
     for true, answer in pairs[::every]:
         tooltip = tag("title", {}, words(f"true {number(true)}, answered {number(answer)}"))
-        place = at(cx=x.at(true), cy=y.at(answer), r=3.2)
+        place = draw.at(cx=x.at(true), cy=y.at(answer), r=3.2)
         parts.append(tag("circle", {"class": "point front", **place}, tooltip))
-    drawn = svg(f"{section.title}: answered against true", (WIDTH, side + 40), *parts)
+    title = f"{section.title}: answered against true"
+    drawn = draw.svg(title, *parts, size=(draw.WIDTH, side + 40))
     left = len(section.truth) - len(pairs)
-    said = f"{plural(len(pairs), 'rows')}" + (f", every {every}th drawn" if every > 1 else "")
+    said = plural(len(pairs), "rows") + (f", every {every}th drawn" if every > 1 else "")
     said += f"; {left:,} not finite, not drawn" if left else ""
-    return tag("div", {"class": "charts"}, figure(span("name", said), drawn))
-
-
-def _in(section: Scatter) -> str:
-    return f", {section.unit}" if section.unit else ""
+    return tag("div", {"class": "charts"}, draw.figure(span("name", said), drawn))

@@ -44,13 +44,11 @@ def metric_table(section: MetricTable) -> Html:
 
 
 def _row(metric: Metric, compared: bool) -> list[Html]:
-    baseline = [words(number(metric.baseline)), _difference(metric)] if compared else []
-    value = tag("strong", {}, words(number(metric.value)))
-    return [words(metric.name), value, *baseline, words(metric.explanation)]
-
-
-def _difference(metric: Metric) -> Html:
-    return difference(metric.value, metric.baseline, metric.larger_is_better)
+    cells = [words(metric.name), tag("strong", {}, words(number(metric.value)))]
+    if compared:
+        cells.append(words(number(metric.baseline)))
+        cells.append(difference(metric.value, metric.baseline, metric.larger_is_better))
+    return [*cells, words(metric.explanation)]
 
 
 def difference(value: Value, baseline: Value, larger: bool | None) -> Html:
