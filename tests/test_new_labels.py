@@ -22,7 +22,7 @@ from rnnspec.data import Dataset, Reading, encode, survey
 from rnnspec.errors import DataError
 from rnnspec.evaluate.evaluate import evaluate
 from rnnspec.evaluate.examples import Rows
-from rnnspec.evaluate.outputs import examples_of, output_score
+from rnnspec.evaluate.outputs import KINDS
 from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputScore
 from rnnspec.objective.settings import LossSettings, loss_settings_of
 from rnnspec.plan import ClassFacts, resolve
@@ -93,15 +93,17 @@ class Case:
         assert isinstance(known, ClassFacts)
         self.labels = known.labels
         new = self.data.new.get(self.node.column, {})
-        examples = examples_of(
+        kind = KINDS[type(self.node)]
+        examples = kind.examples(
             self.node,
+            known,
             Rows(self.plan, self.facts, self.data.lines, "line", ("other.jsonl",)),
             self.model,
             tuple(new),
         )
         for seen in self.seen:
             examples.see(seen)
-        self.score: OutputScore = output_score(
+        self.score: OutputScore = kind.score(
             self.node, known, sums[self.node.column], examples, new
         )
 

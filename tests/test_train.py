@@ -131,7 +131,7 @@ class StopAfter(Silent):
     def batch(self, loss: float) -> None:
         self.left -= 1
         if self.left == 0:
-            self.interrupt.requested.set()
+            self.interrupt.set()
 
 
 def run_in_pieces(loaded: LoadedSpec, folder: Path, pieces: list[int]) -> BuildFolder:

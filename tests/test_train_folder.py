@@ -279,7 +279,7 @@ def signalled(number: int, times: int, several: bool = False) -> bool:
     with interruptible(several) as interrupt:
         for _ in range(times):
             os.kill(os.getpid(), number)
-        return interrupt.requested.is_set()
+        return interrupt.is_set()
 
 
 @pytest.mark.usefixtures("usual_signals")

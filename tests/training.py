@@ -125,7 +125,7 @@ class StopAfter(Silent):
     def batch(self, loss: float) -> None:
         self.left -= 1
         if self.left == 0:
-            self.interrupt.requested.set()
+            self.interrupt.set()
 
     def warning(self, text: str) -> None:
         self.warnings.append(text)

@@ -16,21 +16,8 @@ from numpy.typing import NDArray
 
 from rnnspec.data import Batch
 from rnnspec.data.shards import FILE
-from rnnspec.plan import Facts, Plan
+from rnnspec.plan import Facts, Plan, nodes
 from rnnspec.plan.names import first_sequence, names_of
-from rnnspec.plan.nodes import (
-    CategoryInput,
-    CharactersInput,
-    CopiesInput,
-    FramesInput,
-    FutureInput,
-    Input,
-    KeysInput,
-    SeriesInput,
-    TextKind,
-    TokensInput,
-    VectorInput,
-)
 
 T = TypeVar("T")
 NUMBERS = 8
@@ -114,7 +101,7 @@ class Rows:
         first = first_sequence(self.plan)
         assert first is not None
         values, lengths = batch.inputs[first.key]
-        if isinstance(first, TokensInput):
+        if isinstance(first, nodes.TokensInput):
             raw = _raw(first, batch, row) if first.kind in WHOLE else None
             if raw is not None:
                 return raw
@@ -123,41 +110,41 @@ class Rows:
 
     def named_source(self) -> bool:
         """Whether the steps are tokens that can be named."""
-        return isinstance(first_sequence(self.plan), TokensInput)
+        return isinstance(first_sequence(self.plan), nodes.TokensInput)
 
-    def _input(self, node: Input, batch: Batch, row: int) -> str:
+    def _input(self, node: nodes.Input, batch: Batch, row: int) -> str:
         values, lengths = (part[row] for part in batch.inputs[node.key])
         raw = _raw(node, batch, row)
         match node:
-            case TokensInput(kind=kind) if raw is not None:
+            case nodes.TokensInput(kind=kind) if raw is not None:
                 return joined(kind if kind in WHOLE else "chars", raw)
-            case CategoryInput() if raw:
+            case nodes.CategoryInput() if raw:
                 return raw[0]
-            case TokensInput():
+            case nodes.TokensInput():
                 return joined(node.kind, self._tokens(node, values[:lengths]))
-            case CategoryInput():
+            case nodes.CategoryInput():
                 return names_of(self.facts.inputs[node.column])[int(values)]
-            case VectorInput():
+            case nodes.VectorInput():
                 return numbers(values)
-            case KeysInput():
+            case nodes.KeysInput():
                 return f"{int(lengths)} steps of labels"
-            case FramesInput() | SeriesInput() if values.shape[-1] == 1:
+            case nodes.FramesInput() | nodes.SeriesInput() if values.shape[-1] == 1:
                 return f"{int(lengths)} steps, the last {numbers(values[:lengths, 0][-NUMBERS:])}"
-            case FramesInput() | SeriesInput():
+            case nodes.FramesInput() | nodes.SeriesInput():
                 return f"{int(lengths)} steps of {values.shape[-1]} numbers"
-            case CharactersInput() | CopiesInput() | FutureInput():
+            case nodes.CharactersInput() | nodes.CopiesInput() | nodes.FutureInput():
                 return ""  # stands in another input's column
             case _:
                 assert_never(node)
 
-    def _tokens(self, node: TokensInput, ids: NDArray[Any]) -> tuple[str, ...]:
+    def _tokens(self, node: nodes.TokensInput, ids: NDArray[Any]) -> tuple[str, ...]:
         names = names_of(self.facts.inputs[node.column])
         if node.kind == "bytes":
             return tuple(_byte(names[number]) for number in ids)
         return tuple(names[number] for number in ids)
 
 
-def _raw(node: Input, batch: Batch, row: int) -> tuple[str, ...] | None:
+def _raw(node: nodes.Input, batch: Batch, row: int) -> tuple[str, ...] | None:
     """The content of an input's cell: see `RawRows.input`."""
     return None if batch.raw is None else batch.raw.input(node.key, row)
 
@@ -168,7 +155,7 @@ def _byte(name: str) -> str:
     return chr(number) if number < 128 else f"\\x{name}"
 
 
-def joined(kind: TextKind | str, tokens: Sequence[str]) -> str:
+def joined(kind: nodes.TextKind | str, tokens: Sequence[str]) -> str:
     """Tokens as a text."""
     if kind == "subwords":
         return "".join(tokens).replace(SPACE, " ").strip()

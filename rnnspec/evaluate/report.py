@@ -95,7 +95,7 @@ def _summary(
                 if name in score.baseline:
                     note = f"{score.baseline_name}: {_value_text(name, score.baseline[name])}"
                 yield model.Figure(title, _value_text(name, score.metrics[name]), note)
-    count = sum(_size(weight.shape) for weight in weights(trained.plan))
+    count = sum(weight.size for weight in weights(trained.plan))
     rows = plural(trained.facts.rows, "rows" if trained.spec.data.series is None else "windows")
     yield model.Figure("weights", f"{count:,}", f"trained on {rows}")
     if records:
@@ -113,13 +113,6 @@ def _decided_by(monitor: str, records: Records, best_epoch: int | None) -> str:
     best = next((each for each in records if each["epoch"] == best_epoch), {})
     value = best.get(f"valid.{monitor}", 0.0)
     return deciding_metric(monitor, {monitor: math.nan if value is None else float(value)})
-
-
-def _size(shape: Sequence[int]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size
 
 
 def _curves(trained: Trained, records: Records, best: int | None) -> model.Curves:
@@ -169,14 +162,11 @@ def _value_text(metric: str, value: float) -> str:
 def _output_sections(scores: Scores) -> Iterator[model.Section]:
     """Tables and examples of every output; of several each title names its column."""
     for column, score in scores.outputs.items():
-        parts = [*_tables(score)], [*score.sections]
+        found = [*_tables(score), *score.sections]
         if _ahead(score):  # what was written says more than how often each token was right
-            parts = parts[::-1]
-        for section in (*parts[0], *parts[1]):
-            if len(scores.outputs) == 1:
-                yield section
-            else:
-                yield replace(section, title=f"{column}: {section.title}")
+            found = [*score.sections, *_tables(score)]
+        prefix = "" if len(scores.outputs) == 1 else f"{column}: "
+        yield from (replace(section, title=prefix + section.title) for section in found)
 
 
 def _metric_tables(scores: Scores) -> Iterator[model.Section]:

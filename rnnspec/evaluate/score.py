@@ -19,7 +19,7 @@ from rnnspec.errors import DataError
 from rnnspec.evaluate.evaluate import evaluate
 from rnnspec.evaluate.examples import Rows
 from rnnspec.evaluate.metrics import Metrics, not_finite_warnings
-from rnnspec.evaluate.outputs import examples_of, output_score
+from rnnspec.evaluate.outputs import KINDS
 from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputScore
 from rnnspec.evaluate.outputs.numbers import SeriesErrors
 from rnnspec.objective.settings import loss_settings_of
@@ -101,7 +101,9 @@ def _scored(
     plan, facts, settings = trained.plan, trained.facts, trained.spec.train
     new = {node.column: data.new.get(node.column, {}) for node in plan.outputs}
     kept = {
-        node.column: examples_of(node, rows, model, tuple(new[node.column]))
+        node.column: KINDS[type(node)].examples(
+            node, facts.outputs[node.column], rows, model, tuple(new[node.column])
+        )
         for node in plan.outputs
     }
     series = dict(_by_series(trained, data))
@@ -118,7 +120,7 @@ def _scored(
     for node in plan.outputs:
         column = node.column
         with torch.inference_mode():
-            score = output_score(
+            score = KINDS[type(node)].score(
                 node, facts.outputs[column], sums[column], kept[column], new[column]
             )
         rows_of_series = series[column].rows() if column in series else ()

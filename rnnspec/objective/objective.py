@@ -195,10 +195,3 @@ def states_before(
         name: torch.where(reset[:, None], value, carried[name].to(value.dtype))
         for name, value in first.items()
     }
-
-
-def forecast(model: Model, node: ForecastOutput, raw: Tensor, inputs: Inputs) -> Tensor:
-    """Parameters `[B, H, k]` in the units of the data."""
-    module = model.output(node.column)
-    assert isinstance(module, ForecastModule)
-    return module.answer(raw, model.moments(node.column, inputs))

@@ -100,10 +100,9 @@ def save(
 def precision_of(path: Path) -> PrecisionName:
     """The precision that a checkpoint was trained in. Raises BuildError."""
     found = read_arrays(path)[1].get("precision")
-    for known in get_args(PrecisionName):
-        if found == known:
-            return cast(PrecisionName, known)
-    raise BuildError(f"{path}: does not say its precision; start a new build without --resume")
+    if found not in get_args(PrecisionName):
+        raise BuildError(f"{path}: does not say its precision; start a new build without --resume")
+    return cast(PrecisionName, found)
 
 
 def packed_below_of(path: Path) -> dict[str, float]:

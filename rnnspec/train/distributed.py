@@ -87,14 +87,11 @@ class Processes:
 
     def from_first(self, make: Callable[[], T]) -> T:
         """What the first process makes; the others wait for it. An error there is an error here."""
-        made: list[Any] = [None]
+        made: Any = None
         with self.first_then_others():
             if self.first:
-                made[0] = make()
-        if self.count > 1:
-            with _together():
-                dist.broadcast_object_list(made, 0, group=self.group)
-        found: T = made[0]
+                made = make()
+        found: T = self._told_by_first(made) if self.count > 1 else made
         return found
 
     @contextmanager
@@ -106,7 +103,7 @@ class Processes:
         if self.count == 1:
             yield
         elif not self.first:
-            failed = self._text_of_first("")
+            failed = self._told_by_first("")
             if failed:
                 raise SaidElsewhere(failed)
             yield
@@ -114,16 +111,16 @@ class Processes:
             try:
                 yield
             except Exception as error:
-                self._text_of_first(str(error) or type(error).__name__)
+                self._told_by_first(str(error) or type(error).__name__)
                 raise
-            self._text_of_first("")
+            self._told_by_first("")
 
-    def _text_of_first(self, text: str) -> str:
-        """The text of the first process."""
-        held: list[Any] = [text]
+    def _told_by_first(self, value: Any) -> Any:
+        """The value of the first process."""
+        held = [value]
         with _together():
             dist.broadcast_object_list(held, 0, group=self.group)
-        return str(held[0])
+        return held[0]
 
 
 @contextmanager

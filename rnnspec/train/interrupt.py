@@ -6,18 +6,14 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 ENDING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 
 
-@dataclass
-class Interrupt:
-    """Set by a request to end; the loop writes a checkpoint and leaves."""
-
-    requested: threading.Event = field(default_factory=threading.Event)
+Interrupt = threading.Event
+"""Set by a request to end; the loop writes a checkpoint and leaves."""
 
 
 @contextmanager
@@ -43,9 +39,9 @@ def interruptible(several: bool = False) -> Iterator[Interrupt]:
     interrupt = Interrupt()
 
     def request(number: int, frame: object) -> None:
-        if number == signal.SIGINT and interrupt.requested.is_set() and not several:
+        if number == signal.SIGINT and interrupt.is_set() and not several:
             raise KeyboardInterrupt
-        interrupt.requested.set()
+        interrupt.set()
 
     with _handled(request):
         yield interrupt

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -142,7 +143,7 @@ class Trainer:
             result = self._step(micro_batches, Moment(at.steps, steps, at.epoch))
             self._count(result, micro_batches)
             at.seconds = time.monotonic() - started
-            if not interrupt.requested.is_set():  # the terminal may be what has ended
+            if not interrupt.is_set():  # the terminal may be what has ended
                 self.listener.batch(at.loss_sum / (at.weight or 1.0))
             stop, save = self._requests(interrupt)
             if stop or save:
@@ -206,7 +207,7 @@ class Trainer:
     def _requests(self, interrupt: Interrupt) -> tuple[bool, bool]:
         """Whether to stop, as any process was asked to, and whether a checkpoint is due."""
         due = time.monotonic() - self._saved_at > CHECKPOINT_SECONDS
-        asked = interrupt.requested.is_set()
+        asked = interrupt.is_set()
         if self.processes.count == 1:
             return asked, due
         stops, saves = self.processes.total([asked, due and self.processes.first])
@@ -306,11 +307,6 @@ class Trainer:
 
 def in_groups(micro_batches: Iterable[MicroBatch], many: int) -> Iterator[list[MicroBatch]]:
     """`many` micro-batches at a time; the last group may have fewer."""
-    group: list[MicroBatch] = []
-    for micro_batch in micro_batches:
-        group.append(micro_batch)
-        if len(group) == many:
-            yield group
-            group = []
-    if group:
+    following = iter(micro_batches)
+    while group := list(islice(following, many)):
         yield group

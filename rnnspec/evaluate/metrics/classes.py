@@ -98,11 +98,8 @@ class ClassMetrics:
         accuracy = (hits.sum() / count).item()
         if self.perplexity:
             mean = self.surprise / count
-            return {
-                "perplexity": exp(min(mean, 700.0)),
-                "bits": mean / log(2),
-                "accuracy": accuracy,
-            }
+            perplexity = exp(min(mean, 700.0))
+            return {"perplexity": perplexity, "bits": mean / log(2), "accuracy": accuracy}
         macro_f1 = (2 * hits / occurring)[occurring > 0].mean().item()
         return {"accuracy": accuracy, "macro_f1": macro_f1}
 

@@ -120,7 +120,7 @@ class ForecastMetrics:
         if naive is not None:
             other = np.asarray(naive, np.float64)
             self.naive.add(other, true, known & ~np.isnan(other), units)
-            self.beside = self.beside or BesideNaive.new()
+            self.beside = self.beside or BesideNaive()
             self.beside.add(np.abs(answer - true), np.abs(other - true), known, units)
         if parameters is not None:
             all_of = parameters.double().cpu().numpy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,13 +46,9 @@ class BesideNaive:
     weigh alike (of MASE to that of the naive forecast, as the M4 competition ranks them: Makridakis
     et al. 2020)."""
 
-    found: Errors
-    naive: Errors
+    found: Errors = field(default_factory=Errors)
+    naive: Errors = field(default_factory=Errors)
     scaled: bool = False
-
-    @classmethod
-    def new(cls) -> BesideNaive:
-        return cls(Errors(), Errors())
 
     def add(self, error: Array, other: Array, known: Mask, scale: Array | None) -> None:
         """Errors and those of the naive forecast, NaN where it is unknown, `[B, ...]`; which have
@@ -66,8 +62,7 @@ class BesideNaive:
         """`scaled_skill` only where there are scales; NaN where the naive forecast has no error."""
         found = {"skill": _skill(self.found.sum, self.naive.sum)}
         if self.scaled:
-            scaled = _skill(self.found.scaled_sum, self.naive.scaled_sum)
-            found["scaled_skill"] = scaled
+            found["scaled_skill"] = _skill(self.found.scaled_sum, self.naive.scaled_sum)
         return found
 
 
@@ -112,7 +107,7 @@ class NumericMetrics:
             self.scaled = self.scaled or Errors()
             self.scaled.add(error, known, scales)
         if naive is not None:
-            self.beside = self.beside or BesideNaive.new()
+            self.beside = self.beside or BesideNaive()
             self.beside.add(error, np.abs(np.asarray(naive, np.float64) - true), known, scales)
 
     def values(self) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -35,8 +35,6 @@ from rnnspec.to_torch.outputs import ClassOutput as ClassModule
 from rnnspec.to_torch.outputs import LabelsOutput as LabelsModule
 
 Steps = NDArray[Any]
-WRONG, RIGHT = 10, 5
-"""Examples of each sort."""
 MISTAKES = 10
 """Most pairs of classes that are listed as mistaken for each other."""
 NONE = "(none)"
@@ -79,66 +77,73 @@ def _add_labels(
 # ---------------------------------------------------------------- examples
 
 
-class ClassExamples:
-    """One class a row: the mistakes that the model was surest of, and right answers drawn at
-    random. `labels`: those of the classes, then those that no training row has."""
+class RowExamples:
+    """Of rows with one answer each, the mistakes of the highest `score` and right answers drawn at
+    random. `labels`: those of the training rows, then those that no training row has."""
 
-    def __init__(self, node: ClassOutput, labels: Sequence[str], rows: Rows) -> None:
-        self.column, self.labels, self.rows = node.column, labels, rows
-        self.classes = node.classes
-        self.wrong: Kept[report.Example] = Kept(WRONG)
-        self.right: Drawn[report.Example] = Drawn(RIGHT)
+    score: ClassVar[str]
+    text: ClassVar[str]
+
+    def __init__(self, node: ClassOutput | LabelsOutput, labels: Sequence[str], rows: Rows) -> None:
+        self.node, self.column, self.labels, self.rows = node, node.column, labels, rows
+        self.wrong: Kept[report.Example] = Kept(10)
+        self.right: Drawn[report.Example] = Drawn(5)
+
+    def offer(
+        self, measured: MeasuredBatch, row: int, right: bool, true: str, answer: str, score: float
+    ) -> None:
+        def example() -> report.Example:
+            text, place = self.rows.text(measured.batch, row), self.rows.place(measured.rows, row)
+            return report.Example(text, true, answer, score, place=place)
+
+        if right:
+            self.right.offer(example)
+        else:
+            self.wrong.offer(score, example)
+
+    def sections(self) -> tuple[report.Section, ...]:
+        found = (*self.wrong.values(), *self.right.values())
+        if not found:
+            return ()
+        return (report.Examples("Examples", found, "nothing", self.score, self.text),)
+
+
+class ClassExamples(RowExamples):
+    """One class a row: the mistakes that the model was surest of."""
+
+    node: ClassOutput
+    score = "probability"
+    text = "The mistakes that the model was surest of, then right answers drawn at random."
 
     def see(self, measured: MeasuredBatch) -> None:
         shares, answers = measured.tensor(self.column).max(-1)
-        targets = _numbers(measured.batch.targets[self.column], self.classes)
+        targets = _numbers(measured.batch.targets[self.column], self.node.classes)
         for row, (true, answer) in enumerate(zip(targets.tolist(), answers.tolist(), strict=True)):
-            if true < 0:
-                continue
-            share = shares[row].item()
-            names = self.labels[true], self.labels[answer]
-            example = partial(_example, self.rows, measured, row, *names, share)
-            if answer == true:
-                self.right.offer(example)
-            else:
-                self.wrong.offer(share, example)
-
-    def sections(self) -> tuple[report.Section, ...]:
-        text = "The mistakes that the model was surest of, then right answers drawn at random."
-        return _sections((*self.wrong.values(), *self.right.values()), "probability", text)
+            if true >= 0:
+                names = self.labels[true], self.labels[answer]
+                self.offer(measured, row, answer == true, *names, shares[row].item())
 
 
-class LabelsExamples:
-    """Several labels a row: the rows whose true labels the model least expected, and right answers
-    drawn at random."""
+class LabelsExamples(RowExamples):
+    """Several labels a row: the rows whose true labels the model least expected."""
 
-    def __init__(self, node: LabelsOutput, labels: Sequence[str], rows: Rows) -> None:
-        self.column, self.labels, self.rows = node.column, labels, rows
-        self.threshold = node.threshold
-        self.wrong: Kept[report.Example] = Kept(WRONG)
-        self.right: Drawn[report.Example] = Drawn(RIGHT)
+    node: LabelsOutput
+    score = "surprise in nats"
+    text = "The rows whose labels the model least expected, then right answers drawn at random."
 
     def see(self, measured: MeasuredBatch) -> None:
         targets = torch.from_numpy(measured.batch.targets[self.column])
-        on = measured.tensor(self.column).double() > self.threshold
+        on = measured.tensor(self.column).double() > self.node.threshold
         true = targets > 0.5
         all_true = torch.from_numpy(_true_labels(measured, self.column, len(self.labels)))
         surprise = surprise_of(measured.forward.logits[self.column].cpu(), true).sum(-1)
         for row in range(len(targets)):
             if targets[row].isnan().any():
                 continue
-            size = surprise[row].item()
             names = self._names(all_true[row]), self._names(on[row])
-            example = partial(_example, self.rows, measured, row, *names, size)
             new = bool(all_true[row, true.shape[-1] :].any())
-            if not new and bool((true[row] == on[row]).all()):
-                self.right.offer(example)
-            else:
-                self.wrong.offer(size, example)
-
-    def sections(self) -> tuple[report.Section, ...]:
-        text = "The rows whose labels the model least expected, then right answers drawn at random."
-        return _sections((*self.wrong.values(), *self.right.values()), "surprise in nats", text)
+            right = not new and bool((true[row] == on[row]).all())
+            self.offer(measured, row, right, *names, surprise[row].item())
 
     def _names(self, on: Tensor) -> str:
         return ", ".join(self.labels[n] for n in on.nonzero().flatten().tolist()) or NONE
@@ -213,19 +218,6 @@ def _labels_examples(
 ) -> Examples:
     kind = StepExamples if node.steps else LabelsExamples
     return kind(node, (*names_of(known), *new), rows)
-
-
-def _example(
-    rows: Rows, measured: MeasuredBatch, row: int, true: str, answer: str, score: float
-) -> report.Example:
-    text, place = rows.text(measured.batch, row), rows.place(measured.rows, row)
-    return report.Example(text, true, answer, score, place=place)
-
-
-def _sections(
-    found: tuple[report.Example, ...], score: str, text: str
-) -> tuple[report.Section, ...]:
-    return (report.Examples("Examples", found, "nothing", score, text),) if found else ()
 
 
 def _numbers(targets: Steps, classes: int) -> Steps:

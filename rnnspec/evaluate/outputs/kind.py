@@ -150,15 +150,6 @@ class OutputScore:
     sections: tuple[Section, ...] = ()
 
 
-def no_costly_metrics(node: Output, plan: Plan, loss: OutputLoss) -> None:
-    """For outputs of which every metric is measured after every epoch."""
-
-
-def plain_explanations(node: Output) -> Mapping[str, str]:
-    """For outputs whose metrics mean what `METRICS` says."""
-    return {}
-
-
 @dataclass(frozen=True, slots=True)
 class OutputKind:
     """The evaluation of the outputs of one node type; `rnnspec.evaluate.outputs` lists all.
@@ -173,10 +164,11 @@ class OutputKind:
     examples: Callable[[Any, ColumnFacts, Rows, Model, Sequence[str]], Examples]
     """What keeps a few rows; the last argument as for `metrics`."""
     score: Callable[[Any, ColumnFacts, Any, Any, Mapping[str, int]], OutputScore]
-    """The score from facts, sums, examples and the labels that no training row has."""
+    """The score from facts, sums, examples and the labels that no training row has, by number, and
+    how often each occurs."""
     main_metrics: Callable[[Any], tuple[str, ...]]
     """The metrics that matter most, the first one most."""
-    explained: Callable[[Any], Mapping[str, str]] = plain_explanations
+    explained: Callable[[Any], Mapping[str, str]] = lambda node: {}
     """Explanations of metrics that are more precise than those of `METRICS`."""
-    costly: Callable[[Any, Plan, OutputLoss], CostlyMetrics | None] = no_costly_metrics
+    costly: Callable[[Any, Plan, OutputLoss], CostlyMetrics | None] = lambda node, plan, loss: None
     """What else is to be measured after every epoch, because it is monitored."""

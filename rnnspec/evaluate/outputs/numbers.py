@@ -16,7 +16,6 @@ from rnnspec.evaluate.metrics import METRICS, ForecastMetrics, NumericMetrics
 from rnnspec.evaluate.metrics.forecasts import StepSums
 from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputBatch, OutputKind, OutputScore
 from rnnspec.evaluate.prediction_intervals import interval_of, nominal_coverage, within
-from rnnspec.objective.objective import forecast
 from rnnspec.plan import NumericFacts
 from rnnspec.plan.facts import ColumnFacts
 from rnnspec.plan.nodes import ForecastOutput, NumericOutput
@@ -160,9 +159,9 @@ def _add_forecasts(
     logits, naive = batch.logits, batch.naive
     if node.source in model.bodies:
         logits = model(batch.inputs)[node.column]  # fed with its own answers
-    parameters = forecast(model, node, logits, batch.inputs)
     module = model.output(node.column)
     assert isinstance(module, ForecastModule)
+    parameters = module.answer(logits, model.moments(node.column, batch.inputs))
     of_naive = (naive.forecast, naive.scale) if naive else (None, None)
     sums.add(module.expected(parameters), batch.targets, parameters, *of_naive)
     return parameters

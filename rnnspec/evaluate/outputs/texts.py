@@ -27,7 +27,6 @@ from rnnspec.report import model as report
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.search import Texts
 
-Differ = Literal["characters", "words"]
 Tokens = tuple[str, ...]
 Mistake = tuple[bytes, Tokens, report.Example]
 """The key of an input, the answer to it, and both as a report shows them."""
@@ -111,7 +110,7 @@ class TextExamples:
         keys = [raw.input_digest(row) for row in range(len(targets))]
         for row, (answer, true) in enumerate(zip(written, truth, strict=True)):
             new = keys[row] not in self.corpus.true
-            tokens = self._tokens(answer, self._source(raw, row))
+            tokens = named(self.names, answer, self._source(raw, row))
             self.corpus.add(tokens, true, keys[row])
             score = texts.scores[row, 0].item()
             right = same(answer, true_numbers(targets[row]))
@@ -131,10 +130,6 @@ class TextExamples:
         if self.greedy is not None:
             self._see_greedy(measured, truth, keys)
 
-    def metrics(self) -> dict[str, float]:
-        """BLEU and chrF."""
-        return self.corpus.values()
-
     def greedy_metrics(self) -> dict[str, float]:
         """The metrics of texts written greedily; empty where the model does so anyway."""
         if self.greedy is None:
@@ -152,8 +147,9 @@ class TextExamples:
                 " drawn at random. An answer that another row with the same input has is no mistake"
                 " here."
             )
-            differ: Differ = "characters" if self.node.kind == "chars" else "words"
-            found.append(report.Examples("Examples", rows, differ, "ln p", text))
+            unit: Literal["characters", "words"]
+            unit = "characters" if self.node.kind == "chars" else "words"
+            found.append(report.Examples("Examples", rows, unit, "ln p", text))
         if maps := self.maps.values():
             text = "How much each step of the input weighed when each token was written."
             found.append(report.Attention("Attention", maps, text))
@@ -179,9 +175,6 @@ class TextExamples:
             return ()
         assert raw is not None, "rows with texts to be answered are not streams"
         return raw.input(self.copied, row) or ()
-
-    def _tokens(self, numbers: Sequence[int], source: Tokens) -> Tokens:
-        return named(self.names, numbers, source)
 
     def _example(
         self,
@@ -216,7 +209,7 @@ class TextExamples:
         every = (part[row].tolist() for part in (texts.numbers, texts.lengths, texts.scores))
         for numbers, length, score in zip(*every, strict=True):
             if score > -np.inf:
-                text = joined(self.node.kind, self._tokens(numbers[:length], source))
+                text = joined(self.node.kind, named(self.names, numbers[:length], source))
                 listed.append(f"{score:10.3f}  {text}")
         return "\n".join(listed)
 
@@ -230,10 +223,9 @@ class TextExamples:
         assert isinstance(texts, Texts)
         written = best(texts)
         metrics.add_texts(written, measured.forward.targets[self.column])
-        sources = [self._source(measured.batch.raw, row) for row in range(len(written))]
-        answers = map(self._tokens, written, sources)
-        for answer, true, key in zip(answers, truth, keys, strict=True):
-            corpus.add(answer, true, key)
+        for row, answer in enumerate(written):
+            tokens = named(self.names, answer, self._source(measured.batch.raw, row))
+            corpus.add(tokens, truth[row], keys[row])
 
 
 def _mistake(key: bytes, answer: Tokens, example: partial[report.Example]) -> Mistake:
@@ -247,7 +239,7 @@ def _score_texts(
     kept: TextExamples,
     new: Mapping[str, int],
 ) -> OutputScore:
-    metrics, greedy = sums.values() | kept.metrics(), kept.greedy_metrics()
+    metrics, greedy = sums.values() | kept.corpus.values(), kept.greedy_metrics()
     if sums.not_finite:
         nan = float("nan")
         metrics, greedy = dict.fromkeys(metrics, nan), dict.fromkeys(greedy, nan)

@@ -44,11 +44,6 @@ class Text:
     y: float
     end: bool = False
 
-    @property
-    def width(self) -> float:
-        """An upper bound, in pixels."""
-        return _width(self.words, self.style)
-
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
