@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnspec.data import Batch, Dataset, Naive, in_order_batches
+from rnnspec.data import Batch, Dataset, in_order_batches
 from rnnspec.data.dataset import StreamData
 from rnnspec.evaluate.metrics import Lanes, Metrics
 from rnnspec.evaluate.outputs import KINDS, metrics_of
-from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputBatch
+from rnnspec.evaluate.outputs.kind import MeasuredBatch
 from rnnspec.objective.objective import Forward, Objective, states_before
 from rnnspec.objective.settings import LossSettings
 from rnnspec.spec import Train
@@ -22,15 +21,8 @@ from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
 from rnnspec.to_torch.devices import tensors as tensors
 
-
-@dataclass(frozen=True, slots=True)
-class _Pass:
-    """A batch after the forward pass: whole `rows`, or a window of `lanes`."""
-
-    batch: Batch
-    forward: Forward
-    rows: NDArray[np.int64] | None = None
-    lanes: Lanes | None = None
+Pass = tuple[Batch, Forward, NDArray[np.int64] | None, Lanes | None]
+"""A batch after the forward pass: with the numbers of its rows, or with the lanes of its window."""
 
 
 @torch.inference_mode()
@@ -66,31 +58,31 @@ def evaluate(
         for name, node in objective.outputs.items()
     }
     totals, counts = dict.fromkeys(sums, 0.0), dict.fromkeys(sums, 0.0)
-    for each in passes:
-        naive = of_file.naive(each.batch) if of_file else {}
-        for column, count in objective.counts(each.batch).items():
-            totals[column] += each.forward.losses[column].item() * count
+    for batch, forward, rows, lanes in passes:
+        naive = of_file.naive(batch) if of_file else {}
+        series = of_file.series_of(batch) if of_file else None
+        measured = MeasuredBatch(batch, forward, {}, rows, lanes, naive, series, greedy)
+        for column, count in objective.counts(batch).items():
+            totals[column] += forward.losses[column].item() * count
             counts[column] += count
-        answers = {
-            column: _add(objective, column, metrics, each, naive.get(column), greedy)
-            for column, metrics in sums.items()
-        }
+        for column, node in objective.outputs.items():
+            answers = KINDS[type(node)].add(node, sums[column], model, measured)
+            measured.answers[column] = answers
         if see is not None:
-            series = of_file.series_of(each.batch) if of_file else None
-            see(MeasuredBatch(each.batch, each.forward, answers, each.rows, naive, series))
+            see(measured)
     model.train(was_training)
     return _values(sums, totals, counts), sums
 
 
-def _batches(objective: Objective, data: Dataset, precision: Precision) -> Iterator[_Pass]:
+def _batches(objective: Objective, data: Dataset, precision: Precision) -> Iterator[Pass]:
     for rows in in_order_batches(data, 256):
         batch = data.collate(rows)
-        yield _Pass(batch, objective(batch, precision), rows)
+        yield batch, objective(batch, precision), rows, None
 
 
 def _windows(
     objective: Objective, data: StreamData, settings: Train, precision: Precision
-) -> Iterator[_Pass]:
+) -> Iterator[Pass]:
     assert settings.window is not None and isinstance(settings.batch, int)
     carried: dict[str, Tensor] | None = None
     before = np.arange(settings.batch)
@@ -103,24 +95,7 @@ def _windows(
         states = states_before(objective.model, begins, carried)
         forward = objective(batch, precision, states, begins)
         carried = forward.states
-        yield _Pass(batch, forward, lanes=Lanes(lanes.tolist(), reset.tolist()))
-
-
-def _add(
-    objective: Objective, column: str, sums: Metrics, each: _Pass, naive: Naive | None, greedy: bool
-) -> object:
-    """Add a batch to the metrics of one output; its answers."""
-    node, forward = objective.outputs[column], each.forward
-    batch = OutputBatch(
-        forward.logits[column],
-        forward.targets[column],
-        forward.inputs,
-        naive,
-        each.lanes,
-        each.batch.new.get(column),
-        greedy,
-    )
-    return KINDS[type(node)].add(node, sums, objective.model, batch)
+        yield batch, forward, None, Lanes(lanes.tolist(), reset.tolist())
 
 
 def _values(

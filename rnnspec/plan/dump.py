@@ -6,34 +6,21 @@ from dataclasses import fields
 
 from rnnspec.cells import Cell
 from rnnspec.cells.initializers import Initializer
-from rnnspec.plan.nodes import (
-    Beam,
-    Constraints,
-    Decoder,
-    FromData,
-    Greedy,
-    Node,
-    Plan,
-    Recurrent,
-    Sample,
-    Search,
-    shapes,
-    weights,
-)
+from rnnspec.plan import nodes
 
 
-def dump(plan: Plan) -> str:
+def dump(plan: nodes.Plan) -> str:
     """One line a node (name, operation, settings, shape, weights), then the cells' equations."""
-    total = sum(weight.size for weight in weights(plan) if weight.trained)
+    total = sum(weight.size for weight in nodes.weights(plan) if weight.trained)
     lines = [f"plan {plan.name} ({plan.cardinality}), {total:,} trained weights", ""]
-    by_name = shapes(plan)
-    body = {n.name for each in plan.nodes if isinstance(each, Decoder) for n in each.body}
+    by_name = nodes.shapes(plan)
+    body = {n.name for each in plan.nodes if isinstance(each, nodes.Decoder) for n in each.body}
     rows = [
         (
             f"  {node.name}" if node.name in body else node.name,
             _operation(node),
             "[" + ", ".join(map(str, by_name[node.name])) + "]",
-            "" if isinstance(node, Decoder) else _count(node),
+            "" if isinstance(node, nodes.Decoder) else _count(node),
         )
         for node in plan.every_node()
     ]
@@ -41,7 +28,7 @@ def dump(plan: Plan) -> str:
     for name, operation, shape, count in rows:
         line = f"  {name:<{wide[0]}} = {operation:<{wide[1]}}  : {shape:<{wide[2]}}  {count}"
         lines.append(line.rstrip())
-    layers = [node for node in plan.every_node() if isinstance(node, Recurrent)]
+    layers = [node for node in plan.every_node() if isinstance(node, nodes.Recurrent)]
     initializers = [line for layer in layers for line in _initializers(layer)]
     lines += ["", *initializers] if initializers else []
     cells = {layer.cell.name: layer.cell for layer in layers}
@@ -50,7 +37,7 @@ def dump(plan: Plan) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _operation(node: Node) -> str:
+def _operation(node: nodes.Node) -> str:
     """`Type(source, setting=value, …)`, without settings that are off."""
     parts = []
     for field in fields(node):
@@ -74,24 +61,24 @@ def _setting(name: str, value: object) -> str:
             return value
         case "given", tuple():
             return ", ".join(each or "0" for each in value)
-        case _, Greedy() | Sample() | Beam():
+        case _, nodes.Greedy() | nodes.Sample() | nodes.Beam():
             return _search(value)
         case "sizes", tuple():
             return "{" + ", ".join(f"{key}: {number}" for key, number in value) + "}"
     return repr(value)
 
 
-def _search(search: Search) -> str:
+def _search(search: nodes.Search) -> str:
     """`beam(limit=30, width=4)`, without settings that are off."""
-    shared = {field.name for field in fields(Constraints)}
+    shared = {field.name for field in fields(nodes.Constraints)}
     own = [field for field in fields(search) if field.name not in shared]
-    lengths, rules = fields(Constraints)[:3], fields(Constraints)[3:]
+    lengths, rules = fields(nodes.Constraints)[:3], fields(nodes.Constraints)[3:]
     values = ((field, getattr(search, field.name)) for field in (*lengths, *own, *rules))
     parts = (f"{f.name}={v!r}" for f, v in values if f.name == "limit" or v != f.default)
     return f"{search.strategy}({', '.join(parts)})"
 
 
-def _initializers(node: Recurrent) -> list[str]:
+def _initializers(node: nodes.Recurrent) -> list[str]:
     """The initializers a layer chooses, a line each: `layers.0 starts U, V by Orthogonal(1.0)`."""
     names: dict[Initializer, list[str]] = {}
     for name, initializer in node.initializers:
@@ -104,12 +91,12 @@ def _initializers(node: Recurrent) -> list[str]:
     return lines
 
 
-def _count(node: Node) -> str:
+def _count(node: nodes.Node) -> str:
     found = list(node.weights())
     if not found:
         return ""
     trained = sum(weight.size for weight in found if weight.trained)
-    given = sum(weight.size for weight in found if isinstance(weight.initializer, FromData))
+    given = sum(weight.size for weight in found if isinstance(weight.initializer, nodes.FromData))
     fixed = sum(weight.size for weight in found) - trained - given
     counts = {"weights": trained, "not trained": fixed, "from the data": given}
     return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)

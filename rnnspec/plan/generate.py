@@ -6,33 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rnnspec.errors import ExportError
-from rnnspec.plan.nodes import (
-    CategoryInput,
-    ClassOutput,
-    Decoder,
-    Dense,
-    Embed,
-    Input,
-    Node,
-    Plan,
-    Previous,
-    Scores,
-    Search,
-    TextOutput,
-    TokensInput,
-    VectorInput,
-    verify,
-)
+from rnnspec.plan import nodes
 
 
-def generation(plan: Plan, search: Search) -> Plan:
+def generation(plan: nodes.Plan, search: nodes.Search) -> nodes.Plan:
     """The plan 1:N that continues a prompt, for a plan N:N that answers the next token.
 
     Every weight keeps its name, so that the weights of `plan` fit. The answer begins with the
     prompt, which has at least one token. Raises ExportError for a plan that is no language model
     over text.
     """
-    ends = [node for node in plan.outputs if isinstance(node, ClassOutput) and node.ahead]
+    ends = [node for node in plan.outputs if isinstance(node, nodes.ClassOutput) and node.ahead]
     if len(ends) != 1 or len(plan.outputs) != 1:
         raise ExportError(
             f"{plan.name} answers no next token, so it cannot write on from a prompt; only models"
@@ -40,30 +24,30 @@ def generation(plan: Plan, search: Search) -> Plan:
         )
     (end,) = ends
     prompt = next(n for n in plan.inputs if n.column == end.column)
-    if not isinstance(prompt, TokensInput) or prompt.kind not in ("words", "chars", "tokens"):
+    if not isinstance(prompt, nodes.TokensInput) or prompt.kind not in ("words", "chars", "tokens"):
         raise ExportError(
             f"{plan.name} reads {end.column!r} as what cannot be put together again; train a model"
             " that reads it as words, tokens or chars"
         )
     _check_steps(plan, prompt)
-    others = [n for n in plan.nodes if n not in (end, prompt) and not isinstance(n, Input)]
-    outer, body = _split(plan, prompt, others)
-    start = Previous("previous", prompt.size)
+    others = [n for n in plan.nodes if n not in (end, prompt) and not isinstance(n, nodes.Input)]
+    outer, body = _split(prompt, others)
+    start = nodes.Previous("previous", prompt.size)
     whole = (start, *(_in_body(node, prompt, end) for node in body))
     own = {node.name for node in whole}
     reads = dict.fromkeys(s for node in whole for s in node.sources() if s not in own)
-    decoder = Decoder("decoder", whole, tuple(reads), whole_prompt=True)
-    text = TextOutput(
+    decoder = nodes.Decoder("decoder", whole, tuple(reads), whole_prompt=True)
+    text = nodes.TextOutput(
         end.name, "decoder", end.column, prompt.kind, prompt.size, search, prompt.name
     )
-    inputs = [n for n in plan.nodes if isinstance(n, Input)]
-    return verify(Plan(plan.name, "1:N", (*inputs, *outer, decoder, text)))
+    inputs = [n for n in plan.nodes if isinstance(n, nodes.Input)]
+    return nodes.verify(nodes.Plan(plan.name, "1:N", (*inputs, *outer, decoder, text)))
 
 
-def _check_steps(plan: Plan, prompt: TokensInput) -> None:
+def _check_steps(plan: nodes.Plan, prompt: nodes.TokensInput) -> None:
     """Raises ExportError for a plan that reads steps beside the prompt: generated tokens have
     none."""
-    whole = (CategoryInput, VectorInput)
+    whole = (nodes.CategoryInput, nodes.VectorInput)
     others = [n for n in plan.inputs if n is not prompt and not isinstance(n, whole)]
     columns = dict.fromkeys(node.column for node in others if node.column != prompt.column)
     if columns:
@@ -79,12 +63,14 @@ def _check_steps(plan: Plan, prompt: TokensInput) -> None:
         )
 
 
-def _split(plan: Plan, prompt: TokensInput, nodes: Sequence[Node]) -> tuple[list[Node], list[Node]]:
+def _split(
+    prompt: nodes.TokensInput, others: Sequence[nodes.Node]
+) -> tuple[list[nodes.Node], list[nodes.Node]]:
     """The nodes that do not depend on the tokens, and those that do."""
     reached = {prompt.name}
-    outer: list[Node] = []
-    body: list[Node] = []
-    for node in nodes:
+    outer: list[nodes.Node] = []
+    body: list[nodes.Node] = []
+    for node in others:
         if reached.intersection(node.sources()):
             reached.add(node.name)
             body.append(node)
@@ -93,10 +79,10 @@ def _split(plan: Plan, prompt: TokensInput, nodes: Sequence[Node]) -> tuple[list
     return outer, body
 
 
-def _in_body(node: Node, prompt: TokensInput, end: ClassOutput) -> Node:
+def _in_body(node: nodes.Node, prompt: nodes.TokensInput, end: nodes.ClassOutput) -> nodes.Node:
     """A node as part of the body, where the token before takes the place of the input."""
-    if isinstance(node, Embed) and node.source == prompt.name:
+    if isinstance(node, nodes.Embed) and node.source == prompt.name:
         return replace(node, source="previous")
-    if isinstance(node, Dense) and node.name == end.source:
-        return Scores(node.name, node.source, node.inputs, node.units)
+    if isinstance(node, nodes.Dense) and node.name == end.source:
+        return nodes.Scores(node.name, node.source, node.inputs, node.units)
     return node

@@ -10,25 +10,20 @@ from rnnspec.evaluate.outputs.kind import OutputKind
 from rnnspec.evaluate.outputs.numbers import FORECASTS, NUMBERS
 from rnnspec.evaluate.outputs.texts import TEXTS
 from rnnspec.objective.settings import OutputLoss
-from rnnspec.plan.nodes import (
-    ClassOutput,
-    ForecastOutput,
-    LabelsOutput,
-    NumericOutput,
-    Output,
-    TextOutput,
-)
+from rnnspec.plan import nodes
 
-KINDS: Mapping[type[Output], OutputKind] = {
-    ClassOutput: CLASSES,
-    LabelsOutput: LABELS,
-    NumericOutput: NUMBERS,
-    TextOutput: TEXTS,
-    ForecastOutput: FORECASTS,
+KINDS: Mapping[type[nodes.Output], OutputKind] = {
+    nodes.ClassOutput: CLASSES,
+    nodes.LabelsOutput: LABELS,
+    nodes.NumericOutput: NUMBERS,
+    nodes.TextOutput: TEXTS,
+    nodes.ForecastOutput: FORECASTS,
 }
 
 
-def metrics_of(node: Output, loss: OutputLoss | None = None, new: Sequence[str] = ()) -> Metrics:
+def metrics_of(
+    node: nodes.Output, loss: OutputLoss | None = None, new: Sequence[str] = ()
+) -> Metrics:
     """Fresh sums for an output. `new`: the labels of what is measured that no training row has."""
     found: Metrics = KINDS[type(node)].metrics(node, loss or OutputLoss(), new)
     return found

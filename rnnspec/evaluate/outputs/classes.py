@@ -20,7 +20,6 @@ from rnnspec.evaluate.outputs.kind import (
     Examples,
     MeasuredBatch,
     Mistake,
-    OutputBatch,
     OutputKind,
     OutputScore,
 )
@@ -51,26 +50,23 @@ def _class_metrics(node: ClassOutput, loss: OutputLoss, new: Sequence[str]) -> C
     return ClassMetrics(node.classes, perplexity=node.ahead, new=len(new))
 
 
-def _add_classes(node: ClassOutput, sums: ClassMetrics, model: Model, batch: OutputBatch) -> Tensor:
-    module = model.output(node.column)
-    assert isinstance(module, ClassModule)
-    answers = module.answer(batch.logits)
-    sums.add_logits(batch.logits, batch.targets)
-    if isinstance(sums, TagMetrics):
-        sums.add(answers, batch.targets, batch.lanes)
-    else:
-        sums.add(answers, batch.targets)
-    return answers
-
-
-def _add_labels(
-    node: LabelsOutput, sums: LabelsMetrics, model: Model, batch: OutputBatch
+def _add_answers(
+    node: ClassOutput | LabelsOutput,
+    sums: ClassMetrics | LabelsMetrics,
+    model: Model,
+    measured: MeasuredBatch,
 ) -> Tensor:
-    module = model.output(node.column)
-    assert isinstance(module, LabelsModule)
-    answers = module.answer(batch.logits)
-    sums.add_logits(batch.logits, batch.targets)
-    sums.add(answers, batch.targets, batch.new)
+    forward, module = measured.forward, model.output(node.column)
+    assert isinstance(module, ClassModule | LabelsModule)
+    logits, targets = forward.logits[node.column], forward.targets[node.column]
+    answers = module.answer(logits)
+    sums.add_logits(logits, targets)
+    if isinstance(sums, TagMetrics):
+        sums.add(answers, targets, measured.lanes)
+    elif isinstance(sums, LabelsMetrics):
+        sums.add(answers, targets, measured.batch.new.get(node.column))
+    else:
+        sums.add(answers, targets)
     return answers
 
 
@@ -346,7 +342,7 @@ def _main_of_labels(node: LabelsOutput) -> tuple[str, ...]:
 
 CLASSES = OutputKind(
     _class_metrics,
-    _add_classes,
+    _add_answers,
     _class_examples,
     _score_classes,
     _main_of_classes,
@@ -354,7 +350,7 @@ CLASSES = OutputKind(
 )
 LABELS = OutputKind(
     lambda node, loss, new: LabelsMetrics(node.labels, node.threshold, len(new)),
-    _add_labels,
+    _add_answers,
     _labels_examples,
     _score_labels,
     _main_of_labels,

@@ -20,42 +20,27 @@ from rnnspec.plan.facts import ColumnFacts
 from rnnspec.plan.nodes import Output
 from rnnspec.report.model import HorizonRow, Section, SeriesRow
 from rnnspec.to_torch import Model
-from rnnspec.to_torch.devices import Inputs
-
-
-@dataclass(frozen=True, slots=True)
-class OutputBatch:
-    """One output of a batch: its `logits` (raw values, of numbers), `targets` and the inputs.
-
-    `naive`: the naive forecast, where numbers ahead of their own past are answered. `lanes`: those
-    of a window of streams. `new`: see `Batch.new`. `greedy`: texts are written greedily, whatever
-    the model's strategy.
-    """
-
-    logits: Tensor
-    targets: Tensor
-    inputs: Inputs
-    naive: Naive | None = None
-    lanes: Lanes | None = None
-    new: NDArray[np.int64] | None = None
-    greedy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredBatch:
-    """A batch that was measured.
+    """A batch that is measured.
 
-    `answers` by column: probabilities, numbers, parameters of forecasts, or `Texts`. `rows`: the
-    numbers of its rows, None for a window of streams. `naive`: naive forecasts by column. `series`:
-    the series that each row belongs to, if any.
+    `answers` by column, once they are made: probabilities, numbers, parameters of forecasts, or
+    `Texts`. `rows`: the numbers of its rows, None for a window of streams, which has `lanes`.
+    `naive`: naive forecasts by column, where numbers ahead of their own past are answered.
+    `series`: the series that each row belongs to, if any. `greedy`: texts are written greedily,
+    whatever the model's strategy.
     """
 
     batch: Batch
     forward: Forward
-    answers: Mapping[str, object]
+    answers: dict[str, object]
     rows: NDArray[np.int64] | None = None
+    lanes: Lanes | None = None
     naive: Mapping[str, Naive] = field(default_factory=dict)
     series: NDArray[np.int64] | None = None
+    greedy: bool = False
 
     def tensor(self, column: str) -> Tensor:
         """The answers of an output that are one tensor."""
@@ -159,7 +144,7 @@ class OutputKind:
 
     metrics: Callable[[Any, OutputLoss, Sequence[str]], Any]
     """Fresh sums of the metrics, for a node, its loss, and the labels that no training row has."""
-    add: Callable[[Any, Any, Model, OutputBatch], object]
+    add: Callable[[Any, Any, Model, MeasuredBatch], object]
     """Adds a batch to the sums of a node; the answers."""
     examples: Callable[[Any, ColumnFacts, Rows, Model, Sequence[str]], Examples]
     """What keeps a few rows; the last argument as for `metrics`."""

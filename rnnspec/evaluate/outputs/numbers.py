@@ -14,7 +14,7 @@ from torch import Tensor
 from rnnspec.evaluate.examples import Drawn, Kept, Rows, numbers
 from rnnspec.evaluate.metrics import METRICS, ForecastMetrics, NumericMetrics
 from rnnspec.evaluate.metrics.forecasts import StepSums
-from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputBatch, OutputKind, OutputScore
+from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputKind, OutputScore
 from rnnspec.evaluate.prediction_intervals import interval_of, nominal_coverage, within
 from rnnspec.plan import NumericFacts
 from rnnspec.plan.facts import ColumnFacts
@@ -37,13 +37,14 @@ HISTORY = 3
 
 
 def _add_numbers(
-    node: NumericOutput, sums: NumericMetrics, model: Model, batch: OutputBatch
+    node: NumericOutput, sums: NumericMetrics, model: Model, measured: MeasuredBatch
 ) -> Tensor:
-    module, naive = model.output(node.column), batch.naive
+    forward, naive = measured.forward, measured.naive.get(node.column)
+    module = model.output(node.column)
     assert isinstance(module, NumericModule)
-    answers = module.answer(batch.logits)
+    answers = module.answer(forward.logits[node.column])
     of_naive = (naive.forecast, naive.scale) if naive else (None, None)
-    sums.add(answers, batch.targets, *of_naive)
+    sums.add(answers, forward.targets[node.column], *of_naive)
     return answers
 
 
@@ -154,16 +155,17 @@ NUMBERS = OutputKind(
 
 
 def _add_forecasts(
-    node: ForecastOutput, sums: ForecastMetrics, model: Model, batch: OutputBatch
+    node: ForecastOutput, sums: ForecastMetrics, model: Model, measured: MeasuredBatch
 ) -> Tensor:
-    logits, naive = batch.logits, batch.naive
+    forward, naive = measured.forward, measured.naive.get(node.column)
+    logits = forward.logits[node.column]
     if node.source in model.bodies:
-        logits = model(batch.inputs)[node.column]  # fed with its own answers
+        logits = model(forward.inputs)[node.column]  # fed with its own answers
     module = model.output(node.column)
     assert isinstance(module, ForecastModule)
-    parameters = module.answer(logits, model.moments(node.column, batch.inputs))
+    parameters = module.answer(logits, model.moments(node.column, forward.inputs))
     of_naive = (naive.forecast, naive.scale) if naive else (None, None)
-    sums.add(module.expected(parameters), batch.targets, parameters, *of_naive)
+    sums.add(module.expected(parameters), forward.targets[node.column], parameters, *of_naive)
     return parameters
 
 

@@ -15,7 +15,7 @@ from rnnspec.evaluate.examples import Drawn, Kept, Rows, joined
 from rnnspec.evaluate.metrics import METRICS, TextMetrics
 from rnnspec.evaluate.metrics.texts import CorpusScores, same, true_numbers
 from rnnspec.evaluate.outputs.classes import CROSS_ENTROPY
-from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputBatch, OutputKind, OutputScore
+from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputKind, OutputScore
 from rnnspec.evaluate.outputs.next_tokens import best
 from rnnspec.objective.settings import OutputLoss
 from rnnspec.plan import Plan
@@ -47,13 +47,14 @@ def as_greedy(search: Search) -> Search:
     return Greedy(search.limit, search.factor, search.min_steps)
 
 
-def _add_texts(node: TextOutput, sums: TextMetrics, model: Model, batch: OutputBatch) -> Texts:
-    sums.add_logits(batch.logits, batch.targets)
-    search = as_greedy(node.search) if batch.greedy else None
-    texts = model.answers(batch.inputs, search=search)[node.column]
+def _add_texts(node: TextOutput, sums: TextMetrics, model: Model, measured: MeasuredBatch) -> Texts:
+    forward, targets = measured.forward, measured.forward.targets[node.column]
+    sums.add_logits(forward.logits[node.column], targets)
+    search = as_greedy(node.search) if measured.greedy else None
+    texts = model.answers(forward.inputs, search=search)[node.column]
     assert isinstance(texts, Texts)
     sums.not_finite += int(texts.scores[:, 0].isnan().sum())
-    sums.add_texts(best(texts), batch.targets)
+    sums.add_texts(best(texts), targets)
     return texts
 
 
