@@ -32,11 +32,11 @@ from twins.train import fit
 from rnnspec.builds.events import Silent
 from rnnspec.builds.folder import Trained, read_build
 from rnnspec.data import encode, in_order_batches
-from rnnspec.evaluate.evaluate import tensors
 from rnnspec.export import export_onnx
 from rnnspec.plan.facts import ClassFacts
 from rnnspec.spec.load import load_spec
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.devices import tensors
 from rnnspec.train.build import build
 
 ROOT = Path(__file__).parent.parent

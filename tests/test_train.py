@@ -16,10 +16,10 @@ from rnnspec.builds.events import Silent
 from rnnspec.builds.files import read_arrays
 from rnnspec.builds.folder import BuildFolder, find_build, read_build
 from rnnspec.errors import BuildError
-from rnnspec.evaluate.evaluate import tensors
 from rnnspec.plan.nodes import weights
 from rnnspec.spec.load import LoadedSpec, load_spec
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.devices import tensors
 from rnnspec.train.build import build, datasets
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer

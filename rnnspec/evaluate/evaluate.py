@@ -19,7 +19,6 @@ from rnnspec.objective.settings import LossSettings
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
-from rnnspec.to_torch.devices import tensors as tensors
 
 Pass = tuple[Batch, Forward, NDArray[np.int64] | None, Lanes | None]
 """A batch after the forward pass: with the numbers of its rows, or with the lanes of its window."""

@@ -36,16 +36,14 @@ def rate_at(schedule: Schedule, moment: Moment, fallen: float = 1.0) -> float:
     Cosine: Loshchilov and Hutter 2017, SGDR, equation 5, without restarts. Inverse square root:
     Vaswani et al. 2017, section 5.3, scaled so that the largest rate is the optimizer's.
     """
+    warm, part = _warm(schedule.warmup, moment), _part(schedule.warmup, moment)
     match schedule:
         case ConstantRate():
-            return _warm(schedule.warmup, moment)
+            return warm
         case Cosine(floor=floor):
-            part = _part(schedule.warmup, moment)
-            down = floor + (1 - floor) * (1 + math.cos(math.pi * part)) / 2
-            return _warm(schedule.warmup, moment) * down
+            return warm * (floor + (1 - floor) * (1 + math.cos(math.pi * part)) / 2)
         case Linear(floor=floor):
-            part = _part(schedule.warmup, moment)
-            return _warm(schedule.warmup, moment) * (floor + (1 - floor) * (1 - part))
+            return warm * (floor + (1 - floor) * (1 - part))
         case InverseSqrt(warmup=warmup):
             number = moment.step + 1
             return min(number / warmup, math.sqrt(warmup / number))
@@ -53,9 +51,9 @@ def rate_at(schedule: Schedule, moment: Moment, fallen: float = 1.0) -> float:
             falls = 0
             if moment.epoch >= schedule.after:
                 falls = 1 + (moment.epoch - schedule.after) // schedule.every
-            return _warm(schedule.warmup, moment) * float(schedule.factor**falls)
+            return warm * float(schedule.factor**falls)
         case Plateau():
-            return _warm(schedule.warmup, moment) * fallen
+            return warm * fallen
         case _:
             assert_never(schedule)
 
