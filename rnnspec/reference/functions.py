@@ -81,3 +81,5 @@ PRIMITIVES: dict[str, Callable[..., Array]] = {
     "pow": np.power,
 }
 """Primitive operations of a cell's graph, on vectors `[width]` and matrices."""
+
+OPERATIONS = {**PRIMITIVES, **FUNCTIONS}

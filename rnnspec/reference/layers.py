@@ -12,24 +12,15 @@ import numpy as np
 
 from rnnspec.cells import Cell
 from rnnspec.plan import Plan, nodes
-from rnnspec.reference.functions import (
-    FUNCTIONS,
-    PRIMITIVES,
-    Array,
-    Arrays,
-    gelu,
-    layer_norm,
-    sigmoid,
-    softmax,
-)
+from rnnspec.reference.functions import OPERATIONS, Array, Arrays, layer_norm, sigmoid, softmax
 
 States = dict[str, Array]
 
 _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "none": lambda v: v,
-    "relu": FUNCTIONS["relu"],
+    "relu": OPERATIONS["relu"],
     "tanh": np.tanh,
-    "gelu": gelu,
+    "gelu": OPERATIONS["gelu"],
 }
 _MERGES: dict[nodes.MergeKind, Callable[[Array, Array], Array]] = {
     "sum": lambda one, other: one + other,
@@ -192,8 +183,7 @@ def step(cell: Cell, parameters: Arrays, inputs: Arrays, states: Arrays) -> tupl
             case "constant":
                 value = np.asarray(node.value)
             case op:
-                function = PRIMITIVES.get(op) or FUNCTIONS[op]
-                value = function(*(values[arg] for arg in node.args))
+                value = OPERATIONS[op](*(values[arg] for arg in node.args))
         values.append(np.asarray(value))
     graph = cell.graph
     following = {

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 Feeds = dict[str, NDArray[Any]]
 
 
-def padded(values: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """`[B, T, …]` of arrays `[T, …]`, 0 past the length of each."""
-    longest = max(map(len, values))
-    found = np.zeros((len(values), longest, *values[0].shape[1:]), values[0].dtype)
+def padded(values: Sequence[NDArray[Any]], fill: Any = 0) -> NDArray[Any]:
+    """`[B, T, …]` of arrays `[T, …]`, `fill` past the length of each."""
+    shape = (len(values), max(map(len, values)), *values[0].shape[1:])
+    found = np.full(shape, fill, values[0].dtype)
     for into, value in zip(found, values, strict=True):
         into[: len(value)] = value
     return found
@@ -22,19 +22,16 @@ def padded(values: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 def padded_texts(values: Sequence[Sequence[str]]) -> NDArray[Any]:
     """Tokens `[B, T]`, "" past the length of a row."""
-    found = np.full((len(values), max(map(len, values))), "", object)
-    for into, value in zip(found, values, strict=True):
-        into[: len(value)] = value
-    return found
+    return padded([np.array(value, object) for value in values], "")
 
 
-def padded_keys(values: Sequence[Sequence[Sequence[str]]]) -> NDArray[Any]:
-    """Labels `[B, T, N]` of steps with at most N of them, "" past the last of a step."""
+def padded_lists(values: Sequence[Sequence[Sequence[Any]]], fill: Any, dtype: Any) -> NDArray[Any]:
+    """`[B, T, N]` of steps with at most N values, `fill` past the last of a step."""
     most = max((len(step) for value in values for step in value), default=0)
-    found = np.full((len(values), max(map(len, values)), most), "", object)
+    found = np.full((len(values), max(map(len, values)), most), fill, dtype)
     for into, value in zip(found, values, strict=True):
-        for step, labels in zip(into, value, strict=False):
-            step[: len(labels)] = labels
+        for step, each in zip(into, value, strict=False):
+            step[: len(each)] = each
     return found
 
 
@@ -50,13 +47,3 @@ def flags(values: Sequence[Sequence[NDArray[np.int64]]], labels: int) -> NDArray
 def character_counts(values: Sequence[Sequence[NDArray[np.int64]]]) -> NDArray[np.int64]:
     """How many characters each token has, `[B, T]`."""
     return padded([np.array([len(each) for each in value], np.int64) for value in values])
-
-
-def padded_characters(values: Sequence[Sequence[NDArray[np.int64]]]) -> NDArray[np.int64]:
-    """Numbers of characters `[B, T, C]`."""
-    counts = character_counts(values)
-    found = np.zeros((*counts.shape, int(counts.max(initial=0))), np.int64)
-    for into, value in zip(found, values, strict=True):
-        for token, characters in zip(into, value, strict=False):
-            token[: len(characters)] = characters
-    return found

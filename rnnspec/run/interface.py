@@ -198,16 +198,14 @@ def _numeric(plan: Plan, node: nodes.NumericOutput, facts: Facts, ids: bool) -> 
     return OutputColumn(node.column, kind, node.width, name=name, double=node.double)
 
 
-def _class(plan: Plan, node: nodes.ClassOutput, facts: Facts, ids: bool) -> OutputColumn:
-    labels = labels_of(facts, node.column)
-    kind: OutputKind = "tags" if node.steps else "class"
-    return OutputColumn(node.column, kind, node.classes, labels, _name(plan, node))
-
-
-def _labels(plan: Plan, node: nodes.LabelsOutput, facts: Facts, ids: bool) -> OutputColumn:
-    labels = labels_of(facts, node.column)
-    kind: OutputKind = "keys" if node.steps else "labels"
-    return OutputColumn(node.column, kind, node.labels, labels, _name(plan, node))
+def _labelled(
+    plan: Plan, node: nodes.ClassOutput | nodes.LabelsOutput, facts: Facts, ids: bool
+) -> OutputColumn:
+    labels, one = labels_of(facts, node.column), isinstance(node, nodes.ClassOutput)
+    of_row: OutputKind = "class" if one else "labels"
+    of_steps: OutputKind = "tags" if one else "keys"
+    kind = of_steps if node.steps else of_row
+    return OutputColumn(node.column, kind, len(labels), labels, _name(plan, node))
 
 
 def _text(plan: Plan, node: nodes.TextOutput, facts: Facts, ids: bool) -> OutputColumn:
@@ -235,8 +233,8 @@ def _forecast(plan: Plan, node: nodes.ForecastOutput, facts: Facts, ids: bool) -
 
 
 OUTPUT_COLUMNS: Mapping[type[nodes.Output], Callable[[Plan, Any, Facts, bool], OutputColumn]] = {
-    nodes.ClassOutput: _class,
-    nodes.LabelsOutput: _labels,
+    nodes.ClassOutput: _labelled,
+    nodes.LabelsOutput: _labelled,
     nodes.NumericOutput: _numeric,
     nodes.TextOutput: _text,
     nodes.ForecastOutput: _forecast,

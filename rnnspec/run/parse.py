@@ -181,12 +181,14 @@ INPUT_KINDS: Mapping[InputKind, InputFunctions] = {
     "subwords": InputFunctions(_ids, _numbers, len),
     "characters": InputFunctions(
         _id_lists,
-        lambda column, values: feeds.padded_characters(values),
+        lambda column, values: feeds.padded_lists(values, 0, np.int64),
         lengths=feeds.character_counts,
     ),
     "category": InputFunctions(_category, _objects),
     "category_id": InputFunctions(_id, lambda column, values: np.array(values).reshape(-1)),
-    "keys": InputFunctions(_keys, lambda column, values: feeds.padded_keys(values), len),
+    "keys": InputFunctions(
+        _keys, lambda column, values: feeds.padded_lists(values, "", object), len
+    ),
     "key_ids": InputFunctions(
         _id_lists, lambda column, values: feeds.flags(values, column.width or 0), len
     ),

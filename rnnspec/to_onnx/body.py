@@ -164,17 +164,8 @@ def _previous(body: Body, step: _Step, node: nodes.Previous) -> str:
     return emit.op("Where", [known, step.previous, emit.integer(UNKNOWN_ID)], f"{name}.read")
 
 
-def _previous_number(body: Body, step: _Step, node: nodes.PreviousNumber) -> str:
-    return step.previous
-
-
 def _prepare_delayed(body: Body, node: nodes.Delayed) -> list[State]:
     return [State(node.name, body.rows.zeros(node.name, node.width), (node.width,))]
-
-
-def _delayed(body: Body, step: _Step, node: nodes.Delayed) -> str:
-    (before,) = step.before[node.name]
-    return before
 
 
 def _prepare_recurrent(body: Body, node: nodes.Recurrent) -> list[State]:
@@ -229,8 +220,10 @@ def _copies(body: Body, step: _Step, node: nodes.CopyMix) -> str:
 
 STEPS: Mapping[type[nodes.Node], StepLowering] = {
     nodes.Previous: StepLowering(_previous),
-    nodes.PreviousNumber: StepLowering(_previous_number),
-    nodes.Delayed: StepLowering(_delayed, _prepare_delayed),
+    nodes.PreviousNumber: StepLowering(lambda body, step, node: step.previous),
+    nodes.Delayed: StepLowering(
+        lambda body, step, node: step.before[node.name][0], _prepare_delayed
+    ),
     nodes.Recurrent: StepLowering(_recurrent, _prepare_recurrent),
     nodes.Attend: StepLowering(_attend, _prepare_attend),
     nodes.CopyMix: StepLowering(_copies, _prepare_copies),

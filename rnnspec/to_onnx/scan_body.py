@@ -48,11 +48,7 @@ class StepBody:
     def loop(self, loop: Loop) -> list[str]:
         """Emit a step; the values of the next states, then of the exports."""
         ends = [*(self._graph.next_states[state] for state in loop.states), *loop.exports]
-        inside = self._inside(ends)
-        terms = set(self._terms_in(inside))
-        for index in inside:
-            if index not in terms:
-                self._values[index] = self._computed(index, terms)
+        self._compute(ends)
         leaving: list[str] = []
         for index in ends:
             leaving.append(self._leaving(self._values[index], leaving))
@@ -62,11 +58,7 @@ class StepBody:
         """Emit a whole step of the cell; the values of the next states, by name, and the output:
         `[B, width]`, or `[width]` or `[]` if it needs weights only."""
         following = self._graph.next_states
-        inside = self._inside([*following.values(), self._graph.output])
-        terms = set(self._terms_in(inside))
-        for index in inside:
-            if index not in terms:
-                self._values[index] = self._computed(index, terms)
+        self._compute([*following.values(), self._graph.output])
         return {s: self._value(i) for s, i in following.items()}, self._value(self._graph.output)
 
     def linear(self, scan: Scan) -> list[str]:
@@ -87,6 +79,13 @@ class StepBody:
             name = f"{sequence}.at_step"
             self._scanned[sequence] = self._emit.input(name, FLOAT, [self._dimension, width])
         return self._scanned[sequence]
+
+    def _compute(self, ends: Collection[int]) -> None:
+        inside = self._inside(ends)
+        terms = set(self._terms_in(inside))
+        for index in inside:
+            if index not in terms:
+                self._values[index] = self._computed(index, terms)
 
     def _inside(self, ends: Collection[int]) -> Collection[int]:
         """The nodes to compute here, in order."""

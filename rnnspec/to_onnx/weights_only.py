@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rnnspec.cells.graph import Graph, Node
 from rnnspec.cells.reassociate import closure
-from rnnspec.reference.functions import FUNCTIONS, PRIMITIVES
+from rnnspec.reference.functions import OPERATIONS
 from rnnspec.to_onnx.emitter import Emitter
 from rnnspec.to_onnx.rewrite import CENTRED, ORIGINALS
 
@@ -138,8 +138,7 @@ def _evaluated(
             matrix, value = arguments
             return np.asarray(value @ matrix.T if value.ndim == 2 else matrix @ value)
         case op:
-            function = PRIMITIVES.get(op) or FUNCTIONS[ORIGINALS.get(op, op)]
-            return np.asarray(function(*arguments))
+            return np.asarray(OPERATIONS[ORIGINALS.get(op, op)](*arguments))
 
 
 def _rows(value: Array, count: int) -> Array:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,12 +49,13 @@ Rule = Same | Times | Local | None
 """None: the argument gets no gradient, as the value does not change with it or it is a constant."""
 
 
-def _sigmoid(g: Tensor, y: Tensor, out: Tensor) -> None:  # g * y * (1 - y)
-    aten.sigmoid_backward.grad_input(g, y, grad_input=out)
+def _of_torch(backward: Any) -> Backward:
+    """torch's own derivative, of the value or of the argument."""
 
+    def function(g: Tensor, read: Tensor, out: Tensor) -> None:
+        backward.grad_input(g, read, grad_input=out)
 
-def _tanh(g: Tensor, y: Tensor, out: Tensor) -> None:  # g * (1 - y ** 2)
-    aten.tanh_backward.grad_input(g, y, grad_input=out)
+    return function
 
 
 def _relu(g: Tensor, y: Tensor, out: Tensor) -> None:  # g where y > 0
@@ -70,14 +72,6 @@ def _softsign(g: Tensor, y: Tensor, out: Tensor) -> None:  # 1 / (1 + |v|) is 1 
 
 def _elu(g: Tensor, y: Tensor, out: Tensor) -> None:  # 1 where y > 0, else exp(v), that is y + 1
     torch.mul(g, y.clamp(max=0).add_(1), out=out)
-
-
-def _silu(g: Tensor, v: Tensor, out: Tensor) -> None:
-    aten.silu_backward.grad_input(g, v, grad_input=out)
-
-
-def _gelu(g: Tensor, v: Tensor, out: Tensor) -> None:
-    aten.gelu_backward.grad_input(g, v, grad_input=out)
 
 
 def _hard_sigmoid(g: Tensor, y: Tensor, out: Tensor) -> None:  # g / 6 where 0 < y < 1
@@ -146,14 +140,14 @@ DERIVATIVES: dict[str, tuple[Rule, ...]] = {
     "pow": (Local(_power, (0, 1)), None),
     "copy": (Same(),),
     "where": (None, Local(_chosen, (0,)), Local(_not_chosen, (0,))),
-    "sigmoid": (Local(_sigmoid, (VALUE,)),),
-    "tanh": (Local(_tanh, (VALUE,)),),
+    "sigmoid": (Local(_of_torch(aten.sigmoid_backward), (VALUE,)),),
+    "tanh": (Local(_of_torch(aten.tanh_backward), (VALUE,)),),
     "relu": (Local(_relu, (VALUE,)),),
     "softplus": (Local(_softplus, (0,)),),
     "softsign": (Local(_softsign, (VALUE,)),),
     "elu": (Local(_elu, (VALUE,)),),
-    "silu": (Local(_silu, (0,)),),
-    "gelu": (Local(_gelu, (0,)),),
+    "silu": (Local(_of_torch(aten.silu_backward), (0,)),),
+    "gelu": (Local(_of_torch(aten.gelu_backward), (0,)),),
     "hard_sigmoid": (Local(_hard_sigmoid, (VALUE,)),),
     "exp": (Times(VALUE),),
     "log": (Local(_log, (0,)),),

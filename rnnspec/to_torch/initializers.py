@@ -7,15 +7,7 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from rnnspec.cells.initializers import (
-    Constant,
-    Glorot,
-    Identity,
-    Normal,
-    Orthogonal,
-    Spectral,
-    Uniform,
-)
+from rnnspec.cells import initializers
 from rnnspec.plan import Facts, NumericFacts, Plan, Weight, nodes
 
 
@@ -23,19 +15,19 @@ def drawn(weight: Weight, plan: Plan, facts: Facts, generator: torch.Generator) 
     """A new tensor of the weight's shape, by the formulas of `rnnspec.cells.initializers`."""
     shape = weight.shape
     match weight.initializer:
-        case Uniform(bound):
+        case initializers.Uniform(bound):
             return _uniform(shape, generator) * bound
-        case Normal(deviation):
+        case initializers.Normal(deviation):
             return torch.randn(shape, generator=generator) * deviation
-        case Constant(value):
+        case initializers.Constant(value):
             return torch.full(shape, value)
-        case Glorot():
+        case initializers.Glorot():
             return _uniform(shape, generator).mul(sqrt(6 / sum(shape)))
-        case Orthogonal(gain):
+        case initializers.Orthogonal(gain):
             return _orthogonal(shape, generator) * gain
-        case Identity(gain):
+        case initializers.Identity(gain):
             return torch.eye(*shape) * gain
-        case Spectral(radius):
+        case initializers.Spectral(radius):
             matrix = _uniform(shape, generator)
             largest = torch.linalg.eigvals(matrix).abs().max().clamp(min=1e-12)
             return matrix.mul(radius / largest)

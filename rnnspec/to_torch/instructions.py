@@ -91,20 +91,24 @@ def runs(number: int, product: JoinedProduct, rows: Mapping[str, int]) -> list[R
     return found
 
 
-def add(a: Tensor, b: Tensor, out: Tensor) -> None:
-    torch.add(a, b, out=out)
+def into(operation: Callable[..., object], arity: int) -> Callable[..., object]:
+    """An operation that takes its result's tensor as the last argument."""
+
+    def one(a: Tensor, out: Tensor) -> None:
+        operation(a, out=out)
+
+    def two(a: Tensor, b: Tensor, out: Tensor) -> None:
+        operation(a, b, out=out)
+
+    def three(a: Tensor, b: Tensor, c: Tensor, out: Tensor) -> None:
+        operation(a, b, c, out=out)
+
+    return (one, two, three)[arity - 1]
 
 
-def sub(a: Tensor, b: Tensor, out: Tensor) -> None:
-    torch.sub(a, b, out=out)
-
-
-def neg(a: Tensor, out: Tensor) -> None:
-    torch.neg(a, out=out)
-
-
-def mul(a: Tensor, b: Tensor, out: Tensor) -> None:
-    torch.mul(a, b, out=out)
+neg = into(torch.neg, 1)
+add, sub, mul, matmul = (into(of_two, 2) for of_two in (torch.add, torch.sub, torch.mul, torch.mm))
+add_product, add_matmul = into(torch.addcmul, 3), into(torch.addmm, 3)
 
 
 def copy(a: Tensor, out: Tensor) -> None:
@@ -115,20 +119,8 @@ def zero(out: Tensor) -> None:
     out.zero_()
 
 
-def add_product(total: Tensor, a: Tensor, b: Tensor, out: Tensor) -> None:
-    torch.addcmul(total, a, b, out=out)
-
-
 def subtract_product(total: Tensor, a: Tensor, b: Tensor, out: Tensor) -> None:
     torch.addcmul(total, a, b, value=-1, out=out)
-
-
-def matmul(a: Tensor, matrix: Tensor, out: Tensor) -> None:
-    torch.mm(a, matrix, out=out)
-
-
-def add_matmul(total: Tensor, a: Tensor, matrix: Tensor, out: Tensor) -> None:
-    torch.addmm(total, a, matrix, out=out)
 
 
 def accumulate_matmul(a: Tensor, matrix: Tensor, out: Tensor) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
-
-from torch import Tensor
 
 from rnnspec.cells.graph import Graph
 from rnnspec.cells.reassociate import count_uses
@@ -98,7 +95,7 @@ class LoopCode:
         args = (product.operand, self.matrices[number])
         added = Instruction(do.accumulate_matmul, args, self.joined[number])
         activations = [
-            Instruction(_into(OPERATIONS[run.activation], 1), (value,), value)
+            Instruction(do.into(OPERATIONS[run.activation], 1), (value,), value)
             for run, value in self.runs[number]
             if run.activation
         ]
@@ -106,7 +103,7 @@ class LoopCode:
 
     def _operation(self, index: int) -> Instruction:
         node = self.graph.nodes[index]
-        return Instruction(_into(OPERATIONS[node.op], len(node.args)), node.args, index)
+        return Instruction(do.into(OPERATIONS[node.op], len(node.args)), node.args, index)
 
     def _with_product(
         self, index: int, inside: set[int], uses: Mapping[int, int]
@@ -123,18 +120,3 @@ class LoopCode:
                 function = do.add_product if node.op == "add" else do.subtract_product
                 return other, Instruction(function, (one, *factors.args), index)
         return None
-
-
-def _into(operation: Any, arity: int) -> Callable[..., object]:
-    """An operation that takes its result's tensor as the last argument."""
-
-    def one(a: Tensor, out: Tensor) -> None:
-        operation(a, out=out)
-
-    def two(a: Tensor, b: Tensor, out: Tensor) -> None:
-        operation(a, b, out=out)
-
-    def three(a: Tensor, b: Tensor, c: Tensor, out: Tensor) -> None:
-        operation(a, b, c, out=out)
-
-    return (one, two, three)[arity - 1]

@@ -14,18 +14,11 @@ from torch import Tensor, nn
 from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, nodes, weights
 from rnnspec.plan.names import first_sequence
+from rnnspec.to_torch import outputs
 from rnnspec.to_torch.decoder import Body
 from rnnspec.to_torch.initializers import drawn
 from rnnspec.to_torch.modules import module_of
 from rnnspec.to_torch.native import NativeKernel
-from rnnspec.to_torch.outputs import (
-    ClassOutput,
-    ForecastOutput,
-    LabelsOutput,
-    NumericOutput,
-    TextOutput,
-    rows_first,
-)
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.search import Texts
 from rnnspec.to_torch.search import search as searched
@@ -44,7 +37,13 @@ from rnnspec.to_torch.values import (
 from rnnspec.to_torch.weighted import Weighted
 
 Arrays = Mapping[str, NDArray[np.generic]]
-OutputModule = ClassOutput | LabelsOutput | NumericOutput | TextOutput | ForecastOutput
+OutputModule = (
+    outputs.ClassOutput
+    | outputs.LabelsOutput
+    | outputs.NumericOutput
+    | outputs.TextOutput
+    | outputs.ForecastOutput
+)
 
 
 class Model(nn.Module):
@@ -122,10 +121,10 @@ class Model(nn.Module):
                 found[out.column] = self._text(chosen, values, inputs, seeds)
                 continue
             logits, module = self._logits(out, values, inputs, None, 1.0), self.output(out.column)
-            if isinstance(module, ForecastOutput):
+            if isinstance(module, outputs.ForecastOutput):
                 found[out.column] = module.answer(logits, self._moments(out, values))
             else:
-                assert not isinstance(module, TextOutput)
+                assert not isinstance(module, outputs.TextOutput)
                 found[out.column] = module.answer(logits)
         return found
 
@@ -225,8 +224,8 @@ class Model(nn.Module):
         reads = body.reads(values, rows_of(inputs))
         if isinstance(out, nodes.TextOutput):
             assert truth is not None, f"the logits of {out.column} need its targets"
-            return rows_first(text_logits(body, reads, truth, teacher_forcing))
-        assert isinstance(module, ForecastOutput)
+            return outputs.rows_first(text_logits(body, reads, truth, teacher_forcing))
+        assert isinstance(module, outputs.ForecastOutput)
         moments, past = self._moments(out, values), body.first_node
         assert isinstance(past, nodes.PreviousNumber)
         last = last_value(sequence(values[past.source]))

@@ -37,8 +37,7 @@ class RecurrentLayer(nn.Module):
         `elapsed` `[T, B, 1]` is the time since the step before (None: 1), `given` the states before
         the first step, `[B, width]` each (None: 0).
         """
-        found = [self._direction(n, source, elapsed, given) for n in range(len(self.kernels))]
-        return PaddedSequence(_side_by_side([out for out, _ in found]), source.lengths)
+        return self.with_ends(source, (), elapsed, given)[0]
 
     def with_ends(
         self,

@@ -124,9 +124,6 @@ def _layer(
         values[node.name], found = module.carry(source, before, elapsed)
         after |= {names[state]: value for state, value in found.items()}
         return
-    if not ends:
-        values[node.name] = module(source, elapsed, given)
-        return
     values[node.name], last = module.with_ends(source, ends, elapsed, given)
     values |= {_end(node.name, state): value for state, value in last.items()}
 
