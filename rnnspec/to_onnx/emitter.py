@@ -8,28 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import (
-    GraphProto,
-    ModelProto,
-    NodeProto,
-    TensorProto,
-    ValueInfoProto,
-    helper,
-    numpy_helper,
-)
+from onnx import TensorProto, helper, numpy_helper
 
-Attribute = int | float | str | Sequence[int] | Sequence[float] | Sequence[str] | GraphProto
+Attribute = int | float | str | Sequence[int] | Sequence[float] | Sequence[str] | onnx.GraphProto
 Attributes = Mapping[str, Attribute]
 Extent = int | str
 """The extent of a dimension: a number, or a name if it varies."""
 
-FLOAT, DOUBLE, INT64, STRING, BOOL = (
-    TensorProto.FLOAT,
-    TensorProto.DOUBLE,
-    TensorProto.INT64,
-    TensorProto.STRING,
-    TensorProto.BOOL,
-)
+FLOAT, DOUBLE = TensorProto.FLOAT, TensorProto.DOUBLE
+INT64, STRING, BOOL = TensorProto.INT64, TensorProto.STRING, TensorProto.BOOL
 IR_OF_OPSET = {20: 9, 21: 10}
 """The opsets offered, each with the file format version of its time."""
 ML_OPSET = 3
@@ -55,10 +42,10 @@ class Emitter:
 
     def __init__(self, shared: _Shared | None = None) -> None:
         self._shared = shared or _Shared(set(), {}, {}, set(), {})
-        self._nodes: list[NodeProto] = []
-        self._inputs: list[ValueInfoProto] = []
-        self._outputs: list[ValueInfoProto] = []
-        self._types: list[ValueInfoProto] = []
+        self._nodes: list[onnx.NodeProto] = []
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+        self._types: list[onnx.ValueInfoProto] = []
 
     def body(self) -> Emitter:
         """A graph inside this one; it may read every value and initializer of this one."""
@@ -227,13 +214,13 @@ class Emitter:
         self._nodes.append(node)
         return outputs
 
-    def graph(self, name: str) -> GraphProto:
+    def graph(self, name: str) -> onnx.GraphProto:
         """This body as a graph, without initializers of its own."""
         return helper.make_graph(
             self._nodes, name, self._inputs, self._outputs, value_info=self._types
         )
 
-    def model(self, name: str, opset: int, doc: str, version: str) -> ModelProto:
+    def model(self, name: str, opset: int, doc: str, version: str) -> onnx.ModelProto:
         """The whole model, in the file format of `opset`."""
         graph = self.graph(name)
         _rename(graph, self._shared.renamed)
@@ -252,7 +239,7 @@ class Emitter:
         )
 
 
-def _rename(graph: GraphProto, renamed: Mapping[str, str]) -> None:
+def _rename(graph: onnx.GraphProto, renamed: Mapping[str, str]) -> None:
     """Give values the names of the model's outputs, wherever they are emitted or read."""
     for node in graph.node:
         node.input[:] = [renamed.get(name, name) for name in node.input]

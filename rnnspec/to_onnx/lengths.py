@@ -48,12 +48,12 @@ class Lengths:
     @_once("lengths.int32")
     def int32(self, name: str) -> str:
         """`[B]` as the native recurrent operators want it."""
-        return self._cast(self.name, name, TensorProto.INT32)
+        return self._emit.op("Cast", [self.name], name, to=TensorProto.INT32)
 
     @_once("lengths.at_least_one")
     def int32_at_least_one(self, name: str) -> str:
         """`[B]` as `int32`, but 1 for rows without a step. Only where `padded`."""
-        return self._cast(self._at_least_one(), name, TensorProto.INT32)
+        return self._emit.op("Cast", [self._at_least_one()], name, to=TensorProto.INT32)
 
     @_once("mask")
     def mask(self, name: str) -> str:
@@ -71,7 +71,7 @@ class Lengths:
         """Float `[B, 1]`: the number of steps, 1 where there is none."""
         emit = self._emit
         most = emit.op("Max", [self.name, emit.integer(1)], f"{name}.least_one")
-        return self._cast(emit.unsqueeze(most, 1, f"{name}.column"), name, FLOAT)
+        return self._emit.op("Cast", [emit.unsqueeze(most, 1, f"{name}.column")], name, to=FLOAT)
 
     @_once("ends")
     def ends(self, name: str) -> str:
@@ -112,7 +112,7 @@ class Lengths:
         emit = self._emit
         longest = emit.op("ReduceMax", [self.name], f"{name}.longest")
         none = emit.op("Equal", [longest, emit.integers(0, 0)], f"{name}.none")
-        return self._cast(none, name, TensorProto.INT64)
+        return self._emit.op("Cast", [none], name, to=TensorProto.INT64)
 
     def zeros(self, width: int) -> str:
         """Float `[B, width]` of 0: a state before the first step."""
@@ -170,13 +170,10 @@ class Lengths:
             self._made[what] = make(f"{self._prefix}.{what}")
         return self._made[what]
 
-    def _cast(self, value: str, name: str, kind: int) -> str:
-        return self._emit.op("Cast", [value], name, to=kind)
-
     @_once("some")
     def _some(self, name: str) -> str:
         """Bool `[B]`: whether a row has any step."""
-        return self._cast(self.name, name, TensorProto.BOOL)
+        return self._emit.op("Cast", [self.name], name, to=TensorProto.BOOL)
 
     @_once("at_least_one")
     def _at_least_one(self, name: str) -> str:

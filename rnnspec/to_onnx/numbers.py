@@ -67,14 +67,16 @@ def lower_moments(low: Lowering, node: nodes.WindowMoments) -> Vector:
     missing = emit.op("IsNaN", [past.name], f"{name}.missing")
     known = emit.op("Not", [missing], f"{name}.known")
     valid = emit.op("And", [past.lengths.mask(), known], f"{name}.there")
-    total = _sum(low, emit.cast(valid, BOOL, DOUBLE, f"{name}.flags"), f"{name}.total")
+    flags = emit.cast(valid, BOOL, DOUBLE, f"{name}.flags")
+    total = emit.reduce("ReduceSum", flags, 0, f"{name}.total")
     zero = emit.number(0.0, DOUBLE)
     count = emit.op("Max", [total, emit.number(1.0, DOUBLE)], f"{name}.count")
     of_rows, of_deviation = _training_moments(low, node, DOUBLE)
 
     def mean(values: str, title: str) -> str:
         kept = emit.op("Where", [valid, values, zero], f"{title}.kept")
-        return emit.op("Div", [_sum(low, kept, f"{title}.sum"), count], title)
+        summed = emit.reduce("ReduceSum", kept, 0, f"{title}.sum")
+        return emit.op("Div", [summed, count], title)
 
     def above(value: str, bound: str, other: str, title: str) -> str:
         larger = emit.op("Greater", [value, bound], f"{title}.above")
@@ -262,11 +264,6 @@ def _forward_filled(
     names = [f"{name}.last_known", f"{name}.carried"]
     graph = body.graph(f"{name}.carry")
     return emit.ops("Scan", [before, values], names, body=graph, num_scan_inputs=1)[1]
-
-
-def _sum(low: Lowering, values: str, name: str) -> str:
-    """`[B, 1]`: the sum over the steps of `[T, B, 1]`."""
-    return low.emit.reduce("ReduceSum", values, 0, name)
 
 
 def _or_missing(missing: nodes.Missing) -> str:

@@ -256,9 +256,9 @@ class _Run:
             {state: self.before[state] for state in code.states},
             frozenset(i for i, product in enumerate(code.products) if self._is_spare(product)),
         )
-        found = run_loop(code, inputs, self.length, self.rows)
-        self.values.update(found.exports)
-        self.after.update(found.after)
+        exports, after = run_loop(code, inputs, self.length, self.rows)
+        self.values.update(exports)
+        self.after.update(after)
 
 
 def _slots(plan: Schedule, cell: Cell) -> dict[str, tuple[str, ...]]:

@@ -60,16 +60,11 @@ class LoopInputs(Generic[T]):
         )
 
 
-@dataclass(frozen=True)
-class LoopOutputs:
-    """`exports`: values of all steps, `[T, B, width]`; `after`: the states after the last step."""
-
-    exports: Mapping[int, Tensor]
-    after: Mapping[str, Tensor]
-
-
-def run_loop(code: LoopCode, inputs: LoopInputs[Tensor], length: int, rows: int) -> LoopOutputs:
-    """Run a loop over `length` steps, at least one; gradients flow to all `inputs`."""
+def run_loop(
+    code: LoopCode, inputs: LoopInputs[Tensor], length: int, rows: int
+) -> tuple[dict[int, Tensor], dict[str, Tensor]]:
+    """The exports of a loop, `[T, B, width]`, and its states after the last of `length` steps, of
+    which there is at least one; gradients flow to all `inputs`."""
     tensors = inputs.flat()
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         wanted = frozenset(i for i, tensor in inputs.nodes.items() if tensor.requires_grad)
@@ -78,10 +73,8 @@ def run_loop(code: LoopCode, inputs: LoopInputs[Tensor], length: int, rows: int)
     else:
         found = StepsForward(code, inputs, (length, rows), frozenset()).run()
     exports = code.loop.exports
-    return LoopOutputs(
-        dict(zip(exports, found[: len(exports)], strict=True)),
-        dict(zip(code.states, found[len(exports) :], strict=True)),
-    )
+    values = dict(zip(exports, found[: len(exports)], strict=True))
+    return values, dict(zip(code.states, found[len(exports) :], strict=True))
 
 
 def _with_gradient(*args: object) -> Sequence[Tensor]:

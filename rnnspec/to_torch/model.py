@@ -37,13 +37,6 @@ from rnnspec.to_torch.values import (
 from rnnspec.to_torch.weighted import Weighted
 
 Arrays = Mapping[str, NDArray[np.generic]]
-OutputModule = (
-    outputs.ClassOutput
-    | outputs.LabelsOutput
-    | outputs.NumericOutput
-    | outputs.TextOutput
-    | outputs.ForecastOutput
-)
 
 
 class Model(nn.Module):
@@ -139,10 +132,10 @@ class Model(nn.Module):
         found: Tensor = self._module(node)(*inputs[node.key])
         return found
 
-    def output(self, column: str) -> OutputModule:
+    def output(self, column: str) -> outputs.OutputModule:
         """The module of the output of `column`, which turns logits into answers."""
         module = self.parts[_key(f"output.{column}")]
-        assert isinstance(module, OutputModule)
+        assert isinstance(module, outputs.OutputModule)
         return module
 
     @property

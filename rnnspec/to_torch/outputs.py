@@ -150,3 +150,6 @@ class ForecastOutput(Scaling):
         """(v - centre) / scale of `[B, horizon]`."""
         centre, scale = self.scaling(values, moments)
         return self.narrow((values - centre) / scale)
+
+
+OutputModule = ClassOutput | LabelsOutput | NumericOutput | TextOutput | ForecastOutput
