@@ -190,7 +190,7 @@ def _shown(output: OutputColumn, answer: Answer) -> str:
             return ", ".join(f"{printable(n)} {shares[n]:.3f}" for n in value) or "(none)"
         case "text" | "tokens" | "ids":
             return _with_next_best(output, answer)
-        case "tags":
+        case "tags" | "path":
             return _plain(value)
         case "keys":
             return " ".join(f"({' '.join(map(printable, step))})" for step in value) or "(nothing)"

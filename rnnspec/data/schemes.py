@@ -4,26 +4,39 @@ A label is `O`, or a mark alone, or a mark, a dash and a kind: `B-PER`. A span i
 labels of one kind, each of which continues the one before it (`goes_on`). No comparison of back
 ends can prove these rules; they follow seqeval 1.2.2 (Nakayama 2018):
 
-- `bio` and `io`: its default mode, which is conlleval's (Tjong Kim Sang and Buchholz 2000): `I-`
-  at the start, or after another kind, begins a span too;
+- `bio`, `iob1` and `io`: its default mode, which is conlleval's (Tjong Kim Sang and Buchholz 2000):
+  `I-` at the start, or after another kind, begins a span too;
 - `bioes`: its strict mode with the scheme IOBES: a span is one `S-`, or a `B-`, any number of
   `I-` and an `E-`; what is begun and not ended, or ended and not begun, is no span.
+
+What a scheme forbids (`rules`) is stricter: in `bio`, `I-` stands within a span only, and in
+`iob1`, as Ramshaw and Marcus (1995) wrote it, `B-` stands after a span of its kind only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rnnspec.errors import DataError
+from rnnspec.plan.nodes import FORBIDDEN
 from rnnspec.spec.outputs import Scheme
 
 Span = tuple[int, int, str]
 """First step, step after the last, and kind, "" of marks alone."""
 
 OUTSIDE = "O"
-MARKS: dict[Scheme, str] = {"io": "I", "bio": "BI", "bioes": "BIES"}
+MARKS: dict[Scheme, str] = {"io": "I", "bio": "BI", "iob1": "BI", "bioes": "BIES"}
 """The marks of each scheme, beside `O`; schemes with fewer marks first."""
+AFTER: dict[Scheme, dict[str, str]] = {
+    "bio": {"I": "BI"}, "iob1": {"B": "BI"}, "bioes": {"I": "BI", "E": "BI"},
+}  # fmt: skip
+"""The marks that only stand after some marks of their kind."""
+BEFORE: dict[Scheme, dict[str, str]] = {"bioes": {"B": "IE", "I": "IE"}}
+"""The marks that only stand before some marks of their kind."""
 NO_SCHEME: Scheme = "none"
 """The scheme of labels without spans."""
 
@@ -59,6 +72,50 @@ def _whole(scheme: Scheme, first: str, last: str) -> bool:
     if scheme == "bioes":
         return (first, last) in (("B", "E"), ("S", "S"))
     return first in MARKS[scheme]
+
+
+def rules(labels: Sequence[str], scheme: Scheme) -> NDArray[np.float32]:
+    """`[K + 1, K + 1]`: FORBIDDEN where the label of the column may not follow that of the row,
+    else 0. The last row is of first steps, the last column of last steps.
+
+    Kinds of which some label could then stand nowhere, as an `I-` without any `B-`, are free.
+    """
+    free: set[str] = set()
+    while True:
+        allowed = _allowed(labels, scheme, free)
+        dead = {mark_and_kind(labels[at])[1] for at in np.flatnonzero(~_alive(allowed)).tolist()}
+        if dead <= free:
+            return np.where(allowed, 0, FORBIDDEN).astype(np.float32)
+        free |= dead
+
+
+def _allowed(labels: Sequence[str], scheme: Scheme, free: Collection[str]) -> NDArray[np.bool_]:
+    """What may follow what, with no demands on the marks of `free` kinds."""
+    marks = [mark_and_kind(label) for label in labels]
+    after = [None if k in free else AFTER.get(scheme, {}).get(m) for m, k in marks]
+    before = [None if k in free else BEFORE.get(scheme, {}).get(m) for m, k in marks]
+    found = np.ones((len(labels) + 1, len(labels) + 1), np.bool_)
+    found[-1, :-1] = [each is None for each in after]
+    found[:-1, -1] = [each is None for each in before]
+    for one, (mark, kind) in enumerate(marks):
+        for other, (next_mark, next_kind) in enumerate(marks):
+            same, (follows, leads) = kind == next_kind, (after[other], before[one])
+            fits = follows is None or (same and mark in follows)
+            found[one, other] = fits and (leads is None or (same and next_mark in leads))
+    return found
+
+
+def _alive(allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether each label stands on some path from a first step to a last one."""
+    return _reached(allowed) & _reached(allowed.T)
+
+
+def _reached(allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether each label stands on some path from a first step on."""
+    found, before = allowed[-1, :-1], np.zeros(len(allowed) - 1, np.bool_)
+    while (found != before).any():
+        before, found = found, found | (found @ allowed[:-1, :-1])
+    return found
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from rnnspec.evaluate.score import Scores
 from rnnspec.files import write_text
 from rnnspec.plan import weights
 from rnnspec.plan.diagram import diagram, svg
-from rnnspec.plan.nodes import ClassOutput, Output
+from rnnspec.plan.nodes import ChainOutput, ClassOutput, Output
 from rnnspec.report import Report, model, render
 from rnnspec.report.words import plural
 from rnnspec.spec.load import resolved_yaml
@@ -185,7 +185,8 @@ def counted(scores: Scores, score: OutputScore) -> str:
     """How much was measured: `500 rows`, `1 row with 9,000 steps`, `70 windows`."""
     if score.of == "windows":
         return plural(scores.rows, "windows")
-    steps = sum(each.rows for each in score.classes) if isinstance(score.node, ClassOutput) else 0
+    classes = score.classes if isinstance(score.node, ClassOutput | ChainOutput) else ()
+    steps = sum(each.rows for each in classes)
     more = f" with {plural(steps, 'steps')}" if score.of == "steps" and steps else ""
     return plural(scores.rows, "rows") + more
 

@@ -6,17 +6,23 @@ import copy
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rnnspec.export.compare import ALLOWED, Answers, Figures, compare
+from rnnspec.export.paths import PathAnswers, compare_paths
 from rnnspec.export.probes import Batch, Probe
 from rnnspec.export.texts import Question, compare_texts
 from rnnspec.plan import Facts
-from rnnspec.plan.nodes import TextOutput
+from rnnspec.plan.names import output_names
+from rnnspec.plan.nodes import ChainOutput, TextOutput
 from rnnspec.run.session import Session
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.chain import ChainOutput as ChainModule
+from rnnspec.to_torch.chain import Paths
 from rnnspec.to_torch.search import Texts
 
 
@@ -71,7 +77,11 @@ def prove(
                 question = Question(exact, node, inputs_of(exact, probe.batch), probe.seeds)
                 figures += compare_texts(question, facts, probe, one, other, got, ids)
                 continue
-            assert not isinstance(one, Texts) and not isinstance(other, Texts)
+            if isinstance(node, ChainOutput):
+                assert isinstance(one, Paths) and isinstance(other, Paths)
+                figures += _paths(exact, node, facts, probe, one, other, got)
+                continue
+            assert isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)
             moments = exact.moments(node.column, inputs_of(exact, probe.batch))
             answers = Answers(
                 one.double().numpy(),
@@ -95,7 +105,27 @@ def prove(
 
 
 @torch.inference_mode()
-def _answers(model: Model, probe: Probe) -> Mapping[str, torch.Tensor | Texts]:
+def _paths(
+    exact: Model,
+    node: ChainOutput,
+    facts: Facts,
+    probe: Probe,
+    expected: Paths,
+    precise: Paths,
+    got: Mapping[str, NDArray[Any]],
+) -> Figures:
+    """The comparison of a path of labels."""
+    module = exact.output(node.column)
+    assert isinstance(module, ChainModule)
+    scores = exact(inputs_of(exact, probe.batch))[node.column]
+    found = [got[name] for name in output_names(exact.plan, node, False)]
+    lengths = torch.from_numpy(probe.lengths)
+    answers = PathAnswers(expected, precise, scores, found, lengths)
+    return compare_paths(node, module, facts, answers)
+
+
+@torch.inference_mode()
+def _answers(model: Model, probe: Probe) -> Mapping[str, torch.Tensor | Paths | Texts]:
     return model.answers(inputs_of(model, probe.batch), torch.from_numpy(probe.seeds))
 
 

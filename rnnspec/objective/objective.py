@@ -14,7 +14,9 @@ from torch import Tensor
 from rnnspec.data import Batch
 from rnnspec.objective import losses
 from rnnspec.objective.settings import LossSettings
+from rnnspec.plan.names import first_sequence
 from rnnspec.plan.nodes import (
+    ChainOutput,
     ClassOutput,
     CopyMix,
     ForecastOutput,
@@ -25,6 +27,7 @@ from rnnspec.plan.nodes import (
 )
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.chain import ChainOutput as ChainModule
 from rnnspec.to_torch.devices import Inputs, Precision, tensors
 from rnnspec.to_torch.outputs import ForecastOutput as ForecastModule
 from rnnspec.to_torch.outputs import NumericOutput as NumericModule
@@ -129,6 +132,14 @@ def _class_loss(
     return losses.class_loss(logits, targets, loss, smoothing)
 
 
+def _chain_loss(
+    objective: Objective, node: ChainOutput, scores: Tensor, targets: Tensor, inputs: Inputs
+) -> Tensor:
+    module, first = objective.model.output(node.column), first_sequence(objective.model.plan)
+    assert isinstance(module, ChainModule) and first is not None
+    return module.surprise(scores, targets, inputs[first.key][1]).to(scores.dtype)
+
+
 def _text_loss(
     objective: Objective, node: TextOutput, logits: Tensor, targets: Tensor, inputs: Inputs
 ) -> Tensor:
@@ -174,6 +185,7 @@ def _known_numbers(targets: NDArray[Any]) -> int:
 
 LOSSES: Mapping[type[Output], LossKind] = {
     ClassOutput: LossKind(_known_classes, _class_loss),
+    ChainOutput: LossKind(_known_classes, _chain_loss),
     LabelsOutput: LossKind(
         _known_rows, lambda o, node, logits, on, inputs: losses.labels_loss(logits, on)
     ),

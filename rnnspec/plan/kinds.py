@@ -78,12 +78,18 @@ INPUT_TRAITS: Mapping[type[nodes.Input], InputTraits] = {
 }
 
 
-def _next(node: nodes.ClassOutput | nodes.LabelsOutput | nodes.NumericOutput) -> str:
+def _next(
+    node: nodes.ClassOutput | nodes.ChainOutput | nodes.LabelsOutput | nodes.NumericOutput,
+) -> str:
     return ".next" if node.ahead else ""
 
 
 def _with_probabilities(node: nodes.Output, name: str, ids: bool, attention: bool) -> Names:
     return (name, f"{name}.probabilities")
+
+
+def _with_path(node: nodes.ChainOutput, name: str, ids: bool, attention: bool) -> Names:
+    return (name, f"{name}.probabilities", f"{name}.scores")
 
 
 def _alone(node: nodes.NumericOutput, name: str, ids: bool, attention: bool) -> Names:
@@ -101,6 +107,7 @@ def _with_parts(node: nodes.ForecastOutput, name: str, ids: bool, attention: boo
 
 OUTPUT_TRAITS: Mapping[type[nodes.Output], OutputTraits] = {
     nodes.ClassOutput: OutputTraits(_next, _with_probabilities),
+    nodes.ChainOutput: OutputTraits(_next, _with_path),
     nodes.LabelsOutput: OutputTraits(_next, _with_probabilities),
     nodes.NumericOutput: OutputTraits(_next, _alone),
     nodes.TextOutput: OutputTraits(lambda node: "", _with_scores),

@@ -6,6 +6,7 @@ from rnnspec import spec as language
 from rnnspec.plan.builder import Read, dropped
 from rnnspec.plan.facts import ClassFacts, ColumnFacts, Facts, NumericFacts, TextFacts
 from rnnspec.plan.nodes import (
+    ChainOutput,
     ClassOutput,
     Dense,
     ForecastOutput,
@@ -66,6 +67,8 @@ def _output(
     """The output node of one answer."""
     known, name, column = facts.outputs[target.column], f"output.{target.column}", target.column
     match target:
+        case language.TagsOutput(crf=True):
+            return ChainOutput(name, source, column, len(_labels(known)), target.scheme)
         case language.ClassOutput() | language.TagsOutput():
             return ClassOutput(name, source, column, len(_labels(known)), steps)
         case language.LabelsOutput() | language.KeysOutput():
@@ -98,7 +101,7 @@ def _output(
 def _width(end: Output) -> int:
     """Width of the input of an output node."""
     match end:
-        case ClassOutput():
+        case ClassOutput() | ChainOutput():
             return end.classes
         case LabelsOutput():
             return end.labels

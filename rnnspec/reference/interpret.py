@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from rnnspec.plan import Plan, nodes
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.names import first_sequence
+from rnnspec.reference.chain import chain_of, path_of
 from rnnspec.reference.decode import Body, DecoderState
 from rnnspec.reference.functions import Array, Arrays
 from rnnspec.reference.inputs import Reading, Row, read
@@ -44,7 +45,8 @@ def answers(
 
     Probabilities `[B, classes]` or `[B, labels]`; numbers `[B, width]` and the parameters
     `[B, H, k]` of a forecast in the units of the data; with steps a list of `[T, ...]`, one per
-    row; for texts a list of `Text`, drawn with `seeds` (None: 0).
+    row; for chains of labels a list of `Path`, and for texts of `Text`, drawn with `seeds` (None:
+    0).
     """
     exact = _exact(weights)
     row_seeds = seeds or [0] * len(rows)
@@ -124,6 +126,8 @@ def _answer(plan: Plan, weights: Arrays, row: Row, seed: int) -> dict[str, Any]:
             case nodes.ForecastOutput():
                 raw = raw_forecast(plan, out, weights, values)
                 found[out.column] = forecast_of(out, weights, values, raw)
+            case nodes.ChainOutput():
+                found[out.column] = path_of(chain_of(out, weights, values[out.source]))
             case nodes.ClassOutput() | nodes.LabelsOutput() | nodes.NumericOutput():
                 found[out.column] = answer_of(out, weights, values[out.source])
             case _:

@@ -36,10 +36,10 @@ InputKind = Literal[
     "keys", "key_ids", "frames", "series", "future", "number", "vector", "subwords",
 ]  # fmt: skip
 OutputKind = Literal[
-    "class", "tags", "labels", "keys", "number", "vector", "frames", "text", "tokens", "ids",
-    "forecast",
+    "class", "tags", "path", "labels", "keys", "number", "vector", "frames", "text", "tokens",
+    "ids", "forecast",
 ]  # fmt: skip
-LABELLED = ("class", "tags", "labels", "keys")
+LABELLED = ("class", "tags", "path", "labels", "keys")
 """Kinds whose answers are labels."""
 
 
@@ -84,7 +84,7 @@ class InputColumn:
 class OutputColumn:
     """A column of the answer. By its kind it holds:
 
-    - `class`, `tags`: one of `labels`, or one a step.
+    - `class`, `tags`: one of `labels`, or one a step. `path`: one a step, answered together.
     - `labels`, `keys`: the `labels` that are on, of a row or of each step.
     - `number`, `vector`, `frames`: a number, `width` numbers, or `width` numbers a step.
     - `text`, `tokens`, `ids`: a text, a list of texts or of numbers, the `n_best` of them. With
@@ -208,6 +208,11 @@ def _labelled(
     return OutputColumn(node.column, kind, len(labels), labels, _name(plan, node))
 
 
+def _path(plan: Plan, node: nodes.ChainOutput, facts: Facts, ids: bool) -> OutputColumn:
+    labels = labels_of(facts, node.column)
+    return OutputColumn(node.column, "path", len(labels), labels, _name(plan, node))
+
+
 def _text(plan: Plan, node: nodes.TextOutput, facts: Facts, ids: bool) -> OutputColumn:
     return OutputColumn(
         node.column,
@@ -234,6 +239,7 @@ def _forecast(plan: Plan, node: nodes.ForecastOutput, facts: Facts, ids: bool) -
 
 OUTPUT_COLUMNS: Mapping[type[nodes.Output], Callable[[Plan, Any, Facts, bool], OutputColumn]] = {
     nodes.ClassOutput: _labelled,
+    nodes.ChainOutput: _path,
     nodes.LabelsOutput: _labelled,
     nodes.NumericOutput: _numeric,
     nodes.TextOutput: _text,

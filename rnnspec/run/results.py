@@ -5,6 +5,7 @@ By the kind of an output `c`, the answer to a row has:
 - `class`: `c` the label, `c.probabilities` the probability of each label.
 - `labels`: `c` a list of the labels that are on, `c.probabilities` the probability of each label.
 - `tags`: `c` a label for each step, `c.probabilities` the probability of each of these.
+- `path`: as `tags`, and `c.score` the log-probability of all labels of the row together.
 - `keys`: `c` a list of labels for each step, `c.probabilities` the probabilities of these labels.
 - `number`, `vector`, `frames`: `c` a number, a list of them, a list of lists of them.
 - `text`, `tokens`, `ids`: `c` a text, a list of texts or of numbers, `c.score` its log-probability;
@@ -66,6 +67,15 @@ def _tags(output: OutputColumn, results: Results, steps: Sequence[int]) -> Itera
     for labels, shares in _steps_with_probabilities(output, results, steps):
         largest = shares.max(axis=-1).tolist() if len(shares) else []
         yield {output.column: labels, f"{output.column}.probabilities": largest}
+
+
+def _path(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
+    column, numbers = output.column, {label: at for at, label in enumerate(output.labels)}
+    scores = results[f"{output.answer}.scores"].tolist()
+    rows = _steps_with_probabilities(output, results, steps)
+    for (labels, shares), score in zip(rows, scores, strict=True):
+        own = [shares[at, numbers[label]].item() for at, label in enumerate(labels)]
+        yield {column: labels, f"{column}.probabilities": own, f"{column}.score": score}
 
 
 def _keys(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
@@ -145,6 +155,7 @@ OUTPUT_KINDS: Mapping[
 ] = {
     "class": _class,
     "tags": _tags,
+    "path": _path,
     "labels": _labels,
     "keys": _keys,
     "number": _values,

@@ -171,6 +171,9 @@ CHECKS: tuple[Check, ...] = (
     Check(check_train.averaged_epochs_come, (("train", "epochs"), ("train", "average_last"))),
     Check(check_train.smoothing_has_classes, (*_OUTPUT, ("train", "label_smoothing"))),
     Check(
+        check_train.chains_are_of_whole_rows, (*_OUTPUT, ("data", "series"), ("train", "window"))
+    ),
+    Check(
         check_train.windows_carry_states,
         (*_OUTPUT, ("train", "window"), ("train", "batch"), *_layer("direction")),
     ),

@@ -116,10 +116,29 @@ def averaged_epochs_come(spec: Spec) -> Iterator[Finding]:
 def smoothing_has_classes(spec: Spec) -> Iterator[Finding]:
     path: Loc = ("train", "label_smoothing")
     if spec.train.label_smoothing and not answers_classes(spec):
-        yield no_effect(path, "where no class is answered")
+        chains = any(isinstance(each, TagsOutput) and each.crf for each in spec.data.outputs)
+        other = " but by 'crf', whose loss is of a whole row" if chains else ""
+        yield no_effect(path, f"where no class is answered{other}")
     elif spec.train.label_smoothing and spec.decoder and spec.decoder.copy_from is not None:
         why = "with decoder.copy, where not every token can be answered for a row"
         yield no_effect(path, why)
+
+
+def chains_are_of_whole_rows(spec: Spec) -> Iterator[Finding]:
+    """The labels of a row are answered and trained together."""
+    for path, output in spec.data.located_outputs:
+        if not isinstance(output, TagsOutput) or not output.crf:
+            continue
+        if output.class_weights != "none":
+            message = "weights are of single steps, and with 'crf' a loss is of a whole row"
+            yield Finding((*path, "class_weights"), message, "remove it, or remove crf", key=True)
+        if spec.train.window is not None:
+            message = "a window is a part of a row, and with 'crf' a loss is of a whole row"
+            yield Finding(("train", "window"), message, "remove it, or remove crf", key=True)
+        if spec.data.series is not None:
+            message = "a path is known at its last step, and each step of a series is answered"
+            hint = "remove crf, or read frames of rows that hold lists"
+            yield Finding((*path, "crf"), f"{message} before the next", hint, key=True)
 
 
 def windows_carry_states(spec: Spec) -> Iterator[Finding]:
@@ -165,7 +184,7 @@ def _losses(spec: Spec, output: Output) -> tuple[str, ...]:
             return numbers
         case ForecastOutput():
             return numbers if output.distribution.name == "point" else ()
-        case LabelsOutput() | KeysOutput():
+        case LabelsOutput() | KeysOutput() | TagsOutput(crf=True):
             return ()
         case NextOutput():
             return numbers if answers_numbers(spec, output) else ("cross_entropy",)

@@ -139,7 +139,9 @@ def _metrics(spec: Spec, output: Output) -> tuple[str, ...]:
 def answers_classes(spec: Spec) -> bool:
     """Whether some output is trained by cross-entropy over classes."""
     return any(
-        output.as_ in CLASSIFYING and not answers_numbers(spec, output)
+        output.as_ in CLASSIFYING
+        and not answers_numbers(spec, output)
+        and not (isinstance(output, TagsOutput) and output.crf)
         for output in spec.data.outputs
     )
 

@@ -66,7 +66,7 @@ ClassWeights = Annotated[
         "(labels * rows of the label), or a mapping of labels to factors, 1 for the others."
     ),
 ]
-Scheme = Literal["none", "bio", "bioes", "io"]
+Scheme = Literal["none", "bio", "iob1", "bioes", "io"]
 Threshold = Annotated[
     Probability, Field(description="Probability above which a label is answered.")
 ]
@@ -134,10 +134,18 @@ class TagsOutput(OfColumn):
     scheme: Scheme = Field(
         default="none",
         description="Whether labels mark spans, whose F1 is then measured: 'bio' with B-PER, I-PER "
-        "and O, as conlleval counts them (an I-PER may begin a span); 'io' with I-PER and O alone, "
+        "and O, as conlleval counts them (an I-PER may begin a span); 'iob1' likewise, where B-PER "
+        "only stands after a span of its kind; 'io' with I-PER and O alone, "
         "where neighbours of one kind are one span; 'bioes' also with E-PER at the end and S-PER "
         "for a single step, where only whole spans count. Spans are defined as in seqeval, for "
         "'bioes' in its strict mode. A step that is left out counts as if it were not there.",
+    )
+    crf: bool = Field(
+        default=False,
+        description="Whether the labels of a row are answered together, as the likeliest path "
+        "through a linear chain (a conditional random field): what may follow what is learned, and "
+        "what the scheme forbids is never answered. Probabilities are then those of each label at "
+        "its step under the chain, and the score is the log-probability of the whole path.",
     )
     class_weights: ClassWeights = "none"
     weight: Weight = 1.0

@@ -16,7 +16,7 @@ from rnnspec.plan import Facts, nodes
 from rnnspec.plan import weights as weights_of_plan
 from rnnspec.plan.names import SEED, draws, input_names, lengths_name, output_names
 from rnnspec.plan.nodes import Node, Plan
-from rnnspec.to_onnx import copying, forecast, native, numbers, outputs, recurrent, tokens
+from rnnspec.to_onnx import chain, copying, forecast, native, numbers, outputs, recurrent, tokens
 from rnnspec.to_onnx.decoder import lower_decoder, needs_memory_step
 from rnnspec.to_onnx.emitter import IR_OF_OPSET, Emitter
 from rnnspec.to_onnx.lowering import Demand, Lowering, Value, demands, entry_of, reads_last
@@ -41,6 +41,7 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.FinalState: recurrent.lower_final_state,
     nodes.Pool: lower_pool,
     nodes.ClassOutput: outputs.lower_class,
+    nodes.ChainOutput: chain.lower_chain,
     nodes.LabelsOutput: outputs.lower_labels,
     nodes.NumericOutput: outputs.lower_numeric,
     nodes.Decoder: lower_decoder,
@@ -83,7 +84,8 @@ def to_onnx(
     A batch of no rows is an error of the run.
 
     Outputs: a class is `<column>` [batch] or, of each step, [batch, time], its label, and
-    `<column>.probabilities` [..., classes]; labels are `<column>` [..., labels], "" where one is
+    `<column>.probabilities` [..., classes]; of labels that are answered together also their
+    log-probability `<column>.scores` [batch]; labels are `<column>` [..., labels], "" where one is
     off, and `.probabilities`; numbers are `<column>` [batch], [batch, width] or
     [batch, time, width]; a forecast is `<column>.forecast` [batch, horizon] and what its
     distribution has besides. A text is `<column>` [batch], of tokens [batch, steps], with `ids`
@@ -153,7 +155,9 @@ def _padded(plan: Plan, generic: bool, demand: Mapping[str, Demand]) -> bool:
                 return True
             case nodes.Decoder() if needs_memory_step(node):
                 return True
-            case nodes.CharactersInput() | nodes.FramesInput(missing="previous"):
+            case nodes.CharactersInput() | nodes.ChainOutput():
+                return True
+            case nodes.FramesInput(missing="previous"):
                 return True
             case nodes.SeriesInput(missing="previous"):
                 return True

@@ -34,7 +34,7 @@ def lower_class(low: Lowering, node: ClassOutput) -> Value:
     extents = _extents(source)
     doc = f"the label of the largest probability{_past(source, 'empty')}"
     emit.output(label, name, STRING, extents, doc)
-    doc = f"probability of each label, in the order {_listed(labels)}{_past(source, '0')}"
+    doc = f"probability of each label, in the order {listed(labels)}{_past(source, '0')}"
     emit.output(probs, probs_name, FLOAT, [*extents, node.classes], doc)
     return like(source, probs)
 
@@ -58,7 +58,7 @@ def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
     emit.output(
         answered, name, STRING, extents, "each label in its place if it is on, empty if not"
     )
-    doc = f"probability of each label, in the order {_listed(labels)}{_past(source, '0')}"
+    doc = f"probability of each label, in the order {listed(labels)}{_past(source, '0')}"
     emit.output(probs, probs_name, FLOAT, extents, doc)
     return like(source, probs)
 
@@ -111,7 +111,7 @@ def _past(source: Value, what: str) -> str:
     return f"; {what} past the length" if isinstance(source, PaddedSequence) else ""
 
 
-def _listed(labels: Sequence[str], most: int = 20) -> str:
+def listed(labels: Sequence[str], most: int = 20) -> str:
     """The first labels, in words."""
     shown = ", ".join(labels[:most])
     return shown if len(labels) <= most else f"{shown} and {len(labels) - most} more"

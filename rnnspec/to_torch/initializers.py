@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from rnnspec.cells import initializers
+from rnnspec.data.schemes import rules
 from rnnspec.plan import Facts, NumericFacts, Plan, Weight, nodes
+from rnnspec.plan.names import labels_of
 
 
 def drawn(weight: Weight, plan: Plan, facts: Facts, generator: torch.Generator) -> Tensor:
@@ -55,6 +57,8 @@ def _orthogonal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 
 def _from_data(what: str, weight: Weight, plan: Plan, facts: Facts) -> Tensor:
     node = plan.node(weight.name.rpartition(".")[0])
+    if isinstance(node, nodes.ChainOutput):
+        return torch.from_numpy(rules(labels_of(facts, node.column), node.scheme))
     assert isinstance(node, nodes.Input | nodes.Output | nodes.WindowMoments)
     # A forecast is scaled as its past.
     is_target = isinstance(node, nodes.Output) and not isinstance(node, nodes.ForecastOutput)

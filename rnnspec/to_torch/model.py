@@ -15,6 +15,7 @@ from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, nodes, weights
 from rnnspec.plan.names import first_sequence
 from rnnspec.to_torch import outputs
+from rnnspec.to_torch.chain import ChainOutput, Paths
 from rnnspec.to_torch.decoder import Body
 from rnnspec.to_torch.initializers import drawn
 from rnnspec.to_torch.modules import module_of
@@ -101,13 +102,14 @@ class Model(nn.Module):
 
     def answers(
         self, inputs: Inputs, seeds: Tensor | None = None, search: nodes.Search | None = None
-    ) -> dict[str, Tensor | Texts]:
+    ) -> dict[str, Tensor | Paths | Texts]:
         """Probabilities `[B, classes]`; numbers `[B, width]` and the parameters `[B, H, k]` of a
         forecast in the units of the data; with steps `[B, T, width]`, arbitrary past a row's
-        length; for texts what the search found. `seeds` `[B]` int64 are those of the rows, 0 if
-        None, for answers that are drawn; `search` replaces the plan's."""
+        length; for chains of labels their paths; for texts what the search found. `seeds` `[B]`
+        int64 are those of the rows, 0 if None, for answers that are drawn; `search` replaces the
+        plan's."""
         values = self.values(inputs, None)[0]
-        found: dict[str, Tensor | Texts] = {}
+        found: dict[str, Tensor | Paths | Texts] = {}
         for out in self.plan.outputs:
             if isinstance(out, nodes.TextOutput):
                 chosen = out if search is None else replace(out, search=search)
@@ -116,6 +118,9 @@ class Model(nn.Module):
             logits, module = self._logits(out, values, inputs, None, 1.0), self.output(out.column)
             if isinstance(module, outputs.ForecastOutput):
                 found[out.column] = module.answer(logits, self._moments(out, values))
+            elif isinstance(module, ChainOutput):
+                lengths = sequence(values[out.source]).lengths.of_rows
+                found[out.column] = module.answer(logits, lengths)
             else:
                 assert not isinstance(module, outputs.TextOutput)
                 found[out.column] = module.answer(logits)
@@ -132,10 +137,10 @@ class Model(nn.Module):
         found: Tensor = self._module(node)(*inputs[node.key])
         return found
 
-    def output(self, column: str) -> outputs.OutputModule:
+    def output(self, column: str) -> outputs.OutputModule | ChainOutput:
         """The module of the output of `column`, which turns logits into answers."""
         module = self.parts[_key(f"output.{column}")]
-        assert isinstance(module, outputs.OutputModule)
+        assert isinstance(module, outputs.OutputModule | ChainOutput)
         return module
 
     @property

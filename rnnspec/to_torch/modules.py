@@ -10,6 +10,7 @@ from torch import nn
 from rnnspec.plan import Plan, nodes
 from rnnspec.to_torch import inputs, layers, outputs
 from rnnspec.to_torch.attention import attention
+from rnnspec.to_torch.chain import ChainOutput
 from rnnspec.to_torch.copying import CopyMix
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.weighted import Weighted
@@ -46,6 +47,7 @@ _OF_NODE: dict[type[nodes.Node], Callable[[Any], nn.Module]] = {
     nodes.Scores: layers.Scores,
     nodes.CopyMix: CopyMix,
     nodes.ClassOutput: outputs.ClassOutput,
+    nodes.ChainOutput: ChainOutput,
     nodes.LabelsOutput: outputs.LabelsOutput,
     nodes.NumericOutput: outputs.NumericOutput,
     nodes.TextOutput: outputs.TextOutput,

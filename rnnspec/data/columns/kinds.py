@@ -44,6 +44,7 @@ KINDS: Mapping[type[Input | Output], ColumnKind] = {
     nodes.SeriesInput: series.SERIES,
     nodes.FutureInput: series.FUTURE,
     nodes.ClassOutput: labels.CLASS,
+    nodes.ChainOutput: labels.CLASS,
     nodes.LabelsOutput: keys.LABELS,
     nodes.NumericOutput: numbers.NUMERIC,
     nodes.TextOutput: texts.TEXT,

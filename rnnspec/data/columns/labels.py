@@ -28,7 +28,7 @@ from rnnspec.data.series import Table
 from rnnspec.data.statistics import WordCounts
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import UNKNOWN_ID, ClassFacts, TextFacts, Vocabulary
-from rnnspec.plan.nodes import CategoryInput, ClassOutput, TokensInput
+from rnnspec.plan.nodes import CategoryInput, ChainOutput, ClassOutput, TokensInput
 
 MOST_LABELS = 1 << 20
 
@@ -257,19 +257,21 @@ CATEGORY = ColumnKind(
 )
 
 
-def _class_settings(encoding: Encoding, node: ClassOutput) -> list[object]:
+def _class_settings(encoding: Encoding, node: ClassOutput | ChainOutput) -> list[object]:
     labels = () if node.ahead else encoding.labels(node)
     return [node.column, "class", node.steps, node.ahead, labels]
 
 
-def _known_labels(encoding: Encoding, node: ClassOutput, new: NewLabels) -> KnownLabels:
+def _known_labels(
+    encoding: Encoding, node: ClassOutput | ChainOutput, new: NewLabels
+) -> KnownLabels:
     numbers = numbers_of(encoding.labels(node))
     scheme = SchemeCheck(encoding.reading.schemes.get(node.column, NO_SCHEME))
     return KnownLabels(node.column, numbers, new, scheme)
 
 
 def _class_encoder(
-    encoding: Encoding, node: ClassOutput, name: str, writer: Writer
+    encoding: Encoding, node: ClassOutput | ChainOutput, name: str, writer: Writer
 ) -> ClassWriter | TagWriter | None:
     if node.ahead:
         return None
@@ -279,12 +281,14 @@ def _class_encoder(
     return ClassWriter(known, encoding.skips(node), writer.column(name, "<i8"))
 
 
-def _class_table(encoding: Encoding, node: ClassOutput) -> SeriesLabels | None:
+def _class_table(encoding: Encoding, node: ClassOutput | ChainOutput) -> SeriesLabels | None:
     answered = node.steps and not node.ahead
     return SeriesLabels(_known_labels(encoding, node, NewLabels())) if answered else None
 
 
-def _class_batch(encoding: Encoding, node: ClassOutput, name: str, arrays: Arrays) -> BatchColumn:
+def _class_batch(
+    encoding: Encoding, node: ClassOutput | ChainOutput, name: str, arrays: Arrays
+) -> BatchColumn:
     if node.ahead:
         return NextSteps(arrays[encoding.name_of(node.column, TokensInput)])
     return Steps(arrays[name], SKIPPED) if node.steps else PerRow(arrays[name])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rnnspec.evaluate.metrics import Metrics
-from rnnspec.evaluate.outputs.classes import CLASSES, LABELS
+from rnnspec.evaluate.outputs.classes import CHAINS, CLASSES, LABELS
 from rnnspec.evaluate.outputs.kind import OutputKind
 from rnnspec.evaluate.outputs.numbers import FORECASTS, NUMBERS
 from rnnspec.evaluate.outputs.texts import TEXTS
@@ -14,6 +14,7 @@ from rnnspec.plan import nodes
 
 KINDS: Mapping[type[nodes.Output], OutputKind] = {
     nodes.ClassOutput: CLASSES,
+    nodes.ChainOutput: CHAINS,
     nodes.LabelsOutput: LABELS,
     nodes.NumericOutput: NUMBERS,
     nodes.TextOutput: TEXTS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from rnnspec.evaluate.examples import Drawn, Kept, Rows
 from rnnspec.evaluate.metrics import ClassMetrics, LabelsMetrics, TagMetrics
@@ -26,10 +28,11 @@ from rnnspec.evaluate.outputs.kind import (
 from rnnspec.evaluate.outputs.next_tokens import NextExamples
 from rnnspec.objective.settings import OutputLoss
 from rnnspec.plan.facts import ClassFacts, ColumnFacts
-from rnnspec.plan.names import names_of
-from rnnspec.plan.nodes import ClassOutput, LabelsOutput
+from rnnspec.plan.names import first_sequence, names_of
+from rnnspec.plan.nodes import ChainOutput, ClassOutput, LabelsOutput
 from rnnspec.report import model as report
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.chain import ChainOutput as ChainModule
 from rnnspec.to_torch.outputs import ClassOutput as ClassModule
 from rnnspec.to_torch.outputs import LabelsOutput as LabelsModule
 
@@ -44,7 +47,9 @@ LONG = 40
 # ---------------------------------------------------------------- metrics
 
 
-def _class_metrics(node: ClassOutput, loss: OutputLoss, new: Sequence[str]) -> ClassMetrics:
+def _class_metrics(
+    node: ClassOutput | ChainOutput, loss: OutputLoss, new: Sequence[str]
+) -> ClassMetrics:
     if loss.span_labels:
         return TagMetrics(loss.span_labels, loss.scheme, new)
     return ClassMetrics(node.classes, perplexity=node.ahead, new=len(new))
@@ -65,6 +70,24 @@ def _add_answers(
         sums.add(answers, targets, measured.lanes)
     elif isinstance(sums, LabelsMetrics):
         sums.add(answers, targets, measured.batch.new.get(node.column))
+    else:
+        sums.add(answers, targets)
+    return answers
+
+
+def _add_paths(
+    node: ChainOutput, sums: ClassMetrics, model: Model, measured: MeasuredBatch
+) -> Tensor:
+    """The answers are those of the likeliest path, as probabilities 1 and 0."""
+    forward, first = measured.forward, first_sequence(model.plan)
+    module = model.output(node.column)
+    assert isinstance(module, ChainModule) and first is not None
+    logits, targets = forward.logits[node.column], forward.targets[node.column]
+    found = module.answer(logits, forward.inputs[first.key][1])
+    answers = F.one_hot(found.labels, node.classes).to(logits.dtype)
+    answers = answers.masked_fill(found.probabilities.isnan(), torch.nan)
+    if isinstance(sums, TagMetrics):
+        sums.add(answers, targets, measured.lanes)
     else:
         sums.add(answers, targets)
     return answers
@@ -149,7 +172,9 @@ class StepExamples:
     """A class, or several labels, at each step: rows with mistakes and without any, drawn at
     random."""
 
-    def __init__(self, node: ClassOutput | LabelsOutput, labels: Sequence[str], rows: Rows) -> None:
+    def __init__(
+        self, node: ClassOutput | ChainOutput | LabelsOutput, labels: Sequence[str], rows: Rows
+    ) -> None:
         self.node, self.column, self.labels, self.rows = node, node.column, labels, rows
         self.wrong: Drawn[report.TagExample] = Drawn(6)
         self.right: Drawn[report.TagExample] = Drawn(2)
@@ -175,7 +200,7 @@ class StepExamples:
         there is a true value, and at which of these the answer is wrong, `[B, T]`."""
         shares = measured.tensor(self.column)
         targets = measured.batch.targets[self.column]
-        if isinstance(self.node, ClassOutput):
+        if not isinstance(self.node, LabelsOutput):
             numbers = _numbers(targets, self.node.classes)
             answers, known = shares.argmax(-1).numpy(), numbers >= 0
             return answers, numbers, known, known & (answers != numbers)
@@ -195,18 +220,23 @@ class StepExamples:
         return report.TagExample(names, true, found, self.rows.place(measured.rows, row))
 
     def _named(self, value: Any) -> str:
-        if isinstance(self.node, ClassOutput):
+        if not isinstance(self.node, LabelsOutput):
             return self.labels[int(value)]
         return " ".join(self.labels[n] for n in np.flatnonzero(value).tolist()) or NONE
 
 
 def _class_examples(
-    node: ClassOutput, known: ColumnFacts, rows: Rows, model: Model, new: Sequence[str]
+    node: ClassOutput | ChainOutput,
+    known: ColumnFacts,
+    rows: Rows,
+    model: Model,
+    new: Sequence[str],
 ) -> Examples:
+    if isinstance(node, ChainOutput) or (node.steps and not node.ahead):
+        return StepExamples(node, (*names_of(known), *new), rows)
     if node.ahead:
         return NextExamples(node, names_of(known), model)
-    kind = StepExamples if node.steps else ClassExamples
-    return kind(node, (*names_of(known), *new), rows)
+    return ClassExamples(node, (*names_of(known), *new), rows)
 
 
 def _labels_examples(
@@ -237,7 +267,7 @@ def _true_labels(measured: MeasuredBatch, column: str, labels: int) -> Steps:
 
 
 def _score_classes(
-    node: ClassOutput,
+    node: ClassOutput | ChainOutput,
     known: ColumnFacts,
     sums: ClassMetrics,
     kept: Examples,
@@ -330,7 +360,7 @@ def most_frequent(sums: ClassMetrics, counts: Sequence[int]) -> dict[str, float]
 CROSS_ENTROPY = "What training makes small: the mean surprise of a true answer, in nats."
 
 
-def _main_of_classes(node: ClassOutput) -> tuple[str, ...]:
+def _main_of_classes(node: ClassOutput | ChainOutput) -> tuple[str, ...]:
     if node.ahead:
         return ("perplexity", "bits", "accuracy")
     return ("span_f1", "accuracy", "macro_f1")
@@ -348,6 +378,10 @@ CLASSES = OutputKind(
     _main_of_classes,
     explained=lambda node: {"loss": CROSS_ENTROPY},
 )
+CHAIN_SURPRISE = (
+    "What training makes small: -ln of the probability of the true path of a row, by its steps."
+)
+CHAINS = replace(CLASSES, add=_add_paths, explained=lambda node: {"loss": CHAIN_SURPRISE})
 LABELS = OutputKind(
     lambda node, loss, new: LabelsMetrics(node.labels, node.threshold, len(new)),
     _add_answers,

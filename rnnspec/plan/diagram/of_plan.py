@@ -89,6 +89,10 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
         "in the units of the data",
     ),
     nodes.ClassOutput: lambda n: (f"one of {n.classes} classes", "softmax"),
+    nodes.ChainOutput: lambda n: (
+        f"path of {n.classes} labels", "CRF: linear chain",
+        *_when(n.scheme != "none", f"scheme {n.scheme}"),
+    ),
     nodes.NumericOutput: lambda n: (
         "number" if n.single else f"vector of {n.width}",
         *_when(n.scaled, "in the units of the data"),

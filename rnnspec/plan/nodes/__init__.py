@@ -39,6 +39,10 @@ from rnnspec.plan.nodes.layers import (
 )
 from rnnspec.plan.nodes.node import FromData, Node, Shape, Shapes, State, Vectors, Weight
 from rnnspec.plan.nodes.outputs import (
+    FORBIDDEN,
+    LOWEST_STEP,
+    LOWEST_TRANSITION,
+    ChainOutput,
     ClassOutput,
     Distribution,
     ForecastOutput,

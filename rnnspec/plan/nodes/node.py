@@ -25,8 +25,8 @@ class Vectors:
 
 @dataclass(frozen=True, slots=True)
 class FromData:
-    """Taken from the facts of the data, and not trained: "mean", "deviation", or "rest", the
-    rounding error of the mean in float32."""
+    """Taken from the facts of the data, and not trained: "mean", "deviation", "rest", the rounding
+    error of the mean in float32, or "rules", which labels may follow which."""
 
     what: str
 

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from rnnspec.plan.nodes.node import Shape, Shapes, SourceNode, State, Weight, named, scaling
+from rnnspec.cells.initializers import Uniform
+from rnnspec.plan.nodes.node import (
+    FromData,
+    Shape,
+    Shapes,
+    SourceNode,
+    State,
+    Weight,
+    named,
+    scaling,
+)
 from rnnspec.plan.nodes.search import GREEDY, Search
 
 TextKind = Literal["words", "chars", "tokens"]
@@ -34,6 +44,55 @@ class ClassOutput(OutputNode):
     classes: int
     steps: bool = False
     ahead: bool = False
+
+    def shape(self, shapes: Shapes) -> Shape:
+        return _answer(self, shapes, self.classes)
+
+
+FORBIDDEN = -500.0
+"""The score of a transition that a scheme of tags forbids. It is finite, so that a row has an
+answer, and a loss, where no path is allowed."""
+LOWEST_STEP, LOWEST_TRANSITION = -100.0, -50.0
+"""Scores further below the best of their step, and learned ones further below the best transition,
+count as these. e^-100 is 0 in float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainOutput(OutputNode):
+    """Scores `[B, T, classes]` to the likeliest path of labels through a linear chain (conditional
+    random field: Lafferty et al. 2001; over recurrent layers: Lample et al. 2016, section 2.2).
+
+    With e the scores of a row of n steps, each less the largest of its step, but at least
+    `LOWEST_STEP`; a, w and z the weights `start`, `transitions` and `end`, each less its largest,
+    but at least `LOWEST_TRANSITION`; and r the weight `rules`, which is `FORBIDDEN` where the
+    scheme forbids a label to follow another, else 0 (0 everywhere without a scheme), and whose last
+    row is of first steps, its last column of last steps:
+
+        s(y) = a[y1] + r[K, y1] + z[yn] + r[yn, K]
+               + sum over t of e[t, yt] + sum over t > 1 of w[yt-1, yt] + r[yt-1, yt]
+        p(y) = exp s(y) / sum over all paths y' of exp s(y')
+
+    The answer is the path with the largest s, of equal ones the one whose last label has the lower
+    number, then the one before it, and so on; beside it ln p of the path, and for each step the sum
+    of p over the paths through each label. A row of no steps has one path, of p = 1.
+    """
+
+    classes: int
+    scheme: Literal["none", "bio", "iob1", "bioes", "io"] = "none"
+
+    steps: ClassVar[bool] = True
+    ahead: ClassVar[bool] = False
+
+    def weights(self) -> Iterator[Weight]:
+        size, small = self.classes, Uniform(0.1)
+        yield Weight(f"{self.name}.start", (size,), small)
+        yield Weight(f"{self.name}.end", (size,), small)
+        yield Weight(f"{self.name}.transitions", (size, size), small)
+        if self.scheme != "none":
+            yield Weight(f"{self.name}.rules", (size + 1, size + 1), FromData("rules"), False)
+
+    def carried(self) -> tuple[State, ...] | None:
+        return None
 
     def shape(self, shapes: Shapes) -> Shape:
         return _answer(self, shapes, self.classes)
@@ -163,7 +222,9 @@ class ForecastOutput(OutputNode):
         return ("B", self.horizon)
 
 
-def _answer(node: ClassOutput | LabelsOutput | NumericOutput, shapes: Shapes, width: int) -> Shape:
+def _answer(
+    node: ClassOutput | ChainOutput | LabelsOutput | NumericOutput, shapes: Shapes, width: int
+) -> Shape:
     """Numbers for each row, or for each of its steps."""
     shape: Shape = ("B", "T", width) if node.steps else ("B", width)
     shapes.expect(node, node.source, shape)

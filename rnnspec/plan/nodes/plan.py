@@ -23,6 +23,7 @@ from rnnspec.plan.nodes.inputs import (
 from rnnspec.plan.nodes.layers import Pool
 from rnnspec.plan.nodes.node import Node, Shape, Shapes, Weight
 from rnnspec.plan.nodes.outputs import (
+    ChainOutput,
     ClassOutput,
     ForecastOutput,
     LabelsOutput,
@@ -46,7 +47,7 @@ Input = (
 """Columns that a caller gives."""
 Derived = Elapsed | WindowMoments
 """Values computed from the column of an input."""
-Output = ClassOutput | LabelsOutput | NumericOutput | TextOutput | ForecastOutput
+Output = ClassOutput | ChainOutput | LabelsOutput | NumericOutput | TextOutput | ForecastOutput
 
 
 @dataclass(frozen=True, slots=True)
