@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rnnspec.plan import Plan
 from rnnspec.plan.names import answer_name
 from rnnspec.plan.nodes import (
+    ChainOutput,
     ClassOutput,
     ForecastOutput,
     LabelsOutput,
@@ -19,9 +20,11 @@ from rnnspec.plan.nodes import (
     Output,
     TextOutput,
 )
+from rnnspec.reference.chain import Path
 from rnnspec.reference.outputs import point_of
 from rnnspec.spec.check_names import PARTS
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.chain import Paths
 from tests.kinds import Batch
 
 Array = NDArray[Any]
@@ -29,8 +32,11 @@ Array = NDArray[Any]
 
 @torch.no_grad()
 def of_torch(model: Model, inputs: Batch) -> dict[str, Array]:
-    """The answers that are no texts, by column."""
-    found = model.answers(inputs)
+    """The answers that are no texts, by column; of paths the probabilities of labels."""
+    found = {
+        name: answer.probabilities if isinstance(answer, Paths) else answer
+        for name, answer in model.answers(inputs).items()
+    }
     return {name: v.numpy() for name, v in found.items() if isinstance(v, torch.Tensor)}
 
 
@@ -44,16 +50,18 @@ def tensor_of(model: Model, inputs: Batch, column: str = "label") -> torch.Tenso
 
 def close(
     got: Array,
-    expected: Sequence[NDArray[np.float64]] | NDArray[np.float64],
+    expected: Sequence[NDArray[np.float64] | Path] | NDArray[np.float64],
     where: str,
     tolerance: float = 1e-5,
 ) -> None:
-    """A batch `[B, ...]`, perhaps padded along its steps, holds what each row should have.
+    """A batch `[B, ...]`, perhaps padded along its steps, holds what each row should have; of paths
+    the probabilities of labels.
 
     Differences are measured against the size of the largest value of the row, at least 1.
     """
     assert len(got) == len(expected), where
-    for number, (one, row) in enumerate(zip(got, expected, strict=True)):
+    for number, (one, answer) in enumerate(zip(got, expected, strict=True)):
+        row = answer.probabilities if isinstance(answer, Path) else answer
         found = one[: len(row)].reshape(row.shape)
         size = max(1.0, float(np.abs(row).max(initial=0.0)))
         message = f"{where}, row {number}"
@@ -103,6 +111,9 @@ def onnx_agrees(
             case ClassOutput() | LabelsOutput():
                 close(got[f"{name}.probabilities"], rows, name, tolerance)
                 _labels_agree(node, got[name], got[f"{name}.probabilities"], rows, labels)
+            case ChainOutput():
+                close(got[f"{name}.probabilities"], rows, name, tolerance)
+                _paths_agree(got[name], got[f"{name}.scores"], rows, labels[node.column])
             case NumericOutput():
                 close(got[name][:, None] if node.single else got[name], rows, name, tolerance)
             case ForecastOutput():
@@ -110,10 +121,16 @@ def onnx_agrees(
                 for part, values in parts_of(node, rows).items():
                     close(got[f"{name}.{part}"], values, f"{name}.{part}", tolerance)
         if getattr(node, "steps", False):
-            lengths = [len(row) for row in rows]
+            lengths = [len(row.labels if isinstance(row, Path) else row) for row in rows]
             beyond = got[name if isinstance(node, NumericOutput) else f"{name}.probabilities"]
             for one, length in zip(beyond, lengths, strict=True):
                 assert not np.any(one[length:]), f"{name} holds something past a row's length"
+
+
+def _paths_agree(told: Array, scores: Array, rows: Sequence[Path], labels: Sequence[str]) -> None:
+    for one, score, row in zip(told, scores, rows, strict=True):
+        assert one.tolist() == [labels[n] for n in row.labels] + [""] * (len(one) - len(row.labels))
+        assert abs(score - row.score) < 1e-5 * max(1, abs(row.score))
 
 
 def point_of_all(node: ForecastOutput, rows: Array) -> Array:

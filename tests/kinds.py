@@ -19,6 +19,7 @@ from rnnspec.plan import ClassFacts, Facts, NumericFacts, Plan, TextFacts, Vocab
 from rnnspec.plan.facts import ColumnFacts
 from rnnspec.plan.names import input_names, lengths_name
 from rnnspec.plan.nodes import (
+    FORBIDDEN,
     CategoryInput,
     CharactersInput,
     CopiesInput,
@@ -99,6 +100,7 @@ STATICS: dict[str, Kind] = {
     "double_number": Kind({"as": "number", "missing": "mean"}, doubles(1)),
 }
 CLASSES = ClassFacts(("a", "b", "c"), (3, 2, 1))
+SPANS = ClassFacts(("B-x", "I-x", "I-y", "O"), (4, 3, 2, 1))
 OUTPUTS: dict[str, Kind] = {
     "class": Kind({"as": "class"}, CLASSES),
     "labels": Kind({"as": "labels"}, CLASSES),
@@ -106,6 +108,8 @@ OUTPUTS: dict[str, Kind] = {
     "out_vector": Kind({"as": "vector"}, numbers(2)),
     "out_doubles": Kind({"as": "vector"}, doubles(2)),
     "tags": Kind({"as": "tags"}, CLASSES),
+    "path": Kind({"as": "tags", "crf": True, "scheme": "bio"}, SPANS),
+    "free_path": Kind({"as": "tags", "crf": True}, CLASSES),
     "keys": Kind({"as": "keys"}, CLASSES),
     "out_frames": Kind({"as": "frames"}, numbers(2)),
     "out_double_frames": Kind({"as": "frames"}, doubles(2)),
@@ -175,6 +179,8 @@ def strong_weights(plan: Plan, seed: int = 0, size: float = 0.6) -> dict[str, ND
         value = draw.normal(0, size, weight.shape).astype(np.float32)
         if weight.name.endswith("deviation"):
             value = (np.abs(value) + 0.5).astype(np.float32)
+        if weight.name.endswith(".rules"):
+            value = np.where(value < -0.5, FORBIDDEN, 0).astype(np.float32)
         if isinstance(weight.initializer, Vectors) and weight.initializer.pad:
             value[0] = 0
         found[weight.name] = value

@@ -20,7 +20,7 @@ AHEAD = [
     "double_frames", "series",
 ]  # fmt: skip
 WHOLE = ["class", "labels", "out_number", "out_vector", "out_doubles"]
-EACH = ["tags", "keys", "out_frames", "out_double_frames"]
+EACH = ["tags", "path", "keys", "out_frames", "out_double_frames"]
 OF_SERIES = ["tags", "out_frames"]
 TEXTS = {"out_words": WORDS, "out_chars": LETTERS, "out_tokens": TOKENS}
 DISTRIBUTIONS: list[Any] = [

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rnnspec.plan import ClassFacts, Facts, Plan, TextFacts
 from rnnspec.plan.nodes import (
+    ChainOutput,
     ClassOutput,
     ForecastOutput,
     LabelsOutput,
@@ -36,7 +37,7 @@ def _target(node: Output, lengths: Sequence[int], draw: Generator) -> NDArray[An
             for count, into in zip(counts, found, strict=True):
                 into[: count + 1] = [*draw.integers(1, node.size, count), 0]
             return found
-        case ClassOutput():
+        case ClassOutput() | ChainOutput():
             found = draw.integers(0, node.classes, axes)
             found[draw.random(axes) < 0.2] = -1
         case LabelsOutput():

@@ -76,7 +76,8 @@ SPECS: dict[str, dict[str, Any]] = {
     **{
         f"N:N {name}": spec_data(
             "N:N", [name],
-            [output("tags"), output("keys"), output("out_frames"), output("out_double_frames")],
+            [output("tags"), output("path"), output("free_path"), output("keys"),
+             output("out_frames"), output("out_double_frames")],
             LAYERS,
         )
         for name in STEPS

@@ -38,7 +38,8 @@ SEQUENCES = ("words", "tokens", "chars", "bytes", "subwords", "frames", "keys")
 STATICS = ("category", "number", "vector")
 INPUTS = (*SEQUENCES, *STATICS, "series")
 WHOLE = ("class", "labels", "number", "vector")
-EACH = ("tags", "keys", "frames", "next")
+EACH = ("tags", "path", "keys", "frames", "next")
+"""`path` are tags that are answered together."""
 TEXTS = ("words", "chars", "tokens")
 OUTPUTS = (*WHOLE, *EACH, *TEXTS, "forecast")
 TABLE = list(product(CARDINALITIES, INPUTS, OUTPUTS))
@@ -68,6 +69,8 @@ def spec_of(cardinality: str, given: str, wanted: str, train: str) -> dict[str, 
     inside = f"in_{given}"
     ahead = wanted in ("next", "forecast")
     target: dict[str, Any] = {"column": inside if ahead else f"out_{wanted}", "as": wanted}
+    if wanted == "path":
+        target |= {"as": "tags", "crf": True}
     data: dict[str, Any] = {"train": train, "input": {"column": inside, "as": given}}
     if given == "series" and cardinality == "N:N":
         data["series"] = {}

@@ -118,6 +118,24 @@ def _reached(allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return found
 
 
+def unruly(
+    labels: NDArray[np.integer], lengths: NDArray[np.int64], rules: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Whether the label at each step of rows `[B, T]` (below 0: none) breaks the `rules`.
+
+    Of two labels that may not follow each other it is the one that cannot begin a row either, or
+    cannot end one: without it the others stand on an allowed path.
+    """
+    steps, ends = np.arange(labels.shape[1]), lengths[:, np.newaxis]
+    known = np.where(steps < ends, labels, -1).clip(-1)
+    forbidden, edge = rules < 0, np.full((len(labels), 1), len(rules) - 1)
+    before = np.concatenate([edge, known[:, :-1]], axis=1)
+    after = np.where(steps == ends - 1, edge, np.concatenate([known[:, 1:], edge], axis=1))
+    begins = forbidden[before, known] & forbidden[-1][known] & (before >= 0)
+    stops = forbidden[known, after] & forbidden[:, -1][known] & (after >= 0)
+    return np.asarray((begins | stops) & (known >= 0))
+
+
 @dataclass(slots=True)
 class SchemeCheck:
     """Checks that every label of a column is one of its scheme."""

@@ -242,4 +242,4 @@ COMPARED: Mapping[type[Output], Compared] = {
     NumericOutput: Compared(lambda node, got: got[0].astype(np.float64), _numeric_units),
     ForecastOutput: Compared(_parameters, _forecast_units),
 }
-"""Of texts see `rnnspec.export.texts`."""
+"""Of paths see `rnnspec.export.paths`, of texts `rnnspec.export.texts`."""

@@ -117,8 +117,8 @@ def smoothing_has_classes(spec: Spec) -> Iterator[Finding]:
     path: Loc = ("train", "label_smoothing")
     if spec.train.label_smoothing and not answers_classes(spec):
         chains = any(isinstance(each, TagsOutput) and each.crf for each in spec.data.outputs)
-        other = " but by 'crf', whose loss is of a whole row" if chains else ""
-        yield no_effect(path, f"where no class is answered{other}")
+        whole = "with 'crf', whose loss is of a whole row"
+        yield no_effect(path, whole if chains else "where no class is answered")
     elif spec.train.label_smoothing and spec.decoder and spec.decoder.copy_from is not None:
         why = "with decoder.copy, where not every token can be answered for a row"
         yield no_effect(path, why)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rnnspec.plan.names import labels_of, output_names
 from rnnspec.plan.nodes import LOWEST_STEP, LOWEST_TRANSITION, ChainOutput
-from rnnspec.to_onnx.emitter import BOOL, DOUBLE, FLOAT, INT64, STRING, Attributes, Emitter
+from rnnspec.to_onnx.emitter import BOOL, DOUBLE, FLOAT, INT64, STRING, Emitter
 from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence, Value
 from rnnspec.to_onnx.outputs import NOTHING, listed
@@ -94,9 +94,9 @@ def _path(chain: _Chain) -> str:
     label = body.input(f"{name}.label_after", INT64, [BATCH])
     scores = body.input(f"{name}.scores_here", FLOAT, [BATCH, size])
     valid = body.input(f"{name}.valid", BOOL, [BATCH])
-    row = body.op("Gather", [table, label], f"{name}.to_label", {"axis": 0})
+    row = body.op("Gather", [table, label], f"{name}.to_label", axis=0)
     whole = body.op("Add", [scores, row], f"{name}.through")
-    best = body.op("ArgMax", [whole], f"{name}.best_label", {"axis": 1, "keepdims": 0})
+    best = body.op("ArgMax", [whole], f"{name}.best_label", axis=1, keepdims=0)
     mark = emit.integer(size)
     following = body.op("Where", [valid, best, mark], f"{name}.label_here")
     body.result(following, INT64, [BATCH])
@@ -104,14 +104,15 @@ def _path(chain: _Chain) -> str:
     batch = chain.lengths.batch()
     first = emit.op("Expand", [mark, batch], f"{name}.marks")
     mask = emit.squeeze(chain.lengths.mask(), 2, f"{name}.mask")
-    attributes: Attributes = {
-        "body": body.graph(f"{name}.backward"),
-        "num_scan_inputs": 2,
-        "scan_input_directions": [1, 1],
-        "scan_output_directions": [1],
-    }
-    inputs = [first, _best_scores(chain), mask]
-    _, found = emit.ops("Scan", inputs, [f"{name}.first_label", f"{name}.path"], attributes)
+    _, found = emit.ops(
+        "Scan",
+        [first, _best_scores(chain), mask],
+        [f"{name}.first_label", f"{name}.path"],
+        body=body.graph(f"{name}.backward"),
+        num_scan_inputs=2,
+        scan_input_directions=[1, 1],
+        scan_output_directions=[1],
+    )
     return emit.op("Where", [mask, found, mark], f"{name}.path_or_mark")
 
 
@@ -135,9 +136,12 @@ def _best_scores(chain: _Chain) -> str:
     shape = emit.concat([chain.lengths.batch(), emit.integers(size)], 0, f"{name}.shape")
     first = emit.op("Expand", [start, shape], f"{name}.first_scores")
     steps = emit.cast(chain.steps, DOUBLE, FLOAT, f"{name}.single_steps")
-    attributes: Attributes = {"body": body.graph(f"{name}.forward"), "num_scan_inputs": 1}
     return emit.ops(
-        "Scan", [first, steps], [f"{name}.last_scores", f"{name}.best_scores"], attributes
+        "Scan",
+        [first, steps],
+        [f"{name}.last_scores", f"{name}.best_scores"],
+        body=body.graph(f"{name}.forward"),
+        num_scan_inputs=1,
     )[1]
 
 
@@ -146,7 +150,7 @@ def _path_score(chain: _Chain, path: str) -> str:
     emit, name, size = chain.emit, chain.name, chain.size
     column = emit.unsqueeze(path, 2, f"{name}.path_column")
     own = emit.op("Min", [column, emit.integer(size - 1)], f"{name}.path_own")
-    at_path = emit.op("GatherElements", [chain.steps, own], f"{name}.at_path", {"axis": 2})
+    at_path = emit.op("GatherElements", [chain.steps, own], f"{name}.at_path", axis=2)
     zero = emit.number(0.0, DOUBLE)
     each = emit.op("Where", [chain.lengths.mask(), at_path, zero], f"{name}.at_path_own")
     shape = emit.concat([emit.integers(1), chain.lengths.batch()], 0, f"{name}.row_shape")
@@ -158,7 +162,7 @@ def _path_score(chain: _Chain, path: str) -> str:
     flat = chain.constant(chain.matrix.reshape(-1), "pairs_of_labels")
     joins = emit.op("Gather", [flat, pair], f"{name}.joins")
     total = emit.reduce("ReduceSum", joins, 0, f"{name}.joined")
-    steps = emit.op("ReduceSum", [each, emit.integers(0, 2)], f"{name}.stepped", {"keepdims": 0})
+    steps = emit.op("ReduceSum", [each, emit.integers(0, 2)], f"{name}.stepped", keepdims=0)
     return emit.op("Add", [total, steps], f"{name}.path_score")
 
 
@@ -193,7 +197,7 @@ def _sums(chain: _Chain) -> tuple[str, str]:
 def _direction(chain: _Chain, value: str, number: int, what: str) -> str:
     """`[T, B, W]` of `[T, 2, B, W]`."""
     name = f"{chain.name}.{what}.{number}"
-    return chain.emit.op("Gather", [value, chain.emit.integer(number)], name, {"axis": 1})
+    return chain.emit.op("Gather", [value, chain.emit.integer(number)], name, axis=1)
 
 
 def _both_directions(chain: _Chain, shares: str) -> list[str]:
@@ -221,6 +225,6 @@ def _both_directions(chain: _Chain, shares: str) -> list[str]:
     first = emit.op(
         "Expand", [chain.constant(np.stack(edges), "both_edges"), shape], f"{name}.both_first"
     )
-    attributes: Attributes = {"body": body.graph(f"{name}.both"), "num_scan_inputs": 1}
     names = [f"{name}.{each}" for each in ("last_sums", "sums_before", "sums_up_to", "sizes")]
-    return emit.ops("Scan", [first, shares], names, attributes)[1:]
+    graph = body.graph(f"{name}.both")
+    return emit.ops("Scan", [first, shares], names, body=graph, num_scan_inputs=1)[1:]

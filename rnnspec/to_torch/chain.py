@@ -17,9 +17,8 @@ from torch import Tensor
 
 from rnnspec.plan import nodes
 from rnnspec.plan.nodes import FORBIDDEN, LOWEST_STEP, LOWEST_TRANSITION
-from rnnspec.to_torch.outputs import rows_first
-from rnnspec.to_torch.sequences import Lengths, Value, reversed_by_length
-from rnnspec.to_torch.weighted import Weighted
+from rnnspec.to_torch.outputs import Raw
+from rnnspec.to_torch.sequences import Lengths, reversed_by_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +36,14 @@ UNKNOWN = -1
 """Stands for a label that is not known."""
 
 
-class ChainOutput(Weighted):
+class ChainOutput(Raw):
     """Scores `[B, T, K]`."""
 
+    node: nodes.ChainOutput
     start: Tensor
     end: Tensor
     transitions: Tensor
     rules: Tensor
-
-    def __init__(self, node: nodes.ChainOutput) -> None:
-        super().__init__(node)
-        self.ruled = node.scheme != "none"
-
-    def forward(self, source: Value) -> Tensor:
-        return rows_first(source)
 
     def answer(self, scores: Tensor, lengths: Tensor) -> Paths:
         """The answers to scores `[B, T, K]` of rows of `lengths` `[B]`."""
@@ -90,8 +83,6 @@ class ChainOutput(Weighted):
         or cannot end one: without it the others stand on an allowed path.
         """
         steps, ends = torch.arange(targets.shape[1], device=targets.device), lengths[:, None]
-        if not self.ruled:
-            return torch.zeros_like(targets, dtype=torch.bool)
         forbidden = self._rules() <= FORBIDDEN / 2
         known = targets.masked_fill(steps >= ends, UNKNOWN).clamp(min=UNKNOWN)
         edge = known.new_full((len(known), 1), len(forbidden) - 1)
@@ -104,7 +95,7 @@ class ChainOutput(Weighted):
     def _rules(self) -> Tensor:
         """`[K + 1, K + 1]`, 0 without a scheme."""
         extent = len(self.start) + 1
-        return self.rules if self.ruled else self.start.new_zeros(extent, extent)
+        return self.rules if self.node.scheme != "none" else self.start.new_zeros(extent, extent)
 
     def _chain(self) -> _Chain:
         return _exact(self.start, self.end, self.transitions, self._rules())

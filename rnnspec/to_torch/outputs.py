@@ -23,14 +23,14 @@ def rows_first(source: Value) -> Tensor:
     return source.values.transpose(0, 1) if isinstance(source, PaddedSequence) else source
 
 
-class _Raw(Weighted):
+class Raw(Weighted):
     """An output whose loss takes the value of its source as it is."""
 
     def forward(self, source: Value) -> Tensor:
         return rows_first(source)
 
 
-class ClassOutput(_Raw):
+class ClassOutput(Raw):
     """Logits `[B, classes]`, or `[B, T, classes]` of an output with steps."""
 
     def answer(self, logits: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ class ClassOutput(_Raw):
         return torch.softmax(logits, dim=-1)
 
 
-class LabelsOutput(_Raw):
+class LabelsOutput(Raw):
     """Logits `[B, labels]`, or `[B, T, labels]`."""
 
     def answer(self, logits: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ class LabelsOutput(_Raw):
         return torch.sigmoid(logits)
 
 
-class NumericOutput(_Raw, Scaling):
+class NumericOutput(Raw, Scaling):
     """Scaled values `[B, width]`, or `[B, T, width]`."""
 
     def answer(self, scaled: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ class NumericOutput(_Raw, Scaling):
         return self.unscale(scaled)
 
 
-class TextOutput(_Raw):
+class TextOutput(Raw):
     """Logits `[B, U, size]`; `rnnspec.to_torch.search` finds the answer."""
 
 

@@ -43,6 +43,7 @@ from rnnspec.train.data_notes import data_notes
 from rnnspec.train.distributed import ALONE, Processes, SaidElsewhere, restarts
 from rnnspec.train.interrupt import interruptible
 from rnnspec.train.loop import Diverged, Trainer
+from rnnspec.train.scheme_notes import scheme_notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,8 @@ def _prepared(
         filled = f"{valid.filled:,} steps of series have no row, and are filled"
         listener.note(f"{sources.valid}: {filled}")
     for text in data_notes(plan, facts, valid):
+        listener.note(text)
+    for text in scheme_notes(plan, facts, train, sources.train, spec.data.format):
         listener.note(text)
     _warn_of_new_labels(facts, valid, sources, listener)
     names = monitored_metrics(spec.train, default_metric(spec))
