@@ -70,7 +70,7 @@ def spec_of(cardinality: str, given: str, wanted: str, train: str) -> dict[str, 
     ahead = wanted in ("next", "forecast")
     target: dict[str, Any] = {"column": inside if ahead else f"out_{wanted}", "as": wanted}
     if wanted == "path":
-        target |= {"as": "tags", "crf": True}
+        target = {"column": "out_tags", "as": "tags", "crf": True}
     data: dict[str, Any] = {"train": train, "input": {"column": inside, "as": given}}
     if given == "series" and cardinality == "N:N":
         data["series"] = {}
