@@ -49,6 +49,13 @@ def export(
     attention: Annotated[
         bool, typer.Option("--attention", help="Answer the weights of attention too.")
     ] = False,
+    alignment: Annotated[
+        bool,
+        typer.Option(
+            "--alignment",
+            help="Answer the first and the last step of each token too, of texts by CTC.",
+        ),
+    ] = False,
     strategy: Annotated[
         str,
         typer.Option(
@@ -97,6 +104,7 @@ def export(
         opset=opset,
         ids=ids,
         attention=attention,
+        alignment=alignment,
         strategy=strategy,
         generate=(steps or DEFAULT_STEPS) if generate else None,
     )

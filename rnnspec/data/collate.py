@@ -216,10 +216,11 @@ class Characters:
 @dataclass(frozen=True, slots=True)
 class Texts:
     """Target texts: the numbers of row i are `values[offsets[i]:offsets[i + 1]]`. In a batch they
-    are followed by END_ID and padded with SKIPPED."""
+    are followed by END_ID and padded with SKIPPED. A row of `left_out` `[rows]` is all SKIPPED."""
 
     values: NDArray[np.integer]
     offsets: NDArray[np.int64]
+    left_out: NDArray[np.bool_] | None = None
 
     def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
         starts, lengths = self.offsets[slices.rows], self.lengths(slices.rows) - 1
@@ -228,6 +229,8 @@ class Texts:
         real = np.arange(texts.shape[1]) < lengths[:, None]
         found[:, : texts.shape[1]][real] = texts[real]
         found[np.arange(len(lengths)), lengths] = END_ID
+        if self.left_out is not None:
+            found[self.left_out[slices.rows]] = SKIPPED
         return found, lengths + 1
 
     def lengths(self, rows: NDArray[np.int64]) -> Lengths:

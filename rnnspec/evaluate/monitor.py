@@ -17,7 +17,7 @@ from rnnspec.evaluate.outputs.kind import CostlyMetrics, MeasuredBatch
 from rnnspec.evaluate.prediction_intervals import nominal_coverage
 from rnnspec.objective.settings import LossSettings
 from rnnspec.plan import Plan
-from rnnspec.plan.nodes import ForecastOutput, TextOutput
+from rnnspec.plan.nodes import ForecastOutput, WrittenOutput
 from rnnspec.spec import Train
 from rnnspec.spec.metrics import TRAIN_LOSS
 from rnnspec.to_torch import Model
@@ -100,7 +100,7 @@ def check_bleu(metrics: Sequence[str], plan: Plan, valid: Dataset | None) -> Non
         return
     for node in plan.outputs:
         prefix = "" if len(plan.outputs) == 1 else f"{node.column}."
-        if not isinstance(node, TextOutput) or f"{prefix}bleu" not in metrics:
+        if not isinstance(node, WrittenOutput) or f"{prefix}bleu" not in metrics:
             continue
         counts = list(_word_counts(node, valid))
         mean = sum(counts) / max(1, len(counts))
@@ -112,7 +112,7 @@ def check_bleu(metrics: Sequence[str], plan: Plan, valid: Dataset | None) -> Non
             )
 
 
-def _word_counts(node: TextOutput, valid: Dataset) -> Iterator[int]:
+def _word_counts(node: WrittenOutput, valid: Dataset) -> Iterator[int]:
     """The words of each row's true text."""
     for rows in in_order_batches(valid, 256):
         raw = valid.collate(rows).raw

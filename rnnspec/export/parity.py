@@ -18,7 +18,7 @@ from rnnspec.export.probes import Batch, Probe
 from rnnspec.export.texts import Question, compare_texts
 from rnnspec.plan import Facts
 from rnnspec.plan.names import output_names
-from rnnspec.plan.nodes import ChainOutput, TextOutput
+from rnnspec.plan.nodes import ChainOutput, WrittenOutput
 from rnnspec.run.session import Session
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.chain import ChainOutput as ChainModule
@@ -68,11 +68,12 @@ def prove(
     exact = copy.deepcopy(model).double()
     batches, rows, figures = 0, 0, Figures()
     for probe in probes:
-        expected, precise = _answers(model, probe), _answers(exact, probe)
         got = session.run(probe.feeds)
+        aligned = any(name.endswith(".alignment") for name in got)
+        expected, precise = (_answers(each, probe, aligned) for each in (model, exact))
         for node in model.plan.outputs:
             one, other = expected[node.column], precise[node.column]
-            if isinstance(node, TextOutput):
+            if isinstance(node, WrittenOutput):
                 assert isinstance(one, Texts) and isinstance(other, Texts)
                 question = Question(exact, node, inputs_of(exact, probe.batch), probe.seeds)
                 figures += compare_texts(question, facts, probe, one, other, got, ids)
@@ -125,8 +126,11 @@ def _paths(
 
 
 @torch.inference_mode()
-def _answers(model: Model, probe: Probe) -> Mapping[str, torch.Tensor | Paths | Texts]:
-    return model.answers(inputs_of(model, probe.batch), torch.from_numpy(probe.seeds))
+def _answers(
+    model: Model, probe: Probe, aligned: bool
+) -> Mapping[str, torch.Tensor | Paths | Texts]:
+    seeds = torch.from_numpy(probe.seeds)
+    return model.answers(inputs_of(model, probe.batch), seeds, aligned=aligned)
 
 
 def inputs_of(model: Model, batch: Batch) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:

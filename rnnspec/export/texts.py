@@ -18,7 +18,7 @@ from rnnspec.export.probes import Probe
 from rnnspec.plan import Facts, Plan, TextFacts
 from rnnspec.plan.copies import named
 from rnnspec.plan.names import UNKNOWN, output_names
-from rnnspec.plan.nodes import CopiesInput, TextOutput
+from rnnspec.plan.nodes import CopiesInput, TextOutput, WrittenOutput
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.search import Texts
 
@@ -38,7 +38,7 @@ class Question:
     """One output on one batch: the module in float64, its inputs and seeds."""
 
     exact: Model
-    node: TextOutput
+    node: WrittenOutput
     inputs: Mapping[str, tuple[torch.Tensor, torch.Tensor]]
     seeds: NDArray[np.int64]
 
@@ -75,6 +75,8 @@ def compare_texts(
     tokens = int(one.lengths[alike].sum()) if alike else 0
     if f"{name}.attention" in got:
         _check_attention(node, got[f"{name}.attention"], one, precise, alike)
+    if f"{name}.alignment" in got:
+        _check_alignment(question, got[f"{name}.alignment"], one, precise, alike)
     return Figures(0.0, rounding, len(ties), tokens, score)
 
 
@@ -92,20 +94,20 @@ class _Detokenizer:
 
     @classmethod
     def of(
-        cls, plan: Plan, node: TextOutput, facts: Facts, probe: Probe, ids: bool
+        cls, plan: Plan, node: WrittenOutput, facts: Facts, probe: Probe, ids: bool
     ) -> _Detokenizer:
         known = facts.outputs.get(node.column, facts.inputs.get(node.column))
         assert isinstance(known, TextFacts)
         glue = {"words": " ", "chars": "", "tokens": None}[node.kind]
         rows = len(probe.lengths)
         prompts: list[Any] = [[] if glue is None else ""] * rows
-        if node.prompt and not ids:
+        if isinstance(node, TextOutput) and node.prompt and not ids:
             prompts = probe.feeds[node.column].tolist()
             if glue is None:
                 lists = zip(prompts, probe.lengths.tolist(), strict=True)
                 prompts = [tokens[:length] for tokens, length in lists]
         sources: list[Sequence[str]] = [()] * rows
-        if node.copies and not ids:
+        if isinstance(node, TextOutput) and node.copies and not ids:
             source = plan.node(node.copies)
             assert isinstance(source, CopiesInput)
             given = probe.feeds[source.column].tolist()
@@ -159,7 +161,7 @@ def _ties(
 
 
 @torch.inference_mode()
-def _perturbed_answers(question: Question) -> Iterator[Texts]:
+def _perturbed_answers(question: Question, aligned: bool = False) -> Iterator[Texts]:
     """The module's answers with its weights perturbed in one direction after another."""
     generator = torch.Generator().manual_seed(0)
     seeds = torch.from_numpy(question.seeds)
@@ -168,7 +170,8 @@ def _perturbed_answers(question: Question) -> Iterator[Texts]:
         for weight in perturbed.parameters():
             shift = torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
             weight.mul_(1 + PERTURBATION * shift)
-        answers = perturbed.answers(question.inputs, seeds)[question.node.column]
+        found = perturbed.answers(question.inputs, seeds, aligned=aligned)
+        answers = found[question.node.column]
         assert isinstance(answers, Texts)
         yield answers
 
@@ -218,7 +221,7 @@ def _apart(one: Texts, scores: NDArray[np.float64], other: Texts) -> NDArray[np.
 
 
 def _check_attention(
-    node: TextOutput, weights: NDArray[Any], one: Texts, precise: Texts, rows: list[int]
+    node: WrittenOutput, weights: NDArray[Any], one: Texts, precise: Texts, rows: list[int]
 ) -> None:
     assert one.attention is not None and precise.attention is not None
     expected = one.attention.double().numpy()
@@ -235,3 +238,31 @@ def _check_attention(
             f"{node.column}: weights of attention in the exported file differ from those of the"
             f" trained module by {max(inside.max(initial=0.0), beyond):.1e}; {DEFECT}"
         )
+
+
+def _check_alignment(
+    question: Question, spans: NDArray[Any], one: Texts, precise: Texts, rows: list[int]
+) -> None:
+    """The steps of each token: those of the module in float32, in float64, or, where two paths are
+    as probable, with slightly perturbed weights."""
+
+    def differing(expected: Texts, among: list[int]) -> list[int]:
+        assert expected.alignment is not None
+        steps = expected.alignment.numpy()
+        return [row for row in among if not _same_spans(spans[row], steps[row])]
+
+    lost = differing(precise, differing(one, rows))
+    for perturbed in _perturbed_answers(question, aligned=True) if lost else ():
+        lost = differing(perturbed, lost)
+    if lost:
+        raise ExportError(
+            f"{question.node.column}: the exported file finds the tokens at other steps than the"
+            f" trained module; {DEFECT}"
+        )
+
+
+def _same_spans(found: NDArray[Any], expected: NDArray[Any]) -> bool:
+    """Whether `[U, 2]` are the same, but for how many are missing at the end."""
+    count = min(len(found), len(expected))
+    rest = (found[count:] < 0).all() and (expected[count:] < 0).all()
+    return bool((found[:count] == expected[:count]).all() and rest)

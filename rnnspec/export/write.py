@@ -13,7 +13,7 @@ from rnnspec.export.variant import variant
 from rnnspec.files import digest, write_bytes
 from rnnspec.plan import Facts, Plan, TextFacts, dump
 from rnnspec.plan.names import TOKENIZER_FILE
-from rnnspec.plan.nodes import Attend, TokensInput
+from rnnspec.plan.nodes import Attend, CtcOutput, TokensInput
 from rnnspec.run.interface import PARITY, PLAN, QUOTING, SPEC, TOKENIZER, VERSION, interface
 from rnnspec.run.seal import sealed
 from rnnspec.run.session import Session
@@ -31,6 +31,7 @@ def export_onnx(
     ids: bool = False,
     generic: bool = False,
     attention: bool = False,
+    alignment: bool = False,
     strategy: str = "",
     generate: int | None = None,
 ) -> Parity:
@@ -40,6 +41,7 @@ def export_onnx(
       subwords always has them; its tokenizer is written beside it as `tokenizer.json`.
     - `generic`: no native recurrent operators.
     - `attention`: the weights of a decoder's attention are outputs too.
+    - `alignment`: the steps of each token are outputs too, of texts by CTC.
     - `strategy`: the search for texts, in place of the spec's.
     - `generate`: a language model continues a prompt by at most so many tokens.
 
@@ -50,8 +52,16 @@ def export_onnx(
     facts = trained.facts
     if attention:
         _check_attention(plan)
+    if alignment:
+        _check_alignment(plan)
     file = to_onnx(
-        plan, facts, trained.weights, generic=generic, ids=ids, opset=opset, attention=attention
+        plan,
+        facts,
+        trained.weights,
+        generic=generic,
+        ids=ids,
+        opset=opset,
+        attention=attention or alignment,
     )
     model = Model(plan).eval()
     model.load_canonical(trained.weights)
@@ -101,6 +111,14 @@ def _check_attention(plan: Plan) -> None:
     if not any(isinstance(node, Attend) for node in plan.every_node()):
         raise ExportError(
             f"{plan.name} has no attention whose weights could be answered; leave out --attention"
+        )
+
+
+def _check_alignment(plan: Plan) -> None:
+    if not any(isinstance(node, CtcOutput) for node in plan.outputs):
+        raise ExportError(
+            f"{plan.name} does not align its answers with steps, as decoder.ctc does; leave out"
+            " --alignment"
         )
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnnspec.objective.settings import OutputLoss
+from rnnspec.plan.facts import END_ID
 from rnnspec.plan.nodes import ForecastOutput
 
 LossName = Literal["auto", "cross_entropy", "mse", "mae", "huber"]
@@ -48,6 +49,28 @@ def class_loss(logits: Tensor, targets: Tensor, loss: OutputLoss, smoothing: flo
 def log_probability_loss(logs: Tensor, targets: Tensor) -> Tensor:
     """Sum of -ln p of the true tokens, from log-probabilities `[B, U, size]`."""
     return F.nll_loss(logs.flatten(0, -2), targets.flatten(), ignore_index=-1, reduction="sum")
+
+
+def ctc_loss(logs: Tensor, targets: Tensor) -> Tensor:
+    """Sum of -ln p of the true texts (Graves et al. 2006), from log-probabilities `[B, T, size]` of
+    the numbers at each step, the blank 0 alone past a row's length, and targets `[B, U]`: numbers,
+    0, then -1.
+
+    Texts that no path reads as, since they do not fit into the steps, are left out, as are rows
+    without a target.
+    """
+    numbers = targets.clamp(min=END_ID)
+    steps = torch.full((len(logs),), logs.shape[1], device=logs.device)
+    each = F.ctc_loss(
+        logs.transpose(0, 1),
+        numbers,
+        steps,
+        (numbers > END_ID).sum(1),
+        blank=END_ID,
+        reduction="none",
+        zero_infinity=True,
+    )
+    return each.masked_fill((targets < 0).all(1), 0.0).sum()
 
 
 def labels_loss(logits: Tensor, targets: Tensor) -> Tensor:

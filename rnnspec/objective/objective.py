@@ -19,6 +19,7 @@ from rnnspec.plan.nodes import (
     ChainOutput,
     ClassOutput,
     CopyMix,
+    CtcOutput,
     ForecastOutput,
     LabelsOutput,
     NumericOutput,
@@ -191,6 +192,9 @@ LOSSES: Mapping[type[Output], LossKind] = {
     ),
     NumericOutput: LossKind(_known_numbers, _numeric_loss),
     TextOutput: LossKind(_known_classes, _text_loss),
+    CtcOutput: LossKind(
+        _known_classes, lambda o, node, logs, targets, inputs: losses.ctc_loss(logs, targets)
+    ),
     ForecastOutput: LossKind(_known_numbers, _forecast_loss),
 }
 

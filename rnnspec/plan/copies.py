@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from rnnspec.plan.facts import UNKNOWN_ID, Vocabulary
-from rnnspec.plan.nodes import CopiesInput, Plan, TextOutput
+from rnnspec.plan.nodes import CopiesInput, Plan, TextOutput, WrittenOutput
 
 
 def source_numbers(
@@ -45,9 +45,9 @@ def answer_numbers(
     return [first.get(t, n) if n == UNKNOWN_ID else n for t, n in pairs]
 
 
-def copied_column(plan: Plan, node: TextOutput) -> str:
+def copied_column(plan: Plan, node: WrittenOutput) -> str:
     """The input column whose tokens may be copied into the answer; "" if there is none."""
-    if not node.copies:
+    if not isinstance(node, TextOutput) or not node.copies:
         return ""
     source = plan.node(node.copies)
     assert isinstance(source, CopiesInput), f"{node.name} copies from {source.name}"

@@ -101,6 +101,11 @@ def _with_scores(node: nodes.TextOutput, name: str, ids: bool, attention: bool) 
     return (*answer, f"{name}.scores", *((f"{name}.attention",) if attention else ()))
 
 
+def _with_alignment(node: nodes.CtcOutput, name: str, ids: bool, attention: bool) -> Names:
+    answer = (f"{name}.ids", f"{name}.lengths") if ids else (name,)
+    return (*answer, f"{name}.scores", *((f"{name}.alignment",) if attention else ()))
+
+
 def _with_parts(node: nodes.ForecastOutput, name: str, ids: bool, attention: bool) -> Names:
     return (name, *(f"{name}.{part}" for part in PARTS[node.distribution]))
 
@@ -111,5 +116,6 @@ OUTPUT_TRAITS: Mapping[type[nodes.Output], OutputTraits] = {
     nodes.LabelsOutput: OutputTraits(_next, _with_probabilities),
     nodes.NumericOutput: OutputTraits(_next, _alone),
     nodes.TextOutput: OutputTraits(lambda node: "", _with_scores),
+    nodes.CtcOutput: OutputTraits(lambda node: "", _with_alignment),
     nodes.ForecastOutput: OutputTraits(lambda node: ".forecast", _with_parts),
 }

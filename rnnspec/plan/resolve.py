@@ -18,6 +18,7 @@ from rnnspec.plan.builder import (
 )
 from rnnspec.plan.facts import Facts
 from rnnspec.plan.nodes import Node, Plan, Pool, PoolKind, Recurrent, verify
+from rnnspec.plan.resolve_alignment import align_answer
 from rnnspec.plan.resolve_decoder import Encoded, write_answer
 from rnnspec.plan.resolve_inputs import Sources, read_inputs
 from rnnspec.plan.resolve_outputs import answer_all
@@ -42,6 +43,8 @@ def resolve(spec: language.Spec, facts: Facts) -> Plan:
         case "N:M" if spec.decoder is not None:
             memory = _memory(spec, inputs)
             write_answer(Encoded(spec, facts, inputs, nodes, [], _encoder(nodes), memory))
+        case "N:M" if spec.ctc is not None:
+            align_answer(spec, facts, _encoded(spec, inputs), nodes)
         case "N:1" | "N:M":  # without a decoder: a forecast
             pooled = joined("ahead", [_pooled(spec, inputs), *inputs.ahead], nodes)
             answer_all(spec, facts, pooled, nodes)

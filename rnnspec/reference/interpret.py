@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from rnnspec.plan import Plan, nodes
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.names import first_sequence
+from rnnspec.reference import alignment
 from rnnspec.reference.chain import chain_of, path_of
 from rnnspec.reference.decode import Body, DecoderState
 from rnnspec.reference.functions import Array, Arrays
@@ -31,11 +32,13 @@ Weights = Mapping[str, NDArray[np.floating]]
 class Text:
     """The `n_best` texts of one row: of each the numbers without the end mark, the log-probability
     (with the end mark, if reached), and the weights of attention `[steps, T]` (with those of the
-    end mark), None without attention."""
+    end mark), None without attention. With CTC the first and the last step of each token of the
+    best one."""
 
     tokens: tuple[tuple[int, ...], ...]
     scores: tuple[float, ...]
     attention: tuple[Array | None, ...]
+    alignment: tuple[alignment.Span, ...] | None = None
 
 
 def answers(
@@ -62,9 +65,10 @@ def raw_outputs(
 ) -> dict[str, Any]:
     """The logits or scaled numbers behind the answers, by output column, shaped as `answers`.
 
-    For texts a list of `[U, size]`, one step for each true number `[U]` in `targets` (which include
-    the end mark if it counts), fed with the true number before it. A recursive forecast is fed with
-    the values `[H]` of `targets`, if there are any.
+    For texts by CTC a list of log-probabilities `[T, size]`. For other texts a list of
+    `[U, size]`, one step for each true number `[U]` in `targets` (which include the end mark if it
+    counts), fed with the true number before it. A recursive forecast is fed with the values `[H]`
+    of `targets`, if there are any.
     """
     exact = _exact(weights)
     known = targets or [{}] * len(rows)
@@ -85,7 +89,7 @@ def _together(plan: Plan, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     for out in plan.outputs:
         each = [one[out.column] for one in found]
-        alike = not isinstance(out, nodes.TextOutput) and not getattr(out, "steps", False)
+        alike = not isinstance(out, nodes.WrittenOutput) and not getattr(out, "steps", False)
         columns[out.column] = np.stack(each) if alike else each
     return columns
 
@@ -123,6 +127,8 @@ def _answer(plan: Plan, weights: Arrays, row: Row, seed: int) -> dict[str, Any]:
             case nodes.TextOutput():
                 best = find(text_task(plan, out, weights, values, seed))
                 found[out.column] = _text(best)
+            case nodes.CtcOutput():
+                found[out.column] = _aligned(out, values[out.source])
             case nodes.ForecastOutput():
                 raw = raw_forecast(plan, out, weights, values)
                 found[out.column] = forecast_of(out, weights, values, raw)
@@ -141,6 +147,18 @@ def _text(best: Sequence[Hypothesis]) -> Text:
         tuple(one.score for one in best),
         tuple(np.stack(one.weights) if one.weights else None for one in best),
     )
+
+
+def _aligned(out: nodes.CtcOutput, scores: Array) -> Text:
+    """What the steps of a row read as, and which of them each token has."""
+    logs = alignment.log_probabilities(scores)
+    found = alignment.find(logs, out.search)
+    if isinstance(out.search, nodes.BestPath):
+        spans = alignment.spans_of(alignment.best_path(logs))
+    else:
+        spans = alignment.align(logs, found[0][0])
+    tokens, probabilities = zip(*found, strict=True)
+    return Text(tokens, probabilities, (None,) * len(found), spans)
 
 
 def text_task(
@@ -170,6 +188,8 @@ def text_task(
 def _raw(plan: Plan, weights: Arrays, out: nodes.Output, values: Arrays, truth: Arrays) -> Array:
     if isinstance(out, nodes.ForecastOutput):
         return raw_forecast(plan, out, weights, values, truth.get(out.column))
+    if isinstance(out, nodes.CtcOutput):
+        return alignment.log_probabilities(values[out.source])
     if not isinstance(out, nodes.TextOutput):
         return values[out.source]
     task = text_task(plan, out, weights, values)

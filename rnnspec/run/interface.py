@@ -213,7 +213,7 @@ def _path(plan: Plan, node: nodes.ChainOutput, facts: Facts, ids: bool) -> Outpu
     return OutputColumn(node.column, "path", len(labels), labels, _name(plan, node))
 
 
-def _text(plan: Plan, node: nodes.TextOutput, facts: Facts, ids: bool) -> OutputColumn:
+def _text(plan: Plan, node: nodes.WrittenOutput, facts: Facts, ids: bool) -> OutputColumn:
     return OutputColumn(
         node.column,
         "ids" if ids else "tokens" if node.kind == "tokens" else "text",
@@ -243,5 +243,6 @@ OUTPUT_COLUMNS: Mapping[type[nodes.Output], Callable[[Plan, Any, Facts, bool], O
     nodes.LabelsOutput: _labelled,
     nodes.NumericOutput: _numeric,
     nodes.TextOutput: _text,
+    nodes.CtcOutput: _text,
     nodes.ForecastOutput: _forecast,
 }

@@ -10,7 +10,8 @@ By the kind of an output `c`, the answer to a row has:
 - `number`, `vector`, `frames`: `c` a number, a list of them, a list of lists of them.
 - `text`, `tokens`, `ids`: `c` a text, a list of texts or of numbers, `c.score` its log-probability;
   for several best answers `c.n_best`, a list of `{"answer": …, "score": …}`, the best first, which
-  is also `c`. `c.attention`, if the graph has it: the weights of each step of the answer.
+  is also `c`. `c.attention`, if the graph has it: the weights of each step of the answer;
+  `c.alignment`: for each token of the answer its first and its last step, from 0.
 - `forecast`: `c` a list of values, and beside it, each a list as long, `c.quantiles`, by the
   probability, or `c.deviation`, or `c.scale` and `c.degrees`, or `c.dispersion`.
 """
@@ -117,6 +118,9 @@ def _texts(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iter
         if f"{name}.attention" in results:
             weights = results[f"{name}.attention"][row][..., :count]
             answer[f"{column}.attention"] = weights[_written(found[0])].tolist()
+        if f"{name}.alignment" in results:
+            spans = results[f"{name}.alignment"][row]
+            answer[f"{column}.alignment"] = spans[spans[:, 0] >= 0].tolist()
         yield answer
 
 

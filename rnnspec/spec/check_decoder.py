@@ -16,7 +16,7 @@ from rnnspec.spec.decoder import (
 )
 from rnnspec.spec.encoder import Layer
 from rnnspec.spec.explain import Finding, no_effect
-from rnnspec.spec.search import BeamSearch
+from rnnspec.spec.search import BeamSearch, CtcBeamSearch
 from rnnspec.spec.spec import Spec
 
 OUTPUT_KEYS = ("merge", "norm", "dropout", "skip")
@@ -109,19 +109,31 @@ def decoders_see_the_input(spec: Spec) -> Iterator[Finding]:
 
 
 def best_are_in_the_beam(spec: Spec) -> Iterator[Finding]:
-    if spec.decoder is None:
-        return
-    beam = spec.decoder.strategy
-    if not isinstance(beam, BeamSearch):
-        return
+    beam = None if spec.decoder_ is None else spec.decoder_.strategy
     path: Loc = ("decoder", "strategy", "beam")
-    if beam.n_best > beam.width:
+    if isinstance(beam, BeamSearch | CtcBeamSearch) and beam.n_best > beam.width:
         message = f"{beam.n_best} answers cannot come out of a beam of {beam.width}"
         yield Finding((*path, "n_best"), message, f"use {beam.width} at most, or widen the beam")
+    if not isinstance(beam, BeamSearch):
+        return
     default = BeamSearch.model_fields["length_penalty"].default
     if beam.length_penalty != default and beam.length_norm != "gnmt":
         why = f"with 'length_norm: {beam.length_norm}'"
         yield no_effect((*path, "length_penalty"), why, "add 'length_norm: gnmt'")
+
+
+def alignments_have_steps_and_tokens(spec: Spec) -> Iterator[Finding]:
+    """CTC aligns the tokens of a text with the steps of an encoder."""
+    if spec.ctc is None:
+        return
+    path: Loc = ("decoder", "ctc")
+    if spec.cardinality == "1:N":
+        message = "aligns tokens with the steps of an encoder, and 1:N has none"
+        hint = "write a decoder with layers: 'decoder: {layers: [{cell: gru, units: 64}]}'"
+        yield Finding(path, message, hint, key=True)
+    elif spec.data.is_forecast:
+        message = "aligns tokens, and a forecast has none"
+        yield Finding(path, message, "remove the decoder", key=True)
 
 
 def limits_leave_room(spec: Spec) -> Iterator[Finding]:

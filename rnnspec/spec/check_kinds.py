@@ -148,17 +148,17 @@ def encoder_reads_sequences(spec: Spec) -> Iterator[Finding]:
 def decoder_writes_sequences(spec: Spec) -> Iterator[Finding]:
     """Texts need a decoder, a forecast may have one, other answers have none."""
     texts = all(isinstance(output, TextOutput) for output in spec.data.outputs)
-    if spec.decoder is None and spec.cardinality in ("1:N", "N:M") and texts:
+    if spec.decoder_ is None and spec.cardinality in ("1:N", "N:M") and texts:
         message = f"key 'decoder' is missing, which writes the answer of {spec.cardinality}"
         yield Finding((), message, "add 'decoder: {layers: [{cell: gru, units: 64}]}'")
-    if spec.decoder is not None and spec.cardinality not in ("1:N", "N:M"):
+    if spec.decoder_ is not None and spec.cardinality not in ("1:N", "N:M"):
         message = f"{spec.cardinality} writes no sequence of its own length"
         yield Finding(("decoder",), message, "remove it, or change the cardinality", key=True)
 
 
 def is_pooled(spec: Spec) -> bool:
     """Whether a pooling makes one vector of a sequence: for one answer, or a direct forecast."""
-    return spec.cardinality == "N:1" or (spec.cardinality == "N:M" and spec.decoder is None)
+    return spec.cardinality == "N:1" or (spec.cardinality == "N:M" and spec.decoder_ is None)
 
 
 def heads_have_answers(spec: Spec) -> Iterator[Finding]:
@@ -166,8 +166,10 @@ def heads_have_answers(spec: Spec) -> Iterator[Finding]:
     if not isinstance(spec.pooling, LastPooling) and not is_pooled(spec):
         why = f"with {spec.cardinality}, which makes no single vector of all steps"
         yield no_effect(("pooling",), why)
-    if spec.head != Head() and spec.decoder is not None:
+    if spec.head != Head() and spec.decoder_ is not None:
         hint = "remove it; see decoder.hidden and decoder.dropout"
+        if spec.ctc is not None:
+            hint = "remove it; the steps of the encoder are scored as they are"
         yield no_effect(("head",), "beside a decoder", hint)
 
 

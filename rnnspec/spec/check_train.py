@@ -119,6 +119,8 @@ def smoothing_has_classes(spec: Spec) -> Iterator[Finding]:
         chains = any(isinstance(each, TagsOutput) and each.crf for each in spec.data.outputs)
         whole = "with 'crf', whose loss is of a whole row"
         yield no_effect(path, whole if chains else "where no class is answered")
+    elif spec.train.label_smoothing and spec.ctc is not None:
+        yield no_effect(path, "with decoder.ctc, whose loss is not of single tokens")
     elif spec.train.label_smoothing and spec.decoder and spec.decoder.copy_from is not None:
         why = "with decoder.copy, where not every token can be answered for a row"
         yield no_effect(path, why)
@@ -188,7 +190,9 @@ def _losses(spec: Spec, output: Output) -> tuple[str, ...]:
             return ()
         case NextOutput():
             return numbers if answers_numbers(spec, output) else ("cross_entropy",)
-        case ClassOutput() | TagsOutput() | TextOutput():
+        case TextOutput():
+            return () if spec.ctc is not None else ("cross_entropy",)
+        case ClassOutput() | TagsOutput():
             return ("cross_entropy",)
         case _:
             assert_never(output)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from rnnspec.spec.base import ListOf, Model, Share, Text, Width
 from rnnspec.spec.choice import ByShape, OneOf, Option, Valued, by_type
 from rnnspec.spec.encoder import Layer
-from rnnspec.spec.search import GreedySearch, StepLimit, Strategy
+from rnnspec.spec.search import CtcGreedySearch, CtcStrategy, GreedySearch, StepLimit, Strategy
 
 
 class EncoderStart(Option, name="encoder"):
@@ -157,6 +158,8 @@ TeacherForcing = Annotated[
 class Decoder(Model):
     """The part that writes the answer step by step, fed with its own answers."""
 
+    name: ClassVar[str] = "recurrent"
+
     embed: Width | None = Field(
         default=None,
         description="Width of the learned vector of each token answered; null means 64.",
@@ -227,3 +230,36 @@ class Decoder(Model):
     strategy: Strategy = Field(
         default=GreedySearch.model_construct(), description="The search for an answer."
     )
+
+
+class Ctc(Model):
+    """How the steps are aligned with the tokens."""
+
+    too_short: Literal["error", "skip"] = Field(
+        default="error",
+        description="What a row means whose answer does not fit into its steps: it takes a step "
+        "for each token, and one more between two equal ones. 'error' refuses it, 'skip' leaves it "
+        "out of the loss.",
+    )
+
+
+class CtcDecoder(Model):
+    """An alignment: each step of the encoder answers a token or none (Graves et al., 2006)."""
+
+    name: ClassVar[str] = "ctc"
+
+    ctc: Ctc = Field(
+        description="Connectionist temporal classification: a token, or the blank, at each step of "
+        "the encoder; equal neighbours are one token. No more tokens than steps are answered."
+    )
+    strategy: CtcStrategy = Field(
+        default=CtcGreedySearch.model_construct(), description="The search for an answer."
+    )
+
+
+def _recurrent_or_ctc(value: object) -> int:
+    keys = isinstance(value, Mapping) and "ctc" in value
+    return int(keys or isinstance(value, CtcDecoder))
+
+
+AnyDecoder = Annotated[Decoder | CtcDecoder, ByShape("the keys of a decoder", _recurrent_or_ctc)]

@@ -154,7 +154,8 @@ def _unknown_key(loc: Loc, corrected: str | None, document: Document) -> Problem
         hint = f"remove it (it belongs to {which}: {', '.join(others)})"
         return document.problem(path, message, hint, key=True)
     names = (key, *SYNONYMS.get(key.lower(), ()))
-    places = [place for name in names for place in places_of(name)]
+    here = ".".join(map(str, path[:-1]))
+    places = [place for name in names for place in places_of(name) if place != here]
     if places:
         # The nearest place, then one that the spec has, then the shortest.
         place = min(places, key=lambda each: (-_shared(each, path), not _exists(each, document)))

@@ -119,7 +119,8 @@ def _metrics(spec: Spec, output: Output) -> tuple[str, ...]:
         case LabelsOutput() | KeysOutput():
             return labels
         case TextOutput():
-            return ("perplexity", "token_accuracy", "exact_match", "error_rate", "bleu", "chrf")
+            of_tokens = () if spec.ctc is not None else ("perplexity", "token_accuracy")
+            return (*of_tokens, "exact_match", "error_rate", "bleu", "chrf")
         case ForecastOutput():
             pinball = ("pinball",) if output.distribution.name == "quantiles" else ()
             coverage = ("coverage",) if output.distribution.name != "point" else ()

@@ -97,6 +97,25 @@ class SampleSearch(Option, name="sample"):
 Strategy = Annotated[GreedySearch | BeamSearch | SampleSearch, OneOf()]
 
 
+class CtcGreedySearch(Option, name="greedy"):
+    """The most probable token or blank at each step: the best path."""
+
+
+class CtcBeamSearch(Option, name="beam"):
+    """The most probable beginnings of answers, each by all its alignments (Graves, 2012; Hannun et
+    al., 2014)."""
+
+    width: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=8, description="Beginnings of answers kept at each step."
+    )
+    n_best: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=1, description="Answers given, the best first; no more than width."
+    )
+
+
+CtcStrategy = Annotated[CtcGreedySearch | CtcBeamSearch, OneOf()]
+
+
 class TimesInput(Model):
     """A multiple of the input's length."""
 

@@ -12,7 +12,7 @@ from rnnspec.spec.base import Identifier, Model, Slug, spec_error
 from rnnspec.spec.cell import CellDefinition
 from rnnspec.spec.choice import describe
 from rnnspec.spec.data import Data
-from rnnspec.spec.decoder import Decoder
+from rnnspec.spec.decoder import AnyDecoder, CtcDecoder, Decoder
 from rnnspec.spec.encoder import Encoder
 from rnnspec.spec.head import Head, LastPooling, Pooling
 from rnnspec.spec.train import Train
@@ -62,10 +62,12 @@ class Spec(Model):
         alias="encoder",
         description="The part that reads the input sequence; 1:1 and 1:N have none.",
     )
-    decoder: Decoder | None = Field(
+    decoder_: AnyDecoder | None = Field(
         default=None,
+        alias="decoder",
         description="The part that writes the answer of 1:N and N:M step by step; a forecast "
-        "without one answers all steps at once.",
+        "without one answers all steps at once. With the key ctc it is no network of its own, but "
+        "an alignment of the answer with the steps of N:M.",
     )
     pooling: Pooling = Field(
         default=LastPooling.model_construct(),
@@ -81,3 +83,13 @@ class Spec(Model):
     def encoder(self) -> Encoder:
         """The encoder; one without layers where the spec has none."""
         return self.encoder_ or NO_ENCODER
+
+    @property
+    def decoder(self) -> Decoder | None:
+        """The recurrent decoder, if there is one."""
+        return self.decoder_ if isinstance(self.decoder_, Decoder) else None
+
+    @property
+    def ctc(self) -> CtcDecoder | None:
+        """The decoder by alignment, if there is one."""
+        return self.decoder_ if isinstance(self.decoder_, CtcDecoder) else None

@@ -24,7 +24,8 @@ def model_at(loc: Sequence[str | int]) -> type[Model] | None:
 
 def siblings_with(loc: Sequence[str | int], key: str) -> tuple[str, str, list[str]] | None:
     """For a mapping at `loc` that is one member of a union: the key that selects the member, its
-    name, and the names of the members that have `key`."""
+    name, and the names of the members that have `key`. Where a key of its own tells a member, the
+    first is the key of the union."""
     if not loc or not isinstance(loc[-1], str):
         return None
     union, marks = _bare(reduce(_below, loc[:-1], Spec))
@@ -33,11 +34,23 @@ def siblings_with(loc: Sequence[str | int], key: str) -> tuple[str, str, list[st
         return str(loc[-2]), loc[-1], names
     if not loc[-1].startswith(HIDDEN):
         return None
+    if any(isinstance(mark, ByShape) for mark in marks):
+        return _by_shape(get_args(union), loc, key)
     by_key = next((mark for mark in marks if isinstance(mark, ByKey)), None)
     if by_key is None:
         return None
     names = [literal_of(m, by_key.key) for m in get_args(union) if key in keys_of(m)]
     return by_key.key, loc[-1].removeprefix(HIDDEN), names
+
+
+def _by_shape(
+    members: Sequence[Any], loc: Sequence[str | int], key: str
+) -> tuple[str, str, list[str]] | None:
+    """As `siblings_with`, for a union of models with names."""
+    if not all(isinstance(each, type) and hasattr(each, "name") for each in members):
+        return None
+    kind = members[int(str(loc[-1]).removeprefix(HIDDEN))]
+    return str(loc[-2]), kind.name, [each.name for each in members if key in keys_of(each)]
 
 
 def options_at(path: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -50,8 +63,8 @@ def options_at(path: Sequence[str]) -> dict[str, tuple[str, ...]]:
         union, marks = _bare(kind)
         if any(isinstance(mark, OneOf) for mark in marks):
             for member in get_args(union):
-                keys = keys_of(member)
-                found[member.name] = tuple(key for key in keys if not key.startswith(HIDDEN))
+                keys = (key for key in keys_of(member) if not key.startswith(HIDDEN))
+                found[member.name] = tuple(dict.fromkeys((*found.get(member.name, ()), *keys)))
     return found
 
 

@@ -17,6 +17,7 @@ from rnnspec.plan import weights as weights_of_plan
 from rnnspec.plan.names import SEED, draws, input_names, lengths_name, output_names
 from rnnspec.plan.nodes import Node, Plan
 from rnnspec.to_onnx import chain, copying, forecast, native, numbers, outputs, recurrent, tokens
+from rnnspec.to_onnx.ctc import lower_ctc
 from rnnspec.to_onnx.decoder import lower_decoder, needs_memory_step
 from rnnspec.to_onnx.emitter import IR_OF_OPSET, Emitter
 from rnnspec.to_onnx.lowering import Demand, Lowering, Value, demands, entry_of, reads_last
@@ -46,6 +47,7 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.NumericOutput: outputs.lower_numeric,
     nodes.Decoder: lower_decoder,
     nodes.TextOutput: lower_text,
+    nodes.CtcOutput: lower_ctc,
     nodes.ForecastOutput: forecast.lower_forecast,
 }
 """The node types of the graph that are not pointwise (see `rnnspec.to_onnx.pointwise`)."""
@@ -92,8 +94,9 @@ def to_onnx(
     int64 `<column>.ids` [batch, steps] (those that were copied by step of the source: see
     `TextOutput`) and `.lengths` [batch], and its log-probability is `.scores`
     [batch]; several answers to a row are a dimension after the batch's. With `attention`,
-    `.attention` [batch, steps, time] are the weights behind the best answer. Past the length of a
-    row stand "" and 0.
+    `.attention` [batch, steps, time] are the weights behind the best answer, and of texts by CTC
+    `.alignment` [batch, steps, 2] the first and the last step of each of its tokens, -1 past the
+    end. Past the length of a row stand "" and 0.
 
     `generic` lowers every cell from its equations (Scan) instead of by a native operator. `opset`
     is 21 (file format IR 10) or 20 (IR 9).
@@ -154,6 +157,8 @@ def _padded(plan: Plan, generic: bool, demand: Mapping[str, Demand]) -> bool:
             case nodes.Pool(kind="last") if not reads_last(plan, node):
                 return True
             case nodes.Decoder() if needs_memory_step(node):
+                return True
+            case nodes.CtcOutput(search=nodes.PrefixBeam()):  # a Loop of no trips has no batch
                 return True
             case nodes.CharactersInput() | nodes.ChainOutput():
                 return True

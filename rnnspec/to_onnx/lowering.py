@@ -69,7 +69,7 @@ class Lowering:
     `ids`: token ids come in and go out instead of text. `generic`: no native recurrent operators.
     `attention`: the weights of a decoder's attention are an output. `padded`: a batch whose rows
     are all empty gets more steps, past every length, because an operator of the graph (Scan,
-    GatherND) cannot take an empty time axis.
+    GatherND, Loop) cannot take an empty time axis.
     """
 
     plan: Plan

@@ -28,32 +28,38 @@ def lower_text(low: Lowering, node: nodes.TextOutput) -> Vector:
     With `n_best` above 1 all but the last have a dimension of answers after the batch's."""
     decoder = low.plan.node(node.source)
     assert isinstance(decoder, nodes.Decoder), f"{node.name} reads no decoder"
-    name, search = answer_name(low.plan, node), node.search
-    several: list[Extent] = [BATCH, search.n_best] if search.n_best > 1 else [BATCH]
     found = _search(low, node, decoder)
-    if low.ids:
-        doc = f"numbers of the tokens answered, {END_ID} past the end"
-        if node.copies:
-            column = copied_column(low.plan, node)
-            doc += f"; {node.size} + j is the token at step j, from 0, of {column!r}"
-        _output(low, found.numbers, f"{name}.ids", INT64, [*several, ANSWER], doc)
-        doc = "number of tokens answered, without the end mark"
-        _output(low, found.lengths, f"{name}.lengths", INT64, several, doc)
-    elif node.kind == "tokens":
-        tokens = _tokens(low, node, found)
-        _output(low, tokens, name, STRING, [*several, ANSWER], 'tokens, "" past the end')
-    else:
-        _output(low, _joined(low, node, found, several), name, STRING, several, "the text answered")
-    doc = "log-probability of the answer, end mark included"
-    _output(low, found.log_probs, f"{name}.scores", FLOAT, several, doc)
+    answer_text(low, node, found, "log-probability of the answer, end mark included")
     if low.attention:
         doc = "weights of the steps of the input at each step of the answer"
-        weights = _weights(low, node, decoder, found)
-        _output(low, weights, f"{name}.attention", FLOAT, [BATCH, ANSWER, TIME], doc)
+        weights, name = _weights(low, node, decoder, found), answer_name(low.plan, node)
+        output(low, weights, f"{name}.attention", FLOAT, [BATCH, ANSWER, TIME], doc)
     return Vector(found.log_probs)
 
 
-def _output(low: Lowering, value: str, name: str, kind: int, shape: list[Extent], doc: str) -> None:
+def answer_text(
+    low: Lowering, node: nodes.WrittenOutput, found: SearchResult, doc_of_scores: str
+) -> None:
+    """The outputs that every text has."""
+    name, count = answer_name(low.plan, node), node.search.n_best
+    several: list[Extent] = [BATCH, count] if count > 1 else [BATCH]
+    if low.ids:
+        doc = f"numbers of the tokens answered, {END_ID} past the end"
+        if isinstance(node, nodes.TextOutput) and node.copies:
+            column = copied_column(low.plan, node)
+            doc += f"; {node.size} + j is the token at step j, from 0, of {column!r}"
+        output(low, found.numbers, f"{name}.ids", INT64, [*several, ANSWER], doc)
+        doc = "number of tokens answered, without the end mark"
+        output(low, found.lengths, f"{name}.lengths", INT64, several, doc)
+    elif node.kind == "tokens":
+        tokens = _tokens(low, node, found)
+        output(low, tokens, name, STRING, [*several, ANSWER], 'tokens, "" past the end')
+    else:
+        output(low, _joined(low, node, found, several), name, STRING, several, "the text answered")
+    output(low, found.log_probs, f"{name}.scores", FLOAT, several, doc_of_scores)
+
+
+def output(low: Lowering, value: str, name: str, kind: int, shape: list[Extent], doc: str) -> None:
     low.emit.output(low.emit.op("Identity", [value], f"{name}.value"), name, kind, shape, doc)
 
 
@@ -79,7 +85,7 @@ def _search(low: Lowering, node: nodes.TextOutput, decoder: nodes.Decoder) -> Se
             assert_never(search)
 
 
-def _entries(low: Lowering, node: nodes.TextOutput) -> list[str]:
+def _entries(low: Lowering, node: nodes.WrittenOutput) -> list[str]:
     """The text of each id; the end mark has none."""
     known = low.facts.outputs[node.column]
     assert isinstance(known, TextFacts), f"{node.column} has no vocabulary"
@@ -88,14 +94,16 @@ def _entries(low: Lowering, node: nodes.TextOutput) -> list[str]:
     return found
 
 
-def _tokens(low: Lowering, node: nodes.TextOutput, found: SearchResult) -> str:
+def _tokens(low: Lowering, node: nodes.WrittenOutput, found: SearchResult) -> str:
     emit, name = low.emit, node.name
     texts, numbers = emit.strings(f"{name}.entries", _entries(low, node)), found.numbers
-    if node.copies:
+    if isinstance(node, nodes.TextOutput) and node.copies:
         source, numbers = _source(low, node, found)
         texts = emit.concat([texts, source], 0, f"{name}.entries.all")
     tokens = emit.op("Gather", [texts, numbers], f"{name}.tokens")
-    return _after_tokens(low, node, tokens) if node.prompt else tokens
+    if isinstance(node, nodes.TextOutput) and node.prompt:
+        return _after_tokens(low, node, tokens)
+    return tokens
 
 
 def _source(low: Lowering, node: nodes.TextOutput, found: SearchResult) -> tuple[str, str]:
@@ -161,7 +169,9 @@ def _flat(low: Lowering, rows: Rows, texts: str, name: str) -> str:
     return emit.op("Reshape", [texts, shape], name)
 
 
-def _joined(low: Lowering, node: nodes.TextOutput, found: SearchResult, shape: list[Extent]) -> str:
+def _joined(
+    low: Lowering, node: nodes.WrittenOutput, found: SearchResult, shape: list[Extent]
+) -> str:
     """One text for each answer: a loop over the steps, which adds each token to a text."""
     emit, name, entries = low.emit, f"{node.name}.text", _entries(low, node)
     last, numbers = len(shape), found.numbers
@@ -170,7 +180,7 @@ def _joined(low: Lowering, node: nodes.TextOutput, found: SearchResult, shape: l
     later, glue = texts, GLUE[node.kind]
     if glue:
         later = emit.strings(f"{name}.later", ["", *(f"{glue}{entry}" for entry in entries[1:])])
-    if node.copies:
+    if isinstance(node, nodes.TextOutput) and node.copies:
         source, numbers = _source(low, node, found)
         texts = emit.concat([texts, source], 0, f"{name}.entries.all")
         glued = source
@@ -181,7 +191,7 @@ def _joined(low: Lowering, node: nodes.TextOutput, found: SearchResult, shape: l
     by_step = emit.transpose(numbers, order, f"{name}.numbers")
     first_numbers = emit.op("Gather", [by_step, emit.integer(0)], f"{name}.first.numbers")
     begun = emit.op("Gather", [texts, first_numbers], f"{name}.first")
-    if node.prompt:
+    if isinstance(node, nodes.TextOutput) and node.prompt:
         begun = _after_prompt(low, node, begun, glue, len(shape))
     extent = emit.extent(by_step, 0, f"{name}.extent")
     trips = emit.op("Squeeze", [extent], f"{name}.steps")

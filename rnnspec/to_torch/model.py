@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, nodes, weights
 from rnnspec.plan.names import first_sequence
-from rnnspec.to_torch import outputs
+from rnnspec.to_torch import alignment, outputs
 from rnnspec.to_torch.chain import ChainOutput, Paths
 from rnnspec.to_torch.decoder import Body
 from rnnspec.to_torch.initializers import drawn
@@ -65,7 +65,9 @@ class Model(nn.Module):
     ) -> dict[str, Tensor]:
         """What a loss takes, by output column: logits `[B, classes]`, or scaled numbers
         `[B, width]`; with steps `[B, T, width]`; for texts `[B, U, size]` (log-probabilities
-        `[B, U, size + T]` if tokens may be copied); for forecasts raw numbers `[B, H, k]`.
+        `[B, U, size + T]` if tokens may be copied); for texts by CTC log-probabilities
+        `[B, T, size]`, of the blank alone past a row's length; for forecasts raw numbers
+        `[B, H, k]`.
 
         `inputs` maps the key of each input to `(values, lengths)`: token numbers `[B, T]` int64,
         numbers to copy `[B, T]`, characters `[B, T, C]` with lengths `[B, T]`, frames, keys or a
@@ -101,19 +103,29 @@ class Model(nn.Module):
         }, after
 
     def answers(
-        self, inputs: Inputs, seeds: Tensor | None = None, search: nodes.Search | None = None
+        self,
+        inputs: Inputs,
+        seeds: Tensor | None = None,
+        search: nodes.Search | nodes.CtcSearch | None = None,
+        aligned: bool = False,
     ) -> dict[str, Tensor | Paths | Texts]:
         """Probabilities `[B, classes]`; numbers `[B, width]` and the parameters `[B, H, k]` of a
         forecast in the units of the data; with steps `[B, T, width]`, arbitrary past a row's
         length; for chains of labels their paths; for texts what the search found. `seeds` `[B]`
         int64 are those of the rows, 0 if None, for answers that are drawn; `search` replaces the
-        plan's."""
+        plan's. `aligned`: texts by CTC have the steps of their tokens."""
         values = self.values(inputs, None)[0]
         found: dict[str, Tensor | Paths | Texts] = {}
         for out in self.plan.outputs:
             if isinstance(out, nodes.TextOutput):
+                assert not isinstance(search, nodes.CtcSearch)
                 chosen = out if search is None else replace(out, search=search)
                 found[out.column] = self._text(chosen, values, inputs, seeds)
+                continue
+            if isinstance(out, nodes.CtcOutput):
+                assert not isinstance(search, nodes.Search)
+                logs = self._logits(out, values, inputs, None, 1.0)
+                found[out.column] = alignment.read(logs, search or out.search, aligned)
                 continue
             logits, module = self._logits(out, values, inputs, None, 1.0), self.output(out.column)
             if isinstance(module, outputs.ForecastOutput):
@@ -122,7 +134,7 @@ class Model(nn.Module):
                 lengths = sequence(values[out.source]).lengths.of_rows
                 found[out.column] = module.answer(logits, lengths)
             else:
-                assert not isinstance(module, outputs.TextOutput)
+                assert not isinstance(module, outputs.TextOutput | outputs.CtcOutput)
                 found[out.column] = module.answer(logits)
         return found
 

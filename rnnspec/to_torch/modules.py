@@ -51,6 +51,7 @@ _OF_NODE: dict[type[nodes.Node], Callable[[Any], nn.Module]] = {
     nodes.LabelsOutput: outputs.LabelsOutput,
     nodes.NumericOutput: outputs.NumericOutput,
     nodes.TextOutput: outputs.TextOutput,
+    nodes.CtcOutput: outputs.CtcOutput,
     nodes.ForecastOutput: outputs.ForecastOutput,
 }
 _WITHOUT_FORWARD = (

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnnspec.plan import nodes
+from rnnspec.plan.facts import END_ID
 from rnnspec.to_torch.inputs import Scaling
 from rnnspec.to_torch.sequences import PaddedSequence, Value
 from rnnspec.to_torch.weighted import Weighted
@@ -56,6 +57,18 @@ class NumericOutput(Raw, Scaling):
 
 class TextOutput(Raw):
     """Logits `[B, U, size]`; `rnnspec.to_torch.search` finds the answer."""
+
+
+class CtcOutput(Weighted):
+    """Log-probabilities `[B, T, size]` of the numbers at each step; past a row's length the blank
+    is certain, so that padding reads as nothing and costs nothing."""
+
+    def forward(self, source: PaddedSequence) -> Tensor:
+        scores = source.values.float() if source.values.dtype.itemsize < 4 else source.values
+        logs, own = torch.log_softmax(scores, dim=-1), source.lengths.mask[..., None]
+        certain = torch.full_like(logs[:1, :1], -torch.inf)
+        certain[..., END_ID] = 0.0
+        return torch.where(own, logs, certain).transpose(0, 1)
 
 
 SOFTPLUS_FLOOR = 1e-6
@@ -152,4 +165,4 @@ class ForecastOutput(Scaling):
         return self.narrow((values - centre) / scale)
 
 
-OutputModule = ClassOutput | LabelsOutput | NumericOutput | TextOutput | ForecastOutput
+OutputModule = ClassOutput | LabelsOutput | NumericOutput | TextOutput | CtcOutput | ForecastOutput

@@ -21,6 +21,7 @@ from rnnspec.builds.resume import (
     warn_of_versions,
 )
 from rnnspec.data import Dataset, Progress, Reading, encode, survey
+from rnnspec.data.alignments import refuse_too_short, without_too_short
 from rnnspec.data.columns.new_labels import new_labels_note
 from rnnspec.data.encode import encode_parts
 from rnnspec.data.readers import notes_of
@@ -149,6 +150,7 @@ def _prepared(
         listener.warning(sentence)
     with processes.first_then_others():
         train, valid = datasets(loaded, plan, facts, builds / CACHE, sources, tell)
+    train = _aligned(loaded, plan, train, valid, sources, listener)
     if valid is not None and valid.filled and sources.valid is not None:
         filled = f"{valid.filled:,} steps of series have no row, and are filled"
         listener.note(f"{sources.valid}: {filled}")
@@ -175,6 +177,31 @@ def _prepared(
             " them see the same files"
         )
     return job
+
+
+def _aligned(
+    loaded: LoadedSpec,
+    plan: Plan,
+    train: Dataset,
+    valid: Dataset | None,
+    sources: Sources,
+    listener: Listener,
+) -> Dataset:
+    """The training rows, without targets that do not fit into their steps. Raises DataError where
+    the spec refuses such rows."""
+    ctc, reading = loaded.spec.ctc, Reading.of(loaded.spec)
+    if ctc is None:
+        return train
+    if ctc.ctc.too_short == "error":
+        refuse_too_short(plan, train, reading.bad_rows(sources.train))
+    found, notes = without_too_short(plan, train, reading.bad_rows(sources.train))
+    listener_notes = [f"training rows: {text}" for text in notes]
+    if valid is not None and sources.measured is not None:
+        _, notes = without_too_short(plan, valid, reading.bad_rows(sources.measured))
+        listener_notes += [f"validation rows: {text}" for text in notes]
+    for text in listener_notes:
+        listener.note(text)
+    return found
 
 
 def _warn_of_new_labels(

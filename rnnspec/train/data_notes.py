@@ -13,7 +13,7 @@ from rnnspec.data.collate import BatchColumn, PerRow, Steps, Texts
 from rnnspec.data.decode import words
 from rnnspec.plan import Facts, Plan
 from rnnspec.plan.facts import UNKNOWN_ID, TextFacts
-from rnnspec.plan.nodes import CategoryInput, TextOutput, TokensInput
+from rnnspec.plan.nodes import CategoryInput, TokensInput, WrittenOutput
 
 BLOCK = 1 << 22
 """Numbers that are counted at once."""
@@ -30,17 +30,17 @@ def data_notes(plan: Plan, facts: Facts, valid: Dataset | None) -> Iterator[str]
             yield from _unknown(node, valid)
 
 
-def _texts(plan: Plan) -> Iterator[TokensInput | CategoryInput | TextOutput]:
+def _texts(plan: Plan) -> Iterator[TokensInput | CategoryInput | WrittenOutput]:
     """The nodes that have a vocabulary, but for bytes, which are all known."""
     for node in (*plan.inputs, *plan.outputs):
         if isinstance(node, TokensInput) and node.kind == "bytes":
             continue
-        if isinstance(node, TokensInput | CategoryInput | TextOutput):
+        if isinstance(node, TokensInput | CategoryInput | WrittenOutput):
             yield node
 
 
 def _with_white_space(
-    node: TokensInput | CategoryInput | TextOutput, known: object
+    node: TokensInput | CategoryInput | WrittenOutput, known: object
 ) -> Iterator[str]:
     """Tokens that hold white space, as if they were several."""
     if isinstance(node, CategoryInput) or node.kind != "tokens":
@@ -56,10 +56,10 @@ def _with_white_space(
         )
 
 
-def _unknown(node: TokensInput | CategoryInput | TextOutput, valid: Dataset) -> Iterator[str]:
+def _unknown(node: TokensInput | CategoryInput | WrittenOutput, valid: Dataset) -> Iterator[str]:
     """Tokens and labels of the validation rows that are not in the vocabulary."""
-    answers = isinstance(node, TextOutput)
-    view = valid.targets[node.column] if isinstance(node, TextOutput) else valid.inputs[node.key]
+    answers = isinstance(node, WrittenOutput)
+    view = valid.targets[node.column] if isinstance(node, WrittenOutput) else valid.inputs[node.key]
     values = _numbers(view, valid)
     starts = range(0, len(values), BLOCK)
     count = sum(int(np.count_nonzero(values[at : at + BLOCK] == UNKNOWN_ID)) for at in starts)

@@ -31,7 +31,7 @@ from rnnspec.data.columns.series import StaticColumn
 from rnnspec.data.raw import DIGEST, Raw, RawTexts
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.plan import nodes
-from rnnspec.plan.nodes import ForecastOutput, Input, NumericOutput, Output
+from rnnspec.plan.nodes import ForecastOutput, Input, NumericOutput, Output, WrittenOutput
 
 KINDS: Mapping[type[Input | Output], ColumnKind] = {
     nodes.TokensInput: texts.TOKENS,
@@ -48,6 +48,7 @@ KINDS: Mapping[type[Input | Output], ColumnKind] = {
     nodes.LabelsOutput: keys.LABELS,
     nodes.NumericOutput: numbers.NUMERIC,
     nodes.TextOutput: texts.TEXT,
+    nodes.CtcOutput: texts.TEXT,
     nodes.ForecastOutput: series.FORECAST,
 }
 INPUT_DIGESTS = "asked"
@@ -129,7 +130,7 @@ def raw_encoders(encoding: Encoding, writer: Writer) -> list[tuple[str, ColumnEn
         raw = kind_of(node).raw
         assert raw is not None
         found.append((node.column, raw(node, RaggedWriter.new(writer, name, "u1"))))
-    if any(isinstance(node, nodes.TextOutput) for node in encoding.plan.outputs):
+    if any(isinstance(node, WrittenOutput) for node in encoding.plan.outputs):
         columns = tuple(dict.fromkeys(node.column for node in encoding.plan.inputs))
         values = writer.column(INPUT_DIGESTS, "u1", DIGEST)
         found.append((columns[0], InputDigestWriter(columns, values)))

@@ -39,7 +39,15 @@ from rnnspec.data.statistics import (
 from rnnspec.errors import DataError
 from rnnspec.plan.copies import answer_numbers, source_numbers
 from rnnspec.plan.facts import UNKNOWN_ID, TextFacts, Vocabulary
-from rnnspec.plan.nodes import CharactersInput, CopiesInput, TextOutput, TokenKind, TokensInput
+from rnnspec.plan.nodes import (
+    CharactersInput,
+    CopiesInput,
+    CtcOutput,
+    TextOutput,
+    TokenKind,
+    TokensInput,
+    WrittenOutput,
+)
 from rnnspec.spec import (
     BytesInput,
     CharsInput,
@@ -390,7 +398,7 @@ class RawTextWriter:
             self.rows.append_texts(self.cells.texts(chunk, bad))
 
 
-def _apart(node: TokensInput | TextOutput) -> bool:
+def _apart(node: TokensInput | WrittenOutput) -> bool:
     return node.kind in APART
 
 
@@ -478,14 +486,15 @@ COPIES = ColumnKind(
 )
 
 
-def _text_settings(encoding: Encoding, node: TextOutput) -> list[object]:
+def _text_settings(encoding: Encoding, node: WrittenOutput) -> list[object]:
     entries = encoding.text(node).vocabulary.entries
-    return [node.column, "text", node.kind, entries, node.copies]
+    copies = node.copies if isinstance(node, TextOutput) else ""
+    return [node.column, "text", node.kind, entries, copies]
 
 
-def _text_encoder(encoding: Encoding, node: TextOutput, name: str, writer: Writer) -> TextWriter:
+def _text_encoder(encoding: Encoding, node: WrittenOutput, name: str, writer: Writer) -> TextWriter:
     cells, known = TextCells(node.column, node.kind), encoding.text(node)
-    if not node.copies:
+    if isinstance(node, CtcOutput) or not node.copies:
         rows = RaggedWriter.new(writer, name, narrow(len(known.vocabulary)))
         return TextWriter(numbered(cells, known), rows)
     source = encoding.plan.node(node.copies)

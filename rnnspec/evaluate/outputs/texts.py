@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import Literal
 
 import numpy as np
+from torch import Tensor
 
 from rnnspec.data.raw import RawRows
 from rnnspec.evaluate.examples import Drawn, Kept, Rows, joined
@@ -22,9 +23,19 @@ from rnnspec.plan import Plan
 from rnnspec.plan.copies import copied_column, named
 from rnnspec.plan.facts import ColumnFacts
 from rnnspec.plan.names import END, names_of
-from rnnspec.plan.nodes import Greedy, Search, TextOutput
+from rnnspec.plan.nodes import (
+    BestPath,
+    CtcOutput,
+    CtcSearch,
+    Greedy,
+    PrefixBeam,
+    Search,
+    TextOutput,
+    WrittenOutput,
+)
 from rnnspec.report import model as report
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.alignment import read
 from rnnspec.to_torch.search import Texts
 
 Tokens = tuple[str, ...]
@@ -35,6 +46,10 @@ SPARE = 4
 """So many times more mistakes are kept than shown: some are right answers to another row with the
 same input."""
 MAPS, BESTS = 4, 3
+CTC_LOSS = (
+    "What training makes small: the surprise of the true text by all of its alignments, in nats for"
+    " each token, the end of a text counted as one."
+)
 LONG = 60
 """Attention maps of at most so many steps are shown before larger ones."""
 
@@ -42,8 +57,13 @@ LONG = 60
 # ---------------------------------------------------------------- metrics
 
 
-def as_greedy(search: Search) -> Search:
+AnySearch = Search | CtcSearch
+
+
+def as_greedy(search: AnySearch) -> AnySearch:
     """Greedy search with the limits of `search`: it is quick enough for every epoch."""
+    if isinstance(search, BestPath | PrefixBeam):
+        return BestPath()
     return Greedy(search.limit, search.factor, search.min_steps)
 
 
@@ -53,6 +73,18 @@ def _add_texts(node: TextOutput, sums: TextMetrics, model: Model, measured: Meas
     search = as_greedy(node.search) if measured.greedy else None
     texts = model.answers(forward.inputs, search=search)[node.column]
     assert isinstance(texts, Texts)
+    return _added(sums, texts, targets)
+
+
+def _add_aligned(
+    node: CtcOutput, sums: TextMetrics, model: Model, measured: MeasuredBatch
+) -> Texts:
+    search, forward = BestPath() if measured.greedy else node.search, measured.forward
+    texts = read(forward.logits[node.column], search)
+    return _added(sums, texts, forward.targets[node.column])
+
+
+def _added(sums: TextMetrics, texts: Texts, targets: Tensor) -> Texts:
     sums.not_finite += int(texts.scores[:, 0].isnan().sum())
     sums.add_texts(best(texts), targets)
     return texts
@@ -63,7 +95,7 @@ class TextScores:
     """BLEU and chrF of the texts of an output, whose tokens have these `names`; tokens may be
     `copied` from an input column."""
 
-    node: TextOutput
+    node: WrittenOutput
     names: Sequence[str]
     copied: str = ""
     corpus: CorpusScores = field(init=False)
@@ -91,11 +123,11 @@ class TextExamples:
     attention maps. Beside them BLEU and chrF, and all metrics of the texts written greedily where
     the model searches otherwise."""
 
-    def __init__(self, node: TextOutput, names: Sequence[str], rows: Rows, model: Model) -> None:
+    def __init__(self, node: WrittenOutput, names: Sequence[str], rows: Rows, model: Model) -> None:
         self.node, self.column, self.names, self.rows = node, node.column, names, rows
         self.model, self.copied = model, copied_column(model.plan, node)
         self.corpus = CorpusScores(node.kind)
-        plain = isinstance(node.search, Greedy)
+        plain = isinstance(node.search, Greedy | BestPath)
         self.greedy = None if plain else (TextMetrics(), CorpusScores(node.kind))
         self.sure: Kept[Mistake] = Kept(SPARE * WRONG)
         self.wrong: Drawn[Mistake] = Drawn(SPARE * WRONG)
@@ -234,7 +266,7 @@ def _mistake(key: bytes, answer: Tokens, example: partial[report.Example]) -> Mi
 
 
 def _score_texts(
-    node: TextOutput,
+    node: WrittenOutput,
     known: ColumnFacts,
     sums: TextMetrics,
     kept: TextExamples,
@@ -247,13 +279,14 @@ def _score_texts(
     return OutputScore(node, metrics, greedy=greedy, sections=kept.sections())
 
 
-def _explained(node: TextOutput) -> Mapping[str, str]:
+def _explained(node: WrittenOutput) -> Mapping[str, str]:
     unit = node.kind.replace("chars", "characters").capitalize()
     error_rate = METRICS["error_rate"].explanation.replace("Tokens", unit)
-    return {"loss": CROSS_ENTROPY, "error_rate": error_rate}
+    loss = CTC_LOSS if isinstance(node, CtcOutput) else CROSS_ENTROPY
+    return {"loss": loss, "error_rate": error_rate}
 
 
-def _text_scores(node: TextOutput, plan: Plan, loss: OutputLoss) -> TextScores | None:
+def _text_scores(node: WrittenOutput, plan: Plan, loss: OutputLoss) -> TextScores | None:
     return TextScores(node, loss.tokens, copied_column(plan, node)) if loss.tokens else None
 
 
@@ -266,3 +299,4 @@ TEXTS = OutputKind(
     _explained,
     _text_scores,
 )
+ALIGNED_TEXTS = replace(TEXTS, add=_add_aligned)

@@ -83,6 +83,9 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     nodes.TextOutput: lambda n: (
         _TOKENS[n.kind], _searched(n.search), f"{n.search.limit} steps at most",
     ),
+    nodes.CtcOutput: lambda n: (
+        _TOKENS[n.kind], f"an alignment (CTC), {_searched(n.search)}",
+    ),
     nodes.ForecastOutput: lambda n: (
         f"{n.horizon} values ahead",
         ", ".join(f"{q:g}" for q in n.quantiles) or _FOLLOWS.get(n.distribution, n.distribution),
@@ -101,8 +104,10 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
 """Node type to its words."""
 
 
-def _searched(search: nodes.Search) -> str:
-    return f"beam of {search.width}" if isinstance(search, nodes.Beam) else search.strategy
+def _searched(search: nodes.Search | nodes.CtcSearch) -> str:
+    if isinstance(search, nodes.Beam | nodes.PrefixBeam):
+        return f"beam of {search.width}"
+    return search.strategy
 
 
 def diagram(plan: nodes.Plan) -> Diagram:

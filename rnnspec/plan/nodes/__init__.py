@@ -44,12 +44,14 @@ from rnnspec.plan.nodes.outputs import (
     LOWEST_TRANSITION,
     ChainOutput,
     ClassOutput,
+    CtcOutput,
     Distribution,
     ForecastOutput,
     LabelsOutput,
     NumericOutput,
     TextKind,
     TextOutput,
+    WrittenOutput,
 )
 from rnnspec.plan.nodes.plan import (
     Cardinality,
@@ -71,11 +73,15 @@ from rnnspec.plan.nodes.recurrent import (
     Recurrent,
 )
 from rnnspec.plan.nodes.search import (
+    BEST_PATH,
     GREEDY,
     Beam,
+    BestPath,
     Constraints,
+    CtcSearch,
     Greedy,
     LengthNorm,
+    PrefixBeam,
     Sample,
     Search,
     Stop,

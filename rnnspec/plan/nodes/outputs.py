@@ -17,7 +17,7 @@ from rnnspec.plan.nodes.node import (
     named,
     scaling,
 )
-from rnnspec.plan.nodes.search import GREEDY, Search
+from rnnspec.plan.nodes.search import BEST_PATH, GREEDY, CtcSearch, Search
 
 TextKind = Literal["words", "chars", "tokens"]
 Distribution = Literal["point", "quantiles", "gaussian", "student_t", "negative_binomial"]
@@ -169,6 +169,37 @@ class TextOutput(OutputNode):
         shapes.expect(self, self.source, ("B", "U", size))
         return ("B", "U")
 
+
+@dataclass(frozen=True, slots=True)
+class CtcOutput(SourceNode):
+    """The text that the steps of a sequence read as, found by `search`: connectionist temporal
+    classification (Graves et al. 2006).
+
+    Scores `[B, T, size]` to log-probabilities (log-softmax) of each number at each of the row's own
+    steps. Number 0 is the blank: it stands for no token, and no text ends by it. A path is a number
+    for each step; it reads as the text that is left when equal neighbours are made one and then the
+    blanks are taken out. The probability of a text is the sum of those of all paths that read as
+    it, the product of the probabilities of their numbers; -ln of it is the loss. A text of n tokens
+    of which r equal the one before takes n + r steps at least. The paths of a row without steps
+    read as the empty text, with probability 1.
+
+    The answer `[B, U]` has at most as many tokens as steps. `kind` as for `TextOutput`.
+    """
+
+    column: str
+    kind: TextKind
+    size: int
+    search: CtcSearch = BEST_PATH
+
+    def shape(self, shapes: Shapes) -> Shape:
+        found = shapes[self.source]
+        fits = len(found) == 3 and str(found[1]).startswith("T") and found[2] == self.size
+        assert fits, f"{self.name} takes scores of {self.size} at each step, {self.source} {found}"
+        return ("B", "U")
+
+
+WrittenOutput = TextOutput | CtcOutput
+"""Outputs that write tokens."""
 
 PARAMETERS: dict[Distribution, int] = {
     "point": 1, "quantiles": 0, "gaussian": 2, "student_t": 3, "negative_binomial": 2

@@ -25,6 +25,7 @@ from rnnspec.plan.nodes.node import Node, Shape, Shapes, Weight
 from rnnspec.plan.nodes.outputs import (
     ChainOutput,
     ClassOutput,
+    CtcOutput,
     ForecastOutput,
     LabelsOutput,
     NumericOutput,
@@ -47,7 +48,15 @@ Input = (
 """Columns that a caller gives."""
 Derived = Elapsed | WindowMoments
 """Values computed from the column of an input."""
-Output = ClassOutput | ChainOutput | LabelsOutput | NumericOutput | TextOutput | ForecastOutput
+Output = (
+    ClassOutput
+    | ChainOutput
+    | LabelsOutput
+    | NumericOutput
+    | TextOutput
+    | CtcOutput
+    | ForecastOutput
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,3 +106,41 @@ class Beam(Constraints):
 
 Search = Greedy | Sample | Beam
 GREEDY = Greedy()
+
+
+@dataclass(frozen=True, slots=True)
+class BestPath:
+    """The most probable number at each step, read as an answer by `CtcOutput`; of equal ones the
+    lower. The log-probability of the answer is that of the path (Graves et al. 2006, section 3.2).
+
+    The unknown is never answered: it is left out of the choice.
+    """
+
+    strategy: ClassVar[str] = "greedy"
+    n_best: ClassVar[int] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixBeam:
+    """The `n_best` best answers of a search over prefixes: the beginnings of answers, each with the
+    log-probability of all paths so far that read as it (Graves 2012, section 7.5.3; Hannun et al.
+    2014, algorithm 1, without a language model).
+
+    At first there is the empty prefix alone. At each step every prefix goes on unextended, by the
+    blank or by its last token once more, and extended by each token; equal prefixes are one, with
+    the sum of their probabilities. The `width` most probable are kept, and of these the `n_best`
+    answered after the last step; if there are fewer, empty answers of -inf. Of equal ones a prefix
+    that is not extended is better, then the prefix that was better before, or that extends a better
+    one, then the lower token number. A path that left the beam does not come back: the
+    log-probability of an answer is that of the paths that stayed.
+
+    No prefix has the unknown in it.
+    """
+
+    strategy: ClassVar[str] = "beam"
+    width: int = 1
+    n_best: int = 1
+
+
+CtcSearch = BestPath | PrefixBeam
+BEST_PATH = BestPath()

@@ -21,13 +21,15 @@ class Texts:
     vocabulary on; `lengths` `[B, N]` without the end mark; `scores` `[B, N]`, the log-probability
     (natural logarithm) of all tokens and of the end mark where it was reached. A missing answer has
     no tokens and -inf. `attention` `[B, U, T]`, the weights behind each token of the best answer, 0
-    past its end, or None.
+    past its end, or None. `alignment` `[B, U, 2]`, the first and the last step of each token of the
+    best answer, -1 past its end, or None.
     """
 
     numbers: Tensor
     lengths: Tensor
     scores: Tensor
     attention: Tensor | None = None
+    alignment: Tensor | None = None
 
 
 @dataclass(frozen=True)

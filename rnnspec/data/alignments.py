@@ -1,0 +1,77 @@
+"""Rows whose answer does not fit into their steps, as an alignment (CTC) needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec.data.collate import Texts
+from rnnspec.data.dataset import Dataset
+from rnnspec.data.rows import BadRows
+from rnnspec.plan.nodes import CtcOutput, Plan
+from rnnspec.plan.steps import steps_at
+
+BLOCK = 1 << 22
+"""Tokens that are looked at at once."""
+CURE = "mend the row, keep more steps, or set decoder.ctc.too_short to skip"
+
+
+def refuse_too_short(plan: Plan, data: Dataset, bad: BadRows) -> None:
+    """Raises DataError, which names them, for rows whose answer takes more steps than they have."""
+    for node in _aligned(plan):
+        needed, there = steps_needed(data, node.column), _steps(plan, node, data)
+        for row in np.flatnonzero(needed > there):
+            message = _message(node.column, int(needed[row]), int(there[row]))
+            bad.add(int(data.lines[row]), f"{message}; {CURE}")
+    bad.close()
+
+
+def without_too_short(plan: Plan, data: Dataset, bad: BadRows) -> tuple[Dataset, list[str]]:
+    """The rows without the targets that take more steps than there are; sentences on them."""
+    notes, targets = [], dict(data.targets)
+    for node in _aligned(plan):
+        needed, there = steps_needed(data, node.column), _steps(plan, node, data)
+        left_out = needed > there
+        if not left_out.any():
+            continue
+        view, first = targets[node.column], int(left_out.argmax())
+        assert isinstance(view, Texts)
+        targets[node.column] = replace(view, left_out=left_out)
+        what = "row is" if left_out.sum() == 1 else "rows are"
+        place = bad.place(int(data.lines[first]))
+        message = _message(node.column, int(needed[first]), int(there[first]))
+        notes.append(f"{int(left_out.sum()):,} {what} left out of the loss; {place}: {message}")
+    return replace(data, targets=targets), notes
+
+
+def steps_needed(data: Dataset, column: str) -> NDArray[np.int64]:
+    """For each row the least number of steps of a path that reads as its answer: one for each
+    token, and a blank between two equal ones. `[rows]`."""
+    view = data.targets[column]
+    assert isinstance(view, Texts)
+    found = np.diff(view.offsets)
+    for start in range(1, len(view.values), BLOCK):
+        block = view.values[start - 1 : start + BLOCK]
+        repeats = start + np.flatnonzero(block[1:] == block[:-1])
+        rows = np.searchsorted(view.offsets, repeats, side="right") - 1
+        np.add.at(found, rows[repeats > view.offsets[rows]], 1)
+    return found
+
+
+def _aligned(plan: Plan) -> Iterator[CtcOutput]:
+    return (node for node in plan.outputs if isinstance(node, CtcOutput))
+
+
+def _steps(plan: Plan, node: CtcOutput, data: Dataset) -> NDArray[np.int64]:
+    return steps_at(plan, node.source, np.asarray(data.ends - data.starts, np.int64))
+
+
+def _message(column: str, needed: int, there: int) -> str:
+    steps = f"{there} step" if there == 1 else f"{there} steps"
+    return (
+        f"column {column!r} takes {needed} steps of the encoder, one for each token and one between"
+        f" equal ones, and the row has {steps}"
+    )
