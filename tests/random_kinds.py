@@ -110,6 +110,19 @@ def decoder_specs(draw: Draw, cardinality: str = "") -> dict[str, Any]:
 
 
 @st.composite
+def alignment_specs(draw: Draw) -> dict[str, Any]:
+    """An encoder whose steps are aligned with the answer (CTC)."""
+    own: Own = {"mine": draw(own_cells(False))} if draw(st.integers(0, 3)) == 0 else {}
+    names = [*_some(draw, STEPS)[:2], *_several(draw, STATICS, 1)]
+    width = draw(st.integers(1, 9))
+    beam = {"beam": {"width": width, "n_best": draw(st.integers(1, width))}}
+    decoder = {"ctc": {}, "strategy": draw(st.sampled_from(["greedy", beam]))}
+    stack, kind = _stack(draw, own, forward=False), draw(st.sampled_from(sorted(TEXTS)))
+    data = spec_data("N:M", names, [output(kind)], stack, decoder=decoder)
+    return _finished(draw, data, own)
+
+
+@st.composite
 def bodies(draw: Draw, own: Own, stack: list[dict[str, Any]], memory: int) -> dict[str, Any]:
     """The keys of a decoder that are about layers, over an encoder of this `stack` whose steps are
     `memory` wide (0: none)."""
@@ -230,8 +243,8 @@ def _without_random_normalisers(data: dict[str, Any]) -> None:
     for layer in data.get("encoder", {}).get("layers", []):
         if layer["cell"] == "slstm" and (joined or layer.get("initial_state", "zeros") != "zeros"):
             layer["cell"] = "lstm"
-    decoder = data.get("decoder", {"start_from": "zeros", "layers": []})
-    for number, layer in enumerate(decoder["layers"]):
+    decoder = data.get("decoder", {})
+    for number, layer in enumerate(decoder.get("layers", [])):
         if decoder["start_from"] == "encoder":
             layer["cell"] = data["encoder"]["layers"][number]["cell"]
         elif decoder["start_from"] != "zeros" and layer["cell"] == "slstm":

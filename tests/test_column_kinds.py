@@ -44,7 +44,10 @@ def members(union: Any) -> Iterator[Any]:
         (INPUT_KINDS, get_args(InputKind)),
         (OUTPUT_KINDS, get_args(OutputKind)),
         (PROBES, members(nodes.Input)),
-        (COMPARED, set(members(nodes.Output)) - {nodes.ChainOutput, nodes.TextOutput}),
+        (
+            COMPARED,
+            set(members(nodes.Output)) - {nodes.ChainOutput, *members(nodes.WrittenOutput)},
+        ),
     ],
     ids=[
         "traits of inputs", "traits of outputs", "facts of inputs", "facts of outputs",

@@ -38,7 +38,7 @@ from rnnspec.to_onnx.body import STEPS
 from rnnspec.to_onnx.lower import LOWERINGS
 from rnnspec.to_onnx.pointwise import POINTWISE
 from rnnspec.to_torch.modules import MODULES
-from tests import decoders, layers
+from tests import ctc, decoders, layers
 from tests.kinds import plan_of, random_rows, strong_weights
 from tests.test_conformance_cardinalities import SPECS
 
@@ -64,6 +64,7 @@ def plans() -> Mapping[str, Plan]:
         **{f"layers: {name}": layers.plan(name) for name in layers.PLANS},
         **{f"decoder: {name}": decoders.plan(name) for name in decoders.SPECS},
         **{f"kinds: {name}": plan_of(data)[0] for name, data in SPECS.items()},
+        **{f"ctc: {name}": ctc.plan_and_facts(name)[0] for name in ctc.SPECS},
     }
 
 

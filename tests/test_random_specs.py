@@ -1,11 +1,12 @@
 """Random specs: every one loads, builds, trains a step, exports, and agrees in every back end.
 
-Of three families: stacks of layers with cells of one's own, N:1; every cardinality and kind of
-column; decoders with every search. Torch, the reference and onnxruntime give the same answers,
-alone and in a batch, by native kernels and by the equations of the cells.
+Of four families: stacks of layers with cells of one's own, N:1; every cardinality and kind of
+column; decoders with every search; alignments. Torch, the reference and onnxruntime give the same
+answers, alone and in a batch, by native kernels and by the equations of the cells.
 
-`pytest tests/test_random_specs.py --random-specs 1000` runs 1000 of the first family, 250 and 500
-of the others; they are the same every time, and others with `--hypothesis-seed` (`make explore`).
+`pytest tests/test_random_specs.py --random-specs 1000` runs 1000 of the first family, 250, 500 and
+125 of the others; they are the same every time, and others with `--hypothesis-seed` (`make
+explore`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from rnnspec.export.parity import prove
 from rnnspec.export.probes import probes
 from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import Facts, Plan, resolve
-from rnnspec.plan.nodes import Beam, Node, TextOutput
+from rnnspec.plan.nodes import Beam, CtcOutput, Node, PrefixBeam, TextOutput
 from rnnspec.reference import answers
 from rnnspec.run.session import Session
 from rnnspec.source.emit import to_yaml
@@ -37,13 +38,14 @@ from rnnspec.spec import Spec
 from rnnspec.spec.load import load_source
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.search import Texts
 from rnnspec.train.feed import MicroBatch
 from rnnspec.train.step import TrainStep
 from tests import answers as numbers
-from tests import texts
+from tests import ctc, texts
 from tests.kinds import Batch as Tensors
 from tests.kinds import Row, batched, facts_of, feeds, random_rows, strong_weights
-from tests.random_kinds import decoder_specs, kind_specs
+from tests.random_kinds import alignment_specs, decoder_specs, kind_specs
 from tests.random_specs import specs
 from tests.targets import labels_of, random_targets
 
@@ -87,6 +89,8 @@ def check(data: dict[str, Any], strong: bool = True) -> None:
     rows = random_rows(plan, LENGTHS)
     if isinstance(plan.outputs[0], TextOutput):
         texts_agree(plan, facts, weights, rows)
+    elif isinstance(plan.outputs[0], CtcOutput):
+        alignments_agree(plan, weights, rows)
     else:
         numbers_agree(plan, facts, weights, rows)
     proved_with_texts(plan, facts, weights)
@@ -108,9 +112,13 @@ def proved_with_texts(plan: Plan, facts: Facts, weights: Weights) -> None:
 
 def best_alone(node: Node) -> Node:
     """A node with, of a text, only the best answer."""
-    if not isinstance(node, TextOutput) or not isinstance(node.search, Beam):
-        return node
-    return replace(node, search=replace(node.search, n_best=1))
+    match node:
+        case TextOutput(search=Beam() as search):
+            return replace(node, search=replace(search, n_best=1))
+        case CtcOutput(search=PrefixBeam() as search):
+            return replace(node, search=replace(search, n_best=1))
+        case _:
+            return node
 
 
 def models(plan: Plan, weights: Weights) -> list[Model]:
@@ -200,10 +208,22 @@ def texts_agree(plan: Plan, facts: Facts, weights: Weights, rows: Sequence[Row])
             agree(texts.of_onnx(plan, got), number, "alone")
 
 
+def alignments_agree(plan: Plan, weights: Weights, rows: Sequence[Row]) -> None:
+    """In float64, which orders what nearly ties as the reference does; files are proven after."""
+    (expected,) = answers(plan, weights, rows).values()
+    for model in models(plan, weights):
+        module, inputs = exactly(model, batched(plan, rows, 2, 3.7))
+        (found,) = module.answers(inputs, aligned=True).values()
+        assert isinstance(found, Texts)
+        for number, one in enumerate(ctc.of_torch(found)):
+            ctc.agree(ctc.of_reference(expected[number]), one, f"row {number}")
+
+
 FAMILIES: dict[str, tuple[SearchStrategy[dict[str, Any]], bool, int]] = {
     "layers": (specs(), False, 1),
     "kinds": (kind_specs(), True, 4),
     "decoders": (decoder_specs(), True, 2),
+    "alignments": (alignment_specs(), True, 8),
 }
 """A strategy, whether the weights are strong, and the share of the number asked for."""
 

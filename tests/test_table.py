@@ -146,7 +146,22 @@ def test_what_is_not_built_is_refused_with_a_sentence(cardinality: str, given: s
 def test_what_is_built_answers(
     cardinality: str, given: str, wanted: str, files: Path, tmp_path: Path
 ) -> None:
-    spec = loaded(cardinality, given, wanted)
+    answers(loaded(cardinality, given, wanted), given, files, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"), list(zip(SEQUENCES, (*TEXTS, *TEXTS, *TEXTS), strict=False))
+)
+def test_alignments_answer(given: str, wanted: str, files: Path, tmp_path: Path) -> None:
+    """Every sequence in the place of a decoder's, each with one kind of text."""
+    data = spec_of("N:M", given, wanted, "rows.jsonl")
+    data["decoder"] = {"ctc": {}, "strategy": {"beam": {"width": 3, "n_best": 2}}}
+    source = Source.of(to_yaml(data), "table.yaml")
+    answers(load_source(source, Path("table.yaml")).spec, given, files, tmp_path)
+
+
+def answers(spec: Spec, given: str, files: Path, tmp_path: Path) -> None:
+    """A step of training, an export with its proof, and an answer to a row."""
     train = files / spec.data.train_files[0]
     facts = survey(spec, train)
     plan = resolve(spec, facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 from rnnspec.data.collate import Texts
 from rnnspec.data.dataset import Dataset
 from rnnspec.data.rows import BadRows
-from rnnspec.plan.nodes import CtcOutput, Plan
-from rnnspec.plan.steps import steps_at
+from rnnspec.plan.nodes import CtcOutput, Plan, shapes
 
 BLOCK = 1 << 22
 """Tokens that are looked at at once."""
+_AXIS = re.compile(r"T(?:([/*])([0-9]+))?")
 CURE = "mend the row, keep more steps, or set decoder.ctc.too_short to skip"
 
 
@@ -59,6 +60,16 @@ def steps_needed(data: Dataset, column: str) -> NDArray[np.int64]:
         rows = np.searchsorted(view.offsets, repeats, side="right") - 1
         np.add.at(found, rows[repeats > view.offsets[rows]], 1)
     return found
+
+
+def steps_at(plan: Plan, name: str, steps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The steps of the node `name` in rows of `steps` steps: of the axis `T/4` a quarter, rounded
+    up, of `T*3` three times as many."""
+    axis = _AXIS.fullmatch(str(shapes(plan)[name][1]))
+    assert axis is not None, f"{name} has no steps of the input"
+    if axis[1] == "/":
+        return -(-steps // int(axis[2]))
+    return steps * int(axis[2] or 1)
 
 
 def _aligned(plan: Plan) -> Iterator[CtcOutput]:
