@@ -96,7 +96,7 @@ def from_file(model: Model, files: Shards, quoting: Quoting) -> Iterator[Asked]:
     columns = [column.column for column in model.inputs]
     bad = BadRows(files, kept=True)
     try:
-        for chunk in read(files, columns, bad=bad, quoting=quoting):
+        for chunk in read(files, columns, bad=bad, quoting=quoting, names=model.columns):
             yield from _in_order(files, chunk, columns, bad)
     except DataError:
         yield from (Asked("", error) for _, error in bad.taken())

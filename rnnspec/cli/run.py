@@ -57,9 +57,9 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="FILE",
-            help="Answer the rows of a JSONL, CSV, TSV or Parquet file, of a folder of files, or "
-            "of a pattern in quotes; of a table of series, what follows each of them. May be given "
-            "again.",
+            help="Answer the rows of a JSONL, CSV, TSV, Parquet or CoNLL file, of a folder of "
+            "files, or of a pattern in quotes; of a table of series, what follows each of them. "
+            "May be given again.",
         ),
     ] = None,
     inputs: Annotated[

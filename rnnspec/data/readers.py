@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rnnspec.data.conll import read_conll
 from rnnspec.data.delimited import Dialect, in_quotes, read_delimited
 from rnnspec.data.jsonl import read_jsonl
 from rnnspec.data.lines import Position, check_file
@@ -29,6 +30,7 @@ def read(
     progress: Callable[[float], None] | None = None,
     quoting: Quoting = "auto",
     end: float = 0.0,
+    names: Sequence[str] = (),
 ) -> Iterator[Chunk]:
     """The rows of `file`, or of several one after another, as chunks of the cells of `columns`.
 
@@ -36,6 +38,7 @@ def read(
     a while; the DataError at the end of the file, or before, lists up to ten of them.
     `documents` says what a row of plain text is, `quoting` what quotes are in CSV and TSV. `end`:
     this share at the end of one plain text that is read whole is a row of its own, held out.
+    `names`: those of the columns of CoNLL, in their order.
     `progress` is called after each chunk with the share of the file that has been read.
 
     Raises DataError for a file that is missing, unreadable or empty, for a column that it lacks,
@@ -46,7 +49,7 @@ def read(
     bad = BadRows(file) if bad is None else bad
     bad.word = "row" if known == "parquet" else "line"
     sizes = list(map(_size, shards.files))
-    how = _How(known, documents, quoting, end if len(shards.files) == 1 else 0.0)
+    how = _How(known, documents, quoting, end if len(shards.files) == 1 else 0.0, names)
     rows, before, total = 0, 0, sum(sizes)
     for number, shard in enumerate(shards.files):
         first, position = rows, Position()
@@ -92,6 +95,7 @@ class _How:
     documents: Documents
     quoting: Quoting
     end: float = 0.0
+    names: Sequence[str] = ()
 
 
 def _chunks(
@@ -105,6 +109,8 @@ def _chunks(
             return read_parquet(file, wanted, bad, position)
         case "text":
             return read_plain(file, wanted, how.documents, position, how.end)
+        case "conll":
+            return read_conll(file, wanted, how.names, bad, position)
         case "csv" | "tsv":
             dialect = Dialect.of(how.format, how.quoting)
             return read_delimited(file, wanted, bad, dialect, position)

@@ -68,6 +68,7 @@ class Reading:
     - `seasons`: after how many steps numbers answered ahead repeat.
     - `separators`: what separates several labels in a cell of text.
     - `cures`: which setting of the spec allows missing cells.
+    - `columns`: the names of the columns of CoNLL, in their order.
     - `seed`, `stratum`: how the validation share is drawn, see `rnnspec.data.split`.
     """
 
@@ -83,6 +84,7 @@ class Reading:
     cures: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
     stratum: str | None = None
+    columns: tuple[str, ...] = ()
 
     @staticmethod
     def of(spec: Spec, format: Format | None = None) -> Reading:
@@ -116,6 +118,7 @@ class Reading:
             _cures(spec),
             spec.train.seed,
             next((o.column for o in outputs if isinstance(o, ClassOutput)), None),
+            data.columns,
         )
 
     def split(self, share: float) -> Split:
@@ -136,7 +139,7 @@ class Reading:
     ) -> Iterator[Chunk]:
         """The rows of `files`, of which a share is kept for validation: see
         `rnnspec.data.readers.read`."""
-        how = (self.documents, progress, self.quoting, share)
+        how = (self.documents, progress, self.quoting, share, self.columns)
         return read(files, columns, self.format, bad, *how)
 
 

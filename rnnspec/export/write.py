@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from rnnspec import __version__
@@ -14,7 +15,16 @@ from rnnspec.files import digest, write_bytes
 from rnnspec.plan import Facts, Plan, TextFacts, dump
 from rnnspec.plan.names import TOKENIZER_FILE
 from rnnspec.plan.nodes import Attend, CtcOutput, TokensInput
-from rnnspec.run.interface import PARITY, PLAN, QUOTING, SPEC, TOKENIZER, VERSION, interface
+from rnnspec.run.interface import (
+    COLUMNS,
+    PARITY,
+    PLAN,
+    QUOTING,
+    SPEC,
+    TOKENIZER,
+    VERSION,
+    interface,
+)
 from rnnspec.run.seal import sealed
 from rnnspec.run.session import Session
 from rnnspec.spec.load import resolved_yaml
@@ -77,6 +87,7 @@ def export_onnx(
             VERSION: __version__,
             PARITY: parity.as_json(),
             QUOTING: spec.data.quoting,
+            **({COLUMNS: json.dumps(spec.data.columns)} if spec.data.columns else {}),
             **interface(plan, facts, ids=ids).metadata(),
             **({} if beside is None else {TOKENIZER: digest(beside.encode())}),
         },

@@ -9,6 +9,7 @@ Keys of the metadata of a model file:
     rnnspec.inputs    the columns it reads, as JSON (`InputColumn`)
     rnnspec.outputs   the columns it answers with, as JSON (`OutputColumn`)
     rnnspec.quoting   what quotes are in CSV and TSV, as data.quoting of the spec says
+    rnnspec.columns   the names of the columns of CoNLL files, as JSON, where the spec has any
     rnnspec.tokenizer the digest of the tokenizer beside it, of a model that reads subwords
     rnnspec.digest    the digest of all of the file before this last entry (`rnnspec.run.seal`)
 """
@@ -30,6 +31,7 @@ from rnnspec.plan.names import answer_name, draws, input_names, labels_of, outpu
 SPEC, PLAN, VERSION = "rnnspec.spec", "rnnspec.plan", "rnnspec.version"
 PARITY, INPUTS, OUTPUTS = "rnnspec.parity", "rnnspec.inputs", "rnnspec.outputs"
 QUOTING, TOKENIZER = "rnnspec.quoting", "rnnspec.tokenizer"
+COLUMNS = "rnnspec.columns"
 
 InputKind = Literal[
     "words", "chars", "bytes", "tokens", "ids", "characters", "copies", "category", "category_id",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from rnnspec.data.decode import text
 from rnnspec.errors import DataError, ModelFileError
@@ -16,6 +17,7 @@ from rnnspec.files import digest
 from rnnspec.plan.names import SEED, TOKENIZER_FILE
 from rnnspec.run.feeds import Feeds
 from rnnspec.run.interface import (
+    COLUMNS,
     QUOTING,
     SPEC,
     TOKENIZER,
@@ -70,6 +72,18 @@ class Model:
                 f"{self.path}: its metadata has {found!r} for {QUOTING!r}; export it again"
             )
         return cast(Quoting, known)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns of CoNLL files. Raises ModelFileError where the metadata is
+        damaged."""
+        found = self.metadata.get(COLUMNS, "[]")
+        try:
+            return TypeAdapter(tuple[str, ...]).validate_json(found, strict=True)
+        except ValueError as error:
+            raise ModelFileError(
+                f"{self.path}: its metadata has {found!r} for {COLUMNS!r}; export it again"
+            ) from error
 
     @property
     def draws(self) -> bool:

@@ -91,7 +91,7 @@ Scale = Annotated[
     ),
 ]
 Column = Annotated[
-    Text, Field(description="Name of the column (CSV, TSV, Parquet) or of the key (JSONL).")
+    Text, Field(description="Name of the column (CSV, TSV, Parquet, CoNLL) or of the key (JSONL).")
 ]
 
 

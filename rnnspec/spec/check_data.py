@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import PurePath
 
+from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.base import Loc
 from rnnspec.spec.data import Data, Series
 from rnnspec.spec.every import every_of
@@ -20,7 +21,8 @@ MEDIAN = 0.5
 PLAIN = "text"
 """The one column of plain text."""
 _DELIMITED = (".csv", ".tsv", ".tab")
-_ROWS = (".jsonl", ".ndjson", *_DELIMITED, ".parquet", ".pq")
+_CONLL = ".conll"
+_ROWS = (".jsonl", ".ndjson", *_DELIMITED, ".parquet", ".pq", _CONLL)
 
 
 # ---------------------------------------------------------------- files
@@ -94,6 +96,26 @@ def _is_not_delimited(data: Data) -> bool:
     names = _plain_names((*data.train_files, *data.valid_files))
     other = all(name.endswith((*_ROWS, ".txt")) for name in names)
     return other and not any(name.endswith(_DELIMITED) for name in names)
+
+
+def columns_are_of_conll(spec: Spec) -> Iterator[Finding]:
+    """`columns` names those of CoNLL files; a file whose name shows no format may be one."""
+    data, path = spec.data, ("data", "columns")
+    names = _plain_names((*data.train_files, *data.valid_files))
+    other = data.format not in ("auto", "conll") if data.format != "auto" else False
+    other = other or (data.format == "auto" and not any(n.endswith(_CONLL) for n in names))
+    if data.columns and other:
+        yield no_effect(path, "on files that are not CoNLL")
+        return
+    for index, name in enumerate(data.columns):
+        if name in data.columns[:index]:
+            yield Finding((*path, index), f"{name!r} is named twice", "give each its own name")
+    for place, each in (*data.located_inputs, *data.located_outputs):
+        if data.columns and each.column not in data.columns and not each.column.isdecimal():
+            known = f"it names {', '.join(data.columns)}"
+            hint = did_you_mean(each.column, data.columns) or known
+            message = f"data.columns names no column {each.column!r}"
+            yield Finding((*place, "column"), message, hint)
 
 
 def _plain_names(names: Sequence[str]) -> list[str]:

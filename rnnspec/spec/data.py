@@ -119,7 +119,15 @@ class Data(Model):
     format: Format = Field(
         default="auto",
         description="Format of the files; 'auto' goes by the ending of the name. 'text' (.txt) is "
-        "plain text with one column, text.",
+        "plain text with one column, text; 'conll' (.conll) has a line for each token, an "
+        "empty line after each sentence, which is a row, and columns between tabs or white space: "
+        "each is a list of texts.",
+    )
+    columns: Annotated[tuple[Text, ...], ListOf] = Field(
+        default=(),
+        description="Names of the columns of CoNLL files, the first one first. Columns without a "
+        "name are called by their numbers, '1' and so on, unless the first line of a file names "
+        "them, as in '# global.columns = tokens tags'.",
     )
     quoting: Quoting = Field(
         default="auto",

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 from rnnspec.errors import DataError
 
-Format = Literal["auto", "jsonl", "csv", "tsv", "parquet", "text"]
+Format = Literal["auto", "jsonl", "csv", "tsv", "parquet", "conll", "text"]
 
 Quoting = Literal["auto", "double", "none"]
 """The meaning of double quotes around a field of CSV or TSV."""
@@ -29,6 +29,7 @@ _ENDINGS: dict[str, Format] = {
     ".tab": "tsv",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".conll": "conll",
     ".txt": "text",
 }
 
