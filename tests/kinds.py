@@ -177,7 +177,7 @@ def strong_weights(plan: Plan, seed: int = 0, size: float = 0.6) -> dict[str, ND
     found: dict[str, NDArray[np.float32]] = {}
     for weight in weights(plan):
         value = draw.normal(0, size, weight.shape).astype(np.float32)
-        if weight.name.endswith("deviation"):
+        if weight.name.endswith(("deviation", "variance")):
             value = (np.abs(value) + 0.5).astype(np.float32)
         if weight.name.endswith(".rules"):
             value = np.where(value < -0.5, FORBIDDEN, 0).astype(np.float32)

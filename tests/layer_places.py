@@ -25,24 +25,65 @@ VALUES: dict[str, list[Any]] = {
 }
 """Of settings whose values their schema alone does not tell."""
 WIDTH = 4
-UNTOLD = ("cell", "units")
+UNTOLD = ("cell", "units", "name", "reads")
+STATELESS: dict[str, Data] = {
+    "ConvLayer": {"conv": WIDTH, "causal": True},
+    "PoolLayer": {"pool": "max"},
+    "DenseLayer": {"dense": WIDTH},
+    "StackLayer": {"stack": 2},
+    "NormLayer": {"norm": "layer"},
+    "ActivationLayer": {"activation": "relu"},
+    "DropoutLayer": {"dropout": 0.25},
+}
+"""Layers without a cell that stand by themselves: the others, which read several or a grid, are in
+the plans of `tests/layers.py`."""
+OF_STATELESS: dict[str, list[Any]] = {
+    "size": [2], "stride": [2, 1], "dilation": [2], "activation": ["relu", "softplus"],
+    "causal": [True],
+}  # fmt: skip
+_DEFINITIONS = json.loads(json_schema())["definitions"]
 
 
 def settings() -> dict[str, Data]:
-    """Layers, each with one value of one setting that is not its default, by `SETTING VALUE`.
+    """Recurrent layers, each with one value of one setting that is not its default, by
+    `SETTING VALUE`.
 
     The settings are those of the schema: a new one is here by being there. One whose schema does
     not tell its values, or that needs another beside it, is a line above.
     """
-    schema = json.loads(json_schema())["definitions"]["Layer"]["properties"]
-    found: dict[str, Data] = {}
-    for name, about in schema.items():
-        for value in () if name in UNTOLD else VALUES.get(name) or list(_values(about)):
-            if value != about["default"]:
-                written = value if isinstance(value, str) else json.dumps(value)
-                layer = {"cell": "gru", "units": WIDTH, **COMPANIONS.get(name, {}), name: value}
-                found[f"{name} {written}"] = layer
+    return {
+        f"{name} {written}": {
+            "cell": "gru",
+            "units": WIDTH,
+            **COMPANIONS.get(name, {}),
+            name: value,
+        }
+        for name, value, written in _settings("RecurrentLayer", VALUES)
+    }
+
+
+def stateless() -> dict[str, Data]:
+    """The other layers, each as it is and with one value of one setting, by
+    `KIND: SETTING VALUE`."""
+    found = {}
+    for kind, layer in STATELESS.items():
+        key = next(iter(layer))
+        found[key] = layer
+        for name, value, written in _settings(kind, OF_STATELESS):
+            if name == key or layer.get(name) == value:
+                continue
+            more = {"dropout": 0.25} if name == "dropout_per" else {}
+            found[f"{key}: {name} {written}"] = {**layer, **more, name: value}
     return found
+
+
+def _settings(kind: str, known: Mapping[str, list[Any]]) -> Iterator[tuple[str, Any, str]]:
+    """Each setting of a kind of layer with its values but for the default, and as written."""
+    for name, own in _DEFINITIONS[kind]["properties"].items():
+        about = {**_DEFINITIONS[own["$ref"].rpartition("/")[2]], **own} if "$ref" in own else own
+        for value in () if name in UNTOLD else known.get(name) or list(_values(about)):
+            if value != about.get("default"):
+                yield name, value, value if isinstance(value, str) else json.dumps(value)
 
 
 def _values(about: Mapping[str, Any]) -> Iterator[Any]:
@@ -123,6 +164,26 @@ GIVEN = 'initial_state {"column": "start"}'
 ONE_WAY = FORWARD_ONLY | MERGES
 
 
+FEW_PLACES = (
+    "encoder N:1", "encoder N:N", "encoder next", "window N:N", "encoder N:M",
+    "decoder N:M, attention before", "decoder of a forecast",
+)  # fmt: skip
+"""Places that treat layers without a cell in ways of their own."""
+
+
+def refuses(place: str, layer: Data) -> bool:
+    """Whether `check` refuses a layer without a cell at a place: what answers each step keeps the
+    steps, what is carried on or fed back reads no later ones, and batch norm needs a batch."""
+    fewer = layer.get("stride", 2 if {"pool", "stack"} & set(layer) else 1) > 1
+    several = "pool" in layer or "stack" in layer
+    if place.startswith("decoder"):
+        without_states = "attention" not in place and not behind_a_cell(layer)
+        return fewer or several or layer.get("norm") == "batch" or without_states
+    if place.startswith("window") or place == "encoder next":
+        return fewer or several
+    return fewer and place == "encoder N:N"
+
+
 def refused(place: str) -> frozenset[str]:
     """The settings that `check` refuses at a place, by the rules of the language: what is carried
     on or fed back is read forward, and the states of a decoder come from `start_from`."""
@@ -133,12 +194,22 @@ def refused(place: str) -> frozenset[str]:
     return frozenset()
 
 
+OF_ITS_OWN = {"cell", "conv", "dense"}
+"""The keys that say how wide a layer is."""
+
+
+def behind_a_cell(layer: Data) -> bool:
+    """Whether `spec` puts a recurrent layer before this one."""
+    return bool({"skip", "groups"} & set(layer)) or not OF_ITS_OWN & set(layer)
+
+
 def spec(place: str, *layers: Data) -> Data:
-    """The spec of a place with these layers there. A skip goes around a layer of its own width."""
+    """The spec of a place with these layers there. A skip goes around a layer of its own width, and
+    what has no width of its own reads such a layer."""
     data = copy.deepcopy(PLACES[place])
     part = "decoder" if place.startswith("decoder") else "encoder"
     stack = [copy.deepcopy(layer) for layer in layers]
-    if any("skip" in layer for layer in stack):
+    if any(map(behind_a_cell, stack)):
         stack.insert(0, {"cell": "gru", "units": WIDTH})
     data[part]["layers"] = stack
     return data

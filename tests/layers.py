@@ -146,6 +146,82 @@ PLANS: dict[str, dict[str, Any]] = {
         for cell in ("residual", "timed_residual", "maximum", "one_number")
         for direction in ("forward", "bidirectional")
     },
+    "convolution": {"layers": [{"conv": 5, "size": 4, "activation": "relu"}], "pooling": "max"},
+    "convolution with everything": {
+        "layers": [
+            {"conv": 6, "stride": 2, "norm": "layer", "activation": "gelu", "dropout": 0.3},
+            {"conv": 6, "size": 2, "dilation": 2, "groups": 3, "activation": "silu", "repeat": 2,
+             "skip": "residual", "dropout": 0.2, "dropout_per": "sequence"},
+            _layer(**_BOTH),
+            {"conv": 4, "size": 3, "stride": 3, "causal": True, "norm": "batch"},
+        ],
+        "pooling": "mean",
+    },
+    "causal convolution last": {"layers": [{"conv": 4, "dilation": 2, "causal": True}]},
+    "one step of many": {"layers": [{"conv": 4, "stride": 12}, _layer()]},
+    "grid": {
+        "layers": [
+            {"conv": 4, "size": [3, 3], "activation": "elu", "norm": "batch"},
+            {"pool": "max", "size": [2, 2]},
+            {"conv": 3, "size": [3, 2], "stride": [2, 1], "dilation": [1, 2], "norm": "layer"},
+            _layer(**_BOTH),
+        ]
+    },
+    **{
+        f"squeeze {squeeze}": {
+            "layers": [
+                {"conv": 4, "size": [1, 3], "stride": [1, 2], "groups": 1},
+                {"pool": "mean", "size": [3, 2], "stride": [2, 1]},
+                {"squeeze": squeeze},
+            ],
+            "pooling": "attention",
+        }
+        for squeeze in ("flatten", "mean", "max", "places")
+    },
+    **{
+        f"pool {pool}": {
+            "layers": [{"conv": 3}, {"pool": pool, "size": 3, "stride": 2}, {"conv": 4}],
+            "pooling": "mean",
+        }
+        for pool in ("max", "mean")
+    },
+    "pyramid": {
+        "layers": [
+            _layer(**_BOTH), {"stack": 2}, _layer(cell="lstm", **_BOTH), {"stack": 3, "stride": 2},
+            _layer(),
+        ]
+    },
+    "single layers": {
+        "layers": [
+            {"dense": 6, "activation": "hard_sigmoid"}, {"norm": "layer"},
+            {"activation": "softplus"}, {"dropout": 0.3}, {"norm": "batch"},
+            {"dense": 6, "norm": "layer", "activation": "tanh", "skip": "residual",
+             "dropout": 0.2, "repeat": 2},
+        ],
+        "pooling": "mean",
+    },
+    "graph": {
+        "layers": [
+            {"dense": 4, "activation": "sigmoid", "name": "gate"},
+            _layer(name="one", reads=["input"]),
+            {"join": "mul", "reads": ["gate", "one"], "name": "gated"},
+            {"conv": 4, "reads": ["input", "one"], "name": "side"},
+            {"join": "sum", "reads": ["gated", "side", "one"], "name": "sum"},
+            {"join": "mean", "reads": ["sum", "gate"], "name": "mean"},
+            _layer(reads=["mean", "input", "gated"], repeat=2, name="two"),
+            {"join": "concat", "reads": ["two", "sum"]},
+        ],
+    },
+    "graph of grids": {
+        "layers": [
+            {"conv": 2, "size": [3, 3], "name": "a"},
+            {"conv": 3, "size": [1, 1], "name": "b", "reads": ["input"]},
+            {"conv": 2, "size": [2, 2], "reads": ["a", "b"], "name": "c", "activation": "relu"},
+            {"join": "sum", "reads": ["a", "c"]},
+            {"pool": "max", "size": [1, 2], "name": "half"},
+            _layer(reads=["half", "a"]),
+        ],
+    },
     "fixed parameters": {"layers": [_layer(cell="echo_state"), _layer(cell="fixed_lstm")]},
 }  # fmt: skip
 """Settings of `tests.models.layers_plan` by name."""
@@ -153,7 +229,7 @@ PLANS: dict[str, dict[str, Any]] = {
 
 def plan(name: str) -> Plan:
     settings = PLANS[name]
-    used = {layer["cell"] for layer in settings["layers"]}
+    used = {layer.get("cell") for layer in settings["layers"]}
     cells = {name: cell for name, cell in OWN_CELLS.items() if name in used}
     others = {key: value for key, value in settings.items() if key != "layers"}
     return layers_plan(*settings["layers"], cells=cells, **others)

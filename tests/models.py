@@ -110,7 +110,7 @@ def random_weights(plan: Plan, seed: int = 0) -> Arrays:
     found: Arrays = {}
     for weight in weights(plan):
         value = draw.normal(0, 0.6, weight.shape).astype(np.float32)
-        if weight.name.endswith("deviation"):
+        if weight.name.endswith(("deviation", "variance")):
             value = (np.abs(value) + 0.5).astype(np.float32)
         found[weight.name] = value
     return found

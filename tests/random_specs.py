@@ -7,11 +7,12 @@ functions with a narrow domain get arguments that lie in it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 
 from rnnspec.cells import FUNCTIONS, builtin_cell, builtin_names
+from rnnspec.plan.nodes import Activation
 from tests.kinds import output
 
 Draw = st.DrawFn
@@ -127,6 +128,49 @@ def layers(draw: Draw, own: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
+ACTIVATIONS = get_args(Activation)
+
+
+@st.composite
+def stateless(draw: Draw, features: bool) -> list[dict[str, Any]]:
+    """Up to three layers without a cell, of steps or, with `features`, of grids that end as plain
+    steps."""
+    one_or_two = st.integers(1, 2)
+    found: list[dict[str, Any]] = []
+    for _ in range(draw(st.integers(0, 3))):
+        grid = features and draw(st.booleans())
+        kind = draw(st.sampled_from(["conv", "conv", "pool", "dense", "stack", "norm", "residual"]))
+        settings: dict[str, Any] = {
+            "norm": draw(st.sampled_from(["none", "layer", "batch"])),
+            "activation": draw(st.sampled_from(ACTIVATIONS)),
+        }
+        size = [draw(st.integers(2, 4)), draw(st.integers(1, 3))] if grid else 3
+        stride = [draw(one_or_two), draw(one_or_two)] if grid else draw(one_or_two)
+        if kind == "conv":
+            layer: dict[str, Any] = {
+                "conv": 4,
+                "size": size,
+                "stride": stride,
+                "dilation": draw(one_or_two),
+            }
+            layer |= {"causal": draw(st.booleans()), **settings}
+        elif kind == "pool":
+            pool = draw(st.sampled_from(["max", "mean"]))
+            layer = {"pool": pool, "size": size, "stride": stride}
+        elif kind == "stack":
+            layer = {"stack": 2, "stride": draw(one_or_two)}
+        elif kind == "norm":
+            layer = {"norm": draw(st.sampled_from(["layer", "batch"]))}
+        else:
+            layer = {"dense": 4, **settings}
+        found.append(layer)
+        if kind == "residual":
+            found.append(
+                {"conv": 4, "groups": draw(st.sampled_from([1, 2, 4])), "skip": "residual"}
+            )
+    return found
+
+
 def _sizes(cell: dict[str, Any]) -> dict[str, Any]:
     return {"sizes": dict.fromkeys(cell["sizes"], 2)} if "sizes" in cell else {}
 
@@ -162,9 +206,13 @@ def specs(draw: Draw) -> dict[str, Any]:
                   for n in (layer["cell"] for layer in stack))  # fmt: skip
     if elapsed and uses_dt:
         given["elapsed"] = 1
+    else:
+        stack = [*draw(stateless(features=True)), *stack]
     pooling = draw(st.sampled_from(["last", "mean", "max", "attention"]))
     if pooling == "last":
         without_skip_of_merged(stack)
+    elif "elapsed" not in given:
+        stack = [*stack, *draw(stateless(features=False))]
     spec: dict[str, Any] = {
         "name": "random",
         "cardinality": "N:1",

@@ -61,6 +61,19 @@ def test_every_setting_of_a_forward_layer_carries(name: str) -> None:
     torch.testing.assert_close(pieces, whole, atol=1e-5, rtol=1e-4)
 
 
+@torch.no_grad()
+def test_causal_convolutions_carry_their_last_inputs() -> None:
+    dilated = {"conv": 4, "size": 3, "dilation": 2, "causal": True, "activation": "relu"}
+    grouped = {"conv": 4, "size": 2, "groups": 2, "causal": True, "skip": "residual"}
+    model = Model(
+        layers_plan(dilated, grouped, {"conv": 3, "size": 1}, {"cell": "gru", "units": 3})
+    )
+    model.load_canonical(random_weights(model.plan))
+    assert {"layers.0.left", "layers.1.left"} < set(model.first_states(1))
+    whole, pieces = in_pieces(model)
+    torch.testing.assert_close(pieces, whole, atol=1e-5, rtol=1e-4)
+
+
 def test_learned_states_are_the_first_ones_and_get_gradients() -> None:
     plan = layers_plan({"cell": "lstm", "units": 4, "initial_state": "learned"})
     model = Model(plan)

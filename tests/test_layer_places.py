@@ -34,10 +34,21 @@ from rnnspec.train.feed import MicroBatch
 from rnnspec.train.statistics import gradient_statistics
 from rnnspec.train.step import TrainStep
 from tests.kinds import batched, facts_of, random_rows
-from tests.layer_places import PLACES, WIDTH, everything, refused, settings, spec
+from tests.layer_places import (
+    FEW_PLACES,
+    PLACES,
+    WIDTH,
+    everything,
+    refused,
+    refuses,
+    settings,
+    spec,
+    stateless,
+)
 from tests.targets import random_targets
 
 SETTINGS = settings()
+STATELESS = stateless()
 LENGTHS = (3, 0, 1, 2)
 LAYER = {"cell": "lstm", "units": WIDTH}
 
@@ -122,6 +133,19 @@ def test_a_setting_at_a_place(place: str, setting: str) -> None:
     for problem in caught.value.problems:
         assert problem.source_line, f"{problem.message}: no line is told"
         assert problem.hint, f"{problem.message}: no way out is told"
+
+
+@pytest.mark.parametrize("place", FEW_PLACES)
+@pytest.mark.parametrize("name", STATELESS)
+def test_a_layer_without_a_cell_at_a_place(place: str, name: str) -> None:
+    torch.manual_seed(0)
+    if not refuses(place, STATELESS[name]):
+        trained_and_proved(place, STATELESS[name])
+        return
+    with pytest.raises(SpecError) as caught:
+        loaded(place, STATELESS[name])
+    for problem in caught.value.problems:
+        assert problem.source_line and problem.hint, problem.message
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -12,6 +12,7 @@ from rnnspec.source.overrides import apply_overrides
 from rnnspec.source.yaml12 import load
 from rnnspec.spec.load import load_spec
 from rnnspec.spec.optimizers import SGD, Adam
+from rnnspec.spec.recurrent import RecurrentLayer
 
 SPEC = """\
 name: demo
@@ -65,7 +66,9 @@ def test_values_in_their_places(overrides: list[str], data: dict[str, Any]) -> N
 def test_a_loaded_spec_has_them(path: Path) -> None:
     overrides = ["train.epochs=3", "encoder.layers.0.units=8", "train.optimizer.sgd.lr=0.5"]
     spec = load_spec(path, overrides).spec
-    assert (spec.train.epochs, spec.encoder.layers[0].units) == (3, 8)
+    layer = spec.encoder.layers[0]
+    assert isinstance(layer, RecurrentLayer)
+    assert (spec.train.epochs, layer.units) == (3, 8)
     assert spec.train.optimizer == SGD(lr=0.5)
     spec = load_spec(path, ["train.optimizer={adam: {lr: 2e-3}}"]).spec
     assert spec.train.optimizer == Adam(lr=2e-3)

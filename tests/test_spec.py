@@ -23,6 +23,7 @@ from rnnspec.spec import (
     resolved_yaml,
 )
 from rnnspec.spec.load import load_source
+from rnnspec.spec.recurrent import RecurrentLayer
 
 ROOT = Path(__file__).parent.parent
 SMALL = """\
@@ -58,6 +59,7 @@ def test_defaults() -> None:
     assert isinstance(spec.data.output, ClassOutput)
     assert (spec.data.valid, spec.data.format, spec.cells) == (None, "auto", {})
     layer = spec.encoder.layers[0]
+    assert isinstance(layer, RecurrentLayer)
     assert (layer.direction, layer.repeat, layer.dropout) == ("forward", 1, 0.0)
     assert (spec.encoder.embed, spec.encoder.embed_dropout) == (None, 0.0)
     assert spec.pooling == LastPooling()

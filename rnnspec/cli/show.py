@@ -179,6 +179,7 @@ def _cell_page(
 def _defaults(name: str, own: Sequence[str], spec: Spec | None) -> dict[str, tuple[int, str]]:
     """A number for each size, and its reason."""
     from rnnspec.cells.page import DEFAULT_INPUTS, DEFAULT_UNITS
+    from rnnspec.spec.recurrent import RecurrentLayer
 
     found = {
         "inputs": (DEFAULT_INPUTS, "by default; another with --inputs"),
@@ -187,7 +188,7 @@ def _defaults(name: str, own: Sequence[str], spec: Spec | None) -> dict[str, tup
     for size in own:
         found[size] = (DEFAULT_UNITS // 2, f"by default; another with --size {size}=…")
     for place, layer in enumerate(spec.encoder.layers if spec else ()):
-        if layer.cell == name:
+        if isinstance(layer, RecurrentLayer) and layer.cell == name:
             why = f"as in encoder.layers[{place}]"
             found["units"] = (layer.units, why)
             found |= {size: (number, why) for size, number in layer.sizes.items()}

@@ -16,7 +16,7 @@ from rnnspec.plan.nodes import CtcOutput, Plan, shapes
 
 BLOCK = 1 << 22
 """Tokens that are looked at at once."""
-_AXIS = re.compile(r"T(?:([/*])([0-9]+))?")
+_AXIS = re.compile(r"T(?:/([0-9]+))?(?:\*([0-9]+))?")
 CURE = "mend the row, keep more steps, or set decoder.ctc.too_short to skip"
 
 
@@ -64,12 +64,10 @@ def steps_needed(data: Dataset, column: str) -> NDArray[np.int64]:
 
 def steps_at(plan: Plan, name: str, steps: NDArray[np.int64]) -> NDArray[np.int64]:
     """The steps of the node `name` in rows of `steps` steps: of the axis `T/4` a quarter, rounded
-    up, of `T*3` three times as many."""
+    up, of `T/4*3` three times as many."""
     axis = _AXIS.fullmatch(str(shapes(plan)[name][1]))
     assert axis is not None, f"{name} has no steps of the input"
-    if axis[1] == "/":
-        return -(-steps // int(axis[2]))
-    return steps * int(axis[2] or 1)
+    return -(-steps // int(axis[1] or 1)) * int(axis[2] or 1)
 
 
 def _aligned(plan: Plan) -> Iterator[CtcOutput]:

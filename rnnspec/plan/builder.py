@@ -1,9 +1,9 @@
-"""What the parts of a plan are built with: values that are read, cells, and stacks of layers."""
+"""Stacks of layers: the recurrent ones, and what stands around them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 from rnnspec import spec as language
@@ -13,11 +13,9 @@ from rnnspec.cells.initializers import Constant, Initializer
 from rnnspec.errors import DataError
 from rnnspec.plan.nodes import (
     Dense,
-    Dropout,
     Elapsed,
     Highway,
     InitialState,
-    Join,
     Merge,
     Node,
     Normalize,
@@ -25,36 +23,12 @@ from rnnspec.plan.nodes import (
     Residual,
     VectorInput,
 )
+from rnnspec.plan.stateless import Read, added, dropped, flat, side_by_side
 from rnnspec.spec.cell import source_of
-from rnnspec.spec.encoder import GivenState, LearnedState
 from rnnspec.spec.init import initializer_of
-from rnnspec.spec.widths import unequal_widths
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A value that the rest of the model reads: the name of its node, and its width."""
-
-    name: str
-    width: int
-
-
-def joined(name: str, reads: list[Read], nodes: list[Node]) -> Read:
-    """All of `reads` side by side, as one node."""
-    if len(reads) == 1:
-        return reads[0]
-    nodes.append(Join(name, tuple(read.name for read in reads)))
-    return Read(name, sum(read.width for read in reads))
-
-
-def dropped(
-    name: str, rate: float, read: Read, nodes: list[Node], per_sequence: bool = False
-) -> Read:
-    """`read` after dropout at `rate`, if it is above 0."""
-    if not rate:
-        return read
-    nodes.append(Dropout(name, read.name, rate, per_sequence))
-    return Read(name, read.width)
+from rnnspec.spec.layers import JoinLayer, Layer
+from rnnspec.spec.recurrent import GivenState, LearnedState, RecurrentLayer
+from rnnspec.spec.stack import INPUT, repeats, unequal_widths
 
 
 def cell_of(spec: language.Spec, name: str) -> Cell:
@@ -80,28 +54,47 @@ def whole(read: Read, after: Callable[[Read], Read]) -> Read:
 @dataclass(frozen=True, slots=True)
 class Stack:
     """The layers of `part` ("encoder" or "decoder") of a spec, which are added to `nodes` as
-    `prefix.0`, `prefix.1`, …; `initial` gives the states of those that choose none themselves."""
+    `prefix.0`, `prefix.1`, …; `initial` gives the states of those that choose none themselves, and
+    `others` are what layers may read by name besides one another and what the first one reads."""
 
     spec: language.Spec
     part: str
     prefix: str
     nodes: list[Node]
     initial: InitialStates
+    others: Mapping[str, Read] = field(default_factory=dict)
 
     def built(self, read: Read, finish: Finish = whole) -> Read:
-        """Adds the layers one after another, each as often as it repeats; the first one reads
-        `read`. Raises DataError."""
+        """Adds the layers one after another, each as often as it repeats; those that name nothing
+        else read the one before, the first one `read`. Raises DataError."""
         of = self.spec.decoder if self.part == "decoder" else self.spec.encoder
         assert of is not None, f"the spec has no {self.part}"
-        layers = [(i, layer) for i, layer in enumerate(of.layers) for _ in range(layer.repeat)]
-        for number, (index, layer) in enumerate(layers):
-            node = self._recurrent(f"{self.prefix}.{number}", index, layer, read)
-            after = partial(self._after, index, layer, node)
-            last = number == len(layers) - 1
-            read = (finish if last else whole)(Read(node.name, node.width), after)
+        known, number = {INPUT: read, **self.others}, 0
+        for index, layer in enumerate(of.layers):
+            reads = [known[name] for name in layer.reads] if layer.reads else [read]
+            if not isinstance(layer, JoinLayer):
+                reads = [side_by_side(f"{self.prefix}.{number}.reads", reads, self.nodes)]
+            for time in range(repeats(layer)):
+                last = index == len(of.layers) - 1 and time == repeats(layer) - 1
+                read = self._layer(number, index, layer, reads, finish if last else whole)
+                reads, number = [read], number + 1
+            if layer.name is not None:
+                known[layer.name] = read
         return read
 
-    def _recurrent(self, name: str, index: int, layer: language.Layer, source: Read) -> Recurrent:
+    def _layer(
+        self, number: int, index: int, layer: Layer, reads: list[Read], finish: Finish
+    ) -> Read:
+        """One layer with what follows it, and `finish` between the two."""
+        name, source = f"{self.prefix}.{number}", reads[0]
+        if isinstance(layer, RecurrentLayer):
+            node = self._recurrent(name, index, layer, flat(source, self.nodes))
+            after = partial(self._after, index, layer, node)
+            return finish(Read(node.name, node.width), after)
+        at = f"{self.part}.layers[{index}]"
+        return finish(added(layer, name, at, reads, self.nodes), lambda read: read)
+
+    def _recurrent(self, name: str, index: int, layer: RecurrentLayer, source: Read) -> Recurrent:
         """The node of one layer, added to the nodes."""
         cell = cell_of(self.spec, layer.cell)
         elapsed = [node.name for node in self.nodes if isinstance(node, Elapsed)]
@@ -128,7 +121,7 @@ class Stack:
         self.nodes.append(node)
         return node
 
-    def _after(self, index: int, layer: language.Layer, node: Recurrent, read: Read) -> Read:
+    def _after(self, index: int, layer: RecurrentLayer, node: Recurrent, read: Read) -> Read:
         """What follows a recurrent node, on sequences or on the pooled vector."""
         nodes, width = self.nodes, read.width
         if layer.merge != "concat":
@@ -142,7 +135,7 @@ class Stack:
         return self._skip(index, layer, node, read) if layer.skip != "none" else read
 
     def _initial_states(
-        self, index: int, layer: language.Layer, cell: Cell, name: str, widths: dict[str, int]
+        self, index: int, layer: RecurrentLayer, cell: Cell, name: str, widths: dict[str, int]
     ) -> tuple[InitialState, tuple[str, ...]]:
         chosen = layer.initial_state
         if isinstance(chosen, LearnedState):
@@ -164,13 +157,13 @@ class Stack:
                 f" numbers for each row, but the state {first} is {widths[first]} wide"
             )
 
-    def _skip(self, index: int, layer: language.Layer, node: Recurrent, read: Read) -> Read:
+    def _skip(self, index: int, layer: RecurrentLayer, node: Recurrent, read: Read) -> Read:
         if node.inputs != read.width:  # of tokens, the check of the spec has found it
             columns = ", ".join(repr(each.column) for each in self.spec.data.inputs)
             what = "column" if len(self.spec.data.inputs) == 1 else "columns"
             raise DataError(
                 f"{self.part}.layers[{index}].skip:"
-                f" {unequal_widths(layer, node.inputs, read.width)}"
+                f" {unequal_widths(layer.skip, node.inputs, read.width)}"
                 f" ({what} {columns}); put a layer without skip before it"
             )
         name = f"{node.name}.skip"
@@ -201,7 +194,7 @@ def from_vector(source: Read, nodes: list[Node]) -> InitialStates:
     return given
 
 
-def _initializers(layer: language.Layer, cell: Cell) -> dict[str, Initializer]:
+def _initializers(layer: RecurrentLayer, cell: Cell) -> dict[str, Initializer]:
     """The initializers that the layer chooses, for parameters whose initializer the cell leaves
     open."""
     found: dict[str, Initializer] = {}

@@ -32,6 +32,11 @@ def generation(plan: nodes.Plan, search: nodes.Search) -> nodes.Plan:
     _check_steps(plan, prompt)
     others = [n for n in plan.nodes if n not in (end, prompt) and not isinstance(n, nodes.Input)]
     outer, body = _split(prompt, others)
+    if grid := next((node for node in body if isinstance(node, nodes.Grid)), None):
+        raise ExportError(
+            f"{plan.name} reads {grid.source} as a grid, and a token that is written on is read as"
+            " plain numbers; train a model whose convolutions have a size of steps alone"
+        )
     start = nodes.Previous("previous", prompt.size)
     whole = (start, *(_in_body(node, prompt, end) for node in body))
     own = {node.name for node in whole}

@@ -6,22 +6,14 @@ from functools import partial
 from typing import cast
 
 from rnnspec import spec as language
-from rnnspec.plan.builder import (
-    Finish,
-    InitialStates,
-    Read,
-    Stack,
-    from_vector,
-    joined,
-    whole,
-    zeros,
-)
+from rnnspec.plan.builder import Finish, InitialStates, Stack, from_vector, whole, zeros
 from rnnspec.plan.facts import Facts
 from rnnspec.plan.nodes import Node, Plan, Pool, PoolKind, Recurrent, verify
 from rnnspec.plan.resolve_alignment import align_answer
 from rnnspec.plan.resolve_decoder import Encoded, write_answer
 from rnnspec.plan.resolve_inputs import Sources, read_inputs
 from rnnspec.plan.resolve_outputs import answer_all
+from rnnspec.plan.stateless import Read, flat, joined
 from rnnspec.spec.decoder import NoAttention
 
 
@@ -64,22 +56,24 @@ def _encoded(spec: language.Spec, inputs: Sources, finish: Finish = whole) -> Re
     initial: InitialStates = zeros
     if inputs.start:
         initial = from_vector(joined("start", inputs.start, nodes), nodes)
-    return Stack(spec, "encoder", "layers", nodes, initial).built(source, finish)
+    read = Stack(spec, "encoder", "layers", nodes, initial).built(source, finish)
+    return flat(read, nodes)
 
 
 def _memory(spec: language.Spec, inputs: Sources) -> Read:
     """The encoder's output at every step, for a decoder."""
     assert spec.decoder is not None, "no decoder reads the steps"
     if isinstance(spec.decoder.attention, NoAttention):
-        # Only the states of the last layer are read, not what follows it.
+        # Only the states of the last recurrent layer are read, not what follows it.
         return _encoded(spec, inputs, lambda read, after: read)
     return _encoded(spec, inputs)
 
 
 def _pooled(spec: language.Spec, inputs: Sources) -> Read:
     """One vector of all steps of the encoder."""
-    pool = partial(_pool, spec, inputs.nodes)
-    if isinstance(spec.pooling, language.LastPooling) and spec.encoder.layers[-1].skip == "none":
+    pool, last = partial(_pool, spec, inputs.nodes), spec.encoder.layers[-1]
+    at_ends = isinstance(spec.pooling, language.LastPooling)
+    if at_ends and isinstance(last, language.RecurrentLayer) and last.skip == "none":
         # The ends of the directions are in different places until they are merged; and what follows
         # a layer step by step is then computed for one step only.
         return _encoded(spec, inputs, lambda read, after: after(pool(read)))

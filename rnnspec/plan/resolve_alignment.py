@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import assert_never
 
 from rnnspec import spec as language
-from rnnspec.plan.builder import Read
 from rnnspec.plan.facts import Facts, TextFacts
 from rnnspec.plan.nodes import BestPath, CtcOutput, CtcSearch, Dense, Node, PrefixBeam
+from rnnspec.plan.stateless import Read
 from rnnspec.spec.decoder import CtcDecoder
 from rnnspec.spec.search import CtcBeamSearch, CtcGreedySearch
 

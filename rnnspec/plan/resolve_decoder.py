@@ -9,7 +9,7 @@ from typing import assert_never, cast
 from rnnspec import spec as language
 from rnnspec.cells import Cell
 from rnnspec.errors import DataError
-from rnnspec.plan.builder import Read, Stack, dropped, joined
+from rnnspec.plan.builder import Stack
 from rnnspec.plan.facts import UNKNOWN_ID, Facts, TextFacts, Vocabulary
 from rnnspec.plan.nodes import (
     Attend,
@@ -25,6 +25,7 @@ from rnnspec.plan.nodes import (
     Greedy,
     InitialState,
     Node,
+    Pool,
     Previous,
     PreviousNumber,
     Recurrent,
@@ -36,10 +37,12 @@ from rnnspec.plan.nodes import (
 )
 from rnnspec.plan.resolve_inputs import Sources
 from rnnspec.plan.resolve_outputs import forecast_output
+from rnnspec.plan.stateless import Read, dropped, joined
 from rnnspec.spec import decoder as kinds
 from rnnspec.spec.encoder import DEFAULT_EMBED
+from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.search import BeamSearch, GreedySearch, SampleSearch, Strategy, TimesInput
-from rnnspec.spec.widths import sized
+from rnnspec.spec.stack import CONTEXT, Steps, sized
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,9 @@ def _run(encoded: Encoded, previous: Read) -> Read:
         beside.append(Read("decoder.fed", hidden or width))
     read = joined("decoder.inputs", beside, body)
     initial = _InitialStates(encoded)
-    top = read = Stack(encoded.spec, "decoder", "decoder.layers", body, initial).built(read)
+    others = {CONTEXT: context} if context else {}
+    stack = Stack(encoded.spec, "decoder", "decoder.layers", body, initial, others)
+    top = read = stack.built(read)
     if attention:
         read = joined("decoder.joined", [top, context or _attend(encoded, top)], body)
     if hidden:
@@ -153,7 +158,8 @@ def _top_width(encoded: Encoded, beside: list[Read]) -> int:
     if settings.attend == "before" and not isinstance(settings.attention, kinds.NoAttention):
         assert encoded.memory is not None, "attention needs an encoder"
         width += encoded.memory.width
-    top = sized(encoded.spec, settings.layers, width)[-1].output
+    others = {CONTEXT: Steps(encoded.memory.width)} if encoded.memory else {}
+    top = sized(encoded.spec, settings.layers, Steps(width), others)[-1].output
     assert top is not None, "all cells are right"
     return top
 
@@ -219,13 +225,14 @@ class _InitialStates:
             return "zeros", ()
         if not self.encoded.encoder:
             return self._from_vectors(name, widths)
-        layer = self._layer(int(name.rpartition(".")[2]))
+        layer = self._layer(sum(isinstance(node, Recurrent) for node in self.encoded.body))
         return "given", tuple(self._state(layer, name, state, w) for state, w in widths.items())
 
     def _layer(self, number: int) -> Recurrent:
         """The encoder's layer of the same number if both have equally many, else its last layer."""
         encoder = self.encoded.encoder
-        count = sum(layer.repeat for layer in self.encoded.settings.layers)
+        layers = self.encoded.settings.layers
+        count = sum(layer.repeat for layer in layers if isinstance(layer, RecurrentLayer))
         return encoder[number] if len(encoder) == count else encoder[-1]
 
     def _state(self, layer: Recurrent, name: str, state: str, width: int) -> str:
@@ -252,6 +259,8 @@ class _InitialStates:
         of = inputs.start
         if isinstance(self.encoded.settings.start_from, kinds.DenseStart):
             of = of or inputs.beside
+        if self.encoded.memory is not None:
+            of = [self._mean(self.encoded.memory)]
         if not of:
             return "zeros", ()
         if not any(node.name == "start" for node in self.encoded.nodes):
@@ -260,6 +269,13 @@ class _InitialStates:
             source = Read("start", sum(read.width for read in of))
         names = [self._dense(f"{name}.start.{s}", source, w) for s, w in widths.items()]
         return "given", tuple(names)
+
+    def _mean(self, memory: Read) -> Read:
+        """The mean over the steps of an encoder without states (Xu et al. 2015, 3.1.2)."""
+        mean = Pool("memory.mean", memory.name, "mean", memory.width, 0)
+        if mean not in self.encoded.nodes:
+            self.encoded.nodes.append(mean)
+        return Read(mean.name, memory.width)
 
     def _dense(self, name: str, source: Read, width: int) -> str:
         chosen = self.encoded.settings.start_from

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from rnnspec import spec as language
 from rnnspec.errors import DataError
-from rnnspec.plan.builder import Read, cell_of, dropped, joined
+from rnnspec.plan.builder import cell_of
 from rnnspec.plan.facts import ClassFacts, Facts, NumericFacts, TextFacts
 from rnnspec.plan.nodes import (
     CategoryInput,
@@ -26,6 +26,7 @@ from rnnspec.plan.nodes import (
     VectorInput,
     WindowMoments,
 )
+from rnnspec.plan.stateless import Read, dropped, joined
 from rnnspec.spec.encoder import DEFAULT_EMBED, given_columns
 from rnnspec.spec.inputs import TokenInput
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rnnspec import spec as language
-from rnnspec.plan.builder import Read, dropped
 from rnnspec.plan.facts import ClassFacts, ColumnFacts, Facts, NumericFacts, TextFacts
 from rnnspec.plan.nodes import (
     ChainOutput,
@@ -17,6 +16,7 @@ from rnnspec.plan.nodes import (
     Output,
     SeriesInput,
 )
+from rnnspec.plan.stateless import Read, dropped
 from rnnspec.spec.outputs import QuantilesDistribution
 
 

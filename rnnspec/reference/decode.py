@@ -14,6 +14,7 @@ import numpy as np
 from rnnspec.plan import Plan, nodes
 from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.reference.attention import AttentionState, attend, initial_attention
+from rnnspec.reference.convolution import conv
 from rnnspec.reference.functions import Array, Arrays, log_sigmoid, log_softmax
 from rnnspec.reference.layers import LAYERS, first_states, parameters_of, step
 
@@ -85,6 +86,14 @@ def _recurrent(now: _Step, node: nodes.Recurrent) -> Array:
     return out
 
 
+def _conv(now: _Step, node: nodes.Conv) -> Array:
+    """The last output over all inputs so far, which are the state."""
+    so_far = now.before.states.get(node.name, {"x": np.zeros((0, node.inputs))})["x"]
+    so_far = np.concatenate([so_far, now.values[node.source][None]])
+    now.states[node.name] = {"x": so_far}
+    return np.asarray(conv(now.body.plan, node, now.body.weights, {node.source: so_far})[-1])
+
+
 def _attend(now: _Step, node: nodes.Attend) -> Array:
     memory = now.values[node.memory]
     before = now.before.attention.get(node.name) or initial_attention(node, len(memory))
@@ -118,6 +127,7 @@ BODY: dict[type[nodes.Node], Callable[[_Step, Any], Array]] = {
     nodes.PreviousNumber: lambda now, node: np.array([now.previous]),
     nodes.Delayed: lambda now, node: now.before.last.get(node.source, np.zeros(node.width)),
     nodes.Recurrent: _recurrent,
+    nodes.Conv: _conv,
     nodes.Attend: _attend,
     nodes.Scores: _scores,
     nodes.CopyMix: _copy_mix,

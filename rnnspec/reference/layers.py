@@ -12,16 +12,16 @@ import numpy as np
 
 from rnnspec.cells import Cell
 from rnnspec.plan import Plan, nodes
+from rnnspec.reference import convolution
 from rnnspec.reference.functions import OPERATIONS, Array, Arrays, layer_norm, sigmoid, softmax
 
 States = dict[str, Array]
 
-_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "none": lambda v: v,
-    "relu": OPERATIONS["relu"],
-    "tanh": np.tanh,
-    "gelu": OPERATIONS["gelu"],
-}
+
+def activated(activation: nodes.Activation, values: Array) -> Array:
+    return values if activation == "none" else np.asarray(OPERATIONS[activation](values))
+
+
 _MERGES: dict[nodes.MergeKind, Callable[[Array, Array], Array]] = {
     "sum": lambda one, other: one + other,
     "mean": lambda one, other: (one + other) / 2,
@@ -88,16 +88,16 @@ POOLINGS: dict[nodes.PoolKind, Callable[[Plan, nodes.Pool, Arrays, Array], Array
 
 def _dense(plan: Plan, node: nodes.Dense, weights: Arrays, values: Arrays) -> Array:
     affine = values[node.source] @ weights[f"{node.name}.W"].T + weights[f"{node.name}.b"]
-    return np.asarray(_ACTIVATIONS[node.activation](affine))
+    return activated(node.activation, affine)
 
 
 def _join(plan: Plan, node: nodes.Join, weights: Arrays, values: Arrays) -> Array:
     """Side by side; a vector among sequences is repeated at every step."""
     parts = [values[source] for source in node.reads]
-    steps = [len(part) for part in parts if part.ndim == 2]
+    steps = [len(part) for part in parts if part.ndim >= 2]
     if steps:
         parts = [
-            part if part.ndim == 2 else np.broadcast_to(part, (steps[0], len(part)))
+            part if part.ndim >= 2 else np.broadcast_to(part, (steps[0], len(part)))
             for part in parts
         ]
     return np.concatenate(parts, axis=-1)
@@ -115,6 +115,17 @@ LAYERS: dict[type[nodes.Node], Callable[[Plan, Any, Arrays, Arrays], Array]] = {
     nodes.Pool: _pool,
     nodes.Dense: _dense,
     nodes.Join: _join,
+    nodes.Activate: lambda plan, node, weights, values: activated(
+        node.activation, values[node.source]
+    ),
+    nodes.Combine: convolution.combine,
+    nodes.Conv: convolution.conv,
+    nodes.LocalPool: convolution.local_pool,
+    nodes.StackSteps: convolution.stack_steps,
+    nodes.BatchNorm: convolution.batch_norm,
+    nodes.Grid: convolution.grid,
+    nodes.Squeeze: convolution.squeeze,
+    nodes.Places: convolution.places,
 }
 """The function of each type of node that computes: from the plan, the node, all weights and the
 values of the nodes before it."""

@@ -1,7 +1,6 @@
 """The spec: models of the YAML file, loading, and checks."""
 
 from rnnspec.spec.data import Data
-from rnnspec.spec.encoder import Layer
 from rnnspec.spec.head import AttentionPooling, Head, LastPooling
 from rnnspec.spec.inputs import (
     BytesInput,
@@ -20,6 +19,7 @@ from rnnspec.spec.inputs import (
     VectorInput,
     WordsInput,
 )
+from rnnspec.spec.layers import Layer
 from rnnspec.spec.load import LoadedSpec, load_spec, resolved_yaml
 from rnnspec.spec.optimizers import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RAdam, RMSprop
 from rnnspec.spec.outputs import (
@@ -37,5 +37,6 @@ from rnnspec.spec.outputs import (
     VectorOutput,
     WordsOutput,
 )
+from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.train import Train

@@ -115,3 +115,19 @@ MaxSize = Annotated[
         "means no limit."
     ),
 ]
+LayerName = Annotated[
+    Identifier | None, Field(description="Name by which later layers read this one.")
+]
+LayerReads = Annotated[
+    tuple[Text, ...] | None,
+    ListOf,
+    Field(
+        min_length=1,
+        description="Names of what the layer reads, side by side: layers before it in the list, "
+        "and 'input', which the first layer reads. Null means the layer before.",
+    ),
+]
+Repeat = Annotated[
+    int,
+    Field(ge=1, le=64, description="Number of layers like this one, each with its own weights."),
+]

@@ -16,11 +16,13 @@ from rnnspec.spec import (
     check_kinds,
     check_layers,
     check_names,
+    check_stack,
     check_train,
     check_widths,
 )
 from rnnspec.spec.base import Loc
 from rnnspec.spec.explain import Finding
+from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
 
 EACH = "*"
@@ -57,7 +59,9 @@ def _reads(check: Check, finding: Finding, spec: Spec) -> list[Loc]:
     if check.cell and isinstance(index, int):
         stack = spec.decoder if part == "decoder" else spec.encoder
         assert stack is not None, "a finding about a layer of the decoder needs a decoder"
-        reads.append((*_CELLS, stack.layers[index].cell))
+        layer = stack.layers[index]
+        assert isinstance(layer, RecurrentLayer), "only recurrent layers have a cell"
+        reads.append((*_CELLS, layer.cell))
     return reads
 
 
@@ -90,6 +94,7 @@ _DECODER: Loc = ("decoder",)
 _CELLS: Loc = ("cells",)
 _LAYERS: Loc = ("encoder", "layers")
 _WIDTHS: tuple[Loc, ...] = (_CARDINALITY, _DECODER, _CELLS, ("encoder",), ("data",))
+_GRAPH: tuple[Loc, ...] = (_LAYERS, ("decoder", "layers"), *_layer("name", "reads"))
 CHECKS: tuple[Check, ...] = (
     Check(check_layers.cells_compile, ()),
     Check(check_layers.layers_name_known_cells, _layer("cell"), cell=True),
@@ -158,6 +163,20 @@ CHECKS: tuple[Check, ...] = (
     Check(check_widths.given_states_of_a_column_are_alike, _WIDTHS),
     Check(check_widths.decoder_skips_join_equal_widths, _WIDTHS),
     Check(check_widths.what_is_fed_has_a_width, _WIDTHS),
+    Check(check_stack.layers_have_names_of_their_own, _layer("name")),
+    Check(check_stack.layers_read_what_is_there, _GRAPH),
+    Check(check_stack.layers_are_read, _GRAPH),
+    Check(check_stack.joined_layers_have_the_same_steps, _WIDTHS),
+    Check(check_stack.combined_layers_have_one_width, _WIDTHS),
+    Check(check_stack.squeezed_layers_are_grids, _WIDTHS),
+    Check(check_stack.groups_divide_channels, _WIDTHS),
+    Check(check_stack.extents_fit_the_size, _layer("size", "stride", "dilation", "skip")),
+    Check(check_stack.answers_of_steps_keep_the_steps, _WIDTHS),
+    Check(check_stack.layers_look_back_alone, (*_OUTPUT, ("train", "window"), *_layer("causal"))),
+    Check(check_stack.decoder_layers_run_step_by_step, (_DECODER,)),
+    Check(check_stack.decoders_start_from_states, (_DECODER, _LAYERS)),
+    Check(check_stack.first_states_have_layers, (*_INPUT, _LAYERS)),
+    Check(check_stack.last_pooling_reads_ends, (_CARDINALITY, ("pooling",), _LAYERS)),
     Check(check_names.names_of_the_file_differ, (_CARDINALITY, _DECODER, ("data",))),
     Check(check_kinds.steps_are_those_of_the_data, (*_INPUT, *_OUTPUT)),
     Check(check_kinds.steps_of_subwords_are_their_own, _INPUT),

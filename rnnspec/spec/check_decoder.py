@@ -14,8 +14,8 @@ from rnnspec.spec.decoder import (
     NoAttention,
     ZeroStart,
 )
-from rnnspec.spec.encoder import Layer
 from rnnspec.spec.explain import Finding, no_effect
+from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.search import BeamSearch, CtcBeamSearch
 from rnnspec.spec.spec import Spec
 
@@ -27,6 +27,8 @@ ADD_ATTENTION = "remove it, or add 'attention: additive'"
 def decoder_layers_read_forward(spec: Spec) -> Iterator[Finding]:
     for index, layer in enumerate(spec.decoder.layers if spec.decoder else ()):
         path: Loc = ("decoder", "layers", index)
+        if not isinstance(layer, RecurrentLayer):
+            continue
         if layer.direction != "forward":
             message = f"a decoder writes forward, and this layer is {layer.direction}"
             yield Finding((*path, "direction"), message, "make it forward")
@@ -96,9 +98,16 @@ def starts_have_sources(spec: Spec) -> Iterator[Finding]:
 def decoders_see_the_input(spec: Spec) -> Iterator[Finding]:
     """The input reaches the decoder by its first states, by attention, or beside each step."""
     decoder = spec.decoder
-    if decoder is None or not isinstance(decoder.start_from, LearnedStart | ZeroStart):
+    if decoder is None:
         return
     attends = not isinstance(decoder.attention, NoAttention)
+    has_states = any(isinstance(layer, RecurrentLayer) for layer in decoder.layers)
+    if spec.cardinality == "N:M" and not attends and not has_states:
+        message = "no layer has states that the encoder's could be, and there is no attention"
+        yield Finding(("decoder", "layers"), message, "add 'attention: additive', or a cell")
+        return
+    if not isinstance(decoder.start_from, LearnedStart | ZeroStart):
+        return
     beside = any(each.join != "state" for each in spec.data.statics)
     if not attends and (spec.cardinality == "N:M" or not beside):
         message = f"{decoder.start_from.name} gives the decoder no access to its input"
@@ -172,8 +181,10 @@ def last_states_are_all_that_is_read(spec: Spec) -> Iterator[Finding]:
     if decoder is None or not layers or not isinstance(decoder.attention, NoAttention):
         return
     last = layers[-1]
+    if not isinstance(last, RecurrentLayer):
+        return
     for key in OUTPUT_KEYS:
-        default = Layer.model_fields[key].default
+        default = RecurrentLayer.model_fields[key].default
         if last.repeat == 1 and getattr(last, key) != default:
             path: Loc = ("encoder", "layers", len(layers) - 1, key)
             why = "without attention: the decoder reads this layer's states alone"

@@ -15,6 +15,7 @@ from rnnspec.spec.outputs import (
     TagsOutput,
     TextOutput,
 )
+from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
 
 OUTPUTS: dict[str, tuple[str, ...]] = {
@@ -113,7 +114,7 @@ def next_looks_ahead(spec: Spec) -> Iterator[Finding]:
     if not any(isinstance(output, NextOutput) for output in spec.data.outputs):
         return
     for index, layer in enumerate(spec.encoder.layers):
-        if layer.direction != "forward":
+        if isinstance(layer, RecurrentLayer) and layer.direction != "forward":
             path = ("encoder", "layers", index, "direction")
             message = f"a {layer.direction} layer has read the next step already"
             yield Finding(path, message, "make every layer forward")

@@ -14,11 +14,12 @@ from rnnspec.spec.base import Loc
 from rnnspec.spec.cell import source_of
 from rnnspec.spec.check_kinds import is_pooled
 from rnnspec.spec.decoder import LearnedStart, ZeroStart
-from rnnspec.spec.encoder import GivenState, Layer
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.head import Head, LastPooling
 from rnnspec.spec.init import Init, initializer_of
 from rnnspec.spec.inputs import FramesInput, TokenInput, TokensInput, WordsInput
+from rnnspec.spec.layers import ConvLayer, DenseLayer, DropoutLayer, Layer
+from rnnspec.spec.recurrent import GivenState, RecurrentLayer
 from rnnspec.spec.spec import Spec
 
 if TYPE_CHECKING:
@@ -47,10 +48,18 @@ def all_layers(spec: Spec) -> Iterator[tuple[Loc, Layer]]:
         yield ("decoder", "layers", index), layer
 
 
-def layers_with_cells(spec: Spec) -> Iterator[tuple[Loc, Layer, Cell]]:
-    """Each layer, with its path, whose cell is right."""
-    cells = {name: cell_named(spec, name) for name in {layer.cell for _, layer in all_layers(spec)}}
+def recurrent_layers(spec: Spec) -> Iterator[tuple[Loc, RecurrentLayer]]:
+    """Each recurrent layer with its path."""
     for path, layer in all_layers(spec):
+        if isinstance(layer, RecurrentLayer):
+            yield path, layer
+
+
+def layers_with_cells(spec: Spec) -> Iterator[tuple[Loc, RecurrentLayer, Cell]]:
+    """Each recurrent layer, with its path, whose cell is right."""
+    layers = list(recurrent_layers(spec))
+    cells = {name: cell_named(spec, name) for name in {layer.cell for _, layer in layers}}
+    for path, layer in layers:
         cell = cells[layer.cell]
         if cell is not None:
             yield path, layer, cell
@@ -87,7 +96,7 @@ def layers_name_known_cells(spec: Spec) -> Iterator[Finding]:
 
 def _named_cells(spec: Spec) -> Iterator[tuple[Loc, str]]:
     """Every path that names a cell, with the name."""
-    for path, layer in all_layers(spec):
+    for path, layer in recurrent_layers(spec):
         yield (*path, "cell"), layer.cell
     for path, source in spec.data.located_inputs:
         if isinstance(source, WordsInput | TokensInput) and source.spelling is not None:
@@ -130,7 +139,7 @@ def sizes_are_those_of_the_cell(spec: Spec) -> Iterator[Finding]:
 
 
 def merging_has_two_directions(spec: Spec) -> Iterator[Finding]:
-    for path, layer in all_layers(spec):
+    for path, layer in recurrent_layers(spec):
         if layer.merge != "concat" and layer.direction != "bidirectional":
             why = f"with 'direction: {layer.direction}', which has one output"
             yield no_effect((*path, "merge"), why)
@@ -140,7 +149,9 @@ def last_pooling_can_tell_directions(spec: Spec) -> Iterator[Finding]:
     if not spec.encoder.layers or not is_pooled(spec):
         return
     index, layer = len(spec.encoder.layers) - 1, spec.encoder.layers[-1]
-    if layer.merge != "concat" and layer.skip != "none" and isinstance(spec.pooling, LastPooling):
+    if not isinstance(spec.pooling, LastPooling) or not isinstance(layer, RecurrentLayer):
+        return
+    if layer.merge != "concat" and layer.skip != "none":
         message = (
             f"'pooling: last' takes the ends of both directions, which 'merge: {layer.merge}' and"
             " skip have made one"
@@ -152,16 +163,18 @@ def last_pooling_can_tell_directions(spec: Spec) -> Iterator[Finding]:
 def given_states_are_columns_of_their_own(spec: Spec) -> Iterator[Finding]:
     taken = {each.column: "data.input" for each in spec.data.inputs}
     taken |= {each.column: "data.output" for each in spec.data.outputs}
-    for index, layer in enumerate(spec.encoder.layers):
+    for path, layer in recurrent_layers(spec):
         state = layer.initial_state
-        if isinstance(state, GivenState) and state.value in taken:
-            path = ("encoder", "layers", index, "initial_state", "column")
+        if path[0] == "encoder" and isinstance(state, GivenState) and state.value in taken:
+            path = (*path, "initial_state", "column")
             message = f"the same column as {taken[state.value]}"
             yield Finding(path, message, "name a column that holds a list of numbers for each row")
 
 
 def masks_have_dropout(spec: Spec) -> Iterator[Finding]:
     for path, layer in all_layers(spec):
+        if not isinstance(layer, RecurrentLayer | ConvLayer | DenseLayer | DropoutLayer):
+            continue
         if layer.dropout_per != "step" and not layer.dropout:
             yield no_effect((*path, "dropout_per"), "without dropout", "add 'dropout: 0.2'")
 
@@ -235,7 +248,8 @@ def elapsed_time_is_read(spec: Spec) -> Iterator[Finding]:
         for path, source in spec.data.located_inputs
         if isinstance(source, FramesInput) and source.elapsed is not None
     ]
-    cells = [cell_named(spec, layer.cell) for layer in spec.encoder.layers]
+    layers = (layer for path, layer in recurrent_layers(spec) if path[0] == "encoder")
+    cells = [cell_named(spec, layer.cell) for layer in layers]
     if timed and not any(cell is None or cell.inputs for cell in cells):
         message = "has no effect: no layer's cell has the input dt"
         hint = "use cfc, ltc or a cell with 'inputs: [dt]', or remove it"
@@ -263,7 +277,7 @@ def vectors_reach_a_state(spec: Spec) -> Iterator[Finding]:
         taken = isinstance(chosen, LearnedStart | ZeroStart)
         why = "decoder.start_from says otherwise"
     else:
-        layers = spec.encoder.layers
+        layers = [each for each in spec.encoder.layers if isinstance(each, RecurrentLayer)]
         taken = bool(layers) and all(layer.initial_state.name != "zeros" for layer in layers)
         why = "every layer has an initial_state of its own"
     for path, source in spec.data.located_inputs:

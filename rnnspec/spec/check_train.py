@@ -33,6 +33,7 @@ from rnnspec.spec.outputs import (
     TextOutput,
     VectorOutput,
 )
+from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.schedules import Plateau
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.train import TokenBudget
@@ -155,7 +156,7 @@ def windows_carry_states(spec: Spec) -> Iterator[Finding]:
     if any(output.as_ == "next" for output in spec.data.outputs):
         return  # `next_looks_ahead` refuses such layers already
     for index, layer in enumerate(spec.encoder.layers):
-        if layer.direction != "forward":
+        if isinstance(layer, RecurrentLayer) and layer.direction != "forward":
             path: Loc = ("encoder", "layers", index, "direction")
             message = f"a {layer.direction} layer starts at the end, and train.window reads from"
             message += " the start, a window at a time"

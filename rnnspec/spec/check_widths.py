@@ -6,18 +6,19 @@ from collections.abc import Iterator, Sequence
 
 from rnnspec.spec.base import Loc
 from rnnspec.spec.decoder import DotAttention, EncoderStart, MultiHeadAttention
-from rnnspec.spec.encoder import DEFAULT_EMBED, GivenState
+from rnnspec.spec.encoder import DEFAULT_EMBED
 from rnnspec.spec.explain import Finding
+from rnnspec.spec.layers import ConvLayer, DenseLayer
+from rnnspec.spec.recurrent import GivenState, RecurrentLayer
 from rnnspec.spec.spec import Spec
+from rnnspec.spec.stack import Sized, unequal_widths
 from rnnspec.spec.widths import (
-    Sized,
     decoder_layers,
     encoder_layers,
     fed_without_end,
     memory_width,
     scored_width,
     top_width,
-    unequal_widths,
 )
 
 
@@ -66,7 +67,10 @@ def first_states_are_as_wide(spec: Spec) -> Iterator[Finding]:
     decoder = spec.decoder
     if decoder is None or not isinstance(decoder.start_from, EncoderStart):
         return
-    encoder, layers = encoder_layers(spec), decoder_layers(spec, decoder)
+    encoder, layers = (
+        [each for each in stack if isinstance(each.layer, RecurrentLayer)]
+        for stack in (encoder_layers(spec), decoder_layers(spec, decoder))
+    )
     for number, layer in enumerate(layers):
         source = encoder[number if len(encoder) == len(layers) else -1] if encoder else None
         if source is None or source.cell is None or layer.cell is None:
@@ -89,6 +93,7 @@ def _unequal(layer: Sized, state: str, source: Sized) -> Finding | None:
         f"the state {state} of decoder.layers[{layer.index}] is {width} wide, and {of} of"
         f" encoder.layers[{source.index}] {known}"
     )
+    assert isinstance(source.layer, RecurrentLayer)
     if source.layer.direction == "bidirectional":
         message += " in both directions"
     return Finding(("decoder", "start_from"), message, "use dense, or choose units that fit")
@@ -98,8 +103,10 @@ def given_states_of_a_column_are_alike(spec: Spec) -> Iterator[Finding]:
     """Encoder layers that start from one column need states of one width."""
     first: dict[str, tuple[Sized, int]] = {}
     for layer in encoder_layers(spec):
+        if not isinstance(layer.layer, RecurrentLayer) or layer.cell is None:
+            continue
         given = layer.layer.initial_state
-        if not isinstance(given, GivenState) or layer.cell is None:
+        if not isinstance(given, GivenState):
             continue
         state = next(iter(layer.cell.states))
         width = layer.state_each_way(state)  # both directions start alike
@@ -128,12 +135,14 @@ def _unequal_skips(part: str, layers: Sequence[Sized]) -> Iterator[Finding]:
     """Layers with a skip between two different widths, each once however often it repeats."""
     seen: set[int] = set()
     for sized in layers:
-        before, after = sized.inputs, sized.output
-        if sized.layer.skip == "none" or not before or not after or before == after:
+        before, after, layer = sized.inputs, sized.output, sized.layer
+        if not isinstance(layer, RecurrentLayer | ConvLayer | DenseLayer) or layer.skip == "none":
+            continue
+        if not before or not after or before == after:
             continue
         if sized.index not in seen:
             seen.add(sized.index)
-            message = unequal_widths(sized.layer, before, after)
+            message = unequal_widths(layer.skip, before, after)
             hint = f"choose units that give {before}, or put a layer that gives {after} before"
             yield Finding((part, "layers", sized.index, "skip"), message, hint)
 

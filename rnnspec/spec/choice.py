@@ -1,12 +1,14 @@
 """Unions of the spec, validated so that one mistake gives one error.
 
-Three ways to write a choice in YAML, each an annotation of a union:
+Four ways to write a choice in YAML, each an annotation of a union:
 
 - `OneOf()`: the name of an option, or a mapping with that name as its only key and the option's
   settings under it: `pooling: last`, `pooling: {attention: {units: 64}}`. Members are `Option`s.
   The one setting of a `Valued` option has no key: `init: {uniform: 0.1}`.
 - `ByKey("as")`: a mapping in which one key names the kind: `{column: text, as: words}`. Members
   are models that have that key as a `Literal`.
+- `ByName("cell", "conv")`: a mapping whose first key among these names the kind:
+  `{conv: 64, size: 5}`. Members are models in the same order, each with the key of its kind.
 - `ByShape(...)`: one of several plain values of different shapes: a text or a number.
 
 Each becomes a tagged union of pydantic, which reports the errors of the chosen member only.
@@ -17,13 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from types import UnionType
 from typing import Any, ClassVar, get_args
 
 from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from rnnspec.source.problems import did_you_mean
+from rnnspec.source.problems import did_you_mean, nearest
 from rnnspec.spec.base import Model, spec_error
 
 HIDDEN = "\0"
@@ -227,6 +230,56 @@ class ByKey:
     ) -> dict[str, Any]:
         choices: Mapping[str, Any] = schema["schema"]["choices"]
         return {"oneOf": [handler(choice) for choice in choices.values()]}
+
+
+@dataclass(frozen=True)
+class ByName:
+    """Annotates a union of models, each named by a key of its own; `names` are these keys, in the
+    order of the members. The first name that is there counts."""
+
+    names: tuple[str, ...]
+
+    def __init__(self, *names: str) -> None:
+        object.__setattr__(self, "names", names)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        members = dict(zip(self.names, get_args(source), strict=True))
+
+        def checked(value: object) -> object:
+            return value if isinstance(value, Model) else self._check(value)
+
+        def tag(value: Any) -> str:
+            if isinstance(value, Model):
+                return next(HIDDEN + name for name, m in members.items() if type(value) is m)
+            return HIDDEN + self._name(value)
+
+        choices = {HIDDEN + name: handler.generate_schema(m) for name, m in members.items()}
+        return core_schema.no_info_before_validator_function(
+            checked, core_schema.tagged_union_schema(choices, tag)
+        )
+
+    def _name(self, value: Mapping[str, Any]) -> str:
+        there = (name for name in self.names if name in value)
+        near = (nearest(str(key), self.names) for key in value)
+        return next(chain(there, filter(None, near)), self.names[0])
+
+    def _check(self, value: object) -> object:
+        if not isinstance(value, Mapping):
+            example = value if isinstance(value, str) else "…"
+            raise spec_error(
+                f"expected a mapping with one of the keys {', '.join(self.names)}, found"
+                f" {describe(value)}",
+                f"write {{{self.names[0]}: {example}, …}}",
+            )
+        return value
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        choices: Mapping[str, Any] = schema["schema"]["choices"]
+        return {"anyOf": [handler(choice) for choice in choices.values()]}
 
 
 @dataclass(frozen=True)

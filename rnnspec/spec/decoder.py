@@ -9,7 +9,7 @@ from pydantic import Field
 
 from rnnspec.spec.base import ListOf, Model, Share, Text, Width
 from rnnspec.spec.choice import ByShape, OneOf, Option, Valued, by_type
-from rnnspec.spec.encoder import Layer
+from rnnspec.spec.layers import Layer
 from rnnspec.spec.search import CtcGreedySearch, CtcStrategy, GreedySearch, StepLimit, Strategy
 
 
@@ -173,7 +173,7 @@ class Decoder(Model):
         "them: the width before the scores must be the width of the vectors.",
     )
     layers: Annotated[tuple[Layer, ...], ListOf, Field(min_length=1)] = Field(
-        description="The recurrent layers, first the one nearest to the input: forward, and with "
+        description="The layers, first the one nearest to the input: forward, and with "
         "the states of start_from before the first step."
     )
     start_from: StartFrom = Field(

@@ -150,6 +150,9 @@ def _unknown_key(loc: Loc, corrected: str | None, document: Document) -> Problem
     kinds = siblings_with(loc[:-1], key)
     if kinds and kinds[2]:
         which, kind, others = kinds
+        if not which:
+            hint = f"remove it ({', '.join(others)} layers have it)"
+            return document.problem(path, f"{kind} layers have no key {key!r}", hint, key=True)
         message = f"has no effect with {which}: {kind}"
         hint = f"remove it (it belongs to {which}: {', '.join(others)})"
         return document.problem(path, message, hint, key=True)
@@ -312,7 +315,11 @@ _SENTENCES: Mapping[str, Callable[[Any, Mapping[str, Any]], tuple[str, str]]] = 
     "greater_than_equal": _bound("of at least", "ge"),
     "less_than": _bound("below", "lt"),
     "less_than_equal": _bound("of at most", "le"),
-    "too_short": lambda _, context: ("expected at least one item, found an empty list", "add one"),
+    "too_short": lambda _, context: (
+        ("expected at least one item, found an empty list", "add one")
+        if context["min_length"] == 1
+        else (f"expected at least {context['min_length']} items", "add what is missing")
+    ),
     "too_long": lambda found, context: (
         f"expected {context['max_length']} items, found {context['actual_length']}",
         "remove what is too much",

@@ -12,7 +12,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from rnnspec.spec.base import Model, keys_of
-from rnnspec.spec.choice import HIDDEN, ByKey, ByShape, OneOf, literal_of
+from rnnspec.spec.choice import HIDDEN, ByKey, ByName, ByShape, OneOf, literal_of
 from rnnspec.spec.spec import Spec
 
 
@@ -25,7 +25,7 @@ def model_at(loc: Sequence[str | int]) -> type[Model] | None:
 def siblings_with(loc: Sequence[str | int], key: str) -> tuple[str, str, list[str]] | None:
     """For a mapping at `loc` that is one member of a union: the key that selects the member, its
     name, and the names of the members that have `key`. Where a key of its own tells a member, the
-    first is the key of the union."""
+    first is the key of the union; in a list it is ""."""
     if not loc or not isinstance(loc[-1], str):
         return None
     union, marks = _bare(reduce(_below, loc[:-1], Spec))
@@ -36,6 +36,11 @@ def siblings_with(loc: Sequence[str | int], key: str) -> tuple[str, str, list[st
         return None
     if any(isinstance(mark, ByShape) for mark in marks):
         return _by_shape(get_args(union), loc, key)
+    by_name = next((mark for mark in marks if isinstance(mark, ByName)), None)
+    if by_name is not None:
+        members = zip(by_name.names, get_args(union), strict=True)
+        others = [name for name, member in members if key in keys_of(member)]
+        return "", loc[-1].removeprefix(HIDDEN), others
     by_key = next((mark for mark in marks if isinstance(mark, ByKey)), None)
     if by_key is None:
         return None
@@ -136,6 +141,8 @@ def _member(members: Sequence[Any], marks: Sequence[Any], part: str | int) -> An
         if isinstance(mark, ByKey):
             named = str(part).removeprefix(HIDDEN)
             return next((m for m in members if literal_of(m, mark.key) == named), None)
+        if isinstance(mark, ByName) and str(part).startswith(HIDDEN):
+            return members[mark.names.index(str(part).removeprefix(HIDDEN))]
         if isinstance(mark, ByShape) and str(part).startswith(HIDDEN):
             return members[int(str(part).removeprefix(HIDDEN))]
     only = [member for member in members if member is not NoneType]

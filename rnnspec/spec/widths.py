@@ -1,17 +1,15 @@
-"""Widths that a spec alone decides: of layers, of their states, and around a decoder.
+"""Widths that a spec alone decides: of the inputs, of the stacks, and around a decoder.
 
 The data decide the widths of frames, vectors and keys; what depends on these is None here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from rnnspec.spec.check_layers import cell_named
 from rnnspec.spec.decoder import Decoder, NoAttention
-from rnnspec.spec.encoder import DEFAULT_EMBED, Layer
+from rnnspec.spec.encoder import DEFAULT_EMBED
 from rnnspec.spec.inputs import (
     CategoryInput,
     FramesInput,
@@ -25,37 +23,9 @@ from rnnspec.spec.inputs import (
     VectorInput,
     WordsInput,
 )
+from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
-
-if TYPE_CHECKING:
-    from rnnspec.cells import Cell
-
-INPUTS = "inputs"
-"""The size of a cell that is the width of what its layer reads."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sized:
-    """One repetition of a layer: its index in the spec, its cell (None: wrong), and the widths of
-    its input and output."""
-
-    index: int
-    layer: Layer
-    cell: Cell | None
-    inputs: int | None
-    output: int | None
-
-    def state_each_way(self, name: str) -> int | None:
-        """The width of a state in one direction."""
-        assert self.cell is not None, "a cell that is right has states"
-        (size,) = self.cell.states[name]
-        known = {"units": self.layer.units, INPUTS: self.inputs, **self.layer.sizes}
-        return known.get(size)
-
-    def state(self, name: str) -> int | None:
-        """The width of a state before the first step, both directions together."""
-        one = self.state_each_way(name)
-        return 2 * one if one and self.layer.direction == "bidirectional" else one
+from rnnspec.spec.stack import CONTEXT, Sized, Steps, sized
 
 
 def input_width(spec: Spec) -> int | None:
@@ -85,36 +55,8 @@ def _width_of(spec: Spec, source: Input) -> int | None:
             assert_never(source)
 
 
-def output_width(layer: Layer, cell: Cell | None, inputs: int | None) -> int | None:
-    """Width of the layer's output; None where it is not known."""
-    known = {"units": layer.units, "inputs": inputs, **layer.sizes}
-    one = known.get(cell.output_size) if cell else None
-    both = layer.direction == "bidirectional" and layer.merge == "concat"
-    return 2 * one if one and both else one
-
-
-def unequal_widths(layer: Layer, before: int, after: int) -> str:
-    """The message that a skip connection joins two different widths."""
-    return (
-        f"{layer.skip} needs one width on either side of the layer, but its input is {before} wide"
-        f" and its output {after}"
-    )
-
-
-def sized(spec: Spec, layers: Iterable[Layer], width: int | None) -> list[Sized]:
-    """A stack of `layers` whose input has `width` numbers."""
-    found = []
-    for index, layer in enumerate(layers):
-        cell = cell_named(spec, layer.cell)
-        for _ in range(layer.repeat):
-            output = output_width(layer, cell, width)
-            found.append(Sized(index, layer, cell, width, output))
-            width = output
-    return found
-
-
 def encoder_layers(spec: Spec) -> list[Sized]:
-    return sized(spec, spec.encoder.layers, input_width(spec))
+    return sized(spec, spec.encoder.layers, Steps(input_width(spec)))
 
 
 def memory_width(spec: Spec) -> int | None:
@@ -124,7 +66,8 @@ def memory_width(spec: Spec) -> int | None:
 
 
 def decoder_layers(spec: Spec, decoder: Decoder) -> list[Sized]:
-    return sized(spec, decoder.layers, _decoder_input(spec, decoder))
+    source, context = Steps(_decoder_input(spec, decoder)), {CONTEXT: Steps(memory_width(spec))}
+    return sized(spec, decoder.layers, source, context)
 
 
 def top_width(spec: Spec, decoder: Decoder) -> int | None:
@@ -142,14 +85,17 @@ def fed_without_end(spec: Spec, decoder: Decoder) -> bool:
     its cells is as wide as their input."""
     if not decoder.input_feeding or decoder.hidden is not None:
         return False
-    return _own_width(spec, decoder) is None and all(
-        layer.cell is not None for layer in sized(spec, decoder.layers, None)
+    cells = (
+        each.cell
+        for each in sized(spec, decoder.layers, Steps(None))
+        if isinstance(each.layer, RecurrentLayer)
     )
+    return _own_width(spec, decoder) is None and None not in cells
 
 
 def _own_width(spec: Spec, decoder: Decoder) -> int | None:
     """Width of the last layer's output where it does not depend on the input of the first."""
-    return sized(spec, decoder.layers, None)[-1].output
+    return sized(spec, decoder.layers, Steps(None))[-1].output
 
 
 def _decoder_input(spec: Spec, decoder: Decoder) -> int | None:

@@ -13,6 +13,7 @@ from typing import Any
 from rnnspec.plan import nodes
 from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.to_onnx.attention import Attention
+from rnnspec.to_onnx.convolution import DecoderConv
 from rnnspec.to_onnx.copying import CopyMixture
 from rnnspec.to_onnx.decoder_cell import DecoderCell
 from rnnspec.to_onnx.emitter import Emitter
@@ -60,6 +61,7 @@ class Body:
         self.low, self.node, self.rows = low, node, rows
         self.nodes = {each.name: each for each in node.body}
         self.cells: dict[str, DecoderCell] = {}
+        self.convs: dict[str, DecoderConv] = {}
         self.attentions: dict[str, Attention] = {}
         self.copies: dict[str, CopyMixture] = {}
         attends = [each.name for each in node.body if isinstance(each, nodes.Attend)]
@@ -191,6 +193,17 @@ def _recurrent(body: Body, step: _Step, node: nodes.Recurrent) -> str:
     return value
 
 
+def _prepare_conv(body: Body, node: nodes.Conv) -> list[State]:
+    body.convs[node.name] = DecoderConv(body.low, node, body.rows)
+    return body.convs[node.name].states
+
+
+def _conv(body: Body, step: _Step, node: nodes.Conv) -> str:
+    value, before = body.value(step, node.source), step.before[node.name]
+    out, step.after[node.name] = body.convs[node.name].step(step.emit, value, before)
+    return out
+
+
 def _prepare_attend(body: Body, node: nodes.Attend) -> list[State]:
     fused = body.fused if body.fused and body.fused.attend == node else None
     read, logged = node.name == body.attend, node.name in body.copied
@@ -225,6 +238,7 @@ STEPS: Mapping[type[nodes.Node], StepLowering] = {
         lambda body, step, node: step.before[node.name][0], _prepare_delayed
     ),
     nodes.Recurrent: StepLowering(_recurrent, _prepare_recurrent),
+    nodes.Conv: StepLowering(_conv, _prepare_conv),
     nodes.Attend: StepLowering(_attend, _prepare_attend),
     nodes.CopyMix: StepLowering(_copies, _prepare_copies),
 }

@@ -29,7 +29,8 @@ class Lengths:
     `name` is the int64 value as it came in, unchecked: native recurrent operators check it
     themselves, and so do ReverseSequence, in `mask`, and GatherND, in `at_end`.
     `sequence` is a value `[T, B, …]` as it came in; `padded` says that the graph works on more
-    steps where all rows are empty. `dimension` is the name of B as a dimension.
+    steps where all rows are empty. `dimension` is the name of B as a dimension. `derived` lengths
+    come from those of another axis: their `sequence` has the further steps already.
     """
 
     def __init__(
@@ -40,10 +41,33 @@ class Lengths:
         sequence: str,
         padded: bool,
         dimension: str = "batch",
+        derived: bool = False,
     ) -> None:
-        self.name, self.dimension = name, dimension
+        self.name, self.dimension, self._derived = name, dimension, derived
+        self._others: dict[tuple[str, int], Lengths] = {}
         self._emit, self._prefix, self._sequence, self._padded = emit, prefix, sequence, padded
         self._made: dict[str, str] = {}
+
+    def strided(self, stride: int, sequence: str) -> Lengths:
+        """The lengths of ceil(n / stride) of n steps, for the value `sequence` that has them."""
+        return self if stride == 1 else self._other("every", stride, sequence)
+
+    def times(self, count: int, sequence: str) -> Lengths:
+        """The lengths of `count` steps for each, for the value `sequence` that has them."""
+        return self._other("times", count, sequence)
+
+    def _other(self, how: str, count: int, sequence: str) -> Lengths:
+        key, emit, prefix = (how, count), self._emit, f"{self._prefix}.{how}_{count}"
+        if key not in self._others:
+            if how == "every":
+                more = emit.op("Add", [self.name, emit.integer(count - 1)], f"{prefix}.rounded_up")
+                name = emit.op("Div", [more, emit.integer(count)], f"{prefix}.lengths")
+            else:
+                name = emit.op("Mul", [self.name, emit.integer(count)], f"{prefix}.lengths")
+            self._others[key] = Lengths(
+                emit, prefix, name, sequence, self._padded, self.dimension, derived=True
+            )
+        return self._others[key]
 
     @_once("lengths.int32")
     def int32(self, name: str) -> str:
@@ -60,6 +84,11 @@ class Lengths:
         """Bool `[T, B, 1]`: whether a step is below its row's length."""
         mask = self._emit.op("Less", [self._numbered(), self.name], f"{name}.flat")
         return self._emit.unsqueeze(mask, 2, name)
+
+    @_once("grid_mask")
+    def grid_mask(self, name: str) -> str:
+        """Bool `[T, B, 1, 1]`: as `mask`."""
+        return self._emit.unsqueeze(self.mask(), 3, name)
 
     @_once("present")
     def present(self, name: str) -> str:
@@ -90,7 +119,7 @@ class Lengths:
     @_once("rows")
     def rows(self, name: str) -> str:
         """Int64 `[B, 1]`: 0 to B-1."""
-        return self._emit.unsqueeze(self._range(self.batch(), f"{name}.flat"), 1, name)
+        return self._emit.unsqueeze(counted(self._emit, self.batch(), f"{name}.flat"), 1, name)
 
     @_once("time")
     def time(self, name: str) -> str:
@@ -120,7 +149,7 @@ class Lengths:
 
     def by_row(self, value: str, name: str, width: int = 0) -> str:
         """`[B, T, …]` of a value `[T, B, …]` with `width` more dimensions, for the steps given."""
-        if self._padded:
+        if self._padded and not self._derived:
             value = self._emit.slice(value, 0, self.time(), 0, f"{name}.steps")
         order = [1, 0, *range(2, 2 + width)]
         return self._emit.transpose(value, order, name)
@@ -195,12 +224,12 @@ class Lengths:
         onnxruntime 1.23 it leaves rows of length 0 unwritten, hence the Where.
         """
         emit = self._emit
-        steps = emit.unsqueeze(self._range(self.time(), f"{name}.steps"), 1, f"{name}.column")
+        steps = emit.unsqueeze(counted(emit, self.time(), f"{name}.steps"), 1, f"{name}.column")
         shape = emit.concat([self.time(), self.batch()], 0, f"{name}.shape")
         grid = emit.op("Expand", [steps, shape], f"{name}.grid")
         checked = self.reversed(grid, f"{name}.checked")
         choice = [self._some(), checked, grid]
-        if not self._padded:
+        if not self._padded or self._derived:
             return emit.op("Where", choice, name)
         unpadded = emit.op("Where", choice, f"{name}.unpadded")
         return emit.op("Pad", [unpadded, self.padding(), "", emit.integers(0)], name)
@@ -209,3 +238,8 @@ class Lengths:
         emit = self._emit
         shape = emit.concat([self.batch(), emit.integers(width)], 0, f"{name}.shape")
         return emit.op("Expand", [emit.number(0.0), shape], name)
+
+
+def counted(emit: Emitter, extent: str, name: str) -> str:
+    """Int64 `[n]`: 0 to n-1, of an extent int64 `[1]`."""
+    return emit.range(emit.op("Squeeze", [extent], f"{name}.end"), name)

@@ -16,7 +16,17 @@ from rnnspec.plan import Facts, nodes
 from rnnspec.plan import weights as weights_of_plan
 from rnnspec.plan.names import SEED, draws, input_names, lengths_name, output_names
 from rnnspec.plan.nodes import Node, Plan
-from rnnspec.to_onnx import chain, copying, forecast, native, numbers, outputs, recurrent, tokens
+from rnnspec.to_onnx import (
+    chain,
+    convolution,
+    copying,
+    forecast,
+    native,
+    numbers,
+    outputs,
+    recurrent,
+    tokens,
+)
 from rnnspec.to_onnx.ctc import lower_ctc
 from rnnspec.to_onnx.decoder import lower_decoder, needs_memory_step
 from rnnspec.to_onnx.emitter import IR_OF_OPSET, Emitter
@@ -38,6 +48,10 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.WindowMoments: numbers.lower_moments,
     nodes.FutureInput: numbers.lower_future,
     nodes.Recurrent: native.lower_recurrent,
+    nodes.Conv: convolution.lower_conv,
+    nodes.LocalPool: convolution.lower_local_pool,
+    nodes.StackSteps: convolution.lower_stack_steps,
+    nodes.Places: convolution.lower_places,
     nodes.PerStep: tokens.lower_per_step,
     nodes.FinalState: recurrent.lower_final_state,
     nodes.Pool: lower_pool,
@@ -155,6 +169,8 @@ def _padded(plan: Plan, generic: bool, demand: Mapping[str, Demand]) -> bool:
             case nodes.Recurrent() if generic or native.needs_time_step(node, demand[node.name]):
                 return True
             case nodes.Pool(kind="last") if not reads_last(plan, node):
+                return True
+            case nodes.Conv() | nodes.LocalPool() | nodes.StackSteps():
                 return True
             case nodes.Decoder() if needs_memory_step(node):
                 return True

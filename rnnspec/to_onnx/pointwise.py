@@ -6,11 +6,14 @@ vectors `[B, W]`, in a body the vectors `[R, W]` of one step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from rnnspec.plan import nodes
+from rnnspec.plan.nodes.convolution import EPSILON
 from rnnspec.to_onnx.emitter import Emitter
 from rnnspec.to_onnx.functions import FUNCTIONS, centred, normalized
 from rnnspec.to_onnx.lowering import Lowering, PaddedSequence, Value, Vector, like
@@ -125,6 +128,66 @@ def lower_join(scope: Scope, node: nodes.Join) -> Value:
     return like(sequence, joined, clean=all(map(_clean, values)))
 
 
+def lower_activate(scope: Scope, node: nodes.Activate) -> Value:
+    """A function of each number."""
+    source = scope.value(node.source)
+    value = FUNCTIONS[node.activation](scope.emit, [source.name], node.name, 0)
+    return like(source, value)
+
+
+def lower_batch_norm(scope: Scope, node: nodes.BatchNorm) -> Value:
+    """`factor * v + moved`: scale, mean and variance as one factor and one number for each
+    channel. onnxruntime takes them into the weights of a convolution before it."""
+    emit, name, source = scope.emit, node.name, scope.value(node.source)
+    scale, shift, mean, variance = (
+        scope.low.exact(f"{name}.{each}") for each in ("scale", "shift", "mean", "variance")
+    )
+    factor = scale / np.sqrt(variance + EPSILON)
+    moved = (shift - mean * factor).astype(np.float32)
+    weight = emit.weight(f"{name}.factor", factor.astype(np.float32))
+    scaled = emit.op("Mul", [source.name, weight], f"{name}.scaled")
+    return like(source, emit.op("Add", [scaled, emit.weight(f"{name}.moved", moved)], name))
+
+
+def lower_combine(scope: Scope, node: nodes.Combine) -> Value:
+    """The sum, the product or the mean of several values."""
+    emit, sources = scope.emit, [scope.value(each) for each in node.reads]
+    names, clean = [source.name for source in sources], all(map(_clean, sources))
+    if node.kind != "mul":
+        kind = {"sum": "Sum", "mean": "Mean"}[node.kind]
+        return like(sources[0], emit.op(kind, names, node.name), clean=clean)
+    product = names[0]
+    for number, other in enumerate(names[1:], 1):
+        name = node.name if number == len(names) - 1 else f"{node.name}.{number}"
+        product = emit.op("Mul", [product, other], name)
+    return like(sources[0], product, clean=clean)
+
+
+def lower_grid(scope: Scope, node: nodes.Grid) -> Value:
+    """`[…, features * channels]` as `[…, features, channels]`."""
+    return _reshaped(scope, node.source, (node.features, node.channels), node.name)
+
+
+def lower_squeeze(scope: Scope, node: nodes.Squeeze) -> Value:
+    """`[…, F, C]` as `[…, F * C]`, or its mean or largest value over F."""
+    if node.kind == "flatten":
+        width = nodes.shapes(scope.low.plan)[node.name][-1]
+        assert isinstance(width, int)
+        return _reshaped(scope, node.source, (width,), node.name)
+    source, kind = scope.value(node.source), {"mean": "ReduceMean", "max": "ReduceMax"}[node.kind]
+    value = scope.emit.reduce(kind, source.name, -2, node.name)
+    return like(source, value, clean=_clean(source))
+
+
+def _reshaped(scope: Scope, source: str, extents: Sequence[int], name: str) -> Value:
+    """The value with other axes behind those of rows and steps."""
+    value = scope.value(source)
+    leading = (0, 0) if isinstance(value, PaddedSequence) else (0,)
+    shape = scope.emit.integers(*leading, *extents)
+    found = scope.emit.op("Reshape", [value.name, shape], name)
+    return like(value, found, clean=_clean(value))
+
+
 POINTWISE: Mapping[type[nodes.Node], Callable[[Scope, Any], Value]] = {
     nodes.Embed: lower_embed,
     nodes.Dropout: lower_dropout,
@@ -135,6 +198,11 @@ POINTWISE: Mapping[type[nodes.Node], Callable[[Scope, Any], Value]] = {
     nodes.Residual: lower_residual,
     nodes.Highway: lower_highway,
     nodes.Join: lower_join,
+    nodes.Activate: lower_activate,
+    nodes.BatchNorm: lower_batch_norm,
+    nodes.Combine: lower_combine,
+    nodes.Grid: lower_grid,
+    nodes.Squeeze: lower_squeeze,
 }
 """The lowering of each pointwise node type, in the graph and in the body of a decoder."""
 

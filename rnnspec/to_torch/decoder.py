@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from rnnspec.plan import nodes
 from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.to_torch.attention import Attended, Attention
+from rnnspec.to_torch.convolution import Conv
 from rnnspec.to_torch.copying import CopyMix
 from rnnspec.to_torch.decoder_stages import Reads, read_directly, stages
 from rnnspec.to_torch.layers import Dropout, Embed, Masks, Scores
@@ -92,6 +93,9 @@ class Body:
                 for state, value in module.first(rows).items():
                     outer = reads.vectors.get(given.get(state, ""))
                     found[f"{node.name}.{state}"] = value if outer is None else outer
+            elif isinstance(node, nodes.Conv):
+                assert isinstance(module, Conv)
+                found[f"{node.name}.left"] = module.first(rows)
             elif isinstance(node, nodes.Delayed):
                 found[node.name] = self._like().new_zeros((rows, node.width))
             elif isinstance(node, nodes.Attend):
@@ -232,6 +236,11 @@ class Body:
                 masks = run.masks.setdefault(node.name, {})
                 out, after = module.carry(sequence(values[node.source]), before, None, masks)
                 run.states |= {f"{node.name}.{s}": value for s, value in after.items()}
+                return out
+            case nodes.Conv(), Conv():
+                state = f"{node.name}.left"
+                out, left = module.carry(sequence(values[node.source]), run.states[state])
+                run.states[state] = left
                 return out
             case nodes.Attend(), _:
                 assert isinstance(module, Attention)

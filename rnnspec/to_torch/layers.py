@@ -11,15 +11,10 @@ from torch.nn import functional as F
 from rnnspec.cells import LAYER_NORM_EPSILON
 from rnnspec.plan import nodes
 from rnnspec.plan.facts import PAD_ID
+from rnnspec.to_torch.functions import FUNCTIONS
 from rnnspec.to_torch.sequences import PaddedSequence, Value
 from rnnspec.to_torch.weighted import Weighted
 
-ACTIVATIONS: dict[nodes.Activation, Callable[[Tensor], Tensor]] = {
-    "none": lambda v: v,
-    "relu": torch.relu,
-    "tanh": torch.tanh,
-    "gelu": F.gelu,
-}
 MERGES: dict[nodes.MergeKind, Callable[[Tensor, Tensor], Tensor]] = {
     "sum": torch.add,
     "mean": lambda one, other: (one + other) / 2,
@@ -190,8 +185,12 @@ class Dense(Weighted):
     b: Tensor
 
     def forward(self, source: Value) -> Value:
-        activation = ACTIVATIONS[self.node.activation]
-        return on_each(lambda v: activation(F.linear(v, self.W, self.b)), source)
+        activation = self.node.activation
+        return on_each(lambda v: activated(activation, F.linear(v, self.W, self.b)), source)
+
+
+def activated(activation: nodes.Activation, values: Tensor) -> Tensor:
+    return values if activation == "none" else FUNCTIONS[activation](values)
 
 
 class Join(Weighted):

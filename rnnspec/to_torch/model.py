@@ -16,6 +16,7 @@ from rnnspec.plan import Facts, Plan, nodes, weights
 from rnnspec.plan.names import first_sequence
 from rnnspec.to_torch import alignment, outputs
 from rnnspec.to_torch.chain import ChainOutput, Paths
+from rnnspec.to_torch.convolution import Conv
 from rnnspec.to_torch.decoder import Body
 from rnnspec.to_torch.initializers import drawn
 from rnnspec.to_torch.modules import module_of
@@ -29,6 +30,7 @@ from rnnspec.to_torch.values import (
     Inputs,
     Values,
     ends_read,
+    inputs_before,
     last_known,
     last_value,
     of_characters,
@@ -157,10 +159,10 @@ class Model(nn.Module):
 
     @property
     def carries(self) -> bool:
-        """Whether states can be carried from window to window: every recurrent layer reads forward
-        and there is no decoder."""
-        forward = all(node.direction == "forward" for node, _ in self._carried())
-        return forward and not self.bodies
+        """Whether states can be carried from window to window: no value at a step depends on later
+        steps, and there is no decoder."""
+        steps = (n for n in self.plan.nodes if n.name not in self.of_characters)
+        return all(node.carried() is not None for node in steps) and not self.bodies
 
     def first_states(self, rows: int) -> dict[str, Tensor]:
         """The states before the first step of a sequence: the learned ones, else 0, also for those
@@ -172,6 +174,10 @@ class Model(nn.Module):
         }
         like = next(self.parameters())
         for node in self.plan.nodes:
+            if left := inputs_before(node):
+                module = self._module(node)
+                assert isinstance(module, Conv)
+                found[left] = module.first(rows)
             if name := last_known(node):
                 width = node.features if isinstance(node, nodes.FramesInput) else 1
                 found[name] = like.new_full((rows, width), math.nan)

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from rnnspec.plan import Plan, nodes
-from rnnspec.to_torch import inputs, layers, outputs
+from rnnspec.to_torch import convolution, inputs, layers, outputs
 from rnnspec.to_torch.attention import attention
 from rnnspec.to_torch.chain import ChainOutput
 from rnnspec.to_torch.copying import CopyMix
@@ -43,6 +43,15 @@ _OF_NODE: dict[type[nodes.Node], Callable[[Any], nn.Module]] = {
     nodes.Highway: layers.Highway,
     nodes.Join: layers.Join,
     nodes.Dense: layers.Dense,
+    nodes.Conv: convolution.Conv,
+    nodes.LocalPool: convolution.LocalPool,
+    nodes.StackSteps: convolution.StackSteps,
+    nodes.BatchNorm: convolution.BatchNorm,
+    nodes.Grid: convolution.Grid,
+    nodes.Squeeze: convolution.Squeeze,
+    nodes.Places: convolution.Places,
+    nodes.Activate: convolution.Activate,
+    nodes.Combine: convolution.Combine,
     nodes.Attend: attention,
     nodes.Scores: layers.Scores,
     nodes.CopyMix: CopyMix,

@@ -33,6 +33,28 @@ class Lengths:
         return sorted(self.of_rows.tolist())
 
     @cached_property
+    def full(self) -> bool:
+        """Whether every row has all steps of the batch."""
+        return bool(self.rising) and self.rising[0] == self.longest
+
+    def strided(self, stride: int) -> Lengths:
+        """The lengths of ceil(n / stride) of n steps, the same object each time."""
+        if stride == 1:
+            return self
+        if stride not in self.fewer:
+            self.fewer[stride] = Lengths(-(-self.of_rows // stride), -(-self.longest // stride))
+        return self.fewer[stride]
+
+    @cached_property
+    def fewer(self) -> dict[int, Lengths]:
+        """The results of `strided`."""
+        return {}
+
+    def times(self, count: int) -> Lengths:
+        """The lengths of `count` steps for each."""
+        return Lengths(self.of_rows * count, self.longest * count)
+
+    @cached_property
     def packed(self) -> Layout:
         """The layout that reads each row up to its length."""
         return packed_layout(self.of_rows, self.rising, self.longest)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnspec.plan import Plan, nodes
+from rnnspec.to_torch.convolution import Conv
 from rnnspec.to_torch.inputs import Series
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.sequences import PaddedSequence, Value, sequence, vector
@@ -33,6 +34,11 @@ def last_known(node: nodes.Node) -> str:
     if not isinstance(node, nodes.FramesInput | nodes.SeriesInput):
         return ""
     return f"{node.name}.last" if node.missing == "previous" else ""
+
+
+def inputs_before(node: nodes.Node) -> str:
+    """The name of the state with the last inputs of `node`, if it reads steps before; else ""."""
+    return f"{node.name}.left" if isinstance(node, nodes.Conv) and node.carried() else ""
 
 
 def of_characters(plan: Plan) -> frozenset[str]:
@@ -68,6 +74,10 @@ def values_of(
             _layer(node, module, values, ends.get(node.name, ()), states, reset, after)
         elif isinstance(node, nodes.FinalState):
             values[node.name] = values[_end(node.source, node.state)]
+        elif states is not None and (left := inputs_before(node)) in states:
+            assert isinstance(module, Conv)
+            source = sequence(values[next(node.sources())])
+            values[node.name], after[left] = module.carry(source, states[left])
         elif not isinstance(node, nodes.Input | nodes.Derived):
             values[node.name] = module(*(values[source] for source in node.sources()))
         elif states is not None and (last := last_known(node)):

@@ -24,11 +24,20 @@ _POOLS = {
     "attention": "weighted mean over steps",
 }
 _MERGES = {"sum": "sum", "mean": "mean", "mul": "product"}
+_LOCAL_POOLS = {"max": "largest", "mean": "mean"}
+_SQUEEZES = {
+    "flatten": "features side by side", "mean": "mean over features", "max": "largest over features"
+}  # fmt: skip
 _PASSES = {"forward": "first step to last", "reverse": "last step to first"}
 
 
 def _when(shown: object, line: str) -> Words:
     return (line,) if shown else ()
+
+
+def _extents(extents: nodes.Extent) -> str:
+    """`3 x 3`, or `5` of steps alone."""
+    return " x ".join(map(str, extents))
 
 
 WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
@@ -66,6 +75,25 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     nodes.Pool: lambda n: (_POOLS[n.kind], *_when(n.units, f"attention of {n.units} units")),
     nodes.Dense: lambda n: ("dense", *_when(n.activation != "none", f"then {n.activation}")),
     nodes.Join: lambda n: ("side by side",),
+    nodes.Conv: lambda n: (
+        f"convolution of {_extents(n.size)}", f"{n.filters:,} filters",
+        *_when(max(n.stride) > 1, f"stride of {_extents(n.stride)}"),
+        *_when(max(n.dilation) > 1, f"dilation of {_extents(n.dilation)}"),
+        *_when(n.groups > 1, f"{n.groups} groups"), *_when(n.causal, "causal"),
+    ),
+    nodes.LocalPool: lambda n: (
+        f"{_LOCAL_POOLS[n.kind]} of {_extents(n.size)}",
+        *_when(n.stride != n.size, f"stride of {_extents(n.stride)}"),
+    ),
+    nodes.StackSteps: lambda n: (
+        f"{n.size} steps side by side", *_when(n.stride != n.size, f"stride of {n.stride}"),
+    ),
+    nodes.BatchNorm: lambda n: ("batch norm",),
+    nodes.Grid: lambda n: (f"{n.features} features of {n.channels}",),
+    nodes.Squeeze: lambda n: (_SQUEEZES[n.kind],),
+    nodes.Places: lambda n: ("each place as a step",),
+    nodes.Activate: lambda n: (n.activation,),
+    nodes.Combine: lambda n: (_MERGES[n.kind],),
     nodes.PerStep: lambda n: ("back in the place of each token",),
     nodes.FinalState: lambda n: (f"{n.state} after the last step",),
     nodes.Previous: lambda n: ("the token before", "first the mark"),

@@ -6,6 +6,17 @@ these files, and one function in each of `reference/`, `to_torch/` and `to_onnx/
 """
 
 from rnnspec.plan.nodes.attention import ATTENTIONS, Attend, AttentionKind, CopyMix
+from rnnspec.plan.nodes.convolution import (
+    BatchNorm,
+    Conv,
+    Extent,
+    Grid,
+    LocalPool,
+    LocalPoolKind,
+    Places,
+    Squeeze,
+    StackSteps,
+)
 from rnnspec.plan.nodes.decoder import Decoder, Delayed, Previous, PreviousNumber, Scores
 from rnnspec.plan.nodes.inputs import (
     NOISE,
@@ -25,7 +36,10 @@ from rnnspec.plan.nodes.inputs import (
     WindowMoments,
 )
 from rnnspec.plan.nodes.layers import (
+    Activate,
     Activation,
+    Combine,
+    CombineKind,
     Dense,
     Dropout,
     Embed,

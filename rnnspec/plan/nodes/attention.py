@@ -73,7 +73,9 @@ class Attend(Node):
 
     def shape(self, shapes: Shapes) -> Shape:
         shapes.expect(self, self.source, ("B", "U", self.query_width))
-        shapes.expect(self, self.memory, ("B", "T", self.memory_width))
+        rows, steps, width = shapes[self.memory]
+        fits = (rows, width) == ("B", self.memory_width) and isinstance(steps, str)
+        assert fits, f"{self.name} takes {self.memory_width}, {self.memory} gives {width}"
         return ("B", "U", self.memory_width)
 
 

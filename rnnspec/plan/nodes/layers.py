@@ -16,7 +16,10 @@ from rnnspec.plan.nodes.node import Node, Shape, Shapes, SourceNode, State, Vect
 from rnnspec.plan.nodes.recurrent import Merge, Recurrent
 
 PoolKind = Literal["last", "mean", "max", "attention"]
-Activation = Literal["none", "relu", "tanh", "gelu"]
+Activation = Literal[
+    "none", "relu", "tanh", "sigmoid", "elu", "silu", "gelu", "softplus", "hard_sigmoid"
+]
+CombineKind = Literal["sum", "mul", "mean"]
 HIGHWAY_BIAS = Constant(-1.0)
 """The gate starts near closed, so that a new layer lets its input through (Srivastava 2015, 3)."""
 
@@ -177,7 +180,8 @@ class Join(Node):
     """The values of `reads` side by side, in their order.
 
     Sequences of one time axis give a sequence; a vector among sequences stands at every step of
-    its row. Vectors alone give a vector.
+    its row. Vectors alone give a vector. Grids of one time axis with equally many features give a
+    grid with the channels of all.
     """
 
     pointwise = True
@@ -189,10 +193,43 @@ class Join(Node):
 
     def shape(self, shapes: Shapes) -> Shape:
         parts = [shapes[source] for source in self.reads]
-        axes: set[Shape] = {part[:-1] for part in parts if len(part) == 3} or {("B",)}
+        axes: set[Shape] = {part[:-1] for part in parts if len(part) >= 3} or {("B",)}
         assert len(axes) == 1, f"{self.name} joins the axes {axes}"
         (axis,) = axes
         return (*axis, sum(part[-1] for part in parts if isinstance(part[-1], int)))
+
+
+@dataclass(frozen=True, slots=True)
+class Activate(SourceNode):
+    """A function of each number (`rnnspec.cells.functions`)."""
+
+    pointwise = True
+    keeps_directions = True
+
+    activation: Activation
+
+    def shape(self, shapes: Shapes) -> Shape:
+        return shapes[self.source]
+
+
+@dataclass(frozen=True, slots=True)
+class Combine(Node):
+    """The sum, the product or the mean of the values of `reads`, element by element. All have one
+    shape."""
+
+    pointwise = True
+
+    reads: tuple[str, ...]
+    kind: CombineKind
+
+    def sources(self) -> Iterator[str]:
+        yield from self.reads
+
+    def shape(self, shapes: Shapes) -> Shape:
+        found = shapes[self.reads[0]]
+        for source in self.reads[1:]:
+            shapes.expect(self, source, found)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,16 @@ Shape = tuple[str | int, ...]
 """`("B", "T", 64)`: a sequence of vectors; `("B", 64)`: one vector a row; `("B",)`: one number.
 
 Axes by name: `B` rows, `T` steps of the input, `U` steps of the answer, `W` tokens of all rows, one
-after the other, and `C` their characters."""
+after the other, and `C` their characters. `T/4` are ceil(T / 4) steps, `T*3` 3 for each of T."""
+
+
+def strided(axis: str, stride: int) -> str:
+    """The axis of ceil(n / stride) of the n steps of `axis`: of `T/2`, by 3, it is `T/6`."""
+    if stride == 1:
+        return axis
+    assert "*" not in axis, f"no stride divides {axis}"
+    name, _, by = axis.partition("/")
+    return f"{name}/{int(by or 1) * stride}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,10 @@ def _read(low: Lowering, node: TextOutput, decoder: Decoder, rows: Rows) -> Sear
         fed = tokens.name
         less = emit.op("Sub", [count, one], f"{name}.less")
         count = emit.op("Max", [less, emit.integer(0)], f"{name}.count")
+    if not body.states:  # the token before is all that a step reads
+        return SearchStart(
+            rows.repeated(previous), [], _aligned(low, name, tokens.name, lengths.name)
+        )
     longest = emit.op("ReduceMax", [count], f"{name}.longest", keepdims=0)
     loop = Loop(emit, name)
     before = loop.carried(body.states, BATCH)

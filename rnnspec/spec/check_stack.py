@@ -1,0 +1,388 @@
+"""Checks of a stack as a graph: names and what reads them, strides, grids, and what each place of a
+layer allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rnnspec.source.problems import did_you_mean
+from rnnspec.spec.base import Loc
+from rnnspec.spec.check_kinds import is_pooled
+from rnnspec.spec.check_layers import all_layers
+from rnnspec.spec.decoder import Decoder, EncoderStart, NoAttention
+from rnnspec.spec.explain import Finding, no_effect
+from rnnspec.spec.head import LastPooling
+from rnnspec.spec.inputs import FramesInput
+from rnnspec.spec.layers import (
+    ActivationLayer,
+    ConvLayer,
+    DenseLayer,
+    DropoutLayer,
+    JoinLayer,
+    Layer,
+    NormLayer,
+    PoolLayer,
+    SqueezeLayer,
+    StackLayer,
+)
+from rnnspec.spec.outputs import NextOutput
+from rnnspec.spec.recurrent import RecurrentLayer
+from rnnspec.spec.spec import Spec
+from rnnspec.spec.stack import CONTEXT, INPUT, Sized, Steps, are_grids, extent, pair
+from rnnspec.spec.widths import decoder_layers, encoder_layers
+
+KEEPS_ENDS = (NormLayer, DropoutLayer, ActivationLayer)
+"""Layers behind which the ends of both directions are where they were."""
+
+
+def stacks(spec: Spec) -> Iterator[tuple[str, Sequence[Layer]]]:
+    """The layers of the encoder and of the decoder."""
+    yield "encoder", spec.encoder.layers
+    if isinstance(spec.decoder, Decoder):
+        yield "decoder", spec.decoder.layers
+
+
+def sized_stacks(spec: Spec) -> Iterator[tuple[str, list[Sized]]]:
+    """The stacks with the widths that the spec decides."""
+    yield "encoder", encoder_layers(spec)
+    if isinstance(spec.decoder, Decoder):
+        yield "decoder", decoder_layers(spec, spec.decoder)
+
+
+# ---------------------------------------------------------------- names
+
+
+def _others(spec: Spec, part: str) -> tuple[str, ...]:
+    """What layers may read that is no layer."""
+    decoder = spec.decoder
+    attends = (
+        part == "decoder"
+        and isinstance(decoder, Decoder)
+        and decoder.attend == "before"
+        and not isinstance(decoder.attention, NoAttention)
+    )
+    return (INPUT, CONTEXT) if attends else (INPUT,)
+
+
+def layers_have_names_of_their_own(spec: Spec) -> Iterator[Finding]:
+    for part, layers in stacks(spec):
+        taken = {INPUT: "what the first layer reads", CONTEXT: "the context of attention"}
+        for index, layer in enumerate(layers):
+            if layer.name in taken:
+                message = f"{layer.name!r} is the name of {taken[layer.name]}"
+                yield Finding((part, "layers", index, "name"), message, "choose another name")
+            elif layer.name is not None:
+                taken[layer.name] = f"{part}.layers[{index}]"
+
+
+def layers_read_what_is_there(spec: Spec) -> Iterator[Finding]:
+    for part, layers in stacks(spec):
+        known = list(_others(spec, part))
+        every = [layer.name for layer in layers if layer.name is not None]
+        for index, layer in enumerate(layers):
+            for place, name in enumerate(layer.reads or ()):
+                if name not in known:
+                    path: Loc = (part, "layers", index, "reads", place)
+                    yield Finding(path, *_unknown(name, known, every))
+            if layer.name is not None:
+                known.append(layer.name)
+
+
+def _unknown(name: str, known: Sequence[str], every: Sequence[str]) -> tuple[str, str]:
+    """The message and the way out where no layer before is called `name`."""
+    if name in every:
+        return f"{name!r} does not come before this layer", "read layers that stand before it"
+    if name == CONTEXT:
+        hint = "it is read in a decoder with attention and 'attend: before'"
+        return "there is no context of attention here", hint
+    hint = did_you_mean(name, known) or f"known here are {', '.join(known)}"
+    return f"no layer before this one is called {name!r}", hint
+
+
+def layers_are_read(spec: Spec) -> Iterator[Finding]:
+    """What no later layer reads changes nothing."""
+    for part, layers in stacks(spec):
+        for index, layer in enumerate(layers[:-1]):
+            following = layers[index + 1]
+            named = any(layer.name in (each.reads or ()) for each in layers[index + 1 :])
+            if following.reads is None or (layer.name is not None and named):
+                continue
+            how = f"'reads: [{layer.name or 'NAME'}]' in a later layer"
+            if layer.name is None:
+                how = f"'name: NAME' here and {how}"
+            message = "has no effect: no layer reads it"
+            yield Finding((part, "layers", index), message, f"write {how}, or remove it")
+
+
+# ---------------------------------------------------------------- steps and grids
+
+
+def joined_layers_have_the_same_steps(spec: Spec) -> Iterator[Finding]:
+    for part, index, layer, reads in _joins(spec):
+        first = reads[0]
+        for name, other in zip(layer.reads or (), reads, strict=True):
+            if (other.stride, other.places) == (first.stride, first.places):
+                continue
+            assert layer.reads is not None
+            message = (
+                f"{layer.reads[0]!r} has one step for {first.stride} of the input, and {name!r}"
+                f" for {other.stride}"
+            )
+            path: Loc = (part, "layers", index, "reads")
+            yield Finding(path, message, "give both the same strides")
+            break
+
+
+def combined_layers_have_one_width(spec: Spec) -> Iterator[Finding]:
+    for part, index, layer, reads in _joins(spec):
+        if not isinstance(layer, JoinLayer) or layer.join == "concat":
+            continue
+        widths = [each.channels if are_grids(reads) else each.width for each in reads]
+        known = [width for width in widths if width is not None]
+        if len(set(known)) > 1:
+            message = f"{layer.join} needs one width, and these are {_listed(widths)} wide"
+            path: Loc = (part, "layers", index, "reads")
+            yield Finding(path, message, "choose widths that are equal, or 'join: concat'")
+
+
+def _listed(widths: Sequence[int | None]) -> str:
+    return ", ".join("?" if width is None else str(width) for width in widths)
+
+
+def _joins(spec: Spec) -> Iterator[tuple[str, int, Layer, list[Steps]]]:
+    """The layers that read several others, and what they read; names that are unknown are left to
+    `layers_read_what_is_there`."""
+    for part, layers in sized_stacks(spec):
+        known = {name: _first(layers) for name in (INPUT, CONTEXT)}
+        seen: set[int] = set()
+        for each in layers:
+            names = each.layer.reads or ()
+            if each.index not in seen and len(names) > 1 and all(n in known for n in names):
+                yield part, each.index, each.layer, [known[name] for name in names]
+            seen.add(each.index)
+            if each.layer.name is not None:
+                known[each.layer.name] = each.gives
+
+
+def _first(layers: Sequence[Sized]) -> Steps:
+    return layers[0].reads if layers else Steps(None)
+
+
+def squeezed_layers_are_grids(spec: Spec) -> Iterator[Finding]:
+    for part, layers in sized_stacks(spec):
+        for each in layers:
+            if isinstance(each.layer, SqueezeLayer) and not each.reads.grid:
+                message = "has no effect: what it reads has no features and channels"
+                hint = "remove it, or put a convolution with 'size: [3, 3]' before it"
+                yield Finding((part, "layers", each.index), message, hint)
+
+
+def groups_divide_channels(spec: Spec) -> Iterator[Finding]:
+    for part, layers in sized_stacks(spec):
+        for each in layers:
+            layer = each.layer
+            if not isinstance(layer, ConvLayer) or layer.groups == 1:
+                continue
+            read = each.reads.as_grid() if len(pair(layer.size)) == 2 else each.reads.flat()
+            for what, count in (("channels", read.channels), ("filters", layer.conv)):
+                if count is not None and count % layer.groups:
+                    message = f"the {count} {what} cannot be divided equally among {layer.groups}"
+                    path: Loc = (part, "layers", each.index, "groups")
+                    hint = f"use a divisor of {count}" if count > 1 else "remove it"
+                    yield Finding(path, message, hint)
+                    break
+
+
+def extents_fit_the_size(spec: Spec) -> Iterator[Finding]:
+    """Settings of two axes need a size of two axes; a filter of one step has no span."""
+    for path, layer in all_layers(spec):
+        if not isinstance(layer, ConvLayer | PoolLayer):
+            continue
+        keys = ("stride", "dilation") if isinstance(layer, ConvLayer) else ("stride",)
+        for key in keys:
+            if len(pair(getattr(layer, key) or 1)) > len(pair(layer.size)):
+                message = "has a number for features, and the size is one of steps alone"
+                yield Finding((*path, key), message, "write one number, or 'size: [3, 3]'")
+        if isinstance(layer, ConvLayer):
+            yield from _spans(path, layer)
+
+
+def _spans(path: Loc, layer: ConvLayer) -> Iterator[Finding]:
+    if max(pair(layer.size)) == 1 and max(pair(layer.dilation)) > 1:
+        yield no_effect((*path, "dilation"), "on a filter of one step")
+    if pair(layer.size)[0] == 1 and layer.causal:
+        yield no_effect((*path, "causal"), "on a filter of one step")
+    strided = max(extent(layer.stride, layer)) > 1
+    if layer.skip != "none" and strided:
+        message = "adds the input to the output, and a stride leaves fewer steps"
+        yield Finding((*path, "skip"), message, "remove it, or write 'stride: 1'")
+
+
+# ---------------------------------------------------------------- places
+
+
+def answers_of_steps_keep_the_steps(spec: Spec) -> Iterator[Finding]:
+    """Each step is answered, copied, or timed: none may be left out."""
+    why = ""
+    if spec.cardinality == "N:N":
+        why = "and N:N answers each step of the input"
+    elif isinstance(spec.decoder, Decoder) and spec.decoder.copy_from is not None:
+        why = "and decoder.copy needs each token of the input"
+    elif any(
+        isinstance(each, FramesInput) and each.elapsed is not None for each in spec.data.inputs
+    ):
+        why = "and 'elapsed' is the time between the steps of the input"
+    if not why:
+        return
+    for each in encoder_layers(spec):
+        key = _stride_key(each.layer)
+        if key and (
+            each.gives.stride > each.reads.stride or each.gives.places != each.reads.places
+        ):
+            path: Loc = ("encoder", "layers", each.index)
+            if key != "squeeze":
+                message = f"leaves one step of {each.gives.stride // each.reads.stride}, {why}"
+            else:
+                message = f"makes several steps of one, {why}"
+            yield Finding(
+                (*path, key) if key in _given(each.layer) else path,
+                message,
+                "write 'stride: 1'" if key == "stride" else "use flatten, mean or max",
+            )
+
+
+def _given(layer: Layer) -> set[str]:
+    return layer.model_fields_set
+
+
+def _stride_key(layer: Layer) -> str:
+    """The key by which a layer changes the number of steps; "" if it cannot."""
+    if isinstance(layer, ConvLayer | PoolLayer | StackLayer):
+        return "stride"
+    return "squeeze" if isinstance(layer, SqueezeLayer) else ""
+
+
+def layers_look_back_alone(spec: Spec) -> Iterator[Finding]:
+    """A model of the next step, and one that reads windows of streams, reads no later step."""
+    if any(isinstance(output, NextOutput) for output in spec.data.outputs):
+        why = "has read the next step already"
+    elif spec.train.window is not None:
+        why = "reads steps of the next window, and train.window reads one after the other"
+    else:
+        return
+    for index, layer in enumerate(spec.encoder.layers):
+        path: Loc = ("encoder", "layers", index)
+        if isinstance(layer, ConvLayer) and not layer.causal and pair(layer.size)[0] > 1:
+            message = f"a convolution that is not causal {why}"
+            yield Finding(path, message, "write 'causal: true'")
+        elif isinstance(layer, ConvLayer) and len(pair(layer.size)) == 2:
+            message = "a convolution over features cannot carry its steps from window to window"
+            if spec.train.window is not None and pair(layer.size)[0] > 1:
+                yield Finding((*path, "size"), message, "use a size of steps, or [1, features]")
+        elif isinstance(layer, PoolLayer) and pair(layer.size)[0] > 1:
+            yield Finding(path, f"a pooling over steps {why}", "remove it")
+        elif isinstance(layer, StackLayer):
+            yield Finding(path, f"a stack of steps {why}", "remove it")
+
+
+def decoder_layers_run_step_by_step(spec: Spec) -> Iterator[Finding]:
+    if not isinstance(spec.decoder, Decoder):
+        return
+    for index, layer in enumerate(spec.decoder.layers):
+        path: Loc = ("decoder", "layers", index)
+        if isinstance(layer, PoolLayer | StackLayer | SqueezeLayer):
+            key = {PoolLayer: "pool", StackLayer: "stack", SqueezeLayer: "squeeze"}[type(layer)]
+            message = "a decoder writes step by step, and this layer changes the steps"
+            yield Finding((*path, key), message, "remove it", key=True)
+        if isinstance(layer, ConvLayer):
+            yield from _decoder_conv(path, layer)
+        if isinstance(layer, ConvLayer | DenseLayer | NormLayer) and layer.norm == "batch":
+            message = "a decoder writes step by step, and batch norm needs all steps of a batch"
+            yield Finding((*path, "norm"), message, "write 'norm: layer'")
+
+
+def _decoder_conv(path: Loc, layer: ConvLayer) -> Iterator[Finding]:
+    if len(pair(layer.size)) == 2:
+        message = "a decoder's steps are plain, without features"
+        yield Finding((*path, "size"), message, "write one number")
+    elif max(pair(layer.stride)) > 1:
+        message = "a decoder writes every step, and a stride leaves some out"
+        yield Finding((*path, "stride"), message, "remove it")
+    elif not layer.causal and pair(layer.size)[0] > 1:
+        message = "a decoder writes forward, and this convolution reads later steps"
+        yield Finding(path, message, "write 'causal: true'")
+
+
+def decoders_start_from_states(spec: Spec) -> Iterator[Finding]:
+    """Where the encoder has other layers than recurrent ones, not each has states."""
+    decoder, layers = spec.decoder, spec.encoder.layers
+    if not isinstance(decoder, Decoder) or not layers:
+        return
+    recurrent = [n for n, layer in enumerate(layers) if isinstance(layer, RecurrentLayer)]
+    if isinstance(decoder.start_from, EncoderStart) and not recurrent:
+        message = "no layer of the encoder has states"
+        yield Finding(("decoder", "start_from"), message, "use auto, dense, learned or zeros")
+    if not isinstance(decoder.attention, NoAttention) or not recurrent:
+        return
+    for index in range(recurrent[-1] + 1, len(layers)):
+        path: Loc = ("encoder", "layers", index)
+        message = "has no effect without attention: the decoder reads the states of"
+        message += f" encoder.layers[{recurrent[-1]}] alone"
+        yield Finding(path, message, "remove it, or add 'attention: additive'")
+
+
+def first_states_have_layers(spec: Spec) -> Iterator[Finding]:
+    """Vectors that make first states need a recurrent layer."""
+    layers = spec.encoder.layers
+    if not layers or any(isinstance(layer, RecurrentLayer) for layer in layers):
+        return
+    for path, source in spec.data.located_inputs:
+        join = getattr(source, "join", "steps")
+        if join != "steps":
+            message = f"'{join}' makes first states of it, and no layer has states"
+            yield Finding((*path, "join"), message, "write 'join: steps'")
+
+
+def last_pooling_reads_ends(spec: Spec) -> Iterator[Finding]:
+    """Behind a layer that mixes the directions, the last step has not read the row in reverse."""
+    layers = spec.encoder.layers
+    if not layers or not is_pooled(spec) or not isinstance(spec.pooling, LastPooling):
+        return
+    for index in _mixed(layers):
+        message = (
+            "takes the ends of both directions, which the layers behind"
+            f" encoder.layers[{index}] have mixed"
+        )
+        yield Finding(("pooling",), message, "write 'pooling: mean', or max or attention")
+        return
+
+
+def _mixed(layers: Sequence[Layer]) -> Iterator[int]:
+    """The layers that do not read forward and whose output is mixed until the last layer."""
+    before = _before(layers)
+    ways, seen = [(len(layers) - 1, False)], set[tuple[int, bool]]()
+    while ways:
+        index, mixed = way = ways.pop()
+        layer = layers[index]
+        if way in seen:
+            continue
+        seen.add(way)
+        if isinstance(layer, RecurrentLayer):
+            if mixed and layer.direction != "forward":
+                yield index
+            continue
+        mixes = mixed or len(before[index]) > 1 or not isinstance(layer, KEEPS_ENDS)
+        ways += [(each, mixes) for each in before[index]]
+
+
+def _before(layers: Sequence[Layer]) -> list[list[int]]:
+    """The layers that each layer reads, by their places."""
+    known: dict[str | None, int] = {}
+    found: list[list[int]] = []
+    for index, layer in enumerate(layers):
+        if layer.reads is None:
+            found.append([index - 1] if index else [])
+        else:
+            found.append([known[name] for name in layer.reads if name in known])
+        known[layer.name] = index
+    return found
