@@ -47,6 +47,10 @@ SPECS: dict[str, dict[str, Any]] = {
     "wide beam": aligned(("words", "vector"), "out_words", beam(40, 7)),
     "beam of tokens": aligned(("spelled",), "out_tokens", beam(6, 2)),
     "beam of many tokens": aligned(kind="out_tokens", strategy=beam(40, 4), layers=BOTH),
+    "fewer steps": aligned(layers=[{"conv": 4, "stride": 2, "activation": "relu"}, *BOTH]),
+    "fewer steps, beam": aligned(
+        strategy=beam(4), layers=[{"conv": 3, "size": [3, 3]}, {"pool": "max", "size": [3, 2]}]
+    ),
     "scan": aligned(strategy=beam(3), layers=[{"cell": "mingru", "units": 5, "skip": "none"}]),
 }
 
