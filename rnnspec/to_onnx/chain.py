@@ -24,7 +24,7 @@ from rnnspec.to_onnx.outputs import NOTHING, listed
 
 @dataclass(frozen=True, slots=True)
 class _Chain:
-    """The scores of a batch: of steps `[T, B, K]`, double; of label j after label i in `matrix`
+    """The scores of a batch: of steps `[T, B, K]`, float; of label j after label i in `matrix`
     `[K + 1, K + 1]`, where number K stands before the first step and after the last."""
 
     emit: Emitter
@@ -77,10 +77,9 @@ def _matrix(low: Lowering, node: ChainOutput) -> NDArray[np.float64]:
 
 
 def _steps(emit: Emitter, node: ChainOutput, source: PaddedSequence) -> str:
-    exact = emit.cast(source.name, FLOAT, DOUBLE, f"{node.name}.exact")
-    best = emit.reduce("ReduceMax", exact, 2, f"{node.name}.largest", keep=True)
-    below = emit.op("Sub", [exact, best], f"{node.name}.below")
-    return emit.op("Max", [below, emit.number(LOWEST_STEP, DOUBLE)], f"{node.name}.steps")
+    best = emit.reduce("ReduceMax", source.name, 2, f"{node.name}.largest", keep=True)
+    below = emit.op("Sub", [source.name, best], f"{node.name}.below")
+    return emit.op("Max", [below, emit.number(LOWEST_STEP)], f"{node.name}.steps")
 
 
 # ---------------------------------------------------------------- the path
@@ -135,10 +134,9 @@ def _best_scores(chain: _Chain) -> str:
     body.result(here, FLOAT, [BATCH, size])
     shape = emit.concat([chain.lengths.batch(), emit.integers(size)], 0, f"{name}.shape")
     first = emit.op("Expand", [start, shape], f"{name}.first_scores")
-    steps = emit.cast(chain.steps, DOUBLE, FLOAT, f"{name}.single_steps")
     return emit.ops(
         "Scan",
-        [first, steps],
+        [first, chain.steps],
         [f"{name}.last_scores", f"{name}.best_scores"],
         body=body.graph(f"{name}.forward"),
         num_scan_inputs=1,
@@ -151,8 +149,8 @@ def _path_score(chain: _Chain, path: str) -> str:
     column = emit.unsqueeze(path, 2, f"{name}.path_column")
     own = emit.op("Min", [column, emit.integer(size - 1)], f"{name}.path_own")
     at_path = emit.op("GatherElements", [chain.steps, own], f"{name}.at_path", axis=2)
-    zero = emit.number(0.0, DOUBLE)
-    each = emit.op("Where", [chain.lengths.mask(), at_path, zero], f"{name}.at_path_own")
+    each = chain.lengths.cleaned(at_path, f"{name}.at_path_own")
+    each = emit.cast(each, FLOAT, DOUBLE, f"{name}.at_path_exact")
     shape = emit.concat([emit.integers(1), chain.lengths.batch()], 0, f"{name}.row_shape")
     marks = emit.op("Expand", [emit.integer(size), shape], f"{name}.row_of_marks")
     before = emit.concat([marks, path], 0, f"{name}.path_before")
@@ -173,36 +171,52 @@ def _sums(chain: _Chain) -> tuple[str, str]:
     """Float `[T, B, K]`, the probability of each label at each step, arbitrary past a length; and
     double `[B]`, ln of the sum over all paths."""
     emit, name, lengths = chain.emit, chain.name, chain.lengths
-    shares = emit.op("Exp", [chain.steps], f"{name}.step_shares")
-    back = lengths.reversed(shares, f"{name}.step_shares_back")
-    both = [emit.unsqueeze(each, 1, f"{each}.direction") for each in (shares, back)]
-    before, up_to, sizes = _both_directions(chain, emit.concat(both, 1, f"{name}.both_shares"))
-    after = lengths.reversed(_direction(chain, before, 1, "before"), f"{name}.after")
-    joint = emit.op("Mul", [_direction(chain, up_to, 0, "up_to"), after], f"{name}.joint")
+    shares = _shares(chain)
+    turned = lengths.reversed(shares, f"{name}.shares_turned")
+    both = [emit.unsqueeze(each, 1, f"{each}.direction") for each in (shares, turned)]
+    sums, sizes = _both_directions(chain, emit.concat(both, 1, f"{name}.both_shares"))
+    up_to = _direction(chain, sums, 0, "up_to")
+    since = lengths.reversed(_direction(chain, sums, 1, "since_turned"), f"{name}.since")
+    joint = emit.op("Mul", [up_to, since], f"{name}.joint")  # has the share of the step twice
+    joint = emit.op("Div", [joint, shares], f"{name}.joint_once")
     whole = emit.reduce("ReduceSum", joint, 2, f"{name}.whole", keep=True)
-    probs = emit.op("Div", [joint, whole], f"{name}.exact_shares")
+    probs = emit.op("Div", [joint, whole], f"{name}.exact_probabilities")
     logs = emit.op("Log", [_direction(chain, sizes, 0, "sizes")], f"{name}.log_sizes")
     own = emit.op("Where", [lengths.mask(), logs, emit.number(0.0, DOUBLE)], f"{name}.own_logs")
     summed = emit.reduce("ReduceSum", own, 0, f"{name}.summed_logs")
-    last = emit.op("GatherND", [whole, lengths.ends()], f"{name}.last_whole")
-    last = emit.op("Log", [last], f"{name}.log_last")
+    last = emit.op("GatherND", [up_to, lengths.ends()], f"{name}.last_sums_up_to")
+    ends = chain.constant(np.exp(chain.matrix[:-1, -1:]), "end_weights")
+    last = emit.op("Log", [emit.op("MatMul", [last, ends], f"{name}.ended")], f"{name}.log_ended")
     total = emit.op("Add", [summed, last], f"{name}.total")
     total = emit.op("Where", [lengths.present(), total, emit.number(0.0, DOUBLE)], f"{total}.own")
     return (
-        emit.cast(probs, DOUBLE, FLOAT, f"{name}.single_shares"),
+        emit.cast(probs, DOUBLE, FLOAT, f"{name}.rounded_probabilities"),
         emit.squeeze(total, 1, f"{name}.log_sum"),
     )
 
 
+def _shares(chain: _Chain) -> str:
+    """Double `[T, B, K]`: the exponentials of the scores of steps.
+
+    Each is the square of that of half the score, which float32 holds: onnxruntime takes several
+    times as long over exponentials of doubles.
+    """
+    emit, name = chain.emit, chain.name
+    half = emit.op("Mul", [chain.steps, emit.number(0.5)], f"{name}.half_steps")
+    root = emit.op("Exp", [half], f"{name}.share_roots")
+    root = emit.cast(root, FLOAT, DOUBLE, f"{name}.exact_roots")
+    return emit.op("Mul", [root, root], f"{name}.shares_of_steps")
+
+
 def _direction(chain: _Chain, value: str, number: int, what: str) -> str:
     """`[T, B, W]` of `[T, 2, B, W]`."""
-    name = f"{chain.name}.{what}.{number}"
-    return chain.emit.op("Gather", [value, chain.emit.integer(number)], name, axis=1)
+    index = chain.emit.integer(number)
+    return chain.emit.op("Gather", [value, index], f"{chain.name}.{what}", axis=1)
 
 
 def _both_directions(chain: _Chain, shares: str) -> list[str]:
-    """From `[T, 2, B, K]` the sums before each step, and up to it, divided by their size
-    `[T, 2, B, 1]`, forward and in reverse."""
+    """From the shares `[T, 2, B, K]` the sums over the paths up to each step that end with each
+    label, divided by their size `[T, 2, B, 1]`: forward and in reverse."""
     emit, name, size = chain.emit, chain.name, chain.size
     weights = np.exp(chain.matrix)
     steps, edges = weights[:-1, :-1], [weights[-1:, :-1], weights[:-1, -1:].T]
@@ -214,9 +228,7 @@ def _both_directions(chain: _Chain, shares: str) -> list[str]:
     total = body.reduce("ReduceSum", product, 2, f"{name}.size_here", keep=True)
     here = body.op("Div", [product, total], f"{name}.sums_here")
     following = body.op("MatMul", [here, matrices], f"{name}.sums_after")
-    again = body.op("Identity", [before], f"{name}.sums_before_again")
     body.result(following, DOUBLE, [2, BATCH, size])
-    body.result(again, DOUBLE, [2, BATCH, size])
     body.result(here, DOUBLE, [2, BATCH, size])
     body.result(total, DOUBLE, [2, BATCH, 1])
     shape = emit.concat(
@@ -225,6 +237,6 @@ def _both_directions(chain: _Chain, shares: str) -> list[str]:
     first = emit.op(
         "Expand", [chain.constant(np.stack(edges), "both_edges"), shape], f"{name}.both_first"
     )
-    names = [f"{name}.{each}" for each in ("last_sums", "sums_before", "sums_up_to", "sizes")]
+    names = [f"{name}.{each}" for each in ("last_sums", "sums", "sizes")]
     graph = body.graph(f"{name}.both")
     return emit.ops("Scan", [first, shares], names, body=graph, num_scan_inputs=1)[1:]
