@@ -75,6 +75,16 @@ SEQUENCES: dict[str, Kind] = {
     "tokens": Kind({"as": "tokens"}, text(TOKENS)),
     "chars": Kind({"as": "chars"}, text(LETTERS)),
     "bytes": Kind({"as": "bytes"}, text([f"{byte:02x}" for byte in range(256)])),
+    "ruled_words": Kind(
+        {"as": "words", "normalize": "nfkc", "split": "punctuation", "fold_case": True},
+        text((*WORDS, "é", ",")),
+    ),
+    "ruled_chars": Kind(
+        {"as": "chars", "normalize": "nfd", "fold_case": True}, text((*LETTERS, "\u0301", "\u0327"))
+    ),
+    "ruled_tokens": Kind(
+        {"as": "tokens", "normalize": "nfc", "fold_case": True}, text(("t é", "x"))
+    ),
     "frames": Kind({"as": "frames", "missing": "mean"}, numbers(3)),
     "raw_frames": Kind({"as": "frames", "missing": "previous"}, numbers(2)),
     "plain_frames": Kind({"as": "frames", "scale": "none"}, numbers(2)),

@@ -54,6 +54,8 @@ ELSEWHERE = {
     "embed": "test_conformance_cardinalities.py",
     "spelling": "test_conformance_cardinalities.py",
     "fold_case": "test_to_onnx_text.py",
+    "normalize": "test_text_rules.py",
+    "split": "test_text_rules.py",
     "min_count": "test_data_survey.py",
     "max_size": "test_data_survey.py",
     "size": "test_data_subwords.py",

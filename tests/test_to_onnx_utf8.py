@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 
 from rnnspec.to_onnx.emitter import CONTRIB, INT64, STRING, Emitter
-from rnnspec.to_onnx.tokens import INTO_CHARACTERS
+from rnnspec.to_onnx.unicode import INTO_CHARACTERS
 from rnnspec.to_onnx.utf8 import bytes_of
 from tests.onnx_models import opened
 

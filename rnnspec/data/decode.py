@@ -107,21 +107,6 @@ def text(cell: object) -> str:
     return cell
 
 
-def text_of_words(cell: object) -> str:
-    """A text that a row of training or validation may hold, read word by word."""
-    value = text(cell)
-    if len(value) >= 2 * MOST_STEPS - 1:
-        check_length(len(words(value)))
-    return value
-
-
-def text_of_chars(cell: object) -> str:
-    """A text that a row of training or validation may hold, read character by character."""
-    value = text(cell)
-    check_length(len(value))
-    return value
-
-
 def are_plain(cells: list[object], most: int) -> TypeGuard[list[str]]:
     """Whether `text` takes all cells as they are and none has more than `most` characters; quick to
     say of many at once."""
@@ -155,6 +140,13 @@ def fold(char: str) -> str:
     """
     lower = char.lower()
     return lower if len(lower) == 1 else char
+
+
+def folded(tokens: list[str]) -> list[str]:
+    """The tokens, each of its code points in lower case as by `fold`."""
+    joined = "\0".join(tokens)  # no token holds it
+    lower = joined.lower() if joined.isascii() else joined.translate(folds())
+    return lower.split("\0") if tokens else []
 
 
 def words_of(texts: list[str]) -> tuple[list[str], NDArray[np.int64]]:

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from rnnspec.data.decode import WHITE_SPACE, fold, words
+from rnnspec.data.decode import WHITE_SPACE, fold, folded
+from rnnspec.export.probe_texts import TextDraw
 from rnnspec.plan import ClassFacts, Facts, NumericFacts, Plan, TextFacts, nodes
 from rnnspec.plan.copies import source_numbers
 from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.plan.kinds import INPUT_TRAITS
 from rnnspec.plan.names import SEED, draws, first_sequence, lengths_name
+from rnnspec.plan.text_rule import PLAIN
 from rnnspec.run.feeds import Feeds
 from rnnspec.run.interface import InputColumn, interface
 from rnnspec.run.parse import feeds_of
@@ -61,14 +63,14 @@ class Draw:
     generator: Generator
     earlier: Mapping[str, Drawn]
     copied: Mapping[str, nodes.CopiesInput]
+    tokens: Mapping[str, nodes.TokensInput]
 
 
 def _draw_copies(node: nodes.CopiesInput, draw: Draw) -> Drawn:
     wanted = draw.facts.outputs[node.answers]
     assert isinstance(wanted, TextFacts)
-    rows = draw.earlier[node.column].texts
-    if node.kind == "words":
-        rows = [words(row) for row in rows]
+    rule, texts = draw.tokens[node.column].rule, draw.earlier[node.column].texts
+    rows = [rule.tokens(node.kind, cell) for cell in texts]
     numbers = [source_numbers(row, wanted.vocabulary, node.banned) for row in rows]
     found = [np.array(of_row, np.int64) for of_row in numbers]
     return Drawn(found, found)
@@ -80,8 +82,8 @@ def _draw_texts(node: nodes.TokensInput, draw: Draw) -> Drawn:
     copied = draw.copied.get(node.column)
     if copied is not None:
         foreign = [*_unknown(known.vocabulary.entries, FOREIGN), *copied.banned]
-        alone = {"chars": lambda t: len(t) == 1, "words": lambda t: words(t) == [t]}
-        return _draw_tokens(node, known, draw, list(filter(alone.get(node.kind), foreign)))
+        alone = [t for t in foreign if node.kind == "tokens" or _is_one(node, t)]
+        return _draw_tokens(node, known, draw, alone)
     match node.kind:
         case "subwords":
             numbers = [draw.generator.integers(1, node.size, length) for length in draw.lengths]
@@ -95,11 +97,16 @@ def _draw_texts(node: nodes.TokensInput, draw: Draw) -> Drawn:
             assert_never(node.kind)
 
 
+def _is_one(node: nodes.TokensInput, token: str) -> bool:
+    """Whether a text of this token alone is this token."""
+    return node.rule.tokens(node.kind, token) == [token]
+
+
 def _draw_characters(node: nodes.CharactersInput, draw: Draw) -> Drawn:
     known = draw.facts.inputs[node.column]
     assert isinstance(known, TextFacts) and known.characters is not None
-    rows = draw.earlier[node.column].texts
-    tokens = [words(row) if isinstance(row, str) else row for row in rows]
+    of, texts = draw.tokens[node.column], draw.earlier[node.column].texts
+    tokens = [of.rule.tokens(of.kind, cell) for cell in texts]
     spell = known.characters.numbers
     spelled = [[np.array(spell(list(t)), np.int64) for t in row] for row in tokens]
     return Drawn(spelled, spelled)
@@ -172,12 +179,34 @@ def _draw_tokens(
     """`foreign` tokens, if given, are the ones that the vocabulary lacks, and there are more of
     them: each may come again in its row."""
     entries, generator = known.vocabulary.entries, draw.generator
+    if node.rule != PLAIN:
+        return _draw_by_rule(node, known, draw, foreign)
     rows = [_row(node, entries, length, generator, foreign) for length in draw.lengths]
-    read = [[fold(c) for c in row] if node.fold_case else row for row in rows]
-    numbers = [np.array(known.vocabulary.numbers(row), np.int64) for row in read]
+    numbers = [_looked_up(node, known, row) for row in rows]
     if node.kind == "tokens":
         return Drawn(rows, numbers)
     return Drawn([_written(node, row, generator) for row in rows], numbers)
+
+
+def _draw_by_rule(
+    node: nodes.TokensInput, known: TextFacts, draw: Draw, foreign: Sequence[str]
+) -> Drawn:
+    """Texts whose tokens are whatever the rule makes of them, as many as wanted."""
+    entries, generator = known.vocabulary.entries, draw.generator
+    texts = TextDraw(
+        node,
+        generator,
+        token=lambda: _row(node, entries, 1, generator, foreign)[0],
+        gap=lambda: "".join(generator.choice(GAPS, generator.integers(1, 3))),
+    )
+    cells = [texts.row(length, entries) for length in draw.lengths]
+    rows = [node.rule.tokens(node.kind, cell) for cell in cells]
+    return Drawn(cells, [_looked_up(node, known, row) for row in rows])
+
+
+def _looked_up(node: nodes.TokensInput, known: TextFacts, row: list[str]) -> Lengths:
+    read = folded(row) if node.fold_case else row
+    return np.array(known.vocabulary.numbers(read), np.int64)
 
 
 def _row(
@@ -253,7 +282,8 @@ def _longest(plan: Plan, facts: Facts) -> int:
 def _probe(plan: Plan, facts: Facts, lengths: Lengths, draw: Generator, ids: bool) -> Probe:
     found: dict[str, Drawn] = {}
     copied = {node.column: node for node in plan.inputs if isinstance(node, nodes.CopiesInput)}
-    source = Draw(facts, lengths.tolist(), draw, found, copied)
+    tokens = {node.column: node for node in plan.inputs if isinstance(node, nodes.TokensInput)}
+    source = Draw(facts, lengths.tolist(), draw, found, copied, tokens)
     for node in plan.inputs:
         found[node.key] = PROBES[type(node)].draw(node, source)
     numbers = _feeds(interface(plan, facts, ids=True).inputs, found, ids=True)

@@ -11,14 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnspec.data import decode
 from rnnspec.errors import ExportError
 from rnnspec.export.compare import DEFECT, LOST, ROUNDING_FACTOR, Figures
 from rnnspec.export.probes import Probe
 from rnnspec.plan import Facts, Plan, TextFacts
 from rnnspec.plan.copies import named
 from rnnspec.plan.names import UNKNOWN, output_names
-from rnnspec.plan.nodes import CopiesInput, TextOutput, WrittenOutput
+from rnnspec.plan.nodes import CopiesInput, TextOutput, TokensInput, WrittenOutput
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.search import Texts
 
@@ -110,8 +109,10 @@ class _Detokenizer:
         if isinstance(node, TextOutput) and node.copies and not ids:
             source = plan.node(node.copies)
             assert isinstance(source, CopiesInput)
+            tokens = plan.node(source.steps)
+            assert isinstance(tokens, TokensInput)
             given = probe.feeds[source.column].tolist()
-            sources = [decode.words(row) if source.kind == "words" else row for row in given]
+            sources = [tokens.rule.tokens(source.kind, row) for row in given]
         return cls(("", UNKNOWN, *known.vocabulary.entries), glue, prompts, ids, sources)
 
     def of_module(self, texts: Texts) -> list[RowAnswers]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 from rnnspec import __version__
@@ -15,6 +16,7 @@ from rnnspec.files import digest, write_bytes
 from rnnspec.plan import Facts, Plan, TextFacts, dump
 from rnnspec.plan.names import TOKENIZER_FILE
 from rnnspec.plan.nodes import Attend, CtcOutput, TokensInput
+from rnnspec.plan.text_rule import PLAIN
 from rnnspec.run.interface import (
     COLUMNS,
     PARITY,
@@ -22,6 +24,7 @@ from rnnspec.run.interface import (
     QUOTING,
     SPEC,
     TOKENIZER,
+    UNICODE,
     VERSION,
     interface,
 )
@@ -90,6 +93,7 @@ def export_onnx(
             **({COLUMNS: json.dumps(spec.data.columns)} if spec.data.columns else {}),
             **interface(plan, facts, ids=ids).metadata(),
             **({} if beside is None else {TOKENIZER: digest(beside.encode())}),
+            **({UNICODE: unicodedata.unidata_version} if _reads_by_rules(plan) else {}),
         },
     )
     content = sealed(file.SerializeToString())
@@ -98,6 +102,11 @@ def export_onnx(
         write_bytes(target.parent / TOKENIZER_FILE, beside.encode())
     write_bytes(target, content)
     return parity
+
+
+def _reads_by_rules(plan: Plan) -> bool:
+    """Whether tables of Unicode say what the tokens of a text are."""
+    return any(isinstance(node, TokensInput) and node.rule != PLAIN for node in plan.inputs)
 
 
 def tokenizer_of(plan: Plan, facts: Facts) -> str | None:

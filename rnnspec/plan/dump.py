@@ -7,6 +7,7 @@ from dataclasses import fields
 from rnnspec.cells import Cell
 from rnnspec.cells.initializers import Initializer
 from rnnspec.plan import nodes
+from rnnspec.plan.text_rule import TextRule
 
 
 def dump(plan: nodes.Plan) -> str:
@@ -59,6 +60,8 @@ def _setting(name: str, value: object) -> str:
             return of_cell
         case "elapsed", str():
             return value
+        case _, TextRule():
+            return f"({value})"
         case "given", tuple():
             return ", ".join(each or "0" for each in value)
         case _, nodes.Greedy() | nodes.Sample() | nodes.Beam():

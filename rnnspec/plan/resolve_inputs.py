@@ -27,6 +27,7 @@ from rnnspec.plan.nodes import (
     WindowMoments,
 )
 from rnnspec.plan.stateless import Read, dropped, joined
+from rnnspec.plan.text_rule import rule_of
 from rnnspec.spec.encoder import DEFAULT_EMBED, given_columns
 from rnnspec.spec.inputs import TokenInput
 
@@ -84,8 +85,8 @@ def _tokens(spec: language.Spec, source: TokenInput, facts: Facts, nodes: list[N
     known = facts.inputs[source.column]
     assert isinstance(known, TextFacts)
     size = len(known.vocabulary)
-    fold_case = isinstance(source, language.CharsInput) and source.fold_case
-    tokens = TokensInput(f"input.{source.column}", source.column, source.as_, size, fold_case)
+    name, fold_case = f"input.{source.column}", getattr(source, "fold_case", False)
+    tokens = TokensInput(name, source.column, source.as_, size, fold_case, rule_of(source))
     single = sum(isinstance(each, TokenInput) for each in spec.data.inputs) == 1
     name = "embed" if single else f"embed.{source.column}"
     width = spec.encoder.embed or DEFAULT_EMBED

@@ -11,6 +11,7 @@ Keys of the metadata of a model file:
     rnnspec.quoting   what quotes are in CSV and TSV, as data.quoting of the spec says
     rnnspec.columns   the names of the columns of CoNLL files, as JSON, where the spec has any
     rnnspec.tokenizer the digest of the tokenizer beside it, of a model that reads subwords
+    rnnspec.unicode   the version of Unicode that it makes tokens of texts by, where that matters
     rnnspec.digest    the digest of all of the file before this last entry (`rnnspec.run.seal`)
 """
 
@@ -27,10 +28,11 @@ from rnnspec.plan import Facts, Plan, nodes
 from rnnspec.plan.copies import copied_column
 from rnnspec.plan.kinds import INPUT_TRAITS
 from rnnspec.plan.names import answer_name, draws, input_names, labels_of, output_names
+from rnnspec.plan.text_rule import PLAIN, TextRule
 
 SPEC, PLAN, VERSION = "rnnspec.spec", "rnnspec.plan", "rnnspec.version"
 PARITY, INPUTS, OUTPUTS = "rnnspec.parity", "rnnspec.inputs", "rnnspec.outputs"
-QUOTING, TOKENIZER = "rnnspec.quoting", "rnnspec.tokenizer"
+QUOTING, TOKENIZER, UNICODE = "rnnspec.quoting", "rnnspec.tokenizer", "rnnspec.unicode"
 COLUMNS = "rnnspec.columns"
 
 InputKind = Literal[
@@ -65,7 +67,8 @@ class InputColumn:
 
     With `missing`, numbers may be null, except number `elapsed` of each step, the time since the
     step before, which is at least 0. With `double` the graph input is float64, since float32 would
-    lose too much of its numbers. `name` is the graph input, if it differs from the column.
+    lose too much of its numbers. `name` is the graph input, if it differs from the column. `rule`
+    says how the model makes tokens of a text.
     """
 
     column: str
@@ -75,6 +78,12 @@ class InputColumn:
     name: str = ""
     elapsed: int | None = None
     double: bool = False
+    rule: TextRule = PLAIN
+
+    def written(self) -> dict[str, Any]:
+        """As the metadata have it, without the usual rule."""
+        found = asdict(self)
+        return found if self.rule != PLAIN else {k: v for k, v in found.items() if k != "rule"}
 
     @property
     def feed(self) -> str:
@@ -125,7 +134,7 @@ class Interface:
     def metadata(self) -> dict[str, str]:
         """The two entries of the file's metadata."""
         return {
-            INPUTS: json.dumps([asdict(each) for each in self.inputs], ensure_ascii=False),
+            INPUTS: json.dumps([each.written() for each in self.inputs], ensure_ascii=False),
             OUTPUTS: json.dumps([asdict(each) for each in self.outputs], ensure_ascii=False),
         }
 
@@ -162,6 +171,7 @@ def _input(plan: Plan, node: nodes.Input, ids: bool) -> InputColumn:
         "" if name == column else name,
         node.elapsed if isinstance(node, nodes.FramesInput) else None,
         known.is_double(node),
+        node.rule if isinstance(node, nodes.TokensInput) and not ids else PLAIN,
     )
 
 

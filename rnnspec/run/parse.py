@@ -31,7 +31,7 @@ def parse_cell(column: InputColumn, cell: object, textual: bool) -> Any:
 def steps_of(column: InputColumn, value: Any) -> int | None:
     """How many steps a value has; None if it stands for a whole row."""
     count = INPUT_KINDS[column.kind].steps
-    return None if count is None else count(value)
+    return None if count is None else count(column, value)
 
 
 def feeds_of(column: InputColumn, values: Sequence[Any]) -> Feeds:
@@ -160,6 +160,14 @@ def _steps(column: InputColumn, values: Sequence[Any]) -> NDArray[Any]:
     return _floats(column, feeds.padded(values))
 
 
+def _count(column: InputColumn, value: Any) -> int:
+    return len(value)
+
+
+def _token_count(column: InputColumn, value: str) -> int:
+    return len(column.rule.tokens(column.kind, value))
+
+
 @dataclass(frozen=True, slots=True)
 class InputFunctions:
     """How a kind of input column is parsed and fed. `steps` counts the steps of a value on the time
@@ -167,18 +175,18 @@ class InputFunctions:
 
     parse: Callable[[InputColumn, object, bool], Any]
     feed: Callable[[InputColumn, Sequence[Any]], NDArray[Any]]
-    steps: Callable[[Any], int] | None = None
+    steps: Callable[[InputColumn, Any], int] | None = None
     lengths: Callable[[Sequence[Any]], NDArray[np.int64]] | None = None
 
 
 INPUT_KINDS: Mapping[InputKind, InputFunctions] = {
-    "words": InputFunctions(_text, _objects, lambda value: len(decode.words(value))),
-    "chars": InputFunctions(_text, _objects, len),
-    "bytes": InputFunctions(_text, _objects, lambda value: len(value.encode())),
-    "tokens": InputFunctions(_tokens, lambda column, values: feeds.padded_texts(values), len),
-    "ids": InputFunctions(_ids, _numbers, len),
-    "copies": InputFunctions(_copies, _numbers, len),
-    "subwords": InputFunctions(_ids, _numbers, len),
+    "words": InputFunctions(_text, _objects, _token_count),
+    "chars": InputFunctions(_text, _objects, _token_count),
+    "bytes": InputFunctions(_text, _objects, lambda column, value: len(value.encode())),
+    "tokens": InputFunctions(_tokens, lambda column, values: feeds.padded_texts(values), _count),
+    "ids": InputFunctions(_ids, _numbers, _count),
+    "copies": InputFunctions(_copies, _numbers, _count),
+    "subwords": InputFunctions(_ids, _numbers, _count),
     "characters": InputFunctions(
         _id_lists,
         lambda column, values: feeds.padded_lists(values, 0, np.int64),
@@ -187,13 +195,13 @@ INPUT_KINDS: Mapping[InputKind, InputFunctions] = {
     "category": InputFunctions(_category, _objects),
     "category_id": InputFunctions(_id, lambda column, values: np.array(values).reshape(-1)),
     "keys": InputFunctions(
-        _keys, lambda column, values: feeds.padded_lists(values, "", object), len
+        _keys, lambda column, values: feeds.padded_lists(values, "", object), _count
     ),
     "key_ids": InputFunctions(
-        _id_lists, lambda column, values: feeds.flags(values, column.width or 0), len
+        _id_lists, lambda column, values: feeds.flags(values, column.width or 0), _count
     ),
-    "frames": InputFunctions(_frames, _steps, len),
-    "series": InputFunctions(_series, _steps, len),
+    "frames": InputFunctions(_frames, _steps, _count),
+    "series": InputFunctions(_series, _steps, _count),
     "future": InputFunctions(_vector, _vectors),
     "number": InputFunctions(
         _number, lambda column, values: _floats(column, np.array(values)).reshape(-1)

@@ -17,6 +17,7 @@ from rnnspec.spec import (
     check_layers,
     check_names,
     check_stack,
+    check_text,
     check_train,
     check_widths,
 )
@@ -89,6 +90,7 @@ _VALID: Loc = ("data", "valid")
 _COLUMNS: tuple[Loc, ...] = tuple(
     ("data", side, *each, "column") for side in ("input", "output") for each in ((), (EACH,))
 )
+_SPLITS: tuple[Loc, ...] = tuple(("data", "input", *each, "split") for each in ((), (EACH,)))
 _CARDINALITY: Loc = ("cardinality",)
 _DECODER: Loc = ("decoder",)
 _CELLS: Loc = ("cells",)
@@ -126,6 +128,9 @@ CHECKS: tuple[Check, ...] = (
     Check(
         check_data.columns_are_of_conll,
         (("data", "columns"), ("data", "format"), ("data", "train"), _VALID, *_COLUMNS),
+    ),
+    Check(
+        check_text.patterns_are_offered, (("data", "format"), ("data", "train"), *_INPUT, *_SPLITS)
     ),
     Check(check_kinds.columns_differ, (*_COLUMNS, *_INPUT, *_OUTPUT)),
     Check(check_kinds.inputs_fit_cardinality, (_CARDINALITY, *_INPUT, *_OUTPUT)),

@@ -69,12 +69,16 @@ def documents_are_plain_text(spec: Spec) -> Iterator[Finding]:
         yield no_effect(("data", "documents"), "on files with rows")
 
 
+def is_plain_text(spec: Spec) -> bool:
+    data = spec.data
+    if data.format == "auto":
+        return all(name.endswith(".txt") for name in _plain_names(data.train_files))
+    return data.format == "text"
+
+
 def plain_text_has_one_column(spec: Spec) -> Iterator[Finding]:
     data = spec.data
-    text = data.format == "text"
-    if data.format == "auto":
-        text = all(name.endswith(".txt") for name in _plain_names(data.train_files))
-    if not text:
+    if not is_plain_text(spec):
         return
     for path, each in (*data.located_inputs, *data.located_outputs):
         if each.column != PLAIN:

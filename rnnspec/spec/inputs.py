@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,7 +17,7 @@ from rnnspec.spec.base import (
     Text,
     Width,
 )
-from rnnspec.spec.choice import ByKey
+from rnnspec.spec.choice import ByKey, OneOf, Option, Valued
 
 Missing = Annotated[
     Literal["error", "mean", "previous"],
@@ -33,6 +33,54 @@ Joined = Annotated[
         description="Where the recurrent layers see it: 'steps' puts it beside the input of every "
         "step, 'state' makes the states before the first step from it by a dense layer, 'both' "
         "does both."
+    ),
+]
+
+
+Normalize = Annotated[
+    Literal["none", "nfc", "nfd", "nfkc", "nfkd"],
+    Field(
+        description="Normal form of Unicode that a text is brought into before anything else: "
+        "composed (nfc), decomposed (nfd), or one of these with compatible characters made the "
+        "same (nfkc, nfkd), as Python's unicodedata has it; 'none' leaves it as it is."
+    ),
+]
+
+
+class WhitespaceSplit(Option):
+    """At white space as Unicode has it, as Python's str.split."""
+
+    name: ClassVar[Literal["whitespace"]] = "whitespace"
+
+
+class PunctuationSplit(Option):
+    """Runs of letters, digits, marks and underscores are words, and so is each other character that
+    is no white space."""
+
+    name: ClassVar[Literal["punctuation"]] = "punctuation"
+
+
+class RegexSplit(Valued):
+    """Words are what this regular expression matches, as Python's re.findall."""
+
+    name: ClassVar[Literal["regex"]] = "regex"
+    needs: ClassVar[tuple[str, str]] = ("a regular expression", r"'\w+|[^\w\s]'")
+    value: Text = Field(
+        description="Characters, classes, ., |, groups (?:…) and greedy *, +, ?, {m,n}; it matches "
+        "no empty text."
+    )
+
+
+Split = Annotated[
+    WhitespaceSplit | PunctuationSplit | RegexSplit,
+    OneOf(),
+    Field(description="Where a text is split into words."),
+]
+FoldCase = Annotated[
+    bool,
+    Field(
+        description="Whether words are looked up in lower case, character by character; their "
+        "spelling and what is copied keep their case."
     ),
 ]
 
@@ -70,9 +118,13 @@ class TokenInput(SequenceInput):
 
 
 class WordsInput(TokenInput):
-    """Text as a sequence of words: split at white space as Unicode has it, one step per word."""
+    """Text as a sequence of words: split at white space unless `split` says else, one step per
+    word."""
 
     as_: Literal["words"] = Field(alias="as", description="How the column is read.")
+    normalize: Normalize = "none"
+    split: Split = WhitespaceSplit.model_construct()
+    fold_case: FoldCase = False
     min_count: MinCount = 1
     max_size: MaxSize = None
     spelling: SpellingKey = None
@@ -82,6 +134,8 @@ class TokensInput(TokenInput):
     """A list of texts as a sequence of tokens: one step per text."""
 
     as_: Literal["tokens"] = Field(alias="as", description="How the column is read.")
+    normalize: Normalize = "none"
+    fold_case: FoldCase = False
     min_count: MinCount = 1
     max_size: MaxSize = None
     spelling: SpellingKey = None
@@ -91,6 +145,7 @@ class CharsInput(TokenInput):
     """Text as a sequence of characters: one step per Unicode code point."""
 
     as_: Literal["chars"] = Field(alias="as", description="How the column is read.")
+    normalize: Normalize = "none"
     min_count: MinCount = 1
     max_size: MaxSize = None
     fold_case: bool = Field(

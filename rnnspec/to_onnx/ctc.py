@@ -14,9 +14,10 @@ from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 from rnnspec.plan.names import answer_name
 from rnnspec.plan.nodes import BestPath, CtcOutput, PrefixBeam
 from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, Emitter, Extent
+from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import BATCH, Lowering, Vector
 from rnnspec.to_onnx.prefix_beam import NEVER, Steps, search
-from rnnspec.to_onnx.search.loop import ANSWER, Loop, SearchResult, trimmed
+from rnnspec.to_onnx.search.loop import ANSWER, SearchResult, trimmed
 from rnnspec.to_onnx.text import answer_text, output
 
 BLANK = END_ID

@@ -9,10 +9,10 @@ from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter, Extent
 from rnnspec.to_onnx.forecast import LEAST_SOFTPLUS, median
 from rnnspec.to_onnx.lengths import Lengths
+from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, Vector
 from rnnspec.to_onnx.numbers import centre_and_scale, scaled_type
 from rnnspec.to_onnx.rows import rows_of
-from rnnspec.to_onnx.search.loop import Loop
 
 
 def needs_memory_step(node: Decoder) -> bool:

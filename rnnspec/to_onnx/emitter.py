@@ -20,7 +20,7 @@ INT64, STRING, BOOL = TensorProto.INT64, TensorProto.STRING, TensorProto.BOOL
 IR_OF_OPSET = {20: 9, 21: 10}
 """The opsets offered, each with the file format version of its time."""
 ML_OPSET = 3
-CONTRIB = "com.microsoft"
+CONTRIB, ML = "com.microsoft", "ai.onnx.ml"
 
 
 @dataclass(slots=True)
@@ -225,7 +225,7 @@ class Emitter:
         graph = self.graph(name)
         _rename(graph, self._shared.renamed)
         graph.initializer.extend(self._shared.initializers.values())
-        versions = {"": opset, "ai.onnx.ml": ML_OPSET, CONTRIB: 1}
+        versions = {"": opset, ML: ML_OPSET, CONTRIB: 1}
         return helper.make_model(
             graph,
             opset_imports=[

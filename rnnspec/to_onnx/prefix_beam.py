@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.nodes import PrefixBeam
 from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, Emitter, Extent
+from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import BATCH
-from rnnspec.to_onnx.search.loop import Loop, SearchResult, trimmed
+from rnnspec.to_onnx.search.loop import SearchResult, trimmed
 
 BLANK = END_ID
 NEVER = -1e30

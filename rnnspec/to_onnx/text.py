@@ -12,10 +12,11 @@ from rnnspec.plan.names import SEED, UNKNOWN, answer_name
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copying import ExtendedVocabulary
 from rnnspec.to_onnx.emitter import FLOAT, INT64, STRING, Extent
+from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, Vector
 from rnnspec.to_onnx.rows import Rows, rows_of
 from rnnspec.to_onnx.search import beam, greedy
-from rnnspec.to_onnx.search.loop import ANSWER, Loop, SearchResult, Task, limits_of
+from rnnspec.to_onnx.search.loop import ANSWER, SearchResult, Task, limits_of
 from rnnspec.to_onnx.search.prompt import search_start
 
 GLUE: Mapping[nodes.TextKind, str] = {"words": " ", "chars": ""}

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 from rnnspec.data.decode import WHITE_SPACE, folds
 from rnnspec.errors import ExportError
 from rnnspec.plan import ClassFacts, TextFacts
 from rnnspec.plan.facts import PAD, PAD_ID, UNKNOWN_ID, Vocabulary
 from rnnspec.plan.names import TOKENIZER_FILE
-from rnnspec.plan.nodes import CategoryInput, CharactersInput, KeysInput, PerStep, TokensInput
+from rnnspec.plan.nodes import (
+    CategoryInput,
+    CharactersInput,
+    KeysInput,
+    PerStep,
+    TokenKind,
+    TokensInput,
+)
+from rnnspec.plan.text_rule import Split, TextRule
+from rnnspec.spec.patterns import in_re2, parsed
 from rnnspec.to_onnx.axis import nonempty_rows, on_time_axis, padded_where_empty, time_major
-from rnnspec.to_onnx.emitter import CONTRIB, FLOAT, INT64, STRING, Attributes, Extent
+from rnnspec.to_onnx.emitter import CONTRIB, FLOAT, INT64, ML, STRING, Attributes, Extent
 from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence, Vector
+from rnnspec.to_onnx.unicode import INTO_CHARACTERS, folded, normalized
 from rnnspec.to_onnx.utf8 import bytes_of
 
-SPLITTING = {
-    "words": "texts, split into words at white space as Unicode has it",
+WORDS: Mapping[Split, str] = {
+    "whitespace": "texts, split into words at white space as Unicode has it",
+    "punctuation": "texts, split into words and single characters of punctuation",
+    "regex": "texts, whose words are the matches of",
+}
+TEXTS: Mapping[TokenKind, str] = {
     "chars": "texts, taken apart into their code points",
     "bytes": "texts, taken apart into the bytes of their UTF-8",
+    "tokens": "lists of tokens, padded with empty texts",
 }
 FIRST_BYTE = UNKNOWN_ID + 1
 """The number of byte 0."""
@@ -30,7 +47,6 @@ INTO_WORDS: Attributes = {
     "pad_value": PAD,
     "mincharnum": 1,
 }
-INTO_CHARACTERS: Attributes = {"separators": [""], "mark": 0, "pad_value": PAD, "mincharnum": 1}
 
 
 def lower_tokens(low: Lowering, node: TokensInput) -> PaddedSequence:
@@ -125,7 +141,7 @@ def looked_up(low: Lowering, texts: str, numbers: dict[str, int], default: int, 
         "LabelEncoder",
         [texts],
         name,
-        "ai.onnx.ml",
+        ML,
         keys_strings=list(numbers),
         values_int64s=list(numbers.values()),
         default_int64=default,
@@ -154,30 +170,75 @@ def _from_text(low: Lowering, node: TokensInput) -> tuple[str, str]:
     emit, name = low.emit, node.name
     known = low.facts.inputs[node.column]
     assert isinstance(known, TextFacts), f"{node.column} has no vocabulary"
-    numbers = ids_by_text(known.vocabulary, node.fold_case)
+    numbers = ids_by_text(known.vocabulary, node.fold_case and node.kind == "chars")
     if node.kind == "subwords":
         raise ExportError(
             f"column {node.column!r} is read as subwords, which no operator of onnxruntime makes of"
             f" a text; export it with --ids, which writes {TOKENIZER_FILE} beside the model: the"
             " tokenizers library makes the token numbers with it"
         )
+    shape: list[Extent] = [BATCH, TIME] if node.kind == "tokens" else [BATCH]
+    text = emit.input(node.column, STRING, shape, _doc(node), reserved=True)
+    if node.rule.normalize != "none":
+        text = _each(low, normalized, text, shape, f"{name}.normalized", node.rule.normalize)
     if node.kind == "tokens":
-        doc = "lists of tokens, padded with empty texts"
-        tokens = emit.input(node.column, STRING, [BATCH, TIME], doc, reserved=True)
-        low.tokens[node.column] = tokens
-        return looked_up(low, tokens, numbers, UNKNOWN_ID, f"{name}.looked_up"), ""
-    doc = SPLITTING[node.kind] + (", lower-cased" if node.fold_case else "")
-    text = emit.input(node.column, STRING, [BATCH], doc, reserved=True)
-    # StringSplit knows no white space but U+0020.
-    split = INTO_WORDS if node.kind == "words" else INTO_CHARACTERS
+        low.tokens[node.column] = text
+        found = _folded(low, node, text)
+        return looked_up(low, found, numbers, UNKNOWN_ID, f"{name}.looked_up"), ""
+    split = _into_words(node.rule) if node.kind == "words" else INTO_CHARACTERS
     tokens = emit.op("Tokenizer", [text], f"{name}.tokens", CONTRIB, **split)
     if node.kind == "bytes":
         emit.typed(tokens, STRING, [BATCH, CHARS])
         found, lengths = bytes_of(emit, tokens, FIRST_BYTE, name)
         return emit.typed(found, INT64, [BATCH, TIME]), lengths
     low.tokens[node.column] = emit.typed(tokens, STRING, [BATCH, TIME])
+    tokens = _folded(low, node, tokens)
     found = looked_up(low, tokens, {PAD: PAD_ID, **numbers}, UNKNOWN_ID, f"{name}.looked_up")
     return found, _lengths_of(low, found, 1, f"{name}.lengths")
+
+
+def _doc(node: TokensInput) -> str:
+    """What a caller gives."""
+    rule = node.rule
+    doc = WORDS[rule.split] if node.kind == "words" else TEXTS[node.kind]
+    if rule.split == "regex":
+        doc += f" {rule.pattern}"
+    form = "" if rule.normalize == "none" else f", in {rule.normalize.upper()}"
+    return doc + form + (", lower-cased" if node.fold_case else "")
+
+
+def _into_words(rule: TextRule) -> Attributes:
+    """How Tokenizer splits texts; StringSplit knows no white space but U+0020."""
+    if rule.split == "whitespace":
+        return INTO_WORDS
+    expression = in_re2(parsed(rule.expression()))
+    return {"tokenexp": expression, "mark": 0, "pad_value": PAD, "mincharnum": 1}
+
+
+def _folded(low: Lowering, node: TokensInput, tokens: str) -> str:
+    """Tokens `[B, T]` in lower case; those of one character have it in their table."""
+    if node.kind == "chars" or not node.fold_case:
+        return tokens
+    return _each(low, folded, tokens, [BATCH, TIME], f"{node.name}.folded")
+
+
+def _each(
+    low: Lowering,
+    changed: Callable[..., str],
+    texts: str,
+    shape: Sequence[Extent],
+    name: str,
+    *settings: str,
+) -> str:
+    """Texts of any shape, changed by a function for texts `[N]`."""
+    emit = low.emit
+    if len(shape) == 1:
+        return emit.typed(changed(emit, texts, *settings, name), STRING, shape)
+    flat = emit.op("Reshape", [texts, emit.integers(-1)], f"{name}.flat")
+    found = changed(emit, flat, *settings, name)
+    extents = emit.op("Shape", [texts], f"{name}.shape")
+    whole = emit.op("Reshape", [found, extents], f"{name}.whole", allowzero=1)
+    return emit.typed(whole, STRING, shape)
 
 
 def _lengths_of(low: Lowering, numbers: str, axis: int, name: str) -> str:

@@ -23,6 +23,7 @@ from rnnspec.data.shards import Shards
 from rnnspec.data.statistics import CharCounts
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import ColumnFacts
+from rnnspec.plan.text_rule import rule_of
 from rnnspec.spec import (
     BytesInput,
     CategoryInput,
@@ -94,7 +95,7 @@ def outputs_of(
 
 
 def _cells(column: Any, reading: Reading) -> TextCells:
-    return TextCells(column.column, column.as_, reading.stream)
+    return TextCells(column.column, column.as_, reading.stream, rule_of(column))
 
 
 def _words(column: WordsInput | TokensInput, reading: Reading, chunks: Chunks) -> WordCollector:

@@ -6,7 +6,7 @@ import json
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from functools import partial
 from itertools import chain, pairwise
 from typing import assert_never
@@ -48,6 +48,7 @@ from rnnspec.plan.nodes import (
     TokensInput,
     WrittenOutput,
 )
+from rnnspec.plan.text_rule import PLAIN, TextRule
 from rnnspec.spec import (
     BytesInput,
     CharsInput,
@@ -66,36 +67,63 @@ BYTES = tuple(f"{value:02x}" for value in range(256))
 
 @dataclass(frozen=True, slots=True)
 class TextCells:
-    """Reads the cells of a column of text. In a `stream` rows may have any number of steps, and
-    come in pieces."""
+    """Reads the cells of a column of text, which become tokens by the `rule`. In a `stream` rows
+    may have any number of steps, and come in pieces."""
 
     column: str
     kind: TokenKind
     stream: bool = False
+    rule: TextRule = PLAIN
 
     def texts(self, chunk: Chunk, bad: BadRows) -> list[str]:
-        """The text of each row."""
+        """The text of each row, in its normal form."""
+        texts = self._texts(chunk, bad)
+        return texts if self.rule.normalize == "none" else list(map(self.rule.normalized, texts))
+
+    def _texts(self, chunk: Chunk, bad: BadRows) -> list[str]:
         if chunk.continued and not self.stream:
             bad.fail(
                 chunk.lines[0],
                 f"column {self.column!r} is too long for one row; set data.documents to "
                 "paragraph or line, or train.window to read it as a stream",
             )
-        # A character has at most four bytes, and a row no more steps than bytes.
-        most = sys.maxsize if self.stream else decode.MOST_STEPS // 4
+        # A character has at most four bytes, and a row no more steps than bytes; in normal form it
+        # may be eighteen characters.
+        each = 4 if self.rule.normalize == "none" else 72
+        most = sys.maxsize if self.stream else decode.MOST_STEPS // each
         cells = chunk.cells[self.column]
         if decode.are_plain(cells, most):
             return cells
-        read = decode.text if self.stream else _READ[self.kind]
-        return bad.decoded(chunk, self.column, read, pieces=self.stream)
+        return bad.decoded(chunk, self.column, self._text, pieces=self.stream)
+
+    def _text(self, cell: object) -> str:
+        """The text of a cell. Raises DataError where it has too many steps."""
+        value = decode.text(cell)
+        if not self.stream:
+            decode.check_length(self.steps(value))
+        return value
+
+    def steps(self, text: str) -> int:
+        """How many steps a text has; of subwords its characters."""
+        match self.kind:
+            case "words":
+                return len(self.rule.words(self.rule.normalized(text)))
+            case "bytes":
+                return len(text.encode())
+            case _:
+                return len(self.rule.normalized(text))
 
     def tokens(self, chunk: Chunk, bad: BadRows) -> tuple[list[str], Lengths]:
         """Words or tokens of all rows in one list, and how many each row has."""
         if self.kind == "words":
-            return decode.words_of(self.texts(chunk, bad))
+            texts = self.texts(chunk, bad)
+            if self.rule.split == "whitespace":
+                return decode.words_of(texts)
+            rows = list(map(self.rule.words, texts))
+            return list(chain.from_iterable(rows)), lengths_of(rows)
 
         def decoded(cell: object) -> list[str]:
-            found = decode.tokens(cell, chunk.textual)
+            found = list(map(self.rule.normalized, decode.tokens(cell, chunk.textual)))
             if not self.stream:
                 decode.check_length(len(found))
             return found
@@ -112,20 +140,6 @@ class TextCells:
         return [tokens[start:end] for start, end in pairwise([0, *ends])]
 
 
-def _bytes_text(cell: object) -> str:
-    value = decode.text(cell)
-    decode.check_length(len(value.encode()))
-    return value
-
-
-_READ: dict[TokenKind, Callable[[object], str]] = {
-    "words": decode.text_of_words,
-    "chars": decode.text_of_chars,
-    "bytes": _bytes_text,
-    "subwords": decode.text_of_chars,
-}
-
-
 @dataclass(slots=True)
 class WordCollector:
     """Collects the facts of words or tokens, with their characters if they are spelled."""
@@ -140,7 +154,8 @@ class WordCollector:
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
         """The steps of each row; None for a target, which has a time axis of its own."""
         tokens, lengths = self.cells.tokens(chunk, bad)
-        self.counts.add(tokens)
+        folds = isinstance(self.column, WordsInput | spec.TokensInput) and self.column.fold_case
+        self.counts.add(decode.folded(tokens) if folds else tokens)
         self.lengths.add(lengths, chunk.continued)
         if self.spelled is not None:
             self.spelled.add(tokens)
@@ -276,15 +291,16 @@ def numbered(cells: TextCells, known: TextFacts, fold_case: bool = False) -> Num
         case "subwords":
             return partial(_subword_numbers, cells, known.tokenizer)
         case "words" | "tokens":
-            return partial(_word_numbers, cells, known.vocabulary)
+            return partial(_word_numbers, cells, known.vocabulary, fold_case)
         case _:
             assert_never(cells.kind)
 
 
 def _word_numbers(
-    cells: TextCells, vocabulary: Vocabulary, chunk: Chunk, bad: BadRows
+    cells: TextCells, vocabulary: Vocabulary, fold_case: bool, chunk: Chunk, bad: BadRows
 ) -> tuple[NDArray[np.int32], Lengths]:
     tokens, lengths = cells.tokens(chunk, bad)
+    tokens = decode.folded(tokens) if fold_case else tokens
     return np.array(vocabulary.numbers(tokens), np.int32), lengths
 
 
@@ -405,14 +421,20 @@ def _apart(node: TokensInput | WrittenOutput) -> bool:
 def _tokens_settings(encoding: Encoding, node: TokensInput) -> list[object]:
     unicode = unicodedata.unidata_version if node.fold_case else ""
     known = encoding.text(node)
-    return [node.column, node.kind, unicode, known.tokenizer or known.vocabulary.entries]
+    entries = known.tokenizer or known.vocabulary.entries
+    return [node.column, node.kind, unicode, entries, *_rule_settings(node.rule)]
+
+
+def _rule_settings(rule: TextRule) -> list[object]:
+    """What tokens depend on besides their column and kind: nothing by the usual rule."""
+    return [] if rule == PLAIN else [*astuple(rule), unicodedata.unidata_version]
 
 
 def _tokens_encoder(
     encoding: Encoding, node: TokensInput, name: str, writer: Writer
 ) -> TokenWriter:
     values = writer.column(name, narrow(node.size))
-    cells = TextCells(node.column, node.kind, encoding.reading.stream)
+    cells = TextCells(node.column, node.kind, encoding.reading.stream, node.rule)
     return TokenWriter(numbered(cells, encoding.text(node), node.fold_case), values)
 
 
@@ -420,12 +442,12 @@ TOKENS = ColumnKind(
     settings=_tokens_settings,
     encoder=_tokens_encoder,
     batch=lambda encoding, node, name, arrays: Steps(arrays[name], 0),
-    raw=lambda node, rows: RawTextWriter(TextCells(node.column, node.kind), rows),
+    raw=lambda node, rows: RawTextWriter(TextCells(node.column, node.kind, rule=node.rule), rows),
     apart=_apart,
 )
 
 
-def _tokens_of(encoding: Encoding, node: CharactersInput) -> TokensInput:
+def _tokens_of(encoding: Encoding, node: CharactersInput | CopiesInput) -> TokensInput:
     tokens = encoding.plan.node(node.steps)
     assert isinstance(tokens, TokensInput)
     return tokens
@@ -438,15 +460,15 @@ def _characters(encoding: Encoding, node: CharactersInput) -> Vocabulary:
 
 
 def _characters_settings(encoding: Encoding, node: CharactersInput) -> list[object]:
-    entries = _characters(encoding, node).entries
-    return [node.column, "characters", _tokens_of(encoding, node).kind, entries]
+    entries, tokens = _characters(encoding, node).entries, _tokens_of(encoding, node)
+    return [node.column, "characters", tokens.kind, entries, *_rule_settings(tokens.rule)]
 
 
 def _characters_encoder(
     encoding: Encoding, node: CharactersInput, name: str, writer: Writer
 ) -> CharacterWriter:
-    kind = _tokens_of(encoding, node).kind
-    cells = TextCells(node.column, kind, encoding.reading.stream)
+    tokens = _tokens_of(encoding, node)
+    cells = TextCells(node.column, tokens.kind, encoding.reading.stream, tokens.rule)
     known = _characters(encoding, node)
     rows = RaggedWriter.new(writer, name, narrow(len(known)))
     return CharacterWriter(cells, char_table(known), rows)
@@ -467,13 +489,18 @@ def _answer_vocabulary(encoding: Encoding, node: CopiesInput) -> Vocabulary:
 
 def _copies_settings(encoding: Encoding, node: CopiesInput) -> list[object]:
     entries = _answer_vocabulary(encoding, node).entries
-    return [node.column, "copies", node.kind, entries, node.banned]
+    rule = _rule_settings(_tokens_of(encoding, node).rule)
+    return [node.column, "copies", node.kind, entries, node.banned, *rule]
+
+
+def _source_cells(encoding: Encoding, node: CopiesInput) -> TextCells:
+    return TextCells(node.column, node.kind, rule=_tokens_of(encoding, node).rule)
 
 
 def _copies_encoder(
     encoding: Encoding, node: CopiesInput, name: str, writer: Writer
 ) -> TokenWriter:
-    cells, banned = TextCells(node.column, node.kind), frozenset(node.banned)
+    cells, banned = _source_cells(encoding, node), frozenset(node.banned)
     vocabulary = _answer_vocabulary(encoding, node)
     numbers = partial(_copy_source_numbers, cells, vocabulary, banned)
     return TokenWriter(numbers, writer.column(name, "<i4"))
@@ -489,7 +516,17 @@ COPIES = ColumnKind(
 def _text_settings(encoding: Encoding, node: WrittenOutput) -> list[object]:
     entries = encoding.text(node).vocabulary.entries
     copies = node.copies if isinstance(node, TextOutput) else ""
-    return [node.column, "text", node.kind, entries, copies]
+    rule = _source_rule(encoding, copies)
+    return [node.column, "text", node.kind, entries, copies, *rule]
+
+
+def _source_rule(encoding: Encoding, copies: str) -> list[object]:
+    """What the tokens depend on that may be copied from the node `copies`."""
+    if not copies:
+        return []
+    source = encoding.plan.node(copies)
+    assert isinstance(source, CopiesInput)
+    return _rule_settings(_tokens_of(encoding, source).rule)
 
 
 def _text_encoder(encoding: Encoding, node: WrittenOutput, name: str, writer: Writer) -> TextWriter:
@@ -499,7 +536,7 @@ def _text_encoder(encoding: Encoding, node: WrittenOutput, name: str, writer: Wr
         return TextWriter(numbered(cells, known), rows)
     source = encoding.plan.node(node.copies)
     assert isinstance(source, CopiesInput)
-    rows, read = RaggedWriter.new(writer, name, "<i4"), TextCells(source.column, source.kind)
+    rows, read = RaggedWriter.new(writer, name, "<i4"), _source_cells(encoding, source)
     return TextWriter(partial(_copied_text_numbers, cells, read, known.vocabulary), rows)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from rnnspec.plan import nodes
 from rnnspec.plan.diagram.boxes import Box, Diagram, Flow, Kind
+from rnnspec.plan.text_rule import TextRule
 
 Words = tuple[str, ...]
 """What a node does in a word or two, then one line for each setting worth showing."""
@@ -40,9 +41,16 @@ def _extents(extents: nodes.Extent) -> str:
     return " x ".join(map(str, extents))
 
 
+def _rule(rule: TextRule) -> Words:
+    split = {"whitespace": "", "punctuation": "punctuation apart", "regex": f"each {rule.pattern}"}
+    form = rule.normalize.upper() if rule.normalize != "none" else ""
+    return tuple(filter(None, (form, split[rule.split])))
+
+
 WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     nodes.TokensInput: lambda n: (
-        _TOKENS[n.kind], f"{n.size:,} in the vocabulary", *_when(n.fold_case, "lower-cased"),
+        _TOKENS[n.kind], f"{n.size:,} in the vocabulary", *_rule(n.rule),
+        *_when(n.fold_case, "lower-cased"),
     ),
     nodes.CharactersInput: lambda n: ("characters of each token", f"{n.size:,} in the vocabulary"),
     nodes.CopiesInput: lambda n: ("tokens that may be copied",),

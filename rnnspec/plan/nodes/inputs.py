@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rnnspec.plan.nodes.node import ColumnNode, Shape, Shapes, State, Weight, named, scaling
+from rnnspec.plan.text_rule import PLAIN, TextRule
 
 TokenKind = Literal["words", "chars", "bytes", "subwords", "tokens"]
 Missing = Literal["error", "mean", "previous"]
@@ -28,14 +29,16 @@ NOISE = {False: 1e-6, True: 1e-13}
 class TokensInput(ColumnNode):
     """Text of `column` as token numbers `[B, T]` below `size`, with its lengths `[B]`.
 
-    `words` are separated by white space (`rnnspec.data.decode.WHITE_SPACE`); `chars` are code
-    points, lower-cased one by one if `fold_case`; `bytes` are UTF-8, with number 2 + byte;
-    `subwords` are made by the tokenizer in the facts; `tokens` come as a list.
+    `words` are split by the `rule`; `chars` are code points; `bytes` are UTF-8, with number 2 +
+    byte; `subwords` are made by the tokenizer in the facts; `tokens` come as a list. The text, or
+    each token, is first brought into the normal form of the rule. With `fold_case`, what is looked
+    up is lower-cased, code point by code point.
     """
 
     kind: TokenKind
     size: int
     fold_case: bool
+    rule: TextRule = PLAIN
 
     def shape(self, shapes: Shapes) -> Shape:
         return ("B", "T")

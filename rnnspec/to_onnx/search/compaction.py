@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnspec.to_onnx.emitter import BOOL, INT64, Emitter, Extent
+from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import BATCH
 from rnnspec.to_onnx.rows import ACTIVE, ACTIVE_HYPOTHESES, Rows, State
-from rnnspec.to_onnx.search.loop import Loop, Task
+from rnnspec.to_onnx.search.loop import Task
 
 LEFT, LEFT_HYPOTHESES = "left", "left_hypotheses"
 """Names of the dimensions of rows and hypotheses that go on to the next pass."""

@@ -8,9 +8,10 @@ from rnnspec.plan.facts import END_ID
 from rnnspec.plan.nodes import Decoder, TextOutput
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.emitter import INT64
+from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import BATCH, Lowering
 from rnnspec.to_onnx.rows import Rows
-from rnnspec.to_onnx.search.loop import Loop, SearchStart
+from rnnspec.to_onnx.search.loop import SearchStart
 
 
 def search_start(
