@@ -1,4 +1,4 @@
-"""Specs whose answers are alignments, by name, their plans and facts, and answers to compare."""
+"""Specs whose answers are aligned with steps, by name, their plans and facts, and their answers."""
 
 from __future__ import annotations
 
@@ -37,6 +37,19 @@ def beam(width: int, n_best: int = 1) -> dict[str, Any]:
     return {"beam": {"width": width, "n_best": n_best}}
 
 
+def transduced(
+    inputs: Sequence[str] = ("frames",),
+    kind: str = "out_chars",
+    layers: Sequence[Mapping[str, Any]] = (GRU,),
+    predict: Sequence[Mapping[str, Any]] = (GRU,),
+    symbols: int = 3,
+    **decoder: Any,
+) -> dict[str, Any]:
+    """The data of a spec with a transducer."""
+    settings = {"transducer": {"symbols": symbols}, "embed": 3, "layers": list(predict), **decoder}
+    return spec_data("N:M", inputs, [output(kind)], layers, decoder=settings)
+
+
 BOTH = [{"cell": "lstm", "units": 3, "direction": "bidirectional", "norm": "layer"}]
 SPECS: dict[str, dict[str, Any]] = {
     "greedy": aligned(),
@@ -55,8 +68,21 @@ SPECS: dict[str, dict[str, Any]] = {
 }
 
 
+STACK = [{"cell": "lstm", "units": 5}, {"cell": "gru", "units": 5, "skip": "residual"}]
+TRANSDUCERS: dict[str, dict[str, Any]] = {
+    "transducer": transduced(),
+    "transducer of words": transduced(("words",), "out_words", BOTH, predict=STACK, hidden=6),
+    "transducer of tokens": transduced(("spelled", "category"), "out_tokens", symbols=1),
+    "transducer by scan": transduced(
+        layers=[{"cell": "mingru", "units": 5}], embed_dropout=0.2,
+        predict=[{"cell": "slstm", "units": 3, "norm": "layer", "initial_state": "learned"}],
+    ),
+}  # fmt: skip
+ALL = {**SPECS, **TRANSDUCERS}
+
+
 def plan_and_facts(name: str) -> tuple[Plan, Facts]:
-    spec = Spec.model_validate(SPECS[name])
+    spec = Spec.model_validate(ALL[name])
     facts = facts_of(spec)
     if "many" in name:
         facts = replace(facts, outputs={"out_tokens": text(MANY)})

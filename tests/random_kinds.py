@@ -111,12 +111,16 @@ def decoder_specs(draw: Draw, cardinality: str = "") -> dict[str, Any]:
 
 @st.composite
 def alignment_specs(draw: Draw) -> dict[str, Any]:
-    """An encoder whose steps are aligned with the answer (CTC)."""
+    """An encoder whose steps are aligned with the answer, by CTC or a transducer."""
     own: Own = {"mine": draw(own_cells(False))} if draw(st.integers(0, 3)) == 0 else {}
     names = [*_some(draw, STEPS)[:2], *_several(draw, STATICS, 1)]
     width = draw(st.integers(1, 9))
     beam = {"beam": {"width": width, "n_best": draw(st.integers(1, width))}}
-    decoder = {"ctc": {}, "strategy": draw(st.sampled_from(["greedy", beam]))}
+    decoder: dict[str, Any] = {"ctc": {}, "strategy": draw(st.sampled_from(["greedy", beam]))}
+    if draw(st.booleans()):
+        decoder = {"transducer": {"symbols": draw(st.integers(1, 4))}, "embed": 3}
+        decoder["layers"] = _stack(draw, own, forward=True, own_used=False)
+        decoder["hidden"] = draw(st.sampled_from([None, 4]))
     stack, kind = _stack(draw, own, forward=False), draw(st.sampled_from(sorted(TEXTS)))
     data = spec_data("N:M", names, [output(kind)], stack, decoder=decoder)
     return _finished(draw, data, own)
@@ -245,9 +249,10 @@ def _without_random_normalisers(data: dict[str, Any]) -> None:
             layer["cell"] = "lstm"
     decoder = data.get("decoder", {})
     for number, layer in enumerate(decoder.get("layers", [])):
-        if decoder["start_from"] == "encoder":
+        start_from = decoder.get("start_from", layer.get("initial_state", "zeros"))
+        if start_from == "encoder":
             layer["cell"] = data["encoder"]["layers"][number]["cell"]
-        elif decoder["start_from"] != "zeros" and layer["cell"] == "slstm":
+        elif start_from != "zeros" and layer["cell"] == "slstm":
             layer["cell"] = "lstm"
 
 

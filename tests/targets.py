@@ -19,6 +19,7 @@ from rnnspec.plan.nodes import (
     NumericOutput,
     Output,
     TextOutput,
+    TransducerOutput,
 )
 
 
@@ -32,7 +33,7 @@ def _target(node: Output, lengths: Sequence[int], draw: Generator) -> NDArray[An
     rows, longest = len(lengths), max(1, *lengths)
     axes = (rows, longest) if getattr(node, "steps", False) else (rows,)
     match node:
-        case TextOutput() | CtcOutput():
+        case TextOutput() | CtcOutput() | TransducerOutput():
             counts = draw.integers(0, 5, rows)
             found = np.full((rows, int(counts.max()) + 1), -1, np.int64)
             for count, into in zip(counts, found, strict=True):

@@ -19,7 +19,7 @@ SIZE = 2.0
 """Of the weights: large enough for answers of several tokens."""
 
 
-@pytest.mark.parametrize("name", ctc.SPECS)
+@pytest.mark.parametrize("name", ctc.ALL)
 def test_torch_reads_what_the_reference_does(name: str) -> None:
     plan, _ = ctc.plan_and_facts(name)
     weights, rows = strong_weights(plan, size=SIZE), random_rows(plan, LENGTHS)
@@ -38,6 +38,15 @@ def test_torch_reads_what_the_reference_does(name: str) -> None:
         ctc.agree(one, together[number], f"row {number} of the batch")
         (alone,) = answered(batched(plan, [row]))
         ctc.agree(one, alone, f"row {number} alone")
+
+
+@pytest.mark.parametrize("name", ctc.SPECS)
+def test_torch_scores_steps_as_the_reference_does(name: str) -> None:
+    plan, _ = ctc.plan_and_facts(name)
+    weights, rows = strong_weights(plan, size=SIZE), random_rows(plan, LENGTHS)
+    model = Model(plan).eval()
+    model.load_canonical(weights)
+    (column,) = (out.column for out in plan.outputs)
     with torch.no_grad():
         logs = model(batched(plan, rows, extra=2, filler=3.7))[column].exp().numpy()
     for number, exact in enumerate(raw_outputs(plan, weights, rows)[column]):
@@ -45,7 +54,28 @@ def test_torch_reads_what_the_reference_does(name: str) -> None:
         assert (logs[number, len(exact) :, 0] == 1).all(), "past a row's end the blank is certain"
 
 
-@pytest.mark.parametrize("name", ctc.SPECS)
+@pytest.mark.parametrize("name", ctc.TRANSDUCERS)
+def test_torch_scores_the_arcs_of_a_text_as_the_reference_does(name: str) -> None:
+    plan, _ = ctc.plan_and_facts(name)
+    weights, rows = strong_weights(plan), random_rows(plan, LENGTHS)
+    model = Model(plan).eval()
+    model.load_canonical(weights)
+    (column,) = (out.column for out in plan.outputs)
+    truth = [[2, 3, 0], [0], [4, 0], [3, 3, 2, 0], [1, 0]]
+    numbers = torch.full((len(truth), 4), -1)
+    for into, one in zip(numbers, truth, strict=True):
+        into[: len(one)] = torch.tensor(one)
+    with torch.no_grad():
+        found = model(batched(plan, rows, extra=2, filler=3.7), {column: numbers})[column]
+    exact = raw_outputs(plan, weights, rows, [{column: one} for one in truth])[column]
+    for number, one in enumerate(exact):
+        steps, count = one.shape[:2]
+        arcs = found[number].exp().numpy()
+        np.testing.assert_allclose(arcs[:steps, :count], np.exp(one), atol=1e-5)
+        assert (arcs[steps:, :count] == [1, 0]).all(), "past a row's end the blank is certain"
+
+
+@pytest.mark.parametrize("name", ctc.ALL)
 def test_onnx_reads_what_the_reference_does(name: str) -> None:
     plan, facts = ctc.plan_and_facts(name)
     weights, rows = strong_weights(plan, size=SIZE), random_rows(plan, LENGTHS)

@@ -70,7 +70,7 @@ def plans() -> Mapping[str, Plan]:
         **{f"layers: {name}": layers.plan(name) for name in layers.PLANS},
         **{f"decoder: {name}": decoders.plan(name) for name in decoders.SPECS},
         **{f"kinds: {name}": plan_of(data)[0] for name, data in SPECS.items()},
-        **{f"ctc: {name}": ctc.plan_and_facts(name)[0] for name in ctc.SPECS},
+        **{f"ctc: {name}": ctc.plan_and_facts(name)[0] for name in ctc.ALL},
     }
 
 

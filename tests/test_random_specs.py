@@ -29,7 +29,7 @@ from rnnspec.export.parity import prove
 from rnnspec.export.probes import probes
 from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import Facts, Plan, resolve
-from rnnspec.plan.nodes import Beam, CtcOutput, Node, PrefixBeam, TextOutput
+from rnnspec.plan.nodes import AlignedOutput, Beam, CtcOutput, Node, PrefixBeam, TextOutput
 from rnnspec.reference import answers
 from rnnspec.run.session import Session
 from rnnspec.source.emit import to_yaml
@@ -89,7 +89,7 @@ def check(data: dict[str, Any], strong: bool = True) -> None:
     rows = random_rows(plan, LENGTHS)
     if isinstance(plan.outputs[0], TextOutput):
         texts_agree(plan, facts, weights, rows)
-    elif isinstance(plan.outputs[0], CtcOutput):
+    elif isinstance(plan.outputs[0], AlignedOutput):
         alignments_agree(plan, weights, rows)
     else:
         numbers_agree(plan, facts, weights, rows)

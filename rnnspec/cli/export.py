@@ -53,7 +53,8 @@ def export(
         bool,
         typer.Option(
             "--alignment",
-            help="Answer the first and the last step of each token too, of texts by CTC.",
+            help="Answer the first and the last step of each token too, of texts by CTC or a "
+            "transducer.",
         ),
     ] = False,
     strategy: Annotated[

@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 from rnnspec.data.collate import Texts
 from rnnspec.data.dataset import Dataset
 from rnnspec.data.rows import BadRows
-from rnnspec.plan.nodes import CtcOutput, Plan, shapes
+from rnnspec.plan.nodes import AlignedOutput, CtcOutput, Plan, shapes
 
 BLOCK = 1 << 22
 """Tokens that are looked at at once."""
 _AXIS = re.compile(r"T(?:/([0-9]+))?(?:\*([0-9]+))?")
-CURE = "mend the row, keep more steps, or set decoder.ctc.too_short to skip"
+CURE = "mend the row, keep more steps, or set too_short of the decoder to skip"
 
 
 def refuse_too_short(plan: Plan, data: Dataset, bad: BadRows) -> None:
     """Raises DataError, which names them, for rows whose answer takes more steps than they have."""
     for node in _aligned(plan):
-        needed, there = steps_needed(data, node.column), _steps(plan, node, data)
+        needed, there = _needed(node, data), _steps(plan, node, data)
         for row in np.flatnonzero(needed > there):
             message = _message(node.column, int(needed[row]), int(there[row]))
             bad.add(int(data.lines[row]), f"{message}; {CURE}")
@@ -34,7 +34,7 @@ def without_too_short(plan: Plan, data: Dataset, bad: BadRows) -> tuple[Dataset,
     """The rows without the targets that take more steps than there are; sentences on them."""
     notes, targets = [], dict(data.targets)
     for node in _aligned(plan):
-        needed, there = steps_needed(data, node.column), _steps(plan, node, data)
+        needed, there = _needed(node, data), _steps(plan, node, data)
         left_out = needed > there
         if not left_out.any():
             continue
@@ -70,17 +70,21 @@ def steps_at(plan: Plan, name: str, steps: NDArray[np.int64]) -> NDArray[np.int6
     return -(-steps // int(axis[1] or 1)) * int(axis[2] or 1)
 
 
-def _aligned(plan: Plan) -> Iterator[CtcOutput]:
-    return (node for node in plan.outputs if isinstance(node, CtcOutput))
+def _aligned(plan: Plan) -> Iterator[AlignedOutput]:
+    return (node for node in plan.outputs if isinstance(node, AlignedOutput))
 
 
-def _steps(plan: Plan, node: CtcOutput, data: Dataset) -> NDArray[np.int64]:
+def _needed(node: AlignedOutput, data: Dataset) -> NDArray[np.int64]:
+    """The least number of steps for each row's answer: a transducer writes it at any step."""
+    needed = steps_needed(data, node.column)
+    return needed if isinstance(node, CtcOutput) else np.minimum(needed, 1)
+
+
+def _steps(plan: Plan, node: AlignedOutput, data: Dataset) -> NDArray[np.int64]:
     return steps_at(plan, node.source, np.asarray(data.ends - data.starts, np.int64))
 
 
 def _message(column: str, needed: int, there: int) -> str:
     steps = f"{there} step" if there == 1 else f"{there} steps"
-    return (
-        f"column {column!r} takes {needed} steps of the encoder, one for each token and one between"
-        f" equal ones, and the row has {steps}"
-    )
+    least = "a step" if needed == 1 else f"{needed} steps"
+    return f"column {column!r} takes {least} of the encoder at least, and the row has {steps}"

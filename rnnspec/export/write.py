@@ -15,7 +15,7 @@ from rnnspec.export.variant import variant
 from rnnspec.files import digest, write_bytes
 from rnnspec.plan import Facts, Plan, TextFacts, dump
 from rnnspec.plan.names import TOKENIZER_FILE
-from rnnspec.plan.nodes import Attend, CtcOutput, TokensInput
+from rnnspec.plan.nodes import AlignedOutput, Attend, TokensInput
 from rnnspec.plan.text_rule import PLAIN
 from rnnspec.run.interface import (
     COLUMNS,
@@ -135,10 +135,10 @@ def _check_attention(plan: Plan) -> None:
 
 
 def _check_alignment(plan: Plan) -> None:
-    if not any(isinstance(node, CtcOutput) for node in plan.outputs):
+    if not any(isinstance(node, AlignedOutput) for node in plan.outputs):
         raise ExportError(
-            f"{plan.name} does not align its answers with steps, as decoder.ctc does; leave out"
-            " --alignment"
+            f"{plan.name} does not align its answers with steps, as decoder.ctc and"
+            " decoder.transducer do; leave out --alignment"
         )
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from rnnspec.data import Batch
 from rnnspec.objective import losses
 from rnnspec.objective.settings import LossSettings
+from rnnspec.objective.transducer import transducer_loss
 from rnnspec.plan.names import first_sequence
 from rnnspec.plan.nodes import (
     ChainOutput,
@@ -25,6 +26,7 @@ from rnnspec.plan.nodes import (
     NumericOutput,
     Output,
     TextOutput,
+    TransducerOutput,
 )
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
@@ -192,6 +194,9 @@ LOSSES: Mapping[type[Output], LossKind] = {
     ),
     NumericOutput: LossKind(_known_numbers, _numeric_loss),
     TextOutput: LossKind(_known_classes, _text_loss),
+    TransducerOutput: LossKind(
+        _known_classes, lambda o, node, arcs, targets, inputs: transducer_loss(arcs, targets)
+    ),
     CtcOutput: LossKind(
         _known_classes, lambda o, node, logs, targets, inputs: losses.ctc_loss(logs, targets)
     ),

@@ -67,15 +67,15 @@ class Stack:
     def built(self, read: Read, finish: Finish = whole) -> Read:
         """Adds the layers one after another, each as often as it repeats; those that name nothing
         else read the one before, the first one `read`. Raises DataError."""
-        of = self.spec.decoder if self.part == "decoder" else self.spec.encoder
-        assert of is not None, f"the spec has no {self.part}"
+        of_encoder = self.part == "encoder"
+        layers = self.spec.encoder.layers if of_encoder else self.spec.decoder_layers
         known, number = {INPUT: read, **self.others}, 0
-        for index, layer in enumerate(of.layers):
+        for index, layer in enumerate(layers):
             reads = [known[name] for name in layer.reads] if layer.reads else [read]
             if not isinstance(layer, JoinLayer):
                 reads = [side_by_side(f"{self.prefix}.{number}.reads", reads, self.nodes)]
             for time in range(repeats(layer)):
-                last = index == len(of.layers) - 1 and time == repeats(layer) - 1
+                last = index == len(layers) - 1 and time == repeats(layer) - 1
                 read = self._layer(number, index, layer, reads, finish if last else whole)
                 reads, number = [read], number + 1
             if layer.name is not None:

@@ -66,8 +66,8 @@ def _setting(name: str, value: object) -> str:
             return ", ".join(each or "0" for each in value)
         case _, nodes.Greedy() | nodes.Sample() | nodes.Beam():
             return _search(value)
-        case _, nodes.BestPath() | nodes.PrefixBeam():
-            return _ctc_search(value)
+        case _, nodes.BestPath() | nodes.PrefixBeam() | nodes.TransducerGreedy():
+            return _alignment_search(value)
         case "sizes", tuple():
             return "{" + ", ".join(f"{key}: {number}" for key, number in value) + "}"
     return repr(value)
@@ -83,7 +83,7 @@ def _search(search: nodes.Search) -> str:
     return f"{search.strategy}({', '.join(parts)})"
 
 
-def _ctc_search(search: nodes.CtcSearch) -> str:
+def _alignment_search(search: nodes.CtcSearch | nodes.TransducerSearch) -> str:
     """`beam(width=4)`, without settings that are off."""
     values = ((field, getattr(search, field.name)) for field in fields(search))
     return f"{search.strategy}({', '.join(f'{f.name}={v!r}' for f, v in values if v != f.default)})"

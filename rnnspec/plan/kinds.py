@@ -101,7 +101,7 @@ def _with_scores(node: nodes.TextOutput, name: str, ids: bool, attention: bool) 
     return (*answer, f"{name}.scores", *((f"{name}.attention",) if attention else ()))
 
 
-def _with_alignment(node: nodes.CtcOutput, name: str, ids: bool, attention: bool) -> Names:
+def _with_alignment(node: nodes.AlignedOutput, name: str, ids: bool, attention: bool) -> Names:
     answer = (f"{name}.ids", f"{name}.lengths") if ids else (name,)
     return (*answer, f"{name}.scores", *((f"{name}.alignment",) if attention else ()))
 
@@ -117,5 +117,6 @@ OUTPUT_TRAITS: Mapping[type[nodes.Output], OutputTraits] = {
     nodes.NumericOutput: OutputTraits(_next, _alone),
     nodes.TextOutput: OutputTraits(lambda node: "", _with_scores),
     nodes.CtcOutput: OutputTraits(lambda node: "", _with_alignment),
+    nodes.TransducerOutput: OutputTraits(lambda node: "", _with_alignment),
     nodes.ForecastOutput: OutputTraits(lambda node: ".forecast", _with_parts),
 }

@@ -35,7 +35,7 @@ def resolve(spec: language.Spec, facts: Facts) -> Plan:
         case "N:M" if spec.decoder is not None:
             memory = _memory(spec, inputs)
             write_answer(Encoded(spec, facts, inputs, nodes, [], _encoder(nodes), memory))
-        case "N:M" if spec.ctc is not None:
+        case "N:M" if spec.aligner is not None:
             align_answer(spec, facts, _encoded(spec, inputs), nodes)
         case "N:1" | "N:M":  # without a decoder: a forecast
             pooled = joined("ahead", [_pooled(spec, inputs), *inputs.ahead], nodes)

@@ -2,26 +2,90 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import assert_never
 
 from rnnspec import spec as language
+from rnnspec.plan.builder import Stack, zeros
 from rnnspec.plan.facts import Facts, TextFacts
-from rnnspec.plan.nodes import BestPath, CtcOutput, CtcSearch, Dense, Node, PrefixBeam
-from rnnspec.plan.stateless import Read
-from rnnspec.spec.decoder import CtcDecoder
+from rnnspec.plan.nodes import (
+    BestPath,
+    CtcOutput,
+    CtcSearch,
+    Decoder,
+    Dense,
+    Embed,
+    Node,
+    PrefixBeam,
+    Previous,
+    TextKind,
+    TransducerGreedy,
+    TransducerOutput,
+)
+from rnnspec.plan.stateless import Read, dropped
+from rnnspec.spec.decoder import CtcDecoder, TransducerDecoder
+from rnnspec.spec.encoder import DEFAULT_EMBED
 from rnnspec.spec.search import CtcBeamSearch, CtcGreedySearch
 
 
 def align_answer(spec: language.Spec, facts: Facts, read: Read, nodes: list[Node]) -> None:
-    """Adds the scores and the output of a spec with CTC to the nodes."""
+    """Adds what aligns the answer with the steps `read`, and the output of the spec, to the nodes.
+    Raises DataError."""
     (target,) = spec.data.outputs
     assert isinstance(target, language.WordsOutput | language.CharsOutput | language.TokensOutput)
-    known, column = facts.outputs[target.column], target.column
-    assert isinstance(known, TextFacts) and spec.ctc is not None
-    size = len(known.vocabulary)
+    known = facts.outputs[target.column]
+    assert isinstance(known, TextFacts)
+    answer = Answer(target.column, target.as_, len(known.vocabulary))
+    if spec.ctc is not None:
+        _ctc(spec.ctc, answer, read, nodes)
+    if spec.transducer is not None:
+        _transducer(spec, spec.transducer, answer, read, nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The column of a text, its kind, and the size of its vocabulary."""
+
+    column: str
+    kind: TextKind
+    size: int
+
+
+def _ctc(settings: CtcDecoder, answer: Answer, read: Read, nodes: list[Node]) -> None:
+    column, kind, size = answer.column, answer.kind, answer.size
     nodes.append(Dense("answer", read.name, read.width, size, "none"))
-    search = ctc_search_of(spec.ctc)
-    nodes.append(CtcOutput(f"output.{column}", "answer", column, target.as_, size, search))
+    search = ctc_search_of(settings)
+    nodes.append(CtcOutput(f"output.{column}", "answer", column, kind, size, search))
+
+
+def _transducer(
+    spec: language.Spec, settings: TransducerDecoder, answer: Answer, read: Read, nodes: list[Node]
+) -> None:
+    size, width, body = answer.size, settings.embed or DEFAULT_EMBED, list[Node]()
+    body.append(Previous("decoder.previous", size))
+    body.append(Embed("decoder.embed", "decoder.previous", size, width, pad=False))
+    embedded = Read("decoder.embed", width)
+    embedded = dropped("decoder.embed.dropout", settings.embed_dropout, embedded, body)
+    top = Stack(spec, "decoder", "decoder.layers", body, zeros).built(embedded)
+    hidden = settings.hidden or top.width
+    body.append(Dense("decoder.joint", top.name, top.width, hidden, "none"))
+    nodes.append(Dense("joint", read.name, read.width, hidden, "none"))
+    own = {node.name for node in body}
+    outer = (name for node in body for name in node.sources() if name not in own)
+    nodes.append(Decoder("decoder", tuple(body), tuple(dict.fromkeys(outer))))
+    search = TransducerGreedy(settings.transducer.symbols)
+    nodes.append(
+        TransducerOutput(
+            name=f"output.{answer.column}",
+            source="joint",
+            decoder="decoder",
+            column=answer.column,
+            kind=answer.kind,
+            size=size,
+            hidden=hidden,
+            search=search,
+        )
+    )
 
 
 def ctc_search_of(settings: CtcDecoder) -> CtcSearch:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from rnnspec.plan import Plan, nodes
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.names import first_sequence
-from rnnspec.reference import alignment
+from rnnspec.reference import alignment, transducer
 from rnnspec.reference.chain import chain_of, path_of
 from rnnspec.reference.decode import Body, DecoderState
 from rnnspec.reference.functions import Array, Arrays
@@ -65,7 +65,8 @@ def raw_outputs(
 ) -> dict[str, Any]:
     """The logits or scaled numbers behind the answers, by output column, shaped as `answers`.
 
-    For texts by CTC a list of log-probabilities `[T, size]`. For other texts a list of
+    For texts by CTC a list of log-probabilities `[T, size]`, by a transducer those of the blank and
+    the next true token, `[T, U + 1, 2]`. For other texts a list of
     `[U, size]`, one step for each true number `[U]` in `targets` (which include the end mark if it
     counts), fed with the true number before it. A recursive forecast is fed with the values `[H]`
     of `targets`, if there are any.
@@ -129,6 +130,11 @@ def _answer(plan: Plan, weights: Arrays, row: Row, seed: int) -> dict[str, Any]:
                 found[out.column] = _text(best)
             case nodes.CtcOutput():
                 found[out.column] = _aligned(out, values[out.source])
+            case nodes.TransducerOutput():
+                tokens, score, spans = transducer.greedy(
+                    transducer.Joint(plan, out, weights, values)
+                )
+                found[out.column] = Text((tokens,), (score,), (None,), spans)
             case nodes.ForecastOutput():
                 raw = raw_forecast(plan, out, weights, values)
                 found[out.column] = forecast_of(out, weights, values, raw)
@@ -188,6 +194,9 @@ def text_task(
 def _raw(plan: Plan, weights: Arrays, out: nodes.Output, values: Arrays, truth: Arrays) -> Array:
     if isinstance(out, nodes.ForecastOutput):
         return raw_forecast(plan, out, weights, values, truth.get(out.column))
+    if isinstance(out, nodes.TransducerOutput):
+        joint = transducer.Joint(plan, out, weights, values)
+        return transducer.arc_logs(joint, [int(n) for n in truth[out.column] if n > 0])
     if isinstance(out, nodes.CtcOutput):
         return alignment.log_probabilities(values[out.source])
     if not isinstance(out, nodes.TextOutput):

@@ -256,5 +256,6 @@ OUTPUT_COLUMNS: Mapping[type[nodes.Output], Callable[[Plan, Any, Facts, bool], O
     nodes.NumericOutput: _numeric,
     nodes.TextOutput: _text,
     nodes.CtcOutput: _text,
+    nodes.TransducerOutput: _text,
     nodes.ForecastOutput: _forecast,
 }

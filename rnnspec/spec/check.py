@@ -58,9 +58,8 @@ def _reads(check: Check, finding: Finding, spec: Spec) -> list[Loc]:
     part, _, index = finding.path[:3]
     reads = [_in_layer(read, part, index) for read in check.reads]
     if check.cell and isinstance(index, int):
-        stack = spec.decoder if part == "decoder" else spec.encoder
-        assert stack is not None, "a finding about a layer of the decoder needs a decoder"
-        layer = stack.layers[index]
+        layers = spec.decoder_layers if part == "decoder" else spec.encoder.layers
+        layer = layers[index]
         assert isinstance(layer, RecurrentLayer), "only recurrent layers have a cell"
         reads.append((*_CELLS, layer.cell))
     return reads

@@ -25,14 +25,14 @@ ADD_ATTENTION = "remove it, or add 'attention: additive'"
 
 
 def decoder_layers_read_forward(spec: Spec) -> Iterator[Finding]:
-    for index, layer in enumerate(spec.decoder.layers if spec.decoder else ()):
+    for index, layer in enumerate(spec.decoder_layers):
         path: Loc = ("decoder", "layers", index)
         if not isinstance(layer, RecurrentLayer):
             continue
         if layer.direction != "forward":
             message = f"a decoder writes forward, and this layer is {layer.direction}"
             yield Finding((*path, "direction"), message, "make it forward")
-        if layer.initial_state.name != "zeros":
+        if layer.initial_state.name != "zeros" and spec.decoder is not None:
             message = "has no effect: decoder.start_from says what the decoder starts from"
             yield Finding((*path, "initial_state"), message, "remove it", key=True)
 
@@ -132,10 +132,10 @@ def best_are_in_the_beam(spec: Spec) -> Iterator[Finding]:
 
 
 def alignments_have_steps_and_tokens(spec: Spec) -> Iterator[Finding]:
-    """CTC aligns the tokens of a text with the steps of an encoder."""
-    if spec.ctc is None:
+    """Tokens of a text are aligned with the steps of an encoder."""
+    if spec.aligner is None:
         return
-    path: Loc = ("decoder", "ctc")
+    path: Loc = ("decoder", spec.aligner.name)
     if spec.cardinality == "1:N":
         message = "aligns tokens with the steps of an encoder, and 1:N has none"
         hint = "write a decoder with layers: 'decoder: {layers: [{cell: gru, units: 64}]}'"

@@ -169,7 +169,7 @@ def heads_have_answers(spec: Spec) -> Iterator[Finding]:
         yield no_effect(("pooling",), why)
     if spec.head != Head() and spec.decoder_ is not None:
         hint = "remove it; see decoder.hidden and decoder.dropout"
-        if spec.ctc is not None:
+        if spec.aligner is not None:
             hint = "remove it; the steps of the encoder are scored as they are"
         yield no_effect(("head",), "beside a decoder", hint)
 

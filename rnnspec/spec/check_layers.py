@@ -44,7 +44,7 @@ def all_layers(spec: Spec) -> Iterator[tuple[Loc, Layer]]:
     """Each layer with its path, first the encoder's, then the decoder's."""
     for index, layer in enumerate(spec.encoder.layers):
         yield ("encoder", "layers", index), layer
-    for index, layer in enumerate(spec.decoder.layers if spec.decoder else ()):
+    for index, layer in enumerate(spec.decoder_layers):
         yield ("decoder", "layers", index), layer
 
 

@@ -29,7 +29,7 @@ from rnnspec.spec.outputs import NextOutput
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.stack import CONTEXT, INPUT, Sized, Steps, are_grids, extent, pair
-from rnnspec.spec.widths import decoder_layers, encoder_layers
+from rnnspec.spec.widths import decoder_layers, encoder_layers, prediction_layers
 
 KEEPS_ENDS = (NormLayer, DropoutLayer, ActivationLayer)
 """Layers behind which the ends of both directions are where they were."""
@@ -38,8 +38,8 @@ KEEPS_ENDS = (NormLayer, DropoutLayer, ActivationLayer)
 def stacks(spec: Spec) -> Iterator[tuple[str, Sequence[Layer]]]:
     """The layers of the encoder and of the decoder."""
     yield "encoder", spec.encoder.layers
-    if isinstance(spec.decoder, Decoder):
-        yield "decoder", spec.decoder.layers
+    if spec.decoder_layers:
+        yield "decoder", spec.decoder_layers
 
 
 def sized_stacks(spec: Spec) -> Iterator[tuple[str, list[Sized]]]:
@@ -47,6 +47,8 @@ def sized_stacks(spec: Spec) -> Iterator[tuple[str, list[Sized]]]:
     yield "encoder", encoder_layers(spec)
     if isinstance(spec.decoder, Decoder):
         yield "decoder", decoder_layers(spec, spec.decoder)
+    if spec.transducer is not None:
+        yield "decoder", prediction_layers(spec, spec.transducer)
 
 
 # ---------------------------------------------------------------- names
@@ -286,9 +288,7 @@ def layers_look_back_alone(spec: Spec) -> Iterator[Finding]:
 
 
 def decoder_layers_run_step_by_step(spec: Spec) -> Iterator[Finding]:
-    if not isinstance(spec.decoder, Decoder):
-        return
-    for index, layer in enumerate(spec.decoder.layers):
+    for index, layer in enumerate(spec.decoder_layers):
         path: Loc = ("decoder", "layers", index)
         if isinstance(layer, PoolLayer | StackLayer | SqueezeLayer):
             key = {PoolLayer: "pool", StackLayer: "stack", SqueezeLayer: "squeeze"}[type(layer)]

@@ -120,8 +120,9 @@ def smoothing_has_classes(spec: Spec) -> Iterator[Finding]:
         chains = any(isinstance(each, TagsOutput) and each.crf for each in spec.data.outputs)
         whole = "with 'crf', whose loss is of a whole row"
         yield no_effect(path, whole if chains else "where no class is answered")
-    elif spec.train.label_smoothing and spec.ctc is not None:
-        yield no_effect(path, "with decoder.ctc, whose loss is not of single tokens")
+    elif spec.train.label_smoothing and spec.aligner is not None:
+        why = f"with decoder.{spec.aligner.name}, whose loss is not of single tokens"
+        yield no_effect(path, why)
     elif spec.train.label_smoothing and spec.decoder and spec.decoder.copy_from is not None:
         why = "with decoder.copy, where not every token can be answered for a row"
         yield no_effect(path, why)
@@ -192,7 +193,7 @@ def _losses(spec: Spec, output: Output) -> tuple[str, ...]:
         case NextOutput():
             return numbers if answers_numbers(spec, output) else ("cross_entropy",)
         case TextOutput():
-            return () if spec.ctc is not None else ("cross_entropy",)
+            return () if spec.aligner is not None else ("cross_entropy",)
         case ClassOutput() | TagsOutput():
             return ("cross_entropy",)
         case _:

@@ -17,6 +17,7 @@ from rnnspec.spec.widths import (
     encoder_layers,
     fed_without_end,
     memory_width,
+    prediction_layers,
     scored_width,
     top_width,
 )
@@ -129,22 +130,24 @@ def skips_join_equal_widths(spec: Spec) -> Iterator[Finding]:
 def decoder_skips_join_equal_widths(spec: Spec) -> Iterator[Finding]:
     if spec.decoder is not None:
         yield from _unequal_skips("decoder", decoder_layers(spec, spec.decoder))
+    if spec.transducer is not None:
+        yield from _unequal_skips("decoder", prediction_layers(spec, spec.transducer))
 
 
 def _unequal_skips(part: str, layers: Sequence[Sized]) -> Iterator[Finding]:
     """Layers with a skip between two different widths, each once however often it repeats."""
     seen: set[int] = set()
-    for sized in layers:
-        before, after, layer = sized.inputs, sized.output, sized.layer
+    for each in layers:
+        before, after, layer = each.inputs, each.output, each.layer
         if not isinstance(layer, RecurrentLayer | ConvLayer | DenseLayer) or layer.skip == "none":
             continue
         if not before or not after or before == after:
             continue
-        if sized.index not in seen:
-            seen.add(sized.index)
+        if each.index not in seen:
+            seen.add(each.index)
             message = unequal_widths(layer.skip, before, after)
             hint = f"choose units that give {before}, or put a layer that gives {after} before"
-            yield Finding((part, "layers", sized.index, "skip"), message, hint)
+            yield Finding((part, "layers", each.index, "skip"), message, hint)
 
 
 def what_is_fed_has_a_width(spec: Spec) -> Iterator[Finding]:

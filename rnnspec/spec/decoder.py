@@ -10,7 +10,15 @@ from pydantic import Field
 from rnnspec.spec.base import ListOf, Model, Share, Text, Width
 from rnnspec.spec.choice import ByShape, OneOf, Option, Valued, by_type
 from rnnspec.spec.layers import Layer
-from rnnspec.spec.search import CtcGreedySearch, CtcStrategy, GreedySearch, StepLimit, Strategy
+from rnnspec.spec.search import (
+    CtcGreedySearch,
+    CtcStrategy,
+    GreedySearch,
+    StepLimit,
+    Strategy,
+    TransducerGreedySearch,
+    TransducerStrategy,
+)
 
 
 class EncoderStart(Option, name="encoder"):
@@ -232,15 +240,20 @@ class Decoder(Model):
     )
 
 
+TooShort = Annotated[
+    Literal["error", "skip"],
+    Field(
+        description="What a row means whose answer does not fit into its steps: with CTC it takes "
+        "a step for each token, and one more between two equal ones; with a transducer any step at "
+        "all. 'error' refuses it, 'skip' leaves it out of the loss."
+    ),
+]
+
+
 class Ctc(Model):
     """How the steps are aligned with the tokens."""
 
-    too_short: Literal["error", "skip"] = Field(
-        default="error",
-        description="What a row means whose answer does not fit into its steps: it takes a step "
-        "for each token, and one more between two equal ones. 'error' refuses it, 'skip' leaves it "
-        "out of the loss.",
-    )
+    too_short: TooShort = "error"
 
 
 class CtcDecoder(Model):
@@ -257,9 +270,51 @@ class CtcDecoder(Model):
     )
 
 
-def _recurrent_or_ctc(value: object) -> int:
-    keys = isinstance(value, Mapping) and "ctc" in value
-    return int(keys or isinstance(value, CtcDecoder))
+class Transducer(Model):
+    """How tokens are written along the steps."""
+
+    symbols: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=4, description="Most tokens answered at one step of the encoder."
+    )
+    too_short: TooShort = "error"
 
 
-AnyDecoder = Annotated[Decoder | CtcDecoder, ByShape("the keys of a decoder", _recurrent_or_ctc)]
+class TransducerDecoder(Model):
+    """A recurrent network over the tokens so far, joined with each step of the encoder (Graves,
+    2012)."""
+
+    name: ClassVar[str] = "transducer"
+
+    transducer: Transducer = Field(
+        description="An alignment in which each step of the encoder answers any number of tokens, "
+        "each of them by the step and by the tokens before it."
+    )
+    embed: Width | None = Field(
+        default=None, description="Width of the learned vector of each token before; null means 64."
+    )
+    embed_dropout: Share = Field(
+        default=0.0, description="Share of the learned vectors' entries set to zero while training."
+    )
+    layers: Annotated[tuple[Layer, ...], ListOf, Field(min_length=1)] = Field(
+        description="The recurrent layers over the tokens before: the prediction network."
+    )
+    hidden: Width | None = Field(
+        default=None,
+        description="Width of the tanh layer that joins a step of the encoder with the prediction "
+        "network; null means the width of the last layer.",
+    )
+    strategy: TransducerStrategy = Field(
+        default=TransducerGreedySearch.model_construct(), description="The search for an answer."
+    )
+
+
+def _kind_of_decoder(value: object) -> int:
+    keys = value if isinstance(value, Mapping) else ()
+    if "ctc" in keys or isinstance(value, CtcDecoder):
+        return 1
+    return 2 if "transducer" in keys or isinstance(value, TransducerDecoder) else 0
+
+
+AnyDecoder = Annotated[
+    Decoder | CtcDecoder | TransducerDecoder, ByShape("the keys of a decoder", _kind_of_decoder)
+]

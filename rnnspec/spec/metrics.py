@@ -119,7 +119,7 @@ def _metrics(spec: Spec, output: Output) -> tuple[str, ...]:
         case LabelsOutput() | KeysOutput():
             return labels
         case TextOutput():
-            of_tokens = () if spec.ctc is not None else ("perplexity", "token_accuracy")
+            of_tokens = () if spec.aligner is not None else ("perplexity", "token_accuracy")
             return (*of_tokens, "exact_match", "error_rate", "bleu", "chrf")
         case ForecastOutput():
             pinball = ("pinball",) if output.distribution.name == "quantiles" else ()

@@ -113,7 +113,12 @@ class CtcBeamSearch(Option, name="beam"):
     )
 
 
+class TransducerGreedySearch(Option, name="greedy"):
+    """The most probable token or blank, again and again."""
+
+
 CtcStrategy = Annotated[CtcGreedySearch | CtcBeamSearch, OneOf()]
+TransducerStrategy = Annotated[TransducerGreedySearch, OneOf()]
 
 
 class TimesInput(Model):

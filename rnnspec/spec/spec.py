@@ -12,9 +12,10 @@ from rnnspec.spec.base import Identifier, Model, Slug, spec_error
 from rnnspec.spec.cell import CellDefinition
 from rnnspec.spec.choice import describe
 from rnnspec.spec.data import Data
-from rnnspec.spec.decoder import AnyDecoder, CtcDecoder, Decoder
+from rnnspec.spec.decoder import AnyDecoder, CtcDecoder, Decoder, TransducerDecoder
 from rnnspec.spec.encoder import Encoder
 from rnnspec.spec.head import Head, LastPooling, Pooling
+from rnnspec.spec.layers import Layer
 from rnnspec.spec.train import Train
 
 CARDINALITIES = ("1:1", "N:1", "1:N", "N:N", "N:M")
@@ -66,8 +67,8 @@ class Spec(Model):
         default=None,
         alias="decoder",
         description="The part that writes the answer of 1:N and N:M step by step; a forecast "
-        "without one answers all steps at once. With the key ctc it is no network of its own, but "
-        "an alignment of the answer with the steps of N:M.",
+        "without one answers all steps at once. With the key ctc or transducer the answer of N:M "
+        "is aligned with the steps of the encoder.",
     )
     pooling: Pooling = Field(
         default=LastPooling.model_construct(),
@@ -91,5 +92,19 @@ class Spec(Model):
 
     @property
     def ctc(self) -> CtcDecoder | None:
-        """The decoder by alignment, if there is one."""
         return self.decoder_ if isinstance(self.decoder_, CtcDecoder) else None
+
+    @property
+    def transducer(self) -> TransducerDecoder | None:
+        return self.decoder_ if isinstance(self.decoder_, TransducerDecoder) else None
+
+    @property
+    def aligner(self) -> CtcDecoder | TransducerDecoder | None:
+        """The decoder by alignment, if there is one."""
+        return self.ctc or self.transducer
+
+    @property
+    def decoder_layers(self) -> tuple[Layer, ...]:
+        """The recurrent layers of the decoder."""
+        written_by = self.decoder or self.transducer
+        return written_by.layers if written_by else ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from rnnspec.spec.check_layers import cell_named
-from rnnspec.spec.decoder import Decoder, NoAttention
+from rnnspec.spec.decoder import Decoder, NoAttention, TransducerDecoder
 from rnnspec.spec.encoder import DEFAULT_EMBED
 from rnnspec.spec.inputs import (
     CategoryInput,
@@ -68,6 +68,10 @@ def memory_width(spec: Spec) -> int | None:
 def decoder_layers(spec: Spec, decoder: Decoder) -> list[Sized]:
     source, context = Steps(_decoder_input(spec, decoder)), {CONTEXT: Steps(memory_width(spec))}
     return sized(spec, decoder.layers, source, context)
+
+
+def prediction_layers(spec: Spec, transducer: TransducerDecoder) -> list[Sized]:
+    return sized(spec, transducer.layers, Steps(transducer.embed or DEFAULT_EMBED))
 
 
 def top_width(spec: Spec, decoder: Decoder) -> int | None:

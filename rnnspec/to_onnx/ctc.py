@@ -77,16 +77,14 @@ def _best_path(emit: Emitter, steps: Steps) -> tuple[SearchResult, str]:
     same = emit.op("Equal", [path, before], f"{name}.same")
     differs = emit.op("Not", [same], f"{name}.differs")
     first = emit.op("And", [is_token, differs], f"{name}.first")
-    numbers, lengths, places = _gathered(emit, steps, path, first, name)
+    numbers, lengths, places = gathered(emit, steps, path, first, name)
     score = emit.reduce("ReduceSum", best, 0, f"{name}.score")
     nothing = emit.integer(-1)
     tokens = emit.op("Where", [is_token, places, nothing], f"{name}.tokens")
     return SearchResult(numbers, lengths, score, ""), tokens
 
 
-def _gathered(
-    emit: Emitter, steps: Steps, path: str, first: str, name: str
-) -> tuple[str, str, str]:
+def gathered(emit: Emitter, steps: Steps, path: str, first: str, name: str) -> tuple[str, str, str]:
     """The numbers of `path` `[T, B]` at the steps `first`, one after the other, `[B, U]`; how many
     they are, `[B]`; and the place of the last one so far, `[T, B]`."""
     ones = emit.op("Cast", [first], f"{name}.ones", to=INT64)
@@ -120,8 +118,8 @@ def _spans(emit: Emitter, steps: Steps, tokens: str, numbers: str, turned: bool)
     name = f"{steps.name}.spans"
     none = steps.filled(emit, emit.integers(-1), f"{name}.none")
     column = emit.unsqueeze(emit.concat([tokens, none], 0, f"{name}.tokens"), 2, f"{name}.column")
-    own = emit.op("Equal", [column, _range(emit, numbers, 1, f"{name}.places")], f"{name}.own")
-    times = _range(emit, column, 0, f"{name}.steps")
+    own = emit.op("Equal", [column, numbers_to(emit, numbers, 1, f"{name}.places")], f"{name}.own")
+    times = numbers_to(emit, column, 0, f"{name}.steps")
     if turned:
         end = emit.op("Sub", [steps.time, emit.integers(1)], f"{name}.steps.last")
         times = emit.op("Sub", [end, times], f"{name}.steps.turned")
@@ -137,7 +135,7 @@ def _spans(emit: Emitter, steps: Steps, tokens: str, numbers: str, turned: bool)
     return emit.concat(both, 2, name)
 
 
-def _range(emit: Emitter, value: str, axis: int, name: str) -> str:
+def numbers_to(emit: Emitter, value: str, axis: int, name: str) -> str:
     """Int64: 0 to the extent of an axis, without it."""
     end = emit.op("Squeeze", [emit.extent(value, axis, f"{name}.extent")], f"{name}.end")
     return emit.op("Range", [emit.integer(0), end, emit.integer(1)], name)
@@ -155,7 +153,7 @@ def _most_probable(emit: Emitter, steps: Steps, found: SearchResult, n_best: int
     lengths = _best(emit, found.lengths, n_best, f"{name}.lengths")
     states, jumps = _states(emit, steps, numbers, name)
     start = emit.op(
-        "Equal", [_range(emit, states, 1, f"{name}.at"), emit.integer(0)], f"{name}.at0"
+        "Equal", [numbers_to(emit, states, 1, f"{name}.at"), emit.integer(0)], f"{name}.at0"
     )
     never, zero = emit.number(NEVER), emit.number(0.0)
     start = emit.op("Where", [start, zero, never], f"{name}.start")

@@ -34,6 +34,7 @@ from rnnspec.to_onnx.lowering import Demand, Lowering, Value, demands, entry_of,
 from rnnspec.to_onnx.pointwise import POINTWISE, Scope
 from rnnspec.to_onnx.pool import lower_pool
 from rnnspec.to_onnx.text import lower_text
+from rnnspec.to_onnx.transducer import lower_transducer
 
 LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.TokensInput: tokens.lower_tokens,
@@ -62,6 +63,7 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.Decoder: lower_decoder,
     nodes.TextOutput: lower_text,
     nodes.CtcOutput: lower_ctc,
+    nodes.TransducerOutput: lower_transducer,
     nodes.ForecastOutput: forecast.lower_forecast,
 }
 """The node types of the graph that are not pointwise (see `rnnspec.to_onnx.pointwise`)."""
@@ -109,8 +111,8 @@ def to_onnx(
     `TextOutput`) and `.lengths` [batch], and its log-probability is `.scores`
     [batch]; several answers to a row are a dimension after the batch's. With `attention`,
     `.attention` [batch, steps, time] are the weights behind the best answer, and of texts by CTC
-    `.alignment` [batch, steps, 2] the first and the last step of each of its tokens, -1 past the
-    end. Past the length of a row stand "" and 0.
+    or a transducer `.alignment` [batch, steps, 2] the first and the last step of each of its
+    tokens, -1 past the end. Past the length of a row stand "" and 0.
 
     `generic` lowers every cell from its equations (Scan) instead of by a native operator. `opset`
     is 21 (file format IR 10) or 20 (IR 9).
@@ -175,6 +177,8 @@ def _padded(plan: Plan, generic: bool, demand: Mapping[str, Demand]) -> bool:
             case nodes.Decoder() if needs_memory_step(node):
                 return True
             case nodes.CtcOutput(search=nodes.PrefixBeam()):  # a Loop of no trips has no batch
+                return True
+            case nodes.TransducerOutput():
                 return True
             case nodes.CharactersInput() | nodes.ChainOutput():
                 return True

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, nodes, weights
 from rnnspec.plan.names import first_sequence
-from rnnspec.to_torch import alignment, outputs
+from rnnspec.to_torch import alignment, outputs, transducer
 from rnnspec.to_torch.chain import ChainOutput, Paths
 from rnnspec.to_torch.convolution import Conv
 from rnnspec.to_torch.decoder import Body
@@ -68,8 +68,8 @@ class Model(nn.Module):
         """What a loss takes, by output column: logits `[B, classes]`, or scaled numbers
         `[B, width]`; with steps `[B, T, width]`; for texts `[B, U, size]` (log-probabilities
         `[B, U, size + T]` if tokens may be copied); for texts by CTC log-probabilities
-        `[B, T, size]`, of the blank alone past a row's length; for forecasts raw numbers
-        `[B, H, k]`.
+        `[B, T, size]`, of the blank alone past a row's length; for texts by a transducer those of
+        the blank and the next true token, `[B, T, U, 2]`; for forecasts raw numbers `[B, H, k]`.
 
         `inputs` maps the key of each input to `(values, lengths)`: token numbers `[B, T]` int64,
         numbers to copy `[B, T]`, characters `[B, T, C]` with lengths `[B, T]`, frames, keys or a
@@ -108,7 +108,7 @@ class Model(nn.Module):
         self,
         inputs: Inputs,
         seeds: Tensor | None = None,
-        search: nodes.Search | nodes.CtcSearch | None = None,
+        search: nodes.AnySearch | None = None,
         aligned: bool = False,
     ) -> dict[str, Tensor | Paths | Texts]:
         """Probabilities `[B, classes]`; numbers `[B, width]` and the parameters `[B, H, k]` of a
@@ -120,14 +120,17 @@ class Model(nn.Module):
         found: dict[str, Tensor | Paths | Texts] = {}
         for out in self.plan.outputs:
             if isinstance(out, nodes.TextOutput):
-                assert not isinstance(search, nodes.CtcSearch)
+                assert search is None or isinstance(search, nodes.Search)
                 chosen = out if search is None else replace(out, search=search)
                 found[out.column] = self._text(chosen, values, inputs, seeds)
                 continue
             if isinstance(out, nodes.CtcOutput):
-                assert not isinstance(search, nodes.Search)
+                assert search is None or isinstance(search, nodes.CtcSearch)
                 logs = self._logits(out, values, inputs, None, 1.0)
                 found[out.column] = alignment.read(logs, search or out.search, aligned)
+                continue
+            if isinstance(out, nodes.TransducerOutput):
+                found[out.column] = self._written(out, values, inputs, aligned)
                 continue
             logits, module = self._logits(out, values, inputs, None, 1.0), self.output(out.column)
             if isinstance(module, outputs.ForecastOutput):
@@ -136,7 +139,9 @@ class Model(nn.Module):
                 lengths = sequence(values[out.source]).lengths.of_rows
                 found[out.column] = module.answer(logits, lengths)
             else:
-                assert not isinstance(module, outputs.TextOutput | outputs.CtcOutput)
+                assert not isinstance(
+                    module, outputs.TextOutput | outputs.CtcOutput | outputs.TransducerOutput
+                )
                 found[out.column] = module.answer(logits)
         return found
 
@@ -233,6 +238,13 @@ class Model(nn.Module):
         teacher_forcing: float,
     ) -> Tensor:
         module = self._module(out)
+        if isinstance(out, nodes.TransducerOutput):
+            assert truth is not None, f"the loss of {out.column} needs its targets"
+            assert isinstance(module, outputs.TransducerOutput)
+            body, steps = self.bodies[out.decoder], sequence(values[out.source])
+            return transducer.arc_logs(
+                module, body, body.reads(values, rows_of(inputs)), steps, truth
+            )
         if out.source not in self.bodies:
             logits: Tensor = module(values[out.source])
             return logits
@@ -259,6 +271,14 @@ class Model(nn.Module):
         lengths = None if first is None else inputs[first.key][1]
         prompt = sequence(values[out.prompt]) if out.prompt else None
         return searched(body, body.reads(values, rows_of(inputs)), out, lengths, prompt, seeds)
+
+    def _written(
+        self, out: nodes.TransducerOutput, values: Values, inputs: Inputs, aligned: bool
+    ) -> Texts:
+        module, body = self._module(out), self.bodies[out.decoder]
+        assert isinstance(module, outputs.TransducerOutput)
+        reads, steps = body.reads(values, rows_of(inputs)), sequence(values[out.source])
+        return transducer.greedy(module, body, reads, steps, out.search, aligned)
 
     def penalties(self) -> Iterator[tuple[nn.Parameter, float]]:
         """Trained parameters with `l2`; `l2 / 2` times the sum of their squares is module of the

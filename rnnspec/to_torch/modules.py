@@ -61,6 +61,7 @@ _OF_NODE: dict[type[nodes.Node], Callable[[Any], nn.Module]] = {
     nodes.NumericOutput: outputs.NumericOutput,
     nodes.TextOutput: outputs.TextOutput,
     nodes.CtcOutput: outputs.CtcOutput,
+    nodes.TransducerOutput: outputs.TransducerOutput,
     nodes.ForecastOutput: outputs.ForecastOutput,
 }
 _WITHOUT_FORWARD = (

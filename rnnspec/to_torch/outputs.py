@@ -71,6 +71,18 @@ class CtcOutput(Weighted):
         return torch.where(own, logs, certain).transpose(0, 1)
 
 
+class TransducerOutput(Weighted):
+    """Log-probabilities of what follows where a step and the decoder are joined."""
+
+    W: Tensor
+    b: Tensor
+
+    def logs(self, joined: Tensor) -> Tensor:
+        """`[..., size]` of e_t + p_u, `[..., hidden]`."""
+        scores = F.linear(torch.tanh(joined), self.W, self.b)
+        return torch.log_softmax(scores.float() if scores.dtype.itemsize < 4 else scores, dim=-1)
+
+
 SOFTPLUS_FLOOR = 1e-6
 
 

@@ -189,10 +189,12 @@ def _aligned(
 ) -> Dataset:
     """The training rows, without targets that do not fit into their steps. Raises DataError where
     the spec refuses such rows."""
-    ctc, reading = loaded.spec.ctc, Reading.of(loaded.spec)
-    if ctc is None:
+    ctc, transducer = loaded.spec.ctc, loaded.spec.transducer
+    settings = ctc.ctc if ctc else transducer.transducer if transducer else None
+    if settings is None:
         return train
-    if ctc.ctc.too_short == "error":
+    reading = Reading.of(loaded.spec)
+    if settings.too_short == "error":
         refuse_too_short(plan, train, reading.bad_rows(sources.train))
     found, notes = without_too_short(plan, train, reading.bad_rows(sources.train))
     listener_notes = [f"training rows: {text}" for text in notes]

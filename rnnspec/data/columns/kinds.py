@@ -49,6 +49,7 @@ KINDS: Mapping[type[Input | Output], ColumnKind] = {
     nodes.NumericOutput: numbers.NUMERIC,
     nodes.TextOutput: texts.TEXT,
     nodes.CtcOutput: texts.TEXT,
+    nodes.TransducerOutput: texts.TEXT,
     nodes.ForecastOutput: series.FORECAST,
 }
 INPUT_DIGESTS = "asked"

@@ -42,7 +42,6 @@ from rnnspec.plan.facts import UNKNOWN_ID, TextFacts, Vocabulary
 from rnnspec.plan.nodes import (
     CharactersInput,
     CopiesInput,
-    CtcOutput,
     TextOutput,
     TokenKind,
     TokensInput,
@@ -531,7 +530,7 @@ def _source_rule(encoding: Encoding, copies: str) -> list[object]:
 
 def _text_encoder(encoding: Encoding, node: WrittenOutput, name: str, writer: Writer) -> TextWriter:
     cells, known = TextCells(node.column, node.kind), encoding.text(node)
-    if isinstance(node, CtcOutput) or not node.copies:
+    if not isinstance(node, TextOutput) or not node.copies:
         rows = RaggedWriter.new(writer, name, narrow(len(known.vocabulary)))
         return TextWriter(numbered(cells, known), rows)
     source = encoding.plan.node(node.copies)

@@ -8,7 +8,7 @@ from rnnspec.evaluate.metrics import Metrics
 from rnnspec.evaluate.outputs.classes import CHAINS, CLASSES, LABELS
 from rnnspec.evaluate.outputs.kind import OutputKind
 from rnnspec.evaluate.outputs.numbers import FORECASTS, NUMBERS
-from rnnspec.evaluate.outputs.texts import ALIGNED_TEXTS, TEXTS
+from rnnspec.evaluate.outputs.texts import ALIGNED_TEXTS, TEXTS, TRANSDUCED_TEXTS
 from rnnspec.objective.settings import OutputLoss
 from rnnspec.plan import nodes
 
@@ -19,6 +19,7 @@ KINDS: Mapping[type[nodes.Output], OutputKind] = {
     nodes.NumericOutput: NUMBERS,
     nodes.TextOutput: TEXTS,
     nodes.CtcOutput: ALIGNED_TEXTS,
+    nodes.TransducerOutput: TRANSDUCED_TEXTS,
     nodes.ForecastOutput: FORECASTS,
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
-from typing import Literal
+from typing import Literal, assert_never
 
 import numpy as np
 from torch import Tensor
@@ -24,13 +24,17 @@ from rnnspec.plan.copies import copied_column, named
 from rnnspec.plan.facts import ColumnFacts
 from rnnspec.plan.names import END, names_of
 from rnnspec.plan.nodes import (
+    AlignedOutput,
+    AnySearch,
+    Beam,
     BestPath,
     CtcOutput,
-    CtcSearch,
     Greedy,
     PrefixBeam,
-    Search,
+    Sample,
     TextOutput,
+    TransducerGreedy,
+    TransducerOutput,
     WrittenOutput,
 )
 from rnnspec.report import model as report
@@ -57,14 +61,17 @@ LONG = 60
 # ---------------------------------------------------------------- metrics
 
 
-AnySearch = Search | CtcSearch
-
-
 def as_greedy(search: AnySearch) -> AnySearch:
     """Greedy search with the limits of `search`: it is quick enough for every epoch."""
-    if isinstance(search, BestPath | PrefixBeam):
-        return BestPath()
-    return Greedy(search.limit, search.factor, search.min_steps)
+    match search:
+        case Greedy() | Beam() | Sample():
+            return Greedy(search.limit, search.factor, search.min_steps)
+        case BestPath() | PrefixBeam():
+            return BestPath()
+        case TransducerGreedy():
+            return search
+        case _:
+            assert_never(search)
 
 
 def _add_texts(node: TextOutput, sums: TextMetrics, model: Model, measured: MeasuredBatch) -> Texts:
@@ -81,6 +88,15 @@ def _add_aligned(
 ) -> Texts:
     search, forward = BestPath() if measured.greedy else node.search, measured.forward
     texts = read(forward.logits[node.column], search)
+    return _added(sums, texts, forward.targets[node.column])
+
+
+def _add_transduced(
+    node: TransducerOutput, sums: TextMetrics, model: Model, measured: MeasuredBatch
+) -> Texts:
+    forward, search = measured.forward, as_greedy(node.search) if measured.greedy else None
+    texts = model.answers(forward.inputs, search=search)[node.column]
+    assert isinstance(texts, Texts)
     return _added(sums, texts, forward.targets[node.column])
 
 
@@ -127,7 +143,7 @@ class TextExamples:
         self.node, self.column, self.names, self.rows = node, node.column, names, rows
         self.model, self.copied = model, copied_column(model.plan, node)
         self.corpus = CorpusScores(node.kind)
-        plain = isinstance(node.search, Greedy | BestPath)
+        plain = isinstance(node.search, Greedy | BestPath | TransducerGreedy)
         self.greedy = None if plain else (TextMetrics(), CorpusScores(node.kind))
         self.sure: Kept[Mistake] = Kept(SPARE * WRONG)
         self.wrong: Drawn[Mistake] = Drawn(SPARE * WRONG)
@@ -282,7 +298,7 @@ def _score_texts(
 def _explained(node: WrittenOutput) -> Mapping[str, str]:
     unit = node.kind.replace("chars", "characters").capitalize()
     error_rate = METRICS["error_rate"].explanation.replace("Tokens", unit)
-    loss = CTC_LOSS if isinstance(node, CtcOutput) else CROSS_ENTROPY
+    loss = CTC_LOSS if isinstance(node, AlignedOutput) else CROSS_ENTROPY
     return {"loss": loss, "error_rate": error_rate}
 
 
@@ -300,3 +316,4 @@ TEXTS = OutputKind(
     _text_scores,
 )
 ALIGNED_TEXTS = replace(TEXTS, add=_add_aligned)
+TRANSDUCED_TEXTS = replace(TEXTS, add=_add_transduced)

@@ -122,6 +122,9 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     nodes.CtcOutput: lambda n: (
         _TOKENS[n.kind], f"an alignment (CTC), {_searched(n.search)}",
     ),
+    nodes.TransducerOutput: lambda n: (
+        _TOKENS[n.kind], f"a transducer, {_searched(n.search)}", f"joined by {n.hidden} units",
+    ),
     nodes.ForecastOutput: lambda n: (
         f"{n.horizon} values ahead",
         ", ".join(f"{q:g}" for q in n.quantiles) or _FOLLOWS.get(n.distribution, n.distribution),
@@ -140,7 +143,7 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
 """Node type to its words."""
 
 
-def _searched(search: nodes.Search | nodes.CtcSearch) -> str:
+def _searched(search: nodes.AnySearch) -> str:
     if isinstance(search, nodes.Beam | nodes.PrefixBeam):
         return f"beam of {search.width}"
     return search.strategy

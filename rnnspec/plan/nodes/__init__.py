@@ -56,6 +56,7 @@ from rnnspec.plan.nodes.outputs import (
     FORBIDDEN,
     LOWEST_STEP,
     LOWEST_TRANSITION,
+    AlignedOutput,
     ChainOutput,
     ClassOutput,
     CtcOutput,
@@ -65,6 +66,7 @@ from rnnspec.plan.nodes.outputs import (
     NumericOutput,
     TextKind,
     TextOutput,
+    TransducerOutput,
     WrittenOutput,
 )
 from rnnspec.plan.nodes.plan import (
@@ -89,6 +91,8 @@ from rnnspec.plan.nodes.recurrent import (
 from rnnspec.plan.nodes.search import (
     BEST_PATH,
     GREEDY,
+    TRANSDUCER_GREEDY,
+    AnySearch,
     Beam,
     BestPath,
     Constraints,
@@ -99,6 +103,8 @@ from rnnspec.plan.nodes.search import (
     Sample,
     Search,
     Stop,
+    TransducerGreedy,
+    TransducerSearch,
 )
 
 NODE_TYPES: tuple[type[Node], ...] = tuple(

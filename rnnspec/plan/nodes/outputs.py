@@ -14,10 +14,18 @@ from rnnspec.plan.nodes.node import (
     SourceNode,
     State,
     Weight,
+    affine,
     named,
     scaling,
 )
-from rnnspec.plan.nodes.search import BEST_PATH, GREEDY, CtcSearch, Search
+from rnnspec.plan.nodes.search import (
+    BEST_PATH,
+    GREEDY,
+    TRANSDUCER_GREEDY,
+    CtcSearch,
+    Search,
+    TransducerSearch,
+)
 
 TextKind = Literal["words", "chars", "tokens"]
 Distribution = Literal["point", "quantiles", "gaussian", "student_t", "negative_binomial"]
@@ -198,8 +206,46 @@ class CtcOutput(SourceNode):
         return ("B", "U")
 
 
-WrittenOutput = TextOutput | CtcOutput
+@dataclass(frozen=True, slots=True)
+class TransducerOutput(SourceNode):
+    """The text that is written along the steps of a sequence, found by `search` (Graves 2012,
+    Sequence Transduction with Recurrent Neural Networks).
+
+    With e_t the vectors `[B, T, hidden]` of the sequence `source`, and p_u those `[B, U, hidden]`
+    that the decoder `decoder` gives after u tokens of the text, the log-probabilities at (t, u) are
+    log-softmax(W tanh(e_t + p_u) + b). Number 0 is the blank: it leads from (t, u) to
+    (t + 1, u), the next token of the text to (t, u + 1). The probability of a text of U tokens is
+    the sum over all paths from (0, 0) to (T, U), of the products of their probabilities; -ln of it
+    is the loss. A row without steps has the empty text, with probability 1.
+
+    Before the first token the decoder reads number 0. `kind` as for `TextOutput`.
+    """
+
+    decoder: str
+    column: str
+    kind: TextKind
+    size: int
+    hidden: int
+    search: TransducerSearch = TRANSDUCER_GREEDY
+
+    def sources(self) -> Iterator[str]:
+        yield from (self.source, self.decoder)
+
+    def weights(self) -> Iterator[Weight]:
+        yield from affine(self, self.size, self.hidden)
+
+    def shape(self, shapes: Shapes) -> Shape:
+        found = shapes[self.source]
+        fits = len(found) == 3 and str(found[1]).startswith("T") and found[2] == self.hidden
+        assert fits, f"{self.name} takes {self.hidden} numbers at each step, {self.source} {found}"
+        shapes.expect(self, self.decoder, ("B", "U", self.hidden))
+        return ("B", "U")
+
+
+WrittenOutput = TextOutput | CtcOutput | TransducerOutput
 """Outputs that write tokens."""
+AlignedOutput = CtcOutput | TransducerOutput
+"""Outputs whose tokens have steps of the input."""
 
 PARAMETERS: dict[Distribution, int] = {
     "point": 1, "quantiles": 0, "gaussian": 2, "student_t": 3, "negative_binomial": 2

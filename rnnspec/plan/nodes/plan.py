@@ -30,6 +30,7 @@ from rnnspec.plan.nodes.outputs import (
     LabelsOutput,
     NumericOutput,
     TextOutput,
+    TransducerOutput,
 )
 from rnnspec.plan.nodes.recurrent import Recurrent
 
@@ -55,6 +56,7 @@ Output = (
     | NumericOutput
     | TextOutput
     | CtcOutput
+    | TransducerOutput
     | ForecastOutput
 )
 

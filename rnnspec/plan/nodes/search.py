@@ -144,3 +144,23 @@ class PrefixBeam:
 
 CtcSearch = BestPath | PrefixBeam
 BEST_PATH = BestPath()
+
+
+@dataclass(frozen=True, slots=True)
+class TransducerGreedy:
+    """Again and again the most probable number at the step of the encoder and after the tokens so
+    far (Graves 2012, section 2.4, with one hypothesis); of equal ones the lower. The blank goes on
+    to the next step; after `symbols` tokens at one step it is taken whatever its probability. The
+    log-probability of the answer is that of all these numbers, blanks included.
+
+    The unknown is never answered.
+    """
+
+    strategy: ClassVar[str] = "greedy"
+    n_best: ClassVar[int] = 1
+    symbols: int = 4
+
+
+TransducerSearch = TransducerGreedy
+TRANSDUCER_GREEDY = TransducerGreedy()
+AnySearch = Search | CtcSearch | TransducerSearch

@@ -1,0 +1,94 @@
+"""The loss of a transducer against all paths of small problems, the published recursion and finite
+differences."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from rnnspec.objective.transducer import transducer_loss
+from rnnspec.reference.transducer import log_probability
+
+LENGTHS = (4, 2, 0, 3, 1, 4)
+TEXTS = ((2, 3, 2), (4,), (), None, (2, 2), ())
+"""Of one row the text is missing."""
+TARGETS = torch.tensor(
+    [[2, 3, 2, 0], [4, 0, -1, -1], [0, -1, -1, -1], [-1] * 4, [2, 2, 0, -1], [0, -1, -1, -1]]
+)
+
+
+def arcs_of(scores: torch.Tensor, lengths: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """`[B, T, U + 1, 2]` of scores `[B, T, U + 1, size]`."""
+    logs, numbers = torch.log_softmax(scores, dim=-1), targets.clamp(min=0)
+    places = numbers[:, None, :, None].expand(-1, scores.shape[1], -1, -1)
+    tokens = logs.gather(3, places)[..., 0].masked_fill(numbers[:, None] == 0, -torch.inf)
+    own = torch.arange(scores.shape[1]) < lengths[:, None]
+    arcs = torch.stack([logs[..., 0], tokens], dim=-1)
+    return torch.where(own[..., None, None], arcs, arcs.new_tensor([0.0, -torch.inf]))
+
+
+def drawn() -> torch.Tensor:
+    draw = torch.Generator().manual_seed(3)
+    return torch.randn((6, 4, 4, 5), generator=draw, dtype=torch.float64)
+
+
+def own_arcs(arcs: torch.Tensor, row: int) -> NDArray[np.float64]:
+    count = len(TEXTS[row] or ())
+    found: NDArray[np.float64] = arcs[row, : LENGTHS[row], : count + 1].numpy()
+    return found
+
+
+def over_all_paths(arcs: NDArray[np.float64]) -> float:
+    """The sum over all orders of T blanks and U tokens of which the last is a blank."""
+    steps, count = arcs.shape[0], arcs.shape[1] - 1
+    moves, total = steps - 1 + count, -np.inf
+    for tokens in itertools.combinations(range(moves), count):
+        step, at, score = 0, 0, 0.0
+        for move in range(moves):
+            score += arcs[step, at, int(move in tokens)]
+            step, at = (step, at + 1) if move in tokens else (step + 1, at)
+        total = np.logaddexp(total, score + arcs[step, at, 0])
+    return float(total)
+
+
+@pytest.mark.parametrize("row", [0, 1, 4, 5])
+def test_the_recursion_sums_over_all_paths(row: int) -> None:
+    arcs = own_arcs(arcs_of(drawn(), torch.tensor(LENGTHS), TARGETS), row)
+    assert log_probability(arcs) == pytest.approx(over_all_paths(arcs))
+
+
+def test_the_loss_is_that_of_the_recursion() -> None:
+    """Of rows of unequal lengths; one without steps and text, and one without a target."""
+    arcs = arcs_of(drawn(), torch.tensor(LENGTHS), TARGETS)
+    expected = -sum(log_probability(own_arcs(arcs, row)) for row in (0, 1, 2, 4, 5))
+    assert transducer_loss(arcs, TARGETS).item() == pytest.approx(expected)
+
+
+def test_the_gradient_is_that_of_finite_differences() -> None:
+    scores = drawn().requires_grad_()
+
+    def loss(given: torch.Tensor) -> torch.Tensor:
+        return transducer_loss(arcs_of(given, torch.tensor(LENGTHS), TARGETS), TARGETS)
+
+    assert torch.autograd.gradcheck(loss, (scores,))
+
+
+def test_a_text_without_steps_is_left_out() -> None:
+    scores = drawn()[:1].requires_grad_()
+    targets = TARGETS[:1]
+    loss = transducer_loss(arcs_of(scores, torch.tensor([0]), targets), targets)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert scores.grad is not None and not scores.grad.any()
+
+
+def test_other_factors_scale_the_gradient() -> None:
+    scores = drawn().requires_grad_()
+    arcs = arcs_of(scores, torch.tensor(LENGTHS), TARGETS)
+    (once,) = torch.autograd.grad(transducer_loss(arcs, TARGETS), scores, retain_graph=True)
+    (twice,) = torch.autograd.grad(2 * transducer_loss(arcs, TARGETS), scores)
+    torch.testing.assert_close(twice, 2 * once)
