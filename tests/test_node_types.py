@@ -100,6 +100,18 @@ def test_every_type_is_in_the_table(
     assert set(table) <= set(NODE_TYPES)
 
 
+def test_every_class_of_nodes_is_listed() -> None:
+    """A class that is no base of others is a type of node."""
+    classes, bases, ends = [Node], set[str](), set[str]()
+    while classes:
+        kind = classes.pop()
+        own = [each for each in kind.__subclasses__() if each.__module__.startswith("rnnspec.")]
+        classes += own
+        (bases if own else ends).add(kind.__name__)
+    # A dataclass with slots leaves the class without them behind, of the same name.
+    assert ends - bases == {kind.__name__ for kind in NODE_TYPES}
+
+
 def test_what_is_lowered_as_pointwise_is_pointwise() -> None:
     assert {kind for kind in NODE_TYPES if kind.pointwise} == set(POINTWISE)
     assert not set(POINTWISE) & (set(LOWERINGS) | set(STEPS))

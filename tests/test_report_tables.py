@@ -45,7 +45,7 @@ def test_a_metric_table_is_as_it_was() -> None:
     found = SECTIONS[MetricTable](MetricTable("How <good>", (Metric("MAE", 0.5, "less & less"),)))
     assert found == (
         '<div class="scroll" role="region" aria-label="How &lt;good&gt;" tabindex="0">'
-        '<table class="metrics"><caption class="told">How &lt;good&gt;</caption><thead><tr>'
+        '<table class="metrics"><caption class="aloud">How &lt;good&gt;</caption><thead><tr>'
         '<th scope="col">metric</th><th scope="col" class="number">value</th>'
         '<th scope="col">meaning</th></tr></thead><tbody><tr><th scope="row">MAE</th>'
         '<td class="number"><strong>0.5000</strong></td><td>less &amp; less</td></tr></tbody>'

@@ -73,6 +73,9 @@ class Several:
         self.listeners = listeners
 
     def __getattr__(self, event: str) -> Callable[..., None]:
+        if not hasattr(Listener, event):
+            raise AttributeError(f"listeners know no event {event!r}")
+
         def tell(*about: object) -> None:
             for listener in self.listeners:
                 getattr(listener, event)(*about)

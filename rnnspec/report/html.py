@@ -80,8 +80,8 @@ def table(
 ) -> Html:
     """A table whose first column names its rows; columns `numeric` are set to the right.
 
-    `shown` False: the caption is only told, since the same words stand above the table. `named`:
-    cells carry the name of their column, for a style that sets them below one another.
+    `shown` False: the caption is only read aloud, since the same words stand above the table.
+    `named`: cells carry the name of their column, for a style that sets them below one another.
     """
     right = frozenset(numeric)
 
@@ -101,7 +101,7 @@ def table(
     return tag(
         "table",
         {"class": style} if style else {},
-        tag("caption", {} if shown else {"class": "told"}, words(caption)),
+        tag("caption", {} if shown else {"class": "aloud"}, words(caption)),
         tag("thead", {}, tag("tr", {}, *titles)),
         tag("tbody", {}, *body),
     )

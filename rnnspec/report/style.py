@@ -92,7 +92,7 @@ _TABLES = """
 table { border-collapse: collapse; overflow-wrap: break-word; font-size: 14.5px;
   min-width: min(100%, 420px) }
 caption { text-align: left; padding: 0 0 6px }
-.told { font-size: 0; line-height: 0; padding: 0 }
+.aloud { font-size: 0; line-height: 0; padding: 0 }
 th, td { text-align: left; vertical-align: top; padding: 5px 18px 5px 0;
   border-bottom: 1px solid var(--hair); font-weight: 400 }
 thead th { color: var(--quiet); font-size: 13px; border-bottom-color: var(--edge) }

@@ -110,8 +110,9 @@ def one_average(spec: Spec) -> Iterator[Finding]:
 def averaged_epochs_come(spec: Spec) -> Iterator[Finding]:
     many, epochs = spec.train.average_last, spec.train.epochs
     if many is not None and many > epochs:
-        message = f"a mean over {many} epochs, but there are only {epochs}"
-        yield Finding(("train", "average_last"), message, f"set it to {epochs} at most")
+        message = f"a mean over {many} epochs, of {epochs} in all"
+        hint = f"set it to {epochs} at most" if epochs > 1 else "remove it, or raise train.epochs"
+        yield Finding(("train", "average_last"), message, hint)
 
 
 def smoothing_has_classes(spec: Spec) -> Iterator[Finding]:

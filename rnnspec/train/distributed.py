@@ -91,7 +91,7 @@ class Processes:
         with self.first_then_others():
             if self.first:
                 made = make()
-        found: T = self._told_by_first(made) if self.count > 1 else made
+        found: T = self._sent_by_first(made) if self.count > 1 else made
         return found
 
     @contextmanager
@@ -103,7 +103,7 @@ class Processes:
         if self.count == 1:
             yield
         elif not self.first:
-            failed = self._told_by_first("")
+            failed = self._sent_by_first("")
             if failed:
                 raise SaidElsewhere(failed)
             yield
@@ -111,11 +111,11 @@ class Processes:
             try:
                 yield
             except Exception as error:
-                self._told_by_first(str(error) or type(error).__name__)
+                self._sent_by_first(str(error) or type(error).__name__)
                 raise
-            self._told_by_first("")
+            self._sent_by_first("")
 
-    def _told_by_first(self, value: Any) -> Any:
+    def _sent_by_first(self, value: Any) -> Any:
         """The value of the first process."""
         held = [value]
         with _together():
