@@ -16,7 +16,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from rnnspec.plan import ClassFacts, Facts, NumericFacts, Plan, TextFacts, Vocabulary, resolve
-from rnnspec.plan.facts import ColumnFacts
+from rnnspec.plan.facts import ColumnFacts, VectorFacts, VectorFile
 from rnnspec.plan.names import input_names, lengths_name
 from rnnspec.plan.nodes import (
     FORBIDDEN,
@@ -84,6 +84,15 @@ SEQUENCES: dict[str, Kind] = {
     ),
     "ruled_tokens": Kind(
         {"as": "tokens", "normalize": "nfc", "fold_case": True}, text(("t é", "x"))
+    ),
+    "vector_words": Kind(
+        {"as": "words", "vectors": {"file": "v.txt", "lower_case": True}},
+        text(
+            (*WORDS, "Two", "four"),
+            vectors=VectorFacts(
+                VectorFile("v.txt", "text"), "", 3, first=4, words=3, found=1, more=1
+            ),
+        ),
     ),
     "frames": Kind({"as": "frames", "missing": "mean"}, numbers(3)),
     "raw_frames": Kind({"as": "frames", "missing": "previous"}, numbers(2)),

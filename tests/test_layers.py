@@ -27,7 +27,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "spec": frozenset({"pydantic", "pydantic_core"}),
     "plan": frozenset(),
     "reference": frozenset({"numpy"}),
-    "data": frozenset({"numpy", "pyarrow", "tokenizers"}),
+    "data": frozenset({"numpy", "pyarrow", "tokenizers", "safetensors"}),
     "demo": frozenset({"babel"}),
     "report": frozenset(),
     "to_torch": frozenset({"torch", "numpy"}),

@@ -56,6 +56,7 @@ ELSEWHERE = {
     "fold_case": "test_to_onnx_text.py",
     "normalize": "test_text_rules.py",
     "split": "test_text_rules.py",
+    "vectors": "test_vectors.py",
     "min_count": "test_data_survey.py",
     "max_size": "test_data_survey.py",
     "size": "test_data_subwords.py",

@@ -126,7 +126,8 @@ def _plan(source: Path, overrides: list[str]) -> Plan:
         from rnnspec.plan.facts_file import read_facts
     if source.is_dir():
         return resolve(spec, read_facts(_build(source, overrides).path))
-    return resolve(spec, survey(spec, find_sources(spec.data, source.parent).train))
+    train = find_sources(spec.data, source.parent).train
+    return resolve(spec, survey(spec, train, folder=source.parent))
 
 
 def _spec(source: Path, overrides: list[str]) -> Spec:

@@ -69,6 +69,7 @@ class Reading:
     - `separators`: what separates several labels in a cell of text.
     - `cures`: which setting of the spec allows missing cells.
     - `columns`: the names of the columns of CoNLL, in their order.
+    - `folder`: that of the spec, where files of vectors are.
     - `seed`, `stratum`: how the validation share is drawn, see `rnnspec.data.split`.
     """
 
@@ -85,6 +86,7 @@ class Reading:
     seed: int = 0
     stratum: str | None = None
     columns: tuple[str, ...] = ()
+    folder: Path = Path()
 
     @staticmethod
     def of(spec: Spec, format: Format | None = None) -> Reading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,10 @@ def survey(
     train: Path | Shards,
     progress: Progress | None = None,
     note: Callable[[str], None] | None = None,
+    folder: Path = Path(),
 ) -> Facts:
     """The facts of the rows of `train`, a file or several, without those of a validation share.
+    Files of word vectors are in the `folder` of the spec.
 
     `progress` is called with the share that is done, 0 to 1, and what is being done; `note` with
     remarks on the rows, such as which steps of series are filled.
@@ -48,7 +51,7 @@ def survey(
     share = spec.data.valid if isinstance(spec.data.valid, float) else 0.0
     train = Shards.of(train)
     report = progress_of(progress, f"looking through {train.name}")
-    reading = Reading.of(spec)
+    reading = replace(Reading.of(spec), folder=folder)
     if reading.series is not None:
         return survey_series(spec, reading, reading.series, train, share, report, note)
     kept = _Rows(reading, train, share)

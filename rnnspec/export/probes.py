@@ -11,7 +11,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from rnnspec.data.decode import WHITE_SPACE, fold, folded
+from rnnspec.data.columns.texts import word_numbers
+from rnnspec.data.decode import WHITE_SPACE, fold
 from rnnspec.export.probe_texts import TextDraw
 from rnnspec.plan import ClassFacts, Facts, NumericFacts, Plan, TextFacts, nodes
 from rnnspec.plan.copies import source_numbers
@@ -205,8 +206,8 @@ def _draw_by_rule(
 
 
 def _looked_up(node: nodes.TokensInput, known: TextFacts, row: list[str]) -> Lengths:
-    read = folded(row) if node.fold_case else row
-    return np.array(known.vocabulary.numbers(read), np.int64)
+    found = word_numbers(known.vocabulary, node.fold_case, node.or_lower, row)
+    return np.array(found, np.int64)
 
 
 def _row(

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 
+from rnnspec.spec.inputs import VectorFormat
+
 PAD = ""
 """Entry 0 of every vocabulary: fills the steps past the end of a row; no row contains it."""
 PAD_ID = 0
@@ -44,6 +46,37 @@ class Vocabulary:
 
 
 @dataclass(frozen=True, slots=True)
+class VectorFile:
+    """Which word vectors are read: the first `most` of a file; `words` is the list of its words, ""
+    for a format that has them itself."""
+
+    file: str
+    format: VectorFormat
+    words: str = ""
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VectorFacts:
+    """Vectors of the words of a column that were learned elsewhere, `width` numbers each.
+
+    `first` is the first number whose vector is taken from the file and stays as it is; those of the
+    numbers before are trained. `found` of the `words` in training rows have a vector, and `more`
+    words are known by the file alone. `left_out` words of it are no UTF-8, or stood before.
+    `digest` is of the file.
+    """
+
+    source: VectorFile
+    digest: str
+    width: int
+    first: int
+    words: int
+    found: int
+    more: int
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class TextFacts:
     """A column of text, of lists of tokens or of categories.
 
@@ -64,6 +97,7 @@ class TextFacts:
     tokenizer: str = ""
     """For subwords, the tokenizer as JSON of the tokenizers library. It gives the numbers of the
     model: 0 and 1 are its pad and its unknown, and the entries follow."""
+    vectors: VectorFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,14 +19,24 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast, get_args
 from urllib.parse import quote
 
 from rnnspec.errors import BuildError, OutputError
 from rnnspec.files import write_text
-from rnnspec.plan.facts import ClassFacts, ColumnFacts, Facts, NumericFacts, TextFacts, Vocabulary
+from rnnspec.plan.facts import (
+    ClassFacts,
+    ColumnFacts,
+    Facts,
+    NumericFacts,
+    TextFacts,
+    VectorFacts,
+    VectorFile,
+    Vocabulary,
+)
+from rnnspec.spec.inputs import VectorFormat
 
 FILE = "facts.json"
 FOLDER = "vocabulary"
@@ -107,6 +117,8 @@ def _written_text(folder: Path, side: str, column: str, facts: TextFacts) -> dic
     if facts.tokenizer:
         about["tokenizer"] = _name(side, column, "tokenizer")
         write_text(folder / _name(side, column, "tokenizer"), f"{facts.tokenizer}\n")
+    if facts.vectors is not None:
+        about["vectors"] = asdict(facts.vectors)
     return about
 
 
@@ -203,6 +215,12 @@ class _Place:
             self.fail(f"is {value!r}, expected a finite number")
         return float(value)
 
+    def text(self, mapping: Mapping[str, Any]) -> str:
+        value = self.get(mapping)
+        if type(value) is not str:
+            self.fail(f"is {value!r}, expected a text")
+        return value
+
     def floats(self, mapping: Mapping[str, Any], count: int) -> tuple[float, ...]:
         value = self.get(mapping)
         if not isinstance(value, list) or len(value) != count:
@@ -266,6 +284,23 @@ def _text(folder: Path, place: _Place, about: Mapping[str, Any]) -> TextFacts:
         characters,
         longest_token,
         tokenizer,
+        _vectors(place.at("vectors"), about["vectors"]) if "vectors" in about else None,
+    )
+
+
+def _vectors(place: _Place, value: object) -> VectorFacts:
+    about = place.mapping(value)
+    at = place.at("source")
+    source = at.mapping(at.get(about))
+    format = at.at("format").text(source)
+    if format not in get_args(VectorFormat):
+        at.at("format").fail(f"is {format!r}, expected one of {', '.join(get_args(VectorFormat))}")
+    most = None if source.get("most") is None else at.at("most").whole(source)
+    words = at.at("words").text(source)
+    file = VectorFile(at.at("file").text(source), cast(VectorFormat, format), words, most)
+    counts = ("width", "first", "words", "found", "more", "left_out")
+    return VectorFacts(
+        file, place.at("digest").text(about), *(place.at(name).whole(about) for name in counts)
     )
 
 

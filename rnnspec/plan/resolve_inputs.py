@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from rnnspec import spec as language
 from rnnspec.errors import DataError
 from rnnspec.plan.builder import cell_of
-from rnnspec.plan.facts import ClassFacts, Facts, NumericFacts, TextFacts
+from rnnspec.plan.facts import ClassFacts, Facts, NumericFacts, TextFacts, VectorFacts
 from rnnspec.plan.nodes import (
     CategoryInput,
     CharactersInput,
@@ -85,17 +85,45 @@ def _tokens(spec: language.Spec, source: TokenInput, facts: Facts, nodes: list[N
     known = facts.inputs[source.column]
     assert isinstance(known, TextFacts)
     size = len(known.vocabulary)
-    name, fold_case = f"input.{source.column}", getattr(source, "fold_case", False)
-    tokens = TokensInput(name, source.column, source.as_, size, fold_case, rule_of(source))
+    tokens = _tokens_input(source, size)
     single = sum(isinstance(each, TokenInput) for each in spec.data.inputs) == 1
     name = "embed" if single else f"embed.{source.column}"
-    width = spec.encoder.embed or DEFAULT_EMBED
-    nodes += [tokens, Embed(name, tokens.name, size, width)]
-    read = Read(name, width)
+    stated = spec.encoder.embed
+    embed = Embed(name, tokens.name, size, stated or DEFAULT_EMBED)
+    if isinstance(source, language.WordsInput | language.TokensInput) and known.vectors:
+        embed = _pretrained(embed, source, known.vectors, stated if single else None)
+    nodes += [tokens, embed]
+    read = Read(name, embed.width)
     if isinstance(source, language.WordsInput | language.TokensInput) and source.spelling:
         spelled = _spelled(spec, source.spelling, tokens, known, nodes)
         read = joined(f"{name}.spelled", [read, spelled], nodes)
     return dropped(f"{name}.dropout", spec.encoder.embed_dropout, read, nodes)
+
+
+def _tokens_input(source: TokenInput, size: int) -> TokensInput:
+    name, fold_case = f"input.{source.column}", getattr(source, "fold_case", False)
+    wanted = getattr(source, "vectors", None)
+    or_lower = wanted is not None and wanted.lower_case
+    rule = rule_of(source)
+    return TokensInput(name, source.column, source.as_, size, fold_case, rule, or_lower)
+
+
+def _pretrained(
+    embed: Embed,
+    source: language.WordsInput | language.TokensInput,
+    known: VectorFacts,
+    stated: int | None,
+) -> Embed:
+    """The embedding with the vectors of a file. Raises DataError where another width is `stated`
+    for it."""
+    if stated is not None and stated != known.width:
+        raise DataError(
+            f"encoder.embed is {stated}, and the vectors of {source.column!r} in"
+            f" {known.source.file} have {known.width} numbers; leave encoder.embed out"
+        )
+    frozen = embed.size - known.first
+    half = source.vectors is not None and source.vectors.storage == "float16"
+    return replace(embed, width=known.width, vectors=True, frozen=frozen, half=half)
 
 
 def _spelled(

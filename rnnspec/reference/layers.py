@@ -30,7 +30,10 @@ _MERGES: dict[nodes.MergeKind, Callable[[Array, Array], Array]] = {
 
 
 def _embed(plan: Plan, node: nodes.Embed, weights: Arrays, values: Arrays) -> Array:
-    return weights[f"{node.name}.table"][values[node.source].astype(np.int64)]
+    table = weights[f"{node.name}.table"]
+    if node.frozen:
+        table = np.concatenate([table, weights[f"{node.name}.vectors"]])
+    return table[values[node.source].astype(np.int64)]
 
 
 def _final_state(plan: Plan, node: nodes.FinalState, weights: Arrays, values: Arrays) -> Array:

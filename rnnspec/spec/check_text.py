@@ -1,14 +1,35 @@
-"""How texts are split into words."""
+"""How texts are split into words, and where their vectors come from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from rnnspec.spec.check_data import is_plain_text
-from rnnspec.spec.explain import Finding
-from rnnspec.spec.inputs import RegexSplit, WordsInput
+from rnnspec.spec.explain import Finding, no_effect
+from rnnspec.spec.inputs import RegexSplit, TokensInput, WordsInput
+from rnnspec.spec.outputs import NextOutput
 from rnnspec.spec.patterns import PatternError, holds_white_space, parsed
 from rnnspec.spec.spec import Spec
+
+
+def vectors_have_words(spec: Spec) -> Iterator[Finding]:
+    """The word list of vectors, their lower case, and answers that would be all of their words."""
+    ahead = {each.column for each in spec.data.outputs if isinstance(each, NextOutput)}
+    for path, source in spec.data.located_inputs:
+        if not isinstance(source, WordsInput | TokensInput) or source.vectors is None:
+            continue
+        wanted, place = source.vectors, (*path, "vectors")
+        listed = wanted.file_format in ("npy", "safetensors")
+        if listed and wanted.words is None:
+            message = f"{wanted.file} has numbers alone"
+            yield Finding((*place, "file"), message, "set words to a list of its words, one a line")
+        if wanted.words is not None and not listed:
+            yield no_effect((*place, "words"), f"with {wanted.file}, which has the words itself")
+        if wanted.lower_case and source.fold_case:
+            yield no_effect((*place, "lower_case"), "with fold_case, which reads all in lower case")
+        if source.column in ahead:
+            message = "the next word would be answered out of all words of the file"
+            yield Finding(place, message, "remove it, or answer something else than next")
 
 
 def patterns_are_offered(spec: Spec) -> Iterator[Finding]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from rnnspec.spec.base import (
     MAX_WIDTH,
+    Count,
     MaxSize,
     MinCount,
     Model,
@@ -103,6 +105,59 @@ SpellingKey = Annotated[
 ]
 
 
+VectorFormat = Literal["text", "binary", "npy", "safetensors"]
+_VECTOR_FORMATS: dict[str, VectorFormat] = {
+    ".bin": "binary", ".npy": "npy", ".safetensors": "safetensors"
+}  # fmt: skip
+
+
+class WordVectors(Model):
+    """Vectors of words that were learned elsewhere. All words of the file are in the vocabulary."""
+
+    file: Text = Field(
+        description="File of the vectors, beside the spec: text as of GloVe, word2vec and fastText "
+        "(.vec), word2vec's binary format (.bin), npy or safetensors."
+    )
+    words: Text | None = Field(
+        default=None, description="List of the words of an npy or safetensors file, one a line."
+    )
+    format: Literal["auto", "text", "binary", "npy", "safetensors"] = Field(
+        default="auto", description="Format of the file; 'auto' goes by the ending of its name."
+    )
+    most: Count | None = Field(
+        default=None,
+        description="How many vectors are read, the first ones of the file; null means all.",
+    )
+    trained: bool = Field(
+        default=False,
+        description="Whether the vectors of the words in the training rows go on learning; those "
+        "of other words, and all others without it, stay as they are.",
+    )
+    lower_case: bool = Field(
+        default=False,
+        description="Whether a word without an entry is read as its lower case, if that has one.",
+    )
+    storage: Literal["float32", "float16"] = Field(
+        default="float32",
+        description="Numbers that stay as they are, in the exported file: float16 halves its size "
+        "and rounds them to 11 bits, in training too.",
+    )
+
+    @property
+    def file_format(self) -> VectorFormat:
+        """The format of the file, by the ending of its name (before a `.gz`) if none is stated."""
+        if self.format != "auto":
+            return self.format
+        ending = PurePath(self.file.lower().removesuffix(".gz")).suffix
+        return _VECTOR_FORMATS.get(ending, "text")
+
+
+VectorsKey = Annotated[
+    WordVectors | None,
+    Field(description="Vectors learned elsewhere; null means that all are learned here."),
+]
+
+
 class SequenceInput(OfColumn):
     """Base of inputs that are sequences of steps."""
 
@@ -127,6 +182,7 @@ class WordsInput(TokenInput):
     fold_case: FoldCase = False
     min_count: MinCount = 1
     max_size: MaxSize = None
+    vectors: VectorsKey = None
     spelling: SpellingKey = None
 
 
@@ -138,6 +194,7 @@ class TokensInput(TokenInput):
     fold_case: FoldCase = False
     min_count: MinCount = 1
     max_size: MaxSize = None
+    vectors: VectorsKey = None
     spelling: SpellingKey = None
 
 

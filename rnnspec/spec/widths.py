@@ -42,9 +42,10 @@ def _width_of(spec: Spec, source: Input) -> int | None:
             cell = cell_named(spec, source.spelling.cell)
             if cell is None or cell.output_size != "units":
                 return None
-            return (spec.encoder.embed or DEFAULT_EMBED) + 2 * source.spelling.units
+            embed = _embed(spec, source)
+            return None if embed is None else embed + 2 * source.spelling.units
         case TokenInput():
-            return spec.encoder.embed or DEFAULT_EMBED
+            return _embed(spec, source)
         case SeriesInput():
             return 1
         case CategoryInput() | NumberInput():
@@ -53,6 +54,13 @@ def _width_of(spec: Spec, source: Input) -> int | None:
             return None
         case _:
             assert_never(source)
+
+
+def _embed(spec: Spec, source: TokenInput) -> int | None:
+    """The width of a token's vector; that of vectors from a file is known by the file."""
+    if isinstance(source, WordsInput | TokensInput) and source.vectors is not None:
+        return None
+    return spec.encoder.embed or DEFAULT_EMBED
 
 
 def encoder_layers(spec: Spec) -> list[Sized]:

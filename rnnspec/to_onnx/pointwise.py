@@ -14,7 +14,7 @@ import numpy as np
 
 from rnnspec.plan import nodes
 from rnnspec.plan.nodes.convolution import EPSILON
-from rnnspec.to_onnx.emitter import Emitter
+from rnnspec.to_onnx.emitter import FLOAT, Emitter
 from rnnspec.to_onnx.functions import FUNCTIONS, centred, normalized
 from rnnspec.to_onnx.lowering import Lowering, PaddedSequence, Value, Vector, like
 
@@ -34,9 +34,29 @@ class Scope:
 
 def lower_embed(scope: Scope, node: nodes.Embed) -> Value:
     """Rows of the table: `[T, B]` to `[T, B, width]`, or `[B]` to `[B, width]`."""
-    source = scope.value(node.source)
-    table = scope.low.canonical(f"{node.name}.table")
-    return like(source, scope.emit.op("Gather", [table, source.name], node.name))
+    source, emit, name = scope.value(node.source), scope.emit, node.name
+    table = scope.low.canonical(f"{name}.table")
+    if not node.frozen:
+        return like(source, emit.op("Gather", [table, source.name], name))
+    own = emit.integer(node.own)
+    is_own = emit.op("Less", [source.name, own], f"{name}.is_own")
+    in_table = emit.op("Where", [is_own, source.name, emit.integer(0)], f"{name}.in_table")
+    trained = emit.op("Gather", [table, in_table], f"{name}.trained")
+    further = emit.op("Sub", [source.name, own], f"{name}.further")
+    place = emit.op("Max", [further, emit.integer(0)], f"{name}.place")
+    vectors = emit.op("Gather", [_fixed(scope, node), place], f"{name}.fixed")
+    if node.half:
+        vectors = emit.op("Cast", [vectors], f"{name}.single", to=FLOAT)
+    choice = emit.unsqueeze(is_own, -1, f"{name}.choice")
+    return like(source, emit.op("Where", [choice, trained, vectors], name))
+
+
+def _fixed(scope: Scope, node: nodes.Embed) -> str:
+    """The vectors that were not trained; `half` ones are numbers of float16."""
+    weight = f"{node.name}.vectors"
+    if not node.half:
+        return scope.low.canonical(weight)
+    return scope.low.emit.weight(weight, scope.low.weights[weight].astype(np.float16))
 
 
 def lower_dropout(scope: Scope, node: nodes.Dropout) -> Value:

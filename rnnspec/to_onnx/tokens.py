@@ -183,8 +183,7 @@ def _from_text(low: Lowering, node: TokensInput) -> tuple[str, str]:
         text = _each(low, normalized, text, shape, f"{name}.normalized", node.rule.normalize)
     if node.kind == "tokens":
         low.tokens[node.column] = text
-        found = _folded(low, node, text)
-        return looked_up(low, found, numbers, UNKNOWN_ID, f"{name}.looked_up"), ""
+        return _numbered(low, node, text, numbers), ""
     split = _into_words(node.rule) if node.kind == "words" else INTO_CHARACTERS
     tokens = emit.op("Tokenizer", [text], f"{name}.tokens", CONTRIB, **split)
     if node.kind == "bytes":
@@ -192,8 +191,7 @@ def _from_text(low: Lowering, node: TokensInput) -> tuple[str, str]:
         found, lengths = bytes_of(emit, tokens, FIRST_BYTE, name)
         return emit.typed(found, INT64, [BATCH, TIME]), lengths
     low.tokens[node.column] = emit.typed(tokens, STRING, [BATCH, TIME])
-    tokens = _folded(low, node, tokens)
-    found = looked_up(low, tokens, {PAD: PAD_ID, **numbers}, UNKNOWN_ID, f"{name}.looked_up")
+    found = _numbered(low, node, tokens, {PAD: PAD_ID, **numbers})
     return found, _lengths_of(low, found, 1, f"{name}.lengths")
 
 
@@ -215,9 +213,23 @@ def _into_words(rule: TextRule) -> Attributes:
     return {"tokenexp": expression, "mark": 0, "pad_value": PAD, "mincharnum": 1}
 
 
+def _numbered(low: Lowering, node: TokensInput, tokens: str, numbers: dict[str, int]) -> str:
+    """The numbers of tokens `[B, T]`. Both forms of a token are looked up at once: the table is
+    large where there are two."""
+    emit, name = low.emit, f"{node.name}.looked_up"
+    lower = _folded(low, node, tokens)
+    if not node.or_lower:
+        return looked_up(low, lower, numbers, UNKNOWN_ID, name)
+    both = emit.concat([tokens, lower], 0, f"{name}.both_forms")
+    found = looked_up(low, both, numbers, UNKNOWN_ID, f"{name}.both")
+    first, second = emit.ops("Split", [found], [f"{name}.own", f"{name}.lower"], num_outputs=2)
+    unknown = emit.op("Equal", [first, emit.integer(UNKNOWN_ID)], f"{name}.is_unknown")
+    return emit.op("Where", [unknown, second, first], name)
+
+
 def _folded(low: Lowering, node: TokensInput, tokens: str) -> str:
     """Tokens `[B, T]` in lower case; those of one character have it in their table."""
-    if node.kind == "chars" or not node.fold_case:
+    if node.kind == "chars" or not (node.fold_case or node.or_lower):
         return tokens
     return _each(low, folded, tokens, [BATCH, TIME], f"{node.name}.folded")
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from rnnspec.cells import initializers
+from rnnspec.data.pretrained import first_rows, fixed_rows, keyed, rows_of
 from rnnspec.data.schemes import rules
-from rnnspec.plan import Facts, NumericFacts, Plan, Weight, nodes
+from rnnspec.plan import Facts, NumericFacts, Plan, TextFacts, Weight, nodes
 from rnnspec.plan.names import labels_of
 
 
@@ -38,6 +39,8 @@ def drawn(weight: Weight, plan: Plan, facts: Facts, generator: torch.Generator) 
             if pad:
                 vectors[0] = 0.0
             return vectors
+        case nodes.FromVectors():
+            return _from_vectors(weight, plan, facts, generator)
         case nodes.FromData(what):
             return _from_data(what, weight, plan, facts)
 
@@ -53,6 +56,21 @@ def _orthogonal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     q, r = torch.linalg.qr(normal)
     tall: Tensor = q * torch.where(r.diagonal() < 0, -1.0, 1.0)
     return tall if shape[0] >= shape[1] else tall.t().contiguous()
+
+
+def _from_vectors(weight: Weight, plan: Plan, facts: Facts, generator: torch.Generator) -> Tensor:
+    node = plan.node(weight.name.rpartition(".")[0])
+    assert isinstance(node, nodes.Embed)
+    tokens = plan.node(node.source)
+    assert isinstance(tokens, nodes.TokensInput)
+    known = facts.inputs[tokens.column]
+    assert isinstance(known, TextFacts)
+    vectors = rows_of(known)
+    places = keyed(vectors, tokens.rule, tokens.fold_case)
+    if not weight.trained:
+        return torch.from_numpy(fixed_rows(known, vectors.values, places, node.half))
+    drawn = torch.randn(weight.shape, generator=generator).numpy()
+    return torch.from_numpy(first_rows(known, vectors.values, places, drawn))
 
 
 def _from_data(what: str, weight: Weight, plan: Plan, facts: Facts) -> Tensor:

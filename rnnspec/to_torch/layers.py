@@ -29,10 +29,22 @@ class Embed(Weighted):
 
     node: nodes.Embed
     table: Tensor
+    vectors: Tensor
 
     def forward(self, source: Value) -> Value:
+        return on_each(self._looked_up if self.node.frozen else self._of_table, source)
+
+    def _of_table(self, numbers: Tensor) -> Tensor:
         pad = PAD_ID if self.node.pad else None
-        return on_each(lambda v: F.embedding(v, self.table, padding_idx=pad), source)
+        return F.embedding(numbers, self.table, padding_idx=pad)
+
+    def _looked_up(self, numbers: Tensor) -> Tensor:
+        """Numbers from `own` on have vectors that no gradient reaches, whatever their number."""
+        own = self.node.own
+        fixed = numbers >= own
+        trained = self._of_table(numbers.masked_fill(fixed, PAD_ID))
+        vectors = F.embedding((numbers - own).clamp(min=0), self.vectors)
+        return torch.where(fixed.unsqueeze(-1), vectors, trained)
 
 
 class Dropout(Weighted):

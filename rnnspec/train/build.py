@@ -142,7 +142,9 @@ def _prepared(
             listener.note(text)
 
     def measured() -> Facts:
-        return read_facts(found.path) if found else survey(spec, sources.train, tell, listener.note)
+        if found:
+            return read_facts(found.path)
+        return survey(spec, sources.train, tell, listener.note, loaded.path.parent)
 
     facts = processes.from_first(measured)
     plan = resolve(spec, facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ def data_notes(plan: Plan, facts: Facts, valid: Dataset | None) -> Iterator[str]
     for node in _texts(plan):
         known = facts.inputs if node in plan.inputs else facts.outputs
         yield from _with_white_space(node, known[node.column])
+        yield from _of_vectors(node, known[node.column])
     if valid is not None:
         for node in _texts(plan):
             yield from _unknown(node, valid)
@@ -54,6 +56,19 @@ def _with_white_space(
             f"{len(found):,} of the {len(entries):,} tokens of {node.column!r} {has} white space,"
             f" as {found[0]!r} does: each is one token, as the list has it"
         )
+
+
+def _of_vectors(node: TokensInput | CategoryInput | WrittenOutput, known: object) -> Iterator[str]:
+    """How many words have a vector from a file."""
+    if not isinstance(known, TextFacts) or known.vectors is None:
+        return
+    of, file = known.vectors, PurePath(known.vectors.source.file).name
+    yield (
+        f"{of.found:,} of the {of.words:,} words of {node.column!r} have a vector in {file}"
+        f" ({percent(of.found, of.words)} %), and {of.more:,} more are known by it"
+    )
+    if of.left_out:
+        yield f"{file}: {of.left_out:,} words are left out, which are no UTF-8 or stood before"
 
 
 def _unknown(node: TokensInput | CategoryInput | WrittenOutput, valid: Dataset) -> Iterator[str]:

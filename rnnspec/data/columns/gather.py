@@ -21,6 +21,7 @@ from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.schemes import SchemeCheck
 from rnnspec.data.shards import Shards
 from rnnspec.data.statistics import CharCounts
+from rnnspec.data.vectors import file_of
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import ColumnFacts
 from rnnspec.plan.text_rule import rule_of
@@ -100,7 +101,8 @@ def _cells(column: Any, reading: Reading) -> TextCells:
 
 def _words(column: WordsInput | TokensInput, reading: Reading, chunks: Chunks) -> WordCollector:
     spelled = CharCounts() if column.spelling else None
-    return WordCollector(_cells(column, reading), column, spelled=spelled)
+    vectors = file_of(column.vectors, reading.folder) if column.vectors else None
+    return WordCollector(_cells(column, reading), column, spelled=spelled, vectors=vectors)
 
 
 def _numbers(

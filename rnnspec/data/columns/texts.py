@@ -27,6 +27,7 @@ from rnnspec.data.columns.base import (
     narrow,
 )
 from rnnspec.data.columns.subwords import subword_numbers, trained_tokenizer
+from rnnspec.data.pretrained import keyed, with_file
 from rnnspec.data.raw import SEPARATOR
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.statistics import (
@@ -36,9 +37,10 @@ from rnnspec.data.statistics import (
     WordCounts,
     code_points,
 )
+from rnnspec.data.vectors import read_vectors
 from rnnspec.errors import DataError
 from rnnspec.plan.copies import answer_numbers, source_numbers
-from rnnspec.plan.facts import UNKNOWN_ID, TextFacts, Vocabulary
+from rnnspec.plan.facts import UNKNOWN_ID, TextFacts, VectorFacts, VectorFile, Vocabulary
 from rnnspec.plan.nodes import (
     CharactersInput,
     CopiesInput,
@@ -148,6 +150,7 @@ class WordCollector:
     counts: WordCounts = field(default_factory=WordCounts)
     lengths: LengthStatistics = field(default_factory=LengthStatistics)
     spelled: CharCounts | None = None
+    vectors: VectorFile | None = None
     longest_token: int = 0
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
@@ -168,7 +171,27 @@ class WordCollector:
         if self.spelled is not None:
             characters = Vocabulary(self.spelled.entries(1, None, fold_case=False))
         least = self.column.min_count
-        return text_facts(what, entries, self.lengths, least, characters, self.longest_token)
+        found = text_facts(what, entries, self.lengths, least, characters, self.longest_token)
+        return found if self.vectors is None else self._with_vectors(found, self.vectors)
+
+    def _with_vectors(self, facts: TextFacts, file: VectorFile) -> TextFacts:
+        """The facts, with the words of a file in the vocabulary."""
+        column, entries = self.column, facts.vocabulary.entries
+        assert isinstance(column, WordsInput | spec.TokensInput) and column.vectors is not None
+        read = read_vectors(file)
+        places = keyed(read, self.cells.rule, column.fold_case)
+        merged = with_file(entries, places, column.vectors)
+        vectors = VectorFacts(
+            file,
+            read.digest,
+            read.width,
+            merged.first,
+            len(entries),
+            merged.found,
+            merged.more,
+            read.not_utf8 + read.twice,
+        )
+        return replace(facts, vocabulary=Vocabulary(merged.entries), vectors=vectors)
 
 
 @dataclass(slots=True)
@@ -280,7 +303,9 @@ Numbered = Callable[[Chunk, BadRows], tuple[NDArray[np.int32], Lengths]]
 """The numbers of all tokens of a chunk in one array, and how many each row has."""
 
 
-def numbered(cells: TextCells, known: TextFacts, fold_case: bool = False) -> Numbered:
+def numbered(
+    cells: TextCells, known: TextFacts, fold_case: bool = False, or_lower: bool = False
+) -> Numbered:
     """A function that numbers the tokens of a chunk."""
     match cells.kind:
         case "bytes":
@@ -290,17 +315,28 @@ def numbered(cells: TextCells, known: TextFacts, fold_case: bool = False) -> Num
         case "subwords":
             return partial(_subword_numbers, cells, known.tokenizer)
         case "words" | "tokens":
-            return partial(_word_numbers, cells, known.vocabulary, fold_case)
+            read = partial(word_numbers, known.vocabulary, fold_case, or_lower)
+            return partial(_word_numbers, cells, read)
         case _:
             assert_never(cells.kind)
 
 
+def word_numbers(
+    vocabulary: Vocabulary, fold_case: bool, or_lower: bool, tokens: list[str]
+) -> list[int]:
+    """The numbers of tokens as `TokensInput` has them."""
+    numbers = vocabulary.numbers(decode.folded(tokens) if fold_case else tokens)
+    if not or_lower or UNKNOWN_ID not in numbers:
+        return numbers
+    lower = vocabulary.numbers(decode.folded(tokens))
+    return [low if own == UNKNOWN_ID else own for own, low in zip(numbers, lower, strict=True)]
+
+
 def _word_numbers(
-    cells: TextCells, vocabulary: Vocabulary, fold_case: bool, chunk: Chunk, bad: BadRows
+    cells: TextCells, read: Callable[[list[str]], list[int]], chunk: Chunk, bad: BadRows
 ) -> tuple[NDArray[np.int32], Lengths]:
     tokens, lengths = cells.tokens(chunk, bad)
-    tokens = decode.folded(tokens) if fold_case else tokens
-    return np.array(vocabulary.numbers(tokens), np.int32), lengths
+    return np.array(read(tokens), np.int32), lengths
 
 
 def _char_numbers(
@@ -418,10 +454,11 @@ def _apart(node: TokensInput | WrittenOutput) -> bool:
 
 
 def _tokens_settings(encoding: Encoding, node: TokensInput) -> list[object]:
-    unicode = unicodedata.unidata_version if node.fold_case else ""
+    unicode = unicodedata.unidata_version if node.fold_case or node.or_lower else ""
     known = encoding.text(node)
     entries = known.tokenizer or known.vocabulary.entries
-    return [node.column, node.kind, unicode, entries, *_rule_settings(node.rule)]
+    lower = ["or lower"] if node.or_lower else []
+    return [node.column, node.kind, unicode, entries, *_rule_settings(node.rule), *lower]
 
 
 def _rule_settings(rule: TextRule) -> list[object]:
@@ -434,7 +471,8 @@ def _tokens_encoder(
 ) -> TokenWriter:
     values = writer.column(name, narrow(node.size))
     cells = TextCells(node.column, node.kind, encoding.reading.stream, node.rule)
-    return TokenWriter(numbered(cells, encoding.text(node), node.fold_case), values)
+    numbers = numbered(cells, encoding.text(node), node.fold_case, node.or_lower)
+    return TokenWriter(numbers, values)
 
 
 TOKENS = ColumnKind(

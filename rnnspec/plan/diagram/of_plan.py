@@ -64,7 +64,10 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     nodes.VectorInput: lambda n: (
         "number" if n.single else f"vector of {n.width}", *_when(n.scaled, "standardised"),
     ),
-    nodes.Embed: lambda n: ("embedding", f"{n.size:,} vectors of {n.width}"),
+    nodes.Embed: lambda n: (
+        "embedding", f"{n.size:,} vectors of {n.width}",
+        *_when(n.frozen, f"{n.frozen:,} from a file, as they are"),
+    ),
     nodes.Dropout: lambda n: (
         f"dropout of {n.rate:.3g}", "while training only",
         *_when(n.per_sequence, "the same elements at all steps"),

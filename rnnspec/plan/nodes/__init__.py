@@ -51,7 +51,16 @@ from rnnspec.plan.nodes.layers import (
     PoolKind,
     Residual,
 )
-from rnnspec.plan.nodes.node import FromData, Node, Shape, Shapes, State, Vectors, Weight
+from rnnspec.plan.nodes.node import (
+    FromData,
+    FromVectors,
+    Node,
+    Shape,
+    Shapes,
+    State,
+    Vectors,
+    Weight,
+)
 from rnnspec.plan.nodes.outputs import (
     FORBIDDEN,
     LOWEST_STEP,

@@ -32,13 +32,15 @@ class TokensInput(ColumnNode):
     `words` are split by the `rule`; `chars` are code points; `bytes` are UTF-8, with number 2 +
     byte; `subwords` are made by the tokenizer in the facts; `tokens` come as a list. The text, or
     each token, is first brought into the normal form of the rule. With `fold_case`, what is looked
-    up is lower-cased, code point by code point.
+    up is lower-cased, code point by code point; with `or_lower`, only a token that is not known as
+    it is.
     """
 
     kind: TokenKind
     size: int
     fold_case: bool
     rule: TextRule = PLAIN
+    or_lower: bool = False
 
     def shape(self, shapes: Shapes) -> Shape:
         return ("B", "T")

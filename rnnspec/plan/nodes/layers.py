@@ -12,7 +12,17 @@ from math import sqrt
 from typing import Literal
 
 from rnnspec.cells.initializers import Constant, Uniform
-from rnnspec.plan.nodes.node import Node, Shape, Shapes, SourceNode, State, Vectors, Weight, affine
+from rnnspec.plan.nodes.node import (
+    FromVectors,
+    Node,
+    Shape,
+    Shapes,
+    SourceNode,
+    State,
+    Vectors,
+    Weight,
+    affine,
+)
 from rnnspec.plan.nodes.recurrent import Merge, Recurrent
 
 PoolKind = Literal["last", "mean", "max", "attention"]
@@ -28,7 +38,9 @@ HIGHWAY_BIAS = Constant(-1.0)
 class Embed(SourceNode):
     """A learned vector for each number: `[B, T]` to `[B, T, width]`, or `[B]` to `[B, width]`.
 
-    With `pad`, row 0 of the table is the pad's: always 0, and not trained.
+    With `pad`, row 0 of the table is the pad's: always 0, and not trained. With `vectors` the rows
+    come from a file of word vectors. The last `frozen` numbers have their rows in the weight
+    `vectors`, which is not trained; numbers of it have 11 bits if they are `half` ones.
     """
 
     pointwise = True
@@ -37,9 +49,20 @@ class Embed(SourceNode):
     size: int
     width: int
     pad: bool = True
+    vectors: bool = False
+    frozen: int = 0
+    half: bool = False
+
+    @property
+    def own(self) -> int:
+        """How many numbers have their row in the table."""
+        return self.size - self.frozen
 
     def weights(self) -> Iterator[Weight]:
-        yield Weight(f"{self.name}.table", (self.size, self.width), Vectors(self.pad))
+        initializer = FromVectors() if self.vectors else Vectors(self.pad)
+        yield Weight(f"{self.name}.table", (self.own, self.width), initializer)
+        if self.frozen:
+            yield Weight(f"{self.name}.vectors", (self.frozen, self.width), FromVectors(), False)
 
     def shape(self, shapes: Shapes) -> Shape:
         axes = shapes[self.source]

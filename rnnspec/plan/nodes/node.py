@@ -41,6 +41,12 @@ class FromData:
 
 
 @dataclass(frozen=True, slots=True)
+class FromVectors:
+    """Taken from a file of word vectors; in a trained table, those that the file lacks are drawn
+    with the mean and deviation of all its vectors, and the unknown has their mean."""
+
+
+@dataclass(frozen=True, slots=True)
 class Weight:
     """One tensor of the model; only `trained` weights change while training.
 
@@ -49,7 +55,7 @@ class Weight:
 
     name: str
     shape: tuple[int, ...]
-    initializer: Initializer | Vectors | FromData
+    initializer: Initializer | Vectors | FromData | FromVectors
     trained: bool = True
     l2: float = 0.0
 
