@@ -78,7 +78,15 @@ TRANSDUCERS: dict[str, dict[str, Any]] = {
         predict=[{"cell": "slstm", "units": 3, "norm": "layer", "initial_state": "learned"}],
     ),
 }  # fmt: skip
-ALL = {**SPECS, **TRANSDUCERS}
+TRANSDUCER_BEAMS: dict[str, dict[str, Any]] = {
+    "transducer's beam": transduced(symbols=2, strategy=beam(4, 3)),
+    "transducer's narrow beam": transduced(("words",), "out_words", strategy=beam(1)),
+    "transducer's wide beam": transduced(
+        ("chars", "vector"), "out_tokens", BOTH, STACK, symbols=1, strategy=beam(9, 4)
+    ),
+}  # fmt: skip
+ALL = {**SPECS, **TRANSDUCERS, **TRANSDUCER_BEAMS}
+"""Those of `TRANSDUCER_BEAMS` have no steps of each token."""
 
 
 def plan_and_facts(name: str) -> tuple[Plan, Facts]:
@@ -95,33 +103,30 @@ class Read:
 
     tokens: tuple[tuple[int, ...], ...]
     scores: tuple[float, ...]
-    spans: tuple[tuple[int, int], ...]
+    spans: tuple[tuple[int, int], ...] | None
 
 
 def of_reference(one: Text) -> Read:
-    assert one.alignment is not None
     return Read(one.tokens, one.scores, one.alignment)
 
 
 def of_torch(found: Texts) -> list[Read]:
-    assert found.alignment is not None
-    arrays = (found.numbers, found.lengths, found.scores, found.alignment)
-    return _rows(*(each.numpy() for each in arrays))
+    spans = None if found.alignment is None else found.alignment.numpy()
+    return _rows(found.numbers.numpy(), found.lengths.numpy(), found.scores.numpy(), spans)
 
 
 def of_onnx(plan: Plan, got: Mapping[str, NDArray[Any]]) -> list[Read]:
     """Of a file with token numbers."""
     (out,) = plan.outputs
     name = answer_name(plan, out)
-    parts = ("ids", "lengths", "scores", "alignment")
-    numbers, lengths, scores, spans = (got[f"{name}.{part}"] for part in parts)
+    numbers, lengths, scores = (got[f"{name}.{part}"] for part in ("ids", "lengths", "scores"))
     if lengths.ndim == 1:
         numbers, lengths, scores = numbers[:, None], lengths[:, None], scores[:, None]
-    return _rows(numbers, lengths, scores, spans)
+    return _rows(numbers, lengths, scores, got.get(f"{name}.alignment"))
 
 
 def _rows(
-    numbers: NDArray[Any], lengths: NDArray[Any], scores: NDArray[Any], spans: NDArray[Any]
+    numbers: NDArray[Any], lengths: NDArray[Any], scores: NDArray[Any], spans: NDArray[Any] | None
 ) -> list[Read]:
     found = []
     for row in range(len(numbers)):
@@ -129,9 +134,10 @@ def _rows(
         for one, length in zip(numbers[row], lengths[row], strict=True):
             assert not one[length:].any(), "a number stands past the end"
             tokens.append(tuple(map(int, one[:length])))
-        count = len(tokens[0])
-        assert (spans[row, count:] == -1).all(), "a step stands past the end"
-        steps = tuple((int(first), int(last)) for first, last in spans[row, :count])
+        count, steps = len(tokens[0]), None
+        if spans is not None:
+            assert (spans[row, count:] == -1).all(), "a step stands past the end"
+            steps = tuple((int(first), int(last)) for first, last in spans[row, :count])
         found.append(Read(tuple(tokens), tuple(map(float, scores[row])), steps))
     return found
 

@@ -118,7 +118,9 @@ def alignment_specs(draw: Draw) -> dict[str, Any]:
     beam = {"beam": {"width": width, "n_best": draw(st.integers(1, width))}}
     decoder: dict[str, Any] = {"ctc": {}, "strategy": draw(st.sampled_from(["greedy", beam]))}
     if draw(st.booleans()):
-        decoder = {"transducer": {"symbols": draw(st.integers(1, 4))}, "embed": 3}
+        decoder["transducer"] = {"symbols": draw(st.integers(1, 4))}
+        decoder["embed"] = 3
+        del decoder["ctc"]
         decoder["layers"] = _stack(draw, own, forward=True, own_used=False)
         decoder["hidden"] = draw(st.sampled_from([None, 4]))
     stack, kind = _stack(draw, own, forward=False), draw(st.sampled_from(sorted(TEXTS)))

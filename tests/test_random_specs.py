@@ -29,7 +29,16 @@ from rnnspec.export.parity import prove
 from rnnspec.export.probes import probes
 from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import Facts, Plan, resolve
-from rnnspec.plan.nodes import AlignedOutput, Beam, CtcOutput, Node, PrefixBeam, TextOutput
+from rnnspec.plan.nodes import (
+    AlignedOutput,
+    Beam,
+    CtcOutput,
+    Node,
+    PrefixBeam,
+    TextOutput,
+    TransducerBeam,
+    TransducerOutput,
+)
 from rnnspec.reference import answers
 from rnnspec.run.session import Session
 from rnnspec.source.emit import to_yaml
@@ -116,6 +125,8 @@ def best_alone(node: Node) -> Node:
         case TextOutput(search=Beam() as search):
             return replace(node, search=replace(search, n_best=1))
         case CtcOutput(search=PrefixBeam() as search):
+            return replace(node, search=replace(search, n_best=1))
+        case TransducerOutput(search=TransducerBeam() as search):
             return replace(node, search=replace(search, n_best=1))
         case _:
             return node

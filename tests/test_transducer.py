@@ -11,7 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from rnnspec.objective.transducer import transducer_loss
+from rnnspec.plan.nodes import TransducerBeam, TransducerOutput
+from rnnspec.reference import transducer as reference
+from rnnspec.reference.interpret import values_of
 from rnnspec.reference.transducer import log_probability
+from tests import ctc
+from tests.kinds import random_rows, strong_weights
 
 LENGTHS = (4, 2, 0, 3, 1, 4)
 TEXTS = ((2, 3, 2), (4,), (), None, (2, 2), ())
@@ -75,6 +80,22 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
         return transducer_loss(arcs_of(given, torch.tensor(LENGTHS), TARGETS), TARGETS)
 
     assert torch.autograd.gradcheck(loss, (scores,))
+
+
+def test_a_wide_beam_finds_every_text_with_its_probability() -> None:
+    """As many texts as the limit of tokens allows: 1 + 3 + 9 of three tokens in two steps."""
+    plan, _ = ctc.plan_and_facts("transducer")
+    (out,) = plan.outputs
+    assert isinstance(out, TransducerOutput)
+    weights = {name: each.astype(np.float64) for name, each in strong_weights(plan).items()}
+    (row,) = random_rows(plan, (2,))
+    joint = reference.Joint(plan, out, weights, values_of(plan, weights, row))
+    found = reference.beam(joint, TransducerBeam(10_000, 10_000, symbols=1))
+    real = {text: score for text, score in found if score > -np.inf}
+    tokens = out.size - 2
+    assert len(real) == 1 + tokens + tokens**2
+    for text, score in real.items():
+        assert score == pytest.approx(log_probability(reference.arc_logs(joint, text)))
 
 
 def test_a_text_without_steps_is_left_out() -> None:

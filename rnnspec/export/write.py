@@ -15,7 +15,7 @@ from rnnspec.export.variant import variant
 from rnnspec.files import digest, write_bytes
 from rnnspec.plan import Facts, Plan, TextFacts, dump
 from rnnspec.plan.names import TOKENIZER_FILE
-from rnnspec.plan.nodes import AlignedOutput, Attend, TokensInput
+from rnnspec.plan.nodes import AlignedOutput, Attend, TokensInput, TransducerBeam
 from rnnspec.plan.text_rule import PLAIN
 from rnnspec.run.interface import (
     COLUMNS,
@@ -135,6 +135,11 @@ def _check_attention(plan: Plan) -> None:
 
 
 def _check_alignment(plan: Plan) -> None:
+    if any(isinstance(getattr(node, "search", None), TransducerBeam) for node in plan.outputs):
+        raise ExportError(
+            f"{plan.name} finds its answers in a beam, which sums over the steps of a token; add"
+            " --strategy greedy, or leave out --alignment"
+        )
     if not any(isinstance(node, AlignedOutput) for node in plan.outputs):
         raise ExportError(
             f"{plan.name} does not align its answers with steps, as decoder.ctc and"

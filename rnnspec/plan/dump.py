@@ -66,7 +66,13 @@ def _setting(name: str, value: object) -> str:
             return ", ".join(each or "0" for each in value)
         case _, nodes.Greedy() | nodes.Sample() | nodes.Beam():
             return _search(value)
-        case _, nodes.BestPath() | nodes.PrefixBeam() | nodes.TransducerGreedy():
+        case (
+            _,
+            nodes.BestPath()
+            | nodes.PrefixBeam()
+            | nodes.TransducerGreedy()
+            | nodes.TransducerBeam(),
+        ):
             return _alignment_search(value)
         case "sizes", tuple():
             return "{" + ", ".join(f"{key}: {number}" for key, number in value) + "}"

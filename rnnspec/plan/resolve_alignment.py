@@ -19,13 +19,20 @@ from rnnspec.plan.nodes import (
     PrefixBeam,
     Previous,
     TextKind,
+    TransducerBeam,
     TransducerGreedy,
     TransducerOutput,
+    TransducerSearch,
 )
 from rnnspec.plan.stateless import Read, dropped
 from rnnspec.spec.decoder import CtcDecoder, TransducerDecoder
 from rnnspec.spec.encoder import DEFAULT_EMBED
-from rnnspec.spec.search import CtcBeamSearch, CtcGreedySearch
+from rnnspec.spec.search import (
+    CtcBeamSearch,
+    CtcGreedySearch,
+    TransducerBeamSearch,
+    TransducerGreedySearch,
+)
 
 
 def align_answer(spec: language.Spec, facts: Facts, read: Read, nodes: list[Node]) -> None:
@@ -73,7 +80,7 @@ def _transducer(
     own = {node.name for node in body}
     outer = (name for node in body for name in node.sources() if name not in own)
     nodes.append(Decoder("decoder", tuple(body), tuple(dict.fromkeys(outer))))
-    search = TransducerGreedy(settings.transducer.symbols)
+    search = transducer_search_of(settings)
     nodes.append(
         TransducerOutput(
             name=f"output.{answer.column}",
@@ -86,6 +93,17 @@ def _transducer(
             search=search,
         )
     )
+
+
+def transducer_search_of(settings: TransducerDecoder) -> TransducerSearch:
+    symbols = settings.transducer.symbols
+    match settings.strategy:
+        case TransducerGreedySearch():
+            return TransducerGreedy(symbols)
+        case TransducerBeamSearch(width=width, n_best=n_best):
+            return TransducerBeam(width, n_best, symbols)
+        case _:
+            assert_never(settings.strategy)
 
 
 def ctc_search_of(settings: CtcDecoder) -> CtcSearch:

@@ -131,10 +131,7 @@ def _answer(plan: Plan, weights: Arrays, row: Row, seed: int) -> dict[str, Any]:
             case nodes.CtcOutput():
                 found[out.column] = _aligned(out, values[out.source])
             case nodes.TransducerOutput():
-                tokens, score, spans = transducer.greedy(
-                    transducer.Joint(plan, out, weights, values)
-                )
-                found[out.column] = Text((tokens,), (score,), (None,), spans)
+                found[out.column] = _written(transducer.Joint(plan, out, weights, values))
             case nodes.ForecastOutput():
                 raw = raw_forecast(plan, out, weights, values)
                 found[out.column] = forecast_of(out, weights, values, raw)
@@ -153,6 +150,17 @@ def _text(best: Sequence[Hypothesis]) -> Text:
         tuple(one.score for one in best),
         tuple(np.stack(one.weights) if one.weights else None for one in best),
     )
+
+
+def _written(joint: transducer.Joint) -> Text:
+    """What is written along the steps of a row."""
+    search = joint.out.search
+    if isinstance(search, nodes.TransducerBeam):
+        best = transducer.beam(joint, search)
+        tokens, scores = zip(*best, strict=True)
+        return Text(tokens, scores, (None,) * len(best))
+    one, score, spans = transducer.greedy(joint)
+    return Text((one,), (score,), (None,), spans)
 
 
 def _aligned(out: nodes.CtcOutput, scores: Array) -> Text:

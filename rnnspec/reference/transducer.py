@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
-from rnnspec.plan.nodes import Decoder, Plan, TransducerOutput
+from rnnspec.plan.nodes import Decoder, Plan, TransducerBeam, TransducerOutput
 from rnnspec.reference.alignment import NEVER, Span, Tokens
 from rnnspec.reference.decode import Body, DecoderState
 from rnnspec.reference.functions import Array, Arrays, log_softmax
@@ -60,6 +60,50 @@ def greedy(joint: Joint) -> tuple[Tokens, float, tuple[Span, ...]]:
             spans.append((step, step))
             predicted, state = joint.after(best, state)
     return tuple(tokens), score, tuple(spans)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """The beginning of a text: its log-probability, the row's step that it is at, what the decoder
+    gives after it, and its state."""
+
+    score: float
+    step: int
+    predicted: Array
+    state: DecoderState
+
+
+def beam(joint: Joint, search: TransducerBeam) -> list[tuple[Tokens, float]]:
+    """The `n_best` texts with their log-probabilities, the best first."""
+    steps, limit = len(joint.steps), search.symbols * len(joint.steps)
+    predicted, state = joint.after(BLANK, DecoderState())
+    kept: dict[Tokens, _Beginning] = {(): _Beginning(0.0, 0, predicted, state)}
+    while any(one.step < steps for one in kept.values()):
+        logs = {t: joint.logs(o.step, o.predicted) for t, o in kept.items() if o.step < steps}
+        found = {
+            tokens: (one.score + (float(logs[tokens][BLANK]) if tokens in logs else 0.0), tokens)
+            for tokens, one in kept.items()
+        }
+        for tokens, of_text in logs.items():
+            for number in range(len(of_text)) if len(tokens) < limit else ():
+                if number not in (BLANK, UNKNOWN_ID):
+                    score = kept[tokens].score + float(of_text[number])
+                    before, origin = found.get((*tokens, number), (NEVER, tokens))
+                    found[(*tokens, number)] = float(np.logaddexp(before, score)), origin
+        best = sorted(found.items(), key=lambda item: -item[1][0])[: search.width]
+        kept = {text: _next(joint, kept, text, *of) for text, of in best}
+    ranked = [(tokens, one.score) for tokens, one in kept.items()][: search.n_best]
+    return ranked + [((), NEVER)] * (search.n_best - len(ranked))
+
+
+def _next(
+    joint: Joint, kept: Mapping[Tokens, _Beginning], text: Tokens, score: float, origin: Tokens
+) -> _Beginning:
+    one = kept[origin]
+    if text == origin:
+        return _Beginning(score, min(one.step + 1, len(joint.steps)), one.predicted, one.state)
+    predicted, state = joint.after(text[-1], one.state)
+    return _Beginning(score, one.step, predicted, state)
 
 
 def arc_logs(joint: Joint, tokens: Sequence[int]) -> Array:

@@ -274,7 +274,9 @@ class Transducer(Model):
     """How tokens are written along the steps."""
 
     symbols: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=4, description="Most tokens answered at one step of the encoder."
+        default=4,
+        description="Most tokens answered at one step of the encoder; in a beam, of all steps "
+        "together for each step.",
     )
     too_short: TooShort = "error"
 

@@ -118,7 +118,14 @@ class TransducerGreedySearch(Option, name="greedy"):
 
 
 CtcStrategy = Annotated[CtcGreedySearch | CtcBeamSearch, OneOf()]
-TransducerStrategy = Annotated[TransducerGreedySearch, OneOf()]
+
+
+class TransducerBeamSearch(CtcBeamSearch, name="beam"):
+    """The most probable beginnings of answers, each by all its alignments, all with as many tokens
+    and steps together (Saon et al., 2020)."""
+
+
+TransducerStrategy = Annotated[TransducerGreedySearch | TransducerBeamSearch, OneOf()]
 
 
 class TimesInput(Model):

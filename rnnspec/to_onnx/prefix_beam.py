@@ -101,7 +101,7 @@ def search(emit: Emitter, steps: Steps, settings: PrefixBeam) -> SearchResult:
     loop = Loop(emit, name)
     body = _Step(loop.emit, steps, extending, tokens, name, width)
     before = _Prefixes(*(
-        loop.state(f"{name}.{key}", _per_row(emit, steps, value, f"{name}.{key}.first"), kind,
+        loop.state(f"{name}.{key}", per_row(emit, steps, value, f"{name}.{key}.first"), kind,
                    [BATCH, width])
         for key, kind, value in _first(width)
     ))  # fmt: skip
@@ -110,7 +110,7 @@ def search(emit: Emitter, steps: Steps, settings: PrefixBeam) -> SearchResult:
     wide: list[Extent] = [BATCH, width]
     records = [(origin, INT64, wide), (token, INT64, wide)]
     (total, *_), (origins, found) = loop.close(trips, loop.going, after.values(), records)
-    return _answers(emit, steps, settings, total, origins, found, name)
+    return answers(emit, steps, settings.n_best, total, origins, found, name)
 
 
 def _without_blank(emit: Emitter, steps: Steps) -> str:
@@ -159,7 +159,7 @@ def _first(width: int) -> Sequence[tuple[str, int, NDArray[np.generic]]]:
     )
 
 
-def _per_row(emit: Emitter, steps: Steps, value: NDArray[np.generic], name: str) -> str:
+def per_row(emit: Emitter, steps: Steps, value: NDArray[np.generic], name: str) -> str:
     shape = emit.concat([steps.batch, emit.integers(1)], 0, f"{name}.shape")
     return emit.op("Expand", [emit.constant(value[np.newaxis], f"{name}.one"), shape], name)
 
@@ -295,23 +295,16 @@ def log_sum(emit: Emitter, one: str, other: str, name: str) -> str:
     return emit.op("Add", [emit.op("Max", [one, other], f"{name}.larger"), more], name)
 
 
-def _answers(
-    emit: Emitter,
-    steps: Steps,
-    settings: PrefixBeam,
-    total: str,
-    origins: str,
-    tokens: str,
-    name: str,
+def answers(
+    emit: Emitter, steps: Steps, count: int, total: str, origins: str, tokens: str, name: str
 ) -> SearchResult:
-    """From the last step back to the first: the tokens of each of the best prefixes."""
-    count = settings.n_best
+    """From the last step back to the first: the tokens of each of the `count` best prefixes."""
     scores = emit.slice(total, 0, count, 1, f"{name}.scores")
     missing = emit.op("Less", [scores, emit.number(LEAST)], f"{name}.missing")
     scores = emit.op("Where", [missing, emit.number(-np.inf), scores], f"{name}.scores.or_none")
     places = np.arange(count, dtype=np.int64)
     loop = Loop(emit, f"{name}.back")
-    first = _per_row(emit, steps, places, f"{name}.back.first")
+    first = per_row(emit, steps, places, f"{name}.back.first")
     at, inner = loop.state(f"{name}.back.at", first, INT64, [BATCH, count]), loop.emit
     trips = emit.op("Squeeze", [steps.time], f"{name}.back.trips")
     number = inner.op("Sub", [trips, loop.step], f"{name}.back.left")

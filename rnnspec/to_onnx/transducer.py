@@ -10,7 +10,8 @@ import numpy as np
 
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 from rnnspec.plan.names import answer_name
-from rnnspec.plan.nodes import Decoder, TransducerOutput
+from rnnspec.plan.nodes import Decoder, TransducerBeam, TransducerOutput
+from rnnspec.to_onnx import transducer_beam
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.ctc import gathered, numbers_to
 from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, Emitter, Extent
@@ -28,6 +29,10 @@ SCORES = "log-probability of the answer along its steps"
 def lower_transducer(low: Lowering, node: TransducerOutput) -> Vector:
     """The outputs of every text; with `low.attention` also `<name>.alignment` int64 `[B, U, 2]`."""
     decoder, source = low.plan.node(node.decoder), low.steps(node.source)
+    if isinstance(node.search, TransducerBeam):
+        found = transducer_beam.search(low, node, node.search, source)
+        answer_text(low, node, found, f"{SCORES}, as far as the beam kept its paths")
+        return Vector(found.log_probs)
     assert isinstance(decoder, Decoder), f"{node.name} reads no decoder"
     rows = Rows(low.emit, source.lengths.batch())
     search = _Search(low, node, source, Body(low, decoder, rows), rows)

@@ -66,104 +66,128 @@ def _spans(tokens: Tensor, count: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Prefixes:
-    """The beam `[B, K]`, the best first.
+class Prefixes:
+    """The texts of a beam `[B, K]`, the best first.
 
-    `by_blank` and `by_token`: log-probabilities of the paths so far that end in the blank and in
-    the last token, `total`: of both. `texts` `[B, K, T]`: the tokens, `counts`: how many, `last`:
-    the last one. `begins` `[B, K, K]`: whether prefix i is the beginning of prefix j, or all of it.
+    `texts` `[B, K, U]`: the tokens, `counts`: how many, `last`: the last one. `begins` `[B, K, K]`:
+    whether prefix i is the beginning of prefix j, or all of it.
     """
 
-    by_blank: Tensor
-    by_token: Tensor
-    total: Tensor
     texts: Tensor
     counts: Tensor
     last: Tensor
     begins: Tensor
 
+    @staticmethod
+    def empty(rows: int, width: int, longest: int, device: torch.device) -> Prefixes:
+        """The empty text, and others that no path reads as."""
+        texts = torch.zeros((rows, width, max(1, longest)), dtype=torch.int64, device=device)
+        none = texts.new_zeros((rows, width))
+        begins = torch.zeros((rows, width, width), dtype=torch.bool, device=device)
+        begins[:, :1, :1] = True
+        return Prefixes(texts, none, none, begins)
 
-def _empty(logs: Tensor, width: int) -> _Prefixes:
-    """The empty prefix, and others that no path reads as."""
-    rows, steps = logs.shape[:2]
-    nothing = logs.new_full((rows, width), NEVER)
-    first = nothing.clone()
-    first[:, :1] = 0.0
-    texts = torch.zeros((rows, width, steps), dtype=torch.int64, device=logs.device)
-    none = texts.new_zeros((rows, width))
-    begins = torch.zeros((rows, width, width), dtype=torch.bool, device=logs.device)
-    begins[:, :1, :1] = True
-    return _Prefixes(first, nothing, first, texts, none, none, begins)
+    def parents(self) -> Tensor:
+        """`[B, K, K]`: whether prefix i is prefix j without its last token."""
+        return self.begins & (self.counts[:, :, None] + 1 == self.counts[:, None])
+
+    def moved(self, origin: Tensor, longer: Tensor, number: Tensor) -> Prefixes:
+        """Each prefix from its `origin`, `[B, K]`, and with `longer` one token `number` more."""
+        texts = self.texts.gather(1, origin[..., None].expand_as(self.texts))
+        counts = self.counts.gather(1, origin)
+        ends = counts.clamp(max=texts.shape[2] - 1)[..., None]
+        end = torch.where(longer[..., None], number[..., None], texts.gather(2, ends))
+        texts = texts.scatter(2, ends, end)
+        begins = self.begins.gather(1, origin[..., None].expand_as(self.begins))
+        begins = begins.gather(2, origin[:, None].expand_as(self.begins))
+        there = texts.gather(2, ends[..., 0][:, None].expand_as(begins)).transpose(1, 2)
+        begins = begins & (~longer[..., None] | (there == number[..., None]))
+        last = torch.where(longer, number, self.last.gather(1, origin))
+        return Prefixes(texts, counts + longer, last, begins)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The best of the candidates: their log-probabilities `[B, K]`, the prefixes that they come
+    from, whether they are longer, and by which token."""
+
+    total: Tensor
+    origin: Tensor
+    longer: Tensor
+    number: Tensor
+
+
+def ranked(kept: Tensor, extended: Tensor) -> Ranked:
+    """The best of prefixes that are not extended, `[B, K]`, and of extended ones, `[B, K, size]`;
+    of equal ones the first."""
+    width, size = extended.shape[1:]
+    every = torch.cat([kept, extended.flatten(1)], dim=1)
+    total, place = (v[:, :width] for v in every.sort(dim=1, descending=True, stable=True))
+    longer = place >= width
+    origin = torch.where(longer, (place - width) // size, place)
+    number = torch.where(longer, (place - width) % size, END_ID)
+    return Ranked(total, origin, longer, number)
+
+
+def leave_out(extended: Tensor, parents: Tensor, last: Tensor) -> None:
+    """Leaves out of `[B, K, size]` what reads as another prefix of the beam."""
+    rows, shorter, longer = parents.nonzero(as_tuple=True)
+    extended[rows, shorter, last[rows, longer]] = NEVER
+
+
+@dataclass(frozen=True)
+class _Beam:
+    """`by_blank` and `by_token` `[B, K]`: log-probabilities of the paths so far that end in the
+    blank and in the last token; `total`: of both."""
+
+    by_blank: Tensor
+    by_token: Tensor
+    total: Tensor
+    prefixes: Prefixes
 
 
 def _beam(logs: Tensor, search: nodes.PrefixBeam) -> Texts:
     extending = logs.clone()
     extending[..., BLANK] = NEVER
-    kept = _empty(logs, search.width)
-    for step in range(logs.shape[1]):
+    rows, steps = logs.shape[:2]
+    nothing = logs.new_full((rows, search.width), NEVER)
+    first = nothing.clone()
+    first[:, :1] = 0.0
+    kept = _Beam(first, nothing, first, Prefixes.empty(rows, search.width, steps, logs.device))
+    for step in range(steps):
         kept = _next(kept, logs[:, step, BLANK, None], extending[:, step])
-    return _answers(kept, search.n_best)
+    return best_texts(kept.prefixes, kept.total, search.n_best)
 
 
-def _next(kept: _Prefixes, by_blank: Tensor, by_token: Tensor) -> _Prefixes:
+def _next(kept: _Beam, by_blank: Tensor, by_token: Tensor) -> _Beam:
     """The beam after a step with the log-probabilities of the blank `[B, 1]` and of the tokens
     `[B, size]`."""
-    width, size = kept.total.shape[1], by_token.shape[1]
-    again = by_token.gather(1, kept.last)
-    parents = kept.begins & (kept.counts[:, :, None] + 1 == kept.counts[:, None])
-    repeats = kept.last[:, :, None] == kept.last[:, None]
+    last, parents = kept.prefixes.last, kept.prefixes.parents()
+    again = by_token.gather(1, last)
+    repeats = last[:, :, None] == last[:, None]
     before = torch.where(repeats, kept.by_blank[:, :, None], kept.total[:, :, None])
     before = before.masked_fill(~parents, NEVER).amax(1)
     blank, token = kept.total + by_blank, again + torch.logaddexp(kept.by_token, before)
     extended = kept.total[..., None] + by_token[:, None]
-    extended.scatter_(2, kept.last[..., None], (kept.by_blank + again)[..., None])
-    rows, shorter, longer = parents.nonzero(as_tuple=True)
-    extended[rows, shorter, kept.last[rows, longer]] = NEVER  # it is in the beam already
-    every = torch.cat([torch.logaddexp(blank, token), extended.flatten(1)], dim=1)
-    total, place = (v[:, :width] for v in every.sort(dim=1, descending=True, stable=True))
-    longer = place >= width
-    origin = torch.where(longer, (place - width) // size, place)
-    number = torch.where(longer, (place - width) % size, END_ID)
-    return _moved(kept, origin, longer, number, total, blank, token)
-
-
-def _moved(
-    kept: _Prefixes,
-    origin: Tensor,
-    longer: Tensor,
-    number: Tensor,
-    total: Tensor,
-    by_blank: Tensor,
-    by_token: Tensor,
-) -> _Prefixes:
-    """Each prefix from its `origin`, `[B, K]`, and with `longer` one token `number` more."""
-    texts = kept.texts.gather(1, origin[..., None].expand_as(kept.texts))
-    counts = kept.counts.gather(1, origin)
-    ends = counts.clamp(max=texts.shape[2] - 1)[..., None]
-    end = torch.where(longer[..., None], number[..., None], texts.gather(2, ends))
-    texts = texts.scatter(2, ends, end)
-    begins = kept.begins.gather(1, origin[..., None].expand_as(kept.begins))
-    begins = begins.gather(2, origin[:, None].expand_as(kept.begins))
-    there = texts.gather(2, ends[..., 0][:, None].expand_as(begins)).transpose(1, 2)
-    return _Prefixes(
-        torch.where(longer, NEVER, by_blank.gather(1, origin)),
-        torch.where(longer, total, by_token.gather(1, origin)),
-        total,
-        texts,
-        counts + longer,
-        torch.where(longer, number, kept.last.gather(1, origin)),
-        begins & (~longer[..., None] | (there == number[..., None])),
+    extended.scatter_(2, last[..., None], (kept.by_blank + again)[..., None])
+    leave_out(extended, parents, last)
+    best = ranked(torch.logaddexp(blank, token), extended)
+    return _Beam(
+        torch.where(best.longer, NEVER, blank.gather(1, best.origin)),
+        torch.where(best.longer, best.total, token.gather(1, best.origin)),
+        best.total,
+        kept.prefixes.moved(best.origin, best.longer, best.number),
     )
 
 
-def _answers(kept: _Prefixes, n_best: int) -> Texts:
-    scores = kept.total[:, :n_best]
+def best_texts(prefixes: Prefixes, total: Tensor, n_best: int) -> Texts:
+    """The first `n_best` of a beam."""
+    scores = total[:, :n_best]
     missing = scores == NEVER
-    counts = kept.counts[:, :n_best].masked_fill(missing, 0)
+    counts = prefixes.counts[:, :n_best].masked_fill(missing, 0)
     longest = max(1, int(counts.max()) if counts.numel() else 0)
-    numbers = kept.texts[:, :n_best, :longest].masked_fill(missing[..., None], END_ID)
-    lacking = max(0, longest - numbers.shape[2])
-    return Texts(torch.nn.functional.pad(numbers, (0, lacking)), counts, scores)
+    numbers = prefixes.texts[:, :n_best, :longest].masked_fill(missing[..., None], END_ID)
+    return Texts(numbers, counts, scores)
 
 
 def spans(logs: Tensor, numbers: Tensor, lengths: Tensor) -> Tensor:

@@ -130,7 +130,9 @@ class Model(nn.Module):
                 found[out.column] = alignment.read(logs, search or out.search, aligned)
                 continue
             if isinstance(out, nodes.TransducerOutput):
-                found[out.column] = self._written(out, values, inputs, aligned)
+                assert search is None or isinstance(search, nodes.TransducerSearch)
+                chosen_search = search or out.search
+                found[out.column] = self._written(out, chosen_search, values, inputs, aligned)
                 continue
             logits, module = self._logits(out, values, inputs, None, 1.0), self.output(out.column)
             if isinstance(module, outputs.ForecastOutput):
@@ -273,12 +275,19 @@ class Model(nn.Module):
         return searched(body, body.reads(values, rows_of(inputs)), out, lengths, prompt, seeds)
 
     def _written(
-        self, out: nodes.TransducerOutput, values: Values, inputs: Inputs, aligned: bool
+        self,
+        out: nodes.TransducerOutput,
+        search: nodes.TransducerSearch,
+        values: Values,
+        inputs: Inputs,
+        aligned: bool,
     ) -> Texts:
         module, body = self._module(out), self.bodies[out.decoder]
         assert isinstance(module, outputs.TransducerOutput)
         reads, steps = body.reads(values, rows_of(inputs)), sequence(values[out.source])
-        return transducer.greedy(module, body, reads, steps, out.search, aligned)
+        if isinstance(search, nodes.TransducerBeam):
+            return transducer.beam(module, body, reads, steps, search)
+        return transducer.greedy(module, body, reads, steps, search, aligned)
 
     def penalties(self) -> Iterator[tuple[nn.Parameter, float]]:
         """Trained parameters with `l2`; `l2 / 2` times the sum of their squares is module of the

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rnnspec.plan import nodes
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
+from rnnspec.to_torch.alignment import Prefixes, best_texts, leave_out, ranked
 from rnnspec.to_torch.decoder import Body, States
 from rnnspec.to_torch.decoder_stages import Reads
 from rnnspec.to_torch.outputs import TransducerOutput
@@ -107,3 +108,46 @@ def _texts(found: _Found, rows: int, aligned: bool) -> Texts:
         spans = torch.where(real, at, -1)[..., None].expand(-1, -1, 2)
     tokens = tokens[:, :longest] * (torch.arange(longest, device=tokens.device) < lengths[:, None])
     return Texts(tokens[:, None], lengths[:, None], found.score[:, None], alignment=spans)
+
+
+@torch.no_grad()
+def beam(
+    module: TransducerOutput,
+    body: Body,
+    reads: Reads,
+    steps: PaddedSequence,
+    search: nodes.TransducerBeam,
+) -> Texts:
+    """One round for all texts of all rows, until all are finished."""
+    rows, width, lengths = reads.rows, search.width, steps.lengths.of_rows[:, None]
+    owners = torch.arange(rows, device=body.device)[:, None]
+    limits, longest = search.symbols * lengths, search.symbols * steps.lengths.longest
+    prefixes = Prefixes.empty(rows, width, longest, body.device)
+    total = steps.values.new_full((rows, width), NEVER)
+    total[:, :1] = 0.0
+    reads, at = reads.in_beams(width), torch.zeros_like(prefixes.counts)
+    predicted, states = _after(body, reads, at.flatten(), body.first_states(reads))
+    while bool(((at < lengths) & (total > NEVER)).any()):
+        going = at < lengths
+        vector = steps.values[at.clamp(max=len(steps.values) - 1), owners]
+        logs = module.logs(vector + predicted.view(rows, width, -1))
+        kept = total + torch.where(going, logs[..., BLANK], 0.0)
+        logs[..., [BLANK, UNKNOWN_ID]] = NEVER
+        room = (going & (prefixes.counts < limits))[..., None]
+        extended = (total[..., None] + logs).masked_fill(~room, NEVER)
+        parents, last = prefixes.parents(), prefixes.last
+        merged = extended.gather(2, last[:, None].expand(-1, width, -1))
+        kept = torch.logaddexp(kept, merged.masked_fill(~parents, NEVER).amax(1))
+        leave_out(extended, parents, last)
+        best = ranked(kept, extended)
+        total, prefixes = best.total, prefixes.moved(best.origin, best.longer, best.number)
+        at = torch.where(
+            best.longer, at.gather(1, best.origin), (at + going).gather(1, best.origin)
+        )
+        places = (best.origin + width * owners).flatten()
+        predicted, states = predicted[places], {n: v[places] for n, v in states.items()}
+        after, later = _after(body, reads, best.number.flatten(), states)
+        on = best.longer.flatten()[:, None]
+        predicted = torch.where(on, after, predicted)
+        states = {name: torch.where(on, later[name], value) for name, value in states.items()}
+    return best_texts(prefixes, total, search.n_best)

@@ -33,6 +33,7 @@ from rnnspec.plan.nodes import (
     PrefixBeam,
     Sample,
     TextOutput,
+    TransducerBeam,
     TransducerGreedy,
     TransducerOutput,
     WrittenOutput,
@@ -68,8 +69,8 @@ def as_greedy(search: AnySearch) -> AnySearch:
             return Greedy(search.limit, search.factor, search.min_steps)
         case BestPath() | PrefixBeam():
             return BestPath()
-        case TransducerGreedy():
-            return search
+        case TransducerGreedy() | TransducerBeam():
+            return TransducerGreedy(search.symbols)
         case _:
             assert_never(search)
 

@@ -147,7 +147,7 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
 
 
 def _searched(search: nodes.AnySearch) -> str:
-    if isinstance(search, nodes.Beam | nodes.PrefixBeam):
+    if isinstance(search, nodes.Beam | nodes.PrefixBeam | nodes.TransducerBeam):
         return f"beam of {search.width}"
     return search.strategy
 

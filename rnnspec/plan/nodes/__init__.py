@@ -112,6 +112,7 @@ from rnnspec.plan.nodes.search import (
     Sample,
     Search,
     Stop,
+    TransducerBeam,
     TransducerGreedy,
     TransducerSearch,
 )

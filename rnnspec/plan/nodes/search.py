@@ -161,6 +161,25 @@ class TransducerGreedy:
     symbols: int = 4
 
 
-TransducerSearch = TransducerGreedy
+@dataclass(frozen=True, slots=True)
+class TransducerBeam:
+    """The `n_best` best texts of a search over beginnings of texts, each with the log-probability
+    of its paths (Saon et al. 2020, Alignment-Length Synchronous Decoding for RNN Transducer).
+
+    At first there is the empty text at step 0 alone. In each round every text goes on, by the blank
+    to its next step, or by each token at its step to a text that is longer; so that steps and
+    tokens together are the same for all. A text that is past the last step is finished, and stays
+    as it is. Equal texts are one, with the sum of their probabilities. The `width` most probable
+    are kept, ordered as in `PrefixBeam`, until all of them are finished. A text has at most
+    `symbols` tokens for each step of its row. No text has the unknown in it.
+    """
+
+    strategy: ClassVar[str] = "beam"
+    width: int = 1
+    n_best: int = 1
+    symbols: int = 4
+
+
+TransducerSearch = TransducerGreedy | TransducerBeam
 TRANSDUCER_GREEDY = TransducerGreedy()
 AnySearch = Search | CtcSearch | TransducerSearch
