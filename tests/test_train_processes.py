@@ -183,12 +183,19 @@ def test_two_processes_train_layers_of_all_settings(spec: Path, text: str) -> No
     assert all(np.isfinite(each["valid.loss"]) for each in told)
 
 
-def test_one_process_says_what_is_wrong(spec: Path) -> None:
-    spec.write_text(SPEC.replace("EPOCHS", "3").replace("train.jsonl", "nowhere.jsonl"))
+@pytest.mark.parametrize(
+    ("right", "wrong", "error"),
+    [
+        ("train.jsonl", "nowhere.jsonl", "error: nowhere.jsonl: no such file"),
+        ("layers: [", "layers: [{conv: 8, norm: batch}, ", "'norm: batch' takes its moments"),
+    ],
+)
+def test_one_process_says_what_is_wrong(spec: Path, right: str, wrong: str, error: str) -> None:
+    spec.write_text(SPEC.replace("EPOCHS", "3").replace(right, wrong))
     process = started(spec, "none", 2, restarts=0)
     said, _ = process.communicate(timeout=500)
     assert process.returncode != 0
-    assert said.count("error: nowhere.jsonl: no such file") == 1, said
+    assert said.count(error) == 1, said
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")

@@ -34,6 +34,7 @@ from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import Facts, Plan, resolve
 from rnnspec.plan.facts_file import read_facts
 from rnnspec.plan.names import names_of
+from rnnspec.plan.nodes import BatchNorm
 from rnnspec.plan.precision import lost_numbers
 from rnnspec.spec.load import LoadedSpec
 from rnnspec.spec.metrics import default_metric, monitored_metrics
@@ -148,6 +149,7 @@ def _prepared(
 
     facts = processes.from_first(measured)
     plan = resolve(spec, facts)
+    processes.from_first(lambda: _check_moments(plan, loaded.path, processes.count))
     for sentence in lost_numbers(plan, facts) if processes.first else ():
         listener.warning(sentence)
     with processes.first_then_others():
@@ -179,6 +181,15 @@ def _prepared(
             " them see the same files"
         )
     return job
+
+
+def _check_moments(plan: Plan, spec: Path, count: int) -> None:
+    """Raises BuildError where several processes would each have a batch norm of their own."""
+    if count > 1 and any(isinstance(node, BatchNorm) for node in plan.nodes):
+        raise BuildError(
+            f"{spec}: 'norm: batch' takes its moments from the rows of one process, and {count}"
+            " train together; write 'norm: layer', or train in one process"
+        )
 
 
 def _aligned(
