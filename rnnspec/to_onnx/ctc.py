@@ -138,7 +138,7 @@ def _spans(emit: Emitter, steps: Steps, tokens: str, numbers: str, turned: bool)
 def numbers_to(emit: Emitter, value: str, axis: int, name: str) -> str:
     """Int64: 0 to the extent of an axis, without it."""
     end = emit.op("Squeeze", [emit.extent(value, axis, f"{name}.extent")], f"{name}.end")
-    return emit.op("Range", [emit.integer(0), end, emit.integer(1)], name)
+    return emit.range(end, name)
 
 
 def _most_probable(emit: Emitter, steps: Steps, found: SearchResult, n_best: int) -> str:
@@ -222,7 +222,11 @@ def _last_state(emit: Emitter, best: str, lengths: str, name: str) -> str:
 
 
 def _followed(emit: Emitter, steps: Steps, origins: str, last: str, name: str) -> str:
-    """Int64 `[T, B]`, the last step first: the states of the path that ends in `last`."""
+    """Int64 `[T, B]`, the last step first: the states of the path that ends in `last`.
+
+    It is left so: onnxruntime 1.31 makes of Gather by a Range from T - 1 down to 0 a Slice to -1,
+    which is empty.
+    """
     loop = Loop(emit, f"{name}.back")
     at, inner = loop.state(f"{name}.state", last, INT64, [BATCH, 1]), loop.emit
     end = emit.op("Squeeze", [steps.time], f"{name}.back.end")
