@@ -20,6 +20,7 @@ from rnnspec.plan.facts import ColumnFacts, VectorFacts, VectorFile
 from rnnspec.plan.names import input_names, lengths_name
 from rnnspec.plan.nodes import (
     FORBIDDEN,
+    AudioInput,
     CategoryInput,
     CharactersInput,
     CopiesInput,
@@ -112,6 +113,41 @@ SEQUENCES: dict[str, Kind] = {
     ),
     "known_mean_series": Kind({"as": "series", "known": True, "missing": "mean"}, numbers(1)),
 }
+SOUND = {"as": "audio", "rate": 1000}
+SPANS_OF_TIME = {"window": "16 ms", "hop": "3 ms"}
+SOUNDS: dict[str, Kind] = {
+    "log_mel": Kind(
+        {**SOUND, "features": {"log_mel": 3, "deltas": 1, **SPANS_OF_TIME}}, numbers(6)
+    ),
+    "mfcc": Kind(
+        {
+            **SOUND,
+            "features": {"mfcc": 2, "mel": 3, "deltas": 2, "window": "12 ms", "hop": "12 ms"},
+            "normalize": "utterance",
+        },
+        numbers(6),
+    ),
+    "magnitude": Kind(
+        {
+            **SOUND,
+            "features": {"spectrum": "magnitude", "window": "5 ms", "hop": "2 ms"},
+            "normalize": "none",
+        },
+        numbers(5),
+    ),
+    "log_power": Kind(
+        {
+            **SOUND,
+            "features": {"spectrum": "log", "window": "4 ms", "hop": "3 ms"},
+            "normalize": "utterance",
+        },
+        numbers(3),
+    ),
+    "raw_sound": Kind(
+        {**SOUND, "features": {"raw": True, "window": "3 ms", "hop": "2 ms"}}, numbers(3)
+    ),
+}
+"""Sound, which has steps of its own: no other sequence is read beside it."""
 STATICS: dict[str, Kind] = {
     "category": Kind({"as": "category", "embed": 3}, text(("x", "y"))),
     "number": Kind({"as": "number", "missing": "mean"}, numbers(1)),
@@ -147,7 +183,7 @@ def spec_data(
     **more: Any,
 ) -> dict[str, Any]:
     """The data of a spec's YAML, over columns named as the kinds of `SEQUENCES` and `STATICS`."""
-    kinds = {**SEQUENCES, **STATICS}
+    kinds = {**SEQUENCES, **SOUNDS, **STATICS}
     data: dict[str, Any] = {
         "train": "nowhere.jsonl",
         "input": [{"column": name, **kinds[name].entry} for name in inputs],
@@ -174,7 +210,8 @@ def output(kind: str, **more: Any) -> dict[str, Any]:
 
 def facts_of(spec: Spec) -> Facts:
     """Facts of the columns of a spec of `spec_data`."""
-    given = {each.column: {**SEQUENCES, **STATICS}[each.column].facts for each in spec.data.inputs}
+    kinds = {**SEQUENCES, **SOUNDS, **STATICS}
+    given = {each.column: kinds[each.column].facts for each in spec.data.inputs}
     wanted = {
         each.column: OUTPUTS[each.column].facts if each.column in OUTPUTS else given[each.column]
         for each in spec.data.outputs
@@ -233,6 +270,9 @@ def _value(node: Input, length: int, draw: Generator) -> Any:
             return draw.integers(0, 2, (length, node.size)).astype(np.float32)
         case FutureInput():
             value = draw.normal(1, 2, node.horizon)
+        case AudioInput():  # the last window begins one sample or more before the end
+            last = int(draw.integers(1, node.hop + 1))
+            value = draw.normal(0, 0.3, (length - 1) * node.hop + last if length else 0)
         case VectorInput():
             value = draw.normal(1, 2, node.width)
         case SeriesInput():
@@ -282,6 +322,8 @@ def _padded(
     if isinstance(node, FutureInput):
         return np.stack(cells)[:, :, None], ones * node.horizon
     lengths = np.array([len(cell) for cell in cells], np.int64)
+    if isinstance(node, AudioInput):
+        extra *= node.hop
     steps = max(int(lengths.max()), 1) + extra
     if isinstance(node, CharactersInput):
         counts = np.zeros((len(cells), steps), np.int64)
@@ -293,7 +335,9 @@ def _padded(
             for token, into in zip(cell, rows, strict=False):
                 into[: len(token)] = token
         return values, counts
-    if isinstance(node, TokensInput | CopiesInput):
+    if isinstance(node, AudioInput):
+        values = np.full((len(cells), steps), filler, np.float32)
+    elif isinstance(node, TokensInput | CopiesInput):
         values = np.full((len(cells), steps), int(bool(filler)), np.int64)
     else:
         width = 1 if isinstance(node, SeriesInput) else np.shape(cells[0])[-1]

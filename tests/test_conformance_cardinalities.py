@@ -20,6 +20,7 @@ from tests.answers import close, of_torch, onnx_agrees
 from tests.kinds import (
     HORIZON,
     SEQUENCES,
+    SOUNDS,
     STATICS,
     batched,
     feeds,
@@ -33,7 +34,7 @@ from tests.targets import labels_of
 
 LENGTHS = (5, 1, 0, 3)
 """Of the rows in a batch: among them 0, 1 and T."""
-STEPS = [name for name in SEQUENCES if "series" not in name]
+STEPS = [*(name for name in SEQUENCES if "series" not in name), *SOUNDS]
 LAYERS = ({"cell": "lstm", "units": 4, "direction": "bidirectional", "norm": "layer"},)
 
 
@@ -84,7 +85,7 @@ SPECS: dict[str, dict[str, Any]] = {
     },
     **{
         f"N:N next of {name}": spec_data("N:N", [name], [{"column": name, "as": "next"}])
-        for name in (*STEPS, "series")
+        for name in (*STEPS, "series") if name not in SOUNDS
     },
     "N:N series": spec_data(
         "N:N", ["series", "number"], [output("tags"), output("out_frames")], LAYERS

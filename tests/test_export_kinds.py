@@ -25,7 +25,16 @@ from rnnspec.run import Model
 from rnnspec.spec import Spec
 from rnnspec.to_onnx import to_onnx
 from tests.decoders import decoded, with_strategy
-from tests.kinds import HORIZON, SEQUENCES, STATICS, facts_of, output, spec_data, strong_weights
+from tests.kinds import (
+    HORIZON,
+    SEQUENCES,
+    SOUNDS,
+    STATICS,
+    facts_of,
+    output,
+    spec_data,
+    strong_weights,
+)
 
 SERIES = [name for name in SEQUENCES if "series" in name]
 
@@ -57,7 +66,7 @@ def exported(build: Trained, folder: Path, **options: Any) -> tuple[Parity, Mode
 
 
 @pytest.mark.parametrize("ids", [False, True])
-@pytest.mark.parametrize("kind", [name for name in SEQUENCES if name not in SERIES])
+@pytest.mark.parametrize("kind", [*(name for name in SEQUENCES if name not in SERIES), *SOUNDS])
 def test_sequences(kind: str, ids: bool, tmp_path: Path) -> None:
     outputs = [output("tags"), output("keys"), output("out_frames")]
     exported(trained(spec_data("N:N", [kind, *STATICS], outputs)), tmp_path, ids=ids)

@@ -27,7 +27,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "spec": frozenset({"pydantic", "pydantic_core"}),
     "plan": frozenset(),
     "reference": frozenset({"numpy"}),
-    "data": frozenset({"numpy", "pyarrow", "tokenizers", "safetensors"}),
+    "data": frozenset({"numpy", "pyarrow", "tokenizers", "safetensors", "soundfile", "soxr"}),
     "demo": frozenset({"babel"}),
     "report": frozenset(),
     "to_torch": frozenset({"torch", "numpy"}),

@@ -24,7 +24,7 @@ from rnnspec.run import Model, interface
 from rnnspec.run.interface import PARITY, PLAN, SPEC, VERSION, InputColumn, InputKind
 from rnnspec.spec import Spec
 from rnnspec.to_onnx import add_metadata, to_onnx
-from tests.kinds import HORIZON, SEQUENCES, STATICS, Row, output, plan_of, spec_data
+from tests.kinds import HORIZON, SEQUENCES, SOUNDS, STATICS, Row, output, plan_of, spec_data
 from tests.kinds import strong_weights as weights_of
 from tests.onnx_kinds import rows_of_texts
 
@@ -105,7 +105,7 @@ def compare(facts: Facts, answer: Mapping[str, Any], wanted: Mapping[str, Any]) 
             np.testing.assert_allclose(value, np.reshape(expected, np.shape(value)), **close)
 
 
-@pytest.mark.parametrize("kind", [name for name in SEQUENCES if "series" not in name])
+@pytest.mark.parametrize("kind", [*(name for name in SEQUENCES if "series" not in name), *SOUNDS])
 def test_each_sequence(kind: str, tmp_path: Path) -> None:
     check(tmp_path, [kind, "category"], [output("tags"), output("keys"), output("out_frames")])
 

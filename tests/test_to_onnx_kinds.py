@@ -12,7 +12,7 @@ import pytest
 from rnnspec.plan import Facts, Plan
 from rnnspec.reference import answers
 from rnnspec.to_onnx import to_onnx
-from tests.kinds import HORIZON, SEQUENCES, STATICS, feeds, output, plan_of, spec_data
+from tests.kinds import HORIZON, SEQUENCES, SOUNDS, STATICS, feeds, output, plan_of, spec_data
 from tests.kinds import strong_weights as weights_of
 from tests.onnx_kinds import check_answers, rows_of_texts, text_feeds
 from tests.onnx_models import opened
@@ -62,7 +62,7 @@ def planned(
 
 
 @pytest.mark.parametrize("generic", [False, True])
-@pytest.mark.parametrize("kind", [name for name in SEQUENCES if name not in SERIES])
+@pytest.mark.parametrize("kind", [*(name for name in SEQUENCES if name not in SERIES), *SOUNDS])
 def test_sequences_to_one_answer(kind: str, generic: bool) -> None:
     for pooling in ("last", "mean"):
         plan, facts = planned("N:1", [kind], [output("class")], BOTH_WAYS, pooling=pooling)
@@ -70,7 +70,7 @@ def test_sequences_to_one_answer(kind: str, generic: bool) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("kind", [name for name in SEQUENCES if name not in SERIES])
+@pytest.mark.parametrize("kind", [*(name for name in SEQUENCES if name not in SERIES), *SOUNDS])
 def test_sequences_step_by_step(kind: str, cell: str) -> None:
     layers = [{"cell": cell, "units": 4, "direction": "bidirectional"}]
     outputs = [output("tags"), output("keys"), output("out_frames")]

@@ -10,7 +10,7 @@ import io
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import merge
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -94,14 +94,32 @@ def from_file(model: Model, files: Shards, quoting: Quoting) -> Iterator[Asked]:
     from rnnspec.data.rows import BadRows
 
     columns = [column.column for column in model.inputs]
+    sounds = [column.column for column in model.inputs if column.kind == "audio"]
     bad = BadRows(files, kept=True)
     try:
         for chunk in read(files, columns, bad=bad, quoting=quoting, names=model.columns):
-            yield from _in_order(files, chunk, columns, bad)
+            placed = _with_paths(files, chunk, sounds) if sounds else chunk
+            yield from _in_order(files, placed, columns, bad)
     except DataError:
         yield from (Asked("", error) for _, error in bad.taken())
         raise
     yield from (Asked("", error) for _, error in bad.taken())
+
+
+def _with_paths(files: Shards, chunk: Chunk, columns: Sequence[str]) -> Chunk:
+    """The chunk with the paths of sound files, which are relative to the file that names them,
+    relative to the working folder."""
+    from rnnspec.data.audio import path_of
+    from rnnspec.data.shards import FILE
+
+    def placed(line: int, cell: object) -> object:
+        path = path_of(cell, chunk.textual)
+        return cell if path is None else str(files.files[line // FILE].parent / path)
+
+    cells = dict(chunk.cells)
+    for column in columns:
+        cells[column] = list(map(placed, chunk.lines, chunk.cells[column]))
+    return replace(chunk, cells=cells)
 
 
 def _in_order(files: Shards, chunk: Chunk, columns: Sequence[str], bad: BadRows) -> Iterator[Asked]:
@@ -215,6 +233,7 @@ _KINDS: Mapping[InputKind, str] = {
     "keys": "a list of lists of labels",
     "key_ids": "a list of lists of label numbers",
     "frames": "a list of steps",
+    "audio": "the path of a sound file, or a list of samples",
     "series": "a list of numbers",
     "future": "a list",
     "number": "a number",

@@ -214,6 +214,20 @@ class Characters:
 
 
 @dataclass(frozen=True, slots=True)
+class Samples:
+    """Samples of sound: row i has `values[offsets[i]:offsets[i + 1]]`. In a batch `[B, S]`,
+    0 past a row's length."""
+
+    values: NDArray[np.floating]
+    offsets: NDArray[np.int64]
+
+    def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
+        starts = self.offsets[slices.rows]
+        lengths = self.offsets[slices.rows + 1] - starts
+        return gathered(self.values, starts, lengths, 0), lengths
+
+
+@dataclass(frozen=True, slots=True)
 class Texts:
     """Target texts: the numbers of row i are `values[offsets[i]:offsets[i + 1]]`. In a batch they
     are followed by END_ID and padded with SKIPPED. A row of `left_out` `[rows]` is all SKIPPED."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data.cache import Column, MemoryMaps, Writer, new_folder, open_folder
+from rnnspec.data.columns.audio import files_changed
 from rnnspec.data.columns.base import Arrays, ColumnEncoder, Encoding, add_chunk
 from rnnspec.data.columns.kinds import (
     encoders,
@@ -39,7 +41,7 @@ from rnnspec.data.shards import Shards
 from rnnspec.data.split import Split
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import Facts
-from rnnspec.plan.nodes import ForecastOutput, Plan
+from rnnspec.plan.nodes import AudioInput, ForecastOutput, Plan
 from rnnspec.spec.files import Format
 
 __all__ = ["Part", "encode", "encode_parts"]
@@ -144,6 +146,8 @@ class _Job:
         settings += [name for name, _ in raw_names(self.encoding)] if self.measured else []
         if self.share and reading.series is None:
             settings += [reading.seed, reading.stratum]
+        if any(isinstance(node, AudioInput) for _, node in named):  # paths are relative to them
+            settings += [str(file.parent.absolute()) for file in self.shards.files]
         settings += [content.digest for content in self.shards.content]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]
 
@@ -162,7 +166,7 @@ class _Job:
 def _encoded(cache: Path, jobs: Sequence[_Job]) -> list[Dataset]:
     """The data sets of some parts of the same files; missing ones are written."""
     folders = [cache / job.key() for job in jobs]
-    found = [open_folder(folder) for folder in folders]
+    found = [_opened(folder) for folder in folders]
     missing = [at for at, arrays in enumerate(found) if arrays is None]
     with contextlib.ExitStack() as stack:
         parts = [(jobs[at], stack.enter_context(new_folder(folders[at]))) for at in missing]
@@ -176,6 +180,16 @@ def _encoded(cache: Path, jobs: Sequence[_Job]) -> list[Dataset]:
         assert arrays is not None, f"{folder} was just written"
         datasets.append(_dataset(job, arrays, folder.name))
     return datasets
+
+
+def _opened(folder: Path) -> Arrays | None:
+    """The arrays of `folder`; None if they are missing, not whole, or of files that have
+    changed."""
+    arrays = open_folder(folder)
+    if arrays is not None and files_changed(arrays):
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+    return arrays
 
 
 def _write(parts: Sequence[tuple[_Job, Writer]]) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rnnspec.data import Batch
 from rnnspec.data.shards import FILE
 from rnnspec.plan import Facts, Plan, nodes
-from rnnspec.plan.names import first_sequence, names_of
+from rnnspec.plan.names import first_sequence, names_of, steps_in
 
 T = TypeVar("T")
 NUMBERS = 8
@@ -106,7 +106,7 @@ class Rows:
             if raw is not None:
                 return raw
             return self._tokens(first, values[row][: lengths[row]])
-        return tuple(str(step) for step in range(1, int(lengths[row]) + 1))
+        return tuple(str(step) for step in range(1, int(steps_in(first, lengths[row])) + 1))
 
     def named_source(self) -> bool:
         """Whether the steps are tokens that can be named."""
@@ -128,6 +128,8 @@ class Rows:
                 return numbers(values)
             case nodes.KeysInput():
                 return f"{int(lengths)} steps of labels"
+            case nodes.AudioInput():
+                return f"{int(lengths) / node.rate:.3g} s of sound"
             case nodes.FramesInput() | nodes.SeriesInput() if values.shape[-1] == 1:
                 return f"{int(lengths)} steps, the last {numbers(values[:lengths, 0][-NUMBERS:])}"
             case nodes.FramesInput() | nodes.SeriesInput():

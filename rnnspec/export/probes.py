@@ -164,6 +164,18 @@ def _draw_frames(node: nodes.FramesInput, draw: Draw) -> Drawn:
     return _draw_numbers(node, draw, sizes, node.elapsed)
 
 
+def _draw_samples(node: nodes.AudioInput, draw: Draw) -> Drawn:
+    """Noise, louder and softer, with as many windows as there are to be steps: the last window may
+    begin a sample before the end. Some rows are silent."""
+    found = []
+    for steps in draw.lengths:
+        last = int(draw.generator.integers(1, node.hop + 1))
+        count = (steps - 1) * node.hop + last if steps else 0
+        loudness = draw.generator.choice([0.0, 0.001, 0.1, 0.5])
+        found.append((loudness * draw.generator.normal(size=count)).astype(np.float32))
+    return Drawn(found, found)
+
+
 def unknown(entries: Sequence[str]) -> str:
     """A character, of a private plane, that is in no vocabulary of texts with a meaning."""
     return _unknown(entries, 1)[0]
@@ -291,11 +303,15 @@ def _probe(plan: Plan, facts: Facts, lengths: Lengths, draw: Generator, ids: boo
     batch: Batch = {}
     for node in plan.inputs:
         values = [numbers[name] for name in INPUT_TRAITS[type(node)].names(node, True)]
-        batch[node.key] = PROBES[type(node)].batch(node, values, lengths, draw)
+        own = lengths
+        if isinstance(node, nodes.AudioInput):  # in samples
+            own = np.array([len(row) for row in found[node.key].numbers], np.int64)
+        batch[node.key] = PROBES[type(node)].batch(node, values, own, draw)
     feeds = numbers if ids else _feeds(interface(plan, facts).inputs, found, ids=False)
     _fill(plan, feeds, batch, lengths)
-    if first_sequence(plan) is not None and (name := lengths_name(plan, ids)):
-        feeds[name] = lengths
+    first = first_sequence(plan)
+    if first is not None and (name := lengths_name(plan, ids)):
+        feeds[name] = batch[first.key][1]
     seeds = draw.integers(-(2**63), 2**63 - 1, len(lengths), np.int64)
     if any(map(draws, plan.outputs)):
         feeds[SEED] = seeds
@@ -388,6 +404,7 @@ PROBES: Mapping[type[nodes.Input], ProbeFunctions] = {
             np.ones_like(lengths),
         ),
     ),
+    nodes.AudioInput: ProbeFunctions(_draw_samples, _steps),
     nodes.SeriesInput: ProbeFunctions(
         lambda node, draw: _draw_numbers(node, draw, draw.lengths),
         lambda node, found, lengths, draw: _steps(node, [found[0][..., np.newaxis]], lengths, draw),

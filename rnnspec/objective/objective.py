@@ -15,7 +15,7 @@ from rnnspec.data import Batch
 from rnnspec.objective import losses
 from rnnspec.objective.settings import LossSettings
 from rnnspec.objective.transducer import transducer_loss
-from rnnspec.plan.names import first_sequence
+from rnnspec.plan.names import first_sequence, steps_in
 from rnnspec.plan.nodes import (
     ChainOutput,
     ClassOutput,
@@ -140,7 +140,8 @@ def _chain_loss(
 ) -> Tensor:
     module, first = objective.model.output(node.column), first_sequence(objective.model.plan)
     assert isinstance(module, ChainModule) and first is not None
-    return module.surprise(scores, targets, inputs[first.key][1]).to(scores.dtype)
+    lengths = steps_in(first, inputs[first.key][1])
+    return module.surprise(scores, targets, lengths).to(scores.dtype)
 
 
 def _text_loss(

@@ -74,6 +74,7 @@ INPUT_TRAITS: Mapping[type[nodes.Input], InputTraits] = {
     nodes.FramesInput: InputTraits("numbers", True, _key),
     nodes.SeriesInput: InputTraits("numbers", True, _key),
     nodes.FutureInput: InputTraits("numbers", False, _key),
+    nodes.AudioInput: InputTraits("numbers", True, _key),
     nodes.VectorInput: InputTraits("numbers", False, _key),
 }
 

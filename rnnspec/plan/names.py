@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 from rnnspec.plan.facts import UNKNOWN_ID, ClassFacts, ColumnFacts, Facts, TextFacts
 from rnnspec.plan.kinds import INPUT_TRAITS, OUTPUT_TRAITS
-from rnnspec.plan.nodes import Input, Output, Plan, Sample, TextOutput, TokensInput
+from rnnspec.plan.nodes import AudioInput, Input, Output, Plan, Sample, TextOutput, TokensInput
 
 END, UNKNOWN = "<end>", "<unknown>"
 """The tokens that numbers 0 and 1 of a vocabulary are shown as."""
 TOKENIZER_FILE = "tokenizer.json"
 """The file beside a model of subwords, with which the tokenizers library makes token numbers."""
+Count = TypeVar("Count", bound=Any)
+"""A number of steps, or an array of them."""
 SEED = "seed"
 """The input `[batch]` of a model that draws its answers."""
 
@@ -17,6 +21,14 @@ SEED = "seed"
 def first_sequence(plan: Plan) -> Input | None:
     """The input whose lengths are the lengths of the time axis."""
     return next((node for node in plan.inputs if INPUT_TRAITS[type(node)].steps), None)
+
+
+def steps_in(node: Input, lengths: Count) -> Count:
+    """The steps of the time axis in rows of an input: windows of samples, else its own steps."""
+    if not isinstance(node, AudioInput):
+        return lengths
+    windows: Count = -(-lengths // node.hop)
+    return windows
 
 
 def splits_text(node: Input, ids: bool) -> bool:

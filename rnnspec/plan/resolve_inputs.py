@@ -7,6 +7,7 @@ from typing import assert_never
 
 from rnnspec import spec as language
 from rnnspec.errors import DataError
+from rnnspec.plan.audio import audio_node
 from rnnspec.plan.builder import cell_of
 from rnnspec.plan.facts import ClassFacts, Facts, NumericFacts, TextFacts, VectorFacts
 from rnnspec.plan.nodes import (
@@ -61,6 +62,10 @@ def read_inputs(spec: language.Spec, facts: Facts) -> Sources:
             case language.FramesInput():
                 key = ".".join(map(str, (*path, "elapsed")))
                 found.sequences.append(_frames(key, source, facts, found.nodes))
+            case language.AudioInput():
+                sound = audio_node(source)
+                found.nodes.append(sound)
+                found.sequences.append(Read(sound.name, sound.features))
             case language.KeysInput():
                 found.sequences.append(_keys(source, facts, found.nodes))
             case language.CategoryInput():

@@ -8,13 +8,14 @@ from typing import Any, assert_never
 import numpy as np
 
 from rnnspec.plan import nodes
+from rnnspec.reference.audio import audio
 from rnnspec.reference.functions import Array, Arrays
 
 Row = Mapping[str, Any]
 """The columns of a row by the `key` of the input, without padding: token numbers `[T]`, numbers to
 copy `[T]`, the characters of each token as a list of lists, the number of a category, frames
-`[T, width]`, keys `[T, size]`, a vector `[width]`, a series `[T]` and its values ahead `[H]`.
-Missing numbers are NaN."""
+`[T, width]`, keys `[T, size]`, a vector `[width]`, samples `[S]`, a series `[T]` and its values
+ahead `[H]`. Missing numbers are NaN."""
 Reading = (
     nodes.TokensInput
     | nodes.CopiesInput
@@ -26,6 +27,7 @@ Reading = (
     | nodes.SeriesInput
     | nodes.WindowMoments
     | nodes.FutureInput
+    | nodes.AudioInput
 )
 
 
@@ -46,6 +48,8 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
             if node.elapsed is not None:
                 frames = np.delete(frames, node.elapsed, axis=-1)
             return _scaled(node, node.missing, weights, values, frames)
+        case nodes.AudioInput():
+            return audio(node, weights, cell.reshape(-1))
         case nodes.VectorInput():
             return _scaled(node, node.missing, weights, values, cell.reshape(1, -1)).reshape(-1)
         case nodes.SeriesInput():

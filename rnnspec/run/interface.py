@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from rnnspec.data.audio import AudioReading
 from rnnspec.plan import Facts, Plan, nodes
 from rnnspec.plan.copies import copied_column
 from rnnspec.plan.kinds import INPUT_TRAITS
@@ -38,6 +39,7 @@ COLUMNS = "rnnspec.columns"
 InputKind = Literal[
     "words", "chars", "bytes", "tokens", "ids", "characters", "copies", "category", "category_id",
     "keys", "key_ids", "frames", "series", "future", "number", "vector", "subwords",
+    "audio",
 ]  # fmt: skip
 OutputKind = Literal[
     "class", "tags", "path", "labels", "keys", "number", "vector", "frames", "text", "tokens",
@@ -63,6 +65,8 @@ class InputColumn:
       `width`.
     - `frames`: a list of steps of `width` numbers each.
     - `series`: the past of a series, a list of numbers. `future`: its `width` values ahead.
+    - `audio`: the path of a file, or a list of samples, `width` to a step; `audio` says how
+      files are read.
     - `number`, `vector`: a number, a list of `width` numbers.
 
     With `missing`, numbers may be null, except number `elapsed` of each step, the time since the
@@ -79,11 +83,12 @@ class InputColumn:
     elapsed: int | None = None
     double: bool = False
     rule: TextRule = PLAIN
+    audio: AudioReading | None = None
 
     def written(self) -> dict[str, Any]:
-        """As the metadata have it, without the usual rule."""
-        found = asdict(self)
-        return found if self.rule != PLAIN else {k: v for k, v in found.items() if k != "rule"}
+        """As the metadata have it, without the usual rule, and with `audio` only where it is."""
+        usual = {"rule": self.rule == PLAIN, "audio": self.audio is None}
+        return {key: v for key, v in asdict(self).items() if not usual.get(key, False)}
 
     @property
     def feed(self) -> str:
@@ -172,6 +177,9 @@ def _input(plan: Plan, node: nodes.Input, ids: bool) -> InputColumn:
         node.elapsed if isinstance(node, nodes.FramesInput) else None,
         known.is_double(node),
         node.rule if isinstance(node, nodes.TokensInput) and not ids else PLAIN,
+        AudioReading(node.rate, node.channels, node.resample)
+        if isinstance(node, nodes.AudioInput)
+        else None,
     )
 
 
@@ -193,6 +201,7 @@ INPUT_COLUMNS: Mapping[type[nodes.Input], Callable[[Any, bool], KindAndWidth]] =
     nodes.CategoryInput: _category,
     nodes.KeysInput: lambda node, ids: ("key_ids" if ids else "keys", node.size),
     nodes.FramesInput: lambda node, ids: ("frames", node.width),
+    nodes.AudioInput: lambda node, ids: ("audio", node.hop),
     nodes.SeriesInput: lambda node, ids: ("series", None),
     nodes.FutureInput: lambda node, ids: ("future", node.horizon),
     nodes.VectorInput: lambda node, ids: ("number" if node.single else "vector", node.width),

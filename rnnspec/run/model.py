@@ -26,7 +26,7 @@ from rnnspec.run.interface import (
     OutputColumn,
     read_interface,
 )
-from rnnspec.run.parse import INPUT_KINDS, feeds_of, parse_cell, steps_of
+from rnnspec.run.parse import INPUT_KINDS, feeds_of, length_of, parse_cell, steps_of
 from rnnspec.run.results import Answer, answers_of
 from rnnspec.run.session import Session
 from rnnspec.spec.files import Quoting
@@ -133,7 +133,7 @@ class Model:
 
     def _values(self, row: Row, textual: bool) -> _Values:
         """The values of one row, checked, by the columns of the model."""
-        found, steps, longest = [], 0, ""
+        found, steps, length, longest = [], 0, 0, ""
         for column in self.inputs:
             try:
                 if column.column not in row:
@@ -151,10 +151,11 @@ class Model:
                             " them step by step together"
                         )
                     steps, longest = count, column.column
+                    length = length_of(column, value) or 0
             except DataError as error:
                 raise DataError(f"column {column.column!r} {error}") from error
             found.append(value)
-        return _Values(found, steps)
+        return _Values(found, steps, length)
 
     def _numbers(self, cell: object, textual: bool) -> object:
         """The numbers of a text's subwords; a list of numbers is returned unchanged."""
@@ -181,7 +182,7 @@ class Model:
             for number, column in enumerate(self.inputs):
                 feeds |= feeds_of(column, [rows[row].cells[number] for row in chosen])
             if lengths := self._lengths:
-                feeds[lengths] = np.array(steps, np.int64)
+                feeds[lengths] = np.array([rows[row].length for row in chosen], np.int64)
             if self.draws:
                 feeds[SEED] = np.array([seeds[row] for row in chosen], np.int64)
             results = self.session.run(feeds)
@@ -199,10 +200,12 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class _Values:
-    """The values of a row, in the order of the columns, and its number of steps."""
+    """The values of a row, in the order of the columns, its number of steps, and the length that
+    the graph takes."""
 
     cells: list[Any]
     steps: int
+    length: int
 
 
 def _tokenizer_beside(path: Path, written: str) -> str:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data import decode
+from rnnspec.data.audio import samples_of
 from rnnspec.errors import DataError
 from rnnspec.run import feeds
 from rnnspec.run.feeds import Feeds
@@ -32,6 +34,11 @@ def steps_of(column: InputColumn, value: Any) -> int | None:
     """How many steps a value has; None if it stands for a whole row."""
     count = INPUT_KINDS[column.kind].steps
     return None if count is None else count(column, value)
+
+
+def length_of(column: InputColumn, value: Any) -> int | None:
+    """What the graph takes as the length of a value: its steps, or its samples."""
+    return len(value) if column.kind == "audio" else steps_of(column, value)
 
 
 def feeds_of(column: InputColumn, values: Sequence[Any]) -> Feeds:
@@ -72,6 +79,12 @@ def _frames(column: InputColumn, cell: object, textual: bool) -> decode.Floats:
     if column.elapsed is not None:
         decode.check_elapsed(values, column.elapsed)
     return values
+
+
+def _samples(column: InputColumn, cell: object, textual: bool) -> NDArray[np.float32]:
+    """Paths are relative to the working folder."""
+    assert column.audio is not None
+    return samples_of(cell, textual, column.audio, Path())
 
 
 def _number(column: InputColumn, cell: object, textual: bool) -> decode.Floats:
@@ -164,6 +177,11 @@ def _count(column: InputColumn, value: Any) -> int:
     return len(value)
 
 
+def _windows(column: InputColumn, value: NDArray[np.float32]) -> int:
+    assert column.width is not None
+    return -(-len(value) // column.width)
+
+
 def _token_count(column: InputColumn, value: str) -> int:
     return len(column.rule.tokens(column.kind, value))
 
@@ -202,6 +220,7 @@ INPUT_KINDS: Mapping[InputKind, InputFunctions] = {
     ),
     "frames": InputFunctions(_frames, _steps, _count),
     "series": InputFunctions(_series, _steps, _count),
+    "audio": InputFunctions(_samples, _steps, _windows),
     "future": InputFunctions(_vector, _vectors),
     "number": InputFunctions(
         _number, lambda column, values: _floats(column, np.array(values)).reshape(-1)

@@ -3,6 +3,7 @@
 from rnnspec.spec.data import Data
 from rnnspec.spec.head import AttentionPooling, Head, LastPooling
 from rnnspec.spec.inputs import (
+    AudioInput,
     BytesInput,
     CategoryInput,
     CharsInput,

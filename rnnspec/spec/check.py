@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from rnnspec.spec import (
+    check_audio,
     check_data,
     check_decoder,
     check_kinds,
@@ -84,6 +85,14 @@ def _layer(*keys: str) -> tuple[Loc, ...]:
 
 
 _INPUT: tuple[Loc, ...] = (("data", "input", "as"), ("data", "input", EACH, "as"))
+_SOUND: tuple[Loc, ...] = (
+    *_INPUT,
+    *(
+        ("data", "input", *each, key)
+        for each in ((), (EACH,))
+        for key in ("rate", "features", "augment")
+    ),
+)
 _OUTPUT: tuple[Loc, ...] = (("data", "output", "as"), ("data", "output", EACH, "as"))
 _VALID: Loc = ("data", "valid")
 _COLUMNS: tuple[Loc, ...] = tuple(
@@ -132,6 +141,10 @@ CHECKS: tuple[Check, ...] = (
     Check(
         check_text.patterns_are_offered, (("data", "format"), ("data", "train"), *_INPUT, *_SPLITS)
     ),
+    Check(check_audio.sound_has_steps_of_its_own, (*_INPUT, ("train", "window"))),
+    Check(check_audio.windows_cover_the_samples, _SOUND),
+    Check(check_audio.filters_have_frequencies, _SOUND),
+    Check(check_audio.augmentation_has_effects, (_CARDINALITY, *_SOUND)),
     Check(check_kinds.columns_differ, (*_COLUMNS, *_INPUT, *_OUTPUT)),
     Check(check_kinds.inputs_fit_cardinality, (_CARDINALITY, *_INPUT, *_OUTPUT)),
     Check(check_kinds.outputs_fit_cardinality, (_CARDINALITY, *_OUTPUT)),

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.head import Head, LastPooling
-from rnnspec.spec.inputs import KeysInput, SequenceInput, SeriesInput, StaticInput, SubwordsInput
+from rnnspec.spec.inputs import (
+    AudioInput,
+    KeysInput,
+    SequenceInput,
+    SeriesInput,
+    StaticInput,
+    SubwordsInput,
+)
 from rnnspec.spec.outputs import (
     ForecastOutput,
     FramesOutput,
@@ -49,7 +56,7 @@ def inputs_fit_cardinality(spec: Spec) -> Iterator[Finding]:
     if not whole and not spec.data.sequences:
         other = "1:1" if spec.cardinality == "N:1" else "1:N"
         message = f"{spec.cardinality} reads a sequence, and every input is of a whole row"
-        hint = "add words, chars, tokens, bytes, subwords, frames, keys or series, or write"
+        hint = "add words, chars, tokens, bytes, subwords, frames, keys, series or audio, or write"
         yield Finding(("cardinality",), message, f"{hint} 'cardinality: {other}'")
 
 
@@ -102,6 +109,10 @@ def ahead_is_of_an_input(spec: Spec) -> Iterator[Finding]:
             continue
         kind = SeriesInput if isinstance(output, ForecastOutput) else SequenceInput
         what = "series" if kind is SeriesInput else "sequence"
+        if isinstance(spec.data.input_of(output), AudioInput):
+            message = "answers the next step as the data have it, and sound is cut into windows"
+            yield Finding((*path, "as"), message, "answer another column")
+            continue
         columns = [each.column for each in spec.data.inputs if isinstance(each, kind)]
         if output.column not in columns:
             message = f"'as: {output.as_}' is about a {what} among the inputs, and this is none"

@@ -73,6 +73,11 @@ FOREIGN: Mapping[str, tuple[str, ...]] = {
     "average_last": ("swa",),
     "warmup": ("warmup_steps",),
     "tokens": ("max_tokens",),
+    "rate": ("sample_rate", "sampling_rate", "sr"),
+    "log_mel": ("fbank", "n_mels", "num_mel_bins"),
+    "mfcc": ("n_mfcc",),
+    "hop": ("hop_length", "frame_shift"),
+    "augment": ("augmentation", "specaugment"),
 }
 """Keys of a spec, and what they are called in other tools."""
 

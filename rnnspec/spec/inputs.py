@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from rnnspec.spec.audio import Augment, Features
 from rnnspec.spec.base import (
     MAX_WIDTH,
     Count,
@@ -291,6 +292,33 @@ class SeriesInput(SequenceInput):
     )
 
 
+class AudioInput(SequenceInput):
+    """Sound as a sequence of features, one step a window: the path of a wav or flac file, relative
+    to the file of the data, or a list of samples. The features are part of the model."""
+
+    as_: Literal["audio"] = Field(alias="as", description="How the column is read.")
+    rate: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        description="Samples a second that the model reads."
+    )
+    features: Features = Field(description="What is made of each window of samples.")
+    channels: Literal["mean", "first"] = Field(
+        default="mean", description="What is read of several channels: their mean, or the first."
+    )
+    resample: Literal["refuse", "soxr"] = Field(
+        default="refuse",
+        description="What becomes of a file of another rate: it is refused, or resampled by soxr "
+        "(quality HQ) before the model reads it.",
+    )
+    normalize: Literal["learned", "utterance", "none"] = Field(
+        default="learned",
+        description="Scaling of the features: 'learned' by their mean and deviation in the "
+        "training rows, 'utterance' by those of the row itself, 'none' not at all.",
+    )
+    augment: Augment | None = Field(
+        default=None, description="What training changes in each row; null means nothing."
+    )
+
+
 Input = Annotated[
     WordsInput
     | TokensInput
@@ -302,7 +330,8 @@ Input = Annotated[
     | CategoryInput
     | NumberInput
     | VectorInput
-    | SeriesInput,
+    | SeriesInput
+    | AudioInput,
     ByKey("as"),
 ]
 StaticInput = CategoryInput | NumberInput | VectorInput

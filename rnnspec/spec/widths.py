@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from rnnspec.spec.audio import width_of
 from rnnspec.spec.check_layers import cell_named
 from rnnspec.spec.decoder import Decoder, NoAttention, TransducerDecoder
 from rnnspec.spec.encoder import DEFAULT_EMBED
 from rnnspec.spec.inputs import (
+    AudioInput,
     CategoryInput,
     FramesInput,
     Input,
@@ -50,6 +52,8 @@ def _width_of(spec: Spec, source: Input) -> int | None:
             return 1
         case CategoryInput() | NumberInput():
             return _static(source) if source.join != "state" else 0
+        case AudioInput():
+            return width_of(source.features, source.rate)
         case VectorInput() | FramesInput() | KeysInput():
             return None
         case _:

@@ -17,6 +17,7 @@ from rnnspec.plan import weights as weights_of_plan
 from rnnspec.plan.names import SEED, draws, input_names, lengths_name, output_names
 from rnnspec.plan.nodes import Node, Plan
 from rnnspec.to_onnx import (
+    audio,
     chain,
     convolution,
     copying,
@@ -43,6 +44,7 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.CategoryInput: tokens.lower_category,
     nodes.KeysInput: tokens.lower_keys,
     nodes.FramesInput: numbers.lower_frames,
+    nodes.AudioInput: audio.lower_audio,
     nodes.Elapsed: numbers.lower_elapsed,
     nodes.VectorInput: numbers.lower_vector,
     nodes.SeriesInput: numbers.lower_series,
@@ -94,6 +96,7 @@ def to_onnx(
       `<column>.future` [batch, horizon]; a vector: float `<column>` [batch, width] or [batch].
       NaN is a missing number. Columns that the plan calls `double` are double in place of float,
       as are the numbers that answer them.
+    - sound: float `<column>` [batch, samples], and int64 `<column>.lengths` [batch] in samples.
     - int64 `<first sequence>.lengths` [batch], from 0 to `time`, of all sequences alike, unless the
       first one is a text that the model takes apart itself. What stands past a length changes
       nothing.
@@ -180,7 +183,7 @@ def _padded(plan: Plan, generic: bool, demand: Mapping[str, Demand]) -> bool:
                 return True
             case nodes.TransducerOutput():
                 return True
-            case nodes.CharactersInput() | nodes.ChainOutput():
+            case nodes.CharactersInput() | nodes.ChainOutput() | nodes.AudioInput():
                 return True
             case nodes.FramesInput(missing="previous"):
                 return True

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, nodes, weights
-from rnnspec.plan.names import first_sequence
+from rnnspec.plan.names import first_sequence, steps_in
 from rnnspec.to_torch import alignment, outputs, transducer
 from rnnspec.to_torch.chain import ChainOutput, Paths
 from rnnspec.to_torch.convolution import Conv
@@ -270,7 +270,7 @@ class Model(nn.Module):
         self, out: nodes.TextOutput, values: Values, inputs: Inputs, seeds: Tensor | None
     ) -> Texts:
         body, first = self.bodies[out.source], first_sequence(self.plan)
-        lengths = None if first is None else inputs[first.key][1]
+        lengths = None if first is None else steps_in(first, inputs[first.key][1])
         prompt = sequence(values[out.prompt]) if out.prompt else None
         return searched(body, body.reads(values, rows_of(inputs)), out, lengths, prompt, seeds)
 

@@ -103,6 +103,7 @@ def _read_with(node: nodes.Input | nodes.Derived, values: Values) -> tuple[Value
             | nodes.CopiesInput()
             | nodes.CategoryInput()
             | nodes.FramesInput()
+            | nodes.AudioInput()
             | nodes.KeysInput()
             | nodes.VectorInput()
             | nodes.Elapsed()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from rnnspec.data.columns.audio import AudioCells, AudioCollector
 from rnnspec.data.columns.base import FactCollector
 from rnnspec.data.columns.keys import LabelSetCollector
 from rnnspec.data.columns.labels import CategoryCollector, ClassCollector
@@ -23,9 +24,11 @@ from rnnspec.data.shards import Shards
 from rnnspec.data.statistics import CharCounts
 from rnnspec.data.vectors import file_of
 from rnnspec.errors import DataError
+from rnnspec.plan.audio import audio_node
 from rnnspec.plan.facts import ColumnFacts
 from rnnspec.plan.text_rule import rule_of
 from rnnspec.spec import (
+    AudioInput,
     BytesInput,
     CategoryInput,
     CharsInput,
@@ -128,6 +131,7 @@ INPUTS: Mapping[type[Input], Callable[[Any, Reading, Chunks], FactCollector | No
         column.column, steps=True, stream=reading.stream
     ),
     CategoryInput: lambda column, reading, chunks: CategoryCollector(column),
+    AudioInput: lambda column, reading, chunks: AudioCollector(AudioCells(audio_node(column))),
     SeriesInput: lambda column, reading, chunks: None,  # `rnnspec.data.survey` does
 }
 """What collects the facts of a kind of input; None where another pass does."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnspec.data.cache import Column, Writer
-from rnnspec.data.columns import keys, labels, numbers, series, texts
+from rnnspec.data.columns import audio, keys, labels, numbers, series, texts
 from rnnspec.data.columns.base import (
     Arrays,
     ColumnEncoder,
@@ -43,6 +43,7 @@ KINDS: Mapping[type[Input | Output], ColumnKind] = {
     nodes.VectorInput: numbers.VECTOR,
     nodes.SeriesInput: series.SERIES,
     nodes.FutureInput: series.FUTURE,
+    nodes.AudioInput: audio.AUDIO,
     nodes.ClassOutput: labels.CLASS,
     nodes.ChainOutput: labels.CLASS,
     nodes.LabelsOutput: keys.LABELS,

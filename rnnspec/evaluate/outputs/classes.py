@@ -28,7 +28,7 @@ from rnnspec.evaluate.outputs.kind import (
 from rnnspec.evaluate.outputs.next_tokens import NextExamples
 from rnnspec.objective.settings import OutputLoss
 from rnnspec.plan.facts import ClassFacts, ColumnFacts
-from rnnspec.plan.names import first_sequence, names_of
+from rnnspec.plan.names import first_sequence, names_of, steps_in
 from rnnspec.plan.nodes import ChainOutput, ClassOutput, LabelsOutput
 from rnnspec.report import model as report
 from rnnspec.to_torch import Model
@@ -83,7 +83,7 @@ def _add_paths(
     module = model.output(node.column)
     assert isinstance(module, ChainModule) and first is not None
     logits, targets = forward.logits[node.column], forward.targets[node.column]
-    found = module.answer(logits, forward.inputs[first.key][1])
+    found = module.answer(logits, steps_in(first, forward.inputs[first.key][1]))
     answers = F.one_hot(found.labels, node.classes).to(logits.dtype)
     answers = answers.masked_fill(found.probabilities.isnan(), torch.nan)
     if isinstance(sums, TagMetrics):

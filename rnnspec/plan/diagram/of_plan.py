@@ -32,6 +32,16 @@ _SQUEEZES = {
 _PASSES = {"forward": "first step to last", "reverse": "last step to first"}
 
 
+_SOUNDS: Mapping[nodes.AudioKind, str] = {
+    "log_mel": "log mel energies",
+    "mfcc": "cepstral coefficients",
+    "magnitude": "magnitude spectrum",
+    "power": "power spectrum",
+    "log": "log power spectrum",
+    "raw": "samples",
+}
+
+
 def _when(shown: object, line: str) -> Words:
     return (line,) if shown else ()
 
@@ -60,6 +70,13 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     nodes.WindowMoments: lambda n: (f"{_WINDOWS[n.kind]} of the past",),
     nodes.FutureInput: lambda n: (f"{n.horizon} known values ahead",),
     nodes.FramesInput: lambda n: (f"frames of {n.width}", *_when(n.scaled, "standardised")),
+    nodes.AudioInput: lambda n: (
+        f"sound of {n.rate:,} Hz", f"{_SOUNDS[n.kind]} of windows of {n.window} samples",
+        f"every {n.hop}", *_when(n.deltas, f"deltas of order {n.deltas}"),
+        *_when(n.normalize == "learned", "standardised"),
+        *_when(n.normalize == "utterance", "standardised in each row"),
+        *_when(n.augment, "augmented while training"),
+    ),
     nodes.Elapsed: lambda n: ("time since the step before", f"element {n.index} of each frame"),
     nodes.VectorInput: lambda n: (
         "number" if n.single else f"vector of {n.width}", *_when(n.scaled, "standardised"),

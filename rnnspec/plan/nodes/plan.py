@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from rnnspec.plan.nodes.audio import AudioInput
 from rnnspec.plan.nodes.decoder import Decoder
 from rnnspec.plan.nodes.inputs import (
     CategoryInput,
@@ -45,6 +46,7 @@ Input = (
     | VectorInput
     | SeriesInput
     | FutureInput
+    | AudioInput
 )
 """Columns that a caller gives."""
 Derived = Elapsed | WindowMoments

@@ -1,0 +1,144 @@
+"""Columns of sound: samples, stored one row after the other; a step is a window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnspec.data import decode
+from rnnspec.data.audio import AudioReading, Samples, path_of, samples_of
+from rnnspec.data.cache import Column, Writer
+from rnnspec.data.collate import Samples as SamplesColumn
+from rnnspec.data.columns.base import Arrays, ColumnKind, Encoding, Lengths, RaggedWriter
+from rnnspec.data.rows import BadRows, Chunk
+from rnnspec.data.shards import FILE, Shards
+from rnnspec.data.statistics import Moments
+from rnnspec.errors import DataError, MissingCell
+from rnnspec.plan.facts import NumericFacts
+from rnnspec.plan.names import steps_in
+from rnnspec.plan.nodes import AudioInput
+from rnnspec.reference.audio import features
+
+FILES = ".files"
+"""Ends the name of the array of paths, sizes and times of change of the files that were read."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioCells:
+    """The samples of each row of a chunk, and the files that they came from."""
+
+    node: AudioInput
+
+    def samples(
+        self, chunk: Chunk, bad: BadRows, seen: Callable[[Path], None] = lambda path: None
+    ) -> list[Samples]:
+        """Rows that cannot be read are noted in `bad` and left out."""
+        node, files, found = self.node, Shards.of(bad.file).files, []
+        reading = AudioReading(node.rate, node.channels, node.resample)
+        for line, cell in zip(chunk.lines, chunk.cells[node.column], strict=True):
+            folder = files[line // FILE].parent
+            try:
+                samples = samples_of(cell, chunk.textual, reading, folder)
+                decode.check_length(int(steps_in(node, len(samples))))
+            except DataError as error:
+                cure = bad.cures.get(node.column, "") if isinstance(error, MissingCell) else ""
+                bad.add(line, f"column {node.column!r} {error}" + (f"; {cure}" if cure else ""))
+                continue
+            if (path := path_of(cell, chunk.textual)) is not None:
+                seen(folder / path)
+            found.append(samples)
+        return found
+
+    def steps(self, rows: list[Samples]) -> Lengths:
+        """How many windows each row has."""
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        return np.asarray(steps_in(self.node, lengths), np.int64)
+
+
+@dataclass(slots=True)
+class AudioCollector:
+    """Mean and deviation of each feature, where the spec asks for them."""
+
+    cells: AudioCells
+    longest: int = 0
+    moments: Moments = field(default_factory=Moments)
+
+    def add(self, chunk: Chunk, bad: BadRows) -> Lengths:
+        rows, node = self.cells.samples(chunk, bad), self.cells.node
+        lengths = self.cells.steps(rows)
+        self.longest = max(self.longest, int(lengths.max(initial=0)))
+        if node.normalize == "learned":
+            for samples in rows:
+                self.moments.add(features(node, samples.astype(np.float64)))
+        return lengths
+
+    def facts(self) -> NumericFacts:
+        width = self.cells.node.features
+        if not self.longest:
+            raise DataError("no sample in any training row")
+        if self.cells.node.normalize != "learned":
+            return NumericFacts(width, (0.0,) * width, (1.0,) * width, self.longest)
+        self.moments.check()
+        return NumericFacts(width, self.moments.mean(), self.moments.deviation(), self.longest)
+
+
+@dataclass(slots=True)
+class AudioWriter:
+    """Writes the samples of each row, and which files they came from."""
+
+    cells: AudioCells
+    values: RaggedWriter
+    files: Column
+
+    def add(self, chunk: Chunk, bad: BadRows) -> Lengths:
+        paths: list[Path] = []
+        rows = self.cells.samples(chunk, bad, paths.append)
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        self.values.append(np.concatenate([np.zeros(0, np.float32), *rows]), lengths)
+        stamps = "".join(map(stamp, paths)).encode()
+        self.files.append(np.frombuffer(stamps, np.uint8))
+        return self.cells.steps(rows)
+
+
+def stamp(path: Path) -> str:
+    """What is kept of a file, to see whether it has changed."""
+    about = path.stat()
+    return f"{about.st_size} {about.st_mtime_ns} {path.absolute()}\0"
+
+
+def files_changed(arrays: Arrays) -> bool:
+    """Whether a file of sound that the arrays were made of is another one by now, or gone."""
+    for name, array in arrays.items():
+        if name.endswith(FILES):
+            stamps = array.tobytes().decode().split("\0")[:-1]
+            if any(_changed(each) for each in stamps):
+                return True
+    return False
+
+
+def _changed(written: str) -> bool:
+    path = Path(written.split(" ", 2)[2])
+    try:
+        return stamp(path) != f"{written}\0"
+    except OSError:
+        return True
+
+
+def _settings(encoding: Encoding, node: AudioInput) -> list[object]:
+    return [node.column, "audio", node.rate, node.hop, node.channels, node.resample]
+
+
+def _encoder(encoding: Encoding, node: AudioInput, name: str, writer: Writer) -> AudioWriter:
+    values = RaggedWriter.new(writer, name, "<f4")
+    return AudioWriter(AudioCells(node), values, writer.column(f"{name}{FILES}", "u1"))
+
+
+def _batch(encoding: Encoding, node: AudioInput, name: str, arrays: Arrays) -> Any:
+    return SamplesColumn(arrays[name], arrays[f"{name}.offsets"])
+
+
+AUDIO = ColumnKind(settings=_settings, encoder=_encoder, batch=_batch)

@@ -1,0 +1,383 @@
+"""Sound: features against librosa's, files of several rates and channels, what training changes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from rnnspec.data import encode, survey
+from rnnspec.data.audio import AudioReading, read_file, samples_of
+from rnnspec.errors import DataError
+from rnnspec.plan import resolve
+from rnnspec.plan.nodes import AudioInput, Augmentation
+from rnnspec.reference.audio import features, fourier, taper
+from rnnspec.spec import Spec
+from rnnspec.to_torch.audio import Audio
+from tests.cli import right, wrong
+from tests.data_rows import write_rows
+
+RATE, WINDOW, HOP = 8000, 200, 80
+BANDS = {"bands": 12, "lowest": 50.0, "highest": 3800.0}
+# By librosa 0.11 of `chirp()` and 28 zeros before it: stft(n_fft=256, hop_length=80,
+# win_length=200, window="hann", center=False), which has its window in the middle of a frame;
+# filters.mel(n_mels=12, fmin=50, fmax=3800, htk=True, norm=None) of its square, log of it, at least
+# 1e-8; feature.mfcc(S=…, n_mfcc=5, norm="ortho"); feature.delta(width=5, mode="nearest"), twice.
+MAGNITUDES = {
+    0: [0.127741, 2.87684, 0.055204, 0.151745],
+    6: [0.031758, 0.202446, 0.03279, 4.263815],
+    12: [0.091824, 0.108836, 0.114321, 0.076481],
+}
+LOG_MEL = {
+    0: [
+        -0.979287,
+        4.809009,
+        6.376498,
+        3.78673,
+        -2.273504,
+        -2.930801,
+        -2.739491,
+        -1.782914,
+        -1.673293,
+        -1.669435,
+        -1.655219,
+        -1.377215,
+    ],
+    6: [
+        -3.570721,
+        -2.623009,
+        -2.683658,
+        -3.303484,
+        4.567931,
+        6.475375,
+        3.312666,
+        2.566985,
+        3.512341,
+        -1.425995,
+        -1.299354,
+        -1.515848,
+    ],
+    12: [
+        -3.299973,
+        -3.002664,
+        -2.917683,
+        -2.615656,
+        -2.131383,
+        -1.242266,
+        0.908836,
+        1.473114,
+        -0.592058,
+        -1.368766,
+        -2.134048,
+        -2.357317,
+    ],
+}
+MFCC = {
+    0: [
+        -0.608794,
+        6.475267,
+        3.662209,
+        -1.941466,
+        -5.249311,
+        0.025692,
+        -0.743497,
+        -1.516855,
+        -1.328189,
+        -0.148879,
+        -0.009095,
+        -0.096576,
+        -0.202113,
+        0.036647,
+        0.361273,
+    ],
+    6: [
+        1.15852,
+        -2.951075,
+        -9.513883,
+        0.536578,
+        3.041361,
+        -0.013986,
+        -1.267081,
+        -0.874876,
+        2.351193,
+        1.068583,
+        -0.351655,
+        0.323226,
+        0.643687,
+        -0.211627,
+        -0.57751,
+    ],
+    12: [
+        -5.565617,
+        -2.391507,
+        -3.506195,
+        2.209567,
+        0.531547,
+        -1.719967,
+        0.717184,
+        0.76535,
+        -0.950309,
+        -0.244908,
+        -0.228486,
+        0.07022,
+        -0.169996,
+        -0.159545,
+        0.17554,
+    ],
+}
+
+
+def chirp() -> Any:
+    n = np.arange(1000)
+    low = 0.4 * np.sin(2 * np.pi * (300 + 0.6 * n) * n / RATE)
+    return low + 0.1 * np.cos(2 * np.pi * 1800 * n / RATE) * (n > 500) + 0.02 * np.sin(1.7 * n * n)
+
+
+def node(kind: Any, size: int, **more: Any) -> AudioInput:
+    return AudioInput("input.a", "a", RATE, kind, size, WINDOW, HOP, **more)
+
+
+@pytest.mark.parametrize("back_end", ["reference", "torch"])
+@pytest.mark.parametrize(
+    ("sound", "expected", "places"),
+    [
+        (node("magnitude", 129), MAGNITUDES, [3, 10, 20, 57]),
+        (node("log_mel", 12, **BANDS), LOG_MEL, range(12)),
+        (node("mfcc", 5, deltas=2, **BANDS), MFCC, range(15)),
+    ],
+    ids=["magnitude", "log_mel", "mfcc"],
+)
+def test_features_are_those_of_librosa(
+    back_end: str, sound: AudioInput, expected: dict[int, list[float]], places: Any
+) -> None:
+    samples = chirp()
+    if back_end == "torch":
+        module = Audio(replace(sound, normalize="none")).eval()
+        batch = torch.from_numpy(np.pad(samples, (0, 130))[None]).float()
+        found = module(batch, torch.tensor([1000])).values[:13, 0].numpy()
+    else:
+        found = features(sound, samples)
+        assert len(found) == 13
+    for window, values in expected.items():
+        np.testing.assert_allclose(found[window][list(places)], values, atol=1e-4)
+
+
+def test_the_matrix_of_the_file_is_the_transform() -> None:
+    sound, draw = node("power", 129), np.random.default_rng(0)
+    window = draw.normal(size=WINDOW)
+    real, imaginary = (fourier(sound) @ window).reshape(2, -1)
+    expected = np.fft.rfft(window * taper(WINDOW), 256)
+    np.testing.assert_allclose(real + 1j * imaginary, expected, atol=1e-12)
+
+
+# ---------------------------------------------------------------- files
+
+
+@pytest.fixture
+def sounds(tmp_path: Path) -> Path:
+    """Files of noise: mono and stereo, of the rate and of twice the rate."""
+    draw = np.random.default_rng(0)
+    (tmp_path / "wav").mkdir()
+    for number in range(6):
+        values = (0.2 * draw.normal(size=300 + 50 * number)).clip(-1, 1)
+        soundfile.write(tmp_path / "wav" / f"{number}.wav", values, RATE, subtype="PCM_16")
+    both = np.stack([values, -values / 2], 1)
+    soundfile.write(tmp_path / "both.flac", both, RATE, subtype="PCM_16")
+    soundfile.write(tmp_path / "fast.wav", np.sin(np.arange(1600) * 0.1), 2 * RATE)
+    (tmp_path / "text.wav").write_text("no sound")
+    return tmp_path
+
+
+def test_channels_are_mixed_or_the_first(sounds: Path) -> None:
+    first = read_file(sounds / "both.flac", AudioReading(RATE, "first"))
+    mean = read_file(sounds / "both.flac", AudioReading(RATE))
+    np.testing.assert_allclose(mean, first / 4, atol=1e-4)
+    assert first.dtype == np.float32 and len(first) == 550
+
+
+def test_other_rates_are_resampled_if_asked(sounds: Path) -> None:
+    found = read_file(sounds / "fast.wav", AudioReading(RATE, resample="soxr"))
+    assert len(found) == 800
+    np.testing.assert_allclose(found[100:700], np.sin(np.arange(100, 700) * 0.2), atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("cell", "textual", "message"),
+    [
+        ("fast.wav", False, "16000 samples a second, and the input reads 8000; set rate to 16000"),
+        ("none.wav", False, "is not there; a path is relative to the data file"),
+        ("wav", False, "is a folder"),
+        ("text.wav", False, "cannot be read as sound"),
+        (3, False, "is the number 3, expected the path of a wav or flac file, or a list"),
+        (None, False, "is null"),
+        ("", True, "expected the path of a wav or flac file"),
+        ([0.5, "x"], False, "number"),
+        ("[0.5, x]", True, "is not JSON"),
+    ],
+)
+def test_what_is_no_sound_is_refused(
+    sounds: Path, cell: object, textual: bool, message: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        samples_of(cell, textual, AudioReading(RATE), sounds)
+    assert message in str(caught.value)
+
+
+def spec_data(train: Path, **more: Any) -> dict[str, Any]:
+    sound = {"column": "audio", "as": "audio", "rate": RATE, "features": {"log_mel": 8}, **more}
+    return {
+        "name": "sounds",
+        "cardinality": "N:1",
+        "data": {"train": str(train), "input": sound, "output": {"column": "kind", "as": "class"}},
+        "encoder": {"layers": [{"cell": "gru", "units": 4}]},
+        "train": {"epochs": 1, "batch": 2, "device": "cpu"},
+    }
+
+
+def written_rows(folder: Path) -> list[dict[str, Any]]:
+    paths = [{"audio": f"wav/{number}.wav", "kind": "ab"[number % 2]} for number in range(6)]
+    return [*paths, {"audio": [0.5, -0.25, 0.125], "kind": "a"}, {"audio": [], "kind": "b"}]
+
+
+def test_samples_of_paths_and_of_lists(sounds: Path) -> None:
+    rows = write_rows(sounds / "rows.jsonl", written_rows(sounds))
+    spec = Spec.model_validate(spec_data(rows))
+    facts = survey(spec, rows)
+    plan = resolve(spec, facts)
+    cache = sounds / "cache"
+    data = encode(plan, facts, rows, "jsonl", cache)
+    samples, lengths = data.collate(np.array([2, 6, 7])).inputs["audio"]
+    assert lengths.tolist() == [400, 3, 0]
+    assert samples.shape == (3, 400) and samples[1, :4].tolist() == [0.5, -0.25, 0.125, 0]
+    expected, _ = soundfile.read(sounds / "wav" / "2.wav", dtype="float32")
+    np.testing.assert_array_equal(samples[0], expected)
+    assert data.lengths(np.arange(8)).tolist() == [4, 5, 5, 6, 7, 7, 1, 0]  # windows
+    soundfile.write(sounds / "wav" / "2.wav", expected / 2, RATE, subtype="PCM_16")
+    again = encode(plan, facts, rows, "jsonl", cache).collate(np.array([2])).inputs["audio"][0]
+    np.testing.assert_allclose(again[0], expected / 2, atol=1e-4)
+
+
+def test_facts_are_of_all_windows(sounds: Path) -> None:
+    rows = write_rows(sounds / "rows.jsonl", written_rows(sounds))
+    spec = Spec.model_validate(spec_data(rows))
+    facts = survey(spec, rows)
+    sound = resolve(spec, facts).inputs[0]
+    assert isinstance(sound, AudioInput)
+    reading = AudioReading(RATE)
+    cells = [row["audio"] for row in written_rows(sounds)]
+    steps = [
+        features(sound, samples_of(cell, False, reading, sounds).astype(np.float64))
+        for cell in cells
+    ]
+    every = np.concatenate(steps)
+    known: Any = facts.inputs["audio"]
+    np.testing.assert_allclose(known.mean, every.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(known.deviation, every.std(axis=0), rtol=1e-6)
+    assert known.longest == 7
+
+
+def test_from_spec_to_answers(sounds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths are relative to the file of rows, in training and for `rnnspec run`."""
+    rows = write_rows(sounds / "rows.jsonl", written_rows(sounds))
+    augment = {"gain": 6, "noise": 20, "crop": 0.2, "time_masks": 1, "frequency_masks": 1,
+               "frequency_mask": 3}  # fmt: skip
+    (sounds / "spec.yaml").write_text(json.dumps(spec_data(rows, augment=augment)))
+    elsewhere = sounds / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    right("build", "../spec.yaml")
+    right("export", "--onnx", "builds/sounds/001")
+    model = "builds/sounds/001/sounds.onnx"
+    answers = right("run", model, "--data", rows).splitlines()
+    assert len(answers) == 8 and all(" → " in line for line in answers)
+    right("run", model, "--input", "audio=../wav/3.wav")
+    said = wrong("run", model, "--input", "audio=none.wav")
+    assert "names the file none.wav, which is not there" in said
+
+
+# ---------------------------------------------------------------- while training
+
+
+def augmented(**settings: Any) -> Audio:
+    size = 8 if "frequency_masks" in settings else HOP
+    kind = "log_mel" if size == 8 else "raw"
+    augment = Augmentation(**settings)
+    window = WINDOW if kind == "log_mel" else HOP
+    more: Any = {"bands": 8, "highest": 4000.0} if kind == "log_mel" else {}
+    return Audio(
+        AudioInput("input.a", "a", RATE, kind, size, window, HOP, normalize="none",  # type: ignore[arg-type]
+                   augment=augment, **more)
+    )  # fmt: skip
+
+
+def batch() -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(3)
+    return torch.randn(64, 1600) * 0.1, torch.tensor([1600, 800] * 32)
+
+
+def test_nothing_is_changed_but_in_training() -> None:
+    module = augmented(crop=0.5, gain=10.0, noise=5.0, time_masks=2, time_mask=4).eval()
+    samples, lengths = batch()
+    found = module(samples, lengths)
+    np.testing.assert_array_equal(found.values.transpose(0, 1).flatten(1)[0], samples[0])
+    assert found.lengths.of_rows.tolist() == [20, 10] * 32
+
+
+def test_gain_is_of_a_row() -> None:
+    module = augmented(gain=6.0)
+    samples, lengths = batch()
+    found = module(samples, lengths).values.transpose(0, 1).flatten(1)
+    decibels = 20 * (found[:, 7] / samples[:, 7]).log10()
+    assert decibels.abs().max() <= 6 and decibels.std() > 2
+    np.testing.assert_allclose(found[0] / samples[0], (found[0] / samples[0])[0].item(), rtol=1e-4)
+
+
+def test_noise_has_its_ratio() -> None:
+    module = augmented(noise=10.0)
+    samples, lengths = batch()
+    found = module(samples, lengths).values.transpose(0, 1).flatten(1)
+    for row in range(0, 64, 2):
+        noise = found[row] - samples[row]
+        ratio = 10 * np.log10(float(samples[row].square().mean() / noise.square().mean()))
+        assert 9 < ratio < 41
+
+
+def test_a_crop_is_a_part_of_the_row() -> None:
+    module = augmented(crop=0.5)
+    samples, lengths = batch()
+    samples[:] = torch.arange(1600.0)
+    found = module(samples, lengths)
+    for row in range(64):
+        steps = int(found.lengths.of_rows[row])
+        part = found.values[:steps, row].flatten()
+        part = part[: int((part > 0).nonzero().max()) + 1]  # zeros fill the last window
+        assert len(part) >= lengths[row] / 2 - 1 and int(part[-1]) < lengths[row]
+        assert part.diff().eq(1).all()
+    assert len({int(n) for n in found.lengths.of_rows}) > 5
+
+
+def test_masks_are_ranges() -> None:
+    module = augmented(time_masks=1, time_mask=3, frequency_masks=1, frequency_mask=2)
+    samples, lengths = batch()
+    found = module(samples, lengths).values.transpose(0, 1) == 0
+    windows, bands = found[:, :20].all(2).sum(1), found[:, :10].all(1).sum(1)
+    assert windows[::2].unique().tolist() == [0, 1, 2, 3]
+    assert windows[1::2].max() <= 2 + 10  # a fifth of ten windows
+    assert bands.unique().tolist() == [0, 1, 2]
+
+
+def test_draws_are_those_of_the_seed() -> None:
+    module = augmented(crop=0.3, gain=6.0, noise=10.0, time_masks=1, time_mask=3)
+    samples, lengths = batch()
+    torch.manual_seed(5)
+    first = module(samples, lengths).values
+    second = module(samples, lengths).values
+    torch.manual_seed(5)
+    assert torch.equal(module(samples, lengths).values, first)
+    assert not torch.equal(first, second)
