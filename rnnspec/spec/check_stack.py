@@ -171,12 +171,11 @@ def _first(layers: Sequence[Sized]) -> Steps:
 
 
 def squeezed_layers_are_grids(spec: Spec) -> Iterator[Finding]:
-    for part, layers in sized_stacks(spec):
-        for each in layers:
-            if isinstance(each.layer, SqueezeLayer) and not each.reads.grid:
-                message = "has no effect: what it reads has no features and channels"
-                hint = "remove it, or put a convolution with 'size: [3, 3]' before it"
-                yield Finding((part, "layers", each.index), message, hint)
+    for each in encoder_layers(spec):
+        if isinstance(each.layer, SqueezeLayer) and not each.reads.grid:
+            message = "has no effect: what it reads has no features and channels"
+            hint = "remove this layer, or put a convolution with 'size: [3, 3]' before it"
+            yield Finding(("encoder", "layers", each.index), message, hint)
 
 
 def groups_divide_channels(spec: Spec) -> Iterator[Finding]:
@@ -282,18 +281,17 @@ def layers_look_back_alone(spec: Spec) -> Iterator[Finding]:
             if spec.train.window is not None and pair(layer.size)[0] > 1:
                 yield Finding((*path, "size"), message, "use a size of steps, or [1, features]")
         elif isinstance(layer, PoolLayer) and pair(layer.size)[0] > 1:
-            yield Finding(path, f"a pooling over steps {why}", "remove it")
+            yield Finding(path, f"a pooling over steps {why}", "remove this layer")
         elif isinstance(layer, StackLayer):
-            yield Finding(path, f"a stack of steps {why}", "remove it")
+            yield Finding(path, f"a stack of steps {why}", "remove this layer")
 
 
 def decoder_layers_run_step_by_step(spec: Spec) -> Iterator[Finding]:
     for index, layer in enumerate(spec.decoder_layers):
         path: Loc = ("decoder", "layers", index)
         if isinstance(layer, PoolLayer | StackLayer | SqueezeLayer):
-            key = {PoolLayer: "pool", StackLayer: "stack", SqueezeLayer: "squeeze"}[type(layer)]
             message = "a decoder writes step by step, and this layer changes the steps"
-            yield Finding((*path, key), message, "remove it", key=True)
+            yield Finding(path, message, "remove this layer")
         if isinstance(layer, ConvLayer):
             yield from _decoder_conv(path, layer)
         if isinstance(layer, ConvLayer | DenseLayer | NormLayer) and layer.norm == "batch":
@@ -321,7 +319,7 @@ def decoders_start_from_states(spec: Spec) -> Iterator[Finding]:
     recurrent = [n for n, layer in enumerate(layers) if isinstance(layer, RecurrentLayer)]
     if isinstance(decoder.start_from, EncoderStart) and not recurrent:
         message = "no layer of the encoder has states"
-        yield Finding(("decoder", "start_from"), message, "use auto, dense, learned or zeros")
+        yield Finding(("decoder", "start_from"), message, "use auto or dense")
     if not isinstance(decoder.attention, NoAttention) or not recurrent:
         return
     for index in range(recurrent[-1] + 1, len(layers)):
