@@ -64,6 +64,10 @@ class MissingCell(DataError):
     """A cell, or a number within one, that is missing where a value is required."""
 
 
+class MissingPackage(DataError):
+    """Cells need a package that is not installed: no row can be read without it."""
+
+
 class BuildError(RnnspecError):
     """A build folder that is missing, unreadable, or belongs to another spec."""
 

@@ -15,6 +15,7 @@ import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from rnnspec.data.pictures import in_steps
 from rnnspec.plan import ClassFacts, Facts, NumericFacts, Plan, TextFacts, Vocabulary, resolve
 from rnnspec.plan.facts import ColumnFacts, VectorFacts, VectorFile
 from rnnspec.plan.names import input_names, lengths_name
@@ -26,6 +27,7 @@ from rnnspec.plan.nodes import (
     CopiesInput,
     FramesInput,
     FutureInput,
+    ImageInput,
     Input,
     KeysInput,
     SeriesInput,
@@ -100,6 +102,18 @@ SEQUENCES: dict[str, Kind] = {
     "plain_frames": Kind({"as": "frames", "scale": "none"}, numbers(2)),
     "double_frames": Kind({"as": "frames", "missing": "previous"}, doubles(2)),
     "key_steps": Kind({"as": "keys"}, ClassFacts(("p", "q", "r"), (3, 2, 1), 5, 3)),
+    "image": Kind({"as": "image", "height": 3}, numbers(1)),
+    "colour_rows": Kind(
+        {
+            "as": "image",
+            "width": 2,
+            "channels": 3,
+            "steps": "rows",
+            "scale": "standard",
+            "invert": True,
+        },
+        NumericFacts(3, (100.0, 130.0, 90.0), (60.0, 50.0, 70.0), longest=5),
+    ),
     "series": Kind({"as": "series", "scale": "standard", "missing": "previous"}, numbers(1)),
     "window_series": Kind({"as": "series", "scale": "window", "missing": "mean"}, numbers(1)),
     "mean_series": Kind({"as": "series", "scale": "mean", "missing": "previous"}, numbers(1)),
@@ -148,6 +162,8 @@ SOUNDS: dict[str, Kind] = {
     ),
 }
 """Sound, which has steps of its own: no other sequence is read beside it."""
+PICTURES = ("image", "colour_rows")
+"""Kinds whose next step is not answered."""
 STATICS: dict[str, Kind] = {
     "category": Kind({"as": "category", "embed": 3}, text(("x", "y"))),
     "number": Kind({"as": "number", "missing": "mean"}, numbers(1)),
@@ -229,6 +245,7 @@ def plan_of(data: Mapping[str, Any]) -> tuple[Plan, Facts]:
 def strong_weights(plan: Plan, seed: int = 0, size: float = 0.6) -> dict[str, NDArray[np.float32]]:
     """Weights of a size at which gates are neither idle nor saturated; deviations are positive,
     vectors of pads 0."""
+    of_pixels = tuple(f"{node.name}." for node in plan.inputs if isinstance(node, ImageInput))
     draw = np.random.default_rng(seed)
     found: dict[str, NDArray[np.float32]] = {}
     for weight in weights(plan):
@@ -239,6 +256,8 @@ def strong_weights(plan: Plan, seed: int = 0, size: float = 0.6) -> dict[str, ND
             value = np.where(value < -0.5, FORBIDDEN, 0).astype(np.float32)
         if isinstance(weight.initializer, Vectors) and weight.initializer.pad:
             value[0] = 0
+        if weight.name.startswith(of_pixels):
+            value = (100 * value).astype(np.float32)
         found[weight.name] = value
     return found
 
@@ -268,6 +287,9 @@ def _value(node: Input, length: int, draw: Generator) -> Any:
             return int(draw.integers(1, node.size))
         case KeysInput():
             return draw.integers(0, 2, (length, node.size)).astype(np.float32)
+        case ImageInput():
+            sides = (node.picture.features, node.picture.channels)
+            return draw.integers(0, 256, (length, *sides), np.uint8)
         case FutureInput():
             value = draw.normal(1, 2, node.horizon)
         case AudioInput():  # the last window begins one sample or more before the end
@@ -339,6 +361,9 @@ def _padded(
         values = np.full((len(cells), steps), filler, np.float32)
     elif isinstance(node, TokensInput | CopiesInput):
         values = np.full((len(cells), steps), int(bool(filler)), np.int64)
+    elif isinstance(node, ImageInput):
+        sides = (node.picture.features, node.picture.channels)
+        values = np.full((len(cells), steps, *sides), 255 if filler else 0, np.uint8)
     else:
         width = 1 if isinstance(node, SeriesInput) else np.shape(cells[0])[-1]
         values = np.full((len(cells), steps, width), filler, cells[0].dtype)
@@ -354,6 +379,8 @@ def feeds(plan: Plan, rows: Sequence[Row], extra: int = 0, filler: float = 0.0) 
         values, lengths = _padded(node, [row[node.key] for row in rows], extra, filler)
         if isinstance(node, SeriesInput | FutureInput):
             values = values[:, :, 0]
+        if isinstance(node, ImageInput):
+            values = np.ascontiguousarray(in_steps(values, node.picture))
         if isinstance(node, VectorInput) and node.single:
             values = values[:, 0]
         for name, value in zip(input_names(node, True), (values, lengths), strict=False):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rnnspec.cells import FUNCTIONS, builtin_cell, builtin_names
 from rnnspec.plan.nodes import Activation
-from tests.kinds import output
+from tests.kinds import PICTURES, SEQUENCES, output
 
 Draw = st.DrawFn
 SAFE_ARGUMENT = {"exp": "tanh({})", "log": "1.5 + tanh({})", "sqrt": "1.5 + tanh({})"}
@@ -195,10 +195,11 @@ def width_of(layer: dict[str, Any], own: dict[str, dict[str, Any]]) -> int:
 
 @st.composite
 def specs(draw: Draw) -> dict[str, Any]:
-    """A spec N:1 over one of three kinds of input and of output, as the data of its YAML; its
+    """A spec N:1 over one of five kinds of input and of output, as the data of its YAML; its
     columns are those of `tests.kinds`."""
-    kind = draw(st.sampled_from(["words", "chars", "frames"]))
-    given: dict[str, Any] = {"column": kind, "as": kind}
+    kind = draw(st.sampled_from(["words", "chars", "frames", *PICTURES]))
+    given: dict[str, Any] = {"column": kind, **SEQUENCES[kind].entry}
+    given.pop("missing", None)
     elapsed = kind == "frames" and draw(st.booleans())
     own = {"mine": draw(own_cells(elapsed))} if draw(st.booleans()) else {}
     stack = draw(layers(own))
@@ -227,6 +228,6 @@ def specs(draw: Draw) -> dict[str, Any]:
     }
     if own:
         spec["cells"] = own
-    if kind != "frames":
+    if kind in ("words", "chars"):
         spec["encoder"]["embed"] = draw(st.integers(1, 6))
     return spec

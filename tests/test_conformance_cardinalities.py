@@ -19,6 +19,7 @@ from rnnspec.to_torch import Model
 from tests.answers import close, of_torch, onnx_agrees
 from tests.kinds import (
     HORIZON,
+    PICTURES,
     SEQUENCES,
     SOUNDS,
     STATICS,
@@ -85,7 +86,7 @@ SPECS: dict[str, dict[str, Any]] = {
     },
     **{
         f"N:N next of {name}": spec_data("N:N", [name], [{"column": name, "as": "next"}])
-        for name in (*STEPS, "series") if name not in SOUNDS
+        for name in (*STEPS, "series") if name not in (*SOUNDS, *PICTURES)
     },
     "N:N series": spec_data(
         "N:N", ["series", "number"], [output("tags"), output("out_frames")], LAYERS

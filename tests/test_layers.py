@@ -27,7 +27,9 @@ LAYERS: dict[str, frozenset[str]] = {
     "spec": frozenset({"pydantic", "pydantic_core"}),
     "plan": frozenset(),
     "reference": frozenset({"numpy"}),
-    "data": frozenset({"numpy", "pyarrow", "tokenizers", "safetensors", "soundfile", "soxr"}),
+    "data": frozenset(
+        {"numpy", "pyarrow", "tokenizers", "safetensors", "soundfile", "soxr", "PIL"}
+    ),
     "demo": frozenset({"babel"}),
     "report": frozenset(),
     "to_torch": frozenset({"torch", "numpy"}),
@@ -48,7 +50,7 @@ TYPES_ONLY = frozenset({("errors", "source")})
 TOP_LEVEL = {"__main__": "cli"}
 
 FRAMEWORKS = frozenset({"torch", "onnx", "onnxruntime"})
-HEAVY = FRAMEWORKS | {"numpy", "pyarrow", "babel", "sacrebleu", "tokenizers"}
+HEAVY = FRAMEWORKS | {"numpy", "pyarrow", "babel", "sacrebleu", "tokenizers", "PIL"}
 FRAMEWORK_FREE = list(LAYERS)[: list(LAYERS).index("to_torch")]
 # What must not be in sys.modules once every module of the layer has been imported.
 UNLOADED = dict.fromkeys(FRAMEWORK_FREE, FRAMEWORKS) | {

@@ -49,6 +49,8 @@ def asked(row: Row, told: Mapping[str, Any], ids: bool, textual: bool = False) -
             value = [np.flatnonzero(step).tolist() for step in value]
         elif ids and key.endswith(".characters"):
             value = [np.asarray(token).tolist() for token in value]
+        elif key == "image":  # whose columns are the steps
+            value = np.swapaxes(np.asarray(value), 0, 1).tolist()
         elif not ids and key in told:
             value = told[key]
         else:

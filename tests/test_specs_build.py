@@ -63,6 +63,9 @@ def _cut(source: Path, target: Path, part: str) -> None:
     if not source.exists():
         pytest.skip(f"no {source}")
     target.parent.mkdir(parents=True, exist_ok=True)
+    for beside in filter(Path.is_dir, source.parent.iterdir()):  # pictures that the rows name
+        if not (target.parent / beside.name).exists():
+            (target.parent / beside.name).symlink_to(beside)
     if source.suffix == ".parquet":
         import pyarrow.parquet
 
@@ -87,7 +90,9 @@ def _row(spec: Spec, model: Model) -> dict[str, Any]:
     path = Path((*spec.data.valid_files, *spec.data.train_files)[0])
     if path.suffix == ".txt":
         return {spec.data.inputs[0].column: "But soft, "}
-    return next(_rows(path))
+    row = next(_rows(path))
+    named = [each.column for each in spec.data.inputs if each.as_ == "image"]
+    return row | {column: str(path.parent / row[column]) for column in named}
 
 
 def _reads(model: Model, column: str) -> bool:

@@ -94,11 +94,11 @@ def from_file(model: Model, files: Shards, quoting: Quoting) -> Iterator[Asked]:
     from rnnspec.data.rows import BadRows
 
     columns = [column.column for column in model.inputs]
-    sounds = [column.column for column in model.inputs if column.kind == "audio"]
+    named = [each.column for each in model.inputs if each.kind in ("audio", "image")]
     bad = BadRows(files, kept=True)
     try:
         for chunk in read(files, columns, bad=bad, quoting=quoting, names=model.columns):
-            placed = _with_paths(files, chunk, sounds) if sounds else chunk
+            placed = _with_paths(files, chunk, named) if named else chunk
             yield from _in_order(files, placed, columns, bad)
     except DataError:
         yield from (Asked("", error) for _, error in bad.taken())
@@ -107,9 +107,9 @@ def from_file(model: Model, files: Shards, quoting: Quoting) -> Iterator[Asked]:
 
 
 def _with_paths(files: Shards, chunk: Chunk, columns: Sequence[str]) -> Chunk:
-    """The chunk with the paths of sound files, which are relative to the file that names them,
-    relative to the working folder."""
-    from rnnspec.data.audio import path_of
+    """The chunk with the paths of sounds and pictures, which are relative to the file that names
+    them, relative to the working folder."""
+    from rnnspec.data.decode import path_of
     from rnnspec.data.shards import FILE
 
     def placed(line: int, cell: object) -> object:
@@ -234,6 +234,7 @@ _KINDS: Mapping[InputKind, str] = {
     "key_ids": "a list of lists of label numbers",
     "frames": "a list of steps",
     "audio": "the path of a sound file, or a list of samples",
+    "image": "the path of a picture, or its pixels",
     "series": "a list of numbers",
     "future": "a list",
     "number": "a number",

@@ -29,7 +29,7 @@ class AudioReading:
 def samples_of(cell: object, textual: bool, reading: AudioReading, folder: Path) -> Samples:
     """The samples of a cell, `[S]`: of a file, whose path is relative to `folder`, or a list of
     numbers, which are at the rate already."""
-    if (path := path_of(cell, textual)) is not None:
+    if (path := decode.path_of(cell, textual)) is not None:
         return read_file(folder / path, reading)
     if cell == [] or (textual and isinstance(cell, str) and cell.strip() == "[]"):
         return np.zeros(0, np.float32)
@@ -38,13 +38,6 @@ def samples_of(cell: object, textual: bool, reading: AudioReading, folder: Path)
     if not isinstance(cell, list):
         raise decode.refused(None if textual else cell, EXPECTED)
     return decode.vector(cell, False).astype(np.float32)
-
-
-def path_of(cell: object, textual: bool) -> str | None:
-    """The path in a cell; None for one that holds samples, or nothing."""
-    if not isinstance(cell, str) or not cell.strip():
-        return None
-    return None if textual and cell.lstrip().startswith("[") else decode.text(cell)
 
 
 def read_file(path: Path, reading: AudioReading) -> Samples:

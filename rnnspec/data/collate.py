@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rnnspec.plan.facts import END_ID
 
 Lengths = NDArray[np.int64]
-Values = NDArray[np.int64] | NDArray[np.floating]
+Values = NDArray[np.int64] | NDArray[np.floating] | NDArray[np.uint8]
 SKIPPED = -1
 """Class number of a target that is missing, or past a row's length."""
 NEW = SKIPPED - 1
@@ -103,6 +103,16 @@ class Steps:
         return _wide(
             gathered(self.values, slices.starts, slices.lengths, self.filler)
         ), slices.lengths
+
+
+@dataclass(frozen=True, slots=True)
+class ByteSteps:
+    """Bytes of each step, `[steps, ...]`: they stay bytes in a batch; 0 past a row's length."""
+
+    values: NDArray[np.uint8]
+
+    def batch(self, slices: RowSlices) -> tuple[NDArray[Any], Lengths]:
+        return gathered(self.values, slices.starts, slices.lengths, 0), slices.lengths
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,13 @@ SEPARATORS = (";", "|", ",", "/")
 """What is proposed to separate labels, where a text has it."""
 
 
+def path_of(cell: object, textual: bool) -> str | None:
+    """The path in a cell; None for one that holds something else, or nothing."""
+    if not isinstance(cell, str) or not cell.strip():
+        return None
+    return None if textual and cell.lstrip().startswith("[") else text(cell)
+
+
 def label(cell: object) -> str:
     """A label: a text as it is, a whole number as its decimal text, true and false by name."""
     match cell:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data.cache import Column, MemoryMaps, Writer, new_folder, open_folder
-from rnnspec.data.columns.audio import files_changed
 from rnnspec.data.columns.base import Arrays, ColumnEncoder, Encoding, add_chunk
+from rnnspec.data.columns.beside import files_changed
 from rnnspec.data.columns.kinds import (
     encoders,
     kind_of,
@@ -41,7 +41,7 @@ from rnnspec.data.shards import Shards
 from rnnspec.data.split import Split
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import Facts
-from rnnspec.plan.nodes import AudioInput, ForecastOutput, Plan
+from rnnspec.plan.nodes import ForecastOutput, Plan
 from rnnspec.spec.files import Format
 
 __all__ = ["Part", "encode", "encode_parts"]
@@ -146,7 +146,7 @@ class _Job:
         settings += [name for name, _ in raw_names(self.encoding)] if self.measured else []
         if self.share and reading.series is None:
             settings += [reading.seed, reading.stratum]
-        if any(isinstance(node, AudioInput) for _, node in named):  # paths are relative to them
+        if any(kind_of(node).beside for _, node in named):  # paths are relative to them
             settings += [str(file.parent.absolute()) for file in self.shards.files]
         settings += [content.digest for content in self.shards.content]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]

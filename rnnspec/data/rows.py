@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from rnnspec.data.shards import FILE, Shards
-from rnnspec.errors import DataError, MissingCell
+from rnnspec.errors import DataError, MissingCell, MissingPackage
 from rnnspec.source.problems import did_you_mean
 
 SHOWN = 10
@@ -130,6 +130,10 @@ class BadRows:
         """Raises DataError for a mistake beyond which the file cannot be read."""
         raise DataError(f"{self.place(line)}: {message}")
 
+    def folder(self, line: int) -> Path:
+        """The folder of the file that holds a row: paths in its cells are relative to it."""
+        return Shards.of(self.file).files[(self.start + line) // FILE].parent
+
     def decoded(
         self, chunk: Chunk, column: str, decode: Callable[[object], Value], pieces: bool = False
     ) -> list[Value]:
@@ -144,10 +148,24 @@ class BadRows:
                 f"column {column!r} is a document too long for one label; "
                 "set data.documents to paragraph or line",
             )
+        return self._decoded(chunk, column, lambda cell, line: decode(cell))
+
+    def decoded_beside(
+        self, chunk: Chunk, column: str, decode: Callable[[object, Path], Value]
+    ) -> list[Value]:
+        """As `decoded`, of cells that may name files; `decode` is also given the folder of the
+        row's own file. Raises DataError at the first cell where a package is missing."""
+        return self._decoded(chunk, column, lambda cell, line: decode(cell, self.folder(line)))
+
+    def _decoded(
+        self, chunk: Chunk, column: str, decode: Callable[[object, int], Value]
+    ) -> list[Value]:
         values: list[Value] = []
         for line, cell in zip(chunk.lines, chunk.cells[column], strict=True):
             try:
-                values.append(decode(cell))
+                values.append(decode(cell, line))
+            except MissingPackage as error:
+                self.fail(line, f"column {column!r} {error}")
             except DataError as error:
                 cure = self.cures.get(column, "") if isinstance(error, MissingCell) else ""
                 self.add(line, f"column {column!r} {error}" + (f"; {cure}" if cure else ""))

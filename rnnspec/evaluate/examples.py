@@ -130,6 +130,10 @@ class Rows:
                 return f"{int(lengths)} steps of labels"
             case nodes.AudioInput():
                 return f"{int(lengths) / node.rate:.3g} s of sound"
+            case nodes.ImageInput(picture=picture):
+                sides = (int(lengths), picture.features)
+                wide, high = sides if picture.steps == "columns" else sides[::-1]
+                return f"a picture of {wide} x {high} pixels"
             case nodes.FramesInput() | nodes.SeriesInput() if values.shape[-1] == 1:
                 return f"{int(lengths)} steps, the last {numbers(values[:lengths, 0][-NUMBERS:])}"
             case nodes.FramesInput() | nodes.SeriesInput():

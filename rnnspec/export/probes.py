@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rnnspec.data.columns.texts import word_numbers
 from rnnspec.data.decode import WHITE_SPACE, fold
+from rnnspec.data.pictures import in_steps
 from rnnspec.export.probe_texts import TextDraw
 from rnnspec.plan import ClassFacts, Facts, NumericFacts, Plan, TextFacts, nodes
 from rnnspec.plan.copies import source_numbers
@@ -173,6 +174,12 @@ def _draw_samples(node: nodes.AudioInput, draw: Draw) -> Drawn:
         count = (steps - 1) * node.hop + last if steps else 0
         loudness = draw.generator.choice([0.0, 0.001, 0.1, 0.5])
         found.append((loudness * draw.generator.normal(size=count)).astype(np.float32))
+    return Drawn(found, found)
+
+
+def _draw_pictures(node: nodes.ImageInput, draw: Draw) -> Drawn:
+    sides = (node.picture.features, node.picture.channels)
+    found = [draw.generator.integers(0, 256, (n, *sides), np.uint8) for n in draw.lengths]
     return Drawn(found, found)
 
 
@@ -361,6 +368,8 @@ def _noise(node: Any, shape: tuple[int, ...], draw: Generator) -> NDArray[Any]:
             return draw.integers(0, node.size, shape)
         case "flags":
             return draw.integers(0, 2, shape).astype(np.float32)
+        case "bytes":
+            return draw.integers(0, 256, shape, np.uint8)
         case "numbers":  # time does not run backwards
             return np.abs(draw.normal(0, 10, shape)).astype(np.float32)
         case _:
@@ -375,8 +384,12 @@ def _fill(plan: Plan, feeds: Feeds, batch: Batch, lengths: Lengths) -> None:
         for name in (node.key, f"{node.key}.ids"):
             given = feeds.get(name)
             if given is not None and given.dtype != object:
-                values = batch[node.key][0][:, : given.shape[1]]
-                feeds[name] = values.reshape(given.shape)
+                values = batch[node.key][0]
+                if isinstance(node, nodes.ImageInput):
+                    steps = in_steps(given, node.picture).shape[1]
+                    feeds[name] = np.ascontiguousarray(in_steps(values[:, :steps], node.picture))
+                else:
+                    feeds[name] = values[:, : given.shape[1]].reshape(given.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,6 +409,12 @@ PROBES: Mapping[type[nodes.Input], ProbeFunctions] = {
         _draw_categories, lambda node, found, lengths, draw: (found[0], np.ones_like(lengths))
     ),
     nodes.FramesInput: ProbeFunctions(_draw_frames, _steps),
+    nodes.ImageInput: ProbeFunctions(
+        _draw_pictures,
+        lambda node, found, lengths, draw: _steps(
+            node, [in_steps(found[0], node.picture)], lengths, draw
+        ),
+    ),
     nodes.KeysInput: ProbeFunctions(_draw_keys, _steps),
     nodes.VectorInput: ProbeFunctions(
         lambda node, draw: _draw_numbers(node, draw, [node.width] * len(draw.lengths)),

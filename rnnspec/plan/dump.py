@@ -74,6 +74,9 @@ def _setting(name: str, value: object) -> str:
             | nodes.TransducerBeam(),
         ):
             return _alignment_search(value)
+        case _, nodes.Picture():
+            sides = f"{value.width or '?'} x {value.height or '?'} x {value.channels}"
+            return f"{sides} by {value.steps}"
         case "sizes", tuple():
             return "{" + ", ".join(f"{key}: {number}" for key, number in value) + "}"
     return repr(value)

@@ -21,9 +21,9 @@ Names = tuple[str, ...]
 class InputTraits:
     """A type of input node."""
 
-    values: Literal["numbers of tokens", "flags", "numbers"]
-    """What a batch holds: integers below `size`, 0 and 1 as float32, or floats in the unit of the
-    data, float64 if the node is `double`."""
+    values: Literal["numbers of tokens", "flags", "numbers", "bytes"]
+    """What a batch holds: integers below `size`, 0 and 1 as float32, floats in the unit of the
+    data, float64 if the node is `double`, or bytes."""
     steps: bool
     """Whether it is on the time axis, whose lengths all sequences of a model share."""
     names: Callable[[Any, bool], Names]
@@ -72,6 +72,7 @@ INPUT_TRAITS: Mapping[type[nodes.Input], InputTraits] = {
     nodes.CategoryInput: InputTraits("numbers of tokens", False, _text),
     nodes.KeysInput: InputTraits("flags", True, _key),
     nodes.FramesInput: InputTraits("numbers", True, _key),
+    nodes.ImageInput: InputTraits("bytes", True, _key),
     nodes.SeriesInput: InputTraits("numbers", True, _key),
     nodes.FutureInput: InputTraits("numbers", False, _key),
     nodes.AudioInput: InputTraits("numbers", True, _key),

@@ -13,7 +13,7 @@ from rnnspec.plan.resolve_alignment import align_answer
 from rnnspec.plan.resolve_decoder import Encoded, write_answer
 from rnnspec.plan.resolve_inputs import Sources, read_inputs
 from rnnspec.plan.resolve_outputs import answer_all
-from rnnspec.plan.stateless import Read, flat, joined
+from rnnspec.plan.stateless import Read, flat, joined, side_by_side
 from rnnspec.spec.decoder import NoAttention
 
 
@@ -52,7 +52,7 @@ def _encoder(nodes: list[Node]) -> tuple[Recurrent, ...]:
 def _encoded(spec: language.Spec, inputs: Sources, finish: Finish = whole) -> Read:
     """The encoder's layers over all inputs."""
     nodes = inputs.nodes
-    source = joined("join", [*inputs.sequences, *inputs.beside], nodes)
+    source = side_by_side("join", [*inputs.sequences, *inputs.beside], nodes)
     initial: InitialStates = zeros
     if inputs.start:
         initial = from_vector(joined("start", inputs.start, nodes), nodes)

@@ -17,9 +17,11 @@ from rnnspec.plan.nodes import (
     Embed,
     FramesInput,
     FutureInput,
+    ImageInput,
     KeysInput,
     Node,
     PerStep,
+    Picture,
     Pool,
     Recurrent,
     SeriesInput,
@@ -66,6 +68,8 @@ def read_inputs(spec: language.Spec, facts: Facts) -> Sources:
                 sound = audio_node(source)
                 found.nodes.append(sound)
                 found.sequences.append(Read(sound.name, sound.features))
+            case language.ImageInput():
+                found.sequences.append(_image(source, found.nodes))
             case language.KeysInput():
                 found.sequences.append(_keys(source, facts, found.nodes))
             case language.CategoryInput():
@@ -177,6 +181,17 @@ def _frames(key: str, source: language.FramesInput, facts: Facts, nodes: list[No
     node = FramesInput(name, source.column, known.width, scaled, elapsed, source.missing, double)
     nodes.append(node)
     return Read(node.name, node.features)
+
+
+def picture_of(source: language.ImageInput) -> Picture:
+    return Picture(source.height, source.width, source.channels, source.steps)
+
+
+def _image(source: language.ImageInput, nodes: list[Node]) -> Read:
+    picture = picture_of(source)
+    name = f"input.{source.column}"
+    nodes.append(ImageInput(name, source.column, picture, source.scale, source.invert))
+    return Read(name, picture.features * picture.channels, picture.features)
 
 
 def _series(

@@ -14,13 +14,14 @@ from rnnspec.reference.functions import Array, Arrays
 Row = Mapping[str, Any]
 """The columns of a row by the `key` of the input, without padding: token numbers `[T]`, numbers to
 copy `[T]`, the characters of each token as a list of lists, the number of a category, frames
-`[T, width]`, keys `[T, size]`, a vector `[width]`, samples `[S]`, a series `[T]` and its values
-ahead `[H]`. Missing numbers are NaN."""
+`[T, width]`, pixels `[T, features, channels]`, keys `[T, size]`, a vector `[width]`, samples `[S]`,
+a series `[T]` and its values ahead `[H]`. Missing numbers are NaN."""
 Reading = (
     nodes.TokensInput
     | nodes.CopiesInput
     | nodes.CategoryInput
     | nodes.FramesInput
+    | nodes.ImageInput
     | nodes.Elapsed
     | nodes.KeysInput
     | nodes.VectorInput
@@ -50,6 +51,8 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
             return _scaled(node, node.missing, weights, values, frames)
         case nodes.AudioInput():
             return audio(node, weights, cell.reshape(-1))
+        case nodes.ImageInput():
+            return _pixels(node, weights, cell)
         case nodes.VectorInput():
             return _scaled(node, node.missing, weights, values, cell.reshape(1, -1)).reshape(-1)
         case nodes.SeriesInput():
@@ -61,6 +64,16 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
             return _moments(node, weights, cell.reshape(-1, 1))
         case _:
             assert_never(node)
+
+
+def _pixels(node: nodes.ImageInput, weights: Arrays, cell: Array) -> Array:
+    """Bytes `[T, F, C]`, inverted and scaled."""
+    if node.invert:
+        cell = 255 - cell
+    if node.scale == "standard":
+        mean, deviation = of_training(node, weights)
+        return (cell - mean) / deviation
+    return cell / 255 if node.scale == "unit" else cell
 
 
 def scaling(node: Any, weights: Arrays, values: Arrays, width: int = 1) -> tuple[Array, Array]:

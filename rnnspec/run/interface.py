@@ -39,7 +39,7 @@ COLUMNS = "rnnspec.columns"
 InputKind = Literal[
     "words", "chars", "bytes", "tokens", "ids", "characters", "copies", "category", "category_id",
     "keys", "key_ids", "frames", "series", "future", "number", "vector", "subwords",
-    "audio",
+    "audio", "image",
 ]  # fmt: skip
 OutputKind = Literal[
     "class", "tags", "path", "labels", "keys", "number", "vector", "frames", "text", "tokens",
@@ -64,6 +64,9 @@ class InputColumn:
     - `keys`, `key_ids`: for each step a list of the labels that are on, or of their numbers below
       `width`.
     - `frames`: a list of steps of `width` numbers each.
+    - `image`: the path of a picture, or its pixels as an array `[height, width]` or `[height,
+      width, channels]` of whole numbers from 0 to 255, brought to what `picture` says before they
+      are fed. `width` is the pixels of a step.
     - `series`: the past of a series, a list of numbers. `future`: its `width` values ahead.
     - `audio`: the path of a file, or a list of samples, `width` to a step; `audio` says how
       files are read.
@@ -84,11 +87,14 @@ class InputColumn:
     double: bool = False
     rule: TextRule = PLAIN
     audio: AudioReading | None = None
+    picture: nodes.Picture | None = None
 
     def written(self) -> dict[str, Any]:
-        """As the metadata have it, without the usual rule, and with `audio` only where it is."""
-        usual = {"rule": self.rule == PLAIN, "audio": self.audio is None}
-        return {key: v for key, v in asdict(self).items() if not usual.get(key, False)}
+        """As the metadata have it, without the usual rule, and with `audio` and `picture` only
+        where there is one."""
+        found = asdict(self)
+        unusual = {"rule": self.rule != PLAIN, "audio": self.audio, "picture": self.picture}
+        return {key: value for key, value in found.items() if unusual.get(key, True)}
 
     @property
     def feed(self) -> str:
@@ -180,6 +186,7 @@ def _input(plan: Plan, node: nodes.Input, ids: bool) -> InputColumn:
         AudioReading(node.rate, node.channels, node.resample)
         if isinstance(node, nodes.AudioInput)
         else None,
+        node.picture if isinstance(node, nodes.ImageInput) else None,
     )
 
 
@@ -202,6 +209,7 @@ INPUT_COLUMNS: Mapping[type[nodes.Input], Callable[[Any, bool], KindAndWidth]] =
     nodes.KeysInput: lambda node, ids: ("key_ids" if ids else "keys", node.size),
     nodes.FramesInput: lambda node, ids: ("frames", node.width),
     nodes.AudioInput: lambda node, ids: ("audio", node.hop),
+    nodes.ImageInput: lambda node, ids: ("image", node.picture.features),
     nodes.SeriesInput: lambda node, ids: ("series", None),
     nodes.FutureInput: lambda node, ids: ("future", node.horizon),
     nodes.VectorInput: lambda node, ids: ("number" if node.single else "vector", node.width),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.data import decode
+from rnnspec.data import decode, pictures
 from rnnspec.data.audio import samples_of
 from rnnspec.errors import DataError
 from rnnspec.run import feeds
@@ -25,7 +25,7 @@ Integers = NDArray[np.int64]
 
 def parse_cell(column: InputColumn, cell: object, textual: bool) -> Any:
     """The value of a cell; `textual` cells hold lists and numbers as text, as CSV does."""
-    if isinstance(cell, np.ndarray | np.generic):
+    if isinstance(cell, np.ndarray | np.generic) and column.kind != "image":
         cell = cell.tolist()
     return INPUT_KINDS[column.kind].parse(column, cell, textual)
 
@@ -85,6 +85,17 @@ def _samples(column: InputColumn, cell: object, textual: bool) -> NDArray[np.flo
     """Paths are relative to the working folder."""
     assert column.audio is not None
     return samples_of(cell, textual, column.audio, Path())
+
+
+def _image(column: InputColumn, cell: object, textual: bool) -> pictures.Bytes:
+    assert column.picture is not None
+    return pictures.steps_of(cell, textual, Path(), column.picture)
+
+
+def _pictures(column: InputColumn, values: Sequence[pictures.Bytes]) -> pictures.Bytes:
+    """`[B, height, width, channels]`, 0 past the steps of each picture."""
+    assert column.picture is not None
+    return np.ascontiguousarray(pictures.in_steps(feeds.padded(values), column.picture))
 
 
 def _number(column: InputColumn, cell: object, textual: bool) -> decode.Floats:
@@ -219,6 +230,7 @@ INPUT_KINDS: Mapping[InputKind, InputFunctions] = {
         _id_lists, lambda column, values: feeds.flags(values, column.width or 0), _count
     ),
     "frames": InputFunctions(_frames, _steps, _count),
+    "image": InputFunctions(_image, _pictures, _count),
     "series": InputFunctions(_series, _steps, _count),
     "audio": InputFunctions(_samples, _steps, _windows),
     "future": InputFunctions(_vector, _vectors),

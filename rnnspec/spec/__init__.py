@@ -8,6 +8,7 @@ from rnnspec.spec.inputs import (
     CategoryInput,
     CharsInput,
     FramesInput,
+    ImageInput,
     Input,
     KeysInput,
     NumberInput,

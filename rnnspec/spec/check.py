@@ -148,6 +148,7 @@ CHECKS: tuple[Check, ...] = (
     Check(check_kinds.columns_differ, (*_COLUMNS, *_INPUT, *_OUTPUT)),
     Check(check_kinds.inputs_fit_cardinality, (_CARDINALITY, *_INPUT, *_OUTPUT)),
     Check(check_kinds.outputs_fit_cardinality, (_CARDINALITY, *_OUTPUT)),
+    Check(check_kinds.pictures_have_steps, (*_INPUT, *_OUTPUT)),
     Check(check_kinds.outputs_go_together, (_CARDINALITY, *_OUTPUT)),
     Check(check_kinds.ahead_is_of_an_input, (*_COLUMNS, *_INPUT, *_OUTPUT)),
     Check(check_kinds.next_looks_ahead, (*_OUTPUT, *_layer("direction"))),

@@ -8,6 +8,7 @@ from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.head import Head, LastPooling
 from rnnspec.spec.inputs import (
     AudioInput,
+    ImageInput,
     KeysInput,
     SequenceInput,
     SeriesInput,
@@ -118,6 +119,23 @@ def ahead_is_of_an_input(spec: Spec) -> Iterator[Finding]:
             message = f"'as: {output.as_}' is about a {what} among the inputs, and this is none"
             hint = f"name one of {', '.join(columns)}" if columns else f"read it in as a {what} too"
             yield Finding((*path, "column"), message, hint)
+
+
+def pictures_have_steps(spec: Spec) -> Iterator[Finding]:
+    """The pixels of a step are equally many in all pictures, and pixels are no answers."""
+    for path, source in spec.data.located_inputs:
+        if not isinstance(source, ImageInput):
+            continue
+        side = "height" if source.steps == "columns" else "width"
+        if getattr(source, side) is None:
+            message = f"key {side!r} is missing: {source.steps} of pixels are the steps"
+            hint = f"add '{side}: 32'; pictures of another {side} are resized to it"
+            yield Finding(path, message, hint, key=True)
+        for at, output in spec.data.located_outputs:
+            if isinstance(output, NextOutput) and output.column == source.column:
+                message = f"the next {source.steps} of a picture are not answered"
+                hint = "read the pixels as frames, a list of numbers per step"
+                yield Finding((*at, "column"), message, hint)
 
 
 def next_looks_ahead(spec: Spec) -> Iterator[Finding]:

@@ -284,7 +284,7 @@ def _mapping(found: object, context: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _choice(found: object, context: Mapping[str, Any]) -> tuple[str, str]:
-    words = re.findall(r"'([^']*)'", context["expected"])
+    words = re.findall(r"'([^']*)'", context["expected"]) or [context["expected"]]
     message = (
         f"expected {'one of ' if len(words) > 1 else ''}{', '.join(words)}, found {describe(found)}"
     )

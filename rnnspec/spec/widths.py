@@ -15,6 +15,7 @@ from rnnspec.spec.inputs import (
     AudioInput,
     CategoryInput,
     FramesInput,
+    ImageInput,
     Input,
     KeysInput,
     NumberInput,
@@ -27,14 +28,20 @@ from rnnspec.spec.inputs import (
 )
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
-from rnnspec.spec.stack import CONTEXT, Sized, Steps, sized
+from rnnspec.spec.stack import CONTEXT, Sized, Steps, side_by_side, sized
 
 
-def input_width(spec: Spec) -> int | None:
-    """Width of the input of the encoder's first layer; None where it depends on the data."""
-    widths = [_width_of(spec, source) for source in spec.data.inputs]
-    known = [width for width in widths if width is not None]
-    return sum(known) if len(known) == len(widths) else None
+def input_steps(spec: Spec) -> Steps:
+    """What the encoder's first layer reads: all inputs side by side."""
+    read = [each for each in spec.data.inputs if getattr(each, "join", "steps") != "state"]
+    return side_by_side([_steps_of(spec, source) for source in read])
+
+
+def _steps_of(spec: Spec, source: Input) -> Steps:
+    if isinstance(source, ImageInput):
+        features = source.height if source.steps == "columns" else source.width
+        return Steps(source.channels, grid=True, features=features)
+    return Steps(_width_of(spec, source))
 
 
 def _width_of(spec: Spec, source: Input) -> int | None:
@@ -51,10 +58,10 @@ def _width_of(spec: Spec, source: Input) -> int | None:
         case SeriesInput():
             return 1
         case CategoryInput() | NumberInput():
-            return _static(source) if source.join != "state" else 0
+            return _static(source)
         case AudioInput():
             return width_of(source.features, source.rate)
-        case VectorInput() | FramesInput() | KeysInput():
+        case VectorInput() | FramesInput() | KeysInput() | ImageInput():
             return None
         case _:
             assert_never(source)
@@ -68,7 +75,7 @@ def _embed(spec: Spec, source: TokenInput) -> int | None:
 
 
 def encoder_layers(spec: Spec) -> list[Sized]:
-    return sized(spec, spec.encoder.layers, Steps(input_width(spec)))
+    return sized(spec, spec.encoder.layers, input_steps(spec))
 
 
 def memory_width(spec: Spec) -> int | None:

@@ -16,6 +16,7 @@ Extent = int | str
 """The extent of a dimension: a number, or a name if it varies."""
 
 FLOAT, DOUBLE = TensorProto.FLOAT, TensorProto.DOUBLE
+UINT8 = TensorProto.UINT8
 INT64, STRING, BOOL = TensorProto.INT64, TensorProto.STRING, TensorProto.BOOL
 IR_OF_OPSET = {20: 9, 21: 10}
 """The opsets offered, each with the file format version of its time."""

@@ -25,6 +25,7 @@ from rnnspec.to_onnx import (
     native,
     numbers,
     outputs,
+    pictures,
     recurrent,
     tokens,
 )
@@ -45,6 +46,7 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.KeysInput: tokens.lower_keys,
     nodes.FramesInput: numbers.lower_frames,
     nodes.AudioInput: audio.lower_audio,
+    nodes.ImageInput: pictures.lower_image,
     nodes.Elapsed: numbers.lower_elapsed,
     nodes.VectorInput: numbers.lower_vector,
     nodes.SeriesInput: numbers.lower_series,

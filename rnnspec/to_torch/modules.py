@@ -30,6 +30,7 @@ _OF_NODE: dict[type[nodes.Node], Callable[[Any], nn.Module]] = {
     nodes.CategoryInput: inputs.Category,
     nodes.FramesInput: inputs.Frames,
     nodes.AudioInput: audio.Audio,
+    nodes.ImageInput: inputs.Image,
     nodes.Elapsed: inputs.Elapsed,
     nodes.VectorInput: inputs.Vectors,
     nodes.SeriesInput: inputs.Series,

@@ -104,6 +104,7 @@ def _read_with(node: nodes.Input | nodes.Derived, values: Values) -> tuple[Value
             | nodes.CategoryInput()
             | nodes.FramesInput()
             | nodes.AudioInput()
+            | nodes.ImageInput()
             | nodes.KeysInput()
             | nodes.VectorInput()
             | nodes.Elapsed()

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from rnnspec.data import decode
-from rnnspec.data.audio import AudioReading, Samples, path_of, samples_of
+from rnnspec.data.audio import AudioReading, Samples, samples_of
 from rnnspec.data.cache import Column, Writer
 from rnnspec.data.collate import Samples as SamplesColumn
 from rnnspec.data.columns.base import Arrays, ColumnKind, Encoding, Lengths, RaggedWriter
+from rnnspec.data.columns.beside import FILES, stamp, stamped
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.shards import FILE, Shards
 from rnnspec.data.statistics import Moments
@@ -22,9 +23,6 @@ from rnnspec.plan.facts import NumericFacts
 from rnnspec.plan.names import steps_in
 from rnnspec.plan.nodes import AudioInput
 from rnnspec.reference.audio import features
-
-FILES = ".files"
-"""Ends the name of the array of paths, sizes and times of change of the files that were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class AudioCells:
                 cure = bad.cures.get(node.column, "") if isinstance(error, MissingCell) else ""
                 bad.add(line, f"column {node.column!r} {error}" + (f"; {cure}" if cure else ""))
                 continue
-            if (path := path_of(cell, chunk.textual)) is not None:
+            if (path := decode.path_of(cell, chunk.textual)) is not None:
                 seen(folder / path)
             found.append(samples)
         return found
@@ -99,33 +97,8 @@ class AudioWriter:
         rows = self.cells.samples(chunk, bad, paths.append)
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         self.values.append(np.concatenate([np.zeros(0, np.float32), *rows]), lengths)
-        stamps = "".join(map(stamp, paths)).encode()
-        self.files.append(np.frombuffer(stamps, np.uint8))
+        self.files.append(stamped(map(stamp, paths)))
         return self.cells.steps(rows)
-
-
-def stamp(path: Path) -> str:
-    """What is kept of a file, to see whether it has changed."""
-    about = path.stat()
-    return f"{about.st_size} {about.st_mtime_ns} {path.absolute()}\0"
-
-
-def files_changed(arrays: Arrays) -> bool:
-    """Whether a file of sound that the arrays were made of is another one by now, or gone."""
-    for name, array in arrays.items():
-        if name.endswith(FILES):
-            stamps = array.tobytes().decode().split("\0")[:-1]
-            if any(_changed(each) for each in stamps):
-                return True
-    return False
-
-
-def _changed(written: str) -> bool:
-    path = Path(written.split(" ", 2)[2])
-    try:
-        return stamp(path) != f"{written}\0"
-    except OSError:
-        return True
 
 
 def _settings(encoding: Encoding, node: AudioInput) -> list[object]:
@@ -141,4 +114,4 @@ def _batch(encoding: Encoding, node: AudioInput, name: str, arrays: Arrays) -> A
     return SamplesColumn(arrays[name], arrays[f"{name}.offsets"])
 
 
-AUDIO = ColumnKind(settings=_settings, encoder=_encoder, batch=_batch)
+AUDIO = ColumnKind(settings=_settings, encoder=_encoder, batch=_batch, beside=True)

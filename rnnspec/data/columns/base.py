@@ -164,6 +164,7 @@ class ColumnKind:
     - `raw`: writes the raw texts of rows that are measured, and `apart` says whether a token may
       have several characters.
     - `static`: the kind of a value that holds for a whole window of series.
+    - `beside`: cells may name files, relative to the folder of the data file.
     - `counted`: the name of the array that counts labels that no training row has.
     """
 
@@ -174,6 +175,7 @@ class ColumnKind:
     raw: Callable[[Any, RaggedWriter], ColumnEncoder] | None = None
     apart: Callable[[Any], bool] = lambda node: False
     static: Callable[[Any], StaticKind | None] = lambda node: None
+    beside: bool = False
     counted: Callable[[Encoding, Any, str], str | None] = lambda encoding, node, name: None
 
 

@@ -10,6 +10,7 @@ from rnnspec.data.columns.base import FactCollector
 from rnnspec.data.columns.keys import LabelSetCollector
 from rnnspec.data.columns.labels import CategoryCollector, ClassCollector
 from rnnspec.data.columns.numbers import NumberCells, NumberCollector
+from rnnspec.data.columns.pictures import PictureCollector
 from rnnspec.data.columns.texts import (
     ByteCollector,
     CharCollector,
@@ -26,6 +27,7 @@ from rnnspec.data.vectors import file_of
 from rnnspec.errors import DataError
 from rnnspec.plan.audio import audio_node
 from rnnspec.plan.facts import ColumnFacts
+from rnnspec.plan.resolve_inputs import picture_of
 from rnnspec.plan.text_rule import rule_of
 from rnnspec.spec import (
     AudioInput,
@@ -37,6 +39,7 @@ from rnnspec.spec import (
     ForecastOutput,
     FramesInput,
     FramesOutput,
+    ImageInput,
     Input,
     KeysInput,
     KeysOutput,
@@ -125,6 +128,9 @@ INPUTS: Mapping[type[Input], Callable[[Any, Reading, Chunks], FactCollector | No
         _cells(column, reading), column, chunks
     ),
     FramesInput: _numbers,
+    ImageInput: lambda column, reading, chunks: PictureCollector(
+        column.column, picture_of(column), column.invert
+    ),
     VectorInput: _numbers,
     NumberInput: _numbers,
     KeysInput: lambda column, reading, chunks: LabelSetCollector(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnspec.data.cache import Column, Writer
-from rnnspec.data.columns import audio, keys, labels, numbers, series, texts
+from rnnspec.data.columns import audio, keys, labels, numbers, pictures, series, texts
 from rnnspec.data.columns.base import (
     Arrays,
     ColumnEncoder,
@@ -39,6 +39,7 @@ KINDS: Mapping[type[Input | Output], ColumnKind] = {
     nodes.CopiesInput: texts.COPIES,
     nodes.CategoryInput: labels.CATEGORY,
     nodes.FramesInput: numbers.FRAMES,
+    nodes.ImageInput: pictures.PICTURES,
     nodes.KeysInput: keys.KEYS,
     nodes.VectorInput: numbers.VECTOR,
     nodes.SeriesInput: series.SERIES,

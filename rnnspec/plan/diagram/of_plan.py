@@ -77,6 +77,12 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
         *_when(n.normalize == "utterance", "standardised in each row"),
         *_when(n.augment, "augmented while training"),
     ),
+    nodes.ImageInput: lambda n: (
+        f"picture, {n.picture.steps} of {n.picture.features} pixels",
+        "grey" if n.picture.channels == 1 else "red, green and blue",
+        *_when(n.invert, "inverted"),
+        *_when(n.scale == "standard", "standardised"),
+    ),
     nodes.Elapsed: lambda n: ("time since the step before", f"element {n.index} of each frame"),
     nodes.VectorInput: lambda n: (
         "number" if n.single else f"vector of {n.width}", *_when(n.scaled, "standardised"),

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from rnnspec.plan.nodes.node import ColumnNode, Shape, Shapes, State, Weight, named, scaling
 from rnnspec.plan.text_rule import PLAIN, TextRule
 
+PictureSteps = Literal["columns", "rows"]
+PixelScale = Literal["unit", "standard", "none"]
 TokenKind = Literal["words", "chars", "bytes", "subwords", "tokens"]
 Missing = Literal["error", "mean", "previous"]
 """What replaces a missing number (null; NaN in a model's input): nothing, it is an error; the mean
@@ -135,6 +137,47 @@ class FramesInput(ColumnNode):
 
     def carried(self) -> tuple[State, ...] | None:
         return _last_known(self.missing, self.features)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What pictures are brought to: `height` and `width` in pixels (None: as it comes out where the
+    other is given), `channels` 1 or 3, and whether `steps` are columns or rows of pixels."""
+
+    height: int | None
+    width: int | None
+    channels: int
+    steps: PictureSteps
+
+    @property
+    def features(self) -> int:
+        """Pixels of a step."""
+        found = self.height if self.steps == "columns" else self.width
+        assert found is not None, f"{self.steps} have no extent"
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInput(ColumnNode):
+    """Pictures of `column` as bytes `[B, T, features, channels]`, with their lengths `[B]`: the
+    grid of pixels whose steps are the columns, from left to right, or the rows, from the top.
+
+    Each byte v, or 255 - v if `invert`, is scaled: `unit` v / 255, `standard` (v - mean) /
+    deviation of its channel over the training rows (of the inverted ones if `invert`), `none` v.
+    """
+
+    double: ClassVar[bool] = False
+
+    picture: Picture
+    scale: PixelScale
+    invert: bool = False
+
+    def weights(self) -> Iterator[Weight]:
+        if self.scale == "standard":
+            yield from scaling(self, self.picture.channels, self.double)
+
+    def shape(self, shapes: Shapes) -> Shape:
+        return ("B", "T", self.picture.features, self.picture.channels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from rnnspec.plan.nodes.inputs import (
     Elapsed,
     FramesInput,
     FutureInput,
+    ImageInput,
     KeysInput,
     SeriesInput,
     TokensInput,
@@ -43,6 +44,7 @@ Input = (
     | CategoryInput
     | FramesInput
     | KeysInput
+    | ImageInput
     | VectorInput
     | SeriesInput
     | FutureInput

@@ -1,0 +1,152 @@
+"""Pictures: files and arrays to bytes `[height, width, channels]`, brought to the sizes of a spec.
+
+Raises DataError without a place.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec.data import decode
+from rnnspec.errors import DataError, MissingPackage
+from rnnspec.plan.nodes import Picture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Bytes = NDArray[np.uint8]
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")
+"""What Pillow is asked to read: none that starts another program, as EPS does."""
+EXPECTED = "the path of a picture, or a list of rows of whole numbers from 0 to 255"
+
+
+def steps_of(cell: object, textual: bool, folder: Path, picture: Picture) -> Bytes:
+    """The pixels `[T, features, channels]` of a cell: of the file that it names, else of the array
+    that it holds, `[height, width]` or `[height, width, channels]`.
+
+    A picture of another size is resized with Pillow's bilinear filter, which averages over all
+    pixels that become one, as Pillow computes it, in whole numbers; a side that is not given keeps
+    the proportions, rounded half up. An array without pixels has no steps.
+    """
+    path = decode.path_of(cell, textual)
+    pixels = _array(cell, textual) if path is None else _pixels_of_file(folder / path, picture)
+    pixels = _resized(_with_channels(pixels, picture.channels), picture)
+    found = in_steps(pixels, picture)
+    decode.check_length(len(found))
+    return found
+
+
+def in_steps(pixels: Bytes, picture: Picture) -> Bytes:
+    """`[..., height, width, channels]` as `[..., T, features, channels]`, or the way back."""
+    return np.swapaxes(pixels, -3, -2) if picture.steps == "columns" else pixels
+
+
+def _pixels_of_file(file: Path, picture: Picture) -> Bytes:
+    try:
+        if file.suffix.lower() == ".npy":
+            return _checked(np.load(file, allow_pickle=False))
+        return _decoded(file, picture.channels)
+    except MissingPackage:
+        raise
+    except OSError as error:
+        reason = error.strerror or "is no whole picture of a format that is read"
+        raise DataError(f"names {file}, which cannot be read: {reason}") from error
+    except (ValueError, SyntaxError, EOFError) as error:
+        raise DataError(f"names {file}, which cannot be read: {error}") from error
+    except DataError as error:
+        raise DataError(f"names {file}, which {error}") from error
+
+
+def _decoded(file: Path, channels: int) -> Bytes:
+    """The pixels of a picture file: turned as its EXIF says, transparent ones laid over white."""
+    images = _pillow("to read picture files")
+    from PIL import ImageOps
+
+    try:
+        with images.open(file, formats=FORMATS) as opened:
+            image = ImageOps.exif_transpose(opened)
+            if image.mode in ("I", "F") or image.mode.startswith("I;"):
+                raise DataError(f"has pixels of mode {image.mode!r}; save it with 8 bits a channel")
+            image = _opaque(image, images).convert("L" if channels == 1 else "RGB")
+            return np.asarray(image).reshape(image.height, image.width, channels)
+    except images.DecompressionBombError as error:
+        raise DataError(f"cannot be read: {error}") from error
+
+
+def _opaque(image: Image, images: Any) -> Image:
+    if not image.has_transparency_data:
+        return image
+    white: Image = images.new("RGBA", image.size, "white")
+    return images.alpha_composite(white, image.convert("RGBA"))  # type: ignore[no-any-return]
+
+
+def _pillow(what: str) -> Any:
+    """Pillow's module of images. Raises MissingPackage without it."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingPackage(f"needs Pillow {what}; pip install 'rnnspec[images]'") from error
+    return Image
+
+
+def _array(cell: object, textual: bool) -> Bytes:
+    """The pixels that a cell holds."""
+    rows = cell if isinstance(cell, np.ndarray) else decode.json_list(cell, textual, EXPECTED)
+    try:
+        return _checked(np.asarray(rows))
+    except ValueError as error:
+        raise DataError("has rows of pixels of unequal lengths") from error
+
+
+def _checked(values: NDArray[Any]) -> Bytes:
+    """An array as bytes `[height, width, channels]`."""
+    if values.size == 0:
+        return np.zeros((0, 0, 1), np.uint8)
+    if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] not in (1, 3)):
+        shape = " x ".join(map(str, values.shape))
+        raise DataError(
+            f"has an array of {shape}, expected height x width, or height x width x 1 or 3 channels"
+        )
+    if values.dtype.kind not in "iuf":
+        raise DataError(f"has pixels that are no numbers, expected {EXPECTED}")
+    wrong = ~((values >= 0) & (values <= 255) & (values == np.floor(values)))
+    if wrong.any():
+        hint = "whole numbers from 0 to 255; read other numbers as frames, one step per list"
+        raise DataError(f"has a pixel of {values[wrong][0]:g}, expected {hint}")
+    return values.reshape(*values.shape[:2], -1).astype(np.uint8)
+
+
+def _with_channels(pixels: Bytes, channels: int) -> Bytes:
+    """Colour as grey, by Pillow's whole numbers for ITU-R 601, or grey as colour."""
+    if pixels.shape[2] == channels:
+        return pixels
+    if channels == 3:
+        return np.repeat(pixels, 3, axis=2)
+    weighted = pixels.astype(np.int64) @ np.array([19595, 38470, 7471])
+    return ((weighted + 32768) >> 16).astype(np.uint8)[..., None]
+
+
+def _resized(pixels: Bytes, picture: Picture) -> Bytes:
+    """`[height, width, channels]` of the sizes that are given."""
+    high, wide, channels = pixels.shape
+    if not pixels.size:
+        none = (picture.features, 0) if picture.steps == "columns" else (0, picture.features)
+        return np.zeros((*none, picture.channels), np.uint8)
+    height = picture.height or _in_proportion(high, wide, picture.width)
+    width = picture.width or _in_proportion(wide, high, picture.height)
+    if (height, width) == (high, wide):
+        return pixels
+    images = _pillow(f"to resize {wide} x {high} pixels to {width} x {height}")
+    image = images.fromarray(pixels[..., 0] if channels == 1 else pixels)
+    found: Bytes = np.asarray(image.resize((width, height), images.Resampling.BILINEAR))
+    return found.reshape(height, width, channels)
+
+
+def _in_proportion(side: int, other: int, wanted: int | None) -> int:
+    """`side` where `other` becomes `wanted`, at least 1."""
+    assert wanted is not None, "one side is given"
+    return max(1, (2 * side * wanted + other) // (2 * other))

@@ -1,0 +1,230 @@
+"""Pictures: from files and arrays to the pixels that a model reads."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from rnnspec.data import encode, survey
+from rnnspec.data.pictures import steps_of
+from rnnspec.errors import DataError
+from rnnspec.plan import NumericFacts, Plan, resolve
+from rnnspec.plan.facts import Facts
+from rnnspec.plan.nodes import Picture
+from rnnspec.spec import Spec
+from tests.data_rows import write_rows
+
+Bytes = NDArray[np.uint8]
+
+
+def pixels(*shape: int, seed: int = 0) -> Bytes:
+    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+def of(cell: object, folder: Path = Path(), **sizes: Any) -> Bytes:
+    settings = {"height": None, "width": None, "channels": 1, "steps": "columns", **sizes}
+    return steps_of(cell, False, folder, Picture(**settings))
+
+
+def test_columns_and_rows_are_steps() -> None:
+    rows = [[1, 2, 3], [4, 5, 6]]
+    assert of(rows, height=2)[..., 0].tolist() == [[1, 4], [2, 5], [3, 6]]
+    assert of(rows, width=3, steps="rows")[..., 0].tolist() == rows
+
+
+def test_arrays_have_channels_or_none() -> None:
+    grey, colour = pixels(2, 3), pixels(2, 3, 3)
+    assert (of(grey, height=2, channels=3) == grey.T[..., None]).all()
+    assert (of(colour.tolist(), height=2, channels=3) == colour.transpose(1, 0, 2)).all()
+    assert (of(grey[..., None].astype(float), height=2) == grey.T[..., None]).all()
+
+
+def test_grey_is_that_of_pillow() -> None:
+    colour = pixels(40, 50, 3)
+    pillow = np.asarray(Image.fromarray(colour).convert("L"))
+    assert (pillow == of(colour, height=40)[..., 0].T).all()
+    by_hand = (19595 * 200 + 38470 * 100 + 7471 * 50 + 32768) // 65536
+    assert of([[[200, 100, 50]]], height=1).item() == by_hand == 124
+
+
+@pytest.mark.parametrize(
+    ("sizes", "wide", "high"),
+    [
+        ({"height": 4}, 5, 4),  # 7 * 4 / 6 = 4.67
+        ({"height": 4, "width": 9}, 9, 4),
+        ({"width": 14, "steps": "rows"}, 14, 12),
+        ({"height": 6}, 7, 6),
+        ({"height": 1, "channels": 3}, 1, 1),
+    ],
+)
+def test_resizing_is_that_of_pillow(sizes: dict[str, Any], wide: int, high: int) -> None:
+    given = pixels(6, 7) if "channels" not in sizes else pixels(6, 7, 3)
+    resized = Image.fromarray(given).resize((wide, high), Image.Resampling.BILINEAR)
+    wanted = np.asarray(resized).reshape(high, wide, -1)
+    found = of(given, **sizes)
+    assert (found == (wanted if "steps" in sizes else wanted.transpose(1, 0, 2))).all()
+
+
+def test_an_array_without_pixels_has_no_steps() -> None:
+    for empty in ([], [[], []]):
+        assert of(empty, height=2, channels=3).shape == (0, 2, 3)
+        assert of(empty, width=3, steps="rows").shape == (0, 3, 1)
+
+
+def test_files(tmp_path: Path) -> None:
+    grey = pixels(3, 5)
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    Image.fromarray(grey).convert("P").save(tmp_path / "palette.png")
+    np.save(tmp_path / "a.npy", grey)
+    for name in ("a.png", "palette.png", "a.npy"):
+        assert (of(name, tmp_path, height=3)[..., 0] == grey.T).all(), name
+    smooth = np.add.outer(np.arange(16), np.arange(24)).astype(np.uint8) * 5
+    Image.fromarray(smooth).save(tmp_path / "a.jpeg", quality=95)
+    found = of("a.jpeg", tmp_path, height=16)[..., 0].T.astype(int)
+    assert np.abs(found - smooth).max() < 6
+
+
+def test_transparent_pixels_are_white_and_pictures_are_turned(tmp_path: Path) -> None:
+    clear = np.array([[[0, 0, 0, 0], [10, 20, 30, 255]]], np.uint8)
+    Image.fromarray(clear).save(tmp_path / "clear.png")
+    assert of("clear.png", tmp_path, height=1, channels=3)[:, 0].tolist() == [
+        [255, 255, 255], [10, 20, 30],
+    ]  # fmt: skip
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter
+    Image.fromarray(np.array([[10, 200]], np.uint8)).save(tmp_path / "turned.png", exif=exif)
+    assert of("turned.png", tmp_path, height=2)[..., 0].tolist() == [[10, 200]]
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("none.png", "names .*none.png, which cannot be read: No such file"),
+        ("broken.png", "names .*broken.png, which cannot be read"),
+        ("cut.png", "names .*cut.png, which cannot be read"),
+        ("text.npy", "names .*text.npy, which cannot be read"),
+        ("deep.png", "deep.png, which has pixels of mode 'I;16'; save it with 8 bits a channel"),
+        ("floats.npy", "floats.npy, which has a pixel of 0.5, expected whole numbers from 0 to"),
+        ("", "the empty text ''|the text ''"),
+        (None, "null"),
+        ([[1, 2], [3]], "rows of pixels of unequal lengths"),
+        ([[256]], "has a pixel of 256, expected whole numbers from 0 to 255; read other numbers"),
+        ([["a"]], "has pixels that are no numbers"),
+        ([[[1, 2]]], "has an array of 1 x 1 x 2, expected height x width"),
+        ([1, 2], "has an array of 2, expected height x width"),
+    ],
+)
+def test_what_is_no_picture_is_told(cell: object, message: str, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    Image.fromarray(pixels(20, 20)).save(tmp_path / "whole.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:200])
+    (tmp_path / "text.npy").write_text("no array")
+    Image.fromarray(np.array([[300]], np.uint16)).save(tmp_path / "deep.png")
+    np.save(tmp_path / "floats.npy", np.array([[0.5]]))
+    with pytest.raises(DataError, match=message):
+        of(cell, tmp_path, height=1)
+
+
+# ---------------------------------------------------------------- data files
+
+
+def spec_of(file: Path, **more: Any) -> Spec:
+    source = {"column": "image", "as": "image", "height": 3, **more}
+    return Spec.model_validate({
+        "name": "pictures", "cardinality": "N:1",
+        "data": {"train": str(file), "input": source, "output": {"column": "kind", "as": "class"}},
+        "encoder": {"layers": [{"cell": "gru", "units": 3}]},
+    })  # fmt: skip
+
+
+def pictures_in(folder: Path, ending: str = "jsonl") -> tuple[Path, list[Bytes]]:
+    """A file of three rows, each with a picture in a folder beside it."""
+    folder.mkdir(exist_ok=True)
+    found = [pixels(3, wide, seed=wide) for wide in (4, 1, 6)]
+    for at, picture in enumerate(found):
+        Image.fromarray(picture).save(folder / f"{at}.png")
+    rows: list[dict[str, Any]] = [{"image": f"{at}.png", "kind": "ab"[at % 2]} for at in range(3)]
+    write_rows(folder / f"rows.{ending}", rows)
+    return folder / f"rows.{ending}", found
+
+
+def planned(file: Path, **more: Any) -> tuple[Plan, Facts]:
+    facts = survey(spec_of(file, **more), file)
+    return resolve(spec_of(file, **more), facts), facts
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_paths_are_relative_to_the_data_file(ending: str, tmp_path: Path) -> None:
+    file, found = pictures_in(tmp_path / "data", ending)
+    plan, facts = planned(file)
+    data = encode(plan, facts, file, "auto", tmp_path / "cache")
+    values, lengths = data.collate(np.arange(3)).inputs["image"]
+    assert values.dtype == np.uint8 and values.shape == (3, 6, 3, 1)
+    assert lengths.tolist() == [4, 1, 6]
+    for row, picture in zip(values, found, strict=True):
+        wide = picture.shape[1]
+        assert (row[:wide, :, 0] == picture.T).all() and not row[wide:].any()
+
+
+@pytest.mark.parametrize("invert", [False, True])
+def test_mean_and_deviation_are_those_of_all_pixels(invert: bool, tmp_path: Path) -> None:
+    file, found = pictures_in(tmp_path)
+    _, facts = planned(file, scale="standard", invert=invert)
+    flat = np.concatenate([each.ravel() for each in found]).astype(float)
+    values = 255 - flat if invert else flat
+    known = facts.inputs["image"]
+    assert isinstance(known, NumericFacts) and known.longest == 6
+    np.testing.assert_allclose([known.mean[0], known.deviation[0]], [values.mean(), values.std()])
+
+
+def test_a_picture_that_changes_is_read_again(tmp_path: Path) -> None:
+    file, found = pictures_in(tmp_path)
+    plan, facts = planned(file)
+
+    def first() -> Any:
+        data = encode(plan, facts, file, "auto", tmp_path / "cache")
+        return data.collate(np.arange(1)).inputs["image"][0][0, :, :, 0]
+
+    assert (first() == found[0].T).all()
+    Image.fromarray(255 - found[0]).save(tmp_path / "0.png")
+    os.utime(tmp_path / "0.png", ns=(0, 0))
+    assert (first() == 255 - found[0].T).all()
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_the_same_rows_in_another_folder_have_their_own_pictures(tmp_path: Path) -> None:
+    file, _ = pictures_in(tmp_path / "one")
+    other, _ = pictures_in(tmp_path / "two")
+    Image.fromarray(pixels(3, 2)).save(tmp_path / "two" / "0.png")
+    plan, facts = planned(file)
+    for each, steps in ((file, 4), (other, 2)):
+        data = encode(plan, facts, each, "auto", tmp_path / "cache")
+        assert data.collate(np.arange(1)).inputs["image"][1].tolist() == [steps]
+
+
+def test_bad_pictures_are_named_by_line_and_path(tmp_path: Path) -> None:
+    file, _ = pictures_in(tmp_path)
+    (tmp_path / "1.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"rows.jsonl:2: column 'image' names .*1.png, which"):
+        planned(file)
+
+
+def test_without_pillow_the_package_is_named_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, _ = pictures_in(tmp_path)
+    monkeypatch.setitem(__import__("sys").modules, "PIL", None)
+    with pytest.raises(DataError) as caught:
+        planned(file)
+    said = f"{file}:1: column 'image' needs Pillow to read picture files; pip install"
+    assert str(caught.value) == f"{said} 'rnnspec[images]'"
+    rows = [{"image": [[1, 2], [3, 4], [5, 6]], "kind": kind} for kind in "ab"]
+    (tmp_path / "arrays.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert planned(tmp_path / "arrays.jsonl")[1].rows == 2
