@@ -73,7 +73,8 @@ def test_resizing_is_that_of_pillow(sizes: dict[str, Any], wide: int, high: int)
 
 
 def test_an_array_without_pixels_has_no_steps() -> None:
-    for empty in ([], [[], []]):
+    cells: list[list[list[int]]] = [[], [[], []]]
+    for empty in cells:
         assert of(empty, height=2, channels=3).shape == (0, 2, 3)
         assert of(empty, width=3, steps="rows").shape == (0, 3, 1)
 

@@ -127,7 +127,8 @@ def _with_channels(pixels: Bytes, channels: int) -> Bytes:
     if channels == 3:
         return np.repeat(pixels, 3, axis=2)
     weighted = pixels.astype(np.int64) @ np.array([19595, 38470, 7471])
-    return ((weighted + 32768) >> 16).astype(np.uint8)[..., None]
+    grey: Bytes = ((weighted + 32768) >> 16).astype(np.uint8)
+    return grey[..., None]
 
 
 def _resized(pixels: Bytes, picture: Picture) -> Bytes:
