@@ -34,7 +34,7 @@ from rnnspec.spec.stack import CONTEXT, Sized, Steps, side_by_side, sized
 def input_steps(spec: Spec) -> Steps:
     """What the encoder's first layer reads: all inputs side by side."""
     read = [each for each in spec.data.inputs if getattr(each, "join", "steps") != "state"]
-    return side_by_side([_steps_of(spec, source) for source in read])
+    return side_by_side([_steps_of(spec, source) for source in read] or [Steps(0)])
 
 
 def _steps_of(spec: Spec, source: Input) -> Steps:
