@@ -64,6 +64,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "fewer steps, beam": aligned(
         strategy=beam(4), layers=[{"conv": 3, "size": [3, 3]}, {"pool": "max", "size": [3, 2]}]
     ),
+    "sound": aligned(("log_mel",), strategy=beam(3), layers=[{"conv": 4, "stride": 2}, *BOTH]),
     "scan": aligned(strategy=beam(3), layers=[{"cell": "mingru", "units": 5, "skip": "none"}]),
 }
 

@@ -59,6 +59,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "copy coverage": decoded(
         attention={"additive": {"coverage": True}}, copy="chars", attend="before"
     ),
+    "sound": decoded(("mfcc",), attention="additive"),
     "tied": decoded(tied=True, attention="general", hidden=4),
     "lstm both ways": decoded(encoder=[_BOTH], layers=_TWO[:1], attention="additive"),
     "two layers": decoded(encoder=_TWO[:1] * 2, layers=_TWO, attention="general"),

@@ -34,7 +34,7 @@ from rnnspec.train.step import TrainStep
 from tests.data_rows import write_rows
 
 CARDINALITIES = ("1:1", "N:1", "1:N", "N:N", "N:M")
-SEQUENCES = ("words", "tokens", "chars", "bytes", "subwords", "frames", "keys", "image")
+SEQUENCES = ("words", "tokens", "chars", "bytes", "subwords", "frames", "keys", "image", "audio")
 STATICS = ("category", "number", "vector")
 INPUTS = (*SEQUENCES, *STATICS, "series")
 WHOLE = ("class", "labels", "number", "vector")
@@ -58,7 +58,7 @@ def is_built(cardinality: str, given: str, wanted: str) -> bool:
             return wanted in ("tags", "frames", "next")
         case "N:N":
             if wanted == "next":
-                return given in SEQUENCES and given != "image"
+                return given in SEQUENCES and given not in ("image", "audio")
             return given in SEQUENCES and given != "subwords" and wanted in EACH
     written = given in SEQUENCES and wanted in TEXTS
     return written or (given, wanted) == ("series", "forecast")
@@ -74,6 +74,8 @@ def spec_of(cardinality: str, given: str, wanted: str, train: str) -> dict[str, 
     data: dict[str, Any] = {"train": train, "input": {"column": inside, "as": given}}
     if given == "image":
         data["input"]["height"] = 2
+    if given == "audio":
+        data["input"] |= {"rate": 1000, "features": {"log_mel": 2, "window": "8 ms", "hop": "4 ms"}}
     if given == "series" and cardinality == "N:N":
         data["series"] = {}
     if wanted == "forecast":
@@ -99,6 +101,7 @@ def row(number: int) -> dict[str, Any]:
         "in_bytes": letters, "in_subwords": f"the {letters} of {' '.join(words)}",
         "in_frames": [[step + number, -number] for step in range(steps)],
         "in_image": [[60 * step + number for step in range(steps)], [9] * steps],
+        "in_audio": [float(np.sin(n * (number + 1))) for n in range(4 * steps - number % 4)],
         "in_keys": [["p"] * (step % 2) + ["q"] for step in range(steps)],
         "in_category": "xyz"[number % 3], "in_number": number / 2, "in_vector": [number, 1, -1],
         "out_class": "uv"[number % 2], "out_labels": ["u", "v"][: number % 3],

@@ -18,7 +18,7 @@ import pytest
 from rnnspec.plan import Facts, Plan
 from rnnspec.to_onnx import to_onnx
 from tests.decoders import decoded
-from tests.kinds import HORIZON, SEQUENCES, STATICS, feeds, output, plan_of, spec_data
+from tests.kinds import HORIZON, SEQUENCES, SOUNDS, STATICS, feeds, output, plan_of, spec_data
 from tests.kinds import strong_weights as weights_of
 from tests.onnx_kinds import rows_of_texts, text_feeds
 
@@ -46,7 +46,7 @@ LENGTHS = (3, 0, 4, 1)
 
 def plans() -> Iterator[tuple[str, Plan, Facts]]:
     layers = [{"cell": "lstm", "units": 4, "direction": "bidirectional"}]
-    for kind in SEQUENCES:
+    for kind in (*SEQUENCES, *SOUNDS):
         if "series" in kind:
             ahead = {
                 "column": kind, "as": "forecast", "horizon": HORIZON, "distribution": "point",
