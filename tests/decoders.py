@@ -99,6 +99,18 @@ SPECS: dict[str, dict[str, Any]] = {
         encoder=[{"conv": 4, "stride": 2}, {"conv": 5, "activation": "relu"}],
         layers=[{"conv": 4, "causal": True}, {**GRU}], attention="general",
     ),
+    "places of a picture": decoded(  # Show, Attend and Tell (Xu et al. 2015)
+        ("image",), kind="out_words",
+        encoder=[{"conv": 3, "size": [3, 3], "activation": "relu"},
+                 {"pool": "max", "size": [2, 2]}, {"squeeze": "places"}],
+        layers=[{"cell": "lstm", "units": 4}], attention="additive", attend="before",
+    ),
+    "places of colours": decoded(
+        ("colour_rows", "number"),
+        encoder=[{"conv": 4, "size": [2, 2], "stride": [2, 1], "reads": ["input"], "name": "c"},
+                 {"squeeze": "places"}],
+        layers=[GRU], attention="general", input_feeding=True,
+    ),
     "context in every layer": decoded(
         encoder=[{**GRU, "direction": "bidirectional"}, {"stack": 2}],
         layers=[{**GRU, "name": "a"}, {**GRU, "reads": ["a", "context"], "name": "b"},

@@ -6,6 +6,7 @@ settings are many, so that each case takes the next of each.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from itertools import cycle, product
 from typing import Any
 
@@ -18,6 +19,7 @@ from rnnspec.run.session import Session
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
 from tests.answers import close_scores
+from tests.decoders import SPECS as DECODERS
 from tests.kinds import batched, feeds, output, plan_of, random_rows, spec_data, strong_weights
 from tests.texts import agree, of_onnx, of_torch, tasks
 
@@ -87,6 +89,13 @@ def decoder_spec(
     return spec_data("N:M", ["words"], [output("out_chars")], [encoder], decoder=settings)
 
 
+def decoded_specs(name: str, strategy: Any) -> dict[str, Any]:
+    """A plan of `tests.decoders` with a strategy of its own."""
+    found = deepcopy(DECODERS[name])
+    found["decoder"]["strategy"] = strategy
+    return found
+
+
 def cases() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     others = zip(cycle(CELLS), cycle(STARTS[:5]), cycle(STRATEGIES), cycle(LIMITS), strict=False)
@@ -100,6 +109,9 @@ def cases() -> dict[str, dict[str, Any]]:
         found[name] = decoder_spec(
             attention, attend, feeding, cell, start, STRATEGIES[strategy], limit
         )
+    for name in ("places of a picture", "places of colours"):
+        for strategy in ("greedy", "beam", "sample"):
+            found[f"{name}, {strategy}"] = decoded_specs(name, STRATEGIES[strategy])
     for name, strategy in STRATEGIES.items():
         found[f"strategy {name}"] = decoder_spec("additive", strategy=strategy, cell="lstm")
         found[f"strategy {name}, monotonic"] = decoder_spec(
