@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +18,12 @@ from PIL import Image
 from rnnspec.data import encode, survey
 from rnnspec.data.pictures import steps_of
 from rnnspec.errors import DataError
+from rnnspec.evaluate.pictures import png_of
 from rnnspec.plan import NumericFacts, Plan, resolve
 from rnnspec.plan.facts import Facts
 from rnnspec.plan.nodes import Picture
+from rnnspec.report.model import Example, Examples, Report
+from rnnspec.report.page import render
 from rnnspec.spec import Spec
 from tests.data_rows import write_rows
 
@@ -229,3 +235,27 @@ def test_without_pillow_the_package_is_named_once(
     rows = [{"image": [[1, 2], [3, 4], [5, 6]], "kind": kind} for kind in "ab"]
     (tmp_path / "arrays.jsonl").write_text("\n".join(map(json.dumps, rows)))
     assert planned(tmp_path / "arrays.jsonl")[1].rows == 2
+
+
+# ---------------------------------------------------------------- reports
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pillow_reads_the_png_of_a_report(channels: int) -> None:
+    given = pixels(5, 7, channels)
+    steps = given.transpose(1, 0, 2)
+    found = png_of(steps, Picture(5, None, channels, "columns"))
+    image = Image.open(io.BytesIO(found))
+    assert (np.asarray(image).reshape(5, 7, channels) == given).all()
+    wide = png_of(pixels(1500, 2, channels), Picture(2, None, channels, "columns"))
+    assert Image.open(io.BytesIO(wide)).size == (500, 1)
+    assert png_of(steps[:0], Picture(5, None, channels, "columns")) == b""
+
+
+def test_a_report_shows_what_was_read() -> None:
+    png = png_of(pixels(4, 3, 1), Picture(3, None, 1, "columns"))
+    rows = Examples("Rows", (Example("a picture of 4 x 3 pixels", "12", "17", picture=png),))
+    page = render(Report("lines", sections=(rows,)))
+    (address,) = re.findall(r'<img class="picture" src="data:image/png;base64,([^"]*)"', page)
+    assert base64.b64decode(address) == png
+    assert 'alt="a picture of 4 x 3 pixels"' in page

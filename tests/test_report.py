@@ -78,7 +78,7 @@ def test_it_is_self_contained() -> None:
     assert re.findall(r"https?:[^\"'\s]*", page) == ["http://www.w3.org/2000/svg"]
     assert not re.search(r"url\(|@import|@font-face|<script|<link|<img|\bsrc=|javascript:", page)
     (policy,) = (e for e in parsed(page).iter("meta") if e.get("http-equiv"))
-    assert policy.get("content") == "default-src 'none'; style-src 'unsafe-inline'"
+    assert policy.get("content") == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def test_it_can_be_read_without_seeing_it() -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rnnspec.data import Batch
 from rnnspec.data.shards import FILE
+from rnnspec.evaluate.pictures import png_of
 from rnnspec.plan import Facts, Plan, nodes
 from rnnspec.plan.names import first_sequence, names_of, steps_in
 
@@ -87,6 +88,14 @@ class Rows:
         if len(named) == 1:
             return next(iter(named.values()))
         return "\n".join(f"{column}: {text}" for column, text in named.items())
+
+    def picture(self, batch: Batch, row: int) -> bytes:
+        """The first picture of a row, as PNG; empty for a model that reads none."""
+        for node in self.plan.inputs:
+            if isinstance(node, nodes.ImageInput):
+                values, lengths = (part[row] for part in batch.inputs[node.key])
+                return png_of(values[: int(lengths)], node.picture)
+        return b""
 
     def place(self, rows: NDArray[np.int64] | None, row: int) -> str:
         """The place in its file of row `row` of a batch of `rows`; empty for a window."""

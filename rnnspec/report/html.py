@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import NewType
@@ -14,7 +15,7 @@ from rnnspec.report.words import TITLE, cut, token, visible
 Html = NewType("Html", str)
 
 NOTHING = Html("")
-_VOID = frozenset({"meta", "br", "hr"})
+_VOID = frozenset({"meta", "br", "hr", "img"})
 
 
 def words(text: str) -> Html:
@@ -53,6 +54,12 @@ def data(text: str, limit: int = 200, title: str = "") -> Html:
     whole = title or (text if len(text) > limit else "")
     tip = {"title": cut(whole, TITLE)} if whole else {}
     return tag("bdi", tip, Html(escape(token(cut(text, limit)))))
+
+
+def picture(png: bytes, shown: str) -> Html:
+    """A picture inside the page; `shown` says what it is to who does not see it."""
+    address = f"data:image/png;base64,{b64encode(png).decode()}"
+    return tag("img", {"class": "picture", "src": address, "alt": shown})
 
 
 def scroll(label: str, *children: Html) -> Html:

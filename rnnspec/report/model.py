@@ -152,6 +152,8 @@ class Example:
     score: Value = None
     right: bool | None = None
     place: str = ""
+    picture: bytes = b""
+    """The picture that was read, as PNG."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from rnnspec.report.model import Figure, Histogram, Note, Report, Scatter, Secti
 from rnnspec.report.sections import SECTIONS
 from rnnspec.report.style import STYLE
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """For the browser: nothing is to be loaded and no script is to run, whatever a page may hold."""
 _MODEL = "The model"
 

@@ -111,6 +111,8 @@ thead .number { white-space: normal }
 .examples caption { font-weight: 600; font-size: 15px; color: var(--layer) }
 .examples.wrong caption { color: var(--output) }
 .examples td, .examples th { overflow-wrap: anywhere }
+.examples .picture { display: block; max-width: 100%; max-height: 320px; min-height: 32px;
+  image-rendering: pixelated }
 .examples thead th:nth-child(n + 4) { width: 8.5em }
 .examples thead th:first-child { width: 30% }
 .examples.whole thead th:first-child { width: 42% }

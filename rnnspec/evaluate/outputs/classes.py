@@ -113,7 +113,8 @@ class RowExamples:
     ) -> None:
         def example() -> report.Example:
             text, place = self.rows.text(measured.batch, row), self.rows.place(measured.rows, row)
-            return report.Example(text, true, answer, score, place=place)
+            picture = self.rows.picture(measured.batch, row)
+            return report.Example(text, true, answer, score, place=place, picture=picture)
 
         if right:
             self.right.offer(example)

@@ -127,7 +127,8 @@ class NumberExamples:
         expected = numbers(measured.batch.targets[self.column][row])
         text = self.rows.text(measured.batch, row)
         place = self.rows.place(measured.rows, row)
-        return report.Example(text, expected, numbers(found[row].numpy()), error, False, place)
+        picture, answer = self.rows.picture(measured.batch, row), numbers(found[row].numpy())
+        return report.Example(text, expected, answer, error, False, place, picture)
 
 
 def _score_numbers(

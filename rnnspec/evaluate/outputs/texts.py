@@ -238,7 +238,8 @@ class TextExamples:
         text = self.rows.text(measured.batch, row)
         expected, answered = (joined(self.node.kind, tokens) for tokens in (true, answer))
         place = self.rows.place(measured.rows, row)
-        return report.Example(text, expected, answered, score, right, place)
+        picture = self.rows.picture(measured.batch, row)
+        return report.Example(text, expected, answered, score, right, place, picture)
 
     def _attention(
         self, measured: MeasuredBatch, texts: Texts, row: int, answer: Tokens

@@ -9,7 +9,19 @@ import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
-from rnnspec.report.html import NOTHING, Html, data, join, lines, scroll, span, table, tag, words
+from rnnspec.report.html import (
+    NOTHING,
+    Html,
+    data,
+    join,
+    lines,
+    picture,
+    scroll,
+    span,
+    table,
+    tag,
+    words,
+)
 from rnnspec.report.model import (
     Example,
     Examples,
@@ -72,7 +84,7 @@ def _table(section: Examples, rows: Sequence[Example], caption: str) -> Html:
     cells = []
     for one in rows:
         expected, answered = _compared(one, section)
-        line = [data(one.input, _INPUT), expected, answered]
+        line = [_input(one), expected, answered]
         line += [words(number(one.score))] * scored
         line += [span("quiet", one.place)] * placed
         cells.append(line)
@@ -80,6 +92,11 @@ def _table(section: Examples, rows: Sequence[Example], caption: str) -> Html:
     style = "examples wrong" if caption.startswith("✗") else "examples"
     style += " whole" if section.differ == "nothing" else ""
     return scroll(caption, table(caption, head, cells, numeric, style, named=True))
+
+
+def _input(one: Example) -> Html:
+    text = data(one.input, _INPUT)
+    return join([picture(one.picture, one.input), text]) if one.picture else text
 
 
 def _compared(one: Example, section: Examples) -> tuple[Html, Html]:
