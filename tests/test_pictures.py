@@ -15,16 +15,19 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from rnnspec.builds.folder import BuildFolder, Trained
 from rnnspec.data import encode, survey
 from rnnspec.data.pictures import steps_of
 from rnnspec.errors import DataError
 from rnnspec.evaluate.pictures import png_of
+from rnnspec.evaluate.score import evaluate_build
 from rnnspec.plan import NumericFacts, Plan, resolve
 from rnnspec.plan.facts import Facts
 from rnnspec.plan.nodes import Picture
-from rnnspec.report.model import Example, Examples, Report
+from rnnspec.report.model import Attention, Example, Examples, Report
 from rnnspec.report.page import render
 from rnnspec.spec import Spec
+from rnnspec.to_torch import Model
 from tests.data_rows import write_rows
 
 Bytes = NDArray[np.uint8]
@@ -259,3 +262,36 @@ def test_a_report_shows_what_was_read() -> None:
     (address,) = re.findall(r'<img class="picture" src="data:image/png;base64,([^"]*)"', page)
     assert base64.b64decode(address) == png
     assert 'alt="a picture of 4 x 3 pixels"' in page
+
+
+@pytest.mark.parametrize(("reduced", "count"), [(1, 9), (2, 6)])
+def test_attention_maps_show_every_place(reduced: int, count: int, tmp_path: Path) -> None:
+    """A picture of 3 x 3 pixels has 9 places and, of every second column, 6."""
+    rows = [{"image": pixels(3, 3, seed=n).tolist(), "text": "ab"} for n in range(4)]
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    spec = Spec.model_validate({
+        "name": "places", "cardinality": "N:M",
+        "data": {
+            "train": str(file), "input": {"column": "image", "as": "image", "height": 3},
+            "output": {"column": "text", "as": "chars"},
+        },
+        "encoder": {"layers": [
+            {"conv": 4, "size": [3, 3], "stride": [reduced, 1]}, {"squeeze": "places"},
+        ]},
+        "decoder": {"layers": [{"cell": "gru", "units": 4}], "attention": "additive",
+                    "min_steps": 2, "max_steps": 3},
+    })  # fmt: skip
+    facts = survey(spec, file)
+    plan = resolve(spec, facts)
+    model = Model(plan)
+    model.start(facts, seed=0)
+    folder = BuildFolder(tmp_path)
+    trained = Trained(folder, spec, plan, facts, model.eval().canonical_arrays())
+    score = evaluate_build(trained, file).outputs["text"]
+    (maps,) = [each for each in score.sections if isinstance(each, Attention)]
+    (read,) = [each for each in score.sections if isinstance(each, Examples)]
+    assert all(each.picture.startswith(b"\x89PNG") for each in read.examples)
+    for each in maps.maps:
+        assert each.source == ()
+        assert {len(weights) for weights in each.weights} == {count}
+        np.testing.assert_allclose([sum(weights) for weights in each.weights], 1, atol=1e-5)

@@ -11,6 +11,7 @@ from typing import Literal, assert_never
 import numpy as np
 from torch import Tensor
 
+from rnnspec.data.alignments import steps_at
 from rnnspec.data.raw import RawRows
 from rnnspec.evaluate.examples import Drawn, Kept, Rows, joined
 from rnnspec.evaluate.metrics import METRICS, TextMetrics
@@ -26,6 +27,7 @@ from rnnspec.plan.names import END, names_of
 from rnnspec.plan.nodes import (
     AlignedOutput,
     AnySearch,
+    Attend,
     Beam,
     BestPath,
     CtcOutput,
@@ -133,6 +135,12 @@ class TextScores:
 
 
 # ---------------------------------------------------------------- examples
+
+
+def _steps_of_memory(plan: Plan, steps: int) -> int:
+    """How many steps, or places, attention reads in a row of so many steps of the input."""
+    memory = next(node.memory for node in plan.every_node() if isinstance(node, Attend))
+    return int(steps_at(plan, memory, np.array(steps)))
 
 
 class TextExamples:
@@ -245,11 +253,13 @@ class TextExamples:
         self, measured: MeasuredBatch, texts: Texts, row: int, answer: Tokens
     ) -> report.AttentionMap:
         assert texts.attention is not None
-        weights, steps = texts.attention[row], self.rows.steps(measured.batch, row)
+        weights, names = texts.attention[row], self.rows.steps(measured.batch, row)
+        count = _steps_of_memory(self.model.plan, len(names))
         if len(weights) > len(answer) and weights[len(answer)].any():
             answer = (*answer, END)  # the end was reached, and has weights of its own
-        shown = weights[: len(answer), : len(steps)].tolist()
-        names = steps if self.rows.named_source() else ()
+        shown = weights[: len(answer), :count].tolist()
+        if count != len(names) or not self.rows.named_source():
+            names = ()
         place = self.rows.place(measured.rows, row)
         return report.AttentionMap(names, answer, tuple(map(tuple, shown)), place)
 
