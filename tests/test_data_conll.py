@@ -57,6 +57,23 @@ def test_columns_between_white_space(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_conll_u_has_words_alone(tmp_path: Path) -> None:
+    """Not the lines of several words, nor of words that are not written; `1-2` elsewhere is one."""
+    rest = "\t_" * 7
+    forms = ["1-2\tdu\t_", "1\tde\tADP", "2\tle\tDET", "2.1\tfut\tAUX", "3\t1-2\tNUM"]
+    text = "# text = du\n" + "".join(f"{form}{rest}\n" for form in forms)
+    expected = [(3, ["de", "le", "1-2"], ["ADP", "DET", "NUM"])]
+    assert rows(written(tmp_path, text, "x.conllu"), ["2", "3"]) == expected
+    named = "# global.columns = ID FORM POS\n" + "".join(f"{form}\n" for form in forms)
+    assert rows(written(tmp_path, named), ["FORM", "POS"]) == expected
+    assert rows(written(tmp_path, "1-2\tO\n1\tO\n"), ["1"]) == [(1, ["1-2", "1"])]
+
+
+def test_spaces_around_a_cell_are_no_part_of_it(tmp_path: Path) -> None:
+    file = written(tmp_path, "a b \tO \nc\t O\n")
+    assert rows(file, ["1", "2"]) == [(1, ["a b", "c"], ["O", "O"])]
+
+
 def test_a_file_names_its_columns(tmp_path: Path) -> None:
     """Names of a spec are before those of the file; of more names than columns the first count."""
     file = written(tmp_path, "# global.columns = FORM NER\nEU\tB-org\n")

@@ -174,6 +174,11 @@ REFUSED = {
     r"\w{99}": "it is too large, 72,666 ranges of characters with its repetitions",
     "(?:a{60}){60}": "it is too large",
     "(?:a|b)*a(?:a|b){14}": "it is too large to be decided",
+    "(?:" * 300 + "a" + ")" * 300: "its groups are nested too deeply",
+    r"a|[^\w\W]": "a class has no character",
+    r"[^\x00-\U0010ffff]b": "a class has no character",
+    "[[a]": "possible nested set at position 1, whose meaning may change in Python",
+    "[a&&b]": "possible set intersection at position 2, whose meaning may change in Python",
     "[a": "no regular expression of Python's re: unterminated character set at position 0",
     "[b-a]": "no regular expression of Python's re: bad character range b-a at position 1",
 }

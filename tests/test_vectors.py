@@ -15,6 +15,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_torch
 
 from rnnspec.builds.events import Silent
 from rnnspec.builds.folder import read_build
@@ -131,6 +132,16 @@ def test_odd_words_of_text(tmp_path: Path) -> None:
     assert (found.not_utf8, found.twice) == (1, 1)
 
 
+def test_a_byte_order_mark_is_no_part_of_a_word(tmp_path: Path) -> None:
+    mark = "\ufeff".encode()
+    for text in (lines(), f"{len(WORDS)} 3\n{lines()}"):
+        assert read_vectors(written(tmp_path, "mark.txt", mark + text.encode())).words[0] == "the"
+        read_vectors.cache_clear()
+    file = listed(tmp_path, "vectors.npy", "npy")
+    Path(file.words).write_bytes(mark + Path(file.words).read_bytes())
+    assert read_vectors(file).words[0] == "the"
+
+
 WRONG: dict[str, tuple[str | bytes, str]] = {
     "short.txt": (lines() + "x 1 2\n", "short.txt:6: has 2 numbers after the word, expected 3"),
     "long.txt": (lines() + "x 1 2 3 4\n", "long.txt:6: has 4 numbers after the word, expected 3"),
@@ -173,6 +184,10 @@ def test_wrong_arrays_and_lists_are_told(tmp_path: Path) -> None:
     two = VectorFile(str(tmp_path / "two.safetensors"), "safetensors", str(tmp_path / "words.txt"))
     with pytest.raises(DataError, match=r"holds 2 tensors \(a, b\), expected the vectors alone"):
         read_vectors(two)
+    brains = {"a": torch.zeros(5, 3, dtype=torch.bfloat16)}
+    save_torch(brains, tmp_path / "brains.safetensors")
+    with pytest.raises(DataError, match="holds BF16, which is not read; save it as float32"):
+        read_vectors(replace(two, file=str(tmp_path / "brains.safetensors")))
     (tmp_path / "no.safetensors").write_text("no")
     (tmp_path / "no.npy").write_text("no")
     for name, format in (("no.safetensors", "safetensors"), ("no.npy", "npy")):

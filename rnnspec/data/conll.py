@@ -7,6 +7,7 @@ Plus (https://universaldependencies.org/ext-format.html).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,9 @@ CHUNK_ROWS = 1024
 DOCUMENT = "-DOCSTART-"
 """Begins the line between two documents."""
 NAMES = "# global.columns ="
+CONLL_U = 10
+"""Columns of CoNLL-U, of which the first is the number of a word in its sentence."""
+_NUMBER = re.compile(r"[0-9]+(?P<more>[-.][0-9]+)?")
 
 
 def read_conll(
@@ -29,7 +33,9 @@ def read_conll(
     The columns of the file are called by `names`, or as its first line says, or by their numbers
     from 1. Where the first line that does not begin with # has a tab, tabs separate the columns,
     and lines that begin with # and have no tab are remarks; else white space does. Lines of white
-    space alone, and those of documents, end a sentence. A sentence without tokens is no row.
+    space alone, and those of documents, end a sentence. A sentence without tokens is no row. Spaces
+    around a cell are no part of it. In CoNLL-U the lines of words alone are tokens: not those of
+    several words (`1-2`), nor of words that are not written (`1.1`).
 
     Raises DataError for a column that the file lacks.
     """
@@ -60,13 +66,14 @@ def _has_tabs(file: Path) -> bool:
 @dataclass(slots=True)
 class _Reader:
     """Takes the lines of a file one by one. `places` of `columns` are known from the first token
-    on, which has `width` columns in line `begun`."""
+    on, which has `width` columns in line `begun`, and whether the lines are `numbered`."""
 
     file: Path
     columns: list[str]
     names: list[str]
     bad: BadRows
     tabs: bool
+    numbered: bool = False
     width: int = 0
     begun: int = 0
     places: list[int] = field(default_factory=list)
@@ -103,7 +110,10 @@ class _Reader:
     def _token(self, line: int, text: str) -> None:
         if not self.width:
             self._begin(line, text)
-        fields = text.split("\t") if self.tabs else text.split()
+        fields = self._fields(text)
+        number = _NUMBER.fullmatch(fields[0]) if self.numbered else None
+        if number is not None and number["more"]:
+            return
         self.start = self.start if self.tokens else line
         self.tokens.append(fields)
         self.size += len(text)
@@ -113,10 +123,16 @@ class _Reader:
         if self.size > MAX_LINE:
             self.bad.fail(self.start, "the sentence has no end; end each with an empty line")
 
+    def _fields(self, text: str) -> list[str]:
+        return [each.strip(" ") for each in text.split("\t")] if self.tabs else text.split()
+
     def _begin(self, line: int, text: str) -> None:
         """The first token says how many columns there are."""
         self.begun = line
-        self.width = len(text.split("\t") if self.tabs else text.split())
+        fields = self._fields(text)
+        self.width = len(fields)
+        of_words = self.width == CONLL_U or self.names[:1] == ["ID"]
+        self.numbered = self.tabs and of_words and _NUMBER.fullmatch(fields[0]) is not None
         numbers = [str(number) for number in range(1, self.width + 1)]
         names = self.names[: self.width]
         for column in self.columns:

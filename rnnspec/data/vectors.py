@@ -6,7 +6,8 @@
     npy           an array `[words, numbers]`, and a list of the words, one a line
     safetensors   one such array, and a list of the words
 
-All words are UTF-8; one that is not is left out, and of equal words the first one counts.
+All words are UTF-8; one that is not is left out, and of equal words the first one counts. A byte
+order mark at the start of a text is no part of it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -116,12 +118,18 @@ def _opened(file: Path) -> BufferedIOBase:
     return gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb")
 
 
+def _lines(stream: BufferedIOBase) -> Iterator[bytes]:
+    """The lines of a text, without the byte order mark that it may begin with."""
+    yield from (line.removeprefix(BOM_UTF8) for line in islice(stream, 1))
+    yield from stream
+
+
 def _text(source: VectorFile) -> tuple[list[bytes], Values]:
     """Words and vectors of a file of text."""
     file = Path(source.file)
     words: list[bytes] = []
     with _opened(file) as stream:
-        lines = enumerate(stream, start=1)
+        lines = enumerate(_lines(stream), start=1)
         counts, first = _begin(file, lines)
         width = counts[1] if counts else len(first[1].split()) - 1
         blocks = [np.zeros((0, width), np.float32)]
@@ -250,19 +258,24 @@ def _npy(source: VectorFile) -> tuple[list[bytes], Values]:
 
 
 def _safetensors(source: VectorFile) -> tuple[list[bytes], Values]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    from safetensors import SafetensorError, safe_open
 
     try:
-        tensors = load_file(source.file)
+        with safe_open(source.file, "numpy") as tensors:
+            names = list(tensors.keys())
+            kinds = [tensors.get_slice(name).get_dtype() for name in names]
+            odd = not {*kinds} <= {"F16", "F32", "F64"}  # of the others numpy lacks some
+            values = [] if odd else [tensors.get_tensor(name) for name in names]
     except (SafetensorError, KeyError) as error:
         raise DataError(f"{source.file}: is no safetensors file of numbers: {error}") from error
-    if len(tensors) != 1:
-        names = ", ".join(list(tensors)[:5])
+    if len(names) != 1:
+        listed = ", ".join(names[:5])
         raise DataError(
-            f"{source.file}: holds {len(tensors)} tensors ({names}), expected the vectors alone"
+            f"{source.file}: holds {len(names)} tensors ({listed}), expected the vectors alone"
         )
-    return _listed(source, next(iter(tensors.values())))
+    if odd:
+        raise DataError(f"{source.file}: holds {kinds[0]}, which is not read; save it as float32")
+    return _listed(source, values[0])
 
 
 def _listed(source: VectorFile, values: NDArray[np.generic]) -> tuple[list[bytes], Values]:
@@ -273,12 +286,13 @@ def _listed(source: VectorFile, values: NDArray[np.generic]) -> tuple[list[bytes
             f"{source.file}: holds {values.dtype} {shape}, expected real numbers, words x width"
         )
     with _opened(Path(source.words)) as stream:
-        words = [line.rstrip(b"\r\n") for line in stream]
+        words = [line.rstrip(b"\r\n") for line in _lines(stream)]
     if len(words) != len(values):
         raise DataError(
             f"{source.words}: has {len(words):,} words, and {source.file} {len(values):,} vectors"
         )
-    return words[: source.most], np.array(values[: source.most], np.float32)
+    with np.errstate(over="ignore"):  # infinity, which is refused
+        return words[: source.most], np.array(values[: source.most], np.float32)
 
 
 _RAW: dict[VectorFormat, Callable[[VectorFile], tuple[list[bytes], Values]]] = {

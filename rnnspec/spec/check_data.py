@@ -21,8 +21,8 @@ MEDIAN = 0.5
 PLAIN = "text"
 """The one column of plain text."""
 _DELIMITED = (".csv", ".tsv", ".tab")
-_CONLL = ".conll"
-_ROWS = (".jsonl", ".ndjson", *_DELIMITED, ".parquet", ".pq", _CONLL)
+_CONLL = (".conll", ".conllu")
+_ROWS = (".jsonl", ".ndjson", *_DELIMITED, ".parquet", ".pq", *_CONLL)
 
 
 # ---------------------------------------------------------------- files

@@ -119,7 +119,7 @@ class Data(Model):
     format: Format = Field(
         default="auto",
         description="Format of the files; 'auto' goes by the ending of the name. 'text' (.txt) is "
-        "plain text with one column, text; 'conll' (.conll) has a line for each token, an "
+        "plain text with one column, text; 'conll' (.conll, .conllu) has a line for each token, an "
         "empty line after each sentence, which is a row, and columns between tabs or white space: "
         "each is a list of texts.",
     )

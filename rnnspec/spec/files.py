@@ -30,6 +30,7 @@ _ENDINGS: dict[str, Format] = {
     ".parquet": "parquet",
     ".pq": "parquet",
     ".conll": "conll",
+    ".conllu": "conll",
     ".txt": "text",
 }
 

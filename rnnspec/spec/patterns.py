@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -73,10 +74,28 @@ def parsed(pattern: str) -> Pattern:
 
     Raises PatternError where `pattern` is no expression of `re`, or is not offered.
     """
+    _check_syntax(pattern)
     try:
-        re.compile(pattern)
+        return _longest(pattern)
+    except RecursionError as error:
+        raise PatternError("its groups are nested too deeply", "nest them less") from error
+
+
+def _check_syntax(pattern: str) -> None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)
+            re.compile(pattern)
+    except FutureWarning as error:  # says which and where: "Possible nested set at position 1"
+        message = f"{error}, whose meaning may change in Python"
+        raise PatternError(
+            message[:1].lower() + message[1:], r"write \[, \-, \&, \~ or \|"
+        ) from error
     except (re.error, OverflowError, RecursionError) as error:
         raise PatternError(f"no regular expression of Python's re: {error}", "mend it") from error
+
+
+def _longest(pattern: str) -> Pattern:
     found = _Parser(pattern).whole()
     if _may_be_empty(found):
         raise PatternError("it matches the empty text", "let it match a character at least")
@@ -227,7 +246,10 @@ class _Parser:
             found += self._range()
         self._next()
         ranges = _joined(found)
-        return Chars(_others(ranges) if opposite else ranges)
+        ranges = _others(ranges) if opposite else ranges
+        if not ranges:
+            raise PatternError("a class has no character", "leave it out")
+        return Chars(ranges)
 
     def _range(self) -> Sequence[Range]:
         first = self._member()
