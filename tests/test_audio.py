@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -229,6 +230,28 @@ def test_what_is_no_sound_is_refused(
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize("library", ["soundfile", "soxr"])
+def test_a_missing_library_is_named(
+    library: str, sounds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(DataError) as caught:
+        read_file(sounds / "fast.wav", AudioReading(RATE, resample="soxr"))
+    assert f"needs the library {library}; pip install 'rnnspec[audio]'" in str(caught.value)
+
+
+def test_bad_files_are_told_by_line(sounds: Path) -> None:
+    """With the cure: a rate, or resampling."""
+    cells = ["wav/0.wav", "fast.wav", "gone.wav"]
+    rows = write_rows(sounds / "rows.jsonl", [{"audio": cell, "kind": "a"} for cell in cells])
+    with pytest.raises(DataError) as caught:
+        survey(Spec.model_validate(spec_data(rows)), rows)
+    said = str(caught.value)
+    assert f"{rows}:2: column 'audio' names the file {sounds / 'fast.wav'}" in said
+    assert "set resample of the input to soxr" in said
+    assert f"{rows}:3: column 'audio' names the file {sounds / 'gone.wav'}, which is not" in said
+
+
 def spec_data(train: Path, **more: Any) -> dict[str, Any]:
     sound = {"column": "audio", "as": "audio", "rate": RATE, "features": {"log_mel": 8}, **more}
     return {
@@ -287,11 +310,15 @@ def test_from_spec_to_answers(sounds: Path, monkeypatch: pytest.MonkeyPatch) -> 
     rows = write_rows(sounds / "rows.jsonl", written_rows(sounds))
     augment = {"gain": 6, "noise": 20, "crop": 0.2, "time_masks": 1, "frequency_masks": 1,
                "frequency_mask": 3}  # fmt: skip
-    (sounds / "spec.yaml").write_text(json.dumps(spec_data(rows, augment=augment)))
+    data = spec_data(rows, augment=augment)
+    data["data"]["valid"] = str(write_rows(sounds / "valid.jsonl", written_rows(sounds)))
+    (sounds / "spec.yaml").write_text(json.dumps(data))
     elsewhere = sounds / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     right("build", "../spec.yaml")
+    report = Path("builds/sounds/001/report.html").read_text(encoding="utf-8")
+    assert "wav/3.wav, 0.0563 s of sound" in report
     right("export", "--onnx", "builds/sounds/001")
     model = "builds/sounds/001/sounds.onnx"
     answers = right("run", model, "--data", rows).splitlines()

@@ -138,7 +138,8 @@ class Rows:
             case nodes.KeysInput():
                 return f"{int(lengths)} steps of labels"
             case nodes.AudioInput():
-                return f"{int(lengths) / node.rate:.3g} s of sound"
+                named = f"{''.join(raw)}, " if raw else ""
+                return f"{named}{int(lengths) / node.rate:.3g} s of sound"
             case nodes.ImageInput(picture=picture):
                 sides = (int(lengths), picture.features)
                 wide, high = sides if picture.steps == "columns" else sides[::-1]

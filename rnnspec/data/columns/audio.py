@@ -101,6 +101,20 @@ class AudioWriter:
         return self.cells.steps(rows)
 
 
+@dataclass(frozen=True, slots=True)
+class PathWriter:
+    """Writes the path in each cell, nothing for samples, so that a report can name the file."""
+
+    column: str
+    values: RaggedWriter
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        if bad.found:  # the file ends in an error
+            return
+        cells = chunk.cells[self.column]
+        self.values.append_texts([decode.path_of(cell, chunk.textual) or "" for cell in cells])
+
+
 def _settings(encoding: Encoding, node: AudioInput) -> list[object]:
     return [node.column, "audio", node.rate, node.hop, node.channels, node.resample]
 
@@ -114,4 +128,10 @@ def _batch(encoding: Encoding, node: AudioInput, name: str, arrays: Arrays) -> A
     return SamplesColumn(arrays[name], arrays[f"{name}.offsets"])
 
 
-AUDIO = ColumnKind(settings=_settings, encoder=_encoder, batch=_batch, beside=True)
+AUDIO = ColumnKind(
+    settings=_settings,
+    encoder=_encoder,
+    batch=_batch,
+    raw=lambda node, values: PathWriter(node.column, values),
+    beside=True,
+)
