@@ -191,6 +191,18 @@ PLANS: dict[str, dict[str, Any]] = {
             _layer(),
         ]
     },
+    "stack between convolutions": {
+        "layers": [{"conv": 3, "size": 1}, {"stack": 2}, {"conv": 4, "size": 2}],
+        "pooling": "mean",
+    },
+    "residual grid": {
+        "layers": [
+            {"conv": 2, "size": [3, 3]},
+            {"conv": 2, "size": [3, 1], "dilation": [2, 1], "activation": "tanh",
+             "skip": "residual", "dropout": 0.2, "repeat": 2},
+        ],
+        "pooling": "mean",
+    },
     "single layers": {
         "layers": [
             {"dense": 6, "activation": "hard_sigmoid"}, {"norm": "layer"},

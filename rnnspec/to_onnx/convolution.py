@@ -80,11 +80,14 @@ def _shares(low: Lowering, node: LocalPool, source: PaddedSequence, time: str) -
 
 
 def lower_stack_steps(low: Lowering, node: StackSteps) -> PaddedSequence:
-    """`size` neighbouring steps side by side, 0 behind the last."""
+    """`size` neighbouring steps side by side, 0 behind the last.
+
+    Pad is told of all axes: where it is told of one, onnxruntime 1.31 takes it wrongly behind a
+    transposition out of a convolution.
+    """
     emit, name, source = low.emit, node.name, low.steps(node.source)
     x = own_steps(low, source, 1, 0.0, f"{name}.own")
-    pads = emit.integers(0, node.size - 1)
-    padded = emit.op("Pad", [x, pads, "", emit.integers(0)], f"{name}.padded")
+    padded = emit.op("Pad", [x, emit.integers(0, 0, 0, node.size - 1, 0, 0)], f"{name}.padded")
     time = emit.extent(x, 0, f"{name}.time")
     parts = []
     for place in range(node.size):

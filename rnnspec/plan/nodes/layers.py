@@ -107,7 +107,7 @@ class Normalize(SourceNode):
 
 @dataclass(frozen=True, slots=True)
 class SkipNode(SourceNode):
-    """A node that adds a sequence to what was made of it, a sequence of the same width."""
+    """A node that adds a sequence, or a grid, to what was made of it, of the same shape."""
 
     pointwise = True
     keeps_directions = True
@@ -120,13 +120,14 @@ class SkipNode(SourceNode):
     def shape(self, shapes: Shapes) -> Shape:
         found = shapes[self.source]
         shapes.expect(self, self.skip, found)
-        assert len(found) == 3, f"{self.name} takes sequences, {self.source} gives {found}"
+        assert len(found) > 2, f"{self.name} takes sequences, {self.source} gives {found}"
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class Residual(SkipNode):
-    """`source + skip`, two sequences of one width (He et al. 2016, Deep Residual Learning)."""
+    """`source + skip`, two sequences or two grids of one shape (He et al. 2016, Deep Residual
+    Learning)."""
 
 
 @dataclass(frozen=True, slots=True)
