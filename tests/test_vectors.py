@@ -21,7 +21,7 @@ from rnnspec.builds.events import Silent
 from rnnspec.builds.folder import read_build
 from rnnspec.data import encode, survey
 from rnnspec.data.decimals import parsed
-from rnnspec.data.pretrained import fixed_rows
+from rnnspec.data.pretrained import fixed_rows, keyed
 from rnnspec.data.reading import Reading
 from rnnspec.data.vectors import read_vectors
 from rnnspec.errors import DataError
@@ -32,6 +32,7 @@ from rnnspec.plan import Facts, Plan, TextFacts, resolve
 from rnnspec.plan.facts import VectorFile
 from rnnspec.plan.facts_file import read_facts, write_facts
 from rnnspec.plan.nodes import Embed
+from rnnspec.plan.text_rule import TextRule
 from rnnspec.reference import answers
 from rnnspec.run import Model as Run
 from rnnspec.run.session import Session
@@ -270,6 +271,16 @@ def test_words_of_the_file_are_read_as_tokens_are(tmp_path: Path) -> None:
     _, plan, facts = planned(tmp_path, fold_case=True, normalize="nfd")
     assert entries(facts) == (("unknown", "cat", "the", "e\u0301", "katze", "unseen"), 1)
     assert rows(tmp_path, plan, facts)[5] == ["?", "katze", "cat"]
+
+
+def test_words_that_no_text_has_are_left_out(tmp_path: Path) -> None:
+    """With white space, or of several words by the split; lists of tokens may have them."""
+    (tmp_path / "odd.txt").write_text(lines(["the", "at a@b.c", "don't", "Cat", "\u00a0"]))
+    odd = read_vectors(VectorFile(str(tmp_path / "odd.txt"), "text"))
+    assert keyed(odd, "words", TextRule(), fold_case=True) == {"the": 0, "don't": 2, "cat": 3}
+    assert [*keyed(odd, "words", TextRule("none", "punctuation"), False)] == ["the", "Cat"]
+    assert [*keyed(odd, "words", TextRule("none", "regex", "[a-z]+"), False)] == ["the"]
+    assert [*keyed(odd, "tokens", TextRule(), False)] == list(odd.words)
 
 
 def test_trained_vectors_are_those_of_the_training_rows(tmp_path: Path) -> None:

@@ -15,16 +15,20 @@ from rnnspec.plan.text_rule import TextRule
 from rnnspec.spec.inputs import WordVectors as Wanted
 
 
-def keyed(vectors: WordVectors, rule: TextRule, fold_case: bool) -> dict[str, int]:
-    """The place of each word, as tokens are looked up; of words that become the same the first."""
-    words = list(vectors.words)
-    if rule.normalize != "none":
-        words = list(map(rule.normalized, words))
+def keyed(vectors: WordVectors, kind: str, rule: TextRule, fold_case: bool) -> dict[str, int]:
+    """The place of each word, as tokens are looked up; of words that become the same the first.
+
+    Words that no text of kind `words` has are left out: with white space in them, as in GloVe's
+    largest file, or of several words by the rule. A word that is found in a text is also found
+    where it stands alone, as no rule looks at what is around it.
+    """
+    words = [rule.normalized(word) for word in vectors.words]
+    at_all = [kind == "tokens" or rule.words(word) == [word] for word in words]
     if fold_case:
         words = folded(words)
     places: dict[str, int] = {}
-    for at, word in enumerate(words):
-        places.setdefault(word, at)
+    for at in np.flatnonzero(at_all).tolist():
+        places.setdefault(words[at], at)
     return places
 
 

@@ -66,7 +66,7 @@ def _from_vectors(weight: Weight, plan: Plan, facts: Facts, generator: torch.Gen
     known = facts.inputs[tokens.column]
     assert isinstance(known, TextFacts)
     vectors = rows_of(known)
-    places = keyed(vectors, tokens.rule, tokens.fold_case)
+    places = keyed(vectors, tokens.kind, tokens.rule, tokens.fold_case)
     if not weight.trained:
         return torch.from_numpy(fixed_rows(known, vectors.values, places, node.half))
     drawn = torch.randn(weight.shape, generator=generator).numpy()

@@ -68,7 +68,7 @@ def _of_vectors(node: TokensInput | CategoryInput | WrittenOutput, known: object
         f" ({percent(of.found, of.words)} %), and {of.more:,} more are known by it"
     )
     if of.left_out:
-        yield f"{file}: {of.left_out:,} words are left out, which are no UTF-8 or stood before"
+        yield f"{file}: words left out, as they are no UTF-8 or stood before: {of.left_out:,}"
 
 
 def _unknown(node: TokensInput | CategoryInput | WrittenOutput, valid: Dataset) -> Iterator[str]:

@@ -179,7 +179,7 @@ class WordCollector:
         column, entries = self.column, facts.vocabulary.entries
         assert isinstance(column, WordsInput | spec.TokensInput) and column.vectors is not None
         read = read_vectors(file)
-        places = keyed(read, self.cells.rule, column.fold_case)
+        places = keyed(read, self.cells.kind, self.cells.rule, column.fold_case)
         merged = with_file(entries, places, column.vectors)
         vectors = VectorFacts(
             file,
