@@ -15,14 +15,17 @@ import torch
 
 from rnnspec.data import encode, survey
 from rnnspec.data.audio import AudioReading, read_file, samples_of
+from rnnspec.data.collate import PerRow, Samples
+from rnnspec.data.dataset import Dataset
 from rnnspec.errors import DataError
-from rnnspec.plan import resolve
+from rnnspec.plan import ClassFacts, Facts, NumericFacts, resolve
 from rnnspec.plan.nodes import AudioInput, Augmentation
 from rnnspec.reference.audio import features, fourier, taper
 from rnnspec.spec import Spec
 from rnnspec.to_torch.audio import Audio
 from tests.cli import right, wrong
 from tests.data_rows import write_rows
+from tests.training import assert_same_training, settings_of, trained_in_pieces
 
 RATE, WINDOW, HOP = 8000, 200, 80
 BANDS = {"bands": 12, "lowest": 50.0, "highest": 3800.0}
@@ -397,6 +400,34 @@ def test_masks_are_ranges() -> None:
     assert windows[::2].unique().tolist() == [0, 1, 2, 3]
     assert windows[1::2].max() <= 2 + 10  # a fifth of ten windows
     assert bands.unique().tolist() == [0, 1, 2]
+
+
+def noises(rows: int, seed: int) -> Dataset:
+    """Rows of noise, 0 to 30 windows of four samples each; the class is that of the loudness."""
+    draw = np.random.default_rng(seed)
+    lengths = draw.integers(0, 120, rows)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    classes = draw.integers(0, 3, rows)
+    values = draw.normal(size=offsets[-1]) * np.repeat(0.1 * (classes + 1), lengths)
+    steps = np.concatenate([[0], np.cumsum(-(-lengths // 4))])
+    column = Samples(values.astype(np.float32), offsets)
+    places = (np.arange(rows), steps[:-1], steps[1:])
+    return Dataset({"audio": column}, {"label": PerRow(classes)}, *places)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_training_resumes_exactly(precision: str, tmp_path: Path) -> None:
+    augment = {"crop": 0.2, "gain": 6, "noise": 15, "time_masks": 1}
+    data = spec_data(Path("rows.jsonl"), rate=400, augment=augment, normalize="utterance")
+    data["data"]["input"]["features"] = {"log_mel": 3, "window": "8 samples", "hop": "4 samples"}
+    data["data"]["output"]["column"] = "label"
+    known = {"audio": NumericFacts(3, (-2.0,) * 3, (1.5,) * 3, 30)}
+    facts = Facts(40, known, {"label": ClassFacts(("a", "b", "c"), (1, 1, 1))})
+    plan = resolve(Spec.model_validate(data), facts)
+    settings, train, valid = settings_of(precision=precision), noises(40, 0), noises(16, 1)
+    whole = trained_in_pieces(tmp_path / "whole", settings, [], train, valid, plan)
+    broken = trained_in_pieces(tmp_path / "broken", settings, [1, 2, 4], train, valid, plan)
+    assert_same_training(whole, broken)
 
 
 def test_draws_are_those_of_the_seed() -> None:
