@@ -15,7 +15,7 @@ import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from rnnspec.data.pictures import in_steps
+from rnnspec.data.pictures import in_place
 from rnnspec.plan import ClassFacts, Facts, NumericFacts, Plan, TextFacts, Vocabulary, resolve
 from rnnspec.plan.facts import ColumnFacts, VectorFacts, VectorFile
 from rnnspec.plan.names import input_names, lengths_name
@@ -103,6 +103,7 @@ SEQUENCES: dict[str, Kind] = {
     "double_frames": Kind({"as": "frames", "missing": "previous"}, doubles(2)),
     "key_steps": Kind({"as": "keys"}, ClassFacts(("p", "q", "r"), (3, 2, 1), 5, 3)),
     "image": Kind({"as": "image", "height": 3}, numbers(1)),
+    "video": Kind({"as": "video", "height": 2, "width": 3, "channels": 3}, numbers(3)),
     "colour_rows": Kind(
         {
             "as": "image",
@@ -162,7 +163,7 @@ SOUNDS: dict[str, Kind] = {
     ),
 }
 """Sound, which has steps of its own: no other sequence is read beside it."""
-PICTURES = ("image", "colour_rows")
+PICTURES = ("image", "colour_rows", "video")
 """Kinds whose next step is not answered."""
 STATICS: dict[str, Kind] = {
     "category": Kind({"as": "category", "embed": 3}, text(("x", "y"))),
@@ -380,7 +381,7 @@ def feeds(plan: Plan, rows: Sequence[Row], extra: int = 0, filler: float = 0.0) 
         if isinstance(node, SeriesInput | FutureInput):
             values = values[:, :, 0]
         if isinstance(node, ImageInput):
-            values = np.ascontiguousarray(in_steps(values, node.picture))
+            values = np.ascontiguousarray(in_place(values, node.picture))
         if isinstance(node, VectorInput) and node.single:
             values = values[:, 0]
         for name, value in zip(input_names(node, True), (values, lengths), strict=False):

@@ -142,6 +142,59 @@ def test_what_is_no_picture_is_told(cell: object, message: str, tmp_path: Path) 
         of(cell, tmp_path, height=1)
 
 
+# ---------------------------------------------------------------- moving pictures
+
+
+def moving(cell: object, folder: Path = Path(), **sizes: Any) -> Bytes:
+    return of(cell, folder, **{"height": 2, "width": 3, "steps": "frames", **sizes})
+
+
+def test_frames_are_steps_of_all_their_pixels(tmp_path: Path) -> None:
+    """From a folder, in the order of the numbers in its names, an array on disk and a list."""
+    frames = pixels(12, 2, 3)
+    (tmp_path / "clip").mkdir()
+    for number, frame in enumerate(frames):
+        Image.fromarray(frame).save(tmp_path / "clip" / f"frame{number}.png")
+    (tmp_path / "clip" / "notes.txt").write_text("no frame")
+    np.save(tmp_path / "clip.npy", frames)
+    for cell in ("clip", "clip.npy", frames.tolist(), frames[..., None]):
+        assert (moving(cell, tmp_path)[..., 0] == frames.reshape(12, 6)).all()
+    assert moving([]).shape == (0, 6, 1)
+
+
+def test_frames_are_resized_and_have_channels() -> None:
+    frames = pixels(2, 4, 6, 3)
+    grey = [Image.fromarray(each).convert("L") for each in frames]
+    wanted = [np.asarray(each.resize((3, 2), Image.Resampling.BILINEAR)) for each in grey]
+    assert (moving(frames.tolist())[..., 0] == np.stack(wanted).reshape(2, 6)).all()
+    assert (
+        moving(frames, channels=3, height=4, width=6).tolist() == frames.reshape(2, 24, 3).tolist()
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("empty", "names the folder .*empty, which holds no pictures"),
+        ("none.npy", "names .*none.npy, which cannot be read: No such file"),
+        ("a.png", "names .*a.png, which is neither a folder of pictures nor an .npy file"),
+        ("bad", "names .*1.png, which cannot be read"),
+        ([[[1, 2], [3]]], "has rows of pixels of unequal lengths, in frame 1"),
+        ([[[1]], [[300]]], "has a pixel of 300, .*, in frame 2"),
+        ([[[1]], []], "has no pixels, in frame 2"),
+        ([1], "in frame 1"),
+        (None, "null"),
+    ],
+)
+def test_what_is_no_video_is_told(cell: object, message: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "1.png").write_bytes(b"")
+    Image.fromarray(pixels(2, 3)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=message):
+        moving(cell, tmp_path, height=1, width=1)
+
+
 # ---------------------------------------------------------------- data files
 
 
@@ -207,6 +260,24 @@ def test_a_picture_that_changes_is_read_again(tmp_path: Path) -> None:
     os.utime(tmp_path / "0.png", ns=(0, 0))
     assert (first() == 255 - found[0].T).all()
     assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_a_frame_that_changes_is_read_again(tmp_path: Path) -> None:
+    (tmp_path / "clip").mkdir()
+    for number in range(2):
+        Image.fromarray(pixels(3, 3, seed=number)).save(tmp_path / "clip" / f"{number}.png")
+    file = write_rows(tmp_path / "rows.jsonl", [{"image": "clip", "kind": kind} for kind in "ab"])
+    plan, facts = planned(file, **{"as": "video", "width": 3})
+
+    def found() -> Any:
+        data = encode(plan, facts, file, "auto", tmp_path / "cache")
+        return data.collate(np.arange(2)).inputs["image"][0]
+
+    assert found().shape == (2, 2, 9, 1)
+    later = pixels(3, 3, seed=5)
+    Image.fromarray(later).save(tmp_path / "clip" / "1.png")
+    os.utime(tmp_path / "clip" / "1.png", ns=(0, 0))
+    assert (found()[0, 1, :, 0] == later.reshape(-1)).all()
 
 
 def test_the_same_rows_in_another_folder_have_their_own_pictures(tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ def asked(row: Row, told: Mapping[str, Any], ids: bool, textual: bool = False) -
             value = [np.asarray(token).tolist() for token in value]
         elif key == "image":  # whose columns are the steps
             value = np.swapaxes(np.asarray(value), 0, 1).tolist()
+        elif key == "video":
+            value = np.reshape(value, (len(value), 2, 3, 3)).tolist()
         elif not ids and key in told:
             value = told[key]
         else:

@@ -34,7 +34,18 @@ from rnnspec.train.step import TrainStep
 from tests.data_rows import write_rows
 
 CARDINALITIES = ("1:1", "N:1", "1:N", "N:N", "N:M")
-SEQUENCES = ("words", "tokens", "chars", "bytes", "subwords", "frames", "keys", "image", "audio")
+SEQUENCES = (
+    "words",
+    "tokens",
+    "chars",
+    "bytes",
+    "subwords",
+    "frames",
+    "keys",
+    "image",
+    "video",
+    "audio",
+)
 STATICS = ("category", "number", "vector")
 INPUTS = (*SEQUENCES, *STATICS, "series")
 WHOLE = ("class", "labels", "number", "vector")
@@ -58,7 +69,7 @@ def is_built(cardinality: str, given: str, wanted: str) -> bool:
             return wanted in ("tags", "frames", "next")
         case "N:N":
             if wanted == "next":
-                return given in SEQUENCES and given not in ("image", "audio")
+                return given in SEQUENCES and given not in ("image", "video", "audio")
             return given in SEQUENCES and given != "subwords" and wanted in EACH
     written = given in SEQUENCES and wanted in TEXTS
     return written or (given, wanted) == ("series", "forecast")
@@ -72,6 +83,8 @@ def spec_of(cardinality: str, given: str, wanted: str, train: str) -> dict[str, 
     if wanted == "path":
         target = {"column": "out_tags", "as": "tags", "crf": True}
     data: dict[str, Any] = {"train": train, "input": {"column": inside, "as": given}}
+    if given == "video":
+        data["input"] |= {"height": 1, "width": 2}
     if given == "image":
         data["input"]["height"] = 2
     if given == "audio":
@@ -102,6 +115,7 @@ def row(number: int) -> dict[str, Any]:
         "in_frames": [[step + number, -number] for step in range(steps)],
         "in_image": [[60 * step + number for step in range(steps)], [9] * steps],
         "in_audio": [float(np.sin(n * (number + 1))) for n in range(4 * steps - number % 4)],
+        "in_video": [[[60 * step, number]] for step in range(steps)],
         "in_keys": [["p"] * (step % 2) + ["q"] for step in range(steps)],
         "in_category": "xyz"[number % 3], "in_number": number / 2, "in_vector": [number, 1, -1],
         "out_class": "uv"[number % 2], "out_labels": ["u", "v"][: number % 3],
@@ -155,9 +169,7 @@ def test_what_is_built_answers(
     answers(loaded(cardinality, given, wanted), given, files, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("given", "wanted"), list(zip(SEQUENCES, (*TEXTS, *TEXTS, *TEXTS), strict=False))
-)
+@pytest.mark.parametrize(("given", "wanted"), list(zip(SEQUENCES, TEXTS * 4, strict=False)))
 def test_alignments_answer(given: str, wanted: str, files: Path, tmp_path: Path) -> None:
     """Every sequence in the place of a decoder's, each with one kind of text."""
     data = spec_of("N:M", given, wanted, "rows.jsonl")

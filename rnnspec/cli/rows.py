@@ -94,7 +94,7 @@ def from_file(model: Model, files: Shards, quoting: Quoting) -> Iterator[Asked]:
     from rnnspec.data.rows import BadRows
 
     columns = [column.column for column in model.inputs]
-    named = [each.column for each in model.inputs if each.kind in ("audio", "image")]
+    named = [each.column for each in model.inputs if each.kind in ("audio", "image", "video")]
     bad = BadRows(files, kept=True)
     try:
         for chunk in read(files, columns, bad=bad, quoting=quoting, names=model.columns):
@@ -235,6 +235,7 @@ _KINDS: Mapping[InputKind, str] = {
     "frames": "a list of steps",
     "audio": "the path of a sound file, or a list of samples",
     "image": "the path of a picture, or its pixels",
+    "video": "the path of a folder of pictures, or a list of frames",
     "series": "a list of numbers",
     "future": "a list",
     "number": "a number",

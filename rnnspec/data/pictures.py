@@ -5,6 +5,8 @@ Raises DataError without a place.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 Bytes = NDArray[np.uint8]
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")
 """What Pillow is asked to read: none that starts another program, as EPS does."""
+ENDINGS = frozenset(
+    {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".npy"}
+)
+"""Of the files in a folder that are frames."""
+MOVING = "the path of a folder of pictures or of an .npy file, or a list of frames"
 EXPECTED = "the path of a picture, or a list of rows of whole numbers from 0 to 255"
 
 
@@ -32,6 +39,8 @@ def steps_of(cell: object, textual: bool, folder: Path, picture: Picture) -> Byt
     pixels that become one, as Pillow computes it, in whole numbers; a side that is not given keeps
     the proportions, rounded half up. An array without pixels has no steps.
     """
+    if picture.steps == "frames":
+        return _moving(cell, textual, folder, picture)
     path = decode.path_of(cell, textual)
     pixels = _array(cell, textual) if path is None else _pixels_of_file(folder / path, picture)
     pixels = _resized(_with_channels(pixels, picture.channels), picture)
@@ -41,8 +50,86 @@ def steps_of(cell: object, textual: bool, folder: Path, picture: Picture) -> Byt
 
 
 def in_steps(pixels: Bytes, picture: Picture) -> Bytes:
-    """`[..., height, width, channels]` as `[..., T, features, channels]`, or the way back."""
+    """`[..., height, width, channels]`, of moving pictures `[..., T, height, width, channels]`, as
+    `[..., T, features, channels]`."""
+    if picture.steps == "frames":
+        return pixels.reshape(*pixels.shape[:-3], picture.features, picture.channels)
     return np.swapaxes(pixels, -3, -2) if picture.steps == "columns" else pixels
+
+
+def in_place(steps: Bytes, picture: Picture) -> Bytes:
+    """The way back from `in_steps`."""
+    if picture.steps == "frames":
+        sides = (picture.height or 0, picture.width or 0, picture.channels)
+        return steps.reshape(*steps.shape[:-2], *sides)
+    return in_steps(steps, picture)
+
+
+def files_of(cell: object, textual: bool, folder: Path, picture: Picture) -> list[Path]:
+    """The files that a cell names, relative to `folder`: of moving pictures all frames."""
+    path = decode.path_of(cell, textual)
+    if path is None:
+        return []
+    named = folder / path
+    return _frames_in(named) if picture.steps == "frames" and named.is_dir() else [named]
+
+
+def _frames_in(folder: Path) -> list[Path]:
+    """The pictures of a folder in the order of their names, numbers in them by their value."""
+    found = (each for each in folder.iterdir() if each.suffix.lower() in ENDINGS)
+    return sorted(found, key=lambda file: _by_value(file.name))
+
+
+def _by_value(name: str) -> list[tuple[int, str]]:
+    parts = re.split(r"([0-9]+)", name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def _moving(cell: object, textual: bool, folder: Path, picture: Picture) -> Bytes:
+    """The frames `[T, height * width, channels]` of a cell."""
+    frames: Iterable[Bytes]
+    path = decode.path_of(cell, textual)
+    if path is None:
+        frames = _frames_of(
+            cell if isinstance(cell, np.ndarray) else decode.json_list(cell, textual, MOVING)
+        )
+    elif (folder / path).is_dir():
+        files = _frames_in(folder / path)
+        if not files:
+            raise DataError(f"names the folder {folder / path}, which holds no pictures")
+        frames = (_pixels_of_file(file, picture) for file in files)
+    else:
+        frames = _frames_of_file(folder / path)
+    found = [_resized(_with_channels(each, picture.channels), picture) for each in frames]
+    decode.check_length(len(found))
+    none = np.zeros((0, picture.height or 0, picture.width or 0, picture.channels), np.uint8)
+    return in_steps(np.stack(found) if found else none, picture)
+
+
+def _frames_of_file(file: Path) -> list[Bytes]:
+    if file.suffix.lower() != ".npy" and file.is_file():
+        raise DataError(f"names {file}, which is neither a folder of pictures nor an .npy file")
+    try:
+        return _frames_of(np.load(file, allow_pickle=False))
+    except OSError as error:
+        reason = error.strerror or "it is no whole .npy file"
+        raise DataError(f"names {file}, which cannot be read: {reason}") from error
+    except (ValueError, EOFError) as error:
+        raise DataError(f"names {file}, which cannot be read: {error}") from error
+
+
+def _frames_of(frames: Iterable[Any]) -> list[Bytes]:
+    """Raises DataError, with the number of the frame from 1."""
+    found = []
+    for number, frame in enumerate(frames, start=1):
+        try:
+            pixels = _array(frame, False)
+            if not pixels.size:
+                raise DataError("has no pixels")
+        except DataError as error:
+            raise DataError(f"{error}, in frame {number}") from error
+        found.append(pixels)
+    return found
 
 
 def _pixels_of_file(file: Path, picture: Picture) -> Bytes:

@@ -141,6 +141,8 @@ class Rows:
                 named = f"{''.join(raw)}, " if raw else ""
                 return f"{named}{int(lengths) / node.rate:.3g} s of sound"
             case nodes.ImageInput(picture=picture):
+                if picture.steps == "frames":
+                    return f"{int(lengths)} frames of {picture.width} x {picture.height} pixels"
                 sides = (int(lengths), picture.features)
                 wide, high = sides if picture.steps == "columns" else sides[::-1]
                 return f"a picture of {wide} x {high} pixels"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.data.pictures import in_steps
+from rnnspec.data.pictures import in_place
 from rnnspec.plan.nodes import Picture
 
 LONGEST = 640
@@ -17,10 +17,13 @@ LONGEST = 640
 
 
 def png_of(steps: NDArray[np.uint8], picture: Picture) -> bytes:
-    """The PNG of the pixels `[T, features, channels]` of a row; empty where it has no steps."""
-    pixels = in_steps(steps, picture)
-    if not pixels.size:
+    """The PNG of the pixels `[T, features, channels]` of a row, of a moving picture of the frame in
+    the middle; empty where it has no steps."""
+    if not steps.size:
         return b""
+    pixels = in_place(steps, picture)
+    if picture.steps == "frames":
+        pixels = pixels[len(pixels) // 2]
     every = -(-max(pixels.shape[:2]) // LONGEST)
     return png(pixels[::every, ::every])
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rnnspec.data.columns.texts import word_numbers
 from rnnspec.data.decode import WHITE_SPACE, fold
-from rnnspec.data.pictures import in_steps
+from rnnspec.data.pictures import in_place, in_steps
 from rnnspec.export.probe_texts import TextDraw
 from rnnspec.plan import ClassFacts, Facts, NumericFacts, Plan, TextFacts, nodes
 from rnnspec.plan.copies import source_numbers
@@ -387,7 +387,7 @@ def _fill(plan: Plan, feeds: Feeds, batch: Batch, lengths: Lengths) -> None:
                 values = batch[node.key][0]
                 if isinstance(node, nodes.ImageInput):
                     steps = in_steps(given, node.picture).shape[1]
-                    feeds[name] = np.ascontiguousarray(in_steps(values[:, :steps], node.picture))
+                    feeds[name] = np.ascontiguousarray(in_place(values[:, :steps], node.picture))
                 else:
                     feeds[name] = values[:, : given.shape[1]].reshape(given.shape)
 

@@ -29,7 +29,7 @@ from rnnspec.plan.nodes import (
     VectorInput,
     WindowMoments,
 )
-from rnnspec.plan.stateless import Read, dropped, joined
+from rnnspec.plan.stateless import Read, dropped, flat, joined
 from rnnspec.plan.text_rule import rule_of
 from rnnspec.spec.encoder import DEFAULT_EMBED, given_columns
 from rnnspec.spec.inputs import TokenInput
@@ -68,7 +68,7 @@ def read_inputs(spec: language.Spec, facts: Facts) -> Sources:
                 sound = audio_node(source)
                 found.nodes.append(sound)
                 found.sequences.append(Read(sound.name, sound.features))
-            case language.ImageInput():
+            case language.ImageInput() | language.VideoInput():
                 found.sequences.append(_image(source, found.nodes))
             case language.KeysInput():
                 found.sequences.append(_keys(source, facts, found.nodes))
@@ -183,15 +183,17 @@ def _frames(key: str, source: language.FramesInput, facts: Facts, nodes: list[No
     return Read(node.name, node.features)
 
 
-def picture_of(source: language.ImageInput) -> Picture:
-    return Picture(source.height, source.width, source.channels, source.steps)
+def picture_of(source: language.ImageInput | language.VideoInput) -> Picture:
+    steps = source.steps if isinstance(source, language.ImageInput) else "frames"
+    return Picture(source.height, source.width, source.channels, steps)
 
 
-def _image(source: language.ImageInput, nodes: list[Node]) -> Read:
+def _image(source: language.ImageInput | language.VideoInput, nodes: list[Node]) -> Read:
     picture = picture_of(source)
     name = f"input.{source.column}"
     nodes.append(ImageInput(name, source.column, picture, source.scale, source.invert))
-    return Read(name, picture.features * picture.channels, picture.features)
+    read = Read(name, picture.features * picture.channels, picture.features)
+    return flat(read, nodes) if picture.steps == "frames" else read
 
 
 def _series(

@@ -39,7 +39,7 @@ COLUMNS = "rnnspec.columns"
 InputKind = Literal[
     "words", "chars", "bytes", "tokens", "ids", "characters", "copies", "category", "category_id",
     "keys", "key_ids", "frames", "series", "future", "number", "vector", "subwords",
-    "audio", "image",
+    "audio", "image", "video",
 ]  # fmt: skip
 OutputKind = Literal[
     "class", "tags", "path", "labels", "keys", "number", "vector", "frames", "text", "tokens",
@@ -66,7 +66,8 @@ class InputColumn:
     - `frames`: a list of steps of `width` numbers each.
     - `image`: the path of a picture, or its pixels as an array `[height, width]` or `[height,
       width, channels]` of whole numbers from 0 to 255, brought to what `picture` says before they
-      are fed. `width` is the pixels of a step.
+      are fed. `video`: the path of a folder of pictures or of an .npy file, or a list of such
+      arrays. `width` is the pixels of a step.
     - `series`: the past of a series, a list of numbers. `future`: its `width` values ahead.
     - `audio`: the path of a file, or a list of samples, `width` to a step; `audio` says how
       files are read.
@@ -209,7 +210,10 @@ INPUT_COLUMNS: Mapping[type[nodes.Input], Callable[[Any, bool], KindAndWidth]] =
     nodes.KeysInput: lambda node, ids: ("key_ids" if ids else "keys", node.size),
     nodes.FramesInput: lambda node, ids: ("frames", node.width),
     nodes.AudioInput: lambda node, ids: ("audio", node.hop),
-    nodes.ImageInput: lambda node, ids: ("image", node.picture.features),
+    nodes.ImageInput: lambda node, ids: (
+        "video" if node.picture.steps == "frames" else "image",
+        node.picture.features,
+    ),
     nodes.SeriesInput: lambda node, ids: ("series", None),
     nodes.FutureInput: lambda node, ids: ("future", node.horizon),
     nodes.VectorInput: lambda node, ids: ("number" if node.single else "vector", node.width),

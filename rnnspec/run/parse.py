@@ -25,7 +25,7 @@ Integers = NDArray[np.int64]
 
 def parse_cell(column: InputColumn, cell: object, textual: bool) -> Any:
     """The value of a cell; `textual` cells hold lists and numbers as text, as CSV does."""
-    if isinstance(cell, np.ndarray | np.generic) and column.kind != "image":
+    if isinstance(cell, np.ndarray | np.generic) and column.kind not in ("image", "video"):
         cell = cell.tolist()
     return INPUT_KINDS[column.kind].parse(column, cell, textual)
 
@@ -93,9 +93,9 @@ def _image(column: InputColumn, cell: object, textual: bool) -> pictures.Bytes:
 
 
 def _pictures(column: InputColumn, values: Sequence[pictures.Bytes]) -> pictures.Bytes:
-    """`[B, height, width, channels]`, 0 past the steps of each picture."""
+    """`[B, height, width, channels]`, of frames `[B, T, …]`, 0 past the steps of each picture."""
     assert column.picture is not None
-    return np.ascontiguousarray(pictures.in_steps(feeds.padded(values), column.picture))
+    return np.ascontiguousarray(pictures.in_place(feeds.padded(values), column.picture))
 
 
 def _number(column: InputColumn, cell: object, textual: bool) -> decode.Floats:
@@ -231,6 +231,7 @@ INPUT_KINDS: Mapping[InputKind, InputFunctions] = {
     ),
     "frames": InputFunctions(_frames, _steps, _count),
     "image": InputFunctions(_image, _pictures, _count),
+    "video": InputFunctions(_image, _pictures, _count),
     "series": InputFunctions(_series, _steps, _count),
     "audio": InputFunctions(_samples, _steps, _windows),
     "future": InputFunctions(_vector, _vectors),

@@ -19,6 +19,7 @@ from rnnspec.spec.inputs import (
     SubwordsInput,
     TokensInput,
     VectorInput,
+    VideoInput,
     WordsInput,
 )
 from rnnspec.spec.layers import Layer

@@ -14,6 +14,7 @@ from rnnspec.spec.inputs import (
     SeriesInput,
     StaticInput,
     SubwordsInput,
+    VideoInput,
 )
 from rnnspec.spec.outputs import (
     ForecastOutput,
@@ -124,18 +125,21 @@ def ahead_is_of_an_input(spec: Spec) -> Iterator[Finding]:
 def pictures_have_steps(spec: Spec) -> Iterator[Finding]:
     """The pixels of a step are equally many in all pictures, and pixels are no answers."""
     for path, source in spec.data.located_inputs:
-        if not isinstance(source, ImageInput):
+        if not isinstance(source, ImageInput | VideoInput):
+            continue
+        for at, output in spec.data.located_outputs:
+            if isinstance(output, NextOutput) and output.column == source.column:
+                steps = source.steps if isinstance(source, ImageInput) else "frames"
+                message = f"the next {steps} are pixels, which are not answered"
+                hint = "read the pixels as frames, a list of numbers per step"
+                yield Finding((*at, "column"), message, hint)
+        if isinstance(source, VideoInput):
             continue
         side = "height" if source.steps == "columns" else "width"
         if getattr(source, side) is None:
             message = f"key {side!r} is missing: {source.steps} of pixels are the steps"
             hint = f"add '{side}: 32'; pictures of another {side} are resized to it"
             yield Finding(path, message, hint, key=True)
-        for at, output in spec.data.located_outputs:
-            if isinstance(output, NextOutput) and output.column == source.column:
-                message = f"the next {source.steps} of a picture are not answered"
-                hint = "read the pixels as frames, a list of numbers per step"
-                yield Finding((*at, "column"), message, hint)
 
 
 def next_looks_ahead(spec: Spec) -> Iterator[Finding]:

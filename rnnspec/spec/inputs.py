@@ -284,6 +284,38 @@ class ImageInput(SequenceInput):
     )
 
 
+class VideoInput(SequenceInput):
+    """A moving picture, given by the path of a folder of pictures (in the order of their names,
+    numbers in them by their value) or of an .npy file, or as a list of frames of whole numbers from
+    0 to 255: one step per frame, all its pixels side by side, row by row."""
+
+    as_: Literal["video"] = Field(alias="as", description="How the column is read.")
+    height: Width = Field(
+        description="Pixels from top to bottom. Frames of another size are resized before the "
+        "model sees them, by Pillow's bilinear filter."
+    )
+    width: Width = Field(
+        description="Pixels from left to right. Frames of another size are resized before the "
+        "model sees them, by Pillow's bilinear filter."
+    )
+    channels: Literal[1, 3] = Field(
+        default=1,
+        description="1 for grey, (19595 R + 38470 G + 7471 B + 32768) / 65536 rounded down (ITU-R "
+        "601), 3 for red, green and blue.",
+    )
+    scale: Literal["unit", "standard", "none"] = Field(
+        default="unit",
+        description="Scaling inside the model: 'unit' divides by 255, 'standard' subtracts the "
+        "mean and divides by the standard deviation, each measured per channel on the training "
+        "rows; 'none' leaves 0 to 255.",
+    )
+    invert: bool = Field(
+        default=False,
+        description="Whether each value v is read as 255 - v, so that dark ink on white paper is "
+        "large numbers on 0, which is what convolutions have beyond the edges.",
+    )
+
+
 class CategoryInput(OfColumn):
     """One label for the whole row, as a learned vector; in a table of series the same in all steps
     that are read."""
@@ -367,6 +399,7 @@ Input = Annotated[
     | FramesInput
     | KeysInput
     | ImageInput
+    | VideoInput
     | CategoryInput
     | NumberInput
     | VectorInput

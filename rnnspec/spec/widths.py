@@ -24,6 +24,7 @@ from rnnspec.spec.inputs import (
     TokenInput,
     TokensInput,
     VectorInput,
+    VideoInput,
     WordsInput,
 )
 from rnnspec.spec.recurrent import RecurrentLayer
@@ -61,6 +62,8 @@ def _width_of(spec: Spec, source: Input) -> int | None:
             return _static(source)
         case AudioInput():
             return width_of(source.features, source.rate)
+        case VideoInput():
+            return source.height * source.width * source.channels
         case VectorInput() | FramesInput() | KeysInput() | ImageInput():
             return None
         case _:

@@ -1,4 +1,5 @@
-"""Pictures: bytes `[batch, height, width, channels]` in the file, a grid `[T, B, F, C]` inside."""
+"""Pictures: bytes `[batch, height, width, channels]` in the file, of moving pictures `[batch, time,
+height, width, channels]`, a grid `[T, B, F, C]` inside."""
 
 from __future__ import annotations
 
@@ -11,12 +12,17 @@ from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence
 def lower_image(low: Lowering, node: ImageInput) -> PaddedSequence:
     """The pixels as the plan says, scaled in float32."""
     emit, name, picture = low.emit, node.name, node.picture
-    columns = picture.steps == "columns"
-    sides: list[Extent] = [picture.features, TIME] if columns else [TIME, picture.features]
+    sides: list[Extent] = [TIME, picture.features]
+    order = [1, 0, 2, 3]
+    if picture.steps == "columns":
+        sides, order = [picture.features, TIME], [2, 0, 1, 3]
+    elif picture.steps == "frames":
+        assert picture.height is not None and picture.width is not None
+        sides, order = [TIME, picture.height, picture.width], [1, 0, 2, 3, 4]
     doc = f"pixels from 0 to 255, {picture.steps} are the steps; past the length anything"
     shape: list[Extent] = [BATCH, *sides, picture.channels]
     given = emit.input(node.column, UINT8, shape, doc, reserved=True)
-    turned = emit.transpose(given, [2, 0, 1, 3] if columns else [1, 0, 2, 3], f"{name}.time_major")
+    turned = emit.transpose(given, order, f"{name}.time_major")
     extents = emit.integers(-1, 0, picture.features, picture.channels)
     pixels = emit.op("Reshape", [turned, extents], f"{name}.pixels")
     read = on_time_axis(low, node, emit.op("Cast", [pixels], f"{name}.float", to=FLOAT))

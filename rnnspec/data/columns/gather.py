@@ -56,6 +56,7 @@ from rnnspec.spec import (
     TokensOutput,
     VectorInput,
     VectorOutput,
+    VideoInput,
     WordsInput,
     WordsOutput,
 )
@@ -119,6 +120,12 @@ def _numbers(
     return NumberCollector(NumberCells(column.column, column.as_, missing, elapsed, stream))
 
 
+def _pictures(
+    column: ImageInput | VideoInput, reading: Reading, chunks: Chunks
+) -> PictureCollector:
+    return PictureCollector(column.column, picture_of(column), column.invert)
+
+
 INPUTS: Mapping[type[Input], Callable[[Any, Reading, Chunks], FactCollector | None]] = {
     WordsInput: _words,
     TokensInput: _words,
@@ -128,9 +135,8 @@ INPUTS: Mapping[type[Input], Callable[[Any, Reading, Chunks], FactCollector | No
         _cells(column, reading), column, chunks
     ),
     FramesInput: _numbers,
-    ImageInput: lambda column, reading, chunks: PictureCollector(
-        column.column, picture_of(column), column.invert
-    ),
+    ImageInput: _pictures,
+    VideoInput: _pictures,
     VectorInput: _numbers,
     NumberInput: _numbers,
     KeysInput: lambda column, reading, chunks: LabelSetCollector(

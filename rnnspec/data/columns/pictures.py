@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.data import decode, pictures
+from rnnspec.data import pictures
 from rnnspec.data.cache import Column, Writer
 from rnnspec.data.collate import ByteSteps
 from rnnspec.data.columns.base import ColumnKind, Encoding, Lengths, lengths_of
@@ -26,8 +26,7 @@ def _pictures(
     """The pictures of a chunk; adds the stamp of each file before it is read."""
 
     def decoded(cell: object, folder: Path) -> Bytes:
-        if (path := decode.path_of(cell, chunk.textual)) is not None:
-            stamps.append(stamp(folder / path))
+        stamps.extend(map(stamp, pictures.files_of(cell, chunk.textual, folder, picture)))
         return pictures.steps_of(cell, chunk.textual, folder, picture)
 
     return bad.decoded_beside(chunk, column, decoded)

@@ -78,7 +78,8 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
         *_when(n.augment, "augmented while training"),
     ),
     nodes.ImageInput: lambda n: (
-        f"picture, {n.picture.steps} of {n.picture.features} pixels",
+        f"{'video' if n.picture.steps == 'frames' else 'picture'}, {n.picture.steps} of"
+        f" {n.picture.features} pixels",
         "grey" if n.picture.channels == 1 else "red, green and blue",
         *_when(n.invert, "inverted"),
         *_when(n.scale == "standard", "standardised"),

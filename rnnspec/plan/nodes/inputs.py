@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 from rnnspec.plan.nodes.node import ColumnNode, Shape, Shapes, State, Weight, named, scaling
 from rnnspec.plan.text_rule import PLAIN, TextRule
 
-PictureSteps = Literal["columns", "rows"]
+PictureSteps = Literal["columns", "rows", "frames"]
 PixelScale = Literal["unit", "standard", "none"]
 TokenKind = Literal["words", "chars", "bytes", "subwords", "tokens"]
 Missing = Literal["error", "mean", "previous"]
@@ -142,7 +142,8 @@ class FramesInput(ColumnNode):
 @dataclass(frozen=True, slots=True)
 class Picture:
     """What pictures are brought to: `height` and `width` in pixels (None: as it comes out where the
-    other is given), `channels` 1 or 3, and whether `steps` are columns or rows of pixels."""
+    other is given), `channels` 1 or 3, and whether `steps` are columns or rows of pixels or, of a
+    moving picture, frames."""
 
     height: int | None
     width: int | None
@@ -152,6 +153,9 @@ class Picture:
     @property
     def features(self) -> int:
         """Pixels of a step."""
+        if self.steps == "frames":
+            assert self.height is not None and self.width is not None, "frames have both sides"
+            return self.height * self.width
         found = self.height if self.steps == "columns" else self.width
         assert found is not None, f"{self.steps} have no extent"
         return found
@@ -160,7 +164,8 @@ class Picture:
 @dataclass(frozen=True, slots=True)
 class ImageInput(ColumnNode):
     """Pictures of `column` as bytes `[B, T, features, channels]`, with their lengths `[B]`: the
-    grid of pixels whose steps are the columns, from left to right, or the rows, from the top.
+    grid of pixels whose steps are the columns, from left to right, or the rows, from the top; of
+    moving pictures the frames, whose features are all pixels, row by row.
 
     Each byte v, or 255 - v if `invert`, is scaled: `unit` v / 255, `standard` (v - mean) /
     deviation of its channel over the training rows (of the inverted ones if `invert`), `none` v.
