@@ -155,12 +155,17 @@ def write_text(path: Path, text: str) -> None:
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     """As `write_text`, for lines with line ends, in a folder that is made if missing."""
+    make_folder(path)
+    with written(path) as file:
+        file.writelines(line.encode() for line in lines)
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder of the file `path` if it is missing. Raises OutputError if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
-    with written(path) as file:
-        file.writelines(line.encode() for line in lines)
 
 
 @contextmanager

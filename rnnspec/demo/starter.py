@@ -7,13 +7,14 @@ from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
-from rnnspec.demo import dates, demand
+from rnnspec.demo import dates, demand, morse
 from rnnspec.errors import DataError
 from rnnspec.files import write_lines
 from rnnspec.source.problems import did_you_mean
 
 DATES = tuple(Path("dates") / f"{split}.jsonl" for split in ("train", "valid", "test"))
 DEMAND = tuple(Path("demand") / f"{name}.csv" for name in ("demand", "next"))
+MORSE = tuple(Path("morse") / f"{split}.jsonl" for split in ("train", "valid", "test"))
 DATA: dict[str, tuple[Path, ...]] = {
     "dates-iso": DATES,
     "dates-language": DATES,
@@ -22,9 +23,10 @@ DATA: dict[str, tuple[Path, ...]] = {
     "dates-writing": DATES,
     "day-of-year": DATES,
     "demand": DEMAND,
+    "morse": MORSE,
 }
 """The data files of each starter, relative to its folder."""
-ASKED = {DATES: DATES[-1], DEMAND: DEMAND[-1]}
+ASKED = {DATES: DATES[-1], DEMAND: DEMAND[-1], MORSE: MORSE[-1]}
 """The data file to answer with the exported file."""
 KINDS = tuple(DATA)
 
@@ -81,4 +83,5 @@ def write_starter(kind: str, folder: Path, schema: str | None = None) -> list[Pa
 _WRITERS: dict[tuple[Path, ...], Callable[[Path], object]] = {
     DATES: dates.write,
     DEMAND: demand.write,
+    MORSE: morse.write,
 }
