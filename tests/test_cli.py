@@ -225,7 +225,7 @@ def test_new_writes_a_starter_that_is_right(world: Path) -> None:
     assert right("check", spec) == f"{spec}: ok\n"
     assert right("schema", "--check", "demo/rnnspec.schema.json")
     assert "there already" in wrong("new", "dates-language", "demo")
-    for kind in ("dates-language", "demand"):
+    for kind in ("dates-language", "demand", "morse"):
         (hint,) = (
             line for line in right("new", kind, f"other/{kind}").splitlines() if "run" in line
         )

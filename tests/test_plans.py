@@ -11,6 +11,7 @@ import pytest
 
 from rnnspec.data import survey
 from rnnspec.data.shards import find_sources
+from rnnspec.demo import morse
 from rnnspec.demo.dates import write
 from rnnspec.demo.demand import write as write_demand
 from rnnspec.plan import dump, resolve
@@ -37,11 +38,19 @@ def demand(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("morse")
+    morse.write(folder, train=40, valid=4, test=1)
+    return folder
+
+
 @pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
 def test_plan_is_the_golden_one(
     spec: Path,
     dates: Path,
     demand: Path,
+    sounds: Path,
     tmp_path: Path,
     golden: Callable[[Path, str], None],
     request: pytest.FixtureRequest,
@@ -50,6 +59,7 @@ def test_plan_is_the_golden_one(
     loaded = load_spec(copied)
     (tmp_path / "dates").symlink_to(dates)
     (tmp_path / "demand").symlink_to(demand)
+    (tmp_path / "morse").symlink_to(sounds)
     if loaded.spec.data.train_files[0].startswith("data/"):
         (tmp_path / "data").symlink_to(request.getfixturevalue("real_data"))
     facts = survey(loaded.spec, find_sources(loaded.spec.data, tmp_path).train)

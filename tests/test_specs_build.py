@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rnnspec.demo import dates, demand
+from rnnspec.demo import dates, demand, morse
 from rnnspec.run import Model
 from rnnspec.spec import Spec, load_spec
 from tests.cli import right
@@ -29,6 +29,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("specs")
     dates.write(folder / "dates", train=300, valid=40, test=1)
     demand.write(folder / "demand", days=140)
+    morse.write(folder / "morse", train=120, valid=20, test=1)
     return folder
 
 
@@ -95,6 +96,7 @@ def _row(spec: Spec, model: Model) -> dict[str, Any]:
         return {spec.data.inputs[0].column: "But soft, "}
     row = next(_rows(path))
     named = [each.column for each in spec.data.inputs if each.as_ in ("image", "audio")]
+    named = [each.column for each in spec.data.inputs if each.as_ in ("audio", "image")]
     return row | {column: str(path.parent / row[column]) for column in named}
 
 
