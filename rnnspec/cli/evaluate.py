@@ -177,7 +177,8 @@ def _json(trained: Trained, scores: Scores) -> str:
 
     def of_examples(score: OutputScore) -> list[dict[str, Any]]:
         kinds = (s for s in score.sections if isinstance(s, Examples | TagExamples))
-        return [asdict(example) for kind in kinds for example in kind.examples]
+        found = (asdict(example) for kind in kinds for example in kind.examples)
+        return [{k: v for k, v in each.items() if k != "picture"} for each in found]  # no text
 
     def of_outputs(function: Callable[[OutputScore], object]) -> dict[str, object]:
         found = {column: function(score) for column, score in scores.outputs.items()}
