@@ -95,7 +95,6 @@ def _row(spec: Spec, model: Model) -> dict[str, Any]:
     if path.suffix == ".txt":
         return {spec.data.inputs[0].column: "But soft, "}
     row = next(_rows(path))
-    named = [each.column for each in spec.data.inputs if each.as_ in ("image", "audio")]
     named = [each.column for each in spec.data.inputs if each.as_ in ("audio", "image")]
     return row | {column: str(path.parent / row[column]) for column in named}
 
