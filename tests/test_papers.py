@@ -47,6 +47,7 @@ SIZES: dict[str, Size] = {
     "zaremba-2014-medium": Size(10_000, 10_000, 20_000_000, 0.02),
     "zaremba-2014-large": Size(10_000, 10_000, 66_000_000, 0.01),
     "gal-2016-variational": Size(10_000, 10_000, 20_000_000, 0.02),
+    "shi-2016-crnn": Size(1, 36, 8_300_000, 0.005),
     # The voice activity, which the spec leaves out, takes 25 weights.
     "valin-2018-rnnoise": Size(42, 22, 87_503 - 25),
     "elman-1990-next-letter": Size(5, 5),
@@ -63,7 +64,9 @@ def facts_of(spec: Spec, size: Size) -> Facts:
     """Facts of a spec's columns with these sizes."""
     inputs: dict[str, ColumnFacts] = {}
     for source in spec.data.inputs:
-        if source.as_ in ("frames", "series"):
+        if source.as_ == "image":
+            inputs[source.column] = _numbers(source.channels)
+        elif source.as_ in ("frames", "series"):
             inputs[source.column] = _numbers(1 if source.as_ == "series" else size.inputs)
         else:
             spelled = isinstance(source, WordsInput | TokensInput) and source.spelling is not None
