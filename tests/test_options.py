@@ -60,8 +60,18 @@ ELSEWHERE = {
     "min_count": "test_data_survey.py",
     "max_size": "test_data_survey.py",
     "size": "test_data_subwords.py",
+    "channels": "test_pictures.py, test_audio.py",
+    "height": "test_pictures.py",
+    "invert": "test_pictures.py",
+    "steps": "test_pictures.py",
+    "width": "test_pictures.py",
+    "augment": "test_audio.py",
+    "features": "test_audio.py",
+    "rate": "test_audio.py",
+    "resample": "test_audio.py",
 }
-"""Options of texts and labels, whose one vocabulary all nodes of a column have."""
+"""Options of texts and labels, whose one vocabulary all nodes of a column have, and of pictures and
+sound, which have one node."""
 NODES = {
     "frames": (FramesInput, Elapsed),
     "next frames": (FramesInput, Elapsed, NumericOutput),
