@@ -273,6 +273,15 @@ def test_words_of_the_file_are_read_as_tokens_are(tmp_path: Path) -> None:
     assert rows(tmp_path, plan, facts)[5] == ["?", "katze", "cat"]
 
 
+def test_a_file_that_cannot_be_read_is_named_first(tmp_path: Path) -> None:
+    spec, _, _ = planned(tmp_path)
+    (tmp_path / "v.txt").unlink()
+    read_vectors.cache_clear()
+    with pytest.raises(DataError) as caught:
+        survey(spec, tmp_path / "train.jsonl", folder=tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / 'v.txt'}: cannot be read: No such file")
+
+
 def test_words_that_no_text_has_are_left_out(tmp_path: Path) -> None:
     """With white space, or of several words by the split; lists of tokens may have them."""
     (tmp_path / "odd.txt").write_text(lines(["the", "at a@b.c", "don't", "Cat", "\u00a0"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from rnnspec.data.columns.audio import AudioCells, AudioCollector
@@ -79,6 +80,14 @@ def collectors(spec: Spec, reading: Reading, chunks: Chunks) -> tuple[Collectors
     return inputs, {column: found for column, found in of_outputs.items() if found is not None}
 
 
+def _names_vectors(collector: FactCollector, error: DataError) -> bool:
+    """Whether an error says which file of vectors it is about."""
+    if not isinstance(collector, WordCollector) or collector.vectors is None:
+        return False
+    files = [each for each in (collector.vectors.file, collector.vectors.words) if each]
+    return str(error).startswith(tuple(f"{Path(file)}:" for file in files))
+
+
 def facts_of(train: Shards, collectors: Mapping[str, FactCollector]) -> dict[str, ColumnFacts]:
     """Raises DataError, with file and column, where the rows are not enough."""
     found = {}
@@ -86,7 +95,7 @@ def facts_of(train: Shards, collectors: Mapping[str, FactCollector]) -> dict[str
         try:
             found[column] = collector.facts()
         except DataError as error:
-            if train.named_in(str(error)):
+            if train.named_in(str(error)) or _names_vectors(collector, error):
                 raise
             raise DataError(f"{train}: column {column!r} has {error}") from error
     return found
