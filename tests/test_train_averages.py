@@ -17,6 +17,7 @@ from rnnspec.spec import Train
 from rnnspec.train.averaging import LastEpochs, MovingAverage, averaged
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
+from tests.models import layers_plan
 from tests.training import metrics_of, model_of, rows_data, settings_of, trained_in_pieces
 
 Arrays = Mapping[str, Any]
@@ -42,6 +43,31 @@ def noted(folder: Path, settings: Train) -> tuple[list[Arrays], BuildFolder]:
     listener.trainer = trainer
     assert trainer.run(Interrupt())
     return listener.seen, build
+
+
+@pytest.mark.parametrize("average", [{"ema": 0.7}, {"average_last": 2}])
+def test_moments_of_batch_norm_are_averaged_too(tmp_path: Path, average: dict[str, Any]) -> None:
+    norm = {"conv": 4, "norm": "batch"}
+    listener, build = Noting(), BuildFolder(tmp_path)
+    settings = settings_of(**average, epochs=3)
+    model = model_of(layers_plan(norm, {"cell": "gru", "units": 4}))
+    start = model.canonical_arrays()
+    listener.trainer = Trainer(model, settings, build, rows_data(), None, listener)
+    assert listener.trainer.run(Interrupt())
+    listener.trainer.keep_last()
+    kept: Arrays = read_arrays(build.last)[0]
+    for name in ("layers.0.W", "layers.0.norm.mean", "layers.0.norm.variance"):
+        values = [each[name] for each in listener.seen]
+        if "average_last" in average:
+            steps = len(values) // 3
+            expected = (values[2 * steps - 1] + values[3 * steps - 1]) / 2
+        else:
+            expected = start[name]
+            for step, value in enumerate(values, start=1):
+                decay = min(0.7, (1 + step) / (10 + step))
+                expected = decay * expected + (1 - decay) * value
+        np.testing.assert_allclose(kept[name], expected, atol=1e-6)
+        assert np.abs(kept[name] - values[-1]).max() > 1e-4  # not the last ones
 
 
 def test_a_moving_average_by_hand(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
 from rnnspec.train.statistics import OVERFLOW, LayerSums, measure, probe, warnings
 from rnnspec.train.step import TrainStep, gradients
-from tests.models import frames_facts, frames_plan
+from tests.models import frames_facts, frames_plan, layers_plan
 from tests.training import metrics_of, model_of, rows_data, settings_of, trained_in_pieces
 
 SETTINGS = settings_of(clip_norm=None)
@@ -189,3 +189,11 @@ def test_statistics_of_every_epoch_are_in_the_metrics(tmp_path: Path) -> None:
         assert 0 <= record["grad.clipped"] <= 1
         assert record["flow.layers.0.forward"] > 0
         assert record["grad.layers.0.forward"] > 0
+
+
+def test_measuring_leaves_the_moments_of_batch_norm() -> None:
+    model = model_of(layers_plan({"conv": 4, "norm": "batch"}, {"cell": "gru", "units": 4}))
+    before = model.canonical_arrays()
+    assert measured(model)
+    for name, value in model.canonical_arrays().items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)

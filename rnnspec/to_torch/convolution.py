@@ -145,6 +145,13 @@ class BatchNorm(Weighted):
             self.variance.lerp_(unbiased, MOMENTUM)
 
 
+def followed_moments(model: torch.nn.Module) -> list[Tensor]:
+    """The weights `mean` and `variance` of all batch norms, which training moves without
+    gradients."""
+    norms = (each for each in model.modules() if isinstance(each, BatchNorm))
+    return [moment for norm in norms for moment in (norm.mean, norm.variance)]
+
+
 class Grid(Weighted):
     """`[T, B, features * channels]` as `[T, B, features, channels]`."""
 

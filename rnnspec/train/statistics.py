@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from rnnspec.data.batches import Budget
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.convolution import followed_moments
 from rnnspec.to_torch.native import NativeKernel
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.sequences import Lengths
@@ -105,9 +106,10 @@ def probe(feed: Feed, seed: int, epoch: int) -> MicroBatch:
 def measure(model: Model, compute: Callable[[], None]) -> dict[str, float]:
     """The statistics of the gradients that `compute` adds, by name.
 
-    Gradients and random numbers are afterwards what they were before.
+    Gradients, random numbers and the moments of batch norms are afterwards what they were before.
     """
     held = [(weight, weight.grad) for weight in model.parameters()]
+    moments = [(moment, moment.clone()) for moment in followed_moments(model)]
     for weight, _ in held:
         weight.grad = None
     try:
@@ -119,6 +121,8 @@ def measure(model: Model, compute: Callable[[], None]) -> dict[str, float]:
     finally:
         for weight, gradient in held:
             weight.grad = gradient
+        for moment, before in moments:
+            moment.copy_(before)
     found = (pair for key, of_layer in sums.items() for pair in _values(key, of_layer))
     return {name: value for name, value in found if math.isfinite(value)}
 

@@ -13,6 +13,7 @@ from rnnspec.objective.objective import Objective, states_before
 from rnnspec.objective.settings import LossSettings
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.convolution import followed_moments
 from rnnspec.to_torch.devices import Precision
 from rnnspec.to_torch.threads import subnormals_as_zero
 from rnnspec.train.averaging import average_of
@@ -53,7 +54,7 @@ class TrainStep:
         self.penalties = list(model.penalties())
         self.objective = Objective(model, settings, loss_settings)
         self.optimizer = optimizer_of(settings.optimizer, groups_of(settings.optimizer, model))
-        self.average = average_of(settings, self.trained)
+        self.average = average_of(settings, [*self.trained, *followed_moments(model)])
         scaled = self.precision.name == "float16"
         self.scaler = torch.amp.GradScaler(self.precision.device.type, enabled=scaled)
         self.carried: dict[str, Tensor] | None = None
