@@ -206,6 +206,9 @@ def extents_fit_the_size(spec: Spec) -> Iterator[Finding]:
                 yield Finding((*path, key), message, "write one number, or 'size: [3, 3]'")
         if isinstance(layer, ConvLayer):
             yield from _spans(path, layer)
+        elif max(pair(layer.size)) == max(extent(layer.stride or layer.size, layer)) == 1:
+            message = "has no effect: a window of one value is this value"
+            yield Finding((*path, "size"), message, "write 'size: 2'")
 
 
 def _spans(path: Loc, layer: ConvLayer) -> Iterator[Finding]:

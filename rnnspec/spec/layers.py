@@ -124,7 +124,7 @@ class StackLayer(Model):
     """Neighbouring steps side by side as one step, zeros beyond the end of the row (frame stacking:
     Sak et al., 2015; pyramids: Chan et al., 2016)."""
 
-    stack: Annotated[Width, Field(ge=2)] = Field(description="Number of steps side by side.")
+    stack: Annotated[int, Field(ge=2, le=1000)] = Field(description="Number of steps side by side.")
     stride: Width | None = Field(
         default=None,
         description="Steps from one group to the next: ceil(T / stride) remain of T. Null means as "
