@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -38,8 +38,17 @@ class Audio(Scaling):
             constants["filters"] = audio.filters(node).T.copy()
         if node.kind == "mfcc":
             constants["cosines"] = audio.cosines(node).T.copy()
+        self.constants = constants
         for name, value in constants.items():
             self.register_buffer(name, torch.from_numpy(value).float(), persistent=False)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Audio:
+        """Constants keep their own digits where the module becomes float64."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for name, value in self.constants.items():
+            held = self.get_buffer(name)
+            held.data = torch.from_numpy(value).to(held)
+        return self
 
     def canonical(self) -> Iterator[tuple[str, Tensor]]:
         names = {weight.name.rpartition(".")[2] for weight in self.node.weights()}
