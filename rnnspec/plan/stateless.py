@@ -34,21 +34,9 @@ from rnnspec.spec.layers import (
     PoolLayer,
     SqueezeLayer,
     StackLayer,
+    Stateless,
 )
 from rnnspec.spec.stack import extent, pair, unequal_widths
-
-Stateless = (
-    ConvLayer
-    | PoolLayer
-    | DenseLayer
-    | StackLayer
-    | JoinLayer
-    | SqueezeLayer
-    | NormLayer
-    | ActivationLayer
-    | DropoutLayer
-)
-"""The layers of a stack that are not recurrent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,19 +244,13 @@ def answers_of_steps_keep_the_steps(spec: Spec) -> Iterator[Finding]:
             each.gives.stride > each.reads.stride or each.gives.places != each.reads.places
         ):
             path: Loc = ("encoder", "layers", each.index)
-            if key != "squeeze":
+            path = (*path, key) if key in each.layer.model_fields_set else path
+            if key == "stride":
                 message = f"leaves one step of {each.gives.stride // each.reads.stride}, {why}"
+                yield Finding(path, message, "write 'stride: 1'")
             else:
                 message = f"makes several steps of one, {why}"
-            yield Finding(
-                (*path, key) if key in _given(each.layer) else path,
-                message,
-                "write 'stride: 1'" if key == "stride" else "use flatten, mean or max",
-            )
-
-
-def _given(layer: Layer) -> set[str]:
-    return layer.model_fields_set
+                yield Finding(path, message, "use flatten, mean or max")
 
 
 def _stride_key(layer: Layer) -> str:

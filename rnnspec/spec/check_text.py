@@ -8,7 +8,6 @@ from rnnspec.spec.check_data import is_plain_text
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.inputs import RegexSplit, TokensInput, WordsInput
 from rnnspec.spec.outputs import NextOutput
-from rnnspec.spec.patterns import PatternError, holds_white_space, parsed
 from rnnspec.spec.spec import Spec
 
 
@@ -34,6 +33,8 @@ def vectors_have_words(spec: Spec) -> Iterator[Finding]:
 
 def patterns_are_offered(spec: Spec) -> Iterator[Finding]:
     """A regular expression finds the same in an exported file as in Python."""
+    from rnnspec.spec.patterns import PatternError, holds_white_space, parsed
+
     for path, source in spec.data.located_inputs:
         if not isinstance(source, WordsInput) or not isinstance(source.split, RegexSplit):
             continue

@@ -246,6 +246,30 @@ class KeysInput(SequenceInput):
     as_: Literal["keys"] = Field(alias="as", description="How the column is read.")
 
 
+Channels = Annotated[
+    Literal[1, 3],
+    Field(
+        description="1 for grey, (19595 R + 38470 G + 7471 B + 32768) / 65536 rounded down (ITU-R "
+        "601), 3 for red, green and blue."
+    ),
+]
+PixelScale = Annotated[
+    Literal["unit", "standard", "none"],
+    Field(
+        description="Scaling inside the model: 'unit' divides by 255, 'standard' subtracts the "
+        "mean and divides by the standard deviation, each measured per channel on the training "
+        "rows; 'none' leaves 0 to 255."
+    ),
+]
+Invert = Annotated[
+    bool,
+    Field(
+        description="Whether each value v is read as 255 - v, so that dark ink on white paper is "
+        "large numbers on 0, which is what convolutions have beyond the edges."
+    ),
+]
+
+
 class ImageInput(SequenceInput):
     """A picture, given by the path of its file or as an array of whole numbers from 0 to 255: one
     step per column of pixels, or per row of them, as a grid of pixels with channels."""
@@ -261,27 +285,14 @@ class ImageInput(SequenceInput):
         description="Pixels from left to right. A picture of another width is resized before the "
         "model sees it, by Pillow's bilinear filter; null keeps the proportions.",
     )
-    channels: Literal[1, 3] = Field(
-        default=1,
-        description="1 for grey, (19595 R + 38470 G + 7471 B + 32768) / 65536 rounded down (ITU-R "
-        "601), 3 for red, green and blue.",
-    )
+    channels: Channels = 1
     steps: Literal["columns", "rows"] = Field(
         default="columns",
         description="What the steps are: 'columns' from left to right, each of 'height' pixels, or "
         "'rows' from top to bottom, each of 'width' pixels.",
     )
-    scale: Literal["unit", "standard", "none"] = Field(
-        default="unit",
-        description="Scaling inside the model: 'unit' divides by 255, 'standard' subtracts the "
-        "mean and divides by the standard deviation, each measured per channel on the training "
-        "rows; 'none' leaves 0 to 255.",
-    )
-    invert: bool = Field(
-        default=False,
-        description="Whether each value v is read as 255 - v, so that dark ink on white paper is "
-        "large numbers on 0, which is what convolutions have beyond the edges.",
-    )
+    scale: PixelScale = "unit"
+    invert: Invert = False
 
 
 class VideoInput(SequenceInput):
@@ -298,22 +309,9 @@ class VideoInput(SequenceInput):
         description="Pixels from left to right. Frames of another size are resized before the "
         "model sees them, by Pillow's bilinear filter."
     )
-    channels: Literal[1, 3] = Field(
-        default=1,
-        description="1 for grey, (19595 R + 38470 G + 7471 B + 32768) / 65536 rounded down (ITU-R "
-        "601), 3 for red, green and blue.",
-    )
-    scale: Literal["unit", "standard", "none"] = Field(
-        default="unit",
-        description="Scaling inside the model: 'unit' divides by 255, 'standard' subtracts the "
-        "mean and divides by the standard deviation, each measured per channel on the training "
-        "rows; 'none' leaves 0 to 255.",
-    )
-    invert: bool = Field(
-        default=False,
-        description="Whether each value v is read as 255 - v, so that dark ink on white paper is "
-        "large numbers on 0, which is what convolutions have beyond the edges.",
-    )
+    channels: Channels = 1
+    scale: PixelScale = "unit"
+    invert: Invert = False
 
 
 class CategoryInput(OfColumn):

@@ -190,9 +190,8 @@ class DropoutLayer(Model):
     reads: LayerReads = None
 
 
-Layer = Annotated[
-    RecurrentLayer
-    | ConvLayer
+Stateless = (
+    ConvLayer
     | PoolLayer
     | DenseLayer
     | StackLayer
@@ -200,7 +199,11 @@ Layer = Annotated[
     | SqueezeLayer
     | NormLayer
     | ActivationLayer
-    | DropoutLayer,
+    | DropoutLayer
+)
+"""The layers that are not recurrent."""
+Layer = Annotated[
+    RecurrentLayer | Stateless,
     ByName(
         "cell", "conv", "pool", "dense", "stack", "join", "squeeze", "norm", "activation", "dropout"
     ),

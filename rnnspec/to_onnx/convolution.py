@@ -82,7 +82,7 @@ def _shares(low: Lowering, node: LocalPool, source: PaddedSequence, time: str) -
 def lower_stack_steps(low: Lowering, node: StackSteps) -> PaddedSequence:
     """`size` neighbouring steps side by side, 0 behind the last.
 
-    Pad is told of all axes: where it is told of one, onnxruntime 1.31 takes it wrongly behind a
+    Pad has pads for all axes: of one axis alone, onnxruntime 1.31 takes the wrong one behind a
     transposition out of a convolution.
     """
     emit, name, source = low.emit, node.name, low.steps(node.source)

@@ -290,7 +290,7 @@ class Model(nn.Module):
         return transducer.greedy(module, body, reads, steps, search, aligned)
 
     def penalties(self) -> Iterator[tuple[nn.Parameter, float]]:
-        """Trained parameters with `l2`; `l2 / 2` times the sum of their squares is module of the
+        """Trained parameters with `l2`; `l2 / 2` times the sum of their squares is part of the
         loss."""
         for node, module in self._recurrent():
             if node.l2:
