@@ -29,6 +29,8 @@ from rnnspec.spec.spec import Spec
 
 EACH = "*"
 """In `Check.reads`: the number of the layer that the finding is about, or of every layer."""
+ANY = "+"
+"""The number of any layer, also where a finding is about one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def _in_layer(read: Loc, part: str | int, index: str | int) -> Loc:
 
 def _overlap(read: Loc, path: Loc) -> bool:
     return all(
-        one == other or (one == EACH and isinstance(other, int))
+        one == other or (one in (EACH, ANY) and isinstance(other, int))
         for one, other in zip(read, path, strict=False)
     )
 
@@ -104,7 +106,9 @@ _DECODER: Loc = ("decoder",)
 _CELLS: Loc = ("cells",)
 _LAYERS: Loc = ("encoder", "layers")
 _WIDTHS: tuple[Loc, ...] = (_CARDINALITY, _DECODER, _CELLS, ("encoder",), ("data",))
-_GRAPH: tuple[Loc, ...] = (_LAYERS, ("decoder", "layers"), *_layer("name", "reads"))
+_GRAPH: tuple[Loc, ...] = tuple(
+    (part, "layers", ANY, key) for part in ("encoder", "decoder") for key in ("name", "reads")
+)
 CHECKS: tuple[Check, ...] = (
     Check(check_layers.cells_compile, ()),
     Check(check_layers.layers_name_known_cells, _layer("cell"), cell=True),
