@@ -12,7 +12,7 @@ from rnnspec.data.columns.keys import LabelSetCollector
 from rnnspec.data.columns.labels import CategoryCollector, ClassCollector
 from rnnspec.data.columns.numbers import NumberCells, NumberCollector
 from rnnspec.data.columns.pictures import PictureCollector
-from rnnspec.data.columns.texts import (
+from rnnspec.data.columns.text_facts import (
     ByteCollector,
     CharCollector,
     SubwordCollector,
