@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +49,42 @@ def test_sentences_are_rows(tmp_path: Path, ends: str) -> None:
     zipped = tmp_path / "rows.conll.gz"
     zipped.write_bytes(gzip.compress(TABS.encode()))
     assert rows(zipped, ["1", "2"]) == expected
+
+
+LINES = (
+    "a\tO", "b\tB-x", "#tag\tO", "#\tO", "# \tO", "#x", "# one two", "# text = x\ty\tz", "# x\t\ty",
+    "", "", " ", "\t", "-DOCSTART-", "-DOCSTART-\tO", " -DOCSTART- -X- O", "-DOCSTART-x\tO",
+    "c-DOCSTART-\tO",
+)  # fmt: skip
+
+
+def by_rule(text: str) -> list[tuple[int, list[str]]]:
+    """The sentences of two columns between tabs, and their first lines, as the rules have it."""
+    found, sentence = [], list[tuple[int, str]]()
+    lines = io.StringIO(text, newline=None).read().split("\n")
+    for number, line in enumerate([*lines, ""], start=1):
+        if re.fullmatch(r"\s*(-DOCSTART-(\s.*)?)?", line):
+            found += [(sentence[0][0], [token for _, token in sentence])] if sentence else []
+            sentence = []
+        elif not (re.fullmatch(r"#[^\t]*", line) or re.fullmatch(r"#\s.*\t.*\t.*", line)):
+            sentence.append((number, line.split("\t")[0].strip(" ")))
+    return found
+
+
+def test_random_files_are_read_by_the_rules(tmp_path: Path) -> None:
+    """Line ends of every system, remarks with tabs, and lines of documents."""
+    draw = random.Random(0)
+    for _ in range(200):
+        lines = draw.choices(LINES, k=draw.randrange(12))
+        text = "".join(line + draw.choice(["\n", "\r\n", "\r"]) for line in [*lines, "z\tO"])
+        file = written(tmp_path, text)
+        assert rows(file, ["1"]) == [(line, tokens) for line, tokens in by_rule(text)], repr(text)
+
+
+def test_a_line_of_conll_u_that_begins_with_a_hash_is_a_remark(tmp_path: Path) -> None:
+    rest = "\t_" * 8
+    text = f"# a{rest}\t_\n#\tb\n1\tx{rest}\n#{rest}\t_\n2\t#{rest}\n"
+    assert rows(written(tmp_path, text, "x.conllu"), ["2"]) == [(3, ["x", "#"])]
 
 
 def test_columns_between_white_space(tmp_path: Path) -> None:

@@ -30,19 +30,23 @@ def read_conll(
 ) -> Iterator[Chunk]:
     """Chunks of `columns`: a row for each sentence, whose cells are lists of texts.
 
-    The columns of the file are called by `names`, or as its first line says, or by their numbers
-    from 1. Where the first line that does not begin with # has a tab, tabs separate the columns,
-    and lines that begin with # and have no tab are remarks; else white space does. Lines of white
-    space alone, and those of documents, end a sentence. A sentence without tokens is no row. Spaces
-    around a cell are no part of it. In CoNLL-U the lines of words alone are tokens: not those of
-    several words (`1-2`), nor of words that are not written (`1.1`).
+    - A line ends with \\n, \\r\\n or \\r, as in Python's text files.
+    - The columns of the file are called by `names`, or as its first line says, or by their numbers
+      from 1. Where the first line of a token that does not begin with # has a tab, tabs separate
+      the columns; else white space does. Spaces around a cell are no part of it.
+    - Between tabs, a line that begins with # is a remark if it has no tab, or other than the number
+      of columns and white space behind the #; in CoNLL-U each one is. Between white space none is.
+    - A line of white space alone ends a sentence, and so does one whose first word is -DOCSTART-.
+      A sentence without tokens is no row.
+    - In CoNLL-U the lines of words alone are tokens: not those of several words (`1-2`), nor of
+      words that are not written (`1.1`).
 
     Raises DataError for a column that the file lacks.
     """
-    reader, row = _Reader(file, list(columns), list(names), bad, _has_tabs(file)), 0
-    for first, lines in blocks(file, position):
-        for number, text in enumerate(lines, start=first):
-            reader.take(number, text.removesuffix("\r"))
+    reader, row = _Reader(file, list(columns), list(names), bad, *_first_token(file)), 0
+    for lines in _lines(file, position):
+        for number, text in lines:
+            reader.take(number, text)
         if len(reader.done) >= CHUNK_ROWS:
             yield reader.chunk(row)
             row += len(reader.done)
@@ -52,30 +56,44 @@ def read_conll(
         yield reader.chunk(row)
 
 
-def _has_tabs(file: Path) -> bool:
-    """Whether tabs separate the columns."""
-    found = False
-    for _, lines in blocks(file):
-        for text in lines:
-            if text.strip() and not text.startswith(("#", DOCUMENT)):
-                return "\t" in text
-            found = found or bool(text.strip() and "\t" in text)
+def _lines(file: Path, position: Position | None = None) -> Iterator[list[tuple[int, str]]]:
+    """Blocks of lines with their numbers, from 1."""
+    number = 0
+    for _, lines in blocks(file, position):
+        each = [part for line in lines for part in line.removesuffix("\r").split("\r")]
+        yield list(enumerate(each, start=number + 1))
+        number += len(each)
+
+
+def _first_token(file: Path) -> tuple[int, str]:
+    """The number and the text of the first line of a token, which does not begin with # if any does
+    not."""
+    found = (0, "")
+    for lines in _lines(file):
+        for number, text in lines:
+            if not _ends(text) and not text.startswith("#"):
+                return number, text
+            if not found[0] and not _ends(text) and "\t" in text:
+                found = number, text
     return found
+
+
+def _ends(text: str) -> bool:
+    """Whether a line ends a sentence."""
+    return not text.strip() or text.split(maxsplit=1)[0] == DOCUMENT
 
 
 @dataclass(slots=True)
 class _Reader:
-    """Takes the lines of a file one by one. `places` of `columns` are known from the first token
-    on, which has `width` columns in line `begun`, and whether the lines are `numbered`."""
+    """Takes the lines of a file one by one. The `first` token is `sample`, which says how wide the
+    others are; `places` of `columns` are known once a token was taken."""
 
     file: Path
     columns: list[str]
     names: list[str]
     bad: BadRows
-    tabs: bool
-    numbered: bool = False
-    width: int = 0
-    begun: int = 0
+    first: int
+    sample: str
     places: list[int] = field(default_factory=list)
     start: int = 0
     tokens: list[list[str]] = field(default_factory=list)
@@ -83,14 +101,33 @@ class _Reader:
     spoilt: bool = False
     done: list[tuple[int, list[list[str]]]] = field(default_factory=list)
     """Sentences: the first line, and the fields of each token."""
+    tabs: bool = field(init=False)
+    width: int = field(init=False)
+    numbered: bool = False
+    """Whether tokens begin with their numbers, as in CoNLL-U."""
+
+    def __post_init__(self) -> None:
+        self.tabs = "\t" in self.sample
+        self.width = len(self._fields(self.sample))
 
     def take(self, line: int, text: str) -> None:
-        if not text.strip() or text.split(maxsplit=1)[0] == DOCUMENT:
+        if _ends(text):
             self.end()
-        elif text.startswith(NAMES) and not self.width:
+        elif text.startswith(NAMES) and not self.places:
             self.names = self.names or text.removeprefix(NAMES).split()
-        elif not (self.tabs and text.startswith("#") and "\t" not in text):
+        elif not self._is_remark(text):
             self._token(line, text)
+
+    def _is_remark(self, text: str) -> bool:
+        if not self.tabs or not text.startswith("#"):
+            return False
+        if self._is_numbered() or "\t" not in text:
+            return True
+        return text[1:2].isspace() and len(self._fields(text)) != self.width
+
+    def _is_numbered(self) -> bool:
+        of_words = self.width == CONLL_U or self.names[:1] == ["ID"]
+        return self.tabs and of_words and bool(_NUMBER.fullmatch(self._fields(self.sample)[0]))
 
     def end(self) -> None:
         """The sentence is over."""
@@ -108,8 +145,8 @@ class _Reader:
         return Chunk(first, lines, cells)
 
     def _token(self, line: int, text: str) -> None:
-        if not self.width:
-            self._begin(line, text)
+        if not self.places:
+            self._begin()
         fields = self._fields(text)
         number = _NUMBER.fullmatch(fields[0]) if self.numbered else None
         if number is not None and number["more"]:
@@ -126,13 +163,9 @@ class _Reader:
     def _fields(self, text: str) -> list[str]:
         return [each.strip(" ") for each in text.split("\t")] if self.tabs else text.split()
 
-    def _begin(self, line: int, text: str) -> None:
-        """The first token says how many columns there are."""
-        self.begun = line
-        fields = self._fields(text)
-        self.width = len(fields)
-        of_words = self.width == CONLL_U or self.names[:1] == ["ID"]
-        self.numbered = self.tabs and of_words and _NUMBER.fullmatch(fields[0]) is not None
+    def _begin(self) -> None:
+        """Where the columns are, with the names that a file may have stated."""
+        self.numbered = self._is_numbered()
         numbers = [str(number) for number in range(1, self.width + 1)]
         names = self.names[: self.width]
         for column in self.columns:
@@ -147,7 +180,7 @@ class _Reader:
 
     def _of_other_width(self, found: int, text: str) -> str:
         columns = f"{found} column{'s' * (found != 1)}"
-        message = f"has {columns}, and line {self.begun} has {self.width}"
+        message = f"has {columns}, and line {self.first} has {self.width}"
         if self.tabs and "\t" not in text and len(text.split()) == self.width:
             return f"{message}; separate all columns by tabs"
         return f"{message}; every token needs all of them, and an empty line ends a sentence"
