@@ -15,6 +15,7 @@ import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from rnnspec import spec as language
 from rnnspec.data.pictures import in_place
 from rnnspec.plan import ClassFacts, Facts, NumericFacts, Plan, TextFacts, Vocabulary, resolve
 from rnnspec.plan.facts import ColumnFacts, VectorFacts, VectorFile
@@ -26,6 +27,7 @@ from rnnspec.plan.nodes import (
     CharactersInput,
     CopiesInput,
     FramesInput,
+    FromVectors,
     FutureInput,
     ImageInput,
     Input,
@@ -37,6 +39,8 @@ from rnnspec.plan.nodes import (
     weights,
 )
 from rnnspec.spec import Spec
+from rnnspec.spec.audio import width_of
+from rnnspec.spec.inputs import WordVectors
 
 Row = dict[str, Any]
 Batch = dict[str, tuple[torch.Tensor, torch.Tensor]]
@@ -66,6 +70,11 @@ def numbers(width: int) -> NumericFacts:
 def doubles(width: int) -> NumericFacts:
     """Numbers of which float32 would lose too much: they come in as doubles."""
     return replace(numbers(width), lost=(1.0,) * width)
+
+
+def colours(channels: int) -> NumericFacts:
+    """The facts of pictures."""
+    return NumericFacts(channels, (100.0, 130.0, 90.0)[:channels], (60.0, 50.0, 70.0)[:channels], 5)
 
 
 CHARACTERS = Vocabulary(tuple("enothrw"))
@@ -102,8 +111,8 @@ SEQUENCES: dict[str, Kind] = {
     "plain_frames": Kind({"as": "frames", "scale": "none"}, numbers(2)),
     "double_frames": Kind({"as": "frames", "missing": "previous"}, doubles(2)),
     "key_steps": Kind({"as": "keys"}, ClassFacts(("p", "q", "r"), (3, 2, 1), 5, 3)),
-    "image": Kind({"as": "image", "height": 3}, numbers(1)),
-    "video": Kind({"as": "video", "height": 2, "width": 3, "channels": 3}, numbers(3)),
+    "image": Kind({"as": "image", "height": 3}, colours(1)),
+    "video": Kind({"as": "video", "height": 2, "width": 3, "channels": 3}, colours(3)),
     "colour_rows": Kind(
         {
             "as": "image",
@@ -113,7 +122,7 @@ SEQUENCES: dict[str, Kind] = {
             "scale": "standard",
             "invert": True,
         },
-        NumericFacts(3, (100.0, 130.0, 90.0), (60.0, 50.0, 70.0), longest=5),
+        colours(3),
     ),
     "series": Kind({"as": "series", "scale": "standard", "missing": "previous"}, numbers(1)),
     "window_series": Kind({"as": "series", "scale": "window", "missing": "mean"}, numbers(1)),
@@ -226,14 +235,28 @@ def output(kind: str, **more: Any) -> dict[str, Any]:
 
 
 def facts_of(spec: Spec) -> Facts:
-    """Facts of the columns of a spec of `spec_data`."""
-    kinds = {**SEQUENCES, **SOUNDS, **STATICS}
-    given = {each.column: kinds[each.column].facts for each in spec.data.inputs}
+    """Facts of the columns of a spec of `spec_data`, whose settings may be others."""
+    given = {each.column: _given(each) for each in spec.data.inputs}
     wanted = {
         each.column: OUTPUTS[each.column].facts if each.column in OUTPUTS else given[each.column]
         for each in spec.data.outputs
     }
     return Facts(20, given, wanted)
+
+
+def _given(source: language.Input) -> ColumnFacts:
+    """The facts of an input: of the width, and with the vectors that train, that it states."""
+    facts = {**SEQUENCES, **SOUNDS, **STATICS}[source.column].facts
+    match source, facts:
+        case language.AudioInput(), _:
+            return numbers(width_of(source.features, source.rate))
+        case language.ImageInput() | language.VideoInput(), _:
+            return colours(source.channels)
+        case language.WordsInput(vectors=WordVectors() as wanted), TextFacts():
+            assert facts.vectors is not None
+            return replace(facts, vectors=replace(facts.vectors, first=5 if wanted.trained else 4))
+        case _:
+            return facts
 
 
 def plan_of(data: Mapping[str, Any]) -> tuple[Plan, Facts]:
@@ -257,6 +280,8 @@ def strong_weights(plan: Plan, seed: int = 0, size: float = 0.6) -> dict[str, ND
             value = np.where(value < -0.5, FORBIDDEN, 0).astype(np.float32)
         if isinstance(weight.initializer, Vectors) and weight.initializer.pad:
             value[0] = 0
+        if isinstance(weight.initializer, FromVectors):
+            value = value.astype(np.float16).astype(np.float32)
         if weight.name.startswith(of_pixels):
             value = (100 * value).astype(np.float32)
         found[weight.name] = value

@@ -9,19 +9,29 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.kinds import HORIZON, LETTERS, SEQUENCES, STATICS, TOKENS, WORDS, output, spec_data
-from tests.random_specs import Draw, layers, own_cells, width_of, without_skip_of_merged
+from tests.kinds import (
+    HORIZON,
+    LETTERS,
+    SEQUENCES,
+    SOUNDS,
+    STATICS,
+    TOKENS,
+    WORDS,
+    output,
+    spec_data,
+)
+from tests.random_settings import with_settings
+from tests.random_specs import Draw, layers, own_cells, stateless, width_of, without_skip_of_merged
 
 Own = dict[str, dict[str, Any]]
-STEPS = [name for name in SEQUENCES if "series" not in name and name != "vector_words"]
-"""All that start without a file."""
+STEPS = [name for name in SEQUENCES if "series" not in name]
 SERIES = [name for name in SEQUENCES if "series" in name]
 AHEAD = [
     "words", "tokens", "chars", "bytes", "key_steps", "frames", "raw_frames", "plain_frames",
     "double_frames", "series",
 ]  # fmt: skip
 WHOLE = ["class", "labels", "out_number", "out_vector", "out_doubles"]
-EACH = ["tags", "path", "keys", "out_frames", "out_double_frames"]
+EACH = ["tags", "path", "free_path", "keys", "out_frames", "out_double_frames"]
 OF_SERIES = ["tags", "out_frames"]
 TEXTS = {"out_words": WORDS, "out_chars": LETTERS, "out_tokens": TOKENS}
 DISTRIBUTIONS: list[Any] = [
@@ -45,7 +55,7 @@ def kind_specs(draw: Draw) -> dict[str, Any]:
         sequences = [draw(st.sampled_from(AHEAD))]
         outputs = [{"column": sequences[0], "as": "next"}]
     elif cardinality != "1:1":
-        sequences = _some(draw, STEPS)[:2]
+        sequences = _sequences(draw)
     if cardinality == "N:N" and not ahead:
         if draw(st.integers(0, 3)) == 0:
             sequences = ["series"]
@@ -93,7 +103,7 @@ def decoder_specs(draw: Draw, cardinality: str = "") -> dict[str, Any]:
         names, stack, memory = _some(draw, sorted(STATICS)), [], 0
     else:
         stack = _stack(draw, own, forward=False)
-        names = [*_some(draw, STEPS)[:2], *_several(draw, STATICS, 1)]
+        names = [*_sequences(draw), *_several(draw, STATICS, 1)]
         memory = width_of(stack[-1], own)
     decoder = draw(bodies(own, stack, memory))
     decoder["embed"] = draw(st.integers(2, 5))
@@ -107,14 +117,14 @@ def decoder_specs(draw: Draw, cardinality: str = "") -> dict[str, Any]:
     limits: list[Any] = [6, 3, "auto", {"times": 1.3, "plus": 2}]
     decoder["max_steps"] = draw(st.sampled_from(limits if memory else limits[:3]))
     data = spec_data(cardinality, names, [output(kind)], stack, decoder=decoder)
-    return _finished(draw, data, own)
+    return _over_fewer_steps(draw, _finished(draw, data, own))
 
 
 @st.composite
 def alignment_specs(draw: Draw) -> dict[str, Any]:
     """An encoder whose steps are aligned with the answer, by CTC or a transducer."""
     own: Own = {"mine": draw(own_cells(False))} if draw(st.integers(0, 3)) == 0 else {}
-    names = [*_some(draw, STEPS)[:2], *_several(draw, STATICS, 1)]
+    names = [*_sequences(draw), *_several(draw, STATICS, 1)]
     width = draw(st.integers(1, 9))
     beam = {"beam": {"width": width, "n_best": draw(st.integers(1, width))}}
     decoder: dict[str, Any] = {"ctc": {}, "strategy": draw(st.sampled_from(["greedy", beam]))}
@@ -126,7 +136,7 @@ def alignment_specs(draw: Draw) -> dict[str, Any]:
         decoder["hidden"] = draw(st.sampled_from([None, 4]))
     stack, kind = _stack(draw, own, forward=False), draw(st.sampled_from(sorted(TEXTS)))
     data = spec_data("N:M", names, [output(kind)], stack, decoder=decoder)
-    return _finished(draw, data, own)
+    return _over_fewer_steps(draw, _finished(draw, data, own))
 
 
 @st.composite
@@ -237,6 +247,13 @@ def _finished(draw: Draw, data: dict[str, Any], own: Own) -> dict[str, Any]:
                 for layer in data["encoder"]["layers"]:
                     layer["initial_state"] = "zeros"
     _without_random_normalisers(data)
+    return with_settings(draw, data)
+
+
+def _over_fewer_steps(draw: Draw, data: dict[str, Any]) -> dict[str, Any]:
+    """With layers without a cell below the others, where no step of the source is copied."""
+    if "encoder" in data and "copy" not in data["decoder"] and draw(st.booleans()):
+        data["encoder"]["layers"][:0] = draw(stateless(features=True))
     return data
 
 
@@ -262,6 +279,13 @@ def _without_random_normalisers(data: dict[str, Any]) -> None:
 def _some(draw: Draw, names: list[str]) -> list[str]:
     """At least one, each once."""
     return draw(st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True))
+
+
+def _sequences(draw: Draw) -> list[str]:
+    """One or two columns with steps; sound is alone."""
+    if draw(st.integers(0, 3)) == 0:
+        return [draw(st.sampled_from(sorted(SOUNDS)))]
+    return _some(draw, STEPS)[:2]
 
 
 def _several(draw: Draw, names: dict[str, Any], most: int) -> list[str]:

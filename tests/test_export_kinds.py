@@ -72,6 +72,12 @@ def test_sequences(kind: str, ids: bool, tmp_path: Path) -> None:
     exported(trained(spec_data("N:N", [kind, *STATICS], outputs)), tmp_path, ids=ids)
 
 
+@pytest.mark.parametrize("beside", [["number"], ["vector", "double_number"]])
+def test_a_text_of_sound_with_numbers_beside_it(beside: list[str], tmp_path: Path) -> None:
+    """The rows of the numbers are those of the sound, also where none has a sample."""
+    exported(trained(decoded(("log_mel", *beside))), tmp_path)
+
+
 @pytest.mark.parametrize("kind", SERIES)
 @pytest.mark.parametrize("distribution", [{"quantiles": [0.1, 0.5, 0.9]}, "negative_binomial"])
 def test_forecasts(kind: str, distribution: Any, tmp_path: Path) -> None:

@@ -25,10 +25,12 @@ from hypothesis.strategies import SearchStrategy
 from numpy.typing import NDArray
 
 from rnnspec.data import Batch
+from rnnspec.data.vectors import read_vectors
 from rnnspec.export.parity import prove
 from rnnspec.export.probes import probes
 from rnnspec.objective.settings import loss_settings_of
-from rnnspec.plan import Facts, Plan, resolve
+from rnnspec.plan import Facts, Plan, TextFacts, resolve
+from rnnspec.plan.facts import ColumnFacts, VectorFile
 from rnnspec.plan.nodes import (
     AlignedOutput,
     Beam,
@@ -85,12 +87,26 @@ def trained_a_step(plan: Plan, spec: Spec, facts: Facts) -> Weights:
     return model.canonical_arrays()
 
 
-def check(data: dict[str, Any], strong: bool = True) -> None:
+def in_folder(facts: Facts, folder: Path) -> Facts:
+    """The facts, of word vectors that stand in a file of this folder."""
+    file = VectorFile(str(folder / "v.txt"), "text")
+    Path(file.file).write_text("three 1 -0.5 0.25\nTwo 0 1 0.125\nfour -1 0.5 2\n")
+    digest = read_vectors(file).digest
+
+    def placed(known: ColumnFacts) -> ColumnFacts:
+        if not isinstance(known, TextFacts) or known.vectors is None:
+            return known
+        return replace(known, vectors=replace(known.vectors, source=file, digest=digest))
+
+    return replace(facts, inputs={name: placed(known) for name, known in facts.inputs.items()})
+
+
+def check(data: dict[str, Any], folder: Path, strong: bool = True) -> None:
     """Everything of one spec; with weights that are `strong`, else as they are after a step."""
     text = to_yaml(data)
     note(text)
     spec = load_source(Source.of(text, "random.yaml"), Path("random.yaml")).spec
-    facts = facts_of(spec)
+    facts = in_folder(facts_of(spec), folder)
     plan = resolve(spec, facts)
     weights = trained_a_step(plan, spec, facts)
     if strong:
@@ -241,7 +257,9 @@ FAMILIES: dict[str, tuple[SearchStrategy[dict[str, Any]], bool, int]] = {
 
 @pytest.mark.hypothesis
 @pytest.mark.parametrize("family", FAMILIES)
-def test_random_specs_agree_everywhere(request: pytest.FixtureRequest, family: str) -> None:
+def test_random_specs_agree_everywhere(
+    request: pytest.FixtureRequest, tmp_path: Path, family: str
+) -> None:
     strategy, strong, share = FAMILIES[family]
     asked = int(request.config.getoption("--random-specs"))
     torch.set_num_threads(1)
@@ -257,6 +275,6 @@ def test_random_specs_agree_everywhere(request: pytest.FixtureRequest, family: s
     )
     @given(strategy)
     def run(data: dict[str, Any]) -> None:
-        check(data, strong)
+        check(data, tmp_path, strong)
 
     run()

@@ -58,6 +58,8 @@ def plans() -> Iterator[tuple[str, Plan, Facts]]:
     two = ["words", "tokens", "chars"]
     yield "several", *plan_of(spec_data("N:1", two, [output("class")], layers))
     yield "decoder", *plan_of(decoded(attention="additive"))
+    yield "sound to text", *plan_of(decoded(("raw_sound", "number")))
+    yield "vector, sound to text", *plan_of(decoded(("number", "log_mel")))
     yield "vectors to text", *plan_of(decoded(("category", "vector"), "1:N", kind="out_words"))
 
 

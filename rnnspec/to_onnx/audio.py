@@ -14,7 +14,7 @@ from rnnspec.plan import nodes
 from rnnspec.plan.names import lengths_name
 from rnnspec.plan.nodes.audio import DELTA_SPAN, LEAST_DEVIATION
 from rnnspec.reference import audio
-from rnnspec.to_onnx.axis import nonempty_rows
+from rnnspec.to_onnx.axis import lengths_of_rows, nonempty_rows
 from rnnspec.to_onnx.emitter import FLOAT, INT64
 from rnnspec.to_onnx.lengths import Lengths, counted
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence
@@ -28,9 +28,10 @@ def lower_audio(low: Lowering, node: nodes.AudioInput) -> PaddedSequence:
     emit, name = low.emit, node.name
     doc = f"{node.rate} samples a second, near 1 at the loudest; past the length anything"
     given = emit.input(node.column, FLOAT, [BATCH, SAMPLES], doc, reserved=True)
-    rows = nonempty_rows(low, given, f"{name}.rows", FLOAT)
     doc = f"number of samples of each row, from 0 to the extent of {SAMPLES}"
     counts = emit.input(lengths_name(low.plan, low.ids), INT64, [BATCH], doc, reserved=True)
+    counts = lengths_of_rows(low, counts, f"{name}.lengths")
+    rows = nonempty_rows(low, given, f"{name}.rows", FLOAT)
     counts = _checked(low, rows, counts, f"{name}.samples")
     windows = _cut(low, node, rows, counts)
     values = _features(low, node, windows)  # [B, F, T]

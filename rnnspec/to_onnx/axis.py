@@ -57,6 +57,20 @@ def _same_rows(low: Lowering, value: str, name: str, kind: int) -> str:
     return emit.slice(both, 0, -1, 1, f"{name}.as_many")
 
 
+def lengths_of_rows(low: Lowering, lengths: str, name: str) -> str:
+    """`lengths` `[B]`, refused where the first input has another number of rows; later inputs are
+    held against them."""
+    if not _gathers_rows(low):
+        return lengths
+    emit, axis = low.emit, low.emit.integers(1)
+    column = emit.op("Unsqueeze", [lengths, axis], f"{name}.column")
+    if low.rows:  # of a vector that came in before
+        column = _same_rows(low, column, name, INT64)
+        lengths = emit.op("Squeeze", [column, axis], f"{name}.own")
+    low.rows[:] = [column]
+    return lengths
+
+
 def on_time_axis(low: Lowering, node: Input, value: str, lengths: str = "") -> PaddedSequence:
     """`value` `[T, B, …]` of an input as a sequence.
 
@@ -68,13 +82,7 @@ def on_time_axis(low: Lowering, node: Input, value: str, lengths: str = "") -> P
         assert first is not None
         assert first.column == getattr(node, "column", ""), f"{node.name} is not the first sequence"
         row_lengths = lengths or _lengths_input(low)
-        if _gathers_rows(low):
-            name, axis = f"{node.name}.lengths", emit.integers(1)
-            column = emit.op("Unsqueeze", [row_lengths, axis], f"{name}.column")
-            if low.rows:  # of a vector that came in before
-                column = _same_rows(low, column, name, INT64)
-                row_lengths = emit.op("Squeeze", [column, axis], f"{name}.own")
-            low.rows[:] = [column]
+        row_lengths = lengths_of_rows(low, row_lengths, f"{node.name}.lengths")
         low.axes[TIME] = Lengths(emit, node.name, row_lengths, value, low.padded)
     else:
         if lengths or (first is not None and splits_text(first, low.ids)):
