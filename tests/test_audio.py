@@ -20,8 +20,11 @@ from rnnspec.data.dataset import Dataset
 from rnnspec.errors import DataError
 from rnnspec.plan import ClassFacts, Facts, NumericFacts, resolve
 from rnnspec.plan.nodes import AudioInput, Augmentation
-from rnnspec.reference.audio import features, fourier, taper
+from rnnspec.reference.audio import audio, features, fourier, taper
+from rnnspec.run.session import Session
 from rnnspec.spec import Spec
+from rnnspec.to_onnx import to_onnx
+from rnnspec.to_torch import Model
 from rnnspec.to_torch.audio import Audio
 from tests.cli import right, wrong
 from tests.data_rows import write_rows
@@ -172,6 +175,44 @@ def test_features_are_those_of_librosa(
         np.testing.assert_allclose(found[window][list(places)], values, atol=1e-4)
 
 
+@pytest.mark.parametrize("features", [{"mfcc": 12, "deltas": 2}, {"log_mel": 12}])
+def test_silence_is_not_made_of_rounding(features: dict[str, int]) -> None:
+    """By mean and deviation of the row silence is 0, whatever stands beside it in the batch: the
+    cepstrum of silence is rounding, whose own deviation says nothing."""
+    spec = Spec.model_validate(
+        spec_data(Path("rows.jsonl"), features=features, normalize="utterance")
+    )
+    facts = Facts(9, {"audio": unscaled(features)}, {"kind": ClassFacts(("a", "b"), (5, 4))})
+    plan = resolve(spec, facts)
+    model = Model(plan)
+    model.start(facts, seed=0)
+    session = Session(to_onnx(plan, facts, model.canonical_arrays()).SerializeToString())
+    silence, noise = np.zeros(1000, np.float32), np.random.default_rng(0).normal(size=3000)
+    rows = [silence, np.full(1000, 1e-7, np.float32), noise.astype(np.float32)]
+    sound = plan.inputs[0]
+    assert isinstance(sound, AudioInput)
+    assert np.abs(audio(sound, {}, np.zeros(1000))).max() < 1e-9
+    alone = session.run(padded(rows[:1]))["kind.probabilities"]
+    beside = session.run(padded(rows))["kind.probabilities"]
+    np.testing.assert_allclose(beside[:2], np.repeat(alone, 2, axis=0), atol=1e-5)
+    (module,) = (each for each in model.modules() if isinstance(each, Audio))
+    batch = padded(rows)
+    found = module(*map(torch.from_numpy, (batch["audio"], batch["audio.lengths"]))).values
+    assert found[:13, :2].abs().max() < 5e-3
+
+
+def padded(rows: list[Any]) -> dict[str, Any]:
+    found = np.zeros((len(rows), max(map(len, rows))), np.float32)
+    for row, samples in zip(found, rows, strict=True):
+        row[: len(samples)] = samples
+    return {"audio": found, "audio.lengths": np.array(list(map(len, rows)))}
+
+
+def unscaled(features: dict[str, int]) -> NumericFacts:
+    width = 12 * (1 + features.get("deltas", 0))
+    return NumericFacts(width, (0.0,) * width, (1.0,) * width, 100)
+
+
 def test_the_matrix_of_the_file_is_the_transform() -> None:
     sound, draw = node("power", 129), np.random.default_rng(0)
     window = draw.normal(size=WINDOW)
@@ -214,8 +255,16 @@ def test_other_rates_are_resampled_if_asked(sounds: Path) -> None:
 @pytest.mark.parametrize(
     ("cell", "textual", "message"),
     [
+        ("x" * 3000, False, "x…, which cannot be read: File name too long"),
+        ("noise.raw", False, "cannot be read as sound (samplerate must be specified)"),
+        ("cut.wav", False, "cut.wav, which breaks off before the end that its header states"),
+        ("open.wav", False, "is not finished: its header states no samples, and more follows"),
+        ("long.flac", False, "cannot be read as sound"),
+        ("loud.wav", False, "loud.wav, which holds a sample of 1e+06, and samples are 1 at the"),
+        ([3e5], False, "holds a sample of 3e+05, and samples are 1 at the loudest: divide them"),
+        ("nan.wav", False, "holds samples that are not finite"),
         ("fast.wav", False, "16000 samples a second, and the input reads 8000; set rate to 16000"),
-        ("none.wav", False, "is not there; a path is relative to the data file"),
+        ("none.wav", False, "is not there; paths in a data file are relative to it"),
         ("wav", False, "is a folder"),
         ("text.wav", False, "cannot be read as sound"),
         (3, False, "is the number 3, expected the path of a wav or flac file, or a list"),
@@ -228,9 +277,33 @@ def test_other_rates_are_resampled_if_asked(sounds: Path) -> None:
 def test_what_is_no_sound_is_refused(
     sounds: Path, cell: object, textual: bool, message: str
 ) -> None:
+    broken_files(sounds)
     with pytest.raises(DataError) as caught:
         samples_of(cell, textual, AudioReading(RATE), sounds)
     assert message in str(caught.value)
+
+
+def broken_files(folder: Path) -> None:
+    whole = (folder / "fast.wav").read_bytes()
+    size = whole.index(b"data") + 4
+    (folder / "noise.raw").write_bytes(bytes(100))
+    (folder / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    (folder / "open.wav").write_bytes(whole[:size] + bytes(4) + whole[size + 4 :])
+    soundfile.write(folder / "loud.wav", np.full(9, 1e6), RATE, subtype="FLOAT")
+    soundfile.write(folder / "nan.wav", np.full(9, np.nan), RATE, subtype="FLOAT")
+    soundfile.write(folder / "long.flac", np.zeros(99), RATE)
+    flac = bytearray((folder / "long.flac").read_bytes())
+    flac[21:26] = b"\x0f" + b"\xff" * 4  # of the number of samples in STREAMINFO: 2^36 - 1
+    (folder / "long.flac").write_bytes(flac)
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFFFFF, 3200 + 44])
+def test_headers_may_state_more_than_there_is(size: int, sounds: Path) -> None:
+    """Of a stream the length was not known; some programs count the header in."""
+    whole = (sounds / "fast.wav").read_bytes()
+    at = whole.index(b"data") + 4
+    (sounds / "fast.wav").write_bytes(whole[:at] + size.to_bytes(4, "little") + whole[at + 4 :])
+    assert len(read_file(sounds / "fast.wav", AudioReading(2 * RATE))) == 1600
 
 
 @pytest.mark.parametrize("library", ["soundfile", "soxr"])
@@ -240,7 +313,17 @@ def test_a_missing_library_is_named(
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(DataError) as caught:
         read_file(sounds / "fast.wav", AudioReading(RATE, resample="soxr"))
-    assert f"needs the library {library}; pip install 'rnnspec[audio]'" in str(caught.value)
+    assert f"needs {library} to re" in str(caught.value)
+    assert "pip install 'rnnspec[audio]'" in str(caught.value)
+
+
+def test_a_missing_library_is_named_once(sounds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = write_rows(sounds / "rows.jsonl", written_rows(sounds))
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    with pytest.raises(DataError) as caught:
+        survey(Spec.model_validate(spec_data(rows)), rows)
+    said = f"{rows}:1: column 'audio' needs soundfile to read files of sound; pip install"
+    assert str(caught.value) == f"{said} 'rnnspec[audio]'"
 
 
 def test_bad_files_are_told_by_line(sounds: Path) -> None:
@@ -250,9 +333,9 @@ def test_bad_files_are_told_by_line(sounds: Path) -> None:
     with pytest.raises(DataError) as caught:
         survey(Spec.model_validate(spec_data(rows)), rows)
     said = str(caught.value)
-    assert f"{rows}:2: column 'audio' names the file {sounds / 'fast.wav'}" in said
+    assert f"{rows}:2: column 'audio' names {sounds / 'fast.wav'}" in said
     assert "set resample of the input to soxr" in said
-    assert f"{rows}:3: column 'audio' names the file {sounds / 'gone.wav'}, which is not" in said
+    assert f"{rows}:3: column 'audio' names {sounds / 'gone.wav'}, which is not" in said
 
 
 def spec_data(train: Path, **more: Any) -> dict[str, Any]:
@@ -328,7 +411,7 @@ def test_from_spec_to_answers(sounds: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(answers) == 8 and all(" → " in line for line in answers)
     right("run", model, "--input", "audio=../wav/3.wav")
     said = wrong("run", model, "--input", "audio=none.wav")
-    assert "names the file none.wav, which is not there" in said
+    assert "names none.wav, which is not there" in said
 
 
 # ---------------------------------------------------------------- while training

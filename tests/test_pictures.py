@@ -113,13 +113,34 @@ def test_transparent_pixels_are_white_and_pictures_are_turned(tmp_path: Path) ->
     assert of("turned.png", tmp_path, height=2)[..., 0].tolist() == [[10, 200]]
 
 
+def broken_arrays(folder: Path) -> None:
+    """Files that end in .npy."""
+    np.savez(folder / "archive.npz", np.zeros((2, 2)))
+    (folder / "archive.npz").rename(folder / "archive.npy")
+    np.save(folder / "one.npy", np.array(5))
+    np.save(folder / "bright.npy", np.array([[[3]], [[300]]]))
+    whole = (folder / "bright.npy").read_bytes()
+    (folder / "header.npy").write_bytes(whole.replace(b"}", b"("))
+    (folder / "large.npy").write_bytes(whole.replace(b"(2, 1, 1)", b"(2, 9999999999999, 1)"))
+
+
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ("none.png", "names .*none.png, which cannot be read: No such file"),
-        ("broken.png", "names .*broken.png, which cannot be read"),
-        ("cut.png", "names .*cut.png, which cannot be read"),
-        ("text.npy", "names .*text.npy, which cannot be read"),
+        (
+            "broken.png",
+            "names .*broken.png, which is broken, or no picture of a format that is read .PNG,",
+        ),
+        ("cut.png", "names .*cut.png, which is broken, or no picture"),
+        ("text.npy", "names .*text.npy, which is no whole .npy file of numbers"),
+        ("none.png", "names .*none.png, which is not there; paths in a data file are relative to"),
+        ("archive.npy", "names .*archive.npy, which is no whole .npy file of numbers"),
+        ("header.npy", "names .*header.npy, which is no whole .npy file of numbers"),
+        ("large.npy", "names .*large.npy, which is no whole .npy file of numbers"),
+        ("one.npy", "names .*one.npy, which has an array of one number"),
+        ("moving.png", "names .*moving.png, which has 2 pictures; save the one that is meant"),
+        ("wide.png", "has 100,001 steps, and a row may have 100,000"),
+        ("broken.tif", "names .*broken.tif, which cannot be read: Missing dimensions"),
         ("deep.png", "deep.png, which has pixels of mode 'I;16'; save it with 8 bits a channel"),
         ("floats.npy", "floats.npy, which has a pixel of 0.5, expected whole numbers from 0 to"),
         ("", "the empty text ''|the text ''"),
@@ -132,6 +153,15 @@ def test_transparent_pixels_are_white_and_pictures_are_turned(tmp_path: Path) ->
     ],
 )
 def test_what_is_no_picture_is_told(cell: object, message: str, tmp_path: Path) -> None:
+    broken_arrays(tmp_path)
+    shots = [Image.fromarray(pixels(2, 2, seed=seed)) for seed in (1, 3)]
+    shots[0].save(tmp_path / "moving.png", save_all=True, append_images=shots[1:])
+    Image.fromarray(np.zeros((1, 100_001), np.uint8)).save(tmp_path / "wide.png")
+    Image.fromarray(pixels(2, 2)).save(tmp_path / "broken.tif")
+    whole = (tmp_path / "broken.tif").read_bytes()
+    nothing = b"\1\0" + b"\3\1\3\0\1\0\0\0\1\0\0\0" + bytes(4)  # a second picture without sizes
+    second = whole[:118] + len(whole).to_bytes(4, "little") + whole[122:] + nothing
+    (tmp_path / "broken.tif").write_bytes(second)
     (tmp_path / "broken.png").write_bytes(b"no picture")
     Image.fromarray(pixels(20, 20)).save(tmp_path / "whole.png")
     (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:200])
@@ -155,6 +185,7 @@ def test_frames_are_steps_of_all_their_pixels(tmp_path: Path) -> None:
     (tmp_path / "clip").mkdir()
     for number, frame in enumerate(frames):
         Image.fromarray(frame).save(tmp_path / "clip" / f"frame{number}.png")
+        (tmp_path / "clip" / f"._frame{number}.png").write_bytes(b"as copied from a Mac")
     (tmp_path / "clip" / "notes.txt").write_text("no frame")
     np.save(tmp_path / "clip.npy", frames)
     for cell in ("clip", "clip.npy", frames.tolist(), frames[..., None]):
@@ -175,10 +206,14 @@ def test_frames_are_resized_and_have_channels() -> None:
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ("empty", "names the folder .*empty, which holds no pictures"),
-        ("none.npy", "names .*none.npy, which cannot be read: No such file"),
+        ("empty", "names .*empty, which is a folder without pictures, which end in .bmp, .jpeg,"),
+        ("none.npy", "names .*none.npy, which is not there"),
         ("a.png", "names .*a.png, which is neither a folder of pictures nor an .npy file"),
-        ("bad", "names .*1.png, which cannot be read"),
+        ("bad", "names .*1.png, which is broken"),
+        ("x" * 3000, "x…, which cannot be read: File name too long"),
+        ("large.npy", "names .*large.npy, which is no whole .npy file of numbers"),
+        ("one.npy", "names .*one.npy, which has a single number, expected frames x height x width"),
+        ("bright.npy", "names .*bright.npy, which has a pixel of 300, .*, in frame 2"),
         ([[[1, 2], [3]]], "has rows of pixels of unequal lengths, in frame 1"),
         ([[[1]], [[300]]], "has a pixel of 300, .*, in frame 2"),
         ([[[1]], []], "has no pixels, in frame 2"),
@@ -187,7 +222,9 @@ def test_frames_are_resized_and_have_channels() -> None:
     ],
 )
 def test_what_is_no_video_is_told(cell: object, message: str, tmp_path: Path) -> None:
+    broken_arrays(tmp_path)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".1.png").write_bytes(b"hidden")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "1.png").write_bytes(b"")
     Image.fromarray(pixels(2, 3)).save(tmp_path / "a.png")

@@ -193,7 +193,7 @@ def test_wrong_arrays_and_lists_are_told(tmp_path: Path) -> None:
     (tmp_path / "no.npy").write_text("no")
     for name, format in (("no.safetensors", "safetensors"), ("no.npy", "npy")):
         wrong = VectorFile(str(tmp_path / name), format, str(tmp_path / "words.txt"))  # type: ignore[arg-type]
-        with pytest.raises(DataError, match=f"is no {format} file of numbers"):
+        with pytest.raises(DataError, match=f"is no (whole .)?{format} file of numbers"):
             read_vectors(wrong)
     with pytest.raises(DataError, match=r"none\.txt: cannot be read: No such file"):
         read_vectors(VectorFile(str(tmp_path / "none.txt"), "text"))

@@ -6,7 +6,9 @@ Raises DataError without a place.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import struct
+import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data import decode
+from rnnspec.data.named import check_file, load_npy, shown, what_is_at
 from rnnspec.errors import DataError, MissingPackage
 from rnnspec.plan.nodes import Picture
 
@@ -27,6 +30,8 @@ ENDINGS = frozenset(
     {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".npy"}
 )
 """Of the files in a folder that are frames."""
+BROKEN = (ValueError, SyntaxError, EOFError, TypeError, LookupError, OverflowError, struct.error)
+"""What Pillow raises of broken files, beside OSError."""
 MOVING = "the path of a folder of pictures or of an .npy file, or a list of frames"
 EXPECTED = "the path of a picture, or a list of rows of whole numbers from 0 to 255"
 
@@ -71,13 +76,32 @@ def files_of(cell: object, textual: bool, folder: Path, picture: Picture) -> lis
     if path is None:
         return []
     named = folder / path
-    return _frames_in(named) if picture.steps == "frames" and named.is_dir() else [named]
+    return _frames_in(named) if picture.steps == "frames" and _is_folder(named) else [named]
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return what_is_at(path) == "folder"
+    except DataError as error:
+        raise _named(path, error) from error
+
+
+def _named(path: Path, error: DataError) -> DataError:
+    return DataError(f"names {shown(path)}, which {error}")
 
 
 def _frames_in(folder: Path) -> list[Path]:
-    """The pictures of a folder in the order of their names, numbers in them by their value."""
-    found = (each for each in folder.iterdir() if each.suffix.lower() in ENDINGS)
-    return sorted(found, key=lambda file: _by_value(file.name))
+    """The pictures of a folder in the order of their names, numbers in them by their value. Hidden
+    files, which systems put beside others, are none."""
+    try:
+        listed = list(folder.iterdir())
+    except OSError as error:
+        raise _named(folder, DataError(f"cannot be read: {error.strerror}")) from error
+    found = [each for each in listed if each.suffix.lower() in ENDINGS and each.name[0] != "."]
+    if not found:
+        endings = ", ".join(sorted(ENDINGS))
+        raise _named(folder, DataError(f"is a folder without pictures, which end in {endings}"))
+    return sorted(found, key=lambda file: (_by_value(file.name), file.name))
 
 
 def _by_value(name: str) -> list[tuple[int, str]]:
@@ -93,11 +117,8 @@ def _moving(cell: object, textual: bool, folder: Path, picture: Picture) -> Byte
         frames = _frames_of(
             cell if isinstance(cell, np.ndarray) else decode.json_list(cell, textual, MOVING)
         )
-    elif (folder / path).is_dir():
-        files = _frames_in(folder / path)
-        if not files:
-            raise DataError(f"names the folder {folder / path}, which holds no pictures")
-        frames = (_pixels_of_file(file, picture) for file in files)
+    elif _is_folder(folder / path):
+        frames = (_pixels_of_file(file, picture) for file in _frames_in(folder / path))
     else:
         frames = _frames_of_file(folder / path)
     found = [_resized(_with_channels(each, picture.channels), picture) for each in frames]
@@ -106,21 +127,20 @@ def _moving(cell: object, textual: bool, folder: Path, picture: Picture) -> Byte
     return in_steps(np.stack(found) if found else none, picture)
 
 
-def _frames_of_file(file: Path) -> list[Bytes]:
-    if file.suffix.lower() != ".npy" and file.is_file():
-        raise DataError(f"names {file}, which is neither a folder of pictures nor an .npy file")
+def _frames_of_file(file: Path) -> Iterator[Bytes]:
     try:
-        return _frames_of(np.load(file, allow_pickle=False))
-    except OSError as error:
-        reason = error.strerror or "it is no whole .npy file"
-        raise DataError(f"names {file}, which cannot be read: {reason}") from error
-    except (ValueError, EOFError) as error:
-        raise DataError(f"names {file}, which cannot be read: {error}") from error
+        check_file(file)
+        if file.suffix.lower() != ".npy":
+            raise DataError("is neither a folder of pictures nor an .npy file")
+        yield from _frames_of(load_npy(file))
+    except DataError as error:
+        raise _named(file, error) from error
 
 
-def _frames_of(frames: Iterable[Any]) -> list[Bytes]:
+def _frames_of(frames: Any) -> Iterator[Bytes]:
     """Raises DataError, with the number of the frame from 1."""
-    found = []
+    if isinstance(frames, np.ndarray) and not frames.ndim:
+        raise DataError("has a single number, expected frames x height x width")
     for number, frame in enumerate(frames, start=1):
         try:
             pixels = _array(frame, False)
@@ -128,40 +148,51 @@ def _frames_of(frames: Iterable[Any]) -> list[Bytes]:
                 raise DataError("has no pixels")
         except DataError as error:
             raise DataError(f"{error}, in frame {number}") from error
-        found.append(pixels)
-    return found
+        yield pixels
 
 
 def _pixels_of_file(file: Path, picture: Picture) -> Bytes:
     try:
+        check_file(file)
         if file.suffix.lower() == ".npy":
-            return _checked(np.load(file, allow_pickle=False))
+            return _checked(load_npy(file))
         return _decoded(file, picture.channels)
     except MissingPackage:
         raise
-    except OSError as error:
-        reason = error.strerror or "is no whole picture of a format that is read"
-        raise DataError(f"names {file}, which cannot be read: {reason}") from error
-    except (ValueError, SyntaxError, EOFError) as error:
-        raise DataError(f"names {file}, which cannot be read: {error}") from error
     except DataError as error:
-        raise DataError(f"names {file}, which {error}") from error
+        raise _named(file, error) from error
 
 
 def _decoded(file: Path, channels: int) -> Bytes:
-    """The pixels of a picture file: turned as its EXIF says, transparent ones laid over white."""
+    """The pixels of a picture file. Raises DataError, which does not name the file."""
     images = _pillow("to read picture files")
+    try:
+        with warnings.catch_warnings(), images.open(file, formats=FORMATS) as opened:
+            warnings.simplefilter("ignore")  # of pixels beyond a hundred million, of odd EXIF data
+            return _opened(opened, channels, images)
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        formats = ", ".join(FORMATS)
+        broken = f"is broken, or no picture of a format that is read ({formats})"
+        raise DataError(reason if error.strerror else broken) from error
+    except (*BROKEN, images.DecompressionBombError) as error:
+        raise DataError(f"cannot be read: {error}") from error
+
+
+def _opened(opened: Image, channels: int, images: Any) -> Bytes:
+    """The pixels of a picture: turned as its EXIF says, transparent ones laid over white."""
     from PIL import ImageOps
 
-    try:
-        with images.open(file, formats=FORMATS) as opened:
-            image = ImageOps.exif_transpose(opened)
-            if image.mode in ("I", "F") or image.mode.startswith("I;"):
-                raise DataError(f"has pixels of mode {image.mode!r}; save it with 8 bits a channel")
-            image = _opaque(image, images).convert("L" if channels == 1 else "RGB")
-            return np.asarray(image).reshape(image.height, image.width, channels)
-    except images.DecompressionBombError as error:
-        raise DataError(f"cannot be read: {error}") from error
+    frames = getattr(opened, "n_frames", 1)
+    if frames > 1 and opened.format != "MPO":  # a camera's JPEG with previews behind the picture
+        raise DataError(
+            f"has {frames} pictures; save the one that is meant, or read a folder of them as video"
+        )
+    image = ImageOps.exif_transpose(opened)
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        raise DataError(f"has pixels of mode {image.mode!r}; save it with 8 bits a channel")
+    image = _opaque(image, images).convert("L" if channels == 1 else "RGB")
+    return np.asarray(image).reshape(image.height, image.width, channels)
 
 
 def _opaque(image: Image, images: Any) -> Image:
@@ -194,12 +225,14 @@ def _checked(values: NDArray[Any]) -> Bytes:
     if values.size == 0:
         return np.zeros((0, 0, 1), np.uint8)
     if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] not in (1, 3)):
-        shape = " x ".join(map(str, values.shape))
+        shape = " x ".join(map(str, values.shape)) or "one number"
         raise DataError(
             f"has an array of {shape}, expected height x width, or height x width x 1 or 3 channels"
         )
     if values.dtype.kind not in "iuf":
         raise DataError(f"has pixels that are no numbers, expected {EXPECTED}")
+    if values.dtype == np.uint8:
+        return np.array(values).reshape(*values.shape[:2], -1)
     wrong = ~((values >= 0) & (values <= 255) & (values == np.floor(values)))
     if wrong.any():
         hint = "whole numbers from 0 to 255; read other numbers as frames, one step per list"
@@ -228,6 +261,7 @@ def _resized(pixels: Bytes, picture: Picture) -> Bytes:
     width = picture.width or _in_proportion(wide, high, picture.height)
     if (height, width) == (high, wide):
         return pixels
+    decode.check_length(height if picture.steps == "rows" else width)
     images = _pillow(f"to resize {wide} x {high} pixels to {width} x {height}")
     image = images.fromarray(pixels[..., 0] if channels == 1 else pixels)
     found: Bytes = np.asarray(image.resize((width, height), images.Resampling.BILINEAR))

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data.decimals import parsed
+from rnnspec.data.named import load_npy
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import VectorFile
 from rnnspec.spec.inputs import VectorFormat
@@ -251,9 +252,9 @@ def _binary(source: VectorFile) -> tuple[list[bytes], Values]:
 
 def _npy(source: VectorFile) -> tuple[list[bytes], Values]:
     try:
-        values = np.load(source.file, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise DataError(f"{source.file}: is no npy file of numbers: {error}") from error
+        values = load_npy(Path(source.file))
+    except DataError as error:
+        raise DataError(f"{source.file}: {error}") from error
     return _listed(source, values)
 
 

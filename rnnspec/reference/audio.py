@@ -23,7 +23,7 @@ def audio(node: nodes.AudioInput, weights: Arrays, samples: Array) -> Array:
             mean, deviation = (weights[f"{node.name}.{part}"] for part in ("mean", "deviation"))
             return (found - mean) / deviation
         case "utterance":
-            return by_utterance(found)
+            return by_utterance(found, node.least_deviation)
         case _:
             assert_never(node.normalize)
 
@@ -79,12 +79,12 @@ def slope_divisor() -> int:
     return 2 * sum(n * n for n in range(1, DELTA_SPAN + 1))
 
 
-def by_utterance(steps: Array) -> Array:
-    """`[T, W]` by mean and deviation over T."""
+def by_utterance(steps: Array, least: float) -> Array:
+    """`[T, W]` by mean and deviation over T, which is at least `least`."""
     if not len(steps):
         return steps
     size = np.sqrt((steps**2).mean(axis=0))
-    scale = np.maximum(steps.std(axis=0), LEAST_DEVIATION * size)
+    scale = np.maximum(np.maximum(steps.std(axis=0), LEAST_DEVIATION * size), least)
     return np.asarray((steps - steps.mean(axis=0)) / np.where(scale > 0, scale, 1.0))
 
 

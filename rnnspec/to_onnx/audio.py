@@ -163,9 +163,10 @@ def _normalised(low: Lowering, node: nodes.AudioInput, values: str, lengths: Len
     centred = emit.op("Sub", [values, mean_of(values, f"{name}.mean")], f"{name}.centred")
     size = root_mean_square(values, f"{name}.size")
     least = emit.op("Mul", [size, emit.number(LEAST_DEVIATION)], f"{name}.least")
-    scale = emit.op(
-        "Max", [root_mean_square(centred, f"{name}.deviation"), least], f"{name}.largest"
-    )
+    scales = [root_mean_square(centred, f"{name}.deviation"), least]
+    if node.least_deviation:
+        scales.append(emit.number(node.least_deviation))
+    scale = emit.op("Max", scales, f"{name}.largest")
     some = emit.op("Greater", [scale, emit.number(0.0)], f"{name}.some")
     scale = emit.op("Where", [some, scale, emit.number(1.0)], f"{name}.scale")
     return emit.op("Div", [centred, scale], name)

@@ -104,7 +104,7 @@ class Audio(Scaling):
 
     def _normalised(self, steps: Tensor, mask: Tensor) -> Tensor:
         if self.node.normalize == "utterance":
-            return _by_utterance(steps, mask[..., None])
+            return _by_utterance(steps, mask[..., None], self.node.least_deviation)
         return (steps - self.mean) / self.deviation if self.scaled else steps
 
 
@@ -127,8 +127,9 @@ def _slopes(steps: Tensor, lengths: Tensor) -> Tensor:
     return found / audio.slope_divisor()
 
 
-def _by_utterance(steps: Tensor, mask: Tensor) -> Tensor:
-    """`[B, T, W]` by mean and deviation over the windows of each row; `mask` is `[B, T, 1]`."""
+def _by_utterance(steps: Tensor, mask: Tensor, least: float) -> Tensor:
+    """`[B, T, W]` by mean and deviation, at least `least`, over the windows of each row; `mask` is
+    `[B, T, 1]`."""
     count = mask.sum(1, keepdim=True).clamp(min=1)
 
     def mean(values: Tensor) -> Tensor:
@@ -136,7 +137,7 @@ def _by_utterance(steps: Tensor, mask: Tensor) -> Tensor:
 
     centred = steps - mean(steps)
     size, deviation = mean(steps.square()).sqrt(), mean(centred.square()).sqrt()
-    scale = torch.maximum(deviation, LEAST_DEVIATION * size)
+    scale = torch.maximum(deviation, LEAST_DEVIATION * size).clamp(min=least)
     return centred / torch.where(scale > 0, scale, 1.0)
 
 

@@ -16,9 +16,8 @@ from rnnspec.data.collate import Samples as SamplesColumn
 from rnnspec.data.columns.base import Arrays, ColumnKind, Encoding, Lengths, RaggedWriter
 from rnnspec.data.columns.beside import FILES, stamp, stamped
 from rnnspec.data.rows import BadRows, Chunk
-from rnnspec.data.shards import FILE, Shards
 from rnnspec.data.statistics import Moments
-from rnnspec.errors import DataError, MissingCell
+from rnnspec.errors import DataError
 from rnnspec.plan.facts import NumericFacts
 from rnnspec.plan.names import steps_in
 from rnnspec.plan.nodes import AudioInput
@@ -34,22 +33,19 @@ class AudioCells:
     def samples(
         self, chunk: Chunk, bad: BadRows, seen: Callable[[Path], None] = lambda path: None
     ) -> list[Samples]:
-        """Rows that cannot be read are noted in `bad` and left out."""
-        node, files, found = self.node, Shards.of(bad.file).files, []
+        """Rows that cannot be read are noted in `bad` and left out; `seen` is called with each file
+        before it is read."""
+        node = self.node
         reading = AudioReading(node.rate, node.channels, node.resample)
-        for line, cell in zip(chunk.lines, chunk.cells[node.column], strict=True):
-            folder = files[line // FILE].parent
-            try:
-                samples = samples_of(cell, chunk.textual, reading, folder)
-                decode.check_length(int(steps_in(node, len(samples))))
-            except DataError as error:
-                cure = bad.cures.get(node.column, "") if isinstance(error, MissingCell) else ""
-                bad.add(line, f"column {node.column!r} {error}" + (f"; {cure}" if cure else ""))
-                continue
+
+        def decoded(cell: object, folder: Path) -> Samples:
             if (path := decode.path_of(cell, chunk.textual)) is not None:
                 seen(folder / path)
-            found.append(samples)
-        return found
+            samples = samples_of(cell, chunk.textual, reading, folder)
+            decode.check_length(int(steps_in(node, len(samples))))
+            return samples
+
+        return bad.decoded_beside(chunk, node.column, decoded)
 
     def steps(self, rows: list[Samples]) -> Lengths:
         """How many windows each row has."""
@@ -93,11 +89,11 @@ class AudioWriter:
     files: Column
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths:
-        paths: list[Path] = []
-        rows = self.cells.samples(chunk, bad, paths.append)
+        stamps: list[str] = []
+        rows = self.cells.samples(chunk, bad, lambda path: stamps.append(stamp(path)))
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         self.values.append(np.concatenate([np.zeros(0, np.float32), *rows]), lengths)
-        self.files.append(stamped(map(stamp, paths)))
+        self.files.append(stamped(stamps))
         return self.cells.steps(rows)
 
 

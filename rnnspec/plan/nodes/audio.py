@@ -14,6 +14,9 @@ DELTA_SPAN = 2
 """Windows before and after that a delta is the slope over."""
 LEAST_DEVIATION = 0.01
 """Least deviation that features of a row are divided by, as a share of their root mean square."""
+LEAST_OF_LOGARITHMS = 0.02
+"""The same of features made of logarithms, in their own unit: less is rounding. Where the cepstrum
+is 0, as of silence, its root mean square is rounding too. In speech it is 0.05 at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,8 @@ class AudioInput(ColumnNode):
     Before the first and after the last window of the row stand copies of it.
 
     `normalize`: by mean and deviation of the training rows, or of the windows of the row itself;
-    there the deviation is at least a hundredth of the root mean square, and 1 where that is 0.
+    there the deviation is at least a hundredth of the root mean square, of logarithms also 0.02,
+    and 1 where that is 0.
 
     `channels` and `resample` say what was done with a file before: nothing in the node.
     """
@@ -89,6 +93,11 @@ class AudioInput(ColumnNode):
     def transform(self) -> int:
         """The size of the Fourier transform."""
         return transform_size(self.window)
+
+    @property
+    def least_deviation(self) -> float:
+        """What the deviation of a feature in a row is taken to be at least."""
+        return LEAST_OF_LOGARITHMS if self.kind in ("log", "log_mel", "mfcc") else 0.0
 
     def weights(self) -> Iterator[Weight]:
         if self.normalize == "learned":
