@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from rnnspec.plan.diagram import diagram, svg
 from rnnspec.report import Report, render
 from rnnspec.report.model import (
+    AlignedExample,
+    AlignedExamples,
     Attention,
     AttentionMap,
     Chart,
@@ -37,10 +39,16 @@ from rnnspec.report.model import (
     Series,
     SeriesRow,
     SeriesTable,
+    Span,
+    SpanExample,
+    SpanExamples,
+    Stretch,
     TagExample,
     TagExamples,
 )
 from tests.pictures import letters_plan
+
+PNG = b"\x89PNG: the page does not look into it"
 
 
 def sections() -> dict[str, Section]:
@@ -69,7 +77,33 @@ def sections() -> dict[str, Section]:
         TagExamples(
             "Tags", (TagExample(("old", "man"), ("NOUN", "VERB"), ("ADJ", "VERB"), "line 3"),)
         ),
+        SpanExamples(
+            "Spans",
+            (
+                SpanExample(
+                    ("to", "las", "vegas", "or", "reno"),
+                    (Span(1, 3, "city"), Span(4, 5, "city")),
+                    (Span(1, 3, "city"), Span(3, 5, "day")),
+                    "line 4",
+                ),
+            ),
+        ),
         Examples("Rows", (Example("a", "2026", "2016", -0.5), Example("b", "2025", "2025", -0.1))),
+        AlignedExamples(
+            "Read",
+            (
+                AlignedExample(
+                    PNG,
+                    2.0,
+                    2.1,
+                    (Stretch("a", 0.5, 1.0), Stretch("b", 1.5, 1.6)),
+                    ("a", "c"),
+                    (Stretch("a", 0.5, 1.0), Stretch("c", 1.4, 1.6)),
+                    low="0 Hz",
+                    high="900 Hz",
+                ),
+            ),
+        ),
         Generated("Written", (Generation("ROMEO:", "\nBut soft", "greedy"),)),
         ForecastPlot(
             "Forecast",
@@ -176,6 +210,38 @@ def _tags(draw: st.DrawFn) -> TagExample:
 
 
 @st.composite
+def _spans(draw: st.DrawFn) -> SpanExample:
+    size = draw(st.integers(1, 6) | st.just(200))
+    ends = st.tuples(st.integers(0, size - 1), st.integers(1, size)).filter(lambda e: e[0] < e[1])
+    spans = st.lists(
+        st.builds(lambda e, kind: Span(e[0], e[1], kind), ends, _TEXT), max_size=3
+    ).map(tuple)
+    tokens = draw(st.lists(_TEXT, min_size=min(size, 6), max_size=min(size, 6)))
+    named = tuple(tokens * 40)[:size] if size > 6 else tuple(tokens)
+    return SpanExample(named, draw(spans), draw(spans), draw(_TEXT), draw(st.sampled_from(" |")))
+
+
+@st.composite
+def _aligned(draw: st.DrawFn) -> AlignedExample:
+    length = draw(st.floats(0.001, 1000) | st.just(0.0))
+    places = st.lists(st.floats(0, length), min_size=2, max_size=2).map(sorted)
+    stretch = st.builds(lambda text, ends: Stretch(text, *ends), _TEXT, places)
+    read = st.lists(stretch, max_size=4).map(tuple)
+    return AlignedExample(
+        draw(st.just(PNG) | st.just(b"")),
+        length,
+        draw(st.floats(0, 1000)),
+        draw(read),
+        draw(st.lists(_TEXT, max_size=4).map(tuple)),
+        draw(read),
+        draw(st.sampled_from([0, 16, 900])),
+        draw(_TEXT),
+        draw(_TEXT),
+        draw(_TEXT),
+    )
+
+
+@st.composite
 def _map(draw: st.DrawFn) -> AttentionMap:
     source, target = draw(st.integers(0, 4)), draw(st.integers(0, 3))
     weight = st.floats(0, 1) | st.floats()
@@ -215,6 +281,8 @@ any_section: st.SearchStrategy[Section] = st.one_of(
     st.builds(ClassTable, _TEXT, _list(_CLASS), _TEXT, _TEXT),
     _confusion(),
     st.builds(TagExamples, _TEXT, _list(_tags()), _TEXT),
+    st.builds(SpanExamples, _TEXT, _list(_spans()), _TEXT),
+    st.builds(AlignedExamples, _TEXT, _list(_aligned()), _TEXT, st.sampled_from(["", " "]), _TEXT),
     st.builds(Examples, _TEXT, _list(_EXAMPLE), _DIFFER, _TEXT, _TEXT),
     st.builds(Generated, _TEXT, _list(st.builds(Generation, _TEXT, _TEXT, _TEXT)), _TEXT),
     st.builds(ForecastPlot, _TEXT, _list(_window()), _TEXT, _TEXT, _TEXT, _TEXT, _TEXT),

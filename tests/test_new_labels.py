@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from seqeval.metrics import f1_score as f1_of_spans
+from seqeval.metrics.sequence_labeling import get_entities
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
@@ -26,7 +27,7 @@ from rnnspec.evaluate.outputs import KINDS
 from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputScore
 from rnnspec.objective.settings import LossSettings, loss_settings_of
 from rnnspec.plan import ClassFacts, resolve
-from rnnspec.report.model import Examples, TagExamples
+from rnnspec.report.model import Examples, Span, SpanExamples, TagExamples
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
@@ -100,6 +101,7 @@ class Case:
             Rows(self.plan, self.facts, self.data.lines, "line", ("other.jsonl",)),
             self.model,
             tuple(new),
+            self.goals.of(self.node.column),
         )
         for seen in self.seen:
             examples.see(seen)
@@ -185,7 +187,27 @@ def test_of_tags_and_spans(scheme: str, tmp_path: Path) -> None:
     if scheme == "bio":
         assert case.metrics["span_f1"] == pytest.approx(f1_of_spans(true, found))
         assert {each.label for each in case.score.spans} == {"x", "y", "z"}
-    check_examples(case, "tags", lambda tag: tag)
+        check_spans(case, found)
+    else:
+        check_examples(case, "tags", lambda tag: tag)
+
+
+def check_spans(case: Case, found: list[list[str]]) -> None:
+    """Those that are shown are seqeval's, over the steps with a true label."""
+    (section,) = case.score.sections
+    assert isinstance(section, SpanExamples)
+    assert any(span.kind == "z" for each in section.examples for span in each.true)
+    for example in section.examples:
+        line = int(example.place.removeprefix("line ")) - 1
+        tags = case.raw[line]["tags"]
+        known = [step for step, tag in enumerate(tags) if tag is not None]
+        for spans, labels in (
+            (example.true, [tags[step] for step in known]),
+            (example.answered, found[line]),
+        ):
+            entities = get_entities(labels)
+            expected = [Span(known[a], known[b] + 1, kind) for kind, a, b in entities]
+            assert sorted(spans, key=str) == sorted(expected, key=str)
 
 
 def check_examples(case: Case, column: str, named: Any) -> None:

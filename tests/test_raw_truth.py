@@ -31,7 +31,7 @@ from rnnspec.objective.objective import Forward
 from rnnspec.plan import resolve
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 from rnnspec.plan.nodes import TextOutput
-from rnnspec.report.model import Examples, Generated, TagExamples
+from rnnspec.report.model import AlignedExamples, Examples, Generated, SpanExamples, TagExamples
 from rnnspec.spec import Output
 from rnnspec.spec.load import load_spec
 from rnnspec.to_torch.search import Texts
@@ -402,6 +402,11 @@ def assert_all_wrong(scores: Scores) -> None:
         if isinstance(section, TagExamples):
             assert all(t != f for one in section.examples
                        for t, f in zip(one.true, one.answered, strict=True))  # fmt: skip
+        if isinstance(section, SpanExamples):
+            assert not any({*one.true} & {*one.answered} for one in section.examples)
+        if isinstance(section, AlignedExamples):
+            assert not any(t.token == f.token for one in section.examples
+                           for t in one.true for f in one.answered)  # fmt: skip
 
 
 def test_perplexity_of_what_training_lacks_is_that_of_the_unknown(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ TAGS = frozenset(
         r"\w+",
         """page html head meta title style body div header h1 h2 ul ol li dl dt dd nav a main p
         section span strong bdi mark table caption thead tbody tr th td figure figcaption details
-        summary pre article footer svg g rect line path circle text desc""",
+        summary pre article footer svg g rect line path circle text desc image""",
     )
 )
 
@@ -47,7 +47,9 @@ def _check(page: str) -> Element:
         for name, value in element.attrib.items():
             assert not name.startswith("on")
             assert name != "src"
-            if name in ("href", "aria-labelledby"):
+            if element.tag == "image" and name == "href":
+                assert value.startswith("data:image/png;base64,")
+            elif name in ("href", "aria-labelledby"):
                 assert set(value.removeprefix("#").split()) <= set(ids)
     for drawn in re.findall(r"<svg.*?</svg>(?!\s*<g|\s*</g)", page, flags=re.DOTALL):
         if drawn.count("<svg") == drawn.count("</svg"):

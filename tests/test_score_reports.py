@@ -27,6 +27,8 @@ from rnnspec.report.model import (
     MetricTable,
     Note,
     Scatter,
+    Span,
+    SpanExamples,
     TagExamples,
 )
 from rnnspec.spec.load import load_spec
@@ -40,7 +42,7 @@ SHOWN: dict[str, set[type]] = {
     "labels": {ClassTable, Examples},
     "number": {Scatter, Examples},
     "vector": {Scatter, Examples},
-    "tags": {ConfusionMatrix, ClassTable, TagExamples},
+    "tags": {ConfusionMatrix, ClassTable, SpanExamples},
     "chords": {ClassTable, TagExamples},
     "keys": {ClassTable, TagExamples},
     "frames": {Scatter},
@@ -176,11 +178,13 @@ def test_baselines(world: Path) -> None:
 
 def test_tags_are_shown_with_their_tokens(world: Path) -> None:
     score = only(scores_of(world, "tags"))
-    (examples,) = (s for s in score.sections if isinstance(s, TagExamples))
+    (examples,) = (s for s in score.sections if isinstance(s, SpanExamples))
     by_place = {f"line {n}": row for n, row in enumerate(rows(24, 1), start=1)}
     for one in examples.examples:
         assert list(one.tokens) == by_place[one.place]["tokens"]
-        assert list(one.true) == by_place[one.place]["tags"]
+        tags = by_place[one.place]["tags"]  # B-c or O: every span is one token
+        assert one.true == tuple(Span(n, n + 1, "c") for n, t in enumerate(tags) if t != "O")
+        assert one.joint == " "
     assert score.of == "steps"
     assert sum(each.rows for each in score.classes) == sum(len(r["tags"]) for r in rows(24, 1))
 

@@ -65,9 +65,15 @@ def steps_needed(data: Dataset, column: str) -> NDArray[np.int64]:
 def steps_at(plan: Plan, name: str, steps: NDArray[np.int64]) -> NDArray[np.int64]:
     """The steps of the node `name` in rows of `steps` steps: of the axis `T/4` a quarter, rounded
     up, of `T/4*3` three times as many."""
+    divided, times = strides(plan, name)
+    return -(-steps // divided) * times
+
+
+def strides(plan: Plan, name: str) -> tuple[int, int]:
+    """Of the axis `T/4*3` of the node `name`: 4 and 3."""
     axis = _AXIS.fullmatch(str(shapes(plan)[name][1]))
     assert axis is not None, f"{name} has no steps of the input"
-    return -(-steps // int(axis[1] or 1)) * int(axis[2] or 1)
+    return int(axis[1] or 1), int(axis[2] or 1)
 
 
 def _aligned(plan: Plan) -> Iterator[AlignedOutput]:

@@ -100,9 +100,15 @@ def _scored(
     """Metrics, the sums behind them, and the score of each output, from one pass over the data."""
     plan, facts, settings = trained.plan, trained.facts, trained.spec.train
     new = {node.column: data.new.get(node.column, {}) for node in plan.outputs}
+    loss_settings = loss_settings_of(trained.spec, facts)
     kept = {
         node.column: KINDS[type(node)].examples(
-            node, facts.outputs[node.column], rows, model, tuple(new[node.column])
+            node,
+            facts.outputs[node.column],
+            rows,
+            model,
+            tuple(new[node.column]),
+            loss_settings.of(node.column),
         )
         for node in plan.outputs
     }
@@ -114,7 +120,6 @@ def _scored(
         for errors in series.values():
             errors.see(measured)
 
-    loss_settings = loss_settings_of(trained.spec, facts)
     metrics, sums = evaluate(model, data, settings, loss_settings, precision=precision, see=see)
     outputs = {}
     for node in plan.outputs:

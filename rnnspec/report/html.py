@@ -58,8 +58,12 @@ def data(text: str, limit: int = 200, title: str = "") -> Html:
 
 def picture(png: bytes, shown: str) -> Html:
     """A picture inside the page; `shown` says what it is to who does not see it."""
-    address = f"data:image/png;base64,{b64encode(png).decode()}"
-    return tag("img", {"class": "picture", "src": address, "alt": shown})
+    return tag("img", {"class": "picture", "src": address(png), "alt": shown})
+
+
+def address(png: bytes) -> str:
+    """The bytes of a picture as an address."""
+    return f"data:image/png;base64,{b64encode(png).decode()}"
 
 
 def scroll(label: str, *children: Html) -> Html:

@@ -135,6 +135,34 @@ class TagExamples:
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Tokens from `first` to before `end` that are one thing of a `kind`, "" where kinds have no
+    names."""
+
+    first: int
+    end: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpanExample:
+    """One row with its true and its answered spans. `joint` stands between two tokens."""
+
+    tokens: tuple[str, ...]
+    true: tuple[Span, ...]
+    answered: tuple[Span, ...]
+    place: str = ""
+    joint: str = " "
+
+
+@dataclass(frozen=True, slots=True)
+class SpanExamples:
+    title: str
+    examples: tuple[SpanExample, ...]
+    text: str = ""
+
+
 # ---------------------------------------------------------------- examples
 
 
@@ -165,6 +193,50 @@ class Examples:
     examples: tuple[Example, ...]
     differ: Literal["characters", "words", "nothing"] = "characters"
     score: str = "score"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A token, and where it lies on the axis of an input, from `start` to `end`."""
+
+    token: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedExample:
+    """A picture of one row's input (PNG) over an axis from 0 to `length`, and the tokens that were
+    read along it.
+
+    `extent` is how far the picture reaches on the axis. `height`: in pixels, where the picture has
+    the proportions of its axis, else 0. `low` and `high` name the lower and the upper edge. `true`
+    lies along the same axis where the answer is wrong and the true tokens can be aligned.
+    `expected` are the true tokens.
+    """
+
+    picture: bytes
+    length: float
+    extent: float
+    answered: tuple[Stretch, ...]
+    expected: tuple[str, ...]
+    true: tuple[Stretch, ...] = ()
+    height: float = 0
+    low: str = ""
+    high: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedExamples:
+    """What was read along sounds or pictures. `unit` is that of the axis (`s`, `pixels`);
+    `joint` stands between two tokens of a text."""
+
+    title: str
+    examples: tuple[AlignedExample, ...]
+    unit: str = "s"
+    joint: str = ""
     text: str = ""
 
 
@@ -339,7 +411,9 @@ Section = (
     | ClassTable
     | ConfusionMatrix
     | TagExamples
+    | SpanExamples
     | Examples
+    | AlignedExamples
     | Generated
     | ForecastPlot
     | ForecastTable

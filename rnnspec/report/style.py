@@ -33,7 +33,8 @@ apart in every kind of colour blindness.
 
 _COLOURS = f"""
 :root {{ color-scheme: light dark; {diagram.variables(LIGHT)} }}
-@media screen and (prefers-color-scheme: dark) {{ :root {{ {diagram.variables(DARK)} }} }}
+@media screen and (prefers-color-scheme: dark) {{ :root {{ {diagram.variables(DARK)} }}
+  .sound {{ filter: invert(1) }} }}
 @media print {{ :root {{ color-scheme: light }}
   html .rnnspec-diagram {{ {diagram.variables(diagram.LIGHT)} }} }}
 """
@@ -174,6 +175,14 @@ figure .key { margin: 4px 0 0 }
 .sample { width: 26px; height: 12px; margin-right: 7px; vertical-align: -1px }
 .sample.wide { width: 80px }
 .maps { display: flex; flex-wrap: wrap; gap: 20px 32px }
+.aligned .pixels { image-rendering: pixelated }
+.stretch { fill: var(--layer); fill-opacity: .55; stroke: var(--layer); stroke-width: 1 }
+.stretch.off { fill: var(--output); stroke: var(--output); stroke-dasharray: 3 2 }
+.stretch.missed { fill: none; stroke: var(--layer); stroke-dasharray: 1 2 }
+.shade { fill: var(--layer); fill-opacity: .22 }
+.shade.off { fill: var(--output); fill-opacity: .3 }
+svg text.token-off { fill: var(--output); font-weight: 600 }
+svg text.token-missed { fill: var(--layer); font-weight: 600 }
 .maps figure { max-width: 100% }
 """
 
@@ -189,6 +198,14 @@ _ROWS = """
 .token { padding: 0 3px }
 .tag.off, .tag.missed { color: var(--text) }
 .key .tag { font-size: 13px; margin-right: 6px }
+.row p.spans { line-height: 1.6; font-size: 15px; margin: 0 }
+.group { display: inline-flex; flex-direction: column; vertical-align: top; max-width: 100%;
+  margin: 0 1px 6px; padding: 0 4px 2px; border-radius: 5px; background: var(--box);
+  box-shadow: inset 0 -2px var(--layer) }
+.group.wrong { background: color-mix(in srgb, var(--output) 9%, transparent);
+  box-shadow: inset 0 0 0 1px var(--output) }
+.group .tag { line-height: 1.35; margin-bottom: 2px }
+.tag.found { color: var(--layer) }
 .text { white-space: pre-wrap; background: var(--box); border: 1px solid var(--hair);
   border-radius: 6px; padding: 10px 14px }
 .prompt { background: color-mix(in srgb, var(--layer) 18%, transparent); border-radius: 2px;

@@ -26,6 +26,7 @@ from rnnspec.evaluate.outputs.kind import (
     OutputScore,
 )
 from rnnspec.evaluate.outputs.next_tokens import NextExamples
+from rnnspec.evaluate.outputs.spans import SpanRows
 from rnnspec.objective.settings import OutputLoss
 from rnnspec.plan.facts import ClassFacts, ColumnFacts
 from rnnspec.plan.names import first_sequence, names_of, steps_in
@@ -232,7 +233,10 @@ def _class_examples(
     rows: Rows,
     model: Model,
     new: Sequence[str],
+    loss: OutputLoss,
 ) -> Examples:
+    if loss.span_labels:
+        return SpanRows(node.column, (*names_of(known), *new), loss.scheme, rows)
     if isinstance(node, ChainOutput) or (node.steps and not node.ahead):
         return StepExamples(node, (*names_of(known), *new), rows)
     if node.ahead:
@@ -241,7 +245,12 @@ def _class_examples(
 
 
 def _labels_examples(
-    node: LabelsOutput, known: ColumnFacts, rows: Rows, model: Model, new: Sequence[str]
+    node: LabelsOutput,
+    known: ColumnFacts,
+    rows: Rows,
+    model: Model,
+    new: Sequence[str],
+    loss: OutputLoss,
 ) -> Examples:
     kind = StepExamples if node.steps else LabelsExamples
     return kind(node, (*names_of(known), *new), rows)

@@ -146,8 +146,8 @@ class OutputKind:
     """Fresh sums of the metrics, for a node, its loss, and the labels that no training row has."""
     add: Callable[[Any, Any, Model, MeasuredBatch], object]
     """Adds a batch to the sums of a node; the answers."""
-    examples: Callable[[Any, ColumnFacts, Rows, Model, Sequence[str]], Examples]
-    """What keeps a few rows; the last argument as for `metrics`."""
+    examples: Callable[[Any, ColumnFacts, Rows, Model, Sequence[str], OutputLoss], Examples]
+    """What keeps a few rows; the last two are those labels and the loss."""
     score: Callable[[Any, ColumnFacts, Any, Any, Mapping[str, int]], OutputScore]
     """The score from facts, sums, examples and the labels that no training row has, by number, and
     how often each occurs."""

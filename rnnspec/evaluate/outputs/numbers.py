@@ -146,7 +146,7 @@ def _score_numbers(
 NUMBERS = OutputKind(
     lambda node, loss, new: NumericMetrics(),
     _add_numbers,
-    lambda node, known, rows, model, new: NumberExamples(node, known, rows),
+    lambda node, known, rows, model, new, loss: NumberExamples(node, known, rows),
     _score_numbers,
     lambda node: ("mae", "skill", "rmse"),
 )
@@ -312,7 +312,7 @@ def _explained(node: ForecastOutput) -> Mapping[str, str]:
 FORECASTS = OutputKind(
     lambda node, loss, new: ForecastMetrics(node.quantiles),
     _add_forecasts,
-    lambda node, known, rows, model, new: ForecastExamples(node, rows),
+    lambda node, known, rows, model, new, loss: ForecastExamples(node, rows),
     _score_forecasts,
     lambda node: ("mae", "skill", "mase", "coverage"),
     _explained,

@@ -16,6 +16,7 @@ from rnnspec.data.raw import RawRows
 from rnnspec.evaluate.examples import Drawn, Kept, Rows, joined
 from rnnspec.evaluate.metrics import METRICS, TextMetrics
 from rnnspec.evaluate.metrics.texts import CorpusScores, same, true_numbers
+from rnnspec.evaluate.outputs.alignments import AlignedRows, axis_of
 from rnnspec.evaluate.outputs.classes import CROSS_ENTROPY
 from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputKind, OutputScore
 from rnnspec.evaluate.outputs.next_tokens import best
@@ -159,6 +160,9 @@ class TextExamples:
         self.right: Drawn[report.Example] = Drawn(RIGHT)
         self.maps: Drawn[report.AttentionMap] = Drawn(MAPS)
         self.bests: Drawn[str] = Drawn(BESTS)
+        self.along = None
+        if isinstance(node, AlignedOutput) and (axis := axis_of(model.plan, node)):
+            self.along = AlignedRows(node, axis, names, rows, model)
 
     def see(self, measured: MeasuredBatch) -> None:
         texts, raw = measured.answers[self.column], measured.batch.raw
@@ -173,6 +177,8 @@ class TextExamples:
             score = texts.scores[row, 0].item()
             right = same(answer, true_numbers(targets[row]))
             example = partial(self._example, measured, row, tokens, true, score, right)
+            if self.along is not None:
+                self.along.offer(measured, row, answer, true, right)
             if right:
                 self.right.offer(example)
             elif new:  # of rows with one input, the first
@@ -208,6 +214,8 @@ class TextExamples:
             unit: Literal["characters", "words"]
             unit = "characters" if self.node.kind == "chars" else "words"
             found.append(report.Examples("Examples", rows, unit, "ln p", text))
+        if self.along is not None:
+            found += self.along.sections()
         if maps := self.maps.values():
             text = "How much each step of the input weighed when each token was written."
             found.append(report.Attention("Attention", maps, text))
@@ -321,7 +329,7 @@ def _text_scores(node: WrittenOutput, plan: Plan, loss: OutputLoss) -> TextScore
 TEXTS = OutputKind(
     lambda node, loss, new: TextMetrics(),
     _add_texts,
-    lambda node, known, rows, model, new: TextExamples(node, names_of(known), rows, model),
+    lambda node, known, rows, model, new, loss: TextExamples(node, names_of(known), rows, model),
     _score_texts,
     lambda node: ("exact_match", "error_rate", "bleu", "chrf"),
     _explained,

@@ -7,15 +7,18 @@ from typing import Any
 
 from rnnspec.report import model
 from rnnspec.report.html import Html
+from rnnspec.report.sections.alignment import aligned_examples
 from rnnspec.report.sections.attention import attention
 from rnnspec.report.sections.confusion import confusion_matrix
 from rnnspec.report.sections.curves import curves
 from rnnspec.report.sections.examples import examples, generated, note, tag_examples
 from rnnspec.report.sections.forecast import forecast_plot, forecast_table
 from rnnspec.report.sections.numbers import histogram, scatter
+from rnnspec.report.sections.spans import span_examples
 from rnnspec.report.sections.tables import class_table, metric_table, series_table
 
 SECTIONS: Mapping[type[Any], Callable[[Any], Html]] = {
+    model.AlignedExamples: aligned_examples,
     model.Attention: attention,
     model.ClassTable: class_table,
     model.ConfusionMatrix: confusion_matrix,
@@ -29,6 +32,7 @@ SECTIONS: Mapping[type[Any], Callable[[Any], Html]] = {
     model.Note: note,
     model.Scatter: scatter,
     model.SeriesTable: series_table,
+    model.SpanExamples: span_examples,
     model.TagExamples: tag_examples,
 }
 """What draws a section, by its class; `tests/test_report.py` holds it complete."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
+from typing import Literal
 
 from rnnspec.report.html import (
     NOTHING,
@@ -44,6 +45,7 @@ _TOKENS = 80
 _GENERATED = 4000
 """Most characters shown of a generated text."""
 
+Unit = Literal["characters", "words", "nothing"]
 Part = tuple[str, bool]
 """A part of a text, and whether the other text has it."""
 
@@ -83,7 +85,7 @@ def _table(section: Examples, rows: Sequence[Example], caption: str) -> Html:
     head += [section.score] * scored + ["where"] * placed
     cells = []
     for one in rows:
-        expected, answered = _compared(one, section)
+        expected, answered = compared(one.expected, one.answered, section.differ)
         line = [_input(one), expected, answered]
         line += [words(number(one.score))] * scored
         line += [span("quiet", one.place)] * placed
@@ -99,16 +101,17 @@ def _input(one: Example) -> Html:
     return join([picture(one.picture, one.input), text]) if one.picture else text
 
 
-def _compared(one: Example, section: Examples) -> tuple[Html, Html]:
-    short = max(len(one.expected), len(one.answered)) <= _COMPARED
-    if section.differ == "nothing" or one.expected == one.answered or not short:
-        return data(one.expected, _ANSWER), data(one.answered, _ANSWER)
-    if section.differ == "words":
-        units = [re.findall(r"\s+|\S+", text) for text in (one.expected, one.answered)]
+def compared(expected: str, answered: str, differ: Unit) -> tuple[Html, Html]:
+    """Both texts, marked where they differ."""
+    short = max(len(expected), len(answered)) <= _COMPARED
+    if differ == "nothing" or expected == answered or not short:
+        return data(expected, _ANSWER), data(answered, _ANSWER)
+    if differ == "words":
+        units = [re.findall(r"\s+|\S+", text) for text in (expected, answered)]
     else:
-        units = [list(one.expected), list(one.answered)]
-    expected, answered = shared_parts(units[0], units[1])
-    return _marked(expected, "missed", one.expected), _marked(answered, "off", one.answered)
+        units = [list(expected), list(answered)]
+    missed, off = shared_parts(units[0], units[1])
+    return _marked(missed, "missed", expected), _marked(off, "off", answered)
 
 
 def shared_parts(expected: Sequence[str], answered: Sequence[str]) -> tuple[list[Part], list[Part]]:
