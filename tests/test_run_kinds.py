@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,13 +23,28 @@ from rnnspec.plan.names import labels_of
 from rnnspec.reference import answers
 from rnnspec.run import Model, interface
 from rnnspec.run.interface import PARITY, PLAN, SPEC, VERSION, InputColumn, InputKind
+from rnnspec.run.session import Session
 from rnnspec.spec import Spec
 from rnnspec.to_onnx import add_metadata, to_onnx
-from tests.kinds import HORIZON, SEQUENCES, SOUNDS, STATICS, Row, output, plan_of, spec_data
+from tests import ctc
+from tests.kinds import (
+    HORIZON,
+    LETTERS,
+    SEQUENCES,
+    SOUNDS,
+    STATICS,
+    TOKENS,
+    Row,
+    feeds,
+    output,
+    plan_of,
+    spec_data,
+)
 from tests.kinds import strong_weights as weights_of
 from tests.onnx_kinds import rows_of_texts
 
 LENGTHS = (3, 0, 1, 5, 2)
+ENTRIES = {"out_chars": LETTERS, "out_tokens": TOKENS}
 
 
 def written(folder: Path, plan: Plan, facts: Facts, ids: bool = False, size: float = 0.6) -> Model:
@@ -251,6 +267,30 @@ def test_a_time_since_the_step_before_is_asked_for_as_in_training(
         list(model.answer([{"frames": steps}]))
     (answer,) = model.answer([{"frames": [[None, 2, None], [1, 0, 2]]}])
     assert answer["class"] in ("a", "b", "c")
+
+
+@pytest.mark.parametrize("kind", ["out_chars", "out_tokens"])
+@pytest.mark.parametrize("decoder", [ctc.aligned, partial(ctc.transduced, symbols=1)])
+def test_of_a_row_with_fewer_answers_than_asked_for_there_are_those(
+    decoder: Callable[..., dict[str, Any]], kind: str, tmp_path: Path
+) -> None:
+    """A row of no steps has one, of the probability 1; a row of one step none of two tokens. In the
+    file empty ones of log-probability -inf follow, as in the reference."""
+    plan, facts = plan_of(decoder(kind=kind, strategy=ctc.beam(9, 8)))
+    rows: list[Row] = [{"frames": np.ones((count, 3), np.float32)} for count in (0, 1)]
+    expected = answers(plan, weights_of(plan), rows)[kind]
+    model = written(tmp_path, plan, facts)
+    for number, answer in enumerate(model.answer([{"frames": r["frames"].tolist()} for r in rows])):
+        best, real = answer[f"{kind}.n_best"], 1 if number == 0 else 1 + len(ENTRIES[kind])
+        assert len(best) == real and best[0]["answer"] == answer[kind]
+        scores = expected[number].scores
+        assert [b["score"] for b in best] == pytest.approx(list(scores[:real]), abs=1e-4)
+        assert scores[real:] == (-np.inf,) * (8 - real)
+        assert expected[number].tokens[real:] == ((),) * (8 - real)
+    given = Session((tmp_path / "model.onnx").read_bytes(), threads=1).run(feeds(plan, rows))
+    wanted = [one.scores for one in expected]
+    np.testing.assert_allclose(given[f"{kind}.scores"], wanted, rtol=1e-4, atol=1e-5)
+    assert not any(given[kind][np.isneginf(wanted)].flat)
 
 
 def test_every_kind_of_input_is_told_in_words() -> None:

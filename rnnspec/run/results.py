@@ -10,8 +10,9 @@ By the kind of an output `c`, the answer to a row has:
 - `number`, `vector`, `frames`: `c` a number, a list of them, a list of lists of them.
 - `text`, `tokens`, `ids`: `c` a text, a list of texts or of numbers, `c.score` its log-probability;
   for several best answers `c.n_best`, a list of `{"answer": …, "score": …}`, the best first, which
-  is also `c`. `c.attention`, if the graph has it: the weights of each step of the answer;
-  `c.alignment`: for each token of the answer its first and its last step, from 0.
+  is also `c`; empty ones of log-probability -inf, which fill up a row with fewer, are left out.
+  `c.attention`, if the graph has it: the weights of each step of the answer; `c.alignment`: for
+  each token of the answer its first and its last step, from 0.
 - `forecast`: `c` a list of values, and beside it, each a list as long, `c.quantiles`, by the
   probability, or `c.deviation`, or `c.scale` and `c.degrees`, or `c.dispersion`.
 """
@@ -113,8 +114,9 @@ def _texts(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iter
         of_each = np.atleast_1d(scores).tolist()
         answer: Answer = {column: found[0], f"{column}.score": of_each[0]}
         if several:
-            pairs = zip(found, of_each, strict=True)
-            answer[f"{column}.n_best"] = [{"answer": a, "score": s} for a, s in pairs]
+            pairs = list(zip(found, of_each, strict=True))
+            real = [pairs[0], *(pair for pair in pairs[1:] if pair[1] > -np.inf)]
+            answer[f"{column}.n_best"] = [{"answer": a, "score": s} for a, s in real]
         if f"{name}.attention" in results:
             weights = results[f"{name}.attention"][row][..., :count]
             answer[f"{column}.attention"] = weights[_written(found[0])].tolist()

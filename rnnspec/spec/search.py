@@ -43,15 +43,25 @@ class GreedySearch(Option, name="greedy"):
     prefix: Prefix = ()
 
 
+NBest = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=1000,
+        description="Answers given, the best first; no more than width. Where a row has fewer, "
+        "empty ones of log-probability -inf follow in what a file gives, and none in the answers "
+        "of 'rnnspec run'.",
+    ),
+]
+
+
 class BeamSearch(Option, name="beam"):
     """The most probable partial answers, several at each step."""
 
     width: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=4, description="Partial answers kept at each step."
     )
-    n_best: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=1, description="Answers given, the best first; no more than width."
-    )
+    n_best: NBest = 1
     length_norm: Literal["none", "average", "gnmt"] = Field(
         default="average",
         description="Divisor of log-probabilities, to compare answers of different lengths: "
@@ -108,9 +118,7 @@ class CtcBeamSearch(Option, name="beam"):
     width: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=8, description="Beginnings of answers kept at each step."
     )
-    n_best: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=1, description="Answers given, the best first; no more than width."
-    )
+    n_best: NBest = 1
 
 
 class TransducerGreedySearch(Option, name="greedy"):

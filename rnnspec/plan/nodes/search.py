@@ -170,8 +170,9 @@ class TransducerBeam:
     to its next step, or by each token at its step to a text that is longer; so that steps and
     tokens together are the same for all. A text that is past the last step is finished, and stays
     as it is. Equal texts are one, with the sum of their probabilities. The `width` most probable
-    are kept, ordered as in `PrefixBeam`, until all of them are finished. A text has at most
-    `symbols` tokens for each step of its row. No text has the unknown in it.
+    are kept, ordered as in `PrefixBeam`, until all of them are finished; if there are fewer than
+    `n_best`, empty answers of -inf follow. A text has at most `symbols` tokens for each step of its
+    row. No text has the unknown in it.
     """
 
     strategy: ClassVar[str] = "beam"
