@@ -87,7 +87,6 @@ TRANSDUCER_BEAMS: dict[str, dict[str, Any]] = {
     ),
 }  # fmt: skip
 ALL = {**SPECS, **TRANSDUCERS, **TRANSDUCER_BEAMS}
-"""Those of `TRANSDUCER_BEAMS` have no steps of each token."""
 
 
 def plan_and_facts(name: str) -> tuple[Plan, Facts]:

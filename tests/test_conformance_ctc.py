@@ -85,8 +85,7 @@ def test_onnx_reads_what_the_reference_does(name: str) -> None:
     plan, facts = ctc.plan_and_facts(name)
     weights, rows = strong_weights(plan, size=size_of(name)), random_rows(plan, LENGTHS)
     (expected,) = answers(plan, weights, rows).values()
-    aligned = name not in ctc.TRANSDUCER_BEAMS
-    file = to_onnx(plan, facts, weights, ids=True, attention=aligned)
+    file = to_onnx(plan, facts, weights, ids=True, attention=True)
     session = Session(file.SerializeToString(), threads=1)
     together = ctc.of_onnx(plan, session.run(feeds(plan, rows, 2, 3.7)))
     for number, row in enumerate(rows):

@@ -24,6 +24,7 @@ from rnnspec.plan.nodes import Beam, Greedy, TextOutput
 from rnnspec.run import Model
 from rnnspec.spec import Spec
 from rnnspec.to_onnx import to_onnx
+from tests import ctc
 from tests.decoders import decoded, with_strategy
 from tests.kinds import (
     HORIZON,
@@ -70,6 +71,17 @@ def exported(build: Trained, folder: Path, **options: Any) -> tuple[Parity, Mode
 def test_sequences(kind: str, ids: bool, tmp_path: Path) -> None:
     outputs = [output("tags"), output("keys"), output("out_frames")]
     exported(trained(spec_data("N:N", [kind, *STATICS], outputs)), tmp_path, ids=ids)
+
+
+@pytest.mark.parametrize("name", ["greedy", "beam", "transducer", "transducer's beam"])
+def test_texts_with_the_steps_of_their_tokens(name: str, tmp_path: Path) -> None:
+    _, model = exported(trained(ctc.ALL[name], size=1.2), tmp_path, alignment=True)
+    draw = np.random.default_rng(0)
+    for count in (0, 1, 9):
+        (answer,) = model.answer([{"frames": draw.normal(size=(count, 3)).tolist()}])
+        spans = answer["out_chars.alignment"]
+        assert len(spans) == len(answer["out_chars"])
+        assert spans == sorted(spans) and all(0 <= a <= b < count for a, b in spans)
 
 
 @pytest.mark.parametrize("beside", [["number"], ["vector", "double_number"]])

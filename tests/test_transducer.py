@@ -4,6 +4,7 @@ differences."""
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -47,17 +48,22 @@ def own_arcs(arcs: torch.Tensor, row: int) -> NDArray[np.float64]:
     return found
 
 
-def over_all_paths(arcs: NDArray[np.float64]) -> float:
-    """The sum over all orders of T blanks and U tokens of which the last is a blank."""
+def all_paths(arcs: NDArray[np.float64]) -> Iterator[tuple[float, tuple[int, ...]]]:
+    """All orders of T blanks and U tokens of which the last is a blank: the log-probability of each
+    and the steps of its tokens."""
     steps, count = arcs.shape[0], arcs.shape[1] - 1
-    moves, total = steps - 1 + count, -np.inf
+    moves = steps - 1 + count
     for tokens in itertools.combinations(range(moves), count):
-        step, at, score = 0, 0, 0.0
+        step, at, score, places = 0, 0, 0.0, list[int]()
         for move in range(moves):
             score += arcs[step, at, int(move in tokens)]
+            places += [step] if move in tokens else []
             step, at = (step, at + 1) if move in tokens else (step + 1, at)
-        total = np.logaddexp(total, score + arcs[step, at, 0])
-    return float(total)
+        yield float(score + arcs[step, at, 0]), tuple(places)
+
+
+def over_all_paths(arcs: NDArray[np.float64]) -> float:
+    return float(np.logaddexp.reduce([score for score, _ in all_paths(arcs)]))
 
 
 @pytest.mark.parametrize("row", [0, 1, 4, 5])
@@ -83,7 +89,8 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
 
 
 def test_a_wide_beam_finds_every_text_with_its_probability() -> None:
-    """As many texts as the limit of tokens allows: 1 + 3 + 9 of three tokens in two steps."""
+    """As many texts as the limit of tokens allows: 1 + 3 + 9 of three tokens in two steps. The
+    steps of its tokens are those of the most probable of all paths."""
     plan, _ = ctc.plan_and_facts("transducer")
     (out,) = plan.outputs
     assert isinstance(out, TransducerOutput)
@@ -91,11 +98,14 @@ def test_a_wide_beam_finds_every_text_with_its_probability() -> None:
     (row,) = random_rows(plan, (2,))
     joint = reference.Joint(plan, out, weights, values_of(plan, weights, row))
     found = reference.beam(joint, TransducerBeam(10_000, 10_000, symbols=1))
-    real = {text: score for text, score in found if score > -np.inf}
+    real = {text: (score, spans) for text, score, spans in found if score > -np.inf}
     tokens = out.size - 2
     assert len(real) == 1 + tokens + tokens**2
-    for text, score in real.items():
-        assert score == pytest.approx(log_probability(reference.arc_logs(joint, text)))
+    for text, (score, spans) in real.items():
+        arcs = reference.arc_logs(joint, text)
+        assert score == pytest.approx(log_probability(arcs))
+        _, steps = max(all_paths(arcs))
+        assert spans == tuple((step, step) for step in steps)
 
 
 def test_a_text_without_steps_is_left_out() -> None:

@@ -15,7 +15,7 @@ from rnnspec.export.variant import variant
 from rnnspec.files import digest, write_bytes
 from rnnspec.plan import Facts, Plan, TextFacts, dump
 from rnnspec.plan.names import TOKENIZER_FILE
-from rnnspec.plan.nodes import AlignedOutput, Attend, TokensInput, TransducerBeam
+from rnnspec.plan.nodes import AlignedOutput, Attend, TokensInput
 from rnnspec.plan.text_rule import PLAIN
 from rnnspec.run.interface import (
     COLUMNS,
@@ -54,7 +54,7 @@ def export_onnx(
       subwords always has them; its tokenizer is written beside it as `tokenizer.json`.
     - `generic`: no native recurrent operators.
     - `attention`: the weights of a decoder's attention are outputs too.
-    - `alignment`: the steps of each token are outputs too, of texts by CTC.
+    - `alignment`: the steps of each token are outputs too, of texts by CTC or a transducer.
     - `strategy`: the search for texts, in place of the spec's.
     - `generate`: a language model continues a prompt by at most so many tokens.
 
@@ -135,11 +135,6 @@ def _check_attention(plan: Plan) -> None:
 
 
 def _check_alignment(plan: Plan) -> None:
-    if any(isinstance(getattr(node, "search", None), TransducerBeam) for node in plan.outputs):
-        raise ExportError(
-            f"{plan.name} finds its answers in a beam, which sums over the steps of a token; add"
-            " --strategy greedy, or leave out --alignment"
-        )
     if not any(isinstance(node, AlignedOutput) for node in plan.outputs):
         raise ExportError(
             f"{plan.name} does not align its answers with steps, as decoder.ctc and"

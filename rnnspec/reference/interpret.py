@@ -32,8 +32,8 @@ Weights = Mapping[str, NDArray[np.floating]]
 class Text:
     """The `n_best` texts of one row: of each the numbers without the end mark, the log-probability
     (with the end mark, if reached), and the weights of attention `[steps, T]` (with those of the
-    end mark), None without attention. With CTC the first and the last step of each token of the
-    best one."""
+    end mark), None without attention. Along steps the first and the last one of each token of the
+    best text."""
 
     tokens: tuple[tuple[int, ...], ...]
     scores: tuple[float, ...]
@@ -157,8 +157,8 @@ def _written(joint: transducer.Joint) -> Text:
     search = joint.out.search
     if isinstance(search, nodes.TransducerBeam):
         best = transducer.beam(joint, search)
-        tokens, scores = zip(*best, strict=True)
-        return Text(tokens, scores, (None,) * len(best))
+        tokens, scores, steps = zip(*best, strict=True)
+        return Text(tokens, scores, (None,) * len(best), steps[0])
     one, score, spans = transducer.greedy(joint)
     return Text((one,), (score,), (None,), spans)
 

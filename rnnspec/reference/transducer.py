@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,46 +64,66 @@ def greedy(joint: Joint) -> tuple[Tokens, float, tuple[Span, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class _Beginning:
-    """The beginning of a text: its log-probability, the row's step that it is at, what the decoder
-    gives after it, and its state."""
+    """The beginning of a text: its log-probability, that of its most probable path, the step of
+    each token on it, the row's step that the text is at, what the decoder gives after it, and its
+    state."""
 
     score: float
+    path: float
+    spans: tuple[Span, ...]
     step: int
     predicted: Array
     state: DecoderState
 
 
-def beam(joint: Joint, search: TransducerBeam) -> list[tuple[Tokens, float]]:
-    """The `n_best` texts with their log-probabilities, the best first."""
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A text after the next round, by what it comes from: `origin`."""
+
+    score: float
+    path: float
+    spans: tuple[Span, ...]
+    origin: Tokens
+
+    def merged(self, other: _Candidate) -> _Candidate:
+        """The same text, reached by two ways; of equal paths the one that was there before."""
+        best = other if other.path > self.path else self
+        score = float(np.logaddexp(self.score, other.score))
+        return _Candidate(score, best.path, best.spans, self.origin)
+
+
+def beam(joint: Joint, search: TransducerBeam) -> list[tuple[Tokens, float, tuple[Span, ...]]]:
+    """The `n_best` texts, the best first, with log-probabilities and the step of each token."""
     steps, limit = len(joint.steps), search.symbols * len(joint.steps)
     predicted, state = joint.after(BLANK, DecoderState())
-    kept: dict[Tokens, _Beginning] = {(): _Beginning(0.0, 0, predicted, state)}
+    kept: dict[Tokens, _Beginning] = {(): _Beginning(0.0, 0.0, (), 0, predicted, state)}
     while any(one.step < steps for one in kept.values()):
         logs = {t: joint.logs(o.step, o.predicted) for t, o in kept.items() if o.step < steps}
-        found = {
-            tokens: (one.score + (float(logs[tokens][BLANK]) if tokens in logs else 0.0), tokens)
-            for tokens, one in kept.items()
-        }
+        found = {}
+        for tokens, one in kept.items():
+            blank = float(logs[tokens][BLANK]) if tokens in logs else 0.0
+            found[tokens] = _Candidate(one.score + blank, one.path + blank, one.spans, tokens)
         for tokens, of_text in logs.items():
             for number in range(len(of_text)) if len(tokens) < limit else ():
                 if number not in (BLANK, UNKNOWN_ID):
-                    score = kept[tokens].score + float(of_text[number])
-                    before, origin = found.get((*tokens, number), (NEVER, tokens))
-                    found[(*tokens, number)] = float(np.logaddexp(before, score)), origin
-        best = sorted(found.items(), key=lambda item: -item[1][0])[: search.width]
-        kept = {text: _next(joint, kept, text, *of) for text, of in best}
-    ranked = [(tokens, one.score) for tokens, one in kept.items()][: search.n_best]
-    return ranked + [((), NEVER)] * (search.n_best - len(ranked))
+                    one, log = kept[tokens], float(of_text[number])
+                    spans = (*one.spans, (one.step, one.step))
+                    new = _Candidate(one.score + log, one.path + log, spans, tokens)
+                    before = found.get((*tokens, number))
+                    found[(*tokens, number)] = new if before is None else before.merged(new)
+        best = sorted(found.items(), key=lambda item: -item[1].score)[: search.width]
+        kept = {text: _next(joint, kept[of.origin], text, of) for text, of in best}
+    ranked = [(tokens, one.score, one.spans) for tokens, one in kept.items()][: search.n_best]
+    return ranked + [((), NEVER, ())] * (search.n_best - len(ranked))
 
 
-def _next(
-    joint: Joint, kept: Mapping[Tokens, _Beginning], text: Tokens, score: float, origin: Tokens
-) -> _Beginning:
-    one = kept[origin]
-    if text == origin:
-        return _Beginning(score, min(one.step + 1, len(joint.steps)), one.predicted, one.state)
-    predicted, state = joint.after(text[-1], one.state)
-    return _Beginning(score, one.step, predicted, state)
+def _next(joint: Joint, origin: _Beginning, text: Tokens, found: _Candidate) -> _Beginning:
+    after = found.score, found.path, found.spans
+    if text == found.origin:
+        step = min(origin.step + 1, len(joint.steps))
+        return _Beginning(*after, step, origin.predicted, origin.state)
+    predicted, state = joint.after(text[-1], origin.state)
+    return _Beginning(*after, origin.step, predicted, state)
 
 
 def arc_logs(joint: Joint, tokens: Sequence[int]) -> Array:

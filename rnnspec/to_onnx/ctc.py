@@ -41,7 +41,7 @@ def lower_ctc(low: Lowering, node: CtcOutput) -> Vector:
     if low.attention:
         emit, n_best, turned = low.emit, node.search.n_best, not tokens
         tokens = tokens or _most_probable(emit, steps, found, n_best)
-        numbers = _best(emit, found.numbers, n_best, f"{node.name}.numbers.best")
+        numbers = best_of(emit, found.numbers, n_best, f"{node.name}.numbers.best")
         spans = _spans(emit, steps, tokens, numbers, turned)
         doc = "the first and the last step of each token, from 0; -1 past the end"
         name = f"{answer_name(low.plan, node)}.alignment"
@@ -102,7 +102,7 @@ def gathered(emit: Emitter, steps: Steps, path: str, first: str, name: str) -> t
     return emit.transpose(short, [1, 0], f"{name}.numbers"), lengths, places
 
 
-def _best(emit: Emitter, value: str, n_best: int, name: str) -> str:
+def best_of(emit: Emitter, value: str, n_best: int, name: str) -> str:
     """Of the answers `[B, n, …]` the best one."""
     if n_best == 1:
         return value
@@ -149,8 +149,8 @@ def _most_probable(emit: Emitter, steps: Steps, found: SearchResult, n_best: int
     them on, 2 from a token to another one only.
     """
     name = f"{steps.name}.viterbi"
-    numbers = _best(emit, found.numbers, n_best, f"{name}.numbers")
-    lengths = _best(emit, found.lengths, n_best, f"{name}.lengths")
+    numbers = best_of(emit, found.numbers, n_best, f"{name}.numbers")
+    lengths = best_of(emit, found.lengths, n_best, f"{name}.lengths")
     states, jumps = _states(emit, steps, numbers, name)
     start = emit.op(
         "Equal", [numbers_to(emit, states, 1, f"{name}.at"), emit.integer(0)], f"{name}.at0"

@@ -30,20 +30,20 @@ def lower_transducer(low: Lowering, node: TransducerOutput) -> Vector:
     """The outputs of every text; with `low.attention` also `<name>.alignment` int64 `[B, U, 2]`."""
     decoder, source = low.plan.node(node.decoder), low.steps(node.source)
     if isinstance(node.search, TransducerBeam):
-        found = transducer_beam.search(low, node, node.search, source)
+        found, steps = transducer_beam.search(low, node, node.search, source)
         answer_text(low, node, found, f"{SCORES}, as far as the beam kept its paths")
-        return Vector(found.log_probs)
-    assert isinstance(decoder, Decoder), f"{node.name} reads no decoder"
-    rows = Rows(low.emit, source.lengths.batch())
-    search = _Search(low, node, source, Body(low, decoder, rows), rows)
-    numbers, places, score = search.rounds()
-    found, token = search.answers(numbers, score)
-    answer_text(low, node, found, SCORES)
+    else:
+        assert isinstance(decoder, Decoder), f"{node.name} reads no decoder"
+        rows = Rows(low.emit, source.lengths.batch())
+        search = _Search(low, node, source, Body(low, decoder, rows), rows)
+        numbers, places, score = search.rounds()
+        found, token = search.answers(numbers, score)
+        answer_text(low, node, found, SCORES)
+        steps = search.spans(token, places, found.numbers) if low.attention else ""
     if low.attention:
         doc = "the first and the last step of each token, from 0; -1 past the end"
         name = f"{answer_name(low.plan, node)}.alignment"
-        spans = search.spans(token, places, found.numbers)
-        output(low, spans, name, INT64, [BATCH, ANSWER, 2], doc)
+        output(low, steps, name, INT64, [BATCH, ANSWER, 2], doc)
     return Vector(found.log_probs)
 
 

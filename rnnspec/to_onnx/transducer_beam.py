@@ -8,16 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 from rnnspec.plan.nodes import Decoder, TransducerBeam, TransducerOutput
 from rnnspec.to_onnx.body import Body
+from rnnspec.to_onnx.ctc import best_of
 from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, Emitter, Extent
 from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence
 from rnnspec.to_onnx.prefix_beam import FACTOR, LEAST, NEVER, Steps, answers, log_sum, per_row
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.search.loop import SearchResult
+from rnnspec.to_onnx.transducer_paths import Arcs, Chosen, Paths, spans
 
 BLANK = END_ID
 
@@ -51,8 +54,9 @@ class _Best:
 
 def search(
     low: Lowering, node: TransducerOutput, settings: TransducerBeam, source: PaddedSequence
-) -> SearchResult:
-    """The `n_best` answers to each row."""
+) -> tuple[SearchResult, str]:
+    """The `n_best` answers to each row; and, with `low.attention`, the steps of each token of the
+    best one, int64 `[B, U, 2]`."""
     emit, name, width = low.emit, f"{node.name}.beam", settings.width
     decoder = low.plan.node(node.decoder)
     assert isinstance(decoder, Decoder), f"{node.name} reads no decoder"
@@ -62,31 +66,41 @@ def search(
     first = [state.initial for state in body.states]
     begun = body.step(emit, rows, emit.integer(0), start, first)
     loop, steps = Loop(emit, name), Steps(name, "", node.size, "", source.lengths.batch())
-    texts = _Texts(*(
+    initial = _first(width)
+    keys = [*initial, ("path", FLOAT, initial[0][2])] if low.attention else initial
+    values = [
         loop.state(f"{name}.{key}", per_row(emit, steps, value, f"{name}.{key}.first"), kind,
                    [BATCH, width])
-        for key, kind, value in _first(width)
-    ))  # fmt: skip
+        for key, kind, value in keys
+    ]  # fmt: skip
+    texts = _Texts(*values[: len(initial)])
     extents: list[Extent] = [rows.dimension, node.hidden]
     predicted = loop.state(f"{name}.predicted", begun.logits, FLOAT, extents)
     before = loop.carried(body.states, rows.dimension, begun.states)
     one = _Round(low, loop.emit, node, settings, source, rows, name)
-    best, later = one.ranked(texts, predicted)
+    best, later, arcs = one.ranked(texts, predicted)
     after, states = one.moved(body, loop.step, texts, best, later, [predicted, *before])
     going = one.goes_on(after)
-    records = [(each, INT64, [BATCH, width]) for each in (best.origin, one.added(best))]
-    found, (origins, tokens) = loop.close(
-        one.trips(),
-        going,
-        [*after.values(), *states],
-        records,  # type: ignore[arg-type]
-    )
+    recorded, followed = [best.origin, one.added(best)], list[str]()
+    if low.attention:
+        path = values[-1]
+        paths = Paths(loop.emit, f"{name}.path", width, node.size, path, texts.last, texts.at)
+        moved = paths.after(arcs, Chosen(best.origin, best.longer, best.token))
+        recorded, followed = [*recorded, moved.origin, moved.place], [moved.path]
+    wide: list[Extent] = [BATCH, width]
+    records = [(each, INT64, wide) for each in recorded]
+    leaving = [*after.values(), *followed, *states]
+    found, (origins, tokens, *ways) = loop.close(one.trips(), going, leaving, records)
     rounds = emit.extent(origins, 0, f"{name}.rounds")
     known = Steps(name, origins, node.size, rounds, source.lengths.batch())
-    return answers(emit, known, settings.n_best, found[0], origins, tokens, name)
+    result = answers(emit, known, settings.n_best, found[0], origins, tokens, name)
+    if not ways:
+        return result, ""
+    numbers = best_of(emit, result.numbers, settings.n_best, f"{name}.numbers.best")
+    return result, spans(emit, known, ways[0], ways[1], numbers)
 
 
-def _first(width: int) -> Sequence[tuple[str, int, np.ndarray]]:
+def _first(width: int) -> Sequence[tuple[str, int, NDArray[np.generic]]]:
     """The empty text, and others that no path reads as, without parents and children."""
     total = np.full(width, NEVER, np.float32)
     total[0] = 0.0
@@ -125,8 +139,8 @@ class _Round:
         """`[B, 1]`."""
         return self.emit.unsqueeze(self.source.lengths.name, 1, f"{self.name}.lengths")
 
-    def ranked(self, texts: _Texts, predicted: str) -> tuple[_Best, str]:
-        """The best candidates, and the steps of texts that are not longer."""
+    def ranked(self, texts: _Texts, predicted: str) -> tuple[_Best, str, Arcs]:
+        """The best candidates, the steps of texts that are not longer, and what followed each."""
         emit, name, size = self.emit, self.name, self.node.size
         logs = self._logs(texts.at, predicted)
         going = emit.op("Less", [texts.at, self.lengths()], f"{name}.going")
@@ -134,7 +148,7 @@ class _Round:
         blank = emit.squeeze(blank, 2, f"{name}.blank.flat")
         gained = emit.op("Where", [going, blank, emit.number(0.0)], f"{name}.gained")
         kept = emit.op("Add", [texts.total, gained], f"{name}.kept")
-        extended = self._extended(texts, logs, going)
+        allowed, room, extended = self._extended(texts, logs, going)
         pairs = [
             emit.unsqueeze(texts.number, 2, f"{name}.number.one"),
             emit.unsqueeze(texts.parent, 1, f"{name}.parent.other"),
@@ -153,7 +167,8 @@ class _Round:
         token = emit.op("Mod", [beyond, emit.integer(size)], f"{name}.token")
         step = emit.op("Cast", [going], f"{name}.step", to=INT64)
         later = emit.op("Add", [texts.at, step], f"{name}.later")
-        return _Best(total, origin, longer, token), later
+        arcs = Arcs(gained, allowed, room, parents)
+        return _Best(total, origin, longer, token), later, arcs
 
     def _logs(self, at: str, predicted: str) -> str:
         """Log-probabilities `[B, K, size]` of what follows each text."""
@@ -175,8 +190,9 @@ class _Round:
         scores = emit.op("Add", [scores, low.canonical(f"{node.name}.b")], f"{name}.scores")
         return emit.op("LogSoftmax", [scores], f"{name}.logs", axis=2)
 
-    def _extended(self, texts: _Texts, logs: str, going: str) -> str:
-        """`[B, K, size]`: each text and each token after it."""
+    def _extended(self, texts: _Texts, logs: str, going: str) -> tuple[str, str, str]:
+        """Log-probabilities `[B, K, size]` of each token, whether there is room for one,
+        `[B, K, 1]`, and each text with each token after it, `[B, K, size]`."""
         emit, name = self.emit, f"{self.name}.extended"
         mask = np.zeros((1, 1, self.node.size), np.float32)
         mask[..., [BLANK, UNKNOWN_ID]] = NEVER
@@ -187,7 +203,7 @@ class _Round:
         below = emit.op("Less", [texts.count, most], f"{name}.below")
         room = emit.op("And", [going, below], f"{name}.room")
         room = emit.unsqueeze(room, 2, f"{name}.room.column")
-        return emit.op("Where", [room, every, emit.number(NEVER)], name)
+        return masked, room, emit.op("Where", [room, every, emit.number(NEVER)], name)
 
     def _merged(self, texts: _Texts, extended: str, parents: str) -> str:
         """`[B, K]`: of each text the extension of its parent that reads as it."""

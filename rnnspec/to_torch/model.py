@@ -115,7 +115,7 @@ class Model(nn.Module):
         forecast in the units of the data; with steps `[B, T, width]`, arbitrary past a row's
         length; for chains of labels their paths; for texts what the search found. `seeds` `[B]`
         int64 are those of the rows, 0 if None, for answers that are drawn; `search` replaces the
-        plan's. `aligned`: texts by CTC have the steps of their tokens."""
+        plan's. `aligned`: texts along steps have those of their tokens."""
         values = self.values(inputs, None)[0]
         found: dict[str, Tensor | Paths | Texts] = {}
         for out in self.plan.outputs:
@@ -286,7 +286,7 @@ class Model(nn.Module):
         assert isinstance(module, outputs.TransducerOutput)
         reads, steps = body.reads(values, rows_of(inputs)), sequence(values[out.source])
         if isinstance(search, nodes.TransducerBeam):
-            return transducer.beam(module, body, reads, steps, search)
+            return transducer.beam(module, body, reads, steps, search, aligned)
         return transducer.greedy(module, body, reads, steps, search, aligned)
 
     def penalties(self) -> Iterator[tuple[nn.Parameter, float]]:

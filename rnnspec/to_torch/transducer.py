@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rnnspec.plan import nodes
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
-from rnnspec.to_torch.alignment import Prefixes, best_texts, leave_out, ranked
+from rnnspec.to_torch.alignment import Prefixes, Ranked, best_texts, leave_out, ranked
 from rnnspec.to_torch.decoder import Body, States
 from rnnspec.to_torch.decoder_stages import Reads
 from rnnspec.to_torch.outputs import TransducerOutput
@@ -110,6 +110,29 @@ def _texts(found: _Found, rows: int, aligned: bool) -> Texts:
     return Texts(tokens[:, None], lengths[:, None], found.score[:, None], alignment=spans)
 
 
+@dataclass
+class _Paths:
+    """The most probable path of each text of a beam, `[B, K]`: its log-probability, and of each
+    round so far the place in the beam before it, and the step of the token that it wrote, -1 for
+    none."""
+
+    path: Tensor
+    origins: list[Tensor]
+    places: list[Tensor]
+
+    def spans(self, counts: Tensor, longest: int) -> Tensor:
+        """`[B, U, 2]`: the step of each token of the first text, of which it has `counts` `[B]`."""
+        place, left = torch.zeros_like(counts)[:, None], counts.clone()
+        found = counts.new_full((len(counts), longest + 1), -1)
+        for origin, written in zip(reversed(self.origins), reversed(self.places), strict=True):
+            step = written.gather(1, place)
+            is_token = step[:, 0] >= 0
+            left = left - is_token.long()
+            found.scatter_(1, torch.where(is_token, left, longest)[:, None], step)
+            place = origin.gather(1, place)
+        return found[:, :longest, None].expand(-1, -1, 2)
+
+
 @torch.no_grad()
 def beam(
     module: TransducerOutput,
@@ -117,6 +140,7 @@ def beam(
     reads: Reads,
     steps: PaddedSequence,
     search: nodes.TransducerBeam,
+    aligned: bool,
 ) -> Texts:
     """One round for all texts of all rows, until all are finished."""
     rows, width, lengths = reads.rows, search.width, steps.lengths.of_rows[:, None]
@@ -125,21 +149,25 @@ def beam(
     prefixes = Prefixes.empty(rows, width, longest, body.device)
     total = steps.values.new_full((rows, width), NEVER)
     total[:, :1] = 0.0
+    paths = _Paths(total, [], [])
     reads, at = reads.in_beams(width), torch.zeros_like(prefixes.counts)
     predicted, states = _after(body, reads, at.flatten(), body.first_states(reads))
     while bool(((at < lengths) & (total > NEVER)).any()):
         going = at < lengths
         vector = steps.values[at.clamp(max=len(steps.values) - 1), owners]
         logs = module.logs(vector + predicted.view(rows, width, -1))
-        kept = total + torch.where(going, logs[..., BLANK], 0.0)
+        blank = torch.where(going, logs[..., BLANK], 0.0)
         logs[..., [BLANK, UNKNOWN_ID]] = NEVER
         room = (going & (prefixes.counts < limits))[..., None]
-        extended = (total[..., None] + logs).masked_fill(~room, NEVER)
+        logs = logs.masked_fill(~room, NEVER)
+        extended = total[..., None] + logs
         parents, last = prefixes.parents(), prefixes.last
         merged = extended.gather(2, last[:, None].expand(-1, width, -1))
-        kept = torch.logaddexp(kept, merged.masked_fill(~parents, NEVER).amax(1))
+        kept = torch.logaddexp(total + blank, merged.masked_fill(~parents, NEVER).amax(1))
         leave_out(extended, parents, last)
         best = ranked(kept, extended)
+        if aligned:
+            _follow(paths, best, blank, logs, parents, last, at)
         total, prefixes = best.total, prefixes.moved(best.origin, best.longer, best.number)
         at = torch.where(
             best.longer, at.gather(1, best.origin), (at + going).gather(1, best.origin)
@@ -150,4 +178,34 @@ def beam(
         on = best.longer.flatten()[:, None]
         predicted = torch.where(on, after, predicted)
         states = {name: torch.where(on, later[name], value) for name, value in states.items()}
-    return best_texts(prefixes, total, search.n_best)
+    found = best_texts(prefixes, total, search.n_best)
+    if not aligned:
+        return found
+    spans = paths.spans(found.lengths[:, 0], found.numbers.shape[2])
+    return Texts(found.numbers, found.lengths, found.scores, alignment=spans)
+
+
+def _follow(
+    paths: _Paths,
+    best: Ranked,
+    blank: Tensor,
+    logs: Tensor,
+    parents: Tensor,
+    last: Tensor,
+    at: Tensor,
+) -> None:
+    """Adds a round to the paths. `blank` `[B, K]` and `logs` `[B, K, size]` are the
+    log-probabilities of what followed, `at` the steps that the texts were at."""
+    by_blank = paths.path + blank
+    tokens = paths.path[..., None] + logs
+    merged = tokens.gather(2, last[:, None].expand(-1, last.shape[1], -1))
+    by_token, parent = merged.masked_fill(~parents, NEVER).max(1)
+    wrote = by_token > by_blank
+    kept = torch.maximum(by_blank, by_token)
+    longer = tokens.flatten(1).gather(1, best.origin * logs.shape[2] + best.number)
+    paths.path = torch.where(best.longer, longer, kept.gather(1, best.origin))
+    origin = torch.where(wrote, parent, torch.arange(last.shape[1], device=at.device))
+    origin = torch.where(best.longer, best.origin, origin.gather(1, best.origin))
+    wrote = best.longer | wrote.gather(1, best.origin)
+    paths.origins.append(origin)
+    paths.places.append(torch.where(wrote, at.gather(1, origin), -1))

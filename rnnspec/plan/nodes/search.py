@@ -173,6 +173,10 @@ class TransducerBeam:
     are kept, ordered as in `PrefixBeam`, until all of them are finished; if there are fewer than
     `n_best`, empty answers of -inf follow. A text has at most `symbols` tokens for each step of its
     row. No text has the unknown in it.
+
+    The step of each token of the best text is that of the most probable of its paths that stayed in
+    the beam; of equal ones of the one whose last number is the blank, then the one before it, and
+    so on.
     """
 
     strategy: ClassVar[str] = "beam"
