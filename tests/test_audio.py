@@ -16,7 +16,9 @@ import torch
 from rnnspec.data import encode, survey
 from rnnspec.data.audio import AudioReading, read_file, samples_of
 from rnnspec.data.collate import PerRow, Samples
+from rnnspec.data.columns.audio import AudioCells
 from rnnspec.data.dataset import Dataset
+from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.errors import DataError
 from rnnspec.plan import ClassFacts, Facts, NumericFacts, resolve
 from rnnspec.plan.nodes import AudioInput, Augmentation
@@ -26,7 +28,7 @@ from rnnspec.spec import Spec
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.audio import Audio
-from tests.cli import right, wrong
+from tests.cli import right, rnnspec, wrong
 from tests.data_rows import write_rows
 from tests.training import assert_same_training, settings_of, trained_in_pieces
 
@@ -372,6 +374,15 @@ def test_samples_of_paths_and_of_lists(sounds: Path) -> None:
     np.testing.assert_allclose(again[0], expected / 2, atol=1e-4)
 
 
+def test_one_row_is_in_memory_at_a_time(sounds: Path) -> None:
+    """A file is read when it is asked for: those of a chunk may be more than memory holds."""
+    sound = node("log_mel", 8, bands=8, highest=4000.0)
+    chunk = Chunk(0, [1, 2], {"a": ["wav/0.wav", "wav/1.wav"]})
+    seen: list[Path] = []
+    rows = AudioCells(sound).samples(chunk, BadRows(sounds / "rows.jsonl"), seen.append)
+    assert len(next(rows)) == 300 and seen == [sounds / "wav/0.wav"]
+
+
 def test_facts_are_of_all_windows(sounds: Path) -> None:
     rows = write_rows(sounds / "rows.jsonl", written_rows(sounds))
     spec = Spec.model_validate(spec_data(rows))
@@ -410,6 +421,9 @@ def test_from_spec_to_answers(sounds: Path, monkeypatch: pytest.MonkeyPatch) -> 
     answers = right("run", model, "--data", rows).splitlines()
     assert len(answers) == 8 and all(" → " in line for line in answers)
     right("run", model, "--input", "audio=../wav/3.wav")
+    paths = [{"audio": cell} for cell in ("wav/3.wav", "wav/\0.wav", "wav/3.wav")]
+    odd = write_rows(sounds / "odd.jsonl", paths)
+    assert len(rnnspec("run", model, "--data", odd, "--on-error", "skip").out.splitlines()) == 2
     said = wrong("run", model, "--input", "audio=none.wav")
     assert "names none.wav, which is not there" in said
 

@@ -101,6 +101,18 @@ def test_files(tmp_path: Path) -> None:
     assert np.abs(found - smooth).max() < 6
 
 
+@pytest.mark.filterwarnings("error")
+def test_large_pictures_are_read_without_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
+    Image.fromarray(pixels(5, 7)).save(tmp_path / "large.png")
+    assert of("large.png", tmp_path, height=5).shape == (7, 5, 1)
+    Image.fromarray(pixels(9, 7)).save(tmp_path / "larger.png")
+    with pytest.raises(DataError, match=r"larger.png, which cannot be read: Image size \(63 pix"):
+        of("larger.png", tmp_path, height=5)
+
+
 def test_transparent_pixels_are_white_and_pictures_are_turned(tmp_path: Path) -> None:
     clear = np.array([[[0, 0, 0, 0], [10, 20, 30, 255]]], np.uint8)
     Image.fromarray(clear).save(tmp_path / "clear.png")

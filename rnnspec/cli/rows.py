@@ -113,7 +113,10 @@ def _with_paths(files: Shards, chunk: Chunk, columns: Sequence[str]) -> Chunk:
     from rnnspec.data.shards import FILE
 
     def placed(line: int, cell: object) -> object:
-        path = path_of(cell, chunk.textual)
+        try:
+            path = path_of(cell, chunk.textual)
+        except DataError:  # told where the row is answered
+            return cell
         return cell if path is None else str(files.files[line // FILE].parent / path)
 
     cells = dict(chunk.cells)

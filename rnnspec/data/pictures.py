@@ -167,9 +167,10 @@ def _decoded(file: Path, channels: int) -> Bytes:
     """The pixels of a picture file. Raises DataError, which does not name the file."""
     images = _pillow("to read picture files")
     try:
-        with warnings.catch_warnings(), images.open(file, formats=FORMATS) as opened:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pixels beyond a hundred million, of odd EXIF data
-            return _opened(opened, channels, images)
+            with images.open(file, formats=FORMATS) as opened:
+                return _opened(opened, channels, images)
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
         formats = ", ".join(FORMATS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
@@ -148,28 +148,29 @@ class BadRows:
                 f"column {column!r} is a document too long for one label; "
                 "set data.documents to paragraph or line",
             )
-        return self._decoded(chunk, column, lambda cell, line: decode(cell))
+        return list(self._decoded(chunk, column, lambda cell, line: decode(cell)))
 
     def decoded_beside(
         self, chunk: Chunk, column: str, decode: Callable[[object, Path], Value]
-    ) -> list[Value]:
-        """As `decoded`, of cells that may name files; `decode` is also given the folder of the
-        row's own file. Raises DataError at the first cell where a package is missing."""
+    ) -> Iterator[Value]:
+        """As `decoded`, of cells that may name files, one at a time: those of a chunk may be more
+        than memory holds. `decode` is also given the folder of the row's own file. Raises DataError
+        at the first cell where a package is missing."""
         return self._decoded(chunk, column, lambda cell, line: decode(cell, self.folder(line)))
 
     def _decoded(
         self, chunk: Chunk, column: str, decode: Callable[[object, int], Value]
-    ) -> list[Value]:
-        values: list[Value] = []
+    ) -> Iterator[Value]:
         for line, cell in zip(chunk.lines, chunk.cells[column], strict=True):
             try:
-                values.append(decode(cell, line))
+                value = decode(cell, line)
             except MissingPackage as error:
                 self.fail(line, f"column {column!r} {error}")
             except DataError as error:
                 cure = self.cures.get(column, "") if isinstance(error, MissingCell) else ""
                 self.add(line, f"column {column!r} {error}" + (f"; {cure}" if cure else ""))
-        return values
+            else:
+                yield value
 
     def _fail(self, stopped: bool) -> NoReturn:
         shown = sorted(self.found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class AudioCells:
 
     def samples(
         self, chunk: Chunk, bad: BadRows, seen: Callable[[Path], None] = lambda path: None
-    ) -> list[Samples]:
+    ) -> Iterator[Samples]:
         """Rows that cannot be read are noted in `bad` and left out; `seen` is called with each file
         before it is read."""
         node = self.node
@@ -47,10 +47,9 @@ class AudioCells:
 
         return bad.decoded_beside(chunk, node.column, decoded)
 
-    def steps(self, rows: list[Samples]) -> Lengths:
-        """How many windows each row has."""
-        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-        return np.asarray(steps_in(self.node, lengths), np.int64)
+    def steps(self, lengths: list[int]) -> Lengths:
+        """How many windows rows of `lengths` samples have."""
+        return np.asarray(steps_in(self.node, np.array(lengths, np.int64)), np.int64)
 
 
 @dataclass(slots=True)
@@ -62,13 +61,14 @@ class AudioCollector:
     moments: Moments = field(default_factory=Moments)
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths:
-        rows, node = self.cells.samples(chunk, bad), self.cells.node
-        lengths = self.cells.steps(rows)
-        self.longest = max(self.longest, int(lengths.max(initial=0)))
-        if node.normalize == "learned":
-            for samples in rows:
-                self.moments.add(features(node, samples.astype(np.float64)))
-        return lengths
+        lengths: list[int] = []
+        for samples in self.cells.samples(chunk, bad):
+            lengths.append(len(samples))
+            if self.cells.node.normalize == "learned":
+                self.moments.add(features(self.cells.node, samples.astype(np.float64)))
+        steps = self.cells.steps(lengths)
+        self.longest = max(self.longest, int(steps.max(initial=0)))
+        return steps
 
     def facts(self) -> NumericFacts:
         width = self.cells.node.features
@@ -90,11 +90,12 @@ class AudioWriter:
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths:
         stamps: list[str] = []
-        rows = self.cells.samples(chunk, bad, lambda path: stamps.append(stamp(path)))
-        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-        self.values.append(np.concatenate([np.zeros(0, np.float32), *rows]), lengths)
+        lengths: list[int] = []
+        for samples in self.cells.samples(chunk, bad, lambda path: stamps.append(stamp(path))):
+            lengths.append(len(samples))
+            self.values.append(samples, np.array(lengths[-1:]))
         self.files.append(stamped(stamps))
-        return self.cells.steps(rows)
+        return self.cells.steps(lengths)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from rnnspec.data import pictures
 from rnnspec.data.cache import Column, Writer
 from rnnspec.data.collate import ByteSteps
-from rnnspec.data.columns.base import ColumnKind, Encoding, Lengths, lengths_of
+from rnnspec.data.columns.base import ColumnKind, Encoding, Lengths
 from rnnspec.data.columns.beside import FILES, stamp, stamped
 from rnnspec.data.pictures import Bytes
 from rnnspec.data.rows import BadRows, Chunk
@@ -22,8 +23,8 @@ from rnnspec.plan.nodes import ImageInput, Picture
 
 def _pictures(
     column: str, picture: Picture, chunk: Chunk, bad: BadRows, stamps: list[str]
-) -> list[Bytes]:
-    """The pictures of a chunk; adds the stamp of each file before it is read."""
+) -> Iterator[Bytes]:
+    """The pictures of a chunk, one at a time; adds the stamp of each file before it is read."""
 
     def decoded(cell: object, folder: Path) -> Bytes:
         stamps.extend(map(stamp, pictures.files_of(cell, chunk.textual, folder, picture)))
@@ -51,11 +52,12 @@ class PictureCollector:
         self.counts = _none(self.picture.channels)
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
-        rows = _pictures(self.column, self.picture, chunk, bad, [])
-        for row in rows:
+        steps: list[int] = []
+        for row in _pictures(self.column, self.picture, chunk, bad, []):
+            steps.append(len(row))
             for channel, counts in enumerate(self.counts):
                 counts += np.bincount(row[..., channel].ravel(), minlength=256)
-        lengths = lengths_of(rows)
+        lengths = np.array(steps, np.int64)
         self.longest = max(self.longest, int(lengths.max(initial=0)))
         return lengths
 
@@ -82,11 +84,12 @@ class PictureWriter:
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
         stamps: list[str] = []
-        rows = _pictures(self.column, self.picture, chunk, bad, stamps)
-        self.files.append(stamped(stamps))
-        for row in rows:
+        steps: list[int] = []
+        for row in _pictures(self.column, self.picture, chunk, bad, stamps):
+            steps.append(len(row))
             self.values.append(row)
-        return lengths_of(rows)
+        self.files.append(stamped(stamps))
+        return np.array(steps, np.int64)
 
 
 def _settings(encoding: Encoding, node: ImageInput) -> list[object]:
