@@ -172,6 +172,10 @@ SOUNDS: dict[str, Kind] = {
     ),
 }
 """Sound, which has steps of its own: no other sequence is read beside it."""
+CLIPS: dict[str, Kind] = {
+    "clip": Kind({"as": "video", "height": 7, "width": 5, "channels": 1}, numbers(1))
+}
+"""Videos of frames that layers have something to do in."""
 PICTURES = ("image", "colour_rows", "video")
 """Kinds whose next step is not answered."""
 STATICS: dict[str, Kind] = {
@@ -209,7 +213,7 @@ def spec_data(
     **more: Any,
 ) -> dict[str, Any]:
     """The data of a spec's YAML, over columns named as the kinds of `SEQUENCES` and `STATICS`."""
-    kinds = {**SEQUENCES, **SOUNDS, **STATICS}
+    kinds = {**SEQUENCES, **CLIPS, **SOUNDS, **STATICS}
     data: dict[str, Any] = {
         "train": "nowhere.jsonl",
         "input": [{"column": name, **kinds[name].entry} for name in inputs],
@@ -246,7 +250,7 @@ def facts_of(spec: Spec) -> Facts:
 
 def _given(source: language.Input) -> ColumnFacts:
     """The facts of an input: of the width, and with the vectors that train, that it states."""
-    facts = {**SEQUENCES, **SOUNDS, **STATICS}[source.column].facts
+    facts = {**SEQUENCES, **CLIPS, **SOUNDS, **STATICS}[source.column].facts
     match source, facts:
         case language.AudioInput(), _:
             return numbers(width_of(source.features, source.rate))

@@ -67,6 +67,49 @@ DISTRIBUTIONS: dict[str, Any] = {
     "student_t": "student_t",
     "negative_binomial": "negative_binomial",
 }
+FRAMES: dict[str, list[dict[str, Any]]] = {
+    "convolutions": [
+        {"conv": 3, "size": [3, 2], "activation": "relu", "norm": "batch"},
+        {"pool": "max", "size": [2, 2]},
+        {"conv": 4, "size": [2, 3], "stride": [1, 2], "dilation": [2, 1], "norm": "layer"},
+        {"cell": "gru", "units": 4, "direction": "bidirectional"},
+    ],
+    "groups and mean": [
+        {"conv": 4, "size": [1, 3]},
+        {"conv": 6, "size": [3, 3], "groups": 2, "skip": "none", "dropout": 0.2},
+        {"pool": "mean", "size": [3, 2], "stride": [2, 2]},
+        {"squeeze": "mean"},
+    ],
+    "residuals": [
+        {"conv": 2, "size": [3, 3], "name": "a"},
+        {"conv": 2, "size": [3, 3], "activation": "tanh", "skip": "residual", "repeat": 2,
+         "name": "b"},
+        {"join": "sum", "reads": ["a", "b"], "name": "c"},
+        {"conv": 1, "size": [2, 2], "reads": ["a", "c"]},
+        {"squeeze": "flatten"},
+        {"dense": 4},
+    ],
+    "squeezed first": [{"squeeze": "max"}, {"cell": "gru", "units": 4}],
+    "over frames": [
+        {"conv": 3, "size": [3, 3, 2], "stride": [2, 1, 2], "activation": "silu"},
+        {"pool": "max", "size": [2, 2, 3], "stride": [1, 2, 1]},
+        {"pool": "mean", "size": [3, 2, 2], "stride": [2, 2, 1]},
+        {"conv": 2, "size": [2, 1, 2], "dilation": [2, 1, 1], "norm": "batch"},
+        {"squeeze": "max"},
+    ],
+    "causal": [
+        {"conv": 2, "size": [2, 3, 3], "causal": True},
+        {"conv": 3, "size": 2},
+        {"cell": "gru", "units": 4},
+    ],
+    "places": [
+        {"conv": 3, "size": [3, 3], "stride": 2},
+        {"conv": 2, "size": [3, 1, 1]},
+        {"squeeze": "places"},
+        {"cell": "gru", "units": 4},
+    ],
+}  # fmt: skip
+"""Layers of a video."""
 SPECS: dict[str, dict[str, Any]] = {
     **{
         f"N:1 {name}": spec_data(
@@ -88,6 +131,20 @@ SPECS: dict[str, dict[str, Any]] = {
         f"N:N next of {name}": spec_data("N:N", [name], [{"column": name, "as": "next"}])
         for name in (*STEPS, "series") if name not in (*SOUNDS, *PICTURES)
     },
+    **{
+        f"N:1 {name}": spec_data("N:1", ["clip"], [output("class")], layers, pooling="mean")
+        for name, layers in FRAMES.items()
+    },
+    "N:N frames": spec_data(
+        "N:N", ["clip"], [output("tags")], FRAMES["convolutions"]
+    ),
+    "N:1 frames beside a vector": spec_data(
+        "N:1", ["video", "vector"], [output("class")],
+        [{"conv": 2, "size": [1, 3]}, {"cell": "gru", "units": 4}],
+    ),
+    "N:1 video of steps": spec_data(
+        "N:1", ["clip"], [output("class")], [{"conv": 2, "size": 2}, {"cell": "gru", "units": 4}]
+    ),
     "N:N series": spec_data(
         "N:N", ["series", "number"], [output("tags"), output("out_frames")], LAYERS
     ),

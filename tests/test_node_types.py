@@ -33,6 +33,7 @@ from rnnspec.plan.nodes import (
     Recurrent,
     Scores,
     Squeeze,
+    Unflatten,
 )
 from rnnspec.reference.decode import BODY
 from rnnspec.reference.inputs import Reading
@@ -53,6 +54,7 @@ IN_BODIES = (BODY_ONLY | {kind for kind in NODE_TYPES if kind.pointwise} | {Recu
     BatchNorm,
     Grid,
     Squeeze,
+    Unflatten,
 }
 """A decoder runs forward only, so that it has no directions to merge; its steps are plain, and no
 batch norm is taken over them."""

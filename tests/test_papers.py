@@ -48,6 +48,12 @@ SIZES: dict[str, Size] = {
     "zaremba-2014-large": Size(10_000, 10_000, 66_000_000, 0.01),
     "gal-2016-variational": Size(10_000, 10_000, 20_000_000, 0.02),
     "shi-2016-crnn": Size(1, 36, 8_300_000, 0.005),
+    # CaffeNet without fc7 and fc8, the LSTM of 256 units over 4,096, and 101 activities.
+    "donahue-2015-lrcn": Size(
+        3, 101, 60_965_224 - 16_781_312 - 4_097_000 + 4 * 256 * (4096 + 256 + 1) + 257 * 101
+    ),
+    # Letters and the space, beside the unknown and the blank.
+    "assael-2016-lipnet": Size(3, 27),
     # The voice activity, which the spec leaves out, takes 25 weights.
     "valin-2018-rnnoise": Size(42, 22, 87_503 - 25),
     "elman-1990-next-letter": Size(5, 5),
@@ -64,7 +70,7 @@ def facts_of(spec: Spec, size: Size) -> Facts:
     """Facts of a spec's columns with these sizes."""
     inputs: dict[str, ColumnFacts] = {}
     for source in spec.data.inputs:
-        if source.as_ == "image":
+        if source.as_ in ("image", "video"):
             inputs[source.column] = _numbers(source.channels)
         elif source.as_ in ("frames", "series"):
             inputs[source.column] = _numbers(1 if source.as_ == "series" else size.inputs)

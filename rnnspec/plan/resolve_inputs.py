@@ -26,6 +26,7 @@ from rnnspec.plan.nodes import (
     Recurrent,
     SeriesInput,
     TokensInput,
+    Unflatten,
     VectorInput,
     WindowMoments,
 )
@@ -33,6 +34,7 @@ from rnnspec.plan.stateless import Read, dropped, flat, joined
 from rnnspec.plan.text_rule import rule_of
 from rnnspec.spec.encoder import DEFAULT_EMBED, given_columns
 from rnnspec.spec.inputs import TokenInput
+from rnnspec.spec.widths import reads_frames
 
 
 @dataclass(slots=True)
@@ -69,7 +71,7 @@ def read_inputs(spec: language.Spec, facts: Facts) -> Sources:
                 found.nodes.append(sound)
                 found.sequences.append(Read(sound.name, sound.features))
             case language.ImageInput() | language.VideoInput():
-                found.sequences.append(_image(source, found.nodes))
+                found.sequences.append(_image(source, reads_frames(spec), found.nodes))
             case language.KeysInput():
                 found.sequences.append(_keys(source, facts, found.nodes))
             case language.CategoryInput():
@@ -188,12 +190,21 @@ def picture_of(source: language.ImageInput | language.VideoInput) -> Picture:
     return Picture(source.height, source.width, source.channels, steps)
 
 
-def _image(source: language.ImageInput | language.VideoInput, nodes: list[Node]) -> Read:
+def _image(
+    source: language.ImageInput | language.VideoInput, within: bool, nodes: list[Node]
+) -> Read:
+    """`within`: layers read the rows and columns of frames."""
     picture = picture_of(source)
     name = f"input.{source.column}"
     nodes.append(ImageInput(name, source.column, picture, source.scale, source.invert))
-    read = Read(name, picture.features * picture.channels, picture.features)
-    return flat(read, nodes) if picture.steps == "frames" else read
+    read = Read(name, picture.features * picture.channels, (picture.features,))
+    if picture.steps != "frames":
+        return read
+    if not within:
+        return flat(read, nodes)
+    assert picture.height is not None and picture.width is not None, "frames have both sides"
+    nodes.append(Unflatten(f"{name}.frames", name, picture.height, picture.width))
+    return replace(read, name=f"{name}.frames", sides=(picture.height, picture.width))
 
 
 def _series(

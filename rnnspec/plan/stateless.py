@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from typing import assert_never
 
 from rnnspec.errors import DataError
@@ -29,6 +30,7 @@ from rnnspec.spec.layers import (
     ConvLayer,
     DenseLayer,
     DropoutLayer,
+    Extent,
     JoinLayer,
     NormLayer,
     PoolLayer,
@@ -36,22 +38,28 @@ from rnnspec.spec.layers import (
     StackLayer,
     Stateless,
 )
-from rnnspec.spec.stack import extent, pair, unequal_widths
+from rnnspec.spec.stack import Steps, extent, pair, unequal_widths
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
     """A value that the rest of the model reads: the name of its node, and its numbers at each step.
-    Of a grid there are `features`, with equal parts of the numbers; 0 is no grid."""
+    A grid has `sides`: its features, or the rows and columns of a frame. Each place has an equal
+    part of the numbers."""
 
     name: str
     width: int
-    features: int = 0
+    sides: tuple[int, ...] = ()
+
+    @property
+    def features(self) -> int:
+        """The places of a step, 1 where there is no grid."""
+        return prod(self.sides)
 
     @property
     def channels(self) -> int:
         """The size of the last axis."""
-        return self.width // self.features if self.features else self.width
+        return self.width // self.features
 
 
 def joined(name: str, reads: list[Read], nodes: list[Node]) -> Read:
@@ -63,23 +71,23 @@ def joined(name: str, reads: list[Read], nodes: list[Node]) -> Read:
 
 
 def side_by_side(name: str, reads: list[Read], nodes: list[Node]) -> Read:
-    """As `joined`; grids of equally many features stay a grid, other grids become plain steps."""
+    """As `joined`; grids of equal sides stay a grid, other grids become plain steps."""
     if len(reads) == 1:
         return reads[0]
-    features = _features(reads)
-    found = joined(name, reads if features else [flat(read, nodes) for read in reads], nodes)
-    return Read(found.name, found.width, features)
+    sides = _sides(reads)
+    found = joined(name, reads if sides else [flat(read, nodes) for read in reads], nodes)
+    return replace(found, sides=sides)
 
 
-def _features(reads: list[Read]) -> int:
-    """The features that all of these grids have; 0 where they are no grids, or differ."""
-    first, *others = {read.features for read in reads}
-    return 0 if others else first
+def _sides(reads: list[Read]) -> tuple[int, ...]:
+    """The sides that all of these grids have; none where they are no grids, or differ."""
+    first, *others = {read.sides for read in reads}
+    return () if others else first
 
 
 def flat(read: Read, nodes: list[Node]) -> Read:
     """A grid as plain steps."""
-    if not read.features:
+    if not read.sides:
         return read
     name = f"{read.name}.flat"
     if not any(node.name == name for node in nodes):
@@ -94,7 +102,7 @@ def dropped(
     if not rate:
         return read
     nodes.append(Dropout(name, read.name, rate, per_sequence))
-    return Read(name, read.width, read.features)
+    return replace(read, name=name)
 
 
 def added(layer: Stateless, name: str, at: str, reads: list[Read], nodes: list[Node]) -> Read:
@@ -103,7 +111,7 @@ def added(layer: Stateless, name: str, at: str, reads: list[Read], nodes: list[N
     read = reads[0]
     match layer:
         case ConvLayer():
-            read = _grid(read, nodes) if len(pair(layer.size)) == 2 else flat(read, nodes)
+            read = _read_by(layer, read, nodes)
             return _finished(layer, name, at, read, _conv(layer, name, at, read, nodes), nodes)
         case DenseLayer():
             read = flat(read, nodes)
@@ -111,9 +119,9 @@ def added(layer: Stateless, name: str, at: str, reads: list[Read], nodes: list[N
             nodes.append(Dense(name, read.name, read.width, layer.dense, activation))
             return _finished(layer, name, at, read, Read(name, layer.dense), nodes)
         case PoolLayer():
-            read = _grid(read, nodes) if len(pair(layer.size)) == 2 else flat(read, nodes)
-            stride = extent(layer.stride or layer.size, layer)
-            nodes.append(LocalPool(name, read.name, layer.pool, pair(layer.size), stride))
+            read = _read_by(layer, read, nodes)
+            size, stride = (_extent(each, layer, read) for each in (layer.size, _stride(layer)))
+            nodes.append(LocalPool(name, read.name, layer.pool, size, stride))
             return _after_strides(name, read, read.channels, stride)
         case StackLayer():
             read, stride = flat(read, nodes), (layer.stride or layer.stack,)
@@ -133,14 +141,25 @@ def added(layer: Stateless, name: str, at: str, reads: list[Read], nodes: list[N
             assert_never(layer)
 
 
-def _grid(read: Read, nodes: list[Node]) -> Read:
-    """Plain steps as a grid of their numbers with one channel."""
-    if read.features:
+def _read_by(layer: ConvLayer | PoolLayer, read: Read, nodes: list[Node]) -> Read:
+    """Plain steps for a layer of one size, a grid for others: plain steps as a grid of their
+    numbers with one channel."""
+    if len(pair(layer.size)) == 1:
+        return flat(read, nodes)
+    if read.sides:
         return read
     name = f"{read.name}.grid"
     if not any(node.name == name for node in nodes):
         nodes.append(Grid(name, read.name, read.width, 1))
-    return Read(name, read.width, read.width)
+    return Read(name, read.width, (read.width,))
+
+
+def _extent(value: Extent, layer: ConvLayer | PoolLayer, read: Read) -> tuple[int, ...]:
+    return extent(value, layer, Steps(read.channels, read.sides))
+
+
+def _stride(layer: PoolLayer) -> Extent:
+    return layer.stride or layer.size
 
 
 def _conv(layer: ConvLayer, name: str, at: str, read: Read, nodes: list[Node]) -> Read:
@@ -149,14 +168,16 @@ def _conv(layer: ConvLayer, name: str, at: str, read: Read, nodes: list[Node]) -
             f"{at}.groups: the {read.channels} channels of the input cannot be divided equally"
             f" among {layer.groups}"
         )
-    stride, dilation = extent(layer.stride, layer), extent(layer.dilation, layer)
+    size, stride, dilation = (
+        _extent(each, layer, read) for each in (layer.size, layer.stride, layer.dilation)
+    )
     nodes.append(
         Conv(
             name=name,
             source=read.name,
             inputs=read.channels,
             filters=layer.conv,
-            size=pair(layer.size),
+            size=size,
             stride=stride,
             dilation=dilation,
             groups=layer.groups,
@@ -167,10 +188,8 @@ def _conv(layer: ConvLayer, name: str, at: str, read: Read, nodes: list[Node]) -
 
 
 def _after_strides(name: str, read: Read, channels: int, stride: tuple[int, ...]) -> Read:
-    if not read.features:
-        return Read(name, channels)
-    features = -(-read.features // stride[1])
-    return Read(name, channels * features, features)
+    sides = tuple(-(-side // by) for side, by in zip(read.sides, stride[1:], strict=True))
+    return Read(name, channels * prod(sides), sides)
 
 
 def _finished(
@@ -188,18 +207,18 @@ def _finished(
     if source.width != read.width:
         raise DataError(f"{at}.skip: {unequal_widths(layer.skip, source.width, read.width)}")
     nodes.append(Residual(f"{name}.skip", read.name, source.name))
-    return Read(f"{name}.skip", read.width, read.features)
+    return replace(read, name=f"{name}.skip")
 
 
 def _normed(norm: str, name: str, read: Read, nodes: list[Node]) -> Read:
     kind = BatchNorm if norm == "batch" else Normalize
     nodes.append(kind(name, read.name, read.channels))
-    return Read(name, read.width, read.features)
+    return replace(read, name=name)
 
 
 def _activated(activation: Activation, name: str, read: Read, nodes: list[Node]) -> Read:
     nodes.append(Activate(name, read.name, activation))
-    return Read(name, read.width, read.features)
+    return replace(read, name=name)
 
 
 def _squeezed(layer: SqueezeLayer, name: str, read: Read, nodes: list[Node]) -> Read:
@@ -213,11 +232,11 @@ def _squeezed(layer: SqueezeLayer, name: str, read: Read, nodes: list[Node]) -> 
 def _join(layer: JoinLayer, name: str, at: str, reads: list[Read], nodes: list[Node]) -> Read:
     if layer.join == "concat":
         return side_by_side(name, reads, nodes)
-    features = _features(reads)
-    if not features:
+    sides = _sides(reads)
+    if not sides:
         reads = [flat(read, nodes) for read in reads]
     if len({read.width for read in reads}) > 1:
         widths = ", ".join(str(read.width) for read in reads)
         raise DataError(f"{at}.reads: {layer.join} needs one width, and these are {widths} wide")
     nodes.append(Combine(name, tuple(read.name for read in reads), layer.join))
-    return Read(name, reads[0].width, features)
+    return Read(name, reads[0].width, sides)

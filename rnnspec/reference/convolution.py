@@ -1,11 +1,13 @@
 """Layers over neighbouring steps of one row: see `rnnspec.plan.nodes.convolution`.
 
-A sequence is `[T, W]`, a grid `[T, F, C]`. Each sum is written out place by place.
+A sequence is `[T, W]`, a grid `[T, F, C]`, frames are `[T, rows, columns, C]`. Each sum is written
+out place by place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from rnnspec.plan.nodes import (
     Plan,
     Squeeze,
     StackSteps,
+    Unflatten,
 )
 from rnnspec.plan.nodes.convolution import EPSILON
 from rnnspec.reference.functions import Array, Arrays
@@ -80,8 +83,14 @@ def grid(plan: Plan, node: Grid, weights: Arrays, values: Arrays) -> Array:
     return steps.reshape(len(steps), node.features, node.channels)
 
 
+def unflatten(plan: Plan, node: Unflatten, weights: Arrays, values: Arrays) -> Array:
+    frames = values[node.source]
+    return frames.reshape(len(frames), node.rows, node.columns, frames.shape[-1])
+
+
 def squeeze(plan: Plan, node: Squeeze, weights: Arrays, values: Arrays) -> Array:
     x = values[node.source]
+    x = x.reshape(len(x), prod(x.shape[1:-1]), x.shape[-1])
     match node.kind:
         case "flatten":
             return x.reshape(len(x), x.shape[1] * x.shape[2])

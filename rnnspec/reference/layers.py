@@ -127,6 +127,7 @@ LAYERS: dict[type[nodes.Node], Callable[[Plan, Any, Arrays, Arrays], Array]] = {
     nodes.StackSteps: convolution.stack_steps,
     nodes.BatchNorm: convolution.batch_norm,
     nodes.Grid: convolution.grid,
+    nodes.Unflatten: convolution.unflatten,
     nodes.Squeeze: convolution.squeeze,
     nodes.Places: convolution.places,
 }

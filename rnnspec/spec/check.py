@@ -194,6 +194,7 @@ CHECKS: tuple[Check, ...] = (
     Check(check_stack.squeezed_layers_are_grids, _WIDTHS),
     Check(check_stack.groups_divide_channels, _WIDTHS),
     Check(check_stack.extents_fit_the_size, _layer("size", "stride", "dilation", "skip")),
+    Check(check_stack.three_sizes_are_of_frames, _WIDTHS),
     Check(check_stack.answers_of_steps_keep_the_steps, _WIDTHS),
     Check(check_stack.layers_look_back_alone, (*_OUTPUT, ("train", "window"), *_layer("causal"))),
     Check(check_stack.decoder_layers_run_step_by_step, (_DECODER,)),

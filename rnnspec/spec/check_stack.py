@@ -172,7 +172,7 @@ def _first(layers: Sequence[Sized]) -> Steps:
 
 def squeezed_layers_are_grids(spec: Spec) -> Iterator[Finding]:
     for each in encoder_layers(spec):
-        if isinstance(each.layer, SqueezeLayer) and not each.reads.grid:
+        if isinstance(each.layer, SqueezeLayer) and not each.reads.sides:
             message = "has no effect: what it reads has no features and channels"
             hint = "remove this layer, or put a convolution with 'size: [3, 3]' before it"
             yield Finding(("encoder", "layers", each.index), message, hint)
@@ -184,7 +184,7 @@ def groups_divide_channels(spec: Spec) -> Iterator[Finding]:
             layer = each.layer
             if not isinstance(layer, ConvLayer) or layer.groups == 1:
                 continue
-            read = each.reads.as_grid() if len(pair(layer.size)) == 2 else each.reads.flat()
+            read = each.reads.read_by(layer)
             for what, count in (("channels", read.channels), ("filters", layer.conv)):
                 if count is not None and count % layer.groups:
                     message = f"the {count} {what} cannot be divided equally among {layer.groups}"
@@ -199,16 +199,27 @@ def extents_fit_the_size(spec: Spec) -> Iterator[Finding]:
     for path, layer in all_layers(spec):
         if not isinstance(layer, ConvLayer | PoolLayer):
             continue
-        keys = ("stride", "dilation") if isinstance(layer, ConvLayer) else ("stride",)
-        for key in keys:
-            if len(pair(getattr(layer, key) or 1)) > len(pair(layer.size)):
-                message = "has a number for features, and the size is one of steps alone"
-                yield Finding((*path, key), message, "write one number, or 'size: [3, 3]'")
+        yield from _axes(path, layer)
         if isinstance(layer, ConvLayer):
             yield from _spans(path, layer)
-        elif max(pair(layer.size)) == max(extent(layer.stride or layer.size, layer)) == 1:
+        elif max(pair(layer.size)) == max(pair(layer.stride or layer.size)) == 1:
             message = "has no effect: a window of one value is this value"
             yield Finding((*path, "size"), message, "write 'size: 2'")
+
+
+def _axes(path: Loc, layer: ConvLayer | PoolLayer) -> Iterator[Finding]:
+    axes = len(pair(layer.size))
+    keys = ("stride", "dilation") if isinstance(layer, ConvLayer) else ("stride",)
+    for key in keys:
+        count = len(pair(getattr(layer, key) or 1))
+        if count in (1, axes):
+            continue
+        message = f"has {count} numbers, and the size has {axes}"
+        hint = "write one number, or as many as the size has"
+        if axes == 1:
+            message = "has a number for features, and the size is one of steps alone"
+            hint = "write one number, or 'size: [3, 3]'"
+        yield Finding((*path, key), message, hint)
 
 
 def _spans(path: Loc, layer: ConvLayer) -> Iterator[Finding]:
@@ -216,10 +227,37 @@ def _spans(path: Loc, layer: ConvLayer) -> Iterator[Finding]:
         yield no_effect((*path, "dilation"), "on a filter of one step")
     if pair(layer.size)[0] == 1 and layer.causal:
         yield no_effect((*path, "causal"), "on a filter of one step")
-    strided = max(extent(layer.stride, layer)) > 1
+    strided = max(pair(layer.stride)) > 1
     if layer.skip != "none" and strided:
         message = "adds the input to the output, and a stride leaves fewer steps"
         yield Finding((*path, "skip"), message, "remove it, or write 'stride: 1'")
+
+
+def three_sizes_are_of_frames(spec: Spec) -> Iterator[Finding]:
+    """Frames alone have rows and columns; two sizes of them are no steps."""
+    for path, each in _once(spec):
+        layer = each.layer
+        if not isinstance(layer, ConvLayer | PoolLayer):
+            continue
+        sizes, of_frames = pair(layer.size), len(each.reads.sides) == 2
+        if len(sizes) == 3 and not of_frames:
+            message = "is of steps, rows and columns, and what it reads is no video"
+            hint = "write a number of steps, or [steps, features]"
+            yield Finding((*path, "size"), message, hint)
+        inside = of_frames and len(sizes) == 2
+        if inside and isinstance(layer, ConvLayer) and layer.causal and sizes[0] > 1:
+            hint = f"remove it, or write 'size: [3, {sizes[0]}, {sizes[1]}]'"
+            yield no_effect((*path, "causal"), "within a frame", hint)
+
+
+def _once(spec: Spec) -> Iterator[tuple[Loc, Sized]]:
+    """Each layer with its path and what it reads, the first time it stands there."""
+    for part, layers in sized_stacks(spec):
+        seen = set[int]()
+        for each in layers:
+            if each.index not in seen:
+                yield (part, "layers", each.index), each
+            seen.add(each.index)
 
 
 # ---------------------------------------------------------------- places
@@ -268,19 +306,26 @@ def layers_look_back_alone(spec: Spec) -> Iterator[Finding]:
         why = "reads steps of the next window, and train.window reads one after the other"
     else:
         return
-    for index, layer in enumerate(spec.encoder.layers):
-        path: Loc = ("encoder", "layers", index)
-        if isinstance(layer, ConvLayer) and not layer.causal and pair(layer.size)[0] > 1:
+    for path, each in _once(spec):
+        layer = each.layer
+        if path[0] == "decoder":
+            continue
+        if isinstance(layer, ConvLayer) and not layer.causal and _steps_of(layer, each) > 1:
             message = f"a convolution that is not causal {why}"
             yield Finding(path, message, "write 'causal: true'")
-        elif isinstance(layer, ConvLayer) and len(pair(layer.size)) == 2:
+        elif isinstance(layer, ConvLayer) and len(pair(layer.size)) > 1:
             message = "a convolution over features cannot carry its steps from window to window"
-            if spec.train.window is not None and pair(layer.size)[0] > 1:
+            if spec.train.window is not None and _steps_of(layer, each) > 1:
                 yield Finding((*path, "size"), message, "use a size of steps, or [1, features]")
-        elif isinstance(layer, PoolLayer) and pair(layer.size)[0] > 1:
+        elif isinstance(layer, PoolLayer) and _steps_of(layer, each) > 1:
             yield Finding(path, f"a pooling over steps {why}", "remove this layer")
         elif isinstance(layer, StackLayer):
             yield Finding(path, f"a stack of steps {why}", "remove this layer")
+
+
+def _steps_of(layer: ConvLayer | PoolLayer, each: Sized) -> int:
+    """Steps that a layer spans."""
+    return extent(layer.size, layer, each.reads)[0]
 
 
 def decoder_layers_run_step_by_step(spec: Spec) -> Iterator[Finding]:
@@ -297,7 +342,7 @@ def decoder_layers_run_step_by_step(spec: Spec) -> Iterator[Finding]:
 
 
 def _decoder_conv(path: Loc, layer: ConvLayer) -> Iterator[Finding]:
-    if len(pair(layer.size)) == 2:
+    if len(pair(layer.size)) > 1:
         message = "a decoder's steps are plain, without features"
         yield Finding((*path, "size"), message, "write one number")
     elif max(pair(layer.stride)) > 1:

@@ -16,15 +16,17 @@ from rnnspec.spec.choice import ByName, ByShape
 from rnnspec.spec.recurrent import RecurrentLayer
 
 
-def _one_or_two(value: object) -> int | None:
+def _axes(value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return 0
-    return 1 if isinstance(value, Sequence) and not isinstance(value, str) else None
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return None
+    return 2 if len(value) > 2 else 1
 
 
 Extent = Annotated[
-    Width | Annotated[tuple[Width, Width], ListOf],
-    ByShape("a number of steps, or [steps, features]", _one_or_two),
+    Width | Annotated[tuple[Width, Width], ListOf] | Annotated[tuple[Width, Width, Width], ListOf],
+    ByShape("a number of steps, or [steps, features], or of a video [rows, columns]", _axes),
 ]
 Activation = Annotated[
     Literal["none", "relu", "tanh", "sigmoid", "elu", "silu", "gelu", "softplus", "hard_sigmoid"],
@@ -58,19 +60,20 @@ Skip = Annotated[
 
 
 class ConvLayer(Model):
-    """Convolution over time or, with two sizes, over time and features. Zeros stand beyond the
-    ends of each row."""
+    """Convolution over time or, with two sizes, over time and features; of a video within each
+    frame, or with three sizes over time too. Zeros stand beyond the ends of each row."""
 
     conv: Width = Field(description="Number of filters.")
     size: Extent = Field(
         default=3,
         description="Steps that a filter spans, or [steps, features]: then a sequence is read as a "
-        "grid of its features with one channel.",
+        "grid of its features with one channel. Of the frames of a video [rows, columns] within "
+        "each, or [steps, rows, columns].",
     )
     stride: Extent = Field(
         default=1,
         description="Steps, and features, from one output to the next: ceil(T / stride) "
-        "steps remain of T.",
+        "steps remain of T. The axes are those of the size; one number is for all of them.",
     )
     dilation: Extent = Field(
         default=1, description="Steps, and features, from one element of a filter to the next."
@@ -96,7 +99,11 @@ class PoolLayer(Model):
     """The largest or the mean value of neighbouring steps, as far as the row goes."""
 
     pool: Literal["max", "mean"] = Field(description="Which value of a window is kept.")
-    size: Extent = Field(default=2, description="Steps of a window, or [steps, features].")
+    size: Extent = Field(
+        default=2,
+        description="Steps of a window, or [steps, features]; of the frames of a video "
+        "[rows, columns] within each, or [steps, rows, columns].",
+    )
     stride: Extent | None = Field(
         default=None,
         description="Steps, and features, from one window to the next: ceil(T / stride) steps "
@@ -149,12 +156,14 @@ class JoinLayer(Model):
 
 
 class SqueezeLayer(Model):
-    """A grid of features and channels as plain steps."""
+    """A grid of features and channels, or frames of rows, columns and channels, as plain
+    steps."""
 
     squeeze: Literal["flatten", "mean", "max", "places"] = Field(
         description="'flatten' puts the channels of all features side by side, as layers that read "
         "plain steps do of themselves; 'mean' and 'max' are taken over the features; 'places' "
-        "makes a step of each feature of each step, for attention over the places of a picture."
+        "makes a step of each feature of each step, for attention over the places of a picture. "
+        "The features of a frame are its places, row by row."
     )
     name: LayerName = None
     reads: LayerReads = None

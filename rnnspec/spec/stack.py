@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING, assert_never
 
 from rnnspec.spec.check_layers import cell_named
@@ -38,31 +39,38 @@ context of attention."""
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The value of a layer: `channels` numbers at each step or, of a `grid`, at each of the
-    `features` of a step. Of T steps of the input there are ceil(T / stride), `places` for each."""
+    """The value of a layer: `channels` numbers at each step or, of a grid, at each place of its
+    `sides`: the features of a step, or the rows and columns of a frame. Of T steps of the input
+    there are ceil(T / stride), `places` for each."""
 
     channels: int | None
-    grid: bool = False
-    features: int | None = None
+    sides: tuple[int | None, ...] = ()
     stride: int = 1
     places: int | None = 1
 
     @property
+    def features(self) -> int | None:
+        """How many numbers each channel has at a step; None where the data decide."""
+        known = [side for side in self.sides if side]
+        return prod(known) if len(known) == len(self.sides) else None
+
+    @property
     def width(self) -> int | None:
         """The numbers at each step; None where the data decide."""
-        if not self.grid:
+        if not self.sides:
             return self.channels
         return self.channels * self.features if self.channels and self.features else None
 
     def flat(self) -> Steps:
         """A grid as plain steps."""
-        return replace(self, channels=self.width, grid=False, features=None)
+        return replace(self, channels=self.width, sides=())
 
-    def as_grid(self) -> Steps:
-        """Plain steps as a grid of their numbers with one channel."""
-        if self.grid:
-            return self
-        return replace(self, channels=1, grid=True, features=self.channels)
+    def read_by(self, layer: ConvLayer | PoolLayer) -> Steps:
+        """What a layer makes of them: with one size plain steps, else a grid, which plain steps
+        are of their numbers with one channel."""
+        if len(pair(layer.size)) == 1:
+            return self.flat()
+        return self if self.sides else replace(self, channels=1, sides=(self.channels,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +144,7 @@ def side_by_side(reads: list[Steps]) -> Steps:
 
 def are_grids(reads: list[Steps]) -> bool:
     """Whether the values are grids of equally many features."""
-    return all(each.grid and each.features == reads[0].features for each in reads)
+    return all(each.sides and each.sides == reads[0].sides for each in reads)
 
 
 def _sum(widths: Iterable[int | None]) -> int | None:
@@ -154,11 +162,11 @@ def given(layer: Layer, cell: Cell | None, read: Steps) -> Steps:
         case RecurrentLayer():
             return replace(read.flat(), channels=output_width(layer, cell, read.width))
         case ConvLayer():
-            read = read.as_grid() if len(pair(layer.size)) == 2 else read.flat()
-            return replace(_fewer(read, extent(layer.stride, layer)), channels=layer.conv)
+            read = read.read_by(layer)
+            return replace(_fewer(read, extent(layer.stride, layer, read)), channels=layer.conv)
         case PoolLayer():
-            read = read.as_grid() if len(pair(layer.size)) == 2 else read.flat()
-            return _fewer(read, extent(layer.stride or layer.size, layer))
+            read = read.read_by(layer)
+            return _fewer(read, extent(layer.stride or layer.size, layer, read))
         case DenseLayer():
             return replace(read.flat(), channels=layer.dense)
         case StackLayer():
@@ -175,29 +183,30 @@ def given(layer: Layer, cell: Cell | None, read: Steps) -> Steps:
 
 
 def _squeezed(layer: SqueezeLayer, read: Steps) -> Steps:
-    plain = replace(read, grid=False, features=None)
+    plain = replace(read, sides=())
     if layer.squeeze == "flatten":
         return read.flat()
     return replace(plain, places=read.features) if layer.squeeze == "places" else plain
 
 
 def _fewer(read: Steps, stride: tuple[int, ...]) -> Steps:
-    """After strides along the steps and, of a grid, along the features."""
-    found = replace(read, stride=read.stride * stride[0])
-    if not read.grid or read.features is None:
-        return found
-    return replace(found, features=-(-read.features // stride[1]))
+    """After strides along the steps and, of a grid, along its sides."""
+    sides = zip(read.sides, stride[1:], strict=False)
+    fewer = tuple(side and -(-side // by) for side, by in sides)
+    return replace(read, stride=read.stride * stride[0], sides=fewer)
 
 
 def pair(value: Extent) -> tuple[int, ...]:
-    """One number for the steps or, of a grid, one for the steps and one for the features."""
+    """One number for the steps, or one for each axis."""
     return (value,) if isinstance(value, int) else value
 
 
-def extent(value: Extent, layer: ConvLayer | PoolLayer) -> tuple[int, ...]:
-    """A setting of a layer with a number for each axis of its `size`."""
+def extent(value: Extent, layer: ConvLayer | PoolLayer, read: Steps) -> tuple[int, ...]:
+    """A setting of a layer with a number for the steps and for each side of what it reads. Two
+    numbers are of the rows and columns of frames, one at a time."""
     axes = len(pair(layer.size))
-    return pair(value) * axes if len(pair(value)) < axes else pair(value)
+    found = pair(value) * axes if len(pair(value)) == 1 else pair(value)
+    return (1, *found) if axes == len(read.sides) == 2 else found
 
 
 def output_width(layer: RecurrentLayer, cell: Cell | None, inputs: int | None) -> int | None:

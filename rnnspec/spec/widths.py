@@ -27,9 +27,10 @@ from rnnspec.spec.inputs import (
     VideoInput,
     WordsInput,
 )
+from rnnspec.spec.layers import ConvLayer, DenseLayer, Layer, PoolLayer, StackLayer
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
-from rnnspec.spec.stack import CONTEXT, Sized, Steps, side_by_side, sized
+from rnnspec.spec.stack import CONTEXT, Sized, Steps, pair, side_by_side, sized
 
 
 def input_steps(spec: Spec) -> Steps:
@@ -41,7 +42,9 @@ def input_steps(spec: Spec) -> Steps:
 def _steps_of(spec: Spec, source: Input) -> Steps:
     if isinstance(source, ImageInput):
         features = source.height if source.steps == "columns" else source.width
-        return Steps(source.channels, grid=True, features=features)
+        return Steps(source.channels, (features,))
+    if isinstance(source, VideoInput):
+        return Steps(source.channels, (source.height, source.width))
     return Steps(_width_of(spec, source))
 
 
@@ -62,9 +65,7 @@ def _width_of(spec: Spec, source: Input) -> int | None:
             return _static(source)
         case AudioInput():
             return width_of(source.features, source.rate)
-        case VideoInput():
-            return source.height * source.width * source.channels
-        case VectorInput() | FramesInput() | KeysInput() | ImageInput():
+        case VectorInput() | FramesInput() | KeysInput() | ImageInput() | VideoInput():
             return None
         case _:
             assert_never(source)
@@ -79,6 +80,19 @@ def _embed(spec: Spec, source: TokenInput) -> int | None:
 
 def encoder_layers(spec: Spec) -> list[Sized]:
     return sized(spec, spec.encoder.layers, input_steps(spec))
+
+
+def reads_frames(spec: Spec) -> bool:
+    """Whether a layer reads the frames of a video as rows and columns of pixels."""
+    layers = encoder_layers(spec)
+    return any(len(each.reads.sides) == 2 and not _flattens(each.layer) for each in layers)
+
+
+def _flattens(layer: Layer) -> bool:
+    """Whether a layer reads grids as plain steps."""
+    if isinstance(layer, ConvLayer | PoolLayer):
+        return len(pair(layer.size)) == 1
+    return isinstance(layer, RecurrentLayer | DenseLayer | StackLayer)
 
 
 def memory_width(spec: Spec) -> int | None:

@@ -11,56 +11,112 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec.plan.nodes import Conv, LocalPool, Places, StackSteps, shapes
+from rnnspec.plan.nodes import Conv, LocalPool, Places, Shape, StackSteps, shapes
 from rnnspec.to_onnx.emitter import FLOAT, Attributes, Emitter
+from rnnspec.to_onnx.frames import are_frames, folded, sides_of, unfolded
 from rnnspec.to_onnx.lengths import counted
 from rnnspec.to_onnx.lowering import Lowering, PaddedSequence
 from rnnspec.to_onnx.pool import LOWEST
 from rnnspec.to_onnx.rows import Rows, State
 
+ORDERS: dict[int, tuple[Sequence[int], Sequence[int]]] = {
+    1: ((1, 2, 0), (2, 0, 1)),
+    2: ((1, 3, 0, 2), (2, 0, 3, 1)),
+    3: ((1, 4, 0, 2, 3), (2, 0, 3, 4, 1)),
+}
+"""By the number of axes, those of `[T, B, …, C]` as `[B, C, T, …]`, and back."""
+OF_FRAMES: tuple[Sequence[int], Sequence[int]] = ((0, 3, 1, 2), (0, 2, 3, 1))
+"""The axes of frames `[N, rows, columns, C]` as `[N, C, rows, columns]`, and back."""
+
 
 def lower_conv(low: Lowering, node: Conv) -> PaddedSequence:
     """`out[k] = b + sum_j W[j] x[stride k + dilation j - left]`."""
-    source = low.steps(node.source)
-    weights = [low.canonical(f"{node.name}.{each}") for each in ("W", "b")]
+    name, axes = node.name, _axes_of(node)
     attributes: Attributes = {
-        "kernel_shape": node.size,
-        "strides": node.stride,
-        "dilations": node.dilation,
-        "pads": (*node.left, *node.right),
+        "kernel_shape": node.size[-axes:],
+        "strides": node.stride[-axes:],
+        "dilations": node.dilation[-axes:],
+        "pads": (*node.left[-axes:], *node.right[-axes:]),
         "group": node.groups,
     }
-    x = own_steps(low, source, len(node.size), 0.0, f"{node.name}.own")
-    out = _with_channels_first(low, x, node.name, "Conv", weights, attributes, len(node.size))
-    return PaddedSequence(out, source.lengths.strided(node.stride[0], out))
+    if node.within_frames:
+        matrix = low.emit.weight(f"{name}.W.of_frame", low.weights[f"{name}.W"].squeeze(2))
+    else:
+        matrix = low.canonical(f"{name}.W")
+    weights = [matrix, low.canonical(f"{name}.b")]
+    return _folded(low, node, _windows(low, node, _at_steps(node), "Conv", weights, attributes))
 
 
 def lower_local_pool(low: Lowering, node: LocalPool) -> PaddedSequence:
     """The largest or the mean value of each window, as far as there are values."""
-    source, axes, name = low.steps(node.source), len(node.size), node.name
+    axes, name = _axes_of(node), _at_steps(node)
     attributes: dict[str, Any] = {
-        "kernel_shape": node.size,
-        "strides": node.stride,
-        "pads": (*(0 for _ in node.size), *(size - 1 for size in node.size)),
+        "kernel_shape": node.size[-axes:],
+        "strides": node.stride[-axes:],
+        "pads": (*(0 for _ in range(axes)), *(size - 1 for size in node.size[-axes:])),
     }
+    if node.kind == "max" and node.within_frames:
+        return _windows(low, node, name, "MaxPool", [], attributes)
     if node.kind == "max":
-        x = own_steps(low, source, axes, LOWEST, f"{name}.own")
-        largest = _with_channels_first(low, x, f"{name}.windows", "MaxPool", [], attributes, axes)
-        lengths = source.lengths.strided(node.stride[0], largest)
-        windows = PaddedSequence(largest, lengths)
-        return PaddedSequence(own_steps(low, windows, axes, 0.0, name), lengths, clean=True)
-    x = own_steps(low, source, axes, 0.0, f"{name}.own")
+        windows = _windows(low, node, f"{name}.windows", "MaxPool", [], attributes, LOWEST)
+        largest = own_steps(low, windows, axes, 0.0, name)
+        return _folded(low, node, PaddedSequence(largest, windows.lengths, clean=True))
     attributes["count_include_pad"] = 1
-    means = _with_channels_first(low, x, f"{name}.windows", "AveragePool", [], attributes, axes)
-    lengths = source.lengths.strided(node.stride[0], means)
-    time = low.emit.extent(means, 0, f"{name}.time")
-    out = low.emit.op("Mul", [means, _shares(low, node, source, time)], name)
-    return PaddedSequence(out, lengths)
+    means = _windows(low, node, f"{name}.windows", "AveragePool", [], attributes)
+    shares = _shares(low, node, means.name)
+    out = low.emit.op("Mul", [means.name, shares], name)
+    return _folded(low, node, PaddedSequence(out, means.lengths))
 
 
-def _shares(low: Lowering, node: LocalPool, source: PaddedSequence, time: str) -> str:
-    """By what means over whole windows are multiplied: `[T, B, 1]`, of a grid `[T, B, F, 1]`."""
-    emit, name = low.emit, f"{node.name}.share"
+def _axes_of(node: Conv | LocalPool) -> int:
+    """Over how many axes the operator goes: of frames that are read each on its own, over two."""
+    return 2 if node.within_frames else len(node.size)
+
+
+def _at_steps(node: Conv | LocalPool) -> str:
+    """What the value is called; over several frames, before it is folded."""
+    over_frames = len(node.size) == 3 and not node.within_frames
+    return f"{node.name}.steps" if over_frames else node.name
+
+
+def _folded(low: Lowering, node: Conv | LocalPool, found: PaddedSequence) -> PaddedSequence:
+    """Frames that stand steps first, as the rows of one batch."""
+    if _at_steps(node) == node.name:
+        return found
+    return PaddedSequence(folded(low, node.name, found.name), found.lengths, clean=found.clean)
+
+
+def _windows(
+    low: Lowering,
+    node: Conv | LocalPool,
+    name: str,
+    kind: str,
+    weights: Sequence[str],
+    attributes: Attributes,
+    other: float = 0.0,
+) -> PaddedSequence:
+    """An operator over windows of the source, with `other` past the length of each row; its value
+    is called `name`. Where it goes over several frames, they stand steps first."""
+    source, axes = low.steps(node.source), len(node.size)
+    if node.within_frames:
+        order, x = OF_FRAMES, source.name
+    else:
+        order = ORDERS[axes]
+        if axes == 3:
+            steps = unfolded(low, source, sides_of(low, node.source), f"{node.name}.frames")
+            source = PaddedSequence(steps, source.lengths, clean=source.clean)
+        x = own_steps(low, source, axes, other, f"{node.name}.own")
+    out = _with_channels_first(low, x, name, kind, weights, attributes, order)
+    return PaddedSequence(out, source.lengths.strided(node.stride[0], out))
+
+
+def _shares(low: Lowering, node: LocalPool, means: str) -> str:
+    """By what `means` over whole windows are multiplied: `[T, B, 1]`, of a grid `[T, B, F, 1]`."""
+    sides = shapes(low.plan)[node.source][2:-1]
+    if node.within_frames:
+        return _shares_of_sides(low, node, sides, f"{node.name}.share")
+    emit, name, source = low.emit, f"{node.name}.share", low.steps(node.source)
+    time = emit.extent(means, 0, f"{node.name}.time")
     numbers = counted(emit, time, f"{name}.numbers")
     starts = emit.op("Mul", [numbers, emit.integer(node.stride[0])], f"{name}.starts")
     column = emit.unsqueeze(starts, 1, f"{name}.column")
@@ -69,14 +125,23 @@ def _shares(low: Lowering, node: LocalPool, source: PaddedSequence, time: str) -
     floats = emit.op("Cast", [there], f"{name}.count", to=FLOAT)
     share = emit.op("Div", [emit.number(float(node.size[0])), floats], f"{name}.flat")
     share = emit.unsqueeze(share, 2, name)
-    if len(node.size) == 1:
+    if not sides:
         return share
-    features = shapes(low.plan)[node.source][2]
-    assert isinstance(features, int)
-    places = np.arange(0, features, node.stride[1])
-    of_features = node.size[1] / np.clip(features - places, 1, node.size[1])
-    factors = emit.weight(f"{name}.of_features", of_features.astype(np.float32)[:, None])
-    return emit.op("Mul", [emit.unsqueeze(share, 3, f"{name}.grid"), factors], f"{name}.each")
+    factors = _shares_of_sides(low, node, sides, f"{name}.of_features")
+    share = emit.unsqueeze(share, 3, f"{name}.grid")
+    if len(sides) == 2:
+        share = emit.unsqueeze(share, 4, f"{name}.frames")
+    return emit.op("Mul", [share, factors], f"{name}.each")
+
+
+def _shares_of_sides(low: Lowering, node: LocalPool, sides: Shape, name: str) -> str:
+    """As `_shares`, of the sides of a grid: `[F, 1]` or `[rows, columns, 1]`."""
+    factors = np.ones(1)
+    for side, size, stride in zip(sides, node.size[1:], node.stride[1:], strict=True):
+        assert isinstance(side, int)
+        of_side = size / np.clip(side - np.arange(0, side, stride), 1, size)
+        factors = np.multiply.outer(factors, of_side)
+    return low.emit.weight(name, factors[0, ..., None].astype(np.float32))
 
 
 def lower_stack_steps(low: Lowering, node: StackSteps) -> PaddedSequence:
@@ -103,7 +168,10 @@ def lower_places(low: Lowering, node: Places) -> PaddedSequence:
     emit, name, source = low.emit, node.name, low.steps(node.source)
     channels = shapes(low.plan)[node.name][-1]
     assert isinstance(channels, int)
-    turned = emit.transpose(source.name, [0, 2, 1, 3], f"{name}.turned")
+    value = source.name
+    if are_frames(low, node.source):
+        value = unfolded(low, source, (node.features, channels), f"{name}.features")
+    turned = emit.transpose(value, [0, 2, 1, 3], f"{name}.turned")
     extents = [emit.integers(-1), source.lengths.batch(), emit.integers(channels)]
     shape = emit.concat(extents, 0, f"{name}.shape")
     out = emit.op("Reshape", [turned, shape], name)
@@ -111,10 +179,12 @@ def lower_places(low: Lowering, node: Places) -> PaddedSequence:
 
 
 def own_steps(low: Lowering, source: PaddedSequence, axes: int, other: float, name: str) -> str:
-    """The value with `other` past the length of each row; `axes` is 2 of a grid."""
+    """The value with `other` past the length of each row; `axes` is 2 of a grid, 3 of frames."""
     if source.clean and other == 0:
         return source.name
     mask = source.lengths.mask() if axes == 1 else source.lengths.grid_mask()
+    if axes == 3:
+        mask = source.lengths.frame_mask()
     return low.emit.op("Where", [mask, source.name, low.emit.number(other)], name)
 
 
@@ -125,12 +195,10 @@ def _with_channels_first(
     kind: str,
     weights: Sequence[str],
     attributes: Attributes,
-    axes: int,
+    order: tuple[Sequence[int], Sequence[int]],
 ) -> str:
-    """An operator on `[B, C, T]` or `[B, C, T, F]`, of a value with channels last and steps
-    first."""
-    emit = low.emit
-    to, back = ((1, 2, 0), (2, 0, 1)) if axes == 1 else ((1, 3, 0, 2), (2, 0, 3, 1))
+    """An operator on a value with channels first, of one with channels last."""
+    emit, (to, back) = low.emit, order
     turned = emit.transpose(value, to, f"{name}.channels_first")
     out = emit.op(kind, [turned, *weights], f"{name}.{kind.lower()}", **attributes)
     return emit.transpose(out, back, name)

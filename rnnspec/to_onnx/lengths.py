@@ -90,6 +90,11 @@ class Lengths:
         """Bool `[T, B, 1, 1]`: as `mask`."""
         return self._emit.unsqueeze(self.mask(), 3, name)
 
+    @_once("frame_mask")
+    def frame_mask(self, name: str) -> str:
+        """Bool `[T, B, 1, 1, 1]`: as `mask`."""
+        return self._emit.unsqueeze(self.grid_mask(), 4, name)
+
     @_once("present")
     def present(self, name: str) -> str:
         """Bool `[B, 1]`: whether a row has any step."""

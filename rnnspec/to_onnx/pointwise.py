@@ -15,6 +15,7 @@ import numpy as np
 from rnnspec.plan import nodes
 from rnnspec.plan.nodes.convolution import EPSILON
 from rnnspec.to_onnx.emitter import FLOAT, Emitter
+from rnnspec.to_onnx.frames import are_frames, folded, sides_of, unfolded
 from rnnspec.to_onnx.functions import FUNCTIONS, centred, normalized
 from rnnspec.to_onnx.lowering import Lowering, PaddedSequence, Value, Vector, like
 
@@ -188,14 +189,34 @@ def lower_grid(scope: Scope, node: nodes.Grid) -> Value:
     return _reshaped(scope, node.source, (node.features, node.channels), node.name)
 
 
+def lower_unflatten(scope: Scope, node: nodes.Unflatten) -> Value:
+    """`[T, B, rows * columns, C]` as the frames of one batch, `[T * B, rows, columns, C]`."""
+    source = scope.value(node.source)
+    return like(source, folded(scope.low, node.name, source.name), clean=_clean(source))
+
+
 def lower_squeeze(scope: Scope, node: nodes.Squeeze) -> Value:
     """`[…, F, C]` as `[…, F * C]`, or its mean or largest value over F."""
+    if are_frames(scope.low, node.source):
+        return _squeezed_frames(scope, node)
     if node.kind == "flatten":
         width = nodes.shapes(scope.low.plan)[node.name][-1]
         assert isinstance(width, int)
         return _reshaped(scope, node.source, (width,), node.name)
     source, kind = scope.value(node.source), {"mean": "ReduceMean", "max": "ReduceMax"}[node.kind]
     value = scope.emit.reduce(kind, source.name, -2, node.name)
+    return like(source, value, clean=_clean(source))
+
+
+def _squeezed_frames(scope: Scope, node: nodes.Squeeze) -> Value:
+    """Frames as plain steps `[T, B, W]`."""
+    emit, source = scope.emit, scope.low.steps(node.source)
+    if node.kind != "flatten":
+        kind = {"mean": "ReduceMean", "max": "ReduceMax"}[node.kind]
+        inputs = [source.name, emit.integers(1, 2)]
+        value = emit.op(kind, inputs, f"{node.name}.of_frames", keepdims=0)
+        source = PaddedSequence(value, source.lengths, clean=source.clean)
+    value = unfolded(scope.low, source, sides_of(scope.low, node.name), node.name)
     return like(source, value, clean=_clean(source))
 
 
@@ -223,6 +244,7 @@ POINTWISE: Mapping[type[nodes.Node], Callable[[Scope, Any], Value]] = {
     nodes.Combine: lower_combine,
     nodes.Grid: lower_grid,
     nodes.Squeeze: lower_squeeze,
+    nodes.Unflatten: lower_unflatten,
 }
 """The lowering of each pointwise node type, in the graph and in the body of a decoder."""
 

@@ -1,7 +1,8 @@
 """Layers over neighbouring steps and grids: one class a node type.
 
-Values stand steps first, channels last: sequences `[T, B, W]`, grids `[T, B, F, C]`. The kernels
-take them as they lie, through views with the channels in front.
+Values stand steps first, channels last: sequences `[T, B, W]`, grids `[T, B, F, C]`, frames
+`[T, B, rows, columns, C]`. The kernels take them as they lie, through views with the channels in
+front; frames that are read each on its own are the rows of one batch.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Conv(Weighted):
     b: Tensor
 
     def forward(self, source: PaddedSequence) -> PaddedSequence:
+        if self.node.within_frames:
+            return in_each_frame(self._within, source)
         return self._convolved(own_steps(source).values, source.lengths)
 
     def carry(self, source: PaddedSequence, left: Tensor) -> tuple[PaddedSequence, Tensor]:
@@ -52,9 +55,23 @@ class Conv(Weighted):
             padding = left
         else:
             x, padding = _padded(x, left, node.right), (0,) * len(left)
-        kernel = F.conv1d if len(node.size) == 1 else F.conv2d
+        kernel = CONVOLUTIONS[len(node.size)]
         out = kernel(x, self.W, self.b, node.stride, padding, node.dilation, node.groups)
         return PaddedSequence(channels_last(out), lengths.strided(node.stride[0]))
+
+    def _within(self, frames: Tensor) -> Tensor:
+        """Of `[N, inputs, rows, columns]`."""
+        node, W = self.node, self.W.squeeze(2)
+        left, right = node.left[1:], node.right[1:]
+        stride, dilation = node.stride[1:], node.dilation[1:]
+        if left == right:
+            return F.conv2d(frames, W, self.b, stride, left, dilation, node.groups)
+        frames = _padded(frames, left, right)
+        return F.conv2d(frames, W, self.b, stride, 0, dilation, node.groups)
+
+
+CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+"""The kernel by the number of axes."""
 
 
 class LocalPool(Weighted):
@@ -64,6 +81,8 @@ class LocalPool(Weighted):
 
     def forward(self, source: PaddedSequence) -> PaddedSequence:
         node = self.node
+        if node.within_frames:
+            return in_each_frame(self._within, source)
         lowest = torch.finfo(source.values.dtype).min if node.kind == "max" else 0.0
         x = channels_first(own_steps(source, lowest).values)
         x = _padded(x, (0,) * len(node.size), tuple(size - 1 for size in node.size), lowest)
@@ -80,11 +99,27 @@ class LocalPool(Weighted):
         starts = torch.arange(shape[0], device=values.device)[:, None] * node.stride[0]
         there = (source.lengths.of_rows - starts).clamp(1, node.size[0])
         shares = (node.size[0] / there.to(values.dtype))[..., None]
-        if len(node.size) == 1:
-            return shares
-        starts = torch.arange(shape[2], device=values.device) * node.stride[1]
-        there = (values.shape[2] - starts).clamp(1, node.size[1])
-        return shares[..., None] * (node.size[1] / there.to(values.dtype))[:, None]
+        for axis in range(1, len(node.size)):
+            of_side = self._shares_of(axis, values.shape[1 + axis], values)
+            shares = shares[..., None] * of_side[:, None]
+        return shares
+
+    def _shares_of(self, axis: int, places: int, like: Tensor) -> Tensor:
+        """As `_shares`, along a side of so many places."""
+        size, stride = self.node.size[axis], self.node.stride[axis]
+        starts = torch.arange(0, places, stride, device=like.device)
+        return size / (places - starts).clamp(1, size).to(like.dtype)
+
+    def _within(self, frames: Tensor) -> Tensor:
+        """Of `[N, C, rows, columns]`."""
+        node, size, stride = self.node, self.node.size[1:], self.node.stride[1:]
+        lowest = torch.finfo(frames.dtype).min if node.kind == "max" else 0.0
+        x = _padded(frames, (0, 0), tuple(each - 1 for each in size), lowest)
+        found = POOLS[node.kind, 2](x, size, stride)
+        if node.kind == "max":
+            return found
+        high, wide = (self._shares_of(axis, frames.shape[1 + axis], frames) for axis in (1, 2))
+        return found * (high[:, None] * wide)
 
 
 POOLS: dict[tuple[nodes.LocalPoolKind, int], Callable[..., Tensor]] = {
@@ -92,8 +127,10 @@ POOLS: dict[tuple[nodes.LocalPoolKind, int], Callable[..., Tensor]] = {
     ("max", 2): F.max_pool2d,
     ("mean", 1): F.avg_pool1d,
     ("mean", 2): F.avg_pool2d,
+    ("max", 3): F.max_pool3d,
+    ("mean", 3): F.avg_pool3d,
 }
-"""The kernel of each kind of pooling, over one axis and over two."""
+"""The kernel of each kind of pooling, by the number of axes."""
 
 
 class StackSteps(Weighted):
@@ -162,13 +199,23 @@ class Grid(Weighted):
         return PaddedSequence(source.values.unflatten(-1, shape), source.lengths)
 
 
+class Unflatten(Weighted):
+    """`[T, B, rows * columns, C]` as `[T, B, rows, columns, C]`."""
+
+    node: nodes.Unflatten
+
+    def forward(self, source: PaddedSequence) -> PaddedSequence:
+        shape = (self.node.rows, self.node.columns)
+        return PaddedSequence(source.values.unflatten(2, shape), source.lengths)
+
+
 class Squeeze(Weighted):
     """`[T, B, F, C]` as `[T, B, F * C]`, or its mean or largest value over F."""
 
     node: nodes.Squeeze
 
     def forward(self, source: PaddedSequence) -> PaddedSequence:
-        return PaddedSequence(SQUEEZED[self.node.kind](source.values), source.lengths)
+        return PaddedSequence(SQUEEZED[self.node.kind](with_features(source)), source.lengths)
 
 
 SQUEEZED: dict[str, Callable[[Tensor], Tensor]] = {
@@ -182,7 +229,7 @@ class Places(Weighted):
     """`[T, B, F, C]` as `[T * F, B, C]`."""
 
     def forward(self, source: PaddedSequence) -> PaddedSequence:
-        values = source.values
+        values = with_features(source)
         places = values.transpose(1, 2).flatten(0, 1)
         return PaddedSequence(places, source.lengths.times(values.shape[2]))
 
@@ -221,13 +268,25 @@ def own_steps(source: PaddedSequence, other: float = 0.0) -> PaddedSequence:
 
 
 def channels_first(values: Tensor) -> Tensor:
-    """`[B, W, T]` of `[T, B, W]`, `[B, C, T, F]` of `[T, B, F, C]`."""
-    return values.permute(1, 2, 0) if values.dim() == 3 else values.permute(1, 3, 0, 2)
+    """`[B, W, T]` of `[T, B, W]`, `[B, C, T, F]` of `[T, B, F, C]`, and so with more sides."""
+    return values.movedim((1, -1), (0, 1))
 
 
 def channels_last(values: Tensor) -> Tensor:
     """The inverse of `channels_first`."""
-    return values.permute(2, 0, 1) if values.dim() == 3 else values.permute(2, 0, 3, 1)
+    return values.movedim((0, 1), (1, -1))
+
+
+def with_features(source: PaddedSequence) -> Tensor:
+    """The value of a grid as `[T, B, F, C]`: the features of a frame are its places."""
+    return source.values.flatten(2, -2)
+
+
+def in_each_frame(function: Callable[[Tensor], Tensor], source: PaddedSequence) -> PaddedSequence:
+    """A function of `[N, C, rows, columns]` on all frames of a batch at once."""
+    values = source.values
+    found = function(values.flatten(0, 1).movedim(-1, 1)).movedim(1, -1)
+    return PaddedSequence(found.unflatten(0, values.shape[:2]), source.lengths)
 
 
 def _padded(values: Tensor, left: nodes.Extent, right: nodes.Extent, by: float = 0.0) -> Tensor:

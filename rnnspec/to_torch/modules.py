@@ -50,6 +50,7 @@ _OF_NODE: dict[type[nodes.Node], Callable[[Any], nn.Module]] = {
     nodes.StackSteps: convolution.StackSteps,
     nodes.BatchNorm: convolution.BatchNorm,
     nodes.Grid: convolution.Grid,
+    nodes.Unflatten: convolution.Unflatten,
     nodes.Squeeze: convolution.Squeeze,
     nodes.Places: convolution.Places,
     nodes.Activate: convolution.Activate,

@@ -125,6 +125,7 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     ),
     nodes.BatchNorm: lambda n: ("batch norm",),
     nodes.Grid: lambda n: (f"{n.features} features of {n.channels}",),
+    nodes.Unflatten: lambda n: (f"frames of {n.columns} x {n.rows} pixels",),
     nodes.Squeeze: lambda n: (_SQUEEZES[n.kind],),
     nodes.Places: lambda n: ("each place as a step",),
     nodes.Activate: lambda n: (n.activation,),

@@ -17,6 +17,7 @@ from rnnspec.plan.nodes.convolution import (
     Places,
     Squeeze,
     StackSteps,
+    Unflatten,
 )
 from rnnspec.plan.nodes.decoder import Decoder, Delayed, Previous, PreviousNumber, Scores
 from rnnspec.plan.nodes.inputs import (

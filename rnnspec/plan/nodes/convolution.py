@@ -1,7 +1,8 @@
 """Layers that read neighbouring steps, and grids: steps that have features with channels.
 
 A grid is `[B, T, F, C]`: at each step F features in their order (the pixels of a column, the bands
-of a spectrum) with C channels each. A sequence `[B, T, W]` has one feature of W channels.
+of a spectrum) with C channels each. A sequence `[B, T, W]` has one feature of W channels. Frames of
+a moving picture are `[B, T, rows, columns, C]`, a grid with two sides in place of one.
 
 A stride s leaves ceil(T / s) steps of T, of each row by its own length, and ceil(F / s) features:
 one for each place 0, s, 2 s, … that a row has.
@@ -21,20 +22,21 @@ LocalPoolKind = Literal["max", "mean"]
 EPSILON = 1e-5
 """Added to the variance of batch norm."""
 Extent = tuple[int, ...]
-"""A number for the steps or, of a grid, one for the steps and one for the features."""
+"""A number for the steps or, of a grid, one for the steps and one for each side."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conv(SourceNode):
     """Convolution over steps, or over steps and features (LeCun et al. 1989; dilated: Yu and
-    Koltun 2016; in groups of channels: Krizhevsky et al. 2012):
+    Koltun 2016; in groups of channels: Krizhevsky et al. 2012; over frames: Tran et al. 2015, C3D;
+    within each frame, with a size of one step: Donahue et al. 2015, LRCN):
     `out[k] = b + sum_j W[j] x[stride k + dilation j - left]`, along each axis of `size`.
 
     Beyond the steps of a row and beyond the features x is 0. `left` is half of what the filter
     spans, (size - 1) dilation, rounded down; if `causal`, all of it along the steps, so that no
     later step is read. `[B, T, inputs]` gives `[B, ceil(T / stride), filters]`, a grid
-    `[B, T, F, inputs]` gives `[B, ceil(T / stride), ceil(F / stride), filters]`. W is
-    `[filters, inputs / groups, *size]`.
+    `[B, T, F, inputs]` gives `[B, ceil(T / stride), ceil(F / stride), filters]`, and so do frames
+    with both their sides. W is `[filters, inputs / groups, *size]`.
     """
 
     inputs: int
@@ -68,6 +70,11 @@ class Conv(SourceNode):
         """Zeros behind the last step and behind the last feature."""
         return tuple(span - left for span, left in zip(self.spans, self.left, strict=True))
 
+    @property
+    def within_frames(self) -> bool:
+        """Whether each frame is convolved on its own."""
+        return _within_frames(self.size, self.stride)
+
     def shape(self, shapes: Shapes) -> Shape:
         axes = _axes(self, shapes, self.size)
         assert axes[-1] == self.inputs, f"{self.name} takes {self.inputs} channels, not {axes[-1]}"
@@ -94,12 +101,17 @@ class LocalPool(SourceNode):
     size: Extent
     stride: Extent
 
+    @property
+    def within_frames(self) -> bool:
+        """Whether each frame is pooled on its own."""
+        return _within_frames(self.size, self.stride)
+
     def shape(self, shapes: Shapes) -> Shape:
         axes = _axes(self, shapes, self.size)
         return (*_strided(axes, self.stride), axes[-1])
 
     def carried(self) -> tuple[State, ...] | None:
-        return None
+        return () if self.size[0] == self.stride[0] == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,35 +174,58 @@ class Grid(SourceNode):
 
 
 @dataclass(frozen=True, slots=True)
+class Unflatten(SourceNode):
+    """The features of a grid `[B, T, rows * columns, C]`, all pixels of a frame, as its rows and
+    columns: `[B, T, rows, columns, C]`."""
+
+    pointwise = True
+
+    rows: int
+    columns: int
+
+    def shape(self, shapes: Shapes) -> Shape:
+        rows, steps, features, channels = shapes[self.source]
+        assert features == self.rows * self.columns, f"{self.name} cannot unflatten {features}"
+        return (rows, steps, self.rows, self.columns, channels)
+
+
+@dataclass(frozen=True, slots=True)
 class Squeeze(SourceNode):
     """A grid `[B, T, F, C]` as a sequence: `flatten` gives `[B, T, F * C]`, `mean` and `max` over
-    the features `[B, T, C]`."""
+    the features `[B, T, C]`. The features of a frame are its places, row by row."""
 
     pointwise = True
 
     kind: Literal["flatten", "mean", "max"]
 
     def shape(self, shapes: Shapes) -> Shape:
-        rows, steps, features, channels = shapes[self.source]
-        assert isinstance(features, int) and isinstance(channels, int)
+        rows, steps, *sides, channels = shapes[self.source]
+        assert sides and isinstance(channels, int), f"{self.name} takes a grid"
+        features = prod(side for side in sides if isinstance(side, int))
         return (rows, steps, features * channels if self.kind == "flatten" else channels)
 
 
 @dataclass(frozen=True, slots=True)
 class Places(SourceNode):
     """A grid `[B, T, F, C]` as the sequence `[B, T * F, C]` of its places: the features of the
-    first step, then those of the second (Xu et al. 2015, Show, Attend and Tell, 3.1.1)."""
+    first step, then those of the second (Xu et al. 2015, Show, Attend and Tell, 3.1.1). The
+    features of a frame are its places, row by row."""
 
     features: int
 
     def shape(self, shapes: Shapes) -> Shape:
-        rows, steps, features, channels = shapes[self.source]
+        rows, steps, *sides, channels = shapes[self.source]
+        features = prod(side for side in sides if isinstance(side, int))
         assert features == self.features, f"{self.name} takes {self.features} features"
         return (rows, f"{steps}*{features}", channels)
 
 
+def _within_frames(size: Extent, stride: Extent) -> bool:
+    return len(size) == 3 and size[0] == stride[0] == 1
+
+
 def _axes(node: SourceNode, shapes: Shapes, size: Extent) -> Shape:
-    """The axes of a sequence or, where `size` has two numbers, of a grid."""
+    """The axes of a sequence or, where `size` has more than one number, of a grid."""
     axes = shapes[node.source]
     assert len(axes) == 2 + len(size), f"{node.name} takes {len(size)} axes, not {axes}"
     return axes
