@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -51,8 +52,9 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True)
 class Task:
-    """`spec` of specs/ with `overrides`; `measure` gives the feeds and then, of what the file
-    answers, the figures; `twin` is a module and, where it has several, its variant."""
+    """`spec` of specs/ or of benchmarks/specs/ with `overrides`; `measure` gives the feeds and
+    then, of what the file answers, the figures; `twin` is a module and, where it has several, its
+    variant."""
 
     target: str
     spec: str
@@ -128,19 +130,39 @@ def alone(model: Path, feeds: Feeds, folder: Path) -> Feeds:
     return found
 
 
+class Clock(Silent):
+    """CPU seconds of the training of each epoch, without what is measured after it."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.begun_at = self.last = 0.0
+
+    def epoch(self, number: int, of: int, batches: int, done: int) -> None:
+        self.begun_at = time.process_time()
+
+    def batch(self, loss: float) -> None:
+        self.last = time.process_time()
+
+    def epoch_done(self, record: Mapping[str, float | int | bool]) -> None:
+        self.seconds.append(self.last - self.begun_at)
+
+
 def tool(task: Task, seed: int, folder: Path) -> Figures:
     """Build, export, answer alone: the figures of the exported file."""
     (folder / "data").symlink_to(data_folder().resolve())
     feeds, figures = task.measure(folder)
     spec = folder / f"{task.spec}.yaml"
-    spec.write_text((ROOT / "specs" / spec.name).read_text(encoding="utf-8"), encoding="utf-8")
+    places = (ROOT / "specs" / spec.name, ROOT / "benchmarks" / "specs" / spec.name)
+    (place,) = filter(Path.exists, places)
+    spec.write_text(place.read_text(encoding="utf-8"), encoding="utf-8")
     loaded = load_spec(spec, (*task.overrides, f"train.seed={seed}", "train.threads=1"))
-    started = time.process_time()
-    trained = read_build(build(loaded, folder / "builds", Silent()).folder)
+    started, clock = time.process_time(), Clock()
+    trained = read_build(build(loaded, folder / "builds", clock).folder)
     seconds = time.process_time() - started
     export_onnx(trained, folder / "model.onnx")
     found = figures(alone(folder / "model.onnx", feeds, folder))
-    return {**found, "CPU s": round(seconds)}
+    epoch = statistics.median(clock.seconds)
+    return {**found, "epoch s": round(epoch, 2), "CPU s": round(seconds)}
 
 
 def twin(task: Task, seed: int) -> Figures:
@@ -154,17 +176,17 @@ def shown(figures: Figures) -> str:
     return "  ".join(f"{name} {value:.5g}" for name, value in figures.items())
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(description: str | None, tasks: Mapping[str, Task]) -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("tasks", nargs="*", default=list(TASKS), help=f"of {', '.join(TASKS)}")
+    parser.add_argument("tasks", nargs="*", default=list(tasks), help=f"of {', '.join(tasks)}")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--twins", action="store_true", help="run the twins too")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     torch.set_num_threads(1)
     for name in options.tasks:
-        task = TASKS[name]
+        task = tasks[name]
         print(f"{name}: {task.target}", flush=True)
         for seed in options.seeds:
             with tempfile.TemporaryDirectory() as folder:
@@ -175,4 +197,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, TASKS)

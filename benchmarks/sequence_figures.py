@@ -27,13 +27,13 @@ def tags(folder: Path) -> Measure:
     """Accuracy of the tag of each token."""
     rows = read_rows(data_folder() / "ud_en_ewt" / "dev.jsonl")
     feeds = [
-        {"tokens": _texts([r["tokens"] for r in some]), "tokens.lengths": _lengths(some, "tokens")}
-        for some in _batches(rows)
+        {"tokens": texts(some), "tokens.lengths": lengths_of(some)}
+        for some in batches([row["tokens"] for row in rows])
     ]
 
     def figures(answers: Feeds) -> Figures:
         hits = count = 0
-        for some, answer in zip(_batches(rows), answers, strict=True):
+        for some, answer in zip(batches(rows), answers, strict=True):
             for row, found in zip(some, answer["tags"], strict=True):
                 hits += sum(a == b for a, b in zip(row["tags"], found, strict=False))
                 count += len(row["tags"])
@@ -51,7 +51,7 @@ def chords(folder: Path) -> Measure:
     train = read_rows(data_folder() / "jsb" / "train.jsonl")
     labels = sorted({str(key) for row in train for chord in row["keys"] for key in chord})
     feeds = []
-    for some in _batches(rows):
+    for some in batches(rows):
         steps, most = (
             max(len(r["keys"]) for r in some),
             max(len(c) for r in some for c in r["keys"]),
@@ -60,11 +60,11 @@ def chords(folder: Path) -> Measure:
         for i, row in enumerate(some):
             for t, chord in enumerate(row["keys"]):
                 keys[i, t, : len(chord)] = list(map(str, chord))
-        feeds.append({"keys": keys, "keys.lengths": _lengths(some, "keys")})
+        feeds.append({"keys": keys, "keys.lengths": lengths_of([row["keys"] for row in some])})
 
     def figures(answers: Feeds) -> Figures:
         nats, steps = 0.0, 0
-        for some, answer in zip(_batches(rows), answers, strict=True):
+        for some, answer in zip(batches(rows), answers, strict=True):
             told = answer["keys.next.probabilities"].astype(float)
             for row, found in zip(some, told, strict=True):
                 for shares, chord in zip(found, row["keys"][1:], strict=False):
@@ -100,7 +100,7 @@ def sentences(folder: Path) -> Measure:
     _, valid = twin_sfx_restaurant.load()
     rows = read_rows(data_folder() / "sfx_restaurant" / "valid.jsonl")
     feeds: Feeds = [
-        {"features": np.array([r["features"] for r in some], np.float32)} for some in _batches(rows)
+        {"features": np.array([r["features"] for r in some], np.float32)} for some in batches(rows)
     ]
 
     def figures(answers: Feeds) -> Figures:
@@ -115,33 +115,35 @@ def sentences(folder: Path) -> Measure:
 
 def surnames(folder: Path) -> Measure:
     rows = read_rows(data_folder() / "names" / "valid.jsonl")
-    feeds = [{"name": np.array([r["name"] for r in some])} for some in _batches(rows)]
-    return feeds, lambda answers: {"accuracy": _exact(rows, "language", answers)}
+    feeds = [{"name": np.array([r["name"] for r in some])} for some in batches(rows)]
+    return feeds, lambda answers: {"accuracy": exact(rows, "language", answers)}
 
 
 def letters(folder: Path) -> Measure:
     rows = read_rows(data_folder() / "fsdd" / "valid.parquet")
     feeds: Feeds = []
-    for some in _batches(rows):
+    for some in batches(rows):
         steps = max(len(row["frames"]) for row in some)
         frames = np.zeros((len(some), steps, 13), np.float32)
         for i, row in enumerate(some):
             frames[i, : len(row["frames"])] = row["frames"]
-        feeds.append({"frames": frames, "frames.lengths": _lengths(some, "frames")})
-    return feeds, lambda answers: {"exact": _exact(rows, "word", answers)}
+        feeds.append(
+            {"frames": frames, "frames.lengths": lengths_of([row["frames"] for row in some])}
+        )
+    return feeds, lambda answers: {"exact": exact(rows, "word", answers)}
 
 
 def commands(folder: Path) -> Measure:
     rows = _table(data_folder() / "scan" / "valid.tsv")
-    feeds = [{"command": np.array([r["command"] for r in some])} for some in _batches(rows)]
-    return feeds, lambda answers: {"exact": _exact(rows, "actions", answers)}
+    feeds = [{"command": np.array([r["command"] for r in some])} for some in batches(rows)]
+    return feeds, lambda answers: {"exact": exact(rows, "actions", answers)}
 
 
 def pronunciation(language: str) -> Callable[[Path], Measure]:
     def measure(folder: Path) -> Measure:
         rows = _table(data_folder() / "g2p" / f"{language}_dev.tsv")
-        feeds = [{"graphemes": np.array([r["graphemes"] for r in some])} for some in _batches(rows)]
-        return feeds, lambda answers: {"wrong words": 1 - _exact(rows, "phonemes", answers)}
+        feeds = [{"graphemes": np.array([r["graphemes"] for r in some])} for some in batches(rows)]
+        return feeds, lambda answers: {"wrong words": 1 - exact(rows, "phonemes", answers)}
 
     return measure
 
@@ -175,22 +177,25 @@ def forecast(folder: Path) -> Measure:
     return feeds, figures
 
 
-def _batches(rows: Sequence[Any]) -> Iterator[list[Any]]:
+# ---------------------------------------------------------------- for all
+
+
+def batches(rows: Sequence[Any]) -> Iterator[list[Any]]:
     for start in range(0, len(rows), BATCH):
         yield list(rows[start : start + BATCH])
 
 
-def _lengths(rows: list[Any], column: str) -> NDArray[np.int64]:
-    return np.array([len(row[column]) for row in rows], np.int64)
+def lengths_of(rows: list[Any]) -> NDArray[np.int64]:
+    return np.array([len(row) for row in rows], np.int64)
 
 
-def _texts(rows: list[list[str]]) -> NDArray[Any]:
+def texts(rows: list[list[str]]) -> NDArray[Any]:
     """Lists of texts `[B, T]`, padded with empty ones."""
     longest = max(map(len, rows))
     return np.array([[*row, *[""] * (longest - len(row))] for row in rows])
 
 
-def _exact(rows: Sequence[Any], column: str, answers: Feeds) -> float:
+def exact(rows: Sequence[Any], column: str, answers: Feeds) -> float:
     found = [text for answer in answers for text in answer[column].tolist()]
     hits = sum(bool(a == row[column]) for a, row in zip(found, rows, strict=True))
     return hits / len(rows)

@@ -98,7 +98,7 @@ def token_loss(model: Seq2Seq, batch: PairBatch, smoothing: float = 0.0) -> Tens
     )
 
 
-def edits(a: Sequence[int], b: Sequence[int]) -> int:
+def edits(a: Sequence[object], b: Sequence[object]) -> int:
     """Levenshtein distance."""
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, start=1):
