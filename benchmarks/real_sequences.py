@@ -147,14 +147,20 @@ class Clock(Silent):
         self.seconds.append(self.last - self.begun_at)
 
 
+def copied(task: Task, folder: Path) -> Path:
+    """The spec of a task in a folder, beside the data sets."""
+    (folder / "data").symlink_to(data_folder().resolve())
+    name = f"{task.spec}.yaml"
+    (found,) = filter(Path.exists, (ROOT / "specs" / name, ROOT / "benchmarks" / "specs" / name))
+    spec = folder / name
+    spec.write_text(found.read_text(encoding="utf-8"), encoding="utf-8")
+    return spec
+
+
 def tool(task: Task, seed: int, folder: Path) -> Figures:
     """Build, export, answer alone: the figures of the exported file."""
-    (folder / "data").symlink_to(data_folder().resolve())
     feeds, figures = task.measure(folder)
-    spec = folder / f"{task.spec}.yaml"
-    places = (ROOT / "specs" / spec.name, ROOT / "benchmarks" / "specs" / spec.name)
-    (place,) = filter(Path.exists, places)
-    spec.write_text(place.read_text(encoding="utf-8"), encoding="utf-8")
+    spec = copied(task, folder)
     loaded = load_spec(spec, (*task.overrides, f"train.seed={seed}", "train.threads=1"))
     started, clock = time.process_time(), Clock()
     trained = read_build(build(loaded, folder / "builds", clock).folder)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from twins.ctc import answers_in, best_path, ctc_loss
 from twins.data import data_folder, read_rows
-from twins.fitting import Recipe, fit
+from twins.fitting import Learner, Recipe, fit
 from twins.pairs import PairBatch, Pairs, Tokens
 from twins.report import Variant, main
 from twins.speech import below
@@ -67,15 +67,21 @@ def load() -> tuple[Pairs, Pairs, Tokens]:
     return train, valid, target
 
 
-def run(seed: int, *, show: bool = False) -> dict[str, float]:
-    train, valid, target = load()
+def learner(train: Pairs, size: int, seed: int) -> tuple[Model, Learner[PairBatch]]:
     torch.manual_seed(seed)
-    order = torch.Generator().manual_seed(seed)
-    model = Model(len(target))
+    model = Model(size)
 
     def loss_of(batch: PairBatch) -> Tensor:
         logits, lengths = model(batch)
         return ctc_loss(logits, lengths, batch) / answers_in(batch)
+
+    return model, Learner(model, RECIPE, train.batch, loss_of)
+
+
+def run(seed: int, *, show: bool = False) -> dict[str, float]:
+    train, valid, target = load()
+    model, learning = learner(train, len(target), seed)
+    order = torch.Generator().manual_seed(seed)
 
     def answers() -> list[list[int]]:
         return [text for batch in valid.in_order(100) for text in best_path(*model(batch))]
@@ -84,7 +90,7 @@ def run(seed: int, *, show: bool = False) -> dict[str, float]:
         model,
         RECIPE,
         lambda: train.shuffled(RECIPE.batch, order),
-        loss_of,
+        learning.loss,
         lambda: token_errors(answers(), valid.y),
         higher=False,
         show=show,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from twins.ctc import answers_in, best_path, ctc_loss, texts_of
 from twins.data import read_rows
-from twins.fitting import Recipe, fit
+from twins.fitting import Learner, Recipe, fit
 from twins.joined import strings_folder
 from twins.listen_attend import Speller, attended_greedy
 from twins.pairs import PairBatch, Pairs, Tokens
@@ -98,18 +98,22 @@ def load() -> tuple[Pairs, Pairs, Tokens]:
     return train, valid, target
 
 
+def learner(train: Pairs, model: Model, reader: Reader, used: Recipe) -> Learner[PairBatch]:
+    def loss_of(batch: PairBatch) -> Tensor:
+        states, lengths = model(batch)
+        return reader.loss(states, lengths, batch) / answers_in(batch)
+
+    return Learner(model, used, train.batch, loss_of)
+
+
 def run(
     kind: Callable[[int], Reader], epochs: int, seed: int, *, show: bool = False
 ) -> dict[str, float]:
     train, valid, target = load()
-    torch.manual_seed(seed)
     order = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)
     reader = kind(len(target))
     model, used = Model(train, reader), recipe(epochs)
-
-    def loss_of(batch: PairBatch) -> Tensor:
-        states, lengths = model(batch)
-        return reader.loss(states, lengths, batch) / answers_in(batch)
 
     def answers() -> list[list[int]]:
         return [text for batch in valid.in_order(100) for text in reader.read(*model(batch))]
@@ -118,7 +122,7 @@ def run(
         model,
         used,
         lambda: train.shuffled(used.batch, order),
-        loss_of,
+        learner(train, model, reader, used).loss,
         lambda: token_errors(answers(), valid.y),
         higher=False,
         show=show,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from twins.data import Batch, Examples, data_folder, read_rows
-from twins.fitting import Fitted, Recipe, fit
+from twins.fitting import Fitted, Learner, Recipe, fit
 from twins.report import Variant, main
 from twins.speech import HOP, Block, Hearing, Listener, LogMel, below, changed, masked, read_wav
 
@@ -56,19 +56,28 @@ def accuracy(model: Model, batches: list[Batch]) -> float:
     return right / sum(len(batch.y) for batch in batches)
 
 
-def train(seed: int, *, show: bool = False) -> Fitted:
+def learner(data: Examples, words: int, seed: int) -> tuple[Model, Learner[Batch]]:
     torch.manual_seed(seed)
-    order = torch.Generator().manual_seed(seed)
-    data, valid, words = load()
     features = LogMel()
     frames = torch.cat([features(samples[None])[0] for samples in data.x])
-    model = Model(frames.mean(0), frames.std(0, correction=0), len(words))
+    model = Model(frames.mean(0), frames.std(0, correction=0), words)
+
+    def loss_of(batch: Batch) -> Tensor:
+        return nn.functional.cross_entropy(model(batch), batch.y)
+
+    return model, Learner(model, RECIPE, data.batch, loss_of)
+
+
+def train(seed: int, *, show: bool = False) -> Fitted:
+    data, valid, words = load()
+    model, learning = learner(data, len(words), seed)
+    order = torch.Generator().manual_seed(seed)
     held_out = valid.in_order(100)
     return fit(
         model,
         RECIPE,
         lambda: data.shuffled(RECIPE.batch, order),
-        lambda batch: nn.functional.cross_entropy(model(batch), batch.y),
+        learning.loss,
         lambda: accuracy(model, held_out),
         higher=True,
         show=show,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
 import word_vectors
+from torch import Tensor
 from twins.data import Vocabulary, data_folder
 from twins.fitting import Recipe
 from twins.report import Variant, main
-from twins.tagger import Known, Sentences, Setting, Shape, train
+from twins.tagger import Known, Sentences, Setting, Shape, learner, train
 
 SHAPE = Shape(embed=100, units=100)
 RECIPE = Recipe(epochs=10, batch=16, lr=3e-3, schedule="cosine", clip_norm=5.0)
@@ -65,6 +67,12 @@ def run(chain: bool, vectors: bool, seed: int, *, show: bool = False) -> dict[st
         "epoch s": found.epoch,
         "CPU s": found.seconds,
     }
+
+
+def step(chain: bool) -> Callable[[Tensor], None]:
+    data = read_conll(data_folder() / "wnut17" / "train.conll")
+    setting = Setting(replace(SHAPE, chain=chain), RECIPE)
+    return learner(setting, Known.of(data, SHAPE.min_count), data, 0)[1].stepping()
 
 
 VARIANTS = {

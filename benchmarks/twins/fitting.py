@@ -12,7 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -71,6 +71,34 @@ def rate(recipe: Recipe, step: int, per_epoch: int, plateau: float) -> float:
     if recipe.schedule == "step":
         lr *= float(recipe.factor ** (step // per_epoch // recipe.every))
     return lr
+
+
+@dataclass(frozen=True)
+class Learner(Generic[Item]):
+    """A twin to be trained: its model and recipe, the batch of some rows, the mean loss of one."""
+
+    model: nn.Module
+    recipe: Recipe
+    batch: Callable[[Tensor], Item]
+    loss: Callable[[Item], Tensor]
+
+    def stepping(self) -> Callable[[Tensor], None]:
+        """One step of the optimizer on the rows of these numbers."""
+        weights = list(self.model.parameters())
+        optimizer = OPTIMIZERS[self.recipe.optimizer](
+            weights, lr=self.recipe.lr, weight_decay=self.recipe.weight_decay
+        )
+        self.model.train()
+
+        def step(rows: Tensor) -> None:
+            optimizer.zero_grad()
+            loss = self.loss(self.batch(rows))
+            loss.backward()
+            nn.utils.clip_grad_norm_(weights, self.recipe.clip_norm)
+            optimizer.step()
+            loss.item()
+
+        return step
 
 
 def fit(

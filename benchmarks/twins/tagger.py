@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_se
 from torchcrf import CRF
 
 from twins.data import POOL, Vocabulary
-from twins.fitting import Fitted, Recipe, fit
+from twins.fitting import Fitted, Learner, Recipe, fit
 
 IGNORED = -100
 
@@ -162,19 +162,31 @@ class Setting:
     recipe: Recipe
 
 
+def learner(
+    setting: Setting, known: Known, data: Sentences, seed: int
+) -> tuple[Tagger, Learner[Batch]]:
+    torch.manual_seed(seed)
+    model = Tagger(setting.shape, known)
+
+    def batch(rows: Tensor) -> Batch:
+        return known.batch(data, rows.tolist())
+
+    return model, Learner(model, setting.recipe, batch, model.loss)
+
+
 def train(
     setting: Setting, known: Known, data: Sentences, dev: Sentences, seed: int, *, show: bool
 ) -> Fitted:
     """Keeps the epoch with the best F1 of spans."""
-    torch.manual_seed(seed)
     order = torch.Generator().manual_seed(seed)
-    model, recipe = Tagger(setting.shape, known), setting.recipe
+    model, learning = learner(setting, known, data, seed)
+    recipe = setting.recipe
     held_out = known.in_order(dev, 100)
     return fit(
         model,
         recipe,
         lambda: known.shuffled(data, recipe.batch, order),
-        model.loss,
+        learning.loss,
         lambda: span_f1(model, known, held_out, dev.tags),
         higher=True,
         show=show,

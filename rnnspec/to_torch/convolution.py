@@ -1,8 +1,9 @@
 """Layers over neighbouring steps and grids: one class a node type.
 
-Values stand steps first, channels last: sequences `[T, B, W]`, grids `[T, B, F, C]`, frames
-`[T, B, rows, columns, C]`. The kernels take them as they lie, through views with the channels in
-front; frames that are read each on its own are the rows of one batch.
+Values are sequences `[T, B, W]`, grids `[T, B, F, C]` and frames `[T, B, rows, columns, C]`. In
+memory the steps of a row follow one another, channels last: the kernels take and give them so,
+through views with the channels in front, and nothing is copied between layers. Frames that are read
+each on its own are the rows of one batch.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnnspec.plan import nodes
-from rnnspec.plan.nodes.convolution import EPSILON
+from rnnspec.plan.nodes.convolution import EPSILON, Extent
 from rnnspec.to_torch.functions import FUNCTIONS
 from rnnspec.to_torch.layers import on_each
+from rnnspec.to_torch.packed_layout import spread, taken
 from rnnspec.to_torch.sequences import Lengths, PaddedSequence, Value
 from rnnspec.to_torch.weighted import Weighted
 
@@ -50,14 +52,15 @@ class Conv(Weighted):
 
     def _convolved(self, steps: Tensor, lengths: Lengths, begun: bool = False) -> PaddedSequence:
         node = self.node
-        x, left = channels_first(steps), (0 if begun else node.left[0], *node.left[1:])
-        if left == node.right:
-            padding = left
-        else:
-            x, padding = _padded(x, left, node.right), (0,) * len(left)
-        kernel = CONVOLUTIONS[len(node.size)]
-        out = kernel(x, self.W, self.b, node.stride, padding, node.dilation, node.groups)
-        return PaddedSequence(channels_last(out), lengths.strided(node.stride[0]))
+        left, right = (0 if begun else node.left[0], *node.left[1:]), node.right
+        x, padding = channels_first(steps), left
+        if left != right:
+            x, padding = _padded(x, left, right), (0,) * len(left)
+        weights = self.W if self.W.dim() > 3 else self.W[..., None]
+        settings = on_axes(node.stride, 1), on_axes(padding, 0), on_axes(node.dilation, 1)
+        kernel = F.conv3d if len(node.size) == 3 else F.conv2d
+        out = kernel(x, weights, self.b, *settings, node.groups)
+        return PaddedSequence(channels_last(out, steps), lengths.strided(node.stride[0]))
 
     def _within(self, frames: Tensor) -> Tensor:
         """Of `[N, inputs, rows, columns]`."""
@@ -70,10 +73,6 @@ class Conv(Weighted):
         return F.conv2d(frames, W, self.b, stride, 0, dilation, node.groups)
 
 
-CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
-"""The kernel by the number of axes."""
-
-
 class LocalPool(Weighted):
     """The largest or the mean value of each window, as far as there are values."""
 
@@ -83,13 +82,13 @@ class LocalPool(Weighted):
         node = self.node
         if node.within_frames:
             return in_each_frame(self._within, source)
-        lowest = torch.finfo(source.values.dtype).min if node.kind == "max" else 0.0
-        x = channels_first(own_steps(source, lowest).values)
-        x = _padded(x, (0,) * len(node.size), tuple(size - 1 for size in node.size), lowest)
-        lengths = source.lengths.strided(node.stride[0])
-        found = channels_last(POOLS[node.kind, len(node.size)](x, node.size, node.stride))
+        lengths, sizes = source.lengths.strided(node.stride[0]), (node.size, node.stride)
         if node.kind == "max":
+            own = own_steps(source, torch.finfo(source.values.dtype).min).values
+            found = channels_last(_largest(channels_first(own), *sizes), own)
             return own_steps(PaddedSequence(found, lengths))
+        own = own_steps(source).values
+        found = channels_last(_means(channels_first(own), *sizes), own)
         return PaddedSequence(found * self._shares(source, found.shape), lengths)
 
     def _shares(self, source: PaddedSequence, shape: torch.Size) -> Tensor:
@@ -112,25 +111,27 @@ class LocalPool(Weighted):
 
     def _within(self, frames: Tensor) -> Tensor:
         """Of `[N, C, rows, columns]`."""
-        node, size, stride = self.node, self.node.size[1:], self.node.stride[1:]
-        lowest = torch.finfo(frames.dtype).min if node.kind == "max" else 0.0
-        x = _padded(frames, (0, 0), tuple(each - 1 for each in size), lowest)
-        found = POOLS[node.kind, 2](x, size, stride)
-        if node.kind == "max":
-            return found
+        size, stride = self.node.size[1:], self.node.stride[1:]
+        if self.node.kind == "max":
+            return _largest(frames, size, stride)
         high, wide = (self._shares_of(axis, frames.shape[1 + axis], frames) for axis in (1, 2))
-        return found * (high[:, None] * wide)
+        return _means(frames, size, stride) * (high[:, None] * wide)
 
 
-POOLS: dict[tuple[nodes.LocalPoolKind, int], Callable[..., Tensor]] = {
-    ("max", 1): F.max_pool1d,
-    ("max", 2): F.max_pool2d,
-    ("mean", 1): F.avg_pool1d,
-    ("mean", 2): F.avg_pool2d,
-    ("max", 3): F.max_pool3d,
-    ("mean", 3): F.avg_pool3d,
-}
-"""The kernel of each kind of pooling, by the number of axes."""
+def _largest(values: Tensor, size: Extent, stride: Extent) -> Tensor:
+    """The largest of each window of `[B, C, T, …]`. The kernel cuts the last one where the values
+    end; of windows that overlap there may be more."""
+    more = tuple(max(0, a - b) for a, b in zip(size, stride, strict=True))
+    x = _padded(values, (0,) * len(size), more, torch.finfo(values.dtype).min)
+    kernel = F.max_pool3d if len(size) == 3 else F.max_pool2d
+    return kernel(x, on_axes(size, 1), on_axes(stride, 1), ceil_mode=True)
+
+
+def _means(values: Tensor, size: Extent, stride: Extent) -> Tensor:
+    """The mean of each window, whole windows, of which the values that there are not are 0."""
+    x = _padded(values, (0,) * len(size), tuple(each - 1 for each in size))
+    kernel = F.avg_pool3d if len(size) == 3 else F.avg_pool2d
+    return kernel(x, on_axes(size, 1), on_axes(stride, 1))
 
 
 class StackSteps(Weighted):
@@ -157,29 +158,36 @@ class BatchNorm(Weighted):
 
     def forward(self, source: Value) -> Value:
         if not self.training:
-            return on_each(lambda v: self._normalized(v, self.mean, self.variance), source)
-        values = source.values if isinstance(source, PaddedSequence) else source
-        own = values.reshape(-1, values.shape[-1])
-        if isinstance(source, PaddedSequence) and not source.lengths.full:
-            own = values.flatten(0, 1).index_select(0, source.lengths.places)
-            own = own.reshape(-1, values.shape[-1])
-        if not len(own):
+            return on_each(self._by_weights, source)
+        if not isinstance(source, PaddedSequence):
+            return self._by_moments(source) if len(source) else source
+        values, lengths = source.values.transpose(0, 1), source.lengths
+        kept = None if lengths.full else lengths.of_each_row
+        if not (values.numel() if kept is None else len(kept.places)):
             return source
-        variance, mean = torch.var_mean(own, 0, correction=0)
-        self._follow(mean.detach(), variance.detach(), len(own))
-        return on_each(lambda v: self._normalized(v, mean, variance), source)
+        if kept is None:
+            return PaddedSequence(self._by_moments(values).transpose(0, 1), lengths)
+        own = taken(values.reshape(kept.every, -1), kept)
+        own = self._by_moments(own.unflatten(1, (-1, values.shape[-1]))).flatten(1)
+        found = spread(own, kept).view(values.shape)
+        return PaddedSequence(found.transpose(0, 1), lengths)
 
-    def _normalized(self, values: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-        factor = self.scale * torch.rsqrt(variance + EPSILON)
-        return torch.addcmul(self.shift - mean * factor, values, factor)
+    def _by_weights(self, values: Tensor) -> Tensor:
+        factor = self.scale * torch.rsqrt(self.variance + EPSILON)
+        return torch.addcmul(self.shift - self.mean * factor, values, factor)
 
-    @torch.no_grad()
-    def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        """Moves the weights towards the moments of a batch of `count` vectors."""
-        self.mean.lerp_(mean.to(self.mean.dtype), MOMENTUM)
-        if count > 1:
-            unbiased = variance.to(self.variance.dtype) * (count / (count - 1))
-            self.variance.lerp_(unbiased, MOMENTUM)
+    def _by_moments(self, values: Tensor) -> Tensor:
+        """`[..., channels]` by the moments over all of them, which the weights follow. One vector
+        alone has no unbiased variance to follow."""
+        # As [1, C, 1, N], channels last, the kernel is fastest. So it is as [1, C, N, 1], but there
+        # torch 2.13 reads a gradient in another order as if it were in this one.
+        x = values.reshape(1, 1, -1, values.shape[-1]).permute(0, 3, 1, 2)
+        before = self.variance.clone() if x.shape[3] == 1 else None
+        weights = self.scale, self.shift, self.mean, self.variance
+        found = torch.batch_norm(x, *weights, True, MOMENTUM, EPSILON, True)
+        if before is not None:
+            self.variance.copy_(before)
+        return found.permute(0, 2, 3, 1).reshape(values.shape)
 
 
 def followed_moments(model: torch.nn.Module) -> list[Tensor]:
@@ -268,13 +276,25 @@ def own_steps(source: PaddedSequence, other: float = 0.0) -> PaddedSequence:
 
 
 def channels_first(values: Tensor) -> Tensor:
-    """`[B, W, T]` of `[T, B, W]`, `[B, C, T, F]` of `[T, B, F, C]`, and so with more sides."""
-    return values.movedim((1, -1), (0, 1))
+    """`[B, W, T, 1]` of `[T, B, W]`, `[B, C, T, F]` of `[T, B, F, C]`, and so with more sides;
+    channels last in memory."""
+    grid = values[:, :, None] if values.dim() == 3 else values
+    return grid.movedim((1, -1), (0, 1)).contiguous(memory_format=LAST[grid.dim()])
 
 
-def channels_last(values: Tensor) -> Tensor:
-    """The inverse of `channels_first`."""
-    return values.movedim((0, 1), (1, -1))
+def channels_last(values: Tensor, like: Tensor) -> Tensor:
+    """The inverse of `channels_first`, with as many axes as `like`."""
+    grid = values.contiguous(memory_format=LAST[values.dim()]).movedim((0, 1), (1, -1))
+    return grid[:, :, 0] if like.dim() == 3 else grid
+
+
+LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""How a kernel's values lie in memory, by the number of axes."""
+
+
+def on_axes(extent: Extent, other: int) -> Extent:
+    """Of the steps and each side; `other` for the one feature of a sequence."""
+    return (*extent, other) if len(extent) == 1 else extent
 
 
 def with_features(source: PaddedSequence) -> Tensor:
@@ -289,7 +309,8 @@ def in_each_frame(function: Callable[[Tensor], Tensor], source: PaddedSequence) 
     return PaddedSequence(found.unflatten(0, values.shape[:2]), source.lengths)
 
 
-def _padded(values: Tensor, left: nodes.Extent, right: nodes.Extent, by: float = 0.0) -> Tensor:
+def _padded(values: Tensor, left: Extent, right: Extent, by: float = 0.0) -> Tensor:
     """`[B, C, T, …]` with so many numbers before and behind each axis."""
-    pads = [each for pair in zip(left, right, strict=True) for each in reversed(pair)]
+    pairs = zip(on_axes(left, 0), on_axes(right, 0), strict=True)
+    pads = [each for pair in pairs for each in reversed(pair)]
     return F.pad(values, pads[::-1], value=by) if any(pads) else values

@@ -23,6 +23,26 @@ CUTS = 16
 
 
 @dataclass(frozen=True, eq=False)
+class Kept:
+    """Some of `every` flat steps: `places` `[N]` are their indices, all different."""
+
+    places: Tensor
+    every: int
+
+    @cached_property
+    def numbers(self) -> Tensor:
+        """`[every]`: the index of each step among those kept, arbitrary for the others."""
+        each = torch.arange(len(self.places), device=self.places.device)
+        return each.new_zeros(self.every).scatter_(0, self.places, each)
+
+    @cached_property
+    def others(self) -> Tensor:
+        """Indices of the steps that are not in `places`."""
+        found = torch.ones(self.every, dtype=torch.bool, device=self.places.device)
+        return found.index_fill_(0, self.places, False).nonzero().flatten()
+
+
+@dataclass(frozen=True, eq=False)
 class Layout:
     """Which steps are read, and in which order.
 
@@ -44,17 +64,9 @@ class Layout:
         return self.order.argsort()
 
     @cached_property
-    def numbers(self) -> Tensor:
-        """`[T * B]`: the index of each step among those read, arbitrary for the others."""
-        each = torch.arange(len(self.places), device=self.places.device)
-        return each.new_zeros(self.longest * len(self.order)).scatter_(0, self.places, each)
-
-    @cached_property
-    def unread(self) -> Tensor:
-        """Indices of the steps that are not in `places`."""
-        every = self.longest * len(self.order)
-        found = torch.ones(every, dtype=torch.bool, device=self.places.device)
-        return found.index_fill_(0, self.places, False).nonzero().flatten()
+    def kept(self) -> Kept:
+        """The steps that are read."""
+        return Kept(self.places, self.longest * len(self.order))
 
     @cached_property
     def past(self) -> Tensor:
@@ -144,43 +156,53 @@ def cheapest(rising: Sequence[int], cost: float) -> tuple[list[int], float]:
 
 def picked(steps: Tensor, layout: Layout) -> Tensor:
     """The steps that are read, `[N, width]`, of `[T, B, width]`."""
-    found: Tensor = _Picked.apply(steps.flatten(0, 1), layout)  # type: ignore[no-untyped-call]
-    return found
+    return taken(steps.flatten(0, 1), layout.kept)
 
 
 def put_back(read: Tensor, layout: Layout, longest: int) -> Tensor:
     """`[N, width]` to `[T, B, width]`, arbitrary where nothing was read."""
-    found: Tensor = _PutBack.apply(read, layout)  # type: ignore[no-untyped-call]
-    return found.view(longest, len(layout.order), -1)
+    return spread(read, layout.kept).view(longest, len(layout.order), -1)
 
 
-class _Picked(torch.autograd.Function):
+def taken(steps: Tensor, kept: Kept) -> Tensor:
+    """The steps that are kept, `[N, width]`, of flat ones `[every, width]`."""
+    found: Tensor = _Taken.apply(steps, kept)  # type: ignore[no-untyped-call]
+    return found
+
+
+def spread(steps: Tensor, kept: Kept) -> Tensor:
+    """`[N, width]` to `[every, width]`, arbitrary where nothing was kept."""
+    found: Tensor = _Spread.apply(steps, kept)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Taken(torch.autograd.Function):
     """The places are all different, so gradients are copied to them, and are 0 elsewhere.
 
     `index_select` alone would accumulate them, since an index might repeat.
     """
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, steps: Tensor, layout: Layout) -> Tensor:
-        ctx.layout = layout  # type: ignore[attr-defined]
-        return steps.index_select(0, layout.places)
+    def forward(ctx: torch.autograd.function.FunctionCtx, steps: Tensor, kept: Kept) -> Tensor:
+        ctx.kept = kept  # type: ignore[attr-defined]
+        return steps.index_select(0, kept.places)
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
-        layout = ctx.layout  # type: ignore[attr-defined]
-        whole = gradient.index_select(0, layout.numbers)
-        return whole.index_fill_(0, layout.unread, 0.0), None
+        kept = ctx.kept  # type: ignore[attr-defined]
+        whole = gradient.index_select(0, kept.numbers)
+        return whole.index_fill_(0, kept.others, 0.0), None
 
 
-class _PutBack(torch.autograd.Function):
-    """The inverse of `_Picked`."""
+class _Spread(torch.autograd.Function):
+    """The inverse of `_Taken`."""
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, read: Tensor, layout: Layout) -> Tensor:
-        ctx.layout = layout  # type: ignore[attr-defined]
-        return read.index_select(0, layout.numbers)
+    def forward(ctx: torch.autograd.function.FunctionCtx, steps: Tensor, kept: Kept) -> Tensor:
+        ctx.kept = kept  # type: ignore[attr-defined]
+        return steps.index_select(0, kept.numbers)
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
-        layout = ctx.layout  # type: ignore[attr-defined]
-        return gradient.index_select(0, layout.places), None
+        kept = ctx.kept  # type: ignore[attr-defined]
+        return gradient.index_select(0, kept.places), None

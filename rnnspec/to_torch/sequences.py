@@ -14,7 +14,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from rnnspec.to_torch.packed_layout import Layout, cut_layout, packed_layout
+from rnnspec.to_torch.packed_layout import Kept, Layout, cut_layout, packed_layout
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,11 @@ class Lengths:
     def places(self) -> Tensor:
         """Indices into the flat steps `[T * B]` of those that belong to their rows."""
         return self.mask.flatten().nonzero().flatten()
+
+    @cached_property
+    def of_each_row(self) -> Kept:
+        """The flat steps `[B * T]`, those of a row one after the other, that belong to it."""
+        return Kept(self.mask.t().flatten().nonzero().flatten(), self.mask.numel())
 
     @cached_property
     def reversal(self) -> Tensor:
