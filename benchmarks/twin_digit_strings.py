@@ -140,9 +140,9 @@ def run(
 
 
 VARIANTS = {
-    "ctc": Variant("word errors at most 5 %", lambda seed: run(ctc, 12, seed)),
-    "transducer": Variant("word errors at most 6 %", lambda seed: run(transducer, 16, seed)),
-    "attention": Variant("reported beside them", lambda seed: run(attention, 10, seed)),
+    "ctc": Variant("word errors at most 5 %", lambda seed: run(ctc, 6, seed)),
+    "transducer": Variant("word errors at most 6 %", lambda seed: run(transducer, 10, seed)),
+    "attention": Variant("reported beside them", lambda seed: run(attention, 6, seed)),
 }
 
 if __name__ == "__main__":
