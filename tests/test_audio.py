@@ -13,6 +13,7 @@ import pytest
 import soundfile
 import torch
 
+from rnnspec.builds.folder import BuildFolder
 from rnnspec.data import encode, survey
 from rnnspec.data.audio import AudioReading, read_file, samples_of
 from rnnspec.data.collate import PerRow, Samples
@@ -426,6 +427,29 @@ def test_from_spec_to_answers(sounds: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(rnnspec("run", model, "--data", odd, "--on-error", "skip").out.splitlines()) == 2
     said = wrong("run", model, "--input", "audio=none.wav")
     assert "names none.wav, which is not there" in said
+
+
+def test_other_sounds_are_not_resumed(sounds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what is in them, wherever they are."""
+    write_rows(sounds / "rows.jsonl", written_rows(sounds))
+    data = spec_data(Path("rows.jsonl"), normalize="utterance")
+    data["data"]["valid"] = 0.5
+    (sounds / "spec.yaml").write_text(json.dumps(data))
+    monkeypatch.chdir(sounds)
+    right("build", "spec.yaml", "--no-train")
+    folder = BuildFolder(Path("builds/sounds/001"))
+    folder.write_state({**folder.read_state(), "state": "stopped"})
+    whole = Path("wav/3.wav").read_bytes()
+    Path("wav/3.wav").write_bytes(whole[:-2] + b"\1\1")
+    said = wrong("build", "spec.yaml", "--resume")
+    assert "have changed since it was begun (sounds or pictures that they name); put them" in said
+    Path("wav/3.wav").write_bytes(whole)
+    moved = sounds / "moved"
+    moved.mkdir()
+    for each in ("wav", "builds", "rows.jsonl", "spec.yaml"):
+        (sounds / each).rename(moved / each)
+    monkeypatch.chdir(moved)
+    assert "built builds/sounds/001" in right("build", "spec.yaml", "--resume")
 
 
 # ---------------------------------------------------------------- while training

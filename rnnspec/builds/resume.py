@@ -138,6 +138,8 @@ def _differences(before: Digests, now: Digests) -> str:
         found += [
             f"{file}{of} has changed" for file in new if old.get(file, new[file]) != new[file]
         ]
+    if not found and before == now:
+        return " (sounds or pictures that they name)"
     more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
     return f" ({', '.join(found[:SHOWN] + more)})" if found else ""
 

@@ -85,11 +85,12 @@ def read_file(path: Path, reading: AudioReading) -> Samples:
 
 def _channel(file: Any, reading: AudioReading) -> Samples:
     """The samples of all blocks: the length that a header promises is not to be trusted."""
-    blocks = [np.zeros(0, np.float32)]
+    blocks: list[Samples] = []
+    first = reading.channels == "first" or file.channels == 1
     with np.errstate(over="ignore", invalid="ignore"):
-        while len(found := file.read(BLOCK, dtype="float32", always_2d=True)):
-            mixed = found[:, 0].copy() if reading.channels == "first" else found.mean(axis=1)
-            blocks.append(mixed)
+        while not blocks or len(blocks[-1]) == BLOCK:
+            found = file.read(BLOCK, dtype="float32", always_2d=True)
+            blocks.append(found[:, 0].copy() if first else found.mean(axis=1))
     return np.concatenate(blocks)
 
 

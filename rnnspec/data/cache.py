@@ -133,6 +133,12 @@ def open_folder(folder: Path) -> dict[str, NDArray[Any]] | None:
         return None
 
 
+def checksums(folder: Path) -> dict[str, int]:
+    """The checksum of each array of a folder that is whole."""
+    arrays = json.loads((folder / INDEX).read_text(encoding="utf-8"))["arrays"]
+    return {name: about["crc"] for name, about in arrays.items()}
+
+
 def _crc(index: object) -> int:
     return zlib.crc32(json.dumps(index, sort_keys=True).encode())
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.data.cache import Column, MemoryMaps, Writer, new_folder, open_folder
+from rnnspec.data.cache import Column, MemoryMaps, Writer, checksums, new_folder, open_folder
 from rnnspec.data.columns.base import Arrays, ColumnEncoder, Encoding, add_chunk
 from rnnspec.data.columns.beside import files_changed
 from rnnspec.data.columns.kinds import (
@@ -133,8 +133,14 @@ class _Job:
     def reading(self) -> Reading:
         return self.encoding.reading
 
-    def key(self) -> str:
-        """A hash of all that the arrays depend on."""
+    @property
+    def beside(self) -> list[str]:
+        """The arrays of nodes whose cells may name files."""
+        return [name for name, node in self.encoding.named() if kind_of(node).beside]
+
+    def key(self, placed: bool = True) -> str:
+        """A hash of all that the arrays depend on, but for the files that cells name: of those the
+        folder, if `placed`, which paths are relative to."""
         named = self.encoding.named()
         columns = [kind_of(node).settings(self.encoding, node) for _, node in named]
         reading = self.reading
@@ -146,7 +152,7 @@ class _Job:
         settings += [name for name, _ in raw_names(self.encoding)] if self.measured else []
         if self.share and reading.series is None:
             settings += [reading.seed, reading.stratum]
-        if any(kind_of(node).beside for _, node in named):  # paths are relative to them
+        if placed and self.beside:
             settings += [str(file.parent.absolute()) for file in self.shards.files]
         settings += [content.digest for content in self.shards.content]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]
@@ -178,8 +184,20 @@ def _encoded(cache: Path, jobs: Sequence[_Job]) -> list[Dataset]:
     datasets = []
     for job, folder, arrays in zip(jobs, folders, found, strict=True):
         assert arrays is not None, f"{folder} was just written"
-        datasets.append(_dataset(job, arrays, folder.name))
+        datasets.append(_dataset(job, arrays, _content(job, folder)))
     return datasets
+
+
+def _content(job: _Job, folder: Path) -> str:
+    """What tells these rows from others wherever they are: also what was read of the files that
+    their cells name."""
+    if not job.beside:
+        return folder.name
+    sums = checksums(folder)
+    own = [
+        sums[array] for name in job.beside for array in (name, f"{name}.offsets") if array in sums
+    ]
+    return f"{job.key(placed=False)}-{hashlib.sha256(json.dumps(own).encode()).hexdigest()[:16]}"
 
 
 def _opened(folder: Path) -> Arrays | None:
