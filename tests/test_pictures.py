@@ -17,7 +17,7 @@ from PIL import Image
 
 from rnnspec.builds.folder import BuildFolder, Trained
 from rnnspec.data import encode, survey
-from rnnspec.data.pictures import steps_of
+from rnnspec.data.pictures import files_of, steps_of
 from rnnspec.errors import DataError
 from rnnspec.evaluate.pictures import png_of
 from rnnspec.evaluate.score import evaluate_build
@@ -205,6 +205,22 @@ def test_frames_are_steps_of_all_their_pixels(tmp_path: Path) -> None:
     assert moving([]).shape == (0, 6, 1)
 
 
+def test_frames_are_the_pictures_of_a_list(tmp_path: Path) -> None:
+    """In the order of the list, relative to the file that names them; arrays may be among them."""
+    frames = pixels(3, 2, 3)
+    for number in (2, 10):
+        Image.fromarray(frames[number % 3]).save(tmp_path / f"{number}.png")
+    cell = ["10.png", "2.png", frames[0].tolist(), "10.png"]
+    wanted = frames[[1, 2, 0, 1]].reshape(4, 6)
+    assert (moving(cell, tmp_path)[..., 0] == wanted).all()
+    picture = Picture(2, 3, 1, "frames")
+    textual = steps_of(json.dumps(cell), True, tmp_path, picture)
+    assert (textual[..., 0] == wanted).all()
+    for written, is_text in ((cell, False), (json.dumps(cell), True)):
+        found = files_of(written, is_text, tmp_path, picture)
+        assert [path.name for path in found] == ["10.png", "2.png", "10.png"]
+
+
 def test_frames_are_resized_and_have_channels() -> None:
     frames = pixels(2, 4, 6, 3)
     grey = [Image.fromarray(each).convert("L") for each in frames]
@@ -230,6 +246,7 @@ def test_frames_are_resized_and_have_channels() -> None:
         ([[[1]], [[300]]], "has a pixel of 300, .*, in frame 2"),
         ([[[1]], []], "has no pixels, in frame 2"),
         ([1], "in frame 1"),
+        (["a.png", "none.png"], "names .*none.png, which is not there.*, in frame 2"),
         (None, "null"),
     ],
 )

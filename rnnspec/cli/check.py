@@ -62,9 +62,9 @@ def _check_files(loaded: LoadedSpec) -> None:
 
     data, folder, key = loaded.spec.data, loaded.path.parent, "train"
     try:
-        one_format(find_files(data.train_files, folder), data.format)
+        one_format(find_files(data.train_files, folder, data.format), data.format)
         key = "valid"
-        _, valid = files_of(data.train_files, data.valid_files, folder)
+        _, valid = files_of(data.train_files, data.valid_files, folder, data.format)
         if valid:
             one_format(valid, data.format)
     except DataError as error:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
 from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnspec.errors import DataError
@@ -90,14 +91,17 @@ def quoting_of(model: Model, files: Shards, asked: Quoting | None) -> Quoting:
 
 def from_file(model: Model, files: Shards, quoting: Quoting) -> Iterator[Asked]:
     """The rows of data files, in order."""
+    from rnnspec.data.folders import held
     from rnnspec.data.readers import read
     from rnnspec.data.rows import BadRows
 
     columns = [column.column for column in model.inputs]
     named = [each.column for each in model.inputs if each.kind in ("audio", "image", "video")]
-    bad = BadRows(files, kept=True)
+    bad, holds = BadRows(files, kept=True), held({each.column: each.kind for each in model.inputs})
     try:
-        for chunk in read(files, columns, bad=bad, quoting=quoting, names=model.columns):
+        for chunk in read(
+            files, columns, bad=bad, quoting=quoting, names=model.columns, holds=holds
+        ):
             placed = _with_paths(files, chunk, named) if named else chunk
             yield from _in_order(files, placed, columns, bad)
     except DataError:
@@ -113,16 +117,33 @@ def _with_paths(files: Shards, chunk: Chunk, columns: Sequence[str]) -> Chunk:
     from rnnspec.data.shards import FILE
 
     def placed(line: int, cell: object) -> object:
+        folder = files.files[line // FILE].parent
         try:
             path = path_of(cell, chunk.textual)
+            if path is None:
+                return _placed_frames(cell, chunk.textual, folder)
         except DataError:  # told where the row is answered
             return cell
-        return cell if path is None else str(files.files[line // FILE].parent / path)
+        return str(folder / path)
 
     cells = dict(chunk.cells)
     for column in columns:
         cells[column] = list(map(placed, chunk.lines, chunk.cells[column]))
     return replace(chunk, cells=cells)
+
+
+def _placed_frames(cell: object, textual: bool, folder: Path) -> object:
+    """A cell with the paths of a list in it as they are relative to the working folder. Raises
+    DataError."""
+    from rnnspec.data.decode import json_list
+
+    if not textual and not isinstance(cell, list):
+        return cell
+    frames = json_list(cell, textual, "a list")
+    if not all(isinstance(frame, str) for frame in frames):
+        return cell
+    placed = [str(folder / frame) for frame in frames]
+    return json.dumps(placed) if textual else placed
 
 
 def _in_order(files: Shards, chunk: Chunk, columns: Sequence[str], bad: BadRows) -> Iterator[Asked]:

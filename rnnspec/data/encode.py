@@ -81,10 +81,10 @@ def encode(
     as by `survey`; not if the arrays exist already.
     """
     assert rows == "train" or (rows == "all") == (share == 0), "a share goes with a part"
-    shards = _checked(file)
+    shards = Shards.of(file)
     reading = Reading(reading) if isinstance(reading, str) else reading
     rows = rows if share or reading.series is not None else "all"
-    format = shards.format(reading.format)
+    format = _checked(shards, reading)
     encoding = Encoding(plan, facts, reading)
     job = _Job(encoding, shards, format, rows, share, progress, measured)
     return _encoded(cache, [job])[0]
@@ -101,8 +101,8 @@ def encode_parts(
 ) -> tuple[Dataset, Dataset]:
     """`encode` of the training part and of the validation part, a `share` of the rows, in one pass
     over the file. The validation part is `measured`."""
-    shards = _checked(file)
-    encoding, format = Encoding(plan, facts, reading), shards.format(reading.format)
+    shards = Shards.of(file)
+    encoding, format = Encoding(plan, facts, reading), _checked(shards, reading)
     parts: tuple[Part, Part] = ("train", "valid")
     jobs = [
         _Job(encoding, shards, format, part, share, progress, measured=part == "valid")
@@ -112,11 +112,12 @@ def encode_parts(
     return train, valid
 
 
-def _checked(file: Path | Shards) -> Shards:
-    shards = Shards.of(file)
-    for each in shards.files:
+def _checked(shards: Shards, reading: Reading) -> Format:
+    """The format of the files. Raises DataError for one that cannot be read."""
+    format = shards.format(reading.format)
+    for each in shards.files if format != "folders" else ():
         check_file(each)
-    return shards
+    return format
 
 
 @dataclass(frozen=True, slots=True)

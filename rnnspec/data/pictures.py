@@ -32,7 +32,9 @@ ENDINGS = frozenset(
 """Of the files in a folder that are frames."""
 BROKEN = (ValueError, SyntaxError, EOFError, TypeError, LookupError, OverflowError, struct.error)
 """What Pillow raises of broken files, beside OSError."""
-MOVING = "the path of a folder of pictures or of an .npy file, or a list of frames"
+MOVING = (
+    "the path of a folder of pictures or of an .npy file, or a list of frames or of their paths"
+)
 EXPECTED = "the path of a picture, or a list of rows of whole numbers from 0 to 255"
 
 
@@ -74,7 +76,7 @@ def files_of(cell: object, textual: bool, folder: Path, picture: Picture) -> lis
     """The files that a cell names, relative to `folder`: of moving pictures all frames."""
     path = decode.path_of(cell, textual)
     if path is None:
-        return []
+        return _listed(cell, textual, folder) if picture.steps == "frames" else []
     named = folder / path
     return _frames_in(named) if picture.steps == "frames" and _is_folder(named) else [named]
 
@@ -88,6 +90,18 @@ def _is_folder(path: Path) -> bool:
 
 def _named(path: Path, error: DataError) -> DataError:
     return DataError(f"names {shown(path)}, which {error}")
+
+
+def _listed(cell: object, textual: bool, folder: Path) -> list[Path]:
+    """The files of a list of paths; none of a list of frames, or of something else."""
+    if isinstance(cell, np.ndarray):
+        return []
+    paths = map(_path_of_frame, decode.json_list(cell, textual, MOVING))
+    return [folder / path for path in paths if path is not None]
+
+
+def _path_of_frame(frame: object) -> str | None:
+    return decode.path_of(frame, False)
 
 
 def _frames_in(folder: Path) -> list[Path]:
@@ -114,36 +128,39 @@ def _moving(cell: object, textual: bool, folder: Path, picture: Picture) -> Byte
     frames: Iterable[Bytes]
     path = decode.path_of(cell, textual)
     if path is None:
-        frames = _frames_of(
-            cell if isinstance(cell, np.ndarray) else decode.json_list(cell, textual, MOVING)
-        )
+        listed = cell if isinstance(cell, np.ndarray) else decode.json_list(cell, textual, MOVING)
+        frames = _frames_of(listed, folder, picture)
     elif _is_folder(folder / path):
         frames = (_pixels_of_file(file, picture) for file in _frames_in(folder / path))
     else:
-        frames = _frames_of_file(folder / path)
+        frames = _frames_of_file(folder / path, picture)
     found = [_resized(_with_channels(each, picture.channels), picture) for each in frames]
     decode.check_length(len(found))
     none = np.zeros((0, picture.height or 0, picture.width or 0, picture.channels), np.uint8)
     return in_steps(np.stack(found) if found else none, picture)
 
 
-def _frames_of_file(file: Path) -> Iterator[Bytes]:
+def _frames_of_file(file: Path, picture: Picture) -> Iterator[Bytes]:
     try:
         check_file(file)
         if file.suffix.lower() != ".npy":
             raise DataError("is neither a folder of pictures nor an .npy file")
-        yield from _frames_of(load_npy(file))
+        yield from _frames_of(load_npy(file), file.parent, picture)
     except DataError as error:
         raise _named(file, error) from error
 
 
-def _frames_of(frames: Any) -> Iterator[Bytes]:
-    """Raises DataError, with the number of the frame from 1."""
+def _frames_of(frames: Any, folder: Path, picture: Picture) -> Iterator[Bytes]:
+    """Frames that are arrays, or paths of pictures, in their order. Raises DataError, with the
+    number of the frame from 1."""
     if isinstance(frames, np.ndarray) and not frames.ndim:
         raise DataError("has a single number, expected frames x height x width")
     for number, frame in enumerate(frames, start=1):
         try:
-            pixels = _array(frame, False)
+            path = _path_of_frame(frame)
+            pixels = (
+                _array(frame, False) if path is None else _pixels_of_file(folder / path, picture)
+            )
             if not pixels.size:
                 raise DataError("has no pixels")
         except DataError as error:

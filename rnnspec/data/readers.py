@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rnnspec.data.conll import read_conll
 from rnnspec.data.delimited import Dialect, in_quotes, read_delimited
+from rnnspec.data.folders import Holds, read_folders
 from rnnspec.data.jsonl import read_jsonl
 from rnnspec.data.lines import Position, check_file
 from rnnspec.data.parquet import read_parquet
@@ -15,7 +16,7 @@ from rnnspec.data.plain import Documents, read_plain
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.shards import FILE, Shards
 from rnnspec.errors import DataError
-from rnnspec.spec.files import Format, Quoting
+from rnnspec.spec.files import Format, Quoting, rows_in
 
 Progress = Callable[[float, str], None]
 """Called with the share that is done, 0 to 1, and what is being done."""
@@ -31,6 +32,7 @@ def read(
     quoting: Quoting = "auto",
     end: float = 0.0,
     names: Sequence[str] = (),
+    holds: Holds | None = None,
 ) -> Iterator[Chunk]:
     """The rows of `file`, or of several one after another, as chunks of the cells of `columns`.
 
@@ -38,7 +40,8 @@ def read(
     a while; the DataError at the end of the file, or before, lists up to ten of them.
     `documents` says what a row of plain text is, `quoting` what quotes are in CSV and TSV. `end`:
     this share at the end of one plain text that is read whole is a row of its own, held out.
-    `names`: those of the columns of CoNLL, in their order.
+    `names`: those of the columns of CoNLL, in their order. `holds`: what the files in folders are
+    read as.
     `progress` is called after each chunk with the share of the file that has been read.
 
     Raises DataError for a file that is missing, unreadable or empty, for a column that it lacks,
@@ -47,9 +50,9 @@ def read(
     shards = Shards.of(file)
     known = shards.format(format)
     bad = BadRows(file) if bad is None else bad
-    bad.word = "row" if known == "parquet" else "line"
-    sizes = list(map(_size, shards.files))
-    how = _How(known, documents, quoting, end if len(shards.files) == 1 else 0.0, names)
+    bad.word = unit_of(known)
+    sizes = [_size(each, known) for each in shards.files]
+    how = _How(known, documents, quoting, end if len(shards.files) == 1 else 0.0, names, holds)
     rows, before, total = 0, 0, sum(sizes)
     for number, shard in enumerate(shards.files):
         first, position = rows, Position()
@@ -66,6 +69,11 @@ def read(
         raise DataError(f"{file}: {none} no rows")
 
 
+def unit_of(format: Format) -> str:
+    """What the rows of files of a format are counted in."""
+    return {"parquet": "row", "folders": "file"}.get(format, "line")
+
+
 def notes_of(files: Shards, format: Format, quoting: Quoting) -> list[str]:
     """Remarks on how the files are read. Raises DataError for a file that cannot be read."""
     if quoting != "auto" or files.format(format) != "tsv":
@@ -76,7 +84,9 @@ def notes_of(files: Shards, format: Format, quoting: Quoting) -> list[str]:
     return [first] if first else []
 
 
-def _size(file: Path) -> int:
+def _size(file: Path, format: Format) -> int:
+    if format == "folders":
+        return len(rows_in(file))
     check_file(file)
     return file.stat().st_size
 
@@ -96,6 +106,7 @@ class _How:
     quoting: Quoting
     end: float = 0.0
     names: Sequence[str] = ()
+    holds: Holds | None = None
 
 
 def _chunks(
@@ -107,6 +118,8 @@ def _chunks(
             return read_jsonl(file, wanted, bad, position)
         case "parquet":
             return read_parquet(file, wanted, bad, position)
+        case "folders":
+            return read_folders(file, wanted, how.holds, bad, position)
         case "text":
             return read_plain(file, wanted, how.documents, position, how.end)
         case "conll":

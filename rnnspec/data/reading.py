@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rnnspec.data.folders import Holds, held
 from rnnspec.data.plain import Documents
 from rnnspec.data.readers import read
 from rnnspec.data.rows import BadRows, Chunk
@@ -69,6 +70,7 @@ class Reading:
     - `separators`: what separates several labels in a cell of text.
     - `cures`: which setting of the spec allows missing cells.
     - `columns`: the names of the columns of CoNLL, in their order.
+    - `holds`: what the files in folders are read as.
     - `folder`: that of the spec, where files of vectors are.
     - `seed`, `stratum`: how the validation share is drawn, see `rnnspec.data.split`.
     """
@@ -87,6 +89,7 @@ class Reading:
     stratum: str | None = None
     columns: tuple[str, ...] = ()
     folder: Path = Path()
+    holds: Holds | None = None
 
     @staticmethod
     def of(spec: Spec, format: Format | None = None) -> Reading:
@@ -121,6 +124,7 @@ class Reading:
             spec.train.seed,
             next((o.column for o in outputs if isinstance(o, ClassOutput)), None),
             data.columns,
+            holds=held({source.column: source.as_ for source in data.inputs}),
         )
 
     def split(self, share: float) -> Split:
@@ -141,7 +145,7 @@ class Reading:
     ) -> Iterator[Chunk]:
         """The rows of `files`, of which a share is kept for validation: see
         `rnnspec.data.readers.read`."""
-        how = (self.documents, progress, self.quoting, share, self.columns)
+        how = (self.documents, progress, self.quoting, share, self.columns, self.holds)
         return read(files, columns, self.format, bad, *how)
 
 

@@ -118,7 +118,7 @@ class BadRows:
         return found
 
     def place(self, line: int) -> str:
-        """`file:line`, or `file: row n` where rows have no lines."""
+        """Where a row is: see `Shards.place`."""
         return Shards.of(self.file).place(self.start + line, self.word)
 
     def beside(self, line: int, other: int) -> str:

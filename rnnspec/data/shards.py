@@ -12,7 +12,7 @@ from pathlib import Path
 from rnnspec.data.lines import unreadable
 from rnnspec.errors import DataError
 from rnnspec.spec import Data
-from rnnspec.spec.files import Format, files_of, find_files, one_format
+from rnnspec.spec.files import Format, files_of, find_files, one_format, rows_in
 
 FILE = 1 << 40
 """The *location* of a row is the number of its file, from 0, times this, plus its line (of Parquet
@@ -21,7 +21,8 @@ its row) in that file, from 1. So it is the line itself where there is one file.
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The SHA-256 of a file, and size and time of change, to see whether it has changed since."""
+    """The SHA-256 of a file, and size and time of change, to see whether it has changed since; of
+    folders those of the names in them, and their number."""
 
     digest: str
     size: int
@@ -65,14 +66,21 @@ class Shards:
         return one_format(self.files, given)
 
     def place(self, location: int, word: str = "line") -> str:
-        """`file:line`, or `file: row n` where rows have no lines."""
+        """`file:line`, or `file: row n` where rows have no lines; of folders the file that is the
+        row."""
         number, line = divmod(location, FILE)
         file = self.files[number]
+        if file.is_dir():
+            return str(file.joinpath(*self._rows_in_folders[number][line - 1]))
         return f"{file}:{line}" if word == "line" else f"{file}: row {line}"
 
     def named_in(self, text: str) -> bool:
         """Whether `text` names one of the files."""
         return any(str(file) in text for file in self.files)
+
+    @cached_property
+    def _rows_in_folders(self) -> list[list[tuple[str, str]]]:
+        return [rows_in(file) if file.is_dir() else [] for file in self.files]
 
     @cached_property
     def content(self) -> tuple[Content, ...]:
@@ -82,12 +90,25 @@ class Shards:
     def check_unchanged(self) -> None:
         """Raises DataError where a file has changed since its content was asked for."""
         for file, before in zip(self.files, self.content, strict=True):
-            now = file.stat()
-            if (before.size, before.changed) != (now.st_size, now.st_mtime_ns):
+            if file.is_dir():
+                same = _of_folders(file).digest == before.digest
+            else:
+                now = file.stat()
+                same = (before.size, before.changed) == (now.st_size, now.st_mtime_ns)
+            if not same:
                 raise DataError(f"{file}: the file changed while it was read; try again")
 
 
+def _of_folders(root: Path) -> Content:
+    """The names of the rows; what the files hold is kept with the columns that read them."""
+    rows = rows_in(root)
+    digest = hashlib.sha256("".join(f"{kind}/{file}\0" for kind, file in rows).encode()).hexdigest()
+    return Content(digest, len(rows), 0)
+
+
 def _content(file: Path) -> Content:
+    if file.is_dir():
+        return _of_folders(file)
     try:
         before = file.stat()
         with file.open("rb") as stream:
@@ -114,7 +135,7 @@ class Sources:
 
 def find_sources(data: Data, folder: Path) -> Sources:
     """The files that a spec in `folder` names. Raises DataError: see `files_of`."""
-    train, valid = files_of(data.train_files, data.valid_files, folder)
+    train, valid = files_of(data.train_files, data.valid_files, folder, data.format)
     share = data.valid if isinstance(data.valid, float) else 0.0
     return Sources(
         _shards(train, data.train_files, folder),

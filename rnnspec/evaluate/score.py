@@ -14,6 +14,7 @@ from rnnspec.builds.folder import CACHE, Trained
 from rnnspec.data import Dataset, Reading, encode
 from rnnspec.data.columns.new_labels import new_labels_note
 from rnnspec.data.encode import Part
+from rnnspec.data.readers import unit_of
 from rnnspec.data.shards import Shards, Sources, find_sources
 from rnnspec.errors import DataError
 from rnnspec.evaluate.evaluate import evaluate
@@ -79,7 +80,7 @@ def evaluate_build(
         data = encode(
             trained.plan, trained.facts, files, reading, cache, part, share, measured=True
         )
-        unit = "row" if files.format(format) == "parquet" else "line"
+        unit = unit_of(files.format(format))
         rows = Rows(trained.plan, trained.facts, data.lines, unit, files.short_names)
         metrics, sums, outputs = _scored(trained, model, data, rows, precision)
         count = data.rows

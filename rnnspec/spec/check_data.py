@@ -11,8 +11,15 @@ from rnnspec.spec.base import Loc
 from rnnspec.spec.data import Data, Series
 from rnnspec.spec.every import every_of
 from rnnspec.spec.explain import Finding, no_effect
-from rnnspec.spec.files import covers
-from rnnspec.spec.inputs import FramesInput, SequenceInput, SeriesInput
+from rnnspec.spec.files import FILE_COLUMN, FOLDER_COLUMN, covers
+from rnnspec.spec.inputs import (
+    AudioInput,
+    FramesInput,
+    ImageInput,
+    SequenceInput,
+    SeriesInput,
+    VideoInput,
+)
 from rnnspec.spec.outputs import ForecastOutput, KeysOutput, NextOutput, QuantilesDistribution
 from rnnspec.spec.spec import Spec
 
@@ -120,6 +127,27 @@ def columns_are_of_conll(spec: Spec) -> Iterator[Finding]:
             hint = did_you_mean(each.column, data.columns) or known
             message = f"data.columns names no column {each.column!r}"
             yield Finding((*place, "column"), message, hint)
+
+
+def folders_have_two_columns(spec: Spec) -> Iterator[Finding]:
+    """Folders of classes have files of sound or pictures, and the names of the folders."""
+    if spec.data.format != "folders":
+        return
+    hint = f"the input is {FILE_COLUMN}, and the answer {FOLDER_COLUMN}"
+    for path, source in spec.data.located_inputs:
+        if source.column not in (FILE_COLUMN, FOLDER_COLUMN):
+            yield Finding((*path, "column"), _NO_COLUMN.format(source.column), hint)
+        elif source.column == FILE_COLUMN and not isinstance(source, OfFile):
+            message = "the files of folders are sound or pictures"
+            yield Finding((*path, "as"), message, "use audio, image or video")
+    for path, output in spec.data.located_outputs:
+        if output.column != FOLDER_COLUMN:
+            yield Finding((*path, "column"), _NO_COLUMN.format(output.column), hint)
+
+
+OfFile = AudioInput | ImageInput | VideoInput
+"""Inputs that read files."""
+_NO_COLUMN = "folders have the columns file and folder, of which {!r} cannot stand here"
 
 
 def _plain_names(names: Sequence[str]) -> list[str]:

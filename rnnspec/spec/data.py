@@ -121,7 +121,9 @@ class Data(Model):
         description="Format of the files; 'auto' goes by the ending of the name. 'text' (.txt) is "
         "plain text with one column, text; 'conll' (.conll, .conllu) has a line for each token, an "
         "empty line after each sentence, which is a row, and columns between tabs or white space: "
-        "each is a list of texts.",
+        "each is a list of texts. 'folders', which auto makes of a folder of folders, are classes: "
+        "each file in one of them is a row with the columns file, read as audio, image or video, "
+        "and folder, the name of the folder.",
     )
     columns: Annotated[tuple[Text, ...], ListOf] = Field(
         default=(),

@@ -16,7 +16,10 @@ from typing import Literal, get_args
 
 from rnnspec.errors import DataError
 
-Format = Literal["auto", "jsonl", "csv", "tsv", "parquet", "conll", "text"]
+Format = Literal["auto", "jsonl", "csv", "tsv", "parquet", "conll", "text", "folders"]
+
+FILE_COLUMN, FOLDER_COLUMN = "file", "folder"
+"""The columns of folders of classes: a file, and the name of the folder it is in."""
 
 Quoting = Literal["auto", "double", "none"]
 """The meaning of double quotes around a field of CSV or TSV."""
@@ -35,17 +38,29 @@ _ENDINGS: dict[str, Format] = {
 }
 
 
+_IN_CELLS = frozenset({".wav", ".flac", ".mp3", ".ogg", ".png", ".jpg", ".jpeg", ".webp", ".npy"})
+"""Of files that rows name."""
+
+
 def format_of(file: Path, format: Format = "auto") -> Format:
-    """The format of `file`: `format`, or by the ending of its name (before a `.gz`).
+    """The format of `file`: `format`, or by the ending of its name (before a `.gz`), or that of a
+    folder of folders.
 
     Raises DataError for an unknown ending.
     """
     if format != "auto":
         return format
+    if file.is_dir() and any(path.is_dir() for path in _visible(file)):
+        return "folders"
     name = file.with_suffix("") if file.suffix.lower() == ".gz" else file
     found = _ENDINGS.get(name.suffix.lower())
+    if found is None and name.suffix.lower() in _IN_CELLS:
+        raise DataError(
+            f"{file}: is no file of rows; put the files of each class into a folder of its own in"
+            f" {file.parent}, or name them in rows of JSONL, CSV or Parquet"
+        )
     if found is None:
-        known = ", ".join(name for name in get_args(Format) if name != "auto")
+        known = ", ".join(name for name in get_args(Format) if name not in ("auto", "folders"))
         ending = f"the ending {name.suffix!r}" if name.suffix else "a name without an ending"
         raise DataError(
             f"{file}: {ending} names no known format; set data.format to one of {known}"
@@ -100,13 +115,13 @@ Files = tuple[Path, ...]
 
 
 def files_of(
-    train_names: Sequence[str], valid_names: Sequence[str], folder: Path
+    train_names: Sequence[str], valid_names: Sequence[str], folder: Path, format: Format = "auto"
 ) -> tuple[Files, Files]:
     """The training files and the validation files that a spec in `folder` names.
 
     Raises DataError as `find_files` does, and for a file that is in both.
     """
-    train, valid = find_files(train_names, folder), find_files(valid_names, folder)
+    train, valid = (find_files(names, folder, format) for names in (train_names, valid_names))
     trained = set(map(os.path.abspath, train))
     for file in valid:
         if os.path.abspath(file) in trained:
@@ -117,19 +132,20 @@ def files_of(
     return train, valid
 
 
-def find_files(names: Sequence[str], folder: Path) -> Files:
+def find_files(names: Sequence[str], folder: Path, format: Format = "auto") -> Files:
     """The files of `names` in their order, and for each name sorted by name.
 
     Numbers in names are compared as numbers (`part-2` before `part-10`). Relative names start at
     `folder`. A name is one of: a file, which need not exist; a folder, whose files are taken except
     names that start with `_` or `.`; a pattern, with `*`, `?` and `[…]` within a name and `**` for
-    any number of folders. Raises DataError for a folder or pattern without files, a folder within a
-    folder, and a file that is named twice.
+    any number of folders. A folder of folders is one file, of the format `folders`, unless another
+    is given or the files in it are of another. Raises DataError for a folder or pattern without
+    files, a folder within a folder of files, and a file that is named twice.
     """
     found: dict[str, tuple[Path, str]] = {}
     for name in names:
         with _readable(folder / name):
-            files = _named(folder / name, name, folder)
+            files = _named(folder / name, name, folder, format)
         for file in files:
             key = os.path.abspath(file)
             if key in found:
@@ -166,9 +182,14 @@ def _readable(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _named(path: Path, name: str, folder: Path) -> list[Path]:
+def _named(path: Path, name: str, folder: Path, format: Format) -> list[Path]:
+    if path.is_dir() and (format == "folders" or (format == "auto" and _holds_classes(path))):
+        return [path]
     if path.is_dir():
         return sorted(_in_folder(path), key=_in_order)
+    if format == "folders" and (path.exists() or is_pattern(name)):
+        what = "is a file" if path.exists() else "is a pattern"
+        raise DataError(f"{path}: {what}; name the folder that holds a folder for each class")
     if path.exists() or not is_pattern(name):
         return [path]
     found = _matches(name, folder)
@@ -183,6 +204,48 @@ def _named(path: Path, name: str, folder: Path) -> list[Path]:
 
 def _matches(name: str, folder: Path) -> list[Path]:
     return [folder / match for match in glob(name, root_dir=folder, recursive=True)]
+
+
+def _holds_classes(folder: Path) -> bool:
+    """Whether a folder holds folders, and no file of rows stands in it or in them."""
+    found = _visible(folder)
+    folders = [path for path in found if path.is_dir()]
+    files = [path for path in found if not path.is_dir()]
+    inside = [path for each in folders for path in _visible(each) if not path.is_dir()]
+    return bool(folders) and not any(map(_has_rows, (*files, *inside)))
+
+
+def _has_rows(file: Path) -> bool:
+    name = file.with_suffix("") if file.suffix.lower() == ".gz" else file
+    return name.suffix.lower() in _ENDINGS and name.suffix.lower() != ".txt"
+
+
+def rows_in(root: Path) -> list[tuple[str, str]]:
+    """The rows of a folder of folders: the name of each class and of a file in it, both sorted,
+    numbers in them as numbers.
+
+    Names that start with `_` or `.` are left out. Raises DataError for a file beside the folders,
+    for a folder without files, and where there are no folders.
+    """
+    with _readable(root):
+        entries, rows = sorted(_visible(root), key=_in_order), list[tuple[str, str]]()
+        stray = next((path for path in entries if not path.is_dir()), None)
+        if stray is not None:
+            raise DataError(
+                f"{stray}: stands beside the folders of the classes; move it into one of them, or"
+                " start its name with _ or ."
+            )
+        for entry in entries:
+            files = sorted(_visible(entry), key=_in_order)
+            if not files:
+                raise DataError(
+                    f"{entry}: the folder of the class {entry.name!r} is empty; put its files into"
+                    " it, or remove it"
+                )
+            rows += ((entry.name, file.name) for file in files)
+    if not rows:
+        raise DataError(f"{root}: the folder has no folders; make one for each class")
+    return rows
 
 
 def _in_folder(folder: Path) -> list[Path]:

@@ -297,8 +297,9 @@ class ImageInput(SequenceInput):
 
 class VideoInput(SequenceInput):
     """A moving picture, given by the path of a folder of pictures (in the order of their names,
-    numbers in them by their value) or of an .npy file, or as a list of frames of whole numbers from
-    0 to 255: one step per frame, all its pixels side by side, row by row."""
+    numbers in them by their value) or of an .npy file, or as a list of frames, each the path of a
+    picture or whole numbers from 0 to 255, in the order of the list: one step per frame, all its
+    pixels side by side, row by row, or as rows and columns for layers that read them."""
 
     as_: Literal["video"] = Field(alias="as", description="How the column is read.")
     height: Width = Field(

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnspec.data import Dataset
 from rnnspec.data.collate import RowSlices
+from rnnspec.data.readers import unit_of
 from rnnspec.data.schemes import OUTSIDE, rules, unruly
 from rnnspec.data.shards import Shards
 from rnnspec.errors import DataError
@@ -54,7 +55,7 @@ def scheme_notes(
         if found.first is None:
             continue
         row, step, *numbers = found.first
-        word = "row" if files.format(format) == "parquet" else "line"
+        word = unit_of(files.format(format))
         label, *before = (labels[number] for number in numbers if number >= 0)
         text = (
             f"{files.place(int(train.lines[row]), word)}: column {node.column!r} breaks scheme"
