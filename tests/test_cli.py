@@ -17,6 +17,7 @@ from rnnspec import __version__
 from rnnspec.cells import identify
 from rnnspec.cli.app import app
 from rnnspec.cli.terminal import problem_text, table
+from rnnspec.demo.starter import KINDS, spec_text
 from rnnspec.errors import SpecError
 from rnnspec.plan.builder import cell_of
 from rnnspec.source.problems import Problem, Span
@@ -225,12 +226,19 @@ def test_new_writes_a_starter_that_is_right(world: Path) -> None:
     assert right("check", spec) == f"{spec}: ok\n"
     assert right("schema", "--check", "demo/rnnspec.schema.json")
     assert "there already" in wrong("new", "dates-language", "demo")
-    for kind in ("dates-language", "demand", "morse"):
+    for kind in ("dates-language", "demand", "morse", "plates", "entities"):
         (hint,) = (
             line for line in right("new", kind, f"other/{kind}").splitlines() if "run" in line
         )
         *command, asked = hint.split()
         assert command == ["rnnspec", "run", f"{kind}.onnx", "--data"] and Path(asked).exists()
+
+
+def test_starters_are_the_specs_of_their_names() -> None:
+    """But for the first line, which names the schema."""
+    for kind in KINDS:
+        spec = (ROOT / "specs" / f"{kind}.yaml").read_text(encoding="utf-8")
+        assert spec_text(kind).splitlines()[1:] == spec.splitlines()[1:]
 
 
 # ---------------------------------------------------------------- the terminal

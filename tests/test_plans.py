@@ -11,7 +11,7 @@ import pytest
 
 from rnnspec.data import survey
 from rnnspec.data.shards import find_sources
-from rnnspec.demo import morse
+from rnnspec.demo import entities, morse, plates
 from rnnspec.demo.dates import write
 from rnnspec.demo.demand import write as write_demand
 from rnnspec.plan import dump, resolve
@@ -45,12 +45,28 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("plates")
+    plates.write(folder, train=40, valid=4, test=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("entities")
+    entities.write(folder, train=200, valid=4, test=1)
+    return folder
+
+
 @pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
 def test_plan_is_the_golden_one(
     spec: Path,
     dates: Path,
     demand: Path,
     sounds: Path,
+    pictures: Path,
+    sentences: Path,
     tmp_path: Path,
     golden: Callable[[Path, str], None],
     request: pytest.FixtureRequest,
@@ -60,6 +76,8 @@ def test_plan_is_the_golden_one(
     (tmp_path / "dates").symlink_to(dates)
     (tmp_path / "demand").symlink_to(demand)
     (tmp_path / "morse").symlink_to(sounds)
+    (tmp_path / "plates").symlink_to(pictures)
+    (tmp_path / "entities").symlink_to(sentences)
     if loaded.spec.data.train_files[0].startswith("data/"):
         (tmp_path / "data").symlink_to(request.getfixturevalue("real_data"))
     facts = survey(loaded.spec, find_sources(loaded.spec.data, tmp_path).train)

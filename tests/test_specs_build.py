@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rnnspec.demo import dates, demand, morse
+from rnnspec.demo import dates, demand, entities, morse, plates
 from rnnspec.run import Model
 from rnnspec.spec import Spec, load_spec
 from tests.cli import right
@@ -30,6 +30,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dates.write(folder / "dates", train=300, valid=40, test=1)
     demand.write(folder / "demand", days=140)
     morse.write(folder / "morse", train=120, valid=20, test=1)
+    plates.write(folder / "plates", train=120, valid=20, test=1)
+    entities.write(folder / "entities", train=120, valid=20, test=1)
     return folder
 
 

@@ -7,14 +7,17 @@ from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
-from rnnspec.demo import dates, demand, morse
+from rnnspec.demo import dates, demand, entities, morse, plates
 from rnnspec.errors import DataError
 from rnnspec.files import write_lines
 from rnnspec.source.problems import did_you_mean
 
 DATES = tuple(Path("dates") / f"{split}.jsonl" for split in ("train", "valid", "test"))
 DEMAND = tuple(Path("demand") / f"{name}.csv" for name in ("demand", "next"))
-MORSE = tuple(Path("morse") / f"{split}.jsonl" for split in ("train", "valid", "test"))
+MORSE, PLATES, ENTITIES = (
+    tuple(Path(world) / f"{split}.jsonl" for split in ("train", "valid", "test"))
+    for world in ("morse", "plates", "entities")
+)
 DATA: dict[str, tuple[Path, ...]] = {
     "dates-iso": DATES,
     "dates-language": DATES,
@@ -24,9 +27,11 @@ DATA: dict[str, tuple[Path, ...]] = {
     "day-of-year": DATES,
     "demand": DEMAND,
     "morse": MORSE,
+    "plates": PLATES,
+    "entities": ENTITIES,
 }
 """The data files of each starter, relative to its folder."""
-ASKED = {DATES: DATES[-1], DEMAND: DEMAND[-1], MORSE: MORSE[-1]}
+ASKED = {files: files[-1] for files in DATA.values()}
 """The data file to answer with the exported file."""
 KINDS = tuple(DATA)
 
@@ -84,4 +89,6 @@ _WRITERS: dict[tuple[Path, ...], Callable[[Path], object]] = {
     DATES: dates.write,
     DEMAND: demand.write,
     MORSE: morse.write,
+    PLATES: plates.write,
+    ENTITIES: entities.write,
 }
