@@ -6,13 +6,17 @@ import re
 from typing import Annotated, Literal, assert_never
 
 from pydantic import Field
-from pydantic.functional_validators import AfterValidator
+from pydantic.functional_validators import AfterValidator, BeforeValidator
 
 from rnnspec.spec.base import Model, NotNegative, Positive, Share, spec_error
-from rnnspec.spec.choice import ByName
+from rnnspec.spec.choice import ByName, describe
 
 FLOOR = 1e-8
 """Least energy that a logarithm is taken of, where the spec states none."""
+LONGEST = 1e9
+"""Bound of the number of a span of time."""
+MOST_SAMPLES = 8192
+"""Samples of the longest window: its transform takes a matrix of 256 MiB in an exported file."""
 _SPAN = re.compile(r"(\d+(?:\.\d+)?) *(ms|s|samples?)")
 
 
@@ -24,17 +28,17 @@ def samples_of(span: str, rate: int) -> int:
     return round(float(found[1]) * each)
 
 
-def _checked_span(span: str) -> str:
-    found = _SPAN.fullmatch(span)
-    if found is None or not float(found[1]):
+def _checked_span(span: object) -> object:
+    found = _SPAN.fullmatch(span) if isinstance(span, str) else None
+    if found is None or not 0 < float(found[1]) < LONGEST:
         raise spec_error(
-            f"expected a span of time above 0, found {span[:40]!r}",
+            f"expected a span of time above 0, found {describe(span)}",
             "write a number and ms, s or samples, as in '25 ms'",
         )
     return span
 
 
-Span = Annotated[str, AfterValidator(_checked_span)]
+Span = Annotated[str, BeforeValidator(_checked_span)]
 """A span of time: `25 ms`, `0.025 s` or `200 samples`."""
 Deltas = Annotated[
     Literal[0, 1, 2],
@@ -44,7 +48,8 @@ Deltas = Annotated[
     ),
 ]
 Floor = Annotated[
-    Positive, Field(description="Least energy that the logarithm is taken of; a sample is near 1.")
+    float,
+    Field(ge=1e-30, description="Least energy that the logarithm is taken of; a sample is near 1."),
 ]
 Frequency = Annotated[NotNegative, Field(description="Lowest frequency of the filters, in Hz.")]
 Highest = Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnspec.spec.audio import (
+    MOST_SAMPLES,
     Augment,
     LogMel,
     MelWindows,
@@ -50,6 +51,9 @@ def windows_cover_the_samples(spec: Spec) -> Iterator[Finding]:
         if window < 2:
             message = f"is {window} samples at a rate of {source.rate}; a window has 2 or more"
             yield Finding((*at, "window"), message, "make it longer")
+        elif window > MOST_SAMPLES:
+            message = f"is {window:,} samples at a rate of {source.rate}; it has {MOST_SAMPLES:,}"
+            yield Finding((*at, "window"), f"{message} at most", "make it shorter")
         elif hop < 1:
             message = f"is less than a sample at a rate of {source.rate}"
             yield Finding((*at, "hop"), message, "make it longer")
@@ -80,6 +84,8 @@ def filters_have_frequencies(spec: Spec) -> Iterator[Finding]:
 
 def _empty_filters(at: Loc, rate: int, features: MelWindows, highest: float) -> Iterator[Finding]:
     size = transform_size(max(2, samples_of(features.window, rate)))
+    if samples_of(features.window, rate) > MOST_SAMPLES:
+        return
     bands, key = _bands(features)
     filters = mel_filters(bands, size, rate, features.lowest, highest)
     empty = sum(not any(row) for row in filters)

@@ -156,8 +156,9 @@ def _unknown_key(loc: Loc, corrected: str | None, document: Document) -> Problem
     if kinds and kinds[2]:
         which, kind, others = kinds
         if not which:
-            hint = f"remove it ({', '.join(others)} layers have it)"
-            return document.problem(path, f"{kind} layers have no key {key!r}", hint, key=True)
+            what = "features" if "features" in path else "layers"
+            hint = f"remove it ({', '.join(others)} {what} have it)"
+            return document.problem(path, f"{kind} {what} have no key {key!r}", hint, key=True)
         message = f"has no effect with {which}: {kind}"
         hint = f"remove it (it belongs to {which}: {', '.join(others)})"
         return document.problem(path, message, hint, key=True)
