@@ -6,9 +6,12 @@ import json
 import unicodedata
 from pathlib import Path
 
+import numpy as np
+
 from rnnspec import __version__
 from rnnspec.builds.folder import Trained
 from rnnspec.errors import ExportError
+from rnnspec.export.cuts import Cutting
 from rnnspec.export.parity import Parity, prove
 from rnnspec.export.probes import probes
 from rnnspec.export.variant import variant
@@ -16,24 +19,35 @@ from rnnspec.files import digest, write_bytes
 from rnnspec.plan import Facts, Plan, TextFacts, dump
 from rnnspec.plan.names import TOKENIZER_FILE
 from rnnspec.plan.nodes import AlignedOutput, Attend, TokensInput
+from rnnspec.plan.stream import Stream, stream_of
 from rnnspec.plan.text_rule import PLAIN
 from rnnspec.run.interface import (
     COLUMNS,
+    INPUTS,
+    OUTPUTS,
     PARITY,
     PLAN,
     QUOTING,
     SPEC,
+    STREAM,
     TOKENIZER,
     UNICODE,
     VERSION,
+    StreamColumns,
     interface,
+    stream_columns,
 )
 from rnnspec.run.seal import sealed
 from rnnspec.run.session import Session
+from rnnspec.run.stream import StreamSession
 from rnnspec.spec.load import resolved_yaml
 from rnnspec.to_onnx import add_metadata, to_onnx
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.threads import allowed_threads, computing_with
+
+SIDECAR = ".json"
+"""The ending of the file beside a stream file, which says the same as its metadata."""
+CUTS_SEED = 7
 
 
 def export_onnx(
@@ -47,6 +61,8 @@ def export_onnx(
     alignment: bool = False,
     strategy: str = "",
     generate: int | None = None,
+    stream: bool = False,
+    joined: bool = False,
 ) -> Parity:
     """Write `trained` to `target` as one ONNX file and return the figures of its proof.
 
@@ -56,6 +72,8 @@ def export_onnx(
     - `attention`: the weights of a decoder's attention are outputs too.
     - `alignment`: the steps of each token are outputs too, of texts by CTC or a transducer.
     - `strategy`: the search for texts, in place of the spec's.
+    - `stream`: rows come in chunks, with the states before and after each; what says how is written
+      beside the file, as JSON. With `joined` all states are one tensor.
     - `generate`: a language model continues a prompt by at most so many tokens.
 
     Raises ExportError if the file's answers differ from the module's, or for what the model cannot
@@ -67,6 +85,7 @@ def export_onnx(
         _check_attention(plan)
     if alignment:
         _check_alignment(plan)
+    chunks = _chunks(plan, ids, joined, attention or alignment) if stream else None
     file = to_onnx(
         plan,
         facts,
@@ -75,12 +94,19 @@ def export_onnx(
         ids=ids,
         opset=opset,
         attention=attention or alignment,
+        stream=chunks,
+        joined=joined,
     )
     model = Model(plan).eval()
     model.load_canonical(trained.weights)
     session = Session(file.SerializeToString())
+    columns = None if chunks is None else stream_columns(chunks, joined)
+    answering: Session | Cutting = session
+    if columns is not None:
+        asked = StreamSession(session, columns)
+        answering = Cutting(asked, plan, ids, np.random.default_rng(CUTS_SEED))
     with computing_with(allowed_threads()):
-        parity = prove(session, model, facts, probes(plan, facts, ids), ids)
+        parity = prove(answering, model, facts, probes(plan, facts, ids), ids)
     beside = tokenizer_of(plan, facts)
     add_metadata(
         file,
@@ -92,6 +118,7 @@ def export_onnx(
             QUOTING: spec.data.quoting,
             **({COLUMNS: json.dumps(spec.data.columns)} if spec.data.columns else {}),
             **interface(plan, facts, ids=ids).metadata(),
+            **({} if columns is None else {STREAM: columns.as_json()}),
             **({} if beside is None else {TOKENIZER: digest(beside.encode())}),
             **({UNICODE: unicodedata.unidata_version} if _reads_by_rules(plan) else {}),
         },
@@ -100,8 +127,40 @@ def export_onnx(
     _check_loads(content)
     if beside is not None:
         write_bytes(target.parent / TOKENIZER_FILE, beside.encode())
+    if columns is not None:
+        write_bytes(target.with_suffix(SIDECAR), _sidecar(plan, facts, ids, columns))
     write_bytes(target, content)
     return parity
+
+
+def _chunks(plan: Plan, ids: bool, joined: bool, steps_answered: bool) -> Stream:
+    """The states. Raises ExportError for what cannot be a stream."""
+    found = stream_of(plan, ids)
+    if steps_answered:
+        raise ExportError(
+            "--stream answers no steps of attention or alignment; leave out --attention and"
+            " --alignment"
+        )
+    wide = [state.name for state in found.states if state.kind == "float64"]
+    if joined and wide:
+        raise ExportError(
+            f"the state {wide[0]} has float64 numbers, which one tensor of float32 would round;"
+            " leave out --state joined"
+        )
+    if joined and not found.states:
+        raise ExportError(f"{plan.name} keeps no states; leave out --state joined")
+    return found
+
+
+def _sidecar(plan: Plan, facts: Facts, ids: bool, columns: StreamColumns) -> bytes:
+    """What a program that calls the file must know, as JSON."""
+    known = interface(plan, facts, ids=ids).metadata()
+    found = {
+        "inputs": json.loads(known[INPUTS]),
+        "outputs": json.loads(known[OUTPUTS]),
+        "stream": json.loads(columns.as_json()),
+    }
+    return (json.dumps(found, ensure_ascii=False, indent=1) + "\n").encode()
 
 
 def _reads_by_rules(plan: Plan) -> bool:

@@ -57,6 +57,16 @@ def answer_name(plan: Plan, node: Output) -> str:
     return f"{node.column}.answer" if node.column in read else node.column
 
 
+def stepwise_answer(node: Output) -> bool:
+    """Whether an output answers each step."""
+    return bool(getattr(node, "steps", False))
+
+
+def later_name(plan: Plan, node: Output) -> str:
+    """The output with the number of steps answered, where they are not those that came in."""
+    return f"{answer_name(plan, node)}.lengths"
+
+
 def draws(node: Output) -> bool:
     """Whether an answer is drawn at random, with the row's own seed."""
     return isinstance(node, TextOutput) and isinstance(node.search, Sample)

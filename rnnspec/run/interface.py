@@ -12,6 +12,7 @@ Keys of the metadata of a model file:
     rnnspec.columns   the names of the columns of CoNLL files, as JSON, where the spec has any
     rnnspec.tokenizer the digest of the tokenizer beside it, of a model that reads subwords
     rnnspec.unicode   the version of Unicode that it makes tokens of texts by, where that matters
+    rnnspec.stream    the states of a stream file, as JSON (`StreamColumns`)
     rnnspec.digest    the digest of all of the file before this last entry (`rnnspec.run.seal`)
 """
 
@@ -28,13 +29,23 @@ from rnnspec.data.audio import AudioReading
 from rnnspec.plan import Facts, Plan, nodes
 from rnnspec.plan.copies import copied_column
 from rnnspec.plan.kinds import INPUT_TRAITS
-from rnnspec.plan.names import answer_name, draws, input_names, labels_of, output_names
+from rnnspec.plan.names import (
+    answer_name,
+    draws,
+    first_sequence,
+    input_names,
+    labels_of,
+    later_name,
+    output_names,
+    stepwise_answer,
+)
+from rnnspec.plan.stream import END, JOINED, JOINED_AFTER, Stream
 from rnnspec.plan.text_rule import PLAIN, TextRule
 
 SPEC, PLAN, VERSION = "rnnspec.spec", "rnnspec.plan", "rnnspec.version"
 PARITY, INPUTS, OUTPUTS = "rnnspec.parity", "rnnspec.inputs", "rnnspec.outputs"
 QUOTING, TOKENIZER, UNICODE = "rnnspec.quoting", "rnnspec.tokenizer", "rnnspec.unicode"
-COLUMNS = "rnnspec.columns"
+COLUMNS, STREAM = "rnnspec.columns", "rnnspec.stream"
 
 InputKind = Literal[
     "words", "chars", "bytes", "tokens", "ids", "characters", "copies", "category", "category_id",
@@ -149,6 +160,70 @@ class Interface:
             INPUTS: json.dumps([each.written() for each in self.inputs], ensure_ascii=False),
             OUTPUTS: json.dumps([asdict(each) for each in self.outputs], ensure_ascii=False),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class StateColumn:
+    """A state of a stream file: the input `name` and the output `after`, `[batch, *shape]`. It is 0
+    where a row begins; then the value after each chunk is fed with the next one."""
+
+    name: str
+    after: str
+    shape: tuple[int, ...]
+    kind: Literal["float32", "float64", "int64"]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamColumns:
+    """What a caller of a stream file must know beside its columns.
+
+    `end` is the input, bool `[batch]`, that says which rows end with a chunk, or "" where nothing
+    is read ahead. An answer comes `latency_steps` steps of the input after its own (of sound,
+    samples), which are `latency_ms` milliseconds where that is known. `answered` are the outputs,
+    int64 `[batch]`, that say how many steps a chunk answers, by column, where they are not its own.
+    """
+
+    states: tuple[StateColumn, ...]
+    joined: bool
+    end: str
+    latency_steps: int
+    latency_ms: float | None
+    answered: dict[str, str]
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+def stream_columns(stream: Stream, joined: bool = False) -> StreamColumns:
+    """What a caller must know of the file of a stream."""
+    plan = stream.plan
+    states = tuple(StateColumn(s.name, s.after, s.shape, s.kind) for s in stream.states)
+    if joined:
+        size = sum(state.size for state in stream.states)
+        states = (StateColumn(JOINED, JOINED_AFTER, (size,), "float32"),)
+    first = first_sequence(plan)
+    rate = first.rate if isinstance(first, nodes.AudioInput) else None
+    return StreamColumns(
+        states,
+        joined,
+        END if stream.ahead else "",
+        stream.ahead,
+        None if rate is None else 1000 * stream.ahead / rate,
+        {
+            node.column: later_name(plan, node)
+            for node in plan.outputs
+            if stream.answers_later(node) and stepwise_answer(node)
+        },
+    )
+
+
+def read_stream(metadata: Mapping[str, str]) -> StreamColumns | None:
+    """What a file's metadata say of its states, None of a file that answers whole rows. Raises
+    ValueError where that is damaged."""
+    found = metadata.get(STREAM)
+    if found is None:
+        return None
+    return TypeAdapter(StreamColumns).validate_json(found)
 
 
 def interface(plan: Plan, facts: Facts, ids: bool = False) -> Interface:

@@ -26,21 +26,27 @@ SAMPLES = "samples"
 def lower_audio(low: Lowering, node: nodes.AudioInput) -> PaddedSequence:
     """The features of each window, `[T, B, features]`; T is at least 1."""
     emit, name = low.emit, node.name
+    rows, counts = samples_of(low, node)
+    windows = _cut(low, node, rows, counts)
+    values = features(low, node, windows)  # [B, F, T]
+    lengths = _windows_of(low, node, counts, f"{name}.count")
+    for order in range(node.deltas):
+        values = _with_slopes(low, node, values, lengths, order)
+    sequence = emit.transpose(values, [2, 0, 1], f"{name}.features")
+    low.axes[TIME] = Lengths(emit, name, lengths, sequence, low.padded, derived=True)
+    return PaddedSequence(normalised(low, node, sequence, low.axes[TIME]), low.axes[TIME])
+
+
+def samples_of(low: Lowering, node: nodes.AudioInput) -> tuple[str, str]:
+    """The samples `[B, S]` as they come in, and how many each row has, int64 `[B]`."""
+    emit, name = low.emit, node.name
     doc = f"{node.rate} samples a second, near 1 at the loudest; past the length anything"
     given = emit.input(node.column, FLOAT, [BATCH, SAMPLES], doc, reserved=True)
     doc = f"number of samples of each row, from 0 to the extent of {SAMPLES}"
     counts = emit.input(lengths_name(low.plan, low.ids), INT64, [BATCH], doc, reserved=True)
     counts = lengths_of_rows(low, counts, f"{name}.lengths")
     rows = nonempty_rows(low, given, f"{name}.rows", FLOAT)
-    counts = _checked(low, rows, counts, f"{name}.samples")
-    windows = _cut(low, node, rows, counts)
-    values = _features(low, node, windows)  # [B, F, T]
-    lengths = _windows_of(low, node, counts, f"{name}.count")
-    for order in range(node.deltas):
-        values = _with_slopes(low, node, values, lengths, order)
-    sequence = emit.transpose(values, [2, 0, 1], f"{name}.features")
-    low.axes[TIME] = Lengths(emit, name, lengths, sequence, low.padded, derived=True)
-    return PaddedSequence(_normalised(low, node, sequence, low.axes[TIME]), low.axes[TIME])
+    return rows, _checked(low, rows, counts, f"{name}.samples")
 
 
 def _checked(low: Lowering, rows: str, counts: str, name: str) -> str:
@@ -79,7 +85,7 @@ def _cut(low: Lowering, node: nodes.AudioInput, rows: str, counts: str) -> str:
     return emit.unsqueeze(padded, 1, name)
 
 
-def _features(low: Lowering, node: nodes.AudioInput, samples: str) -> str:
+def features(low: Lowering, node: nodes.AudioInput, samples: str) -> str:
     """`[B, size, T]` of samples `[B, 1, S]`."""
     emit, name = low.emit, node.name
     if node.kind == "raw":
@@ -142,7 +148,7 @@ def _with_slopes(
     return emit.concat([values, slopes], 1, f"{name}.beside")
 
 
-def _normalised(low: Lowering, node: nodes.AudioInput, values: str, lengths: Lengths) -> str:
+def normalised(low: Lowering, node: nodes.AudioInput, values: str, lengths: Lengths) -> str:
     """`[T, B, W]` scaled."""
     emit, name = low.emit, node.name
     if node.normalize == "none":

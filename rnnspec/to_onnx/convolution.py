@@ -18,6 +18,7 @@ from rnnspec.to_onnx.lengths import counted
 from rnnspec.to_onnx.lowering import Lowering, PaddedSequence
 from rnnspec.to_onnx.pool import LOWEST
 from rnnspec.to_onnx.rows import Rows, State
+from rnnspec.to_onnx.windows import Filter, answered, windows
 
 ORDERS: dict[int, tuple[Sequence[int], Sequence[int]]] = {
     1: ((1, 2, 0), (2, 0, 1)),
@@ -44,7 +45,8 @@ def lower_conv(low: Lowering, node: Conv) -> PaddedSequence:
     else:
         matrix = low.canonical(f"{name}.W")
     weights = [matrix, low.canonical(f"{name}.b")]
-    return _folded(low, node, _windows(low, node, _at_steps(node), "Conv", weights, attributes))
+    found = _windows(low, node, _at_steps(node), "Conv", weights, attributes)
+    return _folded(low, node, found.value)
 
 
 def lower_local_pool(low: Lowering, node: LocalPool) -> PaddedSequence:
@@ -56,16 +58,16 @@ def lower_local_pool(low: Lowering, node: LocalPool) -> PaddedSequence:
         "pads": (*(0 for _ in range(axes)), *(size - 1 for size in node.size[-axes:])),
     }
     if node.kind == "max" and node.within_frames:
-        return _windows(low, node, name, "MaxPool", [], attributes)
+        return _windows(low, node, name, "MaxPool", [], attributes).value
     if node.kind == "max":
-        windows = _windows(low, node, f"{name}.windows", "MaxPool", [], attributes, LOWEST)
-        largest = own_steps(low, windows, axes, 0.0, name)
-        return _folded(low, node, PaddedSequence(largest, windows.lengths, clean=True))
+        found = _windows(low, node, f"{name}.windows", "MaxPool", [], attributes, LOWEST).value
+        largest = own_steps(low, found, axes, 0.0, name)
+        return _folded(low, node, PaddedSequence(largest, found.lengths, clean=True))
     attributes["count_include_pad"] = 1
     means = _windows(low, node, f"{name}.windows", "AveragePool", [], attributes)
-    shares = _shares(low, node, means.name)
-    out = low.emit.op("Mul", [means.name, shares], name)
-    return _folded(low, node, PaddedSequence(out, means.lengths))
+    shares = _shares(low, node, means)
+    out = low.emit.op("Mul", [means.value.name, shares], name)
+    return _folded(low, node, PaddedSequence(out, means.value.lengths))
 
 
 def _axes_of(node: Conv | LocalPool) -> int:
@@ -86,6 +88,14 @@ def _folded(low: Lowering, node: Conv | LocalPool, found: PaddedSequence) -> Pad
     return PaddedSequence(folded(low, node.name, found.name), found.lengths, clean=found.clean)
 
 
+@dataclass(frozen=True, slots=True)
+class _Windows:
+    """An operator's `value` over windows of steps, of which the rows have `steps`, int64 `[B]`."""
+
+    value: PaddedSequence
+    steps: str
+
+
 def _windows(
     low: Lowering,
     node: Conv | LocalPool,
@@ -94,7 +104,7 @@ def _windows(
     weights: Sequence[str],
     attributes: Attributes,
     other: float = 0.0,
-) -> PaddedSequence:
+) -> _Windows:
     """An operator over windows of the source, with `other` past the length of each row; its value
     is called `name`. Where it goes over several frames, they stand steps first."""
     source, axes = low.steps(node.source), len(node.size)
@@ -105,22 +115,47 @@ def _windows(
         if axes == 3:
             steps = unfolded(low, source, sides_of(low, node.source), f"{node.name}.frames")
             source = PaddedSequence(steps, source.lengths, clean=source.clean)
+        if low.chunks is not None:
+            return _of_chunk(low, node, source, name, kind, weights, attributes, other)
         x = own_steps(low, source, axes, other, f"{node.name}.own")
     out = _with_channels_first(low, x, name, kind, weights, attributes, order)
-    return PaddedSequence(out, source.lengths.strided(node.stride[0], out))
+    value = PaddedSequence(out, source.lengths.strided(node.stride[0], out))
+    return _Windows(value, source.lengths.name)
 
 
-def _shares(low: Lowering, node: LocalPool, means: str) -> str:
+def _of_chunk(
+    low: Lowering,
+    node: Conv | LocalPool,
+    source: PaddedSequence,
+    name: str,
+    kind: str,
+    weights: Sequence[str],
+    attributes: Attributes,
+    other: float,
+) -> _Windows:
+    """As `_windows`, of what a chunk of a stream completes."""
+    left, right = (node.left[0], node.right[0]) if isinstance(node, Conv) else (0, node.size[0] - 1)
+    reads = Filter(left, right, node.stride[0], other)
+    width = sides_of(low, node.source)
+    found = windows(low, node.name, source.name, source.lengths, reads, width)
+    pads = list(attributes["pads"])  # type: ignore[arg-type]
+    pads[0] = pads[len(pads) // 2] = 0
+    own = {**attributes, "pads": pads}
+    out = _with_channels_first(low, found.value, name, kind, weights, own, ORDERS[len(node.size)])
+    return _Windows(answered(low, node.name, source.lengths, reads, found.count, out), found.there)
+
+
+def _shares(low: Lowering, node: LocalPool, means: _Windows) -> str:
     """By what `means` over whole windows are multiplied: `[T, B, 1]`, of a grid `[T, B, F, 1]`."""
     sides = shapes(low.plan)[node.source][2:-1]
     if node.within_frames:
         return _shares_of_sides(low, node, sides, f"{node.name}.share")
-    emit, name, source = low.emit, f"{node.name}.share", low.steps(node.source)
-    time = emit.extent(means, 0, f"{node.name}.time")
+    emit, name = low.emit, f"{node.name}.share"
+    time = emit.extent(means.value.name, 0, f"{node.name}.time")
     numbers = counted(emit, time, f"{name}.numbers")
     starts = emit.op("Mul", [numbers, emit.integer(node.stride[0])], f"{name}.starts")
     column = emit.unsqueeze(starts, 1, f"{name}.column")
-    left = emit.op("Sub", [source.lengths.name, column], f"{name}.left")
+    left = emit.op("Sub", [means.steps, column], f"{name}.left")
     there = emit.op("Clip", [left, emit.integer(1), emit.integer(node.size[0])], f"{name}.there")
     floats = emit.op("Cast", [there], f"{name}.count", to=FLOAT)
     share = emit.op("Div", [emit.number(float(node.size[0])), floats], f"{name}.flat")

@@ -6,6 +6,7 @@ Past a row's length the blank is certain, so that padding reads as nothing and c
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 from rnnspec.plan.names import answer_name
 from rnnspec.plan.nodes import BestPath, CtcOutput, PrefixBeam
+from rnnspec.to_onnx.chunks import Chunks
 from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, Emitter, Extent
 from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import BATCH, Lowering, Vector
@@ -30,9 +32,12 @@ SCORES = {
 def lower_ctc(low: Lowering, node: CtcOutput) -> Vector:
     """The outputs of every text; with `low.attention` also `<name>.alignment` int64 `[B, U, 2]`."""
     steps = _steps(low, node)
+    if low.chunks is not None:
+        return _of_chunk(low, node, steps, low.chunks)
     match node.search:
         case BestPath():
-            found, tokens = _best_path(low.emit, steps)
+            none = steps.filled(low.emit, low.emit.integers(BLANK), f"{steps.name}.path.none")
+            found, tokens, _ = _best_path(low.emit, steps, none)
         case PrefixBeam():
             found, tokens = search(low.emit, steps, node.search), ""
         case _:
@@ -65,13 +70,29 @@ def _steps(low: Lowering, node: CtcOutput) -> Steps:
     )
 
 
-def _best_path(emit: Emitter, steps: Steps) -> tuple[SearchResult, str]:
-    """The answers, and int64 `[T, B]`, which token of the answer each step is; -1 for none."""
+def _of_chunk(low: Lowering, node: CtcOutput, steps: Steps, chunks: Chunks) -> Vector:
+    """What a chunk of a stream adds to the answer, and the score so far. Keeps the number of the
+    last step: an equal one is no further token."""
+    emit, name = low.emit, node.name
+    before = emit.unsqueeze(chunks.before(f"{name}.previous"), 0, f"{name}.previous.step")
+    found, _, path = _best_path(emit, steps, before)
+    place = emit.unsqueeze(low.steps(node.source).lengths.name, 0, f"{name}.last.place")
+    last = emit.op("GatherElements", [path, place], f"{name}.last.step", axis=0)
+    chunks.after(f"{name}.previous", emit.squeeze(last, 0, f"{name}.last"))
+    score = emit.op("Add", [chunks.before(f"{name}.score"), found.log_probs], f"{name}.score.now")
+    chunks.after(f"{name}.score", score)
+    found = replace(found, log_probs=score)
+    answer_text(low, node, found, f"{SCORES['greedy']}, of all chunks so far")
+    return Vector(score)
+
+
+def _best_path(emit: Emitter, steps: Steps, none: str) -> tuple[SearchResult, str, str]:
+    """The answers; int64 `[T, B]`, which token of the answer each step is, -1 for none; and the
+    numbers of the path, `none` `[1, B]` before its first, `[T + 1, B]`."""
     name = f"{steps.name}.path"
     best = emit.reduce("ReduceMax", steps.logs, 2, f"{name}.best")
     path = emit.op("ArgMax", [steps.logs], name, axis=2, keepdims=0)
     is_token = emit.op("Greater", [path, emit.integer(BLANK)], f"{name}.is_token")
-    none = steps.filled(emit, emit.integers(BLANK), f"{name}.none")
     later = emit.concat([none, path], 0, f"{name}.later")
     before = emit.slice(later, 0, steps.time, 0, f"{name}.before")
     same = emit.op("Equal", [path, before], f"{name}.same")
@@ -81,7 +102,7 @@ def _best_path(emit: Emitter, steps: Steps) -> tuple[SearchResult, str]:
     score = emit.reduce("ReduceSum", best, 0, f"{name}.score")
     nothing = emit.integer(-1)
     tokens = emit.op("Where", [is_token, places, nothing], f"{name}.tokens")
-    return SearchResult(numbers, lengths, score, ""), tokens
+    return SearchResult(numbers, lengths, score, ""), tokens, later
 
 
 def gathered(emit: Emitter, steps: Steps, path: str, first: str, name: str) -> tuple[str, str, str]:

@@ -58,7 +58,19 @@ def _last(low: Lowering, node: Decoder) -> str:
     first = node.body[0]
     assert isinstance(first, PreviousNumber), f"{node.name} reads no numbers"
     past = low.steps(first.source)
-    return past.lengths.at_end(past.name, f"{first.name}.last")
+    if low.chunks is None:
+        return past.lengths.at_end(past.name, f"{first.name}.last")
+    kept = f"{node.name}.last"
+    found = last_so_far(low, past, past.lengths.at_end(past.name, f"{kept}.here"), kept)
+    low.chunks.after(kept, found)
+    return found
+
+
+def last_so_far(low: Lowering, steps: PaddedSequence, here: str, kept: str) -> str:
+    """`[B, W]`: the last value of the chunk, `here`; of one without steps, that of those before."""
+    assert low.chunks is not None
+    choice = [steps.lengths.present(), here, low.chunks.before(kept)]
+    return low.emit.op("Where", choice, f"{kept}.so_far")
 
 
 def _shift(low: Lowering, output: ForecastOutput) -> str:

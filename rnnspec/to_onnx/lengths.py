@@ -29,7 +29,8 @@ class Lengths:
     `name` is the int64 value as it came in, unchecked: native recurrent operators check it
     themselves, and so do ReverseSequence, in `mask`, and GatherND, in `at_end`.
     `sequence` is a value `[T, B, …]` as it came in; `padded` says that the graph works on more
-    steps where all rows are empty. `dimension` is the name of B as a dimension. `derived` lengths
+    steps where all rows are empty. `dimension` is the name of B as a dimension, `time_dimension`
+    that of T. `derived` lengths
     come from those of another axis: their `sequence` has the further steps already.
     """
 
@@ -42,8 +43,12 @@ class Lengths:
         padded: bool,
         dimension: str = "batch",
         derived: bool = False,
+        time: str = "time",
     ) -> None:
         self.name, self.dimension, self._derived = name, dimension, derived
+        self.time_dimension = time
+        self.given = name
+        """The lengths of the chunk that came in, of which these are made."""
         self._others: dict[tuple[str, int], Lengths] = {}
         self._emit, self._prefix, self._sequence, self._padded = emit, prefix, sequence, padded
         self._made: dict[str, str] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,17 @@ from rnnspec import __version__
 from rnnspec.errors import ExportError
 from rnnspec.plan import Facts, nodes
 from rnnspec.plan import weights as weights_of_plan
-from rnnspec.plan.names import SEED, draws, input_names, lengths_name, output_names
+from rnnspec.plan.names import (
+    SEED,
+    draws,
+    input_names,
+    later_name,
+    lengths_name,
+    output_names,
+    stepwise_answer,
+)
 from rnnspec.plan.nodes import Node, Plan
+from rnnspec.plan.stream import Stream
 from rnnspec.to_onnx import (
     audio,
     chain,
@@ -27,12 +37,14 @@ from rnnspec.to_onnx import (
     outputs,
     pictures,
     recurrent,
+    streamed,
     tokens,
 )
+from rnnspec.to_onnx.chunks import Chunks
 from rnnspec.to_onnx.ctc import lower_ctc
 from rnnspec.to_onnx.decoder import lower_decoder, needs_memory_step
-from rnnspec.to_onnx.emitter import IR_OF_OPSET, Emitter
-from rnnspec.to_onnx.lowering import Demand, Lowering, Value, demands, entry_of, reads_last
+from rnnspec.to_onnx.emitter import INT64, IR_OF_OPSET, Emitter
+from rnnspec.to_onnx.lowering import BATCH, Demand, Lowering, Value, demands, entry_of, reads_last
 from rnnspec.to_onnx.pointwise import POINTWISE, Scope
 from rnnspec.to_onnx.pool import lower_pool
 from rnnspec.to_onnx.text import lower_text
@@ -82,6 +94,8 @@ def to_onnx(
     ids: bool = False,
     opset: int = 21,
     attention: bool = False,
+    stream: Stream | None = None,
+    joined: bool = False,
 ) -> ModelProto:
     """The model that computes `plan` with `weights`, by their canonical names.
 
@@ -122,6 +136,11 @@ def to_onnx(
     `generic` lowers every cell from its equations (Scan) instead of by a native operator. `opset`
     is 21 (file format IR 10) or 20 (IR 9).
 
+    With `stream`, that of the plan, the graph answers a chunk of each row: beside the chunk come in
+    the states that the chunk before left, or 0, and those after it go out (`StreamState`), as one
+    tensor `state` and `stateN` if `joined`. Where answers read ahead, bool `end` [batch] says which
+    rows end, and int64 `<answer>.lengths` [batch] how many steps are answered.
+
     Raises ExportError if weights are missing or of another shape, if an input and an output have
     the same name, or for an opset that is not offered.
     """
@@ -129,7 +148,10 @@ def to_onnx(
         offered = " and ".join(map(str, sorted(IR_OF_OPSET)))
         raise ExportError(f"opset {opset} is not offered; choose one of {offered}")
     emit, demand = Emitter(), demands(plan)
-    emit.reserve(_interface(plan, ids, attention))
+    chunks = None if stream is None else Chunks(emit, stream, joined)
+    if chunks is not None:
+        demand |= _of_states(plan, chunks.stream, demand)
+    emit.reserve(_interface(plan, ids, attention, chunks))
     low = Lowering(
         plan=plan,
         facts=facts,
@@ -138,15 +160,26 @@ def to_onnx(
         demands=demand,
         ids=ids,
         generic=generic,
-        padded=_padded(plan, generic, demand),
+        padded=_padded(plan, generic, demand, stream),
         attention=attention,
+        chunks=chunks,
     )
+    if chunks is not None:
+        chunks.enter()
     scope = Scope(low, emit, low.values.__getitem__)
     for node in plan.nodes:
+        before = {} if chunks is None else streamed.in_step(low, node)
+        later = {name: low.values[name] for name in before}
+        low.values.update(before)
         if type(node) in POINTWISE:
             low.values[node.name] = POINTWISE[type(node)](scope, node)
         else:
-            low.values[node.name] = entry_of(LOWERINGS, node, "a graph")(low, node)
+            low.values[node.name] = entry_of(_lowerings(low, node), node, "a graph")(low, node)
+        low.values.update(later)
+    if chunks is not None:
+        streamed.keep_begun(low)
+        _answered_steps(low, chunks.stream)
+        chunks.leave()
     return emit.model(plan.name, opset, f"{plan.name}, {plan.cardinality}", __version__)
 
 
@@ -156,11 +189,44 @@ def add_metadata(model: ModelProto, metadata: Mapping[str, str]) -> None:
     helper.set_model_props(model, {**known, **metadata})
 
 
-def _interface(plan: Plan, ids: bool, attention: bool) -> list[str]:
+def _lowerings(low: Lowering, node: Node) -> Mapping[type[Node], Callable[[Lowering, Any], Value]]:
+    """The table that a node is lowered by: what has steps of a stream by one of its own."""
+    if low.chunks is None or type(node) not in streamed.STREAMED:
+        return LOWERINGS
+    lags = low.chunks.stream.lags
+    own = node.name in lags or any(source in lags for source in node.sources())
+    return streamed.STREAMED if own else LOWERINGS
+
+
+def _of_states(plan: Plan, stream: Stream, demand: Mapping[str, Demand]) -> Mapping[str, Demand]:
+    """What is read of recurrent layers, whose states are all kept."""
+    return {
+        node.name: replace(demand[node.name], final_states=frozenset(node.cell.states))
+        for node in plan.nodes
+        if isinstance(node, nodes.Recurrent) and node.name in stream.of_nodes
+    }
+
+
+def _answered_steps(low: Lowering, stream: Stream) -> None:
+    """How many steps a chunk answers, where they are not its own."""
+    for node in low.plan.outputs:
+        if stream.answers_later(node) and stepwise_answer(node):
+            name = later_name(low.plan, node)
+            lengths = low.steps(node.source).lengths.name
+            left = low.emit.op("Identity", [lengths], f"{node.name}.answered")
+            doc = "how many steps of each row the chunk answers"
+            low.emit.output(left, name, INT64, [BATCH], doc)
+
+
+def _interface(plan: Plan, ids: bool, attention: bool, chunks: Chunks | None) -> list[str]:
     """Names of all inputs and outputs. Raises ExportError if two are the same."""
     names = [name for node in plan.inputs for name in input_names(node, ids)]
     names += [name for node in plan.outputs for name in output_names(plan, node, ids, attention)]
     names += filter(None, [lengths_name(plan, ids), SEED if any(map(draws, plan.outputs)) else ""])
+    if chunks is not None:
+        names += chunks.names()
+        later = [node for node in plan.outputs if chunks.stream.answers_later(node)]
+        names += [later_name(plan, node) for node in later if stepwise_answer(node)]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise ExportError(
             f"two inputs or outputs of the model would be called {', '.join(map(repr, twice))};"
@@ -169,11 +235,14 @@ def _interface(plan: Plan, ids: bool, attention: bool) -> list[str]:
     return names
 
 
-def _padded(plan: Plan, generic: bool, demand: Mapping[str, Demand]) -> bool:
+def _padded(plan: Plan, generic: bool, demand: Mapping[str, Demand], stream: Stream | None) -> bool:
     """Whether some operator of the graph will not take an empty time axis."""
+    of_stream = stream is not None
     for node in plan.nodes:
         match node:
-            case nodes.Recurrent() if generic or native.needs_time_step(node, demand[node.name]):
+            case nodes.Recurrent() if generic or native.needs_time_step(
+                node, demand[node.name], of_stream
+            ):
                 return True
             case nodes.Pool(kind="last") if not reads_last(plan, node):
                 return True

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rnnspec.plan import Facts, Plan
 from rnnspec.plan.nodes import Dropout, FinalState, Node, Pool, Recurrent
+from rnnspec.to_onnx.chunks import Chunks
 from rnnspec.to_onnx.emitter import Emitter
 from rnnspec.to_onnx.lengths import Lengths
 
@@ -81,6 +82,8 @@ class Lowering:
     generic: bool
     padded: bool
     attention: bool = False
+    chunks: Chunks | None = None
+    """The states, of a graph that answers chunk by chunk."""
     values: dict[str, Value] = field(default_factory=dict)
     raw: dict[str, PaddedSequence] = field(default_factory=dict)
     """Columns of frames and series as they came in, `[T, B, width]`, by name."""

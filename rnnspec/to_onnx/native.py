@@ -128,9 +128,9 @@ NATIVE: Mapping[str, NativeOperator] = {
 """Built-in cell to operator, as the definitions of RNN, LSTM and GRU in the ONNX standard say."""
 
 
-def needs_time_step(node: Recurrent, demand: Demand) -> bool:
+def needs_time_step(node: Recurrent, demand: Demand, streamed: bool = False) -> bool:
     """Whether the layer, where native operators are used, cannot take an empty time axis."""
-    match = native_match(node)
+    match = native_match(node, streamed)
     if match is None:
         return True
     operator = NATIVE[match.pattern]
@@ -142,18 +142,19 @@ def needs_time_step(node: Recurrent, demand: Demand) -> bool:
 
 def lower_recurrent(low: Lowering, node: Recurrent) -> PaddedSequence:
     """One layer, in all its directions: `[T, B, inputs]` to `[T, B, width]`."""
-    match = None if low.generic else native_match(node)
+    match = None if low.generic else native_match(node, low.chunks is not None)
     return lower_scan(low, node) if match is None else _lower_native(low, node, match)
 
 
-def native_match(node: Recurrent) -> Match | None:
-    """The built-in cell whose operator computes this layer; None: no operator does."""
+def native_match(node: Recurrent, streamed: bool = False) -> Match | None:
+    """The built-in cell whose operator computes this layer; None: no operator does. `streamed`
+    layers begin with the states that the chunk before left."""
     match = identify(node.answering_cell)
     if match is None or match.pattern not in NATIVE or not NATIVE[match.pattern].fits(node):
         return None
     # The operator's own state is the one before the projection, which an initial state is not.
     projected = bool(NATIVE[match.pattern].projection)
-    return None if projected and node.initial != "zeros" else match
+    return None if projected and (streamed or node.initial != "zeros") else match
 
 
 def _lower_native(low: Lowering, node: Recurrent, match: Match) -> PaddedSequence:

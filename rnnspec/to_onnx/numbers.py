@@ -30,7 +30,7 @@ def lower_frames(low: Lowering, node: nodes.FramesInput) -> PaddedSequence:
         values = emit.op("Gather", [values, others], f"{node.name}.features", axis=2)
     if node.missing == "previous":
         kind = input_type(node)
-        values = _forward_filled(low, values, raw.lengths, node.features, node.name, kind)
+        values = _filled_from_past(low, values, raw.lengths, node.features, node.name, kind)
     return PaddedSequence(_scaled(low, node, values, node.missing), raw.lengths)
 
 
@@ -234,10 +234,26 @@ def _past(low: Lowering, column: str) -> PaddedSequence:
         steps = low.emit.unsqueeze(major, 2, f"{node.name}.past")
         past = on_time_axis(low, node, steps)
         if node.missing == "previous":
-            carried = _forward_filled(low, past.name, past.lengths, 1, node.name, kind)
+            carried = _filled_from_past(low, past.name, past.lengths, 1, node.name, kind)
             past = PaddedSequence(carried, past.lengths)
         low.raw[column] = past
     return low.raw[column]
+
+
+def _filled_from_past(
+    low: Lowering, values: str, lengths: Lengths, width: int, name: str, kind: int
+) -> str:
+    """`[T, B, width]` with each NaN replaced by the last value before it, of this chunk of a stream
+    or of those before it."""
+    chunks, emit, kept = low.chunks, low.emit, f"{name}.last"
+    if chunks is None:
+        return _forward_filled(low, values, lengths, width, name, kind)
+    nothing = emit.number(float("nan"), kind)
+    before = emit.op("Where", [chunks.begun(), chunks.before(kept), nothing], f"{kept}.or_none")
+    found = _forward_filled(low, values, lengths, width, name, kind, before)
+    end = emit.op("GatherND", [found, lengths.ends()], f"{kept}.at_end")
+    chunks.after(kept, emit.op("Where", [lengths.present(), end, before], f"{kept}.now"))
+    return found
 
 
 def _forward_filled(

@@ -8,7 +8,7 @@ from rnnspec.plan.names import labels_of, output_names
 from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput
 from rnnspec.to_onnx.emitter import FLOAT, STRING, Extent
 from rnnspec.to_onnx.functions import precise_sigmoid
-from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence, Value, Vector, like
+from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, Value, Vector, like
 from rnnspec.to_onnx.numbers import centre_and_scale, scaled_type
 
 NOTHING = ""
@@ -104,7 +104,7 @@ def _or_zero(low: Lowering, valid: str, value: str, name: str, kind: int = FLOAT
 
 
 def _extents(source: Value) -> list[Extent]:
-    return [BATCH, TIME] if isinstance(source, PaddedSequence) else [BATCH]
+    return [BATCH, source.lengths.time_dimension] if isinstance(source, PaddedSequence) else [BATCH]
 
 
 def _past(source: Value, what: str) -> str:

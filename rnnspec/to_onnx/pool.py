@@ -22,11 +22,13 @@ def lower_pool(low: Lowering, node: Pool) -> Vector:
     return Vector(KINDS[node.kind](low, node, low.steps(node.source)))
 
 
-def _values(source: PaddedSequence, name: str) -> str:
+def mean_values(source: PaddedSequence, name: str) -> str:
+    """`[T, B, W]`, 0 past the length of each row."""
     return source.name if source.clean else source.lengths.cleaned(source.name, name)
 
 
-def _last(low: Lowering, node: Pool, source: PaddedSequence) -> str:
+def last_of_steps(low: Lowering, node: Pool, source: PaddedSequence) -> str:
+    """`[B, W]` after the last step that each direction read, 0 of no steps."""
     if source.last:
         return source.last
     return source.lengths.at_end(source.name, node.name, directions_read(low.plan, node))
@@ -34,7 +36,7 @@ def _last(low: Lowering, node: Pool, source: PaddedSequence) -> str:
 
 def _mean(low: Lowering, node: Pool, source: PaddedSequence) -> str:
     emit = low.emit
-    values = _values(source, f"{node.name}.values")
+    values = mean_values(source, f"{node.name}.values")
     total = emit.reduce("ReduceSum", values, 0, f"{node.name}.total")
     return emit.op("Div", [total, source.lengths.count()], node.name)
 
@@ -50,7 +52,17 @@ def _max(low: Lowering, node: Pool, source: PaddedSequence) -> str:
 def _attention(low: Lowering, node: Pool, source: PaddedSequence) -> str:
     """The weights of a row of no steps are all alike, and what they weigh is all 0."""
     emit, name = low.emit, node.name
-    values = _values(source, f"{name}.values")
+    values = mean_values(source, f"{name}.values")
+    weights = low.emit.op(
+        "Softmax", [attention_scores(low, node, source, values)], f"{name}.weights", axis=0
+    )
+    weighted = emit.op("Mul", [values, weights], f"{name}.weighted")
+    return emit.reduce("ReduceSum", weighted, 0, name)
+
+
+def attention_scores(low: Lowering, node: Pool, source: PaddedSequence, values: str) -> str:
+    """`[T, B, 1]`, `LOWEST` past the length of each row."""
+    emit, name = low.emit, node.name
     matrix = emit.weight(f"{name}.W.transposed", low.weights[f"{name}.W"].T)
     column = emit.weight(f"{name}.v.column", low.weights[f"{name}.v"][:, np.newaxis])
     product = emit.op("MatMul", [values, matrix], f"{name}.product")
@@ -58,14 +70,11 @@ def _attention(low: Lowering, node: Pool, source: PaddedSequence) -> str:
     hidden = emit.op("Tanh", [affine], f"{name}.hidden")
     scores = emit.op("MatMul", [hidden, column], f"{name}.scores")
     masked = [source.lengths.mask(), scores, emit.number(LOWEST)]
-    masked_scores = emit.op("Where", masked, f"{name}.masked_scores")
-    weights = emit.op("Softmax", [masked_scores], f"{name}.weights", axis=0)
-    weighted = emit.op("Mul", [values, weights], f"{name}.weighted")
-    return emit.reduce("ReduceSum", weighted, 0, name)
+    return emit.op("Where", masked, f"{name}.masked_scores")
 
 
 KINDS: Mapping[PoolKind, Callable[[Lowering, Pool, PaddedSequence], str]] = {
-    "last": _last,
+    "last": last_of_steps,
     "mean": _mean,
     "max": _max,
     "attention": _attention,

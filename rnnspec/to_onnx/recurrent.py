@@ -86,7 +86,28 @@ def lower_final_state(low: Lowering, node: FinalState) -> Vector:
 def initial_state(
     low: Lowering, node: Recurrent, direction: str, state: str, lengths: Lengths
 ) -> str:
-    """One state of one direction, `[B, width]`."""
+    """One state of one direction, `[B, width]`, before the first step of the row or chunk."""
+    if low.chunks and low.chunks.has(kept := f"{node.name}.{state}"):
+        return _after_chunk(low, node, state, kept)
+    return _first_state(low, node, direction, state, lengths)
+
+
+def _after_chunk(low: Lowering, node: Recurrent, state: str, kept: str) -> str:
+    """A state as the chunk before left it; in a row that begins its first value."""
+    chunks, emit = low.chunks, low.emit
+    assert chunks is not None
+    before = chunks.before(kept)
+    if node.initial == "zeros":
+        return before
+    lengths = low.steps(node.source).lengths
+    first = _first_state(low, node, "forward", state, lengths)
+    return emit.op("Where", [chunks.begun(), before, first], f"{kept}.or_first")
+
+
+def _first_state(
+    low: Lowering, node: Recurrent, direction: str, state: str, lengths: Lengths
+) -> str:
+    """One state of one direction, `[B, width]`, before the first step of a row."""
     if source := _given(node, state):
         return low.vector(source)
     width = node.state_width(state)
@@ -101,6 +122,8 @@ def initial_state(
 def initial_states(low: Lowering, node: Recurrent, state: str, lengths: Lengths) -> str:
     """One state of all directions, `[D, B, width]`; "" if it is 0."""
     emit, name, count = low.emit, f"{node.name}.initial.{state}", len(node.directions)
+    if low.chunks and low.chunks.has(kept := f"{node.name}.{state}"):
+        return emit.unsqueeze(_after_chunk(low, node, state, kept), 0, f"{name}.kept")
     if source := _given(node, state):
         given = emit.unsqueeze(low.vector(source), 0, f"{name}.given")
         # Expand would take a single row for all rows of the batch.

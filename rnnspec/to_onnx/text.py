@@ -43,6 +43,8 @@ def answer_text(
 ) -> None:
     """The outputs that every text has."""
     name, count = answer_name(low.plan, node), node.search.n_best
+    if isinstance(node, nodes.AlignedOutput):
+        keep_written(low, node, found)
     several: list[Extent] = [BATCH, count] if count > 1 else [BATCH]
     if low.ids:
         doc = f"numbers of the tokens answered, {END_ID} past the end"
@@ -56,12 +58,38 @@ def answer_text(
         tokens = _tokens(low, node, found)
         output(low, tokens, name, STRING, [*several, ANSWER], 'tokens, "" past the end')
     else:
-        output(low, _joined(low, node, found, several), name, STRING, several, "the text answered")
+        text = _joined(low, node, found, several)
+        doc = "the text answered"
+        if low.chunks is not None and isinstance(node, nodes.AlignedOutput):
+            text, doc = _behind_chunks(low, node, found, text), "what the chunk adds to the text"
+        output(low, text, name, STRING, several, doc)
     output(low, found.log_probs, f"{name}.scores", FLOAT, several, doc_of_scores)
 
 
 def output(low: Lowering, value: str, name: str, kind: int, shape: list[Extent], doc: str) -> None:
     low.emit.output(low.emit.op("Identity", [value], f"{name}.value"), name, kind, shape, doc)
+
+
+def keep_written(low: Lowering, node: nodes.AlignedOutput, found: SearchResult) -> None:
+    """Of words written chunk by chunk, whether there have been any."""
+    kept, emit, chunks = f"{node.name}.written", low.emit, low.chunks
+    if chunks is not None and chunks.has(kept):
+        some = emit.op("Sign", [found.lengths], f"{kept}.some")
+        now = emit.cast(some, INT64, FLOAT, f"{kept}.now")
+        chunks.after(kept, emit.op("Max", [chunks.before(kept), now], f"{kept}.so_far"))
+
+
+def _behind_chunks(low: Lowering, node: nodes.AlignedOutput, found: SearchResult, text: str) -> str:
+    """The text of a chunk, with a space before its first word if there have been words."""
+    kept, emit, chunks = f"{node.name}.written", low.emit, low.chunks
+    if chunks is None or not chunks.has(kept):
+        return text
+    some = emit.op("Sign", [found.lengths], f"{kept}.here")
+    before = emit.cast(chunks.before(kept), FLOAT, INT64, f"{kept}.number")
+    glued = emit.op("Mul", [some, before], f"{kept}.glued")
+    glue = emit.strings(f"{kept}.glue", ["", " "])
+    space = emit.op("Gather", [glue, glued], f"{kept}.space")
+    return emit.op("StringConcat", [space, text], f"{node.name}.text.behind")
 
 
 def _search(low: Lowering, node: nodes.TextOutput, decoder: nodes.Decoder) -> SearchResult:

@@ -10,9 +10,9 @@ import numpy as np
 
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 from rnnspec.plan.names import answer_name
-from rnnspec.plan.nodes import Decoder, TransducerBeam, TransducerOutput
+from rnnspec.plan.nodes import Decoder, Node, TransducerBeam, TransducerOutput
 from rnnspec.to_onnx import transducer_beam
-from rnnspec.to_onnx.body import Body
+from rnnspec.to_onnx.body import Body, StepOutput
 from rnnspec.to_onnx.ctc import gathered, numbers_to
 from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, Emitter, Extent
 from rnnspec.to_onnx.loop import Loop
@@ -47,6 +47,10 @@ def lower_transducer(low: Lowering, node: TransducerOutput) -> Vector:
     return Vector(found.log_probs)
 
 
+def _carried(node: Node) -> list[str]:
+    return [f"{node.name}.{state.name}" for state in node.carried() or ()]
+
+
 @dataclass(frozen=True, slots=True)
 class _Search:
     low: Lowering
@@ -65,10 +69,10 @@ class _Search:
         loop = Loop(emit, f"{name}.rounds")
         at = loop.state(f"{name}.at", start, INT64, [BATCH])
         count = loop.state(f"{name}.count", start, INT64, [BATCH])
-        zero = self.rows.filled(emit.number(0.0), f"{name}.score.start")
+        zero, prediction, memory = self._kept(begun)
         score = loop.state(f"{name}.score", zero, FLOAT, [BATCH])
-        predicted = loop.state(f"{name}.predicted", begun.logits, FLOAT, [BATCH, self.node.hidden])
-        before = loop.carried(self.body.states, BATCH, begun.states)
+        predicted = loop.state(f"{name}.predicted", prediction, FLOAT, [BATCH, self.node.hidden])
+        before = loop.carried(self.body.states, BATCH, memory)
         number, gained = self._chosen(loop.emit, at, count, predicted)
         after = self._moved(loop, at, count, number, predicted, before)
         total = loop.emit.op("Add", [score, gained], f"{name}.score.next")
@@ -85,7 +89,35 @@ class _Search:
         states, (numbers, places) = loop.close(
             trips, going, [after[0], after[1], total, *rest], records
         )
+        self._keep(states[2:])
         return numbers, places, states[2]
+
+    def _kept(self, begun: StepOutput) -> tuple[str, str, list[str]]:
+        """Score, prediction and states of the decoder before the first round; `begun` are those
+        before the first token."""
+        emit, name, chunks = self.low.emit, self.node.name, self.low.chunks
+        if chunks is None:
+            zero = self.rows.filled(emit.number(0.0), f"{name}.score.start")
+            return zero, begun.logits, begun.states
+        first = [begun.logits, *begun.states]
+        found = [
+            emit.op("Where", [chunks.begun(), chunks.before(kept), new], f"{kept}.or_first")
+            for kept, new in zip(self._names(), first, strict=True)
+        ]
+        return chunks.before(f"{name}.score"), found[0], found[1:]
+
+    def _keep(self, states: Sequence[str]) -> None:
+        """Score, prediction and states of the decoder after the last round."""
+        chunks = self.low.chunks
+        if chunks is not None:
+            names = [f"{self.node.name}.score", *self._names()]
+            for kept, value in zip(names, states, strict=True):
+                chunks.after(kept, value)
+
+    def _names(self) -> list[str]:
+        """The states that stay, but for the score."""
+        body = [state for each in self.body.node.body for state in _carried(each)]
+        return [f"{self.node.name}.predicted", *body]
 
     def _chosen(self, emit: Emitter, at: str, count: str, predicted: str) -> tuple[str, str]:
         """The number of each row, the blank in those that are past their end, and its

@@ -1,0 +1,186 @@
+"""Whole rows, answered by a stream file that reads them cut into chunks at random places.
+
+A `Cutting` answers as a session of the whole file does, so that the same proof holds for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from rnnspec.data.decode import WHITE_SPACE
+from rnnspec.data.pictures import in_place, in_steps
+from rnnspec.plan import Plan
+from rnnspec.plan.kinds import INPUT_TRAITS
+from rnnspec.plan.names import (
+    answer_name,
+    first_sequence,
+    input_names,
+    lengths_name,
+    output_names,
+    splits_text,
+    stepwise_answer,
+)
+from rnnspec.plan.nodes import AlignedOutput, CharactersInput, ImageInput, TokensInput
+from rnnspec.run.feeds import Feeds
+from rnnspec.run.session import Arrays
+from rnnspec.run.stream import StreamSession
+
+Numbers = NDArray[np.int64]
+FEW = 4
+"""Most chunks of a row, but for rows that come step by step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """`whole` of the batches come in one chunk, `single` of them step by step, the others in up to
+    `FEW` chunks a row, of which some are empty."""
+
+    stream: StreamSession
+    plan: Plan
+    ids: bool
+    generator: Generator
+
+    def run(self, feeds: Feeds) -> Arrays:
+        """The answers to whole rows. Raises ModelFileError for feeds that onnxruntime refuses."""
+        lengths = self._lengths(feeds)
+        states = self.stream.first(len(lengths))
+        pieces: list[list[Arrays]] = [[] for _ in lengths]
+        ends = self._ends(lengths)
+        before = np.zeros_like(lengths)
+        for number, after in enumerate(ends):
+            last = np.full(len(lengths), number + 1 == len(ends))
+            chunk = self._chunk(feeds, before, after)
+            found, states = self.stream.run(chunk, states, last)
+            for row, own in enumerate(pieces):
+                own.append({name: value[row] for name, value in found.items()})
+            before, counts = after, after - before
+            self._own_steps(pieces, counts, found)
+        return self._joined(pieces)
+
+    def _lengths(self, feeds: Feeds) -> Numbers:
+        """How many places each row can be cut at: its steps, samples, characters or words."""
+        first = first_sequence(self.plan)
+        assert first is not None
+        if splits_text(first, self.ids):
+            assert isinstance(first, TokensInput)
+            return np.array([len(_parts(first, text)) for text in feeds[first.column]], np.int64)
+        found: Numbers = feeds[lengths_name(self.plan, self.ids)]
+        return found
+
+    def _ends(self, lengths: Numbers) -> list[Numbers]:
+        """Where the chunks of each row end."""
+        kind = self.generator.integers(0, 6)
+        most = int(lengths.max(initial=0))
+        if kind == 0:
+            return [lengths]
+        if kind == 1 and most <= 40:
+            return [np.minimum(lengths, step) for step in range(1, most + 1)] or [lengths]
+        share = np.sort(self.generator.random((FEW - 1, len(lengths))), axis=0)
+        found = [np.floor(each * (lengths + 1)).astype(np.int64) for each in share]
+        return [*found, lengths]
+
+    def _chunk(self, feeds: Feeds, before: Numbers, after: Numbers) -> Feeds:
+        found = dict(feeds)
+        name = lengths_name(self.plan, self.ids)
+        if name:
+            found[name] = after - before
+        for node in self.plan.inputs:
+            stepwise = INPUT_TRAITS[type(node)].steps or isinstance(node, CharactersInput)
+            for each in input_names(node, self.ids) if stepwise else ():
+                if splits_text(node, self.ids) and each == node.column:
+                    assert isinstance(node, TokensInput)
+                    found[each] = _text_between(node, feeds[each], before, after)
+                elif isinstance(node, ImageInput):
+                    steps = in_steps(feeds[each], node.picture)
+                    found[each] = in_place(_between(steps, before, after), node.picture)
+                else:
+                    found[each] = _between(feeds[each], before, after)
+        return found
+
+    def _own_steps(
+        self, pieces: Sequence[list[Arrays]], counts: Numbers, found: Mapping[str, Any]
+    ) -> None:
+        """Cut what stands past the steps that the last chunk answers."""
+        for node in self.plan.outputs:
+            if not stepwise_answer(node):
+                continue
+            later = self.stream.columns.answered.get(node.column)
+            answered = counts if later is None else found[later]
+            for name in output_names(self.plan, node, self.ids):
+                for own, count in zip(pieces, answered, strict=True):
+                    own[-1][name] = own[-1][name][:count]
+
+    def _joined(self, pieces: Sequence[list[Arrays]]) -> Arrays:
+        """Answers of steps one after the other, padded; others as they were last."""
+        found: Arrays = {}
+        for node in self.plan.outputs:
+            names = output_names(self.plan, node, self.ids)
+            for name in names:
+                rows = [[piece[name] for piece in own] for own in pieces]
+                if stepwise_answer(node):
+                    found[name] = _padded([np.concatenate(own) for own in rows])
+                elif isinstance(node, AlignedOutput) and not name.endswith(".scores"):
+                    found |= self._written(node, pieces)
+                else:
+                    found[name] = np.stack([own[-1] for own in rows])
+        return found
+
+    def _written(self, node: AlignedOutput, pieces: Sequence[list[Arrays]]) -> Arrays:
+        """Texts, or numbers of tokens, one chunk after the other."""
+        name = answer_name(self.plan, node)
+        if self.ids:
+            ids, lengths = f"{name}.ids", f"{name}.lengths"
+            rows = [np.concatenate([p[ids][: p[lengths]] for p in own]) for own in pieces]
+            counts = np.array([len(row) for row in rows], np.int64)
+            return {ids: _padded(rows, least=1), lengths: counts}
+        if node.kind == "tokens":
+            texts = [np.concatenate([p[name] for p in own]) for own in pieces]
+            return {name: _padded([row[row != ""] for row in texts], least=1)}
+        return {name: np.array(["".join(str(p[name]) for p in own) for own in pieces], object)}
+
+
+def _between(values: NDArray[Any], before: Numbers, after: Numbers) -> NDArray[Any]:
+    """`[B, t, …]`: of `[B, T, …]` the steps of a chunk, and other ones past them."""
+    most = int((after - before).max(initial=0))
+    if not values.shape[1]:
+        return values
+    places = np.minimum(before[:, None] + np.arange(most), values.shape[1] - 1)
+    found: NDArray[Any] = values[np.arange(len(values))[:, None], places]
+    return found
+
+
+def _parts(node: TokensInput, text: str) -> list[str]:
+    """The pieces that a text is cut into: characters, or words with the gaps before them."""
+    if node.kind != "words":
+        return list(text)
+    found: list[str] = []
+    for char in text:
+        gap = char in WHITE_SPACE
+        if not found or (gap and found[-1][-1] not in WHITE_SPACE):
+            found.append(char)
+        else:
+            found[-1] += char
+    return found
+
+
+def _text_between(
+    node: TokensInput, texts: NDArray[Any], before: Numbers, after: Numbers
+) -> NDArray[Any]:
+    bounds = zip(texts, before, after, strict=True)
+    return np.array(["".join(_parts(node, text)[a:b]) for text, a, b in bounds], object)
+
+
+def _padded(rows: Sequence[NDArray[Any]], least: int = 0) -> NDArray[Any]:
+    """`[B, T, …]` of arrays `[T, …]`; past their ends 0 or the empty text."""
+    most = max([least, *(len(row) for row in rows)])
+    fill: Any = "" if rows[0].dtype == object else 0
+    found = np.full((len(rows), most, *rows[0].shape[1:]), fill, rows[0].dtype)
+    for into, row in zip(found, rows, strict=True):
+        into[: len(row)] = row
+    return found

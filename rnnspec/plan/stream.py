@@ -1,0 +1,423 @@
+"""A model in chunks: what each node keeps from one chunk of a stream to the next.
+
+A stream is a row that comes in chunks of any number of steps, none included. With the states of
+`Stream` the answers of all chunks, one after the other, are those of the whole row, wherever it is
+cut. Every state is 0 where a row begins: what begins otherwise is in the model.
+
+A node that reads steps ahead answers later than its input comes: `Lag` says by how much. Its last
+answers come when the row ends, which the caller tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, Literal
+
+from rnnspec.errors import ExportError
+from rnnspec.plan import nodes
+from rnnspec.plan.names import first_sequence
+from rnnspec.plan.nodes import Node, Plan, Shape
+from rnnspec.plan.nodes.node import ColumnNode, SourceNode
+
+StateKind = Literal["float32", "float64", "int64"]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """What a node keeps: `[B, *shape]`, 0 before the first chunk. `name` is that of the graph's
+    input; the output with the value after the chunk is `name.next`."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: StateKind = "float32"
+
+    @property
+    def after(self) -> str:
+        return f"{self.name}.next"
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a sequence is behind: its value k is of step `stride` k of the input, and known once
+    step `stride` k + `ahead` has come. Of sound, steps are samples."""
+
+    stride: int = 1
+    ahead: int = 0
+
+    def behind(self, other: Lag) -> int:
+        """The most values that this sequence is ahead of `other`, on one axis."""
+        assert self.stride == other.stride, "values of one axis"
+        return max(0, -(-(other.ahead - self.ahead) // self.stride))
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """How a plan is answered chunk by chunk: the states by node, and the lags of sequences."""
+
+    plan: Plan
+    of_nodes: Mapping[str, tuple[StreamState, ...]]
+    lags: Mapping[str, Lag]
+
+    @property
+    def states(self) -> tuple[StreamState, ...]:
+        """All states, in the order of the graph's inputs."""
+        return tuple(state for states in self.of_nodes.values() for state in states)
+
+    @property
+    def ahead(self) -> int:
+        """The most steps, of sound samples, that an answer reads ahead."""
+        return max((lag.ahead for lag in self.lags.values()), default=0)
+
+    def waiting(self, node: Node) -> Mapping[str, int]:
+        """The sources of a node that are ahead of its last one, each with the most values that
+        have to wait."""
+        lags = {name: self.lags[name] for name in node.sources() if name in self.lags}
+        return _waiting(lags)
+
+    def answers_later(self, output: nodes.Output) -> bool:
+        """Whether an answer of each step has other steps than the chunk."""
+        lag = self.lags.get(output.source)
+        return lag is not None and bool(lag.ahead)
+
+
+BEGUN = "begun"
+"""The state of a whole model: 1 once a row has had a step."""
+END = "end"
+"""The input of a model that reads ahead: whether a row ends with this chunk."""
+JOINED, JOINED_AFTER = "state", "stateN"
+"""The input and the output of all states as one tensor, by the names that others have for it."""
+
+
+class CannotStream(Exception):
+    """Why a node needs the whole row."""
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What is known of the nodes so far. `running` are vectors that change with the steps read."""
+
+    plan: Plan
+    ids: bool
+    shapes: Mapping[str, Shape]
+    lags: dict[str, Lag] = field(default_factory=dict)
+    running: set[str] = field(default_factory=set)
+    begun: bool = False
+
+    def width(self, name: str) -> tuple[int, ...]:
+        """The extents of a sequence behind rows and steps, or of a vector behind rows."""
+        axes = self.shapes[name][2 if name in self.lags else 1 :]
+        assert all(isinstance(each, int) for each in axes), f"{name} has the shape {axes}"
+        return tuple(int(each) for each in axes)
+
+    def windowed(self, node: SourceNode, left: int, right: int, stride: int) -> States:
+        """The states of a node that reads `left` steps before and `right` behind each of its own,
+        which are every `stride`-th; and its lag."""
+        before = self.lags[node.source]
+        ahead = before.ahead + before.stride * right
+        self.lags[node.name] = Lag(before.stride * stride, ahead)
+        return window_states(node.name, left, right, stride, self.width(node.source))
+
+
+States = tuple[StreamState, ...]
+
+
+def window_states(name: str, left: int, right: int, stride: int, width: tuple[int, ...]) -> States:
+    """The inputs that later outputs still read, `[left + right, *width]`, and how many more of them
+    there are than `left`, which is constant where each step is answered at once."""
+    kept = (StreamState(f"{name}.inputs", (left + right, *width)),) if left + right else ()
+    if stride == 1 and not right:
+        return kept
+    return (*kept, StreamState(f"{name}.count", (), "int64"))
+
+
+def stream_of(plan: Plan, ids: bool = False) -> Stream:
+    """The states of a plan. Raises ExportError with each layer that needs the whole row, and why.
+
+    `ids`: texts come in as numbers of tokens.
+    """
+    if first_sequence(plan) is None:
+        raise ExportError(f"{plan.name} reads no steps, so that there is nothing to stream")
+    reading = _Reading(plan, ids, nodes.shapes(plan))
+    found: dict[str, States] = {}
+    reasons = []
+    for node in plan.nodes:
+        try:
+            found[node.name] = _states(reading, node)
+        except CannotStream as reason:
+            reasons.append(f"{_title(node)} {reason}")
+            break
+    if reasons:
+        raise ExportError(f"{plan.name} cannot answer chunk by chunk: {'; '.join(reasons)}")
+    begun: dict[str, States] = {BEGUN: (StreamState(BEGUN, ()),)} if reading.begun else {}
+    return Stream(plan, begun | {name: own for name, own in found.items() if own}, reading.lags)
+
+
+def _title(node: Node) -> str:
+    column = getattr(node, "column", "")
+    return f"column {column!r}" if column else node.name
+
+
+def _states(reading: _Reading, node: Node) -> States:
+    """The states of a node, whose lag is known then."""
+    if reading.shapes[node.name][0] == "W":  # the characters of a token come all at once
+        return ()
+    sources = list(node.sources())
+    steps = [name for name in sources if name in reading.lags]
+    own = "T" in str(reading.shapes[node.name][1:2])
+    if own and (vectors := [name for name in sources if name in reading.running]):
+        raise CannotStream(f"reads {vectors[0]}, which is made of all steps, at each of them")
+    lags = {name: reading.lags[name] for name in steps}
+    waiting = tuple(
+        state
+        for name, most in _waiting(lags).items()
+        for state in (
+            StreamState(f"{node.name}.{name}.waiting.inputs", (most, *reading.width(name))),
+            StreamState(f"{node.name}.{name}.waiting.count", (), "int64"),
+        )
+    )
+    if own and lags:
+        reading.lags[node.name] = max(lags.values(), key=lambda lag: lag.ahead)
+    if not own and (lags or reading.running.intersection(sources)):
+        reading.running.add(node.name)
+    if type(node) not in RULES and not node.pointwise:
+        raise NotImplementedError(f"no rule for streams of {type(node).__name__}")
+    rule = RULES.get(type(node))
+    return waiting + (() if rule is None else rule(reading, node))
+
+
+def _waiting(lags: Mapping[str, Lag]) -> dict[str, int]:
+    """See `Stream.waiting`."""
+    last = max(lags.values(), key=lambda lag: lag.ahead, default=Lag())
+    return {name: most for name, lag in lags.items() if (most := lag.behind(last))}
+
+
+# --------------------------------------------------------------------- one rule a type of node
+
+
+def _nothing(reading: _Reading, node: Node) -> States:
+    return ()
+
+
+def _input(reading: _Reading, node: ColumnNode) -> States:
+    reading.lags[node.name] = Lag()
+    return ()
+
+
+def _tokens(reading: _Reading, node: nodes.TokensInput) -> States:
+    split = not reading.ids and node.kind not in ("tokens", "subwords")
+    if split and node.rule.normalize != "none":
+        raise CannotStream(
+            f"is brought into {node.rule.normalize.upper()}, in which a character may depend on the"
+            " one before it; add --ids, with which token numbers come in"
+        )
+    if split and node.rule.split != "whitespace":
+        raise CannotStream(
+            f"is split by {node.rule.split}, which depends on what stands on both sides; add --ids,"
+            " with which token numbers come in"
+        )
+    return _input(reading, node)
+
+
+def _copies(reading: _Reading, node: nodes.CopiesInput) -> States:
+    raise CannotStream("may be copied into the answer, from any step")
+
+
+def _filled(reading: _Reading, node: nodes.FramesInput | nodes.SeriesInput) -> States:
+    _input(reading, node)
+    if node.missing != "previous":
+        return ()
+    reading.begun = True
+    kind: StateKind = "float64" if node.double else "float32"
+    width = node.features if isinstance(node, nodes.FramesInput) else 1
+    return (StreamState(f"{node.name}.last", (width,), kind),)
+
+
+def _moments(reading: _Reading, node: nodes.WindowMoments) -> States:
+    raise CannotStream(
+        "is scaled by its own window, all steps of it; train a model with another 'scale'"
+    )
+
+
+def _future(reading: _Reading, node: nodes.FutureInput) -> States:
+    if node.past:
+        raise CannotStream(
+            "has missing values ahead that the last one of the past replaces; train a model with"
+            " another rule for 'missing'"
+        )
+    return ()
+
+
+def _audio(reading: _Reading, node: nodes.AudioInput) -> States:
+    if node.normalize == "utterance":
+        raise CannotStream(
+            "is normalised by its own mean and deviation, of all windows; train a model with"
+            " 'normalize: learned' or none"
+        )
+    if node.deltas:
+        raise CannotStream(
+            "has deltas, whose first and last ones repeat the ends of the row; train a model"
+            " without 'deltas'"
+        )
+    reading.lags[node.name] = Lag(node.hop, node.window - 1)
+    return window_states(node.name, 0, node.window - 1, node.hop, ())
+
+
+def _recurrent(reading: _Reading, node: nodes.Recurrent) -> States:
+    if node.direction != "forward":
+        raise CannotStream(
+            f"reads its steps in the direction {node.direction!r}, from the end of the row; train a"
+            " model with 'direction: forward'"
+        )
+    given = [name for name in node.given if name in reading.running]
+    if given:
+        raise CannotStream(f"begins with {given[0]}, which is made of all steps of the row")
+    reading.begun |= node.initial != "zeros"
+    return tuple(
+        StreamState(f"{node.name}.{state}", (node.state_width(state),))
+        for state in node.cell.states
+    )
+
+
+def _conv(reading: _Reading, node: nodes.Conv) -> States:
+    return reading.windowed(node, node.left[0], node.right[0], node.stride[0])
+
+
+def _local_pool(reading: _Reading, node: nodes.LocalPool) -> States:
+    return reading.windowed(node, 0, node.size[0] - 1, node.stride[0])
+
+
+def _stack_steps(reading: _Reading, node: nodes.StackSteps) -> States:
+    return reading.windowed(node, 0, node.size - 1, node.stride)
+
+
+def _places(reading: _Reading, node: nodes.Places) -> States:
+    raise CannotStream("gives the places of the whole picture to an attention")
+
+
+def _pool(reading: _Reading, node: nodes.Pool) -> States:
+    name, width = node.name, (node.inputs,)
+    match node.kind:
+        case "last":
+            return (StreamState(f"{name}.last", width),)
+        case "mean":
+            total = StreamState(f"{name}.sum", width, "float64")
+            return (total, StreamState(f"{name}.count", (), "int64"))
+        case "max":
+            largest = StreamState(f"{name}.largest", width)
+            return (largest, StreamState(f"{name}.count", (), "int64"))
+        case "attention":
+            return (
+                StreamState(f"{name}.most", (1,)),
+                StreamState(f"{name}.weight", (1,)),
+                StreamState(f"{name}.sum", width),
+            )
+
+
+def _decoder(reading: _Reading, node: nodes.Decoder) -> States:
+    """A decoder answers the steps so far: it begins anew behind each chunk."""
+    if any(isinstance(each, nodes.TransducerOutput) for each in reading.plan.outputs):
+        if read := [name for name in node.reads if name in reading.running]:
+            raise CannotStream(f"reads {read[0]}, which is made of all steps, at each token")
+        return ()
+    for each in node.body:
+        if isinstance(each, nodes.Attend | nodes.CopyMix):
+            raise CannotStream("attends to all steps of the input at each of its own")
+        if isinstance(each, nodes.PreviousNumber):
+            return (StreamState(f"{node.name}.last", (1,)),)
+    return ()
+
+
+def _chain(reading: _Reading, node: nodes.ChainOutput) -> States:
+    raise CannotStream(
+        "is answered as the best path of labels, which later steps decide; train a model without"
+        " 'crf'"
+    )
+
+
+def _text(reading: _Reading, node: nodes.TextOutput) -> States:
+    if node.prompt:
+        raise CannotStream(
+            "writes on from a prompt in one call; export the model without --generate: its stream"
+            " answers the next token after each chunk"
+        )
+    return ()
+
+
+def _ctc(reading: _Reading, node: nodes.CtcOutput) -> States:
+    if not isinstance(node.search, nodes.BestPath):
+        raise CannotStream("is found in a beam of whole texts; add --strategy greedy")
+    name = node.name
+    return (
+        StreamState(f"{name}.previous", (), "int64"),
+        StreamState(f"{name}.score", ()),
+        *_written(node),
+    )
+
+
+def _transducer(reading: _Reading, node: nodes.TransducerOutput) -> States:
+    if not isinstance(node.search, nodes.TransducerGreedy):
+        raise CannotStream("is found in a beam of whole texts; add --strategy greedy")
+    decoder = reading.plan.node(node.decoder)
+    assert isinstance(decoder, nodes.Decoder)
+    reading.begun = True
+    return (
+        *_inner_states(reading, decoder),
+        StreamState(f"{node.name}.predicted", (node.hidden,)),
+        StreamState(f"{node.name}.score", ()),
+        *_written(node),
+    )
+
+
+def _written(node: nodes.AlignedOutput) -> States:
+    """Whether a word has been written, behind which a space comes."""
+    return (StreamState(f"{node.name}.written", ()),) if node.kind == "words" else ()
+
+
+def _inner_states(reading: _Reading, decoder: nodes.Decoder) -> Iterator[StreamState]:
+    """What the body of a decoder carries from token to token."""
+    for node in decoder.body:
+        if isinstance(node, nodes.Attend | nodes.CopyMix):
+            raise CannotStream("attends to all steps of the input at each of its own")
+        for state in node.carried() or ():
+            yield StreamState(f"{node.name}.{state.name}", state.shape)
+
+
+RULES: Mapping[type[Node], Callable[[_Reading, Any], States]] = {
+    nodes.TokensInput: _tokens,
+    nodes.CharactersInput: _nothing,
+    nodes.CopiesInput: _copies,
+    nodes.CategoryInput: _nothing,
+    nodes.KeysInput: _input,
+    nodes.FramesInput: _filled,
+    nodes.AudioInput: _audio,
+    nodes.ImageInput: _input,
+    nodes.Elapsed: _input,
+    nodes.VectorInput: _nothing,
+    nodes.SeriesInput: _filled,
+    nodes.WindowMoments: _moments,
+    nodes.FutureInput: _future,
+    nodes.Recurrent: _recurrent,
+    nodes.FinalState: _nothing,
+    nodes.Conv: _conv,
+    nodes.LocalPool: _local_pool,
+    nodes.StackSteps: _stack_steps,
+    nodes.Places: _places,
+    nodes.Pool: _pool,
+    nodes.PerStep: _nothing,
+    nodes.Decoder: _decoder,
+    nodes.ClassOutput: _nothing,
+    nodes.ChainOutput: _chain,
+    nodes.LabelsOutput: _nothing,
+    nodes.NumericOutput: _nothing,
+    nodes.TextOutput: _text,
+    nodes.CtcOutput: _ctc,
+    nodes.TransducerOutput: _transducer,
+    nodes.ForecastOutput: _nothing,
+}
+"""Every type of node of a plan that is not pointwise; those that are keep nothing."""
