@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from rnnspec.plan import Plan
-from tests.models import ELAPSED, layers_plan
+from rnnspec.plan import Plan, resolve
+from rnnspec.spec import Spec
+from tests.models import ELAPSED, frames_facts, layers_spec
 
 OWN_CELLS: dict[str, Any] = {
     "two_widths": {
@@ -240,8 +242,12 @@ PLANS: dict[str, dict[str, Any]] = {
 
 
 def plan(name: str) -> Plan:
-    settings = PLANS[name]
+    return resolve(spec(PLANS[name]), frames_facts())
+
+
+def spec(settings: Mapping[str, Any]) -> Spec:
+    """A spec with settings of `PLANS`."""
     used = {layer.get("cell") for layer in settings["layers"]}
     cells = {name: cell for name, cell in OWN_CELLS.items() if name in used}
     others = {key: value for key, value in settings.items() if key != "layers"}
-    return layers_plan(*settings["layers"], cells=cells, **others)
+    return layers_spec(*settings["layers"], cells=cells, **others)

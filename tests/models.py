@@ -72,7 +72,18 @@ def layers_plan(
     elapsed: int | None = None,
     cells: dict[str, Any] | None = None,
 ) -> Plan:
-    """The plan of a spec with these layers, from frames to four classes.
+    """The plan of `layers_spec`."""
+    spec = layers_spec(*layers, pooling=pooling, elapsed=elapsed, cells=cells)
+    return resolve(spec, frames_facts(width))
+
+
+def layers_spec(
+    *layers: dict[str, Any],
+    pooling: str = "last",
+    elapsed: int | None = None,
+    cells: dict[str, Any] | None = None,
+) -> Spec:
+    """A spec with these layers, from frames to four classes.
 
     A column of initial states is called `start` and holds `START` numbers.
     """
@@ -91,7 +102,7 @@ def layers_plan(
         }
     )
     assert not list(findings(spec))
-    return resolve(spec, frames_facts(width))
+    return spec
 
 
 def frames_facts(width: int = 3) -> Facts:

@@ -35,6 +35,7 @@ from rnnspec.plan.nodes import (
     Squeeze,
     Unflatten,
 )
+from rnnspec.plan.stream import RULES
 from rnnspec.reference.decode import BODY
 from rnnspec.reference.inputs import Reading
 from rnnspec.reference.interpret import values_of
@@ -92,8 +93,9 @@ def bodies(plan: Plan) -> Iterator[Node]:
         (STEPS.keys() | POINTWISE.keys(), IN_BODIES),
         (WORDS, NODE_TYPES),
         (INTERPRETED, NODE_TYPES),
+        (RULES.keys() | POINTWISE.keys(), OUTSIDE),
     ],
-    ids=["torch", "ONNX graph", "ONNX body", "diagram", "reference"],
+    ids=["torch", "ONNX graph", "ONNX body", "diagram", "reference", "streams"],
 )
 def test_every_type_is_in_the_table(
     table: Collection[type[Node]], kinds: Collection[type[Node]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from shlex import join
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,11 +13,13 @@ from rnnspec.cli.options import BUILDS, Build, Builds, Weights, examples
 from rnnspec.errors import RnnspecError
 from rnnspec.files import MODEL_FILE, check_output
 
+State = Literal["named", "joined"]
 EXAMPLES = examples(
     "rnnspec export --onnx",
     "rnnspec export builds/dates-language --onnx --output dates-language.onnx",
     "rnnspec export --onnx --ids",
     "rnnspec export builds/dates-iso --onnx --strategy beam:5 --attention",
+    "rnnspec export builds/chorales --onnx --stream",
     "rnnspec export builds/shakespeare --onnx --generate --steps 500 --strategy sample",
 )
 
@@ -31,8 +33,8 @@ def export(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="The file to write; without it, NAME.onnx in the build folder, and NAME-last.onnx "
-            "of the last weights.",
+            help="The file to write; without it, NAME.onnx in the build folder, NAME-last.onnx "
+            "of the last weights, NAME-stream.onnx of a stream.",
         ),
     ] = None,
     weights: Weights = "best",
@@ -77,6 +79,21 @@ def export(
             min=1,
         ),
     ] = None,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream",
+            help="Read rows chunk by chunk: the states after a chunk are outputs, and inputs of "
+            "the next one. FILE.json, written beside it, names them.",
+        ),
+    ] = False,
+    state: Annotated[
+        State,
+        typer.Option(
+            help="With --stream, each state by its name, or all joined as one tensor, 'state' in "
+            "and 'stateN' out."
+        ),
+    ] = "named",
     builds: Builds = BUILDS,
 ) -> None:
     """Export a build as one file that needs onnxruntime alone.
@@ -88,16 +105,19 @@ def export(
         raise RnnspecError("no format is named; there is one: --onnx")
     if steps is not None and not generate:
         raise RnnspecError("--steps says how much --generate writes; give both, or neither")
+    if state == "joined" and not stream:
+        raise RnnspecError("--state says how --stream keeps its states; give both, or neither")
     if output is not None:
         check_output(output, MODEL_FILE)
     with loading():
         from rnnspec.builds.folder import find_build, read_build
     trained = read_build(find_build(build, builds), weights)
     with loading():
-        from rnnspec.export import DEFAULT_STEPS, export_onnx
+        from rnnspec.export import DEFAULT_STEPS, SIDECAR, export_onnx
         from rnnspec.plan.names import TOKENIZER_FILE
         from rnnspec.plan.precision import note_on_doubles
     name = trained.spec.name if weights == "best" else f"{trained.spec.name}-last"
+    name += "-stream" if stream else ""
     target = output or trained.folder.path / f"{name}.onnx"
     parity = export_onnx(
         trained,
@@ -108,8 +128,12 @@ def export(
         alignment=alignment,
         strategy=strategy,
         generate=(steps or DEFAULT_STEPS) if generate else None,
+        stream=stream,
+        joined=state == "joined",
     )
     print(f"wrote {target} ({target.stat().st_size / 1e6:.2f} MB)")
+    if stream:
+        print(f"wrote {target.with_suffix(SIDECAR)}, which names its states")
     if any(getattr(node, "kind", "") == "subwords" for node in trained.plan.inputs):
         print(f"wrote {target.parent / TOKENIZER_FILE}, which makes token numbers of texts")
     if note := note_on_doubles(trained.plan):

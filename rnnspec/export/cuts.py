@@ -27,9 +27,9 @@ from rnnspec.plan.names import (
     stepwise_answer,
 )
 from rnnspec.plan.nodes import AlignedOutput, CharactersInput, ImageInput, TokensInput
+from rnnspec.run.chunks import StreamSession
 from rnnspec.run.feeds import Feeds
 from rnnspec.run.session import Arrays
-from rnnspec.run.stream import StreamSession
 
 Numbers = NDArray[np.int64]
 FEW = 4
@@ -59,8 +59,8 @@ class Cutting:
             found, states = self.stream.run(chunk, states, last)
             for row, own in enumerate(pieces):
                 own.append({name: value[row] for name, value in found.items()})
-            before, counts = after, after - before
-            self._own_steps(pieces, counts, found)
+            self._own_steps(pieces, self._steps(chunk, after - before), found)
+            before = after
         return self._joined(pieces)
 
     def _lengths(self, feeds: Feeds) -> Numbers:
@@ -102,6 +102,13 @@ class Cutting:
                 else:
                     found[each] = _between(feeds[each], before, after)
         return found
+
+    def _steps(self, chunk: Feeds, counts: Numbers) -> Numbers:
+        """The steps of a chunk, of which characters have several where they are read as bytes."""
+        first = first_sequence(self.plan)
+        if isinstance(first, TokensInput) and first.kind == "bytes" and not self.ids:
+            return np.array([len(text.encode()) for text in chunk[first.column]], np.int64)
+        return counts
 
     def _own_steps(
         self, pieces: Sequence[list[Arrays]], counts: Numbers, found: Mapping[str, Any]
@@ -156,7 +163,8 @@ def _between(values: NDArray[Any], before: Numbers, after: Numbers) -> NDArray[A
 
 
 def _parts(node: TokensInput, text: str) -> list[str]:
-    """The pieces that a text is cut into: characters, or words with the gaps before them."""
+    """The pieces that a text is cut into: characters, or words with the gaps before them, and the
+    last one with the gap behind it."""
     if node.kind != "words":
         return list(text)
     found: list[str] = []
@@ -166,6 +174,9 @@ def _parts(node: TokensInput, text: str) -> list[str]:
             found.append(char)
         else:
             found[-1] += char
+    if found and not found[-1].strip(WHITE_SPACE):
+        behind = found.pop()
+        found = [*found[:-1], found[-1] + behind] if found else []
     return found
 
 

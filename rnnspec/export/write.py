@@ -21,6 +21,7 @@ from rnnspec.plan.names import TOKENIZER_FILE
 from rnnspec.plan.nodes import AlignedOutput, Attend, TokensInput
 from rnnspec.plan.stream import Stream, stream_of
 from rnnspec.plan.text_rule import PLAIN
+from rnnspec.run.chunks import StreamSession
 from rnnspec.run.interface import (
     COLUMNS,
     INPUTS,
@@ -39,7 +40,6 @@ from rnnspec.run.interface import (
 )
 from rnnspec.run.seal import sealed
 from rnnspec.run.session import Session
-from rnnspec.run.stream import StreamSession
 from rnnspec.spec.load import resolved_yaml
 from rnnspec.to_onnx import add_metadata, to_onnx
 from rnnspec.to_torch import Model

@@ -19,6 +19,7 @@ from rnnspec.errors import ExportError
 from rnnspec.plan import nodes
 from rnnspec.plan.names import first_sequence
 from rnnspec.plan.nodes import Node, Plan, Shape
+from rnnspec.plan.nodes.audio import DELTA_SPAN
 from rnnspec.plan.nodes.node import ColumnNode, SourceNode
 
 StateKind = Literal["float32", "float64", "int64"]
@@ -142,7 +143,9 @@ def stream_of(plan: Plan, ids: bool = False) -> Stream:
     `ids`: texts come in as numbers of tokens.
     """
     if first_sequence(plan) is None:
-        raise ExportError(f"{plan.name} reads no steps, so that there is nothing to stream")
+        raise ExportError(
+            f"{plan.name} reads no steps, so that there is nothing to stream; leave out --stream"
+        )
     reading = _Reading(plan, ids, nodes.shapes(plan))
     found: dict[str, States] = {}
     reasons = []
@@ -259,13 +262,14 @@ def _audio(reading: _Reading, node: nodes.AudioInput) -> States:
             "is normalised by its own mean and deviation, of all windows; train a model with"
             " 'normalize: learned' or none"
         )
-    if node.deltas:
-        raise CannotStream(
-            "has deltas, whose first and last ones repeat the ends of the row; train a model"
-            " without 'deltas'"
-        )
-    reading.lags[node.name] = Lag(node.hop, node.window - 1)
-    return window_states(node.name, 0, node.window - 1, node.hop, ())
+    ahead = node.window - 1 + node.hop * DELTA_SPAN * node.deltas
+    reading.lags[node.name] = Lag(node.hop, ahead)
+    found = window_states(node.name, 0, node.window - 1, node.hop, ())
+    for order in range(1, node.deltas + 1):
+        name = f"{node.name}.slopes.{order}"
+        found += window_states(name, DELTA_SPAN, DELTA_SPAN, 1, (node.size * order,))
+        found += (StreamState(f"{name}.some", ()),)
+    return found
 
 
 def _recurrent(reading: _Reading, node: nodes.Recurrent) -> States:

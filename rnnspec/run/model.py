@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from rnnspec.data.decode import text
 from rnnspec.errors import DataError, ModelFileError
 from rnnspec.files import digest
 from rnnspec.plan.names import SEED, TOKENIZER_FILE
+from rnnspec.run.chunks import StreamSession
 from rnnspec.run.feeds import Feeds
 from rnnspec.run.interface import (
     COLUMNS,
@@ -24,10 +25,12 @@ from rnnspec.run.interface import (
     InputColumn,
     Interface,
     OutputColumn,
+    StreamColumns,
     read_interface,
+    read_stream,
 )
 from rnnspec.run.parse import INPUT_KINDS, feeds_of, length_of, parse_cell, steps_of
-from rnnspec.run.results import Answer, answers_of
+from rnnspec.run.results import Answer, Results, answers_of
 from rnnspec.run.session import Session
 from rnnspec.spec.files import Quoting
 
@@ -48,6 +51,8 @@ class Model:
     session: Session
     tokenizer: str = ""
     """The tokenizer of subwords, as JSON; empty if it is not beside the file."""
+    chunks: StreamColumns | None = None
+    """The states of a stream file; None of a file that answers whole rows."""
 
     @classmethod
     def load(cls, path: Path, threads: int | None = None) -> Model:
@@ -60,7 +65,8 @@ class Model:
         tokenizer = ""
         if any(column.kind == "subwords" for column in found.inputs):
             tokenizer = _tokenizer_beside(path, metadata.get(TOKENIZER, ""))
-        return cls(path, found.inputs, found.outputs, metadata, session, tokenizer)
+        chunks = _stream(path, metadata)
+        return cls(path, found.inputs, found.outputs, metadata, session, tokenizer, chunks)
 
     @property
     def quoting(self) -> Quoting:
@@ -119,19 +125,19 @@ class Model:
         waiting = iter(rows)
         while window := list(islice(waiting, batch * _WINDOW if batch > 1 else 1)):
             read = [self._values_or_error(row, textual) for row in window]
-            good = [(at, each) for at, each in enumerate(read) if isinstance(each, _Values)]
+            good = [(at, each) for at, each in enumerate(read) if isinstance(each, Values)]
             seeds = [seed + at for at, _ in good]
             answers = iter(self._answers([values for _, values in good], seeds, batch))
             yield from (each if isinstance(each, DataError) else next(answers) for each in read)
             seed += len(window)
 
-    def _values_or_error(self, row: Row | DataError, textual: bool) -> _Values | DataError:
+    def _values_or_error(self, row: Row | DataError, textual: bool) -> Values | DataError:
         try:
-            return row if isinstance(row, DataError) else self._values(row, textual)
+            return row if isinstance(row, DataError) else self.values(row, textual)
         except DataError as error:
             return error
 
-    def _values(self, row: Row, textual: bool) -> _Values:
+    def values(self, row: Row, textual: bool = False) -> Values:
         """The values of one row, checked, by the columns of the model."""
         found, steps, length, longest = [], 0, 0, ""
         for column in self.inputs:
@@ -155,7 +161,7 @@ class Model:
             except DataError as error:
                 raise DataError(f"column {column.column!r} {error}") from error
             found.append(value)
-        return _Values(found, steps, length)
+        return Values(found, steps, length)
 
     def _numbers(self, cell: object, textual: bool) -> object:
         """The numbers of a text's subwords; a list of numbers is returned unchanged."""
@@ -171,25 +177,48 @@ class Model:
 
         return subword_numbers(self.tokenizer, [text(cell)])[0]
 
-    def _answers(self, rows: list[_Values], seeds: list[int], batch: int) -> list[Answer]:
+    def _answers(self, rows: list[Values], seeds: list[int], batch: int) -> list[Answer]:
         """Answers to rows, in batches of similar length, in the order of the rows."""
         order = sorted(range(len(rows)), key=lambda row: rows[row].steps)
         found: list[Answer] = [{} for _ in rows]
         for start in range(0, len(rows), batch):
             chosen = order[start : start + batch]
-            steps = [rows[row].steps for row in chosen]
-            feeds: Feeds = {}
-            for number, column in enumerate(self.inputs):
-                feeds |= feeds_of(column, [rows[row].cells[number] for row in chosen])
-            if lengths := self._lengths:
-                feeds[lengths] = np.array([rows[row].length for row in chosen], np.int64)
+            of_batch = [rows[row] for row in chosen]
+            feeds = self.feeds(of_batch)
             if self.draws:
                 feeds[SEED] = np.array([seeds[row] for row in chosen], np.int64)
-            results = self.session.run(feeds)
-            for output in self.outputs:
-                for row, value in zip(chosen, answers_of(output, results, steps), strict=True):
-                    found[row] |= value
+            results = self._results(feeds, len(chosen))
+            steps = [row.steps for row in of_batch]
+            for row, answer in zip(chosen, self.answers(results, steps), strict=True):
+                found[row] = answer
         return found
+
+    def feeds(self, rows: Sequence[Values]) -> Feeds:
+        """The graph inputs of rows, without seeds and states."""
+        found: Feeds = {}
+        for number, column in enumerate(self.inputs):
+            found |= feeds_of(column, [row.cells[number] for row in rows])
+        if lengths := self._lengths:
+            found[lengths] = np.array([row.length for row in rows], np.int64)
+        return found
+
+    def answers(self, results: Results, steps: Sequence[int]) -> list[Answer]:
+        """The answers in the graph's outputs, of rows of so many steps."""
+        found: list[Answer] = [{} for _ in steps]
+        later = {} if self.chunks is None else self.chunks.answered
+        for output in self.outputs:
+            name = later.get(output.column)
+            known = steps if name is None else results[name].tolist()
+            for answer, value in zip(found, answers_of(output, results, known), strict=True):
+                answer |= value
+        return found
+
+    def _results(self, feeds: Feeds, rows: int) -> Results:
+        """The graph's outputs; a stream file reads whole rows as one chunk."""
+        if self.chunks is None:
+            return self.session.run(feeds)
+        asked = StreamSession(self.session, self.chunks)
+        return asked.run(feeds, asked.first(rows), np.full(rows, True))[0]
 
     @property
     def _lengths(self) -> str:
@@ -199,7 +228,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class _Values:
+class Values:
     """The values of a row, in the order of the columns, its number of steps, and the length that
     the graph takes."""
 
@@ -238,6 +267,16 @@ def _check_names(path: Path, found: Interface, session: Session) -> None:
 
 def _count(steps: int) -> str:
     return f"{steps} step" if steps == 1 else f"{steps} steps"
+
+
+def _stream(path: Path, metadata: Mapping[str, str]) -> StreamColumns | None:
+    try:
+        return read_stream(metadata)
+    except ValueError as error:
+        raise ModelFileError(
+            f"{path}: its metadata does not say what it keeps from chunk to chunk; export it again"
+            " with this version of rnnspec"
+        ) from error
 
 
 def _interface(path: Path, metadata: Mapping[str, str]) -> Interface:

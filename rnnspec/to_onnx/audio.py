@@ -142,10 +142,14 @@ def _with_slopes(
     shape = emit.concat([head, more], 0, f"{name}.shape")
     grid = emit.op("Expand", [emit.unsqueeze(inside, 1, f"{name}.wide"), shape], f"{name}.grid")
     found = emit.op("GatherElements", [last_features, grid], f"{name}.repeated", axis=2)
-    kernel = np.arange(-span, span + 1, dtype=np.float32) / audio.slope_divisor()
-    weight = emit.weight(f"{name}.kernel", np.tile(kernel, (node.size, 1, 1)))
-    slopes = emit.op("Conv", [found, weight], name, group=node.size)
-    return emit.concat([values, slopes], 1, f"{name}.beside")
+    return emit.concat([values, slopes(low, node, found, name)], 1, f"{name}.beside")
+
+
+def slopes(low: Lowering, node: nodes.AudioInput, values: str, name: str) -> str:
+    """The slopes of values `[B, size, T + 2 DELTA_SPAN]`, `[B, size, T]`."""
+    kernel = np.arange(-DELTA_SPAN, DELTA_SPAN + 1, dtype=np.float32) / audio.slope_divisor()
+    weight = low.emit.weight(f"{name}.kernel", np.tile(kernel, (node.size, 1, 1)))
+    return low.emit.op("Conv", [values, weight], name, group=node.size)
 
 
 def normalised(low: Lowering, node: nodes.AudioInput, values: str, lengths: Lengths) -> str:

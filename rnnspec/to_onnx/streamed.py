@@ -11,6 +11,7 @@ from typing import Any
 
 from rnnspec.plan import nodes
 from rnnspec.plan.nodes import Node
+from rnnspec.plan.nodes.audio import DELTA_SPAN
 from rnnspec.plan.stream import BEGUN
 from rnnspec.to_onnx import audio, native
 from rnnspec.to_onnx.chunks import Chunks
@@ -102,9 +103,29 @@ def lower_audio(low: Lowering, node: nodes.AudioInput) -> PaddedSequence:
     values = audio.features(low, node, emit.unsqueeze(by_row, 1, f"{name}.channel"))
     sequence = emit.transpose(values, [2, 0, 1], f"{name}.features")
     lengths = later_lengths(low, name, found.count, sequence)
+    for order in range(node.deltas):
+        sequence, lengths = _with_slopes(low, node, sequence, lengths, order)
     lengths.given = counts
     low.axes[TIME] = lengths
     return PaddedSequence(audio.normalised(low, node, sequence, lengths), lengths)
+
+
+def _with_slopes(
+    low: Lowering, node: nodes.AudioInput, sequence: str, lengths: Lengths, order: int
+) -> tuple[str, Lengths]:
+    """`[T, B, W]` with the slopes of its last `size` features beside it."""
+    emit, width = low.emit, node.size * (order + 1)
+    name = f"{node.name}.slopes.{order + 1}"
+    reads = Filter(DELTA_SPAN, DELTA_SPAN, 1, edges=True)
+    found = windows(low, name, sequence, lengths, reads, (width,))
+    extent = emit.extent(found.value, 0, f"{name}.extent")
+    end = emit.op("Sub", [extent, emit.integers(DELTA_SPAN)], f"{name}.end")
+    values = emit.slice(found.value, DELTA_SPAN, end, 0, f"{name}.values")
+    last = emit.slice(found.value, width - node.size, width, 2, f"{name}.of")
+    turned = emit.transpose(last, [1, 2, 0], f"{name}.turned")
+    own = emit.transpose(audio.slopes(low, node, turned, name), [2, 0, 1], f"{name}.in_time")
+    both = emit.concat([values, own], 2, f"{name}.beside")
+    return both, later_lengths(low, name, found.count, both)
 
 
 def lower_pool(low: Lowering, node: nodes.Pool) -> Vector:

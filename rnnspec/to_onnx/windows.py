@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnspec.to_onnx.chunks import Chunks
+from rnnspec.to_onnx.emitter import FLOAT, INT64
 from rnnspec.to_onnx.lengths import Lengths, counted
 from rnnspec.to_onnx.lowering import Lowering, PaddedSequence
 
@@ -32,12 +33,15 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What an output reads, along the steps, and what stands behind the end of a row."""
+    """What an output reads, along the steps, and what stands behind the end of a row: `fill` or,
+    with `edges`, copies of its last input, and of its first one before its begin. Then the row's
+    first inputs wait for a further state, `name.some`: whether there have been any."""
 
     left: int
     right: int
     stride: int
     fill: float = 0.0
+    edges: bool = False
 
     @property
     def kept(self) -> int:
@@ -70,6 +74,12 @@ def windows(
     chunks.after(f"{name}.count", rest)
     if reads.kept:
         chunks.after(f"{name}.inputs", _kept(low, name, every, gone, reads, width, lengths))
+    if reads.edges:
+        some = emit.cast(
+            emit.op("Sign", [lengths.name], f"{name}.any"), INT64, FLOAT, f"{name}.now"
+        )
+        some = emit.op("Max", [chunks.before(f"{name}.some"), some], f"{name}.some.after")
+        chunks.after(f"{name}.some", some)
     return Windows(every, count, there)
 
 
@@ -137,17 +147,34 @@ class _Line:
         emit, reads, name = self.low.emit, self.reads, f"{self.name}.line"
         places = emit.unsqueeze(counted(emit, extent, f"{name}.numbers"), 1, f"{name}.places")
         inside = emit.op("Less", [places, self.there], f"{name}.inside")
+        if reads.edges:
+            places = self._within(places)
         kept = emit.op("Less", [places, self.held], f"{name}.kept")
         later = emit.op("Sub", [places, self.held], f"{name}.later")
         if reads.kept:
             later = emit.op("Add", [later, emit.integer(reads.kept)], f"{name}.later.all")
         places = emit.op("Where", [kept, places, later], f"{name}.own")
-        places = emit.op("Where", [inside, places, emit.integer(0)], f"{name}.found")
+        if not reads.edges:
+            places = emit.op("Where", [inside, places, emit.integer(0)], f"{name}.found")
         found = _gathered(self.low, self._all(), places, self.lengths, name)
+        if reads.edges:
+            return found
         if self.width:
             axes = emit.integers(*range(2, 2 + len(self.width)))
             inside = emit.op("Unsqueeze", [inside, axes], f"{name}.flags")
         return emit.op("Where", [inside, found, emit.number(reads.fill)], name)
+
+    def _within(self, places: str) -> str:
+        """Places of inputs that there are, `[P, B]`: the nearest ones."""
+        emit, name = self.low.emit, f"{self.name}.line"
+        some = emit.cast(
+            _chunks(self.low).before(f"{self.name}.some"), FLOAT, INT64, f"{name}.some"
+        )
+        none = emit.op("Sub", [emit.integer(1), some], f"{name}.none")
+        first = emit.op("Mul", [none, emit.integer(self.reads.left)], f"{name}.first")
+        last = emit.op("Sub", [self.there, emit.integer(1)], f"{name}.last")
+        above = emit.op("Max", [places, first], f"{name}.from_first")
+        return emit.op("Min", [above, last], f"{name}.to_last")
 
     def _all(self) -> str:
         """`[kept + T, B, *width]`."""
