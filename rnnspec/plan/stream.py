@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from rnnspec.errors import ExportError
 from rnnspec.plan import nodes
@@ -321,6 +321,8 @@ def _pool(reading: _Reading, node: nodes.Pool) -> States:
                 StreamState(f"{name}.weight", (1,)),
                 StreamState(f"{name}.sum", width),
             )
+        case _:
+            assert_never(node.kind)
 
 
 def _decoder(reading: _Reading, node: nodes.Decoder) -> States:

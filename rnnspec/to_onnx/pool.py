@@ -22,7 +22,7 @@ def lower_pool(low: Lowering, node: Pool) -> Vector:
     return Vector(KINDS[node.kind](low, node, low.steps(node.source)))
 
 
-def mean_values(source: PaddedSequence, name: str) -> str:
+def own_values(source: PaddedSequence, name: str) -> str:
     """`[T, B, W]`, 0 past the length of each row."""
     return source.name if source.clean else source.lengths.cleaned(source.name, name)
 
@@ -36,7 +36,7 @@ def last_of_steps(low: Lowering, node: Pool, source: PaddedSequence) -> str:
 
 def _mean(low: Lowering, node: Pool, source: PaddedSequence) -> str:
     emit = low.emit
-    values = mean_values(source, f"{node.name}.values")
+    values = own_values(source, f"{node.name}.values")
     total = emit.reduce("ReduceSum", values, 0, f"{node.name}.total")
     return emit.op("Div", [total, source.lengths.count()], node.name)
 
@@ -52,7 +52,7 @@ def _max(low: Lowering, node: Pool, source: PaddedSequence) -> str:
 def _attention(low: Lowering, node: Pool, source: PaddedSequence) -> str:
     """The weights of a row of no steps are all alike, and what they weigh is all 0."""
     emit, name = low.emit, node.name
-    values = mean_values(source, f"{name}.values")
+    values = own_values(source, f"{name}.values")
     weights = low.emit.op(
         "Softmax", [attention_scores(low, node, source, values)], f"{name}.weights", axis=0
     )

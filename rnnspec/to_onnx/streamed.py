@@ -20,7 +20,7 @@ from rnnspec.to_onnx.emitter import DOUBLE, FLOAT, INT64
 from rnnspec.to_onnx.frames import are_frames, sides_of, unfolded
 from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.lowering import TIME, Lowering, PaddedSequence, Value, Vector
-from rnnspec.to_onnx.pool import LOWEST, attention_scores, last_of_steps, mean_values
+from rnnspec.to_onnx.pool import LOWEST, attention_scores, last_of_steps, own_values
 from rnnspec.to_onnx.windows import Filter, answered, later_lengths, waited, windows
 
 
@@ -143,7 +143,7 @@ def _last(low: Lowering, node: nodes.Pool, source: PaddedSequence) -> str:
 def _mean(low: Lowering, node: nodes.Pool, source: PaddedSequence) -> str:
     """Sums in float64, so that a long stream loses nothing."""
     emit, chunks, name = low.emit, _chunks(low), node.name
-    values = emit.cast(mean_values(source, f"{name}.values"), FLOAT, DOUBLE, f"{name}.wide")
+    values = emit.cast(own_values(source, f"{name}.values"), FLOAT, DOUBLE, f"{name}.wide")
     here = emit.reduce("ReduceSum", values, 0, f"{name}.here")
     total = emit.op("Add", [chunks.before(f"{name}.sum"), here], f"{name}.total")
     count = _counted(low, node, source)
@@ -185,7 +185,7 @@ def _attention(low: Lowering, node: nodes.Pool, source: PaddedSequence) -> str:
     """A running softmax (Milakov and Gimelshein 2018): the largest score so far, the weights of all
     steps relative to it, and the weighted sum."""
     emit, chunks, name = low.emit, _chunks(low), node.name
-    values = mean_values(source, f"{name}.values")
+    values = own_values(source, f"{name}.values")
     scores = attention_scores(low, node, source, values)  # [T, B, 1], LOWEST past the length
     kept = {each: chunks.before(f"{name}.{each}") for each in ("most", "weight", "sum")}
     some = emit.op("Greater", [kept["weight"], emit.number(0.0)], f"{name}.some")

@@ -48,7 +48,7 @@ RECIPE = Recipe(
         Edit(
             "rnnspec/to_onnx/pool.py",
             """def _sum(low: Lowering, node: Pool, source: PaddedSequence) -> str:
-    values = _values(source, f"{node.name}.values")
+    values = own_values(source, f"{node.name}.values")
     return low.emit.reduce("ReduceSum", values, 0, node.name)
 
 
@@ -56,6 +56,27 @@ RECIPE = Recipe(
             before="def _max(",
         ),
         Edit("rnnspec/to_onnx/pool.py", '    "sum": _sum,\n', after="KINDS: Mapping"),
+        Edit(
+            "rnnspec/plan/stream.py",
+            """        case "sum":
+            return (StreamState(f"{name}.sum", width),)
+""",
+            before='        case "attention":',
+        ),
+        Edit(
+            "rnnspec/to_onnx/streamed.py",
+            """def _sum(low: Lowering, node: nodes.Pool, source: PaddedSequence) -> str:
+    values = own_values(source, f"{node.name}.values")
+    here = low.emit.reduce("ReduceSum", values, 0, f"{node.name}.here")
+    total = low.emit.op("Add", [_chunks(low).before(f"{node.name}.sum"), here], node.name)
+    _chunks(low).after(f"{node.name}.sum", total)
+    return total
+
+
+""",
+            before="def _max(",
+        ),
+        Edit("rnnspec/to_onnx/streamed.py", '    "sum": _sum,\n', after="POOLS: Mapping"),
         Edit(
             "tests/test_conformance.py",
             '    return ("sum",) if cell == "gru" else ("last",)\n',
