@@ -122,6 +122,10 @@ def ahead_is_of_an_input(spec: Spec) -> Iterator[Finding]:
             yield Finding((*path, "column"), message, hint)
 
 
+MOST_PIXELS = 1 << 24
+"""Pixels of the largest picture or frame: 16 MiB of grey."""
+
+
 def pictures_have_steps(spec: Spec) -> Iterator[Finding]:
     """The pixels of a step are equally many in all pictures, and pixels are no answers."""
     for path, source in spec.data.located_inputs:
@@ -133,6 +137,10 @@ def pictures_have_steps(spec: Spec) -> Iterator[Finding]:
                 message = f"the next {steps} are pixels, which are not answered"
                 hint = "read the pixels as frames, a list of numbers per step"
                 yield Finding((*at, "column"), message, hint)
+        pixels = (source.height or 1) * (source.width or 1)
+        if pixels > MOST_PIXELS:
+            message = f"makes {pixels:,} pixels with the width; there may be {MOST_PIXELS:,}"
+            yield Finding((*path, "height"), message, "lower both")
         if isinstance(source, VideoInput):
             continue
         side = "height" if source.steps == "columns" else "width"
