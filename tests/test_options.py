@@ -65,7 +65,7 @@ ELSEWHERE = {
     "invert": "test_pictures.py",
     "steps": "test_pictures.py",
     "width": "test_pictures.py",
-    "augment": "test_audio.py",
+    "augment": "test_audio.py, test_picture_augment.py",
     "features": "test_audio.py",
     "rate": "test_audio.py",
     "resample": "test_audio.py",

@@ -22,6 +22,7 @@ from rnnspec.plan.nodes import (
     Node,
     PerStep,
     Picture,
+    PictureAugmentation,
     Pool,
     Recurrent,
     SeriesInput,
@@ -34,6 +35,7 @@ from rnnspec.plan.stateless import Read, dropped, flat, joined
 from rnnspec.plan.text_rule import rule_of
 from rnnspec.spec.encoder import DEFAULT_EMBED, given_columns
 from rnnspec.spec.inputs import TokenInput
+from rnnspec.spec.pictures import PictureAugment
 from rnnspec.spec.widths import reads_frames
 
 
@@ -196,7 +198,8 @@ def _image(
     """`within`: layers read the rows and columns of frames."""
     picture = picture_of(source)
     name = f"input.{source.column}"
-    nodes.append(ImageInput(name, source.column, picture, source.scale, source.invert))
+    augment = None if source.augment is None else _augmentation(source.augment)
+    nodes.append(ImageInput(name, source.column, picture, source.scale, source.invert, augment))
     read = Read(name, picture.features * picture.channels, (picture.features,))
     if picture.steps != "frames":
         return read
@@ -205,6 +208,10 @@ def _image(
     assert picture.height is not None and picture.width is not None, "frames have both sides"
     nodes.append(Unflatten(f"{name}.frames", name, picture.height, picture.width))
     return replace(read, name=f"{name}.frames", sides=(picture.height, picture.width))
+
+
+def _augmentation(of: PictureAugment) -> PictureAugmentation:
+    return PictureAugmentation(of.flip, of.shift, of.contrast, of.brightness, of.noise)
 
 
 def _series(

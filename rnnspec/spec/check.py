@@ -17,6 +17,7 @@ from rnnspec.spec import (
     check_kinds,
     check_layers,
     check_names,
+    check_pictures,
     check_stack,
     check_text,
     check_train,
@@ -95,6 +96,14 @@ _SOUND: tuple[Loc, ...] = (
         for key in ("rate", "features", "augment")
     ),
 )
+_PICTURES: tuple[Loc, ...] = (
+    *_INPUT,
+    *(
+        ("data", "input", *each, key)
+        for each in ((), (EACH,))
+        for key in ("height", "width", "steps", "augment")
+    ),
+)
 _OUTPUT: tuple[Loc, ...] = (("data", "output", "as"), ("data", "output", EACH, "as"))
 _VALID: Loc = ("data", "valid")
 _COLUMNS: tuple[Loc, ...] = tuple(
@@ -150,6 +159,8 @@ CHECKS: tuple[Check, ...] = (
     Check(check_audio.windows_cover_the_samples, _SOUND),
     Check(check_audio.filters_have_frequencies, _SOUND),
     Check(check_audio.augmentation_has_effects, (_CARDINALITY, *_SOUND)),
+    Check(check_pictures.changes_have_effects, _PICTURES),
+    Check(check_pictures.changes_keep_what_is_answered, (_CARDINALITY, _DECODER, *_PICTURES)),
     Check(check_kinds.columns_differ, (*_COLUMNS, *_INPUT, *_OUTPUT)),
     Check(check_kinds.inputs_fit_cardinality, (_CARDINALITY, *_INPUT, *_OUTPUT)),
     Check(check_kinds.outputs_fit_cardinality, (_CARDINALITY, *_OUTPUT)),

@@ -21,6 +21,7 @@ from rnnspec.spec.base import (
     Width,
 )
 from rnnspec.spec.choice import ByKey, OneOf, Option, Valued
+from rnnspec.spec.pictures import PictureAugmentKey
 
 Missing = Annotated[
     Literal["error", "mean", "previous"],
@@ -293,6 +294,7 @@ class ImageInput(SequenceInput):
     )
     scale: PixelScale = "unit"
     invert: Invert = False
+    augment: PictureAugmentKey = None
 
 
 class VideoInput(SequenceInput):
@@ -313,6 +315,7 @@ class VideoInput(SequenceInput):
     channels: Channels = 1
     scale: PixelScale = "unit"
     invert: Invert = False
+    augment: PictureAugmentKey = None
 
 
 class CategoryInput(OfColumn):

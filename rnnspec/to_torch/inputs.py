@@ -151,20 +151,6 @@ class Frames(Series):
         return steps if at is None else torch.cat([steps[..., :at], steps[..., at + 1 :]], -1)
 
 
-class Image(Scaling):
-    """Bytes `[B, T, F, C]` of pictures as numbers, inverted and scaled as the node says."""
-
-    node: nodes.ImageInput
-
-    def forward(self, values: Tensor, lengths: Tensor) -> PaddedSequence:
-        source = steps_first(values, lengths)
-        pixels = self.narrow(source.values)
-        if self.node.invert:
-            pixels = 255 - pixels
-        scaled = pixels / 255 if self.node.scale == "unit" else self.scale(pixels)
-        return PaddedSequence(scaled, source.lengths)
-
-
 class Elapsed(Scaling):
     """The time since the step before, `[T, B, 1]`."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from rnnspec.plan import Plan, nodes
-from rnnspec.to_torch import audio, convolution, inputs, layers, outputs
+from rnnspec.to_torch import audio, convolution, inputs, layers, outputs, pictures
 from rnnspec.to_torch.attention import attention
 from rnnspec.to_torch.chain import ChainOutput
 from rnnspec.to_torch.copying import CopyMix
@@ -30,7 +30,7 @@ _OF_NODE: dict[type[nodes.Node], Callable[[Any], nn.Module]] = {
     nodes.CategoryInput: inputs.Category,
     nodes.FramesInput: inputs.Frames,
     nodes.AudioInput: audio.Audio,
-    nodes.ImageInput: inputs.Image,
+    nodes.ImageInput: pictures.Image,
     nodes.Elapsed: inputs.Elapsed,
     nodes.VectorInput: inputs.Vectors,
     nodes.SeriesInput: inputs.Series,

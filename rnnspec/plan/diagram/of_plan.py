@@ -82,6 +82,7 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
         f" {n.picture.features} pixels",
         "grey" if n.picture.channels == 1 else "red, green and blue",
         *_when(n.invert, "inverted"),
+        *_when(n.augment, "changed at random while training"),
         *_when(n.scale == "standard", "standardised"),
     ),
     nodes.Elapsed: lambda n: ("time since the step before", f"element {n.index} of each frame"),

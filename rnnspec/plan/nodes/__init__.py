@@ -32,6 +32,7 @@ from rnnspec.plan.nodes.inputs import (
     KeysInput,
     Missing,
     Picture,
+    PictureAugmentation,
     PictureSteps,
     SeriesInput,
     TokenKind,

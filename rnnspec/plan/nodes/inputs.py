@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 
 from rnnspec.plan.nodes.node import ColumnNode, Shape, Shapes, State, Weight, named, scaling
 from rnnspec.plan.text_rule import PLAIN, TextRule
+from rnnspec.spec.pictures import Flip
 
 PictureSteps = Literal["columns", "rows", "frames"]
 PixelScale = Literal["unit", "standard", "none"]
@@ -162,6 +163,25 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureAugmentation:
+    """What training draws anew for each row, on pixels from 0 to 255; see
+    `rnnspec.spec.pictures.PictureAugment`.
+
+    The order: each side that `flip` names is turned round, or not; the picture is moved by dx and
+    dy, whole numbers within +- `shift`, with 0 where nothing was; v becomes m + (1 + c) (v - m),
+    m the mean of the row and c within +- `contrast`; 255 b is added, b within +- `brightness`;
+    normal noise is added, with a deviation of 255 `noise`; numbers are cut off at 0 and 255, if any
+    of the last three is on. Of an image the steps of a row are a side, as far as its length goes.
+    """
+
+    flip: Flip = "none"
+    shift: int = 0
+    contrast: float = 0.0
+    brightness: float = 0.0
+    noise: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class ImageInput(ColumnNode):
     """Pictures of `column` as bytes `[B, T, features, channels]`, with their lengths `[B]`: the
     grid of pixels whose steps are the columns, from left to right, or the rows, from the top; of
@@ -169,6 +189,7 @@ class ImageInput(ColumnNode):
 
     Each byte v, or 255 - v if `invert`, is scaled: `unit` v / 255, `standard` (v - mean) /
     deviation of its channel over the training rows (of the inverted ones if `invert`), `none` v.
+    What `augment` says, training does between the two.
     """
 
     double: ClassVar[bool] = False
@@ -176,6 +197,7 @@ class ImageInput(ColumnNode):
     picture: Picture
     scale: PixelScale
     invert: bool = False
+    augment: PictureAugmentation | None = None
 
     def weights(self) -> Iterator[Weight]:
         if self.scale == "standard":

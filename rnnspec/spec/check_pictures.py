@@ -1,0 +1,50 @@
+"""Whether what training changes in pictures has an effect, and leaves what is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rnnspec.spec.base import Loc
+from rnnspec.spec.explain import Finding, no_effect
+from rnnspec.spec.inputs import ImageInput, VideoInput
+from rnnspec.spec.pictures import PictureAugment
+from rnnspec.spec.spec import Spec
+
+Pictures = ImageInput | VideoInput
+
+
+def changes_have_effects(spec: Spec) -> Iterator[Finding]:
+    """Each setting changes something."""
+    for path, source, augment in _augmented(spec):
+        if augment == PictureAugment() and not augment.model_fields_set:
+            hint = "add flip, shift, contrast, brightness or noise, or remove it"
+            yield no_effect(path, "without a setting", hint)
+        least = min((side for side in (source.height, source.width) if side), default=None)
+        if least is not None and augment.shift >= least:
+            message = f"may move all of the {least} pixels of a side out of the picture"
+            yield Finding((*path, "shift"), message, f"write less than {least}")
+
+
+def changes_keep_what_is_answered(spec: Spec) -> Iterator[Finding]:
+    """Answers of steps stay at their steps, and what is read along them keeps its order."""
+    for path, source, augment in _augmented(spec):
+        if isinstance(source, VideoInput):
+            continue
+        if augment.shift and spec.cardinality == "N:N":
+            message = "moves the steps, and N:N answers each of them"
+            yield Finding((*path, "shift"), message, "remove it")
+        along, across = "horizontal", "vertical"
+        if source.steps == "rows":
+            along, across = across, along
+        why = "and N:N answers each of them" if spec.cardinality == "N:N" else ""
+        if spec.aligner is not None:
+            why = "and the answer is read along them"
+        if why and augment.flip in (along, "both"):
+            message = f"turns the steps round, {why}"
+            yield Finding((*path, "flip"), message, f"write '{across}', or remove it")
+
+
+def _augmented(spec: Spec) -> Iterator[tuple[Loc, Pictures, PictureAugment]]:
+    for path, source in spec.data.located_inputs:
+        if isinstance(source, Pictures) and source.augment is not None:
+            yield (*path, "augment"), source, source.augment
