@@ -22,8 +22,8 @@ _ZOOM, _ZOOMED = 4.0, 24.0
 """Most pixels that one of a picture is drawn in, and where its tokens need room."""
 _TOP, _BAR, _GAP, _LANE, _LANES = 6.0, 9.0, 5.0, 14.0, 3
 """Space above, height of the stretches, space between, height and most of the lines of tokens."""
-_RIGHT = 14.0
-"""Space right of the axis."""
+_LEFT, _RIGHT = 10.0, 14.0
+"""Space between the names at the left and the axis, and right of it."""
 _LONGEST = 12
 """Most characters of a token that are drawn."""
 _TITLE = 40
@@ -85,7 +85,7 @@ def _check(one: AlignedExample) -> None:
 def _drawing(one: AlignedExample, unit: str) -> Html:
     rows = [("read", one.answered)] + [("true", one.true)] * bool(one.true)
     names = [*(name for name, _ in rows), one.low, one.high, unit]
-    left = max(width(name, LETTERS) for name in names) + 8
+    left = max(width(name, LETTERS) for name in names) + _LEFT + 2
     axis = _axis(one, left)
     wide, tall = axis.end - axis.start, _height(one, axis)
     parts = list(_picture(one, axis, tall))
@@ -95,7 +95,7 @@ def _drawing(one: AlignedExample, unit: str) -> Html:
     looks = ((wrong, "off"), (missed, "missed"))
     for (name, stretches), (odd, style) in zip(rows, looks, strict=False):
         styles = [style if place in odd else "found" for place in range(len(stretches))]
-        parts.append(text(name, left - 6, y + _BAR, "quiet", "end"))
+        parts.append(text(name, left - _LEFT, y + _BAR, "quiet", "end"))
         drawn, y = _row(stretches, styles, axis, y, unit)
         parts.append(drawn)
         if name == "read":
@@ -132,8 +132,8 @@ def _picture(one: AlignedExample, axis: Scale, tall: float) -> Iterator[Html]:
         shown = {"class": style, "href": address(one.picture), "preserveAspectRatio": "none"}
         yield tag("image", {**shown, **placed})
     yield tag("rect", {"class": "outline", **box})
-    yield text(one.high, axis.start - 6, _TOP + 10, "quiet", "end") if one.high else NOTHING
-    yield text(one.low, axis.start - 6, _TOP + tall, "quiet", "end") if one.low else NOTHING
+    yield text(one.high, axis.start - _LEFT, _TOP + 10, "quiet", "end") if one.high else NOTHING
+    yield text(one.low, axis.start - _LEFT, _TOP + tall, "quiet", "end") if one.low else NOTHING
 
 
 def _shades(
@@ -206,7 +206,7 @@ def _title(one: AlignedExample, unit: str) -> str:
 def _ticks(axis: Scale, y: float, unit: str) -> Html:
     parts = [
         tag("line", {"class": "axis", **at(x1=axis.start, y1=y, x2=axis.end, y2=y)}),
-        text(unit, axis.start - 6, y + 17, "quiet", "end"),
+        text(unit, axis.start - _LEFT, y + 17, "quiet", "end"),
     ]
     for value, name in axis.ticks:
         x, half = axis.at(value), width(name, LETTERS) / 2
