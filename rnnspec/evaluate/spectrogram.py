@@ -13,10 +13,12 @@ from rnnspec.plan.nodes import AudioInput
 from rnnspec.reference import audio
 from rnnspec.spec.audio import transform_size
 
-COLUMNS, BANDS = 800, 128
+COLUMNS, BANDS = 600, 80
 """Most columns and rows of a spectrogram; of more, the largest of every few."""
 WINDOW, HOP = 0.032, 0.01
 """Seconds of the windows of a spectrogram, and between them, where the model reads samples."""
+SHADES = 40
+"""Greys beside white; fewer make a smaller file."""
 FAINT, LOUD = 40.0, 99.5
 """Percentiles of a spectrogram that are drawn as nothing and in full."""
 
@@ -68,4 +70,5 @@ def _grey(values: NDArray[Any]) -> NDArray[np.uint8]:
         return np.full((1, 1, 1), 255, np.uint8)
     faint, loud = np.percentile(values, [FAINT, LOUD])
     share = np.clip((values - faint) / max(loud - faint, 1e-12), 0.0, 1.0)
-    return np.asarray(np.rint(255 * (1 - share)).astype(np.uint8).T[::-1, :, None])
+    grey = np.rint(SHADES * (1 - share)) * (255 / SHADES)
+    return np.asarray(np.rint(grey).astype(np.uint8).T[::-1, :, None])
