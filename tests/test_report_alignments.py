@@ -23,7 +23,7 @@ from rnnspec.plan import Plan, resolve
 from rnnspec.plan.nodes import AlignedOutput, AudioInput
 from rnnspec.report.model import AlignedExample, AlignedExamples, Examples, Stretch
 from rnnspec.report.scale import Scale
-from rnnspec.report.sections.alignment import labels, unmatched
+from rnnspec.report.sections.alignment import labels, marks, unmatched
 from rnnspec.spec import Spec
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.search import Texts
@@ -285,7 +285,7 @@ def test_many_tokens_get_room() -> None:
     for each in placed:
         lines.setdefault(each.get("y", ""), []).append(float(each.get("x", "")))
     assert len(placed) == 100 and len(lines) <= 3
-    assert min(np.diff(line).min() for line in lines.values()) > 20
+    assert min(np.diff(line).min(initial=99) for line in lines.values()) > 20
 
 
 def test_labels_stay_in_the_picture_and_beside_each_other() -> None:
@@ -293,6 +293,16 @@ def test_labels_stay_in_the_picture_and_beside_each_other() -> None:
     first, second, third, last = labels(["aaaa", "bbbb", "c", "dddd"], [100, 104, 200, 300], axis)
     assert first.x > 110 and (first.lane, second.lane, third.lane) == (0, 1, 0)
     assert third.x == 200 and last.x < 300
+
+
+def test_tokens_in_one_place_are_drawn_as_one() -> None:
+    """A transducer writes several at a step; right and wrong ones stay apart."""
+    read = (Stretch("a", 0, 1), Stretch("b", 0, 1), Stretch("x", 0, 1), Stretch("c", 1, 2))
+    assert marks(read, {2}, "off", "") == [
+        (Stretch("ab", 0, 1), "found"), (Stretch("x", 0, 1), "off"), (Stretch("c", 1, 2), "found"),
+    ]  # fmt: skip
+    one = AlignedExample(PNG, 2.0, 2.0, read, ("a", "b", "c"))
+    assert {"ab", "✗x", "c"} <= {words(e) for e in drawn(AlignedExamples("t", (one,))).iter("text")}
 
 
 @pytest.mark.parametrize(

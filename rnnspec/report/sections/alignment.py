@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import groupby
 from math import isfinite
 
 from rnnspec.report.chart import LETTERS, at, figure, svg, text
@@ -28,6 +29,10 @@ _LONGEST = 12
 """Most characters of a token that are drawn."""
 _TITLE = 40
 """Most tokens that are told to who does not see the picture."""
+
+
+Mark = tuple[Stretch, str]
+"""A token, or some in one place, and its style: `found`, `off` or `missed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,9 @@ def _figure(one: AlignedExample, section: AlignedExamples) -> Html:
         caption += [words(" · "), span("quiet", one.place)]
     if one.length <= 0:
         return figure(tag("span", {}, *caption), words("There is nothing to read."))
-    drawn = scroll(f"What was read in {one.place or 'a row'}", _drawing(one, section.unit))
+    drawn = scroll(
+        f"What was read in {one.place or 'a row'}", _drawing(one, section.unit, section.joint)
+    )
     return figure(tag("span", {}, *caption), drawn)
 
 
@@ -82,32 +89,40 @@ def _check(one: AlignedExample) -> None:
         raise ValueError(f"alignment of {one.place or 'a row'}: a token is not on its axis")
 
 
-def _drawing(one: AlignedExample, unit: str) -> Html:
-    rows = [("read", one.answered)] + [("true", one.true)] * bool(one.true)
-    names = [*(name for name, _ in rows), one.low, one.high, unit]
-    left = max(width(name, LETTERS) for name in names) + _LEFT + 2
-    axis = _axis(one, left)
-    wide, tall = axis.end - axis.start, _height(one, axis)
-    parts = list(_picture(one, axis, tall))
-    y = _TOP + tall + _GAP
+def _drawing(one: AlignedExample, unit: str, joint: str) -> Html:
     wrong = unmatched([each.token for each in one.answered], one.expected)
     missed = unmatched([each.token for each in one.true], [s.token for s in one.answered])
-    looks = ((wrong, "off"), (missed, "missed"))
-    for (name, stretches), (odd, style) in zip(rows, looks, strict=False):
-        styles = [style if place in odd else "found" for place in range(len(stretches))]
+    rows = [("read", marks(one.answered, wrong, "off", joint))]
+    if one.true:
+        rows.append(("true", marks(one.true, missed, "missed", joint)))
+    names = [*(name for name, _ in rows), one.low, one.high, unit]
+    left = max(width(name, LETTERS) for name in names) + _LEFT + 2
+    axis = _axis(one, left, [found for _, found in rows])
+    wide, tall = axis.end - axis.start, _height(one, axis)
+    parts = [*_picture(one, axis, tall), *_shades(rows[0][1], axis, tall)]
+    y = _TOP + tall + _GAP
+    for name, found in rows:
         parts.append(text(name, left - _LEFT, y + _BAR, "quiet", "end"))
-        drawn, y = _row(stretches, styles, axis, y, unit)
+        drawn, y = _row(found, axis, y, unit)
         parts.append(drawn)
-        if name == "read":
-            parts += _shades(stretches, styles, axis, tall)
     parts.append(_ticks(axis, y, unit))
     return svg(_title(one, unit), *parts, size=(left + wide + _RIGHT, y + 24), style="heat aligned")
 
 
-def _axis(one: AlignedExample, left: float) -> Scale:
+def marks(stretches: Sequence[Stretch], odd: set[int], style: str, joint: str) -> list[Mark]:
+    """What is drawn of a row: its tokens, those at `odd` places in that style; of tokens that
+    follow each other in one place, as a transducer writes them, one mark."""
+    styled = [(each, style if n in odd else "found") for n, each in enumerate(stretches)]
+    found = []
+    for (start, end, look), run in groupby(styled, lambda m: (m[0].start, m[0].end, m[1])):
+        together = joint.join(each.token for each, _ in run)
+        found.append((Stretch(together, start, end), look))
+    return found
+
+
+def _axis(one: AlignedExample, left: float, rows: Sequence[Sequence[Mark]]) -> Scale:
     """The axis, wide enough for the tokens."""
-    rows = [[_shown(each, "off") for each in row] for row in (one.answered, one.true)]
-    needed = max(sum(width(name, LETTERS) + 5 for name in row) for row in rows) / 2
+    needed = max(sum(width(_shown(*each), LETTERS) + 5 for each in row) for row in rows) / 2
     wide = _WIDE
     if one.height:
         wide = min(wide, _ZOOM * one.length)
@@ -136,24 +151,20 @@ def _picture(one: AlignedExample, axis: Scale, tall: float) -> Iterator[Html]:
     yield text(one.low, axis.start - _LEFT, _TOP + tall, "quiet", "end") if one.low else NOTHING
 
 
-def _shades(
-    stretches: Sequence[Stretch], styles: Sequence[str], axis: Scale, tall: float
-) -> Iterator[Html]:
+def _shades(found: Sequence[Mark], axis: Scale, tall: float) -> Iterator[Html]:
     """The stretches over the picture itself."""
-    for one, style in zip(stretches, styles, strict=True):
+    for one, style in found:
         start, end = axis.at(one.start), axis.at(one.end)
         box = at(x=start, y=_TOP, width=max(1.0, end - start), height=tall)
         yield tag("rect", {"class": f"shade {style}", **box})
 
 
-def _row(
-    stretches: Sequence[Stretch], styles: Sequence[str], axis: Scale, y: float, unit: str
-) -> tuple[Html, float]:
+def _row(found: Sequence[Mark], axis: Scale, y: float, unit: str) -> tuple[Html, float]:
     """The stretches and their tokens below `y`; and where they end."""
-    shown = [_shown(*each) for each in zip(stretches, styles, strict=True)]
-    placed = labels(shown, [axis.at((one.start + one.end) / 2) for one in stretches], axis)
+    middles = [axis.at((one.start + one.end) / 2) for one, _ in found]
+    placed = labels([_shown(*each) for each in found], middles, axis)
     parts = []
-    for one, style, label in zip(stretches, styles, placed, strict=True):
+    for (one, style), label in zip(found, placed, strict=True):
         start, end = axis.at(one.start), axis.at(one.end)
         tip = tag("title", {}, words(f"{token(one.token)}: {_range(one, unit)}"))
         box = at(x=start, y=y, width=max(2.0, end - start), height=_BAR)
