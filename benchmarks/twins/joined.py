@@ -9,7 +9,7 @@ import digit_strings
 
 from twins.data import data_folder
 
-TRAIN, VALID, SEED = 6000, 400, 0
+TRAIN, VALID, SEED = 3000, 400, 0
 
 
 def strings_folder() -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,6 +17,8 @@ from twins.seq2seq import END, PAD
 BLANK = PAD
 MOST = 10
 """Tokens at one step, at most."""
+MOST_IN_BEAM = 2
+"""The same of the beam."""
 
 
 @dataclass(frozen=True)
@@ -97,4 +100,58 @@ def greedy(joint: Joint, states: Tensor, lengths: Tensor) -> list[list[int]]:
             predicted = torch.where(wrote[:, None, None], after, predicted)
             state = torch.where(wrote[None, :, None], later, state)
             active = wrote
+    return found
+
+
+@dataclass
+class Text:
+    """A text so far: ln of the paths that write it, and the predicting network after it."""
+
+    score: float
+    predicted: Tensor
+    state: Tensor
+
+
+@torch.no_grad()
+def beam(joint: Joint, states: Tensor, lengths: Tensor, width: int) -> list[list[int]]:
+    """Row by row, the text whose paths are likeliest together of `width` kept after each step."""
+    heard = joint.heard(states)
+    return [
+        _best(joint, row[:length], width)
+        for row, length in zip(heard, lengths.tolist(), strict=True)
+    ]
+
+
+def _best(joint: Joint, heard: Tensor, width: int) -> list[int]:
+    start = joint.predicted(torch.tensor([[BLANK]]))
+    texts: dict[tuple[int, ...], Text] = {(): Text(0.0, *start)}
+    for step in heard:
+        ended: dict[tuple[int, ...], Text] = {}
+        for _ in range(MOST_IN_BEAM + 1):
+            logs = joint.logs(step, torch.cat([text.predicted[:, 0] for text in texts.values()]))
+            for (tokens, text), blank in zip(texts.items(), logs[:, BLANK].tolist(), strict=True):
+                score = text.score + blank
+                if tokens in ended:
+                    score = float(np.logaddexp(score, ended[tokens].score))
+                ended[tokens] = Text(score, text.predicted, text.state)
+            texts = _longer(joint, texts, logs, width)
+        best = sorted(ended.items(), key=lambda each: -each[1].score)[:width]
+        texts = dict(best)
+    return list(next(iter(texts)))
+
+
+def _longer(
+    joint: Joint, texts: dict[tuple[int, ...], Text], logs: Tensor, width: int
+) -> dict[tuple[int, ...], Text]:
+    """The likeliest texts of one token more."""
+    logs = logs.clone()
+    logs[:, : END + 1] = -torch.inf
+    totals = logs + torch.tensor([text.score for text in texts.values()])[:, None]
+    scores, places = totals.flatten().topk(min(width, len(texts) * (logs.shape[1] - END - 1)))
+    before, found = list(texts.items()), {}
+    for score, place in zip(scores.tolist(), places.tolist(), strict=True):
+        tokens, text = before[place // logs.shape[1]]
+        token = place % logs.shape[1]
+        after = joint.predicted(torch.tensor([[token]]), text.state)
+        found[(*tokens, token)] = Text(score, *after)
     return found
