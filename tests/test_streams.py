@@ -134,6 +134,54 @@ def of_layers(name: str) -> Trained:
     return Trained(BuildFolder(Path("nowhere")), spec, plan, facts, random_weights(plan))
 
 
+@pytest.mark.parametrize(
+    "name", ["graph of sums", "elapsed", "learned initial state rnn reverse", "norm mean", "sizes"]
+)
+def test_one_step_at_a_time(name: str, tmp_path: Path) -> None:
+    """Without lengths, and with the states alone: no input has a time axis that varies."""
+    build = of_layers(name) if name in PLANS else trained(STEPWISE)
+    _, model = streamed(build, tmp_path, step=True)
+    assert "frames.lengths" not in model.session.inputs
+    with pytest.raises(ModelFileError, match="answers one step at a time"):
+        list(model.answer([{"frames": [[0.0, 0.0, 0.0]], "start": [0.0] * 4, "category": "x"}]))
+
+
+STEPWISE = spec_data(
+    "N:N",
+    ["frames", "category"],
+    [output("tags"), output("out_frames")],
+    [
+        {"conv": 4, "size": 3, "causal": True, "name": "c"},
+        {"dense": 4, "reads": ["input"], "name": "d"},
+        {"join": "sum", "reads": ["c", "d"]},
+        {"cell": "lstm", "units": 4},
+    ],
+)
+
+
+@pytest.mark.parametrize("kind", ["spelled", "tokens", "key_steps", "raw_frames", "video"])
+def test_kinds_of_one_step(kind: str, tmp_path: Path) -> None:
+    data = spec_data("N:N", [kind, "number"], [output("tags"), output("keys")])
+    streamed(trained(data), tmp_path, ids=kind == "spelled", step=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "layers", "reason"),
+    [
+        ("chars", [], "is a text, which the file splits; add --ids"),
+        ("frames", [{"conv": 4, "size": 3}], "reads steps ahead"),
+        ("frames", [{"conv": 4, "size": 1, "stride": 2}], "answers fewer"),
+    ],
+)
+def test_what_does_not_answer_each_step_at_once(
+    kind: str, layers: list[dict[str, Any]], reason: str, tmp_path: Path
+) -> None:
+    rnn: dict[str, Any] = {"cell": "gru", "units": 4}
+    data = spec_data("N:1", [kind], [output("class")], [*layers, rnn])
+    with pytest.raises(ExportError, match=reason):
+        streamed(trained(data), tmp_path, step=True)
+
+
 @pytest.mark.parametrize("kind", SERIES)
 @pytest.mark.parametrize("decoder", [{}, {"decoder": {"layers": [{"cell": "gru", "units": 4}]}}])
 def test_forecasts(kind: str, decoder: Any, tmp_path: Path) -> None:

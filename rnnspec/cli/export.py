@@ -94,6 +94,14 @@ def export(
             "and 'stateN' out."
         ),
     ] = "named",
+    step: Annotated[
+        bool,
+        typer.Option(
+            "--step",
+            help="With --stream, chunks of just one step of each row, without lengths: the "
+            "fastest, for loops that act at every step.",
+        ),
+    ] = False,
     builds: Builds = BUILDS,
 ) -> None:
     """Export a build as one file that needs onnxruntime alone.
@@ -107,6 +115,8 @@ def export(
         raise RnnspecError("--steps says how much --generate writes; give both, or neither")
     if state == "joined" and not stream:
         raise RnnspecError("--state says how --stream keeps its states; give both, or neither")
+    if step and not stream:
+        raise RnnspecError("--step says what a chunk of --stream is; give both, or neither")
     if output is not None:
         check_output(output, MODEL_FILE)
     with loading():
@@ -130,6 +140,7 @@ def export(
         generate=(steps or DEFAULT_STEPS) if generate else None,
         stream=stream,
         joined=state == "joined",
+        step=step,
     )
     print(f"wrote {target} ({target.stat().st_size / 1e6:.2f} MB)")
     if stream:

@@ -49,6 +49,8 @@ class Cutting:
     def run(self, feeds: Feeds) -> Arrays:
         """The answers to whole rows. Raises ModelFileError for feeds that onnxruntime refuses."""
         lengths = self._lengths(feeds)
+        if self.stream.columns.step:
+            return self._by_step(feeds, lengths)
         states = self.stream.first(len(lengths))
         pieces: list[list[Arrays]] = [[] for _ in lengths]
         ends = self._ends(lengths)
@@ -61,6 +63,23 @@ class Cutting:
                 own.append({name: value[row] for name, value in found.items()})
             self._own_steps(pieces, self._steps(chunk, after - before), found)
             before = after
+        return self._joined(pieces)
+
+    def _by_step(self, feeds: Feeds, lengths: Numbers) -> Arrays:
+        """Each row as long as it has steps; the others leave the batch."""
+        states = self.stream.first(len(lengths))
+        pieces: list[list[Arrays]] = [[] for _ in lengths]
+        for step in range(int(lengths.max())):
+            rows = np.flatnonzero(lengths > step)
+            own = {name: value[rows] for name, value in feeds.items()}
+            chunk = self._chunk(own, np.full(len(rows), step), np.full(len(rows), step + 1))
+            chunk.pop(lengths_name(self.plan, self.ids), None)
+            before = {name: value[rows] for name, value in states.items()}
+            found, after = self.stream.run(chunk, before, np.zeros(len(rows), np.bool_))
+            for name, value in after.items():
+                states[name][rows] = value
+            for number, row in enumerate(rows):
+                pieces[row].append({name: value[number] for name, value in found.items()})
         return self._joined(pieces)
 
     def _lengths(self, feeds: Feeds) -> Numbers:

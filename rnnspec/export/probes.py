@@ -282,8 +282,11 @@ class Probe:
     seeds: NDArray[np.int64]
 
 
-def probes(plan: Plan, facts: Facts, ids: bool = False, seeds: int = 3) -> Iterator[Probe]:
-    """Batches of 1 to 17 rows, 0 to more steps than any training row had; some rows empty."""
+def probes(
+    plan: Plan, facts: Facts, ids: bool = False, seeds: int = 3, least: int = 0
+) -> Iterator[Probe]:
+    """Batches of 1 to 17 rows, `least` to more steps than any training row had; some rows empty if
+    `least` is 0."""
     longest = min(MOST_STEPS, max(_longest(plan, facts), 2))
     shapes = ((1, 1), (1, longest), (2, 3), (5, longest + 7), (17, longest), (3, 0))
     for seed in range(seeds):
@@ -291,6 +294,7 @@ def probes(plan: Plan, facts: Facts, ids: bool = False, seeds: int = 3) -> Itera
         for rows, steps in shapes:
             lengths = draw.integers(0, steps + 1, rows)
             lengths[draw.integers(rows)] = steps
+            lengths = np.maximum(lengths, least)
             yield _probe(plan, facts, lengths, draw, ids)
 
 

@@ -17,7 +17,7 @@ from rnnspec.export.probes import probes
 from rnnspec.export.variant import variant
 from rnnspec.files import digest, write_bytes
 from rnnspec.plan import Facts, Plan, TextFacts, dump
-from rnnspec.plan.names import TOKENIZER_FILE
+from rnnspec.plan.names import TOKENIZER_FILE, first_sequence, splits_text
 from rnnspec.plan.nodes import AlignedOutput, Attend, TokensInput
 from rnnspec.plan.stream import Stream, stream_of
 from rnnspec.plan.text_rule import PLAIN
@@ -63,6 +63,7 @@ def export_onnx(
     generate: int | None = None,
     stream: bool = False,
     joined: bool = False,
+    step: bool = False,
 ) -> Parity:
     """Write `trained` to `target` as one ONNX file and return the figures of its proof.
 
@@ -73,7 +74,8 @@ def export_onnx(
     - `alignment`: the steps of each token are outputs too, of texts by CTC or a transducer.
     - `strategy`: the search for texts, in place of the spec's.
     - `stream`: rows come in chunks, with the states before and after each; what says how is written
-      beside the file, as JSON. With `joined` all states are one tensor.
+      beside the file, as JSON. With `joined` all states are one tensor, with `step` a chunk is one
+      step of each row.
     - `generate`: a language model continues a prompt by at most so many tokens.
 
     Raises ExportError if the file's answers differ from the module's, or for what the model cannot
@@ -86,6 +88,8 @@ def export_onnx(
     if alignment:
         _check_alignment(plan)
     chunks = _chunks(plan, ids, joined, attention or alignment) if stream else None
+    if chunks is not None and step:
+        _check_steps(chunks, ids)
     file = to_onnx(
         plan,
         facts,
@@ -96,17 +100,19 @@ def export_onnx(
         attention=attention or alignment,
         stream=chunks,
         joined=joined,
+        step=step,
     )
     model = Model(plan).eval()
     model.load_canonical(trained.weights)
     session = Session(file.SerializeToString())
-    columns = None if chunks is None else stream_columns(chunks, joined)
+    columns = None if chunks is None else stream_columns(chunks, joined, step)
     answering: Session | Cutting = session
     if columns is not None:
         asked = StreamSession(session, columns)
         answering = Cutting(asked, plan, ids, np.random.default_rng(CUTS_SEED))
     with computing_with(allowed_threads()):
-        parity = prove(answering, model, facts, probes(plan, facts, ids), ids)
+        asked_of = probes(plan, facts, ids, least=1) if step else probes(plan, facts, ids)
+        parity = prove(answering, model, facts, asked_of, ids)
     beside = tokenizer_of(plan, facts)
     add_metadata(
         file,
@@ -150,6 +156,23 @@ def _chunks(plan: Plan, ids: bool, joined: bool, steps_answered: bool) -> Stream
     if joined and not found.states:
         raise ExportError(f"{plan.name} keeps no states; leave out --state joined")
     return found
+
+
+def _check_steps(stream: Stream, ids: bool) -> None:
+    """Raises ExportError for what does not answer each step at once."""
+    first = first_sequence(stream.plan)
+    assert first is not None
+    if splits_text(first, ids):
+        raise ExportError(
+            f"--step takes one token of each row, and column {first.column!r} is a text, which the"
+            " file splits; add --ids, with which token numbers come in"
+        )
+    for name, lag in stream.lags.items():
+        if lag.ahead or lag.stride > 1:
+            raise ExportError(
+                f"--step answers each step at once, and {name} reads steps ahead or answers fewer;"
+                " leave out --step: chunks of one step do as well"
+            )
 
 
 def _sidecar(plan: Plan, facts: Facts, ids: bool, columns: StreamColumns) -> bytes:

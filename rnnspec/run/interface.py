@@ -177,6 +177,7 @@ class StateColumn:
 class StreamColumns:
     """What a caller of a stream file must know beside its columns.
 
+    With `step` a chunk is one step of each row, and the file has no lengths.
     `end` is the input, bool `[batch]`, that says which rows end with a chunk, or "" where nothing
     is read ahead. An answer comes `latency_steps` steps of the input after its own (of sound,
     samples), which are `latency_ms` milliseconds where that is known. `answered` are the outputs,
@@ -185,6 +186,7 @@ class StreamColumns:
 
     states: tuple[StateColumn, ...]
     joined: bool
+    step: bool
     end: str
     latency_steps: int
     latency_ms: float | None
@@ -194,7 +196,7 @@ class StreamColumns:
         return json.dumps(asdict(self), ensure_ascii=False)
 
 
-def stream_columns(stream: Stream, joined: bool = False) -> StreamColumns:
+def stream_columns(stream: Stream, joined: bool = False, step: bool = False) -> StreamColumns:
     """What a caller must know of the file of a stream."""
     plan = stream.plan
     states = tuple(StateColumn(s.name, s.after, s.shape, s.kind) for s in stream.states)
@@ -206,6 +208,7 @@ def stream_columns(stream: Stream, joined: bool = False) -> StreamColumns:
     return StreamColumns(
         states,
         joined,
+        step,
         END if stream.ahead else "",
         stream.ahead,
         None if rate is None else 1000 * stream.ahead / rate,

@@ -54,6 +54,11 @@ class Stream:
         """The answers to chunks of several rows side by side, the same ones in each call; `end`
         says which rows end. See `answer`."""
         rows = [self._model.values(chunk) for chunk in chunks]
+        if self._session.columns.step and any(row.steps != 1 for row in rows):
+            raise ModelFileError(
+                f"{self._model.path}: takes one step of each row at a time (it was exported with"
+                " --step)"
+            )
         states = self.states or self._session.first(len(rows))
         kept = len(next(iter(states.values()), rows))
         if kept != len(rows):

@@ -16,9 +16,14 @@ from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence
 
 
-def time_major(low: Lowering, value: str, name: str, widths: Sequence[int] = ()) -> str:
-    """`[T, B, …]` of `[B, T, …]`, whose further dimensions are `widths`."""
+def time_major(
+    low: Lowering, value: str, name: str, widths: Sequence[int] = (), other: bool = False
+) -> str:
+    """`[T, B, …]` of `[B, T, …]`, whose further dimensions are `widths`. `other` says that T is an
+    axis of its own."""
     emit, order = low.emit, [1, 0, *range(2, 2 + len(widths))]
+    if low.step and not other:  # moves nothing, and refuses no rows as below
+        return emit.op("Reshape", [value, emit.integers(1, -1, *widths)], name)
     turned = emit.transpose(value, order, f"{name}.time_major")
     return emit.op("Reshape", [turned, emit.integers(-1, 0, *widths)], name)
 
@@ -81,6 +86,9 @@ def on_time_axis(low: Lowering, node: Input, value: str, lengths: str = "") -> P
     if TIME not in low.axes:
         assert first is not None
         assert first.column == getattr(node, "column", ""), f"{node.name} is not the first sequence"
+        if low.step:
+            low.axes[TIME] = Lengths(emit, node.name, "", value, False, steps=1)
+            return PaddedSequence(value, low.axes[TIME])
         row_lengths = lengths or _lengths_input(low)
         row_lengths = lengths_of_rows(low, row_lengths, f"{node.name}.lengths")
         low.axes[TIME] = Lengths(emit, node.name, row_lengths, value, low.padded)

@@ -69,8 +69,7 @@ def _last(low: Lowering, node: Decoder) -> str:
 def last_so_far(low: Lowering, steps: PaddedSequence, here: str, kept: str) -> str:
     """`[B, W]`: the last value of the chunk, `here`; of one without steps, that of those before."""
     assert low.chunks is not None
-    choice = [steps.lengths.present(), here, low.chunks.before(kept)]
-    return low.emit.op("Where", choice, f"{kept}.so_far")
+    return steps.lengths.or_before(here, low.chunks.before(kept), f"{kept}.so_far")
 
 
 def _shift(low: Lowering, output: ForecastOutput) -> str:

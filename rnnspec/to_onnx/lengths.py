@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
 
+import numpy as np
 from onnx import TensorProto
 
-from rnnspec.to_onnx.emitter import FLOAT, Emitter
+from rnnspec.to_onnx.emitter import FLOAT, Emitter, Extent
 
 
 def _once(what: str) -> Callable[[Callable[[Lengths, str], str]], Callable[[Lengths], str]]:
@@ -30,8 +31,8 @@ class Lengths:
     themselves, and so do ReverseSequence, in `mask`, and GatherND, in `at_end`.
     `sequence` is a value `[T, B, …]` as it came in; `padded` says that the graph works on more
     steps where all rows are empty. `dimension` is the name of B as a dimension, `time_dimension`
-    that of T. `derived` lengths
-    come from those of another axis: their `sequence` has the further steps already.
+    that of T. `derived` lengths come from those of another axis: their `sequence` has the further
+    steps already. Where each row has just `steps` steps, hardly an operator looks at lengths.
     """
 
     def __init__(
@@ -43,15 +44,25 @@ class Lengths:
         padded: bool,
         dimension: str = "batch",
         derived: bool = False,
-        time: str = "time",
+        time: Extent = "time",
+        steps: int = 0,
     ) -> None:
-        self.name, self.dimension, self._derived = name, dimension, derived
-        self.time_dimension = time
+        self._name, self.dimension, self._derived = name, dimension, derived
+        self.time_dimension, self.steps = steps or time, steps
         self.given = name
         """The lengths of the chunk that came in, of which these are made."""
         self._others: dict[tuple[str, int], Lengths] = {}
         self._emit, self._prefix, self._sequence, self._padded = emit, prefix, sequence, padded
         self._made: dict[str, str] = {}
+
+    @property
+    def name(self) -> str:
+        """Int64 `[B]`."""
+        return self._name or self._all_alike()
+
+    @_once("alike")
+    def _all_alike(self, name: str) -> str:
+        return self._emit.op("Expand", [self._emit.integer(self.steps), self.batch()], name)
 
     def strided(self, stride: int, sequence: str) -> Lengths:
         """The lengths of ceil(n / stride) of n steps, for the value `sequence` that has them."""
@@ -74,19 +85,27 @@ class Lengths:
             )
         return self._others[key]
 
+    def int32(self) -> str:
+        """`[B]` as the native recurrent operators want it; "" where all steps are the rows'."""
+        return "" if self.steps else self._int32()
+
     @_once("lengths.int32")
-    def int32(self, name: str) -> str:
-        """`[B]` as the native recurrent operators want it."""
+    def _int32(self, name: str) -> str:
         return self._emit.op("Cast", [self.name], name, to=TensorProto.INT32)
 
-    @_once("lengths.at_least_one")
-    def int32_at_least_one(self, name: str) -> str:
+    def int32_at_least_one(self) -> str:
         """`[B]` as `int32`, but 1 for rows without a step. Only where `padded`."""
+        return "" if self.steps else self._int32_at_least_one()
+
+    @_once("lengths.at_least_one")
+    def _int32_at_least_one(self, name: str) -> str:
         return self._emit.op("Cast", [self._at_least_one()], name, to=TensorProto.INT32)
 
     @_once("mask")
     def mask(self, name: str) -> str:
         """Bool `[T, B, 1]`: whether a step is below its row's length."""
+        if self.steps:
+            return self._emit.constant(np.ones((1, 1, 1), np.bool_), name)
         mask = self._emit.op("Less", [self._numbered(), self.name], f"{name}.flat")
         return self._emit.unsqueeze(mask, 2, name)
 
@@ -166,7 +185,24 @@ class Lengths:
 
     def cleaned(self, value: str, name: str) -> str:
         """`[T, B, W]`: the float `value` with 0 past each row's length."""
+        if self.steps:
+            return value
         return self._emit.op("Where", [self.mask(), value, self._emit.number(0.0)], name)
+
+    def last_step(self, value: str, name: str) -> str:
+        """`[B, …]`: the value `[T, B, …]` at the last step of each row, of a row without steps at
+        any."""
+        if self.steps == 1:
+            return self._emit.squeeze(value, 0, name)
+        if self.steps:
+            return self._emit.op("Gather", [value, self._emit.integer(-1)], name, axis=0)
+        return self._emit.op("GatherND", [value, self.ends()], name)
+
+    def or_before(self, value: str, before: str, name: str) -> str:
+        """`[B, W]`: `value`, in rows without a step `before`."""
+        if self.steps:
+            return value
+        return self._emit.op("Where", [self.present(), value, before], name)
 
     def at_end(self, value: str, name: str, directions: Sequence[str] = ("forward",)) -> str:
         """`[B, W]`: the float `value` `[T, B, W]` at the step where each direction ends.
@@ -184,7 +220,7 @@ class Lengths:
         if direction == "reverse":
             first = self._emit.integer(0)
             return self._emit.op("Gather", [value, first], f"{name}.reverse", axis=0)
-        return self._emit.op("GatherND", [value, self.ends()], f"{name}.forward")
+        return self.last_step(value, f"{name}.forward")
 
     def _half(self, value: str, number: int, name: str) -> str:
         """The first (0) or the second (1) half of `[B, W]`. Split may not leave an output out:
@@ -194,7 +230,7 @@ class Lengths:
 
     def where_present(self, value: str, name: str) -> str:
         """`[B, W]`: the float `value` `[B, W]`, 0 in rows without a step."""
-        return self._emit.op("Where", [self.present(), value, self._emit.number(0.0)], name)
+        return self.or_before(value, self._emit.number(0.0), name)
 
     def reversed(self, value: str, name: str) -> str:
         """`[T, B, W]`: each row's steps in `value` from the last to the first, the others after.

@@ -96,6 +96,7 @@ def to_onnx(
     attention: bool = False,
     stream: Stream | None = None,
     joined: bool = False,
+    step: bool = False,
 ) -> ModelProto:
     """The model that computes `plan` with `weights`, by their canonical names.
 
@@ -138,7 +139,8 @@ def to_onnx(
 
     With `stream`, that of the plan, the graph answers a chunk of each row: beside the chunk come in
     the states that the chunk before left, or 0, and those after it go out (`StreamState`), as one
-    tensor `state` and `stateN` if `joined`. Where answers read ahead, bool `end` [batch] says which
+    tensor `state` and `stateN` if `joined`. With `step` a chunk is one step of each row; no lengths
+    come in. Where answers read ahead, bool `end` [batch] says which
     rows end, and int64 `<answer>.lengths` [batch] how many steps are answered.
 
     Raises ExportError if weights are missing or of another shape, if an input and an output have
@@ -151,7 +153,7 @@ def to_onnx(
     chunks = None if stream is None else Chunks(emit, stream, joined)
     if chunks is not None:
         demand |= _of_states(plan, chunks.stream, demand)
-    emit.reserve(_interface(plan, ids, attention, chunks))
+    emit.reserve(_interface(plan, ids, attention, chunks, step))
     low = Lowering(
         plan=plan,
         facts=facts,
@@ -163,6 +165,7 @@ def to_onnx(
         padded=_padded(plan, generic, demand, stream),
         attention=attention,
         chunks=chunks,
+        step=step,
     )
     if chunks is not None:
         chunks.enter()
@@ -218,11 +221,14 @@ def _answered_steps(low: Lowering, stream: Stream) -> None:
             low.emit.output(left, name, INT64, [BATCH], doc)
 
 
-def _interface(plan: Plan, ids: bool, attention: bool, chunks: Chunks | None) -> list[str]:
+def _interface(
+    plan: Plan, ids: bool, attention: bool, chunks: Chunks | None, step: bool
+) -> list[str]:
     """Names of all inputs and outputs. Raises ExportError if two are the same."""
     names = [name for node in plan.inputs for name in input_names(node, ids)]
     names += [name for node in plan.outputs for name in output_names(plan, node, ids, attention)]
-    names += filter(None, [lengths_name(plan, ids), SEED if any(map(draws, plan.outputs)) else ""])
+    lengths = "" if step else lengths_name(plan, ids)
+    names += filter(None, [lengths, SEED if any(map(draws, plan.outputs)) else ""])
     if chunks is not None:
         names += chunks.names()
         later = [node for node in plan.outputs if chunks.stream.answers_later(node)]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rnnspec.plan import Facts, Plan
 from rnnspec.plan.nodes import Dropout, FinalState, Node, Pool, Recurrent
 from rnnspec.to_onnx.chunks import Chunks
-from rnnspec.to_onnx.emitter import Emitter
+from rnnspec.to_onnx.emitter import Emitter, Extent
 from rnnspec.to_onnx.lengths import Lengths
 
 BATCH, TIME = "batch", "time"
@@ -84,6 +84,8 @@ class Lowering:
     attention: bool = False
     chunks: Chunks | None = None
     """The states, of a graph that answers chunk by chunk."""
+    step: bool = False
+    """A chunk is just one step of each row, and no lengths come in."""
     values: dict[str, Value] = field(default_factory=dict)
     raw: dict[str, PaddedSequence] = field(default_factory=dict)
     """Columns of frames and series as they came in, `[T, B, width]`, by name."""
@@ -94,6 +96,11 @@ class Lowering:
     axes: dict[str, Lengths] = field(default_factory=dict)
     """The lengths of each time axis, by its name: `TIME`, which all sequences of the model share,
     and one for each `CharactersInput`."""
+
+    @property
+    def time_extent(self) -> Extent:
+        """The extent of the time axis of inputs."""
+        return 1 if self.step else TIME
 
     def steps(self, name: str) -> PaddedSequence:
         """The sequence that the node `name` gives."""

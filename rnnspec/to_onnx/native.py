@@ -231,11 +231,12 @@ def _or_initial(
 ) -> str:
     """A state `[B, D * width]` after the last step, in rows of no steps the initial one, 0 or
     `[D, B, width]`: there the operators give 0, or anything."""
-    emit = low.emit
-    first = emit.number(0.0)
+    if lengths.steps:
+        return final
+    first = low.emit.number(0.0)
     if before:
         first = _joined(low, node, before, f"{final}.initial", width, axis=0)
-    return emit.op("Where", [lengths.present(), final, first], f"{final}.or_initial")
+    return lengths.or_before(final, first, f"{final}.or_initial")
 
 
 def _without_trailing(inputs: list[str]) -> list[str]:

@@ -14,7 +14,7 @@ from rnnspec.plan import nodes
 from rnnspec.to_onnx.axis import nonempty_rows, on_time_axis, time_major
 from rnnspec.to_onnx.emitter import BOOL, DOUBLE, FLOAT, Extent
 from rnnspec.to_onnx.lengths import Lengths
-from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence, Value, Vector
+from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, Value, Vector
 
 UNITS = "in the units of the data"
 NumericInput = nodes.FramesInput | nodes.VectorInput | nodes.SeriesInput | nodes.FutureInput
@@ -118,7 +118,7 @@ def lower_future(low: Lowering, node: nodes.FutureInput) -> Value:
         steps = _known_ahead(low, node, emit.op("Unsqueeze", [turned, two], f"{name}.ahead"))
         flat = emit.op("Squeeze", [steps, two], f"{name}.squeezed")
         return Vector(emit.transpose(flat, [1, 0], f"{name}.flat"))
-    major = time_major(low, given, f"{name}.time_major")
+    major = time_major(low, given, f"{name}.time_major", other=True)
     ahead = emit.op("Unsqueeze", [major, two], f"{name}.ahead")
     rows = emit.extent(given, 0, f"{name}.batch")
     lengths = emit.op("Expand", [emit.integer(node.horizon), rows], f"{name}.lengths")
@@ -209,7 +209,7 @@ def _frames(low: Lowering, node: nodes.FramesInput) -> PaddedSequence:
     """The input itself, `[T, B, width]`. The first node that reads it emits it."""
     if node.column not in low.raw:
         doc = f"steps of {node.width} numbers {UNITS}{_or_missing(node.missing)}; past the length"
-        shape: list[Extent] = [BATCH, TIME, node.width]
+        shape: list[Extent] = [BATCH, low.time_extent, node.width]
         title = f"{doc} anything"
         given = low.emit.input(node.column, input_type(node), shape, title, reserved=True)
         frames = time_major(low, given, f"{node.name}.frames", [node.width])
@@ -227,7 +227,9 @@ def _past(low: Lowering, column: str) -> PaddedSequence:
             n for n in low.plan.inputs if isinstance(n, nodes.SeriesInput) and n.column == column
         )
         doc = f"the past of the series {UNITS}{_or_missing(node.missing)}; past the length anything"
-        given = low.emit.input(column, input_type(node), [BATCH, TIME], doc, reserved=True)
+        given = low.emit.input(
+            column, input_type(node), [BATCH, low.time_extent], doc, reserved=True
+        )
         kind = scaled_type(node)
         given = low.emit.cast(given, input_type(node), kind, f"{node.name}.double")
         major = time_major(low, given, f"{node.name}.time_major")
@@ -251,8 +253,8 @@ def _filled_from_past(
     nothing = emit.number(float("nan"), kind)
     before = emit.op("Where", [chunks.begun(), chunks.before(kept), nothing], f"{kept}.or_none")
     found = _forward_filled(low, values, lengths, width, name, kind, before)
-    end = emit.op("GatherND", [found, lengths.ends()], f"{kept}.at_end")
-    chunks.after(kept, emit.op("Where", [lengths.present(), end, before], f"{kept}.now"))
+    end = lengths.last_step(found, f"{kept}.at_end")
+    chunks.after(kept, lengths.or_before(end, before, f"{kept}.now"))
     return found
 
 

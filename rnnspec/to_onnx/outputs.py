@@ -26,7 +26,7 @@ def lower_class(low: Lowering, node: ClassOutput) -> Value:
     largest = emit.op("ArgMax", [probs], f"{node.name}.largest", axis=axis, keepdims=0)
     texts = emit.strings(f"{node.name}.labels", labels)
     label = emit.op("Gather", [texts, largest], f"{node.name}.label")
-    if isinstance(source, PaddedSequence):
+    if isinstance(source, PaddedSequence) and not source.lengths.steps:
         valid = _valid_steps(low, source, f"{node.name}.own")
         nothing = emit.strings(f"{node.name}.nothing", [NOTHING])
         label = emit.op("Where", [valid, label, nothing], f"{node.name}.label_or_nothing")
@@ -46,7 +46,7 @@ def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
     logits = _by_row(source, f"{node.name}.scores", 1)
     probs = precise_sigmoid(emit, logits, f"{node.name}.shares")
     on = emit.op("Greater", [probs, emit.number(node.threshold)], f"{node.name}.on")
-    if isinstance(source, PaddedSequence):
+    if isinstance(source, PaddedSequence) and not source.lengths.steps:
         valid = _valid_steps(low, source, f"{node.name}.own")
         probs = _or_zero(low, valid, probs, f"{node.name}.shares_or_zero")
         column = emit.unsqueeze(valid, 2, f"{node.name}.own_column")
@@ -73,7 +73,7 @@ def lower_numeric(low: Lowering, node: NumericOutput) -> Value:
         value = emit.op("Add", [wide, found[0]], f"{node.name}.moved")
     elif not node.single and isinstance(source, Vector):  # the source keeps its own name
         value = emit.op("Identity", [value], f"{node.name}.value")
-    if isinstance(source, PaddedSequence):
+    if isinstance(source, PaddedSequence) and not source.lengths.steps:
         valid = _valid_steps(low, source, f"{node.name}.own")
         value = _or_zero(low, valid, value, f"{node.name}.or_zero", kind)
     if node.single:

@@ -47,13 +47,13 @@ def lower_scan(low: Lowering, node: Recurrent) -> PaddedSequence:
 
 def _final_states(low: Lowering, node: Recurrent, cells: list[CellLowering]) -> dict[str, str]:
     """Each state read after the last step; in rows of no steps the initial one."""
-    emit, lengths, found = low.emit, low.steps(node.source).lengths, {}
+    lengths, found = low.steps(node.source).lengths, {}
     for state in sorted(low.demands[node.name].final_states):
         name = f"{node.name}.final_{state}"
         read = _joined(low, f"{name}.as_read", [cell.after_each(state) for cell in cells])
         before = _joined(low, f"{name}.initial", [cell.before(state) for cell in cells])
-        last = emit.op("GatherND", [read, lengths.ends()], f"{name}.or_anything")
-        found[state] = emit.op("Where", [lengths.present(), last, before], name)
+        last = lengths.last_step(read, f"{name}.or_anything")
+        found[state] = lengths.or_before(last, before, name)
     return found
 
 

@@ -33,8 +33,10 @@ def keep_begun(low: Lowering) -> None:
     """Whether rows have begun, after this chunk: once they have had a step."""
     chunks, emit = _chunks(low), low.emit
     if chunks.has(BEGUN):
-        count = emit.op("Sign", [low.axes[TIME].given], f"{BEGUN}.some")
-        now = emit.cast(count, INT64, FLOAT, f"{BEGUN}.now")
+        now = emit.number(1.0)
+        if not low.step:
+            count = emit.op("Sign", [low.axes[TIME].given], f"{BEGUN}.some")
+            now = emit.cast(count, INT64, FLOAT, f"{BEGUN}.now")
         chunks.after(BEGUN, emit.op("Max", [chunks.before(BEGUN), now], f"{BEGUN}.after"))
 
 
@@ -165,7 +167,9 @@ def _counted(low: Lowering, node: nodes.Pool, source: PaddedSequence) -> str:
 def _max(low: Lowering, node: nodes.Pool, source: PaddedSequence) -> str:
     emit, chunks, name = low.emit, _chunks(low), node.name
     lowest = emit.number(float("-inf"))
-    values = emit.op("Where", [source.lengths.mask(), source.name, lowest], f"{name}.values")
+    values = source.name
+    if not source.lengths.steps:
+        values = emit.op("Where", [source.lengths.mask(), values, lowest], f"{name}.values")
     here = emit.reduce("ReduceMax", values, 0, f"{name}.here")
     before, kept = chunks.before(f"{name}.count"), chunks.before(f"{name}.largest")
     some = emit.unsqueeze(

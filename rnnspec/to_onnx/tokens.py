@@ -61,7 +61,7 @@ def lower_characters(low: Lowering, node: CharactersInput) -> PaddedSequence:
     assert low.padded, "the rows are the tokens, and no rows are refused"
     numbers, lengths = _characters_given(low, node) if low.ids else _characters_of(low, node)
     by_token = emit.op("Flatten", [numbers], f"{name}.by_token", axis=2)
-    value = time_major(low, by_token, f"{name}.numbers")
+    value = time_major(low, by_token, f"{name}.numbers", other=True)
     low.axes[name] = Lengths(emit, name, lengths, value, low.padded, ROWS_OF_TOKENS)
     return padded_where_empty(low, low.axes[name], value, name)
 
@@ -95,7 +95,7 @@ def lower_category(low: Lowering, node: CategoryInput) -> Vector:
 
 def lower_keys(low: Lowering, node: KeysInput) -> PaddedSequence:
     """1 for each label that is on at a step and 0 for the others: `[T, B, size]`."""
-    emit, name, shape = low.emit, node.name, list[Extent]([BATCH, TIME])
+    emit, name, shape = low.emit, node.name, list[Extent]([BATCH, low.time_extent])
     if low.ids:
         doc = "1 for each label that is on at a step, 0 for the others"
         on = emit.input(node.column, FLOAT, [*shape, node.size], doc, reserved=True)
@@ -160,7 +160,7 @@ def _given(low: Lowering, node: TokensInput) -> tuple[str, str]:
     made = f", made by {TOKENIZER_FILE}" if node.kind == "subwords" else ""
     doc = f"numbers of the tokens{made}, from 0 to {node.size - 1}; past the length any of them"
     name = f"{node.column}.ids"
-    numbers = low.emit.input(name, INT64, [BATCH, TIME], doc, reserved=True)
+    numbers = low.emit.input(name, INT64, [BATCH, low.time_extent], doc, reserved=True)
     return refuse_negative(low, numbers, node.size, node.name), ""
 
 
@@ -177,7 +177,7 @@ def _from_text(low: Lowering, node: TokensInput) -> tuple[str, str]:
             f" a text; export it with --ids, which writes {TOKENIZER_FILE} beside the model: the"
             " tokenizers library makes the token numbers with it"
         )
-    shape: list[Extent] = [BATCH, TIME] if node.kind == "tokens" else [BATCH]
+    shape: list[Extent] = [BATCH, low.time_extent] if node.kind == "tokens" else [BATCH]
     text = emit.input(node.column, STRING, shape, _doc(node), reserved=True)
     if node.rule.normalize != "none":
         text = _each(low, normalized, text, shape, f"{name}.normalized", node.rule.normalize)
@@ -263,10 +263,11 @@ def _characters_given(low: Lowering, node: CharactersInput) -> tuple[str, str]:
     """Ids `[T, B, C]` and lengths `[T * B]` as they come in."""
     emit, name, steps = low.emit, node.name, low.steps(node.steps)
     doc = f"numbers of the characters of each token, from 0 to {node.size - 1}"
-    shape = [BATCH, TIME, CHARS]
+    time = low.time_extent
+    shape: list[Extent] = [BATCH, time, CHARS]
     given = emit.input(node.key, INT64, shape, doc, reserved=True)
     doc = "number of characters of each token"
-    lengths = emit.input(f"{node.key}.lengths", INT64, [BATCH, TIME], doc, reserved=True)
+    lengths = emit.input(f"{node.key}.lengths", INT64, [BATCH, time], doc, reserved=True)
     checked = refuse_negative(low, given, node.size, name)
     turned = []
     for value, order in ((checked, [1, 0, 2]), (lengths, [1, 0])):

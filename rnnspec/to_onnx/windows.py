@@ -94,13 +94,19 @@ def _at_once(
     """All rows keep equally many inputs."""
     emit, chunks = low.emit, _chunks(low)
     if not reads.left:
-        return Windows(value, lengths.name, lengths.name)
+        return Windows(value, _counted(lengths), _counted(lengths))
     before = emit.transpose(
         chunks.before(f"{name}.inputs"), _turned(width), f"{name}.inputs.in_time"
     )
     every = emit.concat([before, value], 0, f"{name}.inputs.all")
-    chunks.after(f"{name}.inputs", _kept(low, name, every, lengths.name, reads, width, lengths))
-    return Windows(every, lengths.name, lengths.name)
+    gone = _counted(lengths)
+    chunks.after(f"{name}.inputs", _kept(low, name, every, gone, reads, width, lengths))
+    return Windows(every, gone, gone)
+
+
+def _counted(lengths: Lengths) -> str:
+    """Int64 `[B]`; "" where no operator looks at it."""
+    return "" if lengths.steps else lengths.name
 
 
 def _completed(low: Lowering, name: str, there: str, reads: Filter) -> str:
@@ -208,6 +214,10 @@ def _kept(
 ) -> str:
     """`[B, kept, *width]`: the inputs behind the first `gone` `[B]` of each row."""
     emit, line = low.emit, f"{name}.inputs"
+    if lengths.steps:
+        after = lengths.steps + reads.kept
+        last = emit.slice(every, lengths.steps, after, 0, f"{line}.after")
+        return emit.transpose(last, _turned(width), f"{line}.kept")
     numbers = emit.constant(np.arange(reads.kept)[:, np.newaxis], f"{line}.numbers")
     places = emit.op("Add", [numbers, gone], f"{line}.places")
     end = emit.op("Sub", [emit.extent(every, 0, f"{line}.extent"), emit.integer(1)], f"{line}.end")
