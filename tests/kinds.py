@@ -102,7 +102,7 @@ SEQUENCES: dict[str, Kind] = {
         text(
             (*WORDS, "Two", "four"),
             vectors=VectorFacts(
-                VectorFile("v.txt", "text"), "", 3, first=4, words=3, found=1, more=1
+                VectorFile("v.txt", "text"), "", 3, first=4, words=3, found=1, more=2
             ),
         ),
     ),
@@ -242,10 +242,17 @@ def facts_of(spec: Spec) -> Facts:
     """Facts of the columns of a spec of `spec_data`, whose settings may be others."""
     given = {each.column: _given(each) for each in spec.data.inputs}
     wanted = {
-        each.column: OUTPUTS[each.column].facts if each.column in OUTPUTS else given[each.column]
+        each.column: OUTPUTS[each.column].facts
+        if each.column in OUTPUTS
+        else _answered(given[each.column])
         for each in spec.data.outputs
     }
     return Facts(20, given, wanted)
+
+
+def _answered(known: ColumnFacts) -> ColumnFacts:
+    """The facts of what is answered of the next step."""
+    return known.of_rows() if isinstance(known, TextFacts) else known
 
 
 def _given(source: language.Input) -> ColumnFacts:

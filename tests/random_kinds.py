@@ -27,8 +27,8 @@ Own = dict[str, dict[str, Any]]
 STEPS = [name for name in SEQUENCES if "series" not in name]
 SERIES = [name for name in SEQUENCES if "series" in name]
 AHEAD = [
-    "words", "tokens", "chars", "bytes", "key_steps", "frames", "raw_frames", "plain_frames",
-    "double_frames", "series",
+    "words", "tokens", "chars", "bytes", "ruled_words", "vector_words", "key_steps", "frames",
+    "raw_frames", "plain_frames", "double_frames", "series",
 ]  # fmt: skip
 WHOLE = ["class", "labels", "out_number", "out_vector", "out_doubles"]
 EACH = ["tags", "path", "free_path", "keys", "out_frames", "out_double_frames"]

@@ -69,7 +69,8 @@ CASES = [
         (("chars", "words", "tokens")[number % 3], ("lstm", "deep")[number % 2], ()),
         (("words", "tokens", "chars")[number % 3], ("deep", "lstm")[number % 2], ("category",)),
     )
-]
+] + [("vector_words", "deep", (), search) for search in ("ruled", "beam", "ruled sample")]
+"""Of `vector_words` more are read, in a prompt, than answered."""
 
 
 @pytest.mark.parametrize(("column", "layers", "statics", "search"), CASES)

@@ -31,7 +31,8 @@ from rnnspec.export.probes import probes
 from rnnspec.plan import Facts, Plan, TextFacts, resolve
 from rnnspec.plan.facts import VectorFile
 from rnnspec.plan.facts_file import read_facts, write_facts
-from rnnspec.plan.nodes import Embed
+from rnnspec.plan.names import labels_of
+from rnnspec.plan.nodes import ClassOutput, Embed
 from rnnspec.plan.text_rule import TextRule
 from rnnspec.reference import answers
 from rnnspec.run import Model as Run
@@ -207,8 +208,8 @@ TRAIN = ["the CAT the", "Unknown é the", "cat Katze CAT"]
 TEST = [*TRAIN, "unseen THE katze", "", "nowhere KATZE cat"]
 
 
-def planned(folder: Path, **vectors: Any) -> tuple[Spec, Plan, Facts]:
-    """A class of words by these vectors."""
+def planned(folder: Path, ahead: bool = False, **vectors: Any) -> tuple[Spec, Plan, Facts]:
+    """A class of words by these vectors, or with `ahead` the next word of each."""
     own = ("as", "fold_case", "normalize")
     more: dict[str, Any] = {key: vectors.pop(key) for key in own if key in vectors}
     embed = {"embed": vectors.pop("embed")} if "embed" in vectors else {}
@@ -220,9 +221,11 @@ def planned(folder: Path, **vectors: Any) -> tuple[Spec, Plan, Facts]:
     (folder / file).parent.mkdir(exist_ok=True)
     written(folder, file, lines())
     column = {"column": "x", "as": "words", "vectors": vectors, **more}
-    data = {"train": "train.jsonl", "input": column, "output": {"column": "y", "as": "class"}}
+    output = {"column": "x", "as": "next"} if ahead else {"column": "y", "as": "class"}
+    data = {"train": "train.jsonl", "input": column, "output": output}
     encoder = {"layers": [{"cell": "gru", "units": 4}], **embed}
-    settings = {"name": "v", "cardinality": "N:1", "data": data, "encoder": encoder}
+    cardinality = "N:N" if ahead else "N:1"
+    settings = {"name": "v", "cardinality": cardinality, "data": data, "encoder": encoder}
     spec = Spec.model_validate(settings)
     facts = survey(spec, folder / "train.jsonl", folder=folder)
     return spec, resolve(spec, facts), facts
@@ -381,6 +384,35 @@ def test_every_back_end_looks_vectors_up(tmp_path: Path, case: dict[str, Any]) -
     half = {t.name for t in file.graph.initializer if t.data_type == 10}
     assert half == ({"embed.vectors"} if "storage" in case else set())
     prove(Session(file.SerializeToString()), model, facts, probes(plan, facts), ids=False)
+
+
+@pytest.mark.parametrize("case", CASES[:4], ids=str)
+def test_a_next_word_is_answered_out_of_those_of_the_rows(
+    tmp_path: Path, case: dict[str, Any]
+) -> None:
+    """A true word that the file alone has is the unknown; what is read is known by its vector."""
+    spec, plan, facts = planned(tmp_path, ahead=True, **case)
+    words, (out,) = entries(facts)[0], plan.outputs
+    assert isinstance(out, ClassOutput) and labels_of(facts, "x")[2:] == words[:-1]
+    assert words[-1] == "unseen" and out.classes == len(words) + 1
+    (tmp_path / "own.jsonl").write_text(json.dumps({"x": "the unseen é nowhere"}))
+    batch = encode(plan, facts, tmp_path / "own.jsonl", Reading("jsonl"), tmp_path).collate(
+        np.arange(1)
+    )
+    the, accented, unseen = (words.index(word) + 2 for word in ("the", "é", "unseen"))
+    assert batch.inputs["x"][0].tolist() == [[the, unseen, accented, 1]]
+    assert batch.targets["x"].tolist() == [[1, accented, 1, 0]]
+    (tmp_path / "v.yaml").write_text(to_yaml(spec.model_dump(mode="json")))
+    result = build(load_spec(tmp_path / "v.yaml"), tmp_path / "builds", Silent())
+    trained = read_build(result.folder)
+    assert trained.facts == facts
+    export_onnx(trained, tmp_path / "next.onnx")
+    export_onnx(trained, tmp_path / "on.onnx", generate=4, strategy="greedy:repetition_penalty=1.5")
+    nexts, on = Run.load(tmp_path / "next.onnx"), Run.load(tmp_path / "on.onnx")
+    (answer,), (text,) = nexts.answer([{"x": "unseen the"}]), on.answer([{"x": "unseen the"}])
+    assert set(answer["x"]) <= set(labels_of(facts, "x"))
+    assert text["x"].startswith("unseen the")
+    assert set(text["x"].split()[2:]) <= set(words[:-1])
 
 
 class Notes(Silent):

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.plan.facts import END_ID
+from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 
 Lengths = NDArray[np.int64]
 Values = NDArray[np.int64] | NDArray[np.floating] | NDArray[np.uint8]
@@ -119,10 +119,12 @@ class ByteSteps:
 class NextSteps:
     """The number of the next step, END_ID at the last one of a sequence; SKIPPED past the length.
 
-    `values` `[steps]`.
+    `values` `[steps]`. A number from `size` on, of a word that is read but not answered, is the
+    unknown.
     """
 
     values: NDArray[Any]
+    size: int
 
     def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
         reach = slices.ahead
@@ -130,7 +132,7 @@ class NextSteps:
         found[np.arange(found.shape[1]) < slices.lengths[:, None]] = END_ID
         ahead = gathered(self.values, slices.starts + 1, reach, 0)
         known = np.arange(ahead.shape[1]) < reach[:, None]
-        found[:, : ahead.shape[1]][known] = ahead[known]
+        found[:, : ahead.shape[1]][known] = np.where(ahead < self.size, ahead, UNKNOWN_ID)[known]
         return found, slices.lengths
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 
 from rnnspec.spec.inputs import VectorFormat
@@ -98,6 +98,14 @@ class TextFacts:
     """For subwords, the tokenizer as JSON of the tokenizers library. It gives the numbers of the
     model: 0 and 1 are its pad and its unknown, and the entries follow."""
     vectors: VectorFacts | None = None
+
+    def of_rows(self) -> TextFacts:
+        """The facts without the words that are known by a file of vectors alone."""
+        if self.vectors is None:
+            return self
+        entries = self.vocabulary.entries
+        own = Vocabulary(entries[: len(entries) - self.vectors.more])
+        return replace(self, vocabulary=own, vectors=None)
 
 
 @dataclass(frozen=True, slots=True)

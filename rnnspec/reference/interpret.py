@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rnnspec.plan import Plan, nodes
-from rnnspec.plan.facts import END_ID
+from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 from rnnspec.plan.names import first_sequence
 from rnnspec.reference import alignment, transducer
 from rnnspec.reference.chain import chain_of, path_of
@@ -196,7 +196,8 @@ def text_task(
     limit = most_steps(out.search, len(values[first.name]) if first else 0)
     numbers = values[out.copies].astype(int).tolist() if out.copies else []
     banned = frozenset(~number for number in numbers if number < 0)
-    return Task(out.search, read, state, previous, limit, prompt, seed, banned)
+    history = tuple(number if number < out.size else UNKNOWN_ID for number in prompt)
+    return Task(out.search, read, state, previous, limit, history, seed, banned)
 
 
 def _raw(plan: Plan, weights: Arrays, out: nodes.Output, values: Arrays, truth: Arrays) -> Array:

@@ -146,7 +146,7 @@ CHECKS: tuple[Check, ...] = (
     Check(check_data.documents_are_plain_text, (("data", "format"), ("data", "train"))),
     Check(check_data.plain_text_has_one_column, (("data", "format"), ("data", "train"), *_COLUMNS)),
     Check(check_data.quoting_is_of_delimited, (("data", "format"), ("data", "train"), _VALID)),
-    Check(check_text.vectors_have_words, (*_COLUMNS, *_INPUT, *_OUTPUT)),
+    Check(check_text.vectors_have_words, (*_COLUMNS, *_INPUT)),
     Check(check_data.folders_have_two_columns, (("data", "format"), *_COLUMNS, *_INPUT)),
     Check(
         check_data.columns_are_of_conll,

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from rnnspec.spec.check_data import is_plain_text
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.inputs import RegexSplit, TokensInput, WordsInput
-from rnnspec.spec.outputs import NextOutput
 from rnnspec.spec.spec import Spec
 
 
 def vectors_have_words(spec: Spec) -> Iterator[Finding]:
-    """The word list of vectors, their lower case, and answers that would be all of their words."""
-    ahead = {each.column for each in spec.data.outputs if isinstance(each, NextOutput)}
+    """The word list of vectors, and their lower case."""
     for path, source in spec.data.located_inputs:
         if not isinstance(source, WordsInput | TokensInput) or source.vectors is None:
             continue
@@ -26,9 +24,6 @@ def vectors_have_words(spec: Spec) -> Iterator[Finding]:
             yield no_effect((*place, "words"), f"with {wanted.file}, which has the words itself")
         if wanted.lower_case and source.fold_case:
             yield no_effect((*place, "lower_case"), "with fold_case, which reads all in lower case")
-        if source.column in ahead:
-            message = "the next word would be answered out of all words of the file"
-            yield Finding(place, message, "remove it, or answer something else than next")
 
 
 def patterns_are_offered(spec: Spec) -> Iterator[Finding]:

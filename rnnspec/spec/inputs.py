@@ -115,7 +115,7 @@ _VECTOR_FORMATS: dict[str, VectorFormat] = {
 
 class WordVectors(Model):
     """Vectors of words that were learned elsewhere. All words of the file are in the vocabulary
-    that a cell can have."""
+    that a cell can have; a next word is answered out of those of the training rows."""
 
     file: Text = Field(
         description="File of the vectors, beside the spec: text as of GloVe, word2vec and fastText "

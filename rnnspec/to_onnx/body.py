@@ -182,8 +182,10 @@ def _recurrent(body: Body, step: _Step, node: nodes.Recurrent) -> str:
     source = body.nodes.get(node.source)
     while isinstance(source, nodes.Dropout):
         source = body.nodes.get(source.source)
-    if isinstance(source, nodes.Embed) and isinstance(
-        body.nodes.get(source.source), nodes.Previous
+    if (
+        isinstance(source, nodes.Embed)
+        and isinstance(body.nodes.get(source.source), nodes.Previous)
+        and not source.frozen
     ):
         tokens, table = step.values[source.source], f"{source.name}.table"
         output = cell.step_of_tokens(emit, rows, tokens, table, before)

@@ -27,7 +27,7 @@ from rnnspec.data.statistics import CharCounts
 from rnnspec.data.vectors import file_of
 from rnnspec.errors import DataError
 from rnnspec.plan.audio import audio_node
-from rnnspec.plan.facts import ColumnFacts
+from rnnspec.plan.facts import ColumnFacts, TextFacts
 from rnnspec.plan.resolve_inputs import picture_of
 from rnnspec.plan.text_rule import rule_of
 from rnnspec.spec import (
@@ -104,11 +104,16 @@ def facts_of(train: Shards, collectors: Mapping[str, FactCollector]) -> dict[str
 def outputs_of(
     spec: Spec, inputs: Mapping[str, ColumnFacts], found: Mapping[str, ColumnFacts]
 ) -> dict[str, ColumnFacts]:
-    """The facts of all outputs; an output ahead of the input in its column has those facts."""
+    """The facts of all outputs; an output ahead of the input in its column has those facts, of
+    words the ones of the rows."""
     return {
-        each.column: found[each.column] if each.column in found else inputs[each.column]
+        each.column: found[each.column] if each.column in found else _answered(inputs[each.column])
         for each in spec.data.outputs
     }
+
+
+def _answered(known: ColumnFacts) -> ColumnFacts:
+    return known.of_rows() if isinstance(known, TextFacts) else known
 
 
 def _cells(column: Any, reading: Reading) -> TextCells:

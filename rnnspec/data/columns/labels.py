@@ -290,7 +290,7 @@ def _class_batch(
     encoding: Encoding, node: ClassOutput | ChainOutput, name: str, arrays: Arrays
 ) -> BatchColumn:
     if node.ahead:
-        return NextSteps(arrays[encoding.name_of(node.column, TokensInput)])
+        return NextSteps(arrays[encoding.name_of(node.column, TokensInput)], node.classes)
     return Steps(arrays[name], SKIPPED) if node.steps else PerRow(arrays[name])
 
 

@@ -240,7 +240,8 @@ def _class_examples(
     if isinstance(node, ChainOutput) or (node.steps and not node.ahead):
         return StepExamples(node, (*names_of(known), *new), rows)
     if node.ahead:
-        return NextExamples(node, names_of(known), model)
+        read = names_of(rows.facts.inputs[node.column])
+        return NextExamples(node, names_of(known), read, model)
     return ClassExamples(node, (*names_of(known), *new), rows)
 
 

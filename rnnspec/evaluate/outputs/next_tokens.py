@@ -32,8 +32,11 @@ STRATEGIES = (("greedy", Greedy()), ("drawn at temperature 0.8", Sample(temperat
 class NextExamples:
     """Prompts drawn at random from the rows, and what the model writes after them."""
 
-    def __init__(self, node: ClassOutput, names: Sequence[str], model: Model) -> None:
-        self.names, self.model = names, model
+    def __init__(
+        self, node: ClassOutput, names: Sequence[str], read: Sequence[str], model: Model
+    ) -> None:
+        """`names` are of the tokens answered, `read` of those that are read, which may be more."""
+        self.names, self.read, self.model = names, read, model
         inputs = [n for n in model.plan.inputs if n.column == node.column]
         self.prompt = next((n for n in inputs if isinstance(n, TokensInput)), None)
         self.writes = self.prompt is not None and self.prompt.kind in WRITTEN
@@ -76,7 +79,7 @@ class NextExamples:
             if key == self.prompt.key:
                 count = min(PROMPT[self.prompt.kind], max(1, int(length[0]) // 2))
                 value, length = value[:, :count], np.minimum(length, count)
-                tokens = tuple(self.names[n] for n in value[0].tolist())
+                tokens = tuple(self.read[n] for n in value[0].tolist())
                 if measured.batch.raw is not None:
                     tokens = (measured.batch.raw.input(key, row) or tokens)[:count]
             found[key] = (torch.from_numpy(value), torch.from_numpy(length))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rnnspec.plan.facts import END_ID
-from rnnspec.plan.nodes import Decoder, TextOutput
+from rnnspec.plan.facts import END_ID, UNKNOWN_ID
+from rnnspec.plan.nodes import Decoder, TextOutput, TokensInput
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.emitter import INT64
 from rnnspec.to_onnx.loop import Loop
-from rnnspec.to_onnx.lowering import BATCH, Lowering
+from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.search.loop import SearchStart
 
@@ -43,9 +43,7 @@ def _read(low: Lowering, node: TextOutput, decoder: Decoder, rows: Rows) -> Sear
         less = emit.op("Sub", [count, one], f"{name}.less")
         count = emit.op("Max", [less, emit.integer(0)], f"{name}.count")
     if not body.states:  # the token before is all that a step reads
-        return SearchStart(
-            rows.repeated(previous), [], _aligned(low, name, tokens.name, lengths.name)
-        )
+        return SearchStart(rows.repeated(previous), [], _history(low, node, tokens))
     longest = emit.op("ReduceMax", [count], f"{name}.longest", keepdims=0)
     loop = Loop(emit, name)
     before = loop.carried(body.states, BATCH)
@@ -62,8 +60,21 @@ def _read(low: Lowering, node: TextOutput, decoder: Decoder, rows: Rows) -> Sear
     return SearchStart(
         rows.repeated(previous),
         [replace(s, initial=rows.repeated(v)) for s, v in zip(body.states, states, strict=True)],
-        _aligned(low, name, tokens.name, lengths.name),
+        _history(low, node, tokens),
     )
+
+
+def _history(low: Lowering, node: TextOutput, prompt: PaddedSequence) -> str:
+    """Int64 `[B, P]`: the tokens of each row at the end, -1 before them. What is read but not
+    answered is the unknown."""
+    emit, name, tokens = low.emit, f"{node.name}.prompt", prompt.name
+    source = low.plan.node(node.prompt)
+    assert isinstance(source, TokensInput), f"{node.prompt} is no prompt"
+    if source.size > node.size:
+        known = emit.op("Less", [tokens, emit.integer(node.size)], f"{name}.answered")
+        inputs = [known, tokens, emit.integer(UNKNOWN_ID)]
+        tokens = emit.op("Where", inputs, f"{name}.or_unknown")
+    return _aligned(low, name, tokens, prompt.lengths.name)
 
 
 def _aligned(low: Lowering, name: str, tokens: str, lengths: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from rnnspec.plan.facts import END_ID
+from rnnspec.plan.facts import END_ID, UNKNOWN_ID
 from rnnspec.plan.nodes import Beam, Greedy, Sample, Search, TextOutput
 from rnnspec.to_torch.decoder import Body
 from rnnspec.to_torch.decoder_stages import Reads
@@ -48,6 +48,7 @@ def search(
         read, counts = begun(numbers, prompt_lengths, body.node.whole_prompt)
         states = body.after(reads, read.t(), counts - 1, states)
         previous = read.gather(1, (counts - 1)[:, None])[:, 0]
+        numbers = torch.where(numbers < out.size, numbers, UNKNOWN_ID)
         numbers = aligned(numbers, prompt_lengths)
     if numbers is None:
         numbers = limits.new_zeros((reads.rows, 0))
