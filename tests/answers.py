@@ -85,10 +85,13 @@ def close_scores(
         )
 
 
-def distance(got: Array, expected: Sequence[NDArray[np.float64]] | NDArray[np.float64]) -> float:
+def distance(
+    got: Array, expected: Sequence[NDArray[np.float64] | Path] | NDArray[np.float64]
+) -> float:
     """The largest difference of a batch, measured as by `close`."""
     found = [0.0]
-    for one, row in zip(got, expected, strict=True):
+    for one, answer in zip(got, expected, strict=True):
+        row = answer.probabilities if isinstance(answer, Path) else answer
         size = max(1.0, float(np.abs(row).max(initial=0.0)))
         apart = np.abs(one[: len(row)].reshape(row.shape) - row)
         found.append(float(apart.max(initial=0.0)) / size)

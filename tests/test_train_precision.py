@@ -11,6 +11,7 @@ import torch
 from rnnspec.builds.files import read_arrays
 from rnnspec.builds.folder import BuildFolder
 from rnnspec.errors import BuildError
+from rnnspec.plan import Plan
 from rnnspec.to_torch.devices import Precision, device_of, tried
 from rnnspec.train.checkpoint import precision_of
 from rnnspec.train.feed import RowFeed
@@ -142,11 +143,16 @@ def test_the_precision_of_a_checkpoint_is_kept(
     assert again.train_step.precision.name == "bfloat16"
 
 
-def test_bfloat16_gives_about_the_same_gradient() -> None:
+@pytest.mark.parametrize(
+    "plan",
+    [frames_plan("lstm_coupled"), *(frames_plan("gru", pool=p) for p in ("mean", "attention"))],
+    ids=["lstm_coupled", "mean", "attention"],
+)
+def test_bfloat16_gives_about_the_same_gradient(plan: Plan) -> None:
     data, gradients = rows_data(), []
     for precision in ("float32", "bfloat16"):
         settings = settings_of(clip_norm=None)
-        train_step = TrainStep(mixed_model(), settings, Precision(CPU, precision))
+        train_step = TrainStep(model_of(plan), settings, Precision(CPU, precision))
         micro_batch = RowFeed(data, settings).micro_batch(np.arange(16))
         train_step.step([micro_batch])
         found = [weight.grad for weight in train_step.trained]

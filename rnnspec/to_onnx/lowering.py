@@ -166,5 +166,4 @@ def _demand_on_sources(plan: Plan, node: Node, own: Demand) -> Demand:
             return Demand(last=True)
         case FinalState():
             return Demand(final_states=frozenset([node.state]))
-        case _:  # all steps serve every reader
-            return Demand(steps=True)
+    return Demand(steps=True)  # all steps serve every reader

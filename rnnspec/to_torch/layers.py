@@ -167,8 +167,8 @@ class PoolAttention(Weighted):
 
     def forward(self, source: PaddedSequence) -> Tensor:
         mask = source.lengths.mask
-        lowest = torch.finfo(source.values.dtype).min
         scores = torch.tanh(F.linear(source.values, self.W, self.b)) @ self.v
+        lowest = torch.finfo(scores.dtype).min
         weights = torch.softmax(scores.masked_fill(~mask, lowest), dim=0).masked_fill(~mask, 0.0)
         values = source.values.masked_fill(~mask[..., None], 0.0)
         return torch.einsum("tb,tbw->bw", weights, values)

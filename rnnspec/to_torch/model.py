@@ -160,7 +160,7 @@ class Model(nn.Module):
 
     def output(self, column: str) -> outputs.OutputModule | ChainOutput:
         """The module of the output of `column`, which turns logits into answers."""
-        module = self.parts[_key(f"output.{column}")]
+        module = self._by_name[f"output.{column}"]
         assert isinstance(module, outputs.OutputModule | ChainOutput)
         return module
 
@@ -197,7 +197,7 @@ class Model(nn.Module):
     def _recurrent(self) -> Iterator[tuple[nodes.Recurrent, RecurrentLayer]]:
         for node in self.plan.every_node():
             if isinstance(node, nodes.Recurrent):
-                module = self.parts[_key(node.name)]
+                module = self._by_name[node.name]
                 assert isinstance(module, RecurrentLayer)
                 yield node, module
 
