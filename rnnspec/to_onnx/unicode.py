@@ -27,6 +27,10 @@ SECOND = 256
 FIRST_SYLLABLE, SYLLABLES = 0xAC00, 11172
 """The syllables of Hangul: 19 leading consonants by 21 vowels by 27 trailing consonants or none."""
 TRAILING = 28
+AT_ONCE = 64
+"""Texts that are taken apart together: memory is that of so many times the longest of them. NFKD of
+2,000 texts, one of them of 20,000 characters, takes 0.2 s and 85 MB (with 256 at once 5 s and 0.8
+GB), and of 5,000 words 35 ms (with 16 at once 130 ms)."""
 _LAST = 1 << 60
 """Orders what is nothing behind all code points."""
 
@@ -34,26 +38,26 @@ _LAST = 1 << 60
 def normalized(emit: Emitter, texts: str, form: Form, name: str) -> str:
     """Texts `[N]` in a normal form."""
 
-    def changed(body: Emitter) -> str:
-        chars = _apart(body, texts, f"{name}.chars")
+    def changed(body: Emitter, some: str) -> str:
+        chars = _apart(body, some, f"{name}.chars")
         chars = _ordered(body, _decomposed(body, chars, form, name), form, f"{name}.ordered")
         if composes(form):
             chars = _composed(body, chars, form, f"{name}.composed")
         return _joined(body, chars, f"{name}.joined")
 
-    return _unless_untouched(emit, texts, touched(form), changed, name)
+    return _where_touched(emit, texts, touched(form), changed, name)
 
 
 def folded(emit: Emitter, texts: str, name: str) -> str:
     """Texts `[N]` with every code point that `fold` changes in lower case."""
     lower = {chr(upper): chr(lower) for upper, lower in folds().items()}
 
-    def changed(body: Emitter) -> str:
-        chars = _apart(body, texts, f"{name}.chars")
+    def changed(body: Emitter, some: str) -> str:
+        chars = _apart(body, some, f"{name}.chars")
         found = _mapped(body, chars, lower, f"{name}.lower")
         return _joined(body, _or_else(body, found, chars, f"{name}.each"), f"{name}.joined")
 
-    return _unless_untouched(emit, texts, lower, changed, name)
+    return _where_touched(emit, texts, lower, changed, name)
 
 
 def character_class(chars: Collection[str], opposite: bool = False) -> str:
@@ -134,21 +138,33 @@ def touched(form: Form) -> Collection[str]:
     return changed | classes(form).keys() | set(syllables)
 
 
-def _unless_untouched(
-    emit: Emitter, texts: str, chars: Collection[str], changed: Callable[[Emitter], str], name: str
+def _where_touched(
+    emit: Emitter,
+    texts: str,
+    chars: Collection[str],
+    changed: Callable[[Emitter, str], str],
+    name: str,
 ) -> str:
-    """The texts as they are, if none of them holds one of `chars`; else what `changed` makes."""
+    """The texts, those that hold one of `chars` as `changed` makes them, some at a time."""
     pattern = f"{character_class(chars, opposite=True)}*"
     plain = emit.op("RegexFullMatch", [texts], f"{name}.plain", pattern=pattern)
-    other = emit.op("Not", [plain], f"{name}.other")
-    ones = emit.op("Cast", [other], f"{name}.others", to=INT64)
-    count = emit.op("ReduceSum", [ones], f"{name}.count", keepdims=0)
-    some = emit.op("Greater", [count, emit.integer(0)], f"{name}.some")
-    then, otherwise = emit.body(), emit.body()
-    then.result(changed(then), STRING, ["texts"])
-    otherwise.result(otherwise.op("Identity", [texts], f"{name}.same"), STRING, ["texts"])
-    graphs = then.graph(f"{name}.changed"), otherwise.graph(f"{name}.unchanged")
-    return emit.op("If", [some], name, then_branch=graphs[0], else_branch=graphs[1])
+    places = emit.op("NonZero", [emit.op("Not", [plain], f"{name}.other")], f"{name}.others")
+    places = emit.squeeze(places, 0, f"{name}.places")
+    several = emit.op("Add", [emit.extent(places, 0, f"{name}.count"), emit.integer(AT_ONCE - 1)],
+                      f"{name}.rounded_up")  # fmt: skip
+    trips = emit.op("Div", [several, emit.integer(AT_ONCE)], f"{name}.parts")
+    trips = emit.op("Squeeze", [trips], f"{name}.trips")
+    loop = Loop(emit, name)
+    before, inner = loop.state(f"{name}.texts", texts, STRING, ["texts"]), loop.emit
+    number = inner.unsqueeze(loop.step, 0, f"{name}.part")
+    start = inner.op("Mul", [number, inner.integer(AT_ONCE)], f"{name}.start")
+    end = inner.op("Add", [start, inner.integer(AT_ONCE)], f"{name}.end")
+    here = inner.slice(places, start, end, 0, f"{name}.here")
+    some = inner.op("Gather", [texts, here], f"{name}.some")
+    found = changed(inner, inner.typed(some, STRING, ["some"]))
+    after = inner.op("ScatterElements", [before, here, found], f"{name}.after", axis=0)
+    states, _ = loop.close(trips, loop.going, [after])
+    return states[0]
 
 
 def _apart(emit: Emitter, texts: str, name: str) -> str:
