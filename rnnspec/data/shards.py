@@ -102,7 +102,8 @@ class Shards:
 def _of_folders(root: Path) -> Content:
     """The names of the rows; what the files hold is kept with the columns that read them."""
     rows = rows_in(root)
-    digest = hashlib.sha256("".join(f"{kind}/{file}\0" for kind, file in rows).encode()).hexdigest()
+    names = "".join(f"{kind}/{file}\0" for kind, file in rows)
+    digest = hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest()
     return Content(digest, len(rows), 0)
 
 

@@ -28,6 +28,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from rnnspec.source.problems import did_you_mean, nearest
 from rnnspec.spec.base import Model, spec_error
+from rnnspec.spec.foreign import SYNONYMS
 
 HIDDEN = "\0"
 """Prefix of parts of an error's path that are no keys of the file (YAML has no NUL)."""
@@ -261,7 +262,11 @@ class ByName:
         )
 
     def _name(self, value: Mapping[str, Any]) -> str:
-        there = (name for name in self.names if name in value)
+        named = {name for name in self.names if name in value}
+        for key in value:  # words of other tools that stand for one key alone
+            ours = SYNONYMS.get(str(key).lower(), ())
+            named.update(ours if len(ours) == 1 else ())
+        there = (name for name in self.names if name in named)
         near = (nearest(str(key), self.names) for key in value)
         return next(chain(there, filter(None, near)), self.names[0])
 

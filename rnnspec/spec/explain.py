@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -16,6 +15,7 @@ from rnnspec.source.scalars import resolve
 from rnnspec.source.yaml12 import Document
 from rnnspec.spec.base import PATTERNS, Loc, keys_of
 from rnnspec.spec.choice import HIDDEN, describe
+from rnnspec.spec.foreign import NAMED, SWITCHES, SYNONYMS, VALUES
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.walk import model_at, places_of, siblings_with
 
@@ -40,62 +40,6 @@ class Finding:
 def no_effect(path: Loc, why: str, hint: str = "remove it") -> Finding:
     """The finding that the key at `path` has no effect."""
     return Finding(path, f"has no effect {why}", hint, key=True)
-
-
-FOREIGN: Mapping[str, tuple[str, ...]] = {
-    "units": ("hidden_size", "hidden_dim", "size", "width"),
-    "repeat": ("num_layers", "n_layers", "depth"),
-    "direction": ("bidirectional",),
-    "cell": ("type", "kind"),
-    "as": ("type", "kind"),
-    "lr": ("learning_rate",),
-    "embed": ("embedding", "embedding_dim"),
-    "batch": ("batch_size",),
-    "epochs": ("max_epochs",),
-    "clip_norm": ("grad_clip", "gradient_clip"),
-    "loss": ("criterion",),
-    "valid": ("validation", "dev"),
-    "min_count": ("min_freq",),
-    "fold_case": ("lower", "lowercase"),
-    "scale": ("normalize",),
-    "merge": ("merge_mode",),
-    "norm": ("layer_norm", "normalization"),
-    "skip": ("residual", "highway"),
-    "dropout_per": ("variational_dropout",),
-    "init": ("initializer",),
-    "trained": ("trainable",),
-    "sizes": ("proj_size",),
-    "l2": ("weight_decay", "regularizer"),
-    "schedule": ("scheduler", "lr_schedule", "lr_scheduler"),
-    "window": ("bptt", "truncated_bptt"),
-    "accumulate": ("gradient_accumulation", "accumulate_grad_batches"),
-    "precision": ("mixed_precision", "dtype"),
-    "average_last": ("swa",),
-    "warmup": ("warmup_steps",),
-    "tokens": ("max_tokens",),
-    "rate": ("sample_rate", "sampling_rate", "sr"),
-    "log_mel": ("fbank", "n_mels", "num_mel_bins"),
-    "mfcc": ("n_mfcc",),
-    "hop": ("hop_length", "frame_shift"),
-    "augment": ("augmentation", "specaugment"),
-}
-"""Keys of a spec, and what they are called in other tools."""
-
-SYNONYMS = {
-    word: tuple(key for key, words in FOREIGN.items() if word in words)
-    for word in chain.from_iterable(FOREIGN.values())
-}
-"""Keys of other tools, and the keys of a spec that they stand for."""
-
-
-SWITCHES: Mapping[str, str] = {
-    "bidirectional": "bidirectional",
-    "layer_norm": "layer",
-    "residual": "residual",
-    "highway": "highway",
-    "variational_dropout": "sequence",
-}
-"""Keys that are true or false in other tools, and the value that means true here."""
 
 
 def explain(details: Sequence[ErrorDetails], document: Document) -> list[Problem]:
@@ -151,6 +95,8 @@ def _unknown_key(loc: Loc, corrected: str | None, document: Document) -> Problem
         hint = f"did you mean {corrected!r}?"
         if key.lower() in SWITCHES and _value(path, document) is True:
             hint = f"write '{corrected}: {SWITCHES[key.lower()]}'"
+        if key.lower() in NAMED:
+            hint = f"write '{corrected}: {key.lower()}'"
         return document.problem(path, "unknown key", hint, key=True)
     kinds = siblings_with(loc[:-1], key)
     if kinds and kinds[2]:
@@ -289,7 +235,10 @@ def _choice(found: object, context: Mapping[str, Any]) -> tuple[str, str]:
     message = (
         f"expected {'one of ' if len(words) > 1 else ''}{', '.join(words)}, found {describe(found)}"
     )
-    return message, did_you_mean(found, words) if isinstance(found, str) else ""
+    if not isinstance(found, str):
+        return message, ""
+    ours = VALUES.get(found.lower())
+    return message, f"did you mean {ours!r}?" if ours in words else did_you_mean(found, words)
 
 
 def _bound(words: str, key: str) -> Callable[[object, Mapping[str, Any]], tuple[str, str]]:

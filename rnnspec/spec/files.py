@@ -50,8 +50,9 @@ def format_of(file: Path, format: Format = "auto") -> Format:
     """
     if format != "auto":
         return format
-    if file.is_dir() and any(path.is_dir() for path in _visible(file)):
-        return "folders"
+    with _readable(file):
+        if file.is_dir() and any(path.is_dir() for path in _visible(file)):
+            return "folders"
     name = file.with_suffix("") if file.suffix.lower() == ".gz" else file
     found = _ENDINGS.get(name.suffix.lower())
     if found is None and name.suffix.lower() in _IN_CELLS:

@@ -1,0 +1,95 @@
+"""Words of other tools, for the messages that say what they are called here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+
+FOREIGN: Mapping[str, tuple[str, ...]] = {
+    "units": ("hidden_size", "hidden_dim", "size", "width"),
+    "repeat": ("num_layers", "n_layers", "depth"),
+    "direction": ("bidirectional",),
+    "cell": ("type", "kind", "lstm", "gru", "rnn"),
+    "as": ("type", "kind"),
+    "lr": ("learning_rate",),
+    "embed": ("embedding", "embedding_dim"),
+    "batch": ("batch_size",),
+    "epochs": ("max_epochs",),
+    "clip_norm": ("grad_clip", "gradient_clip"),
+    "loss": ("criterion",),
+    "valid": ("validation", "dev"),
+    "min_count": ("min_freq",),
+    "fold_case": ("lower", "lowercase"),
+    "scale": ("normalize",),
+    "merge": ("merge_mode",),
+    "norm": ("layer_norm", "normalization", "batch_norm", "batchnorm", "layernorm"),
+    "skip": ("residual", "highway"),
+    "dropout_per": ("variational_dropout",),
+    "init": ("initializer",),
+    "trained": ("trainable",),
+    "sizes": ("proj_size",),
+    "l2": ("weight_decay", "regularizer"),
+    "schedule": ("scheduler", "lr_schedule", "lr_scheduler"),
+    "window": ("bptt", "truncated_bptt"),
+    "accumulate": ("gradient_accumulation", "accumulate_grad_batches"),
+    "precision": ("mixed_precision", "dtype"),
+    "average_last": ("swa",),
+    "warmup": ("warmup_steps",),
+    "tokens": ("max_tokens",),
+    "rate": ("sample_rate", "sampling_rate", "sr"),
+    "log_mel": ("fbank", "n_mels", "num_mel_bins"),
+    "mfcc": ("n_mfcc",),
+    "hop": ("hop_length", "frame_shift"),
+    "augment": ("augmentation", "specaugment"),
+    "conv": ("convolution", "conv1d", "conv2d", "conv3d", "cnn"),
+    "size": ("kernel_size", "kernel", "pool_size", "filter_size"),
+    "pool": ("max_pool", "maxpool", "avg_pool", "avgpool", "mean_pool", "pooling"),
+    "dense": ("linear", "fully_connected", "fc"),
+    "squeeze": ("flatten",),
+    "join": ("concat", "concatenate", "add"),
+    "activation": ("act", "nonlinearity", "relu", "tanh", "sigmoid", "gelu", "elu", "silu"),
+}
+"""Keys of a spec, and what they are called in other tools."""
+
+SYNONYMS = {
+    word: tuple(key for key, words in FOREIGN.items() if word in words)
+    for word in chain.from_iterable(FOREIGN.values())
+}
+"""Keys of other tools, and the keys of a spec that they stand for."""
+
+
+SWITCHES: Mapping[str, str] = {
+    "bidirectional": "bidirectional",
+    "layer_norm": "layer",
+    "residual": "residual",
+    "highway": "highway",
+    "variational_dropout": "sequence",
+    "batch_norm": "batch",
+    "batchnorm": "batch",
+    "layernorm": "layer",
+    "flatten": "flatten",
+}
+"""Keys that are true or false in other tools, and the value that means true here."""
+
+
+NAMED = frozenset({"lstm", "gru", "rnn", "relu", "tanh", "sigmoid", "gelu", "elu", "silu"})
+"""Keys in other tools that are values here, of the key that they stand for."""
+VALUES: Mapping[str, str] = {
+    "avg": "mean",
+    "average": "mean",
+    "maximum": "max",
+    "add": "sum",
+    "plus": "sum",
+    "multiply": "mul",
+    "product": "mul",
+    "concatenate": "concat",
+    "cat": "concat",
+    "swish": "silu",
+    "linear": "none",
+    "identity": "none",
+    "batchnorm": "batch",
+    "batch_norm": "batch",
+    "layernorm": "layer",
+    "layer_norm": "layer",
+}
+"""Values in other tools, and what they are called here."""
