@@ -122,7 +122,8 @@ def check(data: dict[str, Any], folder: Path, strong: bool = True) -> None:
 
 
 def proved_with_texts(plan: Plan, facts: Facts, weights: Weights) -> None:
-    """The file that reads and answers texts does as the module, by the proof of every export.
+    """The file that reads and answers texts does as the module, by the proof of every export; where
+    tokens have steps, these too.
 
     Of several texts only the best: weights drawn at random often answer one token again and again,
     whatever came before, so that many orders of the same tokens tie.
@@ -130,7 +131,9 @@ def proved_with_texts(plan: Plan, facts: Facts, weights: Weights) -> None:
     plan = replace(plan, nodes=tuple(map(best_alone, plan.nodes)))
     model = Model(plan).eval()
     model.load_canonical(weights)
-    session = Session(to_onnx(plan, facts, weights).SerializeToString(), threads=1)
+    steps = isinstance(plan.outputs[0], AlignedOutput)
+    file = to_onnx(plan, facts, weights, attention=steps)
+    session = Session(file.SerializeToString(), threads=1)
     drawn = list(probes(plan, facts, seeds=1))
     prove(session, model, facts, [drawn[0], drawn[2], drawn[3], drawn[5]], ids=False)
 
