@@ -102,6 +102,15 @@ def test_they_are_encoded_and_read_again_where_they_change(tmp_path: Path) -> No
     assert widths() == [4, 3, 1, 2, 7, 9]
 
 
+def test_rows_are_named_by_their_files(tmp_path: Path) -> None:
+    """In errors and in reports; of files of rows by their lines."""
+    files = find_shards(["all"], classes_in(tmp_path / "all").parent)
+    assert files.in_folders(4) == "10/10.png"
+    assert files.place(4) == str(tmp_path / "all" / "10" / "10.png")
+    (tmp_path / "rows.jsonl").write_text("{}")
+    assert find_shards(["rows.jsonl"], tmp_path).in_folders(1) == ""
+
+
 def test_a_share_keeps_rows_of_each_class(tmp_path: Path) -> None:
     for kind in "ab":
         for number in range(8):

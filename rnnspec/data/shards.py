@@ -78,6 +78,12 @@ class Shards:
         """Whether `text` names one of the files."""
         return any(str(file) in text for file in self.files)
 
+    def in_folders(self, location: int) -> str:
+        """The row's own file, below the folder of the classes; empty where rows are no files."""
+        number, line = divmod(location, FILE)
+        found = self._rows_in_folders[number]
+        return "/".join(found[line - 1]) if found else ""
+
     @cached_property
     def _rows_in_folders(self) -> list[list[tuple[str, str]]]:
         return [rows_in(file) if file.is_dir() else [] for file in self.files]

@@ -72,7 +72,8 @@ class Rows:
     """Reads rows out of batches.
 
     `lines` `[rows]`: the places of the rows in the file, counted in `unit`s; with several `files`
-    their locations (`rnnspec.data.shards`).
+    their locations (`rnnspec.data.shards`). `of_folders` gives the name of the file that is the row
+    at a location, empty where rows are no files.
     """
 
     plan: Plan
@@ -80,6 +81,7 @@ class Rows:
     lines: NDArray[np.int64]
     unit: str = "line"
     files: tuple[str, ...] = ()
+    of_folders: Callable[[int], str] = lambda location: ""
 
     def text(self, batch: Batch, row: int) -> str:
         """The inputs of a row; several stand on a line each, after their columns."""
@@ -101,7 +103,10 @@ class Rows:
         """The place in its file of row `row` of a batch of `rows`; empty for a window."""
         if rows is None:
             return ""
-        number, line = divmod(int(self.lines[rows[row]]), FILE)
+        location = int(self.lines[rows[row]])
+        if own := self.of_folders(location):
+            return own
+        number, line = divmod(location, FILE)
         file = f"{self.files[number]}, " if len(self.files) > 1 else ""
         return f"{file}{self.unit} {line:,}"
 

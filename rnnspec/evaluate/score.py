@@ -81,7 +81,8 @@ def evaluate_build(
             trained.plan, trained.facts, files, reading, cache, part, share, measured=True
         )
         unit = unit_of(files.format(format))
-        rows = Rows(trained.plan, trained.facts, data.lines, unit, files.short_names)
+        names = files.short_names
+        rows = Rows(trained.plan, trained.facts, data.lines, unit, names, files.in_folders)
         metrics, sums, outputs = _scored(trained, model, data, rows, precision)
         count = data.rows
     for column, score in outputs.items():
