@@ -88,8 +88,8 @@ TWINS: dict[str, Callable[[], Callable[[Tensor], None]]] = {
     "lines": lines,
     "slots": twin_atis.slots_step,
     "intents": twin_atis.intents_step,
-    "entities-crf": lambda: twin_wnut17.step(chain=True),
-    "entities-softmax": lambda: twin_wnut17.step(chain=False),
+    "messages-crf": lambda: twin_wnut17.step(chain=True),
+    "messages-softmax": lambda: twin_wnut17.step(chain=False),
 }
 
 

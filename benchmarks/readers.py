@@ -32,15 +32,15 @@ TASKS: dict[str, Task] = {
     ),
     "slots": Task("F1 >= 97 %", "slots", slots, "twin_atis", "slots"),
     "intents": Task("accuracy >= 97 %", "intents", intents, "twin_atis", "intents"),
-    "entities-crf": Task("reported", "entities", entities(False), "twin_wnut17", "crf"),
-    "entities-crf-vectors": Task(
-        "reported", "entities", entities(True), "twin_wnut17", "crf-vectors", (VECTORS,)
+    "messages-crf": Task("reported", "messages", entities(False), "twin_wnut17", "crf"),
+    "messages-crf-vectors": Task(
+        "reported", "messages", entities(True), "twin_wnut17", "crf-vectors", (VECTORS,)
     ),
-    "entities-softmax": Task(
-        "reported", "entities", entities(False), "twin_wnut17", "softmax", (SOFTMAX,)
+    "messages-softmax": Task(
+        "reported", "messages", entities(False), "twin_wnut17", "softmax", (SOFTMAX,)
     ),
-    "entities-softmax-vectors": Task(
-        "reported", "entities", entities(True), "twin_wnut17", "softmax-vectors",
+    "messages-softmax-vectors": Task(
+        "reported", "messages", entities(True), "twin_wnut17", "softmax-vectors",
         (SOFTMAX, VECTORS),
     ),
 }  # fmt: skip
