@@ -34,6 +34,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "report": frozenset(),
     "to_torch": frozenset({"torch", "numpy"}),
     "to_onnx": frozenset({"onnx", "numpy"}),
+    "to_c": frozenset({"numpy"}),
     "run": frozenset({"onnxruntime", "numpy", "pydantic"}),
     "builds": frozenset({"torch", "numpy", "safetensors"}),
     "objective": frozenset({"torch", "numpy"}),
@@ -43,7 +44,16 @@ LAYERS: dict[str, frozenset[str]] = {
     "cli": frozenset({"typer", "rich"}),
 }
 # Neighbours that know nothing of each other although the table's order would allow it.
-APART = frozenset({("to_onnx", "to_torch"), ("run", "to_torch"), ("run", "to_onnx")})
+APART = frozenset(
+    {
+        ("to_onnx", "to_torch"),
+        ("to_c", "to_torch"),
+        ("to_c", "to_onnx"),
+        ("run", "to_torch"),
+        ("run", "to_onnx"),
+        ("run", "to_c"),
+    }
+)
 # The one name that is needed upwards, in annotations only: an error carries its problems.
 TYPES_ONLY = frozenset({("errors", "source")})
 # Modules at the top of the package that belong to a layer of another name.
@@ -56,6 +66,7 @@ FRAMEWORK_FREE = list(LAYERS)[: list(LAYERS).index("to_torch")]
 UNLOADED = dict.fromkeys(FRAMEWORK_FREE, FRAMEWORKS) | {
     "to_torch": frozenset({"onnx", "onnxruntime"}),
     "to_onnx": frozenset({"torch", "onnxruntime"}),
+    "to_c": FRAMEWORKS,
     "run": frozenset({"torch", "onnx"}),
     "builds": frozenset({"onnx", "onnxruntime", "sacrebleu"}),
     "objective": frozenset({"onnx", "onnxruntime", "sacrebleu"}),

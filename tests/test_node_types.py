@@ -40,6 +40,8 @@ from rnnspec.reference.decode import BODY
 from rnnspec.reference.inputs import Reading
 from rnnspec.reference.interpret import values_of
 from rnnspec.reference.layers import LAYERS
+from rnnspec.to_c.lower import LOWERINGS as OF_C
+from rnnspec.to_c.lower import REFUSED
 from rnnspec.to_onnx.body import STEPS
 from rnnspec.to_onnx.lower import LOWERINGS
 from rnnspec.to_onnx.pointwise import POINTWISE
@@ -94,8 +96,9 @@ def bodies(plan: Plan) -> Iterator[Node]:
         (WORDS, NODE_TYPES),
         (INTERPRETED, NODE_TYPES),
         (RULES.keys() | POINTWISE.keys(), OUTSIDE),
+        (OF_C.keys() | REFUSED.keys(), NODE_TYPES),
     ],
-    ids=["torch", "ONNX graph", "ONNX body", "diagram", "reference", "streams"],
+    ids=["torch", "ONNX graph", "ONNX body", "diagram", "reference", "streams", "C"],
 )
 def test_every_type_is_in_the_table(
     table: Collection[type[Node]], kinds: Collection[type[Node]]

@@ -74,7 +74,10 @@ class _Compiler:
             own_sizes=tuple(source.sizes),
             output=output,
             graph=Graph(
-                nodes, {s: self._values.names[s] for s in source.states}, self._values.names[output]
+                nodes,
+                {s: self._values.names[s] for s in source.states},
+                self._values.names[output],
+                {name: self._values.names[name] for name in self._assigned},
             ),
             starts={n: p.start for n, p in source.parameters.items() if p.start is not None},
             fixed=frozenset(n for n, p in source.parameters.items() if not p.trained),

@@ -76,11 +76,15 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Nodes in single assignment and order of computation; equal expressions share a node."""
+    """Nodes in single assignment and order of computation; equal expressions share a node.
+
+    `names` are the left sides of the equations, as far as they are known: rewrites drop them.
+    """
 
     nodes: tuple[Node, ...]
     next_states: Mapping[str, int]
     output: int
+    names: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     def depends_on_state(self) -> tuple[bool, ...]:
         """For each node, whether its value depends on a state, so on earlier steps."""

@@ -95,7 +95,8 @@ def _zoned_out(cell: Cell, mask_of: Callable[[str, Shape], Node]) -> Cell:
         taken = builder.add(Node("mul", (), shape), (other, new))
         next_states[state] = builder.add(Node("add", (), shape), (kept, taken))
     output = next_states.get(cell.output, cell.graph.output)
-    return replace(cell, graph=Graph(tuple(builder.nodes), next_states, output))
+    graph = Graph(tuple(builder.nodes), next_states, output, cell.graph.names)
+    return replace(cell, graph=graph)
 
 
 # ---------------------------------------------------------------- padding

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from shlex import join
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,22 +13,37 @@ from rnnspec.cli.options import BUILDS, Build, Builds, Weights, examples
 from rnnspec.errors import RnnspecError
 from rnnspec.files import MODEL_FILE, check_output
 
+if TYPE_CHECKING:
+    from rnnspec.builds.folder import Trained
+
 State = Literal["named", "joined"]
+OF_C = ("build", "c", "weights", "builds")
+"""Parameters that --c has a use for."""
 EXAMPLES = examples(
     "rnnspec export --onnx",
     "rnnspec export builds/dates-language --onnx --output dates-language.onnx",
     "rnnspec export --onnx --ids",
     "rnnspec export builds/dates-iso --onnx --strategy beam:5 --attention",
     "rnnspec export builds/chorales --onnx --stream",
+    "rnnspec export builds/fsdd --c firmware",
     "rnnspec export builds/shakespeare --onnx --generate --steps 500 --strategy sample",
 )
 
 
 def export(
+    context: typer.Context,
     build: Build = None,
-    onnx: Annotated[
-        bool, typer.Option("--onnx", help="As an ONNX file, the one format there is.")
-    ] = False,
+    onnx: Annotated[bool, typer.Option("--onnx", help="As an ONNX file, for onnxruntime.")] = False,
+    c: Annotated[
+        Path | None,
+        typer.Option(
+            "--c",
+            metavar="DIR",
+            help="As C99 that answers step by step, without dependencies: NAME.h and NAME.c, an "
+            "example main.c, and NAME.json, which describes it, in this folder.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -104,13 +119,17 @@ def export(
     ] = False,
     builds: Builds = BUILDS,
 ) -> None:
-    """Export a build as one file that needs onnxruntime alone.
+    """Export a build as a file for onnxruntime, or as C.
 
-    It holds everything, from the vocabulary to the labels, and is written only once it has been
-    proven to answer as the trained model does.
+    A file needs onnxruntime alone and holds everything, from the vocabulary to the labels; C needs
+    nothing. Either is written only once it has been proven to answer as the trained model does.
     """
-    if not onnx:
-        raise RnnspecError("no format is named; there is one: --onnx")
+    if onnx == (c is not None):
+        raise RnnspecError("name one format: --onnx, or --c DIR")
+    if c is not None:
+        _check_of_onnx(context)
+        _export_c(read(build, builds, weights), c)
+        return
     if steps is not None and not generate:
         raise RnnspecError("--steps says how much --generate writes; give both, or neither")
     if state == "joined" and not stream:
@@ -119,9 +138,7 @@ def export(
         raise RnnspecError("--step says what a chunk of --stream is; give both, or neither")
     if output is not None:
         check_output(output, MODEL_FILE)
-    with loading():
-        from rnnspec.builds.folder import find_build, read_build
-    trained = read_build(find_build(build, builds), weights)
+    trained = read(build, builds, weights)
     with loading():
         from rnnspec.export import DEFAULT_STEPS, SIDECAR, export_onnx
         from rnnspec.plan.names import TOKENIZER_FILE
@@ -151,3 +168,33 @@ def export(
         print(note)
     print(f"proven: {parity.summary()}")
     print(f"next: {join(['rnnspec', 'run', str(target)])}")
+
+
+def read(build: Path | None, builds: Path, weights: Literal["best", "last"]) -> Trained:
+    """The build that is exported."""
+    with loading():
+        from rnnspec.builds.folder import find_build, read_build
+    return read_build(find_build(build, builds), weights)
+
+
+def _check_of_onnx(context: typer.Context) -> None:
+    """Raises RnnspecError for an option that --c has no use for."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in OF_C and source is not None and source.name == "COMMANDLINE":
+            raise RnnspecError(f"--{name} is for --onnx; leave it out, --c has no use for it")
+
+
+def _export_c(trained: Trained, folder: Path) -> None:
+    with loading():
+        from rnnspec.export.c import export_c
+    written = export_c(trained, folder)
+    for path in written.files:
+        print(f"wrote {path}")
+    print(written.summary())
+    print(f"proven: {written.parity.summary()}")
+    name = written.program.name
+    program = folder / name
+    command = ["cc", "-std=c99", "-O3", "-march=native", "-ffp-contract=fast"]
+    files = [str(folder / "main.c"), str(folder / f"{name}.c")]
+    print(f"next: {join([*command, *files, '-lm', '-o', str(program)])}")

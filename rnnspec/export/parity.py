@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnnspec.export.compare import ALLOWED, Answers, Figures, compare
+from rnnspec.export.compiled import Compiled
 from rnnspec.export.cuts import Cutting
 from rnnspec.export.paths import PathAnswers, compare_paths
 from rnnspec.export.probes import Batch, Probe
@@ -63,7 +64,11 @@ class Parity:
 
 
 def prove(
-    session: Session | Cutting, model: Model, facts: Facts, probes: Iterable[Probe], ids: bool
+    session: Session | Cutting | Compiled,
+    model: Model,
+    facts: Facts,
+    probes: Iterable[Probe],
+    ids: bool,
 ) -> Parity:
     """Answer every probe in both. Raises ExportError at the first that differs."""
     exact = copy.deepcopy(model).double()

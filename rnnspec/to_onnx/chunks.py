@@ -104,9 +104,8 @@ class Chunks:
         for state, value in zip(states, values, strict=True):
             doc = f"{state.name} after the chunk"
             shape: list[Extent] = [BATCH, *state.shape]
-            if not self.emit.may_leave(value):
-                value = self.emit.op("Identity", [value], f"{state.name}.after")
-            self.emit.output(value, state.after, KINDS[state.kind], shape, doc)
+            left = self.emit.op("Identity", [value], f"{state.name}.after")
+            self.emit.output(left, state.after, KINDS[state.kind], shape, doc)
 
     def _leaving(self, state: StreamState) -> str:
         """0 in rows that end."""

@@ -88,11 +88,6 @@ class Emitter:
         self._shared.renamed[value] = name
         self._outputs.append(helper.make_tensor_value_info(name, kind, shape, doc))
 
-    def may_leave(self, value: str) -> bool:
-        """Whether `value` can leave the model under the name of an output: an operator of this
-        graph gives it, and it leaves under no other."""
-        return self.emits(value) and value not in self._shared.renamed
-
     def result(self, value: str, kind: int, shape: Sequence[Extent]) -> None:
         """`value` leaves this body, in the order of the calls."""
         self._outputs.append(helper.make_tensor_value_info(value, kind, shape))

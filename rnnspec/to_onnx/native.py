@@ -170,6 +170,8 @@ def _lower_native(low: Lowering, node: Recurrent, match: Match) -> PaddedSequenc
     last = ""
     if demand.last:
         last = lengths.where_present(ends["h"], f"{name}.last") if clamped else ends["h"]
+    if demand.steps:
+        steps = _joined(low, node, steps, f"{name}.steps", node.output_width, axis=1)
     final_states = {
         ours[state]: _or_initial(
             low, node, lengths, ends[state], initial[state], node.state_width(ours[state])
@@ -187,15 +189,13 @@ def _operator(
     finals: Sequence[str],
     clamped: bool,
 ) -> tuple[str, dict[str, str]]:
-    """The output `[T, B, width]` of all steps, "" if not read, and the states after the last one,
-    by name.
+    """The output of all steps, "" if not read, and the states after the last one, by name.
 
     `clamped` lengths are at least 1.
     """
     emit, name, operator = low.emit, node.name, NATIVE[match.pattern]
     source, demand = low.steps(node.source), low.demands[node.name]
     tensors = _packed(low, node, operator, match)
-    single = source.lengths.steps == 1  # the state after it, [1, B, units], is its output
     inputs = [
         source.name,
         *(emit.weight(f"{name}.packed.{part}", tensors[part]) for part in "WRB"),
@@ -204,8 +204,8 @@ def _operator(
         emit.weight(f"{name}.packed.P", tensors["P"]) if operator.peepholes else "",
     ]
     outputs = [
-        f"{name}.by_direction" if demand.steps and not single else "",
-        f"{name}.last_by_direction" if demand.last or "h" in finals or single else "",
+        f"{name}.by_direction" if demand.steps else "",
+        f"{name}.last_by_direction" if demand.last or "h" in finals else "",
         *([f"{name}.last_c_by_direction"] if "c" in finals else []),
     ]
     attributes = _attributes(node, operator)
@@ -223,10 +223,6 @@ def _operator(
         for state, value in (("h", h), ("c", c))
         if value
     }
-    if single:
-        return h, ends
-    if steps:
-        steps = _joined(low, node, steps, f"{name}.steps", node.output_width, axis=1)
     return steps, ends
 
 

@@ -1,0 +1,69 @@
+"""The answers of a step: numbers, the numbers and the probabilities of labels."""
+
+from __future__ import annotations
+
+from rnnspec.plan.names import answer_name, labels_of
+from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput, Output
+from rnnspec.to_c.lowering import Argument, CType, Labels, Lowering, Value
+from rnnspec.to_c.text import loop, number
+
+
+def _result(
+    low: Lowering, node: Output, ending: str, kind: CType, width: int, words: str
+) -> Argument:
+    """A new result of a step."""
+    name = low.names.new(f"{answer_name(low.plan, node)}{ending}")
+    key = f"{answer_name(low.plan, node)}{ending}"
+    low.outputs.append(Argument(name, node.column, key, kind, width, words))
+    return low.outputs[-1]
+
+
+def lower_class(low: Lowering, node: ClassOutput) -> Value:
+    """The number of the label of the largest probability, and all probabilities."""
+    source, labels = low.value(node.source), labels_of(low.facts, node.column)
+    label = _result(low, node, "", "int32_t", 1, "the number of the likeliest label")
+    words = f"the probabilities of the {node.classes} labels"
+    shares = _result(low, node, ".probabilities", "float", node.classes, words)
+    low.labels.append(Labels(label.name, labels))
+    low.counts.functions += node.classes
+    low.step += [
+        f"rs_softmax({shares.name}, {source.name}, {node.classes});",
+        f"*{label.name} = rs_largest({shares.name}, {node.classes});",
+    ]
+    return source
+
+
+def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
+    """1 for each label that is on, and the probabilities."""
+    source, labels = low.value(node.source), labels_of(low.facts, node.column)
+    on = _result(low, node, "", "int32_t", node.labels, "1 for each label that is on, else 0")
+    words = f"the probabilities of the {node.labels} labels"
+    shares = _result(low, node, ".probabilities", "float", node.labels, words)
+    low.labels.append(Labels(on.name, labels))
+    low.counts.functions += node.labels
+    body = [
+        f"{shares.name}[j] = rs_sigmoid({source.name}[j]);",
+        f"{on.name}[j] = {shares.name}[j] > {number(node.threshold)};",
+    ]
+    low.step += loop(node.labels, body)
+    return source
+
+
+def lower_numeric(low: Lowering, node: NumericOutput) -> Value:
+    """In the units of the data."""
+    source = low.value(node.source)
+    kind: CType = "double" if node.double else "float"
+    words = f"{node.width} numbers in the units of the data"
+    out = _result(low, node, "", kind, node.width, words)
+    value = f"{source.name}[j]"
+    if node.scaled:
+        mean = low.weight(node, "mean")
+        if node.double:
+            mean = mean + low.weight(node, "rest")
+        centre = low.table(kind, f"{node.name}.mean", mean)
+        scale = low.table(kind, f"{node.name}.deviation", low.weight(node, "deviation"))
+        value = f"{'(double)' if node.double else ''}{value} * {scale}[j] + {centre}[j]"
+    elif node.double:
+        value = f"(double){value}"
+    low.step += loop(node.width, [f"{out.name}[j] = {value};"])
+    return source
