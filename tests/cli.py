@@ -47,7 +47,7 @@ class Said:
     err: str
 
 
-def rnnspec(*arguments: object, stdin: str = "") -> Said:
+def rnnspec(*arguments: object, stdin: str | bytes = "") -> Said:
     """Run a command in this process. An exception that is no exit is raised as it is."""
     result = CliRunner().invoke(app, list(map(str, arguments)), input=stdin)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -55,14 +55,14 @@ def rnnspec(*arguments: object, stdin: str = "") -> Said:
     return Said(result.exit_code, result.stdout, result.stderr)
 
 
-def right(*arguments: object, stdin: str = "") -> str:
+def right(*arguments: object, stdin: str | bytes = "") -> str:
     """The output of a command that must succeed, with nothing on standard error."""
     said = rnnspec(*arguments, stdin=stdin)
     assert (said.code, said.err) == (0, ""), said
     return said.out
 
 
-def wrong(*arguments: object, stdin: str = "") -> str:
+def wrong(*arguments: object, stdin: str | bytes = "") -> str:
     """The message of a command that must be refused."""
     said = rnnspec(*arguments, stdin=stdin)
     assert said.code == 2, said

@@ -163,7 +163,8 @@ def from_stdin(model: Model) -> Iterator[Asked]:
     A line is an object only if it has a column of the model.
     """
     column = text_column(model)
-    for number, line in enumerate(_lines(), start=1):
+    nothing = f"{STDIN}: no rows; or give some with --text, --input or --data"
+    for number, line in enumerate(lines(nothing), start=1):
         place = f"{STDIN}:{number}"
         if isinstance(line, DataError):
             yield Asked(place, line)
@@ -193,8 +194,9 @@ def typed(model: Model, line: str) -> Asked:
     return Asked("this", _read(line, "this line"))
 
 
-def _lines() -> Iterator[str | DataError]:
-    """The lines of standard input, decoded one by one so that an error can name its line."""
+def lines(nothing: str) -> Iterator[str | DataError]:
+    """The lines of standard input, decoded one by one so that an error can name its line. Raises
+    DataError, `nothing`, where there are none."""
     number = 0
     for number, line in enumerate(_raw_lines(), start=1):
         try:
@@ -207,7 +209,7 @@ def _lines() -> Iterator[str | DataError]:
             continue
         yield text.removesuffix("\n").removesuffix("\r")
     if not number:
-        raise DataError(f"{STDIN}: no rows; or give some with --text, --input or --data")
+        raise DataError(nothing)
 
 
 def _raw_lines() -> Iterator[bytes]:

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from rnnspec.cli import answers, rows, series
+from rnnspec.cli import stream as chunks
 from rnnspec.cli.answers import OnError, Policy
 from rnnspec.cli.errors import loading
 from rnnspec.cli.options import QuotingOption, examples
@@ -21,6 +22,8 @@ from rnnspec.cli.rows import Asked
 from rnnspec.cli.terminal import error, note
 from rnnspec.errors import DataError, RnnspecError
 from rnnspec.files import check_output, writing
+
+Raw = Literal["s16le", "f32le"]
 
 if TYPE_CHECKING:
     from rnnspec.data.reading import SeriesReading
@@ -35,6 +38,7 @@ EXAMPLES = examples(
     "cut -f2 texts.tsv | rnnspec run dates-language.onnx --json",
     "rnnspec run speaker.onnx --input 'frames=[[0.5, -1.2], [0.1, 0.3]]'",
     "rnnspec run shakespeare.onnx --text 'ROMEO:' --seed 7",
+    "arecord -f S16_LE -r 8000 -t raw | rnnspec run voice.onnx --stream --raw s16le",
 )
 
 Pairs = Iterator[tuple[Asked, answers.Answer | DataError]]
@@ -95,12 +99,33 @@ def run(
             show_default=False,
         ),
     ] = None,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream",
+            help="Of a file that export wrote with --stream: each line of standard input is a "
+            "chunk of a row, or what has arrived of a wav file, and is answered at once. A row "
+            'ends at an empty line, at {"end": true} and with the input.',
+        ),
+    ] = False,
+    raw: Annotated[
+        Raw | None,
+        typer.Option(
+            help="With --stream, standard input is samples of one channel at the rate of the "
+            "model: of 16 bits or floats, little-endian.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Answer texts or rows with an exported file.
 
     Without --text, --input and --data it reads standard input, a text or a JSON object a line;
     on a terminal it asks for them until Ctrl-D.
     """
+    if raw is not None and not stream:
+        raise RnnspecError("--raw says what samples --stream reads; give both, or neither")
+    if stream:
+        _check_stream(texts, data, inputs, output, on_error)
     if sum(map(bool, (texts, data, inputs))) > 1:
         raise RnnspecError("--text, --input and --data are each a source of rows; give one")
     if quoting and not data:
@@ -117,6 +142,10 @@ def run(
         )
     if seed is not None and not -(2**63) <= seed < 2**62:
         raise RnnspecError(f"--seed {seed}: expected a number from {-(2**63)} to {2**62 - 1}")
+    if stream:
+        with quietly_cut_off():
+            chunks.run(asked, raw, as_json, seed or 0)
+        return
     if not (texts or data or inputs) and sys.stdin.isatty() and not (as_json or output):
         _converse(asked, seed or 0)
         return
@@ -131,6 +160,29 @@ def run(
     with quietly_cut_off():
         for number, row, answer in policy.answers(pairs):
             _show(asked, row, number, answer, as_json)
+
+
+def _check_stream(
+    texts: list[str] | None,
+    data: list[str] | None,
+    inputs: list[str] | None,
+    output: Path | None,
+    on_error: OnError,
+) -> None:
+    """Raises RnnspecError for an option that has no effect on a stream."""
+    if texts or data or inputs:
+        raise RnnspecError(
+            "--stream reads chunks from standard input; leave out --text, --data and --input"
+        )
+    if output is not None:
+        raise RnnspecError(
+            "--output appears at the end, and --stream answers at once; write --json > FILE"
+        )
+    if on_error != "stop":
+        raise RnnspecError(
+            "without one of its chunks a row is another one, so that --stream ends at the first"
+            " bad chunk; leave out --on-error"
+        )
 
 
 def _write(output: Path, policy: Policy, pairs: Pairs) -> None:

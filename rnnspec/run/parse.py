@@ -36,6 +36,14 @@ def steps_of(column: InputColumn, value: Any) -> int | None:
     return None if count is None else count(column, value)
 
 
+def nothing_of(column: InputColumn) -> object:
+    """A cell of no steps; None for a column that stands for a whole row."""
+    if column.kind in ("words", "chars", "bytes"):
+        return ""
+    kind = INPUT_KINDS[column.kind]
+    return None if kind.steps is None and kind.lengths is None else []
+
+
 def length_of(column: InputColumn, value: Any) -> int | None:
     """What the graph takes as the length of a value: its steps, or its samples."""
     return len(value) if column.kind == "audio" else steps_of(column, value)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.errors import ModelFileError
+from rnnspec.plan.names import SEED
 from rnnspec.run.chunks import States, StreamSession
 from rnnspec.run.model import Model
+from rnnspec.run.parse import nothing_of
 from rnnspec.run.results import Answer
 
 
@@ -20,31 +24,37 @@ class Stream:
     `states` are arrays `[rows, …]` by name. They may be kept, and set again: a stream goes on from
     there.
 
-        stream = Stream(Model.load(Path("voice-stream.onnx")))
+        stream = rnnspec.open("voice-stream.onnx").stream()
         for samples in microphone:
             print(stream.answer({"audio": samples}))
-        print(stream.answer({"audio": []}, end=True))
+        print(stream.answer({}, end=True))
     """
 
-    def __init__(self, model: Model) -> None:
-        """Begins rows. Raises ModelFileError for a file that answers whole rows."""
+    def __init__(self, model: Model, seed: int = 0) -> None:
+        """Begins rows. Drawn answers to the row that begins as number i, from 0, have the seed
+        `seed` + i. Raises ModelFileError for a file that answers whole rows."""
         if model.chunks is None:
             raise ModelFileError(
                 f"{model.path}: answers whole rows and keeps no states; export the build again with"
                 " --stream"
             )
         self._model, self._session = model, StreamSession(model.session, model.chunks)
+        self._numbers = count(seed)
+        self._rows: list[_Row] = []
         self.states: States = {}
 
     def answer(self, chunk: Mapping[str, object], end: bool = False) -> Answer:
         """The answer to the next chunk of one row, `Model.answer` says in which form: of each step
         those that are known now, of the row the answer to all chunks so far; of a text what the
         chunk adds. A chunk maps each input column to a value with any number of steps, none
-        included. With `end` the row ends: what waits for later steps is answered, and the next
-        chunk begins another row.
+        included. A column of the whole row may be left out once it has been given. With `end` the
+        row ends: what waits for later steps is answered, and the next chunk begins another row;
+        `{}` ends it without further steps (and answers nothing, of a file that takes single
+        steps).
 
         Raises DataError for a chunk that lacks a column or holds something else in it, and
-        ModelFileError where chunks of several rows came before.
+        ModelFileError where chunks of several rows came before. The row then goes on as if there
+        had been no such chunk.
         """
         return self.answers([chunk], [end])[0]
 
@@ -53,25 +63,60 @@ class Stream:
     ) -> list[Answer]:
         """The answers to chunks of several rows side by side, the same ones in each call; `end`
         says which rows end. See `answer`."""
-        rows = [self._model.values(chunk) for chunk in chunks]
+        ends = np.array(end or [False] * len(chunks), np.bool_)
+        self._check_rows(len(chunks))
+        if self._session.columns.step and ends.all() and not any(chunks):
+            self.states, self._rows = {}, []
+            return [{} for _ in chunks]
+        whole = [self._whole(*each) for each in zip(self._rows, chunks, ends, strict=True)]
+        rows = [self._model.values(chunk) for chunk in whole]
         if self._session.columns.step and any(row.steps != 1 for row in rows):
             raise ModelFileError(
                 f"{self._model.path}: takes one step of each row at a time (it was exported with"
                 " --step)"
             )
-        states = self.states or self._session.first(len(rows))
-        kept = len(next(iter(states.values()), rows))
-        if kept != len(rows):
-            raise ModelFileError(
-                f"{self._model.path}: the stream has chunks of {kept} rows side by side, not of"
-                f" {len(rows)}; give a row that has nothing this time a chunk of no steps"
-            )
-        ends = np.array(end or [False] * len(rows), np.bool_)
-        found, after = self._session.run(self._model.feeds(rows), states, ends)
+        feeds = self._model.feeds(rows)
+        if self._model.draws:
+            feeds[SEED] = np.array([row.seed for row in self._rows], np.int64)
+        found, after = self._session.run(feeds, self.states or self._session.first(len(rows)), ends)
         if not self._session.columns.end:
             after = {name: _begun_anew(value, ends) for name, value in after.items()}
         self.states = after
+        for at, chunk in enumerate(whole):
+            self._rows[at] = self._new_row() if ends[at] else replace(self._rows[at], chunk=chunk)
         return self._model.answers(found, [row.steps for row in rows])
+
+    def _check_rows(self, rows: int) -> None:
+        kept = len(next(iter(self.states.values()), self._rows))
+        if kept not in (0, rows):
+            raise ModelFileError(
+                f"{self._model.path}: the stream has chunks of {kept} rows side by side, not of"
+                f" {rows}; give a row that has nothing this time a chunk of no steps"
+            )
+        if len(self._rows) != rows:
+            self._rows = [self._new_row() for _ in range(rows)]
+
+    def _new_row(self) -> _Row:
+        return _Row(next(self._numbers), {})
+
+    def _whole(self, row: _Row, chunk: Mapping[str, object], end: bool) -> Mapping[str, object]:
+        """The chunk with what may be left out of it."""
+        found = dict(chunk)
+        for column in self._model.inputs:
+            nothing, name = nothing_of(column), column.column
+            if nothing is None and name in row.chunk:
+                found.setdefault(name, row.chunk[name])
+            elif nothing is not None and end and not chunk:
+                found[name] = nothing
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row whose chunks come: the seed of its draws, and its last chunk."""
+
+    seed: int
+    chunk: Mapping[str, object]
 
 
 def _begun_anew(value: NDArray[Any], ends: NDArray[np.bool_]) -> NDArray[Any]:
