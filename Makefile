@@ -1,11 +1,12 @@
 # make demo   train a model that reads dates of many languages, export it, ask it
 # make test   style, types, layers and tests
 # make explore   tests on other drawn examples than those of `make test`, for SECONDS=3600
-# Both make .venv first if it is missing or older than pyproject.toml or constraints.txt.
+# make examples   onnxruntime for Node and browsers from npm, and the tests of examples/ with it
+# Each makes .venv first if it is missing or older than pyproject.toml or constraints.txt.
 # Another Python: make PYTHON=/path/to/python (after `make clean`, if .venv is there already).
 
 .POSIX:
-.PHONY: demo test explore lint format clean
+.PHONY: demo test explore examples lint format clean
 .DELETE_ON_ERROR:
 
 # The first that runs, is new enough and can make a virtual environment.
@@ -40,6 +41,17 @@ SECONDS = 3600
 
 explore: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.explore --seconds $(SECONDS)
+
+# onnxruntime's headers for C are in no package of PyPI; those of iOS are the same, and on npm.
+HEADERS = com.github.asus4.onnxruntime@0.4.9
+HEADER = examples/include/onnxruntime_c_api.h
+
+examples: $(READY)
+	cd examples && npm install --ignore-scripts --no-audit --no-fund --no-package-lock
+	test -e $(HEADER) || { mkdir -p examples/include && cd examples/include \
+	  && npm pack --silent $(HEADERS) >/dev/null && tar -xzf *.tgz --strip-components=7 \
+	  --wildcards '*/ios-arm64/onnxruntime.framework/Headers/*.h' && rm *.tgz; }
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -ra tests/test_streams_elsewhere.py
 
 lint: $(READY)
 	$(BIN)/ruff check .
