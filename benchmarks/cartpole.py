@@ -3,8 +3,9 @@
 A cart is pushed to the left or to the right at each step, so that the pole hinged on it stays
 upright (Barto, Sutton and Anderson 1983, "Neuronlike adaptive elements that can solve difficult
 learning control problems"; Euler's method with 0.02 s and the limits of the environment that is
-usual since, CartPole-v1, which gives the same states bit for bit). A hand-written controller demonstrates; a GRU learns from it by
-`specs/cartpole.yaml`, is exported with --stream, and acts from its stream, one step a chunk.
+usual since, CartPole-v1, which gives the same states bit for bit). A hand-written controller
+demonstrates; a GRU learns from it by `specs/cartpole.yaml`, is exported with --stream, and acts
+from its stream, one step a chunk.
 
 `--seen positions` hides the velocities, which the policy then has to remember its way to.
 """
