@@ -246,6 +246,25 @@ def test_draws_of_rows_in_turn(tmp_path: Path) -> None:
     assert len({*found}) > 1
 
 
+def test_a_file_of_single_steps(tmp_path: Path) -> None:
+    data = spec_data("N:N", ["frames"], [output("tags")])
+    build, model = trained(data), tmp_path / "model.onnx"
+    export_onnx(build, tmp_path / "whole.onnx")
+    export_onnx(build, model, stream=True, step=True)
+    steps = np.random.default_rng(1).normal(size=(5, 3)).tolist()
+    whole = [
+        answer["tags"]
+        for answer in rnnspec.open(tmp_path / "whole.onnx").answer(
+            [{"frames": steps}, {"frames": steps[1:3]}]
+        )
+    ]
+    given = [json.dumps({"frames": [step]}) for step in steps]
+    lines = "\n".join([*given, "", *given[1:3]])
+    found = joined(told(right("run", model, "--stream", "--json", stdin=lines)), "tags")
+    assert [found[:5], found[5:]] == whole
+    assert "one step of each row" in wrong("run", model, "--stream", stdin='{"frames": []}')
+
+
 def pieces(values: list[Any]) -> Iterator[list[Any]]:
     yield values[:1]
     yield values[1:]

@@ -58,9 +58,15 @@ MODELS: Mapping[str, tuple[dict[str, Any], Any]] = {
         spec_data("N:N", ["frames"], [output("tags"), output("out_frames")], WAITING),
         DRAW.normal(size=(10, 3)).tolist(),
     ),
+    "digit": (
+        spec_data("N:1", ["frames"], [output("class")], LSTM, pooling="max"),
+        DRAW.normal(size=(10, 3)).tolist(),
+    ),
     "forecast": (spec_data("N:1", ["series"], [FORECAST]), DRAW.normal(size=11).tolist()),
 }
 """Specs by name, each with the value of a row."""
+OF_ROWS = ("digit", "forecast")
+"""Those whose answer is of all chunks so far; the others answer each step."""
 Outputs = dict[str, Any]
 
 
@@ -77,7 +83,7 @@ class World:
         assert len(answers) > 2
         for key, expected in self.whole[name].items():
             found = answers[-1][key]
-            if name != "forecast":
+            if name not in OF_ROWS:
                 found = [step for answer in answers for step in answer[key]]
             if isinstance(np.ravel(expected)[0], str):
                 assert found == expected
@@ -113,7 +119,7 @@ def of_whole_row(file: Path, column: str, value: Any) -> Outputs:
         feeds[f"{column}.lengths"] = np.array([len(value)])
     names = [each.name for each in session.get_outputs()]
     found = dict(zip(names, session.run(names, feeds), strict=True))
-    return {name: each[0].tolist() for name, each in found.items()}
+    return {name: np.asarray(each[0]).tolist() for name, each in found.items()}
 
 
 def asked(*command: object, stdin: str = "") -> str:
@@ -278,7 +284,7 @@ def test_c(world: World) -> None:
             key, _, values = line.partition(":")
             of_name.setdefault(key, []).append(values.split())
         for key, expected in world.whole[name].items():
-            found = of_name[key][-1:] if name == "forecast" else of_name[key]
+            found = of_name[key][-1:] if name in OF_ROWS else of_name[key]
             flat = [each for chunk in found for each in chunk]
             wanted = np.ravel(expected).tolist()
             if isinstance(wanted[0], str):
