@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from rnnspec import __version__
 from rnnspec.builds.folder import Trained
 from rnnspec.errors import OutputError
 from rnnspec.export.compiled import compiled
 from rnnspec.export.parity import Parity, prove
-from rnnspec.export.probes import Probe, probes
+from rnnspec.export.probes import probes
 from rnnspec.files import FileKind, check_output, json_text, make_folder, marked, write_text
 from rnnspec.plan import Facts, Plan, TextFacts
 from rnnspec.plan.names import names_of
@@ -71,7 +68,7 @@ def export_c(trained: Trained, folder: Path) -> Written:
     model.load_canonical(trained.weights)
     with compiled(program, plan, facts, example(program)) as session:
         with computing_with(allowed_threads()):
-            parity = prove(session, model, facts, with_steps(probes(plan, facts, ids=True)), True)
+            parity = prove(session, model, facts, probes(plan, facts, ids=True, least=1), True)
         code, state = session.code, session.state
     for path, text in files.items():
         make_folder(path)
@@ -87,20 +84,6 @@ def check_folder(folder: Path, files: list[Path]) -> None:
     if folder.is_dir():
         for path in files:
             check_output(path, DESCRIPTION if path.suffix == ".json" else C_FILE)
-
-
-def with_steps(drawn: Iterator[Probe]) -> Iterator[Probe]:
-    """The probes without their rows of no steps: a stream answers from its first step on."""
-    for probe in drawn:
-        rows = np.flatnonzero(probe.lengths)
-        if len(rows):
-            yield replace(
-                probe,
-                feeds={name: value[rows] for name, value in probe.feeds.items()},
-                batch={k: (value[rows], own[rows]) for k, (value, own) in probe.batch.items()},
-                lengths=probe.lengths[rows],
-                seeds=probe.seeds[rows],
-            )
 
 
 def _description(program: Program, plan: Plan, facts: Facts, parity: Parity, state: int) -> str:

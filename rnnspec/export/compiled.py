@@ -106,10 +106,12 @@ class Compiled:
 
 
 @contextmanager
-def compiled(program: Program, plan: Plan, facts: Facts, example: str) -> Iterator[Compiled]:
+def compiled(
+    program: Program, plan: Plan, facts: Facts, example: str, flags: Sequence[str] = FLAGS
+) -> Iterator[Compiled]:
     """The program, compiled, as is the `example` that calls it. Raises ExportError where the
     compiler refuses it."""
-    command = [*compiler(), *FLAGS]
+    command = [*compiler(), *flags]
     with TemporaryDirectory(prefix="rnnspec-c-") as folder:
         path = Path(folder)
         (path / f"{program.name}.h").write_text(program.header)

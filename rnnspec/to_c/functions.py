@@ -1,11 +1,11 @@
 """The functions that the text of a program may call, in C, with those that they call in turn.
 
-exp, tanh and sigmoid are made of sums, products and one quotient, without a branch, so that a
-compiler computes several at once. Over all of float32 they are within 3e-7 of the value, or of the
-value's own size (`tests/test_to_c_functions.py`).
+exp, tanh and sigmoid are made of sums, products and one quotient, without a branch or a comparison
+of floats, so that a compiler computes several at once. They are within 4e-7 of the value's own size
+(`tests/test_to_c_functions.py`).
 
 - exp: 2^n e^r with n = round(v / ln 2), the polynomial of Cephes' expf (Moshier 1992).
-- tanh: below 9 v P(v^2) / Q(v^2), Padé-like and minimax, as in Eigen's `ptanh_float`; 1 beyond.
+- tanh: v P(v^2) / Q(v^2), the minimax quotient of Eigen's `ptanh_float`, of v within 9.
 """
 
 from __future__ import annotations
@@ -33,13 +33,35 @@ def _of_two(name: str, value: str) -> Function:
     return Function(f"{head}\n{{\n    return {value};\n}}")
 
 
+_WORD = """\
+/* A float and its bits. */
+typedef union {
+    float value;
+    int32_t bits;
+} rs_word;"""
+_WITHIN = """\
+/* v, but no further from 0 than `most`. */
+static inline float rs_within(float v, float most)
+{
+    rs_word word = {v}, limit = {most};
+    const int32_t size = word.bits & 0x7fffffff;
+    const int32_t less = -(int32_t)(size < limit.bits);
+    word.bits = (size & less) | (limit.bits & ~less) | (word.bits & ~0x7fffffff);
+    return word.value;
+}"""
+_OR_NAN = """\
+/* found, or NaN where v is. */
+static inline float rs_or_nan(float found, float v)
+{
+    rs_word word = {v}, result = {found};
+    result.bits |= -(int32_t)((word.bits & 0x7fffffff) > 0x7f800000);
+    return result.value;
+}"""
 _EXP = """\
-/* e^v; 0 below -87.3, where float has fewer digits. */
 static inline float rs_exp(float v)
 {
-    const float within = v < -87.3f ? -87.3f : v > 89.0f ? 89.0f : v;
-    const float quotient = within * 1.44269504f;
-    const int32_t n = (int32_t)(quotient + (quotient < 0.0f ? -0.5f : 0.5f));
+    const float within = rs_within(v, 89.0f);
+    const int32_t n = (int32_t)(within * 1.44269504f + 256.5f) - 256;
     const float r = (within - (float)n * 0.693359375f) + (float)n * 2.12194440e-4f;
     float p = 1.9875691500e-4f;
     p = p * r + 1.3981999507e-3f;
@@ -48,16 +70,15 @@ static inline float rs_exp(float v)
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = (p * r * r + r) + 1.0f;
-    union {
-        int32_t bits;
-        float value;
-    } half = {(n - 1 + 127) * 8388608}; /* 2^(n - 1) */
-    return v < -87.3f ? 0.0f : p * half.value * 2.0f;
+    rs_word half, other; /* 2^n in two factors: each is a normal number */
+    half.bits = (n / 2 + 127) * 8388608;
+    other.bits = (n - n / 2 + 127) * 8388608;
+    return rs_or_nan(p * half.value * other.value, v);
 }"""
 _TANH = """\
 static inline float rs_tanh(float v)
 {
-    const float within = v < -9.0f ? -9.0f : v > 9.0f ? 9.0f : v;
+    const float within = rs_within(v, 9.0f);
     const float square = within * within;
     float p = -2.76076847742355e-16f;
     p = p * square + 2.00018790482477e-13f;
@@ -70,7 +91,14 @@ static inline float rs_tanh(float v)
     q = q * square + 1.18534705686654e-04f;
     q = q * square + 2.26843463243900e-03f;
     q = q * square + 4.89352518554385e-03f;
-    return within * p / q;
+    return rs_or_nan(within * p / q, v);
+}"""
+_RELU = """\
+static inline float rs_relu(float v)
+{
+    rs_word word = {v};
+    word.bits &= ~(word.bits >> 31);
+    return word.value;
 }"""
 _SOFTMAX = """\
 /* exp(v) / sum(exp(v)) over all of v; out may be v. */
@@ -184,19 +212,25 @@ BLOCKS = (64, 32)
 """Rows of a matrix whose sums are made at once; the others stand in a block of what is left."""
 
 FUNCTIONS: Mapping[str, Function] = {
-    "rs_exp": Function(_EXP),
-    "rs_tanh": Function(_TANH),
+    "rs_word": Function(_WORD),
+    "rs_within": Function(_WITHIN, ("rs_word",)),
+    "rs_or_nan": Function(_OR_NAN, ("rs_word",)),
+    "rs_exp": Function(_EXP, ("rs_within", "rs_or_nan")),
+    "rs_tanh": Function(_TANH, ("rs_within", "rs_or_nan")),
     "rs_sigmoid": _of_one("rs_sigmoid", "1.0f / (1.0f + rs_exp(-v))", "rs_exp"),
-    "rs_relu": _of_one("rs_relu", "v > 0.0f ? v : 0.0f"),
+    "rs_relu": Function(_RELU, ("rs_word",)),
     "rs_softplus": _of_one(
-        "rs_softplus", "(v > 0.0f ? v : 0.0f) + log1pf(rs_exp(-fabsf(v)))", "rs_exp"
+        "rs_softplus", "rs_relu(v) + log1pf(rs_exp(-fabsf(v)))", "rs_relu", "rs_exp"
     ),
     "rs_softsign": _of_one("rs_softsign", "v / (1.0f + fabsf(v))"),
     "rs_elu": _of_one("rs_elu", "v > 0.0f ? v : expm1f(v)"),
     "rs_silu": _of_one("rs_silu", "v * rs_sigmoid(v)", "rs_sigmoid"),
     "rs_gelu": _of_one("rs_gelu", "0.5f * v * (1.0f + erff(v * 0.707106781f))"),
     "rs_hard_sigmoid": _of_one(
-        "rs_hard_sigmoid", "v < -3.0f ? 0.0f : v > 3.0f ? 1.0f : v / 6.0f + 0.5f"
+        "rs_hard_sigmoid",
+        "rs_or_nan(rs_within(v, 3.0f) / 6.0f + 0.5f, v)",
+        "rs_within",
+        "rs_or_nan",
     ),
     "rs_max": _of_two("rs_max", "v > other ? v : other"),
     "rs_min": _of_two("rs_min", "v < other ? v : other"),
