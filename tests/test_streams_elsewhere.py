@@ -35,12 +35,10 @@ LSTM = [{"cell": "lstm", "units": 8}]
 FORECAST = {"column": "series", "as": "forecast", "horizon": HORIZON, "distribution": "gaussian"}
 
 
-def of_sound() -> dict[str, Any]:
-    spec = spec_data("N:N", ["raw_sound"], [output("out_frames"), output("tags")], LSTM)
-    spec["data"]["input"][0] |= {
-        "rate": 4000,  # browsers have no rates below 3000
-        "features": {"raw": True, "window": "1 ms", "hop": "0.5 ms"},
-    }
+def of_sound(outputs: list[dict[str, Any]], features: Mapping[str, Any]) -> dict[str, Any]:
+    spec = spec_data("N:1" if outputs[0]["as"] == "class" else "N:N", ["raw_sound"], outputs, LSTM)
+    # Browsers have no rates below 3000.
+    spec["data"]["input"][0] |= {"rate": 4000, "features": features}
     return spec
 
 
@@ -52,7 +50,16 @@ MODELS: Mapping[str, tuple[dict[str, Any], Any]] = {
         "one two three two  one nine two",
     ),
     "next": (spec_data("N:N", ["chars"], [{"column": "chars", "as": "next"}]), "abcab äb cc"),
-    "sound": (of_sound(), (SAMPLES / 32768).tolist()),
+    "sound": (
+        of_sound(
+            [output("out_frames"), output("tags")], {"raw": True, "window": "1 ms", "hop": "0.5 ms"}
+        ),
+        (SAMPLES / 32768).tolist(),
+    ),
+    "mel": (
+        of_sound([output("class")], {"log_mel": 4, "window": "16 ms", "hop": "8 ms"}),
+        (SAMPLES / 32768).tolist(),
+    ),
     "policy": (spec_data("N:N", ["frames"], [output("tags")]), DRAW.normal(size=(10, 3)).tolist()),
     "ahead": (
         spec_data("N:N", ["frames"], [output("tags"), output("out_frames")], WAITING),
@@ -65,7 +72,7 @@ MODELS: Mapping[str, tuple[dict[str, Any], Any]] = {
     "forecast": (spec_data("N:1", ["series"], [FORECAST]), DRAW.normal(size=11).tolist()),
 }
 """Specs by name, each with the value of a row."""
-OF_ROWS = ("digit", "forecast")
+OF_ROWS = ("mel", "digit", "forecast")
 """Those whose answer is of all chunks so far; the others answer each step."""
 Outputs = dict[str, Any]
 
@@ -259,8 +266,10 @@ def built(world: World) -> Path:
     capi = Path(onnxruntime.__file__).parent / "capi"
     library = next(capi.glob("libonnxruntime.so*"), None)
     compiler = shutil.which("cc")
-    if not (include and library and compiler):
-        pytest.skip(f"there is no C compiler, no libonnxruntime in {capi} or no {header}")
+    wanted = {"a C compiler": compiler, f"libonnxruntime in {capi}": library, header: include}
+    if lacking := [name for name, found in wanted.items() if not found]:
+        pytest.skip(f"there is no {' and no '.join(lacking)}; `make examples` brings headers")
+    assert include and library and compiler
     program = world.folder / "stream"
     named = world.folder / "libonnxruntime.so.1"  # as the linker notes it, which the wheel lacks
     named.symlink_to(library)

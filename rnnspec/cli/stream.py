@@ -124,7 +124,7 @@ def _of_sound(column: InputColumn, pipe: io.BufferedReader, raw: Raw | None) -> 
 def _of_lines(model: Model) -> Iterator[Chunk]:
     """A text a line or a JSON object a line, as the first line that is not empty decides."""
     column = rows.text_column(model)
-    begun, number = False, 0
+    begun, first, number = False, True, 0
     for at, line in enumerate(rows.lines(NOTHING), start=1):
         place = f"{STDIN}:{at}"
         if isinstance(line, DataError):
@@ -134,13 +134,14 @@ def _of_lines(model: Model) -> Iterator[Chunk]:
                 yield Chunk(place, END, {}, end=True, alone=True)
             begun = False
             continue
-        number += 1
-        if number == 1 and _is_chunk(model, line):
+        if first and _is_chunk(model, line):
             column = None
+        first, title = False, f"chunk {number + 1}"
         if column is not None:
-            chunk = Chunk(f"{place}: chunk {number}", printable(line), {column: line})
+            chunk = Chunk(f"{place}: {title}", printable(line), {column: line})
         else:
-            chunk = _of_object(model, line, f"{place}: chunk {number}", f"chunk {number}")
+            chunk = _of_object(model, line, f"{place}: {title}", title)
+        number += not chunk.alone
         if begun or not chunk.alone:
             yield chunk
         begun = not chunk.end
