@@ -3,6 +3,7 @@
 One recurrent layer over frames as wide as it has units, and a class of four after each step:
 
 - C: what `rnnspec export --c` writes, called for many steps in a row, by compiler and flags;
+- int8: the same with the fast flags and `--quantize int8`;
 - stream: what `rnnspec export --onnx --stream --step` writes, called from Python for each step;
 - bare: a file with the native operator alone, its states in and out, called in the same way;
 - kernel: that operator over many steps in one call, for each of them.
@@ -72,9 +73,11 @@ class Contestants:
     work: int
 
 
-def in_c(plan: Plan, facts: Facts, weights: Any, flags: tuple[str, ...]) -> Callable[[], None]:
+def in_c(
+    plan: Plan, facts: Facts, weights: Any, flags: tuple[str, ...], int8: bool = False
+) -> Callable[[], None]:
     """A call of `STEPS` steps."""
-    program = to_c(plan, facts, weights)
+    program = to_c(plan, facts, weights, int8=int8)
     with compiled(program, plan, facts, example(program), flags) as found:
         width = program.inputs[0].width
         given = np.random.default_rng(0).normal(size=(1, STEPS, width)).astype(np.float32)
@@ -154,6 +157,7 @@ def contestants(cell: str, units: int) -> Contestants:
     of_c = {name: in_c(plan, facts, weights, flags) for name, flags in FLAGS.items()}
     calls = {
         **of_c,
+        "int8": in_c(plan, facts, weights, FAST, int8=True),
         "stream": stepping(session(file.SerializeToString()), pairs),
         "bare": stepping(alone, [(name, f"{name}.next") for name in states]),
         "kernel": lambda: alone.run(None, long) and None,
@@ -185,6 +189,7 @@ def measure(cell: str, units: int, rounds: int, limit: float) -> None:
     print(
         f"{cell:<5} H={units:<4} µs a step: {times}   "
         f"stream/C {ratio(taken['stream'], taken['C']):5.1f}  "
+        f"int8/C {ratio(taken['int8'], taken['C']):4.2f}  "
         f"bare/C {ratio(taken['bare'], taken['C']):5.1f}  "
         f"kernel/C {ratio(taken['kernel'], taken['C']):4.2f}  "
         f"stream/bare {ratio(taken['stream'], taken['bare']):4.2f}  "

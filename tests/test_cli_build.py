@@ -209,6 +209,19 @@ def test_export_writes_into_the_build_folder_unless_told_otherwise() -> None:
     assert "cannot be written" in wrong("export", "--onnx", "--output", "no/such/folder.onnx")
 
 
+def test_export_as_c_says_what_it_takes() -> None:
+    said = right("export", "builds/colours", "--c", "c", "--quantize", "int8")
+    files = ("colours.h", "colours.c", "main.c", "colours.json")
+    assert [line for line in said.splitlines() if line.startswith("wrote")] == [
+        f"wrote {Path('c') / name}" for name in files
+    ]
+    # Embeddings and a GRU of 8, and three classes: of the answer's softmax there are as many.
+    assert f"state 32 bytes; a step is {6 * 8 * 8 + 3 * 8} multiply-adds and 27 functions" in said
+    assert "answered as by the trained module" in said and "weights of 8 bits in both" in said
+    assert "validation rows loss" in said and "accuracy" in said
+    assert said.splitlines()[-1].startswith("next: cc -std=c99 -O3")
+
+
 def test_run_answers_texts_with_probabilities() -> None:
     said = right("run", "colours.onnx", "--text", "sky sea", "--text", "apple")
     first, second = said.splitlines()

@@ -18,10 +18,11 @@ import pytest
 
 from rnnspec.builds.folder import Trained
 from rnnspec.errors import ExportError, OutputError
-from rnnspec.export.c import Written, export_c
+from rnnspec.export.c import Rounded, Written, export_c
 from rnnspec.export.compiled import compiler
 from rnnspec.export.probes import probes
 from rnnspec.reference import answers
+from rnnspec.to_c import quantized, to_c
 from rnnspec.to_c.lowering import Lowering
 from rnnspec.to_c.text import Names, comment, identifier, number, string
 from tests import ctc, decoders
@@ -51,6 +52,24 @@ STEPS = ["words", "bytes", "frames", "plain_frames", "double_frames", "raw_frame
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rnnspec.export.c.probes", partial(probes, seeds=1))
+
+
+@pytest.mark.parametrize("kind", ["words", "plain_frames"])
+def test_weights_of_a_byte(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program is that of the module with rounded weights, and smaller."""
+    monkeypatch.setattr("rnnspec.export.c._rounded", lambda trained, weights: Rounded(2, {}))
+    layers = CAUSAL if kind == "plain_frames" else [{"cell": "gru", "units": 32}]
+    data = spec_data("N:1", [kind], [output("class")], layers, pooling="attention")
+    build = trained(data)
+    whole = to_c(build.plan, build.facts, build.weights).counts.weights
+    written = proven(build, tmp_path, int8=True)
+    assert written.program.counts.weights < 0.4 * whole
+    held = quantized(build.plan, build.weights)
+    for name in ("layers.0.forward.W_r", "embed.table") if kind == "words" else ("layers.0.W",):
+        rows = build.weights[name].reshape(len(build.weights[name]), -1)
+        most = np.abs(rows).max(axis=1, keepdims=True)
+        assert np.abs(held[name].reshape(rows.shape) - rows).max() > 0
+        assert (np.abs(held[name].reshape(rows.shape) - rows) <= most / 127 / 2 * 1.001).all()
 
 
 def proven(build: Trained, folder: Path, **options: Any) -> Written:

@@ -85,7 +85,8 @@ CURE = "there is no C for that: export it with --onnx, for onnxruntime"
 def to_c(plan: Plan, facts: Facts, weights: Weights, *, int8: bool = False) -> Program:
     """The program that computes `plan` with `weights`, by their canonical names, step by step.
 
-    `int8`: matrices and embeddings have a byte a number, with a scale for each row (`as_int8`).
+    `int8`: matrices and embeddings have a byte a number, with a scale for each row: the program
+    computes with the weights that `quantized` gives.
     Raises ExportError with the first node that a program cannot compute step by step.
     """
     for node in plan.every_node():
@@ -95,6 +96,7 @@ def to_c(plan: Plan, facts: Facts, weights: Weights, *, int8: bool = False) -> P
     for name, lag in stream.lags.items():
         _check_at_once(stream, plan.node(name), lag)
     found = identifier(plan.name.lower())
+    weights = quantized(plan, weights) if int8 else weights
     low = Lowering(plan, facts, weights, stream, shapes(plan), found, int8)
     low.names.taken |= {*FUNCTIONS, found, "v", "step", "state", "t", "g", "to", "at"}
     for node in plan.nodes:
