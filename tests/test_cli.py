@@ -117,7 +117,6 @@ def test_as_a_module() -> None:
         (["schema", "extra"], "unexpected extra argument"),
         (["export"], "name one format: --onnx, or --c DIR"),
         (["export", "--onnx", "--c", "x"], "name one format"),
-        (["export", "--onnx", "--quantize", "int8"], "--quantize is for --c"),
         (["export", "--c", "x", "--opset", "20"], "--opset is for --onnx; leave it out"),
         (["schema", "--check", "a", "--output", "b"], "give one"),
         (["build", "x.yaml", "--resume", "--no-train"], "give one"),

@@ -27,6 +27,7 @@ EXAMPLES = examples(
     "rnnspec export builds/dates-iso --onnx --strategy beam:5 --attention",
     "rnnspec export builds/chorales --onnx --stream",
     "rnnspec export builds/fsdd --c firmware",
+    "rnnspec export --onnx --quantize int8 --max-loss '0.5 %'",
     "rnnspec export builds/shakespeare --onnx --generate --steps 500 --strategy sample",
 )
 
@@ -50,7 +51,8 @@ def export(
         typer.Option(
             metavar="FILE",
             help="The file to write; without it, NAME.onnx in the build folder, NAME-last.onnx "
-            "of the last weights, NAME-stream.onnx of a stream.",
+            "of the last weights, NAME-stream.onnx of a stream, NAME-int8.onnx and NAME-half.onnx "
+            "in fewer bits.",
         ),
     ] = None,
     weights: Weights = "best",
@@ -121,11 +123,25 @@ def export(
     quantize: Annotated[
         Quantize | None,
         typer.Option(
-            help="With --c, keep matrices and embeddings in 8 bits, a quarter of the size. What "
-            "that costs on the validation rows is told.",
+            help="Keep matrices and embeddings in 8 bits, a quarter of the size; with --onnx large "
+            "ones are multiplied in 8 bits too, which is faster. What that costs on the validation "
+            "rows is told.",
             show_default=False,
         ),
     ] = None,
+    half: Annotated[
+        bool,
+        typer.Option("--half", help="Keep weights in 16 bits: half the size, at the same speed."),
+    ] = False,
+    max_loss: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="With --quantize or --half, how much a metric may lose on the validation rows, "
+            "as '0.5 %': points of a metric that is a share, else percent of it.",
+            show_default=False,
+        ),
+    ] = "",
     builds: Builds = BUILDS,
 ) -> None:
     """Export a build as a file for onnxruntime, or as C.
@@ -139,14 +155,16 @@ def export(
         _check_of_onnx(context)
         _export_c(read(build, builds, weights), c, quantize == "int8")
         return
-    if quantize:
-        raise RnnspecError("--quantize is for --c; leave it out, or name --c DIR")
     if steps is not None and not generate:
         raise RnnspecError("--steps says how much --generate writes; give both, or neither")
     if state == "joined" and not stream:
         raise RnnspecError("--state says how --stream keeps its states; give both, or neither")
     if step and not stream:
         raise RnnspecError("--step says what a chunk of --stream is; give both, or neither")
+    if quantize and half:
+        raise RnnspecError("--quantize and --half are two ways to keep weights; give one of them")
+    if max_loss and not (quantize or half):
+        raise RnnspecError("--max-loss is about --quantize or --half; give one of them too")
     if output is not None:
         check_output(output, MODEL_FILE)
     trained = read(build, builds, weights)
@@ -155,8 +173,9 @@ def export(
         from rnnspec.plan.names import TOKENIZER_FILE
         from rnnspec.plan.precision import note_on_doubles
     name = trained.spec.name if weights == "best" else f"{trained.spec.name}-last"
-    name += "-stream" if stream else ""
+    name += ("-stream" if stream else "") + ("-int8" if quantize else "-half" if half else "")
     target = output or trained.folder.path / f"{name}.onnx"
+    lines: list[str] = []
     parity = export_onnx(
         trained,
         target,
@@ -169,6 +188,9 @@ def export(
         stream=stream,
         joined=state == "joined",
         step=step,
+        bits=quantize or ("float16" if half else None),
+        max_loss=max_loss,
+        see=lambda quantized: lines.extend(quantized.lines()),
     )
     print(f"wrote {target} ({target.stat().st_size / 1e6:.2f} MB)")
     if stream:
@@ -177,7 +199,9 @@ def export(
         print(f"wrote {target.parent / TOKENIZER_FILE}, which makes token numbers of texts")
     if note := note_on_doubles(trained.plan):
         print(note)
-    print(f"proven: {parity.summary()}")
+    print(f"proven: {parity.summary()}{', before weights were rounded' if lines else ''}")
+    for line in lines:
+        print(line)
     print(f"next: {join(['rnnspec', 'run', str(target)])}")
 
 
@@ -193,7 +217,8 @@ def _check_of_onnx(context: typer.Context) -> None:
     for name in context.params:
         source = context.get_parameter_source(name)
         if name not in OF_C and source is not None and source.name == "COMMANDLINE":
-            raise RnnspecError(f"--{name} is for --onnx; leave it out, --c has no use for it")
+            option = f"--{name.replace('_', '-')}"
+            raise RnnspecError(f"{option} is for --onnx; leave it out, --c has no use for it")
 
 
 def _export_c(trained: Trained, folder: Path, int8: bool) -> None:

@@ -96,6 +96,17 @@ def evaluate_build(
     return Scores(files, share, count, metrics, outputs, (*not_finite_warnings(sums), *new_labels))
 
 
+@contextmanager
+def validation_rows(trained: Trained) -> Iterator[Dataset]:
+    """The validation rows of a build. Raises DataError if its spec names none, or if their files
+    are not there."""
+    files, format, share = _rows(trained, None, None)
+    part: Part = "valid" if share else "all"
+    reading = Reading.of(trained.spec, format)
+    with _cache(trained) as cache:
+        yield encode(trained.plan, trained.facts, files, reading, cache, part, share, measured=True)
+
+
 def _scored(
     trained: Trained, model: Model, data: Dataset, rows: Rows, precision: Precision
 ) -> tuple[dict[str, float], Mapping[str, Metrics], dict[str, OutputScore]]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from onnx import ModelProto
 
 from rnnspec import __version__
 from rnnspec.builds.folder import Trained
@@ -14,6 +16,7 @@ from rnnspec.errors import ExportError
 from rnnspec.export.cuts import Cutting
 from rnnspec.export.parity import Parity, prove
 from rnnspec.export.probes import probes
+from rnnspec.export.quantize import Quantized, alike, check_loss, measured, most_lost, smaller
 from rnnspec.export.variant import variant
 from rnnspec.files import digest, write_bytes
 from rnnspec.plan import Facts, Plan, TextFacts, dump
@@ -28,6 +31,7 @@ from rnnspec.run.interface import (
     OUTPUTS,
     PARITY,
     PLAN,
+    QUANTIZED,
     QUOTING,
     SPEC,
     STREAM,
@@ -42,6 +46,7 @@ from rnnspec.run.seal import sealed
 from rnnspec.run.session import Session
 from rnnspec.spec.load import resolved_yaml
 from rnnspec.to_onnx import add_metadata, to_onnx
+from rnnspec.to_onnx.small import Bits
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.threads import allowed_threads, computing_with
 
@@ -64,6 +69,9 @@ def export_onnx(
     stream: bool = False,
     joined: bool = False,
     step: bool = False,
+    bits: Bits | None = None,
+    max_loss: str = "",
+    see: Callable[[Quantized], None] | None = None,
 ) -> Parity:
     """Write `trained` to `target` as one ONNX file and return the figures of its proof.
 
@@ -77,10 +85,14 @@ def export_onnx(
       beside the file, as JSON. With `joined` all states are one tensor, with `step` a chunk is one
       step of each row.
     - `generate`: a language model continues a prompt by at most so many tokens.
+    - `bits`: weights in fewer bits. The proof is that of the graph in float32 before; what the
+      fewer bits cost is measured on the validation rows, where there are any, and given to `see`.
+      With `max_loss`, a percentage, a metric that loses more is an error.
 
     Raises ExportError if the file's answers differ from the module's, or for what the model cannot
     do; `target` is then as it was before.
     """
+    most = most_lost(max_loss) if max_loss else None
     spec, plan = variant(trained, strategy, generate)
     facts = trained.facts
     if attention:
@@ -101,18 +113,28 @@ def export_onnx(
         stream=chunks,
         joined=joined,
         step=step,
+        narrow=bits == "int8",
     )
+    small = None if bits is None else smaller(file, plan, ids, bits)
     model = Model(plan).eval()
     model.load_canonical(trained.weights)
-    session = Session(file.SerializeToString())
     columns = None if chunks is None else stream_columns(chunks, joined, step)
-    answering: Session | Cutting = session
-    if columns is not None:
-        asked = StreamSession(session, columns)
-        answering = Cutting(asked, plan, ids, np.random.default_rng(CUTS_SEED))
+    least = 1 if step else 0
     with computing_with(allowed_threads()):
-        asked_of = probes(plan, facts, ids, least=1) if step else probes(plan, facts, ids)
-        parity = prove(answering, model, facts, asked_of, ids)
+        answering = _answering(file, plan, ids, columns)
+        parity = prove(answering, model, facts, probes(plan, facts, ids, least=least), ids)
+    quantized = None
+    if small is not None:
+        assert bits is not None
+        both = (_answering(file, plan, ids, columns), _answering(small.model, plan, ids, columns))
+        counts = alike(both, probes(plan, facts, ids, least=least))
+        of_rows = plan if generate is None else trained.plan
+        quantized = measured(file, small, trained, of_rows, bits, counts, generic)
+        if most is not None:
+            check_loss(quantized, most, max_loss)
+        if see is not None:
+            see(quantized)
+        file = small.model
     beside = tokenizer_of(plan, facts)
     add_metadata(
         file,
@@ -125,6 +147,7 @@ def export_onnx(
             **({COLUMNS: json.dumps(spec.data.columns)} if spec.data.columns else {}),
             **interface(plan, facts, ids=ids).metadata(),
             **({} if columns is None else {STREAM: columns.as_json()}),
+            **({} if quantized is None else {QUANTIZED: quantized.as_json()}),
             **({} if beside is None else {TOKENIZER: digest(beside.encode())}),
             **({UNICODE: unicodedata.unidata_version} if _reads_by_rules(plan) else {}),
         },
@@ -137,6 +160,17 @@ def export_onnx(
         write_bytes(target.with_suffix(SIDECAR), _sidecar(plan, facts, ids, columns))
     write_bytes(target, content)
     return parity
+
+
+def _answering(
+    file: ModelProto, plan: Plan, ids: bool, columns: StreamColumns | None
+) -> Session | Cutting:
+    """What answers whole rows: the file, or a stream file to which rows come in chunks."""
+    session = Session(file.SerializeToString())
+    if columns is None:
+        return session
+    stream = StreamSession(session, columns)
+    return Cutting(stream, plan, ids, np.random.default_rng(CUTS_SEED))
 
 
 def _chunks(plan: Plan, ids: bool, joined: bool, steps_answered: bool) -> Stream:

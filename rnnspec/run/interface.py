@@ -13,6 +13,7 @@ Keys of the metadata of a model file:
     rnnspec.tokenizer the digest of the tokenizer beside it, of a model that reads subwords
     rnnspec.unicode   the version of Unicode that it makes tokens of texts by, where that matters
     rnnspec.stream    the states of a stream file, as JSON (`StreamColumns`)
+    rnnspec.quantized how its weights are kept in fewer bits and what that costs, as JSON
     rnnspec.digest    the digest of all of the file before this last entry (`rnnspec.run.seal`)
 """
 
@@ -45,7 +46,7 @@ from rnnspec.plan.text_rule import PLAIN, TextRule
 SPEC, PLAN, VERSION = "rnnspec.spec", "rnnspec.plan", "rnnspec.version"
 PARITY, INPUTS, OUTPUTS = "rnnspec.parity", "rnnspec.inputs", "rnnspec.outputs"
 QUOTING, TOKENIZER, UNICODE = "rnnspec.quoting", "rnnspec.tokenizer", "rnnspec.unicode"
-COLUMNS, STREAM = "rnnspec.columns", "rnnspec.stream"
+COLUMNS, STREAM, QUANTIZED = "rnnspec.columns", "rnnspec.stream", "rnnspec.quantized"
 
 InputKind = Literal[
     "words", "chars", "bytes", "tokens", "ids", "characters", "copies", "category", "category_id",

@@ -97,6 +97,7 @@ def to_onnx(
     stream: Stream | None = None,
     joined: bool = False,
     step: bool = False,
+    narrow: bool = False,
 ) -> ModelProto:
     """The model that computes `plan` with `weights`, by their canonical names.
 
@@ -134,7 +135,8 @@ def to_onnx(
     or a transducer `.alignment` [batch, steps, 2] the first and the last step of each of its
     tokens, -1 past the end. Past the length of a row stand "" and 0.
 
-    `generic` lowers every cell from its equations (Scan) instead of by a native operator. `opset`
+    `generic` lowers every cell from its equations (Scan) instead of by a native operator, `narrow`
+    those that are faster so once `rnnspec.to_onnx.small` has brought the weights to 8 bits. `opset`
     is 21 (file format IR 10) or 20 (IR 9).
 
     With `stream`, that of the plan, the graph answers a chunk of each row: beside the chunk come in
@@ -162,10 +164,11 @@ def to_onnx(
         demands=demand,
         ids=ids,
         generic=generic,
-        padded=_padded(plan, generic, demand, stream),
+        padded=_padded(plan, generic, demand, stream, narrow),
         attention=attention,
         chunks=chunks,
         step=step,
+        narrow=narrow,
     )
     if chunks is not None:
         chunks.enter()
@@ -241,13 +244,15 @@ def _interface(
     return names
 
 
-def _padded(plan: Plan, generic: bool, demand: Mapping[str, Demand], stream: Stream | None) -> bool:
+def _padded(
+    plan: Plan, generic: bool, demand: Mapping[str, Demand], stream: Stream | None, narrow: bool
+) -> bool:
     """Whether some operator of the graph will not take an empty time axis."""
     of_stream = stream is not None
     for node in plan.nodes:
         match node:
             case nodes.Recurrent() if generic or native.needs_time_step(
-                node, demand[node.name], of_stream
+                node, demand[node.name], of_stream, narrow
             ):
                 return True
             case nodes.Pool(kind="last") if not reads_last(plan, node):

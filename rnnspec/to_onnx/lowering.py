@@ -84,6 +84,8 @@ class Lowering:
     attention: bool = False
     chunks: Chunks | None = None
     """The states, of a graph that answers chunk by chunk."""
+    narrow: bool = False
+    """Weights are to be kept in 8 bits: layers are lowered to what is fastest then."""
     step: bool = False
     """A chunk is just one step of each row, and no lengths come in."""
     values: dict[str, Value] = field(default_factory=dict)

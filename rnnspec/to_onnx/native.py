@@ -67,7 +67,8 @@ class NativeOperator:
     `title` is the operator and what makes it compute the cell, in words. `recurrence` makes the
     matrix R of a gate; `peepholes` are the vectors behind P; `projection` is the matrix that the
     outputs are multiplied with, if any. `fits` says whether the operator is faster than a Scan for
-    a layer of this size.
+    a layer of this size. Where weights are kept in 8 bits, a Scan, which multiplies in 8 bits, is
+    faster from `units_of_scan` on; None: never, for the operator has a form of its own in 8 bits.
     """
 
     title: str
@@ -79,6 +80,7 @@ class NativeOperator:
     peepholes: tuple[str, ...] = ()
     projection: str = ""
     fits: Callable[[Recurrent], bool] = lambda node: True
+    units_of_scan: int | None = None
 
     @property
     def kind(self) -> str:
@@ -90,8 +92,10 @@ _I, _O, _F, _G = (Gate(f"W_{gate}", f"U_{gate}", f"b_{gate}") for gate in "iofg"
 _LSTM = ("h", "c")
 
 NATIVE: Mapping[str, NativeOperator] = {
-    "rnn": NativeOperator("RNN", (Gate("W", "U", "b"),)),
-    "rnn_relu": NativeOperator("RNN with Relu", (Gate("W", "U", "b"),), activations=("Relu",)),
+    "rnn": NativeOperator("RNN", (Gate("W", "U", "b"),), units_of_scan=256),
+    "rnn_relu": NativeOperator(
+        "RNN with Relu", (Gate("W", "U", "b"),), activations=("Relu",), units_of_scan=256
+    ),
     "indrnn": NativeOperator(
         "RNN with Relu and a diagonal R",
         (Gate("W", "u_h", "b"),),
@@ -118,19 +122,23 @@ NATIVE: Mapping[str, NativeOperator] = {
         "GRU with linear_before_reset=1",
         (Gate("W_z", "U_z", "b_z"), Gate("W_r", "U_r", "b_r"), Gate("W_n", "U_n", "b_n", "c_n")),
         {"linear_before_reset": 1},
+        units_of_scan=512,
     ),
     "gru_reset_before": NativeOperator(
         "GRU with linear_before_reset=0",
         tuple(Gate(f"W_{gate}", f"U_{gate}", f"b_{gate}") for gate in "zrn"),
         {"linear_before_reset": 0},
+        units_of_scan=512,
     ),
 }
 """Built-in cell to operator, as the definitions of RNN, LSTM and GRU in the ONNX standard say."""
 
 
-def needs_time_step(node: Recurrent, demand: Demand, streamed: bool = False) -> bool:
+def needs_time_step(
+    node: Recurrent, demand: Demand, streamed: bool = False, narrow: bool = False
+) -> bool:
     """Whether the layer, where native operators are used, cannot take an empty time axis."""
-    match = native_match(node, streamed)
+    match = native_match(node, streamed, narrow)
     if match is None:
         return True
     operator = NATIVE[match.pattern]
@@ -142,15 +150,19 @@ def needs_time_step(node: Recurrent, demand: Demand, streamed: bool = False) -> 
 
 def lower_recurrent(low: Lowering, node: Recurrent) -> PaddedSequence:
     """One layer, in all its directions: `[T, B, inputs]` to `[T, B, width]`."""
-    match = None if low.generic else native_match(node, low.chunks is not None)
+    match = None if low.generic else native_match(node, low.chunks is not None, low.narrow)
     return lower_scan(low, node) if match is None else _lower_native(low, node, match)
 
 
-def native_match(node: Recurrent, streamed: bool = False) -> Match | None:
+def native_match(node: Recurrent, streamed: bool = False, narrow: bool = False) -> Match | None:
     """The built-in cell whose operator computes this layer; None: no operator does. `streamed`
-    layers begin with the states that the chunk before left."""
+    layers begin with the states that the chunk before left, weights of `narrow` ones are to be kept
+    in 8 bits."""
     match = identify(node.answering_cell)
     if match is None or match.pattern not in NATIVE or not NATIVE[match.pattern].fits(node):
+        return None
+    least = NATIVE[match.pattern].units_of_scan
+    if narrow and least is not None and node.units >= least:
         return None
     # The operator's own state is the one before the projection, which an initial state is not.
     projected = bool(NATIVE[match.pattern].projection)

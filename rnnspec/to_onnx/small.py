@@ -1,0 +1,320 @@
+"""Small files: passes over a finished model that keep its weights in fewer bits.
+
+A weight is *stored* in 8 or 16 bits and widened once, while the file loads: onnxruntime folds what
+reads nothing but initializers. Answers then are those of the rounded weights, in float32 and as
+fast as before. Or a weight is *multiplied* in 8 bits: onnxruntime's DynamicQuantizeMatMul and
+DynamicQuantizeLSTM bring what comes in to 8 bits, by one scale for the whole tensor, and multiply
+whole numbers. That is faster for large matrices, and slower for small ones.
+
+Numbers that are multiplied have 7 bits and a sign at most 63: without VNNI, processors add two
+products of 8 bits in 16, where two of 127 * 255 do not fit, and answers would be others than
+elsewhere.
+
+Before a pass: names of values are unique in all graphs, and initializers stand at the root, as the
+emitter makes them. After it: the same inputs and outputs, by name and type.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from rnnspec.plan import Plan, weights
+from rnnspec.plan.names import lengths_name
+from rnnspec.to_onnx.emitter import CONTRIB
+from rnnspec.to_onnx.own_steps import clean_inputs, nodes_of
+
+Bits = Literal["int8", "float16"]
+Array = NDArray[np.float32]
+_STORED_MOST, _MULTIPLIED_MOST = 127, 63
+
+
+@dataclass(frozen=True, slots=True)
+class Least:
+    """From how many numbers on it pays to change a weight (`benchmarks/small_files.py`).
+
+    `stored`: the operators that widen it take bytes too. `multiplied`: a matrix, 256 by 256, or the
+    recurrent one of an LSTM of 128 units; smaller ones are faster in float32 for one row.
+    """
+
+    stored: int = 256
+    multiplied: int = 2**16
+
+
+LEAST = Least()
+
+
+@dataclass(frozen=True, slots=True)
+class Small:
+    """A model in fewer bits. Names of weights: those that are `multiplied` in 8 bits, and those
+    that are only `stored`."""
+
+    model: onnx.ModelProto
+    multiplied: tuple[str, ...]
+    stored: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """Where an initializer is read: an input of a node."""
+
+    node: onnx.NodeProto
+    place: int
+
+
+def in_few_bits(
+    model: onnx.ModelProto, plan: Plan, bits: Bits, ids: bool = False, least: Least = LEAST
+) -> Small:
+    """`model`, the graph of `plan` with `ids` or not, with matrices and tables in `bits`; the given
+    one is unchanged.
+
+    Only what the plan has weights for is changed: the constants of sound, texts and searches stay.
+    Biases, and what has fewer numbers than `least.stored`, stay in float32.
+    """
+    found = onnx.ModelProto()
+    found.CopyFrom(model)
+    owners = {weight.name.split(".", 1)[0] for weight in weights(plan)} - {"input"}
+    uses = _uses(found.graph)
+    chosen = {
+        tensor.name: uses[tensor.name]
+        for tensor in found.graph.initializer
+        if _is_weight(tensor, uses[tensor.name], owners, least.stored)
+    }
+    multiplied = _multiplied(found, chosen, least) if bits == "int8" else ()
+    stored = tuple(name for name in chosen if name not in multiplied)
+    _store(found.graph, {name: _rows_of(chosen[name]) for name in stored}, bits)
+    if multiplied:
+        clean_inputs(found.graph, lengths_name(plan, ids))
+        if all(each.domain != CONTRIB for each in found.opset_import):
+            found.opset_import.append(helper.make_opsetid(CONTRIB, 1))
+    return Small(found, multiplied, stored)
+
+
+# ---------------------------------------------------------------- what is a weight
+
+
+def _last_axis(use: _Use) -> tuple[int, ...]:
+    return (-1,)
+
+
+def _columns(use: _Use) -> tuple[int, ...]:
+    return (-2,)
+
+
+def _of_gemm(use: _Use) -> tuple[int, ...]:
+    return (-1,) if _attribute(use.node, "transB", 0) else (-2,)
+
+
+def _of_kernel(use: _Use) -> tuple[int, ...]:
+    return (-2, -1)
+
+
+_PLACES: Mapping[tuple[str, int], Callable[[_Use], tuple[int, ...]]] = {
+    ("Gather", 0): _last_axis,
+    ("Gemm", 1): _of_gemm,
+    ("MatMul", 1): _columns,
+    ("Conv", 1): _of_kernel,
+    **{(kind, place): _last_axis for kind in ("RNN", "GRU", "LSTM") for place in (1, 2)},
+}
+"""Where operators read a weight, and the axes of it that one scale is for."""
+
+
+def _is_weight(
+    tensor: TensorProto, uses: Collection[_Use], owners: Collection[str], least: int
+) -> bool:
+    large = int(np.prod(tensor.dims)) >= least and len(tensor.dims) > 1
+    owned = tensor.name.split(".", 1)[0] in owners
+    read = any((use.node.op_type, use.place) in _PLACES for use in uses)
+    return owned and large and read and tensor.data_type == TensorProto.FLOAT
+
+
+def _rows_of(uses: Collection[_Use]) -> tuple[int, ...]:
+    """The axes that one scale is for, of the first place that is known."""
+    for use in uses:
+        if axes := _PLACES.get((use.node.op_type, use.place)):
+            return axes(use)
+    raise AssertionError("a weight is read in a place that is known")
+
+
+def _uses(graph: onnx.GraphProto) -> defaultdict[str, list[_Use]]:
+    found = defaultdict[str, list[_Use]](list)
+    for node in nodes_of(graph):
+        for place, name in enumerate(node.input):
+            found[name].append(_Use(node, place))
+    return found
+
+
+def _attribute(node: onnx.NodeProto, name: str, default: float) -> float:
+    for attribute in node.attribute:
+        if attribute.name == name:
+            return float(helper.get_attribute_value(attribute))
+    return default
+
+
+# ---------------------------------------------------------------- stored in fewer bits
+
+
+def _store(graph: onnx.GraphProto, axes: Mapping[str, tuple[int, ...]], bits: Bits) -> None:
+    """Each weight of `axes` in `bits`, and what widens it, under its own name."""
+    nodes: list[onnx.NodeProto] = []
+    tensors: list[TensorProto] = []
+    for tensor in graph.initializer:
+        name = tensor.name
+        if name not in axes:
+            tensors.append(tensor)
+            continue
+        value = numpy_helper.to_array(tensor)
+        if bits == "float16":
+            tensors.append(numpy_helper.from_array(value.astype(np.float16), f"{name}.half"))
+            nodes.append(_cast(f"{name}.half", name))
+            continue
+        numbers, scale = quantized(value, axes[name], _STORED_MOST)
+        tensors.append(numpy_helper.from_array(numbers, f"{name}.int8"))
+        tensors.append(numpy_helper.from_array(scale, f"{name}.scale"))
+        nodes.append(_cast(f"{name}.int8", f"{name}.wide"))
+        nodes.append(helper.make_node("Mul", [f"{name}.wide", f"{name}.scale"], [name], name=name))
+    others = list(graph.node)
+    del graph.node[:], graph.initializer[:]
+    graph.initializer.extend(tensors)
+    graph.node.extend([*nodes, *others])
+
+
+def _cast(narrow: str, wide: str) -> onnx.NodeProto:
+    return helper.make_node("Cast", [narrow], [wide], name=wide, to=TensorProto.FLOAT)
+
+
+def quantized(value: Array, axes: tuple[int, ...], most: int) -> tuple[NDArray[np.int8], Array]:
+    """Whole numbers from `-most` to `most`, and the scales, which have one element in place of
+    `axes`: `value` is about numbers * scales, within half a scale."""
+    largest = np.abs(value).max(axis=axes, keepdims=True)
+    scale = np.where(largest > 0, largest / most, 1).astype(np.float32)
+    return np.rint(value / scale).clip(-most, most).astype(np.int8), scale
+
+
+# ---------------------------------------------------------------- multiplied in 8 bits
+
+
+def _multiplied(
+    model: onnx.ModelProto, chosen: Mapping[str, Collection[_Use]], least: Least
+) -> tuple[str, ...]:
+    """Replace the operators that are faster in 8 bits; the names of their weights."""
+    values = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+    paying = [name for name, uses in chosen.items() if _pays(uses, values[name], least)]
+    products = {name: values[name] for name in paying if _is_whole(chosen[name], paying)}
+    made: dict[str, TensorProto] = {}
+    _rewrite(model.graph, products, values, made)
+    kept = [each for each in model.graph.initializer if each.name not in products]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend([*kept, *made.values()])
+    return tuple(products)
+
+
+def _is_whole(uses: Collection[_Use], paying: Collection[str]) -> bool:
+    """Whether both matrices of each LSTM that reads a weight can be multiplied in 8 bits."""
+    lstms = [use.node for use in uses if use.node.op_type == "LSTM"]
+    return all(node.input[1] in paying and node.input[2] in paying for node in lstms)
+
+
+def _pays(uses: Collection[_Use], value: Array, least: Least) -> bool:
+    """Whether all that read a weight are operators with a form in 8 bits that is faster."""
+    kinds = {use.node.op_type for use in uses}
+    if kinds == {"LSTM"}:
+        units = int(_attribute(next(iter(uses)).node, "hidden_size", 0))
+        return len(uses) == 1 and 4 * units * units >= least.multiplied
+    plain = all(use.place == 1 and _is_plain(use.node) for use in uses)
+    orders = {_of_gemm(use) for use in uses if use.node.op_type == "Gemm"}
+    orders |= {_columns(use) for use in uses if use.node.op_type == "MatMul"}
+    return (
+        kinds <= {"Gemm", "MatMul"}
+        and plain
+        and len(orders) == 1
+        and value.ndim == 2
+        and value.size >= least.multiplied
+    )
+
+
+def _is_plain(node: onnx.NodeProto) -> bool:
+    """Whether a Gemm has no factors and reads its first matrix as it is."""
+    usual = {"alpha": 1.0, "beta": 1.0, "transA": 0.0}
+    return all(_attribute(node, name, value) == value for name, value in usual.items())
+
+
+def _rewrite(
+    graph: onnx.GraphProto,
+    products: Mapping[str, Array],
+    values: Mapping[str, Array],
+    made: dict[str, TensorProto],
+) -> None:
+    """The nodes that read `products`, in this graph and its bodies, in 8 bits; their numbers and
+    scales are `made`."""
+    found: list[onnx.NodeProto] = []
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _rewrite(attribute.g, products, values, made)
+        if len(node.input) < 2 or node.input[1] not in products:
+            found.append(node)
+        elif node.op_type == "LSTM":
+            found.append(_lstm(node, products, made))
+        else:
+            found += _product(node, products[node.input[1]], values, made)
+    del graph.node[:]
+    graph.node.extend(found)
+
+
+def _lstm(
+    node: onnx.NodeProto, products: Mapping[str, Array], made: dict[str, TensorProto]
+) -> onnx.NodeProto:
+    """DynamicQuantizeLSTM: W `[D, inputs, 4 units]` and R `[D, units, 4 units]`, transposed."""
+    more = []
+    for name in node.input[1:3]:
+        numbers, scale = quantized(products[name].swapaxes(1, 2), (-2,), _MULTIPLIED_MOST)
+        scale = scale[:, 0]
+        _add(made, f"{name}.int8", numbers)
+        more += [_add(made, f"{name}.scale", scale)]
+        more += [_add(made, f"{name}.zero", np.zeros(scale.shape, np.int8))]
+    inputs = [*node.input, *[""] * (8 - len(node.input)), *more]
+    inputs[1], inputs[2] = f"{node.input[1]}.int8", f"{node.input[2]}.int8"
+    found = helper.make_node(
+        "DynamicQuantizeLSTM", inputs, node.output, name=node.name, domain=CONTRIB
+    )
+    found.attribute.extend(node.attribute)
+    return found
+
+
+def _product(
+    node: onnx.NodeProto, value: Array, values: Mapping[str, Array], made: dict[str, TensorProto]
+) -> list[onnx.NodeProto]:
+    """DynamicQuantizeMatMul, with a bias that is a vector of weights; another is added."""
+    name = node.input[1]
+    matrix = value.T if node.op_type == "Gemm" and _attribute(node, "transB", 0) else value
+    numbers, scale = quantized(matrix, (-2,), _MULTIPLIED_MOST)
+    inputs = [
+        node.input[0],
+        _add(made, f"{name}.int8", numbers),
+        _add(made, f"{name}.scale", scale[0]),
+    ]
+    added = node.input[2] if len(node.input) > 2 else ""
+    bias = added in values and values[added].shape == scale.shape[1:]
+    if bias:
+        inputs += ["", added]
+    (output,) = node.output
+    target = output if bias or not added else f"{output}.product8"
+    found = [
+        helper.make_node("DynamicQuantizeMatMul", inputs, [target], name=target, domain=CONTRIB)
+    ]
+    if added and not bias:
+        found.append(helper.make_node("Add", [target, added], [output], name=output))
+    return found
+
+
+def _add(made: dict[str, TensorProto], name: str, value: NDArray[np.generic]) -> str:
+    made.setdefault(name, numpy_helper.from_array(np.ascontiguousarray(value), name))
+    return name
