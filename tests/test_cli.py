@@ -118,6 +118,7 @@ def test_as_a_module() -> None:
         (["export"], "name one format: --onnx, or --c DIR"),
         (["export", "--onnx", "--c", "x"], "name one format"),
         (["export", "--c", "x", "--opset", "20"], "--opset is for --onnx; leave it out"),
+        (["export", "--c", "x", "--max-loss", "1 %"], "--max-loss is for --onnx; leave it out"),
         (["schema", "--check", "a", "--output", "b"], "give one"),
         (["build", "x.yaml", "--resume", "--no-train"], "give one"),
         (["run", "m.onnx", "--text", "a", "--data", "b"], "give one"),

@@ -169,6 +169,9 @@ def test_a_writer(tmp_path: Path) -> None:
     [
         (["--steps", 5], "--steps says how much --generate writes"),
         (["--output", "no/such/model.onnx"], "there is no folder no/such"),
+        (["--quantize", "int8", "--half"], "are two ways to keep weights"),
+        (["--max-loss", "1 %"], "--max-loss is about --quantize or --half"),
+        (["--quantize", "int4"], "'int4' is not one of 'int8'"),
     ],
 )
 def test_wrong_exports(options: list[Any], message: str) -> None:

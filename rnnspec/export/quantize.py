@@ -8,8 +8,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from onnx import ModelProto
-
 from rnnspec.builds.folder import Trained
 from rnnspec.errors import DataError, ExportError
 from rnnspec.evaluate.metrics import METRICS
@@ -19,7 +17,7 @@ from rnnspec.export.file_metrics import answers_alike, metrics_of_file, question
 from rnnspec.export.probes import Probe
 from rnnspec.plan import Plan
 from rnnspec.run.session import Session
-from rnnspec.to_onnx import to_onnx
+from rnnspec.to_onnx import ModelProto, to_onnx
 from rnnspec.to_onnx.small import Bits, Small, in_few_bits
 
 _PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
@@ -98,7 +96,8 @@ def _count(weights: int) -> str:
 
 def _told(name: str, of: Lost) -> str:
     unit = "points" if of.points else "%"
-    return f"{name} {of.before:.4g} to {of.after:.4g} ({of.lost:+.2f} {unit} worse)"
+    word = "gained" if of.lost < 0 else "lost"
+    return f"{name} {of.before:.4g} to {of.after:.4g} ({abs(of.lost):.2f} {unit} {word})"
 
 
 def most_lost(text: str) -> float:

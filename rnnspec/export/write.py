@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from onnx import ModelProto
 
 from rnnspec import __version__
 from rnnspec.builds.folder import Trained
@@ -45,7 +44,7 @@ from rnnspec.run.interface import (
 from rnnspec.run.seal import sealed
 from rnnspec.run.session import Session
 from rnnspec.spec.load import resolved_yaml
-from rnnspec.to_onnx import add_metadata, to_onnx
+from rnnspec.to_onnx import ModelProto, add_metadata, to_onnx
 from rnnspec.to_onnx.small import Bits
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.threads import allowed_threads, computing_with

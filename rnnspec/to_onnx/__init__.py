@@ -1,5 +1,7 @@
 """Plan and weights to an ONNX model: emitted node by node, never traced."""
 
+from onnx import ModelProto
+
 from rnnspec.to_onnx.lower import add_metadata, to_onnx
 
-__all__ = ["add_metadata", "to_onnx"]
+__all__ = ["ModelProto", "add_metadata", "to_onnx"]
