@@ -26,7 +26,7 @@ from rnnspec.to_c import quantized, to_c
 from rnnspec.to_c.lowering import Lowering
 from rnnspec.to_c.text import Names, comment, identifier, number, string
 from tests import ctc, decoders
-from tests.kinds import STATICS, output, random_rows, spec_data
+from tests.kinds import HORIZON, STATICS, output, random_rows, spec_data
 from tests.test_streams import of_layers, trained
 
 GRU: list[dict[str, Any]] = [{"cell": "gru", "units": 4}]
@@ -99,6 +99,27 @@ def test_answers_to_the_steps_so_far(pooling: str, tmp_path: Path) -> None:
     outputs = ["class", "labels", "out_number", "out_vector", "out_doubles"]
     data = spec_data("N:1", ["series"], [output(o) for o in outputs], GRU, pooling=pooling)
     proven(trained(data), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "distribution"),
+    [
+        ("series", "point"),
+        ("series", "gaussian"),
+        ("series", "student_t"),
+        ("series", "negative_binomial"),
+        ("known_mean_series", "point"),
+        ("series", {"quantiles": [0.1, 0.5, 0.9]}),
+    ],
+)
+def test_forecasts(kind: str, distribution: Any, tmp_path: Path) -> None:
+    ahead = {"column": kind, "as": "forecast", "horizon": HORIZON, "distribution": distribution}
+    build = trained(spec_data("N:1", [kind], [ahead]))
+    if "known" in kind:
+        with pytest.raises(ExportError, match="has values ahead, and there is no C"):
+            export_c(build, tmp_path)
+    else:
+        proven(build, tmp_path)
 
 
 LAYERS = ("everything at once", "given initial state slstm reverse", "elapsed", "single layers",

@@ -12,7 +12,7 @@ from rnnspec.errors import ExportError
 from rnnspec.plan import Facts, nodes
 from rnnspec.plan.nodes import Node, Plan, shapes
 from rnnspec.plan.stream import Lag, Stream, stream_of
-from rnnspec.to_c import convolution, inputs, layers, outputs, recurrent
+from rnnspec.to_c import convolution, forecast, inputs, layers, outputs, recurrent
 from rnnspec.to_c.functions import FUNCTIONS
 from rnnspec.to_c.lowering import Lowering, Value
 from rnnspec.to_c.products import as_int8
@@ -49,6 +49,7 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.ClassOutput: outputs.lower_class,
     nodes.LabelsOutput: outputs.lower_labels,
     nodes.NumericOutput: outputs.lower_numeric,
+    nodes.ForecastOutput: forecast.lower_forecast,
 }
 """The types of nodes that there is C for."""
 REFUSED: Mapping[type[Node], str] = {
@@ -67,7 +68,6 @@ REFUSED: Mapping[type[Node], str] = {
     nodes.TextOutput: "is written step by step",
     nodes.CtcOutput: "is written along the steps",
     nodes.TransducerOutput: "is written along the steps",
-    nodes.ForecastOutput: "is a forecast",
     nodes.Attend: "is part of a decoder",
     nodes.CopyMix: "is part of a decoder",
     nodes.Previous: "is part of a decoder",

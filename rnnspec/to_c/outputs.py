@@ -8,7 +8,7 @@ from rnnspec.to_c.lowering import Argument, CType, Labels, Lowering, Value
 from rnnspec.to_c.text import loop, number
 
 
-def _result(
+def result(
     low: Lowering, node: Output, ending: str, kind: CType, width: int, words: str
 ) -> Argument:
     """A new result of a step."""
@@ -21,9 +21,9 @@ def _result(
 def lower_class(low: Lowering, node: ClassOutput) -> Value:
     """The number of the label of the largest probability, and all probabilities."""
     source, labels = low.value(node.source), labels_of(low.facts, node.column)
-    label = _result(low, node, "", "int32_t", 1, "the number of the likeliest label")
+    label = result(low, node, "", "int32_t", 1, "the number of the likeliest label")
     words = f"the probabilities of the {node.classes} labels"
-    shares = _result(low, node, ".probabilities", "float", node.classes, words)
+    shares = result(low, node, ".probabilities", "float", node.classes, words)
     low.labels.append(Labels(label.name, labels))
     low.counts.functions += node.classes
     low.step += [
@@ -36,9 +36,9 @@ def lower_class(low: Lowering, node: ClassOutput) -> Value:
 def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
     """1 for each label that is on, and the probabilities."""
     source, labels = low.value(node.source), labels_of(low.facts, node.column)
-    on = _result(low, node, "", "int32_t", node.labels, "1 for each label that is on, else 0")
+    on = result(low, node, "", "int32_t", node.labels, "1 for each label that is on, else 0")
     words = f"the probabilities of the {node.labels} labels"
-    shares = _result(low, node, ".probabilities", "float", node.labels, words)
+    shares = result(low, node, ".probabilities", "float", node.labels, words)
     low.labels.append(Labels(on.name, labels))
     low.counts.functions += node.labels
     body = [
@@ -54,7 +54,7 @@ def lower_numeric(low: Lowering, node: NumericOutput) -> Value:
     source = low.value(node.source)
     kind: CType = "double" if node.double else "float"
     words = f"{node.width} numbers in the units of the data"
-    out = _result(low, node, "", kind, node.width, words)
+    out = result(low, node, "", kind, node.width, words)
     value = f"{source.name}[j]"
     if node.scaled:
         mean = low.weight(node, "mean")

@@ -17,6 +17,7 @@ _WORDS = (
     " union unsigned void volatile while main state i j k n x y w bool true false NULL INFINITY"
     " NAN EOF errno stdin stdout stderr assert linux unix asm typeof class new this template"
     " int8_t uint8_t int32_t uint32_t int64_t size_t"
+    " memset powf logf sqrtf fabsf log1pf expm1f erff scanf printf putchar fflush"
 )
 KEYWORDS = frozenset(_WORDS.split())
 """Words of the language, of its headers and of what is written here, that name nothing else."""
