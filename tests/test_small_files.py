@@ -121,17 +121,17 @@ def test_layers_are_lowered_to_what_is_fastest_in_8_bits() -> None:
         model = to_onnx(plan, frames_facts(), _weights(plan), narrow=True)
         small = in_few_bits(model, plan, "int8")
         kinds_of = {node.op_type for node in nodes_of(small.model.graph)}
-        return kinds_of & {"DynamicQuantizeLSTM", "LSTM", "GRU", "RNN", "DynamicQuantizeMatMul"}
+        return kinds_of & {"LSTM", "GRU", "RNN", "DynamicQuantizeMatMul"}
 
-    assert operators("lstm", 64) == {"LSTM"}
-    assert operators("lstm", 128) == {"DynamicQuantizeLSTM"}
+    assert operators("lstm", 128) == {"LSTM"}
+    assert operators("lstm", 256) == {"DynamicQuantizeMatMul"}
     assert operators("rnn", 128) == {"RNN"}
     assert operators("rnn", 256) == {"DynamicQuantizeMatMul"}
     assert operators("gru", 256) == {"GRU"}
     assert operators("gru", 512) == {"DynamicQuantizeMatMul"}
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("cell", ["mgu", "gru"])
 def test_numbers_past_a_length_do_not_change_the_scale(cell: str) -> None:
     plan, facts = frames_plan(cell, units=8), frames_facts()
     _, session = _sessions(plan, facts, "int8", ALL_MULTIPLIED)
@@ -147,7 +147,7 @@ def test_numbers_past_a_length_do_not_change_the_scale(cell: str) -> None:
 
 def test_numbers_that_are_multiplied_have_seven_bits() -> None:
     """Two products of 63 and 255 fit into 16 bits, in which some processors add them."""
-    plan = frames_plan("lstm", units=8)
+    plan = frames_plan("mgu", units=8)
     model = to_onnx(plan, frames_facts(), _weights(plan))
     for least, most in ((ALL_MULTIPLIED, 63), (ALL_STORED, 127)):
         small = in_few_bits(model, plan, "int8", least=least)

@@ -68,7 +68,7 @@ class NativeOperator:
     matrix R of a gate; `peepholes` are the vectors behind P; `projection` is the matrix that the
     outputs are multiplied with, if any. `fits` says whether the operator is faster than a Scan for
     a layer of this size. Where weights are kept in 8 bits, a Scan, which multiplies in 8 bits, is
-    faster from `units_of_scan` on; None: never, for the operator has a form of its own in 8 bits.
+    faster from `units_of_scan` on; None: never.
     """
 
     title: str
@@ -103,12 +103,20 @@ NATIVE: Mapping[str, NativeOperator] = {
         recurrence=_diagonal,
         fits=_of_few_units,
     ),
-    "lstm": NativeOperator("LSTM", (_I, _O, _F, _G), states=_LSTM),
+    "lstm": NativeOperator("LSTM", (_I, _O, _F, _G), states=_LSTM, units_of_scan=256),
     "lstm_peephole": NativeOperator(
-        "LSTM with peepholes P", (_I, _O, _F, _G), states=_LSTM, peepholes=("p_i", "p_o", "p_f")
+        "LSTM with peepholes P",
+        (_I, _O, _F, _G),
+        states=_LSTM,
+        peepholes=("p_i", "p_o", "p_f"),
+        units_of_scan=256,
     ),
     "lstm_coupled": NativeOperator(
-        "LSTM with input_forget=1", (_I, _O, Gate(), _G), {"input_forget": 1}, states=_LSTM
+        "LSTM with input_forget=1",
+        (_I, _O, Gate(), _G),
+        {"input_forget": 1},
+        states=_LSTM,
+        units_of_scan=256,
     ),
     "lstm_projected": NativeOperator(
         "LSTM with R = U P",

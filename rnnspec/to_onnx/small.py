@@ -2,9 +2,13 @@
 
 A weight is *stored* in 8 or 16 bits and widened once, while the file loads: onnxruntime folds what
 reads nothing but initializers. Answers then are those of the rounded weights, in float32 and as
-fast as before. Or a weight is *multiplied* in 8 bits: onnxruntime's DynamicQuantizeMatMul and
-DynamicQuantizeLSTM bring what comes in to 8 bits, by one scale for the whole tensor, and multiply
-whole numbers. That is faster for large matrices, and slower for small ones.
+fast as before. Or a weight is *multiplied* in 8 bits: onnxruntime's DynamicQuantizeMatMul brings
+what comes in to 8 bits, by one scale for the whole tensor, and multiplies whole numbers. That is
+faster for large matrices, and slower for small ones.
+
+Its DynamicQuantizeLSTM, which is faster than a Scan with such products, is not used: where rows of
+a batch are of unequal lengths, the scale is also for states of rows that have ended, in memory that
+nobody wrote (onnxruntime 1.20 to 1.31), so that the same call answers twice otherwise.
 
 Numbers that are multiplied have 7 bits and a sign at most 63: without VNNI, processors add two
 products of 8 bits in 16, where two of 127 * 255 do not fit, and answers would be others than
@@ -40,8 +44,8 @@ _STORED_MOST, _MULTIPLIED_MOST = 127, 63
 class Least:
     """From how many numbers on it pays to change a weight (`benchmarks/small_files.py`).
 
-    `stored`: the operators that widen it take bytes too. `multiplied`: a matrix, 256 by 256, or the
-    recurrent one of an LSTM of 128 units; smaller ones are faster in float32 for one row.
+    `stored`: the operators that widen it take bytes too. `multiplied`: a matrix, 256 by 256;
+    smaller ones are faster in float32 for one row.
     """
 
     stored: int = 256
@@ -206,8 +210,9 @@ def _multiplied(
 ) -> tuple[str, ...]:
     """Replace the operators that are faster in 8 bits; the names of their weights."""
     values = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
-    paying = [name for name, uses in chosen.items() if _pays(uses, values[name], least)]
-    products = {name: values[name] for name in paying if _is_whole(chosen[name], paying)}
+    products = {
+        name: values[name] for name, uses in chosen.items() if _pays(uses, values[name], least)
+    }
     made: dict[str, TensorProto] = {}
     _rewrite(model.graph, products, values, made)
     kept = [each for each in model.graph.initializer if each.name not in products]
@@ -216,18 +221,9 @@ def _multiplied(
     return tuple(products)
 
 
-def _is_whole(uses: Collection[_Use], paying: Collection[str]) -> bool:
-    """Whether both matrices of each LSTM that reads a weight can be multiplied in 8 bits."""
-    lstms = [use.node for use in uses if use.node.op_type == "LSTM"]
-    return all(node.input[1] in paying and node.input[2] in paying for node in lstms)
-
-
 def _pays(uses: Collection[_Use], value: Array, least: Least) -> bool:
     """Whether all that read a weight are operators with a form in 8 bits that is faster."""
     kinds = {use.node.op_type for use in uses}
-    if kinds == {"LSTM"}:
-        units = int(_attribute(next(iter(uses)).node, "hidden_size", 0))
-        return len(uses) == 1 and 4 * units * units >= least.multiplied
     plain = all(use.place == 1 and _is_plain(use.node) for use in uses)
     orders = {_of_gemm(use) for use in uses if use.node.op_type == "Gemm"}
     orders |= {_columns(use) for use in uses if use.node.op_type == "MatMul"}
@@ -261,32 +257,10 @@ def _rewrite(
                 _rewrite(attribute.g, products, values, made)
         if len(node.input) < 2 or node.input[1] not in products:
             found.append(node)
-        elif node.op_type == "LSTM":
-            found.append(_lstm(node, products, made))
         else:
             found += _product(node, products[node.input[1]], values, made)
     del graph.node[:]
     graph.node.extend(found)
-
-
-def _lstm(
-    node: onnx.NodeProto, products: Mapping[str, Array], made: dict[str, TensorProto]
-) -> onnx.NodeProto:
-    """DynamicQuantizeLSTM: W `[D, inputs, 4 units]` and R `[D, units, 4 units]`, transposed."""
-    more = []
-    for name in node.input[1:3]:
-        numbers, scale = quantized(products[name].swapaxes(1, 2), (-2,), _MULTIPLIED_MOST)
-        scale = scale[:, 0]
-        _add(made, f"{name}.int8", numbers)
-        more += [_add(made, f"{name}.scale", scale)]
-        more += [_add(made, f"{name}.zero", np.zeros(scale.shape, np.int8))]
-    inputs = [*node.input, *[""] * (8 - len(node.input)), *more]
-    inputs[1], inputs[2] = f"{node.input[1]}.int8", f"{node.input[2]}.int8"
-    found = helper.make_node(
-        "DynamicQuantizeLSTM", inputs, node.output, name=node.name, domain=CONTRIB
-    )
-    found.attribute.extend(node.attribute)
-    return found
 
 
 def _product(
