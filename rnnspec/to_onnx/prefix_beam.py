@@ -1,4 +1,4 @@
-"""Prefix beam search: the most probable readings of a sequence of log-probabilities, in a Loop over
+"""Prefix beam search: the most probable readings of a sequence of log-probabilities, in a Scan over
 its steps. See `rnnspec.plan.nodes.PrefixBeam`.
 
 A prefix is known by a number: 0 for the empty one, and number * FACTOR + token, modulo 2^64, for
@@ -10,10 +10,12 @@ steps and a beam of 16. Then an extension is taken for another prefix, and its p
 one. (Texts that are made for it can do so: Thue and Morse's of 1024 tokens and their mirror.) The
 reference and torch compare tokens.
 
-To compare tokens in the file too takes 1.4 to 2.1 times as long. Measured in onnxruntime 1.31
-beside this, on one core with 30 tokens, a beam of 8, and one row or 16 at a time (52 and 90 us a
-step): a matrix of which prefix begins which, and their tokens, carried from step to step, 71 and
-190 us; numbers in pairs, 59 and 107 us; sums of logarithms by ReduceLogSumExp, 50 and 94 us.
+Written for few operators in a step, of which most take longer to start than to run: in onnxruntime
+1.31, on one core with 30 tokens and a beam of 8, a step takes 40 us of one row and 80 of 16. It
+took 52 and 90 in a Loop that looked its steps up, with places of candidates by arithmetic; from
+there, a matrix of which prefix begins which, and their tokens, carried from step to step, took 71
+and 190 us, numbers in pairs 59 and 107, and sums of logarithms by ReduceLogSumExp 50 and 94. To
+compare tokens in the file too took 1.4 to 2.1 times as long.
 """
 
 from __future__ import annotations
@@ -27,7 +29,6 @@ from numpy.typing import NDArray
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.nodes import PrefixBeam
 from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, Emitter, Extent
-from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import BATCH
 from rnnspec.to_onnx.search.loop import SearchResult, trimmed
 
@@ -37,6 +38,8 @@ NEVER = -1e30
 LEAST = -1e29
 """A log-probability below it is that of a prefix that no path reads as."""
 FACTOR = 6364136223846793005
+NONE = 0
+"""The place of a token that never follows: that of the blank, or before the likely ones."""
 MANY = 4096
 """More candidates than this at a step: only as many tokens of each step are looked at as can be
 among the best. With 5,000 tokens and a beam of 16 a step takes 150 us in place of 420."""
@@ -61,21 +64,28 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class _Tokens:
-    """The tokens that may follow at each step: their log-probabilities `[T, B, M]`.
+    """The tokens that may follow at each step: how many, and where they are not all of the
+    vocabulary, the values of all steps that say which (see `_OfStep`): what each is called, its
+    type and its extent, and its name."""
 
-    Where they are not all of the vocabulary, `numbers` `[T, B, M]` are the tokens, the last one
-    none, and `places` `[T, B, size]` where each number stands among them.
+    count: int
+    likely: Sequence[tuple[str, int, int, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _OfStep:
+    """What a step reads: log-probabilities `[B, size]`, with the blank and without.
+
+    Where not all of the vocabulary may follow: the log-probabilities of those that may, `[B, M]`,
+    their `numbers` `[B, M]`, of which the first is none, and the `places` `[B, size]` where each
+    number stands among them.
     """
 
     logs: str
-    count: int
+    extending: str
+    likely: str = ""
     numbers: str = ""
     places: str = ""
-
-    @property
-    def none(self) -> int:
-        """The place of a token that never follows."""
-        return self.count - 1 if self.numbers else BLANK
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +112,36 @@ def search(emit: Emitter, steps: Steps, settings: PrefixBeam) -> SearchResult:
     name, width = f"{steps.name}.beam", settings.width
     extending = _without_blank(emit, steps)
     tokens = _tokens(emit, steps, extending, width)
-    loop = Loop(emit, name)
-    body = _Step(loop.emit, steps, extending, tokens, name, width)
-    before = _Prefixes(*(
-        loop.state(f"{name}.{key}", per_row(emit, steps, value, f"{name}.{key}.first"), kind,
-                   [BATCH, width])
-        for key, kind, value in _first(width)
-    ))  # fmt: skip
-    after, origin, token = body.after(before, loop.step)
-    trips = emit.op("Squeeze", [steps.time], f"{name}.trips")
+    never = per_row(emit, steps, np.full(width, NEVER, np.float32), f"{name}.never")
+    first = [per_row(emit, steps, value, f"{name}.{key}.first") for key, _, value in _first(width)]
+    body = emit.body()
     wide: list[Extent] = [BATCH, width]
-    records = [(origin, INT64, wide), (token, INT64, wide)]
-    (total, *_), (origins, found) = loop.close(trips, loop.going, after.values(), records)
-    return answers(emit, steps, settings.n_best, total, origins, found, name)
+    before = _Prefixes(*(
+        body.input(f"{name}.{key}.before", kind, wide) for key, kind, _ in _first(width)
+    ))  # fmt: skip
+    step = _OfStep(
+        body.input(f"{name}.step.logs", FLOAT, [BATCH, steps.size]),
+        body.input(f"{name}.step.extending", FLOAT, [BATCH, steps.size]),
+        *(
+            body.input(f"{name}.step.{key}", kind, [BATCH, extent])
+            for key, kind, extent, _ in tokens.likely
+        ),
+    )
+    every = [steps.logs, extending, *(value for *_, value in tokens.likely)]
+    after, origin, token = _Step(body, tokens.count, never, step, name, width).after(before)
+    for value, (_, kind, _) in zip(after.values(), _first(width), strict=True):
+        body.result(value, kind, wide)
+    body.result(origin, INT64, wide)
+    body.result(token, INT64, wide)
+    names = [f"{name}.{key}.last" for key, *_ in _first(width)]
+    found = emit.ops(
+        "Scan",
+        [*first, *every],
+        [*names, f"{name}.origins", f"{name}.added"],
+        body=body.graph(f"{name}.body"),
+        num_scan_inputs=len(every),
+    )
+    return answers(emit, steps, settings.n_best, found[0], found[-2], found[-1], name)
 
 
 def _without_blank(emit: Emitter, steps: Steps) -> str:
@@ -129,20 +156,25 @@ def _tokens(emit: Emitter, steps: Steps, extending: str, width: int) -> _Tokens:
     since the beam has what they read as, and one has fewer paths, as the last token again."""
     most = 2 * width
     if steps.size * width <= MANY or steps.size <= most:
-        return _Tokens(extending, steps.size)
+        return _Tokens(steps.size)
     name = f"{steps.name}.likely"
     names = [f"{name}.logs", f"{name}.numbers"]
     best, numbers = emit.ops("TopK", [extending, emit.integers(most)], names, axis=-1)
-    pads = emit.integers(0, 0, 0, 0, 0, 1)
+    pads = emit.integers(0, 0, 1, 0, 0, 0)
     logs = emit.op("Pad", [best, pads, emit.number(NEVER)], f"{name}.logs.and_none")
     shape = emit.op("Shape", [extending], f"{name}.shape")
-    places = emit.op("Expand", [emit.integer(most), shape], f"{name}.nowhere")
+    places = emit.op("Expand", [emit.integer(NONE), shape], f"{name}.nowhere")
     extents = emit.op("Shape", [numbers], f"{name}.extents")
-    ranks = emit.constant(np.arange(most, dtype=np.int64), f"{name}.ranks")
+    ranks = emit.constant(np.arange(1, most + 1, dtype=np.int64), f"{name}.ranks")
     ranks = emit.op("Expand", [ranks, extents], f"{name}.ranks.each")
     places = emit.op("ScatterElements", [places, numbers, ranks], f"{name}.places", axis=2)
     numbers = emit.op("Pad", [numbers, pads, emit.integer(BLANK)], f"{name}.numbers.and_none")
-    return _Tokens(logs, most + 1, numbers, places)
+    likely = (
+        ("likely", FLOAT, most + 1, logs),
+        ("numbers", INT64, most + 1, numbers),
+        ("places", INT64, steps.size, places),
+    )
+    return _Tokens(most + 1, likely)
 
 
 def _first(width: int) -> Sequence[tuple[str, int, NDArray[np.generic]]]:
@@ -170,39 +202,41 @@ def per_row(emit: Emitter, steps: Steps, value: NDArray[np.generic], name: str) 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One step of the search."""
+    """One step of the search. `count` tokens may follow; `never` `[B, K]` is filled with NEVER."""
 
     emit: Emitter
-    steps: Steps
-    extending: str
-    tokens: _Tokens
+    count: int
+    never: str
+    of: _OfStep
     name: str
     width: int
 
-    def after(self, before: _Prefixes, step: str) -> tuple[_Prefixes, str, str]:
+    def after(self, before: _Prefixes) -> tuple[_Prefixes, str, str]:
         """The prefixes after a step; of each the place it comes from, and the token that it is
         longer by, or the blank."""
         emit, name, width = self.emit, self.name, self.width
-        again = self._at(self._of_step(self.extending, step), before.last, "again")
-        logs = self._of_step(self.steps.logs, step)
-        blank = emit.slice(logs, BLANK, BLANK + 1, 1, f"{name}.blank")
+        again = self._at(self.of.extending, before.last, "again")
+        blank = emit.slice(self.of.logs, BLANK, BLANK + 1, 1, f"{name}.blank")
         by_blank = emit.op("Add", [before.total, blank], f"{name}.by_blank.kept")
-        parents = self._pairs("Equal", before.number, before.parent, "parents")
-        by_token = self._by_token(before, parents, again)
+        by_token = before.by_token
+        place = self._at(self.of.places, before.last, "place") if self.of.places else before.last
+        longer = self._longer(before, again, place)
+        if width > 1:
+            parents = self._pairs("Equal", before.number, before.parent, "parents")
+            at = self._extensions(parents, place)
+            of_parent = self._of_parent(before, parents)
+            by_token = log_sum(emit, by_token, of_parent, f"{name}.by_token.both")
+            inputs = [longer, at, self.never]
+            longer = emit.op("ScatterElements", inputs, f"{name}.longer", axis=1)
+        by_token = emit.op("Add", [by_token, again], f"{name}.by_token.kept")
         kept = log_sum(emit, by_blank, by_token, f"{name}.kept")
-        place = self._place(before.last, step)
-        longer = self._longer(before, parents, again, place, step)
         every = emit.concat([kept, longer], 1, f"{name}.every")
         names = [f"{name}.total.next", f"{name}.best"]
         total, best = emit.ops("TopK", [every, emit.integers(width)], names, axis=-1)
-        return self._moved(before, total, best, by_blank, by_token, step)
-
-    def _of_step(self, value: str, step: str) -> str:
-        return self.emit.op("Gather", [value, step], f"{self.name}.step")
+        return self._moved(before, total, best, by_blank, by_token)
 
     def _at(self, values: str, places: str, what: str) -> str:
-        inputs = [values, places]
-        return self.emit.op("GatherElements", inputs, f"{self.name}.{what}", axis=1)
+        return self.emit.pick(values, places, f"{self.name}.{what}")
 
     def _pairs(self, kind: str, one: str, other: str, what: str) -> str:
         """`[B, K, K]`: of each prefix i and each j."""
@@ -210,67 +244,55 @@ class _Step:
         inputs = [emit.unsqueeze(one, 2, f"{name}.one"), emit.unsqueeze(other, 1, f"{name}.other")]
         return emit.op(kind, inputs, name)
 
-    def _by_token(self, before: _Prefixes, parents: str, again: str) -> str:
-        """The paths to each prefix that end in its last token: those that did before, and those of
-        its parent, if the beam has it; where both end in one token, only those with a blank
-        between."""
-        emit, name = self.emit, f"{self.name}.by_token"
-        repeats = self._pairs("Equal", before.last, before.last, "repeats")
-        alone = emit.unsqueeze(before.by_blank, 2, f"{name}.alone")
-        total = emit.unsqueeze(before.total, 2, f"{name}.total")
-        mass = emit.op("Where", [repeats, alone, total], f"{name}.mass")
-        mass = emit.op("Where", [parents, mass, emit.number(NEVER)], f"{name}.of_parents")
-        mass = emit.reduce("ReduceMax", mass, 1, f"{name}.of_parent")
-        both = log_sum(emit, before.by_token, mass, f"{name}.both")
-        return emit.op("Add", [both, again], f"{name}.kept")
-
-    def _place(self, last: str, step: str) -> str:
-        """Where the last tokens stand among those that may follow."""
-        if not self.tokens.places:
-            return last
-        return self._at(self._of_step(self.tokens.places, step), last, "place")
-
-    def _longer(self, before: _Prefixes, parents: str, again: str, place: str, step: str) -> str:
-        """`[B, K * M]`: each prefix and each token that may follow it. What reads as another prefix
-        of the beam is left out."""
-        emit, name, count = self.emit, f"{self.name}.longer", self.tokens.count
-        never, none = emit.number(NEVER), emit.integer(self.tokens.none)
-        total = emit.unsqueeze(before.total, 2, f"{name}.total")
-        logs = emit.unsqueeze(self._of_step(self.tokens.logs, step), 1, f"{name}.logs")
-        every = emit.op("Add", [total, logs], f"{name}.all")
+    def _longer(self, before: _Prefixes, again: str, place: str) -> str:
+        """`[B, K * M]`: each prefix and each token that may follow it. Its last token once more
+        needs a blank between."""
+        emit, name = self.emit, f"{self.name}.longer"
+        logs = self.of.likely or self.of.extending
+        every = self._pairs("Add", before.total, logs, "longer.all")
         repeated = emit.op("Add", [before.by_blank, again], f"{name}.repeated")
-        if self.tokens.places:
-            lost = emit.op("Equal", [place, none], f"{name}.lost")
-            repeated = emit.op("Where", [lost, never, repeated], f"{name}.repeated.there")
+        if self.of.places:
+            lost = emit.op("Equal", [place, emit.integer(NONE)], f"{name}.lost")
+            inputs = [lost, emit.number(NEVER), repeated]
+            repeated = emit.op("Where", inputs, f"{name}.repeated.there")
         inputs = [every, emit.unsqueeze(place, 2, f"{name}.place")]
         inputs.append(emit.unsqueeze(repeated, 2, f"{name}.repeated.each"))
         every = emit.op("ScatterElements", inputs, f"{name}.each", axis=2)
-        flat = emit.op("Reshape", [every, emit.integers(0, self.width * count)], f"{name}.flat")
-        places = emit.constant(np.arange(self.width).reshape(1, -1, 1), f"{name}.numbers")
-        parent = emit.op("Where", [parents, places, emit.integer(-1)], f"{name}.parents")
-        parent = emit.reduce("ReduceMax", parent, 1, f"{name}.parent")
-        first = emit.op("Mul", [parent, emit.integer(count)], f"{name}.first")
-        at = emit.op("Add", [first, place], f"{name}.at")
-        orphan = emit.op("Less", [parent, emit.integer(0)], f"{name}.orphan")
-        at = emit.op("Where", [orphan, none, at], f"{name}.at.all")
-        nothing = emit.op(
-            "Expand", [never, emit.op("Shape", [at], f"{name}.shape")], f"{name}.none"
-        )
-        return emit.op("ScatterElements", [flat, at, nothing], name, axis=1)
+        shape = emit.integers(0, self.width * self.count)
+        return emit.op("Reshape", [every, shape], f"{name}.flat")
+
+    def _extensions(self, parents: str, place: str) -> str:
+        """Int64 `[B, K]`: where among what is longer each prefix stands as an extension of its
+        parent, if the beam has that; else at none, which never is."""
+        emit, name = self.emit, f"{self.name}.extension"
+        starts = np.arange(self.width).reshape(1, -1, 1) * self.count
+        inputs = [emit.constant(starts, f"{name}.starts"), emit.unsqueeze(place, 1, f"{name}.row")]
+        places = emit.op("Add", inputs, f"{name}.places")
+        places = emit.op("Where", [parents, places, emit.integer(NONE)], f"{name}.own")
+        return emit.reduce("ReduceMax", places, 1, name)
+
+    def _of_parent(self, before: _Prefixes, parents: str) -> str:
+        """The paths to the parent of each prefix, if the beam has that; where both end in one
+        token, only those that end in the blank."""
+        emit, name = self.emit, f"{self.name}.of_parent"
+        repeats = self._pairs("Equal", before.last, before.last, "repeats")
+        alone = emit.unsqueeze(before.by_blank, 2, f"{name}.alone")
+        total = emit.unsqueeze(before.total, 2, f"{name}.total")
+        mass = emit.op("Where", [repeats, alone, total], f"{name}.each")
+        mass = emit.op("Where", [parents, mass, emit.number(NEVER)], f"{name}.own")
+        return emit.reduce("ReduceMax", mass, 1, name)
 
     def _moved(
-        self, before: _Prefixes, total: str, best: str, by_blank: str, by_token: str, step: str
+        self, before: _Prefixes, total: str, best: str, by_blank: str, by_token: str
     ) -> tuple[_Prefixes, str, str]:
         """The prefixes at the places `best` of all candidates."""
         emit, name = self.emit, f"{self.name}.moved"
-        count = emit.integer(self.tokens.count)
-        beyond = emit.op("Sub", [best, emit.integer(self.width)], f"{name}.beyond")
         longer = emit.op("GreaterOrEqual", [best, emit.integer(self.width)], f"{name}.longer")
-        origin = emit.op("Div", [beyond, count], f"{name}.origin.longer")
-        origin = emit.op("Where", [longer, origin, best], f"{name}.origin")
-        token = emit.op("Mod", [beyond, count], f"{name}.place")
-        if self.tokens.numbers:
-            token = self._at(self._of_step(self.tokens.numbers, step), token, "token")
+        origins, tokens = self._candidates()
+        origin = emit.op("Gather", [origins, best], f"{name}.origin")
+        token = emit.op("Gather", [tokens, best], f"{name}.token")
+        if self.of.numbers:
+            token = self._at(self.of.numbers, token, "token")
 
         def chosen(if_longer: str, if_kept: str, what: str) -> str:
             kept = self._at(if_kept, origin, f"{what}.kept")
@@ -287,16 +309,23 @@ class _Step:
             emit.op("Where", [longer, number, parent], f"{self.name}.number.next"),
             chosen(parent, before.parent, "parent"),
         )
-        added = emit.op("Where", [longer, token, emit.integer(BLANK)], f"{name}.added")
-        return after, origin, added
+        return after, origin, token
+
+    def _candidates(self) -> tuple[str, str]:
+        """Of each candidate the prefix that it comes from, and the place of the token that it is
+        longer by, none for prefixes that are kept: int64 `[K + K * M]`."""
+        emit, name, kept = self.emit, f"{self.name}.candidates", np.arange(self.width)
+        origins = np.concatenate([kept, kept.repeat(self.count)])
+        tokens = np.concatenate([0 * kept + NONE, np.tile(np.arange(self.count), self.width)])
+        return emit.constant(origins, f"{name}.origins"), emit.constant(tokens, f"{name}.tokens")
 
 
 def log_sum(emit: Emitter, one: str, other: str, name: str) -> str:
     """ln(exp(one) + exp(other)) of finite numbers."""
-    apart = emit.op("Sub", [one, other], f"{name}.apart")
-    near = emit.op("Neg", [emit.op("Abs", [apart], f"{name}.distance")], f"{name}.near")
-    more = emit.op("Softplus", [near], f"{name}.more")
-    return emit.op("Add", [emit.op("Max", [one, other], f"{name}.larger"), more], name)
+    larger = emit.op("Max", [one, other], f"{name}.larger")
+    smaller = emit.op("Min", [one, other], f"{name}.smaller")
+    near = emit.op("Sub", [smaller, larger], f"{name}.near")
+    return emit.op("Add", [larger, emit.op("Softplus", [near], f"{name}.more")], name)
 
 
 def answers(
@@ -307,17 +336,21 @@ def answers(
     missing = emit.op("Less", [scores, emit.number(LEAST)], f"{name}.missing")
     scores = emit.op("Where", [missing, emit.number(-np.inf), scores], f"{name}.scores.or_none")
     places = np.arange(count, dtype=np.int64)
-    loop = Loop(emit, f"{name}.back")
     first = per_row(emit, steps, places, f"{name}.back.first")
-    at, inner = loop.state(f"{name}.back.at", first, INT64, [BATCH, count]), loop.emit
-    trips = emit.op("Squeeze", [steps.time], f"{name}.back.trips")
-    number = inner.op("Sub", [trips, loop.step], f"{name}.back.left")
-    number = inner.op("Sub", [number, inner.integer(1)], f"{name}.back.number")
-    of_step = [inner.op("Gather", [each, number], f"{each}.of_step") for each in (origins, tokens)]
-    before, token = (
-        inner.op("GatherElements", [each, at], f"{each}.of_best", axis=1) for each in of_step
+    body = emit.body()
+    wide: list[Extent] = [BATCH, count]
+    at = body.input(f"{name}.back.at", INT64, wide)
+    of_step = [body.input(f"{each}.of_step", INT64, [BATCH, "width"]) for each in (origins, tokens)]
+    for each in of_step:
+        body.result(body.pick(each, at, f"{each}.of_best"), INT64, wide)
+    _, found = emit.ops(
+        "Scan",
+        [first, origins, tokens],
+        [f"{name}.back.begun", f"{name}.back.found"],
+        body=body.graph(f"{name}.back"),
+        num_scan_inputs=2,
+        scan_input_directions=[1, 1],
     )
-    _, (found,) = loop.close(trips, loop.going, [before], [(token, INT64, [BATCH, count])])
     found = emit.op("Where", [missing, emit.integer(BLANK), found], f"{name}.found")
     numbers, lengths = _from_the_end(emit, found, f"{name}.tokens")
     if count == 1:
