@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import assert_never
 
+import numpy as np
+
 from rnnspec.plan import nodes
 from rnnspec.plan.copies import copied_column
 from rnnspec.plan.facts import END_ID, TextFacts
 from rnnspec.plan.names import SEED, UNKNOWN, answer_name
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copying import ExtendedVocabulary
-from rnnspec.to_onnx.emitter import FLOAT, INT64, STRING, Extent
+from rnnspec.to_onnx.emitter import FLOAT, INT64, STRING, Emitter, Extent
 from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, Vector
 from rnnspec.to_onnx.rows import Rows, rows_of
@@ -201,7 +203,7 @@ def _flat(low: Lowering, rows: Rows, texts: str, name: str) -> str:
 def _joined(
     low: Lowering, node: nodes.WrittenOutput, found: SearchResult, shape: list[Extent]
 ) -> str:
-    """One text for each answer: a loop over the steps, which adds each token to a text."""
+    """One text for each answer."""
     emit, name, entries = low.emit, f"{node.name}.text", _entries(low, node)
     last, numbers = len(shape), found.numbers
     order = [last, *range(last)]
@@ -222,18 +224,41 @@ def _joined(
     begun = emit.op("Gather", [texts, first_numbers], f"{name}.first")
     if isinstance(node, nodes.TextOutput) and node.prompt:
         begun = _after_prompt(low, node, begun, glue, len(shape))
-    extent = emit.extent(by_step, 0, f"{name}.extent")
-    trips = emit.op("Squeeze", [extent], f"{name}.steps")
-    trips = emit.op("Sub", [trips, emit.integer(1)], f"{name}.trips")
+    return _end_to_end(emit, begun, by_step, later, shape, name)
+
+
+def _end_to_end(
+    emit: Emitter, begun: str, by_step: str, pieces: str, shape: list[Extent], name: str
+) -> str:
+    """`begun` `[B]` or `[B, n]`, and the pieces of all further steps of numbers `[U, …]`.
+
+    A loop joins neighbours until one is left: there are as many rounds as U has binary digits. The
+    end mark, of no text, fills up to a power of 2.
+    """
+    rest = emit.slice(by_step, 1, 2**62, 0, f"{name}.rest")
+    powers = emit.constant(2 ** np.arange(32), f"{name}.powers")
+    extent = emit.extent(rest, 0, f"{name}.extent")
+    larger = emit.op("Greater", [extent, powers], f"{name}.larger")
+    larger = emit.op("Cast", [larger], f"{name}.larger.numbers", to=INT64)
+    trips = emit.op("ReduceSum", [larger], f"{name}.trips", keepdims=0)
+    power = emit.op("Gather", [powers, trips], f"{name}.power")
+    fill = emit.op("Sub", [power, extent], f"{name}.fill")
+    none = emit.integers(*(0 for _ in shape))
+    starts = emit.integers(0, *(0 for _ in shape))
+    pads = emit.concat([starts, fill, none], 0, f"{name}.pads")
+    filled = emit.op("Pad", [rest, pads, emit.integer(END_ID)], f"{name}.filled")
+    parts = emit.op("Gather", [pieces, filled], f"{name}.parts")
     loop = Loop(emit, name)
-    so_far = loop.state(f"{name}.so_far", begun, STRING, shape)
-    inner = loop.emit
-    step = inner.op("Add", [loop.step, inner.integer(1)], f"{name}.step.next")
-    numbers = inner.op("Gather", [by_step, step], f"{name}.number")
-    piece = inner.op("Gather", [later, numbers], f"{name}.piece")
-    longer = inner.op("StringConcat", [so_far, piece], f"{name}.longer")
-    states, _ = loop.close(trips, loop.going, [longer])
-    return states[0]
+    before = loop.state(f"{name}.parts", parts, STRING, ["parts", *shape])
+    halves = [
+        loop.emit.op("Slice", [before, *map(emit.integers, (start, 2**62, 0, 2))], f"{name}.{what}")
+        for start, what in ((0, "first"), (1, "second"))
+    ]
+    both = loop.emit.op("StringConcat", halves, f"{name}.both")
+    after: list[Extent] = ["fewer_parts", *shape]
+    (whole,), _ = loop.close(trips, loop.going, [both], after=[after])
+    whole = emit.squeeze(whole, 0, f"{name}.rest.text")
+    return emit.op("StringConcat", [begun, whole], f"{name}.whole")
 
 
 def _after_prompt(low: Lowering, node: nodes.TextOutput, first: str, glue: str, rank: int) -> str:
