@@ -20,12 +20,16 @@ from rnnspec.data.schemes import rules, unruly
 from rnnspec.errors import DataError, ExportError
 from rnnspec.export import paths
 from rnnspec.export.write import export_onnx
-from rnnspec.plan.nodes import FORBIDDEN, ChainOutput
+from rnnspec.plan import ClassFacts, Facts, NumericFacts, Plan
+from rnnspec.plan.nodes import FORBIDDEN, ChainOutput, FramesInput, verify
 from rnnspec.reference.chain import chain_of, path_of
 from rnnspec.run import Model as ModelFile
+from rnnspec.run.session import Session
 from rnnspec.source.emit import to_yaml
 from rnnspec.spec.load import load_spec
 from rnnspec.spec.outputs import Scheme
+from rnnspec.to_onnx import to_onnx
+from rnnspec.to_onnx.chain import MANY
 from rnnspec.to_torch.chain import ChainOutput as Module
 from rnnspec.train.build import build
 from tests.tiny import spec_of
@@ -335,3 +339,25 @@ def test_a_worse_path_is_no_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("rnnspec.export.parity.compare_paths", spoilt)
     with pytest.raises(ExportError, match="answers a path that is"):
         export_onnx(trained, tmp_path / "model.onnx")
+
+
+def test_a_file_finds_paths_of_many_labels_as_of_few() -> None:
+    """They are compared along another axis."""
+    labels = MANY + 1
+    node = ChainOutput("output.y", "input.x", "y", labels)
+    plan = verify(Plan("chain", "N:N", (FramesInput("input.x", "x", labels, False), node)))
+    facts = Facts(
+        1,
+        {"x": NumericFacts(labels, (0.0,) * labels, (1.0,) * labels)},
+        {"y": ClassFacts(tuple(map(str, range(labels))))},
+    )
+    module, draw = Module(node), torch.Generator().manual_seed(0)
+    for parameter in module.parameters():
+        parameter.data.normal_(0, 1.0, generator=draw)
+    weights = {f"output.y.{name}": value.numpy() for name, value in module.canonical()}
+    scores = torch.randn(4, 5, labels, generator=draw)
+    session = Session(to_onnx(plan, facts, weights).SerializeToString(), threads=1)
+    found = session.run({"x": scores.numpy(), "x.lengths": LENGTHS.numpy()})
+    expected = module.answer(scores, LENGTHS).labels.numpy()
+    for row, length in enumerate(LENGTHS.tolist()):
+        assert found["y"][row, :length].tolist() == [str(n) for n in expected[row, :length]]

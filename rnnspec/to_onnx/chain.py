@@ -21,6 +21,10 @@ from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence, Value
 from rnnspec.to_onnx.outputs import NOTHING, listed
 
+MANY = 64
+"""Of so many labels onnxruntime finds the best of neighbouring numbers sooner than of distant ones:
+with 120 labels a row of 100 steps takes 2.0 ms in place of 3.1. Of few it is no sooner."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Chain:
@@ -119,7 +123,9 @@ def _best_scores(chain: _Chain) -> str:
     """Float `[T, B, K]`: the best score of the paths up to each step that end with each label, less
     the best of all: so it keeps its digits however long a row is."""
     emit, name, size = chain.emit, chain.name, chain.size
-    matrix = chain.constant(chain.matrix[:-1, :-1].astype(np.float32), "after")
+    matrix, axis = chain.matrix[:-1, :-1].astype(np.float32), 1
+    if size >= MANY:
+        matrix, axis = matrix.T, 2
     start = chain.constant(chain.matrix[-1:, :-1].astype(np.float32), "first")
     body = emit.body()
     before = body.input(f"{name}.best_before", FLOAT, [BATCH, size])
@@ -127,9 +133,9 @@ def _best_scores(chain: _Chain) -> str:
     scores = body.op("Add", [before, step], f"{name}.with_step")
     best = body.reduce("ReduceMax", scores, 1, f"{name}.best_of_all", keep=True)
     here = body.op("Sub", [scores, best], f"{name}.best_here")
-    column = body.unsqueeze(here, 2, f"{name}.best_column")
-    pairs = body.op("Add", [column, matrix], f"{name}.pairs")
-    following = body.reduce("ReduceMax", pairs, 1, f"{name}.best_following")
+    column = body.unsqueeze(here, 3 - axis, f"{name}.best_column")
+    pairs = body.op("Add", [column, chain.constant(matrix, "after")], f"{name}.pairs")
+    following = body.reduce("ReduceMax", pairs, axis, f"{name}.best_following")
     body.result(following, FLOAT, [BATCH, size])
     body.result(here, FLOAT, [BATCH, size])
     shape = emit.concat([chain.lengths.batch(), emit.integers(size)], 0, f"{name}.shape")
