@@ -21,7 +21,15 @@ from tests.kinds import (
     spec_data,
 )
 from tests.random_settings import with_settings
-from tests.random_specs import Draw, layers, own_cells, stateless, width_of, without_skip_of_merged
+from tests.random_specs import (
+    Draw,
+    layers,
+    own_cells,
+    stateless,
+    width_of,
+    within_frames,
+    without_skip_of_merged,
+)
 
 Own = dict[str, dict[str, Any]]
 STEPS = [name for name in SEQUENCES if "series" not in name]
@@ -253,7 +261,9 @@ def _finished(draw: Draw, data: dict[str, Any], own: Own) -> dict[str, Any]:
 def _over_fewer_steps(draw: Draw, data: dict[str, Any]) -> dict[str, Any]:
     """With layers without a cell below the others, where no step of the source is copied."""
     if "encoder" in data and "copy" not in data["decoder"] and draw(st.booleans()):
-        data["encoder"]["layers"][:0] = draw(stateless(features=True))
+        first = draw(stateless(features=True))
+        video = any(each["as"] == "video" for each in data["data"]["input"])
+        data["encoder"]["layers"][:0] = within_frames(first) if video else first
     return data
 
 

@@ -171,6 +171,15 @@ def stateless(draw: Draw, features: bool) -> list[dict[str, Any]]:
     return found
 
 
+def within_frames(stack: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A stack for a video, where a size of two numbers is of rows and columns: no step is before
+    another one there."""
+    for layer in stack:
+        if isinstance(layer.get("size"), list):
+            layer.pop("causal", None)
+    return stack
+
+
 def _sizes(cell: dict[str, Any]) -> dict[str, Any]:
     return {"sizes": dict.fromkeys(cell["sizes"], 2)} if "sizes" in cell else {}
 
@@ -208,7 +217,8 @@ def specs(draw: Draw) -> dict[str, Any]:
     if elapsed and uses_dt:
         given["elapsed"] = 1
     else:
-        stack = [*draw(stateless(features=True)), *stack]
+        first = draw(stateless(features=True))
+        stack = [*(within_frames(first) if kind == "video" else first), *stack]
     pooling = draw(st.sampled_from(["last", "mean", "max", "attention"]))
     if pooling == "last":
         without_skip_of_merged(stack)

@@ -20,14 +20,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, Phase, given, note, seed, settings
+from hypothesis import HealthCheck, Phase, event, given, note, seed, settings
 from hypothesis.strategies import SearchStrategy
 from numpy.typing import NDArray
 
 from rnnspec.data import Batch
 from rnnspec.data.vectors import read_vectors
+from rnnspec.errors import ExportError
+from rnnspec.export.cuts import Cutting
 from rnnspec.export.parity import prove
-from rnnspec.export.probes import probes
+from rnnspec.export.probes import Probe, probes
 from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import Facts, Plan, TextFacts, resolve
 from rnnspec.plan.facts import ColumnFacts, VectorFile
@@ -41,7 +43,10 @@ from rnnspec.plan.nodes import (
     TransducerBeam,
     TransducerOutput,
 )
+from rnnspec.plan.stream import stream_of
 from rnnspec.reference import answers
+from rnnspec.run.chunks import StreamSession
+from rnnspec.run.interface import stream_columns
 from rnnspec.run.session import Session
 from rnnspec.source.emit import to_yaml
 from rnnspec.source.text import Source
@@ -135,7 +140,24 @@ def proved_with_texts(plan: Plan, facts: Facts, weights: Weights) -> None:
     file = to_onnx(plan, facts, weights, attention=steps)
     session = Session(file.SerializeToString(), threads=1)
     drawn = list(probes(plan, facts, seeds=1))
-    prove(session, model, facts, [drawn[0], drawn[2], drawn[3], drawn[5]], ids=False)
+    chosen = [drawn[0], drawn[2], drawn[3], drawn[5]]
+    prove(session, model, facts, chosen, ids=False)
+    try:
+        stream = stream_of(plan)
+    except ExportError:  # it needs whole rows
+        return
+    event("streams")
+    file = to_onnx(plan, facts, weights, stream=stream)
+    asked = StreamSession(Session(file.SerializeToString(), threads=1), stream_columns(stream))
+    proved(Cutting(asked, plan, False, np.random.default_rng(1)), model, facts, chosen)
+
+
+def proved(cutting: Cutting, model: Model, facts: Facts, chosen: Sequence[Probe]) -> None:
+    """The proof, of which a difference is no refusal."""
+    try:
+        prove(cutting, model, facts, chosen, ids=False)
+    except ExportError as error:
+        raise AssertionError(str(error)) from error
 
 
 def best_alone(node: Node) -> Node:

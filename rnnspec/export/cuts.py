@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ class Cutting:
             return self._by_step(feeds, lengths)
         states = self.stream.first(len(lengths))
         pieces: list[list[Arrays]] = [[] for _ in lengths]
-        ends = self._ends(lengths)
+        ends = [self._between_characters(feeds, end) for end in self._ends(lengths)]
         before = np.zeros_like(lengths)
         for number, after in enumerate(ends):
             last = np.full(len(lengths), number + 1 == len(ends))
@@ -61,7 +62,7 @@ class Cutting:
             found, states = self.stream.run(chunk, states, last)
             for row, own in enumerate(pieces):
                 own.append({name: value[row] for name, value in found.items()})
-            self._own_steps(pieces, self._steps(chunk, after - before), found)
+            self._own_steps(pieces, after - before, found)
             before = after
         return self._joined(pieces)
 
@@ -83,12 +84,12 @@ class Cutting:
         return self._joined(pieces)
 
     def _lengths(self, feeds: Feeds) -> Numbers:
-        """How many places each row can be cut at: its steps, samples, characters or words."""
+        """How many steps each row has, of sound samples."""
         first = first_sequence(self.plan)
         assert first is not None
         if splits_text(first, self.ids):
             assert isinstance(first, TokensInput)
-            return np.array([len(_parts(first, text)) for text in feeds[first.column]], np.int64)
+            return np.array([len(_steps(first, text)) for text in feeds[first.column]], np.int64)
         found: Numbers = feeds[lengths_name(self.plan, self.ids)]
         return found
 
@@ -103,6 +104,19 @@ class Cutting:
         share = np.sort(self.generator.random((FEW - 1, len(lengths))), axis=0)
         found = [np.floor(each * (lengths + 1)).astype(np.int64) for each in share]
         return [*found, lengths]
+
+    def _between_characters(self, feeds: Feeds, ends: Numbers) -> Numbers:
+        """The nearest ends before these that are within no character of a text read as bytes."""
+        texts = [
+            feeds[node.column]
+            for node in self.plan.inputs
+            if isinstance(node, TokensInput) and node.kind == "bytes" and not self.ids
+        ]
+        found = ends.copy()
+        for row, end in enumerate(ends) if texts else ():
+            allowed = set[int].intersection(*(_boundaries(each[row]) for each in texts))
+            found[row] = max(place for place in allowed if place <= end)
+        return found
 
     def _chunk(self, feeds: Feeds, before: Numbers, after: Numbers) -> Feeds:
         found = dict(feeds)
@@ -121,13 +135,6 @@ class Cutting:
                 else:
                     found[each] = _between(feeds[each], before, after)
         return found
-
-    def _steps(self, chunk: Feeds, counts: Numbers) -> Numbers:
-        """The steps of a chunk, of which characters have several where they are read as bytes."""
-        first = first_sequence(self.plan)
-        if isinstance(first, TokensInput) and first.kind == "bytes" and not self.ids:
-            return np.array([len(text.encode()) for text in chunk[first.column]], np.int64)
-        return counts
 
     def _own_steps(
         self, pieces: Sequence[list[Arrays]], counts: Numbers, found: Mapping[str, Any]
@@ -181,11 +188,13 @@ def _between(values: NDArray[Any], before: Numbers, after: Numbers) -> NDArray[A
     return found
 
 
-def _parts(node: TokensInput, text: str) -> list[str]:
-    """The pieces that a text is cut into: characters, or words with the gaps before them, and the
-    last one with the gap behind it."""
+def _steps(node: TokensInput, text: str) -> Sequence[str | int]:
+    """The steps of a text: bytes, characters, or words with the gaps before them, and the last one
+    with the gap behind it."""
+    if node.kind == "bytes":
+        return text.encode()
     if node.kind != "words":
-        return list(text)
+        return text
     found: list[str] = []
     for char in text:
         gap = char in WHITE_SPACE
@@ -199,11 +208,18 @@ def _parts(node: TokensInput, text: str) -> list[str]:
     return found
 
 
+def _boundaries(text: str) -> set[int]:
+    """The numbers of bytes in front of each character, and of all."""
+    return {0, *accumulate(len(char.encode()) for char in text)}
+
+
 def _text_between(
     node: TokensInput, texts: NDArray[Any], before: Numbers, after: Numbers
 ) -> NDArray[Any]:
     bounds = zip(texts, before, after, strict=True)
-    return np.array(["".join(_parts(node, text)[a:b]) for text, a, b in bounds], object)
+    if node.kind == "bytes":
+        return np.array([text.encode()[a:b].decode() for text, a, b in bounds], object)
+    return np.array(["".join(map(str, _steps(node, text)[a:b])) for text, a, b in bounds], object)
 
 
 def _padded(rows: Sequence[NDArray[Any]], least: int = 0) -> NDArray[Any]:
