@@ -81,6 +81,18 @@ def test_no_command_writes_over_somebody_elses_file_of_its_own_ending(
     right(*WRITERS[command], file)
 
 
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+def test_the_description_of_a_stream_replaces_nobody_elses_file(content: bytes) -> None:
+    """The name of it follows from that of the model file."""
+    file = Path("beside.json")
+    file.write_bytes(content)
+    said = wrong("export", "no/build", "--onnx", "--stream", "--output", "beside.onnx")
+    assert "error: beside.json: is there already, and is not a description of a stream" in said
+    assert file.read_bytes() == content and not Path("beside.onnx").exists()
+    said = wrong("export", "no/build", "--onnx", "--stream", "--output", "tokenizer.onnx")
+    assert "is the name of a tokenizer; name another file" in said
+
+
 @pytest.mark.parametrize("command", WRITERS)
 def test_every_command_replaces_what_it_wrote_itself(command: str) -> None:
     file = Path(f"own.{ENDINGS[command]}")

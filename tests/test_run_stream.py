@@ -281,3 +281,30 @@ def test_a_chunk_that_is_refused_leaves_the_row_as_it_was(tmp_path: Path) -> Non
             stream.answer({"frames": [[1]]})
         found += stream.answer({"frames": piece})["out_frames"]
     np.testing.assert_allclose(found, whole["out_frames"], atol=1e-5)
+
+
+def test_states_that_are_set_are_those_of_the_file(tmp_path: Path) -> None:
+    """Of states of one row for two, onnxruntime would give some to each row."""
+    data = spec_data("N:1", ["frames"], [output("class")])
+    stream = rnnspec.open(file(tmp_path, data | {"pooling": "mean"})).stream()
+    chunks: list[dict[str, object]] = [{"frames": [[1, 2, 3]]}, {"frames": [[3, 2, 1]] * 2}]
+    stream.answers(chunks)
+    kept = stream.states
+    after = stream.answers(chunks)
+    name, value = "pool.sum", kept["pool.sum"]
+    for other in (value[:1], value[:, :-1], value.astype(np.float32)):
+        stream.states = kept | {name: other}
+        with pytest.raises(ModelFileError, match=f"'{name}' that was set is .*, expected float64"):
+            stream.answers(chunks)
+    stream.states = kept | {"more": value}
+    with pytest.raises(ModelFileError, match=r"'more' that was set is .*, expected none;"):
+        stream.answers(chunks)
+    stream.states = {each: own for each, own in kept.items() if each != name}
+    with pytest.raises(ModelFileError, match=f"'{name}' that was set is none, expected float64"):
+        stream.answers(chunks)
+    saved = json.loads(json.dumps({each: own.tolist() for each, own in kept.items()}))
+    for states in (dict(kept), saved):
+        stream.states = states
+        assert stream.answers(chunks) == after
+    with pytest.raises(ModelFileError, match="2 rows have chunks, and 'end' speaks of 1"):
+        stream.answers(chunks, [True])

@@ -10,7 +10,7 @@ import typer
 
 from rnnspec.cli.errors import loading
 from rnnspec.cli.options import BUILDS, Build, Builds, Weights, examples
-from rnnspec.errors import RnnspecError
+from rnnspec.errors import OutputError, RnnspecError
 from rnnspec.files import MODEL_FILE, check_output
 
 if TYPE_CHECKING:
@@ -167,6 +167,8 @@ def export(
         raise RnnspecError("--max-loss is about --quantize or --half; give one of them too")
     if output is not None:
         check_output(output, MODEL_FILE)
+        if stream:
+            _check_beside(output)
     trained = read(build, builds, weights)
     with loading():
         from rnnspec.export import DEFAULT_STEPS, SIDECAR, export_onnx
@@ -203,6 +205,20 @@ def export(
     for line in lines:
         print(line)
     print(f"next: {join(['rnnspec', 'run', str(target)])}")
+
+
+def _check_beside(output: Path) -> None:
+    """Raises OutputError where the description of a stream must not be written beside `output`."""
+    with loading():
+        from rnnspec.export import DESCRIPTION, SIDECAR
+        from rnnspec.plan.names import TOKENIZER_FILE
+    beside = output.with_suffix(SIDECAR)
+    if beside.name == TOKENIZER_FILE:
+        raise OutputError(
+            f"{output}: {beside} beside it would describe the stream, and is the name of a"
+            " tokenizer; name another file"
+        )
+    check_output(beside, DESCRIPTION)
 
 
 def read(build: Path | None, builds: Path, weights: Literal["best", "last"]) -> Trained:

@@ -2,6 +2,6 @@
 
 from rnnspec.export.parity import Parity
 from rnnspec.export.variant import DEFAULT_STEPS
-from rnnspec.export.write import SIDECAR, export_onnx
+from rnnspec.export.write import DESCRIPTION, SIDECAR, export_onnx
 
-__all__ = ["DEFAULT_STEPS", "SIDECAR", "Parity", "export_onnx"]
+__all__ = ["DEFAULT_STEPS", "DESCRIPTION", "SIDECAR", "Parity", "export_onnx"]

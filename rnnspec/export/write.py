@@ -17,7 +17,7 @@ from rnnspec.export.parity import Parity, prove
 from rnnspec.export.probes import probes
 from rnnspec.export.quantize import Quantized, alike, check_loss, measured, most_lost, smaller
 from rnnspec.export.variant import variant
-from rnnspec.files import digest, write_bytes
+from rnnspec.files import FileKind, digest, write_bytes
 from rnnspec.plan import Facts, Plan, TextFacts, dump
 from rnnspec.plan.names import TOKENIZER_FILE, first_sequence, splits_text
 from rnnspec.plan.nodes import AlignedOutput, Attend, TokensInput
@@ -52,6 +52,18 @@ from rnnspec.to_torch.threads import allowed_threads, computing_with
 SIDECAR = ".json"
 """The ending of the file beside a stream file, which says the same as its metadata."""
 CUTS_SEED = 7
+
+
+def _is_description(path: Path) -> bool:
+    """Whether `_sidecar` made the JSON of a file."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and {"inputs", "outputs", "stream"} == found.keys()
+
+
+DESCRIPTION = FileKind("a description of a stream", (SIDECAR,), _is_description)
 
 
 def export_onnx(

@@ -42,6 +42,7 @@ class Stream:
         self._numbers = count(seed)
         self._rows: list[_Row] = []
         self.states: States = {}
+        self._left = self.states
 
     def answer(self, chunk: Mapping[str, object], end: bool = False) -> Answer:
         """The answer to the next chunk of one row, `Model.answer` says in which form: of each step
@@ -53,7 +54,8 @@ class Stream:
         steps).
 
         Raises DataError for a chunk that lacks a column or holds something else in it, and
-        ModelFileError where chunks of several rows came before. The row then goes on as if there
+        ModelFileError where chunks of several rows came before, or where `states` were set to what
+        no stream of the file left. The row then goes on as if there
         had been no such chunk.
         """
         return self.answers([chunk], [end])[0]
@@ -64,6 +66,13 @@ class Stream:
         """The answers to chunks of several rows side by side, the same ones in each call; `end`
         says which rows end. See `answer`."""
         ends = np.array(end or [False] * len(chunks), np.bool_)
+        if len(ends) != len(chunks):
+            raise ModelFileError(
+                f"{self._model.path}: {len(chunks)} rows have chunks, and 'end' speaks of"
+                f" {len(ends)}"
+            )
+        if self.states is not self._left:
+            self._check_set()
         self._check_rows(len(chunks))
         if self._session.columns.step and ends.all() and not any(chunks):
             self.states, self._rows = {}, []
@@ -81,10 +90,28 @@ class Stream:
         found, after = self._session.run(feeds, self.states or self._session.first(len(rows)), ends)
         if not self._session.columns.end:
             after = {name: _begun_anew(value, ends) for name, value in after.items()}
-        self.states = after
+        self.states = self._left = after
         for at, chunk in enumerate(whole):
             self._rows[at] = self._new_row() if ends[at] else replace(self._rows[at], chunk=chunk)
         return self._model.answers(found, [row.steps for row in rows])
+
+    def _check_set(self) -> None:
+        """Reads states that somebody set, arrays or lists. Raises ModelFileError for what is no
+        state of this file: of one row instead of all, onnxruntime would give it to each row."""
+        given: dict[str, Any] = dict(self.states)
+        first = self._session.first(len(next(iter(given.values()), ())))
+        known = {name: _kind(value) for name, value in first.items() if given}
+        for name, value in given.items():
+            if isinstance(value, list) and name in known:  # as of JSON
+                given[name] = np.array(value, known[name][0])
+        kinds = {name: _kind(np.asarray(value)) for name, value in given.items()}
+        if wrong := [name for name in {**known, **kinds} if known.get(name) != kinds.get(name)]:
+            raise ModelFileError(
+                f"{self._model.path}: the state {wrong[0]!r} that was set is"
+                f" {_said(kinds.get(wrong[0]))}, expected {_said(known.get(wrong[0]))}; set all"
+                " states as a stream of this file left them, or {} to begin anew"
+            )
+        self.states = self._left = given
 
     def _check_rows(self, rows: int) -> None:
         kept = len(next(iter(self.states.values()), self._rows))
@@ -117,6 +144,17 @@ class _Row:
 
     seed: int
     chunk: Mapping[str, object]
+
+
+_Kind = tuple[str, tuple[int, ...]]
+
+
+def _kind(value: NDArray[Any]) -> _Kind:
+    return str(value.dtype), value.shape
+
+
+def _said(kind: _Kind | None) -> str:
+    return "none" if kind is None else f"{kind[0]} {list(kind[1])}"
 
 
 def _begun_anew(value: NDArray[Any], ends: NDArray[np.bool_]) -> NDArray[Any]:

@@ -25,7 +25,7 @@ from rnnspec.plan.names import (
     stepwise_answer,
 )
 from rnnspec.plan.nodes import Node, Plan
-from rnnspec.plan.stream import Stream
+from rnnspec.plan.stream import JOINED, JOINED_AFTER, Stream
 from rnnspec.to_onnx import (
     audio,
     chain,
@@ -237,9 +237,11 @@ def _interface(
         later = [node for node in plan.outputs if chunks.stream.answers_later(node)]
         names += [later_name(plan, node) for node in later if stepwise_answer(node)]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
+        joined = chunks is not None and chunks.joined and {JOINED, JOINED_AFTER}.intersection(twice)
         raise ExportError(
             f"two inputs or outputs of the model would be called {', '.join(map(repr, twice))};"
-            " rename the column in the data and in the spec"
+            f" {'leave out --state joined, or ' if joined else ''}rename the column in the data and"
+            " in the spec"
         )
     return names
 
