@@ -217,8 +217,8 @@ def _axes(path: Loc, layer: ConvLayer | PoolLayer) -> Iterator[Finding]:
         message = f"has {count} numbers, and the size has {axes}"
         hint = "write one number, or as many as the size has"
         if axes == 1:
-            message = "has a number for features, and the size is one of steps alone"
-            hint = "write one number, or 'size: [3, 3]'"
+            message = f"has {count} numbers, and the size is one of steps alone"
+            hint = f"write one number, or 'size: {[3] * count}'"
         yield Finding((*path, key), message, hint)
 
 
@@ -234,7 +234,10 @@ def _spans(path: Loc, layer: ConvLayer) -> Iterator[Finding]:
 
 
 def three_sizes_are_of_frames(spec: Spec) -> Iterator[Finding]:
-    """Frames alone have rows and columns; two sizes of them are no steps."""
+    """Frames alone have rows and columns; two sizes of them are no steps. What a layer with unequal
+    extents gives is not known."""
+    if any(extents_fit_the_size(spec)):
+        return
     for path, each in _once(spec):
         layer = each.layer
         if not isinstance(layer, ConvLayer | PoolLayer):
