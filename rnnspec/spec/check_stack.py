@@ -234,16 +234,17 @@ def _spans(path: Loc, layer: ConvLayer) -> Iterator[Finding]:
 
 
 def three_sizes_are_of_frames(spec: Spec) -> Iterator[Finding]:
-    """Frames alone have rows and columns; two sizes of them are no steps. What a layer with unequal
-    extents gives is not known."""
-    if any(extents_fit_the_size(spec)):
-        return
+    """Frames alone have rows and columns; two sizes of them are no steps. What stands behind a
+    layer whose size lacks sides reads nobody knows what."""
+    unknown = set[Loc]()
     for path, each in _once(spec):
         layer = each.layer
         if not isinstance(layer, ConvLayer | PoolLayer):
             continue
         sizes, of_frames = pair(layer.size), len(each.reads.sides) == 2
-        if len(sizes) == 3 and not of_frames:
+        if len(sizes) == 1 and any(_axes(path, layer)):
+            unknown.add(path[:1])
+        if len(sizes) == 3 and not of_frames and path[:1] not in unknown:
             message = "is of steps, rows and columns, and what it reads is no video"
             hint = "write a number of steps, or [steps, features]"
             yield Finding((*path, "size"), message, hint)
