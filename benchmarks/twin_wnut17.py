@@ -17,7 +17,7 @@ from twins.report import Variant, main
 from twins.tagger import Known, Sentences, Setting, Shape, learner, train
 
 SHAPE = Shape(embed=100, units=100)
-RECIPE = Recipe(epochs=6, batch=16, lr=3e-3, schedule="cosine", clip_norm=5.0)
+RECIPE = Recipe(epochs=10, batch=16, lr=3e-3, schedule="cosine", clip_norm=5.0)
 
 
 def read_conll(path: Path) -> Sentences:
