@@ -115,6 +115,10 @@ def ways_out(problem: Problem, data: Any) -> Iterator[Any]:
         yield changed(data, path, load(found[1], "hint").data)
     elif found := re.match(r"(?:add|write) '([\w.]+: [^…']+)'(?:$|, | to )", hint):
         key, _, value = found[1].partition(": ")
+        if is_key and "." not in key:  # in the place of the wrong key
+            data, path = without(data, path), path[:-1]
+            yield changed(data, (*path, key), load(value, "hint").data)
+            return
         yield _with_key(data, path, parts(key), load(value, "hint").data)
 
 
@@ -137,6 +141,7 @@ CHAINS = {
     "schedule-warmup-fraction": "the key is misspelt, and its value is none",
     "unknown-head-key": "the key stands elsewhere, and its value is none there",
     "unknown-root-key-far": "a list of layers is wanted there",
+    "data-folders-columns": "sound and pictures have settings of their own, which are missing then",
     "several-below-wrong-keys": "mistakes within mistakes",
 }
 """Wrong specs in which another mistake shows once the first is mended, and why."""

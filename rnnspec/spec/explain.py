@@ -96,7 +96,7 @@ def _unknown_key(loc: Loc, corrected: str | None, document: Document) -> Problem
         if key.lower() in SWITCHES and _value(path, document) is True:
             hint = f"write '{corrected}: {SWITCHES[key.lower()]}'"
         if key.lower() in NAMED:
-            hint = f"write '{corrected}: {key.lower()}'"
+            hint = f"write '{corrected}: {NAMED[key.lower()]}'"
         return document.problem(path, "unknown key", hint, key=True)
     kinds = siblings_with(loc[:-1], key)
     if kinds and kinds[2]:

@@ -72,7 +72,17 @@ SWITCHES: Mapping[str, str] = {
 """Keys that are true or false in other tools, and the value that means true here."""
 
 
-NAMED = frozenset({"lstm", "gru", "rnn", "relu", "tanh", "sigmoid", "gelu", "elu", "silu"})
+_CALLED_ALIKE = ("lstm", "gru", "rnn", "relu", "tanh", "sigmoid", "gelu", "elu", "silu", "concat")
+NAMED: Mapping[str, str] = {
+    **{word: word for word in _CALLED_ALIKE},
+    "concatenate": "concat",
+    "add": "sum",
+    "max_pool": "max",
+    "maxpool": "max",
+    "avg_pool": "mean",
+    "avgpool": "mean",
+    "mean_pool": "mean",
+}
 """Keys in other tools that are values here, of the key that they stand for."""
 VALUES: Mapping[str, str] = {
     "avg": "mean",
