@@ -227,12 +227,13 @@ def test_rows_of_a_stream_may_be_long(tmp_path: Path) -> None:
 
 
 def test_a_document_in_pieces_is_no_label(tmp_path: Path) -> None:
-    bad = BadRows(tmp_path)
+    file = tmp_path / "rows.txt"
+    bad = BadRows(file)
     piece = Chunk(0, [7], {"text": ["b"]}, textual=True, continued=True)
     with pytest.raises(DataError) as caught:
         bad.decoded(piece, "text", label)
     assert str(caught.value) == (
-        f"{tmp_path}:7: column 'text' is a document too long for one label; set data.documents to "
+        f"{file}:7: column 'text' is a document too long for one label; set data.documents to "
         "paragraph or line"
     )
 

@@ -164,7 +164,7 @@ def _share(value: float | None) -> str:
 
 
 def _json(trained: Trained, scores: Scores) -> str:
-    from rnnspec.report.model import Examples, TagExamples
+    from rnnspec.report.model import Examples, SpanExamples, TagExamples
     from rnnspec.spec.metrics import monitored
 
     def of_class(score: ClassScore) -> dict[str, Any]:
@@ -176,8 +176,15 @@ def _json(trained: Trained, scores: Scores) -> str:
         return {names.get(name, name): value for name, value in of_class(score).items()}
 
     def of_examples(score: OutputScore) -> list[dict[str, Any]]:
-        kinds = (s for s in score.sections if isinstance(s, Examples | TagExamples))
-        found = (asdict(example) for kind in kinds for example in kind.examples)
+        found = [
+            asdict(example)
+            for section in score.sections
+            if isinstance(section, Examples | TagExamples)
+            for example in section.examples
+        ]
+        for section in score.sections:
+            if isinstance(section, SpanExamples):
+                found += [asdict(each.tags) for each in section.examples if each.tags is not None]
         return [{k: v for k, v in each.items() if k != "picture"} for each in found]  # no text
 
     def of_outputs(function: Callable[[OutputScore], object]) -> dict[str, object]:

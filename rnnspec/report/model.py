@@ -147,13 +147,15 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class SpanExample:
-    """One row with its true and its answered spans. `joint` stands between two tokens."""
+    """One row with its true and its answered spans. `joint` stands between two tokens; `tags` are
+    those that mark the spans."""
 
     tokens: tuple[str, ...]
     true: tuple[Span, ...]
     answered: tuple[Span, ...]
     place: str = ""
     joint: str = " "
+    tags: TagExample | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,8 @@ def _outputs(spec: Spec, output: Output, ids: bool) -> Iterator[str]:
         yield name
         if not answers_numbers(spec, output):
             yield f"{name}.probabilities"
+        if getattr(output, "crf", False):
+            yield f"{name}.scores"
 
 
 def _answer(spec: Spec, output: Output) -> str:

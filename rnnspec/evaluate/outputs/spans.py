@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -46,7 +46,8 @@ class SpanRows:
             expected, found = (self._spans(of[row], known) for of in (true, answers))
             kept = self.wrong if expected != found else self.right
             rank = int(len(known) <= LONG) + int(bool(expected or found))
-            kept.offer(partial(self._example, measured, row, expected, found), rank)
+            of_row = partial(self._tags, measured, row, true[row], answers[row], known)
+            kept.offer(partial(self._example, expected, found, of_row), rank)
 
     def sections(self) -> tuple[report.Section, ...]:
         examples = (*self.wrong.values(), *self.right.values())
@@ -65,7 +66,20 @@ class SpanRows:
         )
 
     def _example(
-        self, measured: MeasuredBatch, row: int, true: Spans, answered: Spans
+        self, true: Spans, answered: Spans, tags_of_row: Callable[[], report.TagExample]
     ) -> report.SpanExample:
-        tokens, place = self.rows.steps(measured.batch, row), self.rows.place(measured.rows, row)
-        return report.SpanExample(tokens, true, answered, place, self.joint)
+        tags = tags_of_row()
+        return report.SpanExample(tags.tokens, true, answered, tags.place, self.joint, tags)
+
+    def _tags(
+        self, measured: MeasuredBatch, row: int, true: Steps, answers: Steps, known: Steps
+    ) -> report.TagExample:
+        """The labels of each step, "" where no true one is known."""
+        tokens, labelled = self.rows.steps(measured.batch, row), set(known.tolist())
+
+        def named(numbers: Steps) -> tuple[str, ...]:
+            steps = range(len(tokens))
+            return tuple(self.labels[int(numbers[t])] if t in labelled else "" for t in steps)
+
+        place = self.rows.place(measured.rows, row)
+        return report.TagExample(tokens, named(true), named(answers), place)
