@@ -147,8 +147,8 @@ def bare(cell: str, units: int) -> bytes:
 
 def contestants(cell: str, units: int) -> Contestants:
     plan, facts, weights = frames_model(units, cell)
-    stream = stream_of(plan, ids=True)
-    file = to_onnx(plan, facts, weights, stream=stream, step=True)
+    stream = stream_of(plan, ids=True, step=True)
+    file = to_onnx(plan, facts, weights, stream=stream)
     alone = session(bare(cell, units))
     states = ["h", "c"] if cell == "lstm" else ["h"]
     pairs = [(state.name, state.after) for state in stream.states]

@@ -1,7 +1,8 @@
 """From a trained build to an ONNX file that is proven equal to it."""
 
 from rnnspec.export.parity import Parity
+from rnnspec.export.sidecar import DESCRIPTION, SIDECAR
 from rnnspec.export.variant import DEFAULT_STEPS
-from rnnspec.export.write import DESCRIPTION, SIDECAR, export_onnx
+from rnnspec.export.write import export_onnx
 
 __all__ = ["DEFAULT_STEPS", "DESCRIPTION", "SIDECAR", "Parity", "export_onnx"]

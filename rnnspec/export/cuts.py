@@ -39,8 +39,8 @@ FEW = 4
 
 @dataclass(frozen=True, slots=True)
 class Cutting:
-    """`whole` of the batches come in one chunk, `single` of them step by step, the others in up to
-    `FEW` chunks a row, of which some are empty."""
+    """A sixth of the batches come in one chunk, a sixth step by step, the others in up to `FEW`
+    chunks a row, of which some are empty."""
 
     stream: StreamSession
     plan: Plan

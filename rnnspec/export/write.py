@@ -16,18 +16,17 @@ from rnnspec.export.cuts import Cutting
 from rnnspec.export.parity import Parity, prove
 from rnnspec.export.probes import probes
 from rnnspec.export.quantize import Quantized, alike, check_loss, measured, most_lost, smaller
+from rnnspec.export.sidecar import SIDECAR, described
 from rnnspec.export.variant import variant
-from rnnspec.files import FileKind, digest, write_bytes
+from rnnspec.files import digest, write_bytes
 from rnnspec.plan import Facts, Plan, TextFacts, dump
-from rnnspec.plan.names import TOKENIZER_FILE, first_sequence, splits_text
+from rnnspec.plan.names import TOKENIZER_FILE
 from rnnspec.plan.nodes import AlignedOutput, Attend, TokensInput
-from rnnspec.plan.stream import Stream, stream_of
+from rnnspec.plan.stream import stream_of
 from rnnspec.plan.text_rule import PLAIN
 from rnnspec.run.chunks import StreamSession
 from rnnspec.run.interface import (
     COLUMNS,
-    INPUTS,
-    OUTPUTS,
     PARITY,
     PLAN,
     QUANTIZED,
@@ -43,27 +42,14 @@ from rnnspec.run.interface import (
 )
 from rnnspec.run.seal import sealed
 from rnnspec.run.session import Session
+from rnnspec.spec import Spec
 from rnnspec.spec.load import resolved_yaml
 from rnnspec.to_onnx import ModelProto, add_metadata, to_onnx
 from rnnspec.to_onnx.small import Bits
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.threads import allowed_threads, computing_with
 
-SIDECAR = ".json"
-"""The ending of the file beside a stream file, which says the same as its metadata."""
 CUTS_SEED = 7
-
-
-def _is_description(path: Path) -> bool:
-    """Whether `_sidecar` made the JSON of a file."""
-    try:
-        found = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and {"inputs", "outputs", "stream"} == found.keys()
-
-
-DESCRIPTION = FileKind("a description of a stream", (SIDECAR,), _is_description)
 
 
 def export_onnx(
@@ -110,9 +96,12 @@ def export_onnx(
         _check_attention(plan)
     if alignment:
         _check_alignment(plan)
-    chunks = _chunks(plan, ids, joined, attention or alignment) if stream else None
-    if chunks is not None and step:
-        _check_steps(chunks, ids)
+    chunks = stream_of(plan, ids, joined=joined, step=step) if stream else None
+    if chunks is not None and (attention or alignment):
+        raise ExportError(
+            "--stream answers no steps of attention or alignment; leave out --attention and"
+            " --alignment"
+        )
     file = to_onnx(
         plan,
         facts,
@@ -122,19 +111,19 @@ def export_onnx(
         opset=opset,
         attention=attention or alignment,
         stream=chunks,
-        joined=joined,
-        step=step,
         narrow=bits == "int8",
     )
     small = None if bits is None else smaller(file, plan, ids, bits)
     model = Model(plan).eval()
     model.load_canonical(trained.weights)
-    columns = None if chunks is None else stream_columns(chunks, joined, step)
+    columns = None if chunks is None else stream_columns(chunks)
     least = 1 if step else 0
     with computing_with(allowed_threads()):
         answering = _answering(file, plan, ids, columns)
         parity = prove(answering, model, facts, probes(plan, facts, ids, least=least), ids)
-    quantized = None
+    metadata = {PARITY: parity.as_json(), **_metadata(spec, plan, facts, ids)}
+    if columns is not None:
+        metadata[STREAM] = columns.as_json()
     if small is not None:
         assert bits is not None
         both = (_answering(file, plan, ids, columns), _answering(small.model, plan, ids, columns))
@@ -145,32 +134,35 @@ def export_onnx(
             check_loss(quantized, most, max_loss)
         if see is not None:
             see(quantized)
-        file = small.model
+        metadata[QUANTIZED], file = quantized.as_json(), small.model
     beside = tokenizer_of(plan, facts)
-    add_metadata(
-        file,
-        {
-            SPEC: resolved_yaml(spec),
-            PLAN: dump(plan),
-            VERSION: __version__,
-            PARITY: parity.as_json(),
-            QUOTING: spec.data.quoting,
-            **({COLUMNS: json.dumps(spec.data.columns)} if spec.data.columns else {}),
-            **interface(plan, facts, ids=ids).metadata(),
-            **({} if columns is None else {STREAM: columns.as_json()}),
-            **({} if quantized is None else {QUANTIZED: quantized.as_json()}),
-            **({} if beside is None else {TOKENIZER: digest(beside.encode())}),
-            **({UNICODE: unicodedata.unidata_version} if _reads_by_rules(plan) else {}),
-        },
-    )
+    add_metadata(file, metadata)
     content = sealed(file.SerializeToString())
     _check_loads(content)
     if beside is not None:
         write_bytes(target.parent / TOKENIZER_FILE, beside.encode())
     if columns is not None:
-        write_bytes(target.with_suffix(SIDECAR), _sidecar(plan, facts, ids, columns))
+        write_bytes(target.with_suffix(SIDECAR), described(plan, facts, ids, columns))
     write_bytes(target, content)
     return parity
+
+
+def _metadata(spec: Spec, plan: Plan, facts: Facts, ids: bool) -> dict[str, str]:
+    """What a file says of its model, whatever its form."""
+    found = {
+        SPEC: resolved_yaml(spec),
+        PLAN: dump(plan),
+        VERSION: __version__,
+        QUOTING: spec.data.quoting,
+        **interface(plan, facts, ids=ids).metadata(),
+    }
+    if spec.data.columns:
+        found[COLUMNS] = json.dumps(spec.data.columns)
+    if tokenizer := tokenizer_of(plan, facts):
+        found[TOKENIZER] = digest(tokenizer.encode())
+    if _reads_by_rules(plan):
+        found[UNICODE] = unicodedata.unidata_version
+    return found
 
 
 def _answering(
@@ -182,53 +174,6 @@ def _answering(
         return session
     stream = StreamSession(session, columns)
     return Cutting(stream, plan, ids, np.random.default_rng(CUTS_SEED))
-
-
-def _chunks(plan: Plan, ids: bool, joined: bool, steps_answered: bool) -> Stream:
-    """The states. Raises ExportError for what cannot be a stream."""
-    found = stream_of(plan, ids)
-    if steps_answered:
-        raise ExportError(
-            "--stream answers no steps of attention or alignment; leave out --attention and"
-            " --alignment"
-        )
-    wide = [state.name for state in found.states if state.kind == "float64"]
-    if joined and wide:
-        raise ExportError(
-            f"the state {wide[0]} has float64 numbers, which one tensor of float32 would round;"
-            " leave out --state joined"
-        )
-    if joined and not found.states:
-        raise ExportError(f"{plan.name} keeps no states; leave out --state joined")
-    return found
-
-
-def _check_steps(stream: Stream, ids: bool) -> None:
-    """Raises ExportError for what does not answer each step at once."""
-    first = first_sequence(stream.plan)
-    assert first is not None
-    if splits_text(first, ids):
-        raise ExportError(
-            f"--step takes one token of each row, and column {first.column!r} is a text, which the"
-            " file splits; add --ids, with which token numbers come in"
-        )
-    for name, lag in stream.lags.items():
-        if lag.ahead or lag.stride > 1:
-            raise ExportError(
-                f"--step answers each step at once, and {name} reads steps ahead or answers fewer;"
-                " leave out --step: chunks of one step do as well"
-            )
-
-
-def _sidecar(plan: Plan, facts: Facts, ids: bool, columns: StreamColumns) -> bytes:
-    """What a program that calls the file must know, as JSON."""
-    known = interface(plan, facts, ids=ids).metadata()
-    found = {
-        "inputs": json.loads(known[INPUTS]),
-        "outputs": json.loads(known[OUTPUTS]),
-        "stream": json.loads(columns.as_json()),
-    }
-    return (json.dumps(found, ensure_ascii=False, indent=1) + "\n").encode()
 
 
 def _reads_by_rules(plan: Plan) -> bool:

@@ -17,7 +17,7 @@ from typing import Any, Literal, assert_never
 
 from rnnspec.errors import ExportError
 from rnnspec.plan import nodes
-from rnnspec.plan.names import first_sequence
+from rnnspec.plan.names import first_sequence, splits_text
 from rnnspec.plan.nodes import Node, Plan, Shape
 from rnnspec.plan.nodes.audio import DELTA_SPAN
 from rnnspec.plan.nodes.node import ColumnNode, SourceNode
@@ -59,11 +59,17 @@ class Lag:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """How a plan is answered chunk by chunk: the states by node, and the lags of sequences."""
+    """How a plan is answered chunk by chunk: the states by node, and the lags of sequences.
+
+    `joined`: all states come in and leave as one tensor. `step`: a chunk is just one step of each
+    row.
+    """
 
     plan: Plan
     of_nodes: Mapping[str, tuple[StreamState, ...]]
     lags: Mapping[str, Lag]
+    joined: bool = False
+    step: bool = False
 
     @property
     def states(self) -> tuple[StreamState, ...]:
@@ -137,8 +143,10 @@ def window_states(name: str, left: int, right: int, stride: int, width: tuple[in
     return (*kept, StreamState(f"{name}.count", (), "int64"))
 
 
-def stream_of(plan: Plan, ids: bool = False) -> Stream:
-    """The states of a plan. Raises ExportError with each layer that needs the whole row, and why.
+def stream_of(plan: Plan, ids: bool = False, *, joined: bool = False, step: bool = False) -> Stream:
+    """The states of a plan. Raises ExportError with the first layer that needs the whole row, and
+    why; for states that cannot be `joined`, and for a layer that does not answer each `step` at
+    once.
 
     `ids`: texts come in as numbers of tokens.
     """
@@ -148,17 +156,50 @@ def stream_of(plan: Plan, ids: bool = False) -> Stream:
         )
     reading = _Reading(plan, ids, nodes.shapes(plan))
     found: dict[str, States] = {}
-    reasons = []
     for node in plan.nodes:
         try:
             found[node.name] = _states(reading, node)
         except CannotStream as reason:
-            reasons.append(f"{_title(node)} {reason}")
-            break
-    if reasons:
-        raise ExportError(f"{plan.name} cannot answer chunk by chunk: {'; '.join(reasons)}")
+            raise ExportError(
+                f"{plan.name} cannot answer chunk by chunk: {_title(node)} {reason}"
+            ) from None
     begun: dict[str, States] = {BEGUN: (StreamState(BEGUN, ()),)} if reading.begun else {}
-    return Stream(plan, begun | {name: own for name, own in found.items() if own}, reading.lags)
+    states = begun | {name: own for name, own in found.items() if own}
+    stream = Stream(plan, states, reading.lags, joined, step)
+    if joined:
+        _check_joined(stream)
+    if step:
+        _check_step(stream, ids)
+    return stream
+
+
+def _check_joined(stream: Stream) -> None:
+    """Raises ExportError where there is nothing to join, or float32 would round it."""
+    for state in stream.states:
+        if state.kind == "float64":
+            raise ExportError(
+                f"the state {state.name} has float64 numbers, which one tensor of float32 would"
+                " round; leave out --state joined"
+            )
+    if not stream.states:
+        raise ExportError(f"{stream.plan.name} keeps no states; leave out --state joined")
+
+
+def _check_step(stream: Stream, ids: bool) -> None:
+    """Raises ExportError for what does not answer each step at once."""
+    first = first_sequence(stream.plan)
+    assert first is not None
+    if splits_text(first, ids):
+        raise ExportError(
+            f"--step takes one token of each row, and column {first.column!r} is a text, which the"
+            " file splits; add --ids, with which token numbers come in"
+        )
+    for name, lag in stream.lags.items():
+        if lag.ahead or lag.stride > 1:
+            raise ExportError(
+                f"--step answers each step at once, and {name} reads steps ahead or answers fewer;"
+                " leave out --step: chunks of one step do as well"
+            )
 
 
 def _title(node: Node) -> str:

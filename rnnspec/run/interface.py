@@ -197,19 +197,19 @@ class StreamColumns:
         return json.dumps(asdict(self), ensure_ascii=False)
 
 
-def stream_columns(stream: Stream, joined: bool = False, step: bool = False) -> StreamColumns:
+def stream_columns(stream: Stream) -> StreamColumns:
     """What a caller must know of the file of a stream."""
     plan = stream.plan
     states = tuple(StateColumn(s.name, s.after, s.shape, s.kind) for s in stream.states)
-    if joined:
+    if stream.joined:
         size = sum(state.size for state in stream.states)
         states = (StateColumn(JOINED, JOINED_AFTER, (size,), "float32"),)
     first = first_sequence(plan)
     rate = first.rate if isinstance(first, nodes.AudioInput) else None
     return StreamColumns(
         states,
-        joined,
-        step,
+        stream.joined,
+        stream.step,
         END if stream.ahead else "",
         stream.ahead,
         None if rate is None else 1000 * stream.ahead / rate,

@@ -24,7 +24,6 @@ class Chunks:
 
     emit: Emitter
     stream: Stream
-    joined: bool
     end: str = ""
     _before: dict[str, str] = field(default_factory=dict)
     _after: dict[str, str] = field(default_factory=dict)
@@ -32,8 +31,8 @@ class Chunks:
     def names(self) -> list[str]:
         """The inputs and outputs of the graph for the states, and the end of rows."""
         states = self.stream.states
-        found = [JOINED, JOINED_AFTER] if self.joined else [each.name for each in states]
-        found += [] if self.joined else [each.after for each in states]
+        found = [JOINED, JOINED_AFTER] if self.stream.joined else [each.name for each in states]
+        found += [] if self.stream.joined else [each.after for each in states]
         return found + ([END] if self.stream.ahead else [])
 
     def enter(self) -> None:
@@ -41,7 +40,7 @@ class Chunks:
         if self.stream.ahead:
             doc = "whether the row ends with this chunk; its next chunk begins another row"
             self.end = self.emit.input(END, BOOL, [BATCH], doc, reserved=True)
-        if self.joined:
+        if self.stream.joined:
             self._enter_joined()
             return
         for state in self.stream.states:
@@ -95,7 +94,7 @@ class Chunks:
         missing = [state.name for state in states if state.name not in self._after]
         assert not missing, f"no node gives {', '.join(missing)}"
         values = [self._leaving(state) for state in states]
-        if self.joined:
+        if self.stream.joined:
             flat = [self._flat(s, v) for s, v in zip(states, values, strict=True)]
             whole = self.emit.concat(flat, 1, f"{JOINED}.after")
             size = sum(state.size for state in states)

@@ -95,8 +95,6 @@ def to_onnx(
     opset: int = 21,
     attention: bool = False,
     stream: Stream | None = None,
-    joined: bool = False,
-    step: bool = False,
     narrow: bool = False,
 ) -> ModelProto:
     """The model that computes `plan` with `weights`, by their canonical names.
@@ -141,9 +139,9 @@ def to_onnx(
 
     With `stream`, that of the plan, the graph answers a chunk of each row: beside the chunk come in
     the states that the chunk before left, or 0, and those after it go out (`StreamState`), as one
-    tensor `state` and `stateN` if `joined`. With `step` a chunk is one step of each row; no lengths
-    come in. Where answers read ahead, bool `end` [batch] says which
-    rows end, and int64 `<answer>.lengths` [batch] how many steps are answered.
+    tensor `state` and `stateN` if it is `joined`. If it goes by the `step`, no lengths come in.
+    Where answers read ahead, bool `end` [batch] says which rows end, and int64 `<answer>.lengths`
+    [batch] how many steps are answered.
 
     Raises ExportError if weights are missing or of another shape, if an input and an output have
     the same name, or for an opset that is not offered.
@@ -152,10 +150,10 @@ def to_onnx(
         offered = " and ".join(map(str, sorted(IR_OF_OPSET)))
         raise ExportError(f"opset {opset} is not offered; choose one of {offered}")
     emit, demand = Emitter(), demands(plan)
-    chunks = None if stream is None else Chunks(emit, stream, joined)
+    chunks = None if stream is None else Chunks(emit, stream)
     if chunks is not None:
         demand |= _of_states(plan, chunks.stream, demand)
-    emit.reserve(_interface(plan, ids, attention, chunks, step))
+    emit.reserve(_interface(plan, ids, attention, chunks))
     low = Lowering(
         plan=plan,
         facts=facts,
@@ -167,7 +165,6 @@ def to_onnx(
         padded=_padded(plan, generic, demand, stream, narrow),
         attention=attention,
         chunks=chunks,
-        step=step,
         narrow=narrow,
     )
     if chunks is not None:
@@ -224,20 +221,19 @@ def _answered_steps(low: Lowering, stream: Stream) -> None:
             low.emit.output(left, name, INT64, [BATCH], doc)
 
 
-def _interface(
-    plan: Plan, ids: bool, attention: bool, chunks: Chunks | None, step: bool
-) -> list[str]:
+def _interface(plan: Plan, ids: bool, attention: bool, chunks: Chunks | None) -> list[str]:
     """Names of all inputs and outputs. Raises ExportError if two are the same."""
     names = [name for node in plan.inputs for name in input_names(node, ids)]
     names += [name for node in plan.outputs for name in output_names(plan, node, ids, attention)]
-    lengths = "" if step else lengths_name(plan, ids)
+    by_step = chunks is not None and chunks.stream.step
+    lengths = "" if by_step else lengths_name(plan, ids)
     names += filter(None, [lengths, SEED if any(map(draws, plan.outputs)) else ""])
     if chunks is not None:
         names += chunks.names()
         later = [node for node in plan.outputs if chunks.stream.answers_later(node)]
         names += [later_name(plan, node) for node in later if stepwise_answer(node)]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
-        joined = chunks is not None and chunks.joined and {JOINED, JOINED_AFTER}.intersection(twice)
+        joined = chunks is not None and chunks.stream.joined and {JOINED, JOINED_AFTER} & {*twice}
         raise ExportError(
             f"two inputs or outputs of the model would be called {', '.join(map(repr, twice))};"
             f" {'leave out --state joined, or ' if joined else ''}rename the column in the data and"

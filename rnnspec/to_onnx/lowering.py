@@ -86,8 +86,6 @@ class Lowering:
     """The states, of a graph that answers chunk by chunk."""
     narrow: bool = False
     """Weights are to be kept in 8 bits: layers are lowered to what is fastest then."""
-    step: bool = False
-    """A chunk is just one step of each row, and no lengths come in."""
     values: dict[str, Value] = field(default_factory=dict)
     raw: dict[str, PaddedSequence] = field(default_factory=dict)
     """Columns of frames and series as they came in, `[T, B, width]`, by name."""
@@ -98,6 +96,16 @@ class Lowering:
     axes: dict[str, Lengths] = field(default_factory=dict)
     """The lengths of each time axis, by its name: `TIME`, which all sequences of the model share,
     and one for each `CharactersInput`."""
+
+    @property
+    def step(self) -> bool:
+        """Whether a chunk is just one step of each row, so that no lengths come in."""
+        return self.chunks is not None and self.chunks.stream.step
+
+    def streaming(self) -> Chunks:
+        """The states, of a graph that has some."""
+        assert self.chunks is not None, "a graph that answers chunk by chunk"
+        return self.chunks
 
     @property
     def time_extent(self) -> Extent:

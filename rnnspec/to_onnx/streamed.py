@@ -14,7 +14,6 @@ from rnnspec.plan.nodes import Node
 from rnnspec.plan.nodes.audio import DELTA_SPAN
 from rnnspec.plan.stream import BEGUN
 from rnnspec.to_onnx import audio, native
-from rnnspec.to_onnx.chunks import Chunks
 from rnnspec.to_onnx.decoder import last_so_far
 from rnnspec.to_onnx.emitter import DOUBLE, FLOAT, INT64
 from rnnspec.to_onnx.frames import are_frames, sides_of, unfolded
@@ -24,14 +23,9 @@ from rnnspec.to_onnx.pool import LOWEST, attention_scores, last_of_steps, own_va
 from rnnspec.to_onnx.windows import Filter, answered, later_lengths, waited, windows
 
 
-def _chunks(low: Lowering) -> Chunks:
-    assert low.chunks is not None
-    return low.chunks
-
-
 def keep_begun(low: Lowering) -> None:
     """Whether rows have begun, after this chunk: once they have had a step."""
-    chunks, emit = _chunks(low), low.emit
+    chunks, emit = low.streaming(), low.emit
     if chunks.has(BEGUN):
         now = emit.number(1.0)
         if not low.step:
@@ -42,7 +36,7 @@ def keep_begun(low: Lowering) -> None:
 
 def in_step(low: Lowering, node: Node) -> dict[str, Value]:
     """The sources of a node that are ahead of its last one, brought to the steps of that one."""
-    waiting = _chunks(low).stream.waiting(node)
+    waiting = low.streaming().stream.waiting(node)
     if not waiting:
         return {}
     last = next(n for n in node.sources() if n in _lags(low) and n not in waiting)
@@ -64,12 +58,12 @@ def _waited(low: Lowering, node: Node, name: str, last: str, most: int) -> Padde
 
 
 def _lags(low: Lowering) -> Mapping[str, Any]:
-    return _chunks(low).stream.lags
+    return low.streaming().stream.lags
 
 
 def lower_recurrent(low: Lowering, node: nodes.Recurrent) -> PaddedSequence:
     """One layer, which begins with the states that the chunk before left."""
-    found, chunks = native.lower_recurrent(low, node), _chunks(low)
+    found, chunks = native.lower_recurrent(low, node), low.streaming()
     for state in node.cell.states:
         if chunks.has(f"{node.name}.{state}"):
             chunks.after(f"{node.name}.{state}", found.final_states[state])
@@ -138,13 +132,13 @@ def lower_pool(low: Lowering, node: nodes.Pool) -> Vector:
 def _last(low: Lowering, node: nodes.Pool, source: PaddedSequence) -> str:
     kept = f"{node.name}.last"
     found = last_so_far(low, source, last_of_steps(low, node, source), kept)
-    _chunks(low).after(kept, found)
+    low.streaming().after(kept, found)
     return found
 
 
 def _mean(low: Lowering, node: nodes.Pool, source: PaddedSequence) -> str:
     """Sums in float64, so that a long stream loses nothing."""
-    emit, chunks, name = low.emit, _chunks(low), node.name
+    emit, chunks, name = low.emit, low.streaming(), node.name
     values = emit.cast(own_values(source, f"{name}.values"), FLOAT, DOUBLE, f"{name}.wide")
     here = emit.reduce("ReduceSum", values, 0, f"{name}.here")
     total = emit.op("Add", [chunks.before(f"{name}.sum"), here], f"{name}.total")
@@ -158,14 +152,14 @@ def _mean(low: Lowering, node: nodes.Pool, source: PaddedSequence) -> str:
 def _counted(low: Lowering, node: nodes.Pool, source: PaddedSequence) -> str:
     """Int64 `[B]`: the steps so far."""
     kept = f"{node.name}.count"
-    before = _chunks(low).before(kept)
+    before = low.streaming().before(kept)
     count = low.emit.op("Add", [before, source.lengths.name], f"{kept}.so_far")
-    _chunks(low).after(kept, count)
+    low.streaming().after(kept, count)
     return count
 
 
 def _max(low: Lowering, node: nodes.Pool, source: PaddedSequence) -> str:
-    emit, chunks, name = low.emit, _chunks(low), node.name
+    emit, chunks, name = low.emit, low.streaming(), node.name
     lowest = emit.number(float("-inf"))
     values = source.name
     if not source.lengths.steps:
@@ -188,7 +182,7 @@ def _max(low: Lowering, node: nodes.Pool, source: PaddedSequence) -> str:
 def _attention(low: Lowering, node: nodes.Pool, source: PaddedSequence) -> str:
     """A running softmax (Milakov and Gimelshein 2018): the largest score so far, the weights of all
     steps relative to it, and the weighted sum."""
-    emit, chunks, name = low.emit, _chunks(low), node.name
+    emit, chunks, name = low.emit, low.streaming(), node.name
     values = own_values(source, f"{name}.values")
     scores = attention_scores(low, node, source, values)  # [T, B, 1], LOWEST past the length
     kept = {each: chunks.before(f"{name}.{each}") for each in ("most", "weight", "sum")}

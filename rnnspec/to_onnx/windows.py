@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnspec.to_onnx.chunks import Chunks
 from rnnspec.to_onnx.emitter import FLOAT, INT64
 from rnnspec.to_onnx.lengths import Lengths, counted
 from rnnspec.to_onnx.lowering import Lowering, PaddedSequence
@@ -59,7 +58,7 @@ def windows(
 ) -> Windows:
     """The inputs of the outputs that a chunk `[T, B, *width]` completes. Keeps the states
     `name.inputs` and `name.count` of `rnnspec.plan.stream.window_states`. T is at least 1."""
-    chunks = _chunks(low)
+    chunks = low.streaming()
     if reads.at_once:
         return _at_once(low, name, value, lengths, reads, width)
     emit, state = low.emit, chunks.before(f"{name}.count")
@@ -83,16 +82,11 @@ def windows(
     return Windows(every, count, there)
 
 
-def _chunks(low: Lowering) -> Chunks:
-    assert low.chunks is not None
-    return low.chunks
-
-
 def _at_once(
     low: Lowering, name: str, value: str, lengths: Lengths, reads: Filter, width: Sequence[int]
 ) -> Windows:
     """All rows keep equally many inputs."""
-    emit, chunks = low.emit, _chunks(low)
+    emit, chunks = low.emit, low.streaming()
     if not reads.left:
         return Windows(value, _counted(lengths), _counted(lengths))
     before = emit.transpose(
@@ -121,7 +115,7 @@ def _completed(low: Lowering, name: str, there: str, reads: Filter) -> str:
         return emit.op("Max", [by, emit.integer(0)], title)
 
     found = count(reads.stride - 1 - reads.kept, f"{name}.completed")
-    if end := _chunks(low).end:
+    if end := low.streaming().end:
         last = count(reads.stride - 1 - reads.left, f"{name}.completed.at_end")
         found = emit.op("Where", [end, last, found], f"{name}.completed.now")
     return found
@@ -144,7 +138,7 @@ class _Line:
     def extent(self) -> str:
         """Int64 `[1]`: steps enough for all outputs that the chunk completes."""
         emit, reads = self.low.emit, self.reads
-        more = reads.kept + (reads.right + reads.stride if _chunks(self.low).end else 0)
+        more = reads.kept + (reads.right + reads.stride if self.low.streaming().end else 0)
         time = emit.extent(self.value, 0, f"{self.name}.line.time")
         return emit.op("Add", [time, emit.integers(more)], f"{self.name}.line.extent")
 
@@ -174,7 +168,7 @@ class _Line:
         """Places of inputs that there are, `[P, B]`: the nearest ones."""
         emit, name = self.low.emit, f"{self.name}.line"
         some = emit.cast(
-            _chunks(self.low).before(f"{self.name}.some"), FLOAT, INT64, f"{name}.some"
+            self.low.streaming().before(f"{self.name}.some"), FLOAT, INT64, f"{name}.some"
         )
         none = emit.op("Sub", [emit.integer(1), some], f"{name}.none")
         first = emit.op("Mul", [none, emit.integer(self.reads.left)], f"{name}.first")
@@ -187,7 +181,7 @@ class _Line:
         if not self.reads.kept:
             return self.value
         emit, name = self.low.emit, f"{self.name}.inputs"
-        state = _chunks(self.low).before(name)
+        state = self.low.streaming().before(name)
         before = emit.transpose(state, _turned(self.width), f"{name}.in_time")
         return emit.concat([before, self.value], 0, f"{name}.all")
 
@@ -255,7 +249,7 @@ def waited(
     steps of that one.
 
     Keeps the states `name.inputs` and `name.count`: the steps that wait."""
-    emit, chunks, reads = low.emit, _chunks(low), Filter(0, most, 1)
+    emit, chunks, reads = low.emit, low.streaming(), Filter(0, most, 1)
     held = chunks.before(f"{name}.count")
     there = emit.op("Add", [held, source.lengths.name], f"{name}.there")
     line = _Line(low, name, source.name, source.lengths, reads, width, held, there)
