@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from rnnspec.files import write_lines
+from rnnspec.demo.splits import write_splits
 
 SENTENCES = (
     """
@@ -117,10 +117,9 @@ def write(
     """Write train.jsonl, valid.jsonl and test.jsonl into `folder`, made if missing; each argument
     after the seed is a number of rows. Returns the path of each split. Raises OutputError if a file
     cannot be written."""
-    paths = {}
-    for split, count in {"train": train, "valid": valid, "test": test}.items():
-        found = rows(seed, count, split)
-        lines = (json.dumps({"tokens": row.tokens, "tags": row.tags}) + "\n" for row in found)
-        paths[split] = folder / f"{split}.jsonl"
-        write_lines(paths[split], lines)
-    return paths
+
+    def lines(split: str, count: int) -> Iterator[str]:
+        for row in rows(seed, count, split):
+            yield json.dumps({"tokens": row.tokens, "tags": row.tags}) + "\n"
+
+    return write_splits(folder, {"train": train, "valid": valid, "test": test}, lines)

@@ -15,7 +15,7 @@ from math import pi, sin
 from pathlib import Path
 from random import Random
 
-from rnnspec.files import make_folder, write_bytes, write_lines
+from rnnspec.demo.splits import write_named, write_splits
 
 RATE = 2000
 """Samples a second."""
@@ -99,14 +99,10 @@ def write(
     """Write train.jsonl, valid.jsonl and test.jsonl into `folder`, made if missing, with the wav
     files that they name; each argument after the seed is a number of rows. Returns the path of each
     split. Raises OutputError if a file cannot be written."""
-    paths = {}
-    for split, count in {"train": train, "valid": valid, "test": test}.items():
-        lines = []
+
+    def lines(split: str, count: int) -> Iterator[str]:
         for number, row in enumerate(rows(seed, count, split)):
-            name = f"{split}/{number:04}.wav"
-            make_folder(folder / name)
-            write_bytes(folder / name, wav(row.samples))
-            lines.append(json.dumps({"audio": name, "text": row.text}) + "\n")
-        paths[split] = folder / f"{split}.jsonl"
-        write_lines(paths[split], lines)
-    return paths
+            name = write_named(folder, f"{split}/{number:04}.wav", wav(row.samples))
+            yield json.dumps({"audio": name, "text": row.text}) + "\n"
+
+    return write_splits(folder, {"train": train, "valid": valid, "test": test}, lines)

@@ -16,7 +16,7 @@ from math import floor
 from pathlib import Path
 from random import Random
 
-from rnnspec.files import make_folder, write_bytes, write_lines
+from rnnspec.demo.splits import write_named, write_splits
 
 FONT = {
     "A": "7e1111117e", "B": "7f49494936", "C": "3e41414122", "E": "7f49494941", "H": "7f0808087f",
@@ -147,14 +147,10 @@ def write(
     """Write train.jsonl, valid.jsonl and test.jsonl into `folder`, made if missing, with the PNG
     files that they name; each argument after the seed is a number of rows. Returns the path of each
     split. Raises OutputError if a file cannot be written."""
-    paths = {}
-    for split, count in {"train": train, "valid": valid, "test": test}.items():
-        lines = []
+
+    def lines(split: str, count: int) -> Iterator[str]:
         for number, row in enumerate(rows(seed, count, split)):
-            name = f"{split}/{number:04}.png"
-            make_folder(folder / name)
-            write_bytes(folder / name, png(row.pixels))
-            lines.append(json.dumps({"picture": name, "text": row.text}) + "\n")
-        paths[split] = folder / f"{split}.jsonl"
-        write_lines(paths[split], lines)
-    return paths
+            name = write_named(folder, f"{split}/{number:04}.png", png(row.pixels))
+            yield json.dumps({"picture": name, "text": row.text}) + "\n"
+
+    return write_splits(folder, {"train": train, "valid": valid, "test": test}, lines)
