@@ -15,8 +15,9 @@ from rnnspec.export import export_onnx
 from tests.cli import right, rnnspec, wrong
 from tests.decoders import decoded
 from tests.kinds import HORIZON, output, spec_data
+from tests.random_builds import trained
 from tests.test_export_kinds import quick as quick
-from tests.test_export_kinds import trained, writer
+from tests.test_export_kinds import writer
 
 PROGRAM = [sys.executable, "-m", "rnnspec"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,44 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnspec.builds.folder import BuildFolder, Trained
+from rnnspec.builds.folder import Trained
 from rnnspec.errors import ExportError, SpecError
 from rnnspec.export import export_onnx
 from rnnspec.export.parity import Parity
 from rnnspec.export.probes import probes
 from rnnspec.export.variant import as_yaml, variant
 from rnnspec.plan import resolve
-from rnnspec.plan.facts import END_ID
 from rnnspec.plan.nodes import Beam, Greedy, TextOutput
 from rnnspec.run import Model
-from rnnspec.spec import Spec
 from rnnspec.to_onnx import to_onnx
 from tests import ctc
 from tests.decoders import decoded, with_strategy
-from tests.kinds import (
-    HORIZON,
-    SEQUENCES,
-    SOUNDS,
-    STATICS,
-    facts_of,
-    output,
-    spec_data,
-    strong_weights,
-)
+from tests.kinds import HORIZON, SEQUENCES, SOUNDS, STATICS, output, spec_data
+from tests.random_builds import trained
 
 SERIES = [name for name in SEQUENCES if "series" in name]
-
-
-def trained(data: Mapping[str, Any], size: float = 0.6) -> Trained:
-    """A build with random weights, without a folder; texts seldom end early."""
-    spec = Spec.model_validate(data)
-    facts = facts_of(spec)
-    plan = resolve(spec, facts)
-    weights = strong_weights(plan, size=size)
-    for name in ("scores.b", "answer.b"):
-        for each in (each for each in weights if each.endswith(name) and len(weights[each]) > 3):
-            weights[each][END_ID] -= 3
-    return Trained(BuildFolder(Path("nowhere")), spec, plan, facts, weights)
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ from rnnspec.run import Model
 from tests.cli import right, rnnspec, wrong
 from tests.decoders import decoded
 from tests.kinds import output, spec_data
+from tests.random_builds import trained
 from tests.test_export_kinds import quick as quick
-from tests.test_export_kinds import trained
 from tests.test_run_tables import SOLD, table
 from tests.test_run_tables import known as known
 from tests.test_run_tables import model as series_model

@@ -13,8 +13,8 @@ from rnnspec.export import export_onnx
 from tests.cli import rnnspec, wrong
 from tests.data_rows import write_rows
 from tests.kinds import spec_data
+from tests.random_builds import trained
 from tests.test_export_kinds import quick as quick
-from tests.test_export_kinds import trained
 
 ADVICE = "--on-error skip goes on without it, --on-error null with null in its place\n"
 NONE_ANSWERED = f"no answers were given before it; {ADVICE}"

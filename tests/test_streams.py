@@ -16,30 +16,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnspec.builds.folder import BuildFolder, Trained
+from rnnspec.builds.folder import Trained
 from rnnspec.errors import ExportError, ModelFileError
 from rnnspec.export import export_onnx
 from rnnspec.export.parity import Parity
 from rnnspec.export.probes import probes
 from rnnspec.plan import resolve
-from rnnspec.plan.facts import END_ID
 from rnnspec.plan.stream import Lag, stream_of
 from rnnspec.run import Model
 from rnnspec.run.stream import Stream
 from rnnspec.spec import Spec
 from rnnspec.to_onnx.chunks import Chunks
-from tests import ctc, decoders, layers
-from tests.kinds import (
-    HORIZON,
-    PICTURES,
-    SEQUENCES,
-    SOUNDS,
-    STATICS,
-    facts_of,
-    output,
-    spec_data,
-    strong_weights,
-)
+from tests import ctc, decoders, layers, random_builds
+from tests.kinds import HORIZON, PICTURES, SEQUENCES, SOUNDS, STATICS, facts_of, output, spec_data
 from tests.layers import PLANS
 from tests.models import frames_facts, random_weights
 
@@ -67,15 +56,7 @@ def forward(settings: Any) -> Any:
 
 
 def trained(data: Mapping[str, Any]) -> Trained:
-    """A build with random weights, without a folder; texts seldom end early."""
-    spec = Spec.model_validate(forward(data))
-    facts = facts_of(spec)
-    plan = resolve(spec, facts)
-    weights = strong_weights(plan, size=0.6)
-    for name in ("scores.b", "answer.b"):
-        for each in (each for each in weights if each.endswith(name) and len(weights[each]) > 3):
-            weights[each][END_ID] -= 3
-    return Trained(BuildFolder(Path("nowhere")), spec, plan, facts, weights)
+    return random_builds.trained(forward(data))
 
 
 def streamed(build: Trained, folder: Path, **options: Any) -> tuple[Parity, Model]:
@@ -131,7 +112,7 @@ def of_layers(name: str) -> Trained:
     spec = layers.spec(forward(PLANS[name]))
     facts = frames_facts()
     plan = resolve(spec, facts)
-    return Trained(BuildFolder(Path("nowhere")), spec, plan, facts, random_weights(plan))
+    return random_builds.build_of(spec, plan, facts, random_weights(plan))
 
 
 @pytest.mark.parametrize(
