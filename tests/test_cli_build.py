@@ -209,6 +209,12 @@ def test_export_writes_into_the_build_folder_unless_told_otherwise() -> None:
     assert "cannot be written" in wrong("export", "--onnx", "--output", "no/such/folder.onnx")
 
 
+def test_what_comes_next_after_a_stream_is_a_stream() -> None:
+    said = right("export", "builds/colours", "--onnx", "--stream", "--output", "live.onnx")
+    assert Path("live.json").exists()
+    assert said.splitlines()[-1] == "next: rnnspec run live.onnx --stream"
+
+
 def test_export_as_c_says_what_it_takes() -> None:
     said = right("export", "builds/colours", "--c", "c", "--quantize", "int8")
     files = ("colours.h", "colours.c", "main.c", "colours.json")

@@ -204,7 +204,7 @@ def export(
     print(f"proven: {parity.summary()}{', before weights were rounded' if lines else ''}")
     for line in lines:
         print(line)
-    print(f"next: {join(['rnnspec', 'run', str(target)])}")
+    print(f"next: {join(['rnnspec', 'run', str(target), *(['--stream'] * stream)])}")
 
 
 def _check_beside(output: Path) -> None:

@@ -26,9 +26,9 @@ from typing import Any, ClassVar, get_args
 from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from rnnspec.source.problems import did_you_mean, nearest
+from rnnspec.source.problems import nearest
 from rnnspec.spec.base import Model, spec_error
-from rnnspec.spec.foreign import SYNONYMS
+from rnnspec.spec.foreign import SYNONYMS, meant_value
 
 HIDDEN = "\0"
 """Prefix of parts of an error's path that are no keys of the file (YAML has no NUL)."""
@@ -180,7 +180,7 @@ def _check_known(
     name: object, known: Mapping[str, object], at: str = "", on_key: bool = False
 ) -> None:
     if not isinstance(name, str) or name not in known:
-        near = did_you_mean(name, known) if isinstance(name, str) else ""
+        near = meant_value(name, known) if isinstance(name, str) else ""
         raise spec_error(
             f"expected one of {', '.join(known)}, found {describe(name)}", near, at, on_key
         )

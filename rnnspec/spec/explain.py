@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from rnnspec.source.nodes import shown_path
-from rnnspec.source.problems import MAX_WORD, Problem, did_you_mean, nearest
+from rnnspec.source.problems import MAX_WORD, Problem, nearest
 from rnnspec.source.scalars import resolve
 from rnnspec.source.yaml12 import Document
 from rnnspec.spec.base import PATTERNS, Loc, keys_of
 from rnnspec.spec.choice import HIDDEN, describe
-from rnnspec.spec.foreign import NAMED, SWITCHES, SYNONYMS, VALUES
+from rnnspec.spec.foreign import NAMED, SWITCHES, SYNONYMS, meant_value
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.walk import model_at, places_of, siblings_with
 
@@ -237,8 +237,7 @@ def _choice(found: object, context: Mapping[str, Any]) -> tuple[str, str]:
     )
     if not isinstance(found, str):
         return message, ""
-    ours = VALUES.get(found.lower())
-    return message, f"did you mean {ours!r}?" if ours in words else did_you_mean(found, words)
+    return message, meant_value(found, words)
 
 
 def _bound(words: str, key: str) -> Callable[[object, Mapping[str, Any]], tuple[str, str]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import chain
+
+from rnnspec.source.problems import did_you_mean
 
 FOREIGN: Mapping[str, tuple[str, ...]] = {
     "units": ("hidden_size", "hidden_dim", "size", "width"),
@@ -103,3 +105,9 @@ VALUES: Mapping[str, str] = {
     "layer_norm": "layer",
 }
 """Values in other tools, and what they are called here."""
+
+
+def meant_value(found: str, known: Collection[str]) -> str:
+    """A question that names the one of `known` values that was meant, or ""."""
+    ours = VALUES.get(found.lower())
+    return f"did you mean {ours!r}?" if ours in known else did_you_mean(found, known)
