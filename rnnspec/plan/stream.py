@@ -111,6 +111,7 @@ class _Reading:
 
     plan: Plan
     ids: bool
+    step: bool
     shapes: Mapping[str, Shape]
     lags: dict[str, Lag] = field(default_factory=dict)
     running: set[str] = field(default_factory=set)
@@ -121,6 +122,10 @@ class _Reading:
         axes = self.shapes[name][2 if name in self.lags else 1 :]
         assert all(isinstance(each, int) for each in axes), f"{name} has the shape {axes}"
         return tuple(int(each) for each in axes)
+
+    def last(self, node: Node, width: tuple[int, ...]) -> States:
+        """The last value that the node has read, which a chunk without steps needs."""
+        return () if self.step else (StreamState(f"{node.name}.last", width),)
 
     def windowed(self, node: SourceNode, left: int, right: int, stride: int) -> States:
         """The states of a node that reads `left` steps before and `right` behind each of its own,
@@ -154,7 +159,7 @@ def stream_of(plan: Plan, ids: bool = False, *, joined: bool = False, step: bool
         raise ExportError(
             f"{plan.name} reads no steps, so that there is nothing to stream; leave out --stream"
         )
-    reading = _Reading(plan, ids, nodes.shapes(plan))
+    reading = _Reading(plan, ids, step, nodes.shapes(plan))
     found: dict[str, States] = {}
     for node in plan.nodes:
         try:
@@ -349,7 +354,7 @@ def _pool(reading: _Reading, node: nodes.Pool) -> States:
     name, width = node.name, (node.inputs,)
     match node.kind:
         case "last":
-            return (StreamState(f"{name}.last", width),)
+            return reading.last(node, width)
         case "mean":
             total = StreamState(f"{name}.sum", width, "float64")
             return (total, StreamState(f"{name}.count", (), "int64"))
@@ -376,7 +381,7 @@ def _decoder(reading: _Reading, node: nodes.Decoder) -> States:
         if isinstance(each, nodes.Attend | nodes.CopyMix):
             raise CannotStream("attends to all steps of the input at each of its own")
         if isinstance(each, nodes.PreviousNumber):
-            return (StreamState(f"{node.name}.last", (1,)),)
+            return reading.last(node, (1,))
     return ()
 
 

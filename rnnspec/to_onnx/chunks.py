@@ -103,8 +103,9 @@ class Chunks:
         for state, value in zip(states, values, strict=True):
             doc = f"{state.name} after the chunk"
             shape: list[Extent] = [BATCH, *state.shape]
-            left = self.emit.op("Identity", [value], f"{state.name}.after")
-            self.emit.output(left, state.after, KINDS[state.kind], shape, doc)
+            if not self.emit.can_leave(value):
+                value = self.emit.op("Identity", [value], f"{state.name}.after")
+            self.emit.output(value, state.after, KINDS[state.kind], shape, doc)
 
     def _leaving(self, state: StreamState) -> str:
         """0 in rows that end."""

@@ -61,15 +61,18 @@ def _last(low: Lowering, node: Decoder) -> str:
     if low.chunks is None:
         return past.lengths.at_end(past.name, f"{first.name}.last")
     kept = f"{node.name}.last"
-    found = last_so_far(low, past, past.lengths.at_end(past.name, f"{kept}.here"), kept)
-    low.chunks.after(kept, found)
-    return found
+    return last_so_far(low, past, past.lengths.at_end(past.name, f"{kept}.here"), kept)
 
 
 def last_so_far(low: Lowering, steps: PaddedSequence, here: str, kept: str) -> str:
-    """`[B, W]`: the last value of the chunk, `here`; of one without steps, that of those before."""
-    assert low.chunks is not None
-    return steps.lengths.or_before(here, low.chunks.before(kept), f"{kept}.so_far")
+    """`[B, W]`: the last value of the chunk, `here`; of one without steps, that of those before,
+    the state `kept`. Where each chunk has a step, there is no such state."""
+    chunks = low.streaming()
+    if not chunks.has(kept):
+        return here
+    found = steps.lengths.or_before(here, chunks.before(kept), f"{kept}.so_far")
+    chunks.after(kept, found)
+    return found
 
 
 def _shift(low: Lowering, output: ForecastOutput) -> str:

@@ -83,6 +83,10 @@ class Emitter:
         """Whether an operator of this very graph, not of one around or inside it, gives `value`."""
         return any(value in node.output for node in self._nodes)
 
+    def can_leave(self, value: str) -> bool:
+        """Whether `value` is one of an operator of this graph that does not leave it already."""
+        return self.emits(value) and value not in self._shared.renamed
+
     def output(self, value: str, name: str, kind: int, shape: Sequence[Extent], doc: str) -> None:
         """`value` leaves the model as `name`, which must have been reserved."""
         self._shared.renamed[value] = name

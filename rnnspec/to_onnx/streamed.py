@@ -130,10 +130,7 @@ def lower_pool(low: Lowering, node: nodes.Pool) -> Vector:
 
 
 def _last(low: Lowering, node: nodes.Pool, source: PaddedSequence) -> str:
-    kept = f"{node.name}.last"
-    found = last_so_far(low, source, last_of_steps(low, node, source), kept)
-    low.streaming().after(kept, found)
-    return found
+    return last_so_far(low, source, last_of_steps(low, node, source), f"{node.name}.last")
 
 
 def _mean(low: Lowering, node: nodes.Pool, source: PaddedSequence) -> str:
