@@ -35,10 +35,10 @@ from typing import Any
 import torch
 from peers import Process, environment
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.folder import read_build
 from rnnspec.export import export_onnx
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.folder import read_build
 from rnnspec.train.build import build
 
 HERE = Path(__file__).parent

@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnspec.builds.events import Silent
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
 from rnnspec.train.build import build
 
 WORDS = 5000

@@ -46,8 +46,8 @@ from twins.data import Batch, Examples, Vocabulary
 from twins.model import Shape, Twin
 from twins.train import step
 
-from rnnspec.builds.events import Silent
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
 from rnnspec.train import loop
 from rnnspec.train.build import build
 

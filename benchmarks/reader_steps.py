@@ -28,13 +28,13 @@ from readers import TASKS
 from real_sequences import copied
 from torch import Tensor
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.folder import BuildFolder
 from rnnspec.data import epoch_batches, survey
 from rnnspec.data.shards import find_sources
 from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import resolve
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.folder import BuildFolder
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.threads import computing_with
 from rnnspec.train.build import datasets

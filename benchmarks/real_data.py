@@ -29,12 +29,12 @@ import twin_trec
 from twins.data import data_folder, read_rows
 from twins.train import fit
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.folder import Trained, read_build
 from rnnspec.data import encode, in_order_batches
 from rnnspec.export import export_onnx
 from rnnspec.plan.facts import ClassFacts
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.folder import Trained, read_build
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import tensors
 from rnnspec.train.build import build

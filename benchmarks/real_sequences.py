@@ -39,10 +39,10 @@ from sequence_figures import (
 )
 from twins.data import data_folder
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.folder import read_build
 from rnnspec.export import export_onnx
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.folder import read_build
 from rnnspec.train.build import build
 
 ROOT = Path(__file__).parent.parent

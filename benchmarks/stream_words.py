@@ -26,11 +26,11 @@ from interleave import interleave, ratio
 from torch import Tensor, nn
 from twins.data import data_folder
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.folder import BuildFolder
 from rnnspec.data import Dataset, survey
 from rnnspec.plan import Facts, Plan, resolve
 from rnnspec.spec.load import LoadedSpec, load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.folder import BuildFolder
 from rnnspec.to_torch import Model
 from rnnspec.train.build import datasets
 from rnnspec.train.interrupt import Interrupt

@@ -13,14 +13,14 @@ from twins.model import Shape
 from twins.train import Budget
 
 from rnnspec import spec as language
-from rnnspec.builds.events import Silent
-from rnnspec.builds.folder import BuildFolder
 from rnnspec.cells import builtin_cell
 from rnnspec.data.collate import PerRow, Steps
 from rnnspec.data.dataset import Dataset
 from rnnspec.plan import Facts, NumericFacts, Plan, TextFacts, Vocabulary, nodes
 from rnnspec.plan.facts import PAD_ID, ClassFacts
 from rnnspec.plan.nodes import verify
+from rnnspec.store.events import Silent
+from rnnspec.store.folder import BuildFolder
 from rnnspec.to_torch import Model
 from rnnspec.train.loop import Trainer
 

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.files import read_arrays
-from rnnspec.builds.folder import BuildFolder, all_builds
 from rnnspec.errors import BuildError
 from rnnspec.plan.facts_file import read_facts
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.files import read_arrays
+from rnnspec.store.folder import BuildFolder, all_builds
 from rnnspec.train import loop
 from rnnspec.train.build import build
 

@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 
-from rnnspec.builds.events import Silent
 from rnnspec.errors import RnnspecError
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
 from rnnspec.train import loop
 from rnnspec.train.build import build
 

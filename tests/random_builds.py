@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rnnspec.builds.folder import BuildFolder, Trained
 from rnnspec.plan import Facts, Plan, resolve
 from rnnspec.plan.facts import END_ID
 from rnnspec.spec import Spec
+from rnnspec.store.folder import BuildFolder, Trained
 from tests.kinds import facts_of, strong_weights
 
 

@@ -13,7 +13,6 @@ import pytest
 import soundfile
 import torch
 
-from rnnspec.builds.folder import BuildFolder
 from rnnspec.data import encode, survey
 from rnnspec.data.audio import AudioReading, read_file, samples_of
 from rnnspec.data.collate import PerRow, Samples
@@ -26,6 +25,7 @@ from rnnspec.plan.nodes import AudioInput, Augmentation
 from rnnspec.reference.audio import audio, features, fourier, taper
 from rnnspec.run.session import Session
 from rnnspec.spec import Spec
+from rnnspec.store.folder import BuildFolder
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.audio import Audio

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchcrf import CRF
 
-from rnnspec.builds.events import Heard
-from rnnspec.builds.folder import Trained, read_build
 from rnnspec.data.schemes import rules, unruly
 from rnnspec.errors import DataError, ExportError
 from rnnspec.export import paths
@@ -28,6 +26,8 @@ from rnnspec.run.session import Session
 from rnnspec.source.emit import to_yaml
 from rnnspec.spec.load import load_spec
 from rnnspec.spec.outputs import Scheme
+from rnnspec.store.events import Heard
+from rnnspec.store.folder import Trained, read_build
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_onnx.chain import MANY
 from rnnspec.to_torch.chain import ChainOutput as Module

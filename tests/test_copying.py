@@ -16,8 +16,6 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.folder import BuildFolder, Trained, read_build
 from rnnspec.cli.rows import from_texts
 from rnnspec.data import Reading, encode
 from rnnspec.errors import DataError
@@ -34,6 +32,8 @@ from rnnspec.run import Model as File
 from rnnspec.run.session import Session
 from rnnspec.spec import Spec
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.folder import BuildFolder, Trained, read_build
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
 from rnnspec.train.build import build

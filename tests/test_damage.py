@@ -14,11 +14,11 @@ import numpy as np
 import onnx
 import pytest
 
-from rnnspec.builds.folder import BuildFolder, read_build
 from rnnspec.data.cache import INDEX, new_folder, open_folder
 from rnnspec.errors import ModelFileError, RnnspecError
 from rnnspec.run import Model
 from rnnspec.run.seal import SEAL, is_damaged, sealed
+from rnnspec.store.folder import BuildFolder, read_build
 from tests.cli import right, write_world, wrong
 
 TRIES = 60

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rnnspec.builds.folder import BuildFolder
 from rnnspec.data import survey
 from rnnspec.plan import ClassFacts, NumericFacts, TextFacts
 from rnnspec.spec import Spec
+from rnnspec.store.folder import BuildFolder
 from tests.cli import right
 from tests.data_rows import any_spec, encoded, trouble, whole, write_rows
 

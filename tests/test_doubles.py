@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnspec.builds.events import Heard
-from rnnspec.builds.folder import Trained, read_build
 from rnnspec.cli.answers import as_text
 from rnnspec.data import survey
 from rnnspec.errors import DataError
@@ -26,6 +24,8 @@ from rnnspec.plan.precision import doubles, note_on_doubles
 from rnnspec.run import Model
 from rnnspec.source.emit import to_yaml
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Heard
+from rnnspec.store.folder import Trained, read_build
 from rnnspec.train.build import build
 
 Row = Mapping[str, Any]

@@ -12,14 +12,14 @@ import numpy as np
 import onnx
 import pytest
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.folder import Trained, read_build
 from rnnspec.errors import ExportError
 from rnnspec.export import export_onnx
 from rnnspec.export.parity import Parity
 from rnnspec.export.probes import probes
 from rnnspec.run.session import Session
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.folder import Trained, read_build
 from rnnspec.to_onnx import to_onnx
 from rnnspec.train.build import build
 

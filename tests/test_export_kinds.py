@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnspec.builds.folder import Trained
 from rnnspec.errors import ExportError, SpecError
 from rnnspec.export import export_onnx
 from rnnspec.export.parity import Parity
@@ -20,6 +19,7 @@ from rnnspec.export.variant import as_yaml, variant
 from rnnspec.plan import resolve
 from rnnspec.plan.nodes import Beam, Greedy, TextOutput
 from rnnspec.run import Model
+from rnnspec.store.folder import Trained
 from rnnspec.to_onnx import to_onnx
 from tests import ctc
 from tests.decoders import decoded, with_strategy

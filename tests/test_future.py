@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 import torch
 
-from rnnspec.builds.folder import BuildFolder, Trained
 from rnnspec.data import Dataset, Reading, encode, survey
 from rnnspec.evaluate.evaluate import evaluate
 from rnnspec.evaluate.outputs.kind import MeasuredBatch
 from rnnspec.export import export_onnx
 from rnnspec.plan import Facts, Plan, resolve
 from rnnspec.spec import Spec, Train
+from rnnspec.store.folder import BuildFolder, Trained
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
 from tests.cli import right

@@ -15,8 +15,6 @@ import numpy as np
 import pytest
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.folder import Trained, read_build
 from rnnspec.cli.evaluate import _json, _text
 from rnnspec.data import Dataset
 from rnnspec.data.naive import Naive
@@ -25,6 +23,8 @@ from rnnspec.evaluate.score import Scores, evaluate_build
 from rnnspec.plan.facts_file import read_facts, write_facts
 from rnnspec.report.model import SeriesTable
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.folder import Trained, read_build
 from rnnspec.train.build import build
 from tests.data_rows import any_spec, encoded, whole, write_rows
 

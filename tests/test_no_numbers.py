@@ -17,8 +17,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnspec.builds.events import Heard, Silent
-from rnnspec.builds.folder import Trained, read_build
 from rnnspec.cli.answers import as_json
 from rnnspec.cli.evaluate import _json
 from rnnspec.errors import ExportError
@@ -48,6 +46,8 @@ from rnnspec.plan.nodes import (
     TextOutput,
 )
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Heard, Silent
+from rnnspec.store.folder import Trained, read_build
 from rnnspec.train import loop
 from rnnspec.train.build import build
 from tests.tiny import SPECS, write_data

@@ -14,8 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.folder import read_build
 from rnnspec.export import export_onnx
 from rnnspec.plan import Facts, NumericFacts, Plan, resolve
 from rnnspec.plan.names import answer_name
@@ -37,6 +35,8 @@ from rnnspec.source.emit import to_yaml
 from rnnspec.spec import Spec
 from rnnspec.spec.inputs import Input
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.folder import read_build
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
 from rnnspec.train.build import build

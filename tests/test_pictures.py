@@ -15,7 +15,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from rnnspec.builds.folder import BuildFolder, Trained
 from rnnspec.data import encode, survey
 from rnnspec.data.pictures import files_of, steps_of
 from rnnspec.errors import DataError
@@ -27,6 +26,7 @@ from rnnspec.plan.nodes import Picture
 from rnnspec.report.model import Attention, Example, Examples, Report
 from rnnspec.report.page import render
 from rnnspec.spec import Spec
+from rnnspec.store.folder import BuildFolder, Trained
 from rnnspec.to_torch import Model
 from tests.data_rows import write_rows
 

@@ -19,8 +19,6 @@ from hypothesis import strategies as st
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.folder import Trained, read_build
 from rnnspec.data import Batch, Dataset, Reading, encode, survey
 from rnnspec.errors import DataError
 from rnnspec.evaluate.metrics import TextMetrics
@@ -34,6 +32,8 @@ from rnnspec.plan.nodes import TextOutput
 from rnnspec.report.model import AlignedExamples, Examples, Generated, SpanExamples, TagExamples
 from rnnspec.spec import Output
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.folder import Trained, read_build
 from rnnspec.to_torch.search import Texts
 from rnnspec.train.build import Result, build
 from tests.tiny import GRU, SPECS, WRITER, spec_of, write_data

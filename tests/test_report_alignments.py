@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from rnnspec.builds.folder import BuildFolder, Trained
 from rnnspec.data import Reading, encode, survey
 from rnnspec.evaluate.outputs.alignments import Axis, axis_of, ctc_steps, transducer_steps
 from rnnspec.evaluate.score import evaluate_build
@@ -25,6 +24,7 @@ from rnnspec.report.model import AlignedExample, AlignedExamples, Examples, Stre
 from rnnspec.report.scale import Scale
 from rnnspec.report.sections.alignment import labels, marks, unmatched
 from rnnspec.spec import Spec
+from rnnspec.store.folder import BuildFolder, Trained
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.search import Texts
 from tests.ctc import beam, plan_and_facts

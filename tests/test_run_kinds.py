@@ -13,7 +13,6 @@ import onnx
 import pytest
 
 import rnnspec
-from rnnspec.builds.folder import BuildFolder, Trained
 from rnnspec.cli.rows import described
 from rnnspec.data import survey
 from rnnspec.errors import DataError, ExportError
@@ -25,6 +24,7 @@ from rnnspec.run import Model, interface
 from rnnspec.run.interface import PARITY, PLAN, SPEC, VERSION, InputColumn, InputKind
 from rnnspec.run.session import Session
 from rnnspec.spec import Spec
+from rnnspec.store.folder import BuildFolder, Trained
 from rnnspec.to_onnx import add_metadata, to_onnx
 from tests import ctc
 from tests.kinds import (

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from rnnspec.builds.events import Heard, Silent
-from rnnspec.builds.folder import read_build
 from rnnspec.errors import BuildError
 from rnnspec.evaluate.outputs.kind import OutputScore
 from rnnspec.evaluate.report import report_of
@@ -32,6 +30,8 @@ from rnnspec.report.model import (
     TagExamples,
 )
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Heard, Silent
+from rnnspec.store.folder import read_build
 from rnnspec.train import build as training
 from rnnspec.train.build import Result, build
 from tests.reports import parsed, words

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from rnnspec.builds.folder import BuildFolder, Trained
 from rnnspec.cli.series import from_table, reading_of
 from rnnspec.data import Reading, encode, survey
 from rnnspec.data.shards import Shards
@@ -20,6 +19,7 @@ from rnnspec.plan import ClassFacts, NumericFacts, resolve
 from rnnspec.run import Model as ModelFile
 from rnnspec.spec import Spec, Train
 from rnnspec.spec.check import findings
+from rnnspec.store.folder import BuildFolder, Trained
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
 from rnnspec.train.feed import StreamFeed

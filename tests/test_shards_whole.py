@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.files import read_arrays
-from rnnspec.builds.folder import BuildFolder
 from rnnspec.data import shards
 from rnnspec.data.shards import Content
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.files import read_arrays
+from rnnspec.store.folder import BuildFolder
 from rnnspec.train.build import build
 from tests.cli import right, write_world, wrong
 from tests.training import metrics_of

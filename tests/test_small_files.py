@@ -14,8 +14,6 @@ import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.folder import Trained, read_build
 from rnnspec.errors import ExportError
 from rnnspec.evaluate.score import evaluate_build
 from rnnspec.export import export_onnx
@@ -24,6 +22,8 @@ from rnnspec.export.quantize import Quantized
 from rnnspec.plan import Facts, Plan
 from rnnspec.run.session import Session
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.folder import Trained, read_build
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_onnx.own_steps import nodes_of
 from rnnspec.to_onnx.small import Bits, Least, in_few_bits, quantized

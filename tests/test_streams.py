@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnspec.builds.folder import Trained
 from rnnspec.errors import ExportError, ModelFileError
 from rnnspec.export import export_onnx
 from rnnspec.export.parity import Parity
@@ -26,6 +25,7 @@ from rnnspec.plan.stream import Lag, stream_of
 from rnnspec.run import Model
 from rnnspec.run.stream import Stream
 from rnnspec.spec import Spec
+from rnnspec.store.folder import Trained
 from rnnspec.to_onnx.chunks import Chunks
 from tests import ctc, decoders, layers, random_builds
 from tests.kinds import HORIZON, PICTURES, SEQUENCES, SOUNDS, STATICS, facts_of, output, spec_data

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnspec.builds.folder import BuildFolder, Trained
 from rnnspec.data import encode, survey
 from rnnspec.data.reading import Reading
 from rnnspec.data.series import Part
@@ -28,6 +27,7 @@ from rnnspec.source.emit import to_yaml
 from rnnspec.source.text import Source
 from rnnspec.spec import Spec
 from rnnspec.spec.load import load_source
+from rnnspec.store.folder import BuildFolder, Trained
 from rnnspec.to_torch import Model
 from rnnspec.train.feed import MicroBatch
 from rnnspec.train.step import TrainStep

@@ -14,11 +14,11 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from rnnspec.builds.events import Heard, Silent
-from rnnspec.builds.resume import warn_of_threads
 from rnnspec.data.processors import processors
 from rnnspec.run.session import Session
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Heard, Silent
+from rnnspec.store.resume import warn_of_threads
 from rnnspec.to_torch.threads import allowed_threads, computing_with, threads_for
 from rnnspec.train.build import build
 from tests.models import frames_plan

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnspec.builds.folder import Trained
 from rnnspec.errors import ExportError, OutputError
 from rnnspec.export.c import Rounded, Written, export_c
 from rnnspec.export.compiled import compiler
 from rnnspec.export.probes import probes
 from rnnspec.reference import answers
+from rnnspec.store.folder import Trained
 from rnnspec.to_c import quantized, to_c
 from rnnspec.to_c.lowering import Lowering
 from rnnspec.to_c.text import Names, comment, identifier, number, string

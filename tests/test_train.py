@@ -12,12 +12,12 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.files import read_arrays
-from rnnspec.builds.folder import BuildFolder, find_build, read_build
 from rnnspec.errors import BuildError
 from rnnspec.plan.nodes import weights
 from rnnspec.spec.load import LoadedSpec, load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.files import read_arrays
+from rnnspec.store.folder import BuildFolder, find_build, read_build
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import tensors
 from rnnspec.train.build import build, datasets

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.files import read_arrays
-from rnnspec.builds.folder import BuildFolder
 from rnnspec.spec import Train
+from rnnspec.store.events import Silent
+from rnnspec.store.files import read_arrays
+from rnnspec.store.folder import BuildFolder
 from rnnspec.train.averaging import LastEpochs, MovingAverage, averaged
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rnnspec.builds.folder import BuildFolder
 from rnnspec.errors import BuildError
+from rnnspec.store.folder import BuildFolder
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
 from rnnspec.train.tensorboard import TensorBoard

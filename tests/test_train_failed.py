@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from rnnspec.builds.files import read_arrays
-from rnnspec.builds.folder import BuildFolder
+from rnnspec.store.files import read_arrays
+from rnnspec.store.folder import BuildFolder
 from rnnspec.train import build as training
 from rnnspec.train.feed import RowFeed
 from rnnspec.train.step import StepResult, TrainStep

@@ -14,9 +14,6 @@ import pytest
 import torch
 import typer
 
-from rnnspec.builds.events import Heard, Silent
-from rnnspec.builds.folder import BuildFolder, all_builds, begin
-from rnnspec.builds.lock import locked
 from rnnspec.cli.errors import reported
 from rnnspec.data.shards import find_sources
 from rnnspec.data.survey import survey
@@ -24,6 +21,9 @@ from rnnspec.errors import BuildError
 from rnnspec.files import write_bytes
 from rnnspec.plan import resolve
 from rnnspec.spec.load import LoadedSpec, load_spec
+from rnnspec.store.events import Heard, Silent
+from rnnspec.store.folder import BuildFolder, all_builds, begin
+from rnnspec.store.lock import locked
 from rnnspec.train import build as building
 from rnnspec.train.build import Result, build
 from rnnspec.train.interrupt import ending, interruptible

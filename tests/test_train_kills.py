@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.folder import all_builds
 from rnnspec.data.batches import BUFFER
 from rnnspec.errors import OutputError
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.folder import all_builds
 from rnnspec.train.build import build
 from tests.kills import SPEC, STREAM, readable, survive, undisturbed, write_spec
 from tests.test_data_batches import shrink

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnspec.builds.files import read_arrays
-from rnnspec.builds.folder import BuildFolder, read_build
 from rnnspec.errors import BuildError
 from rnnspec.run import Model as ModelFile
+from rnnspec.store.files import read_arrays
+from rnnspec.store.folder import BuildFolder, read_build
 from rnnspec.to_torch import Model
 from rnnspec.train.averaging import averaged
 from rnnspec.train.loop import Trainer

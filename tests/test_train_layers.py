@@ -10,14 +10,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.files import read_arrays
-from rnnspec.builds.folder import BuildFolder
 from rnnspec.data import survey
 from rnnspec.data.shards import find_sources
 from rnnspec.errors import DataError
 from rnnspec.plan import resolve
 from rnnspec.spec.load import LoadedSpec, load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.files import read_arrays
+from rnnspec.store.folder import BuildFolder
 from rnnspec.to_torch import Model
 from rnnspec.train.build import build, datasets
 from rnnspec.train.loop import Trainer

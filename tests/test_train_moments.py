@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.files import read_arrays
-from rnnspec.builds.folder import BuildFolder, all_builds
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.files import read_arrays
+from rnnspec.store.folder import BuildFolder, all_builds
 from rnnspec.train.build import build
 from tests.kills import SPEC, STREAM, metrics_of, readable, write_spec
 from tests.moments import WRONG, attempt, kill, refuse

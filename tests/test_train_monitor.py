@@ -10,15 +10,15 @@ from typing import Any, get_args
 
 import pytest
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.files import read_arrays
-from rnnspec.builds.folder import BuildFolder, read_build
 from rnnspec.errors import SpecError
 from rnnspec.evaluate.metrics import METRICS
 from rnnspec.evaluate.score import evaluate_build
 from rnnspec.spec import Output
 from rnnspec.spec.load import LoadedSpec, load_spec
 from rnnspec.spec.metrics import default_metric, monitored, monitored_metrics, reported_metrics
+from rnnspec.store.events import Silent
+from rnnspec.store.files import read_arrays
+from rnnspec.store.folder import BuildFolder, read_build
 from rnnspec.train.build import Result, build
 from rnnspec.train.checkpoint import Position
 from rnnspec.train.loop import Trainer

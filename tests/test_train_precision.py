@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from rnnspec.builds.files import read_arrays
-from rnnspec.builds.folder import BuildFolder
 from rnnspec.errors import BuildError
 from rnnspec.plan import Plan
+from rnnspec.store.files import read_arrays
+from rnnspec.store.folder import BuildFolder
 from rnnspec.to_torch.devices import Precision, device_of, tried
 from rnnspec.train.checkpoint import precision_of
 from rnnspec.train.feed import RowFeed

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnspec.builds.files import read_arrays
 from rnnspec.data import Batch
+from rnnspec.store.files import read_arrays
 from rnnspec.train.checkpoint import _joined
 from rnnspec.train.distributed import Processes
 from rnnspec.train.feed import StreamFeed, rows_of

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rnnspec.builds.events import Silent
 from rnnspec.errors import BuildError
+from rnnspec.store.events import Silent
 from rnnspec.train.loop import Trainer
 from tests.models import layers_plan
 from tests.test_data_batches import shrink

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.folder import BuildFolder
 from rnnspec.data import Dataset
+from rnnspec.store.events import Silent
+from rnnspec.store.folder import BuildFolder
 from rnnspec.to_torch import Model
 from rnnspec.train.feed import RowFeed
 from rnnspec.train.interrupt import Interrupt

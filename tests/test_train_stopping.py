@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.folder import BuildFolder
 from rnnspec.evaluate.metrics import METRICS
 from rnnspec.evaluate.monitor import monitor_of
 from rnnspec.spec import Spec
 from rnnspec.spec.metrics import reported_metrics
+from rnnspec.store.events import Silent
+from rnnspec.store.folder import BuildFolder
 from rnnspec.train.loop import Trainer
 from tests.models import frames_plan
 from tests.training import metrics_of, model_of, rows_data, settings_of, trained_in_pieces

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.folder import BuildFolder
+from rnnspec.store.events import Silent
+from rnnspec.store.folder import BuildFolder
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
 from rnnspec.train.checkpoint import load, save

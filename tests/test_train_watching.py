@@ -10,14 +10,14 @@ from typing import Any, get_args
 
 import pytest
 
-from rnnspec.builds.events import Heard, Silent
-from rnnspec.builds.folder import read_build
 from rnnspec.errors import DataError
 from rnnspec.evaluate.monitor import Monitor
 from rnnspec.evaluate.score import evaluate_build
 from rnnspec.spec import Output
 from rnnspec.spec.load import LoadedSpec, load_spec
 from rnnspec.spec.metrics import TRAIN_LOSS, reported_metrics
+from rnnspec.store.events import Heard, Silent
+from rnnspec.store.folder import read_build
 from rnnspec.train.build import Result, build
 from tests.tiny import SPECS, forecast, spec_of, write_data
 

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import torch
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.folder import read_build
 from rnnspec.evaluate.score import evaluate_build
 from rnnspec.reference import answers
 from rnnspec.reference.interpret import values_of
 from rnnspec.run.session import Session
 from rnnspec.source.emit import to_yaml
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.folder import read_build
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
 from rnnspec.train.build import Result, build

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.folder import read_build
 from rnnspec.data import encode, survey
 from rnnspec.data.decimals import parsed
 from rnnspec.data.pretrained import fixed_rows, keyed
@@ -41,6 +39,8 @@ from rnnspec.source.emit import to_yaml
 from rnnspec.spec import Spec
 from rnnspec.spec.inputs import VectorFormat
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Silent
+from rnnspec.store.folder import read_build
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
 from rnnspec.train.build import build

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from rnnspec.builds.events import Heard
 from rnnspec.data import decode
 from rnnspec.data.readers import read
 from rnnspec.errors import DataError
@@ -16,6 +15,7 @@ from rnnspec.plan import ClassFacts
 from rnnspec.plan.facts_file import read_facts
 from rnnspec.run import Model
 from rnnspec.spec.load import load_spec
+from rnnspec.store.events import Heard
 from rnnspec.train.build import build
 from rnnspec.train.data_notes import percent
 from tests.cli import right

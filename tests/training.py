@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnspec.builds.events import Silent
-from rnnspec.builds.files import read_arrays
-from rnnspec.builds.folder import BuildFolder
 from rnnspec.data import Batch, Dataset
 from rnnspec.data.collate import PerRow, Steps
 from rnnspec.data.dataset import StreamData
 from rnnspec.data.lanes import Order
 from rnnspec.plan import Plan
 from rnnspec.spec import Train
+from rnnspec.store.events import Silent
+from rnnspec.store.files import read_arrays
+from rnnspec.store.folder import BuildFolder
 from rnnspec.to_torch import Model
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer

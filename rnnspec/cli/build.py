@@ -17,7 +17,7 @@ from rnnspec.cli.terminal import number
 from rnnspec.errors import RnnspecError
 
 if TYPE_CHECKING:
-    from rnnspec.builds.events import Heard
+    from rnnspec.store.events import Heard
     from rnnspec.train.build import Result
 
 EXAMPLES = examples(
@@ -55,7 +55,7 @@ def build(
         raise RnnspecError("--resume goes on with training and --no-train has none; give one")
     loaded = load_spec(spec, overrides or ())
     with loading():  # torch, once the spec is known to be right
-        from rnnspec.builds.events import Heard, Several
+        from rnnspec.store.events import Heard, Several
         from rnnspec.to_torch.devices import device_of
         from rnnspec.train import build as training
         from rnnspec.train.distributed import SaidElsewhere, joined
@@ -98,7 +98,7 @@ def _explaining_resume(heard: Heard, again: str) -> Iterator[None]:
     try:
         yield
     except (RnnspecError, KeyboardInterrupt) as wrong:
-        from rnnspec.builds.folder import BuildFolder
+        from rnnspec.store.folder import BuildFolder
 
         if heard.folder is not None and BuildFolder(heard.folder).checkpoint.exists():
             how = f"{heard.folder} is kept as of its last checkpoint; go on with:\n  {again}"

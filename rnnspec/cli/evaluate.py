@@ -16,9 +16,9 @@ from rnnspec.errors import RnnspecError
 from rnnspec.files import REPORT, check_output, json_text
 
 if TYPE_CHECKING:
-    from rnnspec.builds.folder import Trained
     from rnnspec.evaluate.outputs.kind import ClassScore, OutputScore
     from rnnspec.evaluate.score import Scores
+    from rnnspec.store.folder import Trained
 
 EXAMPLES = examples(
     "rnnspec evaluate",
@@ -60,7 +60,7 @@ def evaluate(
     if quoting and not data:
         raise RnnspecError("--quoting is for the files of --data; leave it out")
     with loading():
-        from rnnspec.builds.folder import find_build, read_build
+        from rnnspec.store.folder import find_build, read_build
     trained = read_build(find_build(build, builds), weights)
     with loading():
         from rnnspec.data.shards import find_shards

@@ -14,7 +14,7 @@ from rnnspec.errors import OutputError, RnnspecError
 from rnnspec.files import MODEL_FILE, check_output
 
 if TYPE_CHECKING:
-    from rnnspec.builds.folder import Trained
+    from rnnspec.store.folder import Trained
 
 State = Literal["named", "joined"]
 Quantize = Literal["int8"]
@@ -224,7 +224,7 @@ def _check_beside(output: Path) -> None:
 def read(build: Path | None, builds: Path, weights: Literal["best", "last"]) -> Trained:
     """The build that is exported."""
     with loading():
-        from rnnspec.builds.folder import find_build, read_build
+        from rnnspec.store.folder import find_build, read_build
     return read_build(find_build(build, builds), weights)
 
 

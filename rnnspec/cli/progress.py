@@ -1,6 +1,6 @@
 """The progress of training: a bar on a terminal, plain lines elsewhere; a line an epoch in both.
 
-Both are `rnnspec.builds.events.Listener`s.
+Both are `rnnspec.store.events.Listener`s.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rnnspec.cli.terminal import is_terminal, number
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from rnnspec.builds.events import Listener
+    from rnnspec.store.events import Listener
 
 Record = Mapping[str, float | int | bool]
 
@@ -232,7 +232,7 @@ def progress_listener(prints: bool = True) -> Iterator[Listener]:
     Of several processes only the first prints.
     """
     if not prints:
-        from rnnspec.builds.events import Silent
+        from rnnspec.store.events import Silent
 
         yield Silent()
         return

@@ -16,9 +16,9 @@ from rnnspec.errors import RnnspecError
 from rnnspec.files import PICTURE, check_output, write_text
 
 if TYPE_CHECKING:
-    from rnnspec.builds.folder import BuildFolder
     from rnnspec.plan import Plan
     from rnnspec.spec import Spec
+    from rnnspec.store.folder import BuildFolder
 
 EXAMPLES = examples(
     "rnnspec show dates-language.yaml",
@@ -108,8 +108,8 @@ def _draw(plan: Plan, on_screen: bool, file: Path | None) -> None:
 def _text(source: Path, overrides: list[str]) -> str:
     """The plan as text; for a build, the plan that it was begun with."""
     if source.is_dir():
-        from rnnspec.builds.files import read_text
-        from rnnspec.builds.folder import PLAN
+        from rnnspec.store.files import read_text
+        from rnnspec.store.folder import PLAN
 
         return read_text(_build(source, overrides).path / PLAN)
     from rnnspec.plan import dump
@@ -142,7 +142,7 @@ def _build(folder: Path, overrides: list[str]) -> BuildFolder:
     if overrides:
         raise RnnspecError("--set is for a spec, and a build stays as it was built")
     with loading():
-        from rnnspec.builds.folder import find_build
+        from rnnspec.store.folder import find_build
 
     build = find_build(folder, BUILDS)
     build.check()

@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rnnspec.builds.folder import Trained
 from rnnspec.evaluate.metrics import METRICS
 from rnnspec.evaluate.outputs import KINDS
 from rnnspec.evaluate.outputs.kind import ClassScore, OutputScore
@@ -22,6 +21,7 @@ from rnnspec.report import Report, model, render
 from rnnspec.report.words import plural
 from rnnspec.spec.load import resolved_yaml
 from rnnspec.spec.metrics import deciding_metric, monitored
+from rnnspec.store.folder import Trained
 
 Records = Sequence[Mapping[str, Any]]
 """The lines of metrics.jsonl."""

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-from rnnspec.builds.folder import CACHE, Trained
 from rnnspec.data import Dataset, Reading, encode
 from rnnspec.data.columns.new_labels import new_labels_note
 from rnnspec.data.encode import Part
@@ -28,6 +27,7 @@ from rnnspec.plan.facts import NumericFacts
 from rnnspec.plan.names import names_of
 from rnnspec.plan.nodes import ForecastOutput, NumericOutput
 from rnnspec.spec.files import Format, Quoting
+from rnnspec.store.folder import CACHE, Trained
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
 from rnnspec.to_torch.threads import allowed_threads, computing_with

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec import __version__
-from rnnspec.builds.folder import Trained
 from rnnspec.errors import DataError, OutputError
 from rnnspec.evaluate.score import evaluate_build
 from rnnspec.export.compiled import compiled
@@ -19,6 +18,7 @@ from rnnspec.export.probes import probes
 from rnnspec.files import FileKind, check_output, json_text, make_folder, marked, write_text
 from rnnspec.plan import Facts, Plan, TextFacts
 from rnnspec.plan.names import names_of
+from rnnspec.store.folder import Trained
 from rnnspec.to_c import Program, quantized, to_c
 from rnnspec.to_c.example import example
 from rnnspec.to_torch import Model

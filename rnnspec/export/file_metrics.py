@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from rnnspec.builds.folder import Trained
 from rnnspec.data import Batch, Dataset
 from rnnspec.data.pictures import in_place
 from rnnspec.evaluate.metrics import (
@@ -36,6 +35,7 @@ from rnnspec.plan.kinds import INPUT_TRAITS
 from rnnspec.plan.names import SEED, draws, first_sequence, labels_of, lengths_name, output_names
 from rnnspec.run.feeds import Feeds
 from rnnspec.run.session import Arrays, Session
+from rnnspec.store.folder import Trained
 
 MOST_ROWS = 2000
 """Most rows, or windows of streams, that are measured: taken evenly from all there are."""

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from rnnspec.builds.folder import Trained
 from rnnspec.errors import DataError, ExportError
 from rnnspec.evaluate.metrics import METRICS
 from rnnspec.evaluate.score import validation_rows
@@ -17,6 +16,7 @@ from rnnspec.export.file_metrics import answers_alike, metrics_of_file, question
 from rnnspec.export.probes import Probe
 from rnnspec.plan import Plan
 from rnnspec.run.session import Session
+from rnnspec.store.folder import Trained
 from rnnspec.to_onnx import ModelProto, to_onnx
 from rnnspec.to_onnx.small import Bits, Small, in_few_bits
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rnnspec.builds.folder import Trained
 from rnnspec.errors import ExportError, RnnspecError, SpecError
 from rnnspec.plan import Facts, Plan, TextFacts, resolve
 from rnnspec.plan.generate import generation
@@ -18,6 +17,7 @@ from rnnspec.source.emit import to_yaml
 from rnnspec.source.text import Source
 from rnnspec.spec import Spec
 from rnnspec.spec.load import load_source, resolved_yaml
+from rnnspec.store.folder import Trained
 
 DEFAULT_STEPS = 200
 """Default of the most tokens that a language model generates."""

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from rnnspec import __version__
-from rnnspec.builds.folder import Trained
 from rnnspec.errors import ExportError
 from rnnspec.export.cuts import Cutting
 from rnnspec.export.parity import Parity, prove
@@ -44,6 +43,7 @@ from rnnspec.run.seal import sealed
 from rnnspec.run.session import Session
 from rnnspec.spec import Spec
 from rnnspec.spec.load import resolved_yaml
+from rnnspec.store.folder import Trained
 from rnnspec.to_onnx import ModelProto, add_metadata, to_onnx
 from rnnspec.to_onnx.small import Bits
 from rnnspec.to_torch import Model

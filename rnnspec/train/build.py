@@ -8,18 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rnnspec.builds.events import Heard, Listener, Several
-from rnnspec.builds.files import numbers_of, read_arrays, write_arrays
-from rnnspec.builds.folder import CACHE, BuildFolder, Trained, begin
-from rnnspec.builds.lock import locked
-from rnnspec.builds.resume import (
-    VERSIONS,
-    check_data,
-    found_build,
-    run_id,
-    warn_of_threads,
-    warn_of_versions,
-)
 from rnnspec.data import Dataset, Progress, Reading, encode, survey
 from rnnspec.data.alignments import refuse_too_short, without_too_short
 from rnnspec.data.columns.new_labels import new_labels_note
@@ -38,6 +26,18 @@ from rnnspec.plan.nodes import BatchNorm
 from rnnspec.plan.precision import lost_numbers
 from rnnspec.spec.load import LoadedSpec
 from rnnspec.spec.metrics import default_metric, monitored_metrics
+from rnnspec.store.events import Heard, Listener, Several
+from rnnspec.store.files import numbers_of, read_arrays, write_arrays
+from rnnspec.store.folder import CACHE, BuildFolder, Trained, begin
+from rnnspec.store.lock import locked
+from rnnspec.store.resume import (
+    VERSIONS,
+    check_data,
+    found_build,
+    run_id,
+    warn_of_threads,
+    warn_of_versions,
+)
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision, device_of
 from rnnspec.to_torch.threads import computing_with, threads_for

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnspec.builds.files import read_arrays, write_arrays
 from rnnspec.errors import BuildError
+from rnnspec.store.files import read_arrays, write_arrays
 from rnnspec.to_torch.devices import PrecisionName
 from rnnspec.train.distributed import ALONE, Processes
 from rnnspec.train.optimizers import entries_of, load_entries

@@ -13,9 +13,6 @@ import numpy as np
 import torch
 
 from rnnspec import spec as language
-from rnnspec.builds.events import Listener
-from rnnspec.builds.files import read_arrays, write_arrays
-from rnnspec.builds.folder import BuildFolder
 from rnnspec.data import Dataset
 from rnnspec.data.batches import Rows
 from rnnspec.data.dataset import RowData, StreamData
@@ -24,6 +21,9 @@ from rnnspec.evaluate.monitor import Monitor, monitor_of, validate
 from rnnspec.objective.settings import LossSettings, forcing_at
 from rnnspec.spec.metrics import monitored_metrics
 from rnnspec.spec.schedules import Plateau
+from rnnspec.store.events import Listener
+from rnnspec.store.files import read_arrays, write_arrays
+from rnnspec.store.folder import BuildFolder
 from rnnspec.to_torch import Model
 from rnnspec.train import checkpoint
 from rnnspec.train.averaging import averaged

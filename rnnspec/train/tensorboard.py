@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnspec.builds.events import Silent
 from rnnspec.errors import BuildError
+from rnnspec.store.events import Silent
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

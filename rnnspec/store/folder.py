@@ -26,7 +26,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from rnnspec.builds.files import (
+from rnnspec.data.cache import UNFINISHED, clear_stale
+from rnnspec.errors import BuildError
+from rnnspec.files import digest, finite, json_text, write_text
+from rnnspec.plan import Facts, Plan, dump, resolve
+from rnnspec.plan.facts_file import FILE, FOLDER, read_facts, write_facts
+from rnnspec.spec import Spec
+from rnnspec.spec.load import LoadedSpec, load_spec, resolved_yaml
+from rnnspec.store.files import (
     CHANGED,
     DAMAGED,
     DIGEST,
@@ -35,13 +42,6 @@ from rnnspec.builds.files import (
     read_json,
     read_text,
 )
-from rnnspec.data.cache import UNFINISHED, clear_stale
-from rnnspec.errors import BuildError
-from rnnspec.files import digest, finite, json_text, write_text
-from rnnspec.plan import Facts, Plan, dump, resolve
-from rnnspec.plan.facts_file import FILE, FOLDER, read_facts, write_facts
-from rnnspec.spec import Spec
-from rnnspec.spec.load import LoadedSpec, load_spec, resolved_yaml
 
 STATES = ("training", "stopped", "finished", "failed", "not trained")
 CACHE = ".cache"

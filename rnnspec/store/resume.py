@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 
 from rnnspec import __version__
-from rnnspec.builds.events import Listener
-from rnnspec.builds.files import read_text
-from rnnspec.builds.folder import BuildFolder, all_builds
-from rnnspec.builds.lock import locked
 from rnnspec.errors import BuildError
 from rnnspec.files import sweep
 from rnnspec.spec.load import LoadedSpec, resolved_yaml
+from rnnspec.store.events import Listener
+from rnnspec.store.files import read_text
+from rnnspec.store.folder import BuildFolder, all_builds
+from rnnspec.store.lock import locked
 from rnnspec.to_torch.threads import allowed_threads
 
 SHOWN = 5

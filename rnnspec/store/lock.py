@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rnnspec.builds.files import DAMAGED
 from rnnspec.errors import BuildError
+from rnnspec.store.files import DAMAGED
 
 
 @contextmanager
