@@ -105,7 +105,8 @@ def onnx_agrees(
     labels: Mapping[str, Sequence[str]],
     tolerance: float = 1e-5,
 ) -> None:
-    """Every output of a file, of all columns that are no texts."""
+    """Every output of a file, of all columns that are no texts; of a file with ids too."""
+    got = {**got, **_as_labels(plan, got, labels)}
     for node in plan.outputs:
         if isinstance(node, TextOutput):
             continue
@@ -128,6 +129,27 @@ def onnx_agrees(
             beyond = got[name if isinstance(node, NumericOutput) else f"{name}.probabilities"]
             for one, length in zip(beyond, lengths, strict=True):
                 assert not np.any(one[length:]), f"{name} holds something past a row's length"
+
+
+def _as_labels(
+    plan: Plan, got: Mapping[str, Array], labels: Mapping[str, Sequence[str]]
+) -> dict[str, Array]:
+    """The labels of a file that answers their numbers, -1 where there is none, or 1 and 0 each."""
+    found = {}
+    for node in plan.outputs:
+        if not isinstance(node, ClassOutput | ChainOutput | LabelsOutput):
+            continue
+        name, names = answer_name(plan, node), np.array([*labels[node.column], ""], object)
+        if (told := got[name]).dtype == object:
+            continue
+        assert told.dtype == np.int64, name
+        if isinstance(node, LabelsOutput):
+            assert set(told.ravel().tolist()) <= {0, 1}, name
+            found[name] = np.where(told == 1, names[:-1], "")
+        else:
+            assert told.min(initial=0) >= -1, name
+            found[name] = names[told]
+    return found
 
 
 def _paths_agree(told: Array, scores: Array, rows: Sequence[Path], labels: Sequence[str]) -> None:

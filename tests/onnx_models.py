@@ -38,6 +38,20 @@ def opened(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model.SerializeToString(), options)
 
 
+def assert_no_texts(file: onnx.ModelProto) -> None:
+    """No tensor of texts comes in, stands anywhere in the graph or its bodies, or goes out."""
+    waiting = [onnx.shape_inference.infer_shapes(file, data_prop=True).graph]
+    while waiting:
+        graph = waiting.pop()
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            assert value.type.tensor_type.elem_type != onnx.TensorProto.STRING, value.name
+        for tensor in graph.initializer:
+            assert tensor.data_type != onnx.TensorProto.STRING, tensor.name
+        for node in graph.node:
+            assert node.op_type not in ("LabelEncoder", "Tokenizer", "StringConcat"), node.name
+            waiting += [each.g for each in node.attribute if each.HasField("g")]
+
+
 def feeds(rows: Rows, time: int, filler: float = 0.0, width: int = 3) -> dict[str, NDArray[Any]]:
     """Frames of the rows in one batch of `time` steps, `filler` past each row's length."""
     values = np.full((len(rows), time, width), filler, np.float32)

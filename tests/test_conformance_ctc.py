@@ -13,6 +13,7 @@ from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
 from tests import ctc
 from tests.kinds import batched, feeds, random_rows, strong_weights
+from tests.onnx_models import assert_no_texts
 
 LENGTHS = (5, 1, 0, 3, 12)
 SIZE = 2.0
@@ -86,6 +87,7 @@ def test_onnx_reads_what_the_reference_does(name: str) -> None:
     weights, rows = strong_weights(plan, size=size_of(name)), random_rows(plan, LENGTHS)
     (expected,) = answers(plan, weights, rows).values()
     file = to_onnx(plan, facts, weights, ids=True, attention=True)
+    assert_no_texts(file)
     session = Session(file.SerializeToString(), threads=1)
     together = ctc.of_onnx(plan, session.run(feeds(plan, rows, 2, 3.7)))
     for number, row in enumerate(rows):

@@ -21,6 +21,7 @@ from rnnspec.to_torch import Model
 from tests.answers import close_scores
 from tests.decoders import SPECS as DECODERS
 from tests.kinds import batched, feeds, output, plan_of, random_rows, spec_data, strong_weights
+from tests.onnx_models import assert_no_texts
 from tests.texts import agree, of_onnx, of_torch, tasks
 
 LENGTHS = (5, 1, 0, 3, 4)
@@ -255,6 +256,7 @@ def test_onnx_answers_what_the_reference_does(name: str) -> None:
     (column,) = expected
     looks = any(text.attention[0] is not None for text in expected[column])
     file = to_onnx(plan, facts, weights, ids=True, attention=looks)
+    assert_no_texts(file)
     session = Session(file.SerializeToString(), threads=1)
     drawn = {"seed": np.array(SEEDS, np.int64)} if "seed" in session.inputs else {}
     together = of_onnx(plan, session.run({**feeds(plan, rows, 2, 3.7), **drawn}))

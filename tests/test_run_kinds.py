@@ -213,6 +213,17 @@ def test_wrong_numbers_of_tokens_are_named(cell: Any, tmp_path: Path) -> None:
             list(model.answer([row | {column: cell}]))
 
 
+def test_labels_are_told_where_a_file_answers_their_numbers(tmp_path: Path) -> None:
+    row_of = [{"frames": [[1.0, -2.0, 0.5]] * steps} for steps in (3, 0, 5)]
+    for cardinality, outputs in (("N:1", ["class", "labels"]), ("N:N", ["tags", "keys", "path"])):
+        plan, facts = plan_of(spec_data(cardinality, ["frames"], [output(o) for o in outputs]))
+        whole = written(tmp_path, plan, facts)
+        expected = list(whole.answer(row_of, batch=3))
+        numbers = written(tmp_path, plan, facts, ids=True)
+        assert list(numbers.answer(row_of, batch=3)) == expected
+        assert expected[0] != expected[1]
+
+
 @pytest.fixture
 def subwords(tmp_path: Path) -> Path:
     """A model file of subwords with its tokenizer beside it."""

@@ -27,7 +27,14 @@ from rnnspec.plan.names import (
     splits_text,
     stepwise_answer,
 )
-from rnnspec.plan.nodes import AlignedOutput, CharactersInput, ImageInput, TokensInput
+from rnnspec.plan.nodes import (
+    AlignedOutput,
+    CharactersInput,
+    ClassOutput,
+    ImageInput,
+    Output,
+    TokensInput,
+)
 from rnnspec.run.chunks import StreamSession
 from rnnspec.run.feeds import Feeds
 from rnnspec.run.session import Arrays
@@ -157,7 +164,8 @@ class Cutting:
             for name in names:
                 rows = [[piece[name] for piece in own] for own in pieces]
                 if stepwise_answer(node):
-                    found[name] = _padded([np.concatenate(own) for own in rows])
+                    of_rows = [np.concatenate(own) for own in rows]
+                    found[name] = _padded(of_rows, past=_past(node, of_rows[0]))
                 elif isinstance(node, AlignedOutput) and not name.endswith(".scores"):
                     found |= self._written(node, pieces)
                 else:
@@ -174,7 +182,7 @@ class Cutting:
             return {ids: _padded(rows, least=1), lengths: counts}
         if node.kind == "tokens":
             texts = [np.concatenate([p[name] for p in own]) for own in pieces]
-            return {name: _padded([row[row != ""] for row in texts], least=1)}
+            return {name: _padded([row[row != ""] for row in texts], least=1, past="")}
         return {name: np.array(["".join(str(p[name]) for p in own) for own in pieces], object)}
 
 
@@ -222,11 +230,17 @@ def _text_between(
     return np.array(["".join(map(str, _steps(node, text)[a:b])) for text, a, b in bounds], object)
 
 
-def _padded(rows: Sequence[NDArray[Any]], least: int = 0) -> NDArray[Any]:
-    """`[B, T, …]` of arrays `[T, …]`; past their ends 0 or the empty text."""
+def _past(node: Output, value: NDArray[Any]) -> Any:
+    """What stands past the length of a row: no text, no number of a class, or 0."""
+    if value.dtype == object:
+        return ""
+    return -1 if isinstance(node, ClassOutput) and value.dtype == np.int64 else 0
+
+
+def _padded(rows: Sequence[NDArray[Any]], least: int = 0, past: Any = 0) -> NDArray[Any]:
+    """`[B, T, …]` of arrays `[T, …]`; past their ends `past`."""
     most = max([least, *(len(row) for row in rows)])
-    fill: Any = "" if rows[0].dtype == object else 0
-    found = np.full((len(rows), most, *rows[0].shape[1:]), fill, rows[0].dtype)
+    found = np.full((len(rows), most, *rows[0].shape[1:]), past, rows[0].dtype)
     for into, row in zip(found, rows, strict=True):
         into[: len(row)] = row
     return found

@@ -30,9 +30,9 @@ from rnnspec.evaluate.metrics import (
 )
 from rnnspec.evaluate.outputs import metrics_of
 from rnnspec.objective.settings import loss_settings_of
-from rnnspec.plan import Facts, Plan, nodes
+from rnnspec.plan import Plan, nodes
 from rnnspec.plan.kinds import INPUT_TRAITS
-from rnnspec.plan.names import SEED, draws, first_sequence, labels_of, lengths_name, output_names
+from rnnspec.plan.names import SEED, draws, first_sequence, lengths_name, output_names
 from rnnspec.run.feeds import Feeds
 from rnnspec.run.session import Arrays, Session
 from rnnspec.store.folder import Trained
@@ -122,7 +122,7 @@ def metrics_of_file(
         got = session.run(question.feeds)
         for node in plan.outputs:
             names = output_names(plan, node, True)
-            answers = Answers(node, trained.facts, [got[name] for name in names], question)
+            answers = Answers(node, [got[name] for name in names], question)
             ADD[type(node)](sums[node.column], answers)
     found: dict[str, float] = {}
     for column, each in sums.items():
@@ -139,7 +139,6 @@ class Answers:
     """The outputs of the graph that stand for `node`, in the order of `output_names`."""
 
     node: Any
-    facts: Facts
     got: list[NDArray[Any]]
     question: Question
 
@@ -164,9 +163,7 @@ def _add_classes(sums: Metrics, answers: Answers) -> None:
 
 def _add_paths(sums: Metrics, answers: Answers) -> None:
     assert isinstance(sums, ClassMetrics)
-    names = {label: n for n, label in enumerate(labels_of(answers.facts, answers.node.column))}
-    numbers = np.vectorize(lambda label: names.get(label, 0), otypes=[np.int64])(answers.got[0])
-    shares = F.one_hot(torch.from_numpy(numbers), answers.node.classes).float()
+    shares = F.one_hot(answers.tensor(0).clamp(min=0), answers.node.classes).float()
     _add_shares(sums, shares.masked_fill(answers.tensor(1).isnan(), torch.nan), answers)
 
 

@@ -21,6 +21,8 @@ from rnnspec.export.texts import Question, compare_texts
 from rnnspec.plan import Facts
 from rnnspec.plan.names import output_names
 from rnnspec.plan.nodes import ChainOutput, WrittenOutput
+from rnnspec.run.interface import interface
+from rnnspec.run.results import with_labels
 from rnnspec.run.session import Session
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.chain import ChainOutput as ChainModule
@@ -72,9 +74,10 @@ def prove(
 ) -> Parity:
     """Answer every probe in both. Raises ExportError at the first that differs."""
     exact = copy.deepcopy(model).double()
+    asked = interface(model.plan, facts, ids).outputs
     batches, rows, figures = 0, 0, Figures()
     for probe in probes:
-        got = session.run(probe.feeds)
+        got = with_labels(asked, session.run(probe.feeds))
         aligned = any(name.endswith(".alignment") for name in got)
         expected, precise = (_answers(each, probe, aligned) for each in (model, exact))
         for node in model.plan.outputs:

@@ -36,6 +36,24 @@ def answers_of(output: OutputColumn, results: Results, steps: Sequence[int]) -> 
     return OUTPUT_KINDS[output.kind](output, results, steps)
 
 
+def labels_told(output: OutputColumn, results: Results) -> NDArray[Any]:
+    """The answer of an output of labels: texts, "" where there is none; those of their numbers, or
+    of 1 and 0 for each, where the graph answers numbers."""
+    told = results[output.answer]
+    if told.dtype != np.int64:
+        return told
+    names = np.array([*output.labels, ""], object)
+    if output.kind in ("labels", "keys"):
+        return np.where(told.astype(bool), names[:-1], "")
+    return np.asarray(names[told])  # -1, past the length, is the last
+
+
+def with_labels(outputs: Sequence[OutputColumn], results: Results) -> dict[str, NDArray[Any]]:
+    """The graph's outputs with labels as texts, also where they are numbers."""
+    told = {each.answer: labels_told(each, results) for each in outputs if each.labels}
+    return {**results, **told}
+
+
 def _values(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
     yield from ({output.column: value} for value in results[output.answer].tolist())
 
@@ -61,7 +79,7 @@ def _with_probabilities(
 ) -> Iterator[tuple[Any, dict[str, float]]]:
     """Each row's answer, and the probability of each label."""
     shares = results[f"{output.answer}.probabilities"].tolist()
-    for value, of_row in zip(results[output.answer].tolist(), shares, strict=True):
+    for value, of_row in zip(labels_told(output, results).tolist(), shares, strict=True):
         yield value, dict(zip(output.labels, of_row, strict=True))
 
 
@@ -95,7 +113,8 @@ def _steps_with_probabilities(
 ) -> Iterator[tuple[list[Any], NDArray[Any]]]:
     """The labels of each step of each row, and the probabilities of all labels, `[T, L]`."""
     name = output.answer
-    rows = zip(results[name], results[f"{name}.probabilities"], steps, strict=True)
+    shares_of_rows = results[f"{name}.probabilities"]
+    rows = zip(labels_told(output, results), shares_of_rows, steps, strict=True)
     for labels, shares, count in rows:
         yield labels[:count].tolist(), shares[:count]
 

@@ -19,7 +19,7 @@ from rnnspec.plan.nodes import LOWEST_STEP, LOWEST_TRANSITION, ChainOutput
 from rnnspec.to_onnx.emitter import BOOL, DOUBLE, FLOAT, INT64, STRING, Emitter
 from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence, Value
-from rnnspec.to_onnx.outputs import NOTHING, listed
+from rnnspec.to_onnx.outputs import NO_NUMBER, NOTHING, listed
 
 MANY = 64
 """Of so many labels onnxruntime finds the best of neighbouring numbers sooner than of distant ones:
@@ -53,10 +53,14 @@ def lower_chain(low: Lowering, node: ChainOutput) -> Value:
     chain = _Chain(emit, node.name, source.lengths, _steps(emit, node, source), _matrix(low, node))
     path, (probs, total) = _path(chain), _sums(chain)
     by_row = source.lengths.by_row
-    texts = emit.strings(f"{node.name}.labels", [*labels, NOTHING])
-    label = emit.op("Gather", [texts, by_row(path, f"{node.name}.by_row")], f"{node.name}.label")
-    doc = "the labels of the likeliest path; empty past the length"
-    emit.output(label, name, STRING, [BATCH, TIME], doc)
+    if low.ids:
+        told = chain.constant(np.array([*range(len(labels)), NO_NUMBER]), "numbers")
+        kind, doc = INT64, f"the numbers of the labels of the likeliest path; {NO_NUMBER} past"
+    else:
+        told = emit.strings(f"{node.name}.labels", [*labels, NOTHING])
+        kind, doc = STRING, "the labels of the likeliest path; empty past"
+    label = emit.op("Gather", [told, by_row(path, f"{node.name}.by_row")], f"{node.name}.label")
+    emit.output(label, name, kind, [BATCH, TIME], f"{doc} the length")
     probs = source.lengths.cleaned(probs, f"{node.name}.own")
     shares = by_row(probs, f"{node.name}.shares", 1)
     doc = f"probability of each label at a step, in the order {listed(labels)}; 0 past the length"

@@ -6,17 +6,20 @@ from collections.abc import Sequence
 
 from rnnspec.plan.names import labels_of, output_names
 from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput
-from rnnspec.to_onnx.emitter import FLOAT, STRING, Extent
+from rnnspec.to_onnx.emitter import FLOAT, INT64, STRING, Extent
 from rnnspec.to_onnx.functions import precise_sigmoid
 from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, Value, Vector, like
 from rnnspec.to_onnx.numbers import centre_and_scale, scaled_type
 
 NOTHING = ""
 """Stands past the length of a row, and where a label is off."""
+NO_NUMBER = -1
+"""Stands past the length of a row in the place of a label's number."""
 
 
 def lower_class(low: Lowering, node: ClassOutput) -> Value:
-    """The label of the largest probability, `[B]` or `[B, T]`, and the probabilities."""
+    """The label of the largest probability, `[B]` or `[B, T]`, with ids its number, and the
+    probabilities."""
     emit, source, labels = low.emit, low.values[node.source], labels_of(low.facts, node.column)
     name, probs_name = output_names(low.plan, node, low.ids)
     logits = _by_row(source, f"{node.name}.scores", 1)
@@ -24,23 +27,27 @@ def lower_class(low: Lowering, node: ClassOutput) -> Value:
     # Counted from the end, the axis of a batch without any step would be kept.
     axis = len(_extents(source))
     largest = emit.op("ArgMax", [probs], f"{node.name}.largest", axis=axis, keepdims=0)
-    texts = emit.strings(f"{node.name}.labels", labels)
-    label = emit.op("Gather", [texts, largest], f"{node.name}.label")
+    label = largest
+    if not low.ids:
+        texts = emit.strings(f"{node.name}.labels", labels)
+        label = emit.op("Gather", [texts, largest], f"{node.name}.label")
     if isinstance(source, PaddedSequence) and not source.lengths.steps:
         valid = _valid_steps(low, source, f"{node.name}.own")
-        nothing = emit.strings(f"{node.name}.nothing", [NOTHING])
+        nothing = nothing_told(low, f"{node.name}.nothing")
         label = emit.op("Where", [valid, label, nothing], f"{node.name}.label_or_nothing")
         probs = _or_zero(low, valid, probs, f"{node.name}.shares_or_zero")
-    extents = _extents(source)
-    doc = f"the label of the largest probability{_past(source, 'empty')}"
-    emit.output(label, name, STRING, extents, doc)
+    extents, what = _extents(source), "number" if low.ids else "label"
+    past = _past(source, str(NO_NUMBER) if low.ids else "empty")
+    doc = f"the {what} of the largest probability{past}"
+    emit.output(label, name, INT64 if low.ids else STRING, extents, doc)
     doc = f"probability of each label, in the order {listed(labels)}{_past(source, '0')}"
     emit.output(probs, probs_name, FLOAT, [*extents, node.classes], doc)
     return like(source, probs)
 
 
 def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
-    """Each label that is on, `[B, labels]` or `[B, T, labels]`, and the probabilities."""
+    """Each label that is on, `[B, labels]` or `[B, T, labels]`, with ids 1 in its place, and the
+    probabilities."""
     emit, source, labels = low.emit, low.values[node.source], labels_of(low.facts, node.column)
     name, probs_name = output_names(low.plan, node, low.ids)
     logits = _by_row(source, f"{node.name}.scores", 1)
@@ -51,13 +58,16 @@ def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
         probs = _or_zero(low, valid, probs, f"{node.name}.shares_or_zero")
         column = emit.unsqueeze(valid, 2, f"{node.name}.own_column")
         on = emit.op("And", [on, column], f"{node.name}.on_and_own")
-    texts = emit.strings(f"{node.name}.labels", labels)
-    nothing = emit.strings(f"{node.name}.nothing", [NOTHING])
-    answered = emit.op("Where", [on, texts, nothing], f"{node.name}.told")
     extents = [*_extents(source), node.labels]
-    emit.output(
-        answered, name, STRING, extents, "each label in its place if it is on, empty if not"
-    )
+    if low.ids:
+        told = emit.op("Cast", [on], f"{node.name}.told", to=INT64)
+        emit.output(told, name, INT64, extents, "1 in the place of each label that is on, else 0")
+    else:
+        texts = emit.strings(f"{node.name}.labels", labels)
+        nothing = emit.strings(f"{node.name}.nothing", [NOTHING])
+        told = emit.op("Where", [on, texts, nothing], f"{node.name}.told")
+        doc = "each label in its place if it is on, empty if not"
+        emit.output(told, name, STRING, extents, doc)
     doc = f"probability of each label, in the order {listed(labels)}{_past(source, '0')}"
     emit.output(probs, probs_name, FLOAT, extents, doc)
     return like(source, probs)
@@ -82,6 +92,11 @@ def lower_numeric(low: Lowering, node: NumericOutput) -> Value:
     (name,) = output_names(low.plan, node, low.ids)
     emit.output(value, name, kind, extents, f"in the units of the data{_past(source, '0')}")
     return like(source, value)
+
+
+def nothing_told(low: Lowering, name: str) -> str:
+    """What stands in the place of a label, or of its number, past the length of a row."""
+    return low.emit.integer(NO_NUMBER) if low.ids else low.emit.strings(name, [NOTHING])
 
 
 def _by_row(source: Value, name: str, width: int) -> str:
