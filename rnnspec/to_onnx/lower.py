@@ -125,14 +125,14 @@ def to_onnx(
     also their log-probability `<column>.scores` [batch]; labels are `<column>` [..., labels], ""
     where one is off, with `ids` 1 and 0, and `.probabilities`; numbers are `<column>` [batch],
     [batch, width] or [batch, time, width]; a forecast is `<column>.forecast` [batch, horizon] and
-    what its distribution has besides. A text is `<column>` [batch], of tokens [batch, steps], with `ids`
-    int64 `<column>.ids` [batch, steps] (those that were copied by step of the source: see
-    `TextOutput`) and `.lengths` [batch], and its log-probability is `.scores`
-    [batch]; several answers to a row are a dimension after the batch's. With `attention`,
-    `.attention` [batch, steps, time] are the weights behind the best answer, and of texts by CTC
-    or a transducer `.alignment` [batch, steps, 2] the first and the last step of each of its
-    tokens, -1 past the end. Past the length of a row stand "" and 0, in place of the number of a
-    class -1. With `ids` no text comes in, is computed or goes out.
+    what its distribution has besides. A text is `<column>` [batch], of tokens [batch, steps], with
+    `ids` int64 `<column>.ids` [batch, steps] (those that were copied by step of the source: see
+    `TextOutput`) and `.lengths` [batch], and its log-probability is `.scores` [batch]; several
+    answers to a row are a dimension after the batch's. With `attention`, `.attention` [batch,
+    steps, time] are the weights behind the best answer, and of texts by CTC or a transducer
+    `.alignment` [batch, steps, 2] the first and the last step of each of its tokens, -1 past the
+    end. Past the length of a row stand "" and 0, in place of the number of a class -1. With `ids`
+    no text comes in, is computed or goes out.
 
     `generic` lowers every cell from its equations (Scan) instead of by a native operator, `narrow`
     those that are faster so once `rnnspec.to_onnx.small` has brought the weights to 8 bits. `opset`
