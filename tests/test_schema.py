@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rnnspec.source.yaml12 import load
+from rnnspec.spec.entries import entries
+from rnnspec.spec.examples import example_of
 from rnnspec.spec.schema import json_schema
 from rnnspec.spec.spec import Spec
 from tests.mutations import TEXTS, spoilt_data
@@ -59,6 +61,12 @@ def test_every_key_is_explained() -> None:
     assert len(keys) > 50
     for key, schema in keys:
         assert schema.get("description"), key
+
+
+def test_every_key_has_an_example() -> None:
+    """`tests/test_entries.py` checks the examples."""
+    missing = [entry.names[-1] for entry in entries() if example_of(entry) is None]
+    assert not missing, "add an example of each to rnnspec/spec/examples.yaml"
 
 
 def test_every_optional_key_says_its_default() -> None:

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from rnnspec import __version__
-from rnnspec.cli import build, check, evaluate, export, new, run, schema, show
+from rnnspec.cli import build, check, evaluate, explain, export, new, run, schema, show
 from rnnspec.cli.errors import reported
 from rnnspec.cli.options import examples
 
@@ -69,6 +69,7 @@ def rnnspec(
 app.command(epilog=new.EXAMPLES)(new.new)
 app.command(epilog=check.EXAMPLES)(check.check)
 app.command(epilog=show.EXAMPLES)(show.show)
+app.command(epilog=explain.EXAMPLES)(explain.explain)
 app.command(epilog=build.EXAMPLES)(build.build)
 app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command(epilog=export.EXAMPLES)(export.export)

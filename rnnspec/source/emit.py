@@ -42,16 +42,17 @@ def _value(value: object, indent: int) -> str:
         return f" {mark}\n" + "".join(
             f"{' ' * indent}{line}" + "\n" if line else "\n" for line in lines
         )
-    return f" {_flow(value)}\n"
+    return f" {flow(value)}\n"
 
 
 def _item(item: object, indent: int) -> str:
     if isinstance(item, Mapping) and item:
         return " " * indent + "- " + _mapping(item, indent + 2)[indent + 2 :]
-    return " " * indent + f"- {_flow(item)}\n"
+    return " " * indent + f"- {flow(item)}\n"
 
 
-def _flow(value: object) -> str:
+def flow(value: object) -> str:
+    """A value on one line: mappings in braces, lists in brackets."""
     match value:
         case None:
             return "null"
@@ -64,9 +65,9 @@ def _flow(value: object) -> str:
         case str():
             return _text(value)
         case Mapping():
-            return "{" + ", ".join(f"{_text(k)}: {_flow(v)}" for k, v in value.items()) + "}"
+            return "{" + ", ".join(f"{_text(k)}: {flow(v)}" for k, v in value.items()) + "}"
         case list() | tuple():
-            return "[" + ", ".join(map(_flow, value)) + "]"
+            return "[" + ", ".join(map(flow, value)) + "]"
     raise TypeError(f"no YAML for a {type(value).__name__}")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
@@ -36,6 +36,16 @@ def json_schema() -> str:
     head = {"$schema": DRAFT, "title": "rnnspec", "description": schema.pop("description")}
     schema.pop("title")
     return json.dumps({**head, **schema}, indent=1, ensure_ascii=False) + "\n"
+
+
+def model_schemas(models: Iterable[type[Model]]) -> dict[str, Schema]:
+    """The schema of each model by the name of its class, with references between them."""
+    schemas: dict[str, Schema] = {}
+    for model in models:
+        if model.__name__ not in schemas:
+            raw = model.model_json_schema(by_alias=True, schema_generator=_Generator)
+            schemas |= {**raw.pop("$defs", {}), model.__name__: raw}
+    return schemas
 
 
 class _Generator(GenerateJsonSchema):

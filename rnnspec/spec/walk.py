@@ -7,6 +7,7 @@ Pydantic's errors carry a path (`loc`) of keys, list indices and the hidden tags
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache, reduce
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -95,29 +96,72 @@ def places_of(key: str) -> list[str]:
 def _defaults() -> frozenset[str]:
     """The places of the default options of keys, as `train.optimizer.adam`."""
     found = set()
-    for place, model in _models(Spec, ""):
-        for key, field in model.model_fields.items():
+    for kind in kinds():
+        for key, field in kind.model.model_fields.items():
             name = getattr(field.get_default(call_default_factory=False), "name", None)
             if isinstance(name, str):
-                found.add(f"{place}.{field.alias or key}.{name}".lstrip("."))
+                found.add(f"{kind.place}.{field.alias or key}.{name}".lstrip("."))
     return frozenset(found)
 
 
 @cache
 def _places() -> tuple[tuple[str, frozenset[str]], ...]:
-    return tuple((place, frozenset(keys_of(model))) for place, model in _models(Spec, ""))
+    return tuple((kind.place, frozenset(keys_of(kind.model))) for kind in kinds())
 
 
-def _models(kind: Any, place: str) -> Iterator[tuple[str, type[Model]]]:
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of mapping of a spec.
+
+    `place` are the keys that lead to it, without numbers of lists and names of one's own:
+    `data.input.features`. `name` also has what it is where a key leaves a choice:
+    `data.input.audio.features.log_mel`.
+    """
+
+    place: str
+    name: str
+    model: type[Model]
+
+
+@cache
+def kinds() -> tuple[Kind, ...]:
+    """Every kind of mapping of a spec, those of one place one after the other; a model that stands
+    at several places is there for each."""
+    return tuple(dict.fromkeys(_kinds(Spec, "", "")))
+
+
+def _kinds(kind: Any, place: str, name: str) -> Iterator[Kind]:
     bare, marks = _bare(kind)
     if isinstance(bare, type) and issubclass(bare, Model):
-        yield place, bare
+        yield Kind(place, name, bare)
         for key, below in _fields(bare).items():
-            yield from _models(below, f"{place}.{key}" if place else key)
+            yield from _kinds(below, _dotted(place, key), _dotted(name, key))
         return
-    for member in get_args(bare):
-        named = any(isinstance(mark, OneOf) for mark in marks) and member is not NoneType
-        yield from _models(member, f"{place}.{member.name}" if named else place)
+    for member, chosen, is_key in _members(bare, marks):
+        yield from _kinds(member, _dotted(place, chosen if is_key else ""), _dotted(name, chosen))
+
+
+def _members(bare: Any, marks: Sequence[Any]) -> Iterator[tuple[Any, str, bool]]:
+    """The members of a union, or what is inside a list or a mapping; for each the name that tells
+    it from the others, if it has one, and whether that is a key of the file."""
+    names: Sequence[str] = next((mark.names for mark in marks if isinstance(mark, ByName)), ())
+    key = next((mark.key for mark in marks if isinstance(mark, ByKey)), "")
+    options = any(isinstance(mark, OneOf) for mark in marks)
+    shapes = any(isinstance(mark, ByShape) for mark in marks)
+    for at, member in enumerate(get_args(bare)):
+        if member is NoneType:
+            continue
+        if names:
+            yield member, names[at], False
+        elif key:
+            yield member, literal_of(member, key), False
+        else:
+            told = options or shapes
+            yield member, getattr(member, "name", "") if told else "", options
+
+
+def _dotted(place: str, key: str) -> str:
+    return f"{place}.{key}".strip(".")
 
 
 def _below(kind: Any, part: str | int) -> Any:
