@@ -20,6 +20,8 @@ from typing import IO, Any, TextIO
 
 from rnnspec.errors import OutputError
 
+_ON_ONE_LINE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
 HEAD = 4096
 """Bytes at the start of a file that hold the mark of its kind."""
 
@@ -41,6 +43,11 @@ class FileKind:
 
 def json_text(value: object, indent: int | None = None) -> str:
     """`value` as JSON, with null for NaN and infinities."""
+    if indent is None:
+        try:
+            return _ON_ONE_LINE(value)
+        except (TypeError, ValueError):  # of other mappings than dict; numbers that are not finite
+            pass
     return json.dumps(finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
 

@@ -43,6 +43,8 @@ def answered(
     textual: bool = False,
     at_once: bool = False,
     seed: int = 0,
+    batch: int = 64,
+    threads: int = 0,
 ) -> Iterator[tuple[Asked, Answer | DataError]]:
     """Each row with its answer, or with the error why it has none, in order.
 
@@ -61,8 +63,8 @@ def answered(
         except DataError as error:
             failed.append(error)
 
-    batch = 1 if at_once else BATCH
-    for found in model.answers_or_errors(readable(), batch=batch, textual=textual, seed=seed):
+    batch, threads = (1, 0) if at_once else (batch, threads)
+    for found in model.answers_or_errors(readable(), batch, textual, seed, threads):
         asked = waiting.popleft()
         if isinstance(found, DataError) and found is not asked.row:
             found = DataError(f"{asked.place}: {found}")

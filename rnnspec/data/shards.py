@@ -70,7 +70,7 @@ class Shards:
         row."""
         number, line = divmod(location, FILE)
         file = self.files[number]
-        if file.is_dir():
+        if self._is_folder[number]:
             return str(file.joinpath(*self._rows_in_folders[number][line - 1]))
         return f"{file}:{line}" if word == "line" else f"{file}: row {line}"
 
@@ -83,6 +83,10 @@ class Shards:
         number, line = divmod(location, FILE)
         found = self._rows_in_folders[number]
         return "/".join(found[line - 1]) if found else ""
+
+    @cached_property
+    def _is_folder(self) -> list[bool]:
+        return [file.is_dir() for file in self.files]
 
     @cached_property
     def _rows_in_folders(self) -> list[list[tuple[str, str]]]:

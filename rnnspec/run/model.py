@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -15,6 +14,7 @@ from rnnspec.data.decode import text
 from rnnspec.errors import DataError, ModelFileError
 from rnnspec.files import digest
 from rnnspec.plan.names import SEED, TOKENIZER_FILE
+from rnnspec.run.bulk import Values, answers_in_order
 from rnnspec.run.chunks import StreamSession
 from rnnspec.run.feeds import Feeds
 from rnnspec.run.interface import (
@@ -35,9 +35,6 @@ from rnnspec.run.session import Session
 from rnnspec.spec.files import Quoting
 
 Row = Mapping[str, object]
-
-_WINDOW = 16
-"""Batches of rows that are sorted together, so that rows of similar length share a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +113,23 @@ class Model:
             yield found
 
     def answers_or_errors(
-        self, rows: Iterable[Row | DataError], batch: int = 64, textual: bool = False, seed: int = 0
+        self,
+        rows: Iterable[Row | DataError],
+        batch: int = 64,
+        textual: bool = False,
+        seed: int = 0,
+        threads: int = 0,
     ) -> Iterator[Answer | DataError]:
         """As `answer`, with a row's error in place of its answer. An error given in place of a row
-        is returned unchanged."""
+        is returned unchanged.
+
+        So many `threads` answer batches side by side, while rows are read ahead; with 0, the
+        calling thread does. The session is then best loaded with one thread of its own.
+        """
         if batch < 1:
             raise ModelFileError(f"a batch of {batch} rows cannot be answered; use 1 or more")
-        waiting = iter(rows)
-        while window := list(islice(waiting, batch * _WINDOW if batch > 1 else 1)):
-            read = [self._values_or_error(row, textual) for row in window]
-            good = [(at, each) for at, each in enumerate(read) if isinstance(each, Values)]
-            seeds = [seed + at for at, _ in good]
-            answers = iter(self._answers([values for _, values in good], seeds, batch))
-            yield from (each if isinstance(each, DataError) else next(answers) for each in read)
-            seed += len(window)
+        read = (self._values_or_error(row, textual) for row in rows)
+        return answers_in_order(read, self._answers, batch, threads, seed)
 
     def _values_or_error(self, row: Row | DataError, textual: bool) -> Values | DataError:
         try:
@@ -177,21 +177,13 @@ class Model:
 
         return subword_numbers(self.tokenizer, [text(cell)])[0]
 
-    def _answers(self, rows: list[Values], seeds: list[int], batch: int) -> list[Answer]:
-        """Answers to rows, in batches of similar length, in the order of the rows."""
-        order = sorted(range(len(rows)), key=lambda row: rows[row].steps)
-        found: list[Answer] = [{} for _ in rows]
-        for start in range(0, len(rows), batch):
-            chosen = order[start : start + batch]
-            of_batch = [rows[row] for row in chosen]
-            feeds = self.feeds(of_batch)
-            if self.draws:
-                feeds[SEED] = np.array([seeds[row] for row in chosen], np.int64)
-            results = self._results(feeds, len(chosen))
-            steps = [row.steps for row in of_batch]
-            for row, answer in zip(chosen, self.answers(results, steps), strict=True):
-                found[row] = answer
-        return found
+    def _answers(self, rows: Sequence[Values], seeds: Sequence[int]) -> list[Answer]:
+        """The answers to one batch of rows."""
+        feeds = self.feeds(rows)
+        if self.draws:
+            feeds[SEED] = np.array(seeds, np.int64)
+        results = self._results(feeds, len(rows))
+        return self.answers(results, [row.steps for row in rows])
 
     def feeds(self, rows: Sequence[Values]) -> Feeds:
         """The graph inputs of rows, without seeds and states."""
@@ -229,16 +221,6 @@ class Model:
         """The graph input with the lengths of the time axis, or ""."""
         names = (f"{each.column}.lengths" for each in self.inputs if INPUT_KINDS[each.kind].steps)
         return next((name for name in names if name in self.session.inputs), "")
-
-
-@dataclass(frozen=True, slots=True)
-class Values:
-    """The values of a row, in the order of the columns, its number of steps, and the length that
-    the graph takes."""
-
-    cells: list[Any]
-    steps: int
-    length: int
 
 
 def _tokenizer_beside(path: Path, written: str) -> str:
