@@ -45,6 +45,7 @@ def test_the_commands_are_those_of_the_design() -> None:
         "new",
         "check",
         "show",
+        "explain",
         "build",
         "evaluate",
         "export",

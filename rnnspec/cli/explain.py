@@ -34,7 +34,7 @@ def explain(
         ),
     ] = None,
 ) -> None:
-    """Explain a key of specs: meaning, type, default, values, an example. Or list all keys.
+    """Explain a key of specs, or list all keys.
 
     KEY is a path from the top of a spec or the end of one; a name that several places have lists
     them. A value works too, as in `rnnspec explain bidirectional`.
@@ -78,23 +78,26 @@ def _values(wanted: str) -> list[str]:
     key, _, word = wanted.rpartition(".")
     found = {}
     for entry in entries():
-        if key and not any(f".{name}".endswith(f".{key}") for name in entry.names):
-            continue
-        about = dict(entry.values).get(word)
-        if about is None and entry.key == "as" and entry.type == word:
-            about = entry.about
-        if about is None and word in entry.literals:
-            about = f"see: rnnspec explain {entry.places[0]}"
-        below = [
-            each.key for each in entries() if f"{entry.places[0]}.{word}.{each.key}" in each.names
-        ]
-        if below and about:
-            about += f" Its keys: {', '.join(below)}."
-        if about is not None:
+        about = _about_value(entry, word)
+        if about and (not key or any(f".{name}".endswith(f".{key}") for name in entry.names)):
             found[f"{entry.places[0]}: {word}"] = about
     if word in builtin_names() and not key:
         found[f"encoder.layers.cell: {word}"] = f"see: rnnspec show --cell {word}"
     return [f"{place}\n{_wrapped(about, 80)}" for place, about in found.items()]
+
+
+def _about_value(entry: Entry, word: str) -> str:
+    """What a value of a key means, with the keys that it has; "" if the key has no such value."""
+    from rnnspec.spec.entries import entries
+
+    about = dict(entry.values).get(word)
+    if about is None and entry.key == "as" and entry.type == word:
+        return entry.about
+    if about is None:
+        return f"see: rnnspec explain {entry.places[0]}" if word in entry.literals else ""
+    above = f"{entry.places[0]}.{word}."
+    below = [each.key for each in entries() if any(p.startswith(above) for p in each.places)]
+    return f"{about} Its keys: {', '.join(below)}." if below else about
 
 
 def _unknown(key: str) -> str:
