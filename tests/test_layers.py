@@ -41,6 +41,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "evaluate": frozenset({"torch", "numpy", "sacrebleu"}),
     "train": frozenset({"torch", "numpy", "safetensors"}),
     "export": frozenset({"torch", "numpy"}),
+    "imports": frozenset({"torch", "numpy", "safetensors", "h5py", "onnx", "google"}),
     "cli": frozenset({"typer", "rich"}),
 }
 # Neighbours that know nothing of each other although the table's order would allow it.

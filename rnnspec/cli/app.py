@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from rnnspec import __version__
-from rnnspec.cli import build, check, evaluate, explain, export, new, run, schema, show
+from rnnspec.cli import build, check, evaluate, explain, export, import_, new, run, schema, show
 from rnnspec.cli.errors import reported
 from rnnspec.cli.options import examples
 
@@ -74,4 +74,5 @@ app.command(epilog=build.EXAMPLES)(build.build)
 app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command(epilog=export.EXAMPLES)(export.export)
 app.command(epilog=run.EXAMPLES)(run.run)
+app.command("import", epilog=import_.EXAMPLES)(import_.import_)
 app.command(epilog=schema.EXAMPLES)(schema.schema)

@@ -11,8 +11,9 @@ report.html          curves, metrics, examples and the model, once training is f
 weights.safetensors  the best weights so far, under their canonical names
 last.safetensors     the weights that training ended with, once it is finished
 checkpoint.safetensors  everything that continuing needs, while training is not finished
-build.json           state of the build: training, stopped, finished, or failed and why; versions;
-                     best epoch
+import.yaml          of weights from elsewhere: which part of which tensor each of them is
+build.json           state of the build: training, stopped, finished, imported, or failed and why;
+                     versions; best epoch
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from rnnspec.store.files import (
     read_text,
 )
 
-STATES = ("training", "stopped", "finished", "failed", "not trained")
+STATES = ("training", "stopped", "finished", "failed", "not trained", "imported")
 CACHE = ".cache"
 """Folder beside the builds in which encoded data is kept for the next build."""
 PLAN = "plan.txt"
@@ -277,6 +278,7 @@ def _why_none(build: BuildFolder, which: Which) -> str:
         "training": unfinished,
         "stopped": unfinished,
         "not trained": "was not trained; leave out --weights last for those it would start from",
+        "imported": "was not trained here; leave out --weights last for the weights imported",
         "failed": f"has no last weights, {why}",
         "finished": f"has no {last}, as builds of earlier versions; use the best weights",
     }[name]
