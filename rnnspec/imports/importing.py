@@ -11,9 +11,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.builds.files import write_arrays
-from rnnspec.builds.folder import BuildFolder, begin
-from rnnspec.builds.resume import VERSIONS
 from rnnspec.errors import BuildError, ModelFileError
 from rnnspec.files import digest, write_text
 from rnnspec.imports.expect import Agreement, compare, read_expected, widths_of
@@ -27,6 +24,9 @@ from rnnspec.imports.terms import Orders, Sum
 from rnnspec.imports.torch_file import read_state_dict, torch_layers
 from rnnspec.plan import Facts, Plan, resolve
 from rnnspec.spec.load import LoadedSpec
+from rnnspec.store.files import write_arrays
+from rnnspec.store.folder import BuildFolder, begin
+from rnnspec.store.resume import VERSIONS
 from rnnspec.to_torch import Model
 
 MAP = "import.yaml"
