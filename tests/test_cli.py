@@ -47,6 +47,7 @@ def test_the_commands_are_those_of_the_design() -> None:
         "show",
         "explain",
         "build",
+        "import",
         "evaluate",
         "export",
         "run",
