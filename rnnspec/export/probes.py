@@ -295,7 +295,7 @@ def probes(
             lengths = draw.integers(0, steps + 1, rows)
             lengths[draw.integers(rows)] = steps
             lengths = np.maximum(lengths, least)
-            yield _probe(plan, facts, lengths, draw, ids)
+            yield probe(plan, facts, lengths, draw, ids)
 
 
 def _longest(plan: Plan, facts: Facts) -> int:
@@ -303,7 +303,7 @@ def _longest(plan: Plan, facts: Facts) -> int:
     return max(each.longest for each in known)
 
 
-def _probe(plan: Plan, facts: Facts, lengths: Lengths, draw: Generator, ids: bool) -> Probe:
+def probe(plan: Plan, facts: Facts, lengths: Lengths, draw: Generator, ids: bool) -> Probe:
     found: dict[str, Drawn] = {}
     copied = {node.column: node for node in plan.inputs if isinstance(node, nodes.CopiesInput)}
     tokens = {node.column: node for node in plan.inputs if isinstance(node, nodes.TokensInput)}
