@@ -42,7 +42,14 @@ REASONS: Mapping[str, str] = {
     r"Unsupported model IR version: (\d+)": r"IR version \1 is newer",
     r"Could not find an implementation for (\w+)\((\d+)\)": r"no \1 of opset \2",
     r"No Op registered for (\w+) with domain_version of (\d+)": r"no \1 of opset \2",
-    r"(\w+)\(\1\) is not a registered function/op|Fatal error: ([\w.:]+)\(": r"no \2",
+    r"while running (\w+) node": r"\1 fails",
+    r"No conversion rule found for operations: ([^\n]*)": r"no \1",
+    r"Conversion is failed for: ([^\n]*)": r"cannot convert \1",
+    r"While validating node 'opset\d+::(\w+)": r"refuses \1",
+    r"Unimplemented\((\w+)\)": r"no \1",
+    r'Failed analyse for node #\d+ "[^"]*" (\w+)': r"cannot analyse \1",
+    r'Translating node #\d+ "[^"]*" (\w+) ToTypedTranslator\s+Caused by:\s+([^.\n]*)': r"\1: \2",
+    r"Unsupported DatumType in the public API String": "no texts",
 }
 """Messages of runtimes in few words."""
 Answers = Mapping[str, Any]
@@ -74,17 +81,15 @@ def short(message: str) -> str:
     """The reason of a failure in few words."""
     for pattern, words in REASONS.items():
         if match := re.search(pattern, message):
-            return match.expand(words)
-    message = re.sub(r"\[ONNXRuntimeError\] : \d+ : |\S+/\S+", "", " ".join(message.split()))
+            return re.sub(r"-\d+\b", "", match.expand(words))
+    message = " ".join(message.split())
     return message if len(message) <= ABBREVIATED else f"{message[:ABBREVIATED]}…"
 
 
 def judged(found: Found, expected: Found) -> Verdict:
     if found["load"]:
         return Verdict(short(found["load"]))
-    groups = {
-        name: difference(found[name], expected[name]) for name in expected if name != "load"
-    }
+    groups = {name: difference(found[name], expected[name]) for name in expected if name != "load"}
     return Verdict("", groups.get("unequal"), groups.get("empty"))
 
 
@@ -107,21 +112,17 @@ def difference(found: Any, expected: Any) -> str:
 
 def of_output(name: str, found: Answers, expected: Answers) -> str:
     if name not in found:
-        return f"wrong: no {name}"
+        return "wrong: an output is missing"
     one, other = tensor(found[name]), tensor(expected[name])
     if one.shape != other.shape:
-        return f"wrong: shape {shown(one)}, not {shown(other)}"
+        return "wrong: another shape"
     if one.dtype == object or other.dtype == object:
         return "" if (one == other).all() else "wrong: another text"
     one, other = one.astype(np.float64), other.astype(np.float64)
     apart = np.abs(one - other) / np.maximum(1, np.abs(other))
     apart[(one == other) | (np.isnan(one) & np.isnan(other))] = 0
     worst = float(np.nan_to_num(apart, nan=np.inf).max(initial=0.0))
-    return f"wrong by {worst:.2g}" if worst > ALLOWED else ""
-
-
-def shown(value: Any) -> str:
-    return "×".join(map(str, value.shape)) or "of none"
+    return "wrong: other numbers" if worst > ALLOWED else ""
 
 
 # ------------------------------------------------------------------------ asking
@@ -133,7 +134,7 @@ def asked(folder: Path, files: Sequence[File], places: Path, only: Sequence[str]
     newest = environments.of_python(places, environments.NEWEST)
     expected = dict(answers_of(newest, folder, files))
     for title, version, answers in runtimes(folder, files, places, only):
-        print(f"{title} {version}", flush=True)
+        print(version, flush=True)
         table.versions[title] = version
         table.verdicts[title] = {}
         lost = {"load": "no answer"}
@@ -162,18 +163,22 @@ def runtimes(
     for name in environments.PYTHON:
         if name != "tract" and name != "openvino" and wanted(name):
             here = environments.of_python(places, name)
-            yield f"onnxruntime {here.version}", here.version, answers_of(here, folder, files)
+            yield (
+                f"onnxruntime {here.version}",
+                f"onnxruntime {here.version}",
+                answers_of(here, folder, files),
+            )
     if wanted("node") and (node := environments.of_node(places)):
-        yield "Node", f"onnxruntime-node {node.version}", answers_of(node, folder, files)
+        yield "Node", f"Node with onnxruntime-node {node.version}", answers_of(node, folder, files)
     if wanted("browser") and browser():
         names = [file.name for file in files]
         answers = in_browser(folder, names, places)
         web = environments.version_of(places / "npm", "onnxruntime-web")
-        yield "Chromium", f"onnxruntime-web {web}, {version_of_browser()}", answers
+        yield "Chromium", f"{version_of_browser()} with onnxruntime-web {web}", answers
     for name, title in (("openvino", "OpenVINO"), ("tract", "tract")):
         if wanted(name):
             here = environments.of_python(places, name)
-            yield title, here.version, answers_of(here, folder, files)
+            yield title, f"{title} {here.version}", answers_of(here, folder, files)
 
 
 # ------------------------------------------------------------------------ writing
@@ -194,11 +199,10 @@ def markdown(table: Table) -> str:
         lines.append(f"| {model} | {file.form} | {file.opset} | " + " | ".join(cells) + " |")
         before = file.model
     found = [f"{number}. {reason}" for reason, number in reasons.items()]
-    versions = [f"{title}: {version}" for title, version in table.versions.items()]
     return PAGE.format(
         table="\n".join(lines),
         reasons="\n".join(found),
-        versions="; ".join(versions),
+        versions=", ".join(table.versions.values()),
         rnnspec=rnnspec.__version__,
         newest=_newest(table),
     )

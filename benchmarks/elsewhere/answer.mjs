@@ -57,7 +57,7 @@ if (typeof process !== "undefined" && process.argv?.[2]) {
   const { createRequire } = await import("node:module");
   const ort = createRequire(`${process.cwd()}/`)("onnxruntime-node");
   for (const name of process.argv.slice(2)) {
-    const groups = JSON.parse(await readFile(`${name}.calls.json`, "utf8"));
+    const { groups } = JSON.parse(await readFile(`${name}.calls.json`, "utf8"));
     console.log(JSON.stringify(await answered(ort, `${name}.onnx`, groups)));
   }
 }

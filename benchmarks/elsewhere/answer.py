@@ -2,9 +2,10 @@
 
     python answer.py onnxruntime|openvino|tract NAME...
 
-NAME.calls.json holds groups of calls of NAME.onnx; each gives the inputs of a call, and which of
-them are outputs of the one before. Prints a line of JSON a file: `load`, empty or why not, and for
-each group its answers, or after `error` why there are none.
+NAME.calls.json holds the names of the outputs of NAME.onnx, and groups of calls; each gives the
+inputs of a call, and which of them are outputs of the one before. Prints a line of JSON a file:
+`load`, empty or why it does not, and for each group its answers, or after `error` why there are
+none.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def packed(value: Any) -> dict[str, Any]:
     return {"type": value.dtype.name, "dims": shape, "data": data}
 
 
-def onnxruntime(file: str) -> Run:
+def onnxruntime(file: str, names: list[str]) -> Run:
     import onnxruntime as runtime
 
     runtime.set_default_logger_severity(4)
@@ -47,11 +48,10 @@ def onnxruntime(file: str) -> Run:
     options.log_severity_level = 4
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = runtime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    names = [each.name for each in session.get_outputs()]
     return lambda feeds: dict(zip(names, session.run(names, feeds), strict=True))
 
 
-def openvino(file: str) -> Run:
+def openvino(file: str, names: list[str]) -> Run:
     import openvino as runtime  # type: ignore[import-not-found]
 
     core = runtime.Core()
@@ -59,21 +59,18 @@ def openvino(file: str) -> Run:
 
     def run(feeds: Arrays) -> Arrays:
         found = compiled(feeds)
-        return {
-            name: np.array(value) for port, value in found.items() for name in port.get_names()
-        }
+        return {name: np.array(value) for port, value in found.items() for name in port.get_names()}
 
     return run
 
 
-def tract(file: str) -> Run:
+def tract(file: str, names: list[str]) -> Run:
     """Of symbolic extents, or, where tract cannot, of those of each call."""
     import tract as runtime  # type: ignore[import-not-found]
 
     kinds = {"float32": "f32", "float64": "f64", "int64": "i64", "int32": "i32", "uint8": "u8"}
     loaded = runtime.onnx().load(file)
-    names = [loaded.input_name(at) for at in range(loaded.input_count())]
-    outputs = [loaded.output_name(at) for at in range(loaded.output_count())]
+    inputs = [loaded.input_name(at) for at in range(loaded.input_count())]
     try:
         symbolic = loaded.into_model().into_runnable()
     except runtime.TractError:
@@ -83,13 +80,13 @@ def tract(file: str) -> Run:
         chosen = symbolic
         if chosen is None:
             model = runtime.onnx().load(file)
-            for at, name in enumerate(names):
+            for at, name in enumerate(inputs):
                 value = feeds[name]
                 extents = [*map(str, value.shape), kinds.get(value.dtype.name, value.dtype.name)]
                 model.set_input_fact(at, ",".join(extents))
             chosen = model.into_model().into_runnable()
-        values = chosen.run([feeds[name] for name in names])
-        return dict(zip(outputs, [each.to_numpy() for each in values], strict=True))
+        values = chosen.run([feeds[name] for name in inputs])
+        return dict(zip(names, [each.to_numpy() for each in values], strict=True))
 
     return run
 
@@ -110,12 +107,13 @@ def answered(run: Run, calls: list[dict[str, Any]]) -> Any:
 
 def found(kind: str, name: str) -> dict[str, Any]:
     runtimes = {"onnxruntime": onnxruntime, "openvino": openvino, "tract": tract}
+    asked = json.loads(Path(f"{name}.calls.json").read_text())
     try:
-        run = runtimes[kind](f"{name}.onnx")
+        run = runtimes[kind](f"{name}.onnx", asked["outputs"])
     except Exception as error:
         return {"load": str(error) or type(error).__name__}
-    groups = json.loads(Path(f"{name}.calls.json").read_text())
-    return {"load": "", **{each: answered(run, calls) for each, calls in groups.items()}}
+    groups = asked["groups"].items()
+    return {"load": "", **{each: answered(run, calls) for each, calls in groups}}
 
 
 if __name__ == "__main__":

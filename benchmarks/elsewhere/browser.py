@@ -1,4 +1,4 @@
-"""onnxruntime-web in a real browser: files and their calls over HTTP, each in a frame of its own."""
+"""onnxruntime-web in a real browser: files and their calls over HTTP, each in its own frame."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ import * as ort from "./node_modules/onnxruntime-web/dist/ort.wasm.min.mjs";
 import { answered } from "./answer.mjs";
 ort.env.wasm.numThreads = 1;
 const name = location.search.slice(1);
-const groups = await (await fetch(`${name}.calls.json`)).json();
+const { groups } = await (await fetch(`${name}.calls.json`)).json();
 const found = await answered(ort, `${name}.onnx`, groups);
 await fetch("/found", { method: "POST", body: JSON.stringify([name, found]) });
 parent.postMessage("done");
@@ -61,7 +61,9 @@ class _Served(SimpleHTTPRequestHandler):
         """Nothing is said."""
 
 
-def in_browser(files: Path, names: Sequence[str], environments: Path) -> Iterator[tuple[str, Found]]:
+def in_browser(
+    files: Path, names: Sequence[str], environments: Path
+) -> Iterator[tuple[str, Found]]:
     """The answers of each file that gives any."""
     program, npm = browser(), shutil.which("npm")
     assert program and npm
@@ -99,4 +101,4 @@ def version() -> str:
     program = browser()
     assert program
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    return done.stdout.partition(" built")[0].strip()

@@ -52,8 +52,8 @@ NEWEST = "ort-1.32"
 
 def of_python(folder: Path, name: str) -> Environment:
     wanted = PYTHON[name]
-    python = folder / name / "bin" / "python"
-    if not python.exists():
+    python = str(folder / name / "bin" / "python")
+    if not Path(python).exists():
         subprocess.run([sys.executable, "-m", "venv", folder / name], check=True)
     asked = f"from importlib.metadata import version; print(version('{wanted.package}'))"
     command = [python, "-c", asked]
@@ -92,7 +92,9 @@ def version_of(folder: Path, package: str) -> str:
     return str(about["version"])
 
 
-def _found(command: list[Any], files: Sequence[Path], folder: Path | None = None) -> Iterator[Found]:
+def _found(
+    command: list[Any], files: Sequence[Path], folder: Path | None = None
+) -> Iterator[Found]:
     """What a process prints of each file. One that ends it has that for an answer, and another
     process goes on behind it."""
     given = list(map(str, command))

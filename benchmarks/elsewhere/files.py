@@ -133,11 +133,14 @@ def written(folder: Path, model: str, form: str) -> File:
         return File(model, form, number, str(error))
     _, plan = variant(build, options.get("strategy", ""), options.get("generate"))
     groups = {"unequal": LENGTHS} if options.get("step") else {"unequal": LENGTHS, "empty": (0,)}
-    asked = {
+    found = {
         name: calls(target, plan, build.facts, options, lengths) for name, lengths in groups.items()
     }
-    (folder / f"{number}.calls.json").write_text(json.dumps(asked))
-    opset = next(each.version for each in load(target).opset_import if not each.domain)
+    graph = load(target)
+    outputs = [each.name for each in graph.graph.output]
+    asked = json.dumps({"outputs": outputs, "groups": found})
+    (folder / f"{number}.calls.json").write_text(asked)
+    opset = next(each.version for each in graph.opset_import if not each.domain)
     return File(model, form, number, opset=opset)
 
 
