@@ -4,14 +4,17 @@ One recurrent layer over frames as wide as it has units, and a class of four aft
 
 - C: what `rnnspec export --c` writes, called for many steps in a row, by compiler and flags;
 - int8: the same with the fast flags and `--quantize int8`;
-- stream: what `rnnspec export --onnx --stream --step` writes, called from Python for each step;
-- bare: a file with the native operator alone, its states in and out, called in the same way;
+- stream: what `rnnspec export --onnx --stream --step --ids` writes, called from Python for each
+  step;
+- hand: a file made by hand that gives the same answer: the native operator with its states in and
+  out, a dense layer, softmax and the largest, without anything else; called in the same way;
+- bare: the same without the answer: the native operator alone;
 - kernel: that operator over many steps in one call, for each of them.
 
 All run in one process in turns, in CPU time; a ratio is the median over turns. The share of the
 processor is that of multiply-adds of a step to those of a loop in registers, with the same flags.
 
-  python benchmarks/c_step.py --cells lstm gru --units 16 64 128
+  python benchmarks/stream.py --cells lstm gru --units 16 64 128
 """
 
 from __future__ import annotations
@@ -113,16 +116,22 @@ def stepping(asked: ort.InferenceSession, pairs: list[tuple[str, str]]) -> Calla
     return call
 
 
-def bare(cell: str, units: int) -> bytes:
-    """The native operator with its states as inputs and outputs."""
+CLASSES = 10
+
+
+def bare(cell: str, units: int, answers: bool = False) -> bytes:
+    """The native operator with its states as inputs and outputs; if it `answers`, the class of its
+    last output and the probabilities, and no outputs of each step."""
     draw, states = np.random.default_rng(0), ["h", "c"] if cell == "lstm" else ["h"]
     rows = GATES[cell] * units
     arrays = {name: draw.normal(0, 0.1, (1, rows, units)) for name in ("W", "R")}
     arrays["B"] = draw.normal(0, 0.1, (1, 2 * rows))
+    if answers:
+        arrays |= {"A": draw.normal(0, 0.1, (units, CLASSES)), "a": np.zeros(CLASSES)}
     node = helper.make_node(
         cell.upper(),
         ["x", "W", "R", "B", "", *states],
-        ["y", *(f"{state}.next" for state in states)],
+        ["" if answers else "y", *(f"{state}.next" for state in states)],
         hidden_size=units,
     )
     if cell == "gru":
@@ -130,13 +139,25 @@ def bare(cell: str, units: int) -> bytes:
     state: Sequence[str | int] = [1, 1, units]
     inputs: list[tuple[str, Sequence[str | int]]] = [("x", ["time", 1, units])]
     outputs: list[tuple[str, Sequence[str | int]]] = [("y", ["time", 1, 1, units])]
+    head = []
+    if answers:
+        head = [
+            helper.make_node("MatMul", ["h.next", "A"], ["product"]),
+            helper.make_node("Add", ["product", "a"], ["scores"]),
+            helper.make_node("Softmax", ["scores"], ["probabilities"]),
+            helper.make_node("ArgMax", ["probabilities"], ["largest"], axis=2, keepdims=0),
+        ]
+        outputs = [("probabilities", [1, 1, CLASSES])]
     inputs += [(name, state) for name in states]
     outputs += [(f"{name}.next", state) for name in states]
     graph = helper.make_graph(
-        [node],
+        [node, *head],
         "bare",
         [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs],
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs],
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs]
+        + (
+            [helper.make_tensor_value_info("largest", TensorProto.INT64, [1, 1])] if answers else []
+        ),
         [numpy_helper.from_array(v.astype(np.float32), n) for n, v in arrays.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
@@ -148,9 +169,10 @@ def bare(cell: str, units: int) -> bytes:
 def contestants(cell: str, units: int) -> Contestants:
     plan, facts, weights = frames_model(units, cell)
     stream = stream_of(plan, ids=True, step=True)
-    file = to_onnx(plan, facts, weights, stream=stream)
+    file = to_onnx(plan, facts, weights, ids=True, stream=stream)
     alone = session(bare(cell, units))
     states = ["h", "c"] if cell == "lstm" else ["h"]
+    of_hand = [(name, f"{name}.next") for name in states]
     pairs = [(state.name, state.after) for state in stream.states]
     long = {"x": np.zeros((STEPS, 1, units), np.float32)}
     long |= {name: np.zeros((1, 1, units), np.float32) for name in states}
@@ -159,10 +181,11 @@ def contestants(cell: str, units: int) -> Contestants:
         **of_c,
         "int8": in_c(plan, facts, weights, FAST, int8=True),
         "stream": stepping(session(file.SerializeToString()), pairs),
-        "bare": stepping(alone, [(name, f"{name}.next") for name in states]),
+        "hand": stepping(session(bare(cell, units, answers=True)), of_hand),
+        "bare": stepping(alone, of_hand),
         "kernel": lambda: alone.run(None, long) and None,
     }
-    steps = dict.fromkeys(calls, STEPS) | {"stream": CALLS, "bare": CALLS}
+    steps = dict.fromkeys(calls, STEPS) | {"stream": CALLS, "hand": CALLS, "bare": CALLS}
     return Contestants(calls, steps, to_c(plan, facts, weights).counts.multiply_adds)
 
 
@@ -192,6 +215,7 @@ def measure(cell: str, units: int, rounds: int, limit: float) -> None:
         f"int8/C {ratio(taken['int8'], taken['C']):4.2f}  "
         f"bare/C {ratio(taken['bare'], taken['C']):5.1f}  "
         f"kernel/C {ratio(taken['kernel'], taken['C']):4.2f}  "
+        f"stream/hand {ratio(taken['stream'], taken['hand']):4.2f}  "
         f"stream/bare {ratio(taken['stream'], taken['bare']):4.2f}  "
         f"{share:4.0%} of {limit / 1e9:.0f} G multiply-adds a second",
         flush=True,
