@@ -261,8 +261,8 @@ def test_a_future_with_a_gap_is_refused_where_it_is_read(tmp_path: Path) -> None
 
 
 def test_the_file_itself_says_how_its_tables_are_read(tmp_path: Path) -> None:
-    from rnnspec.cli.series import reading_of
     from rnnspec.run import Model
+    from rnnspec.run.series import reading_of
 
     more: dict[str, Any] = {"time": "time", "every": "30 min", "zone": "Europe/Berlin", "fill": 0}
     reading = reading_of(Model.load(model(tmp_path, SOLD, **more)))

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from rnnspec.cli.series import from_table, reading_of
 from rnnspec.data import Reading, encode, survey
 from rnnspec.data.shards import Shards
 from rnnspec.evaluate.evaluate import evaluate
@@ -17,6 +16,7 @@ from rnnspec.export.write import export_onnx
 from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import ClassFacts, NumericFacts, resolve
 from rnnspec.run import Model as ModelFile
+from rnnspec.run.series import from_table, reading_of
 from rnnspec.spec import Spec, Train
 from rnnspec.spec.check import findings
 from rnnspec.store.folder import BuildFolder, Trained
@@ -148,7 +148,7 @@ def test_windows_carry_states_and_a_file_answers(outputs: Any, tmp_path: Path) -
     reading = reading_of(exported)
     assert reading is not None
     table = from_table(exported, Shards.of(file), reading, "auto")
-    asked = [each.row for each in table.rows()]
+    asked = [row for _, row in table.rows()]
     for series, answer in zip(table.series, exported.answers_or_errors(asked), strict=True):
         assert isinstance(answer, dict)
         for output in spec.data.outputs:

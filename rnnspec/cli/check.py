@@ -45,27 +45,8 @@ def check(
 
 
 def _line(loaded: LoadedSpec) -> str:
-    from rnnspec.spec.files import absent
+    from rnnspec.spec.data_files import missing_files
 
-    data = loaded.spec.data
-    missing = absent([*data.train_files, *data.valid_files], loaded.path.parent)
-    if not missing:
-        _check_files(loaded)
+    missing = missing_files(loaded)
     note = f"; note: no data file {', '.join(missing)} yet" if missing else ""
     return f"{loaded.path}: ok{note}"
-
-
-def _check_files(loaded: LoadedSpec) -> None:
-    """Raises SpecError where the files of the spec cannot make one data set."""
-    from rnnspec.errors import DataError, SpecError
-    from rnnspec.spec.files import files_of, find_files, one_format
-
-    data, folder, key = loaded.spec.data, loaded.path.parent, "train"
-    try:
-        one_format(find_files(data.train_files, folder, data.format), data.format)
-        key = "valid"
-        _, valid = files_of(data.train_files, data.valid_files, folder, data.format)
-        if valid:
-            one_format(valid, data.format)
-    except DataError as error:
-        raise SpecError([loaded.document.problem(("data", key), str(error))]) from error

@@ -10,8 +10,7 @@ import typer
 
 from rnnspec.cli.errors import loading
 from rnnspec.cli.options import BUILDS, Build, Builds, Weights, examples
-from rnnspec.errors import OutputError, RnnspecError
-from rnnspec.files import MODEL_FILE, check_output
+from rnnspec.errors import RnnspecError
 
 if TYPE_CHECKING:
     from rnnspec.store.folder import Trained
@@ -155,70 +154,28 @@ def export(
         _check_of_onnx(context)
         _export_c(read(build, builds, weights), c, quantize == "int8")
         return
-    if steps is not None and not generate:
-        raise RnnspecError("--steps says how much --generate writes; give both, or neither")
-    if state == "joined" and not stream:
-        raise RnnspecError("--state says how --stream keeps its states; give both, or neither")
-    if step and not stream:
-        raise RnnspecError("--step says what a chunk of --stream is; give both, or neither")
-    if quantize and half:
-        raise RnnspecError("--quantize and --half are two ways to keep weights; give one of them")
-    if max_loss and not (quantize or half):
-        raise RnnspecError("--max-loss is about --quantize or --half; give one of them too")
-    if output is not None:
-        check_output(output, MODEL_FILE)
-        if stream:
-            _check_beside(output)
-    trained = read(build, builds, weights)
     with loading():
-        from rnnspec.export import DEFAULT_STEPS, SIDECAR, export_onnx
-        from rnnspec.plan.names import TOKENIZER_FILE
-        from rnnspec.plan.precision import note_on_doubles
-    name = trained.spec.name if weights == "best" else f"{trained.spec.name}-last"
-    name += ("-stream" if stream else "") + ("-int8" if quantize else "-half" if half else "")
-    target = output or trained.folder.path / f"{name}.onnx"
-    lines: list[str] = []
-    parity = export_onnx(
-        trained,
-        target,
+        from rnnspec.export import OnnxOptions, export_file
+    options = OnnxOptions(
+        output=output,
         opset=opset,
         ids=ids,
         attention=attention,
         alignment=alignment,
         strategy=strategy,
-        generate=(steps or DEFAULT_STEPS) if generate else None,
+        generate=generate,
+        steps=steps,
         stream=stream,
-        joined=state == "joined",
+        state=state,
         step=step,
-        bits=quantize or ("float16" if half else None),
+        quantize=quantize,
+        half=half,
         max_loss=max_loss,
-        see=lambda quantized: lines.extend(quantized.lines()),
     )
-    print(f"wrote {target} ({target.stat().st_size / 1e6:.2f} MB)")
-    if stream:
-        print(f"wrote {target.with_suffix(SIDECAR)}, which names its states")
-    if any(getattr(node, "kind", "") == "subwords" for node in trained.plan.inputs):
-        print(f"wrote {target.parent / TOKENIZER_FILE}, which makes token numbers of texts")
-    if note := note_on_doubles(trained.plan):
-        print(note)
-    print(f"proven: {parity.summary()}{', before weights were rounded' if lines else ''}")
-    for line in lines:
-        print(line)
-    print(f"next: {join(['rnnspec', 'run', str(target), *(['--stream'] * stream)])}")
-
-
-def _check_beside(output: Path) -> None:
-    """Raises OutputError where the description of a stream must not be written beside `output`."""
-    with loading():
-        from rnnspec.export import DESCRIPTION, SIDECAR
-        from rnnspec.plan.names import TOKENIZER_FILE
-    beside = output.with_suffix(SIDECAR)
-    if beside.name == TOKENIZER_FILE:
-        raise OutputError(
-            f"{output}: {beside} beside it would describe the stream, and is the name of a"
-            " tokenizer; name another file"
-        )
-    check_output(beside, DESCRIPTION)
+    options.check()
+    exported = export_file(read(build, builds, weights), options)
+    print(exported)
+    print(f"next: {join(['rnnspec', 'run', str(exported.path), *(['--stream'] * stream)])}")
 
 
 def read(build: Path | None, builds: Path, weights: Literal["best", "last"]) -> Trained:

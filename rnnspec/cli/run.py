@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rnnspec.cli import answers, rows, series
+from rnnspec.cli import answers, rows
 from rnnspec.cli import stream as chunks
 from rnnspec.cli.answers import OnError, Policy
 from rnnspec.cli.errors import loading
@@ -247,6 +247,7 @@ def _answered(
         return answers.answered(model, [row], textual=True, seed=seed)
     if data:
         from rnnspec.data.shards import find_shards
+        from rnnspec.run import series
 
         files, reading = find_shards(data), series.reading_of(model)
         quotes = rows.quoting_of(model, files, quoting)
@@ -262,23 +263,23 @@ def _of_series(
     model: Model, data: Shards, reading: SeriesReading, seed: int, quoting: Quoting
 ) -> Pairs:
     """Each series of a table with its answer, which includes its name and its times."""
+    from rnnspec.run import series
+
     table = series.from_table(model, data, reading, quoting)
     for text in table.notes():
         note(text)
     textual = rows.is_textual(data)
-    found = answers.answered(model, table.rows(), textual=textual, seed=seed)
+    asked_of = (
+        Asked(place, row if isinstance(row, DataError) else dict(row))
+        for place, row in table.rows()
+    )
+    found = answers.answered(model, asked_of, textual=textual, seed=seed)
     for each, (asked, answer) in zip(table.series, found, strict=True):
         if isinstance(answer, DataError):
             yield asked, answer
             continue
-        times = table.times(each)
-        about: dict[str, object] = {}
-        if reading.id is not None:
-            about[reading.id] = each.name
-        if reading.time is not None:
-            about[reading.time] = times
-        title: rows.Row = {answers.SERIES: series.titled(each.name, times)}
-        yield Asked(asked.place, title), about | dict(answer)
+        title: rows.Row = {answers.SERIES: series.titled(each.name, table.times(each))}
+        yield Asked(asked.place, title), table.about(each) | dict(answer)
 
 
 def _converse(model: Model, seed: int) -> None:

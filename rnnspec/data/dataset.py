@@ -77,6 +77,8 @@ class Batch:
     Labels that no training row has (`Dataset.new`) are in no loss. Number k of them is the class
     NEW - k, below -1. In multi-label columns they are not among the L; `new` has, by column, their
     rows and numbers `[m, 2]`, or rows, steps and numbers `[m, 3]`.
+
+    Of windows of streams for somebody's own loop `reset` `[B]` says where a sequence begins.
     """
 
     inputs: dict[str, tuple[Values, Lengths]]
@@ -84,6 +86,7 @@ class Batch:
     raw: RawRows | None = None
     slices: RowSlices | None = None
     new: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    reset: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)

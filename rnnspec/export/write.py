@@ -121,7 +121,7 @@ def export_onnx(
     with computing_with(allowed_threads()):
         answering = _answering(file, plan, ids, columns)
         parity = prove(answering, model, facts, probes(plan, facts, ids, least=least), ids)
-    metadata = {PARITY: parity.as_json(), **_metadata(spec, plan, facts, ids)}
+    metadata = {PARITY: parity.as_json(), **metadata_of(spec, plan, facts, ids)}
     if columns is not None:
         metadata[STREAM] = columns.as_json()
     if small is not None:
@@ -147,7 +147,7 @@ def export_onnx(
     return parity
 
 
-def _metadata(spec: Spec, plan: Plan, facts: Facts, ids: bool) -> dict[str, str]:
+def metadata_of(spec: Spec, plan: Plan, facts: Facts, ids: bool) -> dict[str, str]:
     """What a file says of its model, whatever its form."""
     found = {
         SPEC: resolved_yaml(spec),

@@ -49,6 +49,12 @@ class Forward:
     inputs: Inputs
     states: dict[str, Tensor]
 
+    @property
+    def loss(self) -> Tensor:
+        """The sum of all losses, a scalar."""
+        first, *others = self.losses.values()
+        return sum(others, start=first)
+
 
 class Objective:
     """The losses of a model's outputs: of each the mean over its answers (`counts`), times the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast, get_args
 
@@ -55,13 +55,18 @@ class Model:
     def load(cls, path: Path, threads: int | None = None) -> Model:
         """Open the file. Raises ModelFileError if it is missing, not ONNX, of a version that
         onnxruntime does not know, or not written by rnnspec."""
-        session = Session(path, threads)
+        found = cls.of(Session(path, threads), path)
+        if any(column.kind == "subwords" for column in found.inputs):
+            written = found.metadata.get(TOKENIZER, "")
+            return replace(found, tokenizer=_tokenizer_beside(path, written))
+        return found
+
+    @classmethod
+    def of(cls, session: Session, path: Path, tokenizer: str = "") -> Model:
+        """The model in an open session; `path` is its name in messages. Raises ModelFileError."""
         metadata = session.metadata
         found = _interface(path, metadata)
         _check_names(path, found, session)
-        tokenizer = ""
-        if any(column.kind == "subwords" for column in found.inputs):
-            tokenizer = _tokenizer_beside(path, metadata.get(TOKENIZER, ""))
         chunks = _stream(path, metadata)
         return cls(path, found.inputs, found.outputs, metadata, session, tokenizer, chunks)
 

@@ -1,4 +1,4 @@
-"""Rows for `rnnspec run` from a table whose rows are the steps of series: one for each series.
+"""Rows for a model from a table whose rows are the steps of series: one for each series.
 
 A model that answers each step answers every row. For a forecast, the *future* of a series is the
 block of its last rows in which the target, the column that is forecast, is empty. All rows before
@@ -14,21 +14,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from rnnspec.cli.rows import Asked
+from rnnspec.data.columns.series import changed_message, static_value
+from rnnspec.data.decode import is_gap, real
+from rnnspec.data.readers import read
+from rnnspec.data.reading import Reading, SeriesReading
+from rnnspec.data.rows import BadRows
+from rnnspec.data.series import ONLY_SERIES, Table, TableBuilder, times_at
+from rnnspec.data.shards import Shards
+from rnnspec.data.times import Times
 from rnnspec.errors import DataError
+from rnnspec.run.interface import SPEC, InputColumn
+from rnnspec.run.model import Model
+from rnnspec.run.results import Answer
+from rnnspec.source.text import Source
+from rnnspec.spec.files import Quoting
+from rnnspec.spec.load import load_source
 
-if TYPE_CHECKING:
-    from rnnspec.cli.rows import Row
-    from rnnspec.data.reading import SeriesReading
-    from rnnspec.data.rows import BadRows
-    from rnnspec.data.series import Table
-    from rnnspec.data.shards import Shards
-    from rnnspec.data.times import Times
-    from rnnspec.run import InputColumn, Model
-    from rnnspec.spec.files import Quoting
-
+Row = dict[str, object]
 FUTURE = ".future"
 
 
@@ -68,11 +71,6 @@ def reading_of(model: Model) -> SeriesReading | None:
     """How the spec of a model makes series of a table; None if it reads no series."""
     if all(column.kind != "series" for column in model.inputs):
         return None
-    from rnnspec.data.reading import Reading
-    from rnnspec.run.interface import SPEC
-    from rnnspec.source.text import Source
-    from rnnspec.spec.load import load_source
-
     source = Source.of(model.metadata[SPEC], f"{model.path}: {SPEC}")
     return Reading.of(load_source(source, model.path).spec).series
 
@@ -80,8 +78,6 @@ def reading_of(model: Model) -> SeriesReading | None:
 def is_table(model: Model, files: Shards, quoting: Quoting) -> bool:
     """Whether each row of the files is one step: the first row has a number of the series, and no
     list. Raises DataError."""
-    from rnnspec.data.readers import read
-
     column = next(each.column for each in model.inputs if each.kind == "series")
     for chunk in read(files, [column], quoting=quoting):
         first = chunk.cells[column][0]
@@ -111,14 +107,24 @@ class TableRows:
     steps: Steps
     series: list[Series]
 
-    def rows(self) -> Iterator[Asked]:
-        """The row of each series, or the error of one that cannot be read."""
+    def rows(self) -> Iterator[tuple[str, Row | DataError]]:
+        """The place of each series, and its row, or the error of one that cannot be read."""
         for series in self.series:
             place = f"{self.steps.bad.file}: {named(self.steps, series)}"
             try:
-                yield Asked(place, self._row(series))
+                yield place, self._row(series)
             except DataError as error:
-                yield Asked(place, error)
+                yield place, error
+
+    def about(self, series: Series) -> Answer:
+        """What is said with the answer to a series: its name, and the times of the answered
+        steps."""
+        found: Answer = {}
+        if self.reading.id is not None:
+            found[self.reading.id] = series.name
+        if self.reading.time is not None:
+            found[self.reading.time] = self.times(series)
+        return found
 
     def _row(self, series: Series) -> Row:
         self._check(series)
@@ -151,8 +157,6 @@ class TableRows:
     def times(self, series: Series) -> list[object] | None:
         """The times of the answered steps; None without a column of times, and for a series of one
         row, which does not define a step."""
-        from rnnspec.data.series import times_at
-
         steps, times = self.steps, self.steps.times
         if times is None:
             return None
@@ -193,8 +197,6 @@ def column_of(column: InputColumn) -> str:
 
 def _end_of_past(steps: Steps, target: str, start: int, end: int) -> int:
     """The place of the first of the last steps without a row or a target."""
-    from rnnspec.data.decode import is_gap
-
     while end > start and (
         steps.is_filled(end - 1) or is_gap(steps.cell(target, end - 1), steps.textual)
     ):
@@ -239,8 +241,6 @@ def _check_future(
 
 def named(steps: Steps, series: Series) -> str:
     """A series in words."""
-    from rnnspec.data.series import ONLY_SERIES
-
     return ONLY_SERIES if steps.table.names == (ONLY_SERIES,) else f"series {series.name!r}"
 
 
@@ -254,8 +254,6 @@ def _steps(count: int) -> str:
 
 def _one(steps: Steps, column: InputColumn, past: range, series: Series) -> object:
     """The value of a column of whole rows. Raises DataError where it changes between steps."""
-    from rnnspec.data.columns.series import changed_message, static_value
-
     kind, name = column.kind, column.column
     assert kind in ("category", "number", "vector"), f"{kind} is no input of whole rows"
     values = [static_value(kind, steps.cell(name, place), steps.textual) for place in past]
@@ -267,8 +265,6 @@ def _one(steps: Steps, column: InputColumn, past: range, series: Series) -> obje
 
 
 def _numbers(steps: Steps, column: str, places: range, missing: bool) -> list[float]:
-    from rnnspec.data.decode import real
-
     found, fill = list[float](), steps.table.fill
     for place in places:
         if steps.is_filled(place) and fill != "previous":
@@ -282,10 +278,6 @@ def _numbers(steps: Steps, column: str, places: range, missing: bool) -> list[fl
 
 
 def _read(model: Model, files: Shards, reading: SeriesReading, quoting: Quoting) -> Steps:
-    from rnnspec.data.readers import read
-    from rnnspec.data.rows import BadRows
-    from rnnspec.data.series import TableBuilder
-
     builder, bad = TableBuilder(reading), BadRows(files)
     columns = [column_of(each) for each in model.inputs]
     needed = list(dict.fromkeys([*columns, *builder.columns]))

@@ -1,0 +1,1 @@
+"""rnnspec in Python: what the command line does, for programs and notebooks (`rnnspec.load`)."""

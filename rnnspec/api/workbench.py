@@ -1,0 +1,516 @@
+"""A checked spec, and a build: what `rnnspec.load` and `rnnspec.builds` give."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal
+
+from rnnspec.errors import DataError, SpecError
+from rnnspec.source.emit import to_yaml
+from rnnspec.source.overrides import NAME
+from rnnspec.source.text import Source, read_source
+from rnnspec.source.yaml12 import compose
+from rnnspec.spec.data_files import missing_files
+from rnnspec.spec.load import LoadedSpec, load_source, resolved_yaml
+
+if TYPE_CHECKING:
+    from rnnspec.api.data import Data
+    from rnnspec.api.events import OnEvent
+    from rnnspec.api.module import Batches, Module
+    from rnnspec.evaluate.score import Scores
+    from rnnspec.export.c import Written
+    from rnnspec.export.file import Exported, Quantize, State
+    from rnnspec.plan import Plan
+    from rnnspec.store.folder import BuildFolder, Trained, Which
+
+Path_ = str | os.PathLike[str]
+TEXT = "spec"
+"""The name, in messages, of a spec that is no file."""
+LATER = "rows.jsonl"
+"""Stands for the training rows of a spec that names none, until they are given."""
+
+
+def load(spec: Path_ | Mapping[str, Any], set: Mapping[str, Any] | None = None) -> Spec:
+    """The checked spec: see `rnnspec.load`."""
+    if isinstance(spec, Mapping):
+        source, path = Source.of(to_yaml(spec), TEXT), Path(f"{TEXT}.yaml")
+    elif isinstance(spec, str) and "\n" in spec:
+        source, path = Source.of(spec, TEXT), Path(f"{TEXT}.yaml")
+    else:
+        path = Path(spec)
+        source = read_source(path, str(path))
+    overrides = [f"{key}={json.dumps(value)}" for key, value in (set or {}).items()]
+    names_data = _names_data(source) or any(each.startswith("data.train=") for each in overrides)
+    if not names_data:
+        overrides.insert(0, f"data.train={LATER}")
+    try:
+        return Spec(load_source(source, path, overrides), overrides, names_data)
+    except SpecError as error:
+        raise _as_set(error) from None
+
+
+def _names_data(source: Source) -> bool:
+    """False where `data:` is there and `train:` is not in it."""
+    document, _ = compose(source)
+    data = document.data.get("data") if document and isinstance(document.data, dict) else None
+    return not isinstance(data, dict) or "train" in data
+
+
+def _as_set(error: SpecError) -> SpecError:
+    """Problems of overrides, as a caller in Python calls them."""
+    return SpecError([replace(p, file="set" if p.file == NAME else p.file) for p in error.problems])
+
+
+class Spec:
+    """A checked spec. `rnnspec.load` makes one.
+
+    >>> spec
+    <spec walk, N:1: reads word (chars), answers kind (class)>
+    """
+
+    def __init__(self, loaded: LoadedSpec, overrides: Sequence[str], names_data: bool) -> None:
+        self._loaded, self._overrides, self._names_data = loaded, overrides, names_data
+
+    @property
+    def name(self) -> str:
+        """The name of the model, which is that of the folder of its builds."""
+        return self._loaded.spec.name
+
+    @property
+    def cardinality(self) -> str:
+        """1:1, N:1, 1:N, N:N or N:M."""
+        return self._loaded.spec.cardinality
+
+    @property
+    def yaml(self) -> str:
+        """The spec in YAML with every default written out; `rnnspec.load` takes it back."""
+        return resolved_yaml(self._loaded.spec)
+
+    def check(self) -> list[str]:
+        """The data files that the spec names and that are not there. Reads no data.
+
+        Raises SpecError, whose `problems` has the place and the cure of each, where the files that
+        are there cannot make one data set, and DataError where the spec names no training rows.
+
+        >>> spec.check()
+        []
+        """
+        self._needs_data()
+        return missing_files(self._loaded)
+
+    def show(self, *, data: Data | None = None) -> str:
+        """The plan as text: layers, shapes and equations, as `rnnspec show` prints it. The training
+        rows are read once, since the sizes in the plan depend on them; for `data` see `build`.
+
+        >>> print(spec.show().splitlines()[0])
+        plan walk (N:1), 1,698 trained weights
+        """
+        from rnnspec.plan import dump
+
+        return dump(self._plan(data))
+
+    def diagram(self, *, data: Data | None = None, columns: int = 100) -> str:
+        """The model drawn in `columns` characters a line; see `show`."""
+        from rnnspec.plan import diagram
+
+        return diagram.text(diagram.diagram(self._plan(data)), columns, "utf-8")
+
+    def svg(self, *, data: Data | None = None) -> str:
+        """The model drawn as SVG; see `show`."""
+        from rnnspec.plan import diagram
+
+        return diagram.svg(diagram.diagram(self._plan(data)))
+
+    def build(
+        self,
+        out: Path_ = "builds",
+        *,
+        data: Data | None = None,
+        resume: bool = False,
+        train: bool = True,
+        on_event: OnEvent | None = None,
+    ) -> Build:
+        """Train the model; leaves the folder `out`/NAME/001, 002, … as `rnnspec build` does.
+
+        - `data`: rows in memory in place of the files of the spec: `{"train": rows, "valid": rows}`
+          with rows as `Build.predict` takes them, or paths; without `valid` that of the spec stays,
+          such as a share. The rows are kept beside the builds, as JSON lines.
+        - `resume`: go on with the newest build of this spec that was stopped, to the same numbers.
+        - `train=False`: leave the weights as they are before training, for a loop of your own.
+        - `on_event`: called with every `Event`; without it nothing is said.
+
+        Ctrl-C ends training after the current batch with KeyboardInterrupt, and `resume` goes on
+        from there. Raises DataError for bad rows, with the number of the row from 1, SpecError
+        where settings of the spec do not fit the data, BuildError where nothing can be resumed or
+        training fails.
+
+        >>> build = spec.build(data={"train": rows, "valid": rows})
+        >>> build.metrics["accuracy"] >= 0.5
+        True
+        """
+        from rnnspec.api.building import built
+        from rnnspec.api.data import FOLDER
+
+        loaded, names = self.loaded_with(data, Path(out) / FOLDER)
+        return Build(built(loaded, Path(out), names, resume, train, on_event))
+
+    def loaded_with(self, data: Data | None, folder: Path) -> tuple[LoadedSpec, dict[Path, str]]:
+        """The spec with `data` in files in `folder`, and how messages call these."""
+        from rnnspec.api.data import with_data
+
+        try:
+            loaded, names = with_data(self._loaded, self._overrides, data or {}, folder)
+        except SpecError as error:
+            raise _as_set(error) from None
+        if "train" not in (data or {}):
+            self._needs_data()
+        return loaded, names
+
+    def _needs_data(self) -> None:
+        if not self._names_data:
+            raise DataError(
+                f"{self.name}: the spec names no data.train; give data={{'train': rows}}"
+            )
+
+    def _plan(self, data: Data | None) -> Plan:
+        from rnnspec.data import survey
+        from rnnspec.data.memory import told_by_row
+        from rnnspec.data.shards import find_sources
+        from rnnspec.plan import resolve
+
+        with TemporaryDirectory(prefix="rnnspec-") as folder:
+            loaded, names = self.loaded_with(data, Path(folder))
+            with told_by_row(names):
+                train = find_sources(loaded.spec.data, loaded.path.parent).train
+                return resolve(loaded.spec, survey(loaded.spec, train, folder=loaded.path.parent))
+
+    def __repr__(self) -> str:
+        data = self._loaded.spec.data
+        read, answered = _named(data.inputs), _named(data.outputs)
+        return f"<spec {self.name}, {self.cardinality}: reads {read}, answers {answered}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        text = escape(self._loaded.document.source.text)
+        return f"<p><b>{escape(self.name)}</b>, {self.cardinality}</p><pre>{text}</pre>"
+
+
+def _named(columns: Sequence[Any]) -> str:
+    """`word (chars), kind (class)`."""
+    kinds = [(getattr(each, "column", ""), getattr(each, "as_", "")) for each in columns]
+    return ", ".join(f"{column} ({kind})" for column, kind in kinds if column)
+
+
+class Build:
+    """A build: a folder with a trained model. `Spec.build` and `rnnspec.builds` give one.
+
+    >>> build
+    <build builds/walk/001, finished: accuracy 1, macro_f1 1, best epoch 20>
+    """
+
+    def __init__(self, folder: BuildFolder, which: Which = "best") -> None:
+        self._folder, self._which = folder, which
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._folder.path
+
+    @property
+    def name(self) -> str:
+        """The name of its spec."""
+        return self.path.parent.name
+
+    @property
+    def spec(self) -> Spec:
+        """The spec that it was built from, with every default written out; paths of data start at
+        the folder of the spec then."""
+        loaded = load_source(read_source(self._folder.spec, str(self._folder.spec)), self._source)
+        return Spec(loaded, (), True)
+
+    @property
+    def state(self) -> str:
+        """`finished`, `stopped`, `training` (or killed while it was), `failed`, or `not
+        trained`."""
+        return str(self._folder.read_state()["state"])
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics of its best epoch on the validation rows; empty without any. With several
+        outputs their names start with the column. Shares are 0 to 1, losses in nats, errors in the
+        unit of the data."""
+        from rnnspec.store.files import numbers_of
+
+        return numbers_of(self._folder.read_state().get("valid", {}))
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch, from 1, whose weights it holds; 0 of a build that was not trained."""
+        return int(self._folder.read_state().get("best_epoch", 0))
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """What was measured after each epoch, as `train.loss` and `valid.loss`."""
+        return list(self._folder.records())
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was warned of while it was built."""
+        return list(self._folder.read_state().get("warnings", []))
+
+    @property
+    def notes(self) -> list[str]:
+        """What was noted about its data."""
+        return list(self._folder.read_state().get("notes", []))
+
+    @property
+    def report(self) -> Path | None:
+        """The report, one HTML file; None where there is none."""
+        return self._folder.report if self._folder.report.exists() else None
+
+    @property
+    def last(self) -> Build:
+        """The same build with the weights that training ended with, in place of the best ones."""
+        return Build(self._folder, "last")
+
+    @cached_property
+    def module(self) -> Module:
+        """The model as an `nn.Module` with the loss of the spec: `module(batch).loss` is a scalar
+        to minimize (`rnnspec.api.module.Module` has the shapes). What a loop of your own makes of
+        its weights, `predict`, `evaluate` and `export` use from then on; the folder keeps its own.
+
+        >>> import torch
+        >>> optimizer = torch.optim.Adam(build.module.parameters(), lr=0.01)
+        >>> for batch in build.encode(rows, batch=2):
+        ...     optimizer.zero_grad()
+        ...     loss = build.module(batch).loss
+        ...     loss.backward()
+        ...     optimizer.step()
+        >>> loss.shape
+        torch.Size([])
+        """
+        from rnnspec.api.module import Module
+
+        return Module(self._read)
+
+    def encode(
+        self, rows: Any = None, *, batch: int = 32, shuffle: bool = False, seed: int = 0
+    ) -> Batches:
+        """Batches of at most `batch` rows for `module`; without `rows` the rows that the build was
+        trained on. Rows as `predict` takes them, or the path of a file, with the columns that are
+        answered too. With `shuffle` each pass over them is in another order.
+
+        Raises DataError for a bad row, with its number from 1.
+
+        >>> build.encode(rows, batch=2)
+        <2 batches of 4 rows>
+        >>> batch = next(iter(build.encode(rows, batch=4)))
+        >>> values, lengths = batch.inputs["word"]
+        >>> values.shape, lengths.tolist(), batch.targets["kind"].tolist()
+        ((4, 3), [2, 3, 3, 3], [0, 0, 1, 1])
+        """
+        from rnnspec.api.building import training_rows
+        from rnnspec.api.data import rows_of
+        from rnnspec.api.module import Batches
+        from rnnspec.data import Reading, encode
+
+        trained, held = self._read, ExitStack()
+        settings = trained.spec.train
+        if rows is None:
+            data = training_rows(trained)
+        else:
+            folder = Path(held.enter_context(TemporaryDirectory(prefix="rnnspec-")))
+            with rows_of(trained.spec, rows, folder) as file:
+                part: Literal["all"] = "all"
+                reading = Reading.of(trained.spec, "auto")
+                data = encode(trained.plan, trained.facts, file, reading, folder, part)
+        return Batches(data, batch, shuffle, seed, settings.window, held)
+
+    def predict(
+        self,
+        rows: Any,
+        *,
+        strategy: str = "",
+        generate: int | None = None,
+        batch: int = 64,
+        seed: int = 0,
+    ) -> Any:
+        """The answers to `rows`, in their form, as an exported file gives them: see
+        `rnnspec.run.opened.OpenModel.predict`, which says what rows may be.
+
+        `strategy`: the search for texts in place of the spec's, as `beam:5`; `generate`: a language
+        model continues each row, a prompt, by at most so many tokens. The first call takes a moment
+        more than later ones.
+
+        >>> build.predict([{"word": "ant"}])[0]["kind"]
+        'noun'
+        >>> build.predict(["ant", "run"])
+        ['noun', 'verb']
+        """
+        from rnnspec.run.predict import predict
+
+        return predict(self._answering(strategy, generate), rows, batch, seed)
+
+    def evaluate(self, rows: Any = None) -> Scores:
+        """The metrics of the weights on `rows`, with the columns that are answered, or on the path
+        of a file; without rows on the validation rows (`rnnspec.evaluate.score.Scores`: `.metrics`
+        by name, `.outputs` by column, `.warnings`).
+
+        Raises DataError for a bad row, with its number from 1, and without rows where the spec
+        names no validation rows.
+
+        >>> build.evaluate(rows).metrics["accuracy"]
+        1.0
+        """
+        from rnnspec.api.data import rows_of
+        from rnnspec.evaluate.score import evaluate_build
+
+        trained = self._current()
+        if rows is None:
+            return evaluate_build(trained)
+        with (
+            TemporaryDirectory(prefix="rnnspec-") as folder,
+            rows_of(trained.spec, rows, Path(folder)) as file,
+        ):
+            return evaluate_build(trained, file)
+
+    def export(
+        self,
+        path: Path_ | None = None,
+        *,
+        opset: int = 21,
+        ids: bool = False,
+        attention: bool = False,
+        alignment: bool = False,
+        strategy: str = "",
+        generate: bool = False,
+        steps: int | None = None,
+        stream: bool = False,
+        state: State = "named",
+        step: bool = False,
+        quantize: Quantize | None = None,
+        half: bool = False,
+        max_loss: str = "",
+    ) -> Exported:
+        """Write one ONNX file, proven to answer as the module does; without `path` NAME.onnx in the
+        build folder. The keywords are the options of `rnnspec export --onnx`: version of the
+        operators, token numbers in place of text, weights of attention or steps of an alignment as
+        outputs, the search for texts, a language model that writes on by at most `steps` tokens, a
+        stream (its states named or joined, or of single steps), weights in 8 or in 16 bits and how
+        much of a metric that may cost, as `"0.5 %"`.
+
+        Gives the path and the figures of the proof; `str()` of it is what the command prints.
+        Raises ExportError where answers differ or for an option without effect, OutputError where
+        the file cannot be written.
+
+        >>> print(build.export("walk.onnx").path)
+        walk.onnx
+        """
+        from rnnspec.export.file import OnnxOptions, export_file
+
+        options = OnnxOptions(
+            output=None if path is None else Path(path),
+            opset=opset,
+            ids=ids,
+            attention=attention,
+            alignment=alignment,
+            strategy=strategy,
+            generate=generate,
+            steps=steps,
+            stream=stream,
+            state=state,
+            step=step,
+            quantize=quantize,
+            half=half,
+            max_loss=max_loss,
+        )
+        return export_file(self._current(), options)
+
+    def export_c(self, folder: Path_, *, int8: bool = False) -> Written:
+        """Write the model as C99 that answers step by step: NAME.h, NAME.c, an example main.c and
+        NAME.json, as `rnnspec export --c` does. Raises ExportError, as where the model cannot
+        answer so or there is no C compiler to prove it with."""
+        from rnnspec.export.c import export_c
+
+        return export_c(self._current(), Path(folder), int8=int8)
+
+    def show(self) -> str:
+        """The plan as text: layers, shapes and equations."""
+        from rnnspec.plan import dump
+
+        return dump(self._plan)
+
+    def diagram(self, *, columns: int = 100) -> str:
+        """The model drawn in `columns` characters a line."""
+        from rnnspec.plan import diagram
+
+        return diagram.text(diagram.diagram(self._plan), columns, "utf-8")
+
+    def svg(self) -> str:
+        """The model drawn as SVG."""
+        from rnnspec.plan import diagram
+
+        return diagram.svg(diagram.diagram(self._plan))
+
+    @property
+    def _source(self) -> Path:
+        return Path(self._folder.read_state()["source"])
+
+    @property
+    def _plan(self) -> Plan:
+        from rnnspec.plan import resolve
+        from rnnspec.plan.facts_file import read_facts
+        from rnnspec.spec.load import load_spec
+
+        self._folder.check()
+        return resolve(load_spec(self._folder.spec).spec, read_facts(self.path))
+
+    @cached_property
+    def _read(self) -> Trained:
+        from rnnspec.store.folder import read_build
+
+        return read_build(self._folder, self._which)
+
+    def _current(self) -> Trained:
+        """The build with the weights of `module`, where that was asked for."""
+        if "module" not in self.__dict__:
+            return self._read
+        return replace(self._read, weights=self.module.model.canonical_arrays())
+
+    def _answering(self, strategy: str, generate: int | None) -> Any:
+        """The model in onnxruntime, kept as long as the weights stay as they are."""
+        from rnnspec.export.file import answering
+        from rnnspec.files import digest
+
+        trained = self._current()
+        key = (strategy, generate, digest(*(a.tobytes() for a in trained.weights.values())))
+        if self.__dict__.get("_answers", (None,))[0] != key:
+            self.__dict__["_answers"] = (key, answering(trained, strategy, generate))
+        return self.__dict__["_answers"][1]
+
+    def __repr__(self) -> str:
+
+        metrics = self.metrics
+        shown = ", ".join(
+            f"{name} {value:.4g}" for name, value in metrics.items() if name != "loss"
+        )
+        best = f", best epoch {self.best_epoch}" if metrics else ""
+        return f"<build {self.path}, {self.state}{': ' if shown else ''}{shown}{best}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td>{value:.4g}</td></tr>"
+            for name, value in self.metrics.items()
+        )
+        best = f", best epoch {self.best_epoch}" if rows else ""
+        head = f"<p><b>{escape(str(self.path))}</b>, {self.state}{best}</p>"
+        return f"{head}<table>{rows}</table>{self.svg()}"
