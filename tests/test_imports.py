@@ -269,6 +269,52 @@ def test_encoder_and_decoder(tmp_path: Path) -> None:
     assert found.agreements[0].difference < 1e-5
 
 
+class NextToken(nn.Module):
+    """A language model whose scores have the matrix of the embedding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(8, UNITS)
+        self.recurrent = nn.LSTM(UNITS, UNITS, num_layers=2, batch_first=True)
+        self.scores = nn.Linear(UNITS, 8)
+        self.scores.weight = self.table.weight
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        found: Tensor = self.scores(self.recurrent(self.table(tokens))[0])
+        return found
+
+
+NEXT = """
+name: next
+cardinality: N:N
+data:
+  train: rows.jsonl
+  input: {column: text, as: chars}
+  output: {column: text, as: next}
+encoder:
+  embed: 4
+  layers:
+    - {cell: lstm, units: 4, repeat: 2}
+"""
+
+
+def test_a_language_model_with_tied_weights_and_a_list_in_json(tmp_path: Path) -> None:
+    torch.manual_seed(8)
+    model, tokens = NextToken().eval(), torch.tensor([[3, 4, 5], [7, 0, 6]])
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    (tmp_path / "text.json").write_text(json.dumps(["a", "<unk>", "<eos>", *"bcd \n"]))
+    (tmp_path / "spec.yaml").write_text(NEXT)
+    np.savez(
+        tmp_path / "answers.npz",
+        **{"text": tokens.numpy(), "text.logits": model(tokens).detach().numpy()},
+    )
+    wanted = Wanted(Told({"text": tmp_path / "text.json"}), None, tmp_path / "answers.npz")
+    found = import_weights(
+        load_spec(tmp_path / "spec.yaml"), tmp_path / "model.pt", tmp_path / "builds", wanted
+    )
+    assert found.agreements[0].difference < 1e-6
+
+
 KERAS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "lstm": (lambda k: k.LSTM(4), "{cell: lstm, units: 4}"),
     "gru": (lambda k: k.GRU(4), "{cell: gru, units: 4}"),

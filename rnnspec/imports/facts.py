@@ -23,9 +23,9 @@ from rnnspec.spec.files import absent
 from rnnspec.spec.load import LoadedSpec
 
 MARKS = {
-    "pad": ("<pad>", "[PAD]", "<PAD>", "PAD", "<blank>", ""),
+    "pad": ("<pad>", "[PAD]", "<PAD>", "PAD", ""),
     "unknown": ("<unk>", "<UNK>", "[UNK]", "<unknown>", "UNK", "<oov>", "<OOV>"),
-    "end": ("<end>", "<eos>", "</s>", "<EOS>", "<END>", "[SEP]"),
+    "end": ("<end>", "<eos>", "</s>", "<EOS>", "<END>", "[SEP]", "<blank>", "<BLANK>"),
     "start": ("<start>", "<sos>", "<bos>", "<s>", "<SOS>", "<BOS>", "<START>", "[CLS]"),
 }
 """How vocabularies name what is no token of a row."""
@@ -78,7 +78,7 @@ def _surveyed(loaded: LoadedSpec, note: Callable[[str], None]) -> Facts:
     """The facts of the training rows, or none where their file is not there."""
     spec, folder = loaded.spec, loaded.path.parent
     if missing := absent(spec.data.train_files, folder):
-        note(f"there is no {missing[0]}, so that numbers are not scaled")
+        note(f"no training rows ({missing[0]}): columns are as the flags tell, numbers not scaled")
         return Facts(0, {}, {})
     return survey(spec, find_sources(spec.data, folder).train, folder=folder)
 

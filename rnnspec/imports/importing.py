@@ -66,7 +66,7 @@ def import_weights(loaded: LoadedSpec, file: Path, builds: Path, wanted: Wanted)
     told = _with_widths(loaded, wanted.told, expected)
     facts, orders = facts_of(loaded, told, notes.append)
     plan = resolve(loaded.spec, facts)
-    matched = _matched(plan, foreign, orders, wanted.map, file)
+    matched = _matched(plan, facts, foreign, orders, wanted.map, file)
     weights = _weights(plan, facts, matched.sums, foreign, orders)
     agreements: tuple[Agreement, ...] = ()
     if wanted.expect:
@@ -119,7 +119,7 @@ def _with_widths(loaded: LoadedSpec, told: Told, expected: dict[str, NDArray[np.
 
 
 def _matched(
-    plan: Plan, foreign: Foreign, orders: Orders, path: Path | None, file: Path
+    plan: Plan, facts: Facts, foreign: Foreign, orders: Orders, path: Path | None, file: Path
 ) -> Matched:
     wanted = wanted_weights(plan)
     if path is not None and path.exists():
@@ -129,7 +129,7 @@ def _matched(
         unused = tuple(name for name in foreign.tensors if name not in known)
         found = Matched(sums, (), unused, ())
     else:
-        found = match(plan, foreign, orders)
+        found = match(plan, facts, foreign, orders)
     if not found.missing and not found.unused:
         return found
     shapes = {name: str(list(tensor.shape)) for name, tensor in foreign.tensors.items()}

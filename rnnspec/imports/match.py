@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from rnnspec.cells.library import identify
 from rnnspec.errors import ModelFileError
 from rnnspec.imports.groups import Foreign, Group
-from rnnspec.imports.terms import Orders, Sum, Term, unknown_order
-from rnnspec.plan import Plan, nodes
+from rnnspec.imports.terms import Orders, Sum, Tensors, Term, unknown_order
+from rnnspec.plan import Facts, Plan, nodes
+from rnnspec.plan.facts import TextFacts
 from rnnspec.plan.nodes import Node, Weight
 from rnnspec.plan.nodes.node import FromData
 
 BEFORE = ".before"
 """Behind the column of a text answered: of its tokens as they are read, where number 0 is the mark
-before the first one; without it, number 0 is the end."""
+before the first one; without it, number 0 is the end, or the blank of CTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,13 @@ def wanted_weights(plan: Plan) -> dict[str, Weight]:
     return {each.name: each for each in every if not isinstance(each.initializer, FromData)}
 
 
-def slots_of(plan: Plan) -> Iterator[Slot]:
+def slots_of(plan: Plan, facts: Facts) -> Iterator[Slot]:
     """The layers of a plan that have weights, each direction of a recurrent one for itself."""
+    answered = {
+        getattr(out, "source", ""): out.column
+        for out in plan.outputs
+        if isinstance(facts.outputs[out.column], TextFacts)
+    }
     every = {node.name: node for node in plan.every_node()}
     for node in every.values():
         if isinstance(node, nodes.Decoder):
@@ -60,7 +68,7 @@ def slots_of(plan: Plan) -> Iterator[Slot]:
         if isinstance(node, nodes.Recurrent):
             yield from _recurrent_slots(node, wanted)
         elif wanted:
-            column = _column_of(plan, every, node)
+            column = answered.get(node.name) or _column_of(plan, every, node)
             own = {weight.name.removeprefix(f"{node.name}."): weight for weight in wanted}
             yield Slot(node.name, KINDS.get(type(node), ""), own, column)
 
@@ -101,11 +109,11 @@ def _column_of(plan: Plan, every: Mapping[str, Node], node: Node) -> str:
     return getattr(source, "column", "")
 
 
-def match(plan: Plan, foreign: Foreign, orders: Orders) -> Matched:
+def match(plan: Plan, facts: Facts, foreign: Foreign, orders: Orders) -> Matched:
     """The weights of `plan` from the layers of a file."""
     free, sums = list(foreign.groups), dict[str, Sum]()
     missing, notes = list[Slot](), list[str]()
-    for slot in slots_of(plan):
+    for slot in slots_of(plan, facts):
         if slot.column and slot.column not in orders:
             raise ModelFileError(unknown_order(slot.column.removesuffix(BEFORE)))
         fitting = [group for group in free if _fits(slot, group, foreign, orders)]
@@ -125,9 +133,19 @@ def match(plan: Plan, foreign: Foreign, orders: Orders) -> Matched:
     return Matched(
         sums,
         tuple(missing),
-        tuple(name for name in foreign.tensors if name not in used | foreign.ignored),
+        tuple(
+            name
+            for name in foreign.tensors
+            if name not in used | foreign.ignored and not _is_copy(name, used, foreign.tensors)
+        ),
         tuple(notes),
     )
+
+
+def _is_copy(name: str, used: set[str], tensors: Tensors) -> bool:
+    """Whether a tensor is one that was taken under another name, as tied weights are."""
+    tensor = tensors[name]
+    return any(np.array_equal(tensor, tensors[other]) for other in used)
 
 
 def _ordered(fitting: list[Group]) -> bool:
