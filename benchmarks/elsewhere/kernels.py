@@ -21,7 +21,7 @@ def kernels() -> dict[str, dict[str, list[Any]]]:
     found: dict[str, dict[str, dict[tuple[int, int], dict[str, set[str]]]]] = {}
     for each in state.get_all_opkernel_def():
         first, last = each.version_range
-        if each.provider != "CPUExecutionProvider" or last < LEAST_VERSION and not each.domain:
+        if each.provider != "CPUExecutionProvider" or (last < LEAST_VERSION and not each.domain):
             continue
         if each.domain not in ("", "ai.onnx.ml", "com.microsoft"):
             continue
