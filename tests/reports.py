@@ -39,12 +39,17 @@ from rnnspec.report.model import (
     Series,
     SeriesRow,
     SeriesTable,
+    Setting,
+    Settings,
+    Shares,
     Span,
     SpanExample,
     SpanExamples,
     Stretch,
     TagExample,
     TagExamples,
+    Trial,
+    TrialTable,
 )
 from tests.pictures import letters_plan
 
@@ -54,6 +59,25 @@ PNG = b"\x89PNG: the page does not look into it"
 def sections() -> dict[str, Section]:
     """A section of every kind, by its class's name."""
     found: list[Section] = [
+        TrialTable(
+            "All trials",
+            (
+                Trial("0", ("64", ""), 0.8, "finished", 9),
+                Trial("1", ("32", "0.1"), None, "pruned", 0, "the loss became inf"),
+            ),
+            ("units", "rate"),
+            "accuracy",
+            True,
+        ),
+        Shares("Which setting matters", (("units", 0.25), ("rate", 0.75)), "its part"),
+        Settings(
+            "Where good values lie",
+            (
+                Setting("units", (0.0, 1.0), (0.8, None), (False, True), 0, ("64", "32")),
+                Setting("rate", (0.1, 0.001), (0.8, 0.7), (False, True), 0, logarithmic=True),
+            ),
+            "accuracy",
+        ),
         Curves(
             "Training",
             (

@@ -42,6 +42,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "train": frozenset({"torch", "numpy", "safetensors"}),
     "export": frozenset({"torch", "numpy"}),
     "imports": frozenset({"torch", "numpy", "safetensors", "h5py", "onnx", "google"}),
+    "tune": frozenset({"torch", "optuna"}),
     "api": frozenset({"torch", "numpy"}),
     "cli": frozenset({"typer", "rich"}),
 }
@@ -64,7 +65,7 @@ OPENED = ("rnnspec.api", "rnnspec.run.opened", "rnnspec.errors")
 TOP_LEVEL = {"__main__": "cli"}
 
 FRAMEWORKS = frozenset({"torch", "onnx", "onnxruntime"})
-HEAVY = FRAMEWORKS | {"numpy", "pyarrow", "babel", "sacrebleu", "tokenizers", "PIL"}
+HEAVY = FRAMEWORKS | {"numpy", "pyarrow", "babel", "sacrebleu", "tokenizers", "PIL", "optuna"}
 FRAMEWORK_FREE = list(LAYERS)[: list(LAYERS).index("to_torch")]
 # What must not be in sys.modules once every module of the layer has been imported.
 UNLOADED = dict.fromkeys(FRAMEWORK_FREE, FRAMEWORKS) | {

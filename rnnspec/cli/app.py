@@ -8,7 +8,19 @@ import typer
 from typer.core import TyperGroup
 
 from rnnspec import __version__
-from rnnspec.cli import build, check, evaluate, explain, export, import_, new, run, schema, show
+from rnnspec.cli import (
+    build,
+    check,
+    evaluate,
+    explain,
+    export,
+    import_,
+    new,
+    run,
+    schema,
+    show,
+    tune,
+)
 from rnnspec.cli.errors import reported
 from rnnspec.cli.options import examples
 
@@ -72,6 +84,7 @@ app.command(epilog=show.EXAMPLES)(show.show)
 app.command(epilog=explain.EXAMPLES)(explain.explain)
 app.command(epilog=build.EXAMPLES)(build.build)
 app.command("import", epilog=import_.EXAMPLES)(import_.import_)
+app.command(epilog=tune.EXAMPLES)(tune.tune)
 app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command(epilog=export.EXAMPLES)(export.export)
 app.command(epilog=run.EXAMPLES)(run.run)

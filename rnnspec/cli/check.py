@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import join
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from rnnspec.cli.options import Overrides, examples
 
 if TYPE_CHECKING:
-    from rnnspec.spec.load import LoadedSpec
+    from rnnspec.spec.load import LoadedSpec, Tunable
 
 EXAMPLES = examples(
     "rnnspec check dates-language.yaml",
@@ -25,19 +26,22 @@ def check(
     ],
     overrides: Overrides = None,
 ) -> None:
-    """Check spec files; shows every mistake in one run.
+    """Check spec files; shows every mistake in one run, also those of each end of a range.
 
     A missing data file is a note, not a mistake: only `show` and `build` read data. Of existing
     files only the names are checked: each file once, all of one format.
     """
     from rnnspec.errors import SpecError
     from rnnspec.source.problems import Problem
-    from rnnspec.spec.load import load_spec
+    from rnnspec.spec.load import load_tunable
 
     problems: dict[Problem, None] = {}
     for path in specs:
         try:
-            print(_line(load_spec(path, overrides or ())))
+            tunable = load_tunable(path, overrides or ())
+            print(_line(tunable.first))
+            if tunable.ranges:
+                print(_ranges(tunable))
         except SpecError as error:
             problems |= dict.fromkeys(error.problems)
     if problems:
@@ -50,3 +54,11 @@ def _line(loaded: LoadedSpec) -> str:
     missing = missing_files(loaded)
     note = f"; note: no data file {', '.join(missing)} yet" if missing else ""
     return f"{loaded.path}: ok{note}"
+
+
+def _ranges(tunable: Tunable) -> str:
+    """The ranges of a spec, below its line."""
+    wide = max(len(each.name) for each in tunable.ranges)
+    lines = [f"  {each.name:<{wide}}  {each.described()}" for each in tunable.ranges]
+    search = join(["rnnspec", "tune", str(tunable.path)])
+    return "\n".join(["ranges, each of whose ends is right:", *lines, f"next: {search}"])

@@ -220,6 +220,10 @@ class Bar(_Listener):
     def epoch_done(self, record: Record) -> None:
         self._say(epoch_line(record, self.pace.epochs), bold=bool(record["best"]))
 
+    def say(self, text: str, bold: bool = False) -> None:
+        """A line above the bar."""
+        self._say(text, bold)
+
     def _say(self, text: str, bold: bool = False) -> None:
         style = "bold" if bold else None
         self.progress.console.print(text, style=style, markup=False, highlight=False)

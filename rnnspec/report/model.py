@@ -31,7 +31,8 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One value an epoch. Lines of the name `train` are drawn behind the others."""
+    """One value an epoch. Lines of the names `train` and `each trial` are drawn behind the
+    others."""
 
     name: str
     values: tuple[Value, ...]
@@ -50,13 +51,15 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """Charts side by side over the same epochs, counted from `first`; `best` is the epoch kept."""
+    """Charts side by side over the same epochs, counted from `first`; `best` is the epoch kept.
+    `step` is what is counted, where that is no epoch."""
 
     title: str
     charts: tuple[Chart, ...]
     best: int | None = None
     first: int = 1
     text: str = ""
+    step: str = "epoch"
 
 
 # ---------------------------------------------------------------- figures
@@ -375,6 +378,67 @@ class Histogram:
     text: str = ""
 
 
+# ---------------------------------------------------------------- a search through settings
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One trial of a search: a value for each setting as text, empty where it has none; how it
+    ended, and after how many `epochs`; `note` says why, if it ended early."""
+
+    name: str
+    settings: tuple[str, ...]
+    value: Value
+    state: str
+    epochs: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialTable:
+    """The trials of a search in their order, drawn from the best `metric` down."""
+
+    title: str
+    trials: tuple[Trial, ...]
+    settings: tuple[str, ...] = ()
+    metric: str = "metric"
+    larger_is_better: bool = False
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Parts of a whole by name, the largest first; `of` says what of."""
+
+    title: str
+    shares: tuple[tuple[str, float], ...]
+    of: str = "the whole"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting beside the metric, one point a trial: `places` are its numbers, or those of its
+    `options`, from 0. `pruned` trials are drawn apart, and the `best` one, by its place in these
+    lists, is marked."""
+
+    name: str
+    places: tuple[float, ...]
+    values: tuple[Value, ...]
+    pruned: tuple[bool, ...]
+    best: int | None = None
+    options: tuple[str, ...] = ()
+    logarithmic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    title: str
+    settings: tuple[Setting, ...]
+    metric: str = "metric"
+    text: str = ""
+
+
 # ---------------------------------------------------------------- the inside of a model
 
 
@@ -423,6 +487,9 @@ Section = (
     | Scatter
     | Histogram
     | Attention
+    | TrialTable
+    | Shares
+    | Settings
     | Note
 )
 

@@ -38,9 +38,13 @@ class Composer:
         out."""
         self.source = source
         self.problems: list[Problem] = []
+        self._ended = 0
+        """Where the last value ended that is no block."""
         self._loader = yaml.SafeLoader(source.text if text is None else text)
         self._anchors: dict[str, tuple[Node, int, int] | None] = {}
         self._values = 0
+        self._ended = 0
+        """Where the last thing ended that is written: the ends of blocks are not."""
 
     def document(self) -> Node | None:
         """The root of the document, or None where it cannot be read."""
@@ -76,6 +80,8 @@ class Composer:
                 index, 1, "a number here is out of all bounds", "check the escape or directive"
             )
             raise _Stopped from None
+        first, last = _marks(event)
+        self._ended = last.index if last.index > first.index else self._ended
         return event
 
     def _empty(self) -> None:
@@ -207,9 +213,9 @@ class Composer:
             node, below = self._node(inner, (*path, len(items)), depth + 1)
             items.append(node)
             height = max(height, below + 1)
-        return SequenceNode(
-            self.source, self._span(event, inner), tuple(items), _flow(event)
-        ), height
+        extent = self._extent(event, inner)
+        span = self._span(event, inner)
+        return SequenceNode(self.source, span, tuple(items), _flow(event), *extent), height
 
     def _mapping(
         self, event: events.MappingStartEvent, path: tuple[str | int, ...], depth: int
@@ -227,7 +233,8 @@ class Composer:
             if key is not None:
                 entries[key] = Entry(key_node.source, key_node.span, node)
         span = self._span(event, inner, entries)
-        return MappingNode(self.source, span, entries, _flow(event)), height
+        extent = self._extent(event, inner)
+        return MappingNode(self.source, span, entries, _flow(event), *extent), height
 
     def _key(
         self, event: events.Event, node: Node, path: tuple[str | int, ...], known: dict[str, Entry]
@@ -264,6 +271,12 @@ class Composer:
             key = next(iter(entries.values())).span
             return Span(key.line, key.column, key.length)
         return Span(first.line + 1, first.column + 1, max(1, length))
+
+    def _extent(self, start: events.Event, end: events.Event) -> tuple[int, int]:
+        """Where a collection stands in the text: in brackets to the last of them, else to the end
+        of its last value, before comments and line breaks."""
+        first, last = _marks(start)[0].index, _marks(end)[1].index
+        return first, last if _flow(start) else self._ended
 
     def _note(
         self, event: events.Event, message: str, hint: str, path: tuple[str | int, ...] = ()

@@ -27,12 +27,14 @@ class ScalarNode:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SequenceNode:
-    """A list; `flow` if written in brackets."""
+    """A list; `flow` if written in brackets. It stands from `start` to `end` of the source."""
 
     source: Source
     span: Span
     items: tuple[Node, ...]
     flow: bool
+    start: int = 0
+    end: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,15 +48,25 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MappingNode:
-    """Keys and values, in the order of the file; `flow` if written in brackets."""
+    """Keys and values, in the order of the file; `flow` if written in brackets. It stands from
+    `start` to `end` of the source."""
 
     source: Source
     span: Span
     entries: Mapping[str, Entry]
     flow: bool
+    start: int = 0
+    end: int = 0
 
 
 Node = ScalarNode | SequenceNode | MappingNode
+
+
+def extent(node: Node) -> tuple[int, int]:
+    """Where a node stands in the text of its source: from the first index to before the second."""
+    if isinstance(node, ScalarNode):
+        return node.start, node.start + len(node.written)
+    return node.start, node.end
 
 
 def shown_path(path: Path) -> str:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from rnnspec.errors import SpecError
-from rnnspec.source.emit import to_yaml
+from rnnspec.source.emit import flow, to_yaml
+from rnnspec.source.fill import filled, written
+from rnnspec.source.nodes import plain, shown_path
 from rnnspec.source.overrides import NAME, apply_overrides
 from rnnspec.source.problems import Problem
 from rnnspec.source.text import Source, read_source
 from rnnspec.source.yaml12 import Document, compose
 from rnnspec.spec.check import findings
 from rnnspec.spec.explain import Finding, explain, mistakes
+from rnnspec.spec.metrics import monitored
+from rnnspec.spec.moved import Written, moved
+from rnnspec.spec.ranges import KEY, Choices, Picked, Range, ends, ranges_of, with_values
 from rnnspec.spec.recovery import with_corrected_keys, without_mistakes
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.walk import options_at
@@ -45,11 +50,107 @@ def load_spec(path: Path, overrides: Sequence[str] = ()) -> LoadedSpec:
 
 def load_source(source: Source, path: Path, overrides: Sequence[str] = ()) -> LoadedSpec:
     """As `load_spec`, from a text."""
+    document, ranges, problems = _composed(source, overrides)
+    for each in ranges:
+        what = "a range of values, and one is needed here"
+        hint = f"search through it with: rnnspec tune {path}; or write one of its values"
+        place = each.node.entries[KEY]
+        problems.append(place.source.problem(place.span, what, hint, shown_path(each.path)))
+    first = replace(document, root=with_values(document.root, ranges, {}))
+    return _checked(first, problems, path)
+
+
+@dataclass(frozen=True)
+class Tunable:
+    """A correct spec with ranges, in the order in which their values are picked; the metric that is
+    `monitored`. `first` has the first value of each range."""
+
+    ranges: tuple[Range, ...]
+    document: Document
+    path: Path
+    first: LoadedSpec
+    monitored: str
+
+    def text(self, picked: Picked, folder: Path | None = None) -> str:
+        """The text of the spec with these values, for a file beside it or in `folder`: as it is
+        written, with its comments, if it was not changed by overrides."""
+        root = with_values(self.document.root, self.ranges, picked)
+        changes: list[Written] = []
+        if folder is not None:
+            root, changes = moved(root, self.path.parent, folder)
+        data = plain(root)
+        changes += _values(self.ranges, picked)
+        found = filled(self.document, changes, data)
+        return to_yaml(data) if found is None else found
+
+    def spec(self, picked: Picked) -> LoadedSpec:
+        """The spec with these values. Raises SpecError where they do not fit together."""
+        return load_source(Source.of(self.text(picked), str(self.path)), self.path)
+
+
+def load_tunable(path: Path, overrides: Sequence[str] = ()) -> Tunable:
+    """As `load_spec`, for a spec that may have ranges.
+
+    Raises SpecError also for ranges that are none, and with every problem of a spec with the first
+    values, or one end, or one value of a range.
+    """
+    document, ranges, problems = _composed(read_source(path, str(path)), overrides)
+    found: list[Problem] = []
+    specs: list[tuple[Picked, LoadedSpec]] = []
+    for picked in ends(ranges):
+        root = with_values(document.root, ranges, picked)
+        try:
+            specs.append((picked, _checked(replace(document, root=root), list(problems), path)))
+        except SpecError as error:
+            found += error.problems
+    if not found:
+        found += _compared(specs, document)
+    if found:
+        raise SpecError(_in_order(found, 0))
+    first = specs[0][1]
+    return Tunable(ranges, document, path, first, monitored(first.spec))
+
+
+def _compared(specs: Sequence[tuple[Picked, LoadedSpec]], document: Document) -> Iterable[Problem]:
+    """Problems of ranges with values that are measured by another metric."""
+    first = monitored(specs[0][1].spec)
+    for picked, each in specs[1:]:
+        name = monitored(each.spec)
+        if name != first:
+            place = list(picked)[-1].node.entries[KEY]
+            what = f"some of these values are measured by {first}, and some by {name}"
+            hint = "name the metric of all trials in train.monitor"
+            path = shown_path(list(picked)[-1].path)
+            yield place.source.problem(place.span, what, hint, path)
+
+
+def _values(ranges: tuple[Range, ...], picked: Picked) -> Iterator[Written]:
+    """The ranges of a document, and the text of the value of each."""
+    for each in ranges:
+        if not each.outer:
+            option = each.at(picked.get(each, each.ends()[0]))
+            value = plain(with_values(option, ranges, picked))
+            same = isinstance(each, Choices) and value == plain(option)
+            yield each.node, (same and written(option)) or flow(value)
+
+
+def _composed(
+    source: Source, overrides: Sequence[str]
+) -> tuple[Document, tuple[Range, ...], list[Problem]]:
+    """The document with its overrides, its ranges, and the problems so far. Raises SpecError for a
+    text that is no YAML, and for ranges that are none."""
     document, problems = compose(source)
     if document is None:
         raise SpecError(problems)
     document, wrong = apply_overrides(document, overrides, options_at)
-    problems += wrong
+    ranges, none = ranges_of(document)
+    if none:  # what stands in their places cannot be checked
+        raise SpecError(_in_order(problems + wrong + none, 0))
+    return document, ranges, problems + wrong
+
+
+def _checked(document: Document, problems: list[Problem], path: Path) -> LoadedSpec:
+    """The spec of a document without ranges. Raises SpecError."""
     found: Iterable[Finding] = ()
     more = 0
     try:

@@ -12,8 +12,8 @@ weights.safetensors  the best weights so far, under their canonical names
 last.safetensors     the weights that training ended with, once it is finished
 checkpoint.safetensors  everything that continuing needs, while training is not finished
 import.yaml          of weights from elsewhere: which part of which tensor each of them is
-build.json           state of the build: training, stopped, finished, imported, or failed and why;
-                     versions; best epoch
+build.json           state of the build: training, stopped, finished, imported, or failed or pruned
+                     (by `rnnspec tune`) and why; versions; best epoch
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from rnnspec.store.files import (
     read_text,
 )
 
-STATES = ("training", "stopped", "finished", "failed", "not trained", "imported")
+STATES = ("training", "stopped", "finished", "failed", "pruned", "not trained", "imported")
 CACHE = ".cache"
 """Folder beside the builds in which encoded data is kept for the next build."""
 PLAN = "plan.txt"
@@ -178,14 +178,20 @@ class Trained:
 
 
 def begin(
-    builds: Path, loaded: LoadedSpec, plan: Plan, facts: Facts, state: Mapping[str, Any]
+    builds: Path,
+    loaded: LoadedSpec,
+    plan: Plan,
+    facts: Facts,
+    state: Mapping[str, Any],
+    place: Path | None = None,
 ) -> BuildFolder:
-    """A new folder `builds/NAME/001`, `002`, …, which appears with all that is known before
-    training: a build never takes another's place, and is never there in part.
+    """A new folder `builds/NAME/001`, `002`, …, or at `place`, which appears with all that is known
+    before training: a build never takes another's place, and is never there in part.
 
     Raises BuildError if it cannot be made.
     """
-    hidden = builds / plan.name / f"{UNFINISHED}{secrets.token_hex(8)}"
+    parent = builds / plan.name if place is None else place.parent
+    hidden = parent / f"{UNFINISHED}{secrets.token_hex(8)}"
     build = BuildFolder(hidden)
     try:
         hidden.mkdir(parents=True)
@@ -196,7 +202,7 @@ def begin(
         write_facts(hidden, facts)
         build.write_digests()
         build.write_state(state)
-        return _moved(build)
+        return _moved(build) if place is None else BuildFolder(hidden.rename(place))
     except OSError as error:
         raise BuildError(
             f"{hidden.parent}: a build folder cannot be made here ({error.strerror or error})"
@@ -280,5 +286,6 @@ def _why_none(build: BuildFolder, which: Which) -> str:
         "not trained": "was not trained; leave out --weights last for those it would start from",
         "imported": "was not trained here; leave out --weights last for the weights imported",
         "failed": f"has no last weights, {why}",
+        "pruned": f"has no last weights, for its training was {state.get('why')}",
         "finished": f"has no {last}, as builds of earlier versions; use the best weights",
     }[name]

@@ -34,14 +34,25 @@ def run_id() -> str:
 
 
 def found_build(
-    loaded: LoadedSpec, builds: Path, resume: bool, restarted: bool, held: ExitStack
+    loaded: LoadedSpec,
+    builds: Path,
+    resume: bool,
+    restarted: bool,
+    held: ExitStack,
+    place: Path | None = None,
 ) -> BuildFolder | None:
     """The build to go on with, which no other process trains in; None where a new one is wanted.
+    With a `place`, the build there, if there is one.
 
     Raises BuildError where it is to be resumed and cannot be.
     """
-    folder = _of_this_run(loaded, builds, restarted) or (resume and _unfinished(loaded, builds))
-    if not folder:
+    if place is not None:
+        folder = _at(place, loaded)
+    else:
+        folder = _of_this_run(loaded, builds, restarted) or (
+            _unfinished(loaded, builds) if resume else None
+        )
+    if folder is None:
         return None
     folder.check()
     state = folder.read_state()
@@ -96,14 +107,28 @@ def _unfinished(loaded: LoadedSpec, builds: Path) -> BuildFolder:
         raise BuildError(
             f"{builds / loaded.spec.name}: nothing to resume, for {why}; start one without --resume"
         )
-    changes = _changes(folder, loaded)
-    if changes:
+    _refuse_changes(folder, loaded)
+    return folder
+
+
+def _at(place: Path, loaded: LoadedSpec) -> BuildFolder | None:
+    """The build in the folder `place`, None if there is none. Raises BuildError if it is of another
+    spec."""
+    folder = BuildFolder(place)
+    if not folder.state.exists():
+        return None
+    _refuse_changes(folder, loaded)
+    return folder
+
+
+def _refuse_changes(folder: BuildFolder, loaded: LoadedSpec) -> None:
+    """Raises BuildError where the spec is no longer that of the build."""
+    if changes := _changes(folder, loaded):
         raise BuildError(
             f"{folder.path}: cannot be resumed, for the spec has changed:\n"
             + "\n".join(f"    {line}" for line in changes[:10])
             + "\nundo the change, or start a new build without --resume"
         )
-    return folder
 
 
 def _failed(build: BuildFolder, loaded: LoadedSpec) -> bool:

@@ -68,8 +68,10 @@ def build(
     resume: bool = False,
     train: bool = True,
     processes: Processes = ALONE,
+    place: Path | None = None,
 ) -> Result:
-    """Build `loaded` into a new folder below `builds`, or continue the newest unfinished one.
+    """Build `loaded` into a new folder below `builds`, or continue the newest unfinished one; or
+    into the folder `place`, where a build that is there is continued.
 
     Without `train` the folder holds the starting weights. Raises DataError for bad data, and
     BuildError if there is nothing to resume, if it belongs to another spec, or if another process
@@ -81,10 +83,14 @@ def build(
     listener.stage("reading the data")
     restarted = processes.any(restarts() > 0)
     with ExitStack() as held:
-        found = processes.from_first(lambda: found_build(loaded, builds, resume, restarted, held))
+        found = processes.from_first(
+            lambda: found_build(loaded, builds, resume, restarted, held, place)
+        )
         job = _prepared(loaded, builds, found, listener, processes)
         if found is None:
-            folder = processes.from_first(lambda: _begun(job, builds, train, processes, held))
+            folder = processes.from_first(
+                lambda: _begun(job, builds, train, processes, held, place)
+            )
         else:
             folder = found
             check_data(folder, job.keys, _digests(job.sources))
@@ -340,7 +346,7 @@ def _digests(sources: Sources) -> dict[str, dict[str, str]]:
 
 
 def _begun(
-    job: _Job, builds: Path, train: bool, processes: Processes, held: ExitStack
+    job: _Job, builds: Path, train: bool, processes: Processes, held: ExitStack, place: Path | None
 ) -> BuildFolder:
     """A new folder, which no other process trains in."""
     state = {
@@ -354,7 +360,7 @@ def _begun(
         "files": _digests(job.sources),
         "state": "training" if train else "not trained",
     }
-    folder = begin(builds, job.loaded, job.plan, job.facts, state)
+    folder = begin(builds, job.loaded, job.plan, job.facts, state, place)
     held.enter_context(locked(folder.source))
     return folder
 

@@ -16,6 +16,7 @@ from rnnspec.report.sections.forecast import forecast_plot, forecast_table
 from rnnspec.report.sections.numbers import histogram, scatter
 from rnnspec.report.sections.spans import span_examples
 from rnnspec.report.sections.tables import class_table, metric_table, series_table
+from rnnspec.report.sections.trials import settings, shares, trial_table
 
 SECTIONS: Mapping[type[Any], Callable[[Any], Html]] = {
     model.AlignedExamples: aligned_examples,
@@ -32,7 +33,10 @@ SECTIONS: Mapping[type[Any], Callable[[Any], Html]] = {
     model.Note: note,
     model.Scatter: scatter,
     model.SeriesTable: series_table,
+    model.Settings: settings,
+    model.Shares: shares,
     model.SpanExamples: span_examples,
     model.TagExamples: tag_examples,
+    model.TrialTable: trial_table,
 }
 """What draws a section, by its class; `tests/test_report.py` holds it complete."""

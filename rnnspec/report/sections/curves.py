@@ -12,20 +12,20 @@ from rnnspec.report.words import number
 
 _POINTS = 400
 """Most epochs that a chart draws, and that a table lists."""
-_BEHIND = "train"
+_BEHIND = ("train", "each trial")
 
 
 def curves(section: Curves) -> Html:
     epochs = _epochs(section)
     if not epochs:
-        return words("No epoch was finished.")
+        return words(f"No {section.step} was finished.")
     shown = _shown(epochs, section.best)
     parts = [_chart(section, chart, shown) for chart in section.charts]
     if len(shown) < len(epochs):
-        drawn = f"{len(shown):,} of {len(epochs):,} epochs are drawn"
+        drawn = f"{len(shown):,} of {len(epochs):,} {section.step}s are drawn"
         said = words(f"{drawn}, the best and the last among them.")
         parts.append(tag("p", {"class": "quiet"}, said))
-    figures = fold("The numbers of every epoch", _table(section, shown))
+    figures = fold(f"The numbers of every {section.step}", _table(section, shown))
     return join([tag("div", {"class": "charts"}, *parts), figures])
 
 
@@ -46,9 +46,9 @@ def _shown(epochs: range, best: int | None) -> Sequence[int]:
 
 def _style(series: Sequence[Series], position: int) -> str:
     """Training is drawn as background; the others take the styles in turn."""
-    if series[position].name == _BEHIND and len(series) > 1:
+    if series[position].name in _BEHIND and len(series) > 1:
         return "back"
-    before = sum(one.name != _BEHIND or len(series) == 1 for one in series[:position])
+    before = sum(one.name not in _BEHIND or len(series) == 1 for one in series[:position])
     return draw.look(before)
 
 
@@ -56,9 +56,9 @@ def _chart(section: Curves, chart: Chart, shown: Sequence[int]) -> Html:
     values = [value for one in chart.series for value in one.values]
     y = scale(values, draw.BOTTOM, draw.TOP, logarithmic=not chart.larger_is_better)
     x = steps(shown[0], shown[-1] - shown[0] + 1, draw.margin(y), draw.RIGHT)
-    order = sorted(range(len(chart.series)), key=lambda n: chart.series[n].name != _BEHIND)
+    order = sorted(range(len(chart.series)), key=lambda n: chart.series[n].name not in _BEHIND)
     label = ", ".join(filter(None, (chart.unit, "log scale" if y.logarithmic else "")))
-    parts = [draw.axes(x, y, "epoch", label)]
+    parts = [draw.axes(x, y, section.step, label)]
     if section.best is not None and shown[0] <= section.best <= shown[-1]:
         parts.append(draw.upright(section.best, x, y, "best"))
     for position in order:
@@ -68,7 +68,7 @@ def _chart(section: Curves, chart: Chart, shown: Sequence[int]) -> Html:
     parts.append(draw.columns(shown, x, y, tooltip.__getitem__))
     styles = [(_style(chart.series, n), one.name) for n, one in enumerate(chart.series)]
     caption = join([span("name", chart.metric), _at_best(section, chart), _lost(section, chart)])
-    title = f"{chart.metric} over {len(shown):,} epochs. {tooltip[-1]}"
+    title = f"{chart.metric} over {len(shown):,} {section.step}s. {tooltip[-1]}"
     drawn = draw.svg(title, *parts)
     return draw.figure(caption, drawn, draw.key(styles) if len(styles) > 1 else NOTHING)
 
@@ -90,12 +90,12 @@ def _line(
 def _tooltip(section: Curves, chart: Chart, epoch: int) -> str:
     found = (f"{s.name} {number(s.values[epoch - section.first])}" for s in chart.series)
     kept = " (the one kept)" if epoch == section.best else ""
-    return f"epoch {epoch}{kept}: {', '.join(found)}"
+    return f"{section.step} {epoch}{kept}: {', '.join(found)}"
 
 
 def _main(chart: Chart) -> Series | None:
     """The series by which a chart is judged: the first that is not of training."""
-    others = [one for one in chart.series if one.name != _BEHIND]
+    others = [one for one in chart.series if one.name not in _BEHIND]
     return next(iter(others or chart.series), None)
 
 
@@ -107,7 +107,7 @@ def _at_best(section: Curves, chart: Chart) -> Html:
     if not 0 <= position < len(main.values):
         return NOTHING
     unit = f" {chart.unit}" if chart.unit else ""
-    return span("value", f"{number(main.values[position])}{unit} at epoch {section.best}")
+    return span("value", f"{number(main.values[position])}{unit} at {section.step} {section.best}")
 
 
 def _lost(section: Curves, chart: Chart) -> Html:
@@ -123,12 +123,12 @@ def _lost(section: Curves, chart: Chart) -> Html:
     if not wrong:
         return NOTHING
     listed = ", ".join(map(str, wrong[:5])) + (", …" if len(wrong) > 5 else "")
-    return span("warning", f"⚠ not a finite number at epoch {listed} (×)")
+    return span("warning", f"⚠ not a finite number at {section.step} {listed} (×)")
 
 
 def _table(section: Curves, shown: Sequence[int]) -> Html:
     columns = [(chart, one) for chart in section.charts for one in chart.series]
-    head = ["epoch", *(f"{one.name} {chart.metric}" for chart, one in columns)]
+    head = [section.step, *(f"{one.name} {chart.metric}" for chart, one in columns)]
     rows = [
         [
             words(f"{epoch}{' ★' if epoch == section.best else ''}"),
@@ -136,5 +136,6 @@ def _table(section: Curves, shown: Sequence[int]) -> Html:
         ]
         for epoch in shown
     ]
-    caption = f"{section.title}, by epoch" + (" (★: the epoch kept)" if section.best else "")
+    kept = f" (★: the {section.step} kept)" if section.best is not None else ""
+    caption = f"{section.title}, by {section.step}{kept}"
     return scroll(caption, table(caption, head, rows, range(len(head))))

@@ -1,0 +1,1 @@
+"""Searching through the ranges of a spec (`rnnspec.spec.ranges`) with Optuna."""
