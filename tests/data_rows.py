@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from rnnspec.data import Batch, Dataset, Reading, encode, survey
+from rnnspec.data.how import How
 from rnnspec.data.readers import read
 from rnnspec.data.series import Part
 from rnnspec.data.split import validation_mask
@@ -72,7 +73,7 @@ def rows_of(
     """(line, cells...) of every row."""
     return [
         row
-        for chunk in read(file, columns, format, quoting=quoting)
+        for chunk in read(file, columns, How(format, quoting=quoting))
         for row in zip(chunk.lines, *(chunk.cells[name] for name in columns), strict=True)
     ]
 

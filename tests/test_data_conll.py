@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from rnnspec.data.how import How
 from rnnspec.data.readers import read
 from rnnspec.data.rows import BadRows
 from rnnspec.errors import DataError
@@ -28,7 +29,7 @@ def rows(file: Path, columns: list[str], names: tuple[str, ...] = ()) -> list[tu
     """Line and cells of each row."""
     return [
         row
-        for chunk in read(file, columns, names=names)
+        for chunk in read(file, columns, How(names=tuple(names)))
         for row in zip(chunk.lines, *(chunk.cells[column] for column in columns), strict=True)
     ]
 

@@ -189,7 +189,18 @@ WRONG: list[tuple[Callable[..., Any], object, str]] = [
 ]
 WRONG_TEXTUAL: list[tuple[Callable[..., Any], object, str]] = [
     (decode.number, "", "is empty, expected a number"),
-    (decode.number, "1,5", "is the text '1,5', expected a number; write the decimal point as '.'"),
+    (
+        decode.number,
+        "1,5",
+        "is the text '1,5', expected a number; write its decimal point as '.', or set decimal of "
+        "the format: {csv: {decimal: ','}}",
+    ),
+    (
+        decode.number,
+        "NA",
+        "is the text 'NA', expected a number; if it means a missing value, set missing of the "
+        "format: {csv: {missing: ['NA']}}",
+    ),
     (
         decode.number,
         "NaN",

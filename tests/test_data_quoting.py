@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rnnspec.data.how import How
 from rnnspec.data.readers import read
 from rnnspec.spec.files import Quoting
 from tests.cli import right, wrong
@@ -24,7 +25,7 @@ NONE = "set quoting to none (data.quoting of a spec, --quoting of run and evalua
 
 
 def cells_of(file: Path, quoting: Quoting = "auto") -> list[list[object]]:
-    chunks = read(file, ["x", "y"], quoting=quoting)
+    chunks = read(file, ["x", "y"], How(quoting=quoting))
     return [list(row) for chunk in chunks for row in zip(*chunk.cells.values(), strict=True)]
 
 
@@ -165,7 +166,7 @@ def test_the_cures_work(tmp_path: Path, name: str) -> None:
     if name == "a tab too many":
         file.write_text('text\tlabel\n"a\ta"\tb\n')
     for quoting in told:
-        assert list(read(file, ["text", "label"], quoting=quoting))
+        assert list(read(file, ["text", "label"], How(quoting=quoting)))
 
 
 def test_a_text_of_two_lines_is_no_swallowed_row(tmp_path: Path) -> None:

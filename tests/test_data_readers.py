@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnspec.data import lines
-from rnnspec.data.plain import Documents
+from rnnspec.data.how import Documents, How
 from rnnspec.data.readers import read
 from rnnspec.errors import DataError
 from rnnspec.spec.files import format_of
@@ -118,7 +118,7 @@ def test_long_cells_make_short_chunks(tmp_path: Path) -> None:
 def documents_of(file: Path, documents: Documents) -> list[tuple[int, str]]:
     """(line, text) of each row of a plain text, pieces put together."""
     rows: list[tuple[int, str]] = []
-    for chunk in read(file, ["text"], documents=documents):
+    for chunk in read(file, ["text"], How(documents=documents)):
         for at, (line, cell) in enumerate(zip(chunk.lines, chunk.cells["text"], strict=True)):
             if at == 0 and chunk.continued:
                 first, before = rows.pop()
@@ -173,8 +173,11 @@ def test_a_long_document_comes_in_pieces_cut_before_a_space(
 def test_wrong_plain_text(tmp_path: Path) -> None:
     file = tmp_path / "rows.txt"
     file.write_bytes(b"one\ntwo \xe9")
-    place = "FILE:2: is not UTF-8: byte 0xE9"
-    assert error_of(file, ["text"]) == f"{place}; save the file as UTF-8"
+    assert error_of(file, ["text"]) == (
+        "FILE:2: is not UTF-8: byte 0xE9 after 4 bytes; if 'two é' is right, set format to {text: "
+        "{encoding: windows-1252}} (data.format of a spec, --format of run and evaluate); or save "
+        "the file as UTF-8"
+    )
     file.write_bytes(b"one")
     assert error_of(file, ["words"]) == (
         "FILE: there is no column 'words'; plain text has one column, 'text'"

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from rnnspec.data import Dataset, Reading, encode, survey
+from rnnspec.data.how import How
 from rnnspec.data.readers import read
 from rnnspec.data.rows import BadRows
 from rnnspec.data.series import Part
@@ -175,7 +176,7 @@ GOOD = '{"text": "a", "label": "b"}\n'
 
 def error(shards: Shards, **how: Any) -> str:
     with pytest.raises(DataError) as caught:
-        for _ in read(shards, ["text", "label"], **how):
+        for _ in read(shards, ["text", "label"], How(**how)):
             pass
     return str(caught.value).replace(str(shards.files[0].parent), "DIR")
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from rnnspec.data import Reading, survey
 from rnnspec.data.encode import encode_parts
+from rnnspec.data.how import How
 from rnnspec.data.readers import read
 from rnnspec.data.shards import Shards
 from rnnspec.errors import DataError
@@ -33,7 +34,7 @@ def spec_of(kind: str, share: float) -> Any:
 def split(file: Path, share: float) -> tuple[str, str]:
     """The texts of the two parts, put together again."""
     found = {False: "", True: ""}
-    for chunk in read(file, ["text"], "text", end=share):
+    for chunk in read(file, ["text"], How("text", end=share)):
         assert chunk.held_out is not None
         found[chunk.held_out] += str(chunk.cells["text"][0])
     return found[False], found[True]

@@ -13,6 +13,7 @@ import pytest
 from rnnspec.data import lines
 from tests.data_rows import error_of, rows_of, write_rows
 
+WHERE = "(data.format of a spec, --format of run and evaluate)"
 GOOD = '{"text": "a", "label": "b"}\n'
 WRONG_JSONL = {
     "empty": ("", "FILE: the file is empty"),
@@ -105,8 +106,8 @@ WRONG_CSV = {
     ),
     "other delimiter": (
         "text;label\na;b\n",
-        "FILE:1: the header is one column, 'text;label'; fields end with ',' here, "
-        "this looks like ';'; save it with ',' between them",
+        "FILE:1: the header is one column, 'text;label'; fields end with ',' here, and this looks "
+        f"like fields that end with ';'; set format to {{csv: {{delimiter: ';'}}}} {WHERE}",
     ),
     "twice": (
         "text,label,text\na,b,c\n",
@@ -150,9 +151,14 @@ def test_wrong_csv(tmp_path: Path, name: str) -> None:
 WRONG_BYTES = {
     "latin-1": (
         GOOD.encode() + '{"text": "é"}'.encode("latin-1"),
-        "FILE:2: is not UTF-8: byte 0xE9 after 10 bytes; save the file as UTF-8",
+        'FILE:2: is not UTF-8: byte 0xE9 after 10 bytes; if \'{"text": "é"}\' is right, set format '
+        f"to {{FORMAT: {{encoding: windows-1252}}}} {WHERE}; or save the file as UTF-8",
     ),
-    "utf-16": (GOOD.encode("utf-16"), "FILE: is UTF-16, not UTF-8 text; save it as UTF-8"),
+    "utf-16": (
+        GOOD.encode("utf-16"),
+        "FILE: is UTF-16 by its first bytes, not UTF-8; set format to {FORMAT: {encoding: utf-16}} "
+        f"{WHERE}, or save it as UTF-8",
+    ),
     "gzip": (
         gzip.compress(GOOD.encode()),
         "FILE: is gzip, not UTF-8 text; correct the ending or data.format",
@@ -170,7 +176,7 @@ def test_wrong_bytes(tmp_path: Path, name: str, format: str) -> None:
     header = b"text,label\n" if name == "latin-1" and format == "csv" else b""
     rows = content.replace(GOOD.encode(), b"") if header else content
     file.write_bytes(header + rows)
-    assert error_of(file) == message
+    assert error_of(file) == message.replace("FORMAT", format)
 
 
 def test_a_line_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

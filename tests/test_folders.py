@@ -14,6 +14,7 @@ from PIL import Image
 
 from rnnspec.cli import rows
 from rnnspec.data import encode, survey
+from rnnspec.data.how import How
 from rnnspec.data.readers import read
 from rnnspec.data.reading import Reading
 from rnnspec.data.shards import Shards, find_shards, find_sources
@@ -59,7 +60,7 @@ def classes_in(root: Path) -> Path:
 
 
 def files_and_classes(root: Path | Shards, **how: Any) -> list[tuple[object, object]]:
-    chunks = list(read(root, ["file", "folder"], holds="image", **how))
+    chunks = list(read(root, ["file", "folder"], How(holds="image", **how)))
     assert not any(chunk.textual for chunk in chunks)
     return [pair for each in chunks for pair in zip(*each.cells.values(), strict=True)]
 
@@ -204,7 +205,8 @@ class Reads:
 
 
 def asked(files: Shards, kind: str) -> list[object]:
-    found = rows.from_file(Reads(kind), files, "auto")  # type: ignore[arg-type]
+    how = How(holds="image" if kind == "image" else None)
+    found = rows.from_file(Reads(kind), files, how)  # type: ignore[arg-type]
     return [each.row["file"] for each in found if isinstance(each.row, dict)]
 
 

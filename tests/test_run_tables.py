@@ -265,6 +265,6 @@ def test_the_file_itself_says_how_its_tables_are_read(tmp_path: Path) -> None:
     from rnnspec.run.series import reading_of
 
     more: dict[str, Any] = {"time": "time", "every": "30 min", "zone": "Europe/Berlin", "fill": 0}
-    reading = reading_of(Model.load(model(tmp_path, SOLD, **more)))
+    reading = reading_of(Model.load(model(tmp_path, SOLD, **more))).series
     assert reading is not None and (reading.id, reading.target) == ("shop", SOLD)
     assert {key: getattr(reading, key) for key in more} == more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,8 +147,10 @@ def test_windows_carry_states_and_a_file_answers(outputs: Any, tmp_path: Path) -
     assert export_onnx(trained, tmp_path / "model.onnx").rows > 0
     exported = ModelFile.load(tmp_path / "model.onnx", threads=1)
     reading = reading_of(exported)
-    assert reading is not None
-    table = from_table(exported, Shards.of(file), reading, "auto")
+    assert reading.series is not None
+    table = from_table(
+        exported, Shards.of(file), reading.series, replace(reading.how, format="csv")
+    )
     asked = [row for _, row in table.rows()]
     for series, answer in zip(table.series, exported.answers_or_errors(asked), strict=True):
         assert isinstance(answer, dict)

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rnnspec.cli.errors import loading
-from rnnspec.cli.options import BUILDS, Build, Builds, Json, QuotingOption, Weights, examples
+from rnnspec.cli.options import (
+    BUILDS,
+    Build,
+    Builds,
+    FormatOption,
+    Json,
+    QuotingOption,
+    Weights,
+    examples,
+    format_of,
+)
 from rnnspec.cli.terminal import near, number, table
 from rnnspec.errors import RnnspecError
 from rnnspec.files import REPORT, check_output, json_text
@@ -46,6 +56,7 @@ def evaluate(
         ),
     ] = None,
     quoting: QuotingOption = None,
+    format: FormatOption = None,
     report: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Also write a report, one HTML file, to this file."),
@@ -59,13 +70,16 @@ def evaluate(
         check_output(report, REPORT)
     if quoting and not data:
         raise RnnspecError("--quoting is for the files of --data; leave it out")
+    if format and not data:
+        raise RnnspecError("--format is for the files of --data; leave it out")
     with loading():
         from rnnspec.store.folder import find_build, read_build
     trained = read_build(find_build(build, builds), weights)
     with loading():
         from rnnspec.data.shards import find_shards
         from rnnspec.evaluate.score import evaluate_build
-    scores = evaluate_build(trained, find_shards(data) if data else None, quoting=quoting)
+    files = find_shards(data) if data else None
+    scores = evaluate_build(trained, files, quoting=quoting, format=format_of(format))
     if report is not None:
         from rnnspec.evaluate.report import write_report
 

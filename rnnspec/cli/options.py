@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from rnnspec.spec.files import FormatName
+    from rnnspec.spec.formats import FormatSettings
 
 BUILDS = Path("builds")
 """The default folder of builds."""
@@ -47,7 +51,27 @@ QuotingOption = Annotated[
         show_default=False,
     ),
 ]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="The format of the files of --data, as data.format of a spec has it: csv, or "
+        "'{csv: {delimiter: \";\", encoding: latin-1}}'; without it, by the endings of their "
+        "names, with the settings of the model's spec.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def format_of(text: str | None) -> FormatName | FormatSettings | None:
+    """The value of --format. Raises SpecError for one that is no `data.format`."""
+    if text is None:
+        return None
+    from rnnspec.spec.formats import read_format
+
+    return read_format(text)
 
 
 def examples(*commands: str) -> str:

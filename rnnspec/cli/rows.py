@@ -16,10 +16,13 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnnspec.cli.options import format_of
 from rnnspec.errors import DataError
 from rnnspec.source.problems import did_you_mean
 
 if TYPE_CHECKING:
+    from rnnspec.data.how import How
+    from rnnspec.data.reading import Reading
     from rnnspec.data.rows import BadRows, Chunk
     from rnnspec.data.shards import Shards
     from rnnspec.run import InputColumn, Model
@@ -76,32 +79,32 @@ def from_inputs(model: Model, inputs: Sequence[str]) -> Asked:
     return Asked("--input", row)
 
 
-def is_textual(files: Shards) -> bool:
-    """Whether every cell of files of this format is a text. Raises DataError."""
-    return files.format() in ("csv", "tsv")
+def is_textual(how: How) -> bool:
+    """Whether every cell of files of this format is a text."""
+    return how.format in ("csv", "tsv")
 
 
-def quoting_of(model: Model, files: Shards, asked: Quoting | None) -> Quoting:
-    """The option `asked`, or the setting of the model's spec. Raises DataError for an option
-    without effect."""
-    if asked is not None and not is_textual(files):
+def reading_of(model: Model, files: Shards, quoting: Quoting | None, format: str | None) -> Reading:
+    """How the spec of a model says that files are read, but for the options `quoting` and `format`.
+    Raises DataError for an option without effect."""
+    from rnnspec.run import series
+
+    reading = series.reading_of(model).of_files(files, format_of(format))
+    if quoting is not None and not is_textual(reading.how):
         raise DataError(f"{files}: is neither CSV nor TSV, which quoting is for; leave it out")
-    return asked or model.quoting
+    return replace(reading, quoting=quoting or reading.quoting)
 
 
-def from_file(model: Model, files: Shards, quoting: Quoting) -> Iterator[Asked]:
+def from_file(model: Model, files: Shards, how: How) -> Iterator[Asked]:
     """The rows of data files, in order."""
-    from rnnspec.data.folders import held
     from rnnspec.data.readers import read
     from rnnspec.data.rows import BadRows
 
     columns = [column.column for column in model.inputs]
     named = [each.column for each in model.inputs if each.kind in ("audio", "image", "video")]
-    bad, holds = BadRows(files, kept=True), held({each.column: each.kind for each in model.inputs})
+    bad = BadRows(files, kept=True)
     try:
-        for chunk in read(
-            files, columns, bad=bad, quoting=quoting, names=model.columns, holds=holds
-        ):
+        for chunk in read(files, columns, how, bad):
             placed = _with_paths(files, chunk, named) if named else chunk
             yield from _in_order(files, placed, columns, bad)
     except DataError:

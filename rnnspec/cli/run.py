@@ -17,7 +17,7 @@ from rnnspec.cli import answers, rows
 from rnnspec.cli import stream as chunks
 from rnnspec.cli.answers import OnError, Policy
 from rnnspec.cli.errors import loading
-from rnnspec.cli.options import QuotingOption, examples
+from rnnspec.cli.options import FormatOption, QuotingOption, examples
 from rnnspec.cli.rows import Asked
 from rnnspec.cli.terminal import error, note
 from rnnspec.errors import DataError, RnnspecError
@@ -26,6 +26,7 @@ from rnnspec.files import check_output, writing
 Raw = Literal["s16le", "f32le"]
 
 if TYPE_CHECKING:
+    from rnnspec.data.how import How
     from rnnspec.data.reading import SeriesReading
     from rnnspec.data.shards import Shards
     from rnnspec.run import Model
@@ -75,6 +76,7 @@ def run(
         ),
     ] = None,
     quoting: QuotingOption = None,
+    format: FormatOption = None,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write the answers to a file, as JSON, one a line."),
@@ -130,6 +132,8 @@ def run(
         raise RnnspecError("--text, --input and --data are each a source of rows; give one")
     if quoting and not data:
         raise RnnspecError("--quoting is for the files of --data; leave it out")
+    if format and not data:
+        raise RnnspecError("--format is for the files of --data; leave it out")
     with loading():
         from rnnspec.run import Model
     asked = Model.load(model)
@@ -151,7 +155,7 @@ def run(
         return
     if output:
         check_output(output, answers.file_kind(asked), _read_files(data or []))
-    pairs = _answered(asked, texts, data, inputs, seed or 0, quoting)
+    pairs = _answered(asked, texts, data, inputs, seed or 0, quoting, format)
     several = bool(data) or not (texts or inputs) or len(texts or ()) > 1
     policy = Policy(on_error, several, f", in {output}" if output else "")
     if output:
@@ -238,6 +242,7 @@ def _answered(
     inputs: list[str] | None,
     seed: int,
     quoting: Quoting | None,
+    format: str | None,
 ) -> Pairs:
     """Rows from the given source, or from standard input, with their answers."""
     if texts:
@@ -249,26 +254,25 @@ def _answered(
         from rnnspec.data.shards import find_shards
         from rnnspec.run import series
 
-        files, reading = find_shards(data), series.reading_of(model)
-        quotes = rows.quoting_of(model, files, quoting)
-        if reading is not None and series.is_table(model, files, quotes):
-            return _of_series(model, files, reading, seed, quotes)
-        textual, found = rows.is_textual(files), rows.from_file(model, files, quotes)
+        files = find_shards(data)
+        reading = rows.reading_of(model, files, quoting, format)
+        how, table = reading.how, series.series_of(model)
+        if table is not None and series.is_table(model, files, how):
+            return _of_series(model, files, table, seed, how)
+        textual, found = rows.is_textual(how), rows.from_file(model, files, how)
         return answers.answered(model, found, textual=textual, seed=seed)
     found = rows.from_stdin(model)
     return answers.answered(model, found, at_once=True, seed=seed)
 
 
-def _of_series(
-    model: Model, data: Shards, reading: SeriesReading, seed: int, quoting: Quoting
-) -> Pairs:
+def _of_series(model: Model, data: Shards, reading: SeriesReading, seed: int, how: How) -> Pairs:
     """Each series of a table with its answer, which includes its name and its times."""
     from rnnspec.run import series
 
-    table = series.from_table(model, data, reading, quoting)
+    table = series.from_table(model, data, reading, how)
     for text in table.notes():
         note(text)
-    textual = rows.is_textual(data)
+    textual = rows.is_textual(how)
     asked_of = (
         Asked(place, row if isinstance(row, DataError) else dict(row))
         for place, row in table.rows()

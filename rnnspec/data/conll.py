@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rnnspec.data.lines import MAX_LINE, Position, blocks
+from rnnspec.data.how import How
+from rnnspec.data.lines import MAX_LINE, Coding, Position, blocks
 from rnnspec.data.rows import BadRows, Chunk, no_column
 from rnnspec.errors import DataError
 
@@ -26,14 +27,14 @@ _NUMBER = re.compile(r"[0-9]+(?P<more>[-.][0-9]+)?")
 
 
 def read_conll(
-    file: Path, columns: Sequence[str], names: Sequence[str], bad: BadRows, position: Position
+    file: Path, columns: Sequence[str], how: How, bad: BadRows, position: Position
 ) -> Iterator[Chunk]:
     """Chunks of `columns`: a row for each sentence, whose cells are lists of texts.
 
     - A line ends with \\n, \\r\\n or \\r, as in Python's text files.
-    - The columns of the file are called by `names`, or as its first line says, or by their numbers
-      from 1. Where the first line of a token that does not begin with # has a tab, tabs separate
-      the columns; else white space does. Spaces around a cell are no part of it.
+    - The columns of the file are called by `how.names`, or as its first line says, or by their
+      numbers from 1. Where the first line of a token that does not begin with # has a tab, tabs
+      separate the columns; else white space does. Spaces around a cell are no part of it.
     - Between tabs, a line that begins with # is a remark if it has no tab, or other than the number
       of columns and white space behind the #; in CoNLL-U each one is. Between white space none is.
     - A line of white space alone ends a sentence, and so does one whose first word is -DOCSTART-.
@@ -43,8 +44,9 @@ def read_conll(
 
     Raises DataError for a column that the file lacks.
     """
-    reader, row = _Reader(file, list(columns), list(names), bad, *_first_token(file)), 0
-    for lines in _lines(file, position):
+    coding, row = how.coding, 0
+    reader = _Reader(file, list(columns), list(how.names), bad, *_first_token(file, coding))
+    for lines in _lines(file, coding, position):
         for number, text in lines:
             reader.take(number, text)
         if len(reader.done) >= CHUNK_ROWS:
@@ -56,20 +58,22 @@ def read_conll(
         yield reader.chunk(row)
 
 
-def _lines(file: Path, position: Position | None = None) -> Iterator[list[tuple[int, str]]]:
+def _lines(
+    file: Path, coding: Coding, position: Position | None = None
+) -> Iterator[list[tuple[int, str]]]:
     """Blocks of lines with their numbers, from 1."""
     number = 0
-    for _, lines in blocks(file, position):
+    for _, lines in blocks(file, position, coding):
         each = [part for line in lines for part in line.removesuffix("\r").split("\r")]
         yield list(enumerate(each, start=number + 1))
         number += len(each)
 
 
-def _first_token(file: Path) -> tuple[int, str]:
+def _first_token(file: Path, coding: Coding) -> tuple[int, str]:
     """The number and the text of the first line of a token, which does not begin with # if any does
     not."""
     found = (0, "")
-    for lines in _lines(file):
+    for lines in _lines(file, coding):
         for number, text in lines:
             if not _ends(text) and not text.startswith("#"):
                 return number, text

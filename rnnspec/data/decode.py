@@ -457,11 +457,19 @@ def _parsed_number(cell: str) -> float | int:
         raise MissingCell("is empty, expected a number")
     hint = ""
     if _NUMBER.fullmatch(cell.replace(",", ".", 1)):
-        hint = "; write the decimal point as '.'"
+        hint = "; write its decimal point as '.', or set decimal of the format: "
+        hint += "{csv: {decimal: ','}}"
     elif cell.strip().lstrip("+-").lower() in ("nan", "inf", "infinity"):
         hint = "; only finite numbers can be learned from"
+    elif cell.strip().lower() in _NO_VALUE:
+        words = f"{{csv: {{missing: [{cell.strip()!r}]}}}}"
+        hint = f"; if it means a missing value, set missing of the format: {words}"
     kind = MissingCell if is_gap(cell, True) else DataError
     raise kind(f"{described(cell)}, expected a number{hint}")
+
+
+_NO_VALUE = frozenset(("na", "n/a", "#n/a", "null", "none", "nil", "missing", "?", "-", "--", "."))
+"""What stands for a missing value in many files, in lower case."""
 
 
 def is_number(text: str) -> bool:

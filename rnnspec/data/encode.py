@@ -150,6 +150,7 @@ class _Job:
         settings += [sorted(reading.schemes.items()), reading.series and asdict(reading.series)]
         settings += [sorted(reading.seasons.items()), sorted(reading.separators.items())]
         settings += [("columns", *reading.columns)] if reading.columns else []
+        settings += replace(reading.how, format=self.format).written()
         settings += [name for name, _ in raw_names(self.encoding)] if self.measured else []
         if self.share and reading.series is None:
             settings += [reading.seed, reading.stratum]

@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
+from rnnspec.data.how import Holds, How
 from rnnspec.data.lines import Position
 from rnnspec.data.pictures import ENDINGS as PICTURES
 from rnnspec.data.rows import BadRows, Chunk, no_column
 from rnnspec.errors import DataError
 from rnnspec.spec.files import FILE_COLUMN, FOLDER_COLUMN, rows_in
 
-Holds = Literal["audio", "image", "video"]
-"""What the files are read as."""
 CHUNK_ROWS = 1024
 SOUNDS = frozenset({
     ".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64",
@@ -32,7 +30,7 @@ def held(kinds: Mapping[str, str]) -> Holds | None:
 
 
 def read_folders(
-    root: Path, columns: Sequence[str], holds: Holds | None, bad: BadRows, position: Position
+    root: Path, columns: Sequence[str], how: How, bad: BadRows, position: Position
 ) -> Iterator[Chunk]:
     """Chunks of the columns `file`, a path relative to the folder that `root` is in, and `folder`,
     its class.
@@ -45,6 +43,7 @@ def read_folders(
     other = next((column for column in columns if column not in known), None)
     if other is not None:
         raise DataError(f"{root}: {no_column(other, known)}")
+    holds = how.holds
     if FILE_COLUMN in columns and holds is None:
         raise DataError(
             f"{root}: holds folders, whose files are rows of sound or pictures; read the column"

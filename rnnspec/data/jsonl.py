@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rnnspec.data.how import How
 from rnnspec.data.lines import Position, blocks
 from rnnspec.data.rows import BadRows, Chunk, no_column
 
@@ -14,7 +15,7 @@ _parse = json.JSONDecoder().raw_decode
 
 
 def read_jsonl(
-    file: Path, columns: Sequence[str], bad: BadRows, position: Position
+    file: Path, columns: Sequence[str], how: How, bad: BadRows, position: Position
 ) -> Iterator[Chunk]:
     """Chunks of the keys `columns`. Lines of nothing but white space hold no row.
 
@@ -22,7 +23,7 @@ def read_jsonl(
     column to refuse. Of a key that stands twice, see `_repeated`.
     """
     row = 0
-    for number, lines in blocks(file, position):
+    for number, lines in blocks(file, position, how.coding):
         chunk = Chunk(row, [], {column: [] for column in columns})
         for line, text in enumerate(lines, start=number):
             _add_row(chunk, line, text, bad)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from rnnspec.data.how import How
 from rnnspec.data.lines import Position, check_file
 from rnnspec.data.processors import processors
 from rnnspec.data.rows import BadRows, Chunk, no_column
@@ -18,7 +19,7 @@ that repeat within a page take more once they are read."""
 
 
 def read_parquet(
-    file: Path, columns: Sequence[str], bad: BadRows, position: Position
+    file: Path, columns: Sequence[str], how: How, bad: BadRows, position: Position
 ) -> Iterator[Chunk]:
     """Chunks of `columns`; memory is bounded by a row group's page, not by the row group."""
     try:

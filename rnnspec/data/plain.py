@@ -6,20 +6,28 @@ import codecs
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 from rnnspec.data.decode import WHITE_SPACE
-from rnnspec.data.lines import BLOCK, MAX_LINE, Position, blocks, check_file, raw_blocks
-from rnnspec.data.rows import Chunk
+from rnnspec.data.how import How
+from rnnspec.data.lines import (
+    BLOCK,
+    MAX_LINE,
+    Coding,
+    Position,
+    blocks,
+    check_file,
+    not_utf8,
+    raw_blocks,
+)
+from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.errors import DataError
 
 COLUMN = "text"
 _GAP = re.compile(rb"[ \n\t\r]+")
-Documents = Literal["file", "paragraph", "line"]
 
 
 def read_plain(
-    file: Path, columns: Sequence[str], documents: Documents, position: Position, end: float = 0.0
+    file: Path, columns: Sequence[str], how: How, bad: BadRows, position: Position
 ) -> Iterator[Chunk]:
     """Chunks of the column `text`.
 
@@ -36,14 +44,15 @@ def read_plain(
         raise DataError(
             f"{file}: there is no column {other!r}; plain text has one column, {COLUMN!r}"
         )
-    if documents == "file":
-        return _whole(file, position, end)
-    return _lines(file, position) if documents == "line" else _paragraphs(file, position)
+    coding = how.coding
+    if how.documents == "file":
+        return _whole(file, position, how.end, coding)
+    return (_lines if how.documents == "line" else _paragraphs)(file, position, coding)
 
 
-def _lines(file: Path, position: Position) -> Iterator[Chunk]:
+def _lines(file: Path, position: Position, coding: Coding) -> Iterator[Chunk]:
     row = 0
-    for first, block in blocks(file, position):
+    for first, block in blocks(file, position, coding):
         kept = [(line, text.removesuffix("\r")) for line, text in enumerate(block, first)]
         kept = [(line, text) for line, text in kept if text.strip()]
         if kept:
@@ -51,9 +60,9 @@ def _lines(file: Path, position: Position) -> Iterator[Chunk]:
         row += len(kept)
 
 
-def _paragraphs(file: Path, position: Position) -> Iterator[Chunk]:
+def _paragraphs(file: Path, position: Position, coding: Coding) -> Iterator[Chunk]:
     row, start, held, size = 0, 1, list[str](), 0
-    for first, block in blocks(file, position):
+    for first, block in blocks(file, position, coding):
         done: list[tuple[int, str]] = []
         for line, text in enumerate(block, first):
             if text.strip():
@@ -79,7 +88,7 @@ def _chunk(first: int, rows: list[tuple[int, str]]) -> Chunk:
     return Chunk(first, [line for line, _ in rows], {COLUMN: [text for _, text in rows]}, True)
 
 
-def _whole(file: Path, position: Position, end: float) -> Iterator[Chunk]:
+def _whole(file: Path, position: Position, end: float, coding: Coding) -> Iterator[Chunk]:
     """Pieces of about BLOCK that end before a U+0020, where subwords begin too. Text without any
     grows to MAX_LINE, then it is cut before other white space, or anywhere if it has none.
 
@@ -93,7 +102,7 @@ def _whole(file: Path, position: Position, end: float) -> Iterator[Chunk]:
         held_out = bool(row) if end else None
         return Chunk(row, [line], {COLUMN: [text]}, True, continued, held_out)
 
-    for block in _cut_at(raw_blocks(file, position), _start_of(file, end)):
+    for block in _cut_at(raw_blocks(file, position, coding), _start_of(file, end, coding)):
         if block is None:
             yield piece(held)
             line, held, continued, row = line + held.count("\n"), "", False, 1
@@ -101,7 +110,7 @@ def _whole(file: Path, position: Position, end: float) -> Iterator[Chunk]:
         try:
             held += decode.decode(block)
         except UnicodeDecodeError as error:
-            raise _not_text(file, line + held.count("\n"), error) from error
+            raise _not_utf8(file, line, held, error, coding) from error
         cut = held.rfind(" ", 1) if len(held) <= MAX_LINE else _last_gap(held)
         if cut > 0 and len(held) >= BLOCK // 2:
             yield piece(held[:cut])
@@ -109,16 +118,26 @@ def _whole(file: Path, position: Position, end: float) -> Iterator[Chunk]:
     try:
         held += decode.decode(b"", final=True)
     except UnicodeDecodeError as error:
-        raise _not_text(file, line + held.count("\n"), error) from error
+        raise _not_utf8(file, line, held, error, coding) from error
     if held or continued or not row:  # nothing follows the last white space
         yield piece(held)
 
 
-def _start_of(file: Path, end: float) -> int | None:
+def _not_utf8(
+    file: Path, line: int, held: str, error: UnicodeDecodeError, coding: Coding
+) -> DataError:
+    """The error for bytes behind the text `held`, whose first line is number `line`."""
+    before = held[held.rfind("\n") + 1 :].encode()
+    data, place = before + error.object, len(before) + error.start
+    return not_utf8(file, line + held.count("\n"), data, place, coding)
+
+
+def _start_of(file: Path, end: float, coding: Coding) -> int | None:
     """The byte where the last share `end` of a text begins; None without one."""
     if not end:
         return None
-    size = sum(map(len, raw_blocks(file))) if file.suffix.lower() == ".gz" else file.stat().st_size
+    whole = file.suffix.lower() == ".gz" or not coding.is_utf8
+    size = sum(map(len, raw_blocks(file, None, coding))) if whole else file.stat().st_size
     return int((1 - end) * size)
 
 
@@ -142,11 +161,3 @@ def _last_gap(text: str) -> int:
     """Where the last white space begins, or the end of a text without any after its start."""
     found = max(text.rfind(char, 1) for char in WHITE_SPACE)
     return found if found > 0 else len(text)
-
-
-def _not_text(file: Path, line: int, error: UnicodeDecodeError) -> DataError:
-    data = error.object
-    at = line + data.count(b"\n", 0, error.start)
-    return DataError(
-        f"{file}:{at}: is not UTF-8: byte 0x{data[error.start]:02X}; save the file as UTF-8"
-    )

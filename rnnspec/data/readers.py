@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rnnspec.data.conll import read_conll
-from rnnspec.data.delimited import Dialect, in_quotes, read_delimited
-from rnnspec.data.folders import Holds, read_folders
+from rnnspec.data.delimited import in_quotes, read_delimited
+from rnnspec.data.folders import read_folders
+from rnnspec.data.how import How
 from rnnspec.data.jsonl import read_jsonl
 from rnnspec.data.lines import Position, check_file
 from rnnspec.data.parquet import read_parquet
-from rnnspec.data.plain import Documents, read_plain
+from rnnspec.data.plain import read_plain
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.shards import FILE, Shards
 from rnnspec.errors import DataError
-from rnnspec.spec.files import Format, Quoting, rows_in
+from rnnspec.spec.files import Format, rows_in
 
 Progress = Callable[[float, str], None]
 """Called with the share that is done, 0 to 1, and what is being done."""
@@ -25,38 +26,32 @@ Progress = Callable[[float, str], None]
 def read(
     file: Path | Shards,
     columns: Sequence[str],
-    format: Format = "auto",
+    how: How | Format = "auto",
     bad: BadRows | None = None,
-    documents: Documents = "file",
     progress: Callable[[float], None] | None = None,
-    quoting: Quoting = "auto",
-    end: float = 0.0,
-    names: Sequence[str] = (),
-    holds: Holds | None = None,
 ) -> Iterator[Chunk]:
     """The rows of `file`, or of several one after another, as chunks of the cells of `columns`.
 
-    A row that cannot be read, or that a caller adds to `bad`, is left out and reading goes on for
-    a while; the DataError at the end of the file, or before, lists up to ten of them.
-    `documents` says what a row of plain text is, `quoting` what quotes are in CSV and TSV. `end`:
-    this share at the end of one plain text that is read whole is a row of its own, held out.
-    `names`: those of the columns of CoNLL, in their order. `holds`: what the files in folders are
-    read as.
-    `progress` is called after each chunk with the share of the file that has been read.
+    `how` they are read: a format alone means its defaults. A row that cannot be read, or that a
+    caller adds to `bad`, is left out and reading goes on for a while; the DataError at the end of
+    the file, or before, lists up to ten of them. `progress` is called after each chunk with the
+    share of the file that has been read.
 
     Raises DataError for a file that is missing, unreadable or empty, for a column that it lacks,
     where there are no rows at all, and for files of different formats.
     """
     shards = Shards.of(file)
-    known = shards.format(format)
+    how = How(how) if isinstance(how, str) else how
+    known = shards.format(how.format)
     bad = BadRows(file) if bad is None else bad
     bad.word = unit_of(known)
     sizes = [_size(each, known) for each in shards.files]
-    how = _How(known, documents, quoting, end if len(shards.files) == 1 else 0.0, names, holds)
+    how = replace(how, format=known, end=how.end if len(shards.files) == 1 else 0.0)
     rows, before, total = 0, 0, sum(sizes)
+    wanted = list(dict.fromkeys(columns))
     for number, shard in enumerate(shards.files):
         first, position = rows, Position()
-        for chunk in _chunks(shard, columns, how, bad.of_file(number), position):
+        for chunk in READERS[known](shard, wanted, how, bad.of_file(number), position):
             rows += chunk.begun
             yield _moved(chunk, first, number) if number else chunk
             bad.check(len(chunk))
@@ -74,12 +69,12 @@ def unit_of(format: Format) -> str:
     return {"parquet": "row", "folders": "file"}.get(format, "line")
 
 
-def notes_of(files: Shards, format: Format, quoting: Quoting) -> list[str]:
+def notes_of(files: Shards, how: How) -> list[str]:
     """Remarks on how the files are read. Raises DataError for a file that cannot be read."""
-    if quoting != "auto" or files.format(format) != "tsv":
+    if how.quoting != "auto" or files.format(how.format) != "tsv":
         return []
-    bad = BadRows(files)
-    found = (in_quotes(file, bad.of_file(number)) for number, file in enumerate(files.files))
+    bad, coding = BadRows(files), replace(how, format="tsv").coding
+    found = (in_quotes(file, bad.of_file(at), coding) for at, file in enumerate(files.files))
     first = next(filter(None, found), "")
     return [first] if first else []
 
@@ -97,37 +92,19 @@ def _moved(chunk: Chunk, first: int, number: int) -> Chunk:
     return replace(chunk, first=first + chunk.first, lines=lines)
 
 
-@dataclass(frozen=True, slots=True)
-class _How:
-    """How the files are read."""
-
-    format: Format
-    documents: Documents
-    quoting: Quoting
-    end: float = 0.0
-    names: Sequence[str] = ()
-    holds: Holds | None = None
-
-
-def _chunks(
-    file: Path, columns: Sequence[str], how: _How, bad: BadRows, position: Position
-) -> Iterator[Chunk]:
-    wanted = list(dict.fromkeys(columns))
-    match how.format:
-        case "jsonl":
-            return read_jsonl(file, wanted, bad, position)
-        case "parquet":
-            return read_parquet(file, wanted, bad, position)
-        case "folders":
-            return read_folders(file, wanted, how.holds, bad, position)
-        case "text":
-            return read_plain(file, wanted, how.documents, position, how.end)
-        case "conll":
-            return read_conll(file, wanted, how.names, bad, position)
-        case "csv" | "tsv":
-            dialect = Dialect.of(how.format, how.quoting)
-            return read_delimited(file, wanted, bad, dialect, position)
-    raise AssertionError(f"{how.format} is no format of a file")
+Reader = Callable[[Path, Sequence[str], How, BadRows, Position], Iterator[Chunk]]
+"""Reads the columns of one file, and says in the position how far it has come. It raises DataError,
+or notes bad rows."""
+READERS: Mapping[Format, Reader] = {
+    "jsonl": read_jsonl,
+    "csv": read_delimited,
+    "tsv": read_delimited,
+    "parquet": read_parquet,
+    "conll": read_conll,
+    "text": read_plain,
+    "folders": read_folders,
+}
+"""A reader for each format."""
 
 
 def progress_of(progress: Progress | None, text: str) -> Callable[[float], None] | None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rnnspec.data.folders import Holds, held
-from rnnspec.data.plain import Documents
+from rnnspec.data.folders import held
+from rnnspec.data.how import Documents, Holds, How
 from rnnspec.data.readers import read
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.shards import Shards
 from rnnspec.data.split import Split
+from rnnspec.errors import DataError
 from rnnspec.spec import (
     ClassOutput,
     ForecastOutput,
@@ -24,7 +25,9 @@ from rnnspec.spec import (
     TagsOutput,
     VectorInput,
 )
-from rnnspec.spec.files import Format, Quoting
+from rnnspec.spec.cell_kinds import CellKind, cell_kinds
+from rnnspec.spec.files import Format, FormatName, Quoting
+from rnnspec.spec.formats import FormatSettings
 from rnnspec.spec.outputs import Scheme
 
 
@@ -69,8 +72,7 @@ class Reading:
     - `seasons`: after how many steps numbers answered ahead repeat.
     - `separators`: what separates several labels in a cell of text.
     - `cures`: which setting of the spec allows missing cells.
-    - `columns`: the names of the columns of CoNLL, in their order.
-    - `holds`: what the files in folders are read as.
+    - `columns`, `holds`, `settings`, `kinds`: see `How`.
     - `folder`: that of the spec, where files of vectors are.
     - `seed`, `stratum`: how the validation share is drawn, see `rnnspec.data.split`.
     """
@@ -90,6 +92,8 @@ class Reading:
     columns: tuple[str, ...] = ()
     folder: Path = Path()
     holds: Holds | None = None
+    settings: FormatSettings | None = None
+    kinds: Mapping[str, CellKind] = field(default_factory=dict)
 
     @staticmethod
     def of(spec: Spec, format: Format | None = None) -> Reading:
@@ -111,7 +115,7 @@ class Reading:
                 fill=data.series.fill,
             )
         return Reading(
-            format or data.format,
+            format or data.format_name,
             data.documents,
             spec.train.window is not None,
             frozenset(o.column for o in outputs if getattr(o, "missing", "error") == "skip"),
@@ -125,7 +129,34 @@ class Reading:
             next((o.column for o in outputs if isinstance(o, ClassOutput)), None),
             data.columns,
             holds=held({source.column: source.as_ for source in data.inputs}),
+            settings=data.format_settings,
+            kinds=cell_kinds(data),
         )
+
+    @property
+    def how(self) -> How:
+        """What of it is about the format of the files."""
+        return How(
+            self.format,
+            self.documents,
+            self.quoting,
+            names=self.columns,
+            holds=self.holds,
+            settings=self.settings,
+            kinds=self.kinds,
+        )
+
+    def of_files(self, files: Shards, given: FormatName | FormatSettings | None = None) -> Reading:
+        """The reading of other files: of the format `given`; else by the endings of their names,
+        and where these name none, of this format."""
+        if isinstance(given, str):
+            return replace(self, format=given)
+        if given is not None:
+            return replace(self, format=given.name, settings=given)
+        try:
+            return replace(self, format=files.format())
+        except DataError:
+            return replace(self, format=files.format(self.format))
 
     def split(self, share: float) -> Split:
         """Decides, from the first row on, which rows a share keeps for validation."""
@@ -145,8 +176,7 @@ class Reading:
     ) -> Iterator[Chunk]:
         """The rows of `files`, of which a share is kept for validation: see
         `rnnspec.data.readers.read`."""
-        how = (self.documents, progress, self.quoting, share, self.columns, self.holds)
-        return read(files, columns, self.format, bad, *how)
+        return read(files, columns, replace(self.how, end=share), bad, progress)
 
 
 Numeric = FramesInput | NumberInput | VectorInput | SeriesInput

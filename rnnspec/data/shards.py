@@ -146,7 +146,7 @@ class Sources:
 
 def find_sources(data: Data, folder: Path) -> Sources:
     """The files that a spec in `folder` names. Raises DataError: see `files_of`."""
-    train, valid = files_of(data.train_files, data.valid_files, folder, data.format)
+    train, valid = files_of(data.train_files, data.valid_files, folder, data.format_name)
     share = data.valid if isinstance(data.valid, float) else 0.0
     return Sources(
         _shards(train, data.train_files, folder),

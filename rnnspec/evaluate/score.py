@@ -26,7 +26,8 @@ from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan.facts import NumericFacts
 from rnnspec.plan.names import names_of
 from rnnspec.plan.nodes import ForecastOutput, NumericOutput
-from rnnspec.spec.files import Format, Quoting
+from rnnspec.spec.files import FormatName, Quoting
+from rnnspec.spec.formats import FormatSettings
 from rnnspec.store.folder import CACHE, Trained
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
@@ -56,18 +57,20 @@ def evaluate_build(
     precision: Precision | None = None,
     sources: Sources | None = None,
     quoting: Quoting | None = None,
+    format: FormatName | FormatSettings | None = None,
 ) -> Scores:
     """The scores of the build's weights on `file`, or without one on the spec's validation rows.
 
     `sources`: the files of the spec, where they are found already. `quoting`: what quotes are in
-    `file`, where that is not as the spec says. Texts are searched for as the spec says. With
-    `train.window` rows are read as streams. A label that training never showed counts as wrong.
+    `file`, and `format` its format, where that is not as the spec says. Texts are searched for as
+    the spec says. With `train.window` rows are read as streams. A label that training never
+    showed counts as wrong.
 
     Raises DataError for a file that is missing or lacks a column, and if the spec names no
     validation rows and `file` is None.
     """
-    files, format, share = _rows(trained, file, sources)
-    if quoting is not None and files.format(format) not in ("csv", "tsv"):
+    files, reading, share = _rows(trained, file, sources, format)
+    if quoting is not None and reading.format not in ("csv", "tsv"):
         raise DataError(f"{files}: is neither CSV nor TSV, which quoting is for; leave it out")
     settings, precision = trained.spec.train, precision or Precision()
     model = Model(trained.plan)
@@ -75,12 +78,11 @@ def evaluate_build(
     model.to(precision.device, precision.weights)
     with computing_with(settings.threads or allowed_threads()), _cache(trained) as cache:
         part: Part = "valid" if share else "all"
-        reading = Reading.of(trained.spec, format)
         reading = replace(reading, quoting=quoting or reading.quoting)
         data = encode(
             trained.plan, trained.facts, files, reading, cache, part, share, measured=True
         )
-        unit = unit_of(files.format(format))
+        unit = unit_of(files.format(reading.format))
         names = files.short_names
         rows = Rows(trained.plan, trained.facts, data.lines, unit, names, files.in_folders)
         metrics, sums, outputs = _scored(trained, model, data, rows, precision)
@@ -100,9 +102,8 @@ def evaluate_build(
 def validation_rows(trained: Trained) -> Iterator[Dataset]:
     """The validation rows of a build. Raises DataError if its spec names none, or if their files
     are not there."""
-    files, format, share = _rows(trained, None, None)
+    files, reading, share = _rows(trained, None, None)
     part: Part = "valid" if share else "all"
-    reading = Reading.of(trained.spec, format)
     with _cache(trained) as cache:
         yield encode(trained.plan, trained.facts, files, reading, cache, part, share, measured=True)
 
@@ -158,28 +159,23 @@ def _by_series(trained: Trained, data: Dataset) -> Iterator[tuple[str, SeriesErr
 
 
 def _rows(
-    trained: Trained, file: Path | Shards | None, sources: Sources | None
-) -> tuple[Shards, Format, float]:
-    """Files, their format, and the share of their rows to be measured (0: all)."""
-    data = trained.spec.data
+    trained: Trained,
+    file: Path | Shards | None,
+    sources: Sources | None,
+    format: FormatName | FormatSettings | None = None,
+) -> tuple[Shards, Reading, float]:
+    """Files, how they are read, and the share of their rows to be measured (0: all)."""
+    data, reading = trained.spec.data, Reading.of(trained.spec)
     if file is not None:
         files = Shards.of(file)
-        return files, _format(files, data.format), 0.0
+        return files, reading.of_files(files, format), 0.0
     if data.valid is None:
         raise DataError(
             f"{trained.folder.path}: its spec names no validation rows; name a file with --data"
         )
     sources = sources or find_sources(data, trained.data_folder)
     assert sources.measured is not None, "data.valid names files or a share"
-    return sources.measured, data.format, sources.share
-
-
-def _format(files: Shards, of_spec: Format) -> Format:
-    """The format by the endings of the names; where they name none, that of the spec."""
-    try:
-        return files.format()
-    except DataError:
-        return files.format(of_spec)
+    return sources.measured, reading, sources.share
 
 
 @contextmanager

@@ -7,13 +7,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from rnnspec.data.how import How
 from rnnspec.data.memory import Row, memory_rows, told_by_row, written_rows
 from rnnspec.data.reading import SeriesReading
 from rnnspec.data.shards import Shards
 from rnnspec.errors import DataError
 from rnnspec.run.model import Model
 from rnnspec.run.results import Answer
-from rnnspec.run.series import column_of, from_table, reading_of
+from rnnspec.run.series import column_of, from_table, series_of
 
 NAME = "the rows"
 """What rows in memory are called in messages."""
@@ -27,7 +28,7 @@ def predict(model: Model, rows: Any, batch: int = 64, seed: int = 0) -> Any:
     """
     rows = list(rows) if isinstance(rows, Iterator) else rows
     outputs = [output.column for output in model.outputs]
-    reading = reading_of(model)
+    reading = series_of(model)
     if reading is not None and _are_steps(model, rows):
         columns = [column_of(each) for each in model.inputs]
         columns += filter(None, (reading.id, reading.time))
@@ -51,7 +52,7 @@ def _of_steps(
     with TemporaryDirectory(prefix="rnnspec-") as folder:
         file = written_rows(rows, Path(folder), "rows")
         with told_by_row({file: NAME}):
-            table = from_table(model, Shards.of(file), reading, "auto")
+            table = from_table(model, Shards.of(file), reading, How("jsonl"))
             pairs = list(table.rows())
             answers = model.answers_or_errors((row for _, row in pairs), batch, seed=seed)
             for series, (place, _), answer in zip(table.series, pairs, answers, strict=True):

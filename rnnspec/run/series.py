@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from rnnspec.data.columns.series import changed_message, static_value
 from rnnspec.data.decode import is_gap, real
+from rnnspec.data.how import How
 from rnnspec.data.readers import read
 from rnnspec.data.reading import Reading, SeriesReading
 from rnnspec.data.rows import BadRows
@@ -28,7 +29,6 @@ from rnnspec.run.interface import SPEC, InputColumn
 from rnnspec.run.model import Model
 from rnnspec.run.results import Answer
 from rnnspec.source.text import Source
-from rnnspec.spec.files import Quoting
 from rnnspec.spec.load import load_source
 
 Row = dict[str, object]
@@ -67,28 +67,32 @@ class Series:
     future: range
 
 
-def reading_of(model: Model) -> SeriesReading | None:
-    """How the spec of a model makes series of a table; None if it reads no series."""
-    if all(column.kind != "series" for column in model.inputs):
-        return None
+def reading_of(model: Model) -> Reading:
+    """How the spec of a model reads files."""
     source = Source.of(model.metadata[SPEC], f"{model.path}: {SPEC}")
-    return Reading.of(load_source(source, model.path).spec).series
+    return Reading.of(load_source(source, model.path).spec)
 
 
-def is_table(model: Model, files: Shards, quoting: Quoting) -> bool:
+def series_of(model: Model) -> SeriesReading | None:
+    """How the spec of a model makes series of a table; None if it reads no series."""
+    reads = any(column.kind == "series" for column in model.inputs)
+    return reading_of(model).series if reads else None
+
+
+def is_table(model: Model, files: Shards, how: How) -> bool:
     """Whether each row of the files is one step: the first row has a number of the series, and no
     list. Raises DataError."""
     column = next(each.column for each in model.inputs if each.kind == "series")
-    for chunk in read(files, [column], quoting=quoting):
+    for chunk in read(files, [column], how):
         first = chunk.cells[column][0]
         return not (isinstance(first, list) or (isinstance(first, str) and first[:1] == "["))
     return False
 
 
-def from_table(model: Model, files: Shards, reading: SeriesReading, quoting: Quoting) -> TableRows:
+def from_table(model: Model, files: Shards, reading: SeriesReading, how: How) -> TableRows:
     """The series of a table with their rows. Raises DataError for a table that cannot be read,
     since a missing row would be a hole in a series."""
-    steps = _read(model, files, reading, quoting)
+    steps = _read(model, files, reading, how)
     table, target = steps.table, reading.target
     bounds = zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True)
     found = []
@@ -277,13 +281,13 @@ def _numbers(steps: Steps, column: str, places: range, missing: bool) -> list[fl
     return found
 
 
-def _read(model: Model, files: Shards, reading: SeriesReading, quoting: Quoting) -> Steps:
+def _read(model: Model, files: Shards, reading: SeriesReading, how: How) -> Steps:
     builder, bad = TableBuilder(reading), BadRows(files)
     columns = [column_of(each) for each in model.inputs]
     needed = list(dict.fromkeys([*columns, *builder.columns]))
     cells: dict[str, list[object]] = {column: [] for column in needed}
     textual = False
-    for chunk in read(files, needed, bad=bad, quoting=quoting):
+    for chunk in read(files, needed, how, bad):
         builder.add(chunk, bad)
         bad.close()
         textual = chunk.textual

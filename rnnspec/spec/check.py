@@ -14,6 +14,7 @@ from rnnspec.spec import (
     check_audio,
     check_data,
     check_decoder,
+    check_formats,
     check_kinds,
     check_layers,
     check_names,
@@ -149,8 +150,13 @@ CHECKS: tuple[Check, ...] = (
     Check(check_text.vectors_have_words, (*_COLUMNS, *_INPUT)),
     Check(check_data.folders_have_two_columns, (("data", "format"), *_COLUMNS, *_INPUT)),
     Check(
-        check_data.columns_are_of_conll,
+        check_data.columns_are_not_named_in_files,
         (("data", "columns"), ("data", "format"), ("data", "train"), _VALID, *_COLUMNS),
+    ),
+    Check(check_formats.quotes_enclose_fields, (("data", "format"), ("data", "quoting"))),
+    Check(
+        check_formats.cells_have_the_kinds_of_the_settings,
+        (("data", "format"), check_data.SERIES, *_COLUMNS, *_INPUT, *_OUTPUT),
     ),
     Check(
         check_text.patterns_are_offered, (("data", "format"), ("data", "train"), *_INPUT, *_SPLITS)

@@ -12,6 +12,7 @@ from rnnspec.spec.data import Data, Series
 from rnnspec.spec.every import every_of
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.files import FILE_COLUMN, FOLDER_COLUMN, covers
+from rnnspec.spec.formats import Delimited
 from rnnspec.spec.inputs import (
     AudioInput,
     FramesInput,
@@ -69,8 +70,8 @@ def _again(name: str, others: Sequence[str]) -> str | None:
 def documents_are_plain_text(spec: Spec) -> Iterator[Finding]:
     """`documents` needs plain text; a file whose name shows no format may be plain text."""
     data = spec.data
-    rows = data.format not in ("auto", "text")
-    if data.format == "auto":
+    rows = data.format_name not in ("auto", "text")
+    if data.format_name == "auto":
         rows = any(name.endswith(_ROWS) for name in _plain_names(data.train_files))
     if data.documents != "file" and rows:
         yield no_effect(("data", "documents"), "on files with rows")
@@ -78,9 +79,9 @@ def documents_are_plain_text(spec: Spec) -> Iterator[Finding]:
 
 def is_plain_text(spec: Spec) -> bool:
     data = spec.data
-    if data.format == "auto":
+    if data.format_name == "auto":
         return all(name.endswith(".txt") for name in _plain_names(data.train_files))
-    return data.format == "text"
+    return data.format_name == "text"
 
 
 def plain_text_has_one_column(spec: Spec) -> Iterator[Finding]:
@@ -102,21 +103,21 @@ def quoting_is_of_delimited(spec: Spec) -> Iterator[Finding]:
 
 
 def _is_not_delimited(data: Data) -> bool:
-    if data.format != "auto":
-        return data.format not in ("csv", "tsv")
+    if data.format_name != "auto":
+        return data.format_name not in ("csv", "tsv")
     names = _plain_names((*data.train_files, *data.valid_files))
     other = all(name.endswith((*_ROWS, ".txt")) for name in names)
     return other and not any(name.endswith(_DELIMITED) for name in names)
 
 
-def columns_are_of_conll(spec: Spec) -> Iterator[Finding]:
-    """`columns` names those of CoNLL files; a file whose name shows no format may be one."""
+def columns_are_not_named_in_files(spec: Spec) -> Iterator[Finding]:
+    """`columns` names those of CoNLL files, and of CSV and TSV without a header."""
     data, path = spec.data, ("data", "columns")
-    names = _plain_names((*data.train_files, *data.valid_files))
-    other = data.format not in ("auto", "conll") if data.format != "auto" else False
-    other = other or (data.format == "auto" and not any(n.endswith(_CONLL) for n in names))
-    if data.columns and other:
-        yield no_effect(path, "on files that are not CoNLL")
+    if data.columns and not _lacks_names(data):
+        hint = "write 'format: {csv: {header: false}}' if the files have no header, or remove it"
+        of_fields = not _is_not_delimited(data)
+        why = "on files with a header" if of_fields else "on files that are not CoNLL"
+        yield no_effect(path, why, hint if of_fields else "remove it")
         return
     for index, name in enumerate(data.columns):
         if name in data.columns[:index]:
@@ -129,9 +130,20 @@ def columns_are_of_conll(spec: Spec) -> Iterator[Finding]:
             yield Finding((*place, "column"), message, hint)
 
 
+def _lacks_names(data: Data) -> bool:
+    """Whether the files do not name their columns."""
+    settings = data.format_settings
+    if isinstance(settings, Delimited):
+        return not settings.header
+    if data.format_name != "auto":
+        return data.format_name == "conll"
+    names = _plain_names((*data.train_files, *data.valid_files))
+    return any(name.endswith(_CONLL) for name in names)
+
+
 def folders_have_two_columns(spec: Spec) -> Iterator[Finding]:
     """Folders of classes have files of sound or pictures, and the names of the folders."""
-    if spec.data.format != "folders":
+    if spec.data.format_name != "folders":
         return
     hint = f"the input is {FILE_COLUMN}, and the answer {FOLDER_COLUMN}"
     for path, source in spec.data.located_inputs:

@@ -13,7 +13,8 @@ from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.base import Count, ListOf, Loc, Model, Positive, Text, spec_error
 from rnnspec.spec.choice import ByShape, by_type
 from rnnspec.spec.every import known_every
-from rnnspec.spec.files import Format, Quoting
+from rnnspec.spec.files import FormatName, Quoting
+from rnnspec.spec.formats import FormatKey, FormatSettings
 from rnnspec.spec.inputs import Input, SequenceInput, StaticInput
 from rnnspec.spec.outputs import ForecastOutput, Output
 
@@ -116,9 +117,10 @@ class Data(Model):
         "rows of each label, of which at least one is trained on. Of series it is the end of each, "
         "and of one plain text that is read whole its end.",
     )
-    format: Format = Field(
+    format: FormatKey = Field(
         default="auto",
-        description="Format of the files; 'auto' goes by the ending of the name. 'text' (.txt) is "
+        description="Format of the files; 'auto' goes by the ending of the name. A mapping of one "
+        "has its settings, as in {csv: {delimiter: ';', encoding: latin-1}}. 'text' (.txt) is "
         "plain text with one column, text; 'conll' (.conll, .conllu) has a line for each token, an "
         "empty line after each sentence, which is a row, and columns between tabs or white space: "
         "each is a list of texts. 'folders', which auto makes of a folder of folders, are classes: "
@@ -127,9 +129,9 @@ class Data(Model):
     )
     columns: Annotated[tuple[Text, ...], ListOf] = Field(
         default=(),
-        description="Names of the columns of CoNLL files, the first one first. Columns without a "
-        "name are called by their numbers, '1' and so on, unless the first line of a file names "
-        "them, as in '# global.columns = tokens tags'.",
+        description="Names of the columns of CoNLL files, and of CSV and TSV without a header, the "
+        "first one first. Columns without a name are called by their numbers, '1' and so on, "
+        "unless the first line of a CoNLL file names them, as in '# global.columns = tokens tags'.",
     )
     quoting: Quoting = Field(
         default="auto",
@@ -154,6 +156,16 @@ class Data(Model):
         Output | Annotated[tuple[Output, ...], ListOf, Field(min_length=1)],
         ByShape("a mapping, or a list of them", _ONE_OR_SEVERAL),
     ] = Field(description="The column the model answers with, and what it holds; or a list.")
+
+    @property
+    def format_name(self) -> FormatName:
+        """The format, without its settings."""
+        return self.format if isinstance(self.format, str) else self.format.name
+
+    @property
+    def format_settings(self) -> FormatSettings | None:
+        """The settings of the format; None where the spec has none."""
+        return None if isinstance(self.format, str) else self.format
 
     @property
     def train_files(self) -> tuple[str, ...]:

@@ -17,11 +17,11 @@ def missing_files(loaded: LoadedSpec) -> list[str]:
     if missing:
         return list(missing)
     try:
-        one_format(find_files(data.train_files, folder, data.format), data.format)
+        one_format(find_files(data.train_files, folder, data.format_name), data.format_name)
         key = "valid"
-        _, valid = files_of(data.train_files, data.valid_files, folder, data.format)
+        _, valid = files_of(data.train_files, data.valid_files, folder, data.format_name)
         if valid:
-            one_format(valid, data.format)
+            one_format(valid, data.format_name)
     except DataError as error:
         raise SpecError([loaded.document.problem(("data", key), str(error))]) from error
     return []

@@ -16,7 +16,9 @@ from typing import Literal, get_args
 
 from rnnspec.errors import DataError
 
-Format = Literal["auto", "jsonl", "csv", "tsv", "parquet", "conll", "text", "folders"]
+FormatName = Literal["auto", "jsonl", "csv", "tsv", "parquet", "conll", "text", "folders"]
+"""The formats that a spec names."""
+Format = FormatName
 
 FILE_COLUMN, FOLDER_COLUMN = "file", "folder"
 """The columns of folders of classes: a file, and the name of the folder it is in."""

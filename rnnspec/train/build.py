@@ -145,7 +145,7 @@ def _prepared(
     sources, tell = find_sources(spec.data, loaded.path.parent), listener.reading
 
     for files in filter(None, (sources.train, sources.valid)):
-        for text in notes_of(files, spec.data.format, spec.data.quoting):
+        for text in notes_of(files, Reading.of(spec).how):
             listener.note(text)
 
     def measured() -> Facts:
@@ -166,7 +166,7 @@ def _prepared(
         listener.note(f"{sources.valid}: {filled}")
     for text in data_notes(plan, facts, valid):
         listener.note(text)
-    for text in scheme_notes(plan, facts, train, sources.train, spec.data.format):
+    for text in scheme_notes(plan, facts, train, sources.train, spec.data.format_name):
         listener.note(text)
     _warn_of_new_labels(facts, valid, sources, listener)
     names = monitored_metrics(spec.train, default_metric(spec))

@@ -1,0 +1,62 @@
+"""How files are read: what a spec, or an option of a command, says about their format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rnnspec.data.lines import Coding
+from rnnspec.spec.cell_kinds import CellKind
+from rnnspec.spec.files import Format, Quoting
+from rnnspec.spec.formats import Delimited, FormatSettings, TextFormat
+
+Documents = Literal["file", "paragraph", "line"]
+"""What a row of plain text is."""
+Holds = Literal["audio", "image", "video"]
+"""What the files in folders are read as."""
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How files are read.
+
+    - `documents`: what a row of plain text is. `end`: this share at the end of one plain text that
+      is read whole is a row of its own, held out.
+    - `quoting`: what quotes are in CSV and TSV.
+    - `names`: those of the columns of CoNLL, and of CSV without a header, in their order.
+    - `holds`: what the files in folders are read as.
+    - `settings`: of a format; files of another format are read by its defaults.
+    - `kinds`: what is in the cells, by column; of a column that is not there, "other".
+    """
+
+    format: Format = "auto"
+    documents: Documents = "file"
+    quoting: Quoting = "auto"
+    end: float = 0.0
+    names: tuple[str, ...] = ()
+    holds: Holds | None = None
+    settings: FormatSettings | None = None
+    kinds: Mapping[str, CellKind] = field(default_factory=dict)
+
+    @property
+    def coding(self) -> Coding:
+        """How characters stand in the bytes of a file of text."""
+        of_format = isinstance(self.settings, TextFormat) and self.settings.name == self.format
+        encoding = self.settings.encoding if of_format and self.settings else "utf-8"
+        return Coding(encoding, self.format)
+
+    @property
+    def delimited(self) -> Delimited | None:
+        """The settings of CSV or TSV, where the files are that and have any."""
+        found = self.settings
+        return found if isinstance(found, Delimited) and found.name == self.format else None
+
+    def written(self) -> list[object]:
+        """What the cells depend on beside the files, in plain values; nothing by default."""
+        if self.settings is None or self.settings.name != self.format:
+            return []
+        return [self.settings.written(), sorted(self.kinds.items())]
+
+    def kind(self, column: str) -> CellKind:
+        return self.kinds.get(column, "other")
