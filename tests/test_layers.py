@@ -35,7 +35,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "to_torch": frozenset({"torch", "numpy"}),
     "to_onnx": frozenset({"onnx", "numpy"}),
     "to_c": frozenset({"numpy"}),
-    "run": frozenset({"onnxruntime", "numpy", "pydantic"}),
+    "run": frozenset({"onnxruntime", "numpy", "pydantic", "pyarrow"}),
     "store": frozenset({"torch", "numpy", "safetensors"}),
     "objective": frozenset({"torch", "numpy"}),
     "evaluate": frozenset({"torch", "numpy", "sacrebleu"}),

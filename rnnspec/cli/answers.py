@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import dropwhile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 from rnnspec.cli.terminal import note, printable
 from rnnspec.errors import DataError
-from rnnspec.files import FileKind, json_text
 
 if TYPE_CHECKING:
     from rnnspec.cli.rows import Asked, Row
@@ -43,7 +39,7 @@ def answered(
     textual: bool = False,
     at_once: bool = False,
     seed: int = 0,
-    batch: int = 64,
+    batch: int = BATCH,
     threads: int = 0,
 ) -> Iterator[tuple[Asked, Answer | DataError]]:
     """Each row with its answer, or with the error why it has none, in order.
@@ -130,36 +126,6 @@ class Policy:
         given = f"answer{'s were' if self.answered != 1 else ' was'} given before it"
         count = f"{self.answered:,} {given}{self.where}" if self.answered else f"no {given}"
         error.add_note("; ".join(filter(None, (count, advice))))
-
-
-def file_kind(model: Model) -> FileKind:
-    """Files of answers, as JSON lines.
-
-    A file may be replaced if its first line that is not null has an answer of every output and none
-    of the columns that the model reads. A model that answers the columns that it reads needs a
-    further key of an answer, such as its score.
-    """
-    columns = {output.column for output in model.outputs}
-    read = {column.column for column in model.inputs} - columns
-    beside = tuple(f"{column}." for column in columns)
-
-    def own(path: Path) -> bool:
-        try:
-            with path.open(encoding="utf-8") as file:
-                lines = dropwhile(lambda line: line == "null\n", file)
-                first = json.loads(next(lines, ""))
-        except (ValueError, RecursionError):  # no UTF-8, or no JSON
-            return False
-        if not isinstance(first, dict) or not columns <= first.keys():
-            return False
-        return not read & first.keys() and bool(read or any(k.startswith(beside) for k in first))
-
-    return FileKind("a file of answers", (".jsonl", ".ndjson"), own, streams=True)
-
-
-def as_json(answer: Answer | None) -> str:
-    """One line of JSON; null for numbers that are not finite, and for a missing answer."""
-    return json_text(answer)
 
 
 def as_text(outputs: Iterable[OutputColumn], answer: Answer) -> str:

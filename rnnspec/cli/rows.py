@@ -9,9 +9,10 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
+from itertools import chain, repeat
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,11 +36,19 @@ STDIN = "standard input"
 
 @dataclass(slots=True)  # not frozen: one is made for every row, in half the time
 class Asked:
-    """A row to answer, or the error of a row that cannot be read; the error names its place,
-    too."""
+    """A row to answer, or the error of a row that cannot be read; the error names its place, too.
+    `kept` are the cells that stand beside the answer, where they are not those of the row."""
 
     place: str
     row: Row | DataError
+    kept: Row | None = None
+
+    @property
+    def given(self) -> Row:
+        """Cells that may stand beside the answer: those kept, or all of the row."""
+        if self.kept is not None:
+            return self.kept
+        return self.row if isinstance(self.row, dict) else {}
 
 
 def text_column(model: Model) -> str | None:
@@ -79,6 +88,15 @@ def from_inputs(model: Model, inputs: Sequence[str]) -> Asked:
     return Asked("--input", row)
 
 
+def names_of(found: Iterable[Asked]) -> tuple[list[str], Iterator[Asked]]:
+    """The columns of the first row, none if it cannot be read; and all rows."""
+    waiting = iter(found)
+    first = next(waiting, None)
+    if first is None:
+        return [], waiting
+    return list(first.given), chain([first], waiting)
+
+
 def is_textual(how: How) -> bool:
     """Whether every cell of files of this format is a text."""
     return how.format in ("csv", "tsv")
@@ -95,8 +113,15 @@ def reading_of(model: Model, files: Shards, quoting: Quoting | None, format: str
     return replace(reading, quoting=quoting or reading.quoting)
 
 
-def from_file(model: Model, files: Shards, how: How) -> Iterator[Asked]:
-    """The rows of data files, in order."""
+def from_file(
+    model: Model,
+    files: Shards,
+    how: How,
+    keep: Sequence[str] = (),
+    progress: Callable[[float], None] | None = None,
+) -> Iterator[Asked]:
+    """The rows of data files, in order, with the columns to `keep`; `progress` is told what share
+    has been read."""
     from rnnspec.data.readers import read
     from rnnspec.data.rows import BadRows
 
@@ -104,9 +129,10 @@ def from_file(model: Model, files: Shards, how: How) -> Iterator[Asked]:
     named = [each.column for each in model.inputs if each.kind in ("audio", "image", "video")]
     bad = BadRows(files, kept=True)
     try:
-        for chunk in read(files, columns, how, bad):
+        for chunk in read(files, [*columns, *keep], how, bad, progress):
             placed = _with_paths(files, chunk, named) if named else chunk
-            yield from _in_order(files, placed, columns, bad)
+            kept = _cells(chunk, keep) if keep else repeat(None)
+            yield from _in_order(files, placed, columns, bad, kept)
     except DataError:
         yield from (Asked("", error) for _, error in bad.taken())
         raise
@@ -149,12 +175,18 @@ def _placed_frames(cell: object, textual: bool, folder: Path) -> object:
     return json.dumps(placed) if textual else placed
 
 
-def _in_order(files: Shards, chunk: Chunk, columns: Sequence[str], bad: BadRows) -> Iterator[Asked]:
-    """The rows of a chunk and the rows that could not be read, in the order of the file."""
+def _cells(chunk: Chunk, columns: Sequence[str]) -> Iterator[Row]:
     cells = zip(*(chunk.cells[column] for column in columns), strict=True)
+    return (dict(zip(columns, row, strict=True)) for row in cells)
+
+
+def _in_order(
+    files: Shards, chunk: Chunk, columns: Sequence[str], bad: BadRows, kept: Iterable[Row | None]
+) -> Iterator[Asked]:
+    """The rows of a chunk and the rows that could not be read, in the order of the file."""
     good = (
-        (at, Asked(files.place(at, bad.word), dict(zip(columns, row, strict=True))))
-        for at, row in zip(chunk.lines, cells, strict=True)
+        (at, Asked(files.place(at, bad.word), row, given))
+        for at, row, given in zip(chunk.lines, _cells(chunk, columns), kept, strict=False)
     )
     if not bad.found:
         yield from (asked for _, asked in good)

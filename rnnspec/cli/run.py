@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -16,12 +17,13 @@ import typer
 from rnnspec.cli import answers, rows
 from rnnspec.cli import stream as chunks
 from rnnspec.cli.answers import OnError, Policy
+from rnnspec.cli.bulk import Bulk, Count, counting
 from rnnspec.cli.errors import loading
 from rnnspec.cli.options import FormatOption, QuotingOption, examples
 from rnnspec.cli.rows import Asked
 from rnnspec.cli.terminal import error, note
 from rnnspec.errors import DataError, RnnspecError
-from rnnspec.files import check_output, writing
+from rnnspec.files import check_output
 
 Raw = Literal["s16le", "f32le"]
 
@@ -30,12 +32,14 @@ if TYPE_CHECKING:
     from rnnspec.data.reading import SeriesReading
     from rnnspec.data.shards import Shards
     from rnnspec.run import Model
+    from rnnspec.run.tables import Columns
     from rnnspec.spec.files import Quoting
 
 EXAMPLES = examples(
     "rnnspec run dates-language.onnx",
     "rnnspec run dates-language.onnx --text 'Sonntag, 22. November 2026'",
     "rnnspec run dates-language.onnx --data dates/test.jsonl --output answers.jsonl",
+    "rnnspec run trec.onnx --data 'shards/*.parquet' --keep id --top 3 --output answers.parquet",
     "cut -f2 texts.tsv | rnnspec run dates-language.onnx --json",
     "rnnspec run speaker.onnx --input 'frames=[[0.5, -1.2], [0.1, 0.3]]'",
     "rnnspec run shakespeare.onnx --text 'ROMEO:' --seed 7",
@@ -79,7 +83,11 @@ def run(
     format: FormatOption = None,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the answers to a file, as JSON, one a line."),
+        typer.Option(
+            metavar="FILE",
+            help="Write the answers to a file, which appears when all are there: JSON, one a line "
+            "(.jsonl), CSV or Parquet, by its ending.",
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the answers as JSON, one a line.")
@@ -98,6 +106,44 @@ def run(
             metavar="N",
             help="For a model that draws its answers: the seed of the first row; the next rows "
             "have N + 1 and so on.",
+            show_default=False,
+        ),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="With --json or --output, a column of the rows, such as an id, that stands before "
+            "the answer; 'all' of them; may be given again. A column that the model answers too is "
+            "called COLUMN.given.",
+        ),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            min=1,
+            help="With --json or --output, the K most probable labels of each answer, or of each "
+            "step, with their probabilities.",
+            show_default=False,
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help=f"Rows of --data that are answered together, {answers.BATCH} if left out. Those "
+            "of standard input are answered one by one if it is left out.",
+            show_default=False,
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Threads that answer; as many as there are processors if left out.",
             show_default=False,
         ),
     ] = None,
@@ -134,9 +180,15 @@ def run(
         raise RnnspecError("--quoting is for the files of --data; leave it out")
     if format and not data:
         raise RnnspecError("--format is for the files of --data; leave it out")
+    bulk = Bulk(batch, threads, tuple(keep or ()), top or 0)
+    given = bool(texts or data or inputs)
+    bulk.check(several=bool(data) or not given, stream=stream, shown=not (as_json or output))
     with loading():
         from rnnspec.run import Model
-    asked = Model.load(model)
+        from rnnspec.run.tables import answers_kind, check_format, columns_of
+    asked = Model.load(model, 1 if data or batch else threads)
+    bulk.check_top(asked)
+    asked = replace(asked, top=bulk.top)
     if seed is not None and not asked.draws:
         writes = any(output.kind in ("text", "tokens", "ids") for output in asked.outputs)
         sample = ", or export the build with --strategy sample" if writes else ""
@@ -154,16 +206,21 @@ def run(
         _converse(asked, seed or 0)
         return
     if output:
-        check_output(output, answers.file_kind(asked), _read_files(data or []))
-    pairs = _answered(asked, texts, data, inputs, seed or 0, quoting, format)
+        answered = [column.column for column in asked.outputs]
+        kind = answers_kind(asked.fields, answered, [column.column for column in asked.inputs])
+        check_output(output, kind, _read_files(data or []))
+        check_format(output)
     several = bool(data) or not (texts or inputs) or len(texts or ()) > 1
     policy = Policy(on_error, several, f", in {output}" if output else "")
-    if output:
-        _write(output, policy, pairs)
-        return
-    with quietly_cut_off():
-        for number, row, answer in policy.answers(pairs):
-            _show(asked, row, number, answer, as_json)
+    with counting(bool(data) and (bool(output) or not sys.stdout.isatty())) as count:
+        kept, pairs = _answered(asked, texts, data, inputs, seed or 0, quoting, format, bulk, count)
+        columns, counted = columns_of(kept, asked.fields), count.of(pairs)
+        if output:
+            _write(output, columns, policy, counted)
+            return
+        with quietly_cut_off():
+            for number, row, answer in policy.answers(counted):
+                _show(asked, columns, row, number, answer, as_json)
 
 
 def _check_stream(
@@ -189,14 +246,16 @@ def _check_stream(
         )
 
 
-def _write(output: Path, policy: Policy, pairs: Pairs) -> None:
+def _write(output: Path, columns: Columns, policy: Policy, pairs: Pairs) -> None:
     """Writes the answers to a file, which appears at the end; a row that stops the run keeps the
     answers before it. Without any answer an existing file is unchanged."""
+    from rnnspec.run.tables import answers_file
+
     stopped: DataError | None = None
-    with writing(output) as file:
+    with answers_file(output, columns) as add:
         try:
-            for _, _, answer in policy.answers(pairs):
-                file.write(answers.as_json(answer) + "\n")
+            for _, row, answer in policy.answers(pairs):
+                add(row.given, answer)
         except DataError as error:
             if not policy.answered:
                 raise
@@ -206,10 +265,17 @@ def _write(output: Path, policy: Policy, pairs: Pairs) -> None:
 
 
 def _show(
-    model: Model, asked: Asked, number: int, answer: answers.Answer | None, as_json: bool
+    model: Model,
+    columns: Columns,
+    asked: Asked,
+    number: int,
+    answer: answers.Answer | None,
+    as_json: bool,
 ) -> None:
     if as_json:
-        print(answers.as_json(answer), flush=True)
+        from rnnspec.run.tables import line_of
+
+        print(line_of(columns, asked.given, answer), flush=True)
         return
     text = "(no answer)" if answer is None else answers.as_text(model.outputs, answer)
     row = {} if isinstance(asked.row, DataError) else asked.row
@@ -243,30 +309,73 @@ def _answered(
     seed: int,
     quoting: Quoting | None,
     format: str | None,
-) -> Pairs:
-    """Rows from the given source, or from standard input, with their answers."""
-    if texts:
-        return answers.answered(model, rows.from_texts(model, texts), seed=seed)
-    if inputs:
-        row = rows.from_inputs(model, inputs)
-        return answers.answered(model, [row], textual=True, seed=seed)
+    bulk: Bulk,
+    count: Count,
+) -> tuple[tuple[str, ...], Pairs]:
+    """Rows from the given source, or from standard input, with their answers; and the names of
+    what is kept of each."""
     if data:
-        from rnnspec.data.shards import find_shards
-        from rnnspec.run import series
+        return _of_files(model, data, seed, quoting, format, bulk, count)
+    found: Iterable[Asked]
+    if texts:
+        where, found = "--text", rows.from_texts(model, texts)
+    elif inputs:
+        where, found = "--input", [rows.from_inputs(model, inputs)]
+    else:
+        where, found = rows.STDIN, rows.from_stdin(model)
+    kept: tuple[str, ...] = ()
+    if bulk.keep:
+        names, found = rows.names_of(found)
+        kept = bulk.kept(names, f"the first row of {where}" if where == rows.STDIN else where)
+    several = where == rows.STDIN and bulk.batch
+    return kept, answers.answered(
+        model,
+        found,
+        textual=bool(inputs),
+        at_once=where == rows.STDIN and not several,
+        seed=seed,
+        batch=bulk.batch or answers.BATCH,
+        threads=bulk.workers if several else 0,
+    )
 
-        files = find_shards(data)
-        reading = rows.reading_of(model, files, quoting, format)
-        how, table = reading.how, series.series_of(model)
-        if table is not None and series.is_table(model, files, how):
-            return _of_series(model, files, table, seed, how)
-        textual, found = rows.is_textual(how), rows.from_file(model, files, how)
-        return answers.answered(model, found, textual=textual, seed=seed)
-    found = rows.from_stdin(model)
-    return answers.answered(model, found, at_once=True, seed=seed)
+
+def _of_files(
+    model: Model,
+    data: list[str],
+    seed: int,
+    quoting: Quoting | None,
+    format: str | None,
+    bulk: Bulk,
+    count: Count,
+) -> tuple[tuple[str, ...], Pairs]:
+    """The rows of files, or the series of a table, with their answers."""
+    from rnnspec.data.column_names import column_names
+    from rnnspec.data.shards import find_shards
+    from rnnspec.run import series
+
+    files = find_shards(data)
+    how, table = rows.reading_of(model, files, quoting, format).how, series.series_of(model)
+    if table is not None and series.is_table(model, files, how):
+        if bulk.keep:
+            raise RnnspecError(
+                f"--keep carries columns of rows, and a row of {files} is a step of a series, whose"
+                " answer has its name and its times; leave it out"
+            )
+        about = tuple(filter(None, (table.id, table.time)))
+        return about, _of_series(model, files, table, seed, how)
+    kept = bulk.kept(column_names(files, how) if bulk.keep else [], files)
+    return kept, answers.answered(
+        model,
+        rows.from_file(model, files, how, kept, count.read),
+        textual=rows.is_textual(how),
+        seed=seed,
+        batch=bulk.batch or answers.BATCH,
+        threads=bulk.workers,
+    )
 
 
 def _of_series(model: Model, data: Shards, reading: SeriesReading, seed: int, how: How) -> Pairs:
-    """Each series of a table with its answer, which includes its name and its times."""
+    """Each series of a table with its answer, beside which stand its name and its times."""
     from rnnspec.run import series
 
     table = series.from_table(model, data, reading, how)
@@ -280,10 +389,10 @@ def _of_series(model: Model, data: Shards, reading: SeriesReading, seed: int, ho
     found = answers.answered(model, asked_of, textual=textual, seed=seed)
     for each, (asked, answer) in zip(table.series, found, strict=True):
         if isinstance(answer, DataError):
-            yield asked, answer
+            yield Asked(asked.place, asked.row, {}), answer
             continue
         title: rows.Row = {answers.SERIES: series.titled(each.name, table.times(each))}
-        yield Asked(asked.place, title), table.about(each) | dict(answer)
+        yield Asked(asked.place, title, table.about(each)), answer
 
 
 def _converse(model: Model, seed: int) -> None:

@@ -17,6 +17,7 @@ from rnnspec.cli import answers, rows
 from rnnspec.cli.rows import STDIN, Row
 from rnnspec.cli.terminal import printable
 from rnnspec.errors import DataError
+from rnnspec.files import json_text
 
 if TYPE_CHECKING:
     from rnnspec.data.pipe import Raw
@@ -69,7 +70,7 @@ def run(model: Model, raw: Raw | None, as_json: bool, seed: int) -> None:
 
 def _show(model: Model, chunk: Chunk, answer: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        print(answers.as_json(answer), flush=True)
+        print(json_text(answer), flush=True)
     elif not chunk.quiet or any(answer[each.column] not in ("", []) for each in model.outputs):
         print(f"{chunk.title}  →  {answers.as_text(model.outputs, answer)}", flush=True)
 

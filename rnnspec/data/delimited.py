@@ -92,6 +92,14 @@ def read_delimited(
     return chunks if how.delimited is None else cells_by_rules(chunks, how, how.delimited, bad)
 
 
+def header_of(file: Path, how: How) -> list[str]:
+    """The names of the columns, none of an empty file. Raises DataError."""
+    assert how.format in ("csv", "tsv")
+    dialect, bad = Dialect.of(how.format, how.quoting, how.delimited, how.names), BadRows(file)
+    line, first = next(_records(file, bad, dialect, how.coding, Position()), (1, []))
+    return first if dialect.header or not first else _names(first, line, dialect, bad)
+
+
 def _chunks(
     file: Path,
     columns: Sequence[str],

@@ -17,6 +17,7 @@ from rnnspec.plan.names import SEED, TOKENIZER_FILE
 from rnnspec.run.bulk import Values, answers_in_order
 from rnnspec.run.chunks import StreamSession
 from rnnspec.run.feeds import Feeds
+from rnnspec.run.fields import Field, fields_of
 from rnnspec.run.interface import (
     COLUMNS,
     QUOTING,
@@ -50,6 +51,8 @@ class Model:
     """The tokenizer of subwords, as JSON; empty if it is not beside the file."""
     chunks: StreamColumns | None = None
     """The states of a stream file; None of a file that answers whole rows."""
+    top: int = 0
+    """How many labels the probabilities are of (`rnnspec.run.results.answers_of`)."""
 
     @classmethod
     def load(cls, path: Path, threads: int | None = None) -> Model:
@@ -190,6 +193,11 @@ class Model:
         results = self._results(feeds, len(rows))
         return self.answers(results, [row.steps for row in rows])
 
+    @property
+    def fields(self) -> dict[str, Field]:
+        """The keys of an answer, and what they hold."""
+        return fields_of(self.outputs, self.session.outputs, self.top)
+
     def feeds(self, rows: Sequence[Values]) -> Feeds:
         """The graph inputs of rows, without seeds and states."""
         found: Feeds = {}
@@ -206,7 +214,8 @@ class Model:
         for output in self.outputs:
             name = later.get(output.column)
             known = steps if name is None else results[name].tolist()
-            for answer, value in zip(found, answers_of(output, results, known), strict=True):
+            values = answers_of(output, results, known, self.top)
+            for answer, value in zip(found, values, strict=True):
                 answer |= value
         return found
 

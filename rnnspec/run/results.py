@@ -25,15 +25,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.run.interface import OutputColumn, OutputKind
+from rnnspec.run.interface import LABELLED, OutputColumn, OutputKind
 
 Answer = dict[str, Any]
 Results = Mapping[str, NDArray[Any]]
 
 
-def answers_of(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
-    """The part of each row's answer that one output gives; `steps` are the rows' lengths."""
-    return OUTPUT_KINDS[output.kind](output, results, steps)
+def answers_of(
+    output: OutputColumn, results: Results, steps: Sequence[int], top: int = 0
+) -> Iterator[Answer]:
+    """The part of each row's answer that one output gives; `steps` are the rows' lengths.
+
+    With `top`, `c.probabilities` of labels are those of the so many most probable ones, the most
+    probable first, of the row or of each step.
+    """
+    found = OUTPUT_KINDS[output.kind](output, results, steps)
+    if not top or output.kind not in LABELLED:
+        return found
+    return _with_top(output, results, steps, top, found)
+
+
+def _with_top(
+    output: OutputColumn, results: Results, steps: Sequence[int], top: int, found: Iterator[Answer]
+) -> Iterator[Answer]:
+    shares = results[f"{output.answer}.probabilities"]
+    order = np.argsort(-shares, axis=-1, kind="stable")[..., :top]
+    labels = np.array(output.labels, object)[order]
+    pairs = zip(found, labels, np.take_along_axis(shares, order, -1), steps, strict=True)
+    for answer, names, best, count in pairs:
+        if output.kind in ("class", "labels"):
+            most: Any = dict(zip(names.tolist(), best.tolist(), strict=True))
+        else:
+            of_steps = zip(names[:count].tolist(), best[:count].tolist(), strict=True)
+            most = [dict(zip(*of_step, strict=True)) for of_step in of_steps]
+        yield answer | {f"{output.column}.probabilities": most}
 
 
 def labels_told(output: OutputColumn, results: Results) -> NDArray[Any]:

@@ -1,0 +1,91 @@
+"""The columns of answers as a table has them: names in order, and what each holds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, assert_never
+
+from rnnspec.run.interface import LABELLED, OutputColumn
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list."""
+
+    of: Field
+
+
+@dataclass(frozen=True, slots=True)
+class ByName:
+    """A value for each of some labels, or of some probabilities."""
+
+    of: Field
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """An answer with its score."""
+
+    answer: Field
+
+
+Field = Literal["text", "whole", "real", "double"] | ListOf | ByName | Ranked
+"""What a cell holds: a text, a whole number, a float32 or float64, or several."""
+
+
+def fields_of(
+    outputs: Iterable[OutputColumn], graph: Collection[str], top: int = 0
+) -> dict[str, Field]:
+    """What the keys of an answer hold (`rnnspec.run.results`), in their order. `graph` has the
+    names of all outputs of the file, and `top` is that of `rnnspec.run.results.answers_of`."""
+    return dict(pair for output in outputs for pair in _of(output, graph, top))
+
+
+def _of(output: OutputColumn, graph: Collection[str], top: int) -> Iterator[tuple[str, Field]]:
+    answer = _answer(output)
+    yield output.column, answer
+    if output.kind in LABELLED:
+        yield f"{output.column}.probabilities", _shares(output, top)
+    if output.kind in ("text", "tokens", "ids", "path"):
+        yield f"{output.column}.score", "real"
+    if output.n_best > 1:
+        yield f"{output.column}.n_best", ListOf(Ranked(answer))
+    if f"{output.answer}.attention" in graph:
+        yield f"{output.column}.attention", ListOf(ListOf("real"))
+    if f"{output.answer}.alignment" in graph:
+        yield f"{output.column}.alignment", ListOf(ListOf("whole"))
+    for part in output.parts:
+        number = ListOf(_number(output))
+        yield f"{output.column}.{part}", ByName(number) if part == "quantiles" else number
+
+
+def _answer(output: OutputColumn) -> Field:
+    match output.kind:
+        case "class" | "text":
+            return "text"
+        case "tags" | "path" | "labels" | "tokens":
+            return ListOf("text")
+        case "keys":
+            return ListOf(ListOf("text"))
+        case "ids":
+            return ListOf("whole")
+        case "number":
+            return _number(output)
+        case "vector" | "forecast":
+            return ListOf(_number(output))
+        case "frames":
+            return ListOf(ListOf(_number(output)))
+        case _:
+            assert_never(output.kind)
+
+
+def _number(output: OutputColumn) -> Literal["real", "double"]:
+    return "double" if output.double else "real"
+
+
+def _shares(output: OutputColumn, top: int) -> Field:
+    of_row: Field = ByName("real")
+    if output.kind in ("class", "labels"):
+        return of_row
+    return ListOf(of_row) if top or output.kind == "keys" else ListOf("real")
