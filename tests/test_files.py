@@ -124,9 +124,9 @@ def test_a_folder_that_is_not_there_is_told_with_a_cure(command: str) -> None:
 
 
 def test_answers_go_under_the_name_of_what_they_are() -> None:
-    said = wrong("run", "colours.onnx", "--text", "apple", "--output", "answers.csv")
-    assert "ends in .jsonl or .ndjson, such as answers.jsonl" in said
-    assert not Path("answers.csv").exists()
+    said = wrong("run", "colours.onnx", "--text", "apple", "--output", "answers.txt")
+    assert "ends in .jsonl or .ndjson or .csv or .parquet, such as answers.jsonl" in said
+    assert not Path("answers.txt").exists()
 
 
 def test_answers_are_not_written_over_the_rows_that_are_read() -> None:
