@@ -17,7 +17,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnspec.cli.answers import as_json
 from rnnspec.cli.evaluate import _json
 from rnnspec.errors import ExportError
 from rnnspec.evaluate.metrics import (
@@ -34,6 +33,7 @@ from rnnspec.evaluate.prediction_intervals import interval_of, within
 from rnnspec.evaluate.report import report_of
 from rnnspec.evaluate.score import evaluate_build
 from rnnspec.export.write import export_onnx
+from rnnspec.files import json_text
 from rnnspec.objective.settings import OutputLoss
 from rnnspec.plan.nodes import (
     ClassOutput,
@@ -234,7 +234,7 @@ def test_no_file_is_proven_by_a_module_that_answers_nan(
 
 
 def test_answers_in_json_are_null_where_they_are_no_numbers() -> None:
-    assert strict(as_json({"y": [1.0, NAN], "z": math.inf})) == {"y": [1.0, None], "z": None}
+    assert strict(json_text({"y": [1.0, NAN], "z": math.inf})) == {"y": [1.0, None], "z": None}
 
 
 # ---------------------------------------------------------------- training
