@@ -46,6 +46,7 @@ from rnnspec.report.model import (
     SpanExample,
     SpanExamples,
     Stretch,
+    Table,
     TagExample,
     TagExamples,
     Trial,
@@ -144,6 +145,7 @@ def sections() -> dict[str, Section]:
         Scatter("Numbers", (1.0, 2.0, 3.0), (1.5, 2.0, 2.0), "kg"),
         Histogram("Lengths", (0.0, 5.0, 10.0), (Counts("train", (3, 7)), Counts("valid", (1, 0)))),
         Attention("Attention", (AttentionMap(("a", "b"), ("x",), ((0.2, 0.8),)),)),
+        Table("Table", ("key", "a", "b"), (("units", "64", ""), ("lr", "0.1", "0.2")), left=2),
         Note("Note", "One.\n\nTwo."),
     ]
     return {type(one).__name__: one for one in found}

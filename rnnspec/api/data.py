@@ -68,7 +68,7 @@ def with_data(
             raise DataError(f"{called}: {error}") from error
         names[files[part]] = called
     more = [f"data.{part}={json.dumps(str(file))}" for part, file in files.items()]
-    if names and loaded.spec.data.format not in ("auto", "jsonl"):
+    if names and loaded.spec.data.format_name not in ("auto", "jsonl"):
         more.append("data.format=auto")
     source = loaded.document.source
     return load_source(source, loaded.path, [*overrides, *more]), names

@@ -11,6 +11,7 @@ from rnnspec import __version__
 from rnnspec.cli import (
     build,
     check,
+    compare,
     evaluate,
     explain,
     export,
@@ -21,6 +22,7 @@ from rnnspec.cli import (
     show,
     tune,
 )
+from rnnspec.cli import list as list_
 from rnnspec.cli.errors import reported
 from rnnspec.cli.options import examples
 
@@ -85,6 +87,8 @@ app.command(epilog=explain.EXAMPLES)(explain.explain)
 app.command(epilog=build.EXAMPLES)(build.build)
 app.command("import", epilog=import_.EXAMPLES)(import_.import_)
 app.command(epilog=tune.EXAMPLES)(tune.tune)
+app.command("list", epilog=list_.EXAMPLES)(list_.list_builds)
+app.command(epilog=compare.EXAMPLES)(compare.compare)
 app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command(epilog=export.EXAMPLES)(export.export)
 app.command(epilog=run.EXAMPLES)(run.run)

@@ -26,10 +26,11 @@ def check(
     ],
     overrides: Overrides = None,
 ) -> None:
-    """Check spec files; shows every mistake in one run, also those of each end of a range.
+    """Check spec files; shows every mistake in one run.
 
-    A missing data file is a note, not a mistake: only `show` and `build` read data. Of existing
-    files only the names are checked: each file once, all of one format.
+    A spec with ranges is checked with both ends of each. A missing data file is a note, not a
+    mistake: only `show` and `build` read data. Of existing files only the names are checked: each
+    file once, all of one format.
     """
     from rnnspec.errors import SpecError
     from rnnspec.source.problems import Problem

@@ -70,12 +70,12 @@ def tune(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Search through the ranges of a spec: a build for each trial, the best of them marked.
+    """Search through the ranges of a spec, with a build for each trial.
 
-    A range stands where a value would: {tune: [32, 64]}, or {tune: {low: 1e-4, high: 1e-2, log:
-    true}}. Trials that are worse than most are stopped early. The same command, in another terminal
-    or on another machine that sees the folder and the storage, works on the same search; after
-    Ctrl-C, or where a worker was killed, it goes on where the search was.
+    The best build is marked. A range stands where a value would: {tune: [32, 64]}, or {tune: {low:
+    1e-4, high: 1e-2, log: true}}. Trials that are worse than most are stopped early. The same
+    command, in another terminal or on another machine that sees the folder and the storage, works
+    on the same search; after Ctrl-C, or where a worker was killed, it goes on where the search was.
     """
     from rnnspec.spec.load import load_tunable
 

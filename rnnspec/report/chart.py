@@ -15,7 +15,7 @@ TOP, RIGHT = 26.0, WIDTH - 12
 BOTTOM = HEIGHT - 40
 LETTERS = 12.0
 """Height of the letters in a chart, in pixels."""
-STYLES = ("front", "other", "third", "fourth")
+STYLES = ("front", "other", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 """Looks of lines that are compared, the most important first; each has its own dashes."""
 
 Point = tuple[float, float]

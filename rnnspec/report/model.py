@@ -463,6 +463,18 @@ class Attention:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """A table of texts, as they stand: `head`, and `rows` of as many cells, of which the first
+    names the row. The columns `left` are texts and the others numbers."""
+
+    title: str
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    left: int = 1
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Plain text; empty lines part paragraphs. `fixed`: as it stands, in a monospaced font."""
 
@@ -490,6 +502,7 @@ Section = (
     | TrialTable
     | Shares
     | Settings
+    | Table
     | Note
 )
 

@@ -150,6 +150,10 @@ svg text.quiet { fill: var(--quiet) }
 .other { --line: var(--output); stroke-width: 2; stroke-dasharray: 7 4 }
 .third { --line: var(--input); stroke-width: 2; stroke-dasharray: 2 4 }
 .fourth { --line: var(--fourth); stroke-width: 2; stroke-dasharray: 9 3 2 3 }
+.fifth { --line: var(--layer); stroke-width: 2; stroke-dasharray: 2 3 }
+.sixth { --line: var(--output); stroke-width: 2 }
+.seventh { --line: var(--input); stroke-width: 2; stroke-dasharray: 9 4 }
+.eighth { --line: var(--fourth); stroke-width: 2 }
 .back { --line: var(--quiet); stroke-width: 1.6; stroke-dasharray: 4 3 }
 .true { --line: var(--text); stroke-width: 1.6 }
 path.line { fill: none; stroke: var(--line); stroke-linejoin: round; stroke-linecap: round }

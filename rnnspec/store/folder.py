@@ -230,6 +230,17 @@ def all_builds(builds: Path) -> Iterator[BuildFolder]:
     yield from sorted(found, key=_begun, reverse=True)
 
 
+def builds_in(folder: Path) -> list[BuildFolder]:
+    """The builds in a folder of builds, or of those of one spec, newest first; of a folder that is
+    a build, that one. Raises BuildError where the folder is not there."""
+    if (folder / "build.json").exists():
+        return [BuildFolder(folder)]
+    if not folder.is_dir():
+        raise BuildError(f"{folder}: no such folder of builds; make one with: rnnspec build SPEC")
+    inside = (build for build in all_builds(folder.parent) if build.path.parent == folder)
+    return [*all_builds(folder), *inside]
+
+
 def _digest(state: Mapping[str, Any]) -> str:
     return digest(json.dumps(state, sort_keys=True).encode())
 

@@ -15,7 +15,7 @@ from rnnspec.report.sections.examples import examples, generated, note, tag_exam
 from rnnspec.report.sections.forecast import forecast_plot, forecast_table
 from rnnspec.report.sections.numbers import histogram, scatter
 from rnnspec.report.sections.spans import span_examples
-from rnnspec.report.sections.tables import class_table, metric_table, series_table
+from rnnspec.report.sections.tables import class_table, metric_table, plain_table, series_table
 from rnnspec.report.sections.trials import settings, shares, trial_table
 
 SECTIONS: Mapping[type[Any], Callable[[Any], Html]] = {
@@ -36,6 +36,7 @@ SECTIONS: Mapping[type[Any], Callable[[Any], Html]] = {
     model.Settings: settings,
     model.Shares: shares,
     model.SpanExamples: span_examples,
+    model.Table: plain_table,
     model.TagExamples: tag_examples,
     model.TrialTable: trial_table,
 }

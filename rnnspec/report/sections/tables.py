@@ -15,6 +15,7 @@ from rnnspec.report.model import (
     MetricTable,
     SeriesRow,
     SeriesTable,
+    Table,
     Value,
 )
 from rnnspec.report.scale import drawable
@@ -160,18 +161,35 @@ def _series_summary(section: SeriesTable) -> str:
     return f"{said} of {len(known):,}. The lowest skill comes first."
 
 
+def plain_table(section: Table) -> Html:
+    if not section.rows:
+        return words("There is nothing to list.")
+    cells = partial(_text_cells, section)
+    return join(_folded(section.title, section.rows, cells, "rows", section.left))
+
+
+def _text_cells(section: Table, rows: Sequence[Sequence[str]]) -> Cells:
+    return section.head, [[data(cell) if cell else words("–") for cell in row] for row in rows]
+
+
 def _folded(
-    title: str, ordered: Sequence[Row], cells: Callable[[Sequence[Row]], Cells], by: str
+    title: str,
+    ordered: Sequence[Row],
+    cells: Callable[[Sequence[Row]], Cells],
+    by: str,
+    left: int = 1,
 ) -> Iterator[Html]:
-    """A table of the first rows, and one of the next, folded."""
+    """A table of the first rows, and one of the next, folded; `left` columns are texts."""
     first = ordered if len(ordered) <= _FIRST + 5 else ordered[:_FIRST]
-    yield _table(title, *cells(first), shown=False)
+    yield _table(title, *cells(first), shown=False, left=left)
     if rest := ordered[len(first) : _MOST]:
         unseen = len(ordered) - len(first) - len(rest)
-        left = f" (and {unseen:,} with still better ones)" if unseen else ""
-        said = f"The next {len(rest):,} {by}{left}"
-        yield fold(said, _table(said, *cells(rest), shown=True))
+        others = f" (and {unseen:,} with still better ones)" if unseen else ""
+        said = f"The next {len(rest):,} {by}{others}"
+        yield fold(said, _table(said, *cells(rest), shown=True, left=left))
 
 
-def _table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Html]], shown: bool) -> Html:
-    return scroll(caption, table(caption, head, rows, range(1, len(head)), "classes", shown))
+def _table(
+    caption: str, head: Sequence[str], rows: Sequence[Sequence[Html]], shown: bool, left: int = 1
+) -> Html:
+    return scroll(caption, table(caption, head, rows, range(left, len(head)), "classes", shown))
