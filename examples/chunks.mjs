@@ -20,8 +20,9 @@ export class Stream {
     }
   }
 
-  // The outputs for a chunk {column: value} as lists, without the axis of the batch.
-  async answer(chunk, end = false) {
+  // The outputs for a chunk {column: value} as lists, without the axis of the batch. A language
+  // model that writes on writes so many tokens.
+  async answer(chunk, end = false, write = 1) {
     const { Tensor } = this.ort;
     const { inputs, stream } = this.about;
     const feeds = { ...this.states };
@@ -32,6 +33,8 @@ export class Stream {
       if (this.session.inputNames.includes(`${name}.lengths`))
         feeds[`${name}.lengths`] = new Tensor("int64", [BigInt(value.length)], [1]);
     }
+    if (stream.write) feeds[stream.write] = new Tensor("int64", [BigInt(write)], [1]);
+    if (this.session.inputNames.includes("seed")) feeds.seed = new Tensor("int64", [0n], [1]);
     if (stream.end) feeds[stream.end] = new Tensor("bool", [end], [1]);
     const found = await this.session.run(feeds);
     for (const { name, after } of stream.states) this.states[name] = found[after];

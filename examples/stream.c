@@ -191,6 +191,10 @@ int main(int argc, char **argv) {
     if (next) {
       make(&inputs[i], 0, &data);
       next->is_state = 1;
+    } else if (inputs[i].type == ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64 &&
+               (!strcmp(in[i], "write") || !strcmp(in[i], "seed"))) {
+      make(&inputs[i], 0, &data); /* of a model that writes on: one token after each chunk */
+      *(int64_t *)data = !strcmp(in[i], "write");
     } else if (ends(inputs[i].name, ".lengths"))
       lengths = &inputs[i];
     else if (inputs[i].type == ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL)

@@ -37,8 +37,9 @@ class Stream:
             for state in self.about["stream"]["states"]
         }
 
-    def answer(self, chunk: dict[str, Any], end: bool = False) -> dict[str, Any]:
-        """The outputs for a chunk `{column: value}`, without the axis of the batch."""
+    def answer(self, chunk: dict[str, Any], end: bool = False, write: int = 1) -> dict[str, Any]:
+        """The outputs for a chunk `{column: value}`, without the axis of the batch. So many tokens
+        are written after it by a language model that writes on."""
         stream, feeds = self.about["stream"], dict(self.states)
         for column in self.about["inputs"]:
             name, value = column["name"] or column["column"], chunk[column["column"]]
@@ -47,6 +48,10 @@ class Stream:
                 feeds[f"{name}.lengths"] = np.array([len(value)], np.int64)
         if stream["end"]:
             feeds[stream["end"]] = np.array([end])
+        if stream["write"]:
+            feeds[stream["write"]] = np.array([write], np.int64)
+        if "seed" in self.types:
+            feeds["seed"] = np.zeros(1, np.int64)
         names = [each.name for each in self.session.get_outputs()]
         found = dict(zip(names, self.session.run(names, feeds), strict=True))
         self.states = {each["name"]: found.pop(each["after"]) for each in stream["states"]}

@@ -164,6 +164,16 @@ def run(
             show_default=False,
         ),
     ] = None,
+    write: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="With --stream, of a language model exported with --generate: how many tokens it "
+            "writes after each chunk; 1 if left out.",
+            show_default=False,
+            min=0,
+        ),
+    ] = None,
 ) -> None:
     """Answer texts or rows with an exported file.
 
@@ -172,6 +182,8 @@ def run(
     """
     if raw is not None and not stream:
         raise RnnspecError("--raw says what samples --stream reads; give both, or neither")
+    if write is not None and not stream:
+        raise RnnspecError("--write says how much --stream writes on; give both, or neither")
     if stream:
         _check_stream(texts, data, inputs, output, on_error)
     if sum(map(bool, (texts, data, inputs))) > 1:
@@ -196,11 +208,16 @@ def run(
             f"--seed is for models that draw their answers, and {model} does not; leave it"
             f" out{sample}"
         )
+    if write is not None and not (asked.chunks and asked.chunks.write):
+        raise RnnspecError(
+            f"--write is for language models that write on, and {model} does not; leave it out, or"
+            " export the build with --generate --stream"
+        )
     if seed is not None and not -(2**63) <= seed < 2**62:
         raise RnnspecError(f"--seed {seed}: expected a number from {-(2**63)} to {2**62 - 1}")
     if stream:
         with quietly_cut_off():
-            chunks.run(asked, raw, as_json, seed or 0)
+            chunks.run(asked, raw, as_json, seed or 0, write)
         return
     if not (texts or data or inputs) and sys.stdin.isatty() and not (as_json or output):
         _converse(asked, seed or 0)

@@ -41,9 +41,10 @@ class Chunk:
     quiet: bool = False
 
 
-def run(model: Model, raw: Raw | None, as_json: bool, seed: int) -> None:
+def run(model: Model, raw: Raw | None, as_json: bool, seed: int, write: int | None) -> None:
     """Print the answer to each chunk of standard input before the next is read. What ends a row and
-    has no steps is answered where the model reads ahead.
+    has no steps is answered where the model reads ahead. `write` tokens are written after a chunk
+    by a model that writes on, 1 if it is None.
 
     Raises DataError at the first chunk that cannot be answered, with its number, and ModelFileError
     for a file that answers whole rows.
@@ -56,7 +57,8 @@ def run(model: Model, raw: Raw | None, as_json: bool, seed: int) -> None:
     try:
         for chunk in _chunks(model, raw):
             try:
-                answer = stream.answer(chunk.row, chunk.end)
+                count = None if not model.chunks.write else 0 if chunk.alone else write
+                answer = stream.answer(chunk.row, chunk.end, count)
             except DataError as error:
                 raise DataError(f"{chunk.place}: {error}") from error
             given += not chunk.alone

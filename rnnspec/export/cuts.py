@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.random import Generator
@@ -33,7 +33,9 @@ from rnnspec.plan.nodes import (
     ClassOutput,
     ImageInput,
     Output,
+    TextOutput,
     TokensInput,
+    WrittenOutput,
 )
 from rnnspec.run.chunks import StreamSession
 from rnnspec.run.feeds import Feeds
@@ -62,16 +64,31 @@ class Cutting:
         states = self.stream.first(len(lengths))
         pieces: list[list[Arrays]] = [[] for _ in lengths]
         ends = [self._between_characters(feeds, end) for end in self._ends(lengths)]
+        write = self._writes(len(ends), len(lengths))
+        ends += [lengths] * (len(write) - len(ends))
         before = np.zeros_like(lengths)
         for number, after in enumerate(ends):
             last = np.full(len(lengths), number + 1 == len(ends))
             chunk = self._chunk(feeds, before, after)
-            found, states = self.stream.run(chunk, states, last)
+            found, states = self.stream.run(chunk, states, last, write[number])
             for row, own in enumerate(pieces):
                 own.append({name: value[row] for name, value in found.items()})
             self._own_steps(pieces, after - before, found)
             before = after
-        return self._joined(pieces)
+        return self._joined(pieces, feeds)
+
+    def _writes(self, chunks: int, rows: int) -> list[Numbers]:
+        """How many tokens each row writes after each chunk: none before its last one, then some
+        after that and some after each of a few more, which are empty, together all."""
+        found = [np.zeros(rows, np.int64) for _ in range(chunks)]
+        if self.stream.columns.write:
+            (node,) = self.plan.outputs
+            assert isinstance(node, TextOutput)
+            limit = node.search.limit
+            ends = np.sort(self.generator.integers(0, limit + 1, (FEW - 1, rows)), axis=0)
+            whole = [np.zeros((1, rows), np.int64), ends, np.full((1, rows), limit)]
+            found[-1:] = np.diff(np.concatenate(whole), axis=0)
+        return found
 
     def _by_step(self, feeds: Feeds, lengths: Numbers) -> Arrays:
         """Each row as long as it has steps; the others leave the batch."""
@@ -88,7 +105,7 @@ class Cutting:
                 states[name][rows] = value
             for number, row in enumerate(rows):
                 pieces[row].append({name: value[number] for name, value in found.items()})
-        return self._joined(pieces)
+        return self._joined(pieces, feeds)
 
     def _lengths(self, feeds: Feeds) -> Numbers:
         """How many steps each row has, of sound samples."""
@@ -156,7 +173,7 @@ class Cutting:
                 for own, count in zip(pieces, answered, strict=True):
                     own[-1][name] = own[-1][name][:count]
 
-    def _joined(self, pieces: Sequence[list[Arrays]]) -> Arrays:
+    def _joined(self, pieces: Sequence[list[Arrays]], feeds: Feeds) -> Arrays:
         """Answers of steps one after the other, padded; others as they were last."""
         found: Arrays = {}
         for node in self.plan.outputs:
@@ -166,24 +183,30 @@ class Cutting:
                 if stepwise_answer(node):
                     of_rows = [np.concatenate(own) for own in rows]
                     found[name] = _padded(of_rows, past=_past(node, of_rows[0]))
-                elif isinstance(node, AlignedOutput) and not name.endswith(".scores"):
-                    found |= self._written(node, pieces)
+                elif self._goes_on(node) and not name.endswith(".scores"):
+                    found |= self._written(node, pieces, feeds)
                 else:
                     found[name] = np.stack([own[-1] for own in rows])
         return found
 
-    def _written(self, node: AlignedOutput, pieces: Sequence[list[Arrays]]) -> Arrays:
-        """Texts, or numbers of tokens, one chunk after the other."""
+    def _goes_on(self, node: Output) -> TypeGuard[WrittenOutput]:
+        return isinstance(node, AlignedOutput) or bool(self.stream.columns.write)
+
+    def _written(self, node: WrittenOutput, pieces: Sequence[list[Arrays]], feeds: Feeds) -> Arrays:
+        """Texts, or numbers of tokens, one chunk after the other; behind the prompt, if any."""
         name = answer_name(self.plan, node)
         if self.ids:
             ids, lengths = f"{name}.ids", f"{name}.lengths"
             rows = [np.concatenate([p[ids][: p[lengths]] for p in own]) for own in pieces]
             counts = np.array([len(row) for row in rows], np.int64)
             return {ids: _padded(rows, least=1), lengths: counts}
+        written = [[p[name] for p in own] for own in pieces]
+        if isinstance(node, TextOutput):
+            written = [[one, *own] for one, own in zip(feeds[node.column], written, strict=True)]
         if node.kind == "tokens":
-            texts = [np.concatenate([p[name] for p in own]) for own in pieces]
-            return {name: _padded([row[row != ""] for row in texts], least=1, past="")}
-        return {name: np.array(["".join(str(p[name]) for p in own) for own in pieces], object)}
+            tokens = [np.concatenate(own) for own in written]
+            return {name: _padded([row[row != ""] for row in tokens], least=1, past="")}
+        return {name: np.array(["".join(map(str, own)) for own in written], object)}
 
 
 def _between(values: NDArray[Any], before: Numbers, after: Numbers) -> NDArray[Any]:

@@ -20,6 +20,8 @@ from rnnspec.run import Model, Session
 from rnnspec.store.folder import Trained
 from rnnspec.to_onnx import add_metadata, to_onnx
 
+STREAMED_STEPS = 24
+"""So many tokens of each text are compared in the proof of a stream, which has no most."""
 State = Literal["named", "joined"]
 Quantize = Literal["int8"]
 
@@ -51,6 +53,11 @@ class OnnxOptions:
         be written."""
         if self.steps is not None and not self.generate:
             raise ExportError("--steps says how much --generate writes; give both, or neither")
+        if self.steps is not None and self.stream:
+            raise ExportError(
+                "--steps says how much a whole text has, and a stream writes as much as is asked"
+                " for with each chunk; leave it out"
+            )
         if self.state == "joined" and not self.stream:
             raise ExportError("--state says how --stream keeps its states; give both, or neither")
         if self.step and not self.stream:
@@ -104,6 +111,7 @@ def export_file(trained: Trained, options: OnnxOptions) -> Exported:
     options.check()
     target = options.output or options.default(trained)
     seen: list[Quantized] = []
+    most = STREAMED_STEPS if options.stream else DEFAULT_STEPS
     parity = export_onnx(
         trained,
         target,
@@ -112,7 +120,7 @@ def export_file(trained: Trained, options: OnnxOptions) -> Exported:
         attention=options.attention,
         alignment=options.alignment,
         strategy=options.strategy,
-        generate=(options.steps or DEFAULT_STEPS) if options.generate else None,
+        generate=(options.steps or most) if options.generate else None,
         stream=options.stream,
         joined=options.state == "joined",
         step=options.step,

@@ -87,6 +87,11 @@ class Stream:
         lags = {name: self.lags[name] for name in node.sources() if name in self.lags}
         return _waiting(lags)
 
+    @property
+    def writes(self) -> bool:
+        """Whether tokens are written on after a chunk, as many as the caller asks for."""
+        return any(isinstance(node, nodes.TextOutput) and node.prompt for node in self.plan.outputs)
+
     def answers_later(self, output: nodes.Output) -> bool:
         """Whether an answer of each step has other steps than the chunk."""
         lag = self.lags.get(output.source)
@@ -97,6 +102,8 @@ BEGUN = "begun"
 """The state of a whole model: 1 once a row has had a step."""
 END = "end"
 """The input of a model that reads ahead: whether a row ends with this chunk."""
+WRITE = "write"
+"""The input of a language model that writes on: how many tokens to write after a chunk."""
 JOINED, JOINED_AFTER = "state", "stateN"
 """The input and the output of all states as one tensor, by the names that others have for it."""
 
@@ -194,6 +201,11 @@ def _check_step(stream: Stream, ids: bool) -> None:
     """Raises ExportError for what does not answer each step at once."""
     first = first_sequence(stream.plan)
     assert first is not None
+    if stream.writes:
+        raise ExportError(
+            "--step takes one token of each row, and a text that is written on is read in chunks of"
+            " any number of tokens; leave out --step"
+        )
     if splits_text(first, ids):
         raise ExportError(
             f"--step takes one token of each row, and column {first.column!r} is a text, which the"
@@ -372,7 +384,10 @@ def _pool(reading: _Reading, node: nodes.Pool) -> States:
 
 
 def _decoder(reading: _Reading, node: nodes.Decoder) -> States:
-    """A decoder answers the steps so far: it begins anew behind each chunk."""
+    """A decoder answers the steps so far: it begins anew behind each chunk. What goes on behind it
+    keeps its states in its output."""
+    if any(isinstance(each, nodes.TextOutput) and each.prompt for each in reading.plan.outputs):
+        return ()
     if any(isinstance(each, nodes.TransducerOutput) for each in reading.plan.outputs):
         if read := [name for name in node.reads if name in reading.running]:
             raise CannotStream(f"reads {read[0]}, which is made of all steps, at each token")
@@ -393,12 +408,33 @@ def _chain(reading: _Reading, node: nodes.ChainOutput) -> States:
 
 
 def _text(reading: _Reading, node: nodes.TextOutput) -> States:
-    if node.prompt:
+    """Of a text that is written on: the token that waits to be read, 0 before the first and behind
+    the end; how many tokens were written, and whether any were, or were read."""
+    search, name = node.search, node.name
+    if not node.prompt:
+        return ()
+    if isinstance(search, nodes.Beam) and search.width > 1:
+        raise CannotStream("is found in a beam of whole texts; add --strategy greedy or sample")
+    if search.no_repeat > 1:
         raise CannotStream(
-            "writes on from a prompt in one call; export the model without --generate: its stream"
-            " answers the next token after each chunk"
+            "repeats no tokens of all that came before; leave 'no_repeat' out of --strategy, or use"
+            " 'repetition_penalty'"
         )
-    return ()
+    if search.prefix:
+        raise CannotStream(
+            "has a prefix; leave it out of --strategy and give it as the first chunk"
+        )
+    decoder = reading.plan.node(node.source)
+    assert isinstance(decoder, nodes.Decoder)
+    seen = search.repetition_penalty != 1.0 or search.no_repeat
+    return (
+        *kept_states(decoder),
+        StreamState(f"{name}.waits", (), "int64"),
+        StreamState(f"{name}.begun", (), "int64"),
+        StreamState(f"{name}.written", (), "int64"),
+        StreamState(f"{name}.score", ()),
+        *((StreamState(f"{name}.seen", (node.size,)),) if seen else ()),
+    )
 
 
 def _ctc(reading: _Reading, node: nodes.CtcOutput) -> States:
@@ -419,7 +455,7 @@ def _transducer(reading: _Reading, node: nodes.TransducerOutput) -> States:
     assert isinstance(decoder, nodes.Decoder)
     reading.begun = True
     return (
-        *_inner_states(reading, decoder),
+        *kept_states(decoder),
         StreamState(f"{node.name}.predicted", (node.hidden,)),
         StreamState(f"{node.name}.score", ()),
         *_written(node),
@@ -431,8 +467,9 @@ def _written(node: nodes.AlignedOutput) -> States:
     return (StreamState(f"{node.name}.written", ()),) if node.kind == "words" else ()
 
 
-def _inner_states(reading: _Reading, decoder: nodes.Decoder) -> Iterator[StreamState]:
-    """What the body of a decoder carries from token to token."""
+def kept_states(decoder: nodes.Decoder) -> Iterator[StreamState]:
+    """What the body of a decoder carries from token to token. Raises CannotStream where that is all
+    steps of the input."""
     for node in decoder.body:
         if isinstance(node, nodes.Attend | nodes.CopyMix):
             raise CannotStream("attends to all steps of the input at each of its own")

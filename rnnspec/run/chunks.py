@@ -30,13 +30,20 @@ class StreamSession:
         }
 
     def run(
-        self, feeds: Feeds, states: Mapping[str, NDArray[Any]], end: NDArray[np.bool_]
+        self,
+        feeds: Feeds,
+        states: Mapping[str, NDArray[Any]],
+        end: NDArray[np.bool_],
+        write: NDArray[np.int64] | None = None,
     ) -> tuple[Arrays, States]:
         """The answers to a chunk, and the states after it. `end` `[B]` says which rows end with
-        it. Raises ModelFileError for feeds that onnxruntime refuses."""
+        it, `write` `[B]` how many tokens are written after it, where the file writes on. Raises
+        ModelFileError for feeds that onnxruntime refuses."""
         fed = {**feeds, **states}
         if self.columns.end:
             fed[self.columns.end] = end
+        if self.columns.write:
+            fed[self.columns.write] = np.zeros(len(end), np.int64) if write is None else write
         found = self.session.run(fed)
         after = {state.name: found.pop(state.after) for state in self.columns.states}
         return found, after

@@ -40,7 +40,7 @@ from rnnspec.plan.names import (
     output_names,
     stepwise_answer,
 )
-from rnnspec.plan.stream import END, JOINED, JOINED_AFTER, Stream
+from rnnspec.plan.stream import END, JOINED, JOINED_AFTER, WRITE, Stream
 from rnnspec.plan.text_rule import PLAIN, TextRule
 
 SPEC, PLAN, VERSION = "rnnspec.spec", "rnnspec.plan", "rnnspec.version"
@@ -183,6 +183,8 @@ class StreamColumns:
     is read ahead. An answer comes `latency_steps` steps of the input after its own (of sound,
     samples), which are `latency_ms` milliseconds where that is known. `answered` are the outputs,
     int64 `[batch]`, that say how many steps a chunk answers, by column, where they are not its own.
+    `write` is the input, int64 `[batch]`, that says how many tokens a row writes after a chunk, or
+    "" where nothing is written on.
     """
 
     states: tuple[StateColumn, ...]
@@ -192,6 +194,7 @@ class StreamColumns:
     latency_steps: int
     latency_ms: float | None
     answered: dict[str, str]
+    write: str = ""
 
     def as_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False)
@@ -218,6 +221,7 @@ def stream_columns(stream: Stream) -> StreamColumns:
             for node in plan.outputs
             if stream.answers_later(node) and stepwise_answer(node)
         },
+        WRITE if stream.writes else "",
     )
 
 

@@ -224,10 +224,9 @@ class Model:
         if self.chunks is None:
             return self.session.run(feeds)
         asked = StreamSession(self.session, self.chunks)
-        if self.chunks.step:
-            raise ModelFileError(
-                f"{self.path}: answers one step at a time, not whole rows; use it as a stream"
-            )
+        if self.chunks.step or self.chunks.write:
+            how = "answers one step at a time, not whole rows" if self.chunks.step else "writes on"
+            raise ModelFileError(f"{self.path}: {how}; use it as a stream")
         return asked.run(feeds, asked.first(rows), np.full(rows, True))[0]
 
     @property

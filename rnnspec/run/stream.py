@@ -44,7 +44,9 @@ class Stream:
         self.states: States = {}
         self._left = self.states
 
-    def answer(self, chunk: Mapping[str, object], end: bool = False) -> Answer:
+    def answer(
+        self, chunk: Mapping[str, object], end: bool = False, write: int | None = None
+    ) -> Answer:
         """The answer to the next chunk of one row, `Model.answer` says in which form: of each step
         those that are known now, of the row the answer to all chunks so far; of a text what the
         chunk adds. A chunk maps each input column to a value with any number of steps, none
@@ -53,24 +55,31 @@ class Stream:
         `{}` ends it without further steps (and answers nothing, of a file that takes single
         steps).
 
+        A language model that was exported with --generate writes `write` tokens after the chunk, 1
+        if that is left out, and reads them before the next one; `{}` lets it write on.
+
         Raises DataError for a chunk that lacks a column or holds something else in it, and
-        ModelFileError where chunks of several rows came before, or where `states` were set to what
-        no stream of the file left. The row then goes on as if there
-        had been no such chunk.
+        ModelFileError where chunks of several rows came before, where `states` were set to what no
+        stream of the file left, or for `write` with a file that does not write on. The row then
+        goes on as if there had been no such chunk.
         """
-        return self.answers([chunk], [end])[0]
+        return self.answers([chunk], [end], () if write is None else [write])[0]
 
     def answers(
-        self, chunks: Sequence[Mapping[str, object]], end: Sequence[bool] = ()
+        self,
+        chunks: Sequence[Mapping[str, object]],
+        end: Sequence[bool] = (),
+        write: Sequence[int] = (),
     ) -> list[Answer]:
         """The answers to chunks of several rows side by side, the same ones in each call; `end`
-        says which rows end. See `answer`."""
+        says which rows end, `write` how many tokens each writes. See `answer`."""
         ends = np.array(end or [False] * len(chunks), np.bool_)
         if len(ends) != len(chunks):
             raise ModelFileError(
                 f"{self._model.path}: {len(chunks)} rows have chunks, and 'end' speaks of"
                 f" {len(ends)}"
             )
+        written = self._written(write, len(chunks))
         if self.states is not self._left:
             self._check_set()
         self._check_rows(len(chunks))
@@ -87,7 +96,8 @@ class Stream:
         feeds = self._model.feeds(rows)
         if self._model.draws:
             feeds[SEED] = np.array([row.seed for row in self._rows], np.int64)
-        found, after = self._session.run(feeds, self.states or self._session.first(len(rows)), ends)
+        states = self.states or self._session.first(len(rows))
+        found, after = self._session.run(feeds, states, ends, written)
         if not self._session.columns.end:
             after = {name: _begun_anew(value, ends) for name, value in after.items()}
         self.states = self._left = after
@@ -113,6 +123,21 @@ class Stream:
             )
         self.states = self._left = given
 
+    def _written(self, write: Sequence[int], rows: int) -> NDArray[np.int64]:
+        """How many tokens each row writes. Raises ModelFileError for what is no such number, and
+        where nothing is written on."""
+        if write and not self._session.columns.write:
+            raise ModelFileError(
+                f"{self._model.path}: writes nothing on after a chunk; leave out 'write', or export"
+                " a language model with --generate and --stream"
+            )
+        if (write and len(write) != rows) or any(each < 0 for each in write):
+            raise ModelFileError(
+                f"{self._model.path}: 'write' is {list(write)}, expected a number of tokens, 0 or"
+                f" more, for each of {rows} row{'s' if rows != 1 else ''}"
+            )
+        return np.array(write or [1] * rows, np.int64)
+
     def _check_rows(self, rows: int) -> None:
         kept = len(next(iter(self.states.values()), self._rows))
         if kept not in (0, rows):
@@ -133,7 +158,7 @@ class Stream:
             nothing, name = nothing_of(column), column.column
             if nothing is None and name in row.chunk:
                 found.setdefault(name, row.chunk[name])
-            elif nothing is not None and end and not chunk:
+            elif nothing is not None and (end or self._session.columns.write) and not chunk:
                 found[name] = nothing
         return found
 

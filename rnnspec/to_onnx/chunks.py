@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rnnspec.plan.stream import BEGUN, END, JOINED, JOINED_AFTER, Stream, StreamState
+from rnnspec.plan.stream import BEGUN, END, JOINED, JOINED_AFTER, WRITE, Stream, StreamState
 from rnnspec.to_onnx.emitter import BOOL, DOUBLE, FLOAT, INT64, Emitter, Extent
 
 KINDS = {"float32": FLOAT, "float64": DOUBLE, "int64": INT64}
@@ -33,7 +33,8 @@ class Chunks:
         states = self.stream.states
         found = [JOINED, JOINED_AFTER] if self.stream.joined else [each.name for each in states]
         found += [] if self.stream.joined else [each.after for each in states]
-        return found + ([END] if self.stream.ahead else [])
+        found += [END] if self.stream.ahead else []
+        return found + ([WRITE] if self.stream.writes else [])
 
     def enter(self) -> None:
         """Emit the inputs."""

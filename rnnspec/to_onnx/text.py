@@ -20,6 +20,7 @@ from rnnspec.to_onnx.rows import Rows, rows_of
 from rnnspec.to_onnx.search import beam, greedy
 from rnnspec.to_onnx.search.loop import ANSWER, SearchResult, Task, limits_of
 from rnnspec.to_onnx.search.prompt import search_start
+from rnnspec.to_onnx.search.writing import write_on
 
 GLUE: Mapping[nodes.TextKind, str] = {"words": " ", "chars": ""}
 """What stands between the tokens of a text, by kind; a list of tokens is not joined."""
@@ -62,7 +63,7 @@ def answer_text(
     else:
         text = _joined(low, node, found, several)
         doc = "the text answered"
-        if low.chunks is not None and isinstance(node, nodes.AlignedOutput):
+        if goes_on(low, node):
             text, doc = _behind_chunks(low, node, found, text), "what the chunk adds to the text"
         output(low, text, name, STRING, several, doc)
     output(low, found.log_probs, f"{name}.scores", FLOAT, several, doc_of_scores)
@@ -81,21 +82,35 @@ def keep_written(low: Lowering, node: nodes.AlignedOutput, found: SearchResult) 
         chunks.after(kept, emit.op("Max", [chunks.before(kept), now], f"{kept}.so_far"))
 
 
-def _behind_chunks(low: Lowering, node: nodes.AlignedOutput, found: SearchResult, text: str) -> str:
+def goes_on(low: Lowering, node: nodes.WrittenOutput) -> bool:
+    """Whether a chunk adds to the text that those before it gave."""
+    prompt = isinstance(node, nodes.TextOutput) and node.prompt
+    return low.chunks is not None and bool(prompt or isinstance(node, nodes.AlignedOutput))
+
+
+def _behind_chunks(low: Lowering, node: nodes.WrittenOutput, found: SearchResult, text: str) -> str:
     """The text of a chunk, with a space before its first word if there have been words."""
-    kept, emit, chunks = f"{node.name}.written", low.emit, low.chunks
-    if chunks is None or not chunks.has(kept):
+    kept, emit, chunks = f"{node.name}.glue", low.emit, low.streaming()
+    if not GLUE[node.kind]:
         return text
     some = emit.op("Sign", [found.lengths], f"{kept}.here")
-    before = emit.cast(chunks.before(kept), FLOAT, INT64, f"{kept}.number")
+    if isinstance(node, nodes.TextOutput):
+        lengths = low.steps(node.prompt).lengths.name
+        both = [chunks.before(f"{node.name}.begun"), lengths]
+        before = emit.op("Sign", [emit.op("Max", both, f"{kept}.so_far")], f"{kept}.before")
+    else:
+        written = chunks.before(f"{node.name}.written")
+        before = emit.cast(written, FLOAT, INT64, f"{kept}.number")
     glued = emit.op("Mul", [some, before], f"{kept}.glued")
-    glue = emit.strings(f"{kept}.glue", ["", " "])
+    glue = emit.strings(f"{kept}.kinds", ["", " "])
     space = emit.op("Gather", [glue, glued], f"{kept}.space")
     return emit.op("StringConcat", [space, text], f"{node.name}.text.behind")
 
 
 def _search(low: Lowering, node: nodes.TextOutput, decoder: nodes.Decoder) -> SearchResult:
     search = node.search
+    if low.chunks is not None and node.prompt:
+        return write_on(low, node, decoder)
     wide = search if isinstance(search, nodes.Beam) and search.width > 1 else None
     rows = rows_of(low, decoder, wide.width if wide else 1)
     attention = low.attention or bool(wide and wide.coverage_penalty)
@@ -132,7 +147,7 @@ def _tokens(low: Lowering, node: nodes.WrittenOutput, found: SearchResult) -> st
         source, numbers = _source(low, node, found)
         texts = emit.concat([texts, source], 0, f"{name}.entries.all")
     tokens = emit.op("Gather", [texts, numbers], f"{name}.tokens")
-    if isinstance(node, nodes.TextOutput) and node.prompt:
+    if isinstance(node, nodes.TextOutput) and node.prompt and not goes_on(low, node):
         return _after_tokens(low, node, tokens)
     return tokens
 
@@ -222,7 +237,7 @@ def _joined(
     by_step = emit.transpose(numbers, order, f"{name}.numbers")
     first_numbers = emit.op("Gather", [by_step, emit.integer(0)], f"{name}.first.numbers")
     begun = emit.op("Gather", [texts, first_numbers], f"{name}.first")
-    if isinstance(node, nodes.TextOutput) and node.prompt:
+    if isinstance(node, nodes.TextOutput) and node.prompt and not goes_on(low, node):
         begun = _after_prompt(low, node, begun, glue, len(shape))
     return _end_to_end(emit, begun, by_step, later, shape, name)
 

@@ -43,7 +43,7 @@ def _read(low: Lowering, node: TextOutput, decoder: Decoder, rows: Rows) -> Sear
         less = emit.op("Sub", [count, one], f"{name}.less")
         count = emit.op("Max", [less, emit.integer(0)], f"{name}.count")
     if not body.states:  # the token before is all that a step reads
-        return SearchStart(rows.repeated(previous), [], _history(low, node, tokens))
+        return SearchStart(rows.repeated(previous), [], history(low, node, tokens))
     longest = emit.op("ReduceMax", [count], f"{name}.longest", keepdims=0)
     loop = Loop(emit, name)
     before = loop.carried(body.states, BATCH)
@@ -60,11 +60,11 @@ def _read(low: Lowering, node: TextOutput, decoder: Decoder, rows: Rows) -> Sear
     return SearchStart(
         rows.repeated(previous),
         [replace(s, initial=rows.repeated(v)) for s, v in zip(body.states, states, strict=True)],
-        _history(low, node, tokens),
+        history(low, node, tokens),
     )
 
 
-def _history(low: Lowering, node: TextOutput, prompt: PaddedSequence) -> str:
+def history(low: Lowering, node: TextOutput, prompt: PaddedSequence) -> str:
     """Int64 `[B, P]`: the tokens of each row at the end, -1 before them. What is read but not
     answered is the unknown."""
     emit, name, tokens = low.emit, f"{node.name}.prompt", prompt.name
