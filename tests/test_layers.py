@@ -42,6 +42,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "train": frozenset({"torch", "numpy", "safetensors"}),
     "export": frozenset({"torch", "numpy"}),
     "imports": frozenset({"torch", "numpy", "safetensors", "h5py", "onnx", "google"}),
+    "bench": frozenset({"torch", "numpy", "onnx"}),
     "tune": frozenset({"torch", "optuna"}),
     "api": frozenset({"torch", "numpy"}),
     "cli": frozenset({"typer", "rich"}),

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from rnnspec import __version__
 from rnnspec.cli import (
+    bench,
     build,
     check,
     compare,
@@ -92,4 +93,5 @@ app.command(epilog=compare.EXAMPLES)(compare.compare)
 app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command(epilog=export.EXAMPLES)(export.export)
 app.command(epilog=run.EXAMPLES)(run.run)
+app.command(epilog=bench.EXAMPLES)(bench.bench)
 app.command(epilog=schema.EXAMPLES)(schema.schema)

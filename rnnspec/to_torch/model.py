@@ -164,6 +164,10 @@ class Model(nn.Module):
         assert isinstance(module, outputs.OutputModule | ChainOutput)
         return module
 
+    def named_parts(self) -> Iterator[tuple[str, nn.Module]]:
+        """The module of each node of the plan, those inside decoders too, by the node's name."""
+        yield from self._by_name.items()
+
     @property
     def carries(self) -> bool:
         """Whether states can be carried from window to window: no value at a step depends on later

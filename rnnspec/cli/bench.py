@@ -1,0 +1,94 @@
+"""`rnnspec bench`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rnnspec.cli.errors import loading
+from rnnspec.cli.options import Json, Overrides, examples
+
+if TYPE_CHECKING:
+    from rnnspec.bench.answering import Answering
+    from rnnspec.bench.measure import Measured
+    from rnnspec.bench.training import Training
+
+EXAMPLES = examples(
+    "rnnspec bench dates-language.yaml",
+    "rnnspec bench dates-language.yaml --set train.batch=64 --set train.threads=2",
+)
+
+
+def bench(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.", show_default=False)],
+    overrides: Overrides = None,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.1, help="How long training is timed.")
+    ] = 5.0,
+    as_json: Json = False,
+) -> None:
+    """Time training and answers of a spec on this machine.
+
+    Training is timed on the spec's own rows, the exported file with the weights that training
+    starts from. The share of the machine is of the multiply-adds that torch reaches in a product of
+    square matrices with as many threads. Nothing is kept.
+    """
+    from rnnspec.spec.load import load_spec
+
+    loaded = load_spec(spec, overrides or ())
+    with loading():
+        from rnnspec.bench.measure import measure
+    told = sys.stderr.isatty()
+    found = measure(loaded, seconds, lambda text: print(text, file=sys.stderr) if told else None)
+    if as_json:
+        print(json.dumps(asdict(found), indent=2))
+    else:
+        print("\n".join(_lines(found)))
+
+
+def _lines(found: Measured) -> Iterator[str]:
+    yield from _of_training(found.training)
+    yield ""
+    yield f"{'answering':<28}{'size':>10}{'1 row':>12}{'32 rows':>12}{'rows a second':>16}"
+    first = found.answering[0]
+    for each in found.answering:
+        yield _of_answering(each, first)
+
+
+def _of_training(each: Training) -> Iterator[str]:
+    threads = f"{each.threads} thread{'s' if each.threads > 1 else ''}"
+    yield f"training, {threads}: {each.batches} batches"
+    rows, steps = f"{each.rows:.0f} rows", f"{each.steps:,.0f} steps"
+    yield f"  a batch        {rows}, {steps}, {each.filled:.0%} of the places filled"
+    yield f"  a second       {1 / each.step:,.1f} batches, {each.rows / each.step:,.0f} rows, " + (
+        f"{each.steps / each.step:,.0f} steps"
+    )
+    parts = (("forward", each.forward), ("backward", each.backward), ("optimizer", each.optimizer))
+    shares = ", ".join(f"{name} {part / each.step:.0%}" for name, part in parts)
+    yield f"  a batch takes  {1e3 * each.step:.2f} ms: {shares}"
+    work = f"{each.work / 1e9:.1f} G multiply-adds a second"
+    yield f"  of the machine {work}, {each.work / each.peak:.0%} of {each.peak / 1e9:.0f} G"
+    layers = ", ".join(f"{name} {share:.0%}" for name, share in each.layers.items())
+    yield f"  forward        {layers}"
+
+
+def _of_answering(each: Answering, first: Answering) -> str:
+    if each.why_not:
+        return f"  {each.form}: {each.why_not}"
+    one, many = each.seconds
+    size = f"{each.size / 1e6:.2f} MB"
+    rate = f"{32 / many:,.0f}"
+    line = f"  {each.form:<26}{size:>10}{_time(one):>12}{_time(many):>12}{rate:>16}"
+    if each is first or "step" in each.form:
+        return line
+    return f"{line}  {first.seconds[0] / one:.2f} and {first.seconds[1] / many:.2f} times as fast"
+
+
+def _time(seconds: float) -> str:
+    return f"{1e3 * seconds:.2f} ms" if seconds >= 1e-4 else f"{1e6 * seconds:.1f} µs"
