@@ -2,11 +2,12 @@
 # make test   style, types, layers and tests
 # make explore   tests on other drawn examples than those of `make test`, for SECONDS=3600
 # make examples   onnxruntime for Node and browsers from npm, and the tests of examples/ with it
+# make docs   the manual, as build/docs/index.html; nothing is fetched
 # Each makes .venv first if it is missing or older than pyproject.toml or constraints.txt.
 # Another Python: make PYTHON=/path/to/python (after `make clean`, if .venv is there already).
 
 .POSIX:
-.PHONY: demo test explore examples lint format clean
+.PHONY: demo test docs explore examples lint format clean
 .DELETE_ON_ERROR:
 
 # The first that runs, is new enough and can make a virtual environment.
@@ -36,6 +37,11 @@ demo: $(READY)
 # OMP_NUM_THREADS=1: pytest's two processes share the cores; more threads would only contend.
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+# Warnings are errors; pages that are read off the package are written by docs/generate.py first.
+docs: $(READY)
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs build/docs
+	@echo "wrote build/docs/index.html"
 
 SECONDS = 3600
 

@@ -23,6 +23,7 @@ from rnnspec.plan.builder import cell_of
 from rnnspec.source.problems import Problem, Span
 from rnnspec.spec.load import load_spec
 from tests.cli import right, rnnspec, write_world, wrong
+from tests.manual import blocks
 
 ROOT = Path(__file__).parent.parent
 GROUP = typer.main.get_command(app)
@@ -82,16 +83,23 @@ def test_the_examples_of_a_command_name_its_own_options(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_readme_shows_every_command(name: str) -> None:
-    assert f"rnnspec {name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_manual_shows_every_command(name: str) -> None:
+    assert f"| `rnnspec {name}" in (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 
 
 def test_the_spec_in_the_readme_is_right(tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    spec, cell = re.findall(r"^```yaml\n(.*?)^```", readme, flags=re.MULTILINE | re.DOTALL)
+    (spec,) = re.findall(r"^```yaml\n(.*?)^```", readme, flags=re.MULTILINE | re.DOTALL)
     (tmp_path / "spec.yaml").write_text(spec, encoding="utf-8")
-    assert load_spec(tmp_path / "spec.yaml").spec.name == "dates-iso"
-    (tmp_path / "own.yaml").write_text(spec.replace("cell: gru", "cell: my_gru") + cell, "utf-8")
+    (tmp_path / "starter.yaml").write_text(spec_text("dates-iso"), encoding="utf-8")
+    assert load_spec(tmp_path / "spec.yaml").spec == load_spec(tmp_path / "starter.yaml").spec
+
+
+def test_the_cell_in_the_manual_has_native_kernels(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "equations.md").read_text(encoding="utf-8")
+    (tmp_path / "own.yaml").write_text(
+        next(each.text for each in blocks(page) if each.file == "own.yaml"), "utf-8"
+    )
     own = load_spec(tmp_path / "own.yaml").spec
     match = identify(cell_of(own, "my_gru"))
     assert match is not None and match.pattern == "gru_reset_before"

@@ -93,11 +93,12 @@ def _about_value(entry: Entry, word: str) -> str:
     about = dict(entry.values).get(word)
     if about is None and entry.key == "as" and entry.type == word:
         return entry.about
-    if about is None:
-        return f"see: rnnspec explain {entry.places[0]}" if word in entry.literals else ""
+    if about is None and word not in entry.literals:
+        return ""
+    about = about or f"See: rnnspec explain {entry.places[0]}"
     above = f"{entry.places[0]}.{word}."
     below = [each.key for each in entries() if any(p.startswith(above) for p in each.places)]
-    return f"{about} Its keys: {', '.join(below)}." if below else about
+    return f"{about.rstrip('.')}. Its keys: {', '.join(below)}." if below else about
 
 
 def _unknown(key: str) -> str:
