@@ -10,11 +10,27 @@ from rnnspec.data.lines import Coding
 from rnnspec.spec.cell_kinds import CellKind
 from rnnspec.spec.files import Format, Quoting
 from rnnspec.spec.formats import Delimited, FormatSettings, TextFormat
+from rnnspec.spec.tables import TableShape
 
 Documents = Literal["file", "paragraph", "line"]
 """What a row of plain text is."""
 Holds = Literal["audio", "image", "video"]
 """What the files in folders are read as."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A table whose columns make others. `steps` are the columns that are lists; with `series` each
+    row of a wide table is a series, whose times are in the column `time`."""
+
+    table: TableShape
+    steps: frozenset[str]
+    series: bool = False
+    time: str | None = None
+
+    def written(self) -> list[object]:
+        settings = self.table.model_dump(mode="json")
+        return [settings, sorted(self.steps), self.series, self.time]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +44,7 @@ class How:
     - `holds`: what the files in folders are read as.
     - `settings`: of a format; files of another format are read by its defaults.
     - `kinds`: what is in the cells, by column; of a column that is not there, "other".
+    - `shape`: how columns of a table make those that are read.
     """
 
     format: Format = "auto"
@@ -38,6 +55,7 @@ class How:
     holds: Holds | None = None
     settings: FormatSettings | None = None
     kinds: Mapping[str, CellKind] = field(default_factory=dict)
+    shape: Shape | None = None
 
     @property
     def coding(self) -> Coding:
@@ -54,9 +72,10 @@ class How:
 
     def written(self) -> list[object]:
         """What the cells depend on beside the files, in plain values; nothing by default."""
-        if self.settings is None or self.settings.name != self.format:
-            return []
-        return [self.settings.written(), sorted(self.kinds.items())]
+        given = self.settings is not None and self.settings.name == self.format
+        found: list[object] = [self.settings.written()] if given and self.settings else []
+        found += self.shape.written() if self.shape else []
+        return [*found, sorted(self.kinds.items())] if found else []
 
     def kind(self, column: str) -> CellKind:
         return self.kinds.get(column, "other")

@@ -22,13 +22,7 @@ def read_parquet(
     file: Path, columns: Sequence[str], how: How, bad: BadRows, position: Position
 ) -> Iterator[Chunk]:
     """Chunks of `columns`; memory is bounded by a row group's page, not by the row group."""
-    try:
-        import pyarrow as arrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise DataError(
-            f"{file}: reading Parquet needs pyarrow; pip install 'rnnspec[parquet]'"
-        ) from error
+    arrow, parquet = _packages(file)
     check_file(file)
     arrow.set_cpu_count(min(arrow.cpu_count(), processors()))
     wanted = list(dict.fromkeys(columns))
@@ -49,6 +43,17 @@ def read_parquet(
         raise DataError(
             f"{file}: is not a whole Parquet file: {_reason(error)}; was it written to its end?"
         ) from error
+
+
+def _packages(file: Path) -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise DataError(
+            f"{file}: reading Parquet needs pyarrow; pip install 'rnnspec[parquet]'"
+        ) from error
+    return pyarrow, parquet
 
 
 def _check_columns(file: Path, columns: list[str], names: list[str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rnnspec.data.column_names import column_names
 from rnnspec.data.conll import read_conll
 from rnnspec.data.delimited import in_quotes, read_delimited
 from rnnspec.data.folders import read_folders
@@ -15,6 +16,7 @@ from rnnspec.data.lines import Position, check_file
 from rnnspec.data.parquet import read_parquet
 from rnnspec.data.plain import read_plain
 from rnnspec.data.rows import BadRows, Chunk
+from rnnspec.data.shape import shaped
 from rnnspec.data.shards import FILE, Shards
 from rnnspec.errors import DataError
 from rnnspec.spec.files import Format, rows_in
@@ -51,7 +53,7 @@ def read(
     wanted = list(dict.fromkeys(columns))
     for number, shard in enumerate(shards.files):
         first, position = rows, Position()
-        for chunk in READERS[known](shard, wanted, how, bad.of_file(number), position):
+        for chunk in _chunks(shard, wanted, how, bad.of_file(number), position):
             rows += chunk.begun
             yield _moved(chunk, first, number) if number else chunk
             bad.check(len(chunk))
@@ -62,6 +64,20 @@ def read(
     if not rows and not bad.found:
         none = "the file has" if len(shards.files) == 1 else "the files have"
         raise DataError(f"{file}: {none} no rows")
+
+
+def _chunks(
+    file: Path, columns: Sequence[str], how: How, bad: BadRows, position: Position
+) -> Iterator[Chunk]:
+    """The chunks of one file; some columns may be made of others."""
+    reader = READERS[how.format]
+    if how.shape is None:
+        return reader(file, columns, how, bad, position)
+
+    def raw(wanted: Sequence[str], of_these: How) -> Iterator[Chunk]:
+        return reader(file, wanted, of_these, bad, position)
+
+    return shaped(file, columns, how, bad, lambda: column_names(Shards.of(file), how), raw)
 
 
 def unit_of(format: Format) -> str:

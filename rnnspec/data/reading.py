@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rnnspec.data.folders import held
-from rnnspec.data.how import Documents, Holds, How
+from rnnspec.data.how import Documents, Holds, How, Shape
 from rnnspec.data.readers import read
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.shards import Shards
@@ -15,6 +15,7 @@ from rnnspec.data.split import Split
 from rnnspec.errors import DataError
 from rnnspec.spec import (
     ClassOutput,
+    Data,
     ForecastOutput,
     FramesInput,
     LabelsOutput,
@@ -26,6 +27,7 @@ from rnnspec.spec import (
     VectorInput,
 )
 from rnnspec.spec.cell_kinds import CellKind, cell_kinds
+from rnnspec.spec.check_tables import step_columns
 from rnnspec.spec.files import Format, FormatName, Quoting
 from rnnspec.spec.formats import FormatSettings
 from rnnspec.spec.outputs import Scheme
@@ -72,7 +74,7 @@ class Reading:
     - `seasons`: after how many steps numbers answered ahead repeat.
     - `separators`: what separates several labels in a cell of text.
     - `cures`: which setting of the spec allows missing cells.
-    - `columns`, `holds`, `settings`, `kinds`: see `How`.
+    - `columns`, `holds`, `settings`, `kinds`, `shape`: see `How`.
     - `folder`: that of the spec, where files of vectors are.
     - `seed`, `stratum`: how the validation share is drawn, see `rnnspec.data.split`.
     """
@@ -94,6 +96,7 @@ class Reading:
     holds: Holds | None = None
     settings: FormatSettings | None = None
     kinds: Mapping[str, CellKind] = field(default_factory=dict)
+    shape: Shape | None = None
 
     @staticmethod
     def of(spec: Spec, format: Format | None = None) -> Reading:
@@ -131,6 +134,7 @@ class Reading:
             holds=held({source.column: source.as_ for source in data.inputs}),
             settings=data.format_settings,
             kinds=cell_kinds(data),
+            shape=_shape(data),
         )
 
     @property
@@ -144,6 +148,7 @@ class Reading:
             holds=self.holds,
             settings=self.settings,
             kinds=self.kinds,
+            shape=self.shape,
         )
 
     def of_files(self, files: Shards, given: FormatName | FormatSettings | None = None) -> Reading:
@@ -177,6 +182,15 @@ class Reading:
         """The rows of `files`, of which a share is kept for validation: see
         `rnnspec.data.readers.read`."""
         return read(files, columns, replace(self.how, end=share), bad, progress)
+
+
+def _shape(data: Data) -> Shape | None:
+    if data.table is None:
+        return None
+    series = data.series
+    return Shape(
+        data.table, step_columns(data), series is not None, series.time if series else None
+    )
 
 
 Numeric = FramesInput | NumberInput | VectorInput | SeriesInput

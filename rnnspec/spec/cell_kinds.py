@@ -49,4 +49,6 @@ def cell_kinds(data: Data) -> dict[str, CellKind]:
             found[column.column] = "text"
     if data.series is not None and data.series.time is not None:
         found[data.series.time] = "time"
+    if data.table is not None and data.table.long is not None and data.table.long.time is not None:
+        found[data.table.long.time] = "time"
     return found

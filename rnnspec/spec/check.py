@@ -20,6 +20,7 @@ from rnnspec.spec import (
     check_names,
     check_pictures,
     check_stack,
+    check_tables,
     check_text,
     check_train,
     check_widths,
@@ -157,6 +158,14 @@ CHECKS: tuple[Check, ...] = (
     Check(
         check_formats.cells_have_the_kinds_of_the_settings,
         (("data", "format"), check_data.SERIES, *_COLUMNS, *_INPUT, *_OUTPUT),
+    ),
+    Check(
+        check_tables.tables_make_columns_that_are_read,
+        (check_tables.TABLE, ("data", "format"), *_COLUMNS, *_INPUT, *_OUTPUT),
+    ),
+    Check(
+        check_tables.long_tables_make_sequences,
+        (check_tables.TABLE, check_data.SERIES, *_INPUT, *_OUTPUT),
     ),
     Check(
         check_text.patterns_are_offered, (("data", "format"), ("data", "train"), *_INPUT, *_SPLITS)

@@ -44,5 +44,5 @@ def cells_have_the_kinds_of_the_settings(spec: Spec) -> Iterator[Finding]:
         if getattr(found, key) != default and "number" not in kinds:
             yield no_effect((*path, key), "where no column is read as numbers")
     if found.dates is not None and "time" not in kinds:
-        why = "without a column of times, which data.series.time names"
+        why = "without a column of times, as data.series.time names one"
         yield no_effect((*path, "dates"), why)

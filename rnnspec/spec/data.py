@@ -17,6 +17,7 @@ from rnnspec.spec.files import FormatName, Quoting
 from rnnspec.spec.formats import FormatKey, FormatSettings
 from rnnspec.spec.inputs import Input, SequenceInput, StaticInput
 from rnnspec.spec.outputs import ForecastOutput, Output
+from rnnspec.spec.tables import TableShape
 
 _ONE_OR_SEVERAL = by_type(str, list | tuple, other=0)
 Several = Annotated[tuple[Text, ...], ListOf, Field(min_length=1)]
@@ -144,6 +145,11 @@ class Data(Model):
         default="file",
         description="What a row of plain text is: the whole file, a paragraph (up to an empty "
         "line), or a line.",
+    )
+    table: TableShape | None = Field(
+        default=None,
+        description="How the columns of a table make those that are read: several columns as one, "
+        "wide tables, and long tables of sequences. null reads each column as it is.",
     )
     series: Series | None = Field(
         default=None, description="Set where the rows of the table are the steps of series."

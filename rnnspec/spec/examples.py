@@ -116,6 +116,10 @@ def _over(spec: Data, more: Mapping[str, Any]) -> Data:
     return {**spec, **more, **({"data": data} if data else {})}
 
 
+_NAMED = (("cells", "cells"), ("cells", "parameters"), ("data", "join"), ("data", "wide"))
+"""Mappings by names of one's own: the first key of their place, and the last one."""
+
+
 def _path(place: str, whole: Data, at: str | int | None) -> Loc:
     """The path of a place in a spec: `at` is the item of a list, or a name of one's own."""
     path: Loc = ()
@@ -126,7 +130,7 @@ def _path(place: str, whole: Data, at: str | int | None) -> Loc:
         if isinstance(value, list):
             item = at if isinstance(at, int) else 0 if key == "layers" else len(value) - 1
             path, value = (*path, item), value[item]
-        elif place.startswith("cells") and key in ("cells", "parameters"):
+        elif (place.partition(".")[0], key) in _NAMED:
             name = "mine" if key == "cells" else str(at)
             path, value = (*path, name), (value or {}).get(name)
     return path
