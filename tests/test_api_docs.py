@@ -38,6 +38,7 @@ EXAMPLES = [
     rnnspec.Spec,
     rnnspec.Spec.check,
     rnnspec.Spec.show,
+    rnnspec.Spec.profile,
     rnnspec.Spec.build,
     rnnspec.Build,
     rnnspec.builds,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rnnspec.api.data import Data
     from rnnspec.api.events import OnEvent
     from rnnspec.api.module import Batches, Module
+    from rnnspec.data.profile import Profile
     from rnnspec.evaluate.score import Scores
     from rnnspec.export.c import Written
     from rnnspec.export.file import Exported, Quantize, State
@@ -128,6 +129,24 @@ class Spec:
         from rnnspec.plan import diagram
 
         return diagram.svg(diagram.diagram(self._plan(data)))
+
+    def profile(self, *, data: Data | None = None) -> Profile:
+        """A look at the rows, as `rnnspec data` prints it (`rnnspec.data.profile.Profile`): of each
+        column lengths, numbers, labels and missing cells, rows that come again, and `findings`,
+        sentences on what may be a mistake. Bad rows are counted; for `data` see `build`. Raises
+        DataError for files that cannot be read, or that lack a column.
+
+        >>> spec.profile().findings[0]
+        "column 'kind': 2 of 2 labels have fewer than 5 training rows: 'noun', 'verb'"
+        """
+        from rnnspec.data.memory import told_by_row
+        from rnnspec.data.profile import profile
+        from rnnspec.data.shards import find_sources
+
+        with TemporaryDirectory(prefix="rnnspec-") as folder:
+            loaded, names = self.loaded_with(data, Path(folder))
+            with told_by_row(names):
+                return profile(loaded.spec, find_sources(loaded.spec.data, loaded.path.parent))
 
     def build(
         self,

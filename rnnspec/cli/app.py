@@ -13,6 +13,7 @@ from rnnspec.cli import (
     build,
     check,
     compare,
+    data,
     evaluate,
     explain,
     export,
@@ -85,6 +86,7 @@ app.command(epilog=new.EXAMPLES)(new.new)
 app.command(epilog=check.EXAMPLES)(check.check)
 app.command(epilog=show.EXAMPLES)(show.show)
 app.command(epilog=explain.EXAMPLES)(explain.explain)
+app.command(epilog=data.EXAMPLES)(data.data)
 app.command(epilog=build.EXAMPLES)(build.build)
 app.command("import", epilog=import_.EXAMPLES)(import_.import_)
 app.command(epilog=tune.EXAMPLES)(tune.tune)

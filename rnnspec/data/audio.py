@@ -83,6 +83,15 @@ def read_file(path: Path, reading: AudioReading) -> Samples:
     return _at_rate(samples, rate, reading)
 
 
+def seconds_of(path: str) -> float | None:
+    """How long the file says that it is; None for one that is not there, or no sound."""
+    soundfile = _library("soundfile")
+    try:
+        return float(soundfile.info(path).duration)
+    except (OSError, RuntimeError, TypeError):
+        return None
+
+
 def _channel(file: Any, reading: AudioReading) -> Samples:
     """The samples of all blocks: the length that a header promises is not to be trusted."""
     blocks: list[Samples] = []
