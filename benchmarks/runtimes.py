@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -199,10 +200,11 @@ def markdown(table: Table) -> str:
         lines.append(f"| {model} | {file.form} | {file.opset} | " + " | ".join(cells) + " |")
         before = file.model
     found = [f"{number}. {reason}" for reason, number in reasons.items()]
+    versions = ", ".join(table.versions.values())
     return PAGE.format(
         table="\n".join(lines),
         reasons="\n".join(found),
-        versions=", ".join(table.versions.values()),
+        versions="\n".join(wrap(versions, 99)),
         rnnspec=rnnspec.__version__,
         newest=_newest(table),
     )
@@ -223,16 +225,18 @@ def cell(verdict: Verdict, reasons: dict[str, int]) -> str:
         wrong = "**wrong**" if verdict.unequal.startswith("wrong") else "fails"
         return f"{wrong} {number(verdict.unequal)}"
     if verdict.empty:
-        return f"yes, but no empty row alone {number(verdict.empty)}"
+        return f"yes, no empty row alone {number(verdict.empty)}"
     return "yes"
 
 
 PAGE = """# Which runtime answers which file
 
-Every kind of model in every form that `rnnspec export --onnx` gives it, with random weights. *yes*:
-the runtime loads the file, and rows of unequal lengths in one batch, and a row of no steps alone,
-are answered as {newest} answers them. A stream file is called chunk by chunk, its states carried
-by the caller. A number in brackets is the reason below the table.
+Each kind of model in each form that `rnnspec export --onnx` gives it, with random weights. *yes*:
+the runtime loads the file, and answers rows of unequal lengths in one batch, and a row of no steps
+alone, as {newest} does. A stream file is called chunk by chunk, its states carried by the caller.
+Reasons stand below the table, by number. OpenVINO and tract have no operators on texts, and
+OpenVINO reads past the end of the shorter rows of a batch in its own LSTM, GRU and RNN: files for
+them are those of `--portable`.
 
 Made by `python benchmarks/runtimes.py --environments DIR --markdown docs/runtimes.md` with rnnspec
 {rnnspec}. {versions}.

@@ -82,7 +82,7 @@ def test_spoken_digits_frame_by_frame(real_data: Path, tmp_path: Path) -> None:
         found = stream.answers(chunks, [last] * len(frames))
     for answer, expected in zip(found, whole, strict=True):
         assert answer["digit"] == expected["digit"]
-        shares = [list(each["digit.probabilities"].values()) for each in (answer, expected)]
-        np.testing.assert_allclose(*shares, atol=1e-5)
+        one, other = (list(each["digit.probabilities"].values()) for each in (answer, expected))
+        np.testing.assert_allclose(one, other, atol=1e-5)
     first, *others = (answer["digit.probabilities"]["0"] for answer in found)
     assert all(abs(first - other) > 1e-4 for other in others)
