@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rnnspec.spec.base import MAX_SEED, Count, Model, NotNegative, Positive, Share, Text
+from rnnspec.spec.base import MAX_SEED, Count, ListOf, Model, NotNegative, Positive, Share, Text
 from rnnspec.spec.choice import ByShape, by_type
 from rnnspec.spec.optimizers import Adam, Optimizer
 from rnnspec.spec.schedules import ConstantRate, Schedule
@@ -45,6 +45,19 @@ Batch = Annotated[
 class Train(Model):
     """How the model is trained."""
 
+    start_from: Text | None = Field(
+        default=None,
+        description="A build folder whose weights training starts from, by names and shapes of "
+        "layers; what does not fit is told and starts anew. Its vocabulary and labels are kept and "
+        "grow by those of the new rows, and numbers are scaled as it scaled them. A relative path "
+        "starts at the folder of the spec, else at the current one. null draws all weights.",
+    )
+    freeze: Annotated[tuple[Text, ...], ListOf] = Field(
+        default=(),
+        description="Layers whose weights stay as they are: names of layers, or of parts of the "
+        "plan as 'rnnspec show' lists them (embed, layers.0, answer), * for any letters. Dropout "
+        "stays as it is.",
+    )
     epochs: Count = Field(default=10, description="Passes over the training rows, at most.")
     batch: Batch = Field(
         default=32,

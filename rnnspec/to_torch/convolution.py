@@ -149,7 +149,8 @@ class StackSteps(Weighted):
 
 
 class BatchNorm(Weighted):
-    """`scale * (v - mean) / sqrt(variance + 1e-5) + shift`."""
+    """`scale * (v - mean) / sqrt(variance + 1e-5) + shift`; while training by the moments of the
+    batch, unless its weights are frozen."""
 
     scale: Tensor
     shift: Tensor
@@ -157,7 +158,7 @@ class BatchNorm(Weighted):
     variance: Tensor
 
     def forward(self, source: Value) -> Value:
-        if not self.training:
+        if not self.training or not self.scale.requires_grad:
             return on_each(self._by_weights, source)
         if not isinstance(source, PaddedSequence):
             return self._by_moments(source) if len(source) else source
@@ -191,10 +192,11 @@ class BatchNorm(Weighted):
 
 
 def followed_moments(model: torch.nn.Module) -> list[Tensor]:
-    """The weights `mean` and `variance` of all batch norms, which training moves without
-    gradients."""
+    """The weights `mean` and `variance` of all batch norms that are not frozen, which training
+    moves without gradients."""
     norms = (each for each in model.modules() if isinstance(each, BatchNorm))
-    return [moment for norm in norms for moment in (norm.mean, norm.variance)]
+    moved = (norm for norm in norms if norm.scale.requires_grad)
+    return [moment for norm in moved for moment in (norm.mean, norm.variance)]
 
 
 class Grid(Weighted):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -292,6 +292,12 @@ class Model(nn.Module):
         if isinstance(search, nodes.TransducerBeam):
             return transducer.beam(module, body, reads, steps, search, aligned)
         return transducer.greedy(module, body, reads, steps, search, aligned)
+
+    def freeze(self, names: Collection[str]) -> None:
+        """Take the weights of these nodes out of training: no gradient, and no moments of a norm
+        follow the rows."""
+        for name in names:
+            self._by_name[name].requires_grad_(False)
 
     def penalties(self) -> Iterator[tuple[nn.Parameter, float]]:
         """Trained parameters with `l2`; `l2 / 2` times the sum of their squares is part of the

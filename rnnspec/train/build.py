@@ -46,6 +46,7 @@ from rnnspec.train.distributed import ALONE, Processes, SaidElsewhere, restarts
 from rnnspec.train.interrupt import interruptible
 from rnnspec.train.loop import Diverged, Trainer
 from rnnspec.train.scheme_notes import scheme_notes
+from rnnspec.train.start_from import frozen_nodes, grown, start_build, take
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def build(
         held.enter_context(computing_with(job.threads))
         listener.begun(folder.path)
         if not train:
-            return _untrained(job, folder, processes)
+            return _untrained(job, folder, listener, processes)
         state = folder.read_state()
         if state["state"] == "finished":  # but has no report, or was started again
             metrics = numbers_of(state.get("valid", {}))
@@ -127,6 +128,9 @@ class _Job:
     train: Dataset
     valid: Dataset | None
     threads: int
+    start: Trained | None = None
+    """The build to start from, unless a checkpoint is gone on with."""
+    frozen: frozenset[str] = frozenset()
 
     @property
     def keys(self) -> list[str]:
@@ -148,13 +152,22 @@ def _prepared(
         for text in notes_of(files, Reading.of(spec).how):
             listener.note(text)
 
+    start = start_build(loaded) if _starts(found) else None
+
     def measured() -> Facts:
         if found:
             return read_facts(found.path)
-        return survey(spec, sources.train, tell, listener.note, loaded.path.parent)
+        facts = survey(spec, sources.train, tell, listener.note, loaded.path.parent)
+        if start is None:
+            return facts
+        facts, said = grown(facts, start.facts)
+        for text in said:
+            listener.note(text)
+        return facts
 
     facts = processes.from_first(measured)
     plan = resolve(spec, facts)
+    frozen = frozen_nodes(plan, loaded)
     processes.from_first(lambda: _check_moments(plan, loaded.path, processes.count))
     for sentence in lost_numbers(plan, facts) if processes.first else ():
         listener.warning(sentence)
@@ -180,7 +193,7 @@ def _prepared(
         warn_of_versions(before, listener)
         if wanted is None:
             warn_of_threads(threads, listener)
-    job = _Job(loaded, sources, facts, plan, train, valid, threads)
+    job = _Job(loaded, sources, facts, plan, train, valid, threads, start, frozen)
     if any(keys != job.keys for keys in processes.all(job.keys)):
         raise BuildError(
             f"{sources.train}: the processes of this training read different data; let all of"
@@ -236,17 +249,27 @@ def _warn_of_new_labels(
         listener.warning(new_labels_note(column, found, known, sources.measured, sources.share))
 
 
-def _untrained(job: _Job, folder: BuildFolder, processes: Processes) -> Result:
+def _starts(found: BuildFolder | None) -> bool:
+    """Whether training begins, or begins again for it was ended before its first checkpoint."""
+    if found is None:
+        return True
+    return not found.checkpoint.exists() and found.read_state()["state"] != "finished"
+
+
+def _untrained(job: _Job, folder: BuildFolder, listener: Listener, processes: Processes) -> Result:
     if processes.first:
-        arrays = _started(job).canonical_arrays()
+        arrays = _started(job, listener).canonical_arrays()
         write_arrays(folder.weights, arrays, {"epoch": "0"})
     return Result(folder, True, {}, 0)
 
 
-def _started(job: _Job) -> Model:
+def _started(job: _Job, listener: Listener) -> Model:
     """The model with the weights that training starts from."""
     model = Model(job.plan)
     model.start(job.facts, job.loaded.spec.train.seed)
+    for text in take(model, job.facts, job.start) if job.start else ():
+        listener.note(text)
+    model.freeze(job.frozen)
     return model
 
 
@@ -256,8 +279,9 @@ def _trained(
     """Train to the end, or until asked to stop, from the last checkpoint if there is one."""
     spec, writes = job.loaded.spec, processes.first
     loss_settings = loss_settings_of(spec, job.facts)
+    model = _started(job, listener)
     trainer = Trainer(
-        _started(job), spec.train, folder, job.train, job.valid, listener, processes, loss_settings
+        model, spec.train, folder, job.train, job.valid, listener, processes, loss_settings
     )
     if resumed and folder.checkpoint.exists():
         trainer.resume()
@@ -360,6 +384,8 @@ def _begun(
         "files": _digests(job.sources),
         "state": "training" if train else "not trained",
     }
+    if job.start is not None:
+        state["start_from"] = str(job.start.folder.path.resolve())
     folder = begin(builds, job.loaded, job.plan, job.facts, state, place)
     held.enter_context(locked(folder.source))
     return folder
