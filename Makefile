@@ -1,4 +1,4 @@
-# make demo   train a model that reads dates of many languages, export it, ask it
+# make demo   train models that read dates of many languages, export them, ask them
 # make test   style, types, layers and tests
 # make explore   tests on other drawn examples than those of `make test`, for SECONDS=3600
 # make examples   onnxruntime for Node and browsers from npm, and the tests of examples/ with it
@@ -25,7 +25,11 @@ INSTALL = $(BIN)/python -m pip install --disable-pip-version-check -qq -c constr
 DEMO = demo
 RNNSPEC = cd $(DEMO) && ../$(BIN)/rnnspec
 
-# In a folder of its own, so that the build and the exported file land there too.
+# In a folder of its own, so that the builds and the exported files land there too. First a file that
+# writes texts; then three lives of one file: texts answered, a stream answered letter by letter,
+# and the page of its build.
+STREAMED = --set 'encoder.layers=[{cell: gru, units: 96}]' --set train.epochs=2
+
 demo: $(READY)
 	rm -rf $(DEMO)
 	$(BIN)/rnnspec new dates-iso $(DEMO)/
@@ -33,6 +37,12 @@ demo: $(READY)
 	$(RNNSPEC) export --onnx --output dates-iso.onnx
 	$(RNNSPEC) run dates-iso.onnx --text 'Sonntag, 22. November 2026' \
 	  --text 'dimanche 22 novembre 2026' --text '2026年11月22日(日)' --text '22 листопада 2026 р.'
+	$(BIN)/rnnspec new dates-language $(DEMO)/
+	$(RNNSPEC) build dates-language.yaml $(STREAMED)
+	$(RNNSPEC) export --onnx --stream --output dates-language.onnx
+	$(RNNSPEC) run dates-language.onnx --text 'Sonntag, 22. November 2026'
+	printf '%s\n' So 'nntag, ' 22. ' Nov' 'ember 2026' | { $(RNNSPEC) run dates-language.onnx --stream; }
+	@echo "a page with curves, metrics and examples:" $(DEMO)/builds/dates-language/001/report.html
 
 # OMP_NUM_THREADS=1: pytest's two processes share the cores; more threads would only contend.
 test: lint
