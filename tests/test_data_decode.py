@@ -138,8 +138,8 @@ WRONG: list[tuple[Callable[..., Any], object, str]] = [
     (decode.label, "", "is empty, expected a label"),
     (
         decode.label,
-        1.0,
-        "is the number 1.0, expected a label: a text, a whole number or true and false",
+        1.5,
+        "is the number 1.5, expected a label: a text, a whole number or true and false",
     ),
     (decode.label, {}, "is an object, expected a label"),
     (decode.label, "\0", "holds the character U+0000; remove it"),

@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from rnnspec.data.arrays import names_of_npz
+from rnnspec.data.arrow import names_of_arrow
 from rnnspec.data.delimited import header_of
 from rnnspec.data.how import How
 from rnnspec.data.lines import blocks, check_file
@@ -26,6 +28,10 @@ def column_names(files: Shards, how: How) -> list[str]:
             return header_of(file, how)
         case "parquet":
             return _fields(file)
+        case "arrow":
+            return names_of_arrow(file)
+        case "npz":
+            return names_of_npz(file)
         case "folders":
             return [FILE_COLUMN, FOLDER_COLUMN]
         case "text":

@@ -174,12 +174,15 @@ def path_of(cell: object, textual: bool) -> str | None:
 
 
 def label(cell: object) -> str:
-    """A label: a text as it is, a whole number as its decimal text, true and false by name."""
+    """A label: a text as it is, a whole number as its decimal text (1.0 is 1), true and false by
+    name."""
     match cell:
         case bool():
             return "true" if cell else "false"
         case int():
             return str(cell)
+        case float() if cell.is_integer():  # of a column of floats, as pandas makes it
+            return str(int(cell))
         case float():
             raise DataError(
                 f"{described(cell)}, expected a label: a text, a whole number or true and false"

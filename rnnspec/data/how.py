@@ -20,17 +20,16 @@ Holds = Literal["audio", "image", "video"]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A table whose columns make others. `steps` are the columns that are lists; with `series` each
-    row of a wide table is a series, whose times are in the column `time`."""
+    """A table whose columns make others. With `series` each row of a wide table is a series, whose
+    times are in the column `time`."""
 
     table: TableShape
-    steps: frozenset[str]
     series: bool = False
     time: str | None = None
 
     def written(self) -> list[object]:
         settings = self.table.model_dump(mode="json")
-        return [settings, sorted(self.steps), self.series, self.time]
+        return [settings, self.series, self.time]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +43,7 @@ class How:
     - `holds`: what the files in folders are read as.
     - `settings`: of a format; files of another format are read by its defaults.
     - `kinds`: what is in the cells, by column; of a column that is not there, "other".
+    - `steps`: the columns that are lists, one value a step.
     - `shape`: how columns of a table make those that are read.
     """
 
@@ -55,14 +55,16 @@ class How:
     holds: Holds | None = None
     settings: FormatSettings | None = None
     kinds: Mapping[str, CellKind] = field(default_factory=dict)
+    steps: frozenset[str] = frozenset()
     shape: Shape | None = None
 
     @property
     def coding(self) -> Coding:
         """How characters stand in the bytes of a file of text."""
-        of_format = isinstance(self.settings, TextFormat) and self.settings.name == self.format
-        encoding = self.settings.encoding if of_format and self.settings else "utf-8"
-        return Coding(encoding, self.format)
+        found = self.settings
+        if isinstance(found, TextFormat) and found.name == self.format:
+            return Coding(found.encoding, self.format)
+        return Coding("utf-8", self.format)
 
     @property
     def delimited(self) -> Delimited | None:
@@ -75,7 +77,7 @@ class How:
         given = self.settings is not None and self.settings.name == self.format
         found: list[object] = [self.settings.written()] if given and self.settings else []
         found += self.shape.written() if self.shape else []
-        return [*found, sorted(self.kinds.items())] if found else []
+        return [*found, sorted(self.kinds.items()), sorted(self.steps)] if found else []
 
     def kind(self, column: str) -> CellKind:
         return self.kinds.get(column, "other")

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from rnnspec.data.arrow import check_columns, plain_cells
 from rnnspec.data.how import How
 from rnnspec.data.lines import Position, check_file
 from rnnspec.data.processors import processors
-from rnnspec.data.rows import BadRows, Chunk, no_column
+from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.errors import DataError
 
 CHUNK_ROWS = 4096
@@ -29,11 +30,11 @@ def read_parquet(
     first = 0
     try:
         with parquet.ParquetFile(file, buffer_size=CHUNK_BYTES, pre_buffer=False) as source:
-            _check_columns(file, wanted, source.schema_arrow.names)
+            check_columns(file, wanted, source.schema_arrow.names)
             size = _chunk_rows(source.metadata, set(wanted))
             for batch in source.iter_batches(batch_size=size, columns=wanted):
                 lines = list(range(first + 1, first + 1 + batch.num_rows))
-                cells = {name: batch.column(name).to_pylist() for name in wanted}
+                cells = {name: plain_cells(batch.column(name)) for name in wanted}
                 position.done = lines[-1] / max(1, source.metadata.num_rows) if lines else 0.0
                 yield Chunk(first, lines, cells)
                 first += batch.num_rows
@@ -54,14 +55,6 @@ def _packages(file: Path) -> tuple[Any, Any]:
             f"{file}: reading Parquet needs pyarrow; pip install 'rnnspec[parquet]'"
         ) from error
     return pyarrow, parquet
-
-
-def _check_columns(file: Path, columns: list[str], names: list[str]) -> None:
-    for column in columns:
-        if column not in names:
-            raise DataError(f"{file}: {no_column(column, names)}")
-        if names.count(column) > 1:
-            raise DataError(f"{file}: two columns are called {column!r}; rename one")
 
 
 def _chunk_rows(metadata: Any, columns: set[str]) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rnnspec.data.arrays import read_npz
+from rnnspec.data.arrow import read_arrow
 from rnnspec.data.column_names import column_names
 from rnnspec.data.conll import read_conll
 from rnnspec.data.delimited import in_quotes, read_delimited
@@ -82,7 +84,9 @@ def _chunks(
 
 def unit_of(format: Format) -> str:
     """What the rows of files of a format are counted in."""
-    return {"parquet": "row", "folders": "file"}.get(format, "line")
+    return {"folders": "file", **dict.fromkeys(("parquet", "arrow", "npz"), "row")}.get(
+        format, "line"
+    )
 
 
 def notes_of(files: Shards, how: How) -> list[str]:
@@ -119,6 +123,8 @@ READERS: Mapping[Format, Reader] = {
     "conll": read_conll,
     "text": read_plain,
     "folders": read_folders,
+    "arrow": read_arrow,
+    "npz": read_npz,
 }
 """A reader for each format."""
 

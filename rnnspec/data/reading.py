@@ -74,7 +74,7 @@ class Reading:
     - `seasons`: after how many steps numbers answered ahead repeat.
     - `separators`: what separates several labels in a cell of text.
     - `cures`: which setting of the spec allows missing cells.
-    - `columns`, `holds`, `settings`, `kinds`, `shape`: see `How`.
+    - `columns`, `holds`, `settings`, `kinds`, `steps`, `shape`: see `How`.
     - `folder`: that of the spec, where files of vectors are.
     - `seed`, `stratum`: how the validation share is drawn, see `rnnspec.data.split`.
     """
@@ -96,6 +96,7 @@ class Reading:
     holds: Holds | None = None
     settings: FormatSettings | None = None
     kinds: Mapping[str, CellKind] = field(default_factory=dict)
+    steps: frozenset[str] = frozenset()
     shape: Shape | None = None
 
     @staticmethod
@@ -134,6 +135,7 @@ class Reading:
             holds=held({source.column: source.as_ for source in data.inputs}),
             settings=data.format_settings,
             kinds=cell_kinds(data),
+            steps=step_columns(data),
             shape=_shape(data),
         )
 
@@ -148,6 +150,7 @@ class Reading:
             holds=self.holds,
             settings=self.settings,
             kinds=self.kinds,
+            steps=self.steps,
             shape=self.shape,
         )
 
@@ -188,9 +191,7 @@ def _shape(data: Data) -> Shape | None:
     if data.table is None:
         return None
     series = data.series
-    return Shape(
-        data.table, step_columns(data), series is not None, series.time if series else None
-    )
+    return Shape(data.table, series is not None, series.time if series else None)
 
 
 Numeric = FramesInput | NumberInput | VectorInput | SeriesInput

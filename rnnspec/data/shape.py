@@ -279,13 +279,13 @@ class _Groups:
         self.seen[name] = line
 
     def _add(self, row: Mapping[str, object], time: str | None, textual: bool) -> None:
-        now, shape = self.now, self.how.shape
-        assert now is not None and shape is not None
+        now = self.now
+        assert now is not None
         if time is not None:
             now.time = _later(now.time, row[time], time)
         for column in self.columns:
             cell = row[column]
-            if column in shape.steps:
+            if column in self.how.steps:
                 found = now.cells.setdefault(column, [])
                 assert isinstance(found, list)
                 found.append(_step(cell, column, self.how.kind(column), textual))

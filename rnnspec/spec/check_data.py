@@ -30,7 +30,8 @@ PLAIN = "text"
 """The one column of plain text."""
 _DELIMITED = (".csv", ".tsv", ".tab")
 _CONLL = (".conll", ".conllu")
-_ROWS = (".jsonl", ".ndjson", *_DELIMITED, ".parquet", ".pq", *_CONLL)
+_ARRAYS = (".arrow", ".feather", ".ipc", ".npz")
+_ROWS = (".jsonl", ".ndjson", *_DELIMITED, ".parquet", ".pq", *_CONLL, *_ARRAYS)
 
 
 # ---------------------------------------------------------------- files

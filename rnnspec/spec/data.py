@@ -126,7 +126,8 @@ class Data(Model):
         "empty line after each sentence, which is a row, and columns between tabs or white space: "
         "each is a list of texts. 'folders', which auto makes of a folder of folders, are classes: "
         "each file in one of them is a row with the columns file, read as audio, image or video, "
-        "and folder, the name of the folder.",
+        "and folder, the name of the folder. 'arrow' (.arrow, .feather) are Arrow files; 'npz' has "
+        "arrays of NumPy, a column each, whose entries are the rows.",
     )
     columns: Annotated[tuple[Text, ...], ListOf] = Field(
         default=(),

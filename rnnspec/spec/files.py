@@ -16,7 +16,9 @@ from typing import Literal, get_args
 
 from rnnspec.errors import DataError
 
-FormatName = Literal["auto", "jsonl", "csv", "tsv", "parquet", "conll", "text", "folders"]
+FormatName = Literal[
+    "auto", "jsonl", "csv", "tsv", "parquet", "arrow", "npz", "conll", "text", "folders"
+]
 """The formats that a spec names."""
 Format = FormatName
 
@@ -34,6 +36,10 @@ _ENDINGS: dict[str, Format] = {
     ".tab": "tsv",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+    ".npz": "npz",
     ".conll": "conll",
     ".conllu": "conll",
     ".txt": "text",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping
+from types import NoneType
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError
@@ -121,6 +122,34 @@ class ConllFormat(TextFormat):
     name: ClassVar[Literal["conll"]] = "conll"
 
 
+class NpzFormat(Option):
+    """Arrays of NumPy, an entry a row."""
+
+    name: ClassVar[Literal["npz"]] = "npz"
+
+    lengths: Text | None = Field(
+        default=None,
+        description="Array with the number of steps of each row, where rows are filled up to the "
+        "longest one; null means that no array says it.",
+    )
+    padding: Annotated[
+        Literal["nan"] | float | None,
+        ByShape("nan, a number, or null", by_type(str, int | float, NoneType)),
+    ] = Field(
+        default=None,
+        description="What fills rows up: steps at the end of a row that are nothing else are left "
+        "out. null leaves every step in.",
+    )
+    features: Literal["last", "first"] = Field(
+        default="last",
+        description="Where the features of arrays of steps are: 'last' is rows, steps, features, "
+        "'first' rows, features, steps.",
+    )
+
+    def written(self) -> dict[str, Any]:
+        return {self.name: self.model_dump(mode="json", exclude_defaults=True)}
+
+
 class PlainFormat(TextFormat):
     """Plain text."""
 
@@ -133,7 +162,9 @@ class FoldersFormat(TextFormat):
     name: ClassVar[Literal["folders"]] = "folders"
 
 
-FormatSettings = CsvFormat | TsvFormat | JsonlFormat | ConllFormat | PlainFormat | FoldersFormat
+FormatSettings = (
+    CsvFormat | TsvFormat | JsonlFormat | ConllFormat | PlainFormat | FoldersFormat | NpzFormat
+)
 """The formats that have settings."""
 FormatKey = Annotated[
     FormatName | Annotated[FormatSettings, OneOf()],
