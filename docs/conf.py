@@ -19,13 +19,13 @@ from rnnspec import __version__  # noqa: E402
 generate.write_pages(HERE / "generated")
 
 project = "rnnspec"
+default_role = "code"
 version = release = __version__
 copyright = "the rnnspec authors"
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
-exclude_patterns: list[str] = []
-suppress_warnings = ["myst.xref_missing"] if False else []
+smartquotes = False  # quotes stand around values to be copied
 
 html_theme = "furo"
 html_title = f"rnnspec {__version__}"

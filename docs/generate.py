@@ -65,7 +65,8 @@ def _reference(title: str, section: str) -> str:
 
 def _entry(entry: Entry) -> str:
     """A key as a section: what `rnnspec explain` prints, as Markdown."""
-    of = f" of {', '.join(f'`{each}`' for each in entry.of)}" if entry.of else ""
+    told = [f"`{each}`" for each in entry.of if each != entry.key]
+    of = f" of {', '.join(told)}" if told else ""
     lines = [f"### {entry.key}{of}\n"]
     lines.append(f"{_escaped(entry.about)}\n")
     also = entry.places[1:4]
