@@ -26,10 +26,24 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
 def write_pages(folder: Path) -> None:
     """Write all of them; a page that has not changed is left as it is."""
     folder.mkdir(exist_ok=True)
+    _picture(folder)
     for name, text in pages():
         file = folder / f"{name}.md"
         if not file.exists() or file.read_text(encoding="utf-8") != text:
             file.write_text(text, encoding="utf-8")
+
+
+def _picture(folder: Path) -> None:
+    """The plan of the page on design, drawn as `rnnspec show --svg` does."""
+    import json
+
+    import rnnspec
+
+    page = (Path(__file__).parent / "design.md").read_text(encoding="utf-8")
+    files = dict(re.findall(r":caption: (\S+)\n\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    rows = [json.loads(line) for line in files["rows.jsonl"].splitlines()]
+    svg = rnnspec.load(files["walk.yaml"]).svg(data={"train": rows})
+    (folder / "walk.svg").write_text(svg, encoding="utf-8")
 
 
 def pages() -> Iterator[tuple[str, str]]:
