@@ -130,7 +130,7 @@ def test_as_a_module() -> None:
         (["build"], "Missing argument 'SPEC'"),
         (["export", "--opset", "x"], "Invalid value for '--opset'"),
         (["schema", "extra"], "unexpected extra argument"),
-        (["export"], "name one format: --onnx, or --c DIR"),
+        (["export"], "name one format: --onnx, --c DIR or --triton DIR"),
         (["export", "--onnx", "--c", "x"], "name one format"),
         (["export", "--c", "x", "--opset", "20"], "--opset is for --onnx; leave it out"),
         (["export", "--c", "x", "--max-loss", "1 %"], "--max-loss is for --onnx; leave it out"),

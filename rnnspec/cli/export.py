@@ -26,6 +26,7 @@ EXAMPLES = examples(
     "rnnspec export builds/dates-iso --onnx --strategy beam:5 --attention",
     "rnnspec export builds/chorales --onnx --stream",
     "rnnspec export builds/fsdd --c firmware",
+    "rnnspec export builds/chorales --triton models --stream",
     "rnnspec export --onnx --quantize int8 --max-loss '0.5 %'",
     "rnnspec export builds/shakespeare --onnx --generate --steps 500 --strategy sample",
 )
@@ -42,6 +43,16 @@ def export(
             metavar="DIR",
             help="As C99 that answers step by step, without dependencies: NAME.h and NAME.c, an "
             "example main.c, and NAME.json, which describes it, in this folder.",
+            show_default=False,
+        ),
+    ] = None,
+    triton: Annotated[
+        Path | None,
+        typer.Option(
+            "--triton",
+            metavar="DIR",
+            help="As an ONNX file in this model repository of a Triton server: NAME/1/model.onnx, "
+            "with its config.pbtxt, and a README and a request that show how to ask it.",
             show_default=False,
         ),
     ] = None,
@@ -148,8 +159,10 @@ def export(
     A file needs onnxruntime alone and holds everything, from the vocabulary to the labels; C needs
     nothing. Either is written only once it has been proven to answer as the trained model does.
     """
-    if onnx == (c is not None):
-        raise RnnspecError("name one format: --onnx, or --c DIR")
+    if sum([onnx, c is not None, triton is not None]) != 1:
+        raise RnnspecError("name one format: --onnx, --c DIR or --triton DIR")
+    if triton is not None and output is not None:
+        raise RnnspecError("--triton names the files in its folder itself; leave out --output")
     if c is not None:
         _check_of_onnx(context)
         _export_c(read(build, builds, weights), c, quantize == "int8")
@@ -173,6 +186,11 @@ def export(
         max_loss=max_loss,
     )
     options.check()
+    if triton is not None:
+        from rnnspec.export.triton import export_triton
+
+        print(export_triton(read(build, builds, weights), triton, options))
+        return
     exported = export_file(read(build, builds, weights), options)
     print(exported)
     print(f"next: {join(['rnnspec', 'run', str(exported.path), *(['--stream'] * stream)])}")

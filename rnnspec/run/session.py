@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,16 @@ _NEWER = re.compile(r"Unsupported model IR version.*|Current official support.*"
 """onnxruntime's messages for a model that is too new for it."""
 
 Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """An input or output of a file: its type, such as `tensor(float)`, and the size of each axis or
+    the name of one of any size."""
+
+    name: str
+    type: str
+    shape: tuple[int | str | None, ...]
 
 
 class Session:
@@ -51,6 +62,16 @@ class Session:
             raise ModelFileError(f"{self._name}: {_refusal(str(error))}") from error
         self.inputs: Sequence[str] = [value.name for value in self._session.get_inputs()]
         self.outputs: Sequence[str] = [value.name for value in self._session.get_outputs()]
+
+    @property
+    def input_tensors(self) -> list[Tensor]:
+        """What the inputs are."""
+        return [Tensor(v.name, v.type, tuple(v.shape)) for v in self._session.get_inputs()]
+
+    @property
+    def output_tensors(self) -> list[Tensor]:
+        """What the outputs are."""
+        return [Tensor(v.name, v.type, tuple(v.shape)) for v in self._session.get_outputs()]
 
     @property
     def metadata(self) -> dict[str, str]:
