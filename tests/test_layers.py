@@ -28,7 +28,17 @@ LAYERS: dict[str, frozenset[str]] = {
     "plan": frozenset(),
     "reference": frozenset({"numpy"}),
     "data": frozenset(
-        {"numpy", "narwhals", "pyarrow", "tokenizers", "safetensors", "soundfile", "soxr", "PIL"}
+        {
+            "numpy",
+            "narwhals",
+            "pyarrow",
+            "duckdb",
+            "tokenizers",
+            "safetensors",
+            "soundfile",
+            "soxr",
+            "PIL",
+        }
     ),
     "demo": frozenset({"babel"}),
     "report": frozenset(),

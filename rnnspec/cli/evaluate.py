@@ -16,6 +16,7 @@ from rnnspec.cli.options import (
     Builds,
     FormatOption,
     Json,
+    QueryOption,
     QuotingOption,
     Weights,
     examples,
@@ -57,6 +58,7 @@ def evaluate(
     ] = None,
     quoting: QuotingOption = None,
     format: FormatOption = None,
+    query: QueryOption = None,
     report: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Also write a report, one HTML file, to this file."),
@@ -72,13 +74,15 @@ def evaluate(
         raise RnnspecError("--quoting is for the files of --data; leave it out")
     if format and not data:
         raise RnnspecError("--format is for the files of --data; leave it out")
+    if query and not data:
+        raise RnnspecError("--query is for a database of --data; leave it out")
     with loading():
         from rnnspec.store.folder import find_build, read_build
     trained = read_build(find_build(build, builds), weights)
     with loading():
         from rnnspec.data.shards import find_shards
         from rnnspec.evaluate.score import evaluate_build
-    files = find_shards(data) if data else None
+    files = find_shards(data, query=query) if data else None
     scores = evaluate_build(trained, files, quoting=quoting, format=format_of(format))
     if report is not None:
         from rnnspec.evaluate.report import write_report

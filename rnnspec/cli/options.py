@@ -62,6 +62,15 @@ FormatOption = Annotated[
         show_default=False,
     ),
 ]
+QueryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--query",
+        metavar="SQL",
+        help="What the file of --data, a database of SQLite or DuckDB, is asked for its rows.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 

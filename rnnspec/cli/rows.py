@@ -99,7 +99,7 @@ def names_of(found: Iterable[Asked]) -> tuple[list[str], Iterator[Asked]]:
 
 def is_textual(how: How) -> bool:
     """Whether every cell of files of this format is a text."""
-    return how.format in ("csv", "tsv")
+    return how.format in ("csv", "tsv", "columns")
 
 
 def reading_of(model: Model, files: Shards, quoting: Quoting | None, format: str | None) -> Reading:
@@ -108,7 +108,7 @@ def reading_of(model: Model, files: Shards, quoting: Quoting | None, format: str
     from rnnspec.run import series
 
     reading = series.reading_of(model).of_files(files, format_of(format))
-    if quoting is not None and not is_textual(reading.how):
+    if quoting is not None and reading.format not in ("csv", "tsv"):
         raise DataError(f"{files}: is neither CSV nor TSV, which quoting is for; leave it out")
     return replace(reading, quoting=quoting or reading.quoting)
 

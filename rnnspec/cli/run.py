@@ -19,7 +19,7 @@ from rnnspec.cli import stream as chunks
 from rnnspec.cli.answers import OnError, Policy
 from rnnspec.cli.bulk import Bulk, Count, counting
 from rnnspec.cli.errors import loading
-from rnnspec.cli.options import FormatOption, QuotingOption, examples
+from rnnspec.cli.options import FormatOption, QueryOption, QuotingOption, examples
 from rnnspec.cli.rows import Asked
 from rnnspec.cli.terminal import error, note
 from rnnspec.errors import DataError, RnnspecError
@@ -81,6 +81,7 @@ def run(
     ] = None,
     quoting: QuotingOption = None,
     format: FormatOption = None,
+    query: QueryOption = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -192,6 +193,8 @@ def run(
         raise RnnspecError("--quoting is for the files of --data; leave it out")
     if format and not data:
         raise RnnspecError("--format is for the files of --data; leave it out")
+    if query and not data:
+        raise RnnspecError("--query is for a database of --data; leave it out")
     bulk = Bulk(batch, threads, tuple(keep or ()), top or 0)
     given = bool(texts or data or inputs)
     bulk.check(several=bool(data) or not given, stream=stream, shown=not (as_json or output))
@@ -225,12 +228,14 @@ def run(
     if output:
         answered = [column.column for column in asked.outputs]
         kind = answers_kind(asked.fields, answered, [column.column for column in asked.inputs])
-        check_output(output, kind, _read_files(data or []))
+        check_output(output, kind, _read_files(data or [], query))
         check_format(output)
     several = bool(data) or not (texts or inputs) or len(texts or ()) > 1
     policy = Policy(on_error, several, f", in {output}" if output else "")
     with counting(bool(data) and (bool(output) or not sys.stdout.isatty())) as count:
-        kept, pairs = _answered(asked, texts, data, inputs, seed or 0, quoting, format, bulk, count)
+        kept, pairs = _answered(
+            asked, texts, data, inputs, seed or 0, quoting, format, query, bulk, count
+        )
         columns, counted = columns_of(kept, asked.fields), count.of(pairs)
         if output:
             _write(output, columns, policy, counted)
@@ -299,10 +304,10 @@ def _show(
     print(f"{answers.question(row, number)}  →  {text}", flush=True)
 
 
-def _read_files(data: list[str]) -> tuple[Path, ...]:
+def _read_files(data: list[str], query: str | None) -> tuple[Path, ...]:
     from rnnspec.data.shards import find_shards
 
-    return find_shards(data).files if data else ()
+    return find_shards(data, query=query).every_file if data else ()
 
 
 @contextmanager
@@ -326,13 +331,14 @@ def _answered(
     seed: int,
     quoting: Quoting | None,
     format: str | None,
+    query: str | None,
     bulk: Bulk,
     count: Count,
 ) -> tuple[tuple[str, ...], Pairs]:
     """Rows from the given source, or from standard input, with their answers; and the names of
     what is kept of each."""
     if data:
-        return _of_files(model, data, seed, quoting, format, bulk, count)
+        return _of_files(model, data, seed, quoting, format, query, bulk, count)
     found: Iterable[Asked]
     if texts:
         where, found = "--text", rows.from_texts(model, texts)
@@ -362,6 +368,7 @@ def _of_files(
     seed: int,
     quoting: Quoting | None,
     format: str | None,
+    query: str | None,
     bulk: Bulk,
     count: Count,
 ) -> tuple[tuple[str, ...], Pairs]:
@@ -370,7 +377,7 @@ def _of_files(
     from rnnspec.data.shards import find_shards
     from rnnspec.run import series
 
-    files = find_shards(data)
+    files = find_shards(data, query=query)
     how, table = rows.reading_of(model, files, quoting, format).how, series.series_of(model)
     if table is not None and series.is_table(model, files, how):
         if bulk.keep:

@@ -94,14 +94,15 @@ def plain_cells(column: Any) -> list[object]:
     cells: list[object] = column.to_pylist()
     kind = str(column.type)
     if any(word in kind for word in ("decimal", "date", "timestamp")):
-        return [_plain(cell) for cell in cells]
+        return [plain(cell) for cell in cells]
     return cells
 
 
-def _plain(cell: object) -> object:
+def plain(cell: object) -> object:
+    """A decimal as a number, a date or time as ISO 8601; of lists each."""
     match cell:
         case list():
-            return [_plain(each) for each in cell]
+            return [plain(each) for each in cell]
         case Decimal():
             return int(cell) if cell == cell.to_integral_value() else float(cell)
         case date():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rnnspec.data.arrays import names_of_npz
 from rnnspec.data.arrow import names_of_arrow
+from rnnspec.data.database import names_of_query
 from rnnspec.data.delimited import header_of
 from rnnspec.data.how import How
 from rnnspec.data.lines import blocks, check_file
@@ -28,6 +29,10 @@ def column_names(files: Shards, how: How) -> list[str]:
             return header_of(file, how)
         case "parquet":
             return _fields(file)
+        case "sqlite" | "duckdb":
+            return names_of_query(file, replace(how, query=files.query))
+        case "columns":
+            return list(files.columns_of(0))
         case "arrow":
             return names_of_arrow(file)
         case "npz":

@@ -115,7 +115,7 @@ def encode_parts(
 def _checked(shards: Shards, reading: Reading) -> Format:
     """The format of the files. Raises DataError for one that cannot be read."""
     format = shards.format(reading.format)
-    for each in shards.files if format != "folders" else ():
+    for each in shards.every_file if format != "folders" else ():
         check_file(each)
     return format
 

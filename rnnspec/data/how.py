@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from rnnspec.data.lines import Coding
 from rnnspec.spec.cell_kinds import CellKind
 from rnnspec.spec.files import Format, Quoting
-from rnnspec.spec.formats import Delimited, FormatSettings, TextFormat
+from rnnspec.spec.formats import Delimited, FormatSettings, PlainFormat, TextFormat
 from rnnspec.spec.tables import TableShape
 
 Documents = Literal["file", "paragraph", "line"]
@@ -44,6 +45,7 @@ class How:
     - `settings`: of a format; files of another format are read by its defaults.
     - `kinds`: what is in the cells, by column; of a column that is not there, "other".
     - `steps`: the columns that are lists, one value a step.
+    - `beside`: the file of each column, where each has its own; `query`: what a database is asked.
     - `shape`: how columns of a table make those that are read.
     """
 
@@ -57,6 +59,8 @@ class How:
     kinds: Mapping[str, CellKind] = field(default_factory=dict)
     steps: frozenset[str] = frozenset()
     shape: Shape | None = None
+    beside: Mapping[str, Path] = field(default_factory=dict)
+    query: str | None = None
 
     @property
     def coding(self) -> Coding:
@@ -64,6 +68,8 @@ class How:
         found = self.settings
         if isinstance(found, TextFormat) and found.name == self.format:
             return Coding(found.encoding, self.format)
+        if isinstance(found, PlainFormat) and self.format == "columns":
+            return Coding(found.encoding, "text")
         return Coding("utf-8", self.format)
 
     @property
@@ -74,7 +80,8 @@ class How:
 
     def written(self) -> list[object]:
         """What the cells depend on beside the files, in plain values; nothing by default."""
-        given = self.settings is not None and self.settings.name == self.format
+        known = "text" if self.format == "columns" else self.format
+        given = self.settings is not None and self.settings.name == known
         found: list[object] = [self.settings.written()] if given and self.settings else []
         found += self.shape.written() if self.shape else []
         return [*found, sorted(self.kinds.items()), sorted(self.steps)] if found else []

@@ -10,11 +10,13 @@ from rnnspec.data.arrays import read_npz
 from rnnspec.data.arrow import read_arrow
 from rnnspec.data.column_names import column_names
 from rnnspec.data.conll import read_conll
+from rnnspec.data.database import read_database
 from rnnspec.data.delimited import in_quotes, read_delimited
 from rnnspec.data.folders import read_folders
 from rnnspec.data.how import How
 from rnnspec.data.jsonl import read_jsonl
 from rnnspec.data.lines import Position, check_file
+from rnnspec.data.parallel import read_parallel
 from rnnspec.data.parquet import read_parquet
 from rnnspec.data.plain import read_plain
 from rnnspec.data.rows import BadRows, Chunk
@@ -55,7 +57,8 @@ def read(
     wanted = list(dict.fromkeys(columns))
     for number, shard in enumerate(shards.files):
         first, position = rows, Position()
-        for chunk in _chunks(shard, wanted, how, bad.of_file(number), position):
+        of_shard = replace(how, beside=shards.columns_of(number), query=shards.query)
+        for chunk in _chunks(shard, wanted, of_shard, bad.of_file(number), position):
             rows += chunk.begun
             yield _moved(chunk, first, number) if number else chunk
             bad.check(len(chunk))
@@ -79,14 +82,22 @@ def _chunks(
     def raw(wanted: Sequence[str], of_these: How) -> Iterator[Chunk]:
         return reader(file, wanted, of_these, bad, position)
 
-    return shaped(file, columns, how, bad, lambda: column_names(Shards.of(file), how), raw)
+    return shaped(
+        file,
+        columns,
+        how,
+        bad,
+        lambda: column_names(Shards((file,), file, query=how.query), how),
+        raw,
+    )
 
 
 def unit_of(format: Format) -> str:
     """What the rows of files of a format are counted in."""
-    return {"folders": "file", **dict.fromkeys(("parquet", "arrow", "npz"), "row")}.get(
-        format, "line"
-    )
+    return {
+        "folders": "file",
+        **dict.fromkeys(("parquet", "arrow", "npz", "sqlite", "duckdb"), "row"),
+    }.get(format, "line")
 
 
 def notes_of(files: Shards, how: How) -> list[str]:
@@ -125,6 +136,9 @@ READERS: Mapping[Format, Reader] = {
     "folders": read_folders,
     "arrow": read_arrow,
     "npz": read_npz,
+    "columns": read_parallel,
+    "sqlite": read_database,
+    "duckdb": read_database,
 }
 """A reader for each format."""
 

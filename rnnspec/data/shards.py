@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from rnnspec.data.lines import unreadable
 from rnnspec.errors import DataError
 from rnnspec.spec import Data
+from rnnspec.spec.data import Named, Query
 from rnnspec.spec.files import Format, files_of, find_files, one_format, rows_in
 
 FILE = 1 << 40
@@ -37,6 +38,11 @@ class Shards:
     files: tuple[Path, ...]
     named: Path
     others: int = 0
+    beside: tuple[tuple[str, tuple[Path, ...]], ...] = ()
+    """Where each column has files of its own, these, as many as `files`, which are of the first
+    column."""
+    query: str | None = None
+    """What the files, which are databases, are asked."""
 
     @staticmethod
     def of(file: Path | Shards) -> Shards:
@@ -57,13 +63,31 @@ class Shards:
     @property
     def short_names(self) -> tuple[str, ...]:
         """The names of the files, relative to the folder that holds all of them."""
-        above = os.path.commonpath([os.path.abspath(file.parent) for file in self.files])
-        return tuple(Path(os.path.relpath(file, above)).as_posix() for file in self.files)
+        files = self.every_file
+        above = os.path.commonpath([os.path.abspath(file.parent) for file in files])
+        return tuple(Path(os.path.relpath(file, above)).as_posix() for file in files)
 
     def format(self, given: Format = "auto") -> Format:
         """The format of all files: as given, or by their endings. Raises DataError: see
         `one_format`."""
-        return one_format(self.files, given)
+        if self.beside:
+            return "columns"
+        found = one_format(self.files, given)
+        if self.query is not None and found not in ("sqlite", "duckdb"):
+            raise DataError(
+                f"{self}: is {found}, and a query is for SQLite and DuckDB; leave it out"
+            )
+        return found
+
+    def columns_of(self, number: int) -> dict[str, Path]:
+        """The file of each column of file `number`, where each has its own."""
+        return {column: files[number] for column, files in self.beside}
+
+    @property
+    def every_file(self) -> tuple[Path, ...]:
+        """All files; of columns with files of their own those of every column."""
+        of_columns = (file for _, files in self.beside for file in files)
+        return tuple(dict.fromkeys((*self.files, *of_columns)))
 
     def place(self, location: int, word: str = "line") -> str:
         """`file:line`, or `file: row n` where rows have no lines; of folders the file that is the
@@ -94,12 +118,16 @@ class Shards:
 
     @cached_property
     def content(self) -> tuple[Content, ...]:
-        """The content of each file, read once. Raises DataError."""
-        return tuple(map(_content, self.files))
+        """The content of each of all files, read once; of a database with the query. Raises
+        DataError."""
+        found = tuple(map(_content, self.every_file))
+        if self.query is None:
+            return found
+        return tuple(replace(each, digest=_with(each.digest, self.query)) for each in found)
 
     def check_unchanged(self) -> None:
         """Raises DataError where a file has changed since its content was asked for."""
-        for file, before in zip(self.files, self.content, strict=True):
+        for file, before in zip(self.every_file, self.content, strict=True):
             if file.is_dir():
                 same = _of_folders(file).digest == before.digest
             else:
@@ -107,6 +135,10 @@ class Shards:
                 same = (before.size, before.changed) == (now.st_size, now.st_mtime_ns)
             if not same:
                 raise DataError(f"{file}: the file changed while it was read; try again")
+
+
+def _with(digest: str, query: str) -> str:
+    return hashlib.sha256(f"{digest}\0{query}".encode()).hexdigest()
 
 
 def _of_folders(root: Path) -> Content:
@@ -146,17 +178,56 @@ class Sources:
 
 def find_sources(data: Data, folder: Path) -> Sources:
     """The files that a spec in `folder` names. Raises DataError: see `files_of`."""
-    train, valid = files_of(data.train_files, data.valid_files, folder, data.format_name)
     share = data.valid if isinstance(data.valid, float) else 0.0
-    return Sources(
-        _shards(train, data.train_files, folder),
-        _shards(valid, data.valid_files, folder) if valid else None,
-        share,
-    )
+    if isinstance(data.train, str | tuple) and isinstance(data.valid, str | tuple | float | None):
+        train, valid = files_of(data.train_files, data.valid_files, folder, data.format_name)
+        found = _shards(valid, data.valid_files, folder) if valid else None
+        return Sources(_shards(train, data.train_files, folder), found, share)
+    other = None if isinstance(data.valid, float | None) else _named(data.valid, folder)
+    return Sources(_named(data.train, folder), other, share)
 
 
-def find_shards(names: Sequence[str], folder: Path = Path()) -> Shards:
-    """The files that `names` name. Raises DataError: see `find_files`."""
+def _named(named: Named, folder: Path) -> Shards:
+    """The files that `data.train` or `data.valid` names."""
+    match named:
+        case Query():
+            return Shards((folder / named.file,), folder / named.file, query=named.query)
+        case str():
+            return find_shards([named], folder)
+        case tuple():
+            return find_shards(named, folder)
+    return of_columns(named, folder)
+
+
+def of_columns(named: Mapping[str, str | tuple[str, ...]], folder: Path = Path()) -> Shards:
+    """Files of which each column has its own. Raises DataError where they are not as many."""
+    found = {}
+    for column, files in named.items():
+        names = (files,) if isinstance(files, str) else files
+        found[column] = find_files(names, folder, "text")
+    first = next(iter(found))
+    for column, each in found.items():
+        if len(each) != len(found[first]):
+            raise DataError(
+                f"column {column!r} has {len(each)} files, and {first!r} has {len(found[first])};"
+                " name as many for each column, in the same order"
+            )
+    return Shards(found[first], found[first][0], len(found[first]) - 1, tuple(found.items()))
+
+
+def find_shards(names: Sequence[str], folder: Path = Path(), query: str | None = None) -> Shards:
+    """The files that `names` name; names like `text=test.de` are those of columns. `query`: what a
+    database is asked. Raises DataError: see `find_files`."""
+    if query is not None:
+        return replace(_shards(find_files(names, folder), names, folder), query=query)
+    pairs = [name.partition("=") for name in names]
+    if all(equals and column.isidentifier() for column, equals, _ in pairs) and not any(
+        (folder / name).exists() for name in names
+    ):
+        by_column: dict[str, tuple[str, ...]] = {}
+        for column, _, file in pairs:
+            by_column[column] = (*by_column.get(column, ()), file)
+        return of_columns(by_column, folder)
     return _shards(find_files(names, folder), names, folder)
 
 

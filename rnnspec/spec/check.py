@@ -145,6 +145,10 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(check_data.files_are_named_once, (("data", "train"), _VALID)),
     Check(check_data.valid_is_another_file, (("data", "train"), _VALID)),
+    Check(
+        check_data.columns_have_files,
+        (("data", "format"), ("data", "train"), _VALID, *_COLUMNS, *_INPUT, *_OUTPUT),
+    ),
     Check(check_data.documents_are_plain_text, (("data", "format"), ("data", "train"))),
     Check(check_data.plain_text_has_one_column, (("data", "format"), ("data", "train"), *_COLUMNS)),
     Check(check_data.quoting_is_of_delimited, (("data", "format"), ("data", "train"), _VALID)),

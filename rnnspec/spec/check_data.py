@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.base import Loc
-from rnnspec.spec.data import Data, Series
+from rnnspec.spec.data import Data, Query, Series
 from rnnspec.spec.every import every_of
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.files import FILE_COLUMN, FOLDER_COLUMN, covers
@@ -40,6 +40,8 @@ _ROWS = (".jsonl", ".ndjson", *_DELIMITED, ".parquet", ".pq", *_CONLL, *_ARRAYS)
 def files_are_named_once(spec: Spec) -> Iterator[Finding]:
     data = spec.data
     for key, names in (("train", data.train_files), ("valid", data.valid_files)):
+        if not isinstance(getattr(data, key), str | tuple):
+            continue
         for index, name in enumerate(names):
             again = _again(name, names[:index])
             if again is not None:
@@ -51,6 +53,11 @@ def files_are_named_once(spec: Spec) -> Iterator[Finding]:
 
 def valid_is_another_file(spec: Spec) -> Iterator[Finding]:
     data = spec.data
+    if isinstance(data.train, Query) and isinstance(data.valid, Query):
+        if data.train == data.valid:
+            hint = "ask for other rows, or write 'valid: 0.1' to keep a tenth of them for it"
+            yield Finding(("data", "valid"), "the same query as data.train", hint)
+        return
     for index, name in enumerate(data.valid_files):
         again = _again(name, data.train_files)
         if again is not None:
@@ -71,15 +78,17 @@ def _again(name: str, others: Sequence[str]) -> str | None:
 def documents_are_plain_text(spec: Spec) -> Iterator[Finding]:
     """`documents` needs plain text; a file whose name shows no format may be plain text."""
     data = spec.data
-    rows = data.format_name not in ("auto", "text")
+    rows = data.format_name not in ("auto", "text") or not isinstance(data.train, str | tuple)
     if data.format_name == "auto":
-        rows = any(name.endswith(_ROWS) for name in _plain_names(data.train_files))
+        rows = rows or any(name.endswith(_ROWS) for name in _plain_names(data.train_files))
     if data.documents != "file" and rows:
         yield no_effect(("data", "documents"), "on files with rows")
 
 
 def is_plain_text(spec: Spec) -> bool:
     data = spec.data
+    if not isinstance(data.train, str | tuple):
+        return False
     if data.format_name == "auto":
         return all(name.endswith(".txt") for name in _plain_names(data.train_files))
     return data.format_name == "text"
@@ -104,6 +113,8 @@ def quoting_is_of_delimited(spec: Spec) -> Iterator[Finding]:
 
 
 def _is_not_delimited(data: Data) -> bool:
+    if not isinstance(data.train, str | tuple):
+        return True
     if data.format_name != "auto":
         return data.format_name not in ("csv", "tsv")
     names = _plain_names((*data.train_files, *data.valid_files))
@@ -140,6 +151,24 @@ def _lacks_names(data: Data) -> bool:
         return data.format_name == "conll"
     names = _plain_names((*data.train_files, *data.valid_files))
     return any(name.endswith(_CONLL) for name in names)
+
+
+def columns_have_files(spec: Spec) -> Iterator[Finding]:
+    """Where each column has a file of its own, each column that is read has one."""
+    data = spec.data
+    for key, named in (("train", data.train), ("valid", data.valid)):
+        if isinstance(named, str | tuple | Query | float | None):
+            continue
+        if data.format_name not in ("auto", "text"):
+            what = (
+                "where each column has a file of its own, which is lines of text or an .npy array"
+            )
+            yield no_effect(("data", "format"), what)
+        for _, each in (*data.located_inputs, *data.located_outputs):
+            if each.column not in named:
+                hint = did_you_mean(each.column, named) or f"add '{each.column}: FILE'"
+                message = f"names no file of the column {each.column!r}"
+                yield Finding(("data", key), message, hint)
 
 
 def folders_have_two_columns(spec: Spec) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import NoneType
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -22,14 +23,59 @@ from rnnspec.spec.tables import TableShape
 _ONE_OR_SEVERAL = by_type(str, list | tuple, other=0)
 Several = Annotated[tuple[Text, ...], ListOf, Field(min_length=1)]
 Files = Annotated[Text | Several, ByShape("a file, or a list of files", _ONE_OR_SEVERAL)]
+
+
+class Query(Model):
+    """The rows that a database answers a query with."""
+
+    file: Text = Field(description="File of the database, of SQLite or DuckDB.")
+    query: Text = Field(
+        description="Query in SQL, whose columns are those of the rows. With ORDER BY the rows "
+        "come in the same order at each reading."
+    )
+
+
+Columns = Annotated[dict[Text, Files], Field(min_length=1)]
+Named = str | tuple[str, ...] | Query | dict[str, str | tuple[str, ...]]
+"""What `train` and `valid` name."""
+_KEYS = {"file", "query"}
+
+
+def _named(value: object) -> int | None:
+    """The place of a value among the forms of files."""
+    if isinstance(value, Mapping):
+        of_files = all(isinstance(each, str | list | tuple) for each in value.values())
+        return 2 if set(value) == _KEYS else 3 if of_files and value else None
+    return by_type(str, list | tuple, Query, Mapping, int | float, NoneType)(value)
+
+
+def _named_files(value: object) -> int | None:
+    found = _named(value)
+    return found if found is not None and found < 4 else 0
+
+
+TrainFiles = Annotated[
+    Text | Several | Query | Columns, ByShape("a file, or a list of files", _named_files)
+]
 ValidShare = Annotated[float, Field(gt=0.0, le=0.5)]
 Valid = Annotated[
-    Text | Several | ValidShare | None,
-    ByShape(
-        "a file, or a share above 0 and up to 0.5, or null",
-        by_type(str, list | tuple, int | float, NoneType),
-    ),
+    Text | Several | Query | Columns | ValidShare | None,
+    ByShape("a file, or a share above 0 and up to 0.5, or null", _named),
 ]
+
+
+def _names(named: Named | float | None) -> tuple[str, ...]:
+    """All names of files."""
+    match named:
+        case str():
+            return (named,)
+        case tuple():
+            return named
+        case Query():
+            return (named.file,)
+        case dict():
+            return tuple(name for each in named.values() for name in _names(each))
+    return ()
 
 
 def _known_fill(value: object) -> int | None:
@@ -105,10 +151,12 @@ class Series(Model):
 class Data(Model):
     """Where the rows come from and what each holds."""
 
-    train: Files = Field(
+    train: TrainFiles = Field(
         description="File of the training rows; or a folder of files, a pattern for them with *, "
         "?, […] and **, or a list of these, whose rows follow one another. A relative path starts "
-        "at the folder of the spec."
+        "at the folder of the spec. A mapping of columns to files has a row in line n of each, or "
+        "in entry n of an .npy array, as in {text: train.de, translation: train.en}; one of file "
+        "and query reads the rows of a database."
     )
     valid: Valid = Field(
         default=None,
@@ -177,14 +225,12 @@ class Data(Model):
     @property
     def train_files(self) -> tuple[str, ...]:
         """The names under `train`."""
-        return self.train if isinstance(self.train, tuple) else (self.train,)
+        return _names(self.train)
 
     @property
     def valid_files(self) -> tuple[str, ...]:
         """The names under `valid`; none where it is a share or null."""
-        if isinstance(self.valid, tuple):
-            return self.valid
-        return (self.valid,) if isinstance(self.valid, str) else ()
+        return _names(self.valid)
 
     @property
     def inputs(self) -> tuple[Input, ...]:

@@ -16,6 +16,8 @@ def missing_files(loaded: LoadedSpec) -> list[str]:
     missing = absent([*data.train_files, *data.valid_files], folder)
     if missing:
         return list(missing)
+    if not isinstance(data.train, str | tuple):
+        return []
     try:
         one_format(find_files(data.train_files, folder, data.format_name), data.format_name)
         key = "valid"

@@ -17,10 +17,22 @@ from typing import Literal, get_args
 from rnnspec.errors import DataError
 
 FormatName = Literal[
-    "auto", "jsonl", "csv", "tsv", "parquet", "arrow", "npz", "conll", "text", "folders"
+    "auto",
+    "jsonl",
+    "csv",
+    "tsv",
+    "parquet",
+    "arrow",
+    "npz",
+    "conll",
+    "text",
+    "folders",
+    "sqlite",
+    "duckdb",
 ]
 """The formats that a spec names."""
-Format = FormatName
+Format = FormatName | Literal["columns"]
+"""Also files of which each column has its own."""
 
 FILE_COLUMN, FOLDER_COLUMN = "file", "folder"
 """The columns of folders of classes: a file, and the name of the folder it is in."""
@@ -43,6 +55,9 @@ _ENDINGS: dict[str, Format] = {
     ".conll": "conll",
     ".conllu": "conll",
     ".txt": "text",
+    ".sqlite": "sqlite",
+    ".sqlite3": "sqlite",
+    ".duckdb": "duckdb",
 }
 
 
@@ -62,19 +77,34 @@ def format_of(file: Path, format: Format = "auto") -> Format:
         if file.is_dir() and any(path.is_dir() for path in _visible(file)):
             return "folders"
     name = file.with_suffix("") if file.suffix.lower() == ".gz" else file
-    found = _ENDINGS.get(name.suffix.lower())
+    found = _ENDINGS.get(name.suffix.lower()) or _database(file)
     if found is None and name.suffix.lower() in _IN_CELLS:
         raise DataError(
             f"{file}: is no file of rows; put the files of each class into a folder of its own in"
             f" {file.parent}, or name them in rows of JSONL, CSV or Parquet"
         )
     if found is None:
-        known = ", ".join(name for name in get_args(Format) if name not in ("auto", "folders"))
+        known = ", ".join(name for name in get_args(FormatName) if name not in ("auto", "folders"))
         ending = f"the ending {name.suffix!r}" if name.suffix else "a name without an ending"
         raise DataError(
             f"{file}: {ending} names no known format; set data.format to one of {known}"
         )
     return found
+
+
+def _database(file: Path) -> Format | None:
+    """What a file named .db is, by its first bytes."""
+    if file.suffix.lower() != ".db" or not file.is_file():
+        return None
+    with _readable(file), file.open("rb") as stream:
+        start = stream.read(16)
+    return (
+        "sqlite"
+        if start.startswith(b"SQLite format 3")
+        else "duckdb"
+        if start[8:12] == b"DUCK"
+        else None
+    )
 
 
 def one_format(files: Sequence[Path], format: Format = "auto") -> Format:
