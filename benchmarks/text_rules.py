@@ -45,7 +45,7 @@ def file_of(changed: Callable[[Emitter, str], str], extents: Sequence[str]) -> t
     emit.reserve(["x", "y"])
     texts = emit.input("x", STRING, ["N"], reserved=True)
     emit.output(changed(emit, texts), "y", STRING, list(extents), "")
-    content = emit.model("texts", 21, "", "0").SerializeToString()
+    content = emit.model("texts", "", "0").SerializeToString()
     return Session(content), len(content)
 
 

@@ -106,7 +106,7 @@ def onnx_agrees(
     tolerance: float = 1e-5,
 ) -> None:
     """Every output of a file, of all columns that are no texts; of a file with ids too."""
-    got = {**got, **_as_labels(plan, got, labels)}
+    got = {**got, **as_labels(plan, got, labels)}
     for node in plan.outputs:
         if isinstance(node, TextOutput):
             continue
@@ -131,7 +131,7 @@ def onnx_agrees(
                 assert not np.any(one[length:]), f"{name} holds something past a row's length"
 
 
-def _as_labels(
+def as_labels(
     plan: Plan, got: Mapping[str, Array], labels: Mapping[str, Sequence[str]]
 ) -> dict[str, Array]:
     """The labels of a file that answers their numbers, -1 where there is none, or 1 and 0 each."""

@@ -23,6 +23,7 @@ from rnnspec.plan.nodes import (
     Output,
     TokensInput,
 )
+from tests.answers import as_labels
 from tests.kinds import STATICS, Row, feeds, random_rows
 
 Answers = dict[str, NDArray[Any]]
@@ -131,6 +132,11 @@ def _is_sequence(key: str) -> bool:
 
 def check_answers(plan: Plan, facts: Facts, got: Answers, wanted: dict[str, Any]) -> None:
     """The model's answers are those of the reference, with nothing past the lengths."""
+    labelled = [
+        node.column for node in plan.outputs if isinstance(node, ClassOutput | LabelsOutput)
+    ]
+    names = {column: labels_of(facts, column) for column in labelled}
+    got = {**got, **as_labels(plan, got, names)}
     for node in plan.outputs:
         _check(plan, facts, node, got, wanted[node.column])
 

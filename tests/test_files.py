@@ -87,7 +87,7 @@ def test_the_description_of_a_stream_replaces_nobody_elses_file(content: bytes) 
     file = Path("beside.json")
     file.write_bytes(content)
     said = wrong("export", "no/build", "--onnx", "--stream", "--output", "beside.onnx")
-    assert "error: beside.json: is there already, and is not a description of a stream" in said
+    assert "error: beside.json: is there already, and is not a description of a model file" in said
     assert file.read_bytes() == content and not Path("beside.onnx").exists()
     said = wrong("export", "no/build", "--onnx", "--stream", "--output", "tokenizer.onnx")
     assert "is the name of a tokenizer; name another file" in said

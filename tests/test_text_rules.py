@@ -42,7 +42,7 @@ def session(changed: Callable[[Emitter, str], str], extents: Sequence[str] = ("N
     emit.reserve(["x", "y"])
     texts = emit.input("x", STRING, ["N"], reserved=True)
     emit.output(changed(emit, texts), "y", STRING, list(extents), "")
-    return Session(emit.model("texts", 21, "", "0").SerializeToString())
+    return Session(emit.model("texts", "", "0").SerializeToString())
 
 
 def answers(of: Session, texts: Sequence[str]) -> Any:

@@ -43,7 +43,7 @@ def test_each_function_is_its_formula(name: str) -> None:
         arguments = [np.abs(POINTS) + np.float32(1e-3)]
     if name == "exp":
         arguments = [np.minimum(POINTS, 80)]
-    session = opened(emit.model("function", 21, "", "0"))
+    session = opened(emit.model("function", "", "0"))
     (found,) = session.run(None, dict(zip(names, arguments, strict=True)))
     expected = REFERENCE[name](*(argument.astype(np.float64) for argument in arguments))
     np.testing.assert_allclose(found, expected, rtol=3e-6, atol=3e-6)
@@ -60,7 +60,7 @@ def test_layer_norm_of_values_far_from_0(width: int, offset: float) -> None:
         LOWERED["layer_norm"](emit, ["v"], "value", width), "result", FLOAT, ["rows", width], ""
     )
     values = offset + np.random.default_rng(0).normal(0, 0.01, (50, width)).astype(np.float32)
-    (found,) = opened(emit.model("norm", 21, "", "0")).run(None, {"v": values})
+    (found,) = opened(emit.model("norm", "", "0")).run(None, {"v": values})
     expected = REFERENCE["layer_norm"](values.astype(np.float64))
     np.testing.assert_allclose(found, expected, atol=1e-6)
 

@@ -24,7 +24,7 @@ def session() -> onnxruntime.InferenceSession:
     numbers, lengths = bytes_of(emit, chars, OFFSET, "bytes")
     emit.output(numbers, "numbers", INT64, ["batch", "time"], "")
     emit.output(lengths, "lengths", INT64, ["batch"], "")
-    return opened(emit.model("bytes", 20, "", "0"))
+    return opened(emit.model("bytes", "", "0"))
 
 
 def check(session: onnxruntime.InferenceSession, texts: list[str]) -> None:

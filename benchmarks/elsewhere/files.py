@@ -156,7 +156,8 @@ def calls(
 ) -> list[dict[str, Any]]:
     """The feeds of each call as JSON, and by name the outputs that the next call is given."""
     recorder = Recorder(Session(file, threads=1))
-    ids, draw = bool(options.get("ids")), np.random.default_rng(1)
+    ids = bool(options.get("ids") or options.get("portable"))
+    draw = np.random.default_rng(1)
     if options.get("step"):
         lengths = (max(lengths),) * len(lengths)
     feeds = probe(plan, facts, np.array(lengths), draw, ids).feeds
@@ -164,7 +165,7 @@ def calls(
     if options.get("stream"):
         columns = read_stream(recorder.session.metadata)
         assert columns is not None
-        stream = StreamSession(recorder, columns)  # type: ignore[arg-type]
+        stream = StreamSession(recorder, columns)
         Cutting(stream, plan, ids, np.random.default_rng(2)).run(feeds)
         carried = {state.name: state.after for state in columns.states}
     else:

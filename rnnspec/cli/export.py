@@ -23,6 +23,7 @@ EXAMPLES = examples(
     "rnnspec export --onnx",
     "rnnspec export builds/dates-language --onnx --output dates-language.onnx",
     "rnnspec export --onnx --ids",
+    "rnnspec export --onnx --portable --batch 1",
     "rnnspec export builds/dates-iso --onnx --strategy beam:5 --attention",
     "rnnspec export builds/chorales --onnx --stream",
     "rnnspec export builds/fsdd --c firmware",
@@ -61,19 +62,51 @@ def export(
         typer.Option(
             metavar="FILE",
             help="The file to write; without it, NAME.onnx in the build folder, NAME-last.onnx "
-            "of the last weights, NAME-stream.onnx of a stream, NAME-int8.onnx and NAME-half.onnx "
-            "in fewer bits.",
+            "of the last weights, NAME-stream.onnx of a stream, NAME-portable.onnx for every "
+            "runtime, NAME-int8.onnx and NAME-half.onnx in fewer bits.",
         ),
     ] = None,
     weights: Weights = "best",
     opset: Annotated[
-        int, typer.Option(metavar="N", help="Version of the ONNX operators to write it with.")
-    ] = 21,
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Version of the ONNX operators to write it with, up to 21; without it, the lowest "
+            "that the operators of the file need.",
+            show_default=False,
+        ),
+    ] = None,
     ids: Annotated[
         bool,
         typer.Option(
             "--ids",
-            help="Read and answer token numbers, not text, for runtimes without text operators.",
+            help="Read and answer numbers of tokens and labels, not text, for runtimes without "
+            "text operators. FILE.json, written beside it, says which.",
+        ),
+    ] = False,
+    portable: Annotated[
+        bool,
+        typer.Option(
+            "--portable",
+            help="For every runtime, as OpenVINO, TensorRT and tract: with --ids, operators of the "
+            "standard alone, and masks in the place of lengths that recurrent operators are told.",
+        ),
+    ] = False,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="So many rows in each call, for runtimes that want to know it; without it, any.",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
+    describe: Annotated[
+        bool,
+        typer.Option(
+            "--describe",
+            help="Write FILE.json beside the file too, which says what a program must know that "
+            "calls it: inputs, outputs, vocabularies, labels.",
         ),
     ] = False,
     attention: Annotated[
@@ -173,6 +206,9 @@ def export(
         output=output,
         opset=opset,
         ids=ids,
+        portable=portable,
+        batch=batch,
+        describe=describe,
         attention=attention,
         alignment=alignment,
         strategy=strategy,

@@ -12,7 +12,7 @@ from rnnspec.export.parity import Parity
 from rnnspec.export.quantize import Quantized
 from rnnspec.export.sidecar import DESCRIPTION, SIDECAR
 from rnnspec.export.variant import DEFAULT_STEPS, variant
-from rnnspec.export.write import export_onnx, metadata_of, tokenizer_of
+from rnnspec.export.write import export_onnx, metadata_of, needs, tokenizer_of
 from rnnspec.files import MODEL_FILE, check_output
 from rnnspec.plan.names import TOKENIZER_FILE
 from rnnspec.plan.precision import note_on_doubles
@@ -34,8 +34,11 @@ class OnnxOptions:
     """
 
     output: Path | None = None
-    opset: int = 21
+    opset: int | None = None
     ids: bool = False
+    portable: bool = False
+    batch: int | None = None
+    describe: bool = False
     attention: bool = False
     alignment: bool = False
     strategy: str = ""
@@ -70,15 +73,21 @@ class OnnxOptions:
             raise ExportError("--max-loss is about --quantize or --half; give one of them too")
         if self.output is not None:
             check_output(self.output, MODEL_FILE)
-            if self.stream:
+            if self.described:
                 _check_beside(self.output)
+
+    @property
+    def described(self) -> bool:
+        """Whether FILE.json is written beside the file."""
+        return self.describe or self.stream or self.ids or self.portable
 
     def default(self, trained: Trained) -> Path:
         """The file in the build folder that is written where none is named."""
         last = "-last" if trained.which == "last" else ""
         stream = "-stream" if self.stream else ""
+        portable = "-portable" if self.portable else ""
         bits = "-int8" if self.quantize else "-half" if self.half else ""
-        return trained.folder.path / f"{trained.spec.name}{last}{stream}{bits}.onnx"
+        return trained.folder.path / f"{trained.spec.name}{last}{stream}{portable}{bits}.onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +103,14 @@ class Exported:
 
     def lines(self) -> Iterator[str]:
         """What `rnnspec export` prints of it."""
-        yield f"wrote {self.path} ({self.path.stat().st_size / 1e6:.2f} MB)"
+        size = self.path.stat().st_size / 1e6
+        yield f"wrote {self.path} ({size:.2f} MB), for {needs(self.path)}"
         yield from (f"wrote {path}, which {purpose}" for path, purpose in self.beside)
         yield from self.notes
         rounded = ", before weights were rounded" if self.quantized is not None else ""
         yield f"proven: {self.parity.summary()}{rounded}"
+        if self.parity.reference:
+            yield self.parity.reference
         if self.quantized is not None:
             yield from self.quantized.lines()
 
@@ -110,6 +122,8 @@ def export_file(trained: Trained, options: OnnxOptions) -> Exported:
     """Write a build as one ONNX file: see `export_onnx`. Raises as it does and as `check`."""
     options.check()
     target = options.output or options.default(trained)
+    if options.described:
+        _check_beside(target)
     seen: list[Quantized] = []
     most = STREAMED_STEPS if options.stream else DEFAULT_STEPS
     parity = export_onnx(
@@ -117,6 +131,9 @@ def export_file(trained: Trained, options: OnnxOptions) -> Exported:
         target,
         opset=options.opset,
         ids=options.ids,
+        portable=options.portable,
+        batch=options.batch,
+        describe=options.describe,
         attention=options.attention,
         alignment=options.alignment,
         strategy=options.strategy,
@@ -129,8 +146,8 @@ def export_file(trained: Trained, options: OnnxOptions) -> Exported:
         see=seen.append,
     )
     beside = list[tuple[Path, str]]()
-    if options.stream:
-        beside.append((target.with_suffix(SIDECAR), "names its states"))
+    if options.described:
+        beside.append((target.with_suffix(SIDECAR), _told(options)))
     if any(getattr(node, "kind", "") == "subwords" for node in trained.plan.inputs):
         beside.append((target.parent / TOKENIZER_FILE, "makes token numbers of texts"))
     notes = tuple(filter(None, [note_on_doubles(trained.plan)]))
@@ -147,12 +164,19 @@ def answering(trained: Trained, strategy: str = "", generate: int | None = None)
     return Model.of(Session(file.SerializeToString()), trained.folder.path, tokenizer)
 
 
+def _told(options: OnnxOptions) -> str:
+    """What the description beside a file says first."""
+    if options.ids or options.portable:
+        return "says how texts become numbers" + ", and names its states" * options.stream
+    return "names its states" if options.stream else "says what it reads and answers"
+
+
 def _check_beside(output: Path) -> None:
-    """Raises OutputError where the description of a stream must not be written beside `output`."""
+    """Raises OutputError where the description of a file must not be written beside `output`."""
     beside = output.with_suffix(SIDECAR)
     if beside.name == TOKENIZER_FILE:
         raise OutputError(
-            f"{output}: {beside} beside it would describe the stream, and is the name of a"
-            " tokenizer; name another file"
+            f"{output}: {beside} beside it would describe the file, and is the name of a tokenizer;"
+            " name another file"
         )
     check_output(beside, DESCRIPTION)

@@ -13,17 +13,15 @@ import torch
 from numpy.typing import NDArray
 
 from rnnspec.export.compare import ALLOWED, Answers, Figures, compare
-from rnnspec.export.compiled import Compiled
-from rnnspec.export.cuts import Cutting
 from rnnspec.export.paths import PathAnswers, compare_paths
 from rnnspec.export.probes import Batch, Probe
 from rnnspec.export.texts import Question, compare_texts
 from rnnspec.plan import Facts
 from rnnspec.plan.names import output_names
 from rnnspec.plan.nodes import ChainOutput, WrittenOutput
+from rnnspec.run.chunks import Answering
 from rnnspec.run.interface import interface
 from rnnspec.run.results import with_labels
-from rnnspec.run.session import Session
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.chain import ChainOutput as ChainModule
 from rnnspec.to_torch.chain import Paths
@@ -48,9 +46,14 @@ class Parity:
     ties: int
     tokens: int = 0
     score_difference: float = 0.0
+    reference: str = ""
+    """Of a portable file, how it did in the reference evaluator of ONNX."""
 
     def as_json(self) -> str:
-        return json.dumps(asdict(self))
+        found = asdict(self)
+        if not self.reference:
+            del found["reference"]
+        return json.dumps(found)
 
     def summary(self) -> str:
         """One line for people."""
@@ -66,11 +69,7 @@ class Parity:
 
 
 def prove(
-    session: Session | Cutting | Compiled,
-    model: Model,
-    facts: Facts,
-    probes: Iterable[Probe],
-    ids: bool,
+    session: Answering, model: Model, facts: Facts, probes: Iterable[Probe], ids: bool
 ) -> Parity:
     """Answer every probe in both. Raises ExportError at the first that differs."""
     exact = copy.deepcopy(model).double()

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from rnnspec.errors import DataError, ExportError
 from rnnspec.evaluate.metrics import METRICS
 from rnnspec.evaluate.score import validation_rows
-from rnnspec.export.cuts import Cutting
 from rnnspec.export.file_metrics import answers_alike, metrics_of_file, questions
 from rnnspec.export.probes import Probe
 from rnnspec.plan import Plan
+from rnnspec.run.chunks import Answering
 from rnnspec.run.session import Session
 from rnnspec.store.folder import Trained
 from rnnspec.to_onnx import ModelProto, to_onnx
@@ -110,10 +110,10 @@ def most_lost(text: str) -> float:
     return float(found[1])
 
 
-def smaller(file: ModelProto, plan: Plan, ids: bool, bits: Bits) -> Small:
+def smaller(file: ModelProto, plan: Plan, ids: bool, bits: Bits, portable: bool = False) -> Small:
     """`file`, the proven graph of `plan`, in few bits. Raises ExportError if no weight is large
     enough."""
-    small = in_few_bits(file, plan, bits, ids)
+    small = in_few_bits(file, plan, bits, ids, portable=portable)
     if not small.multiplied and not small.stored:
         option = "--half" if bits == "float16" else f"--quantize {bits}"
         raise ExportError(
@@ -131,34 +131,40 @@ def measured(
     bits: Bits,
     alike: tuple[int, int],
     generic: bool,
+    portable: bool = False,
 ) -> Quantized:
     """What the small file loses: the metrics of the graph of `plan`, which answers whole rows, with
     token numbers, in both forms. `alike`: rows of probes, and how many are answered alike."""
-    metrics, rows, why_not = _metrics(trained, plan, bits, generic)
+    metrics, rows, why_not = _metrics(trained, plan, bits, generic, portable)
     share = small.model.ByteSize() / file.ByteSize()
     counts = len(small.multiplied), len(small.stored)
     return Quantized(bits, *counts, share, rows, metrics, why_not, *alike)
 
 
-def alike(
-    answering: tuple[Session | Cutting, Session | Cutting], asked: Iterable[Probe]
-) -> tuple[int, int]:
+def alike(one: Answering, other: Answering, asked: Iterable[Probe]) -> tuple[int, int]:
     """The rows of the probes, and those to which both give the same labels and tokens."""
     rows = same = 0
     for probe in asked:
-        one, other = (each.run(probe.feeds) for each in answering)
+        found, expected = (each.run(probe.feeds) for each in (one, other))
         rows += len(probe.lengths)
-        same += answers_alike(one, other, len(probe.lengths))
+        same += answers_alike(found, expected, len(probe.lengths))
     return rows, same
 
 
 def _metrics(
-    trained: Trained, plan: Plan, bits: Bits, generic: bool
+    trained: Trained, plan: Plan, bits: Bits, generic: bool, portable: bool
 ) -> tuple[dict[str, Lost], int, str]:
     """The metrics, the rows that they are of, and why there are none."""
-    narrow = bits == "int8"
-    graph = to_onnx(plan, trained.facts, trained.weights, ids=True, generic=generic, narrow=narrow)
-    small = in_few_bits(graph, plan, bits, True)
+    graph = to_onnx(
+        plan,
+        trained.facts,
+        trained.weights,
+        ids=True,
+        generic=generic,
+        narrow=bits == "int8" and not portable,
+        portable=portable,
+    )
+    small = in_few_bits(graph, plan, bits, True, portable=portable)
     whole, less = (Session(each.SerializeToString()) for each in (graph, small.model))
     try:
         with validation_rows(trained) as data:

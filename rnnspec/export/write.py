@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ import numpy as np
 from rnnspec import __version__
 from rnnspec.errors import ExportError
 from rnnspec.export.cuts import Cutting
+from rnnspec.export.elsewhere import check_batch, check_rows, in_reference
 from rnnspec.export.parity import Parity, prove
 from rnnspec.export.probes import probes
 from rnnspec.export.quantize import Quantized, alike, check_loss, measured, most_lost, smaller
-from rnnspec.export.sidecar import SIDECAR, described
+from rnnspec.export.sidecar import SIDECAR, Described
 from rnnspec.export.variant import variant
 from rnnspec.files import digest, write_bytes
 from rnnspec.plan import Facts, Plan, TextFacts, dump
@@ -23,13 +25,14 @@ from rnnspec.plan.names import TOKENIZER_FILE
 from rnnspec.plan.nodes import AlignedOutput, Attend, TokensInput
 from rnnspec.plan.stream import stream_of
 from rnnspec.plan.text_rule import PLAIN
-from rnnspec.run.chunks import StreamSession
+from rnnspec.run.chunks import Answering, StreamSession
 from rnnspec.run.interface import (
     COLUMNS,
     PARITY,
     PLAN,
     QUANTIZED,
     QUOTING,
+    RUNTIME,
     SPEC,
     STREAM,
     TOKENIZER,
@@ -44,8 +47,10 @@ from rnnspec.run.session import Session
 from rnnspec.spec import Spec
 from rnnspec.spec.load import resolved_yaml
 from rnnspec.store.folder import Trained
-from rnnspec.to_onnx import ModelProto, add_metadata, to_onnx
+from rnnspec.to_onnx import ModelProto, add_metadata, to_onnx, with_batch
+from rnnspec.to_onnx.evaluated import Evaluated
 from rnnspec.to_onnx.small import Bits
+from rnnspec.to_onnx.stated import graph_of, runtime
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.threads import allowed_threads, computing_with
 
@@ -56,8 +61,11 @@ def export_onnx(
     trained: Trained,
     target: Path,
     *,
-    opset: int = 21,
+    opset: int | None = None,
     ids: bool = False,
+    portable: bool = False,
+    batch: int | None = None,
+    describe: bool = False,
     generic: bool = False,
     attention: bool = False,
     alignment: bool = False,
@@ -74,13 +82,19 @@ def export_onnx(
 
     - `ids`: token numbers in place of text, for runtimes without string operators. A model of
       subwords always has them; its tokenizer is written beside it as `tokenizer.json`.
+    - `portable`: only what every runtime answers right: `ids`, operators of the standard, masks in
+      the place of lengths that recurrent operators are told. Proven in the reference evaluator of
+      ONNX too, where that knows the operators.
+    - `batch`: so many rows in each call, no more and no fewer.
+    - `describe`: what a program must know that calls the file is written beside it, as JSON. Files
+      of numbers and streams always have it.
+    - `opset`: one from the lowest on that the operators need, which is the default.
     - `generic`: no native recurrent operators.
     - `attention`: the weights of a decoder's attention are outputs too.
     - `alignment`: the steps of each token are outputs too, of texts by CTC or a transducer.
     - `strategy`: the search for texts, in place of the spec's.
-    - `stream`: rows come in chunks, with the states before and after each; what says how is written
-      beside the file, as JSON. With `joined` all states are one tensor, with `step` a chunk is one
-      step of each row.
+    - `stream`: rows come in chunks, with the states before and after each. With `joined` all states
+      are one tensor, with `step` a chunk is one step of each row.
     - `generate`: a language model continues a prompt by at most so many tokens.
     - `bits`: weights in fewer bits. The proof is that of the graph in float32 before; what the
       fewer bits cost is measured on the validation rows, where there are any, and given to `see`.
@@ -91,7 +105,8 @@ def export_onnx(
     """
     most = most_lost(max_loss) if max_loss else None
     spec, plan = variant(trained, strategy, generate)
-    facts = trained.facts
+    facts, ids = trained.facts, ids or portable
+    check_batch(batch)
     if attention:
         _check_attention(plan)
     if alignment:
@@ -111,40 +126,58 @@ def export_onnx(
         opset=opset,
         attention=attention or alignment,
         stream=chunks,
-        narrow=bits == "int8",
+        narrow=bits == "int8" and not portable,
+        portable=portable,
     )
-    small = None if bits is None else smaller(file, plan, ids, bits)
+    small = None if bits is None else smaller(file, plan, ids, bits, portable)
     model = Model(plan).eval()
     model.load_canonical(trained.weights)
     columns = None if chunks is None else stream_columns(chunks)
     least = 1 if step else 0
     with computing_with(allowed_threads()):
-        answering = _answering(file, plan, ids, columns)
+        answering = _answering(_opened(file), plan, ids, columns)
         parity = prove(answering, model, facts, probes(plan, facts, ids, least=least), ids)
+        if portable:
+            evaluated = _answering(Evaluated(file), plan, ids, columns)
+            asked = probes(plan, facts, ids, least=least, seeds=1)
+            parity = replace(parity, reference=in_reference(evaluated, model, facts, asked))
     metadata = {PARITY: parity.as_json(), **metadata_of(spec, plan, facts, ids)}
     if columns is not None:
         metadata[STREAM] = columns.as_json()
     if small is not None:
         assert bits is not None
-        both = (_answering(file, plan, ids, columns), _answering(small.model, plan, ids, columns))
-        counts = alike(both, probes(plan, facts, ids, least=least))
+        both = [_answering(_opened(each), plan, ids, columns) for each in (file, small.model)]
+        counts = alike(both[0], both[1], probes(plan, facts, ids, least=least))
         of_rows = plan if generate is None else trained.plan
-        quantized = measured(file, small, trained, of_rows, bits, counts, generic)
+        quantized = measured(file, small, trained, of_rows, bits, counts, generic, portable)
         if most is not None:
             check_loss(quantized, most, max_loss)
         if see is not None:
             see(quantized)
         metadata[QUANTIZED], file = quantized.as_json(), small.model
+    if batch is not None:
+        free, file = file, with_batch(file, batch)
+        both = [_answering(_opened(each), plan, ids, columns) for each in (free, file)]
+        check_rows(both[0], both[1], batch, probes(plan, facts, ids, least=least, seeds=1))
     beside = tokenizer_of(plan, facts)
+    metadata[RUNTIME] = json.dumps(runtime(file))
     add_metadata(file, metadata)
     content = sealed(file.SerializeToString())
     _check_loads(content)
     if beside is not None:
         write_bytes(target.parent / TOKENIZER_FILE, beside.encode())
-    if columns is not None:
-        write_bytes(target.with_suffix(SIDECAR), described(plan, facts, ids, columns))
+    if describe or ids or columns is not None:
+        graph = {**runtime(file), "graph": graph_of(file)}
+        description = Described(plan, facts, ids, graph, columns)
+        write_bytes(target.with_suffix(SIDECAR), description.as_bytes())
     write_bytes(target, content)
     return parity
+
+
+def needs(path: Path) -> str:
+    """What a file that was written needs, for people."""
+    found = json.loads(Session(path).metadata[RUNTIME])
+    return f"onnxruntime {found['onnxruntime']} and newer (opset {found['opset']})"
 
 
 def metadata_of(spec: Spec, plan: Plan, facts: Facts, ids: bool) -> dict[str, str]:
@@ -165,11 +198,14 @@ def metadata_of(spec: Spec, plan: Plan, facts: Facts, ids: bool) -> dict[str, st
     return found
 
 
+def _opened(file: ModelProto) -> Session:
+    return Session(file.SerializeToString())
+
+
 def _answering(
-    file: ModelProto, plan: Plan, ids: bool, columns: StreamColumns | None
-) -> Session | Cutting:
+    session: Answering, plan: Plan, ids: bool, columns: StreamColumns | None
+) -> Answering:
     """What answers whole rows: the file, or a stream file to which rows come in chunks."""
-    session = Session(file.SerializeToString())
     if columns is None:
         return session
     stream = StreamSession(session, columns)

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.run.feeds import Feeds
 from rnnspec.run.interface import StreamColumns
-from rnnspec.run.session import Arrays, Session
+from rnnspec.run.session import Arrays
 
 States = dict[str, NDArray[Any]]
+
+
+class Answering(Protocol):
+    """A session of a file, or what answers as one does."""
+
+    def run(self, feeds: Feeds, /) -> Arrays:
+        """Every output by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamSession:
     """A session of a stream file. It keeps nothing itself: the caller holds the states."""
 
-    session: Session
+    session: Answering
     columns: StreamColumns
 
     def first(self, rows: int) -> States:

@@ -13,6 +13,7 @@ Keys of the metadata of a model file:
     rnnspec.tokenizer the digest of the tokenizer beside it, of a model that reads subwords
     rnnspec.unicode   the version of Unicode that it makes tokens of texts by, where that matters
     rnnspec.stream    the states of a stream file, as JSON (`StreamColumns`)
+    rnnspec.runtime   its opset and file format, and the first onnxruntime that loads it, as JSON
     rnnspec.quantized how its weights are kept in fewer bits and what that costs, as JSON
     rnnspec.digest    the digest of all of the file before this last entry (`rnnspec.run.seal`)
 """
@@ -47,6 +48,7 @@ SPEC, PLAN, VERSION = "rnnspec.spec", "rnnspec.plan", "rnnspec.version"
 PARITY, INPUTS, OUTPUTS = "rnnspec.parity", "rnnspec.inputs", "rnnspec.outputs"
 QUOTING, TOKENIZER, UNICODE = "rnnspec.quoting", "rnnspec.tokenizer", "rnnspec.unicode"
 COLUMNS, STREAM, QUANTIZED = "rnnspec.columns", "rnnspec.stream", "rnnspec.quantized"
+RUNTIME = "rnnspec.runtime"
 
 InputKind = Literal[
     "words", "chars", "bytes", "tokens", "ids", "characters", "copies", "category", "category_id",

@@ -136,6 +136,7 @@ class Model:
         """
         if batch < 1:
             raise ModelFileError(f"a batch of {batch} rows cannot be answered; use 1 or more")
+        batch = min(batch, self.session.batch or batch)
         read = (self._values_or_error(row, textual) for row in rows)
         return answers_in_order(read, self._answers, batch, threads, seed)
 

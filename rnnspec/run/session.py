@@ -62,6 +62,8 @@ class Session:
             raise ModelFileError(f"{self._name}: {_refusal(str(error))}") from error
         self.inputs: Sequence[str] = [value.name for value in self._session.get_inputs()]
         self.outputs: Sequence[str] = [value.name for value in self._session.get_outputs()]
+        self.batch = _rows_of(self._session.get_inputs())
+        """How many rows every call has, of a file whose batch is fixed; 0 where it is free."""
 
     @property
     def input_tensors(self) -> list[Tensor]:
@@ -79,12 +81,33 @@ class Session:
         return dict(self._session.get_modelmeta().custom_metadata_map)
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> Arrays:
-        """Every output by name. Raises ModelFileError for feeds that onnxruntime refuses."""
+        """Every output by name. Raises ModelFileError for feeds that onnxruntime refuses.
+
+        Where the batch is fixed, fewer rows are filled up to it.
+        """
+        rows = len(next(iter(feeds.values()))) if self.batch else 0
+        given = self._filled(feeds, rows) if self.batch else dict(feeds)
         try:
-            values = self._session.run(None, dict(feeds))
+            values = self._session.run(None, given)
         except Exception as error:  # onnxruntime's own have no common base but this
             raise ModelFileError(f"{self._name}: onnxruntime refused the input: {error}") from error
-        return dict(zip(self.outputs, map(np.asarray, values), strict=True))
+        found = dict(zip(self.outputs, map(np.asarray, values), strict=True))
+        return {name: value[:rows] for name, value in found.items()} if rows else found
+
+    def _filled(self, feeds: Mapping[str, NDArray[Any]], rows: int) -> Arrays:
+        """`feeds` with copies of the first row."""
+        if not 0 < rows <= self.batch:
+            raise ModelFileError(
+                f"{self._name}: answers {self.batch} rows in each call (exported with --batch"
+                f" {self.batch}), not {rows}"
+            )
+        order = np.r_[0:rows, np.zeros(self.batch - rows, np.int64)]
+        return {name: value[order] for name, value in feeds.items()}
+
+
+def _rows_of(inputs: Sequence[Any]) -> int:
+    extent = inputs[0].shape[0] if inputs and inputs[0].shape else None
+    return extent if isinstance(extent, int) else 0
 
 
 def _read(file: Path) -> bytes:

@@ -2,6 +2,6 @@
 
 from onnx import ModelProto
 
-from rnnspec.to_onnx.lower import add_metadata, to_onnx
+from rnnspec.to_onnx.lower import add_metadata, to_onnx, with_batch
 
-__all__ = ["ModelProto", "add_metadata", "to_onnx"]
+__all__ = ["ModelProto", "add_metadata", "to_onnx", "with_batch"]

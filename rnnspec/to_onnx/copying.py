@@ -65,10 +65,11 @@ def first_equal(emit: Emitter, values: str, name: str, valid: str = "") -> str:
     if valid:
         there = emit.unsqueeze(valid, 1, f"{name}.there")
         alike = emit.op("And", [alike, there], f"{name}.alike.own")
-    ones = emit.op("Cast", [alike], f"{name}.alike.ones", to=INT64)
+    ones = emit.op("Cast", [alike], f"{name}.alike.ones", to=FLOAT)
+    # In floats: onnxruntime 1.17 has no ArgMax of int64.
     # One place more, which is never the first: ArgMax refuses an axis of no elements.
     pads = emit.integers(0, 0, 0, 0, 0, 1)
-    some = emit.op("Pad", [ones, pads, emit.integer(0)], f"{name}.alike.some")
+    some = emit.op("Pad", [ones, pads, emit.number(0.0)], f"{name}.alike.some")
     return emit.op("ArgMax", [some], f"{name}.first", axis=2, keepdims=0)
 
 

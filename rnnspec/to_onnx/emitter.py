@@ -10,6 +10,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from rnnspec.to_onnx.opsets import HIGHEST, IR_OF_OPSET
+
 Attribute = int | float | str | Sequence[int] | Sequence[float] | Sequence[str] | onnx.GraphProto
 Attributes = Mapping[str, Attribute]
 Extent = int | str
@@ -18,8 +20,6 @@ Extent = int | str
 FLOAT, DOUBLE = TensorProto.FLOAT, TensorProto.DOUBLE
 UINT8 = TensorProto.UINT8
 INT64, STRING, BOOL = TensorProto.INT64, TensorProto.STRING, TensorProto.BOOL
-IR_OF_OPSET = {20: 9, 21: 10}
-"""The opsets offered, each with the file format version of its time."""
 ML_OPSET = 3
 CONTRIB, ML = "com.microsoft", "ai.onnx.ml"
 
@@ -225,23 +225,35 @@ class Emitter:
             self._nodes, name, self._inputs, self._outputs, value_info=self._types
         )
 
-    def model(self, name: str, opset: int, doc: str, version: str) -> onnx.ModelProto:
-        """The whole model, in the file format of `opset`."""
+    def model(self, name: str, doc: str, version: str) -> onnx.ModelProto:
+        """The whole model, at the highest opset."""
         graph = self.graph(name)
         _rename(graph, self._shared.renamed)
         graph.initializer.extend(self._shared.initializers.values())
-        versions = {"": opset, ML: ML_OPSET, CONTRIB: 1}
+        versions = {"": HIGHEST, ML: ML_OPSET, CONTRIB: 1}
         return helper.make_model(
             graph,
             opset_imports=[
                 onnx.OperatorSetIdProto(domain=domain, version=versions[domain])
                 for domain in sorted(self._shared.domains | {""})
             ],
-            ir_version=IR_OF_OPSET[opset],
+            ir_version=IR_OF_OPSET[HIGHEST],
             producer_name="rnnspec",
             producer_version=version,
             doc_string=doc,
         )
+
+
+def fix_extent(graph: onnx.GraphProto, name: str, extent: int) -> None:
+    """Make the dimension called `name` a number, in a graph and its bodies."""
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for dimension in value.type.tensor_type.shape.dim:
+            if dimension.dim_param == name:
+                dimension.dim_value = extent
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                fix_extent(attribute.g, name, extent)
 
 
 def _rename(graph: onnx.GraphProto, renamed: Mapping[str, str]) -> None:

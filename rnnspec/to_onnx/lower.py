@@ -25,6 +25,7 @@ from rnnspec.plan.names import (
     stepwise_answer,
 )
 from rnnspec.plan.nodes import Node, Plan
+from rnnspec.plan.portable import check_portable
 from rnnspec.plan.stream import JOINED, JOINED_AFTER, Stream
 from rnnspec.to_onnx import (
     audio,
@@ -32,7 +33,7 @@ from rnnspec.to_onnx import (
     convolution,
     copying,
     forecast,
-    native,
+    layer,
     numbers,
     outputs,
     pictures,
@@ -43,8 +44,9 @@ from rnnspec.to_onnx import (
 from rnnspec.to_onnx.chunks import Chunks
 from rnnspec.to_onnx.ctc import lower_ctc
 from rnnspec.to_onnx.decoder import lower_decoder, needs_memory_step
-from rnnspec.to_onnx.emitter import INT64, IR_OF_OPSET, Emitter
+from rnnspec.to_onnx.emitter import INT64, Emitter, fix_extent
 from rnnspec.to_onnx.lowering import BATCH, Demand, Lowering, Value, demands, entry_of, reads_last
+from rnnspec.to_onnx.opsets import HIGHEST, IR_OF_OPSET, LOWEST, needed
 from rnnspec.to_onnx.pointwise import POINTWISE, Scope
 from rnnspec.to_onnx.pool import lower_pool
 from rnnspec.to_onnx.text import lower_text
@@ -64,7 +66,7 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.SeriesInput: numbers.lower_series,
     nodes.WindowMoments: numbers.lower_moments,
     nodes.FutureInput: numbers.lower_future,
-    nodes.Recurrent: native.lower_recurrent,
+    nodes.Recurrent: layer.lower_recurrent,
     nodes.Conv: convolution.lower_conv,
     nodes.LocalPool: convolution.lower_local_pool,
     nodes.StackSteps: convolution.lower_stack_steps,
@@ -92,10 +94,11 @@ def to_onnx(
     *,
     generic: bool = False,
     ids: bool = False,
-    opset: int = 21,
+    opset: int | None = None,
     attention: bool = False,
     stream: Stream | None = None,
     narrow: bool = False,
+    portable: bool = False,
 ) -> ModelProto:
     """The model that computes `plan` with `weights`, by their canonical names.
 
@@ -134,9 +137,12 @@ def to_onnx(
     end. Past the length of a row stand "" and 0, in place of the number of a class -1. With `ids`
     no text comes in, is computed or goes out.
 
+    With `portable` the graph has `ids`, and only what every runtime answers right: operators of the
+    standard, and masks in the place of lengths that recurrent operators are told.
+
     `generic` lowers every cell from its equations (Scan) instead of by a native operator, `narrow`
     those that are faster so once `rnnspec.to_onnx.small` has brought the weights to 8 bits. `opset`
-    is 21 (file format IR 10) or 20 (IR 9).
+    is the lowest that the operators need, from 17 to 21, or one from there on.
 
     With `stream`, that of the plan, the graph answers a chunk of each row: beside the chunk come in
     the states that the chunk before left, or 0, and those after it go out (`StreamState`), as one
@@ -145,13 +151,14 @@ def to_onnx(
     [batch] how many steps are answered.
 
     Raises ExportError if weights are missing or of another shape, if an input and an output have
-    the same name, or for an opset that is not offered.
+    the same name, or for an opset that is not offered or too low.
     """
-    if opset not in IR_OF_OPSET:
-        offered = " and ".join(map(str, sorted(IR_OF_OPSET)))
-        raise ExportError(f"opset {opset} is not offered; choose one of {offered}")
+    if opset is not None and opset not in IR_OF_OPSET:
+        raise ExportError(f"opset {opset} is not offered; choose one from {LOWEST} to {HIGHEST}")
     emit, demand = Emitter(), demands(plan)
-    chunks = None if stream is None else Chunks(emit, stream)
+    chunks, ids = None if stream is None else Chunks(emit, stream), ids or portable
+    if portable:
+        check_portable(plan)
     if chunks is not None:
         demand |= _of_states(plan, chunks.stream, demand)
     emit.reserve(_interface(plan, ids, attention, chunks))
@@ -163,10 +170,11 @@ def to_onnx(
         demands=demand,
         ids=ids,
         generic=generic,
-        padded=_padded(plan, generic, demand, stream, narrow),
+        padded=_padded(plan, generic, demand, stream, narrow, portable),
         attention=attention,
         chunks=chunks,
         narrow=narrow,
+        portable=portable,
     )
     if chunks is not None:
         chunks.enter()
@@ -184,13 +192,38 @@ def to_onnx(
         streamed.keep_begun(low)
         _answered_steps(low, chunks.stream)
         chunks.leave()
-    return emit.model(plan.name, opset, f"{plan.name}, {plan.cardinality}", __version__)
+    model = emit.model(plan.name, f"{plan.name}, {plan.cardinality}", __version__)
+    return _at_opset(model, opset)
+
+
+def _at_opset(model: ModelProto, opset: int | None) -> ModelProto:
+    """`model` at an opset, or the lowest that it needs. Raises ExportError for one too low."""
+    least = needed(model)
+    lowest = max(least.values(), default=LOWEST)
+    if opset is not None and opset < lowest:
+        kinds = ", ".join(sorted(kind for kind, each in least.items() if each > opset))
+        raise ExportError(
+            f"opset {opset} is too low: {kinds} of this model need{'s' * (',' not in kinds)}"
+            f" {lowest}; leave out --opset, which takes the lowest"
+        )
+    (standard,) = (each for each in model.opset_import if not each.domain)
+    standard.version = opset or lowest
+    model.ir_version = IR_OF_OPSET[standard.version]
+    return model
 
 
 def add_metadata(model: ModelProto, metadata: Mapping[str, str]) -> None:
     """Set `metadata_props` of `model`; keys that are there already are replaced."""
     known = {entry.key: entry.value for entry in model.metadata_props}
     helper.set_model_props(model, {**known, **metadata})
+
+
+def with_batch(model: ModelProto, rows: int) -> ModelProto:
+    """A copy of `model` that answers just `rows` rows in each call."""
+    found = ModelProto()
+    found.CopyFrom(model)
+    fix_extent(found.graph, BATCH, rows)
+    return found
 
 
 def _lowerings(low: Lowering, node: Node) -> Mapping[type[Node], Callable[[Lowering, Any], Value]]:
@@ -244,14 +277,19 @@ def _interface(plan: Plan, ids: bool, attention: bool, chunks: Chunks | None) ->
 
 
 def _padded(
-    plan: Plan, generic: bool, demand: Mapping[str, Demand], stream: Stream | None, narrow: bool
+    plan: Plan,
+    generic: bool,
+    demand: Mapping[str, Demand],
+    stream: Stream | None,
+    narrow: bool,
+    portable: bool,
 ) -> bool:
     """Whether some operator of the graph will not take an empty time axis."""
     of_stream = stream is not None
     for node in plan.nodes:
         match node:
-            case nodes.Recurrent() if generic or native.needs_time_step(
-                node, demand[node.name], of_stream, narrow
+            case nodes.Recurrent() if generic or layer.needs_time_step(
+                node, demand[node.name], of_stream, narrow, portable
             ):
                 return True
             case nodes.Pool(kind="last") if not reads_last(plan, node):

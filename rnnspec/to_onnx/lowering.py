@@ -86,6 +86,9 @@ class Lowering:
     """The states, of a graph that answers chunk by chunk."""
     narrow: bool = False
     """Weights are to be kept in 8 bits: layers are lowered to what is fastest then."""
+    portable: bool = False
+    """Only what every runtime answers right: numbers, operators of the standard, no lengths that
+    recurrent operators are told."""
     values: dict[str, Value] = field(default_factory=dict)
     raw: dict[str, PaddedSequence] = field(default_factory=dict)
     """Columns of frames and series as they came in, `[T, B, width]`, by name."""

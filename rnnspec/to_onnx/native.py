@@ -12,8 +12,8 @@ from rnnspec.cells import Match, identify
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.to_onnx.emitter import Attributes
 from rnnspec.to_onnx.lengths import Lengths
-from rnnspec.to_onnx.lowering import Demand, Lowering, PaddedSequence
-from rnnspec.to_onnx.recurrent import initial_states, lower_scan
+from rnnspec.to_onnx.lowering import Lowering, PaddedSequence
+from rnnspec.to_onnx.recurrent import initial_states
 
 Array = NDArray[np.float32]
 Parameters = Mapping[str, Array]
@@ -68,7 +68,8 @@ class NativeOperator:
     matrix R of a gate; `peepholes` are the vectors behind P; `projection` is the matrix that the
     outputs are multiplied with, if any. `fits` says whether the operator is faster than a Scan for
     a layer of this size. Where weights are kept in 8 bits, a Scan, which multiplies in 8 bits, is
-    faster from `units_of_scan` on; None: never.
+    faster from `units_of_scan` on; None: never. `everywhere`: other runtimes know the operator with
+    these attributes too (OpenVINO and the reference of ONNX know no `input_forget` and no P).
     """
 
     title: str
@@ -81,6 +82,7 @@ class NativeOperator:
     projection: str = ""
     fits: Callable[[Recurrent], bool] = lambda node: True
     units_of_scan: int | None = None
+    everywhere: bool = True
 
     @property
     def kind(self) -> str:
@@ -110,6 +112,7 @@ NATIVE: Mapping[str, NativeOperator] = {
         states=_LSTM,
         peepholes=("p_i", "p_o", "p_f"),
         units_of_scan=256,
+        everywhere=False,
     ),
     "lstm_coupled": NativeOperator(
         "LSTM with input_forget=1",
@@ -117,6 +120,7 @@ NATIVE: Mapping[str, NativeOperator] = {
         {"input_forget": 1},
         states=_LSTM,
         units_of_scan=256,
+        everywhere=False,
     ),
     "lstm_projected": NativeOperator(
         "LSTM with R = U P",
@@ -142,32 +146,16 @@ NATIVE: Mapping[str, NativeOperator] = {
 """Built-in cell to operator, as the definitions of RNN, LSTM and GRU in the ONNX standard say."""
 
 
-def needs_time_step(
-    node: Recurrent, demand: Demand, streamed: bool = False, narrow: bool = False
-) -> bool:
-    """Whether the layer, where native operators are used, cannot take an empty time axis."""
-    match = native_match(node, streamed, narrow)
-    if match is None:
-        return True
-    operator = NATIVE[match.pattern]
-    # The workaround for RNN's last output needs a step, a product of stacked matrices too.
-    projected = bool(operator.projection) and len(node.directions) > 1
-    ends = demand.last or bool(demand.final_states)
-    return (ends and operator.kind == "RNN") or (demand.steps and projected)
-
-
-def lower_recurrent(low: Lowering, node: Recurrent) -> PaddedSequence:
-    """One layer, in all its directions: `[T, B, inputs]` to `[T, B, width]`."""
-    match = None if low.generic else native_match(node, low.chunks is not None, low.narrow)
-    return lower_scan(low, node) if match is None else _lower_native(low, node, match)
-
-
-def native_match(node: Recurrent, streamed: bool = False, narrow: bool = False) -> Match | None:
+def native_match(
+    node: Recurrent, streamed: bool = False, narrow: bool = False, portable: bool = False
+) -> Match | None:
     """The built-in cell whose operator computes this layer; None: no operator does. `streamed`
     layers begin with the states that the chunk before left, weights of `narrow` ones are to be kept
-    in 8 bits."""
+    in 8 bits, `portable` ones run in other runtimes too."""
     match = identify(node.answering_cell)
     if match is None or match.pattern not in NATIVE or not NATIVE[match.pattern].fits(node):
+        return None
+    if portable and not NATIVE[match.pattern].everywhere:
         return None
     least = NATIVE[match.pattern].units_of_scan
     if narrow and least is not None and node.units >= least:
@@ -177,7 +165,7 @@ def native_match(node: Recurrent, streamed: bool = False, narrow: bool = False) 
     return None if projected and (streamed or node.initial != "zeros") else match
 
 
-def _lower_native(low: Lowering, node: Recurrent, match: Match) -> PaddedSequence:
+def lower_native(low: Lowering, node: Recurrent, match: Match) -> PaddedSequence:
     """One layer, in all its directions, as one operator."""
     name, operator, demand = node.name, NATIVE[match.pattern], low.demands[node.name]
     lengths, ours = low.steps(node.source).lengths, match.states
@@ -228,8 +216,8 @@ def _operator(
         f"{name}.last_by_direction" if demand.last or "h" in finals else "",
         *([f"{name}.last_c_by_direction"] if "c" in finals else []),
     ]
-    attributes = _attributes(node, operator)
-    found = emit.ops(operator.kind, _without_trailing(inputs), outputs, **attributes)
+    attributes = attributes_of(node, operator, node.direction)
+    found = emit.ops(operator.kind, without_trailing(inputs), outputs, **attributes)
     steps, h, c = [*found, ""][:3]
     if operator.projection:
         matrix = emit.weight(f"{name}.projection.transposed", tensors["projection"])
@@ -259,17 +247,18 @@ def _or_initial(
     return lengths.or_before(final, first, f"{final}.or_initial")
 
 
-def _without_trailing(inputs: list[str]) -> list[str]:
+def without_trailing(inputs: list[str]) -> list[str]:
     """Inputs up to the last one that is there."""
     while not inputs[-1]:
         inputs = inputs[:-1]
     return inputs
 
 
-def _attributes(node: Recurrent, operator: NativeOperator) -> Attributes:
-    found = {"hidden_size": node.units, "direction": node.direction, **operator.attributes}
+def attributes_of(node: Recurrent, operator: NativeOperator, direction: str) -> Attributes:
+    """Those of the operator that reads in one direction, or in both."""
+    found = {"hidden_size": node.units, "direction": direction, **operator.attributes}
     if operator.activations:
-        found["activations"] = operator.activations * len(node.directions)
+        found["activations"] = operator.activations * (2 if direction == "bidirectional" else 1)
     return found
 
 
@@ -293,16 +282,18 @@ def _packed(
     for direction in node.directions:
         prefix = f"{node.name}.{direction}."
         named = {ours: low.weights[prefix + name] for ours, name in match.parameters.items()}
-        found.append(_packed_direction(node, operator, named))
+        found.append(packed_direction(node, operator, named))
     whole = {part: np.stack([each[part] for each in found]) for part in found[0]}
     if operator.projection and len(found) == 1:  # a matrix is packed once by onnxruntime
         whole["projection"] = whole["projection"][0]
     return whole
 
 
-def _packed_direction(
+def packed_direction(
     node: Recurrent, operator: NativeOperator, parameters: Parameters
 ) -> dict[str, Array]:
+    """W `[gates * units, inputs]`, R `[gates * units, units]`, B `[2 * gates * units]` and, if the
+    operator has them, P `[peepholes * units]` and the projection, `[units, size]`."""
     gates, units = operator.gates, node.units
 
     def stacked(

@@ -34,13 +34,13 @@ def lower_scan(low: Lowering, node: Recurrent) -> PaddedSequence:
     outputs = [cell.outputs() for cell in cells]
     steps = last = ""
     if demand.last:
-        last = lengths.at_end(_joined(low, f"{name}.as_read", outputs), f"{name}.last")
+        last = lengths.at_end(joined(low, f"{name}.as_read", outputs), f"{name}.last")
     if demand.steps:
         in_time = [
             lengths.reversed(output, f"{output}.in_time") if direction == "reverse" else output
             for direction, output in zip(node.directions, outputs, strict=True)
         ]
-        steps = lengths.cleaned(_joined(low, f"{name}.in_time", in_time), f"{name}.steps")
+        steps = lengths.cleaned(joined(low, f"{name}.in_time", in_time), f"{name}.steps")
     finals = _final_states(low, node, cells)
     return PaddedSequence(steps, lengths, last, clean=True, final_states=finals)
 
@@ -50,14 +50,15 @@ def _final_states(low: Lowering, node: Recurrent, cells: list[CellLowering]) -> 
     lengths, found = low.steps(node.source).lengths, {}
     for state in sorted(low.demands[node.name].final_states):
         name = f"{node.name}.final_{state}"
-        read = _joined(low, f"{name}.as_read", [cell.after_each(state) for cell in cells])
-        before = _joined(low, f"{name}.initial", [cell.before(state) for cell in cells])
+        read = joined(low, f"{name}.as_read", [cell.after_each(state) for cell in cells])
+        before = joined(low, f"{name}.initial", [cell.before(state) for cell in cells])
         last = lengths.last_step(read, f"{name}.or_anything")
         found[state] = lengths.or_before(last, before, name)
     return found
 
 
-def _joined(low: Lowering, name: str, parts: list[str]) -> str:
+def joined(low: Lowering, name: str, parts: list[str]) -> str:
+    """The directions side by side."""
     return parts[0] if len(parts) == 1 else low.emit.concat(parts, -1, name)
 
 

@@ -74,12 +74,18 @@ class _Use:
 
 
 def in_few_bits(
-    model: onnx.ModelProto, plan: Plan, bits: Bits, ids: bool = False, least: Least = LEAST
+    model: onnx.ModelProto,
+    plan: Plan,
+    bits: Bits,
+    ids: bool = False,
+    least: Least = LEAST,
+    portable: bool = False,
 ) -> Small:
     """`model`, the graph of `plan` with `ids` or not, with matrices and tables in `bits`; the given
     one is unchanged.
 
     Only what the plan has weights for is changed: the constants of sound, texts and searches stay.
+    In `portable` files nothing is multiplied in 8 bits: the operator is onnxruntime's own.
     Biases, and what has fewer numbers than `least.stored`, stay in float32.
     """
     found = onnx.ModelProto()
@@ -91,7 +97,8 @@ def in_few_bits(
         for tensor in found.graph.initializer
         if _is_weight(tensor, uses[tensor.name], owners, least.stored)
     }
-    multiplied = _multiplied(found, chosen, least) if bits == "int8" else ()
+    multiplying = bits == "int8" and not portable
+    multiplied = _multiplied(found, chosen, least) if multiplying else ()
     stored = tuple(name for name in chosen if name not in multiplied)
     _store(found.graph, {name: _rows_of(chosen[name]) for name in stored}, bits)
     if multiplied:

@@ -13,7 +13,7 @@ from rnnspec.plan import nodes
 from rnnspec.plan.nodes import Node
 from rnnspec.plan.nodes.audio import DELTA_SPAN
 from rnnspec.plan.stream import BEGUN
-from rnnspec.to_onnx import audio, native
+from rnnspec.to_onnx import audio, layer
 from rnnspec.to_onnx.decoder import last_so_far
 from rnnspec.to_onnx.emitter import DOUBLE, FLOAT, INT64
 from rnnspec.to_onnx.frames import are_frames, sides_of, unfolded
@@ -63,7 +63,7 @@ def _lags(low: Lowering) -> Mapping[str, Any]:
 
 def lower_recurrent(low: Lowering, node: nodes.Recurrent) -> PaddedSequence:
     """One layer, which begins with the states that the chunk before left."""
-    found, chunks = native.lower_recurrent(low, node), low.streaming()
+    found, chunks = layer.lower_recurrent(low, node), low.streaming()
     for state in node.cell.states:
         if chunks.has(f"{node.name}.{state}"):
             chunks.after(f"{node.name}.{state}", found.final_states[state])

@@ -151,7 +151,9 @@ class _Search:
         there = emit.op("Less", [steps, self._lengths()], f"{name}.there")
         logs = self._logs(emit, steps, predicted)
         tokens = self._tokens(emit, logs, count, there)
-        written = emit.op("Sign", [tokens], f"{name}.written")
+        sign = emit.op("Sign", [tokens], f"{name}.sign")
+        # onnxruntime 1.17 has no ArgMax of int64.
+        written = emit.op("Cast", [sign], f"{name}.written", to=FLOAT)
         first = emit.op("ArgMax", [written], f"{name}.first", axis=1, keepdims=1)
         number = emit.squeeze(emit.pick(tokens, first, f"{name}.token"), 1, f"{name}.number")
         some = emit.op("Greater", [number, zero], f"{name}.some")

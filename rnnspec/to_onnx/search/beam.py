@@ -16,7 +16,7 @@ import numpy as np
 
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.nodes import Attend, Beam
-from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter
+from rnnspec.to_onnx.emitter import BOOL, FLOAT, INT64, Emitter
 from rnnspec.to_onnx.lowering import BATCH
 from rnnspec.to_onnx.rows import MEMORY, Rows, State
 from rnnspec.to_onnx.search.compaction import CompactingLoop, Record, SearchStep
@@ -389,15 +389,16 @@ def _followed(
     `[U, B, T]` of the best answer, "" if they were not recorded."""
     body, count, width = emit.body(), settings.n_best, settings.width
     at = body.input(f"{name}.at", INT64, [BATCH, count])
-    step = body.input(f"{name}.step", INT64, [])
+    own = body.input(f"{name}.own.of_step", BOOL, [BATCH, count])
     tokens = body.input(f"{name}.tokens", INT64, [BATCH, width])
     parents = body.input(f"{name}.parents", INT64, [BATCH, width])
-    own = body.op("LessOrEqual", [step, last], f"{name}.own")
     token = body.pick(tokens, at, f"{name}.token")
     answered = body.op("Where", [own, token, body.integer(END_ID)], f"{name}.answered")
     parent = body.pick(parents, at, f"{name}.parent")
     before = body.op("Where", [own, parent, at], f"{name}.before")
-    scanned = [steps, records.tokens, records.parents]
+    # OpenVINO's Scan reads no values of the graph around it.
+    each = emit.op("Unsqueeze", [steps, emit.integers(1, 2)], f"{name}.steps")
+    scanned = [emit.op("LessOrEqual", [each, last], f"{name}.own"), records.tokens, records.parents]
     if records.weights:
         scanned.append(records.weights)
         weights = body.input(f"{name}.weights", FLOAT, [BATCH, width, MEMORY])
