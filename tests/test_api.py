@@ -162,7 +162,10 @@ def test_dates_of_frames_are_times_of_series(tmp_path: Path) -> None:
     build = rnnspec.load(spec).build(tmp_path, data={"train": frame}, train=False)
     found = build.predict(frame)
     assert found["shop"].to_list() == ["a", "a", "b", "b"]
-    assert [str(day)[:10] for day in found["day"]] == ["2024-02-10", "2024-02-11"] * 2
+    ahead = [pd.Timestamp("2024-02-10"), pd.Timestamp("2024-02-11")] * 2
+    assert found["day"].dtype.kind == "M" and found["day"].to_list() == ahead
+    with pytest.raises(rnnspec.DataError, match=r"^the rows: row 40: column 'sold' is the text"):
+        build.predict(frame.assign(sold=[*range(39), "x", *range(40)]))
     assert build.predict(pl.from_pandas(frame))["sold"].to_list() == found["sold"].to_list()
 
 
@@ -315,5 +318,5 @@ def test_what_a_loop_has_trained_is_answered_evaluated_and_exported(tmp_path: Pa
     assert model.predict(ROWS) == build.predict(ROWS)
     kept = rnnspec.builds(build.path)[0]
     assert kept.evaluate(ROWS).metrics["loss"] == before
-    with pytest.raises(rnnspec.ExportError, match="half"):
+    with pytest.raises(rnnspec.ExportError, match=r"^quantize and half are two ways"):
         build.export(tmp_path / "small.onnx", half=True, quantize="int8")

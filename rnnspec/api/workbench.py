@@ -374,9 +374,12 @@ class Build:
         >>> build.predict(["ant", "run"])
         ['noun', 'verb']
         """
+        from rnnspec.api.names import python_names
         from rnnspec.run.predict import predict
 
-        return predict(self._answering(strategy, generate), rows, batch, seed)
+        with python_names():
+            model = self._answering(strategy, generate)
+        return predict(model, rows, batch, seed)
 
     def evaluate(self, rows: Any = None) -> Scores:
         """The metrics of the weights on `rows`, with the columns that are answered, or on the path
@@ -433,6 +436,7 @@ class Build:
         >>> print(build.export("walk.onnx").path)
         walk.onnx
         """
+        from rnnspec.api.names import python_names
         from rnnspec.export.file import OnnxOptions, export_file
 
         options = OnnxOptions(
@@ -451,15 +455,18 @@ class Build:
             half=half,
             max_loss=max_loss,
         )
-        return export_file(self._current(), options)
+        with python_names():
+            return export_file(self._current(), options)
 
     def export_c(self, folder: Path_, *, int8: bool = False) -> Written:
         """Write the model as C99 that answers step by step: NAME.h, NAME.c, an example main.c and
         NAME.json, as `rnnspec export --c` does. Raises ExportError, as where the model cannot
         answer so or there is no C compiler to prove it with."""
+        from rnnspec.api.names import python_names
         from rnnspec.export.c import export_c
 
-        return export_c(self._current(), Path(folder), int8=int8)
+        with python_names():
+            return export_c(self._current(), Path(folder), int8=int8)
 
     def show(self) -> str:
         """The plan as text: layers, shapes and equations."""

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import narwhals as nw
 
 Row = dict[str, Any]
+MIDNIGHT = time()
 FORMS = (
     "a list with a dict for each row, a frame of pandas, polars or pyarrow, a dict with an array"
     " for each column, or an array of the only column"
@@ -223,8 +224,8 @@ def _cell(value: Any) -> Any:
             return value.item()
         case Decimal():
             return float(value)
-        case date():
-            return value.isoformat()
+        case date():  # read from files alone
+            return value
     import narwhals as nw
 
     if isinstance(found := nw.from_native(value, allow_series=True, pass_through=True), nw.Series):
@@ -266,7 +267,8 @@ def _json(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, date):
-        return value.isoformat()
+        whole = isinstance(value, datetime) and not value.tzinfo and value.time() == MIDNIGHT
+        return value.isoformat()[:10] if whole else value.isoformat()
     raise TypeError(f"holds a value of the type {type(value).__name__}, which no column reads")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -32,8 +33,12 @@ def predict(model: Model, rows: Any, batch: int = 64, seed: int = 0) -> Any:
     if reading is not None and _are_steps(model, rows):
         columns = [column_of(each) for each in model.inputs]
         columns += filter(None, (reading.id, reading.time))
-        found = memory_rows(rows, list(dict.fromkeys(columns)))
-        return found.like(list(_of_steps(model, found.rows(), reading, batch, seed)), outputs)
+        found, given = memory_rows(rows, list(dict.fromkeys(columns))), list[Row]()
+        given.extend(found.rows())
+        steps = _of_steps(model, given, reading, batch, seed)
+        if reading.time is not None and given:
+            steps = map(_dates_like(given[0].get(reading.time), reading.time), steps)
+        return found.like(list(steps), outputs)
     found = memory_rows(rows, [column.column for column in model.inputs])
     return found.like(list(model.answer(found.rows(), batch, seed=seed)), outputs)
 
@@ -55,12 +60,21 @@ def _of_steps(
             table = from_table(model, Shards.of(file), reading, How("jsonl"))
             pairs = list(table.rows())
             answers = model.answers_or_errors((row for _, row in pairs), batch, seed=seed)
-            for series, (place, _), answer in zip(table.series, pairs, answers, strict=True):
+            for series, (place, row), answer in zip(table.series, pairs, answers, strict=True):
                 if isinstance(answer, DataError):
-                    raise DataError(f"{place}: {answer}") from answer
+                    told = str(answer) if answer is row else f"{place}: {answer}"
+                    raise DataError(told) from answer
                 main = [answer[output.column] for output in model.outputs]
                 count = len(main[0]) if isinstance(main[0], list) else None
                 yield from _by_step(table.about(series) | answer, count)
+
+
+def _dates_like(example: object, column: str) -> Callable[[Answer], Answer]:
+    """What makes the times of answers what those of the rows are: dates, or as they stand."""
+    if not isinstance(example, date):
+        return lambda answer: answer
+    read = datetime.fromisoformat if isinstance(example, datetime) else date.fromisoformat
+    return lambda answer: answer | {column: read(answer[column])}
 
 
 def _by_step(answer: Answer, count: int | None) -> Iterator[Answer]:
