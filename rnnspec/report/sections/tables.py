@@ -163,9 +163,9 @@ def _series_summary(section: SeriesTable) -> str:
 
 def plain_table(section: Table) -> Html:
     if not section.rows:
-        return words("There is nothing to list.")
+        return words("" if section.text else "There is nothing to list.")
     cells = partial(_text_cells, section)
-    return join(_folded(section.title, section.rows, cells, "rows", section.left))
+    return join(_folded(section.title, section.rows, cells, "rows", section.left, "texts"))
 
 
 def _text_cells(section: Table, rows: Sequence[Sequence[str]]) -> Cells:
@@ -178,18 +178,24 @@ def _folded(
     cells: Callable[[Sequence[Row]], Cells],
     by: str,
     left: int = 1,
+    style: str = "classes",
 ) -> Iterator[Html]:
     """A table of the first rows, and one of the next, folded; `left` columns are texts."""
     first = ordered if len(ordered) <= _FIRST + 5 else ordered[:_FIRST]
-    yield _table(title, *cells(first), shown=False, left=left)
+    yield _table(title, *cells(first), shown=False, left=left, style=style)
     if rest := ordered[len(first) : _MOST]:
         unseen = len(ordered) - len(first) - len(rest)
         others = f" (and {unseen:,} with still better ones)" if unseen else ""
         said = f"The next {len(rest):,} {by}{others}"
-        yield fold(said, _table(said, *cells(rest), shown=True, left=left))
+        yield fold(said, _table(said, *cells(rest), shown=True, left=left, style=style))
 
 
 def _table(
-    caption: str, head: Sequence[str], rows: Sequence[Sequence[Html]], shown: bool, left: int = 1
+    caption: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[Html]],
+    shown: bool,
+    left: int = 1,
+    style: str = "classes",
 ) -> Html:
-    return scroll(caption, table(caption, head, rows, range(left, len(head)), "classes", shown))
+    return scroll(caption, table(caption, head, rows, range(left, len(head)), style, shown))
