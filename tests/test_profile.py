@@ -144,6 +144,31 @@ def test_every_kind_of_column_is_looked_at(tmp_path: Path, kind: str) -> None:
         assert column.lengths.mean == len((tmp_path / "train.txt").read_text())
 
 
+def test_files_that_rows_name_are_looked_at(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    for name, seconds in (("a", 1), ("b", 3)):
+        soundfile.write(tmp_path / f"{name}.wav", np.zeros(8000 * seconds, np.float32), 8000)
+    write(tmp_path, "t.jsonl", [{"audio": f"{name}.wav", "kind": "x"} for name in "abc"])
+    sound = "{column: audio, as: audio, rate: 8000, features: {log_mel: 20}}"
+    spec = looked_at_sound(tmp_path, sound)
+    (part,) = spec.parts
+    assert (part.rows, part.bad) == (2, 1) and "'audio' is not there" in part.errors[0]
+    lengths = part.columns[0].lengths
+    assert lengths is not None and lengths.mean == 2 and lengths.quantiles[-1] == 3
+    pixels = "{column: audio, as: image, height: 4, width: 4}"
+    assert "names" in looked_at_sound(tmp_path, pixels).parts[0].errors[0]
+
+
+def looked_at_sound(folder: Path, input: str) -> Profile:
+    spec = folder / "s.yaml"
+    spec.write_text(
+        f"name: s\ncardinality: N:1\ndata:\n  train: t.jsonl\n  input: {input}\n"
+        f"  output: {KIND}\nencoder: {{layers: [{{cell: gru, units: 2}}]}}\n"
+    )
+    loaded = load_spec(spec)
+    return profile(loaded.spec, find_sources(loaded.spec.data, folder))
+
+
 def test_what_the_command_prints_and_writes(folder: Path) -> None:
     looked(folder)
     page = folder / "data.html"

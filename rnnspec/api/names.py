@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 
 from rnnspec.errors import RnnspecError, SpecError
-from rnnspec.export.file import OnnxOptions
 
-KEYWORDS = frozenset(field.name for field in fields(OnnxOptions))
 _OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 
 
@@ -29,5 +27,7 @@ def python_names() -> Iterator[None]:
 
 
 def _keyword(option: re.Match[str]) -> str:
+    from rnnspec.export.file import OnnxOptions
+
     name = option[1].replace("-", "_")
-    return name if name in KEYWORDS else option[0]
+    return name if name in {field.name for field in fields(OnnxOptions)} else option[0]

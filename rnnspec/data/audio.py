@@ -83,13 +83,14 @@ def read_file(path: Path, reading: AudioReading) -> Samples:
     return _at_rate(samples, rate, reading)
 
 
-def seconds_of(path: str) -> float | None:
-    """How long the file says that it is; None for one that is not there, or no sound."""
+def seconds_of(path: Path) -> float:
+    """How long a file says that it is. Raises DataError, as `read_file`."""
     soundfile = _library("soundfile")
+    check_file(path)
     try:
         return float(soundfile.info(path).duration)
-    except (OSError, RuntimeError, TypeError):
-        return None
+    except (OSError, RuntimeError, TypeError) as error:
+        raise DataError(f"cannot be read as sound ({str(error).rstrip('.')})") from error
 
 
 def _channel(file: Any, reading: AudioReading) -> Samples:

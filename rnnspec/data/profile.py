@@ -19,7 +19,7 @@ from rnnspec.data.readers import unit_of
 from rnnspec.data.reading import Reading
 from rnnspec.data.rows import Chunk
 from rnnspec.data.shards import FILE, Shards, Sources
-from rnnspec.errors import DataError
+from rnnspec.errors import DataError, MissingPackage
 from rnnspec.plan.text_rule import PLAIN, rule_of
 from rnnspec.spec import Spec
 from rnnspec.spec.inputs import TokenInput
@@ -37,6 +37,8 @@ SHARES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 """The shares of rows below each quantile."""
 RARE = 5
 """Labels with fewer training rows are told."""
+FILES = ("audio", "image", "video")
+"""Columns whose cells may be paths."""
 TELLS = 0.95
 """An input that holds the label in this share of the rows is told."""
 
@@ -216,6 +218,8 @@ def _taker(source: Any, kind: str) -> Callable[[object, bool], _Taken]:
             return lambda cell, textual: _frames(decode.frames(cell, textual, missing))
         case "audio":
             return _sound
+        case "image" | "video":
+            return _picture
     return lambda cell, textual: _Taken()
 
 
@@ -242,9 +246,19 @@ def _frames(values: Any) -> _Taken:
 
 
 def _sound(cell: object, textual: bool) -> _Taken:
-    """The seconds of a file, by its header."""
+    """The seconds of a file, by its header; of samples, and without soundfile, none."""
     path = decode.path_of(cell, textual)
-    return _Taken(None if path is None else seconds_of(path))
+    try:
+        return _Taken(None if path is None else seconds_of(Path(path)))
+    except MissingPackage:
+        return _Taken()
+
+
+def _picture(cell: object, textual: bool) -> _Taken:
+    path = decode.path_of(cell, textual)
+    if path is not None and not Path(path).exists():
+        raise DataError(f"names {path}, and there is no such file")
+    return _Taken()
 
 
 # ---------------------------------------------------------------- one pass
@@ -396,8 +410,7 @@ class _Seen:
         rows = zip(*(chunk.cells[column.name] for column in self.columns), strict=True)
         for at, (line, cells) in enumerate(zip(chunk.lines, rows, strict=True)):
             continued = chunk.continued and not at
-            folder = self.files.files[line // FILE].parent
-            wrong = self._row(cells, chunk.textual, folder, continued)
+            wrong = self._row(cells, chunk.textual, line, continued)
             if wrong:
                 self._wrong(f"{self.files.place(line, self.word)}: {wrong}")
                 continue
@@ -408,17 +421,17 @@ class _Seen:
             if self.rows_apart and len(self.at) < MOST:
                 self._keep(line, cells)
 
-    def _row(self, cells: Sequence[object], textual: bool, folder: Path, continued: bool) -> str:
-        """Add the cells of a row of a file in `folder`, or of the next piece of one; what is wrong
-        with it, if anything is."""
+    def _row(self, cells: Sequence[object], textual: bool, line: int, continued: bool) -> str:
+        """Add the cells of a row, or of the next piece of one; what is wrong with it, if anything
+        is."""
         taken = list[_Taken | None]()
         for column, cell in zip(self.columns, cells, strict=True):
             if decode.is_missing(cell, textual) and column.kind not in ("words", "chars", "bytes"):
                 taken.append(None)
                 continue
             try:
-                path = decode.path_of(cell, textual) if column.kind == "audio" else None
-                taken.append(column.take(cell if path is None else str(folder / path), textual))
+                named = self._path(cell, textual, line) if column.kind in FILES else cell
+                taken.append(column.take(named, textual))
             except DataError as error:
                 return f"column {column.name!r} {error}"
         for sums, cell, found in zip(self.sums, cells, taken, strict=True):
@@ -429,6 +442,11 @@ class _Seen:
             if found is not None:
                 sums.add(found, continued)
         return ""
+
+    def _path(self, cell: object, textual: bool, line: int) -> object:
+        """A cell with a path, which starts at the folder of the file of the row."""
+        path = decode.path_of(cell, textual)
+        return cell if path is None else str(self.files.files[line // FILE].parent / path)
 
     def _keep(self, line: int, cells: Sequence[object]) -> None:
         """The identity of a row, and in which of its inputs its targets stand."""
