@@ -27,7 +27,8 @@ from rnnspec.to_onnx.small import Least, in_few_bits
 
 CELLS = ("lstm", "gru", "rnn", "mgu")
 STEPS = 50
-STORED, MULTIPLIED = Least(multiplied=10**9), Least(multiplied=256)
+STORED = Least(multiplied=10**9, whole=10**9)
+MULTIPLIED = Least(multiplied=256, whole=256)
 
 
 def models(units: int, cell: str) -> dict[str, ModelProto]:

@@ -20,6 +20,7 @@ from rnnspec.export import export_onnx
 from rnnspec.export.probes import probes
 from rnnspec.export.quantize import Quantized
 from rnnspec.plan import Facts, Plan
+from rnnspec.plan.nodes.recurrent import Direction
 from rnnspec.run.session import Session
 from rnnspec.spec.load import load_spec
 from rnnspec.store.events import Silent
@@ -31,7 +32,7 @@ from rnnspec.train.build import build
 from tests import ctc, decoders, kinds, layers, tiny
 from tests.models import frames_facts, frames_plan, layers_plan, random_weights
 
-ALL_MULTIPLIED, ALL_STORED = Least(2, 2), Least(2, 10**9)
+ALL_MULTIPLIED, ALL_STORED = Least(2, 2, 2), Least(2, 10**9, 10**9)
 WAYS: dict[str, tuple[Bits, Least, float]] = {
     "multiplied in int8": ("int8", ALL_MULTIPLIED, 0.02),
     "stored in int8": ("int8", ALL_STORED, 0.01),
@@ -121,14 +122,31 @@ def test_layers_are_lowered_to_what_is_fastest_in_8_bits() -> None:
         model = to_onnx(plan, frames_facts(), _weights(plan), narrow=True)
         small = in_few_bits(model, plan, "int8")
         kinds_of = {node.op_type for node in nodes_of(small.model.graph)}
-        return kinds_of & {"LSTM", "GRU", "RNN", "DynamicQuantizeMatMul"}
+        return kinds_of & {"LSTM", "GRU", "RNN", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM"}
 
-    assert operators("lstm", 128) == {"LSTM"}
-    assert operators("lstm", 256) == {"DynamicQuantizeMatMul"}
+    assert operators("lstm", 64) == {"LSTM"}
+    assert operators("lstm", 128) == {"DynamicQuantizeLSTM"}
+    assert operators("lstm_peephole", 256) == {"DynamicQuantizeMatMul"}
     assert operators("rnn", 128) == {"RNN"}
     assert operators("rnn", 256) == {"DynamicQuantizeMatMul"}
     assert operators("gru", 256) == {"GRU"}
     assert operators("gru", 512) == {"DynamicQuantizeMatMul"}
+
+
+@pytest.mark.parametrize("direction", ["forward", "bidirectional"])
+def test_a_whole_layer_in_8_bits_knows_where_rows_end(direction: Direction) -> None:
+    """Its operator is told no lengths: rows of all lengths, the same at each call."""
+    plan, facts = frames_plan("lstm", direction, units=128), frames_facts()
+    weights = {name: 0.2 * value for name, value in random_weights(plan).items()}
+    whole = Session(to_onnx(plan, facts, weights).SerializeToString())
+    made = in_few_bits(to_onnx(plan, facts, weights, narrow=True), plan, "int8")
+    assert any(node.op_type == "DynamicQuantizeLSTM" for node in made.model.graph.node)
+    small = Session(made.model.SerializeToString())
+    for probe in probes(plan, facts, seeds=1):
+        expected, found, again = (each.run(probe.feeds) for each in (whole, small, small))
+        difference = expected["label.probabilities"] - found["label.probabilities"]
+        assert np.abs(difference).max(initial=0) < 0.05
+        np.testing.assert_array_equal(found["label.probabilities"], again["label.probabilities"])
 
 
 @pytest.mark.parametrize("cell", ["mgu", "gru"])
