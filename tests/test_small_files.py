@@ -129,8 +129,8 @@ def test_layers_are_lowered_to_what_is_fastest_in_8_bits() -> None:
     assert operators("lstm_peephole", 256) == {"DynamicQuantizeMatMul"}
     assert operators("rnn", 128) == {"RNN"}
     assert operators("rnn", 256) == {"DynamicQuantizeMatMul"}
-    assert operators("gru", 256) == {"GRU"}
-    assert operators("gru", 512) == {"DynamicQuantizeMatMul"}
+    assert operators("gru", 128) == {"GRU"}
+    assert operators("gru", 256) == {"DynamicQuantizeMatMul"}
 
 
 @pytest.mark.parametrize("direction", ["forward", "bidirectional"])

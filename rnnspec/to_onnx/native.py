@@ -134,13 +134,13 @@ NATIVE: Mapping[str, NativeOperator] = {
         "GRU with linear_before_reset=1",
         (Gate("W_z", "U_z", "b_z"), Gate("W_r", "U_r", "b_r"), Gate("W_n", "U_n", "b_n", "c_n")),
         {"linear_before_reset": 1},
-        units_of_scan=512,
+        units_of_scan=256,
     ),
     "gru_reset_before": NativeOperator(
         "GRU with linear_before_reset=0",
         tuple(Gate(f"W_{gate}", f"U_{gate}", f"b_{gate}") for gate in "zrn"),
         {"linear_before_reset": 0},
-        units_of_scan=512,
+        units_of_scan=256,
     ),
 }
 """Built-in cell to operator, as the definitions of RNN, LSTM and GRU in the ONNX standard say."""
