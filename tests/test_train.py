@@ -70,7 +70,7 @@ def test_a_build_learns_and_its_folder_reads_back(spec: Path, tmp_path: Path) ->
     assert best["epoch"] == result.best_epoch
     assert best["valid.accuracy"] == result.metrics["accuracy"]
     assert trained.folder.read_state()["state"] == "finished"
-    assert not result.folder.checkpoint.exists()
+    assert result.folder.checkpoint.exists()
 
 
 class Twin(nn.Module):

@@ -27,6 +27,7 @@ from rnnspec.cli import (
 from rnnspec.cli import list as list_
 from rnnspec.cli.errors import reported
 from rnnspec.cli.options import examples
+from rnnspec.cli.repeat import SeveralSeeds
 
 
 class Commands(TyperGroup):
@@ -87,7 +88,7 @@ app.command(epilog=check.EXAMPLES)(check.check)
 app.command(epilog=show.EXAMPLES)(show.show)
 app.command(epilog=explain.EXAMPLES)(explain.explain)
 app.command(epilog=data.EXAMPLES)(data.data)
-app.command(epilog=build.EXAMPLES)(build.build)
+app.command(epilog=build.EXAMPLES, cls=SeveralSeeds)(build.build)
 app.command("import", epilog=import_.EXAMPLES)(import_.import_)
 app.command(epilog=tune.EXAMPLES)(tune.tune)
 app.command("list", epilog=list_.EXAMPLES)(list_.list_builds)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnspec.cli.errors import INTERRUPTED, WRONG, loading
-from rnnspec.cli.options import BUILDS, Builds, Overrides, examples
+from rnnspec.cli.options import BUILDS, Builds, Json, Overrides, examples
+from rnnspec.cli.repeat import repeated
 from rnnspec.cli.terminal import number
 from rnnspec.errors import RnnspecError
 
@@ -24,6 +25,9 @@ EXAMPLES = examples(
     "rnnspec build dates-language.yaml",
     "rnnspec build dates-language.yaml --set train.epochs=3 --set train.optimizer.adam.lr=1e-3",
     "rnnspec build dates-language.yaml --resume",
+    "rnnspec build dates-language.yaml --resume --set train.epochs=20",
+    "rnnspec build dates-language.yaml --seeds 0 1 2",
+    "rnnspec build dates-language.yaml --folds 5 --set data.valid=null",
 )
 
 
@@ -41,12 +45,47 @@ def build(
         bool,
         typer.Option("--tensorboard", help="Write curves for TensorBoard into the build, too."),
     ] = False,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            "--folds",
+            metavar="K",
+            min=2,
+            max=100,
+            help="Cross-validate: a build for each of K parts of the training rows, which is "
+            "measured by it and left out of its training.",
+            show_default=False,
+        ),
+    ] = None,
+    seeds: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--seeds",
+            metavar="SEED...",
+            min=0,
+            help="A build for each of these seeds, as in --seeds 0 1 2.",
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
     builds: Builds = BUILDS,
 ) -> None:
-    """Train the model of a spec; leaves a build folder.
+    """Train the model of a spec; leaves a build folder, or with --folds or --seeds several, and
+    prints the mean and the spread of their metrics.
 
-    Ctrl-C stops after the current batch; --resume goes on from there to the same numbers.
+    Ctrl-C stops after the current batch; --resume goes on from there to the same numbers, or where
+    training is finished and train.epochs is larger now, with more epochs.
     """
+    if folds is not None or seeds:
+        if folds is not None and seeds:
+            raise RnnspecError("--folds and --seeds are two ways to build several times; give one")
+        if no_train or tensorboard:
+            alone = "--no-train" if no_train else "--tensorboard"
+            raise RnnspecError(f"{alone} is of one build, without --folds and --seeds")
+        repeated(spec, overrides or (), builds, resume, folds, seeds or (), json)
+        return
+    if json:
+        raise RnnspecError("--json prints the metrics of several builds: add --folds or --seeds")
     from rnnspec.cli.progress import progress_listener
     from rnnspec.spec.load import load_spec
     from rnnspec.spec.metrics import monitored

@@ -154,6 +154,7 @@ class _Job:
         settings += [name for name, _ in raw_names(self.encoding)] if self.measured else []
         if self.share and reading.series is None:
             settings += [reading.seed, reading.stratum]
+            settings += [("fold", reading.fold)] if reading.fold is not None else []
         if placed and self.beside:
             settings += [str(file.parent.absolute()) for file in self.shards.files]
         settings += [content.digest for content in self.shards.content]

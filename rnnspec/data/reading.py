@@ -28,6 +28,7 @@ from rnnspec.spec import (
 )
 from rnnspec.spec.cell_kinds import CellKind, cell_kinds
 from rnnspec.spec.check_tables import step_columns
+from rnnspec.spec.data import Fold
 from rnnspec.spec.files import Format, FormatName, Quoting
 from rnnspec.spec.formats import FormatSettings
 from rnnspec.spec.outputs import Scheme
@@ -76,7 +77,7 @@ class Reading:
     - `cures`: which setting of the spec allows missing cells.
     - `columns`, `holds`, `settings`, `kinds`, `steps`, `shape`: see `How`.
     - `folder`: that of the spec, where files of vectors are.
-    - `seed`, `stratum`: how the validation share is drawn, see `rnnspec.data.split`.
+    - `seed`, `stratum`, `fold`: how the validation share is drawn, see `rnnspec.data.split`.
     """
 
     format: Format = "auto"
@@ -98,6 +99,7 @@ class Reading:
     kinds: Mapping[str, CellKind] = field(default_factory=dict)
     steps: frozenset[str] = frozenset()
     shape: Shape | None = None
+    fold: int | None = None
 
     @staticmethod
     def of(spec: Spec, format: Format | None = None) -> Reading:
@@ -137,6 +139,7 @@ class Reading:
             kinds=cell_kinds(data),
             steps=step_columns(data),
             shape=_shape(data),
+            fold=data.valid.fold if isinstance(data.valid, Fold) else None,
         )
 
     @property
@@ -168,7 +171,7 @@ class Reading:
 
     def split(self, share: float) -> Split:
         """Decides, from the first row on, which rows a share keeps for validation."""
-        return Split(share, self.seed, self.stratum)
+        return Split(share, self.seed, self.stratum, self.fold)
 
     def bad_rows(self, files: Path | Shards) -> BadRows:
         """Collects bad rows of the files; a missing cell comes with its cure."""

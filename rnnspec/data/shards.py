@@ -12,7 +12,7 @@ from pathlib import Path
 from rnnspec.data.lines import unreadable
 from rnnspec.errors import DataError
 from rnnspec.spec import Data
-from rnnspec.spec.data import Named, Query
+from rnnspec.spec.data import Fold, Named, Query
 from rnnspec.spec.files import Format, files_of, find_files, one_format, rows_in
 
 FILE = 1 << 40
@@ -178,12 +178,13 @@ class Sources:
 
 def find_sources(data: Data, folder: Path) -> Sources:
     """The files that a spec in `folder` names. Raises DataError: see `files_of`."""
-    share = data.valid if isinstance(data.valid, float) else 0.0
-    if isinstance(data.train, str | tuple) and isinstance(data.valid, str | tuple | float | None):
+    share, measured = data.valid_share, data.valid
+    named = None if isinstance(measured, float | Fold) else measured
+    if isinstance(data.train, str | tuple) and isinstance(named, str | tuple | None):
         train, valid = files_of(data.train_files, data.valid_files, folder, data.format_name)
         found = _shards(valid, data.valid_files, folder) if valid else None
         return Sources(_shards(train, data.train_files, folder), found, share)
-    other = None if isinstance(data.valid, float | None) else _named(data.valid, folder)
+    other = None if named is None else _named(named, folder)
     return Sources(_named(data.train, folder), other, share)
 
 

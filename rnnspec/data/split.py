@@ -10,6 +10,10 @@ Without a class a row belongs to validation if its number in the sequence splitm
 first, 2**32 * seed further on), as a fraction of 2**64, is below the share: about, not exactly,
 that share of the rows.
 
+A fold is one of K parts. With a class each block of K rows of a label has one row of each part, so
+that a label of one row is in one part alone, and never learned where that is measured; without,
+part k has the rows whose fraction is from (k - 1) / K to below k / K.
+
 Either way, rows appended to the files do not change the split of the others, and memory grows with
 the labels, not with the rows. Two kinds of data are split by position, whatever the seed: of series
 the share is the end of each (`rnnspec.data.series`); of a single plain text that is read whole it
@@ -54,6 +58,14 @@ class _Stratum:
         self.rows = row + 1
         return row == self.chosen
 
+    def fold(self, of: int) -> int:
+        """The part of the next row, from 1: in each block of so many rows, each part once."""
+        block, place = divmod(self.rows, of)
+        start = self.key + block * of
+        drawn = splitmix64(np.array([(start + n) % 2**64 for n in range(of)], np.uint64))
+        self.rows += 1
+        return 1 + int(np.argsort(np.argsort(drawn))[place])
+
 
 @dataclass(slots=True)
 class Split:
@@ -63,6 +75,8 @@ class Split:
     share: float
     seed: int = 0
     stratum: str | None = None
+    fold: int | None = None
+    """Which of 1 / share parts belongs to validation, from 1; None where there is a share alone."""
     labels: dict[str | None, _Stratum] = field(default_factory=dict)
     last: bool = False
     """Whether the last row so far belongs to validation."""
@@ -75,13 +89,29 @@ class Split:
     def mask(self, chunk: Chunk) -> NDArray[np.bool_]:
         """Whether each row of the next chunk belongs to validation: `[rows]`."""
         if chunk.held_out is not None:
+            if self.fold is not None:
+                raise DataError(
+                    "a whole text has no folds; set data.documents to paragraph or line"
+                )
             return np.full(len(chunk), chunk.held_out)
+        if self.stratum is None and self.fold is not None:
+            parts = round(1 / self.share)
+            before, until = (
+                validation_mask(chunk.first, len(chunk), number / parts, self.seed)
+                for number in (self.fold - 1, self.fold)
+            )
+            return np.asarray(until & ~before)
         if self.stratum is None:
             return validation_mask(chunk.first, len(chunk), self.share, self.seed)
         share = Fraction(str(self.share)).limit_denominator(FINEST)
         found = [self.last] if chunk.continued else []
         cells = chunk.cells[self.stratum][len(found) :]
-        found += [self._of(_label(cell, chunk.textual)).takes(share) for cell in cells]
+        strata = (self._of(_label(cell, chunk.textual)) for cell in cells)
+        if self.fold is None:
+            found += [stratum.takes(share) for stratum in strata]
+        else:
+            parts = round(1 / self.share)
+            found += [stratum.fold(parts) == self.fold for stratum in strata]
         self.last = found[-1] if found else self.last
         return np.array(found, np.bool_)
 

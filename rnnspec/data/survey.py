@@ -48,7 +48,7 @@ def survey(
     split that leaves one side empty, for a vocabulary beyond bounds (`WordCounts`), and for series
     as in `rnnspec.data.series`.
     """
-    share = spec.data.valid if isinstance(spec.data.valid, float) else 0.0
+    share = spec.data.valid_share
     train = Shards.of(train)
     report = progress_of(progress, f"looking through {train.name}")
     reading = replace(Reading.of(spec), folder=folder)

@@ -144,6 +144,7 @@ CHECKS: tuple[Check, ...] = (
         (*_OUTPUT, _VALID, ("train", "schedule"), ("train", "early_stopping")),
     ),
     Check(check_data.files_are_named_once, (("data", "train"), _VALID)),
+    Check(check_data.folds_are_of_rows, (_VALID, check_data.SERIES)),
     Check(check_data.valid_is_another_file, (("data", "train"), _VALID)),
     Check(
         check_data.columns_have_files,

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.base import Loc
-from rnnspec.spec.data import Data, Query, Series
+from rnnspec.spec.data import Data, Fold, Query, Series
 from rnnspec.spec.every import every_of
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.files import FILE_COLUMN, FOLDER_COLUMN, covers
@@ -157,7 +157,7 @@ def columns_have_files(spec: Spec) -> Iterator[Finding]:
     """Where each column has a file of its own, each column that is read has one."""
     data = spec.data
     for key, named in (("train", data.train), ("valid", data.valid)):
-        if isinstance(named, str | tuple | Query | float | None):
+        if isinstance(named, str | tuple | Query | Fold | float | None):
             continue
         if data.format_name not in ("auto", "text"):
             what = (
@@ -317,3 +317,9 @@ def _quantiles(path: Loc, found: Sequence[float]) -> Iterator[Finding]:
     if MEDIAN not in found:
         message = "0.5 is missing: the median is the point forecast"
         yield Finding(path, message, hint, key=True)
+
+
+def folds_are_of_rows(spec: Spec) -> Iterator[Finding]:
+    if isinstance(spec.data.valid, Fold) and spec.data.series is not None:
+        message = "series are divided by time, the end of each is measured, and have no folds"
+        yield Finding(("data", "valid"), message, "write a share, as in 'valid: 0.2'", key=True)

@@ -7,7 +7,7 @@ from types import NoneType
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.functional_validators import AfterValidator
 
 from rnnspec.source.problems import did_you_mean
@@ -58,13 +58,41 @@ TrainFiles = Annotated[
     Text | Several | Query | Columns, ByShape("a file, or a list of files", _named_files)
 ]
 ValidShare = Annotated[float, Field(gt=0.0, le=0.5)]
+
+
+class Fold(Model):
+    """One of several parts of the training rows, each of which is measured by a build on the
+    others: cross-validation."""
+
+    fold: Count = Field(description="The number of the part that is measured, from 1.")
+    of: Annotated[int, Field(ge=2, le=100)] = Field(
+        description="Number of parts; they are drawn as a share is, of as equal size as can be."
+    )
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Fold:
+        if self.fold > self.of:
+            raise spec_error(
+                f"there is no fold {self.fold} of {self.of}", f"write 1 to {self.of}", at="fold"
+            )
+        return self
+
+
+def _measured(value: object) -> int | None:
+    """The place of a value among the forms of validation rows."""
+    if isinstance(value, Mapping) and {int} <= set(map(type, value.values())):
+        return 5
+    found = 5 if isinstance(value, Fold) else _named(value)
+    return 6 if value is None else found
+
+
 Valid = Annotated[
-    Text | Several | Query | Columns | ValidShare | None,
-    ByShape("a file, or a share above 0 and up to 0.5, or null", _named),
+    Text | Several | Query | Columns | ValidShare | Fold | None,
+    ByShape("a file, or a share above 0 and up to 0.5, or {fold: 1, of: 5}, or null", _measured),
 ]
 
 
-def _names(named: Named | float | None) -> tuple[str, ...]:
+def _names(named: Named | Fold | float | None) -> tuple[str, ...]:
     """All names of files."""
     match named:
         case str():
@@ -161,7 +189,8 @@ class Data(Model):
     valid: Valid = Field(
         default=None,
         description="Rows kept out of training to measure on: files as for train, or a share of "
-        "the training rows above 0 and up to 0.5, or null for none. A share is drawn by "
+        "the training rows above 0 and up to 0.5, or {fold: 1, of: 5} for one of several parts "
+        "(all of them: rnnspec build --folds), or null for none. A share is drawn by "
         "train.seed. Where a class is answered (the first, if several are), it is drawn from the "
         "rows of each label, of which at least one is trained on. Of series it is the end of each, "
         "and of one plain text that is read whole its end.",
@@ -226,6 +255,13 @@ class Data(Model):
     def train_files(self) -> tuple[str, ...]:
         """The names under `train`."""
         return _names(self.train)
+
+    @property
+    def valid_share(self) -> float:
+        """The share of the training rows that is kept for validation, 0 for none."""
+        if isinstance(self.valid, Fold):
+            return 1 / self.valid.of
+        return self.valid if isinstance(self.valid, float) else 0.0
 
     @property
     def valid_files(self) -> tuple[str, ...]:

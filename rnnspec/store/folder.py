@@ -10,7 +10,7 @@ metrics.jsonl        one line an epoch
 report.html          curves, metrics, examples and the model, once training is finished
 weights.safetensors  the best weights so far, under their canonical names
 last.safetensors     the weights that training ended with, once it is finished
-checkpoint.safetensors  everything that continuing needs, while training is not finished
+checkpoint.safetensors  everything that continuing needs, with more epochs once training is finished
 import.yaml          of weights from elsewhere: which part of which tensor each of them is
 build.json           state of the build: training, stopped, finished, imported, or failed or pruned
                      (by `rnnspec tune`) and why; versions; best epoch

@@ -11,9 +11,11 @@ from pathlib import Path
 import torch
 
 from rnnspec import __version__
-from rnnspec.errors import BuildError
-from rnnspec.files import sweep
-from rnnspec.spec.load import LoadedSpec, resolved_yaml
+from rnnspec.errors import BuildError, SpecError
+from rnnspec.files import sweep, write_text
+from rnnspec.spec.decoder import LinearForcing
+from rnnspec.spec.load import LoadedSpec, load_spec, resolved_yaml
+from rnnspec.spec.schedules import Cosine, Linear
 from rnnspec.store.events import Listener
 from rnnspec.store.files import read_text
 from rnnspec.store.folder import BuildFolder, all_builds
@@ -63,7 +65,53 @@ def found_build(
         )
     held.enter_context(locked(folder.source))
     sweep(folder.path)
+    if _has_more_epochs(folder, loaded):
+        _extend(folder, loaded)
     return folder
+
+
+def _has_more_epochs(folder: BuildFolder, loaded: LoadedSpec) -> bool:
+    """Whether the spec is that of the build but for more epochs, and its training can go on: it has
+    a checkpoint, and did not end early."""
+    try:
+        before, now = load_spec(folder.spec).spec, loaded.spec
+    except SpecError:  # damaged, as the check of the folder says
+        return False
+    if before.train.epochs >= now.train.epochs or not folder.checkpoint.exists():
+        return False
+    train = before.train.model_copy(update={"epochs": now.train.epochs})
+    return before.model_copy(update={"train": train}) == now
+
+
+def _extend(folder: BuildFolder, loaded: LoadedSpec) -> None:
+    """Let a build have the epochs of `loaded`. Raises BuildError for one that early stopping ended:
+    more epochs would be none."""
+    state, epochs = folder.read_state(), load_spec(folder.spec).spec.train.epochs
+    done = sum(1 for _ in folder.records())
+    if state["state"] == "finished" and done < epochs:
+        raise BuildError(
+            f"{folder.path}: early stopping ended it after epoch {done} of {epochs}, and no more"
+            " epochs would be begun; start a new build without --resume"
+        )
+    folder.report.unlink(missing_ok=True)
+    write_text(folder.spec, resolved_yaml(loaded.spec))
+    folder.write_digests()
+    folder.write_state({**state, "state": "training"})
+
+
+def epochs_note(before: int, loaded: LoadedSpec) -> str:
+    """What more epochs than a build was begun with change of the epochs that are done: empty where
+    they are those of an uninterrupted run."""
+    spec = loaded.spec
+    schedule, forcing = spec.train.schedule, spec.decoder.teacher_forcing if spec.decoder else None
+    over = [f"the schedule {schedule.name}"] if isinstance(schedule, Cosine | Linear) else []
+    over += ["linear teacher forcing"] if isinstance(forcing, LinearForcing) else []
+    if not over:
+        return ""
+    return (
+        f"{' and '.join(over)} runs over all epochs: the first were trained as those of {before},"
+        f" the next are as the last of {spec.train.epochs}; the weights are not those of one run"
+    )
 
 
 def _of_this_run(loaded: LoadedSpec, builds: Path, restarted: bool) -> BuildFolder | None:
@@ -99,11 +147,14 @@ def _unfinished(loaded: LoadedSpec, builds: Path) -> BuildFolder:
     Raises BuildError if none fits.
     """
     found = list(_of_name(loaded, builds))
-    folder = next((b for b in found if b.is_unfinished() or _failed(b, loaded)), None)
+    folder = next((b for b in found if _goes_on(b, loaded)), None)
     if folder is None:
         why = "no build was ever begun"
         if found:
-            why = "each build is finished already, or failed with another spec"
+            why = (
+                "each build is finished already (to go on, raise train.epochs), or failed with"
+                " another spec"
+            )
         raise BuildError(
             f"{builds / loaded.spec.name}: nothing to resume, for {why}; start one without --resume"
         )
@@ -122,13 +173,19 @@ def _at(place: Path, loaded: LoadedSpec) -> BuildFolder | None:
 
 
 def _refuse_changes(folder: BuildFolder, loaded: LoadedSpec) -> None:
-    """Raises BuildError where the spec is no longer that of the build."""
+    """Raises BuildError where the spec is no longer that of the build, but for more epochs."""
+    if _has_more_epochs(folder, loaded):
+        return
     if changes := _changes(folder, loaded):
         raise BuildError(
             f"{folder.path}: cannot be resumed, for the spec has changed:\n"
             + "\n".join(f"    {line}" for line in changes[:10])
             + "\nundo the change, or start a new build without --resume"
         )
+
+
+def _goes_on(build: BuildFolder, loaded: LoadedSpec) -> bool:
+    return build.is_unfinished() or _failed(build, loaded) or _has_more_epochs(build, loaded)
 
 
 def _failed(build: BuildFolder, loaded: LoadedSpec) -> bool:

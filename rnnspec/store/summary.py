@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rnnspec.errors import RnnspecError
+from rnnspec.spec import Spec
+from rnnspec.spec.data import Fold
 from rnnspec.spec.load import load_spec
 from rnnspec.spec.metrics import deciding_metric, monitored
 from rnnspec.store.files import numbers_of
@@ -58,7 +61,7 @@ def summary(build: BuildFolder) -> Summary:
         return Summary(build.path, name, DAMAGED, why=str(error))
     metrics, best = numbers_of(state.get("valid", {})), int(state.get("best_epoch", 0))
     decided = deciding_metric(monitored(spec), metrics)
-    files, share = state.get("files", {}), spec.data.valid
+    files = state.get("files", {})
     return Summary(
         build.path,
         name,
@@ -66,7 +69,7 @@ def summary(build: BuildFolder) -> Summary:
         state.get("begun", ""),
         state.get("source", ""),
         tuple(files.get("train", ())),
-        (f"{share:g}",) if isinstance(share, float) else tuple(files.get("valid", ())),
+        _measured(spec, files),
         decided if decided in metrics else "",
         metrics.get(decided),
         best,
@@ -75,3 +78,11 @@ def summary(build: BuildFolder) -> Summary:
         len(state.get("warnings", ())),
         str(state.get("why", "")),
     )
+
+
+def _measured(spec: Spec, files: Mapping[str, Any]) -> tuple[str, ...]:
+    """The validation rows: the share, the fold, or the names of their files."""
+    valid = spec.data.valid
+    if isinstance(valid, Fold):
+        return (f"fold {valid.fold} of {valid.of}",)
+    return (f"{valid:g}",) if isinstance(valid, float) else tuple(files.get("valid", ()))

@@ -33,6 +33,7 @@ from rnnspec.store.lock import locked
 from rnnspec.store.resume import (
     VERSIONS,
     check_data,
+    epochs_note,
     found_build,
     run_id,
     warn_of_threads,
@@ -100,6 +101,9 @@ def build(
         if not train:
             return _untrained(job, folder, listener, processes)
         state = folder.read_state()
+        begun = state.get("epochs", loaded.spec.train.epochs)
+        if begun < loaded.spec.train.epochs and (text := epochs_note(begun, loaded)):
+            listener.warning(text)
         if state["state"] == "finished":  # but has no report, or was started again
             metrics = numbers_of(state.get("valid", {}))
             result = Result(folder, True, metrics, state.get("best_epoch", 0))
@@ -112,7 +116,6 @@ def build(
             _write_state(folder, notes=heard.notes)
         if not result.finished or not processes.first:
             return result
-        folder.checkpoint.unlink(missing_ok=True)
         kept = Trained(folder, loaded.spec, job.plan, job.facts, read_arrays(folder.weights)[0])
         return _reported(result, kept, listener, job.sources)
 
@@ -382,6 +385,7 @@ def _begun(
         "source": str(job.loaded.path.resolve()),
         "data": job.keys,
         "files": _digests(job.sources),
+        "epochs": job.loaded.spec.train.epochs,
         "state": "training" if train else "not trained",
     }
     if job.start is not None:
