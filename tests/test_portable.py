@@ -22,6 +22,7 @@ from rnnspec.export.parity import Parity
 from rnnspec.export.probes import probes
 from rnnspec.plan import resolve
 from rnnspec.plan.names import labels_of
+from rnnspec.plan.stream import stream_of
 from rnnspec.reference import answers
 from rnnspec.run import Model
 from rnnspec.run.session import Session
@@ -261,3 +262,20 @@ def test_the_lowest_opset() -> None:
             with pytest.raises(ExportError, match=f"opset {too_low} is too low: .*{min(kinds)}"):
                 to_onnx(plan, facts, strong_weights(plan), opset=too_low)
     assert found == {"plain": 17, "gelu": 20, "text": 20}
+
+
+@pytest.mark.parametrize(
+    ("pooling", "streamed"), [("max", False), ("max", True), ("attention", True)]
+)
+def test_no_axis_of_no_steps_is_reduced(pooling: str, streamed: bool) -> None:
+    """onnxruntime 1.20 refuses that, newer ones do not: a step is added where no row has any."""
+    data = spec_data("N:1", ["tokens"], [output("class")], [{"dense": 4}], pooling=pooling)
+    plan, facts = plan_of(data)
+    stream = stream_of(plan, True) if streamed else None
+    file = to_onnx(plan, facts, strong_weights(plan), ids=True, stream=stream)
+    assert "Pad" in {node.op_type for node in file.graph.node}
+    fed = {"tokens.ids": np.zeros((1, 0), np.int64), "tokens.lengths": np.zeros(1, np.int64)}
+    for state in stream.states if stream else ():
+        fed[state.name] = np.zeros((1, *state.shape), state.kind)
+    found = Session(file.SerializeToString(), threads=1).run(fed)["class.probabilities"]
+    assert np.isfinite(found).all()

@@ -294,6 +294,10 @@ def _padded(
                 return True
             case nodes.Pool(kind="last") if not reads_last(plan, node):
                 return True
+            case nodes.Pool(kind="max"):  # by ReduceMax, as of a chunk the largest weight is
+                return True
+            case nodes.Pool(kind="attention") if of_stream:
+                return True
             case nodes.Conv() | nodes.LocalPool() | nodes.StackSteps():
                 return True
             case nodes.Decoder() if needs_memory_step(node):
