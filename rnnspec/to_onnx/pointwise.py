@@ -140,13 +140,21 @@ def lower_join(scope: Scope, node: nodes.Join) -> Value:
     parts = [value.name for value in values]
     if sequence is None:
         return Vector(emit.concat(parts, -1, name))
-    time = emit.extent(sequence.name, 0, f"{name}.time")
-    extents = emit.concat([time, emit.integers(1, 1)], 0, f"{name}.extents")
-    for place, value in enumerate(values):
-        if isinstance(value, Vector):
-            parts[place] = emit.op("Expand", [value.name, extents], f"{value.name}.at_each_step")
+    repeated = _repeated(scope, sequence, name)
+    parts = [repeated(each.name) if isinstance(each, Vector) else each.name for each in values]
     joined = emit.concat(parts, -1, name)
     return like(sequence, joined, clean=all(map(_clean, values)))
+
+
+def _repeated(scope: Scope, sequence: PaddedSequence, name: str) -> Callable[[str], str]:
+    """What makes `[T, B, W]` of `[B, W]`. Where T is 1 nothing is repeated: OpenVINO loses an axis
+    that Expand makes so."""
+    emit = scope.emit
+    if scope.low.step:
+        return lambda value: emit.unsqueeze(value, 0, f"{value}.at_the_step")
+    time = emit.extent(sequence.name, 0, f"{name}.time")
+    extents = emit.concat([time, emit.integers(1, 1)], 0, f"{name}.extents")
+    return lambda value: emit.op("Expand", [value, extents], f"{value}.at_each_step")
 
 
 def lower_activate(scope: Scope, node: nodes.Activate) -> Value:
