@@ -12,12 +12,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from rnnspec.export.probes import probes
 from rnnspec.plan import Facts, Plan, resolve
 from rnnspec.plan.stream import stream_of
+from rnnspec.run.session import Session
 from rnnspec.spec import Spec
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_onnx.own_steps import nodes_of
@@ -33,7 +36,7 @@ from tests.kinds import (
     spec_data,
     strong_weights,
 )
-from tests.models import frames_facts
+from tests.models import frames_facts, layers_plan
 from tests.test_streams import JOINED, forward
 
 KERNELS = Path(__file__).parent / "runtimes" / "onnxruntime-1.20.json"
@@ -173,6 +176,31 @@ def test_operators_of_small_files(bits: Bits, kernels: Kernels) -> None:
         model = to_onnx(plan, facts, strong_weights(plan))
         small = in_few_bits(model, plan, bits, least=Least(2, 2)).model
         assert not lacking(small, kernels)
+
+
+@pytest.mark.parametrize("bits", ["int8", "float16"])
+def test_scans_of_portable_files_read_no_value_that_is_computed_around_them(bits: Bits) -> None:
+    """As OpenVINO's cannot; what onnxruntime answers stays."""
+    cells = {"own": layers.OWN_CELLS["one_number"]}
+    plan, facts = layers_plan({"cell": "own", "units": 16}, cells=cells), frames_facts()
+    whole = to_onnx(plan, facts, strong_weights(plan), ids=True, portable=True)
+    small = in_few_bits(whole, plan, bits, ids=True, portable=True).model
+    bodies = [
+        a.g
+        for n in small.graph.node
+        if n.op_type == "Scan"
+        for a in n.attribute
+        if a.name == "body"
+    ]
+    computed = {name for node in small.graph.node for name in node.output}
+    (body,) = bodies
+    assert not computed & {name for node in body.node for name in node.input}
+    assert any(node.op_type == "Cast" for node in body.node)
+    usual = in_few_bits(whole, plan, bits, ids=True, least=Least(256, 10**9)).model
+    for probe in probes(plan, facts, ids=True, seeds=1):
+        one, other = (Session(m.SerializeToString()).run(probe.feeds) for m in (small, usual))
+        for name, value in one.items():
+            np.testing.assert_array_equal(value, other[name])
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,11 @@ FORMS: Mapping[str, Options] = {
     "`--stream --step --ids`": {"stream": True, "step": True, "ids": True},
     "`--quantize int8`": {"bits": "int8"},
     "`--half`": {"bits": "float16"},
+    "`--portable`": {"portable": True},
+    "`--portable --stream`": {"portable": True, "stream": True},
+    "`--portable --stream --step`": {"portable": True, "stream": True, "step": True},
+    "`--portable --quantize int8`": {"portable": True, "bits": "int8"},
+    "`--portable --half`": {"portable": True, "bits": "float16"},
 }
 
 

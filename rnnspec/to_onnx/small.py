@@ -21,8 +21,8 @@ emitter makes them. After it: the same inputs and outputs, by name and type.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -88,7 +88,9 @@ def in_few_bits(
     one is unchanged.
 
     Only what the plan has weights for is changed: the constants of sound, texts and searches stay.
-    In `portable` files nothing is multiplied in 8 bits: the operator is onnxruntime's own.
+    In `portable` files nothing is multiplied in 8 bits: the operator is onnxruntime's own; and what
+    the body of a Scan reads is widened in it, since OpenVINO's Scan reads no value that a node
+    around it computed.
     Biases, and what has fewer numbers than `least.stored`, stay in float32.
     """
     found = onnx.ModelProto()
@@ -103,7 +105,8 @@ def in_few_bits(
     multiplying = bits == "int8" and not portable
     multiplied = _multiplied(found, chosen, least) if multiplying else ()
     stored = tuple(name for name in chosen if name not in multiplied)
-    _store(found.graph, {name: _rows_of(chosen[name]) for name in stored}, bits)
+    inside = _of_scans(found.graph) if portable else frozenset[str]()
+    _store(found.graph, {name: _rows_of(chosen[name]) for name in stored}, bits, inside)
     if multiplied:
         clean_inputs(found.graph, lengths_name(plan, ids))
         if all(each.domain != CONTRIB for each in found.opset_import):
@@ -175,8 +178,11 @@ def _attribute(node: onnx.NodeProto, name: str, default: float) -> float:
 # ---------------------------------------------------------------- stored in fewer bits
 
 
-def _store(graph: onnx.GraphProto, axes: Mapping[str, tuple[int, ...]], bits: Bits) -> None:
-    """Each weight of `axes` in `bits`, and what widens it, under its own name."""
+def _store(
+    graph: onnx.GraphProto, axes: Mapping[str, tuple[int, ...]], bits: Bits, inside: Collection[str]
+) -> None:
+    """Each weight of `axes` in `bits`, and what widens it, under its own name; of those `inside`
+    the body of a Scan there."""
     nodes: list[onnx.NodeProto] = []
     tensors: list[TensorProto] = []
     for tensor in graph.initializer:
@@ -194,10 +200,41 @@ def _store(graph: onnx.GraphProto, axes: Mapping[str, tuple[int, ...]], bits: Bi
         tensors.append(numpy_helper.from_array(scale, f"{name}.scale"))
         nodes.append(_cast(f"{name}.int8", f"{name}.wide"))
         nodes.append(helper.make_node("Mul", [f"{name}.wide", f"{name}.scale"], [name], name=name))
-    others = list(graph.node)
-    del graph.node[:], graph.initializer[:]
+    del graph.initializer[:]
     graph.initializer.extend(tensors)
+    at_root = [node for node in nodes if _widened(node) not in inside]
+    for body in _bodies_of_scans(graph):
+        read = {name for node in nodes_of(body) for name in node.input} & {*inside}
+        _begin(body, [node for node in nodes if _widened(node) in read])
+    _begin(graph, at_root)
+
+
+def _begin(graph: onnx.GraphProto, nodes: Collection[onnx.NodeProto]) -> None:
+    others = list(graph.node)
+    del graph.node[:]
     graph.node.extend([*nodes, *others])
+
+
+def _widened(node: onnx.NodeProto) -> str:
+    """The weight that a node of `_store` helps to widen."""
+    return str(node.output[0]).removesuffix(".wide")
+
+
+def _of_scans(graph: onnx.GraphProto) -> frozenset[str]:
+    """What the body of one Scan reads, and nothing else."""
+    every = Counter(name for node in nodes_of(graph) for name in node.input)
+    return frozenset(
+        name
+        for body in _bodies_of_scans(graph)
+        for name, count in Counter(name for n in nodes_of(body) for name in n.input).items()
+        if count == every[name]
+    )
+
+
+def _bodies_of_scans(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    for node in nodes_of(graph):
+        if node.op_type == "Scan":
+            yield next(a.g for a in node.attribute if a.name == "body")
 
 
 def _cast(narrow: str, wide: str) -> onnx.NodeProto:
