@@ -185,8 +185,11 @@ def _attention(low: Lowering, node: nodes.Pool, source: PaddedSequence) -> str:
     kept = {each: chunks.before(f"{name}.{each}") for each in ("most", "weight", "sum")}
     some = emit.op("Greater", [kept["weight"], emit.number(0.0)], f"{name}.some")
     before = emit.op("Where", [some, kept["most"], emit.number(LOWEST)], f"{name}.most.before")
-    here = emit.reduce("ReduceMax", scores, 0, f"{name}.most.here")
-    most = emit.op("Max", [before, here], f"{name}.most.of_both")
+    # Behind the one before, so that a chunk without steps has one too: onnxruntime before 1.23
+    # takes the largest of no numbers for an error.
+    parts = [emit.unsqueeze(before, 0, f"{name}.first"), scores]
+    every = emit.concat(parts, 0, f"{name}.scores.all")
+    most = emit.reduce("ReduceMax", every, 0, f"{name}.most.of_both")
     above = emit.op("Sub", [scores, most], f"{name}.above")
     shares = emit.op("Exp", [above], f"{name}.shares.all")
     shares = source.lengths.cleaned(shares, f"{name}.shares")
