@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 import rnnspec
 from rnnspec.cli.app import app
 from rnnspec.errors import BuildError, DataError, ModelFileError
-from rnnspec.imports.facts import Told
-from rnnspec.imports.importing import MAP, Imported, Wanted, import_weights
+from rnnspec.imports.facts import Told, read_vocabulary
+from rnnspec.imports.importing import MAP, Imported, Wanted, import_weights, read_layers
 from rnnspec.imports.terms import Sum, Term, parse_sum
 from rnnspec.plan.facts import TextFacts
 from rnnspec.plan.facts_file import read_facts
@@ -586,6 +586,91 @@ def test_what_must_be_told(tmp_path: Path) -> None:
     (tmp_path / "twice.txt").write_text("a\nb\na\n")
     with pytest.raises(DataError, match="'a' stands in entries 1 and 3"):
         told(widths={"frames": 5}, labels={"kind": tmp_path / "twice.txt"})
+
+
+@pytest.mark.parametrize("option", ["vocabularies", "labels", "widths"])
+@pytest.mark.parametrize("column", ["frames", "kind"])
+def test_an_option_about_another_kind_of_column(tmp_path: Path, option: str, column: str) -> None:
+    if (option, column) in (("widths", "frames"), ("labels", "kind")):
+        return
+    torch.save(torch_model("gru").state_dict(), tmp_path / "model.pt")
+    (tmp_path / "spec.yaml").write_text(spec_of("{cell: gru, units: 4}"))
+    (tmp_path / "list.txt").write_text("a\nb\n")
+    value = 3 if option == "widths" else tmp_path / "list.txt"
+    told = Told(**{option: {column: value}})
+    cure = {"frames": "--width frames=N", "kind": "--labels kind=FILE"}[column]
+    with pytest.raises(BuildError, match=rf"{column}: the column is read as .* with {cure}"):
+        import_weights(
+            load_spec(tmp_path / "spec.yaml"), tmp_path / "model.pt", tmp_path, Wanted(told)
+        )
+
+
+EVERY = np.ones((ROWS, LABELS))
+NO_ANSWERS: dict[str, dict[str, Any]] = {
+    "is not finite": {"kind.logits": EVERY * np.nan},
+    "is infinite": {"kind.logits": np.where(EVERY.cumsum(1) == 2, np.inf, 1.0)},
+    "has texts": {"kind": np.array(["a", "b", "c"])},
+    "has numbers of labels": {"kind": np.array([0, 1, 2])},
+    "has no rows": {"frames": np.zeros((0, STEPS, FEATURES)), "kind.logits": EVERY[:0]},
+    "has no axis": {"kind.logits": np.array(1.0)},
+    "has fewer rows": {"kind.logits": EVERY[:1]},
+    "has few lengths": {"frames.lengths": np.array([6, 6])},
+    "has long lengths": {"frames.lengths": np.array([6, 9, 6])},
+    "has lengths below 0": {"frames.lengths": np.array([6, -1, 6])},
+    "has lengths in halves": {"frames.lengths": np.array([6, 5.5, 6])},
+    "has tokens of no text": {"kind.targets": np.array([0, 1, 2])},
+    "has texts for frames": {"frames": np.array(["a", "b", "c"])},
+}
+
+
+@pytest.mark.parametrize("name", NO_ANSWERS)
+def test_an_array_that_proves_nothing(tmp_path: Path, name: str) -> None:
+    model, steps = torch_model("gru"), frames()
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    logits = model(steps).detach().numpy()
+    expected = {"frames": steps.numpy(), "kind.logits": logits} | NO_ANSWERS[name]
+    with pytest.raises(ModelFileError):
+        imported(tmp_path, spec_of("{cell: gru, units: 4}"), tmp_path / "model.pt", expected)
+    assert not (tmp_path / "builds").exists()
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("form", ["model.pt", "model.safetensors", "checkpoint.pt", "sparse.pt"])
+def test_numbers_of_every_width(tmp_path: Path, kind: torch.dtype, form: str) -> None:
+    from safetensors.torch import save_file
+
+    model, steps, file = torch_model("gru"), frames(), tmp_path / form
+    tensors = {f"module.{name}": each.to(kind) for name, each in model.state_dict().items()}
+    model = model.to(kind).float()
+    if form == "model.safetensors":
+        save_file(tensors, file)
+    elif form == "checkpoint.pt":
+        torch.save({"epoch": 3, "net": tensors, "optimizer": {"state": {}}}, file)
+    else:
+        sparse = form == "sparse.pt"
+        torch.save({n: t.to_sparse() if sparse else t for n, t in tensors.items()}, file)
+    expected = {"frames": steps.numpy(), "kind.logits": model(steps).detach().numpy()}
+    found = imported(tmp_path, spec_of("{cell: gru, units: 4}"), file, expected)
+    assert found.agreements[0].difference < 1e-6
+
+
+def test_tensors_without_numbers(tmp_path: Path) -> None:
+    whole = torch_model("gru").state_dict()
+    for name, changed in {
+        "meta": {key: each.to("meta") for key, each in whole.items()},
+        "complex": {key: each.to(torch.complex64) for key, each in whole.items()},
+    }.items():
+        torch.save(changed, tmp_path / f"{name}.pt")
+        with pytest.raises(ModelFileError, match="save it as float32"):
+            read_layers(tmp_path / f"{name}.pt")
+
+
+def test_lines_of_a_vocabulary(tmp_path: Path) -> None:
+    tokens = ["a", "\x85", "\u2028", "\x1c", "\xa0", "\ufeff", "b"]
+    file = tmp_path / "tokens.txt"
+    for start, ending in (("", "\n"), ("\ufeff", "\r\n")):
+        file.write_bytes((start + "".join(each + ending for each in tokens)).encode())
+        assert read_vocabulary(file) == tokens
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,8 @@ def _pairs(option: str, given: Sequence[str] | None) -> list[tuple[str, str]]:
     for column, sign, value in found:
         if not (column and sign and value):
             raise RnnspecError(f"{option} {column}{sign}{value}: write {option} COLUMN=VALUE")
+        if [other for other, _, _ in found].count(column) > 1:
+            raise RnnspecError(f"{option} {column}: is given twice; give it once")
     return [(column, value) for column, _, value in found]
 
 

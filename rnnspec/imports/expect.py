@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,12 +49,18 @@ class Agreement:
 
 
 def read_expected(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of an npz file. Raises ModelFileError."""
+    """The arrays of an npz file: numbers, with an axis of rows. Raises ModelFileError."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, AttributeError, EOFError) as error:
+            found = {name: np.asarray(file[name]) for name in file.files}
+    except (OSError, ValueError, AttributeError, EOFError, BadZipFile) as error:
         raise ModelFileError(f"{path}: not a readable npz file ({error})") from error
+    for name, array in found.items():
+        if array.dtype.kind not in "biuf":
+            raise ModelFileError(f"{path}: {name!r} holds {array.dtype}, and numbers are expected")
+        if not array.ndim or not len(array):
+            raise ModelFileError(f"{path}: {name!r} has no rows")
+    return found
 
 
 def widths_of(expected: Arrays, columns: Sequence[str]) -> dict[str, int]:
@@ -73,7 +80,7 @@ def compare(
     Raises ModelFileError where an input is missing, or nothing is to be compared.
     """
     rows = _rows(plan, orders, expected, where)
-    targets = _targets(plan, orders, expected, len(rows))
+    targets = _targets(plan, orders, expected, len(rows), where)
     found = list(_compared(plan, weights, orders, expected, rows, targets))
     named = {each.name for each in found}
     inputs = {each.key for each in plan.inputs}
@@ -102,7 +109,7 @@ def _rows(plan: Plan, orders: Orders, expected: Arrays, where: Path) -> list[Row
         values = expected[node.key]
         if isinstance(node, nodes.TokensInput | nodes.CategoryInput):
             values = _ours(values, node.column, orders, where)
-        lengths = expected.get(f"{node.key}{LENGTHS}")
+        lengths = _lengths(expected, node.key, where)
         cells[node.key] = [
             value if lengths is None else value[: int(lengths[at])]
             for at, value in enumerate(values)
@@ -111,6 +118,24 @@ def _rows(plan: Plan, orders: Orders, expected: Arrays, where: Path) -> list[Row
     if len(counts) != 1:
         raise ModelFileError(f"{where}: its inputs have unequal numbers of rows")
     return [{key: cells[key][at] for key in cells} for at in range(counts.pop())]
+
+
+def _lengths(expected: Arrays, key: str, where: Path) -> NDArray[Any] | None:
+    """The steps of each row, if they are given. Raises ModelFileError where they are none."""
+    found, name = expected.get(f"{key}{LENGTHS}"), f"{key}{LENGTHS}"
+    if found is None:
+        return None
+    shape = expected[key].shape
+    if found.shape != shape[:1] or found.dtype.kind not in "iu":
+        raise ModelFileError(
+            f"{where}: {name!r} must hold a whole number for each of {shape[0]} rows"
+        )
+    most = shape[1] if len(shape) > 1 else 0
+    if found.min() < 0 or found.max() > most:
+        raise ModelFileError(
+            f"{where}: {name!r} must hold numbers from 0 to {most}, the steps given"
+        )
+    return found
 
 
 def _ours(values: NDArray[Any], column: str, orders: Orders, where: Path) -> NDArray[Any]:
@@ -125,15 +150,25 @@ def _ours(values: NDArray[Any], column: str, orders: Orders, where: Path) -> NDA
 
 
 def _targets(
-    plan: Plan, orders: Orders, expected: Arrays, count: int
+    plan: Plan, orders: Orders, expected: Arrays, count: int, where: Path
 ) -> list[dict[str, NDArray[Any]]]:
     found: list[dict[str, NDArray[Any]]] = [{} for _ in range(count)]
     for out in plan.outputs:
         given = expected.get(f"{out.column}{TARGETS}")
-        for at in range(count if given is not None else 0):
-            assert given is not None
+        if given is None:
+            continue
+        if out.column not in orders:
+            raise ModelFileError(
+                f"{where}: {out.column}{TARGETS} are the tokens of a text that is answered, and"
+                f" {out.column!r} is none"
+            )
+        if given.ndim != 2 or len(given) != count or given.dtype.kind not in "iu":
+            raise ModelFileError(
+                f"{where}: {out.column}{TARGETS} must hold token numbers, in {count} rows"
+            )
+        for at in range(count):
             own = given[at][given[at] >= 0]
-            found[at][out.column] = _ours(own, out.column, orders, Path(TARGETS))
+            found[at][out.column] = _ours(own, out.column, orders, where)
     return found
 
 
@@ -167,23 +202,37 @@ def _compared(
         yield _agreement(name, answered[column], expected)
 
 
+def _taken(theirs: NDArray[Any], order: NDArray[np.int64], name: str) -> NDArray[Any]:
+    if not theirs.ndim or order.max(initial=-1) >= theirs.shape[-1]:
+        last = theirs.shape[-1] if theirs.ndim else 0
+        raise ModelFileError(
+            f"{name!r} has {last} scores, and the vocabulary {order.max(initial=-1) + 1} entries"
+        )
+    found: NDArray[Any] = theirs[..., order]
+    return found
+
+
 def _agreement(
     name: str, found: Sequence[Any], expected: Arrays, order: NDArray[np.int64] | None = None
 ) -> Agreement:
     """`order`: which place of the last axis of the file's array each of ours is."""
-    given, most = np.asarray(expected[name], np.float64), 0.0
+    given = np.asarray(expected[name], np.float64)
+    most = largest = 0.0
     if len(given) != len(found):
         raise ModelFileError(f"{name!r} has {len(given)} rows, and there are {len(found)}")
     for mine, theirs in zip(found, given, strict=True):
         ours = np.asarray(mine, np.float64)
         if order is not None:
-            ours, theirs = ours[..., order >= 0], theirs[..., order[order >= 0]]
-        theirs = theirs[: len(ours)] if ours.ndim else theirs
+            ours, theirs = ours[..., order >= 0], _taken(theirs, order[order >= 0], name)
+        theirs = theirs[: len(ours)] if ours.ndim and theirs.ndim else theirs
         if ours.size == theirs.size:
             theirs = theirs.reshape(ours.shape)
         if ours.shape != theirs.shape:
             shapes = f"{list(theirs.shape)} in a row, and {list(ours.shape)} is answered"
             raise ModelFileError(f"{name!r} has the shape {shapes}")
+        if not np.isfinite(theirs).all():
+            raise ModelFileError(f"{name!r} holds numbers that are not finite; nothing agrees so")
         if ours.size:
             most = max(most, float(np.abs(ours - theirs).max()))
-    return Agreement(name, most, TOLERANCE * max(1.0, float(np.abs(given).max(initial=0.0))))
+            largest = max(largest, float(np.abs(theirs).max()))
+    return Agreement(name, most, TOLERANCE * max(1.0, largest))

@@ -19,6 +19,7 @@ from rnnspec.data.shards import find_sources
 from rnnspec.errors import BuildError, DataError
 from rnnspec.imports.match import BEFORE
 from rnnspec.plan.facts import ClassFacts, ColumnFacts, Facts, NumericFacts, TextFacts, Vocabulary
+from rnnspec.spec import Spec
 from rnnspec.spec.files import absent
 from rnnspec.spec.load import LoadedSpec
 
@@ -29,6 +30,12 @@ MARKS = {
     "start": ("<start>", "<sos>", "<bos>", "<s>", "<SOS>", "<BOS>", "<START>", "[CLS]"),
 }
 """How vocabularies name what is no token of a row."""
+OPTIONS = {
+    "--vocabulary": ("words", "tokens", "chars", "bytes", "subwords", "category"),
+    "--labels": ("class", "labels", "tags", "keys"),
+    "--width": ("frames", "number", "vector", "series", "audio", "image", "video", "forecast"),
+}
+"""What tells of a column, by what it holds."""
 LONGEST = 32
 """Tokens or steps of the longest row, where no row is known."""
 
@@ -48,16 +55,18 @@ Orders = dict[str, NDArray[np.int64]]
 def facts_of(loaded: LoadedSpec, told: Told, note: Callable[[str], None]) -> tuple[Facts, Orders]:
     """The facts, and which row of a table in the file each number of a vocabulary has.
 
-    Raises DataError for files that cannot be read; BuildError for a column that the spec lacks, or
-    of which neither the training rows nor the flags tell enough.
+    Raises DataError for files that cannot be read; BuildError for a column that the spec lacks,
+    that the option is not about, or of which neither the training rows nor the flags tell enough.
     """
     spec, orders = loaded.spec, Orders()
     inputs = [each.column for each in spec.data.inputs]
     outputs = [each.column for each in spec.data.outputs]
     _check_columns({*told.vocabularies, *told.labels, *told.widths}, {*inputs, *outputs})
+    held = _held(spec)
+    _check_options(told, held)
     known = _surveyed(loaded, note)
-    found_inputs = {each: _told(each, told, known.inputs.get(each)) for each in inputs}
-    found_outputs = {each: _told(each, told, known.outputs.get(each)) for each in outputs}
+    found_inputs = {c: _told(c, told, known.inputs.get(c), held[c]) for c in inputs}
+    found_outputs = {c: _told(c, told, known.outputs.get(c), held[c]) for c in outputs}
     for column, path in told.vocabularies.items():
         entries = read_vocabulary(path)
         answered = column in found_outputs
@@ -74,6 +83,37 @@ def _check_columns(named: set[str], columns: set[str]) -> None:
         raise BuildError(f"the spec has no column {unknown[0]!r}; its columns are {there}")
 
 
+def _held(spec: Spec) -> dict[str, set[str]]:
+    """What each column holds, as the spec says it."""
+    held: dict[str, set[str]] = {}
+    for each in (*spec.data.inputs, *spec.data.outputs):
+        held.setdefault(each.column, set()).add(each.as_)
+    return held
+
+
+def _check_options(told: Told, held: Mapping[str, set[str]]) -> None:
+    given = (told.vocabularies, told.labels, told.widths)
+    for option, columns in zip(OPTIONS, given, strict=True):
+        for column in columns:
+            if not held[column] & {*OPTIONS[option], "next"}:
+                kinds = " and ".join(sorted(held[column]))
+                raise BuildError(
+                    f"{option} {column}: the column is read as {kinds}, and {option} is about"
+                    f" {', '.join(OPTIONS[option])}; {_cure(column, held[column])}"
+                )
+
+
+def _cure(column: str, kinds: set[str]) -> str:
+    """The option that tells of a column which holds `kinds`."""
+    told = {
+        "--vocabulary": f"give its vocabulary with --vocabulary {column}=FILE",
+        "--labels": f"give its labels with --labels {column}=FILE",
+        "--width": f"give its number of features with --width {column}=N",
+    }
+    fitting = [told[option] for option in OPTIONS if kinds & {*OPTIONS[option]}]
+    return " or ".join(fitting) or "give training rows"
+
+
 def _surveyed(loaded: LoadedSpec, note: Callable[[str], None]) -> Facts:
     """The facts of the training rows, or none where their file is not there."""
     spec, folder = loaded.spec, loaded.path.parent
@@ -83,7 +123,7 @@ def _surveyed(loaded: LoadedSpec, note: Callable[[str], None]) -> Facts:
     return survey(spec, find_sources(spec.data, folder).train, folder=folder)
 
 
-def _told(column: str, told: Told, known: ColumnFacts | None) -> ColumnFacts:
+def _told(column: str, told: Told, known: ColumnFacts | None, kinds: set[str]) -> ColumnFacts:
     if column in told.vocabularies:
         entries = read_vocabulary(told.vocabularies[column])
         marks = {mark for names in MARKS.values() for mark in names}
@@ -108,9 +148,8 @@ def _told(column: str, told: Told, known: ColumnFacts | None) -> ColumnFacts:
         return known or NumericFacts(width, (0.0,) * width, (1.0,) * width, LONGEST)
     if known is None:
         raise BuildError(
-            f"nothing is known of column {column!r}: there are no training rows; give its"
-            f" vocabulary with --vocabulary {column}=FILE, its labels with --labels {column}=FILE,"
-            f" or its number of features with --width {column}=N"
+            f"nothing is known of column {column!r}: there are no training rows;"
+            f" {_cure(column, kinds)}"
         )
     return known
 
@@ -140,12 +179,18 @@ def _row_of(mark: str, entries: list[str]) -> int:
     return next((row for row, entry in enumerate(entries) if entry in MARKS[mark]), -1)
 
 
+def _lines(text: str) -> list[str]:
+    """Lines end with a line break alone, which `read_text` has made of those of Windows: U+2028 and
+    the like are tokens."""
+    return text.removesuffix("\n").split("\n") if text else []
+
+
 def read_vocabulary(path: Path) -> list[str]:
     """The entries by number: a text with one a line, a JSON list, or a JSON object of numbers by
     entry (as the tokenizers of Keras and torchtext's `stoi`). Raises DataError."""
     try:
-        text = path.read_text("utf-8")
-        found = json.loads(text) if path.suffix == ".json" else text.splitlines()
+        text = path.read_text("utf-8-sig")
+        found = json.loads(text) if path.suffix == ".json" else _lines(text)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
     if isinstance(found, dict):

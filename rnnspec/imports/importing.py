@@ -21,7 +21,7 @@ from rnnspec.imports.mapping import map_text, read_map, why_missing
 from rnnspec.imports.match import Matched, match, wanted_weights
 from rnnspec.imports.onnx_file import onnx_layers, read_onnx
 from rnnspec.imports.terms import Orders, Sum
-from rnnspec.imports.torch_file import read_state_dict, torch_layers
+from rnnspec.imports.torch_file import array_of, read_state_dict, torch_layers
 from rnnspec.plan import Facts, Plan, resolve
 from rnnspec.spec.load import LoadedSpec
 from rnnspec.store.files import write_arrays
@@ -102,13 +102,14 @@ def _holds_keras(file: Path) -> bool:
 
 def _safetensors(file: Path) -> dict[str, NDArray[np.generic]]:
     from safetensors import SafetensorError
-    from safetensors.numpy import load
+    from safetensors.torch import load  # that of numpy lacks bfloat16 and float8
 
     try:
         found = load(file.read_bytes())
     except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
         raise ModelFileError(f"{file}: not a readable safetensors file ({error})") from error
-    return {name: found[name] for name in sorted(found, key=natural_order)}
+    ordered = sorted(found, key=natural_order)
+    return {name: array_of(found[name], name, file) for name in ordered}
 
 
 def _with_widths(loaded: LoadedSpec, told: Told, expected: dict[str, NDArray[np.generic]]) -> Told:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rnnspec.errors import ModelFileError
 from rnnspec.imports.groups import Foreign, Group, Matrices, recurrent_group, rows_of, whole
@@ -24,12 +27,10 @@ def read_state_dict(path: Path) -> dict[str, NDArray[np.generic]]:
     """The tensors of a file by `torch.save`. Raises ModelFileError; nothing but numbers is read."""
     import pickle
 
-    import torch
-
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        why = (str(error) or type(error).__name__).splitlines()[0]
+        why = re.split(r"\n|\. |\x1b", str(error) or type(error).__name__)[0]
         raise ModelFileError(
             f"{path}: torch reads no weights from it ({why}); save the state dict alone:"
             " torch.save(model.state_dict(), FILE)"
@@ -37,15 +38,36 @@ def read_state_dict(path: Path) -> dict[str, NDArray[np.generic]]:
     for key in _WRAPPERS:
         if isinstance(found, dict) and isinstance(found.get(key), dict):
             found = found[key]
+    found = _only_inside(found)
     if not isinstance(found, dict) or not all(isinstance(k, str) for k in found):
         raise ModelFileError(f"{path}: holds no state dict, but a {type(found).__name__}")
     tensors = {name: each for name, each in found.items() if isinstance(each, torch.Tensor)}
     if not tensors:
         raise ModelFileError(f"{path}: holds no tensors")
-    return {
-        name: each.detach().to(torch.float64 if each.is_floating_point() else each.dtype).numpy()
-        for name, each in tensors.items()
-    }
+    return {name: array_of(each, name, path) for name, each in tensors.items()}
+
+
+def _only_inside(found: Any) -> Any:
+    """What is below the one key of a checkpoint that holds a state dict, if it has none itself."""
+    if not isinstance(found, dict) or any(isinstance(v, Tensor) for v in found.values()):
+        return found
+    inside = [
+        each
+        for each in found.values()
+        if isinstance(each, dict) and each and all(isinstance(v, Tensor) for v in each.values())
+    ]
+    return inside[0] if len(inside) == 1 else found
+
+
+def array_of(tensor: Tensor, name: str, path: Path) -> NDArray[np.generic]:
+    """Raises ModelFileError for numbers that no layer has."""
+    whole = tensor.detach()
+    if whole.is_quantized or whole.is_complex() or whole.is_meta:
+        kind = "no numbers" if whole.is_meta else str(whole.dtype)
+        raise ModelFileError(f"{path}: {name} holds {kind}; save it as float32")
+    if whole.layout != torch.strided:
+        whole = whole.to_dense()
+    return whole.to(torch.float64 if whole.is_floating_point() else whole.dtype).numpy()
 
 
 def torch_layers(tensors: Tensors) -> Foreign:
