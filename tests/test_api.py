@@ -17,6 +17,8 @@ import pytest
 import torch
 
 import rnnspec
+from rnnspec.data.memory import memory_rows
+from rnnspec.source.yaml12 import load
 from tests import tiny
 from tests.test_api_docs import ROWS, SPEC
 
@@ -320,3 +322,71 @@ def test_what_a_loop_has_trained_is_answered_evaluated_and_exported(tmp_path: Pa
     assert kept.evaluate(ROWS).metrics["loss"] == before
     with pytest.raises(rnnspec.ExportError, match=r"^quantize and half are two ways"):
         build.export(tmp_path / "small.onnx", half=True, quantize="int8")
+
+
+# ---------------------------------------------------------------- values of other libraries
+
+
+@pytest.mark.parametrize("given", ["mapping", "set"])
+def test_values_of_other_libraries_in_a_spec(folder: Path, given: str) -> None:
+    def loaded(key: str, value: Any) -> rnnspec.Spec:
+        if given == "set":
+            return rnnspec.load(SPEC, set={key: value})
+        first, _, rest = key.partition(".")
+        document = {**load(SPEC, "spec").data}
+        document[first] = {**document.get(first, {}), rest: value}
+        return rnnspec.load(document)
+
+    assert "train: other.jsonl" in loaded("data.train", Path("other.jsonl")).yaml
+    assert "epochs: 3" in loaded("train.epochs", np.int64(3)).yaml
+    assert "[other.jsonl]" in loaded("data.train", (Path("other.jsonl"),)).yaml
+    for value in ({1, 2}, object(), b"3", np.zeros(3)):
+        with pytest.raises(rnnspec.SpecError) as error:
+            loaded("train.epochs", value)
+        (problem,) = error.value.problems
+        assert problem.path == "train.epochs" and "which no spec holds" in problem.message
+
+
+MISSING_CELLS = [None, float("nan"), pd.NA, pd.NaT, np.datetime64("NaT"), np.nan]
+
+
+@pytest.mark.parametrize("cell", MISSING_CELLS)
+@pytest.mark.parametrize("form", ["dicts", "values", "columns", "array", "pandas"])
+def test_a_missing_cell_is_never_a_text(folder: Path, cell: Any, form: str) -> None:
+    array = np.array(["red", cell], dtype=object)
+    rows = {
+        "dicts": [{"text": "red"}, {"text": cell}],
+        "values": ["red", cell],
+        "columns": {"text": ["red", cell]},
+        "array": array,
+        "pandas": pd.DataFrame({"text": array}),
+    }[form]
+    with pytest.raises(rnnspec.DataError, match=r"row 2: column 'text' is .*(null|nan)"):
+        untrained("class", folder).predict(rows)
+
+
+@pytest.mark.parametrize("unit", ["D", "s", "ms", "us", "ns"])
+def test_times_of_arrays_are_times(unit: str) -> None:
+    times = np.array(["2026-11-28", "2026-11-29", "NaT"], dtype=f"datetime64[{unit}]")
+    for rows in ({"time": times}, {"time": list(times)}, {"time": pd.Series(times)}):
+        found = [row["time"] for row in memory_rows(rows, ["time"]).rows()]
+        assert [each and str(each)[:10] for each in found] == ["2026-11-28", "2026-11-29", None]
+    (row,) = memory_rows({"times": [times[:2]]}, ["times"]).rows()
+    assert [str(each)[:10] for each in row["times"]] == ["2026-11-28", "2026-11-29"]
+
+
+def test_arguments_of_another_form(folder: Path) -> None:
+    build, rows = untrained("class", folder), tiny.rows(4, 0)
+    twice = pd.DataFrame([["red", "blue"]], columns=["text", "text"])
+    for wrong in (twice, pd.DataFrame([["red"]])):
+        with pytest.raises(rnnspec.DataError, match=r"same name|no column 'text'.*are: 0"):
+            build.predict(wrong)
+    for data in (rows, pd.DataFrame(rows)):
+        with pytest.raises(rnnspec.DataError, match=r"give data=\{'train': rows\}"):
+            build.spec.build(folder / "wrong", data=data)  # type: ignore[arg-type]
+    with pytest.raises(rnnspec.DataError, match="batch of 0 rows"):
+        build.encode(batch=0)
+    for option in ({"quantize": "int4"}, {"state": "apart"}):
+        with pytest.raises(rnnspec.Error, match=r"--\w+ \w+: write "):
+            build.export(folder / "wrong.onnx", **option)  # type: ignore[arg-type]
+    assert not (folder / "wrong.onnx").exists()

@@ -453,6 +453,24 @@ def test_what_no_cell_has(tmp_path: Path, settings: dict[str, Any], says: str) -
 steps0 = np.zeros((1, 2, FEATURES), np.float32)
 
 
+@pytest.mark.parametrize("setting", ["alpha", "beta"])
+def test_a_product_with_a_factor(tmp_path: Path, setting: str) -> None:
+    from onnx import helper, load, numpy_helper, save
+
+    onnx_model("GRU", tmp_path / "model.onnx", linear_before_reset=1)
+    model = load(tmp_path / "model.onnx")
+    shapes = {"D": (LABELS, UNITS), "d": (LABELS,)}
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.ones(shape, np.float32), name) for name, shape in shapes.items()
+    )
+    settings: dict[str, Any] = {setting: 0.5}
+    product = helper.make_node("Gemm", ["h", "D", "d"], ["kind"], transB=1, **settings)
+    model.graph.node.append(product)
+    save(model, tmp_path / "model.onnx")
+    with pytest.raises(ModelFileError, match=rf"Gemm: has {setting} 0.5, which no layer here has"):
+        read_layers(tmp_path / "model.onnx")
+
+
 def test_the_map_is_read_back(tmp_path: Path) -> None:
     model, steps = torch_model("stack"), frames()
     torch.save(model.state_dict(), tmp_path / "model.pt")
@@ -596,8 +614,8 @@ def test_an_option_about_another_kind_of_column(tmp_path: Path, option: str, col
     torch.save(torch_model("gru").state_dict(), tmp_path / "model.pt")
     (tmp_path / "spec.yaml").write_text(spec_of("{cell: gru, units: 4}"))
     (tmp_path / "list.txt").write_text("a\nb\n")
-    value = 3 if option == "widths" else tmp_path / "list.txt"
-    told = Told(**{option: {column: value}})
+    given: dict[str, Any] = {option: {column: 3 if option == "widths" else tmp_path / "list.txt"}}
+    told = Told(**given)
     cure = {"frames": "--width frames=N", "kind": "--labels kind=FILE"}[column]
     with pytest.raises(BuildError, match=rf"{column}: the column is read as .* with {cure}"):
         import_weights(

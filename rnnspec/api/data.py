@@ -51,6 +51,11 @@ def with_data(
     Without `valid` the spec's own `data.valid` stays. Raises DataError for rows that cannot be
     written, and SpecError where settings of the spec do not fit them.
     """
+    if not isinstance(data, Mapping):
+        raise DataError(
+            f"data is a {type(data).__name__}, and its parts have names; give"
+            " data={'train': rows}"
+        )
     if not data:
         return loaded, {}
     files, names = dict[str, Path](), dict[Path, str]()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rnnspec.errors import DataError, SpecError
 from rnnspec.source.emit import to_yaml
 from rnnspec.source.overrides import NAME
+from rnnspec.source.problems import Problem, Span
 from rnnspec.source.text import Source, read_source
 from rnnspec.source.yaml12 import compose
 from rnnspec.spec.data_files import missing_files
@@ -42,13 +43,14 @@ LATER = "rows.jsonl"
 def load(spec: Path_ | Mapping[str, Any], set: Mapping[str, Any] | None = None) -> Spec:
     """The checked spec: see `rnnspec.load`."""
     if isinstance(spec, Mapping):
-        source, path = Source.of(to_yaml(spec), TEXT), Path(f"{TEXT}.yaml")
+        source, path = Source.of(to_yaml(_plain(spec, TEXT)), TEXT), Path(f"{TEXT}.yaml")
     elif isinstance(spec, str) and "\n" in spec:
         source, path = Source.of(spec, TEXT), Path(f"{TEXT}.yaml")
     else:
         path = Path(spec)
         source = read_source(path, str(path))
-    overrides = [f"{key}={json.dumps(value)}" for key, value in (set or {}).items()]
+    values = _plain({} if set is None else set, "set")
+    overrides = [f"{key}={json.dumps(value)}" for key, value in values.items()]
     names_data = _names_data(source) or any(each.startswith("data.train=") for each in overrides)
     if not names_data:
         overrides.insert(0, f"data.train={LATER}")
@@ -56,6 +58,30 @@ def load(spec: Path_ | Mapping[str, Any], set: Mapping[str, Any] | None = None) 
         return Spec(load_source(source, path, overrides), overrides, names_data)
     except SpecError as error:
         raise _as_set(error) from None
+
+
+def _plain(value: Any, file: str, path: str = "") -> Any:
+    """`value` in the types that YAML has: paths as texts, scalars of NumPy as Python has them.
+    Raises SpecError, with the path of the key, for anything else."""
+    if not path and not isinstance(value, Mapping):
+        raise _no_value(value, file, path, "write a mapping, as {'train.epochs': 3}")
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        value = value.item()
+    if isinstance(value, Mapping):
+        inside = f"{path}." if path else ""
+        return {str(k): _plain(each, file, f"{inside}{k}") for k, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each, file, f"{path}[{at}]") for at, each in enumerate(value)]
+    if isinstance(value, str | int | float | None):
+        return value
+    raise _no_value(value, file, path, "write a text, a number, true, false, a list or a mapping")
+
+
+def _no_value(value: object, file: str, path: str, hint: str) -> SpecError:
+    message = f"a value of the type {type(value).__name__}, which no spec holds"
+    return SpecError([Problem(file, Span(1, 1), path, message, hint)])
 
 
 def _names_data(source: Source) -> bool:
@@ -186,10 +212,12 @@ class Spec:
         from rnnspec.api.data import with_data
 
         try:
-            loaded, names = with_data(self._loaded, self._overrides, data or {}, folder)
+            loaded, names = with_data(
+                self._loaded, self._overrides, {} if data is None else data, folder
+            )
         except SpecError as error:
             raise _as_set(error) from None
-        if "train" not in (data or {}):
+        if data is None or "train" not in data:
             self._needs_data()
         return loaded, names
 
@@ -341,6 +369,8 @@ class Build:
         from rnnspec.api.module import Batches
         from rnnspec.data import Reading, encode
 
+        if batch < 1:
+            raise DataError(f"a batch of {batch} rows cannot be encoded; use 1 or more")
         trained, held = self._read, ExitStack()
         settings = trained.spec.train
         if rows is None:

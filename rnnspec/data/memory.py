@@ -37,6 +37,9 @@ FORMS = (
     " for each column, or an array of the only column"
 )
 
+MISSING = ("NAType", "NaTType")
+"""What pandas has for a missing cell beside None and NaN. NaT is a date by its type."""
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryRows:
@@ -135,7 +138,10 @@ def _of_frame(rows: Any, columns: Sequence[str]) -> MemoryRows:
     """A frame, or a column apart. Raises DataError for anything else."""
     import narwhals as nw
 
-    found = nw.from_native(rows, eager_only=True, allow_series=True, pass_through=True)
+    try:
+        found = nw.from_native(rows, eager_only=True, allow_series=True, pass_through=True)
+    except nw.exceptions.DuplicateError as error:
+        raise DataError(f"columns of the frame have the same name ({_one_line(error)})") from error
     if isinstance(found, nw.Series):
         series, column = found, _only(columns)
         return MemoryRows(
@@ -151,6 +157,10 @@ def _of_frame(rows: Any, columns: Sequence[str]) -> MemoryRows:
         lambda: _zipped({name: _cells(frame[name]) for name in columns}),
         lambda answers, outputs: _native(answers, outputs, frame),
     )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _cells(column: nw.Series[Any]) -> list[Any]:
@@ -216,14 +226,21 @@ def _cell(value: Any) -> Any:
         case list() | tuple():
             nested = any(isinstance(each, np.ndarray | np.generic | tuple) for each in value)
             return [_cell(each) for each in value] if nested else list(value)
-        case np.ndarray() if value.dtype == object:
+        case np.ndarray() if value.dtype == object or value.dtype.kind in "mM":
             return [_cell(each) for each in value]
         case np.ndarray():
             return value if value.dtype == np.uint8 and value.ndim > 1 else value.tolist()
+        case np.datetime64() | np.timedelta64() if np.isnat(value):
+            return None
+        case np.datetime64() | np.timedelta64():
+            kind = "m" if isinstance(value, np.timedelta64) else "M"
+            return value.astype(f"{kind}8[us]").item()  # finer ones become whole numbers
         case np.generic():
             return value.item()
         case Decimal():
             return float(value)
+        case _ if type(value).__name__ in MISSING:
+            return None
         case date():  # read from files alone
             return value
     import narwhals as nw

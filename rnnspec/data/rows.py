@@ -22,7 +22,8 @@ Value = TypeVar("Value")
 
 def no_column(column: str, names: Iterable[str], what: str = "column") -> str:
     """The message for a column that a file with these `names` lacks."""
-    listed = ", ".join(list(names)[:20]) or "none"
+    names = [str(each) for each in names]  # columns of pandas may have numbers for names
+    listed = ", ".join(names[:20]) or "none"
     parts = (
         f"there is no {what} {column!r}",
         did_you_mean(column, names),

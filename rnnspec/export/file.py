@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from rnnspec.errors import ExportError, OutputError
 from rnnspec.export.parity import Parity
@@ -60,6 +60,12 @@ class OnnxOptions:
             raise ExportError(
                 "--steps says how much a whole text has, and a stream writes as much as is asked"
                 " for with each chunk; leave it out"
+            )
+        if self.state not in get_args(State):
+            raise ExportError(f"--state {self.state}: write {' or '.join(get_args(State))}")
+        if self.quantize is not None and self.quantize not in get_args(Quantize):
+            raise ExportError(
+                f"--quantize {self.quantize}: write {' or '.join(get_args(Quantize))}"
             )
         if self.state == "joined" and not self.stream:
             raise ExportError("--state says how --stream keeps its states; give both, or neither")

@@ -79,6 +79,7 @@ def _groups(tensors: Tensors, graph: Any) -> Iterator[Group]:
             case "LSTM" | "GRU" | "RNN":
                 yield from _recurrent(node, settings, tensors)
             case "Gemm" if _known(node, 1, tensors, 2):
+                _check_product(node, settings)
                 turned = settings["transB"].i if "transB" in settings else 0
                 bias = whole(node.input[2]) if len(node.input) > 2 and node.input[2] else Sum()
                 yield Group(node.input[1], ("dense",), _dense(node.input[1], not turned, bias))
@@ -91,6 +92,15 @@ def _groups(tensors: Tensors, graph: Any) -> Iterator[Group]:
             case "Conv" if node.input[1] in tensors:
                 bias = whole(node.input[2]) if len(node.input) > 2 else Sum()
                 yield Group(node.input[1], ("conv",), {"W": whole(node.input[1]), "b": bias})
+
+
+def _check_product(node: Any, settings: Mapping[str, Any]) -> None:
+    for name, usual in (("alpha", 1.0), ("beta", 1.0)):
+        if name in settings and settings[name].f != usual:
+            raise ModelFileError(
+                f"{node.name or node.op_type}: has {name} {settings[name].f:g}, which no layer here"
+                " has; put it into the weights"
+            )
 
 
 def _known(node: Any, place: int, tensors: Tensors, axes: int) -> bool:
