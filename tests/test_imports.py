@@ -20,6 +20,7 @@ import rnnspec
 from rnnspec.cli.app import app
 from rnnspec.errors import BuildError, DataError, ModelFileError
 from rnnspec.imports.facts import Told, read_vocabulary
+from rnnspec.imports.groups import natural_order
 from rnnspec.imports.importing import MAP, Imported, Wanted, import_weights, read_layers
 from rnnspec.imports.terms import Sum, Term, parse_sum
 from rnnspec.plan.facts import TextFacts
@@ -361,6 +362,38 @@ def test_layers_of_keras(tmp_path: Path, keras: Any, name: str, form: str) -> No
     assert found.agreements[0].difference < 1e-5
 
 
+@pytest.mark.parametrize("form", ["keras", "h5"])
+@pytest.mark.parametrize(
+    "names", [("zeta", "mid", "alpha"), ("lstm_9", "lstm_2", "lstm"), ("lstm", "lstm_1", "lstm_2")]
+)
+def test_layers_of_keras_by_their_place(
+    tmp_path: Path, keras: Any, form: str, names: tuple[str, ...]
+) -> None:
+    start = keras.layers.Input((None, FEATURES))
+    states = start
+    for name in names:
+        states = keras.layers.LSTM(FEATURES, return_sequences=name != names[-1], name=name)(states)
+    model = keras.Model(start, keras.layers.Dense(LABELS)(states))
+    model.save(tmp_path / f"model.{form}")
+    expected = {"frames": frames().numpy(), "kind.logits": np.asarray(model(frames()).detach())}
+    layer = f"{{cell: lstm, units: {FEATURES}}}"
+    spec = spec_of("\n    - ".join([layer] * len(names)))
+    found = imported(tmp_path, spec, tmp_path / f"model.{form}", expected)
+    assert found.agreements[0].difference < 1e-5
+
+
+@pytest.mark.parametrize("form", ["keras", "h5"])
+@pytest.mark.parametrize("setting", ["activation", "recurrent_activation"])
+def test_activations_of_keras(tmp_path: Path, keras: Any, form: str, setting: str) -> None:
+    for number, kind in enumerate(("LSTM", "GRU")):
+        layer = getattr(keras.layers, kind)(UNITS, **{setting: "softsign"})
+        inside = keras.layers.Bidirectional(layer) if number else layer
+        model = keras.Sequential([keras.layers.Input((None, FEATURES)), inside])
+        model.save(tmp_path / f"{kind}.{form}")
+        with pytest.raises(ModelFileError, match=f"has {setting} 'softsign', which no layer here"):
+            read_layers(tmp_path / f"{kind}.{form}")
+
+
 def onnx_model(kind: str, file: Path, **settings: Any) -> dict[str, NDArray[Any]]:
     """A recurrent operator with weights of every kind, answered by onnxruntime: its last states."""
     from onnx import TensorProto, helper, numpy_helper, save
@@ -681,6 +714,21 @@ def test_tensors_without_numbers(tmp_path: Path) -> None:
         torch.save(changed, tmp_path / f"{name}.pt")
         with pytest.raises(ModelFileError, match="save it as float32"):
             read_layers(tmp_path / f"{name}.pt")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["lstm", "lstm_1", "lstm_2", "lstm_10"],
+        ["rnn", "rnn1", "rnn2"],
+        ["layers.0", "layers.2", "layers.10"],
+        ["model/lstm/forward", "model/lstm/reverse", "model/lstm_1/forward"],
+    ],
+)
+@pytest.mark.parametrize("end", ["", ".weight_ih_l0", "/cell/vars/0"])
+def test_names_by_their_numbers(names: list[str], end: str) -> None:
+    every = [name + end for name in names]
+    assert sorted(every[::-1], key=natural_order) == every
 
 
 def test_lines_of_a_vocabulary(tmp_path: Path) -> None:

@@ -82,11 +82,16 @@ def recurrent_group(
     return Group(name, tuple(kinds), parts)
 
 
-def natural_order(name: str) -> tuple[tuple[str, int], ...]:
-    """What names are sorted by where a file does not keep their order: `lstm` before `lstm_1`, and
-    `layers.2` before `layers.10`."""
-    parts = re.findall(r"(\D*)(\d*)", name.replace("/", "\0"))
-    return tuple((text.rstrip("_"), int(number or -1)) for text, number in parts)
+Order = tuple[tuple[tuple[str, int], ...], ...]
+
+
+def natural_order(name: str) -> Order:
+    """What names are sorted by where a file does not keep their order: part by part of a path,
+    `lstm` before `lstm_1`, and `layers.2` before `layers.10`."""
+    return tuple(
+        tuple((text.rstrip("_"), int(n or -1)) for text, n in re.findall(r"(\D*)(\d*)", part))
+        for part in re.split(r"[/.]", name)
+    )
 
 
 def rows_of(tensor: str, first: int, end: int, before: tuple[Place, ...] = ()) -> Sum:

@@ -7,7 +7,9 @@ makes them; in the older one by their names.
 from __future__ import annotations
 
 import io
+import json
 import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from rnnspec.imports.groups import (
     Foreign,
     Group,
     Matrices,
+    Order,
     columns_of,
     natural_order,
     recurrent_group,
@@ -28,7 +31,14 @@ from rnnspec.imports.terms import Sum, Tensors, Term
 
 EPSILON = 1e-3
 """What Keras adds to a variance unless told otherwise; 1e-5 in rnnspec."""
-_INSIDE = "model.weights.h5"
+_INSIDE, _MADE = "model.weights.h5", "config.json"
+_GATED = {"activation": ("tanh",), "recurrent_activation": ("sigmoid",)}
+_USUAL: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "LSTM": _GATED,
+    "GRU": _GATED,
+    "SimpleRNN": {"activation": ("tanh", "relu")},
+}
+"""The activations that the cells here have."""
 _FAMILY = {1: ("rnn", ("rnn", "rnn_relu")), 3: ("gru", ()), 4: ("lstm", ("lstm",))}
 _NAMED = ("kernel", "recurrent_kernel", "bias", "embeddings")
 """Variables of the older files, in the order of the newer ones."""
@@ -37,7 +47,9 @@ _CONV_AXES = {3: (2, 1, 0), 4: (3, 2, 0, 1), 5: (4, 3, 0, 1, 2)}
 
 
 def read_keras(path: Path) -> dict[str, NDArray[np.generic]]:
-    """The variables of the layers by their path in the file. Raises ModelFileError."""
+    """The variables of the layers by their path in the file, in the order of the layers where the
+    file says how the model is made, else of their names. Raises ModelFileError, also for a layer
+    with activations that no cell here has."""
     try:
         import h5py
     except ImportError:
@@ -47,16 +59,47 @@ def read_keras(path: Path) -> dict[str, NDArray[np.generic]]:
         ) from None
     try:
         content: Any = path
+        made: Any = None
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 content = io.BytesIO(archive.read(_INSIDE))
+                made = json.loads(archive.read(_MADE)) if _MADE in archive.namelist() else None
         with h5py.File(content, "r") as file:
-            return _variables(file, h5py.Dataset)
-    except (OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+            made = made or json.loads(file.attrs.get("model_config", "null"))
+            layers = list(_layers(made))
+            _check_activations(path, layers)
+            older = "model_weights" in file  # newer ones count layers of a class in their order
+            return _variables(file, h5py.Dataset, [n for n, _, _ in layers] if older else [])
+    except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
         raise ModelFileError(f"{path}: not a readable file of Keras ({error})") from error
 
 
-def _variables(file: Any, dataset: type) -> dict[str, NDArray[np.generic]]:
+def _layers(made: Any) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Name, class and settings of every layer in the description of a model, in its order."""
+    if isinstance(made, list):
+        for each in made:
+            yield from _layers(each)
+    if not isinstance(made, dict):
+        return
+    settings = made.get("config")
+    if isinstance(settings, dict) and isinstance(settings.get("name"), str):
+        yield settings["name"], str(made.get("class_name")), settings
+    for each in made.values():
+        yield from _layers(each)
+
+
+def _check_activations(path: Path, layers: list[tuple[str, str, Mapping[str, Any]]]) -> None:
+    for name, kind, settings in layers:
+        usual = _USUAL.get(kind.removesuffix("Cell"), {})
+        for setting, values in usual.items():
+            given = settings.get(setting, values[0])
+            if given not in values:
+                raise ModelFileError(
+                    f"{path}: {name} ({kind}) has {setting} {given!r}, which no layer here has"
+                )
+
+
+def _variables(file: Any, dataset: type, layers: Sequence[str]) -> dict[str, NDArray[np.generic]]:
     found: dict[str, NDArray[np.generic]] = {}
     root = file.get("model_weights", file)
 
@@ -65,10 +108,15 @@ def _variables(file: Any, dataset: type) -> dict[str, NDArray[np.generic]]:
             found[name.removeprefix("_layer_checkpoint_dependencies/")] = np.asarray(each)
 
     root.visititems(visit)
-    return {name: found[name] for name in sorted(found, key=_order_in_file)}
+    places = {name: place for place, name in reversed(list(enumerate(layers)))}
+
+    def order(name: str) -> tuple[list[int], Order]:
+        return [places[part] for part in name.split("/") if part in places], _order_in_file(name)
+
+    return {name: found[name] for name in sorted(found, key=order)}
 
 
-def _order_in_file(name: str) -> tuple[tuple[str, int], ...]:
+def _order_in_file(name: str) -> Order:
     """The forward direction first."""
     return natural_order(name.replace("backward_", "~backward_"))
 
