@@ -728,7 +728,8 @@ def test_tensors_without_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("end", ["", ".weight_ih_l0", "/cell/vars/0"])
 def test_names_by_their_numbers(names: list[str], end: str) -> None:
     every = [name + end for name in names]
-    assert sorted(every[::-1], key=natural_order) == every
+    turned = every[::-1]
+    assert sorted(turned, key=natural_order) == every
 
 
 def test_lines_of_a_vocabulary(tmp_path: Path) -> None:
