@@ -375,6 +375,16 @@ def test_times_of_arrays_are_times(unit: str) -> None:
     assert [str(each)[:10] for each in row["times"]] == ["2026-11-28", "2026-11-29"]
 
 
+def test_cells_of_another_library() -> None:
+    numbers = np.arange(6.0).reshape(3, 2)
+    trained = torch.ones(2, requires_grad=True)
+    for cell in (numbers, torch.from_numpy(numbers), pd.DataFrame(numbers), pl.DataFrame(numbers)):
+        (row,) = memory_rows([{"x": cell}], ["x"]).rows()
+        assert row["x"] == numbers.tolist()
+    with pytest.raises(rnnspec.DataError, match="a Tensor in a cell gives no array"):
+        list(memory_rows([{"x": trained}], ["x"]).rows())
+
+
 def test_arguments_of_another_form(folder: Path) -> None:
     build, rows = untrained("class", folder), tiny.rows(4, 0)
     twice = pd.DataFrame([["red", "blue"]], columns=["text", "text"])

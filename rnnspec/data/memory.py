@@ -247,7 +247,15 @@ def _cell(value: Any) -> Any:
 
     if isinstance(found := nw.from_native(value, allow_series=True, pass_through=True), nw.Series):
         return found.to_list()  # polars gives lists so
-    return value
+    return _of_another_library(value) if hasattr(value, "__array__") else value
+
+
+def _of_another_library(value: Any) -> Any:
+    """A tensor or a frame in a cell, as lists. Raises DataError where it gives no array."""
+    try:
+        return _cell(np.asarray(value))
+    except (TypeError, RuntimeError, ValueError) as error:
+        raise DataError(f"a {type(value).__name__} in a cell gives no array: {error}") from error
 
 
 # ---------------------------------------------------------------- as files
