@@ -184,3 +184,14 @@ def test_wnut17_is_read_as_it_is() -> None:
             sentence = lines[first - 1 : first - 1 + len(tokens)]
             assert sentence == [f"{t}\t{tag}" for t, tag in zip(tokens, tags, strict=True)]
             assert not lines[first - 1 + len(tokens)].strip()
+
+
+def test_columns_of_conll_u_have_names(tmp_path: Path) -> None:
+    """Its own, unless others are given; numbers are understood as well."""
+    file = tmp_path / "rows.conllu"
+    words = ["1-2\tim" + "\t_" * 8, "1\tin\tin\tADP" + "\t_" * 6, "2\tdem\tder\tDET" + "\t_" * 6]
+    file.write_text("# text = im\n" + "\n".join(words) + "\n\n")
+    (chunk,) = read(file, ["FORM", "UPOS", "3"])
+    assert list(chunk.cells.values()) == [[["in", "dem"]], [["ADP", "DET"]], [["in", "der"]]]
+    (chunk,) = read(file, ["word"], How(names=("number", "word")))
+    assert chunk.cells["word"] == [["in", "dem"]]

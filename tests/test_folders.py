@@ -21,6 +21,7 @@ from rnnspec.data.shards import Shards, find_shards, find_sources
 from rnnspec.errors import DataError
 from rnnspec.plan import ClassFacts, resolve
 from rnnspec.spec import Spec
+from tests.data_rows import any_spec
 from tests.test_pictures import pixels
 
 SOUND = {"as": "audio", "rate": 8000, "features": {"raw": True, "window": "2 ms", "hop": "2 ms"}}
@@ -234,3 +235,23 @@ def test_run_reads_lists_of_frames(ending: str, tmp_path: Path) -> None:
     placed = [str(tmp_path / each) for each in frames]
     assert (json.loads(str(one)) if ending == "csv" else one) == placed
     assert (json.loads(str(other)) if ending == "csv" else other) == rest
+
+
+def test_files_of_text_are_rows(tmp_path: Path) -> None:
+    texts = {"ham/1.txt": "Grüße", "ham/2.txt": "ja\nnein", "spam/1.txt": "jetzt"}
+    for name, text in texts.items():
+        (tmp_path / "mail" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mail" / name).write_text(text, encoding="latin-1")
+    given = {"folders": {"encoding": "latin-1"}}
+    words, kind = {"column": "text", "as": "words"}, {"column": "folder", "as": "class"}
+    spec = any_spec("N:1", words, kind, format=given)
+    shards = find_shards(["mail"], tmp_path)
+    chunks = read(shards, ["text", "folder"], Reading.of(spec).how)
+    found = [pair for each in chunks for pair in zip(*each.cells.values(), strict=True)]
+    assert found == [(text, name.split("/")[0]) for name, text in texts.items()]
+    before = shards.content
+    (tmp_path / "mail" / "ham" / "1.txt").write_text("anders")
+    assert find_shards(["mail"], tmp_path).content != before
+    (tmp_path / "mail" / "ham" / "3.txt").write_bytes(b"\xff")
+    with pytest.raises(DataError, match=r"3\.txt: is not utf-8: .*encoding: '…'"):
+        list(read(find_shards(["mail"], tmp_path), ["text"]))

@@ -14,7 +14,7 @@ from rnnspec.data.how import How
 from rnnspec.data.lines import blocks, check_file
 from rnnspec.data.plain import COLUMN
 from rnnspec.data.shards import Shards
-from rnnspec.spec.files import FILE_COLUMN, FOLDER_COLUMN
+from rnnspec.spec.files import FILE_COLUMN, FOLDER_COLUMN, TEXT_COLUMN
 
 
 def column_names(files: Shards, how: How) -> list[str]:
@@ -38,7 +38,7 @@ def column_names(files: Shards, how: How) -> list[str]:
         case "npz":
             return names_of_npz(file)
         case "folders":
-            return [FILE_COLUMN, FOLDER_COLUMN]
+            return [FILE_COLUMN, FOLDER_COLUMN, TEXT_COLUMN]
         case "text":
             return [COLUMN]
     return list(how.names)

@@ -23,6 +23,10 @@ DOCUMENT = "-DOCSTART-"
 NAMES = "# global.columns ="
 CONLL_U = 10
 """Columns of CoNLL-U, of which the first is the number of a word in its sentence."""
+CONLL_U_NAMES = (
+    "ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC",
+)  # fmt: skip
+"""What these columns are called (https://universaldependencies.org/format.html)."""
 _NUMBER = re.compile(r"[0-9]+(?P<more>[-.][0-9]+)?")
 
 
@@ -39,8 +43,9 @@ def read_conll(
       of columns and white space behind the #; in CoNLL-U each one is. Between white space none is.
     - A line of white space alone ends a sentence, and so does one whose first word is -DOCSTART-.
       A sentence without tokens is no row.
-    - In CoNLL-U the lines of words alone are tokens: not those of several words (`1-2`), nor of
-      words that are not written (`1.1`).
+    - In CoNLL-U the columns have its names, ID to MISC, where nothing else names them. The lines of
+      words alone are tokens: not those of several words (`1-2`), nor of words that are not written
+      (`1.1`).
 
     Raises DataError for a column that the file lacks.
     """
@@ -171,7 +176,8 @@ class _Reader:
         """Where the columns are, with the names that a file may have stated."""
         self.numbered = self._is_numbered()
         numbers = [str(number) for number in range(1, self.width + 1)]
-        names = self.names[: self.width]
+        of_words = self.numbered and self.width == CONLL_U
+        names = (self.names or (list(CONLL_U_NAMES) if of_words else []))[: self.width]
         for column in self.columns:
             if column in names:
                 self.places.append(names.index(column))

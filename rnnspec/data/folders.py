@@ -11,7 +11,7 @@ from rnnspec.data.lines import Position
 from rnnspec.data.pictures import ENDINGS as PICTURES
 from rnnspec.data.rows import BadRows, Chunk, no_column
 from rnnspec.errors import DataError
-from rnnspec.spec.files import FILE_COLUMN, FOLDER_COLUMN, rows_in
+from rnnspec.spec.files import FILE_COLUMN, FOLDER_COLUMN, TEXT_COLUMN, TEXT_ENDING, rows_in
 
 CHUNK_ROWS = 1024
 SOUNDS = frozenset({
@@ -39,7 +39,7 @@ def read_folders(
     each. A file that is none of those that the input reads is a bad row. Raises DataError for other
     columns, and as `rows_in`.
     """
-    known = (FILE_COLUMN, FOLDER_COLUMN)
+    known = (FILE_COLUMN, FOLDER_COLUMN, TEXT_COLUMN)
     other = next((column for column in columns if column not in known), None)
     if other is not None:
         raise DataError(f"{root}: {no_column(other, known)}")
@@ -47,19 +47,40 @@ def read_folders(
     if FILE_COLUMN in columns and holds is None:
         raise DataError(
             f"{root}: holds folders, whose files are rows of sound or pictures; read the column"
-            f" {FILE_COLUMN!r} as audio, image or video"
+            f" {FILE_COLUMN!r} as audio, image or video, or {TEXT_COLUMN!r} as words or chars"
         )
     rows = rows_in(root)
     for first in range(0, len(rows), CHUNK_ROWS):
         part = list(enumerate(rows[first : first + CHUNK_ROWS], start=first + 1))
         kept = [(line, row) for line, row in part if _is_read(root, line, row, holds, bad)]
+        texts: list[object] = []
+        if TEXT_COLUMN in columns:
+            read = [(line, row, _text(root, line, row, how, bad)) for line, row in kept]
+            kept = [(line, row) for line, row, text in read if text is not None]
+            texts = [text for _, _, text in read if text is not None]
         cells: dict[str, list[object]] = {
+            TEXT_COLUMN: texts,
             FILE_COLUMN: [os.path.join(root.name, kind, file) for _, (kind, file) in kept],
             FOLDER_COLUMN: [kind for _, (kind, _) in kept],
         }
         position.done = (first + len(part)) / len(rows)
         lines = [line for line, _ in kept]
         yield Chunk(first, lines, {column: cells[column] for column in columns})
+
+
+def _text(root: Path, line: int, row: tuple[str, str], how: How, bad: BadRows) -> str | None:
+    """What a file of text holds; None for one that is none, which is noted as bad."""
+    file, encoding = root.joinpath(*row), how.coding.encoding
+    if file.suffix.lower() != TEXT_ENDING or file.is_dir():
+        bad.add(line, "is no file of text (.txt); remove it, or start its name with _ or .")
+        return None
+    try:
+        return file.read_bytes().decode(encoding).removeprefix("\ufeff")
+    except UnicodeError as error:
+        bad.add(line, f"is not {encoding}: {error}; {how.coding.cure('…')}")
+    except OSError as error:
+        bad.add(line, f"cannot be read: {error.strerror}")
+    return None
 
 
 def _is_read(

@@ -13,7 +13,7 @@ from rnnspec.data.lines import unreadable
 from rnnspec.errors import DataError
 from rnnspec.spec import Data
 from rnnspec.spec.data import Fold, Named, Query
-from rnnspec.spec.files import Format, files_of, find_files, one_format, rows_in
+from rnnspec.spec.files import TEXT_ENDING, Format, files_of, find_files, one_format, rows_in
 
 FILE = 1 << 40
 """The *location* of a row is the number of its file, from 0, times this, plus its line (of Parquet
@@ -142,9 +142,13 @@ def _with(digest: str, query: str) -> str:
 
 
 def _of_folders(root: Path) -> Content:
-    """The names of the rows; what the files hold is kept with the columns that read them."""
+    """The names of the rows, and what files of text hold; what others hold is kept with the columns
+    that read them."""
     rows = rows_in(root)
     names = "".join(f"{kind}/{file}\0" for kind, file in rows)
+    for kind, file in rows:
+        if file.lower().endswith(TEXT_ENDING):
+            names += _content(root / kind / file).digest
     digest = hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest()
     return Content(digest, len(rows), 0)
 

@@ -11,7 +11,7 @@ from rnnspec.spec.base import Loc
 from rnnspec.spec.data import Data, Fold, Query, Series
 from rnnspec.spec.every import every_of
 from rnnspec.spec.explain import Finding, no_effect
-from rnnspec.spec.files import FILE_COLUMN, FOLDER_COLUMN, covers
+from rnnspec.spec.files import FILE_COLUMN, FOLDER_COLUMN, TEXT_COLUMN, covers
 from rnnspec.spec.formats import Delimited
 from rnnspec.spec.inputs import (
     AudioInput,
@@ -19,6 +19,7 @@ from rnnspec.spec.inputs import (
     ImageInput,
     SequenceInput,
     SeriesInput,
+    TokenInput,
     VideoInput,
 )
 from rnnspec.spec.outputs import ForecastOutput, KeysOutput, NextOutput, QuantilesDistribution
@@ -175,13 +176,16 @@ def folders_have_two_columns(spec: Spec) -> Iterator[Finding]:
     """Folders of classes have files of sound or pictures, and the names of the folders."""
     if spec.data.format_name != "folders":
         return
-    hint = f"the input is {FILE_COLUMN}, and the answer {FOLDER_COLUMN}"
+    hint = f"the input is {FILE_COLUMN}, or {TEXT_COLUMN}, and the answer {FOLDER_COLUMN}"
     for path, source in spec.data.located_inputs:
+        if isinstance(source, TokenInput) and source.column == TEXT_COLUMN:
+            continue
         if source.column not in (FILE_COLUMN, FOLDER_COLUMN):
             yield Finding((*path, "column"), _NO_COLUMN.format(source.column), hint)
         elif source.column == FILE_COLUMN and not isinstance(source, OfFile):
             message = "the files of folders are sound or pictures"
-            yield Finding((*path, "as"), message, "use audio, image or video")
+            hint_of_files = "use audio, image or video, or the column text"
+            yield Finding((*path, "as"), message, hint_of_files)
     for path, output in spec.data.located_outputs:
         if output.column != FOLDER_COLUMN:
             yield Finding((*path, "column"), _NO_COLUMN.format(output.column), hint)

@@ -203,14 +203,16 @@ class Data(Model):
         "empty line after each sentence, which is a row, and columns between tabs or white space: "
         "each is a list of texts. 'folders', which auto makes of a folder of folders, are classes: "
         "each file in one of them is a row with the columns file, read as audio, image or video, "
-        "and folder, the name of the folder. 'arrow' (.arrow, .feather) are Arrow files; 'npz' has "
-        "arrays of NumPy, a column each, whose entries are the rows.",
+        "or text, what a .txt file holds, and folder, the name of the folder. 'arrow' "
+        "(.arrow, .feather) are Arrow files; 'npz' has arrays of NumPy, a column each, whose "
+        "entries are the rows.",
     )
     columns: Annotated[tuple[Text, ...], ListOf] = Field(
         default=(),
         description="Names of the columns of CoNLL files, and of CSV and TSV without a header, the "
         "first one first. Columns without a name are called by their numbers, '1' and so on, "
-        "unless the first line of a CoNLL file names them, as in '# global.columns = tokens tags'.",
+        "unless the first line of a CoNLL file names them, as in '# global.columns = tokens "
+        "tags'. Those of CoNLL-U are ID, FORM, LEMMA, UPOS and so on.",
     )
     quoting: Quoting = Field(
         default="auto",

@@ -34,8 +34,10 @@ FormatName = Literal[
 Format = FormatName | Literal["columns"]
 """Also files of which each column has its own."""
 
-FILE_COLUMN, FOLDER_COLUMN = "file", "folder"
-"""The columns of folders of classes: a file, and the name of the folder it is in."""
+FILE_COLUMN, FOLDER_COLUMN, TEXT_COLUMN = "file", "folder", "text"
+"""The columns of folders of classes: a file, the name of the folder it is in, and of a file of text
+what it holds."""
+TEXT_ENDING = ".txt"
 
 Quoting = Literal["auto", "double", "none"]
 """The meaning of double quotes around a field of CSV or TSV."""
