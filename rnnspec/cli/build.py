@@ -70,8 +70,9 @@ def build(
     json: Json = False,
     builds: Builds = BUILDS,
 ) -> None:
-    """Train the model of a spec; leaves a build folder, or with --folds or --seeds several, and
-    prints the mean and the spread of their metrics.
+    """Train the model of a spec; leaves a build folder.
+
+    With --folds or --seeds it leaves several, and prints the mean and the spread of their metrics.
 
     Ctrl-C stops after the current batch; --resume goes on from there to the same numbers, or where
     training is finished and train.epochs is larger now, with more epochs.
