@@ -156,3 +156,42 @@ def test_all_commands_read_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     asked = ("run", "pair.onnx", "--data", "rows.db", "--json")
     assert len(right(*asked, "--query", query).splitlines()) == 2
     assert "name a query" in wrong(*asked)
+
+
+REFERENCES = """
+name: two
+cardinality: N:M
+data:
+  train: {text: train.txt, translation: answers.txt}
+  valid: {text: [de.txt, de.txt], translation: [first.txt, second.txt]}
+  input: {column: text, as: words}
+  output: {column: translation, as: words}
+encoder:
+  layers: [{cell: gru, units: 4}]
+decoder:
+  layers: [{cell: gru, units: 4}]
+train: {epochs: 40, batch: 4, monitor: chrf, optimizer: {adam: {lr: 0.03}}}
+"""
+
+
+def test_several_references_are_files_beside_the_same_source(tmp_path: Path) -> None:
+    """chrF of what is answered is sacrebleu's with both."""
+    from sacrebleu import CHRF
+
+    texts = {
+        "train": ["eins zwei", "drei vier"],
+        "de": ["eins zwei", "drei vier"],
+        "answers": ["one two", "three four"],
+        "first": ["one two", "three four"],
+        "second": ["a pair", "some four"],
+    }
+    for name, lines in texts.items():
+        (tmp_path / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
+    (tmp_path / "spec.yaml").write_text(REFERENCES)
+    right("build", tmp_path / "spec.yaml", "--builds", tmp_path / "builds")
+    scores = json.loads(right("evaluate", tmp_path / "builds", "--json"))
+    answered = {each["input"]: each["answered"] for each in scores["examples"]["translation"]}
+    hypotheses = [answered[text] for text in texts["de"]]
+    expected = CHRF().corpus_score(hypotheses, [texts["first"], texts["second"]]).score / 100
+    assert expected > 0.2
+    assert scores["metrics"]["chrf"] == pytest.approx(expected)

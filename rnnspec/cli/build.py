@@ -14,8 +14,9 @@ import typer
 from rnnspec.cli.errors import INTERRUPTED, WRONG, loading
 from rnnspec.cli.options import BUILDS, Builds, Json, Overrides, examples
 from rnnspec.cli.repeat import repeated
-from rnnspec.cli.terminal import number
+from rnnspec.cli.terminal import loudness, number
 from rnnspec.errors import RnnspecError
+from rnnspec.files import finite, json_text
 
 if TYPE_CHECKING:
     from rnnspec.store.events import Heard
@@ -85,8 +86,6 @@ def build(
             raise RnnspecError(f"{alone} is of one build, without --folds and --seeds")
         repeated(spec, overrides or (), builds, resume, folds, seeds or (), json)
         return
-    if json:
-        raise RnnspecError("--json prints the metrics of several builds: add --folds or --seeds")
     from rnnspec.cli.progress import progress_listener
     from rnnspec.spec.load import load_spec
     from rnnspec.spec.metrics import monitored
@@ -106,7 +105,7 @@ def build(
         _explaining_resume(heard, again),
         ending(),
         joined(gpu) as processes,
-        progress_listener(processes.first) as listener,
+        progress_listener(processes.first and not (json or loudness.quiet)) as listener,
     ):
         listeners = [listener, heard] if processes.first else []
         if tensorboard and processes.first:
@@ -126,10 +125,16 @@ def build(
             raise typer.Exit(WRONG) from None
     if not processes.first:
         raise typer.Exit(0 if result.finished else INTERRUPTED)
-    if not result.finished:
+    if json:
+        print(_as_json(result))
+    elif loudness.quiet:
+        print(result.folder.path)
+    elif result.finished:
+        print(_summary(result, builds, monitored(loaded.spec), trained=not no_train))
+    else:
         print(_stopped(result, again))
+    if not result.finished:
         raise typer.Exit(INTERRUPTED)
-    print(_summary(result, builds, monitored(loaded.spec), trained=not no_train))
 
 
 @contextmanager
@@ -147,6 +152,17 @@ def _explaining_resume(heard: Heard, again: str) -> Iterator[None]:
             elif isinstance(wrong.__cause__, OSError):
                 wrong.add_note(how)
         raise
+
+
+def _as_json(result: Result) -> str:
+    found = {
+        "build": str(result.folder.path),
+        "finished": result.finished,
+        "best_epoch": result.best_epoch,
+        "metrics": result.metrics,
+        "report": None if result.report is None else str(result.report),
+    }
+    return json_text(finite(found))
 
 
 def _again(spec: Path, overrides: Sequence[str], builds: Path) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rnnspec.cli.options import Overrides, examples
+from rnnspec.cli.errors import WRONG
+from rnnspec.cli.options import Json, Overrides, examples
 
 if TYPE_CHECKING:
+    from rnnspec.source.problems import Problem
     from rnnspec.spec.load import LoadedSpec, Tunable
 
 EXAMPLES = examples(
@@ -25,6 +28,7 @@ def check(
         list[Path], typer.Argument(metavar="SPEC", help="Spec files.", show_default=False)
     ],
     overrides: Overrides = None,
+    as_json: Json = False,
 ) -> None:
     """Check spec files; shows every mistake in one run.
 
@@ -33,20 +37,37 @@ def check(
     file once, all of one format.
     """
     from rnnspec.errors import SpecError
-    from rnnspec.source.problems import Problem
     from rnnspec.spec.load import load_tunable
 
     problems: dict[Problem, None] = {}
     for path in specs:
         try:
             tunable = load_tunable(path, overrides or ())
+            if as_json:
+                continue
             print(_line(tunable.first))
             if tunable.ranges:
                 print(_ranges(tunable))
         except SpecError as error:
             problems |= dict.fromkeys(error.problems)
+    if as_json:
+        print(json.dumps([_as_json(each) for each in problems], ensure_ascii=False))
+        if problems:
+            raise typer.Exit(WRONG)
     if problems:
         raise SpecError(list(problems))
+
+
+def _as_json(problem: Problem) -> dict[str, object]:
+    """A mistake as a program reads it; lines and columns count from 1."""
+    return {
+        "file": problem.file,
+        "line": problem.span.line,
+        "column": problem.span.column,
+        "key": problem.path,
+        "message": problem.message,
+        "hint": problem.hint,
+    }
 
 
 def _line(loaded: LoadedSpec) -> str:

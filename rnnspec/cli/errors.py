@@ -7,12 +7,13 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import typer
 
-from rnnspec.cli.terminal import error, has_colour, problem_text
+from rnnspec.cli.terminal import error, has_colour, loudness, problem_text
 from rnnspec.errors import RnnspecError, SpecError
 from rnnspec.source.problems import Problem
 
@@ -48,9 +49,11 @@ def reported() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except SpecError as wrong:
+        _trace()
         show_problems(wrong.problems)
         raise typer.Exit(WRONG) from None
     except RnnspecError as wrong:
+        _trace()
         notes: list[str] = getattr(wrong, "__notes__", [])
         error("\n".join([str(wrong) + _more_space(wrong.__cause__), *notes]))
         raise typer.Exit(WRONG) from None
@@ -59,6 +62,12 @@ def reported() -> Iterator[None]:
             raise
         error(f"{wrong.filename or 'output'}: {wrong.strerror}{_more_space(wrong)}")
         raise typer.Exit(WRONG) from None
+
+
+def _trace() -> None:
+    """With --verbose, where in the program an error was raised."""
+    if loudness.verbose:
+        traceback.print_exc()
 
 
 def _more_space(wrong: BaseException | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from shutil import get_terminal_size
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rnnspec.cli.options import examples
+from rnnspec.cli.options import Json, examples
 from rnnspec.errors import RnnspecError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def explain(
             metavar="KEY", help="A key, as in train.epochs or epochs.", show_default=False
         ),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Explain a key of specs, or list all keys.
 
@@ -42,6 +44,12 @@ def explain(
     from rnnspec.spec.entries import entries
 
     columns = min(get_terminal_size().columns, WIDEST)
+    if as_json:
+        chosen = entries() if key is None else _found(key)
+        if not chosen and key is not None:
+            raise RnnspecError(_unknown(key))
+        print(json.dumps([_as_json(entry) for entry in chosen], ensure_ascii=False))
+        return
     if key is None:
         print("\n".join(_tree(_nested(entries()), _first_sentences(entries()), columns)))
         return
@@ -55,6 +63,17 @@ def explain(
         print("\n".join(["", *values] if found else values))
     if not found and not values:
         raise RnnspecError(_unknown(key))
+
+
+def _as_json(entry: Entry) -> dict[str, object]:
+    return {
+        "key": entry.key,
+        "places": list(entry.places),
+        "about": entry.about,
+        "type": entry.type,
+        "default": entry.default,
+        "values": dict(entry.values),
+    }
 
 
 def _found(key: str) -> list[Entry]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,15 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rnnspec.cli.errors import loading
-from rnnspec.cli.options import BUILDS, Build, Builds, Weights, examples
+from rnnspec.cli.options import BUILDS, Build, Builds, Json, Weights, examples
+from rnnspec.cli.terminal import loudness, say
 from rnnspec.errors import RnnspecError
+from rnnspec.files import finite
 
 if TYPE_CHECKING:
     from rnnspec.store.folder import Trained
 
 State = Literal["named", "joined"]
 Quantize = Literal["int8"]
-OF_C = ("build", "c", "weights", "quantize", "builds")
+OF_C = ("build", "c", "weights", "quantize", "as_json", "builds")
 """Parameters that --c has a use for."""
 EXAMPLES = examples(
     "rnnspec export --onnx",
@@ -185,6 +189,7 @@ def export(
             show_default=False,
         ),
     ] = "",
+    as_json: Json = False,
     builds: Builds = BUILDS,
 ) -> None:
     """Export a build as a file for onnxruntime, or as C.
@@ -198,7 +203,7 @@ def export(
         raise RnnspecError("--triton names the files in its folder itself; leave out --output")
     if c is not None:
         _check_of_onnx(context)
-        _export_c(read(build, builds, weights), c, quantize == "int8")
+        _export_c(read(build, builds, weights), c, quantize == "int8", as_json)
         return
     with loading():
         from rnnspec.export import OnnxOptions, export_file
@@ -225,11 +230,15 @@ def export(
     if triton is not None:
         from rnnspec.export.triton import export_triton
 
-        print(export_triton(read(build, builds, weights), triton, options))
+        repository = export_triton(read(build, builds, weights), triton, options)
+        print(json.dumps({"folder": str(triton)}) if as_json else repository)
         return
     exported = export_file(read(build, builds, weights), options)
-    print(exported)
-    print(f"next: {join(['rnnspec', 'run', str(exported.path), *(['--stream'] * stream)])}")
+    if as_json:
+        print(json.dumps(finite(exported.as_json())))
+        return
+    print(exported.path if loudness.quiet else exported)
+    say(f"next: {join(['rnnspec', 'run', str(exported.path), *(['--stream'] * stream)])}")
 
 
 def read(build: Path | None, builds: Path, weights: Literal["best", "last"]) -> Trained:
@@ -248,12 +257,19 @@ def _check_of_onnx(context: typer.Context) -> None:
             raise RnnspecError(f"{option} is for --onnx; leave it out, --c has no use for it")
 
 
-def _export_c(trained: Trained, folder: Path, int8: bool) -> None:
+def _export_c(trained: Trained, folder: Path, int8: bool, as_json: bool) -> None:
     with loading():
         from rnnspec.export.c import export_c
     written = export_c(trained, folder, int8=int8)
+    if as_json:
+        files = [str(path) for path in written.files]
+        found = {"files": files, "proof": asdict(written.parity), "code": written.code}
+        print(json.dumps(finite({**found, "state": written.state})))
+        return
     for path in written.files:
-        print(f"wrote {path}")
+        print(path if loudness.quiet else f"wrote {path}")
+    if loudness.quiet:
+        return
     print(written.summary())
     module = ", with weights of 8 bits in both" if int8 else ""
     print(f"proven: {written.parity.summary()}{module}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnspec.cli.errors import loading
-from rnnspec.cli.options import BUILDS, Builds, Overrides, examples
+from rnnspec.cli.options import BUILDS, Builds, Json, Overrides, examples
+from rnnspec.cli.terminal import loudness
 from rnnspec.errors import RnnspecError
 
 if TYPE_CHECKING:
@@ -79,6 +82,7 @@ def import_(
             show_default=False,
         ),
     ] = None,
+    as_json: Json = False,
     builds: Builds = BUILDS,
 ) -> None:
     """Take weights that were trained elsewhere; leaves a build folder.
@@ -98,7 +102,20 @@ def import_(
         {column: Path(path) for column, path in _pairs("--labels", labels)},
         {column: _count(column, text) for column, text in _pairs("--width", width)},
     )
-    print(_summary(import_weights(loaded, file, builds, Wanted(told, map_, expect)), builds))
+    found = import_weights(loaded, file, builds, Wanted(told, map_, expect))
+    if as_json:
+        print(json.dumps(_as_json(found)))
+    else:
+        print(found.folder.path if loudness.quiet else _summary(found, builds))
+
+
+def _as_json(found: Imported) -> dict[str, object]:
+    return {
+        "build": str(found.folder.path),
+        "map": str(found.folder.path / "import.yaml"),
+        "notes": list(found.notes),
+        "agreements": [asdict(each) for each in found.agreements],
+    }
 
 
 def _pairs(option: str, given: Sequence[str] | None) -> list[tuple[str, str]]:

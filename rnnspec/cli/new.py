@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from shlex import quote
@@ -9,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from rnnspec.cli.options import examples
-from rnnspec.cli.terminal import table
+from rnnspec.cli.options import Json, examples
+from rnnspec.cli.terminal import say, table
 
 EXAMPLES = examples("rnnspec new", "rnnspec new dates-language", "rnnspec new dates-language demo/")
 
@@ -25,28 +26,36 @@ def new(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="Where to write it.", show_default="here")
     ] = Path(),
+    as_json: Json = False,
 ) -> None:
     """Write a starter spec with its data, ready to build."""
     if kind is None:
-        _list()
+        _list(as_json)
         return
     from rnnspec.demo.starter import asked_file, write_starter
     from rnnspec.spec.schema import json_schema
 
     files = write_starter(kind, folder, json_schema())
+    if as_json:
+        print(json.dumps({"files": [str(file) for file in files]}))
+        return
     for file in files:
         print(f"wrote {file}")
     model, asked = quote(f"{kind}.onnx"), quote(str(asked_file(kind, folder)))
-    print(f"next: rnnspec build {quote(str(files[0]))}")
-    print(f"      rnnspec export --onnx --output {model}")
-    print(f"      rnnspec run {model} --data {asked}")
+    say(f"next: rnnspec build {quote(str(files[0]))}")
+    say(f"      rnnspec export --onnx --output {model}")
+    say(f"      rnnspec run {model} --data {asked}")
 
 
-def _list() -> None:
+def _list(as_json: bool) -> None:
     from rnnspec.demo.starter import KINDS, spec_text
 
-    print(table(("kind", "task"), [(kind, _task(spec_text(kind))) for kind in KINDS], left=2))
-    print("\nwrite one with: rnnspec new KIND [FOLDER]")
+    tasks = [(kind, _task(spec_text(kind))) for kind in KINDS]
+    if as_json:
+        print(json.dumps(dict(tasks), ensure_ascii=False))
+        return
+    print(table(("kind", "task"), tasks, left=2))
+    say("\nwrite one with: rnnspec new KIND [FOLDER]")
 
 
 def _task(spec: str) -> str:

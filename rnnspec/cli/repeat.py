@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from rnnspec.cli.errors import INTERRUPTED, WRONG, loading
-from rnnspec.cli.terminal import number, table
+from rnnspec.cli.terminal import loudness, number, say, table
 
 if TYPE_CHECKING:
     from rnnspec.store.events import Listener
@@ -64,7 +64,7 @@ def repeated(
     with (
         ending(),
         joined(gpu) as processes,
-        progress_listener(processes.first and not json) as listener,
+        progress_listener(processes.first and not (json or loudness.quiet)) as listener,
     ):
         folder = processes.from_first(lambda: repeat.group_folder(builds, first.name, kind, resume))
         try:
@@ -121,4 +121,4 @@ def _show(folder: Path, results: Mapping[str, Result], json: bool) -> None:
     if rows:
         print(table(head, rows))
         print("spread: the sample standard deviation; each build by its best epoch")
-    print(f"next: {join(['rnnspec', 'compare', *(str(r.folder.path) for r in results.values())])}")
+    say(f"next: {join(['rnnspec', 'compare', *(str(r.folder.path) for r in results.values())])}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rnnspec.cli.options import examples
+from rnnspec.cli.options import Json, examples
 from rnnspec.errors import RnnspecError
 
 EXAMPLES = examples(
@@ -25,6 +26,7 @@ def schema(
         Path | None,
         typer.Option(metavar="FILE", help="Only check whether a file has the current schema."),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Print the JSON Schema of specs, for editors.
 
@@ -39,6 +41,7 @@ def schema(
         raise RnnspecError("--output writes a file and --check only reads one; give one")
     if check:
         _check(check, json_schema())
+        print(json.dumps({"current": True}) if as_json else f"{check}: up to date")
     elif output:
         check_output(output, SCHEMA)
         with writing(output) as file:
@@ -57,4 +60,3 @@ def _check(file: Path, now: str) -> None:
         raise RnnspecError(
             f"{file}: not the schema of this version; write it with: rnnspec schema --output {file}"
         )
-    print(f"{file}: up to date")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnspec.cli.errors import loading
-from rnnspec.cli.options import BUILDS, Overrides, examples
+from rnnspec.cli.options import BUILDS, Json, Overrides, examples
 from rnnspec.errors import RnnspecError
 from rnnspec.files import PICTURE, check_output, write_text
 
@@ -63,6 +64,7 @@ def show(
         list[str] | None,
         typer.Option(metavar="NAME=N", help="A size of the cell's own, for --cell."),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Show the plan of a spec or a build: layers, shapes, equations. Or one cell, or a picture.
 
@@ -72,6 +74,8 @@ def show(
     if source is None and overrides:
         raise RnnspecError("--set is for a spec; name one")
     sizes = {n: v for n, v in (("inputs", inputs), ("units", units)) if v is not None}
+    if as_json and (diagram or svg or cell is not None):
+        raise RnnspecError("--json prints the plan; leave out --diagram, --svg and --cell")
     if cell is not None:
         if diagram or svg:
             raise RnnspecError("--diagram and --svg draw a model; leave out --cell")
@@ -84,10 +88,30 @@ def show(
         raise RnnspecError("name a spec or a build, or a cell with --cell NAME")
     if svg is not None:
         check_output(svg, PICTURE)
-    if diagram or svg:
+    if as_json:
+        print(json.dumps(_as_json(_plan(source, overrides or []))))
+    elif diagram or svg:
         _draw(_plan(source, overrides or []), diagram, svg)
     else:
         print(_text(source, overrides or []), end="")
+
+
+def _as_json(plan: Plan) -> dict[str, object]:
+    """The nodes in their order, with what they read, and shapes of values and weights."""
+    from rnnspec.plan.nodes import shapes
+
+    by_name = shapes(plan)
+    nodes = [
+        {
+            "name": node.name,
+            "type": type(node).__name__,
+            "reads": list(node.sources()),
+            "shape": [str(axis) if isinstance(axis, str) else axis for axis in by_name[node.name]],
+            "weights": {weight.name: list(weight.shape) for weight in node.weights()},
+        }
+        for node in plan.every_node()
+    ]
+    return {"name": plan.name, "cardinality": plan.cardinality, "nodes": nodes}
 
 
 def _columns() -> int:

@@ -6,6 +6,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -13,6 +14,23 @@ import typer
 
 from rnnspec.source.characters import display_width
 from rnnspec.source.problems import Problem
+
+
+@dataclass(slots=True)
+class Loudness:
+    """What the command line says besides answers and errors, as its flags ask for it."""
+
+    quiet: bool = False
+    verbose: bool = False
+
+
+loudness = Loudness()
+
+
+def say(text: str) -> None:
+    """Print what is good to know; nothing with --quiet."""
+    if not loudness.quiet:
+        print(text)
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -35,7 +53,9 @@ def error(message: str) -> None:
 
 
 def note(message: str) -> None:
-    """`note: message` on standard error."""
+    """`note: message` on standard error; nothing with --quiet."""
+    if loudness.quiet:
+        return
     sys.stdout.flush()
     print(f"note: {message}", file=sys.stderr)
 

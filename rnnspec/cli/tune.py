@@ -14,7 +14,7 @@ import typer
 
 from rnnspec.cli.errors import INTERRUPTED, loading
 from rnnspec.cli.options import Json, Overrides, examples
-from rnnspec.cli.terminal import is_terminal, number
+from rnnspec.cli.terminal import is_terminal, loudness, number, say
 from rnnspec.errors import RnnspecError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def tune(
         from rnnspec.train.interrupt import ending
         from rnnspec.tune.search import tune as search
     again = join(["rnnspec", *sys.argv[1:]])
-    with ending(), _watcher(tunable.monitored, silent=json) as watcher:
+    with ending(), _watcher(tunable.monitored, silent=json or loudness.quiet) as watcher:
         try:
             outcome = search(
                 tunable,
@@ -124,7 +124,7 @@ def _show(outcome: Outcome, json: bool) -> None:
         print(f"  {name}: {shown}{matters}")
     print(f"page: {outcome.page}")
     print(f"spec: {outcome.best_spec}")
-    print(f"next: {join(['rnnspec', 'export', str(best.folder), '--onnx'])}")
+    say(f"next: {join(['rnnspec', 'export', str(best.folder), '--onnx'])}")
 
 
 def _ended(trial: Tried, metric: str) -> str:

@@ -209,7 +209,7 @@ def of_columns(named: Mapping[str, str | tuple[str, ...]], folder: Path = Path()
     found = {}
     for column, files in named.items():
         names = (files,) if isinstance(files, str) else files
-        found[column] = find_files(names, folder, "text")
+        found[column] = find_files(names, folder, "text", again=True)
     first = next(iter(found))
     for column, each in found.items():
         if len(each) != len(found[first]):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -119,6 +120,17 @@ class Exported:
             yield self.parity.reference
         if self.quantized is not None:
             yield from self.quantized.lines()
+
+    def as_json(self) -> dict[str, object]:
+        """The same for programs."""
+        return {
+            "file": str(self.path),
+            "bytes": self.path.stat().st_size,
+            "beside": [str(path) for path, _ in self.beside],
+            "notes": list(self.notes),
+            "proof": asdict(self.parity),
+            "fewer_bits": None if self.quantized is None else json.loads(self.quantized.as_json()),
+        }
 
     def __str__(self) -> str:
         return "\n".join(self.lines())

@@ -173,7 +173,9 @@ def files_of(
     return train, valid
 
 
-def find_files(names: Sequence[str], folder: Path, format: Format = "auto") -> Files:
+def find_files(
+    names: Sequence[str], folder: Path, format: Format = "auto", again: bool = False
+) -> Files:
     """The files of `names` in their order, and for each name sorted by name.
 
     Numbers in names are compared as numbers (`part-2` before `part-10`). Relative names start at
@@ -181,14 +183,15 @@ def find_files(names: Sequence[str], folder: Path, format: Format = "auto") -> F
     names that start with `_` or `.`; a pattern, with `*`, `?` and `[…]` within a name and `**` for
     any number of folders. A folder of folders is one file, of the format `folders`, unless another
     is given or the files in it are of another. Raises DataError for a folder or pattern without
-    files, a folder within a folder of files, and a file that is named twice.
+    files, a folder within a folder of files, and a file that is named twice, unless it may be named
+    `again`.
     """
     found: dict[str, tuple[Path, str]] = {}
     for name in names:
         with _readable(folder / name):
             files = _named(folder / name, name, folder, format)
         for file in files:
-            key = os.path.abspath(file)
+            key = f"{len(found)}" if again else os.path.abspath(file)
             if key in found:
                 before = found[key][1]
                 twice = "twice" if before == name else f"by {before!r} and by {name!r}"
