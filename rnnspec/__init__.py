@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rnnspec.errors import SpecError as SpecError
     from rnnspec.run.opened import OpenModel as OpenModel
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Build",
     "BuildError",
