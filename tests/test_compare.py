@@ -40,6 +40,14 @@ def test_builds_are_listed_newest_first(built: Path) -> None:
     assert first["value"] == BuildFolder(Path(first["path"])).read_state()["valid"]["accuracy"]
 
 
+def test_a_link_to_a_build_is_none_of_its_own(built: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "builds"
+    shutil.copytree(built, copied)
+    before = right("list", copied)
+    (copied / "colours" / "best").symlink_to("003")
+    assert right("list", copied) == before
+
+
 def test_a_damaged_build_is_listed_as_such(built: Path, tmp_path: Path) -> None:
     shutil.copytree(built, tmp_path / "builds")
     (tmp_path / "builds/colours/002/build.json").write_text("{}")

@@ -225,8 +225,10 @@ def _moved(build: BuildFolder) -> BuildFolder:
 
 
 def all_builds(builds: Path) -> Iterator[BuildFolder]:
-    """Every build below `builds`, newest first by the time it was begun."""
-    found = [BuildFolder(state.parent) for state in builds.glob("*/[!.]*/build.json")]
+    """Every build below `builds`, newest first by the time it was begun; a link to one, such as the
+    best of a search, is none of its own."""
+    folders = (state.parent for state in builds.glob("*/[!.]*/build.json"))
+    found = [BuildFolder(folder) for folder in folders if not folder.is_symlink()]
     yield from sorted(found, key=_begun, reverse=True)
 
 
