@@ -88,7 +88,8 @@ def test_the_ending_names_the_format(tmp_path: Path) -> None:
         format_of(Path("b.json"))
     assert str(caught.value) == (
         "b.json: the ending '.json' names no known format; "
-        "set data.format to one of jsonl, csv, tsv, parquet, conll, text"
+        "set data.format to one of jsonl, csv, tsv, parquet, arrow, npz, conll, text, sqlite,"
+        " duckdb"
     )
 
 

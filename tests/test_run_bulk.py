@@ -98,6 +98,8 @@ def test_an_error_of_the_file_is_raised_by_the_caller(words: Path) -> None:
     def refuse(*_: object) -> None:
         raise ValueError("refused")
 
-    object.__setattr__(model, "session", type("Refusing", (), {"run": refuse, "inputs": []})())
+    object.__setattr__(
+        model, "session", type("Refusing", (), {"run": refuse, "inputs": [], "batch": None})()
+    )
     with pytest.raises(ValueError, match="refused"):
         list(model.answers_or_errors(rows(10), 4, threads=2))

@@ -216,9 +216,10 @@ def test_no_library_starts_more(tmp_path: Path) -> None:
 import json, os, sys, pyarrow
 from pathlib import Path
 from rnnspec.data import parquet, processors
+from rnnspec.data.how import How
 from rnnspec.data.columns import subwords
 parquet.processors = subwords.processors = lambda: 1
-list(parquet.read_parquet(Path(sys.argv[1]), ["x"], None, parquet.Position()))
+list(parquet.read_parquet(Path(sys.argv[1]), ["x"], How(), None, parquet.Position()))
 subwords.trained_tokenizer(iter(["a b", "b c"]), 300)
 print(json.dumps([pyarrow.cpu_count(), os.environ["RAYON_NUM_THREADS"]]))
 """

@@ -10,7 +10,7 @@ from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.inputs import FramesInput, KeysInput, SeriesInput, TokensInput
 from rnnspec.spec.outputs import FramesOutput, KeysOutput, NextOutput, TagsOutput, TokensOutput
 from rnnspec.spec.spec import Spec
-from rnnspec.spec.tables import ColumnRange
+from rnnspec.spec.tables import ColumnRange, TableShape
 
 TABLE: Loc = ("data", "table")
 _STEPS = (
@@ -45,7 +45,7 @@ def tables_make_columns_that_are_read(spec: Spec) -> Iterator[Finding]:
         for name, parts in made.items():
             if name not in columns:
                 why = "for no input and no output has this column"
-                yield no_effect((*TABLE, key, name), why)
+                yield no_effect(TABLE if _alone(table) else (*TABLE, key, name), why)
             elif not isinstance(parts, ColumnRange) and len(set(parts)) < len(parts):
                 twice = next(each for each in parts if parts.count(each) > 1)
                 hint = "name each column once"
@@ -61,6 +61,11 @@ def tables_make_columns_that_are_read(spec: Spec) -> Iterator[Finding]:
             yield Finding((*TABLE, "wide", name), message, hint, key=True)
 
 
+def _alone(table: TableShape) -> bool:
+    """Whether a table says one thing, without which it says nothing."""
+    return len(table.join) + len(table.wide) + (table.long is not None) == 1
+
+
 def long_tables_make_sequences(spec: Spec) -> Iterator[Finding]:
     data, table = spec.data, spec.data.table
     if table is None or table.long is None:
@@ -73,4 +78,5 @@ def long_tables_make_sequences(spec: Spec) -> Iterator[Finding]:
         message = "a row has all steps, as 'wide' says, or one"
         yield Finding(path, message, "keep long or wide", key=True)
     elif not step_columns(data):
-        yield no_effect(path, "where no column is read as steps")
+        why = "where no column is read as the steps that 'long' makes"
+        yield no_effect(TABLE if _alone(table) else path, why)

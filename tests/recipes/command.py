@@ -24,7 +24,9 @@ def hello(name: str) -> None:
     print(f"hello {name}")
 ''',
         ),
-        Edit("rnnspec/cli/app.py", "from rnnspec.cli import hello\n", "from rnnspec.cli import"),
+        Edit(
+            "rnnspec/cli/app.py", "from rnnspec.cli import hello\n", "from rnnspec.cli import list"
+        ),
         Edit(
             "rnnspec/cli/app.py",
             "app.command(epilog=hello.EXAMPLES)(hello.hello)\n",
