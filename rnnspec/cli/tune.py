@@ -70,7 +70,7 @@ def tune(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Search through the ranges of a spec, with a build for each trial.
+    """Search through the ranges of a spec; each trial is a build.
 
     The best build is marked. A range stands where a value would: {tune: [32, 64]}, or {tune: {low:
     1e-4, high: 1e-2, log: true}}. Trials that are worse than most are stopped early. The same
