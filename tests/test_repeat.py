@@ -76,7 +76,6 @@ def test_seeds_of_the_command(tmp_path: Path) -> None:
     for more in (("--folds", 2), ("--no-train",), ("--tensorboard",)):
         assert rnnspec("build", spec, *arguments, *more).code == 2
     assert "names a seed twice" in wrong("build", spec, "--seeds", 1, 1)
-    assert "--json prints the metrics of several" in wrong("build", spec, "--json")
 
 
 def test_seeds_are_read_to_the_next_word() -> None:
