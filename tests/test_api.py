@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,9 @@ import pytest
 import torch
 
 import rnnspec
+from rnnspec.cli.export import export as command
 from rnnspec.data.memory import memory_rows
+from rnnspec.export import OnnxOptions
 from rnnspec.source.yaml12 import load
 from tests import tiny
 from tests.test_api_docs import ROWS, SPEC
@@ -63,6 +67,20 @@ def loaded_after(code: str, folder: Path) -> set[str]:
     )
     assert done.returncode == 0, done.stderr
     return set(done.stdout.rpartition("loaded:")[2].split())
+
+
+def test_the_options_of_an_export_are_those_of_the_command() -> None:
+    """Their names and their defaults, in Python, on the command line and behind both."""
+    named = {each.name: each.default for each in fields(OnnxOptions) if each.name != "output"}
+    keywords = inspect.signature(rnnspec.Build.export).parameters.values()
+    in_python = {each.name: each.default for each in keywords if each.kind is each.KEYWORD_ONLY}
+    assert in_python == named
+    in_command = {
+        each.name: each.default
+        for each in inspect.signature(command).parameters.values()
+        if each.name in named
+    }
+    assert in_command == named
 
 
 def test_nothing_is_loaded_before_it_is_needed(folder: Path) -> None:

@@ -438,8 +438,11 @@ class Build:
         self,
         path: Path_ | None = None,
         *,
-        opset: int = 21,
+        opset: int | None = None,
         ids: bool = False,
+        portable: bool = False,
+        batch: int | None = None,
+        describe: bool = False,
         attention: bool = False,
         alignment: bool = False,
         strategy: str = "",
@@ -454,10 +457,11 @@ class Build:
     ) -> Exported:
         """Write one ONNX file, proven to answer as the module does; without `path` NAME.onnx in the
         build folder. The keywords are the options of `rnnspec export --onnx`: version of the
-        operators, token numbers in place of text, weights of attention or steps of an alignment as
-        outputs, the search for texts, a language model that writes on by at most `steps` tokens, a
-        stream (its states named or joined, or of single steps), weights in 8 or in 16 bits and how
-        much of a metric that may cost, as `"0.5 %"`.
+        operators (None: the lowest that they need), token numbers in place of text, a file for
+        other runtimes too, a number of rows that is always the same, FILE.json beside it, weights
+        of attention or steps of an alignment as outputs, the search for texts, a language model
+        that writes on by at most `steps` tokens, a stream (its states named or joined, or of single
+        steps), weights in 8 or in 16 bits and how much of a metric that may cost, as `"0.5 %"`.
 
         Gives the path and the figures of the proof; `str()` of it is what the command prints.
         Raises ExportError where answers differ or for an option without effect, OutputError where
@@ -473,6 +477,9 @@ class Build:
             output=None if path is None else Path(path),
             opset=opset,
             ids=ids,
+            portable=portable,
+            batch=batch,
+            describe=describe,
             attention=attention,
             alignment=alignment,
             strategy=strategy,
