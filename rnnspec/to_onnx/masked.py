@@ -12,6 +12,8 @@ is c, to the last bit, in onnxruntime 1.17 to 1.31 and in OpenVINO.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from rnnspec.cells import Match
@@ -19,7 +21,7 @@ from rnnspec.plan.nodes import Recurrent
 from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.lowering import Lowering, PaddedSequence
 from rnnspec.to_onnx.native import NATIVE, attributes_of, packed_direction, without_trailing
-from rnnspec.to_onnx.recurrent import initial_state, joined
+from rnnspec.to_onnx.recurrent import initial_state, joined, of_directions
 
 FROZEN = np.array([-(2.0**14), 0.0, 2.0**14, 0.0], np.float32)
 """What the gates i, o, f and c get past a row's length. float16 holds it, and no sum of weights
@@ -31,23 +33,14 @@ def lower_masked(low: Lowering, node: Recurrent, match: Match) -> PaddedSequence
     name, demand, lengths = node.name, low.demands[node.name], low.steps(node.source).lengths
     assert low.padded, "the operators abort the process on an empty time axis"
     parts = [_Direction(low, node, match, direction) for direction in node.directions]
-    steps = last = ""
-    outputs = [part.outputs for part in parts]
-    if demand.last:
-        last = lengths.at_end(joined(low, f"{name}.as_read", outputs), f"{name}.last")
-    if demand.steps:
-        in_time = [
-            lengths.reversed(output, f"{output}.in_time") if direction == "reverse" else output
-            for direction, output in zip(node.directions, outputs, strict=True)
-        ]
-        steps = lengths.cleaned(joined(low, f"{name}.in_time", in_time), f"{name}.steps")
+    found = of_directions(low, node, [part.outputs for part in parts])
     finals = {}
     for state in sorted(demand.final_states):
         title = f"{name}.final_{state}"
         after = joined(low, f"{title}.or_anything", [part.final(state, lengths) for part in parts])
         before = joined(low, f"{title}.initial", [part.before[state] for part in parts])
         finals[state] = lengths.or_before(after, before, title)
-    return PaddedSequence(steps, lengths, last, clean=True, final_states=finals)
+    return replace(found, final_states=finals)
 
 
 def keeps_cell_state(node: Recurrent, match: Match, states: frozenset[str]) -> bool:

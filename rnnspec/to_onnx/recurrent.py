@@ -27,11 +27,16 @@ from rnnspec.to_onnx.weights_only import WeightsOnly
 
 def lower_scan(low: Lowering, node: Recurrent) -> PaddedSequence:
     """One layer, each of its directions on its own."""
-    name, demand, source = node.name, low.demands[node.name], low.steps(node.source)
     assert low.padded, "Scan refuses an empty time axis"
-    lengths = source.lengths
     cells = [_direction(low, node, direction) for direction in node.directions]
-    outputs = [cell.outputs() for cell in cells]
+    found = of_directions(low, node, [cell.outputs() for cell in cells])
+    return replace(found, final_states=_final_states(low, node, cells))
+
+
+def of_directions(low: Lowering, node: Recurrent, outputs: list[str]) -> PaddedSequence:
+    """What is read of a layer from the `outputs` `[T, B, width]` of its directions, each in the
+    order in which it reads the steps; without final states."""
+    name, demand, lengths = node.name, low.demands[node.name], low.steps(node.source).lengths
     steps = last = ""
     if demand.last:
         last = lengths.at_end(joined(low, f"{name}.as_read", outputs), f"{name}.last")
@@ -41,8 +46,7 @@ def lower_scan(low: Lowering, node: Recurrent) -> PaddedSequence:
             for direction, output in zip(node.directions, outputs, strict=True)
         ]
         steps = lengths.cleaned(joined(low, f"{name}.in_time", in_time), f"{name}.steps")
-    finals = _final_states(low, node, cells)
-    return PaddedSequence(steps, lengths, last, clean=True, final_states=finals)
+    return PaddedSequence(steps, lengths, last, clean=True)
 
 
 def _final_states(low: Lowering, node: Recurrent, cells: list[CellLowering]) -> dict[str, str]:
