@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnspec.errors import BuildError, ModelFileError
+from rnnspec.errors import ModelFileError
 from rnnspec.files import digest, write_text
 from rnnspec.imports.expect import Agreement, compare, read_expected, widths_of
 from rnnspec.imports.facts import Told, facts_of
@@ -192,10 +192,9 @@ def _written(
         "imported": {"file": file.name, "digest": digest(file.read_bytes())},
         "state": "imported",
     }
-    folder = begin(builds, loaded, plan, facts, state)
-    try:
-        write_text(folder.path / MAP, text)
-        write_arrays(folder.weights, weights, {"epoch": "0"})
-    except OSError as error:
-        raise BuildError(f"{folder.path}: cannot be written ({error.strerror})") from error
-    return folder
+
+    def write(build: BuildFolder) -> None:
+        write_text(build.path / MAP, text)
+        write_arrays(build.weights, weights, {"epoch": "0"})
+
+    return begin(builds, loaded, plan, facts, state, more=write)

@@ -22,7 +22,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -184,9 +184,11 @@ def begin(
     facts: Facts,
     state: Mapping[str, Any],
     place: Path | None = None,
+    more: Callable[[BuildFolder], None] | None = None,
 ) -> BuildFolder:
     """A new folder `builds/NAME/001`, `002`, …, or at `place`, which appears with all that is known
-    before training: a build never takes another's place, and is never there in part.
+    before training, and with what `more` writes into it: a build never takes another's place, and
+    is never there in part.
 
     Raises BuildError if it cannot be made.
     """
@@ -201,6 +203,8 @@ def begin(
         write_text(hidden / PLAN, dump(plan))
         write_facts(hidden, facts)
         build.write_digests()
+        if more is not None:
+            more(build)
         build.write_state(state)
         return _moved(build) if place is None else BuildFolder(hidden.rename(place))
     except OSError as error:
