@@ -1,4 +1,5 @@
-"""A checked spec, and a build: what `rnnspec.load` and `rnnspec.builds` give."""
+"""A checked spec, and a build: what `rnnspec.load` and `rnnspec.builds` give. Each gives the other,
+so that both stand here: no two modules import each other."""
 
 from __future__ import annotations
 
@@ -285,8 +286,8 @@ class Build:
 
     @property
     def state(self) -> str:
-        """`finished`, `stopped`, `training` (or killed while it was), `failed`, or `not
-        trained`."""
+        """`finished`, `stopped`, `training` (or killed while it was), `failed`, `pruned` (by
+        `rnnspec tune`), `imported`, or `not trained`."""
         return str(self._folder.read_state()["state"])
 
     @property
@@ -560,7 +561,6 @@ class Build:
         return self.__dict__["_answers"][1]
 
     def __repr__(self) -> str:
-
         metrics = self.metrics
         shown = ", ".join(
             f"{name} {value:.4g}" for name, value in metrics.items() if name != "loss"
