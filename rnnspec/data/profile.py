@@ -5,24 +5,20 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rnnspec.data import decode
-from rnnspec.data.audio import seconds_of
+from rnnspec.data.read_columns import ReadColumn, Taken, columns_of
 from rnnspec.data.readers import unit_of
 from rnnspec.data.reading import Reading
 from rnnspec.data.rows import Chunk
 from rnnspec.data.shards import FILE, Shards, Sources
-from rnnspec.errors import DataError, MissingPackage
-from rnnspec.plan.text_rule import PLAIN, rule_of
+from rnnspec.errors import DataError
 from rnnspec.spec import Spec
-from rnnspec.spec.inputs import TokenInput
 
 MOST = 1 << 20
 """Rows whose identity is kept, and different cells that are counted, of each part."""
@@ -132,7 +128,7 @@ def profile(spec: Spec, sources: Sources) -> Profile:
     Bad rows are counted, not raised. Raises DataError for files that cannot be read at all, or that
     lack a column.
     """
-    columns = list(_columns(spec))
+    columns = list(columns_of(spec))
     reading, seen = Reading.of(spec), list[_Seen]()
     rows_apart = spec.data.series is None and spec.train.window is None
     names = [("train", sources.train, False)]
@@ -149,118 +145,6 @@ def profile(spec: Spec, sources: Sources) -> Profile:
     return Profile(spec.name, parts, leaks, findings, tuple(train.examples))
 
 
-# ---------------------------------------------------------------- columns
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """A column of the spec: how its cells are taken apart."""
-
-    name: str
-    role: str
-    kind: str
-    take: Callable[[object, bool], _Taken]
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """What a cell holds: steps or seconds, labels or tokens, numbers `[n, features]`."""
-
-    length: float | None = None
-    words: Sequence[str] = ()
-    numbers: Any = None
-
-
-def _columns(spec: Spec) -> Iterator[_Column]:
-    """The columns of a spec, each once; what is answered of an input is the input."""
-    seen = set[str]()
-    pairs = [("input", each) for each in spec.data.inputs]
-    for role, each in [*pairs, *(("output", each) for each in spec.data.outputs)]:
-        name = getattr(each, "column", None)
-        if name is None or name in seen:
-            continue
-        seen.add(name)
-        kind = str(getattr(each, "as_", ""))
-        yield _Column(name, role, kind, _taker(each, kind))
-    series = spec.data.series
-    if series is not None and series.id is not None and series.id not in seen:
-        yield _Column(series.id, "series", "label", _labelled)
-
-
-def _labelled(cell: object, textual: bool) -> _Taken:
-    return _Taken(words=[decode.label(cell)])
-
-
-def _taker(source: Any, kind: str) -> Callable[[object, bool], _Taken]:
-    missing = getattr(source, "missing", "error") != "error"
-    match kind:
-        case "words" | "chars" | "bytes" | "subwords":
-            rule = rule_of(source) if isinstance(source, TokenInput) else PLAIN
-            fold = bool(getattr(source, "fold_case", False))
-            return lambda cell, textual: _text(rule.tokens(kind, decode.text(cell)), fold)
-        case "tokens":
-            fold = bool(getattr(source, "fold_case", False))
-            return lambda cell, textual: _text(decode.tokens(cell, textual), fold)
-        case "class" | "category":
-            return _labelled
-        case "labels":
-            separator = getattr(source, "separator", None)
-            return lambda cell, textual: _Taken(words=decode.label_set(cell, textual, separator))
-        case "tags":
-            return _tags
-        case "keys":
-            return _keys
-        case "number" | "series" | "forecast":
-            return lambda cell, textual: _numbers(decode.number(cell, textual, missing)[None])
-        case "vector":
-            return lambda cell, textual: _numbers(decode.vector(cell, textual, missing)[None])
-        case "frames":
-            return lambda cell, textual: _frames(decode.frames(cell, textual, missing))
-        case "audio":
-            return _sound
-        case "image" | "video":
-            return _picture
-    return lambda cell, textual: _Taken()
-
-
-def _text(tokens: Sequence[str], fold: bool) -> _Taken:
-    return _Taken(len(tokens), decode.folded(list(tokens)) if fold else tokens)
-
-
-def _tags(cell: object, textual: bool) -> _Taken:
-    found = decode.labels_of_steps(cell, textual)
-    return _Taken(len(found), [label for label in found if label is not None])
-
-
-def _keys(cell: object, textual: bool) -> _Taken:
-    found = decode.key_steps(cell, textual)
-    return _Taken(len(found), list(chain.from_iterable(found)))
-
-
-def _numbers(values: Any) -> _Taken:
-    return _Taken(None, (), values)
-
-
-def _frames(values: Any) -> _Taken:
-    return _Taken(len(values), (), values)
-
-
-def _sound(cell: object, textual: bool) -> _Taken:
-    """The seconds of a file, by its header; of samples, and without soundfile, none."""
-    path = decode.path_of(cell, textual)
-    try:
-        return _Taken(None if path is None else seconds_of(Path(path)))
-    except MissingPackage:
-        return _Taken()
-
-
-def _picture(cell: object, textual: bool) -> _Taken:
-    path = decode.path_of(cell, textual)
-    if path is not None and not Path(path).exists():
-        raise DataError(f"names {path}, and there is no such file")
-    return _Taken()
-
-
 # ---------------------------------------------------------------- one pass
 
 
@@ -268,7 +152,7 @@ def _picture(cell: object, textual: bool) -> _Taken:
 class _Sums:
     """What was seen of one column."""
 
-    column: _Column
+    column: ReadColumn
     cells: int = 0
     missing: int = 0
     empty: int = 0
@@ -281,7 +165,7 @@ class _Sums:
     length: float | None = None
     """Of the row that may go on in the next piece."""
 
-    def add(self, taken: _Taken, continued: bool) -> None:
+    def add(self, taken: Taken, continued: bool) -> None:
         self.words.update(taken.words)
         if not continued:
             self.end_row()
@@ -370,7 +254,7 @@ class _Seen:
 
     name: str
     files: Shards
-    columns: list[_Column]
+    columns: list[ReadColumn]
     rows_apart: bool
     rows: int = 0
     bad: int = 0
@@ -424,7 +308,7 @@ class _Seen:
     def _row(self, cells: Sequence[object], textual: bool, line: int, continued: bool) -> str:
         """Add the cells of a row, or of the next piece of one; what is wrong with it, if anything
         is."""
-        taken = list[_Taken | None]()
+        taken = list[Taken | None]()
         for column, cell in zip(self.columns, cells, strict=True):
             if decode.is_missing(cell, textual) and column.kind not in ("words", "chars", "bytes"):
                 taken.append(None)
