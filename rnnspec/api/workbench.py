@@ -412,10 +412,11 @@ class Build:
             model = self._answering(strategy, generate)
         return predict(model, rows, batch, seed)
 
-    def evaluate(self, rows: Any = None) -> Scores:
+    def evaluate(self, rows: Any = None, metrics: Sequence[str] = ()) -> Scores:
         """The metrics of the weights on `rows`, with the columns that are answered, or on the path
         of a file; without rows on the validation rows (`rnnspec.evaluate.score.Scores`: `.metrics`
-        by name, `.outputs` by column, `.warnings`).
+        by name, `.outputs` by column, `.warnings`). `metrics`: further ones to measure, by names as
+        in `train.metrics`.
 
         Raises DataError for a bad row, with its number from 1, and without rows where the spec
         names no validation rows.
@@ -428,12 +429,12 @@ class Build:
 
         trained = self._current()
         if rows is None:
-            return evaluate_build(trained)
+            return evaluate_build(trained, metrics=metrics)
         with (
             TemporaryDirectory(prefix="rnnspec-") as folder,
             rows_of(trained.spec, rows, Path(folder)) as file,
         ):
-            return evaluate_build(trained, file)
+            return evaluate_build(trained, file, metrics=metrics)
 
     def export(
         self,

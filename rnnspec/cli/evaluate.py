@@ -36,6 +36,7 @@ EXAMPLES = examples(
     "rnnspec evaluate builds/dates-language --data dates/test.jsonl",
     "rnnspec evaluate --data 'logs/test-*.jsonl.gz'",
     "rnnspec evaluate --weights last --json",
+    "rnnspec evaluate --metric auroc --metric ece",
     "rnnspec evaluate --data test.jsonl --report test.html",
 )
 SHOWN = 100
@@ -59,6 +60,14 @@ def evaluate(
     quoting: QuotingOption = None,
     format: FormatOption = None,
     query: QueryOption = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Also measure this metric, by a name as in train.metrics, like auroc or "
+            "recall@20; may be given again.",
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Also write a report, one HTML file, to this file."),
@@ -83,7 +92,9 @@ def evaluate(
         from rnnspec.data.shards import find_shards
         from rnnspec.evaluate.score import evaluate_build
     files = find_shards(data, query=query) if data else None
-    scores = evaluate_build(trained, files, quoting=quoting, format=format_of(format))
+    scores = evaluate_build(
+        trained, files, quoting=quoting, format=format_of(format), metrics=metric or ()
+    )
     if report is not None:
         from rnnspec.evaluate.report import write_report
 

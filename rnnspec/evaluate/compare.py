@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from rnnspec.errors import BuildError
-from rnnspec.evaluate.metrics import METRICS
+from rnnspec.evaluate.metrics import info_of
 from rnnspec.plan import resolve, weights
 from rnnspec.plan.facts_file import read_facts
 from rnnspec.report import Report, model
@@ -70,7 +70,7 @@ class Comparison:
 
     def best(self, metric: str) -> int | None:
         """The group with the best mean of a metric; None of one alone or of equal ones."""
-        info = METRICS.get(metric.rpartition(".")[2])
+        info = info_of(metric)
         means = [fmean(found) if found else math.nan for found in self.metrics[metric]]
         if info is None or metric.endswith("coverage") or len(set(means)) < 2:
             return None
@@ -243,7 +243,7 @@ def _charts(groups: Sequence[Group]) -> Iterator[model.Chart]:
     keys |= dict.fromkeys(k for of in records for each in of for r in each for k in r)
     for key in keys:
         part, _, metric = key.partition(".")
-        info = METRICS.get(metric.rpartition(".")[2])
+        info = info_of(metric)
         if info is None or ((part, metric) != ("train", "loss") and part != "valid"):
             continue
         lines = [

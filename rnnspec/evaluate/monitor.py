@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from rnnspec.data import Dataset, in_order_batches
 from rnnspec.data.dataset import StreamData
 from rnnspec.errors import DataError
 from rnnspec.evaluate.evaluate import evaluate
-from rnnspec.evaluate.metrics import METRICS, not_finite_warnings
+from rnnspec.evaluate.metrics import info_of, not_finite_warnings
 from rnnspec.evaluate.metrics.texts import SHORTEST, CorpusScores
 from rnnspec.evaluate.outputs import KINDS
+from rnnspec.evaluate.outputs.further import further_of, further_values
 from rnnspec.evaluate.outputs.kind import CostlyMetrics, MeasuredBatch
 from rnnspec.evaluate.prediction_intervals import nominal_coverage
 from rnnspec.objective.settings import LossSettings
@@ -53,7 +55,9 @@ def monitor_of(metric: str, plan: Plan) -> Monitor:
         (node,) = (n for n in plan.outputs if column in ("", n.column))
         assert isinstance(node, ForecastOutput)
         aim = nominal_coverage(node)
-    return Monitor(f"valid.{metric}", METRICS[name].larger_is_better, aim)
+    info = info_of(metric)
+    assert info is not None, "the spec names it"
+    return Monitor(f"valid.{metric}", info.larger_is_better, aim)
 
 
 def validate(
@@ -67,20 +71,24 @@ def validate(
     warnings of answers that are not finite.
 
     Texts are written greedily, whatever the strategy. What is costly to measure (BLEU, chrF, the
-    coverage of a distribution) is measured where it is monitored.
+    coverage of a distribution) is measured where it is monitored, and so are further metrics that
+    are named.
     """
     costly = costly_metrics(model.plan, loss_settings)
+    named = {node.column: loss_settings.of(node.column).metrics for node in model.plan.outputs}
+    further = further_of(model, named)
 
     def see(measured: MeasuredBatch) -> None:
-        for each in costly.values():
+        for each in (*costly.values(), *chain.from_iterable(further.values())):
             each.see(measured)
 
     found, sums = evaluate(
         model, data, settings, loss_settings, precision=precision, greedy=True, see=see
     )
-    for column, each in costly.items():
+    values = [(column, each.values()) for column, each in costly.items()]
+    for column, more in (*values, *further_values(further).items()):
         prefix = "" if len(model.plan.outputs) == 1 else f"{column}."
-        for name, value in each.values().items():
+        for name, value in more.items():
             found[prefix + name] = math.nan if sums[column].not_finite else value
     return found, tuple(not_finite_warnings(sums))
 

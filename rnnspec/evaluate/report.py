@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rnnspec.evaluate.metrics import METRICS
+from rnnspec.evaluate.metrics import MetricInfo, info_of
 from rnnspec.evaluate.outputs import KINDS
 from rnnspec.evaluate.outputs.kind import ClassScore, OutputScore
 from rnnspec.evaluate.score import Scores
@@ -123,7 +123,7 @@ def _curves(trained: Trained, records: Records, best: int | None) -> model.Curve
         for name in _main_metrics(node):
             lines = _lines(records, f"train.{prefix}{name}", f"valid.{prefix}{name}")
             if lines:
-                charts.append(model.Chart(prefix + name, lines, "", METRICS[name].larger_is_better))
+                charts.append(model.Chart(prefix + name, lines, "", _info(name).larger_is_better))
     rates = [record.get("lr") for record in records]
     if len(set(rates)) > 1:
         charts.append(model.Chart("learning rate", (model.Series("lr", tuple(rates)),)))
@@ -145,11 +145,17 @@ def _main_metrics(node: Output) -> tuple[str, ...]:
     return KINDS[type(node)].main_metrics(node)
 
 
+def _info(metric: str) -> MetricInfo:
+    info = info_of(metric)
+    assert info is not None, f"{metric} is measured"
+    return info
+
+
 def _value_text(metric: str, value: float) -> str:
     """`93.8 %` or `0.0123`."""
     if value != value:
         return "not a number"
-    if METRICS[metric].percentage:
+    if _info(metric).percentage:
         text = f"{100 * value:.1f} %"
     else:
         text = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
@@ -196,7 +202,7 @@ def _ahead(score: OutputScore) -> bool:
 
 
 def _metric(name: str, value: float, score: OutputScore) -> model.Metric:
-    info, beside = METRICS[name], {**score.greedy, **score.baseline}.get(name)
+    info, beside = _info(name), {**score.greedy, **score.baseline}.get(name)
     better = None if name == "coverage" else info.larger_is_better
     explained = KINDS[type(score.node)].explained(score.node)
     return model.Metric(name, value, explained.get(name, info.explanation), beside, better)

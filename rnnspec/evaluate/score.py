@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -15,19 +17,23 @@ from rnnspec.data.columns.new_labels import new_labels_note
 from rnnspec.data.encode import Part
 from rnnspec.data.readers import unit_of
 from rnnspec.data.shards import Shards, Sources, find_sources
-from rnnspec.errors import DataError
+from rnnspec.errors import DataError, RnnspecError
 from rnnspec.evaluate.evaluate import evaluate
 from rnnspec.evaluate.examples import Rows
 from rnnspec.evaluate.metrics import Metrics, not_finite_warnings
 from rnnspec.evaluate.outputs import KINDS
+from rnnspec.evaluate.outputs.further import further_of, further_values
 from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputScore
 from rnnspec.evaluate.outputs.numbers import SeriesErrors
 from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan.facts import NumericFacts
 from rnnspec.plan.names import names_of
 from rnnspec.plan.nodes import ForecastOutput, NumericOutput
+from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.files import FormatName, Quoting
 from rnnspec.spec.formats import FormatSettings
+from rnnspec.spec.further import is_measurable, measurable, named_further
+from rnnspec.spec.metrics import kinds_of
 from rnnspec.store.folder import CACHE, Trained
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
@@ -58,17 +64,19 @@ def evaluate_build(
     sources: Sources | None = None,
     quoting: Quoting | None = None,
     format: FormatName | FormatSettings | None = None,
+    metrics: Sequence[str] = (),
 ) -> Scores:
     """The scores of the build's weights on `file`, or without one on the spec's validation rows.
 
     `sources`: the files of the spec, where they are found already. `quoting`: what quotes are in
-    `file`, and `format` its format, where that is not as the spec says. Texts are searched for as
-    the spec says. With `train.window` rows are read as streams. A label that training never
-    showed counts as wrong.
+    `file`, and `format` its format, where that is not as the spec says. `metrics`: further ones, by
+    names as in `train.metrics`. Texts are searched for as the spec says. With `train.window` rows
+    are read as streams. A label that training never showed counts as wrong.
 
     Raises DataError for a file that is missing or lacks a column, and if the spec names no
     validation rows and `file` is None.
     """
+    further = _named(trained, metrics)
     files, reading, share = _rows(trained, file, sources, format)
     if quoting is not None and reading.format not in ("csv", "tsv"):
         raise DataError(f"{files}: is neither CSV nor TSV, which quoting is for; leave it out")
@@ -85,17 +93,17 @@ def evaluate_build(
         unit = unit_of(files.format(reading.format))
         names = files.short_names
         rows = Rows(trained.plan, trained.facts, data.lines, unit, names, files.in_folders)
-        metrics, sums, outputs = _scored(trained, model, data, rows, precision)
+        found, sums, outputs = _scored(trained, model, data, rows, precision, further)
         count = data.rows
     for column, score in outputs.items():
         prefix = "" if len(outputs) == 1 else f"{column}."
-        metrics |= {prefix + name: value for name, value in score.metrics.items()}
+        found |= {prefix + name: value for name, value in score.metrics.items()}
     new_labels = (
         new_labels_note(column, new, names_of(trained.facts.outputs[column]), files, share)
         for column in outputs
         if (new := data.new.get(column))
     )
-    return Scores(files, share, count, metrics, outputs, (*not_finite_warnings(sums), *new_labels))
+    return Scores(files, share, count, found, outputs, (*not_finite_warnings(sums), *new_labels))
 
 
 @contextmanager
@@ -108,8 +116,25 @@ def validation_rows(trained: Trained) -> Iterator[Dataset]:
         yield encode(trained.plan, trained.facts, files, reading, cache, part, share, measured=True)
 
 
+def _named(trained: Trained, metrics: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The further metrics by column. Raises RnnspecError for one that cannot be measured."""
+    for name in metrics:
+        if not is_measurable(trained.spec, name):
+            known = [each for each in measurable(trained.spec) if "@" not in each]
+            listed = ", ".join(measurable(trained.spec))
+            hint = did_you_mean(name, known) or f"use one of {listed}; k is a number, as in 5"
+            kinds = kinds_of(trained.spec)
+            raise RnnspecError(f"metric {name!r} is not measured for 'as: {kinds}'; {hint}")
+    return named_further(trained.spec, metrics)
+
+
 def _scored(
-    trained: Trained, model: Model, data: Dataset, rows: Rows, precision: Precision
+    trained: Trained,
+    model: Model,
+    data: Dataset,
+    rows: Rows,
+    precision: Precision,
+    named: Mapping[str, Sequence[str]],
 ) -> tuple[dict[str, float], Mapping[str, Metrics], dict[str, OutputScore]]:
     """Metrics, the sums behind them, and the score of each output, from one pass over the data."""
     plan, facts, settings = trained.plan, trained.facts, trained.spec.train
@@ -126,16 +151,18 @@ def _scored(
         )
         for node in plan.outputs
     }
-    series = dict(_by_series(trained, data))
+    series, further = dict(_by_series(trained, data)), further_of(model, named)
 
     def see(measured: MeasuredBatch) -> None:
         for examples in kept.values():
             examples.see(measured)
         for errors in series.values():
             errors.see(measured)
+        for more in chain.from_iterable(further.values()):
+            more.see(measured)
 
     metrics, sums = evaluate(model, data, settings, loss_settings, precision=precision, see=see)
-    outputs = {}
+    outputs, values = {}, further_values(further)
     for node in plan.outputs:
         column = node.column
         with torch.inference_mode():
@@ -143,7 +170,11 @@ def _scored(
                 node, facts.outputs[column], sums[column], kept[column], new[column]
             )
         rows_of_series = series[column].rows() if column in series else ()
-        outputs[column] = replace(score, series=rows_of_series)
+        more = values.get(column, {})
+        if sums[column].not_finite:
+            more = dict.fromkeys(more, math.nan)
+        all_of = {**score.metrics, **more}
+        outputs[column] = replace(score, series=rows_of_series, metrics=all_of)
     return metrics, sums, outputs
 
 

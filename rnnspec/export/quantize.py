@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rnnspec.errors import DataError, ExportError
-from rnnspec.evaluate.metrics import METRICS
+from rnnspec.evaluate.metrics import info_of
 from rnnspec.evaluate.score import validation_rows
 from rnnspec.export.file_metrics import answers_alike, metrics_of_file, questions
 from rnnspec.export.probes import Probe
@@ -184,7 +184,8 @@ def _metrics(
 
 
 def _lost(name: str, before: float, after: float) -> Lost:
-    info = METRICS[name.rpartition(".")[2]]
+    info = info_of(name)
+    assert info is not None, f"{name} is measured"
     points = info.larger_is_better or info.percentage
     worse = before - after if info.larger_is_better else after - before
     if name.endswith("coverage"):  # neither more nor less is better

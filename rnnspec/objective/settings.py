@@ -16,6 +16,7 @@ from rnnspec.spec.decoder import (
     InverseSigmoidForcing,
     LinearForcing,
 )
+from rnnspec.spec.further import named_further
 from rnnspec.spec.metrics import LOSS, default_metric, monitored_metrics
 from rnnspec.spec.outputs import Scheme
 
@@ -29,7 +30,7 @@ class OutputLoss:
     `weight` in the whole loss; `class_weights`, empty for all 1. `span_labels`: the labels of tags
     that mark spans by a `scheme`, empty for other outputs. `tokens`: the vocabulary of a text whose
     BLEU or chrF is monitored, empty for others. `coverage`: the coverage of a forecast is
-    monitored.
+    monitored. `metrics`: further ones that are named (`rnnspec.spec.further`).
     """
 
     weight: float = 1.0
@@ -38,6 +39,7 @@ class OutputLoss:
     scheme: Scheme = "none"
     tokens: tuple[str, ...] = ()
     coverage: bool = False
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class LossSettings:
 def loss_settings_of(spec: Spec, facts: Facts) -> LossSettings:
     """The loss settings of a spec with the facts of its training rows."""
     found: dict[str, OutputLoss] = {}
+    further = named_further(spec)
     for output in spec.data.outputs:
         known = facts.outputs[output.column]
         weights: tuple[float, ...] = ()
@@ -68,7 +71,13 @@ def loss_settings_of(spec: Spec, facts: Facts) -> LossSettings:
         names = _monitored_of(spec, output.column)
         tokens = tuple(names_of(known)) if names & {"bleu", "chrf"} else ()
         found[output.column] = OutputLoss(
-            output.weight, weights, spans, scheme, tokens, "coverage" in names
+            output.weight,
+            weights,
+            spans,
+            scheme,
+            tokens,
+            "coverage" in names,
+            further[output.column],
         )
     forcing = 1.0 if spec.decoder is None else spec.decoder.teacher_forcing
     return LossSettings(found, forcing, default_metric(spec))

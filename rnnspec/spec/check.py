@@ -136,6 +136,10 @@ CHECKS: tuple[Check, ...] = (
         (*_OUTPUT, _VALID, ("train", "early_stopping"), ("train", "monitor")),
     ),
     Check(
+        check_train.metrics_can_be_measured,
+        (*_OUTPUT, ("train", "metrics"), ("data", "valid"), ("data", "input")),
+    ),
+    Check(
         check_train.monitor_can_measure,
         (*_OUTPUT, _VALID, ("train", "early_stopping"), ("train", "monitor")),
     ),

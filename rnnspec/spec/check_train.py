@@ -8,6 +8,7 @@ from typing import assert_never
 from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.base import Loc
 from rnnspec.spec.explain import Finding, no_effect
+from rnnspec.spec.further import general, is_measurable, measurable
 from rnnspec.spec.metrics import (
     LOSS,
     TRAIN_LOSS,
@@ -67,6 +68,22 @@ def monitor_can_measure(spec: Spec) -> Iterator[Finding]:
     yield from _is_measured(spec, metric, path)
 
 
+def metrics_can_be_measured(spec: Spec) -> Iterator[Finding]:
+    """Each is measured of this output, and not already."""
+    path: Loc = ("train", "metrics")
+    if spec.train.metrics and spec.data.valid is None:
+        message = "metrics are of validation rows, and data.valid is null"
+        yield Finding(path, message, f"{_ADD_ROWS} remove it", key=True)
+    for place, name in enumerate(spec.train.metrics):
+        at = (*path, place)
+        if name in reported_metrics(spec):
+            yield Finding(at, f"{name} is always measured", "leave it out")
+        elif name in spec.train.metrics[:place]:
+            yield Finding(at, f"{name} stands here twice", "remove it")
+        else:
+            yield from _is_measured(spec, name, at)
+
+
 def plateau_can_measure(spec: Spec) -> Iterator[Finding]:
     schedule = spec.train.schedule
     if not isinstance(schedule, Plateau) or monitored_metrics(spec.train, LOSS)[-1] == TRAIN_LOSS:
@@ -79,10 +96,11 @@ def plateau_can_measure(spec: Spec) -> Iterator[Finding]:
 
 
 def _is_measured(spec: Spec, metric: str, path: Loc) -> Iterator[Finding]:
-    known = (*reported_metrics(spec), TRAIN_LOSS)
-    if metric not in known:
+    known = (*measurable(spec), TRAIN_LOSS)
+    if metric != TRAIN_LOSS and not is_measurable(spec, metric):
         listed = f"use one of {', '.join(known)}"
-        hint = did_you_mean(metric.removeprefix("valid."), known) or listed
+        listed += "; k is a number, as in 5" * ("@k" in listed)
+        hint = did_you_mean(general(metric.removeprefix("valid.")), known) or listed
         message = f"{metric!r} is not measured for 'as: {kinds_of(spec)}'"
         yield Finding(path, message, hint)
 

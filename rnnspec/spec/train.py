@@ -114,11 +114,20 @@ class Train(Model):
     monitor: Text | None = Field(
         default=None,
         description="The metric of the validation rows that chooses the best epoch, whose weights "
-        "are kept; the lower loss decides between equal ones. Any reported metric, or train.loss, "
+        "are kept; the lower loss decides between equal ones. Any reported metric, one that "
+        "'metrics' can name, or train.loss, "
         "the loss of the training rows. null means: accuracy for a class and for tags, but "
         "macro_f1 where class_weights are set, and span_f1 where a scheme is; micro_f1 for labels "
         "and keys; mae for a number; error_rate for a text; perplexity for a next token, nll for "
         "next keys; mase for a point forecast; loss for all else, and for several outputs.",
+    )
+    metrics: Annotated[tuple[Text, ...], ListOf] = Field(
+        default=(),
+        description="Metrics to measure beside those that always are, by names as for monitor: "
+        "auroc, average_precision, accuracy@5, brier and ece of a class or tags; auroc, "
+        "average_precision, precision@5, recall@5, ndcg@5, brier and ece of labels and keys; "
+        "recall@20, mrr, mrr@20, ndcg@20 and ece of a next token; r2 of numbers. What stands after "
+        "the @ is any number of places.",
     )
     early_stopping: EarlyStopping | None = Field(
         default=None, description="When to stop before the last epoch; null means never."

@@ -12,7 +12,7 @@ import torch
 from optuna.trial import Trial
 
 from rnnspec.errors import SpecError
-from rnnspec.evaluate.metrics import METRICS
+from rnnspec.evaluate.metrics import info_of
 from rnnspec.spec.load import LoadedSpec, Tunable
 from rnnspec.spec.metrics import TRAIN_LOSS
 from rnnspec.spec.ranges import Choices, Number, Picked, Range, active
@@ -41,8 +41,8 @@ class Metric:
     @property
     def larger(self) -> bool:
         """Whether the largest value is the best."""
-        name = self.name.rpartition(".")[2]
-        return self.name != TRAIN_LOSS and METRICS[name].larger_is_better
+        info = None if self.name == TRAIN_LOSS else info_of(self.name)
+        return info is not None and info.larger_is_better
 
     def best(self, values: Mapping[int, float]) -> float | None:
         """The best of the values by epoch; None where none is finite."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from rnnspec.evaluate.metrics.classes import ClassMetrics, LabelsMetrics
@@ -11,6 +12,7 @@ from rnnspec.evaluate.metrics.forecasts import ForecastMetrics
 from rnnspec.evaluate.metrics.numbers import NumericMetrics
 from rnnspec.evaluate.metrics.tags import Lanes, TagMetrics
 from rnnspec.evaluate.metrics.texts import TextMetrics
+from rnnspec.spec.further import general, places_of
 
 __all__ = [
     "METRICS",
@@ -18,10 +20,12 @@ __all__ = [
     "ForecastMetrics",
     "LabelsMetrics",
     "Lanes",
+    "MetricInfo",
     "Metrics",
     "NumericMetrics",
     "TagMetrics",
     "TextMetrics",
+    "info_of",
     "not_finite_warnings",
 ]
 
@@ -106,8 +110,45 @@ METRICS: Mapping[str, MetricInfo] = {
         " on."
     ),
     "coverage": MetricInfo("Share of true values within the band.", percentage=True),
+    "auroc": MetricInfo(
+        "How often a row of a class is given a higher probability of it than another row, the mean"
+        " over classes: 0.5 is chance (the area under the ROC curve).",
+        True,
+    ),
+    "average_precision": MetricInfo(
+        "Precision, averaged over the rows of a class as they are found by falling probability; the"
+        " mean over classes.",
+        True,
+    ),
+    "accuracy@k": MetricInfo("Share of answers that are right within the first k.", True, True),
+    "precision@k": MetricInfo("Share of the likeliest k labels that are true.", True, True),
+    "recall@k": MetricInfo("Share of what is true that is among the likeliest k.", True, True),
+    "mrr": MetricInfo("Mean of 1 / the place of what is true.", True),
+    "mrr@k": MetricInfo("Mean of 1 / the place of what is true, 0 beyond place k.", True),
+    "ndcg@k": MetricInfo(
+        "How far up what is true stands among the first k, from 0 to 1 (normalised discounted"
+        " cumulative gain).",
+        True,
+    ),
+    "brier": MetricInfo("Mean squared distance of the probabilities from what is true."),
+    "ece": MetricInfo(
+        "How far probabilities are from the shares that are right, on average (expected calibration"
+        " error).",
+        percentage=True,
+    ),
+    "r2": MetricInfo("Share of the variance of the true numbers that is explained: R².", True),
 }
-"""By name; of several outputs the names of an output's metrics start with its column."""
+"""By name, with `k` for a number of places; of several outputs the names of an output's metrics
+start with its column."""
+
+
+def info_of(metric: str) -> MetricInfo | None:
+    """What is known of a metric, whose name may start with its column; None of what is none."""
+    name = metric.rpartition(".")[2]
+    info, k = METRICS.get(general(name)), places_of(name)
+    if info is None or k is None:
+        return info
+    return replace(info, explanation=re.sub(r"\bk\b", str(k), info.explanation))
 
 
 def not_finite_warnings(sums: Mapping[str, Metrics]) -> Iterator[str]:

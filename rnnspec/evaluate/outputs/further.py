@@ -1,0 +1,230 @@
+"""Metrics that are measured where they are named, of each kind of output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from rnnspec.evaluate.metrics.calibration import Brier, Calibration
+from rnnspec.evaluate.metrics.classes import with_new
+from rnnspec.evaluate.metrics.determination import Determination
+from rnnspec.evaluate.metrics.places import PlaceMetrics, RankMetrics, ranks
+from rnnspec.evaluate.metrics.ranking import ScoreCounts
+from rnnspec.evaluate.outputs.kind import CostlyMetrics, MeasuredBatch
+from rnnspec.plan.facts import UNKNOWN_ID
+from rnnspec.plan.nodes import ClassOutput, ForecastOutput, LabelsOutput, NumericOutput, Output
+from rnnspec.spec.further import general
+from rnnspec.to_torch import Model
+from rnnspec.to_torch.outputs import ForecastOutput as ForecastModule
+
+OF_SCORES = ("auroc", "average_precision")
+OF_PLACES = ("accuracy@k", "precision@k", "recall@k", "mrr", "mrr@k", "ndcg@k")
+Calibrating = ClassOutput | LabelsOutput
+"""Outputs with a probability for each class or label."""
+
+
+class Part(Protocol):
+    """Some of the metrics of classes or labels."""
+
+    def add(self, shares: Tensor, true: Tensor, more: Tensor) -> None:
+        """Probabilities `[n, size]`. Of classes `true` `[n]` are their numbers, from `size` on
+        those that cannot be answered; of labels `true` `[n, size]` says which are true, and `more`
+        `[n]` how many that cannot be answered."""
+
+    def values(self) -> dict[str, float]:
+        """The metrics by name."""
+
+
+@dataclass(slots=True)
+class Further:
+    """The further metrics of an output of classes or labels."""
+
+    node: Calibrating
+    parts: Sequence[Part]
+
+    def see(self, measured: MeasuredBatch) -> None:
+        shares, true, more = flat_answers(self.node, measured)
+        for part in self.parts:
+            part.add(shares, true, more)
+
+    def values(self) -> dict[str, float]:
+        return {name: value for part in self.parts for name, value in part.values().items()}
+
+
+def flat_answers(node: Calibrating, measured: MeasuredBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """The arguments of `Part.add`: of rows or steps with a true answer."""
+    shares = measured.answers[node.column]
+    assert isinstance(shares, Tensor)
+    shares, targets = shares.flatten(0, -2), measured.forward.targets[node.column]
+    more = torch.zeros(targets.shape[: 2 if node.steps else 1], device=targets.device)
+    if isinstance(node, ClassOutput):
+        numbers = with_new(targets.flatten(), node.classes)
+        known = numbers >= 0
+        return shares[known], numbers[known], more.flatten()[known]
+    new = measured.batch.new.get(node.column)
+    if new is not None:
+        places = torch.from_numpy(new[:, :-1]).to(targets.device).unbind(1)
+        more.index_put_(places, torch.ones(len(new), device=targets.device), accumulate=True)
+    flat = targets.flatten(0, -2)
+    known = ~flat.isnan().any(1)
+    return shares[known], flat[known] > 0.5, more.flatten()[known]
+
+
+# ---------------------------------------------------------------- parts
+
+
+@dataclass(slots=True)
+class Scores:
+    """AUROC and average precision."""
+
+    node: Calibrating
+    names: Sequence[str]
+    counts: ScoreCounts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.counts = ScoreCounts(_size(self.node))
+
+    def add(self, shares: Tensor, true: Tensor, more: Tensor) -> None:
+        if true.dim() == 1:
+            true = true[:, None] == torch.arange(_size(self.node), device=true.device)
+        self.counts.add(shares.float().cpu().numpy(), true.cpu().numpy())
+
+    def values(self) -> dict[str, float]:
+        found = {"auroc": self.counts.auroc, "average_precision": self.counts.average_precision}
+        return {name: found[name]() for name in self.names}
+
+
+@dataclass(slots=True)
+class Ranks:
+    """Metrics of the place of the one true class."""
+
+    node: ClassOutput
+    metrics: RankMetrics
+
+    def add(self, shares: Tensor, true: Tensor, more: Tensor) -> None:
+        never = true >= shares.shape[1]
+        places = ranks(shares, true.masked_fill(never, 0))
+        if self.node.ahead:  # the unknown stands for many tokens and equals none
+            never = never | (true == UNKNOWN_ID)
+        self.metrics.add(places.masked_fill(never, 0))
+
+    def values(self) -> dict[str, float]:
+        return self.metrics.values()
+
+
+@dataclass(slots=True)
+class Places:
+    """Metrics of the first places among labels."""
+
+    metrics: PlaceMetrics
+
+    def add(self, shares: Tensor, true: Tensor, more: Tensor) -> None:
+        self.metrics.add(shares, true, more)
+
+    def values(self) -> dict[str, float]:
+        return self.metrics.values()
+
+
+@dataclass(slots=True)
+class Calibrated:
+    """How far probabilities are from what is true: of a class the one that is answered, of labels
+    all of them."""
+
+    node: Calibrating
+    names: Sequence[str] = ()
+    bins: Calibration = field(default_factory=Calibration)
+    brier: Brier = field(default_factory=Brier)
+
+    def add(self, shares: Tensor, true: Tensor, more: Tensor) -> None:
+        if true.dim() == 2:
+            self.bins.add(shares.flatten(), true.flatten())
+            self.brier.add_labels(shares, true)
+            return
+        best = shares.max(1)
+        hits = best.indices == true
+        if isinstance(self.node, ClassOutput) and self.node.ahead:
+            hits &= true != UNKNOWN_ID
+        self.bins.add(best.values, hits)
+        self.brier.add_classes(shares, true)
+
+    def values(self) -> dict[str, float]:
+        found = {"ece": self.bins.ece, "brier": self.brier.value}
+        return {name: found[name] for name in self.names}
+
+
+def _size(node: Calibrating) -> int:
+    return node.classes if isinstance(node, ClassOutput) else node.labels
+
+
+def _parts(node: Calibrating, names: Sequence[str]) -> Iterable[Part]:
+    if some := [name for name in names if name in OF_SCORES]:
+        yield Scores(node, some)
+    if some := [name for name in names if general(name) in OF_PLACES]:
+        if isinstance(node, ClassOutput):
+            yield Ranks(node, RankMetrics(some))
+        else:
+            yield Places(PlaceMetrics(some))
+    if some := [name for name in names if name in ("ece", "brier")]:
+        yield Calibrated(node, some)
+
+
+# ---------------------------------------------------------------- numbers
+
+
+@dataclass(slots=True)
+class Explained:
+    """R² of numbers, or of the point forecast over all steps ahead."""
+
+    node: NumericOutput | ForecastOutput
+    model: Model
+    sums: Determination = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sums = Determination(self.node.width if isinstance(self.node, NumericOutput) else 1)
+
+    def see(self, measured: MeasuredBatch) -> None:
+        answers, module = measured.answers[self.node.column], self.model.output(self.node.column)
+        assert isinstance(answers, Tensor)
+        if isinstance(module, ForecastModule):
+            answers = module.expected(answers)
+        width = len(self.sums.mean)
+        true = measured.forward.targets[self.node.column].double().cpu().numpy()
+        found = answers.double().cpu().numpy()
+        self.sums.add(found.reshape(-1, width), true.reshape(-1, width))
+
+    def values(self) -> dict[str, float]:
+        return {"r2": self.sums.r2}
+
+
+# ---------------------------------------------------------------- of all outputs
+
+
+def further_of(
+    model: Model, names: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[CostlyMetrics, ...]]:
+    """What measures the further metrics that are named, by column."""
+    found = {
+        node.column: tuple(_measuring(node, names.get(node.column, ()), model))
+        for node in model.plan.outputs
+    }
+    return {column: of for column, of in found.items() if of}
+
+
+def _measuring(node: Output, names: Sequence[str], model: Model) -> Iterable[CostlyMetrics]:
+    if isinstance(node, ClassOutput | LabelsOutput):
+        if parts := tuple(_parts(node, names)):
+            yield Further(node, parts)
+    elif isinstance(node, NumericOutput | ForecastOutput) and "r2" in names:
+        yield Explained(node, model)
+
+
+def further_values(found: Mapping[str, Sequence[CostlyMetrics]]) -> dict[str, dict[str, float]]:
+    """The metrics by column and name."""
+    return {
+        column: {name: value for each in of for name, value in each.values().items()}
+        for column, of in found.items()
+    }

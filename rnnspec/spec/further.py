@@ -1,0 +1,115 @@
+"""Metrics that are measured where they are named: in `train.metrics`, `train.monitor`, or for a
+command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import assert_never
+
+from rnnspec.spec.inputs import KeysInput
+from rnnspec.spec.metrics import (
+    LOSS,
+    answers_numbers,
+    default_metric,
+    monitored_metrics,
+    reported_metrics,
+)
+from rnnspec.spec.outputs import (
+    ClassOutput,
+    ForecastOutput,
+    FramesOutput,
+    KeysOutput,
+    LabelsOutput,
+    NextOutput,
+    NumberOutput,
+    Output,
+    TagsOutput,
+    TextOutput,
+    VectorOutput,
+)
+from rnnspec.spec.spec import Spec
+
+PLACES = re.compile(r"([a-z_]+@)([1-9][0-9]{0,5})")
+"""A metric of the first places: `recall@20`."""
+OF_CLASSES = ("auroc", "average_precision", "accuracy@k", "brier", "ece")
+OF_LABELS = ("auroc", "average_precision", "precision@k", "recall@k", "ndcg@k", "brier", "ece")
+OF_ITEMS = ("recall@k", "mrr", "mrr@k", "ndcg@k", "ece")
+
+
+def further_metrics(spec: Spec, output: Output) -> tuple[str, ...]:
+    """The further metrics of an output by name; `k` in a name stands for a number of places."""
+    match output:
+        case TagsOutput(crf=True):  # answers whole paths, not classes by their probabilities
+            return ()
+        case ClassOutput() | TagsOutput():
+            return OF_CLASSES
+        case LabelsOutput() | KeysOutput():
+            return OF_LABELS
+        case NextOutput() if answers_numbers(spec, output):
+            return ("r2",)
+        case NextOutput():
+            keys = isinstance(spec.data.input_of(output), KeysInput)
+            return OF_LABELS if keys else OF_ITEMS
+        case NumberOutput() | VectorOutput() | FramesOutput():
+            return ("r2",)
+        case ForecastOutput():
+            return ("r2",)
+        case TextOutput():
+            return ()
+        case _:
+            assert_never(output)
+
+
+def places_of(name: str) -> int | None:
+    """How many places a metric is about: 20 for `recall@20`; None for any other."""
+    found = PLACES.fullmatch(name)
+    return int(found[2]) if found else None
+
+
+def general(name: str) -> str:
+    """The metric with `k` for its number of places: `recall@k` for `recall@20`."""
+    return PLACES.sub(r"\1k", name)
+
+
+def measurable(spec: Spec) -> tuple[str, ...]:
+    """All metrics that can be measured on validation rows, as `train.monitor` names them."""
+    further = (
+        _prefix(spec, output) + name
+        for output in spec.data.outputs
+        for name in further_metrics(spec, output)
+    )
+    return (*reported_metrics(spec), *further)
+
+
+def is_measurable(spec: Spec, name: str) -> bool:
+    """Whether a metric can be measured, with a number in place of `k`."""
+    column, dot, metric = name.rpartition(".")
+    known = measurable(spec)
+    if name in reported_metrics(spec):
+        return True
+    numbered = places_of(metric) is not None or not metric.endswith("@k")
+    return numbered and f"{column}{dot}{general(metric)}" in known
+
+
+def named_further(spec: Spec, more: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
+    """The further metrics of each output, by column: those that the spec names or monitors, and
+    `more`."""
+    monitored = monitored_metrics(spec.train, default_metric(spec))
+    names = dict.fromkeys((*spec.train.metrics, *monitored, *more))
+    always, found = reported_metrics(spec), {}
+    for output in spec.data.outputs:
+        prefix = _prefix(spec, output)
+        known = further_metrics(spec, output)
+        found[output.column] = tuple(
+            name.removeprefix(prefix)
+            for name in names
+            if name not in (*always, LOSS)
+            and name.startswith(prefix)
+            and general(name.removeprefix(prefix)) in known
+        )
+    return found
+
+
+def _prefix(spec: Spec, output: Output) -> str:
+    return f"{output.column}." if len(spec.data.outputs) > 1 else ""
