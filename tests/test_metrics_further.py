@@ -269,7 +269,7 @@ def test_they_are_those_of_the_answers_of_the_exported_file(world: Path) -> None
         ("class", {"metrics": ["accuracy"]}, "accuracy is always measured; leave it out"),
         ("class", {"metrics": ["auroc", "auroc"]}, "auroc stands here twice"),
         ("class", {"metrics": ["accuracy@0"]}, "'accuracy@0' is not measured"),
-        ("class", {"metrics": ["accuracy@k"]}, "k is a number, as in 5"),
+        ("class", {"metrics": ["accuracy@k"]}, "a number of places, as in accuracy@5"),
         ("number", {"monitor": "auroc"}, "'auroc' is not measured for 'as: number'"),
         ("two", {"metrics": ["auroc"]}, "first.auroc"),
     ],

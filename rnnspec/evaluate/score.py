@@ -29,10 +29,9 @@ from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan.facts import NumericFacts
 from rnnspec.plan.names import names_of
 from rnnspec.plan.nodes import ForecastOutput, NumericOutput
-from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.files import FormatName, Quoting
 from rnnspec.spec.formats import FormatSettings
-from rnnspec.spec.further import is_measurable, measurable, named_further
+from rnnspec.spec.further import is_measurable, meant_metric, named_further
 from rnnspec.spec.metrics import kinds_of
 from rnnspec.store.folder import CACHE, Trained
 from rnnspec.to_torch import Model
@@ -120,11 +119,8 @@ def _named(trained: Trained, metrics: Sequence[str]) -> dict[str, tuple[str, ...
     """The further metrics by column. Raises RnnspecError for one that cannot be measured."""
     for name in metrics:
         if not is_measurable(trained.spec, name):
-            known = [each for each in measurable(trained.spec) if "@" not in each]
-            listed = ", ".join(measurable(trained.spec))
-            hint = did_you_mean(name, known) or f"use one of {listed}; k is a number, as in 5"
-            kinds = kinds_of(trained.spec)
-            raise RnnspecError(f"metric {name!r} is not measured for 'as: {kinds}'; {hint}")
+            kinds, meant = kinds_of(trained.spec), meant_metric(trained.spec, name)
+            raise RnnspecError(f"metric {name!r} is not measured for 'as: {kinds}'; {meant}")
     return named_further(trained.spec, metrics)
 
 

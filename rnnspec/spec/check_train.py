@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import assert_never
 
-from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.base import Loc
 from rnnspec.spec.explain import Finding, no_effect
-from rnnspec.spec.further import general, is_measurable, measurable
+from rnnspec.spec.further import is_measurable, meant_metric
 from rnnspec.spec.metrics import (
     LOSS,
     TRAIN_LOSS,
@@ -96,13 +95,9 @@ def plateau_can_measure(spec: Spec) -> Iterator[Finding]:
 
 
 def _is_measured(spec: Spec, metric: str, path: Loc) -> Iterator[Finding]:
-    known = (*measurable(spec), TRAIN_LOSS)
     if metric != TRAIN_LOSS and not is_measurable(spec, metric):
-        listed = f"use one of {', '.join(known)}"
-        listed += "; k is a number, as in 5" * ("@k" in listed)
-        hint = did_you_mean(general(metric.removeprefix("valid.")), known) or listed
         message = f"{metric!r} is not measured for 'as: {kinds_of(spec)}'"
-        yield Finding(path, message, hint)
+        yield Finding(path, message, meant_metric(spec, metric, TRAIN_LOSS))
 
 
 def nesterov_has_momentum(spec: Spec) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import assert_never
 
+from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.inputs import KeysInput
 from rnnspec.spec.metrics import (
     LOSS,
@@ -90,6 +91,19 @@ def is_measurable(spec: Spec, name: str) -> bool:
         return True
     numbered = places_of(metric) is not None or not metric.endswith("@k")
     return numbered and f"{column}{dot}{general(metric)}" in known
+
+
+def meant_metric(spec: Spec, name: str, *more: str) -> str:
+    """What to write instead of a metric that cannot be measured: the name that is meant, or all
+    names and `more`."""
+    known = (*measurable(spec), *more)
+    before, at, _ = name.partition("@")
+    if at and f"{before}@k" in known:
+        return f"after the @ stands a number of places, as in {before}@5"
+    listed = f"use one of {', '.join(known)}" + "; k is a number, as in 5" * any(
+        each.endswith("@k") for each in known
+    )
+    return did_you_mean(name.removeprefix("valid."), known) or listed
 
 
 def named_further(spec: Spec, more: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
