@@ -23,6 +23,8 @@ from rnnspec.plan.names import input_names, lengths_name
 from rnnspec.plan.nodes import (
     FORBIDDEN,
     AudioInput,
+    CalendarFuture,
+    CalendarInput,
     CategoryInput,
     CharactersInput,
     CopiesInput,
@@ -40,6 +42,7 @@ from rnnspec.plan.nodes import (
 )
 from rnnspec.spec import Spec
 from rnnspec.spec.audio import width_of
+from rnnspec.spec.calendar import PERIODS
 from rnnspec.spec.inputs import WordVectors
 
 Row = dict[str, Any]
@@ -137,6 +140,17 @@ SEQUENCES: dict[str, Kind] = {
     ),
     "known_mean_series": Kind({"as": "series", "known": True, "missing": "mean"}, numbers(1)),
 }
+CALENDARS: dict[str, Mapping[str, Any]] = {
+    "calendar": {
+        "as": "calendar",
+        "features": list(PERIODS),
+        "encode": {"cyclic": {"harmonics": 2}},
+    },
+    "calendar_marks": {"as": "calendar", "features": ["week", "weekday"], "encode": "one_hot"},
+}
+"""Calendars, which have no facts and are read beside a series."""
+ZONES = {"calendar": "Australia/Melbourne"}
+TIMES = (-1_500_000_000, 4_000_000_000)
 SOUND = {"as": "audio", "rate": 1000}
 SPANS_OF_TIME = {"window": "16 ms", "hop": "3 ms"}
 SOUNDS: dict[str, Kind] = {
@@ -214,13 +228,16 @@ def spec_data(
 ) -> dict[str, Any]:
     """The data of a spec's YAML, over columns named as the kinds of `SEQUENCES` and `STATICS`."""
     kinds = {**SEQUENCES, **CLIPS, **SOUNDS, **STATICS}
+    entries = {**{name: kind.entry for name, kind in kinds.items()}, **CALENDARS}
     data: dict[str, Any] = {
         "train": "nowhere.jsonl",
-        "input": [{"column": name, **kinds[name].entry} for name in inputs],
+        "input": [{"column": name, **entries[name]} for name in inputs],
         "output": [dict(each) for each in outputs],
     }
     if any("series" in name for name in inputs):
-        series = {} if cardinality == "N:N" else {"history": 5}
+        series: dict[str, Any] = {} if cardinality == "N:N" else {"history": 5}
+        for name in (name for name in inputs if name in CALENDARS):
+            series |= {"time": name, **({"zone": ZONES[name]} if name in ZONES else {})}
         data |= {"train": "nowhere.csv", "series": series}
     spec: dict[str, Any] = {"name": "test", "cardinality": cardinality, "data": data, **more}
     if cardinality[0] == "N":
@@ -240,7 +257,8 @@ def output(kind: str, **more: Any) -> dict[str, Any]:
 
 def facts_of(spec: Spec) -> Facts:
     """Facts of the columns of a spec of `spec_data`, whose settings may be others."""
-    given = {each.column: _given(each) for each in spec.data.inputs}
+    read = [each for each in spec.data.inputs if each.column not in CALENDARS]
+    given = {each.column: _given(each) for each in read}
     wanted = {
         each.column: OUTPUTS[each.column].facts
         if each.column in OUTPUTS
@@ -327,6 +345,10 @@ def _value(node: Input, length: int, draw: Generator) -> Any:
         case ImageInput():
             sides = (node.picture.features, node.picture.channels)
             return draw.integers(0, 256, (length, *sides), np.uint8)
+        case CalendarInput():
+            return draw.integers(*TIMES, length)
+        case CalendarFuture():
+            return draw.integers(*TIMES, node.horizon)
         case FutureInput():
             value = draw.normal(1, 2, node.horizon)
         case AudioInput():  # the last window begins one sample or more before the end
@@ -378,6 +400,8 @@ def _padded(
         return np.array(cells, np.int64), ones
     if isinstance(node, VectorInput):
         return np.stack(cells), ones
+    if isinstance(node, CalendarFuture):
+        return np.stack(cells), ones * node.horizon
     if isinstance(node, FutureInput):
         return np.stack(cells)[:, :, None], ones * node.horizon
     lengths = np.array([len(cell) for cell in cells], np.int64)
@@ -396,7 +420,7 @@ def _padded(
         return values, counts
     if isinstance(node, AudioInput):
         values = np.full((len(cells), steps), filler, np.float32)
-    elif isinstance(node, TokensInput | CopiesInput):
+    elif isinstance(node, TokensInput | CopiesInput | CalendarInput):
         values = np.full((len(cells), steps), int(bool(filler)), np.int64)
     elif isinstance(node, ImageInput):
         sides = (node.picture.features, node.picture.channels)

@@ -18,6 +18,7 @@ from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
 from tests.answers import close, of_torch, onnx_agrees
 from tests.kinds import (
+    CALENDARS,
     HORIZON,
     PICTURES,
     SEQUENCES,
@@ -51,6 +52,14 @@ def forecast(kind: str, distribution: Any, **more: Any) -> dict[str, Any]:
     target = {"column": kind, "as": "forecast", "horizon": HORIZON, "distribution": distribution}
     others = ["number"] if kind != "series" else ["category"]
     return spec_data("N:M", [kind, *others], [target], **more)
+
+
+def past_alone(name: str) -> dict[str, Any]:
+    """A forecast that reads a calendar first, and of the past alone."""
+    target = {"column": "series", "as": "forecast", "horizon": HORIZON}
+    data = spec_data("N:M", [name, "series"], [target])
+    data["data"]["input"][0]["known"] = False
+    return data
 
 
 RECURSIVE = {"decoder": {"layers": [{"cell": "lstm", "units": 4}]}}
@@ -175,6 +184,18 @@ SPECS: dict[str, dict[str, Any]] = {
         if kind in ("series", "double_series", "double_window_series")
         or name in ("gaussian", "negative_binomial")
     },
+    "N:N series and calendar": spec_data(
+        "N:N", ["series", "calendar_marks"], [output("out_frames")], LAYERS
+    ),
+    **{
+        f"forecast by the {name} {how}": spec_data(
+            "N:M", ["series", name], [{"column": "series", "as": "forecast", "horizon": HORIZON}],
+            **more,
+        )
+        for name in CALENDARS
+        for how, more in (("direct", {}), ("recursive", RECURSIVE))
+    },
+    "forecast by the calendar of the past": past_alone("calendar"),
 }  # fmt: skip
 
 

@@ -50,6 +50,7 @@ LENGTHS = (5, 1, 0, 4)
 HERE = {"missing", "scale", "known", "elapsed"}
 """Options of numbers, walked here."""
 ELSEWHERE = {
+    "encode": "test_calendar.py",
     "join": "test_conformance_cardinalities.py",
     "embed": "test_conformance_cardinalities.py",
     "spelling": "test_conformance_cardinalities.py",
@@ -66,7 +67,7 @@ ELSEWHERE = {
     "steps": "test_pictures.py",
     "width": "test_pictures.py",
     "augment": "test_audio.py, test_picture_augment.py",
-    "features": "test_audio.py",
+    "features": "test_audio.py, test_calendar.py",
     "rate": "test_audio.py",
     "resample": "test_audio.py",
 }

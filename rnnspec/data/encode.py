@@ -30,18 +30,27 @@ from rnnspec.data.columns.kinds import (
 )
 from rnnspec.data.columns.labels import SeriesLabels
 from rnnspec.data.columns.numbers import values_ahead
+from rnnspec.data.columns.series import CLOCK
 from rnnspec.data.dataset import Dataset, SeriesRows
 from rnnspec.data.lines import check_file
 from rnnspec.data.naive import Season, scales_before, scales_of
 from rnnspec.data.readers import Progress, progress_of
 from rnnspec.data.reading import Reading, SeriesReading
 from rnnspec.data.rows import BadRows, Chunk
-from rnnspec.data.series import Part, TableBuilder, name_arrays, names_in, whole_series, windows
+from rnnspec.data.series import (
+    Part,
+    TableBuilder,
+    name_arrays,
+    names_in,
+    seconds_of,
+    whole_series,
+    windows,
+)
 from rnnspec.data.shards import Shards
 from rnnspec.data.split import Split
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import Facts
-from rnnspec.plan.nodes import ForecastOutput, Plan
+from rnnspec.plan.nodes import CalendarInput, ForecastOutput, Plan
 from rnnspec.spec.files import Format
 
 __all__ = ["Part", "encode", "encode_parts"]
@@ -325,6 +334,9 @@ def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:
         **name_arrays(table.names),
         "filled": np.array([sum(table.filled_steps().values())]),
     }
+    if any(isinstance(node, CalendarInput) for node in encoding.plan.inputs):
+        assert builder.times is not None, "a calendar without times"
+        arrays[CLOCK] = seconds_of(builder.times, table, bad)
     for name, node in outputs_ahead(encoding):
         season = job.reading.seasons.get(node.column, 1)
         of_column = values[node.column]

@@ -261,6 +261,41 @@ def _too_short(table: Table, number: int, reading: SeriesReading, bad: BadRows) 
     )
 
 
+def seconds_of(times: Times, table: Table, bad: BadRows) -> Places:
+    """The times of all steps, by place, as seconds since 1970: see `Times.seconds`. Raises
+    DataError where the times are numbers."""
+    if not times.dates:
+        raise DataError(
+            f"{bad.file}: column {times.column!r} holds numbers, and the calendar is read off"
+            " dates; write them as in 2024-01-31, or set data.series.every to a span of time"
+        )
+    found = np.zeros(len(table.order), np.int64)
+    for first, end in zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True):
+        places = range(first, end)
+        of_series = seconds_at(times, table, places, places)
+        assert of_series is not None, "a step is known where some are filled"
+        found[first:end] = of_series
+    return found
+
+
+def seconds_at(times: Times, table: Table, series: range, wanted: range) -> Places | None:
+    """The times of places of a series with the places `series`, as `seconds_of`, also past its end.
+    None where the only row of a series does not tell the length of a step."""
+    filled = table.filled if table.filled is not None else np.zeros(len(table.order), np.bool_)
+    rows = _rows(table, filled, series)
+    places = np.array(wanted, np.int64)
+    known = np.array(series, np.int64)[~filled[series.start : series.stop]]
+    there = np.isin(places, known)
+    found = np.zeros(len(places), np.int64)
+    found[there] = times.seconds(rows)[np.isin(known, places)]
+    if not there.all():
+        after = times.seconds_after(rows, places[~there] - known[-1])
+        if after is None:
+            return None
+        found[~there] = after
+    return found
+
+
 def times_at(
     times: Times, table: Table, cells: Sequence[object], series: range, wanted: range
 ) -> list[object] | None:

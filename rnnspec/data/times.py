@@ -121,7 +121,7 @@ class Times:
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
         def decoded(cell: object) -> Time:
-            return self._same_kind(_time(cell, self.every))
+            return self._same_kind(time_of(cell, self.every))
 
         times = bad.decoded(chunk, self.column, decoded)
         if bad.found:
@@ -215,6 +215,25 @@ class Times:
         if counted.steps is None:
             return None
         return in_format_of(cell, counted.steps.after(counted.stamps, counts))
+
+    def seconds(self, rows: Numbers) -> Numbers:
+        """The times of the rows of a series as whole seconds since 1970: of UTC where the spec
+        names a zone, else of the clock that they show."""
+        return self._whole(self._counted(rows).stamps)
+
+    def seconds_after(self, rows: Numbers, counts: Numbers) -> Numbers | None:
+        """Those `counts` steps after the last of the rows of a series, which may be negative; None
+        as of `after`."""
+        counted = self._counted(rows)
+        if counted.steps is None:
+            return None
+        return self._whole(counted.steps.after(counted.stamps, counts))
+
+    def _whole(self, stamps: Stamps) -> Numbers:
+        times = stamps.shown if self.zone is None else stamps.passed
+        if self.zone is not None and not stamps.zoned:
+            times = passed_at(stamps.shown, self.zone)
+        return times.astype("datetime64[s]").astype(np.int64)
 
     def _explained(self, counted: _Counted, at: int, before: str) -> str:
         stamps, steps = counted.stamps, counted.steps
@@ -325,7 +344,7 @@ def _in_its_zone(stamps: Stamps, zone: ZoneInfo) -> tuple[Stamps, Flags]:
     return replace(stamps, passed=passed, zoned=True), second >= passed
 
 
-def _time(cell: object, every: Every | None) -> Time:
+def time_of(cell: object, every: Every | None) -> Time:
     """A time as a number, or as a date that may have a zone."""
     if isinstance(cell, datetime):
         return _no_number(cell, every)

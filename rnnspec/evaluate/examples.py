@@ -155,7 +155,14 @@ class Rows:
                 return f"{int(lengths)} steps, the last {numbers(values[:lengths, 0][-NUMBERS:])}"
             case nodes.FramesInput() | nodes.SeriesInput():
                 return f"{int(lengths)} steps of {values.shape[-1]} numbers"
-            case nodes.CharactersInput() | nodes.CopiesInput() | nodes.FutureInput():
+            case nodes.CalendarInput():
+                return ""  # the row says its times
+            case (
+                nodes.CalendarFuture()
+                | nodes.CharactersInput()
+                | nodes.CopiesInput()
+                | nodes.FutureInput()
+            ):
                 return ""  # stands in another input's column
             case _:
                 assert_never(node)

@@ -39,6 +39,8 @@ MISSING_SHARE = 0.2
 """Share of numbers that are missing, where they may be."""
 GAPS = (*WHITE_SPACE, *" " * len(WHITE_SPACE))
 """What stands between words: half of it U+0020, the rest any white space there is."""
+TIMES = (-1_500_000_000, 4_000_000_000)
+"""Seconds since 1970, from 1922 to 2096."""
 BYTES = ("a", "\n", "é", "字", "\uffff", "😀", "\U0010fffd")
 """Characters of one to four bytes."""
 
@@ -157,6 +159,12 @@ def _draw_numbers(
                 gone[..., elapsed] = False
             values[gone] = np.nan
         found.append(values)
+    return Drawn(found, found)
+
+
+def _draw_times(counts: Sequence[int], draw: Draw) -> Drawn:
+    """Seconds, with the changes of clocks among them."""
+    found = [draw.generator.integers(*TIMES, count) for count in counts]
     return Drawn(found, found)
 
 
@@ -299,8 +307,8 @@ def probes(
 
 
 def _longest(plan: Plan, facts: Facts) -> int:
-    known = [facts.inputs[node.column] for node in plan.inputs]
-    return max(each.longest for each in known)
+    known = (facts.inputs.get(node.column) for node in plan.inputs)  # times have no facts
+    return max(each.longest for each in known if each is not None)
 
 
 def probe(plan: Plan, facts: Facts, lengths: Lengths, draw: Generator, ids: bool) -> Probe:
@@ -374,6 +382,8 @@ def _noise(node: Any, shape: tuple[int, ...], draw: Generator) -> NDArray[Any]:
             return draw.integers(0, 2, shape).astype(np.float32)
         case "bytes":
             return draw.integers(0, 256, shape, np.uint8)
+        case "times":
+            return draw.integers(*TIMES, shape)
         case "numbers":  # time does not run backwards
             return np.abs(draw.normal(0, 10, shape)).astype(np.float32)
         case _:
@@ -431,6 +441,11 @@ PROBES: Mapping[type[nodes.Input], ProbeFunctions] = {
     nodes.SeriesInput: ProbeFunctions(
         lambda node, draw: _draw_numbers(node, draw, draw.lengths),
         lambda node, found, lengths, draw: _steps(node, [found[0][..., np.newaxis]], lengths, draw),
+    ),
+    nodes.CalendarInput: ProbeFunctions(lambda node, draw: _draw_times(draw.lengths, draw), _steps),
+    nodes.CalendarFuture: ProbeFunctions(
+        lambda node, draw: _draw_times([node.horizon] * len(draw.lengths), draw),
+        lambda node, found, lengths, draw: (found[0], np.full_like(lengths, node.horizon)),
     ),
     nodes.FutureInput: ProbeFunctions(
         lambda node, draw: _draw_numbers(node, draw, [node.horizon] * len(draw.lengths)),

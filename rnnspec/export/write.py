@@ -222,8 +222,8 @@ def tokenizer_of(plan: Plan, facts: Facts) -> str | None:
     Raises ExportError where there are several."""
     found = []
     for node in plan.inputs:
-        known = facts.inputs[node.column]
         if isinstance(node, TokensInput) and node.kind == "subwords":
+            known = facts.inputs[node.column]
             assert isinstance(known, TextFacts)
             found.append((node.column, known.tokenizer))
     if len(found) > 1:

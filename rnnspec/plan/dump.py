@@ -60,7 +60,7 @@ def _setting(name: str, value: object) -> str:
             return of_cell
         case "elapsed", str():
             return value
-        case _, TextRule():
+        case _, TextRule() | nodes.Calendar():
             return f"({value})"
         case "given", tuple():
             return ", ".join(each or "0" for each in value)

@@ -21,9 +21,9 @@ Names = tuple[str, ...]
 class InputTraits:
     """A type of input node."""
 
-    values: Literal["numbers of tokens", "flags", "numbers", "bytes"]
+    values: Literal["numbers of tokens", "flags", "numbers", "bytes", "times"]
     """What a batch holds: integers below `size`, 0 and 1 as float32, floats in the unit of the
-    data, float64 if the node is `double`, or bytes."""
+    data, float64 if the node is `double`, bytes, or whole seconds as int64."""
     steps: bool
     """Whether it is on the time axis, whose lengths all sequences of a model share."""
     names: Callable[[Any, bool], Names]
@@ -75,6 +75,8 @@ INPUT_TRAITS: Mapping[type[nodes.Input], InputTraits] = {
     nodes.ImageInput: InputTraits("bytes", True, _key),
     nodes.SeriesInput: InputTraits("numbers", True, _key),
     nodes.FutureInput: InputTraits("numbers", False, _key),
+    nodes.CalendarInput: InputTraits("times", True, _key),
+    nodes.CalendarFuture: InputTraits("times", False, _key),
     nodes.AudioInput: InputTraits("numbers", True, _key),
     nodes.VectorInput: InputTraits("numbers", False, _key),
 }

@@ -11,6 +11,9 @@ from rnnspec.plan.audio import audio_node
 from rnnspec.plan.builder import cell_of
 from rnnspec.plan.facts import ClassFacts, Facts, NumericFacts, TextFacts, VectorFacts
 from rnnspec.plan.nodes import (
+    Calendar,
+    CalendarFuture,
+    CalendarInput,
     CategoryInput,
     CharactersInput,
     Elapsed,
@@ -33,6 +36,7 @@ from rnnspec.plan.nodes import (
 )
 from rnnspec.plan.stateless import Read, dropped, flat, joined
 from rnnspec.plan.text_rule import rule_of
+from rnnspec.spec.calendar import CyclicEncoding
 from rnnspec.spec.encoder import DEFAULT_EMBED, given_columns
 from rnnspec.spec.inputs import TokenInput
 from rnnspec.spec.pictures import PictureAugment
@@ -65,6 +69,8 @@ def read_inputs(spec: language.Spec, facts: Facts) -> Sources:
         match source:
             case language.SeriesInput():
                 _series(spec, source, facts, found)
+            case language.CalendarInput():
+                _calendar(spec, source, found)
             case language.FramesInput():
                 key = ".".join(map(str, (*path, "elapsed")))
                 found.sequences.append(_frames(key, source, facts, found.nodes))
@@ -228,10 +234,8 @@ def _series(
         found.nodes.append(node)
     found.nodes.append(SeriesInput(name, source.column, scaled, moments, source.missing, double))
     found.sequences.append(Read(name, 1))
-    if source.known:
-        horizon = next(
-            each.horizon for each in spec.data.outputs if isinstance(each, language.ForecastOutput)
-        )
+    if spec.data.read_ahead(source):
+        horizon = _horizon(spec)
         ahead = FutureInput(
             f"{name}.future",
             source.column,
@@ -245,6 +249,26 @@ def _series(
         )
         found.nodes.append(ahead)
         found.ahead.append(Read(ahead.name, horizon if ahead.flat else 1))
+
+
+def _horizon(spec: language.Spec) -> int:
+    forecasts = (each for each in spec.data.outputs if isinstance(each, language.ForecastOutput))
+    return next(each.horizon for each in forecasts)
+
+
+def _calendar(spec: language.Spec, source: language.CalendarInput, found: Sources) -> None:
+    """What the calendar says of the past and, if `known`, of the steps ahead."""
+    name, encode = f"input.{source.column}", source.encode
+    harmonics = encode.harmonics if isinstance(encode, CyclicEncoding) else 0
+    zone = spec.data.series.zone if spec.data.series is not None else None
+    calendar = Calendar(source.features, harmonics, zone or "")
+    found.nodes.append(CalendarInput(name, source.column, calendar))
+    found.sequences.append(Read(name, calendar.width))
+    if spec.data.read_ahead(source):
+        ahead, flat = f"{name}.future", spec.decoder is None
+        horizon = _horizon(spec)
+        found.nodes.append(CalendarFuture(ahead, source.column, calendar, horizon, flat))
+        found.ahead.append(Read(ahead, calendar.width * (horizon if flat else 1)))
 
 
 def _keys(source: language.KeysInput, facts: Facts, nodes: list[Node]) -> Read:

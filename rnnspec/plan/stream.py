@@ -491,6 +491,8 @@ RULES: Mapping[type[Node], Callable[[_Reading, Any], States]] = {
     nodes.SeriesInput: _filled,
     nodes.WindowMoments: _moments,
     nodes.FutureInput: _future,
+    nodes.CalendarInput: _input,
+    nodes.CalendarFuture: _nothing,
     nodes.Recurrent: _recurrent,
     nodes.FinalState: _nothing,
     nodes.Conv: _conv,

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnspec.plan import nodes
 from rnnspec.reference.audio import audio
+from rnnspec.reference.calendar import calendar
 from rnnspec.reference.functions import Array, Arrays
 
 Row = Mapping[str, Any]
@@ -28,6 +29,8 @@ Reading = (
     | nodes.SeriesInput
     | nodes.WindowMoments
     | nodes.FutureInput
+    | nodes.CalendarInput
+    | nodes.CalendarFuture
     | nodes.AudioInput
 )
 
@@ -59,6 +62,11 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
             return _scaled(node, node.missing, weights, values, cell.reshape(-1, 1))
         case nodes.FutureInput():
             ahead = _ahead(node, weights, values, cell.reshape(-1, 1))
+            return ahead.reshape(-1) if node.flat else ahead
+        case nodes.CalendarInput():
+            return calendar(node.calendar, cell)
+        case nodes.CalendarFuture():
+            ahead = calendar(node.calendar, cell)
             return ahead.reshape(-1) if node.flat else ahead
         case nodes.WindowMoments():
             return _moments(node, weights, cell.reshape(-1, 1))

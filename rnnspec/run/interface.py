@@ -53,7 +53,7 @@ RUNTIME = "rnnspec.runtime"
 InputKind = Literal[
     "words", "chars", "bytes", "tokens", "ids", "characters", "copies", "category", "category_id",
     "keys", "key_ids", "frames", "series", "future", "number", "vector", "subwords",
-    "audio", "image", "video",
+    "audio", "image", "video", "times", "times_ahead",
 ]  # fmt: skip
 OutputKind = Literal[
     "class", "tags", "path", "labels", "keys", "number", "vector", "frames", "text", "tokens",
@@ -83,6 +83,9 @@ class InputColumn:
       are fed. `video`: the path of a folder of pictures or of an .npy file, or a list of such
       arrays. `width` is the pixels of a step.
     - `series`: the past of a series, a list of numbers. `future`: its `width` values ahead.
+    - `times`: the time of each step, as seconds since 1970 or as dates; `times_ahead`: the times of
+      the `width` steps ahead. With a `zone`, seconds are of UTC, and dates without an offset are of
+      that zone; else both are of the clock that the calendar goes by.
     - `audio`: the path of a file, or a list of samples, `width` to a step; `audio` says how
       files are read.
     - `number`, `vector`: a number, a list of `width` numbers.
@@ -103,12 +106,14 @@ class InputColumn:
     rule: TextRule = PLAIN
     audio: AudioReading | None = None
     picture: nodes.Picture | None = None
+    zone: str = ""
 
     def written(self) -> dict[str, Any]:
-        """As the metadata have it, without the usual rule, and with `audio` and `picture` only
-        where there is one."""
+        """As the metadata have it, without the usual rule, and with `audio`, `picture` and `zone`
+        only where there is one."""
         found = asdict(self)
-        unusual = {"rule": self.rule != PLAIN, "audio": self.audio, "picture": self.picture}
+        unusual: dict[str, object] = {"rule": self.rule != PLAIN, "audio": self.audio}
+        unusual |= {"picture": self.picture, "zone": self.zone}
         return {key: value for key, value in found.items() if unusual.get(key, True)}
 
     @property
@@ -273,6 +278,7 @@ def _input(plan: Plan, node: nodes.Input, ids: bool) -> InputColumn:
         if isinstance(node, nodes.AudioInput)
         else None,
         node.picture if isinstance(node, nodes.ImageInput) else None,
+        node.calendar.zone if isinstance(node, nodes.CalendarInput | nodes.CalendarFuture) else "",
     )
 
 
@@ -301,6 +307,8 @@ INPUT_COLUMNS: Mapping[type[nodes.Input], Callable[[Any, bool], KindAndWidth]] =
     ),
     nodes.SeriesInput: lambda node, ids: ("series", None),
     nodes.FutureInput: lambda node, ids: ("future", node.horizon),
+    nodes.CalendarInput: lambda node, ids: ("times", None),
+    nodes.CalendarFuture: lambda node, ids: ("times_ahead", node.horizon),
     nodes.VectorInput: lambda node, ids: ("number" if node.single else "vector", node.width),
 }
 

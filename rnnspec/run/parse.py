@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rnnspec.data import decode, pictures
 from rnnspec.data.audio import samples_of
+from rnnspec.data.clock import seconds
 from rnnspec.errors import DataError
 from rnnspec.run import feeds
 from rnnspec.run.feeds import Feeds
@@ -156,6 +157,16 @@ def _id_lists(column: InputColumn, cell: object, textual: bool) -> list[Integers
 _LISTS = "a list of lists of numbers"
 
 
+def _times(column: InputColumn, cell: object, textual: bool) -> Integers:
+    found = seconds(decode.json_list(cell, textual, _TIMES), column.zone)
+    if column.width is not None and len(found) != column.width:
+        raise DataError(f"has {len(found)} times, the model reads {column.width}")
+    return found
+
+
+_TIMES = "a list of times"
+
+
 def _is_empty(cell: object, textual: bool) -> bool:
     return cell == [] or (textual and isinstance(cell, str) and cell.strip() == "[]")
 
@@ -243,6 +254,8 @@ INPUT_KINDS: Mapping[InputKind, InputFunctions] = {
     "series": InputFunctions(_series, _steps, _count),
     "audio": InputFunctions(_samples, _steps, _windows),
     "future": InputFunctions(_vector, _vectors),
+    "times": InputFunctions(_times, _numbers, _count),
+    "times_ahead": InputFunctions(_times, lambda column, values: np.stack(values)),
     "number": InputFunctions(
         _number, lambda column, values: _floats(column, np.array(values)).reshape(-1)
     ),

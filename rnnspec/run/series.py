@@ -21,7 +21,7 @@ from rnnspec.data.how import How
 from rnnspec.data.readers import read
 from rnnspec.data.reading import Reading, SeriesReading
 from rnnspec.data.rows import BadRows
-from rnnspec.data.series import ONLY_SERIES, Table, TableBuilder, times_at
+from rnnspec.data.series import ONLY_SERIES, Table, TableBuilder, seconds_at, times_at
 from rnnspec.data.shards import Shards
 from rnnspec.data.times import Times
 from rnnspec.errors import DataError
@@ -156,7 +156,25 @@ class TableRows:
             case "future":
                 ahead = series.future[: self.reading.horizon]
                 return _numbers(self.steps, column_of(column), ahead, column.missing)
+            case "times":
+                return self._seconds(series, past)
+            case "times_ahead":
+                first = series.future.start
+                return self._seconds(series, range(first, first + self.reading.horizon))
         return _one(self.steps, column, past, series)
+
+    def _seconds(self, series: Series, wanted: range) -> object:
+        """The times of some steps as seconds. Raises DataError for a series of one row, which does
+        not define a step."""
+        steps, every = self.steps, range(series.past.start, series.future.stop)
+        assert steps.times is not None, "a calendar without times"
+        found = seconds_at(steps.times, steps.table, every, wanted)
+        if found is None:
+            raise DataError(
+                f"{steps.line(every[0])}: {named(steps, series)} has one row, which does not say"
+                " when the next steps are; set data.series.every, or add rows"
+            )
+        return found.tolist()
 
     def times(self, series: Series) -> list[object] | None:
         """The times of the answered steps; None without a column of times, and for a series of one
@@ -196,7 +214,8 @@ def titled(name: str, times: list[object] | None) -> str:
 def column_of(column: InputColumn) -> str:
     """The column of the table that an input is read from."""
     name = column.column
-    return name.removesuffix(FUTURE) if column.kind == "future" else name
+    ahead = column.kind in ("future", "times_ahead")
+    return name.removesuffix(FUTURE) if ahead else name
 
 
 def _end_of_past(steps: Steps, target: str, start: int, end: int) -> int:

@@ -1,5 +1,7 @@
 """The spec: models of the YAML file, loading, and checks."""
 
+from rnnspec.spec.base import SequenceInput
+from rnnspec.spec.calendar import CalendarInput
 from rnnspec.spec.data import Data
 from rnnspec.spec.head import AttentionPooling, Head, LastPooling
 from rnnspec.spec.inputs import (
@@ -12,7 +14,6 @@ from rnnspec.spec.inputs import (
     Input,
     KeysInput,
     NumberInput,
-    SequenceInput,
     SeriesInput,
     Spelling,
     StaticInput,

@@ -101,6 +101,12 @@ class OfColumn(Model):
     column: Column
 
 
+class SequenceInput(OfColumn):
+    """Base of inputs that are sequences of steps."""
+
+    as_: str = Field(alias="as", description="How the column is read.")
+
+
 MinCount = Annotated[
     Count,
     Field(

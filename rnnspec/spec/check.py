@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from rnnspec.spec import (
     check_audio,
+    check_calendar,
     check_data,
     check_decoder,
     check_formats,
@@ -204,6 +205,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(check_data.seasons_are_of_numbers, (*_INPUT, *_OUTPUT)),
     Check(check_kinds.next_keys_follow_keys, (*_INPUT, *_OUTPUT)),
+    Check(check_calendar.calendars_read_times, (*_INPUT, *_OUTPUT, check_data.SERIES)),
     Check(check_data.steps_have_times, (check_data.SERIES,)),
     Check(check_data.missing_steps_may_be_missing, (check_data.SERIES, *_INPUT)),
     Check(check_decoder.decoder_layers_read_forward, _layer("direction", "initial_state")),

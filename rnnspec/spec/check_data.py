@@ -7,7 +7,8 @@ from itertools import pairwise
 from pathlib import PurePath
 
 from rnnspec.source.problems import did_you_mean
-from rnnspec.spec.base import Loc
+from rnnspec.spec.base import Loc, SequenceInput
+from rnnspec.spec.calendar import CalendarInput
 from rnnspec.spec.data import Data, Fold, Query, Series
 from rnnspec.spec.every import every_of
 from rnnspec.spec.explain import Finding, no_effect
@@ -17,7 +18,6 @@ from rnnspec.spec.inputs import (
     AudioInput,
     FramesInput,
     ImageInput,
-    SequenceInput,
     SeriesInput,
     TokenInput,
     VideoInput,
@@ -233,9 +233,13 @@ def series_have_windows(spec: Spec) -> Iterator[Finding]:
     if not forecasts and not tables:
         return
     for path, source in spec.data.located_inputs:
-        if isinstance(source, SequenceInput) and not isinstance(source, SeriesInput):
+        if isinstance(source, SequenceInput) and not isinstance(
+            source, SeriesInput | CalendarInput
+        ):
             message = f"{source.as_} cannot be read beside series"
-            yield Finding((*path, "as"), message, "use series, or category, number or vector")
+            yield Finding(
+                (*path, "as"), message, "use series, calendar, category, number or vector"
+            )
 
 
 def steps_have_times(spec: Spec) -> Iterator[Finding]:

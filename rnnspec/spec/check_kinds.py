@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rnnspec.spec.base import SequenceInput
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.head import Head, LastPooling
 from rnnspec.spec.inputs import (
     AudioInput,
     ImageInput,
     KeysInput,
-    SequenceInput,
     SeriesInput,
     StaticInput,
     SubwordsInput,

@@ -12,14 +12,7 @@ from collections.abc import Iterator
 from rnnspec.spec.base import Loc
 from rnnspec.spec.encoder import given_columns
 from rnnspec.spec.explain import Finding
-from rnnspec.spec.inputs import (
-    CategoryInput,
-    Input,
-    SeriesInput,
-    SubwordsInput,
-    TokenInput,
-    TokensInput,
-)
+from rnnspec.spec.inputs import CategoryInput, Input, SubwordsInput, TokenInput, TokensInput
 from rnnspec.spec.metrics import answers_numbers
 from rnnspec.spec.outputs import ForecastOutput, NextOutput, Output, TextOutput
 from rnnspec.spec.search import SampleSearch
@@ -70,7 +63,7 @@ def _inputs(spec: Spec, source: Input, ids: bool) -> Iterator[str]:
     column = source.column
     has_ids = isinstance(source, TokenInput | CategoryInput)  # others are read unchanged
     yield f"{column}.ids" if ids and has_ids else column
-    if isinstance(source, SeriesInput) and source.known:
+    if spec.data.read_ahead(source):
         yield f"{column}.future"
     if ids and getattr(source, "spelling", None) is not None:
         yield from (f"{column}.characters", f"{column}.characters.lengths")
@@ -111,7 +104,7 @@ def _read(spec: Spec) -> set[str]:
     found = {source.column for source in spec.data.inputs}
     found |= set(given_columns(spec.encoder.layers))
     for source in spec.data.inputs:
-        if isinstance(source, SeriesInput) and source.known:
+        if spec.data.read_ahead(source):
             found.add(f"{source.column}.future")
         if getattr(source, "spelling", None) is not None:
             found.add(f"{source.column}.characters")

@@ -11,12 +11,13 @@ from pydantic import Field, model_validator
 from pydantic.functional_validators import AfterValidator
 
 from rnnspec.source.problems import did_you_mean
-from rnnspec.spec.base import Count, ListOf, Loc, Model, Positive, Text, spec_error
+from rnnspec.spec.base import Count, ListOf, Loc, Model, Positive, SequenceInput, Text, spec_error
+from rnnspec.spec.calendar import CalendarInput
 from rnnspec.spec.choice import ByShape, by_type
 from rnnspec.spec.every import known_every
 from rnnspec.spec.files import FormatName, Quoting
 from rnnspec.spec.formats import FormatKey, FormatSettings
-from rnnspec.spec.inputs import Input, SequenceInput, StaticInput
+from rnnspec.spec.inputs import Input, SeriesInput, StaticInput
 from rnnspec.spec.outputs import ForecastOutput, Output
 from rnnspec.spec.tables import TableShape
 
@@ -308,6 +309,11 @@ class Data(Model):
     def is_forecast(self) -> bool:
         """Whether some output is a forecast."""
         return any(isinstance(output, ForecastOutput) for output in self.outputs)
+
+    def read_ahead(self, source: Input) -> bool:
+        """Whether the values of an input over the horizon of a forecast are read too."""
+        known = isinstance(source, SeriesInput | CalendarInput) and source.known
+        return known and self.is_forecast
 
     def input_of(self, output: Output) -> Input | None:
         """The input in the column of an output."""

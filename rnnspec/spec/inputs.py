@@ -16,10 +16,12 @@ from rnnspec.spec.base import (
     Model,
     OfColumn,
     Scale,
+    SequenceInput,
     Share,
     Text,
     Width,
 )
+from rnnspec.spec.calendar import CalendarInput
 from rnnspec.spec.choice import ByKey, OneOf, Option, Valued
 from rnnspec.spec.pictures import PictureAugmentKey
 
@@ -159,12 +161,6 @@ VectorsKey = Annotated[
     WordVectors | None,
     Field(description="Vectors learned elsewhere; null means that all are learned here."),
 ]
-
-
-class SequenceInput(OfColumn):
-    """Base of inputs that are sequences of steps."""
-
-    as_: str = Field(alias="as", description="How the column is read.")
 
 
 class TokenInput(SequenceInput):
@@ -406,6 +402,7 @@ Input = Annotated[
     | NumberInput
     | VectorInput
     | SeriesInput
+    | CalendarInput
     | AudioInput,
     ByKey("as"),
 ]

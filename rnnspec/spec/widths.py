@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from rnnspec.spec.audio import width_of
+from rnnspec.spec.calendar import CalendarInput
 from rnnspec.spec.check_layers import cell_named
 from rnnspec.spec.decoder import Decoder, NoAttention, TransducerDecoder
 from rnnspec.spec.encoder import DEFAULT_EMBED
@@ -61,6 +62,8 @@ def _width_of(spec: Spec, source: Input) -> int | None:
             return _embed(spec, source)
         case SeriesInput():
             return 1
+        case CalendarInput():
+            return source.width
         case CategoryInput() | NumberInput():
             return _static(source)
         case AudioInput():
@@ -155,8 +158,8 @@ def _previous(spec: Spec, decoder: Decoder) -> int:
     """Width of the previous answer, with the values of series that are known ahead."""
     if not spec.data.is_forecast:
         return decoder.embed or DEFAULT_EMBED
-    known = (isinstance(each, SeriesInput) and each.known for each in spec.data.inputs)
-    return 1 + sum(known)
+    ahead = [each for each in spec.data.inputs if spec.data.read_ahead(each)]
+    return 1 + sum(each.width if isinstance(each, CalendarInput) else 1 for each in ahead)
 
 
 def _static(source: StaticInput) -> int | None:

@@ -59,6 +59,8 @@ REFUSED: Mapping[type[Node], str] = {
     nodes.AudioInput: "is sound, whose features are not computed in C",
     nodes.WindowMoments: "is scaled by its own window",
     nodes.FutureInput: "has values ahead",
+    nodes.CalendarInput: "is read by the calendar",
+    nodes.CalendarFuture: "is read by the calendar",
     nodes.StackSteps: "puts neighbouring steps side by side",
     nodes.Places: "gives the places of a picture to an attention",
     nodes.Merge: "reads its steps in both directions",

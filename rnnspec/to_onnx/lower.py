@@ -29,6 +29,7 @@ from rnnspec.plan.portable import check_portable
 from rnnspec.plan.stream import JOINED, JOINED_AFTER, Stream
 from rnnspec.to_onnx import (
     audio,
+    calendar,
     chain,
     convolution,
     copying,
@@ -66,6 +67,8 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.SeriesInput: numbers.lower_series,
     nodes.WindowMoments: numbers.lower_moments,
     nodes.FutureInput: numbers.lower_future,
+    nodes.CalendarInput: calendar.lower_calendar,
+    nodes.CalendarFuture: calendar.lower_calendar_future,
     nodes.Recurrent: layer.lower_recurrent,
     nodes.Conv: convolution.lower_conv,
     nodes.LocalPool: convolution.lower_local_pool,
@@ -115,6 +118,8 @@ def to_onnx(
       `<column>.future` [batch, horizon]; a vector: float `<column>` [batch, width] or [batch].
       NaN is a missing number. Columns that the plan calls `double` are double in place of float,
       as are the numbers that answer them.
+    - the times of steps, for the calendar: int64 `<column>` [batch, time], seconds since 1970, and
+      `<column>.future` [batch, horizon].
     - sound: float `<column>` [batch, samples], and int64 `<column>.lengths` [batch] in samples.
     - int64 `<first sequence>.lengths` [batch], from 0 to `time`, of all sequences alike, unless the
       first one is a text that the model takes apart itself. What stands past a length changes

@@ -107,6 +107,8 @@ def _read_with(node: nodes.Input | nodes.Derived, values: Values) -> tuple[Value
             | nodes.ImageInput()
             | nodes.KeysInput()
             | nodes.VectorInput()
+            | nodes.CalendarInput()
+            | nodes.CalendarFuture()
             | nodes.Elapsed()
             | nodes.WindowMoments()
         ):

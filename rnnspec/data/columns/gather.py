@@ -33,6 +33,7 @@ from rnnspec.plan.text_rule import rule_of
 from rnnspec.spec import (
     AudioInput,
     BytesInput,
+    CalendarInput,
     CategoryInput,
     CharsInput,
     CharsOutput,
@@ -158,6 +159,7 @@ INPUTS: Mapping[type[Input], Callable[[Any, Reading, Chunks], FactCollector | No
     ),
     CategoryInput: lambda column, reading, chunks: CategoryCollector(column),
     AudioInput: lambda column, reading, chunks: AudioCollector(AudioCells(audio_node(column))),
+    CalendarInput: lambda column, reading, chunks: None,  # times have no facts
     SeriesInput: lambda column, reading, chunks: None,  # `rnnspec.data.survey` does
 }
 """What collects the facts of a kind of input; None where another pass does."""

@@ -44,6 +44,8 @@ KINDS: Mapping[type[Input | Output], ColumnKind] = {
     nodes.VectorInput: numbers.VECTOR,
     nodes.SeriesInput: series.SERIES,
     nodes.FutureInput: series.FUTURE,
+    nodes.CalendarInput: series.CALENDAR,
+    nodes.CalendarFuture: series.CALENDAR_FUTURE,
     nodes.AudioInput: audio.AUDIO,
     nodes.ClassOutput: labels.CLASS,
     nodes.ChainOutput: labels.CLASS,

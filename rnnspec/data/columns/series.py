@@ -39,6 +39,18 @@ FUTURE = ColumnKind(
         _values(encoding, node.column, arrays), node.horizon, wide=True
     ),
 )
+CLOCK = "clock"
+"""The array of the times of all steps, by place, as seconds."""
+CALENDAR = ColumnKind(
+    settings=lambda encoding, node: [node.column, "calendar"],
+    encoder=not_stored,
+    batch=lambda encoding, node, name, arrays: Steps(arrays[CLOCK], 0),
+)
+CALENDAR_FUTURE = ColumnKind(
+    settings=lambda encoding, node: [node.column, "calendar ahead"],
+    encoder=not_stored,
+    batch=lambda encoding, node, name, arrays: Future(arrays[CLOCK], node.horizon, wide=False),
+)
 FORECAST = ColumnKind(
     settings=lambda encoding, node: [node.column, "ahead"],
     encoder=not_stored,

@@ -68,6 +68,8 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     nodes.KeysInput: lambda n: ("labels on at each step", f"{n.size:,} labels"),
     nodes.SeriesInput: lambda n: ("past of a series", *_when(n.scaled, "standardised")),
     nodes.WindowMoments: lambda n: (f"{_WINDOWS[n.kind]} of the past",),
+    nodes.CalendarInput: lambda n: ("calendar", *n.calendar.features),
+    nodes.CalendarFuture: lambda n: (f"calendar of {n.horizon} steps ahead",),
     nodes.FutureInput: lambda n: (f"{n.horizon} known values ahead",),
     nodes.FramesInput: lambda n: (f"frames of {n.width}", *_when(n.scaled, "standardised")),
     nodes.AudioInput: lambda n: (

@@ -7,6 +7,7 @@ these files, and one function in each of `reference/`, `to_torch/` and `to_onnx/
 
 from rnnspec.plan.nodes.attention import ATTENTIONS, Attend, AttentionKind, CopyMix
 from rnnspec.plan.nodes.audio import AudioInput, AudioKind, Augmentation
+from rnnspec.plan.nodes.calendar import Calendar, CalendarFuture, CalendarInput
 from rnnspec.plan.nodes.convolution import (
     BatchNorm,
     Conv,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rnnspec.plan.nodes.audio import AudioInput
+from rnnspec.plan.nodes.calendar import CalendarFuture, CalendarInput
 from rnnspec.plan.nodes.decoder import Decoder
 from rnnspec.plan.nodes.inputs import (
     CategoryInput,
@@ -48,6 +49,8 @@ Input = (
     | VectorInput
     | SeriesInput
     | FutureInput
+    | CalendarInput
+    | CalendarFuture
     | AudioInput
 )
 """Columns that a caller gives."""
