@@ -42,6 +42,7 @@ WHOLE = ["class", "labels", "out_number", "out_vector", "out_doubles"]
 EACH = ["tags", "path", "free_path", "keys", "out_frames", "out_double_frames"]
 OF_SERIES = ["tags", "out_frames"]
 TEXTS = {"out_words": WORDS, "out_chars": LETTERS, "out_tokens": TOKENS}
+POOLINGS = ["last", "mean", "max", "attention"]
 DISTRIBUTIONS: list[Any] = [
     "point", "gaussian", "student_t", "negative_binomial", {"quantiles": [0.2, 0.5, 0.7]},
 ]  # fmt: skip
@@ -69,16 +70,57 @@ def kind_specs(draw: Draw) -> dict[str, Any]:
             sequences = ["series"]
         kinds = OF_SERIES if sequences == ["series"] else EACH
         outputs = [output(kind) for kind in _some(draw, kinds)]
+    if cardinality == "N:N" and sequences != ["series"] and draw(st.booleans()):
+        outputs += [output(kind) for kind in _some(draw, WHOLE)]
     more: dict[str, Any] = {}
     if draw(st.booleans()):
         more["head"] = {"hidden": [4], "activation": draw(st.sampled_from(["relu", "gelu"]))}
     if cardinality == "1:1":
         return spec_data("1:1", names or ["vector"], outputs, **more)
-    if cardinality == "N:1":
-        more["pooling"] = draw(st.sampled_from(["last", "mean", "max", "attention"]))
+    if cardinality == "N:1" or _whole(outputs):
+        more["pooling"] = draw(st.sampled_from(POOLINGS))
     stack = _stack(draw, own, forward=ahead)
     data = spec_data(cardinality, [*sequences, *names], outputs, stack, **more)
-    return _finished(draw, data, own)
+    return _branched(draw, _finished(draw, data, own))
+
+
+def _whole(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The outputs that answer whole rows."""
+    return [each for each in outputs if each["as"] in ("class", "labels", "number", "vector")]
+
+
+def _branched(draw: Draw, data: dict[str, Any]) -> dict[str, Any]:
+    """With answers that read other layers, by a pooling or through a head of their own; one reads
+    the last layer of all that remains."""
+    stack, outputs = data["encoder"]["layers"], data["data"]["output"]
+    for place, layer in enumerate(stack):
+        layer["name"] = f"layer{place}"
+    for each in outputs[1:]:
+        if draw(st.booleans()):
+            names = ["input", *(layer["name"] for layer in stack)]
+            each["reads"] = _some(draw, names)[:2]
+        if draw(st.integers(0, 3)) == 0:
+            each["head"] = {"hidden": draw(st.sampled_from([[], [3]]))}
+    for each in _whole(outputs):
+        if draw(st.integers(0, 2)) == 0:
+            each["pooling"] = draw(st.sampled_from(POOLINGS))
+    if data["cardinality"] == "N:N" or len(outputs) > 1:
+        _without_mixed_ends(data)
+    if all("pooling" in each for each in _whole(outputs)):
+        data.pop("pooling", None)
+    if all("head" in each for each in outputs):
+        data.pop("head", None)
+    return data
+
+
+def _without_mixed_ends(data: dict[str, Any]) -> None:
+    """No last step of both directions where they were mixed."""
+    mixed = any(
+        layer.get("direction", "forward") != "forward" for layer in data["encoder"]["layers"]
+    )
+    for each in _whole(data["data"]["output"]) if mixed else []:
+        if each.get("pooling", data.get("pooling", "last")) == "last":
+            each["pooling"] = "mean"
 
 
 @st.composite

@@ -120,7 +120,52 @@ FRAMES: dict[str, list[dict[str, Any]]] = {
     ],
 }  # fmt: skip
 """Layers of a video."""
+BRANCHES = (
+    {"cell": "lstm", "units": 4, "direction": "bidirectional", "norm": "layer", "name": "low"},
+    {"cell": "gru", "units": 3, "direction": "bidirectional"},
+)
+MIXED: dict[str, dict[str, Any]] = {
+    "N:N of steps and rows": spec_data(
+        "N:N", ["chars"],
+        [output("path"), output("class"), output("keys"),
+         output("out_number", pooling="attention", reads=["low"], head={"hidden": [3]}),
+         output("out_vector", pooling="max"),
+         output("labels", reads=["low", "input"], pooling="mean")],
+        BRANCHES, head={"hidden": [5]},
+    ),
+    "N:N of rows at other steps": spec_data(
+        "N:N", ["frames"],
+        [output("tags", reads=["low"]), output("out_vector"), output("out_frames", reads=["low"])],
+        [BRANCHES[0], {"conv": 3, "stride": 2}], pooling="max",
+    ),
+    "N:1 of several layers": spec_data(
+        "N:1", ["frames", "number"],
+        [output("class"), output("out_number", reads=["low"]),
+         output("labels", head={"hidden": [2]})],
+        BRANCHES, pooling="mean",
+    ),
+    "N:N of two next steps and a row": spec_data(
+        "N:N", ["words", "frames"],
+        [{"column": "words", "as": "next"}, {"column": "frames", "as": "next", "reads": ["low"]},
+         output("class", reads=["low", "back"])],
+        [{"cell": "gru", "units": 4, "name": "low"}, {"cell": "lstm", "units": 3, "name": "fore"},
+         {"cell": "gru", "units": 2, "direction": "reverse", "reads": ["input"], "name": "back"},
+         {"dense": 3, "reads": ["fore"]}],
+        pooling="mean",
+    ),
+    "1:1 of two heads": spec_data(
+        "1:1", ["vector"], [output("class"), output("labels", head={"hidden": [3]})]
+    ),
+    "N:M of two forecasts": spec_data(
+        "N:M", ["series", "double_series", "category"],
+        [{"column": "series", "as": "forecast", "horizon": HORIZON, "distribution": "gaussian"},
+         {"column": "double_series", "as": "forecast", "horizon": 2, "head": {"hidden": [3]}}],
+        head={"hidden": [2]},
+    ),
+}  # fmt: skip
+"""Several kinds of outputs in one model, and branches."""
 SPECS: dict[str, dict[str, Any]] = {
+    **MIXED,
     **{
         f"N:1 {name}": spec_data(
             "N:1", [name],

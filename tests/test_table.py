@@ -178,6 +178,24 @@ def test_alignments_answer(given: str, wanted: str, files: Path, tmp_path: Path)
     answers(load_source(source, Path("table.yaml")).spec, given, files, tmp_path)
 
 
+MIXED: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "steps and rows": ("N:N", "tokens", ("path", *EACH[2:4], *WHOLE)),
+    "a next token and rows": ("N:N", "words", ("next", "class", "number")),
+    "next frames, tags and rows": ("N:N", "frames", ("next", "tags", "labels")),
+}
+"""Several outputs in one model: a cardinality, a kind of input, kinds of outputs."""
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_what_is_mixed_answers(name: str, files: Path, tmp_path: Path) -> None:
+    cardinality, given, wanted = MIXED[name]
+    data = spec_of(cardinality, given, wanted[0], "rows.jsonl")
+    each = [spec_of(cardinality, given, kind, "")["data"]["output"] for kind in wanted]
+    data["data"]["output"] = each
+    source = Source.of(to_yaml(data), "table.yaml")
+    answers(load_source(source, Path("table.yaml")).spec, given, files, tmp_path)
+
+
 def answers(spec: Spec, given: str, files: Path, tmp_path: Path) -> None:
     """A step of training, an export with its proof, and an answer to a row."""
     train = files / spec.data.train_files[0]

@@ -38,6 +38,8 @@ def cell_of(spec: language.Spec, name: str) -> Cell:
     return compile_cell(source_of(name, spec.cells[name]))
 
 
+LAST = ""
+"""Stands for the name of the last layer."""
 InitialStates = Callable[[str, Cell, dict[str, int]], tuple[InitialState, tuple[str, ...]]]
 """From a layer's name, its cell and the widths of its states to the states before the first step
 and the nodes that give them."""
@@ -65,8 +67,13 @@ class Stack:
     others: Mapping[str, Read] = field(default_factory=dict)
 
     def built(self, read: Read, finish: Finish = whole) -> Read:
+        """The last value of `values`."""
+        return self.values(read, finish)[LAST]
+
+    def values(self, read: Read, finish: Finish = whole) -> dict[str, Read]:
         """Adds the layers one after another, each as often as it repeats; those that name nothing
-        else read the one before, the first one `read`. Raises DataError."""
+        else read the one before, the first one `read`. Returns the values of those that have a
+        name, and of the last one. Raises DataError."""
         of_encoder = self.part == "encoder"
         layers = self.spec.encoder.layers if of_encoder else self.spec.decoder_layers
         known, number = {INPUT: read, **self.others}, 0
@@ -80,7 +87,7 @@ class Stack:
                 reads, number = [read], number + 1
             if layer.name is not None:
                 known[layer.name] = read
-        return read
+        return {**known, LAST: read}
 
     def _layer(
         self, number: int, index: int, layer: Layer, reads: list[Read], finish: Finish

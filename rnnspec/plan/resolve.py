@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from typing import cast
 
 from rnnspec import spec as language
-from rnnspec.plan.builder import Finish, InitialStates, Stack, from_vector, whole, zeros
+from rnnspec.plan.builder import LAST, Finish, InitialStates, Stack, from_vector, whole, zeros
 from rnnspec.plan.facts import Facts
 from rnnspec.plan.nodes import Node, Plan, Pool, PoolKind, Recurrent, verify
 from rnnspec.plan.resolve_alignment import align_answer
 from rnnspec.plan.resolve_decoder import Encoded, write_answer
 from rnnspec.plan.resolve_inputs import Sources, read_inputs
-from rnnspec.plan.resolve_outputs import answer_all
+from rnnspec.plan.resolve_outputs import answer, in_order, named
 from rnnspec.plan.stateless import Read, flat, joined, side_by_side
+from rnnspec.spec.branches import Branch, branches, one_pooling, read_by_outputs
 from rnnspec.spec.decoder import NoAttention
+
+Values = dict[str, Read]
+"""What the layers of the encoder give, by name: see `Stack.values`."""
 
 
 def resolve(spec: language.Spec, facts: Facts) -> Plan:
@@ -25,22 +29,63 @@ def resolve(spec: language.Spec, facts: Facts) -> Plan:
     """
     inputs = read_inputs(spec, facts)
     nodes = inputs.nodes
-    match spec.cardinality:
-        case "1:1":
-            answer_all(spec, facts, joined("join", [*inputs.beside, *inputs.start], nodes), nodes)
-        case "1:N":
+    if not spec.encoder.layers:
+        _answer_rows(spec, facts, inputs)
+        if spec.cardinality == "1:N":
             write_answer(Encoded(spec, facts, inputs, nodes, []))
-        case "N:N":
-            answer_all(spec, facts, _encoded(spec, inputs), nodes, steps=True)
-        case "N:M" if spec.decoder is not None:
-            memory = _memory(spec, inputs)
+    elif one_pooling(spec):
+        _answer_pooled(spec, facts, inputs)
+    else:
+        values = _encoded(spec, inputs, _finish(spec))
+        _answer_values(spec, facts, values, inputs)
+        if spec.decoder is not None:
+            memory = flat(values[LAST], nodes)
             write_answer(Encoded(spec, facts, inputs, nodes, [], _encoder(nodes), memory))
-        case "N:M" if spec.aligner is not None:
-            align_answer(spec, facts, _encoded(spec, inputs), nodes)
-        case "N:1" | "N:M":  # without a decoder: a forecast
-            pooled = joined("ahead", [_pooled(spec, inputs), *inputs.ahead], nodes)
-            answer_all(spec, facts, pooled, nodes)
-    return verify(Plan(spec.name, spec.cardinality, tuple(nodes)))
+        if spec.aligner is not None:
+            align_answer(spec, facts, flat(values[LAST], nodes), nodes)
+    return verify(Plan(spec.name, spec.cardinality, tuple(in_order(spec, nodes))))
+
+
+def _answer_rows(spec: language.Spec, facts: Facts, inputs: Sources) -> None:
+    """The heads over the vectors of whole rows, side by side."""
+    found = branches(spec)
+    if found:
+        read = joined("join", [*inputs.beside, *inputs.start], inputs.nodes)
+        for branch in found:
+            answer(spec, facts, branch, read, inputs.nodes)
+
+
+def _answer_pooled(spec: language.Spec, facts: Facts, inputs: Sources) -> None:
+    """The heads over one pooling of all steps."""
+    found, nodes, last = branches(spec), inputs.nodes, spec.encoder.layers[-1]
+    first = found[0]
+    at_ends = isinstance(first.pooling, language.LastPooling)
+    if at_ends and isinstance(last, language.RecurrentLayer) and last.skip == "none":
+        # The ends of the directions are in different places until they are merged; and what follows
+        # a layer step by step is then computed for one step only.
+        def finish(read: Read, after: Callable[[Read], Read]) -> Read:
+            return after(_pool(first, read, nodes))
+
+        vector = _encoded(spec, inputs, finish)[LAST]
+    else:
+        vector = _pool(first, flat(_encoded(spec, inputs)[LAST], nodes), nodes)
+    vector = joined("ahead", [vector, *inputs.ahead], nodes)
+    for branch in found:
+        answer(spec, facts, branch, vector, nodes)
+
+
+def _answer_values(spec: language.Spec, facts: Facts, values: Values, inputs: Sources) -> None:
+    """The heads over what they read of the encoder, each value pooled once."""
+    nodes, known = inputs.nodes, dict[object, Read]()
+    for branch in branches(spec):
+        if branch.value not in known:
+            reads = [values[name] for name in branch.reads or (LAST,)]
+            read = flat(side_by_side(named(branch, "reads"), reads, nodes), nodes)
+            if branch.pooling is not None:
+                read = _pool(branch, read, nodes)
+                read = joined(f"{read.name}.ahead", [read, *inputs.ahead], nodes)
+            known[branch.value] = read
+        answer(spec, facts, branch, known[branch.value], nodes)
 
 
 def _encoder(nodes: list[Node]) -> tuple[Recurrent, ...]:
@@ -49,41 +94,33 @@ def _encoder(nodes: list[Node]) -> tuple[Recurrent, ...]:
     return tuple(layer for layer in layers if layer.name.startswith("layers."))
 
 
-def _encoded(spec: language.Spec, inputs: Sources, finish: Finish = whole) -> Read:
+def _encoded(spec: language.Spec, inputs: Sources, finish: Finish = whole) -> Values:
     """The encoder's layers over all inputs."""
     nodes = inputs.nodes
     source = side_by_side("join", [*inputs.sequences, *inputs.beside], nodes)
     initial: InitialStates = zeros
     if inputs.start:
         initial = from_vector(joined("start", inputs.start, nodes), nodes)
-    read = Stack(spec, "encoder", "layers", nodes, initial).built(source, finish)
-    return flat(read, nodes)
+    return Stack(spec, "encoder", "layers", nodes, initial).values(source, finish)
 
 
-def _memory(spec: language.Spec, inputs: Sources) -> Read:
-    """The encoder's output at every step, for a decoder."""
-    assert spec.decoder is not None, "no decoder reads the steps"
-    if isinstance(spec.decoder.attention, NoAttention):
-        # Only the states of the last recurrent layer are read, not what follows it.
-        return _encoded(spec, inputs, lambda read, after: read)
-    return _encoded(spec, inputs)
+def _finish(spec: language.Spec) -> Finish:
+    """What follows the last recurrent layer, where anything reads it: a decoder without attention
+    reads the states alone."""
+    decoder = spec.decoder
+    states = decoder is not None and isinstance(decoder.attention, NoAttention)
+    if states and None not in read_by_outputs(spec, decoder=False):
+        return lambda read, after: read
+    return whole
 
 
-def _pooled(spec: language.Spec, inputs: Sources) -> Read:
-    """One vector of all steps of the encoder."""
-    pool, last = partial(_pool, spec, inputs.nodes), spec.encoder.layers[-1]
-    at_ends = isinstance(spec.pooling, language.LastPooling)
-    if at_ends and isinstance(last, language.RecurrentLayer) and last.skip == "none":
-        # The ends of the directions are in different places until they are merged; and what follows
-        # a layer step by step is then computed for one step only.
-        return _encoded(spec, inputs, lambda read, after: after(pool(read)))
-    return pool(_encoded(spec, inputs))
-
-
-def _pool(spec: language.Spec, nodes: list[Node], read: Read) -> Read:
-    pooling = spec.pooling
-    units = 0
+def _pool(branch: Branch, read: Read, nodes: list[Node]) -> Read:
+    """One vector of all steps; the pooling of the spec over the last layer is called 'pool'."""
+    pooling, units = branch.pooling, 0
+    assert pooling is not None
     if isinstance(pooling, language.AttentionPooling):
         units = pooling.units or read.width
-    nodes.append(Pool("pool", read.name, cast(PoolKind, pooling.name), read.width, units))
-    return Read("pool", read.width)
+    usual = branch.reads is None and not branch.pooled_by
+    name = "pool" if usual else named(branch, "pool")
+    nodes.append(Pool(name, read.name, cast(PoolKind, pooling.name), read.width, units))
+    return Read(name, read.width)

@@ -38,8 +38,8 @@ from rnnspec.spec.search import (
 def align_answer(spec: language.Spec, facts: Facts, read: Read, nodes: list[Node]) -> None:
     """Adds what aligns the answer with the steps `read`, and the output of the spec, to the nodes.
     Raises DataError."""
-    (target,) = spec.data.outputs
-    assert isinstance(target, language.WordsOutput | language.CharsOutput | language.TokensOutput)
+    texts = language.WordsOutput | language.CharsOutput | language.TokensOutput
+    (target,) = (each for each in spec.data.outputs if isinstance(each, texts))
     known = facts.outputs[target.column]
     assert isinstance(known, TextFacts)
     answer = Answer(target.column, target.as_, len(known.vocabulary))

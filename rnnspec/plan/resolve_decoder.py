@@ -67,14 +67,17 @@ class Encoded:
 
 def write_answer(encoded: Encoded) -> None:
     """Adds the decoder and the output of the spec to the nodes. Raises DataError."""
-    (target,) = encoded.spec.data.outputs
+    (target,) = (o for o in encoded.spec.data.outputs if isinstance(o, _WRITTEN))
     if isinstance(target, language.ForecastOutput):
         _forecast(encoded, target)
     else:
-        assert isinstance(
-            target, language.WordsOutput | language.CharsOutput | language.TokensOutput
-        )
         _text(encoded, target)
+
+
+_WRITTEN = (
+    language.ForecastOutput | language.WordsOutput | language.CharsOutput | language.TokensOutput
+)
+"""What a decoder answers."""
 
 
 def _forecast(encoded: Encoded, target: language.ForecastOutput) -> None:

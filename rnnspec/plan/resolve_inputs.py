@@ -252,8 +252,9 @@ def _series(
 
 
 def _horizon(spec: language.Spec) -> int:
-    forecasts = (each for each in spec.data.outputs if isinstance(each, language.ForecastOutput))
-    return next(each.horizon for each in forecasts)
+    """The longest of all forecasts."""
+    outputs = spec.data.outputs
+    return max(each.horizon for each in outputs if isinstance(each, language.ForecastOutput))
 
 
 def _calendar(spec: language.Spec, source: language.CalendarInput, found: Sources) -> None:

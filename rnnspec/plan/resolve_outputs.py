@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from rnnspec import spec as language
 from rnnspec.plan.facts import ClassFacts, ColumnFacts, Facts, NumericFacts, TextFacts
 from rnnspec.plan.nodes import (
@@ -17,28 +19,43 @@ from rnnspec.plan.nodes import (
     SeriesInput,
 )
 from rnnspec.plan.stateless import Read, dropped
-from rnnspec.spec.outputs import QuantilesDistribution
+from rnnspec.spec.branches import Branch
+from rnnspec.spec.outputs import Headed, QuantilesDistribution, StepOutput
 
 
-def answer_all(
-    spec: language.Spec, facts: Facts, read: Read, nodes: list[Node], steps: bool = False
+def answer(
+    spec: language.Spec, facts: Facts, branch: Branch, read: Read, nodes: list[Node]
 ) -> None:
-    """The head of `spec` over one value: a vector for each row or, with `steps`, a sequence."""
-    head = spec.head
-    name = "pool.dropout" if any(node.name == "pool" for node in nodes) else "head.dropout"
-    read = dropped(name, head.dropout, read, nodes)
+    """The head of a branch over one value: a vector for each row or, for answers of each step, a
+    sequence. The output nodes follow all others: see `in_order`."""
+    head = branch.head
+    name = "pool.dropout" if branch.pooling is not None else "head.dropout"
+    read = dropped(named(branch, name), head.dropout, read, nodes)
     for index, units in enumerate(head.hidden):
-        name = f"hidden.{index}"
+        name = named(branch, f"hidden.{index}")
         nodes.append(Dense(name, read.name, read.width, units, head.activation))
         read = dropped(f"{name}.dropout", head.dropout, Read(name, units), nodes)
-    outputs = spec.data.outputs
+    alone = len(spec.data.outputs) == 1
     ends: list[Output] = []
-    for target in outputs:
-        dense = "answer" if len(outputs) == 1 else f"answer.{target.column}"
-        end = _output(target, facts, dense, steps, nodes)
+    for target in branch.outputs:
+        dense = "answer" if alone else f"answer.{target.column}"
+        end = _output(target, facts, dense, nodes)
         nodes.append(Dense(dense, read.name, read.width, _width(end), "none"))
         ends.append(end)
     nodes.extend(ends)
+
+
+def named(branch: Branch, name: str) -> str:
+    """The name of a node of a branch: columns tell branches apart."""
+    return f"branch.{branch.name}.{name}" if branch.name else name
+
+
+def in_order(spec: language.Spec, nodes: list[Node]) -> list[Node]:
+    """The nodes with the outputs last, as the spec has them; nothing reads an output."""
+    places = {f"output.{output.column}": at for at, output in enumerate(spec.data.outputs)}
+    ends = [node for node in nodes if isinstance(node, Output)]
+    others = [node for node in nodes if not isinstance(node, Output)]
+    return [*others, *sorted(ends, key=lambda node: places[node.name])]
 
 
 def forecast_output(
@@ -61,11 +78,10 @@ def forecast_output(
     )
 
 
-def _output(
-    target: language.Output, facts: Facts, source: str, steps: bool, nodes: list[Node]
-) -> Output:
+def _output(target: Headed, facts: Facts, source: str, nodes: list[Node]) -> Output:
     """The output node of one answer."""
     known, name, column = facts.outputs[target.column], f"output.{target.column}", target.column
+    steps = isinstance(target, StepOutput)
     match target:
         case language.TagsOutput(crf=True):
             return ChainOutput(name, source, column, len(_labels(known)), target.scheme)
@@ -95,7 +111,8 @@ def _output(
             )
         case language.ForecastOutput():
             return forecast_output(target, source, nodes)
-    raise AssertionError(f"as: {target.as_} is written by a decoder")
+        case _:
+            assert_never(target)
 
 
 def _width(end: Output) -> int:

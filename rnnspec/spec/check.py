@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from rnnspec.spec import (
     check_audio,
+    check_branches,
     check_calendar,
     check_data,
     check_decoder,
@@ -108,6 +109,14 @@ _PICTURES: tuple[Loc, ...] = (
     ),
 )
 _OUTPUT: tuple[Loc, ...] = (("data", "output", "as"), ("data", "output", EACH, "as"))
+_BRANCH: tuple[Loc, ...] = (
+    *_OUTPUT,
+    *(
+        ("data", "output", *each, key)
+        for each in ((), (EACH,))
+        for key in ("reads", "pooling", "head")
+    ),
+)
 _VALID: Loc = ("data", "valid")
 _COLUMNS: tuple[Loc, ...] = tuple(
     ("data", side, *each, "column") for side in ("input", "output") for each in ((), (EACH,))
@@ -130,7 +139,9 @@ CHECKS: tuple[Check, ...] = (
         check_layers.embeddings_have_tokens,
         (*_INPUT, ("encoder", "embed"), ("encoder", "embed_dropout")),
     ),
-    Check(check_layers.activation_has_a_layer, (("head", "hidden"), ("head", "activation"))),
+    Check(
+        check_layers.activation_has_a_layer, (("head", "hidden"), ("head", "activation"), *_BRANCH)
+    ),
     Check(check_train.loss_fits_output, (*_OUTPUT, ("train", "loss"))),
     Check(
         check_train.early_stopping_can_measure,
@@ -192,10 +203,16 @@ CHECKS: tuple[Check, ...] = (
     Check(check_kinds.pictures_have_steps, (*_INPUT, *_OUTPUT)),
     Check(check_kinds.outputs_go_together, (_CARDINALITY, *_OUTPUT)),
     Check(check_kinds.ahead_is_of_an_input, (*_COLUMNS, *_INPUT, *_OUTPUT)),
-    Check(check_kinds.next_looks_ahead, (*_OUTPUT, *_layer("direction"))),
+    Check(check_kinds.next_looks_ahead, (*_BRANCH, *_GRAPH, *_layer("direction"))),
     Check(check_kinds.encoder_reads_sequences, (_CARDINALITY, ("encoder",))),
     Check(check_kinds.decoder_writes_sequences, (_CARDINALITY, *_OUTPUT, _DECODER)),
-    Check(check_kinds.heads_have_answers, (_CARDINALITY, _DECODER, ("head",), ("pooling",))),
+    Check(
+        check_branches.heads_have_answers,
+        (_CARDINALITY, _DECODER, ("head",), ("pooling",), ("encoder",), *_BRANCH),
+    ),
+    Check(check_branches.branches_have_effects, (_CARDINALITY, _DECODER, *_BRANCH)),
+    Check(check_branches.answers_read_what_is_there, (*_WIDTHS, *_BRANCH)),
+    Check(check_branches.rows_of_series_are_steps, (_CARDINALITY, *_OUTPUT, ("data", "series"))),
     Check(check_kinds.statics_have_layers, (_CARDINALITY, *_INPUT)),
     Check(check_data.series_have_windows, (*_INPUT, *_OUTPUT, ("data", "series"))),
     Check(check_data.quantiles_rise_and_have_a_middle, _OUTPUT),
@@ -226,19 +243,22 @@ CHECKS: tuple[Check, ...] = (
     Check(check_widths.what_is_fed_has_a_width, _WIDTHS),
     Check(check_stack.layers_have_names_of_their_own, _layer("name")),
     Check(check_stack.layers_read_what_is_there, _GRAPH),
-    Check(check_stack.layers_are_read, _GRAPH),
+    Check(check_stack.layers_are_read, (*_GRAPH, *_BRANCH, _DECODER)),
     Check(check_stack.joined_layers_have_the_same_steps, _WIDTHS),
     Check(check_stack.combined_layers_have_one_width, _WIDTHS),
     Check(check_stack.squeezed_layers_are_grids, _WIDTHS),
     Check(check_stack.groups_divide_channels, _WIDTHS),
     Check(check_stack.extents_fit_the_size, _layer("size", "stride", "dilation", "skip")),
     Check(check_stack.three_sizes_are_of_frames, _WIDTHS),
-    Check(check_stack.answers_of_steps_keep_the_steps, _WIDTHS),
-    Check(check_stack.layers_look_back_alone, (*_OUTPUT, ("train", "window"), *_layer("causal"))),
+    Check(check_stack.answers_of_steps_keep_the_steps, (*_WIDTHS, *_BRANCH)),
+    Check(
+        check_stack.layers_look_back_alone,
+        (*_BRANCH, *_GRAPH, ("train", "window"), *_layer("causal")),
+    ),
     Check(check_stack.decoder_layers_run_step_by_step, (_DECODER,)),
     Check(check_stack.decoders_start_from_states, (_DECODER, _LAYERS)),
     Check(check_stack.first_states_have_layers, (*_INPUT, _LAYERS)),
-    Check(check_stack.last_pooling_reads_ends, (_CARDINALITY, ("pooling",), _LAYERS)),
+    Check(check_stack.last_pooling_reads_ends, (_CARDINALITY, ("pooling",), _LAYERS, *_BRANCH)),
     Check(check_names.names_of_the_file_differ, (_CARDINALITY, _DECODER, ("data",))),
     Check(check_kinds.steps_are_those_of_the_data, (*_INPUT, *_OUTPUT)),
     Check(check_kinds.steps_of_subwords_are_their_own, _INPUT),
@@ -269,7 +289,7 @@ CHECKS: tuple[Check, ...] = (
     Check(check_widths.skips_join_equal_widths, (_CELLS, _LAYERS, *_INPUT, ("encoder", "embed"))),
     Check(
         check_layers.last_pooling_can_tell_directions,
-        (_CARDINALITY, _DECODER, *_layer("direction", "merge", "skip"), ("pooling",)),
+        (_CARDINALITY, _DECODER, *_layer("direction", "merge", "skip"), ("pooling",), *_BRANCH),
     ),
     Check(
         check_layers.given_states_are_columns_of_their_own, (*_layer("initial_state"), *_COLUMNS)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnspec.spec.base import SequenceInput
+from rnnspec.spec.branches import layers_of
 from rnnspec.spec.explain import Finding, no_effect
-from rnnspec.spec.head import Head, LastPooling
 from rnnspec.spec.inputs import (
     AudioInput,
     ImageInput,
@@ -35,6 +35,13 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "N:M": ("words", "chars", "tokens", "forecast"),
 }
 """What each cardinality answers."""
+BESIDE: dict[str, tuple[str, ...]] = {
+    "N:N": OUTPUTS["N:1"],
+    "1:N": OUTPUTS["1:1"],
+    "N:M": (*OUTPUTS["N:1"], *OUTPUTS["N:N"]),
+}
+"""What each cardinality answers too, beside one of its own: of whole rows, or of the encoder's
+steps."""
 WHOLE_ROWS = ("1:1", "1:N")
 """Cardinalities that read whole rows; the others read at least one sequence."""
 
@@ -63,23 +70,39 @@ def inputs_fit_cardinality(spec: Spec) -> Iterator[Finding]:
 
 
 def outputs_fit_cardinality(spec: Spec) -> Iterator[Finding]:
-    allowed = OUTPUTS[spec.cardinality]
+    own, beside = OUTPUTS[spec.cardinality], BESIDE.get(spec.cardinality, ())
+    has_own = any(output.as_ in own for output in spec.data.outputs)
+    allowed = (*own, *beside) if has_own else own
     for path, output in spec.data.located_outputs:
         if output.as_ not in allowed:
             others = [name for name, kinds in OUTPUTS.items() if output.as_ in kinds]
             message = f"{spec.cardinality} does not answer {output.as_}"
-            hint = f"it answers {', '.join(allowed)}; {output.as_} goes with {' or '.join(others)}"
+            if output.as_ in beside:
+                message += " alone"
+            hint = f"it answers {', '.join(own)}; {output.as_} goes with {' or '.join(others)}"
             yield Finding((*path, "as"), message, hint)
 
 
 def outputs_go_together(spec: Spec) -> Iterator[Finding]:
-    """A decoder writes one answer, and so do forecasts and the next step."""
-    outputs = spec.data.located_outputs
-    for path, output in outputs:
-        alone = isinstance(output, TextOutput | ForecastOutput | NextOutput)
-        if len(outputs) > 1 and alone and output.as_ in OUTPUTS[spec.cardinality]:
-            message = f"{output.as_} cannot be one of several outputs"
-            yield Finding((*path, "as"), message, "make it the only one")
+    """A decoder writes one answer; forecasts stand beside forecasts."""
+    outputs = [each for each in spec.data.located_outputs if each[1].as_ in _answered(spec)]
+    written = [each for each in outputs if isinstance(each[1], TextOutput)]
+    ahead = [each for each in outputs if isinstance(each[1], ForecastOutput)]
+    for path, _ in written[1:]:
+        message = f"a decoder writes one answer, and data.output has {len(written)} texts"
+        yield Finding((*path, "as"), message, "keep one of them in a model")
+    for path, _ in ahead[1:]:
+        if spec.decoder_ is not None:
+            message = "a decoder answers one forecast, and this is another one"
+            yield Finding((*path, "as"), message, "remove the decoder, or keep one forecast")
+    for path, output in outputs if ahead else []:
+        if not isinstance(output, ForecastOutput):
+            message = f"{output.as_} cannot stand beside a forecast, whose rows are steps of series"
+            yield Finding((*path, "as"), message, "answer forecasts alone")
+
+
+def _answered(spec: Spec) -> tuple[str, ...]:
+    return (*OUTPUTS[spec.cardinality], *BESIDE.get(spec.cardinality, ()))
 
 
 def columns_differ(spec: Spec) -> Iterator[Finding]:
@@ -152,9 +175,8 @@ def pictures_have_steps(spec: Spec) -> Iterator[Finding]:
 
 def next_looks_ahead(spec: Spec) -> Iterator[Finding]:
     """A layer that reads backwards has seen the next step."""
-    if not any(isinstance(output, NextOutput) for output in spec.data.outputs):
-        return
-    for index, layer in enumerate(spec.encoder.layers):
+    for index in sorted(layers_of(spec, NextOutput)):
+        layer = spec.encoder.layers[index]
         if isinstance(layer, RecurrentLayer) and layer.direction != "forward":
             path = ("encoder", "layers", index, "direction")
             message = f"a {layer.direction} layer has read the next step already"
@@ -189,30 +211,13 @@ def encoder_reads_sequences(spec: Spec) -> Iterator[Finding]:
 
 def decoder_writes_sequences(spec: Spec) -> Iterator[Finding]:
     """Texts need a decoder, a forecast may have one, other answers have none."""
-    texts = all(isinstance(output, TextOutput) for output in spec.data.outputs)
+    texts = any(isinstance(output, TextOutput) for output in spec.data.outputs)
     if spec.decoder_ is None and spec.cardinality in ("1:N", "N:M") and texts:
         message = f"key 'decoder' is missing, which writes the answer of {spec.cardinality}"
         yield Finding((), message, "add 'decoder: {layers: [{cell: gru, units: 64}]}'")
     if spec.decoder_ is not None and spec.cardinality not in ("1:N", "N:M"):
         message = f"{spec.cardinality} writes no sequence of its own length"
         yield Finding(("decoder",), message, "remove it, or change the cardinality", key=True)
-
-
-def is_pooled(spec: Spec) -> bool:
-    """Whether a pooling makes one vector of a sequence: for one answer, or a direct forecast."""
-    return spec.cardinality == "N:1" or (spec.cardinality == "N:M" and spec.decoder_ is None)
-
-
-def heads_have_answers(spec: Spec) -> Iterator[Finding]:
-    """A pooling makes one vector of a sequence, a head answers without a decoder."""
-    if not isinstance(spec.pooling, LastPooling) and not is_pooled(spec):
-        why = f"with {spec.cardinality}, which makes no single vector of all steps"
-        yield no_effect(("pooling",), why)
-    if spec.head != Head() and spec.decoder_ is not None:
-        hint = "remove it; see decoder.hidden and decoder.dropout"
-        if spec.aligner is not None:
-            hint = "remove it; the steps of the encoder are scored as they are"
-        yield no_effect(("head",), "beside a decoder", hint)
 
 
 def statics_have_layers(spec: Spec) -> Iterator[Finding]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from rnnspec.errors import CellError
 from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.base import Loc
+from rnnspec.spec.branches import branches, headed, one_pooling, places_of
 from rnnspec.spec.cell import source_of
-from rnnspec.spec.check_kinds import is_pooled
 from rnnspec.spec.decoder import LearnedStart, ZeroStart
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.head import Head, LastPooling
@@ -146,18 +146,31 @@ def merging_has_two_directions(spec: Spec) -> Iterator[Finding]:
 
 
 def last_pooling_can_tell_directions(spec: Spec) -> Iterator[Finding]:
-    if not spec.encoder.layers or not is_pooled(spec):
-        return
-    index, layer = len(spec.encoder.layers) - 1, spec.encoder.layers[-1]
-    if not isinstance(spec.pooling, LastPooling) or not isinstance(layer, RecurrentLayer):
-        return
-    if layer.merge != "concat" and layer.skip != "none":
+    """The one pooling of a model stands before what merges the directions of the last layer; where
+    others read this layer too, it stands behind."""
+    layers, alone = spec.encoder.layers, one_pooling(spec)
+    for branch in branches(spec):
+        if not isinstance(branch.pooling, LastPooling):
+            continue
+        for index in places_of(layers, branch.reads):
+            layer = layers[index]
+            if not isinstance(layer, RecurrentLayer) or layer.merge == "concat":
+                continue
+            if not alone or layer.skip != "none":
+                yield _merged(index, layer, alone)
+
+
+def _merged(index: int, layer: RecurrentLayer, alone: bool) -> Finding:
+    path = ("encoder", "layers", index)
+    if alone:
         message = (
             f"'pooling: last' takes the ends of both directions, which 'merge: {layer.merge}' and"
             " skip have made one"
         )
         hint = "use another pooling, 'merge: concat', or no skip in the last layer"
-        yield Finding(("encoder", "layers", index, "skip"), message, hint)
+        return Finding((*path, "skip"), message, hint)
+    message = "has made the directions one, of which 'pooling: last' takes both ends"
+    return Finding((*path, "merge"), message, "use another pooling, or 'merge: concat'")
 
 
 def given_states_are_columns_of_their_own(spec: Spec) -> Iterator[Finding]:
@@ -289,6 +302,8 @@ def vectors_reach_a_state(spec: Spec) -> Iterator[Finding]:
 
 def activation_has_a_layer(spec: Spec) -> Iterator[Finding]:
     default = Head.model_fields["activation"].default
-    if not spec.head.hidden and spec.head.activation != default:
-        hint = "remove it, or add a layer with 'hidden: [64]'"
-        yield no_effect(("head", "activation"), "without hidden layers", hint)
+    own = [((*path, "head"), each.head) for path, each in headed(spec) if each.head is not None]
+    for path, head in [(("head",), spec.head), *own]:
+        if not head.hidden and head.activation != default:
+            hint = "remove it, or add a layer with 'hidden: [64]'"
+            yield no_effect((*path, "activation"), "without hidden layers", hint)

@@ -7,7 +7,15 @@ from collections.abc import Iterator, Sequence
 
 from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.base import Loc
-from rnnspec.spec.check_kinds import is_pooled
+from rnnspec.spec.branches import (
+    Branch,
+    branches,
+    layers_before,
+    layers_of,
+    places_of,
+    pooling_path,
+    read_by_outputs,
+)
 from rnnspec.spec.check_layers import all_layers
 from rnnspec.spec.decoder import Decoder, EncoderStart, NoAttention
 from rnnspec.spec.explain import Finding, no_effect
@@ -25,7 +33,7 @@ from rnnspec.spec.layers import (
     SqueezeLayer,
     StackLayer,
 )
-from rnnspec.spec.outputs import NextOutput
+from rnnspec.spec.outputs import NextOutput, StepOutput
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.stack import CONTEXT, INPUT, Sized, Steps, are_grids, extent, pair
@@ -102,18 +110,29 @@ def _unknown(name: str, known: Sequence[str], every: Sequence[str]) -> tuple[str
 
 
 def layers_are_read(spec: Spec) -> Iterator[Finding]:
-    """What no later layer reads changes nothing."""
+    """What no later layer, and no answer, reads changes nothing."""
+    answered = read_by_outputs(spec)
     for part, layers in stacks(spec):
-        for index, layer in enumerate(layers[:-1]):
-            following = layers[index + 1]
-            named = any(layer.name in (each.reads or ()) for each in layers[index + 1 :])
-            if following.reads is None or (layer.name is not None and named):
+        for index, layer in enumerate(layers):
+            last = index == len(layers) - 1
+            reading = [] if last else layers[index + 1 :]
+            named = any(layer.name in (each.reads or ()) for each in reading)
+            by_answer = part == "encoder" and layer.name in answered
+            if layer.name is not None and (named or by_answer):
                 continue
-            how = f"'reads: [{layer.name or 'NAME'}]' in a later layer"
-            if layer.name is None:
-                how = f"'name: NAME' here and {how}"
-            message = "has no effect: no layer reads it"
-            yield Finding((part, "layers", index), message, f"write {how}, or remove it")
+            if (part == "decoder" or None in answered) if last else reading[0].reads is None:
+                continue
+            yield _unread((part, "layers", index), layer, last)
+
+
+def _unread(path: Loc, layer: Layer, last: bool) -> Finding:
+    if last:
+        message = "has no effect: every answer reads layers before it"
+        return Finding(path, message, "remove it, or 'reads' of an answer")
+    how = f"'reads: [{layer.name or 'NAME'}]' in a later layer"
+    if layer.name is None:
+        how = f"'name: NAME' here and {how}"
+    return Finding(path, "has no effect: no layer reads it", f"write {how}, or remove it")
 
 
 # ---------------------------------------------------------------- steps and grids
@@ -280,8 +299,10 @@ def answers_of_steps_keep_the_steps(spec: Spec) -> Iterator[Finding]:
         why = "and 'elapsed' is the time between the steps of the input"
     if not why:
         return
+    every = set(range(len(spec.encoder.layers)))
+    concerned = layers_of(spec, StepOutput) if spec.cardinality == "N:N" else every
     for each in encoder_layers(spec):
-        key = _stride_key(each.layer)
+        key = _stride_key(each.layer) if each.index in concerned else ""
         if key and (
             each.gives.stride > each.reads.stride or each.gives.places != each.reads.places
         ):
@@ -310,9 +331,11 @@ def layers_look_back_alone(spec: Spec) -> Iterator[Finding]:
         why = "reads steps of the next window, and train.window reads one after the other"
     else:
         return
+    every = set(range(len(spec.encoder.layers)))
+    concerned = every if spec.train.window is not None else layers_of(spec, NextOutput)
     for path, each in _once(spec):
         layer = each.layer
-        if path[0] == "decoder":
+        if path[0] == "decoder" or each.index not in concerned:
             continue
         if isinstance(layer, ConvLayer) and not layer.causal and _steps_of(layer, each) > 1:
             message = f"a convolution that is not causal {why}"
@@ -389,22 +412,23 @@ def first_states_have_layers(spec: Spec) -> Iterator[Finding]:
 
 def last_pooling_reads_ends(spec: Spec) -> Iterator[Finding]:
     """Behind a layer that mixes the directions, the last step has not read the row in reverse."""
-    layers = spec.encoder.layers
-    if not layers or not is_pooled(spec) or not isinstance(spec.pooling, LastPooling):
-        return
-    for index in _mixed(layers):
-        message = (
-            "takes the ends of both directions, which the layers behind"
-            f" encoder.layers[{index}] have mixed"
-        )
-        yield Finding(("pooling",), message, "write 'pooling: mean', or max or attention")
-        return
+    for branch in branches(spec):
+        if not isinstance(branch.pooling, LastPooling):
+            continue
+        for index in _mixed(spec.encoder.layers, branch):
+            message = (
+                "takes the ends of both directions, which the layers behind"
+                f" encoder.layers[{index}] have mixed"
+            )
+            path = pooling_path(spec, branch)
+            yield Finding(path, message, "write 'pooling: mean', or max or attention")
+            break
 
 
-def _mixed(layers: Sequence[Layer]) -> Iterator[int]:
-    """The layers that do not read forward and whose output is mixed until the last layer."""
-    before = _before(layers)
-    ways, seen = [(len(layers) - 1, False)], set[tuple[int, bool]]()
+def _mixed(layers: Sequence[Layer], branch: Branch) -> Iterator[int]:
+    """The layers that do not read forward and whose output is mixed in the value of a branch."""
+    before, top = layers_before(layers), places_of(layers, branch.reads)
+    ways, seen = [(index, len(branch.reads or ()) > 1) for index in top], set[tuple[int, bool]]()
     while ways:
         index, mixed = way = ways.pop()
         layer = layers[index]
@@ -417,16 +441,3 @@ def _mixed(layers: Sequence[Layer]) -> Iterator[int]:
             continue
         mixes = mixed or len(before[index]) > 1 or not isinstance(layer, KEEPS_ENDS)
         ways += [(each, mixes) for each in before[index]]
-
-
-def _before(layers: Sequence[Layer]) -> list[list[int]]:
-    """The layers that each layer reads, by their places."""
-    known: dict[str | None, int] = {}
-    found: list[list[int]] = []
-    for index, layer in enumerate(layers):
-        if layer.reads is None:
-            found.append([index - 1] if index else [])
-        else:
-            found.append([known[name] for name in layer.reads if name in known])
-        known[layer.name] = index
-    return found

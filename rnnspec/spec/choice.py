@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import cleandoc
 from itertools import chain
 from types import UnionType
 from typing import Any, ClassVar, get_args
@@ -72,6 +73,10 @@ def _written(option: Option) -> str | dict[str, Any]:
     return option.written()
 
 
+_OPTION = "option"
+"""In the metadata of the schema of an option, the option."""
+
+
 @dataclass(frozen=True)
 class OneOf:
     """Annotates a union of `Option`s: a name, or a mapping with that name as its only key."""
@@ -92,6 +97,7 @@ class OneOf:
             return core_schema.no_info_before_validator_function(
                 lambda value: value if isinstance(value, Option) else value[option.name],
                 handler.generate_schema(option),
+                metadata={_OPTION: option},
             )
 
         choices = {name: choice(option) for name, option in by_name.items()}
@@ -109,13 +115,15 @@ class OneOf:
         mappings: dict[str, Any] = {}
         for name, choice in choices.items():
             reference = handler(choice)
-            settings = handler.resolve_ref_schema(reference)
-            about = settings.get("description", "")
-            if not settings.get("required"):
-                names.append({"const": name, "description": about})
-            properties = settings.get("properties")
-            if properties:
-                mappings[name] = _without_default(properties.get(VALUE)) or reference
+            option: type[Option] = choice["metadata"][_OPTION]
+            fields = option.model_fields.values()
+            if not any(field.is_required() for field in fields):
+                names.append({"const": name, "description": cleandoc(option.__doc__ or "")})
+            if issubclass(option, Valued):
+                properties = handler.resolve_ref_schema(reference)["properties"]
+                mappings[name] = _without_default(properties[VALUE])
+            elif fields:
+                mappings[name] = reference
         if not mappings:
             return {"anyOf": names}
         mapping = {
@@ -128,9 +136,9 @@ class OneOf:
         return {"anyOf": [*names, mapping]}
 
 
-def _without_default(schema: Mapping[str, Any] | None) -> dict[str, Any]:
+def _without_default(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The schema of a value that is required once the name of its option is a key."""
-    return {key: value for key, value in (schema or {}).items() if key != "default"}
+    return {key: value for key, value in schema.items() if key != "default"}
 
 
 def _check_one_of(value: object, options: Mapping[str, type[Option]]) -> dict[str, object]:

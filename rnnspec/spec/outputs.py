@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rnnspec.spec.base import Count, ListOf, MaxSize, MinCount, OfColumn, Positive, Scale
+from rnnspec.spec.base import Count, ListOf, MaxSize, MinCount, OfColumn, Positive, Scale, Text
 from rnnspec.spec.choice import ByKey, ByShape, OneOf, Option, Valued, by_type
+from rnnspec.spec.head import Head, Pooling
 
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 Weight = Annotated[
@@ -19,6 +20,31 @@ MissingTarget = Annotated[
     Field(
         description="What a missing answer (null, or an empty field of CSV) means: 'error' refuses "
         "it, 'skip' leaves it out of loss and metrics."
+    ),
+]
+
+
+OutputReads = Annotated[
+    tuple[Text, ...] | None,
+    ListOf,
+    Field(
+        min_length=1,
+        description="Names of the layers of the encoder that the answer is made of, side by side; "
+        "'input' is what the first layer reads. Null means the last layer.",
+    ),
+]
+OutputPooling = Annotated[
+    Pooling | None,
+    Field(
+        description="How the states of all steps become one vector for this answer; null means as "
+        "'pooling' of the spec says."
+    ),
+]
+OutputHead = Annotated[
+    Head | None,
+    Field(
+        description="Dense layers of this answer alone; null means those of 'head' of the spec, "
+        "which answers of one value share."
     ),
 ]
 
@@ -89,6 +115,9 @@ class ClassOutput(OfColumn):
     missing: MissingTarget = "error"
     class_weights: ClassWeights = "none"
     weight: Weight = 1.0
+    reads: OutputReads = None
+    pooling: OutputPooling = None
+    head: OutputHead = None
 
 
 class LabelsOutput(OfColumn):
@@ -106,6 +135,9 @@ class LabelsOutput(OfColumn):
     threshold: Threshold = 0.5
     missing: MissingTarget = "error"
     weight: Weight = 1.0
+    reads: OutputReads = None
+    pooling: OutputPooling = None
+    head: OutputHead = None
 
 
 class NumberOutput(OfColumn):
@@ -115,6 +147,9 @@ class NumberOutput(OfColumn):
     scale: Scale = "standard"
     missing: MissingTarget = "error"
     weight: Weight = 1.0
+    reads: OutputReads = None
+    pooling: OutputPooling = None
+    head: OutputHead = None
 
 
 class VectorOutput(OfColumn):
@@ -124,6 +159,9 @@ class VectorOutput(OfColumn):
     scale: Scale = "standard"
     missing: MissingTarget = "error"
     weight: Weight = 1.0
+    reads: OutputReads = None
+    pooling: OutputPooling = None
+    head: OutputHead = None
 
 
 class TagsOutput(OfColumn):
@@ -149,6 +187,8 @@ class TagsOutput(OfColumn):
     )
     class_weights: ClassWeights = "none"
     weight: Weight = 1.0
+    reads: OutputReads = None
+    head: OutputHead = None
 
 
 class KeysOutput(OfColumn):
@@ -157,6 +197,8 @@ class KeysOutput(OfColumn):
     as_: Literal["keys"] = Field(alias="as", description="What the column holds.")
     threshold: Threshold = 0.5
     weight: Weight = 1.0
+    reads: OutputReads = None
+    head: OutputHead = None
 
 
 class FramesOutput(OfColumn):
@@ -166,6 +208,8 @@ class FramesOutput(OfColumn):
     as_: Literal["frames"] = Field(alias="as", description="What the column holds.")
     scale: Scale = "standard"
     weight: Weight = 1.0
+    reads: OutputReads = None
+    head: OutputHead = None
 
 
 class NextOutput(OfColumn):
@@ -175,6 +219,8 @@ class NextOutput(OfColumn):
     as_: Literal["next"] = Field(alias="as", description="What is answered.")
     season: Season = 1
     weight: Weight = 1.0
+    reads: OutputReads = None
+    head: OutputHead = None
 
 
 class TextOutput(OfColumn):
@@ -218,8 +264,17 @@ class ForecastOutput(OfColumn):
     )
     season: Season = 1
     weight: Weight = 1.0
+    reads: OutputReads = None
+    pooling: OutputPooling = None
+    head: OutputHead = None
 
 
+RowOutput = ClassOutput | LabelsOutput | NumberOutput | VectorOutput
+"""Answers of whole rows, made of one vector."""
+StepOutput = TagsOutput | KeysOutput | FramesOutput | NextOutput
+"""Answers of each step."""
+Headed = RowOutput | StepOutput | ForecastOutput
+"""Answers that a head makes; a forecast, unless a decoder does."""
 Output = Annotated[
     ClassOutput
     | LabelsOutput
