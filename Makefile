@@ -3,11 +3,12 @@
 # make explore   tests on other drawn examples than those of `make test`, for SECONDS=3600
 # make examples   onnxruntime for Node and browsers from npm, and the tests of examples/ with it
 # make docs   the manual, as build/docs/index.html; nothing is fetched
+# make gpu   on a machine with a CUDA GPU: the same numbers, and how fast; build/gpu.json
 # Each makes .venv first if it is missing or older than pyproject.toml or constraints.txt.
 # Another Python: make PYTHON=/path/to/python (after `make clean`, if .venv is there already).
 
 .POSIX:
-.PHONY: demo test docs explore examples lint format clean
+.PHONY: demo test docs gpu explore examples lint format clean
 .DELETE_ON_ERROR:
 
 # The first that runs, is new enough and can make a virtual environment.
@@ -52,6 +53,9 @@ test: lint
 docs: $(READY)
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs build/docs
 	@echo "wrote build/docs/index.html"
+
+gpu: $(READY)
+	$(BIN)/python benchmarks/gpu.py --seconds 480 --json build/gpu.json
 
 SECONDS = 3600
 

@@ -8,17 +8,24 @@ import numpy as np
 import pytest
 import torch
 
+from rnnspec.data import Batch
 from rnnspec.errors import BuildError
+from rnnspec.objective.objective import Objective
 from rnnspec.plan import Plan
+from rnnspec.spec import Train
 from rnnspec.store.files import read_arrays
 from rnnspec.store.folder import BuildFolder
-from rnnspec.to_torch.devices import Precision, device_of, tried
+from rnnspec.to_torch import Model
+from rnnspec.to_torch.devices import Precision, PrecisionName, device_of, tried
 from rnnspec.train.checkpoint import precision_of
 from rnnspec.train.feed import RowFeed
 from rnnspec.train.interrupt import Interrupt
 from rnnspec.train.loop import Trainer
 from rnnspec.train.step import TrainStep
+from tests import layers
+from tests.kinds import batched, random_rows, strong_weights
 from tests.models import frames_plan
+from tests.targets import random_targets
 from tests.training import (
     StopAfter,
     mixed_model,
@@ -207,3 +214,21 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
     assert device_of(settings_of()) == CPU
     with pytest.raises(BuildError, match=r"train\.device is gpu, and torch finds none"):
         device_of(settings_of(device="gpu"))
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", ["skip highway forward", "skip over the input"])
+def test_what_mixed_precision_leaves_of_two_types_is_mixed_all_the_same(
+    name: str, kind: PrecisionName
+) -> None:
+    """A gate and a stack in half precision, and an input in float32."""
+    plan = layers.plan(name)
+    inputs = batched(plan, random_rows(plan, (4, 1, 0)))
+    arrays = {key: (values.numpy(), lengths.numpy()) for key, (values, lengths) in inputs.items()}
+    batch = Batch(arrays, random_targets(plan, (4, 1, 0)))
+    losses = []
+    for precision in (Precision(), Precision(CPU, kind)):
+        model = Model(plan).eval()
+        model.load_canonical(strong_weights(plan, size=0.3))
+        losses.append(float(Objective(model, Train())(batch, precision).loss.detach()))
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)

@@ -210,7 +210,8 @@ class Seq2Seq(nn.Module):
             memory = Memory(vector=x if self.shape.static else None)
         else:
             states, parts = self.encoder(x, lengths)
-            padding = torch.arange(states.shape[1]) >= lengths[:, None]
+            steps = torch.arange(states.shape[1], device=states.device)
+            padding = steps >= lengths.to(states.device)[:, None]
             memory = Memory(states, padding) if self.shape.attention else Memory()
         depth = self.shape.decoder_layers
         parts = tuple(part[-depth:] for part in parts)  # of a deeper encoder, the last layers

@@ -111,7 +111,9 @@ class Highway(Weighted):
 
     def forward(self, source: PaddedSequence, skip: PaddedSequence) -> PaddedSequence:
         gate = torch.sigmoid(F.linear(skip.values, self.W, self.b))
-        return PaddedSequence(torch.lerp(skip.values, source.values, gate), source.lengths)
+        start = skip.values.to(source.values.dtype)  # mixed precision makes them of two types
+        mixed = torch.lerp(start, source.values, gate.to(start.dtype))
+        return PaddedSequence(mixed, source.lengths)
 
 
 class PoolLast(Weighted):
