@@ -15,7 +15,7 @@ Importing the package loads nothing else; each layer (ARCHITECTURE.md) is import
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,14 +91,18 @@ def builds(folder: str | PathLike[str] = "builds") -> list[Build]:
     return builds(Path(folder))
 
 
-def open(file: str | PathLike[str], *, threads: int | None = None) -> OpenModel:
+def open(
+    file: str | PathLike[str], *, threads: int | None = None, device: Literal["cpu", "gpu"] = "cpu"
+) -> OpenModel:
     """Open a model file that `rnnspec export` wrote; torch is not needed.
 
     A file exported with `stream` also answers rows chunk by chunk: `.stream()`, with
     `.answer(chunk)` for each chunk (`rnnspec.run.stream.Stream`).
 
-    `threads` work on one operator; the default is all that this process may keep busy. Raises
-    ModelFileError for a file that is missing, damaged, not ONNX or not written by rnnspec.
+    `threads` work on one operator; the default is all that this process may keep busy. `device`:
+    'gpu' answers through onnxruntime's CUDA provider (the package onnxruntime-gpu). Raises
+    ModelFileError for a file that is missing, damaged, not ONNX or not written by rnnspec, and
+    where onnxruntime has no GPU.
 
     >>> model = rnnspec.open("walk.onnx")
     >>> model
@@ -110,7 +114,7 @@ def open(file: str | PathLike[str], *, threads: int | None = None) -> OpenModel:
 
     from rnnspec.run.opened import OpenModel
 
-    return OpenModel(Path(file), threads)
+    return OpenModel(Path(file), threads, device)
 
 
 def __getattr__(name: str) -> Any:

@@ -7,11 +7,14 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
-from rnnspec.errors import DataError
+import rnnspec
+from rnnspec.errors import DataError, ModelFileError
 from rnnspec.export import export_onnx
 from rnnspec.run import Model, bulk
+from tests.cli import wrong
 from tests.decoders import decoded
 from tests.kinds import output, spec_data
 from tests.random_builds import trained
@@ -103,3 +106,13 @@ def test_an_error_of_the_file_is_raised_by_the_caller(words: Path) -> None:
     )
     with pytest.raises(ValueError, match="refused"):
         list(model.answers_or_errors(rows(10), 4, threads=2))
+
+
+def test_without_a_gpu_it_is_said(words: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """onnxruntime itself would answer on the CPU without a word."""
+    said = wrong("run", str(words), "--text", "one", "--device", "gpu")
+    assert "no CUDA provider" in said and "onnxruntime-gpu" in said
+    listed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: listed)
+    with pytest.raises(ModelFileError, match="does not start here"):
+        rnnspec.open(words, device="gpu")

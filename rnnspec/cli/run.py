@@ -148,6 +148,13 @@ def run(
             show_default=False,
         ),
     ] = None,
+    device: Annotated[
+        Literal["cpu", "gpu"],
+        typer.Option(
+            help="Where it is answered: 'gpu' is onnxruntime's CUDA provider, of the package "
+            "onnxruntime-gpu."
+        ),
+    ] = "cpu",
     stream: Annotated[
         bool,
         typer.Option(
@@ -201,7 +208,7 @@ def run(
     with loading():
         from rnnspec.run import Model
         from rnnspec.run.tables import answers_kind, check_format, columns_of
-    asked = Model.load(model, 1 if data or batch else threads)
+    asked = Model.load(model, 1 if data or batch else threads, device)
     bulk.check_top(asked)
     asked = replace(asked, top=bulk.top)
     if seed is not None and not asked.draws:

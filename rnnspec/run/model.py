@@ -32,7 +32,7 @@ from rnnspec.run.interface import (
 )
 from rnnspec.run.parse import INPUT_KINDS, feeds_of, length_of, parse_cell, steps_of
 from rnnspec.run.results import Answer, Results, answers_of
-from rnnspec.run.session import Session
+from rnnspec.run.session import Device, Session
 from rnnspec.spec.files import Quoting
 
 Row = Mapping[str, object]
@@ -55,10 +55,10 @@ class Model:
     """How many labels the probabilities are of (`rnnspec.run.results.answers_of`)."""
 
     @classmethod
-    def load(cls, path: Path, threads: int | None = None) -> Model:
+    def load(cls, path: Path, threads: int | None = None, device: Device = "cpu") -> Model:
         """Open the file. Raises ModelFileError if it is missing, not ONNX, of a version that
-        onnxruntime does not know, or not written by rnnspec."""
-        found = cls.of(Session(path, threads), path)
+        onnxruntime does not know, or not written by rnnspec, or if there is no such device."""
+        found = cls.of(Session(path, threads, device), path)
         if any(column.kind == "subwords" for column in found.inputs):
             written = found.metadata.get(TOKENIZER, "")
             return replace(found, tokenizer=_tokenizer_beside(path, written))

@@ -11,15 +11,16 @@ from rnnspec.run.interface import InputColumn, OutputColumn
 from rnnspec.run.model import Model, Row
 from rnnspec.run.predict import predict
 from rnnspec.run.results import Answer
+from rnnspec.run.session import Device
 from rnnspec.run.stream import Stream
 
 
 class OpenModel:
     """A model file that `rnnspec export` wrote, ready to answer without torch."""
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    def __init__(self, path: Path, threads: int | None = None, device: Device = "cpu") -> None:
         """See `rnnspec.open`."""
-        self.model = Model.load(path, threads)
+        self.model = Model.load(path, threads, device)
 
     @property
     def inputs(self) -> tuple[InputColumn, ...]:

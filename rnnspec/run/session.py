@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnxruntime
@@ -38,14 +38,21 @@ class Tensor:
     shape: tuple[int | str | None, ...]
 
 
-class Session:
-    """A model file, opened on the CPU."""
+Device = Literal["cpu", "gpu"]
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
-    def __init__(self, model: Path | bytes, threads: int | None = None) -> None:
-        """Open a file or its content. Raises ModelFileError if onnxruntime cannot.
+
+class Session:
+    """An open model file."""
+
+    def __init__(
+        self, model: Path | bytes, threads: int | None = None, device: Device = "cpu"
+    ) -> None:
+        """Open a file or its content. Raises ModelFileError if onnxruntime cannot, or has no GPU.
 
         `threads` work on one operator; the default is all that this process may keep busy
-        (`rnnspec.data.processors`).
+        (`rnnspec.data.processors`). On a GPU the operators that its provider lacks, those of texts
+        among them, stay on the CPU.
         """
         self._name = str(model) if isinstance(model, Path) else "the model"
         content = _read(model) if isinstance(model, Path) else model
@@ -56,10 +63,16 @@ class Session:
         options.intra_op_num_threads = threads or processors()
         try:
             self._session = onnxruntime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
+                content, options, providers=_providers(device)
             )
         except Exception as error:  # onnxruntime's own have no common base but this
             raise ModelFileError(f"{self._name}: {_refusal(str(error))}") from error
+        if device == "gpu" and _CUDA not in self._session.get_providers():
+            # onnxruntime falls back to the CPU without a word.
+            raise ModelFileError(
+                "onnxruntime's CUDA provider does not start here: it needs the driver, CUDA and"
+                " cuDNN of its version; or answer on the CPU"
+            )
         self.inputs: Sequence[str] = [value.name for value in self._session.get_inputs()]
         self.outputs: Sequence[str] = [value.name for value in self._session.get_outputs()]
         self.batch = _rows_of(self._session.get_inputs())
@@ -103,6 +116,18 @@ class Session:
             )
         order = np.r_[0:rows, np.zeros(self.batch - rows, np.int64)]
         return {name: value[order] for name, value in feeds.items()}
+
+
+def _providers(device: Device) -> list[str]:
+    """What onnxruntime may compute with, the first that has an operator. Raises ModelFileError."""
+    if device == "cpu":
+        return [_CPU]
+    if _CUDA not in onnxruntime.get_available_providers():
+        raise ModelFileError(
+            f"this onnxruntime ({onnxruntime.__version__}) has no CUDA provider: 'pip uninstall"
+            " onnxruntime', then 'pip install onnxruntime-gpu'; or answer on the CPU"
+        )
+    return [_CUDA, _CPU]
 
 
 def _rows_of(inputs: Sequence[Any]) -> int:
