@@ -86,6 +86,10 @@ PIECE = 1 << 18
 Forward and backward on one thread take, whole by autograd and in pieces: 9.8 and 6.2 ms at B=64,
 N=15, T=14, 128 units; 28 and 11 ms at N=21, T=20; 292 and 102 ms at B=32, N=T=60, 256 units.
 """
+MOST_FACTORED = 40.0
+"""The largest absolute value of queries and keys whose tanh is computed from products of their
+exponentials: beyond it e^(4 v) leaves the range of float32. A third to a quarter of the time of
+`torch.tanh` (`benchmarks/attention_scores.py`), and as near to float64."""
 
 
 def additive_scores(query: Tensor, keys: Tensor, v: Tensor, extra: Tensor | None = None) -> Tensor:
@@ -93,9 +97,61 @@ def additive_scores(query: Tensor, keys: Tensor, v: Tensor, extra: Tensor | None
     `[units]`; `extra` `[B, N, T, units]` is added inside the tanh."""
     if extra is not None:
         return torch.tanh(query[:, :, None] + keys[:, None] + extra) @ v
-    kind = query.dtype
-    found: Tensor = _AdditiveScores.apply(query, keys.to(kind), v.to(kind))  # type: ignore[no-untyped-call]
+    keys, v = keys.to(query.dtype), v.to(query.dtype)
+    scores = _FactoredScores if _may_be_factored(query, keys) else _AdditiveScores
+    found: Tensor = scores.apply(query, keys, v)  # type: ignore[no-untyped-call]
     return found
+
+
+def _may_be_factored(query: Tensor, keys: Tensor) -> bool:
+    """Whether `_FactoredScores` gives the digits of its type. Answers keep `torch.tanh`, which a
+    file is compared with."""
+    if query.device.type != "cpu" or query.dtype != torch.float32 or not query.requires_grad:
+        return False
+    if not query.numel() or not keys.numel():
+        return False
+    return all(bool(each.detach().abs().amax() <= MOST_FACTORED) for each in (query, keys))
+
+
+class _FactoredScores(torch.autograd.Function):
+    """With r = 1 / (1 + e^(2q) e^(2k)), tanh(q + k) = 1 - 2 r and its derivative is 4 (r - r²): an
+    exponential for each query and each key, and a quotient for each of the B · N · T · units
+    numbers, which are computed again in the backward pass."""
+
+    @staticmethod
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx, query: Tensor, keys: Tensor, v: Tensor
+    ) -> Tensor:
+        query, keys = query.mul(2).exp_(), keys.mul(2).exp_()
+        ctx.save_for_backward(query, keys, v)
+        scores = query.new_empty((*query.shape[:2], keys.shape[1]))
+        for rows, shares in _shares(query, keys):
+            torch.matmul(shares, v, out=scores[rows])
+        return scores.mul_(-2).add_(v.sum())
+
+    @staticmethod
+    def backward(
+        ctx: torch.autograd.function.FunctionCtx, gradient: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        query, keys, v = ctx.saved_tensors  # type: ignore[attr-defined]
+        grad_query, grad_keys = torch.empty_like(query), keys.new_empty(keys.shape)
+        grad_v = torch.zeros_like(v)
+        for rows, shares in _shares(query, keys):
+            above = gradient[rows]
+            grad_v.addmv_(shares.view(-1, len(v)).t(), above.reshape(-1))
+            inner = shares.addcmul_(shares, shares, value=-1).mul_(above[..., None])
+            torch.sum(inner, 2, out=grad_query[rows])
+            torch.sum(inner, 1, out=grad_keys[rows])
+        factor = 4 * v
+        grad_v = grad_v.mul_(-2).add_(gradient.sum())
+        return grad_query.mul_(factor), grad_keys.mul_(factor), grad_v
+
+
+def _shares(query: Tensor, keys: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """1 / (1 + query · key) of exponentials, a piece of the rows at a time."""
+    for rows, into in _pieces(query, keys):
+        torch.mul(query[rows, :, None], keys[rows, None], out=into)
+        yield rows, into.add_(1).reciprocal_()
 
 
 class _AdditiveScores(torch.autograd.Function):
@@ -129,13 +185,18 @@ class _AdditiveScores(torch.autograd.Function):
 
 
 def _hidden(query: Tensor, keys: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """tanh(query + key), a piece of the rows at a time, all in the same buffer."""
+    """tanh(query + key), a piece of the rows at a time."""
+    for rows, into in _pieces(query, keys):
+        torch.add(query[rows, :, None], keys[rows, None], out=into)
+        yield rows, into.tanh_()
+
+
+def _pieces(query: Tensor, keys: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """The rows of each piece, and the buffer `[rows, N, T, units]` that all share."""
     rows, queries, units = query.shape
     shape = (queries, keys.shape[1], units)
     piece = max(1, PIECE // max(1, shape[0] * shape[1] * shape[2]))
     buffer = query.new_empty((min(piece, rows), *shape))
     for start in range(0, rows, piece):
         some = slice(start, min(start + piece, rows))
-        into = buffer[: some.stop - start]
-        torch.add(query[some, :, None], keys[some, None], out=into)
-        yield some, into.tanh_()
+        yield some, buffer[: some.stop - start]
