@@ -189,7 +189,7 @@ def _labels_agree(
                 assert label == names[int(np.argmax(chance))]
             else:
                 assert isinstance(node, LabelsOutput)
-                on = np.where(chance > node.threshold, names, "")
+                on = np.where(chance > np.asarray(node.above), names, "")
                 assert label.tolist() == on.tolist()
 
 

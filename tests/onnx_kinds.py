@@ -180,5 +180,5 @@ def _check_labels(
     if isinstance(node, ClassOutput):
         expected = np.array(names, object)[np.argmax(shares, axis=-1)]
     else:
-        expected = np.where(shares > node.threshold, np.array(names, object), "")
+        expected = np.where(shares > np.asarray(node.above), np.array(names, object), "")
     assert np.array_equal(labels, expected)

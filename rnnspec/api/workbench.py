@@ -532,11 +532,11 @@ class Build:
     @property
     def _plan(self) -> Plan:
         from rnnspec.plan import resolve
-        from rnnspec.plan.facts_file import read_facts
         from rnnspec.spec.load import load_spec
+        from rnnspec.store.folder import all_facts
 
         self._folder.check()
-        return resolve(load_spec(self._folder.spec).spec, read_facts(self.path))
+        return resolve(load_spec(self._folder.spec).spec, all_facts(self._folder))
 
     @cached_property
     def _read(self) -> Trained:

@@ -147,9 +147,9 @@ def _plan(source: Path, overrides: list[str]) -> Plan:
         from rnnspec.data import survey
         from rnnspec.data.shards import find_sources
         from rnnspec.plan import resolve
-        from rnnspec.plan.facts_file import read_facts
+        from rnnspec.store.folder import all_facts
     if source.is_dir():
-        return resolve(spec, read_facts(_build(source, overrides).path))
+        return resolve(spec, all_facts(_build(source, overrides)))
     train = find_sources(spec.data, source.parent).train
     return resolve(spec, survey(spec, train, folder=source.parent))
 

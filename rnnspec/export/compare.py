@@ -200,9 +200,10 @@ def _check_on(
 ) -> int:
     """Checks the labels that are on, and counts the ties with the threshold."""
     names = np.array(labels_of(facts, node.column), object)
-    wanted = np.where((expected > node.threshold) & own, names, "")
+    above = np.asarray(node.above)
+    wanted = np.where((expected > above) & own, names, "")
     wrong = labels != wanted
-    near = np.abs(expected - node.threshold) <= 2 * _allowed(rounding)
+    near = np.abs(expected - above) <= 2 * _allowed(rounding)
     if (wrong & ~near).any():
         raise ExportError(
             f"{node.column}: the exported file answers other labels than the trained module;"

@@ -144,6 +144,9 @@ class ClassFacts:
     """Most steps in a training row; 1 if a row has one label or one list of labels."""
     most: int = 1
     """Most labels that are on at once."""
+    thresholds: tuple[float, ...] = ()
+    """Probabilities above which labels are answered, where they were chosen on validation rows once
+    the model was trained: one of all labels, or one of each."""
 
 
 ColumnFacts = TextFacts | NumericFacts | ClassFacts

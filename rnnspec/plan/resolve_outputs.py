@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from rnnspec import spec as language
@@ -88,8 +89,7 @@ def _output(target: Headed, facts: Facts, source: str, nodes: list[Node]) -> Out
         case language.ClassOutput() | language.TagsOutput():
             return ClassOutput(name, source, column, len(_labels(known)), steps)
         case language.LabelsOutput() | language.KeysOutput():
-            labels = len(_labels(known))
-            return LabelsOutput(name, source, column, labels, target.threshold, steps)
+            return _labels_output(target, known, source, steps)
         case language.NextOutput() if isinstance(known, TextFacts):
             return ClassOutput(name, source, column, len(known.vocabulary), True, ahead=True)
         case language.NextOutput() if isinstance(known, NumericFacts):
@@ -113,6 +113,24 @@ def _output(target: Headed, facts: Facts, source: str, nodes: list[Node]) -> Out
             return forecast_output(target, source, nodes)
         case _:
             assert_never(target)
+
+
+def _labels_output(
+    target: language.LabelsOutput | language.KeysOutput,
+    known: ColumnFacts,
+    source: str,
+    steps: bool,
+) -> LabelsOutput:
+    """With the threshold of the spec, or those that were chosen once the model was trained; until
+    then with that of a node."""
+    assert isinstance(known, ClassFacts)
+    name, labels = f"output.{target.column}", len(known.labels)
+    found = LabelsOutput(name, source, target.column, labels, steps=steps)
+    if isinstance(target.threshold, float):
+        return replace(found, threshold=target.threshold)
+    if isinstance(target.threshold, str) and known.thresholds:
+        return replace(found, threshold=known.thresholds[0])
+    return replace(found, thresholds=known.thresholds)
 
 
 def _width(end: Output) -> int:

@@ -147,6 +147,7 @@ CHECKS: tuple[Check, ...] = (
         check_train.early_stopping_can_measure,
         (*_OUTPUT, _VALID, ("train", "early_stopping"), ("train", "monitor")),
     ),
+    Check(check_train.thresholds_can_be_chosen, (*_OUTPUT, ("data", "valid"))),
     Check(
         check_train.metrics_can_be_measured,
         (*_OUTPUT, ("train", "metrics"), ("data", "valid"), ("data", "input")),

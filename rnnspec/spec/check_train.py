@@ -83,6 +83,17 @@ def metrics_can_be_measured(spec: Spec) -> Iterator[Finding]:
             yield from _is_measured(spec, name, at)
 
 
+def thresholds_can_be_chosen(spec: Spec) -> Iterator[Finding]:
+    """A threshold is chosen on validation rows."""
+    for path, output in spec.data.located_outputs:
+        if not isinstance(output, LabelsOutput | KeysOutput) or spec.data.valid is not None:
+            continue
+        if not isinstance(output.threshold, float):
+            message = "a threshold is chosen on validation rows, and data.valid is null"
+            hint = f"{_ADD_ROWS} write a probability, as in 0.5"
+            yield Finding((*path, "threshold"), message, hint, key=True)
+
+
 def plateau_can_measure(spec: Spec) -> Iterator[Finding]:
     schedule = spec.train.schedule
     if not isinstance(schedule, Plateau) or monitored_metrics(spec.train, LOSS)[-1] == TRAIN_LOSS:

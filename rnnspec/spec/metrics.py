@@ -77,8 +77,8 @@ def _default(spec: Spec, output: Output) -> str:
             return "span_f1"
         case ClassOutput() | TagsOutput():  # weights of classes say that rare ones count
             return "accuracy" if output.class_weights == "none" else "macro_f1"
-        case LabelsOutput() | KeysOutput():
-            return "micro_f1"
+        case LabelsOutput() | KeysOutput():  # one that is chosen is not known before the end
+            return "micro_f1" if isinstance(output.threshold, float) else "average_precision"
         case NumberOutput():
             return "mae"
         case TextOutput():

@@ -7,7 +7,17 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rnnspec.spec.base import Count, ListOf, MaxSize, MinCount, OfColumn, Positive, Scale, Text
+from rnnspec.spec.base import (
+    Count,
+    ListOf,
+    MaxSize,
+    MinCount,
+    Model,
+    OfColumn,
+    Positive,
+    Scale,
+    Text,
+)
 from rnnspec.spec.choice import ByKey, ByShape, OneOf, Option, Valued, by_type
 from rnnspec.spec.head import Head, Pooling
 
@@ -93,8 +103,29 @@ ClassWeights = Annotated[
     ),
 ]
 Scheme = Literal["none", "bio", "iob1", "bioes", "io"]
+
+
+class ChosenThreshold(Model):
+    """A threshold for each label, chosen on the validation rows."""
+
+    auto: Literal["label"] = Field(
+        description="'label' chooses a threshold for each label by itself, the one with its largest"
+        " F1."
+    )
+
+
 Threshold = Annotated[
-    Probability, Field(description="Probability above which a label is answered.")
+    Probability | Literal["auto"] | ChosenThreshold,
+    ByShape(
+        "a probability, auto, or {auto: label}",
+        by_type(int | float, str, Mapping | ChosenThreshold),
+    ),
+    Field(
+        description="Probability above which a label is answered. 'auto' chooses it on the "
+        "validation rows once the model is trained, the one with the largest F1 of all labels "
+        "together, and {auto: label} one for each label; builds and exported files keep what was "
+        "chosen."
+    ),
 ]
 
 

@@ -115,11 +115,11 @@ class Train(Model):
         default=None,
         description="The metric of the validation rows that chooses the best epoch, whose weights "
         "are kept; the lower loss decides between equal ones. Any reported metric, one that "
-        "'metrics' can name, or train.loss, "
-        "the loss of the training rows. null means: accuracy for a class and for tags, but "
-        "macro_f1 where class_weights are set, and span_f1 where a scheme is; micro_f1 for labels "
-        "and keys; mae for a number; error_rate for a text; perplexity for a next token, nll for "
-        "next keys; mase for a point forecast; loss for all else, and for several outputs.",
+        "'metrics' can name, or train.loss, the loss of the training rows. null means: accuracy "
+        "for a class and for tags, but macro_f1 where class_weights are set, and span_f1 where a "
+        "scheme is; micro_f1 for labels and keys, but average_precision where their threshold is "
+        "auto; mae for a number; error_rate for a text; perplexity for a next token, nll for next "
+        "keys; mase for a point forecast; loss for all else, and for several outputs.",
     )
     metrics: Annotated[tuple[Text, ...], ListOf] = Field(
         default=(),

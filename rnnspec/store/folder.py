@@ -13,7 +13,7 @@ last.safetensors     the weights that training ended with, once it is finished
 checkpoint.safetensors  everything that continuing needs, with more epochs once training is finished
 import.yaml          of weights from elsewhere: which part of which tensor each of them is
 build.json           state of the build: training, stopped, finished, imported, or failed or pruned
-                     (by `rnnspec tune`) and why; versions; best epoch
+                     (by `rnnspec tune`) and why; versions; best epoch; thresholds that were chosen
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +31,7 @@ from rnnspec.data.cache import UNFINISHED, clear_stale
 from rnnspec.errors import BuildError
 from rnnspec.files import digest, finite, json_text, write_text
 from rnnspec.plan import Facts, Plan, dump, resolve
+from rnnspec.plan.facts import ClassFacts
 from rnnspec.plan.facts_file import FILE, FOLDER, read_facts, write_facts
 from rnnspec.spec import Spec
 from rnnspec.spec.load import LoadedSpec, load_spec, resolved_yaml
@@ -48,6 +49,8 @@ STATES = ("training", "stopped", "finished", "failed", "pruned", "not trained", 
 CACHE = ".cache"
 """Folder beside the builds in which encoded data is kept for the next build."""
 PLAN = "plan.txt"
+THRESHOLDS = "thresholds"
+"""The key of the state under which thresholds stand by column."""
 Which = Literal["best", "last"]
 """Weights of a build: of the best epoch, or those that training ended with."""
 
@@ -279,9 +282,22 @@ def read_build(build: BuildFolder, which: Which = "best") -> Trained:
         raise BuildError(f"{build.path}: {_why_none(build, which)}")
     build.check()
     spec = load_spec(build.spec).spec
-    facts = read_facts(build.path)
+    facts = all_facts(build)
     weights, _ = read_arrays(file)
     return Trained(build, spec, resolve(spec, facts), facts, weights, which)
+
+
+def all_facts(build: BuildFolder) -> Facts:
+    """The facts of a build, with what was found once it was trained: thresholds of labels. Raises
+    BuildError."""
+    facts, chosen = read_facts(build.path), build.read_state().get(THRESHOLDS, {})
+    outputs = {
+        column: replace(known, thresholds=tuple(chosen[column]))
+        if column in chosen and isinstance(known, ClassFacts)
+        else known
+        for column, known in facts.outputs.items()
+    }
+    return replace(facts, outputs=outputs) if chosen else facts
 
 
 def _why_none(build: BuildFolder, which: Which) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from rnnspec.plan.names import answer_name, labels_of
 from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput, Output
 from rnnspec.to_c.lowering import Argument, CType, Labels, Lowering, Value
@@ -41,9 +43,13 @@ def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
     shares = result(low, node, ".probabilities", "float", node.labels, words)
     low.labels.append(Labels(on.name, labels))
     low.counts.functions += node.labels
+    above = number(node.threshold)
+    if node.thresholds:
+        values = np.array(node.thresholds, np.float32)
+        above = f"{low.table('float', f'{node.name}.thresholds', values)}[j]"
     body = [
         f"{shares.name}[j] = rs_sigmoid({source.name}[j]);",
-        f"{on.name}[j] = {shares.name}[j] > {number(node.threshold)};",
+        f"{on.name}[j] = {shares.name}[j] > {above};",
     ]
     low.step += loop(node.labels, body)
     return source

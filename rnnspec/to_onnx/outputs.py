@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from rnnspec.plan.names import labels_of, output_names
 from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput
 from rnnspec.to_onnx.emitter import FLOAT, INT64, STRING, Extent
@@ -52,7 +54,10 @@ def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
     name, probs_name = output_names(low.plan, node, low.ids)
     logits = _by_row(source, f"{node.name}.scores", 1)
     probs = precise_sigmoid(emit, logits, f"{node.name}.shares")
-    on = emit.op("Greater", [probs, emit.number(node.threshold)], f"{node.name}.on")
+    above = emit.number(node.threshold)
+    if node.thresholds:
+        above = emit.constant(np.array(node.thresholds, np.float32), f"{node.name}.thresholds")
+    on = emit.op("Greater", [probs, above], f"{node.name}.on")
     if isinstance(source, PaddedSequence) and not source.lengths.steps:
         valid = _valid_steps(low, source, f"{node.name}.own")
         probs = _or_zero(low, valid, probs, f"{node.name}.shares_or_zero")

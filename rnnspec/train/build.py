@@ -24,6 +24,7 @@ from rnnspec.plan.facts_file import read_facts
 from rnnspec.plan.names import names_of
 from rnnspec.plan.nodes import BatchNorm
 from rnnspec.plan.precision import lost_numbers
+from rnnspec.spec import Train
 from rnnspec.spec.load import LoadedSpec
 from rnnspec.spec.metrics import default_metric, monitored_metrics
 from rnnspec.store.events import Heard, Listener, Several
@@ -48,6 +49,7 @@ from rnnspec.train.interrupt import interruptible
 from rnnspec.train.loop import Diverged, Trainer
 from rnnspec.train.scheme_notes import scheme_notes
 from rnnspec.train.start_from import frozen_nodes, grown, start_build, take
+from rnnspec.train.thresholds import with_thresholds
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +111,13 @@ def build(
             result = Result(folder, True, metrics, state.get("best_epoch", 0))
         else:
             result = _trained(job, folder, listener, processes, resumed=found is not None)
+        kept = _kept(job, folder, listener) if result.finished and processes.first else None
         if heard.warnings and processes.first:
             before = folder.read_state().get("warnings", [])
             _write_state(folder, warnings=list(dict.fromkeys([*before, *heard.warnings])))
         if heard.notes and processes.first:
             _write_state(folder, notes=heard.notes)
-        if not result.finished or not processes.first:
-            return result
-        kept = Trained(folder, loaded.spec, job.plan, job.facts, read_arrays(folder.weights)[0])
-        return _reported(result, kept, listener, job.sources)
+        return _reported(result, kept, listener, job.sources) if kept else result
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +310,19 @@ def _trained(
     return Result(folder, True, metrics, at.best_epoch)
 
 
+def _kept(job: _Job, folder: BuildFolder, listener: Listener) -> Trained:
+    """The finished build, with thresholds where they are chosen."""
+    weights, _ = read_arrays(folder.weights)
+    kept = Trained(folder, job.loaded.spec, job.plan, job.facts, weights)
+    return with_thresholds(kept, job.sources, _precision(job.loaded.spec.train), listener)
+
+
+def _precision(settings: Train) -> Precision:
+    """In which a finished build is measured."""
+    wide = settings.precision == "float64"
+    return Precision(device_of(settings), "float64" if wide else "float32")
+
+
 def _reported(result: Result, trained: Trained, listener: Listener, sources: Sources) -> Result:
     """Measure the best weights as they will be used, and write the report.
 
@@ -318,13 +331,11 @@ def _reported(result: Result, trained: Trained, listener: Listener, sources: Sou
     folder, metrics, settings = result.folder, result.metrics, trained.spec.train
     if folder.report.exists():
         return replace(result, report=folder.report)
-    wide = settings.precision == "float64"
-    precision = Precision(device_of(settings), "float64" if wide else "float32")
     listener.stage("writing the report")
     try:
         scores = None
         if sources.measured is not None:
-            scores = evaluate_build(trained, precision=precision, sources=sources)
+            scores = evaluate_build(trained, precision=_precision(settings), sources=sources)
             metrics = scores.metrics
             heard = folder.read_state().get("warnings", [])
             for warning in scores.warnings:

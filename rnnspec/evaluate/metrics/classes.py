@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import exp, log
 
 import numpy as np
@@ -119,8 +120,9 @@ class LabelsMetrics:
     NaN it is neither above the threshold nor below: all metrics are NaN.
     """
 
-    def __init__(self, labels: int, threshold: float, new: int = 0) -> None:
-        self.threshold, self.known = threshold, labels
+    def __init__(self, labels: int, threshold: float | Sequence[float], new: int = 0) -> None:
+        """`threshold` of all labels, or one of each."""
+        self.threshold, self.known = torch.tensor(threshold, dtype=torch.float64), labels
         labels += new
         self.hits = torch.zeros(labels, dtype=torch.int64)
         self.true = torch.zeros(labels, dtype=torch.int64)
@@ -138,7 +140,7 @@ class LabelsMetrics:
         known = ~targets.isnan().any(-1)
         answers, true = answers[known], targets[known] > 0.5
         self.not_finite += nan_count(answers)
-        on = answers > self.threshold
+        on = answers > self.threshold.to(answers.device)
         self.hits[:labels] += (on & true).sum(0).cpu()
         self.true[:labels] += true.sum(0).cpu()
         self.answered[:labels] += on.sum(0).cpu()

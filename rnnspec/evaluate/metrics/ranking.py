@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,14 @@ MOST = 2_000_000
 BITS = 32
 
 Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Rising `scores` `[n]`, and how many untrue and true cases have each: `counts` `[n, 2]`."""
+
+    scores: Array
+    counts: Integers
 
 
 class ScoreCounts:
@@ -52,23 +62,37 @@ class ScoreCounts:
             self.dropped += 1
             self.keys, self.counts = _summed(self.keys >> 1, self.counts)
 
-    def _by_label(self) -> list[Integers]:
-        """For each label the counts by score, from the lowest score up."""
+    def by_label(self) -> list[Scored]:
+        """The scores of each label."""
         self._merge()
         ends = np.arange(1, self.labels, dtype=np.int64) << (BITS - self.dropped)
-        return np.split(self.counts, np.searchsorted(self.keys, ends))
+        cuts = np.searchsorted(self.keys, ends)
+        scores, parts = self._scores(self.keys), np.split(self.counts, cuts)
+        return [Scored(*pair) for pair in zip(np.split(scores, cuts), parts, strict=True)]
+
+    def together(self) -> Scored:
+        """The scores of all labels."""
+        self._merge()
+        own = (1 << (BITS - self.dropped)) - 1
+        keys, counts = _summed(self.keys & own, self.counts)
+        return Scored(self._scores(keys), counts)
+
+    def _scores(self, keys: Integers) -> Array:
+        own = (1 << (BITS - self.dropped)) - 1
+        bits = ((keys & own) << self.dropped).astype(np.int32)
+        return bits.view(np.float32).astype(np.float64)
 
     def auroc(self) -> float:
         """The mean over labels of the probability that a true case has a higher score than an
         untrue one, of equal ones half (the area under the ROC curve, one label against the rest;
         Fawcett 2006). Labels without a true or without an untrue case are left out; NaN of none."""
-        return _mean([_auroc(counts) for counts in self._by_label()])
+        return _mean([_auroc(each.counts) for each in self.by_label()])
 
     def average_precision(self) -> float:
         """The mean over labels of sum over n of (R_n - R_n-1) P_n, where P_n and R_n are precision
         and recall of the cases whose score is at least the n-th highest (as in scikit-learn).
         Labels without a true case are left out; NaN of none."""
-        return _mean([_average_precision(counts) for counts in self._by_label()])
+        return _mean([_average_precision(each.counts) for each in self.by_label()])
 
 
 def _summed(keys: Integers, counts: Integers) -> tuple[Integers, Integers]:

@@ -106,6 +106,7 @@ class RowExamples:
 
     def __init__(self, node: ClassOutput | LabelsOutput, labels: Sequence[str], rows: Rows) -> None:
         self.node, self.column, self.labels, self.rows = node, node.column, labels, rows
+        self.above = _above(node)
         self.wrong: Kept[report.Example] = Kept(10)
         self.right: Drawn[report.Example] = Drawn(5)
 
@@ -154,7 +155,7 @@ class LabelsExamples(RowExamples):
 
     def see(self, measured: MeasuredBatch) -> None:
         targets = torch.from_numpy(measured.batch.targets[self.column])
-        on = measured.tensor(self.column).double() > self.node.threshold
+        on = measured.tensor(self.column) > self.above
         true = targets > 0.5
         all_true = torch.from_numpy(_true_labels(measured, self.column, len(self.labels)))
         surprise = surprise_of(measured.forward.logits[self.column].cpu(), true).sum(-1)
@@ -178,6 +179,7 @@ class StepExamples:
         self, node: ClassOutput | ChainOutput | LabelsOutput, labels: Sequence[str], rows: Rows
     ) -> None:
         self.node, self.column, self.labels, self.rows = node, node.column, labels, rows
+        self.above = _above(node)
         self.wrong: Drawn[report.TagExample] = Drawn(6)
         self.right: Drawn[report.TagExample] = Drawn(2)
 
@@ -206,7 +208,7 @@ class StepExamples:
             numbers = _numbers(targets, self.node.classes)
             answers, known = shares.argmax(-1).numpy(), numbers >= 0
             return answers, numbers, known, known & (answers != numbers)
-        on = (shares > self.node.threshold).numpy()
+        on = (shares > self.above).numpy()
         true = _true_labels(measured, self.column, len(self.labels))
         labelled: Steps = ~np.isnan(targets.sum(axis=-1))
         on = np.pad(on, [(0, 0), (0, 0), (0, true.shape[-1] - on.shape[-1])])
@@ -255,6 +257,12 @@ def _labels_examples(
 ) -> Examples:
     kind = StepExamples if node.steps else LabelsExamples
     return kind(node, (*names_of(known), *new), rows)
+
+
+def _above(node: ClassOutput | ChainOutput | LabelsOutput) -> Tensor:
+    """The thresholds of labels; of classes there are none."""
+    above = node.above if isinstance(node, LabelsOutput) else ()
+    return torch.tensor(above, dtype=torch.float64)
 
 
 def _numbers(targets: Steps, classes: int) -> Steps:
@@ -394,7 +402,7 @@ CHAIN_SURPRISE = (
 )
 CHAINS = replace(CLASSES, add=_add_paths, explained=lambda node: {"loss": CHAIN_SURPRISE})
 LABELS = OutputKind(
-    lambda node, loss, new: LabelsMetrics(node.labels, node.threshold, len(new)),
+    lambda node, loss, new: LabelsMetrics(node.labels, node.above, len(new)),
     _add_answers,
     _labels_examples,
     _score_labels,

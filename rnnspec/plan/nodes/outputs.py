@@ -108,7 +108,8 @@ class ChainOutput(OutputNode):
 
 @dataclass(frozen=True, slots=True)
 class LabelsOutput(OutputNode):
-    """Scores `[B, labels]` to a probability for each label (sigmoid), on if above `threshold`.
+    """Scores `[B, labels]` to a probability for each label (sigmoid), on if above `threshold`, or
+    above its own of `thresholds`.
 
     `steps` and `ahead` as for `ClassOutput`, with the `KeysInput` in the same column.
     """
@@ -117,6 +118,12 @@ class LabelsOutput(OutputNode):
     threshold: float = 0.5
     steps: bool = False
     ahead: bool = False
+    thresholds: tuple[float, ...] = ()
+
+    @property
+    def above(self) -> float | tuple[float, ...]:
+        """The threshold of all labels, or that of each."""
+        return self.thresholds or self.threshold
 
     def shape(self, shapes: Shapes) -> Shape:
         return _answer(self, shapes, self.labels)
