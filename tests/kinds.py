@@ -209,7 +209,10 @@ OUTPUTS: dict[str, Kind] = {
     "tags": Kind({"as": "tags"}, CLASSES),
     "path": Kind({"as": "tags", "crf": True, "scheme": "bio"}, SPANS),
     "free_path": Kind({"as": "tags", "crf": True}, CLASSES),
-    "keys": Kind({"as": "keys"}, CLASSES),
+    "keys": Kind(
+        {"as": "keys", "threshold": {"auto": "label"}},
+        replace(CLASSES, thresholds=(0.375, 0.5, 0.625)),
+    ),
     "out_frames": Kind({"as": "frames"}, numbers(2)),
     "out_double_frames": Kind({"as": "frames"}, doubles(2)),
     "out_words": Kind({"as": "words"}, text(WORDS)),
