@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rnnspec.cells import FUNCTIONS, Cell, CellSource, ParameterSource, compile_cell
+from rnnspec.cells.heads import BLOCKS, HEADS
+from rnnspec.cells.layout import is_shaped, layout
 from rnnspec.to_torch.functions import OPERATIONS
 
 UNARY = sorted(f.name for f in FUNCTIONS.values() if f.arity == 1 and f.name not in ("log", "sqrt"))
@@ -193,14 +195,22 @@ def run_by_autograd(
     parameters: Mapping[str, Tensor],
     inputs: Mapping[str, Tensor],
     states: Mapping[str, Tensor],
+    sizes: Mapping[str, int],
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Node by node and step by step, `[T, B, output]` and the states after the last step."""
     length, rows = inputs["x"].shape[:2]
     outputs = []
     current = dict(states)
+    nodes = cell.graph.nodes
+
+    def matrix(index: int) -> Tensor:
+        name = nodes[index].name
+        found = parameters[name.removesuffix(BLOCKS)]
+        return torch.block_diag(*found.chunk(sizes[HEADS])) if name.endswith(BLOCKS) else found
+
     for t in range(length):
         values: list[Tensor] = []
-        for node in cell.graph.nodes:
+        for index, node in enumerate(nodes):
             args = [values[arg] for arg in node.args]
             match node.op:
                 case "input":
@@ -208,14 +218,49 @@ def run_by_autograd(
                 case "state":
                     value = current[node.name]
                 case "parameter":
-                    value = parameters[node.name]
+                    value = parameters[node.name.removesuffix(BLOCKS)]
+                    value = value.flatten() if value.dim() else value
                 case "constant":
                     value = inputs["x"].new_tensor(node.value)
                 case "matmul":
-                    value = args[1] @ args[0].t()
+                    value = args[1] @ matrix(node.args[0]).t()
+                case op if is_shaped(node):
+                    value = structural(node.op, layout(nodes, index, sizes), *args)
                 case op:
                     value = ORACLE[op](*args)
             values.append(value)
         current = {s: values[i].expand(rows, -1) for s, i in cell.graph.next_states.items()}
         outputs.append(values[cell.graph.output].expand(rows, -1))
     return torch.stack(outputs), current
+
+
+def structural(op: str, dims: tuple[int, ...], *args: Tensor) -> Tensor:
+    """An operation that is told a layout, by einsum, of values `[B, elements]` or `[elements]`."""
+    rows = max([1, *(len(arg) for arg in args if arg.dim() > 1)])
+    n, *rest = dims
+
+    def cut(arg: Tensor, *extents: int) -> Tensor:
+        return arg.reshape(-1, *extents).expand(rows, *extents)
+
+    match op, rest:
+        case "outer", (a, b):
+            found = torch.einsum("rni,rnj->rnij", cut(args[0], n, a), cut(args[1], n, b))
+        case "apply", (a, b):
+            found = torch.einsum("rnij,rnj->rni", cut(args[0], n, a, b), cut(args[1], n, b))
+        case "compose", (a, b, c):
+            found = torch.einsum("rnij,rnjk->rnik", cut(args[0], n, a, b), cut(args[1], n, b, c))
+        case "transpose", _:
+            found = torch.einsum("rnij->rnji", cut(args[0], *dims))
+        case "sum", _:
+            found = torch.einsum("rnj->rn", cut(args[0], *dims))
+        case "columns", (often,):
+            found = torch.einsum("rn,j->rnj", cut(args[0], n), args[0].new_ones(often))
+        case (("rows" | "tile"), (often, width)):
+            found = torch.einsum("rnj,i->rnij", cut(args[0], n, width), args[0].new_ones(often))
+        case "concat", (a, b):
+            found = torch.cat([cut(args[0], n, a), cut(args[1], n, b)], -1)
+        case "slice", (width, start, stop):
+            found = cut(args[0], n, width)[..., start:stop]
+        case _:
+            found = ORACLE[op](cut(args[0], *dims))
+    return found.reshape(rows, -1)

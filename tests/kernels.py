@@ -37,7 +37,7 @@ def random_inputs(
 
     inputs = {"x": draw(length, rows, INPUTS)}
     inputs |= {name: draw(length, rows, 1) for name in of.cell.inputs}
-    states = {name: draw(rows, of.sizes[size]) for name, (size,) in of.cell.states.items()}
+    states = {n: draw(rows, of.sizes[of.cell.state_size(n)]) for n in of.cell.states}
     return inputs, states
 
 

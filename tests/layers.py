@@ -135,6 +135,19 @@ PLANS: dict[str, dict[str, Any]] = {
             _layer(cell="two_widths", **_BOTH, sizes={"memory": 3}, initial_state="learned"),
         ]
     },
+    **{
+        f"heads {cell}": {
+            "layers": [
+                _layer(cell=cell, units=6, heads=2, **_BOTH, **more, initial_state="learned")
+            ]
+        }
+        for cell, more in (
+            ("gru", {}),
+            ("lstm_layer_norm", {"zoneout": 0.1}),
+            ("mgu", {"recurrent_dropout": 0.2, "init": {"recurrent": "orthogonal"}}),
+            ("gated_linear_attention", {"sizes": {"keys": 3}, "zoneout": 0.1}),
+        )
+    },
     "elapsed": {
         "layers": [_layer(cell="timed"), _layer(cell="lstm"), _layer(cell="timed", **_BOTH)],
         "elapsed": ELAPSED,

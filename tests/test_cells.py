@@ -127,7 +127,7 @@ def test_a_cell_with_one_number_for_a_vector_is_not_the_built_in_one(name: str) 
         ("h = " + "+".join("h" * 9_000), "more than 150 operators", 1, 307),
         ("h = " + "(" * 10_001 + "h" + ")" * 10_001, "longer than 20,000", 1, 1),
         ("h = h ** h", "exponent", 1, 7),
-        ("h = U @ W @ x", r"two products in a row write U @ \(W @ x\)", 1, 7),
+        ("h = U @ 2", "the right of U @ must be a vector or a matrix", 1, 7),
         ("h = W * h", "can only be applied with @", 1, 5),
         ("h = 1", "must be a vector", 1, 1),
         ("h = h\nh = x", "assigned twice, first on line 1", 2, 1),
@@ -200,9 +200,16 @@ def shuffled(name: str, seed: int) -> CellSource:
             value = f"{inside[1]}({' + '.join(terms)})"
         lines.append(f"{target} = {value}")
     text = re.sub(r"\b\w+\b", lambda word: names.get(word[0], word[0]), "\n".join(lines))
-    states = {names[state]: size for state, (size,) in known.states.items()}
+    states = {names[state]: shape for state, shape in known.states.items()}
     return CellSource(
-        "mine", states, text, names.get(known.output), sizes=known.own_sizes, inputs=known.inputs
+        "mine",
+        states,
+        text,
+        names.get(known.output, known.output),
+        sizes=known.own_sizes,
+        inputs=known.inputs,
+        constants=known.constants,
+        parameters={names[p]: ParameterSource(shape=s) for p, s in known.parameters.items()},
     )
 
 

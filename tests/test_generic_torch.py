@@ -93,7 +93,7 @@ def test_random_cells_against_autograd_and_finite_differences(
     if not given_states:
         states = {name: torch.zeros_like(value) for name, value in states.items()}
     parameters = {name: built.packed.part(name) for name in of.parameters}
-    out, after = run_by_autograd(of, parameters, inputs, states)
+    out, after = run_by_autograd(of, parameters, inputs, states, built.sizes)
     # The exponential of an exponential leaves what float64 can tell within a few steps.
     assume(all(bool((value.abs() < 1e3).all()) for value in (out, *after.values())))
     reference = total(out, after)
@@ -254,7 +254,7 @@ def test_odd_cells(case: str, length: int) -> None:
     x = torch.randn(length, 2, UNITS, dtype=torch.float64, requires_grad=True)
     states = {s: torch.randn(2, UNITS, dtype=torch.float64, requires_grad=True) for s in names}
     parameters = {name: built.packed.part(name) for name in of.parameters}
-    expected = total(*run_by_autograd(of, parameters, {"x": x}, states))
+    expected = total(*run_by_autograd(of, parameters, {"x": x}, states, built.sizes))
     found = total(*built(x, states))
     torch.testing.assert_close(found, expected)
     wanted = [x, *states.values(), *built.parameters()]

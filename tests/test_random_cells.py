@@ -58,7 +58,7 @@ def by_row(
         after = {state: value[row : row + 1] for state, value in states.items()}
         if length:
             read = {name: value[:length, row : row + 1] for name, value in inputs.items()}
-            out, after = run_by_autograd(of.cell, parameters, read, after)
+            out, after = run_by_autograd(of.cell, parameters, read, after, of.sizes)
             outputs.append(out.flatten(0, 1))
         for state, value in after.items():
             ends[state].append(value)

@@ -93,7 +93,8 @@ def caller(each: Written) -> list[str]:
 def compare(one: Written, lib: Any, seed: int) -> None:
     """Several steps from random states, against the reference."""
     own, sizes, draw = one.cell, sizes_of(one.cell), np.random.default_rng(seed)
-    states = {s: draw.normal(0, 1, sizes[w]).astype(np.float32) for s, (w,) in own.states.items()}
+    widths = {state: sizes[own.state_size(state)] for state in own.states}
+    states = {s: draw.normal(0, 1, width).astype(np.float32) for s, width in widths.items()}
     exact = {name: value.astype(np.float64) for name, value in states.items()}
     parameters = {name: value.astype(np.float64) for name, value in one.parameters.items()}
     y = np.zeros(sizes[own.output_size], np.float32)
@@ -104,7 +105,7 @@ def compare(one: Written, lib: Any, seed: int) -> None:
         inputs: dict[str, Any] = {"x": x.astype(np.float64)}
         for name, number in zip(own.inputs, numbers, strict=False):
             inputs[name] = np.float64(number if one.timed else 1)
-        exact, expected = step(own, parameters, inputs, exact)
+        exact, expected = step(own, parameters, inputs, exact, sizes)
         found = (ctypes.c_void_p(array.ctypes.data) for array in (x, numbers))
         getattr(lib, f"run_{one.function.name}")(*found, pointers, ctypes.c_void_p(y.ctypes.data))
         got = {"": y, "x": x, **states}[one.function.output]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from rnnspec.cells.library import BUILTIN
+from rnnspec.cells.library import BUILTIN, builtin_cell
 from rnnspec.plan.nodes import weights
 from rnnspec.to_torch import Model
 from rnnspec.train.optimizers import groups_of, optimizer_of
@@ -17,7 +17,11 @@ from tests.decoders import SPECS
 from tests.kinds import output, plan_of, spec_data
 from tests.training import settings_of
 
-ROOMY = {"lstm_projected": {"sizes": {"projection": 3}}}
+ROOMY = {
+    name: {"sizes": dict.fromkeys(builtin_cell(name).own_sizes, 3)}
+    for name in BUILTIN
+    if builtin_cell(name).own_sizes
+}
 """Settings that a cell does not do without."""
 
 

@@ -53,7 +53,10 @@ _FUNCTIONS: dict[str, Callable[[Range], Range]] = {
     "gelu": lambda v: Range(-1, max(v.high, 0), v.growth),
     "abs": lambda v: Range(0, v.size, v.growth),
     "neg": lambda v: Range(-v.high, -v.low, v.growth),
-    "copy": lambda v: v,
+    **dict.fromkeys(("copy", "transpose", "rows", "columns", "tile", "slice"), lambda v: v),
+    "sin": lambda v: Range(-1, 1),
+    "cos": lambda v: Range(-1, 1),
+    "floor": lambda v: Range(v.low - 1, v.high, v.growth),
     "exp": lambda v: Range(0, math.exp(v.high)) if v.high < 80 else _ANY,
 }
 """Functions of one argument with known bounds; others may have any value."""
@@ -103,8 +106,28 @@ def _range(node: Node, args: list[Range]) -> Range:
         case "where":
             low, high = min(args[1].low, args[2].low), max(args[1].high, args[2].high)
             return Range(low, high, max(args[1].growth, args[2].growth))
+        case "select":
+            low, high = min(args[1].low, args[2].low), max(args[1].high, args[2].high)
+            return Range(low, high, max(args[1].growth, args[2].growth))
+        case "less" | "at_most":
+            return Range(0, 1)
+        case "outer":
+            return _product(args[0], args[1])
+        case "concat":
+            low, high = min(args[0].low, args[1].low), max(args[0].high, args[1].high)
+            return Range(low, high, max(args[0].growth, args[1].growth))
+        case "apply" | "compose":
+            return _times_width(_product(args[0], args[1]))
+        case "sum":
+            return _times_width(args[0])
         case op:
             return _FUNCTIONS[op](args[0]) if op in _FUNCTIONS else _ANY
+
+
+def _times_width(one: Range) -> Range:
+    """A sum of as many terms as a vector may be wide; their growth together is not known."""
+    size = _WIDTH * one.size
+    return _ANY if math.isinf(size) else Range(-size, size, math.inf if one.growth else 0.0)
 
 
 def _sum(one: Range, other: Range) -> Range:

@@ -5,17 +5,19 @@ its next value afterwards. A free name that starts with a capital is a matrix pa
 or lower-case letter with an underscore (`b_i`, `p_f`) is a vector parameter; any other free name is
 a mistake. A matrix applied to `x` has `inputs` columns; a matrix applied to a state has as many
 columns as the state is wide. All other sizes follow from use, and are `units` where it leaves them
-open.
+open. Values are numbers, vectors and matrices; a number goes with either, element by element, a
+vector with a matrix only where `rows` or `columns` makes a matrix of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rnnspec.cells.expressions import Expressions, error, near
+from rnnspec.cells.expressions import RANKS, Expressions, error, near
 from rnnspec.cells.functions import FUNCTIONS
 from rnnspec.cells.graph import RESERVED_SIZES, Cell, CellSource, Graph, Shape
 from rnnspec.cells.initializers import MATRIX_ONLY, SQUARE_ONLY
+from rnnspec.cells.sizes import names_in, size_of
 from rnnspec.cells.syntax import Equation, Place, parsed
 from rnnspec.errors import CellError
 
@@ -46,6 +48,7 @@ class _Compiler:
         self._equations = self._parsed.equations
         self._values = Expressions(source, self._equations)
         self._assigned: dict[str, Place] = {}
+        self._states: dict[str, Shape] = {}
         self.mistakes = self._values.mistakes
 
     def cell(self) -> Cell | None:
@@ -68,7 +71,7 @@ class _Compiler:
             return None
         return Cell(
             name=source.name,
-            states={state: (size,) for state, size in source.state_sizes().items()},
+            states=self._states,
             parameters=parameters,
             inputs=tuple(source.inputs),
             own_sizes=tuple(source.sizes),
@@ -96,14 +99,19 @@ class _Compiler:
             with recording():
                 self._check_new(name, "input", "inputs")
                 self._values.names[name] = self._values.add("input", (), (), name)
-        widths = source.state_sizes()
+        shapes = source.state_shapes()
         for state in source.states:
+            shape = shapes[state]
             with recording():
                 self._check_new(state, "state", "states")
-                size = self._values.sizes.fresh()
-                self._values.names[state] = self._values.add("state", (), (size,), state)
-                self._check_size(widths[state], "states", state)
-                self._values.sizes.unify(size, widths[state])
+                fresh = tuple(self._values.sizes.fresh() for _ in shape)
+                self._values.names[state] = self._values.add("state", (), fresh, state)
+                self._check_rank(shape, "states", state)
+                self._states[state] = tuple(
+                    self._check_size(size, "states", state) for size in shape
+                )
+                for size, known in zip(fresh, self._states[state], strict=True):
+                    self._values.sizes.unify(size, known)
         for name, value in source.constants.items():
             with recording():
                 self._check_new(name, "constant", "constants")
@@ -112,13 +120,17 @@ class _Compiler:
             self._values.unknown.add(name)
             with recording():
                 self._check_new(name, "parameter", "parameters")
-                for size in parameter.shape or ():
-                    self._check_size(size, "parameters", name)
-                if parameter.shape is not None and len(parameter.shape) > 2:
-                    what = f"the shape of {name} has no size (one number), one (a vector) or two"
-                    what += " (a matrix)"
-                    raise CellError(what, about="parameters", name=name)
+                if parameter.shape is not None:
+                    self._values.shapes[name] = tuple(
+                        self._check_size(size, "parameters", name) for size in parameter.shape
+                    )
+                    self._check_rank(parameter.shape, "parameters", name)
                 self._values.unknown.discard(name)
+
+    def _check_rank(self, shape: Shape, about: str, name: str) -> None:
+        if len(shape) > 2:
+            what = f"the shape of {name} has no size (one number), one (a vector) or two"
+            raise CellError(f"{what} (a matrix)", about=about, name=name)
 
     def _declare_sizes(self) -> None:
         for number, size in enumerate(self._source.sizes):
@@ -130,11 +142,20 @@ class _Compiler:
             if what:
                 self.mistakes.append(CellError(what, about="sizes"))
 
-    def _check_size(self, size: str, about: str, name: str) -> None:
+    def _check_size(self, size: str, about: str, name: str) -> str:
+        """The normal form of a size."""
         known = (*RESERVED_SIZES, *self._source.sizes)
-        if size not in known:
-            hint = near(size, known) or f"; the sizes are {', '.join(known)}"
-            raise CellError(f"unknown size {size!r}{hint}", about=about, name=name)
+        try:
+            found = size_of(size)
+        except ValueError as problem:
+            raise CellError(
+                f"{problem}, such as units or 2*units", about=about, name=name
+            ) from None
+        for each in names_in(found):
+            if each not in known:
+                hint = near(each, known) or f"; the sizes are {', '.join(known)}"
+                raise CellError(f"unknown size {each!r}{hint}", about=about, name=name)
+        return found
 
     def _check_new(self, name: str, what: str, about: str) -> None:
         """A declared name must be an identifier that nothing else has."""
@@ -158,10 +179,7 @@ class _Compiler:
             value = self._values.expression(equation.value)
             shape = self._values.nodes[value].shape
             if target in self._source.states:
-                if not shape:
-                    raise error(place, f"the state {target} must be a vector, not one number")
-                size = self._source.state_sizes()[target]
-                self._values.unify(shape[0], size, place, f"the new value of {target}")
+                self._check_value(target, shape, place)
             if known:
                 self._values.names[target] = value
                 self._values.unknown.discard(target)
@@ -170,6 +188,15 @@ class _Compiler:
             self._assigned[target] = place
             if target not in self._source.states:  # a state is as wide as it was
                 self._values.unknown.add(target)
+
+    def _check_value(self, state: str, shape: Shape, place: Place) -> None:
+        """The new value of a state has its shape."""
+        known = self._values.nodes[self._values.names[state]].shape
+        if len(shape) != len(known):
+            what = f"the state {state} must be {RANKS[len(known)]}, not {RANKS[len(shape)]}"
+            raise error(place, what)
+        for size, other in zip(shape, known, strict=True):
+            self._values.unify(size, other, place, f"the new value of {state}")
 
     def _check_target(self, target: str, place: Place) -> None:
         if target == "x" or target in self._source.inputs:
@@ -198,16 +225,16 @@ class _Compiler:
             hint = near(output, assigned) or "; name a state or a left side"
             what = f"the output {output!r} is never assigned{hint}"
             self.mistakes.append(CellError(what, about="output"))
-        elif output in self._assigned and self._is_number(output):
-            what = f"the output {output!r} must be a vector, not one number"
+        elif output in self._assigned and self._rank(output) != 1:
+            what = f"the output {output!r} must be a vector, not {RANKS[self._rank(output)]}"
             self.mistakes.append(CellError(what, about="output"))
         return output
 
-    def _is_number(self, name: str) -> bool:
-        return (
-            name not in self._values.unknown
-            and not self._values.nodes[self._values.names[name]].shape
-        )
+    def _rank(self, name: str) -> int:
+        """The number of sizes of a name's value; 1 where it is not known."""
+        if name in self._values.unknown:
+            return 1
+        return len(self._values.nodes[self._values.names[name]].shape)
 
     def _check_used(self, output: str) -> None:
         kinds = {

@@ -17,7 +17,7 @@ from rnnspec.cells.schedule import (
     Whole,
     schedule,
 )
-from rnnspec.cells.syntax import Binary, Call, Expression, Name, Negated, Number, parse
+from rnnspec.cells.syntax import Binary, Call, Expression, Name, Negated, Number, Slice, parse
 
 ALL_AT_ONCE = "all steps at once"
 STEP_BY_STEP = "step after step"
@@ -88,6 +88,8 @@ def _parts(expression: Expression) -> Iterator[Expression]:
         case Call():
             for argument in expression.arguments:
                 yield from _parts(argument)
+        case Slice():
+            yield from _parts(expression.operand)
         case Name() | Number():
             pass
         case _:
@@ -106,6 +108,8 @@ def _text(expression: Expression) -> str:
         case Call():
             arguments = ", ".join(_text(argument) for argument in expression.arguments)
             return f"{expression.function}({arguments})"
+        case Slice():
+            return f"{_text(expression.operand)}[{expression.start}:{expression.stop}]"
         case Binary():
             left, right = _text(expression.left), _text(expression.right)
             return f"({left} {expression.operator} {right})"

@@ -7,16 +7,42 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import assert_never
 
-from rnnspec.cells.functions import FUNCTIONS
+from rnnspec.cells.functions import FUNCTIONS, STRUCTURAL
 from rnnspec.cells.graph import CellSource, Node, Shape
 from rnnspec.cells.reassociate import Builder
-from rnnspec.cells.syntax import Binary, Call, Equation, Expression, Name, Negated, Number, Place
+from rnnspec.cells.sizes import is_never_negative, names_in, sum_of
+from rnnspec.cells.syntax import (
+    COMPARISONS,
+    Binary,
+    Call,
+    Equation,
+    Expression,
+    Name,
+    Negated,
+    Number,
+    Place,
+    Slice,
+)
 from rnnspec.errors import CellError
 
 _MATRIX = re.compile(r"[A-Z]\w*")
 _VECTOR = re.compile(r"b|[a-z]_\w+")
+RANKS = ("one number", "a vector", "a matrix")
+"""What a value is, by the number of its sizes."""
+STRUCTURAL_ARITY = {
+    "outer": 2,
+    "dot": 2,
+    "sum": 1,
+    "concat": -2,
+    "transpose": 1,
+    "rows": 1,
+    "columns": 1,
+    "where": 3,
+}
+"""The number of arguments of `STRUCTURAL`; -n means at least n."""
 _ELEMENTWISE = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 
 
@@ -60,8 +86,9 @@ class Expressions:
     """The nodes of one cell while its equations are read.
 
     `names` maps inputs, states, constants and assigned names to their current nodes, `parameters`
-    the parameters met so far. `read` are the names that some expression reads, `unknown` the names
-    without a value because of a mistake. An expression is read to its end even if it has mistakes.
+    the parameters met so far, `shapes` those that are declared. `read` are the names that some
+    expression reads, `unknown` the names without a value because of a mistake. An expression is
+    read to its end even if it has mistakes.
     """
 
     def __init__(self, source: CellSource, equations: tuple[Equation, ...]) -> None:
@@ -70,6 +97,7 @@ class Expressions:
         self._builder = Builder()
         self.nodes = self._builder.nodes
         self.names: dict[str, int] = {}
+        self.shapes: dict[str, Shape] = {}
         self.parameters: dict[str, int] = {}
         self.read: set[str] = set()
         self.unknown: set[str] = set()
@@ -113,10 +141,12 @@ class Expressions:
             case Negated(operand=Number(value=value)):
                 return self.add("constant", (), (), value=-value)
             case Negated():
-                operand = self._vector(expression.operand)
+                operand = self.expression(expression.operand)
                 return self.add("neg", (operand,), self.nodes[operand].shape)
             case Binary(operator="@"):
                 return self._product(expression)
+            case Slice():
+                return self._slice(expression)
             case Binary():
                 return self._elementwise(expression)
             case Call():
@@ -143,11 +173,11 @@ class Expressions:
                     f"{name.name} is used here but defined {what}: equations run from top to"
                     " bottom without cycles; only states carry values from the step before",
                 )
-        if name.name in FUNCTIONS:
+        if name.name in FUNCTIONS or name.name in STRUCTURAL:
             raise error(name.place, f"{name.name} is a function; call it, as {name.name}(…)")
         declared = self.source.parameters.get(name.name)
-        if declared is not None and declared.shape is not None:
-            shape: Shape = declared.shape
+        if name.name in self.shapes:
+            shape: Shape = self.shapes[name.name]
         elif _MATRIX.fullmatch(name.name):
             shape = (self.sizes.fresh(), self.sizes.fresh())
         elif _VECTOR.fullmatch(name.name) or declared is not None:
@@ -163,72 +193,139 @@ class Expressions:
         self.parameters[name.name] = self.add("parameter", (), shape, name.name)
         return self.parameters[name.name]
 
-    def _vector(self, expression: Expression) -> int:
-        """The value of an expression that must not be a matrix."""
-        value = self.expression(expression)
-        if len(self.nodes[value].shape) == 2:
-            name = self.nodes[value].name
-            raise error(
-                expression.place,
-                f"the matrix {name} can only be applied with @, as {name} @ x;"
-                f" with other operators around it, use brackets: z * ({name} @ x)",
-            )
-        return value
-
     def _product(self, product: Binary) -> int:
-        left, right = self._each(self.expression, product.left, product.right)
-        matrix = self.nodes[left]
-        if matrix.op != "parameter" or len(matrix.shape) != 2:
-            raise error(
-                product.place,
-                "the left of @ must be a matrix parameter (a name that starts with a capital)",
-            )
-        if len(self.nodes[right].shape) != 1:
-            raise error(
-                product.place,
-                f"the right of {matrix.name} @ must be a vector;"
-                " for two products in a row write U @ (W @ x)",
-            )
-        width = self.nodes[right].shape[0]
-        self.unify(matrix.shape[1], width, product.place, f"{matrix.name} @")
-        return self.add("matmul", (left, right), matrix.shape[:1])
+        left, right = self._each(self.expression, *_right_first(product))
+        matrix, operand = self.nodes[left], self.nodes[right]
+        if len(matrix.shape) != 2:
+            what = "the left of @ must be a matrix: a parameter whose name starts with a capital,"
+            raise error(product.place, f"{what} a state or a value that is one")
+        name = matrix.name or "the matrix"
+        if not operand.shape:
+            what = f"the right of {name} @ must be a vector or a matrix, not one number"
+            raise error(product.place, what)
+        self.unify(matrix.shape[1], operand.shape[0], product.place, f"{name} @")
+        if len(operand.shape) == 2:
+            return self.add("compose", (left, right), (matrix.shape[0], operand.shape[1]))
+        op = "matmul" if matrix.op == "parameter" else "apply"
+        return self.add(op, (left, right), matrix.shape[:1])
 
     def _elementwise(self, binary: Binary) -> int:
-        left, right = self._each(self._vector, binary.left, binary.right)
+        left, right = self._each(self.expression, binary.left, binary.right)
         if binary.operator == "**":
             if self.nodes[right].op != "constant":
                 raise error(binary.place, "the exponent after ** must be a plain number")
             return self.add("pow", (left, right), self.nodes[left].shape)
-        shape = self._broadcast((left, right), binary.place, binary.operator)
+        sides = binary.left.place, binary.right.place
+        shape = self._broadcast((left, right), binary.place, binary.operator, sides)
+        if binary.operator in COMPARISONS:
+            op = "less" if len(binary.operator) == 1 else "at_most"
+            args = (left, right) if binary.operator.startswith("<") else (right, left)
+            return self.add(op, args, shape)
         return self.add(_ELEMENTWISE[binary.operator], (left, right), shape)
 
     def _call(self, call: Call) -> int:
         function = FUNCTIONS.get(call.function)
-        if function is None:
-            known = ", ".join(sorted(FUNCTIONS))
-            hint = near(call.function, FUNCTIONS)
-            what = f"{call.function!r} is not a function{hint or f'; there are {known}'}"
+        arity = STRUCTURAL_ARITY.get(call.function, function.arity if function else None)
+        if arity is None:
+            known = sorted({*FUNCTIONS, *STRUCTURAL})
+            hint = near(call.function, known)
+            hint = hint or f"; there are {', '.join(known)}"
+            what = f"{call.function!r} is not a function{hint}"
             self.mistakes.append(error(call.place, what))
-        elif len(call.arguments) != function.arity:
+        elif len(call.arguments) != abs(arity) and (arity > 0 or len(call.arguments) < -arity):
             given = len(call.arguments)
-            plural = "" if function.arity == 1 else "s"
-            what = f"{function.name} takes {function.arity} argument{plural}, {given} given"
+            plural = "" if arity == 1 else "s"
+            least = "at least " if arity < 0 else ""
+            what = f"{call.function} takes {least}{abs(arity)} argument{plural}, {given} given"
             self.mistakes.append(error(call.place, what))
-            function = None
-        arguments = self._each(self._vector, *call.arguments)
-        if function is None:
+            arity = None
+        arguments = self._each(self.expression, *call.arguments)
+        if arity is None:
             raise Unknown
-        shape = self._broadcast(arguments, call.place, function.name)
-        if not function.elementwise and not shape:
-            raise error(call.place, f"{function.name} needs a vector, not one number")
+        if function is None:
+            return self._structural(call, arguments)
+        places = tuple(argument.place for argument in call.arguments)
+        shape = self._broadcast(arguments, call.place, function.name, places)
+        if not function.elementwise and len(shape) != 1:
+            what = f"{function.name} needs a vector, not {RANKS[len(shape)]}"
+            raise error(call.place, what)
         return self.add(function.name, arguments, shape)
 
-    def _broadcast(self, values: tuple[int, ...], place: Place, what: str) -> Shape:
-        """The common shape of scalars and vectors of one width."""
-        vectors = [self.nodes[value].shape for value in values if self.nodes[value].shape]
-        for shape in vectors[1:]:
-            self.unify(vectors[0][0], shape[0], place, f"the two sides of {what}")
-        return vectors[0] if vectors else ()
+    def _structural(self, call: Call, args: tuple[int, ...]) -> int:
+        """The value of a function of `STRUCTURAL`."""
+        shapes = [self.nodes[arg].shape for arg in args]
+        if call.function == "where":
+            return self.add("select", args, self._broadcast(args, call.place, "where"))
+        wanted = 2 if call.function == "transpose" else 1
+        for shape in shapes:
+            if len(shape) != wanted:
+                what = f"{call.function} needs {RANKS[wanted]}, not {RANKS[len(shape)]}"
+                raise error(call.place, what)
+        match call.function:
+            case "outer":
+                return self.add("outer", args, (*shapes[0], *shapes[1]))
+            case "transpose":
+                return self.add("transpose", args, shapes[0][::-1])
+            case "rows":
+                return self.add("rows", args, (self.sizes.fresh(), *shapes[0]))
+            case "columns":
+                return self.add("columns", args, (*shapes[0], self.sizes.fresh()))
+            case "dot":
+                product = self.add("mul", args, self._broadcast(args, call.place, "dot"))
+                return self.add("sum", (product,), ())
+            case "sum":
+                return self.add("sum", args, ())
+            case _:
+                return reduce(lambda one, other: self._joined(one, other, call.place), args)
+
+    def _joined(self, one: int, other: int, place: Place) -> int:
+        size = sum_of(self._known(one, place), self._known(other, place))
+        return self.add("concat", (one, other), (size,))
+
+    def _slice(self, piece: Slice) -> int:
+        value = self.expression(piece.operand)
+        if len(self.nodes[value].shape) != 1:
+            what = f"a slice is taken of a vector, not of {RANKS[len(self.nodes[value].shape)]}"
+            raise error(piece.place, what)
+        whole = self._known(value, piece.place)
+        start, stop = piece.start or "0", piece.stop or whole
+        known = ("inputs", "units", *self.source.sizes)
+        for name in (*names_in(start), *names_in(stop)):
+            if name not in known:
+                listed = near(name, known) or f"; the sizes are {', '.join(known)}"
+                raise error(piece.place, f"unknown size {name!r}{listed}")
+        width = sum_of(stop, start, -1)
+        inside = [start, sum_of(width, "1", -1), sum_of(whole, stop, -1)]
+        if not all(map(is_never_negative, inside)):
+            what = f"[{start}:{stop}] is not always a part of a vector of {whole}"
+            raise error(
+                piece.place, f"{what}: bounds go from 0 to its width, and the first is less"
+            )
+        return self.add("slice", (value,), (width,), start)
+
+    def _known(self, value: int, place: Place) -> str:
+        """The width of a vector, which must not be left to later use."""
+        size = self.sizes.find(self.nodes[value].shape[0])
+        if size.startswith("?"):
+            what = "the width of this vector is not known here; give its parameter a shape under"
+            raise error(place, f"{what} 'parameters', such as {{shape: [2*units, inputs]}}")
+        return size
+
+    def _broadcast(
+        self, values: tuple[int, ...], place: Place, what: str, places: tuple[Place, ...] = ()
+    ) -> Shape:
+        """The common shape of numbers, and of vectors or matrices of one shape, each at its
+        place."""
+        shaped = [self.nodes[value] for value in values if self.nodes[value].shape]
+        for node in shaped[1:]:
+            if len(node.shape) != len(shaped[0].shape):
+                for value, at in zip(values, places, strict=False):
+                    matrix = self.nodes[value]
+                    place = at if len(matrix.shape) == 2 and matrix.op == "parameter" else place
+                raise error(place, _unequal_ranks(shaped[0], node))
+            for one, other in zip(shaped[0].shape, node.shape, strict=True):
+                self.unify(one, other, place, f"the two sides of {what}")
+        return shaped[0].shape if shaped else ()
 
     def unify(self, one: str, other: str, place: Place, what: str) -> None:
         if not self.sizes.unify(one, other):
@@ -243,6 +340,28 @@ class Expressions:
         self, op: str, args: tuple[int, ...], shape: Shape, name: str = "", value: float = 0.0
     ) -> int:
         return self._builder.add(Node(op, (), shape, name, value), args)
+
+
+def _right_first(product: Binary) -> tuple[Expression, Expression]:
+    """The sides of `U @ W @ x` as those of `U @ (W @ x)`, whose products are smaller."""
+    left, right = product.left, product.right
+    while isinstance(left, Binary) and left.operator == "@":
+        right = Binary("@", left.right, right, product.place)
+        left = left.left
+    return left, right
+
+
+def _unequal_ranks(one: Node, other: Node) -> str:
+    matrix = one if len(one.shape) == 2 else other
+    if matrix.op == "parameter":
+        return (
+            f"the matrix {matrix.name} can only be applied with @, as {matrix.name} @ x;"
+            f" with other operators around it, use brackets: z * ({matrix.name} @ x)"
+        )
+    return (
+        "a vector and a matrix do not fit, element by element: rows(v) is a matrix with v in every"
+        " row, columns(v) one with v in every column"
+    )
 
 
 def error(place: Place, message: str) -> CellError:

@@ -37,6 +37,9 @@ _ALL = (
     Function("log", 1, "natural logarithm"),
     Function("sqrt", 1, "square root"),
     Function("abs", 1, "absolute value"),
+    Function("sin", 1, "sine"),
+    Function("cos", 1, "cosine"),
+    Function("floor", 1, "the largest whole number of at most v"),
     Function("max", 2, "the larger of two, element by element"),
     Function("min", 2, "the smaller of two, element by element"),
     Function("softmax", 1, "exp(v) / sum(exp(v)) over the vector", elementwise=False),
@@ -50,6 +53,19 @@ _ALL = (
 
 FUNCTIONS: dict[str, Function] = {function.name: function for function in _ALL}
 """Every function an equation may call, by name."""
+
+STRUCTURAL: dict[str, str] = {
+    "outer": "the matrix of all products: v[i] * w[j] in row i, column j",
+    "dot": "sum(v * w), one number",
+    "sum": "the sum of a vector, one number",
+    "concat": "vectors one behind the other",
+    "transpose": "the matrix with rows and columns exchanged",
+    "rows": "the matrix with v in every row, as wide as it is used",
+    "columns": "the matrix with v in every column, as wide as it is used",
+    "where": "the second where the first is not 0, else the third, element by element",
+}
+"""Functions whose value has a shape of its own, by name, and what they give. These names may also
+be those of values: they are functions only before a bracket."""
 
 LAYER_NORM_EPSILON = 1e-5
 """Added to the variance in `layer_norm`; as `torch.nn.functional.layer_norm` does by default."""

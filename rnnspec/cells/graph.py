@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rnnspec.cells.initializers import Initializer
+from rnnspec.cells.sizes import Numbers, product_of
 
 RESERVED_SIZES = ("inputs", "units")
 """Sizes every cell has: the width of the step's input, and the layer's `units`."""
 
 Shape = tuple[str, ...]
-"""Sizes by name: `()` a scalar, `("units",)` a vector, `("units", "inputs")` a matrix."""
+"""Sizes (`rnnspec.cells.sizes`): `()` a scalar, `("units",)` a vector, `("units", "inputs")` a
+matrix. Values of a cell that runs in several heads have these as their first axis."""
 
 Role = Literal["input", "recurrent", "bias"]
 
@@ -35,14 +37,15 @@ class ParameterSource:
 class CellSource:
     """A cell before it is compiled.
 
-    `states`: names, each of width `units`, or a mapping of names to size names. `output`: a state
+    `states`: names, each of width `units`, or a mapping of names to a size, or to the sizes of a
+    number (none), a vector (one) or a matrix (two). `output`: a state
     or an assigned name, the first state if None. `inputs`: further inputs beside `x`, one number
     for each row and step. `sizes`: size names of the cell's own, to which a layer gives numbers.
     `constants`: names that stand for numbers.
     """
 
     name: str
-    states: Sequence[str] | Mapping[str, str]
+    states: Sequence[str] | Mapping[str, str | Sequence[str]]
     equations: str
     output: str | None = None
     paper: str = ""
@@ -51,11 +54,12 @@ class CellSource:
     constants: Mapping[str, float] = field(default_factory=dict)
     parameters: Mapping[str, ParameterSource] = field(default_factory=dict)
 
-    def state_sizes(self) -> dict[str, str]:
-        """Each state and the name of its width."""
+    def state_shapes(self) -> dict[str, Shape]:
+        """Each state and its shape, as written."""
         if isinstance(self.states, Mapping):
-            return dict(self.states)
-        return dict.fromkeys(self.states, "units")
+            items = self.states.items()
+            return {n: (s,) if isinstance(s, str) else tuple(s) for n, s in items}
+        return dict.fromkeys(self.states, ("units",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,8 @@ class Node:
     """One value of one step. `args` are indices of earlier nodes.
 
     `op` is the name of a function, or one of: input, state, parameter, constant, matmul, add, sub,
-    mul, div, neg, pow. `name` is set for input, state and parameter, `value` for constant.
+    mul, div, neg, pow, less, at_most, select, or one of `rnnspec.cells.shaped`. `name` is set for
+    input, state and parameter, and is where a `slice` begins; `value` is set for constant.
     `matmul` has a matrix parameter first and a vector second.
     """
 
@@ -111,7 +116,7 @@ class Cell:
     inputs beside `x`, one number for each row and step. `output` is the state or name whose new
     value the layer gives at each step. `starts` holds the initializers of parameters that do not
     start uniformly within 1/sqrt(units), `fixed` the parameters that are not trained. `constants`
-    are numbers by name.
+    are numbers by name. `head` is the cell that this one runs several times side by side, if any.
     """
 
     name: str
@@ -126,17 +131,22 @@ class Cell:
     constants: Mapping[str, float] = field(default_factory=dict)
     equations: str = field(default="", repr=False)
     paper: str = field(default="", repr=False)
+    head: Cell | None = field(default=None, repr=False)
 
     def sizes(
         self, inputs: int, units: int, own: Mapping[str, int] | None = None
     ) -> dict[str, int]:
-        """The number behind each size name."""
-        return {"inputs": inputs, "units": units, **(own or {})}
+        """The number behind each size."""
+        return Numbers({"inputs": inputs, "units": units, **(own or {})})
 
     @property
     def output_size(self) -> str:
-        """The name of the output's width."""
-        return self.graph.nodes[self.graph.output].shape[0]
+        """The output's width."""
+        return product_of(*self.graph.nodes[self.graph.output].shape)
+
+    def state_size(self, state: str) -> str:
+        """The number of elements of a state."""
+        return product_of(*self.states[state])
 
 
 def parameter_roles(cell: Cell) -> dict[str, Role]:

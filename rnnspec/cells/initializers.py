@@ -56,7 +56,15 @@ class Spectral:
     radius: float
 
 
-Initializer = Uniform | Normal | Constant | Glorot | Orthogonal | Identity | Spectral
+@dataclass(frozen=True, slots=True)
+class EachHead:
+    """The rows of each head on their own."""
+
+    start: Initializer
+    heads: int
+
+
+Initializer = Uniform | Normal | Constant | Glorot | Orthogonal | Identity | Spectral | EachHead
 MATRIX_ONLY = (Glorot, Orthogonal, Identity, Spectral)
 """Initializers that need a matrix."""
 SQUARE_ONLY = (Identity, Spectral)

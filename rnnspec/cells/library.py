@@ -30,6 +30,7 @@ BUILTIN = (
     "slstm",
     "cfc",
     "ltc",
+    "gated_linear_attention",
 )
 """Names of the built-in cells; each is the file `builtin/NAME.yaml`."""
 

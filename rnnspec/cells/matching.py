@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import zip_longest
 
 from rnnspec.cells.graph import Cell, Graph
 
@@ -54,7 +55,7 @@ def _sizes_agree(found: Match, pattern: Cell, cell: Cell) -> bool:
     return all(
         names.setdefault(one, other) == other
         for ours, theirs in pairs
-        for one, other in zip(ours, theirs, strict=True)
+        for one, other in zip_longest(ours, theirs)
     )
 
 
@@ -174,7 +175,7 @@ def _term(
     prints = [arg.fingerprint for arg in args]
     if op in _COMMUTATIVE:
         prints.sort()
-    leaves = {"constant": repr(value), "parameter": str(rank), "input": name}
+    leaves = {"constant": repr(value), "parameter": str(rank), "input": name, "slice": name}
     leaf = leaves.get(op, "")
     text = f"{op}[{leaf}]({','.join(prints)})"
     return _Term(op, args, name, value, sha256(text.encode()).hexdigest())

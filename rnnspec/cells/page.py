@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
@@ -9,7 +10,7 @@ from math import prod
 from textwrap import dedent, wrap
 
 from rnnspec.cells.cost import Cost, costs
-from rnnspec.cells.functions import FUNCTIONS
+from rnnspec.cells.functions import FUNCTIONS, STRUCTURAL
 from rnnspec.cells.graph import RESERVED_SIZES, Cell, Shape
 from rnnspec.cells.library import (
     ONNX_OPERATORS,
@@ -98,6 +99,13 @@ def _meanings(cell: Cell) -> Iterable[Row]:
     for op in dict.fromkeys(node.op for node in cell.graph.nodes if node.op in FUNCTIONS):
         function = FUNCTIONS[op]
         yield f"{op}({', '.join('vw'[: function.arity])})", function.formula
+    for part in dict.fromkeys(_calls(cell)):
+        yield f"{part}(…)", STRUCTURAL[part]
+
+
+def _calls(cell: Cell) -> Iterable[str]:
+    """The functions of `STRUCTURAL` that the equations call, in order."""
+    return re.findall(rf"\b({'|'.join(STRUCTURAL)})\(", cell.equations)
 
 
 def _sizes(cell: Cell, sizes: Mapping[str, int], notes: Mapping[str, str]) -> Iterable[Row]:

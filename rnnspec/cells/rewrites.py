@@ -67,12 +67,17 @@ def with_recurrent_masks(cell: Cell) -> Cell:
 
 def with_zoneout(cell: Cell, rate: float) -> Cell:
     """The cell that computes the expectation of zoneout at `rate`, as answers do."""
-    return _zoned_out(cell, lambda state, shape: Node("constant", (), (), value=rate))
+    head = None if cell.head is None else with_zoneout(cell.head, rate)
+    expected = _zoned_out(cell, lambda state, shape: Node("constant", (), (), value=rate))
+    return replace(expected, head=head)
 
 
 def with_zoneout_masks(cell: Cell) -> Cell:
     """The cell that reads zoneout masks as inputs `zoneout.STATE`, `[width]`, as training does."""
-    changed = _zoned_out(cell, lambda state, shape: Node("input", (), shape, ZONEOUT_MASK + state))
+    changed = _zoned_out(
+        replace(cell, head=None),
+        lambda state, shape: Node("input", (), shape, ZONEOUT_MASK + state),
+    )
     return replace(changed, inputs=(*cell.inputs, *(ZONEOUT_MASK + state for state in cell.states)))
 
 

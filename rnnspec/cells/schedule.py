@@ -20,6 +20,7 @@ from typing import assert_never
 
 from rnnspec.cells.affine import coefficients
 from rnnspec.cells.graph import Graph, Node
+from rnnspec.cells.heads import rank
 from rnnspec.cells.reassociate import (
     LEAVES,
     Builder,
@@ -119,11 +120,16 @@ class Schedule:
         return tuple(found)
 
 
-def schedule(graph: Graph) -> Schedule:
-    """The schedule of a cell's graph. A matrix applied to two operands is in both products."""
+def schedule(graph: Graph, matrices_in_steps: bool = False) -> Schedule:
+    """The schedule of a cell's graph. A matrix applied to two operands is in both products.
+
+    With `matrices_in_steps` no state that is a matrix is a scan, which would need as much memory as
+    all its values take.
+    """
     groups = state_groups(graph)
     graph = regroup_sums(_own_next_values(graph), groups)
-    return _Scheduler(*_with_scans(graph, groups), groups).schedule()
+    found = _with_scans(graph, groups, 1 if matrices_in_steps else 2)
+    return _Scheduler(*found, groups).schedule()
 
 
 def _own_next_values(graph: Graph) -> Graph:
@@ -139,8 +145,11 @@ def _own_next_values(graph: Graph) -> Graph:
     return Graph(tuple(builder.nodes), states, graph.output)
 
 
-def _with_scans(graph: Graph, groups: Iterable[tuple[str, ...]]) -> tuple[Graph, set[str]]:
-    """The graph with `scan(factor, addend)` for each linear recurrence, and the states of these."""
+def _with_scans(
+    graph: Graph, groups: Iterable[tuple[str, ...]], most: int
+) -> tuple[Graph, set[str]]:
+    """The graph with `scan(factor, addend)` for each linear recurrence, and the states of these;
+    states of more than `most` sizes are left out."""
     builder = Builder(graph.nodes)
     level = levels(graph.nodes, tuple(groups))
     leaves = {node.name: i for i, node in enumerate(graph.nodes) if node.op == "state"}
@@ -148,7 +157,8 @@ def _with_scans(graph: Graph, groups: Iterable[tuple[str, ...]]) -> tuple[Graph,
     found: set[str] = set()
     for group in groups:
         leaf, result = leaves[group[0]], graph.next_states[group[0]]
-        if len(group) == 1 and level[result] == level[leaf]:
+        small = rank(graph.nodes[leaf].shape) <= most
+        if len(group) == 1 and level[result] == level[leaf] and small:
             pair = coefficients(builder, level, leaf, result)
             if pair is not None:
                 # The leaf as an argument keeps the node on its level.

@@ -1,11 +1,14 @@
 """Parser of equations. The text looks like Python and is never executed as Python.
 
-    equations  = { [name "=" sum] end-of-line }
+    equations  = { [name "=" value] end-of-line }
+    value      = sum [ ("<" | "<=" | ">" | ">=") sum ]
     sum        = product { ("+" | "-") product }
     product    = sign { ("*" | "/" | "@") sign }
     sign       = "-" sign | power
-    power      = atom [ "**" sign ]
-    atom       = number | name | name "(" sum { "," sum } ")" | "(" sum ")"
+    power      = atom { "[" [size] ":" [size] "]" } [ "**" sign ]
+    atom       = number | name | name "(" value { "," value } ")" | "(" value ")"
+
+A size is a sum of names, numbers and their products (`rnnspec.cells.sizes`).
 
 A line goes on while a bracket is open; `#` starts a comment.
 """
@@ -17,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from rnnspec.cells.sizes import size_of
 from rnnspec.errors import CellError
 
 MAX_NESTING = 60
@@ -26,7 +30,8 @@ MAX_OPERATORS = 150
 MAX_LENGTH = 20_000
 """Code points in one set of equations."""
 
-Operator = Literal["+", "-", "*", "/", "@", "**"]
+Operator = Literal["+", "-", "*", "/", "@", "**", "<", "<=", ">", ">="]
+COMPARISONS = ("<", "<=", ">", ">=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,17 @@ class Call:
     place: Place
 
 
-Expression = Number | Name | Negated | Binary | Call
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """`operand[start:stop]`; a bound is the text of a size, "" where it is left out."""
+
+    operand: Expression
+    start: str
+    stop: str
+    place: Place
+
+
+Expression = Number | Name | Negated | Binary | Call | Slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +109,7 @@ class _Token:
 _TOKEN = re.compile(
     r"(?P<space>[ \t]+|#[^\n]*)|(?P<newline>\r?\n)"
     r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*)"
-    r"|(?P<operator>\*\*|[-+*/@=(),])"
+    r"|(?P<operator>\*\*|[<>]=?|[-+*/@=(),:\[\]])"
 )
 _HEAD = re.compile(r"[ \t]*[^\W\d]\w*[ \t]*=")
 """The beginning of an equation; "=" occurs nowhere else."""
@@ -163,7 +178,7 @@ def _tokens(text: str, mistakes: list[CellError]) -> list[_Token]:
                 open_brackets = 0
                 tokens.append(_Token("end-of-line", piece, place))
         elif kind != "space":
-            open_brackets = max(0, open_brackets + (piece == "(") - (piece == ")"))
+            open_brackets = max(0, open_brackets + (piece in "([") - (piece in ")]"))
             tokens.append(_Token(kind, piece, place))
     tokens.append(_Token("end", "", Place(line, position - line_start + 1)))
     return tokens
@@ -192,7 +207,7 @@ class _Parser:
         if token.kind != "operator" or token.text not in texts:
             return None
         self._at += 1
-        self._operators += token.text not in ("=", ")", ",")
+        self._operators += token.text not in ("=", ")", ",", ":", "]")
         if self._operators > MAX_OPERATORS:
             raise self._fail(f"more than {MAX_OPERATORS} operators in one equation; name the parts")
         return token
@@ -244,7 +259,13 @@ class _Parser:
         self._operators = self._nesting = 0
         if not self._take("="):
             raise self._fail(f"expected '=' after {target.text!r}, as in {target.text} = …")
-        return Equation(target.text, self._sum(), target.place)
+        return Equation(target.text, self._value(), target.place)
+
+    def _value(self) -> Expression:
+        left = self._sum()
+        if operator := self._take(*COMPARISONS):
+            return _binary(operator, left, self._sum())
+        return left
 
     def _sum(self) -> Expression:
         left = self._product()
@@ -265,10 +286,33 @@ class _Parser:
         return self._power()
 
     def _power(self) -> Expression:
-        base = self._atom()
+        base = self._sliced(self._atom())
         if operator := self._take("**"):
             return _binary(operator, base, self._nested(self._sign))
         return base
+
+    def _sliced(self, operand: Expression) -> Expression:
+        while bracket := self._take("["):
+            start = self._size(":")
+            if not self._take(":"):
+                raise self._fail("expected ':', as in v[0:units]")
+            stop = self._size("]")
+            if not self._take("]"):
+                raise self._fail("expected ']': a bracket is not closed")
+            operand = Slice(operand, start, stop, bracket.place)
+        return operand
+
+    def _size(self, end: str) -> str:
+        """The text of a size, up to the token `end`."""
+        parts: list[str] = []
+        while self._token.text != end and self._token.kind in ("name", "number", "operator"):
+            parts.append(self._token.text)
+            self._at += 1
+        text = "".join(parts)
+        try:
+            return text and size_of(text)
+        except ValueError as problem:
+            raise self._fail(f"{problem}; a bound is one, such as units or 2*units") from None
 
     def _atom(self) -> Expression:
         token = self._token
@@ -284,16 +328,16 @@ class _Parser:
                 return Call(token.text, self._arguments(), token.place)
             return Name(token.text, token.place)
         if self._take("("):
-            inside = self._nested(self._sum)
+            inside = self._nested(self._value)
             self._close()
             return inside
         got = "the end" if token.kind in ("end", "end-of-line") else repr(token.text)
         raise self._fail(f"expected a number, a name or a bracket, not {got}")
 
     def _arguments(self) -> tuple[Expression, ...]:
-        arguments = [self._nested(self._sum)]
+        arguments = [self._nested(self._value)]
         while self._take(","):
-            arguments.append(self._nested(self._sum))
+            arguments.append(self._nested(self._value))
         self._close()
         return tuple(arguments)
 

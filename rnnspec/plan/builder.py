@@ -9,7 +9,9 @@ from functools import partial
 from rnnspec import spec as language
 from rnnspec.cells import Cell, builtin_cell, builtin_names, compile_cell
 from rnnspec.cells.graph import parameter_roles
+from rnnspec.cells.heads import HEADS, with_heads
 from rnnspec.cells.initializers import Constant, Initializer
+from rnnspec.cells.sizes import extent
 from rnnspec.errors import DataError
 from rnnspec.plan.nodes import (
     Dense,
@@ -104,10 +106,14 @@ class Stack:
     def _recurrent(self, name: str, index: int, layer: RecurrentLayer, source: Read) -> Recurrent:
         """The node of one layer, added to the nodes."""
         cell = cell_of(self.spec, layer.cell)
+        if layer.heads > 1:
+            cell = with_heads(cell)
         elapsed = [node.name for node in self.nodes if isinstance(node, Elapsed)]
-        sizes = tuple((size, layer.sizes[size]) for size in cell.own_sizes)
-        extents = cell.sizes(source.width, layer.units, dict(sizes))
-        widths = {state: extents[size] for state, (size,) in cell.states.items()}
+        numbers = {**layer.sizes, HEADS: layer.heads} if layer.heads > 1 else layer.sizes
+        sizes = tuple((size, numbers[size]) for size in cell.own_sizes)
+        extents = cell.sizes(source.width, layer.units // layer.heads, dict(sizes))
+        self._check_sizes(index, cell, extents)
+        widths = {state: extents[cell.state_size(state)] for state in cell.states}
         initial, given = self._initial_states(index, layer, cell, name, widths)
         node = Recurrent(
             name=name,
@@ -127,6 +133,14 @@ class Stack:
         )
         self.nodes.append(node)
         return node
+
+    def _check_sizes(self, index: int, cell: Cell, extents: dict[str, int]) -> None:
+        """All sizes of a cell are whole numbers."""
+        try:
+            for node in cell.graph.nodes:
+                extent(node.shape, extents)
+        except ValueError as problem:
+            raise DataError(f"{self.part}.layers[{index}]: {cell.name}: {problem}") from None
 
     def _after(self, index: int, layer: RecurrentLayer, node: Recurrent, read: Read) -> Read:
         """What follows a recurrent node, on sequences or on the pooled vector."""

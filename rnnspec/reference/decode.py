@@ -86,7 +86,7 @@ def _recurrent(now: _Step, node: nodes.Recurrent) -> Array:
     states = states or first_states(node, "forward", weights, given)
     inputs = {"x": now.values[node.source], "dt": np.ones(())}
     parameters = parameters_of(node, "forward", weights)
-    now.states[node.name], out = step(node.answering_cell, parameters, inputs, states)
+    now.states[node.name], out = step(node.answering_cell, parameters, inputs, states, node.extents)
     return out
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.cells import LAYER_NORM_EPSILON
+from rnnspec.cells.heads import BLOCKS, HEADS
 
 Array = NDArray[np.float64]
 Arrays = Mapping[str, Array]
@@ -64,6 +65,9 @@ FUNCTIONS: dict[str, Callable[..., Array]] = {
     "log": np.log,
     "sqrt": np.sqrt,
     "abs": np.abs,
+    "sin": np.sin,
+    "cos": np.cos,
+    "floor": np.floor,
     "max": np.maximum,
     "min": np.minimum,
     "softmax": softmax,
@@ -79,7 +83,87 @@ PRIMITIVES: dict[str, Callable[..., Array]] = {
     "div": np.divide,
     "neg": np.negative,
     "pow": np.power,
+    "less": lambda v, w: np.asarray(v < w, np.float64),
+    "at_most": lambda v, w: np.asarray(v <= w, np.float64),
+    "select": lambda flag, v, w: np.asarray(np.where(flag != 0, v, w)),
 }
 """Primitive operations of a cell's graph, on vectors `[width]` and matrices."""
 
-OPERATIONS = {**PRIMITIVES, **FUNCTIONS}
+STRUCTURAL: dict[str, Callable[..., Array]] = {
+    "outer": np.outer,
+    "apply": np.matmul,
+    "compose": np.matmul,
+    "transpose": np.transpose,
+    "sum": np.sum,
+    "concat": lambda v, w: np.concatenate([v, w]),
+}
+"""Operations on vectors `[width]` and matrices `[rows, columns]` whose value has another shape."""
+
+
+def flat(op: str, layout: tuple[int, ...], *args: Array) -> Array:
+    """An operation of `rnnspec.cells.layout` on values `[..., elements]`, or of single numbers."""
+    values = [np.atleast_1d(arg) for arg in args]
+    n, *dims = layout
+
+    def cut(value: Array, *extents: int) -> Array:
+        return value.reshape(*value.shape[:-1], *extents)
+
+    found = _flat(op, n, dims, values, cut)
+    axes = max(value.ndim for value in values)
+    whole = found.reshape(*found.shape[: axes - 1], -1)
+    single = whole.shape[-1] == 1 and op == "sum" and all(np.ndim(arg) < 2 for arg in args)
+    return np.asarray(whole[..., 0] if single else whole)
+
+
+def _flat(
+    op: str, n: int, dims: list[int], values: list[Array], cut: Callable[..., Array]
+) -> Array:
+    v, w = values[0], values[-1]
+    match op:
+        case "outer":
+            a, b = dims
+            return np.asarray(cut(v, n, a, 1) * cut(w, n, 1, b))
+        case "apply":
+            a, b = dims
+            return np.asarray(cut(v, n, a, b) @ cut(w, n, b, 1))
+        case "compose":
+            a, b, c = dims
+            return np.asarray(cut(v, n, a, b) @ cut(w, n, b, c))
+        case "transpose":
+            return np.swapaxes(cut(v, n, *dims), -1, -2)
+        case "sum":
+            return np.asarray(cut(v, n, *dims).sum(-1))
+        case "columns":
+            return np.repeat(cut(v, n, 1), dims[0], axis=-1)
+        case "rows" | "tile":
+            m, b = dims
+            return np.repeat(cut(v, n, 1, b), m, axis=-2)
+        case "concat":
+            a, b = dims
+            return np.concatenate([cut(v, n, a), cut(w, n, b)], axis=-1)
+        case "slice":
+            width, start, stop = dims
+            return cut(v, n, width)[..., start:stop]
+        case _:
+            return FUNCTIONS[op](cut(v, n, *dims))
+
+
+OPERATIONS = {**PRIMITIVES, **STRUCTURAL, **FUNCTIONS}
+
+
+def block_diagonal(matrix: NDArray[np.floating], heads: int) -> NDArray[np.floating]:
+    """The matrix of blocks that `matrix` has one below the other."""
+    rows, columns = len(matrix) // heads, matrix.shape[1]
+    whole = np.zeros((len(matrix), columns * heads), matrix.dtype)
+    for head in range(heads):
+        part = slice(head * rows, (head + 1) * rows)
+        whole[part, head * columns : (head + 1) * columns] = matrix[part]
+    return whole
+
+
+def applied(
+    parameters: Mapping[str, NDArray[np.floating]], name: str, sizes: Mapping[str, int]
+) -> NDArray[np.floating]:
+    """A parameter as products use it, by its name in them."""
+    matrix = parameters[name.removesuffix(BLOCKS)]
+    return block_diagonal(matrix, sizes[HEADS]) if name.endswith(BLOCKS) else matrix

@@ -5,12 +5,14 @@ A sequence is an array `[T, W]`, a vector `[W]`; token numbers are `[T]`, or one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from rnnspec.cells import Cell
+from rnnspec.cells.heads import HEADS
+from rnnspec.cells.sizes import Numbers
 from rnnspec.plan import Plan, nodes
 from rnnspec.reference import convolution
 from rnnspec.reference.functions import OPERATIONS, Array, Arrays, layer_norm, sigmoid, softmax
@@ -156,7 +158,8 @@ def run(
         parameters = parameters_of(node, direction, weights)
         states = first_states(node, direction, weights, given)
         for t in order:
-            states, out[t] = step(cell, parameters, {"x": steps[t], "dt": dt[t]}, states)
+            inputs = {"x": steps[t], "dt": dt[t]}
+            states, out[t] = step(cell, parameters, inputs, states, node.extents)
         outputs.append(out)
         finals.append(states)
     joined = {name: np.concatenate([states[name] for states in finals]) for name in cell.states}
@@ -181,28 +184,71 @@ def first_states(
     return {**states, **found}
 
 
-def step(cell: Cell, parameters: Arrays, inputs: Arrays, states: Arrays) -> tuple[States, Array]:
+def step(
+    cell: Cell,
+    parameters: Arrays,
+    inputs: Arrays,
+    states: Arrays,
+    sizes: Mapping[str, int] | None = None,
+) -> tuple[States, Array]:
     """One step of a cell: its next states and its output.
 
-    `inputs` holds `x` `[inputs]` and the cell's further inputs, one number each.
+    `inputs` holds `x` `[inputs]` and the cell's further inputs, one number each. A matrix among the
+    states is the vector of its rows, one behind the other. `sizes`, the number of each size, are
+    needed where values are no vectors.
     """
+    if cell.head is None:
+        return _step(cell, parameters, inputs, states, sizes or {})
+    assert sizes is not None, "heads have sizes"
+    found = [
+        _step(cell.head, _part(parameters, h, sizes), inputs, _part(states, h, sizes), sizes)
+        for h in range(sizes[HEADS])
+    ]
+    following = {s: np.concatenate([after[s] for after, _ in found]) for s in cell.states}
+    return following, np.concatenate([out for _, out in found])
+
+
+def _part(values: Arrays, head: int, sizes: Mapping[str, int]) -> States:
+    """What belongs to one head of several, whose values stand one behind the other."""
+    parts = {name: np.split(value, sizes[HEADS])[head] for name, value in values.items()}
+    return parts
+
+
+def _step(
+    cell: Cell, parameters: Arrays, inputs: Arrays, states: Arrays, sizes: Mapping[str, int]
+) -> tuple[States, Array]:
     values: list[Array] = []
     for node in cell.graph.nodes:
+        args = [values[arg] for arg in node.args]
         match node.op:
             case "input":
                 value = inputs[node.name]
             case "state":
-                value = states[node.name]
+                value = _shaped(states[node.name], node.shape, sizes)
             case "parameter":
-                value = parameters[node.name]
+                value = _shaped(parameters[node.name], node.shape, sizes)
             case "constant":
                 value = np.asarray(node.value)
+            case "rows":
+                value = np.tile(args[0], (sizes[node.shape[0]], 1))
+            case "columns":
+                value = np.tile(args[0], (sizes[node.shape[1]], 1)).T
+            case "slice":
+                start = Numbers(sizes)[f"{node.name} + 1"] - 1
+                value = args[0][start : start + sizes[node.shape[0]]]
             case op:
-                value = OPERATIONS[op](*(values[arg] for arg in node.args))
+                value = OPERATIONS[op](*args)
         values.append(np.asarray(value))
     graph = cell.graph
     following = {
-        name: np.broadcast_to(values[index], states[name].shape)
+        name: np.broadcast_to(values[index].ravel(), states[name].shape)
         for name, index in graph.next_states.items()
     }
     return following, values[graph.output]
+
+
+def _shaped(value: Array, shape: tuple[str, ...], sizes: Mapping[str, int]) -> Array:
+    """A vector as it is; one number, or a matrix, of the elements of a vector."""
+    if len(shape) == 1 or value.ndim == len(shape):
+        return value
+    return value.reshape([sizes[size] for size in shape])

@@ -60,7 +60,9 @@ Text = Annotated[str, Field(min_length=1), AfterValidator(_has_text)]
 """A text with something in it."""
 _SLUG = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _IDENTIFIER = r"^[A-Za-z][A-Za-z0-9_]*$"
+_SIZE = r"^[A-Za-z0-9_][A-Za-z0-9_ +*/-]*$"
 PATTERNS = {
+    _SIZE: ("a size such as units, 2*units or inputs/3", r"[^A-Za-z0-9_ +*/-]+"),
     _SLUG: ("a name of letters, digits, '-', '_' and '.'", r"[^A-Za-z0-9._-]+"),
     _IDENTIFIER: ("a name of letters, digits and '_' that starts with a letter", r"[^A-Za-z0-9_]+"),
 }
@@ -70,6 +72,8 @@ Slug = Annotated[str, Field(pattern=_SLUG, max_length=100)]
 """A name that is safe as the name of a folder."""
 Identifier = Annotated[str, Field(pattern=_IDENTIFIER, max_length=100)]
 """A name that can be used in equations."""
+Size = Annotated[str, Field(pattern=_SIZE, max_length=100)]
+"""A size of a cell: a name, or a sum of names, numbers and their products."""
 Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
 """The length of a vector."""
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]

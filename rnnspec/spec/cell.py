@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from rnnspec.spec.base import Identifier, ListOf, Model, Text
+from rnnspec.spec.base import Identifier, ListOf, Model, Size, Text
 from rnnspec.spec.choice import ByShape, by_type
 from rnnspec.spec.init import Init, initializer_of
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 class Parameter(Model):
     """Settings of a parameter of a cell, beyond its use in the equations."""
 
-    shape: Annotated[tuple[Identifier, ...], ListOf, Field(max_length=2)] | None = Field(
+    shape: Annotated[tuple[Size, ...], ListOf, Field(max_length=2)] | None = Field(
         default=None,
-        description="Sizes by name: none, [], for a single number, one for a vector, two for a "
-        "matrix (rows, columns); the names are inputs, units and the names under 'sizes'. null "
-        "means as the equations use it.",
+        description="Sizes: none, [], for a single number, one for a vector, two for a matrix "
+        "(rows, columns); each is inputs, units, a name under 'sizes', or made of these, as "
+        "2*units or inputs/3. null means as the equations use it.",
     )
     init: Init | None = Field(
         default=None,
@@ -34,9 +34,13 @@ class Parameter(Model):
     )
 
 
+StateSize = Annotated[
+    Size | Annotated[tuple[Size, ...], ListOf, Field(max_length=2)],
+    ByShape("a size, or a list of sizes: [] or [units, keys]", by_type(str, list | tuple)),
+]
 States = Annotated[
     Annotated[tuple[Identifier, ...], ListOf, Field(min_length=1)]
-    | Annotated[dict[Identifier, Identifier], Field(min_length=1)],
+    | Annotated[dict[Identifier, StateSize], Field(min_length=1)],
     ByShape("a list of names, or a mapping of names to sizes", by_type(list | tuple, Mapping)),
 ]
 
@@ -45,8 +49,9 @@ class CellDefinition(Model):
     """A cell that a spec defines: its states and its equations."""
 
     states: States = Field(
-        description="Names of the states, or a mapping of each to the name of its size, which is "
-        "'units' in a list; each must get its next value in the equations."
+        description="Names of the states, or a mapping of each to its size, which is 'units' in a "
+        "list; [units, keys] is a matrix of so many rows and columns, [] one number. Each must get "
+        "its next value in the equations."
     )
     equations: Text = Field(
         description="One equation per line, as in the paper, computed from top to bottom: x is "

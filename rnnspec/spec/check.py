@@ -286,6 +286,8 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(check_train.determinism_has_a_gpu, (("train", "deterministic"), ("train", "device"))),
     Check(check_layers.sizes_are_those_of_the_cell, _layer("cell", "sizes"), cell=True),
+    Check(check_layers.heads_share_the_units, _layer("cell", "units", "heads"), cell=True),
+    Check(check_layers.sizes_are_whole, _layer("cell", "units", "heads", "sizes"), cell=True),
     Check(check_layers.merging_has_two_directions, _layer("direction", "merge")),
     Check(check_widths.skips_join_equal_widths, (_CELLS, _LAYERS, *_INPUT, ("encoder", "embed"))),
     Check(

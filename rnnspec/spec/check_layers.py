@@ -6,6 +6,7 @@ A setting without an effect is an error.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rnnspec.errors import CellError
@@ -136,6 +137,35 @@ def sizes_are_those_of_the_cell(spec: Spec) -> Iterator[Finding]:
                 hint = f"its sizes are {own}" if own else "remove it: it has no sizes of its own"
                 message = f"the cell {cell.name} has no size {size!r}"
                 yield Finding((*path, "sizes", size), message, hint, key=True)
+
+
+def heads_share_the_units(spec: Spec) -> Iterator[Finding]:
+    from rnnspec.cells.heads import HEADS
+
+    for path, layer, cell in layers_with_cells(spec):
+        if layer.units % layer.heads:
+            message = f"{layer.units} units are not {layer.heads} times as many for each head"
+            yield Finding((*path, "heads"), message, f"use a divisor of {layer.units}")
+        if layer.heads > 1 and HEADS in cell.own_sizes:
+            message = f"the cell {cell.name} has a size of this name already"
+            yield Finding((*path, "heads"), message, "give the cell's size another name")
+
+
+def sizes_are_whole(spec: Spec) -> Iterator[Finding]:
+    """Sizes such as `units/3`, as far as the numbers behind them are known."""
+    from rnnspec.cells.sizes import Numbers, extent
+
+    for path, layer, cell in layers_with_cells(spec):
+        numbers = Numbers({"units": max(1, layer.units // layer.heads), **layer.sizes})
+        shapes = [*cell.states.values(), *cell.parameters.values()]
+        try:
+            for shape in (*shapes, *(node.shape for node in cell.graph.nodes)):
+                with suppress(KeyError):
+                    extent(shape, numbers)
+        except ValueError as problem:
+            yield Finding(
+                (*path, "units"), f"{cell.name}: {problem}", "choose units and sizes that divide"
+            )
 
 
 def merging_has_two_directions(spec: Spec) -> Iterator[Finding]:

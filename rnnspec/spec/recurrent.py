@@ -64,6 +64,12 @@ class RecurrentLayer(Model):
         description="The cell: a built-in one (rnn, lstm, gru and more) or a name under 'cells:'."
     )
     units: Width = Field(description="Width of the state, per direction.")
+    heads: Width = Field(
+        default=1,
+        description="How often the cell runs side by side, each time with weights of its own and "
+        "units/heads units. All heads read the whole step; what is applied to a state is "
+        "applied to that head's, so that such a matrix is block-diagonal (Beck et al., 2024).",
+    )
     direction: Literal["forward", "reverse", "bidirectional"] = Field(
         default="forward",
         description="Order in which steps are read: 'forward' from the first to the last, "

@@ -96,9 +96,7 @@ class Sized:
         """The width of a state in one direction."""
         assert self.cell is not None, "a cell that is right has states"
         assert isinstance(self.layer, RecurrentLayer)
-        (size,) = self.cell.states[name]
-        known = {"units": self.layer.units, INPUTS: self.inputs, **self.layer.sizes}
-        return known.get(size)
+        return _number_of(self.cell.state_size(name), self.layer, self.inputs)
 
     def state(self, name: str) -> int | None:
         """The width of a state before the first step, both directions together."""
@@ -211,10 +209,21 @@ def extent(value: Extent, layer: ConvLayer | PoolLayer, read: Steps) -> tuple[in
 
 def output_width(layer: RecurrentLayer, cell: Cell | None, inputs: int | None) -> int | None:
     """Width of the layer's output; None where it is not known."""
-    known = {"units": layer.units, "inputs": inputs, **layer.sizes}
-    one = known.get(cell.output_size) if cell else None
+    one = _number_of(cell.output_size, layer, inputs) if cell else None
     both = layer.direction == "bidirectional" and layer.merge == "concat"
     return 2 * one if one and both else one
+
+
+def _number_of(size: str, layer: RecurrentLayer, inputs: int | None) -> int | None:
+    """The number behind a size of the cell of a layer; None where it is not known."""
+    from rnnspec.cells.sizes import Numbers
+
+    known = {"units": layer.units // layer.heads, **layer.sizes}
+    known |= {} if inputs is None else {INPUTS: inputs}
+    try:
+        return layer.heads * Numbers(known)[size]
+    except (KeyError, ValueError):
+        return None
 
 
 def unequal_widths(skip: str, before: int, after: int) -> str:

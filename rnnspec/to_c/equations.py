@@ -10,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.cells.graph import Cell
+from rnnspec.cells.layout import is_shaped, layout
+from rnnspec.cells.sizes import extent
+from rnnspec.reference.functions import applied
 from rnnspec.to_c.expressions import OPERATIONS, Expression, literal
 from rnnspec.to_c.functions import OF_VECTORS
 from rnnspec.to_c.phases import Phase, Phases, phases_of
 from rnnspec.to_c.products import Matrix, Product, joined, product
+from rnnspec.to_c.structural import STRUCTURAL
 from rnnspec.to_c.text import Names, comment, identifier, indented, loop, table
 
 Parameters = Mapping[str, NDArray[np.floating]]
@@ -116,11 +120,14 @@ class _Writer:
             self._leaf("input", each, self.numbers, name)
             self.numbers_given.append(name)
             yield f"float {name}"
-        for state, (size,) in self.cell.states.items():
+        for state, shape in self.cell.states.items():
             name = self.names.new(state)
-            self._leaf("state", state, self.stored, name)
             self.arrays[state] = name
-            yield f"float {name}[restrict {self.sizes[size]}]"
+            if shape:
+                self._leaf("state", state, self.stored, name)
+            else:
+                self._leaf("state", state, self.numbers, f"{name}[0]")
+            yield f"float {name}[restrict {extent(shape, self.sizes)}]"
 
     def _unused(self, body: Sequence[str]) -> Iterator[str]:
         """The arguments that the statements do not read."""
@@ -187,13 +194,17 @@ class _Writer:
         value = self.phases.fixed[index]
         if value.ndim == 0 or (value == value.flat[0]).all():
             return literal(float(value.flat[0]))
+        return Expression(f"{self._table(index)}[j]")
+
+    def _table(self, index: int) -> str:
+        """The name of the table of a value that depends on weights alone."""
         if index not in self.constants:
             node = self.phases.graph.nodes[index]
             known = [name for name, at in self.phases.graph.names.items() if at == index]
             title = node.name or (known[0] if known else f"{node.op}_{index}")
             self.constants[index] = f"{self.name}_{identifier(title)}"
-            self.tables.append(table("float", self.constants[index], value))
-        return Expression(f"{self.constants[index]}[j]")
+            self.tables.append(table("float", self.constants[index], self.phases.fixed[index]))
+        return self.constants[index]
 
     def _at(self, index: int, here: Mapping[int, Expression]) -> Expression:
         """The value of a node at place j, or the one number that it is."""
@@ -238,10 +249,10 @@ class _Writer:
             yield from loop(width, [f"{OUTPUT}[j] = {self.stored[graph.output]}[j];"])
 
     def _kept(self, index: int, state: str) -> Iterator[str]:
-        name, width = self.names.new(f"{state}_new"), self.phases.widths[index]
+        name, width = self.names.new(f"{state}_new"), max(1, self.phases.widths[index])
         self.kept[state] = name
         self.declared.append(f"float {name}[{width}];")
-        yield from loop(width, [f"{name}[j] = {self.stored[index]}[j];"])
+        yield from loop(width, [f"{name}[j] = {self._at(index, {}).text};"])
 
     def _phases(self) -> Iterator[list[str]]:
         for number, phase in enumerate(self.phases.phases):
@@ -258,7 +269,9 @@ class _Writer:
     def _product(self, phase: Phase) -> str:
         run = phase.run
         assert run is not None
-        matrices: list[Matrix] = [np.asarray(self.parameters[m], np.float32) for m in run.matrices]
+        matrices: list[Matrix] = [
+            np.asarray(applied(self.parameters, m, self.sizes), np.float32) for m in run.matrices
+        ]
         title = identifier("_".join(run.matrices)) if len(run.matrices) == 1 else ""
         name = f"{self.name}_{title or self._operand_title(run.operand)}"
         while any(each.name == name for each in self.products):
@@ -283,12 +296,35 @@ class _Writer:
     def _vector(self, phase: Phase) -> list[str]:
         (index,) = phase.nodes
         node = self.phases.graph.nodes[index]
-        name = self._title_of(index)
-        self.declared.append(f"float {name}[{phase.width}];")
-        call = f"{OF_VECTORS[node.op]}({name}, {self._array(node.args[0])}, {phase.width});"
-        self.stored[index] = name
-        self.functions += phase.width
-        return [call]
+        name, width = self._title_of(index), max(1, phase.width)
+        self.declared.append(f"float {name}[{width}];")
+        function = OF_VECTORS.get(node.op) or STRUCTURAL[node.op]
+        numbers = [width]
+        if is_shaped(node):
+            numbers = list(layout(self.phases.graph.nodes, index, self.sizes))
+        if node.shape:
+            self.stored[index] = name
+        else:
+            self.numbers[index] = f"{name}[0]"
+        if node.op in OF_VECTORS:
+            self.functions += width
+            return self._vectors(function, name, self._array(node.args[0]), numbers)
+        arguments = [name, *map(self._argument, node.args), *map(str, numbers)]
+        return [f"{function}({', '.join(arguments)});"]
+
+    def _vectors(self, function: str, out: str, value: str, numbers: list[int]) -> list[str]:
+        """Calls of a function of a whole vector, one for each head."""
+        if len(numbers) == 1:
+            return [f"{function}({out}, {value}, {numbers[0]});"]
+        heads, width = numbers
+        begins = [head * width for head in range(heads)]
+        return [f"{function}({out} + {at}, {value} + {at}, {width});" for at in begins]
+
+    def _argument(self, index: int) -> str:
+        """A value as the address of its elements."""
+        if index in self.phases.fixed:
+            return self._table(index)
+        return f"&{self.numbers[index]}" if index in self.numbers else self._array(index)
 
     def _is_function(self, index: int) -> int:
         op = self.phases.graph.nodes[index].op
@@ -359,7 +395,7 @@ class _Writer:
         """The new values of states that no loop has written, and the output."""
         graph = self.phases.graph
         for state, index in graph.next_states.items():
-            array, width = self.arrays[state], self.sizes[self.cell.states[state][0]]
+            array, width = self.arrays[state], extent(self.cell.states[state], self.sizes)
             if state in self.written or graph.nodes[index].name == state == self._state_name(index):
                 continue
             kept = self.kept.get(state)

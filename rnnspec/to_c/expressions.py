@@ -55,6 +55,14 @@ OPERATIONS: Mapping[str, Callable[..., Expression]] = {
     "log": _call("logf"),
     "sqrt": _call("sqrtf"),
     "abs": _call("fabsf"),
+    "sin": _call("sinf"),
+    "cos": _call("cosf"),
+    "floor": _call("floorf"),
+    "less": lambda one, other: Expression(f"({one.text} < {other.text} ? 1.0f : 0.0f)"),
+    "at_most": lambda one, other: Expression(f"({one.text} <= {other.text} ? 1.0f : 0.0f)"),
+    "select": lambda flag, one, other: Expression(
+        f"({flag.within(SUM)} != 0.0f ? {one.text} : {other.text})"
+    ),
     **{
         name: _call(f"rs_{name}")
         for name in (

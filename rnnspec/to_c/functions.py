@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from rnnspec.to_c.structural import TEXTS as STRUCTURAL_TEXTS
+
 
 @dataclass(frozen=True, slots=True)
 class Function:
@@ -236,6 +238,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "rs_min": _of_two("rs_min", "v < other ? v : other"),
     "rs_softmax": Function(_SOFTMAX, ("rs_exp",)),
     "rs_layer_norm": Function(_LAYER_NORM),
+    **{name: Function(text) for name, text in STRUCTURAL_TEXTS.items()},
     "rs_missing": Function(_MISSING),
     "rs_missing_double": Function(_MISSING_DOUBLE),
     "rs_largest": Function(_LARGEST),

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.cells.graph import Graph, Node
+from rnnspec.cells.layout import is_shaped, layout
 from rnnspec.cells.reassociate import closure, count_uses
-from rnnspec.reference.functions import OPERATIONS
+from rnnspec.cells.sizes import extent
+from rnnspec.reference.functions import OPERATIONS, applied, flat
 from rnnspec.to_c.functions import OF_VECTORS
 
 Array = NDArray[np.float64]
@@ -96,8 +98,8 @@ def phases_of(
     ones: Collection[str] = (),
 ) -> Phases:
     """The phases of one step. Inputs named in `ones` are 1."""
-    fixed = _fixed(graph, parameters, ones)
-    widths = {i: sizes[n.shape[0]] if n.shape else 0 for i, n in enumerate(graph.nodes)}
+    fixed = _fixed(graph, parameters, ones, sizes)
+    widths = {i: extent(n.shape, sizes) if n.shape else 0 for i, n in enumerate(graph.nodes)}
     ends = [*graph.next_states.values(), graph.output]
     live = [i for i in closure(graph.nodes, ends, fixed) if i not in fixed]
     sums, within = _sums(graph, live, fixed, widths)
@@ -109,18 +111,31 @@ def phases_of(
 
 
 def _fixed(
-    graph: Graph, parameters: Mapping[str, NDArray[np.floating]], ones: Collection[str]
+    graph: Graph,
+    parameters: Mapping[str, NDArray[np.floating]],
+    ones: Collection[str],
+    sizes: Mapping[str, int],
 ) -> dict[int, Array]:
     """The values, in float64, of what depends on weights and numbers alone."""
     found: dict[int, Array] = {}
+    matrices: dict[int, Array] = {}
     for index, node in enumerate(graph.nodes):
         if node.op == "parameter":
-            found[index] = np.asarray(parameters[node.name], np.float64)
+            value = np.asarray(applied(parameters, node.name, sizes), np.float64)
+            matrices[index] = value
+            found[index] = value.reshape(-1) if value.ndim > 1 else value
         elif node.op == "constant":
             found[index] = np.asarray(node.value, np.float64)
         elif node.op == "input" and node.name in ones:
             found[index] = np.ones(())
-        elif node.args and all(arg in found for arg in node.args):
+        elif not node.args or any(arg not in found for arg in node.args):
+            continue
+        elif node.op == "matmul":
+            found[index] = np.asarray(matrices[node.args[0]] @ found[node.args[1]])
+        elif is_shaped(node):
+            args = [found[arg] for arg in node.args]
+            found[index] = flat(node.op, layout(graph.nodes, index, sizes), *args)
+        else:
             found[index] = np.asarray(OPERATIONS[node.op](*(found[arg] for arg in node.args)))
     return found
 
@@ -238,13 +253,14 @@ def _next(found: Phases, runs: Sequence[Run], left: Sequence[int], known: set[in
 
     first = next(index for index in left if ready(index))
     op, width = found.graph.nodes[first].op, found.widths[first]
-    if op in OF_VECTORS and width:
+    if (op in OF_VECTORS and width) or is_shaped(found.graph.nodes[first]):
         return Phase("vector", (first,), width=width)
     if not width:
         return Phase("number", (first,))
     taken: list[int] = []
     for index in left:
-        vector = found.graph.nodes[index].op in OF_VECTORS
+        node = found.graph.nodes[index]
+        vector = node.op in OF_VECTORS or is_shaped(node)
         if found.widths[index] == width and not vector and ready(index, taken):
             taken.append(index)
     return Phase("loop", tuple(taken), width=width)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from rnnspec.cells import LAYER_NORM_EPSILON
-from rnnspec.to_onnx.emitter import Attribute, Emitter
+from rnnspec.to_onnx.emitter import BOOL, FLOAT, Attribute, Emitter
 from rnnspec.to_onnx.rewrite import CENTRED_NORM, SMALL_SIGMOID
 
 LOG_ZERO = -1e30
@@ -88,6 +88,18 @@ def _centred_layer_norm(emit: Emitter, arguments: Sequence[str], name: str, widt
     return normalized(emit, arguments[0], [gain], name, width)
 
 
+def _comparison(kind: str) -> Lower:
+    def lower(emit: Emitter, arguments: Sequence[str], name: str, width: int) -> str:
+        return emit.op("Cast", [emit.op(kind, arguments, f"{name}.holds")], name, to=FLOAT)
+
+    return lower
+
+
+def _select(emit: Emitter, arguments: Sequence[str], name: str, width: int) -> str:
+    flag, one, other = arguments
+    return emit.op("Where", [emit.op("Cast", [flag], f"{name}.flag", to=BOOL), one, other], name)
+
+
 FUNCTIONS: Mapping[str, Lower] = {
     "sigmoid": _operator("Sigmoid"),
     "tanh": _operator("Tanh"),
@@ -102,6 +114,9 @@ FUNCTIONS: Mapping[str, Lower] = {
     "log": _operator("Log"),
     "sqrt": _operator("Sqrt"),
     "abs": _operator("Abs"),
+    "sin": _operator("Sin"),
+    "cos": _operator("Cos"),
+    "floor": _operator("Floor"),
     "max": _operator("Max"),
     "min": _operator("Min"),
     "softmax": _operator("Softmax", axis=-1),
@@ -116,6 +131,9 @@ PRIMITIVES: Mapping[str, Lower] = {
     "div": _operator("Div"),
     "neg": _operator("Neg"),
     "pow": _operator("Pow"),
+    "less": _comparison("Less"),
+    "at_most": _comparison("LessOrEqual"),
+    "select": _select,
 }
 """One entry for each primitive of a cell's graph that works element by element."""
 

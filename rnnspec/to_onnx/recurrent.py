@@ -22,6 +22,7 @@ from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.lowering import Lowering, PaddedSequence, Vector
 from rnnspec.to_onnx.rewrite import rewritten, with_unit_steps
 from rnnspec.to_onnx.scan_body import StepBody
+from rnnspec.to_onnx.structural import structural
 from rnnspec.to_onnx.weights_only import WeightsOnly
 
 
@@ -167,7 +168,7 @@ class CellLowering:
         cell = node.answering_cell
         absent = frozenset(cell.inputs) - inputs.keys()
         graph = with_unit_steps(cell.graph, absent) if absent else cell.graph
-        self._plan = schedule(rewritten(graph))
+        self._plan = schedule(rewritten(graph), matrices_in_steps=True)
         self._graph = self._plan.graph
         self._emit, self._prefix, self._x, self._before = low.emit, prefix, inputs["x"], before
         self._x_width, self._final_states = node.inputs, final_states
@@ -215,6 +216,11 @@ class CellLowering:
                     continue
                 arguments = [self._value(arg) for arg in node.args]
                 name, width = f"{self._prefix}.{node.op}_{entry}", self._weights.width(entry)
+                if self._weights.is_shaped(entry):
+                    found = self._weights.arguments(node.args, arguments, 2)
+                    dims = self._weights.layout(entry)
+                    self._values[entry] = structural(self._emit, node.op, dims, found, name)
+                    continue
                 self._values[entry] = operation(self._emit, node.op, arguments, name, width)
 
     def _products(self, product: JoinedProduct) -> None:

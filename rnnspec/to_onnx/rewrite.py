@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rnnspec.cells.graph import Graph, Node
+from rnnspec.cells.layout import SHAPED
 from rnnspec.cells.reassociate import Builder, count_uses, is_state, without_dead
 
 CENTRED = ".centred"
@@ -51,7 +52,8 @@ def with_centred_products(graph: Graph) -> Graph:
     builder, moved = Builder(), list[int]()
     for node in graph.nodes:
         args = tuple(moved[arg] for arg in node.args)
-        product = graph.nodes[node.args[0]] if node.op == "layer_norm" else node
+        whole = node.op == "layer_norm" and len(node.shape) == 1  # the mean of all rows of U
+        product = graph.nodes[node.args[0]] if whole else node
         if product is not node and product.op == "matmul" and uses[node.args[0]] == 1:
             matrix = graph.nodes[product.args[0]]
             centred = builder.add(replace(matrix, name=matrix.name + CENTRED), ())
@@ -116,7 +118,7 @@ def _magnitudes(graph: Graph) -> set[int]:
 
 
 _KEEPING = frozenset(
-    {"add", "sub", "mul", "div", "neg", "pow", "sqrt", "abs", "relu", "max", "min", "copy"}
+    {"add", "sub", "mul", "div", "neg", "pow", "sqrt", "abs", "relu", "max", "min", "copy"} | SHAPED
 )
 """Operations whose result is as precise, in proportion to its size, as what they are given."""
 

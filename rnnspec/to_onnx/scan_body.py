@@ -16,6 +16,7 @@ from rnnspec.cells.schedule import Loop, Scan
 from rnnspec.to_onnx.emitter import FLOAT, Emitter
 from rnnspec.to_onnx.functions import operation
 from rnnspec.to_onnx.lowering import BATCH
+from rnnspec.to_onnx.structural import structural
 from rnnspec.to_onnx.weights_only import WeightsOnly
 
 
@@ -114,6 +115,9 @@ class StepBody:
             return self._sum(index, terms)
         arguments = [self._value(arg) for arg in node.args]
         name = f"{self._prefix}.{node.op}_{index}"
+        if self._weights.is_shaped(index):
+            found = self._weights.arguments(node.args, arguments, 1)
+            return structural(self._emit, node.op, self._weights.layout(index), found, name)
         return operation(self._emit, node.op, arguments, name, self._weights.width(index))
 
     def _sum(self, index: int, terms: Collection[int]) -> str:

@@ -7,16 +7,20 @@ is then one of as many vectors as there are tokens, and is looked up in a table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.cells.graph import Graph, Node
+from rnnspec.cells.heads import BLOCKS, HEADS
+from rnnspec.cells.layout import Layout, is_shaped, layout
 from rnnspec.cells.reassociate import closure
-from rnnspec.reference.functions import OPERATIONS
+from rnnspec.cells.sizes import extent
+from rnnspec.reference.functions import OPERATIONS, block_diagonal, flat
 from rnnspec.to_onnx.emitter import Emitter
 from rnnspec.to_onnx.rewrite import CENTRED, ORIGINALS
+from rnnspec.to_onnx.structural import Argument
 
 Array = NDArray[np.float64]
 MOST_NUMBERS = 2**18
@@ -53,8 +57,23 @@ class WeightsOnly:
 
     def width(self, index: int) -> int:
         """The width of any value of the cell; 1 for a single number."""
-        shape = self._nodes[index].shape
-        return self._sizes[shape[0]] if shape else 1
+        return extent(self._nodes[index].shape, self._sizes)
+
+    def layout(self, index: int) -> Layout:
+        """The layout of an operation that is told one."""
+        return layout(self._nodes, index, self._sizes)
+
+    def is_shaped(self, index: int) -> bool:
+        """Whether an operation is told a layout."""
+        return is_shaped(self._nodes[index])
+
+    def arguments(self, indices: Sequence[int], names: Sequence[str], axes: int) -> list[Argument]:
+        """Nodes and the names of their values, which have so many axes before their elements
+        unless they need weights only."""
+        return [
+            Argument(name, 0 if self.holds(index) else axes, self.width(index))
+            for index, name in zip(indices, names, strict=True)
+        ]
 
     def value(self, index: int) -> str:
         """A node's value as an initializer `[width]` or `[]`."""
@@ -77,7 +96,10 @@ class WeightsOnly:
 
     def parameter(self, parameter: str) -> NDArray[np.float32]:
         """A parameter of the graph; for `CENTRED` names with the mean of each column taken off."""
-        value = self._weights[f"{self._prefix}.{parameter.removesuffix(CENTRED)}"]
+        name = parameter.removesuffix(CENTRED)
+        value = self._weights[f"{self._prefix}.{name.removesuffix(BLOCKS)}"]
+        if name.endswith(BLOCKS):
+            value = np.asarray(block_diagonal(value, self._sizes[HEADS]), np.float32)
         if not parameter.endswith(CENTRED):
             return value
         return np.asarray(value - value.mean(axis=0, dtype=np.float64), np.float32)
@@ -85,8 +107,18 @@ class WeightsOnly:
     def _compute(self, index: int) -> Array:
         for each in closure(self._nodes, [index], self._computed):
             arguments = [self._computed[arg] for arg in self._nodes[each].args]
-            self._computed[each] = _evaluated(self._nodes[each], arguments, self.parameter)
+            self._computed[each] = self.evaluated(each, arguments)
         return self._computed[index]
+
+    def evaluated(self, index: int, arguments: list[Array]) -> Array:
+        """The value of a node in float64, of one vector or of one in each row."""
+        node = self._nodes[index]
+        if self.is_shaped(index):
+            return flat(node.op, self.layout(index), *arguments)
+        if node.op == "matmul":
+            matrix = self.parameter(self._nodes[node.args[0]].name).astype(np.float64)
+            arguments = [matrix, arguments[1]]
+        return _evaluated(node, arguments, self.parameter)
 
 
 def token_tables(
@@ -111,7 +143,7 @@ def token_tables(
         node = graph.nodes[index]
         arguments = [values[arg] for arg in node.args]
         is_input = node.op == "input"
-        values[index] = inputs if is_input else _evaluated(node, arguments, weights.parameter)
+        values[index] = inputs if is_input else weights.evaluated(index, arguments)
     return {index: _rows(values[index], len(vectors)).astype(np.float32) for index in found}
 
 
@@ -129,7 +161,8 @@ def _evaluated(
     """The value of a node in float64, of one vector or of one in each row."""
     match node.op:
         case "parameter":
-            return parameter(node.name).astype(np.float64)
+            value = parameter(node.name).astype(np.float64)
+            return value if value.ndim < 2 else value.reshape(-1)
         case "constant":
             return np.asarray(node.value, np.float64)
         case "copy":

@@ -15,10 +15,12 @@ from functools import cached_property
 from typing import assert_never
 
 from rnnspec.cells.graph import Graph
+from rnnspec.cells.layout import is_shaped, layout
 from rnnspec.cells.schedule import JoinedProduct, Loop
 from rnnspec.to_torch import instructions as do
 from rnnspec.to_torch.derivatives import DERIVATIVES, VALUE, Local, Rule, Same, Times, of_activation
 from rnnspec.to_torch.instructions import Body, Columns, Instruction, Run, Value
+from rnnspec.to_torch.structural import gradients_of
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,13 @@ class Differentiator:
         self,
         graph: Graph,
         loop: Loop,
+        sizes: Mapping[str, int],
         widths: Sequence[int],
         run_values: Mapping[int, Sequence[tuple[Run, Value]]],
         matrices: Mapping[int, Value],
         next_value: Callable[[], Value],
     ) -> None:
-        self.graph, self.loop = graph, loop
+        self.graph, self.loop, self.sizes = graph, loop, sizes
         self.run_values, self.matrices, self.next_value = run_values, matrices, next_value
         self.widths: dict[Value, int] = dict(enumerate(widths))
         self.statements: list[_Statement] = []
@@ -155,9 +158,24 @@ class Differentiator:
             return
         g = self._total(index)
         node = self.graph.nodes[index]
+        if is_shaped(node):
+            self._structural(g, index)
+            return
         for arg, rule in zip(node.args, DERIVATIVES[node.op], strict=True):
             if rule is not None and arg in self.takes:
                 self._push(arg, self._term(g, index, rule), self.widths[index])
+
+    def _structural(self, g: Value, index: int) -> None:
+        """Pushes the gradients of the arguments of an operation that is told a layout."""
+        node = self.graph.nodes[index]
+        dims = layout(self.graph.nodes, index, self.sizes)
+        for arg, (function, reads) in zip(node.args, gradients_of(node.op, dims), strict=True):
+            if arg in self.takes:
+                out = self._new(self.widths[arg])
+                values = (index if place == VALUE else node.args[place] for place in reads)
+                step = Instruction(function, (g, *values), out)
+                self.statements.append(_Statement(out, (step,)))
+                self._push(arg, _Sum(out))
 
     def _term(self, g: Value, index: int, rule: Rule) -> _Sum:
         """The gradient of an argument of a node with the gradient g."""

@@ -131,6 +131,22 @@ def _not_chosen(g: Tensor, flag: Tensor, out: Tensor) -> None:
     torch.where(flag, g.new_zeros(()), g, out=out)
 
 
+def _sin(g: Tensor, v: Tensor, out: Tensor) -> None:  # g * cos(v)
+    torch.mul(g, v.cos(), out=out)
+
+
+def _cos(g: Tensor, v: Tensor, out: Tensor) -> None:  # -g * sin(v)
+    torch.mul(g, v.sin().neg_(), out=out)
+
+
+def _selected(g: Tensor, flag: Tensor, out: Tensor) -> None:
+    _chosen(g, flag != 0, out)
+
+
+def _not_selected(g: Tensor, flag: Tensor, out: Tensor) -> None:
+    _not_chosen(g, flag != 0, out)
+
+
 DERIVATIVES: dict[str, tuple[Rule, ...]] = {
     "add": (Same(), Same()),
     "sub": (Same(), Same(-1)),
@@ -139,6 +155,9 @@ DERIVATIVES: dict[str, tuple[Rule, ...]] = {
     "neg": (Same(-1),),
     "pow": (Local(_power, (0, 1)), None),
     "copy": (Same(),),
+    "less": (None, None),
+    "at_most": (None, None),
+    "select": (None, Local(_selected, (0,)), Local(_not_selected, (0,))),
     "where": (None, Local(_chosen, (0,)), Local(_not_chosen, (0,))),
     "sigmoid": (Local(_of_torch(aten.sigmoid_backward), (VALUE,)),),
     "tanh": (Local(_of_torch(aten.tanh_backward), (VALUE,)),),
@@ -152,13 +171,17 @@ DERIVATIVES: dict[str, tuple[Rule, ...]] = {
     "exp": (Times(VALUE),),
     "log": (Local(_log, (0,)),),
     "sqrt": (Local(_sqrt, (VALUE,)),),
+    "sin": (Local(_sin, (0,)),),
+    "cos": (Local(_cos, (0,)),),
+    "floor": (None,),
     "abs": (Local(_abs, (0,)),),
     "max": (Local(_larger, (0, 1)), Local(_larger, (1, 0))),
     "min": (Local(_smaller, (0, 1)), Local(_smaller, (1, 0))),
     "softmax": (Local(_softmax, (VALUE,)),),
     "layer_norm": (Local(_layer_norm, (0,)),),
 }
-"""Operation to the rules of its arguments. `matmul` and `scan` have derivatives of their own."""
+"""Operation to the rules of its arguments. `matmul`, `scan` and the operations of
+`rnnspec.to_torch.structural` have derivatives of their own."""
 
 
 def of_activation(function: str) -> Backward:

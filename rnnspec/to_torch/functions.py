@@ -53,6 +53,9 @@ FUNCTIONS: dict[str, Operation] = {
     "log": torch.log,
     "sqrt": torch.sqrt,
     "abs": torch.abs,
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "floor": torch.floor,
     "max": torch.maximum,
     "min": torch.minimum,
     "softmax": _with_out(lambda v: torch.softmax(v, dim=-1)),
@@ -69,6 +72,9 @@ PRIMITIVES: dict[str, Operation] = {
     "pow": torch.pow,
     "copy": _copy,
     "where": torch.where,
+    "less": _with_out(lambda v, w: torch.lt(v, w).to(v.dtype)),
+    "at_most": _with_out(lambda v, w: torch.le(v, w).to(v.dtype)),
+    "select": _with_out(lambda flag, v, w: torch.where(flag != 0, v, w)),
 }
 """Primitive operations except `matmul`, which is computed in joined products, and `scan`."""
 

@@ -18,14 +18,17 @@ from torch.nn.functional import linear
 
 from rnnspec.cells import Cell
 from rnnspec.cells.bounds import is_bounded
+from rnnspec.cells.graph import Graph
+from rnnspec.cells.heads import BLOCKS, HEADS
 from rnnspec.cells.reassociate import count_uses
 from rnnspec.cells.rewrites import CONTINUES, with_repeated_end
 from rnnspec.cells.schedule import Delay, JoinedProduct, Loop, Scan, Schedule, Whole, schedule
-from rnnspec.to_torch.functions import OPERATIONS
+from rnnspec.cells.sizes import Numbers, extent
 from rnnspec.to_torch.loop import LoopInputs, run_loop
 from rnnspec.to_torch.loop_code import LoopCode
 from rnnspec.to_torch.scan import scan
 from rnnspec.to_torch.sequences import RepeatedEnds
+from rnnspec.to_torch.structural import operation_of
 from rnnspec.to_torch.weighted import Packed
 
 States = Mapping[str, Tensor]
@@ -47,6 +50,8 @@ class Program:
             for phase in plan.phases
             if isinstance(phase, Loop)
         }
+        self.sizes, self.rows = sizes, rows
+        self.vectors = _vectors(plan.graph)
 
 
 class GenericKernel(nn.Module):
@@ -54,20 +59,24 @@ class GenericKernel(nn.Module):
 
     def __init__(self, cell: Cell, sizes: Mapping[str, int]) -> None:
         super().__init__()
-        self.cell, self.sizes = cell, dict(sizes)
+        self.cell, self.sizes = cell, Numbers(sizes)
         plan = schedule(cell.graph)
-        shapes = {n: tuple(sizes[size] for size in shape) for n, shape in cell.parameters.items()}
+        shapes = {
+            name: tuple(self.sizes[size] for size in shape)
+            for name, shape in cell.parameters.items()
+        }
         self.packed = Packed(_slots(plan, cell), shapes, cell.fixed)
-        self.program = Program(plan, sizes, self.packed.rows)
+        self.rows = self.packed.rows | {n + BLOCKS: r for n, r in self.packed.rows.items()}
+        self.program = Program(plan, self.sizes, self.rows)
         self.bounded = is_bounded(cell.graph)
         joined = (p.matrices for p in plan.products())
-        self._widest = max((sum(self.packed.rows[n] for n in names) for names in joined), default=1)
+        self._widest = max((sum(self.rows[n] for n in names) for names in joined), default=1)
 
     @cached_property
     def program_for_padding(self) -> Program:
         """The cell that repeats the last step of each row."""
         plan = schedule(with_repeated_end(self.cell.graph))
-        return Program(plan, self.sizes, self.packed.rows)
+        return Program(plan, self.sizes, self.rows)
 
     def forward(
         self,
@@ -94,8 +103,10 @@ class GenericKernel(nn.Module):
                 return self.forward(steps.to(wide), states, inputs, lengths, ends)
         rows = steps.shape[1]
         before = {
-            state: steps.new_zeros((rows, self.sizes[size])) if states is None else states[state]
-            for state, (size,) in self.cell.states.items()
+            state: steps.new_zeros((rows, extent(shape, self.sizes)))
+            if states is None
+            else states[state]
+            for state, shape in self.cell.states.items()
         }
         given = {"x": steps, **(inputs or {})}
         free = self.bounded and not ends
@@ -144,8 +155,9 @@ class _Run:
         for index, node in enumerate(self.graph.nodes):
             if node.op == "input":
                 self.values[index] = inputs[node.name]
-            elif node.op == "parameter" and len(node.shape) < 2:
-                self.values[index] = self.packed.part(node.name)
+            elif index in program.vectors:
+                value = self.packed.part(node.name)
+                self.values[index] = value.flatten() if value.dim() > 1 else value
 
     def run(self) -> tuple[Tensor, States]:
         for phase in self.program.schedule.phases:
@@ -189,8 +201,9 @@ class _Run:
             case "state":
                 known = self._along(self.graph.next_states[node.name], node.name)
                 self.values[entry] = torch.cat([self.before[node.name][None], known[:-1]])
-            case op:
-                self.values[entry] = OPERATIONS[op](*(self.values[arg] for arg in node.args))
+            case _:
+                function = operation_of(self.graph, entry, self.program.sizes)
+                self.values[entry] = function(*(self.values[arg] for arg in node.args))
 
     def _product(self, product: JoinedProduct) -> None:
         """A joined product of all steps at once, split into the parts that loops take whole."""
@@ -214,16 +227,26 @@ class _Run:
                 start += width
 
     def _rows(self, product: JoinedProduct, result: int) -> int:
-        return self.packed.rows[product.matrices[product.results.index(result)]]
+        return self.program.rows[product.matrices[product.results.index(result)]]
 
     def _matrix(self, product: JoinedProduct) -> Tensor:
-        return self.packed.joined(product.matrices)
+        if not any(name.endswith(BLOCKS) for name in product.matrices):
+            return self.packed.joined(product.matrices)
+        return torch.cat([self._applied(name) for name in product.matrices])
+
+    def _applied(self, name: str) -> Tensor:
+        """A matrix as products use it: see `rnnspec.cells.heads`."""
+        matrix = self.packed.part(name.removesuffix(BLOCKS))
+        if not name.endswith(BLOCKS):
+            return matrix
+        blocks: Tensor = torch.block_diag(*matrix.chunk(self.program.sizes[HEADS]))
+        return blocks
 
     def _columns(self, product: JoinedProduct) -> list[tuple[Tensor | None, int]]:
         """The addends of a joined product with their widths, from left to right, in the largest
         parts that are there."""
         found: list[tuple[Tensor | None, int]] = []
-        widths = [self.packed.rows[name] for name in product.matrices]
+        widths = [self.program.rows[name] for name in product.matrices]
         at = 0
         while at < len(widths):
             part = product.addends[at : at + 1]
@@ -261,14 +284,26 @@ class _Run:
         self.after.update(after)
 
 
+def _vectors(graph: Graph) -> frozenset[int]:
+    """The parameters that are read as values: all but the matrices of products alone."""
+    nodes = graph.nodes
+    read = {arg for node in nodes for arg in node.args[1 if node.op == "matmul" else 0 :]}
+    read |= {graph.output, *graph.next_states.values()}
+    return frozenset(
+        i for i, n in enumerate(nodes) if n.op == "parameter" and (i in read or len(n.shape) < 2)
+    )
+
+
 def _slots(plan: Schedule, cell: Cell) -> dict[str, tuple[str, ...]]:
     """One slot for each joined product, but one for each matrix that is in several products."""
-    uses = Counter(name for product in plan.products() for name in product.matrices)
+    uses = Counter(
+        name.removesuffix(BLOCKS) for product in plan.products() for name in product.matrices
+    )
     slots: dict[str, tuple[str, ...]] = {}
     for product in plan.products():
         names = product.matrices
         alike = len({name in cell.fixed for name in names}) == 1
-        if alike and all(uses[name] == 1 for name in names):
+        if alike and all(uses[name] == 1 for name in names):  # none of these ends in BLOCKS
             slots["|".join(names)] = names
     packed = {name for names in slots.values() for name in names}
     return slots | {name: (name,) for name in cell.parameters if name not in packed}

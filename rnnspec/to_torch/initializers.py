@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import sqrt
 
 import torch
@@ -34,6 +35,9 @@ def drawn(weight: Weight, plan: Plan, facts: Facts, generator: torch.Generator) 
             matrix = _uniform(shape, generator)
             largest = torch.linalg.eigvals(matrix).abs().max().clamp(min=1e-12)
             return matrix.mul(radius / largest)
+        case initializers.EachHead(start, heads):
+            one = replace(weight, initializer=start, shape=(shape[0] // heads, *shape[1:]))
+            return torch.cat([drawn(one, plan, facts, generator) for _ in range(heads)])
         case nodes.Vectors(pad):
             vectors = torch.randn(shape, generator=generator)
             if pad:

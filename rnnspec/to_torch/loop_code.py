@@ -9,10 +9,12 @@ from itertools import count
 from rnnspec.cells.graph import Graph
 from rnnspec.cells.reassociate import count_uses
 from rnnspec.cells.schedule import JoinedProduct, Loop
+from rnnspec.cells.sizes import extent
 from rnnspec.to_torch import instructions as do
 from rnnspec.to_torch.adjoint import Adjoint, Differentiator
 from rnnspec.to_torch.functions import OPERATIONS
 from rnnspec.to_torch.instructions import Body, Columns, Instruction, Run, Value, runs
+from rnnspec.to_torch.structural import operation_of
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ class LoopCode:
     def __init__(
         self, graph: Graph, loop: Loop, sizes: Mapping[str, int], rows: Mapping[str, int]
     ) -> None:
-        self.graph, self.loop = graph, loop
-        self.widths = [sizes[node.shape[0]] if node.shape else 1 for node in graph.nodes]
+        self.graph, self.loop, self.sizes = graph, loop, sizes
+        self.widths = [extent(node.shape, sizes) for node in graph.nodes]
         self.products = [e for e in loop.entries if isinstance(e, JoinedProduct)]
         self.states = {state: graph.next_states[state] for state in loop.states}
         self.leaves = {n.name: i for i, n in enumerate(graph.nodes) if n.op == "state"}
@@ -62,7 +64,13 @@ class LoopCode:
         """The backward pass to the values `wanted` among those the loop `reads`; made once."""
         if wanted not in self._backward:
             adjoint = Differentiator(
-                self.graph, self.loop, self.widths, self.runs, self.matrices, self._values.__next__
+                self.graph,
+                self.loop,
+                self.sizes,
+                self.widths,
+                self.runs,
+                self.matrices,
+                self._values.__next__,
             ).adjoint(wanted)
             read = adjoint.reads | {product.operand for product in self.products}
             self._backward[wanted] = Backward(
@@ -103,7 +111,8 @@ class LoopCode:
 
     def _operation(self, index: int) -> Instruction:
         node = self.graph.nodes[index]
-        return Instruction(do.into(OPERATIONS[node.op], len(node.args)), node.args, index)
+        function = operation_of(self.graph, index, self.sizes)
+        return Instruction(do.into(function, len(node.args)), node.args, index)
 
     def _with_product(
         self, index: int, inside: set[int], uses: Mapping[int, int]

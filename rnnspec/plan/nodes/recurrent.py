@@ -8,7 +8,8 @@ from math import sqrt
 from typing import Literal
 
 from rnnspec.cells import Cell
-from rnnspec.cells.initializers import Constant, Initializer, Uniform
+from rnnspec.cells.heads import HEADS
+from rnnspec.cells.initializers import MATRIX_ONLY, Constant, EachHead, Initializer, Uniform
 from rnnspec.cells.rewrites import with_zoneout
 from rnnspec.plan.nodes.inputs import Elapsed
 from rnnspec.plan.nodes.node import Node, Shape, Shapes, SourceNode, State, Weight, named
@@ -24,7 +25,9 @@ class Recurrent(Node):
 
     `reverse` reads each row from its last step to its first and gives its outputs in time order;
     `bidirectional` joins the outputs of both, forward first. `sizes` are the numbers of the cell's
-    own sizes. `elapsed` is the node whose value a cell reads as its input `dt`; without one, `dt`
+    own sizes; one of a cell of several heads (`rnnspec.cells.heads`) is their number, by which
+    `units` is divided. A state that is a matrix is the vector of its rows, one behind the other.
+    `elapsed` is the node whose value a cell reads as its input `dt`; without one, `dt`
     is 1. In either direction a step is read together with its own `dt`.
 
     The states before the first step read are 0, or weights of the layer if `initial` is "learned";
@@ -57,8 +60,13 @@ class Recurrent(Node):
 
     @property
     def extents(self) -> dict[str, int]:
-        """The number behind each size name of the cell."""
-        return self.cell.sizes(self.inputs, self.units, dict(self.sizes))
+        """The number behind each size of the cell; `units` is that of one head."""
+        return self.cell.sizes(self.inputs, self.units // self.heads, dict(self.sizes))
+
+    @property
+    def heads(self) -> int:
+        """How often the cell runs side by side."""
+        return dict(self.sizes)[HEADS] if self.cell.head else 1
 
     @property
     def output_width(self) -> int:
@@ -66,7 +74,7 @@ class Recurrent(Node):
         return self.extents[self.cell.output_size]
 
     def state_width(self, state: str) -> int:
-        return self.extents[self.cell.states[state][0]]
+        return self.extents[self.cell.state_size(state)]
 
     @property
     def directions(self) -> tuple[Literal["forward", "reverse"], ...]:
@@ -94,13 +102,17 @@ class Recurrent(Node):
                 yield Weight(
                     f"{self.name}.{direction}.{name}",
                     tuple(extents[size] for size in shape),
-                    chosen.get(name, usual),
+                    self._start(chosen.get(name, usual)),
                     trained,
                     self.l2 if trained else 0.0,
                 )
             for state in cell.states if self.initial == "learned" else ():
                 name = f"{self.name}.{direction}.initial.{state}"
                 yield Weight(name, (self.state_width(state),), Constant(0.0))
+
+    def _start(self, chosen: Initializer) -> Initializer:
+        whole = not self.cell.head or not isinstance(chosen, MATRIX_ONLY)
+        return chosen if whole else EachHead(chosen, self.heads)
 
     def shape(self, shapes: Shapes) -> Shape:
         self._check_cell()
