@@ -138,6 +138,12 @@ SEQUENCES: dict[str, Kind] = {
     "double_window_series": Kind(
         {"as": "series", "scale": "window", "known": True, "missing": "mean"}, doubles(1)
     ),
+    "level_series": Kind({"as": "series", "scale": "level", "missing": "previous"}, numbers(1)),
+    "log_series": Kind(
+        {"as": "series", "transform": "log", "scale": "level", "known": True, "missing": "mean"},
+        numbers(1),
+    ),
+    "standard_log_series": Kind({"as": "series", "transform": "log"}, numbers(1)),
     "known_mean_series": Kind({"as": "series", "known": True, "missing": "mean"}, numbers(1)),
 }
 CALENDARS: dict[str, Mapping[str, Any]] = {
@@ -365,6 +371,8 @@ def _value(node: Input, length: int, draw: Generator) -> Any:
             value = draw.normal(1, 2, (length, node.width))
             if node.elapsed is not None:
                 value[:, node.elapsed] = np.abs(value[:, node.elapsed])
+    if isinstance(node, SeriesInput | FutureInput) and node.log:
+        value = np.exp(value)
     value = value.astype(np.float64 if node.double else np.float32)
     if node.missing != "error":
         gone = draw.random(value.shape) < 0.3

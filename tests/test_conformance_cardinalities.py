@@ -77,6 +77,15 @@ DISTRIBUTIONS: dict[str, Any] = {
     "student_t": "student_t",
     "negative_binomial": "negative_binomial",
 }
+
+
+def residual_of(kind: str, residual: str, distribution: str, **more: Any) -> dict[str, Any]:
+    """A season of 2 is shorter than the horizon, and longer than some rows."""
+    data = forecast(kind, DISTRIBUTIONS[distribution], **more)
+    data["data"]["output"][0] |= {"residual": residual, "season": 2}
+    return data
+
+
 FRAMES: dict[str, list[dict[str, Any]]] = {
     "convolutions": [
         {"conv": 3, "size": [3, 2], "activation": "relu", "norm": "batch"},
@@ -226,8 +235,22 @@ SPECS: dict[str, dict[str, Any]] = {
         for kind in SEQUENCES if "series" in kind
         for name, distribution in DISTRIBUTIONS.items()
         for how, more in (("direct", {}), ("recursive", RECURSIVE), ("attending", ATTENDING))
-        if kind in ("series", "double_series", "double_window_series")
-        or name in ("gaussian", "negative_binomial")
+        if (kind in ("series", "double_series", "double_window_series")
+        or name in ("gaussian", "negative_binomial")) and "log" not in kind
+    },
+    **{
+        f"forecast of {kind} {name} {how}": forecast(kind, DISTRIBUTIONS[name], **more)
+        for kind in SEQUENCES if "log" in kind
+        for name in ("point", "quantiles")
+        for how, more in (("direct", {}), ("recursive", RECURSIVE))
+    },
+    **{
+        f"residual {residual} of {kind} {name} {how}": residual_of(kind, residual, name, **more)
+        for kind, residual, name in (
+            ("series", "seasonal", "student_t"), ("window_series", "last", "point"),
+            ("log_series", "seasonal", "quantiles"),
+        )
+        for how, more in (("direct", {}), ("recursive", RECURSIVE), ("attending", ATTENDING))
     },
     "N:N series and calendar": spec_data(
         "N:N", ["series", "calendar_marks"], [output("out_frames")], LAYERS
@@ -288,6 +311,7 @@ def test_teacher_forced_forecasts(name: str) -> None:
     weights, rows = strong_weights(plan), rows_of(plan)
     (out,) = plan.outputs
     truth = np.random.default_rng(3).normal(1, 2, (len(rows), HORIZON)).astype(np.float32)
+    truth = np.exp(truth) if out.log else truth
     truth[1, 0] = truth[2] = np.nan
     expected = raw_outputs(plan, weights, rows, [{out.column: one} for one in truth])[out.column]
     model = Model(plan).eval()

@@ -321,6 +321,16 @@ def real(cell: object, textual: bool = False, missing: bool = False) -> float:
     return float(cell)
 
 
+def above_0(value: float, wanted: bool = True) -> float:
+    """The number. Raises DataError for one that is not above 0 where that is `wanted`."""
+    if wanted and value <= 0:
+        raise DataError(
+            f"is {value:g}, which has no logarithm; write 'transform: none' for the input, or leave"
+            " the number out and set 'missing' of the input"
+        )
+    return value
+
+
 def vector(cell: object, textual: bool = False, missing: bool = False) -> Floats:
     """A list of finite numbers, `[W]`, W at least 1; with `missing` also NaN, and `[0]` where the
     whole list is missing."""

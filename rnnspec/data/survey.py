@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -130,7 +131,10 @@ def survey_series(
     """The facts of a table of series; its rows are training windows. See `survey`."""
     columns = [each for each in spec.data.inputs if isinstance(each, SeriesInput)]
     encoders = {
-        each.column: SeriesColumn(each.column, each.missing != "error", "<f8") for each in columns
+        each.column: SeriesColumn(
+            each.column, each.missing != "error", "<f8", each.transform == "log"
+        )
+        for each in columns
     }
     builder, bad = TableBuilder(series), reading.bad_rows(train)
     names = [*builder.columns, *encoders]
@@ -152,6 +156,7 @@ def survey_series(
     found: dict[str, ColumnFacts] = {}
     for each in columns:
         values = encoders[each.column].values(table).astype(np.float64, copy=False)
+        values = np.log(values) if each.transform == "log" else values
         try:
             found[each.column] = _series_facts(each, values, trained, table, longest)
         except DataError as error:
@@ -200,7 +205,8 @@ def _series_facts(
     table: Table,
     longest: int,
 ) -> NumericFacts:
-    """Mean and deviation, or median and interquartile range / 1.349, without missing values.
+    """Mean and deviation, or median and interquartile range / 1.349, without missing values; with
+    `level` the deviation is that of windows from their means.
 
     If half of a series is one value, the range is 0: then the deviation is taken. `values` are by
     place, `trained` says which places are for training.
@@ -218,26 +224,48 @@ def _series_facts(
             spread = (high - low) / QUARTILES
             lost = tuple(share * deviation[0] / spread for share in lost)
             deviation = (spread,)
-    elif column.scale == "window" and lost:
+    elif column.scale in ("window", "level") and lost:
         lost = (_lost_in_windows(np.where(trained, values, np.nan), table, longest),)
-    return NumericFacts(1, mean, deviation, longest, lost)
+    if column.scale == "level":
+        within = _deviation_in_windows(np.where(trained, values, np.nan), table, longest)
+        deviation = (within,) if within > NOISE * abs(mean[0]) else deviation
+    return NumericFacts(1, mean, deviation, longest, () if column.transform == "log" else lost)
 
 
 def _lost_in_windows(values: NDArray[np.float64], table: Table, window: int) -> float:
     """What float32 would lose of a series (`NumericFacts.lost`), cut into consecutive windows."""
     most = 0.0
-    for first, end in zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True):
-        steps = values[first:end]
-        steps = steps[~np.isnan(steps)]
+    for steps in _known_of_series(values, table):
         rounding = float(np.sqrt((rounded_off(steps) ** 2).mean())) if len(steps) else 0.0
         if not rounding:
             continue
-        size = min(window, len(steps))
-        cut = steps[: len(steps) // size * size].reshape(-1, size)
-        deviation = float(np.sqrt(cut.var(axis=1).mean()))
+        deviation = float(np.sqrt(_windows_of(steps, window).var(axis=1).mean()))
         if deviation > NOISE * float(np.abs(steps).max()):
             most = max(most, rounding / deviation)
     return most
+
+
+def _deviation_in_windows(values: NDArray[np.float64], table: Table, window: int) -> float:
+    """The deviation of all numbers from the means of the consecutive windows that they are in."""
+    squares, count = 0.0, 0
+    for steps in _known_of_series(values, table):
+        if len(steps):
+            cut = _windows_of(steps, window)
+            squares, count = squares + float(cut.var(axis=1).sum()), count + len(cut)
+    return math.sqrt(squares / count) if count else 0.0
+
+
+def _known_of_series(values: NDArray[np.float64], table: Table) -> Iterator[NDArray[np.float64]]:
+    """The numbers of each series that are not missing."""
+    for first, end in zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True):
+        steps = values[first:end]
+        yield steps[~np.isnan(steps)]
+
+
+def _windows_of(steps: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """`[windows, steps]`: consecutive windows, without the steps that are left over."""
+    size = min(window, len(steps))
+    return steps[: len(steps) // size * size].reshape(-1, size)
 
 
 def _facts_of_rows(

@@ -124,6 +124,9 @@ def _forecast_units(
     """As of numbers. All numbers of a row come from the same window and are as precise as the
     largest."""
     centre, scale, rounded = _scaling(node, facts, expected, moments)
+    if node.log:  # a difference of logarithms is a share of the number
+        far = np.abs(np.log(expected) - centre).max(axis=(1, 2), keepdims=True, initial=0.0)
+        return np.asarray(expected * np.maximum(scale, far) + rounded)
     moved = 1 if node.distribution != "quantiles" else expected.shape[-1]
     far = np.abs(expected[..., :moved] - centre).max(axis=(1, 2), keepdims=True, initial=0.0)
     if node.distribution == "negative_binomial":  # neither number has the unit of the other

@@ -152,6 +152,8 @@ def _draw_numbers(
         values = draw.generator.normal(known.mean, known.deviation, size)
         if elapsed is not None:
             values[..., elapsed] = np.abs(values[..., elapsed])
+        if isinstance(node, nodes.SeriesInput | nodes.FutureInput) and node.log:
+            values = np.exp(values)
         values = values.astype(np.float64 if node.double else np.float32)
         if node.missing != "error":
             gone = draw.generator.random(values.shape) < MISSING_SHARE

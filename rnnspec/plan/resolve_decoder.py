@@ -36,7 +36,7 @@ from rnnspec.plan.nodes import (
     TokensInput,
 )
 from rnnspec.plan.resolve_inputs import Sources
-from rnnspec.plan.resolve_outputs import forecast_output
+from rnnspec.plan.resolve_outputs import forecast_output, on_base, season_ago
 from rnnspec.plan.stateless import Read, dropped, joined
 from rnnspec.spec import decoder as kinds
 from rnnspec.spec.encoder import DEFAULT_EMBED
@@ -85,6 +85,9 @@ def _forecast(encoded: Encoded, target: language.ForecastOutput) -> None:
     body.append(PreviousNumber("decoder.previous", f"input.{target.column}"))
     read = _run(encoded, Read("decoder.previous", 1))
     body.append(Dense("decoder.answer", read.name, read.width, ahead.parameters, "none"))
+    if target.residual != "none":
+        base = season_ago(target, encoded.nodes, flat=False)
+        body.append(on_base("decoder.answer", base, ahead, steps=1))
     encoded.nodes.extend([_decoder(encoded, target.horizon), ahead])
 
 

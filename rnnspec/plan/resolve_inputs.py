@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import assert_never
+from typing import assert_never, cast
 
 from rnnspec import spec as language
 from rnnspec.errors import DataError
@@ -32,6 +32,7 @@ from rnnspec.plan.nodes import (
     TokensInput,
     Unflatten,
     VectorInput,
+    WindowKind,
     WindowMoments,
 )
 from rnnspec.plan.stateless import Read, dropped, flat, joined
@@ -227,12 +228,14 @@ def _series(
     known, name, moments = facts.inputs[source.column], f"input.{source.column}", ""
     assert isinstance(known, NumericFacts)
     scaled = source.scale in ("standard", "robust")
-    double = (scaled or source.scale == "window") and known.is_double()
-    if source.scale == "window" or source.scale == "mean":
-        moments = f"{name}.moments"
-        node = WindowMoments(moments, source.column, source.scale, source.missing, double)
+    log = source.transform == "log"
+    double = (scaled or source.scale in ("window", "level")) and known.is_double()
+    if source.scale in ("window", "level", "mean"):
+        moments, kind = f"{name}.moments", cast(WindowKind, source.scale)
+        node = WindowMoments(moments, source.column, kind, source.missing, double, log)
         found.nodes.append(node)
-    found.nodes.append(SeriesInput(name, source.column, scaled, moments, source.missing, double))
+    missing = source.missing
+    found.nodes.append(SeriesInput(name, source.column, scaled, moments, missing, double, log))
     found.sequences.append(Read(name, 1))
     if spec.data.read_ahead(source):
         horizon = _horizon(spec)
@@ -246,6 +249,7 @@ def _series(
             missing=source.missing,
             past=name if source.missing == "previous" else "",
             double=double,
+            log=log,
         )
         found.nodes.append(ahead)
         found.ahead.append(Read(ahead.name, horizon if ahead.flat else 1))

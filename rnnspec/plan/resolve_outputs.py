@@ -8,6 +8,7 @@ from typing import assert_never
 from rnnspec import spec as language
 from rnnspec.plan.facts import ClassFacts, ColumnFacts, Facts, NumericFacts, TextFacts
 from rnnspec.plan.nodes import (
+    AddBase,
     ChainOutput,
     ClassOutput,
     Dense,
@@ -17,6 +18,7 @@ from rnnspec.plan.nodes import (
     Node,
     NumericOutput,
     Output,
+    SeasonAgo,
     SeriesInput,
 )
 from rnnspec.plan.stateless import Read, dropped
@@ -42,6 +44,11 @@ def answer(
         dense = "answer" if alone else f"answer.{target.column}"
         end = _output(target, facts, dense, nodes)
         nodes.append(Dense(dense, read.name, read.width, _width(end), "none"))
+        if isinstance(target, language.ForecastOutput) and target.residual != "none":
+            assert isinstance(end, ForecastOutput)
+            base = season_ago(target, nodes, flat=True)
+            nodes.append(on_base(dense, base, end, target.horizon))
+            end = replace(end, source=nodes[-1].name)
         ends.append(end)
     nodes.extend(ends)
 
@@ -76,7 +83,23 @@ def forecast_output(
         scaled=past.scaled,
         moments=past.moments,
         double=past.double,
+        log=past.log,
     )
+
+
+def season_ago(target: language.ForecastOutput, nodes: list[Node], flat: bool) -> str:
+    """Adds the values that a forecast answers the distance from; their name."""
+    name, season = f"input.{target.column}.before", target.season
+    if target.residual == "last":
+        season = 1
+    nodes.append(SeasonAgo(name, f"input.{target.column}", season, target.horizon, flat))
+    return name
+
+
+def on_base(raw: str, base: str, end: ForecastOutput, steps: int) -> AddBase:
+    """The raw numbers of some steps, with the values that they are the distance from."""
+    moved = end.parameters if end.distribution == "quantiles" else 1
+    return AddBase(f"{raw}.moved", raw, base, steps, end.parameters, moved)
 
 
 def _output(target: Headed, facts: Facts, source: str, nodes: list[Node]) -> Output:

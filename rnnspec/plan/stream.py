@@ -314,6 +314,13 @@ def _future(reading: _Reading, node: nodes.FutureInput) -> States:
     return ()
 
 
+def _season_ago(reading: _Reading, node: nodes.SeasonAgo) -> States:
+    raise CannotStream(
+        "answers how far the values ahead are from those of the past, and reads them again at the"
+        " end of the row; train a model without 'residual'"
+    )
+
+
 def _audio(reading: _Reading, node: nodes.AudioInput) -> States:
     if node.normalize == "utterance":
         raise CannotStream(
@@ -491,6 +498,7 @@ RULES: Mapping[type[Node], Callable[[_Reading, Any], States]] = {
     nodes.SeriesInput: _filled,
     nodes.WindowMoments: _moments,
     nodes.FutureInput: _future,
+    nodes.SeasonAgo: _season_ago,
     nodes.CalendarInput: _input,
     nodes.CalendarFuture: _nothing,
     nodes.Recurrent: _recurrent,

@@ -55,11 +55,8 @@ class Body:
     def _ahead(self, number: int) -> dict[str, Array]:
         """Step `number` of the outer sequences on the axis of the answer."""
         read = map(self.plan.node, self.decoder.reads)
-        ahead = (
-            n.name
-            for n in read
-            if isinstance(n, nodes.FutureInput | nodes.CalendarFuture) and not n.flat
-        )
+        known = nodes.FutureInput | nodes.CalendarFuture | nodes.SeasonAgo
+        ahead = (n.name for n in read if isinstance(n, known) and not n.flat)
         return {name: self.outer[name][number] for name in ahead}
 
 

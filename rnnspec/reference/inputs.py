@@ -59,9 +59,10 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
         case nodes.VectorInput():
             return _scaled(node, node.missing, weights, values, cell.reshape(1, -1)).reshape(-1)
         case nodes.SeriesInput():
-            return _scaled(node, node.missing, weights, values, cell.reshape(-1, 1))
+            past = _numbers(node, cell)
+            return _scaled(node, node.missing, weights, values, past)
         case nodes.FutureInput():
-            ahead = _ahead(node, weights, values, cell.reshape(-1, 1))
+            ahead = _ahead(node, weights, values, _numbers(node, cell))
             return ahead.reshape(-1) if node.flat else ahead
         case nodes.CalendarInput():
             return calendar(node.calendar, cell)
@@ -69,9 +70,17 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
             ahead = calendar(node.calendar, cell)
             return ahead.reshape(-1) if node.flat else ahead
         case nodes.WindowMoments():
-            return _moments(node, weights, cell.reshape(-1, 1))
+            return _moments(node, weights, _numbers(node, cell))
         case _:
             assert_never(node)
+
+
+def _numbers(
+    node: nodes.SeriesInput | nodes.FutureInput | nodes.WindowMoments, cell: Array
+) -> Array:
+    """`[T, 1]`, or their logarithms."""
+    steps = cell.reshape(-1, 1)
+    return np.log(steps) if node.log else steps
 
 
 def _pixels(node: nodes.ImageInput, weights: Arrays, cell: Array) -> Array:
@@ -141,6 +150,8 @@ def _moments(node: nodes.WindowMoments, weights: Arrays, steps: Array) -> Array:
         return np.array([0.0, size if size > 0 else np.sqrt(mean**2 + deviation**2)])
     if not len(known):
         return np.array([mean, deviation])
+    if node.kind == "level":
+        return np.array([known.mean(), deviation])
     scale = known.std()
     if scale <= nodes.NOISE[node.double] * size:
         scale = size

@@ -14,7 +14,7 @@ from rnnspec.cells import Cell
 from rnnspec.cells.heads import HEADS
 from rnnspec.cells.sizes import Numbers
 from rnnspec.plan import Plan, nodes
-from rnnspec.reference import convolution
+from rnnspec.reference import convolution, seasonal
 from rnnspec.reference.functions import OPERATIONS, Array, Arrays, layer_norm, sigmoid, softmax
 
 States = dict[str, Array]
@@ -123,6 +123,8 @@ LAYERS: dict[type[nodes.Node], Callable[[Plan, Any, Arrays, Arrays], Array]] = {
     nodes.Activate: lambda plan, node, weights, values: activated(
         node.activation, values[node.source]
     ),
+    nodes.SeasonAgo: seasonal.season_ago,
+    nodes.AddBase: seasonal.add_base,
     nodes.Combine: convolution.combine,
     nodes.Conv: convolution.conv,
     nodes.LocalPool: convolution.local_pool,

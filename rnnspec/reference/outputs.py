@@ -55,6 +55,7 @@ def raw_forecast(
         answer = point_of(node, forecast_of(node, weights, values, raw[None]))[0]
         if truth is not None and not np.isnan(truth[number]):
             answer = truth[number]
+        answer = np.log(answer) if node.log else answer
         previous = float((answer - centre) / scale)
     return np.stack(found)
 
@@ -65,9 +66,9 @@ def forecast_of(node: nodes.ForecastOutput, weights: Arrays, values: Arrays, raw
     centre, scale = scaling(node, weights, values)
     match node.distribution:
         case "point":
-            return raw * scale + centre
+            return _unlogged(node, raw * scale + centre)
         case "quantiles":
-            return np.sort(raw * scale + centre, axis=1)
+            return _unlogged(node, np.sort(raw * scale + centre, axis=1))
         case "gaussian":
             return np.stack([raw[:, 0] * scale + centre, scale * _positive(raw[:, 1])], axis=1)
         case "student_t":
@@ -76,6 +77,10 @@ def forecast_of(node: nodes.ForecastOutput, weights: Arrays, values: Arrays, raw
         case "negative_binomial":
             mean = _positive(raw[:, 0]) * scale
             return np.stack([mean, _positive(raw[:, 1]) / np.sqrt(scale)], axis=1)
+
+
+def _unlogged(node: nodes.ForecastOutput, values: Array) -> Array:
+    return np.exp(values) if node.log else values
 
 
 def point_of(node: nodes.ForecastOutput, parameters: Array) -> Array:

@@ -92,8 +92,8 @@ class InputColumn:
 
     With `missing`, numbers may be null, except number `elapsed` of each step, the time since the
     step before, which is at least 0. With `double` the graph input is float64, since float32 would
-    lose too much of its numbers. `name` is the graph input, if it differs from the column. `rule`
-    says how the model makes tokens of a text.
+    lose too much of its numbers; those that are `positive` are above 0. `name` is the graph input,
+    if it differs from the column. `rule` says how the model makes tokens of a text.
     """
 
     column: str
@@ -107,13 +107,14 @@ class InputColumn:
     audio: AudioReading | None = None
     picture: nodes.Picture | None = None
     zone: str = ""
+    positive: bool = False
 
     def written(self) -> dict[str, Any]:
         """As the metadata have it, without the usual rule, and with `audio`, `picture` and `zone`
-        only where there is one."""
+        only where there is one, `positive` where it holds."""
         found = asdict(self)
         unusual: dict[str, object] = {"rule": self.rule != PLAIN, "audio": self.audio}
-        unusual |= {"picture": self.picture, "zone": self.zone}
+        unusual |= {"picture": self.picture, "zone": self.zone, "positive": self.positive}
         return {key: value for key, value in found.items() if unusual.get(key, True)}
 
     @property
@@ -279,6 +280,7 @@ def _input(plan: Plan, node: nodes.Input, ids: bool) -> InputColumn:
         else None,
         node.picture if isinstance(node, nodes.ImageInput) else None,
         node.calendar.zone if isinstance(node, nodes.CalendarInput | nodes.CalendarFuture) else "",
+        isinstance(node, nodes.SeriesInput | nodes.FutureInput) and node.log,
     )
 
 

@@ -118,13 +118,19 @@ def _vector(column: InputColumn, cell: object, textual: bool) -> decode.Floats:
         return np.full(column.width, np.nan)
     if len(values) != column.width:
         raise DataError(f"has {len(values)} numbers, the model reads {column.width}")
-    return values
+    return _above_0(column, values)
 
 
 def _series(column: InputColumn, cell: object, textual: bool) -> decode.Floats:
     if _is_empty(cell, textual):
         return np.zeros(0)
-    return decode.vector(cell, textual, column.missing)
+    return _above_0(column, decode.vector(cell, textual, column.missing))
+
+
+def _above_0(column: InputColumn, values: decode.Floats) -> decode.Floats:
+    for value in values.tolist() if column.positive else ():
+        decode.above_0(value)
+    return values
 
 
 def _ids(column: InputColumn, cell: object, textual: bool) -> Integers:

@@ -284,7 +284,7 @@ def steps_of_series_are_answered_in_turn(spec: Spec) -> Iterator[Finding]:
             hint = "remove it; 'train.window' says how many steps are read at once"
             yield no_effect((*SERIES, key), why, hint)
     for path, source in spec.data.located_inputs:
-        if isinstance(source, SeriesInput) and source.scale in ("window", "mean"):
+        if isinstance(source, SeriesInput) and source.scale in ("window", "level", "mean"):
             message = f"'{source.scale}' looks at all steps, and the first is answered before that"
             yield Finding((*path, "scale"), message, "use standard, robust or none")
         if isinstance(source, SeriesInput) and source.known:

@@ -347,12 +347,18 @@ class SeriesInput(SequenceInput):
     """A column of a table whose rows are the steps of one or many series: its past is read."""
 
     as_: Literal["series"] = Field(alias="as", description="How the column is read.")
-    scale: Literal["standard", "robust", "window", "mean", "none"] = Field(
+    transform: Literal["none", "log"] = Field(
+        default="none",
+        description="What is scaled and learned in place of the numbers: their natural logarithm, "
+        "'log', of numbers above 0 that grow and swing by shares of themselves; answers are in the "
+        "unit of the data all the same.",
+    )
+    scale: Literal["standard", "robust", "window", "level", "mean", "none"] = Field(
         default="standard",
         description="Scaling inside the model: 'standard' by mean and deviation of the training "
         "rows, 'robust' by their median and interquartile range / 1.349, 'window' by mean and "
-        "deviation of the steps read, 'mean' by the mean size of the steps read, 'none' not at "
-        "all.",
+        "deviation of the steps read, 'level' by their mean and the deviation that training "
+        "windows have from theirs, 'mean' by the mean size of the steps read, 'none' not at all.",
     )
     missing: Missing = "error"
     known: bool = Field(

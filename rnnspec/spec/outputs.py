@@ -294,6 +294,12 @@ class ForecastOutput(OfColumn):
         "of a distribution.",
     )
     season: Season = 1
+    residual: Literal["none", "last", "seasonal"] = Field(
+        default="none",
+        description="What the model learns: the values ahead, or how far each is from the last "
+        "value read ('last'), or from the value one season before ('seasonal'), as the series is "
+        "scaled.",
+    )
     weight: Weight = 1.0
     reads: OutputReads = None
     pooling: OutputPooling = None

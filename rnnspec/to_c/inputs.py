@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from rnnspec.errors import ExportError
 from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.plan.nodes import (
     CategoryInput,
@@ -102,6 +103,11 @@ def lower_frames(low: Lowering, node: FramesInput) -> Value:
 
 
 def lower_series(low: Lowering, node: SeriesInput) -> Value:
+    if node.log:
+        raise ExportError(
+            f"column {node.column!r} is read as its logarithm, and there is no C for that: export"
+            " it with --onnx, for onnxruntime"
+        )
     words = f"a number in the unit of the data{_or_missing(node)}"
     given = argument(low, node.column, node.key, "double" if node.double else "float", 1, words)
     found = low.buffer(node)

@@ -69,6 +69,9 @@ def lower_forecast(low: Lowering, node: ForecastOutput) -> Value:
     """The values `[B, H]` and the other parts of their distribution."""
     emit, name = low.emit, node.name
     mean, others = _distribution(low, node, _raw(low, node))
+    if node.log:
+        mean = _unlogged(low, node, mean)
+        others = {part: _unlogged(low, node, each) for part, each in others.items()}
     extents: list[Extent] = [BATCH, node.horizon]
     answer, *names = output_names(low.plan, node, low.ids)
     kind = DOUBLE if node.double else FLOAT
@@ -83,6 +86,11 @@ def lower_forecast(low: Lowering, node: ForecastOutput) -> Value:
             value = emit.squeeze(others[part], 2, f"{name}.told_{part}")
         emit.output(value, title, kind, extents, DOCS[part])
     return Vector(flat)
+
+
+def _unlogged(low: Lowering, node: ForecastOutput, value: str) -> str:
+    """Of a model of logarithms the numbers, of the element type of the output."""
+    return low.emit.op("Exp", [value], f"{node.name}.unlogged")
 
 
 def _distribution(low: Lowering, node: ForecastOutput, raw: str) -> tuple[str, dict[str, str]]:

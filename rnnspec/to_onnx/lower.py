@@ -39,6 +39,7 @@ from rnnspec.to_onnx import (
     outputs,
     pictures,
     recurrent,
+    seasonal,
     streamed,
     tokens,
 )
@@ -67,6 +68,7 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.SeriesInput: numbers.lower_series,
     nodes.WindowMoments: numbers.lower_moments,
     nodes.FutureInput: numbers.lower_future,
+    nodes.SeasonAgo: seasonal.lower_season_ago,
     nodes.CalendarInput: calendar.lower_calendar,
     nodes.CalendarFuture: calendar.lower_calendar_future,
     nodes.Recurrent: layer.lower_recurrent,

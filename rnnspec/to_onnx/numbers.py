@@ -90,6 +90,12 @@ def lower_moments(low: Lowering, node: nodes.WindowMoments) -> Vector:
         root = emit.weight(f"{name}.root_mean_square", np.hypot(mean_of_rows, deviation))
         centre, scale = emit.op("Mul", [size, zero], f"{name}.centre"), size
         scale = above(scale, zero, root, f"{name}.scale")
+    elif node.kind == "level":
+        some = emit.op("Greater", [total, zero], f"{name}.some")
+        middle = mean(past.name, f"{name}.middle")
+        centre = emit.op("Where", [some, middle, of_rows], f"{name}.centre")
+        none = emit.op("Mul", [size, zero], f"{name}.none")
+        scale = emit.op("Add", [none, of_deviation], f"{name}.scale")
     else:
         assert node.kind == "window", node.kind
         middle = mean(past.name, f"{name}.middle")
@@ -110,6 +116,7 @@ def lower_future(low: Lowering, node: nodes.FutureInput) -> Value:
     emit, name, two = low.emit, node.name, low.emit.integers(2)
     doc = f"the {node.horizon} values ahead, {UNITS}{_or_missing(node.missing)}"
     given = emit.input(node.key, input_type(node), [BATCH, node.horizon], doc, reserved=True)
+    given = _logged(low, node, given, input_type(node))
     if node.flat:
         values = nonempty_rows(low, given, f"{name}.rows", input_type(node))
         if not node.past:
@@ -232,6 +239,7 @@ def _past(low: Lowering, column: str) -> PaddedSequence:
         )
         kind = scaled_type(node)
         given = low.emit.cast(given, input_type(node), kind, f"{node.name}.double")
+        given = _logged(low, node, given, kind)
         major = time_major(low, given, f"{node.name}.time_major")
         steps = low.emit.unsqueeze(major, 2, f"{node.name}.past")
         past = on_time_axis(low, node, steps)
@@ -240,6 +248,16 @@ def _past(low: Lowering, column: str) -> PaddedSequence:
             past = PaddedSequence(carried, past.lengths)
         low.raw[column] = past
     return low.raw[column]
+
+
+def _logged(low: Lowering, node: nodes.SeriesInput | nodes.FutureInput, value: str, of: int) -> str:
+    """The numbers, of an element type, or their logarithms; what has none counts as 1."""
+    if not node.log:
+        return value
+    emit, name = low.emit, node.name
+    none = emit.op("LessOrEqual", [value, emit.number(0.0, of)], f"{name}.no_logarithm")
+    positive = emit.op("Where", [none, emit.number(1.0, of), value], f"{name}.positive")
+    return emit.op("Log", [positive], f"{name}.logarithm")
 
 
 def _filled_from_past(

@@ -14,6 +14,7 @@ import numpy as np
 
 from rnnspec.plan import nodes
 from rnnspec.plan.nodes.convolution import EPSILON
+from rnnspec.plan.nodes.seasonal import spread
 from rnnspec.to_onnx.emitter import FLOAT, Emitter
 from rnnspec.to_onnx.frames import are_frames, folded, sides_of, unfolded
 from rnnspec.to_onnx.functions import FUNCTIONS, centred, normalized
@@ -237,6 +238,16 @@ def _reshaped(scope: Scope, source: str, extents: Sequence[int], name: str) -> V
     return like(value, found, clean=_clean(value))
 
 
+def lower_add_base(scope: Scope, node: nodes.AddBase) -> Value:
+    """Raw numbers, with the values that they are the distance from added."""
+    source, base, emit = scope.value(node.source), scope.value(node.base).name, scope.emit
+    if node.parameters > 1:
+        matrix = np.array(spread(node), np.float32).T
+        matrix_name = emit.constant(matrix, f"{node.name}.spread")
+        base = emit.op("MatMul", [base, matrix_name], f"{node.name}.each")
+    return like(source, emit.op("Add", [source.name, base], node.name))
+
+
 POINTWISE: Mapping[type[nodes.Node], Callable[[Scope, Any], Value]] = {
     nodes.Embed: lower_embed,
     nodes.Dropout: lower_dropout,
@@ -250,6 +261,7 @@ POINTWISE: Mapping[type[nodes.Node], Callable[[Scope, Any], Value]] = {
     nodes.Activate: lower_activate,
     nodes.BatchNorm: lower_batch_norm,
     nodes.Combine: lower_combine,
+    nodes.AddBase: lower_add_base,
     nodes.Grid: lower_grid,
     nodes.Squeeze: lower_squeeze,
     nodes.Unflatten: lower_unflatten,

@@ -133,7 +133,7 @@ class Series(Scaling):
     def _scaled(
         self, values: Tensor, lengths: Tensor, moments: Tensor | None = None
     ) -> PaddedSequence:
-        source = steps_first(values, lengths)
+        source = steps_first(logged(self.node, values), lengths)
         steps = by_moments(self, self._features(source.values), moments)
         return PaddedSequence(steps, source.lengths)
 
@@ -184,7 +184,7 @@ class Future(Scaling):
     ) -> Value:
         """`values` `[B, horizon, 1]`, `moments` `[B, 2]`; `last` `[B, 1]` is the last value of the
         past, scaled, if it replaces missing values after it."""
-        source = steps_first(values, lengths)
+        source = steps_first(logged(self.node, values), lengths)
         ahead, missing = by_moments(self, source.values, moments), self.node.missing
         if last is not None:
             ahead = carried_on(torch.cat([last[None], ahead]), missing)[1:]
@@ -199,7 +199,7 @@ class Moments(Scaling):
     node: nodes.WindowMoments
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
-        source = steps_first(values.to(torch.float64), lengths)
+        source = steps_first(logged(self.node, values.to(torch.float64)), lengths)
         past = carried_on(source.values, self.node.missing).squeeze(-1)
         there = source.lengths.mask & ~past.isnan()
         past = past.masked_fill(~there, 0.0)
@@ -216,7 +216,18 @@ class Moments(Scaling):
             scale = (distance.square().sum(0) / count).sqrt()
             scale = torch.where(scale > nodes.NOISE[self.node.double] * size, scale, size)
             centre = torch.where(total > 0, centre, mean)
+            scale = deviation.expand_as(centre) if self.node.kind == "level" else scale
         return torch.stack([centre, torch.where(scale > 0, scale, deviation)], dim=-1)
+
+
+def logged(
+    node: nodes.SeriesInput | nodes.FramesInput | nodes.FutureInput | nodes.WindowMoments,
+    values: Tensor,
+) -> Tensor:
+    """The values, or their logarithms. What stands past a length may have none, and counts as 1."""
+    if isinstance(node, nodes.FramesInput) or not node.log:
+        return values
+    return values.masked_fill(values <= 0, 1.0).log()
 
 
 def by_moments(part: Scaling, steps: Tensor, moments: Tensor | None) -> Tensor:

@@ -8,7 +8,16 @@ from typing import Any
 from torch import nn
 
 from rnnspec.plan import Plan, nodes
-from rnnspec.to_torch import audio, calendar, convolution, inputs, layers, outputs, pictures
+from rnnspec.to_torch import (
+    audio,
+    calendar,
+    convolution,
+    inputs,
+    layers,
+    outputs,
+    pictures,
+    seasonal,
+)
 from rnnspec.to_torch.attention import attention
 from rnnspec.to_torch.chain import ChainOutput
 from rnnspec.to_torch.copying import CopyMix
@@ -36,6 +45,8 @@ _OF_NODE: dict[type[nodes.Node], Callable[[Any], nn.Module]] = {
     nodes.SeriesInput: inputs.Series,
     nodes.WindowMoments: inputs.Moments,
     nodes.FutureInput: inputs.Future,
+    nodes.SeasonAgo: seasonal.SeasonAgo,
+    nodes.AddBase: seasonal.AddBase,
     nodes.CalendarInput: calendar.CalendarInput,
     nodes.CalendarFuture: calendar.CalendarFuture,
     nodes.PerStep: inputs.PerStep,

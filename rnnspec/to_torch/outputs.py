@@ -152,6 +152,7 @@ class ForecastOutput(Scaling):
         """Parameters `[B, horizon, k]` in the units of the data. `moments` `[B, 2]`."""
         centre, scale = self.scaling(raw, moments)
         found = self.distribution(raw, centre[..., None], scale[..., None])
+        found = found.exp() if self.node.log else found
         return found if self.node.double else found.to(raw.dtype)
 
     def expected(self, parameters: Tensor) -> Tensor:
@@ -174,6 +175,7 @@ class ForecastOutput(Scaling):
     def to_scale(self, values: Tensor, moments: Tensor | None) -> Tensor:
         """(v - centre) / scale of `[B, horizon]`."""
         centre, scale = self.scaling(values, moments)
+        values = values.log() if self.node.log else values
         return self.narrow((values - centre) / scale)
 
 

@@ -135,11 +135,13 @@ class SeriesColumn:
     column: str
     missing: bool
     dtype: str = "<f4"
+    positive: bool = False
+    """Whether all are above 0."""
     found: list[NDArray[np.floating]] = field(default_factory=list)
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
         def decoded(cell: object) -> float:
-            return decode.real(cell, chunk.textual, self.missing)
+            return decode.above_0(decode.real(cell, chunk.textual, self.missing), self.positive)
 
         self.found.append(np.array(bad.decoded(chunk, self.column, decoded), self.dtype))
 

@@ -16,7 +16,7 @@ _TOKENS = {
     "words": "words", "chars": "characters", "bytes": "bytes", "subwords": "subwords",
     "tokens": "tokens",
 }  # fmt: skip
-_WINDOWS = {"window": "mean and deviation", "mean": "mean size"}
+_WINDOWS = {"window": "mean and deviation", "level": "mean", "mean": "mean size"}
 _FOLLOWS = {"student_t": "Student-t", "negative_binomial": "negative binomial"}
 _POOLS = {
     "last": "last step's output",
@@ -66,8 +66,16 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     nodes.CopiesInput: lambda n: ("tokens that may be copied",),
     nodes.CategoryInput: lambda n: ("label", f"{n.size:,} in the vocabulary"),
     nodes.KeysInput: lambda n: ("labels on at each step", f"{n.size:,} labels"),
-    nodes.SeriesInput: lambda n: ("past of a series", *_when(n.scaled, "standardised")),
+    nodes.SeriesInput: lambda n: (
+        "past of a series",
+        *_when(n.log, "logarithms"),
+        *_when(n.scaled, "standardised"),
+    ),
     nodes.WindowMoments: lambda n: (f"{_WINDOWS[n.kind]} of the past",),
+    nodes.SeasonAgo: lambda n: (
+        ("last value",) if n.season == 1 else ("last season", f"{n.season} steps")
+    ),
+    nodes.AddBase: lambda n: ("sum",),
     nodes.CalendarInput: lambda n: ("calendar", *n.calendar.features),
     nodes.CalendarFuture: lambda n: (f"calendar of {n.horizon} steps ahead",),
     nodes.FutureInput: lambda n: (f"{n.horizon} known values ahead",),

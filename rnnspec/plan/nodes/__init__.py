@@ -123,6 +123,7 @@ from rnnspec.plan.nodes.search import (
     TransducerGreedy,
     TransducerSearch,
 )
+from rnnspec.plan.nodes.seasonal import AddBase, SeasonAgo
 
 NODE_TYPES: tuple[type[Node], ...] = tuple(
     value

@@ -22,7 +22,7 @@ Missing = Literal["error", "mean", "previous"]
 of the training rows, 0 after scaling; or the last value of its feature before it in the row, and
 the mean if there is none. The mean of a value that is scaled by its window is the centre of the
 window, also 0 after scaling."""
-WindowKind = Literal["window", "mean"]
+WindowKind = Literal["window", "level", "mean"]
 NOISE = {False: 1e-6, True: 1e-13}
 """Share of the mean absolute value below which the deviation of a window is rounding error, by
 `double`: some ten times the rounding of float32, and the limit of the facts in float64."""
@@ -256,13 +256,15 @@ class SeriesInput(ColumnNode):
     """The past of the series in `column`, one number a step: `[B, T, 1]`, with lengths `[B]`.
 
     (v - mean) / deviation by the training rows if `scaled`; (v - centre) / scale by the row's own
-    window if `moments` names a node of them.
+    window if `moments` names a node of them. With `log`, here, in its moments, in what is known
+    ahead and in its forecast, v is the natural logarithm of the number.
     """
 
     scaled: bool
     moments: str = ""
     missing: Missing = "error"
     double: bool = False
+    log: bool = False
 
     def sources(self) -> Iterator[str]:
         yield from named(self.moments)
@@ -285,6 +287,8 @@ class WindowMoments(ColumnNode):
     - `window`: the mean and the standard deviation (Kim et al. 2022, RevIN, without the constant
       that is added to the variance there, which has the unit of the data). A deviation of at most
       `NOISE` times the mean absolute value m is rounding error: a constant window has the scale m.
+    - `level`: the mean, and the deviation of the facts, which is that of training windows from
+      their means.
     - `mean`: 0 and m (Salinas et al. 2020, DeepAR, equation 4 without the 1).
 
     If m is 0 too, the scale comes from the training rows: their deviation for `window`, the root of
@@ -298,6 +302,7 @@ class WindowMoments(ColumnNode):
     kind: WindowKind
     missing: Missing = "error"
     double: bool = False
+    log: bool = False
 
     def weights(self) -> Iterator[Weight]:
         yield from scaling(self, 1, self.double)
@@ -326,6 +331,7 @@ class FutureInput(ColumnNode):
     missing: Missing = "error"
     past: str = ""
     double: bool = False
+    log: bool = False
 
     @property
     def key(self) -> str:

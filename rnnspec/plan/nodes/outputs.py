@@ -277,6 +277,8 @@ class ForecastOutput(OutputNode):
       that the variance is mean + dispersion * mean^2 (Salinas et al. 2020, DeepAR, equation 3 and
       section 3.3).
 
+    With `log`, of `point` and `quantiles`, e to the power of s(r).
+
     `softplus` is at least 1e-6. The answer of a distribution is its mean. All are float64 with
     `double`.
     """
@@ -287,6 +289,7 @@ class ForecastOutput(OutputNode):
     scaled: bool = False
     moments: str = ""
     double: bool = False
+    log: bool = False
 
     @property
     def parameters(self) -> int:

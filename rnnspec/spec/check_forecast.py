@@ -1,0 +1,64 @@
+"""Checks of forecasts: what is learned of a series, and in which units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rnnspec.spec.base import Loc
+from rnnspec.spec.explain import Finding
+from rnnspec.spec.inputs import SeriesInput
+from rnnspec.spec.outputs import ForecastOutput
+from rnnspec.spec.spec import Spec
+
+LOCATED = ("point", "quantiles", "gaussian", "laplace", "student_t")
+"""Distributions that move with their first parameter, or with all of them."""
+
+
+def residuals_have_a_season(spec: Spec) -> Iterator[Finding]:
+    series = spec.data.series
+    history = series.history if series is not None else None
+    for path, output in spec.data.located_outputs:
+        if not isinstance(output, ForecastOutput) or output.residual == "none":
+            continue
+        at = (*path, "residual")
+        if output.residual == "seasonal" and output.season == 1:
+            message = "a season of one step is the last value"
+            yield Finding(at, message, "write 'residual: last', or 'season: 7' beside it")
+        elif output.residual == "seasonal" and history is not None and history < output.season:
+            message = f"a season of {output.season} steps is more than the {history} that are read"
+            hint = f"set data.series.history to {output.season} or more"
+            yield Finding(at, message, hint)
+        if output.distribution.name not in LOCATED:
+            message = f"a {output.distribution.name} has no place that can be moved by a value"
+            yield Finding(at, message, f"use one of {', '.join(LOCATED)}, or remove it")
+
+
+def logarithms_are_of_forecasts(spec: Spec) -> Iterator[Finding]:
+    """What is answered in logarithms becomes numbers again where an order is all that counts."""
+    logs = [
+        (path, each)
+        for path, each in spec.data.located_inputs
+        if isinstance(each, SeriesInput) and each.transform == "log"
+    ]
+    for path, source in logs:
+        if source.scale == "mean":
+            message = "logarithms have no mean size; they change their sign where the numbers are 1"
+            yield Finding((*path, "scale"), message, "use level, window, standard, robust or none")
+    for path, source in logs:
+        yield from _answers(spec, path, source)
+    series = spec.data.series
+    if logs and series is not None and not isinstance(series.fill, str) and series.fill <= 0:
+        message = f"{series.fill:g} has no logarithm, which {logs[0][1].column!r} is read as"
+        yield Finding(("data", "series", "fill"), message, "use previous or missing")
+
+
+def _answers(spec: Spec, path: Loc, source: SeriesInput) -> Iterator[Finding]:
+    for at, output in spec.data.located_outputs:
+        if output.column != source.column:
+            continue
+        if not isinstance(output, ForecastOutput):
+            message = f"logarithms are not answered 'as: {output.as_}'"
+            yield Finding((*path, "transform"), message, "remove it, or answer a forecast")
+        elif output.distribution.name not in ("point", "quantiles"):
+            message = f"{output.distribution.name} answers a mean, which is not that of logarithms"
+            yield Finding((*at, "distribution"), message, "use point or quantiles")

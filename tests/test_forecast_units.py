@@ -1,0 +1,152 @@
+"""Forecasts in logarithms, by the level of the window, and as the distance from the past."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rnnspec.data import Reading, encode, survey
+from rnnspec.errors import DataError, ExportError
+from rnnspec.export import export_onnx
+from rnnspec.plan import Facts, NumericFacts, Plan, resolve
+from rnnspec.plan.stream import CannotStream, stream_of
+from rnnspec.run import Model as ModelFile
+from rnnspec.spec import Spec
+from rnnspec.store.folder import BuildFolder, Trained
+from rnnspec.to_c import to_c
+from rnnspec.to_torch import Model
+from tests.data_rows import any_spec, write_rows
+from tests.kinds import batched
+from tests.test_export_kinds import quick as quick
+
+HISTORY, HORIZON, SEASON = 6, 5, 3
+DRAW = np.random.default_rng(0)
+VALUES = {name: np.exp(DRAW.normal(level, 0.4, 30)) for name, level in (("a", 2.0), ("b", 9.0))}
+
+
+def spec_of(source: dict[str, Any], **output: Any) -> Spec:
+    sold = {"column": "sold", "as": "series", **source}
+    ahead = {"column": "sold", "as": "forecast", "horizon": HORIZON, "season": SEASON, **output}
+    return any_spec("N:M", [sold], ahead, series={"time": "t", "id": "id", "history": HISTORY})
+
+
+def table(folder: Path) -> Path:
+    rows = [
+        {"id": name, "t": time, "sold": repr(float(value))}
+        for name, values in VALUES.items()
+        for time, value in enumerate(values)
+    ]
+    return write_rows(folder / "rows.csv", rows)
+
+
+def planned(spec: Spec, folder: Path) -> tuple[Plan, Facts]:
+    facts = survey(spec, table(folder))
+    return resolve(spec, facts), facts
+
+
+def answered(plan: Plan, facts: Facts, past: list[float], idle: bool = True) -> torch.Tensor:
+    """The parameters that the module answers, `[H, k]`; an `idle` one answers raw numbers of 0."""
+    model = Model(plan).eval()
+    model.start(facts, seed=0)
+    weights = model.canonical_arrays()
+    if idle:
+        weights |= {name: 0 * w for name, w in weights.items() if name.startswith("answer.")}
+    model.load_canonical(weights)
+    row = {"sold": np.array(past, np.float32)}
+    with torch.no_grad():
+        return model.answers(batched(plan, [row]))["sold"][0]
+
+
+@pytest.mark.parametrize("transform", ["none", "log"])
+@pytest.mark.parametrize("scale", ["level", "window", "standard"])
+@pytest.mark.parametrize(("residual", "season"), [("last", 1), ("seasonal", SEASON)])
+def test_a_model_that_says_nothing_repeats_the_past(
+    residual: str, season: int, scale: str, transform: str, tmp_path: Path
+) -> None:
+    spec = spec_of({"scale": scale, "transform": transform}, residual=residual)
+    plan, facts = planned(spec, tmp_path)
+    for past in ([3.0, 5.0, 2.0, 7.0, 1.0, 4.0], [3.0, 5.0]):
+        last = past[-season:] if len(past) >= season else past[-1:]
+        expected = np.resize(last, HORIZON)
+        np.testing.assert_allclose(answered(plan, facts, past)[:, 0], expected, rtol=1e-4)
+
+
+def test_all_quantiles_move_and_of_a_deviation_nothing(tmp_path: Path) -> None:
+    past = [3.0, 5.0, 2.0, 7.0, 1.0, 4.0]
+    levels = {"quantiles": [0.1, 0.5, 0.9]}
+    for distribution, moved in ((levels, 3), ("gaussian", 1)):
+        spec = spec_of({}, residual="seasonal", distribution=distribution)
+        plan, facts = planned(spec, tmp_path)
+        found = answered(plan, facts, past).numpy()
+        expected = np.resize(past[-SEASON:], HORIZON)
+        for number in range(moved):
+            np.testing.assert_allclose(found[:, number], expected, rtol=1e-4)
+        if distribution == "gaussian":
+            deviation = facts.inputs["sold"].deviation[0]  # type: ignore[union-attr]
+            np.testing.assert_allclose(found[:, 1], np.log(2) * deviation, rtol=1e-4)
+
+
+@pytest.mark.parametrize("transform", ["none", "log"])
+def test_levels_have_the_deviation_of_windows(transform: str, tmp_path: Path) -> None:
+    _, facts = planned(spec_of({"scale": "level", "transform": transform}), tmp_path)
+    known = facts.inputs["sold"]
+    assert isinstance(known, NumericFacts)
+    values = {k: np.log(v) if transform == "log" else v for k, v in VALUES.items()}
+    windows = np.concatenate([v.reshape(-1, HISTORY) for v in values.values()])
+    assert known.deviation == pytest.approx((np.sqrt(windows.var(1).mean()),))
+    assert known.mean == pytest.approx((np.concatenate(list(values.values())).mean(),))
+    assert bool(known.lost) == (transform == "none")  # of logarithms float32 loses nothing
+
+
+def test_logarithms_do_not_see_the_unit(tmp_path: Path) -> None:
+    """A series of a hundred times the size has answers of a hundred times the size."""
+    plan, facts = planned(spec_of({"scale": "level", "transform": "log"}), tmp_path)
+    past = np.array([3.0, 5.0, 2.0, 7.0, 1.0, 4.0])
+    one, other = (answered(plan, facts, (f * past).tolist(), idle=False) for f in (1, 100))
+    np.testing.assert_allclose(other, 100 * one, rtol=1e-4)
+    assert one.unique().numel() > 1
+
+
+def test_a_file_answers_in_the_unit_of_the_data_and_refuses_what_has_no_logarithm(
+    tmp_path: Path,
+) -> None:
+    distribution = {"quantiles": [0.1, 0.5, 0.9]}
+    source = {"scale": "level", "transform": "log", "missing": "previous"}
+    spec = spec_of(source, residual="seasonal", distribution=distribution)
+    plan, facts = planned(spec, tmp_path)
+    module = Model(plan)
+    module.start(facts, seed=1)
+    weights = module.canonical_arrays()
+    exported = tmp_path / "model.onnx"
+    assert export_onnx(Trained(BuildFolder(tmp_path), spec, plan, facts, weights), exported).rows
+    model = ModelFile.load(exported)
+    past = [30.0, None, 20.0, 70.0, 10.0, 40.0]
+    (answer,) = model.answer([{"sold": past}])
+    row = {"sold": np.array([np.nan if v is None else v for v in past], np.float32)}
+    with torch.no_grad():
+        expected = module.eval().answers(batched(plan, [row]))["sold"][0]
+    np.testing.assert_allclose(answer["sold"], expected[:, 1], rtol=1e-4)
+    np.testing.assert_allclose(answer["sold.quantiles"]["0.9"], expected[:, 2], rtol=1e-4)
+    with pytest.raises(DataError, match="is 0, which has no logarithm"):
+        list(model.answer([{"sold": [3.0, 0.0]}]))
+    rows = [{"id": "a", "t": time, "sold": time % 5} for time in range(30)]
+    file = write_rows(tmp_path / "zeros.csv", rows)
+    with pytest.raises(DataError, match=r"column 'sold' is 0, which has no logarithm"):
+        survey(spec, file)
+    with pytest.raises(DataError, match=r"column 'sold' is 0, which has no logarithm"):
+        encode(plan, facts, file, Reading.of(spec), tmp_path / "cache", "all")
+
+
+def test_what_is_read_again_at_the_end_does_not_stream(tmp_path: Path) -> None:
+    plan, facts = planned(spec_of({}, residual="last"), tmp_path)
+    with pytest.raises(CannotStream, match="without 'residual'"):
+        stream_of(plan)
+    with pytest.raises(ExportError, match="the last season of a row"):
+        to_c(plan, facts, {})
+    plan, facts = planned(spec_of({"transform": "log"}), tmp_path)
+    with pytest.raises(ExportError, match="is read as its logarithm"):
+        to_c(plan, facts, Model(plan).canonical_arrays())
