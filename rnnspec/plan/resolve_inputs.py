@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import assert_never, cast
+from typing import assert_never
 
 from rnnspec import spec as language
 from rnnspec.errors import DataError
@@ -32,7 +32,6 @@ from rnnspec.plan.nodes import (
     TokensInput,
     Unflatten,
     VectorInput,
-    WindowKind,
     WindowMoments,
 )
 from rnnspec.plan.stateless import Read, dropped, flat, joined
@@ -231,7 +230,7 @@ def _series(
     log = source.transform == "log"
     double = (scaled or source.scale in ("window", "level")) and known.is_double()
     if source.scale in ("window", "level", "mean"):
-        moments, kind = f"{name}.moments", cast(WindowKind, source.scale)
+        moments, kind = f"{name}.moments", source.scale
         node = WindowMoments(moments, source.column, kind, source.missing, double, log)
         found.nodes.append(node)
     missing = source.missing
