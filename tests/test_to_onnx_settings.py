@@ -145,10 +145,13 @@ def test_a_projection_is_folded_where_it_is_wide_and_starts_from_0() -> None:
     assert operators(6, 3, "learned") == {"Scan"}
 
 
-def test_a_diagonal_is_a_matrix_where_it_is_small() -> None:
+@pytest.mark.parametrize(("cell", "most"), [("rnn", 63), ("rnn_relu", 255), ("indrnn", 127)])
+def test_an_rnn_of_many_units_is_a_scan(cell: str, most: int) -> None:
+    """Where the operator takes longer than the same equations step by step; not in files that other
+    runtimes read too."""
     found = []
-    for units in (128, 129):
-        plan = layers_plan({"cell": "indrnn", "units": units})
-        model = to_onnx(plan, frames_facts(), random_weights(plan))
+    for units, portable in ((most, False), (most + 1, False), (most + 1, True)):
+        plan = layers_plan({"cell": cell, "units": units})
+        model = to_onnx(plan, frames_facts(), random_weights(plan), portable=portable)
         found.append({node.op_type for node in model.graph.node} & {"RNN", "Scan"})
-    assert found == [{"RNN"}, {"Scan"}]
+    assert found == [{"RNN"}, {"Scan"}, {"RNN"}]

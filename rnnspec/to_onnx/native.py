@@ -48,10 +48,15 @@ def _of_projected(parameters: Parameters, name: str) -> Array:
     return folded.astype(np.float32)
 
 
-def _of_few_units(node: Recurrent) -> bool:
-    """A product by a diagonal matrix costs the square of its width: from 230 units on a Scan, which
-    multiplies element by element, is faster even for one row."""
-    return node.units <= 128
+def _below(units: int) -> Callable[[Recurrent], bool]:
+    """Whether a layer has fewer units.
+
+    onnxruntime's RNN multiplies each row by itself: a Scan, which multiplies all rows at once,
+    takes 0.3 to 0.6 of its time from 4 rows on, and for one row as long from 128 units on with
+    tanh, 256 with relu (`benchmarks/scan_latency.py`). A file does not know how many rows it will
+    answer together: from the limits below on, one row loses at most a third.
+    """
+    return lambda node: node.units < units
 
 
 def _of_wide_projection(node: Recurrent) -> bool:
@@ -67,9 +72,10 @@ class NativeOperator:
     `title` is the operator and what makes it compute the cell, in words. `recurrence` makes the
     matrix R of a gate; `peepholes` are the vectors behind P; `projection` is the matrix that the
     outputs are multiplied with, if any. `fits` says whether the operator is faster than a Scan for
-    a layer of this size. Where weights are kept in 8 bits, a Scan, which multiplies in 8 bits, is
-    faster from `units_of_scan` on; None: never. `everywhere`: other runtimes know the operator with
-    these attributes too (OpenVINO and the reference of ONNX know no `input_forget` and no P).
+    a layer of this size in onnxruntime; `portable` files do not ask. Where weights are kept in 8
+    bits, a Scan, which multiplies in 8 bits, is faster from `units_of_scan` on; None: never.
+    `everywhere`: other runtimes know the operator with these attributes too (OpenVINO and the
+    reference of ONNX know no `input_forget` and no P).
     """
 
     title: str
@@ -94,16 +100,16 @@ _I, _O, _F, _G = (Gate(f"W_{gate}", f"U_{gate}", f"b_{gate}") for gate in "iofg"
 _LSTM = ("h", "c")
 
 NATIVE: Mapping[str, NativeOperator] = {
-    "rnn": NativeOperator("RNN", (Gate("W", "U", "b"),), units_of_scan=256),
+    "rnn": NativeOperator("RNN", (Gate("W", "U", "b"),), fits=_below(64)),
     "rnn_relu": NativeOperator(
-        "RNN with Relu", (Gate("W", "U", "b"),), activations=("Relu",), units_of_scan=256
+        "RNN with Relu", (Gate("W", "U", "b"),), activations=("Relu",), fits=_below(256)
     ),
     "indrnn": NativeOperator(
         "RNN with Relu and a diagonal R",
         (Gate("W", "u_h", "b"),),
         activations=("Relu",),
         recurrence=_diagonal,
-        fits=_of_few_units,
+        fits=_below(128),
     ),
     "lstm": NativeOperator("LSTM", (_I, _O, _F, _G), states=_LSTM, units_of_scan=256),
     "lstm_peephole": NativeOperator(
@@ -153,15 +159,16 @@ def native_match(
     layers begin with the states that the chunk before left, weights of `narrow` ones are to be kept
     in 8 bits, `portable` ones run in other runtimes too."""
     match = identify(node.answering_cell)
-    if match is None or match.pattern not in NATIVE or not NATIVE[match.pattern].fits(node):
+    if match is None or match.pattern not in NATIVE:
         return None
-    if portable and not NATIVE[match.pattern].everywhere:
+    operator = NATIVE[match.pattern]
+    if not operator.everywhere if portable else not operator.fits(node):
         return None
-    least = NATIVE[match.pattern].units_of_scan
+    least = operator.units_of_scan
     if narrow and least is not None and node.units >= least:
         return None
     # The operator's own state is the one before the projection, which an initial state is not.
-    projected = bool(NATIVE[match.pattern].projection)
+    projected = bool(operator.projection)
     return None if projected and (streamed or node.initial != "zeros") else match
 
 
