@@ -113,6 +113,18 @@ def _branched(draw: Draw, data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
+def _beside(draw: Draw, data: dict[str, Any]) -> dict[str, Any]:
+    """Sometimes with answers of the encoder beside the text, of its steps where all are kept."""
+    if draw(st.integers(0, 3)):
+        return data
+    layers = data.get("encoder", {}).get("layers", [])
+    kept = layers and all("cell" in layer for layer in layers)
+    data["data"]["output"] += [output(kind) for kind in _some(draw, WHOLE + EACH * bool(kept))[:2]]
+    if layers and _whole(data["data"]["output"]):
+        data["pooling"] = draw(st.sampled_from(["mean", "max", "attention"]))
+    return data
+
+
 def _without_mixed_ends(data: dict[str, Any]) -> None:
     """No last step of both directions where they were mixed."""
     mixed = any(
@@ -167,7 +179,7 @@ def decoder_specs(draw: Draw, cardinality: str = "") -> dict[str, Any]:
     limits: list[Any] = [6, 3, "auto", {"times": 1.3, "plus": 2}]
     decoder["max_steps"] = draw(st.sampled_from(limits if memory else limits[:3]))
     data = spec_data(cardinality, names, [output(kind)], stack, decoder=decoder)
-    return _over_fewer_steps(draw, _finished(draw, data, own))
+    return _beside(draw, _over_fewer_steps(draw, _finished(draw, data, own)))
 
 
 @st.composite
@@ -186,7 +198,7 @@ def alignment_specs(draw: Draw) -> dict[str, Any]:
         decoder["hidden"] = draw(st.sampled_from([None, 4]))
     stack, kind = _stack(draw, own, forward=False), draw(st.sampled_from(sorted(TEXTS)))
     data = spec_data("N:M", names, [output(kind)], stack, decoder=decoder)
-    return _over_fewer_steps(draw, _finished(draw, data, own))
+    return _beside(draw, _over_fewer_steps(draw, _finished(draw, data, own)))
 
 
 @st.composite

@@ -182,6 +182,8 @@ MIXED: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "steps and rows": ("N:N", "tokens", ("path", *EACH[2:4], *WHOLE)),
     "a next token and rows": ("N:N", "words", ("next", "class", "number")),
     "next frames, tags and rows": ("N:N", "frames", ("next", "tags", "labels")),
+    "a text, tags and rows": ("N:M", "words", ("chars", "path", "class", "vector")),
+    "a text and a row": ("1:N", "vector", ("words", "class")),
 }
 """Several outputs in one model: a cardinality, a kind of input, kinds of outputs."""
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from rnnspec.plan import Plan
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.names import answer_name
-from rnnspec.plan.nodes import Beam, Greedy, Sample, TextOutput
+from rnnspec.plan.nodes import Beam, Greedy, Sample, TextOutput, WrittenOutput
 from rnnspec.plan.sampling_rng import uniform
 from rnnspec.reference import Text
 from rnnspec.reference.functions import Array
@@ -45,12 +45,18 @@ class Answered:
     attention: NDArray[Any] | None = None
 
 
+def written(plan: Plan) -> WrittenOutput:
+    """The output that writes a text; others may stand beside it."""
+    (out,) = (node for node in plan.outputs if isinstance(node, WrittenOutput))
+    return out
+
+
 def tasks(
     plan: Plan, weights: Mapping[str, NDArray[Any]], rows: Sequence[Row], seeds: Sequence[int]
 ) -> list[Task]:
     """The search for each row's text, in the reference."""
     exact = {name: np.asarray(v, np.float64) for name, v in weights.items()}
-    (out,) = plan.outputs
+    out = written(plan)
     assert isinstance(out, TextOutput)
     return [
         text_task(plan, out, exact, values_of(plan, exact, row), seed)
@@ -61,7 +67,7 @@ def tasks(
 @torch.no_grad()
 def of_torch(model: Model, inputs: Batch, seeds: Sequence[int]) -> list[Answered]:
     """What the model answers to each row."""
-    (found,) = model.answers(inputs, torch.tensor(seeds)).values()
+    found = model.answers(inputs, torch.tensor(seeds))[written(model.plan).column]
     assert isinstance(found, Texts)
     attention = None if found.attention is None else found.attention.numpy()
     return answered_rows(
@@ -71,7 +77,7 @@ def of_torch(model: Model, inputs: Batch, seeds: Sequence[int]) -> list[Answered
 
 def of_onnx(plan: Plan, got: Mapping[str, NDArray[Any]]) -> list[Answered]:
     """What a file that gives token numbers answers to each row."""
-    (out,) = plan.outputs
+    out = written(plan)
     name = answer_name(plan, out)
     numbers, lengths, scores = (got[f"{name}.{part}"] for part in ("ids", "lengths", "scores"))
     if lengths.ndim == 1:

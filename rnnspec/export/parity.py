@@ -126,7 +126,7 @@ def _paths(
     """The comparison of a path of labels."""
     module = exact.output(node.column)
     assert isinstance(module, ChainModule)
-    scores = exact(inputs_of(exact, probe.batch))[node.column]
+    scores = exact.scores(node.column, inputs_of(exact, probe.batch))
     found = [got[name] for name in output_names(exact.plan, node, False)]
     lengths = torch.from_numpy(probe.lengths)
     answers = PathAnswers(expected, precise, scores, found, lengths)

@@ -288,21 +288,10 @@ def _once(spec: Spec) -> Iterator[tuple[Loc, Sized]]:
 
 def answers_of_steps_keep_the_steps(spec: Spec) -> Iterator[Finding]:
     """Each step is answered, copied, or timed: none may be left out."""
-    why = ""
-    if spec.cardinality == "N:N":
-        why = "and N:N answers each step of the input"
-    elif isinstance(spec.decoder, Decoder) and spec.decoder.copy_from is not None:
-        why = "and decoder.copy needs each token of the input"
-    elif any(
-        isinstance(each, FramesInput) and each.elapsed is not None for each in spec.data.inputs
-    ):
-        why = "and 'elapsed' is the time between the steps of the input"
-    if not why:
-        return
-    every = set(range(len(spec.encoder.layers)))
-    concerned = layers_of(spec, StepOutput) if spec.cardinality == "N:N" else every
+    reasons = _why_steps_are_kept(spec)
     for each in encoder_layers(spec):
-        key = _stride_key(each.layer) if each.index in concerned else ""
+        why = reasons.get(each.index, "")
+        key = _stride_key(each.layer) if why else ""
         if key and (
             each.gives.stride > each.reads.stride or each.gives.places != each.reads.places
         ):
@@ -314,6 +303,20 @@ def answers_of_steps_keep_the_steps(spec: Spec) -> Iterator[Finding]:
             else:
                 message = f"makes several steps of one, {why}"
                 yield Finding(path, message, "use flatten, mean or max")
+
+
+def _why_steps_are_kept(spec: Spec) -> dict[int, str]:
+    """The layers of the encoder that have to keep all steps, by their places, and why."""
+    every = range(len(spec.encoder.layers))
+    elapsed = (isinstance(one, FramesInput) and one.elapsed is not None for one in spec.data.inputs)
+    found: dict[int, str] = {}
+    if any(elapsed):
+        found |= dict.fromkeys(every, "and 'elapsed' is the time between the steps of the input")
+    if isinstance(spec.decoder, Decoder) and spec.decoder.copy_from is not None:
+        found |= dict.fromkeys(every, "and decoder.copy needs each token of the input")
+    answered = layers_of(spec, StepOutput)
+    what = "N:N" if spec.cardinality == "N:N" else "data.output"
+    return found | dict.fromkeys(answered, f"and {what} answers each step of the input")
 
 
 def _stride_key(layer: Layer) -> str:

@@ -89,6 +89,11 @@ class Model(nn.Module):
             found[out.column] = self._logits(out, values, inputs, truth, teacher_forcing)
         return found
 
+    def scores(self, column: str, inputs: Inputs) -> Tensor:
+        """What `forward` gives of one output, which no target is needed for."""
+        out = next(each for each in self.plan.outputs if each.column == column)
+        return self._logits(out, self.values(inputs, None)[0], inputs, None, 1.0)
+
     def run(
         self, inputs: Inputs, states: Mapping[str, Tensor], reset: Tensor | None = None
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
