@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnspec.spec.base import Loc
+from rnnspec.spec.branches import read_by_outputs
 from rnnspec.spec.decoder import (
     Decoder,
     EncoderStart,
@@ -181,7 +182,7 @@ def last_states_are_all_that_is_read(spec: Spec) -> Iterator[Finding]:
     if decoder is None or not layers or not isinstance(decoder.attention, NoAttention):
         return
     last = layers[-1]
-    if not isinstance(last, RecurrentLayer):
+    if not isinstance(last, RecurrentLayer) or None in read_by_outputs(spec, decoder=False):
         return
     for key in OUTPUT_KEYS:
         default = RecurrentLayer.model_fields[key].default

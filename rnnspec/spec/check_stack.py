@@ -33,7 +33,7 @@ from rnnspec.spec.layers import (
     SqueezeLayer,
     StackLayer,
 )
-from rnnspec.spec.outputs import NextOutput, StepOutput
+from rnnspec.spec.outputs import Headed, NextOutput, StepOutput
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.stack import CONTEXT, INPUT, Sized, Steps, are_grids, extent, pair
@@ -394,7 +394,10 @@ def decoders_start_from_states(spec: Spec) -> Iterator[Finding]:
         yield Finding(("decoder", "start_from"), message, "use auto or dense")
     if not isinstance(decoder.attention, NoAttention) or not recurrent:
         return
+    answered = layers_of(spec, Headed)
     for index in range(recurrent[-1] + 1, len(layers)):
+        if index in answered:
+            continue
         path: Loc = ("encoder", "layers", index)
         message = "has no effect without attention: the decoder reads the states of"
         message += f" encoder.layers[{recurrent[-1]}] alone"
