@@ -203,6 +203,7 @@ STATICS: dict[str, Kind] = {
     "number": Kind({"as": "number", "missing": "mean"}, numbers(1)),
     "vector": Kind({"as": "vector", "missing": "mean"}, numbers(4)),
     "double_number": Kind({"as": "number", "missing": "mean"}, doubles(1)),
+    "count": Kind({"as": "number"}, numbers(1)),
 }
 CLASSES = ClassFacts(("a", "b", "c"), (3, 2, 1))
 SPANS = ClassFacts(("B-x", "I-x", "I-y", "O"), (4, 3, 2, 1))

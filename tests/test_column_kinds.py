@@ -46,7 +46,8 @@ def members(union: Any) -> Iterator[Any]:
         (PROBES, members(nodes.Input)),
         (
             COMPARED,
-            set(members(nodes.Output)) - {nodes.ChainOutput, *members(nodes.WrittenOutput)},
+            set(members(nodes.Output))
+            - {nodes.ChainOutput, nodes.FramesOutput, *members(nodes.WrittenOutput)},
         ),
     ],
     ids=[

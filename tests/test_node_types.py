@@ -29,6 +29,7 @@ from rnnspec.plan.nodes import (
     PerStep,
     Pool,
     Previous,
+    PreviousFrame,
     PreviousNumber,
     Recurrent,
     Scores,
@@ -46,11 +47,11 @@ from rnnspec.to_onnx.body import STEPS
 from rnnspec.to_onnx.lower import LOWERINGS
 from rnnspec.to_onnx.pointwise import POINTWISE
 from rnnspec.to_torch.modules import MODULES
-from tests import ctc, decoders, layers
+from tests import ctc, decoders, frame_decoders, layers
 from tests.kinds import plan_of, random_rows, strong_weights
 from tests.test_conformance_cardinalities import SPECS
 
-BODY_ONLY = frozenset({Previous, PreviousNumber, Delayed, Attend, Scores, CopyMix})
+BODY_ONLY = frozenset({Previous, PreviousFrame, PreviousNumber, Delayed, Attend, Scores, CopyMix})
 """Node types that only the body of a decoder has."""
 IN_BODIES = (BODY_ONLY | {kind for kind in NODE_TYPES if kind.pointwise} | {Recurrent, Conv}) - {
     Merge,
@@ -74,6 +75,7 @@ def plans() -> Mapping[str, Plan]:
     return {
         **{f"layers: {name}": layers.plan(name) for name in layers.PLANS},
         **{f"decoder: {name}": decoders.plan(name) for name in decoders.SPECS},
+        **{f"frames: {name}": frame_decoders.plan(name) for name in frame_decoders.SPECS},
         **{f"kinds: {name}": plan_of(data)[0] for name, data in SPECS.items()},
         **{f"ctc: {name}": ctc.plan_and_facts(name)[0] for name in ctc.ALL},
     }

@@ -164,10 +164,12 @@ def _shown(output: OutputColumn, answer: Answer) -> str:
             return " ".join(f"({' '.join(map(printable, step))})" for step in value) or "(nothing)"
         case "forecast":
             return _forecast(output, answer)
-        case "frames":
+        case "frames" | "sequence":
             more = [", …"] if len(value) > NUMBERS else []
             listed = [_listed(output, step) for step in value[:NUMBERS]]
-            return "[" + ", ".join(listed) + "".join(more) + "]"
+            score = answer.get(f"{column}.score")
+            beside = "" if score is None else f" {score:.6g}"
+            return "[" + ", ".join(listed) + "".join(more) + "]" + beside
         case "vector":
             return _listed(output, value)
         case "number":

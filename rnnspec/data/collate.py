@@ -240,6 +240,24 @@ class Samples:
 
 
 @dataclass(frozen=True, slots=True)
+class Ragged:
+    """Target frames: row i has `values[offsets[i]:offsets[i + 1]]`, of `values` `[steps, W]`. In a
+    batch NaN past a row's end."""
+
+    values: NDArray[np.floating]
+    offsets: NDArray[np.int64]
+
+    def batch(self, slices: RowSlices) -> tuple[Values, Lengths]:
+        lengths = self.lengths(slices.rows)
+        return gathered(self.values, self.offsets[slices.rows], lengths, np.nan), lengths
+
+    def lengths(self, rows: NDArray[np.int64]) -> Lengths:
+        """Frames of each of `rows`: `[B]`."""
+        found: Lengths = self.offsets[rows + 1] - self.offsets[rows]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Texts:
     """Target texts: the numbers of row i are `values[offsets[i]:offsets[i + 1]]`. In a batch they
     are followed by END_ID and padded with SKIPPED. A row of `left_out` `[rows]` is all SKIPPED."""

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from rnnspec.data.batches import RowLengths
 from rnnspec.data.cache import MemoryMaps
-from rnnspec.data.collate import BatchColumn, KeySteps, LabelSets, Lengths, RowSlices, Texts, Values
+from rnnspec.data.collate import (
+    BatchColumn,
+    KeySteps,
+    LabelSets,
+    Lengths,
+    Ragged,
+    RowSlices,
+    Texts,
+    Values,
+)
 from rnnspec.data.lanes import Order, count_windows, document_slices, lane_slices
 from rnnspec.data.naive import Naive, Season, naive
 from rnnspec.data.raw import Raw, RawRows
@@ -69,10 +78,10 @@ class Batch:
     Past a row's length stands 0, which is PAD_ID.
 
     `targets` by column, with -1 or NaN for no target: classes `[B]` or `[B, T]` int64; multi-label
-    `[B, L]` or `[B, T, L]` float32 of 0 and 1; numbers `[B, W]` or `[B, T, W]`; texts `[B, U]`
-    int64, each ended by END_ID; forecasts `[B, H]`. Numbers are float32, or float64 where the node
-    is `double`. `raw` has the raw cells, of whole rows that are measured; `slices` says which steps
-    of which rows of the file these are.
+    `[B, L]` or `[B, T, L]` float32 of 0 and 1; numbers `[B, W]` or `[B, T, W]`; frames that a
+    decoder writes `[B, U, W]`; texts `[B, U]` int64, each ended by END_ID; forecasts `[B, H]`.
+    Numbers are float32, or float64 where the node is `double`. `raw` has the raw cells, of whole
+    rows that are measured; `slices` says which steps of which rows of the file these are.
 
     Labels that no training row has (`Dataset.new`) are in no loss. Number k of them is the class
     NEW - k, below -1. In multi-label columns they are not among the L; `new` has, by column, their
@@ -136,11 +145,11 @@ class Dataset:
         return len(self.lines)
 
     def lengths(self, rows: NDArray[np.int64]) -> Lengths:
-        """Steps of each of `rows` (`[B]`, from 0), or of its longest target text if that has more:
-        `[B]`."""
+        """Steps of each of `rows` (`[B]`, from 0), or of its longest target text, or target
+        frames, if that has more: `[B]`."""
         longest = self.ends[rows] - self.starts[rows]
         for view in self.targets.values():
-            if isinstance(view, Texts):
+            if isinstance(view, Texts | Ragged):
                 longest = np.maximum(longest, view.lengths(rows))
         self.maps.read(len(rows))
         return longest

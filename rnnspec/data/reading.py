@@ -76,6 +76,7 @@ class Reading:
     - `separators`: what separates several labels in a cell of text.
     - `cures`: which setting of the spec allows missing cells.
     - `columns`, `holds`, `settings`, `kinds`, `steps`, `shape`: see `How`.
+    - `apart`: outputs of frames that have a number of steps of their own.
     - `folder`: that of the spec, where files of vectors are.
     - `seed`, `stratum`, `fold`: how the validation share is drawn, see `rnnspec.data.split`.
     """
@@ -100,6 +101,7 @@ class Reading:
     steps: frozenset[str] = frozenset()
     shape: Shape | None = None
     fold: int | None = None
+    apart: frozenset[str] = frozenset()
 
     @staticmethod
     def of(spec: Spec, format: Format | None = None) -> Reading:
@@ -140,6 +142,7 @@ class Reading:
             steps=step_columns(data),
             shape=_shape(data),
             fold=data.valid.fold if isinstance(data.valid, Fold) else None,
+            apart=_apart(spec),
         )
 
     @property
@@ -195,6 +198,14 @@ def _shape(data: Data) -> Shape | None:
         return None
     series = data.series
     return Shape(data.table, series is not None, series.time if series else None)
+
+
+def _apart(spec: Spec) -> frozenset[str]:
+    """The columns of frames that a decoder writes in a number of their own."""
+    written = spec.written_frames
+    if spec.decoder is None or written is None or spec.decoder.length == "input":
+        return frozenset()
+    return frozenset([written.column])
 
 
 Numeric = FramesInput | NumberInput | VectorInput | SeriesInput

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import inf, isnan
 from typing import Any, Generic, TypeVar, assert_never
 
@@ -73,7 +73,8 @@ class Rows:
 
     `lines` `[rows]`: the places of the rows in the file, counted in `unit`s; with several `files`
     their locations (`rnnspec.data.shards`). `of_folders` gives the name of the file that is the row
-    at a location, empty where rows are no files.
+    at a location, empty where rows are no files. `anomalous`, by output column: which of the rows
+    are anomalous, where the data say so.
     """
 
     plan: Plan
@@ -82,6 +83,7 @@ class Rows:
     unit: str = "line"
     files: tuple[str, ...] = ()
     of_folders: Callable[[int], str] = lambda location: ""
+    anomalous: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     def text(self, batch: Batch, row: int) -> str:
         """The inputs of a row; several stand on a line each, after their columns."""

@@ -18,6 +18,7 @@ from rnnspec.data.encode import Part
 from rnnspec.data.readers import unit_of
 from rnnspec.data.shards import Shards, Sources, find_sources
 from rnnspec.errors import DataError, RnnspecError
+from rnnspec.evaluate.anomalies import anomalous_rows
 from rnnspec.evaluate.evaluate import evaluate
 from rnnspec.evaluate.examples import Rows
 from rnnspec.evaluate.metrics import Metrics, not_finite_warnings
@@ -91,7 +92,9 @@ def evaluate_build(
         )
         unit = unit_of(files.format(reading.format))
         names = files.short_names
-        rows = Rows(trained.plan, trained.facts, data.lines, unit, names, files.in_folders)
+        anomalous, lacking = anomalous_rows(trained.spec, files, reading, data.lines)
+        in_folders = files.in_folders
+        rows = Rows(trained.plan, trained.facts, data.lines, unit, names, in_folders, anomalous)
         found, sums, outputs = _scored(trained, model, data, rows, precision, further)
         count = data.rows
     for column, score in outputs.items():
@@ -102,7 +105,8 @@ def evaluate_build(
         for column in outputs
         if (new := data.new.get(column))
     )
-    return Scores(files, share, count, found, outputs, (*not_finite_warnings(sums), *new_labels))
+    warnings = (*not_finite_warnings(sums), *new_labels, *lacking)
+    return Scores(files, share, count, found, outputs, warnings)
 
 
 @contextmanager

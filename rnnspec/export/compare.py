@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from rnnspec.errors import ExportError
 from rnnspec.plan import Facts, NumericFacts, Plan
 from rnnspec.plan.names import labels_of, output_names
-from rnnspec.plan.nodes import ClassOutput, ForecastOutput, LabelsOutput, NumericOutput, Output
+from rnnspec.plan.nodes import (
+    ClassOutput,
+    ForecastOutput,
+    FramesOutput,
+    LabelsOutput,
+    NumericOutput,
+    Output,
+)
 
 Array = NDArray[np.float64]
 Got = Sequence[NDArray[Any]]
@@ -97,7 +104,7 @@ def compare(
     # Rounding of a row shows in some of its numbers and may be felt in all.
     axes = tuple(range(1, expected.ndim))
     of_row = rounding.max(axis=axes, keepdims=True, initial=0.0)
-    _check(node, differences, of_row)
+    check(node, differences, of_row)
     ties = how.ties(node, facts, got[name], expected, own, of_row)
     return Figures(float(differences.max(initial=0.0)), float(rounding.max(initial=0.0)), ties)
 
@@ -109,8 +116,8 @@ def _parameters(node: ForecastOutput, got: Got) -> Array:
     return np.stack([np.asarray(each, np.float64) for each in got], axis=-1)
 
 
-def _numeric_units(
-    node: NumericOutput, facts: Facts, expected: Array, moments: Array | None
+def numeric_units(
+    node: NumericOutput | FramesOutput, facts: Facts, expected: Array, moments: Array | None
 ) -> Array:
     """The scale, or the distance from the centre if that is larger: no unit of the data matters.
     The rounding of float32 answers is added."""
@@ -138,7 +145,10 @@ def _forecast_units(
 
 
 def _scaling(
-    node: NumericOutput | ForecastOutput, facts: Facts, expected: Array, moments: Array | None
+    node: NumericOutput | ForecastOutput | FramesOutput,
+    facts: Facts,
+    expected: Array,
+    moments: Array | None,
 ) -> tuple[Array, Array, Array]:
     """The centre and the scale of the numbers, and what float32 rounds off them."""
     known = facts.outputs.get(node.column, facts.inputs.get(node.column))
@@ -151,7 +161,7 @@ def _scaling(
     return centre, scale, np.zeros(()) if node.double else ROUNDED * np.abs(expected)
 
 
-def _check(node: Output, differences: Array, rounding: Array) -> None:
+def check(node: Output, differences: Array, rounding: Array) -> None:
     """Raises ExportError for a difference above what is allowed there."""
     if not (differences <= _allowed(rounding)).all():  # a NaN is no parity either
         raise ExportError(
@@ -243,7 +253,8 @@ def _one(node: Output, facts: Facts, expected: Array, moments: Array | None) -> 
 COMPARED: Mapping[type[Output], Compared] = {
     ClassOutput: Compared(_probabilities, _one, _check_labels),
     LabelsOutput: Compared(_probabilities, _one, _check_on),
-    NumericOutput: Compared(lambda node, got: got[0].astype(np.float64), _numeric_units),
+    NumericOutput: Compared(lambda node, got: got[0].astype(np.float64), numeric_units),
     ForecastOutput: Compared(_parameters, _forecast_units),
 }
-"""Of paths see `rnnspec.export.paths`, of texts `rnnspec.export.texts`."""
+"""Of paths see `rnnspec.export.paths`, of texts `rnnspec.export.texts`, of frames that a decoder
+writes `rnnspec.export.frames`."""

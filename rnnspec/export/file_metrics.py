@@ -22,6 +22,7 @@ from rnnspec.data.pictures import in_place
 from rnnspec.evaluate.metrics import (
     ClassMetrics,
     ForecastMetrics,
+    FramesMetrics,
     LabelsMetrics,
     Metrics,
     NumericMetrics,
@@ -32,10 +33,11 @@ from rnnspec.evaluate.outputs import metrics_of
 from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import Plan, nodes
 from rnnspec.plan.kinds import INPUT_TRAITS
-from rnnspec.plan.names import SEED, draws, first_sequence, lengths_name, output_names
+from rnnspec.plan.names import SEED, draws, first_sequence, lengths_name, output_names, steps_in
 from rnnspec.run.feeds import Feeds
 from rnnspec.run.session import Arrays, Session
 from rnnspec.store.folder import Trained
+from rnnspec.to_torch.frames import true_lengths
 
 MOST_ROWS = 2000
 """Most rows, or windows of streams, that are measured: taken evenly from all there are."""
@@ -52,6 +54,7 @@ class Question:
     batch: Batch
     feeds: Feeds
     naive: Mapping[str, tuple[Any, Any]]
+    plan: Plan
 
 
 def questions(trained: Trained, plan: Plan, data: Dataset) -> list[Question]:
@@ -60,7 +63,7 @@ def questions(trained: Trained, plan: Plan, data: Dataset) -> list[Question]:
     found = []
     for batch in _batches(trained, data):
         naive = {name: (each.forecast, each.scale) for name, each in data.naive(batch).items()}
-        found.append(Question(batch, feeds_of_batch(plan, batch), naive))
+        found.append(Question(batch, feeds_of_batch(plan, batch), naive, plan))
     return found
 
 
@@ -207,12 +210,26 @@ def _add_texts(sums: Metrics, answers: Answers) -> None:
     sums.add_texts(found, answers.targets)
 
 
+def _add_frames(sums: Metrics, answers: Answers) -> None:
+    assert isinstance(sums, FramesMetrics)
+    targets, node = answers.targets, answers.node
+    steps, batch = None, answers.question.batch
+    if node.length == "input":
+        first = first_sequence(answers.question.plan)
+        assert first is not None
+        steps = torch.from_numpy(np.asarray(steps_in(first, batch.inputs[first.key][1])))
+    lengths = true_lengths(node, targets, steps)
+    scores = answers.tensor(3) if node.read else None
+    sums.add(answers.tensor(0), answers.tensor(1), targets, lengths, scores)
+
+
 ADD: Mapping[type[nodes.Output], Callable[[Metrics, Answers], None]] = {
     nodes.ClassOutput: _add_classes,
     nodes.ChainOutput: _add_paths,
     nodes.LabelsOutput: _add_labels,
     nodes.NumericOutput: _add_numbers,
     nodes.ForecastOutput: _add_forecast,
+    nodes.FramesOutput: _add_frames,
     nodes.TextOutput: _add_texts,
     nodes.CtcOutput: _add_texts,
     nodes.TransducerOutput: _add_texts,

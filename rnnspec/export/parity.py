@@ -13,18 +13,20 @@ import torch
 from numpy.typing import NDArray
 
 from rnnspec.export.compare import ALLOWED, Answers, Figures, compare
+from rnnspec.export.frames import FramesAnswers, compare_frames
 from rnnspec.export.paths import PathAnswers, compare_paths
 from rnnspec.export.probes import Batch, Probe
 from rnnspec.export.texts import Question, compare_texts
 from rnnspec.plan import Facts
 from rnnspec.plan.names import output_names
-from rnnspec.plan.nodes import ChainOutput, WrittenOutput
+from rnnspec.plan.nodes import ChainOutput, FramesOutput, WrittenOutput
 from rnnspec.run.chunks import Answering
 from rnnspec.run.interface import interface
 from rnnspec.run.results import with_labels
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.chain import ChainOutput as ChainModule
 from rnnspec.to_torch.chain import Paths
+from rnnspec.to_torch.frames import Frames
 from rnnspec.to_torch.search import Texts
 
 
@@ -90,6 +92,11 @@ def prove(
                 assert isinstance(one, Paths) and isinstance(other, Paths)
                 figures += _paths(exact, node, facts, probe, one, other, got)
                 continue
+            if isinstance(node, FramesOutput):
+                assert isinstance(one, Frames) and isinstance(other, Frames)
+                told = [got[name] for name in output_names(model.plan, node, ids)]
+                figures += compare_frames(node, facts, FramesAnswers(one, other, told))
+                continue
             assert isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)
             moments = exact.moments(node.column, inputs_of(exact, probe.batch))
             answers = Answers(
@@ -136,7 +143,7 @@ def _paths(
 @torch.inference_mode()
 def _answers(
     model: Model, probe: Probe, aligned: bool
-) -> Mapping[str, torch.Tensor | Paths | Texts]:
+) -> Mapping[str, torch.Tensor | Paths | Texts | Frames]:
     seeds = torch.from_numpy(probe.seeds)
     return model.answers(inputs_of(model, probe.batch), seeds, aligned=aligned)
 

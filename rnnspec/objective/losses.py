@@ -95,6 +95,13 @@ def numeric_loss(
     return torch.where(known, each, 0.0).sum()
 
 
+def stop_loss(logits: Tensor, stops: Tensor, own: Tensor) -> Tensor:
+    """Sum of the binary cross-entropy of `stops` `[B, U]`, 1 at the step at which an answer has
+    ended, over the steps that are a row's `own` (Shen et al. 2018, section 2.3)."""
+    each = F.binary_cross_entropy_with_logits(logits, stops, reduction="none")
+    return torch.where(own, each, 0.0).sum()
+
+
 def forecast_loss(
     node: ForecastOutput, parameters: Tensor, scale: Tensor, targets: Tensor, name: LossName
 ) -> Tensor:

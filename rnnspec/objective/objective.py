@@ -22,6 +22,7 @@ from rnnspec.plan.nodes import (
     CopyMix,
     CtcOutput,
     ForecastOutput,
+    FramesOutput,
     LabelsOutput,
     NumericOutput,
     Output,
@@ -32,6 +33,7 @@ from rnnspec.spec import Train
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.chain import ChainOutput as ChainModule
 from rnnspec.to_torch.devices import Inputs, Precision, tensors
+from rnnspec.to_torch.frames import FramesOutput as FramesModule
 from rnnspec.to_torch.outputs import ForecastOutput as ForecastModule
 from rnnspec.to_torch.outputs import NumericOutput as NumericModule
 
@@ -181,6 +183,21 @@ def _forecast_loss(
     return losses.forecast_loss(node, parameters, scale, targets, objective.loss)
 
 
+def _frames_loss(
+    objective: Objective, node: FramesOutput, raw: Tensor, targets: Tensor, inputs: Inputs
+) -> Tensor:
+    module = objective.model.output(node.column)
+    assert isinstance(module, FramesModule)
+    lengths = objective.model.true_lengths(node, inputs, targets)
+    true = module.true_steps(targets, lengths)
+    frames = raw[:, : true.shape[1], : node.width]
+    found = losses.numeric_loss(frames, true, objective.loss)
+    if node.length != "learned":
+        return found
+    stops, own = module.stop_targets(lengths, raw.shape[1])
+    return found + node.width * losses.stop_loss(raw[..., node.width], stops, own)
+
+
 def _known_classes(targets: NDArray[Any]) -> int:
     return int(np.count_nonzero(targets >= 0))
 
@@ -208,6 +225,7 @@ LOSSES: Mapping[type[Output], LossKind] = {
         _known_classes, lambda o, node, logs, targets, inputs: losses.ctc_loss(logs, targets)
     ),
     ForecastOutput: LossKind(_known_numbers, _forecast_loss),
+    FramesOutput: LossKind(_known_numbers, _frames_loss),
 }
 
 

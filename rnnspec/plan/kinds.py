@@ -114,6 +114,11 @@ def _with_parts(node: nodes.ForecastOutput, name: str, ids: bool, attention: boo
     return (name, *(f"{name}.{part}" for part in PARTS[node.distribution]))
 
 
+def _with_lengths(node: nodes.FramesOutput, name: str, ids: bool, attention: bool) -> Names:
+    errors = (f"{name}.errors", f"{name}.scores") if node.read else ()
+    return (name, f"{name}.lengths", *errors)
+
+
 OUTPUT_TRAITS: Mapping[type[nodes.Output], OutputTraits] = {
     nodes.ClassOutput: OutputTraits(_next, _with_probabilities),
     nodes.ChainOutput: OutputTraits(_next, _with_path),
@@ -123,4 +128,5 @@ OUTPUT_TRAITS: Mapping[type[nodes.Output], OutputTraits] = {
     nodes.CtcOutput: OutputTraits(lambda node: "", _with_alignment),
     nodes.TransducerOutput: OutputTraits(lambda node: "", _with_alignment),
     nodes.ForecastOutput: OutputTraits(lambda node: ".forecast", _with_parts),
+    nodes.FramesOutput: OutputTraits(lambda node: "", _with_lengths),
 }

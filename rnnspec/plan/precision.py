@@ -9,6 +9,7 @@ from rnnspec.plan.facts import Facts, NumericFacts
 from rnnspec.plan.nodes import (
     ForecastOutput,
     FramesInput,
+    FramesOutput,
     FutureInput,
     NumericOutput,
     Plan,
@@ -16,7 +17,15 @@ from rnnspec.plan.nodes import (
     VectorInput,
 )
 
-Numeric = FramesInput | VectorInput | SeriesInput | FutureInput | NumericOutput | ForecastOutput
+Numeric = (
+    FramesInput
+    | VectorInput
+    | SeriesInput
+    | FutureInput
+    | NumericOutput
+    | ForecastOutput
+    | FramesOutput
+)
 
 
 def doubles(plan: Plan) -> tuple[str, ...]:

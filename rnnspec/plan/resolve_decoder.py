@@ -27,6 +27,7 @@ from rnnspec.plan.nodes import (
     Node,
     Pool,
     Previous,
+    PreviousFrame,
     PreviousNumber,
     Recurrent,
     Sample,
@@ -35,6 +36,7 @@ from rnnspec.plan.nodes import (
     TextOutput,
     TokensInput,
 )
+from rnnspec.plan.resolve_frames import frames_output
 from rnnspec.plan.resolve_inputs import Sources
 from rnnspec.plan.resolve_outputs import forecast_output, on_base, season_ago
 from rnnspec.plan.stateless import Read, dropped, joined
@@ -67,9 +69,15 @@ class Encoded:
 
 def write_answer(encoded: Encoded) -> None:
     """Adds the decoder and the output of the spec to the nodes. Raises DataError."""
+    frames = encoded.spec.written_frames
+    if frames is not None:
+        _frames(encoded, frames)
+        return
     (target,) = (o for o in encoded.spec.data.outputs if isinstance(o, _WRITTEN))
     if isinstance(target, language.ForecastOutput):
         _forecast(encoded, target)
+    elif isinstance(target, language.FramesOutput):
+        _frames(encoded, target)
     else:
         _text(encoded, target)
 
@@ -89,6 +97,16 @@ def _forecast(encoded: Encoded, target: language.ForecastOutput) -> None:
         base = season_ago(target, encoded.nodes, flat=False)
         body.append(on_base("decoder.answer", base, ahead, steps=1))
     encoded.nodes.extend([_decoder(encoded, target.horizon), ahead])
+
+
+def _frames(encoded: Encoded, target: language.FramesOutput) -> None:
+    end, body = frames_output(encoded.spec, encoded.facts, target, encoded.nodes), encoded.body
+    fed = encoded.settings.feedback == "answers"
+    before = PreviousFrame("decoder.previous", end.width if fed else 1, fed)
+    body.append(before)
+    read = _run(encoded, Read(before.name, before.width))
+    body.append(Dense("decoder.answer", read.name, read.width, end.raw_width, "none"))
+    encoded.nodes.extend([_decoder(encoded, 0), end])
 
 
 def _text(

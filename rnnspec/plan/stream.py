@@ -444,6 +444,10 @@ def _text(reading: _Reading, node: nodes.TextOutput) -> States:
     )
 
 
+def _frames_written(reading: _Reading, node: nodes.FramesOutput) -> States:
+    raise CannotStream("is a sequence of frames, written once the input has ended")
+
+
 def _ctc(reading: _Reading, node: nodes.CtcOutput) -> States:
     if not isinstance(node.search, nodes.BestPath):
         raise CannotStream("is found in a beam of whole texts; add --strategy greedy")
@@ -518,5 +522,6 @@ RULES: Mapping[type[Node], Callable[[_Reading, Any], States]] = {
     nodes.CtcOutput: _ctc,
     nodes.TransducerOutput: _transducer,
     nodes.ForecastOutput: _nothing,
+    nodes.FramesOutput: _frames_written,
 }
 """Every type of node of a plan that is not pointwise; those that are keep nothing."""

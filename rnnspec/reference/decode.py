@@ -39,8 +39,8 @@ class Body:
     weights: Arrays
     outer: Arrays
 
-    def advance(self, previous: float, state: DecoderState) -> tuple[Array, DecoderState]:
-        """One step after the number or value `previous`: its logits, and the state after it."""
+    def advance(self, previous: float | Array, state: DecoderState) -> tuple[Array, DecoderState]:
+        """One step after the number, value or frame `previous`: logits, and the state after it."""
         values = {**self.outer, **self._ahead(state.steps)}
         now = _Step(self, previous, state, values, dict(state.states), dict(state.attention))
         for node in self.decoder.body:
@@ -66,7 +66,7 @@ class _Step:
     step leaves of the states of layers and attentions."""
 
     body: Body
-    previous: float
+    previous: float | Array
     before: DecoderState
     values: dict[str, Array]
     states: dict[str, Arrays]
@@ -74,7 +74,8 @@ class _Step:
 
 
 def _previous(now: _Step, node: nodes.Previous) -> Array:
-    return np.asarray(float(now.previous if now.previous < node.size else UNKNOWN_ID))
+    previous = float(now.previous)
+    return np.asarray(previous if previous < node.size else float(UNKNOWN_ID))
 
 
 def _recurrent(now: _Step, node: nodes.Recurrent) -> Array:
@@ -126,6 +127,9 @@ def _copy_mix(now: _Step, node: nodes.CopyMix) -> Array:
 BODY: dict[type[nodes.Node], Callable[[_Step, Any], Array]] = {
     nodes.Previous: _previous,
     nodes.PreviousNumber: lambda now, node: np.array([now.previous]),
+    nodes.PreviousFrame: lambda now, node: (
+        np.asarray(now.previous) if node.fed else np.zeros(node.width)
+    ),
     nodes.Delayed: lambda now, node: now.before.last.get(node.source, np.zeros(node.width)),
     nodes.Recurrent: _recurrent,
     nodes.Conv: _conv,

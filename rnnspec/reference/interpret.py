@@ -19,6 +19,7 @@ from rnnspec.plan.names import first_sequence
 from rnnspec.reference import alignment, transducer
 from rnnspec.reference.chain import chain_of, path_of
 from rnnspec.reference.decode import Body, DecoderState
+from rnnspec.reference.frames import Writer, raw_frames, written
 from rnnspec.reference.functions import Array, Arrays
 from rnnspec.reference.inputs import Reading, Row, read
 from rnnspec.reference.layers import LAYERS
@@ -48,7 +49,8 @@ def answers(
 
     Probabilities `[B, classes]` or `[B, labels]`; numbers `[B, width]` and the parameters
     `[B, H, k]` of a forecast in the units of the data; with steps a list of `[T, ...]`, one per
-    row; for chains of labels a list of `Path`, and for texts of `Text`, drawn with `seeds` (None:
+    row; for chains of labels a list of `Path`, for frames that a decoder writes of `Frames`, and
+    for texts of `Text`, drawn with `seeds` (None:
     0).
     """
     exact = _exact(weights)
@@ -69,7 +71,7 @@ def raw_outputs(
     the next true token, `[T, U + 1, 2]`. For other texts a list of
     `[U, size]`, one step for each true number `[U]` in `targets` (which include the end mark if it
     counts), fed with the true number before it. A recursive forecast is fed with the values `[H]`
-    of `targets`, if there are any.
+    of `targets`, if there are any, a decoder of frames with those `[U, width]` (`raw_frames`).
     """
     exact = _exact(weights)
     known = targets or [{}] * len(rows)
@@ -77,7 +79,7 @@ def raw_outputs(
     for row, target in zip(rows, known, strict=True):
         values = values_of(plan, exact, row)
         truth = {column: np.asarray(v, np.float64) for column, v in target.items()}
-        found.append({o.column: _raw(plan, exact, o, values, truth) for o in plan.outputs})
+        found.append({o.column: _raw(plan, exact, o, values, truth, row) for o in plan.outputs})
     return _together(plan, found)
 
 
@@ -90,7 +92,8 @@ def _together(plan: Plan, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     for out in plan.outputs:
         each = [one[out.column] for one in found]
-        alike = not isinstance(out, nodes.WrittenOutput) and not getattr(out, "steps", False)
+        written = isinstance(out, nodes.WrittenOutput | nodes.FramesOutput)
+        alike = not written and not getattr(out, "steps", False)
         columns[out.column] = np.stack(each) if alike else each
     return columns
 
@@ -135,6 +138,8 @@ def _answer(plan: Plan, weights: Arrays, row: Row, seed: int) -> dict[str, Any]:
             case nodes.ForecastOutput():
                 raw = raw_forecast(plan, out, weights, values)
                 found[out.column] = forecast_of(out, weights, values, raw)
+            case nodes.FramesOutput():
+                found[out.column] = written(Writer(plan, out, weights, values, row))
             case nodes.ChainOutput():
                 found[out.column] = path_of(chain_of(out, weights, values[out.source]))
             case nodes.ClassOutput() | nodes.LabelsOutput() | nodes.NumericOutput():
@@ -200,7 +205,11 @@ def text_task(
     return Task(out.search, read, state, previous, limit, history, seed, banned)
 
 
-def _raw(plan: Plan, weights: Arrays, out: nodes.Output, values: Arrays, truth: Arrays) -> Array:
+def _raw(
+    plan: Plan, weights: Arrays, out: nodes.Output, values: Arrays, truth: Arrays, row: Row
+) -> Array:
+    if isinstance(out, nodes.FramesOutput):
+        return raw_frames(Writer(plan, out, weights, values, row), truth[out.column])
     if isinstance(out, nodes.ForecastOutput):
         return raw_forecast(plan, out, weights, values, truth.get(out.column))
     if isinstance(out, nodes.TransducerOutput):

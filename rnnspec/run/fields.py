@@ -55,6 +55,10 @@ def _of(output: OutputColumn, graph: Collection[str], top: int) -> Iterator[tupl
         yield f"{output.column}.attention", ListOf(ListOf("real"))
     if f"{output.answer}.alignment" in graph:
         yield f"{output.column}.alignment", ListOf(ListOf("whole"))
+    if output.kind == "sequence":
+        fields: dict[str, Field] = {"score": "real", "errors": ListOf("real")}
+        yield from ((f"{output.column}.{part}", fields[part]) for part in output.parts)
+        return
     for part in output.parts:
         number = ListOf(_number(output))
         yield f"{output.column}.{part}", ByName(number) if part == "quantiles" else number
@@ -74,7 +78,7 @@ def _answer(output: OutputColumn) -> Field:
             return _number(output)
         case "vector" | "forecast":
             return ListOf(_number(output))
-        case "frames":
+        case "frames" | "sequence":
             return ListOf(ListOf(_number(output)))
         case _:
             assert_never(output.kind)

@@ -57,7 +57,7 @@ InputKind = Literal[
 ]  # fmt: skip
 OutputKind = Literal[
     "class", "tags", "path", "labels", "keys", "number", "vector", "frames", "text", "tokens",
-    "ids", "forecast",
+    "ids", "forecast", "sequence",
 ]  # fmt: skip
 LABELLED = ("class", "tags", "path", "labels", "keys")
 """Kinds whose answers are labels."""
@@ -132,6 +132,8 @@ class OutputColumn:
     - `number`, `vector`, `frames`: a number, `width` numbers, or `width` numbers a step.
     - `text`, `tokens`, `ids`: a text, a list of texts or of numbers, the `n_best` of them. With
       `copies`, number `width` + j of `ids` is the token at step j, from 0, of that input column.
+    - `sequence`: frames of `width` numbers, as many as the answer has; with `parts`, how far each
+      is from the input, and the row.
     - `forecast`: `width` values ahead, with `quantiles` or other `parts` of a distribution.
 
     `drawn` answers need a seed; `double` ones are float64; `name` is the graph output, if it
@@ -365,6 +367,17 @@ def _forecast(plan: Plan, node: nodes.ForecastOutput, facts: Facts, ids: bool) -
     )
 
 
+def _sequence(plan: Plan, node: nodes.FramesOutput, facts: Facts, ids: bool) -> OutputColumn:
+    return OutputColumn(
+        node.column,
+        "sequence",
+        node.width,
+        name=_name(plan, node),
+        parts=("score", "errors") if node.read else (),
+        double=node.double,
+    )
+
+
 OUTPUT_COLUMNS: Mapping[type[nodes.Output], Callable[[Plan, Any, Facts, bool], OutputColumn]] = {
     nodes.ClassOutput: _labelled,
     nodes.ChainOutput: _path,
@@ -374,4 +387,5 @@ OUTPUT_COLUMNS: Mapping[type[nodes.Output], Callable[[Plan, Any, Facts, bool], O
     nodes.CtcOutput: _text,
     nodes.TransducerOutput: _text,
     nodes.ForecastOutput: _forecast,
+    nodes.FramesOutput: _sequence,
 }

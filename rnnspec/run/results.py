@@ -8,6 +8,8 @@ By the kind of an output `c`, the answer to a row has:
 - `path`: as `tags`, and `c.score` the log-probability of all labels of the row together.
 - `keys`: `c` a list of labels for each step, `c.probabilities` the probabilities of these labels.
 - `number`, `vector`, `frames`: `c` a number, a list of them, a list of lists of them.
+- `sequence`: `c` a list of lists of numbers; of an input that is answered again `c.score`, the mean
+  of the squared differences from it, and `c.errors`, the same of each step.
 - `text`, `tokens`, `ids`: `c` a text, a list of texts or of numbers, `c.score` its log-probability;
   for several best answers `c.n_best`, a list of `{"answer": …, "score": …}`, the best first, which
   is also `c`; empty ones of log-probability -inf, which fill up a row with fewer, are left out.
@@ -200,6 +202,16 @@ def _forecast(output: OutputColumn, results: Results, steps: Sequence[int]) -> I
         yield answer
 
 
+def _sequence(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
+    column, name = output.column, output.answer
+    for row, count in enumerate(results[f"{name}.lengths"].tolist()):
+        answer: Answer = {column: results[name][row, :count].tolist()}
+        if output.parts:
+            answer[f"{column}.score"] = results[f"{name}.scores"][row].item()
+            answer[f"{column}.errors"] = results[f"{name}.errors"][row, :count].tolist()
+        yield answer
+
+
 OUTPUT_KINDS: Mapping[
     OutputKind, Callable[[OutputColumn, Results, Sequence[int]], Iterator[Answer]]
 ] = {
@@ -215,4 +227,5 @@ OUTPUT_KINDS: Mapping[
     "tokens": _texts,
     "ids": _texts,
     "forecast": _forecast,
+    "sequence": _sequence,
 }

@@ -91,6 +91,7 @@ def headed(spec: Spec) -> Iterator[tuple[Loc, Headed]]:
     """The answers that a head makes, with their paths: all but those of a decoder."""
     for path, output in spec.data.located_outputs:
         written = isinstance(output, ForecastOutput) and spec.decoder_ is not None
+        written |= output is spec.written_frames
         if isinstance(output, Headed) and not written:
             yield path, output
 

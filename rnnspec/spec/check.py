@@ -18,6 +18,7 @@ from rnnspec.spec import (
     check_decoder,
     check_forecast,
     check_formats,
+    check_frames,
     check_kinds,
     check_layers,
     check_names,
@@ -238,7 +239,17 @@ CHECKS: tuple[Check, ...] = (
     Check(check_decoder.alignments_have_steps_and_tokens, (_CARDINALITY, *_OUTPUT, _DECODER)),
     Check(check_decoder.limits_leave_room, (("decoder", "max_steps"), ("decoder", "min_steps"))),
     Check(check_decoder.limits_have_steps, (_CARDINALITY, ("decoder", "max_steps"))),
-    Check(check_decoder.forecasts_have_no_tokens, (_DECODER, *_OUTPUT)),
+    Check(check_frames.keys_of_the_decoder_fit_the_answer, (_CARDINALITY, _DECODER, *_OUTPUT)),
+    Check(
+        check_frames.frames_have_a_length, (_CARDINALITY, _DECODER, *_INPUT, *_OUTPUT, *_COLUMNS)
+    ),
+    Check(check_frames.feedback_is_forced, (_CARDINALITY, _DECODER, *_OUTPUT)),
+    Check(check_frames.frames_are_not_aligned, (_CARDINALITY, _DECODER, *_OUTPUT)),
+    Check(check_frames.anomalies_have_scores, (_CARDINALITY, *_INPUT, *_OUTPUT, *_COLUMNS)),
+    Check(
+        check_frames.reconstructions_keep_their_steps,
+        (_CARDINALITY, _DECODER, *_INPUT, *_OUTPUT, *_COLUMNS),
+    ),
     Check(check_widths.tied_scores_are_as_wide_as_vectors, _WIDTHS),
     Check(check_widths.attention_fits_the_widths, _WIDTHS),
     Check(check_widths.first_states_are_as_wide, _WIDTHS),

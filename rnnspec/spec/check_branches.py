@@ -36,10 +36,11 @@ def heads_have_answers(spec: Spec) -> Iterator[Finding]:
 
 
 def branches_have_effects(spec: Spec) -> Iterator[Finding]:
-    """A decoder answers a forecast by itself; without steps there is nothing to choose from."""
+    """A decoder answers a forecast, or frames, by itself; without steps there is nothing to choose from."""
     keys: tuple[str, ...]
     for path, output in spec.data.located_outputs:
-        if isinstance(output, ForecastOutput) and spec.decoder_ is not None:
+        forecast = isinstance(output, ForecastOutput) and spec.decoder_ is not None
+        if forecast or output is spec.written_frames:
             why, keys = "beside a decoder, which answers it", ("reads", "pooling", "head")
         elif spec.cardinality in ("1:1", "1:N"):
             why, keys = f"with {spec.cardinality}, which has no encoder", ("reads", "pooling")

@@ -151,21 +151,10 @@ def limits_leave_room(spec: Spec) -> Iterator[Finding]:
     if decoder is None or not isinstance(decoder.max_steps, int):
         return
     if decoder.min_steps >= decoder.max_steps:
-        message = f"at least {decoder.min_steps} tokens, but {decoder.max_steps} at most"
+        of = "frames" if spec.writes_frames else "tokens"
+        message = f"at least {decoder.min_steps} {of}, but {decoder.max_steps} at most"
         hint = "set it lower, or decoder.max_steps higher"
         yield Finding(("decoder", "min_steps"), message, hint)
-
-
-def forecasts_have_no_tokens(spec: Spec) -> Iterator[Finding]:
-    """Keys about tokens have no effect on a forecast."""
-    decoder = spec.decoder
-    if decoder is None or not spec.data.is_forecast:
-        return
-    names = ("embed", "embed_dropout", "tied", "copy_from", "max_steps", "min_steps", "strategy")
-    for name in names:
-        if getattr(decoder, name) != Decoder.model_fields[name].default:
-            key = "copy" if name == "copy_from" else name
-            yield no_effect(("decoder", key), "on a forecast, which has no tokens")
 
 
 def limits_have_steps(spec: Spec) -> Iterator[Finding]:

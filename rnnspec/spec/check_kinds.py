@@ -9,6 +9,7 @@ from rnnspec.spec.branches import layers_of
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.inputs import (
     AudioInput,
+    FramesInput,
     ImageInput,
     KeysInput,
     SeriesInput,
@@ -30,9 +31,9 @@ from rnnspec.spec.spec import Spec
 OUTPUTS: dict[str, tuple[str, ...]] = {
     "1:1": ("class", "labels", "number", "vector"),
     "N:1": ("class", "labels", "number", "vector"),
-    "1:N": ("words", "chars", "tokens"),
+    "1:N": ("words", "chars", "tokens", "frames"),
     "N:N": ("tags", "keys", "frames", "next"),
-    "N:M": ("words", "chars", "tokens", "forecast"),
+    "N:M": ("words", "chars", "tokens", "frames", "forecast"),
 }
 """What each cardinality answers."""
 BESIDE: dict[str, tuple[str, ...]] = {
@@ -87,9 +88,13 @@ def outputs_go_together(spec: Spec) -> Iterator[Finding]:
     """A decoder writes one answer; forecasts stand beside forecasts."""
     outputs = [each for each in spec.data.located_outputs if each[1].as_ in _answered(spec)]
     written = [each for each in outputs if isinstance(each[1], TextOutput)]
+    if spec.written_frames is not None or spec.cardinality == "1:N":
+        written += [each for each in outputs if isinstance(each[1], FramesOutput)]
     ahead = [each for each in outputs if isinstance(each[1], ForecastOutput)]
     for path, _ in written[1:]:
-        message = f"a decoder writes one answer, and data.output has {len(written)} texts"
+        texts = all(isinstance(each, TextOutput) for _, each in written)
+        what = "texts" if texts else "texts and frames"
+        message = f"a decoder writes one answer, and data.output has {len(written)} {what}"
         yield Finding((*path, "as"), message, "keep one of them in a model")
     for path, _ in ahead[1:]:
         if spec.decoder_ is not None:
@@ -106,8 +111,8 @@ def _answered(spec: Spec) -> tuple[str, ...]:
 
 
 def columns_differ(spec: Spec) -> Iterator[Finding]:
-    """Every input has its own column, and so has every output, except the next step or a forecast
-    of an input."""
+    """Every input has its own column, and so has every output, except the next step, a forecast or
+    a reconstruction of an input."""
     inputs: dict[str, str] = {}
     for path, source in spec.data.located_inputs:
         if source.column in inputs:
@@ -117,7 +122,9 @@ def columns_differ(spec: Spec) -> Iterator[Finding]:
     outputs: dict[str, str] = {}
     for path, output in spec.data.located_outputs:
         ahead = isinstance(output, NextOutput | ForecastOutput)
-        if output.column in inputs and not ahead:
+        again = output is spec.written_frames
+        again &= isinstance(spec.data.input_of(output), FramesInput)
+        if output.column in inputs and not ahead and not again:
             place = inputs[output.column]
             message = f"the same column as {place}, so the answer is in the question"
             yield Finding((*path, "column"), message, "name the column to be predicted")
@@ -210,8 +217,9 @@ def encoder_reads_sequences(spec: Spec) -> Iterator[Finding]:
 
 
 def decoder_writes_sequences(spec: Spec) -> Iterator[Finding]:
-    """Texts need a decoder, a forecast may have one, other answers have none."""
+    """Texts and frames need a decoder, a forecast may have one, other answers have none."""
     texts = any(isinstance(output, TextOutput) for output in spec.data.outputs)
+    texts |= spec.writes_frames
     if spec.decoder_ is None and spec.cardinality in ("1:N", "N:M") and texts:
         message = f"key 'decoder' is missing, which writes the answer of {spec.cardinality}"
         yield Finding((), message, "add 'decoder: {layers: [{cell: gru, units: 64}]}'")
@@ -236,7 +244,8 @@ def steps_are_those_of_the_data(spec: Spec) -> Iterator[Finding]:
     """Answers for each step need the steps of the file, and subwords are steps of the model."""
     cut = any(isinstance(each, SubwordsInput) for each in spec.data.inputs)
     for path, output in spec.data.located_outputs:
-        if cut and isinstance(output, TagsOutput | KeysOutput | FramesOutput):
+        of_steps = isinstance(output, TagsOutput | KeysOutput | FramesOutput)
+        if cut and of_steps and output is not spec.written_frames:
             message = f"{output.as_} answer each step of the data, and subwords are cut in training"
             yield Finding((*path, "as"), message, _OTHER_STEPS)
 

@@ -14,7 +14,7 @@ from rnnspec.spec.encoder import given_columns
 from rnnspec.spec.explain import Finding
 from rnnspec.spec.inputs import CategoryInput, Input, SubwordsInput, TokenInput, TokensInput
 from rnnspec.spec.metrics import answers_numbers
-from rnnspec.spec.outputs import ForecastOutput, NextOutput, Output, TextOutput
+from rnnspec.spec.outputs import ForecastOutput, FramesOutput, NextOutput, Output, TextOutput
 from rnnspec.spec.search import SampleSearch
 from rnnspec.spec.spec import Spec
 
@@ -80,6 +80,10 @@ def _outputs(spec: Spec, output: Output, ids: bool) -> Iterator[str]:
     if isinstance(output, TextOutput):
         yield from (f"{name}.ids", f"{name}.lengths") if ids else (name,)
         yield f"{name}.scores"
+    elif output is spec.written_frames:
+        yield from (name, f"{name}.lengths")
+        if spec.data.input_of(output) is not None:
+            yield from (f"{name}.errors", f"{name}.scores")
     elif isinstance(output, ForecastOutput):
         yield from (name, *(f"{name}.{part}" for part in PARTS[output.distribution.name]))
     else:

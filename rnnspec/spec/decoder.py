@@ -163,6 +163,24 @@ TeacherForcing = Annotated[
 ]
 
 
+class CountedLength(Model):
+    """As many steps as a number of the row says."""
+
+    column: Text = Field(
+        description="An input 'as: number' that holds the number of frames; rounded to a whole one."
+    )
+
+
+FrameCount = Annotated[int, Field(ge=1, le=100_000)]
+WrittenLength = Annotated[
+    Literal["learned", "input"] | FrameCount | CountedLength,
+    ByShape(
+        "learned, input, a number of frames, or {column: NAME}",
+        by_type(str, int, Mapping | CountedLength),
+    ),
+]
+
+
 class Decoder(Model):
     """The part that writes the answer step by step, fed with its own answers."""
 
@@ -226,14 +244,30 @@ class Decoder(Model):
         description="Share of steps that read the true previous token in training, the others the "
         "model's own: a number, or a schedule over training.",
     )
+    length: WrittenLength = Field(
+        default="learned",
+        description="How many frames are written: 'learned', until a unit of the decoder says stop "
+        "(Shen et al., 2018), as the end mark of a text does; 'input', as many as the input has "
+        "steps; a number; or {column: NAME}, an input of the row that says how many.",
+    )
+    reverse: bool = Field(
+        default=False,
+        description="Whether frames are written from the last to the first, which an autoencoder "
+        "finds easier (Srivastava et al., 2015); answers are in the order of the data.",
+    )
+    feedback: Literal["answers", "none"] = Field(
+        default="answers",
+        description="What a decoder of frames reads before each step: 'answers' is the frame "
+        "before, 'none' nothing of its own answers.",
+    )
     max_steps: StepLimit = Field(
         default="auto",
-        description="Most tokens answered: a number, 'auto' (mean and four deviations of the "
-        "training rows' lengths, and no less than the longest), or {times: 2.0, plus: 10} of the "
-        "input's length.",
+        description="Most tokens or frames answered: a number, 'auto' (of tokens the mean and four "
+        "deviations of the training rows' lengths, and no less than the longest; of frames the "
+        "longest), or {times: 2.0, plus: 10} of the input's length.",
     )
     min_steps: Annotated[int, Field(ge=0, le=100_000)] = Field(
-        default=0, description="Fewest tokens answered."
+        default=0, description="Fewest tokens or frames answered."
     )
     strategy: Strategy = Field(
         default=GreedySearch.model_construct(), description="The search for an answer."

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import assert_never
 
+from rnnspec.spec.decoder import CountedLength
 from rnnspec.spec.inputs import FramesInput, KeysInput, SeriesInput
 from rnnspec.spec.outputs import (
     ClassOutput,
@@ -89,6 +90,9 @@ def _default(spec: Spec, output: Output) -> str:
             return LOSS if answers_numbers(spec, output) else "perplexity"
         case ForecastOutput():
             return "mase" if output.distribution.name == "point" else LOSS
+        case FramesOutput() if output is spec.written_frames and spec.decoder is not None:
+            # The loss is of steps after the true ones, and the file writes after its own.
+            return "mae" if spec.decoder.feedback == "answers" else LOSS
         case VectorOutput() | FramesOutput():  # numbers in units of their own
             return LOSS
         case _:
@@ -131,6 +135,11 @@ def _metrics(spec: Spec, output: Output) -> tuple[str, ...]:
         case NextOutput():
             keys = isinstance(spec.data.input_of(output), KeysInput)
             return labels if keys else ("perplexity", "bits", "accuracy")
+        case FramesOutput() if output is spec.written_frames:
+            length = None if spec.decoder is None else spec.decoder.length
+            own = length == "learned" or isinstance(length, CountedLength)
+            again = spec.data.input_of(output) is not None
+            return ("mae", "rmse", *["length_error"] * own, *["score"] * again)
         case NumberOutput() | VectorOutput() | FramesOutput():
             return ("mae", "rmse")
         case _:
@@ -157,6 +166,8 @@ def answers_numbers(spec: Spec, output: Output) -> bool:
 def reads_streams(spec: Spec) -> bool:
     """Whether the training rows can be read as streams, window by window: every output answers
     step by step."""
+    if spec.writes_frames:
+        return False
     return all(output.as_ in ("next", "tags", "keys", "frames") for output in spec.data.outputs)
 
 

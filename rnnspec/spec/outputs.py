@@ -234,10 +234,17 @@ class KeysOutput(OfColumn):
 
 class FramesOutput(OfColumn):
     """A vector for each step of the input, all of the same width; in a table of series one number
-    a row, and an empty one is left out of loss and metrics."""
+    a row, and an empty one is left out of loss and metrics. With a decoder a sequence of vectors of
+    its own length; in the column of an input of frames that input again, with its errors."""
 
     as_: Literal["frames"] = Field(alias="as", description="What the column holds.")
     scale: Scale = "standard"
+    anomaly: Text | None = Field(
+        default=None,
+        description="Column of 0 and 1 that says which rows are anomalous, where an input is "
+        "answered again: 'evaluate' then says how well the score tells them apart (AUROC). It is "
+        "read by 'evaluate' alone.",
+    )
     weight: Weight = 1.0
     reads: OutputReads = None
     head: OutputHead = None

@@ -16,6 +16,7 @@ from rnnspec.spec.decoder import AnyDecoder, CtcDecoder, Decoder, TransducerDeco
 from rnnspec.spec.encoder import Encoder
 from rnnspec.spec.head import Head, LastPooling, Pooling
 from rnnspec.spec.layers import Layer
+from rnnspec.spec.outputs import ForecastOutput, FramesOutput, TextOutput
 from rnnspec.spec.train import Train
 
 CARDINALITIES = ("1:1", "N:1", "1:N", "N:N", "N:M")
@@ -102,6 +103,22 @@ class Spec(Model):
     def aligner(self) -> CtcDecoder | TransducerDecoder | None:
         """The decoder by alignment, if there is one."""
         return self.ctc or self.transducer
+
+    @property
+    def written_frames(self) -> FramesOutput | None:
+        """The frames that a decoder writes, in a number of their own: beside a text or a forecast,
+        which it then writes, frames are of the encoder's steps."""
+        if self.cardinality not in ("1:N", "N:M"):
+            return None
+        outputs = self.data.outputs
+        if any(isinstance(output, TextOutput | ForecastOutput) for output in outputs):
+            return None
+        return next((output for output in outputs if isinstance(output, FramesOutput)), None)
+
+    @property
+    def writes_frames(self) -> bool:
+        """Whether a decoder writes frames."""
+        return self.written_frames is not None
 
     @property
     def decoder_layers(self) -> tuple[Layer, ...]:

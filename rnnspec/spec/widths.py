@@ -154,8 +154,11 @@ def _decoder_input(spec: Spec, decoder: Decoder) -> int | None:
     return sum(known) if len(known) == len(parts) else None
 
 
-def _previous(spec: Spec, decoder: Decoder) -> int:
-    """Width of the previous answer, with the values of series that are known ahead."""
+def _previous(spec: Spec, decoder: Decoder) -> int | None:
+    """Width of the previous answer, with the values of series that are known ahead; that of frames
+    is known by the data."""
+    if spec.writes_frames:
+        return 1 if decoder.feedback == "none" else None
     if not spec.data.is_forecast:
         return decoder.embed or DEFAULT_EMBED
     ahead = [each for each in spec.data.inputs if spec.data.read_ahead(each)]

@@ -236,6 +236,7 @@ def _copies(body: Body, step: _Step, node: nodes.CopyMix) -> str:
 STEPS: Mapping[type[nodes.Node], StepLowering] = {
     nodes.Previous: StepLowering(_previous),
     nodes.PreviousNumber: StepLowering(lambda body, step, node: step.previous),
+    nodes.PreviousFrame: StepLowering(lambda body, step, node: step.previous),
     nodes.Delayed: StepLowering(
         lambda body, step, node: step.before[node.name][0], _prepare_delayed
     ),

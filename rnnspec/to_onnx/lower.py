@@ -53,6 +53,7 @@ from rnnspec.to_onnx.pointwise import POINTWISE, Scope
 from rnnspec.to_onnx.pool import lower_pool
 from rnnspec.to_onnx.text import lower_text
 from rnnspec.to_onnx.transducer import lower_transducer
+from rnnspec.to_onnx.written_frames import lower_written_frames
 
 LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.TokensInput: tokens.lower_tokens,
@@ -88,6 +89,7 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.CtcOutput: lower_ctc,
     nodes.TransducerOutput: lower_transducer,
     nodes.ForecastOutput: forecast.lower_forecast,
+    nodes.FramesOutput: lower_written_frames,
 }
 """The node types of the graph that are not pointwise (see `rnnspec.to_onnx.pointwise`)."""
 
@@ -135,7 +137,9 @@ def to_onnx(
     also their log-probability `<column>.scores` [batch]; labels are `<column>` [..., labels], ""
     where one is off, with `ids` 1 and 0, and `.probabilities`; numbers are `<column>` [batch],
     [batch, width] or [batch, time, width]; a forecast is `<column>.forecast` [batch, horizon] and
-    what its distribution has besides. A text is `<column>` [batch], of tokens [batch, steps], with
+    what its distribution has besides; frames that a decoder writes are `<column>` [batch, steps,
+    width] with int64 `.lengths` [batch], and of an input that is answered again `.errors` [batch,
+    steps] and `.scores` [batch]. A text is `<column>` [batch], of tokens [batch, steps], with
     `ids` int64 `<column>.ids` [batch, steps] (those that were copied by step of the source: see
     `TextOutput`) and `.lengths` [batch], and its log-probability is `.scores` [batch]; several
     answers to a row are a dimension after the batch's. With `attention`, `.attention` [batch,
@@ -312,6 +316,8 @@ def _padded(
             case nodes.CtcOutput(search=nodes.PrefixBeam()):  # a Loop of no trips has no batch
                 return True
             case nodes.TransducerOutput():
+                return True
+            case nodes.FramesOutput() if node.read:
                 return True
             case nodes.CharactersInput() | nodes.ChainOutput() | nodes.AudioInput():
                 return True

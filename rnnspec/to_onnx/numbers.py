@@ -18,12 +18,12 @@ from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, Value, Vec
 
 UNITS = "in the units of the data"
 NumericInput = nodes.FramesInput | nodes.VectorInput | nodes.SeriesInput | nodes.FutureInput
-Scalable = NumericInput | nodes.NumericOutput | nodes.ForecastOutput
+Scalable = NumericInput | nodes.NumericOutput | nodes.ForecastOutput | nodes.FramesOutput
 
 
 def lower_frames(low: Lowering, node: nodes.FramesInput) -> PaddedSequence:
     """Frames `[T, B, features]`, scaled inside the model if the plan says so."""
-    emit, raw = low.emit, _frames(low, node)
+    emit, raw = low.emit, frames_given(low, node)
     values = raw.name
     if node.elapsed is not None:
         others = emit.integers(*(n for n in range(node.width) if n != node.elapsed))
@@ -39,7 +39,7 @@ def lower_elapsed(low: Lowering, node: nodes.Elapsed) -> PaddedSequence:
     emit = low.emit
     (frames,) = (n for n in low.plan.inputs if n.column == node.column)
     assert isinstance(frames, nodes.FramesInput), f"{node.column} has no frames"
-    raw = _frames(low, frames)
+    raw = frames_given(low, frames)
     times = emit.slice(raw.name, node.index, node.index + 1, 2, node.name)
     return PaddedSequence(
         emit.cast(times, input_type(frames), FLOAT, f"{node.name}.float"), raw.lengths
@@ -212,7 +212,7 @@ def _scaled(low: Lowering, node: NumericInput, values: str, missing: nodes.Missi
     return emit.op("Where", [gone, emit.number(0.0), values], f"{name}.filled")
 
 
-def _frames(low: Lowering, node: nodes.FramesInput) -> PaddedSequence:
+def frames_given(low: Lowering, node: nodes.FramesInput) -> PaddedSequence:
     """The input itself, `[T, B, width]`. The first node that reads it emits it."""
     if node.column not in low.raw:
         doc = f"steps of {node.width} numbers {UNITS}{_or_missing(node.missing)}; past the length"

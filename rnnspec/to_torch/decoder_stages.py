@@ -40,7 +40,7 @@ def read_directly(node: nodes.Node) -> set[str]:
         return {node.source}
     if isinstance(node, nodes.CopyMix):
         return {node.source, node.gate}
-    if isinstance(node, nodes.Previous | nodes.PreviousNumber):
+    if isinstance(node, nodes.Previous | nodes.PreviousNumber | nodes.PreviousFrame):
         return set()
     return set(node.sources())
 

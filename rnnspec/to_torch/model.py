@@ -18,6 +18,7 @@ from rnnspec.to_torch import alignment, outputs, transducer
 from rnnspec.to_torch.chain import ChainOutput, Paths
 from rnnspec.to_torch.convolution import Conv
 from rnnspec.to_torch.decoder import Body
+from rnnspec.to_torch.frames import Frames, FramesOutput, raw_frames, true_lengths, write
 from rnnspec.to_torch.initializers import drawn
 from rnnspec.to_torch.modules import module_of
 from rnnspec.to_torch.native import NativeKernel
@@ -69,7 +70,9 @@ class Model(nn.Module):
         `[B, width]`; with steps `[B, T, width]`; for texts `[B, U, size]` (log-probabilities
         `[B, U, size + T]` if tokens may be copied); for texts by CTC log-probabilities
         `[B, T, size]`, of the blank alone past a row's length; for texts by a transducer those of
-        the blank and the next true token, `[B, T, U, 2]`; for forecasts raw numbers `[B, H, k]`.
+        the blank and the next true token, `[B, T, U, 2]`; for forecasts raw numbers `[B, H, k]`;
+        for frames that a decoder writes raw numbers `[B, U, k]` in the order of writing, of a
+        learned length one step more than `targets`.
 
         `inputs` maps the key of each input to `(values, lengths)`: token numbers `[B, T]` int64,
         numbers to copy `[B, T]`, characters `[B, T, C]` with lengths `[B, T]`, frames, keys or a
@@ -80,7 +83,8 @@ class Model(nn.Module):
         A text needs its `targets` `[B, U]`: numbers, END_ID, then -1. Each step reads the true
         number before it with probability `teacher_forcing`, else the most probable one of the step
         before (scheduled sampling, Bengio et al. 2015; drawn by torch). A recursive forecast reads
-        the true values `[B, H]` of `targets` likewise, and its own answers where they are missing.
+        the true values `[B, H]` of `targets` likewise, and its own answers where they are missing,
+        a decoder of frames those `[B, U, width]`, NaN past the end.
         """
         values = self.values(inputs, None)[0]
         found: dict[str, Tensor] = {}
@@ -115,19 +119,23 @@ class Model(nn.Module):
         seeds: Tensor | None = None,
         search: nodes.AnySearch | None = None,
         aligned: bool = False,
-    ) -> dict[str, Tensor | Paths | Texts]:
+    ) -> dict[str, Tensor | Paths | Texts | Frames]:
         """Probabilities `[B, classes]`; numbers `[B, width]` and the parameters `[B, H, k]` of a
         forecast in the units of the data; with steps `[B, T, width]`, arbitrary past a row's
-        length; for chains of labels their paths; for texts what the search found. `seeds` `[B]`
+        length; for chains of labels their paths; for texts what the search found; for frames that
+        a decoder writes these. `seeds` `[B]`
         int64 are those of the rows, 0 if None, for answers that are drawn; `search` replaces the
         plan's. `aligned`: texts along steps have those of their tokens."""
         values = self.values(inputs, None)[0]
-        found: dict[str, Tensor | Paths | Texts] = {}
+        found: dict[str, Tensor | Paths | Texts | Frames] = {}
         for out in self.plan.outputs:
             if isinstance(out, nodes.TextOutput):
                 assert search is None or isinstance(search, nodes.Search)
                 chosen = out if search is None else replace(out, search=search)
                 found[out.column] = self._text(chosen, values, inputs, seeds)
+                continue
+            if isinstance(out, nodes.FramesOutput):
+                found[out.column] = self._frames(out, values, inputs)
                 continue
             if isinstance(out, nodes.CtcOutput):
                 assert search is None or isinstance(search, nodes.CtcSearch)
@@ -147,7 +155,11 @@ class Model(nn.Module):
                 found[out.column] = module.answer(logits, lengths)
             else:
                 assert not isinstance(
-                    module, outputs.TextOutput | outputs.CtcOutput | outputs.TransducerOutput
+                    module,
+                    outputs.TextOutput
+                    | outputs.CtcOutput
+                    | outputs.TransducerOutput
+                    | FramesOutput,
                 )
                 found[out.column] = module.answer(logits)
         return found
@@ -163,10 +175,10 @@ class Model(nn.Module):
         found: Tensor = self._module(node)(*inputs[node.key])
         return found
 
-    def output(self, column: str) -> outputs.OutputModule | ChainOutput:
+    def output(self, column: str) -> outputs.OutputModule | ChainOutput | FramesOutput:
         """The module of the output of `column`, which turns logits into answers."""
         module = self._by_name[f"output.{column}"]
-        assert isinstance(module, outputs.OutputModule | ChainOutput)
+        assert isinstance(module, outputs.OutputModule | ChainOutput | FramesOutput)
         return module
 
     def named_parts(self) -> Iterator[tuple[str, nn.Module]]:
@@ -264,6 +276,12 @@ class Model(nn.Module):
         if isinstance(out, nodes.TextOutput):
             assert truth is not None, f"the logits of {out.column} need its targets"
             return outputs.rows_first(text_logits(body, reads, truth, teacher_forcing))
+        if isinstance(out, nodes.FramesOutput):
+            assert truth is not None, f"the raw numbers of {out.column} need its targets"
+            assert isinstance(module, FramesOutput)
+            lengths = self.true_lengths(out, inputs, truth)
+            frames = raw_frames(body, reads, module, truth, lengths, teacher_forcing)
+            return frames.transpose(0, 1)
         assert isinstance(module, outputs.ForecastOutput)
         moments, past = self._moments(out, values), body.first_node
         assert isinstance(past, nodes.PreviousNumber)
@@ -282,6 +300,38 @@ class Model(nn.Module):
         lengths = None if first is None else steps_in(first, inputs[first.key][1])
         prompt = sequence(values[out.prompt]) if out.prompt else None
         return searched(body, body.reads(values, rows_of(inputs)), out, lengths, prompt, seeds)
+
+    def true_lengths(self, out: nodes.FramesOutput, inputs: Inputs, truth: Tensor) -> Tensor:
+        """The frames `[B]` of rows with the targets `truth` of an output that writes frames."""
+        return true_lengths(out, truth, self._steps(inputs))
+
+    def _steps(self, inputs: Inputs) -> Tensor | None:
+        """The steps of the input of each row, None of an input without steps."""
+        first = first_sequence(self.plan)
+        return None if first is None else steps_in(first, inputs[first.key][1])
+
+    def _frames(self, out: nodes.FramesOutput, values: Values, inputs: Inputs) -> Frames:
+        module, body, steps = self._module(out), self.bodies[out.source], self._steps(inputs)
+        assert isinstance(module, FramesOutput)
+        limits = torch.full((rows_of(inputs),), out.limit, device=body.device)
+        lengths = None
+        match out.length:
+            case "input":
+                lengths = steps
+            case "fixed":
+                lengths = limits
+            case "column":
+                numbers = inputs[self._input(out.counted).key][0][:, 0]
+                lengths = numbers.round().clamp(0, nodes.MOST_COUNTED).long()
+            case "learned" if steps is not None:
+                limits = limits + (steps.double() * out.factor).floor().long()
+        given = inputs[self._input(out.read).key][0] if out.read else None
+        return write(body, body.reads(values, rows_of(inputs)), module, lengths, limits, given)
+
+    def _input(self, name: str) -> nodes.FramesInput | nodes.VectorInput:
+        node = self.plan.node(name)
+        assert isinstance(node, nodes.FramesInput | nodes.VectorInput)
+        return node
 
     def _written(
         self,

@@ -21,6 +21,7 @@ from rnnspec.to_torch import (
 from rnnspec.to_torch.attention import attention
 from rnnspec.to_torch.chain import ChainOutput
 from rnnspec.to_torch.copying import CopyMix
+from rnnspec.to_torch.frames import FramesOutput
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.weighted import Weighted
 
@@ -79,11 +80,13 @@ _OF_NODE: dict[type[nodes.Node], Callable[[Any], nn.Module]] = {
     nodes.CtcOutput: outputs.CtcOutput,
     nodes.TransducerOutput: outputs.TransducerOutput,
     nodes.ForecastOutput: outputs.ForecastOutput,
+    nodes.FramesOutput: FramesOutput,
 }
 _WITHOUT_FORWARD = (
     nodes.FinalState,
     nodes.Previous,
     nodes.PreviousNumber,
+    nodes.PreviousFrame,
     nodes.Delayed,
     nodes.Decoder,
 )

@@ -77,7 +77,11 @@ def collectors(spec: Spec, reading: Reading, chunks: Chunks) -> tuple[Collectors
     inputs = {column: found for column, found in of_inputs.items() if found is not None}
     for column in given_columns(spec.encoder.layers):
         inputs.setdefault(column, NumberCollector(NumberCells(column, "vector")))
-    of_outputs = {each.column: OUTPUTS[type(each)](each, reading) for each in spec.data.outputs}
+    of_outputs = {
+        each.column: OUTPUTS[type(each)](each, reading)
+        for each in spec.data.outputs
+        if each.column not in inputs or not isinstance(each, FramesOutput)
+    }
     return inputs, {column: found for column, found in of_outputs.items() if found is not None}
 
 
@@ -105,8 +109,8 @@ def facts_of(train: Shards, collectors: Mapping[str, FactCollector]) -> dict[str
 def outputs_of(
     spec: Spec, inputs: Mapping[str, ColumnFacts], found: Mapping[str, ColumnFacts]
 ) -> dict[str, ColumnFacts]:
-    """The facts of all outputs; an output ahead of the input in its column has those facts, of
-    words the ones of the rows."""
+    """The facts of all outputs; an output ahead of the input in its column, or that answers it
+    again, has those facts, of words the ones of the rows."""
     return {
         each.column: found[each.column] if each.column in found else _answered(inputs[each.column])
         for each in spec.data.outputs
@@ -173,7 +177,8 @@ def _tags(column: TagsOutput, reading: Reading) -> ClassCollector:
 def _frames(column: FramesOutput, reading: Reading) -> NumberCollector:
     if reading.series is not None:  # the rows of the table are the steps
         return NumberCollector(NumberCells(column.column, "number", missing=True))
-    return NumberCollector(NumberCells(column.column, "frames", stream=reading.stream))
+    apart = column.column in reading.apart
+    return NumberCollector(NumberCells(column.column, "frames", stream=reading.stream, apart=apart))
 
 
 def _row_numbers(column: NumberOutput | VectorOutput, reading: Reading) -> NumberCollector:

@@ -55,6 +55,7 @@ KINDS: Mapping[type[Input | Output], ColumnKind] = {
     nodes.CtcOutput: texts.TEXT,
     nodes.TransducerOutput: texts.TEXT,
     nodes.ForecastOutput: series.FORECAST,
+    nodes.FramesOutput: numbers.WRITTEN,
 }
 INPUT_DIGESTS = "asked"
 """The array of digests of the inputs of each row."""

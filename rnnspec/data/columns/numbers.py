@@ -11,15 +11,29 @@ from numpy.typing import NDArray
 
 from rnnspec.data import decode
 from rnnspec.data.cache import Column, Writer
-from rnnspec.data.collate import BatchColumn, NextFrames, PerRow, Steps
-from rnnspec.data.columns.base import Arrays, ColumnKind, Encoding, Lengths, lengths_of
+from rnnspec.data.collate import BatchColumn, NextFrames, PerRow, Ragged, Steps
+from rnnspec.data.columns.base import (
+    Arrays,
+    ColumnKind,
+    Encoding,
+    Lengths,
+    RaggedWriter,
+    lengths_of,
+)
 from rnnspec.data.decode import Floats
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.series import Table
 from rnnspec.data.statistics import Moments
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import NumericFacts
-from rnnspec.plan.nodes import ForecastOutput, FramesInput, NumericOutput, SeriesInput, VectorInput
+from rnnspec.plan.nodes import (
+    ForecastOutput,
+    FramesInput,
+    FramesOutput,
+    NumericOutput,
+    SeriesInput,
+    VectorInput,
+)
 
 Shape = Literal["number", "vector", "frames"]
 
@@ -29,7 +43,8 @@ class NumberCells:
     """Reads the cells of a column of numbers, each as steps `[T, width]`; T is 1 except of frames.
 
     With `missing`, a missing number is NaN, and a cell that is missing, or whose steps all are, has
-    width 0. In a `stream` rows may have any number of frames.
+    width 0. In a `stream` rows may have any number of frames; steps that stand `apart` are not on
+    the time axis that all sequences of a row share.
     """
 
     column: str
@@ -37,6 +52,7 @@ class NumberCells:
     missing: bool = False
     elapsed: int | None = None
     stream: bool = False
+    apart: bool = False
 
     def steps(
         self, chunk: Chunk, bad: BadRows, checked: Callable[[Floats], Floats]
@@ -62,7 +78,7 @@ class NumberCells:
 
     @property
     def are_steps(self) -> bool:
-        return self.shape == "frames"
+        return self.shape == "frames" and not self.apart
 
 
 @dataclass(slots=True)
@@ -113,11 +129,12 @@ class NumberWriter:
     values: Column
 
     def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
-        rows = self.cells.steps(chunk, bad, self._checked)
+        rows = self.cells.steps(chunk, bad, self.checked)
         self.values.append(np.concatenate([np.zeros((0, self.width)), *rows]))
         return lengths_of(rows) if self.cells.are_steps else None
 
-    def _checked(self, steps: Floats) -> Floats:
+    def checked(self, steps: Floats) -> Floats:
+        """The steps, of the width wanted. Raises DataError."""
         if not steps.size:
             steps = np.full((len(steps), self.width), np.nan)
         if steps.shape[1] != self.width:
@@ -158,7 +175,7 @@ class SeriesFrames(SeriesColumn):
         return table.values(np.concatenate(self.found), np.nan)[:, None]
 
 
-def dtype_of(node: FramesInput | VectorInput | SeriesInput | NumericOutput) -> str:
+def dtype_of(node: FramesInput | VectorInput | SeriesInput | NumericOutput | FramesOutput) -> str:
     """The type in which numbers are stored."""
     return "<f8" if node.double else "<f4"
 
@@ -238,6 +255,64 @@ def _numeric_batch(
 
 
 NUMERIC = ColumnKind(_numeric_settings, _numeric_encoder, _numeric_batch, table=_numeric_table)
+
+
+# ---------------------------------------------------------------- frames that a decoder writes
+
+
+@dataclass(frozen=True, slots=True)
+class RaggedFrames:
+    """Writes the frames of each row, in a number of their own; with `count`, just as many."""
+
+    frames: NumberWriter
+    rows: RaggedWriter
+    count: int = 0
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        found = self.frames.cells.steps(chunk, bad, self._checked)
+        steps = [np.zeros((0, self.frames.width)), *found]
+        self.rows.append(np.concatenate(steps), lengths_of(found))
+
+    def _checked(self, steps: Floats) -> Floats:
+        if self.count and len(steps) != self.count:
+            raise DataError(
+                f"has {len(steps)} frames, and decoder.length says that there are {self.count}"
+            )
+        return self.frames.checked(steps)
+
+
+def _written_settings(encoding: Encoding, node: FramesOutput) -> list[object]:
+    if node.read:
+        return [node.column, "frames again"]
+    count = node.limit if node.length == "fixed" else 0
+    return [node.column, "frames written", node.width, node.length == "input", count, node.double]
+
+
+def _written_encoder(
+    encoding: Encoding, node: FramesOutput, name: str, writer: Writer
+) -> NumberWriter | RaggedFrames | None:
+    if node.read:
+        return None
+    if node.length == "input":
+        cells, values = NumberCells(node.column, "frames"), writer.column
+        return NumberWriter(cells, node.width, values(name, dtype_of(node), node.width))
+    rows = RaggedWriter.new(writer, name, dtype_of(node), node.width)
+    cells = NumberCells(node.column, "frames", apart=True)
+    count = node.limit if node.length == "fixed" else 0
+    return RaggedFrames(NumberWriter(cells, node.width, rows.values), rows, count)
+
+
+def _written_batch(
+    encoding: Encoding, node: FramesOutput, name: str, arrays: Arrays
+) -> BatchColumn:
+    if node.read:
+        return Steps(arrays[encoding.name_of(node.column, FramesInput)], np.nan)
+    if node.length == "input":
+        return Steps(arrays[name], np.nan)
+    return Ragged(arrays[name], arrays[f"{name}.offsets"])
+
+
+WRITTEN = ColumnKind(_written_settings, _written_encoder, _written_batch)
 
 
 def values_ahead(

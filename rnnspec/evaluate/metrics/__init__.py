@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from rnnspec.evaluate.metrics.classes import ClassMetrics, LabelsMetrics
 from rnnspec.evaluate.metrics.forecasts import ForecastMetrics
+from rnnspec.evaluate.metrics.frames import FramesMetrics
 from rnnspec.evaluate.metrics.numbers import NumericMetrics
 from rnnspec.evaluate.metrics.tags import Lanes, TagMetrics
 from rnnspec.evaluate.metrics.texts import TextMetrics
@@ -18,6 +19,7 @@ __all__ = [
     "METRICS",
     "ClassMetrics",
     "ForecastMetrics",
+    "FramesMetrics",
     "LabelsMetrics",
     "Lanes",
     "MetricInfo",
@@ -30,7 +32,13 @@ __all__ = [
 ]
 
 Metrics: TypeAlias = (
-    ClassMetrics | LabelsMetrics | NumericMetrics | TagMetrics | TextMetrics | ForecastMetrics
+    ClassMetrics
+    | LabelsMetrics
+    | NumericMetrics
+    | TagMetrics
+    | TextMetrics
+    | ForecastMetrics
+    | FramesMetrics
 )
 """Sums of one output."""
 
@@ -108,6 +116,16 @@ METRICS: Mapping[str, MetricInfo] = {
     "pinball": MetricInfo(
         "Mean loss of the quantiles: the error, weighted by the probability of the side it falls"
         " on."
+    ),
+    "length_error": MetricInfo("Mean difference of the number of frames from the true one."),
+    "score": MetricInfo(
+        "Mean score of a row: how far the answer is from the input, by the mean of the squared"
+        " differences in units of the deviation."
+    ),
+    "auroc": MetricInfo(
+        "How likely an anomalous row has a larger score than another one: 1 is perfect, 0.5 is"
+        " chance.",
+        True,
     ),
     "coverage": MetricInfo("Share of true values within the band.", percentage=True),
     "auroc": MetricInfo(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from rnnspec.evaluate.metrics import Metrics
 from rnnspec.evaluate.outputs.classes import CHAINS, CLASSES, LABELS
+from rnnspec.evaluate.outputs.frames import FRAMES
 from rnnspec.evaluate.outputs.kind import OutputKind
 from rnnspec.evaluate.outputs.numbers import FORECASTS, NUMBERS
 from rnnspec.evaluate.outputs.texts import ALIGNED_TEXTS, TEXTS, TRANSDUCED_TEXTS
@@ -21,6 +22,7 @@ KINDS: Mapping[type[nodes.Output], OutputKind] = {
     nodes.CtcOutput: ALIGNED_TEXTS,
     nodes.TransducerOutput: TRANSDUCED_TEXTS,
     nodes.ForecastOutput: FORECASTS,
+    nodes.FramesOutput: FRAMES,
 }
 
 

@@ -42,6 +42,14 @@ _SOUNDS: Mapping[nodes.AudioKind, str] = {
 }
 
 
+_FRAMES: Mapping[nodes.LengthRule, str] = {
+    "input": "as many as the input has",
+    "fixed": "{0.limit} of them",
+    "column": "as many as {0.counted} says",
+    "learned": "until one says stop, {0.limit} at most",
+}
+
+
 def _when(shown: object, line: str) -> Words:
     return (line,) if shown else ()
 
@@ -145,6 +153,7 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     nodes.FinalState: lambda n: (f"{n.state} after the last step",),
     nodes.Previous: lambda n: ("the token before", "first the mark"),
     nodes.PreviousNumber: lambda n: ("the value before",),
+    nodes.PreviousFrame: lambda n: ("the frame before", "first 0") if n.fed else ("0",),
     nodes.Delayed: lambda n: (f"{n.source} of the step before", "first 0"),
     nodes.Attend: lambda n: (
         f"{n.kind.replace('_', '-')} attention", nodes.ATTENTIONS[n.kind].formula,
@@ -168,6 +177,11 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
         f"{n.horizon} values ahead",
         ", ".join(f"{q:g}" for q in n.quantiles) or _FOLLOWS.get(n.distribution, n.distribution),
         "in the units of the data",
+    ),
+    nodes.FramesOutput: lambda n: (
+        f"frames of {n.width}", _FRAMES[n.length].format(n),
+        *_when(n.reverse, "the last one first"), *_when(n.read, "and their errors"),
+        *_when(n.scaled, "in the units of the data"),
     ),
     nodes.ClassOutput: lambda n: (f"one of {n.classes} classes", "softmax"),
     nodes.ChainOutput: lambda n: (

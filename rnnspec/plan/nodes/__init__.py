@@ -20,7 +20,15 @@ from rnnspec.plan.nodes.convolution import (
     StackSteps,
     Unflatten,
 )
-from rnnspec.plan.nodes.decoder import Decoder, Delayed, Previous, PreviousNumber, Scores
+from rnnspec.plan.nodes.decoder import (
+    Decoder,
+    Delayed,
+    Previous,
+    PreviousFrame,
+    PreviousNumber,
+    Scores,
+)
+from rnnspec.plan.nodes.frames import MOST_COUNTED, FramesOutput, LengthRule
 from rnnspec.plan.nodes.inputs import (
     NOISE,
     CategoryInput,

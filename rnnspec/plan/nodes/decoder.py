@@ -44,6 +44,24 @@ class PreviousNumber(SourceNode):
 
 
 @dataclass(frozen=True, slots=True)
+class PreviousFrame(Node):
+    """The frame before each step, `[B, U, width]`, scaled like the answer; 0 before the first, the
+    frame to begin with (Wang et al. 2017, Tacotron, section 3.2).
+
+    Then it is the frame answered at the step before, or the true one where that is given; a true
+    number that is missing is 0. If it is not `fed`, the decoder reads nothing of its answers: the
+    value is 0 at each step (the unconditioned decoder of Srivastava et al. 2015, section 2.1). The
+    first node in the body of a decoder over frames.
+    """
+
+    width: int
+    fed: bool = True
+
+    def shape(self, shapes: Shapes) -> Shape:
+        return ("B", "U", self.width)
+
+
+@dataclass(frozen=True, slots=True)
 class Delayed(SourceNode):
     """The value `[B, U, width]` of the node `source` one step before, 0 before the first step.
 
@@ -97,7 +115,8 @@ class Decoder(Node):
     """`body`, run step by step; its last node gives the scores `[B, U, W]`.
 
     `reads` are the outer nodes that the body reads: memories, initial states, vectors for every
-    step, values ahead. `steps` is the number of steps of a forecast, 0 for a decoder over tokens.
+    step, values ahead. `steps` is the number of steps of a forecast, 0 for a decoder over tokens
+    or frames.
     `whole_prompt` is set for a language model, which has no mark before the first token: the first
     token of the prompt is read at once.
     """
@@ -122,7 +141,8 @@ class Decoder(Node):
     def shape(self, shapes: Shapes) -> Shape:
         """Adds the shapes of the body."""
         first = self.body[0]
-        assert isinstance(first, Previous | PreviousNumber), f"{self.name} reads nothing before"
+        known = Previous | PreviousNumber | PreviousFrame
+        assert isinstance(first, known), f"{self.name} reads nothing before"
         for node in self.body:
             self._check_sources(node, shapes)
             shapes.add(node)

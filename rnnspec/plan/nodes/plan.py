@@ -9,6 +9,7 @@ from typing import Literal
 from rnnspec.plan.nodes.audio import AudioInput
 from rnnspec.plan.nodes.calendar import CalendarFuture, CalendarInput
 from rnnspec.plan.nodes.decoder import Decoder
+from rnnspec.plan.nodes.frames import FramesOutput
 from rnnspec.plan.nodes.inputs import (
     CategoryInput,
     CharactersInput,
@@ -65,6 +66,7 @@ Output = (
     | CtcOutput
     | TransducerOutput
     | ForecastOutput
+    | FramesOutput
 )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import TensorProto
 
-from rnnspec.plan.nodes import Search, TextOutput
+from rnnspec.plan.nodes import FramesOutput, Search, TextOutput
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copying import ExtendedVocabulary
 from rnnspec.to_onnx.emitter import INT64, Emitter
@@ -73,7 +73,7 @@ class Task:
         return self.node.name
 
 
-def limits_of(low: Lowering, name: str, search: Search) -> Limits:
+def limits_of(low: Lowering, name: str, search: Search | FramesOutput) -> Limits:
     """`limit + floor(factor * lengths)`, in double precision."""
     emit = low.emit
     if not search.factor:

@@ -1,0 +1,107 @@
+"""The frames that a decoder writes for one row: see `rnnspec.plan.nodes.frames`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor
+
+import numpy as np
+
+from rnnspec.plan import Plan, nodes
+from rnnspec.plan.names import first_sequence, steps_in
+from rnnspec.reference.decode import Body, DecoderState
+from rnnspec.reference.functions import Array, Arrays
+from rnnspec.reference.inputs import Row, scaling
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """The answer `[U, width]` in the units of the data and, of a reconstruction, the error of each
+    step `[U]` and the score of the row."""
+
+    values: Array
+    errors: Array | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """What frames are written from: the `values` of one row's nodes outside of the decoder, and
+    the row as it came in."""
+
+    plan: Plan
+    out: nodes.FramesOutput
+    weights: Arrays
+    values: Arrays
+    row: Row
+
+    def body(self) -> Body:
+        decoder = self.plan.node(self.out.source)
+        assert isinstance(decoder, nodes.Decoder)
+        return Body(self.plan, decoder, self.weights, self.values)
+
+    def steps_of_input(self) -> int:
+        first = first_sequence(self.plan)
+        return 0 if first is None else int(steps_in(first, len(self.row[first.key])))
+
+
+def written(writer: Writer) -> Frames:
+    """The answer to a row."""
+    out, (centre, scale) = writer.out, scaling(writer.out, writer.weights, {}, writer.out.width)
+    steps = _free(writer)
+    steps = steps[::-1] if out.reverse else steps
+    answer = steps * scale + centre
+    if not out.read:
+        return Frames(answer)
+    source = writer.plan.node(out.read)
+    assert isinstance(source, nodes.FramesInput)
+    given = np.asarray(writer.row[source.key], np.float64).reshape(-1, out.width)
+    squares = ((given - centre) / scale - steps) ** 2
+    return Frames(answer, np.array([_mean(step) for step in squares]), _mean(squares))
+
+
+def raw_frames(writer: Writer, truth: Array) -> Array:
+    """Raw numbers `[U, raw_width]` in the order of writing, fed with the true frames `[U, width]`,
+    in the units of the data; of a learned length one step more."""
+    out, (centre, scale) = writer.out, scaling(writer.out, writer.weights, {}, writer.out.width)
+    true = (truth.reshape(-1, out.width) - centre) / scale
+    true = np.nan_to_num(true[::-1] if out.reverse else true)
+    body, state, found = writer.body(), DecoderState(), []
+    for step in range(len(true) + (out.length == "learned")):
+        raw, state = body.advance(true[step - 1] if step else np.zeros(out.width), state)
+        found.append(raw)
+    return np.array(found).reshape(-1, out.raw_width)
+
+
+def _free(writer: Writer) -> Array:
+    """The frames in the order of writing, fed with its own."""
+    out, body, state = writer.out, writer.body(), DecoderState()
+    found = [np.zeros(out.width)]
+    for step in range(_most(writer)):
+        raw, state = body.advance(found[-1], state)
+        if out.length == "learned" and step >= out.least and raw[-1] > 0:
+            break
+        found.append(raw[: out.width])
+    return np.array(found[1:]).reshape(-1, out.width)
+
+
+def _most(writer: Writer) -> int:
+    out = writer.out
+    match out.length:
+        case "input":
+            return writer.steps_of_input()
+        case "fixed":
+            return out.limit
+        case "column":
+            counted = writer.plan.node(out.counted)
+            assert isinstance(counted, nodes.VectorInput)
+            number = float(np.rint(np.asarray(writer.row[counted.key], np.float64).reshape(())))
+            return int(min(max(number, 0.0), nodes.MOST_COUNTED))
+        case "learned":
+            return out.limit + floor(out.factor * writer.steps_of_input())
+
+
+def _mean(values: Array) -> float:
+    """The mean of the known ones; 0 of none."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else 0.0
