@@ -203,8 +203,9 @@ STATICS: dict[str, Kind] = {
     "number": Kind({"as": "number", "missing": "mean"}, numbers(1)),
     "vector": Kind({"as": "vector", "missing": "mean"}, numbers(4)),
     "double_number": Kind({"as": "number", "missing": "mean"}, doubles(1)),
-    "count": Kind({"as": "number"}, numbers(1)),
 }
+COUNTS: dict[str, Kind] = {"count": Kind({"as": "number"}, numbers(1))}
+"""Numbers of which none may be missing."""
 CLASSES = ClassFacts(("a", "b", "c"), (3, 2, 1))
 SPANS = ClassFacts(("B-x", "I-x", "I-y", "O"), (4, 3, 2, 1))
 OUTPUTS: dict[str, Kind] = {
@@ -237,7 +238,7 @@ def spec_data(
     **more: Any,
 ) -> dict[str, Any]:
     """The data of a spec's YAML, over columns named as the kinds of `SEQUENCES` and `STATICS`."""
-    kinds = {**SEQUENCES, **CLIPS, **SOUNDS, **STATICS}
+    kinds = {**SEQUENCES, **CLIPS, **SOUNDS, **STATICS, **COUNTS}
     entries = {**{name: kind.entry for name, kind in kinds.items()}, **CALENDARS}
     data: dict[str, Any] = {
         "train": "nowhere.jsonl",
@@ -285,7 +286,7 @@ def _answered(known: ColumnFacts) -> ColumnFacts:
 
 def _given(source: language.Input) -> ColumnFacts:
     """The facts of an input: of the width, and with the vectors that train, that it states."""
-    facts = {**SEQUENCES, **CLIPS, **SOUNDS, **STATICS}[source.column].facts
+    facts = {**SEQUENCES, **CLIPS, **SOUNDS, **STATICS, **COUNTS}[source.column].facts
     match source, facts:
         case language.AudioInput(), _:
             return numbers(width_of(source.features, source.rate))

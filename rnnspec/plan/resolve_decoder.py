@@ -76,8 +76,6 @@ def write_answer(encoded: Encoded) -> None:
     (target,) = (o for o in encoded.spec.data.outputs if isinstance(o, _WRITTEN))
     if isinstance(target, language.ForecastOutput):
         _forecast(encoded, target)
-    elif isinstance(target, language.FramesOutput):
-        _frames(encoded, target)
     else:
         _text(encoded, target)
 
