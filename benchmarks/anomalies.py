@@ -144,9 +144,7 @@ class Twin(torch.nn.Module):
         return self.answer(self.decoder(nothing, state)[0]).flip(1)
 
 
-def by_twin(
-    train: list[Day], judged: list[Day], epochs: int, seed: int
-) -> NDArray[np.float64]:
+def by_twin(train: list[Day], judged: list[Day], epochs: int, seed: int) -> NDArray[np.float64]:
     torch.manual_seed(seed)
     known = np.concatenate(train)
     mean, deviation = known.mean(0), known.std(0)

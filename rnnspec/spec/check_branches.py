@@ -36,7 +36,8 @@ def heads_have_answers(spec: Spec) -> Iterator[Finding]:
 
 
 def branches_have_effects(spec: Spec) -> Iterator[Finding]:
-    """A decoder answers a forecast, or frames, by itself; without steps there is nothing to choose from."""
+    """A decoder answers a forecast, or frames, by itself; without steps there is nothing to choose
+    from."""
     keys: tuple[str, ...]
     for path, output in spec.data.located_outputs:
         forecast = isinstance(output, ForecastOutput) and spec.decoder_ is not None

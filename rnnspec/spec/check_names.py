@@ -14,7 +14,7 @@ from rnnspec.spec.encoder import given_columns
 from rnnspec.spec.explain import Finding
 from rnnspec.spec.inputs import CategoryInput, Input, SubwordsInput, TokenInput, TokensInput
 from rnnspec.spec.metrics import answers_numbers
-from rnnspec.spec.outputs import ForecastOutput, FramesOutput, NextOutput, Output, TextOutput
+from rnnspec.spec.outputs import ForecastOutput, NextOutput, Output, TextOutput
 from rnnspec.spec.search import SampleSearch
 from rnnspec.spec.spec import Spec
 

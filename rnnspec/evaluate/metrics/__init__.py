@@ -122,11 +122,6 @@ METRICS: Mapping[str, MetricInfo] = {
         "Mean score of a row: how far the answer is from the input, by the mean of the squared"
         " differences in units of the deviation."
     ),
-    "auroc": MetricInfo(
-        "How likely an anomalous row has a larger score than another one: 1 is perfect, 0.5 is"
-        " chance.",
-        True,
-    ),
     "coverage": MetricInfo("Share of true values within the band.", percentage=True),
     "auroc": MetricInfo(
         "How often a row of a class is given a higher probability of it than another row, the mean"

@@ -1,15 +1,24 @@
-"""Metrics of frames that a decoder writes, and of scores that tell rows apart."""
+"""Metrics of frames that a decoder writes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnspec.evaluate.metrics.numbers import NumericMetrics
+
+
+def side_by_side(
+    values: Tensor, lengths: Tensor, targets: Tensor, true_lengths: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The steps that both answers `[B, U, width]` and targets `[B, V, width]` have, of rows with
+    these lengths `[B]`; the targets of the others are NaN."""
+    steps = min(values.shape[1], targets.shape[1])
+    both = torch.minimum(lengths, true_lengths)
+    own = torch.arange(steps, device=both.device) < both[:, None]
+    return values[:, :steps], targets[:, :steps].masked_fill(~own[..., None], torch.nan)
 
 
 @dataclass(slots=True)
@@ -39,11 +48,7 @@ class FramesMetrics:
     ) -> None:
         """Answers `[B, U, width]` and targets `[B, V, width]`, NaN where one is missing, of rows
         with these lengths `[B]`; scores `[B]`."""
-        steps = min(values.shape[1], targets.shape[1])
-        both = torch.minimum(lengths, true_lengths)
-        own = torch.arange(steps, device=both.device) < both[:, None]
-        true = targets[:, :steps].masked_fill(~own[..., None], torch.nan)
-        self.numbers.add(values[:, :steps], true)
+        self.numbers.add(*side_by_side(values, lengths, targets, true_lengths))
         self.rows += len(lengths)
         self.away += float((lengths - true_lengths).abs().sum())
         if scores is not None:
@@ -57,16 +62,3 @@ class FramesMetrics:
         if self.again:
             found["score"] = self.scores / self.rows if self.rows else nothing
         return found
-
-
-def auroc(scores: NDArray[np.floating], anomalous: NDArray[np.bool_]) -> float:
-    """The area under the curve of the true against the false positives, for all thresholds: the
-    probability that an anomalous row has the larger score of two, a tie counted half (Hanley and
-    McNeil 1982). NaN without rows of both kinds, or where a score is no number."""
-    count = int(anomalous.sum())
-    others = len(anomalous) - count
-    if not count or not others or np.isnan(scores).any():
-        return float("nan")
-    _, place, size = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(size) - (size - 1) / 2)[place]
-    return float((ranks[anomalous].sum() - count * (count + 1) / 2) / (count * others))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rnnspec.evaluate.examples import Drawn, Kept, Rows
 from rnnspec.evaluate.metrics import FramesMetrics, NumericMetrics
-from rnnspec.evaluate.metrics.frames import auroc
+from rnnspec.evaluate.metrics.ranking import ScoreCounts
 from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputKind, OutputScore
 from rnnspec.plan import NumericFacts
 from rnnspec.plan.facts import ColumnFacts
@@ -22,6 +22,9 @@ from rnnspec.to_torch.frames import Frames
 
 Array = NDArray[np.float64]
 DRAWN, WORST = 4, 2
+AUROC = (
+    "How likely an anomalous row has a larger score than another one: 1 is perfect, 0.5 is chance."
+)
 FEATURES = 2
 """Numbers of a frame that are drawn of each row."""
 
@@ -81,7 +84,12 @@ class FramesExamples:
         """How well scores tell anomalous rows apart, where it is known which are."""
         if not self.labels:
             return {}
-        return {"auroc": auroc(np.concatenate(self.scores), np.concatenate(self.labels))}
+        scores, on = np.concatenate(self.scores), np.concatenate(self.labels)
+        if np.isnan(scores).any():
+            return {"auroc": float("nan")}
+        counts = ScoreCounts(1)
+        counts.add(scores[:, None], on[:, None])
+        return {"auroc": counts.auroc()}
 
     def sections(self) -> tuple[report.Section, ...]:
         found: list[report.Section] = []
@@ -146,4 +154,5 @@ FRAMES = OutputKind(
     lambda node, known, rows, model, new, loss: FramesExamples(node, known, rows, model),
     _score_frames,
     lambda node: ("auroc", "mae", "rmse", "length_error", "score"),
+    lambda node: {"auroc": AUROC},
 )

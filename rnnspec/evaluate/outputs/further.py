@@ -12,13 +12,22 @@ from torch import Tensor
 from rnnspec.evaluate.metrics.calibration import Brier, Calibration
 from rnnspec.evaluate.metrics.classes import with_new
 from rnnspec.evaluate.metrics.determination import Determination
+from rnnspec.evaluate.metrics.frames import side_by_side
 from rnnspec.evaluate.metrics.places import PlaceMetrics, RankMetrics, ranks
 from rnnspec.evaluate.metrics.ranking import ScoreCounts
 from rnnspec.evaluate.outputs.kind import CostlyMetrics, MeasuredBatch
 from rnnspec.plan.facts import UNKNOWN_ID
-from rnnspec.plan.nodes import ClassOutput, ForecastOutput, LabelsOutput, NumericOutput, Output
+from rnnspec.plan.nodes import (
+    ClassOutput,
+    ForecastOutput,
+    FramesOutput,
+    LabelsOutput,
+    NumericOutput,
+    Output,
+)
 from rnnspec.spec.further import general
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.frames import Frames
 from rnnspec.to_torch.outputs import ForecastOutput as ForecastModule
 
 OF_SCORES = ("auroc", "average_precision")
@@ -179,20 +188,25 @@ def _parts(node: Calibrating, names: Sequence[str]) -> Iterable[Part]:
 class Explained:
     """R² of numbers, or of the point forecast over all steps ahead."""
 
-    node: NumericOutput | ForecastOutput
+    node: NumericOutput | ForecastOutput | FramesOutput
     model: Model
     sums: Determination = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sums = Determination(self.node.width if isinstance(self.node, NumericOutput) else 1)
+        self.sums = Determination(1 if isinstance(self.node, ForecastOutput) else self.node.width)
 
     def see(self, measured: MeasuredBatch) -> None:
         answers, module = measured.answers[self.node.column], self.model.output(self.node.column)
+        targets = measured.forward.targets[self.node.column]
+        if isinstance(answers, Frames):
+            assert isinstance(self.node, FramesOutput)
+            lengths = self.model.true_lengths(self.node, measured.forward.inputs, targets)
+            answers, targets = side_by_side(answers.values, answers.lengths, targets, lengths)
         assert isinstance(answers, Tensor)
         if isinstance(module, ForecastModule):
             answers = module.expected(answers)
         width = len(self.sums.mean)
-        true = measured.forward.targets[self.node.column].double().cpu().numpy()
+        true = targets.double().cpu().numpy()
         found = answers.double().cpu().numpy()
         self.sums.add(found.reshape(-1, width), true.reshape(-1, width))
 
@@ -218,7 +232,7 @@ def _measuring(node: Output, names: Sequence[str], model: Model) -> Iterable[Cos
     if isinstance(node, ClassOutput | LabelsOutput):
         if parts := tuple(_parts(node, names)):
             yield Further(node, parts)
-    elif isinstance(node, NumericOutput | ForecastOutput) and "r2" in names:
+    elif isinstance(node, NumericOutput | ForecastOutput | FramesOutput) and "r2" in names:
         yield Explained(node, model)
 
 

@@ -1,0 +1,161 @@
+"""Frames that a decoder writes, from rows to answers: what is trained, measured and answered."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import r2_score, roc_auc_score
+
+import rnnspec
+from rnnspec.errors import DataError
+from rnnspec.reference import answers
+from rnnspec.run.session import Session
+from rnnspec.to_onnx import to_onnx
+from rnnspec.to_torch import Model
+from rnnspec.to_torch.frames import Frames
+from tests.frame_decoders import written
+from tests.kinds import feeds, plan_of, strong_weights
+
+TRAIN = {"epochs": 2, "batch": 10, "threads": 1, "optimizer": {"adam": {"lr": 0.02}}}
+
+
+def waves(count: int, seed: int, spoilt: float = 0.0) -> list[dict[str, Any]]:
+    """Rows with a wave of several lengths, its first steps, and whether it is out of order."""
+    draw, found = random.Random(seed), []
+    for _ in range(count):
+        steps, phase = draw.randint(3, 8), 6 * draw.random()
+        wave = [[40 + 9 * math.sin(n + phase), math.cos(n + phase)] for n in range(steps)]
+        odd = draw.random() < spoilt
+        if odd:
+            draw.shuffle(wave)
+        row = {"wave": wave, "odd": int(odd), "begin": wave[: steps // 3], "steps": steps}
+        found.append({**row, "phase": phase, "three": wave[:3]})
+    return found
+
+
+def spec(input: Any, output: Any, cardinality: str = "N:M", **decoder: Any) -> dict[str, Any]:
+    found = {
+        "name": "waves",
+        "cardinality": cardinality,
+        "data": {"train": "train.jsonl", "valid": "valid.jsonl", "input": input, "output": output},
+        "decoder": {"layers": [{"cell": "lstm", "units": 6}], **decoder},
+        "train": TRAIN,
+    }
+    if cardinality == "N:M":
+        found["encoder"] = {"layers": [{"cell": "lstm", "units": 6}]}
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, count, seed in (("train", 40, 0), ("valid", 24, 1)):
+        lines = [json.dumps(row) for row in waves(count, seed, 0.5 * seed)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+WAVE = {"column": "wave", "as": "frames"}
+
+
+def answered(build: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    build.export("waves.onnx")
+    return list(rnnspec.open("waves.onnx").predict(rows))
+
+
+def test_the_score_of_an_autoencoder_tells_odd_rows(folder: Path) -> None:
+    output = {**WAVE, "anomaly": "odd"}
+    build = rnnspec.load(spec(WAVE, output, length="input", reverse=True, feedback="none")).build()
+    metrics, rows = build.evaluate().metrics, waves(24, 1, 0.5)
+    known = np.concatenate([row["wave"] for row in waves(40, 0)])
+    found = answered(build, rows)
+    scores = []
+    for row, answer in zip(rows, found, strict=True):
+        true, wave = np.array(row["wave"]), np.array(answer["wave"])
+        assert wave.shape == true.shape
+        squares = ((wave - true) / known.std(0)) ** 2
+        np.testing.assert_allclose(answer["wave.errors"], squares.mean(1), rtol=1e-3)
+        np.testing.assert_allclose(answer["wave.score"], squares.mean(), rtol=1e-3)
+        scores.append(answer["wave.score"])
+    odd = [row["odd"] for row in rows]
+    assert metrics["auroc"] == pytest.approx(roc_auc_score(odd, scores))
+    assert metrics["score"] == pytest.approx(np.mean(scores), rel=1e-4)
+    true, wave = (np.concatenate([row["wave"] for row in of]) for of in (rows, found))
+    assert metrics["mae"] == pytest.approx(np.abs(true - wave).mean(), rel=1e-4)
+    report = (folder / "builds" / "waves" / "001" / "report.html").read_text()
+    assert "anomalous rows" in report and "Written against true" in report
+
+
+def test_labels_are_read_by_evaluate_alone(folder: Path) -> None:
+    plain = [{k: v for k, v in row.items() if k != "odd"} for row in waves(24, 1)]
+    Path("valid.jsonl").write_text("\n".join(map(json.dumps, plain)) + "\n")
+    build = rnnspec.load(spec(WAVE, {**WAVE, "anomaly": "odd"}, length="input")).build()
+    scores = build.evaluate()
+    assert "auroc" not in scores.metrics
+    assert any("has no column 'odd'" in warning for warning in scores.warnings)
+    wrong = [{**row, "odd": 2} for row in plain]
+    Path("other.jsonl").write_text("\n".join(map(json.dumps, wrong)) + "\n")
+    with pytest.raises(DataError, match="has 2 where 0 or 1 says"):
+        build.evaluate("other.jsonl")
+
+
+def test_a_learned_length_is_measured(folder: Path) -> None:
+    settings = spec(WAVE, {"column": "begin", "as": "frames"}, teacher_forcing=0.5)
+    settings["train"] = {**TRAIN, "epochs": 12, "metrics": ["r2"]}
+    build = rnnspec.load(settings).build()
+    metrics, rows = build.evaluate().metrics, waves(24, 1, 0.5)
+    found = answered(build, rows)
+    both = [(row["begin"], answer["begin"]) for row, answer in zip(rows, found, strict=True)]
+    away = [abs(len(true) - len(wave)) for true, wave in both]
+    assert metrics["length_error"] == pytest.approx(np.mean(away))
+    pairs = [each for true, wave in both for each in zip(true, wave, strict=False)]
+    true, wave = (np.array(side) for side in zip(*pairs, strict=True))
+    assert metrics["r2"] == pytest.approx(r2_score(true, wave), rel=1e-3)
+
+
+def test_lengths_of_rows_and_of_the_spec(folder: Path) -> None:
+    inputs = [{"column": "steps", "as": "number"}, {"column": "phase", "as": "number"}]
+    by_column = spec(inputs, WAVE, "1:N", length={"column": "steps"})
+    found = answered(rnnspec.load(by_column).build(), waves(5, 3))
+    assert [len(answer["wave"]) for answer in found] == [row["steps"] for row in waves(5, 3)]
+    fixed = rnnspec.load(spec(WAVE, {"column": "three", "as": "frames"}, length=4))
+    with pytest.raises(DataError, match="has 3 frames, and decoder"):
+        fixed.build()
+
+
+def test_a_line_by_hand() -> None:
+    """1:N of dense layers alone: y[t] = a y[t - 1] + c x + b, from y = 0, whose closed form is
+    (c x + b) (1 - a^t) / (1 - a)."""
+    data = written(("number",), "1:N", length=6, layers=[{"dense": 1}], start_from="auto")
+    data["data"]["input"][0] = {"column": "number", "as": "number", "scale": "none"}
+    data["data"]["output"][0]["scale"] = "none"
+    plan, facts = plan_of(data)
+    weights = strong_weights(plan)
+    a, c, b = 0.6, 0.5, 0.25
+    weights["decoder.layers.0.W"] = np.array([[a, 0.0, c]], np.float32)
+    weights["decoder.layers.0.b"] = np.array([b], np.float32)
+    weights["decoder.answer.W"] = np.array([[1.0], [0.0]], np.float32)
+    weights["decoder.answer.b"] = np.zeros(2, np.float32)
+    rows = [{"number": np.array([x])} for x in (2.0, -1.0)]
+    steps = np.arange(1, 7)
+    model = Model(plan).eval()
+    model.load_canonical(weights)
+    batch = {"number": (torch.tensor([[2.0], [-1.0]]), torch.ones(2, dtype=torch.int64))}
+    by_torch = model.answers(batch)["out_frames"]
+    assert isinstance(by_torch, Frames)
+    session = Session(to_onnx(plan, facts, weights, ids=True).SerializeToString())
+    by_onnx = session.run(feeds(plan, [{"number": np.float32([x])} for x in (2.0, -1.0)]))
+    by_reference = answers(plan, weights, rows)["out_frames"]
+    for number, x in enumerate((2.0, -1.0)):
+        expected = (c * x + b) * (1 - a**steps) / (1 - a)
+        for found in (
+            by_torch.values[number], by_onnx["out_frames"][number], by_reference[number].values
+        ):  # fmt: skip
+            np.testing.assert_allclose(np.asarray(found)[:, 0], expected, rtol=1e-5)
