@@ -144,7 +144,8 @@ def layers_of(spec: Spec, kind: type[Headed] | UnionType) -> set[int]:
 
 def read_by_outputs(spec: Spec, decoder: bool = True) -> set[str | None]:
     """The names that the answers and, if asked for, the decoder read; None is the last layer."""
-    found: set[str | None] = {None} if decoder and spec.decoder_ is not None else set()
+    writes = spec.decoder_ is not None or spec.writes_frames
+    found: set[str | None] = {None} if decoder and writes else set()
     for branch in branches(spec):
         found.update(branch.reads or (None,))
     return found

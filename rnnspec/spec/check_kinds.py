@@ -92,8 +92,8 @@ def outputs_go_together(spec: Spec) -> Iterator[Finding]:
         written += [each for each in outputs if isinstance(each[1], FramesOutput)]
     ahead = [each for each in outputs if isinstance(each[1], ForecastOutput)]
     for path, _ in written[1:]:
-        texts = all(isinstance(each, TextOutput) for _, each in written)
-        what = "texts" if texts else "texts and frames"
+        texts = sum(isinstance(each, TextOutput) for _, each in written)
+        what = {0: "sequences of frames", len(written): "texts"}.get(texts, "texts and frames")
         message = f"a decoder writes one answer, and data.output has {len(written)} {what}"
         yield Finding((*path, "as"), message, "keep one of them in a model")
     for path, _ in ahead[1:]:
