@@ -38,7 +38,12 @@ from rnnspec.train.step import StepResult, TrainStep
 from rnnspec.train.trials import choose_packing, precision_for
 
 CHECKPOINT_SECONDS = 30.0
-"""A checkpoint is written at each epoch's end and, within long epochs, this often."""
+"""A checkpoint is written at the end of epochs and, within long ones, this often."""
+EPOCH_SECONDS = 1.0
+"""At the end of shorter epochs, but the first, none is written until so much would be lost."""
+MEASURED_STEPS = 64
+"""The statistics of gradients are measured after epochs that come to another multiple of so many
+steps, after the first two, which a warning comes of, and after the last."""
 SETTLED = 1000
 """Steps after which weights are no longer the drawn ones, in the first epoch too."""
 
@@ -77,6 +82,7 @@ class Trainer:
         self.monitor, self.plateau_monitor = best, (others or [best])[0]
         self.position = Position()
         self._saved_at = time.monotonic()
+        self._unsaved = False
 
     def resume(self) -> None:
         """Continue from the folder's checkpoint. Raises BuildError if it does not fit."""
@@ -88,7 +94,7 @@ class Trainer:
 
     def save(self) -> None:
         checkpoint.save(self.folder.checkpoint, self.position, self.train_step, self.processes)
-        self._saved_at = time.monotonic()
+        self._saved_at, self._unsaved = time.monotonic(), False
 
     def run(self, interrupt: Interrupt) -> bool:
         """Train to the end; False if the interrupt came first, with a checkpoint written."""
@@ -99,6 +105,8 @@ class Trainer:
         while self.position.epoch < self.settings.epochs and not self._stops_early():
             if not self._epoch(interrupt):
                 return False
+        if self._unsaved:
+            self.save()
         return True
 
     def validate(self) -> tuple[dict[str, float], tuple[str, ...]]:
@@ -219,7 +227,8 @@ class Trainer:
         if not self.train_step.finite():
             raise self._diverged("a weight became infinite or no number", at.batches)
         record = self._record()
-        record |= gradient_statistics(self.train_step, self._whole, self.settings, at.epoch)
+        if self._is_measured():
+            record |= gradient_statistics(self.train_step, self._whole, self.settings, at.epoch)
         self.train_step.average.after_epoch()
         not_finite: tuple[str, ...] = ()
         with averaged(self.train_step.average):
@@ -234,11 +243,19 @@ class Trainer:
         if self.processes.first:
             self.folder.append_metrics(record)
         signs = [*self._signs(record), *self._once("no numbers", not_finite)]
-        self.position = at.next_epoch()
-        self.save()
+        self.position, self._unsaved = at.next_epoch(), True
+        late = time.monotonic() - self._saved_at > EPOCH_SECONDS
+        if late or at.epoch == 0 or self.processes.count > 1:
+            self.save()
         self.listener.epoch_done(record)
         for sign in signs:
             self.listener.warning(sign)
+
+    def _is_measured(self) -> bool:
+        """Whether this epoch has statistics of gradients."""
+        at = self.position
+        another = at.steps // MEASURED_STEPS > (at.steps - at.batches) // MEASURED_STEPS
+        return another or at.epoch in (0, 1, self.settings.epochs - 1)
 
     def _record(self) -> Record:
         """The measures of the epoch that its steps give."""
