@@ -83,7 +83,7 @@ def test_sizes_of_outputs_and_gradients() -> None:
     assert found["saturated.layers.0.forward"] == 0
 
 
-@pytest.mark.parametrize(("batch", "most"), [(8, 8), (500, 16), ({"tokens": 70}, 2)])
+@pytest.mark.parametrize(("batch", "most"), [(8, 8), (500, 8), ({"tokens": 70}, 2)])
 def test_no_more_rows_are_measured_than_fit_a_batch(batch: object, most: int) -> None:
     """Of 60 rows, the longest has 30 steps or just below."""
     feed = RowFeed(DATA, settings_of(batch=batch))

@@ -41,7 +41,7 @@ CHECKPOINT_SECONDS = 30.0
 """A checkpoint is written at the end of epochs and, within long ones, this often."""
 EPOCH_SECONDS = 1.0
 """At the end of shorter epochs, but the first, none is written until so much would be lost."""
-MEASURED_STEPS = 64
+MEASURED_STEPS = 100
 """The statistics of gradients are measured after epochs that come to another multiple of so many
 steps, after the first two, which a warning comes of, and after the last."""
 SETTLED = 1000

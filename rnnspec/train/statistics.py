@@ -42,7 +42,7 @@ VANISHED, EXPLODED = 1e-6, 1e6
 LARGE = 1e4
 """Bound of the mean norm of the gradient; for scaled data the norm is around 1."""
 LEAST = 10
-PROBED, DRAWN = 16, 512
+PROBED, DRAWN = 8, 512
 """Rows that are measured: the longest of so many that are drawn."""
 OVERFLOW = 1e300
 """Stands for an infinite ratio, which JSON cannot write."""
