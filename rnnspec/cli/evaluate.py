@@ -29,6 +29,7 @@ from rnnspec.files import REPORT, check_output, json_text
 if TYPE_CHECKING:
     from rnnspec.evaluate.outputs.kind import ClassScore, OutputScore
     from rnnspec.evaluate.score import Scores
+    from rnnspec.run.fields import Field
     from rnnspec.store.folder import Trained
 
 EXAMPLES = examples(
@@ -38,6 +39,7 @@ EXAMPLES = examples(
     "rnnspec evaluate --weights last --json",
     "rnnspec evaluate --metric auroc --metric ece",
     "rnnspec evaluate --data test.jsonl --report test.html",
+    "rnnspec evaluate --windows 'every 24' --output forecasts.csv",
 )
 SHOWN = 100
 """Most classes in the table; --json has them all."""
@@ -68,6 +70,22 @@ def evaluate(
             "recall@20; may be given again.",
         ),
     ] = None,
+    windows: Annotated[
+        str | None,
+        typer.Option(
+            metavar="last | 'every K' | N",
+            help="Of forecasts, which windows of each series are measured: the last one, those K "
+            "steps apart, counted back from it, or the last N, a horizon apart; all without it.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write the forecasts, a row for each step ahead of each window: JSON lines, "
+            "CSV or Parquet by the ending of the name.",
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Also write a report, one HTML file, to this file."),
@@ -79,6 +97,12 @@ def evaluate(
     """Measure the weights of a build on rows kept out of training."""
     if report is not None:
         check_output(report, REPORT)
+    if output is not None:
+        from rnnspec.run.tables import answers_kind, check_format
+
+        fields: dict[str, Field] = {"origin": "text", "step": "whole"}
+        check_output(output, answers_kind(fields, ("origin",), ()))
+        check_format(output)
     if quoting and not data:
         raise RnnspecError("--quoting is for the files of --data; leave it out")
     if format and not data:
@@ -93,7 +117,13 @@ def evaluate(
         from rnnspec.evaluate.score import evaluate_build
     files = find_shards(data, query=query) if data else None
     scores = evaluate_build(
-        trained, files, quoting=quoting, format=format_of(format), metrics=metric or ()
+        trained,
+        files,
+        quoting=quoting,
+        format=format_of(format),
+        metrics=metric or (),
+        windows=windows,
+        forecasts=output,
     )
     if report is not None:
         from rnnspec.evaluate.report import write_report

@@ -26,6 +26,7 @@ from rnnspec.evaluate.outputs import KINDS
 from rnnspec.evaluate.outputs.further import further_of, further_values
 from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputScore
 from rnnspec.evaluate.outputs.numbers import SeriesErrors
+from rnnspec.evaluate.rolling import Forecasts, forecasts_file, only, windows_of
 from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan.facts import NumericFacts
 from rnnspec.plan.names import names_of
@@ -65,13 +66,16 @@ def evaluate_build(
     quoting: Quoting | None = None,
     format: FormatName | FormatSettings | None = None,
     metrics: Sequence[str] = (),
+    windows: str | None = None,
+    forecasts: Path | None = None,
 ) -> Scores:
     """The scores of the build's weights on `file`, or without one on the spec's validation rows.
 
     `sources`: the files of the spec, where they are found already. `quoting`: what quotes are in
     `file`, and `format` its format, where that is not as the spec says. `metrics`: further ones, by
     names as in `train.metrics`. Texts are searched for as the spec says. With `train.window` rows
-    are read as streams. A label that training never showed counts as wrong.
+    are read as streams. Of forecasts `windows` says which are measured (`rolling.windows_of`), and
+    they are written to the file `forecasts`. A label that training never showed counts as wrong.
 
     Raises DataError for a file that is missing or lacks a column, and if the spec names no
     validation rows and `file` is None.
@@ -90,12 +94,14 @@ def evaluate_build(
         data = encode(
             trained.plan, trained.facts, files, reading, cache, part, share, measured=True
         )
+        data = data if windows is None else only(data, windows_of(windows, trained.plan))
         unit = unit_of(files.format(reading.format))
         names = files.short_names
         anomalous, lacking = anomalous_rows(trained.spec, files, reading, data.lines)
         in_folders = files.in_folders
         rows = Rows(trained.plan, trained.facts, data.lines, unit, names, in_folders, anomalous)
-        found, sums, outputs = _scored(trained, model, data, rows, precision, further)
+        with _written(trained, model, data, files, reading, forecasts) as written:
+            found, sums, outputs = _scored(trained, model, data, rows, precision, further, written)
         count = data.rows
     for column, score in outputs.items():
         prefix = "" if len(outputs) == 1 else f"{column}."
@@ -135,6 +141,7 @@ def _scored(
     rows: Rows,
     precision: Precision,
     named: Mapping[str, Sequence[str]],
+    written: Forecasts | None,
 ) -> tuple[dict[str, float], Mapping[str, Metrics], dict[str, OutputScore]]:
     """Metrics, the sums behind them, and the score of each output, from one pass over the data."""
     plan, facts, settings = trained.plan, trained.facts, trained.spec.train
@@ -158,6 +165,8 @@ def _scored(
             examples.see(measured)
         for errors in series.values():
             errors.see(measured)
+        if written is not None:
+            written.see(measured)
         for more in chain.from_iterable(further.values()):
             more.see(measured)
 
@@ -176,6 +185,25 @@ def _scored(
         all_of = {**score.metrics, **more}
         outputs[column] = replace(score, series=rows_of_series, metrics=all_of)
     return metrics, sums, outputs
+
+
+@contextmanager
+def _written(
+    trained: Trained,
+    model: Model,
+    data: Dataset,
+    files: Shards,
+    reading: Reading,
+    path: Path | None,
+) -> Iterator[Forecasts | None]:
+    """What writes forecasts to the file at `path`; None without one."""
+    if path is None:
+        yield None
+        return
+    if not trained.spec.data.is_forecast:
+        raise RnnspecError("--output is for forecasts, and this build answers none; leave it out")
+    with forecasts_file(path, trained.plan, model, data, files, reading) as found:
+        yield found
 
 
 def _by_series(trained: Trained, data: Dataset) -> Iterator[tuple[str, SeriesErrors]]:

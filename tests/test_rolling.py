@@ -1,0 +1,132 @@
+"""Forecasts from a rolling origin: every value says its own time (see `test_future`)."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnspec.data import survey
+from rnnspec.errors import RnnspecError
+from rnnspec.evaluate.rolling import Windows, windows_of
+from rnnspec.evaluate.score import evaluate_build
+from rnnspec.plan import resolve
+from rnnspec.store.folder import BuildFolder, Trained
+from tests.cli import rnnspec
+from tests.data_rows import write_rows
+from tests.kinds import output, plan_of, spec_data
+from tests.test_future import (
+    ENDS,
+    HISTORY,
+    HORIZON,
+    STARTS,
+    answers_of_windows,
+    rows,
+    spec_of,
+    started,
+)
+
+Row = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trained, Path]:
+    """A model that has learned nothing, and the table that it is measured on."""
+    folder = tmp_path_factory.mktemp("rolling")
+    file = write_rows(folder / "rows.csv", rows())
+    target = {"distribution": {"quantiles": [0.1, 0.5, 0.9]}}
+    spec = spec_of({})
+    data = spec.model_dump(mode="json", exclude_unset=True)
+    data["data"]["output"] |= target
+    spec = type(spec).model_validate(data)
+    facts = survey(spec, file)
+    plan = resolve(spec, facts)
+    return Trained(BuildFolder(folder), spec, plan, facts, started(plan, facts)), file
+
+
+def written(trained: tuple[Trained, Path], windows: str | None, folder: Path) -> list[Row]:
+    build, file = trained
+    target = folder / "forecasts.jsonl"
+    scores = evaluate_build(build, file, windows=windows, forecasts=target)
+    found = [json.loads(line) for line in target.read_text().splitlines()]
+    assert scores.rows * HORIZON == len(found)
+    errors = [abs(row["sold"] - row["sold.forecast"]) for row in found]
+    assert scores.metrics["mae"] == pytest.approx(np.mean(errors), rel=1e-5)
+    return found
+
+
+def firsts(found: list[Row], name: str) -> list[int]:
+    return [int(row["t"]) for row in found if row["id"] == name and row["step"] == 1]
+
+
+def all_firsts(name: str) -> list[int]:
+    """The first answered times of all windows of a series."""
+    first = STARTS[name] + HISTORY
+    last = ENDS[name] - HORIZON
+    return list(range(first, last + 1)) if last >= first else [last]
+
+
+@pytest.mark.parametrize(
+    ("windows", "every", "most"),
+    [(None, 1, None), ("last", 1, 1), ("every 4", 4, None), ("2", HORIZON, 2)],
+)
+def test_windows_are_counted_back_from_the_last_one(
+    windows: str | None, every: int, most: int | None, trained: Any, tmp_path: Path
+) -> None:
+    found = written(trained, windows, tmp_path)
+    for name in ENDS:
+        expected = all_firsts(name)[::-1][::every][:most][::-1]
+        assert firsts(found, name) == expected
+    for row in found:
+        assert int(row["t"]) == row["sold"] == int(row["origin"]) + row["step"]
+
+
+def test_what_is_written_is_what_the_module_answers(trained: Any, tmp_path: Path) -> None:
+    build, file = trained
+    expected = answers_of_windows(
+        build.spec, build.plan, build.facts, build.weights, file, tmp_path
+    )
+    found = [row for row in written(trained, "every 3", tmp_path) if row["id"] == "a"]
+    assert len(found) > 3 * HORIZON
+    for row in found:
+        low = expected[int(row["origin"]) + 1][row["step"] - 1]
+        assert row["sold.q0.1"] == pytest.approx(float(low), rel=1e-5)
+        assert row["sold.q0.1"] <= row["sold.q0.5"] == row["sold.forecast"] <= row["sold.q0.9"]
+
+
+def test_figures_of_the_last_windows_are_those_by_hand(trained: Any, tmp_path: Path) -> None:
+    """MASE as Hyndman and Koehler 2006 have it: by the mean seasonal difference of the series, and
+    every series counts as often as it has values."""
+    build, file = trained
+    target = tmp_path / "forecasts.csv"
+    scores = evaluate_build(build, file, windows="last", forecasts=target)
+    with target.open() as stream:
+        found = list(csv.DictReader(stream))
+    errors: dict[str, list[float]] = {}
+    for row in found:
+        error = abs(float(row["sold"]) - float(row["sold.forecast"]))
+        errors.setdefault(row["id"], []).append(error)
+    season = 4  # in every series the value rises by 1 a step
+    assert scores.metrics["mase"] == pytest.approx(
+        np.mean([np.mean(each) / season for each in errors.values()]), rel=1e-5
+    )
+    of_series = {row.name: row.error for row in scores.outputs["sold"].series}
+    assert of_series == pytest.approx({k: float(np.mean(v)) for k, v in errors.items()}, rel=1e-5)
+
+
+def test_what_is_no_choice_of_windows_is_refused(trained: Any, tmp_path: Path) -> None:
+    build, _ = trained
+    assert windows_of("every 24", build.plan) == Windows(24)
+    assert windows_of("3", build.plan) == Windows(HORIZON, 3)
+    for wrong in ("first", "every", "every -1", "0", "last 2", "2.5"):
+        with pytest.raises(RnnspecError, match=r"write last, 'every 24'"):
+            windows_of(wrong, build.plan)
+    plan, _ = plan_of(spec_data("N:1", ["frames"], [output("class")]))
+    with pytest.raises(RnnspecError, match="--windows is for forecasts"):
+        windows_of("last", plan)
+    said = rnnspec("evaluate", "--output", tmp_path / "forecasts.txt")
+    assert said.code == 2 and "forecasts.txt" in said.err
