@@ -19,7 +19,7 @@ from rnnspec import spec as language
 from rnnspec.data.pictures import in_place
 from rnnspec.plan import ClassFacts, Facts, NumericFacts, Plan, TextFacts, Vocabulary, resolve
 from rnnspec.plan.facts import ColumnFacts, VectorFacts, VectorFile
-from rnnspec.plan.names import input_names, lengths_name
+from rnnspec.plan.names import first_sequences, input_names, lengths_names
 from rnnspec.plan.nodes import (
     FORBIDDEN,
     AudioInput,
@@ -258,6 +258,32 @@ def spec_data(
     return spec
 
 
+def encoders_data(
+    encoders: Mapping[str, Sequence[str] | Mapping[str, Any]],
+    combine: Sequence[str] = ("concat",),
+    outputs: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """The data of a spec N:1 with several encoders: of each the columns that it reads, named as
+    kinds, with `kind.2` for another column of a kind; or all that the spec says of it."""
+    kinds = {**SEQUENCES, **CLIPS, **SOUNDS, **STATICS}
+    written: dict[str, Any] = {}
+    for name, given in encoders.items():
+        stated = dict(given) if isinstance(given, Mapping) else {"inputs": list(given)}
+        if "same_as" not in stated:
+            embedded = any(each.partition(".")[0] in _EMBEDDED for each in stated["inputs"])
+            usual = {"embed": 4} if embedded else {}
+            stated = {"layers": [{"cell": "gru", "units": 4}], **usual, **stated}
+        written[name] = stated
+    columns = [column for each in written.values() for column in each["inputs"]]
+    data = {
+        "train": "nowhere.jsonl",
+        "input": [{"column": c, **kinds[c.partition(".")[0]].entry} for c in columns],
+        "output": [dict(each) for each in outputs] or [output("class")],
+    }
+    more = {"encoders": written, "combine": list(combine)}
+    return {"name": "test", "cardinality": "N:1", "data": data, **more}
+
+
 _EMBEDDED = ("words", "spelled", "tokens", "chars", "bytes")
 
 
@@ -286,7 +312,8 @@ def _answered(known: ColumnFacts) -> ColumnFacts:
 
 def _given(source: language.Input) -> ColumnFacts:
     """The facts of an input: of the width, and with the vectors that train, that it states."""
-    facts = {**SEQUENCES, **CLIPS, **SOUNDS, **STATICS, **COUNTS}[source.column].facts
+    kind = source.column.partition(".")[0]
+    facts = {**SEQUENCES, **CLIPS, **SOUNDS, **STATICS, **COUNTS}[kind].facts
     match source, facts:
         case language.AudioInput(), _:
             return numbers(width_of(source.features, source.rate))
@@ -329,13 +356,16 @@ def strong_weights(plan: Plan, seed: int = 0, size: float = 0.6) -> dict[str, ND
 
 
 def random_rows(plan: Plan, lengths: Sequence[int], seed: int = 0) -> list[Row]:
-    """One row a length, for every input of the plan."""
+    """One row a length, for every input of the plan; on each further axis the lengths are those of
+    the rows before."""
     draw = np.random.default_rng(seed)
+    axes = list(first_sequences(plan))
     rows = []
-    for length in lengths:
+    for number in range(len(lengths)):
         row: Row = {}
         for node in plan.inputs:
-            row[node.key] = _value(node, length, draw)
+            later = axes.index(node.axis) if node.axis in axes else 0
+            row[node.key] = _value(node, lengths[(number - later) % len(lengths)], draw)
         rows.append(row)
     return rows
 
@@ -459,8 +489,7 @@ def feeds(plan: Plan, rows: Sequence[Row], extra: int = 0, filler: float = 0.0) 
             values = values[:, 0]
         for name, value in zip(input_names(node, True), (values, lengths), strict=False):
             found[name] = value
-    name = lengths_name(plan, True)
-    if name:
-        first = next(n for n in plan.inputs if f"{n.column}.lengths" == name)
+    for axis, name in lengths_names(plan, True).items():
+        first = first_sequences(plan)[axis]
         found[name] = np.array([len(row[first.key]) for row in rows], np.int64)
     return found

@@ -25,6 +25,7 @@ from tests.kinds import (
     SOUNDS,
     STATICS,
     batched,
+    encoders_data,
     feeds,
     output,
     plan_of,
@@ -173,8 +174,57 @@ MIXED: dict[str, dict[str, Any]] = {
     ),
 }  # fmt: skip
 """Several kinds of outputs in one model, and branches."""
+BOTH_WAYS = {"cell": "lstm", "units": 3, "direction": "bidirectional"}
+ALL_COMPARED = ("concat", "difference", "product", "cosine", "manhattan")
+ENCODERS: dict[str, dict[str, Any]] = {
+    "apart": encoders_data(
+        {"one": ["words"], "two": {"inputs": ["frames", "key_steps", "number"], "pooling": "mean"}},
+        outputs=[output("class"), output("labels"), output("out_vector")],
+    ),
+    "compared": encoders_data(
+        {
+            "left": {"inputs": ["spelled"], "layers": [BOTH_WAYS], "pooling": "attention"},
+            "right": {"inputs": ["chars"], "layers": [BOTH_WAYS], "pooling": "max"},
+        },
+        ALL_COMPARED,
+    ),
+    "shared": encoders_data(
+        {
+            "left": {
+                "inputs": ["spelled", "category"],
+                "layers": [
+                    {**BOTH_WAYS, "norm": "layer", "initial_state": "learned"},
+                    {"dense": 4, "norm": "batch"},
+                ],
+                "pooling": "attention",
+            },
+            "right": {"inputs": ["spelled.2", "category.2"], "same_as": "left"},
+        },
+        ALL_COMPARED,
+    ),
+    "pictures": encoders_data(
+        {
+            "left": {
+                "inputs": ["image", "vector"],
+                "layers": [{"conv": 2, "size": [3, 3], "stride": [2, 1]}, BOTH_WAYS],
+            },
+            "right": {"inputs": ["image.2", "vector.2"], "same_as": "left"},
+        },
+        ("difference",),
+    ),
+    "three": encoders_data(
+        {
+            "a": ["frames"],
+            "b": {"inputs": ["frames.2"], "same_as": "a"},
+            "c": {"inputs": ["log_mel"], "pooling": "max"},
+        },
+        ("cosine", "difference", "product"),
+    ),
+}
+"""Several encoders, whose rows have numbers of steps of their own."""
 SPECS: dict[str, dict[str, Any]] = {
     **MIXED,
+    **{f"N:1 encoders {name}": data for name, data in ENCODERS.items()},
     **{
         f"N:1 {name}": spec_data(
             "N:1", [name],

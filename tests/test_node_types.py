@@ -18,6 +18,7 @@ from rnnspec.plan.nodes import (
     Attend,
     BatchNorm,
     CharactersInput,
+    Compare,
     Conv,
     CopyMix,
     Decoder,
@@ -56,12 +57,13 @@ BODY_ONLY = frozenset({Previous, PreviousFrame, PreviousNumber, Delayed, Attend,
 IN_BODIES = (BODY_ONLY | {kind for kind in NODE_TYPES if kind.pointwise} | {Recurrent, Conv}) - {
     Merge,
     BatchNorm,
+    Compare,
     Grid,
     Squeeze,
     Unflatten,
 }
-"""A decoder runs forward only, so that it has no directions to merge; its steps are plain, and no
-batch norm is taken over them."""
+"""A decoder runs forward only, so that it has no directions to merge; its steps are plain, no batch
+norm is taken over them, and vectors of encoders are compared before it."""
 OUTSIDE = frozenset(NODE_TYPES) - BODY_ONLY
 INTERPRETED = {*LAYERS, *BODY, *get_args(Reading), *get_args(Output)} | {
     CharactersInput, PerStep, Decoder,

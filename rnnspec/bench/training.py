@@ -18,7 +18,7 @@ from rnnspec.bench.work import Extents, multiply_adds
 from rnnspec.data import Batch, Dataset
 from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import Plan
-from rnnspec.plan.names import first_sequence
+from rnnspec.plan.names import first_sequences
 from rnnspec.spec import Spec
 from rnnspec.store.folder import Trained
 from rnnspec.to_torch import Model
@@ -196,10 +196,11 @@ def _timed(model: Model, now: Callable[[], float]) -> Iterator[dict[str, float]]
 
 
 def _extents(plan: Plan, batch: MicroBatch) -> Extents:
-    first = first_sequence(plan)
-    steps = 1 if first is None else _steps(batch.batch, first.key)
+    firsts = first_sequences(plan)
+    own = {axis: _steps(batch.batch, first.key) for axis, first in firsts.items()}
+    steps = next(iter(own.values()), 1)
     texts = [values.shape[1] for values in batch.batch.targets.values() if values.ndim > 1]
-    return Extents(batch.rows, steps, max(texts, default=1))
+    return Extents(batch.rows, steps, max(texts, default=1), own)
 
 
 def _steps(batch: Batch, key: str) -> int:

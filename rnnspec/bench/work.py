@@ -8,7 +8,7 @@ looks at, and weighs that.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 from rnnspec.plan import Plan, nodes
@@ -18,11 +18,13 @@ from rnnspec.plan.nodes.node import FromData
 
 @dataclass(frozen=True, slots=True)
 class Extents:
-    """Padded sizes of a batch: rows, steps read and tokens or steps answered."""
+    """Padded sizes of a batch: rows, steps read and tokens or steps answered; `own` are the steps
+    of each axis where there are several."""
 
     rows: int
     steps: int
     answered: int
+    own: Mapping[str, int] = field(default_factory=dict)
 
 
 def multiply_adds(plan: Plan, extents: Extents) -> dict[str, int]:
@@ -72,7 +74,8 @@ def _extent(axis: str | int, extents: Extents) -> int:
         return axis
     name, _, by = axis.partition("/")
     name, _, times = name.partition("*")
-    count = {"B": extents.rows, "T": extents.steps, "U": extents.answered}.get(name)
+    known = {"B": extents.rows, "T": extents.steps, "U": extents.answered, **extents.own}
+    count = known.get(name)
     if count is None:  # tokens of all rows, and their characters
         count = extents.rows * extents.steps if name == "W" else 8
     return -(-count // int(by or 1)) * int(times or 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +17,8 @@ from rnnspec.errors import RnnspecError
 from rnnspec.files import PICTURE, check_output, write_text
 
 if TYPE_CHECKING:
-    from rnnspec.plan import Plan
+    from rnnspec.plan import Plan, Weight
+    from rnnspec.plan.nodes import Node
     from rnnspec.spec import Spec
     from rnnspec.store.folder import BuildFolder
 
@@ -107,11 +108,17 @@ def _as_json(plan: Plan) -> dict[str, object]:
             "type": type(node).__name__,
             "reads": list(node.sources()),
             "shape": [str(axis) if isinstance(axis, str) else axis for axis in by_name[node.name]],
-            "weights": {weight.name: list(weight.shape) for weight in node.weights()},
+            "weights": {weight.name: list(weight.shape) for weight in _own_weights(node)},
+            **({"same_as": node.same_as} if node.same_as else {}),
         }
         for node in plan.every_node()
     ]
     return {"name": plan.name, "cardinality": plan.cardinality, "nodes": nodes}
+
+
+def _own_weights(node: Node) -> Iterator[Weight]:
+    """The weights of a node that are not another's."""
+    return iter(()) if node.same_as else node.weights()
 
 
 def _columns() -> int:
@@ -204,6 +211,8 @@ def _cell_page(
 def _defaults(name: str, own: Sequence[str], spec: Spec | None) -> dict[str, tuple[int, str]]:
     """A number for each size, and its reason."""
     from rnnspec.cells.page import DEFAULT_INPUTS, DEFAULT_UNITS
+    from rnnspec.source.nodes import shown_path
+    from rnnspec.spec.check_layers import all_layers
     from rnnspec.spec.recurrent import RecurrentLayer
 
     found = {
@@ -212,9 +221,9 @@ def _defaults(name: str, own: Sequence[str], spec: Spec | None) -> dict[str, tup
     }
     for size in own:
         found[size] = (DEFAULT_UNITS // 2, f"by default; another with --size {size}=…")
-    for place, layer in enumerate(spec.encoder.layers if spec else ()):
-        if isinstance(layer, RecurrentLayer) and layer.cell == name:
-            why = f"as in encoder.layers[{place}]"
+    for path, layer in all_layers(spec) if spec else ():
+        if path[0] != "decoder" and isinstance(layer, RecurrentLayer) and layer.cell == name:
+            why = f"as in {shown_path(path)}"
             found["units"] = (layer.units, why)
             found |= {size: (number, why) for size, number in layer.sizes.items()}
             break

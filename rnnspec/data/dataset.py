@@ -25,6 +25,9 @@ from rnnspec.data.lanes import Order, count_windows, document_slices, lane_slice
 from rnnspec.data.naive import Naive, Season, naive
 from rnnspec.data.raw import Raw, RawRows
 
+Places = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Where the steps of each row begin and end, `[rows]` each, in the columns of an axis."""
+
 
 class RowData(RowLengths, Protocol):
     """Rows that are read whole; implemented by `Dataset`."""
@@ -69,7 +72,8 @@ class Batch:
     `inputs` by the key of the node, values and lengths:
 
     - tokens `[B, T]` int64, frames `[B, T, W]` and series `[B, T, 1]` of numbers (NaN for a missing
-      one), keys `[B, T, size]` float32 of 0 and 1, with lengths `[B]`; all as long in each row;
+      one), keys `[B, T, size]` float32 of 0 and 1, with lengths `[B]`; all of one axis as long in
+      each row;
     - what may be copied of tokens `[B, T]` int64 with lengths `[B]`;
     - characters of tokens `[B, T, C]` int64 with lengths `[B, T]`;
     - categories `[B]` int64 and vectors `[B, W]` of numbers, with lengths of 1;
@@ -124,6 +128,8 @@ class Dataset:
     - `raw`: the raw cells of rows that are measured.
     - `series`, where rows are steps or windows of series; `filled`: how many steps have no row.
     - `new`, by target column: how often each label occurs that no training row has.
+    - `own`: where the steps of rows are on further time axes, by axis; `axes` has the axis of each
+      input that is on one.
     """
 
     inputs: Mapping[str, BatchColumn]
@@ -139,15 +145,19 @@ class Dataset:
     series: SeriesRows | None = None
     filled: int = 0
     new: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    own: Mapping[str, Places] = field(default_factory=dict)
+    axes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
         return len(self.lines)
 
     def lengths(self, rows: NDArray[np.int64]) -> Lengths:
-        """Steps of each of `rows` (`[B]`, from 0), or of its longest target text, or target
-        frames, if that has more: `[B]`."""
+        """Steps of each of `rows` (`[B]`, from 0), on the axis with most of them, or of its longest
+        target text, or target frames, if that has more: `[B]`."""
         longest = self.ends[rows] - self.starts[rows]
+        for starts, ends in self.own.values():
+            longest = np.maximum(longest, ends[rows] - starts[rows])
         for view in self.targets.values():
             if isinstance(view, Texts | Ragged):
                 longest = np.maximum(longest, view.lengths(rows))
@@ -164,7 +174,11 @@ class Dataset:
     def batch_of(self, slices: RowSlices) -> Batch:
         """The steps of `slices`, whose `rows` are row numbers, as one batch."""
         placed = slices if self.of_rows is None else replace(slices, rows=self.of_rows[slices.rows])
-        inputs = {key: view.batch(placed) for key, view in self.inputs.items()}
+        own = {axis: self._own_steps(axis, placed) for axis in self.own}
+        inputs = {
+            key: view.batch(own.get(self.axes.get(key, ""), placed))
+            for key, view in self.inputs.items()
+        }
         targets = {column: view.batch(placed)[0] for column, view in self.targets.items()}
         new = {
             column: view.new_of(placed)
@@ -173,6 +187,11 @@ class Dataset:
         }
         self.maps.read(len(slices.rows))
         return Batch(inputs, targets, slices=slices, new=new)
+
+    def _own_steps(self, axis: str, slices: RowSlices) -> RowSlices:
+        """All steps on a further axis of the rows of `slices`."""
+        starts, ends = (each[slices.rows] for each in self.own[axis])
+        return RowSlices(slices.rows, starts, ends - starts, ends)
 
     def lanes(
         self, batch: int, window: int, start: int = 0, order: Order | None = None

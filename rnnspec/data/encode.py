@@ -31,7 +31,7 @@ from rnnspec.data.columns.kinds import (
 from rnnspec.data.columns.labels import SeriesLabels
 from rnnspec.data.columns.numbers import values_ahead
 from rnnspec.data.columns.series import CLOCK
-from rnnspec.data.dataset import Dataset, SeriesRows
+from rnnspec.data.dataset import Dataset, Places, SeriesRows
 from rnnspec.data.lines import check_file
 from rnnspec.data.naive import Season, scales_before, scales_of
 from rnnspec.data.readers import Progress, progress_of
@@ -50,7 +50,8 @@ from rnnspec.data.shards import Shards
 from rnnspec.data.split import Split
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import Facts
-from rnnspec.plan.nodes import CalendarInput, ForecastOutput, Plan
+from rnnspec.plan.names import first_sequences
+from rnnspec.plan.nodes import STEPS, CalendarInput, ForecastOutput, Plan
 from rnnspec.spec.files import Format
 
 __all__ = ["Part", "encode", "encode_parts"]
@@ -159,6 +160,8 @@ class _Job:
         settings += [sorted(reading.schemes.items()), reading.series and asdict(reading.series)]
         settings += [sorted(reading.seasons.items()), sorted(reading.separators.items())]
         settings += [("columns", *reading.columns)] if reading.columns else []
+        axes = self.encoding.axes()
+        settings += [sorted(axes.items())] if len(set(axes.values())) > 1 else []
         settings += replace(reading.how, format=self.format).written()
         settings += [name for name, _ in raw_names(self.encoding)] if self.measured else []
         if self.share and reading.series is None:
@@ -247,29 +250,34 @@ class _Rows:
     writer: Writer
     encoders: list[tuple[str, ColumnEncoder]]
     lines: Column
-    offsets: Column
-    end: _End
+    axes: dict[str, tuple[Column, _End]]
     split: Split
 
     @staticmethod
     def of(job: _Job, writer: Writer) -> _Rows:
         encoders, lines = job.encoders(writer), writer.column("lines", np.int64)
-        offsets = writer.column("offsets", np.int64)
-        offsets.append(np.zeros(1, np.int64))
-        return _Rows(job, writer, encoders, lines, offsets, _End(), job.reading.split(job.share))
+        axes = {}
+        for axis, name in offsets_of(job.encoding.plan).items():
+            offsets = writer.column(name, np.int64)
+            offsets.append(np.zeros(1, np.int64))
+            axes[axis] = (offsets, _End())
+        return _Rows(job, writer, encoders, lines, axes, job.reading.split(job.share))
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
         used = self.split.part(chunk, self.job.rows == "valid") if self.split.share else chunk
         self.lines.append(np.array(used.lines[used.continued :], np.int64))
-        lengths = add_chunk(used, self.encoders, bad)
-        if lengths is None:  # a row is one step
-            lengths = np.ones(len(used), np.int64)
-        self.offsets.append(self.end.whole_rows(lengths, used.continued))
+        found = add_chunk(used, self.encoders, bad, self.job.encoding.axes())
+        for axis, (offsets, end) in self.axes.items():
+            lengths = found.get(axis)
+            if lengths is None:  # a row is one step
+                lengths = np.ones(len(used), np.int64)
+            offsets.append(end.whole_rows(lengths, used.continued))
 
     def finish(self) -> None:
         """Raises DataError for a part without rows."""
-        if self.end.rows:
-            self.offsets.append(np.array([self.end.steps], np.int64))
+        for offsets, end in self.axes.values():
+            if end.rows:
+                offsets.append(np.array([end.steps], np.int64))
         if not self.lines.count:
             job = self.job
             name = "validation" if job.rows == "valid" else "training"
@@ -277,6 +285,13 @@ class _Rows:
                 f"{job.shards}: no row falls to {name} with a validation share of {job.share:g}; "
                 "set data.valid to another share or to a file"
             )
+
+
+def offsets_of(plan: Plan) -> dict[str, str]:
+    """The names of the arrays with the ends of rows on each time axis; of rows without steps one
+    in which each is a step."""
+    axes = list(first_sequences(plan)) or [STEPS]
+    return {axis: "offsets" + (f".{axis}" if number else "") for number, axis in enumerate(axes)}
 
 
 @dataclass(slots=True)
@@ -354,8 +369,11 @@ def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
     inputs = {node.key: batched[f"input.{at}"] for at, node in enumerate(plan.inputs)}
     targets = {node.column: batched[f"output.{at}"] for at, node in enumerate(plan.outputs)}
     raw, of_rows, there, filled = None, None, None, 0
+    own: dict[str, Places] = {}
     if series is None:
         starts, ends = arrays["offsets"][:-1], arrays["offsets"][1:]
+        others = {axis: arrays[name] for axis, name in list(offsets_of(plan).items())[1:]}
+        own = {axis: (offsets[:-1], offsets[1:]) for axis, offsets in others.items()}
         raw = raw_texts(encoding, arrays) if job.measured else None
     else:
         starts, ends, of_rows = arrays["starts"], arrays["ends"], arrays["of_rows"]
@@ -364,8 +382,23 @@ def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
     seasons = _seasons(job, arrays, there.names if there else None)
     lines, maps = arrays["lines"], MemoryMaps.of(arrays.values())
     new = new_labels_of(encoding, arrays)
+    axes = {node.key: node.axis for node in plan.inputs if node.axis in own}
     return Dataset(
-        inputs, targets, lines, starts, ends, key, of_rows, seasons, maps, raw, there, filled, new
+        inputs,
+        targets,
+        lines,
+        starts,
+        ends,
+        key,
+        of_rows,
+        seasons,
+        maps,
+        raw,
+        there,
+        filled,
+        new,
+        own,
+        axes,
     )
 
 

@@ -88,6 +88,8 @@ class BadRows:
     """What allows missing cells, by column."""
     kept: bool = False
     """Bad rows are no error: the reader of the file takes them out of `found`."""
+    called: tuple[str, str] | None = None
+    """A column that is read in the place of another: what messages call it, and what it is."""
 
     def of_file(self, number: int) -> BadRows:
         """The same collection for the reader of file `number`, which names rows by its lines."""
@@ -95,7 +97,7 @@ class BadRows:
 
     def add(self, line: int, message: str) -> None:
         """Notes a bad row. Raises DataError when enough have been found."""
-        self.found.append((self.start + line, message))
+        self.found.append((self.start + line, self._told(message)))
         if len(self.found) >= SHOWN and not self.kept:
             self._fail(stopped=True)
 
@@ -129,7 +131,14 @@ class BadRows:
 
     def fail(self, line: int, message: str) -> NoReturn:
         """Raises DataError for a mistake beyond which the file cannot be read."""
-        raise DataError(f"{self.place(line)}: {message}")
+        raise DataError(f"{self.place(line)}: {self._told(message)}")
+
+    def in_place_of(self, column: str, other: str) -> BadRows:
+        """The same collection for cells of `column` that are read as those of `other`."""
+        return replace(self, called=(f"column {other!r} ", f"column {column!r} "))
+
+    def _told(self, message: str) -> str:
+        return message.replace(*self.called, 1) if self.called else message
 
     def folder(self, line: int) -> Path:
         """The folder of the file that holds a row: paths in its cells are relative to it."""

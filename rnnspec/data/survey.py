@@ -30,6 +30,7 @@ from rnnspec.data.statistics import NOISE, Moments, rounded_off
 from rnnspec.errors import DataError
 from rnnspec.plan.facts import ColumnFacts, Facts, NumericFacts
 from rnnspec.spec import SeriesInput, Spec
+from rnnspec.spec.views import encoder_of
 
 
 def survey(
@@ -59,8 +60,9 @@ def survey(
     inputs, outputs = collectors(spec, reading, lambda: kept.read(columns, None))
     columns = [*inputs, *outputs]
     encoders = [*inputs.items(), *outputs.items()]
+    axes = encoder_of(spec)
     for chunk, bad in kept.read(columns, report):
-        add_chunk(chunk, encoders, bad)
+        add_chunk(chunk, encoders, bad, axes)
     kept.check()
     found = facts_of(train, inputs)
     return Facts(kept.rows, found, outputs_of(spec, found, facts_of(train, outputs)))

@@ -30,10 +30,11 @@ from rnnspec.evaluate.metrics import (
     TextMetrics,
 )
 from rnnspec.evaluate.outputs import metrics_of
+from rnnspec.export.probes import lengths_of_axes
 from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import Plan, nodes
 from rnnspec.plan.kinds import INPUT_TRAITS
-from rnnspec.plan.names import SEED, draws, first_sequence, lengths_name, output_names, steps_in
+from rnnspec.plan.names import SEED, draws, first_sequence, output_names, steps_in
 from rnnspec.run.feeds import Feeds
 from rnnspec.run.session import Arrays, Session
 from rnnspec.store.folder import Trained
@@ -90,9 +91,7 @@ def feeds_of_batch(plan: Plan, batch: Batch) -> Feeds:
         values, lengths = batch.inputs[node.key]
         names = INPUT_TRAITS[type(node)].names(node, True)
         feeds |= dict(zip(names, (_fed(node, values), lengths), strict=False))
-    first, name = first_sequence(plan), lengths_name(plan, True)
-    if first is not None and name:
-        feeds[name] = batch.inputs[first.key][1]
+    feeds |= lengths_of_axes(plan, {key: own for key, (_, own) in batch.inputs.items()}, True)
     if any(map(draws, plan.outputs)):
         feeds[SEED] = np.arange(len(next(iter(feeds.values()))), dtype=np.int64)
     return feeds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, assert_never
 
@@ -19,7 +19,8 @@ from rnnspec.plan import ClassFacts, Facts, NumericFacts, Plan, TextFacts, nodes
 from rnnspec.plan.copies import source_numbers
 from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.plan.kinds import INPUT_TRAITS
-from rnnspec.plan.names import SEED, draws, first_sequence, lengths_name
+from rnnspec.plan.names import SEED, draws, first_sequences, lengths_names
+from rnnspec.plan.nodes import STEPS
 from rnnspec.plan.text_rule import PLAIN
 from rnnspec.run.feeds import Feeds
 from rnnspec.run.interface import InputColumn, interface
@@ -314,29 +315,48 @@ def _longest(plan: Plan, facts: Facts) -> int:
 
 
 def probe(plan: Plan, facts: Facts, lengths: Lengths, draw: Generator, ids: bool) -> Probe:
+    """A batch of rows of `lengths` `[B]` on the first time axis; on others they have others."""
     found: dict[str, Drawn] = {}
+    on_axes = _lengths_on_axes(plan, lengths, draw)
     copied = {node.column: node for node in plan.inputs if isinstance(node, nodes.CopiesInput)}
     tokens = {node.column: node for node in plan.inputs if isinstance(node, nodes.TokensInput)}
     source = Draw(facts, lengths.tolist(), draw, found, copied, tokens)
     for node in plan.inputs:
-        found[node.key] = PROBES[type(node)].draw(node, source)
+        on_axis = replace(source, lengths=on_axes.get(node.axis, lengths).tolist())
+        found[node.key] = PROBES[type(node)].draw(node, on_axis)
     numbers = _feeds(interface(plan, facts, ids=True).inputs, found, ids=True)
     batch: Batch = {}
     for node in plan.inputs:
         values = [numbers[name] for name in INPUT_TRAITS[type(node)].names(node, True)]
-        own = lengths
+        own = on_axes.get(node.axis, lengths)
         if isinstance(node, nodes.AudioInput):  # in samples
             own = np.array([len(row) for row in found[node.key].numbers], np.int64)
         batch[node.key] = PROBES[type(node)].batch(node, values, own, draw)
     feeds = numbers if ids else _feeds(interface(plan, facts).inputs, found, ids=False)
-    _fill(plan, feeds, batch, lengths)
-    first = first_sequence(plan)
-    if first is not None and (name := lengths_name(plan, ids)):
-        feeds[name] = batch[first.key][1]
+    _fill(plan, feeds, batch)
+    feeds |= lengths_of_axes(plan, {key: own for key, (_, own) in batch.items()}, ids)
     seeds = draw.integers(-(2**63), 2**63 - 1, len(lengths), np.int64)
     if any(map(draws, plan.outputs)):
         feeds[SEED] = seeds
     return Probe(feeds, batch, lengths, seeds)
+
+
+def _lengths_on_axes(plan: Plan, lengths: Lengths, draw: Generator) -> dict[str, Lengths]:
+    """The steps of the rows on each axis: on those behind the first as many at most, or 3 where no
+    row has any."""
+    first, *others = list(first_sequences(plan)) or [STEPS]
+    most = max(int(lengths.max(initial=0)), 3)
+    return {first: lengths} | {
+        axis: draw.permutation(np.r_[draw.integers(0, most + 1, len(lengths) - 1), most])
+        for axis in others
+    }
+
+
+def lengths_of_axes(plan: Plan, lengths: Mapping[str, Lengths], ids: bool) -> Feeds:
+    """The inputs of a file with the lengths of its time axes, out of those of the inputs by key."""
+    firsts = first_sequences(plan)
+    names = lengths_names(plan, ids)
+    return {name: lengths[firsts[axis].key] for axis, name in names.items() if name}
 
 
 def _feeds(columns: Sequence[InputColumn], found: dict[str, Drawn], ids: bool) -> Feeds:
@@ -392,7 +412,7 @@ def _noise(node: Any, shape: tuple[int, ...], draw: Generator) -> NDArray[Any]:
             assert_never(kind)
 
 
-def _fill(plan: Plan, feeds: Feeds, batch: Batch, lengths: Lengths) -> None:
+def _fill(plan: Plan, feeds: Feeds, batch: Batch) -> None:
     """Gives the file the module's values past the lengths, where it takes padded numbers."""
     for node in plan.inputs:
         if not INPUT_TRAITS[type(node)].steps:

@@ -15,7 +15,7 @@ from rnnspec.cells.library import identify
 from rnnspec.errors import ModelFileError
 from rnnspec.imports.groups import Foreign, Group
 from rnnspec.imports.terms import Orders, Sum, Tensors, Term, unknown_order
-from rnnspec.plan import Facts, Plan, nodes
+from rnnspec.plan import Facts, Plan, nodes, weights
 from rnnspec.plan.facts import TextFacts
 from rnnspec.plan.nodes import Node, Weight
 from rnnspec.plan.nodes.node import FromData
@@ -49,8 +49,7 @@ class Matched:
 
 def wanted_weights(plan: Plan) -> dict[str, Weight]:
     """The weights that a file must give: all but those that are facts of the data."""
-    every = (weight for node in plan.nodes for weight in node.weights())
-    return {each.name: each for each in every if not isinstance(each.initializer, FromData)}
+    return {each.name: each for each in weights(plan) if not isinstance(each.initializer, FromData)}
 
 
 def slots_of(plan: Plan, facts: Facts) -> Iterator[Slot]:
@@ -62,7 +61,7 @@ def slots_of(plan: Plan, facts: Facts) -> Iterator[Slot]:
     }
     every = {node.name: node for node in plan.every_node()}
     for node in every.values():
-        if isinstance(node, nodes.Decoder):
+        if isinstance(node, nodes.Decoder) or node.same_as:
             continue
         wanted = [w for w in node.weights() if not isinstance(w.initializer, FromData)]
         if isinstance(node, nodes.Recurrent):

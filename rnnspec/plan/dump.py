@@ -113,7 +113,7 @@ def _initializers(node: nodes.Recurrent) -> list[str]:
 
 def _count(node: nodes.Node) -> str:
     found = list(node.weights())
-    if not found:
+    if not found or node.same_as:
         return ""
     trained = sum(weight.size for weight in found if weight.trained)
     given = sum(weight.size for weight in found if isinstance(weight.initializer, nodes.FromData))

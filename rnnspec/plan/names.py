@@ -18,9 +18,18 @@ SEED = "seed"
 """The input `[batch]` of a model that draws its answers."""
 
 
+def first_sequences(plan: Plan) -> dict[str, Input]:
+    """The input whose lengths are the lengths of each time axis, by the name of the axis."""
+    found: dict[str, Input] = {}
+    for node in plan.inputs:
+        if INPUT_TRAITS[type(node)].steps:
+            found.setdefault(node.axis, node)
+    return found
+
+
 def first_sequence(plan: Plan) -> Input | None:
-    """The input whose lengths are the lengths of the time axis."""
-    return next((node for node in plan.inputs if INPUT_TRAITS[type(node)].steps), None)
+    """The input whose lengths are the lengths of the time axis, of several of the first."""
+    return next(iter(first_sequences(plan).values()), None)
 
 
 def steps_in(node: Input, lengths: Count) -> Count:
@@ -39,8 +48,15 @@ def splits_text(node: Input, ids: bool) -> bool:
 def lengths_name(plan: Plan, ids: bool) -> str:
     """The input `[batch]` with the lengths of the time axis; "" for a model that finds them itself
     or has no such axis."""
-    first = first_sequence(plan)
-    return "" if first is None or splits_text(first, ids) else f"{first.column}.lengths"
+    return next(iter(lengths_names(plan, ids).values()), "")
+
+
+def lengths_names(plan: Plan, ids: bool) -> dict[str, str]:
+    """`lengths_name` of each time axis, by the name of the axis."""
+    return {
+        axis: "" if splits_text(first, ids) else f"{first.column}.lengths"
+        for axis, first in first_sequences(plan).items()
+    }
 
 
 def input_names(node: Input, ids: bool) -> tuple[str, ...]:

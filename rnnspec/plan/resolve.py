@@ -11,6 +11,7 @@ from rnnspec.plan.facts import Facts
 from rnnspec.plan.nodes import Node, Plan, Pool, PoolKind, Recurrent, verify
 from rnnspec.plan.resolve_alignment import align_answer
 from rnnspec.plan.resolve_decoder import Encoded, write_answer
+from rnnspec.plan.resolve_encoders import all_pooled
 from rnnspec.plan.resolve_inputs import Sources, read_inputs
 from rnnspec.plan.resolve_outputs import answer, in_order, named
 from rnnspec.plan.stateless import Read, flat, joined, side_by_side
@@ -27,6 +28,21 @@ def resolve(spec: language.Spec, facts: Facts) -> Plan:
     Raises DataError if the width of the data does not fit the spec. The result is verified; an
     inconsistency raises AssertionError, for it is a defect of rnnspec.
     """
+    nodes = _answer_encoders(spec, facts) if spec.encoders else _answer_encoder(spec, facts)
+    return verify(Plan(spec.name, spec.cardinality, tuple(in_order(spec, nodes))))
+
+
+def _answer_encoders(spec: language.Spec, facts: Facts) -> list[Node]:
+    """The heads over the vectors of several encoders."""
+    nodes: list[Node] = []
+    read = all_pooled(spec, facts, nodes)
+    for branch in branches(spec):
+        answer(spec, facts, branch, read, nodes)
+    return nodes
+
+
+def _answer_encoder(spec: language.Spec, facts: Facts) -> list[Node]:
+    """The inputs, the encoder if there is one, and what answers."""
     inputs = read_inputs(spec, facts)
     nodes = inputs.nodes
     if not spec.encoder.layers:
@@ -43,7 +59,7 @@ def resolve(spec: language.Spec, facts: Facts) -> Plan:
             write_answer(Encoded(spec, facts, inputs, nodes, [], _encoder(nodes), memory))
         if spec.aligner is not None:
             align_answer(spec, facts, flat(values[LAST], nodes), nodes)
-    return verify(Plan(spec.name, spec.cardinality, tuple(in_order(spec, nodes))))
+    return nodes
 
 
 def _answer_rows(spec: language.Spec, facts: Facts, inputs: Sources) -> None:

@@ -58,8 +58,9 @@ class Sources:
     ahead: list[Read] = field(default_factory=list)
 
 
-def read_inputs(spec: language.Spec, facts: Facts) -> Sources:
-    """The input nodes of a spec, with embeddings and spellings. Raises DataError."""
+def read_inputs(spec: language.Spec, facts: Facts, prefix: str = "") -> Sources:
+    """The input nodes of a spec, with embeddings and spellings, whose names begin with `prefix`.
+    Raises DataError."""
     found = Sources()
     for column in given_columns(spec.encoder.layers):
         vector = facts.inputs[column]
@@ -93,20 +94,22 @@ def read_inputs(spec: language.Spec, facts: Facts) -> Sources:
                 | language.BytesInput()
                 | language.SubwordsInput()
             ):
-                found.sequences.append(_tokens(spec, source, facts, found.nodes))
+                found.sequences.append(_tokens(spec, source, facts, found.nodes, prefix))
             case _:
                 assert_never(source)
     return found
 
 
-def _tokens(spec: language.Spec, source: TokenInput, facts: Facts, nodes: list[Node]) -> Read:
+def _tokens(
+    spec: language.Spec, source: TokenInput, facts: Facts, nodes: list[Node], prefix: str
+) -> Read:
     """Token numbers, their vectors and, with `spelling`, the last states over the characters."""
     known = facts.inputs[source.column]
     assert isinstance(known, TextFacts)
     size = len(known.vocabulary)
     tokens = _tokens_input(source, size)
     single = sum(isinstance(each, TokenInput) for each in spec.data.inputs) == 1
-    name = "embed" if single else f"embed.{source.column}"
+    name = f"{prefix}embed" if single else f"{prefix}embed.{source.column}"
     stated = spec.encoder.embed
     embed = Embed(name, tokens.name, size, stated or DEFAULT_EMBED)
     if isinstance(source, language.WordsInput | language.TokensInput) and known.vectors:

@@ -17,7 +17,7 @@ from typing import Any, Literal, assert_never
 
 from rnnspec.errors import ExportError
 from rnnspec.plan import nodes
-from rnnspec.plan.names import first_sequence, splits_text
+from rnnspec.plan.names import first_sequence, first_sequences, splits_text
 from rnnspec.plan.nodes import Node, Plan, Shape
 from rnnspec.plan.nodes.audio import DELTA_SPAN
 from rnnspec.plan.nodes.node import ColumnNode, SourceNode
@@ -167,6 +167,12 @@ def stream_of(plan: Plan, ids: bool = False, *, joined: bool = False, step: bool
             f"{plan.name} reads no steps, so that there is nothing to stream; leave out --stream"
         )
     reading = _Reading(plan, ids, step, nodes.shapes(plan))
+    if len(first_sequences(plan)) > 1:
+        names = " and ".join(repr(node.column) for node in first_sequences(plan).values())
+        raise ExportError(
+            f"{plan.name} cannot answer chunk by chunk: {names} have steps of their own, and a"
+            " chunk has one number of steps"
+        )
     found: dict[str, States] = {}
     for node in plan.nodes:
         try:

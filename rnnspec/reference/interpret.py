@@ -53,7 +53,7 @@ def answers(
     for texts of `Text`, drawn with `seeds` (None:
     0).
     """
-    exact = _exact(weights)
+    exact = _exact(plan, weights)
     row_seeds = seeds or [0] * len(rows)
     found = [_answer(plan, exact, row, seed) for row, seed in zip(rows, row_seeds, strict=True)]
     return _together(plan, found)
@@ -73,7 +73,7 @@ def raw_outputs(
     counts), fed with the true number before it. A recursive forecast is fed with the values `[H]`
     of `targets`, if there are any, a decoder of frames with those `[U, width]` (`raw_frames`).
     """
-    exact = _exact(weights)
+    exact = _exact(plan, weights)
     known = targets or [{}] * len(rows)
     found = []
     for row, target in zip(rows, known, strict=True):
@@ -83,8 +83,10 @@ def raw_outputs(
     return _together(plan, found)
 
 
-def _exact(weights: Weights) -> dict[str, Array]:
-    return {name: np.asarray(value, np.float64) for name, value in weights.items()}
+def _exact(plan: Plan, weights: Weights) -> dict[str, Array]:
+    """All weights, shared ones by the names that they have in each node."""
+    found = {name: np.asarray(value, np.float64) for name, value in weights.items()}
+    return found | {name: found[own] for name, own in nodes.shared_weights(plan).items()}
 
 
 def _together(plan: Plan, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

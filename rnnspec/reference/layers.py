@@ -14,6 +14,7 @@ from rnnspec.cells import Cell
 from rnnspec.cells.heads import HEADS
 from rnnspec.cells.sizes import Numbers
 from rnnspec.plan import Plan, nodes
+from rnnspec.plan.nodes.comparison import LEAST_SQUARE
 from rnnspec.reference import convolution, seasonal
 from rnnspec.reference.functions import OPERATIONS, Array, Arrays, layer_norm, sigmoid, softmax
 
@@ -36,6 +37,16 @@ def _embed(plan: Plan, node: nodes.Embed, weights: Arrays, values: Arrays) -> Ar
     if node.frozen:
         table = np.concatenate([table, weights[f"{node.name}.vectors"]])
     return table[values[node.source].astype(np.int64)]
+
+
+def _compare(plan: Plan, node: nodes.Compare, weights: Arrays, values: Arrays) -> Array:
+    u, v = (values[name] for name in node.reads)
+    if node.kind == "difference":
+        return np.abs(u - v)
+    if node.kind == "manhattan":
+        return np.asarray(np.exp(-np.abs(u - v).sum(axis=-1, keepdims=True)))
+    square, other = (np.maximum((w * w).sum(axis=-1, keepdims=True), LEAST_SQUARE) for w in (u, v))
+    return np.asarray((u * v).sum(axis=-1, keepdims=True) / np.sqrt(square * other))
 
 
 def _final_state(plan: Plan, node: nodes.FinalState, weights: Arrays, values: Arrays) -> Array:
@@ -126,6 +137,7 @@ LAYERS: dict[type[nodes.Node], Callable[[Plan, Any, Arrays, Arrays], Array]] = {
     nodes.SeasonAgo: seasonal.season_ago,
     nodes.AddBase: seasonal.add_base,
     nodes.Combine: convolution.combine,
+    nodes.Compare: _compare,
     nodes.Conv: convolution.conv,
     nodes.LocalPool: convolution.local_pool,
     nodes.StackSteps: convolution.stack_steps,

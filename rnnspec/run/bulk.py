@@ -27,12 +27,12 @@ default it waits 5 ms, as long as it computes a batch."""
 
 @dataclass(slots=True)  # not frozen: one is made for every row, in half the time
 class Values:
-    """The values of a row, in the order of the columns, its number of steps, and the length that
-    the graph takes."""
+    """The values of a row, in the order of the columns, its number of steps, and the length on each
+    time axis that the graph takes."""
 
     cells: list[Any]
     steps: int
-    length: int
+    lengths: dict[str, int]
 
 
 def _size(row: Read) -> int:

@@ -41,6 +41,7 @@ from rnnspec.plan.names import (
     output_names,
     stepwise_answer,
 )
+from rnnspec.plan.nodes import STEPS
 from rnnspec.plan.stream import END, JOINED, JOINED_AFTER, WRITE, Stream
 from rnnspec.plan.text_rule import PLAIN, TextRule
 
@@ -94,6 +95,7 @@ class InputColumn:
     step before, which is at least 0. With `double` the graph input is float64, since float32 would
     lose too much of its numbers; those that are `positive` are above 0. `name` is the graph input,
     if it differs from the column. `rule` says how the model makes tokens of a text.
+    Columns of steps on one `axis` have equally many.
     """
 
     column: str
@@ -108,13 +110,15 @@ class InputColumn:
     picture: nodes.Picture | None = None
     zone: str = ""
     positive: bool = False
+    axis: str = STEPS
 
     def written(self) -> dict[str, Any]:
-        """As the metadata have it, without the usual rule, and with `audio`, `picture` and `zone`
-        only where there is one, `positive` where it holds."""
+        """As the metadata have it, without the usual rule and axis, and with `audio`, `picture` and
+        `zone` only where there is one, `positive` where it holds."""
         found = asdict(self)
         unusual: dict[str, object] = {"rule": self.rule != PLAIN, "audio": self.audio}
         unusual |= {"picture": self.picture, "zone": self.zone, "positive": self.positive}
+        unusual |= {"axis": self.axis != STEPS}
         return {key: value for key, value in found.items() if unusual.get(key, True)}
 
     @property
@@ -283,6 +287,7 @@ def _input(plan: Plan, node: nodes.Input, ids: bool) -> InputColumn:
         node.picture if isinstance(node, nodes.ImageInput) else None,
         node.calendar.zone if isinstance(node, nodes.CalendarInput | nodes.CalendarFuture) else "",
         isinstance(node, nodes.SeriesInput | nodes.FutureInput) and node.log,
+        node.axis,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast, get_args
+from typing import NamedTuple, cast, get_args
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -148,7 +148,8 @@ class Model:
 
     def values(self, row: Row, textual: bool = False) -> Values:
         """The values of one row, checked, by the columns of the model."""
-        found, steps, length, longest = [], 0, 0, ""
+        found = []
+        axes: dict[str, _Steps] = {}
         for column in self.inputs:
             try:
                 if column.column not in row:
@@ -160,17 +161,19 @@ class Model:
                 value = parse_cell(column, cell, textual)
                 count = steps_of(column, value)
                 if count is not None:
-                    if longest and count != steps:
+                    known = axes.get(column.axis)
+                    if known is not None and count != known.steps:
                         raise DataError(
-                            f"has {_count(count)}, and {longest!r} has {steps}; the model reads"
-                            " them step by step together"
+                            f"has {_count(count)}, and {known.column!r} has {known.steps}; the"
+                            " model reads them step by step together"
                         )
-                    steps, longest = count, column.column
                     length = length_of(column, value) or 0
+                    axes[column.axis] = _Steps(column.column, count, length)
             except DataError as error:
                 raise DataError(f"column {column.column!r} {error}") from error
             found.append(value)
-        return Values(found, steps, length)
+        steps = next((each.steps for each in axes.values()), 0)
+        return Values(found, steps, {axis: each.length for axis, each in axes.items()})
 
     def _numbers(self, cell: object, textual: bool) -> object:
         """The numbers of a text's subwords; a list of numbers is returned unchanged."""
@@ -204,8 +207,8 @@ class Model:
         found: Feeds = {}
         for number, column in enumerate(self.inputs):
             found |= feeds_of(column, [row.cells[number] for row in rows])
-        if lengths := self._lengths:
-            found[lengths] = np.array([row.length for row in rows], np.int64)
+        for axis, name in self._lengths.items():
+            found[name] = np.array([row.lengths[axis] for row in rows], np.int64)
         return found
 
     def answers(self, results: Results, steps: Sequence[int]) -> list[Answer]:
@@ -231,10 +234,22 @@ class Model:
         return asked.run(feeds, asked.first(rows), np.full(rows, True))[0]
 
     @property
-    def _lengths(self) -> str:
-        """The graph input with the lengths of the time axis, or ""."""
-        names = (f"{each.column}.lengths" for each in self.inputs if INPUT_KINDS[each.kind].steps)
-        return next((name for name in names if name in self.session.inputs), "")
+    def _lengths(self) -> dict[str, str]:
+        """The graph inputs with the lengths of the time axes, by axis."""
+        found: dict[str, str] = {}
+        for each in self.inputs:
+            name = f"{each.column}.lengths"
+            if INPUT_KINDS[each.kind].steps and name in self.session.inputs:
+                found.setdefault(each.axis, name)
+        return found
+
+
+class _Steps(NamedTuple):
+    """How many steps a row has on a time axis, by the last column read, and their length."""
+
+    column: str
+    steps: int
+    length: int
 
 
 def _tokenizer_beside(path: Path, written: str) -> str:

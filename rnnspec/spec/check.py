@@ -7,8 +7,8 @@ left out where one of these keys is wrong already.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from rnnspec.spec import (
     check_audio,
@@ -16,6 +16,7 @@ from rnnspec.spec import (
     check_calendar,
     check_data,
     check_decoder,
+    check_encoders,
     check_forecast,
     check_formats,
     check_frames,
@@ -33,6 +34,7 @@ from rnnspec.spec.base import Loc
 from rnnspec.spec.explain import Finding
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
+from rnnspec.spec.views import View, views
 
 EACH = "*"
 """In `Check.reads`: the number of the layer that the finding is about, or of every layer."""
@@ -44,17 +46,38 @@ ANY = "+"
 class Check:
     """`find` yields the findings in a spec, `reads` are the paths that they depend on.
 
-    With `cell`, a finding about a layer also depends on the definition of the layer's cell.
+    With `cell`, a finding about a layer also depends on the definition of the layer's cell. Of
+    several encoders each is checked alone, but for checks of the `whole` spec.
     """
 
     find: Callable[[Spec], Iterator[Finding]]
     reads: tuple[Loc, ...]
     cell: bool = False
+    whole: bool = False
 
 
 def findings(spec: Spec, removed: frozenset[Loc] = frozenset()) -> Iterator[Finding]:
     """The findings of all checks, except those that depend on a path in `removed`."""
-    for check in CHECKS:
+    if not spec.encoders:
+        yield from _found(CHECKS, spec, removed)
+        return
+    found = list(_found((check for check in CHECKS if check.whole), spec, removed))
+    for view in views(spec):
+        found += _of_view(view, removed)
+    yield from dict.fromkeys(found)
+
+
+def _of_view(view: View, removed: frozenset[Loc]) -> Iterator[Finding]:
+    """What is found in one of several encoders, by the paths of the file."""
+    gone = frozenset(path for each in removed if (path := view.inside(each)) is not None)
+    for finding in _found((check for check in CHECKS if not check.whole), view.spec, gone):
+        path = view.outside(finding.path)
+        if path is not None:
+            yield replace(finding, path=path)
+
+
+def _found(checks: Iterable[Check], spec: Spec, removed: frozenset[Loc]) -> Iterator[Finding]:
+    for check in checks:
         for finding in check.find(spec):
             reads = _reads(check, finding, spec)
             if not any(_overlap(read, path) for read in reads for path in removed):
@@ -132,11 +155,25 @@ _WIDTHS: tuple[Loc, ...] = (_CARDINALITY, _DECODER, _CELLS, ("encoder",), ("data
 _GRAPH: tuple[Loc, ...] = tuple(
     (part, "layers", ANY, key) for part in ("encoder", "decoder") for key in ("name", "reads")
 )
+_ENCODERS: Loc = ("encoders",)
 CHECKS: tuple[Check, ...] = (
-    Check(check_layers.cells_compile, ()),
+    Check(check_encoders.encoders_are_several, (_ENCODERS,), whole=True),
+    Check(check_encoders.encoders_stand_alone, (_ENCODERS, ("encoder",), *_BRANCH), whole=True),
+    Check(check_encoders.combinations_have_encoders, (_ENCODERS, ("combine",)), whole=True),
+    Check(check_encoders.encoders_answer_rows, (_ENCODERS, _CARDINALITY), whole=True),
+    Check(check_encoders.inputs_have_one_encoder, (_ENCODERS, *_COLUMNS), whole=True),
+    Check(check_encoders.encoders_read_sequences, (_ENCODERS, *_COLUMNS, *_INPUT), whole=True),
+    Check(check_encoders.shared_encoders_exist, (_ENCODERS,), whole=True),
+    Check(check_encoders.shared_columns_are_alike, (_ENCODERS, *_COLUMNS, *_INPUT), whole=True),
+    Check(
+        check_encoders.compared_vectors_have_one_width,
+        (_ENCODERS, ("combine",), _CELLS, *_COLUMNS, *_INPUT),
+        whole=True,
+    ),
+    Check(check_layers.cells_compile, (), whole=True),
     Check(check_layers.layers_name_known_cells, _layer("cell"), cell=True),
-    Check(check_layers.cells_have_names_of_their_own, ()),
-    Check(check_layers.cells_are_used, _layer("cell")),
+    Check(check_layers.cells_have_names_of_their_own, (), whole=True),
+    Check(check_layers.cells_are_used, (*_layer("cell"), _ENCODERS), whole=True),
     Check(
         check_layers.embeddings_have_tokens,
         (*_INPUT, ("encoder", "embed"), ("encoder", "embed_dropout")),
@@ -162,34 +199,45 @@ CHECKS: tuple[Check, ...] = (
         check_train.plateau_can_measure,
         (*_OUTPUT, _VALID, ("train", "schedule"), ("train", "early_stopping")),
     ),
-    Check(check_data.files_are_named_once, (("data", "train"), _VALID)),
-    Check(check_data.folds_are_of_rows, (_VALID, check_data.SERIES)),
-    Check(check_data.valid_is_another_file, (("data", "train"), _VALID)),
+    Check(check_data.files_are_named_once, (("data", "train"), _VALID), whole=True),
+    Check(check_data.folds_are_of_rows, (_VALID, check_data.SERIES), whole=True),
+    Check(check_data.valid_is_another_file, (("data", "train"), _VALID), whole=True),
     Check(
         check_data.columns_have_files,
         (("data", "format"), ("data", "train"), _VALID, *_COLUMNS, *_INPUT, *_OUTPUT),
+        whole=True,
     ),
-    Check(check_data.documents_are_plain_text, (("data", "format"), ("data", "train"))),
-    Check(check_data.plain_text_has_one_column, (("data", "format"), ("data", "train"), *_COLUMNS)),
+    Check(check_data.documents_are_plain_text, (("data", "format"), ("data", "train")), whole=True),
+    Check(
+        check_data.plain_text_has_one_column,
+        (("data", "format"), ("data", "train"), *_COLUMNS),
+        whole=True,
+    ),
     Check(check_data.quoting_is_of_delimited, (("data", "format"), ("data", "train"), _VALID)),
     Check(check_text.vectors_have_words, (*_COLUMNS, *_INPUT)),
-    Check(check_data.folders_have_two_columns, (("data", "format"), *_COLUMNS, *_INPUT)),
+    Check(
+        check_data.folders_have_two_columns, (("data", "format"), *_COLUMNS, *_INPUT), whole=True
+    ),
     Check(
         check_data.columns_are_not_named_in_files,
         (("data", "columns"), ("data", "format"), ("data", "train"), _VALID, *_COLUMNS),
+        whole=True,
     ),
     Check(check_formats.quotes_enclose_fields, (("data", "format"), ("data", "quoting"))),
     Check(
         check_formats.cells_have_the_kinds_of_the_settings,
         (("data", "format"), check_data.SERIES, *_COLUMNS, *_INPUT, *_OUTPUT),
+        whole=True,
     ),
     Check(
         check_tables.tables_make_columns_that_are_read,
         (check_tables.TABLE, ("data", "format"), *_COLUMNS, *_INPUT, *_OUTPUT),
+        whole=True,
     ),
     Check(
         check_tables.long_tables_make_sequences,
         (check_tables.TABLE, check_data.SERIES, *_INPUT, *_OUTPUT),
+        whole=True,
     ),
     Check(
         check_text.patterns_are_offered, (("data", "format"), ("data", "train"), *_INPUT, *_SPLITS)
@@ -200,14 +248,14 @@ CHECKS: tuple[Check, ...] = (
     Check(check_audio.augmentation_has_effects, (_CARDINALITY, *_SOUND)),
     Check(check_pictures.changes_have_effects, _PICTURES),
     Check(check_pictures.changes_keep_what_is_answered, (_CARDINALITY, _DECODER, *_PICTURES)),
-    Check(check_kinds.columns_differ, (*_COLUMNS, *_INPUT, *_OUTPUT)),
+    Check(check_kinds.columns_differ, (*_COLUMNS, *_INPUT, *_OUTPUT), whole=True),
     Check(check_kinds.inputs_fit_cardinality, (_CARDINALITY, *_INPUT, *_OUTPUT)),
     Check(check_kinds.outputs_fit_cardinality, (_CARDINALITY, *_OUTPUT)),
     Check(check_kinds.pictures_have_steps, (*_INPUT, *_OUTPUT)),
     Check(check_kinds.outputs_go_together, (_CARDINALITY, *_OUTPUT)),
     Check(check_kinds.ahead_is_of_an_input, (*_COLUMNS, *_INPUT, *_OUTPUT)),
     Check(check_kinds.next_looks_ahead, (*_BRANCH, *_GRAPH, *_layer("direction"))),
-    Check(check_kinds.encoder_reads_sequences, (_CARDINALITY, ("encoder",))),
+    Check(check_kinds.encoder_reads_sequences, (_CARDINALITY, ("encoder",), _ENCODERS)),
     Check(check_kinds.decoder_writes_sequences, (_CARDINALITY, *_OUTPUT, _DECODER)),
     Check(
         check_branches.heads_have_answers,
@@ -274,7 +322,7 @@ CHECKS: tuple[Check, ...] = (
     Check(check_stack.decoders_start_from_states, (_DECODER, _LAYERS)),
     Check(check_stack.first_states_have_layers, (*_INPUT, _LAYERS)),
     Check(check_stack.last_pooling_reads_ends, (_CARDINALITY, ("pooling",), _LAYERS, *_BRANCH)),
-    Check(check_names.names_of_the_file_differ, (_CARDINALITY, _DECODER, ("data",))),
+    Check(check_names.names_of_the_file_differ, (_CARDINALITY, _DECODER, ("data",)), whole=True),
     Check(check_kinds.steps_are_those_of_the_data, (*_INPUT, *_OUTPUT)),
     Check(check_kinds.steps_of_subwords_are_their_own, _INPUT),
     Check(check_data.missing_numbers_have_a_mean, _INPUT),

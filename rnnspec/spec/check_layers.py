@@ -15,6 +15,7 @@ from rnnspec.spec.base import Loc
 from rnnspec.spec.branches import branches, headed, one_pooling, places_of
 from rnnspec.spec.cell import source_of
 from rnnspec.spec.decoder import LearnedStart, ZeroStart
+from rnnspec.spec.encoder import OwnEncoder
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.head import Head, LastPooling
 from rnnspec.spec.init import Init, initializer_of
@@ -45,6 +46,9 @@ def all_layers(spec: Spec) -> Iterator[tuple[Loc, Layer]]:
     """Each layer with its path, first the encoder's, then the decoder's."""
     for index, layer in enumerate(spec.encoder.layers):
         yield ("encoder", "layers", index), layer
+    for name, encoder in spec.encoders.items():
+        for index, layer in enumerate(encoder.layers if isinstance(encoder, OwnEncoder) else ()):
+            yield ("encoders", name, "layers", index), layer
     for index, layer in enumerate(spec.decoder_layers):
         yield ("decoder", "layers", index), layer
 

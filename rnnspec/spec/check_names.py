@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnspec.spec.base import Loc
+from rnnspec.spec.check_layers import all_layers
 from rnnspec.spec.encoder import given_columns
 from rnnspec.spec.explain import Finding
 from rnnspec.spec.inputs import CategoryInput, Input, SubwordsInput, TokenInput, TokensInput
@@ -17,6 +18,7 @@ from rnnspec.spec.metrics import answers_numbers
 from rnnspec.spec.outputs import ForecastOutput, NextOutput, Output, TextOutput
 from rnnspec.spec.search import SampleSearch
 from rnnspec.spec.spec import Spec
+from rnnspec.spec.views import of_one_or_several
 
 Named = tuple[str, Loc]
 """A name, and the path of the column that it comes from."""
@@ -44,12 +46,12 @@ def names_of_the_file_differ(spec: Spec) -> Iterator[Finding]:
 def file_names(spec: Spec) -> Iterator[Named]:
     """All names with the paths of their columns; names that clash appear twice."""
     ids = any(isinstance(source, SubwordsInput) for source in spec.data.inputs)
-    first: dict[str, int] = {}
-    for index, layer in enumerate(spec.encoder.layers):
-        for column in given_columns([layer]):
-            first.setdefault(column, index)  # several layers may start from one column
-    for column, index in first.items():
-        yield column, ("encoder", "layers", index, "initial_state", "column")
+    first: dict[str, Loc] = {}
+    for path, layer in all_layers(spec):
+        for column in given_columns([layer]) if path[0] != "decoder" else ():
+            first.setdefault(column, path)  # several layers may start from one column
+    for column, path in first.items():
+        yield column, (*path, "initial_state", "column")
     for path, source in spec.data.located_inputs:
         yield from ((name, (*path, "column")) for name in _inputs(spec, source, ids))
     for path, output in spec.data.located_outputs:
@@ -71,7 +73,8 @@ def _inputs(spec: Spec, source: Input, ids: bool) -> Iterator[str]:
         yield f"{column}.copies"
     # The file makes steps of a text, and so knows their number.
     is_split = isinstance(source, TokenInput) and not isinstance(source, TokensInput)
-    if spec.data.sequences and source is spec.data.sequences[0] and (ids or not is_split):
+    firsts = [each.data.sequences[:1] for each in of_one_or_several(spec)]
+    if any(source is each for found in firsts for each in found) and (ids or not is_split):
         yield f"{column}.lengths"
 
 
@@ -106,7 +109,7 @@ def _answer(spec: Spec, output: Output) -> str:
 def _read(spec: Spec) -> set[str]:
     """The names of inputs, from which the name of an answer must differ."""
     found = {source.column for source in spec.data.inputs}
-    found |= set(given_columns(spec.encoder.layers))
+    found |= set(given_columns([layer for path, layer in all_layers(spec) if path[0] != "decoder"]))
     for source in spec.data.inputs:
         if spec.data.read_ahead(source):
             found.add(f"{source.column}.future")

@@ -1,13 +1,15 @@
-"""Models of `encoder:`: the embedding and the layers."""
+"""Models of `encoder:` and `encoders:`: the embedding and the layers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rnnspec.spec.base import ListOf, Model, Share, Width
+from rnnspec.spec.base import Identifier, ListOf, Model, Share, Text, Width
+from rnnspec.spec.choice import ByShape
+from rnnspec.spec.head import LastPooling, Pooling
 from rnnspec.spec.layers import Layer
 from rnnspec.spec.recurrent import GivenState, RecurrentLayer
 
@@ -31,6 +33,53 @@ class Encoder(Model):
     layers: Annotated[tuple[Layer, ...], ListOf, Field(min_length=1)] = Field(
         description="The layers, first the one nearest to the input."
     )
+
+
+Inputs = Annotated[
+    tuple[Text, ...],
+    ListOf,
+    Field(
+        min_length=1,
+        description="Columns of data.input that this encoder reads; its sequences have equal "
+        "numbers of steps, which those of other encoders need not have.",
+    ),
+]
+
+
+class OwnEncoder(Encoder):
+    """One of several encoders, with weights of its own."""
+
+    name: ClassVar[str] = "own"
+
+    inputs: Inputs
+    pooling: Pooling = Field(
+        default=LastPooling.model_construct(),
+        description="How the states of all its steps become one vector.",
+    )
+
+
+class SharedEncoder(Model):
+    """One of several encoders, with the layers, the weights and the vocabularies of another."""
+
+    name: ClassVar[str] = "shared"
+
+    inputs: Inputs
+    same_as: Identifier = Field(
+        description="The encoder whose embedding, layers and pooling it has, with the same "
+        "weights; its columns are of the same kinds, in the same order, and entries of either "
+        "column are in the vocabulary of both."
+    )
+
+
+def _kind_of_encoder(value: object) -> int:
+    return int("same_as" in value if isinstance(value, Mapping) else type(value) is SharedEncoder)
+
+
+AnyEncoder = Annotated[
+    OwnEncoder | SharedEncoder, ByShape("the keys of an encoder", _kind_of_encoder)
+]
+Combination = Literal["concat", "difference", "product", "cosine", "manhattan"]
+"""How the vectors of several encoders meet."""
 
 
 def given_columns(layers: Sequence[Layer]) -> tuple[str, ...]:

@@ -116,7 +116,13 @@ def _over(spec: Data, more: Mapping[str, Any]) -> Data:
     return {**spec, **more, **({"data": data} if data else {})}
 
 
-_NAMED = (("cells", "cells"), ("cells", "parameters"), ("data", "join"), ("data", "wide"))
+_NAMED = (
+    ("cells", "cells"),
+    ("cells", "parameters"),
+    ("data", "join"),
+    ("data", "wide"),
+    ("encoders", "encoders"),
+)
 """Mappings by names of one's own: the first key of their place, and the last one."""
 
 

@@ -73,7 +73,6 @@ _REPLACEMENTS: dict[str, Any] = {
     },
     "encoder": {"layers": [{"cell": "lstm", "units": 1}]},
 }
-_LAYERS = ("encoder", "layers")
 _LAYER: dict[str, Any] = {"cell": "lstm", "units": 1}
 
 
@@ -112,20 +111,25 @@ def _take_out(data: dict[str, Any], loc: Loc) -> Loc:
     for depth, part in enumerate(loc):
         inside = isinstance(here, dict) and part in here
         inside = inside or (isinstance(here, list) and isinstance(part, int) and part < len(here))
-        if not inside and isinstance(here, dict) and loc[:2] == _LAYERS and depth == 3:
+        if not inside and isinstance(here, dict) and depth and _are_layers(loc[: depth - 1]):
             here[part] = _LAYER.get(str(part))
-            return loc[:4]
+            return loc[: depth + 1]
         if not inside:
             return _remove(data, loc[:depth] or loc[:1])
         here = here[part]
     return _remove(data, loc)
 
 
+def _are_layers(loc: Loc) -> bool:
+    """Whether a path leads to the layers of an encoder."""
+    return loc == ("encoder", "layers") or (loc[:1] == ("encoders",) and loc[2:] == ("layers",))
+
+
 def _remove(data: dict[str, Any], loc: Loc) -> Loc:
     here: Any = data
     for part in loc[:-1]:
         here = here[part]
-    if isinstance(here, list) and loc[:-1] == _LAYERS:
+    if isinstance(here, list) and _are_layers(loc[:-1]):
         here[int(loc[-1])] = dict(_LAYER)
         return loc
     if isinstance(here, list):

@@ -8,12 +8,12 @@ from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
 from rnnspec.source.problems import did_you_mean
-from rnnspec.spec.base import Identifier, Model, Slug, spec_error
+from rnnspec.spec.base import Identifier, ListOf, Model, Slug, spec_error
 from rnnspec.spec.cell import CellDefinition
 from rnnspec.spec.choice import describe
 from rnnspec.spec.data import Data
 from rnnspec.spec.decoder import AnyDecoder, CtcDecoder, Decoder, TransducerDecoder
-from rnnspec.spec.encoder import Encoder
+from rnnspec.spec.encoder import AnyEncoder, Combination, Encoder
 from rnnspec.spec.head import Head, LastPooling, Pooling
 from rnnspec.spec.layers import Layer
 from rnnspec.spec.outputs import ForecastOutput, FramesOutput, TextOutput
@@ -63,6 +63,19 @@ class Spec(Model):
         default=None,
         alias="encoder",
         description="The part that reads the input sequence; 1:1 and 1:N have none.",
+    )
+    encoders: dict[Identifier, AnyEncoder] = Field(
+        default={},
+        description="In place of 'encoder', several by name: each reads sequences that have "
+        "numbers of steps of their own, and pools them to a vector.",
+    )
+    combine: Annotated[tuple[Combination, ...], ListOf] = Field(
+        default=("concat",),
+        min_length=1,
+        description="How the vectors u and v of 'encoders' meet, side by side in this order: "
+        "'concat' is u and v, 'difference' |u - v| and 'product' u * v, element by element, "
+        "'cosine' the cosine of their angle, 'manhattan' exp(-sum |u - v|). Of more than two "
+        "encoders each pair is compared.",
     )
     decoder_: AnyDecoder | None = Field(
         default=None,

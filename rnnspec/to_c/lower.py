@@ -64,6 +64,7 @@ REFUSED: Mapping[type[Node], str] = {
     nodes.CalendarInput: "is read by the calendar",
     nodes.CalendarFuture: "is read by the calendar",
     nodes.StackSteps: "puts neighbouring steps side by side",
+    nodes.Compare: "compares the vectors of several encoders",
     nodes.Places: "gives the places of a picture to an attention",
     nodes.Merge: "reads its steps in both directions",
     nodes.FinalState: "begins a decoder",

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.plan import nodes
-from rnnspec.plan.names import lengths_name
+from rnnspec.plan.names import lengths_names
 from rnnspec.plan.nodes.audio import DELTA_SPAN, LEAST_DEVIATION
 from rnnspec.reference import audio
 from rnnspec.to_onnx.axis import lengths_of_rows, nonempty_rows
 from rnnspec.to_onnx.emitter import FLOAT, INT64
 from rnnspec.to_onnx.lengths import Lengths, counted
-from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence
+from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, of_axis, time_dimension
 
 SAMPLES = "samples"
 """Name of the dimension of samples."""
@@ -33,17 +33,21 @@ def lower_audio(low: Lowering, node: nodes.AudioInput) -> PaddedSequence:
     for order in range(node.deltas):
         values = _with_slopes(low, node, values, lengths, order)
     sequence = emit.transpose(values, [2, 0, 1], f"{name}.features")
-    low.axes[TIME] = Lengths(emit, name, lengths, sequence, low.padded, derived=True)
-    return PaddedSequence(normalised(low, node, sequence, low.axes[TIME]), low.axes[TIME])
+    time = time_dimension(node.axis)
+    axis = Lengths(emit, name, lengths, sequence, low.padded, derived=True, time=time)
+    low.axes[time] = axis
+    return PaddedSequence(normalised(low, node, sequence, axis), axis)
 
 
 def samples_of(low: Lowering, node: nodes.AudioInput) -> tuple[str, str]:
     """The samples `[B, S]` as they come in, and how many each row has, int64 `[B]`."""
     emit, name = low.emit, node.name
+    samples = f"{SAMPLES}{of_axis(node.axis)}"
     doc = f"{node.rate} samples a second, near 1 at the loudest; past the length anything"
-    given = emit.input(node.column, FLOAT, [BATCH, SAMPLES], doc, reserved=True)
-    doc = f"number of samples of each row, from 0 to the extent of {SAMPLES}"
-    counts = emit.input(lengths_name(low.plan, low.ids), INT64, [BATCH], doc, reserved=True)
+    given = emit.input(node.column, FLOAT, [BATCH, samples], doc, reserved=True)
+    doc = f"number of samples of each row, from 0 to the extent of {samples}"
+    lengths = lengths_names(low.plan, low.ids)[node.axis]
+    counts = emit.input(lengths, INT64, [BATCH], doc, reserved=True)
     counts = lengths_of_rows(low, counts, f"{name}.lengths")
     rows = nonempty_rows(low, given, f"{name}.rows", FLOAT)
     return rows, _checked(low, rows, counts, f"{name}.samples")

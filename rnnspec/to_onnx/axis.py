@@ -1,4 +1,5 @@
-"""The time axis that all sequences of a model share: its lengths, and how each comes onto it.
+"""The time axis that sequences share, of the model or of one of its encoders: its lengths, and how
+each comes onto it.
 
 A batch of no rows makes the native recurrent operators abort the whole process. Each input
 therefore passes one Reshape whose shape has both a copied batch dimension and a `-1`: for no rows
@@ -9,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rnnspec.plan.names import first_sequence, lengths_name, splits_text
+from rnnspec.plan.names import first_sequences, lengths_names, splits_text
 from rnnspec.plan.nodes import Decoder, Input
 from rnnspec.to_onnx.emitter import INT64
 from rnnspec.to_onnx.lengths import Lengths
-from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence
+from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, time_dimension
 
 
 def time_major(
@@ -46,8 +47,10 @@ def nonempty_rows(low: Lowering, value: str, name: str, kind: int) -> str:
 
 
 def _gathers_rows(low: Lowering) -> bool:
-    """Whether rows are gathered somewhere, where too many of them would go unnoticed."""
-    return any(isinstance(node, Decoder) for node in low.plan.nodes)
+    """Whether rows are gathered or compared somewhere, where a wrong number of them would go
+    unnoticed."""
+    several = len(first_sequences(low.plan)) > 1
+    return several or any(isinstance(node, Decoder) for node in low.plan.nodes)
 
 
 def _same_rows(low: Lowering, value: str, name: str, kind: int) -> str:
@@ -82,22 +85,22 @@ def on_time_axis(low: Lowering, node: Input, value: str, lengths: str = "") -> P
     `lengths` are given where the model computes them, else they are an input. A text may have
     another extent of time than what comes in padded beside it; other lengths are refused.
     """
-    emit, first = low.emit, first_sequence(low.plan)
-    if TIME not in low.axes:
-        assert first is not None
-        assert first.column == getattr(node, "column", ""), f"{node.name} is not the first sequence"
+    emit, first = low.emit, first_sequences(low.plan)[node.axis]
+    time = time_dimension(node.axis)
+    if time not in low.axes:
+        assert first.column == node.column, f"{node.name} is not the first sequence of its axis"
         if low.step:
-            low.axes[TIME] = Lengths(emit, node.name, "", value, False, steps=1)
-            return PaddedSequence(value, low.axes[TIME])
-        row_lengths = lengths or _lengths_input(low)
+            low.axes[time] = Lengths(emit, node.name, "", value, False, steps=1)
+            return PaddedSequence(value, low.axes[time])
+        row_lengths = lengths or _lengths_input(low, node.axis)
         row_lengths = lengths_of_rows(low, row_lengths, f"{node.name}.lengths")
-        low.axes[TIME] = Lengths(emit, node.name, row_lengths, value, low.padded)
+        low.axes[time] = Lengths(emit, node.name, row_lengths, value, low.padded, time=time)
     else:
-        if lengths or (first is not None and splits_text(first, low.ids)):
+        if lengths or splits_text(first, low.ids):
             value = _same_steps(low, node, value)
         if lengths:
             value = _checked_lengths(low, node, value, lengths)
-    return padded_where_empty(low, low.axes[TIME], value, node.name)
+    return padded_where_empty(low, low.axes[time], value, node.name)
 
 
 def padded_where_empty(low: Lowering, axis: Lengths, value: str, name: str) -> PaddedSequence:
@@ -108,9 +111,9 @@ def padded_where_empty(low: Lowering, axis: Lengths, value: str, name: str) -> P
     return PaddedSequence(value, axis)
 
 
-def _lengths_input(low: Lowering) -> str:
+def _lengths_input(low: Lowering, axis: str) -> str:
     doc = "number of steps of each row, from 0 to the extent of the time axis"
-    name = lengths_name(low.plan, low.ids)
+    name = lengths_names(low.plan, low.ids)[axis]
     return low.emit.input(name, INT64, [BATCH], doc, reserved=True)
 
 
@@ -118,7 +121,7 @@ def _same_steps(low: Lowering, node: Input, value: str) -> str:
     """As many steps as the first sequence has: padded past every length, or cut."""
     emit, name = low.emit, f"{node.name}.as_long"
     own = emit.extent(value, 0, f"{name}.own")
-    missing = emit.op("Sub", [low.axes[TIME].time(), own], f"{name}.missing")
+    missing = emit.op("Sub", [low.axes[time_dimension(node.axis)].time(), own], f"{name}.missing")
     pads = emit.concat([emit.integers(0), missing], 0, f"{name}.pads")
     return emit.op("Pad", [value, pads, "", emit.integers(0)], name)
 
@@ -127,7 +130,7 @@ def _checked_lengths(low: Lowering, node: Input, ids: str, lengths: str) -> str:
     """Token ids `[T, B]`. Where a row has another length than in the first sequence, onnxruntime
     raises an exception, of an index out of bounds."""
     emit, name = low.emit, f"{node.name}.lengths"
-    equal = emit.op("Equal", [lengths, low.axes[TIME].name], f"{name}.equal")
+    equal = emit.op("Equal", [lengths, low.axes[time_dimension(node.axis)].name], f"{name}.equal")
     unequal = emit.op("Not", [equal], f"{name}.unequal")
     flags = emit.op("Cast", [unequal], f"{name}.flags", to=INT64)
     nothing = emit.op("Gather", [emit.integers(0), flags], f"{name}.checked")

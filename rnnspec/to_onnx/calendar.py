@@ -26,7 +26,7 @@ BEFORE_1970 = 719_468
 def lower_calendar(low: Lowering, node: nodes.CalendarInput) -> PaddedSequence:
     """What is said of each step, `[T, B, width]`."""
     doc = f"the time of each step, {_unit(node.calendar)}; past the length anything"
-    shape: list[Extent] = [BATCH, low.time_extent]
+    shape: list[Extent] = [BATCH, low.time_extent(node)]
     given = low.emit.input(node.key, INT64, shape, doc, reserved=True)
     major = time_major(low, given, f"{node.name}.time_major")
     times = on_time_axis(low, node, major)

@@ -13,7 +13,7 @@ from rnnspec.plan.nodes import CopiesInput, CopyMix, TextOutput
 from rnnspec.to_onnx.axis import on_time_axis, time_major
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter, Extent
 from rnnspec.to_onnx.functions import log_add_exp, log_sigmoid
-from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence
+from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, time_dimension
 from rnnspec.to_onnx.pool import LOWEST
 from rnnspec.to_onnx.rows import Rows
 from rnnspec.to_onnx.tokens import ids_by_text, looked_up
@@ -30,7 +30,8 @@ def lower_copies(low: Lowering, node: CopiesInput) -> PaddedSequence:
             f" below {node.size}, or {node.size} + the first step, from 0, that holds the same"
             " token; -1 - number where it may not be answered, 0 where there is nothing to copy"
         )
-        numbers = low.emit.input(node.key, INT64, [BATCH, TIME], doc, reserved=True)
+        shape: list[Extent] = [BATCH, time_dimension(node.axis)]
+        numbers = low.emit.input(node.key, INT64, shape, doc, reserved=True)
     else:
         numbers = _of_texts(low, node)
     return on_time_axis(low, node, time_major(low, numbers, f"{node.name}.numbers"))

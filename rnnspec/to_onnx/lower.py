@@ -20,11 +20,11 @@ from rnnspec.plan.names import (
     draws,
     input_names,
     later_name,
-    lengths_name,
+    lengths_names,
     output_names,
     stepwise_answer,
 )
-from rnnspec.plan.nodes import Node, Plan
+from rnnspec.plan.nodes import Node, Plan, shared_weights
 from rnnspec.plan.portable import check_portable
 from rnnspec.plan.stream import JOINED, JOINED_AFTER, Stream
 from rnnspec.to_onnx import (
@@ -51,6 +51,7 @@ from rnnspec.to_onnx.lowering import BATCH, Demand, Lowering, Value, demands, en
 from rnnspec.to_onnx.opsets import HIGHEST, IR_OF_OPSET, LOWEST, needed
 from rnnspec.to_onnx.pointwise import POINTWISE, Scope
 from rnnspec.to_onnx.pool import lower_pool
+from rnnspec.to_onnx.shared import merge_equal
 from rnnspec.to_onnx.text import lower_text
 from rnnspec.to_onnx.transducer import lower_transducer
 from rnnspec.to_onnx.written_frames import lower_written_frames
@@ -126,8 +127,8 @@ def to_onnx(
       `<column>.future` [batch, horizon].
     - sound: float `<column>` [batch, samples], and int64 `<column>.lengths` [batch] in samples.
     - int64 `<first sequence>.lengths` [batch], from 0 to `time`, of all sequences alike, unless the
-      first one is a text that the model takes apart itself. What stands past a length changes
-      nothing.
+      first one is a text that the model takes apart itself; of several encoders for the first
+      sequence of each, from 0 to `time_<encoder>`. What stands past a length changes nothing.
     - int64 `seed` [batch] where answers are drawn.
 
     A batch of no rows is an error of the run.
@@ -177,6 +178,7 @@ def to_onnx(
         plan=plan,
         facts=facts,
         weights=_checked(plan, weights),
+        shared=shared_weights(plan),
         emit=emit,
         demands=demand,
         ids=ids,
@@ -204,6 +206,8 @@ def to_onnx(
         _answered_steps(low, chunks.stream)
         chunks.leave()
     model = emit.model(plan.name, f"{plan.name}, {plan.cardinality}", __version__)
+    if low.shared:
+        merge_equal(model.graph)
     return _at_opset(model, opset)
 
 
@@ -271,8 +275,8 @@ def _interface(plan: Plan, ids: bool, attention: bool, chunks: Chunks | None) ->
     names = [name for node in plan.inputs for name in input_names(node, ids)]
     names += [name for node in plan.outputs for name in output_names(plan, node, ids, attention)]
     by_step = chunks is not None and chunks.stream.step
-    lengths = "" if by_step else lengths_name(plan, ids)
-    names += filter(None, [lengths, SEED if any(map(draws, plan.outputs)) else ""])
+    lengths = () if by_step else lengths_names(plan, ids).values()
+    names += filter(None, [*lengths, SEED if any(map(draws, plan.outputs)) else ""])
     if chunks is not None:
         names += chunks.names()
         later = [node for node in plan.outputs if chunks.stream.answers_later(node)]
@@ -331,7 +335,8 @@ def _padded(
 def _checked(
     plan: Plan, weights: Mapping[str, NDArray[np.floating]]
 ) -> dict[str, NDArray[np.float32]]:
-    """The plan's weights in float32. Raises ExportError for missing ones and wrong shapes."""
+    """The plan's weights in float32, shared ones by each of their names. Raises ExportError for
+    missing ones and wrong shapes."""
     wrong = []
     for weight in weights_of_plan(plan):
         if weight.name not in weights:
@@ -341,7 +346,8 @@ def _checked(
             wrong.append(f"{weight.name} has shape {found}, the plan needs {list(weight.shape)}")
     if wrong:
         raise ExportError(f"the weights do not fit the model: {'; '.join(wrong)}")
-    return {
+    own = {
         weight.name: np.asarray(weights[weight.name], np.float32)
         for weight in weights_of_plan(plan)
     }
+    return own | {name: own[of] for name, of in shared_weights(plan).items()}

@@ -10,13 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.plan import Facts, Plan
-from rnnspec.plan.nodes import Dropout, FinalState, Node, Pool, Recurrent
+from rnnspec.plan.nodes import STEPS, Dropout, FinalState, Node, Pool, Recurrent
+from rnnspec.plan.nodes.node import ColumnNode
 from rnnspec.to_onnx.chunks import Chunks
 from rnnspec.to_onnx.emitter import Emitter, Extent
 from rnnspec.to_onnx.lengths import Lengths
 
 BATCH, TIME = "batch", "time"
 """Names of the two dimensions that vary in every model."""
+
+
+def time_dimension(axis: str) -> str:
+    """The name of the dimension of an axis: of several, each has its own."""
+    return f"{TIME}{of_axis(axis)}"
+
+
+def of_axis(axis: str) -> str:
+    """What ends the names of dimensions on an axis, where there are several."""
+    return axis.removeprefix(STEPS).replace(".", "_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +108,10 @@ class Lowering:
     rows: list[str] = field(default_factory=list)
     """Int64 `[B, 1]` of anything, once an input has come in: the others have as many rows."""
     axes: dict[str, Lengths] = field(default_factory=dict)
-    """The lengths of each time axis, by its name: `TIME`, which all sequences of the model share,
-    and one for each `CharactersInput`."""
+    """The lengths of each time axis, by its name: those of the inputs' axes, and one for each
+    `CharactersInput`."""
+    shared: Mapping[str, str] = field(default_factory=dict)
+    """The names that weights have in nodes that share them, each with the weight's name."""
 
     @property
     def step(self) -> bool:
@@ -110,10 +123,9 @@ class Lowering:
         assert self.chunks is not None, "a graph that answers chunk by chunk"
         return self.chunks
 
-    @property
-    def time_extent(self) -> Extent:
-        """The extent of the time axis of inputs."""
-        return 1 if self.step else TIME
+    def time_extent(self, node: ColumnNode) -> Extent:
+        """The extent of the time axis of an input."""
+        return 1 if self.step else time_dimension(node.axis)
 
     def steps(self, name: str) -> PaddedSequence:
         """The sequence that the node `name` gives."""
@@ -128,8 +140,9 @@ class Lowering:
         return value.name
 
     def canonical(self, name: str) -> str:
-        """The weight `name` as an initializer of that name."""
-        return self.emit.weight(name, self.weights[name])
+        """The weight `name` as an initializer of that name; a shared one is there once."""
+        own = self.shared.get(name, name)
+        return self.emit.weight(own, self.weights[own])
 
     def exact(self, name: str) -> NDArray[np.float64]:
         """The weight `name` in double precision."""

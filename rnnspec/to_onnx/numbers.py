@@ -216,7 +216,7 @@ def frames_given(low: Lowering, node: nodes.FramesInput) -> PaddedSequence:
     """The input itself, `[T, B, width]`. The first node that reads it emits it."""
     if node.column not in low.raw:
         doc = f"steps of {node.width} numbers {UNITS}{_or_missing(node.missing)}; past the length"
-        shape: list[Extent] = [BATCH, low.time_extent, node.width]
+        shape: list[Extent] = [BATCH, low.time_extent(node), node.width]
         title = f"{doc} anything"
         given = low.emit.input(node.column, input_type(node), shape, title, reserved=True)
         frames = time_major(low, given, f"{node.name}.frames", [node.width])
@@ -235,7 +235,7 @@ def _past(low: Lowering, column: str) -> PaddedSequence:
         )
         doc = f"the past of the series {UNITS}{_or_missing(node.missing)}; past the length anything"
         given = low.emit.input(
-            column, input_type(node), [BATCH, low.time_extent], doc, reserved=True
+            column, input_type(node), [BATCH, low.time_extent(node)], doc, reserved=True
         )
         kind = scaled_type(node)
         given = low.emit.cast(given, input_type(node), kind, f"{node.name}.double")

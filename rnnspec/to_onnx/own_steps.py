@@ -13,8 +13,6 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from rnnspec.to_onnx.lowering import TIME
-
 
 def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
     """The nodes of a graph and of the bodies in it."""
@@ -25,9 +23,10 @@ def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
                 yield from nodes_of(attribute.g)
 
 
-def clean_inputs(graph: onnx.GraphProto, lengths: str) -> None:
-    """Numbers past a row's length as 0: they would be part of what the scale is for."""
-    padded = [each for each in graph.input if lengths and _has_steps(each)]
+def clean_inputs(graph: onnx.GraphProto, lengths: str, time: str) -> None:
+    """Numbers past a row's length as 0: they would be part of what the scale is for. `time` is the
+    dimension whose steps `lengths` counts."""
+    padded = [each for each in graph.input if lengths and _has_steps(each, time)]
     if lengths not in {each.name for each in graph.input} or not padded:
         return
     renamed = {each.name: f"{each.name}.own_steps" for each in padded}
@@ -38,11 +37,11 @@ def clean_inputs(graph: onnx.GraphProto, lengths: str) -> None:
     graph.node.extend([*_cleaning(graph, padded, lengths, renamed), *others])
 
 
-def _has_steps(value: onnx.ValueInfoProto) -> bool:
+def _has_steps(value: onnx.ValueInfoProto, time: str) -> bool:
     """Whether an input is of numbers `[batch, time, …]`."""
     kind = value.type.tensor_type
     dims = [each.dim_param for each in kind.shape.dim]
-    return kind.elem_type in (TensorProto.FLOAT, TensorProto.DOUBLE) and dims[1:2] == [TIME]
+    return kind.elem_type in (TensorProto.FLOAT, TensorProto.DOUBLE) and dims[1:2] == [time]
 
 
 def _cleaning(

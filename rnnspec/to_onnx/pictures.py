@@ -6,19 +6,20 @@ from __future__ import annotations
 from rnnspec.plan.nodes import ImageInput
 from rnnspec.to_onnx.axis import on_time_axis
 from rnnspec.to_onnx.emitter import FLOAT, UINT8, Extent
-from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence
+from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, time_dimension
 
 
 def lower_image(low: Lowering, node: ImageInput) -> PaddedSequence:
     """The pixels as the plan says, scaled in float32."""
     emit, name, picture = low.emit, node.name, node.picture
-    sides: list[Extent] = [TIME, picture.features]
+    time = time_dimension(node.axis)
+    sides: list[Extent] = [time, picture.features]
     order = [1, 0, 2, 3]
     if picture.steps == "columns":
-        sides, order = [picture.features, TIME], [2, 0, 1, 3]
+        sides, order = [picture.features, time], [2, 0, 1, 3]
     elif picture.steps == "frames":
         assert picture.height is not None and picture.width is not None
-        sides, order = [TIME, picture.height, picture.width], [1, 0, 2, 3, 4]
+        sides, order = [time, picture.height, picture.width], [1, 0, 2, 3, 4]
     doc = f"pixels from 0 to 255, {picture.steps} are the steps; past the length anything"
     shape: list[Extent] = [BATCH, *sides, picture.channels]
     given = emit.input(node.column, UINT8, shape, doc, reserved=True)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rnnspec.plan import nodes
+from rnnspec.plan.nodes.comparison import LEAST_SQUARE
 from rnnspec.plan.nodes.convolution import EPSILON
 from rnnspec.plan.nodes.seasonal import spread
 from rnnspec.to_onnx.emitter import FLOAT, Emitter
@@ -193,6 +194,39 @@ def lower_combine(scope: Scope, node: nodes.Combine) -> Value:
     return like(sources[0], product, clean=clean)
 
 
+def lower_compare(scope: Scope, node: nodes.Compare) -> Value:
+    """Two vectors compared: see the node."""
+    emit, name = scope.emit, node.name
+    one, two = (scope.value(each) for each in node.reads)
+    if node.kind == "cosine":
+        return like(one, _cosine(emit, one.name, two.name, name))
+    last = node.kind == "difference"
+    apart = emit.op("Sub", [one.name, two.name], f"{name}.signed")
+    apart = emit.op("Abs", [apart], name if last else f"{name}.apart")
+    if last:
+        return like(one, apart)
+    distance = _summed(emit, apart, f"{name}.distance")
+    negative = emit.op("Neg", [distance], f"{name}.negative")
+    return like(one, emit.op("Exp", [negative], name))
+
+
+def _cosine(emit: Emitter, one: str, two: str, name: str) -> str:
+    product = emit.op("Mul", [one, two], f"{name}.products")
+    lengths = []
+    for each, title in ((one, f"{name}.one"), (two, f"{name}.two")):
+        squares = emit.op("Mul", [each, each], f"{title}.squares")
+        square = _summed(emit, squares, f"{title}.square")
+        at_least = emit.op("Max", [square, emit.number(LEAST_SQUARE)], f"{title}.at_least")
+        lengths.append(emit.op("Sqrt", [at_least], f"{title}.length"))
+    both = emit.op("Mul", lengths, f"{name}.lengths")
+    return emit.op("Div", [_summed(emit, product, f"{name}.dot"), both], name)
+
+
+def _summed(emit: Emitter, value: str, name: str) -> str:
+    """The sum of each vector, as a vector of one number."""
+    return emit.op("ReduceSum", [value, emit.integers(-1)], name, keepdims=1)
+
+
 def lower_grid(scope: Scope, node: nodes.Grid) -> Value:
     """`[…, features * channels]` as `[…, features, channels]`."""
     return _reshaped(scope, node.source, (node.features, node.channels), node.name)
@@ -262,6 +296,7 @@ POINTWISE: Mapping[type[nodes.Node], Callable[[Scope, Any], Value]] = {
     nodes.BatchNorm: lower_batch_norm,
     nodes.Combine: lower_combine,
     nodes.AddBase: lower_add_base,
+    nodes.Compare: lower_compare,
     nodes.Grid: lower_grid,
     nodes.Squeeze: lower_squeeze,
     nodes.Unflatten: lower_unflatten,

@@ -32,8 +32,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from rnnspec.plan import Plan, weights
-from rnnspec.plan.names import lengths_name
+from rnnspec.plan.names import lengths_names
 from rnnspec.to_onnx.emitter import CONTRIB
+from rnnspec.to_onnx.lowering import time_dimension
 from rnnspec.to_onnx.own_steps import clean_inputs, nodes_of
 
 Bits = Literal["int8", "float16"]
@@ -108,7 +109,8 @@ def in_few_bits(
     inside = _of_scans(found.graph) if portable else frozenset[str]()
     _store(found.graph, {name: _rows_of(chosen[name]) for name in stored}, bits, inside)
     if multiplied:
-        clean_inputs(found.graph, lengths_name(plan, ids))
+        for axis, lengths in lengths_names(plan, ids).items():
+            clean_inputs(found.graph, lengths, time_dimension(axis))
         if all(each.domain != CONTRIB for each in found.opset_import):
             found.opset_import.append(helper.make_opsetid(CONTRIB, 1))
     return Small(found, multiplied, stored)

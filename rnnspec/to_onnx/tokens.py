@@ -22,7 +22,14 @@ from rnnspec.spec.patterns import in_re2, parsed
 from rnnspec.to_onnx.axis import nonempty_rows, on_time_axis, padded_where_empty, time_major
 from rnnspec.to_onnx.emitter import CONTRIB, FLOAT, INT64, ML, STRING, Attributes, Extent
 from rnnspec.to_onnx.lengths import Lengths
-from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, PaddedSequence, Vector
+from rnnspec.to_onnx.lowering import (
+    BATCH,
+    Lowering,
+    PaddedSequence,
+    Vector,
+    of_axis,
+    time_dimension,
+)
 from rnnspec.to_onnx.unicode import INTO_CHARACTERS, folded, normalized
 from rnnspec.to_onnx.utf8 import bytes_of
 
@@ -62,7 +69,8 @@ def lower_characters(low: Lowering, node: CharactersInput) -> PaddedSequence:
     numbers, lengths = _characters_given(low, node) if low.ids else _characters_of(low, node)
     by_token = emit.op("Flatten", [numbers], f"{name}.by_token", axis=2)
     value = time_major(low, by_token, f"{name}.numbers", other=True)
-    low.axes[name] = Lengths(emit, name, lengths, value, low.padded, ROWS_OF_TOKENS)
+    rows = f"{ROWS_OF_TOKENS}{of_axis(node.axis)}"
+    low.axes[name] = Lengths(emit, name, lengths, value, low.padded, rows)
     return padded_where_empty(low, low.axes[name], value, name)
 
 
@@ -95,7 +103,7 @@ def lower_category(low: Lowering, node: CategoryInput) -> Vector:
 
 def lower_keys(low: Lowering, node: KeysInput) -> PaddedSequence:
     """1 for each label that is on at a step and 0 for the others: `[T, B, size]`."""
-    emit, name, shape = low.emit, node.name, list[Extent]([BATCH, low.time_extent])
+    emit, name, shape = low.emit, node.name, list[Extent]([BATCH, low.time_extent(node)])
     if low.ids:
         doc = "1 for each label that is on at a step, 0 for the others"
         on = emit.input(node.column, FLOAT, [*shape, node.size], doc, reserved=True)
@@ -160,7 +168,7 @@ def _given(low: Lowering, node: TokensInput) -> tuple[str, str]:
     made = f", made by {TOKENIZER_FILE}" if node.kind == "subwords" else ""
     doc = f"numbers of the tokens{made}, from 0 to {node.size - 1}; past the length any of them"
     name = f"{node.column}.ids"
-    numbers = low.emit.input(name, INT64, [BATCH, low.time_extent], doc, reserved=True)
+    numbers = low.emit.input(name, INT64, [BATCH, low.time_extent(node)], doc, reserved=True)
     return refuse_negative(low, numbers, node.size, node.name), ""
 
 
@@ -177,7 +185,7 @@ def _from_text(low: Lowering, node: TokensInput) -> tuple[str, str]:
             f" a text; export it with --ids, which writes {TOKENIZER_FILE} beside the model: the"
             " tokenizers library makes the token numbers with it"
         )
-    shape: list[Extent] = [BATCH, low.time_extent] if node.kind == "tokens" else [BATCH]
+    shape: list[Extent] = [BATCH, low.time_extent(node)] if node.kind == "tokens" else [BATCH]
     text = emit.input(node.column, STRING, shape, _doc(node), reserved=True)
     if node.rule.normalize != "none":
         text = _each(low, normalized, text, shape, f"{name}.normalized", node.rule.normalize)
@@ -187,10 +195,10 @@ def _from_text(low: Lowering, node: TokensInput) -> tuple[str, str]:
     split = _into_words(node.rule) if node.kind == "words" else INTO_CHARACTERS
     tokens = emit.op("Tokenizer", [text], f"{name}.tokens", CONTRIB, **split)
     if node.kind == "bytes":
-        emit.typed(tokens, STRING, [BATCH, CHARS])
+        emit.typed(tokens, STRING, [BATCH, f"{CHARS}{of_axis(node.axis)}"])
         found, lengths = bytes_of(emit, tokens, FIRST_BYTE, name)
-        return emit.typed(found, INT64, [BATCH, TIME]), lengths
-    low.tokens[node.column] = emit.typed(tokens, STRING, [BATCH, TIME])
+        return emit.typed(found, INT64, [BATCH, time_dimension(node.axis)]), lengths
+    low.tokens[node.column] = emit.typed(tokens, STRING, [BATCH, time_dimension(node.axis)])
     found = _numbered(low, node, tokens, {PAD: PAD_ID, **numbers})
     return found, _lengths_of(low, found, 1, f"{name}.lengths")
 
@@ -231,7 +239,7 @@ def _folded(low: Lowering, node: TokensInput, tokens: str) -> str:
     """Tokens `[B, T]` in lower case; those of one character have it in their table."""
     if node.kind == "chars" or not (node.fold_case or node.or_lower):
         return tokens
-    return _each(low, folded, tokens, [BATCH, TIME], f"{node.name}.folded")
+    return _each(low, folded, tokens, [BATCH, time_dimension(node.axis)], f"{node.name}.folded")
 
 
 def _each(
@@ -263,8 +271,8 @@ def _characters_given(low: Lowering, node: CharactersInput) -> tuple[str, str]:
     """Ids `[T, B, C]` and lengths `[T * B]` as they come in."""
     emit, name, steps = low.emit, node.name, low.steps(node.steps)
     doc = f"numbers of the characters of each token, from 0 to {node.size - 1}"
-    time = low.time_extent
-    shape: list[Extent] = [BATCH, time, CHARS]
+    time = low.time_extent(node)
+    shape: list[Extent] = [BATCH, time, f"{CHARS}{of_axis(node.axis)}"]
     given = emit.input(node.key, INT64, shape, doc, reserved=True)
     doc = "number of characters of each token"
     lengths = emit.input(f"{node.key}.lengths", INT64, [BATCH, time], doc, reserved=True)
@@ -297,7 +305,8 @@ def _characters_of(low: Lowering, node: CharactersInput) -> tuple[str, str]:
     enough = emit.concat([turned, added], 0, f"{name}.enough")
     whole = emit.slice(enough, 0, wanted, 0, f"{name}.tokens")
     spelled = emit.op("Tokenizer", [whole], f"{name}.spelled", CONTRIB, **INTO_CHARACTERS)
-    emit.typed(spelled, STRING, [f"{TIME}_padded", BATCH, CHARS])
+    time, chars = f"{time_dimension(node.axis)}_padded", f"{CHARS}{of_axis(node.axis)}"
+    emit.typed(spelled, STRING, [time, BATCH, chars])
     table = {PAD: PAD_ID, **ids_by_text(known.characters, fold_case=False)}
     numbers = looked_up(low, spelled, table, UNKNOWN_ID, f"{name}.looked_up")
     lengths = _lengths_of(low, numbers, 2, f"{name}.lengths")

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from rnnspec.cells import LAYER_NORM_EPSILON
 from rnnspec.plan import nodes
 from rnnspec.plan.facts import PAD_ID
+from rnnspec.plan.nodes.comparison import LEAST_SQUARE
 from rnnspec.to_torch.functions import FUNCTIONS
 from rnnspec.to_torch.sequences import PaddedSequence, Value
 from rnnspec.to_torch.weighted import Weighted
@@ -220,6 +221,30 @@ class Join(Weighted):
             for source in sources
         ]
         return PaddedSequence(torch.cat(parts, dim=-1), first.lengths)
+
+
+class Compare(Weighted):
+    """Two vectors compared: see the node."""
+
+    node: nodes.Compare
+
+    def forward(self, one: Value, two: Value) -> Value:
+        u, v = (each.values if isinstance(each, PaddedSequence) else each for each in (one, two))
+        found = _COMPARED[self.node.kind](u, v)
+        return on_each(lambda _: found, one)
+
+
+def _cosine(u: Tensor, v: Tensor) -> Tensor:
+    square, other = ((w * w).sum(dim=-1, keepdim=True).clamp(min=LEAST_SQUARE) for w in (u, v))
+    # Two roots, since the product of two small squares is 0 in float32.
+    return (u * v).sum(dim=-1, keepdim=True) / (square.sqrt() * other.sqrt())
+
+
+_COMPARED: dict[nodes.CompareKind, Callable[[Tensor, Tensor], Tensor]] = {
+    "difference": lambda u, v: (u - v).abs(),
+    "cosine": _cosine,
+    "manhattan": lambda u, v: torch.exp(-(u - v).abs().sum(dim=-1, keepdim=True)),
+}
 
 
 class Scores(Weighted):

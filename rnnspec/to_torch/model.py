@@ -50,8 +50,9 @@ class Model(nn.Module):
         super().__init__()
         self.plan = plan
         every = tuple(plan.every_node())
-        self.parts = nn.ModuleDict({_key(n.name): module_of(plan, n, generic) for n in every})
-        self._by_name = {node.name: self.parts[_key(node.name)] for node in every}
+        own = [node for node in every if not node.same_as]
+        self.parts = nn.ModuleDict({_key(n.name): module_of(plan, n, generic) for n in own})
+        self._by_name = {node.name: self.parts[_key(node.same_as or node.name)] for node in every}
         self.bodies = {
             node.name: Body(node, {each.name: self._module(each) for each in node.body})
             for node in plan.nodes
@@ -182,8 +183,9 @@ class Model(nn.Module):
         return module
 
     def named_parts(self) -> Iterator[tuple[str, nn.Module]]:
-        """The module of each node of the plan, those inside decoders too, by the node's name."""
-        yield from self._by_name.items()
+        """The module of each node of the plan, those inside decoders too, by the node's name; one
+        that nodes share by the name of the first."""
+        yield from ((n.name, self._module(n)) for n in self.plan.every_node() if not n.same_as)
 
     @property
     def carries(self) -> bool:
@@ -358,7 +360,7 @@ class Model(nn.Module):
         """Trained parameters with `l2`; `l2 / 2` times the sum of their squares is part of the
         loss."""
         for node, module in self._recurrent():
-            if node.l2:
+            if node.l2 and not node.same_as:
                 yield from ((p, node.l2) for p in module.kernels.parameters() if p.requires_grad)
 
     def decaying(self) -> Iterator[nn.Parameter]:
@@ -371,6 +373,8 @@ class Model(nn.Module):
     def canonical(self) -> Iterator[tuple[str, Tensor]]:
         """Canonical names of all weights, and the tensors that hold them in the model."""
         for node in self.plan.every_node():
+            if node.same_as:
+                continue
             module = self._module(node)
             assert isinstance(module, Weighted | RecurrentLayer)
             yield from ((f"{node.name}.{name}", value) for name, value in module.canonical())

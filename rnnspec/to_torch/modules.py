@@ -69,6 +69,7 @@ _OF_NODE: dict[type[nodes.Node], Callable[[Any], nn.Module]] = {
     nodes.Places: convolution.Places,
     nodes.Activate: convolution.Activate,
     nodes.Combine: convolution.Combine,
+    nodes.Compare: layers.Compare,
     nodes.Attend: attention,
     nodes.Scores: layers.Scores,
     nodes.CopyMix: CopyMix,

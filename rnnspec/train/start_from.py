@@ -29,6 +29,8 @@ from rnnspec.plan.facts import (
 )
 from rnnspec.plan.names import names_of
 from rnnspec.plan.nodes.node import FromData, FromVectors
+from rnnspec.plan.resolve_encoders import prefix_of
+from rnnspec.spec.encoder import OwnEncoder
 from rnnspec.spec.load import LoadedSpec
 from rnnspec.spec.stack import repeats
 from rnnspec.store.folder import Trained, find_build, read_build
@@ -285,17 +287,20 @@ def _fits(name: str, pattern: str) -> bool:
 
 
 def _own_names(loaded: LoadedSpec) -> Mapping[str, list[str]]:
-    """The nodes of layers that the spec gives a name."""
+    """The nodes of layers that the spec gives a name; those of several encoders may have one."""
     found: dict[str, list[str]] = {}
     spec = loaded.spec
+    own = ((n, e) for n, e in spec.encoders.items() if isinstance(e, OwnEncoder))
     for prefix, layers in (
         ("layers", spec.encoder.layers),
+        *((f"{prefix_of(name)}layers", each.layers) for name, each in own),
         ("decoder.layers", spec.decoder_layers),
     ):
         number = 0
         for layer in layers:
             times = repeats(layer)
             if layer.name is not None:
-                found[layer.name] = [f"{prefix}.{number + n}" for n in range(times)]
+                named = [f"{prefix}.{number + n}" for n in range(times)]
+                found.setdefault(layer.name, []).extend(named)
             number += times
     return found

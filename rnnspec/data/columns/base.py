@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -15,7 +15,7 @@ from rnnspec.data.reading import Reading
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.series import Table
 from rnnspec.plan.facts import ClassFacts, ColumnFacts, Facts, TextFacts
-from rnnspec.plan.nodes import FutureInput, Input, Output, Plan, SeriesInput
+from rnnspec.plan.nodes import STEPS, FutureInput, Input, Output, Plan, SeriesInput
 
 Lengths = NDArray[np.int64]
 Arrays = dict[str, NDArray[Any]]
@@ -82,27 +82,31 @@ def lengths_of(rows: Sequence[Sized]) -> Lengths:
 
 
 def add_chunk(
-    chunk: Chunk, encoders: Sequence[tuple[str, ColumnEncoder]], bad: BadRows
-) -> Lengths | None:
-    """Adds a chunk to every encoder, each with its column, and returns the steps of each row.
+    chunk: Chunk,
+    encoders: Sequence[tuple[str, ColumnEncoder]],
+    bad: BadRows,
+    axes: Mapping[str, str] | None = None,
+) -> dict[str, Lengths]:
+    """Adds a chunk to every encoder, each with its column, and returns the steps of each row, by
+    the axis that `axes` says of each column; by default there is one.
 
-    Rows whose columns differ in their number of steps are bad. None if no column has steps.
+    Rows whose columns differ in their number of steps on one axis are bad. Empty if no column has
+    steps.
     """
-    found = [(column, encoder.add(chunk, bad)) for column, encoder in encoders]
-    steps = [(column, lengths) for column, lengths in found if lengths is not None]
-    if not steps:
-        return None
-    (first, lengths), *others = steps
-    if bad.found:  # columns do not line up any more, and the file ends in an error
-        return lengths
-    for column, of_column in others:
-        for at in np.flatnonzero(lengths != of_column).tolist():
+    steps: dict[str, tuple[str, Lengths]] = {}
+    added = [(column, encoder.add(chunk, bad)) for column, encoder in encoders]
+    lined_up = not bad.found  # else the file ends in an error
+    for column, of_column in added:
+        if of_column is None:
+            continue
+        first, lengths = steps.setdefault((axes or {}).get(column, STEPS), (column, of_column))
+        for at in np.flatnonzero(lengths != of_column).tolist() if lined_up else ():
             bad.add(
                 chunk.lines[at],
                 f"column {column!r} has {of_column[at]} steps, column {first!r} has "
                 f"{lengths[at]}; they are read together, step by step",
             )
-    return lengths
+    return {axis: lengths for axis, (_, lengths) in steps.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,10 @@ class Encoding:
         return next(
             name for name, node in self.named() if isinstance(node, kind) and node.column == column
         )
+
+    def axes(self) -> dict[str, str]:
+        """The time axis of each input's column."""
+        return {node.column: node.axis for node in self.plan.inputs}
 
     def series(self) -> dict[str, str]:
         """The columns of series, each with the name of its array."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rnnspec.data.columns.audio import AudioCells, AudioCollector
-from rnnspec.data.columns.base import FactCollector
+from rnnspec.data.columns.base import FactCollector, Lengths
 from rnnspec.data.columns.keys import LabelSetCollector
 from rnnspec.data.columns.labels import CategoryCollector, ClassCollector
 from rnnspec.data.columns.numbers import NumberCells, NumberCollector
@@ -63,26 +64,69 @@ from rnnspec.spec import (
     WordsOutput,
 )
 from rnnspec.spec.encoder import given_columns
+from rnnspec.spec.views import common_columns, of_one_or_several
 
 Collectors = dict[str, FactCollector]
 Chunks = Callable[[], Iterator[tuple[Chunk, BadRows]]]
 """Reads the training rows, from the start at each call."""
 
 
+@dataclass(slots=True)
+class CommonCollector:
+    """Gathers a column into the facts of another one, `into`: both have them in common."""
+
+    column: str
+    into: str
+    of: FactCollector
+
+    def add(self, chunk: Chunk, bad: BadRows) -> Lengths | None:
+        return self.of.add(*_renamed(chunk, bad, self.column, self.into))
+
+    def facts(self) -> ColumnFacts:
+        return self.of.facts()
+
+
 def collectors(spec: Spec, reading: Reading, chunks: Chunks) -> tuple[Collectors, Collectors]:
     """The fact collectors of inputs and of outputs, by column."""
-    of_inputs = {
-        each.column: INPUTS[type(each)](each, reading, chunks) for each in spec.data.inputs
-    }
+    common, of_inputs = common_columns(spec), dict[str, FactCollector | None]()
+    for each in spec.data.inputs:
+        if each.column not in common:
+            again = _with_common(common, each.column, chunks)
+            of_inputs[each.column] = INPUTS[type(each)](each, reading, again)
+    for column, into in common.items():
+        of = of_inputs[into]
+        of_inputs[column] = None if of is None else CommonCollector(column, into, of)
     inputs = {column: found for column, found in of_inputs.items() if found is not None}
-    for column in given_columns(spec.encoder.layers):
-        inputs.setdefault(column, NumberCollector(NumberCells(column, "vector")))
+    for view in of_one_or_several(spec):
+        for column in given_columns(view.encoder.layers):
+            inputs.setdefault(column, NumberCollector(NumberCells(column, "vector")))
     of_outputs = {
         each.column: OUTPUTS[type(each)](each, reading)
         for each in spec.data.outputs
         if each.column not in inputs or not isinstance(each, FramesOutput)
     }
     return inputs, {column: found for column, found in of_outputs.items() if found is not None}
+
+
+def _with_common(common: Mapping[str, str], into: str, chunks: Chunks) -> Chunks:
+    """What reads the rows again, with the columns whose facts are those of `into` behind them."""
+    columns = [column for column, other in common.items() if other == into]
+    if not columns:
+        return chunks
+
+    def again() -> Iterator[tuple[Chunk, BadRows]]:
+        for chunk, bad in chunks():
+            yield chunk, bad
+            for column in columns:
+                yield _renamed(chunk, bad, column, into)
+
+    return again
+
+
+def _renamed(chunk: Chunk, bad: BadRows, column: str, into: str) -> tuple[Chunk, BadRows]:
+    """The cells of a column as those of another."""
+    cells = {into: chunk.cells[column]}
+    return replace(chunk, cells=cells), bad.in_place_of(column, into)
 
 
 def _names_vectors(collector: FactCollector, error: DataError) -> bool:
@@ -95,8 +139,11 @@ def _names_vectors(collector: FactCollector, error: DataError) -> bool:
 
 def facts_of(train: Shards, collectors: Mapping[str, FactCollector]) -> dict[str, ColumnFacts]:
     """Raises DataError, with file and column, where the rows are not enough."""
-    found = {}
+    found: dict[str, ColumnFacts] = {}
     for column, collector in collectors.items():
+        if isinstance(collector, CommonCollector):
+            found[column] = found[collector.into]  # which comes before it
+            continue
         try:
             found[column] = collector.facts()
         except DataError as error:

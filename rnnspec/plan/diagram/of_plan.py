@@ -25,6 +25,11 @@ _POOLS = {
     "attention": "weighted mean over steps",
 }
 _MERGES = {"sum": "sum", "mean": "mean", "mul": "product"}
+_COMPARED: Mapping[nodes.CompareKind, str] = {
+    "difference": "absolute difference",
+    "cosine": "cosine of the angle",
+    "manhattan": "exp of minus the distance",
+}
 _LOCAL_POOLS = {"max": "largest", "mean": "mean"}
 _SQUEEZES = {
     "flatten": "features side by side", "mean": "mean over features", "max": "largest over features"
@@ -149,6 +154,7 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     nodes.Places: lambda n: ("each place as a step",),
     nodes.Activate: lambda n: (n.activation,),
     nodes.Combine: lambda n: (_MERGES[n.kind],),
+    nodes.Compare: lambda n: (_COMPARED[n.kind],),
     nodes.PerStep: lambda n: ("back in the place of each token",),
     nodes.FinalState: lambda n: (f"{n.state} after the last step",),
     nodes.Previous: lambda n: ("the token before", "first the mark"),
@@ -248,5 +254,7 @@ def _count(node: nodes.Node) -> str:
     found = [] if isinstance(node, nodes.Decoder) else list(node.weights())
     if not found:
         return ""
+    if node.same_as:
+        return f"the weights of {node.same_as}"
     trained = sum(weight.size for weight in found if weight.trained)
     return f"{trained:,} weights" if trained else f"{sum(w.size for w in found):,} from the data"

@@ -72,7 +72,7 @@ def svg(diagram: Diagram, ident: str = "diagram") -> str:
     _column(root, head, MARGIN)
     page = SubElement(root, "g", {"transform": f"translate({_n(MARGIN)} {_n(top)})"})
     for line in found.lines:
-        _arrow(page, line, any("T" in b.shape for b in diagram.boxes if b.name == line.source))
+        _arrow(page, line, any(_has_steps(b) for b in diagram.boxes if b.name == line.source))
     for box in diagram.boxes:
         _box(page, box, found.places[box.name], drawn[box.name])
     _column(root, foot, bottom)
@@ -171,7 +171,7 @@ def _box(page: Element, box: Box, place: Place, inside: _Drawn) -> None:
     SubElement(group, "title").text = shown(box.name)
     radius = "12" if box.kind in ("input", "output") else "5"
     frame = {"width": _n(place.width), "height": _n(place.height), "rx": radius}
-    if "T" in box.shape:
+    if _has_steps(box):
         SubElement(group, "rect", {"class": "sheet", "x": _n(_SHEET), "y": _n(_SHEET), **frame})
     SubElement(group, "rect", {"class": "frame", **frame})
     # A box of its own clips what a font wider than any we know would push out of it.
@@ -180,6 +180,11 @@ def _box(page: Element, box: Box, place: Place, inside: _Drawn) -> None:
         _text(clip, text)
     for flow, y in inside.flows:
         _chain(clip, flow, y)
+
+
+def _has_steps(box: Box) -> bool:
+    """Whether a value has the steps of a sequence that is read."""
+    return any(axis == "T" or str(axis).startswith("T.") for axis in box.shape)
 
 
 def _text(parent: Element, text: Text) -> None:

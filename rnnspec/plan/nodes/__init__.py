@@ -8,6 +8,7 @@ these files, and one function in each of `reference/`, `to_torch/` and `to_onnx/
 from rnnspec.plan.nodes.attention import ATTENTIONS, Attend, AttentionKind, CopyMix
 from rnnspec.plan.nodes.audio import AudioInput, AudioKind, Augmentation
 from rnnspec.plan.nodes.calendar import Calendar, CalendarFuture, CalendarInput
+from rnnspec.plan.nodes.comparison import Compare, CompareKind
 from rnnspec.plan.nodes.convolution import (
     BatchNorm,
     Conv,
@@ -67,6 +68,7 @@ from rnnspec.plan.nodes.layers import (
     Residual,
 )
 from rnnspec.plan.nodes.node import (
+    STEPS,
     FromData,
     FromVectors,
     Node,
@@ -101,6 +103,7 @@ from rnnspec.plan.nodes.plan import (
     Plan,
     directions_read,
     shapes,
+    shared_weights,
     verify,
     weights,
 )

@@ -104,7 +104,7 @@ class AudioInput(ColumnNode):
             yield from scaling(self, self.features, False)
 
     def shape(self, shapes: Shapes) -> Shape:
-        return ("B", "T", self.features)
+        return ("B", self.axis, self.features)
 
     def carried(self) -> tuple[State, ...] | None:
         return None

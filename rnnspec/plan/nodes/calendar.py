@@ -67,7 +67,7 @@ class CalendarInput(ColumnNode):
     calendar: Calendar
 
     def shape(self, shapes: Shapes) -> Shape:
-        return ("B", "T", self.calendar.width)
+        return ("B", self.axis, self.calendar.width)
 
 
 @dataclass(frozen=True, slots=True)

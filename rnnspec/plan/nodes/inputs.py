@@ -46,7 +46,7 @@ class TokensInput(ColumnNode):
     or_lower: bool = False
 
     def shape(self, shapes: Shapes) -> Shape:
-        return ("B", "T")
+        return ("B", self.axis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class CopiesInput(ColumnNode):
         return f"{self.column}.copies"
 
     def shape(self, shapes: Shapes) -> Shape:
-        return ("B", "T")
+        return ("B", self.axis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class FramesInput(ColumnNode):
             yield from scaling(self, self.features, self.double)
 
     def shape(self, shapes: Shapes) -> Shape:
-        return ("B", "T", self.features)
+        return ("B", self.axis, self.features)
 
     def carried(self) -> tuple[State, ...] | None:
         return _last_known(self.missing, self.features)
@@ -204,7 +204,7 @@ class ImageInput(ColumnNode):
             yield from scaling(self, self.picture.channels, self.double)
 
     def shape(self, shapes: Shapes) -> Shape:
-        return ("B", "T", self.picture.features, self.picture.channels)
+        return ("B", self.axis, self.picture.features, self.picture.channels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ class Elapsed(ColumnNode):
         frames = [n for n in shapes.nodes.values() if isinstance(n, FramesInput)]
         fits = any((n.column, n.elapsed) == (self.column, self.index) for n in frames)
         assert fits, f"{self.name} is not taken out of {self.column}"
-        return ("B", "T")
+        return ("B", self.axis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,7 @@ class KeysInput(ColumnNode):
     size: int
 
     def shape(self, shapes: Shapes) -> Shape:
-        return ("B", "T", self.size)
+        return ("B", self.axis, self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +274,7 @@ class SeriesInput(ColumnNode):
             yield from scaling(self, 1, self.double)
 
     def shape(self, shapes: Shapes) -> Shape:
-        return ("B", "T", 1)
+        return ("B", self.axis, 1)
 
     def carried(self) -> tuple[State, ...] | None:
         return _last_known(self.missing, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod, sqrt
 from typing import ClassVar
 
@@ -12,8 +12,13 @@ from rnnspec.cells.initializers import Initializer, Uniform
 Shape = tuple[str | int, ...]
 """`("B", "T", 64)`: a sequence of vectors; `("B", 64)`: one vector a row; `("B",)`: one number.
 
-Axes by name: `B` rows, `T` steps of the input, `U` steps of the answer, `W` tokens of all rows, one
+Axes by name: `B` rows, `T` steps of the input (`T.left` of the inputs of the encoder `left`, where
+several have steps of their own), `U` steps of the answer, `W` tokens of all rows, one
 after the other, and `C` their characters. `T/4` are ceil(T / 4) steps, `T*3` 3 for each of T."""
+
+
+STEPS = "T"
+"""The axis of the steps of all sequences of a model with one encoder."""
 
 
 def strided(axis: str, stride: int) -> str:
@@ -100,9 +105,11 @@ class Shapes:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of a plan. `name` is also the prefix of the names of its weights."""
+    """A node of a plan. `name` is also the prefix of the names of its weights, unless it has those
+    of another node, `same_as`, of its type and settings."""
 
     name: str
+    same_as: str = field(default="", kw_only=True)
 
     pointwise: ClassVar[bool] = False
     """The value at a step depends on nothing but the values at this step of what the node reads. A
@@ -150,9 +157,10 @@ class SourceNode(Node):
 
 @dataclass(frozen=True, slots=True)
 class ColumnNode(Node):
-    """A node of a column of the data."""
+    """A node of a column of the data. Its steps, if it has any, are those of the `axis`."""
 
     column: str
+    axis: str = field(default=STEPS, kw_only=True)
 
     @property
     def key(self) -> str:

@@ -109,7 +109,18 @@ def weights(plan: Plan) -> tuple[Weight, ...]:
     named as in the equations of the cell. `layers.0.forward.initial.h` is the learned state `h`
     before the first step.
     """
-    return tuple(weight for node in plan.nodes for weight in node.weights())
+    own = (node for node in plan.nodes if not node.same_as)
+    return tuple(weight for node in own for weight in node.weights())
+
+
+def shared_weights(plan: Plan) -> dict[str, str]:
+    """The names that weights would have in nodes that share them, each with the weight's name."""
+    sharing = [node for node in plan.every_node() if node.same_as]
+    return {
+        weight.name: f"{node.same_as}{weight.name.removeprefix(node.name)}"
+        for node in sharing
+        for weight in node.weights()
+    }
 
 
 def shapes(plan: Plan) -> dict[str, Shape]:
@@ -132,6 +143,11 @@ def verify(plan: Plan) -> Plan:
     ends = {node.name for node in plan.outputs}
     idle = [n.name for n in plan.every_node() if n.name not in read and n.name not in ends]
     assert not idle, f"nothing reads {', '.join(idle)}"
+    for node in plan.every_node():
+        other = plan.node(node.same_as) if node.same_as else node
+        assert type(other) is type(node) and not other.same_as, f"{node.name} shares no weights"
+        shared = [weight.shape for weight in other.weights()]
+        assert shared == [weight.shape for weight in node.weights()], f"{node.name} differs"
     columns = [node.key for node in plan.inputs]
     assert len(set(columns)) == len(columns), f"two inputs have one key: {columns}"
     return plan

@@ -1,0 +1,122 @@
+"""Several encoders: the nodes of each, one of whose layers another may share, and how the vectors
+that they give meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import assert_never, cast
+
+from rnnspec import spec as language
+from rnnspec.errors import DataError
+from rnnspec.plan.builder import Finish, InitialStates, Stack, from_vector, whole, zeros
+from rnnspec.plan.facts import Facts
+from rnnspec.plan.nodes import Combine, Compare, Node, Pool, PoolKind
+from rnnspec.plan.nodes.node import STEPS, ColumnNode
+from rnnspec.plan.resolve_inputs import Sources, read_inputs
+from rnnspec.plan.stateless import Read, flat, joined, side_by_side
+from rnnspec.spec.encoder import Combination
+from rnnspec.spec.views import View, views
+
+
+def prefix_of(name: str) -> str:
+    """What the names of an encoder's nodes begin with."""
+    return f"encoders.{name}."
+
+
+def all_pooled(spec: language.Spec, facts: Facts, nodes: list[Node]) -> Read:
+    """The vectors of all encoders of `spec`, combined; their nodes are added. Raises DataError."""
+    found: list[Read] = []
+    of_encoders: dict[str, list[Node]] = {}
+    for view in views(spec):
+        sources = _read(view, facts)
+        found.append(_pooled(view.spec, sources, prefix_of(view.name)))
+        of_encoders[view.name] = list(sources.nodes)
+    for view in views(spec):
+        known = {node.name for node in nodes}  # a column may give first states to several encoders
+        own = of_encoders[view.name]
+        if view.same_as:
+            own = _sharing(own, of_encoders[view.same_as])
+        nodes += [node for node in own if node.name not in known]
+    return _combined(spec.combine, found, nodes)
+
+
+def _read(view: View, facts: Facts) -> Sources:
+    """The inputs of an encoder, on an axis of their own."""
+    found = read_inputs(view.spec, facts, prefix_of(view.name))
+    axis = f"{STEPS}.{view.name}"
+    found.nodes[:] = [
+        replace(node, axis=axis) if isinstance(node, ColumnNode) else node for node in found.nodes
+    ]
+    return found
+
+
+def _pooled(spec: language.Spec, inputs: Sources, prefix: str) -> Read:
+    """One vector of all steps of an encoder."""
+    last, nodes = spec.encoder.layers[-1], inputs.nodes
+    at_ends = isinstance(spec.pooling, language.LastPooling)
+    if at_ends and isinstance(last, language.RecurrentLayer) and last.skip == "none":
+        # The ends of the directions are in different places until they are merged.
+        return _encoded(
+            spec, inputs, prefix, lambda read, after: after(_pool(spec, nodes, read, prefix))
+        )
+    return _pool(spec, nodes, _encoded(spec, inputs, prefix), prefix)
+
+
+def _encoded(spec: language.Spec, inputs: Sources, prefix: str, finish: Finish = whole) -> Read:
+    """The layers of an encoder over all its inputs."""
+    nodes = inputs.nodes
+    source = side_by_side(f"{prefix}join", [*inputs.sequences, *inputs.beside], nodes)
+    initial: InitialStates = zeros
+    if inputs.start:
+        initial = from_vector(joined(f"{prefix}start", inputs.start, nodes), nodes)
+    stack = Stack(spec, "encoder", f"{prefix}layers", nodes, initial)
+    return flat(stack.built(source, finish), nodes)
+
+
+def _pool(spec: language.Spec, nodes: list[Node], read: Read, prefix: str) -> Read:
+    pooling, name, units = spec.pooling, f"{prefix}pool", 0
+    if isinstance(pooling, language.AttentionPooling):
+        units = pooling.units or read.width
+    nodes.append(Pool(name, read.name, cast(PoolKind, pooling.name), read.width, units))
+    return Read(name, read.width)
+
+
+def _sharing(own: Sequence[Node], others: Sequence[Node]) -> list[Node]:
+    """The nodes `own`, with the weights of the nodes in the same places among `others`."""
+    return [
+        replace(node, same_as=other.name) if any(node.weights()) else node
+        for node, other in zip(own, others, strict=True)
+    ]
+
+
+def _combined(kinds: Sequence[Combination], reads: Sequence[Read], nodes: list[Node]) -> Read:
+    widths = {read.width for read in reads}
+    if len(widths) > 1 and set(kinds) != {"concat"}:
+        listed = ", ".join(str(read.width) for read in reads)
+        raise DataError(
+            f"combine: {next(kind for kind in kinds if kind != 'concat')} needs vectors of one"
+            f" width, and the encoders give {listed} numbers"
+        )
+    parts = [part for kind in kinds for part in _parts(kind, reads, nodes)]
+    return joined("combine", parts, nodes)
+
+
+def _parts(kind: Combination, reads: Sequence[Read], nodes: list[Node]) -> list[Read]:
+    if kind == "concat":
+        return list(reads)
+    found = []
+    for place, (one, two) in enumerate(combinations(reads, 2)):
+        several = f".{place}" if len(reads) > 2 else ""
+        name, width = f"combine.{kind}{several}", one.width
+        match kind:
+            case "product":
+                nodes.append(Combine(name, (one.name, two.name), "mul"))
+            case "difference" | "cosine" | "manhattan":
+                nodes.append(Compare(name, (one.name, two.name), kind))
+                width = one.width if kind == "difference" else 1
+            case _:
+                assert_never(kind)
+        found.append(Read(name, width))
+    return found
