@@ -36,6 +36,7 @@ from rnnspec.plan.nodes import (
     Scores,
     Squeeze,
     Unflatten,
+    shared_weights,
 )
 from rnnspec.plan.stream import RULES
 from rnnspec.reference.decode import BODY
@@ -142,6 +143,7 @@ def test_every_type_is_in_a_plan_that_all_back_ends_compute(kind: type[Node]) ->
 def sequences(plan: Plan) -> Iterator[tuple[Node, dict[str, np.ndarray], dict[str, np.ndarray]]]:
     """Each node of the encoder that reads a sequence of seven steps, with weights and values."""
     weights = {name: w.astype(np.float64) for name, w in strong_weights(plan).items()}
+    weights |= {name: weights[own] for name, own in shared_weights(plan).items()}
     (row,) = random_rows(plan, (7,))
     values = values_of(plan, weights, row)
     for node in plan.nodes:
