@@ -222,8 +222,8 @@ OF_KINDS = {
     "two": ("first.auroc", "length.r2"),
     "vector": ("r2",),
     "frames": ("r2",),
-    "point": ("r2",),
-    "gaussian": ("r2",),
+    "point": ("r2", "rmsse"),
+    "gaussian": ("r2", "rmsse"),
 }
 
 

@@ -118,6 +118,29 @@ def test_figures_of_the_last_windows_are_those_by_hand(trained: Any, tmp_path: P
     assert of_series == pytest.approx({k: float(np.mean(v)) for k, v in errors.items()}, rel=1e-5)
 
 
+def test_scale_free_figures_are_those_by_hand(trained: Any, tmp_path: Path) -> None:
+    """RMSSE and the weighted quantile loss by their formulas, of the values that are written."""
+    build, file = trained
+    target = tmp_path / "forecasts.jsonl"
+    scores = evaluate_build(
+        build, file, windows="every 2", forecasts=target, metrics=["rmsse", "wql"]
+    )
+    found = [json.loads(line) for line in target.read_text().splitlines()]
+    errors: dict[str, list[float]] = {name: [] for name in ENDS}
+    for row in found:
+        errors[row["id"]].append((row["sold"] - row["sold.forecast"]) ** 2)
+    season = 4  # in every series the value rises by 1 a step
+    changing = {name for name in ENDS if firsts(found, name)[0] - STARTS[name] > season}
+    by_hand = np.mean([np.sqrt(np.mean(errors[name])) / season for name in changing])
+    assert scores.metrics["rmsse"] == pytest.approx(by_hand, rel=1e-4)
+    losses = []
+    for quantile in (0.1, 0.5, 0.9):
+        short = [row["sold"] - row[f"sold.q{quantile}"] for row in found]
+        losses.append(2 * sum(max(quantile * e, (quantile - 1) * e) for e in short))
+    size = sum(abs(row["sold"]) for row in found)
+    assert scores.metrics["wql"] == pytest.approx(np.mean(losses) / size, rel=1e-4)
+
+
 def test_what_is_no_choice_of_windows_is_refused(trained: Any, tmp_path: Path) -> None:
     build, _ = trained
     assert windows_of("every 24", build.plan) == Windows(24)

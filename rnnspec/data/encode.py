@@ -56,7 +56,7 @@ from rnnspec.spec.files import Format
 
 __all__ = ["Part", "encode", "encode_parts"]
 
-VERSION = 7
+VERSION = 8
 """Version of the encoding; to be raised with any change of the arrays' content."""
 
 
@@ -356,6 +356,7 @@ def _write_series(job: _Job, reading: SeriesReading, writer: Writer) -> None:
         season = job.reading.seasons.get(node.column, 1)
         of_column = values[node.column]
         arrays[f"{name}.before"] = scales_before(table, reading, found, of_column, season)
+        arrays[f"{name}.squares"] = scales_before(table, reading, found, of_column, season, 2)
     for name, array in arrays.items():
         writer.column(name, array.dtype, *array.shape[1:]).append(array)
 
@@ -407,10 +408,11 @@ def _seasons(job: _Job, arrays: Arrays, names: Sequence[str] | None) -> dict[str
     series."""
     encoding, found = job.encoding, {}
     for name, node in outputs_ahead(encoding):
-        column, values, scales = node.column, values_ahead(encoding, node, arrays), None
+        column, values = node.column, values_ahead(encoding, node, arrays)
+        scales, squares = None, arrays.get(f"{name}.squares")
         if names is not None:
             trained = encoding.facts.scales.get(column, {})
             scales = scales_of(names, trained, arrays[f"{name}.before"])
         horizon = node.horizon if isinstance(node, ForecastOutput) else 0
-        found[column] = Season(values, job.reading.seasons.get(column, 1), horizon, scales)
+        found[column] = Season(values, job.reading.seasons.get(column, 1), horizon, scales, squares)
     return found

@@ -26,26 +26,30 @@ class Season:
 
     `values` `[steps, W]` repeat after `season` steps. The answer is the `horizon` values after the
     steps of a row, or with a horizon of 0 the next value of each step. `scales` `[series]` are the
-    scales of MASE; None where rows are no series.
+    scales of MASE, `squares` those of RMSSE; None where rows are no series.
     """
 
     values: Numbers
     season: int
     horizon: int
     scales: Scales | None = None
+    squares: Scales | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Naive:
     """The naive forecast of some rows, `[B, H]` or, for next steps, `[B, T, W]`, and the `scale` of
-    their MASE `[B]`, None where rows are no series. NaN is unknown.
+    their MASE and the `square` of that of their RMSSE `[B]`, None where rows are no series. NaN is
+    unknown.
 
-    MASE is the mean absolute error / scale (Hyndman and Koehler 2006).
+    MASE is the mean absolute error / scale (Hyndman and Koehler 2006), RMSSE the root of the mean
+    squared error / square.
     """
 
     forecast: Numbers
     scale: Scales | None = None
     season: int = 1
+    square: Scales | None = None
 
     @property
     def name(self) -> str:
@@ -59,8 +63,10 @@ def naive(of: Season, slices: RowSlices, first: Places, series: Places | None) -
         forecast = seasonal_naive(of.values[:, 0], slices.ends, first, of.season, of.horizon)
     else:
         forecast = next_naive(of.values, slices, first, of.season)
-    scale = None if of.scales is None or series is None else of.scales[series]
-    return Naive(forecast, scale, of.season)
+    scale, square = (
+        None if each is None or series is None else each[series] for each in (of.scales, of.squares)
+    )
+    return Naive(forecast, scale, of.season, square)
 
 
 def seasonal_naive(
@@ -87,16 +93,17 @@ def next_naive(values: Numbers, slices: RowSlices, first: Places, season: int) -
     return found
 
 
-def naive_scale(values: Numbers, first: Places, end: Places, season: int) -> Scales:
-    """Mean of |v[t] - v[t - season]| within each of the places `first` to `end` of `values`; NaN
-    where there is no such t (Hyndman and Koehler 2006, the scale of MASE)."""
+def naive_scale(values: Numbers, first: Places, end: Places, season: int, power: int = 1) -> Scales:
+    """Mean of |v[t] - v[t - season]|, or of a power of it, within each of the places `first` to
+    `end` of `values`; NaN where there is no such t (Hyndman and Koehler 2006, the scale of
+    MASE)."""
     scales = np.full(len(first), np.nan)
     for at, (start, stop) in enumerate(zip(first.tolist(), end.tolist(), strict=True)):
         of_series = values[start:stop].astype(np.float64)
         steps = np.abs(of_series[season:] - of_series[: max(0, len(of_series) - season)])
         known = steps[~np.isnan(steps)]
         if len(known):
-            scales[at] = known.mean()
+            scales[at] = (known**power).mean()
     return scales
 
 
@@ -112,14 +119,19 @@ def training_scales(
 
 
 def scales_before(
-    table: Table, reading: SeriesReading, found: Windows, values: Numbers, season: int
+    table: Table,
+    reading: SeriesReading,
+    found: Windows,
+    values: Numbers,
+    season: int,
+    power: int = 1,
 ) -> Scales:
-    """The scale of each series over the steps before its first answer, NaN without such steps. Of
-    series read whole every step but the first is answered."""
+    """The scale of each series, or that of a power, over the steps before its first answer, NaN
+    without such steps. Of series read whole every step but the first is answered."""
     there, row = np.unique(found.series, return_index=True)
     end = table.offsets[:-1].copy()
     end[there] = found.starts[row] + 1 if reading.whole else found.ends[row]
-    return naive_scale(values, table.offsets[:-1], end, season)
+    return naive_scale(values, table.offsets[:-1], end, season, power)
 
 
 def scales_of(names: Sequence[str], trained: Mapping[str, float | None], before: Scales) -> Scales:

@@ -25,6 +25,7 @@ from rnnspec.spec.outputs import (
     NextOutput,
     NumberOutput,
     Output,
+    QuantilesDistribution,
     TagsOutput,
     TextOutput,
     VectorOutput,
@@ -55,7 +56,8 @@ def further_metrics(spec: Spec, output: Output) -> tuple[str, ...]:
         case NumberOutput() | VectorOutput() | FramesOutput():
             return ("r2",)
         case ForecastOutput():
-            return ("r2",)
+            quantiles = isinstance(output.distribution, QuantilesDistribution)
+            return ("r2", "rmsse", "wql") if quantiles else ("r2", "rmsse")
         case TextOutput():
             return ()
         case _:

@@ -126,8 +126,8 @@ class Train(Model):
         description="Metrics to measure beside those that always are, by names as for monitor: "
         "auroc, average_precision, accuracy@5, brier and ece of a class or tags; auroc, "
         "average_precision, precision@5, recall@5, ndcg@5, brier and ece of labels and keys; "
-        "recall@20, mrr, mrr@20, ndcg@20 and ece of a next token; r2 of numbers. What stands after "
-        "the @ is any number of places.",
+        "recall@20, mrr, mrr@20, ndcg@20 and ece of a next token; r2 of numbers; rmsse and wql of "
+        "forecasts. What stands after the @ is any number of places.",
     )
     early_stopping: EarlyStopping | None = Field(
         default=None, description="When to stop before the last epoch; null means never."

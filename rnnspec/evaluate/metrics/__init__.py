@@ -150,6 +150,16 @@ METRICS: Mapping[str, MetricInfo] = {
         percentage=True,
     ),
     "r2": MetricInfo("Share of the variance of the true numbers that is explained: R².", True),
+    "rmsse": MetricInfo(
+        "Root of the mean squared error over that of the seasonal-naive forecast before, the mean"
+        " over series.",
+        False,
+    ),
+    "wql": MetricInfo(
+        "Weighted quantile loss: twice the pinball loss over the sum of the true sizes, the mean"
+        " over quantiles.",
+        False,
+    ),
 }
 """By name, with `k` for a number of places; of several outputs the names of an output's metrics
 start with its column."""

@@ -13,6 +13,7 @@ from rnnspec.evaluate.metrics.calibration import Brier, Calibration
 from rnnspec.evaluate.metrics.classes import with_new
 from rnnspec.evaluate.metrics.determination import Determination
 from rnnspec.evaluate.metrics.frames import side_by_side
+from rnnspec.evaluate.metrics.of_series import ScaledSquares, WeightedPinball
 from rnnspec.evaluate.metrics.places import PlaceMetrics, RankMetrics, ranks
 from rnnspec.evaluate.metrics.ranking import ScoreCounts
 from rnnspec.evaluate.outputs.kind import CostlyMetrics, MeasuredBatch
@@ -214,6 +215,35 @@ class Explained:
         return {"r2": self.sums.r2}
 
 
+@dataclass(slots=True)
+class OfSeries:
+    """`rmsse` and `wql` of forecasts: see `rnnspec.evaluate.metrics.of_series`."""
+
+    node: ForecastOutput
+    model: Model
+    names: Sequence[str]
+    squares: ScaledSquares = field(default_factory=ScaledSquares)
+    pinball: WeightedPinball = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pinball = WeightedPinball(self.node.quantiles)
+
+    def see(self, measured: MeasuredBatch) -> None:
+        column, module = self.node.column, self.model.output(self.node.column)
+        answers, naive = measured.answers[column], measured.naive.get(column)
+        assert isinstance(answers, Tensor) and isinstance(module, ForecastModule)
+        true = measured.forward.targets[column].double().cpu().numpy()
+        if naive is not None and naive.square is not None and measured.series is not None:
+            point = module.expected(answers).double().cpu().numpy()
+            self.squares.add(point, true, naive.square, measured.series)
+        if self.node.quantiles:
+            self.pinball.add(answers.double().cpu().numpy(), true)
+
+    def values(self) -> dict[str, float]:
+        found = {"rmsse": self.squares.value, "wql": self.pinball.value}
+        return {name: found[name] for name in self.names}
+
+
 # ---------------------------------------------------------------- of all outputs
 
 
@@ -234,6 +264,10 @@ def _measuring(node: Output, names: Sequence[str], model: Model) -> Iterable[Cos
             yield Further(node, parts)
     elif isinstance(node, NumericOutput | ForecastOutput | FramesOutput) and "r2" in names:
         yield Explained(node, model)
+    if isinstance(node, ForecastOutput):
+        of_series = [name for name in names if name in ("rmsse", "wql")]
+        if of_series:
+            yield OfSeries(node, model, of_series)
 
 
 def further_values(found: Mapping[str, Sequence[CostlyMetrics]]) -> dict[str, dict[str, float]]:
