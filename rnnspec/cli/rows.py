@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from heapq import merge
 from itertools import chain, repeat
 from operator import itemgetter
@@ -37,11 +38,16 @@ STDIN = "standard input"
 @dataclass(slots=True)  # not frozen: one is made for every row, in half the time
 class Asked:
     """A row to answer, or the error of a row that cannot be read; the error names its place, too.
-    `kept` are the cells that stand beside the answer, where they are not those of the row."""
+    `where` it stands may be a call, for of most rows nobody asks. `kept` are the cells that stand
+    beside the answer, where they are not those of the row."""
 
-    place: str
+    where: str | Callable[[], str]
     row: Row | DataError
     kept: Row | None = None
+
+    @property
+    def place(self) -> str:
+        return self.where if isinstance(self.where, str) else self.where()
 
     @property
     def given(self) -> Row:
@@ -185,7 +191,7 @@ def _in_order(
 ) -> Iterator[Asked]:
     """The rows of a chunk and the rows that could not be read, in the order of the file."""
     good = (
-        (at, Asked(files.place(at, bad.word), row, given))
+        (at, Asked(partial(files.place, at, bad.word), row, given))
         for at, row, given in zip(chunk.lines, _cells(chunk, columns), kept, strict=False)
     )
     if not bad.found:

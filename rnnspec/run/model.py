@@ -167,7 +167,7 @@ class Model:
                             f"has {_count(count)}, and {known.column!r} has {known.steps}; the"
                             " model reads them step by step together"
                         )
-                    length = length_of(column, value) or 0
+                    length = length_of(column, value, count)
                     axes[column.axis] = _Steps(column.column, count, length)
             except DataError as error:
                 raise DataError(f"column {column.column!r} {error}") from error

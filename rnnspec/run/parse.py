@@ -45,9 +45,9 @@ def nothing_of(column: InputColumn) -> object:
     return None if kind.steps is None and kind.lengths is None else []
 
 
-def length_of(column: InputColumn, value: Any) -> int | None:
-    """What the graph takes as the length of a value: its steps, or its samples."""
-    return len(value) if column.kind == "audio" else steps_of(column, value)
+def length_of(column: InputColumn, value: Any, steps: int) -> int:
+    """What the graph takes as the length of a value of so many steps: these, or its samples."""
+    return len(value) if column.kind == "audio" else steps
 
 
 def feeds_of(column: InputColumn, values: Sequence[Any]) -> Feeds:
