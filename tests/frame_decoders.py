@@ -22,7 +22,7 @@ LSTM: dict[str, Any] = {"cell": "lstm", "units": 4}
 
 
 def written(
-    inputs: Sequence[str] = ("frames",),
+    columns: Sequence[str] = ("frames",),
     cardinality: str = "N:M",
     encoder: Sequence[Mapping[str, Any]] = (GRU,),
     kind: str = "out_frames",
@@ -32,7 +32,7 @@ def written(
     """The data of a spec whose decoder writes frames with these settings."""
     settings = {"layers": [GRU], **decoder}
     out = output(kind) if entry is None else dict(entry)
-    return spec_data(cardinality, inputs, [out], encoder, decoder=settings)
+    return spec_data(cardinality, columns, [out], encoder, decoder=settings)
 
 
 def again(column: str, **more: Any) -> dict[str, Any]:
@@ -53,6 +53,14 @@ SPECS: dict[str, dict[str, Any]] = {
     "input": written(("words", "category"), length="input", input_feeding=True, hidden=3),
     "input, sound": written(("mfcc",), length="input", attention="monotonic", reverse=True),
     "column": written(("frames", "count"), length=_COUNTED, layers=[LSTM], attention="location"),
+    "own inputs": written(
+        ("frames", "key_steps", "plain_frames"), length="input", layers=[LSTM],
+        inputs=["key_steps", "plain_frames"], attention="additive",
+    ),
+    "own inputs, none": written(
+        ("frames", "words"), length="input", feedback="none", inputs=["frames"]
+    ),
+    "1:N, own inputs": written(("vector", "frames"), "1:N", length="input", inputs=["frames"]),
     "again": written(entry=again("frames"), length="input"),
     "again, reverse": written(
         entry=again("frames"), length="input", reverse=True, layers=[LSTM], encoder=[LSTM]

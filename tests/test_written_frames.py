@@ -130,6 +130,22 @@ def test_lengths_of_rows_and_of_the_spec(folder: Path) -> None:
         fixed.build()
 
 
+def test_controls_are_read_as_steps_are_written(folder: Path) -> None:
+    """What a control says at a step changes the frames from there on, and none before."""
+    inputs = [{"column": "phase", "as": "number"}, {"column": "begin", "as": "frames"}]
+    rows = [{**row, "begin": row["wave"][::-1]} for row in waves(20, 0)]
+    lines = "\n".join(map(json.dumps, rows)) + "\n"
+    for name in ("train.jsonl", "valid.jsonl"):
+        Path(name).write_text(lines)
+    build = rnnspec.load(spec(inputs, WAVE, "1:N", length="input", inputs=["begin"])).build()
+    row = rows[0]
+    other = {**row, "begin": [*row["begin"][:2], [0.0, 0.0], *row["begin"][3:]]}
+    one, two = (np.array(each["wave"]) for each in answered(build, [row, other]))
+    assert one.shape == np.shape(row["wave"])
+    np.testing.assert_allclose(one[:2], two[:2])
+    assert not np.isclose(one[2], two[2]).any()
+
+
 def test_a_line_by_hand() -> None:
     """1:N of dense layers alone: y[t] = a y[t - 1] + c x + b, from y = 0, whose closed form is
     (c x + b) (1 - a^t) / (1 - a)."""

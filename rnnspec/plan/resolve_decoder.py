@@ -145,7 +145,7 @@ def _run(encoded: Encoded, previous: Read) -> Read:
     """The body from the previous answer to the input of the scores."""
     settings, body = encoded.settings, encoded.body
     attention = not isinstance(settings.attention, kinds.NoAttention)
-    beside = [previous, *encoded.inputs.ahead]
+    beside = [previous, *encoded.inputs.ahead, *encoded.inputs.controls]
     if not encoded.encoder:
         beside += encoded.inputs.beside
     width = _top_width(encoded, beside)

@@ -48,7 +48,8 @@ class Sources:
     """The nodes of all inputs, and their values by the place where they are read.
 
     `sequences` have steps. Vectors of whole rows are read `beside` each step, or make the states
-    before the first step (`start`). `ahead` are known values over the horizon.
+    before the first step (`start`). `ahead` are known values over the horizon, and `controls` what
+    a decoder of frames reads at each of its steps, and the encoder does not.
     """
 
     nodes: list[Node] = field(default_factory=list)
@@ -56,6 +57,7 @@ class Sources:
     beside: list[Read] = field(default_factory=list)
     start: list[Read] = field(default_factory=list)
     ahead: list[Read] = field(default_factory=list)
+    controls: list[Read] = field(default_factory=list)
 
 
 def read_inputs(spec: language.Spec, facts: Facts, prefix: str = "") -> Sources:
@@ -67,6 +69,8 @@ def read_inputs(spec: language.Spec, facts: Facts, prefix: str = "") -> Sources:
         assert isinstance(vector, NumericFacts)
         found.nodes.append(VectorInput(f"input.{column}", column, vector.width))
     for path, source in spec.data.located_inputs:
+        own = getattr(source, "column", "") in spec.decoder_inputs
+        steps = found.controls if own else found.sequences
         match source:
             case language.SeriesInput():
                 _series(spec, source, facts, found)
@@ -74,7 +78,7 @@ def read_inputs(spec: language.Spec, facts: Facts, prefix: str = "") -> Sources:
                 _calendar(spec, source, found)
             case language.FramesInput():
                 key = ".".join(map(str, (*path, "elapsed")))
-                found.sequences.append(_frames(key, source, facts, found.nodes))
+                steps.append(_frames(key, source, facts, found.nodes))
             case language.AudioInput():
                 sound = audio_node(source)
                 found.nodes.append(sound)
@@ -82,7 +86,7 @@ def read_inputs(spec: language.Spec, facts: Facts, prefix: str = "") -> Sources:
             case language.ImageInput() | language.VideoInput():
                 found.sequences.append(_image(source, reads_frames(spec), found.nodes))
             case language.KeysInput():
-                found.sequences.append(_keys(source, facts, found.nodes))
+                steps.append(_keys(source, facts, found.nodes))
             case language.CategoryInput():
                 _of_row(source, _category(source, facts, found.nodes), found)
             case language.NumberInput() | language.VectorInput():

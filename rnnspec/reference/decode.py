@@ -56,7 +56,8 @@ class Body:
         """Step `number` of the outer sequences on the axis of the answer."""
         read = map(self.plan.node, self.decoder.reads)
         known = nodes.FutureInput | nodes.CalendarFuture | nodes.SeasonAgo
-        ahead = (n.name for n in read if isinstance(n, known) and not n.flat)
+        known |= nodes.FramesInput | nodes.KeysInput
+        ahead = (n.name for n in read if isinstance(n, known) and not getattr(n, "flat", False))
         return {name: self.outer[name][number] for name in ahead}
 
 

@@ -291,6 +291,9 @@ CHECKS: tuple[Check, ...] = (
     Check(
         check_frames.frames_have_a_length, (_CARDINALITY, _DECODER, *_INPUT, *_OUTPUT, *_COLUMNS)
     ),
+    Check(
+        check_frames.own_inputs_have_steps, (_CARDINALITY, _DECODER, *_INPUT, *_OUTPUT, *_COLUMNS)
+    ),
     Check(check_frames.feedback_is_forced, (_CARDINALITY, _DECODER, *_OUTPUT)),
     Check(check_frames.frames_are_not_aligned, (_CARDINALITY, _DECODER, *_OUTPUT)),
     Check(check_frames.anomalies_have_scores, (_CARDINALITY, *_INPUT, *_OUTPUT, *_COLUMNS)),

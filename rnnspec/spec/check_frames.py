@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from rnnspec.spec.base import Loc
 from rnnspec.spec.decoder import CountedLength, Decoder
 from rnnspec.spec.explain import Finding, no_effect
-from rnnspec.spec.inputs import FramesInput, NumberInput
+from rnnspec.spec.inputs import FramesInput, KeysInput, NumberInput
 from rnnspec.spec.outputs import FramesOutput
 from rnnspec.spec.spec import Spec
 
-OF_FRAMES = ("length", "reverse", "feedback")
+OF_FRAMES = ("length", "reverse", "feedback", "inputs")
 """Keys of a decoder about frames."""
 OF_TOKENS = ("embed", "embed_dropout", "tied", "copy_from", "strategy")
 """Keys of a decoder about tokens."""
@@ -74,6 +74,35 @@ def _counted(spec: Spec, column: str) -> Iterator[Finding]:
     elif found.missing != "error":
         message = f"a row without a number in {column!r} would have no length"
         yield Finding(path, message, "set missing of this input to error")
+
+
+def own_inputs_have_steps(spec: Spec) -> Iterator[Finding]:
+    """What the decoder reads by itself has a value for each step that it writes."""
+    decoder = spec.decoder
+    if decoder is None or not decoder.inputs or not spec.writes_frames:
+        return
+    known = [each for each in spec.data.inputs if isinstance(each, FramesInput | KeysInput)]
+    for place, name in enumerate(decoder.inputs):
+        path: Loc = ("decoder", "inputs", place)
+        found = next((each for each in known if each.column == name), None)
+        if found is None:
+            names = ", ".join(each.column for each in known)
+            hint = f"name one of {names}" if names else "add one to data.input"
+            yield Finding(path, f"there is no input of frames or keys called {name!r}", hint)
+        elif spec.written_frames is not None and spec.written_frames.column == name:
+            message = f"{name!r} is what the decoder is to write"
+            yield Finding(path, message, "leave it to the encoder")
+        elif isinstance(found, FramesInput) and found.elapsed is not None:
+            message = f"{name!r} holds times between steps, which a decoder takes as equal"
+            yield Finding(path, message, "remove elapsed from this input")
+    if len(set(decoder.inputs)) < len(decoder.inputs):
+        yield Finding(("decoder", "inputs"), "names a column twice", "name each once")
+    if decoder.length != "input":
+        message = "have a value for each step of the input, and as many frames are to be written"
+        yield Finding(("decoder", "inputs"), message, "write 'length: input'", key=True)
+    if decoder.reverse:
+        message = "the decoder's own inputs are read from the first step on"
+        yield Finding(("decoder", "reverse"), message, "remove it, or remove inputs", key=True)
 
 
 def feedback_is_forced(spec: Spec) -> Iterator[Finding]:

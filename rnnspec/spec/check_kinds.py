@@ -50,6 +50,8 @@ WHOLE_ROWS = ("1:1", "1:N")
 def inputs_fit_cardinality(spec: Spec) -> Iterator[Finding]:
     whole = spec.cardinality in WHOLE_ROWS
     for path, source in spec.data.located_inputs:
+        if source.column in spec.decoder_inputs:
+            continue
         if whole and isinstance(source, SequenceInput):
             other = "N:1" if spec.cardinality == "1:1" else "N:M"
             message = f"{source.as_} is a sequence, and {spec.cardinality} reads whole rows"
@@ -63,7 +65,11 @@ def inputs_fit_cardinality(spec: Spec) -> Iterator[Finding]:
             message = "series are read to be forecast, and no output is 'as: forecast'"
             hint = "answer a forecast with cardinality N:M or each step with N:N, or read frames"
             yield Finding((*path, "as"), message, hint)
-    if not whole and not spec.data.sequences:
+    own = [each for each in spec.data.sequences if each.column in spec.decoder_inputs]
+    if not whole and own and len(own) == len(spec.data.sequences):
+        message = "the encoder of N:M reads a sequence, and the decoder takes all there are"
+        yield Finding(("decoder", "inputs"), message, "leave one to the encoder", key=True)
+    elif not whole and not spec.data.sequences:
         other = "1:1" if spec.cardinality == "N:1" else "1:N"
         message = f"{spec.cardinality} reads a sequence, and every input is of a whole row"
         hint = "add words, chars, tokens, bytes, subwords, frames, keys, series or audio, or write"

@@ -260,6 +260,12 @@ class Decoder(Model):
         description="What a decoder of frames reads before each step: 'answers' is the frame "
         "before, 'none' nothing of its own answers.",
     )
+    inputs: Annotated[tuple[Text, ...], ListOf] = Field(
+        default=(),
+        description="Input columns of frames or keys, with a value for each step that is written, "
+        "which the decoder reads beside the frame before and the encoder does not: known controls. "
+        "Needs 'length: input'.",
+    )
     max_steps: StepLimit = Field(
         default="auto",
         description="Most tokens or frames answered: a number, 'auto' (of tokens the mean and four "

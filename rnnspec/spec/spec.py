@@ -129,6 +129,11 @@ class Spec(Model):
         return next((output for output in outputs if isinstance(output, FramesOutput)), None)
 
     @property
+    def decoder_inputs(self) -> tuple[str, ...]:
+        """The columns that the decoder reads step by step, and the encoder does not."""
+        return () if self.decoder is None else self.decoder.inputs
+
+    @property
     def writes_frames(self) -> bool:
         """Whether a decoder writes frames."""
         return self.written_frames is not None

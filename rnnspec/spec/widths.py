@@ -36,7 +36,12 @@ from rnnspec.spec.stack import CONTEXT, Sized, Steps, pair, side_by_side, sized
 
 def input_steps(spec: Spec) -> Steps:
     """What the encoder's first layer reads: all inputs side by side."""
-    read = [each for each in spec.data.inputs if getattr(each, "join", "steps") != "state"]
+    own = spec.decoder_inputs
+    read = [
+        each
+        for each in spec.data.inputs
+        if getattr(each, "join", "steps") != "state" and each.column not in own
+    ]
     return side_by_side([_steps_of(spec, source) for source in read] or [Steps(0)])
 
 
@@ -143,7 +148,7 @@ def _own_width(spec: Spec, decoder: Decoder) -> int | None:
 
 def _decoder_input(spec: Spec, decoder: Decoder) -> int | None:
     """Width of the input of the decoder's first layer at each step."""
-    parts: list[int | None] = [_previous(spec, decoder)]
+    parts: list[int | None] = [_previous(spec, decoder), *[None] * len(decoder.inputs)]
     if spec.cardinality == "1:N":
         parts += [_static(each) for each in spec.data.statics if each.join != "state"]
     if decoder.attend == "before" and not isinstance(decoder.attention, NoAttention):

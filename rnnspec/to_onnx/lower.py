@@ -321,7 +321,7 @@ def _padded(
                 return True
             case nodes.TransducerOutput():
                 return True
-            case nodes.FramesOutput() if node.read:
+            case nodes.FramesOutput(length="input"):
                 return True
             case nodes.CharactersInput() | nodes.ChainOutput() | nodes.AudioInput():
                 return True

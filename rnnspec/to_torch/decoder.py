@@ -112,7 +112,8 @@ class Body:
         """
         longest = len(previous)
         run = self._pass(reads, Lengths(lengths, longest), previous, self.first_states(reads), {})
-        run.values |= {name: PaddedSequence(v, run.lengths) for name, v in reads.ahead.items()}
+        ahead = {name: PaddedSequence(v[:longest], run.lengths) for name, v in reads.ahead.items()}
+        run.values |= ahead
         self._nodes(self.before_loop, run)
         if self.loop:
             self._loop(run, longest)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rnnspec.plan.nodes.inputs import FramesInput, KeysInput
 from rnnspec.plan.nodes.layers import Embed
 from rnnspec.plan.nodes.node import Node, Shape, Shapes, SourceNode, State, Weight, affine
 from rnnspec.plan.nodes.recurrent import Recurrent
@@ -115,8 +116,8 @@ class Decoder(Node):
     """`body`, run step by step; its last node gives the scores `[B, U, W]`.
 
     `reads` are the outer nodes that the body reads: memories, initial states, vectors for every
-    step, values ahead. `steps` is the number of steps of a forecast, 0 for a decoder over tokens
-    or frames.
+    step, values ahead, and inputs of frames or keys of which it reads step u at its own step u.
+    `steps` is the number of steps of a forecast, 0 for a decoder over tokens or frames.
     `whole_prompt` is set for a language model, which has no mark before the first token: the first
     token of the prompt is read at once.
     """
@@ -143,15 +144,23 @@ class Decoder(Node):
         first = self.body[0]
         known = Previous | PreviousNumber | PreviousFrame
         assert isinstance(first, known), f"{self.name} reads nothing before"
+        inside = Shapes(shapes.nodes, {**shapes.found, **self._controls(shapes)})
         for node in self.body:
-            self._check_sources(node, shapes)
-            shapes.add(node)
+            self._check_sources(node, inside)
+            inside.add(node)
         for node in self.body:
             if isinstance(node, Delayed):
-                shapes.expect(node, node.source, ("B", "U", node.width))
+                inside.expect(node, node.source, ("B", "U", node.width))
+        shapes.found.update({node.name: inside[node.name] for node in self.body})
         axes = shapes[self.scores]
         assert len(axes) == 3 and axes[:2] == ("B", "U"), f"{self.scores} gives {axes}"
         return axes
+
+    def _controls(self, shapes: Shapes) -> dict[str, Shape]:
+        """The inputs with steps that the body reads, of which it has step u at its own step u."""
+        read = (shapes.nodes[name] for name in self.reads)
+        controls = (node for node in read if isinstance(node, FramesInput | KeysInput))
+        return {node.name: ("B", "U", *shapes[node.name][2:]) for node in controls}
 
     def _check_sources(self, node: Node, shapes: Shapes) -> None:
         """What a node of the body reads is known before it, but for what it reads delayed."""
