@@ -39,7 +39,7 @@ STATELESS: dict[str, Data] = {
 the plans of `tests/layers.py`."""
 OF_STATELESS: dict[str, list[Any]] = {
     "size": [2], "stride": [2, 1], "dilation": [2], "activation": ["relu", "softplus"],
-    "causal": [True],
+    "causal": [True], "init": [{"weights": "glorot", "bias": "zeros"}],
 }  # fmt: skip
 _DEFINITIONS = json.loads(json_schema())["definitions"]
 
@@ -104,6 +104,7 @@ def everything(layer: Data, directions: bool) -> Data:
     return {
         **layer, **both, "cell": "lstm", "initial_state": "learned", "norm": "layer",
         "dropout": 0.25, "dropout_per": "sequence", "recurrent_dropout": 0.25, "zoneout": 0.25,
+        "weight_drop": 0.25,
         "init": {"input": "glorot", "recurrent": "orthogonal", "bias": "zeros"},
         "forget_bias": 1.0, "l2": 0.01,
     }  # fmt: skip

@@ -246,6 +246,12 @@ SPECS: dict[str, dict[str, Any]] = {
         for name in (*STEPS, "series") if name not in (*SOUNDS, *PICTURES)
     },
     **{
+        f"N:N next of {name}, tied": spec_data(
+            "N:N", [name], [{"column": name, "as": "next"}], head={"tied": True}
+        )
+        for name in ("words", "bytes")
+    },
+    **{
         f"N:1 {name}": spec_data("N:1", ["clip"], [output("class")], layers, pooling="mean")
         for name, layers in FRAMES.items()
     },

@@ -44,6 +44,7 @@ SEARCHES: dict[str, Search] = {
     "ruled sample": Sample(6, top_p=0.9, no_repeat=2, banned=(3,)),
 }
 LAYERS: dict[str, list[dict[str, Any]]] = {
+    "tied": [{"cell": "gru", "units": 4}],
     "lstm": [{"cell": "lstm", "units": 4}],
     "deep": [
         {"cell": "gru", "units": 4, "norm": "layer", "initial_state": "learned"},
@@ -56,6 +57,7 @@ def language_model(column: str, layers: str, statics: tuple[str, ...] = ()) -> t
     """A plan N:N that answers the next token, and its facts."""
     target = [{"column": column, "as": "next"}]
     head = {"hidden": [5], "activation": "gelu"}
+    head = {"tied": True} if layers == "tied" else head
     data = spec_data("N:N", [column, *statics], target, LAYERS[layers], head=head)
     for entry in data["data"]["input"][1:]:
         entry["join"] = "both" if layers == "lstm" else "steps"
@@ -69,7 +71,10 @@ CASES = [
         (("chars", "words", "tokens")[number % 3], ("lstm", "deep")[number % 2], ()),
         (("words", "tokens", "chars")[number % 3], ("deep", "lstm")[number % 2], ("category",)),
     )
-] + [("vector_words", "deep", (), search) for search in ("ruled", "beam", "ruled sample")]
+] + [
+    *(("vector_words", "deep", (), search) for search in ("ruled", "beam", "ruled sample")),
+    ("words", "tied", (), "beam"),
+]
 """Of `vector_words` more are read, in a prompt, than answered."""
 
 

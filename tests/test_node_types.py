@@ -33,7 +33,6 @@ from rnnspec.plan.nodes import (
     PreviousFrame,
     PreviousNumber,
     Recurrent,
-    Scores,
     Squeeze,
     Unflatten,
     shared_weights,
@@ -53,7 +52,7 @@ from tests import ctc, decoders, frame_decoders, layers
 from tests.kinds import plan_of, random_rows, strong_weights
 from tests.test_conformance_cardinalities import SPECS
 
-BODY_ONLY = frozenset({Previous, PreviousFrame, PreviousNumber, Delayed, Attend, Scores, CopyMix})
+BODY_ONLY = frozenset({Previous, PreviousFrame, PreviousNumber, Delayed, Attend, CopyMix})
 """Node types that only the body of a decoder has."""
 IN_BODIES = (BODY_ONLY | {kind for kind in NODE_TYPES if kind.pointwise} | {Recurrent, Conv}) - {
     Merge,

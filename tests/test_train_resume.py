@@ -32,6 +32,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "tokens": {"batch": {"tokens": 60}},
     "moving average": {"ema": 0.9, "optimizer": {"sgd": {"lr": 0.1, "momentum": 0.9}}},
     "last epochs": {"average_last": 2, "epochs": 4},
+    "a stale epoch": {"average_when_stale": 1, "epochs": 5, "optimizer": {"sgd": {"lr": 30.0}}},
     "groups": {"optimizer": {"adamw": {"weight_decay_on": "matrices"}}, "clip_value": 0.01},
     "float64": {"precision": "float64"},
 }

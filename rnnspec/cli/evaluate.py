@@ -23,14 +23,15 @@ from rnnspec.cli.options import (
     format_of,
 )
 from rnnspec.cli.terminal import near, number, table
-from rnnspec.errors import RnnspecError
+from rnnspec.errors import DataError, RnnspecError
 from rnnspec.files import REPORT, check_output, json_text
 
 if TYPE_CHECKING:
+    from rnnspec.data.perplexity import Perplexity
     from rnnspec.evaluate.outputs.kind import ClassScore, OutputScore
     from rnnspec.evaluate.score import Scores
     from rnnspec.run.fields import Field
-    from rnnspec.store.folder import Trained
+    from rnnspec.store.folder import Trained, Which
 
 EXAMPLES = examples(
     "rnnspec evaluate",
@@ -40,6 +41,8 @@ EXAMPLES = examples(
     "rnnspec evaluate --metric auroc --metric ece",
     "rnnspec evaluate --data test.jsonl --report test.html",
     "rnnspec evaluate --windows 'every 24' --output forecasts.csv",
+    "rnnspec evaluate builds/shakespeare --text hamlet.txt",
+    "rnnspec evaluate shakespeare.onnx --text hamlet.txt",
 )
 SHOWN = 100
 """Most classes in the table; --json has them all."""
@@ -86,6 +89,14 @@ def evaluate(
             "CSV or Parquet by the ending of the name.",
         ),
     ] = None,
+    text: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Measure a language model on this file, a text of its own: its perplexity, and "
+            "bits for each token, character and byte. BUILD may be an exported file.",
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Also write a report, one HTML file, to this file."),
@@ -95,6 +106,14 @@ def evaluate(
     builds: Builds = BUILDS,
 ) -> None:
     """Measure the weights of a build on rows kept out of training."""
+    if text is not None:
+        if data or metric or windows or any(each is not None for each in (report, output)):
+            raise RnnspecError(
+                "--text measures a text alone; leave out --data, --metric, --windows, --output and"
+                " --report"
+            )
+        print(_of_text(build, text, weights, builds, as_json))
+        return
     if report is not None:
         check_output(report, REPORT)
     if output is not None:
@@ -130,6 +149,44 @@ def evaluate(
 
         write_report(trained, scores, report)
     print(_json(trained, scores) if as_json else _text(trained, scores, report))
+
+
+def _of_text(build: Path | None, file: Path, weights: Which, builds: Path, as_json: bool) -> str:
+    """What a text costs a build or, without torch, an exported file."""
+    with loading():
+        from rnnspec.data.perplexity import read_text
+    text = read_text(file)
+    try:
+        name, found = _perplexity(build, text, weights, builds)
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from error
+    counts = {key: getattr(found, key) for key in ("tokens", "unknown", "characters", "bytes")}
+    if as_json:
+        about = {"model": name, "text": str(file)}
+        return json_text({**about, **counts, "metrics": found.values()}, indent=2)
+    rows = [(metric.replace("_", " "), number(v)) for metric, v in found.values().items()]
+    lines = [f"{name} on {near(file)} ({found.tokens:,} tokens answered)"]
+    if found.unknown:
+        share = f"{found.unknown:,} of them, {found.unknown / found.tokens:.2%},"
+        lines.append(f"{share} are not in the vocabulary and count as the unknown")
+    return "\n\n".join([*lines, table(("metric", "value"), rows)])
+
+
+def _perplexity(
+    build: Path | None, text: str, weights: Which, builds: Path
+) -> tuple[str, Perplexity]:
+    if build is not None and build.suffix == ".onnx":
+        if weights != "best":
+            raise RnnspecError("--weights is for a build; leave it out")
+        from rnnspec.run.model import Model
+        from rnnspec.run.perplexity import perplexity_of as of_file
+
+        return str(near(build)), of_file(Model.load(build), text)
+    with loading():
+        from rnnspec.evaluate.perplexity import perplexity_of
+        from rnnspec.store.folder import find_build, read_build
+    trained = read_build(find_build(build, builds), weights)
+    return str(trained.folder.path), perplexity_of(trained, text)
 
 
 def _text(trained: Trained, scores: Scores, report: Path | None) -> str:

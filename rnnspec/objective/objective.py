@@ -43,13 +43,15 @@ States = Mapping[str, Tensor]
 @dataclass(frozen=True, slots=True)
 class Forward:
     """A forward pass: by output column the losses, logits and targets of a batch. `logits` are raw
-    values where numbers are answered. `states` are the states after a window."""
+    values where numbers are answered. `states` are the states after a window, `activity` what
+    layers add to the loss for their outputs while training, which the reported loss leaves out."""
 
     losses: dict[str, Tensor]
     logits: dict[str, Tensor]
     targets: dict[str, Tensor]
     inputs: Inputs
     states: dict[str, Tensor]
+    activity: Tensor | None = None
 
     @property
     def loss(self) -> Tensor:
@@ -102,13 +104,14 @@ class Objective:
                 logits = self.model(inputs, targets, forcing)
             else:
                 logits, after = self.model.run(inputs, states, reset)
+            active, self.model.activity = self.model.activity, None
             logits = {column: value.to(precision.weights) for column, value in logits.items()}
             found = {
                 column: self._loss(node, logits[column], targets[column], inputs)
                 / max(1.0, counts[column])
                 for column, node in self.outputs.items()
             }
-        return Forward(found, logits, targets, inputs, after)
+        return Forward(found, logits, targets, inputs, after, active)
 
     def _loss(self, node: Output, logits: Tensor, targets: Tensor, inputs: Inputs) -> Tensor:
         """The weighted loss of one output, summed over its answers."""

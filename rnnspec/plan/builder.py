@@ -130,6 +130,9 @@ class Stack:
             zoneout=layer.zoneout,
             initializers=tuple(_initializers(layer, cell).items()),
             l2=layer.l2,
+            weight_drop=layer.weight_drop,
+            activation_l2=layer.activation_l2,
+            temporal_l2=layer.temporal_l2,
         )
         self.nodes.append(node)
         return node

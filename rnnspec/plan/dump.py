@@ -30,7 +30,9 @@ def dump(plan: nodes.Plan) -> str:
         line = f"  {name:<{wide[0]}} = {operation:<{wide[1]}}  : {shape:<{wide[2]}}  {count}"
         lines.append(line.rstrip())
     layers = [node for node in plan.every_node() if isinstance(node, nodes.Recurrent)]
-    initializers = [line for layer in layers for line in _initializers(layer)]
+    initializers = [line for node in plan.every_node() for line in _initializers(node)]
+    if plan.init is not None:
+        initializers.append(f"  all else that is drawn starts by {_initializer(plan.init)}")
     lines += ["", *initializers] if initializers else []
     cells = {layer.cell.name: layer.cell for layer in layers}
     for cell in cells.values():
@@ -98,17 +100,21 @@ def _alignment_search(search: nodes.CtcSearch | nodes.TransducerSearch) -> str:
     return f"{search.strategy}({', '.join(f'{f.name}={v!r}' for f, v in values if v != f.default)})"
 
 
-def _initializers(node: nodes.Recurrent) -> list[str]:
-    """The initializers a layer chooses, a line each: `layers.0 starts U, V by Orthogonal(1.0)`."""
+def _initializers(node: nodes.Node) -> list[str]:
+    """The initializers a node chooses, a line each: `layers.0 starts U, V by Orthogonal(1.0)`."""
     names: dict[Initializer, list[str]] = {}
-    for name, initializer in node.initializers:
+    stated: nodes.Initializers = () if node.same_as else getattr(node, "initializers", ())
+    for name, initializer in stated:
         names.setdefault(initializer, []).append(name)
-    lines = []
-    for initializer, parameters in names.items():
-        numbers = ", ".join(str(getattr(initializer, f.name)) for f in fields(initializer))
-        kind = f"{type(initializer).__name__}({numbers})"
-        lines.append(f"  {node.name} starts {', '.join(parameters)} by {kind}")
-    return lines
+    return [
+        f"  {node.name} starts {', '.join(parameters)} by {_initializer(initializer)}"
+        for initializer, parameters in names.items()
+    ]
+
+
+def _initializer(initializer: Initializer) -> str:
+    numbers = ", ".join(str(getattr(initializer, f.name)) for f in fields(initializer))
+    return f"{type(initializer).__name__}({numbers})"
 
 
 def _count(node: nodes.Node) -> str:

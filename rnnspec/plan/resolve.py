@@ -17,6 +17,7 @@ from rnnspec.plan.resolve_outputs import answer, in_order, named
 from rnnspec.plan.stateless import Read, flat, joined, side_by_side
 from rnnspec.spec.branches import Branch, branches, one_pooling, read_by_outputs
 from rnnspec.spec.decoder import NoAttention
+from rnnspec.spec.init import initializer_of
 
 Values = dict[str, Read]
 """What the layers of the encoder give, by name: see `Stack.values`."""
@@ -29,7 +30,8 @@ def resolve(spec: language.Spec, facts: Facts) -> Plan:
     inconsistency raises AssertionError, for it is a defect of rnnspec.
     """
     nodes = _answer_encoders(spec, facts) if spec.encoders else _answer_encoder(spec, facts)
-    return verify(Plan(spec.name, spec.cardinality, tuple(in_order(spec, nodes))))
+    init = None if spec.init is None else initializer_of(spec.init)
+    return verify(Plan(spec.name, spec.cardinality, tuple(in_order(spec, nodes)), init))
 
 
 def _answer_encoders(spec: language.Spec, facts: Facts) -> list[Node]:

@@ -24,7 +24,7 @@ from rnnspec.plan.nodes import (
     TransducerOutput,
     TransducerSearch,
 )
-from rnnspec.plan.stateless import Read, dropped
+from rnnspec.plan.stateless import Read, dropped, table_init
 from rnnspec.spec.decoder import CtcDecoder, TransducerDecoder
 from rnnspec.spec.encoder import DEFAULT_EMBED
 from rnnspec.spec.search import (
@@ -70,7 +70,10 @@ def _transducer(
 ) -> None:
     size, width, body = answer.size, settings.embed or DEFAULT_EMBED, list[Node]()
     body.append(Previous("decoder.previous", size))
-    body.append(Embed("decoder.embed", "decoder.previous", size, width, pad=False))
+    init = table_init(settings.embed_init)
+    body.append(
+        Embed("decoder.embed", "decoder.previous", size, width, pad=False, initializers=init)
+    )
     embedded = Read("decoder.embed", width)
     embedded = dropped("decoder.embed.dropout", settings.embed_dropout, embedded, body)
     top = Stack(spec, "decoder", "decoder.layers", body, zeros).built(embedded)

@@ -39,7 +39,7 @@ from rnnspec.plan.nodes import (
 from rnnspec.plan.resolve_frames import frames_output
 from rnnspec.plan.resolve_inputs import Sources
 from rnnspec.plan.resolve_outputs import forecast_output, on_base, season_ago
-from rnnspec.plan.stateless import Read, dropped, joined
+from rnnspec.plan.stateless import Read, dropped, joined, table_init
 from rnnspec.spec import decoder as kinds
 from rnnspec.spec.encoder import DEFAULT_EMBED
 from rnnspec.spec.recurrent import RecurrentLayer
@@ -115,7 +115,10 @@ def _text(
     size, settings = len(known.vocabulary), encoded.settings
     width = settings.embed or DEFAULT_EMBED
     body.append(Previous("decoder.previous", size))
-    body.append(Embed("decoder.embed", "decoder.previous", size, width, pad=False))
+    init = table_init(settings.embed_init)
+    body.append(
+        Embed("decoder.embed", "decoder.previous", size, width, pad=False, initializers=init)
+    )
     embedded = Read("decoder.embed", width)
     embedded = dropped("decoder.embed.dropout", settings.embed_dropout, embedded, body)
     read = _run(encoded, embedded)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import sqrt
 from typing import assert_never
 
 from rnnspec import spec as language
+from rnnspec.cells.initializers import Uniform
 from rnnspec.errors import DataError
 from rnnspec.plan.audio import audio_node
 from rnnspec.plan.builder import cell_of
@@ -34,8 +36,9 @@ from rnnspec.plan.nodes import (
     VectorInput,
     WindowMoments,
 )
-from rnnspec.plan.stateless import Read, dropped, flat, joined
+from rnnspec.plan.stateless import Read, dropped, flat, joined, table_init
 from rnnspec.plan.text_rule import rule_of
+from rnnspec.spec.branches import branches
 from rnnspec.spec.calendar import CyclicEncoding
 from rnnspec.spec.encoder import DEFAULT_EMBED, given_columns
 from rnnspec.spec.inputs import TokenInput
@@ -115,7 +118,14 @@ def _tokens(
     single = sum(isinstance(each, TokenInput) for each in spec.data.inputs) == 1
     name = f"{prefix}embed" if single else f"{prefix}embed.{source.column}"
     stated = spec.encoder.embed
-    embed = Embed(name, tokens.name, size, stated or DEFAULT_EMBED)
+    width, init, tied = (
+        stated or DEFAULT_EMBED,
+        table_init(spec.encoder.embed_init),
+        _is_tied(spec, source),
+    )
+    if tied and not init and spec.init is None:
+        init = (("table", Uniform(1 / sqrt(width))),)
+    embed = Embed(name, tokens.name, size, width, pad=not tied, initializers=init)
     if isinstance(source, language.WordsInput | language.TokensInput) and known.vectors:
         embed = _pretrained(embed, source, known.vectors, stated if single else None)
     nodes += [tokens, embed]
@@ -124,6 +134,13 @@ def _tokens(
         spelled = _spelled(spec, source.spelling, tokens, known, nodes)
         read = joined(f"{name}.spelled", [read, spelled], nodes)
     return dropped(f"{name}.dropout", spec.encoder.embed_dropout, read, nodes)
+
+
+def _is_tied(spec: language.Spec, source: TokenInput) -> bool:
+    """Whether the vectors of a column also score its next token."""
+    tied = (out for branch in branches(spec) if branch.head.tied for out in branch.outputs)
+    ahead = (each for each in tied if isinstance(each, language.NextOutput))
+    return any(each.column == source.column for each in ahead)
 
 
 def _tokens_input(source: TokenInput, size: int) -> TokensInput:

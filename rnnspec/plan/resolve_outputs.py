@@ -6,24 +6,28 @@ from dataclasses import replace
 from typing import assert_never
 
 from rnnspec import spec as language
+from rnnspec.errors import DataError
 from rnnspec.plan.facts import ClassFacts, ColumnFacts, Facts, NumericFacts, TextFacts
 from rnnspec.plan.nodes import (
     AddBase,
     ChainOutput,
     ClassOutput,
     Dense,
+    Embed,
     ForecastOutput,
     FramesInput,
     LabelsOutput,
     Node,
     NumericOutput,
     Output,
+    Scores,
     SeasonAgo,
     SeriesInput,
 )
-from rnnspec.plan.stateless import Read, dropped
+from rnnspec.plan.stateless import Read, affine_init, dropped
 from rnnspec.spec.branches import Branch
 from rnnspec.spec.outputs import Headed, QuantilesDistribution, StepOutput
+from rnnspec.spec.stack import unequal_tied
 
 
 def answer(
@@ -32,18 +36,23 @@ def answer(
     """The head of a branch over one value: a vector for each row or, for answers of each step, a
     sequence. The output nodes follow all others: see `in_order`."""
     head = branch.head
+    init = affine_init(head.init)
     name = "pool.dropout" if branch.pooling is not None else "head.dropout"
     read = dropped(named(branch, name), head.dropout, read, nodes)
     for index, units in enumerate(head.hidden):
         name = named(branch, f"hidden.{index}")
-        nodes.append(Dense(name, read.name, read.width, units, head.activation))
+        nodes.append(Dense(name, read.name, read.width, units, head.activation, init))
         read = dropped(f"{name}.dropout", head.dropout, Read(name, units), nodes)
     alone = len(spec.data.outputs) == 1
     ends: list[Output] = []
     for target in branch.outputs:
         dense = "answer" if alone else f"answer.{target.column}"
         end = _output(target, facts, dense, nodes)
-        nodes.append(Dense(dense, read.name, read.width, _width(end), "none"))
+        tied = _tied(branch, target, read, nodes)
+        if tied:
+            nodes.append(Scores(dense, read.name, read.width, _width(end), tied, init))
+        else:
+            nodes.append(Dense(dense, read.name, read.width, _width(end), "none", init))
         if isinstance(target, language.ForecastOutput) and target.residual != "none":
             assert isinstance(end, ForecastOutput)
             base = season_ago(target, nodes, flat=True)
@@ -64,6 +73,19 @@ def in_order(spec: language.Spec, nodes: list[Node]) -> list[Node]:
     ends = [node for node in nodes if isinstance(node, Output)]
     others = [node for node in nodes if not isinstance(node, Output)]
     return [*others, *sorted(ends, key=lambda node: places[node.name])]
+
+
+def _tied(branch: Branch, target: Headed, read: Read, nodes: list[Node]) -> str:
+    """The embedding whose table scores the next token; "" for none. Raises DataError."""
+    if not branch.head.tied or not isinstance(target, language.NextOutput):
+        return ""
+    source = f"input.{target.column}"
+    embed = next((n for n in nodes if isinstance(n, Embed) and n.source == source), None)
+    if embed is None:
+        return ""
+    if embed.width != read.width:
+        raise DataError(unequal_tied(read.width, embed.width))
+    return embed.name
 
 
 def forecast_output(

@@ -16,6 +16,7 @@ from rnnspec.plan.nodes import (
     Dense,
     Dropout,
     Grid,
+    Initializers,
     Join,
     LocalPool,
     Node,
@@ -25,6 +26,7 @@ from rnnspec.plan.nodes import (
     Squeeze,
     StackSteps,
 )
+from rnnspec.spec.init import AffineInit, Start, initializer_of
 from rnnspec.spec.layers import (
     ActivationLayer,
     ConvLayer,
@@ -95,6 +97,17 @@ def flat(read: Read, nodes: list[Node]) -> Read:
     return Read(name, read.width)
 
 
+def affine_init(init: AffineInit) -> Initializers:
+    """The initializers that a spec states of a matrix W and a bias b."""
+    stated = {"W": init.weights, "b": init.bias}
+    return tuple((name, initializer_of(each)) for name, each in stated.items() if each is not None)
+
+
+def table_init(init: Start | None) -> Initializers:
+    """The initializer that a spec states of a table of vectors."""
+    return () if init is None else (("table", initializer_of(init)),)
+
+
 def dropped(
     name: str, rate: float, read: Read, nodes: list[Node], per_sequence: bool = False
 ) -> Read:
@@ -116,7 +129,8 @@ def added(layer: Stateless, name: str, at: str, reads: list[Read], nodes: list[N
         case DenseLayer():
             read = flat(read, nodes)
             activation: Activation = layer.activation if layer.norm == "none" else "none"
-            nodes.append(Dense(name, read.name, read.width, layer.dense, activation))
+            init = affine_init(layer.init)
+            nodes.append(Dense(name, read.name, read.width, layer.dense, activation, init))
             return _finished(layer, name, at, read, Read(name, layer.dense), nodes)
         case PoolLayer():
             read = _read_by(layer, read, nodes)
@@ -182,6 +196,7 @@ def _conv(layer: ConvLayer, name: str, at: str, read: Read, nodes: list[Node]) -
             dilation=dilation,
             groups=layer.groups,
             causal=layer.causal,
+            initializers=affine_init(layer.init),
         )
     )
     return _after_strides(name, read, layer.conv, stride)

@@ -106,12 +106,6 @@ def _attend(now: _Step, node: nodes.Attend) -> Array:
     return context
 
 
-def _scores(now: _Step, node: nodes.Scores) -> Array:
-    weights = now.body.weights
-    table = f"{node.tied}.table" if node.tied else f"{node.name}.W"
-    return weights[table] @ now.values[node.source] + weights[f"{node.name}.b"]
-
-
 def _copy_mix(now: _Step, node: nodes.CopyMix) -> Array:
     """Log-probabilities `[size + T]` of the tokens of the answer, generated or copied."""
     weights, values, logs = now.body.weights, now.values, now.attention[node.attend].logs
@@ -135,7 +129,6 @@ BODY: dict[type[nodes.Node], Callable[[_Step, Any], Array]] = {
     nodes.Recurrent: _recurrent,
     nodes.Conv: _conv,
     nodes.Attend: _attend,
-    nodes.Scores: _scores,
     nodes.CopyMix: _copy_mix,
 }
 """Types of nodes that are in a body only, or computed differently there; the others by `LAYERS`."""

@@ -107,6 +107,11 @@ def _dense(plan: Plan, node: nodes.Dense, weights: Arrays, values: Arrays) -> Ar
     return activated(node.activation, affine)
 
 
+def _scores(plan: Plan, node: nodes.Scores, weights: Arrays, values: Arrays) -> Array:
+    table = f"{node.tied}.table" if node.tied else f"{node.name}.W"
+    return np.asarray(values[node.source] @ weights[table].T + weights[f"{node.name}.b"])
+
+
 def _join(plan: Plan, node: nodes.Join, weights: Arrays, values: Arrays) -> Array:
     """Side by side; a vector among sequences is repeated at every step."""
     parts = [values[source] for source in node.reads]
@@ -130,6 +135,7 @@ LAYERS: dict[type[nodes.Node], Callable[[Plan, Any, Arrays, Arrays], Array]] = {
     nodes.Highway: _highway,
     nodes.Pool: _pool,
     nodes.Dense: _dense,
+    nodes.Scores: _scores,
     nodes.Join: _join,
     nodes.Activate: lambda plan, node, weights, values: activated(
         node.activation, values[node.source]

@@ -9,6 +9,7 @@ from typing import Any
 
 from rnnspec.run.interface import InputColumn, OutputColumn
 from rnnspec.run.model import Model, Row
+from rnnspec.run.perplexity import perplexity_of
 from rnnspec.run.predict import predict
 from rnnspec.run.results import Answer
 from rnnspec.run.session import Device
@@ -62,6 +63,12 @@ class OpenModel:
         Raises DataError for a row that lacks a column or holds something else in it.
         """
         return self.model.answer(rows, batch, seed=seed)
+
+    def perplexity(self, text: str) -> dict[str, float]:
+        """The perplexity of a text, of a language model, and bits for each token, character and
+        byte; each token but the first by all before it. Raises ModelFileError for a file that
+        answers no next token of a text, and DataError for a text of less than two tokens."""
+        return perplexity_of(self.model, text).values()
 
     def stream(self, seed: int = 0) -> Stream:
         """A stream, which answers rows chunk by chunk, of a file exported with --stream. Raises

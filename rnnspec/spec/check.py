@@ -176,7 +176,16 @@ CHECKS: tuple[Check, ...] = (
     Check(check_layers.cells_are_used, (*_layer("cell"), _ENCODERS), whole=True),
     Check(
         check_layers.embeddings_have_tokens,
-        (*_INPUT, ("encoder", "embed"), ("encoder", "embed_dropout")),
+        (*_INPUT, ("encoder", "embed"), ("encoder", "embed_dropout"), ("encoder", "embed_init")),
+    ),
+    Check(
+        check_layers.drawn_vectors_are_not_of_a_file,
+        (
+            *_INPUT,
+            ("data", "input", "vectors"),
+            ("data", "input", EACH, "vectors"),
+            ("encoder", "embed_init"),
+        ),
     ),
     Check(
         check_layers.activation_has_a_layer, (("head", "hidden"), ("head", "activation"), *_BRANCH)
@@ -302,6 +311,7 @@ CHECKS: tuple[Check, ...] = (
         (_CARDINALITY, _DECODER, *_INPUT, *_OUTPUT, *_COLUMNS),
     ),
     Check(check_widths.tied_scores_are_as_wide_as_vectors, _WIDTHS),
+    Check(check_widths.tied_answers_are_as_wide_as_vectors, (*_WIDTHS, ("head",))),
     Check(check_widths.attention_fits_the_widths, _WIDTHS),
     Check(check_widths.first_states_are_as_wide, _WIDTHS),
     Check(check_widths.given_states_of_a_column_are_alike, _WIDTHS),
@@ -339,7 +349,14 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(check_train.nesterov_has_momentum, (("train", "optimizer"),)),
     Check(check_train.decay_is_more_than_zero, (("train", "optimizer"),)),
-    Check(check_train.one_average, (("train", "ema"), ("train", "average_last"))),
+    Check(
+        check_train.one_average,
+        (("train", "ema"), ("train", "average_last"), ("train", "average_when_stale")),
+    ),
+    Check(
+        check_train.stale_averages_come,
+        (_VALID, ("train", "epochs"), ("train", "average_when_stale"), ("train", "monitor")),
+    ),
     Check(check_train.averaged_epochs_come, (("train", "epochs"), ("train", "average_last"))),
     Check(check_train.smoothing_has_classes, (*_OUTPUT, ("train", "label_smoothing"))),
     Check(
@@ -366,6 +383,8 @@ CHECKS: tuple[Check, ...] = (
     Check(
         check_layers.recurrent_dropout_has_products, _layer("cell", "recurrent_dropout"), cell=True
     ),
+    Check(check_layers.weight_drop_has_matrices, _layer("cell", "weight_drop"), cell=True),
+    Check(check_layers.penalties_are_of_the_encoder, _layer("activation_l2", "temporal_l2")),
     Check(check_layers.forget_bias_has_a_gate, _layer("cell", "forget_bias"), cell=True),
     Check(check_layers.inits_have_parameters, _layer("cell", "init", "forget_bias"), cell=True),
     Check(check_layers.penalties_have_weights, _layer("cell", "l2"), cell=True),

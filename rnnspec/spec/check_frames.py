@@ -13,7 +13,7 @@ from rnnspec.spec.spec import Spec
 
 OF_FRAMES = ("length", "reverse", "feedback", "inputs")
 """Keys of a decoder about frames."""
-OF_TOKENS = ("embed", "embed_dropout", "tied", "copy_from", "strategy")
+OF_TOKENS = ("embed", "embed_dropout", "embed_init", "tied", "copy_from", "strategy")
 """Keys of a decoder about tokens."""
 OF_LENGTHS = ("max_steps", "min_steps")
 """Keys about answers that end by themselves."""

@@ -236,6 +236,25 @@ def recurrent_dropout_has_products(spec: Spec) -> Iterator[Finding]:
             yield no_effect((*path, "recurrent_dropout"), why, hint)
 
 
+def weight_drop_has_matrices(spec: Spec) -> Iterator[Finding]:
+    from rnnspec.cells.graph import parameter_roles
+
+    for path, layer, cell in layers_with_cells(spec):
+        roles = parameter_roles(cell)
+        if layer.weight_drop and not any(
+            role == "recurrent" and name not in cell.fixed for name, role in roles.items()
+        ):
+            why = f"on {cell.name}, which trains no matrix but those applied to x"
+            yield no_effect((*path, "weight_drop"), why, "use the key dropout")
+
+
+def penalties_are_of_the_encoder(spec: Spec) -> Iterator[Finding]:
+    for path, layer in recurrent_layers(spec):
+        for key in ("activation_l2", "temporal_l2"):
+            if path[0] == "decoder" and getattr(layer, key):
+                yield no_effect((*path, key), "in a decoder", "use the key dropout")
+
+
 def forget_bias_has_a_gate(spec: Spec) -> Iterator[Finding]:
     for path, layer, cell in layers_with_cells(spec):
         if layer.forget_bias is None:
@@ -313,8 +332,18 @@ def embeddings_have_tokens(spec: Spec) -> Iterator[Finding]:
     why = f"with 'as: {first.as_}', which has no vocabulary"
     if spec.encoder.embed is not None:
         yield no_effect(("encoder", "embed"), why)
+    if spec.encoder.embed_init is not None:
+        yield no_effect(("encoder", "embed_init"), why)
     if spec.encoder.embed_dropout:
         yield no_effect(("encoder", "embed_dropout"), why)
+
+
+def drawn_vectors_are_not_of_a_file(spec: Spec) -> Iterator[Finding]:
+    sources = [each for each in spec.data.inputs if isinstance(each, TokenInput)]
+    of_files = [each for each in sources if getattr(each, "vectors", None) is not None]
+    if spec.encoder.embed_init is not None and of_files and of_files == sources:
+        why = "with vectors of a file, by whose mean and deviation those it lacks are drawn"
+        yield no_effect(("encoder", "embed_init"), why)
 
 
 def vectors_reach_a_state(spec: Spec) -> Iterator[Finding]:

@@ -126,9 +126,24 @@ def decay_is_more_than_zero(spec: Spec) -> Iterator[Finding]:
 
 
 def one_average(spec: Spec) -> Iterator[Finding]:
-    if spec.train.ema is not None and spec.train.average_last is not None:
-        message = "train.ema averages the weights already"
-        yield Finding(("train", "average_last"), message, "keep one of the two", key=True)
+    names = ("ema", "average_last", "average_when_stale")
+    first, *others = [name for name in names if getattr(spec.train, name) is not None] or [""]
+    for name in others:
+        message = f"train.{first} averages the weights already"
+        yield Finding(("train", name), message, "keep one of the two", key=True)
+
+
+def stale_averages_come(spec: Spec) -> Iterator[Finding]:
+    stale, epochs, path = spec.train.average_when_stale, spec.train.epochs, "average_when_stale"
+    if stale is None:
+        return
+    if spec.data.valid is None and named_metric(spec.train) != TRAIN_LOSS:
+        message = "it goes by validation rows, and data.valid is null"
+        yield Finding(("train", path), message, ADD_ROWS_OR_REMOVE, key=True)
+    if epochs < stale + 3:
+        message = f"no average begins in {epochs} epochs, the first one after {stale + 2} of them"
+        hint = f"raise train.epochs to {stale + 3} or more, or lower it"
+        yield Finding(("train", path), message, hint)
 
 
 def averaged_epochs_come(spec: Spec) -> Iterator[Finding]:

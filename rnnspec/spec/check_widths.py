@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rnnspec.spec.base import Loc
+from rnnspec.spec.branches import Branch, branches, headed
 from rnnspec.spec.decoder import DotAttention, EncoderStart, MultiHeadAttention
 from rnnspec.spec.encoder import DEFAULT_EMBED
-from rnnspec.spec.explain import Finding
+from rnnspec.spec.explain import Finding, no_effect
+from rnnspec.spec.inputs import TokenInput
 from rnnspec.spec.layers import ConvLayer, DenseLayer
+from rnnspec.spec.outputs import NextOutput
 from rnnspec.spec.recurrent import GivenState, RecurrentLayer
 from rnnspec.spec.spec import Spec
-from rnnspec.spec.stack import Sized, unequal_widths
+from rnnspec.spec.stack import Sized, unequal_tied, unequal_widths
 from rnnspec.spec.widths import (
     decoder_layers,
     encoder_layers,
@@ -35,6 +38,34 @@ def tied_scores_are_as_wide_as_vectors(spec: Spec) -> Iterator[Finding]:
         )
         hint = f"write 'decoder.embed: {width}', or 'decoder.hidden: {embed}'"
         yield Finding(("decoder", "tied"), message, hint)
+
+
+def tied_answers_are_as_wide_as_vectors(spec: Spec) -> Iterator[Finding]:
+    for branch in branches(spec):
+        if branch.head.tied:
+            paths = {output.column: path for path, output in headed(spec)}
+            path = paths[branch.headed_by] if branch.headed_by else ()
+            yield from _untied(spec, branch, (*path, "head", "tied"))
+
+
+def _untied(spec: Spec, branch: Branch, path: Loc) -> Iterator[Finding]:
+    """Why the answers of a branch cannot be scored by the vectors that are read."""
+    ahead = {each.column for each in branch.outputs if isinstance(each, NextOutput)}
+    sources = [each for each in spec.data.inputs if isinstance(each, TokenInput)]
+    tied = [each for each in sources if each.column in ahead]
+    if not tied:
+        yield no_effect(path, "without an output 'as: next' over text")
+        return
+    if any(getattr(each, "vectors", None) is not None for each in tied):
+        message = "the vectors of a file have words that no next word is"
+        yield Finding(path, message, "remove it, or the vectors")
+        return
+    of_last = memory_width(spec) if branch.reads is None else None
+    width = branch.head.hidden[-1] if branch.head.hidden else of_last
+    embed = spec.encoder.embed or DEFAULT_EMBED
+    if width and width != embed:
+        hint = f"write 'encoder.embed: {width}', or 'hidden: [{embed}]' beside it"
+        yield Finding(path, unequal_tied(width, embed), hint)
 
 
 def attention_fits_the_widths(spec: Spec) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from rnnspec.spec.base import ListOf, Model, Share, Text, Width
 from rnnspec.spec.choice import ByShape, OneOf, Option, Valued, by_type
+from rnnspec.spec.init import Start
 from rnnspec.spec.layers import Layer
 from rnnspec.spec.search import (
     CtcGreedySearch,
@@ -124,6 +125,13 @@ Attention = Annotated[
     OneOf(),
 ]
 
+EmbedInit = Annotated[
+    Start | None,
+    Field(
+        description="Initializer of the learned vectors; null means the spec's init, or normal "
+        "with deviation 1."
+    ),
+]
 Rate = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -193,6 +201,7 @@ class Decoder(Model):
     embed_dropout: Share = Field(
         default=0.0, description="Share of the learned vectors' entries set to zero while training."
     )
+    embed_init: EmbedInit = None
     tied: bool = Field(
         default=False,
         description="Whether the learned vectors of the tokens are also the matrix that scores "
@@ -337,6 +346,7 @@ class TransducerDecoder(Model):
     embed_dropout: Share = Field(
         default=0.0, description="Share of the learned vectors' entries set to zero while training."
     )
+    embed_init: EmbedInit = None
     layers: Annotated[tuple[Layer, ...], ListOf, Field(min_length=1)] = Field(
         description="The recurrent layers over the tokens before: the prediction network."
     )

@@ -10,6 +10,7 @@ from pydantic import Field
 from rnnspec.spec.base import Identifier, ListOf, Model, Share, Text, Width
 from rnnspec.spec.choice import ByShape
 from rnnspec.spec.head import LastPooling, Pooling
+from rnnspec.spec.init import Start
 from rnnspec.spec.layers import Layer
 from rnnspec.spec.recurrent import GivenState, RecurrentLayer
 
@@ -29,6 +30,11 @@ class Encoder(Model):
         default=0.0,
         description="Share of the learned vectors' entries set to zero while training. Has no "
         "effect on frames, where it is refused.",
+    )
+    embed_init: Start | None = Field(
+        default=None,
+        description="Initializer of the learned vectors; null means the spec's init, or normal "
+        "with deviation 1. Has no effect on frames, where it is refused.",
     )
     layers: Annotated[tuple[Layer, ...], ListOf, Field(min_length=1)] = Field(
         description="The layers, first the one nearest to the input."

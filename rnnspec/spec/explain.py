@@ -80,6 +80,9 @@ def corrected_key(loc: Loc) -> str | None:
     for synonym in SYNONYMS.get(word.lower(), ()):
         if synonym in known:
             return synonym
+    of_others = siblings_with(loc[:-1], word)
+    if of_others and of_others[2]:
+        return None  # a key of others, and no misspelt one of these
     near = nearest(word, known)
     return near if near is not None else nearest(word.partition(":")[0], known)
 

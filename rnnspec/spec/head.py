@@ -8,6 +8,7 @@ from pydantic import Field
 
 from rnnspec.spec.base import ListOf, Model, Share, Width
 from rnnspec.spec.choice import OneOf, Option
+from rnnspec.spec.init import AffineInit
 
 
 class LastPooling(Option, name="last"):
@@ -47,4 +48,15 @@ class Head(Model):
         default=0.0,
         description="Share of entries set to zero while training, of the pooled vector and of "
         "each hidden layer.",
+    )
+    tied: bool = Field(
+        default=False,
+        description="Whether the learned vectors of the tokens read are also the matrix that "
+        "scores the next one (Press and Wolf, 2017; Inan et al., 2017): the width before the "
+        "answer must be the width of the vectors. Without an init they start uniform within "
+        "1/sqrt(width).",
+    )
+    init: AffineInit = Field(
+        default=AffineInit.model_construct(),
+        description="Initializers of the hidden layers and of the layer that answers.",
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from rnnspec.spec.base import Positive
+from rnnspec.spec.base import Model, Positive
 from rnnspec.spec.choice import OneOf, Option, Valued
 
 if TYPE_CHECKING:
@@ -65,8 +65,25 @@ Init = Annotated[
     Uniform | Normal | Constant | Zeros | Ones | Glorot | Orthogonal | Identity | Spectral, OneOf()
 ]
 
+Start = Annotated[Uniform | Normal | Glorot | Orthogonal, OneOf()]
+"""Those that start a matrix of any shape so that it learns."""
+BiasInit = Annotated[Uniform | Normal | Constant | Zeros | Ones, OneOf()]
 
-def initializer_of(init: Init) -> Initializer:
+
+class AffineInit(Model):
+    """Initializers of a matrix, or of filters, and of the bias beside it."""
+
+    weights: Start | None = Field(
+        default=None,
+        description="The matrix, or the filters; null means the spec's init, or uniform within "
+        "1/sqrt(numbers that one output reads).",
+    )
+    bias: BiasInit | None = Field(
+        default=None, description="The bias; null means as the weights do without one."
+    )
+
+
+def initializer_of(init: Init | Start | BiasInit) -> Initializer:
     """The initializer, for the compiler of cells."""
     from rnnspec.cells.initializers import BY_NAME
 

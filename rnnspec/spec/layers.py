@@ -13,6 +13,7 @@ from pydantic import Field
 
 from rnnspec.spec.base import LayerName, LayerReads, ListOf, Model, Repeat, Share, Text, Width
 from rnnspec.spec.choice import ByName, ByShape
+from rnnspec.spec.init import AffineInit
 from rnnspec.spec.recurrent import RecurrentLayer
 
 
@@ -58,6 +59,8 @@ Skip = Annotated[
     ),
 ]
 
+InitOf = Annotated[AffineInit, Field(description="Initializers of the weights and the bias.")]
+
 
 class ConvLayer(Model):
     """Convolution over time or, with two sizes, over time and features; of a video within each
@@ -90,6 +93,7 @@ class ConvLayer(Model):
     dropout: Dropout = 0.0
     dropout_per: DropoutPer = "step"
     skip: Skip = "none"
+    init: InitOf = AffineInit.model_construct()
     repeat: Repeat = 1
     name: LayerName = None
     reads: LayerReads = None
@@ -122,6 +126,7 @@ class DenseLayer(Model):
     dropout: Dropout = 0.0
     dropout_per: DropoutPer = "step"
     skip: Skip = "none"
+    init: InitOf = AffineInit.model_construct()
     repeat: Repeat = 1
     name: LayerName = None
     reads: LayerReads = None

@@ -119,6 +119,11 @@ class RecurrentLayer(Model):
         description="Share of each state that keeps its old value in a step while training; "
         "answers take the mean of both cases (Krueger et al., 2016).",
     )
+    weight_drop: Share = Field(
+        default=0.0,
+        description="Share of the elements of the recurrent matrices set to zero while training, "
+        "the same for all rows and steps of a batch (Merity et al., 2018).",
+    )
     init: LayerInit = Field(
         default=LayerInit.model_construct(),
         description="Initializers of the cell's parameters, where the cell itself names none.",
@@ -131,6 +136,16 @@ class RecurrentLayer(Model):
         default=0.0,
         description="Factor of half the sum of squares of the cell's trained weights, which is "
         "added to the loss.",
+    )
+    activation_l2: NotNegative = Field(
+        default=0.0,
+        description="Factor of the mean square of this layer's outputs after dropout, which is "
+        "added to the loss (Merity et al., 2018: 2).",
+    )
+    temporal_l2: NotNegative = Field(
+        default=0.0,
+        description="Factor of the mean square of the change of this layer's outputs, before "
+        "dropout, from step to step, which is added to the loss (Merity et al., 2018: 1).",
     )
     name: LayerName = None
     reads: LayerReads = None

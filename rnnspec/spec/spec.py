@@ -15,6 +15,7 @@ from rnnspec.spec.data import Data
 from rnnspec.spec.decoder import AnyDecoder, CtcDecoder, Decoder, TransducerDecoder
 from rnnspec.spec.encoder import AnyEncoder, Combination, Encoder
 from rnnspec.spec.head import Head, LastPooling, Pooling
+from rnnspec.spec.init import Start
 from rnnspec.spec.layers import Layer
 from rnnspec.spec.outputs import ForecastOutput, FramesOutput, TextOutput
 from rnnspec.spec.train import Train
@@ -91,6 +92,14 @@ class Spec(Model):
     head: Head = Field(
         default=Head.model_construct(),
         description="The dense layers from the pooled vector to the answer.",
+    )
+    init: Start | None = Field(
+        default=None,
+        description="Initializer of every trained matrix and learned vector for which no nearer "
+        "key says another, and with uniform or normal of biases too: recurrent layers, dense ones, "
+        "convolutions, embeddings, attention, answers. What starts at a constant (norms, gates of "
+        "highways, learned states) stays as it is. Null means uniform within 1/sqrt(inputs), in a "
+        "recurrent layer 1/sqrt(units), and normal with deviation 1 for embeddings.",
     )
     train: Train = Field(default=Train.model_construct(), description="How the model is trained.")
 

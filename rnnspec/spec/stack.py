@@ -226,6 +226,13 @@ def _number_of(size: str, layer: RecurrentLayer, inputs: int | None) -> int | No
         return None
 
 
+def unequal_tied(width: int, embed: int) -> str:
+    return (
+        f"the answer is made of {width} numbers and the learned vectors are {embed} wide, but they"
+        " share one matrix"
+    )
+
+
 def unequal_widths(skip: str, before: int, after: int) -> str:
     """The message that a skip connection joins two different widths."""
     return (

@@ -111,6 +111,12 @@ class Train(Model):
         description="Evaluate and export the mean of the weights at the ends of this many last "
         "epochs. null means the weights themselves.",
     )
+    average_when_stale: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        default=None,
+        description="Evaluate and export the mean of the weights after each step, from the epoch "
+        "on whose monitored metric is worse than the best of all but this many epochs before it "
+        "(NT-ASGD: Merity et al., 2018: 5). null means the weights themselves.",
+    )
     monitor: Text | None = Field(
         default=None,
         description="The metric of the validation rows that chooses the best epoch, whose weights "

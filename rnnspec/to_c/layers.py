@@ -15,6 +15,7 @@ from rnnspec.plan.nodes import (
     Normalize,
     Pool,
     Residual,
+    Scores,
 )
 from rnnspec.to_c.expressions import activated
 from rnnspec.to_c.lowering import Lowering, Value
@@ -55,6 +56,16 @@ def lower_dense(low: Lowering, node: Dense) -> Value:
     bias = low.table("float", f"{node.name}.b", low.weight(node, "b"))
     lines = [*loop(node.units, [f"{out.name}[j] = {bias}[j];"]), found.add(out.name, source.name)]
     return low.put(out, [*lines, *_activated(low, node.activation, out)])
+
+
+def lower_scores(low: Lowering, node: Scores) -> Value:
+    """With the table of an embedding in blocks for products, beside its rows."""
+    source, out = low.value(node.source), low.buffer(node)
+    of = f"{node.tied}.table" if node.tied else f"{node.name}.W"
+    found = low.product(node, "W", np.asarray(low.weights[of], np.float32))
+    bias = low.table("float", f"{node.name}.b", low.weight(node, "b"))
+    lines = loop(node.size, [f"{out.name}[j] = {bias}[j];"])
+    return low.put(out, [*lines, found.add(out.name, source.name)])
 
 
 def _activated(low: Lowering, activation: str, out: Value) -> list[str]:

@@ -35,6 +35,7 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.Residual: layers.lower_residual,
     nodes.Highway: layers.lower_highway,
     nodes.Dense: layers.lower_dense,
+    nodes.Scores: layers.lower_scores,
     nodes.Join: layers.lower_join,
     nodes.Activate: layers.lower_activate,
     nodes.Combine: layers.lower_combine,
@@ -80,11 +81,10 @@ REFUSED: Mapping[type[Node], str] = {
     nodes.PreviousNumber: "is part of a decoder",
     nodes.PreviousFrame: "is part of a decoder",
     nodes.Delayed: "is part of a decoder",
-    nodes.Scores: "is part of a decoder",
 }
 """Why there is no C for the other types."""
 WITH_MATRICES = (
-    nodes.Recurrent, nodes.Dense, nodes.Highway, nodes.Conv, nodes.Pool, nodes.Embed
+    nodes.Recurrent, nodes.Dense, nodes.Scores, nodes.Highway, nodes.Conv, nodes.Pool, nodes.Embed
 )  # fmt: skip
 CURE = "there is no C for that: export it with --onnx, for onnxruntime"
 

@@ -92,8 +92,20 @@ def lower_scores(scope: Scope, node: nodes.Scores) -> Value:
     source = scope.value(node.source)
     table = f"{node.tied}.table" if node.tied else f"{node.name}.W"
     weights = (table, f"{node.name}.b")
+    if node.tied and not isinstance(source, Vector):
+        return like(source, _of_table(scope, source, weights, node.name))
     logits = _affine(scope, source, weights, f"{node.name}.product", node.name, canonical=True)
     return like(source, logits)
+
+
+def _of_table(scope: Scope, value: Value, weights: tuple[str, str], name: str) -> str:
+    """`W v + b` of a sequence, with the table of an embedding turned round in the graph, so that
+    the file has it once; onnxruntime does that as it loads the file."""
+    emit, low = scope.emit, scope.low
+    matrix, bias = (low.canonical(each) for each in weights)
+    turned = emit.op("Transpose", [matrix], f"{name}.turned", perm=[1, 0])
+    product = emit.op("MatMul", [value.name, turned], f"{name}.product")
+    return emit.op("Add", [product, bias], name)
 
 
 def lower_normalize(scope: Scope, node: nodes.Normalize) -> Value:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from math import sqrt
+from math import prod, sqrt
 
 import torch
 from torch import Tensor
@@ -17,29 +16,9 @@ from rnnspec.plan.names import labels_of
 
 def drawn(weight: Weight, plan: Plan, facts: Facts, generator: torch.Generator) -> Tensor:
     """A new tensor of the weight's shape, by the formulas of `rnnspec.cells.initializers`."""
-    shape = weight.shape
     match weight.initializer:
-        case initializers.Uniform(bound):
-            return _uniform(shape, generator) * bound
-        case initializers.Normal(deviation):
-            return torch.randn(shape, generator=generator) * deviation
-        case initializers.Constant(value):
-            return torch.full(shape, value)
-        case initializers.Glorot():
-            return _uniform(shape, generator).mul(sqrt(6 / sum(shape)))
-        case initializers.Orthogonal(gain):
-            return _orthogonal(shape, generator) * gain
-        case initializers.Identity(gain):
-            return torch.eye(*shape) * gain
-        case initializers.Spectral(radius):
-            matrix = _uniform(shape, generator)
-            largest = torch.linalg.eigvals(matrix).abs().max().clamp(min=1e-12)
-            return matrix.mul(radius / largest)
-        case initializers.EachHead(start, heads):
-            one = replace(weight, initializer=start, shape=(shape[0] // heads, *shape[1:]))
-            return torch.cat([drawn(one, plan, facts, generator) for _ in range(heads)])
-        case nodes.Vectors(pad):
-            vectors = torch.randn(shape, generator=generator)
+        case nodes.Vectors(pad, init):
+            vectors = _started(init, weight.shape, generator)
             if pad:
                 vectors[0] = 0.0
             return vectors
@@ -47,6 +26,37 @@ def drawn(weight: Weight, plan: Plan, facts: Facts, generator: torch.Generator) 
             return _from_vectors(weight, plan, facts, generator)
         case nodes.FromData(what):
             return _from_data(what, weight, plan, facts)
+        case init:
+            return _started(init, weight.shape, generator)
+
+
+def _started(
+    init: initializers.Initializer, shape: tuple[int, ...], generator: torch.Generator
+) -> Tensor:
+    """Filters are a matrix of what one output reads; Glorot counts each input and output as often
+    as a filter has places."""
+    match init:
+        case initializers.Uniform(bound):
+            return _uniform(shape, generator) * bound
+        case initializers.Normal(deviation):
+            return torch.randn(shape, generator=generator) * deviation
+        case initializers.Constant(value):
+            return torch.full(shape, value)
+        case initializers.Glorot():
+            fans = sum(shape[:2]) * prod(shape[2:])
+            return _uniform(shape, generator).mul(sqrt(6 / fans))
+        case initializers.Orthogonal(gain):
+            flat = (shape[0], prod(shape[1:]))
+            return _orthogonal(flat, generator).view(shape) * gain
+        case initializers.Identity(gain):
+            return torch.eye(*shape) * gain
+        case initializers.EachHead(start, heads):
+            one = (shape[0] // heads, *shape[1:])
+            return torch.cat([_started(start, one, generator) for _ in range(heads)])
+        case initializers.Spectral(radius):
+            matrix = _uniform(shape, generator)
+            largest = torch.linalg.eigvals(matrix).abs().max().clamp(min=1e-12)
+            return matrix.mul(radius / largest)
 
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

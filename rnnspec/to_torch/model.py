@@ -15,6 +15,7 @@ from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, nodes, weights
 from rnnspec.plan.names import first_sequence, steps_in
 from rnnspec.to_torch import alignment, outputs, transducer
+from rnnspec.to_torch.activity import activity, penalized
 from rnnspec.to_torch.chain import ChainOutput, Paths
 from rnnspec.to_torch.convolution import Conv
 from rnnspec.to_torch.decoder import Body
@@ -59,6 +60,8 @@ class Model(nn.Module):
             if isinstance(node, nodes.Decoder)
         }
         self.ends = ends_read(plan)
+        self.penalized = penalized(plan)
+        self.activity: Tensor | None = None
         self.of_characters = of_characters(plan)
 
     def forward(
@@ -248,8 +251,11 @@ class Model(nn.Module):
         reset: Tensor | None = None,
     ) -> tuple[Values, dict[str, Tensor]]:
         """The values of all nodes except decoders and outputs and, if the states before the first
-        step are given, those after the last."""
-        return values_of(self.plan, self._module, self.ends, inputs, states, reset)
+        step are given, those after the last. While training, `activity` is what they add to the
+        loss."""
+        found = values_of(self.plan, self._module, self.ends, inputs, states, reset)
+        self.activity = activity(self.penalized, found[0]) if self.training else None
+        return found
 
     def _module(self, node: nodes.Node) -> nn.Module:
         return self._by_name[node.name]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from rnnspec.cells import identify
+from rnnspec.cells.graph import parameter_roles
 from rnnspec.cells.rewrites import ZONEOUT_MASK, with_recurrent_masks, with_zoneout_masks
 from rnnspec.plan.nodes import Recurrent
 from rnnspec.to_torch.generic import GenericKernel, States
@@ -25,6 +28,8 @@ class RecurrentLayer(nn.Module):
         self.node = node
         self.kernels = nn.ModuleList(_kernel(node, generic) for _ in node.directions)
         self.initial = nn.ModuleList(_initial(node) for _ in node.directions)
+        roles = parameter_roles(node.cell).items() if node.weight_drop else ()
+        self.thinned = {name for name, role in roles if role == "recurrent"}
 
     def forward(
         self,
@@ -63,9 +68,21 @@ class RecurrentLayer(nn.Module):
         ends: Collection[str] = (),
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The output of one direction, and the final value of the states `ends`."""
-        steps, lengths = source.values, source.lengths
         reverse = self.node.directions[number] == "reverse"
-        states, kernel = self._states(number, steps, given), self.kernels[number]
+        states, kernel = self._states(number, source.values, given), self.kernels[number]
+        with self._thinned(number):
+            return self._run(kernel, source, elapsed, states, reverse, ends)
+
+    def _run(
+        self,
+        kernel: nn.Module,
+        source: PaddedSequence,
+        elapsed: PaddedSequence | None,
+        states: dict[str, Tensor] | None,
+        reverse: bool,
+        ends: Collection[str],
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        steps, lengths = source.values, source.lengths
         if isinstance(kernel, NativeKernel):
             out, after = kernel(steps, states, lengths, reverse, ends)
             return out, dict(after)
@@ -95,14 +112,36 @@ class RecurrentLayer(nn.Module):
         """
         assert self.node.directions == ("forward",), "a state is carried from past to future"
         kernel = self.kernels[0]
-        if isinstance(kernel, NativeKernel):
-            out, after = kernel(source.values, before, source.lengths)
+        with self._thinned(0, masks):
+            if isinstance(kernel, NativeKernel):
+                out, after = kernel(source.values, before, source.lengths)
+                return PaddedSequence(out, source.lengths), dict(after)
+            inputs = self._elapsed(source, elapsed)
+            more = (masks,) if isinstance(kernel, MaskedKernel) else ()
+            lengths = source.lengths.of_rows
+            out, after = kernel(source.values, dict(before), inputs, lengths, *more)
             return PaddedSequence(out, source.lengths), dict(after)
-        inputs = self._elapsed(source, elapsed)
-        more = (masks,) if isinstance(kernel, MaskedKernel) else ()
-        lengths = source.lengths.of_rows
-        out, after = kernel(source.values, dict(before), inputs, lengths, *more)
-        return PaddedSequence(out, source.lengths), dict(after)
+
+    def _thinned(self, number: int, masks: Masks | None = None) -> AbstractContextManager[None]:
+        """While inside, and while training, elements of the recurrent matrices are 0 by new masks,
+        or by those in `masks`, of a sequence that is run in parts."""
+        packed = self.kernels[number].packed
+        assert isinstance(packed, Packed)
+        slots = packed.slots if self.training else {}
+        chosen = [slot for slot, names in slots.items() if self.thinned.intersection(names)]
+        draw = partial(self._weight_mask, packed)
+        return packed.masked(
+            {s: drawn_once(masks, f"{s} {number}", partial(draw, s)) for s in chosen}
+        )
+
+    def _weight_mask(self, packed: Packed, slot: str) -> Tensor:
+        """The mask of a slot, 1 for what is no recurrent matrix."""
+        parts = []
+        for name in packed.slots[slot]:
+            ones = torch.ones_like(packed.part(name))
+            is_thinned = name in self.thinned
+            parts.append(dropout_mask(ones, self.node.weight_drop) if is_thinned else ones)
+        return torch.cat(parts)
 
     def first(self, rows: int) -> dict[str, Tensor]:
         """The states before the first step of a sequence, `[rows, width]` each."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from rnnspec.plan import Plan, nodes
 from rnnspec.to_torch.convolution import Conv
 from rnnspec.to_torch.inputs import Series
+from rnnspec.to_torch.layers import Embed, Scores
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.sequences import PaddedSequence, Value, sequence, vector
 
@@ -74,6 +75,12 @@ def values_of(
             _layer(node, module, values, ends.get(node.name, ()), states, reset, after)
         elif isinstance(node, nodes.FinalState):
             values[node.name] = values[_end(node.source, node.state)]
+        elif isinstance(node, nodes.Scores):
+            assert isinstance(module, Scores)
+            tied = module_of(plan.node(node.tied)) if node.tied else None
+            assert tied is None or isinstance(tied, Embed)
+            table = None if tied is None else tied.table
+            values[node.name] = module(sequence(values[node.source]), table)
         elif states is not None and (left := inputs_before(node)) in states:
             assert isinstance(module, Conv)
             source = sequence(values[next(node.sources())])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -51,6 +52,7 @@ class Packed(nn.Module):
         self.slots = dict(slots)
         self.rows = {name: shape[0] if shape else 1 for name, shape in shapes.items()}
         self._place: dict[str, tuple[str, int]] = {}
+        self._masked: dict[str, Tensor] = {}
         for slot, names in self.slots.items():
             first = shapes[names[0]]
             extents = (sum(self.rows[name] for name in names), *first[1:]) if first else ()
@@ -62,7 +64,21 @@ class Packed(nn.Module):
                 start += self.rows[name]
 
     def slot(self, name: str) -> Tensor:
+        """The parameter, masked while `masked` says so."""
+        found = self._masked.get(name)
+        return self._held(name) if found is None else found
+
+    def _held(self, name: str) -> nn.Parameter:
         return self.get_parameter(_attribute(name))
+
+    @contextmanager
+    def masked(self, masks: Mapping[str, Tensor]) -> Iterator[None]:
+        """While inside, the parameters of these slots are multiplied by their masks."""
+        self._masked = {name: self._held(name) * mask for name, mask in masks.items()}
+        try:
+            yield
+        finally:
+            self._masked = {}
 
     def part(self, name: str) -> Tensor:
         """One canonical weight, as a view of the parameter that holds it."""
@@ -81,7 +97,7 @@ class Packed(nn.Module):
     def canonical(self) -> Iterator[tuple[str, Tensor]]:
         """The names and the views that hold the weights."""
         for slot, names in self.slots.items():
-            held = self.slot(slot).detach()
+            held = self._held(slot).detach()
             parts = held.split([self.rows[name] for name in names]) if held.dim() else (held,)
             yield from zip(names, parts, strict=True)
 

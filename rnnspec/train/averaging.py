@@ -23,6 +23,9 @@ class Average:
     def after_epoch(self) -> None:
         """The epoch is over."""
 
+    def see(self, cost: float) -> None:
+        """What the values were worth on the validation rows, the lower the better."""
+
     def values(self) -> Sequence[Tensor]:
         """The average of each weight."""
         return self.weights
@@ -99,12 +102,57 @@ class LastEpochs(Average):
         ]
 
 
+class SinceStale(Average):
+    """The mean of the weights after each step since the cost of an epoch was above the best of all
+    epochs but the last `epochs` ones; the weights themselves until then (NT-ASGD: Merity et al.
+    2018, Regularizing and Optimizing LSTM Language Models, algorithm 1)."""
+
+    def __init__(self, weights: Sequence[Tensor], epochs: int) -> None:
+        super().__init__(weights)
+        self.epochs, self.count = epochs, -1
+        self.costs: list[float] = []
+        self.mean: list[Tensor] = []
+
+    def see(self, cost: float) -> None:
+        earlier = self.costs[: -self.epochs]
+        if self.count < 0 and earlier and cost > min(earlier):
+            self.count, self.mean = 0, [weight.detach().clone() for weight in self.weights]
+        self.costs.append(cost)
+
+    @torch.no_grad()
+    def after_step(self, steps: int) -> None:
+        if self.count >= 0:
+            self.count += 1
+            now = [weight.detach() for weight in self.weights]
+            torch._foreach_lerp_(self.mean, now, 1 / self.count)
+
+    def values(self) -> Sequence[Tensor]:
+        return self.mean if self.count > 0 else self.weights
+
+    def arrays(self) -> dict[str, Tensor]:
+        told = {
+            "count": torch.tensor(self.count),
+            "costs": torch.tensor(self.costs, dtype=torch.float64),
+        }
+        return {**told, **{str(number): value for number, value in enumerate(self.mean)}}
+
+    def load(self, arrays: Mapping[str, Tensor]) -> None:
+        self.count, self.costs = int(arrays["count"]), arrays["costs"].tolist()
+        numbers = range(len(self.weights) if self.count >= 0 else 0)
+        self.mean = [
+            arrays[str(number)].to(self.weights[number]).view_as(self.weights[number]).clone()
+            for number in numbers
+        ]
+
+
 def average_of(settings: Train, weights: Sequence[Tensor]) -> Average:
     """The average that a spec asks for."""
     if settings.ema is not None:
         return MovingAverage(weights, settings.ema)
     if settings.average_last is not None:
         return LastEpochs(weights, settings.average_last)
+    if settings.average_when_stale is not None:
+        return SinceStale(weights, settings.average_when_stale)
     return Average(weights)
 
 

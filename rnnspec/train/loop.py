@@ -235,6 +235,9 @@ class Trainer:
             if self.valid is not None:
                 metrics, not_finite = self.validate()
                 record |= {f"valid.{name}": value for name, value in metrics.items()}
+            if self.monitor.key in record:
+                cost = self.monitor.cost(float(record[self.monitor.key]))
+                self.train_step.average.see(cost)
             kept = self._is_best(record)
             record["best"] = kept and math.isfinite(at.best or 0.0)
             if kept and self.processes.first:

@@ -219,7 +219,12 @@ def named_rows(plan: Plan, facts: Facts) -> dict[str, Rows]:
             names = _names_read(by_name.get(node.source), plan, facts)
             found[f"{node.name}.table"] = Rows(names[: node.own], read=True)
         elif isinstance(node, nodes.Scores):
-            names = _names_written(plan, facts)
+            written = node.name not in answered
+            names = (
+                _names_written(plan, facts)
+                if written
+                else _numbered(facts.outputs[answered[node.name].column])
+            )
             found |= {f"{node.name}.{each}": Rows(names) for each in ("W", "b")}
         elif isinstance(node, nodes.Dense) and node.name in answered:
             known = facts.outputs.get(answered[node.name].column)

@@ -101,7 +101,7 @@ class TrainStep:
             return 0.0
         before = None if reset is None else self.states_before(micro_batch)
         forward = self.objective(micro_batch.batch, self.precision, before, reset)
-        losses, after = forward.losses, forward.states
+        losses, after, active = forward.losses, forward.states, forward.activity
         del forward  # or its logits would stay in memory through the backward pass
         if before is not None:
             self.carried = {name: value.detach() for name, value in after.items()}
@@ -109,6 +109,8 @@ class TrainStep:
         first, *others = (v if shares[c] == 1.0 else v * shares[c] for c, v in losses.items())
         loss = sum(others, start=first)
         value = loss.item()
+        if active is not None:  # the reported loss leaves penalties out
+            loss = loss + active * (sum(shares.values()) / len(shares))
         if math.isfinite(value):
             self.scaler.scale(loss).backward()
         return value

@@ -126,6 +126,7 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
         *_when(n.initial == "given", "initial states given"),
         *_when(n.recurrent_dropout, f"recurrent dropout of {n.recurrent_dropout:.3g}"),
         *_when(n.zoneout, f"zoneout of {n.zoneout:.3g}"),
+        *_when(n.weight_drop, f"weight drop of {n.weight_drop:.3g}"),
     ),
     nodes.Merge: lambda n: (f"{_MERGES[n.kind]} of both directions",),
     nodes.Normalize: lambda n: ("layer norm",),

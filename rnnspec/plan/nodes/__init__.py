@@ -71,6 +71,7 @@ from rnnspec.plan.nodes.node import (
     STEPS,
     FromData,
     FromVectors,
+    Initializers,
     Node,
     Shape,
     Shapes,

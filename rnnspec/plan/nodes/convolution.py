@@ -16,7 +16,16 @@ from math import prod, sqrt
 from typing import Literal
 
 from rnnspec.cells.initializers import Constant, Uniform
-from rnnspec.plan.nodes.node import Shape, Shapes, SourceNode, State, Weight, strided
+from rnnspec.plan.nodes.node import (
+    Initializers,
+    Shape,
+    Shapes,
+    SourceNode,
+    State,
+    Weight,
+    started,
+    strided,
+)
 
 LocalPoolKind = Literal["max", "mean"]
 EPSILON = 1e-5
@@ -46,13 +55,16 @@ class Conv(SourceNode):
     dilation: Extent
     groups: int = 1
     causal: bool = False
+    initializers: Initializers = ()
 
     def weights(self) -> Iterator[Weight]:
-        """Uniform within 1 / sqrt(numbers that one output reads), as torch initializes them."""
+        """By what is stated, else uniform within 1 / sqrt(numbers that one output reads), as torch
+        initializes them."""
         of_group = self.inputs // self.groups
         uniform = Uniform(1 / sqrt(of_group * prod(self.size)))
-        yield Weight(f"{self.name}.W", (self.filters, of_group, *self.size), uniform)
-        yield Weight(f"{self.name}.b", (self.filters,), uniform)
+        filters, stated = (self.filters, of_group, *self.size), self.initializers
+        yield started(self, "W", filters, uniform, stated)
+        yield started(self, "b", (self.filters,), uniform, stated)
 
     @property
     def spans(self) -> Extent:

@@ -13,7 +13,16 @@ from dataclasses import dataclass
 
 from rnnspec.plan.nodes.inputs import FramesInput, KeysInput
 from rnnspec.plan.nodes.layers import Embed
-from rnnspec.plan.nodes.node import Node, Shape, Shapes, SourceNode, State, Weight, affine
+from rnnspec.plan.nodes.node import (
+    Initializers,
+    Node,
+    Shape,
+    Shapes,
+    SourceNode,
+    State,
+    Weight,
+    affine,
+)
 from rnnspec.plan.nodes.recurrent import Recurrent
 
 
@@ -85,7 +94,8 @@ class Delayed(SourceNode):
 
 @dataclass(frozen=True, slots=True)
 class Scores(SourceNode):
-    """A score for each token number, `[B, U, size]`: W v + b, W `[size, inputs]`.
+    """A score for each token number at each step, `[B, U, size]`: W v + b, W `[size, inputs]`; of
+    a language model that is no decoder, `[B, T, size]`.
 
     `tied` names the embedding whose table is W; then only b is a weight of its own (Press and Wolf
     2017).
@@ -96,19 +106,20 @@ class Scores(SourceNode):
     inputs: int
     size: int
     tied: str = ""
+    initializers: Initializers = ()
 
     def weights(self) -> Iterator[Weight]:
-        matrix, bias = affine(self, self.size, self.inputs)
+        matrix, bias = affine(self, self.size, self.inputs, stated=self.initializers)
         yield from (bias,) if self.tied else (matrix, bias)
 
     def shape(self, shapes: Shapes) -> Shape:
-        shapes.expect(self, self.source, ("B", "U", self.inputs))
+        found = shapes.each_vector(self, self.source, self.inputs, self.size)
         if self.tied:
             table = shapes.nodes[self.tied]
             assert isinstance(table, Embed), f"{self.name} is tied to {self.tied}, no embedding"
             fits = (table.size, table.width) == (self.size, self.inputs)
             assert fits, f"{self.name} cannot take the table of {self.tied}"
-        return ("B", "U", self.size)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Literal
 from rnnspec.cells.initializers import Constant, Uniform
 from rnnspec.plan.nodes.node import (
     FromVectors,
+    Initializers,
     Node,
     Shape,
     Shapes,
@@ -52,6 +53,7 @@ class Embed(SourceNode):
     vectors: bool = False
     frozen: int = 0
     half: bool = False
+    initializers: Initializers = ()
 
     @property
     def own(self) -> int:
@@ -59,8 +61,11 @@ class Embed(SourceNode):
         return self.size - self.frozen
 
     def weights(self) -> Iterator[Weight]:
-        initializer = FromVectors() if self.vectors else Vectors(self.pad)
-        yield Weight(f"{self.name}.table", (self.own, self.width), initializer)
+        stated = dict(self.initializers).get("table")
+        drawn = Vectors(self.pad) if stated is None else Vectors(self.pad, stated)
+        initializer = FromVectors() if self.vectors else drawn
+        shape, chosen = (self.own, self.width), stated is not None
+        yield Weight(f"{self.name}.table", shape, initializer, chosen=chosen)
         if self.frozen:
             yield Weight(f"{self.name}.vectors", (self.frozen, self.width), FromVectors(), False)
 
@@ -191,9 +196,10 @@ class Dense(SourceNode):
     inputs: int
     units: int
     activation: Activation
+    initializers: Initializers = ()
 
     def weights(self) -> Iterator[Weight]:
-        yield from affine(self, self.units, self.inputs)
+        yield from affine(self, self.units, self.inputs, stated=self.initializers)
 
     def shape(self, shapes: Shapes) -> Shape:
         return shapes.each_vector(self, self.source, self.inputs, self.units)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import prod, sqrt
 from typing import ClassVar
 
-from rnnspec.cells.initializers import Initializer, Uniform
+from rnnspec.cells.initializers import Initializer, Normal, Uniform
 
 Shape = tuple[str | int, ...]
 """`("B", "T", 64)`: a sequence of vectors; `("B", 64)`: one vector a row; `("B",)`: one number.
@@ -30,11 +30,16 @@ def strided(axis: str, stride: int) -> str:
     return f"{name}/{int(by or 1) * stride}"
 
 
+STANDARD_NORMAL = Normal(1.0)
+"""As torch starts an embedding."""
+
+
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """Each row normal with mean 0 and deviation 1; with `pad`, row 0 is 0."""
+    """Rows drawn by `init`; with `pad`, row 0 is 0."""
 
     pad: bool = True
+    init: Initializer = STANDARD_NORMAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,8 @@ class FromVectors:
 class Weight:
     """One tensor of the model; only `trained` weights change while training.
 
-    `l2` times half the sum of its squares is part of the loss.
+    `l2` times half the sum of its squares is part of the loss. `chosen`: its initializer is one
+    that the spec or the cell states for it, which no initializer of the whole plan replaces.
     """
 
     name: str
@@ -63,6 +69,7 @@ class Weight:
     initializer: Initializer | Vectors | FromData | FromVectors
     trained: bool = True
     l2: float = 0.0
+    chosen: bool = False
 
     @property
     def size(self) -> int:
@@ -176,14 +183,32 @@ def named(*names: str) -> Iterator[str]:
     return filter(None, names)
 
 
+Initializers = tuple[tuple[str, Initializer], ...]
+"""The initializers that a spec states, by the names of weights in the node."""
+
+
 def affine(
-    node: Node, units: int, inputs: int, matrix: str = "W", bias: str | None = "b"
+    node: Node,
+    units: int,
+    inputs: int,
+    matrix: str = "W",
+    bias: str | None = "b",
+    stated: Initializers = (),
 ) -> Iterator[Weight]:
-    """A matrix and a bias, uniform within 1 / sqrt(inputs), as torch initializes a linear layer."""
+    """A matrix and a bias, by the initializers that are `stated`, else uniform within
+    1 / sqrt(inputs), as torch initializes a linear layer."""
     uniform = Uniform(1 / sqrt(inputs))
-    yield Weight(f"{node.name}.{matrix}", (units, inputs), uniform)
+    yield started(node, matrix, (units, inputs), uniform, stated)
     if bias is not None:
-        yield Weight(f"{node.name}.{bias}", (units,), uniform)
+        yield started(node, bias, (units,), uniform, stated)
+
+
+def started(
+    node: Node, name: str, shape: tuple[int, ...], usual: Initializer, stated: Initializers
+) -> Weight:
+    """A weight by the initializer that is `stated` for it, else by the usual one."""
+    chosen = dict(stated).get(name)
+    return Weight(f"{node.name}.{name}", shape, chosen or usual, chosen=chosen is not None)
 
 
 def scaling(node: Node, width: int, double: bool) -> Iterator[Weight]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from rnnspec.cells.initializers import EachHead, Initializer, Normal, Uniform
 from rnnspec.plan.nodes.audio import AudioInput
 from rnnspec.plan.nodes.calendar import CalendarFuture, CalendarInput
 from rnnspec.plan.nodes.decoder import Decoder
@@ -25,7 +26,7 @@ from rnnspec.plan.nodes.inputs import (
     WindowMoments,
 )
 from rnnspec.plan.nodes.layers import Pool
-from rnnspec.plan.nodes.node import Node, Shape, Shapes, Weight
+from rnnspec.plan.nodes.node import Node, Shape, Shapes, Vectors, Weight
 from rnnspec.plan.nodes.outputs import (
     ChainOutput,
     ClassOutput,
@@ -73,11 +74,12 @@ Output = (
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A resolved model. `nodes` are in order of computation; a decoder contains the nodes of its
-    body."""
+    body. `init` starts the weights for which nothing nearer chooses an initializer."""
 
     name: str
     cardinality: Cardinality
     nodes: tuple[Node, ...]
+    init: Initializer | None = None
 
     def node(self, name: str) -> Node:
         """The node called `name`, also one of a decoder's body. Raises KeyError."""
@@ -110,7 +112,8 @@ def weights(plan: Plan) -> tuple[Weight, ...]:
     before the first step.
     """
     own = (node for node in plan.nodes if not node.same_as)
-    return tuple(weight for node in own for weight in node.weights())
+    every = (weight for node in own for weight in node.weights())
+    return tuple(every if plan.init is None else (_started(each, plan.init) for each in every))
 
 
 def shared_weights(plan: Plan) -> dict[str, str]:
@@ -121,6 +124,22 @@ def shared_weights(plan: Plan) -> dict[str, str]:
         for node in sharing
         for weight in node.weights()
     }
+
+
+def _started(weight: Weight, init: Initializer) -> Weight:
+    """The weight by the plan's initializer, unless one is chosen for it, or it starts at a constant
+    or from the data. Vectors are biases, which only numbers drawn one by one start."""
+    usual = weight.initializer
+    if weight.chosen or not weight.trained:
+        return weight
+    if isinstance(usual, Vectors):
+        return replace(weight, initializer=replace(usual, init=init))
+    if isinstance(usual, EachHead) and isinstance(usual.start, Uniform):
+        return replace(weight, initializer=replace(usual, start=init))
+    if not isinstance(usual, Uniform):
+        return weight
+    suits = len(weight.shape) > 1 or isinstance(init, Uniform | Normal)
+    return replace(weight, initializer=init) if suits else weight
 
 
 def shapes(plan: Plan) -> dict[str, Shape]:

@@ -36,7 +36,15 @@ class Recurrent(Node):
     `initializers` of parameters replace those of the cell, `l2` is the factor of
     `sum(w^2) / 2` over its trained parameters in the loss. `recurrent_dropout` and `zoneout` apply
     while training (`rnnspec.cells.rewrites`); zoneout also changes the answers: back ends lower
-    `answering_cell`.
+    `answering_cell`. While training, elements of the matrices that are applied to no
+    x are 0 with probability `weight_drop`, and the others divided by 1 - `weight_drop`, the same
+    for all rows and steps of a batch (DropConnect: Wan et al. 2013; of recurrent matrices: Merity
+    et al. 2018, section 3).
+
+    Part of the loss are `activation_l2` times the mean square of the outputs that are read of the
+    layer, after dropout, and `temporal_l2` times that of the differences between the outputs of
+    neighbouring steps, before dropout (Merity et al. 2018, section 4.6), over the steps of the
+    rows.
     """
 
     source: str
@@ -52,6 +60,9 @@ class Recurrent(Node):
     zoneout: float = 0.0
     initializers: tuple[tuple[str, Initializer], ...] = ()
     l2: float = 0.0
+    weight_drop: float = 0.0
+    activation_l2: float = 0.0
+    temporal_l2: float = 0.0
 
     @property
     def answering_cell(self) -> Cell:
@@ -105,6 +116,7 @@ class Recurrent(Node):
                     self._start(chosen.get(name, usual)),
                     trained,
                     self.l2 if trained else 0.0,
+                    name in chosen,
                 )
             for state in cell.states if self.initial == "learned" else ():
                 name = f"{self.name}.{direction}.initial.{state}"
