@@ -120,7 +120,8 @@ class OneOf:
             if not any(field.is_required() for field in fields):
                 names.append({"const": name, "description": cleandoc(option.__doc__ or "")})
             if issubclass(option, Valued):
-                properties = handler.resolve_ref_schema(reference)["properties"]
+                # On its own: what `reference` names may not have been written yet.
+                properties = option.model_json_schema(by_alias=True)["properties"]
                 mappings[name] = _without_default(properties[VALUE])
             elif fields:
                 mappings[name] = reference
