@@ -3,8 +3,8 @@
   python benchmarks/embedding_starts.py [SET ...] [--seeds 0 1] [--epochs 3] [--rows 3000]
 
 The next word of tinyshakespeare, the kind of a question (trec), the tags of words (ud_en_ewt):
-small models, all else as rnnspec has it. A table of the best validation figure of each build: mean and
-spread over the seeds, and the first epoch's beside it.
+small models, all else as rnnspec has it. A table of the best validation figure of each build: mean
+and spread over the seeds, and the first epoch's beside it.
 """
 
 from __future__ import annotations
