@@ -17,7 +17,7 @@ from rnnspec.cli.rows import described
 from rnnspec.data import survey
 from rnnspec.errors import DataError, ExportError
 from rnnspec.export import export_onnx
-from rnnspec.plan import Facts, Plan, resolve
+from rnnspec.plan import ClassFacts, Facts, Plan, resolve
 from rnnspec.plan.names import labels_of
 from rnnspec.reference import answers
 from rnnspec.run import Model, interface
@@ -115,8 +115,12 @@ def compare(facts: Facts, answer: Mapping[str, Any], wanted: Mapping[str, Any]) 
             assert value == [names[step.argmax()] for step in expected]
             np.testing.assert_allclose(shares, [step.max() for step in expected], **close)
         elif column == "keys":
-            names = labels_of(facts, column)
-            on = [[n for n, p in zip(names, s, strict=True) if p > 0.5] for s in expected]
+            names, known = labels_of(facts, column), facts.outputs[column]
+            assert isinstance(known, ClassFacts)
+            least = known.thresholds or (0.5,) * len(names)
+            on = [
+                [n for n, *p in zip(names, s, least, strict=True) if p[0] > p[1]] for s in expected
+            ]
             assert value == on
             assert [list(step) for step in shares] == on
         elif column in ("class", "labels"):

@@ -308,11 +308,15 @@ _KINDS: Mapping[InputKind, str] = {
     "video": "the path of a folder of pictures, or a list of frames",
     "series": "a list of numbers",
     "future": "a list",
+    "times": "a list of times",
+    "times_ahead": "a list",
     "number": "a number",
     "vector": "a list",
 }
 
 
 def _kind(column: InputColumn) -> str:
+    if column.kind == "times_ahead":
+        return f"a list of {column.width} times"
     wide = column.kind in ("frames", "vector", "future")
     return _KINDS[column.kind] + (f" of {column.width} numbers" if wide else "")
