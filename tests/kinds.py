@@ -138,6 +138,10 @@ SEQUENCES: dict[str, Kind] = {
     "double_window_series": Kind(
         {"as": "series", "scale": "window", "known": True, "missing": "mean"}, doubles(1)
     ),
+    "observed_series": Kind(
+        {"as": "series", "scale": "window", "missing": "previous", "observed": True}, numbers(1)
+    ),
+    "observed_mean_series": Kind({"as": "series", "missing": "mean", "observed": True}, doubles(1)),
     "level_series": Kind({"as": "series", "scale": "level", "missing": "previous"}, numbers(1)),
     "log_series": Kind(
         {"as": "series", "transform": "log", "scale": "level", "known": True, "missing": "mean"},

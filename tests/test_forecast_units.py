@@ -19,6 +19,7 @@ from rnnspec.spec import Spec
 from rnnspec.store.folder import BuildFolder, Trained
 from rnnspec.to_c import to_c
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.sequences import sequence
 from tests.data_rows import any_spec, write_rows
 from tests.kinds import batched
 from tests.test_export_kinds import quick as quick
@@ -139,6 +140,21 @@ def test_a_file_answers_in_the_unit_of_the_data_and_refuses_what_has_no_logarith
         survey(spec, file)
     with pytest.raises(DataError, match=r"column 'sold' is 0, which has no logarithm"):
         encode(plan, facts, file, Reading.of(spec), tmp_path / "cache", "all")
+
+
+def test_what_is_known_is_said_with_how_long_ago(tmp_path: Path) -> None:
+    """By hand: of `. 5 . . 7` the steps since the last known number are 1 0 1 2 0."""
+    spec = spec_of({"missing": "previous", "observed": True})
+    plan, facts = planned(spec, tmp_path)
+    model = Model(plan).eval()
+    model.start(facts, seed=0)
+    row = {"sold": np.array([np.nan, 5, np.nan, np.nan, 7], np.float32)}
+    values, _ = model.values(batched(plan, [row]))
+    found = sequence(values["input.sold.observed"]).values[:, 0]
+    known, since = [0, 1, 0, 0, 1], np.log1p([1, 0, 1, 2, 0])
+    np.testing.assert_allclose(found.numpy(), np.stack([known, since], 1), atol=1e-6)
+    with pytest.raises(ExportError, match="without 'observed'"):
+        stream_of(plan)
 
 
 def test_what_is_read_again_at_the_end_does_not_stream(tmp_path: Path) -> None:

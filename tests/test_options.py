@@ -50,6 +50,7 @@ LENGTHS = (5, 1, 0, 4)
 HERE = {"missing", "scale", "known", "elapsed"}
 """Options of numbers, walked here."""
 ELSEWHERE = {
+    "observed": "test_forecast_units.py",
     "transform": "test_forecast_units.py",
     "encode": "test_calendar.py",
     "join": "test_conformance_cardinalities.py",

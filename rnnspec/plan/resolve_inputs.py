@@ -25,6 +25,7 @@ from rnnspec.plan.nodes import (
     ImageInput,
     KeysInput,
     Node,
+    Observed,
     PerStep,
     Picture,
     PictureAugmentation,
@@ -41,7 +42,7 @@ from rnnspec.plan.text_rule import rule_of
 from rnnspec.spec.branches import branches
 from rnnspec.spec.calendar import CyclicEncoding
 from rnnspec.spec.encoder import DEFAULT_EMBED, given_columns
-from rnnspec.spec.inputs import TokenInput
+from rnnspec.spec.inputs import OBSERVED, TokenInput
 from rnnspec.spec.pictures import PictureAugment
 from rnnspec.spec.widths import reads_frames
 
@@ -260,6 +261,9 @@ def _series(
     missing = source.missing
     found.nodes.append(SeriesInput(name, source.column, scaled, moments, missing, double, log))
     found.sequences.append(Read(name, 1))
+    if source.observed:
+        found.nodes.append(Observed(f"{name}.observed", source.column, double))
+        found.sequences.append(Read(f"{name}.observed", OBSERVED))
     if spec.data.read_ahead(source):
         horizon = _horizon(spec)
         ahead = FutureInput(

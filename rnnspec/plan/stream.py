@@ -320,6 +320,12 @@ def _future(reading: _Reading, node: nodes.FutureInput) -> States:
     return ()
 
 
+def _observed(reading: _Reading, node: nodes.Observed) -> States:
+    raise CannotStream(
+        "is read with the steps since its last known number; train a model without 'observed'"
+    )
+
+
 def _season_ago(reading: _Reading, node: nodes.SeasonAgo) -> States:
     raise CannotStream(
         "answers how far the values ahead are from those of the past, and reads them again at the"
@@ -509,6 +515,7 @@ RULES: Mapping[type[Node], Callable[[_Reading, Any], States]] = {
     nodes.WindowMoments: _moments,
     nodes.FutureInput: _future,
     nodes.SeasonAgo: _season_ago,
+    nodes.Observed: _observed,
     nodes.CalendarInput: _input,
     nodes.CalendarFuture: _nothing,
     nodes.Recurrent: _recurrent,

@@ -28,6 +28,7 @@ Reading = (
     | nodes.VectorInput
     | nodes.SeriesInput
     | nodes.WindowMoments
+    | nodes.Observed
     | nodes.FutureInput
     | nodes.CalendarInput
     | nodes.CalendarFuture
@@ -69,6 +70,8 @@ def read(node: Reading, weights: Arrays, row: Row, values: Arrays) -> Array:
         case nodes.CalendarFuture():
             ahead = calendar(node.calendar, cell)
             return ahead.reshape(-1) if node.flat else ahead
+        case nodes.Observed():
+            return _observed(cell.reshape(-1))
         case nodes.WindowMoments():
             return _moments(node, weights, _numbers(node, cell))
         case _:
@@ -138,6 +141,15 @@ def _filled(steps: Array) -> Array:
     for t in range(1, len(found)):
         found[t] = np.where(np.isnan(found[t]), found[t - 1], found[t])
     return found
+
+
+def _observed(steps: Array) -> Array:
+    """`[T, 2]` of `[T]`."""
+    found, last = [], -1
+    for t, number in enumerate(steps.tolist()):
+        last = last if np.isnan(number) else t
+        found.append([float(last == t), np.log(1 + t - last)])
+    return np.array(found, np.float64).reshape(-1, 2)
 
 
 def _moments(node: nodes.WindowMoments, weights: Arrays, steps: Array) -> Array:

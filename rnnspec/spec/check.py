@@ -286,6 +286,7 @@ CHECKS: tuple[Check, ...] = (
     Check(check_forecast.residuals_have_a_season, (*_OUTPUT, check_data.SERIES)),
     Check(check_calendar.calendars_read_times, (*_INPUT, *_OUTPUT, check_data.SERIES)),
     Check(check_data.steps_have_times, (check_data.SERIES,)),
+    Check(check_data.what_may_miss_is_observed, _INPUT),
     Check(check_data.missing_steps_may_be_missing, (check_data.SERIES, *_INPUT)),
     Check(check_decoder.decoder_layers_read_forward, _layer("direction", "initial_state")),
     Check(check_decoder.attention_has_steps, (_CARDINALITY, _DECODER)),

@@ -213,6 +213,16 @@ def missing_numbers_have_a_mean(spec: Spec) -> Iterator[Finding]:
             yield Finding((*path, "missing"), message, hint)
 
 
+def what_may_miss_is_observed(spec: Spec) -> Iterator[Finding]:
+    """Where a missing number is an error, all are known."""
+    for path, source in spec.data.located_inputs:
+        if isinstance(source, SeriesInput) and source.observed and source.missing == "error":
+            why = "where a missing number is an error, so that all are known"
+            yield no_effect(
+                (*path, "observed"), why, "remove it, or set missing to previous or mean"
+            )
+
+
 # ---------------------------------------------------------------- series
 
 

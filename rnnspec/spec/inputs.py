@@ -343,6 +343,10 @@ class VectorInput(OfColumn):
     join: Joined = "steps"
 
 
+OBSERVED = 2
+"""Numbers of a step that say whether one is known: `observed`."""
+
+
 class SeriesInput(SequenceInput):
     """A column of a table whose rows are the steps of one or many series: its past is read."""
 
@@ -361,6 +365,11 @@ class SeriesInput(SequenceInput):
         "windows have from theirs, 'mean' by the mean size of the steps read, 'none' not at all.",
     )
     missing: Missing = "error"
+    observed: bool = Field(
+        default=False,
+        description="Whether the model also reads, at each step, if the number is known, and how "
+        "many steps ago the last known one was; needs 'missing'.",
+    )
     known: bool = Field(
         default=False,
         description="Whether its values over the horizon are known beforehand, and read too.",

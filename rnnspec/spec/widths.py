@@ -13,6 +13,7 @@ from rnnspec.spec.check_layers import cell_named
 from rnnspec.spec.decoder import Decoder, NoAttention, TransducerDecoder
 from rnnspec.spec.encoder import DEFAULT_EMBED
 from rnnspec.spec.inputs import (
+    OBSERVED,
     AudioInput,
     CategoryInput,
     FramesInput,
@@ -66,7 +67,7 @@ def _width_of(spec: Spec, source: Input) -> int | None:
         case TokenInput():
             return _embed(spec, source)
         case SeriesInput():
-            return 1
+            return 1 + OBSERVED * source.observed
         case CalendarInput():
             return source.width
         case CategoryInput() | NumberInput():

@@ -60,6 +60,7 @@ REFUSED: Mapping[type[Node], str] = {
     nodes.AudioInput: "is sound, whose features are not computed in C",
     nodes.WindowMoments: "is scaled by its own window",
     nodes.FutureInput: "has values ahead",
+    nodes.Observed: "is read with the steps since its last known number",
     nodes.SeasonAgo: "is the last season of a row",
     nodes.AddBase: "is added to the last season of a row",
     nodes.CalendarInput: "is read by the calendar",

@@ -68,6 +68,7 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.Elapsed: numbers.lower_elapsed,
     nodes.VectorInput: numbers.lower_vector,
     nodes.SeriesInput: numbers.lower_series,
+    nodes.Observed: numbers.lower_observed,
     nodes.WindowMoments: numbers.lower_moments,
     nodes.FutureInput: numbers.lower_future,
     nodes.SeasonAgo: seasonal.lower_season_ago,
@@ -327,7 +328,7 @@ def _padded(
                 return True
             case nodes.FramesInput(missing="previous"):
                 return True
-            case nodes.SeriesInput(missing="previous"):
+            case nodes.SeriesInput(missing="previous") | nodes.Observed():
                 return True
     return False
 

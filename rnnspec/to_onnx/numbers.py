@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from rnnspec.plan import nodes
-from rnnspec.to_onnx.axis import nonempty_rows, on_time_axis, time_major
-from rnnspec.to_onnx.emitter import BOOL, DOUBLE, FLOAT, Extent
+from rnnspec.to_onnx.axis import nonempty_rows, on_time_axis, padded_where_empty, time_major
+from rnnspec.to_onnx.emitter import BOOL, DOUBLE, FLOAT, INT64, Extent
 from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, Value, Vector
 
@@ -109,6 +109,29 @@ def lower_moments(low: Lowering, node: nodes.WindowMoments) -> Vector:
         some = emit.op("Greater", [total, zero], f"{name}.some")
         centre = emit.op("Where", [some, middle, of_rows], f"{name}.centre")
     return Vector(emit.concat([centre, scale], 1, name))
+
+
+def lower_observed(low: Lowering, node: nodes.Observed) -> PaddedSequence:
+    """Which numbers of a series are known, and the steps since the last known one, `[T, B, 2]`."""
+    emit, name, past = low.emit, node.name, _past(low, node.column)
+    major = time_major(low, node.column, f"{name}.time_major")
+    missing = emit.op("IsNaN", [emit.unsqueeze(major, 2, f"{name}.past")], f"{name}.missing")
+    known = emit.op("Not", [missing], f"{name}.known")
+    flags = emit.cast(known, BOOL, FLOAT, f"{name}.flags")
+    there = padded_where_empty(low, past.lengths, flags, name).name
+    time = emit.squeeze(emit.extent(there, 0, f"{name}.extent"), 0, f"{name}.steps")
+    times = emit.cast(emit.range(time, f"{name}.numbers"), INT64, FLOAT, f"{name}.times")
+    each = emit.op("Unsqueeze", [times, emit.integers(1, 2)], f"{name}.each")
+    is_there = emit.op("Greater", [there, emit.number(0.0)], f"{name}.is_there")
+    nothing = emit.number(float("nan"))
+    places = emit.op("Where", [is_there, each, nothing], f"{name}.places")
+    shape = emit.concat([past.lengths.batch(), emit.integers(1)], 0, f"{name}.shape")
+    none = emit.op("Expand", [emit.number(-1.0), shape], f"{name}.none")
+    last = _forward_filled(low, places, past.lengths, 1, name, FLOAT, none)
+    since = emit.op("Sub", [each, last], f"{name}.since")
+    grown = emit.op("Add", [since, emit.number(1.0)], f"{name}.grown")
+    logarithm = emit.op("Log", [grown], f"{name}.logarithm")
+    return PaddedSequence(emit.concat([there, logarithm], 2, name), past.lengths)
 
 
 def lower_future(low: Lowering, node: nodes.FutureInput) -> Value:

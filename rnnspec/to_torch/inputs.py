@@ -192,6 +192,20 @@ class Future(Scaling):
         return ahead.squeeze(-1).t() if self.node.flat else PaddedSequence(ahead, source.lengths)
 
 
+class Observed(Scaling):
+    """Which numbers of a series are known, and the steps since the last known one, `[T, B, 2]`."""
+
+    node: nodes.Observed
+
+    def forward(self, values: Tensor, lengths: Tensor) -> PaddedSequence:
+        """`values` `[B, T, 1]`."""
+        source = steps_first(~values.isnan(), lengths)
+        times = torch.arange(len(source.values), device=values.device)[:, None, None]
+        last = torch.where(source.values, times, -1).cummax(0).values
+        since = self.narrow(torch.log1p(self.narrow(times - last)))
+        return PaddedSequence(torch.cat([self.narrow(source.values), since], -1), source.lengths)
+
+
 class Moments(Scaling):
     """Centre and scale of each row's window, `[B, 2]`, in float64: the squares of its numbers may
     overflow float32, and nothing but the window is known of their size."""

@@ -44,6 +44,7 @@ _OF_NODE: dict[type[nodes.Node], Callable[[Any], nn.Module]] = {
     nodes.Elapsed: inputs.Elapsed,
     nodes.VectorInput: inputs.Vectors,
     nodes.SeriesInput: inputs.Series,
+    nodes.Observed: inputs.Observed,
     nodes.WindowMoments: inputs.Moments,
     nodes.FutureInput: inputs.Future,
     nodes.SeasonAgo: seasonal.SeasonAgo,

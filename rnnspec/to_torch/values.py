@@ -117,6 +117,7 @@ def _read_with(node: nodes.Input | nodes.Derived, values: Values) -> tuple[Value
             | nodes.CalendarInput()
             | nodes.CalendarFuture()
             | nodes.Elapsed()
+            | nodes.Observed()
             | nodes.WindowMoments()
         ):
             return ()

@@ -84,6 +84,7 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
         *_when(n.log, "logarithms"),
         *_when(n.scaled, "standardised"),
     ),
+    nodes.Observed: lambda n: ("which numbers are known",),
     nodes.WindowMoments: lambda n: (f"{_WINDOWS[n.kind]} of the past",),
     nodes.SeasonAgo: lambda n: (
         ("last value",) if n.season == 1 else ("last season", f"{n.season} steps")

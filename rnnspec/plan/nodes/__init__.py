@@ -41,6 +41,7 @@ from rnnspec.plan.nodes.inputs import (
     ImageInput,
     KeysInput,
     Missing,
+    Observed,
     Picture,
     PictureAugmentation,
     PictureSteps,

@@ -281,6 +281,21 @@ class SeriesInput(ColumnNode):
 
 
 @dataclass(frozen=True, slots=True)
+class Observed(ColumnNode):
+    """Which numbers of the series in `column` are known, `[B, T, 2]`: 1 where one is and else 0,
+    and ln(1 + g), g the steps since the last known one: 0 at a known number, and t + 1 at step t
+    from 0 where none is known yet (Che et al. 2018, GRU-D, section 2.2: masks and intervals)."""
+
+    double: bool = False
+
+    def shape(self, shapes: Shapes) -> Shape:
+        return ("B", "T", 2)
+
+    def carried(self) -> tuple[State, ...] | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class WindowMoments(ColumnNode):
     """Centre and scale of the past of the series in `column`, `[B, 2]`, in float64.
 

@@ -20,6 +20,7 @@ from rnnspec.plan.nodes.inputs import (
     FutureInput,
     ImageInput,
     KeysInput,
+    Observed,
     SeriesInput,
     TokensInput,
     VectorInput,
@@ -56,7 +57,7 @@ Input = (
     | AudioInput
 )
 """Columns that a caller gives."""
-Derived = Elapsed | WindowMoments
+Derived = Elapsed | WindowMoments | Observed
 """Values computed from the column of an input."""
 Output = (
     ClassOutput
