@@ -183,6 +183,35 @@ def decoder_specs(draw: Draw, cardinality: str = "") -> dict[str, Any]:
 
 
 @st.composite
+def frame_specs(draw: Draw) -> dict[str, Any]:
+    """A decoder that writes frames, of an encoder or of vectors, of every length; one of an input
+    that is answered again."""
+    own: Own = {"mine": draw(own_cells(False))} if draw(st.integers(0, 3)) == 0 else {}
+    kind = output(draw(st.sampled_from(["out_frames", "out_double_frames"])))
+    rows = draw(st.integers(0, 3)) == 0
+    stack = [] if rows else _stack(draw, own, forward=False)
+    if rows:
+        names = _some(draw, ["category", "vector"])
+    else:
+        names = [*_sequences(draw), *_several(draw, ["category", "vector"], 1)]
+    decoder = draw(bodies(own, stack, 0 if rows else width_of(stack[-1], own)))
+    lengths: list[Any] = ["learned", "learned", 3, {"column": "count"}, *["input"] * (not rows)]
+    decoder["length"] = draw(st.sampled_from(lengths))
+    if decoder["length"] == {"column": "count"}:
+        names.append("count")
+    if decoder["length"] == "learned":
+        decoder["max_steps"] = 4
+        decoder["min_steps"] = draw(st.sampled_from([0, 0, 2]))
+    again = [name for name in names if name in ("frames", "raw_frames", "double_frames")]
+    if decoder["length"] == "input" and again:
+        kind = {"column": again[0], "as": "frames"}
+    decoder["reverse"] = draw(st.booleans())
+    decoder["feedback"] = draw(st.sampled_from(["answers", "answers", "none"]))
+    data = spec_data("1:N" if rows else "N:M", names, [kind], stack, decoder=decoder)
+    return _over_fewer_steps(draw, _finished(draw, data, own))
+
+
+@st.composite
 def alignment_specs(draw: Draw) -> dict[str, Any]:
     """An encoder whose steps are aligned with the answer, by CTC or a transducer."""
     own: Own = {"mine": draw(own_cells(False))} if draw(st.integers(0, 3)) == 0 else {}

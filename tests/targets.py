@@ -15,6 +15,7 @@ from rnnspec.plan.nodes import (
     ClassOutput,
     CtcOutput,
     ForecastOutput,
+    FramesOutput,
     LabelsOutput,
     NumericOutput,
     Output,
@@ -45,6 +46,14 @@ def _target(node: Output, lengths: Sequence[int], draw: Generator) -> NDArray[An
         case LabelsOutput():
             found = draw.integers(0, 2, (*axes, node.labels)).astype(np.float32)
             found[draw.random(axes) < 0.2] = np.nan
+        case FramesOutput():
+            by_input = node.length == "input"
+            longest = node.limit if node.length == "fixed" else longest
+            counts = lengths if by_input else [longest] * rows
+            found = draw.normal(1, 2, (rows, longest, node.width)).astype(np.float32)
+            for count, into in zip(counts, found, strict=True):
+                into[count:] = np.nan
+            return found
         case NumericOutput():
             found = draw.normal(1, 2, (*axes, node.width)).astype(np.float32)
             found[draw.random(found.shape) < 0.2] = np.nan

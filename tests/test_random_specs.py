@@ -1,11 +1,12 @@
 """Random specs: every one loads, builds, trains a step, exports, and agrees in every back end.
 
-Of four families: stacks of layers with cells of one's own, N:1; every cardinality and kind of
-column; decoders with every search; alignments. Torch, the reference and onnxruntime give the same
-answers, alone and in a batch, by native kernels and by the equations of the cells.
+Of five families: stacks of layers with cells of one's own, N:1; every cardinality and kind of
+column; decoders with every search; alignments; decoders of frames. Torch, the reference and
+onnxruntime give the same answers, alone and in a batch, by native kernels and by the equations of
+the cells.
 
-`pytest tests/test_random_specs.py --random-specs 1000` runs 1000 of the first family, 250, 500 and
-125 of the others; they are the same every time, and others with `--hypothesis-seed` (`make
+`pytest tests/test_random_specs.py --random-specs 1000` runs 1000 of the first family, 250, 500, 125
+and 125 of the others; they are the same every time, and others with `--hypothesis-seed` (`make
 explore`).
 """
 
@@ -37,6 +38,7 @@ from rnnspec.plan.nodes import (
     AlignedOutput,
     Beam,
     CtcOutput,
+    FramesOutput,
     Node,
     PrefixBeam,
     TextOutput,
@@ -54,6 +56,7 @@ from rnnspec.spec import Spec
 from rnnspec.spec.load import load_source
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.frames import Frames
 from rnnspec.to_torch.search import Texts
 from rnnspec.train.feed import MicroBatch
 from rnnspec.train.step import TrainStep
@@ -61,7 +64,7 @@ from tests import answers as numbers
 from tests import ctc, texts
 from tests.kinds import Batch as Tensors
 from tests.kinds import Row, batched, facts_of, feeds, random_rows, strong_weights
-from tests.random_kinds import alignment_specs, decoder_specs, kind_specs
+from tests.random_kinds import alignment_specs, decoder_specs, frame_specs, kind_specs
 from tests.random_specs import specs
 from tests.targets import labels_of, random_targets
 
@@ -119,6 +122,8 @@ def check(data: dict[str, Any], folder: Path, strong: bool = True) -> None:
     rows = random_rows(plan, LENGTHS)
     if any(isinstance(node, TextOutput) for node in plan.outputs):
         texts_agree(plan, facts, weights, rows)
+    elif any(isinstance(node, FramesOutput) for node in plan.outputs):
+        frames_agree(plan, weights, rows)
     elif any(isinstance(node, AlignedOutput) for node in plan.outputs):
         alignments_agree(plan, weights, rows)
     else:
@@ -272,11 +277,24 @@ def alignments_agree(plan: Plan, weights: Weights, rows: Sequence[Row]) -> None:
             ctc.agree(ctc.of_reference(expected[number]), one, f"row {number}")
 
 
+def frames_agree(plan: Plan, weights: Weights, rows: Sequence[Row]) -> None:
+    """In float64; files are proven after."""
+    (out,) = (node for node in plan.outputs if isinstance(node, FramesOutput))
+    expected = answers(plan, weights, rows)[out.column]
+    for model in models(plan, weights):
+        module, inputs = exactly(model, batched(plan, rows, 2, 3.7))
+        found = module.answers(inputs)[out.column]
+        assert isinstance(found, Frames)
+        assert found.lengths.tolist() == [len(one.values) for one in expected]
+        numbers.close(found.values.numpy(), [one.values for one in expected], "frames", EXACT)
+
+
 FAMILIES: dict[str, tuple[SearchStrategy[dict[str, Any]], bool, int]] = {
     "layers": (specs(), False, 1),
     "kinds": (kind_specs(), True, 4),
     "decoders": (decoder_specs(), True, 2),
     "alignments": (alignment_specs(), True, 8),
+    "frames": (frame_specs(), True, 8),
 }
 """A strategy, whether the weights are strong, and the share of the number asked for."""
 
