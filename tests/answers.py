@@ -20,9 +20,9 @@ from rnnspec.plan.nodes import (
     Output,
     TextOutput,
 )
+from rnnspec.reference import distributions
 from rnnspec.reference.chain import Path
 from rnnspec.reference.outputs import point_of
-from rnnspec.spec.check_names import PARTS
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.chain import Paths
 from tests.kinds import Batch
@@ -119,7 +119,7 @@ def onnx_agrees(
                 close(got[f"{name}.probabilities"], rows, name, tolerance)
                 _paths_agree(got[name], got[f"{name}.scores"], rows, labels[node.column])
             case NumericOutput():
-                close(got[name][:, None] if node.single else got[name], rows, name, tolerance)
+                numbers_agree(node, name, got, rows, tolerance)
             case ForecastOutput():
                 close(got[name], point_of_all(node, rows), name, tolerance)
                 for part, values in parts_of(node, rows).items():
@@ -158,6 +158,27 @@ def _paths_agree(told: Array, scores: Array, rows: Sequence[Path], labels: Seque
         assert abs(score - row.score) < 1e-5 * max(1, abs(row.score))
 
 
+def numbers_agree(
+    node: NumericOutput, name: str, got: Mapping[str, Array], rows: Any, tolerance: float
+) -> None:
+    """Numbers, or the point answers and the parameters of their distribution."""
+    if node.distribution == "point":
+        close(got[name][:, None] if node.single else got[name], rows, name, tolerance)
+        return
+    for at, row in enumerate(rows):
+        laws = np.reshape(row, (*np.shape(row)[:-1], node.laws, node.law.size))
+        steps = len(row) if node.steps else None
+        parts = {"": distributions.answer(node.law, laws)} | {
+            f".{part.name}": laws[..., start:end]
+            for part, start, end in node.law.placed()
+            if part in node.law.parts
+        }
+        for part, values in parts.items():
+            found = got[f"{name}{part}"][at]
+            found = found if steps is None else found[:steps]
+            close(np.reshape(found, values.shape), values, f"{name}{part}", tolerance)
+
+
 def point_of_all(node: ForecastOutput, rows: Array) -> Array:
     return np.stack([point_of(node, row) for row in rows])
 
@@ -166,7 +187,11 @@ def parts_of(node: ForecastOutput, rows: Array) -> dict[str, Array]:
     """What a file tells beside the value itself."""
     if node.distribution == "quantiles":
         return {"quantiles": rows}
-    return {part: rows[:, :, at] for at, part in enumerate(PARTS[node.distribution], start=1)}
+    found = {part.name: rows[..., start:end] for part, start, end in node.law.placed()}
+    return {
+        part.name: found[part.name][..., 0] if part.axes == "one" else found[part.name]
+        for part in node.law.parts
+    }
 
 
 def _labels_agree(

@@ -227,6 +227,27 @@ OUTPUTS: dict[str, Kind] = {
     ),
     "out_frames": Kind({"as": "frames"}, numbers(2)),
     "out_double_frames": Kind({"as": "frames"}, doubles(2)),
+    **{
+        f"out_{name}": Kind({"as": "number", "distribution": name}, numbers(1))
+        for name in ("gaussian", "student_t", "negative_binomial", "poisson", "beta", "weibull")
+    },
+    "out_quantiles": Kind(
+        {"as": "vector", "distribution": {"quantiles": [0.1, 0.5, 0.7]}}, numbers(2)
+    ),
+    "out_mixture": Kind({"as": "number", "distribution": {"mixture": 2}}, numbers(1)),
+    "out_mixtures": Kind({"as": "vector", "distribution": {"mixture": 3}}, doubles(3)),
+    "out_correlated": Kind(
+        {"as": "vector", "distribution": {"mixture": {"components": 2, "correlated": True}}},
+        numbers(2),
+    ),
+    "out_laplace_frames": Kind({"as": "frames", "distribution": "laplace"}, doubles(2)),
+    "out_count_frames": Kind(
+        {"as": "frames", "distribution": "negative_binomial", "scale": "none"}, numbers(2)
+    ),
+    "out_mixed_frames": Kind(
+        {"as": "frames", "distribution": {"mixture": {"components": 2, "correlated": True}}},
+        numbers(2),
+    ),
     "out_words": Kind({"as": "words"}, text(WORDS)),
     "out_chars": Kind({"as": "chars"}, text(LETTERS)),
     "out_tokens": Kind({"as": "tokens"}, text(TOKENS)),

@@ -20,6 +20,7 @@ from tests.answers import close, of_torch, onnx_agrees
 from tests.kinds import (
     CALENDARS,
     HORIZON,
+    OUTPUTS,
     PICTURES,
     SEQUENCES,
     SOUNDS,
@@ -78,6 +79,14 @@ DISTRIBUTIONS: dict[str, Any] = {
     "student_t": "student_t",
     "negative_binomial": "negative_binomial",
 }
+OTHERS: dict[str, Any] = {
+    "laplace": "laplace",
+    "poisson": "poisson",
+    "beta": "beta",
+    "mixture": {"mixture": 3},
+    "weibull": "weibull",
+}
+DISTRIBUTED = [name for name, kind in OUTPUTS.items() if "distribution" in kind.entry]
 
 
 def residual_of(kind: str, residual: str, distribution: str, **more: Any) -> dict[str, Any]:
@@ -258,6 +267,23 @@ SPECS: dict[str, dict[str, Any]] = {
     "N:N frames": spec_data(
         "N:N", ["clip"], [output("tags")], FRAMES["convolutions"]
     ),
+    "N:1 distributions": spec_data(
+        "N:1", ["frames"], [output(name) for name in DISTRIBUTED if "frames" not in name], LAYERS
+    ),
+    "N:N distributions": spec_data(
+        "N:N", ["frames"], [output(name) for name in DISTRIBUTED if "frames" in name], LAYERS
+    ),
+    "1:1 distributions": spec_data(
+        "1:1", ["number"], [output(name) for name in DISTRIBUTED if "frames" not in name]
+    ),
+    "N:N next of frames mixed": spec_data(
+        "N:N", ["double_frames"],
+        [{"column": "double_frames", "as": "next",
+          "distribution": {"mixture": {"components": 2, "correlated": True}}}],
+    ),
+    "N:N next of series by student_t": spec_data(
+        "N:N", ["series"], [{"column": "series", "as": "next", "distribution": "student_t"}]
+    ),
     "N:1 frames beside a vector": spec_data(
         "N:1", ["video", "vector"], [output("class")],
         [{"conv": 2, "size": [1, 3]}, {"cell": "gru", "units": 4}],
@@ -320,6 +346,12 @@ SPECS: dict[str, dict[str, Any]] = {
         for how, more in (("direct", {}), ("recursive", RECURSIVE))
     },
     "forecast by the calendar of the past": past_alone("calendar"),
+    **{
+        f"forecast of double_window_series {name} recursive": forecast(
+            "double_window_series", distribution, **RECURSIVE
+        )
+        for name, distribution in OTHERS.items()
+    },
 }  # fmt: skip
 
 

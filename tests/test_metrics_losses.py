@@ -11,14 +11,8 @@ from torch.nn import functional as F
 from rnnspec.objective import losses
 from rnnspec.objective.objective import count_of
 from rnnspec.objective.settings import OutputLoss
-from rnnspec.plan.nodes import (
-    ClassOutput,
-    Distribution,
-    ForecastOutput,
-    LabelsOutput,
-    NumericOutput,
-    TextOutput,
-)
+from rnnspec.plan.nodes import ClassOutput, ForecastOutput, LabelsOutput, NumericOutput, TextOutput
+from rnnspec.spec.distributions import DistributionName
 
 NAN = float("nan")
 
@@ -101,7 +95,7 @@ def test_numeric_loss(name: losses.LossName, expected: float) -> None:
 # ---------------------------------------------------------------- forecasts
 
 
-def forecast(distribution: Distribution, quantiles: tuple[float, ...] = ()) -> ForecastOutput:
+def forecast(distribution: DistributionName, quantiles: tuple[float, ...] = ()) -> ForecastOutput:
     return ForecastOutput("o", "s", "c", 4, distribution, quantiles)
 
 
@@ -116,7 +110,7 @@ def targets_of(count: bool = False) -> Tensor:
 SCALE = torch.tensor([[2.0], [0.5], [1.0]], dtype=torch.float64)
 
 
-def parameters_of(distribution: Distribution) -> tuple[Tensor, distributions.Distribution]:
+def parameters_of(distribution: DistributionName) -> tuple[Tensor, distributions.Distribution]:
     """Parameters `[3, 4, k]` and what they are the parameters of."""
     first, second, third = normal(3, 3, 4, seed=2)
     width, degrees = F.softplus(second) + 0.1, 2 + F.softplus(third)
@@ -135,7 +129,7 @@ def parameters_of(distribution: Distribution) -> tuple[Tensor, distributions.Dis
 
 
 @pytest.mark.parametrize("distribution", ["gaussian", "student_t", "negative_binomial"])
-def test_densities_are_those_of_torch(distribution: Distribution) -> None:
+def test_densities_are_those_of_torch(distribution: DistributionName) -> None:
     targets = targets_of(count=distribution == "negative_binomial")
     parameters, of_torch = parameters_of(distribution)
     known = ~targets.isnan()
@@ -204,7 +198,7 @@ def masked_losses() -> dict[str, tuple[Tensor, Tensor]]:
         keep(f"labels {name}", scores, losses.labels_loss(scores, on))
         scores = normal(3, 4).requires_grad_()
         keep(f"numbers {name}", scores, losses.numeric_loss(scores, targets, "auto"))
-        kinds: tuple[Distribution, ...] = ("gaussian", "student_t", "negative_binomial")
+        kinds: tuple[DistributionName, ...] = ("gaussian", "student_t", "negative_binomial")
         for kind in kinds:
             true = targets.abs().floor() if kind == "negative_binomial" else targets
             parameters = parameters_of(kind)[0].detach().requires_grad_()
@@ -235,7 +229,7 @@ def test_gradients_are_finite_and_0_where_nothing_is_known(name: str) -> None:
 @pytest.mark.parametrize("extreme", [1e-6, 1e6])
 @pytest.mark.parametrize("distribution", ["gaussian", "student_t", "negative_binomial"])
 def test_densities_at_the_ends_of_their_parameters(
-    distribution: Distribution, extreme: float
+    distribution: DistributionName, extreme: float
 ) -> None:
     """The second parameter as small as softplus gives it, or very large, in float32."""
     parts = [torch.ones(1, 4), torch.full((1, 4), extreme), torch.full((1, 4), 2 + 1e-6)]

@@ -29,8 +29,10 @@ from rnnspec.spec import (
 from rnnspec.spec.cell_kinds import CellKind, cell_kinds
 from rnnspec.spec.check_tables import step_columns
 from rnnspec.spec.data import Fold
+from rnnspec.spec.distributions import DISTRIBUTIONS, DistributionName, name_of
 from rnnspec.spec.files import Format, FormatName, Quoting
 from rnnspec.spec.formats import FormatSettings
+from rnnspec.spec.metrics import distribution_of
 from rnnspec.spec.outputs import Scheme
 
 
@@ -78,6 +80,7 @@ class Reading:
     - `columns`, `holds`, `settings`, `kinds`, `steps`, `shape`: see `How`.
     - `apart`: outputs of frames that have a number of steps of their own.
     - `folder`: that of the spec, where files of vectors are.
+    - `distributions`: those that are of some numbers alone, such as counts.
     - `seed`, `stratum`, `fold`: how the validation share is drawn, see `rnnspec.data.split`.
     """
 
@@ -102,6 +105,7 @@ class Reading:
     shape: Shape | None = None
     fold: int | None = None
     apart: frozenset[str] = frozenset()
+    distributions: Mapping[str, DistributionName] = field(default_factory=dict)
 
     @staticmethod
     def of(spec: Spec, format: Format | None = None) -> Reading:
@@ -143,6 +147,7 @@ class Reading:
             shape=_shape(data),
             fold=data.valid.fold if isinstance(data.valid, Fold) else None,
             apart=_apart(spec),
+            distributions=_distributions(spec),
         )
 
     @property
@@ -224,3 +229,12 @@ def _cures(spec: Spec) -> dict[str, str]:
             beside = f"{found[output.column]}, and " if output.column in found else "set "
             found[output.column] = f"{beside}missing of the output to skip"
     return found
+
+
+def _distributions(spec: Spec) -> dict[str, DistributionName]:
+    """By column, the distributions that are not of all numbers."""
+    return {
+        each.column: name
+        for each in spec.data.outputs
+        if DISTRIBUTIONS[name := name_of(distribution_of(each))].values != "numbers"
+    }

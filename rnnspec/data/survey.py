@@ -134,7 +134,11 @@ def survey_series(
     columns = [each for each in spec.data.inputs if isinstance(each, SeriesInput)]
     encoders = {
         each.column: SeriesColumn(
-            each.column, each.missing != "error", "<f8", each.transform == "log"
+            each.column,
+            each.missing != "error",
+            "<f8",
+            each.transform == "log",
+            reading.distributions.get(each.column, "point"),
         )
         for each in columns
     }

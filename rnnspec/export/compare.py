@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.errors import ExportError
-from rnnspec.plan import Facts, NumericFacts, Plan
+from rnnspec.export.laws import told_by_file, told_by_module, units_of, units_of_frames
+from rnnspec.plan import Facts, Plan
 from rnnspec.plan.names import labels_of, output_names
 from rnnspec.plan.nodes import (
     ClassOutput,
@@ -99,6 +100,7 @@ def compare(
         lost = expected[~np.isfinite(expected)][0]
         raise ExportError(f"{node.column}: {LOST.format(lost)}")
     unit = how.units(node, facts, expected, answers.moments)
+    expected, precise = how.told(node, expected), how.told(node, precise)
     differences = np.abs(numbers.reshape(expected.shape) - expected) / unit
     rounding = np.abs(expected - precise) / unit
     # Rounding of a row shows in some of its numbers and may be felt in all.
@@ -109,56 +111,18 @@ def compare(
     return Figures(float(differences.max(initial=0.0)), float(rounding.max(initial=0.0)), ties)
 
 
-def _parameters(node: ForecastOutput, got: Got) -> Array:
-    """The parameters of the distribution `[B, horizon, P]`, or the quantiles."""
-    if node.quantiles:
-        return np.asarray(got[1], np.float64)
-    return np.stack([np.asarray(each, np.float64) for each in got], axis=-1)
-
-
 def numeric_units(
-    node: NumericOutput | FramesOutput, facts: Facts, expected: Array, moments: Array | None
-) -> Array:
-    """The scale, or the distance from the centre if that is larger: no unit of the data matters.
-    The rounding of float32 answers is added."""
-    centre, scale, rounded = _scaling(node, facts, expected, moments)
-    return np.asarray(np.maximum(scale, np.abs(expected - centre)) + rounded)
-
-
-def _forecast_units(
-    node: ForecastOutput, facts: Facts, expected: Array, moments: Array | None
-) -> Array:
-    """As of numbers. All numbers of a row come from the same window and are as precise as the
-    largest."""
-    centre, scale, rounded = _scaling(node, facts, expected, moments)
-    if node.log:  # a difference of logarithms is a share of the number
-        far = np.abs(np.log(expected) - centre).max(axis=(1, 2), keepdims=True, initial=0.0)
-        return np.asarray(expected * np.maximum(scale, far) + rounded)
-    moved = 1 if node.distribution != "quantiles" else expected.shape[-1]
-    far = np.abs(expected[..., :moved] - centre).max(axis=(1, 2), keepdims=True, initial=0.0)
-    if node.distribution == "negative_binomial":  # neither number has the unit of the other
-        return np.asarray(np.abs(expected) + np.concatenate([far, np.zeros_like(far)], axis=-1))
-    units = np.broadcast_to(np.maximum(scale, far), expected.shape) + rounded
-    if node.distribution == "student_t":  # degrees of freedom have no unit
-        units[..., 2] = np.maximum(1, np.abs(expected[..., 2]))
-    return units
-
-
-def _scaling(
     node: NumericOutput | ForecastOutput | FramesOutput,
     facts: Facts,
     expected: Array,
     moments: Array | None,
-) -> tuple[Array, Array, Array]:
-    """The centre and the scale of the numbers, and what float32 rounds off them."""
-    known = facts.outputs.get(node.column, facts.inputs.get(node.column))
-    assert isinstance(known, NumericFacts)
-    centre, scale = np.zeros(()), np.asarray(known.deviation)
-    if moments is not None:
-        centre, scale = moments[:, 0, None, None], moments[:, 1, None, None]
-    elif node.scaled:
-        centre = np.asarray(known.mean)
-    return centre, scale, np.zeros(()) if node.double else ROUNDED * np.abs(expected)
+) -> Array:
+    """Those of the numbers; the rounding of float32 answers is added."""
+    if isinstance(node, FramesOutput):
+        units, told = units_of_frames(node, facts, expected), expected
+    else:
+        units, told = units_of(node, facts, expected, moments), told_by_module(node, expected)
+    return units if node.double else np.asarray(units + ROUNDED * np.abs(told))
 
 
 def check(node: Output, differences: Array, rounding: Array) -> None:
@@ -233,13 +197,14 @@ def _allowed(rounding: Array) -> Array:
 class Compared:
     """How answers of one type of output node are compared.
 
-    `numbers` gives the numbers of the file's answer, in the order in which the module has them,
-    from its outputs by name; `units` what a difference is measured in; `ties` checks labels.
+    `numbers` gives the numbers of the file's answer from its outputs, and `told` the same of what
+    the module answers; `units` what a difference is measured in; `ties` checks labels.
     """
 
     numbers: Callable[[Any, Got], Array]
     units: Callable[[Any, Facts, Array, Array | None], Array]
     ties: Callable[..., int] = lambda *_: 0
+    told: Callable[[Any, Array], Array] = lambda node, answers: answers
 
 
 def _probabilities(node: Output, got: Got) -> Array:
@@ -253,8 +218,8 @@ def _one(node: Output, facts: Facts, expected: Array, moments: Array | None) -> 
 COMPARED: Mapping[type[Output], Compared] = {
     ClassOutput: Compared(_probabilities, _one, _check_labels),
     LabelsOutput: Compared(_probabilities, _one, _check_on),
-    NumericOutput: Compared(lambda node, got: got[0].astype(np.float64), numeric_units),
-    ForecastOutput: Compared(_parameters, _forecast_units),
+    NumericOutput: Compared(told_by_file, numeric_units, told=told_by_module),
+    ForecastOutput: Compared(told_by_file, numeric_units, told=told_by_module),
 }
 """Of paths see `rnnspec.export.paths`, of texts `rnnspec.export.texts`, of frames that a decoder
 writes `rnnspec.export.frames`."""

@@ -6,16 +6,16 @@ Means are taken over all micro-batches of a step together (`rnnspec.objective.ob
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import log, pi
-from typing import Literal, assert_never
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rnnspec.objective.densities import pinball, surprise
 from rnnspec.objective.settings import OutputLoss
 from rnnspec.plan.facts import END_ID
-from rnnspec.plan.nodes import ForecastOutput
+from rnnspec.plan.nodes import ForecastOutput, Law
 
 LossName = Literal["auto", "cross_entropy", "mse", "mae", "huber"]
 ERRORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -105,51 +105,36 @@ def stop_loss(logits: Tensor, stops: Tensor, own: Tensor) -> Tensor:
 def forecast_loss(
     node: ForecastOutput, parameters: Tensor, scale: Tensor, targets: Tensor, name: LossName
 ) -> Tensor:
-    """Sum over windows and steps: of the error or the pinball loss in units of `scale`, or of -ln
-    of the density in the units of the data.
+    """As `law_loss`, of `targets` `[B, H]`, NaN where none is known, and `scale` `[B, 1]`."""
+    true = targets[..., None]
+    return law_loss(node.law, parameters, scale[..., None], true, ~true.isnan(), name)
 
-    `parameters` `[B, H, k]` and `targets` `[B, H]` are of the scaled series; of counts, in the
-    units of the data. `scale` `[B, 1]` is the unit of each row.
+
+def law_loss(
+    law: Law, parameters: Tensor, scale: Tensor, targets: Tensor, known: Tensor, name: LossName
+) -> Tensor:
+    """Sum over all laws: of the error or the pinball loss in units of `scale`, or of -ln of the
+    density in the units of the data. Of a law of several numbers all must be `known`.
+
+    `parameters` `[..., k]` and `targets` `[..., D]` are of the scaled values where the law is
+    scaled, else in the units of the data. `scale` `[..., D]` is the unit of each number.
     """
-    known = ~targets.isnan()
-    true = torch.where(known, targets, parameters[..., 0].detach())
-    match node.distribution:
+    true = torch.where(known, targets, _possible(law, parameters))
+    match law.name:
         case "point":
-            function = ERRORS["mse" if name == "auto" else name]
-            each = function(parameters[..., 0], true)
+            each = ERRORS["mse" if name == "auto" else name](parameters, true)[..., 0]
         case "quantiles":
-            short = true[..., None] - parameters
-            levels = short.new_tensor(node.quantiles)
-            each = torch.maximum(levels * short, (levels - 1) * short).mean(-1)
-        case "gaussian":
-            each = _gaussian(parameters, true) + scale.log().to(true.dtype)
-        case "student_t":
-            each = _student_t(parameters, true) + scale.log().to(true.dtype)
-        case "negative_binomial":
-            each = _negative_binomial(parameters, true)
+            each = pinball(law, parameters, true)
         case _:
-            assert_never(node.distribution)
-    return torch.where(known, each, 0.0).sum()
+            each = surprise(law, parameters, true)
+            if law.is_scaled:
+                each = each + scale.log().to(true.dtype).expand(*each.shape, -1).sum(-1)
+    return torch.where(known.all(-1), each, 0.0).sum()
 
 
-def _gaussian(parameters: Tensor, true: Tensor) -> Tensor:
-    mean, deviation = parameters.unbind(-1)
-    return 0.5 * ((true - mean) / deviation).square() + deviation.log() + 0.5 * log(2 * pi)
-
-
-def _student_t(parameters: Tensor, true: Tensor) -> Tensor:
-    location, scale, degrees = parameters.unbind(-1)
-    far = ((true - location) / scale).square() / degrees
-    half = (degrees + 1) / 2
-    constant = torch.lgamma(degrees / 2) - torch.lgamma(half) + 0.5 * (pi * degrees).log()
-    return constant + scale.log() + half * torch.log1p(far)
-
-
-def _negative_binomial(parameters: Tensor, true: Tensor) -> Tensor:
-    """With r = 1 / dispersion: ln of Gamma(z + r) / (z! Gamma(r)) (1 + a m)^-r (a m / (1 + a m))^z
-    (Salinas et al. 2020, equation 3). In float64: of large r, the logarithms of Gamma cancel."""
-    mean, dispersion = parameters.double().unbind(-1)
-    count, product = 1 / dispersion, dispersion * mean
-    logs = torch.lgamma(true + count) - torch.lgamma(true + 1) - torch.lgamma(count)
-    powers = true * (product.log() - torch.log1p(product)) - count * torch.log1p(product)
-    return -(logs + powers).to(parameters.dtype)
+def _possible(law: Law, parameters: Tensor) -> Tensor:
+    """A value with a finite density, where none is known: its loss does not count, and its gradient
+    must be finite."""
+    if law.traits.values == "shares":
+        return parameters.new_tensor(0.5)
+    return parameters[..., :1].detach()

@@ -164,12 +164,20 @@ def _text_loss(
 
 
 def _numeric_loss(
-    objective: Objective, node: NumericOutput, values: Tensor, targets: Tensor, inputs: Inputs
+    objective: Objective, node: NumericOutput, raw: Tensor, targets: Tensor, inputs: Inputs
 ) -> Tensor:
-    module = objective.model.output(node.column)
+    module, known = objective.model.output(node.column), ~targets.isnan()
     assert isinstance(module, NumericModule)
-    scaled, known = module.scale(targets), ~targets.isnan()
-    return losses.numeric_loss(values, scaled, objective.loss, known)
+    law = node.law
+    if law.name == "point":
+        return losses.numeric_loss(raw, module.scale(targets), objective.loss, known)
+    if law.is_scaled:
+        parameters, targets = module.standard(raw), module.scale(targets)
+    else:
+        parameters = module.laws(module.answer(raw))
+    true, there = module.laws(targets), module.laws(known)
+    _, scale = module.units(raw)
+    return losses.law_loss(law, parameters, scale, true, there, objective.loss)
 
 
 def _forecast_loss(
@@ -179,10 +187,10 @@ def _forecast_loss(
     assert isinstance(module, ForecastModule)
     moments = objective.model.moments(node.column, inputs)
     _, scale = module.scaling(raw, moments)
-    if module.counts:
-        parameters = module.answer(raw, moments)
-    else:
+    if module.law.is_scaled:
         parameters, targets = module.standard(raw), module.to_scale(targets, moments)
+    else:
+        parameters = module.answer(raw, moments)
     return losses.forecast_loss(node, parameters, scale, targets, objective.loss)
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rnnspec.plan import nodes
-from rnnspec.spec.check_names import PARTS
 
 Names = tuple[str, ...]
 
@@ -96,10 +95,6 @@ def _with_path(node: nodes.ChainOutput, name: str, ids: bool, attention: bool) -
     return (name, f"{name}.probabilities", f"{name}.scores")
 
 
-def _alone(node: nodes.NumericOutput, name: str, ids: bool, attention: bool) -> Names:
-    return (name,)
-
-
 def _with_scores(node: nodes.TextOutput, name: str, ids: bool, attention: bool) -> Names:
     answer = (f"{name}.ids", f"{name}.lengths") if ids else (name,)
     return (*answer, f"{name}.scores", *((f"{name}.attention",) if attention else ()))
@@ -110,8 +105,10 @@ def _with_alignment(node: nodes.AlignedOutput, name: str, ids: bool, attention: 
     return (*answer, f"{name}.scores", *((f"{name}.alignment",) if attention else ()))
 
 
-def _with_parts(node: nodes.ForecastOutput, name: str, ids: bool, attention: bool) -> Names:
-    return (name, *(f"{name}.{part}" for part in PARTS[node.distribution]))
+def _with_parts(
+    node: nodes.ForecastOutput | nodes.NumericOutput, name: str, ids: bool, attention: bool
+) -> Names:
+    return (name, *(f"{name}.{part.name}" for part in node.law.parts))
 
 
 def _with_lengths(node: nodes.FramesOutput, name: str, ids: bool, attention: bool) -> Names:
@@ -123,7 +120,7 @@ OUTPUT_TRAITS: Mapping[type[nodes.Output], OutputTraits] = {
     nodes.ClassOutput: OutputTraits(_next, _with_probabilities),
     nodes.ChainOutput: OutputTraits(_next, _with_path),
     nodes.LabelsOutput: OutputTraits(_next, _with_probabilities),
-    nodes.NumericOutput: OutputTraits(_next, _alone),
+    nodes.NumericOutput: OutputTraits(_next, _with_parts),
     nodes.TextOutput: OutputTraits(lambda node: "", _with_scores),
     nodes.CtcOutput: OutputTraits(lambda node: "", _with_alignment),
     nodes.TransducerOutput: OutputTraits(lambda node: "", _with_alignment),

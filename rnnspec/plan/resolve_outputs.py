@@ -17,6 +17,7 @@ from rnnspec.plan.nodes import (
     ForecastOutput,
     FramesInput,
     LabelsOutput,
+    Law,
     Node,
     NumericOutput,
     Output,
@@ -26,7 +27,8 @@ from rnnspec.plan.nodes import (
 )
 from rnnspec.plan.stateless import Read, affine_init, dropped
 from rnnspec.spec.branches import Branch
-from rnnspec.spec.outputs import Headed, QuantilesDistribution, StepOutput
+from rnnspec.spec.distributions import Distribution, MixtureDistribution, QuantilesDistribution
+from rnnspec.spec.outputs import Headed, StepOutput
 from rnnspec.spec.stack import unequal_tied
 
 
@@ -93,19 +95,46 @@ def forecast_output(
 ) -> ForecastOutput:
     """The output of a forecast, scaled like its past."""
     past = next(n for n in nodes if isinstance(n, SeriesInput) and n.column == target.column)
-    chosen = target.distribution
-    quantiles = chosen.value if isinstance(chosen, QuantilesDistribution) else ()
+    law = _law(target.distribution)
     return ForecastOutput(
         name=f"output.{target.column}",
         source=source,
         column=target.column,
         horizon=target.horizon,
-        distribution=chosen.name,  # type: ignore[arg-type]  # the options have these names
-        quantiles=tuple(quantiles),
+        distribution=law.name,
+        quantiles=law.quantiles,
         scaled=past.scaled,
         moments=past.moments,
         double=past.double,
         log=past.log,
+        components=law.components,
+    )
+
+
+def _law(chosen: Distribution) -> Law:
+    """The distribution of a number, as its option says."""
+    quantiles = tuple(chosen.value) if isinstance(chosen, QuantilesDistribution) else ()
+    many, correlated = 0, False
+    if isinstance(chosen, MixtureDistribution):
+        many, correlated = chosen.components, chosen.correlated
+    return Law(chosen.name, quantiles, many, correlated)  # type: ignore[arg-type]
+
+
+def _distributed(node: NumericOutput, chosen: Distribution) -> NumericOutput:
+    """The node with the distribution of its answers. Raises DataError where a correlation is asked
+    for of vectors of another width than 2."""
+    law = _law(chosen)
+    if law.correlated and node.width != 2:
+        raise DataError(
+            f"{node.column!r} has width {node.width}, and a correlation is of two numbers: remove"
+            " 'correlated: true' from its distribution"
+        )
+    return replace(
+        node,
+        distribution=law.name,
+        quantiles=law.quantiles,
+        components=law.components,
+        correlated=law.correlated,
     )
 
 
@@ -141,19 +170,21 @@ def _output(target: Headed, facts: Facts, source: str, nodes: list[Node]) -> Out
             read = (n for n in nodes if isinstance(n, FramesInput | SeriesInput))
             past = next(n for n in read if n.column == column)
             double = past.scaled and past.double
-            return NumericOutput(
+            answer = NumericOutput(
                 name, source, column, known.width, past.scaled, False, True, True, double
             )
+            return _distributed(answer, target.distribution)
         case language.NextOutput():
             return LabelsOutput(name, source, column, len(_labels(known)), steps=True, ahead=True)
         case language.NumberOutput() | language.VectorOutput() | language.FramesOutput():
             assert isinstance(known, NumericFacts)
             single = isinstance(target, language.NumberOutput)
-            scaled = target.scale == "standard"
+            scaled = target.scale == "standard" and target.distribution.name != "beta"
             double = scaled and known.is_double()
-            return NumericOutput(
+            answer = NumericOutput(
                 name, source, column, known.width, scaled, single, steps, double=double
             )
+            return _distributed(answer, target.distribution)
         case language.ForecastOutput():
             return forecast_output(target, source, nodes)
         case _:
@@ -186,7 +217,7 @@ def _width(end: Output) -> int:
         case LabelsOutput():
             return end.labels
         case NumericOutput():
-            return end.width
+            return end.raw
         case ForecastOutput():
             return end.horizon * end.parameters
     raise AssertionError(f"{end.name} takes no vector")

@@ -8,25 +8,26 @@ import numpy as np
 
 from rnnspec.plan import Plan, nodes
 from rnnspec.reference.decode import Body, DecoderState
-from rnnspec.reference.functions import FUNCTIONS, Array, Arrays, sigmoid, softmax
+from rnnspec.reference.distributions import answer, parameters_of
+from rnnspec.reference.functions import Array, Arrays, sigmoid, softmax
 from rnnspec.reference.inputs import scaling
-
-SOFTPLUS_FLOOR = 1e-6
 
 
 def answer_of(
     node: nodes.ClassOutput | nodes.LabelsOutput | nodes.NumericOutput, weights: Arrays, raw: Array
 ) -> Array:
-    """Probabilities of logits, or numbers in the units of the data of scaled ones, `[width]` or
-    `[T, width]`."""
+    """Probabilities of logits `[width]` or `[T, width]`; or numbers in the units of the data, or
+    the parameters of one law after the other, `[raw]` or `[T, raw]`."""
     match node:
         case nodes.ClassOutput():
             return softmax(raw)
         case nodes.LabelsOutput():
             return sigmoid(raw)
         case nodes.NumericOutput():
-            centre, scale = scaling(node, weights, {}, node.width)
-            return raw * scale + centre
+            units = scaling(node, weights, {}, node.width)
+            of_number = (each.reshape(node.laws, -1) for each in units)
+            laws = raw.reshape(*raw.shape[:-1], node.laws, node.law.size)
+            return parameters_of(node.law, laws, *of_number).reshape(raw.shape)
         case _:
             assert_never(node)
 
@@ -61,22 +62,8 @@ def raw_forecast(
 
 
 def forecast_of(node: nodes.ForecastOutput, weights: Arrays, values: Arrays, raw: Array) -> Array:
-    """Parameters `[H, parameters]` in the units of the data, of raw numbers: the value; the
-    quantiles, rising; mean and deviation; location, scale and degrees; mean and dispersion."""
-    centre, scale = scaling(node, weights, values)
-    match node.distribution:
-        case "point":
-            return _unlogged(node, raw * scale + centre)
-        case "quantiles":
-            return _unlogged(node, np.sort(raw * scale + centre, axis=1))
-        case "gaussian":
-            return np.stack([raw[:, 0] * scale + centre, scale * _positive(raw[:, 1])], axis=1)
-        case "student_t":
-            location, spread = raw[:, 0] * scale + centre, scale * _positive(raw[:, 1])
-            return np.stack([location, spread, 2 + _positive(raw[:, 2])], axis=1)
-        case "negative_binomial":
-            mean = _positive(raw[:, 0]) * scale
-            return np.stack([mean, _positive(raw[:, 1]) / np.sqrt(scale)], axis=1)
+    """Parameters `[H, parameters]` in the units of the data, of raw numbers."""
+    return _unlogged(node, parameters_of(node.law, raw, *scaling(node, weights, values)))
 
 
 def _unlogged(node: nodes.ForecastOutput, values: Array) -> Array:
@@ -84,13 +71,5 @@ def _unlogged(node: nodes.ForecastOutput, values: Array) -> Array:
 
 
 def point_of(node: nodes.ForecastOutput, parameters: Array) -> Array:
-    """The answer `[H]` of each step ahead: of quantiles the one nearest to 0.5, of two the lower;
-    else the mean."""
-    if node.distribution != "quantiles":
-        return parameters[:, 0]
-    nearest = min(range(len(node.quantiles)), key=lambda q: abs(node.quantiles[q] - 0.5))
-    return parameters[:, nearest]
-
-
-def _positive(raw: Array) -> Array:
-    return np.maximum(FUNCTIONS["softplus"](raw), SOFTPLUS_FLOOR)
+    """The answer `[H]` of each step ahead."""
+    return answer(node.law, parameters)[..., 0]

@@ -38,7 +38,6 @@ from rnnspec.plan.names import (
     input_names,
     labels_of,
     later_name,
-    output_names,
     stepwise_answer,
 )
 from rnnspec.plan.nodes import STEPS
@@ -138,7 +137,9 @@ class OutputColumn:
       `copies`, number `width` + j of `ids` is the token at step j, from 0, of that input column.
     - `sequence`: frames of `width` numbers, as many as the answer has; with `parts`, how far each
       is from the input, and the row.
-    - `forecast`: `width` values ahead, with `quantiles` or other `parts` of a distribution.
+    - `forecast`: `width` values ahead.
+
+    Numbers have beside them the `parts` of their distribution, such as `quantiles`.
 
     `drawn` answers need a seed; `double` ones are float64; `name` is the graph output, if it
     differs from the column.
@@ -330,7 +331,15 @@ def _name(plan: Plan, node: nodes.Output) -> str:
 def _numeric(plan: Plan, node: nodes.NumericOutput, facts: Facts, ids: bool) -> OutputColumn:
     row: OutputKind = "number" if node.single else "vector"
     kind, name = "frames" if node.steps else row, _name(plan, node)
-    return OutputColumn(node.column, kind, node.width, name=name, double=node.double)
+    return OutputColumn(
+        node.column,
+        kind,
+        node.width,
+        name=name,
+        quantiles=node.quantiles,
+        parts=tuple(part.name for part in node.law.parts),
+        double=node.double,
+    )
 
 
 def _labelled(
@@ -367,7 +376,7 @@ def _forecast(plan: Plan, node: nodes.ForecastOutput, facts: Facts, ids: bool) -
         node.horizon,
         name=_name(plan, node),
         quantiles=node.quantiles,
-        parts=tuple(name.rpartition(".")[2] for name in output_names(plan, node, ids)[1:]),
+        parts=tuple(part.name for part in node.law.parts),
         double=node.double,
     )
 

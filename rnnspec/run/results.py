@@ -15,8 +15,9 @@ By the kind of an output `c`, the answer to a row has:
   is also `c`; empty ones of log-probability -inf, which fill up a row with fewer, are left out.
   `c.attention`, if the graph has it: the weights of each step of the answer; `c.alignment`: for
   each token of the answer its first and its last step, from 0.
-- `forecast`: `c` a list of values, and beside it, each a list as long, `c.quantiles`, by the
-  probability, or `c.deviation`, or `c.scale` and `c.degrees`, or `c.dispersion`.
+- `forecast`: `c` a list of values.
+- Beside numbers and forecasts, of the same shape: `c.quantiles`, by the probability, or the
+  parameters of their distribution, such as `c.deviation`; of a mixture a list of its components.
 """
 
 from __future__ import annotations
@@ -82,12 +83,28 @@ def with_labels(outputs: Sequence[OutputColumn], results: Results) -> dict[str, 
 
 
 def _values(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
-    yield from ({output.column: value} for value in results[output.answer].tolist())
+    for row, value in enumerate(results[output.answer].tolist()):
+        yield {output.column: value} | _parts(output, results, row)
 
 
 def _frames(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
-    for values, count in zip(results[output.answer], steps, strict=True):
-        yield {output.column: values[:count].tolist()}
+    for row, count in enumerate(steps):
+        values = results[output.answer][row, :count].tolist()
+        yield {output.column: values} | _parts(output, results, row, count)
+
+
+def _parts(output: OutputColumn, results: Results, row: int, steps: int | None = None) -> Answer:
+    """What a row's distribution has beside the answer; of `steps` steps, None for all there is."""
+    found: Answer = {}
+    for part in output.parts:
+        values = results[f"{output.answer}.{part}"][row]
+        values = values if steps is None else values[:steps]
+        found[f"{output.column}.{part}"] = values.tolist()
+        if part == "quantiles":
+            of_each = np.moveaxis(values, -1, 0).tolist()
+            by_share = zip(map(str, output.quantiles), of_each, strict=True)
+            found[f"{output.column}.{part}"] = dict(by_share)
+    return found
 
 
 def _class(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
@@ -190,16 +207,7 @@ def _written(answer: Any) -> slice:
 
 
 def _forecast(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
-    column, name = output.column, output.answer
-    for row, values in enumerate(results[name].tolist()):
-        answer: Answer = {column: values}
-        for part in output.parts:
-            found = results[f"{name}.{part}"][row]
-            answer[f"{column}.{part}"] = found.tolist()
-            if part == "quantiles":
-                by_share = zip(map(str, output.quantiles), found.T.tolist(), strict=True)
-                answer[f"{column}.{part}"] = dict(by_share)
-        yield answer
+    return _values(output, results, steps)
 
 
 def _sequence(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:

@@ -276,6 +276,7 @@ CHECKS: tuple[Check, ...] = (
     Check(check_kinds.statics_have_layers, (_CARDINALITY, *_INPUT)),
     Check(check_data.series_have_windows, (*_INPUT, *_OUTPUT, ("data", "series"))),
     Check(check_data.quantiles_rise_and_have_a_middle, _OUTPUT),
+    Check(check_data.distributions_fit_answers, (*_INPUT, *_OUTPUT)),
     Check(
         check_data.steps_of_series_are_answered_in_turn,
         (_CARDINALITY, *_INPUT, *_OUTPUT, ("data", "series")),

@@ -10,6 +10,7 @@ from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.base import Loc, SequenceInput
 from rnnspec.spec.calendar import CalendarInput
 from rnnspec.spec.data import Data, Fold, Query, Series
+from rnnspec.spec.distributions import BetaDistribution, MixtureDistribution, QuantilesDistribution
 from rnnspec.spec.every import every_of
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.files import FILE_COLUMN, FOLDER_COLUMN, TEXT_COLUMN, covers
@@ -22,7 +23,8 @@ from rnnspec.spec.inputs import (
     TokenInput,
     VideoInput,
 )
-from rnnspec.spec.outputs import ForecastOutput, KeysOutput, NextOutput, QuantilesDistribution
+from rnnspec.spec.metrics import answers_numbers, distribution_of
+from rnnspec.spec.outputs import ForecastOutput, KeysOutput, NextOutput, NumberOutput
 from rnnspec.spec.spec import Spec
 
 SERIES: Loc = ("data", "series")
@@ -319,10 +321,30 @@ def seasons_are_of_numbers(spec: Spec) -> Iterator[Finding]:
 def quantiles_rise_and_have_a_middle(spec: Spec) -> Iterator[Finding]:
     """Answers are named by their place, and the point forecast is the median."""
     for path, output in spec.data.located_outputs:
-        if isinstance(output, ForecastOutput):
-            chosen = output.distribution
-            if isinstance(chosen, QuantilesDistribution):
-                yield from _quantiles((*path, "distribution", "quantiles"), chosen.value)
+        chosen = distribution_of(output)
+        if isinstance(chosen, QuantilesDistribution):
+            yield from _quantiles((*path, "distribution", "quantiles"), chosen.value)
+
+
+def distributions_fit_answers(spec: Spec) -> Iterator[Finding]:
+    """Shares have no scale, and a correlation is of two numbers."""
+    for path, output in spec.data.located_outputs:
+        chosen = distribution_of(output)
+        if isinstance(output, NextOutput) and not answers_numbers(spec, output):
+            if chosen.name != "point":
+                yield no_effect((*path, "distribution"), "where no number is answered")
+            continue
+        if output is spec.written_frames and chosen.name != "point":
+            message = "frames that a decoder writes are points"
+            yield Finding((*path, "distribution"), message, "remove it", key=True)
+            continue
+        if isinstance(chosen, BetaDistribution) and getattr(output, "scale", "standard") == "none":
+            yield no_effect((*path, "scale"), "with beta, whose shares are never scaled")
+        one = isinstance(output, NumberOutput | ForecastOutput)
+        if isinstance(chosen, MixtureDistribution) and chosen.correlated and one:
+            where = (*path, "distribution", "mixture", "correlated")
+            message = f"{output.as_} answers single numbers, and a correlation is of two"
+            yield Finding(where, message, "remove it, or answer a vector of two", key=True)
 
 
 def _quantiles(path: Loc, found: Sequence[float]) -> Iterator[Finding]:

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 
 from rnnspec.spec.base import Loc
 from rnnspec.spec.check_layers import all_layers
+from rnnspec.spec.distributions import parts_of
 from rnnspec.spec.encoder import given_columns
 from rnnspec.spec.explain import Finding
 from rnnspec.spec.inputs import CategoryInput, Input, SubwordsInput, TokenInput, TokensInput
-from rnnspec.spec.metrics import answers_numbers
+from rnnspec.spec.metrics import answers_numbers, distribution_of
 from rnnspec.spec.outputs import ForecastOutput, NextOutput, Output, TextOutput
 from rnnspec.spec.search import SampleSearch
 from rnnspec.spec.spec import Spec
@@ -22,14 +23,6 @@ from rnnspec.spec.views import of_one_or_several
 
 Named = tuple[str, Loc]
 """A name, and the path of the column that it comes from."""
-PARTS = {
-    "point": (),
-    "quantiles": ("quantiles",),
-    "gaussian": ("deviation",),
-    "student_t": ("scale", "degrees"),
-    "negative_binomial": ("dispersion",),
-}
-"""The outputs of a forecast beside the value, by its distribution."""
 
 
 def names_of_the_file_differ(spec: Spec) -> Iterator[Finding]:
@@ -87,12 +80,11 @@ def _outputs(spec: Spec, output: Output, ids: bool) -> Iterator[str]:
         yield from (name, f"{name}.lengths")
         if spec.data.input_of(output) is not None:
             yield from (f"{name}.errors", f"{name}.scores")
-    elif isinstance(output, ForecastOutput):
-        yield from (name, *(f"{name}.{part}" for part in PARTS[output.distribution.name]))
+    elif isinstance(output, ForecastOutput) or answers_numbers(spec, output):
+        yield from (name, *(f"{name}.{part}" for part in parts_of(distribution_of(output))))
     else:
         yield name
-        if not answers_numbers(spec, output):
-            yield f"{name}.probabilities"
+        yield f"{name}.probabilities"
         if getattr(output, "crf", False):
             yield f"{name}.scores"
 

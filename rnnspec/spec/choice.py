@@ -40,6 +40,8 @@ class Option(Model):
 
     name: ClassVar[str]
     """Name of the option in YAML, in plans and in reports: `class Adam(Option, name="adam")`."""
+    shorthand: ClassVar[str] = ""
+    """The setting that a plain number under the name is: `mixture: 5`; "" for none."""
 
     def __init_subclass__(cls, name: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -95,7 +97,7 @@ class OneOf:
 
         def choice(option: type[Option]) -> CoreSchema:
             return core_schema.no_info_before_validator_function(
-                lambda value: value if isinstance(value, Option) else value[option.name],
+                lambda value: value if isinstance(value, Option) else _settings(option, value),
                 handler.generate_schema(option),
                 metadata={_OPTION: option},
             )
@@ -114,17 +116,19 @@ class OneOf:
         names: list[dict[str, Any]] = []
         mappings: dict[str, Any] = {}
         for name, choice in choices.items():
-            reference = handler(choice)
-            option: type[Option] = choice["metadata"][_OPTION]
-            fields = option.model_fields.values()
-            if not any(field.is_required() for field in fields):
-                names.append({"const": name, "description": cleandoc(option.__doc__ or "")})
-            if issubclass(option, Valued):
-                # On its own: what `reference` names may not have been written yet.
-                properties = option.model_json_schema(by_alias=True)["properties"]
-                mappings[name] = _without_default(properties[VALUE])
-            elif fields:
-                mappings[name] = reference
+            reference, option = handler(choice), choice["metadata"][_OPTION]
+            fields = option.model_fields
+            if not any(field.is_required() for field in fields.values()):
+                about = cleandoc(option.__doc__ or "")
+                names.append({"const": name, "description": about})
+            if fields:
+                value = _value_schema(option, handler) if issubclass(option, Valued) else None
+                mappings[name] = _without_default(value) or reference
+                if option.shorthand:
+                    short = handler(_field_schema(option, option.shorthand))
+                    about = fields[option.shorthand].description
+                    both = [_without_default(short), reference]
+                    mappings[name] = {"anyOf": both, "description": about}
         if not mappings:
             return {"anyOf": names}
         mapping = {
@@ -137,9 +141,32 @@ class OneOf:
         return {"anyOf": [*names, mapping]}
 
 
-def _without_default(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _value_schema(option: type[Valued], handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    """The schema of the one setting of an option: that of its field, whose model may stand in
+    several places and is then defined later."""
+    found = dict(handler(_field_schema(option, "value")))
+    about = option.model_fields["value"].description
+    return found | ({"description": about} if about else {})
+
+
+def _field_schema(option: type[Option], name: str) -> Any:
+    fields: Any = option.__pydantic_core_schema__
+    while "fields" not in fields:
+        fields = fields["schema"]
+    return fields["fields"][name]["schema"]
+
+
+def _settings(option: type[Option], value: Mapping[str, Any]) -> Any:
+    """The settings under the name of an option, or the number that stands for one of them."""
+    given = value[option.name]
+    if option.shorthand and type(given) in (int, float):
+        return {option.shorthand: given}
+    return given
+
+
+def _without_default(schema: Mapping[str, Any] | None) -> dict[str, Any]:
     """The schema of a value that is required once the name of its option is a key."""
-    return {key: value for key, value in schema.items() if key != "default"}
+    return {key: value for key, value in (schema or {}).items() if key != "default"}
 
 
 def _check_one_of(value: object, options: Mapping[str, type[Option]]) -> dict[str, object]:

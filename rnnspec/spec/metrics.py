@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from rnnspec.spec.decoder import CountedLength
+from rnnspec.spec.distributions import Distribution
 from rnnspec.spec.inputs import FramesInput, KeysInput, SeriesInput
 from rnnspec.spec.outputs import (
+    POINT,
     ClassOutput,
     ForecastOutput,
     FramesOutput,
@@ -81,7 +83,7 @@ def _default(spec: Spec, output: Output) -> str:
         case LabelsOutput() | KeysOutput():  # one that is chosen is not known before the end
             return "micro_f1" if isinstance(output.threshold, float) else "average_precision"
         case NumberOutput():
-            return "mae"
+            return "mae" if output.distribution.name == "point" else LOSS
         case TextOutput():
             return "error_rate"
         case NextOutput() if isinstance(spec.data.input_of(output), KeysInput):
@@ -161,6 +163,15 @@ def answers_numbers(spec: Spec, output: Output) -> bool:
     if isinstance(output, NextOutput):
         return isinstance(spec.data.input_of(output), FramesInput | SeriesInput)
     return isinstance(output, NumberOutput | VectorOutput | FramesOutput)
+
+
+def distribution_of(output: Output) -> Distribution:
+    """What is answered of each number of an output; of one that answers none, `point`."""
+    match output:
+        case NumberOutput() | VectorOutput() | FramesOutput() | NextOutput() | ForecastOutput():
+            return output.distribution
+        case _:
+            return POINT
 
 
 def reads_streams(spec: Spec) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -18,10 +18,10 @@ from rnnspec.spec.base import (
     Scale,
     Text,
 )
-from rnnspec.spec.choice import ByKey, ByShape, OneOf, Option, Valued, by_type
+from rnnspec.spec.choice import ByKey, ByShape, by_type
+from rnnspec.spec.distributions import Distribution, PointDistribution, Probability
 from rnnspec.spec.head import Head, Pooling
 
-Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 Weight = Annotated[
     Positive, Field(description="Factor of this answer's loss in the loss of all answers together.")
 ]
@@ -59,41 +59,6 @@ OutputHead = Annotated[
 ]
 
 
-class PointDistribution(Option, name="point"):
-    """One number, the mean or the median, depending on the loss."""
-
-
-class QuantilesDistribution(Valued, name="quantiles"):
-    """Quantiles of the value at these probabilities, by the pinball loss."""
-
-    needs: ClassVar[tuple[str, str]] = ("a list of probabilities", "[0.1, 0.5, 0.9]")
-    value: Annotated[tuple[Probability, ...], ListOf, Field(min_length=1, max_length=99)] = Field(
-        description="Probabilities, rising, among them 0.5: the median is the point forecast."
-    )
-
-
-class GaussianDistribution(Option, name="gaussian"):
-    """A normal distribution: mean and deviation."""
-
-
-class StudentTDistribution(Option, name="student_t"):
-    """A Student-t distribution: location, scale and degrees of freedom above 2."""
-
-
-class NegativeBinomialDistribution(Option, name="negative_binomial"):
-    """A negative binomial distribution, for counts: mean and dispersion."""
-
-
-Distribution = Annotated[
-    PointDistribution
-    | QuantilesDistribution
-    | GaussianDistribution
-    | StudentTDistribution
-    | NegativeBinomialDistribution,
-    OneOf(),
-]
-
-
 ClassWeights = Annotated[
     Literal["none", "balanced"] | dict[str, Positive],
     ByShape("none, balanced, or a mapping of labels to weights", by_type(str, Mapping)),
@@ -102,6 +67,14 @@ ClassWeights = Annotated[
         "(labels * rows of the label), or a mapping of labels to factors, 1 for the others."
     ),
 ]
+Answered = Annotated[
+    Distribution,
+    Field(
+        description="What is answered of each number: itself, quantiles, or the parameters of a "
+        "distribution, which is trained by its likelihood."
+    ),
+]
+POINT = PointDistribution.model_construct()
 Scheme = Literal["none", "bio", "iob1", "bioes", "io"]
 
 
@@ -176,6 +149,7 @@ class NumberOutput(OfColumn):
 
     as_: Literal["number"] = Field(alias="as", description="What the column holds.")
     scale: Scale = "standard"
+    distribution: Answered = POINT
     missing: MissingTarget = "error"
     weight: Weight = 1.0
     reads: OutputReads = None
@@ -188,6 +162,7 @@ class VectorOutput(OfColumn):
 
     as_: Literal["vector"] = Field(alias="as", description="What the column holds.")
     scale: Scale = "standard"
+    distribution: Answered = POINT
     missing: MissingTarget = "error"
     weight: Weight = 1.0
     reads: OutputReads = None
@@ -239,6 +214,7 @@ class FramesOutput(OfColumn):
 
     as_: Literal["frames"] = Field(alias="as", description="What the column holds.")
     scale: Scale = "standard"
+    distribution: Answered = POINT
     anomaly: Text | None = Field(
         default=None,
         description="Column of 0 and 1 that says which rows are anomalous, where an input is "
@@ -255,6 +231,7 @@ class NextOutput(OfColumn):
     series their next numbers."""
 
     as_: Literal["next"] = Field(alias="as", description="What is answered.")
+    distribution: Answered = POINT
     season: Season = 1
     weight: Weight = 1.0
     reads: OutputReads = None
@@ -295,11 +272,7 @@ class ForecastOutput(OfColumn):
 
     as_: Literal["forecast"] = Field(alias="as", description="What is answered.")
     horizon: Annotated[int, Field(ge=1, le=100_000)] = Field(description="Number of steps ahead.")
-    distribution: Distribution = Field(
-        default=PointDistribution.model_construct(),
-        description="What is answered of each step ahead: one number, quantiles, or the parameters "
-        "of a distribution.",
-    )
+    distribution: Answered = POINT
     season: Season = 1
     residual: Literal["none", "last", "seasonal"] = Field(
         default="none",

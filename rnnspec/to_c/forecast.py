@@ -9,7 +9,7 @@ import numpy as np
 from rnnspec.plan.names import output_names
 from rnnspec.plan.nodes import ForecastOutput
 from rnnspec.to_c.lowering import CType, Lowering, Value
-from rnnspec.to_c.outputs import result
+from rnnspec.to_c.outputs import no_c_for, result
 from rnnspec.to_c.text import loop, number, wide_number
 
 FLOOR = "1e-6f"
@@ -52,7 +52,7 @@ def _of_step(
             return [f"{answer}[j] = {value('0')};"]
         case "quantiles":
             return _rising(node, value("k"), answer, parts[0])
-        case "gaussian":
+        case "gaussian" | "laplace":
             return [f"{answer}[j] = {value('0')};", f"{parts[0]}[j] = {positive(1)} * {factor};"]
         case "student_t":
             return [
@@ -60,11 +60,15 @@ def _of_step(
                 f"{parts[0]}[j] = {positive(1)} * {factor};",
                 f"{parts[1]}[j] = 2.0f + {positive(2)};",
             ]
+        case "poisson":
+            return [f"{answer}[j] = {positive(0)} * {factor};"]
         case "negative_binomial":
             return [
                 f"{answer}[j] = {positive(0)} * {factor};",
                 f"{parts[0]}[j] = {positive(1)} / {written(float(np.sqrt(scale)))};",
             ]
+        case "beta" | "mixture" | "weibull":
+            raise no_c_for(node.column, node.distribution)
         case _:
             assert_never(node.distribution)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rnnspec.errors import ExportError
 from rnnspec.plan.names import answer_name, labels_of
 from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput, Output
 from rnnspec.to_c.lowering import Argument, CType, Labels, Lowering, Value
@@ -18,6 +19,14 @@ def result(
     key = f"{answer_name(low.plan, node)}{ending}"
     low.outputs.append(Argument(name, node.column, key, kind, width, words))
     return low.outputs[-1]
+
+
+def no_c_for(column: str, distribution: str) -> ExportError:
+    """The error of an answer that only files for onnxruntime have."""
+    return ExportError(
+        f"column {column!r} is answered with {distribution}, and there is no C for that: export it"
+        " with --onnx, for onnxruntime"
+    )
 
 
 def lower_class(low: Lowering, node: ClassOutput) -> Value:
@@ -57,6 +66,8 @@ def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
 
 def lower_numeric(low: Lowering, node: NumericOutput) -> Value:
     """In the units of the data."""
+    if node.distribution != "point":
+        raise no_c_for(node.column, node.distribution)
     source = low.value(node.source)
     kind: CType = "double" if node.double else "float"
     words = f"{node.width} numbers in the units of the data"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import assert_never
 
-from rnnspec.plan.nodes import Attend, Decoder, ForecastOutput, PreviousNumber
+from rnnspec.plan.nodes import SOFTPLUS_FLOOR, Attend, Decoder, ForecastOutput, Law, PreviousNumber
 from rnnspec.to_onnx.body import Body
+from rnnspec.to_onnx.distributions import Units, answer_of, median, parameters_of
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter, Extent
-from rnnspec.to_onnx.forecast import LEAST_SOFTPLUS, median
+from rnnspec.to_onnx.functions import precise_sigmoid
 from rnnspec.to_onnx.lengths import Lengths
 from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, Vector
@@ -32,12 +34,12 @@ def _recursive_forecast(low: Lowering, node: Decoder) -> PaddedSequence:
     """The body once for each step ahead, fed with its own answers: `[H, B, parameters]`."""
     emit, name, rows = low.emit, node.name, rows_of(low, node)
     output = _output(low, node)
-    body, shift = Body(low, node, rows), _shift(low, output)
+    body, scaling = Body(low, node, rows), _scaling(low, output)
     loop = Loop(emit, f"{name}.ahead")
     previous = loop.state(f"{name}.previous", _last(low, node), FLOAT, [BATCH, 1])
     before = loop.carried(body.states, BATCH)
     step = body.step(loop.emit, rows, loop.step, previous, before)
-    mean = _mean(loop.emit, output, step.logits, shift)
+    mean = _mean(loop.emit, output, step.logits, scaling)
     extents: list[Extent] = [BATCH, output.parameters]
     states, outputs = [mean, *step.states], [(step.logits, FLOAT, extents)]
     _, (raw,) = loop.close(emit.integer(node.steps), loop.going, states, outputs)
@@ -75,32 +77,56 @@ def last_so_far(low: Lowering, steps: PaddedSequence, here: str, kept: str) -> s
     return found
 
 
-def _shift(low: Lowering, output: ForecastOutput) -> str:
-    """Centre over scale of a row, "" where the mean needs none: all but negative binomial means
-    are scaled as the series is already."""
-    if output.distribution != "negative_binomial":
-        return ""
+@dataclass(frozen=True, slots=True)
+class _Scaling:
+    """How an answer that is not scaled as the series becomes so: (v - centre) / scale. `shift` is
+    centre over scale, floats `[B, 1]` or `[1]`; both are "" where nothing is to be done."""
+
+    scale: str = ""
+    shift: str = ""
+
+
+def _scaling(low: Lowering, output: ForecastOutput) -> _Scaling:
+    if output.law.is_scaled:
+        return _Scaling()
     found, name = centre_and_scale(low, output), f"{output.name}.fed.shift"
     if found is None:
-        return ""
+        return _Scaling()
+    kind = scaled_type(output)
     shift = low.emit.op("Div", list(found), name)
-    return low.emit.cast(shift, scaled_type(output), FLOAT, f"{name}.float")
+    shift = low.emit.cast(shift, kind, FLOAT, f"{name}.float")
+    if not output.law.traits.unscaled:
+        return _Scaling("", shift)
+    return _Scaling(low.emit.cast(found[1], kind, FLOAT, f"{output.name}.fed.scale"), shift)
 
 
-def _mean(emit: Emitter, output: ForecastOutput, raw: str, shift: str) -> str:
+def _mean(emit: Emitter, output: ForecastOutput, raw: str, scaling: _Scaling) -> str:
     """The answer to raw numbers `[B, parameters]`, scaled as the series is: `[B, 1]`."""
-    name = f"{output.name}.fed"
-    if output.distribution == "quantiles":
-        return median(emit, raw, output.quantiles, f"{name}.sorted", name)[1]
-    first = raw
-    if output.parameters > 1:
-        first = emit.op("Gather", [raw, emit.integers(0)], f"{name}.first", axis=-1)
-    match output.distribution:
-        case "point" | "gaussian" | "student_t":
-            return first
-        case "negative_binomial":
+    name, law = f"{output.name}.fed", output.law
+    mean = _unmoved(emit, law, raw, name)
+    if scaling.scale:
+        mean = emit.op("Div", [mean, scaling.scale], f"{name}.scaled")
+    return emit.op("Sub", [mean, scaling.shift], f"{name}.moved") if scaling.shift else mean
+
+
+def _unmoved(emit: Emitter, law: Law, raw: str, name: str) -> str:
+    """The answer `[B, 1]` in units of the scale."""
+    match law.traits.answer:
+        case "middle":
+            return median(emit, raw, law.quantiles, f"{name}.sorted", name)[1]
+        case "mean" | "median":
+            units = Units(emit, name)
+            return answer_of(law, parameters_of(law, raw, units, 1, joint=False), units, False)
+        case "first":
+            first = raw
+            if law.size > 1:
+                first = emit.op("Gather", [raw, emit.integers(0)], f"{name}.first", axis=-1)
+            match law.parameters[0].link:
+                case "value":
+                    return first
+                case "share":
+                    return precise_sigmoid(emit, first, f"{name}.mean")
             soft = emit.op("Softplus", [first], f"{name}.softplus")
-            mean = emit.op("Max", [soft, emit.number(LEAST_SOFTPLUS)], f"{name}.mean")
-            return emit.op("Sub", [mean, shift], f"{name}.moved") if shift else mean
+            return emit.op("Max", [soft, emit.number(SOFTPLUS_FLOOR)], f"{name}.mean")
         case _:
-            assert_never(output.distribution)
+            assert_never(law.traits.answer)

@@ -8,10 +8,11 @@ import numpy as np
 
 from rnnspec.plan.names import labels_of, output_names
 from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput
-from rnnspec.to_onnx.emitter import FLOAT, INT64, STRING, Extent
+from rnnspec.to_onnx.distributions import Units, answer_of, doc_of, parameters_of
+from rnnspec.to_onnx.emitter import DOUBLE, FLOAT, INT64, STRING, Extent
 from rnnspec.to_onnx.functions import precise_sigmoid
 from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, Value, Vector, like
-from rnnspec.to_onnx.numbers import centre_and_scale, scaled_type
+from rnnspec.to_onnx.numbers import UNITS, centre_and_scale, scaled_type
 
 NOTHING = ""
 """Stands past the length of a row, and where a label is off."""
@@ -80,6 +81,8 @@ def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
 
 def lower_numeric(low: Lowering, node: NumericOutput) -> Value:
     """`[B]`, `[B, width]` or `[B, T, width]` in the units of the data."""
+    if node.distribution != "point":
+        return _lower_distributed(low, node)
     emit, source = low.emit, low.values[node.source]
     value, kind = _by_row(source, f"{node.name}.by_row", 1), scaled_type(node)
     if found := centre_and_scale(low, node):
@@ -97,6 +100,73 @@ def lower_numeric(low: Lowering, node: NumericOutput) -> Value:
     (name,) = output_names(low.plan, node, low.ids)
     emit.output(value, name, kind, extents, f"in the units of the data{_past(source, '0')}")
     return like(source, value)
+
+
+def _lower_distributed(low: Lowering, node: NumericOutput) -> Value:
+    """The point answers, and the parameters of their distribution."""
+    emit, source, law, name = low.emit, low.values[node.source], node.law, node.name
+    rows = _extents(source)
+    raw, joint = _by_row(source, f"{name}.by_row", 1), law.width > 1 or _is_vector_of_one(node)
+    if node.laws > 1:
+        shape = emit.integers(*[0] * len(rows), node.laws, law.size)
+        raw = emit.op("Reshape", [raw, shape], f"{name}.laws")
+    axes = len(rows) + (node.laws > 1)
+    units, kind = _units_of(low, node), DOUBLE if node.double else FLOAT
+    found = parameters_of(law, raw, units, axes, joint)
+    answer = answer_of(law, found, units, joint)
+    if node.single or node.laws > 1:
+        answer = emit.squeeze(answer, -1, f"{name}.single")
+    titles = output_names(low.plan, node, low.ids)
+    extents, past = rows if node.single else [*rows, node.width], _past(source, "0")
+
+    def told(value: str, title: str, kind: int, wide: list[Extent], doc: str) -> str:
+        if isinstance(source, PaddedSequence) and not source.lengths.steps:
+            value = _own_steps(low, source, value, len(wide), f"{name}.{title}", kind)
+        value = emit.op("Identity", [value], f"{name}.{title}.told")
+        emit.output(value, title, kind, wide, f"{doc}{past}")
+        return value
+
+    value = told(answer, titles[0], kind, extents, UNITS)
+    each = [*rows, node.laws] if node.laws > 1 else rows
+    for part, title in zip(law.parts, titles[1:], strict=True):
+        values, wide = found[part.name], each
+        if part.axes == "one":
+            flat = node.single or node.laws > 1
+            values = emit.squeeze(values, -1, f"{name}.{part.name}.flat") if flat else values
+            wide = each if flat else [*each, 1]
+        elif joint and part.axes == "values":
+            wide = [*each, law.components, law.width]
+        else:
+            wide = [*each, law.count(part)]
+        told(values, title, kind, wide, doc_of(law, part))
+    return like(source, value)
+
+
+def _is_vector_of_one(node: NumericOutput) -> bool:
+    """Whether a law of one number is that of a vector, whose means then have an axis of its own."""
+    return node.distribution == "mixture" and not node.single
+
+
+def _own_steps(
+    low: Lowering, source: PaddedSequence, value: str, rank: int, name: str, kind: int
+) -> str:
+    """`value` `[B, T, …]` of `rank` axes, 0 past the length of each row."""
+    valid = _valid_steps(low, source, f"{name}.own")
+    for axis in range(2, rank):
+        valid = low.emit.unsqueeze(valid, axis, f"{name}.own_{axis}")
+    return low.emit.op("Where", [valid, value, low.emit.number(0.0, kind)], f"{name}.or_zero")
+
+
+def _units_of(low: Lowering, node: NumericOutput) -> Units:
+    """How the numbers were scaled: of several laws `[laws, 1]`, else `[width]`."""
+    found, kind = centre_and_scale(low, node), scaled_type(node)
+    if found is None:
+        return Units(low.emit, node.name)
+    to = DOUBLE if node.double else FLOAT
+    if node.laws > 1:
+        found_of = [low.emit.unsqueeze(each, -1, f"{node.name}.of_law") for each in found]
+        return Units(low.emit, node.name, found_of[0], found_of[1], kind, to)
+    return Units(low.emit, node.name, *found, kind, to)
 
 
 def nothing_told(low: Lowering, name: str) -> str:

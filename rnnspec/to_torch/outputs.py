@@ -1,12 +1,9 @@
 """The output nodes: `forward` gives what a loss takes, rows first, and `answer` the answers.
 
-The distributions of a forecast are listed in `DISTRIBUTIONS`; the formulas are those of
-`rnnspec.plan.nodes.ForecastOutput`.
+Of the distributions of numbers see `rnnspec.to_torch.distributions`.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -14,6 +11,7 @@ from torch.nn import functional as F
 
 from rnnspec.plan import nodes
 from rnnspec.plan.facts import END_ID
+from rnnspec.to_torch.distributions import expected, parameters_of
 from rnnspec.to_torch.inputs import Scaling
 from rnnspec.to_torch.sequences import PaddedSequence, Value
 from rnnspec.to_torch.weighted import Weighted
@@ -48,11 +46,45 @@ class LabelsOutput(Raw):
 
 
 class NumericOutput(Raw, Scaling):
-    """Scaled values `[B, width]`, or `[B, T, width]`."""
+    """Raw numbers `[B, raw]`, or `[B, T, raw]`: scaled values, or those behind a distribution."""
 
-    def answer(self, scaled: Tensor) -> Tensor:
-        """In the units of the data."""
-        return self.unscale(scaled)
+    node: nodes.NumericOutput
+
+    def __init__(self, node: nodes.NumericOutput) -> None:
+        super().__init__(node)
+        self.law = node.law
+
+    def answer(self, raw: Tensor) -> Tensor:
+        """In the units of the data: values `[..., width]`, or the parameters `[..., raw]` of one
+        law after the other."""
+        if self.law.name == "point":
+            return self.unscale(raw)
+        return parameters_of(self.law, self.laws(raw), *self.units(raw)).flatten(-2)
+
+    def laws(self, numbers: Tensor) -> Tensor:
+        """`[..., laws, n]` of what stands side by side for each law."""
+        each = numbers.shape[-1] // self.node.laws
+        found: Tensor = numbers.unflatten(-1, (self.node.laws, each))
+        return found
+
+    def units(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Centre and scale of the numbers of each law, `[laws, D]`."""
+        if self.scaled:
+            centre, scale = self.of_training()
+        else:
+            centre, scale = like.new_zeros(self.node.width), like.new_ones(self.node.width)
+        return self.laws(centre), self.laws(scale)
+
+    def standard(self, raw: Tensor) -> Tensor:
+        """Parameters `[..., laws, k]` in units of the scaled values."""
+        laws = self.laws(raw)
+        return parameters_of(self.law, laws, raw.new_zeros(1), raw.new_ones(1))
+
+    def expected(self, answers: Tensor) -> Tensor:
+        """The point answers `[..., width]` of what `answer` gives."""
+        if self.law.name == "point":
+            return answers
+        return expected(self.law, self.laws(answers)).flatten(-2)
 
 
 class TextOutput(Raw):
@@ -83,47 +115,6 @@ class TransducerOutput(Weighted):
         return torch.log_softmax(scores.float() if scores.dtype.itemsize < 4 else scores, dim=-1)
 
 
-SOFTPLUS_FLOOR = 1e-6
-
-
-def _positive(raw: Tensor) -> Tensor:
-    return F.softplus(raw).clamp(min=SOFTPLUS_FLOOR)
-
-
-def _point(raw: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-    return raw * scale + centre
-
-
-def _quantiles(raw: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-    return raw.sort(dim=-1).values * scale + centre
-
-
-def _gaussian(raw: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-    mean, deviation = raw.split(1, dim=-1)
-    return torch.cat([mean * scale + centre, scale * _positive(deviation)], dim=-1)
-
-
-def _student_t(raw: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-    location, width, freedom = raw.split(1, dim=-1)
-    parts = [location * scale + centre, scale * _positive(width), 2 + _positive(freedom)]
-    return torch.cat(parts, dim=-1)
-
-
-def _negative_binomial(raw: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
-    mean, dispersion = raw.split(1, dim=-1)
-    return torch.cat([_positive(mean) * scale, _positive(dispersion) / scale.sqrt()], dim=-1)
-
-
-DISTRIBUTIONS: dict[nodes.Distribution, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "point": _point,
-    "quantiles": _quantiles,
-    "gaussian": _gaussian,
-    "student_t": _student_t,
-    "negative_binomial": _negative_binomial,
-}
-"""Raw numbers `[B, H, k]`, centre and scale `[B, 1, 1]` to parameters in the units of the data."""
-
-
 class ForecastOutput(Scaling):
     """Raw numbers `[B, horizon, parameters]`."""
 
@@ -131,10 +122,7 @@ class ForecastOutput(Scaling):
 
     def __init__(self, node: nodes.ForecastOutput) -> None:
         super().__init__(node)
-        self.distribution = DISTRIBUTIONS[node.distribution]
-        self.counts = node.distribution == "negative_binomial"
-        distances = [abs(quantile - 0.5) for quantile in node.quantiles]
-        self.middle = distances.index(min(distances)) if distances else 0
+        self.law = node.law
 
     def forward(self, source: Value) -> Tensor:
         raw = rows_first(source)
@@ -151,26 +139,27 @@ class ForecastOutput(Scaling):
     def answer(self, raw: Tensor, moments: Tensor | None = None) -> Tensor:
         """Parameters `[B, horizon, k]` in the units of the data. `moments` `[B, 2]`."""
         centre, scale = self.scaling(raw, moments)
-        found = self.distribution(raw, centre[..., None], scale[..., None])
+        found = parameters_of(self.law, raw, centre[..., None], scale[..., None])
         found = found.exp() if self.node.log else found
         return found if self.node.double else found.to(raw.dtype)
 
     def expected(self, parameters: Tensor) -> Tensor:
-        """The answer `[B, horizon]` from the parameters: a mean, or the quantile nearest to 0.5."""
-        return parameters[..., self.middle]
+        """The answer `[B, horizon]` from the parameters."""
+        return expected(self.law, parameters)[..., 0]
 
     def standard(self, raw: Tensor) -> Tensor:
-        """Parameters `[B, U, k]` in units of the scaled series; not for counts, which have no such
-        units."""
-        assert not self.counts, "counts are not scaled"
-        return self.distribution(raw, raw.new_zeros(()), raw.new_ones(()))
+        """Parameters `[B, U, k]` in units of the scaled series; only of a distribution whose values
+        are scaled."""
+        assert self.law.is_scaled, f"{self.law.name} has no such units"
+        return parameters_of(self.law, raw, raw.new_zeros(1), raw.new_ones(1))
 
     def scaled_answer(self, raw: Tensor, moments: Tensor | None) -> Tensor:
         """The answer `[B, U]` of raw numbers `[B, U, k]`, scaled as the series, to be fed back."""
-        if not self.counts:
+        if self.law.is_scaled:
             return self.expected(self.standard(raw))
         centre, scale = self.scaling(raw, moments)
-        return self.narrow(_positive(raw[..., 0]) - centre / scale)
+        parameters = parameters_of(self.law, raw, centre[..., None], scale[..., None])
+        return self.narrow((self.expected(parameters) - centre) / scale)
 
     def to_scale(self, values: Tensor, moments: Tensor | None) -> Tensor:
         """(v - centre) / scale of `[B, horizon]`."""

@@ -16,6 +16,7 @@ from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.series import Table
 from rnnspec.plan.facts import ClassFacts, ColumnFacts, Facts, TextFacts
 from rnnspec.plan.nodes import STEPS, FutureInput, Input, Output, Plan, SeriesInput
+from rnnspec.spec.distributions import DistributionName
 
 Lengths = NDArray[np.int64]
 Arrays = dict[str, NDArray[Any]]
@@ -152,6 +153,15 @@ class Encoding:
     def skips(self, node: Output) -> bool:
         """Whether targets may be missing."""
         return node.column in self.reading.skipped
+
+    def distribution_of(self, column: str) -> DistributionName:
+        """The distribution whose numbers alone may stand in a column; `point` for any number."""
+        return self.reading.distributions.get(column, "point")
+
+    def rule_of(self, column: str) -> list[object]:
+        """Its name, where there is one: numbers that were stored under another rule are read
+        anew."""
+        return [name] if (name := self.reading.distributions.get(column)) else []
 
     def _facts(self, node: Input | Output) -> ColumnFacts:
         side = self.facts.inputs if isinstance(node, Input) else self.facts.outputs

@@ -183,7 +183,8 @@ def _numbers(
 ) -> NumberCollector:
     elapsed = column.elapsed if isinstance(column, FramesInput) else None
     missing, stream = column.missing != "error", reading.stream
-    return NumberCollector(NumberCells(column.column, column.as_, missing, elapsed, stream))
+    cells = NumberCells(column.column, column.as_, missing, elapsed, stream)
+    return NumberCollector(_possible(cells, reading))
 
 
 def _pictures(
@@ -223,13 +224,21 @@ def _tags(column: TagsOutput, reading: Reading) -> ClassCollector:
 
 def _frames(column: FramesOutput, reading: Reading) -> NumberCollector:
     if reading.series is not None:  # the rows of the table are the steps
-        return NumberCollector(NumberCells(column.column, "number", missing=True))
-    apart = column.column in reading.apart
-    return NumberCollector(NumberCells(column.column, "frames", stream=reading.stream, apart=apart))
+        cells = NumberCells(column.column, "number", missing=True)
+    else:
+        apart = column.column in reading.apart
+        cells = NumberCells(column.column, "frames", stream=reading.stream, apart=apart)
+    return NumberCollector(_possible(cells, reading))
 
 
 def _row_numbers(column: NumberOutput | VectorOutput, reading: Reading) -> NumberCollector:
-    return NumberCollector(NumberCells(column.column, column.as_, column.missing == "skip"))
+    cells = NumberCells(column.column, column.as_, column.missing == "skip")
+    return NumberCollector(_possible(cells, reading))
+
+
+def _possible(cells: NumberCells, reading: Reading) -> NumberCells:
+    """The cells, of which the numbers are those of a distribution."""
+    return replace(cells, distribution=reading.distributions.get(cells.column, "point"))
 
 
 def _labels(column: LabelsOutput, reading: Reading) -> LabelSetCollector:

@@ -91,7 +91,8 @@ def series_encoder(encoding: Encoding, column: str) -> SeriesColumn:
     """What encodes the series in `column`, for all nodes that read or answer it."""
     inputs = encoding.plan.inputs
     (node,) = (n for n in inputs if isinstance(n, nodes.SeriesInput) and n.column == column)
-    return SeriesColumn(column, node.missing != "error", numbers.dtype_of(node), node.log)
+    rule = encoding.distribution_of(column)
+    return SeriesColumn(column, node.missing != "error", numbers.dtype_of(node), node.log, rule)
 
 
 def static_columns(encoding: Encoding) -> list[StaticColumn]:

@@ -20,6 +20,7 @@ from rnnspec.data.columns.base import (
     RaggedWriter,
     lengths_of,
 )
+from rnnspec.data.columns.possible import check_possible
 from rnnspec.data.decode import Floats
 from rnnspec.data.rows import BadRows, Chunk
 from rnnspec.data.series import Table
@@ -34,6 +35,7 @@ from rnnspec.plan.nodes import (
     SeriesInput,
     VectorInput,
 )
+from rnnspec.spec.distributions import DistributionName
 
 Shape = Literal["number", "vector", "frames"]
 
@@ -44,7 +46,7 @@ class NumberCells:
 
     With `missing`, a missing number is NaN, and a cell that is missing, or whose steps all are, has
     width 0. In a `stream` rows may have any number of frames; steps that stand `apart` are not on
-    the time axis that all sequences of a row share.
+    the time axis that all sequences of a row share. Numbers are those that a `distribution` is of.
     """
 
     column: str
@@ -53,6 +55,7 @@ class NumberCells:
     elapsed: int | None = None
     stream: bool = False
     apart: bool = False
+    distribution: DistributionName = "point"
 
     def steps(
         self, chunk: Chunk, bad: BadRows, checked: Callable[[Floats], Floats]
@@ -60,7 +63,8 @@ class NumberCells:
         """The steps of each row, passed through `checked`."""
 
         def decoded(cell: object) -> Floats:
-            return checked(self._decoded(cell, chunk.textual))
+            found = self._decoded(cell, chunk.textual)
+            return checked(check_possible(found, self.distribution))
 
         return bad.decoded(chunk, self.column, decoded)
 
@@ -154,11 +158,15 @@ class SeriesColumn:
     dtype: str = "<f4"
     positive: bool = False
     """Whether all are above 0."""
+    distribution: DistributionName = "point"
     found: list[NDArray[np.floating]] = field(default_factory=list)
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
         def decoded(cell: object) -> float:
-            return decode.above_0(decode.real(cell, chunk.textual, self.missing), self.positive)
+            found = decode.real(cell, chunk.textual, self.missing)
+            if self.distribution != "point":
+                check_possible(np.array([found]), self.distribution)
+            return decode.above_0(found, self.positive)
 
         self.found.append(np.array(bad.decoded(chunk, self.column, decoded), self.dtype))
 
@@ -184,13 +192,15 @@ def _frames_encoder(
     encoding: Encoding, node: FramesInput, name: str, writer: Writer
 ) -> NumberWriter:
     missing, stream = node.missing != "error", encoding.reading.stream
-    cells = NumberCells(node.column, "frames", missing, node.elapsed, stream)
+    rule = encoding.distribution_of(node.column)
+    cells = NumberCells(node.column, "frames", missing, node.elapsed, stream, distribution=rule)
     return NumberWriter(cells, node.width, writer.column(name, dtype_of(node), node.width))
 
 
 def _frames_settings(encoding: Encoding, node: FramesInput) -> list[object]:
     missing = node.missing != "error"
-    return [node.column, "frames", node.width, node.elapsed, missing, node.double]
+    rule = encoding.rule_of(node.column)
+    return [node.column, "frames", node.width, node.elapsed, missing, node.double, *rule]
 
 
 FRAMES = ColumnKind(
@@ -227,7 +237,8 @@ VECTOR = ColumnKind(
 def _numeric_settings(encoding: Encoding, node: NumericOutput) -> list[object]:
     if node.ahead:
         return [node.column, "next numbers"]
-    return [node.column, "numeric", node.width, node.single, node.steps, node.double]
+    rule = encoding.rule_of(node.column)
+    return [node.column, "numeric", node.width, node.single, node.steps, node.double, *rule]
 
 
 def _numeric_encoder(
@@ -235,15 +246,18 @@ def _numeric_encoder(
 ) -> NumberWriter | None:
     if node.ahead:
         return None
-    cells = NumberCells(node.column, _row_shape(node), encoding.skips(node))
+    rule = encoding.distribution_of(node.column)
+    cells = NumberCells(node.column, _row_shape(node), encoding.skips(node), distribution=rule)
     if node.steps:
         cells = replace(cells, shape="frames", stream=encoding.reading.stream)
     return NumberWriter(cells, node.width, writer.column(name, dtype_of(node), node.width))
 
 
 def _numeric_table(encoding: Encoding, node: NumericOutput) -> SeriesFrames | None:
-    answered = node.steps and not node.ahead
-    return SeriesFrames(node.column, True, dtype_of(node)) if answered else None
+    if not node.steps or node.ahead:
+        return None
+    rule = encoding.distribution_of(node.column)
+    return SeriesFrames(node.column, True, dtype_of(node), distribution=rule)
 
 
 def _numeric_batch(

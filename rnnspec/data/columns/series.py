@@ -26,7 +26,13 @@ def _values(encoding: Encoding, column: str, arrays: Arrays) -> NDArray[np.float
 
 
 SERIES = ColumnKind(
-    settings=lambda encoding, node: [node.column, "series", node.missing != "error", node.double],
+    settings=lambda encoding, node: [
+        node.column,
+        "series",
+        node.missing != "error",
+        node.double,
+        *encoding.rule_of(node.column),
+    ],
     encoder=not_stored,
     batch=lambda encoding, node, name, arrays: Steps(
         _values(encoding, node.column, arrays)[:, None], 0

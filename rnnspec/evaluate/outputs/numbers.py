@@ -19,6 +19,7 @@ from rnnspec.evaluate.prediction_intervals import interval_of, nominal_coverage,
 from rnnspec.plan import NumericFacts
 from rnnspec.plan.facts import ColumnFacts
 from rnnspec.plan.nodes import ForecastOutput, NumericOutput
+from rnnspec.reference.distributions import answer
 from rnnspec.report import binned
 from rnnspec.report import model as report
 from rnnspec.to_torch import Model
@@ -42,7 +43,7 @@ def _add_numbers(
     forward, naive = measured.forward, measured.naive.get(node.column)
     module = model.output(node.column)
     assert isinstance(module, NumericModule)
-    answers = module.answer(forward.logits[node.column])
+    answers = module.expected(module.answer(forward.logits[node.column]))
     of_naive = (naive.forecast, naive.scale) if naive else (None, None)
     sums.add(answers, forward.targets[node.column], *of_naive)
     return answers
@@ -202,7 +203,7 @@ class ForecastExamples:
     def see(self, measured: MeasuredBatch) -> None:
         found = measured.tensor(self.column).double().numpy()
         true = measured.batch.targets[self.column].astype(np.float64)
-        point = found[..., middle(self.node)]
+        point = answer(self.node.law, found)[..., 0]
         interval = interval_of(self.node, found)
         lower = upper = None
         if interval is not None:
@@ -287,13 +288,6 @@ def _score_forecasts(
     return OutputScore(node, metrics, naive, name, of="windows", horizon=horizon, sections=sections)
 
 
-def middle(node: ForecastOutput) -> int:
-    """Which parameter is the point forecast: of quantiles the one nearest to 0.5, the lower of
-    two."""
-    distances = [abs(quantile - 0.5) for quantile in node.quantiles]
-    return distances.index(min(distances)) if distances else 0
-
-
 def _placed(
     place: int, window: partial[report.ForecastWindow]
 ) -> tuple[int, report.ForecastWindow]:
@@ -344,7 +338,7 @@ class SeriesErrors:
         assert measured.series is not None
         found = measured.tensor(self.column).double().numpy()
         if isinstance(self.node, ForecastOutput):
-            found = found[..., middle(self.node)]
+            found = answer(self.node.law, found)[..., 0]
         true = measured.batch.targets[self.column].astype(np.float64)
         naive = measured.naive.get(self.column)
         other = np.broadcast_to(self.mean, true.shape) if naive is None else naive.forecast

@@ -29,6 +29,7 @@ from rnnspec.plan.nodes.decoder import (
     PreviousNumber,
     Scores,
 )
+from rnnspec.plan.nodes.distributions import MOST_CORRELATED, SOFTPLUS_FLOOR, Law
 from rnnspec.plan.nodes.frames import MOST_COUNTED, FramesOutput, LengthRule
 from rnnspec.plan.nodes.inputs import (
     NOISE,
@@ -88,7 +89,6 @@ from rnnspec.plan.nodes.outputs import (
     ChainOutput,
     ClassOutput,
     CtcOutput,
-    Distribution,
     ForecastOutput,
     LabelsOutput,
     NumericOutput,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from rnnspec.cells.initializers import Uniform
+from rnnspec.plan.nodes.distributions import Law
 from rnnspec.plan.nodes.node import (
     FromData,
     Shape,
@@ -26,9 +27,9 @@ from rnnspec.plan.nodes.search import (
     Search,
     TransducerSearch,
 )
+from rnnspec.spec.distributions import DistributionName
 
 TextKind = Literal["words", "chars", "tokens"]
-Distribution = Literal["point", "quantiles", "gaussian", "student_t", "negative_binomial"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,9 @@ class NumericOutput(OutputNode):
     """`[B, width]` in the units of the data: v * deviation + mean if `scaled`, in float64 if
     `double` (as in `FramesInput`).
 
+    With a `distribution` its raw numbers become the parameters of `law`, of each number of the
+    vector one after the other, or of a mixture of all together.
+
     `single` columns hold one number for each row and are answered as `[B]`. With `steps`
     `[B, T, width]`; with `ahead`, it is the next step of the frames or the series in the same
     column.
@@ -145,13 +149,33 @@ class NumericOutput(OutputNode):
     steps: bool = False
     ahead: bool = False
     double: bool = False
+    distribution: DistributionName = "point"
+    quantiles: tuple[float, ...] = ()
+    components: int = 0
+    correlated: bool = False
+
+    @property
+    def law(self) -> Law:
+        """The distribution of a number, or of all numbers of the vector."""
+        together = self.width if self.distribution == "mixture" else 1
+        return Law(self.distribution, self.quantiles, self.components, self.correlated, together)
+
+    @property
+    def laws(self) -> int:
+        """How many distributions there are, of a row or of a step."""
+        return self.width // self.law.width
+
+    @property
+    def raw(self) -> int:
+        """The raw numbers of a row or of a step."""
+        return self.laws * self.law.size
 
     def weights(self) -> Iterator[Weight]:
         if self.scaled:
             yield from scaling(self, self.width, self.double)
 
     def shape(self, shapes: Shapes) -> Shape:
-        return _answer(self, shapes, self.width)
+        return _answer(self, shapes, self.raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,11 +278,6 @@ WrittenOutput = TextOutput | CtcOutput | TransducerOutput
 AlignedOutput = CtcOutput | TransducerOutput
 """Outputs whose tokens have steps of the input."""
 
-PARAMETERS: dict[Distribution, int] = {
-    "point": 1, "quantiles": 0, "gaussian": 2, "student_t": 3, "negative_binomial": 2
-}  # fmt: skip
-"""Raw numbers for each value ahead; `quantiles` has one for each quantile."""
-
 
 @dataclass(frozen=True, slots=True)
 class ForecastOutput(OutputNode):
@@ -266,34 +285,28 @@ class ForecastOutput(OutputNode):
 
     They come from a decoder, or side by side as a vector, the first step first.
 
-    With r the raw numbers and s(v) = v * scale + centre, where centre and scale are those of the
-    training rows if `scaled`, of the row's own window if `moments` names its node, else 0 and 1:
-
-    - `point`: s(r). `quantiles`: s(r_i), sorted; the answer is the quantile nearest to 0.5 (the
-      lower of two).
-    - `gaussian`: mean s(r_0), deviation scale * softplus(r_1).
-    - `student_t`: location s(r_0), scale * softplus(r_1), degrees of freedom 2 + softplus(r_2).
-    - `negative_binomial`: mean softplus(r_0) * scale, dispersion softplus(r_1) / sqrt(scale), so
-      that the variance is mean + dispersion * mean^2 (Salinas et al. 2020, DeepAR, equation 3 and
-      section 3.3).
-
-    With `log`, of `point` and `quantiles`, e to the power of s(r).
-
-    `softplus` is at least 1e-6. The answer of a distribution is its mean. All are float64 with
-    `double`.
+    Each value ahead has the distribution `law`, of `parameters` raw numbers. It is scaled by the
+    training rows if `scaled`, by the row's own window if `moments` names its node. With `log`, of
+    `point` and `quantiles`, it is e to the power of that. All are float64 with `double`.
     """
 
     horizon: int
-    distribution: Distribution
+    distribution: DistributionName
     quantiles: tuple[float, ...] = ()
     scaled: bool = False
     moments: str = ""
     double: bool = False
     log: bool = False
+    components: int = 0
+
+    @property
+    def law(self) -> Law:
+        """The distribution of a value."""
+        return Law(self.distribution, self.quantiles, self.components)
 
     @property
     def parameters(self) -> int:
-        return len(self.quantiles) or PARAMETERS[self.distribution]
+        return self.law.size
 
     def sources(self) -> Iterator[str]:
         yield from named(self.source, self.moments)
