@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from rnnspec.source.problems import did_you_mean
+from rnnspec.spec.distributions import QuantilesDistribution
 from rnnspec.spec.inputs import KeysInput
 from rnnspec.spec.metrics import (
     LOSS,
@@ -25,7 +26,6 @@ from rnnspec.spec.outputs import (
     NextOutput,
     NumberOutput,
     Output,
-    QuantilesDistribution,
     TagsOutput,
     TextOutput,
     VectorOutput,
