@@ -220,6 +220,8 @@ def run_by_autograd(
                 case "parameter":
                     value = parameters[node.name.removesuffix(BLOCKS)]
                     value = value.flatten() if value.dim() else value
+                case "size":
+                    value = inputs["x"].new_tensor(sizes[node.name])
                 case "constant":
                     value = inputs["x"].new_tensor(node.value)
                 case "matmul":

@@ -88,6 +88,8 @@ def _range(node: Node, args: list[Range]) -> Range:
             return Range(-_WEIGHT, _WEIGHT)
         case "state":
             return Range(-_STATE, _STATE, 1.0)
+        case "size":
+            return Range(1, _WIDTH)
         case "constant":
             return Range(node.value, node.value)
         case "matmul":

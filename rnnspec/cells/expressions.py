@@ -11,7 +11,7 @@ from functools import reduce
 from typing import assert_never
 
 from rnnspec.cells.functions import FUNCTIONS, STRUCTURAL
-from rnnspec.cells.graph import CellSource, Node, Shape
+from rnnspec.cells.graph import RESERVED_SIZES, CellSource, Node, Shape
 from rnnspec.cells.reassociate import Builder
 from rnnspec.cells.sizes import is_never_negative, names_in, sum_of
 from rnnspec.cells.syntax import (
@@ -175,6 +175,8 @@ class Expressions:
                 )
         if name.name in FUNCTIONS or name.name in STRUCTURAL:
             raise error(name.place, f"{name.name} is a function; call it, as {name.name}(…)")
+        if name.name in (*RESERVED_SIZES, *self.source.sizes):
+            return self.add("size", (), (), name.name)
         declared = self.source.parameters.get(name.name)
         if name.name in self.shapes:
             shape: Shape = self.shapes[name.name]
@@ -289,7 +291,7 @@ class Expressions:
             raise error(piece.place, what)
         whole = self._known(value, piece.place)
         start, stop = piece.start or "0", piece.stop or whole
-        known = ("inputs", "units", *self.source.sizes)
+        known = (*RESERVED_SIZES, *self.source.sizes)
         for name in (*names_in(start), *names_in(stop)):
             if name not in known:
                 listed = near(name, known) or f"; the sizes are {', '.join(known)}"

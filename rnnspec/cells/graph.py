@@ -66,9 +66,9 @@ class CellSource:
 class Node:
     """One value of one step. `args` are indices of earlier nodes.
 
-    `op` is the name of a function, or one of: input, state, parameter, constant, matmul, add, sub,
-    mul, div, neg, pow, less, at_most, select, or one of `rnnspec.cells.shaped`. `name` is set for
-    input, state and parameter, and is where a `slice` begins; `value` is set for constant.
+    `op` is the name of a function, or one of: input, state, parameter, constant, size, matmul, add,
+    sub, mul, div, neg, pow, less, at_most, select, or one of `rnnspec.cells.layout`. `name` is set
+    for input, state, parameter and size, and is where a `slice` begins; `value` for constant.
     `matmul` has a matrix parameter first and a vector second.
     """
 

@@ -91,7 +91,8 @@ def _for_heads(builder: Builder, arg: Node, place: int, of_heads: bool, node: No
     shape: Shape = (HEADS,)
     for size in node.shape:
         shape = (*shape, size)
-        place = builder.add(Node("columns", (), shape), (place,))
+        # The name keeps apart what is spread to different sizes: equal nodes are shared.
+        place = builder.add(Node("columns", (), shape, size), (place,))
     return place
 
 

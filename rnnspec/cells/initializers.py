@@ -57,6 +57,20 @@ class Spectral:
 
 
 @dataclass(frozen=True, slots=True)
+class S4DReal:
+    """log(1), log(2), … along each row (Gu et al. 2022, On the Parameterization and Initialization
+    of Diagonal State Space Models, S4D-Real)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Legendre:
+    """Of a square matrix or a vector: the memory of a window of so many steps, or of as many as a
+    size of the cell, over one step by zero-order hold (Voelker et al. 2019, equations 3 to 5)."""
+
+    window: float | str
+
+
+@dataclass(frozen=True, slots=True)
 class EachHead:
     """The rows of each head on their own."""
 
@@ -64,10 +78,21 @@ class EachHead:
     heads: int
 
 
-Initializer = Uniform | Normal | Constant | Glorot | Orthogonal | Identity | Spectral | EachHead
-MATRIX_ONLY = (Glorot, Orthogonal, Identity, Spectral)
+Initializer = (
+    Uniform
+    | Normal
+    | Constant
+    | Glorot
+    | Orthogonal
+    | Identity
+    | Spectral
+    | S4DReal
+    | Legendre
+    | EachHead
+)
+MATRIX_ONLY = (Glorot, Orthogonal, Identity, Spectral, S4DReal)
 """Initializers that need a matrix."""
-SQUARE_ONLY = (Identity, Spectral)
+SQUARE_ONLY = (Identity, Spectral, Legendre)
 """Initializers that need a square matrix."""
 BY_NAME: Mapping[str, Callable[..., Initializer]] = {
     "uniform": Uniform,
@@ -79,5 +104,7 @@ BY_NAME: Mapping[str, Callable[..., Initializer]] = {
     "orthogonal": Orthogonal,
     "identity": Identity,
     "spectral": Spectral,
+    "s4d_real": S4DReal,
+    "legendre": Legendre,
 }
 """The initializers by their names in YAML, made of the number under the name, if there is one."""

@@ -31,6 +31,13 @@ BUILTIN = (
     "cfc",
     "ltc",
     "gated_linear_attention",
+    "mlstm",
+    "delta_rule",
+    "gated_delta_rule",
+    "s6",
+    "lmu",
+    "phased_lstm",
+    "fastgrnn",
 )
 """Names of the built-in cells; each is the file `builtin/NAME.yaml`."""
 
@@ -77,6 +84,11 @@ def builtin_source(name: str) -> CellSource:
     from rnnspec.source.yaml12 import load
 
     data = load(builtin_text(name), f"{name}.yaml").data
+    if isinstance(data["states"], dict):
+        data["states"] = {
+            name: size if isinstance(size, str) else tuple(size)
+            for name, size in data["states"].items()
+        }
     data["parameters"] = {
         parameter: _parameter(**settings)
         for parameter, settings in data.get("parameters", {}).items()
@@ -85,10 +97,12 @@ def builtin_source(name: str) -> CellSource:
 
 
 def _parameter(
-    shape: list[str] | None = None, init: dict[str, Any] | None = None, trained: bool = True
+    shape: list[str] | None = None, init: dict[str, Any] | str | None = None, trained: bool = True
 ) -> ParameterSource:
     start = None
-    if init is not None:
+    if isinstance(init, str):
+        start = BY_NAME[init]()
+    elif init is not None:
         ((kind, value),) = init.items()
         start = BY_NAME[kind](value)
     return ParameterSource(None if shape is None else tuple(shape), start, trained)

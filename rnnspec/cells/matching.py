@@ -175,7 +175,13 @@ def _term(
     prints = [arg.fingerprint for arg in args]
     if op in _COMMUTATIVE:
         prints.sort()
-    leaves = {"constant": repr(value), "parameter": str(rank), "input": name, "slice": name}
+    leaves = {
+        "constant": repr(value),
+        "parameter": str(rank),
+        "input": name,
+        "slice": name,
+        "size": name,
+    }
     leaf = leaves.get(op, "")
     text = f"{op}[{leaf}]({','.join(prints)})"
     return _Term(op, args, name, value, sha256(text.encode()).hexdigest())

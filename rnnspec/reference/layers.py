@@ -249,6 +249,8 @@ def _step(
                 value = _shaped(parameters[node.name], node.shape, sizes)
             case "constant":
                 value = np.asarray(node.value)
+            case "size":
+                value = np.asarray(float(sizes[node.name]))
             case "rows":
                 value = np.tile(args[0], (sizes[node.shape[0]], 1))
             case "columns":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from rnnspec.spec.base import Model, Positive
-from rnnspec.spec.choice import OneOf, Option, Valued
+from rnnspec.spec.base import Identifier, Model, Positive
+from rnnspec.spec.choice import ByShape, OneOf, Option, Valued, by_type
 
 if TYPE_CHECKING:
     from rnnspec.cells.initializers import Initializer
@@ -61,8 +61,33 @@ class Spectral(Valued, name="spectral"):
     value: Positive = Field(description="Largest absolute eigenvalue.")
 
 
+class S4DReal(Option, name="s4d_real"):
+    """Matrices: log(1), log(2), … along each row (Gu et al., 2022)."""
+
+
+class Legendre(Valued, name="legendre"):
+    """Square matrices and vectors: the memory of a window of steps (Voelker et al., 2019)."""
+
+    needs: ClassVar[tuple[str, str]] = ("a number of steps, or a size of the cell", "100")
+    value: Annotated[
+        Positive | Identifier,
+        ByShape("a number of steps, or a size of the cell", by_type(int | float, str)),
+    ] = Field(description="Steps in the window, or the size of the cell that is their number.")
+
+
 Init = Annotated[
-    Uniform | Normal | Constant | Zeros | Ones | Glorot | Orthogonal | Identity | Spectral, OneOf()
+    Uniform
+    | Normal
+    | Constant
+    | Zeros
+    | Ones
+    | Glorot
+    | Orthogonal
+    | Identity
+    | Spectral
+    | S4DReal
+    | Legendre,
+    OneOf(),
 ]
 
 Start = Annotated[Uniform | Normal | Glorot | Orthogonal, OneOf()]

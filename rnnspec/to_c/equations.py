@@ -201,7 +201,8 @@ class _Writer:
         if index not in self.constants:
             node = self.phases.graph.nodes[index]
             known = [name for name, at in self.phases.graph.names.items() if at == index]
-            title = node.name or (known[0] if known else f"{node.op}_{index}")
+            named = node.name if node.op == "parameter" else ""
+            title = named or (known[0] if known else f"{node.op}_{index}")
             self.constants[index] = f"{self.name}_{identifier(title)}"
             self.tables.append(table("float", self.constants[index], self.phases.fixed[index]))
         return self.constants[index]

@@ -126,6 +126,8 @@ def _fixed(
             found[index] = value.reshape(-1) if value.ndim > 1 else value
         elif node.op == "constant":
             found[index] = np.asarray(node.value, np.float64)
+        elif node.op == "size":
+            found[index] = np.asarray(sizes[node.name], np.float64)
         elif node.op == "input" and node.name in ones:
             found[index] = np.ones(())
         elif not node.args or any(arg not in found for arg in node.args):

@@ -113,6 +113,8 @@ class WeightsOnly:
     def evaluated(self, index: int, arguments: list[Array]) -> Array:
         """The value of a node in float64, of one vector or of one in each row."""
         node = self._nodes[index]
+        if node.op == "size":
+            return np.asarray(self._sizes[node.name], np.float64)
         if self.is_shaped(index):
             return flat(node.op, self.layout(index), *arguments)
         if node.op == "matmul":

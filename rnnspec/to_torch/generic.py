@@ -198,6 +198,9 @@ class _Run:
             case "constant":
                 like = next(iter(self.before.values()))
                 self.values[entry] = like.new_tensor(node.value)
+            case "size":
+                like = next(iter(self.before.values()))
+                self.values[entry] = like.new_tensor(self.program.sizes[node.name])
             case "state":
                 known = self._along(self.graph.next_states[node.name], node.name)
                 self.values[entry] = torch.cat([self.before[node.name][None], known[:-1]])

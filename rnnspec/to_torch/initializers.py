@@ -57,6 +57,11 @@ def _started(
             matrix = _uniform(shape, generator)
             largest = torch.linalg.eigvals(matrix).abs().max().clamp(min=1e-12)
             return matrix.mul(radius / largest)
+        case initializers.S4DReal():
+            return torch.arange(1.0, shape[1] + 1).log().repeat(shape[0], 1)
+        case initializers.Legendre(window):
+            of_states, of_input = _legendre(shape[0], float(window))
+            return of_states if len(shape) == 2 else of_input
 
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
@@ -70,6 +75,19 @@ def _orthogonal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     q, r = torch.linalg.qr(normal)
     tall: Tensor = q * torch.where(r.diagonal() < 0, -1.0, 1.0)
     return tall if shape[0] >= shape[1] else tall.t().contiguous()
+
+
+def _legendre(order: int, window: float) -> tuple[Tensor, Tensor]:
+    """A and B of equations 3 and 4 of Voelker et al. (2019), over one step by zero-order hold: the
+    exponential of [[A, B], [0, 0]] / window."""
+    i, j = torch.meshgrid(torch.arange(order), torch.arange(order), indexing="ij")
+    signs = torch.where(i < j, -torch.ones(()), (-1.0) ** (i - j + 1))
+    whole = torch.zeros(order + 1, order + 1, dtype=torch.float64)
+    scale = (2 * torch.arange(order) + 1).double()
+    whole[:order, :order] = scale[:, None] * signs
+    whole[:order, order] = scale * (-1.0) ** torch.arange(order)
+    held = torch.linalg.matrix_exp(whole / window)
+    return held[:order, :order].float(), held[:order, order].float()
 
 
 def _from_vectors(weight: Weight, plan: Plan, facts: Facts, generator: torch.Generator) -> Tensor:

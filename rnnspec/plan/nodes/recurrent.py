@@ -9,7 +9,14 @@ from typing import Literal
 
 from rnnspec.cells import Cell
 from rnnspec.cells.heads import HEADS
-from rnnspec.cells.initializers import MATRIX_ONLY, Constant, EachHead, Initializer, Uniform
+from rnnspec.cells.initializers import (
+    MATRIX_ONLY,
+    Constant,
+    EachHead,
+    Initializer,
+    Legendre,
+    Uniform,
+)
 from rnnspec.cells.rewrites import with_zoneout
 from rnnspec.plan.nodes.inputs import Elapsed
 from rnnspec.plan.nodes.node import Node, Shape, Shapes, SourceNode, State, Weight, named
@@ -123,7 +130,9 @@ class Recurrent(Node):
                 yield Weight(name, (self.state_width(state),), Constant(0.0))
 
     def _start(self, chosen: Initializer) -> Initializer:
-        whole = not self.cell.head or not isinstance(chosen, MATRIX_ONLY)
+        if isinstance(chosen, Legendre) and isinstance(chosen.window, str):
+            chosen = Legendre(self.extents[chosen.window])
+        whole = not self.cell.head or not isinstance(chosen, (*MATRIX_ONLY, Legendre))
         return chosen if whole else EachHead(chosen, self.heads)
 
     def shape(self, shapes: Shapes) -> Shape:
