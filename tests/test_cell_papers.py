@@ -92,7 +92,7 @@ def s6(w: Weights, xs: Array) -> list[Array]:
     a = -np.exp(w["A"])
     state, out = np.zeros_like(a), []
     for x in xs:
-        v = w["W_v"] @ x
+        v = silu(w["W_v"] @ ((x - x.mean()) / np.sqrt(x.var() + 1e-5)))
         d, b, c = softplus(w["W_d"] @ v + w["b_d"]), w["W_b"] @ v, w["W_c"] @ v
         y = np.zeros(len(a))
         for unit_ in range(len(a)):

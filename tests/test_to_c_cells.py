@@ -64,7 +64,9 @@ def written(number: int, cell: Cell, int8: bool = False) -> Written:
     title = [f"{cell.name}", *cell.equations.splitlines()]
     function = cell_function(f"cell_{number}", title, cell, sizes, parameters, timed, int8)
     if int8:
-        parameters = {n: as_int8(v) if v.ndim > 1 else v for n, v in parameters.items()}
+        nodes = cell.graph.nodes
+        of_products = {nodes[n.args[0]].name for n in nodes if n.op == "matmul"}
+        parameters = {n: as_int8(v) if n in of_products else v for n, v in parameters.items()}
     return Written(cell, parameters, function, timed)
 
 

@@ -100,7 +100,8 @@ def test_native_and_generic_agree_with_the_reference(
             operators = {node.op_type for node in model.graph.node}
             assert ("Scan" in operators) == (generic or cell not in NATIVE)
             labels, shares = opened(model).run(None, feeds(rows, max(LENGTHS)))
-            np.testing.assert_allclose(shares, expected, atol=1e-5, err_msg=f"{pool} {generic=}")
+            close = 3e-5 if cell == "mlstm" else 1e-5  # a quotient by what may be small
+            np.testing.assert_allclose(shares, expected, atol=close, err_msg=f"{pool} {generic=}")
             assert labels.tolist() == ["abcd"[i] for i in expected.argmax(axis=1)]
 
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from rnnspec.cells.expressions import RANKS, Expressions, error, near
 from rnnspec.cells.functions import FUNCTIONS
 from rnnspec.cells.graph import RESERVED_SIZES, Cell, CellSource, Graph, Shape
-from rnnspec.cells.initializers import MATRIX_ONLY, SQUARE_ONLY
+from rnnspec.cells.initializers import MATRIX_ONLY, SQUARE_ONLY, Legendre
 from rnnspec.cells.sizes import names_in, size_of
 from rnnspec.cells.syntax import Equation, Place, parsed
 from rnnspec.errors import CellError
@@ -259,7 +259,12 @@ class _Compiler:
             if isinstance(initializer, MATRIX_ONLY) and len(shape) != 2:
                 kind_of = "a vector" if shape else "one number"
                 what = f"{name} is {kind_of}; its init needs a matrix"
+            elif isinstance(initializer, SQUARE_ONLY) and not shape:
+                what = f"{name} is one number; its init needs a vector or a square matrix"
             elif isinstance(initializer, SQUARE_ONLY) and shape[0] != shape[-1]:
                 what = f"{name} is {shape[0]} × {shape[-1]}; its init needs a square matrix"
+            elif isinstance(initializer, Legendre) and isinstance(initializer.window, str):
+                with self._values.recording():
+                    self._check_size(initializer.window, "parameters", name)
             if what:
                 self.mistakes.append(CellError(what, about="parameters", name=name))

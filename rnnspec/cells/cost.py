@@ -8,6 +8,7 @@ from typing import assert_never
 
 from rnnspec.cells.graph import Cell, Shape
 from rnnspec.cells.schedule import (
+    Chunks,
     Delay,
     Entry,
     JoinedProduct,
@@ -46,6 +47,10 @@ def costs(cell: Cell) -> Iterator[Cost]:
             case Scan():
                 what = f"{phase.state} = a * {phase.state} + b, a and b known (ONNX: in steps)"
                 yield Cost("parallel scan", what)
+            case Chunks():
+                what = f"{phase.state} = a * {phase.state} + outer(u, k)"
+                what += f", u of {phase.state} @ z" if plan.is_delta(phase) else ""
+                yield Cost("products of chunks", f"{what} (ONNX: in steps)")
             case Delay():
                 yield Cost(ALL_AT_ONCE, f"{phase.state} from known values, read a step late")
             case _:

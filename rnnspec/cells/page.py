@@ -194,7 +194,9 @@ def _costs(parts: Iterable[Cost], sizes: Mapping[str, int]) -> Iterable[Row]:
 def _start(start: object) -> str:
     """`spectral 0.9`: the kind and its numbers."""
     values = astuple(start)  # type: ignore[call-overload]
-    return " ".join([type(start).__name__.lower(), *(f"{value:g}" for value in values)])
+    return " ".join(
+        [type(start).__name__.lower(), *(v if isinstance(v, str) else f"{v:g}" for v in values)]
+    )
 
 
 def _symbols(shape: Shape) -> str:

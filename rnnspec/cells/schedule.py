@@ -5,20 +5,22 @@ The loop over time is the cost of a recurrence, so as little as possible stands 
 1. States are scheduled group by group, each group after the groups whose values it reads.
 2. Before a group, everything that is known by then is computed for all steps at once.
 3. A state whose next value needs no older value of its own is only read one step late (`Delay`).
-4. An element-wise linear recurrence is a `Scan`.
-5. All other groups are a `Loop`. In it the products of one operand are one product of joined
+4. A linear recurrence of a matrix that is read by products alone is computed in `Chunks`.
+5. An element-wise linear recurrence is a `Scan`.
+6. All other groups are a `Loop`. In it the products of one operand are one product of joined
    matrices. Known terms are added inside it, and the activations that follow are applied to its
    columns in place, equal ones side by side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import assert_never
 
 from rnnspec.cells.affine import coefficients
+from rnnspec.cells.chunks import with_recurrence
 from rnnspec.cells.graph import Graph, Node
 from rnnspec.cells.heads import rank
 from rnnspec.cells.reassociate import (
@@ -89,7 +91,19 @@ class Loop:
     exports: tuple[int, ...]
 
 
-Phase = Whole | Delay | Scan | Loop
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """A `RECURRENCE` (`rnnspec.cells.chunks`) of this `kind`. `operands` are the nodes of its
+    decay, w, c, z and k, `reads` pairs of a product of the matrix before each step and the vector
+    that it is a product with."""
+
+    state: str
+    kind: str
+    operands: tuple[int, ...]
+    reads: tuple[tuple[int, int], ...]
+
+
+Phase = Whole | Delay | Scan | Chunks | Loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +120,11 @@ class Schedule:
     def products(self) -> tuple[JoinedProduct, ...]:
         phases = (phase for phase in self.phases if isinstance(phase, Whole | Loop))
         return tuple(e for p in phases for e in p.entries if isinstance(e, JoinedProduct))
+
+    def is_delta(self, phase: Chunks) -> bool:
+        """Whether what a matrix adds depends on what it answers."""
+        node = self.graph.nodes[phase.operands[2]]
+        return (node.op, node.value) != ("constant", 0.0)
 
     def parts(self, product: JoinedProduct) -> tuple[tuple[int, ...], ...]:
         """A product's results, in runs that the products of loops read side by side."""
@@ -128,8 +147,11 @@ def schedule(graph: Graph, matrices_in_steps: bool = False) -> Schedule:
     """
     groups = state_groups(graph)
     graph = regroup_sums(_own_next_values(graph), groups)
-    found = _with_scans(graph, groups, 1 if matrices_in_steps else 2)
-    return _Scheduler(*found, groups).schedule()
+    chunks: set[str] = set()
+    if not matrices_in_steps:
+        graph, chunks = _with_chunks(graph, groups)
+    graph, scans = _with_scans(graph, groups, 1 if matrices_in_steps else 2, chunks)
+    return _Scheduler(graph, scans, chunks, groups).schedule()
 
 
 def _own_next_values(graph: Graph) -> Graph:
@@ -145,11 +167,27 @@ def _own_next_values(graph: Graph) -> Graph:
     return Graph(tuple(builder.nodes), states, graph.output)
 
 
+def _with_chunks(graph: Graph, groups: Sequence[tuple[str, ...]]) -> tuple[Graph, set[str]]:
+    """The graph with a `RECURRENCE` for each matrix of that kind, and these states."""
+    found: set[str] = set()
+    for number, group in enumerate(groups, 1):
+        matrix = rank(graph.nodes[graph.next_states[group[0]]].shape) == 2
+        level = levels(graph.nodes, groups)
+        if len(group) == 1 and matrix and level[graph.next_states[group[0]]] == number:
+            changed = with_recurrence(graph, group[0], level, number)
+            if changed is not None:
+                graph = without_dead(changed)
+                found.add(group[0])
+    return graph, found
+
+
 def _with_scans(
-    graph: Graph, groups: Iterable[tuple[str, ...]], most: int
+    graph: Graph, groups: Iterable[tuple[str, ...]], most: int, without: Collection[str]
 ) -> tuple[Graph, set[str]]:
-    """The graph with `scan(factor, addend)` for each linear recurrence, and the states of these;
-    states of more than `most` sizes are left out."""
+    """The graph with `scan(factor, addend)` for each linear recurrence, and the states of these.
+
+    The states `without`, and those of more than `most` sizes, are left out.
+    """
     builder = Builder(graph.nodes)
     level = levels(graph.nodes, tuple(groups))
     leaves = {node.name: i for i, node in enumerate(graph.nodes) if node.op == "state"}
@@ -157,7 +195,7 @@ def _with_scans(
     found: set[str] = set()
     for group in groups:
         leaf, result = leaves[group[0]], graph.next_states[group[0]]
-        small = rank(graph.nodes[leaf].shape) <= most
+        small = rank(graph.nodes[leaf].shape) <= most and group[0] not in without
         if len(group) == 1 and level[result] == level[leaf] and small:
             pair = coefficients(builder, level, leaf, result)
             if pair is not None:
@@ -171,8 +209,10 @@ def _with_scans(
 class _Scheduler:
     """Schedules the groups of states in order; `known` are the nodes that are computed so far."""
 
-    def __init__(self, graph: Graph, scans: set[str], groups: tuple[tuple[str, ...], ...]) -> None:
-        self.graph, self.scans, self.groups = graph, scans, groups
+    def __init__(
+        self, graph: Graph, scans: set[str], chunks: set[str], groups: tuple[tuple[str, ...], ...]
+    ) -> None:
+        self.graph, self.scans, self.chunks, self.groups = graph, scans, chunks, groups
         self.level = levels(graph.nodes, groups)
         self.uses = count_uses(graph)
         self.readers = _readers(graph)
@@ -185,6 +225,8 @@ class _Scheduler:
             if self.level[result] < number:
                 self._whole([result])
                 self.phases.append(Delay(group[0]))
+            elif group[0] in self.chunks:
+                self._chunks(group[0], self.graph.nodes[result])
             elif group[0] in self.scans:
                 factor, addend, _ = self.graph.nodes[result].args
                 self._whole([factor, addend])
@@ -194,6 +236,18 @@ class _Scheduler:
                 self._loop(group, number)
         self._whole([self.graph.output])
         return Schedule(self.graph, self._exported())
+
+    def _chunks(self, state: str, recurrence: Node) -> None:
+        """A matrix, and the products of it before each step."""
+        *operands, leaf = recurrence.args
+        reads = tuple(
+            (index, node.args[1])
+            for index, node in enumerate(self.graph.nodes)
+            if node.op == "apply" and node.args[0] == leaf
+        )
+        self._whole([*operands, *(vector for _, vector in reads)])
+        self.phases.append(Chunks(state, recurrence.name, tuple(operands), reads))
+        self.known |= {index for index, _ in reads}
 
     def _whole(self, ends: Iterable[int]) -> None:
         """Compute `ends` and what they need, with all products of an operand together."""
@@ -324,6 +378,8 @@ def _read(graph: Graph, phase: Phase) -> set[int]:
             return {graph.next_states[phase.state]}
         case Scan():
             return {phase.factor, phase.addend}
+        case Chunks():
+            return {*phase.operands, *(vector for _, vector in phase.reads)}
         case Whole() | Loop():
             inside = _computed(phase.entries)
             needs = set().union(*(_needs(graph, entry) for entry in phase.entries))

@@ -289,7 +289,7 @@ def inits_have_parameters(spec: Spec) -> Iterator[Finding]:
 
 def _misfit(cell: Cell, names: list[str], init: Init) -> str:
     """Why `init` does not suit all the parameters `names`; empty if it does."""
-    from rnnspec.cells.initializers import MATRIX_ONLY, SQUARE_ONLY
+    from rnnspec.cells.initializers import MATRIX_ONLY, SQUARE_ONLY, Legendre
 
     start = initializer_of(init)
     for name in names:
@@ -297,7 +297,13 @@ def _misfit(cell: Cell, names: list[str], init: Init) -> str:
         if isinstance(start, MATRIX_ONLY) and len(shape) != 2:
             kind = "a vector" if shape else "one number"
             return f"{init.name} needs a matrix, and {name} is {kind}"
-        if isinstance(start, SQUARE_ONLY) and shape[0] != shape[1]:
+        if isinstance(start, SQUARE_ONLY) and not shape:
+            return f"{init.name} needs a vector or a square matrix, and {name} is one number"
+        if isinstance(start, Legendre) and isinstance(start.window, str):
+            known = ("inputs", "units", *cell.own_sizes)
+            if start.window not in known:
+                return f"{start.window!r} is no size of {cell.name}"
+        if isinstance(start, SQUARE_ONLY) and shape[0] != shape[-1]:
             return f"{init.name} needs a square matrix, and {name} is {' × '.join(shape)}"
     return ""
 

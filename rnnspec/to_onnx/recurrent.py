@@ -14,7 +14,7 @@ from typing import assert_never
 
 import numpy as np
 
-from rnnspec.cells.schedule import Delay, JoinedProduct, Loop, Scan, Whole, schedule
+from rnnspec.cells.schedule import Chunks, Delay, JoinedProduct, Loop, Scan, Whole, schedule
 from rnnspec.plan.nodes import FinalState, Recurrent
 from rnnspec.to_onnx.emitter import FLOAT
 from rnnspec.to_onnx.functions import operation
@@ -192,6 +192,8 @@ class CellLowering:
                     pass  # the next values are known, and `_state` looks them up
                 case Scan() | Loop():
                     self._loop(phase)
+                case Chunks():
+                    raise AssertionError("matrices are computed in steps")
                 case _:
                     assert_never(phase)
         output = self._graph.output

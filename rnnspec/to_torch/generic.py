@@ -22,8 +22,18 @@ from rnnspec.cells.graph import Graph
 from rnnspec.cells.heads import BLOCKS, HEADS
 from rnnspec.cells.reassociate import count_uses
 from rnnspec.cells.rewrites import CONTINUES, with_repeated_end
-from rnnspec.cells.schedule import Delay, JoinedProduct, Loop, Scan, Schedule, Whole, schedule
+from rnnspec.cells.schedule import (
+    Chunks,
+    Delay,
+    JoinedProduct,
+    Loop,
+    Scan,
+    Schedule,
+    Whole,
+    schedule,
+)
 from rnnspec.cells.sizes import Numbers, extent
+from rnnspec.to_torch.chunks import Recurrence, in_chunks
 from rnnspec.to_torch.loop import LoopInputs, run_loop
 from rnnspec.to_torch.loop_code import LoopCode
 from rnnspec.to_torch.scan import scan
@@ -53,14 +63,22 @@ class Program:
         self.sizes, self.rows = sizes, rows
         self.vectors = _vectors(plan.graph)
 
+    def shape_of(self, state: str) -> tuple[int, ...]:
+        """The numbers behind the shape of a state."""
+        node = self.graph.nodes[self.graph.next_states[state]]
+        return tuple(self.sizes[size] for size in node.shape)
+
 
 class GenericKernel(nn.Module):
     """Runs a cell forward over `[T, B, inputs]`. `sizes`: the number of each size name."""
 
-    def __init__(self, cell: Cell, sizes: Mapping[str, int]) -> None:
+    def __init__(
+        self, cell: Cell, sizes: Mapping[str, int], matrices_in_steps: bool = False
+    ) -> None:
         super().__init__()
         self.cell, self.sizes = cell, Numbers(sizes)
-        plan = schedule(cell.graph)
+        self.matrices_in_steps = matrices_in_steps
+        plan = schedule(cell.graph, matrices_in_steps)
         shapes = {
             name: tuple(self.sizes[size] for size in shape)
             for name, shape in cell.parameters.items()
@@ -75,7 +93,7 @@ class GenericKernel(nn.Module):
     @cached_property
     def program_for_padding(self) -> Program:
         """The cell that repeats the last step of each row."""
-        plan = schedule(with_repeated_end(self.cell.graph))
+        plan = schedule(with_repeated_end(self.cell.graph), self.matrices_in_steps)
         return Program(plan, self.sizes, self.rows)
 
     def forward(
@@ -171,12 +189,39 @@ class _Run:
                     factor = self._along(phase.factor, phase.state)
                     addend = self._along(phase.addend, phase.state)
                     self._known(phase.state, scan(factor, addend, self.before[phase.state]))
+                case Chunks():
+                    self._chunks(phase)
                 case Loop():
                     self._loop(self.program.codes[phase.states])
                 case _:
                     assert_never(phase)
         out = self.values[self.graph.output]
         return out.expand(self.length, self.rows, -1), self.after
+
+    def _chunks(self, phase: Chunks) -> None:
+        *_, rows, columns = self.program.shape_of(phase.state)
+        steps = self.length, self.rows
+        heads = self.before[phase.state].shape[-1] // (rows * columns)
+
+        def vectors(index: int, width: int) -> Tensor:
+            value = self.values[index].expand(*steps, heads * width)
+            cut: Tensor = value.unflatten(-1, (heads, width))
+            return cut
+
+        decay, w, c, z, k = phase.operands
+        recurrence = Recurrence(
+            vectors(decay, columns if phase.kind == "keys" else 1),
+            vectors(w, rows),
+            vectors(c, 1) if self.program.schedule.is_delta(phase) else None,
+            vectors(z, columns),
+            vectors(k, columns),
+            self.before[phase.state].unflatten(-1, (heads, rows, columns)),
+        )
+        queries = [vectors(vector, columns) for _, vector in phase.reads]
+        found, after = in_chunks(recurrence, queries)
+        for (index, _), value in zip(phase.reads, found, strict=True):
+            self.values[index] = value.flatten(-2)
+        self.after[phase.state] = after.flatten(-3)
 
     def _known(self, state: str, values: Tensor) -> None:
         """Sets the values of a state after each step."""
