@@ -17,6 +17,7 @@ from tests.kinds import (
     STATICS,
     TOKENS,
     WORDS,
+    encoders_data,
     output,
     spec_data,
 )
@@ -153,6 +154,43 @@ def forecast_specs(draw: Draw) -> dict[str, Any]:
         more["pooling"] = draw(st.sampled_from(["mean", "max", "attention"]))
     names = [*series, *_several(draw, STATICS, 2)]
     return _finished(draw, spec_data("N:M", names, [target], stack, **more), own)
+
+
+@st.composite
+def encoder_specs(draw: Draw) -> dict[str, Any]:
+    """Two or three encoders, of which one may have the weights of the first."""
+    own: Own = {"mine": draw(own_cells(False))} if draw(st.booleans()) else {}
+    stacks, columns = dict[str, list[dict[str, Any]]](), list[str]()
+    encoders: dict[str, Any] = {}
+    for name in ("one", "two", "three")[: draw(st.integers(1, 3))]:
+        names = [n for n in (*_sequences(draw), *_several(draw, STATICS, 1)) if n not in columns]
+        if not any(column in (*STEPS, *SOUNDS) for column in names):
+            continue
+        stacks[name] = _stack(draw, own, forward=False, own_used=name == "one")
+        pooling = draw(st.sampled_from(["last", "mean", "max", "attention"]))
+        if pooling == "last":
+            without_skip_of_merged(stacks[name])
+        encoders[name] = {"inputs": names, "layers": stacks[name], "pooling": pooling}
+        columns += names
+    if len(encoders) == 1 or draw(st.booleans()):
+        again = [f"{column}.2" for column in encoders["one"]["inputs"]]
+        encoders["shared"] = {"inputs": again, "same_as": "one"}
+    widths = {width_of(stack[-1], own) for stack in stacks.values()}
+    kinds = ("concat", "difference", "product", "cosine", "manhattan")
+    combine = _some(draw, kinds) if len(widths) == 1 else ["concat"]
+    data = encoders_data(encoders, combine, [output(kind) for kind in _some(draw, WHOLE)])
+    if own:
+        data["cells"] = own
+    return _with_copies(with_settings(draw, data))
+
+
+def _with_copies(data: dict[str, Any]) -> dict[str, Any]:
+    """With columns `kind.2` read as those of their kind are."""
+    entries = {entry["column"]: entry for entry in data["data"]["input"]}
+    data["data"]["input"] = [
+        {**entries[column.removesuffix(".2")], "column": column} for column in entries
+    ]
+    return data
 
 
 @st.composite

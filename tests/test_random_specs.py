@@ -1,12 +1,12 @@
 """Random specs: every one loads, builds, trains a step, exports, and agrees in every back end.
 
-Of five families: stacks of layers with cells of one's own, N:1; every cardinality and kind of
-column; decoders with every search; alignments; decoders of frames. Torch, the reference and
-onnxruntime give the same answers, alone and in a batch, by native kernels and by the equations of
-the cells.
+Of six families: stacks of layers with cells of one's own, N:1; every cardinality and kind of
+column; several encoders; decoders with every search; alignments; decoders of frames. Torch, the
+reference and onnxruntime give the same answers, alone and in a batch, by native kernels and by the
+equations of the cells.
 
-`pytest tests/test_random_specs.py --random-specs 1000` runs 1000 of the first family, 250, 500, 125
-and 125 of the others; they are the same every time, and others with `--hypothesis-seed` (`make
+`pytest tests/test_random_specs.py --random-specs 1000` runs 1000 of the first family, 250, 125, 500,
+125 and 125 of the others; they are the same every time, and others with `--hypothesis-seed` (`make
 explore`).
 """
 
@@ -64,7 +64,13 @@ from tests import answers as numbers
 from tests import ctc, texts
 from tests.kinds import Batch as Tensors
 from tests.kinds import Row, batched, facts_of, feeds, random_rows, strong_weights
-from tests.random_kinds import alignment_specs, decoder_specs, frame_specs, kind_specs
+from tests.random_kinds import (
+    alignment_specs,
+    decoder_specs,
+    encoder_specs,
+    frame_specs,
+    kind_specs,
+)
 from tests.random_specs import specs
 from tests.targets import labels_of, random_targets
 
@@ -292,6 +298,7 @@ def frames_agree(plan: Plan, weights: Weights, rows: Sequence[Row]) -> None:
 FAMILIES: dict[str, tuple[SearchStrategy[dict[str, Any]], bool, int]] = {
     "layers": (specs(), False, 1),
     "kinds": (kind_specs(), True, 4),
+    "encoders": (encoder_specs(), True, 8),
     "decoders": (decoder_specs(), True, 2),
     "alignments": (alignment_specs(), True, 8),
     "frames": (frame_specs(), True, 8),

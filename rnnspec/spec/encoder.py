@@ -67,7 +67,7 @@ class OwnEncoder(Encoder):
 class SharedEncoder(Model):
     """One of several encoders, with the layers, the weights and the vocabularies of another."""
 
-    name: ClassVar[str] = "shared"
+    name: ClassVar[str] = "same_as"
 
     inputs: Inputs
     same_as: Identifier = Field(
