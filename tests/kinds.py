@@ -287,9 +287,11 @@ def encoders_data(
     encoders: Mapping[str, Sequence[str] | Mapping[str, Any]],
     combine: Sequence[str] = ("concat",),
     outputs: Sequence[Mapping[str, Any]] = (),
+    beside: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The data of a spec N:1 with several encoders: of each the columns that it reads, named as
-    kinds, with `kind.2` for another column of a kind; or all that the spec says of it."""
+    kinds, with `kind.2` for another column of a kind; or all that the spec says of it. Columns of
+    whole rows may stand `beside` them."""
     kinds = {**SEQUENCES, **CLIPS, **SOUNDS, **STATICS}
     written: dict[str, Any] = {}
     for name, given in encoders.items():
@@ -299,7 +301,7 @@ def encoders_data(
             usual = {"embed": 4} if embedded else {}
             stated = {"layers": [{"cell": "gru", "units": 4}], **usual, **stated}
         written[name] = stated
-    columns = [column for each in written.values() for column in each["inputs"]]
+    columns = [*(column for each in written.values() for column in each["inputs"]), *beside]
     data = {
         "train": "nowhere.jsonl",
         "input": [{"column": c, **kinds[c.partition(".")[0]].entry} for c in columns],

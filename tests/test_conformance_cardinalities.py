@@ -196,6 +196,7 @@ ENCODERS: dict[str, dict[str, Any]] = {
             "right": {"inputs": ["chars"], "layers": [BOTH_WAYS], "pooling": "max"},
         },
         ALL_COMPARED,
+        beside=["number", "category"],
     ),
     "shared": encoders_data(
         {

@@ -17,7 +17,7 @@ from rnnspec.plan.nodes.node import STEPS, ColumnNode
 from rnnspec.plan.resolve_inputs import Sources, read_inputs
 from rnnspec.plan.stateless import Read, flat, joined, side_by_side
 from rnnspec.spec.encoder import Combination
-from rnnspec.spec.views import View, views
+from rnnspec.spec.views import View, beside_encoders, views
 
 
 def prefix_of(name: str) -> str:
@@ -39,7 +39,17 @@ def all_pooled(spec: language.Spec, facts: Facts, nodes: list[Node]) -> Read:
         if view.same_as:
             own = _sharing(own, of_encoders[view.same_as])
         nodes += [node for node in own if node.name not in known]
-    return _combined(spec.combine, found, nodes)
+    met = _combined(spec.combine, found, nodes)
+    return joined("beside", [met, *_beside(spec, facts, nodes)], nodes)
+
+
+def _beside(spec: language.Spec, facts: Facts, nodes: list[Node]) -> list[Read]:
+    """The vectors of whole rows that no encoder reads."""
+    inputs = beside_encoders(spec)
+    data = spec.data.model_copy(update={"input": inputs})
+    sources = read_inputs(spec.model_copy(update={"data": data, "encoders": {}}), facts)
+    nodes += sources.nodes
+    return sources.beside
 
 
 def _read(view: View, facts: Facts) -> Sources:

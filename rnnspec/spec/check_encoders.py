@@ -12,6 +12,7 @@ from rnnspec.spec.branches import headed
 from rnnspec.spec.encoder import OwnEncoder, SharedEncoder
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.head import LastPooling
+from rnnspec.spec.inputs import StaticInput
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.views import views
 from rnnspec.spec.widths import encoder_layers
@@ -61,7 +62,7 @@ def encoders_answer_rows(spec: Spec) -> Iterator[Finding]:
 
 
 def inputs_have_one_encoder(spec: Spec) -> Iterator[Finding]:
-    """Each input is read once."""
+    """Each sequence is read once; vectors of whole rows may stand beside what encoders give."""
     taken: dict[str, str] = {}
     columns = [each.column for each in spec.data.inputs]
     for name, encoder in spec.encoders.items():
@@ -77,9 +78,16 @@ def inputs_have_one_encoder(spec: Spec) -> Iterator[Finding]:
                 yield Finding(path, message, hint)
             taken.setdefault(column, name)
     for path, source in spec.data.located_inputs:
-        if spec.encoders and source.column not in taken:
+        if not spec.encoders or source.column in taken:
+            continue
+        if not isinstance(source, StaticInput):
             hint = f"add it to encoders.{next(iter(spec.encoders))}.inputs, or remove it"
             yield Finding((*path, "column"), "no encoder reads this column", hint)
+        elif source.join != "steps":
+            message = f"'{source.join}' makes first states of it, and no encoder reads it"
+            name = next(iter(spec.encoders))
+            hint = f"write 'join: steps', or add {source.column} to encoders.{name}.inputs"
+            yield Finding((*path, "join"), message, hint)
 
 
 def encoders_read_sequences(spec: Spec) -> Iterator[Finding]:

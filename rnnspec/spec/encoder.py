@@ -47,7 +47,8 @@ Inputs = Annotated[
     Field(
         min_length=1,
         description="Columns of data.input that this encoder reads; its sequences have equal "
-        "numbers of steps, which those of other encoders need not have.",
+        "numbers of steps, which those of other encoders need not have. A category, number or "
+        "vector that no encoder reads stands beside the vectors of all.",
     ),
 ]
 

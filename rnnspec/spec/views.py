@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rnnspec.spec.base import Loc, SequenceInput
 from rnnspec.spec.encoder import AnyEncoder, Encoder, OwnEncoder, SharedEncoder
-from rnnspec.spec.inputs import Input
+from rnnspec.spec.inputs import Input, StaticInput
 from rnnspec.spec.outputs import Output
 from rnnspec.spec.spec import Spec
 
@@ -119,3 +119,9 @@ def common_columns(spec: Spec) -> dict[str, str]:
     known = {view.name: view for view in views(spec)}
     pairs = ((view.columns, known[view.same_as].columns) for view in known.values() if view.same_as)
     return {one: two for columns, others in pairs for one, two in zip(columns, others, strict=True)}
+
+
+def beside_encoders(spec: Spec) -> tuple[StaticInput, ...]:
+    """The vectors of whole rows that no encoder reads: they stand beside those of the encoders."""
+    read = encoder_of(spec)
+    return tuple(each for each in spec.data.statics if each.column not in read)
