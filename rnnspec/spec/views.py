@@ -99,9 +99,7 @@ def _of_all_encoders(output: Output) -> Output:
 
 
 def _alone(own: OwnEncoder) -> Encoder:
-    return Encoder.model_construct(
-        embed=own.embed, embed_dropout=own.embed_dropout, layers=own.layers
-    )
+    return Encoder.model_construct(**{name: getattr(own, name) for name in Encoder.model_fields})
 
 
 def of_one_or_several(spec: Spec) -> tuple[Spec, ...]:
