@@ -5,8 +5,8 @@ column; several encoders; decoders with every search; alignments; decoders of fr
 reference and onnxruntime give the same answers, alone and in a batch, by native kernels and by the
 equations of the cells.
 
-`pytest tests/test_random_specs.py --random-specs 1000` runs 1000 of the first family, 250, 125, 500,
-125 and 125 of the others; they are the same every time, and others with `--hypothesis-seed` (`make
+`pytest tests/test_random_specs.py --random-specs 1000` runs 1000 of the first family, 250, 125,
+500, 125 and 125 of the others; they are the same every time, and others with `--hypothesis-seed` (`make
 explore`).
 """
 
