@@ -6,8 +6,8 @@ reference and onnxruntime give the same answers, alone and in a batch, by native
 equations of the cells.
 
 `pytest tests/test_random_specs.py --random-specs 1000` runs 1000 of the first family, 250, 125,
-500, 125 and 125 of the others; they are the same every time, and others with `--hypothesis-seed` (`make
-explore`).
+500, 125 and 125 of the others; they are the same every time, and others with
+`--hypothesis-seed` (`make explore`).
 """
 
 from __future__ import annotations
