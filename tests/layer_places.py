@@ -163,6 +163,7 @@ FORWARD_ONLY = frozenset({"direction reverse", "direction bidirectional"})
 MERGES = frozenset({"merge sum", "merge mean", "merge mul"})
 GIVEN = 'initial_state {"column": "start"}'
 ONE_WAY = FORWARD_ONLY | MERGES
+PENALTIES = frozenset({"activation_l2 0.25", "temporal_l2 0.25"})
 
 
 FEW_PLACES = (
@@ -187,9 +188,10 @@ def refuses(place: str, layer: Data) -> bool:
 
 def refused(place: str) -> frozenset[str]:
     """The settings that `check` refuses at a place, by the rules of the language: what is carried
-    on or fed back is read forward, and the states of a decoder come from `start_from`."""
+    on or fed back is read forward, the states of a decoder come from `start_from`, and no penalty
+    is of its outputs."""
     if place.startswith("decoder"):
-        return ONE_WAY | {"initial_state learned", GIVEN}
+        return ONE_WAY | PENALTIES | {"initial_state learned", GIVEN}
     if place.startswith("window") or place == "encoder next":
         return ONE_WAY
     return frozenset()
