@@ -154,7 +154,7 @@ def _run(command: str) -> tuple[int, str]:
         return done.returncode, done.stdout + done.stderr
     if words[1] == "build":
         words += ["--set", "train.epochs=1"]
-    with _small_worlds():
+    with small_worlds():
         result = CliRunner().invoke(app, words[1:])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -170,7 +170,7 @@ def _keep_first_rows(folder: Path) -> None:
 
 
 @contextmanager
-def _small_worlds() -> Iterator[None]:
+def small_worlds() -> Iterator[None]:
     """Starters make few sounds and pictures."""
 
     def few(folder: Path, counts: Mapping[str, int], lines: Any) -> dict[str, Path]:

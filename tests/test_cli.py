@@ -23,7 +23,7 @@ from rnnspec.plan.builder import cell_of
 from rnnspec.source.problems import Problem, Span
 from rnnspec.spec.load import load_spec
 from tests.cli import right, rnnspec, write_world, wrong
-from tests.manual import blocks
+from tests.manual import blocks, small_worlds
 
 ROOT = Path(__file__).parent.parent
 GROUP = typer.main.get_command(app)
@@ -237,6 +237,10 @@ def test_new_lists_its_kinds(world: Path) -> None:
     assert "dates-language  Which language is this date written in?" in right("new")
 
 
+KINDS_OF_DATA = ("demand", "morse", "plates", "entities")
+"""A starter of each kind of data but dates."""
+
+
 def test_new_writes_a_starter_that_is_right(world: Path) -> None:
     said = right("new", "dates-language", "demo")
     spec = Path("demo/dates-language.yaml")
@@ -244,10 +248,10 @@ def test_new_writes_a_starter_that_is_right(world: Path) -> None:
     assert right("check", spec) == f"{spec}: ok\n"
     assert right("schema", "--check", "demo/rnnspec.schema.json")
     assert "there already" in wrong("new", "dates-language", "demo")
-    for kind in ("dates-language", "demand", "morse", "plates", "entities"):
-        (hint,) = (
-            line for line in right("new", kind, f"other/{kind}").splitlines() if "run" in line
-        )
+    with small_worlds():
+        others = {kind: right("new", kind, f"other/{kind}") for kind in KINDS_OF_DATA}
+    for kind, printed in {"dates-language": said, **others}.items():
+        (hint,) = (line for line in printed.splitlines() if "run" in line)
         *command, asked = hint.split()
         assert command == ["rnnspec", "run", f"{kind}.onnx", "--data"] and Path(asked).exists()
 

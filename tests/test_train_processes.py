@@ -20,6 +20,7 @@ from rnnspec.store.files import read_arrays
 from rnnspec.train.checkpoint import _joined
 from rnnspec.train.distributed import Processes
 from rnnspec.train.feed import StreamFeed, rows_of
+from tests.forked import Forked, forked
 from tests.training import Stream, settings_of
 
 ROOT = Path(__file__).parent.parent
@@ -122,11 +123,10 @@ def spec(tmp_path: Path) -> Path:
     return path
 
 
-def started(spec: Path, builds: str, processes: int, restarts: int = 3) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "rnnspec", "build", spec.name, "--builds", builds]
-    if processes > 1:
-        launcher = ["-m", "torch.distributed.run", "--standalone", "--max-restarts", str(restarts)]
-        command[1:1] = [*launcher, "--nproc-per-node", str(processes)]
+def by_torchrun(spec: Path, builds: str) -> subprocess.Popen[str]:
+    """Two processes that are started again when one of them ends."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--max-restarts", "3"]
+    launcher += ["--nproc-per-node", "2"]
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -134,7 +134,7 @@ def started(spec: Path, builds: str, processes: int, restarts: int = 3) -> subpr
         "OMP_NUM_THREADS": "1",
     }
     return subprocess.Popen(
-        command,
+        [sys.executable, *launcher, "-m", "rnnspec", "build", spec.name, "--builds", builds],
         cwd=spec.parent,
         env=environment,
         stdout=subprocess.PIPE,
@@ -143,10 +143,20 @@ def started(spec: Path, builds: str, processes: int, restarts: int = 3) -> subpr
     )
 
 
-def finished(process: subprocess.Popen[str], build: Path) -> Mapping[str, Any]:
-    """The weights, once the process has ended well."""
-    said, _ = process.communicate(timeout=500)
-    assert process.returncode == 0, said
+def started(spec: Path, builds: str, processes: int) -> Forked:
+    """As torchrun would start them, without its time to load torch in each of them."""
+    return forked(["build", spec.name, "--builds", builds], spec.parent, processes)
+
+
+def trained(spec: Path, builds: str, processes: int) -> Mapping[str, Any]:
+    """The weights of a build by so many processes."""
+    code, said = started(spec, builds, processes).ended()
+    return finished(code, said, spec.parent / builds / "pair" / "001")
+
+
+def finished(code: int, said: str, build: Path) -> Mapping[str, Any]:
+    """The weights, once the processes have ended well."""
+    assert code == 0, said
     assert said.count("built ") == 1, said  # one process speaks
     assert json.loads((build / "build.json").read_text())["state"] == "finished"
     return read_arrays(build / "weights.safetensors")[0]
@@ -157,8 +167,7 @@ def finished(process: subprocess.Popen[str], build: Path) -> Mapping[str, Any]:
 )
 def test_two_processes_give_the_numbers_of_one(spec: Path, text: str) -> None:
     spec.write_text(text)
-    alone = finished(started(spec, "one", 1), spec.parent / "one" / "pair" / "001")
-    both = finished(started(spec, "two", 2), spec.parent / "two" / "pair" / "001")
+    alone, both = trained(spec, "one", 1), trained(spec, "two", 2)
     for name, value in alone.items():
         np.testing.assert_allclose(both[name], value, atol=1e-6, err_msg=name)
     assert [path.name for path in (spec.parent / "two" / "pair").iterdir()] == ["001"]
@@ -174,7 +183,7 @@ def test_two_processes_give_the_numbers_of_one(spec: Path, text: str) -> None:
 def test_two_processes_train_layers_of_all_settings(spec: Path, text: str) -> None:
     """What is drawn differs between processes; the weights stay one."""
     spec.write_text(text)
-    weights = finished(started(spec, "two", 2), spec.parent / "two" / "pair" / "001")
+    weights = trained(spec, "two", 2)
     assert all(np.isfinite(value).all() for value in weights.values())
     told = [
         json.loads(line) for line in (spec.parent / "two" / "pair" / "001" / "metrics.jsonl").open()
@@ -192,23 +201,23 @@ def test_two_processes_train_layers_of_all_settings(spec: Path, text: str) -> No
 )
 def test_one_process_says_what_is_wrong(spec: Path, right: str, wrong: str, error: str) -> None:
     spec.write_text(SPEC.replace("EPOCHS", "3").replace(right, wrong))
-    process = started(spec, "none", 2, restarts=0)
-    said, _ = process.communicate(timeout=500)
-    assert process.returncode != 0
+    code, said = started(spec, "none", 2).ended()
+    assert code != 0
     assert said.count(error) == 1, said
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
 def test_a_killed_process_is_started_again_and_ends_the_same(spec: Path) -> None:
     spec.write_text(SPEC.replace("EPOCHS", "6"))
-    whole = finished(started(spec, "whole", 2), spec.parent / "whole" / "pair" / "001")
-    process = started(spec, "killed", 2)
+    whole = trained(spec, "whole", 2)
+    process = by_torchrun(spec, "killed")
     build = spec.parent / "killed" / "pair" / "001"
     while not (build / "metrics.jsonl").exists():
         time.sleep(0.01)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(children[-1]), signal.SIGKILL)
-    killed = finished(process, build)
+    said, _ = process.communicate(timeout=500)
+    killed = finished(process.returncode, said, build)
     assert [path.name for path in build.parent.iterdir()] == ["001"]
     for name, value in whole.items():
         np.testing.assert_array_equal(killed[name], value, err_msg=name)
