@@ -72,6 +72,7 @@ def marked(mark: bytes) -> Callable[[Path], bool]:
 
 MODEL_FILE = FileKind("a model file", (".onnx",), marked(b"rnnspec"))
 REPORT = FileKind("a report", (".html", ".htm"), marked(b'name="generator" content="rnnspec"'))
+FIGURES = FileKind("a table of figures", (".csv",), marked(b",rows,loss"))
 PICTURE = FileKind("a drawing", (".svg",), marked(b"rnnspec"))
 SCHEMA = FileKind("a JSON Schema", (".json",), marked(b'"title": "rnnspec"'), streams=True)
 

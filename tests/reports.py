@@ -15,6 +15,8 @@ from rnnspec.report.model import (
     AlignedExamples,
     Attention,
     AttentionMap,
+    Calibration,
+    CalibrationBin,
     Chart,
     ClassRow,
     ClassTable,
@@ -143,6 +145,7 @@ def sections() -> dict[str, Section]:
         ForecastTable("Horizon", (HorizonRow(1, 0.5, 0.9), HorizonRow(2, 0.8, 0.7))),
         SeriesTable("Series", (SeriesRow("a", 9, 0.5, 0.9, 0.4, 0.8), SeriesRow("b", 3, 8.0))),
         Scatter("Numbers", (1.0, 2.0, 3.0), (1.5, 2.0, 2.0), "kg"),
+        Calibration("Sure", (CalibrationBin(0.1, 0.3, 5), CalibrationBin(0.9, 0.8, 50)), 0.1),
         Histogram("Lengths", (0.0, 5.0, 10.0), (Counts("train", (3, 7)), Counts("valid", (1, 0)))),
         Attention("Attention", (AttentionMap(("a", "b"), ("x",), ((0.2, 0.8),)),)),
         Table("Table", ("key", "a", "b"), (("units", "64", ""), ("lr", "0.1", "0.2")), left=2),
@@ -300,6 +303,7 @@ _DIFFER = st.sampled_from(["characters", "words", "nothing"])
 _CLASS = st.builds(ClassRow, _TEXT, _NUMBER, _NUMBER, _NUMBER, st.integers(0, 10**9))
 _HORIZON = st.builds(HorizonRow, st.integers(1, 10**6), _NUMBER, _NUMBER)
 _SERIES = st.builds(SeriesRow, _TEXT, st.integers(0, 10**9), _NUMBER, _NUMBER, _NUMBER, _NUMBER)
+_BIN = st.builds(CalibrationBin, _NUMBER, _NUMBER, st.integers(0, 10**9))
 
 any_section: st.SearchStrategy[Section] = st.one_of(
     _curves(),
@@ -317,6 +321,7 @@ any_section: st.SearchStrategy[Section] = st.one_of(
     st.integers(0, 4).flatmap(
         lambda size: st.builds(Scatter, _TEXT, _numbers(size), _numbers(size), _TEXT, _TEXT)
     ),
+    st.builds(Calibration, _TEXT, _list(_BIN), _NUMBER, _TEXT, _TEXT),
     _histogram(),
     st.builds(Attention, _TEXT, _list(_map()), _TEXT),
     st.builds(Note, _TEXT, _TEXT, st.booleans()),

@@ -260,6 +260,13 @@ def test_they_are_those_of_the_answers_of_the_exported_file(world: Path) -> None
     wanted = top_k_accuracy_score(true, shares, k=2, labels=range(len(labels)))
     assert found["accuracy@2"] == pytest.approx(wanted)
     assert found["accuracy@1"] == found["accuracy"]
+    of_report = evaluate_build(trained, metrics=["ece"])
+    diagram = of_report.outputs["first"].calibration
+    assert diagram is not None and sum(each.count for each in diagram.bins) == len(rows)
+    of_true, of_shares = calibration_curve(shares.argmax(1) == true, shares.max(1), n_bins=BINS)
+    assert [each.right for each in diagram.bins] == pytest.approx(of_true)
+    assert [each.probability for each in diagram.bins] == pytest.approx(of_shares, abs=1e-5)
+    assert diagram.error == of_report.metrics["ece"]
 
 
 @pytest.mark.parametrize(
@@ -286,3 +293,34 @@ def test_a_command_names_what_it_can_measure(world: Path) -> None:
     trained = read_build(build(load_spec(written(world, "number")), world / "b", Silent()).folder)
     with pytest.raises(RnnspecError, match="use one of loss, mae, rmse, r2"):
         evaluate_build(trained, metrics=["auroc"])
+
+
+# ---------------------------------------------------------------- slots of delexicalised texts
+
+
+def test_slots_that_are_missing_and_too_many() -> None:
+    """By hand, as Wen et al. 2015 count them."""
+    from rnnspec.evaluate.outputs.further import SlotErrors
+    from rnnspec.objective.settings import Slots
+    from rnnspec.plan.nodes import TextOutput
+
+    sums = SlotErrors(TextOutput("o", "s", "text", "words", 9), Slots("SLOT_", ()))
+    sums.add(["SLOT_NAME", "is", "in", "SLOT_AREA"], ["SLOT_NAME", "is", "in", "SLOT_AREA"])
+    assert sums.values() == {"slot_error": 0.0}
+    sums.add(["SLOT_NAME", "SLOT_NAME", "is", "nice"], ["SLOT_NAME", "serves", "SLOT_FOOD"])
+    assert sums.values() == {"slot_error": (1 + 1) / 4}
+
+
+def test_slot_errors_are_measured_where_a_text_has_slots(world: Path) -> None:
+    spec = SPECS["text"]
+    output = {**spec["data"]["output"], "slots": "t"}  # two, three
+    file = world / "slots.yaml"
+    data = {**spec["data"], "output": output}
+    train = {**spec["train"], "epochs": 1, "monitor": "slot_error"}
+    decoder = {**spec["decoder"], "strategy": "greedy"}
+    file.write_text(json.dumps({**spec, "data": data, "train": train, "decoder": decoder}))
+    result = build(load_spec(file), world / "builds", Silent())
+    (record,) = result.folder.records()
+    assert record["valid.slot_error"] > 0
+    found = evaluate_build(read_build(result.folder))
+    assert found.metrics["slot_error"] == pytest.approx(record["valid.slot_error"])

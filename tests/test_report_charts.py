@@ -15,6 +15,8 @@ from rnnspec.report import binned
 from rnnspec.report.model import (
     Attention,
     AttentionMap,
+    Calibration,
+    CalibrationBin,
     Chart,
     Counts,
     Curves,
@@ -141,6 +143,15 @@ def test_errors_by_horizon_are_counted_against_the_baseline() -> None:
     assert len(table(section, 0)) == 12
     assert table(section, 0)[-1] == ["24", "2.400", "1", "✗ 140.0 % higher"]
     assert len(table(section, 1)) == 24
+
+
+def test_a_reliability_diagram_has_a_dot_for_each_bin() -> None:
+    bins = (CalibrationBin(0.2, 0.1, 3), CalibrationBin(0.9, 0.5, 1), CalibrationBin(0.5, None, 0))
+    section = drawn(Calibration("c", bins, 0.25, "rows"))
+    assert len(of_class(section, "dot")) == 2
+    assert "4 rows; probabilities are 25.0 % off on average" in words(section)
+    assert "1 row of about 90.0 %: 50.0 % right" in words(section)
+    assert "There are no probabilities." in words(drawn(Calibration("c", ())))
 
 
 def test_a_scatter_draws_what_can_be_drawn() -> None:

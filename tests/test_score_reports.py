@@ -15,6 +15,7 @@ from rnnspec.evaluate.report import report_of
 from rnnspec.evaluate.score import Scores, evaluate_build
 from rnnspec.report.model import (
     Attention,
+    Calibration,
     ClassTable,
     ConfusionMatrix,
     Curves,
@@ -38,18 +39,18 @@ from tests.reports import parsed, words
 from tests.tiny import SPECS, rows, write_data
 
 SHOWN: dict[str, set[type]] = {
-    "class": {ConfusionMatrix, ClassTable, Examples},
-    "labels": {ClassTable, Examples},
+    "class": {ConfusionMatrix, ClassTable, Calibration, Examples},
+    "labels": {ClassTable, Calibration, Examples},
     "number": {Scatter, Examples},
     "vector": {Scatter, Examples},
-    "tags": {ConfusionMatrix, ClassTable, SpanExamples},
+    "tags": {ConfusionMatrix, ClassTable, Calibration, SpanExamples},
     "chords": {ClassTable, TagExamples},
-    "keys": {ClassTable, TagExamples},
+    "keys": {ClassTable, Calibration, TagExamples},
     "frames": {Scatter},
     "text": {Examples, Attention, Note},
     "next": {ClassTable, Generated},
     "stream": {ClassTable, Generated},
-    "two": {ConfusionMatrix, Scatter, Examples},
+    "two": {ConfusionMatrix, Calibration, Scatter, Examples},
     "point": {ForecastPlot, ForecastTable},
     "quantiles": {ForecastPlot, ForecastTable},
     "gaussian": {ForecastPlot, ForecastTable},

@@ -24,10 +24,11 @@ from rnnspec.cli.options import (
 )
 from rnnspec.cli.terminal import near, number, table
 from rnnspec.errors import DataError, RnnspecError
-from rnnspec.files import REPORT, check_output, json_text
+from rnnspec.files import FIGURES, REPORT, check_output, json_text, write_text
 
 if TYPE_CHECKING:
     from rnnspec.data.perplexity import Perplexity
+    from rnnspec.evaluate.groups import Groups
     from rnnspec.evaluate.outputs.kind import ClassScore, OutputScore
     from rnnspec.evaluate.score import Scores
     from rnnspec.run.fields import Field
@@ -39,6 +40,7 @@ EXAMPLES = examples(
     "rnnspec evaluate --data 'logs/test-*.jsonl.gz'",
     "rnnspec evaluate --weights last --json",
     "rnnspec evaluate --metric auroc --metric ece",
+    "rnnspec evaluate --by shop --figures shops.csv",
     "rnnspec evaluate --data test.jsonl --report test.html",
     "rnnspec evaluate --windows 'every 24' --output forecasts.csv",
     "rnnspec evaluate builds/shakespeare --text hamlet.txt",
@@ -47,7 +49,7 @@ EXAMPLES = examples(
 SHOWN = 100
 """Most classes in the table; --json has them all."""
 SERIES = 20
-"""Most series in the table."""
+"""Most series, or groups, in the table."""
 STEPS = 12
 """Most steps ahead in the table."""
 
@@ -97,6 +99,20 @@ def evaluate(
             "bits for each token, character and byte. BUILD may be an exported file.",
         ),
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Also measure the rows of each value of this column, or of each series by the "
+            "column of data.series.id, the worst first.",
+        ),
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Also write all metrics of each group of --by as CSV to this file."
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Also write a report, one HTML file, to this file."),
@@ -107,10 +123,11 @@ def evaluate(
 ) -> None:
     """Measure the weights of a build on rows kept out of training."""
     if text is not None:
-        if data or metric or windows or any(each is not None for each in (report, output)):
+        written = (report, output, figures)
+        if data or metric or windows or by or any(each is not None for each in written):
             raise RnnspecError(
-                "--text measures a text alone; leave out --data, --metric, --windows, --output and"
-                " --report"
+                "--text measures a text alone; leave out --data, --metric, --windows, --by,"
+                " --figures, --output and --report"
             )
         print(_of_text(build, text, weights, builds, as_json))
         return
@@ -122,6 +139,10 @@ def evaluate(
         fields: dict[str, Field] = {"origin": "text", "step": "whole"}
         check_output(output, answers_kind(fields, ("origin",), ()))
         check_format(output)
+    if figures is not None:
+        check_output(figures, FIGURES)
+        if by is None:
+            raise RnnspecError("--figures writes the groups of --by; name a column with --by")
     if quoting and not data:
         raise RnnspecError("--quoting is for the files of --data; leave it out")
     if format and not data:
@@ -143,12 +164,15 @@ def evaluate(
         metrics=metric or (),
         windows=windows,
         forecasts=output,
+        by=by or "",
     )
+    if figures is not None and scores.groups is not None:
+        write_text(figures, scores.groups.csv())
     if report is not None:
         from rnnspec.evaluate.report import write_report
 
         write_report(trained, scores, report)
-    print(_json(trained, scores) if as_json else _text(trained, scores, report))
+    print(_json(trained, scores) if as_json else _text(trained, scores, report, figures))
 
 
 def _of_text(build: Path | None, file: Path, weights: Which, builds: Path, as_json: bool) -> str:
@@ -189,7 +213,7 @@ def _perplexity(
     return str(trained.folder.path), perplexity_of(trained, text)
 
 
-def _text(trained: Trained, scores: Scores, report: Path | None) -> str:
+def _text(trained: Trained, scores: Scores, report: Path | None, figures: Path | None) -> str:
     from rnnspec.evaluate.report import counted
 
     kept = f", the {scores.share:g} of it kept for validation" if scores.share else ""
@@ -211,8 +235,9 @@ def _text(trained: Trained, scores: Scores, report: Path | None) -> str:
             parts.append(_horizon(column, score))
         if score.series:
             parts.append(_series(column, score))
-    if report is not None:
-        parts.append(f"wrote {near(report)}")
+    if scores.groups is not None:
+        parts.append(_groups(trained, scores.groups))
+    parts += [f"wrote {near(file)}" for file in (report, figures) if file is not None]
     return "\n\n".join(parts)
 
 
@@ -271,6 +296,17 @@ def _series(column: str, score: OutputScore) -> str:
     return table(head, rows) + (left if len(shown) < len(score.series) else "")
 
 
+def _groups(trained: Trained, groups: Groups) -> str:
+    from rnnspec.evaluate.report import group_metrics
+
+    names, shown = group_metrics(groups, trained), groups.scores[:SERIES]
+    rows = [(s.name, f"{s.rows:,}", *(number(s.metrics[name]) for name in names)) for s in shown]
+    count = f"{SERIES} of {len(groups.scores):,}"
+    left = f"\n(the {count} groups with the worst {groups.metric}; all with --figures FILE)"
+    text = table((groups.column, "rows", *names), rows)
+    return text + (left if len(shown) < len(groups.scores) else "")
+
+
 def _number(value: float | None) -> str:
     return "-" if value is None else number(value)
 
@@ -324,8 +360,15 @@ def _json(trained: Trained, scores: Scores) -> str:
         "classes": of_outputs(lambda s: list(map(of_class, s.classes))),
         "spans": of_outputs(lambda s: list(map(of_spans, s.spans))),
         "mistakes": of_outputs(lambda s: [asdict(mistake) for mistake in s.mistakes]),
+        "calibration": of_outputs(
+            lambda s: (
+                s.calibration
+                and {"error": s.calibration.error, "bins": [asdict(b) for b in s.calibration.bins]}
+            )
+        ),
         "horizon": of_outputs(lambda s: [asdict(row) for row in s.horizon]),
         "series": of_outputs(lambda s: [asdict(row) for row in s.series]),
         "examples": of_outputs(of_examples),
+        "groups": [asdict(each) for each in scores.groups.scores] if scores.groups else [],
     }
     return json_text(found, indent=2)

@@ -171,6 +171,22 @@ class Dataset:
         found = self.batch_of(RowSlices(rows, starts, ends - starts, ends))
         return found if self.raw is None else replace(found, raw=RawRows(self.raw, rows))
 
+    def part(self, rows: NDArray[np.int64]) -> Dataset:
+        """Some of the rows, by their numbers, without their raw cells."""
+        of_rows = rows if self.of_rows is None else self.of_rows[rows]
+        series = self.series and SeriesRows(
+            self.series.names, self.series.first[rows], self.series.of_rows[rows]
+        )
+        return replace(
+            self,
+            lines=self.lines[rows],
+            starts=self.starts[rows],
+            ends=self.ends[rows],
+            of_rows=of_rows,
+            raw=None,
+            series=series,
+        )
+
     def batch_of(self, slices: RowSlices) -> Batch:
         """The steps of `slices`, whose `rows` are row numbers, as one batch."""
         placed = slices if self.of_rows is None else replace(slices, rows=self.of_rows[slices.rows])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -66,24 +66,26 @@ def validate(
     settings: Train,
     loss_settings: LossSettings,
     precision: Precision,
+    *,
+    named: Mapping[str, Sequence[str]] | None = None,
+    greedy: bool = True,
 ) -> tuple[dict[str, float], tuple[str, ...]]:
     """`loss` and the metrics of every output over all rows, with the weights as they are; and
     warnings of answers that are not finite.
 
-    Texts are written greedily, whatever the strategy. What is costly to measure (BLEU, chrF, the
-    coverage of a distribution) is measured where it is monitored, and so are further metrics that
-    are named.
+    Texts are written greedily, whatever the strategy, unless `greedy` is false. What is costly to
+    measure (BLEU, chrF, the coverage of a distribution) is measured where it is monitored, and so
+    are further metrics that the spec names; with `named`, by column, these alone.
     """
-    costly = costly_metrics(model.plan, loss_settings)
-    named = {node.column: loss_settings.of(node.column).metrics for node in model.plan.outputs}
-    further = further_of(model, named)
+    costly = costly_metrics(model.plan, loss_settings) if named is None else {}
+    further = further_of(model, loss_settings, named)
 
     def see(measured: MeasuredBatch) -> None:
         for each in (*costly.values(), *chain.from_iterable(further.values())):
             each.see(measured)
 
     found, sums = evaluate(
-        model, data, settings, loss_settings, precision=precision, greedy=True, see=see
+        model, data, settings, loss_settings, precision=precision, greedy=greedy, see=see
     )
     values = [(column, each.values()) for column, each in costly.items()]
     for column, more in (*values, *further_values(further).items()):

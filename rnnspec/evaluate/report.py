@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from rnnspec.evaluate.groups import Groups
 from rnnspec.evaluate.metrics import MetricInfo, info_of
 from rnnspec.evaluate.outputs import KINDS
 from rnnspec.evaluate.outputs.kind import ClassScore, OutputScore
@@ -18,7 +19,7 @@ from rnnspec.plan import weights
 from rnnspec.plan.diagram import diagram, svg
 from rnnspec.plan.nodes import ChainOutput, ClassOutput, Output
 from rnnspec.report import Report, model, render
-from rnnspec.report.words import plural
+from rnnspec.report.words import number, plural
 from rnnspec.spec.load import resolved_yaml
 from rnnspec.spec.metrics import deciding_metric, monitored
 from rnnspec.store.folder import Trained
@@ -32,6 +33,8 @@ READ_AS = {
     "N:N": "an answer at each step",
     "N:M": "a sequence to another sequence",
 }
+MOST_SHOWN = 5
+"""Most metrics of groups in a table; all are in the CSV."""
 NO_ROWS = (
     "The spec names no validation rows, so nothing was measured on rows that training did not see."
     " Set data.valid to a file or to a share of the rows, or measure on another file with:"
@@ -52,6 +55,8 @@ def report_of(trained: Trained, scores: Scores | None) -> Report:
         sections.append(model.Note("No validation rows", NO_ROWS))
     else:
         sections += _metric_tables(scores)
+    if scores is not None and scores.groups is not None:
+        sections.append(_groups(scores.groups, trained))
     if records:
         sections.append(_curves(trained, records, state.get("best_epoch")))
     if scores is not None:
@@ -187,6 +192,32 @@ def _metric_tables(scores: Scores) -> Iterator[model.Section]:
         yield model.MetricTable(title, tuple(rows), other, about)
 
 
+def _groups(groups: Groups, trained: Trained) -> model.Section:
+    """The main metrics of each group, the worst first."""
+    names = group_metrics(groups, trained)
+    rows = (
+        (score.name, f"{score.rows:,}", *(number(score.metrics.get(n)) for n in names))
+        for score in groups.scores
+    )
+    text = f"The metrics of the rows of each value of {groups.column}, the worst {groups.metric}"
+    head = (groups.column, "rows", *names)
+    return model.Table(f"By {groups.column}", head, tuple(rows), text=f"{text} first.")
+
+
+def group_metrics(groups: Groups, trained: Trained) -> tuple[str, ...]:
+    """The metrics of groups that are shown: the one that they are ordered by, then the main ones of
+    each output, and those that are named."""
+    several = len(trained.plan.outputs) > 1
+    main = (
+        f"{node.column}.{name}" if several else name
+        for node in trained.plan.outputs
+        for name in _main_metrics(node)
+    )
+    there = groups.scores[0].metrics
+    shown = [name for name in (*main, *trained.spec.train.metrics) if name in there]
+    return tuple(dict.fromkeys((groups.metric, *shown[:MOST_SHOWN])))
+
+
 def counted(scores: Scores, score: OutputScore) -> str:
     """How much was measured: `500 rows`, `1 row with 9,000 steps`, `70 windows`."""
     if score.of == "windows":
@@ -231,6 +262,8 @@ def _tables(score: OutputScore) -> Iterator[model.Section]:
         if _ahead(score):
             about = "How often each token was the one that the model held most likely."
         yield model.ClassTable(score.classes_title, _rows(score.classes), score.of, about)
+    if score.calibration is not None and score.calibration.bins:
+        yield score.calibration
     if score.spans:
         about = "How often spans of each kind were found from their first step to their last."
         yield model.ClassTable("Spans", _rows(score.spans), "spans", about)

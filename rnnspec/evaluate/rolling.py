@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +26,12 @@ from rnnspec.evaluate.outputs.kind import MeasuredBatch
 from rnnspec.evaluate.prediction_intervals import interval_of
 from rnnspec.plan import Plan
 from rnnspec.plan.nodes import ForecastOutput
-from rnnspec.run.fields import Field
-from rnnspec.run.tables import Add, answers_file, columns_of
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.outputs import ForecastOutput as ForecastModule
+
+if TYPE_CHECKING:
+    from rnnspec.run.fields import Field
+    from rnnspec.run.tables import Add
 
 STEP, ORIGIN = "step", "origin"
 """Columns of the table: the number of a step ahead, from 1, and the time of the last step read."""
@@ -70,16 +73,7 @@ def only(data: Dataset, windows: Windows) -> Dataset:
     kept = back % windows.every == 0
     if windows.most is not None:
         kept &= back // windows.every < windows.most
-    of = data.series
-    series = replace(of, first=of.first[kept], of_rows=of.of_rows[kept])
-    return replace(
-        data,
-        lines=data.lines[kept],
-        starts=data.starts[kept],
-        ends=data.ends[kept],
-        of_rows=data.of_rows[kept],
-        series=series,
-    )
+    return data.part(np.flatnonzero(kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +164,8 @@ def forecasts_file(
     """The table, which appears at `path` when the block ends without an exception. Raises
     OutputError, MissingPackage and DataError."""
     assert reading.series is not None, "a table of series"
+    from rnnspec.run.tables import answers_file, columns_of  # onnxruntime is loaded with it
+
     names: dict[str, Field] = {reading.series.id: "text"} if reading.series.id else {}
     names |= {ORIGIN: "text", STEP: "whole", reading.series.time or "time": "text"}
     for node in plan.outputs:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -21,9 +22,16 @@ from rnnspec.errors import DataError, RnnspecError
 from rnnspec.evaluate.anomalies import anomalous_rows
 from rnnspec.evaluate.evaluate import evaluate
 from rnnspec.evaluate.examples import Rows
+from rnnspec.evaluate.groups import Groups, measured_groups
 from rnnspec.evaluate.metrics import Metrics, not_finite_warnings
+from rnnspec.evaluate.monitor import validate
 from rnnspec.evaluate.outputs import KINDS
-from rnnspec.evaluate.outputs.further import further_of, further_values
+from rnnspec.evaluate.outputs.further import (
+    calibration_of,
+    calibrations,
+    further_of,
+    further_values,
+)
 from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputScore
 from rnnspec.evaluate.outputs.numbers import SeriesErrors
 from rnnspec.evaluate.rolling import Forecasts, forecasts_file, only, windows_of
@@ -34,7 +42,7 @@ from rnnspec.plan.nodes import ForecastOutput, NumericOutput
 from rnnspec.spec.files import FormatName, Quoting
 from rnnspec.spec.formats import FormatSettings
 from rnnspec.spec.further import is_measurable, meant_metric, named_further
-from rnnspec.spec.metrics import kinds_of
+from rnnspec.spec.metrics import kinds_of, monitored
 from rnnspec.store.folder import CACHE, Trained
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
@@ -47,7 +55,7 @@ class Scores:
 
     `share`: the part of them that was kept for validation, 0 for all. `metrics`: of all outputs;
     with several outputs their names start with the column. `outputs` by column. `warnings`: which
-    answers are not finite, and which labels are new.
+    answers are not finite, and which labels are new. `groups`, where a column makes some.
     """
 
     files: Shards
@@ -56,6 +64,7 @@ class Scores:
     metrics: Mapping[str, float]
     outputs: Mapping[str, OutputScore]
     warnings: tuple[str, ...] = ()
+    groups: Groups | None = None
 
 
 def evaluate_build(
@@ -68,6 +77,7 @@ def evaluate_build(
     metrics: Sequence[str] = (),
     windows: str | None = None,
     forecasts: Path | None = None,
+    by: str = "",
 ) -> Scores:
     """The scores of the build's weights on `file`, or without one on the spec's validation rows.
 
@@ -75,7 +85,8 @@ def evaluate_build(
     `file`, and `format` its format, where that is not as the spec says. `metrics`: further ones, by
     names as in `train.metrics`. Texts are searched for as the spec says. With `train.window` rows
     are read as streams. Of forecasts `windows` says which are measured (`rolling.windows_of`), and
-    they are written to the file `forecasts`. A label that training never showed counts as wrong.
+    they are written to the file `forecasts`. `by`: a column whose values make groups, each of which
+    is measured too. A label that training never showed counts as wrong.
 
     Raises DataError for a file that is missing or lacks a column, and if the spec names no
     validation rows and `file` is None.
@@ -103,6 +114,11 @@ def evaluate_build(
         with _written(trained, model, data, files, reading, forecasts) as written:
             found, sums, outputs = _scored(trained, model, data, rows, precision, further, written)
         count = data.rows
+        groups = None
+        if by:
+            measure = partial(_measured, trained, model, precision, further)
+            monitor = monitored(trained.spec)
+            groups = measured_groups(by, data, (reading, files), measure, trained.plan, monitor)
     for column, score in outputs.items():
         prefix = "" if len(outputs) == 1 else f"{column}."
         found |= {prefix + name: value for name, value in score.metrics.items()}
@@ -112,7 +128,20 @@ def evaluate_build(
         if (new := data.new.get(column))
     )
     warnings = (*not_finite_warnings(sums), *new_labels, *lacking)
-    return Scores(files, share, count, found, outputs, warnings)
+    return Scores(files, share, count, found, outputs, warnings, groups)
+
+
+def _measured(
+    trained: Trained,
+    model: Model,
+    precision: Precision,
+    named: Mapping[str, Sequence[str]],
+    data: Dataset,
+) -> dict[str, float]:
+    """The metrics of some rows."""
+    settings = loss_settings_of(trained.spec, trained.facts)
+    train = trained.spec.train
+    return validate(model, data, train, settings, precision, named=named, greedy=False)[0]
 
 
 @contextmanager
@@ -158,7 +187,8 @@ def _scored(
         )
         for node in plan.outputs
     }
-    series, further = dict(_by_series(trained, data)), further_of(model, named)
+    series, further = dict(_by_series(trained, data)), further_of(model, loss_settings, named)
+    calibrated = calibrations(model)
 
     def see(measured: MeasuredBatch) -> None:
         for examples in kept.values():
@@ -167,7 +197,7 @@ def _scored(
             errors.see(measured)
         if written is not None:
             written.see(measured)
-        for more in chain.from_iterable(further.values()):
+        for more in (*calibrated.values(), *chain.from_iterable(further.values())):
             more.see(measured)
 
     metrics, sums = evaluate(model, data, settings, loss_settings, precision=precision, see=see)
@@ -182,8 +212,12 @@ def _scored(
         more = values.get(column, {})
         if sums[column].not_finite:
             more = dict.fromkeys(more, math.nan)
-        all_of = {**score.metrics, **more}
-        outputs[column] = replace(score, series=rows_of_series, metrics=all_of)
+        sure = None
+        if column in calibrated and not sums[column].not_finite:
+            sure = calibration_of(calibrated[column])
+        outputs[column] = replace(
+            score, series=rows_of_series, metrics={**score.metrics, **more}, calibration=sure
+        )
     return metrics, sums, outputs
 
 

@@ -24,6 +24,14 @@ Forcing = float | ConstantForcing | LinearForcing | ExponentialForcing | Inverse
 
 
 @dataclass(frozen=True, slots=True)
+class Slots:
+    """Tokens that stand for values: those that begin with `mark`. `tokens` by number."""
+
+    mark: str
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OutputLoss:
     """What the loss and the metrics of one output depend on.
 
@@ -31,6 +39,7 @@ class OutputLoss:
     that mark spans by a `scheme`, empty for other outputs. `tokens`: the vocabulary of a text whose
     BLEU or chrF is monitored, empty for others. `coverage`: the coverage of a forecast is
     monitored. `metrics`: further ones that are named (`rnnspec.spec.further`).
+    `slots` of a delexicalised text.
     """
 
     weight: float = 1.0
@@ -40,6 +49,7 @@ class OutputLoss:
     tokens: tuple[str, ...] = ()
     coverage: bool = False
     metrics: tuple[str, ...] = ()
+    slots: Slots | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,7 @@ def loss_settings_of(spec: Spec, facts: Facts) -> LossSettings:
             weights = _class_weights(output.class_weights, known)
             if isinstance(output, TagsOutput) and output.scheme != "none":
                 spans, scheme = known.labels, output.scheme
-        names = _monitored_of(spec, output.column)
+        names, mark = _monitored_of(spec, output.column), getattr(output, "slots", None)
         tokens = tuple(names_of(known)) if names & {"bleu", "chrf"} else ()
         found[output.column] = OutputLoss(
             output.weight,
@@ -78,6 +88,7 @@ def loss_settings_of(spec: Spec, facts: Facts) -> LossSettings:
             tokens,
             "coverage" in names,
             further[output.column],
+            Slots(mark, tuple(names_of(known))) if mark else None,
         )
     forcing = 1.0 if spec.decoder is None else spec.decoder.teacher_forcing
     return LossSettings(found, forcing, default_metric(spec))

@@ -356,6 +356,28 @@ class Scatter:
 
 
 @dataclass(frozen=True, slots=True)
+class CalibrationBin:
+    """Answers of about one probability: their mean probability, the share of them that is `right`,
+    and how many there are."""
+
+    probability: Value
+    right: Value
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Whether probabilities are the shares that are right (a reliability diagram): on the diagonal
+    the two are equal. `error` is the mean distance from it; `of` is what is counted."""
+
+    title: str
+    bins: tuple[CalibrationBin, ...]
+    error: Value = None
+    of: str = "rows"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """How many fall into each bin."""
 
@@ -497,6 +519,7 @@ Section = (
     | ForecastTable
     | SeriesTable
     | Scatter
+    | Calibration
     | Histogram
     | Attention
     | TrialTable

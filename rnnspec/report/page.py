@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rnnspec.report.html import NOTHING, Html, fold, join, lines, scroll, tag, words
-from rnnspec.report.model import Figure, Histogram, Note, Report, Scatter, Section
+from rnnspec.report.model import Calibration, Figure, Histogram, Note, Report, Scatter, Section
 from rnnspec.report.sections import SECTIONS
 from rnnspec.report.style import STYLE
 
@@ -97,7 +97,7 @@ def _section(place: int, section: Section) -> Html:
     lead = "" if isinstance(section, Note) else section.text
     content = SECTIONS[type(section)](section)
     said = tag("p", {"class": "lead"}, words(lead)) if lead else NOTHING
-    style = "half" if isinstance(section, Histogram | Scatter) else ""
+    style = "half" if isinstance(section, Calibration | Histogram | Scatter) else ""
     return _titled(place, section.title, join([said, content]), style)
 
 

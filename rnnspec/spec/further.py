@@ -28,10 +28,14 @@ from rnnspec.spec.outputs import (
     Output,
     TagsOutput,
     TextOutput,
+    TokensOutput,
     VectorOutput,
+    WordsOutput,
 )
 from rnnspec.spec.spec import Spec
 
+SLOT_ERROR = "slot_error"
+"""Measured of every text that has slots."""
 PLACES = re.compile(r"([a-z_]+@)([1-9][0-9]{0,5})")
 """A metric of the first places: `recall@20`."""
 OF_CLASSES = ("auroc", "average_precision", "accuracy@k", "brier", "ece")
@@ -58,6 +62,8 @@ def further_metrics(spec: Spec, output: Output) -> tuple[str, ...]:
         case ForecastOutput():
             quantiles = isinstance(output.distribution, QuantilesDistribution)
             return ("r2", "rmsse", "wql") if quantiles else ("r2", "rmsse")
+        case WordsOutput() | TokensOutput():
+            return (SLOT_ERROR,) if output.slots is not None else ()
         case TextOutput():
             return ()
         case _:
@@ -112,7 +118,8 @@ def named_further(spec: Spec, more: Iterable[str] = ()) -> dict[str, tuple[str, 
     """The further metrics of each output, by column: those that the spec names or monitors, and
     `more`."""
     monitored = monitored_metrics(spec.train, default_metric(spec))
-    names = dict.fromkeys((*spec.train.metrics, *monitored, *more))
+    slots = (_prefix(spec, output) + SLOT_ERROR for output in spec.data.outputs)
+    names = dict.fromkeys((*spec.train.metrics, *monitored, *more, *slots))
     always, found = reported_metrics(spec), {}
     for output in spec.data.outputs:
         prefix = _prefix(spec, output)

@@ -249,10 +249,22 @@ class TextOutput(OfColumn):
     weight: Weight = 1.0
 
 
+Slots = Annotated[
+    Annotated[str, Field(min_length=1)] | None,
+    Field(
+        description="How the tokens begin that stand for values, as in 'SLOT_': a text with such "
+        "tokens is delexicalised, and 'slot_error' is measured of it, the slots that are missing "
+        "and those that are too many, as a share of the true ones (Wen et al., 2015). null means "
+        "that there are none."
+    ),
+]
+
+
 class WordsOutput(TextOutput):
     """A text, written word by word."""
 
     as_: Literal["words"] = Field(alias="as", description="How the text is written.")
+    slots: Slots = None
 
 
 class CharsOutput(TextOutput):
@@ -265,6 +277,7 @@ class TokensOutput(TextOutput):
     """A list of texts, answered one by one."""
 
     as_: Literal["tokens"] = Field(alias="as", description="How the list is answered.")
+    slots: Slots = None
 
 
 class ForecastOutput(OfColumn):

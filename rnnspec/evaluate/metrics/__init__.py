@@ -149,6 +149,11 @@ METRICS: Mapping[str, MetricInfo] = {
         " error).",
         percentage=True,
     ),
+    "slot_error": MetricInfo(
+        "Slots that the answers lack, and those that they have too many, as a share of the true"
+        " ones.",
+        percentage=True,
+    ),
     "r2": MetricInfo("Share of the variance of the true numbers that is explained: R².", True),
     "rmsse": MetricInfo(
         "Root of the mean squared error over that of the seasonal-naive forecast before, the mean"

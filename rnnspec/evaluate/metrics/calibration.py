@@ -38,6 +38,11 @@ class Calibration:
         ):
             sums += torch.bincount(bins, values, BINS).cpu()
 
+    def bins(self) -> list[tuple[float, float, int]]:
+        """Of each bin that is not empty the mean probability, the share that is true, the count."""
+        sums = zip(self.shares.tolist(), self.hits.tolist(), self.counts.tolist(), strict=True)
+        return [(shares / n, hits / n, int(n)) for shares, hits, n in sums if n]
+
     @property
     def ece(self) -> float:
         """The expected calibration error: the mean over all probabilities of how far the mean

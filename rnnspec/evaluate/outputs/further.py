@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,7 +17,11 @@ from rnnspec.evaluate.metrics.frames import side_by_side
 from rnnspec.evaluate.metrics.of_series import ScaledSquares, WeightedPinball
 from rnnspec.evaluate.metrics.places import PlaceMetrics, RankMetrics, ranks
 from rnnspec.evaluate.metrics.ranking import ScoreCounts
+from rnnspec.evaluate.metrics.texts import true_numbers
 from rnnspec.evaluate.outputs.kind import CostlyMetrics, MeasuredBatch
+from rnnspec.evaluate.outputs.next_tokens import best
+from rnnspec.objective.settings import LossSettings, OutputLoss, Slots
+from rnnspec.plan.copies import copied_column, named
 from rnnspec.plan.facts import UNKNOWN_ID
 from rnnspec.plan.nodes import (
     ClassOutput,
@@ -25,11 +30,14 @@ from rnnspec.plan.nodes import (
     LabelsOutput,
     NumericOutput,
     Output,
+    WrittenOutput,
 )
-from rnnspec.spec.further import general
+from rnnspec.report import model as report
+from rnnspec.spec.further import SLOT_ERROR, general
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.frames import Frames
 from rnnspec.to_torch.outputs import ForecastOutput as ForecastModule
+from rnnspec.to_torch.search import Texts
 
 OF_SCORES = ("auroc", "average_precision")
 OF_PLACES = ("accuracy@k", "precision@k", "recall@k", "mrr", "mrr@k", "ndcg@k")
@@ -182,6 +190,36 @@ def _parts(node: Calibrating, names: Sequence[str]) -> Iterable[Part]:
         yield Calibrated(node, some)
 
 
+ANSWERED = (
+    "Of answers with about the same probability, the share that is right: on the line the"
+    " probabilities are what they say, below it the model is too sure."
+)
+LABELLED = (
+    "Of labels with about the same probability, the share that is true: on the line the"
+    " probabilities are what they say."
+)
+
+
+def calibrations(model: Model) -> dict[str, Further]:
+    """What measures the calibration of each output of classes or labels that are no next tokens."""
+    return {
+        node.column: Further(node, (Calibrated(node),))
+        for node in model.plan.outputs
+        if isinstance(node, ClassOutput | LabelsOutput) and not node.ahead
+    }
+
+
+def calibration_of(found: Further) -> report.Calibration:
+    """The reliability diagram."""
+    (part,) = found.parts
+    assert isinstance(part, Calibrated)
+    bins = tuple(report.CalibrationBin(*each) for each in part.bins.bins())
+    steps, of_classes = found.node.steps, isinstance(found.node, ClassOutput)
+    of = ("steps" if steps else "rows") if of_classes else "probabilities"
+    text = ANSWERED if of_classes else LABELLED
+    return report.Calibration("Calibration", bins, part.bins.ece, of, text)
+
+
 # ---------------------------------------------------------------- numbers
 
 
@@ -244,26 +282,73 @@ class OfSeries:
         return {name: found[name] for name in self.names}
 
 
+# ---------------------------------------------------------------- texts
+
+
+@dataclass(slots=True)
+class SlotErrors:
+    """The slot error rate of delexicalised texts, (missing + redundant) / true slots (Wen et al.
+    2015, section 4.1): a slot that stands twice where it should stand once is redundant once. A row
+    of several true texts has the slots of its own."""
+
+    node: WrittenOutput
+    slots: Slots
+    copied: str = ""
+    wrong: int = 0
+    true: int = 0
+
+    def see(self, measured: MeasuredBatch) -> None:
+        texts, raw = measured.answers[self.node.column], measured.batch.raw
+        assert isinstance(texts, Texts)
+        for row, answer in enumerate(best(texts)):
+            source = (raw.input(self.copied, row) or ()) if raw and self.copied else ()
+            self.add(named(self.slots.tokens, answer, source), self._truth(measured, row))
+
+    def add(self, answer: Sequence[str], true: Sequence[str]) -> None:
+        """The tokens of an answer and of the true text."""
+        found, wanted = self._counts(answer), self._counts(true)
+        self.wrong += (found - wanted).total() + (wanted - found).total()
+        self.true += wanted.total()
+
+    def _truth(self, measured: MeasuredBatch, row: int) -> Sequence[str]:
+        """As it stands in the file, or where that is not kept by its numbers."""
+        if measured.batch.raw is not None:
+            return measured.batch.raw.truth(self.node.column, row)
+        numbers = true_numbers(measured.batch.targets[self.node.column][row].tolist())
+        return [self.slots.tokens[number] for number in numbers]
+
+    def _counts(self, tokens: Sequence[str]) -> Counter[str]:
+        return Counter(token for token in tokens if token.startswith(self.slots.mark))
+
+    def values(self) -> dict[str, float]:
+        return {SLOT_ERROR: self.wrong / self.true if self.true else float("nan")}
+
+
 # ---------------------------------------------------------------- of all outputs
 
 
 def further_of(
-    model: Model, names: Mapping[str, Sequence[str]]
+    model: Model, settings: LossSettings, named: Mapping[str, Sequence[str]] | None = None
 ) -> dict[str, tuple[CostlyMetrics, ...]]:
-    """What measures the further metrics that are named, by column."""
-    found = {
-        node.column: tuple(_measuring(node, names.get(node.column, ()), model))
-        for node in model.plan.outputs
-    }
+    """What measures the further metrics, by column: those of the `settings`, or those `named`."""
+    found = {}
+    for node in model.plan.outputs:
+        loss = settings.of(node.column)
+        names = loss.metrics if named is None else named.get(node.column, ())
+        found[node.column] = tuple(_measuring(node, names, model, loss))
     return {column: of for column, of in found.items() if of}
 
 
-def _measuring(node: Output, names: Sequence[str], model: Model) -> Iterable[CostlyMetrics]:
+def _measuring(
+    node: Output, names: Sequence[str], model: Model, loss: OutputLoss
+) -> Iterable[CostlyMetrics]:
     if isinstance(node, ClassOutput | LabelsOutput):
         if parts := tuple(_parts(node, names)):
             yield Further(node, parts)
     elif isinstance(node, NumericOutput | ForecastOutput | FramesOutput) and "r2" in names:
         yield Explained(node, model)
+    elif isinstance(node, WrittenOutput) and loss.slots is not None:
+        yield SlotErrors(node, loss.slots, copied_column(model.plan, node))
     if isinstance(node, ForecastOutput):
         of_series = [name for name in names if name in ("rmsse", "wql")]
         if of_series:

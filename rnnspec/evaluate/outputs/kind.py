@@ -18,7 +18,7 @@ from rnnspec.objective.settings import OutputLoss
 from rnnspec.plan import Plan
 from rnnspec.plan.facts import ColumnFacts
 from rnnspec.plan.nodes import Output
-from rnnspec.report.model import HorizonRow, Section, SeriesRow
+from rnnspec.report.model import Calibration, HorizonRow, Section, SeriesRow
 from rnnspec.to_torch import Model
 
 
@@ -115,7 +115,8 @@ class OutputScore:
     with spans in place of rows. `new`: labels that no training row has, and how often each occurs;
     they count as wrong. `horizon`: mean absolute errors by step ahead. `series`: errors of each
     series, in the order of the file. `greedy`: metrics of texts written greedily, where the model
-    searches otherwise. `sections`: examples, as a report shows them.
+    searches otherwise. `sections`: examples, as a report shows them. `calibration`: of classes and
+    labels, where their probabilities are finite.
     """
 
     node: Output
@@ -133,6 +134,7 @@ class OutputScore:
     series: tuple[SeriesRow, ...] = ()
     greedy: Mapping[str, float] = field(default_factory=dict)
     sections: tuple[Section, ...] = ()
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from rnnspec.report import model
 from rnnspec.report.html import Html
 from rnnspec.report.sections.alignment import aligned_examples
 from rnnspec.report.sections.attention import attention
+from rnnspec.report.sections.calibration import calibration
 from rnnspec.report.sections.confusion import confusion_matrix
 from rnnspec.report.sections.curves import curves
 from rnnspec.report.sections.examples import examples, generated, note, tag_examples
@@ -21,6 +22,7 @@ from rnnspec.report.sections.trials import settings, shares, trial_table
 SECTIONS: Mapping[type[Any], Callable[[Any], Html]] = {
     model.AlignedExamples: aligned_examples,
     model.Attention: attention,
+    model.Calibration: calibration,
     model.ClassTable: class_table,
     model.ConfusionMatrix: confusion_matrix,
     model.Curves: curves,
