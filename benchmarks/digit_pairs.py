@@ -115,8 +115,9 @@ class Twin(nn.Module):
             lengths = (lengths + 1) // 2
         steps = x.permute(0, 2, 3, 1).flatten(2)
         packed = pack_padded_sequence(steps, lengths, True, enforce_sorted=False)
-        states, _ = pad_packed_sequence(self.cell(packed)[0], True, padding_value=-torch.inf)
-        return self.dropout(states).max(dim=1).values
+        states = self.dropout(pad_packed_sequence(self.cell(packed)[0], True)[0])
+        past = torch.arange(states.shape[1]) >= lengths[:, None]
+        return states.masked_fill(past[..., None], -torch.inf).max(dim=1).values
 
     def forward(self, left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor]) -> Tensor:
         u, v = self.encoded(*left), self.encoded(*right)
