@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import grad
 
-from rnnspec.cells import Cell, ParameterSource
+from rnnspec.cells import Cell, CellSource, ParameterSource, compile_cell
+from rnnspec.cells.heads import with_heads
 from rnnspec.plan import Plan
 from rnnspec.plan.nodes import Direction
 from rnnspec.reference import answers
@@ -37,6 +38,29 @@ MAXIMUM = cell("p = max(p, K @ x)\ny = p * p", "p", output="y")
 NUMBER = cell(
     "h = tanh(W @ x + a + U @ h) + a * h", "h", parameters={"a": ParameterSource(shape=())}
 )
+MATRICES = compile_cell(
+    CellSource(
+        "own",
+        {"S": ["units", "few"], "h": "units", "m": []},
+        """
+        k = softmax(K @ concat(x, h))
+        m = 0.9 * max(m, dot(w_m, h)) + floor(sin(m)) * 0.1
+        T = tanh(rows(k) * S + columns(h) * cos(A))
+        S = 0.5 * transpose(transpose(T) * 0.3) + outer(V @ x, k) / sqrt(few)
+        R = 0.2 * outer(k, h) @ S
+        z = P @ h
+        p = where(z[0:units] > z[units:2*units], S @ z[2*units:], sum(R @ k) * h)
+        h = tanh(layer_norm(p) + m)
+        """,
+        output="h",
+        sizes=["few"],
+        parameters={
+            "A": ParameterSource(shape=("units", "few")),
+            "P": ParameterSource(shape=("2*units + few", "units")),
+        },
+    )
+)
+"""Each operation of another shape, in a loop."""
 EXAMPLES = (RESIDUAL, TIMED, MAXIMUM, NUMBER)
 LENGTHS = (7, 1, 4, 0, 9, 2)
 MODERATE = 1e3
@@ -80,6 +104,8 @@ def number_of(out: Tensor, ends: Mapping[str, Tensor]) -> Tensor:
 @example(MAXIMUM, [3, 0, 1], False)
 @example(MAXIMUM, [3, 0, 1], True)
 @example(NUMBER, [2, 5, 0], True)
+@example(MATRICES, [3, 5, 0], True)
+@example(with_heads(MATRICES), [3, 5, 0], False)
 def test_gradients_of_rows_of_unequal_lengths(of: Cell, lengths: list[int], ends: bool) -> None:
     """As autograd's of each row alone, in float64; what stands past an end gets none."""
     note(of.equations)
@@ -144,6 +170,7 @@ def reach(plan: Plan, weights: dict[str, NDArray[np.float32]], rows: Any) -> flo
 @example(TIMED, "reverse", 1, 0)
 @example(MAXIMUM, "forward", 2, 0)
 @example(NUMBER, "bidirectional", 1, 0)
+@example(MATRICES, "bidirectional", 1, 0)
 def test_back_ends_agree(of: Cell, direction: Direction, depth: int, seed: int) -> None:
     """The module and the file, in a batch and row by row, with the reference."""
     note(of.equations)
