@@ -163,7 +163,7 @@ def test_an_infinite_forecast_is_infinitely_wrong() -> None:
 @pytest.mark.parametrize("distribution", get_args(DistributionName))
 def test_a_interval_of_a_parameter_that_is_no_number_is_none(distribution: Any) -> None:
     node = ForecastOutput("o", "s", "c", 2, distribution, (0.1, 0.5, 0.9), components=2)
-    parameters = np.full((2, 2, node.parameters), 0.5)
+    parameters = np.full((2, 2, node.parameters), 3.0 if distribution == "student_t" else 0.5)
     parameters[0, 1] = NAN
     band = interval_of(node, parameters)
     if distribution == "point":

@@ -48,6 +48,8 @@ def write_data(folder: Path) -> None:
     steps = [10 + 5 * math.sin(n / 2) + (n * 7) % 3 for n in range(160)]
     table = ["n,load"] + [f"{n},{value:.2f}" for n, value in enumerate(steps)]
     (folder / "load.csv").write_text("\n".join(table) + "\n")
+    table = ["n,load"] + [f"{n},{max(0, round(value))}" for n, value in enumerate(steps)]
+    (folder / "counts.csv").write_text("\n".join(table) + "\n")
 
 
 def spec_of(
@@ -87,7 +89,7 @@ def forecast(distribution: Any, scale: str = "window") -> Data:
         "distribution": distribution,
     }
     spec["data"] = {
-        "train": "load.csv",
+        "train": "counts.csv" if distribution == "negative_binomial" else "load.csv",
         "valid": 0.3,
         "series": {"time": "n", "history": 12},
         "input": {"column": "load", "as": "series", "scale": scale},
