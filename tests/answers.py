@@ -18,6 +18,7 @@ from rnnspec.plan.nodes import (
     LabelsOutput,
     NumericOutput,
     Output,
+    StatesOutput,
     TextOutput,
 )
 from rnnspec.reference import distributions
@@ -120,13 +121,17 @@ def onnx_agrees(
                 _paths_agree(got[name], got[f"{name}.scores"], rows, labels[node.column])
             case NumericOutput():
                 numbers_agree(node, name, got, rows, tolerance)
+            case StatesOutput():
+                close(got[name], rows, name, tolerance)
             case ForecastOutput():
                 close(got[name], point_of_all(node, rows), name, tolerance)
                 for part, values in parts_of(node, rows).items():
                     close(got[f"{name}.{part}"], values, f"{name}.{part}", tolerance)
         if getattr(node, "steps", False):
             lengths = [len(row.labels if isinstance(row, Path) else row) for row in rows]
-            beyond = got[name if isinstance(node, NumericOutput) else f"{name}.probabilities"]
+            beyond = got[
+                name if isinstance(node, NumericOutput | StatesOutput) else f"{name}.probabilities"
+            ]
             for one, length in zip(beyond, lengths, strict=True):
                 assert not np.any(one[length:]), f"{name} holds something past a row's length"
 

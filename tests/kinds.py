@@ -327,7 +327,7 @@ def facts_of(spec: Spec) -> Facts:
         each.column: OUTPUTS[each.column].facts
         if each.column in OUTPUTS
         else _answered(given[each.column])
-        for each in spec.data.outputs
+        for each in spec.data.targets
     }
     return Facts(20, given, wanted)
 

@@ -96,11 +96,14 @@ def _branched(draw: Draw, data: dict[str, Any]) -> dict[str, Any]:
     stack, outputs = data["encoder"]["layers"], data["data"]["output"]
     for place, layer in enumerate(stack):
         layer["name"] = f"layer{place}"
+    if draw(st.integers(0, 3)) == 0:
+        states = {"column": "states", "as": "states"}
+        outputs.append(states | draw(st.sampled_from([{}, {"pooling": "mean"}])))
     for each in outputs[1:]:
-        if draw(st.booleans()):
+        if each["as"] != "states" and draw(st.booleans()):
             names = ["input", *(layer["name"] for layer in stack)]
             each["reads"] = _some(draw, names)[:2]
-        if draw(st.integers(0, 3)) == 0:
+        if each["as"] != "states" and draw(st.integers(0, 3)) == 0:
             each["head"] = {"hidden": draw(st.sampled_from([[], [3]]))}
     for each in _whole(outputs):
         if draw(st.integers(0, 2)) == 0:
@@ -109,7 +112,7 @@ def _branched(draw: Draw, data: dict[str, Any]) -> dict[str, Any]:
         _without_mixed_ends(data)
     if all("pooling" in each for each in _whole(outputs)):
         data.pop("pooling", None)
-    if all("head" in each for each in outputs):
+    if all("head" in each for each in outputs if each["as"] != "states"):
         data.pop("head", None)
     return data
 

@@ -27,7 +27,7 @@ from rnnspec.plan.nodes import (
 def random_targets(plan: Plan, lengths: Sequence[int], seed: int = 0) -> dict[str, NDArray[Any]]:
     """True answers for a batch of rows of these lengths, as data gives them: some missing."""
     draw = np.random.default_rng(seed)
-    return {node.column: _target(node, lengths, draw) for node in plan.outputs}
+    return {node.column: _target(node, lengths, draw) for node in plan.targets}
 
 
 def _target(node: Output, lengths: Sequence[int], draw: Generator) -> NDArray[Any]:
@@ -69,7 +69,7 @@ def _target(node: Output, lengths: Sequence[int], draw: Generator) -> NDArray[An
 def labels_of(plan: Plan, facts: Facts) -> dict[str, Sequence[str]]:
     """The names of what is answered with a label, in order of number."""
     found: dict[str, Sequence[str]] = {}
-    for node in plan.outputs:
+    for node in plan.targets:
         known = facts.outputs[node.column]
         if isinstance(known, ClassFacts):
             found[node.column] = known.labels

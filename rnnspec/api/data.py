@@ -27,7 +27,7 @@ Data = Mapping[str, Any]
 def columns_of(spec: Spec) -> list[str]:
     """The columns that a spec reads for training, each once."""
     data = spec.data
-    found = [getattr(each, "column", None) for each in (*data.inputs, *data.outputs)]
+    found = [getattr(each, "column", None) for each in (*data.inputs, *data.targets)]
     if data.series is not None:
         found += [data.series.id, data.series.time]
     return list(dict.fromkeys(column for column in found if column))

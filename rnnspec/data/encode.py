@@ -368,7 +368,7 @@ def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
         name: kind_of(node).batch(encoding, node, name, arrays) for name, node in encoding.named()
     }
     inputs = {node.key: batched[f"input.{at}"] for at, node in enumerate(plan.inputs)}
-    targets = {node.column: batched[f"output.{at}"] for at, node in enumerate(plan.outputs)}
+    targets = {node.column: batched[f"output.{at}"] for at, node in enumerate(plan.targets)}
     raw, of_rows, there, filled = None, None, None, 0
     own: dict[str, Places] = {}
     if series is None:

@@ -39,7 +39,7 @@ def columns_of(spec: Spec) -> Iterator[ReadColumn]:
     """The columns of a spec, each once; what is answered of an input is the input."""
     seen = set[str]()
     pairs = [("input", each) for each in spec.data.inputs]
-    for role, each in [*pairs, *(("output", each) for each in spec.data.outputs)]:
+    for role, each in [*pairs, *(("output", each) for each in spec.data.targets)]:
         name = getattr(each, "column", None)
         if name is None or name in seen:
             continue

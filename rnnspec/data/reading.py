@@ -110,7 +110,7 @@ class Reading:
     @staticmethod
     def of(spec: Spec, format: Format | None = None) -> Reading:
         """The reading of the spec's files, or of another file in another `format`."""
-        data, outputs = spec.data, spec.data.outputs
+        data, outputs = spec.data, spec.data.targets
         series = None
         if data.series is not None:
             ahead = [output for output in outputs if isinstance(output, ForecastOutput)]
@@ -224,7 +224,7 @@ def _cures(spec: Spec) -> dict[str, str]:
         if isinstance(column, Numeric) and column.missing == "error":
             scale = "scale of the input to standard and " if column.scale == "none" else ""
             found[column.column] = f"set {scale}missing of the input to mean or previous"
-    for output in spec.data.outputs:
+    for output in spec.data.targets:
         if getattr(output, "missing", "") == "error":
             beside = f"{found[output.column]}, and " if output.column in found else "set "
             found[output.column] = f"{beside}missing of the output to skip"
@@ -235,6 +235,6 @@ def _distributions(spec: Spec) -> dict[str, DistributionName]:
     """By column, the distributions that are not of all numbers."""
     return {
         each.column: name
-        for each in spec.data.outputs
+        for each in spec.data.targets
         if DISTRIBUTIONS[name := name_of(distribution_of(each))].values != "numbers"
     }

@@ -52,7 +52,7 @@ def monitor_of(metric: str, plan: Plan) -> Monitor:
     column, _, name = metric.rpartition(".")
     aim = None
     if name == "coverage":
-        (node,) = (n for n in plan.outputs if column in ("", n.column))
+        (node,) = (n for n in plan.targets if column in ("", n.column))
         assert isinstance(node, ForecastOutput)
         aim = nominal_coverage(node)
     info = info_of(metric)
@@ -89,7 +89,7 @@ def validate(
     )
     values = [(column, each.values()) for column, each in costly.items()]
     for column, more in (*values, *further_values(further).items()):
-        prefix = "" if len(model.plan.outputs) == 1 else f"{column}."
+        prefix = "" if len(model.plan.targets) == 1 else f"{column}."
         for name, value in more.items():
             found[prefix + name] = math.nan if sums[column].not_finite else value
     return found, tuple(not_finite_warnings(sums))
@@ -99,7 +99,7 @@ def costly_metrics(plan: Plan, loss_settings: LossSettings) -> dict[str, CostlyM
     """What is to be measured beside the sums of each output, by column."""
     found = {
         node.column: KINDS[type(node)].costly(node, plan, loss_settings.of(node.column))
-        for node in plan.outputs
+        for node in plan.targets
     }
     return {column: costly for column, costly in found.items() if costly is not None}
 
@@ -108,8 +108,8 @@ def check_bleu(metrics: Sequence[str], plan: Plan, valid: Dataset | None) -> Non
     """Raises DataError if BLEU is among the metrics and says nothing of the texts of these rows."""
     if valid is None:
         return
-    for node in plan.outputs:
-        prefix = "" if len(plan.outputs) == 1 else f"{node.column}."
+    for node in plan.targets:
+        prefix = "" if len(plan.targets) == 1 else f"{node.column}."
         if not isinstance(node, WrittenOutput) or f"{prefix}bleu" not in metrics:
             continue
         counts = list(_word_counts(node, valid))

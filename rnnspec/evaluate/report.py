@@ -123,8 +123,8 @@ def _decided_by(monitor: str, records: Records, best_epoch: int | None) -> str:
 def _curves(trained: Trained, records: Records, best: int | None) -> model.Curves:
     """Loss, the metrics that matter most, and the learning rate where it changes."""
     charts = [model.Chart("loss", _lines(records, "train.loss", "valid.loss"), "", False)]
-    for node in trained.plan.outputs:
-        prefix = "" if len(trained.plan.outputs) == 1 else f"{node.column}."
+    for node in trained.plan.targets:
+        prefix = "" if len(trained.plan.targets) == 1 else f"{node.column}."
         for name in _main_metrics(node):
             lines = _lines(records, f"train.{prefix}{name}", f"valid.{prefix}{name}")
             if lines:

@@ -174,7 +174,7 @@ def _scored(
 ) -> tuple[dict[str, float], Mapping[str, Metrics], dict[str, OutputScore]]:
     """Metrics, the sums behind them, and the score of each output, from one pass over the data."""
     plan, facts, settings = trained.plan, trained.facts, trained.spec.train
-    new = {node.column: data.new.get(node.column, {}) for node in plan.outputs}
+    new = {node.column: data.new.get(node.column, {}) for node in plan.targets}
     loss_settings = loss_settings_of(trained.spec, facts)
     kept = {
         node.column: KINDS[type(node)].examples(
@@ -185,7 +185,7 @@ def _scored(
             tuple(new[node.column]),
             loss_settings.of(node.column),
         )
-        for node in plan.outputs
+        for node in plan.targets
     }
     series, further = dict(_by_series(trained, data)), further_of(model, loss_settings, named)
     calibrated = calibrations(model)
@@ -202,7 +202,7 @@ def _scored(
 
     metrics, sums = evaluate(model, data, settings, loss_settings, precision=precision, see=see)
     outputs, values = {}, further_values(further)
-    for node in plan.outputs:
+    for node in plan.targets:
         column = node.column
         with torch.inference_mode():
             score = KINDS[type(node)].score(
@@ -244,7 +244,7 @@ def _by_series(trained: Trained, data: Dataset) -> Iterator[tuple[str, SeriesErr
     """The errors of each series by column of numbers, where there are several series."""
     if data.series is None or len(data.series.names) < 2:
         return
-    for node in trained.plan.outputs:
+    for node in trained.plan.targets:
         known = trained.facts.outputs[node.column]
         if isinstance(node, NumericOutput | ForecastOutput):
             assert isinstance(known, NumericFacts)

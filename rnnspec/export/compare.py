@@ -20,6 +20,7 @@ from rnnspec.plan.nodes import (
     LabelsOutput,
     NumericOutput,
     Output,
+    StatesOutput,
 )
 
 Array = NDArray[np.float64]
@@ -78,7 +79,7 @@ class Answers:
 
 def compare(
     plan: Plan,
-    node: ClassOutput | LabelsOutput | NumericOutput | ForecastOutput,
+    node: ClassOutput | LabelsOutput | NumericOutput | StatesOutput | ForecastOutput,
     facts: Facts,
     answers: Answers,
 ) -> Figures:
@@ -109,6 +110,11 @@ def compare(
     check(node, differences, of_row)
     ties = how.ties(node, facts, got[name], expected, own, of_row)
     return Figures(float(differences.max(initial=0.0)), float(rounding.max(initial=0.0)), ties)
+
+
+def _state_units(node: Output, facts: Facts, expected: Array, moments: Array | None) -> Array:
+    """1, or the size of a state that is larger."""
+    return np.asarray(np.maximum(1.0, np.abs(expected)))
 
 
 def numeric_units(
@@ -219,6 +225,7 @@ COMPARED: Mapping[type[Output], Compared] = {
     ClassOutput: Compared(_probabilities, _one, _check_labels),
     LabelsOutput: Compared(_probabilities, _one, _check_on),
     NumericOutput: Compared(told_by_file, numeric_units, told=told_by_module),
+    StatesOutput: Compared(lambda node, got: got[0].astype(np.float64), _state_units),
     ForecastOutput: Compared(told_by_file, numeric_units, told=told_by_module),
 }
 """Of paths see `rnnspec.export.paths`, of texts `rnnspec.export.texts`, of frames that a decoder

@@ -118,11 +118,11 @@ def metrics_of_file(
         node.column: metrics_of(
             node, settings.of(node.column), tuple(data.new.get(node.column, ()))
         )
-        for node in plan.outputs
+        for node in plan.targets
     }
     for question in asked:
         got = session.run(question.feeds)
-        for node in plan.outputs:
+        for node in plan.targets:
             names = output_names(plan, node, True)
             answers = Answers(node, [got[name] for name in names], question)
             ADD[type(node)](sums[node.column], answers)
@@ -222,7 +222,7 @@ def _add_frames(sums: Metrics, answers: Answers) -> None:
     sums.add(answers.tensor(0), answers.tensor(1), targets, lengths, scores)
 
 
-ADD: Mapping[type[nodes.Output], Callable[[Metrics, Answers], None]] = {
+ADD: Mapping[type[nodes.Target], Callable[[Metrics, Answers], None]] = {
     nodes.ClassOutput: _add_classes,
     nodes.ChainOutput: _add_paths,
     nodes.LabelsOutput: _add_labels,

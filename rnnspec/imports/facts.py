@@ -60,7 +60,7 @@ def facts_of(loaded: LoadedSpec, told: Told, note: Callable[[str], None]) -> tup
     """
     spec, orders = loaded.spec, Orders()
     inputs = [each.column for each in spec.data.inputs]
-    outputs = [each.column for each in spec.data.outputs]
+    outputs = [each.column for each in spec.data.targets]
     _check_columns({*told.vocabularies, *told.labels, *told.widths}, {*inputs, *outputs})
     held = _held(spec)
     _check_options(told, held)
@@ -86,7 +86,7 @@ def _check_columns(named: set[str], columns: set[str]) -> None:
 def _held(spec: Spec) -> dict[str, set[str]]:
     """What each column holds, as the spec says it."""
     held: dict[str, set[str]] = {}
-    for each in (*spec.data.inputs, *spec.data.outputs):
+    for each in (*spec.data.inputs, *spec.data.targets):
         held.setdefault(each.column, set()).add(each.as_)
     return held
 

@@ -25,7 +25,7 @@ from rnnspec.plan.nodes import (
     FramesOutput,
     LabelsOutput,
     NumericOutput,
-    Output,
+    Target,
     TextOutput,
     TransducerOutput,
 )
@@ -71,7 +71,7 @@ class Objective:
         self, model: Model, settings: Train, loss_settings: LossSettings | None = None
     ) -> None:
         self.model, self.loss_settings = model, loss_settings or LossSettings()
-        self.outputs: Mapping[str, Output] = {out.column: out for out in model.plan.outputs}
+        self.outputs: Mapping[str, Target] = {out.column: out for out in model.plan.targets}
         self.loss, self.smoothing = settings.loss, settings.label_smoothing
         self.forcing = 1.0
         self.copies = any(isinstance(node, CopyMix) for node in model.plan.every_node())
@@ -113,7 +113,7 @@ class Objective:
             }
         return Forward(found, logits, targets, inputs, after, active)
 
-    def _loss(self, node: Output, logits: Tensor, targets: Tensor, inputs: Inputs) -> Tensor:
+    def _loss(self, node: Target, logits: Tensor, targets: Tensor, inputs: Inputs) -> Tensor:
         """The weighted loss of one output, summed over its answers."""
         total = LOSSES[type(node)].total(self, node, logits, targets, inputs)
         weight = self.loss_settings.of(node.column).weight
@@ -133,13 +133,13 @@ class LossKind:
     """The sum over these answers, from a node, its logits and targets, and the model's inputs."""
 
 
-def count_of(node: Output, targets: NDArray[Any]) -> float:
+def count_of(node: Target, targets: NDArray[Any]) -> float:
     """How many answers the loss of an output is a mean over."""
     return float(LOSSES[type(node)].count(targets))
 
 
 def _class_loss(
-    objective: Objective, node: Output, logits: Tensor, targets: Tensor, inputs: Inputs
+    objective: Objective, node: Target, logits: Tensor, targets: Tensor, inputs: Inputs
 ) -> Tensor:
     smoothing = objective.smoothing if objective.model.training else 0.0
     loss = objective.loss_settings.of(node.column)
@@ -221,7 +221,7 @@ def _known_numbers(targets: NDArray[Any]) -> int:
     return int(np.count_nonzero(~np.isnan(targets)))
 
 
-LOSSES: Mapping[type[Output], LossKind] = {
+LOSSES: Mapping[type[Target], LossKind] = {
     ClassOutput: LossKind(_known_classes, _class_loss),
     ChainOutput: LossKind(_known_classes, _chain_loss),
     LabelsOutput: LossKind(

@@ -69,7 +69,7 @@ def loss_settings_of(spec: Spec, facts: Facts) -> LossSettings:
     """The loss settings of a spec with the facts of its training rows."""
     found: dict[str, OutputLoss] = {}
     further = named_further(spec)
-    for output in spec.data.outputs:
+    for output in spec.data.targets:
         known = facts.outputs[output.column]
         weights: tuple[float, ...] = ()
         spans: tuple[str, ...] = ()
@@ -96,7 +96,7 @@ def loss_settings_of(spec: Spec, facts: Facts) -> LossSettings:
 
 def _monitored_of(spec: Spec, column: str) -> set[str]:
     """The metrics of an output that are monitored."""
-    prefix = f"{column}." if len(spec.data.outputs) > 1 else ""
+    prefix = f"{column}." if len(spec.data.targets) > 1 else ""
     names = monitored_metrics(spec.train, default_metric(spec))
     return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
 

@@ -17,7 +17,7 @@ def generation(plan: nodes.Plan, search: nodes.Search) -> nodes.Plan:
     over text.
     """
     ends = [node for node in plan.outputs if isinstance(node, nodes.ClassOutput) and node.ahead]
-    if len(ends) != 1 or len(plan.outputs) != 1:
+    if len(ends) != 1 or len(plan.targets) != 1:
         raise ExportError(
             f"{plan.name} answers no next token, so it cannot write on from a prompt; only models"
             " with one output 'as: next' over text can"
@@ -30,7 +30,7 @@ def generation(plan: nodes.Plan, search: nodes.Search) -> nodes.Plan:
             " that reads it as words, tokens or chars"
         )
     _check_steps(plan, prompt)
-    others = [n for n in plan.nodes if n not in (end, prompt) and not isinstance(n, nodes.Input)]
+    others = _under(plan, end, prompt)
     outer, body = _split(prompt, others)
     if grid := next((node for node in body if isinstance(node, nodes.Grid)), None):
         raise ExportError(
@@ -47,6 +47,18 @@ def generation(plan: nodes.Plan, search: nodes.Search) -> nodes.Plan:
     )
     inputs = [n for n in plan.nodes if isinstance(n, nodes.Input)]
     return nodes.verify(nodes.Plan(plan.name, "1:N", (*inputs, *outer, decoder, text)))
+
+
+def _under(plan: nodes.Plan, end: nodes.ClassOutput, prompt: nodes.TokensInput) -> list[nodes.Node]:
+    """The nodes that the next token depends on, without inputs and the output: states that are
+    answered beside it are not written on."""
+    names = {end.source}
+    found: list[nodes.Node] = []
+    for node in reversed(plan.nodes):
+        if node.name in names:
+            names.update(node.sources())
+            found.append(node)
+    return [n for n in reversed(found) if n is not prompt and not isinstance(n, nodes.Input)]
 
 
 def _check_steps(plan: nodes.Plan, prompt: nodes.TokensInput) -> None:

@@ -95,6 +95,10 @@ def _with_path(node: nodes.ChainOutput, name: str, ids: bool, attention: bool) -
     return (name, f"{name}.probabilities", f"{name}.scores")
 
 
+def _alone(node: nodes.StatesOutput, name: str, ids: bool, attention: bool) -> Names:
+    return (name,)
+
+
 def _with_scores(node: nodes.TextOutput, name: str, ids: bool, attention: bool) -> Names:
     answer = (f"{name}.ids", f"{name}.lengths") if ids else (name,)
     return (*answer, f"{name}.scores", *((f"{name}.attention",) if attention else ()))
@@ -121,6 +125,7 @@ OUTPUT_TRAITS: Mapping[type[nodes.Output], OutputTraits] = {
     nodes.ChainOutput: OutputTraits(_next, _with_path),
     nodes.LabelsOutput: OutputTraits(_next, _with_probabilities),
     nodes.NumericOutput: OutputTraits(_next, _with_parts),
+    nodes.StatesOutput: OutputTraits(lambda node: "", _alone),
     nodes.TextOutput: OutputTraits(lambda node: "", _with_scores),
     nodes.CtcOutput: OutputTraits(lambda node: "", _with_alignment),
     nodes.TransducerOutput: OutputTraits(lambda node: "", _with_alignment),

@@ -51,7 +51,7 @@ def lost_numbers(plan: Plan, facts: Facts) -> Iterator[str]:
     """A sentence for each column that loses too much as float32 and is not scaled: only a scaled
     one can be float64."""
     seen = set()
-    for node in (*plan.inputs, *plan.outputs):
+    for node in (*plan.inputs, *plan.targets):
         if not isinstance(node, Numeric) or node.double or node.column in seen:
             continue
         is_input = isinstance(node, FramesInput | VectorInput | SeriesInput | FutureInput)

@@ -24,6 +24,7 @@ from rnnspec.plan.nodes import (
     Scores,
     SeasonAgo,
     SeriesInput,
+    StatesOutput,
 )
 from rnnspec.plan.stateless import Read, affine_init, dropped
 from rnnspec.spec.branches import Branch
@@ -37,7 +38,11 @@ def answer(
 ) -> None:
     """The head of a branch over one value: a vector for each row or, for answers of each step, a
     sequence. The output nodes follow all others: see `in_order`."""
-    head = branch.head
+    head, (first, *_) = branch.head, branch.outputs
+    if isinstance(first, language.StatesOutput):
+        name, steps = f"output.{first.column}", branch.pooling is None
+        nodes.append(StatesOutput(name, read.name, first.column, read.width, steps))
+        return
     init = affine_init(head.init)
     name = "pool.dropout" if branch.pooling is not None else "head.dropout"
     read = dropped(named(branch, name), head.dropout, read, nodes)
@@ -45,9 +50,10 @@ def answer(
         name = named(branch, f"hidden.{index}")
         nodes.append(Dense(name, read.name, read.width, units, head.activation, init))
         read = dropped(f"{name}.dropout", head.dropout, Read(name, units), nodes)
-    alone = len(spec.data.outputs) == 1
+    alone = len(spec.data.targets) == 1
     ends: list[Output] = []
     for target in branch.outputs:
+        assert not isinstance(target, language.StatesOutput), "a branch of its own"
         dense = "answer" if alone else f"answer.{target.column}"
         end = _output(target, facts, dense, nodes)
         tied = _tied(branch, target, read, nodes)

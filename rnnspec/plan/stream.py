@@ -531,6 +531,7 @@ RULES: Mapping[type[Node], Callable[[_Reading, Any], States]] = {
     nodes.ChainOutput: _chain,
     nodes.LabelsOutput: _nothing,
     nodes.NumericOutput: _nothing,
+    nodes.StatesOutput: _nothing,
     nodes.TextOutput: _text,
     nodes.CtcOutput: _ctc,
     nodes.TransducerOutput: _transducer,

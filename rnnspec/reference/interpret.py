@@ -79,7 +79,7 @@ def raw_outputs(
     for row, target in zip(rows, known, strict=True):
         values = values_of(plan, exact, row)
         truth = {column: np.asarray(v, np.float64) for column, v in target.items()}
-        found.append({o.column: _raw(plan, exact, o, values, truth, row) for o in plan.outputs})
+        found.append({o.column: _raw(plan, exact, o, values, truth, row) for o in plan.targets})
     return _together(plan, found)
 
 
@@ -93,6 +93,8 @@ def _together(plan: Plan, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """By column; stacked if all rows have the same shape by definition."""
     columns: dict[str, Any] = {}
     for out in plan.outputs:
+        if out.column not in found[0]:  # states, of which there is nothing raw
+            continue
         each = [one[out.column] for one in found]
         written = isinstance(out, nodes.WrittenOutput | nodes.FramesOutput)
         alike = not written and not getattr(out, "steps", False)
@@ -146,6 +148,8 @@ def _answer(plan: Plan, weights: Arrays, row: Row, seed: int) -> dict[str, Any]:
                 found[out.column] = path_of(chain_of(out, weights, values[out.source]))
             case nodes.ClassOutput() | nodes.LabelsOutput() | nodes.NumericOutput():
                 found[out.column] = answer_of(out, weights, values[out.source])
+            case nodes.StatesOutput():
+                found[out.column] = values[out.source]
             case _:
                 assert_never(out)
     return found

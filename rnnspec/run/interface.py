@@ -342,6 +342,11 @@ def _numeric(plan: Plan, node: nodes.NumericOutput, facts: Facts, ids: bool) -> 
     )
 
 
+def _states(plan: Plan, node: nodes.StatesOutput, facts: Facts, ids: bool) -> OutputColumn:
+    kind: OutputKind = "frames" if node.steps else "vector"
+    return OutputColumn(node.column, kind, node.width, name=_name(plan, node))
+
+
 def _labelled(
     plan: Plan, node: nodes.ClassOutput | nodes.LabelsOutput, facts: Facts, ids: bool
 ) -> OutputColumn:
@@ -397,6 +402,7 @@ OUTPUT_COLUMNS: Mapping[type[nodes.Output], Callable[[Plan, Any, Facts, bool], O
     nodes.ChainOutput: _path,
     nodes.LabelsOutput: _labelled,
     nodes.NumericOutput: _numeric,
+    nodes.StatesOutput: _states,
     nodes.TextOutput: _text,
     nodes.CtcOutput: _text,
     nodes.TransducerOutput: _text,

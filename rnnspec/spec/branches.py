@@ -13,10 +13,14 @@ from types import UnionType
 from rnnspec.spec.base import Loc
 from rnnspec.spec.head import Head, Pooling
 from rnnspec.spec.layers import Layer
-from rnnspec.spec.outputs import ForecastOutput, Headed, RowOutput, StepOutput
+from rnnspec.spec.outputs import ForecastOutput, Headed, RowOutput, StatesOutput, StepOutput
 from rnnspec.spec.spec import Spec
 
 Names = tuple[str, ...]
+
+
+Read = Headed | StatesOutput
+"""What answers with a value of the encoder, or of the whole row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Branch:
     own for an answer would have, so that its nodes keep their names whatever stands beside it.
     """
 
-    outputs: tuple[Headed, ...]
+    outputs: tuple[Read, ...]
     reads: Names | None
     pooling: Pooling | None
     head: Head
@@ -46,7 +50,7 @@ class Branch:
 def branches(spec: Spec) -> tuple[Branch, ...]:
     """The branches of a spec, in the order of their first answers."""
     found: list[Branch] = []
-    for _, output in headed(spec):
+    for _, output in reading(spec):
         new = _branch(spec, output)
         for place, each in enumerate(found):
             if (each.value, each.headed_by) == (new.value, new.headed_by):
@@ -64,14 +68,19 @@ def branches(spec: Spec) -> tuple[Branch, ...]:
     )
 
 
-def _branch(spec: Spec, output: Headed) -> Branch:
-    pooling, own = None, ""
-    if not isinstance(output, StepOutput) and spec.encoder.layers:
+def _branch(spec: Spec, output: Read) -> Branch:
+    pooling: Pooling | None = None
+    own = ""
+    if isinstance(output, StatesOutput):
+        pooling, own = output.pooling, output.column if output.pooling is not None else ""
+    elif not isinstance(output, StepOutput) and spec.encoder.layers:
         pooling = output.pooling or spec.pooling
         own = output.column if output.pooling is not None else ""
     layers = spec.encoder.layers
     last = (layers[-1].name,) if layers else None
     reads = None if output.reads == last else output.reads
+    if isinstance(output, StatesOutput):
+        return Branch((output,), reads, pooling, Head(), own, output.column)
     if output.head is None:
         return Branch((output,), reads, pooling, spec.head, own)
     return Branch((output,), reads, pooling, output.head, own, output.column)
@@ -87,12 +96,19 @@ def one_pooling(spec: Spec) -> bool:
     )
 
 
-def headed(spec: Spec) -> Iterator[tuple[Loc, Headed]]:
-    """The answers that a head makes, with their paths: all but those of a decoder."""
+def reading(spec: Spec) -> Iterator[tuple[Loc, Read]]:
+    """The answers that are made of the encoder, with their paths: all but those of a decoder."""
     for path, output in spec.data.located_outputs:
         written = isinstance(output, ForecastOutput) and spec.decoder_ is not None
         written |= output is spec.written_frames
-        if isinstance(output, Headed) and not written:
+        if isinstance(output, Read) and not written:
+            yield path, output
+
+
+def headed(spec: Spec) -> Iterator[tuple[Loc, Headed]]:
+    """The answers that a head makes, with their paths: all but those of a decoder."""
+    for path, output in reading(spec):
+        if not isinstance(output, StatesOutput):
             yield path, output
 
 
@@ -109,7 +125,7 @@ def pooling_path(spec: Spec, branch: Branch) -> Loc:
     """Where the pooling of a branch stands: at its first answer, or that of the spec."""
     first = branch.outputs[0]
     if not isinstance(first, StepOutput) and first.pooling is not None:
-        return (*next(path for path, each in headed(spec) if each is first), "pooling")
+        return (*next(path for path, each in reading(spec) if each is first), "pooling")
     return ("pooling",)
 
 
@@ -133,10 +149,25 @@ def layers_under(spec: Spec, reads: Names | None) -> set[int]:
     return found
 
 
-def layers_of(spec: Spec, kind: type[Headed] | UnionType) -> set[int]:
+def is_of_steps(output: Read) -> bool:
+    """Whether an answer is one for each step."""
+    states = isinstance(output, StatesOutput) and output.pooling is None
+    return states or isinstance(output, StepOutput)
+
+
+def layers_of_steps(spec: Spec) -> set[int]:
+    """The layers of the encoder, by their places, that answers of each step depend on."""
+    found = set[int]()
+    for _, output in reading(spec):
+        if is_of_steps(output):
+            found |= layers_under(spec, output.reads)
+    return found
+
+
+def layers_of(spec: Spec, kind: type[Read] | UnionType) -> set[int]:
     """The layers of the encoder, by their places, that answers of a kind depend on."""
     found = set[int]()
-    for _, output in headed(spec):
+    for _, output in reading(spec):
         if isinstance(output, kind):
             found |= layers_under(spec, output.reads)
     return found

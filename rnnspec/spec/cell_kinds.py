@@ -42,7 +42,7 @@ _TEXTS = (WordsInput, CharsInput, BytesInput, SubwordsInput, WordsOutput, CharsO
 def cell_kinds(data: Data) -> dict[str, CellKind]:
     """The kind of each column, but for "other"."""
     found: dict[str, CellKind] = {}
-    for column in (*data.outputs, *data.inputs):
+    for column in (*data.targets, *data.inputs):
         if isinstance(column, _NUMBERS):
             found[column.column] = "number"
         elif isinstance(column, _TEXTS):

@@ -272,6 +272,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(check_branches.branches_have_effects, (_CARDINALITY, _DECODER, *_BRANCH)),
     Check(check_branches.answers_read_what_is_there, (*_WIDTHS, *_BRANCH)),
+    Check(check_branches.states_have_steps, (_CARDINALITY, *_OUTPUT, ("data", "series"))),
     Check(check_branches.rows_of_series_are_steps, (_CARDINALITY, *_OUTPUT, ("data", "series"))),
     Check(check_kinds.statics_have_layers, (_CARDINALITY, *_INPUT)),
     Check(check_data.series_have_windows, (*_INPUT, *_OUTPUT, ("data", "series"))),

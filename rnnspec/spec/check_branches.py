@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.base import Loc
-from rnnspec.spec.branches import headed, pooled
+from rnnspec.spec.branches import headed, layers_of, layers_under, pooled, reading
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.head import Head, LastPooling
-from rnnspec.spec.outputs import ForecastOutput, StepOutput
+from rnnspec.spec.outputs import ForecastOutput, Headed, StatesOutput, StepOutput
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.stack import INPUT, Steps
 from rnnspec.spec.widths import encoder_layers
@@ -58,7 +58,7 @@ def answers_read_what_is_there(spec: Spec) -> Iterator[Finding]:
     if not spec.encoder.layers:
         return
     known = _values(spec)
-    for path, output in headed(spec):
+    for path, output in reading(spec):
         names = output.reads or ()
         for place, name in enumerate(names):
             if name not in known:
@@ -88,6 +88,34 @@ def _unequal(path: Loc, read: list[tuple[str, Steps]]) -> Iterator[Finding]:
             )
             yield Finding(path, message, "name layers of the same strides")
             return
+
+
+def states_have_steps(spec: Spec) -> Iterator[Finding]:
+    """Of an encoder that other answers train."""
+    for path, output in spec.data.located_outputs:
+        if not isinstance(output, StatesOutput):
+            continue
+        if not spec.data.targets:
+            message = "nothing trains a model that answers states alone"
+            yield Finding((*path, "as"), message, "answer something else beside them")
+        elif spec.cardinality in ("1:1", "1:N"):
+            message = f"states are those of an encoder, and {spec.cardinality} has none"
+            yield Finding((*path, "as"), message, "remove this output")
+        elif spec.data.series is not None:
+            message = "states of series are not answered"
+            yield Finding((*path, "as"), message, "remove this output, or read rows of lists")
+        elif untrained := sorted(layers_under(spec, output.reads) - _trained(spec)):
+            message = f"reads encoder.layers[{untrained[0]}], which no other answer depends on"
+            key = "as" if output.reads is None else "reads"
+            yield Finding((*path, key), message, "read layers that another answer reads too")
+
+
+def _trained(spec: Spec) -> set[int]:
+    """The layers of the encoder that a loss depends on."""
+    found = layers_of(spec, Headed)
+    if spec.decoder_ is not None:
+        found |= layers_under(spec, None)
+    return found
 
 
 def rows_of_series_are_steps(spec: Spec) -> Iterator[Finding]:

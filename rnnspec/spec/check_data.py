@@ -101,7 +101,7 @@ def plain_text_has_one_column(spec: Spec) -> Iterator[Finding]:
     data = spec.data
     if not is_plain_text(spec):
         return
-    for path, each in (*data.located_inputs, *data.located_outputs):
+    for path, each in (*data.located_inputs, *data.located_targets):
         if each.column != PLAIN:
             message = f"plain text has one column, {PLAIN!r}, and not {each.column!r}"
             hint = f"use {PLAIN}, or rows in JSONL, CSV or Parquet"
@@ -137,7 +137,7 @@ def columns_are_not_named_in_files(spec: Spec) -> Iterator[Finding]:
     for index, name in enumerate(data.columns):
         if name in data.columns[:index]:
             yield Finding((*path, index), f"{name!r} is named twice", "give each its own name")
-    for place, each in (*data.located_inputs, *data.located_outputs):
+    for place, each in (*data.located_inputs, *data.located_targets):
         if data.columns and each.column not in data.columns and not each.column.isdecimal():
             known = f"it names {', '.join(data.columns)}"
             hint = did_you_mean(each.column, data.columns) or known
@@ -167,7 +167,7 @@ def columns_have_files(spec: Spec) -> Iterator[Finding]:
                 "where each column has a file of its own, which is lines of text or an .npy array"
             )
             yield no_effect(("data", "format"), what)
-        for _, each in (*data.located_inputs, *data.located_outputs):
+        for _, each in (*data.located_inputs, *data.located_targets):
             if each.column not in named:
                 hint = did_you_mean(each.column, named) or f"add '{each.column}: FILE'"
                 message = f"names no file of the column {each.column!r}"
@@ -188,7 +188,7 @@ def folders_have_two_columns(spec: Spec) -> Iterator[Finding]:
             message = "the files of folders are sound or pictures"
             hint_of_files = "use audio, image or video, or the column text"
             yield Finding((*path, "as"), message, hint_of_files)
-    for path, output in spec.data.located_outputs:
+    for path, output in spec.data.located_targets:
         if output.column != FOLDER_COLUMN:
             yield Finding((*path, "column"), _NO_COLUMN.format(output.column), hint)
 
@@ -301,7 +301,7 @@ def steps_of_series_are_answered_in_turn(spec: Spec) -> Iterator[Finding]:
             yield Finding((*path, "scale"), message, "use standard, robust or none")
         if isinstance(source, SeriesInput) and source.known:
             yield no_effect((*path, "known"), "without an output 'as: forecast'")
-    for path, output in spec.data.located_outputs:
+    for path, output in spec.data.located_targets:
         if isinstance(output, KeysOutput):
             message = "keys are answered for rows that hold lists, and a row here is one step"
             hint = "use tags, frames or next, or read frames from JSONL"
@@ -310,7 +310,7 @@ def steps_of_series_are_answered_in_turn(spec: Spec) -> Iterator[Finding]:
 
 def seasons_are_of_numbers(spec: Spec) -> Iterator[Finding]:
     """The naive forecast is a forecast of numbers."""
-    for path, output in spec.data.located_outputs:
+    for path, output in spec.data.located_targets:
         if isinstance(output, NextOutput) and output.season != 1:
             source = spec.data.input_of(output)
             if source is not None and not isinstance(source, FramesInput | SeriesInput):
@@ -320,7 +320,7 @@ def seasons_are_of_numbers(spec: Spec) -> Iterator[Finding]:
 
 def quantiles_rise_and_have_a_middle(spec: Spec) -> Iterator[Finding]:
     """Answers are named by their place, and the point forecast is the median."""
-    for path, output in spec.data.located_outputs:
+    for path, output in spec.data.located_targets:
         chosen = distribution_of(output)
         if isinstance(chosen, QuantilesDistribution):
             yield from _quantiles((*path, "distribution", "quantiles"), chosen.value)
@@ -328,7 +328,7 @@ def quantiles_rise_and_have_a_middle(spec: Spec) -> Iterator[Finding]:
 
 def distributions_fit_answers(spec: Spec) -> Iterator[Finding]:
     """Shares have no scale, and a correlation is of two numbers."""
-    for path, output in spec.data.located_outputs:
+    for path, output in spec.data.located_targets:
         chosen = distribution_of(output)
         if isinstance(output, NextOutput) and not answers_numbers(spec, output):
             if chosen.name != "point":

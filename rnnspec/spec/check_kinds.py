@@ -22,6 +22,7 @@ from rnnspec.spec.outputs import (
     FramesOutput,
     KeysOutput,
     NextOutput,
+    StatesOutput,
     TagsOutput,
     TextOutput,
 )
@@ -80,7 +81,7 @@ def outputs_fit_cardinality(spec: Spec) -> Iterator[Finding]:
     own, beside = OUTPUTS[spec.cardinality], BESIDE.get(spec.cardinality, ())
     has_own = any(output.as_ in own for output in spec.data.outputs)
     allowed = (*own, *beside) if has_own else own
-    for path, output in spec.data.located_outputs:
+    for path, output in spec.data.located_targets:
         if output.as_ not in allowed:
             others = [name for name, kinds in OUTPUTS.items() if output.as_ in kinds]
             message = f"{spec.cardinality} does not answer {output.as_}"
@@ -107,7 +108,7 @@ def outputs_go_together(spec: Spec) -> Iterator[Finding]:
             message = "a decoder answers one forecast, and this is another one"
             yield Finding((*path, "as"), message, "remove the decoder, or keep one forecast")
     for path, output in outputs if ahead else []:
-        if not isinstance(output, ForecastOutput):
+        if not isinstance(output, ForecastOutput | StatesOutput):
             message = f"{output.as_} cannot stand beside a forecast, whose rows are steps of series"
             yield Finding((*path, "as"), message, "answer forecasts alone")
 
@@ -130,7 +131,10 @@ def columns_differ(spec: Spec) -> Iterator[Finding]:
         ahead = isinstance(output, NextOutput | ForecastOutput)
         again = output is spec.written_frames
         again &= isinstance(spec.data.input_of(output), FramesInput)
-        if output.column in inputs and not ahead and not again:
+        if isinstance(output, StatesOutput) and output.column in inputs:
+            message = f"the name of {inputs[output.column]}, and this is the name of an answer"
+            yield Finding((*path, "column"), message, "choose another name")
+        elif output.column in inputs and not ahead and not again:
             place = inputs[output.column]
             message = f"the same column as {place}, so the answer is in the question"
             yield Finding((*path, "column"), message, "name the column to be predicted")

@@ -16,7 +16,7 @@ from rnnspec.spec.encoder import given_columns
 from rnnspec.spec.explain import Finding
 from rnnspec.spec.inputs import CategoryInput, Input, SubwordsInput, TokenInput, TokensInput
 from rnnspec.spec.metrics import answers_numbers, distribution_of
-from rnnspec.spec.outputs import ForecastOutput, NextOutput, Output, TextOutput
+from rnnspec.spec.outputs import ForecastOutput, NextOutput, Output, StatesOutput, TextOutput
 from rnnspec.spec.search import SampleSearch
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.views import of_one_or_several
@@ -84,7 +84,8 @@ def _outputs(spec: Spec, output: Output, ids: bool) -> Iterator[str]:
         yield from (name, *(f"{name}.{part}" for part in parts_of(distribution_of(output))))
     else:
         yield name
-        yield f"{name}.probabilities"
+        if not isinstance(output, StatesOutput):
+            yield f"{name}.probabilities"
         if getattr(output, "crf", False):
             yield f"{name}.scores"
 

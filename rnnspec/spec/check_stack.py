@@ -9,9 +9,11 @@ from rnnspec.source.problems import did_you_mean
 from rnnspec.spec.base import Loc
 from rnnspec.spec.branches import (
     Branch,
+    Read,
     branches,
     layers_before,
     layers_of,
+    layers_of_steps,
     places_of,
     pooling_path,
     read_by_outputs,
@@ -33,7 +35,7 @@ from rnnspec.spec.layers import (
     SqueezeLayer,
     StackLayer,
 )
-from rnnspec.spec.outputs import Headed, NextOutput, StepOutput
+from rnnspec.spec.outputs import NextOutput
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.stack import CONTEXT, INPUT, Sized, Steps, are_grids, extent, pair
@@ -314,7 +316,7 @@ def _why_steps_are_kept(spec: Spec) -> dict[int, str]:
         found |= dict.fromkeys(every, "and 'elapsed' is the time between the steps of the input")
     if isinstance(spec.decoder, Decoder) and spec.decoder.copy_from is not None:
         found |= dict.fromkeys(every, "and decoder.copy needs each token of the input")
-    answered = layers_of(spec, StepOutput)
+    answered = layers_of_steps(spec)
     what = "N:N" if spec.cardinality == "N:N" else "data.output"
     return found | dict.fromkeys(answered, f"and {what} answers each step of the input")
 
@@ -394,7 +396,7 @@ def decoders_start_from_states(spec: Spec) -> Iterator[Finding]:
         yield Finding(("decoder", "start_from"), message, "use auto or dense")
     if not isinstance(decoder.attention, NoAttention) or not recurrent:
         return
-    answered = layers_of(spec, Headed)
+    answered = layers_of(spec, Read)
     for index in range(recurrent[-1] + 1, len(layers)):
         if index in answered:
             continue

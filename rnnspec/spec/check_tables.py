@@ -28,7 +28,7 @@ _STEPS = (
 
 def step_columns(data: Data) -> frozenset[str]:
     """The columns whose cells are lists, one value a step."""
-    return frozenset(c.column for c in (*data.inputs, *data.outputs) if isinstance(c, _STEPS))
+    return frozenset(c.column for c in (*data.inputs, *data.targets) if isinstance(c, _STEPS))
 
 
 def tables_make_columns_that_are_read(spec: Spec) -> Iterator[Finding]:
@@ -40,7 +40,7 @@ def tables_make_columns_that_are_read(spec: Spec) -> Iterator[Finding]:
         return
     if not table.join and not table.wide and table.long is None:
         yield Finding(TABLE, "names nothing", "write join, wide or long below it, or remove it")
-    columns = {each.column for each in (*data.inputs, *data.outputs)}
+    columns = {each.column for each in (*data.inputs, *data.targets)}
     for key, made in (("join", table.join), ("wide", table.wide)):
         for name, parts in made.items():
             if name not in columns:

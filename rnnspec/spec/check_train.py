@@ -28,8 +28,8 @@ from rnnspec.spec.outputs import (
     LabelsOutput,
     NextOutput,
     NumberOutput,
-    Output,
     TagsOutput,
+    Target,
     TextOutput,
     VectorOutput,
 )
@@ -85,7 +85,7 @@ def metrics_can_be_measured(spec: Spec) -> Iterator[Finding]:
 
 def thresholds_can_be_chosen(spec: Spec) -> Iterator[Finding]:
     """A threshold is chosen on validation rows."""
-    for path, output in spec.data.located_outputs:
+    for path, output in spec.data.located_targets:
         if not isinstance(output, LabelsOutput | KeysOutput) or spec.data.valid is not None:
             continue
         if not isinstance(output.threshold, float):
@@ -157,7 +157,7 @@ def averaged_epochs_come(spec: Spec) -> Iterator[Finding]:
 def smoothing_has_classes(spec: Spec) -> Iterator[Finding]:
     path: Loc = ("train", "label_smoothing")
     if spec.train.label_smoothing and not answers_classes(spec):
-        chains = any(isinstance(each, TagsOutput) and each.crf for each in spec.data.outputs)
+        chains = any(isinstance(each, TagsOutput) and each.crf for each in spec.data.targets)
         whole = "with 'crf', whose loss is of a whole row"
         yield no_effect(path, whole if chains else "where no class is answered")
     elif spec.train.label_smoothing and spec.aligner is not None:
@@ -170,7 +170,7 @@ def smoothing_has_classes(spec: Spec) -> Iterator[Finding]:
 
 def chains_are_of_whole_rows(spec: Spec) -> Iterator[Finding]:
     """The labels of a row are answered and trained together."""
-    for path, output in spec.data.located_outputs:
+    for path, output in spec.data.located_targets:
         if not isinstance(output, TagsOutput) or not output.crf:
             continue
         if output.class_weights != "none":
@@ -194,7 +194,7 @@ def windows_carry_states(spec: Spec) -> Iterator[Finding]:
     if isinstance(spec.train.batch, TokenBudget):
         message = "streams are read in a fixed number of lanes, and this counts steps"
         yield Finding(("train", "batch"), message, "write the number of lanes, as in 'batch: 20'")
-    if any(output.as_ == "next" for output in spec.data.outputs):
+    if any(output.as_ == "next" for output in spec.data.targets):
         return  # `next_looks_ahead` refuses such layers already
     for index, layer in enumerate(spec.encoder.layers):
         if isinstance(layer, RecurrentLayer) and layer.direction != "forward":
@@ -212,7 +212,7 @@ def determinism_has_a_gpu(spec: Spec) -> Iterator[Finding]:
 
 def loss_fits_output(spec: Spec) -> Iterator[Finding]:
     """A named loss is a loss of some output."""
-    kinds = {output.as_: _losses(spec, output) for output in spec.data.outputs}
+    kinds = {output.as_: _losses(spec, output) for output in spec.data.targets}
     known = dict.fromkeys(loss for losses in kinds.values() for loss in losses)
     if spec.train.loss not in ("auto", *known):
         message = f"{spec.train.loss} does not fit 'as: {', '.join(kinds)}'"
@@ -220,7 +220,7 @@ def loss_fits_output(spec: Spec) -> Iterator[Finding]:
         yield Finding(("train", "loss"), message, hint)
 
 
-def _losses(spec: Spec, output: Output) -> tuple[str, ...]:
+def _losses(spec: Spec, output: Target) -> tuple[str, ...]:
     """The values of `train.loss` for an output, beside auto."""
     numbers = ("mse", "mae", "huber")
     match output:

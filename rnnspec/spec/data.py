@@ -18,7 +18,7 @@ from rnnspec.spec.every import known_every
 from rnnspec.spec.files import FormatName, Quoting
 from rnnspec.spec.formats import FormatKey, FormatSettings
 from rnnspec.spec.inputs import Input, SeriesInput, StaticInput
-from rnnspec.spec.outputs import ForecastOutput, Output
+from rnnspec.spec.outputs import ForecastOutput, Output, StatesOutput, Target
 from rnnspec.spec.tables import TableShape
 
 _ONE_OR_SEVERAL = by_type(str, list | tuple, other=0)
@@ -282,6 +282,11 @@ class Data(Model):
         return self.output if isinstance(self.output, tuple) else (self.output,)
 
     @property
+    def targets(self) -> tuple[Target, ...]:
+        """The outputs whose true values stand in the data."""
+        return tuple(each for each in self.outputs if not isinstance(each, StatesOutput))
+
+    @property
     def sequences(self) -> tuple[SequenceInput, ...]:
         """The inputs of steps."""
         return tuple(each for each in self.inputs if isinstance(each, SequenceInput))
@@ -304,6 +309,12 @@ class Data(Model):
         if not isinstance(self.output, tuple):
             return ((("data", "output"), self.output),)
         return tuple((("data", "output", index), each) for index, each in enumerate(self.output))
+
+    @property
+    def located_targets(self) -> tuple[tuple[Loc, Target], ...]:
+        """Every output whose true values stand in the data, with its path in the YAML."""
+        every = self.located_outputs
+        return tuple((path, each) for path, each in every if not isinstance(each, StatesOutput))
 
     @property
     def is_forecast(self) -> bool:

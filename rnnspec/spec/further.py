@@ -25,8 +25,8 @@ from rnnspec.spec.outputs import (
     LabelsOutput,
     NextOutput,
     NumberOutput,
-    Output,
     TagsOutput,
+    Target,
     TextOutput,
     TokensOutput,
     VectorOutput,
@@ -43,7 +43,7 @@ OF_LABELS = ("auroc", "average_precision", "precision@k", "recall@k", "ndcg@k", 
 OF_ITEMS = ("recall@k", "mrr", "mrr@k", "ndcg@k", "ece")
 
 
-def further_metrics(spec: Spec, output: Output) -> tuple[str, ...]:
+def further_metrics(spec: Spec, output: Target) -> tuple[str, ...]:
     """The further metrics of an output by name; `k` in a name stands for a number of places."""
     match output:
         case TagsOutput(crf=True):  # answers whole paths, not classes by their probabilities
@@ -85,7 +85,7 @@ def measurable(spec: Spec) -> tuple[str, ...]:
     """All metrics that can be measured on validation rows, as `train.monitor` names them."""
     further = (
         _prefix(spec, output) + name
-        for output in spec.data.outputs
+        for output in spec.data.targets
         for name in further_metrics(spec, output)
     )
     return (*reported_metrics(spec), *further)
@@ -121,7 +121,7 @@ def named_further(spec: Spec, more: Iterable[str] = ()) -> dict[str, tuple[str, 
     slots = (_prefix(spec, output) + SLOT_ERROR for output in spec.data.outputs)
     names = dict.fromkeys((*spec.train.metrics, *monitored, *more, *slots))
     always, found = reported_metrics(spec), {}
-    for output in spec.data.outputs:
+    for output in spec.data.targets:
         prefix = _prefix(spec, output)
         known = further_metrics(spec, output)
         found[output.column] = tuple(
@@ -134,5 +134,5 @@ def named_further(spec: Spec, more: Iterable[str] = ()) -> dict[str, tuple[str, 
     return found
 
 
-def _prefix(spec: Spec, output: Output) -> str:
-    return f"{output.column}." if len(spec.data.outputs) > 1 else ""
+def _prefix(spec: Spec, output: Target) -> str:
+    return f"{output.column}." if len(spec.data.targets) > 1 else ""

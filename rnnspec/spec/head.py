@@ -35,6 +35,10 @@ class AttentionPooling(Option, name="attention"):
 Pooling = Annotated[LastPooling | MeanPooling | MaxPooling | AttentionPooling, OneOf()]
 
 
+FixedPooling = Annotated[LastPooling | MeanPooling | MaxPooling, OneOf()]
+"""Poolings that have no weights."""
+
+
 class Head(Model):
     """The dense layers from the pooled vector to the answer."""
 

@@ -20,6 +20,7 @@ from rnnspec.spec.outputs import (
     NumberOutput,
     Output,
     TagsOutput,
+    Target,
     TextOutput,
     VectorOutput,
 )
@@ -70,11 +71,11 @@ def default_metric(spec: Spec) -> str:
     For one output the metric that its users care for. For several outputs the loss, in which each
     output has its `weight`.
     """
-    outputs = spec.data.outputs
+    outputs = spec.data.targets
     return _default(spec, outputs[0]) if len(outputs) == 1 else LOSS
 
 
-def _default(spec: Spec, output: Output) -> str:
+def _default(spec: Spec, output: Target) -> str:
     match output:
         case TagsOutput() if output.scheme != "none":
             return "span_f1"
@@ -108,13 +109,13 @@ def reported_metrics(spec: Spec) -> tuple[str, ...]:
     its column.
     """
     names = [LOSS]
-    for output in spec.data.outputs:
-        prefix = f"{output.column}." if len(spec.data.outputs) > 1 else ""
+    for output in spec.data.targets:
+        prefix = f"{output.column}." if len(spec.data.targets) > 1 else ""
         names += [prefix + name for name in _metrics(spec, output)]
     return tuple(names)
 
 
-def _metrics(spec: Spec, output: Output) -> tuple[str, ...]:
+def _metrics(spec: Spec, output: Target) -> tuple[str, ...]:
     labels = ("nll", "micro_f1", "macro_f1", "exact_match")
     match output:
         case ClassOutput():
@@ -154,7 +155,7 @@ def answers_classes(spec: Spec) -> bool:
         output.as_ in CLASSIFYING
         and not answers_numbers(spec, output)
         and not (isinstance(output, TagsOutput) and output.crf)
-        for output in spec.data.outputs
+        for output in spec.data.targets
     )
 
 
@@ -179,9 +180,9 @@ def reads_streams(spec: Spec) -> bool:
     step by step."""
     if spec.writes_frames:
         return False
-    return all(output.as_ in ("next", "tags", "keys", "frames") for output in spec.data.outputs)
+    return all(output.as_ in ("next", "tags", "keys", "frames") for output in spec.data.targets)
 
 
 def kinds_of(spec: Spec) -> str:
     """The kinds of the outputs, as a message names them."""
-    return ", ".join(dict.fromkeys(output.as_ for output in spec.data.outputs))
+    return ", ".join(dict.fromkeys(output.as_ for output in spec.data.targets))

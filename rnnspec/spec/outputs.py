@@ -20,7 +20,7 @@ from rnnspec.spec.base import (
 )
 from rnnspec.spec.choice import ByKey, ByShape, by_type
 from rnnspec.spec.distributions import Distribution, PointDistribution, Probability
-from rnnspec.spec.head import Head, Pooling
+from rnnspec.spec.head import FixedPooling, Head, Pooling
 
 Weight = Annotated[
     Positive, Field(description="Factor of this answer's loss in the loss of all answers together.")
@@ -299,12 +299,32 @@ class ForecastOutput(OfColumn):
     head: OutputHead = None
 
 
+class StatesOutput(Model):
+    """The states of a layer of the encoder, as vectors: for searching, or as the input of another
+    model. Nothing trains them but the other answers."""
+
+    column: Annotated[
+        Text, Field(description="Name of the answer. It stands in no file of the data.")
+    ]
+    as_: Literal["states"] = Field(alias="as", description="What is answered.")
+    reads: OutputReads = None
+    pooling: Annotated[
+        FixedPooling | None,
+        Field(
+            description="How the states of all steps become one vector for each row; null answers "
+            "those of each step."
+        ),
+    ] = None
+
+
 RowOutput = ClassOutput | LabelsOutput | NumberOutput | VectorOutput
 """Answers of whole rows, made of one vector."""
 StepOutput = TagsOutput | KeysOutput | FramesOutput | NextOutput
 """Answers of each step."""
 Headed = RowOutput | StepOutput | ForecastOutput
 """Answers that a head makes; a forecast, unless a decoder does."""
+Target = Headed | WordsOutput | CharsOutput | TokensOutput
+"""Answers whose true values stand in the data, which train the model."""
 Output = Annotated[
     ClassOutput
     | LabelsOutput
@@ -317,6 +337,7 @@ Output = Annotated[
     | WordsOutput
     | CharsOutput
     | TokensOutput
-    | ForecastOutput,
+    | ForecastOutput
+    | StatesOutput,
     ByKey("as"),
 ]

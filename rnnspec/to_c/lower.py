@@ -50,6 +50,7 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.ClassOutput: outputs.lower_class,
     nodes.LabelsOutput: outputs.lower_labels,
     nodes.NumericOutput: outputs.lower_numeric,
+    nodes.StatesOutput: outputs.lower_states,
     nodes.ForecastOutput: forecast.lower_forecast,
 }
 """The types of nodes that there is C for."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from rnnspec.errors import ExportError
 from rnnspec.plan.names import answer_name, labels_of
-from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput, Output
+from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput, Output, StatesOutput
 from rnnspec.to_c.lowering import Argument, CType, Labels, Lowering, Value
 from rnnspec.to_c.text import loop, number
 
@@ -61,6 +61,15 @@ def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
         f"{on.name}[j] = {shares.name}[j] > {above};",
     ]
     low.step += loop(node.labels, body)
+    return source
+
+
+def lower_states(low: Lowering, node: StatesOutput) -> Value:
+    """Numbers as they are."""
+    source = low.value(node.source)
+    words = f"{node.width} states of the model"
+    out = result(low, node, "", "float", node.width, words)
+    low.step += loop(node.width, [f"{out.name}[j] = {source.name}[j];"])
     return source
 
 

@@ -86,6 +86,7 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.ChainOutput: chain.lower_chain,
     nodes.LabelsOutput: outputs.lower_labels,
     nodes.NumericOutput: outputs.lower_numeric,
+    nodes.StatesOutput: outputs.lower_states,
     nodes.Decoder: lower_decoder,
     nodes.TextOutput: lower_text,
     nodes.CtcOutput: lower_ctc,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rnnspec.plan.names import labels_of, output_names
-from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput
+from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput, StatesOutput
 from rnnspec.to_onnx.distributions import Units, answer_of, doc_of, parameters_of
 from rnnspec.to_onnx.emitter import DOUBLE, FLOAT, INT64, STRING, Extent
 from rnnspec.to_onnx.functions import precise_sigmoid
@@ -167,6 +167,21 @@ def _units_of(low: Lowering, node: NumericOutput) -> Units:
         found_of = [low.emit.unsqueeze(each, -1, f"{node.name}.of_law") for each in found]
         return Units(low.emit, node.name, found_of[0], found_of[1], kind, to)
     return Units(low.emit, node.name, *found, kind, to)
+
+
+def lower_states(low: Lowering, node: StatesOutput) -> Value:
+    """`[B, width]` or `[B, T, width]`, as it is."""
+    emit, source = low.emit, low.values[node.source]
+    value = _by_row(source, f"{node.name}.by_row", 1)
+    if isinstance(source, PaddedSequence) and not source.lengths.steps:
+        valid = _valid_steps(low, source, f"{node.name}.own")
+        value = _or_zero(low, valid, value, f"{node.name}.or_zero")
+    else:  # the source keeps its own name
+        value = emit.op("Identity", [value], f"{node.name}.value")
+    (name,) = output_names(low.plan, node, low.ids)
+    doc = f"states of the model{_past(source, '0')}"
+    emit.output(value, name, FLOAT, [*_extents(source), node.width], doc)
+    return like(source, value)
 
 
 def nothing_told(low: Lowering, name: str) -> str:

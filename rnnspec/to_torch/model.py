@@ -92,7 +92,7 @@ class Model(nn.Module):
         """
         values = self.values(inputs, None)[0]
         found: dict[str, Tensor] = {}
-        for out in self.plan.outputs:
+        for out in self.plan.targets:
             truth = None if targets is None else targets.get(out.column)
             found[out.column] = self._logits(out, values, inputs, truth, teacher_forcing)
         return found
@@ -114,7 +114,7 @@ class Model(nn.Module):
         """
         values, after = self.values(inputs, states, reset)
         return {
-            o.column: self._logits(o, values, inputs, None, 1.0) for o in self.plan.outputs
+            o.column: self._logits(o, values, inputs, None, 1.0) for o in self.plan.targets
         }, after
 
     def answers(

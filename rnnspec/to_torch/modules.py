@@ -78,6 +78,7 @@ _OF_NODE: dict[type[nodes.Node], Callable[[Any], nn.Module]] = {
     nodes.ChainOutput: ChainOutput,
     nodes.LabelsOutput: outputs.LabelsOutput,
     nodes.NumericOutput: outputs.NumericOutput,
+    nodes.StatesOutput: outputs.StatesOutput,
     nodes.TextOutput: outputs.TextOutput,
     nodes.CtcOutput: outputs.CtcOutput,
     nodes.TransducerOutput: outputs.TransducerOutput,

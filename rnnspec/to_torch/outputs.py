@@ -87,6 +87,13 @@ class NumericOutput(Raw, Scaling):
         return expected(self.law, self.laws(answers)).flatten(-2)
 
 
+class StatesOutput(Raw):
+    """A value `[B, width]`, or `[B, T, width]`, that is answered as it is."""
+
+    def answer(self, value: Tensor) -> Tensor:
+        return value
+
+
 class TextOutput(Raw):
     """Logits `[B, U, size]`; `rnnspec.to_torch.search` finds the answer."""
 
@@ -168,4 +175,12 @@ class ForecastOutput(Scaling):
         return self.narrow((values - centre) / scale)
 
 
-OutputModule = ClassOutput | LabelsOutput | NumericOutput | TextOutput | CtcOutput | ForecastOutput
+OutputModule = (
+    ClassOutput
+    | LabelsOutput
+    | NumericOutput
+    | StatesOutput
+    | TextOutput
+    | CtcOutput
+    | ForecastOutput
+)

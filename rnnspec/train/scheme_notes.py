@@ -47,7 +47,7 @@ def scheme_notes(
 
     Raises DataError where most rows with spans do: then it is another scheme.
     """
-    for node in plan.outputs:
+    for node in plan.targets:
         if not isinstance(node, ChainOutput) or node.scheme == "none":
             continue
         labels = labels_of(facts, node.column)

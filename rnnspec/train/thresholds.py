@@ -80,7 +80,7 @@ def _seen(trained: Trained, columns: set[str], precision: Precision) -> dict[str
     model.to(precision.device, precision.weights)
     found = {
         node.column: _Seen(node)
-        for node in trained.plan.outputs
+        for node in trained.plan.targets
         if isinstance(node, LabelsOutput) and node.column in columns
     }
 

@@ -120,7 +120,7 @@ class Encoding:
 
     def named(self) -> list[tuple[str, Input | Output]]:
         """Every node, with the name of its array."""
-        sides = (("input", self.plan.inputs), ("output", self.plan.outputs))
+        sides = (("input", self.plan.inputs), ("output", self.plan.targets))
         return [(f"{side}.{at}", node) for side, nodes in sides for at, node in enumerate(nodes)]
 
     def name_of(self, column: str, kind: type[Input]) -> str:

@@ -102,7 +102,7 @@ def collectors(spec: Spec, reading: Reading, chunks: Chunks) -> tuple[Collectors
             inputs.setdefault(column, NumberCollector(NumberCells(column, "vector")))
     of_outputs = {
         each.column: OUTPUTS[type(each)](each, reading)
-        for each in spec.data.outputs
+        for each in spec.data.targets
         if each.column not in inputs or not isinstance(each, FramesOutput)
     }
     return inputs, {column: found for column, found in of_outputs.items() if found is not None}
@@ -160,7 +160,7 @@ def outputs_of(
     again, has those facts, of words the ones of the rows."""
     return {
         each.column: found[each.column] if each.column in found else _answered(inputs[each.column])
-        for each in spec.data.outputs
+        for each in spec.data.targets
     }
 
 

@@ -103,7 +103,7 @@ def static_columns(encoding: Encoding) -> list[StaticColumn]:
 
 def outputs_ahead(encoding: Encoding) -> Iterator[tuple[str, ForecastOutput | NumericOutput]]:
     """The outputs of numbers that lie ahead of those read, with the names of their arrays."""
-    for at, node in enumerate(encoding.plan.outputs):
+    for at, node in enumerate(encoding.plan.targets):
         if isinstance(node, ForecastOutput) or (isinstance(node, NumericOutput) and node.ahead):
             yield f"output.{at}", node
 
@@ -111,7 +111,7 @@ def outputs_ahead(encoding: Encoding) -> Iterator[tuple[str, ForecastOutput | Nu
 def new_labels_of(encoding: Encoding, arrays: Arrays) -> dict[str, dict[str, int]]:
     """The labels of each output column that no training row has, and how often each occurs."""
     found: dict[str, dict[str, int]] = {}
-    for at, node in enumerate(encoding.plan.outputs):
+    for at, node in enumerate(encoding.plan.targets):
         name = kind_of(node).counted(encoding, node, f"output.{at}")
         if name is not None and (new := new_labels(arrays, name)):
             found[node.column] = new
@@ -137,7 +137,7 @@ def raw_encoders(encoding: Encoding, writer: Writer) -> list[tuple[str, ColumnEn
         raw = kind_of(node).raw
         assert raw is not None
         found.append((node.column, raw(node, RaggedWriter.new(writer, name, "u1"))))
-    if any(isinstance(node, WrittenOutput) for node in encoding.plan.outputs):
+    if any(isinstance(node, WrittenOutput) for node in encoding.plan.targets):
         columns = tuple(dict.fromkeys(node.column for node in encoding.plan.inputs))
         values = writer.column(INPUT_DIGESTS, "u1", DIGEST)
         found.append((columns[0], InputDigestWriter(columns, values)))

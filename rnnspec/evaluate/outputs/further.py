@@ -332,7 +332,7 @@ def further_of(
 ) -> dict[str, tuple[CostlyMetrics, ...]]:
     """What measures the further metrics, by column: those of the `settings`, or those `named`."""
     found = {}
-    for node in model.plan.outputs:
+    for node in model.plan.targets:
         loss = settings.of(node.column)
         names = loss.metrics if named is None else named.get(node.column, ())
         found[node.column] = tuple(_measuring(node, names, model, loss))

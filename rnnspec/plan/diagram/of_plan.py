@@ -196,6 +196,7 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
         f"path of {n.classes} labels", "CRF: linear chain",
         *_when(n.scheme != "none", f"scheme {n.scheme}"),
     ),
+    nodes.StatesOutput: lambda n: (f"states, {n.width} wide",),
     nodes.NumericOutput: lambda n: (
         "number" if n.single else f"vector of {n.width}",
         *_when(n.scaled, "in the units of the data"),

@@ -179,6 +179,18 @@ class NumericOutput(OutputNode):
 
 
 @dataclass(frozen=True, slots=True)
+class StatesOutput(OutputNode):
+    """`[B, width]` or, with `steps`, `[B, T, width]`: the value of a node as it is. It has no true
+    value, and no loss."""
+
+    width: int
+    steps: bool
+
+    def shape(self, shapes: Shapes) -> Shape:
+        return _answer(self, shapes, self.width)
+
+
+@dataclass(frozen=True, slots=True)
 class TextOutput(OutputNode):
     """The text that a decoder over tokens answers, found by `search`.
 
@@ -323,7 +335,9 @@ class ForecastOutput(OutputNode):
 
 
 def _answer(
-    node: ClassOutput | ChainOutput | LabelsOutput | NumericOutput, shapes: Shapes, width: int
+    node: ClassOutput | ChainOutput | LabelsOutput | NumericOutput | StatesOutput,
+    shapes: Shapes,
+    width: int,
 ) -> Shape:
     """Numbers for each row, or for each of its steps."""
     shape: Shape = ("B", "T", width) if node.steps else ("B", width)

@@ -35,6 +35,7 @@ from rnnspec.plan.nodes.outputs import (
     ForecastOutput,
     LabelsOutput,
     NumericOutput,
+    StatesOutput,
     TextOutput,
     TransducerOutput,
 )
@@ -59,7 +60,7 @@ Input = (
 """Columns that a caller gives."""
 Derived = Elapsed | WindowMoments | Observed
 """Values computed from the column of an input."""
-Output = (
+Target = (
     ClassOutput
     | ChainOutput
     | LabelsOutput
@@ -70,6 +71,8 @@ Output = (
     | ForecastOutput
     | FramesOutput
 )
+"""Answers with a true value in the data, and a loss."""
+Output = Target | StatesOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,11 @@ class Plan:
     @property
     def outputs(self) -> tuple[Output, ...]:
         return tuple(n for n in self.nodes if isinstance(n, Output))
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The outputs with a true value in the data."""
+        return tuple(n for n in self.nodes if isinstance(n, Target))
 
 
 def weights(plan: Plan) -> tuple[Weight, ...]:
