@@ -36,7 +36,7 @@ def perplexity_of(trained: Trained, text: str) -> Perplexity:
 def _columns(trained: Trained) -> tuple[nodes.TokensInput, nodes.ClassOutput]:
     plan, path = trained.plan, trained.folder.path
     ahead = [node for node in plan.outputs if isinstance(node, nodes.ClassOutput) and node.ahead]
-    if len(ahead) != 1 or len(plan.outputs) != 1:
+    if len(ahead) != 1 or len(plan.targets) != 1:
         raise RnnspecError(
             f"{path}: answers no next token; only models with one output 'as: next' over text have"
             " a perplexity"
