@@ -207,10 +207,10 @@ def _groups(groups: Groups, trained: Trained) -> model.Section:
 def group_metrics(groups: Groups, trained: Trained) -> tuple[str, ...]:
     """The metrics of groups that are shown: the one that they are ordered by, then the main ones of
     each output, and those that are named."""
-    several = len(trained.plan.outputs) > 1
+    several = len(trained.plan.targets) > 1
     main = (
         f"{node.column}.{name}" if several else name
-        for node in trained.plan.outputs
+        for node in trained.plan.targets
         for name in _main_metrics(node)
     )
     there = groups.scores[0].metrics

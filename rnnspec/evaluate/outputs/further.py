@@ -204,7 +204,7 @@ def calibrations(model: Model) -> dict[str, Further]:
     """What measures the calibration of each output of classes or labels that are no next tokens."""
     return {
         node.column: Further(node, (Calibrated(node),))
-        for node in model.plan.outputs
+        for node in model.plan.targets
         if isinstance(node, ClassOutput | LabelsOutput) and not node.ahead
     }
 
