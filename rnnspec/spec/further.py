@@ -118,7 +118,7 @@ def named_further(spec: Spec, more: Iterable[str] = ()) -> dict[str, tuple[str, 
     """The further metrics of each output, by column: those that the spec names or monitors, and
     `more`."""
     monitored = monitored_metrics(spec.train, default_metric(spec))
-    slots = (_prefix(spec, output) + SLOT_ERROR for output in spec.data.outputs)
+    slots = (_prefix(spec, output) + SLOT_ERROR for output in spec.data.targets)
     names = dict.fromkeys((*spec.train.metrics, *monitored, *more, *slots))
     always, found = reported_metrics(spec), {}
     for output in spec.data.targets:
