@@ -149,7 +149,7 @@ def _attempt(spec: Path, builds: Path, checkpoint_seconds: float) -> int:
     status = 1
     try:
         torch.set_num_threads(1)
-        loop.CHECKPOINT_SECONDS = checkpoint_seconds
+        loop.CHECKPOINT_SECONDS = loop.EPOCH_SECONDS = checkpoint_seconds
         begun = any(found.read_state()["state"] in UNFINISHED for found in all_builds(builds))
         finished = any(found.read_state()["state"] == "finished" for found in all_builds(builds))
         if begun or not finished:

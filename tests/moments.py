@@ -104,7 +104,7 @@ def attempt(
         with said.open("w", encoding="utf-8") as out:
             try:
                 torch.set_num_threads(1)
-                loop.CHECKPOINT_SECONDS = checkpoint_seconds
+                loop.CHECKPOINT_SECONDS = loop.EPOCH_SECONDS = checkpoint_seconds
                 writes = Writes(builds, at, act)
                 writes.watch()
                 build(load_spec(spec), builds, Silent(), resume=resume)

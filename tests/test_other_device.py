@@ -1,136 +1,18 @@
-"""Every part of a model on a device that is not the CPU: no operation takes tensors of both.
-
-`other_device` stands for a GPU. What it cannot show is whether a GPU's own kernels give the same
-numbers: `benchmarks/gpu.py` is for that.
-"""
+"""Models on a device that is not the CPU, in a process of its own: `tests/on_other_device.py`."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import fields
+import subprocess
+import sys
 from pathlib import Path
 
-import numpy as np
-import pytest
-import torch
-import yaml
-
-import rnnspec
-from rnnspec.data import Batch
-from rnnspec.objective.objective import Objective
-from rnnspec.plan import Plan
-from rnnspec.spec import Train
-from rnnspec.to_torch import Model
-from rnnspec.to_torch.devices import Precision
-from tests import ctc, decoders, layers, tiny
-from tests.kinds import batched, random_rows, strong_weights
-from tests.other_device import DEVICE, MixedDevicesError, home, other_device
-from tests.targets import random_targets
-
-LENGTHS = (5, 1, 0, 3)
+ROOT = Path(__file__).parent.parent
 
 
-def every_plan() -> Iterator[tuple[str, Plan]]:
-    """The plans of the conformance suites."""
-    yield from ((name, layers.plan(name)) for name in layers.PLANS)
-    yield from ((name, decoders.plan(name)) for name in decoders.SPECS)
-    yield from ((name, ctc.plan_and_facts(name)[0]) for name in ctc.ALL)
-
-
-def traits(plan: Plan) -> set[tuple[str, str, object]]:
-    """What the nodes of a plan are: their types, and of each the settings that are words or flags,
-    and the kinds of their searches and cells."""
-    found: set[tuple[str, str, object]] = set()
-    for node in plan.every_node():
-        kind = type(node).__name__
-        found.add((kind, "", ""))
-        for field in fields(node):
-            value = getattr(node, field.name)
-            if field.name in ("name", "source", "column", "key"):
-                continue
-            if isinstance(value, bool) or (isinstance(value, str) and value.isidentifier()):
-                found.add((kind, field.name, value))
-            elif field.name == "search":
-                found.add((kind, field.name, type(value).__name__))
-            elif field.name == "cell":
-                found.add((kind, field.name, bool(value.inputs)))
-    return found
-
-
-def telling() -> dict[str, Plan]:
-    """Of the plans those with a trait that none before them has."""
-    seen: set[tuple[str, str, object]] = set()
-    found: dict[str, Plan] = {}
-    for name, plan in every_plan():
-        new = traits(plan) - seen
-        if new:
-            found[name] = plan
-            seen |= new
-    return found
-
-
-PLANS = telling()
-
-
-def taught(
-    plan: Plan, batch: Batch, precision: Precision
-) -> tuple[float, dict[str, torch.Tensor], dict[str, object]]:
-    """The loss, the gradients and the answers of a model at weights drawn once."""
-    model = Model(plan).eval()
-    model.load_canonical(strong_weights(plan))
-    model.to(precision.device)
-    forward = Objective(model, Train())(batch, precision)
-    forward.loss.backward()
-    gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
-    return float(forward.loss.detach()), gradients, dict(model.answers(forward.inputs))
-
-
-@pytest.mark.parametrize("name", PLANS)
-def test_a_model_trains_and_answers_on_another_device(name: str) -> None:
-    plan = PLANS[name]
-    inputs = batched(plan, random_rows(plan, LENGTHS))
-    arrays = {key: (values.numpy(), lengths.numpy()) for key, (values, lengths) in inputs.items()}
-    batch = Batch(arrays, random_targets(plan, LENGTHS))
-    loss, gradients, _ = taught(plan, batch, Precision())
-    with other_device() as device:
-        found, others, answers = taught(plan, batch, Precision(device))
-    np.testing.assert_allclose(found, loss, rtol=1e-4)
-    assert set(others) == set(gradients)
-    for weight, gradient in gradients.items():
-        torch.testing.assert_close(home(others[weight]), gradient, atol=1e-4, rtol=1e-4)
-    assert set(answers) == {out.column for out in plan.outputs}
-
-
-@pytest.mark.parametrize("kind", ["labels", "text", "gaussian"])
-def test_a_build_goes_through_on_another_device(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Training, checkpoints, statistics, metrics, examples and the report."""
-    monkeypatch.setattr("rnnspec.train.build.device_of", lambda settings: DEVICE)
-    monkeypatch.setattr("rnnspec.train.trials.device_of", lambda settings: DEVICE)
-    monkeypatch.chdir(tmp_path)
-    tiny.write_data(tmp_path)
-    spec = json.loads(json.dumps(tiny.SPECS[kind]))
-    spec["train"] |= {"epochs": 1}
-    Path("tiny.yaml").write_text(yaml.safe_dump(spec))
-    with other_device():
-        build = rnnspec.load("tiny.yaml").build()
-    assert (build.path / "report.html").is_file()
-
-
-@pytest.mark.parametrize(
-    "mix",
-    [
-        lambda there, here: there + here,
-        lambda there, here: torch.cat([here, there]),
-        lambda there, here: there @ here.T,
-        lambda there, here: torch.where(here > 0, there, there),
-        lambda there, here: there.numpy(),
-    ],
-)
-def test_tensors_of_two_devices_are_refused(mix: object) -> None:
-    """The device of these tests is one, and a model that forgets it fails."""
-    here = torch.ones(2, 3)
-    with other_device() as device, pytest.raises(MixedDevicesError):
-        mix(here.to(device), here)  # type: ignore[operator]
+def test_models_on_another_device() -> None:
+    call = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*call, "tests/on_other_device.py"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert " passed" in done.stdout

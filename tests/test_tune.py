@@ -15,6 +15,7 @@ from rnnspec.spec.load import Tunable, load_spec, load_tunable
 from rnnspec.spec.ranges import Choices
 from rnnspec.store.events import Silent
 from rnnspec.store.folder import BuildFolder, find_build, read_build
+from rnnspec.train import loop
 from rnnspec.tune import search, study
 from rnnspec.tune.outcome import Outcome, Tried
 from rnnspec.tune.search import tune
@@ -118,6 +119,7 @@ def test_the_build_of_a_killed_worker_goes_on(
     monkeypatch.setattr(study, "HEARTBEAT", 1)
     monkeypatch.setattr(study, "STALE", 1)
     monkeypatch.setattr(search, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(loop, "EPOCH_SECONDS", 0.0)  # a checkpoint at the end of each
     tunable, out = load_tunable(spec), tmp_path / "out"
     with pytest.raises(Killed):
         tune(tunable, out, Watched(dies=5), trials=3)

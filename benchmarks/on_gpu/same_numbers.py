@@ -16,9 +16,9 @@ from rnnspec.plan import Plan
 from rnnspec.spec import Train
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
+from tests.every_plan import PLANS, every_plan
 from tests.kinds import batched, random_rows, strong_weights
 from tests.targets import random_targets
-from tests.test_other_device import PLANS, every_plan
 
 LENGTHS = (5, 1, 0, 3)
 LIMITS = {"float32": 2e-3, "bfloat16": 0.15, "float16": 0.05}
