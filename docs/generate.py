@@ -15,7 +15,7 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
     "input": ("data.input: what is read", "data.input"),
     "output": ("data.output: what is answered", "data.output"),
     "cells": ("cells: cells of your own", "cells"),
-    "encoder": ("encoder and layers", "encoder"),
+    "encoder": ("encoder, encoders and layers", "encoder"),
     "decoder": ("decoder", "decoder"),
     "head": ("pooling and head", "head"),
     "train": ("train", "train"),
@@ -61,6 +61,8 @@ def _section_of(entry: Entry) -> str:
         return "top"
     if place.startswith("pooling."):
         return "head"
+    if place.startswith("encoders."):
+        return "encoder"
     found = [name for name, (_, root) in SECTIONS.items() if root and place.startswith(f"{root}.")]
     return max(found, key=len)
 
