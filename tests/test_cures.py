@@ -85,7 +85,7 @@ def moved(data: Any, path: Path_, home: Path_) -> Any:
     return new
 
 
-CHOICE = r"(?:\w+|\{\w+: [\d.]+\})"
+CHOICE = r"(?:\w+|\{\w+: (?:[\d.]+|\[[\d., ]+\])\})"
 CHOICES = rf"{CHOICE}(?:(?:, | or ){CHOICE})*"
 
 
@@ -103,7 +103,7 @@ def ways_out(problem: Problem, data: Any) -> Iterator[Any]:
         yield renamed(data, path, found[1])
         yield renamed(data, path, found[2])
     elif found := re.match(rf"use (?:one of )?({CHOICES})(?:$|, or )", hint):
-        for word in re.split(", | or ", found[1]):
+        for word in re.split(r", (?![^\[]*\])| or ", found[1]):
             yield changed(data, path, load(word, "hint").data)
     elif found := re.match(r"it belongs to ([\w.]+)$", hint):
         yield moved(data, path, parts(found[1]))
@@ -124,7 +124,7 @@ def ways_out(problem: Problem, data: Any) -> Iterator[Any]:
 
 def _with_key(data: Any, path: Path_, key: Path_, value: Any) -> Any:
     """A key with all above it, or one beside or within what is wrong."""
-    if len(key) > 1:
+    if len(key) > 1 or key == ("cardinality",):
         return changed(data, key, value)
     if key[0] in path:
         return changed(data, path[: path.index(key[0]) + 1], value)

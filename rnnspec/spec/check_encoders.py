@@ -65,11 +65,12 @@ def inputs_have_one_encoder(spec: Spec) -> Iterator[Finding]:
     """Each sequence is read once; vectors of whole rows may stand beside what encoders give."""
     taken: dict[str, str] = {}
     columns = [each.column for each in spec.data.inputs]
+    named = {column for encoder in spec.encoders.values() for column in encoder.inputs}
     for name, encoder in spec.encoders.items():
         for place, column in enumerate(encoder.inputs):
             path: Loc = ("encoders", name, "inputs", place)
             if column not in columns:
-                near = did_you_mean(column, columns)
+                near = did_you_mean(column, [each for each in columns if each not in named])
                 hint = near or f"the columns of data.input are {', '.join(columns)}"
                 yield Finding(path, f"data.input has no column {column!r}", hint)
             elif column in taken:

@@ -30,7 +30,7 @@ def residuals_have_a_season(spec: Spec) -> Iterator[Finding]:
             yield Finding(at, message, hint)
         if output.distribution.name not in LOCATED:
             message = f"a {output.distribution.name} has no place that can be moved by a value"
-            yield Finding(at, message, f"use one of {', '.join(LOCATED)}, or remove it")
+            yield Finding(at, message, f"remove it, or answer one of {', '.join(LOCATED)}")
 
 
 def logarithms_are_of_forecasts(spec: Spec) -> Iterator[Finding]:
@@ -49,7 +49,10 @@ def logarithms_are_of_forecasts(spec: Spec) -> Iterator[Finding]:
     series = spec.data.series
     if logs and series is not None and not isinstance(series.fill, str) and series.fill <= 0:
         message = f"{series.fill:g} has no logarithm, which {logs[0][1].column!r} is read as"
-        yield Finding(("data", "series", "fill"), message, "use previous or missing")
+        hint = "use previous, or a number above 0"
+        if logs[0][1].missing != "error":
+            hint = "use previous or missing"
+        yield Finding(("data", "series", "fill"), message, hint)
 
 
 def _answers(spec: Spec, path: Loc, source: SeriesInput) -> Iterator[Finding]:
@@ -61,4 +64,5 @@ def _answers(spec: Spec, path: Loc, source: SeriesInput) -> Iterator[Finding]:
             yield Finding((*path, "transform"), message, "remove it, or answer a forecast")
         elif output.distribution.name not in ("point", "quantiles"):
             message = f"{output.distribution.name} answers a mean, which is not that of logarithms"
-            yield Finding((*at, "distribution"), message, "use point or quantiles")
+            hint = "use point or {quantiles: [0.1, 0.5, 0.9]}"
+            yield Finding((*at, "distribution"), message, hint)

@@ -173,6 +173,10 @@ def _wrong_value(detail: ErrorDetails, document: Document) -> Problem:
     return document.problem(path, message, hint, key=detail["loc"][-1:] == ("[key]",))
 
 
+_TO_COPY = {("CalendarInput", "features"): "[weekday, month]"}
+"""Values of missing keys, to be copied, where a description alone leads to none."""
+
+
 def _missing(loc: Loc, document: Document) -> Problem:
     key, path = loc[-1], path_of(loc)
     if isinstance(key, int):
@@ -182,6 +186,8 @@ def _missing(loc: Loc, document: Document) -> Problem:
     about = keys_of(model).get(key, "") if model else ""
     first = about.partition(";")[0].partition(". ")[0].rstrip(".")
     hint = f"add '{key}: …' ({first[:1].lower() + first[1:]})" if first else f"add '{key}: …'"
+    value = _TO_COPY.get((model.__name__ if model else "", key))
+    hint = f"add '{key}: {value}'" if value else hint
     return document.problem(path, "this key is missing", hint)
 
 
