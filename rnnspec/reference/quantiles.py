@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.plan.nodes import Law
-from rnnspec.plan.nodes.quantiles import CELLS, HALVINGS, SHARE_SPREAD, SHARES, TAIL
+from rnnspec.plan.nodes.quantiles import CELLS, HALVINGS, SHARE_SPREAD, TAIL
 from rnnspec.reference.distributions import cdf, mixed
 from rnnspec.reference.functions import Array, log_sigmoid, sigmoid
 from rnnspec.reference.special import normal_quantile
+
+SHARES = np.linspace(-1.0, 1.0, CELLS + 1)
 
 
 def quantile(law: Law, parameters: Array, probability: Array | float) -> Array:
@@ -60,7 +62,8 @@ def _mixture(law: Law, parameters: Array, p: Array) -> Array:
 
 
 def student_t(n: Array, p: Array) -> Array:
-    """The quantile of n degrees, at location 0 and scale 1 (Hill 1970)."""
+    """The quantile of n degrees, at least 2, at location 0 and scale 1 (Hill 1970)."""
+    n = np.maximum(n, 2)
     both = 2 * np.minimum(p, 1 - p)
     a = 1 / (n - 0.5)
     b = 48 / a**2
@@ -68,9 +71,11 @@ def student_t(n: Array, p: Array) -> Array:
     d = ((94.5 / (b + c) - 3) / b + 1) * np.sqrt(a * pi / 2) * n
     y = np.exp(np.log(d * both) * 2 / n)
     z = normal_quantile(both / 2)
-    bulk = _bulk(n, z, a, b, c, d)
-    tail = (1 / (((n + 6) / (n * y) - 0.089 * d - 0.822) * (n + 2) * 3) + 0.5 / (n + 4)) * y - 1
-    tail = tail * (n + 1) / (n + 2) + 1 / y
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # the one not taken
+        bulk = _bulk(n, z, a, b, c, d)
+        tail = (n + 6) / (n * y) - 0.089 * d - 0.822
+        tail = (1 / (tail * (n + 2) * 3) + 0.5 / (n + 4)) * y - 1
+        tail = tail * (n + 1) / (n + 2) + 1 / y
     found = np.sqrt(n * np.where(y > 0.05 + a, bulk, tail))
     return np.asarray(np.sign(p - 0.5) * found)
 

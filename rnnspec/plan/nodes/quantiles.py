@@ -1,4 +1,4 @@
-"""How quantiles and draws of a distribution are made, in every back end.
+"""How quantiles of a distribution are made (`rnnspec.reference.quantiles`), and draws of it.
 
 Quantiles of `gaussian`, `laplace` and `weibull` have closed forms. The others:
 
@@ -27,15 +27,12 @@ over the steps of a row, then over its numbers:
 
 from __future__ import annotations
 
-import numpy as np
-
 from rnnspec.plan.nodes.distributions import Law
 
 CELLS = 512
 TAIL = 14.0
 HALVINGS = 40
 SHARE_SPREAD = 6.0
-SHARES = np.linspace(-1.0, 1.0, CELLS + 1)
 
 
 def uniforms(law: Law) -> int:
