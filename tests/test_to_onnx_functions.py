@@ -23,7 +23,7 @@ POINTS = np.array(
 
 def test_the_tables_are_complete() -> None:
     assert set(LOWERED) == set(FUNCTIONS)
-    source = "a = W @ x + 1 - b * 2 / 3\nh = -a ** 2 + h"
+    source = "a = where(W @ x < b, 1 - b * 2 / 3, where(b <= 1, b, 2))\nh = -a ** 2 + h"
     nodes = compile_cell(CellSource("all", ("h",), source)).graph.nodes
     leaves = {"input", "state", "parameter", "constant", "matmul"}
     assert {node.op for node in nodes} - leaves == set(PRIMITIVES)

@@ -173,11 +173,11 @@ class Expressions:
                     f"{name.name} is used here but defined {what}: equations run from top to"
                     " bottom without cycles; only states carry values from the step before",
                 )
-        if name.name in FUNCTIONS or name.name in STRUCTURAL:
+        declared = self.source.parameters.get(name.name)
+        if name.name in FUNCTIONS or (name.name in STRUCTURAL and declared is None):
             raise error(name.place, f"{name.name} is a function; call it, as {name.name}(…)")
         if name.name in (*RESERVED_SIZES, *self.source.sizes):
             return self.add("size", (), (), name.name)
-        declared = self.source.parameters.get(name.name)
         if name.name in self.shapes:
             shape: Shape = self.shapes[name.name]
         elif _MATRIX.fullmatch(name.name):
