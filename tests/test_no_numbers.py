@@ -22,6 +22,7 @@ from rnnspec.errors import ExportError
 from rnnspec.evaluate.metrics import (
     ClassMetrics,
     ForecastMetrics,
+    FramesMetrics,
     LabelsMetrics,
     Metrics,
     NumericMetrics,
@@ -38,6 +39,7 @@ from rnnspec.objective.settings import OutputLoss
 from rnnspec.plan.nodes import (
     ClassOutput,
     ForecastOutput,
+    FramesOutput,
     Greedy,
     LabelsOutput,
     NumericOutput,
@@ -68,6 +70,7 @@ OUTPUTS: Mapping[str, tuple[Output, OutputLoss | None]] = {
     "keys": (LabelsOutput("o", "s", "c", SIZE, steps=True), None),
     "vector": (NumericOutput("o", "s", "c", SIZE, True, False), None),
     "frames": (NumericOutput("o", "s", "c", SIZE, True, False, True), None),
+    "written frames": (FramesOutput("o", "s", "c", SIZE, "input"), None),
     "text": (TextOutput("o", "s", "c", "words", SIZE, Greedy(limit=9)), None),
     "point": (ForecastOutput("o", "s", "c", STEPS, "point"), None),
     "quantiles": (ForecastOutput("o", "s", "c", STEPS, "quantiles", (0.1, 0.5, 0.9)), None),
@@ -83,7 +86,7 @@ def drawn(node: Output, seed: int) -> tuple[Tensor, Tensor]:
     """Answers and targets of which some are missing; the first row and step is known, the last one
     is not."""
     draw = np.random.default_rng(seed)
-    steps = getattr(node, "steps", False) or isinstance(node, TextOutput)
+    steps = getattr(node, "steps", False) or isinstance(node, FramesOutput | TextOutput)
     shape = (ROWS, STEPS) if steps else (ROWS,)
     answers: Any = draw.normal(size=(*shape, SIZE))
     match node:
@@ -96,7 +99,7 @@ def drawn(node: Output, seed: int) -> tuple[Tensor, Tensor]:
             targets = draw.integers(0, 2, (*shape, SIZE)).astype(float)
             targets[-1] = NAN
             answers = 1 / (1 + np.exp(-answers))
-        case NumericOutput():
+        case NumericOutput() | FramesOutput():
             targets = draw.normal(size=(*shape, SIZE))
             targets[draw.random(targets.shape) < 0.3] = NAN
             targets.flat[0], targets.flat[-1] = 1.0, NAN
@@ -121,6 +124,9 @@ def measured(
             naive, unit = draw.normal(size=targets.shape), draw.uniform(1, 2, len(targets))
             point = answers[..., answers.shape[-1] // 2]
             metrics.add(point, targets, answers, naive, unit)
+        case FramesMetrics():
+            lengths = torch.full((ROWS,), STEPS)
+            metrics.add(answers, lengths, targets, lengths)
         case ClassMetrics() | LabelsMetrics() | NumericMetrics():
             metrics.add(answers, targets)
     return metrics, metrics.values()
@@ -135,7 +141,7 @@ def test_masks_come_from_the_truth_alone(kind: str, seed: int) -> None:
     assert whole.not_finite == 0 and not any(map(math.isnan, expected.values()))
     missing, known = answers.clone(), answers.clone()
     missing[(-1, -1) if missing.dim() == 3 else -1] = NAN
-    if isinstance(node, NumericOutput):
+    if isinstance(node, NumericOutput | FramesOutput):
         missing = answers.clone()
         missing.view(-1)[-1] = NAN
     same, values = measured(node, goal, missing, targets)
