@@ -6,6 +6,7 @@ it stands side by side: `[B, n]`, with steps `[B, T, n]`, of forecasts `[B, H, n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -24,16 +25,20 @@ Distributed = NumericOutput | ForecastOutput
 def told_by_file(node: Distributed, got: Sequence[NDArray[Any]]) -> Array:
     """The outputs of a file for a node, side by side."""
     axes = 2 if isinstance(node, ForecastOutput) or node.steps else 1
-    flat = [np.asarray(each, np.float64).reshape(*each.shape[:axes], -1) for each in got]
-    return np.concatenate(flat, axis=-1)
+    return np.concatenate([_joined(np.asarray(each, np.float64), axes) for each in got], axis=-1)
+
+
+def _joined(values: Array, axes: int) -> Array:
+    """The values with all axes after the first ones in one. Their number is written out, for there
+    may be no row or no step that it would follow from."""
+    return values.reshape(*values.shape[:axes], math.prod(values.shape[axes:]))
 
 
 @np.errstate(divide="ignore")  # past the length of a row everything is 0
 def told_by_module(node: Distributed, answers: Array) -> Array:
     """The same of what the module answers."""
     found = [values for _, values in _told(node.law, laws_of(node, answers))]
-    shape = answers.shape[:-1]
-    return np.concatenate([each.reshape(*shape, -1) for each in found], axis=-1)
+    return np.concatenate([_joined(each, answers.ndim - 1) for each in found], axis=-1)
 
 
 def laws_of(node: Distributed, answers: Array) -> Array:
@@ -80,7 +85,7 @@ def units_of(node: Distributed, facts: Facts, expected: Array, moments: Array | 
     found = []
     for link, values in _told(law, parameters):
         unit = _unit(law, link, values, far, np.maximum(scale, far))
-        found.append(unit.reshape(*expected.shape[:-1], -1))
+        found.append(_joined(unit, expected.ndim - 1))
     units = np.concatenate(found, axis=-1)
     return np.where(units > 0, units, 1.0)
 
