@@ -75,7 +75,8 @@ def units_of(node: Distributed, facts: Facts, expected: Array, moments: Array | 
     law = node.law
     parameters = laws_of(node, expected)
     centre, scale = (
-        each.reshape(*each.shape[:-1], -1, law.width) for each in _scaling(node, facts, moments)
+        each.reshape(*each.shape[:-1], each.shape[-1] // law.width, law.width)
+        for each in _scaling(node, facts, moments)
     )
     far = np.abs(answer(law, parameters) - centre)
     if isinstance(node, ForecastOutput):
