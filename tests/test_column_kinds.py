@@ -1,4 +1,5 @@
-"""Every kind of column stands in every table that tells what is done with columns."""
+"""Every kind of column stands in every table that tells what is done with columns. States have no
+column in the data."""
 
 from __future__ import annotations
 
@@ -37,8 +38,8 @@ def members(union: Any) -> Iterator[Any]:
         (INPUT_TRAITS, members(nodes.Input)),
         (OUTPUT_TRAITS, members(nodes.Output)),
         (gather.INPUTS, members(spec.Input)),
-        (gather.OUTPUTS, members(spec.Output)),
-        (KINDS, members(nodes.Input | nodes.Output)),
+        (gather.OUTPUTS, set(members(spec.Output)) - {spec.StatesOutput}),
+        (KINDS, set(members(nodes.Input | nodes.Output)) - {nodes.StatesOutput}),
         (INPUT_COLUMNS, members(nodes.Input)),
         (OUTPUT_COLUMNS, members(nodes.Output)),
         (INPUT_KINDS, get_args(InputKind)),

@@ -352,7 +352,7 @@ def test_every_kind_of_output_is_walked() -> None:
         for option in get_args(get_args(Output)[0])
         for each in get_args(option.model_fields["as_"].annotation)
     }
-    assert {name.split()[0] for name in WALK} | NUMBERS == kinds
+    assert {name.split()[0] for name in WALK} | NUMBERS == kinds - {"states"}
 
 
 @pytest.mark.parametrize("name", WALK)

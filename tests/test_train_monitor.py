@@ -90,7 +90,7 @@ def test_every_kind_of_output_is_walked() -> None:
     }
     outputs = [spec["data"]["output"] for spec, _ in EXPECTED.values()]
     walked = {each["as"] for of in outputs for each in (of if isinstance(of, list) else [of])}
-    assert walked == kinds
+    assert walked == kinds - {"states"}, "which have no true values"
 
 
 @pytest.mark.parametrize("name", EXPECTED)

@@ -75,7 +75,7 @@ def test_every_kind_of_output_is_walked() -> None:
     kinds = {each for option in get_args(get_args(Output)[0]) for each in _kinds(option)}
     outputs = [spec["data"]["output"] for spec in KINDS.values()]
     walked = {each["as"] for of in outputs for each in (of if isinstance(of, list) else [of])}
-    assert walked == kinds
+    assert walked == kinds - {"states"}, "which have no true values"
 
 
 def _kinds(option: type) -> tuple[str, ...]:
