@@ -101,6 +101,8 @@ class Compiled:
                     parts = [_labels(node, part, self.facts) for part in parts]
                 if isinstance(node, nodes.NumericOutput) and node.single:
                     parts = [part[..., 0] for part in parts]
+                if isinstance(node, nodes.ForecastOutput) and name.endswith(".quantiles"):
+                    parts = [part.reshape(node.horizon, -1) for part in parts]
                 found[name] = _padded(parts) if steps else np.stack(parts)
         return found
 
