@@ -79,10 +79,10 @@ def test_a_recipe_is_complete(name: str, tmp_path: Path) -> None:
             shutil.copy(source, tmp_path / each)
     for edit in recipe.edits:
         apply(tmp_path, edit)
-    run(tmp_path, "-c", "\n".join([recipe.program, *map(tested, recipe.tests)]))
+    run(tmp_path, "-c", "\n".join([recipe.program, *map(suite_of, recipe.tests)]))
 
 
-def tested(tests: str) -> str:
+def suite_of(tests: str) -> str:
     """A program that runs some tests; all of a recipe share a process, in which torch is loaded."""
     words = ["-q", "-p", "no:cacheprovider", *shlex.split(tests)]
     return f"import pytest\nassert not (ended := pytest.main({words})), ended"
