@@ -62,7 +62,7 @@ class _Placed(Tensor):
         self.held = held
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls, operator: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         return _run(operator, args, kwargs or {})
@@ -100,7 +100,7 @@ def other_device() -> Iterator[torch.device]:
     before = torch.__future__.get_overwrite_module_params_on_conversion()
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     try:
-        with torch.autograd.set_multithreading_enabled(False), _Mode():
+        with torch.autograd.set_multithreading_enabled(False), _Mode():  # type: ignore[no-untyped-call]
             yield DEVICE
     finally:
         torch.__future__.set_overwrite_module_params_on_conversion(before)

@@ -180,7 +180,7 @@ def encoder_specs(draw: Draw) -> dict[str, Any]:
         encoders["shared"] = {"inputs": again, "same_as": "one"}
     widths = {width_of(stack[-1], own) for stack in stacks.values()}
     kinds = ("concat", "difference", "product", "cosine", "manhattan")
-    combine = _some(draw, kinds) if len(widths) == 1 else ["concat"]
+    combine = _some(draw, kinds) if len(widths) == 1 else ["concat"]  # type: ignore[arg-type]
     data = encoders_data(encoders, combine, [output(kind) for kind in _some(draw, WHOLE)])
     if own:
         data["cells"] = own
@@ -234,7 +234,7 @@ def frame_specs(draw: Draw) -> dict[str, Any]:
     if rows:
         names = _some(draw, ["category", "vector"])
     else:
-        names = [*_sequences(draw), *_several(draw, ["category", "vector"], 1)]
+        names = [*_sequences(draw), *_several(draw, ["category", "vector"], 1)]  # type: ignore[arg-type]
     decoder = draw(bodies(own, stack, 0 if rows else width_of(stack[-1], own)))
     lengths: list[Any] = ["learned", "learned", 3, {"column": "count"}, *["input"] * (not rows)]
     decoder["length"] = draw(st.sampled_from(lengths))

@@ -353,7 +353,7 @@ SPECS: dict[str, dict[str, Any]] = {
     **{
         f"forecast by the {name} {how}": spec_data(
             "N:M", ["series", name], [{"column": "series", "as": "forecast", "horizon": HORIZON}],
-            **more,
+            **more,  # type: ignore[arg-type]
         )
         for name in CALENDARS
         for how, more in (("direct", {}), ("recursive", RECURSIVE))
@@ -413,7 +413,7 @@ def test_teacher_forced_forecasts(name: str) -> None:
     weights, rows = strong_weights(plan), rows_of(plan)
     (out,) = plan.outputs
     truth = np.random.default_rng(3).normal(1, 2, (len(rows), HORIZON)).astype(np.float32)
-    truth = np.exp(truth) if out.log else truth
+    truth = np.exp(truth) if out.log else truth  # type: ignore[union-attr]
     truth[1, 0] = truth[2] = np.nan
     expected = raw_outputs(plan, weights, rows, [{out.column: one} for one in truth])[out.column]
     model = Model(plan).eval()

@@ -57,7 +57,7 @@ def language_model(column: str, layers: str, statics: tuple[str, ...] = ()) -> t
     """A plan N:N that answers the next token, and its facts."""
     target = [{"column": column, "as": "next"}]
     head = {"hidden": [5], "activation": "gelu"}
-    head = {"tied": True} if layers == "tied" else head
+    head = {"tied": True} if layers == "tied" else head  # type: ignore[dict-item]
     data = spec_data("N:N", [column, *statics], target, LAYERS[layers], head=head)
     for entry in data["data"]["input"][1:]:
         entry["join"] = "both" if layers == "lstm" else "steps"

@@ -111,7 +111,7 @@ def test_shared_weights_learn_from_both_sides_and_are_stored_once() -> None:
         values = model.values(inputs)[0]
         first, second = values["encoders.left.pool"], values["encoders.right.pool"]
         assert isinstance(first, Tensor) and isinstance(second, Tensor)
-        (left * first.sum() + right * second.sum()).backward()  # type: ignore[no-untyped-call]
+        (left * first.sum() + right * second.sum()).backward()
         gradients.append(
             torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
         )
