@@ -117,12 +117,14 @@ class Twin(nn.Module):
         packed = pack_padded_sequence(steps, lengths, True, enforce_sorted=False)
         states = self.dropout(pad_packed_sequence(self.cell(packed)[0], True)[0])
         past = torch.arange(states.shape[1]) >= lengths[:, None]
-        return states.masked_fill(past[..., None], -torch.inf).max(dim=1).values  # type: ignore[no-any-return]
+        largest: Tensor = states.masked_fill(past[..., None], -torch.inf).max(dim=1).values
+        return largest
 
     def forward(self, left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor]) -> Tensor:
         u, v = self.encoded(*left), self.encoded(*right)
         met = self.dropout(torch.cat([(u - v).abs(), u * v], dim=1))
-        return self.answer(self.dropout(F.relu(self.hidden(met))))  # type: ignore[no-any-return]
+        scores: Tensor = self.answer(self.dropout(F.relu(self.hidden(met))))
+        return scores
 
 
 def batch_of(rows: Sequence[dict[str, Any]], side: str) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ Columns are those of `tests.kinds`; layers and cells are drawn as in `tests.rand
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from hypothesis import strategies as st
@@ -179,8 +180,8 @@ def encoder_specs(draw: Draw) -> dict[str, Any]:
         again = [f"{column}.2" for column in encoders["one"]["inputs"]]
         encoders["shared"] = {"inputs": again, "same_as": "one"}
     widths = {width_of(stack[-1], own) for stack in stacks.values()}
-    kinds = ("concat", "difference", "product", "cosine", "manhattan")
-    combine = _some(draw, kinds) if len(widths) == 1 else ["concat"]  # type: ignore[arg-type]
+    kinds = ["concat", "difference", "product", "cosine", "manhattan"]
+    combine = _some(draw, kinds) if len(widths) == 1 else ["concat"]
     data = encoders_data(encoders, combine, [output(kind) for kind in _some(draw, WHOLE)])
     if own:
         data["cells"] = own
@@ -234,7 +235,7 @@ def frame_specs(draw: Draw) -> dict[str, Any]:
     if rows:
         names = _some(draw, ["category", "vector"])
     else:
-        names = [*_sequences(draw), *_several(draw, ["category", "vector"], 1)]  # type: ignore[arg-type]
+        names = [*_sequences(draw), *_several(draw, ["category", "vector"], 1)]
     decoder = draw(bodies(own, stack, 0 if rows else width_of(stack[-1], own)))
     lengths: list[Any] = ["learned", "learned", 3, {"column": "count"}, *["input"] * (not rows)]
     decoder["length"] = draw(st.sampled_from(lengths))
@@ -422,5 +423,5 @@ def _sequences(draw: Draw) -> list[str]:
     return _some(draw, STEPS)[:2]
 
 
-def _several(draw: Draw, names: dict[str, Any], most: int) -> list[str]:
+def _several(draw: Draw, names: Collection[str], most: int) -> list[str]:
     return draw(st.lists(st.sampled_from(sorted(names)), max_size=most, unique=True))

@@ -49,7 +49,7 @@ def _target(node: Output, lengths: Sequence[int], draw: Generator) -> NDArray[An
         case FramesOutput():
             by_input = node.length == "input"
             longest = node.limit if node.length == "fixed" else longest
-            counts = lengths if by_input else [longest] * rows  # type: ignore[assignment]
+            counts = np.array(lengths if by_input else [longest] * rows)
             found = draw.normal(1, 2, (rows, longest, node.width)).astype(np.float32)
             for count, into in zip(counts, found, strict=True):
                 into[count:] = np.nan

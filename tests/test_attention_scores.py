@@ -34,15 +34,16 @@ def test_scores_and_gradients_are_those_of_tanh(
 ) -> None:
     factored: list[bool] = []
     may_be = memory._may_be_factored
-    monkeypatch.setattr(
-        memory,
-        "_may_be_factored",
-        lambda q, k: factored.append(may_be(q, k)) or factored[-1],  # type: ignore[func-returns-value,redundant-expr]
-    )
+
+    def noted(query: Tensor, keys: Tensor) -> bool:
+        factored.append(may_be(query, keys))
+        return factored[-1]
+
+    monkeypatch.setattr(memory, "_may_be_factored", noted)
     monkeypatch.setattr(memory, "PIECE", 200)  # several pieces, the last one shorter
     given = drawn(size)
     scores, gradients = taught(given)
-    exact, expected = taught(tuple(each.double() for each in given))  # type: ignore[arg-type]
+    exact, expected = taught((given[0].double(), given[1].double(), given[2].double()))
     assert factored == [size <= MOST_FACTORED, False]
     torch.testing.assert_close(scores.double(), exact, atol=2e-5 if size > 5 else 2e-6, rtol=0)
     for found, wanted in zip(gradients, expected, strict=True):

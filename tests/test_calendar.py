@@ -173,23 +173,25 @@ def test_a_file_knows_the_calendar_of_the_steps_that_follow(how: str, tmp_path: 
     exported = tmp_path / "model.onnx"
     assert export_onnx(build, exported).rows > 0
     model = ModelFile.load(exported)
-    asked = from_table(model, Shards.of(file), reading_of(model).series, reading_of(model).how)  # type: ignore[arg-type]
-    (_, row), _ = asked.rows()
+    reading = reading_of(model)
+    assert reading.series is not None
+    (_, row), _ = from_table(model, Shards.of(file), reading.series, reading.how).rows()
+    assert not isinstance(row, DataError)
     seconds = times.to_numpy("datetime64[s]").astype(np.int64)
     after = [int(seconds[-1]) + 3600 * step for step in range(1, HORIZON + 1)]
-    assert row["t"] == seconds[-HISTORY:].tolist() and row["t.future"] == after  # type: ignore[index]
+    assert row["t"] == seconds[-HISTORY:].tolist() and row["t.future"] == after
     local = pd.to_datetime(seconds[-HISTORY:], unit="s", utc=True).tz_convert("Europe/Berlin")
     dates = [f"{time:%Y-%m-%dT%H:%M}" for time in local]  # without an offset, by the zone
     said = {"t": dates, "t.future": [f"{t}Z" for t in pd.to_datetime(after, unit="s")]}
-    (by_seconds,) = model.answer([row])  # type: ignore[list-item]
-    (by_dates,) = model.answer([row | said])  # type: ignore[operator]
+    (by_seconds,) = model.answer([row])
+    (by_dates,) = model.answer([row | said])
     assert by_seconds == by_dates
-    (an_hour_on,) = model.answer([row | {"t.future": [time + 3600 for time in after]}])  # type: ignore[operator]
+    (an_hour_on,) = model.answer([row | {"t.future": [time + 3600 for time in after]}])
     assert an_hour_on != by_seconds
     with pytest.raises(DataError, match=r"has 2 times, the model reads 3"):
-        list(model.answer([row | {"t.future": after[:2]}]))  # type: ignore[operator]
+        list(model.answer([row | {"t.future": after[:2]}]))
     with pytest.raises(DataError, match=r"time 1 is 1711828800000, expected whole seconds since"):
-        list(model.answer([row | {"t": [1711828800000] * HISTORY}]))  # type: ignore[operator]
+        list(model.answer([row | {"t": [1711828800000] * HISTORY}]))
 
 
 def test_numbers_are_no_calendar(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,7 @@ from tests.models import frames_facts, frames_plan, padded, random_frames, rando
 
 LENGTHS = (7, 1, 4, 0, 9, 2)
 """Of the rows in a batch: among them 0, 1 and T."""
-WAYS: list[tuple[Direction, int]] = [("forward", 1), ("reverse", 1), ("bidirectional", 3)]
-CASES = [(cell, *way) for cell in builtin_names() for way in WAYS]
+CASES = list(itertools.product(builtin_names(), ("forward", "reverse", "bidirectional"), (1, 3)))
 
 
 def pools(cell: str) -> tuple[PoolKind, ...]:

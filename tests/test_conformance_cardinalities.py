@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from rnnspec.plan import Plan
+from rnnspec.plan.nodes import ForecastOutput
 from rnnspec.reference import answers, raw_outputs
 from rnnspec.run.session import Session
 from rnnspec.to_onnx import to_onnx
@@ -64,7 +65,8 @@ def past_alone(name: str) -> dict[str, Any]:
     return data
 
 
-RECURSIVE = {"decoder": {"layers": [{"cell": "lstm", "units": 4}]}}
+RECURSIVE: dict[str, Any] = {"decoder": {"layers": [{"cell": "lstm", "units": 4}]}}
+DECODED: list[tuple[str, dict[str, Any]]] = [("direct", {}), ("recursive", RECURSIVE)]
 ATTENDING = {
     "decoder": {
         "layers": [{"cell": "gru", "units": 4}],
@@ -337,7 +339,7 @@ SPECS: dict[str, dict[str, Any]] = {
         f"forecast of {kind} {name} {how}": forecast(kind, DISTRIBUTIONS[name], **more)
         for kind in SEQUENCES if "log" in kind
         for name in ("point", "quantiles")
-        for how, more in (("direct", {}), ("recursive", RECURSIVE))
+        for how, more in DECODED
     },
     **{
         f"residual {residual} of {kind} {name} {how}": residual_of(kind, residual, name, **more)
@@ -353,10 +355,10 @@ SPECS: dict[str, dict[str, Any]] = {
     **{
         f"forecast by the {name} {how}": spec_data(
             "N:M", ["series", name], [{"column": "series", "as": "forecast", "horizon": HORIZON}],
-            **more,  # type: ignore[arg-type]
+            **more,
         )
         for name in CALENDARS
-        for how, more in (("direct", {}), ("recursive", RECURSIVE))
+        for how, more in DECODED
     },
     "forecast by the calendar of the past": past_alone("calendar"),
     **{
@@ -413,7 +415,8 @@ def test_teacher_forced_forecasts(name: str) -> None:
     weights, rows = strong_weights(plan), rows_of(plan)
     (out,) = plan.outputs
     truth = np.random.default_rng(3).normal(1, 2, (len(rows), HORIZON)).astype(np.float32)
-    truth = np.exp(truth) if out.log else truth  # type: ignore[union-attr]
+    assert isinstance(out, ForecastOutput)
+    truth = np.exp(truth) if out.log else truth
     truth[1, 0] = truth[2] = np.nan
     expected = raw_outputs(plan, weights, rows, [{out.column: one} for one in truth])[out.column]
     model = Model(plan).eval()

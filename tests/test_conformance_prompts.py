@@ -56,8 +56,8 @@ LAYERS: dict[str, list[dict[str, Any]]] = {
 def language_model(column: str, layers: str, statics: tuple[str, ...] = ()) -> tuple[Plan, Facts]:
     """A plan N:N that answers the next token, and its facts."""
     target = [{"column": column, "as": "next"}]
-    head = {"hidden": [5], "activation": "gelu"}
-    head = {"tied": True} if layers == "tied" else head  # type: ignore[dict-item]
+    head: dict[str, Any] = {"hidden": [5], "activation": "gelu"}
+    head = {"tied": True} if layers == "tied" else head
     data = spec_data("N:N", [column, *statics], target, LAYERS[layers], head=head)
     for entry in data["data"]["input"][1:]:
         entry["join"] = "both" if layers == "lstm" else "steps"

@@ -20,6 +20,7 @@ from rnnspec.store.folder import BuildFolder, Trained
 from rnnspec.to_c import to_c
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.sequences import sequence
+from tests.answers import tensor_of
 from tests.data_rows import any_spec, write_rows
 from tests.kinds import batched
 from tests.test_export_kinds import quick as quick
@@ -59,7 +60,7 @@ def answered(plan: Plan, facts: Facts, past: list[float], idle: bool = True) -> 
     model.load_canonical(weights)
     row = {"sold": np.array(past, np.float32)}
     with torch.no_grad():
-        return model.answers(batched(plan, [row]))["sold"][0]  # type: ignore[index]
+        return tensor_of(model, batched(plan, [row]), "sold")[0]
 
 
 @pytest.mark.parametrize("transform", ["none", "log"])
@@ -129,7 +130,7 @@ def test_a_file_answers_in_the_unit_of_the_data_and_refuses_what_has_no_logarith
     (answer,) = model.answer([{"sold": past}])
     row = {"sold": np.array([np.nan if v is None else v for v in past], np.float32)}
     with torch.no_grad():
-        expected = module.eval().answers(batched(plan, [row]))["sold"][0]  # type: ignore[index]
+        expected = tensor_of(module.eval(), batched(plan, [row]), "sold")[0]
     np.testing.assert_allclose(answer["sold"], expected[:, 1], rtol=1e-4)
     np.testing.assert_allclose(answer["sold.quantiles"]["0.9"], expected[:, 2], rtol=1e-4)
     with pytest.raises(DataError, match="is 0, which has no logarithm"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as parquet
@@ -15,7 +16,9 @@ from tests.cli import right
 from tests.data_rows import write_rows
 
 LETTERS = "abcd"
-ROWS = [{"text": [LETTERS[(n * k) % 4] for k in range(1, 3 + n % 4)], "row": n} for n in range(24)]
+ROWS: list[dict[str, Any]] = [
+    {"text": [LETTERS[(n * k) % 4] for k in range(1, 3 + n % 4)], "row": n} for n in range(24)
+]
 
 
 def spec_of(folder: Path, name: str, train: str, given: object, wanted: object) -> Path:
@@ -34,7 +37,7 @@ def spec_of(folder: Path, name: str, train: str, given: object, wanted: object) 
 def test_states_of_a_language_model_feed_a_tagger(tmp_path: Path) -> None:
     """A language model writes the states of its first layer into Parquet; a tagger reads them as
     frames, of the same values and as many steps."""
-    tagged = [{**row, "tags": ["v" if c in "ab" else "w" for c in row["text"]]} for row in ROWS]  # type: ignore[attr-defined]
+    tagged = [{**row, "tags": ["v" if c in "ab" else "w" for c in row["text"]]} for row in ROWS]
     write_rows(tmp_path / "rows.jsonl", tagged)
     outputs = [
         {"column": "text", "as": "next"},
@@ -47,7 +50,7 @@ def test_states_of_a_language_model_feed_a_tagger(tmp_path: Path) -> None:
     build.export(tmp_path / "lm.onnx")
     answers = list(ModelFile.load(tmp_path / "lm.onnx", threads=1).answer(tagged[:3]))
     for row, answer in zip(tagged, answers, strict=False):
-        assert np.shape(answer["states"]) == (len(row["text"]), 4)  # type: ignore[arg-type]
+        assert np.shape(answer["states"]) == (len(row["text"]), 4)
         np.testing.assert_allclose(np.mean(answer["states"], 0), answer["whole"], atol=1e-6)
     written = tmp_path / "states.parquet"
     rows = tmp_path / "rows.jsonl"
@@ -61,4 +64,4 @@ def test_states_of_a_language_model_feed_a_tagger(tmp_path: Path) -> None:
     spec = spec_of(tmp_path, "tagger", "joined.jsonl", given, {"column": "tags", "as": "tags"})
     tagger = rnnspec.load(spec).build(out=tmp_path / "tagger")
     (answer,) = tagger.predict([{"states": states[0]}])
-    assert len(answer["tags"] if isinstance(answer, dict) else answer) == len(ROWS[0]["text"])  # type: ignore[arg-type]
+    assert len(answer["tags"] if isinstance(answer, dict) else answer) == len(ROWS[0]["text"])

@@ -167,7 +167,7 @@ def test_a_line_by_hand() -> None:
     by_torch = model.answers(batch)["out_frames"]
     assert isinstance(by_torch, Frames)
     session = Session(to_onnx(plan, facts, weights, ids=True).SerializeToString())
-    by_onnx = session.run(feeds(plan, [{"number": np.float32([x])} for x in (2.0, -1.0)]))  # type: ignore[arg-type]
+    by_onnx = session.run(feeds(plan, [{"number": np.array([x], np.float32)} for x in (2.0, -1.0)]))
     by_reference = answers(plan, weights, rows)["out_frames"]
     for number, x in enumerate((2.0, -1.0)):
         expected = (c * x + b) * (1 - a**steps) / (1 - a)

@@ -45,8 +45,8 @@ def waves(table: pd.DataFrame, name: str, share: pd.Series) -> list[str]:
 
 
 def ets(table: pd.DataFrame, what: str) -> pd.DataFrame:
-    from statsforecast import StatsForecast  # type: ignore[import-not-found]
-    from statsforecast.models import AutoETS  # type: ignore[import-not-found]
+    from statsforecast import StatsForecast
+    from statsforecast.models import AutoETS
 
     assert what == "retail", "AutoETS is asked for the months alone"
     models = StatsForecast(models=[AutoETS(season_length=12)], freq="MS", n_jobs=1)
@@ -56,9 +56,9 @@ def ets(table: pd.DataFrame, what: str) -> pd.DataFrame:
 def lstm(table: pd.DataFrame, what: str) -> pd.DataFrame:
     import logging
 
-    from neuralforecast import NeuralForecast  # type: ignore[import-not-found]
-    from neuralforecast.losses.pytorch import MAE  # type: ignore[import-not-found]
-    from neuralforecast.models import LSTM  # type: ignore[import-not-found]
+    from neuralforecast import NeuralForecast
+    from neuralforecast.losses.pytorch import MAE
+    from neuralforecast.models import LSTM
 
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     horizon = HORIZON[what]
