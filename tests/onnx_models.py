@@ -31,6 +31,7 @@ Rows = Sequence[Mapping[str, NDArray[np.float32]]]
 def opened(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     """A checked model in a session on one thread."""
     onnx.checker.check_model(model, full_check=True)
+    assert_all_is_read(model)
     onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
@@ -50,6 +51,18 @@ def assert_no_texts(file: onnx.ModelProto) -> None:
         for node in graph.node:
             assert node.op_type not in ("LabelEncoder", "Tokenizer", "StringConcat"), node.name
             waiting += [each.g for each in node.attribute if each.HasField("g")]
+
+
+def assert_all_is_read(file: onnx.ModelProto) -> None:
+    """No initializer that nothing reads: onnxruntime warns of each where the file is opened."""
+    waiting, read = [file.graph], set[str]()
+    while waiting:
+        graph = waiting.pop()
+        read |= {value.name for value in graph.output}
+        for node in graph.node:
+            read |= set(node.input)
+            waiting += [each.g for each in node.attribute if each.HasField("g")]
+    assert [each.name for each in file.graph.initializer if each.name not in read] == []
 
 
 def feeds(rows: Rows, time: int, filler: float = 0.0, width: int = 3) -> dict[str, NDArray[Any]]:

@@ -35,7 +35,7 @@ from tests.kinds import (
     spec_data,
     strong_weights,
 )
-from tests.onnx_models import assert_no_texts
+from tests.onnx_models import assert_all_is_read, assert_no_texts
 from tests.targets import labels_of
 
 LENGTHS = (5, 1, 0, 3)
@@ -399,6 +399,7 @@ def test_onnx_agrees_with_the_reference(name: str) -> None:
     weights, rows, labels = strong_weights(plan), rows_of(plan), labels_of(plan, facts)
     expected = answers(plan, weights, rows)
     file = to_onnx(plan, facts, weights, ids=True)
+    assert_all_is_read(file)
     assert_no_texts(file)
     session = Session(file.SerializeToString(), threads=1)
     for extra in (0, 7):

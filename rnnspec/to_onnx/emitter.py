@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from rnnspec.to_onnx.opsets import HIGHEST, IR_OF_OPSET
+from rnnspec.to_onnx.opsets import HIGHEST, IR_OF_OPSET, graphs_of
 
 Attribute = int | float | str | Sequence[int] | Sequence[float] | Sequence[str] | onnx.GraphProto
 Attributes = Mapping[str, Attribute]
@@ -229,7 +229,11 @@ class Emitter:
         """The whole model, at the highest opset."""
         graph = self.graph(name)
         _rename(graph, self._shared.renamed)
-        graph.initializer.extend(self._shared.initializers.values())
+        inside = list(graphs_of(graph))
+        read = {name for each in inside for node in each.node for name in node.input}
+        read |= {value.name for each in inside for value in each.output}
+        # Of a mean and a deviation, say, a lowering may use one; onnxruntime warns of the other.
+        graph.initializer.extend(t for n, t in self._shared.initializers.items() if n in read)
         versions = {"": HIGHEST, ML: ML_OPSET, CONTRIB: 1}
         return helper.make_model(
             graph,

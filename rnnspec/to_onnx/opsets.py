@@ -63,7 +63,7 @@ def _texts(model: onnx.ModelProto) -> set[str]:
     if all(each.type.tensor_type.elem_type != TensorProto.STRING for each in graph.input):
         return set()
     found: set[str] = set()
-    for each in _graphs(onnx.shape_inference.infer_shapes(model).graph):
+    for each in graphs_of(onnx.shape_inference.infer_shapes(model).graph):
         found |= {
             value.name
             for value in (*each.input, *each.value_info, *each.output)
@@ -73,15 +73,15 @@ def _texts(model: onnx.ModelProto) -> set[str]:
     return found
 
 
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+def graphs_of(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
     """A graph and the bodies in it."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("g"):
-                yield from _graphs(attribute.g)
+                yield from graphs_of(attribute.g)
 
 
 def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    for each in _graphs(graph):
+    for each in graphs_of(graph):
         yield from each.node
