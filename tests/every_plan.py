@@ -36,7 +36,7 @@ def traits(plan: Plan) -> set[tuple[str, str, object]]:
     return found
 
 
-def telling() -> dict[str, Plan]:
+def covering() -> dict[str, Plan]:
     """Of the plans those with a trait that none before them has."""
     seen: set[tuple[str, str, object]] = set()
     found: dict[str, Plan] = {}
@@ -48,4 +48,4 @@ def telling() -> dict[str, Plan]:
     return found
 
 
-PLANS = telling()
+PLANS = covering()

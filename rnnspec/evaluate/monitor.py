@@ -14,8 +14,8 @@ from rnnspec.evaluate.evaluate import evaluate
 from rnnspec.evaluate.metrics import info_of, not_finite_warnings
 from rnnspec.evaluate.metrics.texts import SHORTEST, CorpusScores
 from rnnspec.evaluate.outputs import KINDS
-from rnnspec.evaluate.outputs.further import further_of, further_values
 from rnnspec.evaluate.outputs.kind import CostlyMetrics, MeasuredBatch
+from rnnspec.evaluate.outputs.named_metrics import named_metrics_of, named_values
 from rnnspec.evaluate.prediction_intervals import nominal_coverage
 from rnnspec.objective.settings import LossSettings
 from rnnspec.plan import Plan
@@ -78,7 +78,7 @@ def validate(
     are further metrics that the spec names; with `named`, by column, these alone.
     """
     costly = costly_metrics(model.plan, loss_settings) if named is None else {}
-    further = further_of(model, loss_settings, named)
+    further = named_metrics_of(model, loss_settings, named)
 
     def see(measured: MeasuredBatch) -> None:
         for each in (*costly.values(), *chain.from_iterable(further.values())):
@@ -88,7 +88,7 @@ def validate(
         model, data, settings, loss_settings, precision=precision, greedy=greedy, see=see
     )
     values = [(column, each.values()) for column, each in costly.items()]
-    for column, more in (*values, *further_values(further).items()):
+    for column, more in (*values, *named_values(further).items()):
         prefix = "" if len(model.plan.targets) == 1 else f"{column}."
         for name, value in more.items():
             found[prefix + name] = math.nan if sums[column].not_finite else value

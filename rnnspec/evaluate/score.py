@@ -26,13 +26,13 @@ from rnnspec.evaluate.groups import Groups, measured_groups
 from rnnspec.evaluate.metrics import Metrics, not_finite_warnings
 from rnnspec.evaluate.monitor import validate
 from rnnspec.evaluate.outputs import KINDS
-from rnnspec.evaluate.outputs.further import (
+from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputScore
+from rnnspec.evaluate.outputs.named_metrics import (
     calibration_of,
     calibrations,
-    further_of,
-    further_values,
+    named_metrics_of,
+    named_values,
 )
-from rnnspec.evaluate.outputs.kind import MeasuredBatch, OutputScore
 from rnnspec.evaluate.outputs.numbers import SeriesErrors
 from rnnspec.evaluate.rolling import Forecasts, forecasts_file, only, windows_of
 from rnnspec.objective.settings import loss_settings_of
@@ -41,8 +41,8 @@ from rnnspec.plan.names import names_of
 from rnnspec.plan.nodes import ForecastOutput, NumericOutput
 from rnnspec.spec.files import FormatName, Quoting
 from rnnspec.spec.formats import FormatSettings
-from rnnspec.spec.further import is_measurable, meant_metric, named_further
 from rnnspec.spec.metrics import kinds_of, monitored
+from rnnspec.spec.named_metrics import is_measurable, meant_metric, named_further
 from rnnspec.store.folder import CACHE, Trained
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
@@ -187,7 +187,7 @@ def _scored(
         )
         for node in plan.targets
     }
-    series, further = dict(_by_series(trained, data)), further_of(model, loss_settings, named)
+    series, further = dict(_by_series(trained, data)), named_metrics_of(model, loss_settings, named)
     calibrated = calibrations(model)
 
     def see(measured: MeasuredBatch) -> None:
@@ -201,7 +201,7 @@ def _scored(
             more.see(measured)
 
     metrics, sums = evaluate(model, data, settings, loss_settings, precision=precision, see=see)
-    outputs, values = {}, further_values(further)
+    outputs, values = {}, named_values(further)
     for node in plan.targets:
         column = node.column
         with torch.inference_mode():

@@ -16,8 +16,8 @@ from rnnspec.spec.decoder import (
     InverseSigmoidForcing,
     LinearForcing,
 )
-from rnnspec.spec.further import named_further
 from rnnspec.spec.metrics import LOSS, default_metric, monitored_metrics
+from rnnspec.spec.named_metrics import named_further
 from rnnspec.spec.outputs import Scheme
 
 Forcing = float | ConstantForcing | LinearForcing | ExponentialForcing | InverseSigmoidForcing
@@ -38,7 +38,7 @@ class OutputLoss:
     `weight` in the whole loss; `class_weights`, empty for all 1. `span_labels`: the labels of tags
     that mark spans by a `scheme`, empty for other outputs. `tokens`: the vocabulary of a text whose
     BLEU or chrF is monitored, empty for others. `coverage`: the coverage of a forecast is
-    monitored. `metrics`: further ones that are named (`rnnspec.spec.further`).
+    monitored. `metrics`: further ones that are named (`rnnspec.spec.named_metrics`).
     `slots` of a delexicalised text.
     """
 

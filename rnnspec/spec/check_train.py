@@ -7,7 +7,6 @@ from typing import assert_never
 
 from rnnspec.spec.base import Loc
 from rnnspec.spec.explain import Finding, no_effect
-from rnnspec.spec.further import is_measurable, meant_metric
 from rnnspec.spec.metrics import (
     LOSS,
     TRAIN_LOSS,
@@ -19,6 +18,7 @@ from rnnspec.spec.metrics import (
     reads_streams,
     reported_metrics,
 )
+from rnnspec.spec.named_metrics import is_measurable, meant_metric
 from rnnspec.spec.optimizers import SGD
 from rnnspec.spec.outputs import (
     ClassOutput,

@@ -11,8 +11,8 @@ from rnnspec.data.shards import Sources
 from rnnspec.evaluate.evaluate import evaluate
 from rnnspec.evaluate.metrics.ranking import ScoreCounts, Scored
 from rnnspec.evaluate.metrics.thresholds import USUAL, best_threshold
-from rnnspec.evaluate.outputs.further import flat_answers
 from rnnspec.evaluate.outputs.kind import MeasuredBatch
+from rnnspec.evaluate.outputs.named_metrics import flat_answers
 from rnnspec.evaluate.score import validation_rows
 from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import resolve

@@ -13,7 +13,7 @@ from rnnspec.evaluate.metrics.frames import FramesMetrics
 from rnnspec.evaluate.metrics.numbers import NumericMetrics
 from rnnspec.evaluate.metrics.tags import Lanes, TagMetrics
 from rnnspec.evaluate.metrics.texts import TextMetrics
-from rnnspec.spec.further import general, places_of
+from rnnspec.spec.named_metrics import general, places_of
 
 __all__ = [
     "METRICS",

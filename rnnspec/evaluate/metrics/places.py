@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from rnnspec.spec.further import general, places_of
+from rnnspec.spec.named_metrics import general, places_of
 
 
 def ranks(scores: Tensor, true: Tensor) -> Tensor:

@@ -27,8 +27,8 @@ from rnnspec.evaluate.metrics.places import PlaceMetrics, RankMetrics, ranks
 from rnnspec.evaluate.metrics.ranking import ScoreCounts
 from rnnspec.evaluate.score import evaluate_build
 from rnnspec.run.session import Session
-from rnnspec.spec.further import is_measurable
 from rnnspec.spec.load import load_spec
+from rnnspec.spec.named_metrics import is_measurable
 from rnnspec.store.events import Silent
 from rnnspec.store.folder import read_build
 from rnnspec.train.build import build
@@ -300,7 +300,7 @@ def test_a_command_names_what_it_can_measure(world: Path) -> None:
 
 def test_slots_that_are_missing_and_too_many() -> None:
     """By hand, as Wen et al. 2015 count them."""
-    from rnnspec.evaluate.outputs.further import SlotErrors
+    from rnnspec.evaluate.outputs.named_metrics import SlotErrors
     from rnnspec.objective.settings import Slots
     from rnnspec.plan.nodes import TextOutput
 

@@ -33,7 +33,7 @@ from rnnspec.plan.nodes import (
     WrittenOutput,
 )
 from rnnspec.report import model as report
-from rnnspec.spec.further import SLOT_ERROR, general
+from rnnspec.spec.named_metrics import SLOT_ERROR, general
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.frames import Frames
 from rnnspec.to_torch.outputs import ForecastOutput as ForecastModule
@@ -58,7 +58,7 @@ class Part(Protocol):
 
 
 @dataclass(slots=True)
-class Further:
+class NamedMetrics:
     """The further metrics of an output of classes or labels."""
 
     node: Calibrating
@@ -200,16 +200,16 @@ LABELLED = (
 )
 
 
-def calibrations(model: Model) -> dict[str, Further]:
+def calibrations(model: Model) -> dict[str, NamedMetrics]:
     """What measures the calibration of each output of classes or labels that are no next tokens."""
     return {
-        node.column: Further(node, (Calibrated(node),))
+        node.column: NamedMetrics(node, (Calibrated(node),))
         for node in model.plan.targets
         if isinstance(node, ClassOutput | LabelsOutput) and not node.ahead
     }
 
 
-def calibration_of(found: Further) -> report.Calibration:
+def calibration_of(found: NamedMetrics) -> report.Calibration:
     """The reliability diagram."""
     (part,) = found.parts
     assert isinstance(part, Calibrated)
@@ -327,7 +327,7 @@ class SlotErrors:
 # ---------------------------------------------------------------- of all outputs
 
 
-def further_of(
+def named_metrics_of(
     model: Model, settings: LossSettings, named: Mapping[str, Sequence[str]] | None = None
 ) -> dict[str, tuple[CostlyMetrics, ...]]:
     """What measures the further metrics, by column: those of the `settings`, or those `named`."""
@@ -344,7 +344,7 @@ def _measuring(
 ) -> Iterable[CostlyMetrics]:
     if isinstance(node, ClassOutput | LabelsOutput):
         if parts := tuple(_parts(node, names)):
-            yield Further(node, parts)
+            yield NamedMetrics(node, parts)
     elif isinstance(node, NumericOutput | ForecastOutput | FramesOutput) and "r2" in names:
         yield Explained(node, model)
     elif isinstance(node, WrittenOutput) and loss.slots is not None:
@@ -355,7 +355,7 @@ def _measuring(
             yield OfSeries(node, model, of_series)
 
 
-def further_values(found: Mapping[str, Sequence[CostlyMetrics]]) -> dict[str, dict[str, float]]:
+def named_values(found: Mapping[str, Sequence[CostlyMetrics]]) -> dict[str, dict[str, float]]:
     """The metrics by column and name."""
     return {
         column: {name: value for each in of for name, value in each.values().items()}
