@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-LOADED = ["rnnspec.cli.app", "rnnspec.train.build", "rnnspec.evaluate.score", "torch._dynamo"]
-"""What the server imports: all that a build needs, and what torch's optimizers import when they are
-first called."""
+LOADED = ["rnnspec.cli.app", "rnnspec.train.build", "rnnspec.evaluate.score"]
+"""What the server imports: all that a build needs."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import nn
 from rnnspec.cells.library import BUILTIN, builtin_cell
 from rnnspec.plan.nodes import weights
 from rnnspec.to_torch import Model
-from rnnspec.train.optimizers import groups_of, optimizer_of
+from rnnspec.train.optimizers import Updates, groups_of
 from tests.decoders import SPECS
 from tests.kinds import output, plan_of, spec_data
 from tests.training import settings_of
@@ -66,8 +66,8 @@ def test_matrices_decay_and_nothing_else(name: str) -> None:
     chosen = {"adamw": {"weight_decay": 0.5, "weight_decay_on": "matrices"}}
     groups = groups_of(settings_of(optimizer=chosen).optimizer, model)
     held = held_by(model)
-    decaying = {n for g in groups if g["weight_decay"] for p in g["params"] for n in held[p]}
-    others = {n for g in groups if not g["weight_decay"] for p in g["params"] for n in held[p]}
+    decaying = {n for g in groups if g.weight_decay for p in g.weights for n in held[p]}
+    others = {n for g in groups if not g.weight_decay for p in g.weights for n in held[p]}
     shapes = {weight.name: weight.shape for weight in weights(plan)}
     trained = {n for p, names in held.items() if p.requires_grad for n in names}
     matrices = {n for n in trained if len(shapes[n]) > 1 and not n.endswith(".table")}
@@ -90,7 +90,7 @@ def test_the_names_of_one_model() -> None:
     decaying, _ = groups_of(settings_of(optimizer=chosen).optimizer, model)
     held = held_by(model)
     gates = [f"{matrix}_{gate}" for matrix in "UW" for gate in "fgio"]
-    assert {name for weight in decaying["params"] for name in held[weight]} == {
+    assert {name for weight in decaying.weights for name in held[weight]} == {
         *(f"layers.0.forward.{name}" for name in gates),
         *(f"decoder.layers.0.forward.{name}" for name in gates),
         *(f"decoder.layers.0.start.{state}.W" for state in "ch"),
@@ -105,7 +105,7 @@ def test_a_step_takes_the_share_off_matrices_alone() -> None:
     model.start(facts, 0)
     chosen = {"adamw": {"lr": 0.1, "weight_decay": 0.5, "weight_decay_on": "matrices"}}
     settings = settings_of(optimizer=chosen)
-    optimizer = optimizer_of(settings.optimizer, groups_of(settings.optimizer, model))
+    optimizer = Updates(settings.optimizer, groups_of(settings.optimizer, model))
     with torch.no_grad():
         for weight in model.parameters():
             weight.fill_(1.0)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnspec.spec import Optimizer
 from rnnspec.to_torch.devices import Precision
 from rnnspec.train.checkpoint import Position, load, save
-from rnnspec.train.optimizers import FUSED, KINDS
+from rnnspec.train.optimizers import KINDS, entries_of, load_entries
 from rnnspec.train.step import TrainStep
+from tests.conftest import ROOT
 from tests.models import layers_plan
 from tests.training import (
     assert_same_training,
@@ -110,25 +113,74 @@ def test_every_entry_of_the_state_survives(
         one.optimizer.step()
     save(tmp_path / "checkpoint.safetensors", Position(steps=3), one)
     load(tmp_path / "checkpoint.safetensors", other)
-    before, after = (train_step.optimizer.state_dict()["state"] for train_step in train_steps)
+    before, after = (entries_of(train_step.optimizer) for train_step in train_steps)
     assert before.keys() == after.keys()
-    for number, entries in before.items():
-        known = {key: value for key, value in entries.items() if value is not None}
-        assert known.keys() == after[number].keys()
-        for key, value in known.items():
-            found = after[number][key]
-            assert isinstance(found, Tensor) and isinstance(value, Tensor)
-            told = (found.dtype, found.shape, found.device)
-            assert told == (value.dtype, value.shape, value.device), f"{name}: {key}"
-            assert torch.equal(found, value)
+    for key, value in before.items():
+        found = after[key]
+        told = (found.dtype, found.shape, found.device)
+        assert told == (value.dtype, value.shape, value.device), f"{name}: {key}"
+        assert torch.equal(found, value)
+
+
+class Calls(TorchDispatchMode):
+    """How many operations torch is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        self.count += 1
+        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_step_is_a_few_calls_of_torch(name: str) -> None:
+def test_a_step_is_as_many_calls_for_more_weights(name: str) -> None:
+    counts = []
+    for layers in (1, 3):
+        plan = layers_plan(*[{"cell": "gru", "units": 4}] * layers)
+        train_step = TrainStep(model_of(plan), settings_of(optimizer=name))
+        for weight in train_step.trained:
+            weight.grad = torch.ones_like(weight)
+        train_step.optimizer.step()  # which makes what is remembered of each
+        with Calls() as calls:
+            train_step.optimizer.step()
+        counts.append(calls.count)
     (option,) = (option for option in OPTIONS if option.name == name)
-    group = TrainStep(model_of(), settings_of(optimizer=name)).optimizer.param_groups[0]
-    assert bool(group.get("fused")) == (option in FUSED)
-    assert bool(group.get("foreach")) == (option not in FUSED)
+    fewer, more = counts
+    assert more == fewer or (more < 2 * fewer and not KINDS[option].fused), counts
+
+
+def test_a_file_of_another_optimizer_is_refused() -> None:
+    updates = TrainStep(model_of(), settings_of(optimizer="adam")).optimizer
+    weight = updates.weights[0]
+    for entries in (
+        {"0.momentum_buffer": torch.zeros_like(weight)},
+        {f"0.{key}": torch.zeros(1, 2, 3) for key in ("step", "exp_avg", "exp_avg_sq")},
+        {f"{len(updates.weights)}.step": torch.zeros(())},
+    ):
+        with pytest.raises(ValueError, match=r"entries|weights"):
+            load_entries(updates, entries)
+    assert not updates.entries
+
+
+BUILD = """
+import sys
+from pathlib import Path
+from tests.training import rows_data, settings_of, trained_in_pieces
+
+trained_in_pieces(Path(sys.argv[1]), settings_of(epochs=1), train=rows_data(8, 3))
+print({"torch._dynamo", "torch._inductor", "sympy"} & set(sys.modules))
+"""
+
+
+def test_no_build_imports_the_compiler_of_torch(tmp_path: Path) -> None:
+    """It takes as long as all the rest of torch."""
+    code = [sys.executable, "-c", BUILD, str(tmp_path / "build")]
+    done = subprocess.run(code, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("set()", 0), done.stderr
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -85,11 +85,11 @@ def test_only_matrices_decay_if_asked(name: str) -> None:
     chosen = {name: {"weight_decay": 0.5, "weight_decay_on": "matrices"}}
     settings = settings_of(optimizer=chosen)
     decaying, others = groups_of(settings.optimizer, model)
-    assert (decaying["weight_decay"], others["weight_decay"]) == (0.5, 0.0)
+    assert (decaying.weight_decay, others.weight_decay) == (0.5, 0.0)
     names = {id(weight): name for name, weight in model.named_parameters()}
-    assert all("bias" not in names[id(weight)] for weight in decaying["params"])
-    assert {weight.dim() for weight in others["params"]} == {1}
-    both = [*decaying["params"], *others["params"]]
+    assert all("bias" not in names[id(weight)] for weight in decaying.weights)
+    assert {weight.dim() for weight in others.weights} == {1}
+    both = [*decaying.weights, *others.weights]
     assert {id(w) for w in both} == {id(w) for w in model.parameters() if w.requires_grad}
 
 

@@ -165,7 +165,7 @@ def test_windows_that_are_accumulated_make_one_step() -> None:
         states = forward.states
         losses.append(forward.losses["label"])
     loss = (losses[0] + losses[1]) / 2
-    apart.optimizer.zero_grad()
+    apart.model.zero_grad()
     loss.backward()
     apart._clip()
     apart.optimizer.step()

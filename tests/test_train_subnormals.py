@@ -71,7 +71,7 @@ def test_a_step_leaves_none_in_the_moments_of_adam() -> None:
     train_step.step(micro_batches)
     moments = [
         state[name]
-        for state in train_step.optimizer.state.values()
+        for state in train_step.optimizer.entries.values()
         for name in ("exp_avg", "exp_avg_sq")
     ]
     for moment in moments:

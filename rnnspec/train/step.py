@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from rnnspec.to_torch.threads import subnormals_as_zero
 from rnnspec.train.averaging import average_of
 from rnnspec.train.distributed import ALONE, Processes
 from rnnspec.train.feed import MicroBatch
-from rnnspec.train.optimizers import groups_of, optimizer_of, set_rate
+from rnnspec.train.optimizers import Updates, groups_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class TrainStep:
         self.trained = [p for p in model.parameters() if p.requires_grad]
         self.penalties = list(model.penalties())
         self.objective = Objective(model, settings, loss_settings)
-        self.optimizer = optimizer_of(settings.optimizer, groups_of(settings.optimizer, model))
+        self.optimizer = Updates(settings.optimizer, groups_of(settings.optimizer, model))
         self.average = average_of(settings, [*self.trained, *followed_moments(model)])
         scaled = self.precision.name == "float16"
         self.scaler = torch.amp.GradScaler(self.precision.device.type, enabled=scaled)
@@ -79,8 +80,8 @@ class TrainStep:
         norm = self._clip()
         if self._not_finite(norm):
             return StepResult(loss, max(totals.values()), norm, "the gradient became infinite")
-        set_rate(self.optimizer, rate * self.settings.optimizer.lr)
-        self.scaler.step(self.optimizer)
+        self.optimizer.lr = rate * self.settings.optimizer.lr
+        self.scaler.step(self._as_torchs())
         self.scaler.update()
         self.average.after_step(number + 1)
         return StepResult(loss, max(totals.values()), norm)
@@ -127,6 +128,10 @@ class TrainStep:
             return None
         return torch.from_numpy(micro_batch.reset).to(self.precision.device)
 
+    def _as_torchs(self) -> torch.optim.Optimizer:
+        """The optimizer for `torch.amp.GradScaler`, which reads `param_groups` and calls `step`."""
+        return cast(torch.optim.Optimizer, self.optimizer)
+
     def _all_gradients(self) -> list[Tensor]:
         for weight in self.trained:
             if weight.grad is None:
@@ -149,7 +154,7 @@ class TrainStep:
 
     def _clip(self) -> float:
         """Add the gradient of the penalties and clip; the norm before clipping."""
-        self.scaler.unscale_(self.optimizer)
+        self.scaler.unscale_(self._as_torchs())
         for weight, l2 in self.penalties:  # the reported loss leaves penalties out
             if weight.grad is not None:
                 weight.grad.add_(weight.detach(), alpha=l2)
