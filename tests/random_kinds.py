@@ -142,22 +142,25 @@ def _without_mixed_ends(data: dict[str, Any]) -> None:
 
 @st.composite
 def forecast_specs(draw: Draw) -> dict[str, Any]:
-    """A forecast, direct or recursive, of one of the series that are read."""
+    """Forecasts, direct or recursive, of series that are read."""
     own: Own = {"mine": draw(own_cells(False))} if draw(st.booleans()) else {}
     series = _some(draw, SERIES)
-    target = {
-        "column": draw(st.sampled_from(series)),
-        "as": "forecast",
-        "horizon": HORIZON,
-        "distribution": draw(st.sampled_from(DISTRIBUTIONS)),
-    }
+    targets = [
+        {
+            "column": column,
+            "as": "forecast",
+            "horizon": HORIZON,
+            "distribution": draw(st.sampled_from(DISTRIBUTIONS)),
+        }
+        for column in _some(draw, series)
+    ]
     stack, more = _stack(draw, own, forward=False), dict[str, Any]()
     if draw(st.booleans()):
         more["decoder"] = draw(bodies(own, stack, width_of(stack[-1], own)))
     elif draw(st.booleans()):
         more["pooling"] = draw(st.sampled_from(["mean", "max", "attention"]))
     names = [*series, *_several(draw, STATICS, 2)]
-    return _finished(draw, spec_data("N:M", names, [target], stack, **more), own)
+    return _finished(draw, spec_data("N:M", names, targets, stack, **more), own)
 
 
 @st.composite

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from rnnspec.plan import Plan
 from rnnspec.plan.nodes import ForecastOutput
@@ -96,6 +97,20 @@ def residual_of(kind: str, residual: str, distribution: str, **more: Any) -> dic
     data = forecast(kind, DISTRIBUTIONS[distribution], **more)
     data["data"]["output"][0] |= {"residual": residual, "season": 2}
     return data
+
+
+def forecasts(**more: Any) -> dict[str, Any]:
+    """Of several series, each in its own units and by its own distribution."""
+    kinds: dict[str, dict[str, Any]] = {
+        "double_window_series": {"distribution": DISTRIBUTIONS["quantiles"], "residual": "last"},
+        "series": {"distribution": "negative_binomial"},
+        "log_series": {"residual": "seasonal", "season": 2},
+    }
+    targets = [
+        {"column": kind, "as": "forecast", "horizon": HORIZON, **each}
+        for kind, each in kinds.items()
+    ]
+    return spec_data("N:M", ["number", *kinds], targets, **more)
 
 
 FRAMES: dict[str, list[dict[str, Any]]] = {
@@ -349,6 +364,8 @@ SPECS: dict[str, dict[str, Any]] = {
         )
         for how, more in (("direct", {}), ("recursive", RECURSIVE), ("attending", ATTENDING))
     },
+    "forecasts recursive": forecasts(**RECURSIVE),
+    "forecasts recursive attending": forecasts(**ATTENDING),
     "N:N series and calendar": spec_data(
         "N:N", ["series", "calendar_marks"], [output("out_frames")], LAYERS
     ),
@@ -414,15 +431,19 @@ def test_teacher_forced_forecasts(name: str) -> None:
     """A true value is read in the place of the model's own, a missing one is not."""
     plan, _ = plan_of(SPECS[name])
     weights, rows = strong_weights(plan), rows_of(plan)
-    (out,) = plan.outputs
-    truth = np.random.default_rng(3).normal(1, 2, (len(rows), HORIZON)).astype(np.float32)
-    assert isinstance(out, ForecastOutput)
-    truth = np.exp(truth) if out.log else truth
-    truth[1, 0] = truth[2] = np.nan
-    expected = raw_outputs(plan, weights, rows, [{out.column: one} for one in truth])[out.column]
+    truths, rng = dict[str, NDArray[np.float32]](), np.random.default_rng(3)
+    for out in plan.outputs:
+        truth = rng.normal(1, 2, (len(rows), HORIZON)).astype(np.float32)
+        assert isinstance(out, ForecastOutput)
+        truth = np.exp(truth) if out.log else truth
+        truth[1, 0] = truth[2] = np.nan
+        truths[out.column] = truth
+    each = [{column: truth[row] for column, truth in truths.items()} for row in range(len(rows))]
+    expected = raw_outputs(plan, weights, rows, each)
     model = Model(plan).eval()
     model.load_canonical(weights)
     with torch.no_grad():
-        targets = {out.column: torch.from_numpy(truth)}
-        got = model(batched(plan, rows), targets)[out.column]
-    close(got.numpy(), expected, name)
+        targets = {column: torch.from_numpy(truth) for column, truth in truths.items()}
+        got = model(batched(plan, rows), targets)
+    for column, found in got.items():
+        close(found.numpy(), expected[column], f"{name}: {column}")

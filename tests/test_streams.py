@@ -183,6 +183,13 @@ def test_forecasts(kind: str, decoder: Any, tmp_path: Path) -> None:
         streamed(build, tmp_path)
 
 
+def test_forecasts_of_several_series_by_one_decoder(tmp_path: Path) -> None:
+    names = ["series", "known_series"]
+    ahead = [{"column": name, "as": "forecast", "horizon": HORIZON} for name in names]
+    decoder = {"layers": [{"cell": "gru", "units": 4}]}
+    streamed(trained(spec_data("N:M", names, ahead, decoder=decoder)), tmp_path)
+
+
 @pytest.mark.parametrize("ids", [False, True])
 @pytest.mark.parametrize("name", [*ctc.SPECS, *ctc.TRANSDUCERS])
 def test_alignments_token_by_token(name: str, ids: bool, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import assert_never, cast
@@ -12,6 +13,7 @@ from rnnspec.errors import DataError
 from rnnspec.plan.builder import Stack
 from rnnspec.plan.facts import UNKNOWN_ID, Facts, TextFacts, Vocabulary
 from rnnspec.plan.nodes import (
+    AddBase,
     Attend,
     AttentionKind,
     Beam,
@@ -22,6 +24,7 @@ from rnnspec.plan.nodes import (
     Dense,
     Embed,
     FinalState,
+    ForecastOutput,
     Greedy,
     InitialState,
     Node,
@@ -38,7 +41,7 @@ from rnnspec.plan.nodes import (
 )
 from rnnspec.plan.resolve_frames import frames_output
 from rnnspec.plan.resolve_inputs import Sources
-from rnnspec.plan.resolve_outputs import forecast_output, on_base, season_ago
+from rnnspec.plan.resolve_outputs import forecast_output, moved_by_base, season_ago
 from rnnspec.plan.stateless import Read, dropped, joined, table_init
 from rnnspec.spec import decoder as kinds
 from rnnspec.spec.encoder import DEFAULT_EMBED
@@ -73,28 +76,35 @@ def write_answer(encoded: Encoded) -> None:
     if frames is not None:
         _frames(encoded, frames)
         return
+    forecasts = [o for o in encoded.spec.data.outputs if isinstance(o, language.ForecastOutput)]
+    if forecasts:
+        _forecast(encoded, forecasts)
+        return
     (target,) = (o for o in encoded.spec.data.outputs if isinstance(o, _WRITTEN))
-    if isinstance(target, language.ForecastOutput):
-        _forecast(encoded, target)
-    else:
-        _text(encoded, target)
+    _text(encoded, target)
 
 
-_WRITTEN = (
-    language.ForecastOutput | language.WordsOutput | language.CharsOutput | language.TokensOutput
-)
-"""What a decoder answers."""
+_WRITTEN = language.WordsOutput | language.CharsOutput | language.TokensOutput
+"""Texts that a decoder writes."""
 
 
-def _forecast(encoded: Encoded, target: language.ForecastOutput) -> None:
-    body, ahead = encoded.body, forecast_output(target, "decoder", encoded.nodes)
-    body.append(PreviousNumber("decoder.previous", f"input.{target.column}"))
-    read = _run(encoded, Read("decoder.previous", 1))
-    body.append(Dense("decoder.answer", read.name, read.width, ahead.parameters, "none"))
-    if target.residual != "none":
-        base = season_ago(target, encoded.nodes, flat=False)
-        body.append(on_base("decoder.answer", base, ahead, steps=1))
-    encoded.nodes.extend([_decoder(encoded, target.horizon), ahead])
+def _forecast(encoded: Encoded, targets: Sequence[language.ForecastOutput]) -> None:
+    body, ends = encoded.body, list[ForecastOutput]()
+    for target in targets:
+        end = forecast_output(target, "decoder", encoded.nodes)
+        ends.append(replace(end, first=sum(each.parameters for each in ends)))
+    past, *others = (f"input.{target.column}" for target in targets)
+    body.append(PreviousNumber("decoder.previous", past, tuple(others)))
+    read = _run(encoded, Read("decoder.previous", len(targets)))
+    width, name = sum(end.parameters for end in ends), "decoder.answer"
+    body.append(Dense(name, read.name, read.width, width, "none"))
+    for target, end in zip(targets, ends, strict=True):
+        if target.residual != "none":
+            base = season_ago(target, encoded.nodes, flat=False)
+            moved = f"decoder.answer{f'.{target.column}' * (len(ends) > 1)}.moved"
+            body.append(AddBase(moved, name, base, 1, width, moved_by_base(end), end.first))
+            name = moved
+    encoded.nodes.extend([_decoder(encoded, targets[0].horizon), *ends])
 
 
 def _frames(encoded: Encoded, target: language.FramesOutput) -> None:

@@ -64,8 +64,9 @@ def answer(
         if isinstance(target, language.ForecastOutput) and target.residual != "none":
             assert isinstance(end, ForecastOutput)
             base = season_ago(target, nodes, flat=True)
-            nodes.append(on_base(dense, base, end, target.horizon))
-            end = replace(end, source=nodes[-1].name)
+            name, moved = f"{dense}.moved", moved_by_base(end)
+            nodes.append(AddBase(name, dense, base, target.horizon, end.parameters, moved))
+            end = replace(end, source=name)
         ends.append(end)
     nodes.extend(ends)
 
@@ -153,10 +154,9 @@ def season_ago(target: language.ForecastOutput, nodes: list[Node], flat: bool) -
     return name
 
 
-def on_base(raw: str, base: str, end: ForecastOutput, steps: int) -> AddBase:
-    """The raw numbers of some steps, with the values that they are the distance from."""
-    moved = end.parameters if end.distribution == "quantiles" else 1
-    return AddBase(f"{raw}.moved", raw, base, steps, end.parameters, moved)
+def moved_by_base(end: ForecastOutput) -> int:
+    """How many of the raw numbers of a step are the distance from a value."""
+    return end.parameters if end.distribution == "quantiles" else 1
 
 
 def _output(target: Headed, facts: Facts, source: str, nodes: list[Node]) -> Output:

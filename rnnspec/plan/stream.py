@@ -415,7 +415,7 @@ def _decoder(reading: _Reading, node: nodes.Decoder) -> States:
         if isinstance(each, nodes.Attend | nodes.CopyMix):
             raise CannotStream("attends to all steps of the input at each of its own")
         if isinstance(each, nodes.PreviousNumber):
-            return reading.last(node, (1,))
+            return reading.last(node, (len(each.series),))
     return ()
 
 

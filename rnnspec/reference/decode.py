@@ -121,7 +121,7 @@ def _copy_mix(now: _Step, node: nodes.CopyMix) -> Array:
 
 BODY: dict[type[nodes.Node], Callable[[_Step, Any], Array]] = {
     nodes.Previous: _previous,
-    nodes.PreviousNumber: lambda now, node: np.array([now.previous]),
+    nodes.PreviousNumber: lambda now, node: np.array(now.previous),
     nodes.PreviousFrame: lambda now, node: (
         np.asarray(now.previous) if node.fed else np.zeros(node.width)
     ),

@@ -217,7 +217,7 @@ def _raw(
     if isinstance(out, nodes.FramesOutput):
         return raw_frames(Writer(plan, out, weights, values, row), truth[out.column])
     if isinstance(out, nodes.ForecastOutput):
-        return raw_forecast(plan, out, weights, values, truth.get(out.column))
+        return raw_forecast(plan, out, weights, values, truth)
     if isinstance(out, nodes.TransducerOutput):
         joint = transducer.Joint(plan, out, weights, values)
         return transducer.arc_logs(joint, [int(n) for n in truth[out.column] if n > 0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import assert_never
 
 import numpy as np
@@ -37,28 +38,52 @@ def raw_forecast(
     node: nodes.ForecastOutput,
     weights: Arrays,
     values: Arrays,
-    truth: Array | None = None,
+    truths: Mapping[str, Array] | None = None,
 ) -> Array:
-    """Raw numbers `[horizon, parameters]`. A recursive forecast is fed with `truth` `[horizon]`, in
-    the units of the data, where it is given and not missing, else with its own answers."""
+    """Raw numbers `[horizon, parameters]`. A recursive forecast is fed with the `truths`
+    `[horizon]`, by column, in the units of the data, where they are given and not missing, else
+    with its own answers."""
     decoder = plan.node(node.source)
     if not isinstance(decoder, nodes.Decoder):
         return values[node.source].reshape(node.horizon, node.parameters)
+    ends = forecasts_of(plan, decoder)
     body, state, found = Body(plan, decoder, weights, values), DecoderState(), []
-    first, previous = decoder.body[0], 0.0
-    centre, scale = (each[0] for each in scaling(node, weights, values))
-    if isinstance(first, nodes.PreviousNumber):
-        past = values[first.source]
-        previous = float(past[-1, 0]) if len(past) else 0.0
+    previous = last_values(decoder, values)
     for number in range(decoder.steps):
         raw, state = body.advance(previous, state)
         found.append(raw)
-        answer = point_of(node, forecast_of(node, weights, values, raw[None]))[0]
-        if truth is not None and not np.isnan(truth[number]):
-            answer = truth[number]
-        answer = np.log(answer) if node.log else answer
-        previous = float((answer - centre) / scale)
-    return np.stack(found)
+        for place, end in enumerate(ends):
+            answer = point_of(end, forecast_of(end, weights, values, own_raw(end, raw)[None]))[0]
+            true = (truths or {}).get(end.column)
+            if true is not None and not np.isnan(true[number]):
+                answer = true[number]
+            previous[place] = to_scale(end, weights, values, answer)
+    return own_raw(node, np.stack(found))
+
+
+def forecasts_of(plan: Plan, decoder: nodes.Decoder) -> list[nodes.ForecastOutput]:
+    """The forecasts that a decoder makes, in the order in which they are fed back."""
+    ends = (each for each in plan.outputs if isinstance(each, nodes.ForecastOutput))
+    return [each for each in ends if each.source == decoder.name]
+
+
+def last_values(decoder: nodes.Decoder, values: Arrays) -> Array:
+    """The last value of each series `[K]`, 0 of no steps."""
+    first = decoder.body[0]
+    assert isinstance(first, nodes.PreviousNumber)
+    past = (values[name] for name in first.series)
+    return np.array([each[-1, 0] if len(each) else 0.0 for each in past])
+
+
+def own_raw(node: nodes.ForecastOutput, raw: Array) -> Array:
+    """The raw numbers of one forecast among those of all that a decoder makes."""
+    return raw[..., node.first : node.first + node.parameters]
+
+
+def to_scale(node: nodes.ForecastOutput, weights: Arrays, values: Arrays, answer: float) -> float:
+    """A value in the units of the data as the series is scaled."""
+    centre, scale = (each[0] for each in scaling(node, weights, values))
+    return float(((np.log(answer) if node.log else answer) - centre) / scale)
 
 
 def forecast_of(node: nodes.ForecastOutput, weights: Arrays, values: Arrays, raw: Array) -> Array:

@@ -26,5 +26,5 @@ def add_base(plan: Plan, node: nodes.AddBase, weights: Arrays, values: Arrays) -
     raw, base = values[node.source].copy(), values[node.base]
     for step in range(node.steps):
         for number in range(node.moved):
-            raw[..., step * node.parameters + number] += base[..., step]
+            raw[..., step * node.parameters + node.first + number] += base[..., step]
     return raw

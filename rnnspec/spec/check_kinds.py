@@ -103,10 +103,13 @@ def outputs_go_together(spec: Spec) -> Iterator[Finding]:
         what = {0: "sequences of frames", len(written): "texts"}.get(texts, "texts and frames")
         message = f"a decoder writes one answer, and data.output has {len(written)} {what}"
         yield Finding((*path, "as"), message, "keep one of them in a model")
-    for path, _ in ahead[1:]:
-        if spec.decoder_ is not None:
-            message = "a decoder answers one forecast, and this is another one"
-            yield Finding((*path, "as"), message, "remove the decoder, or keep one forecast")
+    for path, output in ahead[1:]:
+        first = ahead[0][1]
+        assert isinstance(first, ForecastOutput) and isinstance(output, ForecastOutput)
+        if spec.decoder_ is not None and output.horizon != first.horizon:
+            message = f"the decoder writes {first.horizon} steps of {first.column!r} ahead"
+            hint = f"write 'horizon: {first.horizon}', or remove the decoder"
+            yield Finding((*path, "horizon"), message, hint)
     for path, output in outputs if ahead else []:
         if not isinstance(output, ForecastOutput | StatesOutput):
             message = f"{output.as_} cannot stand beside a forecast, whose rows are steps of series"

@@ -30,6 +30,7 @@ from rnnspec.spec.inputs import (
     WordsInput,
 )
 from rnnspec.spec.layers import ConvLayer, DenseLayer, Layer, PoolLayer, StackLayer
+from rnnspec.spec.outputs import ForecastOutput
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.stack import CONTEXT, Sized, Steps, pair, side_by_side, sized
@@ -161,14 +162,15 @@ def _decoder_input(spec: Spec, decoder: Decoder) -> int | None:
 
 
 def _previous(spec: Spec, decoder: Decoder) -> int | None:
-    """Width of the previous answer, with the values of series that are known ahead; that of frames
+    """Width of the previous answers, with the values of series that are known ahead; that of frames
     is known by the data."""
     if spec.writes_frames:
         return 1 if decoder.feedback == "none" else None
     if not spec.data.is_forecast:
         return decoder.embed or DEFAULT_EMBED
     ahead = [each for each in spec.data.inputs if spec.data.read_ahead(each)]
-    return 1 + sum(each.width if isinstance(each, CalendarInput) else 1 for each in ahead)
+    fed = sum(isinstance(output, ForecastOutput) for output in spec.data.outputs)
+    return fed + sum(each.width if isinstance(each, CalendarInput) else 1 for each in ahead)
 
 
 def _static(source: StaticInput) -> int | None:

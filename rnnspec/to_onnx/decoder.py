@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -23,7 +24,7 @@ def needs_memory_step(node: Decoder) -> bool:
 
 
 def lower_decoder(low: Lowering, node: Decoder) -> PaddedSequence | Vector:
-    """The raw numbers of a forecast, `[H, B, parameters]`.
+    """The raw numbers of all its forecasts, `[H, B, W]`.
 
     A decoder over tokens gives nothing here: its output emits the body in the loop of the search.
     """
@@ -31,16 +32,18 @@ def lower_decoder(low: Lowering, node: Decoder) -> PaddedSequence | Vector:
 
 
 def _recursive_forecast(low: Lowering, node: Decoder) -> PaddedSequence:
-    """The body once for each step ahead, fed with its own answers: `[H, B, parameters]`."""
+    """The body once for each step ahead, fed with its own answers: `[H, B, W]`."""
     emit, name, rows = low.emit, node.name, rows_of(low, node)
-    output = _output(low, node)
-    body, scaling = Body(low, node, rows), _scaling(low, output)
+    ends = _forecasts(low, node)
+    body, scalings = Body(low, node, rows), [_scaling(low, end) for end in ends]
     loop = Loop(emit, f"{name}.ahead")
-    previous = loop.state(f"{name}.previous", _last(low, node), FLOAT, [BATCH, 1])
+    previous = loop.state(f"{name}.previous", _last(low, node), FLOAT, [BATCH, len(ends)])
     before = loop.carried(body.states, BATCH)
     step = body.step(loop.emit, rows, loop.step, previous, before)
-    mean = _mean(loop.emit, output, step.logits, scaling)
-    extents: list[Extent] = [BATCH, output.parameters]
+    raw_of = split_raw(loop.emit, ends, step.logits, -1)
+    means = [_mean(loop.emit, *each) for each in zip(ends, raw_of, scalings, strict=True)]
+    mean = loop.emit.concat(means, 1, f"{name}.fed") if len(means) > 1 else means[0]
+    extents: list[Extent] = [BATCH, sum(end.parameters for end in ends)]
     states, outputs = [mean, *step.states], [(step.logits, FLOAT, extents)]
     _, (raw,) = loop.close(emit.integer(node.steps), loop.going, states, outputs)
     lengths = emit.op("Expand", [emit.integer(node.steps), rows.batch], f"{name}.lengths")
@@ -48,22 +51,31 @@ def _recursive_forecast(low: Lowering, node: Decoder) -> PaddedSequence:
     return PaddedSequence(raw, Lengths(emit, name, lengths, raw, padded=False), clean=True)
 
 
-def _output(low: Lowering, node: Decoder) -> ForecastOutput:
-    for each in low.plan.outputs:
-        if isinstance(each, ForecastOutput) and each.source == node.name:
-            return each
-    raise AssertionError(f"{node.name} forecasts for no output")
+def _forecasts(low: Lowering, node: Decoder) -> list[ForecastOutput]:
+    ends = (each for each in low.plan.outputs if isinstance(each, ForecastOutput))
+    return [each for each in ends if each.source == node.name]
+
+
+def split_raw(emit: Emitter, ends: Sequence[ForecastOutput], raw: str, axis: int) -> list[str]:
+    """The raw numbers of each forecast, of those of all at each step."""
+    if len(ends) == 1:
+        return [raw]
+    sizes = emit.integers(*(end.parameters for end in ends))
+    return emit.ops("Split", [raw, sizes], [f"{end.name}.step" for end in ends], axis=axis)
 
 
 def _last(low: Lowering, node: Decoder) -> str:
-    """The last value of the past of each row, `[B, 1]`; 0 of no steps."""
+    """The last value of the past of each series of a row, `[B, K]`; 0 of no steps."""
     first = node.body[0]
     assert isinstance(first, PreviousNumber), f"{node.name} reads no numbers"
-    past = low.steps(first.source)
-    if low.chunks is None:
-        return past.lengths.at_end(past.name, f"{first.name}.last")
+    pasts = [low.steps(source) for source in first.series]
     kept = f"{node.name}.last"
-    return last_so_far(low, past, past.lengths.at_end(past.name, f"{kept}.here"), kept)
+    name = f"{first.name}.last" if low.chunks is None else f"{kept}.here"
+    ends = [past.lengths.at_end(past.name, f"{past.name}.last") for past in pasts[1:]]
+    here = pasts[0].lengths.at_end(pasts[0].name, name if not ends else f"{name}.first")
+    if ends:
+        here = low.emit.concat([here, *ends], 1, name)
+    return here if low.chunks is None else last_so_far(low, pasts[0], here, kept)
 
 
 def last_so_far(low: Lowering, steps: PaddedSequence, here: str, kept: str) -> str:

@@ -58,6 +58,11 @@ def _raw(low: Lowering, node: ForecastOutput) -> str:
     """The raw numbers `[B, H, parameters]`, of a decoder or side by side."""
     source, title = low.values[node.source], f"{node.name}.raw"
     if isinstance(source, PaddedSequence):
-        return low.emit.transpose(source.name, [1, 0, 2], title)
+        several = sum(isinstance(each, ForecastOutput) for each in low.plan.outputs) > 1
+        name = source.name
+        if several:
+            end = node.first + node.parameters
+            name = low.emit.slice(name, node.first, end, 2, f"{title}.by_step")
+        return low.emit.transpose(name, [1, 0, 2], title)
     shape = low.emit.integers(0, node.horizon, node.parameters)
     return low.emit.op("Reshape", [source.name, shape], title)

@@ -26,8 +26,8 @@ from rnnspec.to_torch.native import NativeKernel
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.search import Texts
 from rnnspec.to_torch.search import search as searched
-from rnnspec.to_torch.sequences import sequence, vector
-from rnnspec.to_torch.teacher_forcing import raw_forecast, text_logits
+from rnnspec.to_torch.sequences import PaddedSequence, sequence, vector
+from rnnspec.to_torch.teacher_forcing import Ahead, raw_forecast, text_logits
 from rnnspec.to_torch.values import (
     Inputs,
     Values,
@@ -93,14 +93,13 @@ class Model(nn.Module):
         values = self.values(inputs, None)[0]
         found: dict[str, Tensor] = {}
         for out in self.plan.targets:
-            truth = None if targets is None else targets.get(out.column)
-            found[out.column] = self._logits(out, values, inputs, truth, teacher_forcing)
+            found[out.column] = self._logits(out, values, inputs, targets or {}, teacher_forcing)
         return found
 
     def scores(self, column: str, inputs: Inputs) -> Tensor:
         """What `forward` gives of one output, which no target is needed for."""
         out = next(each for each in self.plan.outputs if each.column == column)
-        return self._logits(out, self.values(inputs, None)[0], inputs, None, 1.0)
+        return self._logits(out, self.values(inputs, None)[0], inputs, {}, 1.0)
 
     def run(
         self, inputs: Inputs, states: Mapping[str, Tensor], reset: Tensor | None = None
@@ -114,7 +113,7 @@ class Model(nn.Module):
         """
         values, after = self.values(inputs, states, reset)
         return {
-            o.column: self._logits(o, values, inputs, None, 1.0) for o in self.plan.targets
+            o.column: self._logits(o, values, inputs, {}, 1.0) for o in self.plan.targets
         }, after
 
     def answers(
@@ -143,7 +142,7 @@ class Model(nn.Module):
                 continue
             if isinstance(out, nodes.CtcOutput):
                 assert search is None or isinstance(search, nodes.CtcSearch)
-                logs = self._logits(out, values, inputs, None, 1.0)
+                logs = self._logits(out, values, inputs, {}, 1.0)
                 found[out.column] = alignment.read(logs, search or out.search, aligned)
                 continue
             if isinstance(out, nodes.TransducerOutput):
@@ -151,7 +150,7 @@ class Model(nn.Module):
                 chosen_search = search or out.search
                 found[out.column] = self._written(out, chosen_search, values, inputs, aligned)
                 continue
-            logits, module = self._logits(out, values, inputs, None, 1.0), self.output(out.column)
+            logits, module = self._logits(out, values, inputs, {}, 1.0), self.output(out.column)
             if isinstance(module, outputs.ForecastOutput):
                 found[out.column] = module.answer(logits, self._moments(out, values))
             elif isinstance(module, ChainOutput):
@@ -265,10 +264,12 @@ class Model(nn.Module):
         out: nodes.Output,
         values: Values,
         inputs: Inputs,
-        truth: Tensor | None,
+        targets: Mapping[str, Tensor],
         teacher_forcing: float,
     ) -> Tensor:
-        module = self._module(out)
+        """What `forward` gives of one output. The raw numbers of a decoder of forecasts join the
+        values, so that several forecasts are of one run."""
+        module, truth = self._module(out), targets.get(out.column)
         if isinstance(out, nodes.TransducerOutput):
             assert truth is not None, f"the loss of {out.column} needs its targets"
             assert isinstance(module, outputs.TransducerOutput)
@@ -279,23 +280,44 @@ class Model(nn.Module):
         if out.source not in self.bodies:
             logits: Tensor = module(values[out.source])
             return logits
+        if isinstance(out, nodes.ForecastOutput):
+            if out.source not in values:
+                values[out.source] = self._ahead(
+                    out.source, values, inputs, targets, teacher_forcing
+                )
+            raw: Tensor = module(values[out.source])
+            return raw
         body = self.bodies[out.source]
         reads = body.reads(values, rows_of(inputs))
         if isinstance(out, nodes.TextOutput):
             assert truth is not None, f"the logits of {out.column} need its targets"
             return outputs.rows_first(text_logits(body, reads, truth, teacher_forcing))
-        if isinstance(out, nodes.FramesOutput):
-            assert truth is not None, f"the raw numbers of {out.column} need its targets"
-            assert isinstance(module, FramesOutput)
-            lengths = self.true_lengths(out, inputs, truth)
-            frames = raw_frames(body, reads, module, truth, lengths, teacher_forcing)
-            return frames.transpose(0, 1)
-        assert isinstance(module, outputs.ForecastOutput)
-        moments, past = self._moments(out, values), body.first_node
+        assert isinstance(out, nodes.FramesOutput) and isinstance(module, FramesOutput)
+        assert truth is not None, f"the raw numbers of {out.column} need its targets"
+        lengths = self.true_lengths(out, inputs, truth)
+        frames = raw_frames(body, reads, module, truth, lengths, teacher_forcing)
+        return frames.transpose(0, 1)
+
+    def _ahead(
+        self,
+        decoder: str,
+        values: Values,
+        inputs: Inputs,
+        targets: Mapping[str, Tensor],
+        teacher_forcing: float,
+    ) -> PaddedSequence:
+        """The raw numbers `[H, B, W]` of all forecasts of a decoder."""
+        body, ahead = self.bodies[decoder], list[Ahead]()
+        past = body.first_node
         assert isinstance(past, nodes.PreviousNumber)
-        last = last_value(sequence(values[past.source]))
-        raw = raw_forecast(body, reads, module, last, moments, truth, teacher_forcing)
-        return module.forward(raw)
+        for out in self.plan.outputs:
+            if isinstance(out, nodes.ForecastOutput) and out.source == decoder:
+                module, moments = self._module(out), self._moments(out, values)
+                assert isinstance(module, outputs.ForecastOutput)
+                ahead.append(Ahead(module, moments, targets.get(out.column)))
+        last = torch.cat([last_value(sequence(values[name])) for name in past.series], dim=-1)
+        reads = body.reads(values, rows_of(inputs))
+        return raw_forecast(body, reads, ahead, last, teacher_forcing)
 
     def _moments(self, out: nodes.Output, values: Values) -> Tensor | None:
         name = out.moments if isinstance(out, nodes.ForecastOutput) else ""

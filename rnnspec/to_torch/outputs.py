@@ -133,7 +133,13 @@ class ForecastOutput(Scaling):
 
     def forward(self, source: Value) -> Tensor:
         raw = rows_first(source)
+        if raw.dim() == 3:
+            return self.own(raw)
         return raw.reshape(len(raw), self.node.horizon, self.node.parameters)
+
+    def own(self, raw: Tensor) -> Tensor:
+        """The raw numbers of this forecast among those `[..., W]` of all that a decoder makes."""
+        return raw[..., self.node.first : self.node.first + self.node.parameters]
 
     def scaling(self, raw: Tensor, moments: Tensor | None) -> tuple[Tensor, Tensor]:
         """Centre and scale `[B, 1]`, or `[1]` where they are the same for all rows."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -25,36 +28,51 @@ def text_logits(body: Body, reads: Reads, truth: Tensor, teacher_forcing: float)
     return body.free_running(reads, before[0], len(before), following)
 
 
+@dataclass(frozen=True)
+class Ahead:
+    """A forecast of a decoder: its module, the `moments` `[B, 2]` of the windows of its series, if
+    it has any, and the true values `[B, H]` in the units of the data, if they are given."""
+
+    output: ForecastOutput
+    moments: Tensor | None
+    truth: Tensor | None
+
+    def answer(self, raw: Tensor) -> Tensor:
+        """`[B, 1]` from the raw numbers `[B, W]` of a step of all forecasts, to be fed back."""
+        return self.output.scaled_answer(self.output.own(raw)[:, None], self.moments)
+
+    def known(self) -> Tensor | None:
+        """The true values as the series is scaled, `[B, H]`."""
+        return None if self.truth is None else self.output.to_scale(self.truth, self.moments)
+
+
 def raw_forecast(
-    body: Body,
-    reads: Reads,
-    output: ForecastOutput,
-    last: Tensor,
-    moments: Tensor | None,
-    truth: Tensor | None,
-    teacher_forcing: float,
+    body: Body, reads: Reads, ahead: Sequence[Ahead], last: Tensor, teacher_forcing: float
 ) -> PaddedSequence:
-    """Raw numbers `[H, B, k]` of a recursive forecast that begins after the value `last` `[B, 1]`,
-    fed with `truth` `[B, H]`, in the units of the data, where it is given and not missing."""
+    """Raw numbers `[H, B, W]` of recursive forecasts that begin after the values `last` `[B, K]` of
+    their series, fed with the true ones where they are given and not missing."""
     steps = body.node.steps
-    known = None if truth is None else output.to_scale(truth, moments)
+    each = [forecast.known() for forecast in ahead]
+    given = [known for known in each if known is not None]
+    known = torch.stack(given, dim=-1) if len(given) == len(ahead) else None
     if known is not None and teacher_forcing >= 1 and not bool(known[:, :-1].isnan().any()):
-        before = torch.cat([last, known[:, :-1]], dim=1).t()[..., None]
+        before = torch.cat([last[:, None], known[:, :-1]], dim=1).transpose(0, 1)
         lengths = torch.full((reads.rows,), steps, device=last.device)
         return body.teacher_forced(reads, before, lengths)
 
     def following(step: int, raw: Tensor) -> Tensor:
-        own = output.scaled_answer(raw[:, None], moments)
+        own = torch.cat([forecast.answer(raw) for forecast in ahead], dim=-1)
         if known is None:
             return own
-        true = known[:, step : step + 1]
+        true = known[:, step]
         return torch.where(true.isnan(), own, _mixed(true, own, teacher_forcing))
 
     return body.free_running(reads, last, steps, following)
 
 
 def _mixed(true: Tensor, own: Tensor, share: float) -> Tensor:
-    """For each row the true value with probability `share`, else its own."""
+    """For each row the true values with probability `share`, else its own."""
     if share >= 1:
         return true
-    return torch.where(torch.rand(true.shape, device=true.device) < share, true, own)
+    rows = (len(true), *[1] * (true.dim() - 1))
+    return torch.where(torch.rand(rows, device=true.device) < share, true, own)

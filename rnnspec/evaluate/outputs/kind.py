@@ -30,7 +30,8 @@ class MeasuredBatch:
     `Texts`. `rows`: the numbers of its rows, None for a window of streams, which has `lanes`.
     `naive`: naive forecasts by column, where numbers ahead of their own past are answered.
     `series`: the series that each row belongs to, if any. `greedy`: texts are written greedily,
-    whatever the model's strategy.
+    whatever the model's strategy. `own`: the raw numbers of all forecasts after the model's own
+    answers, once they are made.
     """
 
     batch: Batch
@@ -41,6 +42,7 @@ class MeasuredBatch:
     naive: Mapping[str, Naive] = field(default_factory=dict)
     series: NDArray[np.int64] | None = None
     greedy: bool = False
+    own: dict[str, Tensor] = field(default_factory=dict)
 
     def tensor(self, column: str) -> Tensor:
         """The answers of an output that are one tensor."""

@@ -162,7 +162,9 @@ def _add_forecasts(
     forward, naive = measured.forward, measured.naive.get(node.column)
     logits = forward.logits[node.column]
     if node.source in model.bodies:
-        logits = model(forward.inputs)[node.column]  # fed with its own answers
+        if not measured.own:
+            measured.own.update(model(forward.inputs))
+        logits = measured.own[node.column]
     module = model.output(node.column)
     assert isinstance(module, ForecastModule)
     parameters = module.answer(logits, model.moments(node.column, forward.inputs))

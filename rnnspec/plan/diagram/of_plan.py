@@ -160,7 +160,7 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
     nodes.PerStep: lambda n: ("back in the place of each token",),
     nodes.FinalState: lambda n: (f"{n.state} after the last step",),
     nodes.Previous: lambda n: ("the token before", "first the mark"),
-    nodes.PreviousNumber: lambda n: ("the value before",),
+    nodes.PreviousNumber: lambda n: (f"the value{'s' * bool(n.others)} before",),
     nodes.PreviousFrame: lambda n: ("the frame before", "first 0") if n.fed else ("0",),
     nodes.Delayed: lambda n: (f"{n.source} of the step before", "first 0"),
     nodes.Attend: lambda n: (

@@ -40,17 +40,30 @@ class Previous(Node):
 
 @dataclass(frozen=True, slots=True)
 class PreviousNumber(SourceNode):
-    """The value before each step, `[B, U, 1]`, scaled like the answer.
+    """The values before each step, `[B, U, 1]` or, of forecasts of several series, `[B, U, K]`, one
+    of each, scaled like the answers.
 
     Before the first step it is the last value of the sequence `source` `[B, T, 1]`, the past of the
-    series (0 in a row without steps); then (a - centre) / scale, where a is the answer of the step
-    before, the mean of a distribution. A true value that is given and not missing replaces a. The
-    first node in the body of a recursive forecast.
+    series (0 in a row without steps), and that of each of the `others`; then (a - centre) / scale,
+    where a is the answer of the step before, the mean of a distribution. A true value that is given
+    and not missing replaces a. The first node in the body of a recursive forecast, whose outputs
+    are in the same order.
     """
 
+    others: tuple[str, ...] = ()
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """The past of each series."""
+        return (self.source, *self.others)
+
+    def sources(self) -> Iterator[str]:
+        yield from self.series
+
     def shape(self, shapes: Shapes) -> Shape:
-        shapes.expect(self, self.source, ("B", "T", 1))
-        return ("B", "U", 1)
+        for past in self.series:
+            shapes.expect(self, past, ("B", "T", 1))
+        return ("B", "U", len(self.series))
 
 
 @dataclass(frozen=True, slots=True)

@@ -295,7 +295,9 @@ AlignedOutput = CtcOutput | TransducerOutput
 class ForecastOutput(OutputNode):
     """Raw numbers `[B, horizon, parameters]` to the values ahead, in the units of the data.
 
-    They come from a decoder, or side by side as a vector, the first step first.
+    They come from a decoder, or side by side as a vector, the first step first. A decoder of
+    several forecasts gives the raw numbers of all at each step; `first` is the place of the first
+    of these among them.
 
     Each value ahead has the distribution `law`, of `parameters` raw numbers. It is scaled by the
     training rows if `scaled`, by the row's own window if `moments` names its node. With `log`, of
@@ -310,6 +312,7 @@ class ForecastOutput(OutputNode):
     double: bool = False
     log: bool = False
     components: int = 0
+    first: int = 0
 
     @property
     def law(self) -> Law:
@@ -329,7 +332,9 @@ class ForecastOutput(OutputNode):
 
     def shape(self, shapes: Shapes) -> Shape:
         found, wide = shapes[self.source], self.horizon * self.parameters
-        fits = found in (("B", wide), ("B", "U", self.parameters))
+        fits = found == ("B", wide)
+        if len(found) == 3:
+            fits = found[:2] == ("B", "U") and self.first + self.parameters <= int(found[2])
         assert fits, f"{self.name} takes {wide} numbers, {self.source} gives {found}"
         return ("B", self.horizon)
 

@@ -30,13 +30,14 @@ class SeasonAgo(SourceNode):
 
 @dataclass(frozen=True, slots=True)
 class AddBase(SourceNode):
-    """Raw numbers `[..., steps * parameters]`, the first step first, to each of whose first `moved`
-    numbers of a step the number of the step in `base` `[..., steps]` is added."""
+    """Raw numbers `[..., steps * parameters]`, the first step first, to `moved` of whose numbers of
+    a step, from number `first` on, the number of the step in `base` `[..., steps]` is added."""
 
     base: str
     steps: int
     parameters: int
     moved: int
+    first: int = 0
 
     pointwise: ClassVar[bool] = True
 
@@ -53,6 +54,9 @@ def spread(node: AddBase) -> tuple[tuple[float, ...], ...]:
     """The matrix `[steps * parameters, steps]` with which base becomes what is added."""
     numbers = ((step, at) for step in range(node.steps) for at in range(node.parameters))
     return tuple(
-        tuple(float(at < node.moved and column == step) for column in range(node.steps))
+        tuple(
+            float(0 <= at - node.first < node.moved and column == step)
+            for column in range(node.steps)
+        )
         for step, at in numbers
     )
