@@ -1,7 +1,8 @@
-"""Quantiles of distributions in NumPy, by the formulas of `rnnspec.plan.nodes.quantiles`."""
+"""Quantiles of distributions and draws of them in NumPy: see `rnnspec.plan.nodes.quantiles`."""
 
 from __future__ import annotations
 
+import math
 from math import pi
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from rnnspec.plan.nodes import Law
 from rnnspec.plan.nodes.quantiles import CELLS, HALVINGS, SHARE_SPREAD, TAIL
+from rnnspec.plan.sampling_rng import BITS, bits, keys
 from rnnspec.reference.distributions import cdf, mixed
 from rnnspec.reference.functions import Array, log_sigmoid, sigmoid
 from rnnspec.reference.special import normal_quantile
@@ -53,12 +55,45 @@ def _of_one(law: Law, parameters: Array, p: Array) -> Array:
 
 def _mixture(law: Law, parameters: Array, p: Array) -> Array:
     _, means, deviations, _ = mixed(law, parameters)
-    low, high = (means - 10 * deviations).min(axis=-2), (means + 10 * deviations).max(axis=-2)
+    own = means + deviations * normal_quantile(p)[..., None, :]
+    low, high = own.min(axis=-2), own.max(axis=-2)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         below = cdf(law, parameters, middle) < p
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     return np.asarray((low + high) / 2)
+
+
+def uniform_draws(seed: int, first: int, shape: tuple[int, ...]) -> Array:
+    """The uniform draws of a row by `rnnspec.plan.sampling_rng`, from step `first` on."""
+    steps = first + np.arange(math.prod(shape), dtype=np.int64)
+    drawn = [bits(keys(np.array([seed], np.int64)), int(step))[0] for step in steps]
+    return np.asarray((np.array(drawn, np.float64).reshape(shape) + 0.5) / 2**BITS)
+
+
+def draws(law: Law, parameters: Array, uniform: Array) -> Array:
+    """Draws `[..., S, D]` of laws with parameters `[..., K]` by uniform ones `[..., S, J]`."""
+    of_each = np.broadcast_to(parameters[..., None, :], (*uniform.shape[:-1], parameters.shape[-1]))
+    if law.name != "mixture":
+        return quantile(law, of_each, uniform)
+    found = np.zeros((*uniform.shape[:-1], law.width))
+    for place in np.ndindex(*uniform.shape[:-1]):
+        found[place] = _of_mixture(law, of_each[place], uniform[place])
+    return found
+
+
+def _of_mixture(law: Law, parameters: Array, uniform: Array) -> Array:
+    """One draw `[D]`, of parameters `[K]` by uniform draws `[1 + D]`."""
+    weights, means, deviations, correlations = mixed(law, parameters)
+    chosen, total = 0, weights[0]
+    while total <= uniform[0] and chosen < law.components - 1:
+        chosen += 1
+        total = total + weights[chosen]
+    z = normal_quantile(uniform[1:])
+    if law.correlated:
+        r = correlations[chosen]
+        z = np.array([z[0], r * z[0] + np.sqrt(1 - r**2) * z[1]])
+    return np.asarray(means[chosen] + deviations[chosen] * z)
 
 
 def student_t(n: Array, p: Array) -> Array:
@@ -95,7 +130,7 @@ def counts(mean: Array, dispersion: Array, p: Array) -> Array:
     lowest = np.floor(np.maximum(mean - 8 * spread, 0))
     more = np.maximum(mean + 8 * spread + TAIL * tail - lowest - CELLS, 0)
     growth = np.log1p(more)[..., None] * (np.arange(CELLS + 1) / CELLS)
-    edges = lowest[..., None] + np.arange(CELLS + 1) + np.floor(np.expm1(growth))
+    edges = lowest[..., None] + np.arange(CELLS + 1) + np.floor(np.expm1(growth) + 1e-9)
     widths = np.diff(edges)
     centres = edges[..., :-1] + (widths - 1) / 2
     between = (centres[..., 1:] + centres[..., :-1] - 1) / 2

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 
 from rnnspec.plan.facts import END_ID
 from rnnspec.plan.nodes import Sample
-from rnnspec.plan.sampling_rng import BITS, GOLDEN, P, Q
+from rnnspec.plan.sampling_rng import BITS
 from rnnspec.to_onnx.emitter import FLOAT, INT64, Emitter
 from rnnspec.to_onnx.rows import MEMORY, Rows, State
+from rnnspec.to_onnx.sampling_rng import bits, keys
 from rnnspec.to_onnx.search.compaction import CompactingLoop, Record, SearchStep
 from rnnspec.to_onnx.search.loop import SearchResult, Task, trimmed
 from rnnspec.to_onnx.search.rules import TokenRules
@@ -81,7 +82,7 @@ def sampler(task: Task, search: Sample, seed: str) -> Select:
     """Selects the first token, in falling order of probability, whose cumulative probability
     exceeds the draw times the mass of the tokens kept. `seed` is int64 `[B]`."""
     name = f"{task.name}.draw"
-    keys = _keys(task.low.emit, seed, name)
+    of_seed = keys(task.low.emit, seed, name)
     count = task.vocabulary.extent(search.top_k)
 
     def select(
@@ -97,7 +98,7 @@ def sampler(task: Task, search: Sample, seed: str) -> Select:
         mass = emit.slice(total, -1, 2**31, 1, f"{name}.all")
         if search.top_p < 1.0:
             mass = _kept(emit, probs, total, search.top_p, name)
-        uniform = _uniform(emit, tuple(map(rows.chosen, keys)), step, name)
+        uniform = _uniform(emit, tuple(map(rows.chosen, of_seed)), step, name)
         least = emit.op("Mul", [uniform, mass], f"{name}.least")
         # The tokens that the draw has passed, never the last one kept.
         passed = emit.op("LessOrEqual", [total, least], f"{name}.passed")
@@ -121,33 +122,8 @@ def _kept(emit: Emitter, probs: str, total: str, top_p: float, name: str) -> str
     return emit.reduce("ReduceMax", masses, 1, f"{name}.mass", keep=True)
 
 
-def _keys(emit: Emitter, seed: str, name: str) -> tuple[str, str]:
-    first = emit.op("Mod", [seed, emit.integer(P)], f"{name}.seed.p")
-    first = emit.op("Add", [first, emit.integer(GOLDEN)], f"{name}.seed.moved")
-    a = _cube(emit, first, f"{name}.a")
-    second = emit.op("Mod", [seed, emit.integer(Q)], f"{name}.seed.q")
-    second = emit.op("Add", [a, second], f"{name}.seed.mixed")
-    return a, _cube(emit, second, f"{name}.b")
-
-
-def _uniform(emit: Emitter, keys: tuple[str, ...], step: str, name: str) -> str:
+def _uniform(emit: Emitter, of_seed: tuple[str, ...], step: str, name: str) -> str:
     """`[B, 1]`: the uniform draw, from the row's seed and the step."""
-    a, b = keys
-    value = emit.op("Add", [b, step], f"{name}.step")
-    for key in (a, b):
-        value = _cube(emit, value, f"{name}.round")
-        value = emit.op("Add", [value, key], f"{name}.keyed")
-    value = _cube(emit, value, f"{name}.last")
-    bits = emit.op("Mod", [value, emit.integer(1 << BITS)], f"{name}.bits")
-    exact = emit.op("Cast", [bits], f"{name}.exact", to=FLOAT)
+    exact = emit.op("Cast", [bits(emit, of_seed, step, name)], f"{name}.exact", to=FLOAT)
     unit = emit.op("Mul", [exact, emit.number(2.0**-BITS)], f"{name}.unit")
     return emit.unsqueeze(unit, 1, f"{name}.u")
-
-
-def _cube(emit: Emitter, value: str, name: str) -> str:
-    """The cube modulo P of a value below 2^31."""
-    p = emit.integer(P)
-    square = emit.op("Mul", [value, value], f"{name}.square")
-    rest = emit.op("Mod", [square, p], f"{name}.square.rest")
-    cube = emit.op("Mul", [rest, value], f"{name}.cube")
-    return emit.op("Mod", [cube, p], f"{name}.cubed")
