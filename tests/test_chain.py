@@ -138,7 +138,7 @@ def test_loss_and_gradients_are_those_of_all_paths(scheme: Scheme, known: bool) 
     scores, true = drawn(module, seed=1)
     if known:
         true = module.answer(torch.randn(scores.shape), LENGTHS).labels  # breaks no rule
-    loss = module.surprise(scores, true, LENGTHS)
+    loss = module.surprise(scores, true, LENGTHS).sum()
     loss.backward()
     found = [scores.grad, *(each.grad for each in module.parameters())]
     scores.grad = None
@@ -166,7 +166,7 @@ def test_loss_gradients_and_paths_are_those_of_pytorch_crf() -> None:
     scores = torch.randn(6, 12, 7, requires_grad=True)
     true, lengths = torch.randint(0, 7, (6, 12)), torch.tensor([12, 3, 9, 1, 12, 7])
     mask = torch.arange(12) < lengths[:, None]
-    loss = module.surprise(scores, true, lengths)
+    loss = module.surprise(scores, true, lengths).sum()
     expected = -other(scores, true, mask=mask, reduction="sum")
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     found = torch.autograd.grad(loss, [scores, module.transitions, module.start, module.end])
@@ -246,7 +246,7 @@ def test_a_row_without_an_allowed_path_has_an_answer_and_a_loss() -> None:
     answer = module.answer(scores.detach(), lengths)
     assert answer.labels.tolist() == [[1]]
     torch.testing.assert_close(answer.probabilities[0], scores[0].detach().softmax(-1))
-    loss = module.surprise(scores, torch.tensor([[0]]), lengths)
+    loss = module.surprise(scores, torch.tensor([[0]]), lengths).sum()
     loss.backward()
     assert loss.isfinite() and scores.grad is not None and scores.grad.isfinite().all()
 
@@ -259,7 +259,7 @@ def test_scores_far_apart_keep_their_digits(size: float) -> None:
     scores[0, :, 3] = size
     true = torch.tensor([[3, 0, 1]])
     scores.requires_grad_()
-    loss = module.surprise(scores, true, lengths)
+    loss = module.surprise(scores, true, lengths).sum()
     loss.backward()
     assert loss.item() == pytest.approx(2 * size, rel=0.2)
     assert scores.grad is not None

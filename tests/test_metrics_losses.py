@@ -13,8 +13,16 @@ from rnnspec.objective.objective import count_of
 from rnnspec.objective.settings import OutputLoss
 from rnnspec.plan.nodes import ClassOutput, ForecastOutput, LabelsOutput, NumericOutput, TextOutput
 from rnnspec.spec.distributions import DistributionName
+from rnnspec.spec.losses import AUTO, AbsoluteError, Focal, Huber, Loss, SquaredError
 
 NAN = float("nan")
+LOSSES: dict[str, Loss] = {
+    "auto": AUTO,
+    "mse": SquaredError(),
+    "mae": AbsoluteError(),
+    "huber": Huber(),
+    "wide huber": Huber(delta=2.0),
+}
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
@@ -26,7 +34,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 
 @pytest.mark.parametrize("shape", [(6,), (3, 4)])
-def test_class_loss_is_the_sum_over_what_is_known(shape: tuple[int, ...]) -> None:
+def test_class_loss_is_of_what_is_known(shape: tuple[int, ...]) -> None:
     scores, targets = normal(*shape, 5), torch.zeros(shape, dtype=torch.int64)
     targets.view(-1)[:] = torch.arange(targets.numel()) % 5
     targets.view(-1)[1] = -1
@@ -34,7 +42,7 @@ def test_class_loss_is_the_sum_over_what_is_known(shape: tuple[int, ...]) -> Non
     known = [(n, t) for n, t in enumerate(targets.view(-1).tolist()) if t >= 0]
     expected = -sum(logs[n, t].item() for n, t in known)
     found = losses.class_loss(scores, targets, OutputLoss(), 0.0)
-    assert found.item() == pytest.approx(expected)
+    assert found.sum().item() == pytest.approx(expected)
     assert count_of(ClassOutput("o", "s", "c", 5), targets.numpy()) == len(known)
 
 
@@ -44,7 +52,7 @@ def test_class_weights_multiply_the_loss_of_each_class() -> None:
     weights = (0.5, 2.0, 3.0)
     expected = -sum(weights[t] * logs[n, t].item() for n, t in enumerate(targets.tolist()))
     found = losses.class_loss(scores, targets, OutputLoss(class_weights=weights), 0.0)
-    assert found.item() == pytest.approx(expected)
+    assert found.sum().item() == pytest.approx(expected)
 
 
 def test_label_smoothing_spreads_a_share_over_all_classes() -> None:
@@ -56,26 +64,58 @@ def test_label_smoothing_spreads_a_share_over_all_classes() -> None:
             aim = [share / 3 + (1 - share) * (k == t) for k in range(3)]
             expected -= sum(a * logs[n, k].item() for k, a in enumerate(aim))
     found = losses.class_loss(scores, targets, OutputLoss(), share)
-    assert found.item() == pytest.approx(expected)
+    assert found.sum().item() == pytest.approx(expected)
 
 
 def test_log_probabilities_of_texts_count_the_end_and_no_padding() -> None:
     logs = torch.log_softmax(normal(2, 3, 4), -1)
     targets = torch.tensor([[2, 3, 0], [0, -1, -1]])
     expected = -(logs[0, 0, 2] + logs[0, 1, 3] + logs[0, 2, 0] + logs[1, 0, 0])
-    assert losses.log_probability_loss(logs, targets).item() == pytest.approx(expected.item())
+    assert losses.log_probability_loss(logs, targets).sum().item() == pytest.approx(expected.item())
     assert count_of(TextOutput("o", "s", "c", "words", 4), targets.numpy()) == 4
 
 
-def test_labels_loss_is_the_sum_over_labels_of_rows_that_are_known() -> None:
+def test_labels_loss_is_of_labels_of_rows_that_are_known() -> None:
     scores = normal(2, 3, 4)
     targets = (normal(2, 3, 4, seed=1) > 0).double()
     targets[1, 2] = NAN
     shares = torch.sigmoid(scores)
     each = -(targets * shares.log() + (1 - targets) * (1 - shares).log())
     found = losses.labels_loss(scores, targets)
-    assert found.item() == pytest.approx(each[~targets.isnan()].sum().item())
+    assert found.sum().item() == pytest.approx(each[~targets.isnan()].sum().item())
     assert count_of(LabelsOutput("o", "s", "c", 4, steps=True), targets.numpy()) == 5
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_the_focal_loss_weighs_what_is_sure_less(gamma: float) -> None:
+    """Lin et al. 2017, equation 5, whose alpha is the weight of the class."""
+    scores, targets = normal(4, 3), torch.tensor([0, 1, -1, 2])
+    shares, weights = torch.softmax(scores, -1), (0.5, 2.0, 3.0)
+    expected = [
+        -weights[t] * (1 - shares[n, t]) ** gamma * shares[n, t].log() if t >= 0 else 0.0
+        for n, t in enumerate(targets.tolist())
+    ]
+    loss = OutputLoss(class_weights=weights, loss=Focal(gamma=gamma))
+    found = losses.class_loss(scores, targets, loss, 0.0)
+    assert found.tolist() == pytest.approx([float(each) for each in expected])
+
+
+def test_the_focal_loss_of_labels() -> None:
+    """Lin et al. 2017, equation 4, of each label by itself."""
+    scores, on = normal(2, 3), torch.tensor([[1.0, 0.0, NAN], [0.0, 1.0, 1.0]]).double()
+    right = torch.where(on == 1, torch.sigmoid(scores), 1 - torch.sigmoid(scores))
+    expected = (-((1 - right) ** 2) * right.log())[~on.isnan()].sum()
+    found = losses.labels_loss(scores, on, Focal()).sum()
+    assert found.item() == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_what_is_certain_has_a_finite_gradient_in_the_focal_loss(gamma: float) -> None:
+    scores = torch.tensor([[200.0, 0.0], [0.0, 200.0]]).requires_grad_()
+    loss = OutputLoss(loss=Focal(gamma=gamma))
+    losses.class_loss(scores, torch.tensor([0, 0]), loss, 0.0).sum().backward()
+    assert scores.grad is not None and torch.isfinite(scores.grad).all()
+    assert scores.grad[0].abs().max() < 1e-6 < scores.grad[1].abs().max()
 
 
 # ---------------------------------------------------------------- numbers
@@ -83,12 +123,20 @@ def test_labels_loss_is_the_sum_over_labels_of_rows_that_are_known() -> None:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("auto", 1 + 9 + 0.25), ("mse", 1 + 9 + 0.25), ("mae", 4.5), ("huber", 0.5 + 2.5 + 0.125)],
+    [
+        ("auto", 1 + 9 + 0.25),
+        ("mse", 1 + 9 + 0.25),
+        ("mae", 4.5),
+        ("huber", 0.5 + 2.5 + 0.125),
+        ("wide huber", 0.5 + 4 + 0.125),
+    ],
 )
-def test_numeric_loss(name: losses.LossName, expected: float) -> None:
+def test_numeric_loss(name: str, expected: float) -> None:
     scores = torch.tensor([[1.0, 5.0], [3.0, 0.5]])
     targets = torch.tensor([[0.0, 2.0], [NAN, 0.0]])
-    assert losses.numeric_loss(scores, targets, name).item() == pytest.approx(expected)
+    assert losses.numeric_loss(scores, targets, LOSSES[name]).sum().item() == pytest.approx(
+        expected
+    )
     assert count_of(NumericOutput("o", "s", "c", 2, True, False), targets.numpy()) == 3
 
 
@@ -138,13 +186,13 @@ def test_densities_are_those_of_torch(distribution: DistributionName) -> None:
     if distribution != "negative_binomial":  # of the scaled series; degrees have no unit
         units = torch.cat([SCALE[..., None]] * 2 + [torch.ones_like(SCALE[..., None])], -1)
         parameters, targets = parameters / units[..., : parameters.shape[-1]], targets / SCALE
-    found = losses.forecast_loss(node, parameters, SCALE, targets, "auto")
-    assert found.item() == pytest.approx(each[known].sum().item(), rel=1e-9)
+    found = losses.forecast_loss(node, parameters, SCALE, targets, AUTO)
+    assert found.sum().item() == pytest.approx(each[known].sum().item(), rel=1e-9)
     assert count_of(node, targets.numpy()) == 10
 
 
 @pytest.mark.parametrize("name", ["auto", "mse", "mae", "huber"])
-def test_errors_of_a_point_forecast_are_in_units_of_the_scale(name: losses.LossName) -> None:
+def test_errors_of_a_point_forecast_are_in_units_of_the_scale(name: str) -> None:
     targets, answers = targets_of(), normal(3, 4, 1)
     errors = ((answers[..., 0] - targets) / SCALE).abs()
     errors = errors[~targets.isnan()]
@@ -155,8 +203,10 @@ def test_errors_of_a_point_forecast_are_in_units_of_the_scale(name: losses.LossN
     }
     expected = by_hand["mse" if name == "auto" else name]
     scaled = targets / SCALE
-    found = losses.forecast_loss(forecast("point"), answers / SCALE[..., None], SCALE, scaled, name)
-    assert found.item() == pytest.approx(expected.item())
+    found = losses.forecast_loss(
+        forecast("point"), answers / SCALE[..., None], SCALE, scaled, LOSSES[name]
+    )
+    assert found.sum().item() == pytest.approx(expected.item())
 
 
 def test_pinball_loss_is_the_mean_over_quantiles() -> None:
@@ -170,8 +220,8 @@ def test_pinball_loss_is_the_mean_over_quantiles() -> None:
             expected += (levels[q] * short if short > 0 else (levels[q] - 1) * short) / 3
     node = forecast("quantiles", levels)
     scaled = answers / SCALE[..., None]
-    found = losses.forecast_loss(node, scaled, SCALE, targets / SCALE, "auto")
-    assert found.item() == pytest.approx(expected)
+    found = losses.forecast_loss(node, scaled, SCALE, targets / SCALE, AUTO)
+    assert found.sum().item() == pytest.approx(expected)
 
 
 # ---------------------------------------------------------------- gradients
@@ -183,7 +233,7 @@ def masked_losses() -> dict[str, tuple[Tensor, Tensor]]:
     found: dict[str, tuple[Tensor, Tensor]] = {}
 
     def keep(name: str, scores: Tensor, loss: Tensor) -> None:
-        found[name] = (scores, loss)
+        found[name] = (scores, loss.sum())
 
     scores = normal(3, 4).requires_grad_()
     keep("class", scores, losses.class_loss(scores, torch.tensor([-1, 2, -1]), OutputLoss(), 0.1))
@@ -197,16 +247,16 @@ def masked_losses() -> dict[str, tuple[Tensor, Tensor]]:
         on[1] = NAN
         keep(f"labels {name}", scores, losses.labels_loss(scores, on))
         scores = normal(3, 4).requires_grad_()
-        keep(f"numbers {name}", scores, losses.numeric_loss(scores, targets, "auto"))
+        keep(f"numbers {name}", scores, losses.numeric_loss(scores, targets, AUTO))
         kinds: tuple[DistributionName, ...] = ("gaussian", "student_t", "negative_binomial")
         for kind in kinds:
             true = targets.abs().floor() if kind == "negative_binomial" else targets
             parameters = parameters_of(kind)[0].detach().requires_grad_()
-            loss = losses.forecast_loss(forecast(kind), parameters, SCALE, true, "auto")
+            loss = losses.forecast_loss(forecast(kind), parameters, SCALE, true, AUTO)
             keep(f"{kind} {name}", parameters, loss)
         parameters = normal(3, 4, 2).requires_grad_()
         node = forecast("quantiles", (0.1, 0.9))
-        loss = losses.forecast_loss(node, parameters, SCALE, targets, "auto")
+        loss = losses.forecast_loss(node, parameters, SCALE, targets, AUTO)
         keep(f"quantiles {name}", parameters, loss)
     return found
 
@@ -237,9 +287,9 @@ def test_densities_at_the_ends_of_their_parameters(
     parameters = torch.stack(parts[:count], -1).requires_grad_()
     targets = torch.tensor([[0.0, 1.0, 2.0, 30.0]])
     node = forecast(distribution)
-    loss = losses.forecast_loss(node, parameters, torch.ones(1, 1), targets, "auto")
-    (gradient,) = torch.autograd.grad(loss, parameters)
-    assert torch.isfinite(loss) and torch.isfinite(gradient).all()
+    loss = losses.forecast_loss(node, parameters, torch.ones(1, 1), targets, AUTO)
+    (gradient,) = torch.autograd.grad(loss.sum(), parameters)
+    assert torch.isfinite(loss).all() and torch.isfinite(gradient).all()
 
 
 def test_counts_that_are_nearly_poisson_keep_their_gradient_in_float32() -> None:
@@ -250,9 +300,9 @@ def test_counts_that_are_nearly_poisson_keep_their_gradient_in_float32() -> None
         targets = torch.tensor([[12.0, 20.0, 25.0]], dtype=dtype)
         scale = torch.ones(1, 1, dtype=dtype)
         node = forecast("negative_binomial")
-        loss = losses.forecast_loss(node, parameters, scale, targets, "auto")
+        loss = losses.forecast_loss(node, parameters, scale, targets, AUTO)
         assert loss.dtype == dtype
         poisson = -distributions.Poisson(parameters[..., 0].detach()).log_prob(targets).sum()
-        assert loss.item() == pytest.approx(poisson.item(), rel=1e-3)
-        gradients.append(torch.autograd.grad(loss, parameters)[0].double())
+        assert loss.sum().item() == pytest.approx(poisson.item(), rel=1e-3)
+        gradients.append(torch.autograd.grad(loss.sum(), parameters)[0].double())
     assert torch.allclose(gradients[0], gradients[1], rtol=1e-3, atol=1e-3)

@@ -65,7 +65,7 @@ def test_defaults() -> None:
     assert spec.pooling == LastPooling()
     assert spec.head == Head(hidden=(), activation="relu", dropout=0.0)
     train = spec.train
-    assert (train.epochs, train.batch, train.clip_norm, train.loss) == (10, 32, 1.0, "auto")
+    assert (train.epochs, train.batch, train.clip_norm, train.loss.name) == (10, 32, 1.0, "auto")
     assert (train.early_stopping, train.seed, train.threads) == (None, 0, None)
     assert train.monitor is None
     assert train.optimizer == Adam(lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)

@@ -76,14 +76,14 @@ def test_the_loss_is_that_of_the_recursion() -> None:
     """Of rows of unequal lengths; one without steps and text, and one without a target."""
     arcs = arcs_of(drawn(), torch.tensor(LENGTHS), TARGETS)
     expected = -sum(log_probability(own_arcs(arcs, row)) for row in (0, 1, 2, 4, 5))
-    assert transducer_loss(arcs, TARGETS).item() == pytest.approx(expected)
+    assert transducer_loss(arcs, TARGETS).sum().item() == pytest.approx(expected)
 
 
 def test_the_gradient_is_that_of_finite_differences() -> None:
     scores = drawn().requires_grad_()
 
     def loss(given: torch.Tensor) -> torch.Tensor:
-        return transducer_loss(arcs_of(given, torch.tensor(LENGTHS), TARGETS), TARGETS)
+        return transducer_loss(arcs_of(given, torch.tensor(LENGTHS), TARGETS), TARGETS).sum()
 
     assert torch.autograd.gradcheck(loss, (scores,))
 
@@ -111,7 +111,7 @@ def test_a_wide_beam_finds_every_text_with_its_probability() -> None:
 def test_a_text_without_steps_is_left_out() -> None:
     scores = drawn()[:1].requires_grad_()
     targets = TARGETS[:1]
-    loss = transducer_loss(arcs_of(scores, torch.tensor([0]), targets), targets)
+    loss = transducer_loss(arcs_of(scores, torch.tensor([0]), targets), targets).sum()
     loss.backward()
     assert loss.item() == 0.0
     assert scores.grad is not None and not scores.grad.any()
@@ -120,6 +120,6 @@ def test_a_text_without_steps_is_left_out() -> None:
 def test_other_factors_scale_the_gradient() -> None:
     scores = drawn().requires_grad_()
     arcs = arcs_of(scores, torch.tensor(LENGTHS), TARGETS)
-    (once,) = torch.autograd.grad(transducer_loss(arcs, TARGETS), scores, retain_graph=True)
-    (twice,) = torch.autograd.grad(2 * transducer_loss(arcs, TARGETS), scores)
+    (once,) = torch.autograd.grad(transducer_loss(arcs, TARGETS).sum(), scores, retain_graph=True)
+    (twice,) = torch.autograd.grad(2 * transducer_loss(arcs, TARGETS).sum(), scores)
     torch.testing.assert_close(twice, 2 * once)

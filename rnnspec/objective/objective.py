@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rnnspec.data import Batch
 from rnnspec.objective import losses
-from rnnspec.objective.settings import LossSettings
+from rnnspec.objective.settings import LossSettings, OutputLoss
 from rnnspec.objective.transducer import transducer_loss
 from rnnspec.plan.names import first_sequence, steps_in
 from rnnspec.plan.nodes import (
@@ -70,9 +70,9 @@ class Objective:
     def __init__(
         self, model: Model, settings: Train, loss_settings: LossSettings | None = None
     ) -> None:
-        self.model, self.loss_settings = model, loss_settings or LossSettings()
+        every = OutputLoss(loss=settings.loss, smoothing=settings.label_smoothing)
+        self.model, self.loss_settings = model, loss_settings or LossSettings(other=every)
         self.outputs: Mapping[str, Target] = {out.column: out for out in model.plan.targets}
-        self.loss, self.smoothing = settings.loss, settings.label_smoothing
         self.forcing = 1.0
         self.copies = any(isinstance(node, CopyMix) for node in model.plan.every_node())
 
@@ -115,8 +115,8 @@ class Objective:
 
     def _loss(self, node: Target, logits: Tensor, targets: Tensor, inputs: Inputs) -> Tensor:
         """The weighted loss of one output, summed over its answers."""
-        total = LOSSES[type(node)].total(self, node, logits, targets, inputs)
-        weight = self.loss_settings.of(node.column).weight
+        each = LOSSES[type(node)].each(self, node, logits, targets, inputs)
+        weight, total = self.loss_settings.of(node.column).weight, each.sum().to(logits.dtype)
         return total if weight == 1.0 else weight * total
 
 
@@ -127,23 +127,25 @@ class Objective:
 class LossKind:
     """The loss of the outputs of one node type. Nodes are Any here: each is of its own type."""
 
-    count: Callable[[NDArray[Any]], int]
-    """The answers with a true value: rows, steps, tokens or numbers."""
-    total: Callable[[Objective, Any, Tensor, Tensor, Inputs], Tensor]
-    """The sum over these answers, from a node, its logits and targets, and the model's inputs."""
+    known: Callable[[NDArray[Any]], NDArray[np.bool_]]
+    """Which rows, steps, tokens or numbers of targets have a true value."""
+    each: Callable[[Objective, Any, Tensor, Tensor, Inputs], Tensor]
+    """The losses of these, from a node, its logits and targets, and the model's inputs; the first
+    axis is that of rows."""
 
 
 def count_of(node: Target, targets: NDArray[Any]) -> float:
     """How many answers the loss of an output is a mean over."""
-    return float(LOSSES[type(node)].count(targets))
+    return float(np.count_nonzero(LOSSES[type(node)].known(targets)))
 
 
 def _class_loss(
     objective: Objective, node: Target, logits: Tensor, targets: Tensor, inputs: Inputs
 ) -> Tensor:
-    smoothing = objective.smoothing if objective.model.training else 0.0
     loss = objective.loss_settings.of(node.column)
-    return losses.class_loss(logits, targets, loss, smoothing)
+    return losses.class_loss(
+        logits, targets, loss, loss.smoothing if objective.model.training else 0.0
+    )
 
 
 def _chain_loss(
@@ -152,7 +154,7 @@ def _chain_loss(
     module, first = objective.model.output(node.column), first_sequence(objective.model.plan)
     assert isinstance(module, ChainModule) and first is not None
     lengths = steps_in(first, inputs[first.key][1])
-    return module.surprise(scores, targets, lengths).to(scores.dtype)
+    return module.surprise(scores, targets, lengths)
 
 
 def _text_loss(
@@ -168,16 +170,16 @@ def _numeric_loss(
 ) -> Tensor:
     module, known = objective.model.output(node.column), ~targets.isnan()
     assert isinstance(module, NumericModule)
-    law = node.law
+    law, loss = node.law, objective.loss_settings.of(node.column).loss
     if law.name == "point":
-        return losses.numeric_loss(raw, module.scale(targets), objective.loss, known)
+        return losses.numeric_loss(raw, module.scale(targets), loss, known)
     if law.is_scaled:
         parameters, targets = module.standard(raw), module.scale(targets)
     else:
         parameters = module.laws(module.answer(raw))
     true, there = module.laws(targets), module.laws(known)
     _, scale = module.units(raw)
-    return losses.law_loss(law, parameters, scale, true, there, objective.loss)
+    return losses.law_loss(law, parameters, scale, true, there, loss)
 
 
 def _forecast_loss(
@@ -191,7 +193,8 @@ def _forecast_loss(
         parameters, targets = module.standard(raw), module.to_scale(targets, moments)
     else:
         parameters = module.answer(raw, moments)
-    return losses.forecast_loss(node, parameters, scale, targets, objective.loss)
+    loss = objective.loss_settings.of(node.column).loss
+    return losses.forecast_loss(node, parameters, scale, targets, loss)
 
 
 def _frames_loss(
@@ -202,31 +205,39 @@ def _frames_loss(
     lengths = objective.model.true_lengths(node, inputs, targets)
     true = module.true_steps(targets, lengths)
     frames = raw[:, : true.shape[1], : node.width]
-    found = losses.numeric_loss(frames, true, objective.loss)
+    found = losses.numeric_loss(frames, true, objective.loss_settings.of(node.column).loss)
     if node.length != "learned":
         return found
     stops, own = module.stop_targets(lengths, raw.shape[1])
-    return found + node.width * losses.stop_loss(raw[..., node.width], stops, own)
+    stopping = losses.stop_loss(raw[..., node.width], stops, own)
+    return found.flatten(1).sum(1) + node.width * stopping.sum(1)
 
 
-def _known_classes(targets: NDArray[Any]) -> int:
-    return int(np.count_nonzero(targets >= 0))
+def _labels_loss(
+    objective: Objective, node: LabelsOutput, logits: Tensor, targets: Tensor, inputs: Inputs
+) -> Tensor:
+    return losses.labels_loss(logits, targets, objective.loss_settings.of(node.column).loss)
 
 
-def _known_rows(targets: NDArray[Any]) -> int:
-    return int(np.count_nonzero(~np.isnan(targets).any(-1)))
+def _known_classes(targets: NDArray[Any]) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = targets >= 0
+    return found
 
 
-def _known_numbers(targets: NDArray[Any]) -> int:
-    return int(np.count_nonzero(~np.isnan(targets)))
+def _known_rows(targets: NDArray[Any]) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = ~np.isnan(targets).any(-1)
+    return found
+
+
+def _known_numbers(targets: NDArray[Any]) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = ~np.isnan(targets)
+    return found
 
 
 LOSSES: Mapping[type[Target], LossKind] = {
     ClassOutput: LossKind(_known_classes, _class_loss),
     ChainOutput: LossKind(_known_classes, _chain_loss),
-    LabelsOutput: LossKind(
-        _known_rows, lambda o, node, logits, on, inputs: losses.labels_loss(logits, on)
-    ),
+    LabelsOutput: LossKind(_known_rows, _labels_loss),
     NumericOutput: LossKind(_known_numbers, _numeric_loss),
     TextOutput: LossKind(_known_classes, _text_loss),
     TransducerOutput: LossKind(

@@ -16,7 +16,8 @@ from rnnspec.spec.decoder import (
     InverseSigmoidForcing,
     LinearForcing,
 )
-from rnnspec.spec.metrics import LOSS, default_metric, monitored_metrics
+from rnnspec.spec.losses import AUTO, Loss
+from rnnspec.spec.metrics import LOSS, default_metric, loss_of, monitored_metrics, smoothing_of
 from rnnspec.spec.named_metrics import named_further
 from rnnspec.spec.outputs import Scheme
 
@@ -39,7 +40,7 @@ class OutputLoss:
     that mark spans by a `scheme`, empty for other outputs. `tokens`: the vocabulary of a text whose
     BLEU or chrF is monitored, empty for others. `coverage`: the coverage of a forecast is
     monitored. `metrics`: further ones that are named (`rnnspec.spec.named_metrics`).
-    `slots` of a delexicalised text.
+    `slots` of a delexicalised text. `loss`, and the share of `smoothing` of its classes.
     """
 
     weight: float = 1.0
@@ -50,19 +51,23 @@ class OutputLoss:
     coverage: bool = False
     metrics: tuple[str, ...] = ()
     slots: Slots | None = None
+    loss: Loss = AUTO
+    smoothing: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class LossSettings:
-    """The settings of each output by column; `forcing`, the share of steps that are given the true
-    token before them in training; and the metric to `monitor` where `train` names none."""
+    """The settings of each output by column, `other` for those that are not there; `forcing`, the
+    share of steps that are given the true token before them in training; and the metric to
+    `monitor` where `train` names none."""
 
     outputs: Mapping[str, OutputLoss] = field(default_factory=dict)
     forcing: Forcing = 1.0
     monitor: str = LOSS
+    other: OutputLoss = OutputLoss()
 
     def of(self, column: str) -> OutputLoss:
-        return self.outputs.get(column, OutputLoss())
+        return self.outputs.get(column, self.other)
 
 
 def loss_settings_of(spec: Spec, facts: Facts) -> LossSettings:
@@ -89,6 +94,8 @@ def loss_settings_of(spec: Spec, facts: Facts) -> LossSettings:
             "coverage" in names,
             further[output.column],
             Slots(mark, tuple(names_of(known))) if mark else None,
+            loss_of(spec, output),
+            smoothing_of(spec, output),
         )
     forcing = 1.0 if spec.decoder is None else spec.decoder.teacher_forcing
     return LossSettings(found, forcing, default_metric(spec))

@@ -11,7 +11,7 @@ NEVER = -torch.inf
 
 
 def transducer_loss(arcs: Tensor, targets: Tensor) -> Tensor:
-    """Sum of -ln p of the true texts, from log-probabilities `[B, T, U + 1, 2]` of the blank and of
+    """-ln p of the true texts, `[B]`, from log-probabilities `[B, T, U + 1, 2]` of the blank and of
     the next token, and targets `[B, U + 1]`: numbers, 0, then -1. Past a row's steps the blank is
     certain.
 
@@ -19,7 +19,7 @@ def transducer_loss(arcs: Tensor, targets: Tensor) -> Tensor:
     """
     counts = (targets > 0).sum(1)
     each: Tensor = _Loss.apply(arcs, counts)  # type: ignore[no-untyped-call]
-    return each.masked_fill((targets < 0).all(1), 0.0).sum()
+    return each.masked_fill((targets < 0).all(1), 0.0)
 
 
 class _Loss(torch.autograd.Function):

@@ -22,6 +22,7 @@ from rnnspec.spec import (
     check_frames,
     check_kinds,
     check_layers,
+    check_losses,
     check_names,
     check_pictures,
     check_stack,
@@ -134,6 +135,15 @@ _PICTURES: tuple[Loc, ...] = (
     ),
 )
 _OUTPUT: tuple[Loc, ...] = (("data", "output", "as"), ("data", "output", EACH, "as"))
+_LOSSES: tuple[Loc, ...] = (
+    *_OUTPUT,
+    ("train", "loss"),
+    *(
+        ("data", "output", *each, key)
+        for each in ((), (EACH,))
+        for key in ("loss", "label_smoothing", "distribution", "crf")
+    ),
+)
 _BRANCH: tuple[Loc, ...] = (
     *_OUTPUT,
     *(
@@ -190,7 +200,8 @@ CHECKS: tuple[Check, ...] = (
     Check(
         check_layers.activation_has_a_layer, (("head", "hidden"), ("head", "activation"), *_BRANCH)
     ),
-    Check(check_train.loss_fits_output, (*_OUTPUT, ("train", "loss"))),
+    Check(check_losses.loss_fits_output, (*_LOSSES, _DECODER)),
+    Check(check_losses.losses_fit_answers, (*_LOSSES, _DECODER)),
     Check(
         check_train.early_stopping_can_measure,
         (*_OUTPUT, _VALID, ("train", "early_stopping"), ("train", "monitor")),
@@ -361,7 +372,7 @@ CHECKS: tuple[Check, ...] = (
         (_VALID, ("train", "epochs"), ("train", "average_when_stale"), ("train", "monitor")),
     ),
     Check(check_train.averaged_epochs_come, (("train", "epochs"), ("train", "average_last"))),
-    Check(check_train.smoothing_has_classes, (*_OUTPUT, ("train", "label_smoothing"))),
+    Check(check_losses.smoothing_has_classes, (*_LOSSES, _DECODER, ("train", "label_smoothing"))),
     Check(
         check_train.chains_are_of_whole_rows, (*_OUTPUT, ("data", "series"), ("train", "window"))
     ),

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import assert_never
 
 from rnnspec.spec.base import Loc
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.metrics import (
     LOSS,
     TRAIN_LOSS,
-    answers_classes,
-    answers_numbers,
     kinds_of,
     monitored_metrics,
     named_metric,
@@ -20,19 +17,7 @@ from rnnspec.spec.metrics import (
 )
 from rnnspec.spec.named_metrics import is_measurable, meant_metric
 from rnnspec.spec.optimizers import SGD
-from rnnspec.spec.outputs import (
-    ClassOutput,
-    ForecastOutput,
-    FramesOutput,
-    KeysOutput,
-    LabelsOutput,
-    NextOutput,
-    NumberOutput,
-    TagsOutput,
-    Target,
-    TextOutput,
-    VectorOutput,
-)
+from rnnspec.spec.outputs import KeysOutput, LabelsOutput, TagsOutput
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.schedules import Plateau
 from rnnspec.spec.spec import Spec
@@ -154,20 +139,6 @@ def averaged_epochs_come(spec: Spec) -> Iterator[Finding]:
         yield Finding(("train", "average_last"), message, hint)
 
 
-def smoothing_has_classes(spec: Spec) -> Iterator[Finding]:
-    path: Loc = ("train", "label_smoothing")
-    if spec.train.label_smoothing and not answers_classes(spec):
-        chains = any(isinstance(each, TagsOutput) and each.crf for each in spec.data.targets)
-        whole = "with 'crf', whose loss is of a whole row"
-        yield no_effect(path, whole if chains else "where no class is answered")
-    elif spec.train.label_smoothing and spec.aligner is not None:
-        why = f"with decoder.{spec.aligner.name}, whose loss is not of single tokens"
-        yield no_effect(path, why)
-    elif spec.train.label_smoothing and spec.decoder and spec.decoder.copy_from is not None:
-        why = "with decoder.copy, where not every token can be answered for a row"
-        yield no_effect(path, why)
-
-
 def chains_are_of_whole_rows(spec: Spec) -> Iterator[Finding]:
     """The labels of a row are answered and trained together."""
     for path, output in spec.data.located_targets:
@@ -208,33 +179,3 @@ def determinism_has_a_gpu(spec: Spec) -> Iterator[Finding]:
     if spec.train.deterministic and spec.train.device == "cpu":
         why = "with 'device: cpu', where numbers always repeat"
         yield no_effect(("train", "deterministic"), why)
-
-
-def loss_fits_output(spec: Spec) -> Iterator[Finding]:
-    """A named loss is a loss of some output."""
-    kinds = {output.as_: _losses(spec, output) for output in spec.data.targets}
-    known = dict.fromkeys(loss for losses in kinds.values() for loss in losses)
-    if spec.train.loss not in ("auto", *known):
-        message = f"{spec.train.loss} does not fit 'as: {', '.join(kinds)}'"
-        hint = f"use auto or {', '.join(known)}" if known else "use auto"
-        yield Finding(("train", "loss"), message, hint)
-
-
-def _losses(spec: Spec, output: Target) -> tuple[str, ...]:
-    """The values of `train.loss` for an output, beside auto."""
-    numbers = ("mse", "mae", "huber")
-    match output:
-        case NumberOutput() | VectorOutput() | FramesOutput():
-            return numbers
-        case ForecastOutput():
-            return numbers if output.distribution.name == "point" else ()
-        case LabelsOutput() | KeysOutput() | TagsOutput(crf=True):
-            return ()
-        case NextOutput():
-            return numbers if answers_numbers(spec, output) else ("cross_entropy",)
-        case TextOutput():
-            return () if spec.aligner is not None else ("cross_entropy",)
-        case ClassOutput() | TagsOutput():
-            return ("cross_entropy",)
-        case _:
-            assert_never(output)

@@ -9,6 +9,7 @@ from typing import assert_never
 from rnnspec.spec.decoder import CountedLength
 from rnnspec.spec.distributions import Distribution
 from rnnspec.spec.inputs import FramesInput, KeysInput, SeriesInput
+from rnnspec.spec.losses import Focal, Loss
 from rnnspec.spec.outputs import (
     POINT,
     ClassOutput,
@@ -149,16 +150,6 @@ def _metrics(spec: Spec, output: Target) -> tuple[str, ...]:
             assert_never(output)
 
 
-def answers_classes(spec: Spec) -> bool:
-    """Whether some output is trained by cross-entropy over classes."""
-    return any(
-        output.as_ in CLASSIFYING
-        and not answers_numbers(spec, output)
-        and not (isinstance(output, TagsOutput) and output.crf)
-        for output in spec.data.targets
-    )
-
-
 def answers_numbers(spec: Spec, output: Output) -> bool:
     """Whether an output answers numbers: by its kind, or as the next step of a numeric input."""
     if isinstance(output, NextOutput):
@@ -173,6 +164,46 @@ def distribution_of(output: Output) -> Distribution:
             return output.distribution
         case _:
             return POINT
+
+
+def losses_of(spec: Spec, output: Target) -> tuple[str, ...]:
+    """The losses that an output can be trained by, beside `auto`."""
+    numbers, classes = ("mse", "mae", "huber"), ("cross_entropy", "focal")
+    match output:
+        case NumberOutput() | VectorOutput() | FramesOutput() | ForecastOutput():
+            return numbers if output.distribution.name == "point" else ()
+        case NextOutput() if answers_numbers(spec, output):
+            return numbers if output.distribution.name == "point" else ()
+        case TagsOutput(crf=True):
+            return ()
+        case TextOutput():
+            copies = spec.decoder is not None and spec.decoder.copy_from is not None
+            return () if spec.aligner is not None or copies else classes
+        case ClassOutput() | TagsOutput() | LabelsOutput() | KeysOutput() | NextOutput():
+            return classes
+        case _:
+            assert_never(output)
+
+
+def loss_of(spec: Spec, output: Target) -> Loss:
+    """The loss of an output: its own, else that of `train` where it fits."""
+    fits = spec.train.loss.name in losses_of(spec, output)
+    return spec.train.loss if output.loss.name == "auto" and fits else output.loss
+
+
+def can_be_smoothed(spec: Spec, output: Target) -> bool:
+    """Whether an output is trained by the cross-entropy of one class out of several."""
+    several = isinstance(spec.data.input_of(output), KeysInput)
+    classes = output.as_ in CLASSIFYING and "cross_entropy" in losses_of(spec, output)
+    return classes and not several and not isinstance(loss_of(spec, output), Focal)
+
+
+def smoothing_of(spec: Spec, output: Target) -> float:
+    """The share of label smoothing of an output: its own, else that of `train`."""
+    if not can_be_smoothed(spec, output):
+        return 0.0
+    own = getattr(output, "label_smoothing", None)
+    return spec.train.label_smoothing if own is None else float(own)
 
 
 def reads_streams(spec: Spec) -> bool:

@@ -21,6 +21,7 @@ from rnnspec.spec.base import (
 from rnnspec.spec.choice import ByKey, ByShape, by_type
 from rnnspec.spec.distributions import Distribution, PointDistribution, Probability
 from rnnspec.spec.head import FixedPooling, Head, Pooling
+from rnnspec.spec.losses import AUTO, ClassLoss, NextLoss, NumberLoss, Smoothing
 
 Weight = Annotated[
     Positive, Field(description="Factor of this answer's loss in the loss of all answers together.")
@@ -118,6 +119,8 @@ class ClassOutput(OfColumn):
     as_: Literal["class"] = Field(alias="as", description="What the column holds.")
     missing: MissingTarget = "error"
     class_weights: ClassWeights = "none"
+    loss: ClassLoss = AUTO
+    label_smoothing: Smoothing = None
     weight: Weight = 1.0
     reads: OutputReads = None
     pooling: OutputPooling = None
@@ -138,6 +141,7 @@ class LabelsOutput(OfColumn):
     )
     threshold: Threshold = 0.5
     missing: MissingTarget = "error"
+    loss: ClassLoss = AUTO
     weight: Weight = 1.0
     reads: OutputReads = None
     pooling: OutputPooling = None
@@ -151,6 +155,7 @@ class NumberOutput(OfColumn):
     scale: Scale = "standard"
     distribution: Answered = POINT
     missing: MissingTarget = "error"
+    loss: NumberLoss = AUTO
     weight: Weight = 1.0
     reads: OutputReads = None
     pooling: OutputPooling = None
@@ -164,6 +169,7 @@ class VectorOutput(OfColumn):
     scale: Scale = "standard"
     distribution: Answered = POINT
     missing: MissingTarget = "error"
+    loss: NumberLoss = AUTO
     weight: Weight = 1.0
     reads: OutputReads = None
     pooling: OutputPooling = None
@@ -192,6 +198,8 @@ class TagsOutput(OfColumn):
         "its step under the chain, and the score is the log-probability of the whole path.",
     )
     class_weights: ClassWeights = "none"
+    loss: ClassLoss = AUTO
+    label_smoothing: Smoothing = None
     weight: Weight = 1.0
     reads: OutputReads = None
     head: OutputHead = None
@@ -202,6 +210,7 @@ class KeysOutput(OfColumn):
 
     as_: Literal["keys"] = Field(alias="as", description="What the column holds.")
     threshold: Threshold = 0.5
+    loss: ClassLoss = AUTO
     weight: Weight = 1.0
     reads: OutputReads = None
     head: OutputHead = None
@@ -221,6 +230,7 @@ class FramesOutput(OfColumn):
         "answered again: 'evaluate' then says how well the score tells them apart (AUROC). It is "
         "read by 'evaluate' alone.",
     )
+    loss: NumberLoss = AUTO
     weight: Weight = 1.0
     reads: OutputReads = None
     head: OutputHead = None
@@ -233,6 +243,8 @@ class NextOutput(OfColumn):
     as_: Literal["next"] = Field(alias="as", description="What is answered.")
     distribution: Answered = POINT
     season: Season = 1
+    loss: NextLoss = AUTO
+    label_smoothing: Smoothing = None
     weight: Weight = 1.0
     reads: OutputReads = None
     head: OutputHead = None
@@ -246,6 +258,8 @@ class TextOutput(OfColumn):
     )
     min_count: MinCount = 1
     max_size: MaxSize = None
+    loss: ClassLoss = AUTO
+    label_smoothing: Smoothing = None
     weight: Weight = 1.0
 
 
@@ -293,6 +307,7 @@ class ForecastOutput(OfColumn):
         "value read ('last'), or from the value one season before ('seasonal'), as the series is "
         "scaled.",
     )
+    loss: NumberLoss = AUTO
     weight: Weight = 1.0
     reads: OutputReads = None
     pooling: OutputPooling = None

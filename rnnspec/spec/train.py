@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rnnspec.spec.base import MAX_SEED, Count, ListOf, Model, NotNegative, Positive, Share, Text
-from rnnspec.spec.choice import ByShape, by_type
+from rnnspec.spec.choice import ByShape, OneOf, by_type
+from rnnspec.spec.losses import AUTO, Loss
 from rnnspec.spec.optimizers import Adam, Optimizer
 from rnnspec.spec.schedules import ConstantRate, Schedule
 
@@ -92,9 +93,10 @@ class Train(Model):
         description="Largest absolute value of each entry of the gradient; larger ones are cut to "
         "it, before clip_norm. null means no limit.",
     )
-    loss: Literal["auto", "cross_entropy", "mse", "mae", "huber"] = Field(
-        default="auto",
-        description="The loss: 'auto' is cross_entropy for a class and mse for numbers.",
+    loss: Annotated[Loss, OneOf()] = Field(
+        default=AUTO,
+        description="The loss of every answer that it fits and that names none of its own: 'auto' "
+        "is cross_entropy for classes and labels, and mse for numbers.",
     )
     label_smoothing: Share = Field(
         default=0.0,

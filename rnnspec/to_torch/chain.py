@@ -62,7 +62,7 @@ class ChainOutput(Raw):
         return _path_scores(_floored(steps, LOWEST_STEP), self._chain(), labels.t(), of_rows)
 
     def surprise(self, scores: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
-        """-ln of the probability of the true labels `[B, T]`, summed over rows.
+        """-ln of the probability of the true labels `[B, T]`: `[B]`.
 
         Steps without a true label (below 0) are summed over (Tsuboi et al. 2008), and so are those
         whose label breaks the rules (`unruly`).
@@ -73,8 +73,8 @@ class ChainOutput(Raw):
         given = self.start, self.end, self.transitions, self._rules()
         total = _log_sum(steps, *given, of_rows)
         if bool(((true < 0) & of_rows.mask).any()):
-            return (total - _log_sum(steps, *given, of_rows, true)).sum()
-        return (total - _path_scores(steps, _ruled(*given), true.clamp(min=0), of_rows)).sum()
+            return total - _log_sum(steps, *given, of_rows, true)
+        return total - _path_scores(steps, _ruled(*given), true.clamp(min=0), of_rows)
 
     def unruly(self, targets: Tensor, lengths: Tensor) -> Tensor:
         """Bool `[B, T]`: whether a true label stands where the rules forbid it.
