@@ -87,7 +87,7 @@ def test_wrong_ones_are_placed_in_the_command(path: Path) -> None:
 
 def test_an_override_and_the_file_are_checked_together(path: Path) -> None:
     assert refusal(path, "train.loss=mse", "data.valid=0.7").splitlines()[0::3] == [
-        "--set:1:12: train.loss: mse does not fit 'as: class'; use auto or cross_entropy",
+        "--set:1:12: train.loss: mse does not fit 'as: class'; use auto or cross_entropy, focal",
         "--set:2:12: data.valid: expected a number of at most 0.5, found the number 0.7",
     ]
 

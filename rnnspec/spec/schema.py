@@ -116,7 +116,10 @@ def _share_choices(schema: Schema) -> None:
     def move(key: str, _: str, properties: Schema) -> None:
         found, text = choices(properties[key])
         if seen[text] > 1 and len(text) >= _SHARED_FROM:
-            name = names.setdefault(text, f"{key}_choice")
+            if text not in names:
+                taken = sum(name.startswith(f"{key}_choice") for name in names.values())
+                names[text] = f"{key}_choice_{taken + 1}" if taken else f"{key}_choice"
+            name = names[text]
             schema["definitions"][name] = {"anyOf": found}
             null = [_NULL] if _NULL in properties[key]["anyOf"] else []
             properties[key]["anyOf"] = [{"$ref": f"#/definitions/{name}"}, *null]
