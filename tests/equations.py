@@ -263,6 +263,9 @@ def structural(op: str, dims: tuple[int, ...], *args: Tensor) -> Tensor:
             found = torch.cat([cut(args[0], n, a), cut(args[1], n, b)], -1)
         case "slice", (width, start, stop):
             found = cut(args[0], n, width)[..., start:stop]
+        case "every", (width, stride, start):
+            one = torch.eye(stride, dtype=args[0].dtype)[start]
+            found = torch.einsum("rnik,k->rni", cut(args[0], n, width, stride), one)
         case _:
             found = ORACLE[op](cut(args[0], *dims))
     return found.reshape(rows, -1)

@@ -43,7 +43,9 @@ def frames_plan(
 ) -> Plan:
     """Frames through a stack, a pooling and a linear layer to four classes.
 
-    Sizes of the cell's own are 4; an elapsed time that it reads is element `ELAPSED` of a frame.
+    A cell that reads a multiple of so many numbers reads what a linear layer makes of those before
+    it. Sizes of the cell's own are 4; an elapsed time that it reads is element `ELAPSED` of a
+    frame.
     """
     cell = builtin_cell(cell) if isinstance(cell, str) else cell
     timed = bool(cell.inputs)
@@ -54,6 +56,10 @@ def frames_plan(
     sizes = tuple((size, 4) for size in cell.own_sizes)
     inputs = source.features
     for index in range(depth):
+        if inputs % cell.inputs_divisor:
+            wide = inputs * cell.inputs_divisor
+            nodes.append(Dense(f"wide.{index}", nodes[-1].name, inputs, wide, "none"))
+            inputs = wide
         before, elapsed = nodes[-1].name, nodes[0].name if timed else ""
         name = f"layers.{index}"
         layer = Recurrent(name, before, cell, inputs, units, direction, sizes, elapsed)

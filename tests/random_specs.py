@@ -105,7 +105,8 @@ def layers(draw: Draw, own: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     width = 0
     for _ in range(draw(st.integers(1, 3))):
-        name = draw(st.sampled_from([*builtin_names(), *own, *own, *own]))
+        built_in = [name for name in builtin_names() if builtin_cell(name).inputs_divisor == 1]
+        name = draw(st.sampled_from([*built_in, *own, *own, *own]))
         layer: dict[str, Any] = {"cell": name, "units": draw(st.integers(1, 6))}
         sizes = own[name].get("sizes", []) if name in own else builtin_cell(name).own_sizes
         if sizes:

@@ -27,7 +27,9 @@ LSTM_UP_TO_NAMES = """
 
 
 def _sizes(cell: Cell) -> Mapping[str, int]:
-    return cell.sizes(64, 128, dict.fromkeys(cell.own_sizes, 32))
+    return cell.sizes(
+        66 if cell.inputs_divisor == 3 else 64, 128, dict.fromkeys(cell.own_sizes, 32)
+    )
 
 
 def _text(cell: Cell) -> str:
@@ -68,7 +70,9 @@ def test_counts_are_those_of_the_plan(name: str) -> None:
     cell = builtin_cell(name)
     sizes = _sizes(cell)
     own = tuple((size, sizes[size]) for size in cell.own_sizes)
-    weights = list(Recurrent("layer", "input", cell, 64, 128, "forward", own).weights())
+    weights = list(
+        Recurrent("layer", "input", cell, sizes["inputs"], 128, "forward", own).weights()
+    )
     rows = {row[0]: row for row in _rows(cell, "Parameters of one direction")}
     for heading, trained in (("trained", True), ("not trained", False)):
         count = sum(weight.size for weight in weights if weight.trained == trained)

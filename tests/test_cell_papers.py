@@ -142,6 +142,26 @@ def fastgrnn(w: Weights, xs: Array) -> list[Array]:
     return out
 
 
+def gru_d(w: Weights, xs: Array) -> list[Array]:
+    """Che et al. 2018, section GRU-D: intervals between steps of 1, a mean of 0, and the interval
+    of the first step 0."""
+    numbers, masks = xs[:, 0::3], (xs[:, 1::3] > 0).astype(float)
+    gap = last = np.zeros(numbers.shape[1])
+    h, out = np.zeros(len(w["b_h"])), []
+    for t in range(len(xs)):
+        gap = 1 + (1 - masks[t - 1]) * gap if t else gap
+        decay = np.exp(-np.maximum(0, w["w_x"] * gap + w["b_x"]))
+        h = np.exp(-np.maximum(0, w["W_d"] @ gap + w["b_d"])) * h
+        last = np.where(masks[t] == 1, numbers[t], last)
+        x, m = masks[t] * numbers[t] + (1 - masks[t]) * decay * last, masks[t]
+        r = sigmoid(w["W_r"] @ x + w["U_r"] @ h + w["V_r"] @ m + w["b_r"])
+        z = sigmoid(w["W_z"] @ x + w["U_z"] @ h + w["V_z"] @ m + w["b_z"])
+        new = np.tanh(w["W_h"] @ x + w["U_h"] @ (r * h) + w["V_h"] @ m + w["b_h"])
+        h = (1 - z) * h + z * new
+        out.append(h)
+    return out
+
+
 LOOPS: dict[str, Callable[[Weights, Array], list[Array]]] = {
     f.__name__: f
     for f in (
@@ -153,6 +173,7 @@ LOOPS: dict[str, Callable[[Weights, Array], list[Array]]] = {
         lmu,
         phased_lstm,
         fastgrnn,
+        gru_d,
     )
 }
 
@@ -161,12 +182,15 @@ LOOPS: dict[str, Callable[[Weights, Array], list[Array]]] = {
 def test_a_cell_computes_what_its_paper_says(name: str) -> None:
     cell = builtin_cell(name)
     draw = np.random.default_rng(0)
-    sizes = cell.sizes(INPUTS, UNITS, dict.fromkeys(cell.own_sizes, 5))
+    width = INPUTS * cell.inputs_divisor
+    sizes = cell.sizes(width, UNITS, dict.fromkeys(cell.own_sizes, 5))
     weights = {
         name: draw.normal(0, 0.7, [sizes[size] for size in shape])
         for name, shape in cell.parameters.items()
     }
-    xs = draw.normal(0, 1, (STEPS, INPUTS))
+    xs = draw.normal(0, 1, (STEPS, width))
+    if name == "gru_d":
+        xs[:, 1::3] = xs[:, 1::3] > 0
     expected = LOOPS[name](weights, xs)
     states = {state: np.zeros(sizes[cell.state_size(state)]) for state in cell.states}
     for x, wanted in zip(xs, expected, strict=True):

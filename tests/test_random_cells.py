@@ -49,7 +49,9 @@ MATRICES = compile_cell(
         S = 0.5 * transpose(transpose(T) * 0.3) + outer(V @ x, k) / sqrt(few)
         R = 0.2 * outer(k, h) @ S
         z = P @ h
-        p = where(z[0:units] > z[units:2*units], S @ z[2*units:], sum(R @ k) * h)
+        e = concat(z[1::2], sin(z)[0::2])
+        q = S @ z[2*units:] + e[0:units]
+        p = where(z[0:units] > z[units:2*units], q, sum(R @ k) * h)
         h = tanh(layer_norm(p) + m)
         """,
         output="h",

@@ -36,7 +36,7 @@ def of_cell(name: str) -> dict[str, Any]:
 
 
 MODELS: dict[str, dict[str, Any]] = {
-    **{f"cell {name}": of_cell(name) for name in BUILTIN},
+    **{f"cell {name}": of_cell(name) for name in BUILTIN if name != "gru_d"},
     **{f"decoder {name}": data for name, data in SPECS.items()},
     "highway": spec_data(
         "N:1", ["frames"], [output("class")],

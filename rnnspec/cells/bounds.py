@@ -53,7 +53,9 @@ _FUNCTIONS: dict[str, Callable[[Range], Range]] = {
     "gelu": lambda v: Range(-1, max(v.high, 0), v.growth),
     "abs": lambda v: Range(0, v.size, v.growth),
     "neg": lambda v: Range(-v.high, -v.low, v.growth),
-    **dict.fromkeys(("copy", "transpose", "rows", "columns", "tile", "slice"), lambda v: v),
+    **dict.fromkeys(
+        ("copy", "transpose", "rows", "columns", "tile", "slice", "every"), lambda v: v
+    ),
     "sin": lambda v: Range(-1, 1),
     "cos": lambda v: Range(-1, 1),
     "floor": lambda v: Range(v.low - 1, v.high, v.growth),

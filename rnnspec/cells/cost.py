@@ -69,7 +69,8 @@ def _product(cell: Cell, plan: Schedule, product: JoinedProduct) -> str:
     names = product.matrices
     joined = names[0] if len(names) == 1 else f"[{'; '.join(names)}]"
     node = plan.graph.nodes[product.operand]
-    return f"{joined} @ {node.name or _operand(cell, names)}"
+    operand = node.name if node.op in ("input", "state") else ""
+    return f"{joined} @ {operand or _operand(cell, names)}"
 
 
 def _operand(cell: Cell, names: tuple[str, ...]) -> str:

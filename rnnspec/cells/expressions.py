@@ -13,7 +13,7 @@ from typing import assert_never
 from rnnspec.cells.functions import FUNCTIONS, STRUCTURAL
 from rnnspec.cells.graph import RESERVED_SIZES, CellSource, Node, Shape
 from rnnspec.cells.reassociate import Builder
-from rnnspec.cells.sizes import is_never_negative, names_in, sum_of
+from rnnspec.cells.sizes import is_never_negative, names_in, part_of, sum_of
 from rnnspec.cells.syntax import (
     COMPARISONS,
     Binary,
@@ -290,6 +290,8 @@ class Expressions:
             what = f"a slice is taken of a vector, not of {RANKS[len(self.nodes[value].shape)]}"
             raise error(piece.place, what)
         whole = self._known(value, piece.place)
+        if piece.stride > 1:
+            return self._strided(piece, value, whole)
         start, stop = piece.start or "0", piece.stop or whole
         known = (*RESERVED_SIZES, *self.source.sizes)
         for name in (*names_in(start), *names_in(stop)):
@@ -304,6 +306,14 @@ class Expressions:
                 piece.place, f"{what}: bounds go from 0 to its width, and the first is less"
             )
         return self.add("slice", (value,), (width,), start)
+
+    def _strided(self, piece: Slice, value: int, whole: str) -> int:
+        """Every element of a vector that stands `start` behind a multiple of the stride."""
+        start, stride = piece.start or "0", piece.stride
+        if not start.isdigit() or int(start) >= stride:
+            what = f"[{start}::{stride}] begins with a number from 0 to {stride - 1}"
+            raise error(piece.place, what)
+        return self.add("every", (value,), (part_of(whole, stride),), f"{start}::{stride}")
 
     def _known(self, value: int, place: Place) -> str:
         """The width of a vector, which must not be left to later use."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rnnspec.cells.initializers import Initializer
-from rnnspec.cells.sizes import Numbers, product_of
+from rnnspec.cells.sizes import Numbers, divisor, product_of
 
 RESERVED_SIZES = ("inputs", "units")
 """Sizes every cell has: the width of the step's input, and the layer's `units`."""
@@ -68,7 +68,8 @@ class Node:
 
     `op` is the name of a function, or one of: input, state, parameter, constant, size, matmul, add,
     sub, mul, div, neg, pow, less, at_most, select, or one of `rnnspec.cells.layout`. `name` is set
-    for input, state, parameter and size, and is where a `slice` begins; `value` for constant.
+    for input, state, parameter and size, and is where a `slice` begins, and `start::stride` of
+    `every`; `value` for constant.
     `matmul` has a matrix parameter first and a vector second.
     """
 
@@ -138,6 +139,12 @@ class Cell:
     ) -> dict[str, int]:
         """The number behind each size."""
         return Numbers({"inputs": inputs, "units": units, **(own or {})})
+
+    @property
+    def inputs_divisor(self) -> int:
+        """The number that the width of the input must be a multiple of."""
+        shapes = [*self.states.values(), *(node.shape for node in self.graph.nodes)]
+        return divisor({size for shape in shapes for size in shape}, "inputs")
 
     @property
     def output_size(self) -> str:

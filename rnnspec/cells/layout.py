@@ -12,7 +12,19 @@ from rnnspec.cells.graph import Node, Shape
 from rnnspec.cells.sizes import Numbers, extent
 
 SHAPED = frozenset(
-    {"outer", "apply", "compose", "transpose", "sum", "rows", "columns", "concat", "slice", "tile"}
+    {
+        "outer",
+        "apply",
+        "compose",
+        "transpose",
+        "sum",
+        "rows",
+        "columns",
+        "concat",
+        "slice",
+        "every",
+        "tile",
+    }
 )
 """Operations that are told a `layout`, beside functions of whole vectors in cells with heads."""
 
@@ -29,8 +41,9 @@ def layout(nodes: Sequence[Node], index: int, sizes: Mapping[str, int]) -> Layou
 
     outer: n, rows, columns of the result. apply, transpose: n, rows, columns of the matrix.
     compose: n, rows and columns of the first, columns of the second. concat: n and both widths.
-    slice: n, width, start, stop. sum, softmax, layer_norm: n, width. columns: n * width, how often.
-    rows, tile: n, how often, width.
+    slice: n, width, start, stop. every: n, width of the result, stride, start.
+    sum, softmax, layer_norm: n, width. columns: n * width, how often. rows, tile: n, how often,
+    width.
     """
     node = nodes[index]
     shapes = [nodes[arg].shape for arg in node.args]
@@ -53,6 +66,9 @@ def layout(nodes: Sequence[Node], index: int, sizes: Mapping[str, int]) -> Layou
             start = _start(node.name, sizes)
             width = _last(first, sizes)
             return _of(first[:-1], sizes), width, start, start + sizes[node.shape[-1]]
+        case "every":
+            start, stride = map(int, node.name.split("::"))
+            return _of(first[:-1], sizes), sizes[node.shape[-1]], stride, start
         case _:
             return _of(first[:-1], sizes), _last(first, sizes)
 

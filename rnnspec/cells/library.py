@@ -38,6 +38,7 @@ BUILTIN = (
     "lmu",
     "phased_lstm",
     "fastgrnn",
+    "gru_d",
 )
 """Names of the built-in cells; each is the file `builtin/NAME.yaml`."""
 

@@ -180,6 +180,7 @@ def _term(
         "parameter": str(rank),
         "input": name,
         "slice": name,
+        "every": name,
         "size": name,
     }
     leaf = leaves.get(op, "")

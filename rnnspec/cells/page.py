@@ -20,6 +20,7 @@ from rnnspec.cells.library import (
     identify,
 )
 from rnnspec.cells.matching import Match
+from rnnspec.cells.sizes import Numbers
 
 DEFAULT_INPUTS = 64
 DEFAULT_UNITS = 128
@@ -60,8 +61,9 @@ def page(
     """The page of `cell`, with a number for every size name of it.
 
     `origin`, beside the title, is where the cell comes from; `notes` explain the numbers of sizes.
+    Raises ValueError where a size made of others is no whole number.
     """
-    match = identify(cell)
+    match, sizes = identify(cell), Numbers(sizes)
     sections = [
         Section("Equations", tuple(_equations(cell))),
         Section("where", tuple(_meanings(cell))),

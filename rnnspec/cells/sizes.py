@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from math import prod
+from math import lcm, prod
 
 Terms = dict[tuple[str, ...], Fraction]
 """The factor of each product of names; of `()` the number that stands alone."""
@@ -62,6 +62,11 @@ def sum_of(one: str, other: str, sign: int = 1) -> str:
     return _text(total)
 
 
+def part_of(size: str, divisor: int) -> str:
+    """The normal form of the quotient."""
+    return _text({product: factor / divisor for product, factor in terms(size).items()})
+
+
 def product_of(*sizes: str) -> str:
     """The normal form of the product; 1 of no sizes."""
     if len(sizes) == 1:
@@ -78,6 +83,13 @@ def _times(one: Terms, other: Terms) -> Terms:
         for more, times in other.items():
             _add(found, [*names, *more], factor * times)
     return found
+
+
+def divisor(sizes: Iterable[str], name: str) -> int:
+    """The number that whatever a name stands for must be a multiple of, as far as its own terms
+    say: 3 for `name/3`."""
+    found = (terms(size).get((name,), Fraction(1)) for size in sizes)
+    return lcm(*(factor.denominator for factor in found))
 
 
 def is_never_negative(size: str) -> bool:

@@ -5,7 +5,7 @@
     sum        = product { ("+" | "-") product }
     product    = sign { ("*" | "/" | "@") sign }
     sign       = "-" sign | power
-    power      = atom { "[" [size] ":" [size] "]" } [ "**" sign ]
+    power      = atom { "[" ( [size] ":" [size] | [number] ":" ":" number ) "]" } [ "**" sign ]
     atom       = number | name | name "(" value { "," value } ")" | "(" value ")"
 
 A size is a sum of names, numbers and their products (`rnnspec.cells.sizes`).
@@ -78,12 +78,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """`operand[start:stop]`; a bound is the text of a size, "" where it is left out."""
+    """`operand[start:stop]`; a bound is the text of a size, "" where it is left out. With a
+    `stride` above 1, `operand[start::stride]`."""
 
     operand: Expression
     start: str
     stop: str
     place: Place
+    stride: int = 1
 
 
 Expression = Number | Name | Negated | Binary | Call | Slice
@@ -296,16 +298,28 @@ class _Parser:
             start = self._size(":")
             if not self._take(":"):
                 raise self._fail("expected ':', as in v[0:units]")
-            stop = self._size("]")
+            stop = self._size(":", "]")
+            stride = self._stride() if self._take(":") else 1
+            if stop and stride > 1:
+                raise self._fail(
+                    f"a stride goes to the end of a vector, as in v[{start}::{stride}]"
+                )
             if not self._take("]"):
                 raise self._fail("expected ']': a bracket is not closed")
-            operand = Slice(operand, start, stop, bracket.place)
+            operand = Slice(operand, start, stop, bracket.place, stride)
         return operand
 
-    def _size(self, end: str) -> str:
-        """The text of a size, up to the token `end`."""
+    def _stride(self) -> int:
+        token = self._token
+        if not token.text.isdigit() or int(token.text) < 2:
+            raise self._fail("a stride is a whole number of at least 2, as in v[0::2]")
+        self._at += 1
+        return int(token.text)
+
+    def _size(self, *ends: str) -> str:
+        """The text of a size, up to one of the tokens `ends`."""
         parts: list[str] = []
-        while self._token.text != end and self._token.kind in ("name", "number", "operator"):
+        while self._token.text not in ends and self._token.kind in ("name", "number", "operator"):
             parts.append(self._token.text)
             self._at += 1
         text = "".join(parts)

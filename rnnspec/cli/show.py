@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,7 @@ from rnnspec.errors import RnnspecError
 from rnnspec.files import PICTURE, check_output, write_text
 
 if TYPE_CHECKING:
+    from rnnspec.cells import Cell
     from rnnspec.plan import Plan, Weight
     from rnnspec.plan.nodes import Node
     from rnnspec.spec import Spec
@@ -202,24 +204,28 @@ def _cell_page(
     cell = cell_of(spec, name) if spec else builtin_cell(name)
     sizes, notes = {}, {}
     given = {**given, **_assigned(own, cell.own_sizes, name)}
-    for size, (number, why) in _defaults(name, cell.own_sizes, spec).items():
+    for size, (number, why) in _defaults(name, cell, spec).items():
         sizes[size], notes[size] = (given[size], "") if size in given else (number, why)
     origin = "built in" if name in builtin_names() else f"of {spec.name}" if spec else ""
-    return page(cell, sizes, origin, notes).text(columns)
+    try:
+        return page(cell, sizes, origin, notes).text(columns)
+    except ValueError as problem:
+        raise RnnspecError(f"the cell {name}: {problem}; choose others") from None
 
 
-def _defaults(name: str, own: Sequence[str], spec: Spec | None) -> dict[str, tuple[int, str]]:
+def _defaults(name: str, cell: Cell, spec: Spec | None) -> dict[str, tuple[int, str]]:
     """A number for each size, and its reason."""
     from rnnspec.cells.page import DEFAULT_INPUTS, DEFAULT_UNITS
     from rnnspec.source.nodes import shown_path
     from rnnspec.spec.check_layers import all_layers
     from rnnspec.spec.recurrent import RecurrentLayer
 
+    inputs = ceil(DEFAULT_INPUTS / cell.inputs_divisor) * cell.inputs_divisor
     found = {
-        "inputs": (DEFAULT_INPUTS, "by default; another with --inputs"),
+        "inputs": (inputs, "by default; another with --inputs"),
         "units": (DEFAULT_UNITS, "by default; another with --units"),
     }
-    for size in own:
+    for size in cell.own_sizes:
         found[size] = (DEFAULT_UNITS // 2, f"by default; another with --size {size}=…")
     for path, layer in all_layers(spec) if spec else ():
         if path[0] != "decoder" and isinstance(layer, RecurrentLayer) and layer.cell == name:

@@ -144,6 +144,9 @@ def _flat(
         case "slice":
             width, start, stop = dims
             return cut(v, n, width)[..., start:stop]
+        case "every":
+            width, stride, start = dims
+            return cut(v, n, width, stride)[..., start]
         case _:
             return FUNCTIONS[op](cut(v, n, *dims))
 

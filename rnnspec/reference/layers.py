@@ -258,6 +258,9 @@ def _step(
             case "slice":
                 start = Numbers(sizes)[f"{node.name} + 1"] - 1
                 value = args[0][start : start + sizes[node.shape[0]]]
+            case "every":
+                start, stride = map(int, node.name.split("::"))
+                value = args[0][start::stride]
             case op:
                 value = OPERATIONS[op](*args)
         values.append(np.asarray(value))

@@ -338,6 +338,8 @@ CHECKS: tuple[Check, ...] = (
     Check(check_stack.combined_layers_have_one_width, _WIDTHS),
     Check(check_stack.squeezed_layers_are_grids, _WIDTHS),
     Check(check_stack.groups_divide_channels, _WIDTHS),
+    Check(check_stack.inputs_divide, _WIDTHS, cell=True),
+    Check(check_stack.gaps_are_those_of_series, (*_WIDTHS, *_INPUT)),
     Check(check_stack.extents_fit_the_size, _layer("size", "stride", "dilation", "skip")),
     Check(check_stack.three_sizes_are_of_frames, _WIDTHS),
     Check(check_stack.answers_of_steps_keep_the_steps, (*_WIDTHS, *_BRANCH)),

@@ -18,11 +18,11 @@ from rnnspec.spec.branches import (
     pooling_path,
     read_by_outputs,
 )
-from rnnspec.spec.check_layers import all_layers
+from rnnspec.spec.check_layers import all_layers, recurrent_layers
 from rnnspec.spec.decoder import Decoder, EncoderStart, NoAttention
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.head import LastPooling
-from rnnspec.spec.inputs import FramesInput
+from rnnspec.spec.inputs import FramesInput, Input, SeriesInput
 from rnnspec.spec.layers import (
     ActivationLayer,
     ConvLayer,
@@ -39,7 +39,7 @@ from rnnspec.spec.outputs import NextOutput
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.stack import CONTEXT, INPUT, Sized, Steps, are_grids, extent, pair
-from rnnspec.spec.widths import decoder_layers, encoder_layers, prediction_layers
+from rnnspec.spec.widths import decoder_layers, encoder_layers, input_steps, prediction_layers
 
 KEEPS_ENDS = (NormLayer, DropoutLayer, ActivationLayer)
 """Layers behind which the ends of both directions are where they were."""
@@ -213,6 +213,50 @@ def groups_divide_channels(spec: Spec) -> Iterator[Finding]:
                     hint = f"use a divisor of {count}" if count > 1 else "remove it"
                     yield Finding(path, message, hint)
                     break
+
+
+def inputs_divide(spec: Spec) -> Iterator[Finding]:
+    """A cell with a size such as `inputs/3` reads a multiple of 3 numbers."""
+    for part, layers in sized_stacks(spec):
+        for each in layers:
+            if each.cell is None or each.inputs is None or each.cell.name == GAPS:
+                continue
+            divisor = each.cell.inputs_divisor
+            if each.inputs % divisor:
+                what = f"{each.cell.name} reads a multiple of {divisor} numbers, not {each.inputs}"
+                hint = f"let it read a dense layer of {divisor * each.inputs}"
+                yield Finding((part, "layers", each.index, "cell"), what, hint)
+
+
+def gaps_are_those_of_series(spec: Spec) -> Iterator[Finding]:
+    """`gru_d` reads three numbers of each series, which no layer before it has mixed."""
+    tables = any(isinstance(each, SeriesInput) for each in spec.data.inputs)
+    for path, layer in recurrent_layers(spec):
+        if layer.cell != GAPS or GAPS in spec.cells:
+            continue
+        first = path[0] == "encoder" and (path[-1] == 0 or layer.reads == (INPUT,))
+        if not first or layer.repeat > 1:
+            message = f"{GAPS} reads the gaps of what is measured, and no layer gives any"
+            yield Finding((*path, "cell"), message, "let it be the first layer, once; gru after it")
+        elif tables:
+            for place, each in spec.data.located_inputs:
+                of_series = isinstance(each, SeriesInput) and each.observed
+                if not of_series and getattr(each, "join", "steps") == "steps":
+                    yield _without_gaps(place, each)
+        elif (input_steps(spec).width or 0) % 3:
+            message = f"{GAPS} reads three numbers of each of what is measured"
+            yield Finding((*path, "cell"), message, "read series with 'observed: true', or frames")
+
+
+GAPS = "gru_d"
+"""The built-in cell that reads a number, whether it is known, and the gap so far."""
+
+
+def _without_gaps(path: Loc, source: Input) -> Finding:
+    message = f"{GAPS} reads of each series the number, whether it is known, and the gap so far"
+    if isinstance(source, SeriesInput):
+        return Finding(path, message, "write 'missing: mean' and 'observed: true' here")
+    return Finding(path, message, f"remove {source.column!r}, or read by another cell")
 
 
 def extents_fit_the_size(spec: Spec) -> Iterator[Finding]:

@@ -93,6 +93,13 @@ static void rs_slice(float *out, const float *v, int n, int width, int start, in
         for (int j = start; j < stop; j++)
             out[i * (stop - start) + j - start] = v[i * width + j];
 }"""
+EVERY = """\
+/* v[start::stride], of n heads. */
+static void rs_every(float *out, const float *v, int n, int width, int stride, int start)
+{
+    for (int i = 0; i < n * width; i++)
+        out[i] = v[i * stride + start];
+}"""
 
 TEXTS = {
     "rs_outer": OUTER,
@@ -104,6 +111,7 @@ TEXTS = {
     "rs_rows": ROWS,
     "rs_concat": CONCAT,
     "rs_slice": SLICE,
+    "rs_every": EVERY,
 }
 """The text of each function."""
 
@@ -118,5 +126,6 @@ STRUCTURAL = {
     "tile": "rs_rows",
     "concat": "rs_concat",
     "slice": "rs_slice",
+    "every": "rs_every",
 }
 """The function of each operation: `name(out, arguments, layout)`."""

@@ -127,6 +127,13 @@ def _slice(to: _Lowering, dims: Layout, args: Sequence[Argument]) -> str:
     return part if n == 1 else to.flat(part, n * (stop - start))
 
 
+def _every(to: _Lowering, dims: Layout, args: Sequence[Argument]) -> str:
+    n, width, stride, start = dims
+    (arg,) = args
+    pieces = to.reshaped(arg.name, arg.before, (n * width, stride), "cut")
+    return to.op("Gather", [pieces, to.emit.integer(start)], "every", axis=-1)
+
+
 STRUCTURAL: Mapping[str, Lower] = {
     "outer": _outer,
     "apply": _apply,
@@ -138,6 +145,7 @@ STRUCTURAL: Mapping[str, Lower] = {
     "columns": _columns,
     "concat": _concat,
     "slice": _slice,
+    "every": _every,
 }
 """One entry for each operation that is told a layout."""
 

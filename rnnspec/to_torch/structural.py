@@ -107,6 +107,11 @@ def _slice(dims: Layout) -> Operation:
     return _moved(lambda v: cut(v, n, width)[..., start:stop].flatten(-2))
 
 
+def _every(dims: Layout) -> Operation:
+    n, width, stride, start = dims
+    return _moved(lambda v: cut(v, n, width, stride)[..., start].flatten(-2))
+
+
 def _of_vectors(op: str, dims: Layout) -> Operation:
     """A function of whole vectors, of each head on its own."""
     return _moved(lambda v: FUNCTIONS[op](cut(v, *dims)).flatten(-2))
@@ -133,6 +138,7 @@ STRUCTURAL: Mapping[str, Callable[[Layout], Operation]] = {
     "columns": _columns,
     "concat": _concat,
     "slice": _slice,
+    "every": _every,
 }
 """Operations by their layouts."""
 
@@ -173,6 +179,8 @@ def gradients_of(op: str, dims: Layout) -> tuple[tuple[Backward, tuple[int, ...]
             return ((_slice((n, whole, 0, a)), ()), (_slice((n, whole, a, whole)), ()))
         case "slice":
             return ((partial(_slice_gradient, dims), ()),)
+        case "every":
+            return ((partial(_every_gradient, dims), ()),)
         case _:
             return ((partial(_of_vectors_gradient, op, dims), (-1 if op == "softmax" else 0,)),)
 
@@ -195,6 +203,12 @@ def _slice_gradient(dims: Layout, g: Tensor, out: Tensor) -> None:
     n, width, start, stop = dims
     out.zero_()
     cut(out, n, width)[..., start:stop] = cut(g, n, stop - start)
+
+
+def _every_gradient(dims: Layout, g: Tensor, out: Tensor) -> None:
+    n, width, stride, start = dims
+    out.zero_()
+    cut(out, n, width, stride)[..., start] = cut(g, n, width)
 
 
 def _of_vectors_gradient(op: str, dims: Layout, g: Tensor, read: Tensor, out: Tensor) -> None:
