@@ -48,6 +48,8 @@ from rnnspec.spec.inputs import WordVectors
 Row = dict[str, Any]
 Batch = dict[str, tuple[torch.Tensor, torch.Tensor]]
 HORIZON = 3
+LAGGED_HISTORY = 2
+"""Of rows of 5 steps, where lags are read before it."""
 WORDS = ("one", "two", "three")
 LETTERS = tuple("abcde")
 TOKENS = ("T1", "T2", "T3", "T4")
@@ -148,6 +150,9 @@ SEQUENCES: dict[str, Kind] = {
         numbers(1),
     ),
     "standard_log_series": Kind({"as": "series", "transform": "log"}, numbers(1)),
+    "lagged_series": Kind(
+        {"as": "series", "scale": "window", "missing": "previous", "lags": [3, 1]}, numbers(1)
+    ),
     "known_mean_series": Kind({"as": "series", "known": True, "missing": "mean"}, numbers(1)),
 }
 CALENDARS: dict[str, Mapping[str, Any]] = {
@@ -271,7 +276,9 @@ def spec_data(
         "output": [dict(each) for each in outputs],
     }
     if any("series" in name for name in inputs):
-        series: dict[str, Any] = {} if cardinality == "N:N" else {"history": 5}
+        lagged = any("lags" in entries[name] for name in inputs)
+        history = {"history": LAGGED_HISTORY if lagged else 5}
+        series: dict[str, Any] = {} if cardinality == "N:N" else history
         for name in (name for name in inputs if name in CALENDARS):
             series |= {"time": name, **({"zone": ZONES[name]} if name in ZONES else {})}
         data |= {"train": "nowhere.csv", "series": series}

@@ -113,6 +113,15 @@ def forecasts(**more: Any) -> dict[str, Any]:
     return spec_data("N:M", ["number", *kinds], targets, **more)
 
 
+def lags_of(kind: str, **more: Any) -> dict[str, Any]:
+    """A forecast by the lags of another column, of which one is longer than the horizon."""
+    target = {"column": "series", "as": "forecast", "horizon": HORIZON}
+    data = spec_data("N:M", ["series", kind], [target], **more)
+    data["data"]["input"][1]["lags"] = [2, 1, 4]
+    data["data"]["series"]["history"] = 3
+    return data
+
+
 FRAMES: dict[str, list[dict[str, Any]]] = {
     "convolutions": [
         {"conv": 3, "size": [3, 2], "activation": "relu", "norm": "batch"},
@@ -366,6 +375,10 @@ SPECS: dict[str, dict[str, Any]] = {
     },
     "forecasts recursive": forecasts(**RECURSIVE),
     "forecasts recursive attending": forecasts(**ATTENDING),
+    **{
+        f"forecast by lags of what is known {how}": lags_of("known_mean_series", **more)
+        for how, more in DECODED
+    },
     "N:N series and calendar": spec_data(
         "N:N", ["series", "calendar_marks"], [output("out_frames")], LAYERS
     ),

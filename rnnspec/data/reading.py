@@ -41,7 +41,8 @@ class SeriesReading:
     """How the rows of a table make series: see `rnnspec.spec.Series`.
 
     `horizon` is the longest of all forecasts, `seasons` the season of each forecast by column;
-    `every`, `zone` and `fill` are from the spec.
+    `reach` is the longest lag, steps that are read before the `history`. `every`, `zone` and `fill`
+    are from the spec.
     Without a forecast, `history` and `horizon` are 0: series are read whole, with an answer at each
     step; if they are a `stream`, of any number of steps.
     """
@@ -56,6 +57,12 @@ class SeriesReading:
     every: str | float | None = None
     zone: str | None = None
     fill: str | float = "error"
+    reach: int = 0
+
+    @property
+    def most(self) -> int:
+        """The most steps that are read of the past; 0 for series that are read whole."""
+        return self.history + self.reach if self.history else 0
 
     @property
     def whole(self) -> bool:
@@ -125,6 +132,7 @@ class Reading:
                 every=data.series.every,
                 zone=data.series.zone,
                 fill=data.series.fill,
+                reach=data.reach,
             )
         return Reading(
             format or data.format_name,

@@ -178,10 +178,10 @@ def windows(
     """The windows of a part: of `train` every `stride` steps, counted back from the last one; of
     `valid` and `all` at every step.
 
-    Each reads `history` steps and answers `horizon` steps of the part; windows of `valid` may read
-    training steps. A series with fewer steps in the part gives one window, which reads what there
-    is. Raises DataError for a series without a window in `train` or `all`, and for a share that
-    leaves validation without one.
+    Each reads `history` steps, and those that its lags reach before them, and answers `horizon`
+    steps of the part; windows of `valid` may read training steps. A series with fewer steps in the
+    part gives one window, which reads what there is. Raises DataError for a series without a window
+    in `train` or `all`, and for a share that leaves validation without one.
     """
     found: list[NDArray[np.int64]] = []
     bounds = zip(table.offsets[:-1].tolist(), table.offsets[1:].tolist(), strict=True)
@@ -191,7 +191,7 @@ def windows(
         if not len(answered) and part != "valid":
             raise _too_short(table, number, reading, bad)
         ends = first + answered
-        starts = np.maximum(first, ends - reading.history)
+        starts = np.maximum(first, ends - reading.most)
         whole = np.stack([np.full_like(ends, first), np.full_like(ends, number)])
         found.append(np.concatenate([starts[None], ends[None], whole]))
     starts, ends, firsts, numbers = np.concatenate(found, axis=1)

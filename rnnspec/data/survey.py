@@ -164,7 +164,8 @@ def survey_series(
         values = encoders[each.column].values(table).astype(np.float64, copy=False)
         values = np.log(values) if each.transform == "log" else values
         try:
-            found[each.column] = _series_facts(each, values, trained, table, longest)
+            known = _series_facts(each, values, trained, table, longest)
+            found[each.column] = replace(known, longest=longest + series.reach)
         except DataError as error:
             raise DataError(f"{train}: column {each.column!r} has {error}") from error
     inputs, outputs = _facts_of_rows(spec, reading, train, _trained_rows(table, trained))

@@ -298,7 +298,7 @@ def probes(
 ) -> Iterator[Probe]:
     """Batches of 1 to 17 rows, `least` to more steps than any training row had; some rows empty if
     `least` is 0."""
-    longest = min(MOST_STEPS, max(_longest(plan, facts), 2))
+    longest = min(max(MOST_STEPS, _reach(plan)), max(_longest(plan, facts), 2))
     shapes = ((1, 1), (1, longest), (2, 3), (5, longest + 7), (17, longest), (3, 0))
     for seed in range(seeds):
         draw = np.random.default_rng(seed)
@@ -312,6 +312,12 @@ def probes(
 def _longest(plan: Plan, facts: Facts) -> int:
     known = (facts.inputs.get(node.column) for node in plan.inputs)  # times have no facts
     return max(each.longest for each in known if each is not None)
+
+
+def _reach(plan: Plan) -> int:
+    """Steps that have all lags before them."""
+    found = (max(node.lags) for node in plan.nodes if isinstance(node, nodes.Lags))
+    return max(found, default=0) + 3
 
 
 def probe(plan: Plan, facts: Facts, lengths: Lengths, draw: Generator, ids: bool) -> Probe:

@@ -8,7 +8,7 @@ from typing import cast
 from rnnspec import spec as language
 from rnnspec.plan.builder import LAST, Finish, InitialStates, Stack, from_vector, whole, zeros
 from rnnspec.plan.facts import Facts
-from rnnspec.plan.nodes import Node, Plan, Pool, PoolKind, Recurrent, verify
+from rnnspec.plan.nodes import Latest, Node, Plan, Pool, PoolKind, Recurrent, verify
 from rnnspec.plan.resolve_alignment import align_answer
 from rnnspec.plan.resolve_decoder import Encoded, write_answer
 from rnnspec.plan.resolve_encoders import all_pooled
@@ -116,6 +116,9 @@ def _encoded(spec: language.Spec, inputs: Sources, finish: Finish = whole) -> Va
     """The encoder's layers over all inputs."""
     nodes = inputs.nodes
     source = side_by_side("join", [*inputs.sequences, *inputs.beside], nodes)
+    if spec.data.reach:
+        nodes.append(Latest("latest", source.name, spec.data.history))
+        source = Read("latest", source.width)
     initial: InitialStates = zeros
     if inputs.start:
         initial = from_vector(joined("start", inputs.start, nodes), nodes)

@@ -24,6 +24,8 @@ from rnnspec.plan.nodes import (
     FutureInput,
     ImageInput,
     KeysInput,
+    Lags,
+    LagsAhead,
     Node,
     Observed,
     PerStep,
@@ -256,7 +258,8 @@ def _series(
     double = (scaled or source.scale in ("window", "level")) and known.is_double()
     if source.scale in ("window", "level", "mean"):
         moments, kind = f"{name}.moments", source.scale
-        node = WindowMoments(moments, source.column, kind, source.missing, double, log)
+        steps = spec.data.history if spec.data.reach else 0
+        node = WindowMoments(moments, source.column, kind, source.missing, double, log, steps)
         found.nodes.append(node)
     missing = source.missing
     found.nodes.append(SeriesInput(name, source.column, scaled, moments, missing, double, log))
@@ -280,6 +283,19 @@ def _series(
         )
         found.nodes.append(ahead)
         found.ahead.append(Read(ahead.name, horizon if ahead.flat else 1))
+    if source.lags:
+        _lags(spec, source, found)
+
+
+def _lags(spec: language.Spec, source: language.SeriesInput, found: Sources) -> None:
+    """What a series was some steps before, of the past and of the steps ahead."""
+    name, flat = f"input.{source.column}", spec.decoder is None
+    found.nodes.append(Lags(f"{name}.lags", name, source.lags))
+    found.sequences.append(Read(f"{name}.lags", len(source.lags)))
+    known = f"{name}.future" if spec.data.read_ahead(source) and not flat else ""
+    ahead = LagsAhead(f"{name}.lags.future", name, source.lags, _horizon(spec), known, flat)
+    found.nodes.append(ahead)
+    found.ahead.append(Read(ahead.name, ahead.width))
 
 
 def _horizon(spec: language.Spec) -> int:

@@ -333,6 +333,10 @@ def _season_ago(reading: _Reading, node: nodes.SeasonAgo) -> States:
     )
 
 
+def _lagged(reading: _Reading, node: nodes.Lags | nodes.LagsAhead | nodes.Latest) -> States:
+    raise CannotStream("reads values of many steps before; train a model without 'lags'")
+
+
 def _audio(reading: _Reading, node: nodes.AudioInput) -> States:
     if node.normalize == "utterance":
         raise CannotStream(
@@ -515,6 +519,9 @@ RULES: Mapping[type[Node], Callable[[_Reading, Any], States]] = {
     nodes.WindowMoments: _moments,
     nodes.FutureInput: _future,
     nodes.SeasonAgo: _season_ago,
+    nodes.Lags: _lagged,
+    nodes.LagsAhead: _lagged,
+    nodes.Latest: _lagged,
     nodes.Observed: _observed,
     nodes.CalendarInput: _input,
     nodes.CalendarFuture: _nothing,

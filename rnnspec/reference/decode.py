@@ -55,7 +55,7 @@ class Body:
     def _ahead(self, number: int) -> dict[str, Array]:
         """Step `number` of the outer sequences on the axis of the answer."""
         read = map(self.plan.node, self.decoder.reads)
-        known = nodes.FutureInput | nodes.CalendarFuture | nodes.SeasonAgo
+        known = nodes.FutureInput | nodes.CalendarFuture | nodes.SeasonAgo | nodes.LagsAhead
         known |= nodes.FramesInput | nodes.KeysInput
         ahead = (n.name for n in read if isinstance(n, known) and not getattr(n, "flat", False))
         return {name: self.outer[name][number] for name in ahead}

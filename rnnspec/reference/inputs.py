@@ -155,6 +155,7 @@ def _observed(steps: Array) -> Array:
 def _moments(node: nodes.WindowMoments, weights: Arrays, steps: Array) -> Array:
     if node.missing == "previous":
         steps = _filled(steps)
+    steps = steps[-node.steps :]
     known = steps[~np.isnan(steps)]
     (mean,), (deviation,) = of_training(node, weights)
     size = np.abs(known).mean() if len(known) else 0.0

@@ -15,7 +15,7 @@ from rnnspec.cells.heads import HEADS
 from rnnspec.cells.sizes import Numbers
 from rnnspec.plan import Plan, nodes
 from rnnspec.plan.nodes.comparison import LEAST_SQUARE
-from rnnspec.reference import convolution, seasonal
+from rnnspec.reference import convolution, lags, seasonal
 from rnnspec.reference.functions import OPERATIONS, Array, Arrays, layer_norm, sigmoid, softmax
 
 States = dict[str, Array]
@@ -142,6 +142,9 @@ LAYERS: dict[type[nodes.Node], Callable[[Plan, Any, Arrays, Arrays], Array]] = {
     ),
     nodes.SeasonAgo: seasonal.season_ago,
     nodes.AddBase: seasonal.add_base,
+    nodes.Lags: lags.lags,
+    nodes.LagsAhead: lags.lags_ahead,
+    nodes.Latest: lags.latest,
     nodes.Combine: convolution.combine,
     nodes.Compare: _compare,
     nodes.Conv: convolution.conv,

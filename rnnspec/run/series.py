@@ -149,7 +149,7 @@ class TableRows:
         return True
 
     def _cell(self, column: InputColumn, series: Series) -> object:
-        past = series.past[-self.reading.history :]  # with 0 all of them
+        past = series.past[-self.reading.most :]  # with 0 all of them
         match column.kind:
             case "series":
                 return _numbers(self.steps, column.column, past, column.missing)

@@ -17,6 +17,8 @@ LOCATED = ("point", "quantiles", "gaussian", "laplace", "student_t")
 def residuals_have_a_season(spec: Spec) -> Iterator[Finding]:
     series = spec.data.series
     history = series.history if series is not None else None
+    if history is not None:
+        history += spec.data.reach
     for path, output in spec.data.located_outputs:
         if not isinstance(output, ForecastOutput) or output.residual == "none":
             continue
@@ -31,6 +33,21 @@ def residuals_have_a_season(spec: Spec) -> Iterator[Finding]:
         if output.distribution.name not in LOCATED:
             message = f"a {output.distribution.name} has no place that can be moved by a value"
             yield Finding(at, message, f"remove it, or answer one of {', '.join(LOCATED)}")
+
+
+def lags_are_of_forecasts(spec: Spec) -> Iterator[Finding]:
+    """A lag is read once, and where windows can begin before the steps that are run through."""
+    for path, source in spec.data.located_inputs:
+        if not isinstance(source, SeriesInput):
+            continue
+        for at, lag in enumerate(source.lags):
+            if lag in source.lags[:at]:
+                message = f"the lag {lag} stands here twice"
+                yield Finding((*path, "lags", at), message, "name each lag once")
+        if source.lags and not spec.data.is_forecast:
+            message = "lags are read before the history of a forecast, and none is answered"
+            hint = "remove it, or answer with {as: forecast, horizon: 24}"
+            yield Finding((*path, "lags"), message, hint)
 
 
 def logarithms_are_of_forecasts(spec: Spec) -> Iterator[Finding]:

@@ -326,6 +326,17 @@ class Data(Model):
         known = isinstance(source, SeriesInput | CalendarInput) and source.known
         return known and self.is_forecast
 
+    @property
+    def history(self) -> int:
+        """How many steps of series are run through for a forecast; 0 where they are read whole."""
+        return (self.series.history or 0) if self.series is not None else 0
+
+    @property
+    def reach(self) -> int:
+        """The longest lag: how many steps before the history are read."""
+        found = (max(each.lags, default=0) for each in self.inputs if isinstance(each, SeriesInput))
+        return max(found, default=0)
+
     def input_of(self, output: Output) -> Input | None:
         """The input in the column of an output."""
         return next((each for each in self.inputs if each.column == output.column), None)

@@ -11,6 +11,7 @@ from rnnspec.spec.audio import Augment, Features
 from rnnspec.spec.base import (
     MAX_WIDTH,
     Count,
+    ListOf,
     MaxSize,
     MinCount,
     Model,
@@ -373,6 +374,13 @@ class SeriesInput(SequenceInput):
     known: bool = Field(
         default=False,
         description="Whether its values over the horizon are known beforehand, and read too.",
+    )
+    lags: Annotated[tuple[Annotated[int, Field(ge=1, le=50_000)], ...], ListOf] = Field(
+        default=(),
+        description="Also read, at each step that is read and at each step ahead, its values so "
+        "many steps before. For them the file reads as many steps more as the longest lag has; "
+        "values before the first step count as missing, at the mean. Ahead of what is known, the "
+        "value is that of one more lag before.",
     )
 
 

@@ -68,7 +68,7 @@ def _width_of(spec: Spec, source: Input) -> int | None:
         case TokenInput():
             return _embed(spec, source)
         case SeriesInput():
-            return 1 + OBSERVED * source.observed
+            return 1 + OBSERVED * source.observed + len(source.lags)
         case CalendarInput():
             return source.width
         case CategoryInput() | NumberInput():
@@ -170,7 +170,9 @@ def _previous(spec: Spec, decoder: Decoder) -> int | None:
         return decoder.embed or DEFAULT_EMBED
     ahead = [each for each in spec.data.inputs if spec.data.read_ahead(each)]
     fed = sum(isinstance(output, ForecastOutput) for output in spec.data.outputs)
-    return fed + sum(each.width if isinstance(each, CalendarInput) else 1 for each in ahead)
+    lagged = sum(len(each.lags) for each in spec.data.inputs if isinstance(each, SeriesInput))
+    width = sum(each.width if isinstance(each, CalendarInput) else 1 for each in ahead)
+    return fed + width + lagged
 
 
 def _static(source: StaticInput) -> int | None:

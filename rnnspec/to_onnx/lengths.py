@@ -72,12 +72,18 @@ class Lengths:
         """The lengths of `count` steps for each, for the value `sequence` that has them."""
         return self._other("times", count, sequence)
 
+    def latest(self, most: int, sequence: str) -> Lengths:
+        """The lengths of the last `most` steps, for the value `sequence` that has them."""
+        return self._other("latest", most, sequence)
+
     def _other(self, how: str, count: int, sequence: str) -> Lengths:
         key, emit, prefix = (how, count), self._emit, f"{self._prefix}.{how}_{count}"
         if key not in self._others:
             if how == "every":
                 more = emit.op("Add", [self.name, emit.integer(count - 1)], f"{prefix}.rounded_up")
                 name = emit.op("Div", [more, emit.integer(count)], f"{prefix}.lengths")
+            elif how == "latest":
+                name = emit.op("Min", [self.name, emit.integer(count)], f"{prefix}.lengths")
             else:
                 name = emit.op("Mul", [self.name, emit.integer(count)], f"{prefix}.lengths")
             self._others[key] = Lengths(

@@ -34,6 +34,7 @@ from rnnspec.to_onnx import (
     convolution,
     copying,
     forecast,
+    lags,
     layer,
     numbers,
     outputs,
@@ -72,6 +73,9 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.WindowMoments: numbers.lower_moments,
     nodes.FutureInput: numbers.lower_future,
     nodes.SeasonAgo: seasonal.lower_season_ago,
+    nodes.Lags: lags.lower_lags,
+    nodes.LagsAhead: lags.lower_lags_ahead,
+    nodes.Latest: lags.lower_latest,
     nodes.CalendarInput: calendar.lower_calendar,
     nodes.CalendarFuture: calendar.lower_calendar_future,
     nodes.Recurrent: layer.lower_recurrent,
@@ -330,6 +334,8 @@ def _padded(
             case nodes.FramesInput(missing="previous"):
                 return True
             case nodes.SeriesInput(missing="previous") | nodes.Observed():
+                return True
+            case nodes.Latest():
                 return True
     return False
 

@@ -13,7 +13,7 @@ import numpy as np
 from rnnspec.plan import nodes
 from rnnspec.to_onnx.axis import nonempty_rows, on_time_axis, padded_where_empty, time_major
 from rnnspec.to_onnx.emitter import BOOL, DOUBLE, FLOAT, INT64, Extent
-from rnnspec.to_onnx.lengths import Lengths
+from rnnspec.to_onnx.lengths import Lengths, counted
 from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, Value, Vector
 
 UNITS = "in the units of the data"
@@ -67,6 +67,8 @@ def lower_moments(low: Lowering, node: nodes.WindowMoments) -> Vector:
     missing = emit.op("IsNaN", [past.name], f"{name}.missing")
     known = emit.op("Not", [missing], f"{name}.known")
     valid = emit.op("And", [past.lengths.mask(), known], f"{name}.there")
+    if node.steps:
+        valid = emit.op("And", [valid, _late(low, node, past)], f"{name}.late")
     flags = emit.cast(valid, BOOL, DOUBLE, f"{name}.flags")
     total = emit.reduce("ReduceSum", flags, 0, f"{name}.total")
     zero = emit.number(0.0, DOUBLE)
@@ -109,6 +111,16 @@ def lower_moments(low: Lowering, node: nodes.WindowMoments) -> Vector:
         some = emit.op("Greater", [total, zero], f"{name}.some")
         centre = emit.op("Where", [some, middle, of_rows], f"{name}.centre")
     return Vector(emit.concat([centre, scale], 1, name))
+
+
+def _late(low: Lowering, node: nodes.WindowMoments, past: PaddedSequence) -> str:
+    """Bool `[T, B, 1]`: whether a step is among the last ones of its row, that count."""
+    emit, name = low.emit, f"{node.name}.steps"
+    numbers = counted(emit, emit.extent(past.name, 0, f"{name}.time"), name)
+    column = emit.unsqueeze(numbers, 1, f"{name}.column")
+    first = emit.op("Sub", [past.lengths.name, emit.integer(node.steps)], f"{name}.first")
+    late = emit.op("GreaterOrEqual", [column, first], f"{name}.late")
+    return emit.unsqueeze(late, 2, f"{name}.of_each")
 
 
 def lower_observed(low: Lowering, node: nodes.Observed) -> PaddedSequence:

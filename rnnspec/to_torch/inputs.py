@@ -216,6 +216,9 @@ class Moments(Scaling):
         source = steps_first(logged(self.node, values.to(torch.float64)), lengths)
         past = carried_on(source.values, self.node.missing).squeeze(-1)
         there = source.lengths.mask & ~past.isnan()
+        if self.node.steps:
+            times = torch.arange(len(past), device=past.device)[:, None]
+            there &= times >= source.lengths.of_rows - self.node.steps
         past = past.masked_fill(~there, 0.0)
         total = there.sum(0)
         count = total.clamp(min=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rnnspec.plan import nodes
@@ -64,6 +64,10 @@ def _extents(extents: nodes.Extent) -> str:
     return " x ".join(map(str, extents))
 
 
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(f"{each:,}" for each in numbers)
+
+
 def _rule(rule: TextRule) -> Words:
     split = {"whitespace": "", "punctuation": "punctuation apart", "regex": f"each {rule.pattern}"}
     form = rule.normalize.upper() if rule.normalize != "none" else ""
@@ -90,6 +94,9 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
         ("last value",) if n.season == 1 else ("last season", f"{n.season} steps")
     ),
     nodes.AddBase: lambda n: ("sum",),
+    nodes.Lags: lambda n: (f"values {_listed(n.lags)} steps before",),
+    nodes.LagsAhead: lambda n: (f"values {_listed(n.lags)} steps before the {n.horizon} ahead",),
+    nodes.Latest: lambda n: (f"the last {n.steps:,} steps",),
     nodes.CalendarInput: lambda n: ("calendar", *n.calendar.features),
     nodes.CalendarFuture: lambda n: (f"calendar of {n.horizon} steps ahead",),
     nodes.FutureInput: lambda n: (f"{n.horizon} known values ahead",),

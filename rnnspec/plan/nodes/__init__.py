@@ -53,6 +53,7 @@ from rnnspec.plan.nodes.inputs import (
     WindowKind,
     WindowMoments,
 )
+from rnnspec.plan.nodes.lags import Lags, LagsAhead, Latest
 from rnnspec.plan.nodes.layers import (
     Activate,
     Activation,

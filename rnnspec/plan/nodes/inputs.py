@@ -312,12 +312,14 @@ class WindowMoments(ColumnNode):
 
     Missing numbers are left out; with `previous`, only those without a value before them. In a row
     without any number, centre and scale are those of the training rows, the centre of `mean` 0.
+    With `steps` only the last ones of them count, where those before are read by lags alone.
     """
 
     kind: WindowKind
     missing: Missing = "error"
     double: bool = False
     log: bool = False
+    steps: int = 0
 
     def weights(self) -> Iterator[Weight]:
         yield from scaling(self, 1, self.double)
