@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rnnspec.plan import Plan
 from rnnspec.plan.nodes import Constraints, Search, TextOutput
 from rnnspec.to_torch import Model
-from tests.kinds import output, plan_of, spec_data, strong_weights
+from tests.kinds import encoders_data, output, plan_of, spec_data, strong_weights
 
 LENGTHS = (5, 1, 0, 3)
 """Of the sources in a batch: among them 0, 1 and T."""
@@ -43,6 +43,21 @@ def decoded(
     """The data of a spec whose decoder has these settings."""
     settings = {"embed": 4, "layers": [GRU], "max_steps": 6, **decoder}
     return spec_data(cardinality, inputs, [output(kind)], encoder, decoder=settings)
+
+
+def two_sources(
+    encoders: Mapping[str, Sequence[str] | Mapping[str, Any]],
+    kind: str = "out_chars",
+    beside: Sequence[str] = (),
+    others: Sequence[str] = (),
+    **decoder: Any,
+) -> dict[str, Any]:
+    """The data of a spec whose decoder reads several encoders, as in `encoders_data`; with answers
+    of `others` beside it."""
+    outputs = [output(each) for each in (kind, *others)]
+    found = encoders_data(encoders, outputs=outputs, beside=beside)
+    settings = {"layers": [GRU], "max_steps": 6, **decoder}
+    return {**found, "cardinality": "N:M", "decoder": settings}
 
 
 _BOTH = {"cell": "lstm", "units": 2, "direction": "bidirectional"}
@@ -116,6 +131,23 @@ SPECS: dict[str, dict[str, Any]] = {
         layers=[{**GRU, "name": "a"}, {**GRU, "reads": ["a", "context"], "name": "b"},
                 {**GRU, "reads": ["b", "context", "input"]}],
         attention="additive", attend="before",
+    ),
+    "two sources": two_sources(
+        {"one": ["words"], "two": {"inputs": ["frames", "number"], "layers": [_BOTH]}},
+        attention="additive", embed=4,
+    ),
+    "two sources alike, before": two_sources(
+        {"one": ["chars"], "two": {"inputs": ["chars.2"], "same_as": "one"}}, beside=["category"],
+        attention={"multi_head": {"heads": 2}}, attend="before", input_feeding=True, embed=3,
+    ),
+    "three sources remembered": two_sources(
+        {"one": ["words"], "two": {"inputs": ["frames"], "layers": [{"conv": 3, "stride": 2}]},
+         "three": {"inputs": ["key_steps"], "layers": _TWO}},
+        attention={"additive": {"coverage": True}}, layers=_TWO[:1], embed=3,
+    ),
+    "two states alone": two_sources(
+        {"one": ["words"], "two": {"inputs": ["frames"], "layers": [_BOTH]}}, embed=4,
+        layers=[{"cell": "lstm", "units": 5}, GRU],
     ),
     "words to tokens": decoded(("spelled", "category", "number"), kind="out_tokens"),
     "1:N": decoded(("category", "vector"), "1:N", kind="out_words"),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rnnspec.plan import Plan
 from rnnspec.plan.nodes import FramesOutput
+from tests.decoders import two_sources
 from tests.kinds import output, plan_of, spec_data
 
 LENGTHS = (5, 1, 0, 3)
@@ -47,6 +48,14 @@ SPECS: dict[str, dict[str, Any]] = {
     "learned, none": written(max_steps=4, feedback="none", min_steps=2),
     "learned, times": written(("chars",), max_steps={"times": 0.7, "plus": 0}),
     "learned, attention": written(attention="additive", attend="before", max_steps=5),
+    "two sources": two_sources(
+        {"one": ["frames"], "two": {"inputs": ["words"], "layers": [LSTM]}}, "out_frames",
+        layers=[LSTM], attention="additive", max_steps={"times": 0.5, "plus": 2},
+    ),
+    "two sources, column": two_sources(
+        {"one": ["frames"], "two": ["plain_frames"]}, "out_frames", beside=["count"],
+        max_steps="auto", length=_COUNTED, attention="location", attend="before",
+    ),
     "fixed": written(length=4, layers=[LSTM]),
     "fixed, none": written(length=3, feedback="none", attention="general"),
     "fixed, doubles": written(length=3, kind="out_double_frames", reverse=True),

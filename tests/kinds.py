@@ -299,7 +299,7 @@ def encoders_data(
     """The data of a spec N:1 with several encoders: of each the columns that it reads, named as
     kinds, with `kind.2` for another column of a kind; or all that the spec says of it. Columns of
     whole rows may stand `beside` them."""
-    kinds = {**SEQUENCES, **CLIPS, **SOUNDS, **STATICS}
+    kinds = {**SEQUENCES, **CLIPS, **SOUNDS, **STATICS, **COUNTS}
     written: dict[str, Any] = {}
     for name, given in encoders.items():
         stated = dict(given) if isinstance(given, Mapping) else {"inputs": list(given)}

@@ -165,7 +165,8 @@ def forecast_specs(draw: Draw) -> dict[str, Any]:
 
 @st.composite
 def encoder_specs(draw: Draw) -> dict[str, Any]:
-    """Two or three encoders, of which one may have the weights of the first."""
+    """Two or three encoders, of which one may have the weights of the first; in one of three they
+    are the sources of a decoder."""
     own: Own = {"mine": draw(own_cells(False))} if draw(st.booleans()) else {}
     stacks, columns = dict[str, list[dict[str, Any]]](), list[str]()
     encoders: dict[str, Any] = {}
@@ -183,12 +184,48 @@ def encoder_specs(draw: Draw) -> dict[str, Any]:
         again = [f"{column}.2" for column in encoders["one"]["inputs"]]
         encoders["shared"] = {"inputs": again, "same_as": "one"}
     widths = {width_of(stack[-1], own) for stack in stacks.values()}
+    if draw(st.integers(0, 2)) == 0:
+        return _written(draw, own, encoders, list(stacks.values()), widths)
     kinds = ["concat", "difference", "product", "cosine", "manhattan"]
     combine = _some(draw, kinds) if len(widths) == 1 else ["concat"]
     data = encoders_data(encoders, combine, [output(kind) for kind in _some(draw, WHOLE)])
     if own:
         data["cells"] = own
     return _with_copies(with_settings(draw, data))
+
+
+def _written(
+    draw: Draw,
+    own: Own,
+    encoders: dict[str, Any],
+    stacks: list[list[dict[str, Any]]],
+    widths: set[int],
+) -> dict[str, Any]:
+    """A decoder that reads several encoders, whose layers give steps of these widths."""
+    decoder = draw(bodies(own, [], max(widths) if len(widths) == 1 else UNEQUAL))
+    for stack in stacks if "attention" not in decoder else []:
+        for key in ("merge", "norm", "dropout", "skip"):
+            stack[-1].pop(key, None)  # only the states of the last layer are read
+    kind = draw(st.sampled_from(sorted(TEXTS)))
+    decoder["embed"] = draw(st.integers(2, 5))
+    decoder["strategy"] = draw(searches(TEXTS[kind], False))
+    decoder["max_steps"] = draw(st.sampled_from([6, "auto", {"times": 0.8, "plus": 2}]))
+    own_poolings = {name: encoder.pop("pooling", None) for name, encoder in encoders.items()}
+    beside = [output(each) for each in _some(draw, WHOLE)[:1]] if draw(st.booleans()) else []
+    if beside and all(each != "last" for each in own_poolings.values()):
+        for name, pooling in own_poolings.items():
+            encoders[name] |= {} if pooling is None else {"pooling": pooling}
+    else:
+        beside = []
+    data = encoders_data(encoders, outputs=[output(kind), *beside])
+    data |= {"cardinality": "N:M", "decoder": decoder}
+    if own:
+        data["cells"] = own
+    return _with_copies(with_settings(draw, data))
+
+
+UNEQUAL = 10**6
+"""No width that a decoder has: dot products cannot be chosen."""
 
 
 def _with_copies(data: dict[str, Any]) -> dict[str, Any]:

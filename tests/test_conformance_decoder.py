@@ -20,6 +20,7 @@ from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
 from tests.answers import close_scores
 from tests.decoders import SPECS as DECODERS
+from tests.decoders import two_sources
 from tests.kinds import batched, feeds, output, plan_of, random_rows, spec_data, strong_weights
 from tests.onnx_models import assert_no_texts
 from tests.texts import agree, of_onnx, of_torch, tasks
@@ -125,7 +126,27 @@ def cases() -> dict[str, dict[str, Any]]:
             found[f"start {start}, {attention}"] = decoder_spec(
                 attention, start=start, cell="lstm", strategy=STRATEGIES["beam"]
             )
-    return found | whole_rows() | others_with_text()
+    return found | whole_rows() | others_with_text() | several_sources()
+
+
+def several_sources() -> dict[str, dict[str, Any]]:
+    """Decoders that read several encoders, by each attention and strategy."""
+    found = {}
+    strategies = [name for name in STRATEGIES if name != "covering"]  # is of one encoder
+    kinds = [name for name in ATTENTIONS if name != "none"]
+    pairs = zip(kinds, strategies, cycle(CELLS), cycle(LIMITS), strict=False)
+    for number, (attention, strategy, cell, limit) in enumerate(pairs):
+        found[f"two sources, {attention}, {strategy}, {cell}"] = two_sources(
+            {"one": ["words"], "two": {"inputs": ["frames"]}}, embed=3, beside=["number"],
+            layers=[{"cell": cell, "units": 4}], attention=ATTENTIONS[attention],
+            strategy=STRATEGIES[strategy], max_steps=limit, input_feeding=number % 2 == 1,
+            attend="before" if number % 3 == 1 else "after", start_from=STARTS[number % 5],
+        )  # fmt: skip
+    found["two sources, none, greedy, gru"] = two_sources(
+        {"one": ["words"], "two": {"inputs": ["words.2"], "same_as": "one"}}, embed=3
+    )
+    names = ("two sources", "two sources alike, before", "three sources remembered")
+    return found | {name: decoded_specs(name, STRATEGIES["beam"]) for name in names}
 
 
 def whole_rows() -> dict[str, dict[str, Any]]:

@@ -27,7 +27,7 @@ from rnnspec.plan.nodes import Beam, Greedy, Sample, TextOutput, WrittenOutput
 from rnnspec.plan.sampling_rng import uniform
 from rnnspec.reference import Text
 from rnnspec.reference.functions import Array
-from rnnspec.reference.interpret import text_task, values_of
+from rnnspec.reference.interpret import exact_weights, text_task, values_of
 from rnnspec.reference.search import Hypothesis, Task, continued, step, value
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.search import Texts
@@ -55,7 +55,7 @@ def tasks(
     plan: Plan, weights: Mapping[str, NDArray[Any]], rows: Sequence[Row], seeds: Sequence[int]
 ) -> list[Task]:
     """The search for each row's text, in the reference."""
-    exact = {name: np.asarray(v, np.float64) for name, v in weights.items()}
+    exact = exact_weights(plan, weights)
     out = written(plan)
     assert isinstance(out, TextOutput)
     return [

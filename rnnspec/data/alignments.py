@@ -16,7 +16,7 @@ from rnnspec.plan.nodes import AlignedOutput, CtcOutput, Plan, shapes
 
 BLOCK = 1 << 22
 """Tokens that are looked at at once."""
-_AXIS = re.compile(r"T(?:/([0-9]+))?(?:\*([0-9]+))?")
+_AXIS = re.compile(r"T(?:\.\w+)?(?:/([0-9]+))?(?:\*([0-9]+))?")
 CURE = "mend the row, keep more steps, or set too_short of the decoder to skip"
 
 

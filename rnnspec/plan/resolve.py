@@ -10,8 +10,8 @@ from rnnspec.plan.builder import LAST, Finish, InitialStates, Stack, from_vector
 from rnnspec.plan.facts import Facts
 from rnnspec.plan.nodes import Latest, Node, Plan, Pool, PoolKind, Recurrent, verify
 from rnnspec.plan.resolve_alignment import align_answer
-from rnnspec.plan.resolve_decoder import Encoded, write_answer
-from rnnspec.plan.resolve_encoders import all_pooled
+from rnnspec.plan.resolve_decoder import Encoded, Source, write_answer
+from rnnspec.plan.resolve_encoders import all_pooled, all_written
 from rnnspec.plan.resolve_inputs import Sources, read_inputs
 from rnnspec.plan.resolve_outputs import answer, in_order, named
 from rnnspec.plan.stateless import Read, flat, joined, side_by_side
@@ -35,11 +35,17 @@ def resolve(spec: language.Spec, facts: Facts) -> Plan:
 
 
 def _answer_encoders(spec: language.Spec, facts: Facts) -> list[Node]:
-    """The heads over the vectors of several encoders."""
+    """The heads over the vectors of several encoders, and the decoder over their steps."""
     nodes: list[Node] = []
-    read = all_pooled(spec, facts, nodes)
-    for branch in branches(spec):
-        answer(spec, facts, branch, read, nodes)
+    if spec.decoder is not None:
+        written = all_written(spec, facts, nodes)
+        read = written.pooled
+        write_answer(Encoded(spec, facts, written.inputs, nodes, [], written.sources))
+    else:
+        read = all_pooled(spec, facts, nodes)
+    if read is not None:
+        for branch in branches(spec):
+            answer(spec, facts, branch, read, nodes)
     return nodes
 
 
@@ -58,7 +64,8 @@ def _answer_encoder(spec: language.Spec, facts: Facts) -> list[Node]:
         _answer_values(spec, facts, values, inputs)
         if spec.decoder is not None:
             memory = flat(values[LAST], nodes)
-            write_answer(Encoded(spec, facts, inputs, nodes, [], _encoder(nodes), memory))
+            source = Source(memory, _encoder(nodes))
+            write_answer(Encoded(spec, facts, inputs, nodes, [], (source,)))
         if spec.aligner is not None:
             align_answer(spec, facts, flat(values[LAST], nodes), nodes)
     return nodes

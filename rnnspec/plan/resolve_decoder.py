@@ -51,23 +51,47 @@ from rnnspec.spec.stack import CONTEXT, Steps, sized
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """An encoder that a decoder reads: its recurrent `layers`, and the sequence `memory` that they
+    give. `name` is "" where it is the only one."""
+
+    memory: Read
+    layers: tuple[Recurrent, ...] = ()
+    name: str = ""
+
+    def called(self, name: str) -> str:
+        """The name of a node about this encoder."""
+        return f"{name}.{self.name}" if self.name else name
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
-    """What the decoder of a spec is built from: the recurrent layers of the `encoder` and the
-    sequence `memory` that they give, both missing in 1:N; `nodes` of the plan so far, to which the
-    decoder is added, and nodes of its `body` so far."""
+    """What the decoder of a spec is built from: its `sources`, of which 1:N has none; `inputs`,
+    whose vectors stand beside them; `nodes` of the plan so far, to which the decoder is added, and
+    nodes of its `body` so far."""
 
     spec: language.Spec
     facts: Facts
     inputs: Sources
     nodes: list[Node]
     body: list[Node]
-    encoder: tuple[Recurrent, ...] = ()
-    memory: Read | None = None
+    sources: tuple[Source, ...] = ()
 
     @property
     def settings(self) -> kinds.Decoder:
         assert self.spec.decoder is not None, "the spec has no decoder"
         return self.spec.decoder
+
+    @property
+    def beside_steps(self) -> bool:
+        """Whether vectors of the row are read at each step: where no layer of an encoder has, or
+        several encoders have none of them."""
+        return not any(each.layers for each in self.sources) or len(self.sources) > 1
+
+    @property
+    def width(self) -> int:
+        """The width of the context of attention."""
+        return sum(each.memory.width for each in self.sources)
 
 
 def write_answer(encoded: Encoded) -> None:
@@ -159,13 +183,13 @@ def _run(encoded: Encoded, previous: Read) -> Read:
     settings, body = encoded.settings, encoded.body
     attention = not isinstance(settings.attention, kinds.NoAttention)
     beside = [previous, *encoded.inputs.ahead, *encoded.inputs.controls]
-    if not encoded.encoder:
+    if encoded.beside_steps:
         beside += encoded.inputs.beside
     width = _top_width(encoded, beside)
     context = None
     if attention and settings.attend == "before":
         body.append(Delayed("decoder.before", _TOP, width))
-        context = _attend(encoded, Read("decoder.before", width))
+        context = _contexts(encoded, Read("decoder.before", width))
         beside.append(context)
     hidden = settings.hidden or (width if attention else 0)
     if settings.input_feeding:
@@ -177,7 +201,7 @@ def _run(encoded: Encoded, previous: Read) -> Read:
     stack = Stack(encoded.spec, "decoder", "decoder.layers", body, initial, others)
     top = read = stack.built(read)
     if attention:
-        read = joined("decoder.joined", [top, context or _attend(encoded, top)], body)
+        read = joined("decoder.joined", [top, context or _contexts(encoded, top)], body)
     if hidden:
         body.append(Dense("decoder.hidden", read.name, read.width, hidden, "tanh"))
         read = Read("decoder.hidden", hidden)
@@ -191,9 +215,8 @@ def _top_width(encoded: Encoded, beside: list[Read]) -> int:
     settings = encoded.settings
     width = sum(read.width for read in beside) + settings.input_feeding * (settings.hidden or 0)
     if settings.attend == "before" and not isinstance(settings.attention, kinds.NoAttention):
-        assert encoded.memory is not None, "attention needs an encoder"
-        width += encoded.memory.width
-    others = {CONTEXT: Steps(encoded.memory.width)} if encoded.memory else {}
+        width += encoded.width
+    others = {CONTEXT: Steps(encoded.width)} if encoded.sources else {}
     top = sized(encoded.spec, settings.layers, Steps(width), others)[-1].output
     assert top is not None, "all cells are right"
     return top
@@ -209,11 +232,17 @@ def _name_delayed(body: list[Node], names: dict[str, str]) -> None:
             body[place] = Delayed(node.name, names[node.source], node.width)
 
 
-def _attend(encoded: Encoded, query: Read) -> Read:
-    """The attention node, and dropout of its context."""
-    settings, memory = encoded.settings, encoded.memory
-    assert memory is not None, "attention needs an encoder"
-    chosen = settings.attention
+def _contexts(encoded: Encoded, query: Read) -> Read:
+    """What is attended to of each encoder, side by side (Zoph and Knight 2016, Multi-Source Neural
+    Translation, section 3.4; compared by Libovický and Helcl 2017)."""
+    found = [_attend(encoded, source, query) for source in encoded.sources]
+    return joined("decoder.contexts", found, encoded.body)
+
+
+def _attend(encoded: Encoded, source: Source, query: Read) -> Read:
+    """The attention node of one encoder, and dropout of its context."""
+    settings, memory = encoded.settings, source.memory
+    chosen, context = settings.attention, source.called("decoder.context")
     # The options have the names of the kinds, and their settings those of the node.
     own = {key: getattr(chosen, key) for key in type(chosen).model_fields}
     if "units" in own:
@@ -230,7 +259,7 @@ def _attend(encoded: Encoded, query: Read) -> Read:
         )
     encoded.body.append(
         Attend(
-            name="decoder.context",
+            name=context,
             source=query.name,
             memory=memory.name,
             kind=cast(AttentionKind, chosen.name),
@@ -239,9 +268,8 @@ def _attend(encoded: Encoded, query: Read) -> Read:
             **own,
         )
     )
-    found = Read("decoder.context", memory.width)
-    name = "decoder.context.dropout"
-    return dropped(name, settings.context_dropout, found, encoded.body)
+    found = Read(context, memory.width)
+    return dropped(f"{context}.dropout", settings.context_dropout, found, encoded.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,34 +286,50 @@ class _InitialStates:
             return "learned", ()
         if isinstance(chosen, kinds.ZeroStart):
             return "zeros", ()
-        if not self.encoded.encoder:
+        sources = self.encoded.sources
+        if not any(each.layers for each in sources):
             return self._from_vectors(name, widths)
-        layer = self._layer(sum(isinstance(node, Recurrent) for node in self.encoded.body))
+        number = sum(isinstance(node, Recurrent) for node in self.encoded.body)
+        if len(sources) > 1:
+            return "given", tuple(self._of_all(number, name, s, w) for s, w in widths.items())
+        layer = self._layer(sources[0], number)
         return "given", tuple(self._state(layer, name, state, w) for state, w in widths.items())
 
-    def _layer(self, number: int) -> Recurrent:
+    def _layer(self, source: Source, number: int) -> Recurrent:
         """The encoder's layer of the same number if both have equally many, else its last layer."""
-        encoder = self.encoded.encoder
         layers = self.encoded.settings.layers
         count = sum(layer.repeat for layer in layers if isinstance(layer, RecurrentLayer))
-        return encoder[number] if len(encoder) == count else encoder[-1]
+        return source.layers[number] if len(source.layers) == count else source.layers[-1]
+
+    def _of_all(self, number: int, name: str, state: str, width: int) -> str:
+        """One state of the decoder's layer `name`, the one of this `number`, by a dense layer from
+        the last states of all encoders side by side (Zoph and Knight 2016, section 3.2)."""
+        last = [
+            self._final(self._layer(each, number), state) if each.layers else self._mean(each)
+            for each in self.encoded.sources
+        ]
+        start = f"{name}.start.{state}"
+        return self._dense(start, joined(f"{start}.of", last, self.encoded.nodes), width)
+
+    def _final(self, layer: Recurrent, state: str) -> Read:
+        """A state that an encoder's layer ends with, of both directions."""
+        of = state if state in layer.cell.states else next(iter(layer.cell.states))
+        final = FinalState(f"{layer.name}.final.{of}", layer.name, of)
+        if final not in self.encoded.nodes:
+            self.encoded.nodes.append(final)
+        return Read(final.name, layer.state_width(of) * len(layer.directions))
 
     def _state(self, layer: Recurrent, name: str, state: str, width: int) -> str:
         """The node that gives one state of the decoder's layer `name`."""
-        chosen, nodes = self.encoded.settings.start_from, self.encoded.nodes
-        of = state if state in layer.cell.states else next(iter(layer.cell.states))
-        final = FinalState(f"{layer.name}.final.{of}", layer.name, of)
-        if final not in nodes:
-            nodes.append(final)
-        known = layer.state_width(of) * len(layer.directions)
-        if known == width and not isinstance(chosen, kinds.DenseStart):
+        chosen, final = self.encoded.settings.start_from, self._final(layer, state)
+        if final.width == width and not isinstance(chosen, kinds.DenseStart):
             return final.name
         if isinstance(chosen, kinds.EncoderStart):
             raise DataError(
                 f"decoder.start_from: the state {state} of {name} is {width} wide and that of the"
-                f" encoder's {layer.name} is {known}; use dense, or change units"
+                f" encoder's {layer.name} is {final.width}; use dense, or change units"
             )
-        return self._dense(f"{name}.start.{state}", Read(final.name, known), width)
+        return self._dense(f"{name}.start.{state}", final, width)
 
     def _from_vectors(
         self, name: str, widths: dict[str, int]
@@ -294,8 +338,8 @@ class _InitialStates:
         of = inputs.start
         if isinstance(self.encoded.settings.start_from, kinds.DenseStart):
             of = of or inputs.beside
-        if self.encoded.memory is not None:
-            of = [self._mean(self.encoded.memory)]
+        if self.encoded.sources:
+            of = [self._mean(each) for each in self.encoded.sources]
         if not of:
             return "zeros", ()
         if not any(node.name == "start" for node in self.encoded.nodes):
@@ -305,9 +349,10 @@ class _InitialStates:
         names = [self._dense(f"{name}.start.{s}", source, w) for s, w in widths.items()]
         return "given", tuple(names)
 
-    def _mean(self, memory: Read) -> Read:
+    def _mean(self, source: Source) -> Read:
         """The mean over the steps of an encoder without states (Xu et al. 2015, 3.1.2)."""
-        mean = Pool("memory.mean", memory.name, "mean", memory.width, 0)
+        memory = source.memory
+        mean = Pool(source.called("memory.mean"), memory.name, "mean", memory.width, 0)
         if mean not in self.encoded.nodes:
             self.encoded.nodes.append(mean)
         return Read(mean.name, memory.width)

@@ -3,8 +3,8 @@ that they give meet."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import assert_never, cast
 
@@ -12,10 +12,13 @@ from rnnspec import spec as language
 from rnnspec.errors import DataError
 from rnnspec.plan.builder import Finish, InitialStates, Stack, from_vector, whole, zeros
 from rnnspec.plan.facts import Facts
-from rnnspec.plan.nodes import Combine, Compare, Node, Pool, PoolKind
+from rnnspec.plan.nodes import Combine, Compare, Node, Pool, PoolKind, Recurrent
 from rnnspec.plan.nodes.node import STEPS, ColumnNode
+from rnnspec.plan.resolve_decoder import Source
 from rnnspec.plan.resolve_inputs import Sources, read_inputs
 from rnnspec.plan.stateless import Read, flat, joined, side_by_side
+from rnnspec.spec.branches import branches
+from rnnspec.spec.decoder import NoAttention
 from rnnspec.spec.encoder import Combination
 from rnnspec.spec.views import View, beside_encoders, views
 
@@ -27,11 +30,72 @@ def prefix_of(name: str) -> str:
 
 def all_pooled(spec: language.Spec, facts: Facts, nodes: list[Node]) -> Read:
     """The vectors of all encoders of `spec`, combined; their nodes are added. Raises DataError."""
+
+    def pooled(view: View, inputs: Sources) -> Read:
+        return _pooled(view.spec, inputs, prefix_of(view.name))
+
+    met = _combined(spec.combine, _each(spec, facts, nodes, pooled), nodes)
+    return joined("beside", [met, *_beside(spec, facts, nodes).beside], nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What several encoders give a decoder: its `sources` and, in `inputs`, vectors of the row; and
+    the vector that answers beside it are made of, where there are some."""
+
+    sources: tuple[Source, ...]
+    inputs: Sources
+    pooled: Read | None = None
+
+
+def all_written(spec: language.Spec, facts: Facts, nodes: list[Node]) -> Written:
+    """The steps of all encoders of `spec`, for its decoder; their nodes are added. Raises
+    DataError."""
+    assert spec.decoder is not None, "a decoder reads the steps"
+    answered = bool(branches(spec))
+    states_alone = isinstance(spec.decoder.attention, NoAttention) and not answered
+    vectors: list[Read] = []
+
+    def steps(view: View, inputs: Sources) -> Read:
+        prefix = prefix_of(view.name)
+        memory = _encoded(view.spec, inputs, prefix, _unfinished if states_alone else whole)
+        if answered:
+            vectors.append(_pool(view.spec, inputs.nodes, memory, prefix))
+        return memory
+
+    memories = _each(spec, facts, nodes, steps)
+    beside = _beside(spec, facts, nodes)
+    pooled = None
+    if answered:
+        pooled = joined("beside", [_combined(spec.combine, vectors, nodes), *beside.beside], nodes)
+    layers = [node for node in nodes if isinstance(node, Recurrent)]
+    sources = tuple(
+        Source(memory, _of_encoder(layers, view.name), view.name)
+        for memory, view in zip(memories, views(spec), strict=True)
+    )
+    return Written(sources, beside, pooled)
+
+
+def _unfinished(read: Read, after: Callable[[Read], Read]) -> Read:
+    """The last recurrent layer without what follows it: its states alone are read."""
+    return read
+
+
+def _of_encoder(layers: Sequence[Recurrent], name: str) -> tuple[Recurrent, ...]:
+    """The layers of an encoder, without the spelling layers of its inputs."""
+    prefix = f"{prefix_of(name)}layers."
+    return tuple(layer for layer in layers if layer.name.startswith(prefix))
+
+
+def _each(
+    spec: language.Spec, facts: Facts, nodes: list[Node], value: Callable[[View, Sources], Read]
+) -> list[Read]:
+    """The `value` of each encoder, made of its inputs; their nodes are added."""
     found: list[Read] = []
     of_encoders: dict[str, list[Node]] = {}
     for view in views(spec):
         sources = _read(view, facts)
-        found.append(_pooled(view.spec, sources, prefix_of(view.name)))
+        found.append(value(view, sources))
         of_encoders[view.name] = list(sources.nodes)
     for view in views(spec):
         known = {node.name for node in nodes}  # a column may give first states to several encoders
@@ -39,17 +103,16 @@ def all_pooled(spec: language.Spec, facts: Facts, nodes: list[Node]) -> Read:
         if view.same_as:
             own = _sharing(own, of_encoders[view.same_as])
         nodes += [node for node in own if node.name not in known]
-    met = _combined(spec.combine, found, nodes)
-    return joined("beside", [met, *_beside(spec, facts, nodes)], nodes)
+    return found
 
 
-def _beside(spec: language.Spec, facts: Facts, nodes: list[Node]) -> list[Read]:
+def _beside(spec: language.Spec, facts: Facts, nodes: list[Node]) -> Sources:
     """The vectors of whole rows that no encoder reads."""
     inputs = beside_encoders(spec)
     data = spec.data.model_copy(update={"input": inputs})
     sources = read_inputs(spec.model_copy(update={"data": data, "encoders": {}}), facts)
     nodes += sources.nodes
-    return sources.beside
+    return sources
 
 
 def _read(view: View, facts: Facts) -> Sources:

@@ -8,7 +8,7 @@ from math import floor
 import numpy as np
 
 from rnnspec.plan import Plan, nodes
-from rnnspec.plan.names import first_sequence, steps_in
+from rnnspec.plan.names import first_sequences, steps_in
 from rnnspec.reference.decode import Body, DecoderState
 from rnnspec.reference.functions import Array, Arrays
 from rnnspec.reference.inputs import Row, scaling
@@ -41,8 +41,8 @@ class Writer:
         return Body(self.plan, decoder, self.weights, self.values)
 
     def steps_of_input(self) -> int:
-        first = first_sequence(self.plan)
-        return 0 if first is None else int(steps_in(first, len(self.row[first.key])))
+        firsts = first_sequences(self.plan).values()
+        return sum(int(steps_in(first, len(self.row[first.key]))) for first in firsts)
 
 
 def written(writer: Writer) -> Frames:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rnnspec.plan import Plan, nodes
 from rnnspec.plan.facts import END_ID, UNKNOWN_ID
-from rnnspec.plan.names import first_sequence
+from rnnspec.plan.names import first_sequences
 from rnnspec.reference import alignment, transducer
 from rnnspec.reference.chain import chain_of, path_of
 from rnnspec.reference.decode import Body, DecoderState
@@ -53,7 +53,7 @@ def answers(
     for texts of `Text`, drawn with `seeds` (None:
     0).
     """
-    exact = _exact(plan, weights)
+    exact = exact_weights(plan, weights)
     row_seeds = seeds or [0] * len(rows)
     found = [_answer(plan, exact, row, seed) for row, seed in zip(rows, row_seeds, strict=True)]
     return _together(plan, found)
@@ -73,7 +73,7 @@ def raw_outputs(
     counts), fed with the true number before it. A recursive forecast is fed with the values `[H]`
     of `targets`, if there are any, a decoder of frames with those `[U, width]` (`raw_frames`).
     """
-    exact = _exact(plan, weights)
+    exact = exact_weights(plan, weights)
     known = targets or [{}] * len(rows)
     found = []
     for row, target in zip(rows, known, strict=True):
@@ -83,7 +83,7 @@ def raw_outputs(
     return _together(plan, found)
 
 
-def _exact(plan: Plan, weights: Weights) -> dict[str, Array]:
+def exact_weights(plan: Plan, weights: Weights) -> dict[str, Array]:
     """All weights, shared ones by the names that they have in each node."""
     found = {name: np.asarray(value, np.float64) for name, value in weights.items()}
     return found | {name: found[own] for name, own in nodes.shared_weights(plan).items()}
@@ -203,8 +203,8 @@ def text_task(
     *begun, previous = prompt if prompt and decoder.whole_prompt else (END_ID, *prompt)
     for number in begun:
         _, state = body.advance(number, state)
-    first = first_sequence(plan)
-    limit = most_steps(out.search, len(values[first.name]) if first else 0)
+    steps = sum(len(values[first.name]) for first in first_sequences(plan).values())
+    limit = most_steps(out.search, steps)
     numbers = values[out.copies].astype(int).tolist() if out.copies else []
     banned = frozenset(~number for number in numbers if number < 0)
     history = tuple(number if number < out.size else UNKNOWN_ID for number in prompt)

@@ -25,6 +25,7 @@ from rnnspec.spec import (
     check_losses,
     check_names,
     check_pictures,
+    check_sources,
     check_stack,
     check_tables,
     check_text,
@@ -161,16 +162,20 @@ _CARDINALITY: Loc = ("cardinality",)
 _DECODER: Loc = ("decoder",)
 _CELLS: Loc = ("cells",)
 _LAYERS: Loc = ("encoder", "layers")
-_WIDTHS: tuple[Loc, ...] = (_CARDINALITY, _DECODER, _CELLS, ("encoder",), ("data",))
+_WIDTHS: tuple[Loc, ...] = (_CARDINALITY, _DECODER, _CELLS, ("encoder",), ("encoders",), ("data",))
 _GRAPH: tuple[Loc, ...] = tuple(
     (part, "layers", ANY, key) for part in ("encoder", "decoder") for key in ("name", "reads")
 )
 _ENCODERS: Loc = ("encoders",)
+_SOURCES: tuple[Loc, ...] = (_ENCODERS, _CARDINALITY, _DECODER, *_OUTPUT, *_COLUMNS)
 CHECKS: tuple[Check, ...] = (
     Check(check_encoders.encoders_are_several, (_ENCODERS,), whole=True),
     Check(check_encoders.encoders_stand_alone, (_ENCODERS, ("encoder",), *_BRANCH), whole=True),
     Check(check_encoders.combinations_have_encoders, (_ENCODERS, ("combine",)), whole=True),
-    Check(check_encoders.encoders_answer_rows, (_ENCODERS, _CARDINALITY), whole=True),
+    Check(check_sources.encoders_answer_rows_or_a_decoder, (_ENCODERS, _CARDINALITY), whole=True),
+    Check(check_sources.decoders_fit_several_encoders, _SOURCES, whole=True),
+    Check(check_sources.answers_beside_a_decoder_are_of_rows, _SOURCES, whole=True),
+    Check(check_sources.pooled_vectors_are_read, (*_SOURCES, ("combine",)), whole=True),
     Check(check_encoders.inputs_have_one_encoder, (_ENCODERS, *_COLUMNS), whole=True),
     Check(check_encoders.encoders_read_sequences, (_ENCODERS, *_COLUMNS, *_INPUT), whole=True),
     Check(check_encoders.shared_encoders_exist, (_ENCODERS,), whole=True),
@@ -325,13 +330,13 @@ CHECKS: tuple[Check, ...] = (
         check_frames.reconstructions_keep_their_steps,
         (_CARDINALITY, _DECODER, *_INPUT, *_OUTPUT, *_COLUMNS),
     ),
-    Check(check_widths.tied_scores_are_as_wide_as_vectors, _WIDTHS),
+    Check(check_widths.tied_scores_are_as_wide_as_vectors, _WIDTHS, whole=True),
     Check(check_widths.tied_answers_are_as_wide_as_vectors, (*_WIDTHS, ("head",))),
-    Check(check_widths.attention_fits_the_widths, _WIDTHS),
-    Check(check_widths.first_states_are_as_wide, _WIDTHS),
+    Check(check_widths.attention_fits_the_widths, _WIDTHS, whole=True),
+    Check(check_widths.first_states_are_as_wide, _WIDTHS, whole=True),
     Check(check_widths.given_states_of_a_column_are_alike, _WIDTHS),
-    Check(check_widths.decoder_skips_join_equal_widths, _WIDTHS),
-    Check(check_widths.what_is_fed_has_a_width, _WIDTHS),
+    Check(check_widths.decoder_skips_join_equal_widths, _WIDTHS, whole=True),
+    Check(check_widths.what_is_fed_has_a_width, _WIDTHS, whole=True),
     Check(check_stack.layers_have_names_of_their_own, _layer("name")),
     Check(check_stack.layers_read_what_is_there, _GRAPH),
     Check(check_stack.layers_are_read, (*_GRAPH, *_BRANCH, _DECODER)),

@@ -54,13 +54,6 @@ def combinations_have_encoders(spec: Spec) -> Iterator[Finding]:
             yield Finding(("combine", place), f"{each} is there already", "name it once")
 
 
-def encoders_answer_rows(spec: Spec) -> Iterator[Finding]:
-    if spec.encoders and spec.cardinality != "N:1":
-        message = f"several encoders answer N:1, and the cardinality is {spec.cardinality}"
-        hint = "write 'cardinality: N:1', or read all columns with one 'encoder'"
-        yield Finding(("encoders",), message, hint, key=True)
-
-
 def inputs_have_one_encoder(spec: Spec) -> Iterator[Finding]:
     """Each sequence is read once; vectors of whole rows may stand beside what encoders give."""
     taken: dict[str, str] = {}

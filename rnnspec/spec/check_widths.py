@@ -20,6 +20,7 @@ from rnnspec.spec.widths import (
     encoder_layers,
     fed_without_end,
     memory_width,
+    memory_widths,
     prediction_layers,
     scored_width,
     top_width,
@@ -71,13 +72,13 @@ def _untied(spec: Spec, branch: Branch, path: Loc) -> Iterator[Finding]:
 def attention_fits_the_widths(spec: Spec) -> Iterator[Finding]:
     """Dot products need equal widths, heads equal parts of the units."""
     decoder = spec.decoder
-    if decoder is None or not spec.encoder.layers:
+    if decoder is None or not memory_widths(spec):
         return
     chosen, query = decoder.attention, top_width(spec, decoder)
     path: Loc = ("decoder", "attention")
-    if isinstance(chosen, DotAttention):
-        memory = memory_width(spec)
-        if query and memory and query != memory:
+    if isinstance(chosen, DotAttention) and query:
+        memory = next((each for each in memory_widths(spec) if each and each != query), None)
+        if memory:
             message = (
                 f"dot needs equal widths, and the decoder's last layer is {query} wide and each"
                 f" step of the encoder {memory}"

@@ -34,6 +34,7 @@ from rnnspec.spec.outputs import ForecastOutput
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.stack import CONTEXT, Sized, Steps, pair, side_by_side, sized
+from rnnspec.spec.views import beside_encoders, of_one_or_several
 
 
 def input_steps(spec: Spec) -> Steps:
@@ -106,9 +107,16 @@ def _flattens(layer: Layer) -> bool:
 
 
 def memory_width(spec: Spec) -> int | None:
-    """Width of each step of the encoder that attention reads."""
-    layers = encoder_layers(spec)
-    return layers[-1].output if layers else None
+    """Width of what attention reads of an encoder's steps, of several side by side."""
+    widths = memory_widths(spec)
+    known = [width for width in widths if width is not None]
+    return sum(known) if known and len(known) == len(widths) else None
+
+
+def memory_widths(spec: Spec) -> list[int | None]:
+    """Width of each step of each encoder."""
+    stacks = [encoder_layers(each) for each in of_one_or_several(spec)]
+    return [layers[-1].output for layers in stacks if layers]
 
 
 def decoder_layers(spec: Spec, decoder: Decoder) -> list[Sized]:
@@ -153,6 +161,8 @@ def _decoder_input(spec: Spec, decoder: Decoder) -> int | None:
     parts: list[int | None] = [_previous(spec, decoder), *[None] * len(decoder.inputs)]
     if spec.cardinality == "1:N":
         parts += [_static(each) for each in spec.data.statics if each.join != "state"]
+    if spec.encoders:
+        parts += [_static(each) for each in beside_encoders(spec)]
     if decoder.attend == "before" and not isinstance(decoder.attention, NoAttention):
         parts.append(memory_width(spec))
     if decoder.input_feeding:

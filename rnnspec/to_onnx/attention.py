@@ -14,6 +14,7 @@ from math import log, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnspec.plan.names import first_sequences
 from rnnspec.plan.nodes import Attend, AttentionKind
 from rnnspec.to_onnx.emitter import FLOAT, Emitter
 from rnnspec.to_onnx.functions import LOG_ZERO, log_add_exp, log_sigmoid, precise_sigmoid
@@ -113,13 +114,15 @@ def _state(attention: Attention, rows: Rows) -> State:
     shape = attention.shape(name, rows.count())
     if node.kind == "monotonic":
         end = emit.op("Squeeze", [attention.extent], f"{name}.end")
-        steps = emit.range(end, f"{name}.numbers")
-        is_first = emit.op("Equal", [steps, emit.integer(0)], f"{name}.is_first")
+        numbers = emit.range(end, f"{name}.numbers")
+        is_first = emit.op("Equal", [numbers, emit.integer(0)], f"{name}.is_first")
         on, off = (0.0, LOG_ZERO) if attention.logged else (1.0, 0.0)
         initial = emit.op("Where", [is_first, emit.number(on), emit.number(off)], f"{name}.first")
     else:
         initial = emit.number(0.0)
-    return State(name, emit.op("Expand", [initial, shape], f"{name}.before"), (MEMORY,))
+    several = len(first_sequences(attention.low.plan)) > 1
+    steps = f"{MEMORY}.{node.name}" if several else MEMORY
+    return State(name, emit.op("Expand", [initial, shape], f"{name}.before"), (steps,))
 
 
 # ------------------------------------------------------------------- scores of one head, [B, K, T]

@@ -29,7 +29,7 @@ class StepOutput:
 
     `logits` are `[R, size]`, where tokens are copied `[R, size + T]`; of a forecast they are the
     raw numbers. `states` are the next states in the order of `Body.states`, `weights` `[R, T]`
-    those of the last attention node, "" unless asked for.
+    those of the first attention node, "" unless asked for.
     """
 
     logits: str
@@ -53,7 +53,8 @@ class _Step:
 
 
 class Body:
-    """The body of `node` on `rows`. `attention` asks for the weights of the last attention node."""
+    """The body of `node` on `rows`. `attention` asks for the weights of the first attention node,
+    that of the first encoder."""
 
     def __init__(
         self, low: Lowering, node: nodes.Decoder, rows: Rows, attention: bool = False
@@ -65,7 +66,7 @@ class Body:
         self.attentions: dict[str, Attention] = {}
         self.copies: dict[str, CopyMixture] = {}
         attends = [each.name for each in node.body if isinstance(each, nodes.Attend)]
-        self.attend = attends[-1] if attends and attention else ""
+        self.attend = attends[0] if attends and attention else ""
         self.copied = {each.attend for each in node.body if isinstance(each, nodes.CopyMix)}
         self.fused = fused_context(node) if rows.width > 1 else None
         self._states: dict[str, list[State]] = {}

@@ -10,12 +10,12 @@ import numpy as np
 from rnnspec.plan import nodes
 from rnnspec.plan.copies import copied_column
 from rnnspec.plan.facts import END_ID, TextFacts
-from rnnspec.plan.names import SEED, UNKNOWN, answer_name
+from rnnspec.plan.names import SEED, UNKNOWN, answer_name, first_sequences
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copying import ExtendedVocabulary
 from rnnspec.to_onnx.emitter import FLOAT, INT64, STRING, Emitter, Extent
 from rnnspec.to_onnx.loop import Loop
-from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, Vector
+from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, Vector, of_axis, time_dimension
 from rnnspec.to_onnx.rows import Rows, rows_of
 from rnnspec.to_onnx.search import beam, greedy
 from rnnspec.to_onnx.search.loop import ANSWER, SearchResult, Task, limits_of
@@ -35,9 +35,12 @@ def lower_text(low: Lowering, node: nodes.TextOutput) -> Vector:
     found = _search(low, node, decoder)
     answer_text(low, node, found, "log-probability of the answer, end mark included")
     if low.attention:
-        doc = "weights of the steps of the input at each step of the answer"
+        first, *others = first_sequences(low.plan)
+        of = f" that {of_axis(first).removeprefix('_')!r} reads" if others else ""
+        doc = f"weights of the steps of the input{of} at each step of the answer"
         weights, name = _weights(low, node, decoder, found), answer_name(low.plan, node)
-        output(low, weights, f"{name}.attention", FLOAT, [BATCH, ANSWER, TIME], doc)
+        time = time_dimension(first)
+        output(low, weights, f"{name}.attention", FLOAT, [BATCH, ANSWER, time], doc)
     return Vector(found.log_probs)
 
 
@@ -302,7 +305,7 @@ def _weights(
     emit, name = low.emit, f"{node.name}.attention"
     attends = [each for each in decoder.body if isinstance(each, nodes.Attend)]
     assert attends and found.weights, f"{decoder.name} has no attention"
-    lengths = low.steps(attends[-1].memory).lengths
+    lengths = low.steps(attends[0].memory).lengths
     numbers = found.numbers
     if node.search.n_best > 1:
         numbers = emit.op("Gather", [numbers, emit.integer(0)], f"{name}.best", axis=1)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rnnspec.errors import BuildError
 from rnnspec.plan import Facts, Plan, nodes, weights
-from rnnspec.plan.names import first_sequence, steps_in
+from rnnspec.plan.names import first_sequences, steps_in
 from rnnspec.to_torch import alignment, outputs, transducer
 from rnnspec.to_torch.activity import activity, penalized
 from rnnspec.to_torch.chain import ChainOutput, Paths
@@ -326,8 +326,7 @@ class Model(nn.Module):
     def _text(
         self, out: nodes.TextOutput, values: Values, inputs: Inputs, seeds: Tensor | None
     ) -> Texts:
-        body, first = self.bodies[out.source], first_sequence(self.plan)
-        lengths = None if first is None else steps_in(first, inputs[first.key][1])
+        body, lengths = self.bodies[out.source], self._steps(inputs)
         prompt = sequence(values[out.prompt]) if out.prompt else None
         return searched(body, body.reads(values, rows_of(inputs)), out, lengths, prompt, seeds)
 
@@ -336,9 +335,11 @@ class Model(nn.Module):
         return true_lengths(out, truth, self._steps(inputs))
 
     def _steps(self, inputs: Inputs) -> Tensor | None:
-        """The steps of the input of each row, None of an input without steps."""
-        first = first_sequence(self.plan)
-        return None if first is None else steps_in(first, inputs[first.key][1])
+        """The steps of the input of each row, of several encoders together; None of an input
+        without steps."""
+        firsts = first_sequences(self.plan).values()
+        counts: list[Tensor] = [steps_in(first, inputs[first.key][1]) for first in firsts]
+        return torch.stack(counts).sum(0) if counts else None
 
     def _frames(self, out: nodes.FramesOutput, values: Values, inputs: Inputs) -> Frames:
         module, body, steps = self._module(out), self.bodies[out.source], self._steps(inputs)

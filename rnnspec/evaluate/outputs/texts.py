@@ -24,7 +24,7 @@ from rnnspec.objective.settings import OutputLoss
 from rnnspec.plan import Plan
 from rnnspec.plan.copies import copied_column, named
 from rnnspec.plan.facts import ColumnFacts
-from rnnspec.plan.names import END, names_of
+from rnnspec.plan.names import END, first_sequences, names_of
 from rnnspec.plan.nodes import (
     AlignedOutput,
     AnySearch,
@@ -217,7 +217,9 @@ class TextExamples:
         if self.along is not None:
             found += self.along.sections()
         if maps := self.maps.values():
-            text = "How much each step of the input weighed when each token was written."
+            several = len(first_sequences(self.model.plan)) > 1
+            of = " that the first encoder reads" if several else " of the input"
+            text = f"How much each step{of} weighed when each token was written."
             found.append(report.Attention("Attention", maps, text))
         if bests := self.bests.values():
             title = "All answers to a few rows, with ln p"

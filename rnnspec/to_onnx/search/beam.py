@@ -246,7 +246,7 @@ class Coverage:
         self._factor = settings.coverage_penalty
         emit, name = task.low.emit, f"{task.name}.covered"
         attends = [each for each in task.body.node.body if isinstance(each, Attend)]
-        lengths = task.low.steps(attends[-1].memory).lengths
+        lengths = task.low.steps(attends[0].memory).lengths
         mask = emit.squeeze(lengths.mask(), 2, f"{name}.mask")
         by_row = emit.transpose(mask, [1, 0], f"{name}.mask.by_row")
         self._mask = emit.op("Cast", [by_row], f"{name}.flags", to=FLOAT)

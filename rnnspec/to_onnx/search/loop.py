@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import TensorProto
 
+from rnnspec.plan.names import first_sequences
 from rnnspec.plan.nodes import FramesOutput, Search, TextOutput
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copying import ExtendedVocabulary
 from rnnspec.to_onnx.emitter import INT64, Emitter
-from rnnspec.to_onnx.lowering import TIME, Lowering
+from rnnspec.to_onnx.lowering import Lowering, time_dimension
 from rnnspec.to_onnx.rows import Rows, State
 
 ANSWER = "steps"
@@ -74,11 +75,14 @@ class Task:
 
 
 def limits_of(low: Lowering, name: str, search: Search | FramesOutput) -> Limits:
-    """`limit + floor(factor * lengths)`, in double precision."""
+    """`limit + floor(factor * lengths)`, in double precision; the lengths of several encoders
+    together."""
     emit = low.emit
     if not search.factor:
         return Limits(emit.integer(search.limit), "")
-    lengths = low.axes[TIME].name
+    lengths, *others = (low.axes[time_dimension(each)].name for each in first_sequences(low.plan))
+    for other in others:
+        lengths = emit.op("Add", [lengths, other], f"{name}.lengths.all")
     exact = emit.op("Cast", [lengths], f"{name}.lengths", to=TensorProto.DOUBLE)
     factor = emit.constant(np.array(search.factor, np.float64), f"{name}.factor")
     product = emit.op("Mul", [exact, factor], f"{name}.product")
