@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
-from rnnspec.data import Batch
+import rnnspec
+from rnnspec.data import Batch, Dataset, Reading, encode, survey
+from rnnspec.errors import DataError
 from rnnspec.objective.objective import Forward, Objective
 from rnnspec.objective.settings import loss_settings_of
 from rnnspec.plan import resolve
+from rnnspec.source.text import Source
 from rnnspec.spec import Spec
+from rnnspec.spec.load import load_source
+from rnnspec.spec.train import Train
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.devices import Precision
+from rnnspec.train.feed import MicroBatch, rows_of
+from rnnspec.train.step import TrainStep
 from tests.kinds import batched, facts_of, output, random_rows, spec_data, strong_weights
 from tests.targets import random_targets
 
@@ -88,3 +98,106 @@ def test_each_output_has_its_own_label_smoothing() -> None:
     objective.model.eval()
     measured = objective(batch, WIDE).losses["tags"].item()
     assert measured != pytest.approx(found.losses["tags"].item())
+
+
+# ---------------------------------------------------------------- weights of rows
+
+WEIGHTS = np.array([2.0, 1.0, 0.0, 3.0, 1.0])
+REPEATED = np.repeat(np.arange(len(LENGTHS)), WEIGHTS.astype(int))
+WHOLE = ("class", "labels", "out_vector", "out_gaussian", "out_quantiles", "out_correlated")
+EACH = ("tags", "path", "keys", "out_frames", "class")
+DECODER = {"layers": [{"cell": "gru", "units": 4}], "max_steps": 6}
+SMALL = {"units": 4, "cell": "gru"}
+WEIGHED = {
+    "rows": spec_data("N:1", ["frames"], [output(kind) for kind in WHOLE]),
+    "steps": spec_data("N:N", ["frames"], [output(kind) for kind in EACH]),
+    "text": spec_data("N:M", ["words"], [output("out_words")], decoder=DECODER),
+    "alignment": spec_data("N:M", ["frames"], [output("out_chars")], decoder={"ctc": {}}),
+    "frames": spec_data("N:M", ["frames"], [output("out_frames")], decoder=DECODER),
+}
+
+
+def gradients_of(objective: Objective, batches: Sequence[Batch]) -> list[torch.Tensor]:
+    """The gradient of a step, in float64."""
+    model = objective.model
+    step = TrainStep(model, Train(clip_norm=None), WIDE, loss_settings=objective.loss_settings)
+    micro = [MicroBatch(each, 0, 0, 0) for each in batches]
+    before = [weight.detach().clone() for weight in step.trained]
+    step.step(micro)
+    for weight, value in zip(step.trained, before, strict=True):
+        weight.data.copy_(value)
+    return [torch.zeros_like(w) if w.grad is None else w.grad.clone() for w in step.trained]
+
+
+@pytest.mark.parametrize("name", WEIGHED)
+def test_a_row_of_weight_2_counts_as_two_and_one_of_0_not_at_all(name: str) -> None:
+    objective, batch = objective_of(WEIGHED[name])
+    weighed = replace(batch, weights=WEIGHTS)
+    of_weights = gradients_of(objective, [weighed])
+    of_rows = gradients_of(objective, [rows_of(batch, REPEATED)])
+    parts = [rows_of(weighed, np.array(part)) for part in ([0, 3], [2], [4, 1])]
+    in_parts = gradients_of(objective, parts)
+    assert any((part != 0).any() for part in of_weights)
+    for one, other, third in zip(of_weights, of_rows, in_parts, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-9)
+        torch.testing.assert_close(one, third, rtol=1e-7, atol=1e-9)
+    scaled = objective(replace(batch, weights=WEIGHTS / 100), WIDE).losses
+    for column, value in objective(weighed, WIDE).losses.items():
+        assert scaled[column].item() == pytest.approx(value.item()), "a weighted mean"
+
+
+SPEC = """
+name: weighed
+cardinality: N:1
+data:
+  train: rows.csv
+  input: {column: text, as: chars}
+  output: {column: kind, as: class}
+  weight: count
+encoder: {embed: 4, layers: [{cell: gru, units: 4}]}
+train: {epochs: 1}
+"""
+
+
+def encoded(folder: Path, cells: Sequence[str], weight: str = "count") -> Dataset:
+    rows = [f"{'ab'[n % 2]},{'xy'[n % 2]},{cell}\n" for n, cell in enumerate(cells)]
+    (folder / "rows.csv").write_text("".join([f"text,kind,{weight}\n", *rows]))
+    spec = load_source(Source.of(SPEC, "spec.yaml"), Path("spec.yaml")).spec
+    facts = survey(spec, folder / "rows.csv")
+    plan = resolve(spec, facts)
+    return encode(plan, facts, folder / "rows.csv", Reading.of(spec), folder / "cache")
+
+
+def test_weights_are_read_from_a_column(tmp_path: Path) -> None:
+    data = encoded(tmp_path, ["2", "0.5", "0", "1e3"])
+    batch = data.collate(np.array([3, 0, 1]))
+    assert batch.weights is not None and batch.weights.tolist() == [1000, 2, 0.5]
+    part = data.part(np.array([1, 3])).collate(np.array([0, 1]))
+    assert part.weights is not None and part.weights.tolist() == [0.5, 1000]
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["1", "-2"], "rows.csv:3: column 'count' is -2, and the weight of a row is 0 or more"),
+        (["1", ""], "rows.csv:3: column 'count' is empty, expected a number"),
+        (["1", "nan"], "rows.csv:3: column 'count' is the text 'nan', expected a number; only"),
+        (["0", "0"], "every row has the weight 0 in column 'count'; remove data.weight, or"),
+    ],
+)
+def test_weights_that_cannot_be(tmp_path: Path, cells: list[str], message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        encoded(tmp_path, cells)
+    assert message in str(caught.value)
+
+
+def test_a_file_without_weights_is_measured_with_a_note(tmp_path: Path) -> None:
+    rows = [{"text": "ab"[n % 2], "kind": "xy"[n % 2], "count": n + 1} for n in range(4)]
+    spec = rnnspec.load(SPEC.replace("  train: rows.csv\n", ""))
+    build = spec.build(tmp_path / "builds", data={"train": rows}, train=False)
+    found = build.evaluate(rows)
+    assert not found.warnings
+    plain = build.evaluate([{key: row[key] for key in ("text", "kind")} for row in rows])
+    assert "has no column 'count', so every row counts the same in the loss" in plain.warnings[0]
+    assert plain.metrics["accuracy"] == found.metrics["accuracy"]
+    assert plain.metrics["loss"] != pytest.approx(found.metrics["loss"])

@@ -30,6 +30,7 @@ def columns_of(spec: Spec) -> list[str]:
     found = [getattr(each, "column", None) for each in (*data.inputs, *data.targets)]
     if data.series is not None:
         found += [data.series.id, data.series.time]
+    found.append(data.weight)
     return list(dict.fromkeys(column for column in found if column))
 
 

@@ -16,6 +16,7 @@ from rnnspec.data.collate import (
     KeySteps,
     LabelSets,
     Lengths,
+    PerRow,
     Ragged,
     RowSlices,
     Texts,
@@ -85,7 +86,8 @@ class Batch:
     `[B, L]` or `[B, T, L]` float32 of 0 and 1; numbers `[B, W]` or `[B, T, W]`; frames that a
     decoder writes `[B, U, W]`; texts `[B, U]` int64, each ended by END_ID; forecasts `[B, H]`.
     Numbers are float32, or float64 where the node is `double`. `raw` has the raw cells, of whole
-    rows that are measured; `slices` says which steps of which rows of the file these are.
+    rows that are measured; `weights` `[B]` say how much each row counts in the loss, None that all
+    count the same; `slices` says which steps of which rows of the file these are.
 
     Labels that no training row has (`Dataset.new`) are in no loss. Number k of them is the class
     NEW - k, below -1. In multi-label columns they are not among the L; `new` has, by column, their
@@ -97,6 +99,7 @@ class Batch:
     inputs: dict[str, tuple[Values, Lengths]]
     targets: dict[str, Values]
     raw: RawRows | None = None
+    weights: NDArray[np.float64] | None = None
     slices: RowSlices | None = None
     new: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     reset: NDArray[np.bool_] | None = None
@@ -130,6 +133,7 @@ class Dataset:
     - `new`, by target column: how often each label occurs that no training row has.
     - `own`: where the steps of rows are on further time axes, by axis; `axes` has the axis of each
       input that is on one.
+    - `weights` of the rows in the loss; None where all count the same.
     """
 
     inputs: Mapping[str, BatchColumn]
@@ -147,6 +151,7 @@ class Dataset:
     new: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     own: Mapping[str, Places] = field(default_factory=dict)
     axes: Mapping[str, str] = field(default_factory=dict)
+    weights: PerRow | None = None
 
     @property
     def rows(self) -> int:
@@ -202,7 +207,8 @@ class Dataset:
             if isinstance(view, KeySteps | LabelSets) and len(view.new)
         }
         self.maps.read(len(slices.rows))
-        return Batch(inputs, targets, slices=slices, new=new)
+        weights = None if self.weights is None else self.weights.values[placed.rows]
+        return Batch(inputs, targets, slices=slices, new=new, weights=weights)
 
     def _own_steps(self, axis: str, slices: RowSlices) -> RowSlices:
         """All steps on a further axis of the rows of `slices`."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data.cache import Column, MemoryMaps, Writer, checksums, new_folder, open_folder
+from rnnspec.data.collate import PerRow
 from rnnspec.data.columns.base import Arrays, ColumnEncoder, Encoding, add_chunk
 from rnnspec.data.columns.beside import files_changed
 from rnnspec.data.columns.kinds import (
@@ -31,6 +32,7 @@ from rnnspec.data.columns.kinds import (
 from rnnspec.data.columns.labels import SeriesLabels
 from rnnspec.data.columns.numbers import values_ahead
 from rnnspec.data.columns.series import CLOCK
+from rnnspec.data.columns.weights import WEIGHTS, WeightWriter
 from rnnspec.data.dataset import Dataset, Places, SeriesRows
 from rnnspec.data.lines import check_file
 from rnnspec.data.naive import Season, scales_before, scales_of
@@ -167,6 +169,7 @@ class _Job:
         if self.share and reading.series is None:
             settings += [reading.seed, reading.stratum]
             settings += [("fold", reading.fold)] if reading.fold is not None else []
+        settings += [("weight", reading.weight)] if reading.weight else []
         if placed and self.beside:
             settings += [str(file.parent.absolute()) for file in self.shards.files]
         settings += [content.digest for content in self.shards.content]
@@ -235,6 +238,8 @@ def _write(parts: Sequence[tuple[_Job, Writer]]) -> None:
     writing = [_Rows.of(each, writer) for each, writer in parts]
     bad = job.reading.bad_rows(job.shards)
     columns = [node.column for _, node in job.encoding.named()]
+    if job.reading.weight is not None:
+        columns.append(job.reading.weight)
     for chunk in job.chunks(columns, bad):
         for rows in writing:
             rows.add(chunk, bad)
@@ -252,6 +257,7 @@ class _Rows:
     lines: Column
     axes: dict[str, tuple[Column, _End]]
     split: Split
+    weights: WeightWriter | None = None
 
     @staticmethod
     def of(job: _Job, writer: Writer) -> _Rows:
@@ -261,12 +267,16 @@ class _Rows:
             offsets = writer.column(name, np.int64)
             offsets.append(np.zeros(1, np.int64))
             axes[axis] = (offsets, _End())
-        return _Rows(job, writer, encoders, lines, axes, job.reading.split(job.share))
+        column = job.reading.weight
+        weights = None if column is None else WeightWriter.of(writer, column)
+        return _Rows(job, writer, encoders, lines, axes, job.reading.split(job.share), weights)
 
     def add(self, chunk: Chunk, bad: BadRows) -> None:
         used = self.split.part(chunk, self.job.rows == "valid") if self.split.share else chunk
         self.lines.append(np.array(used.lines[used.continued :], np.int64))
         found = add_chunk(used, self.encoders, bad, self.job.encoding.axes())
+        if self.weights is not None:
+            self.weights.add(used, bad)
         for axis, (offsets, end) in self.axes.items():
             lengths = found.get(axis)
             if lengths is None:  # a row is one step
@@ -274,7 +284,7 @@ class _Rows:
             offsets.append(end.whole_rows(lengths, used.continued))
 
     def finish(self) -> None:
-        """Raises DataError for a part without rows."""
+        """Raises DataError for a part without rows, or whose rows all have a weight of 0."""
         for offsets, end in self.axes.values():
             if end.rows:
                 offsets.append(np.array([end.steps], np.int64))
@@ -284,6 +294,12 @@ class _Rows:
             raise DataError(
                 f"{job.shards}: no row falls to {name} with a validation share of {job.share:g}; "
                 "set data.valid to another share or to a file"
+            )
+        if self.weights is not None and not self.weights.total:
+            what = {"train": " for training", "valid": " for validation"}.get(self.job.rows, "")
+            raise DataError(
+                f"{self.job.shards}: every row{what} has the weight 0 in column"
+                f" {self.weights.column!r}; remove data.weight, or weigh some more"
             )
 
 
@@ -400,6 +416,7 @@ def _dataset(job: _Job, arrays: Arrays, key: str) -> Dataset:
         new,
         own,
         axes,
+        PerRow(arrays[WEIGHTS]) if WEIGHTS in arrays else None,
     )
 
 

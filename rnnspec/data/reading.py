@@ -87,6 +87,7 @@ class Reading:
     - `columns`, `holds`, `settings`, `kinds`, `steps`, `shape`: see `How`.
     - `apart`: outputs of frames that have a number of steps of their own.
     - `folder`: that of the spec, where files of vectors are.
+    - `weight`: the column of the weights of rows.
     - `distributions`: those that are of some numbers alone, such as counts.
     - `seed`, `stratum`, `fold`: how the validation share is drawn, see `rnnspec.data.split`.
     """
@@ -113,6 +114,7 @@ class Reading:
     fold: int | None = None
     apart: frozenset[str] = frozenset()
     distributions: Mapping[str, DistributionName] = field(default_factory=dict)
+    weight: str | None = None
 
     @staticmethod
     def of(spec: Spec, format: Format | None = None) -> Reading:
@@ -156,6 +158,7 @@ class Reading:
             fold=data.valid.fold if isinstance(data.valid, Fold) else None,
             apart=_apart(spec),
             distributions=_distributions(spec),
+            weight=data.weight,
         )
 
     @property

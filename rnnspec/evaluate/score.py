@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from rnnspec.data import Dataset, Reading, encode
+from rnnspec.data.column_names import column_names
 from rnnspec.data.columns.new_labels import new_labels_note
 from rnnspec.data.encode import Part
 from rnnspec.data.readers import unit_of
@@ -102,6 +103,7 @@ def evaluate_build(
     with computing_with(settings.threads or allowed_threads()), _cache(trained) as cache:
         part: Part = "valid" if share else "all"
         reading = replace(reading, quoting=quoting or reading.quoting)
+        reading, unweighted = _with_weights(files, reading)
         data = encode(
             trained.plan, trained.facts, files, reading, cache, part, share, measured=True
         )
@@ -127,7 +129,7 @@ def evaluate_build(
         for column in outputs
         if (new := data.new.get(column))
     )
-    warnings = (*not_finite_warnings(sums), *new_labels, *lacking)
+    warnings = (*not_finite_warnings(sums), *new_labels, *lacking, *unweighted)
     return Scores(files, share, count, found, outputs, warnings, groups)
 
 
@@ -269,6 +271,15 @@ def _rows(
     sources = sources or find_sources(data, trained.data_folder)
     assert sources.measured is not None, "data.valid names files or a share"
     return sources.measured, reading, sources.share
+
+
+def _with_weights(files: Shards, reading: Reading) -> tuple[Reading, tuple[str, ...]]:
+    """The reading, without weights of rows that the files lack, and a sentence where they do."""
+    names = () if reading.weight is None else column_names(files, reading.how)
+    if not names or reading.weight in names:
+        return reading, ()
+    lacking = f"{files} has no column {reading.weight!r}, so every row counts the same in the loss"
+    return replace(reading, weight=None), (lacking,)
 
 
 @contextmanager

@@ -77,10 +77,12 @@ class Objective:
         self.copies = any(isinstance(node, CopyMix) for node in model.plan.every_node())
 
     def counts(self, batch: Batch) -> dict[str, float]:
-        """How many answers the mean loss of each output is over. They weigh alike wherever rows are
-        split: among the micro-batches of a step or among processes."""
+        """How many answers the mean loss of each output is over, each as often as its row weighs.
+        They weigh alike wherever rows are split: among the micro-batches of a step or among
+        processes."""
         return {
-            column: count_of(node, batch.targets[column]) for column, node in self.outputs.items()
+            column: count_of(node, batch.targets[column], batch.weights)
+            for column, node in self.outputs.items()
         }
 
     def __call__(
@@ -96,7 +98,9 @@ class Objective:
         is smoothed and every true token is given.
         """
         inputs, targets = precision.placed(tensors(batch))
-        counts = self.counts(batch)
+        counts, weights = self.counts(batch), None
+        if batch.weights is not None:
+            weights = torch.from_numpy(batch.weights).to(precision.device)
         with precision.mixed():
             after: dict[str, Tensor] = {}
             if states is None:
@@ -107,15 +111,21 @@ class Objective:
             active, self.model.activity = self.model.activity, None
             logits = {column: value.to(precision.weights) for column, value in logits.items()}
             found = {
-                column: self._loss(node, logits[column], targets[column], inputs)
-                / max(1.0, counts[column])
+                column: self._loss(node, logits[column], targets[column], inputs, weights)
+                / (counts[column] or 1.0)
                 for column, node in self.outputs.items()
             }
         return Forward(found, logits, targets, inputs, after, active)
 
-    def _loss(self, node: Target, logits: Tensor, targets: Tensor, inputs: Inputs) -> Tensor:
-        """The weighted loss of one output, summed over its answers."""
+    def _loss(
+        self, node: Target, logits: Tensor, targets: Tensor, inputs: Inputs, weights: Tensor | None
+    ) -> Tensor:
+        """The weighted loss of one output, summed over its answers, with the `weights` `[B]` of
+        rows."""
         each = LOSSES[type(node)].each(self, node, logits, targets, inputs)
+        if weights is not None:
+            each = each.flatten(1).sum(1) if each.dim() > 1 else each
+            each = each * weights.to(each.dtype)
         weight, total = self.loss_settings.of(node.column).weight, each.sum().to(logits.dtype)
         return total if weight == 1.0 else weight * total
 
@@ -134,9 +144,15 @@ class LossKind:
     axis is that of rows."""
 
 
-def count_of(node: Target, targets: NDArray[Any]) -> float:
-    """How many answers the loss of an output is a mean over."""
-    return float(np.count_nonzero(LOSSES[type(node)].known(targets)))
+def count_of(
+    node: Target, targets: NDArray[Any], weights: NDArray[np.float64] | None = None
+) -> float:
+    """How many answers the loss of an output is a mean over, each as often as its row weighs, with
+    `weights` `[B]`."""
+    known = LOSSES[type(node)].known(targets)
+    if weights is None:
+        return float(np.count_nonzero(known))
+    return float(weights @ known.reshape(len(known), -1).sum(1))
 
 
 def _class_loss(

@@ -47,6 +47,8 @@ def cell_kinds(data: Data) -> dict[str, CellKind]:
             found[column.column] = "number"
         elif isinstance(column, _TEXTS):
             found[column.column] = "text"
+    if data.weight is not None:
+        found[data.weight] = "number"
     if data.series is not None and data.series.time is not None:
         found[data.series.time] = "time"
     if data.table is not None and data.table.long is not None and data.table.long.time is not None:

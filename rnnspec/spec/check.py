@@ -30,6 +30,7 @@ from rnnspec.spec import (
     check_tables,
     check_text,
     check_train,
+    check_weights,
     check_widths,
 )
 from rnnspec.spec.base import Loc
@@ -236,6 +237,11 @@ CHECKS: tuple[Check, ...] = (
     Check(
         check_data.plain_text_has_one_column,
         (("data", "format"), ("data", "train"), *_COLUMNS),
+        whole=True,
+    ),
+    Check(
+        check_weights.weights_are_of_rows,
+        (("data", "weight"), ("data", "format"), ("data", "train"), _VALID, check_data.SERIES),
         whole=True,
     ),
     Check(check_data.quoting_is_of_delimited, (("data", "format"), ("data", "train"), _VALID)),

@@ -244,6 +244,13 @@ class Data(Model):
         ByShape("a mapping, or a list of them", _ONE_OR_SEVERAL),
     ] = Field(description="The column the model answers with, and what it holds; or a list.")
 
+    weight: Text | None = Field(
+        default=None,
+        description="Column of numbers from 0 on that say how much each row counts in the loss, "
+        "which is the weighted mean: a row of weight 2 counts as if it stood there twice, one of "
+        "weight 0 as if it were not there. Metrics count every row once. null means 1 for all.",
+    )
+
     @property
     def format_name(self) -> FormatName:
         """The format, without its settings."""

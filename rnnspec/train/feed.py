@@ -126,4 +126,5 @@ def rows_of(batch: Batch, rows: NDArray[np.integer[Any]]) -> Batch:
     return Batch(
         {column: picked(value) for column, value in batch.inputs.items()},
         {column: picked(value) for column, value in batch.targets.items()},
+        weights=None if batch.weights is None else batch.weights[rows],
     )
