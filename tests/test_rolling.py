@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnspec import load
 from rnnspec.data import survey
 from rnnspec.errors import RnnspecError
 from rnnspec.evaluate.rolling import Windows, windows_of
 from rnnspec.evaluate.score import evaluate_build
 from rnnspec.plan import resolve
 from rnnspec.store.folder import BuildFolder, Trained
-from tests.cli import rnnspec
+from tests.cli import right, rnnspec
 from tests.data_rows import write_rows
 from tests.kinds import output, plan_of, spec_data
 from tests.test_future import (
@@ -96,6 +97,39 @@ def test_what_is_written_is_what_the_module_answers(trained: Any, tmp_path: Path
         low = expected[int(row["origin"]) + 1][row["step"] - 1]
         assert row["sold.q0.1"] == pytest.approx(float(low), rel=1e-5)
         assert row["sold.q0.1"] <= row["sold.q0.5"] == row["sold.forecast"] <= row["sold.q0.9"]
+
+
+def test_python_and_command_have_the_same_options(tmp_path: Path) -> None:
+    table = [{"id": n, "t": t, "sold": 10 * t % 7 + t} for n in "ab" for t in range(24)]
+    spec = {
+        "name": "sales",
+        "cardinality": "N:M",
+        "data": {
+            "train": str(write_rows(tmp_path / "rows.csv", table)),
+            "valid": 0.4,
+            "series": {"id": "id", "time": "t", "history": 4},
+            "input": {"column": "sold", "as": "series"},
+            "output": {"column": "sold", "as": "forecast", "horizon": 2},
+        },
+        "encoder": {"layers": [{"cell": "gru", "units": 4}]},
+        "train": {"epochs": 1},
+    }
+    build = load(spec).build(tmp_path / "builds")
+    for given, data in ((None, []), (table, ["--data", str(tmp_path / "rows.csv")])):
+        scores = build.evaluate(given, windows=3, by="id", output=tmp_path / "python.csv")
+        asked = ["--windows", "3", "--by", "id", "--output", str(tmp_path / "command.csv")]
+        told = json.loads(right("evaluate", str(build.path), *data, *asked, "--json"))
+        assert told["metrics"] == pytest.approx(dict(scores.metrics), rel=1e-6)
+        assert scores.rows == 6 and scores.groups is not None and len(scores.groups.scores) == 2
+        assert (tmp_path / "python.csv").read_bytes() == (tmp_path / "command.csv").read_bytes()
+    with pytest.raises(RnnspecError, match=r"^windows is '0'"):
+        build.evaluate(windows=0)
+
+
+def test_numbers_have_the_digits_that_they_are_read_back_by(trained: Any, tmp_path: Path) -> None:
+    for row in written(trained, "last", tmp_path):
+        for name in ("sold", "sold.forecast", "sold.q0.1"):
+            assert str(row[name]) in (str(np.float32(row[name])), f"{np.float32(row[name]):.1f}")
 
 
 def test_figures_of_the_last_windows_are_those_by_hand(trained: Any, tmp_path: Path) -> None:

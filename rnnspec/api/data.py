@@ -34,10 +34,10 @@ def columns_of(spec: Spec) -> list[str]:
     return list(dict.fromkeys(column for column in found if column))
 
 
-def row_file(spec: Spec, rows: Any, folder: Path, name: str) -> Path:
-    """The rows as a file in `folder`. Raises DataError, with the number of the row from 1, and
-    without the name of the data."""
-    columns = columns_of(spec)
+def row_file(spec: Spec, rows: Any, folder: Path, name: str, others: Sequence[str] = ()) -> Path:
+    """The rows as a file in `folder`, with `others` of their columns beside those of the spec.
+    Raises DataError, with the number of the row from 1, and without the name of the data."""
+    columns = list(dict.fromkeys([*columns_of(spec), *others]))
     paths = [each.column for each in spec.data.inputs if getattr(each, "as_", "") in FILES]
     found = memory_rows(rows, columns).rows()
     chosen = ({name: row[name] for name in columns if name in row} for row in found)
@@ -81,12 +81,12 @@ def with_data(
 
 
 @contextmanager
-def rows_of(spec: Spec, rows: Any, folder: Path) -> Iterator[Path]:
-    """A file of rows in memory, in `folder`; or the path itself. Inside, errors name rows by their
-    numbers."""
+def rows_of(spec: Spec, rows: Any, folder: Path, others: Sequence[str] = ()) -> Iterator[Path]:
+    """A file of rows in memory, in `folder`, with `others` of their columns beside those of the
+    spec; or the path itself. Inside, errors name rows by their numbers."""
     if isinstance(rows, str | os.PathLike):
         yield Path(rows)
         return
-    file = row_file(spec, rows, folder, "rows")
+    file = row_file(spec, rows, folder, "rows", others)
     with told_by_row({file: "the rows"}):
         yield file

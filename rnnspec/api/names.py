@@ -9,12 +9,14 @@ from dataclasses import fields
 
 from rnnspec.errors import RnnspecError, SpecError
 
+EVALUATED = ("windows", "output", "by")
+"""Keywords of `Build.evaluate` that are options of `rnnspec evaluate`."""
 _OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 
 
 @contextmanager
 def python_names() -> Iterator[None]:
-    """Inside, messages name options of an export as keywords: `max_loss` for `--max-loss`."""
+    """Inside, messages name options of commands as keywords: `max_loss` for `--max-loss`."""
     try:
         yield
     except SpecError:
@@ -30,4 +32,5 @@ def _keyword(option: re.Match[str]) -> str:
     from rnnspec.export.file import OnnxOptions
 
     name = option[1].replace("-", "_")
-    return name if name in {field.name for field in fields(OnnxOptions)} else option[0]
+    known = {*EVALUATED, *(field.name for field in fields(OnnxOptions))}
+    return name if name in known else option[0]

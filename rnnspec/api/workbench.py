@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -412,29 +412,52 @@ class Build:
             model = self._answering(strategy, generate)
         return predict(model, rows, batch, seed)
 
-    def evaluate(self, rows: Any = None, metrics: Sequence[str] = ()) -> Scores:
+    def evaluate(
+        self,
+        rows: Any = None,
+        metrics: Sequence[str] = (),
+        *,
+        windows: str | int | None = None,
+        output: Path_ | None = None,
+        by: str = "",
+    ) -> Scores:
         """The metrics of the weights on `rows`, with the columns that are answered, or on the path
         of a file; without rows on the validation rows (`rnnspec.evaluate.score.Scores`: `.metrics`
-        by name, `.outputs` by column, `.warnings`). `metrics`: further ones to measure, by names as
-        in `train.metrics`.
+        by name, `.outputs` by column, `.warnings`, `.groups`). `metrics`: further ones to measure,
+        by names as in `train.metrics`. The keywords are the options of `rnnspec evaluate`: which
+        windows of forecasts are measured (`"last"`, `"every 24"`, or a number of them, a horizon
+        apart) and the file that all forecasts are written to, and the column whose values make
+        groups.
 
         Raises DataError for a bad row, with its number from 1, and without rows where the spec
-        names no validation rows.
+        names no validation rows; RnnspecError for windows of other answers; OutputError where the
+        forecasts cannot be written.
 
         >>> build.evaluate(rows).metrics["accuracy"]
         1.0
         """
         from rnnspec.api.data import rows_of
+        from rnnspec.api.names import python_names
         from rnnspec.evaluate.score import evaluate_build
+        from rnnspec.run.tables import forecasts_path
 
         trained = self._current()
-        if rows is None:
-            return evaluate_build(trained, metrics=metrics)
-        with (
-            TemporaryDirectory(prefix="rnnspec-") as folder,
-            rows_of(trained.spec, rows, Path(folder)) as file,
-        ):
-            return evaluate_build(trained, file, metrics=metrics)
+        measured = partial(
+            evaluate_build,
+            trained,
+            metrics=metrics,
+            windows=None if windows is None else str(windows),
+            forecasts=None if output is None else forecasts_path(Path(output)),
+            by=by,
+        )
+        with python_names():
+            if rows is None:
+                return measured()
+            with (
+                TemporaryDirectory(prefix="rnnspec-") as folder,
+                rows_of(trained.spec, rows, Path(folder), [by] if by else []) as file,
+            ):
+                return measured(file)
 
     def export(
         self,

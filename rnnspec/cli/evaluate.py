@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from rnnspec.evaluate.groups import Groups
     from rnnspec.evaluate.outputs.kind import ClassScore, OutputScore
     from rnnspec.evaluate.score import Scores
-    from rnnspec.run.fields import Field
     from rnnspec.store.folder import Trained, Which
 
 EXAMPLES = examples(
@@ -134,11 +133,9 @@ def evaluate(
     if report is not None:
         check_output(report, REPORT)
     if output is not None:
-        from rnnspec.run.tables import answers_kind, check_format
+        from rnnspec.run.tables import forecasts_path
 
-        fields: dict[str, Field] = {"origin": "text", "step": "whole"}
-        check_output(output, answers_kind(fields, ("origin",), ()))
-        check_format(output)
+        forecasts_path(output)
     if figures is not None:
         check_output(figures, FIGURES)
         if by is None:

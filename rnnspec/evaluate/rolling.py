@@ -135,11 +135,10 @@ class Forecasts:
         """The columns of an output, `[B, H]` each."""
         parameters, module = measured.answers[node.column], self.model.output(node.column)
         assert isinstance(parameters, Tensor) and isinstance(module, ForecastModule)
-        all_of = parameters.double().cpu().numpy()
-        truth = measured.batch.targets[node.column].astype(np.float64)
-        point = module.expected(parameters)
-        values = [truth, point.double().cpu().numpy(), *_parts(node, all_of)]
-        return dict(zip(_names(node), values, strict=True))
+        all_of, point = parameters.cpu().numpy(), module.expected(parameters).cpu().numpy()
+        parts = (each.astype(all_of.dtype) for each in _parts(node, all_of.astype(np.float64)))
+        truth: NDArray[np.floating] = measured.batch.targets[node.column].astype(all_of.dtype)
+        return dict(zip(_names(node), (truth, point, *parts), strict=True))
 
     def _window(
         self, row: int, end: int, number: int, found: dict[str, dict[str, NDArray[np.floating]]]
@@ -152,8 +151,7 @@ class Forecasts:
             cells[self.reading.time or "time"] = str(time)
             for columns in found.values():
                 for name, values in columns.items():
-                    value = float(values[row, step]) if step < values.shape[1] else np.nan
-                    cells[name] = None if np.isnan(value) else value
+                    cells[name] = _shortest(values[row, step]) if step < values.shape[1] else None
             self.add({}, cells)
 
 
@@ -174,6 +172,11 @@ def forecasts_file(
     timed = TimedTable.read(files, reading)
     with answers_file(path, columns_of((), names)) as add:
         yield Forecasts(plan, model, data, timed, reading.series, add)
+
+
+def _shortest(value: np.floating) -> float | None:
+    """The number of fewest digits that is read back as the same float32 or float64; None of NaN."""
+    return None if np.isnan(value) else float(str(value))
 
 
 def _names(node: ForecastOutput) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, assert_never
 
 from rnnspec.errors import MissingPackage, OutputError
-from rnnspec.files import FileKind, json_text, writing, written
+from rnnspec.files import FileKind, check_output, json_text, writing, written
 from rnnspec.run.fields import ByName, Field, ListOf, Ranked
 
 if TYPE_CHECKING:
@@ -77,6 +77,15 @@ def answers_file(path: Path, columns: Columns) -> Iterator[Add]:
         return
     with writing(path) as file:
         yield (_csv if path.suffix.lower() == CSV else _json_lines)(file, columns)
+
+
+def forecasts_path(path: Path) -> Path:
+    """The path of a table of forecasts, a row for each step ahead. Raises OutputError where nothing
+    can be written there, and MissingPackage as `check_format`."""
+    fields: dict[str, Field] = {"origin": "text", "step": "whole"}
+    check_output(path, answers_kind(fields, ("origin",), ()))
+    check_format(path)
+    return path
 
 
 def check_format(path: Path) -> None:
