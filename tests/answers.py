@@ -18,14 +18,17 @@ from rnnspec.plan.nodes import (
     LabelsOutput,
     NumericOutput,
     Output,
+    PositionOutput,
     StatesOutput,
     TextOutput,
 )
 from rnnspec.reference import distributions
 from rnnspec.reference.chain import Path
 from rnnspec.reference.outputs import point_of
+from rnnspec.reference.positions import Position
 from rnnspec.to_torch import Model
 from rnnspec.to_torch.chain import Paths
+from rnnspec.to_torch.positions import Positions
 from tests.kinds import Batch
 
 Array = NDArray[Any]
@@ -33,12 +36,30 @@ Array = NDArray[Any]
 
 @torch.no_grad()
 def of_torch(model: Model, inputs: Batch) -> dict[str, Array]:
-    """The answers that are no texts, by column; of paths the probabilities of labels."""
-    found = {
-        name: answer.probabilities if isinstance(answer, Paths) else answer
-        for name, answer in model.answers(inputs).items()
-    }
+    """The answers that are no texts, by column; of paths the probabilities of labels, of positions
+    those of choices."""
+    found = {name: _numbers_of(answer) for name, answer in model.answers(inputs).items()}
     return {name: v.numpy() for name, v in found.items() if isinstance(v, torch.Tensor)}
+
+
+def _numbers_of(answer: object) -> object:
+    match answer:
+        case Paths():
+            return answer.probabilities
+        case Positions():
+            return answer.logs.exp()
+    return answer
+
+
+def probabilities_of(answer: NDArray[np.float64] | Path | Position) -> NDArray[np.float64]:
+    """The numbers of one row of the reference: of a path the probabilities of labels, of a position
+    those of all choices."""
+    match answer:
+        case Path():
+            return answer.probabilities
+        case Position():
+            return np.asarray(np.exp(answer.logs))
+    return answer
 
 
 @torch.no_grad()
@@ -51,7 +72,7 @@ def tensor_of(model: Model, inputs: Batch, column: str = "label") -> torch.Tenso
 
 def close(
     got: Array,
-    expected: Sequence[NDArray[np.float64] | Path] | NDArray[np.float64],
+    expected: Sequence[NDArray[np.float64] | Path | Position] | NDArray[np.float64],
     where: str,
     tolerance: float = 1e-5,
 ) -> None:
@@ -62,9 +83,9 @@ def close(
     """
     assert len(got) == len(expected), where
     for number, (one, answer) in enumerate(zip(got, expected, strict=True)):
-        row = answer.probabilities if isinstance(answer, Path) else answer
+        row = probabilities_of(answer)
         found = one[: len(row)].reshape(row.shape)
-        size = max(1.0, float(np.abs(row).max(initial=0.0)))
+        size = max(1.0, float(np.abs(row[np.isfinite(row)]).max(initial=0.0)))
         message = f"{where}, row {number}"
         np.testing.assert_allclose(found, row, atol=tolerance * size, rtol=0, err_msg=message)
 
@@ -87,12 +108,12 @@ def close_scores(
 
 
 def distance(
-    got: Array, expected: Sequence[NDArray[np.float64] | Path] | NDArray[np.float64]
+    got: Array, expected: Sequence[NDArray[np.float64] | Path | Position] | NDArray[np.float64]
 ) -> float:
     """The largest difference of a batch, measured as by `close`."""
     found = [0.0]
     for one, answer in zip(got, expected, strict=True):
-        row = answer.probabilities if isinstance(answer, Path) else answer
+        row = probabilities_of(answer)
         size = max(1.0, float(np.abs(row).max(initial=0.0)))
         apart = np.abs(one[: len(row)].reshape(row.shape) - row)
         found.append(float(apart.max(initial=0.0)) / size)
@@ -121,6 +142,8 @@ def onnx_agrees(
                 _paths_agree(got[name], got[f"{name}.scores"], rows, labels[node.column])
             case NumericOutput():
                 numbers_agree(node, name, got, rows, tolerance)
+            case PositionOutput():
+                positions_agree(node, got[name], got[f"{name}.probabilities"], rows, tolerance)
             case StatesOutput():
                 close(got[name], rows, name, tolerance)
             case ForecastOutput():
@@ -161,6 +184,17 @@ def _paths_agree(told: Array, scores: Array, rows: Sequence[Path], labels: Seque
     for one, score, row in zip(told, scores, rows, strict=True):
         assert one.tolist() == [labels[n] for n in row.labels] + [""] * (len(one) - len(row.labels))
         assert abs(score - row.score) < 1e-5 * max(1, abs(row.score))
+
+
+def positions_agree(
+    node: PositionOutput, told: Array, shares: Array, rows: Sequence[Position], tolerance: float
+) -> None:
+    """The steps of the reference, and the probabilities of all steps, 0 past a row's length."""
+    for one, found, row in zip(told, shares, rows, strict=True):
+        assert np.atleast_1d(one).tolist() == [choice - 1 for choice in row.choices]
+        steps = np.exp(row.logs[1:])
+        close([found[: len(steps)].reshape(steps.shape)], [steps], node.name, tolerance)
+        assert not found[len(steps) :].any()
 
 
 def numbers_agree(

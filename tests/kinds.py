@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 
 from rnnspec import spec as language
 from rnnspec.data.pictures import in_place
-from rnnspec.plan import ClassFacts, Facts, NumericFacts, Plan, TextFacts, Vocabulary, resolve
+from rnnspec.plan import (
+    ClassFacts,
+    Facts,
+    NumericFacts,
+    Plan,
+    PositionFacts,
+    TextFacts,
+    Vocabulary,
+    resolve,
+)
 from rnnspec.plan.facts import ColumnFacts, VectorFacts, VectorFile
 from rnnspec.plan.names import first_sequences, input_names, lengths_names
 from rnnspec.plan.nodes import (
@@ -223,6 +232,11 @@ OUTPUTS: dict[str, Kind] = {
     "out_number": Kind({"as": "number"}, numbers(1)),
     "out_vector": Kind({"as": "vector"}, numbers(2)),
     "out_doubles": Kind({"as": "vector"}, doubles(2)),
+    "position": Kind({"as": "position"}, PositionFacts()),
+    "no_position": Kind({"as": "position", "none": True}, PositionFacts()),
+    "span": Kind({"as": "span"}, PositionFacts(3, 2.0, 0.5)),
+    "short_span": Kind({"as": "span", "max_span": 2}, PositionFacts(3, 2.0, 0.5)),
+    "no_span": Kind({"as": "span", "max_span": 3, "none": True}, PositionFacts(3, 2.0, 0.5)),
     "tags": Kind({"as": "tags"}, CLASSES),
     "path": Kind({"as": "tags", "crf": True, "scheme": "bio"}, SPANS),
     "free_path": Kind({"as": "tags", "crf": True}, CLASSES),

@@ -19,6 +19,7 @@ from rnnspec.plan.nodes import (
     LabelsOutput,
     NumericOutput,
     Output,
+    PositionOutput,
     TextOutput,
     TransducerOutput,
 )
@@ -46,6 +47,12 @@ def _target(node: Output, lengths: Sequence[int], draw: Generator) -> NDArray[An
         case LabelsOutput():
             found = draw.integers(0, 2, (*axes, node.labels)).astype(np.float32)
             found[draw.random(axes) < 0.2] = np.nan
+        case PositionOutput():
+            first = draw.integers(0, np.array(lengths) + 1)
+            found = np.stack([first, draw.integers(first, np.array(lengths) + 1)], 1)
+            found[(first == 0) & (not node.none)] = -1  # none, which is no answer
+            found[(first == 0) & node.none] = 0
+            return found[:, : node.marks]
         case FramesOutput():
             by_input = node.length == "input"
             longest = node.limit if node.length == "fixed" else longest

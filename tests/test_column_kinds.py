@@ -48,7 +48,8 @@ def members(union: Any) -> Iterator[Any]:
         (
             COMPARED,
             set(members(nodes.Output))
-            - {nodes.ChainOutput, nodes.FramesOutput, *members(nodes.WrittenOutput)},
+            - {nodes.ChainOutput, nodes.FramesOutput, nodes.PositionOutput}
+            - {*members(nodes.WrittenOutput)},
         ),
     ],
     ids=[

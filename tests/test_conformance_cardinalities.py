@@ -210,6 +210,18 @@ MIXED: dict[str, dict[str, Any]] = {
          {"column": "largest", "as": "states", "reads": ["input", "low"], "pooling": "max"}],
         BRANCHES, pooling="mean", head={"hidden": [3]},
     ),
+    "N:1 of positions": spec_data(
+        "N:1", ["chars"],
+        [output("position"), output("no_position", reads=["low"]), output("span"),
+         output("short_span", head={"hidden": [3]}), output("no_span"), output("class")],
+        BRANCHES,
+    ),
+    "N:1 of a position of frames": spec_data(
+        "N:1", ["frames", "number"], [output("position"), output("no_span")], LAYERS,
+    ),
+    "N:N of tags and a span": spec_data(
+        "N:N", ["words"], [output("tags"), output("short_span")], LAYERS, head={"hidden": [3]},
+    ),
     "1:1 of two heads": spec_data(
         "1:1", ["vector"], [output("class"), output("labels", head={"hidden": [3]})]
     ),

@@ -49,10 +49,11 @@ SEQUENCES = (
 STATICS = ("category", "number", "vector")
 INPUTS = (*SEQUENCES, *STATICS, "series")
 WHOLE = ("class", "labels", "number", "vector")
+POINTED = ("position", "span")
 EACH = ("tags", "path", "keys", "frames", "next")
 """`path` are tags that are answered together."""
 TEXTS = ("words", "chars", "tokens")
-OUTPUTS = (*WHOLE, *EACH, *TEXTS, "forecast")
+OUTPUTS = (*WHOLE, *POINTED, *EACH, *TEXTS, "forecast")
 TABLE = list(product(CARDINALITIES, INPUTS, OUTPUTS))
 
 
@@ -61,6 +62,8 @@ def is_built(cardinality: str, given: str, wanted: str) -> bool:
     match cardinality:
         case "1:1":
             return given in STATICS and wanted in WHOLE
+        case "N:1" if wanted in POINTED:
+            return given in SEQUENCES and given not in ("subwords", "audio")
         case "N:1":
             return given in SEQUENCES and wanted in WHOLE
         case "1:N":
@@ -119,6 +122,7 @@ def row(number: int) -> dict[str, Any]:
         "in_keys": [["p"] * (step % 2) + ["q"] for step in range(steps)],
         "in_category": "xyz"[number % 3], "in_number": number / 2, "in_vector": [number, 1, -1],
         "out_class": "uv"[number % 2], "out_labels": ["u", "v"][: number % 3],
+        "out_position": number % steps, "out_span": [number % 2, 1],
         "out_number": number * 2.5, "out_vector": [number, -number],
         "out_tags": [*"uvw"[:steps]], "out_keys": [["u"], ["v", "w"], []][:steps],
         "out_frames": [[number, step] for step in range(steps)],
@@ -181,6 +185,7 @@ def test_alignments_answer(given: str, wanted: str, files: Path, tmp_path: Path)
 MIXED: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "steps and rows": ("N:N", "tokens", ("path", *EACH[2:4], *WHOLE)),
     "a next token and rows": ("N:N", "words", ("next", "class", "number")),
+    "tags and positions": ("N:N", "words", ("tags", *POINTED)),
     "next frames, tags and rows": ("N:N", "frames", ("next", "tags", "labels")),
     "a text, tags and rows": ("N:M", "words", ("chars", "path", "class", "vector")),
     "a text and a row": ("1:N", "vector", ("words", "class")),

@@ -170,6 +170,8 @@ def _shown(output: OutputColumn, answer: Answer) -> str:
             score = answer.get(f"{column}.score")
             beside = "" if score is None else f" {score:.6g}"
             return "[" + ", ".join(listed) + "".join(more) + "]" + beside
+        case "position" | "span":
+            return _steps(output, answer)
         case "vector":
             return _listed(output, value)
         case "number":
@@ -198,6 +200,16 @@ def _plain(value: str | Sequence[str] | Sequence[int]) -> str:
     if isinstance(value, str):
         return printable(value)
     return " ".join(printable(str(entry)) for entry in value) or "(nothing)"
+
+
+def _steps(output: OutputColumn, answer: Answer) -> str:
+    """`3-4 0.912: New York`."""
+    column, value = output.column, answer[output.column]
+    steps = value if isinstance(value, list) else [value]
+    told = "(none)" if steps[0] < 0 else "-".join(map(str, dict.fromkeys(steps)))
+    text = answer.get(f"{column}.text", "")
+    share = f"{told} {answer[f'{column}.probability']:.3f}"
+    return f"{share}: {printable(text)}" if text else share
 
 
 def _forecast(output: OutputColumn, answer: Answer) -> str:

@@ -8,8 +8,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rnnspec.data import decode
 from rnnspec.data.audio import seconds_of
+from rnnspec.data.columns.positions import position, span
 from rnnspec.errors import DataError, MissingPackage
 from rnnspec.plan.text_rule import PLAIN, rule_of
 from rnnspec.spec import Spec
@@ -80,6 +83,10 @@ def _taker(source: Any, kind: str) -> Callable[[object, bool], Taken]:
             return lambda cell, textual: _numbers(decode.vector(cell, textual, missing)[None])
         case "frames":
             return lambda cell, textual: _frames(decode.frames(cell, textual, missing))
+        case "position":
+            return lambda cell, textual: _steps([position(cell, textual)])
+        case "span":
+            return lambda cell, textual: _steps(span(cell, textual))
         case "audio":
             return _sound
         case "image" | "video":
@@ -99,6 +106,11 @@ def _tags(cell: object, textual: bool) -> Taken:
 def _keys(cell: object, textual: bool) -> Taken:
     found = decode.key_steps(cell, textual)
     return Taken(len(found), list(chain.from_iterable(found)))
+
+
+def _steps(steps: Sequence[int]) -> Taken:
+    """Steps of the input, as numbers."""
+    return Taken(None, (), np.array([steps], np.float64))
 
 
 def _numbers(values: Any) -> Taken:

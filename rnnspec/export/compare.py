@@ -228,5 +228,5 @@ COMPARED: Mapping[type[Output], Compared] = {
     StatesOutput: Compared(lambda node, got: got[0].astype(np.float64), _state_units),
     ForecastOutput: Compared(told_by_file, numeric_units, told=told_by_module),
 }
-"""Of paths see `rnnspec.export.paths`, of texts `rnnspec.export.texts`, of frames that a decoder
-writes `rnnspec.export.frames`."""
+"""Of positions see `rnnspec.export.positions`, of paths `rnnspec.export.paths`, of texts
+`rnnspec.export.texts`, of frames that a decoder writes `rnnspec.export.frames`."""

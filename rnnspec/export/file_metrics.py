@@ -26,6 +26,7 @@ from rnnspec.evaluate.metrics import (
     LabelsMetrics,
     Metrics,
     NumericMetrics,
+    PositionMetrics,
     TagMetrics,
     TextMetrics,
 )
@@ -198,6 +199,14 @@ def _add_forecast(sums: Metrics, answers: Answers) -> None:
     sums.add(point, answers.targets, parameters, *answers.naive)
 
 
+def _add_positions(sums: Metrics, answers: Answers) -> None:
+    assert isinstance(sums, PositionMetrics)
+    found, shares = answers.tensor(0), answers.tensor(1)
+    rows = len(answers.targets)
+    broken = shares.reshape(rows, -1).isnan().any(1)
+    sums.add(found.reshape(answers.targets.shape) + 1, answers.targets, broken)
+
+
 def _add_texts(sums: Metrics, answers: Answers) -> None:
     assert isinstance(sums, TextMetrics)
     rows = len(answers.targets)
@@ -229,6 +238,7 @@ ADD: Mapping[type[nodes.Target], Callable[[Metrics, Answers], None]] = {
     nodes.NumericOutput: _add_numbers,
     nodes.ForecastOutput: _add_forecast,
     nodes.FramesOutput: _add_frames,
+    nodes.PositionOutput: _add_positions,
     nodes.TextOutput: _add_texts,
     nodes.CtcOutput: _add_texts,
     nodes.TransducerOutput: _add_texts,

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from rnnspec.export.compare import ALLOWED, Answers, Figures, compare
 from rnnspec.export.frames import FramesAnswers, compare_frames
 from rnnspec.export.paths import PathAnswers, compare_paths
+from rnnspec.export.positions import compare_positions
 from rnnspec.export.probes import Batch, Probe
 from rnnspec.export.texts import Question, compare_texts
 from rnnspec.plan import Facts
 from rnnspec.plan.names import output_names
-from rnnspec.plan.nodes import ChainOutput, FramesOutput, WrittenOutput
+from rnnspec.plan.nodes import ChainOutput, FramesOutput, PositionOutput, WrittenOutput
 from rnnspec.run.chunks import Answering
 from rnnspec.run.interface import interface
 from rnnspec.run.results import with_labels
@@ -27,6 +28,7 @@ from rnnspec.to_torch import Model
 from rnnspec.to_torch.chain import ChainOutput as ChainModule
 from rnnspec.to_torch.chain import Paths
 from rnnspec.to_torch.frames import Frames
+from rnnspec.to_torch.positions import Positions
 from rnnspec.to_torch.search import Texts
 
 
@@ -97,6 +99,11 @@ def prove(
                 told = [got[name] for name in output_names(model.plan, node, ids)]
                 figures += compare_frames(node, facts, FramesAnswers(one, other, told))
                 continue
+            if isinstance(node, PositionOutput):
+                assert isinstance(one, Positions) and isinstance(other, Positions)
+                told = [got[name] for name in output_names(model.plan, node, ids)]
+                figures += compare_positions(node, probe.lengths, one, other, told)
+                continue
             assert isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)
             moments = exact.moments(node.column, inputs_of(exact, probe.batch))
             answers = Answers(
@@ -143,7 +150,7 @@ def _paths(
 @torch.inference_mode()
 def _answers(
     model: Model, probe: Probe, aligned: bool
-) -> Mapping[str, torch.Tensor | Paths | Texts | Frames]:
+) -> Mapping[str, torch.Tensor | Paths | Texts | Frames | Positions]:
     seeds = torch.from_numpy(probe.seeds)
     return model.answers(inputs_of(model, probe.batch), seeds, aligned=aligned)
 

@@ -58,6 +58,13 @@ def focal(surprises: Tensor, loss: Focal) -> Tensor:
     return (-torch.expm1(-surprises)).clamp(min=smallest) ** loss.gamma * surprises
 
 
+def position_loss(scores: Tensor, targets: Tensor, loss: Loss = AUTO) -> Tensor:
+    """`[B]`: the sum over marks of the cross-entropy, or of the focal loss, of the scores of
+    choices `[B, 1 + T, marks]` and the true ones `[B, marks]`; numbers below 0 are left out."""
+    each = F.cross_entropy(scores, targets, ignore_index=UNKNOWN_CLASS, reduction="none")
+    return (focal(each, loss) if isinstance(loss, Focal) else each).sum(1)
+
+
 def log_probability_loss(logs: Tensor, targets: Tensor) -> Tensor:
     """-ln p of the true tokens, from log-probabilities `[B, U, size]`: `[B, U]`."""
     each = F.nll_loss(logs.flatten(0, -2), targets.flatten(), ignore_index=-1, reduction="none")

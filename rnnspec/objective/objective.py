@@ -25,6 +25,7 @@ from rnnspec.plan.nodes import (
     FramesOutput,
     LabelsOutput,
     NumericOutput,
+    PositionOutput,
     Target,
     TextOutput,
     TransducerOutput,
@@ -164,6 +165,12 @@ def _class_loss(
     )
 
 
+def _position_loss(
+    objective: Objective, node: PositionOutput, scores: Tensor, targets: Tensor, inputs: Inputs
+) -> Tensor:
+    return losses.position_loss(scores, targets, objective.loss_settings.of(node.column).loss)
+
+
 def _chain_loss(
     objective: Objective, node: ChainOutput, scores: Tensor, targets: Tensor, inputs: Inputs
 ) -> Tensor:
@@ -235,6 +242,12 @@ def _labels_loss(
     return losses.labels_loss(logits, targets, objective.loss_settings.of(node.column).loss)
 
 
+def _known_positions(targets: NDArray[Any]) -> NDArray[np.bool_]:
+    """Rows, of which all marks have a true choice or none has."""
+    found: NDArray[np.bool_] = targets[:, 0] >= 0
+    return found
+
+
 def _known_classes(targets: NDArray[Any]) -> NDArray[np.bool_]:
     found: NDArray[np.bool_] = targets >= 0
     return found
@@ -255,6 +268,7 @@ LOSSES: Mapping[type[Target], LossKind] = {
     ChainOutput: LossKind(_known_classes, _chain_loss),
     LabelsOutput: LossKind(_known_rows, _labels_loss),
     NumericOutput: LossKind(_known_numbers, _numeric_loss),
+    PositionOutput: LossKind(_known_positions, _position_loss),
     TextOutput: LossKind(_known_classes, _text_loss),
     TransducerOutput: LossKind(
         _known_classes, lambda o, node, arcs, targets, inputs: transducer_loss(arcs, targets)

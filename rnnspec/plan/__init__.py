@@ -1,7 +1,7 @@
 """The plan: a model with every size resolved, in the middle between the spec and the back ends."""
 
 from rnnspec.plan.dump import dump
-from rnnspec.plan.facts import ClassFacts, Facts, NumericFacts, TextFacts, Vocabulary
+from rnnspec.plan.facts import ClassFacts, Facts, NumericFacts, PositionFacts, TextFacts, Vocabulary
 from rnnspec.plan.nodes import Plan, Weight, weights
 from rnnspec.plan.resolve import resolve
 
@@ -10,6 +10,7 @@ __all__ = [
     "Facts",
     "NumericFacts",
     "Plan",
+    "PositionFacts",
     "TextFacts",
     "Vocabulary",
     "Weight",

@@ -149,7 +149,17 @@ class ClassFacts:
     the model was trained: one of all labels, or one of each."""
 
 
-ColumnFacts = TextFacts | NumericFacts | ClassFacts
+@dataclass(frozen=True, slots=True)
+class PositionFacts:
+    """A column of steps of the input: how many steps an answer has, in training rows that have
+    one."""
+
+    longest: int = 1
+    mean_length: float = 1.0
+    length_deviation: float = 0.0
+
+
+ColumnFacts = TextFacts | NumericFacts | ClassFacts | PositionFacts
 
 
 @dataclass(frozen=True, slots=True)

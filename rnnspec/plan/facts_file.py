@@ -31,6 +31,7 @@ from rnnspec.plan.facts import (
     ColumnFacts,
     Facts,
     NumericFacts,
+    PositionFacts,
     TextFacts,
     VectorFacts,
     VectorFile,
@@ -80,6 +81,8 @@ def _written(folder: Path, side: str, column: str, facts: ColumnFacts) -> dict[s
                 "deviation": list(deviation),
                 **({"lost": list(lost)} if lost else {}),
             }
+        case PositionFacts():
+            return {"kind": "positions", **asdict(facts)}
         case TextFacts():
             return _written_text(folder, side, column, facts)
         case ClassFacts(labels=labels, counts=counts, longest=longest, most=most):
@@ -258,12 +261,16 @@ def _column(
                 place.at("counts").fail(f"has {len(counts)} entries for {len(labels)} labels")
             longest, most = place.at("longest").whole(about), place.at("most").whole(about)
             return ClassFacts(labels, counts, longest, most)
+        case "positions":
+            longest = place.at("longest").whole(about)
+            spread = (place.at(name).real(about) for name in ("mean_length", "length_deviation"))
+            return PositionFacts(longest, *spread)
         case kind if kind == AS_INPUT and inputs:
             if place.path[-1] not in inputs:
                 place.at("kind").fail(f"is {kind!r}, but there is no input of this name")
             return inputs[place.path[-1]]
         case kind:
-            place.at("kind").fail(f"is {kind!r}, expected text, numeric or class")
+            place.at("kind").fail(f"is {kind!r}, expected text, numeric, class or positions")
 
 
 def _text(folder: Path, place: _Place, about: Mapping[str, Any]) -> TextFacts:

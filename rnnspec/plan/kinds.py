@@ -99,6 +99,11 @@ def _alone(node: nodes.StatesOutput, name: str, ids: bool, attention: bool) -> N
     return (name,)
 
 
+def _with_text(node: nodes.PositionOutput, name: str, ids: bool, attention: bool) -> Names:
+    text = (f"{name}.text",) if node.tokens and not ids else ()
+    return (name, f"{name}.probabilities", *text)
+
+
 def _with_scores(node: nodes.TextOutput, name: str, ids: bool, attention: bool) -> Names:
     answer = (f"{name}.ids", f"{name}.lengths") if ids else (name,)
     return (*answer, f"{name}.scores", *((f"{name}.attention",) if attention else ()))
@@ -125,6 +130,7 @@ OUTPUT_TRAITS: Mapping[type[nodes.Output], OutputTraits] = {
     nodes.ChainOutput: OutputTraits(_next, _with_path),
     nodes.LabelsOutput: OutputTraits(_next, _with_probabilities),
     nodes.NumericOutput: OutputTraits(_next, _with_parts),
+    nodes.PositionOutput: OutputTraits(lambda node: "", _with_text),
     nodes.StatesOutput: OutputTraits(lambda node: "", _alone),
     nodes.TextOutput: OutputTraits(lambda node: "", _with_scores),
     nodes.CtcOutput: OutputTraits(lambda node: "", _with_alignment),

@@ -21,10 +21,12 @@ from rnnspec.plan.nodes import (
     Node,
     NumericOutput,
     Output,
+    PositionOutput,
     Scores,
     SeasonAgo,
     SeriesInput,
     StatesOutput,
+    TokensInput,
 )
 from rnnspec.plan.stateless import Read, affine_init, dropped
 from rnnspec.spec.branches import Branch
@@ -193,8 +195,20 @@ def _output(target: Headed, facts: Facts, source: str, nodes: list[Node]) -> Out
             return _distributed(answer, target.distribution)
         case language.ForecastOutput():
             return forecast_output(target, source, nodes)
+        case language.PositionOutput():
+            return PositionOutput(name, source, column, 1, 0, target.none, _tokens(nodes))
+        case language.SpanOutput():
+            longest = target.max_span or 0
+            return PositionOutput(name, source, column, 2, longest, target.none, _tokens(nodes))
         case _:
             assert_never(target)
+
+
+def _tokens(nodes: list[Node]) -> str:
+    """The input whose tokens stand at the steps; "" without one."""
+    told = ("words", "chars", "tokens")
+    read = (node for node in nodes if isinstance(node, TokensInput) and node.kind in told)
+    return next((node.name for node in read), "")
 
 
 def _labels_output(
@@ -224,6 +238,8 @@ def _width(end: Output) -> int:
             return end.labels
         case NumericOutput():
             return end.raw
+        case PositionOutput():
+            return end.marks
         case ForecastOutput():
             return end.horizon * end.parameters
     raise AssertionError(f"{end.name} takes no vector")

@@ -494,6 +494,10 @@ def _written(node: nodes.AlignedOutput) -> States:
     return (StreamState(f"{node.name}.written", ()),) if node.kind == "words" else ()
 
 
+def _position(reading: _Reading, node: nodes.PositionOutput) -> States:
+    raise CannotStream("is chosen among all steps of the row")
+
+
 def kept_states(decoder: nodes.Decoder) -> Iterator[StreamState]:
     """What the body of a decoder carries from token to token. Raises CannotStream where that is all
     steps of the input."""
@@ -539,6 +543,7 @@ RULES: Mapping[type[Node], Callable[[_Reading, Any], States]] = {
     nodes.LabelsOutput: _nothing,
     nodes.NumericOutput: _nothing,
     nodes.StatesOutput: _nothing,
+    nodes.PositionOutput: _position,
     nodes.TextOutput: _text,
     nodes.CtcOutput: _ctc,
     nodes.TransducerOutput: _transducer,

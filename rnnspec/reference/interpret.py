@@ -24,6 +24,7 @@ from rnnspec.reference.functions import Array, Arrays
 from rnnspec.reference.inputs import Reading, Row, read
 from rnnspec.reference.layers import LAYERS
 from rnnspec.reference.outputs import answer_of, forecast_of, raw_forecast
+from rnnspec.reference.positions import choice_scores, position_of
 from rnnspec.reference.search import Hypothesis, Task, find, most_steps
 
 Weights = Mapping[str, NDArray[np.floating]]
@@ -49,9 +50,8 @@ def answers(
 
     Probabilities `[B, classes]` or `[B, labels]`; numbers `[B, width]` and the parameters
     `[B, H, k]` of a forecast in the units of the data; with steps a list of `[T, ...]`, one per
-    row; for chains of labels a list of `Path`, for frames that a decoder writes of `Frames`, and
-    for texts of `Text`, drawn with `seeds` (None:
-    0).
+    row; for chains of labels a list of `Path`, for positions of `Position`, for frames that a
+    decoder writes of `Frames`, and for texts of `Text`, drawn with `seeds` (None: 0).
     """
     exact = exact_weights(plan, weights)
     row_seeds = seeds or [0] * len(rows)
@@ -96,7 +96,7 @@ def _together(plan: Plan, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         if out.column not in found[0]:  # states, of which there is nothing raw
             continue
         each = [one[out.column] for one in found]
-        written = isinstance(out, nodes.WrittenOutput | nodes.FramesOutput)
+        written = isinstance(out, nodes.WrittenOutput | nodes.FramesOutput | nodes.PositionOutput)
         alike = not written and not getattr(out, "steps", False)
         columns[out.column] = np.stack(each) if alike else each
     return columns
@@ -148,6 +148,9 @@ def _answer(plan: Plan, weights: Arrays, row: Row, seed: int) -> dict[str, Any]:
                 found[out.column] = path_of(chain_of(out, weights, values[out.source]))
             case nodes.ClassOutput() | nodes.LabelsOutput() | nodes.NumericOutput():
                 found[out.column] = answer_of(out, weights, values[out.source])
+            case nodes.PositionOutput():
+                scores = choice_scores(out, weights, values[out.source])
+                found[out.column] = position_of(out, scores)
             case nodes.StatesOutput():
                 found[out.column] = values[out.source]
             case _:
@@ -223,6 +226,8 @@ def _raw(
         return transducer.arc_logs(joint, [int(n) for n in truth[out.column] if n > 0])
     if isinstance(out, nodes.CtcOutput):
         return alignment.log_probabilities(values[out.source])
+    if isinstance(out, nodes.PositionOutput):
+        return choice_scores(out, weights, values[out.source])
     if not isinstance(out, nodes.TextOutput):
         return values[out.source]
     task = text_task(plan, out, weights, values)

@@ -55,6 +55,10 @@ def _of(output: OutputColumn, graph: Collection[str], top: int) -> Iterator[tupl
         yield f"{output.column}.attention", ListOf(ListOf("real"))
     if f"{output.answer}.alignment" in graph:
         yield f"{output.column}.alignment", ListOf(ListOf("whole"))
+    if output.kind in ("position", "span"):
+        yield f"{output.column}.probability", "double"
+        yield from ((f"{output.column}.{part}", "text") for part in output.parts)
+        return
     if output.kind == "sequence":
         fields: dict[str, Field] = {"score": "real", "errors": ListOf("real")}
         yield from ((f"{output.column}.{part}", fields[part]) for part in output.parts)
@@ -72,7 +76,9 @@ def _answer(output: OutputColumn) -> Field:
             return ListOf("text")
         case "keys":
             return ListOf(ListOf("text"))
-        case "ids":
+        case "position":
+            return "whole"
+        case "ids" | "span":
             return ListOf("whole")
         case "number":
             return _number(output)

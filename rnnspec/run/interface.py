@@ -57,7 +57,7 @@ InputKind = Literal[
 ]  # fmt: skip
 OutputKind = Literal[
     "class", "tags", "path", "labels", "keys", "number", "vector", "frames", "text", "tokens",
-    "ids", "forecast", "sequence",
+    "ids", "forecast", "sequence", "position", "span",
 ]  # fmt: skip
 LABELLED = ("class", "tags", "path", "labels", "keys")
 """Kinds whose answers are labels."""
@@ -138,6 +138,8 @@ class OutputColumn:
     - `sequence`: frames of `width` numbers, as many as the answer has; with `parts`, how far each
       is from the input, and the row.
     - `forecast`: `width` values ahead.
+    - `position`, `span`: the number of a step, or those of the first and the last one; with the
+      part `text` the tokens there.
 
     Numbers have beside them the `parts` of their distribution, such as `quantiles`.
 
@@ -347,6 +349,12 @@ def _states(plan: Plan, node: nodes.StatesOutput, facts: Facts, ids: bool) -> Ou
     return OutputColumn(node.column, kind, node.width, name=_name(plan, node))
 
 
+def _position(plan: Plan, node: nodes.PositionOutput, facts: Facts, ids: bool) -> OutputColumn:
+    kind: OutputKind = "position" if node.marks == 1 else "span"
+    parts = ("text",) if node.tokens and not ids else ()
+    return OutputColumn(node.column, kind, node.marks, name=_name(plan, node), parts=parts)
+
+
 def _labelled(
     plan: Plan, node: nodes.ClassOutput | nodes.LabelsOutput, facts: Facts, ids: bool
 ) -> OutputColumn:
@@ -403,6 +411,7 @@ OUTPUT_COLUMNS: Mapping[type[nodes.Output], Callable[[Plan, Any, Facts, bool], O
     nodes.LabelsOutput: _labelled,
     nodes.NumericOutput: _numeric,
     nodes.StatesOutput: _states,
+    nodes.PositionOutput: _position,
     nodes.TextOutput: _text,
     nodes.CtcOutput: _text,
     nodes.TransducerOutput: _text,

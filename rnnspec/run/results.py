@@ -16,6 +16,8 @@ By the kind of an output `c`, the answer to a row has:
   `c.attention`, if the graph has it: the weights of each step of the answer; `c.alignment`: for
   each token of the answer its first and its last step, from 0.
 - `forecast`: `c` a list of values.
+- `position`: `c` the number of a step, -1 for none; `span`: `c` a list of the first and the last
+  one. `c.probability`, of a span that of its ends together; where the steps are tokens `c.text`.
 - Beside numbers and forecasts, of the same shape: `c.quantiles`, by the probability, or the
   parameters of their distribution, such as `c.deviation`; of a mixture a list of its components.
 """
@@ -220,6 +222,21 @@ def _sequence(output: OutputColumn, results: Results, steps: Sequence[int]) -> I
         yield answer
 
 
+def _position(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:
+    column, shares = output.column, results[f"{output.answer}.probabilities"]
+    places = results[output.answer]
+    for row, told in enumerate(places.tolist()):
+        of_row = shares[row].reshape(shares.shape[1], -1).astype(np.float64)
+        choices = np.atleast_1d(told)
+        marks = np.arange(len(choices))
+        none = 1 - of_row.sum(axis=0)
+        each = none if choices[0] < 0 else of_row[choices, marks]
+        answer: Answer = {column: told, f"{column}.probability": max(0.0, float(each.prod()))}
+        if "text" in output.parts:
+            answer[f"{column}.text"] = results[f"{output.answer}.text"][row]
+        yield answer
+
+
 OUTPUT_KINDS: Mapping[
     OutputKind, Callable[[OutputColumn, Results, Sequence[int]], Iterator[Answer]]
 ] = {
@@ -236,4 +253,6 @@ OUTPUT_KINDS: Mapping[
     "ids": _texts,
     "forecast": _forecast,
     "sequence": _sequence,
+    "position": _position,
+    "span": _position,
 }

@@ -13,7 +13,14 @@ from types import UnionType
 from rnnspec.spec.base import Loc
 from rnnspec.spec.head import Head, Pooling
 from rnnspec.spec.layers import Layer
-from rnnspec.spec.outputs import ForecastOutput, Headed, RowOutput, StatesOutput, StepOutput
+from rnnspec.spec.outputs import (
+    ForecastOutput,
+    Headed,
+    PointedOutput,
+    RowOutput,
+    StatesOutput,
+    StepOutput,
+)
 from rnnspec.spec.spec import Spec
 
 Names = tuple[str, ...]
@@ -21,6 +28,8 @@ Names = tuple[str, ...]
 
 Read = Headed | StatesOutput
 """What answers with a value of the encoder, or of the whole row."""
+Unpooled = StepOutput | PointedOutput
+"""Answers that are made of the vector of each step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,7 @@ def _branch(spec: Spec, output: Read) -> Branch:
     own = ""
     if isinstance(output, StatesOutput):
         pooling, own = output.pooling, output.column if output.pooling is not None else ""
-    elif not isinstance(output, StepOutput) and spec.encoder.layers:
+    elif not isinstance(output, Unpooled) and spec.encoder.layers:
         pooling = output.pooling or spec.pooling
         own = output.column if output.pooling is not None else ""
     layers = spec.encoder.layers
@@ -117,14 +126,14 @@ def pooled(spec: Spec) -> list[tuple[Loc, RowOutput | ForecastOutput]]:
     return [
         (path, output)
         for path, output in headed(spec)
-        if not isinstance(output, StepOutput) and spec.encoder.layers
+        if not isinstance(output, Unpooled) and spec.encoder.layers
     ]
 
 
 def pooling_path(spec: Spec, branch: Branch) -> Loc:
     """Where the pooling of a branch stands: at its first answer, or that of the spec."""
     first = branch.outputs[0]
-    if not isinstance(first, StepOutput) and first.pooling is not None:
+    if not isinstance(first, Unpooled) and first.pooling is not None:
         return (*next(path for path, each in reading(spec) if each is first), "pooling")
     return ("pooling",)
 
@@ -150,9 +159,9 @@ def layers_under(spec: Spec, reads: Names | None) -> set[int]:
 
 
 def is_of_steps(output: Read) -> bool:
-    """Whether an answer is one for each step."""
+    """Whether an answer is one for each step, or is one of them."""
     states = isinstance(output, StatesOutput) and output.pooling is None
-    return states or isinstance(output, StepOutput)
+    return states or isinstance(output, Unpooled)
 
 
 def layers_of_steps(spec: Spec) -> set[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rnnspec.spec.base import SequenceInput
+from rnnspec.spec.base import Loc, SequenceInput
 from rnnspec.spec.branches import layers_of
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.inputs import (
@@ -22,6 +22,7 @@ from rnnspec.spec.outputs import (
     FramesOutput,
     KeysOutput,
     NextOutput,
+    PointedOutput,
     StatesOutput,
     TagsOutput,
     TextOutput,
@@ -31,7 +32,7 @@ from rnnspec.spec.spec import Spec
 
 OUTPUTS: dict[str, tuple[str, ...]] = {
     "1:1": ("class", "labels", "number", "vector"),
-    "N:1": ("class", "labels", "number", "vector"),
+    "N:1": ("class", "labels", "number", "vector", "position", "span"),
     "1:N": ("words", "chars", "tokens", "frames"),
     "N:N": ("tags", "keys", "frames", "next"),
     "N:M": ("words", "chars", "tokens", "frames", "forecast"),
@@ -261,6 +262,19 @@ def steps_are_those_of_the_data(spec: Spec) -> Iterator[Finding]:
         if cut and of_steps and output is not spec.written_frames:
             message = f"{output.as_} answer each step of the data, and subwords are cut in training"
             yield Finding((*path, "as"), message, _OTHER_STEPS)
+        elif isinstance(output, PointedOutput):
+            yield from _points_at_data(spec, (*path, "as"), output)
+
+
+def _points_at_data(spec: Spec, path: Loc, output: PointedOutput) -> Iterator[Finding]:
+    """Steps that a position counts are those of the file."""
+    for source in spec.data.sequences:
+        if isinstance(source, SubwordsInput):
+            message = f"a {output.as_} is a step of the data, and subwords are cut in training"
+            yield Finding(path, message, _OTHER_STEPS)
+        elif isinstance(source, AudioInput):
+            message = f"a {output.as_} is a step of the data, and sound is cut into windows"
+            yield Finding(path, message, "answer another kind, or read frames")
 
 
 def steps_of_subwords_are_their_own(spec: Spec) -> Iterator[Finding]:

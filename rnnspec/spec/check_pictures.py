@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rnnspec.spec.base import Loc
 from rnnspec.spec.explain import Finding, no_effect
 from rnnspec.spec.inputs import ImageInput, VideoInput
+from rnnspec.spec.outputs import PointedOutput
 from rnnspec.spec.pictures import PictureAugment
 from rnnspec.spec.spec import Spec
 
@@ -30,13 +31,16 @@ def changes_keep_what_is_answered(spec: Spec) -> Iterator[Finding]:
     for path, source, augment in _augmented(spec):
         if isinstance(source, VideoInput):
             continue
-        if augment.shift and spec.cardinality == "N:N":
-            message = "moves the steps, and N:N answers each of them"
+        points = next((o.as_ for o in spec.data.outputs if isinstance(o, PointedOutput)), "")
+        if augment.shift and (points or spec.cardinality == "N:N"):
+            answered = f"a {points} is one" if points else "N:N answers each"
+            message = f"moves the steps, and {answered} of them"
             yield Finding((*path, "shift"), message, "remove it")
         along, across = "horizontal", "vertical"
         if source.steps == "rows":
             along, across = across, along
         why = "and N:N answers each of them" if spec.cardinality == "N:N" else ""
+        why = f"and a {points} is one of them" if points else why
         if spec.aligner is not None:
             why = "and the answer is read along them"
         if why and augment.flip in (along, "both"):

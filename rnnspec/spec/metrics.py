@@ -20,6 +20,8 @@ from rnnspec.spec.outputs import (
     NextOutput,
     NumberOutput,
     Output,
+    PositionOutput,
+    SpanOutput,
     TagsOutput,
     Target,
     TextOutput,
@@ -84,6 +86,10 @@ def _default(spec: Spec, output: Target) -> str:
             return "accuracy" if output.class_weights == "none" else "macro_f1"
         case LabelsOutput() | KeysOutput():  # one that is chosen is not known before the end
             return "micro_f1" if isinstance(output.threshold, float) else "average_precision"
+        case PositionOutput():
+            return "accuracy"
+        case SpanOutput():
+            return "token_f1"
         case NumberOutput():
             return "mae" if output.distribution.name == "point" else LOSS
         case TextOutput():
@@ -121,6 +127,10 @@ def _metrics(spec: Spec, output: Target) -> tuple[str, ...]:
     match output:
         case ClassOutput():
             return ("accuracy", "macro_f1")
+        case PositionOutput():
+            return ("accuracy",)
+        case SpanOutput():
+            return ("exact_match", "token_f1")
         case TagsOutput():
             spans = ("span_f1",) if output.scheme != "none" else ()
             return ("accuracy", "macro_f1", *spans)
@@ -180,6 +190,8 @@ def losses_of(spec: Spec, output: Target) -> tuple[str, ...]:
             copies = spec.decoder is not None and spec.decoder.copy_from is not None
             return () if spec.aligner is not None or copies else classes
         case ClassOutput() | TagsOutput() | LabelsOutput() | KeysOutput() | NextOutput():
+            return classes
+        case PositionOutput() | SpanOutput():
             return classes
         case _:
             assert_never(output)

@@ -25,6 +25,8 @@ from rnnspec.spec.outputs import (
     LabelsOutput,
     NextOutput,
     NumberOutput,
+    PositionOutput,
+    SpanOutput,
     TagsOutput,
     Target,
     TextOutput,
@@ -52,6 +54,10 @@ def further_metrics(spec: Spec, output: Target) -> tuple[str, ...]:
             return OF_CLASSES
         case LabelsOutput() | KeysOutput():
             return OF_LABELS
+        case PositionOutput():
+            return ("accuracy@k",)
+        case SpanOutput():
+            return ()
         case NextOutput() if answers_numbers(spec, output):
             return ("r2",)
         case NextOutput():

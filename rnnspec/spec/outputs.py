@@ -176,6 +176,46 @@ class VectorOutput(OfColumn):
     head: OutputHead = None
 
 
+NoPosition = Annotated[
+    bool,
+    Field(
+        description="Whether a row may have none: null, or an empty field of CSV, is then an "
+        "answer like any other, with a learned score, and told as -1."
+    ),
+]
+
+
+class PositionOutput(OfColumn):
+    """One step of the input, by its number from 0; -1 of a row without steps. Every step of a row
+    has a score, and no row is cut: a number past the end of its own row is an error."""
+
+    as_: Literal["position"] = Field(alias="as", description="What the column holds.")
+    none: NoPosition = False
+    missing: MissingTarget = "error"
+    loss: ClassLoss = AUTO
+    weight: Weight = 1.0
+    reads: OutputReads = None
+    head: OutputHead = None
+
+
+class SpanOutput(OfColumn):
+    """Neighbouring steps of the input: the list of the first and the last one, both by number from
+    0 and both part of the span; in CSV as JSON, or two columns that data.table joins. [-1, -1] of a
+    row without steps."""
+
+    as_: Literal["span"] = Field(alias="as", description="What the column holds.")
+    max_span: Count | None = Field(
+        default=None,
+        description="Most steps of a span that is answered; null means as many as the row has.",
+    )
+    none: NoPosition = False
+    missing: MissingTarget = "error"
+    loss: ClassLoss = AUTO
+    weight: Weight = 1.0
+    reads: OutputReads = None
+    head: OutputHead = None
+
+
 class TagsOutput(OfColumn):
     """One label for each step of the input: a list of labels, or in a table of series one a row;
     null, or an empty field of CSV, leaves a step out of loss and metrics."""
@@ -336,7 +376,9 @@ RowOutput = ClassOutput | LabelsOutput | NumberOutput | VectorOutput
 """Answers of whole rows, made of one vector."""
 StepOutput = TagsOutput | KeysOutput | FramesOutput | NextOutput
 """Answers of each step."""
-Headed = RowOutput | StepOutput | ForecastOutput
+PointedOutput = PositionOutput | SpanOutput
+"""Answers of whole rows that are made of a score at each step."""
+Headed = RowOutput | PointedOutput | StepOutput | ForecastOutput
 """Answers that a head makes; a forecast, unless a decoder does."""
 Target = Headed | WordsOutput | CharsOutput | TokensOutput
 """Answers whose true values stand in the data, which train the model."""
@@ -345,6 +387,8 @@ Output = Annotated[
     | LabelsOutput
     | NumberOutput
     | VectorOutput
+    | PositionOutput
+    | SpanOutput
     | TagsOutput
     | KeysOutput
     | FramesOutput

@@ -76,6 +76,7 @@ REFUSED: Mapping[type[Node], str] = {
     nodes.FinalState: "begins a decoder",
     nodes.Decoder: "is a decoder",
     nodes.ChainOutput: "is answered as a path of labels",
+    nodes.PositionOutput: "is chosen among all steps of the row",
     nodes.TextOutput: "is written step by step",
     nodes.FramesOutput: "is written step by step",
     nodes.CtcOutput: "is written along the steps",

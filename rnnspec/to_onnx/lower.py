@@ -52,6 +52,7 @@ from rnnspec.to_onnx.lowering import BATCH, Demand, Lowering, Value, demands, en
 from rnnspec.to_onnx.opsets import HIGHEST, IR_OF_OPSET, LOWEST, needed
 from rnnspec.to_onnx.pointwise import POINTWISE, Scope
 from rnnspec.to_onnx.pool import lower_pool
+from rnnspec.to_onnx.positions import lower_position
 from rnnspec.to_onnx.shared import merge_equal
 from rnnspec.to_onnx.text import lower_text
 from rnnspec.to_onnx.transducer import lower_transducer
@@ -91,6 +92,7 @@ LOWERINGS: Mapping[type[Node], Callable[[Lowering, Any], Value]] = {
     nodes.LabelsOutput: outputs.lower_labels,
     nodes.NumericOutput: outputs.lower_numeric,
     nodes.StatesOutput: outputs.lower_states,
+    nodes.PositionOutput: lower_position,
     nodes.Decoder: lower_decoder,
     nodes.TextOutput: lower_text,
     nodes.CtcOutput: lower_ctc,

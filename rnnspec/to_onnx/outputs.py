@@ -35,7 +35,7 @@ def lower_class(low: Lowering, node: ClassOutput) -> Value:
         texts = emit.strings(f"{node.name}.labels", labels)
         label = emit.op("Gather", [texts, largest], f"{node.name}.label")
     if isinstance(source, PaddedSequence) and not source.lengths.steps:
-        valid = _valid_steps(low, source, f"{node.name}.own")
+        valid = valid_steps(low, source, f"{node.name}.own")
         nothing = nothing_told(low, f"{node.name}.nothing")
         label = emit.op("Where", [valid, label, nothing], f"{node.name}.label_or_nothing")
         probs = _or_zero(low, valid, probs, f"{node.name}.shares_or_zero")
@@ -60,7 +60,7 @@ def lower_labels(low: Lowering, node: LabelsOutput) -> Value:
         above = emit.constant(np.array(node.thresholds, np.float32), f"{node.name}.thresholds")
     on = emit.op("Greater", [probs, above], f"{node.name}.on")
     if isinstance(source, PaddedSequence) and not source.lengths.steps:
-        valid = _valid_steps(low, source, f"{node.name}.own")
+        valid = valid_steps(low, source, f"{node.name}.own")
         probs = _or_zero(low, valid, probs, f"{node.name}.shares_or_zero")
         column = emit.unsqueeze(valid, 2, f"{node.name}.own_column")
         on = emit.op("And", [on, column], f"{node.name}.on_and_own")
@@ -92,7 +92,7 @@ def lower_numeric(low: Lowering, node: NumericOutput) -> Value:
     elif not node.single and isinstance(source, Vector):  # the source keeps its own name
         value = emit.op("Identity", [value], f"{node.name}.value")
     if isinstance(source, PaddedSequence) and not source.lengths.steps:
-        valid = _valid_steps(low, source, f"{node.name}.own")
+        valid = valid_steps(low, source, f"{node.name}.own")
         value = _or_zero(low, valid, value, f"{node.name}.or_zero", kind)
     if node.single:
         value = emit.squeeze(value, -1, f"{node.name}.single")
@@ -151,7 +151,7 @@ def _own_steps(
     low: Lowering, source: PaddedSequence, value: str, rank: int, name: str, kind: int
 ) -> str:
     """`value` `[B, T, …]` of `rank` axes, 0 past the length of each row."""
-    valid = _valid_steps(low, source, f"{name}.own")
+    valid = valid_steps(low, source, f"{name}.own")
     for axis in range(2, rank):
         valid = low.emit.unsqueeze(valid, axis, f"{name}.own_{axis}")
     return low.emit.op("Where", [valid, value, low.emit.number(0.0, kind)], f"{name}.or_zero")
@@ -174,7 +174,7 @@ def lower_states(low: Lowering, node: StatesOutput) -> Value:
     emit, source = low.emit, low.values[node.source]
     value = _by_row(source, f"{node.name}.by_row", 1)
     if isinstance(source, PaddedSequence) and not source.lengths.steps:
-        valid = _valid_steps(low, source, f"{node.name}.own")
+        valid = valid_steps(low, source, f"{node.name}.own")
         value = _or_zero(low, valid, value, f"{node.name}.or_zero")
     else:  # the source keeps its own name
         value = emit.op("Identity", [value], f"{node.name}.value")
@@ -196,7 +196,7 @@ def _by_row(source: Value, name: str, width: int) -> str:
     return source.name
 
 
-def _valid_steps(low: Lowering, source: PaddedSequence, name: str) -> str:
+def valid_steps(low: Lowering, source: PaddedSequence, name: str) -> str:
     """Bool `[B, T]`: whether a step is below the row's length."""
     flat = low.emit.squeeze(source.lengths.mask(), 2, f"{name}.flat")
     return source.lengths.by_row(flat, name)

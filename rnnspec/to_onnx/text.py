@@ -242,10 +242,10 @@ def _joined(
     begun = emit.op("Gather", [texts, first_numbers], f"{name}.first")
     if isinstance(node, nodes.TextOutput) and node.prompt and not goes_on(low, node):
         begun = _after_prompt(low, node, begun, glue, len(shape))
-    return _end_to_end(emit, begun, by_step, later, shape, name)
+    return end_to_end(emit, begun, by_step, later, shape, name)
 
 
-def _end_to_end(
+def end_to_end(
     emit: Emitter, begun: str, by_step: str, pieces: str, shape: list[Extent], name: str
 ) -> str:
     """`begun` `[B]` or `[B, n]`, and the pieces of all further steps of numbers `[U, …]`.

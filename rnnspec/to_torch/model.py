@@ -23,6 +23,7 @@ from rnnspec.to_torch.frames import Frames, FramesOutput, raw_frames, true_lengt
 from rnnspec.to_torch.initializers import drawn
 from rnnspec.to_torch.modules import module_of
 from rnnspec.to_torch.native import NativeKernel
+from rnnspec.to_torch.positions import PositionOutput, Positions
 from rnnspec.to_torch.recurrent import RecurrentLayer
 from rnnspec.to_torch.search import Texts
 from rnnspec.to_torch.search import search as searched
@@ -42,6 +43,7 @@ from rnnspec.to_torch.values import (
 from rnnspec.to_torch.weighted import Weighted
 
 Arrays = Mapping[str, NDArray[np.generic]]
+OutputModule = outputs.OutputModule | ChainOutput | FramesOutput | PositionOutput
 
 
 class Model(nn.Module):
@@ -122,15 +124,15 @@ class Model(nn.Module):
         seeds: Tensor | None = None,
         search: nodes.AnySearch | None = None,
         aligned: bool = False,
-    ) -> dict[str, Tensor | Paths | Texts | Frames]:
+    ) -> dict[str, Tensor | Paths | Texts | Frames | Positions]:
         """Probabilities `[B, classes]`; numbers `[B, width]` and the parameters `[B, H, k]` of a
         forecast in the units of the data; with steps `[B, T, width]`, arbitrary past a row's
-        length; for chains of labels their paths; for texts what the search found; for frames that
-        a decoder writes these. `seeds` `[B]`
+        length; for chains of labels their paths; for positions these; for texts what the search
+        found; for frames that a decoder writes these. `seeds` `[B]`
         int64 are those of the rows, 0 if None, for answers that are drawn; `search` replaces the
         plan's. `aligned`: texts along steps have those of their tokens."""
         values = self.values(inputs, None)[0]
-        found: dict[str, Tensor | Paths | Texts | Frames] = {}
+        found: dict[str, Tensor | Paths | Texts | Frames | Positions] = {}
         for out in self.plan.outputs:
             if isinstance(out, nodes.TextOutput):
                 assert search is None or isinstance(search, nodes.Search)
@@ -156,6 +158,8 @@ class Model(nn.Module):
             elif isinstance(module, ChainOutput):
                 lengths = sequence(values[out.source]).lengths.of_rows
                 found[out.column] = module.answer(logits, lengths)
+            elif isinstance(module, PositionOutput):
+                found[out.column] = module.answer(logits)
             else:
                 assert not isinstance(
                     module,
@@ -178,10 +182,10 @@ class Model(nn.Module):
         found: Tensor = self._module(node)(*inputs[node.key])
         return found
 
-    def output(self, column: str) -> outputs.OutputModule | ChainOutput | FramesOutput:
+    def output(self, column: str) -> OutputModule:
         """The module of the output of `column`, which turns logits into answers."""
         module = self._by_name[f"output.{column}"]
-        assert isinstance(module, outputs.OutputModule | ChainOutput | FramesOutput)
+        assert isinstance(module, OutputModule)
         return module
 
     def named_parts(self) -> Iterator[tuple[str, nn.Module]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,16 @@ class ColumnEncoder(Protocol):
 
         A cell that cannot be read is noted in `bad`.
         """
+        ...
+
+
+@runtime_checkable
+class Pointing(Protocol):
+    """An encoder of steps of the other columns."""
+
+    def check_steps(self, chunk: Chunk, lengths: Lengths, bad: BadRows) -> None:
+        """Notes the rows of the chunk that was just added that point at steps they do not have,
+        each of as many as `lengths` says."""
         ...
 
 
@@ -107,6 +117,9 @@ def add_chunk(
                 f"column {column!r} has {of_column[at]} steps, column {first!r} has "
                 f"{lengths[at]}; they are read together, step by step",
             )
+    for _, encoder in encoders if lined_up and steps else ():
+        if isinstance(encoder, Pointing):
+            encoder.check_steps(chunk, next(iter(steps.values()))[1], bad)
     return {axis: lengths for axis, (_, lengths) in steps.items()}
 
 

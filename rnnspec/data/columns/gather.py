@@ -13,6 +13,7 @@ from rnnspec.data.columns.keys import LabelSetCollector
 from rnnspec.data.columns.labels import CategoryCollector, ClassCollector
 from rnnspec.data.columns.numbers import NumberCells, NumberCollector
 from rnnspec.data.columns.pictures import PictureCollector
+from rnnspec.data.columns.positions import PositionCells, PositionCollector
 from rnnspec.data.columns.text_facts import (
     ByteCollector,
     CharCollector,
@@ -51,7 +52,10 @@ from rnnspec.spec import (
     NumberInput,
     NumberOutput,
     Output,
+    PointedOutput,
+    PositionOutput,
     SeriesInput,
+    SpanOutput,
     Spec,
     SubwordsInput,
     TagsOutput,
@@ -241,6 +245,11 @@ def _possible(cells: NumberCells, reading: Reading) -> NumberCells:
     return replace(cells, distribution=reading.distributions.get(cells.column, "point"))
 
 
+def _position(column: PointedOutput, reading: Reading) -> PositionCollector:
+    marks, skips = 1 + isinstance(column, SpanOutput), column.missing == "skip"
+    return PositionCollector(PositionCells(column.column, marks, column.none, skips))
+
+
 def _labels(column: LabelsOutput, reading: Reading) -> LabelSetCollector:
     skips = column.missing == "skip"
     return LabelSetCollector(column.column, False, skips, separator=column.separator)
@@ -262,6 +271,8 @@ OUTPUTS: Mapping[type[Output], Callable[[Any, Reading], FactCollector | None]] =
     NumberOutput: _row_numbers,
     VectorOutput: _row_numbers,
     FramesOutput: _frames,
+    PositionOutput: _position,
+    SpanOutput: _position,
     WordsOutput: _written,
     TokensOutput: _written,
     CharsOutput: lambda column, reading: CharCollector(TextCells(column.column, "chars"), column),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnspec.data.cache import Column, Writer
-from rnnspec.data.columns import audio, keys, labels, numbers, pictures, series, texts
+from rnnspec.data.columns import audio, keys, labels, numbers, pictures, positions, series, texts
 from rnnspec.data.columns.base import (
     Arrays,
     ColumnEncoder,
@@ -51,6 +51,7 @@ KINDS: Mapping[type[Input | Output], ColumnKind] = {
     nodes.ChainOutput: labels.CLASS,
     nodes.LabelsOutput: keys.LABELS,
     nodes.NumericOutput: numbers.NUMERIC,
+    nodes.PositionOutput: positions.POSITION,
     nodes.TextOutput: texts.TEXT,
     nodes.CtcOutput: texts.TEXT,
     nodes.TransducerOutput: texts.TEXT,

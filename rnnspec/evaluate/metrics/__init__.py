@@ -11,6 +11,7 @@ from rnnspec.evaluate.metrics.classes import ClassMetrics, LabelsMetrics
 from rnnspec.evaluate.metrics.forecasts import ForecastMetrics
 from rnnspec.evaluate.metrics.frames import FramesMetrics
 from rnnspec.evaluate.metrics.numbers import NumericMetrics
+from rnnspec.evaluate.metrics.positions import PositionMetrics
 from rnnspec.evaluate.metrics.tags import Lanes, TagMetrics
 from rnnspec.evaluate.metrics.texts import TextMetrics
 from rnnspec.spec.named_metrics import general, places_of
@@ -25,6 +26,7 @@ __all__ = [
     "MetricInfo",
     "Metrics",
     "NumericMetrics",
+    "PositionMetrics",
     "TagMetrics",
     "TextMetrics",
     "info_of",
@@ -35,6 +37,7 @@ Metrics: TypeAlias = (
     ClassMetrics
     | LabelsMetrics
     | NumericMetrics
+    | PositionMetrics
     | TagMetrics
     | TextMetrics
     | ForecastMetrics
@@ -80,6 +83,12 @@ METRICS: Mapping[str, MetricInfo] = {
         "Share of tokens that are right, each after the true ones before it.", True, True
     ),
     "exact_match": MetricInfo("Share of answers that are right as a whole.", True, True),
+    "token_f1": MetricInfo(
+        "F1 (of precision and recall) of the steps that the answered and the true span have in"
+        " common, averaged over rows (as for SQuAD).",
+        True,
+        True,
+    ),
     "error_rate": MetricInfo(
         "Tokens to insert, delete or change to get from the answers to the true texts, as a share"
         " of their tokens.",

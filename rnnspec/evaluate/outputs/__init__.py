@@ -9,6 +9,7 @@ from rnnspec.evaluate.outputs.classes import CHAINS, CLASSES, LABELS
 from rnnspec.evaluate.outputs.frames import FRAMES
 from rnnspec.evaluate.outputs.kind import OutputKind
 from rnnspec.evaluate.outputs.numbers import FORECASTS, NUMBERS
+from rnnspec.evaluate.outputs.positions import POSITIONS
 from rnnspec.evaluate.outputs.texts import ALIGNED_TEXTS, TEXTS, TRANSDUCED_TEXTS
 from rnnspec.objective.settings import OutputLoss
 from rnnspec.plan import nodes
@@ -18,6 +19,7 @@ KINDS: Mapping[type[nodes.Output], OutputKind] = {
     nodes.ChainOutput: CHAINS,
     nodes.LabelsOutput: LABELS,
     nodes.NumericOutput: NUMBERS,
+    nodes.PositionOutput: POSITIONS,
     nodes.TextOutput: TEXTS,
     nodes.CtcOutput: ALIGNED_TEXTS,
     nodes.TransducerOutput: TRANSDUCED_TEXTS,

@@ -20,6 +20,7 @@ from rnnspec.evaluate.metrics.ranking import ScoreCounts
 from rnnspec.evaluate.metrics.texts import true_numbers
 from rnnspec.evaluate.outputs.kind import CostlyMetrics, MeasuredBatch
 from rnnspec.evaluate.outputs.next_tokens import best
+from rnnspec.evaluate.outputs.positions import FirstPlaces
 from rnnspec.objective.settings import LossSettings, OutputLoss, Slots
 from rnnspec.plan.copies import copied_column, named
 from rnnspec.plan.facts import UNKNOWN_ID
@@ -30,6 +31,7 @@ from rnnspec.plan.nodes import (
     LabelsOutput,
     NumericOutput,
     Output,
+    PositionOutput,
     WrittenOutput,
 )
 from rnnspec.report import model as report
@@ -347,6 +349,8 @@ def _measuring(
             yield NamedMetrics(node, parts)
     elif isinstance(node, NumericOutput | ForecastOutput | FramesOutput) and "r2" in names:
         yield Explained(node, model)
+    elif isinstance(node, PositionOutput) and names:
+        yield FirstPlaces(node, names)
     elif isinstance(node, WrittenOutput) and loss.slots is not None:
         yield SlotErrors(node, loss.slots, copied_column(model.plan, node))
     if isinstance(node, ForecastOutput):

@@ -203,6 +203,11 @@ WORDS: Mapping[type[nodes.Node], Callable[[Any], Words]] = {
         f"path of {n.classes} labels", "CRF: linear chain",
         *_when(n.scheme != "none", f"scheme {n.scheme}"),
     ),
+    nodes.PositionOutput: lambda n: (
+        "a step of the row" if n.marks == 1 else "first and last step of a span",
+        "softmax over the steps", *_when(n.longest, f"{n.longest} steps at most"),
+        *_when(n.none, "or none"),
+    ),
     nodes.StatesOutput: lambda n: (f"states, {n.width} wide",),
     nodes.NumericOutput: lambda n: (
         "number" if n.single else f"vector of {n.width}",

@@ -112,6 +112,7 @@ from rnnspec.plan.nodes.plan import (
     verify,
     weights,
 )
+from rnnspec.plan.nodes.positions import NOWHERE, PositionOutput
 from rnnspec.plan.nodes.recurrent import (
     Direction,
     FinalState,

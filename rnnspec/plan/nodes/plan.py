@@ -39,6 +39,7 @@ from rnnspec.plan.nodes.outputs import (
     TextOutput,
     TransducerOutput,
 )
+from rnnspec.plan.nodes.positions import PositionOutput
 from rnnspec.plan.nodes.recurrent import Recurrent
 
 Cardinality = Literal["1:1", "N:1", "1:N", "N:N", "N:M"]
@@ -65,6 +66,7 @@ Target = (
     | ChainOutput
     | LabelsOutput
     | NumericOutput
+    | PositionOutput
     | TextOutput
     | CtcOutput
     | TransducerOutput

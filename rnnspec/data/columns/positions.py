@@ -1,0 +1,147 @@
+"""Columns of steps of the input: a position, or the first and the last step of a span.
+
+A choice is 0 for none and j + 1 for step j; SKIPPED is a missing answer that is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnspec.data import decode
+from rnnspec.data.cache import Column, Writer
+from rnnspec.data.collate import SKIPPED, PerRow
+from rnnspec.data.columns.base import ColumnKind, Encoding, Lengths
+from rnnspec.data.rows import BadRows, Chunk
+from rnnspec.data.statistics import Moments
+from rnnspec.errors import DataError
+from rnnspec.plan.facts import PositionFacts
+from rnnspec.plan.nodes import PositionOutput
+
+NONE = 0
+"""The choice of no step."""
+
+
+def position(cell: object, textual: bool = False) -> int:
+    """The number of a step, from 0. Raises DataError."""
+    found: object = decode.real(cell, textual) if textual else cell
+    return _step(found, "the number of a step, from 0")
+
+
+def positions(cell: object, textual: bool = False) -> list[int]:
+    """The numbers of several steps, from 0. Raises DataError."""
+    expected = "a list of the numbers of steps, from 0"
+    found = decode.json_list(cell, textual, expected)
+    return [_step(value, expected, f"entry {at} ") for at, value in enumerate(found, start=1)]
+
+
+def span(cell: object, textual: bool = False) -> list[int]:
+    """The numbers of the first and the last step. Raises DataError."""
+    found = positions(cell, textual)
+    if len(found) != 2:
+        raise DataError(f"is a list of {len(found)}, expected the first and the last step")
+    if found[0] > found[1]:
+        raise DataError(f"begins at step {found[0]} and ends before it, at step {found[1]}")
+    return found
+
+
+def _step(value: object, expected: str, place: str = "") -> int:
+    whole = isinstance(value, float) and value.is_integer()
+    if isinstance(value, bool) or not (whole or isinstance(value, int)):
+        raise decode.refused(value, expected, place)
+    assert isinstance(value, int | float)
+    if value < 0:
+        raise DataError(f"{place}is {int(value)}, and steps are counted from 0; no step is null")
+    return int(value)
+
+
+@dataclass(frozen=True, slots=True)
+class PositionCells:
+    """How the cells of a column are read: the choices of `marks` (2 of a span). A missing one is
+    none, or with `skips` left out."""
+
+    column: str
+    marks: int
+    none: bool
+    skips: bool
+
+    def choices(self, chunk: Chunk, bad: BadRows) -> NDArray[np.int64]:
+        """`[rows, marks]`."""
+
+        def decoded(cell: object) -> list[int]:
+            if (self.none or self.skips) and decode.is_missing(cell, chunk.textual):
+                return [NONE if self.none else SKIPPED] * self.marks
+            if self.marks == 1:
+                return [1 + position(cell, chunk.textual)]
+            return [1 + step for step in span(cell, chunk.textual)]
+
+        found = bad.decoded(chunk, self.column, decoded)
+        return np.array(found, np.int64).reshape(-1, self.marks)
+
+    def check(
+        self, choices: NDArray[np.int64], chunk: Chunk, lengths: Lengths, bad: BadRows
+    ) -> None:
+        """Notes rows that point past their end."""
+        last = choices[:, -1]
+        for at in np.flatnonzero(last > lengths).tolist():
+            count = "1 step" if lengths[at] == 1 else f"{lengths[at]} steps"
+            bad.add(
+                chunk.lines[at],
+                f"column {self.column!r} is step {last[at] - 1}, counted from 0, and the row has"
+                f" {count}",
+            )
+
+
+@dataclass(slots=True)
+class PositionCollector:
+    """Collects the facts of positions and spans."""
+
+    cells: PositionCells
+    added: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 1), np.int64))
+    lengths: Moments = field(default_factory=Moments)
+    longest: int = 0
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        self.added = self.cells.choices(chunk, bad)
+        known = self.added[self.added[:, 0] > NONE]
+        steps = known[:, -1] - known[:, 0] + 1
+        self.longest = max(self.longest, int(steps.max(initial=0)))
+        self.lengths.add(steps[:, None].astype(np.float64))
+
+    def check_steps(self, chunk: Chunk, lengths: Lengths, bad: BadRows) -> None:
+        self.cells.check(self.added, chunk, lengths, bad)
+
+    def facts(self) -> PositionFacts:
+        if not self.longest:
+            raise DataError("no step in any training row; an answer needs some")
+        return PositionFacts(self.longest, self.lengths.mean()[0], self.lengths.deviation()[0])
+
+
+@dataclass(slots=True)
+class PositionWriter:
+    """Writes the choices of each row."""
+
+    cells: PositionCells
+    values: Column
+    added: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 1), np.int64))
+
+    def add(self, chunk: Chunk, bad: BadRows) -> None:
+        self.added = self.cells.choices(chunk, bad)
+        self.values.append(self.added)
+
+    def check_steps(self, chunk: Chunk, lengths: Lengths, bad: BadRows) -> None:
+        self.cells.check(self.added, chunk, lengths, bad)
+
+
+def _encoder(encoding: Encoding, node: PositionOutput, name: str, writer: Writer) -> PositionWriter:
+    cells = PositionCells(node.column, node.marks, node.none, encoding.skips(node))
+    return PositionWriter(cells, writer.column(name, "<i8", node.marks))
+
+
+POSITION = ColumnKind(
+    settings=lambda encoding, node: [node.column, "position", node.marks, node.none],
+    encoder=_encoder,
+    batch=lambda encoding, node, name, arrays: PerRow(arrays[name]),
+)
