@@ -193,7 +193,7 @@ def positions_agree(
     for one, found, row in zip(told, shares, rows, strict=True):
         assert np.atleast_1d(one).tolist() == [choice - 1 for choice in row.choices]
         steps = np.exp(row.logs[1:])
-        close([found[: len(steps)].reshape(steps.shape)], [steps], node.name, tolerance)
+        close(found[None, : len(steps)], steps[None], node.name, tolerance)
         assert not found[len(steps) :].any()
 
 

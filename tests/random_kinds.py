@@ -41,6 +41,7 @@ AHEAD = [
     "raw_frames", "plain_frames", "double_frames", "series",
 ]  # fmt: skip
 WHOLE = ["class", "labels", "out_number", "out_vector", "out_doubles"]
+POINTED = ["position", "no_position", "span", "short_span", "no_span"]
 EACH = ["tags", "path", "free_path", "keys", "out_frames", "out_double_frames"]
 OF_SERIES = ["tags", "out_frames"]
 TEXTS = {"out_words": WORDS, "out_chars": LETTERS, "out_tokens": TOKENS}
@@ -82,6 +83,8 @@ def kind_specs(draw: Draw) -> dict[str, Any]:
     if cardinality == "N:1" or _whole(outputs):
         more["pooling"] = draw(st.sampled_from(POOLINGS))
     stack = _stack(draw, own, forward=ahead)
+    if all("cell" in layer for layer in stack) and sequences != ["series"] and draw(st.booleans()):
+        outputs += [output(kind) for kind in _some(draw, POINTED)[:2]]
     data = spec_data(cardinality, [*sequences, *names], outputs, stack, **more)
     return _branched(draw, _finished(draw, data, own))
 

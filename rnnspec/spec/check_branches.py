@@ -21,6 +21,8 @@ def heads_have_answers(spec: Spec) -> Iterator[Finding]:
     if not isinstance(spec.pooling, LastPooling):
         if not vectors:
             why = f"with {spec.cardinality}, which makes no single vector of all steps"
+            if spec.cardinality == "N:1":
+                why = "where every answer is chosen among the steps"
             yield no_effect(("pooling",), why)
         elif all(output.pooling is not None for _, output in vectors):
             yield no_effect(("pooling",), "where every answer has a pooling of its own")

@@ -35,7 +35,7 @@ from rnnspec.spec.layers import (
     SqueezeLayer,
     StackLayer,
 )
-from rnnspec.spec.outputs import NextOutput
+from rnnspec.spec.outputs import NextOutput, PointedOutput
 from rnnspec.spec.recurrent import RecurrentLayer
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.stack import CONTEXT, INPUT, Sized, Steps, are_grids, extent, pair
@@ -362,7 +362,9 @@ def _why_steps_are_kept(spec: Spec) -> dict[int, str]:
         found |= dict.fromkeys(every, "and decoder.copy needs each token of the input")
     answered = layers_of_steps(spec)
     what = "N:N" if spec.cardinality == "N:N" else "data.output"
-    return found | dict.fromkeys(answered, f"and {what} answers each step of the input")
+    found |= dict.fromkeys(answered, f"and {what} answers each step of the input")
+    pointed = layers_of(spec, PointedOutput)
+    return found | dict.fromkeys(pointed, "and data.output is one of the steps of the input")
 
 
 def _stride_key(layer: Layer) -> str:

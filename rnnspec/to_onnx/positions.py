@@ -86,9 +86,11 @@ def _best_pair(emit: Emitter, node: PositionOutput, first: str, last: str) -> tu
     is_step = emit.op("Greater", [steps, emit.integer(0)], f"{name}.is_step")
     within = emit.op("Where", [is_step, first, emit.number(NEVER)], f"{name}.within")
     if node.longest:
-        plane = emit.unsqueeze(within, 1, f"{name}.plane")
-        sizes = {"kernel_shape": [node.longest], "pads": [node.longest - 1, 0]}
-        pooled = emit.op("MaxPool", [plane], f"{name}.pooled", **sizes)
+        # Not by the pads of MaxPool: ONNX's own evaluator loses those of one side.
+        pads = [emit.integers(0, node.longest - 1, 0, 0), emit.number(NEVER)]
+        padded = emit.op("Pad", [within, *pads], f"{name}.padded")
+        plane = emit.unsqueeze(padded, 1, f"{name}.plane")
+        pooled = emit.op("MaxPool", [plane], f"{name}.pooled", kernel_shape=[node.longest])
         best = emit.squeeze(pooled, 1, f"{name}.best")
     else:
         row = emit.unsqueeze(within, 1, f"{name}.row")

@@ -34,6 +34,8 @@ def positions(cell: object, textual: bool = False) -> list[int]:
     """The numbers of several steps, from 0. Raises DataError."""
     expected = "a list of the numbers of steps, from 0"
     found = decode.json_list(cell, textual, expected)
+    if textual:  # columns of numbers that data.table joins
+        found = [decode.real(each, True) if isinstance(each, str) else each for each in found]
     return [_step(value, expected, f"entry {at} ") for at, value in enumerate(found, start=1)]
 
 
@@ -53,7 +55,9 @@ def _step(value: object, expected: str, place: str = "") -> int:
         raise decode.refused(value, expected, place)
     assert isinstance(value, int | float)
     if value < 0:
-        raise DataError(f"{place}is {int(value)}, and steps are counted from 0; no step is null")
+        raise DataError(
+            f"{place}is {int(value)}, and steps are counted from 0; null says that there is none"
+        )
     return int(value)
 
 

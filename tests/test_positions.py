@@ -1,0 +1,181 @@
+"""Answers that are steps of the row: the best pair, the loss, the metrics, the data, the text."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rnnspec.data import encode, survey
+from rnnspec.data.reading import Reading
+from rnnspec.errors import DataError
+from rnnspec.evaluate.metrics import PositionMetrics
+from rnnspec.evaluate.metrics.positions import overlap_f1
+from rnnspec.objective.losses import position_loss
+from rnnspec.plan import PositionFacts, resolve
+from rnnspec.plan.facts_file import read_facts, write_facts
+from rnnspec.reference import answers
+from rnnspec.run.session import Session
+from rnnspec.spec import Spec
+from rnnspec.to_onnx import to_onnx
+from rnnspec.to_torch.positions import best_pairs
+from tests.data_rows import write_rows
+from tests.kinds import output, plan_of, random_rows, spec_data, strong_weights
+
+
+@pytest.mark.parametrize("longest", [0, 1, 2, 3, 9])
+def test_the_best_pair_is_the_best_of_all(longest: int) -> None:
+    """By trying all pairs of scores that are often equal; some choices are none at all."""
+    draw = np.random.default_rng(longest)
+    first, last = (np.log(draw.integers(0, 4, (200, 6)) / 4 + 1e-9) for _ in range(2))
+    first[:, 4:], last[:, 4:] = -np.inf, -np.inf
+    found = torch.stack(best_pairs(torch.tensor(first), torch.tensor(last), longest), 1)
+    for one, two, pair in zip(first, last, found.tolist(), strict=True):
+        legal = [(0, 0)] + [
+            (s, e) for e in range(1, 6) for s in range(1, e + 1) if not longest or e - s < longest
+        ]
+        assert tuple(pair) == max(legal, key=lambda p: (one[p[0]] + two[p[1]], -p[1], -p[0]))
+
+
+def test_the_loss_is_the_surprise_of_both_ends() -> None:
+    scores = torch.tensor([[[0.0, 1.0], [2.0, 0.0], [-torch.inf, -torch.inf]]] * 2)
+    targets = torch.tensor([[1, 0], [-1, -1]])
+    by_hand = np.log(1 + np.exp(-2)) + np.log(1 + np.exp(-1))
+    assert position_loss(scores, targets).tolist() == pytest.approx([by_hand, 0.0])
+
+
+def squad_f1(answer: Sequence[str], true: Sequence[str]) -> float:
+    """As the evaluation script of SQuAD 2.0 has it, of tokens."""
+    if not answer or not true:
+        return float(answer == true)
+    same = sum((Counter(answer) & Counter(true)).values())
+    if not same:
+        return 0.0
+    precision, recall = same / len(answer), same / len(true)
+    return 2 * precision * recall / (precision + recall)
+
+
+def test_f1_is_that_of_squad() -> None:
+    """Of a row whose tokens differ, so that tokens in common are steps in common."""
+    words = ["a", "b", "c", "d", "e"]
+    spans = [(0, 0)] + [(s, e) for s in range(1, 6) for e in range(s, 6)]
+
+    def tokens(pair: tuple[int, int]) -> list[str]:
+        return words[pair[0] - 1 : pair[1]] if pair[0] else []
+
+    pairs = [(one, two) for one in spans for two in spans]
+    found = overlap_f1(*(torch.tensor([pair[side] for pair in pairs]) for side in (0, 1)))
+    expected = [squad_f1(tokens(one), tokens(two)) for one, two in pairs]
+    np.testing.assert_allclose(found.numpy(), expected)
+
+
+def test_metrics_by_hand() -> None:
+    """Right, one step of two, none in place of a span, and one that is left out."""
+    sums = PositionMetrics(2)
+    told = torch.tensor([[1, 2], [2, 2], [0, 0], [1, 1]])
+    true = torch.tensor([[1, 2], [2, 3], [1, 1], [-1, -1]])
+    sums.add(told, true, torch.zeros(4, dtype=torch.bool))
+    assert sums.values() == {
+        "exact_match": pytest.approx(1 / 3), "token_f1": pytest.approx((1 + 2 / 3) / 3)
+    }  # fmt: skip
+    sums.add(told, true, torch.tensor([True, False, False, False]))
+    assert all(np.isnan(value) for value in sums.values().values())
+
+
+def spec_of(train: str, target: dict[str, Any], **data: Any) -> Spec:
+    found: dict[str, Any] = spec_data("N:1", ["chars"], [target])
+    found["data"] |= {"train": train, **data}
+    return Spec.model_validate(found)
+
+
+def choices(spec: Spec, file: Path, cache: Path) -> list[list[int]]:
+    facts = survey(spec, file)
+    plan = resolve(spec, facts)
+    data = encode(plan, facts, file, Reading.of(spec), cache, "all")
+    found: list[list[int]] = data.collate(np.arange(data.rows)).targets["at"].tolist()
+    return found
+
+
+def test_cells_of_every_form(tmp_path: Path) -> None:
+    """None is choice 0, step j choice j + 1, and what is left out -1; in CSV too, also of two
+    columns."""
+    cells: list[dict[str, Any]] = [{"chars": "abc", "at": 2}, {"chars": "ab", "at": 0}]
+    rows = [*cells, {"chars": "", "at": None}]
+    write_rows(tmp_path / "one.jsonl", rows)
+    target = {"column": "at", "as": "position", "none": True}
+    assert choices(spec_of("one.jsonl", target), tmp_path / "one.jsonl", tmp_path) == [
+        [3],
+        [1],
+        [0],
+    ]
+    target = {"column": "at", "as": "position", "missing": "skip"}
+    assert choices(spec_of("one.jsonl", target), tmp_path / "one.jsonl", tmp_path) == [
+        [3],
+        [1],
+        [-1],
+    ]
+    (tmp_path / "two.csv").write_text('chars,at\nabc,"[0, 2]"\nab,"[1, 1]"\n')
+    target = {"column": "at", "as": "span"}
+    assert choices(spec_of("two.csv", target), tmp_path / "two.csv", tmp_path) == [[1, 3], [2, 2]]
+    (tmp_path / "apart.csv").write_text("chars,from,to\nabc,0,2\nab,1,1\n")
+    spec = spec_of("apart.csv", target, table={"join": {"at": ["from", "to"]}})
+    assert choices(spec, tmp_path / "apart.csv", tmp_path) == [[1, 3], [2, 2]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell", "expected"),
+    [
+        ("position", 3, "column 'at' is step 3, counted from 0, and the row has 3 steps"),
+        ("position", None, "column 'at' is null, expected the number of a step, from 0; set"),
+        ("position", 1.5, "column 'at' is the number 1.5, expected the number of a step"),
+        ("position", -1, "column 'at' is -1, and steps are counted from 0; null says that"),
+        ("span", [0, 3], "column 'at' is step 3, counted from 0, and the row has 3 steps"),
+        ("span", [2, 1], "column 'at' begins at step 2 and ends before it, at step 1"),
+        ("span", [1], "column 'at' is a list of 1, expected the first and the last step"),
+        ("span", [0, True], "column 'at' entry 2 is true, expected a list of the numbers"),
+    ],
+)
+def test_wrong_cells_are_told(kind: str, cell: object, expected: str, tmp_path: Path) -> None:
+    first = {"chars": "ab", "at": 0 if kind == "position" else [0, 1]}
+    write_rows(tmp_path / "rows.jsonl", [first, {"chars": "abc", "at": cell}])
+    with pytest.raises(DataError) as caught:
+        survey(spec_of("rows.jsonl", {"column": "at", "as": kind}), tmp_path / "rows.jsonl")
+    assert f"rows.jsonl:2: {expected}" in str(caught.value)
+
+
+def test_facts_are_read_back(tmp_path: Path) -> None:
+    spec = spec_of("rows.jsonl", {"column": "at", "as": "span"})
+    rows = [{"chars": "abc", "at": [0, 2]}, {"chars": "ab", "at": [1, 1]}]
+    write_rows(tmp_path / "rows.jsonl", rows)
+    facts = survey(spec, tmp_path / "rows.jsonl")
+    assert facts.outputs["at"] == PositionFacts(3, 2.0, 1.0)
+    write_facts(tmp_path, facts)
+    assert read_facts(tmp_path) == facts
+
+
+@pytest.mark.parametrize(("kind", "glue"), [("words", " "), ("chars", ""), ("tokens", " ")])
+def test_the_text_is_that_of_the_steps(kind: str, glue: str) -> None:
+    """Of a batch of rows of unequal lengths, among them an empty one."""
+    plan, facts = plan_of(spec_data("N:1", [kind], [output("span"), output("no_position")]))
+    weights, rows = strong_weights(plan, size=2.0), random_rows(plan, (5, 1, 0, 3))
+    known = facts.inputs[kind].vocabulary.entries  # type: ignore[union-attr]
+    texts = [["?" if n < 2 else known[n - 2] for n in row[kind]] for row in rows]
+    feeds: dict[str, Any] = {kind: np.array([glue.join(row) for row in texts], object)}
+    if kind == "tokens":
+        padded = [[*row, *[""] * (5 - len(row))] for row in texts]
+        feeds = {kind: np.array(padded, object), "tokens.lengths": np.array([5, 1, 0, 3])}
+    session = Session(to_onnx(plan, facts, weights).SerializeToString(), threads=1)
+    got, expected = session.run(feeds), answers(plan, weights, rows)
+    for column in ("span", "no_position"):
+        pairs = zip(texts, expected[column], strict=True)
+        told = [glue.join(row[one.choices[0] - 1 : one.choices[-1]]) for row, one in pairs]
+        none = [one.choices[0] == 0 for one in expected[column]]
+        wanted = ["" if nothing else text for text, nothing in zip(told, none, strict=True)]
+        assert got[f"{column}.text"].tolist() == wanted, json.dumps(texts)
+    assert got["span"][2].tolist() == [-1, -1] and got["no_position"][2] == -1
