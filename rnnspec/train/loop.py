@@ -25,6 +25,7 @@ from rnnspec.store.events import Listener
 from rnnspec.store.files import read_arrays, write_arrays
 from rnnspec.store.folder import BuildFolder
 from rnnspec.to_torch import Model
+from rnnspec.to_torch.memory import give_back
 from rnnspec.train import checkpoint
 from rnnspec.train.averaging import averaged
 from rnnspec.train.checkpoint import Position
@@ -229,6 +230,8 @@ class Trainer:
         record = self._record()
         if self._is_measured():
             record |= gradient_statistics(self.train_step, self._whole, self.settings, at.epoch)
+        if self._is_late():
+            give_back()
         self.train_step.average.after_epoch()
         not_finite: tuple[str, ...] = ()
         with averaged(self.train_step.average):
@@ -247,12 +250,17 @@ class Trainer:
             self.folder.append_metrics(record)
         signs = [*self._signs(record), *self._once("no numbers", not_finite)]
         self.position, self._unsaved = at.next_epoch(), True
-        late = time.monotonic() - self._saved_at > EPOCH_SECONDS
-        if late or at.epoch == 0 or self.processes.count > 1:
+        if self._is_late():
+            give_back()
+        if self._is_late() or at.epoch == 0 or self.processes.count > 1:
             self.save()
         self.listener.epoch_done(record)
         for sign in signs:
             self.listener.warning(sign)
+
+    def _is_late(self) -> bool:
+        """Whether it is time for what is not done after each of many short epochs."""
+        return time.monotonic() - self._saved_at > EPOCH_SECONDS
 
     def _is_measured(self) -> bool:
         """Whether this epoch has statistics of gradients."""
