@@ -71,6 +71,15 @@ class Legendre:
 
 
 @dataclass(frozen=True, slots=True)
+class FromFile:
+    """The numbers of a file, which training does not change; `tensor` is its name in there, ""
+    where it is alone."""
+
+    file: str
+    tensor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class EachHead:
     """The rows of each head on their own."""
 
@@ -88,6 +97,7 @@ Initializer = (
     | Spectral
     | S4DReal
     | Legendre
+    | FromFile
     | EachHead
 )
 MATRIX_ONLY = (Glorot, Orthogonal, Identity, Spectral, S4DReal)

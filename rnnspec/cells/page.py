@@ -12,6 +12,7 @@ from textwrap import dedent, wrap
 from rnnspec.cells.cost import Cost, costs
 from rnnspec.cells.functions import FUNCTIONS, STRUCTURAL
 from rnnspec.cells.graph import RESERVED_SIZES, Cell, Shape
+from rnnspec.cells.initializers import FromFile
 from rnnspec.cells.library import (
     ONNX_OPERATORS,
     TORCH_KERNELS,
@@ -195,6 +196,8 @@ def _costs(parts: Iterable[Cost], sizes: Mapping[str, int]) -> Iterable[Row]:
 
 def _start(start: object) -> str:
     """`spectral 0.9`: the kind and its numbers."""
+    if isinstance(start, FromFile):
+        return f"as {start.file}" + (f", {start.tensor}" if start.tensor else "")
     values = astuple(start)  # type: ignore[call-overload]
     return " ".join(
         [type(start).__name__.lower(), *(v if isinstance(v, str) else f"{v:g}" for v in values)]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rnnspec.data.columns.base import add_chunk
 from rnnspec.data.columns.gather import collectors, facts_of, outputs_of
 from rnnspec.data.columns.numbers import SeriesColumn
+from rnnspec.data.constants import constants_of
 from rnnspec.data.naive import training_scales
 from rnnspec.data.readers import Progress, progress_of
 from rnnspec.data.reading import Reading, SeriesReading
@@ -41,7 +42,7 @@ def survey(
     folder: Path = Path(),
 ) -> Facts:
     """The facts of the rows of `train`, a file or several, without those of a validation share.
-    Files of word vectors are in the `folder` of the spec.
+    Files of word vectors, and of the constants of cells, are in the `folder` of the spec.
 
     `progress` is called with the share that is done, 0 to 1, and what is being done; `note` with
     remarks on the rows, such as which steps of series are filled.
@@ -54,8 +55,10 @@ def survey(
     train = Shards.of(train)
     report = progress_of(progress, f"looking through {train.name}")
     reading = replace(Reading.of(spec), folder=folder)
+    constants = constants_of(spec, folder)
     if reading.series is not None:
-        return survey_series(spec, reading, reading.series, train, share, report, note)
+        found = survey_series(spec, reading, reading.series, train, share, report, note)
+        return replace(found, constants=constants)
     kept = _Rows(reading, train, share)
     inputs, outputs = collectors(spec, reading, lambda: kept.read(columns, None))
     columns = [*inputs, *outputs]
@@ -64,8 +67,9 @@ def survey(
     for chunk, bad in kept.read(columns, report):
         add_chunk(chunk, encoders, bad, axes)
     kept.check()
-    found = facts_of(train, inputs)
-    return Facts(kept.rows, found, outputs_of(spec, found, facts_of(train, outputs)))
+    of_inputs = facts_of(train, inputs)
+    of_outputs = outputs_of(spec, of_inputs, facts_of(train, outputs))
+    return Facts(kept.rows, of_inputs, of_outputs, constants=constants)
 
 
 class _Rows:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnspec.data import survey
+from rnnspec.data.constants import constants_of
 from rnnspec.data.shards import find_sources
 from rnnspec.errors import BuildError, DataError
 from rnnspec.imports.match import BEFORE
@@ -74,7 +75,7 @@ def facts_of(loaded: LoadedSpec, told: Told, note: Callable[[str], None]) -> tup
     for column, facts in {**found_inputs, **found_outputs}.items():
         if _are_bytes(facts) and column not in orders:
             orders[column] = orders[column + BEFORE] = np.array([-1, -1, *range(256)])
-    return Facts(known.rows, found_inputs, found_outputs, known.scales), orders
+    return Facts(known.rows, found_inputs, found_outputs, known.scales, known.constants), orders
 
 
 def _check_columns(named: set[str], columns: set[str]) -> None:
@@ -119,7 +120,7 @@ def _surveyed(loaded: LoadedSpec, note: Callable[[str], None]) -> Facts:
     spec, folder = loaded.spec, loaded.path.parent
     if missing := absent(spec.data.train_files, folder):
         note(f"no training rows ({missing[0]}): columns are as the flags tell, numbers not scaled")
-        return Facts(0, {}, {})
+        return Facts(0, {}, {}, constants=constants_of(spec, folder))
     return survey(spec, find_sources(spec.data, folder).train, folder=folder)
 
 

@@ -159,6 +159,22 @@ class PositionFacts:
     length_deviation: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class ConstantFacts:
+    """A number, a vector or a matrix in a file that the equations of a cell read: its place in the
+    file, "" where it is alone there, its shape, and the digest of the file."""
+
+    file: str
+    tensor: str
+    shape: tuple[int, ...]
+    digest: str
+
+
+def constant_key(file: str, tensor: str) -> str:
+    """By which `Facts` knows a constant: as the spec names it."""
+    return f"{file}:{tensor}" if tensor else file
+
+
 ColumnFacts = TextFacts | NumericFacts | ClassFacts | PositionFacts
 
 
@@ -172,3 +188,5 @@ class Facts:
     scales: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     """The scale of MASE for columns that are forecast, by column and by name of the series: the
     mean of |v[t] - v[t - season]| in training; None for a series that is too short."""
+    constants: Mapping[str, ConstantFacts] = field(default_factory=dict)
+    """Of the cells of the spec, by `constant_key`."""

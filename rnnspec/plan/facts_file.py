@@ -29,6 +29,7 @@ from rnnspec.files import write_text
 from rnnspec.plan.facts import (
     ClassFacts,
     ColumnFacts,
+    ConstantFacts,
     Facts,
     NumericFacts,
     PositionFacts,
@@ -65,6 +66,8 @@ def write_facts(folder: Path, facts: Facts) -> None:
     about = {"version": VERSION, "rows": facts.rows, "inputs": inputs, "outputs": outputs}
     if facts.scales:
         about["scales"] = {column: dict(of) for column, of in facts.scales.items()}
+    if facts.constants:
+        about["constants"] = {key: asdict(of) for key, of in facts.constants.items()}
     text = json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False)
     write_text(folder / FILE, f"{text}\n")
 
@@ -155,7 +158,22 @@ def read_facts(folder: Path) -> Facts:
     rows = place.at("rows").whole(about)
     inputs = _side(folder, place.at("inputs"), about, {})
     outputs = _side(folder, place.at("outputs"), about, inputs)
-    return Facts(rows, inputs, outputs, _scales(place.at("scales"), about))
+    constants = _constants(place.at("constants"), about)
+    return Facts(rows, inputs, outputs, _scales(place.at("scales"), about), constants)
+
+
+def _constants(place: _Place, about: Mapping[str, Any]) -> dict[str, ConstantFacts]:
+    """The files that cells read."""
+    found: dict[str, ConstantFacts] = {}
+    for key, value in place.mapping(about.get("constants", {})).items():
+        at = place.at(key)
+        of = at.mapping(value)
+        file, tensor, digest = (at.at(name).text(of) for name in ("file", "tensor", "digest"))
+        shape = of.get("shape")
+        if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
+            at.at("shape").fail(f"is {shape!r}, expected a list of whole numbers")
+        found[key] = ConstantFacts(file, tensor, tuple(shape), digest)
+    return found
 
 
 def _scales(place: _Place, about: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:

@@ -7,6 +7,7 @@ from typing import cast
 
 from rnnspec import spec as language
 from rnnspec.plan.builder import LAST, Finish, InitialStates, Stack, from_vector, whole, zeros
+from rnnspec.plan.constants import check_constants
 from rnnspec.plan.facts import Facts
 from rnnspec.plan.nodes import Latest, Node, Plan, Pool, PoolKind, Recurrent, verify
 from rnnspec.plan.resolve_alignment import align_answer
@@ -31,7 +32,9 @@ def resolve(spec: language.Spec, facts: Facts) -> Plan:
     """
     nodes = _answer_encoders(spec, facts) if spec.encoders else _answer_encoder(spec, facts)
     init = None if spec.init is None else initializer_of(spec.init)
-    return verify(Plan(spec.name, spec.cardinality, tuple(in_order(spec, nodes)), init))
+    plan = verify(Plan(spec.name, spec.cardinality, tuple(in_order(spec, nodes)), init))
+    check_constants(spec, plan, facts)
+    return plan
 
 
 def _answer_encoders(spec: language.Spec, facts: Facts) -> list[Node]:

@@ -45,6 +45,30 @@ States = Annotated[
 ]
 
 
+class ConstantFile(Model):
+    """A number, a vector or a matrix of a file, which training does not change."""
+
+    file: Text = Field(
+        description="File of the numbers, beside the spec: .npy, .npz or .safetensors. A build and "
+        "an exported file keep them."
+    )
+    tensor: Text | None = Field(
+        default=None,
+        description="Its name in an .npz or .safetensors file; null means the only one there.",
+    )
+    shape: Annotated[tuple[Size, ...], ListOf, Field(max_length=2)] | None = Field(
+        default=None,
+        description="Its sizes, as of a parameter; null means as the equations use it, by the rule "
+        "of names: a capital is a matrix.",
+    )
+
+
+AnyConstant = Annotated[
+    float | ConstantFile,
+    ByShape("a number, or {file: …}", by_type(int | float, Mapping | ConstantFile)),
+]
+
+
 class CellDefinition(Model):
     """A cell that a spec defines: its states and its equations."""
 
@@ -71,8 +95,10 @@ class CellDefinition(Model):
     sizes: Annotated[tuple[Identifier, ...], ListOf] = Field(
         default=(), description="Names of sizes of the cell's own; a layer gives each a number."
     )
-    constants: dict[Identifier, float] = Field(
-        default={}, description="Names that stand for numbers in the equations."
+    constants: dict[Identifier, AnyConstant] = Field(
+        default={},
+        description="Names that stand for numbers in the equations, or for the number, the vector "
+        "or the matrix of a file.",
     )
     parameters: dict[Identifier, Parameter] = Field(
         default={},
@@ -83,6 +109,7 @@ class CellDefinition(Model):
 def source_of(name: str, cell: CellDefinition) -> CellSource:
     """The definition, for the compiler of cells."""
     from rnnspec.cells import CellSource, ParameterSource
+    from rnnspec.cells.initializers import FromFile
 
     return CellSource(
         name=name,
@@ -91,8 +118,15 @@ def source_of(name: str, cell: CellDefinition) -> CellSource:
         output=cell.output,
         inputs=cell.inputs,
         sizes=cell.sizes,
-        constants=cell.constants,
+        constants={n: c for n, c in cell.constants.items() if not isinstance(c, ConstantFile)},
         parameters={
+            constant: ParameterSource(
+                shape=about.shape, start=FromFile(about.file, about.tensor or ""), trained=False
+            )
+            for constant, about in cell.constants.items()
+            if isinstance(about, ConstantFile)
+        }
+        | {
             parameter: ParameterSource(
                 shape=about.shape,
                 start=initializer_of(about.init) if about.init else None,

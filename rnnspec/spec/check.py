@@ -188,6 +188,7 @@ CHECKS: tuple[Check, ...] = (
         whole=True,
     ),
     Check(check_layers.cells_compile, (), whole=True),
+    Check(check_layers.constants_are_no_parameters, (_CELLS,)),
     Check(check_layers.layers_name_known_cells, _layer("cell"), cell=True),
     Check(check_layers.cells_have_names_of_their_own, (), whole=True),
     Check(check_layers.cells_are_used, (*_layer("cell"), _ENCODERS), whole=True),

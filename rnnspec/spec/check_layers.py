@@ -83,10 +83,19 @@ def cells_compile(spec: Spec) -> Iterator[Finding]:
                 yield Finding(("cells", name, "equations"), error.message, inside=inside)
                 continue
             where = "states" if error.about == "output" and not cell.output else error.about
+            where = "constants" if error.name in cell.constants else where
             path: Loc = ("cells", name, where)
             if isinstance(getattr(cell, where), Mapping) and error.name:
                 path = (*path, error.name)
             yield Finding(path, error.message)
+
+
+def constants_are_no_parameters(spec: Spec) -> Iterator[Finding]:
+    for name, cell in spec.cells.items():
+        for twice in cell.constants.keys() & cell.parameters.keys():
+            message = f"{twice} is a constant of this cell already"
+            path: Loc = ("cells", name, "parameters", twice)
+            yield Finding(path, message, "keep one of the two", key=True)
 
 
 def layers_name_known_cells(spec: Spec) -> Iterator[Finding]:

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from rnnspec.cells import initializers
+from rnnspec.data.constants import constant_values
 from rnnspec.data.pretrained import first_rows, fixed_rows, keyed, rows_of
 from rnnspec.data.schemes import rules
 from rnnspec.plan import Facts, NumericFacts, Plan, TextFacts, Weight, nodes
+from rnnspec.plan.facts import constant_key
 from rnnspec.plan.names import labels_of
 
 
@@ -24,6 +26,10 @@ def drawn(weight: Weight, plan: Plan, facts: Facts, generator: torch.Generator) 
             return vectors
         case nodes.FromVectors():
             return _from_vectors(weight, plan, facts, generator)
+        case initializers.FromFile() as file:
+            return _from_file(file, facts)
+        case initializers.EachHead(initializers.FromFile() as file, heads):
+            return torch.cat([_from_file(file, facts)] * heads)
         case nodes.FromData(what):
             return _from_data(what, weight, plan, facts)
         case init:
@@ -62,6 +68,13 @@ def _started(
         case initializers.Legendre(window):
             of_states, of_input = _legendre(shape[0], float(window))
             return of_states if len(shape) == 2 else of_input
+        case initializers.FromFile(file):
+            raise AssertionError(f"{file} is read where facts are")
+
+
+def _from_file(of: initializers.FromFile, facts: Facts) -> Tensor:
+    """As many numbers as the plan found there."""
+    return torch.from_numpy(constant_values(facts.constants[constant_key(of.file, of.tensor)]))
 
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -13,6 +13,7 @@ from rnnspec.cells.initializers import (
     MATRIX_ONLY,
     Constant,
     EachHead,
+    FromFile,
     Initializer,
     Legendre,
     Uniform,
@@ -132,7 +133,7 @@ class Recurrent(Node):
     def _start(self, chosen: Initializer) -> Initializer:
         if isinstance(chosen, Legendre) and isinstance(chosen.window, str):
             chosen = Legendre(self.extents[chosen.window])
-        whole = not self.cell.head or not isinstance(chosen, (*MATRIX_ONLY, Legendre))
+        whole = not self.cell.head or not isinstance(chosen, (*MATRIX_ONLY, Legendre, FromFile))
         return chosen if whole else EachHead(chosen, self.heads)
 
     def shape(self, shapes: Shapes) -> Shape:
