@@ -13,7 +13,7 @@ from typing import assert_never
 from rnnspec.cells.functions import FUNCTIONS, STRUCTURAL
 from rnnspec.cells.graph import RESERVED_SIZES, CellSource, Node, Shape
 from rnnspec.cells.reassociate import Builder
-from rnnspec.cells.sizes import is_never_negative, names_in, part_of, sum_of
+from rnnspec.cells.sizes import is_never_negative, is_positive, names_in, part_of, sum_of
 from rnnspec.cells.syntax import (
     COMPARISONS,
     Binary,
@@ -299,8 +299,8 @@ class Expressions:
                 listed = near(name, known) or f"; the sizes are {', '.join(known)}"
                 raise error(piece.place, f"unknown size {name!r}{listed}")
         width = sum_of(stop, start, -1)
-        inside = [start, sum_of(width, "1", -1), sum_of(whole, stop, -1)]
-        if not all(map(is_never_negative, inside)):
+        inside = [start, sum_of(whole, stop, -1)]
+        if not all(map(is_never_negative, inside)) or not is_positive(width):
             what = f"[{start}:{stop}] is not always a part of a vector of {whole}"
             raise error(
                 piece.place, f"{what}: bounds go from 0 to its width, and the first is less"

@@ -99,6 +99,13 @@ def is_never_negative(size: str) -> bool:
     return all(factor >= 0 for factor in names) and sum(found.values()) >= 0
 
 
+def is_positive(size: str) -> bool:
+    """Whether a size is 1 or more whatever its names stand for, where it is a whole number."""
+    factors = terms(size).values()
+    divided = any(factor.denominator > 1 for factor in factors) and min(factors) >= 0
+    return divided or is_never_negative(sum_of(size, "1", -1))
+
+
 def terms(text: str) -> Terms:
     """The terms of a size. Raises ValueError where the text is none."""
     total: Terms = {}

@@ -118,6 +118,7 @@ def _over(spec: Data, more: Mapping[str, Any]) -> Data:
 
 _NAMED = (
     ("cells", "cells"),
+    ("cells", "constants"),
     ("cells", "parameters"),
     ("data", "join"),
     ("data", "wide"),
