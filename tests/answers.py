@@ -22,11 +22,12 @@ from rnnspec.plan.nodes import (
     StatesOutput,
     TextOutput,
 )
-from rnnspec.reference import distributions
+from rnnspec.reference import distributions, intervals
 from rnnspec.reference.chain import Path
 from rnnspec.reference.outputs import point_of
 from rnnspec.reference.positions import Position
 from rnnspec.to_torch import Model
+from rnnspec.to_torch import intervals as to_torch
 from rnnspec.to_torch.chain import Paths
 from rnnspec.to_torch.positions import Positions
 from tests.kinds import Batch
@@ -142,6 +143,7 @@ def onnx_agrees(
                 _paths_agree(got[name], got[f"{name}.scores"], rows, labels[node.column])
             case NumericOutput():
                 numbers_agree(node, name, got, rows, tolerance)
+                beside_agrees(plan, node, name, got, rows, tolerance)
             case PositionOutput():
                 positions_agree(node, got[name], got[f"{name}.probabilities"], rows, tolerance)
             case StatesOutput():
@@ -150,6 +152,7 @@ def onnx_agrees(
                 close(got[name], point_of_all(node, rows), name, tolerance)
                 for part, values in parts_of(node, rows).items():
                     close(got[f"{name}.{part}"], values, f"{name}.{part}", tolerance)
+                beside_agrees(plan, node, name, got, rows, tolerance)
         if getattr(node, "steps", False):
             lengths = [len(row.labels if isinstance(row, Path) else row) for row in rows]
             beyond = got[
@@ -216,6 +219,46 @@ def numbers_agree(
             found = got[f"{name}{part}"][at]
             found = found if steps is None else found[:steps]
             close(np.reshape(found, values.shape), values, f"{name}{part}", tolerance)
+
+
+def beside_agrees(
+    plan: Plan,
+    node: NumericOutput | ForecastOutput,
+    name: str,
+    got: Mapping[str, Array],
+    rows: Any,
+    tolerance: float,
+) -> None:
+    """Bounds of intervals and draws; row i has the seed i."""
+    place = plan.outputs.index(node)
+    for number, row in enumerate(rows):
+        wanted = dict[str, Array]()
+        if node.intervals:
+            found = intervals.bounds(node, row)
+            wanted["lower"], wanted["upper"] = np.split(found, 2, axis=-1)
+        if node.samples:
+            wanted["samples"] = intervals.samples(node, row, number, place)
+        for part, values in wanted.items():
+            own = got[f"{name}.{part}"][number]
+            if isinstance(node, NumericOutput) and node.steps:
+                assert not own[len(row) :].any(), f"{name}.{part} holds something past a row"
+                own = own[: len(row)]
+            close(own.reshape(1, *values.shape), values[None], f"{name}.{part}", tolerance)
+
+
+def bounds_agree(plan: Plan, column: str, got: Array, rows: Any) -> None:
+    """Bounds and draws of torch, of answers that are those of the reference."""
+    (node,) = (each for each in plan.outputs if each.column == column)
+    if not isinstance(node, NumericOutput | ForecastOutput):
+        return
+    place, answers = plan.outputs.index(node), torch.from_numpy(got).double()
+    if node.intervals:
+        found = to_torch.bounds(node, answers).numpy()
+        close(found, [intervals.bounds(node, row) for row in rows], f"bounds of {column}")
+    if node.samples:
+        uniform = to_torch.uniform(node, answers, torch.arange(len(rows)), place)
+        drawn = [intervals.samples(node, row, seed, place) for seed, row in enumerate(rows)]
+        close(to_torch.samples(node, answers, uniform).numpy(), drawn, f"draws of {column}")
 
 
 def point_of_all(node: ForecastOutput, rows: Array) -> Array:

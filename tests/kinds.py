@@ -28,7 +28,7 @@ from rnnspec.plan import (
     resolve,
 )
 from rnnspec.plan.facts import ColumnFacts, VectorFacts, VectorFile
-from rnnspec.plan.names import first_sequences, input_names, lengths_names
+from rnnspec.plan.names import SEED, draws, first_sequences, input_names, lengths_names
 from rnnspec.plan.nodes import (
     FORBIDDEN,
     AudioInput,
@@ -226,6 +226,8 @@ COUNTS: dict[str, Kind] = {"count": Kind({"as": "number"}, numbers(1))}
 """Numbers of which none may be missing."""
 CLASSES = ClassFacts(("a", "b", "c"), (3, 2, 1))
 SPANS = ClassFacts(("B-x", "I-x", "I-y", "O"), (4, 3, 2, 1))
+BOUNDS: dict[str, Any] = {"intervals": [0.5, 0.9]}
+BESIDE: dict[str, Any] = {**BOUNDS, "samples": 3}
 OUTPUTS: dict[str, Kind] = {
     "class": Kind({"as": "class"}, CLASSES),
     "labels": Kind({"as": "labels"}, CLASSES),
@@ -247,24 +249,33 @@ OUTPUTS: dict[str, Kind] = {
     "out_frames": Kind({"as": "frames"}, numbers(2)),
     "out_double_frames": Kind({"as": "frames"}, doubles(2)),
     **{
-        f"out_{name}": Kind({"as": "number", "distribution": name}, numbers(1))
+        f"out_{name}": Kind({"as": "number", "distribution": name, **BESIDE}, numbers(1))
         for name in ("gaussian", "student_t", "negative_binomial", "poisson", "beta", "weibull")
     },
     "out_quantiles": Kind(
         {"as": "vector", "distribution": {"quantiles": [0.1, 0.5, 0.7]}}, numbers(2)
     ),
-    "out_mixture": Kind({"as": "number", "distribution": {"mixture": 2}}, numbers(1)),
-    "out_mixtures": Kind({"as": "vector", "distribution": {"mixture": 3}}, doubles(3)),
+    "out_mixture": Kind({"as": "number", "distribution": {"mixture": 2}, **BESIDE}, numbers(1)),
+    "out_mixtures": Kind({"as": "vector", "distribution": {"mixture": 3}, **BESIDE}, doubles(3)),
+    "out_alone": Kind({"as": "vector", "distribution": {"mixture": 2}, **BESIDE}, numbers(1)),
     "out_correlated": Kind(
-        {"as": "vector", "distribution": {"mixture": {"components": 2, "correlated": True}}},
+        {
+            "as": "vector",
+            "distribution": {"mixture": {"components": 2, "correlated": True}},
+            **BESIDE,
+        },
         numbers(2),
     ),
-    "out_laplace_frames": Kind({"as": "frames", "distribution": "laplace"}, doubles(2)),
+    "out_laplace_frames": Kind({"as": "frames", "distribution": "laplace", **BOUNDS}, doubles(2)),
     "out_count_frames": Kind(
-        {"as": "frames", "distribution": "negative_binomial", "scale": "none"}, numbers(2)
+        {"as": "frames", "distribution": "negative_binomial", "scale": "none", **BESIDE}, numbers(2)
     ),
     "out_mixed_frames": Kind(
-        {"as": "frames", "distribution": {"mixture": {"components": 2, "correlated": True}}},
+        {
+            "as": "frames",
+            "distribution": {"mixture": {"components": 2, "correlated": True}},
+            **BESIDE,
+        },
         numbers(2),
     ),
     "out_words": Kind({"as": "words"}, text(WORDS)),
@@ -540,4 +551,6 @@ def feeds(plan: Plan, rows: Sequence[Row], extra: int = 0, filler: float = 0.0) 
     for axis, name in lengths_names(plan, True).items():
         first = first_sequences(plan)[axis]
         found[name] = np.array([len(row[first.key]) for row in rows], np.int64)
+    if any(map(draws, plan.outputs)):
+        found[SEED] = np.arange(len(rows), dtype=np.int64)
     return found

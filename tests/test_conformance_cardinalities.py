@@ -18,8 +18,10 @@ from rnnspec.reference import answers, raw_outputs
 from rnnspec.run.session import Session
 from rnnspec.to_onnx import to_onnx
 from rnnspec.to_torch import Model
-from tests.answers import close, of_torch, onnx_agrees
+from tests.answers import bounds_agree, close, of_torch, onnx_agrees
 from tests.kinds import (
+    BESIDE,
+    BOUNDS,
     CALENDARS,
     HORIZON,
     OUTPUTS,
@@ -54,6 +56,8 @@ def joined(name: str, join: str) -> dict[str, Any]:
 
 def forecast(kind: str, distribution: Any, **more: Any) -> dict[str, Any]:
     target = {"column": kind, "as": "forecast", "horizon": HORIZON, "distribution": distribution}
+    if distribution not in ("point", DISTRIBUTIONS["quantiles"]):
+        target |= BOUNDS if "decoder" in more else BESIDE
     others = ["number"] if kind != "series" else ["category"]
     return spec_data("N:M", [kind, *others], [target], **more)
 
@@ -428,6 +432,7 @@ def test_torch_agrees_with_the_reference(name: str) -> None:
         forward = model(batch)
     for column, got in of_torch(model, batch).items():
         close(got, expected[column], column)
+        bounds_agree(plan, column, got, expected[column])
         if column in raw:  # states have no scores
             close(forward[column].numpy(), raw[column], f"scores of {column}")
     for number, row in enumerate(rows):

@@ -93,6 +93,8 @@ def known_limit(kind: str) -> dict[str, Any]:
 
 STEPS = ("tags", "keys", "path", "out_frames")
 ROWS = ("class", "out_number", "out_doubles")
+OF_ROWS = ("gaussian", "mixture", "alone", "correlated", "quantiles")
+OF_STEPS = ("laplace", "count", "mixed")
 QUANTILES = {"distribution": {"quantiles": [0.1, 0.5, 0.9]}}
 AHEAD = {"column": "series", "as": "forecast", "horizon": HORIZON, **QUANTILES}
 BEST = {"strategy": "beam:width=3,n_best=2", "attention": True}
@@ -104,6 +106,16 @@ KINDS: dict[str, Case] = {
         ["one two", "", "two"],
     ),
     "rows": (spec_data("N:1", ["words"], list(map(output, ROWS))), {}, ["one two", "", "two"]),
+    "distributions of rows": (
+        spec_data("N:1", ["words"], [output(f"out_{name}") for name in OF_ROWS]),
+        {},
+        ["one two", ""],
+    ),
+    "distributions of steps": (
+        spec_data("N:N", ["words"], [output(f"out_{name}_frames") for name in OF_STEPS]),
+        {},
+        ["one two", "", "two"],
+    ),
     "best texts": (decoded(attention="dot"), BEST, ["abc", "b"]),
     "forecasts": (spec_data("N:M", ["series"], [AHEAD]), {}, [[1.0, 2.0], [3.0]]),
 }

@@ -22,6 +22,8 @@ NUMBERS = 8
 """Numbers shown of a vector."""
 BATCH = 64
 """Rows answered together."""
+ENDS = ("lower", "upper")
+"""What the bounds of an interval are called."""
 CHARACTERS = 60
 """Characters shown of a text that was answered."""
 SERIES = ""
@@ -173,9 +175,9 @@ def _shown(output: OutputColumn, answer: Answer) -> str:
         case "position" | "span":
             return _steps(output, answer)
         case "vector":
-            return _listed(output, value)
+            return _listed(output, value) + _interval(output, answer)
         case "number":
-            return _number(output, value)
+            return _number(output, value) + _interval(output, answer)
         case _:
             assert_never(output.kind)
 
@@ -213,14 +215,23 @@ def _steps(output: OutputColumn, answer: Answer) -> str:
 
 
 def _forecast(output: OutputColumn, answer: Answer) -> str:
-    """The values and, with quantiles, the outermost two."""
-    values = _listed(output, answer[output.column])
+    """The values and, with quantiles, the outermost two; else the widest interval."""
+    values = _listed(output, answer[output.column]) + _interval(output, answer)
     if len(output.quantiles) < 2:
         return values
     quantiles = answer[f"{output.column}.quantiles"]
     outer = [min(output.quantiles), max(output.quantiles)]
     low, high = (_listed(output, quantiles[str(q)]) for q in outer)
     return f"{values}, {outer[0]:g} below {low}, {outer[1]:g} below {high}"
+
+
+def _interval(output: OutputColumn, answer: Answer) -> str:
+    """The widest interval of a number or of several, if there is any."""
+    if not output.intervals:
+        return ""
+    level, told = output.intervals[-1], _number if output.kind == "number" else _listed
+    low, high = (told(output, answer[f"{output.column}.{end}"][str(level)]) for end in ENDS)
+    return f", {100 * level:.4g} % from {low} to {high}"
 
 
 def _listed(output: OutputColumn, values: Sequence[float]) -> str:

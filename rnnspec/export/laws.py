@@ -23,7 +23,9 @@ Distributed = NumericOutput | ForecastOutput
 
 
 def told_by_file(node: Distributed, got: Sequence[NDArray[Any]]) -> Array:
-    """The outputs of a file for a node, side by side."""
+    """The answer and the parts of its distribution, of the outputs of a file for a node, side by
+    side."""
+    got = got[: 1 + len(node.law.parts)]
     axes = 2 if isinstance(node, ForecastOutput) or node.steps else 1
     return np.concatenate([_joined(np.asarray(each, np.float64), axes) for each in got], axis=-1)
 
@@ -76,7 +78,7 @@ def units_of(node: Distributed, facts: Facts, expected: Array, moments: Array | 
     parameters = laws_of(node, expected)
     centre, scale = (
         each.reshape(*each.shape[:-1], each.shape[-1] // law.width, law.width)
-        for each in _scaling(node, facts, moments)
+        for each in scaling_of(node, facts, moments)
     )
     far = np.abs(answer(law, parameters) - centre)
     if isinstance(node, ForecastOutput):
@@ -95,14 +97,14 @@ def _units_of_logs(
     node: ForecastOutput, facts: Facts, expected: Array, moments: Array | None
 ) -> Array:
     """A difference of logarithms is a share of the number."""
-    centre, scale = _scaling(node, facts, moments)
+    centre, scale = scaling_of(node, facts, moments)
     far = np.abs(np.log(expected) - centre).max(axis=(1, 2), keepdims=True, initial=0.0)
     return np.asarray(told_by_module(node, expected) * np.maximum(scale, far))
 
 
 def units_of_frames(node: FramesOutput, facts: Facts, expected: Array) -> Array:
     """As of numbers without a distribution."""
-    centre, scale = _scaling(node, facts, None)
+    centre, scale = scaling_of(node, facts, None)
     return np.maximum(scale, np.abs(expected - centre))
 
 
@@ -122,7 +124,7 @@ def _unit(law: Law, link: Link, values: Array, far: Array, base: Array) -> Array
             return np.ones_like(values)
 
 
-def _scaling(
+def scaling_of(
     node: Distributed | FramesOutput, facts: Facts, moments: Array | None
 ) -> tuple[Array, Array]:
     """Centre and scale of the numbers, `[D]`, or `[B, 1, 1]` of windows."""

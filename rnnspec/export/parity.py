@@ -14,13 +14,21 @@ from numpy.typing import NDArray
 
 from rnnspec.export.compare import ALLOWED, Answers, Figures, compare
 from rnnspec.export.frames import FramesAnswers, compare_frames
+from rnnspec.export.intervals import compare_intervals
 from rnnspec.export.paths import PathAnswers, compare_paths
 from rnnspec.export.positions import compare_positions
 from rnnspec.export.probes import Batch, Probe
 from rnnspec.export.texts import Question, compare_texts
 from rnnspec.plan import Facts
 from rnnspec.plan.names import output_names
-from rnnspec.plan.nodes import ChainOutput, FramesOutput, PositionOutput, WrittenOutput
+from rnnspec.plan.nodes import (
+    ChainOutput,
+    ForecastOutput,
+    FramesOutput,
+    NumericOutput,
+    PositionOutput,
+    WrittenOutput,
+)
 from rnnspec.run.chunks import Answering
 from rnnspec.run.interface import interface
 from rnnspec.run.results import with_labels
@@ -114,6 +122,8 @@ def prove(
                 None if moments is None else moments.numpy(),
             )
             figures += compare(model.plan, node, facts, answers)
+            if isinstance(node, NumericOutput | ForecastOutput):
+                figures += compare_intervals(model.plan, node, facts, answers, probe.seeds)
         batches, rows = batches + 1, rows + len(probe.lengths)
     return Parity(
         batches,

@@ -117,7 +117,14 @@ def _with_alignment(node: nodes.AlignedOutput, name: str, ids: bool, attention: 
 def _with_parts(
     node: nodes.ForecastOutput | nodes.NumericOutput, name: str, ids: bool, attention: bool
 ) -> Names:
-    return (name, *(f"{name}.{part.name}" for part in node.law.parts))
+    parts = (*(part.name for part in node.law.parts), *beside(node))
+    return (name, *(f"{name}.{part}" for part in parts))
+
+
+def beside(node: nodes.ForecastOutput | nodes.NumericOutput) -> Names:
+    """What is answered of a distribution beside its parameters, by the ends of the names."""
+    bounds = ("lower", "upper") if node.intervals else ()
+    return (*bounds, *(("samples",) if node.samples else ()))
 
 
 def _with_lengths(node: nodes.FramesOutput, name: str, ids: bool, attention: bool) -> Names:

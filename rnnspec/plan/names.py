@@ -6,7 +6,17 @@ from typing import Any, TypeVar
 
 from rnnspec.plan.facts import UNKNOWN_ID, ClassFacts, ColumnFacts, Facts, TextFacts
 from rnnspec.plan.kinds import INPUT_TRAITS, OUTPUT_TRAITS
-from rnnspec.plan.nodes import AudioInput, Input, Output, Plan, Sample, TextOutput, TokensInput
+from rnnspec.plan.nodes import (
+    AudioInput,
+    ForecastOutput,
+    Input,
+    NumericOutput,
+    Output,
+    Plan,
+    Sample,
+    TextOutput,
+    TokensInput,
+)
 
 END, UNKNOWN = "<end>", "<unknown>"
 """The tokens that numbers 0 and 1 of a vocabulary are shown as."""
@@ -84,7 +94,9 @@ def later_name(plan: Plan, node: Output) -> str:
 
 
 def draws(node: Output) -> bool:
-    """Whether an answer is drawn at random, with the row's own seed."""
+    """Whether an answer, or some of it, is drawn at random, with the row's own seed."""
+    if isinstance(node, NumericOutput | ForecastOutput):
+        return node.samples > 0
     return isinstance(node, TextOutput) and isinstance(node.search, Sample)
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 from rnnspec.errors import ExportError
 from rnnspec.plan.nodes import (
     CtcOutput,
+    ForecastOutput,
     Node,
+    NumericOutput,
     Plan,
     PrefixBeam,
     Sample,
@@ -32,6 +34,12 @@ def check_portable(plan: Plan) -> None:
             " a constant off them in the data, or leave out --portable"
         )
     for node in plan.outputs:
+        if isinstance(node, NumericOutput | ForecastOutput) and (node.intervals or node.samples):
+            what = "intervals" if node.intervals else "samples"
+            raise ExportError(
+                f"{plan.name} does not run everywhere: {what} of column {node.column!r} are made in"
+                " float64, and other runtimes compute in float32; leave out --portable"
+            )
         if reason := _reason(node):
             raise ExportError(
                 f"{plan.name} does not run everywhere: the text of column {node.column!r} {reason};"

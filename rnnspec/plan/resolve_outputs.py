@@ -31,7 +31,7 @@ from rnnspec.plan.nodes import (
 from rnnspec.plan.stateless import Read, affine_init, dropped
 from rnnspec.spec.branches import Branch
 from rnnspec.spec.distributions import Distribution, MixtureDistribution, QuantilesDistribution
-from rnnspec.spec.outputs import Headed, StepOutput
+from rnnspec.spec.outputs import Distributed, Headed, StepOutput
 from rnnspec.spec.stack import unequal_tied
 
 
@@ -117,6 +117,8 @@ def forecast_output(
         double=past.double,
         log=past.log,
         components=law.components,
+        intervals=target.intervals,
+        samples=target.samples or 0,
     )
 
 
@@ -129,10 +131,10 @@ def _law(chosen: Distribution) -> Law:
     return Law(chosen.name, quantiles, many, correlated)  # type: ignore[arg-type]
 
 
-def _distributed(node: NumericOutput, chosen: Distribution) -> NumericOutput:
+def _distributed(node: NumericOutput, target: Distributed) -> NumericOutput:
     """The node with the distribution of its answers. Raises DataError where a correlation is asked
     for of vectors of another width than 2."""
-    law = _law(chosen)
+    law = _law(target.distribution)
     if law.correlated and node.width != 2:
         raise DataError(
             f"{node.column!r} has width {node.width}, and a correlation is of two numbers: remove"
@@ -144,6 +146,8 @@ def _distributed(node: NumericOutput, chosen: Distribution) -> NumericOutput:
         quantiles=law.quantiles,
         components=law.components,
         correlated=law.correlated,
+        intervals=target.intervals,
+        samples=target.samples or 0,
     )
 
 
@@ -181,7 +185,7 @@ def _output(target: Headed, facts: Facts, source: str, nodes: list[Node]) -> Out
             answer = NumericOutput(
                 name, source, column, known.width, past.scaled, False, True, True, double
             )
-            return _distributed(answer, target.distribution)
+            return _distributed(answer, target)
         case language.NextOutput():
             return LabelsOutput(name, source, column, len(_labels(known)), steps=True, ahead=True)
         case language.NumberOutput() | language.VectorOutput() | language.FramesOutput():
@@ -192,7 +196,7 @@ def _output(target: Headed, facts: Facts, source: str, nodes: list[Node]) -> Out
             answer = NumericOutput(
                 name, source, column, known.width, scaled, single, steps, double=double
             )
-            return _distributed(answer, target.distribution)
+            return _distributed(answer, target)
         case language.ForecastOutput():
             return forecast_output(target, source, nodes)
         case language.PositionOutput():

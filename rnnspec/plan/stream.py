@@ -423,6 +423,15 @@ def _decoder(reading: _Reading, node: nodes.Decoder) -> States:
     return ()
 
 
+def _numbers(reading: _Reading, node: nodes.NumericOutput) -> States:
+    if node.steps and node.samples:
+        raise CannotStream(
+            "is drawn by the number of the step in the whole row, which a chunk does not know;"
+            " remove its 'samples', and build again"
+        )
+    return ()
+
+
 def _chain(reading: _Reading, node: nodes.ChainOutput) -> States:
     raise CannotStream(
         "is answered as the best path of labels, which later steps decide; train a model without"
@@ -541,7 +550,7 @@ RULES: Mapping[type[Node], Callable[[_Reading, Any], States]] = {
     nodes.ClassOutput: _nothing,
     nodes.ChainOutput: _chain,
     nodes.LabelsOutput: _nothing,
-    nodes.NumericOutput: _nothing,
+    nodes.NumericOutput: _numbers,
     nodes.StatesOutput: _nothing,
     nodes.PositionOutput: _position,
     nodes.TextOutput: _text,

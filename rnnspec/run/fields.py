@@ -64,8 +64,31 @@ def _of(output: OutputColumn, graph: Collection[str], top: int) -> Iterator[tupl
         yield from ((f"{output.column}.{part}", fields[part]) for part in output.parts)
         return
     for part in output.parts:
-        number = ListOf(_number(output))
-        yield f"{output.column}.{part}", ByName(number) if part == "quantiles" else number
+        yield f"{output.column}.{part}", _part(output, part)
+    for part in output.beside:
+        bound = part in ("lower", "upper")
+        yield f"{output.column}.{part}", ByName(answer) if bound else _with_draws(answer)
+
+
+def _part(output: OutputColumn, part: str) -> Field:
+    """Most parts of a distribution are as the answer is; those of a mixture have a list of its
+    components, of vectors with a list of numbers for each."""
+    answer = _answer(output)
+    if part == "quantiles":
+        alone = output.width == 1 and output.kind in ("vector", "frames")
+        return ByName(answer.of if alone and isinstance(answer, ListOf) else answer)
+    if part not in ("weights", "means", "deviations", "correlations"):
+        return answer
+    components: Field = _number(output)
+    if part in ("means", "deviations") and output.kind in ("vector", "frames"):
+        components = ListOf(components)
+    components = ListOf(components)
+    return ListOf(components) if output.kind in ("frames", "forecast") else components
+
+
+def _with_draws(answer: Field) -> Field:
+    """An answer of numbers with a list in the place of each."""
+    return ListOf(_with_draws(answer.of) if isinstance(answer, ListOf) else answer)
 
 
 def _answer(output: OutputColumn) -> Field:

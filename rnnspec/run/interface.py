@@ -141,7 +141,8 @@ class OutputColumn:
     - `position`, `span`: the number of a step, or those of the first and the last one; with the
       part `text` the tokens there.
 
-    Numbers have beside them the `parts` of their distribution, such as `quantiles`.
+    Numbers have beside them the `parts` of their distribution, such as `quantiles`; and of
+    `intervals`, shares of the true values, the bounds `lower` and `upper`, and `samples` draws.
 
     `drawn` answers need a seed; `double` ones are float64; `name` is the graph output, if it
     differs from the column.
@@ -158,6 +159,20 @@ class OutputColumn:
     drawn: bool = False
     double: bool = False
     copies: str = ""
+    intervals: tuple[float, ...] = ()
+    samples: int = 0
+
+    def written(self) -> dict[str, Any]:
+        """As the metadata have it, with `intervals` and `samples` only where there are some."""
+        found = asdict(self)
+        given: dict[str, object] = {"intervals": self.intervals, "samples": self.samples}
+        return {key: value for key, value in found.items() if given.get(key, True)}
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """What is answered of a distribution beside its parameters."""
+        bounds = ("lower", "upper") if self.intervals else ()
+        return (*bounds, *(("samples",) if self.samples else ()))
 
     @property
     def answer(self) -> str:
@@ -176,7 +191,7 @@ class Interface:
         """The two entries of the file's metadata."""
         return {
             INPUTS: json.dumps([each.written() for each in self.inputs], ensure_ascii=False),
-            OUTPUTS: json.dumps([asdict(each) for each in self.outputs], ensure_ascii=False),
+            OUTPUTS: json.dumps([each.written() for each in self.outputs], ensure_ascii=False),
         }
 
 
@@ -340,7 +355,10 @@ def _numeric(plan: Plan, node: nodes.NumericOutput, facts: Facts, ids: bool) -> 
         name=name,
         quantiles=node.quantiles,
         parts=tuple(part.name for part in node.law.parts),
+        drawn=draws(node),
         double=node.double,
+        intervals=node.intervals,
+        samples=node.samples,
     )
 
 
@@ -390,7 +408,10 @@ def _forecast(plan: Plan, node: nodes.ForecastOutput, facts: Facts, ids: bool) -
         name=_name(plan, node),
         quantiles=node.quantiles,
         parts=tuple(part.name for part in node.law.parts),
+        drawn=draws(node),
         double=node.double,
+        intervals=node.intervals,
+        samples=node.samples,
     )
 
 

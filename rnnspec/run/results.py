@@ -19,7 +19,8 @@ By the kind of an output `c`, the answer to a row has:
 - `position`: `c` the number of a step, -1 for none; `span`: `c` a list of the first and the last
   one. `c.probability`, of a span that of its ends together; where the steps are tokens `c.text`.
 - Beside numbers and forecasts, of the same shape: `c.quantiles`, by the probability, or the
-  parameters of their distribution, such as `c.deviation`; of a mixture a list of its components.
+  parameters of their distribution, such as `c.deviation`; of a mixture a list of its components;
+  `c.lower` and `c.upper`, the bounds of intervals by their share; `c.samples`, lists of draws.
 """
 
 from __future__ import annotations
@@ -98,15 +99,19 @@ def _frames(output: OutputColumn, results: Results, steps: Sequence[int]) -> Ite
 def _parts(output: OutputColumn, results: Results, row: int, steps: int | None = None) -> Answer:
     """What a row's distribution has beside the answer; of `steps` steps, None for all there is."""
     found: Answer = {}
-    for part in output.parts:
+    for part in (*output.parts, *output.beside):
         values = results[f"{output.answer}.{part}"][row]
         values = values if steps is None else values[:steps]
-        found[f"{output.column}.{part}"] = values.tolist()
-        if part == "quantiles":
-            of_each = np.moveaxis(values, -1, 0).tolist()
-            by_share = zip(map(str, output.quantiles), of_each, strict=True)
-            found[f"{output.column}.{part}"] = dict(by_share)
+        shares = output.intervals if part in ("lower", "upper") else ()
+        shares = output.quantiles if part == "quantiles" else shares
+        found[f"{output.column}.{part}"] = _by_share(values, shares) if shares else values.tolist()
     return found
+
+
+def _by_share(values: NDArray[Any], shares: Sequence[float]) -> dict[str, Any]:
+    """What stands side by side on the last axis, by the share or probability that it is of."""
+    of_each = np.moveaxis(values, -1, 0).tolist()
+    return dict(zip(map(str, shares), of_each, strict=True))
 
 
 def _class(output: OutputColumn, results: Results, steps: Sequence[int]) -> Iterator[Answer]:

@@ -20,6 +20,7 @@ from rnnspec.spec import (
     check_forecast,
     check_formats,
     check_frames,
+    check_intervals,
     check_kinds,
     check_layers,
     check_losses,
@@ -304,6 +305,8 @@ CHECKS: tuple[Check, ...] = (
     Check(check_data.series_have_windows, (*_INPUT, *_OUTPUT, ("data", "series"))),
     Check(check_data.quantiles_rise_and_have_a_middle, _OUTPUT),
     Check(check_data.distributions_fit_answers, (*_INPUT, *_OUTPUT)),
+    Check(check_intervals.intervals_have_a_distribution, (*_INPUT, *_OUTPUT)),
+    Check(check_intervals.draws_have_a_distribution, (_DECODER, *_INPUT, *_OUTPUT)),
     Check(
         check_data.steps_of_series_are_answered_in_turn,
         (_CARDINALITY, *_INPUT, *_OUTPUT, ("data", "series")),

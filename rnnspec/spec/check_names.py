@@ -16,7 +16,14 @@ from rnnspec.spec.encoder import given_columns
 from rnnspec.spec.explain import Finding
 from rnnspec.spec.inputs import CategoryInput, Input, SubwordsInput, TokenInput, TokensInput
 from rnnspec.spec.metrics import answers_numbers, distribution_of
-from rnnspec.spec.outputs import ForecastOutput, NextOutput, Output, StatesOutput, TextOutput
+from rnnspec.spec.outputs import (
+    Distributed,
+    ForecastOutput,
+    NextOutput,
+    Output,
+    StatesOutput,
+    TextOutput,
+)
 from rnnspec.spec.search import SampleSearch
 from rnnspec.spec.spec import Spec
 from rnnspec.spec.views import of_one_or_several
@@ -49,8 +56,17 @@ def file_names(spec: Spec) -> Iterator[Named]:
         yield from ((name, (*path, "column")) for name in _inputs(spec, source, ids))
     for path, output in spec.data.located_outputs:
         yield from ((name, (*path, "column")) for name in _outputs(spec, output, ids))
+    if drawn := next(_drawn(spec), None):
+        yield "seed", drawn
+
+
+def _drawn(spec: Spec) -> Iterator[Loc]:
+    """What answers by chance, for which rows have seeds."""
     if spec.decoder is not None and isinstance(spec.decoder.strategy, SampleSearch):
-        yield "seed", ("decoder", "strategy", "sample")
+        yield ("decoder", "strategy", "sample")
+    for path, output in spec.data.located_targets:
+        if isinstance(output, Distributed) and output.samples:
+            yield (*path, "samples")
 
 
 def _inputs(spec: Spec, source: Input, ids: bool) -> Iterator[str]:
@@ -81,13 +97,22 @@ def _outputs(spec: Spec, output: Output, ids: bool) -> Iterator[str]:
         if spec.data.input_of(output) is not None:
             yield from (f"{name}.errors", f"{name}.scores")
     elif isinstance(output, ForecastOutput) or answers_numbers(spec, output):
-        yield from (name, *(f"{name}.{part}" for part in parts_of(distribution_of(output))))
+        parts = (*parts_of(distribution_of(output)), *_beside(output))
+        yield from (name, *(f"{name}.{part}" for part in parts))
     else:
         yield name
         if not isinstance(output, StatesOutput):
             yield f"{name}.probabilities"
         if getattr(output, "crf", False):
             yield f"{name}.scores"
+
+
+def _beside(output: Output) -> tuple[str, ...]:
+    """What a file answers of a distribution beside its parameters, by the ends of the names."""
+    if not isinstance(output, Distributed):
+        return ()
+    bounds = ("lower", "upper") if output.intervals else ()
+    return (*bounds, *(("samples",) if output.samples else ()))
 
 
 def _answer(spec: Spec, output: Output) -> str:

@@ -13,6 +13,7 @@ from rnnspec.spec.losses import Focal, Loss
 from rnnspec.spec.outputs import (
     POINT,
     ClassOutput,
+    Distributed,
     ForecastOutput,
     FramesOutput,
     KeysOutput,
@@ -169,11 +170,7 @@ def answers_numbers(spec: Spec, output: Output) -> bool:
 
 def distribution_of(output: Output) -> Distribution:
     """What is answered of each number of an output; of one that answers none, `point`."""
-    match output:
-        case NumberOutput() | VectorOutput() | FramesOutput() | NextOutput() | ForecastOutput():
-            return output.distribution
-        case _:
-            return POINT
+    return output.distribution if isinstance(output, Distributed) else POINT
 
 
 def losses_of(spec: Spec, output: Target) -> tuple[str, ...]:

@@ -76,6 +76,23 @@ Answered = Annotated[
     ),
 ]
 POINT = PointDistribution.model_construct()
+Level = Annotated[float, Field(ge=0.01, le=0.9999)]
+Intervals = Annotated[
+    tuple[Level, ...],
+    ListOf,
+    Field(
+        max_length=20,
+        description="Shares of the true values, rising: for each, an exported file answers between "
+        "which two numbers the distribution has that share, with as much below as above.",
+    ),
+]
+Samples = Annotated[
+    Annotated[int, Field(ge=1, le=10_000)] | None,
+    Field(
+        description="How many draws from the distribution of each number an exported file answers; "
+        "rows have a seed each."
+    ),
+]
 Scheme = Literal["none", "bio", "iob1", "bioes", "io"]
 
 
@@ -154,6 +171,8 @@ class NumberOutput(OfColumn):
     as_: Literal["number"] = Field(alias="as", description="What the column holds.")
     scale: Scale = "standard"
     distribution: Answered = POINT
+    intervals: Intervals = ()
+    samples: Samples = None
     missing: MissingTarget = "error"
     loss: NumberLoss = AUTO
     weight: Weight = 1.0
@@ -168,6 +187,8 @@ class VectorOutput(OfColumn):
     as_: Literal["vector"] = Field(alias="as", description="What the column holds.")
     scale: Scale = "standard"
     distribution: Answered = POINT
+    intervals: Intervals = ()
+    samples: Samples = None
     missing: MissingTarget = "error"
     loss: NumberLoss = AUTO
     weight: Weight = 1.0
@@ -264,6 +285,8 @@ class FramesOutput(OfColumn):
     as_: Literal["frames"] = Field(alias="as", description="What the column holds.")
     scale: Scale = "standard"
     distribution: Answered = POINT
+    intervals: Intervals = ()
+    samples: Samples = None
     anomaly: Text | None = Field(
         default=None,
         description="Column of 0 and 1 that says which rows are anomalous, where an input is "
@@ -282,6 +305,8 @@ class NextOutput(OfColumn):
 
     as_: Literal["next"] = Field(alias="as", description="What is answered.")
     distribution: Answered = POINT
+    intervals: Intervals = ()
+    samples: Samples = None
     season: Season = 1
     loss: NextLoss = AUTO
     label_smoothing: Smoothing = None
@@ -340,6 +365,8 @@ class ForecastOutput(OfColumn):
     as_: Literal["forecast"] = Field(alias="as", description="What is answered.")
     horizon: Annotated[int, Field(ge=1, le=100_000)] = Field(description="Number of steps ahead.")
     distribution: Answered = POINT
+    intervals: Intervals = ()
+    samples: Samples = None
     season: Season = 1
     residual: Literal["none", "last", "seasonal"] = Field(
         default="none",
@@ -380,6 +407,8 @@ PointedOutput = PositionOutput | SpanOutput
 """Answers of whole rows that are made of a score at each step."""
 Headed = RowOutput | PointedOutput | StepOutput | ForecastOutput
 """Answers that a head makes; a forecast, unless a decoder does."""
+Distributed = NumberOutput | VectorOutput | FramesOutput | NextOutput | ForecastOutput
+"""Answers of numbers, which may have a distribution."""
 Target = Headed | WordsOutput | CharsOutput | TokensOutput
 """Answers whose true values stand in the data, which train the model."""
 Output = Annotated[

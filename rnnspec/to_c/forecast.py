@@ -18,6 +18,8 @@ FLOOR = "1e-6f"
 
 def lower_forecast(low: Lowering, node: ForecastOutput) -> Value:
     """The values ahead, and what their distribution has besides, in the units of the data."""
+    if node.intervals or node.samples:
+        raise no_c_for(node.column, "intervals" if node.intervals else "samples")
     source = low.value(node.source)
     kind: CType = "double" if node.double else "float"
     first, *others = output_names(low.plan, node, True)

@@ -128,7 +128,8 @@ def _unmoved(emit: Emitter, law: Law, raw: str, name: str) -> str:
             return median(emit, raw, law.quantiles, f"{name}.sorted", name)[1]
         case "mean" | "median":
             units = Units(emit, name)
-            return answer_of(law, parameters_of(law, raw, units, 1, joint=False), units, False)
+            found = parameters_of(law, raw, units, 1, joint=False)
+            return answer_of(law, found, units, 1, joint=False)
         case "first":
             first = raw
             if law.size > 1:

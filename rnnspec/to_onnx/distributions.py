@@ -130,8 +130,8 @@ def _linked(law: Law, parameter: Parameter, raw: str, units: Units) -> str:
             assert_never(parameter.link)
 
 
-def answer_of(law: Law, found: Mapping[str, str], units: Units, joint: bool) -> str:
-    """The point answer `[…, 1]`, with `joint` `[…, D]`."""
+def answer_of(law: Law, found: Mapping[str, str], units: Units, axes: int, joint: bool) -> str:
+    """The point answer `[…, 1]`, with `joint` `[…, D]`, `axes` axes before the last."""
     emit, name = units.emit, units.name
     match law.traits.answer:
         case "first":
@@ -139,11 +139,12 @@ def answer_of(law: Law, found: Mapping[str, str], units: Units, joint: bool) -> 
         case "middle":
             return middle(emit, found["quantiles"], law.quantiles, name)
         case "mean":
-            shares, axis = found["weights"], -1
+            shares = found["weights"]
             if joint:
-                shares, axis = emit.unsqueeze(shares, -1, f"{name}.weights.of_each"), -2
+                shares = emit.unsqueeze(shares, -1, f"{name}.weights.of_each")
             product = emit.op("Mul", [shares, found["means"]], f"{name}.weighted")
-            return emit.reduce("ReduceSum", product, axis, f"{name}.mean", keep=not joint)
+            # Counted from the end, the axis of a batch without any step would be kept.
+            return emit.reduce("ReduceSum", product, axes, f"{name}.mean", keep=not joint)
         case "median":
             base = emit.number(log(log(2)), units.to)
             power = emit.op("Div", [base, found["shape"]], f"{name}.power")

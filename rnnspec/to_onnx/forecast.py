@@ -6,6 +6,7 @@ from rnnspec.plan.names import output_names
 from rnnspec.plan.nodes import ForecastOutput
 from rnnspec.to_onnx.distributions import Units, answer_of, doc_of, parameters_of
 from rnnspec.to_onnx.emitter import DOUBLE, FLOAT, Extent
+from rnnspec.to_onnx.intervals import Laws, tell_beside
 from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, Value, Vector
 from rnnspec.to_onnx.numbers import UNITS, centre_and_scale, scaled_type
 
@@ -14,7 +15,7 @@ def lower_forecast(low: Lowering, node: ForecastOutput) -> Value:
     """The values `[B, H]` and the other parts of their distribution."""
     emit, name, law, units = low.emit, node.name, node.law, _units_of(low, node)
     found = parameters_of(law, _raw(low, node), units, 2, joint=False)
-    mean = answer_of(law, found, units, joint=False)
+    mean = answer_of(law, found, units, 2, joint=False)
     if node.log:
         mean = _unlogged(low, node, mean)
         found = {part: _unlogged(low, node, each) for part, each in found.items()}
@@ -23,7 +24,7 @@ def lower_forecast(low: Lowering, node: ForecastOutput) -> Value:
     kind = DOUBLE if node.double else FLOAT
     flat = emit.squeeze(mean, 2, f"{name}.value")
     emit.output(flat, answer, kind, extents, f"the values ahead, {UNITS}")
-    for part, title in zip(law.parts, names, strict=True):
+    for part, title in zip(law.parts, names, strict=False):
         told, several = f"{name}.told_{part.name}", part.axes != "one"
         if several:
             value = emit.op("Identity", [found[part.name]], told)
@@ -31,6 +32,9 @@ def lower_forecast(low: Lowering, node: ForecastOutput) -> Value:
             value = emit.squeeze(found[part.name], 2, told)
         wide = [*extents, law.count(part)] if several else extents
         emit.output(value, title, kind, wide, doc_of(law, part))
+
+    laws = Laws(found, units, extents, extents)
+    tell_beside(low, node, laws, names[len(law.parts) :], emit.output)
     return Vector(flat)
 
 

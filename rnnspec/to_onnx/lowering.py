@@ -107,6 +107,8 @@ class Lowering:
     """Columns of tokens as texts `[B, T]`, by name."""
     rows: list[str] = field(default_factory=list)
     """Int64 `[B, 1]` of anything, once an input has come in: the others have as many rows."""
+    seeds: list[str] = field(default_factory=list)
+    """The seeds of the rows, int64 `[B]`, once an answer has been drawn."""
     axes: dict[str, Lengths] = field(default_factory=dict)
     """The lengths of each time axis, by its name: those of the inputs' axes, and one for each
     `CharactersInput`."""

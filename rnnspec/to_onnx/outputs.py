@@ -11,6 +11,7 @@ from rnnspec.plan.nodes import ClassOutput, LabelsOutput, NumericOutput, StatesO
 from rnnspec.to_onnx.distributions import Units, answer_of, doc_of, parameters_of
 from rnnspec.to_onnx.emitter import DOUBLE, FLOAT, INT64, STRING, Extent
 from rnnspec.to_onnx.functions import precise_sigmoid
+from rnnspec.to_onnx.intervals import Laws, tell_beside
 from rnnspec.to_onnx.lowering import BATCH, Lowering, PaddedSequence, Value, Vector, like
 from rnnspec.to_onnx.numbers import UNITS, centre_and_scale, scaled_type
 
@@ -113,7 +114,7 @@ def _lower_distributed(low: Lowering, node: NumericOutput) -> Value:
     axes = len(rows) + (node.laws > 1)
     units, kind = _units_of(low, node), DOUBLE if node.double else FLOAT
     found = parameters_of(law, raw, units, axes, joint)
-    answer = answer_of(law, found, units, joint)
+    answer = answer_of(law, found, units, axes, joint)
     if node.single or node.laws > 1:
         answer = emit.squeeze(answer, -1, f"{name}.single")
     titles = output_names(low.plan, node, low.ids)
@@ -128,7 +129,7 @@ def _lower_distributed(low: Lowering, node: NumericOutput) -> Value:
 
     value = told(answer, titles[0], kind, extents, UNITS)
     each = [*rows, node.laws] if node.laws > 1 else rows
-    for part, title in zip(law.parts, titles[1:], strict=True):
+    for part, title in zip(law.parts, titles[1:], strict=False):
         values, wide = found[part.name], each
         if part.axes == "one":
             flat = node.single or node.laws > 1
@@ -139,6 +140,9 @@ def _lower_distributed(low: Lowering, node: NumericOutput) -> Value:
         else:
             wide = [*each, law.count(part)]
         told(values, title, kind, wide, doc_of(law, part))
+    lone = not node.single and node.width == 1
+    laws = Laws(found, units, each, extents, joint, lone)
+    tell_beside(low, node, laws, titles[1 + len(law.parts) :], told)
     return like(source, value)
 
 

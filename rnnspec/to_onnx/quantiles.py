@@ -1,7 +1,8 @@
 """Quantiles of distributions and draws of them, by the formulas of `rnnspec.plan.nodes.quantiles`.
 
 All is computed in float64, whatever the parameters were told in: a float32 sum of a table of 512
-cells would be off in the fifth digit.
+cells would be off in the fifth digit. Axes are reduced by their number from the first one on:
+counted from the end, onnxruntime keeps them where there is no step.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ def quantile(emit: Emitter, law: Law, of: Parameters, p: str, name: str, axes: i
         case "student_t":
             return m.add(of["location"], m.mul(of["scale"], student_t(m, of["degrees"], p)))
         case "poisson":
-            return counts(m, of["mean"], m.mul(of["mean"], 0.0), p)
+            return counts(m, of["mean"], m.mul(of["mean"], 0.0), p, axes)
         case "negative_binomial":
-            return counts(m, of["mean"], of["dispersion"], p)
+            return counts(m, of["mean"], of["dispersion"], p, axes)
         case "beta":
             a = m.mul(of["mean"], of["precision"])
-            return shares(m, a, m.mul(m.sub(1.0, of["mean"]), of["precision"]), p)
+            return shares(m, a, m.mul(m.sub(1.0, of["mean"]), of["precision"]), p, axes)
         case "weibull":
             power = m.div(m.log(m.op("Neg", m.log(m.sub(1.0, p)))), of["shape"])
             return m.mul(of["scale"], m.exp(power))
@@ -164,7 +165,7 @@ def _tail(m: Doubles, n: str, y: str, d: str) -> str:
 # ---------------------------------------------------------------- tables
 
 
-def counts(m: Doubles, mean: str, dispersion: str, p: str) -> str:
+def counts(m: Doubles, mean: str, dispersion: str, p: str, axes: int) -> str:
     """As `rnnspec.reference.quantiles.counts`; mean and dispersion `[…, 1]`."""
     emit, cells = m.emit, np.arange(CELLS + 1, dtype=np.float64)
     spread = m.op("Sqrt", m.add(mean, m.mul(dispersion, mean, mean)))
@@ -182,7 +183,7 @@ def counts(m: Doubles, mean: str, dispersion: str, p: str) -> str:
     slope = m.log(m.div(m.add(m.mul(dispersion, between), 1.0), m.add(between, 1.0)))
     slope = m.add(slope, m.log(m.div(mean, tail)))
     logs = _summed(m, m.mul(slope, m.sub(centres, before)))
-    masses = m.mul(widths, m.exp(_below_largest(m, logs)))
+    masses = m.mul(widths, m.exp(_below_largest(m, logs, axes)))
     at, part = _found(m, masses, p)
     width = _at(m, widths, at)
     # The least whole number that is no smaller, from 1 on.
@@ -191,7 +192,7 @@ def counts(m: Doubles, mean: str, dispersion: str, p: str) -> str:
     return m.add(found, m.mul(mean, 0.0))  # NaN is no whole number
 
 
-def shares(m: Doubles, a: str, b: str, p: str) -> str:
+def shares(m: Doubles, a: str, b: str, p: str, axes: int) -> str:
     """As `rnnspec.reference.quantiles.shares`; a and b `[…, 1]`."""
     emit, places = m.emit, np.linspace(-1.0, 1.0, CELLS + 1)
     spread = m.mul(m.op("Sqrt", m.add(m.div(1.0, a), m.div(1.0, b))), SHARE_SPREAD)
@@ -201,7 +202,7 @@ def shares(m: Doubles, a: str, b: str, p: str) -> str:
     tails = m.add(m.mul(m.div(TAIL, a), left), m.mul(m.div(TAIL, b), right))
     edges = m.add(m.log(m.div(a, b)), m.mul(spread, steps), tails)
     logs = m.add(m.mul(a, _log_sigmoid(m, edges)), m.mul(b, _log_sigmoid(m, m.op("Neg", edges))))
-    height = m.exp(_below_largest(m, logs))
+    height = m.exp(_below_largest(m, logs, axes))
     first, widths = _cells(m, edges)
     low, high = _ends(m, height)
     at, part = _found(m, m.mul(widths, m.add(low, high)), p)
@@ -240,8 +241,8 @@ def _summed(m: Doubles, values: str) -> str:
     return m.emit.op("CumSum", [values, m.emit.integer(-1)], f"{m.name}.sums")
 
 
-def _below_largest(m: Doubles, logs: str) -> str:
-    return m.sub(logs, m.emit.reduce("ReduceMax", logs, -1, f"{m.name}.largest", keep=True))
+def _below_largest(m: Doubles, logs: str, axis: int) -> str:
+    return m.sub(logs, m.emit.reduce("ReduceMax", logs, axis, f"{m.name}.largest", keep=True))
 
 
 def _found(m: Doubles, masses: str, p: str) -> tuple[str, str]:
@@ -277,7 +278,7 @@ def _mixture(m: Doubles, of: Parameters, p: str, axes: int) -> str:
     z = emit.unsqueeze(normal_quantile(m, p), -1, f"{m.name}.z")
     own = m.add(means, m.mul(deviations, z))
     low, high = (
-        emit.reduce(kind, own, -1, f"{m.name}.{kind}") for kind in ("ReduceMin", "ReduceMax")
+        emit.reduce(kind, own, axes + 1, f"{m.name}.{kind}") for kind in ("ReduceMin", "ReduceMax")
     )
     wide: list[Extent] = [f"{m.name}.{axis}" for axis in range(axes + 1)]
     body = emit.body()
@@ -288,7 +289,7 @@ def _mixture(m: Doubles, of: Parameters, p: str, axes: int) -> str:
     middle = inner.mul(inner.add(below, above), 0.5)
     distance = inner.sub(body.unsqueeze(middle, -1, f"{m.name}.middle"), means)
     share = normal_cdf(inner, inner.div(distance, deviations))
-    total = body.reduce("ReduceSum", inner.mul(weights, share), -1, f"{m.name}.share")
+    total = body.reduce("ReduceSum", inner.mul(weights, share), axes + 1, f"{m.name}.share")
     short = inner.op("Less", total, p)
     body.result(body.op("Identity", [going], f"{m.name}.on"), BOOL, [])
     for value in (inner.where(short, middle, below), inner.where(short, above, middle)):
@@ -302,7 +303,9 @@ def _mixture(m: Doubles, of: Parameters, p: str, axes: int) -> str:
 def _drawn_of_mixture(m: Doubles, law: Law, of: Parameters, uniform: str, axes: int) -> str:
     """Of weights `[…, M]`, means and deviations `[…, M]` or `[…, M, D]`."""
     emit = m.emit
-    component = emit.unsqueeze(_component(m, law, of["weights"], uniform), -2, f"{m.name}.of_each")
+    component = emit.unsqueeze(
+        _component(m, law, of["weights"], uniform, axes), -2, f"{m.name}.of_each"
+    )
     z = normal_quantile(m, emit.slice(uniform, 1, 1 + law.width, -1, f"{m.name}.others"))
     turn = [*range(axes), axes + 1, axes]
     z = emit.transpose(z, turn, f"{m.name}.z")
@@ -324,13 +327,13 @@ def _drawn_of_mixture(m: Doubles, law: Law, of: Parameters, uniform: str, axes: 
     return found if joint else emit.squeeze(found, -2, f"{m.name}.drawn")
 
 
-def _component(m: Doubles, law: Law, weights: str, uniform: str) -> str:
+def _component(m: Doubles, law: Law, weights: str, uniform: str, axes: int) -> str:
     """Int64 `[…, S]`: the first component up to which the weights are more than the draw."""
     emit = m.emit
     total = emit.unsqueeze(_summed(m, weights), -2, f"{m.name}.up_to")
     first = emit.slice(uniform, 0, 1, -1, f"{m.name}.u")
     passed = m.flags(m.op("LessOrEqual", total, first), INT64)
-    number = emit.reduce("ReduceSum", passed, -1, f"{m.name}.passed")
+    number = emit.reduce("ReduceSum", passed, axes + 1, f"{m.name}.passed")
     return emit.op("Min", [number, emit.integer(law.components - 1)], f"{m.name}.component")
 
 

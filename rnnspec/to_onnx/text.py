@@ -10,10 +10,11 @@ import numpy as np
 from rnnspec.plan import nodes
 from rnnspec.plan.copies import copied_column
 from rnnspec.plan.facts import END_ID, TextFacts
-from rnnspec.plan.names import SEED, UNKNOWN, answer_name, first_sequences
+from rnnspec.plan.names import UNKNOWN, answer_name, first_sequences
 from rnnspec.to_onnx.body import Body
 from rnnspec.to_onnx.copying import ExtendedVocabulary
 from rnnspec.to_onnx.emitter import FLOAT, INT64, STRING, Emitter, Extent
+from rnnspec.to_onnx.intervals import seed_input
 from rnnspec.to_onnx.loop import Loop
 from rnnspec.to_onnx.lowering import BATCH, TIME, Lowering, Vector, of_axis, time_dimension
 from rnnspec.to_onnx.rows import Rows, rows_of
@@ -127,9 +128,7 @@ def _search(low: Lowering, node: nodes.TextOutput, decoder: nodes.Decoder) -> Se
         case nodes.Greedy() | nodes.Beam():  # a beam of width 1 finds the same
             return greedy.search(task, greedy.arg_max(node.name))
         case nodes.Sample():
-            doc = "the seed of each row's draws, any number"
-            seed = low.emit.input(SEED, INT64, [BATCH], doc, reserved=True)
-            return greedy.search(task, greedy.sampler(task, search, seed))
+            return greedy.search(task, greedy.sampler(task, search, seed_input(low)))
         case _:
             assert_never(search)
 

@@ -138,6 +138,9 @@ class NumericOutput(OutputNode):
     With a `distribution` its raw numbers become the parameters of `law`, of each number of the
     vector one after the other, or of a mixture of all together.
 
+    Beside the parameters a file answers the bounds of `intervals`, shares of the true values, and
+    `samples` draws: see `rnnspec.plan.nodes.quantiles`.
+
     `single` columns hold one number for each row and are answered as `[B]`. With `steps`
     `[B, T, width]`; with `ahead`, it is the next step of the frames or the series in the same
     column.
@@ -153,6 +156,8 @@ class NumericOutput(OutputNode):
     quantiles: tuple[float, ...] = ()
     components: int = 0
     correlated: bool = False
+    intervals: tuple[float, ...] = ()
+    samples: int = 0
 
     @property
     def law(self) -> Law:
@@ -302,6 +307,7 @@ class ForecastOutput(OutputNode):
     Each value ahead has the distribution `law`, of `parameters` raw numbers. It is scaled by the
     training rows if `scaled`, by the row's own window if `moments` names its node. With `log`, of
     `point` and `quantiles`, it is e to the power of that. All are float64 with `double`.
+    `intervals` and `samples` as for `NumericOutput`.
     """
 
     horizon: int
@@ -313,6 +319,8 @@ class ForecastOutput(OutputNode):
     log: bool = False
     components: int = 0
     first: int = 0
+    intervals: tuple[float, ...] = ()
+    samples: int = 0
 
     @property
     def law(self) -> Law:

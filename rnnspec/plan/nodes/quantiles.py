@@ -1,5 +1,7 @@
 """How quantiles of a distribution are made (`rnnspec.reference.quantiles`), and draws of it.
 
+The interval of a level L is from the quantile of (1 - L) / 2 to that of (1 + L) / 2.
+
 Quantiles of `gaussian`, `laplace` and `weibull` have closed forms. The others:
 
 - `student_t`: Hill's approximation (1970, algorithm 396), whose relative error is at most 1.1e-3,
@@ -26,6 +28,8 @@ of the row + (k + 1) `SEED_STRIDE`, as int64.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rnnspec.plan.nodes.distributions import Law
 
 CELLS = 512
@@ -33,6 +37,11 @@ TAIL = 14.0
 HALVINGS = 44
 SHARE_SPREAD = 6.0
 SEED_STRIDE = 1_013_904_223_621
+
+
+def ends(levels: Sequence[float]) -> tuple[float, ...]:
+    """The probabilities of the lower bounds of intervals, then those of the upper ones."""
+    return tuple((1 + side * level) / 2 for side in (-1, 1) for level in levels)
 
 
 def uniforms(law: Law) -> int:

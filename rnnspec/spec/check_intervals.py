@@ -1,0 +1,73 @@
+"""Checks of what is answered of a distribution: intervals and draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from rnnspec.spec.base import Loc
+from rnnspec.spec.explain import Finding, no_effect
+from rnnspec.spec.metrics import answers_numbers
+from rnnspec.spec.outputs import Distributed, ForecastOutput, NextOutput
+from rnnspec.spec.spec import Spec
+
+
+def intervals_have_a_distribution(spec: Spec) -> Iterator[Finding]:
+    """Quantiles are bounds themselves, a point has none; levels rise."""
+    for path, output in _distributed(spec):
+        if not output.intervals:
+            continue
+        at = (*path, "intervals")
+        match output.distribution.name:
+            case "point":
+                yield from _of_point(spec, at, output)
+            case "quantiles":
+                ends = {
+                    round(0.5 + side * level / 2, 6)
+                    for level in output.intervals
+                    for side in (-1, 1)
+                }
+                wanted = ", ".join(f"{each:g}" for each in sorted({0.5, *ends}))
+                message = "quantiles are the bounds themselves"
+                hint = f"remove it, and write 'quantiles: [{wanted}]'"
+                yield Finding(at, message, hint, key=True)
+        for number, (before, after) in enumerate(pairwise(output.intervals), start=1):
+            if after <= before:
+                message = f"{after:g} comes after {before:g}, and shares rise"
+                levels = ", ".join(f"{each:g}" for each in sorted({*output.intervals}))
+                yield Finding((*at, number), message, f"write 'intervals: [{levels}]'")
+                break
+
+
+def draws_have_a_distribution(spec: Spec) -> Iterator[Finding]:
+    """Quantiles are a few points of a distribution."""
+    for path, output in _distributed(spec):
+        if output.samples is None:
+            continue
+        at = (*path, "samples")
+        if output.distribution.name == "point":
+            yield from _of_point(spec, at, output)
+        elif output.distribution.name == "quantiles":
+            message = "quantiles are a few points of a distribution, which nothing is drawn from"
+            yield Finding(
+                at, message, "remove it, or answer another one, such as student_t", key=True
+            )
+        elif isinstance(output, ForecastOutput) and spec.decoder is not None:
+            message = "the decoder reads its own answers, and draws would be of each step alone"
+            yield Finding(at, message, "remove it, or leave out the decoder", key=True)
+
+
+def _of_point(spec: Spec, at: Loc, output: Distributed) -> Iterator[Finding]:
+    if output is spec.written_frames:
+        yield no_effect(at, "with frames that a decoder writes, which are points")
+    elif isinstance(output, NextOutput) and not answers_numbers(spec, output):
+        yield no_effect(at, "where no number is answered")
+    else:
+        hint = "remove it, or write a distribution, as in 'distribution: gaussian'"
+        yield Finding(at, "needs a distribution, and a point is answered", hint, key=True)
+
+
+def _distributed(spec: Spec) -> Iterator[tuple[Loc, Distributed]]:
+    for path, output in spec.data.located_targets:
+        if isinstance(output, Distributed):
+            yield path, output
