@@ -390,6 +390,10 @@ SPECS: dict[str, dict[str, Any]] = {
         for how, more in (("direct", {}), ("recursive", RECURSIVE), ("attending", ATTENDING))
     },
     "forecasts recursive": forecasts(**RECURSIVE),
+    "forecasts without feedback": forecasts(decoder={**RECURSIVE["decoder"], "feedback": "none"}),
+    "forecast of known_series without feedback attending": forecast(
+        "known_series", "gaussian", decoder={**ATTENDING["decoder"], "feedback": "none"}
+    ),
     "forecasts recursive attending": forecasts(**ATTENDING),
     **{
         f"forecast by lags of what is known {how}": lags_of("known_mean_series", **more)

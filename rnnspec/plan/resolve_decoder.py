@@ -118,7 +118,8 @@ def _forecast(encoded: Encoded, targets: Sequence[language.ForecastOutput]) -> N
         end = forecast_output(target, "decoder", encoded.nodes)
         ends.append(replace(end, first=sum(each.parameters for each in ends)))
     past, *others = (f"input.{target.column}" for target in targets)
-    body.append(PreviousNumber("decoder.previous", past, tuple(others)))
+    fed = encoded.settings.feedback == "answers"
+    body.append(PreviousNumber("decoder.previous", past, tuple(others), fed))
     read = _run(encoded, Read("decoder.previous", len(targets)))
     width, name = sum(end.parameters for end in ends), "decoder.answer"
     body.append(Dense(name, read.name, read.width, width, "none"))

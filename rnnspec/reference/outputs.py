@@ -52,13 +52,18 @@ def raw_forecast(
     for number in range(decoder.steps):
         raw, state = body.advance(previous, state)
         found.append(raw)
-        for place, end in enumerate(ends):
+        for place, end in enumerate(ends if _is_fed(decoder) else ()):
             answer = point_of(end, forecast_of(end, weights, values, own_raw(end, raw)[None]))[0]
             true = (truths or {}).get(end.column)
             if true is not None and not np.isnan(true[number]):
                 answer = true[number]
             previous[place] = to_scale(end, weights, values, answer)
     return own_raw(node, np.stack(found))
+
+
+def _is_fed(decoder: nodes.Decoder) -> bool:
+    first = decoder.body[0]
+    return isinstance(first, nodes.PreviousNumber) and first.fed
 
 
 def forecasts_of(plan: Plan, decoder: nodes.Decoder) -> list[nodes.ForecastOutput]:

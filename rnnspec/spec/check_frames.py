@@ -28,9 +28,11 @@ def keys_of_the_decoder_fit_the_answer(spec: Spec) -> Iterator[Finding]:
         yield from _idle(decoder, (*OF_TOKENS, *OF_LENGTHS), "on a forecast, which has no tokens")
     if spec.writes_frames:
         yield from _idle(decoder, OF_TOKENS, "on frames, which are no tokens")
+    elif spec.data.is_forecast:
+        names = tuple(name for name in OF_FRAMES if name != "feedback")
+        yield from _idle(decoder, names, "on a forecast: it is about 'as: frames'")
     else:
-        what = "a forecast" if spec.data.is_forecast else "a text"
-        yield from _idle(decoder, OF_FRAMES, f"on {what}: it is about 'as: frames'")
+        yield from _idle(decoder, OF_FRAMES, "on a text: it is about 'as: frames'")
 
 
 def _idle(decoder: Decoder, names: tuple[str, ...], why: str) -> Iterator[Finding]:
@@ -106,9 +108,11 @@ def own_inputs_have_steps(spec: Spec) -> Iterator[Finding]:
 
 
 def feedback_is_forced(spec: Spec) -> Iterator[Finding]:
-    """Without feedback no true frame can be given."""
+    """Without feedback no true answer can be given."""
     decoder = spec.decoder
-    if decoder is None or not spec.writes_frames or decoder.feedback == "answers":
+    if decoder is None or decoder.feedback == "answers":
+        return
+    if not spec.writes_frames and not spec.data.is_forecast:
         return
     if decoder.teacher_forcing != Decoder.model_fields["teacher_forcing"].default:
         yield no_effect(("decoder", "teacher_forcing"), "with 'feedback: none'")

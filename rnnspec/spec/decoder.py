@@ -266,8 +266,9 @@ class Decoder(Model):
     )
     feedback: Literal["answers", "none"] = Field(
         default="answers",
-        description="What a decoder of frames reads before each step: 'answers' is the frame "
-        "before, 'none' nothing of its own answers.",
+        description="What a decoder of frames or of a forecast reads before each step: 'answers' "
+        "is the one before, 'none' nothing of its own answers; of a forecast the last value of the "
+        "past stands at every step then, and all steps are computed at once in training.",
     )
     inputs: Annotated[tuple[Text, ...], ListOf] = Field(
         default=(),

@@ -35,20 +35,40 @@ def _recursive_forecast(low: Lowering, node: Decoder) -> PaddedSequence:
     """The body once for each step ahead, fed with its own answers: `[H, B, W]`."""
     emit, name, rows = low.emit, node.name, rows_of(low, node)
     ends = _forecasts(low, node)
-    body, scalings = Body(low, node, rows), [_scaling(low, end) for end in ends]
+    body, fed = Body(low, node, rows), _is_fed(node)
+    scalings = [_scaling(low, end) for end in ends] if fed else []
     loop = Loop(emit, f"{name}.ahead")
     previous = loop.state(f"{name}.previous", _last(low, node), FLOAT, [BATCH, len(ends)])
     before = loop.carried(body.states, BATCH)
     step = body.step(loop.emit, rows, loop.step, previous, before)
-    raw_of = split_raw(loop.emit, ends, step.logits, -1)
-    means = [_mean(loop.emit, *each) for each in zip(ends, raw_of, scalings, strict=True)]
-    mean = loop.emit.concat(means, 1, f"{name}.fed") if len(means) > 1 else means[0]
+    mean = _fed(loop.emit, node, step.logits, ends, scalings, previous)
     extents: list[Extent] = [BATCH, sum(end.parameters for end in ends)]
     states, outputs = [mean, *step.states], [(step.logits, FLOAT, extents)]
     _, (raw,) = loop.close(emit.integer(node.steps), loop.going, states, outputs)
     lengths = emit.op("Expand", [emit.integer(node.steps), rows.batch], f"{name}.lengths")
     emit.typed(lengths, INT64, [BATCH])
     return PaddedSequence(raw, Lengths(emit, name, lengths, raw, padded=False), clean=True)
+
+
+def _is_fed(node: Decoder) -> bool:
+    first = node.body[0]
+    return isinstance(first, PreviousNumber) and first.fed
+
+
+def _fed(
+    emit: Emitter,
+    node: Decoder,
+    raw: str,
+    ends: Sequence[ForecastOutput],
+    scalings: Sequence[_Scaling],
+    previous: str,
+) -> str:
+    """What the next step reads of the answers of this one, `[B, K]`; or what this one has read."""
+    if not _is_fed(node):
+        return emit.op("Identity", [previous], f"{node.name}.again")
+    raw_of = split_raw(emit, ends, raw, -1)
+    means = [_mean(emit, *each) for each in zip(ends, raw_of, scalings, strict=True)]
+    return emit.concat(means, 1, f"{node.name}.fed") if len(means) > 1 else means[0]
 
 
 def _forecasts(low: Lowering, node: Decoder) -> list[ForecastOutput]:

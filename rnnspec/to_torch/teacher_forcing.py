@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rnnspec.plan import nodes
 from rnnspec.plan.facts import END_ID
 from rnnspec.to_torch.decoder import Body
 from rnnspec.to_torch.decoder_stages import Reads
@@ -51,14 +52,15 @@ def raw_forecast(
 ) -> PaddedSequence:
     """Raw numbers `[H, B, W]` of recursive forecasts that begin after the values `last` `[B, K]` of
     their series, fed with the true ones where they are given and not missing."""
-    steps = body.node.steps
+    steps, first = body.node.steps, body.first_node
+    if isinstance(first, nodes.PreviousNumber) and not first.fed:
+        return _at_once(body, reads, last.expand(steps, *last.shape))
     each = [forecast.known() for forecast in ahead]
     given = [known for known in each if known is not None]
     known = torch.stack(given, dim=-1) if len(given) == len(ahead) else None
     if known is not None and teacher_forcing >= 1 and not bool(known[:, :-1].isnan().any()):
         before = torch.cat([last[:, None], known[:, :-1]], dim=1).transpose(0, 1)
-        lengths = torch.full((reads.rows,), steps, device=last.device)
-        return body.teacher_forced(reads, before, lengths)
+        return _at_once(body, reads, before)
 
     def following(step: int, raw: Tensor) -> Tensor:
         own = torch.cat([forecast.answer(raw) for forecast in ahead], dim=-1)
@@ -68,6 +70,12 @@ def raw_forecast(
         return torch.where(true.isnan(), own, _mixed(true, own, teacher_forcing))
 
     return body.free_running(reads, last, steps, following)
+
+
+def _at_once(body: Body, reads: Reads, before: Tensor) -> PaddedSequence:
+    """Raw numbers of all steps ahead, where what is read `before` each is known, `[H, B, K]`."""
+    lengths = torch.full((reads.rows,), len(before), device=before.device)
+    return body.teacher_forced(reads, before, lengths)
 
 
 def _mixed(true: Tensor, own: Tensor, share: float) -> Tensor:
